@@ -1,0 +1,93 @@
+package loss
+
+import (
+	"math"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// softplus returns log(1 + e^x) without overflow, to full relative accuracy.
+func softplus(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+
+// sigmoid returns 1/(1 + e^-x) to full relative accuracy on both sides.
+func sigmoid(x float64) float64 {
+	if x >= 0 {
+		return 1 / (1 + math.Exp(-x))
+	}
+	e := math.Exp(x)
+	return e / (1 + e)
+}
+
+// times is a·b with 0·Inf = 0: a term that has no weight has no part in a sum.
+func times(a, b float64) float64 {
+	if a == 0 {
+		return 0
+	}
+	return a * b
+}
+
+// BinaryCrossEntropy returns the cross-entropy of independent yes/no targets against the sigmoid of logits, computed from
+// the logits.
+//
+// With x a logit, y its target, w the positive weight of its class (1 by default) and σ the sigmoid,
+//
+//	l = w·y·log(1+e^-x) + (1-y)·log(1+e^x)      dl/dx = (1-y)·σ(x) - w·y·σ(-x)
+//	                                            dl/dy = w·log(1+e^-x) - log(1+e^x), which is -x for w = 1
+//
+// With label smoothing ε, y(1-ε) + ε/2 stands for y.
+//
+// logits and target have the same shape (any rank); targets lie in [0, 1]. The result is a scalar, or has the shape
+// of logits under [None].
+//
+// Options: [WithPosWeight] (w >= 0, one per class along the class axis or one for all), [WithLabelSmoothing] (ε in
+// [0, 1], default 0), [WithAxis] (the class axis of WithPosWeight, default -1), [WithReduction], [WithWeights],
+// [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// Logits of ±Inf give the limits: 0 on the right side, +Inf on the wrong one. The mean
+// divides by the number of elements, or the sum of their weights; positive weights have no part in it.
+//
+// [CrossEntropy] is for classes of which exactly one is true.
+//
+// Reference: standard.
+func BinaryCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
+	return binaryCrossEntropy.build(logits, target, opts)
+}
+
+var binaryCrossEntropy = definition{
+	name: "BinaryCrossEntropy", takes: reduceKnobs | knobAxis | knobPosWeight | knobLabelSmoothing,
+	defaults: settings{axis: -1}, pred: Logits, target: UnitInterval, elementwise: true,
+	laws:  NonNegative | Convex,
+	torch: "binary_cross_entropy_with_logits", keras: "BinaryCrossentropy(from_logits=True)", optax: "sigmoid_binary_cross_entropy",
+	rows: func(s *settings, classes, inner int) rowFunc {
+		weight := func(int) float64 { return 1 }
+		switch len(s.posWeight) {
+		case 0:
+		case 1:
+			weight = func(int) float64 { return s.posWeight[0] }
+		default:
+			weight = func(i int) float64 { return s.posWeight[i/inner%classes] }
+		}
+		keep, extra := 1-s.smoothing, s.smoothing/2
+		return surface(func(x, y float64, i int) jet {
+			w := weight(i)
+			y = y*keep + extra
+			lost, won := softplus(x), softplus(-x) // -log of the probabilities of no and yes
+			no, yes := sigmoid(-x), sigmoid(x)
+			j := jet{
+				l:  times(w*y, won) + times(1-y, lost),
+				p:  (1-y)*yes - w*y*no,
+				t:  times(w, won) - lost,
+				pp: (w*y + 1 - y) * yes * no,
+				pt: -keep * (w*no + yes),
+			}
+			if w == 1 {
+				j.p, j.t = yes-y, -x
+				if y == 1 {
+					j.p = -no
+				}
+			}
+			j.t *= keep
+			return j
+		})
+	},
+}

@@ -1,0 +1,98 @@
+package loss
+
+import "fmt"
+
+// A Domain says what the entries of an operand are.
+type Domain uint8
+
+const (
+	// Real: any number.
+	Real Domain = iota
+	// Logits: unnormalised log-probabilities, any number; -Inf is probability 0.
+	Logits
+	// LogProbabilities: logarithms of probabilities, -Inf allowed.
+	LogProbabilities
+	// Probabilities: numbers >= 0.
+	Probabilities
+	// UnitInterval: numbers in [0, 1], each a probability of its own.
+	UnitInterval
+	// Labels: integer classes.
+	Labels
+	// LabelsOrSoft: integer classes, or finite numbers >= 0 in the prediction's dtype and shape.
+	LabelsOrSoft
+	// SoftTargets: finite numbers >= 0.
+	SoftTargets
+)
+
+// String names the domain in words.
+func (d Domain) String() string {
+	switch d {
+	case Real:
+		return "real numbers"
+	case Logits:
+		return "logits"
+	case LogProbabilities:
+		return "log-probabilities"
+	case Probabilities:
+		return "numbers >= 0"
+	case UnitInterval:
+		return "numbers in [0, 1]"
+	case Labels:
+		return "integer labels"
+	case LabelsOrSoft:
+		return "integer labels or numbers >= 0"
+	case SoftTargets:
+		return "finite numbers >= 0"
+	}
+	return fmt.Sprintf("Domain(%d)", uint8(d))
+}
+
+// predName is the name that error messages give to a prediction of the domain.
+func (d Domain) predName() string {
+	switch d {
+	case Logits:
+		return "logits"
+	case LogProbabilities:
+		return "logProb"
+	case Probabilities, UnitInterval:
+		return "prob"
+	}
+	return "pred"
+}
+
+// targetName is the name that error messages give to a target of the domain.
+func (d Domain) targetName() string {
+	if d == Labels {
+		return "labels"
+	}
+	return "target"
+}
+
+func (d Domain) takesLabels() bool { return d == Labels || d == LabelsOrSoft }
+
+// soft is the domain of a floating target.
+func (d Domain) soft() Domain {
+	if d == LabelsOrSoft {
+		return SoftTargets
+	}
+	return d
+}
+
+// checked reports whether entries of the domain need to be looked at.
+func (d Domain) checked() bool {
+	return d == Probabilities || d == UnitInterval || d == SoftTargets
+}
+
+// holds reports whether v lies in the domain. A NaN lies in every domain but SoftTargets: it
+// makes the row's value NaN.
+func (d Domain) holds(v float64) bool {
+	switch d {
+	case Probabilities:
+		return !(v < 0)
+	case UnitInterval:
+		return !(v < 0 || v > 1)
+	case SoftTargets:
+		return v >= 0 && finite(v)
+	}
+	return true
+}

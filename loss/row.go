@@ -1,0 +1,139 @@
+package loss
+
+// maxOperands is the largest number of floating operands that a loss has.
+const maxOperands = 4
+
+// A row is one example as a loss sees it: the operands' entries in float64, whatever the dtype of the nodes, so that
+// a float32 result is rounded once. For an elementwise loss a row is a run of elements.
+//
+// A field that is nil is not wanted; a direction that is nil is zero.
+type row struct {
+	x     [maxOperands][]float64 // the operands; never written to
+	label int                    // the integer target, where there is one
+	at    int                    // index of the first element in the whole operand
+
+	out  []float64              // elementwise: the values
+	grad [maxOperands][]float64 // ∂l/∂x_k, to be written whole
+	dir  [maxOperands][]float64 // a direction v
+	hess [maxOperands][]float64 // Σ_j ∂²l/∂x_k∂x_j·v_j, to be written whole
+
+	scratch []float64
+	used    int
+}
+
+// A rowFunc is the mathematics of a loss on one example: it returns the value (elementwise losses write it to r.out
+// and return 0) and writes the derivatives that r asks for.
+type rowFunc func(r *row) float64
+
+// buf returns a slice of n elements with arbitrary content that is the row function's until it returns.
+func (r *row) buf(n int) []float64 {
+	if r.used+n > len(r.scratch) {
+		// Slices handed out earlier stay valid: they keep the old array.
+		r.scratch = make([]float64, max(2*len(r.scratch), r.used+n))
+		r.used = 0
+	}
+	b := r.scratch[r.used : r.used+n : r.used+n]
+	r.used += n
+	return b
+}
+
+// plan says what is wanted of a row: the value, the derivative by operand k, the Hessian's block (j, k) times a
+// direction in operand k, or that derivative's inner product with the direction.
+type plan struct {
+	mode mode
+	k, j int
+}
+
+type mode uint8
+
+const (
+	modeValue mode = iota
+	modeGrad       // upstream·∂l/∂x_k
+	modeHess       // upstream·∂²l/∂x_j∂x_k·v
+	modeJVP        // ⟨∂l/∂x_k, v⟩
+)
+
+func (m mode) String() string { return [...]string{"value", "grad", "hess", "jvp"}[m] }
+
+// residual lifts a curve of e = pred - target, given by value, first and second derivative, to a row function.
+func residual(curve func(e float64) (l, d, dd float64)) rowFunc {
+	return func(r *row) float64 {
+		p, t := r.x[0], r.x[1]
+		for i := range p {
+			l, d, dd := curve(p[i] - t[i])
+			if r.out != nil {
+				r.out[i] = l
+			}
+			for k, sign := range [2]float64{1, -1} {
+				if r.grad[k] != nil {
+					r.grad[k][i] = sign * d
+				}
+				if r.hess[k] != nil {
+					v := 0.0
+					if r.dir[0] != nil {
+						v += r.dir[0][i]
+					}
+					if r.dir[1] != nil {
+						v -= r.dir[1][i]
+					}
+					r.hess[k][i] = sign * dd * v
+				}
+			}
+		}
+		return 0
+	}
+}
+
+// unary lifts a curve of one operand to a row function.
+func unary(curve func(x float64) (l, d, dd float64)) rowFunc {
+	return func(r *row) float64 {
+		for i, x := range r.x[0] {
+			l, d, dd := curve(x)
+			if r.out != nil {
+				r.out[i] = l
+			}
+			if r.grad[0] != nil {
+				r.grad[0][i] = d
+			}
+			if r.hess[0] != nil {
+				r.hess[0][i] = dd * r.dir[0][i]
+			}
+		}
+		return 0
+	}
+}
+
+// A jet is the value of a function of prediction p and target t with its derivatives up to the second.
+type jet struct{ l, p, t, pp, pt, tt float64 }
+
+// surface lifts a function of a prediction and a target to a row function; i is the element's index in the operand.
+func surface(f func(p, t float64, i int) jet) rowFunc {
+	return func(r *row) float64 {
+		p, t := r.x[0], r.x[1]
+		for i := range p {
+			j := f(p[i], t[i], r.at+i)
+			if r.out != nil {
+				r.out[i] = j.l
+			}
+			if r.grad[0] != nil {
+				r.grad[0][i] = j.p
+			}
+			if r.grad[1] != nil {
+				r.grad[1][i] = j.t
+			}
+			for k, h := range [2][2]float64{{j.pp, j.pt}, {j.pt, j.tt}} {
+				if r.hess[k] == nil {
+					continue
+				}
+				sum := 0.0
+				for m := range h {
+					if r.dir[m] != nil {
+						sum += h[m] * r.dir[m][i]
+					}
+				}
+				r.hess[k][i] = sum
+			}
+		}
+		return 0
+	}
+}

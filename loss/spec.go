@@ -1,0 +1,325 @@
+package loss
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// A definition is a loss without its data: what the public function of that name builds nodes from.
+type definition struct {
+	name     string
+	takes    knob
+	defaults settings
+	pred     Domain
+	target   Domain
+	// elementwise losses have one value per element, the others one per example with the class axis removed.
+	elementwise bool
+	// rows makes the row function; classes is the length of the class axis and inner the number of elements
+	// between two neighbours on it.
+	rows func(s *settings, classes, inner int) rowFunc
+	// retarget gives the target's domain where the settings change it; may be nil.
+	retarget func(s *settings) Domain
+	// check refuses combinations of settings; may be nil.
+	check func(s *settings, target Domain, classes int) error
+	laws  Law
+	// the nearest functions of other toolkits, for the documentation
+	torch, keras, optax string
+}
+
+// A spec is a definition bound to dtypes and shapes; it never changes, and everything in it is part of the
+// identity of the operations that share it.
+type spec struct {
+	def      *definition
+	set      settings
+	dtype    tensor.Dtype
+	shape    tensor.Shape // of every floating operand
+	outShape tensor.Shape
+	// the operand as outer × classes × inner; for elementwise losses the split tells the class of an element
+	outer, classes, inner int
+	operands              int // floating operands
+	domain                [maxOperands]Domain
+	labels                tensor.Dtype // zero value without integer labels
+	mask                  tensor.Dtype // zero value without a mask
+	weighted, normalized  bool
+	// bare specs have no reduction and no upstream: they are the derivative of a row-to-row node
+	bare bool
+	fn   rowFunc
+	text string
+}
+
+func (s *spec) hasLabels() bool { return s.labels != tensor.Dtype{} }
+func (s *spec) hasMask() bool   { return s.mask != tensor.Dtype{} }
+
+// positions of the operands in the list of children
+func (s *spec) labelsAt() int  { return s.operands }
+func (s *spec) weightsAt() int { return s.labelsAt() + count(s.hasLabels()) }
+func (s *spec) maskAt() int    { return s.weightsAt() + count(s.weighted) }
+func (s *spec) normAt() int    { return s.maskAt() + count(s.hasMask()) }
+func (s *spec) base() int      { return s.normAt() + count(s.normalized) }
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// coupled specs have a denominator that depends on a differentiable operand: the soft target under class weights.
+func (s *spec) coupled() bool {
+	return s.set.reduction == Mean && s.set.classWeights != nil && !s.hasLabels() && !s.normalized && s.set.normalizer == 0 && !s.bare
+}
+
+// resultShape is the shape of the loss: scalar unless the reduction is None.
+func (s *spec) resultShape() tensor.Shape {
+	if s.set.reduction == None {
+		return s.outShape
+	}
+	return tensor.ScalarShape()
+}
+
+// splitAxis writes a shape as outer × n × inner around an axis that may count from the end.
+func splitAxis(shape tensor.Shape, axis int) (outer, n, inner int, out tensor.Shape, ok bool) {
+	if axis < 0 {
+		axis += len(shape)
+	}
+	if axis < 0 || axis >= len(shape) {
+		return 0, 0, 0, nil, false
+	}
+	outer, inner = 1, 1
+	for i, d := range shape {
+		switch {
+		case i < axis:
+			outer *= d
+		case i > axis:
+			inner *= d
+		}
+		if i != axis {
+			out = append(out, d)
+		}
+	}
+	return outer, shape[axis], inner, out, true
+}
+
+// build checks the operands of a two-operand loss and adds its node to their graph.
+func (d *definition) build(pred, target *G.Node, opts []Option) (*G.Node, error) {
+	set, err := configure(d.name, d.takes, d.defaults, opts)
+	if err != nil {
+		return nil, err
+	}
+	predName, targetName := d.pred.predName(), d.target.targetName()
+	s := &spec{def: d, set: set, operands: 1}
+	if err := s.bindFirst(predName, pred); err != nil {
+		return nil, err
+	}
+	if err := s.sameGraph(pred, target, targetName); err != nil {
+		return nil, err
+	}
+	if pred == target {
+		return nil, faultf(ErrShape, d.name, "%s and %s are the same node", predName, targetName)
+	}
+	kids := G.Nodes{pred, target}
+	if d.target.takesLabels() && isInteger(target.Dtype()) {
+		s.labels = target.Dtype()
+		s.domain[0] = d.pred
+		if !sameShape(target.Shape(), s.outShape) {
+			return nil, faultf(ErrShape, d.name, "labels have shape %s, want %s to match %s %s",
+				shapeText(target.Shape()), shapeText(s.outShape), predName, shapeText(s.shape))
+		}
+	} else {
+		s.operands = 2
+		s.domain[0], s.domain[1] = d.pred, d.target.soft()
+		if d.retarget != nil {
+			s.domain[1] = d.retarget(&s.set)
+		}
+		if err := s.checkTarget(predName, targetName, target); err != nil {
+			return nil, err
+		}
+	}
+	return s.finish(pred, kids)
+}
+
+// checkTarget checks a floating target, or reports a target of a dtype that the loss cannot take.
+func (s *spec) checkTarget(predName, targetName string, target *G.Node) error {
+	d := s.def
+	if d.target == Labels {
+		return faultf(ErrDType, d.name, "labels have dtype %v, want Int, Int64, Int32 or Uint8", target.Dtype())
+	}
+	if target.Dtype() != s.dtype {
+		want := fmt.Sprint(s.dtype)
+		if d.target.takesLabels() {
+			want += " like " + predName + ", or Int, Int64, Int32 or Uint8 labels"
+		} else {
+			want += " like " + predName
+		}
+		return faultf(ErrDType, d.name, "%s has dtype %v, want %s", targetName, target.Dtype(), want)
+	}
+	if !sameShape(target.Shape(), s.shape) {
+		return faultf(ErrShape, d.name, "%s has shape %s, want %s to match %s", targetName, shapeText(target.Shape()), shapeText(s.shape), predName)
+	}
+	if s.set.given&knobIgnoreIndex != 0 {
+		return faultf(ErrOption, d.name, "WithIgnoreIndex needs integer labels, %s has dtype %v", targetName, target.Dtype())
+	}
+	return nil
+}
+
+// bindFirst takes dtype, shape and axis from the first operand.
+func (s *spec) bindFirst(name string, n *G.Node) error {
+	d := s.def
+	if n == nil {
+		return faultf(ErrShape, d.name, "%s is nil", name)
+	}
+	s.dtype, s.shape = n.Dtype(), n.Shape().Clone()
+	if s.dtype != tensor.Float64 && s.dtype != tensor.Float32 {
+		return faultf(ErrDType, d.name, "%s has dtype %v, want float32 or float64", name, s.dtype)
+	}
+	if s.shape.TotalSize() == 0 {
+		return faultf(ErrShape, d.name, "%s has shape %s, want no empty axis", name, shapeText(s.shape))
+	}
+	if d.elementwise && len(s.shape) == 0 {
+		s.outer, s.classes, s.inner = 1, 1, 1
+		return nil
+	}
+	var ok bool
+	if s.outer, s.classes, s.inner, s.outShape, ok = splitAxis(s.shape, s.set.axis); !ok {
+		if len(s.shape) == 0 {
+			return faultf(ErrShape, d.name, "%s is a scalar, want at least a class axis", name)
+		}
+		return faultf(ErrOption, d.name, "WithAxis is %d, want an axis of %s %s", s.set.axis, name, shapeText(s.shape))
+	}
+	if d.elementwise {
+		s.outShape = s.shape
+	}
+	return nil
+}
+
+func (s *spec) sameGraph(first, n *G.Node, name string) error {
+	if n == nil {
+		return faultf(ErrShape, s.def.name, "%s is nil", name)
+	}
+	if n.Graph() != first.Graph() {
+		return faultf(ErrShape, s.def.name, "%s belongs to another graph than %s", name, s.def.pred.predName())
+	}
+	return nil
+}
+
+// finish checks the settings that depend on shapes and the node-valued options, and applies the operation.
+func (s *spec) finish(first *G.Node, kids G.Nodes) (*G.Node, error) {
+	d, name := s.def, s.def.name
+	target := s.domain[1]
+	if s.hasLabels() {
+		target = Labels
+	}
+	for _, list := range []struct {
+		option string
+		w      []float64
+		single bool
+	}{{"WithClassWeights", s.set.classWeights, false}, {"WithPosWeight", s.set.posWeight, true}} {
+		if n := len(list.w); n != 0 && n != s.classes && !(list.single && n == 1) {
+			return nil, faultf(ErrOption, name, "%s has %d entries, want %d, one for each class", list.option, n, s.classes)
+		}
+	}
+	if d.check != nil {
+		if err := d.check(&s.set, target, s.classes); err != nil {
+			return nil, faultf(ErrOption, name, "%v", err)
+		}
+	}
+	nodes := s.set.nodes
+	if w := nodes.weights; w != nil {
+		if err := s.sameGraph(first, w, "weights"); err != nil {
+			return nil, err
+		}
+		if w.Dtype() != s.dtype {
+			return nil, faultf(ErrDType, name, "weights have dtype %v, want %v like %s", w.Dtype(), s.dtype, d.pred.predName())
+		}
+		if err := s.perValue("weights", w); err != nil {
+			return nil, err
+		}
+		s.weighted = true
+		kids = append(kids, w)
+	}
+	if m := nodes.mask; m != nil {
+		if err := s.sameGraph(first, m, "mask"); err != nil {
+			return nil, err
+		}
+		if t := m.Dtype(); t != tensor.Bool && t != tensor.Uint8 && t != s.dtype {
+			return nil, faultf(ErrDType, name, "mask has dtype %v, want Bool, Uint8 or %v like %s", t, s.dtype, d.pred.predName())
+		}
+		if err := s.perValue("mask", m); err != nil {
+			return nil, err
+		}
+		s.mask = m.Dtype()
+		kids = append(kids, m)
+	}
+	if n := nodes.normalizer; n != nil {
+		if err := s.sameGraph(first, n, "normalizer"); err != nil {
+			return nil, err
+		}
+		if n.Dtype() != s.dtype {
+			return nil, faultf(ErrDType, name, "normalizer has dtype %v, want %v like %s", n.Dtype(), s.dtype, d.pred.predName())
+		}
+		if !n.Shape().IsScalar() {
+			return nil, faultf(ErrShape, name, "normalizer has shape %s, want ()", shapeText(n.Shape()))
+		}
+		s.normalized = true
+		kids = append(kids, n)
+	}
+	s.seal()
+	return apply(&op{spec: s}, kids)
+}
+
+// perValue checks that a weight or mask has one entry per value of the loss.
+func (s *spec) perValue(what string, n *G.Node) error {
+	if !sameShape(n.Shape(), s.outShape) {
+		return faultf(ErrShape, s.def.name, "%s have shape %s, want %s to match %s %s", what, shapeText(n.Shape()),
+			shapeText(s.outShape), s.def.pred.predName(), shapeText(s.shape))
+	}
+	return nil
+}
+
+// seal fixes the row function and the text that identifies the spec.
+func (s *spec) seal() {
+	s.fn = s.def.rows(&s.set, s.classes, s.inner)
+	kinds := ""
+	if s.hasLabels() {
+		kinds += " labels=" + s.labels.String()
+	}
+	if s.hasMask() {
+		kinds += " mask=" + s.mask.String()
+	}
+	s.text = fmt.Sprintf("loss.%s %s %v %v/%d·%d·%d operands=%d weights=%t normalizer=%t bare=%t%s", s.def.name, s.set.text(),
+		s.dtype, []int(s.shape), s.outer, s.classes, s.inner, s.operands, s.weighted, s.normalized, s.bare, kinds)
+}
+
+func sameShape(a, b tensor.Shape) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func isInteger(t tensor.Dtype) bool {
+	return t == tensor.Int || t == tensor.Int64 || t == tensor.Int32 || t == tensor.Uint8
+}
+
+// one builds a node of a single operand: the values of each row under no reduction.
+func (d *definition) one(x *G.Node, opts []Option) (*G.Node, error) {
+	set, err := configure(d.name, d.takes, d.defaults, opts)
+	if err != nil {
+		return nil, err
+	}
+	set.reduction = None
+	s := &spec{def: d, set: set, operands: 1}
+	s.domain[0] = d.pred
+	if err := s.bindFirst(d.pred.predName(), x); err != nil {
+		return nil, err
+	}
+	s.seal()
+	return apply(&op{spec: s}, G.Nodes{x})
+}
