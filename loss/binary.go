@@ -6,6 +6,10 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
+var binaryLosses = []entry{
+	{&binaryCrossEntropy, BinaryCrossEntropy},
+}
+
 // softplus returns log(1 + e^x) without overflow, to full relative accuracy.
 func softplus(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 

@@ -7,6 +7,11 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
+var divergenceLosses = []entry{
+	{&kl, KL},
+	{&klFromLogProb, KLFromLogProb},
+}
+
 // KL returns the Kullback-Leibler divergence of the softmax of logits from target: the nats lost by coding the
 // target with the model's distribution instead of its own.
 //

@@ -22,6 +22,12 @@ const (
 	LabelsOrSoft
 	// SoftTargets: finite numbers >= 0.
 	SoftTargets
+	// Counts: finite numbers >= 0 that are counted or measured.
+	Counts
+	// Positive: finite numbers > 0.
+	Positive
+	// Signs: -1 or +1.
+	Signs
 )
 
 // String names the domain in words.
@@ -41,8 +47,12 @@ func (d Domain) String() string {
 		return "integer labels"
 	case LabelsOrSoft:
 		return "integer labels or numbers >= 0"
-	case SoftTargets:
+	case SoftTargets, Counts:
 		return "finite numbers >= 0"
+	case Positive:
+		return "finite numbers > 0"
+	case Signs:
+		return "-1 or +1"
 	}
 	return fmt.Sprintf("Domain(%d)", uint8(d))
 }
@@ -80,19 +90,23 @@ func (d Domain) soft() Domain {
 
 // checked reports whether entries of the domain need to be looked at.
 func (d Domain) checked() bool {
-	return d == Probabilities || d == UnitInterval || d == SoftTargets
+	return d == Probabilities || d == UnitInterval || d >= SoftTargets
 }
 
-// holds reports whether v lies in the domain. A NaN lies in every domain but SoftTargets: it
-// makes the row's value NaN.
+// holds reports whether v lies in the domain. A NaN lies in the domains of predictions: it makes the
+// row's value NaN.
 func (d Domain) holds(v float64) bool {
 	switch d {
 	case Probabilities:
 		return !(v < 0)
 	case UnitInterval:
 		return !(v < 0 || v > 1)
-	case SoftTargets:
+	case SoftTargets, Counts:
 		return v >= 0 && finite(v)
+	case Positive:
+		return v > 0 && finite(v)
+	case Signs:
+		return v == 1 || v == -1
 	}
 	return true
 }

@@ -159,7 +159,7 @@ func (f *factors[F]) check(r *row, i int, s float64) error {
 		if d := f.of.domain[k]; d.checked() && x != nil {
 			for c, v := range x {
 				if !d.holds(v) {
-					return faultf(ErrValue, f.of.def.name, "%s is %v at %s class %d, want %v", f.operandName(k), v, f.place(i), c, d)
+					return faultf(ErrValue, f.of.def.name, "%s is %v at %s class %d, want %v", f.of.def.operandName(k), v, f.place(i), c, d)
 				}
 			}
 		}
@@ -174,17 +174,10 @@ func (f *factors[F]) checkAt(r *row, e int) error {
 	}
 	for k := range f.of.operands {
 		if d := f.of.domain[k]; !d.holds(r.x[k][e]) {
-			return faultf(ErrValue, f.of.def.name, "%s is %v at %s, want %v", f.operandName(k), r.x[k][e], f.place(r.at+e), d)
+			return faultf(ErrValue, f.of.def.name, "%s is %v at %s, want %v", f.of.def.operandName(k), r.x[k][e], f.place(r.at+e), d)
 		}
 	}
 	return nil
-}
-
-func (f *factors[F]) operandName(k int) string {
-	if k == 0 {
-		return f.of.def.pred.predName()
-	}
-	return f.of.def.target.targetName()
 }
 
 // place words the position of value i by its coordinates.

@@ -2,6 +2,7 @@ package loss
 
 import (
 	"iter"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 )
@@ -38,21 +39,14 @@ type Info struct {
 	Torch, Keras, Optax string
 }
 
-// registry lists the losses in the order of the documentation.
-var registry = []struct {
+// An entry registers a loss; each family's file lists its own.
+type entry struct {
 	def *definition
 	fn  Func
-}{
-	{&crossEntropy, CrossEntropy},
-	{&nll, NLL},
-	{&crossEntropyFromProb, CrossEntropyFromProb},
-	{&binaryCrossEntropy, BinaryCrossEntropy},
-	{&mse, MSE},
-	{&mae, MAE},
-	{&huber, Huber},
-	{&kl, KL},
-	{&klFromLogProb, KLFromLogProb},
 }
+
+// registry lists the losses in the order of the documentation.
+var registry = slices.Concat(multiclassLosses, binaryLosses, regressionLosses, divergenceLosses)
 
 // All yields the name and function of every registered loss.
 func All() iter.Seq2[string, Func] {

@@ -6,6 +6,12 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
+var multiclassLosses = []entry{
+	{&crossEntropy, CrossEntropy},
+	{&nll, NLL},
+	{&crossEntropyFromProb, CrossEntropyFromProb},
+}
+
 // CrossEntropy returns the cross-entropy of target against the softmax of logits: the information, in nats, that it takes to
 // code what the target says with the model's distribution.
 //

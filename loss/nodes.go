@@ -21,7 +21,7 @@ import (
 func LogSumExp(x *G.Node, opts ...Option) (*G.Node, error) { return logSumExp.one(x, opts) }
 
 var logSumExp = definition{
-	name: "LogSumExp", takes: knobAxis, defaults: settings{axis: -1},
+	name: "LogSumExp", takes: knobAxis, defaults: settings{axis: -1}, names: []string{"x"},
 	rows: func(*settings, int, int) rowFunc {
 		return func(r *row) float64 {
 			p := r.softmax(0, 1)
@@ -65,7 +65,7 @@ func Softmax(x *G.Node, opts ...Option) (*G.Node, error) { return softmax.rowMap
 // The row function of a row-to-row node f is the scalar ⟨a, f(x)⟩ of x and a: its derivative by a is f, its
 // derivative by x the vector-Jacobian product, and its second derivatives are those of the node.
 var softmax = definition{
-	name: "Softmax", takes: knobAxis, defaults: settings{axis: -1},
+	name: "Softmax", takes: knobAxis, defaults: settings{axis: -1}, names: []string{"x"},
 	rows: func(*settings, int, int) rowFunc {
 		return func(r *row) float64 {
 			p := r.softmax(0, 1)
@@ -117,7 +117,7 @@ var softmax = definition{
 func LogSoftmax(x *G.Node, opts ...Option) (*G.Node, error) { return logSoftmax.rowMap(x, opts) }
 
 var logSoftmax = definition{
-	name: "LogSoftmax", takes: knobAxis, defaults: settings{axis: -1},
+	name: "LogSoftmax", takes: knobAxis, defaults: settings{axis: -1}, names: []string{"x"},
 	rows: func(*settings, int, int) rowFunc {
 		return func(r *row) float64 {
 			p := r.softmax(0, 1)
@@ -193,7 +193,7 @@ func (d *definition) rowMap(x *G.Node, opts []Option) (*G.Node, error) {
 func LogSigmoid(x *G.Node, opts ...Option) (*G.Node, error) { return logSigmoid.one(x, opts) }
 
 var logSigmoid = definition{
-	name: "LogSigmoid", defaults: settings{axis: -1}, elementwise: true,
+	name: "LogSigmoid", defaults: settings{axis: -1}, elementwise: true, names: []string{"x"},
 	rows: func(*settings, int, int) rowFunc {
 		return unary(func(x float64) (l, d, dd float64) {
 			no, yes := sigmoid(-x), sigmoid(x)
@@ -216,7 +216,7 @@ var logSigmoid = definition{
 func Softplus(x *G.Node, opts ...Option) (*G.Node, error) { return softPlus.one(x, opts) }
 
 var softPlus = definition{
-	name: "Softplus", defaults: settings{axis: -1}, elementwise: true,
+	name: "Softplus", defaults: settings{axis: -1}, elementwise: true, names: []string{"x"},
 	rows: func(*settings, int, int) rowFunc {
 		return unary(func(x float64) (l, d, dd float64) {
 			no, yes := sigmoid(-x), sigmoid(x)

@@ -6,6 +6,12 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
+var regressionLosses = []entry{
+	{&mse, MSE},
+	{&mae, MAE},
+	{&huber, Huber},
+}
+
 // MSE returns the squared error of pred against target.
 //
 // With e = pred - target,

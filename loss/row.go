@@ -137,3 +137,42 @@ func surface(f func(p, t float64, i int) jet) rowFunc {
 		return 0
 	}
 }
+
+// A multiJet is a jet of up to maxOperands operands: value, gradient and Hessian (symmetric, both halves filled).
+type multiJet struct {
+	l float64
+	d [maxOperands]float64
+	h [maxOperands][maxOperands]float64
+}
+
+// volume lifts a function of n operands, called with their entries at one place, to a row function.
+func volume(n int, f func(x [maxOperands]float64) multiJet) rowFunc {
+	return func(r *row) float64 {
+		for i := range r.x[0] {
+			var x [maxOperands]float64
+			for k := range n {
+				x[k] = r.x[k][i]
+			}
+			j := f(x)
+			if r.out != nil {
+				r.out[i] = j.l
+			}
+			for k := range n {
+				if r.grad[k] != nil {
+					r.grad[k][i] = j.d[k]
+				}
+				if r.hess[k] == nil {
+					continue
+				}
+				sum := 0.0
+				for m := range n {
+					if r.dir[m] != nil {
+						sum += j.h[k][m] * r.dir[m][i]
+					}
+				}
+				r.hess[k][i] = sum
+			}
+		}
+		return 0
+	}
+}

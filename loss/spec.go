@@ -2,6 +2,7 @@ package loss
 
 import (
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -14,6 +15,8 @@ type definition struct {
 	defaults settings
 	pred     Domain
 	target   Domain
+	extra    []Domain // of the operands after pred and target, as in GaussianNLL
+	names    []string // of the operands in errors; the domains' own names without it
 	// elementwise losses have one value per element, the others one per example with the class axis removed.
 	elementwise bool
 	// rows makes the row function; classes is the length of the class axis and inner the number of elements
@@ -104,62 +107,81 @@ func splitAxis(shape tensor.Shape, axis int) (outer, n, inner int, out tensor.Sh
 
 // build checks the operands of a two-operand loss and adds its node to their graph.
 func (d *definition) build(pred, target *G.Node, opts []Option) (*G.Node, error) {
+	return d.assemble(opts, pred, target)
+}
+
+// assemble is build for the operands pred, target and d.extra.
+func (d *definition) assemble(opts []Option, nodes ...*G.Node) (*G.Node, error) {
 	set, err := configure(d.name, d.takes, d.defaults, opts)
 	if err != nil {
 		return nil, err
 	}
-	predName, targetName := d.pred.predName(), d.target.targetName()
 	s := &spec{def: d, set: set, operands: 1}
-	if err := s.bindFirst(predName, pred); err != nil {
+	s.domain[0] = d.pred
+	first := nodes[0]
+	if err := s.bindFirst(d.operandName(0), first); err != nil {
 		return nil, err
 	}
-	if err := s.sameGraph(pred, target, targetName); err != nil {
-		return nil, err
+	for k, n := range nodes[1:] {
+		if err := s.sameGraph(first, n, d.operandName(k+1)); err != nil {
+			return nil, err
+		}
+		if i := slices.Index(nodes[:k+1], n); i >= 0 {
+			return nil, faultf(ErrShape, d.name, "%s and %s are the same node", d.operandName(i), d.operandName(k+1))
+		}
 	}
-	if pred == target {
-		return nil, faultf(ErrShape, d.name, "%s and %s are the same node", predName, targetName)
-	}
-	kids := G.Nodes{pred, target}
-	if d.target.takesLabels() && isInteger(target.Dtype()) {
+	if target := nodes[1]; d.target.takesLabels() && isInteger(target.Dtype()) {
 		s.labels = target.Dtype()
-		s.domain[0] = d.pred
 		if !sameShape(target.Shape(), s.outShape) {
 			return nil, faultf(ErrShape, d.name, "labels have shape %s, want %s to match %s %s",
-				shapeText(target.Shape()), shapeText(s.outShape), predName, shapeText(s.shape))
+				shapeText(target.Shape()), shapeText(s.outShape), d.operandName(0), shapeText(s.shape))
 		}
-	} else {
-		s.operands = 2
-		s.domain[0], s.domain[1] = d.pred, d.target.soft()
-		if d.retarget != nil {
+		return s.finish(first, nodes)
+	}
+	s.operands = len(nodes)
+	for k := 1; k < len(nodes); k++ {
+		if s.domain[k] = d.target.soft(); k > 1 {
+			s.domain[k] = d.extra[k-2]
+		} else if d.retarget != nil {
 			s.domain[1] = d.retarget(&s.set)
 		}
-		if err := s.checkTarget(predName, targetName, target); err != nil {
+		if err := s.checkFloat(k, nodes[k]); err != nil {
 			return nil, err
 		}
 	}
-	return s.finish(pred, kids)
+	return s.finish(first, nodes)
 }
 
-// checkTarget checks a floating target, or reports a target of a dtype that the loss cannot take.
-func (s *spec) checkTarget(predName, targetName string, target *G.Node) error {
+// operandName is the name of operand k in error messages.
+func (d *definition) operandName(k int) string {
+	switch {
+	case d.names != nil:
+		return d.names[k]
+	case k == 0:
+		return d.pred.predName()
+	}
+	return d.target.targetName()
+}
+
+// checkFloat checks a floating operand after the first, or reports one of a dtype that the loss cannot take.
+func (s *spec) checkFloat(k int, n *G.Node) error {
 	d := s.def
-	if d.target == Labels {
-		return faultf(ErrDType, d.name, "labels have dtype %v, want Int, Int64, Int32 or Uint8", target.Dtype())
+	name, first := d.operandName(k), d.operandName(0)
+	if k == 1 && d.target == Labels {
+		return faultf(ErrDType, d.name, "labels have dtype %v, want Int, Int64, Int32 or Uint8", n.Dtype())
 	}
-	if target.Dtype() != s.dtype {
-		want := fmt.Sprint(s.dtype)
-		if d.target.takesLabels() {
-			want += " like " + predName + ", or Int, Int64, Int32 or Uint8 labels"
-		} else {
-			want += " like " + predName
+	if n.Dtype() != s.dtype {
+		or := ""
+		if k == 1 && d.target.takesLabels() {
+			or = ", or Int, Int64, Int32 or Uint8 labels"
 		}
-		return faultf(ErrDType, d.name, "%s has dtype %v, want %s", targetName, target.Dtype(), want)
+		return faultf(ErrDType, d.name, "%s has dtype %v, want %v like %s%s", name, n.Dtype(), s.dtype, first, or)
 	}
-	if !sameShape(target.Shape(), s.shape) {
-		return faultf(ErrShape, d.name, "%s has shape %s, want %s to match %s", targetName, shapeText(target.Shape()), shapeText(s.shape), predName)
+	if !sameShape(n.Shape(), s.shape) {
+		return faultf(ErrShape, d.name, "%s has shape %s, want %s to match %s", name, shapeText(n.Shape()), shapeText(s.shape), first)
 	}
-	if s.set.given&knobIgnoreIndex != 0 {
-		return faultf(ErrOption, d.name, "WithIgnoreIndex needs integer labels, %s has dtype %v", targetName, target.Dtype())
+	if k == 1 && s.set.given&knobIgnoreIndex != 0 {
+		return faultf(ErrOption, d.name, "WithIgnoreIndex needs integer labels, %s has dtype %v", name, n.Dtype())
 	}
 	return nil
 }
@@ -199,7 +221,7 @@ func (s *spec) sameGraph(first, n *G.Node, name string) error {
 		return faultf(ErrShape, s.def.name, "%s is nil", name)
 	}
 	if n.Graph() != first.Graph() {
-		return faultf(ErrShape, s.def.name, "%s belongs to another graph than %s", name, s.def.pred.predName())
+		return faultf(ErrShape, s.def.name, "%s belongs to another graph than %s", name, s.def.operandName(0))
 	}
 	return nil
 }
@@ -231,7 +253,7 @@ func (s *spec) finish(first *G.Node, kids G.Nodes) (*G.Node, error) {
 			return nil, err
 		}
 		if w.Dtype() != s.dtype {
-			return nil, faultf(ErrDType, name, "weights have dtype %v, want %v like %s", w.Dtype(), s.dtype, d.pred.predName())
+			return nil, faultf(ErrDType, name, "weights have dtype %v, want %v like %s", w.Dtype(), s.dtype, d.operandName(0))
 		}
 		if err := s.perValue("weights", w); err != nil {
 			return nil, err
@@ -244,7 +266,7 @@ func (s *spec) finish(first *G.Node, kids G.Nodes) (*G.Node, error) {
 			return nil, err
 		}
 		if t := m.Dtype(); t != tensor.Bool && t != tensor.Uint8 && t != s.dtype {
-			return nil, faultf(ErrDType, name, "mask has dtype %v, want Bool, Uint8 or %v like %s", t, s.dtype, d.pred.predName())
+			return nil, faultf(ErrDType, name, "mask has dtype %v, want Bool, Uint8 or %v like %s", t, s.dtype, d.operandName(0))
 		}
 		if err := s.perValue("mask", m); err != nil {
 			return nil, err
@@ -257,7 +279,7 @@ func (s *spec) finish(first *G.Node, kids G.Nodes) (*G.Node, error) {
 			return nil, err
 		}
 		if n.Dtype() != s.dtype {
-			return nil, faultf(ErrDType, name, "normalizer has dtype %v, want %v like %s", n.Dtype(), s.dtype, d.pred.predName())
+			return nil, faultf(ErrDType, name, "normalizer has dtype %v, want %v like %s", n.Dtype(), s.dtype, d.operandName(0))
 		}
 		if !n.Shape().IsScalar() {
 			return nil, faultf(ErrShape, name, "normalizer has shape %s, want ()", shapeText(n.Shape()))
@@ -273,7 +295,7 @@ func (s *spec) finish(first *G.Node, kids G.Nodes) (*G.Node, error) {
 func (s *spec) perValue(what string, n *G.Node) error {
 	if !sameShape(n.Shape(), s.outShape) {
 		return faultf(ErrShape, s.def.name, "%s have shape %s, want %s to match %s %s", what, shapeText(n.Shape()),
-			shapeText(s.outShape), s.def.pred.predName(), shapeText(s.shape))
+			shapeText(s.outShape), s.def.operandName(0), shapeText(s.shape))
 	}
 	return nil
 }
@@ -317,7 +339,7 @@ func (d *definition) one(x *G.Node, opts []Option) (*G.Node, error) {
 	set.reduction = None
 	s := &spec{def: d, set: set, operands: 1}
 	s.domain[0] = d.pred
-	if err := s.bindFirst(d.pred.predName(), x); err != nil {
+	if err := s.bindFirst(d.operandName(0), x); err != nil {
 		return nil, err
 	}
 	s.seal()
