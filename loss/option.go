@@ -61,20 +61,18 @@ type settings struct {
 	scale        float64
 	power        float64
 	quantile     float64
-	smooth       float64
 	tau          float64
 	full         bool
-	swap         bool
 	logTarget    bool
 	targetLogits bool
 
 	given knob // the options that were given
-	nodes struct{ weights, mask, normalizer, bias *G.Node }
+	nodes struct{ weights, mask, normalizer *G.Node }
 }
 
 // text prints every setting that is data; the nodes are children of the operation and hashed as such.
 func (s settings) text() string {
-	s.nodes = struct{ weights, mask, normalizer, bias *G.Node }{}
+	s.nodes = struct{ weights, mask, normalizer *G.Node }{}
 	return fmt.Sprintf("%+v", s)
 }
 
@@ -105,13 +103,10 @@ const (
 	knobScale
 	knobPower
 	knobQuantile
-	knobSmooth
 	knobTau
 	knobFull
-	knobSwap
 	knobLogTarget
 	knobTargetLogits
-	knobBias
 )
 
 // The sets that whole families take.
@@ -125,7 +120,7 @@ var knobNames = []string{
 	"WithReduction", "WithAxis", "WithIgnoreIndex", "WithWeights", "WithMask", "WithClassWeights", "WithPosWeight",
 	"WithNormalizer", "WithNormalizerNode", "WithLabelSmoothing", "WithTemperature", "WithSoftcap", "WithZLoss",
 	"WithDelta", "WithBeta", "WithGamma", "WithAlpha", "WithEpsilon", "WithQ", "WithMargin", "WithScale", "WithPower",
-	"WithQuantile", "WithSmooth", "WithTau", "WithFull", "WithSwap", "WithLogTarget", "WithTargetLogits", "WithBias",
+	"WithQuantile", "WithTau", "WithFull", "WithLogTarget", "WithTargetLogits",
 }
 
 // names lists the options of a set in the order of their declaration.
