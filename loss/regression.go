@@ -57,11 +57,11 @@ var mae = definition{
 	torch: "l1_loss", keras: "MeanAbsoluteError", optax: "absolute_error",
 	rows: func(*settings, int, int) rowFunc {
 		return residual(func(e float64) (l, d, dd float64) {
-			if e == 0 {
-				return 0, 0, 0
+			// Copysign alone would turn a NaN into a sign.
+			if e == 0 || e != e {
+				return math.Abs(e), e, e
 			}
-			// A NaN keeps its way through Abs; Copysign alone would turn it into a sign.
-			return math.Abs(e), math.Copysign(1, e) + 0*(e-e), 0
+			return math.Abs(e), math.Copysign(1, e), 0
 		})
 	},
 }
