@@ -142,7 +142,7 @@ func (r *row) target(s *settings) goal {
 		}
 	default:
 		for j, t := range x {
-			g.log[j] = math.Log(t)
+			g.log[j] = ln(t)
 		}
 	}
 	for _, t := range g.t {

@@ -243,7 +243,7 @@ var crossEntropyFromProb = definition{
 			if hasNaN(p) {
 				return r.poison()
 			}
-			nll := func(j int) float64 { return -math.Log(p[j]) }
+			nll := func(j int) float64 { return -ln(p[j]) }
 			c := r.smooth(s, func(j int) bool { return p[j] != 0 })
 			if g := r.grad[0]; g != nil {
 				for j, a := range c.a {

@@ -295,7 +295,7 @@ var entropyFromProb = definition{
 		return func(r *row) float64 {
 			h := 0.0
 			for j, p := range r.x[0] {
-				log := math.Log(p)
+				log := ln(p)
 				h -= times(p, log)
 				if r.grad[0] != nil {
 					r.grad[0][j] = -(log + 1)

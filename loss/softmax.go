@@ -64,6 +64,14 @@ func (s *soft) along(dst, v []float64, scale float64) {
 	}
 }
 
+// ln is the natural logarithm. math.Log takes subnormal numbers for others on amd64 (-709.1 for 1e-310 instead of -713.8).
+func ln(x float64) float64 {
+	if x > 0 && x < 0x1p-1022 {
+		return math.Log(x*0x1p54) - 54*math.Ln2
+	}
+	return math.Log(x)
+}
+
 // addTo adds src to dst.
 func addTo(dst, src []float64) {
 	for i, v := range src {
