@@ -325,16 +325,17 @@ func (j *job[F]) valueRun(i int, r *row, out []F) totals {
 
 // gradients computes the derivative by one operand, or the Hessian's block times a direction.
 func (j *job[F]) gradients() (G.Value, error) {
-	out := make([]F, j.shape.TotalSize())
+	out, fresh := result[F](j.op, j.shape.TotalSize())
 	d, zero := j.divisor()
 	if zero {
+		clear(out)
 		return wrap(out, j.shape), nil
 	}
 	one := j.gradientRow
 	if j.def.elementwise {
 		one = j.gradientRun
 	}
-	sum := j.each(func(i int, r *row) totals { return totals{err: one(i, r, d, out)} })
+	sum := j.each(func(i int, r *row) totals { return totals{err: one(i, r, d, out, fresh)} })
 	if sum.err != nil {
 		return nil, sum.err
 	}
@@ -363,11 +364,18 @@ func (j *job[F]) upstreamOf(i int) float64 {
 	return float64(j.upstream[0])
 }
 
-// gradientRow writes one row of the result; rows without a factor keep their zeros.
-func (j *job[F]) gradientRow(i int, r *row, d float64, out []F) error {
+// gradientRow writes one row of the result; a row without a factor is 0.
+func (j *job[F]) gradientRow(i int, r *row, d float64, out []F, fresh bool) error {
 	s, err := j.factor(i)
-	if s == 0 || err != nil {
+	if err != nil {
 		return err
+	}
+	at, n, stride := j.span(i)
+	if s == 0 {
+		for c := 0; c < n && !fresh; c++ {
+			out[at+c*stride] = 0
+		}
+		return nil
 	}
 	j.load(r, i)
 	if err := j.check(r, i, s); err != nil {
@@ -385,7 +393,6 @@ func (j *job[F]) gradientRow(i int, r *row, d float64, out []F) error {
 		j.couple(g, own)
 	}
 	factor := j.upstreamOf(i) * s / d
-	at, _, stride := j.span(i)
 	for c, v := range g {
 		out[at+c*stride] = F(factor * v)
 	}
@@ -419,7 +426,7 @@ func (j *job[F]) couple(g, own []float64) {
 }
 
 // gradientRun is gradientRow for a run of elements.
-func (j *job[F]) gradientRun(i int, r *row, d float64, out []F) error {
+func (j *job[F]) gradientRun(i int, r *row, d float64, out []F, _ bool) error {
 	j.load(r, i)
 	g := j.want(r)
 	j.fn(r)
@@ -431,7 +438,7 @@ func (j *job[F]) gradientRun(i int, r *row, d float64, out []F) error {
 		if err != nil {
 			return err
 		}
-		if s != 0 {
+		if out[r.at+e] = 0; s != 0 {
 			out[r.at+e] = F(j.upstreamOf(r.at+e) * s / d * v)
 		}
 	}

@@ -176,7 +176,7 @@ func (d *definition) rowMap(x *G.Node, opts []Option) (*G.Node, error) {
 		return nil, err
 	}
 	s.seal()
-	return apply(&op{s, plan{mode: modeGrad, k: 1}}, G.Nodes{x})
+	return apply(newOp(s, plan{mode: modeGrad, k: 1}), G.Nodes{x})
 }
 
 // LogSigmoid returns the logarithm of the sigmoid, element by element.

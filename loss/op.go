@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/fnv"
+	"sync/atomic"
 
 	"github.com/chewxy/hm"
 	_ "go4.org/unsafe/assume-no-moving-gc" // pins the version without which Gorgonia panics at start
@@ -24,6 +25,34 @@ import (
 type op struct {
 	*spec
 	plan
+	kept *kept // the memory of the last result, for specs that reuse it
+}
+
+// kept is memory that outlives a run.
+type kept struct {
+	busy atomic.Bool
+	data any
+}
+
+func newOp(s *spec, p plan) *op {
+	o := &op{spec: s, plan: p}
+	if s.set.reuse {
+		o.kept = new(kept)
+	}
+	return o
+}
+
+// result returns memory for n entries of the result, all 0 when fresh. Kept memory has the last result in it.
+func result[F float](o *op, n int) (data []F, fresh bool) {
+	if o.kept == nil {
+		return make([]F, n), true
+	}
+	if data, ok := o.kept.data.([]F); ok && len(data) == n {
+		return data, false
+	}
+	data = make([]F, n)
+	o.kept.data = data
+	return data, true
 }
 
 var (
@@ -153,23 +182,23 @@ func (o *op) derivative(i int) (d *op, args []int, err error) {
 	operand := i < o.floats()
 	switch {
 	case o.mode == modeValue && operand:
-		return &op{o.spec, plan{mode: modeGrad, k: i}}, append(args, up), nil
+		return newOp(o.spec, plan{mode: modeGrad, k: i}), append(args, up), nil
 	case o.mapValue():
-		return &op{o.spec, plan{mode: modeGrad, k: 0}}, append(args, up), nil
+		return newOp(o.spec, plan{mode: modeGrad, k: 0}), append(args, up), nil
 	case o.mode == modeGrad && operand && o.bare:
-		return &op{o.spec, plan{mode: modeHess, k: o.k, j: i}}, append(args, up), nil
+		return newOp(o.spec, plan{mode: modeHess, k: o.k, j: i}), append(args, up), nil
 	case o.mode == modeGrad && operand:
-		return &op{o.spec, plan{mode: modeHess, k: o.k, j: i}}, append(args, o.upstreamAt(), up), nil
+		return newOp(o.spec, plan{mode: modeHess, k: o.k, j: i}), append(args, o.upstreamAt(), up), nil
 	case o.mode == modeGrad:
-		return &op{o.spec, plan{mode: modeJVP, k: o.k}}, append(args, up), nil
+		return newOp(o.spec, plan{mode: modeJVP, k: o.k}), append(args, up), nil
 	case o.mode == modeHess && i == o.directionAt():
 		// the Hessian is symmetric: block (j, k) transposed is block (k, j)
 		if o.bare {
-			return &op{o.spec, plan{mode: modeHess, k: o.j, j: o.k}}, append(args, up), nil
+			return newOp(o.spec, plan{mode: modeHess, k: o.j, j: o.k}), append(args, up), nil
 		}
-		return &op{o.spec, plan{mode: modeHess, k: o.j, j: o.k}}, append(args, o.upstreamAt(), up), nil
+		return newOp(o.spec, plan{mode: modeHess, k: o.j, j: o.k}), append(args, o.upstreamAt(), up), nil
 	case o.mode == modeJVP && i == o.directionAt():
-		return &op{o.spec, plan{mode: modeGrad, k: o.k}}, append(args, up), nil
+		return newOp(o.spec, plan{mode: modeGrad, k: o.k}), append(args, up), nil
 	}
 	return nil, nil, fmt.Errorf("loss.%s: the third derivative is not available", o.def.name)
 }
@@ -248,6 +277,12 @@ func (o *op) Do(in ...G.Value) (out G.Value, err error) {
 			out, err = nil, fmt.Errorf("%v: internal error: %v", o, r)
 		}
 	}()
+	if o.kept != nil {
+		if !o.kept.busy.CompareAndSwap(false, true) {
+			return nil, fmt.Errorf("%v: run by two machines at once, which a graph with WithBufferReuse does not allow", o)
+		}
+		defer o.kept.busy.Store(false)
+	}
 	if len(in) != o.Arity() {
 		return nil, fmt.Errorf("%v: %d operands, want %d", o, len(in), o.Arity())
 	}

@@ -65,6 +65,7 @@ type settings struct {
 	full         bool
 	logTarget    bool
 	targetLogits bool
+	reuse        bool
 
 	given knob // the options that were given
 	nodes struct{ weights, mask, normalizer *G.Node }
@@ -107,6 +108,7 @@ const (
 	knobFull
 	knobLogTarget
 	knobTargetLogits
+	knobBufferReuse
 )
 
 // The sets that whole families take.
@@ -120,7 +122,7 @@ var knobNames = []string{
 	"WithReduction", "WithAxis", "WithIgnoreIndex", "WithWeights", "WithMask", "WithClassWeights", "WithPosWeight",
 	"WithNormalizer", "WithNormalizerNode", "WithLabelSmoothing", "WithTemperature", "WithSoftcap", "WithZLoss",
 	"WithDelta", "WithBeta", "WithGamma", "WithAlpha", "WithEpsilon", "WithQ", "WithMargin", "WithScale", "WithPower",
-	"WithQuantile", "WithTau", "WithFull", "WithLogTarget", "WithTargetLogits",
+	"WithQuantile", "WithTau", "WithFull", "WithLogTarget", "WithTargetLogits", "WithBufferReuse",
 }
 
 // names lists the options of a set in the order of their declaration.
@@ -145,7 +147,7 @@ func configure(name string, takes knob, defaults settings, opts []Option) (setti
 			return s, faultf(ErrOption, name, "%v", err)
 		}
 	}
-	if foreign := s.given &^ takes; foreign != 0 {
+	if foreign := s.given &^ (takes | knobBufferReuse); foreign != 0 {
 		have := "no options"
 		if takes != 0 {
 			have = strings.Join(takes.names(), ", ")
@@ -314,6 +316,19 @@ func WithTargetLogits() Option {
 	return func(s *settings) error {
 		s.given |= knobTargetLogits
 		s.targetLogits = true
+		return nil
+	}
+}
+
+// WithBufferReuse, which every loss and node takes, lets the derivatives of the loss write into the memory of their last result instead of fresh memory, which for
+// a large gradient costs more than computing it.
+//
+// The Value of such a node is then overwritten by the next run; what gorgonia.Read copied stays. A graph built with
+// it serves one machine at a time: a second one that runs at the same moment gets an error. Off by default.
+func WithBufferReuse() Option {
+	return func(s *settings) error {
+		s.given |= knobBufferReuse
+		s.reuse = true
 		return nil
 	}
 }

@@ -288,7 +288,7 @@ func (s *spec) finish(first *G.Node, kids G.Nodes) (*G.Node, error) {
 		kids = append(kids, n)
 	}
 	s.seal()
-	return apply(&op{spec: s}, kids)
+	return apply(newOp(s, plan{}), kids)
 }
 
 // perValue checks that a weight or mask has one entry per value of the loss.
@@ -343,5 +343,5 @@ func (d *definition) one(x *G.Node, opts []Option) (*G.Node, error) {
 		return nil, err
 	}
 	s.seal()
-	return apply(&op{spec: s}, G.Nodes{x})
+	return apply(newOp(s, plan{}), G.Nodes{x})
 }
