@@ -13,13 +13,23 @@ import (
 //
 // A panic in f is raised again on the caller's goroutine when the other ranges are done. n <= 0 does nothing;
 // grain < 1 is taken as 1.
-func ParallelFor(n, grain int, f func(lo, hi int)) {
+func ParallelFor(n, grain int, f func(lo, hi int)) { parallel(n, grain, rangeFunc(f)) }
+
+// ranger is work that can be cut into ranges.
+type ranger interface{ run(lo, hi int) }
+
+type rangeFunc func(lo, hi int)
+
+func (f rangeFunc) run(lo, hi int) { f(lo, hi) }
+
+// parallel is ParallelFor for work that is no function.
+func parallel(n, grain int, work ranger) {
 	grain = max(1, grain)
 	chunks := (n + grain - 1) / grain
 	workers := min(runtime.GOMAXPROCS(0), chunks)
 	if workers <= 1 {
 		for lo := 0; lo < n; lo += grain {
-			f(lo, min(lo+grain, n))
+			work.run(lo, min(lo+grain, n))
 		}
 		return
 	}
@@ -39,7 +49,7 @@ func ParallelFor(n, grain int, f func(lo, hi int)) {
 				if i >= chunks {
 					return
 				}
-				f(i*grain, min((i+1)*grain, n))
+				work.run(i*grain, min((i+1)*grain, n))
 			}
 		}
 	)

@@ -1,0 +1,129 @@
+package tensorops
+
+import "math"
+
+// expSum is Σ exp(x) over some elements of a row. Blocks are added one after another. The block that holds the
+// largest element so far is kept apart from the others, so that it alone need be read again when the largest
+// element must be taken out of the sum.
+type expSum struct {
+	max            float64 // largest element; NaN once a NaN was seen
+	anchor, others float64 // Σ over all blocks but the top one, as others·2^anchor
+	topAnchor, top float64 // the same for the top block
+	topAt          int     // index of the top block's first element
+}
+
+func newExpSum() expSum {
+	return expSum{max: math.Inf(-1), anchor: math.Inf(-1), topAnchor: math.Inf(-1)}
+}
+
+// addBlock adds the block x, which begins at index at of its row.
+func (s *expSum) addBlock(max, anchor, sum float64, at int) {
+	switch {
+	case s.max != s.max:
+		return
+	case sum != sum || max != max:
+		s.max = math.NaN()
+		return
+	case max > s.max:
+		s.fold(s.topAnchor, s.top)
+		s.max, s.topAnchor, s.top, s.topAt = max, anchor, sum, at
+	default:
+		s.fold(anchor, sum)
+	}
+}
+
+// fold adds sum·2^anchor to the others.
+func (s *expSum) fold(anchor, sum float64) {
+	s.anchor, s.others = addScaled(s.anchor, s.others, anchor, sum)
+}
+
+// total returns the whole sum as sum·2^anchor.
+func (s *expSum) total() (anchor, sum float64) {
+	return addScaled(s.anchor, s.others, s.topAnchor, s.top)
+}
+
+// addScaled returns a·2^m + b·2^n as sum·2^anchor, anchor = max(m, n). 0·2^-Inf is nothing.
+func addScaled(m, a, n, b float64) (anchor, sum float64) {
+	if n > m {
+		m, a, n, b = n, b, m, a
+	}
+	if b == 0 {
+		return m, a
+	}
+	return m, a + b*exp2(n-m)
+}
+
+// block runs the kernel on a block and sorts out what the kernel leaves unspecified.
+func (k *kernels[F]) block(x []F, wide bool) (max, anchor, sum float64) {
+	var m F
+	if wide {
+		m, anchor, sum = k.expSumWide(x)
+	} else {
+		m, anchor, sum = k.expSum(x)
+	}
+	max = float64(m)
+	if max >= -anchorLimit && max <= anchorLimit {
+		return max, anchor, sum
+	}
+	for _, v := range x {
+		if v != v {
+			return math.NaN(), 0, 0
+		}
+	}
+	// Nothing but -Inf, or elements too large for anchors: those below -anchorLimit vanish beside any
+	// ordinary element, the others are left to hugeRow.
+	return max, math.Inf(-1), 0
+}
+
+// sumRow returns Σ exp over x.
+func (k *kernels[F]) sumRow(x []F, wide bool) expSum {
+	s := newExpSum()
+	for lo := 0; lo < len(x); lo += blockLen {
+		max, anchor, sum := k.block(x[lo:min(lo+blockLen, len(x))], wide)
+		s.addBlock(max, anchor, sum, lo)
+	}
+	return s
+}
+
+// sumOthers returns Σ exp over every element of x but x[skip].
+func (k *kernels[F]) sumOthers(x []F, skip int, wide bool) expSum {
+	s := newExpSum()
+	for lo := 0; lo < len(x); lo += blockLen {
+		hi := min(lo+blockLen, len(x))
+		if skip < lo || skip >= hi {
+			max, anchor, sum := k.block(x[lo:hi], wide)
+			s.addBlock(max, anchor, sum, lo)
+			continue
+		}
+		k.addAround(&s, x, lo, skip, hi, wide)
+	}
+	return s
+}
+
+// addAround adds x[lo:hi] without x[skip].
+func (k *kernels[F]) addAround(s *expSum, x []F, lo, skip, hi int, wide bool) {
+	if skip > lo {
+		max, anchor, sum := k.block(x[lo:skip], wide)
+		s.addBlock(max, anchor, sum, lo)
+	}
+	if skip+1 < hi {
+		max, anchor, sum := k.block(x[skip+1:hi], wide)
+		s.addBlock(max, anchor, sum, skip+1)
+	}
+}
+
+// huge says that the row is beyond the anchors and must be summed by hugeSum.
+func (s *expSum) huge() bool {
+	return math.Abs(s.max) > anchorLimit && !math.IsInf(s.max, 0)
+}
+
+// hugeSum returns Σ exp(x[i] - max) over every i but skip. For elements beyond anchorLimit x - max is either
+// exact or so far below 0 that the term is 0, so nothing is lost here.
+func hugeSum[F Float](x []F, max float64, skip int) (sum float64) {
+	for i, v := range x {
+		if i != skip {
+			sum += math.Exp(float64(v) - max)
+		}
+	}
+	return sum
+}
