@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/surprisal-go/surprisal/train"
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/metric"
+	"github.com/surprisal-go/surprisal/train/report"
+)
+
+// trained is a model with its name.
+type trained struct {
+	name string
+	*train.Result
+}
+
+// draw writes the loss curves of all models and the confusion matrix of the last, and returns the files.
+func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (files []string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	save := func(p *report.Picture, name string) error {
+		path := filepath.Join(dir, name)
+		if err := p.Save(path); err != nil {
+			return err
+		}
+		files = append(files, path)
+		return nil
+	}
+	var series []report.Series
+	for _, r := range runs {
+		series = append(series,
+			report.Series{Name: r.name + ", training", Values: r.History.Series("loss")},
+			report.Series{Name: r.name + ", test", Values: r.History.Series("val_loss"), Dashed: true})
+	}
+	curves, err := report.Curves("Digits: loss per epoch", "mean cross-entropy (nats)", true, series...)
+	if err != nil {
+		return files, err
+	}
+	if err := save(curves, "loss.png"); err != nil {
+		return files, err
+	}
+	last := runs[len(runs)-1]
+	confusion, err := metric.NewConfusion(10)
+	if err != nil {
+		return files, err
+	}
+	if _, err := last.Evaluate(ctx, nil, test, confusion); err != nil {
+		return files, err
+	}
+	title := fmt.Sprintf("Digits: %s, test accuracy %.4f", last.name, confusion.Value())
+	matrix, err := report.Confusion(title, nil, confusion.Counts())
+	if err != nil {
+		return files, err
+	}
+	return files, save(matrix, "confusion.png")
+}

@@ -1,0 +1,157 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/metric"
+	"github.com/surprisal-go/surprisal/train/optim"
+	"gorgonia.org/tensor"
+)
+
+// A Config says how [Fit] trains. Epochs and Optimizer are required; the zero value of everything else is its default.
+type Config struct {
+	Epochs    int             // passes over the training set, at least 1
+	Optimizer optim.Optimizer // such as optim.Adam(1e-3)
+
+	BatchSize  int    // rows of a batch; 0 means 32. The last batch of an epoch may be shorter
+	Accumulate int    // batches whose gradients make one update; 0 means 1. Exact: k batches of n are one batch of k·n
+	Seed       uint64 // decides initial parameters, shuffling and dropout
+	KeepOrder  bool   // visit the examples in their order instead of shuffling each epoch
+	Prefetch   int    // batches that a goroutine reads ahead; 0 reads each when it is needed. The results are the same
+
+	DType tensor.Dtype // tensor.Float32, the default, or tensor.Float64
+
+	Schedule  optim.Schedule // of the learning rate; nil means constant
+	Groups    []optim.Group  // parameters with a rate or decay of their own
+	ClipNorm  float64        // largest Euclidean norm of all gradients together; 0 means no limit
+	ClipValue float64        // largest absolute value of a gradient; 0 means no limit. Applied before ClipNorm
+
+	Validation      data.Dataset    // measured after each epoch; nil means none
+	ValidationBatch int             // rows of a validation batch; 0 means the larger of BatchSize and 256
+	Metrics         []metric.Metric // measured besides the loss, on fresh copies, for training and validation
+	NoTrainMetrics  bool            // measure Metrics on the validation set only
+
+	ClassWeights []float64 // multiplies the weight of a training row by its label's entry; for whole-number targets
+
+	EarlyStop *EarlyStop // end when a value no longer improves; nil means never
+
+	FastDevRun   bool // one batch of training and one of validation, no checkpoint: does it all fit together?
+	OverfitBatch int  // train on the first so many batches only, in order: the loss of a sound model goes to about 0
+
+	Progress  io.Writer    // a progress bar where this is a terminal, a line per epoch elsewhere; nil shows nothing
+	Logger    *slog.Logger // a record per epoch; nil logs nothing
+	Callbacks []Callback
+}
+
+// EarlyStop ends a run when a value has not improved for a while and puts the parameters of its best epoch back.
+type EarlyStop struct {
+	Monitor  string  // "" means "val_loss"
+	Patience int     // epochs without improvement after which the run ends, at least 1
+	MinDelta float64 // how much better counts as better, >= 0
+	Maximize bool    // larger is better
+	KeepLast bool    // leave the last parameters in place of the best
+}
+
+func (e *EarlyStop) monitor() string {
+	if e.Monitor == "" {
+		return "val_loss"
+	}
+	return e.Monitor
+}
+
+// better reports whether v improves on the best so far.
+func (e *EarlyStop) better(v, best float64) bool {
+	if e.Maximize {
+		return v > best+e.MinDelta
+	}
+	return v < best-e.MinDelta
+}
+
+// withDefaults checks a configuration and fills its defaults in.
+func (c Config) withDefaults() (Config, error) {
+	if c.BatchSize == 0 {
+		c.BatchSize = 32
+	}
+	if c.Accumulate == 0 {
+		c.Accumulate = 1
+	}
+	if c.ValidationBatch == 0 {
+		c.ValidationBatch = max(c.BatchSize, 256)
+	}
+	if c.DType == (tensor.Dtype{}) {
+		c.DType = tensor.Float32
+	}
+	if c.Schedule == nil {
+		c.Schedule = optim.Constant()
+	}
+	if c.Optimizer == nil {
+		return c, errors.New("Optimizer is nil")
+	}
+	for _, n := range []struct {
+		name  string
+		v, lo int
+	}{{"Epochs", c.Epochs, 1}, {"BatchSize", c.BatchSize, 1}, {"Accumulate", c.Accumulate, 1}, {"Prefetch", c.Prefetch, 0},
+		{"ValidationBatch", c.ValidationBatch, 1}, {"OverfitBatch", c.OverfitBatch, 0}} {
+		if n.v < n.lo {
+			return c, fmt.Errorf("%s is %d, want at least %d", n.name, n.v, n.lo)
+		}
+	}
+	for _, n := range []struct {
+		name string
+		v    float64
+	}{{"ClipNorm", c.ClipNorm}, {"ClipValue", c.ClipValue}} {
+		if !(n.v >= 0) || math.IsInf(n.v, 1) {
+			return c, fmt.Errorf("%s is %v, want a finite number >= 0", n.name, n.v)
+		}
+	}
+	for i, w := range c.ClassWeights {
+		if !(w >= 0) || math.IsInf(w, 1) {
+			return c, fmt.Errorf("ClassWeights has %v at index %d, want a finite number >= 0", w, i)
+		}
+	}
+	if c.DType != tensor.Float32 && c.DType != tensor.Float64 {
+		return c, fmt.Errorf("DType is %v, want float32 or float64", c.DType)
+	}
+	for i, m := range c.Metrics {
+		if m == nil {
+			return c, fmt.Errorf("Metrics has nil at index %d", i)
+		}
+	}
+	for i, cb := range c.Callbacks {
+		if cb == nil {
+			return c, fmt.Errorf("Callbacks has nil at index %d", i)
+		}
+	}
+	if err := c.Optimizer.Check(); err != nil {
+		return c, err
+	}
+	if err := c.Schedule.Check(); err != nil {
+		return c, err
+	}
+	if e := c.EarlyStop; e != nil && (e.Patience < 1 || !(e.MinDelta >= 0)) {
+		return c, fmt.Errorf("EarlyStop has patience %d and minimal change %v, want a patience >= 1 and a change >= 0", e.Patience, e.MinDelta)
+	}
+	if c.FastDevRun {
+		c.Epochs, c.EarlyStop = 1, nil
+	}
+	return c, nil
+}
+
+// checkData returns an error when a dataset is missing, empty or inconsistent.
+func checkData(name string, ds data.Dataset) error {
+	if ds == nil {
+		return fmt.Errorf("%s is nil", name)
+	}
+	if err := ds.Spec().Check(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if ds.Len() <= 0 {
+		return fmt.Errorf("%s has no rows", name)
+	}
+	return nil
+}

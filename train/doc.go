@@ -1,0 +1,32 @@
+// Package train fits models that are plain Gorgonia graphs.
+//
+// A [Model] is a function that builds the forward graph; a [loss.Func] says what is minimised; a [data.Dataset] holds the
+// examples; a [Config] says how. [Fit] does the rest and returns a [Result]: the [Net], which predicts and evaluates,
+// and the [History].
+//
+//	model := func(b *train.Builder, x *G.Node) (*G.Node, error) { return b.Dense("out", x, 10) }
+//	res, err := train.Fit(ctx, model, loss.CrossEntropy, images, train.Config{
+//		Epochs: 50, Optimizer: optim.SGD(0.5), Validation: test, Progress: os.Stderr,
+//	})
+//
+// # What holds for every run
+//
+// Every batch has one shape. A short last batch is padded with copies of its last row that have weight 0 in the loss, so
+// means, gradients and metrics are exactly those of the rows that are there.
+//
+// One seed decides initial parameters, shuffling and dropout. Each of these draws its numbers by name and
+// position, not from a common stream, so a run that is resumed goes on to the same bits as one that was left alone, and
+// nothing depends on the number of cores.
+//
+// Parameters, gradients and the optimizer's memory are plain named slices. Optimizers are in package [optim],
+// metrics in package [metric], datasets in package [data], pictures in package [report]; none of them needs a graph.
+//
+// A loss or gradient that is not finite ends the run before it reaches the parameters, with an error that names the step,
+// the rows of the batch and the first node of the graph that went wrong.
+//
+// # Why not Gorgonia's own parts
+//
+// Gorgonia's solvers cannot be saved, its AdamW changes nothing and its RMSProp differs from every other; its dropout
+// scales gradients wrongly; its matrix product transposes shared weights in place. This package uses none of them. Models
+// may use any of Gorgonia's operations.
+package train

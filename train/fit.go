@@ -1,0 +1,289 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/metric"
+	"github.com/surprisal-go/surprisal/train/optim"
+	"github.com/surprisal-go/surprisal/train/weights"
+)
+
+// A Result is a trained model and how it came about.
+type Result struct {
+	*Net
+	History *History
+	Steps   int    // updates made
+	Best    *Epoch // the best epoch by Config.EarlyStop; nil without it
+	Stopped string // why the run ended before its last epoch: "early stopping", "callback" or ""
+	Time    Timing
+}
+
+// Timing is where the time of a run went. Total less the rest is the cost of the loop itself.
+type Timing struct {
+	Total    time.Duration
+	Graph    time.Duration // running the training graph
+	Update   time.Duration // clipping and the optimizer
+	Validate time.Duration
+}
+
+// Fit trains a model on a dataset and returns it with its history.
+//
+// Each epoch visits every example once, in an order that depends on the seed and the epoch. A short last batch is padded
+// and the padding weighted 0, so its mean, its gradient and the epoch's loss are exactly those of its rows. The same
+// configuration and data give the same bits, whatever the number of cores.
+//
+// When the context is cancelled Fit returns what it has along with an error that wraps the context's. A loss or
+// gradient that is not finite ends the run before the parameters are touched with a [*NonFiniteError]. Other errors
+// return a nil Result where nothing was trained yet.
+func Fit(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*Result, error) {
+	r, err := newRun(ctx, model, lossFn, ds, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("train.Fit: %w", err)
+	}
+	defer r.close()
+	err = r.loop(ctx)
+	if endErr := r.emit(ctx, Event{Kind: RunEnd, Err: err}); err == nil && endErr != nil && !errors.Is(endErr, ErrStop) {
+		err = endErr
+	}
+	if err != nil {
+		return r.result(), fmt.Errorf("train.Fit: %w", err)
+	}
+	return r.result(), nil
+}
+
+// run is a training run: everything that Fit works with.
+type run struct {
+	cfg    Config
+	ds     data.Dataset
+	lossFn loss.Func
+	net    *Net
+	graph  *program
+	val    *evaluator
+
+	slots     [][]*weights.Array // by parameter, by slot of the optimizer
+	groups    []group            // by parameter
+	schedule  optim.Schedule
+	callbacks []Callback
+	metrics   []metric.Metric // of the training batches of this epoch
+	scratch   scratch
+	perEpoch  int // updates
+	batches   int // of an epoch
+
+	at      position
+	history *History
+	best    []*weights.Array
+	stopped string
+	started time.Time
+	time    Timing
+}
+
+// position is where a run is. With parameters, slots and history it is all that a run needs to go on.
+type position struct {
+	Epoch     int     `json:"epoch"`   // the current one, from 1
+	Step      int     `json:"step"`    // updates made
+	Batch     int     `json:"batch"`   // batches of the epoch that are done
+	Batches   int     `json:"batches"` // batches of the run that are done: the index of dropout patterns
+	Loss      mean    `json:"loss"`    // of the epoch so far
+	Rate      float64 `json:"rate"`
+	Seconds   float64 `json:"seconds"` // of the epoch so far
+	BestEpoch int     `json:"best_epoch"`
+	BestValue float64 `json:"best_value"`
+	Bad       int     `json:"bad"` // epochs without improvement
+}
+
+type group struct {
+	scale, decay float64
+	frozen       bool
+}
+
+func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*run, error) {
+	switch {
+	case ctx == nil:
+		return nil, errors.New("context is nil")
+	case model == nil:
+		return nil, errors.New("model is nil")
+	case lossFn == nil:
+		return nil, errors.New("loss is nil")
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("not started: %w", err)
+	}
+	if err := checkData("dataset", ds); err != nil {
+		return nil, err
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.ClassWeights) > 0 && (ds.Spec().Target.Kind != data.Int || ds.Spec().Target.Size() != 1) {
+		return nil, fmt.Errorf("ClassWeights need one whole-number target per row, the dataset has targets %v", ds.Spec().Target)
+	}
+	params, err := newParamSet(nil, false)
+	if err != nil {
+		return nil, err
+	}
+	spec := ds.Spec()
+	net := &Net{model: model, spec: spec, dtype: cfg.DType, params: params, seed: cfg.Seed}
+	r := &run{cfg: cfg, ds: ds, lossFn: lossFn, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
+	r.at = position{Epoch: 1, BestValue: math.Inf(1)}
+	if cfg.EarlyStop != nil && cfg.EarlyStop.Maximize {
+		r.at.BestValue = math.Inf(-1)
+	}
+	f, err := build(model, spec, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
+	params.sealed = true
+	r.metrics = fresh(cfg.Metrics)
+	if cfg.NoTrainMetrics {
+		r.metrics = nil
+	}
+	r.graph, err = compile(f, spec, purpose{lossFn: lossFn, gradients: true, sum: cfg.Accumulate > 1, readOutput: len(r.metrics) > 0})
+	if err != nil {
+		return nil, err
+	}
+	if err := r.prepare(); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// prepare sets up everything that depends on the parameters.
+func (r *run) prepare() error {
+	cfg := &r.cfg
+	names := r.net.params.names()
+	if err := optim.CheckGroups(cfg.Groups, names); err != nil {
+		return err
+	}
+	for _, a := range r.net.params.list {
+		scale, decay, frozen := optim.GroupOf(cfg.Groups, a.Name, cfg.Optimizer.Decay())
+		r.groups = append(r.groups, group{scale, decay, frozen})
+		var slots []*weights.Array
+		for _, s := range cfg.Optimizer.Slots() {
+			slot := weights.New(a.Name+"."+s, a.Single(), a.Shape...)
+			if start := cfg.Optimizer.Start(); start != 0 {
+				for i := range slot.F32 {
+					slot.F32[i] = float32(start)
+				}
+				for i := range slot.F64 {
+					slot.F64[i] = start
+				}
+			}
+			slots = append(slots, slot)
+		}
+		r.slots = append(r.slots, slots)
+	}
+	if a, ok := r.schedule.(optim.Adaptive); ok {
+		r.schedule = a.New()
+	}
+	rows := len(r.order(1))
+	r.batches = (rows + r.graph.batch - 1) / r.graph.batch
+	r.perEpoch = (r.batches + cfg.Accumulate - 1) / cfg.Accumulate
+	if err := r.checkMonitors(); err != nil {
+		return err
+	}
+	if cfg.Validation != nil {
+		val, err := newEvaluator(r.net, r.lossFn, cfg.Validation, cfg.ValidationBatch, len(cfg.Metrics) > 0)
+		if err != nil {
+			return fmt.Errorf("validation: %w", err)
+		}
+		r.val = val
+	}
+	if cfg.Progress != nil {
+		r.callbacks = append(r.callbacks, NewProgress(cfg.Progress))
+	}
+	if cfg.Logger != nil {
+		r.callbacks = append(r.callbacks, NewLog(cfg.Logger))
+	}
+	r.callbacks = append(r.callbacks, cfg.Callbacks...)
+	return nil
+}
+
+// checkMonitors returns an error when a value that decides something will never be measured.
+func (r *run) checkMonitors() error {
+	have := Values{"loss": 0}
+	for _, m := range r.metrics {
+		have[m.Name()] = 0
+	}
+	if r.cfg.Validation != nil {
+		have["val_loss"] = 0
+		for _, m := range r.cfg.Metrics {
+			have["val_"+m.Name()] = 0
+		}
+	}
+	check := func(what, name string) error {
+		if _, ok := have[name]; !ok {
+			return fmt.Errorf("%s watches %q, which is not measured; measured are %q", what, name, have.Names())
+		}
+		return nil
+	}
+	if e := r.cfg.EarlyStop; e != nil {
+		if err := check("EarlyStop", e.monitor()); err != nil {
+			return err
+		}
+	}
+	if a, ok := r.schedule.(optim.Adaptive); ok {
+		return check("Schedule", a.Monitor())
+	}
+	return nil
+}
+
+// order returns the rows of an epoch.
+func (r *run) order(epoch int) []int {
+	n := r.ds.Len()
+	limit := n
+	if r.cfg.OverfitBatch > 0 {
+		limit = min(n, r.cfg.OverfitBatch*r.graph.batch)
+	}
+	var rows []int
+	if r.cfg.KeepOrder || r.cfg.OverfitBatch > 0 {
+		rows = make([]int, n)
+		for i := range rows {
+			rows[i] = i
+		}
+	} else {
+		rows = data.Permutation(n, r.cfg.Seed, epoch)
+	}
+	if r.cfg.FastDevRun {
+		limit = min(limit, r.graph.batch)
+	}
+	return rows[:limit]
+}
+
+func (r *run) close() {
+	r.graph.close()
+	if r.val != nil {
+		r.val.close()
+	}
+}
+
+func (r *run) result() *Result {
+	r.time.Total = time.Since(r.started)
+	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, Stopped: r.stopped, Time: r.time}
+	if i := r.at.BestEpoch; i > 0 && i <= len(r.history.Epochs) {
+		res.Best = &r.history.Epochs[i-1]
+	}
+	return res
+}
+
+// emit completes an event and hands it to the callbacks.
+func (r *run) emit(ctx context.Context, e Event) error {
+	e.Epoch, e.Epochs = r.at.Epoch, r.cfg.Epochs
+	e.Step, e.Steps = r.at.Step, r.cfg.Epochs*r.perEpoch
+	e.InEpoch, e.PerEpoch = (r.at.Batch+r.cfg.Accumulate-1)/r.cfg.Accumulate, r.perEpoch
+	e.Rate, e.Net, e.History = r.at.Rate, r.net, r.history
+	var first error
+	for _, c := range r.callbacks {
+		if err := c.Event(ctx, e); err != nil && (first == nil || errors.Is(first, ErrStop)) {
+			first = err
+		}
+	}
+	return first
+}

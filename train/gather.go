@@ -1,0 +1,105 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/chewxy/hm"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// gather looks up rows of a table (V, D) by indices of any shape S: the result has the shape (S..., D).
+func gather(table, ids *G.Node) (*G.Node, error) {
+	dt, dims := table.Dtype(), ids.Dims()
+	vocabulary, width := table.Shape()[0], table.Shape()[1]
+	return apply(&op{
+		text:  fmt.Sprintf("train.gather[%d,%d,%d,%v]", vocabulary, width, dims, dt),
+		types: []hm.Type{tensorType(2, dt), tensorType(dims, tensor.Int)}, out: tensorType(dims+1, dt), diff: []bool{true, false},
+		shape: func(in []tensor.Shape) (tensor.Shape, error) { return append(in[1].Clone(), in[0][1]), nil },
+		do: func(in []G.Value) (G.Value, error) {
+			if dt == tensor.Float32 {
+				return lookup[float32](in[0], in[1])
+			}
+			return lookup[float64](in[0], in[1])
+		},
+		sym: func(in G.Nodes, _, g *G.Node) (G.Nodes, error) {
+			d, err := scatter(in[1], g, vocabulary)
+			return G.Nodes{d, nil}, err
+		},
+	}, table, ids)
+}
+
+// scatter adds the rows of g (S..., D) into a table of zeros (vocabulary, D) at the rows that ids names.
+func scatter(ids, g *G.Node, vocabulary int) (*G.Node, error) {
+	dt, dims := g.Dtype(), ids.Dims()
+	width := g.Shape()[g.Dims()-1]
+	return apply(&op{
+		text:  fmt.Sprintf("train.scatter[%d,%d,%d,%v]", vocabulary, width, dims, dt),
+		types: []hm.Type{tensorType(dims, tensor.Int), tensorType(dims+1, dt)}, out: tensorType(2, dt), diff: []bool{false, true},
+		shape: func([]tensor.Shape) (tensor.Shape, error) { return tensor.Shape{vocabulary, width}, nil },
+		do: func(in []G.Value) (G.Value, error) {
+			if dt == tensor.Float32 {
+				return spread[float32](in[0], in[1], vocabulary, width)
+			}
+			return spread[float64](in[0], in[1], vocabulary, width)
+		},
+		sym: func(in G.Nodes, _, up *G.Node) (G.Nodes, error) {
+			d, err := gather(up, in[0])
+			return G.Nodes{nil, d}, err
+		},
+	}, ids, g)
+}
+
+// indices returns checked row numbers.
+func indices(v G.Value, n int) ([]int, error) {
+	t, ok := v.(*tensor.Dense)
+	if !ok {
+		return nil, fmt.Errorf("train: embedding indices are a %T, want a dense tensor of int", v)
+	}
+	ids, err := contiguous[int](t)
+	if err != nil {
+		return nil, fmt.Errorf("train: embedding indices are %w", err)
+	}
+	for i, id := range ids {
+		if id < 0 || id >= n {
+			return nil, fmt.Errorf("train: embedding index %d is %d, want an index in [0, %d)", i, id, n)
+		}
+	}
+	return ids, nil
+}
+
+func lookup[F float32 | float64](table, idv G.Value) (G.Value, error) {
+	rows, width := table.Shape()[0], table.Shape()[1]
+	ids, err := indices(idv, rows)
+	if err != nil {
+		return nil, err
+	}
+	w, err := slice[F](table)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]F, 0, len(ids)*width)
+	for _, id := range ids {
+		out = append(out, w[id*width:(id+1)*width]...)
+	}
+	return dense(out, append(idv.Shape().Clone(), width)...), nil
+}
+
+func spread[F float32 | float64](idv, gv G.Value, vocabulary, width int) (G.Value, error) {
+	ids, err := indices(idv, vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	g, err := slice[F](gv)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]F, vocabulary*width)
+	for i, id := range ids {
+		row := out[id*width : (id+1)*width]
+		for j, d := range g[i*width : (i+1)*width] {
+			row[j] += d
+		}
+	}
+	return dense(out, vocabulary, width), nil
+}

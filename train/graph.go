@@ -1,0 +1,232 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/weights"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// program is a compiled graph of a fixed number of rows: the model, where there is a loss its value, and where the
+// graph trains the gradients. Short batches are padded by copies of their last row, of weight 0.
+type program struct {
+	*forward
+	vm      G.VM
+	spec    data.Spec
+	y, w    data.Column
+	perRow  int // loss values per row
+	cost    data.Column
+	output  data.Column
+	grads   []*weights.Array // of params.list, in its order
+	summing bool             // the loss is a sum, to be divided by the caller
+}
+
+// purpose says what a program computes besides the model's output.
+type purpose struct {
+	lossFn     loss.Func // nil for prediction
+	gradients  bool
+	sum        bool // Sum in place of Mean, and gradients that add up over runs
+	readOutput bool
+}
+
+func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
+	pr := &program{forward: f, spec: spec, summing: p.sum}
+	var roots G.Nodes
+	room := func(n int) data.Column {
+		if f.single {
+			return data.Column{F32: make([]float32, n)}
+		}
+		return data.Column{F64: make([]float64, n)}
+	}
+	add := func(name string, n *G.Node, dst data.Column, accumulate bool) error {
+		t, err := tap(name, n, dst, accumulate)
+		if err == nil {
+			roots = append(roots, t)
+		}
+		return err
+	}
+	if p.lossFn != nil {
+		cost, err := pr.addLoss(p)
+		if err != nil {
+			return nil, err
+		}
+		pr.cost = room(1)
+		if err := add("cost", cost, pr.cost, false); err != nil {
+			return nil, err
+		}
+		if p.gradients {
+			if err := pr.addGradients(cost, add); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if p.readOutput {
+		pr.output = room(f.out.Shape().TotalSize())
+		if err := add("output", f.out, pr.output, false); err != nil {
+			return nil, err
+		}
+	}
+	return pr, pr.start(roots)
+}
+
+// addLoss puts the loss with its target and weights on top of the model.
+func (pr *program) addLoss(p purpose) (*G.Node, error) {
+	if pr.spec.Target.Kind == data.None {
+		return nil, errors.New("the dataset has no targets")
+	}
+	shape, err := lossShape(p.lossFn, pr.out, pr.spec.Target)
+	if err != nil {
+		return nil, err
+	}
+	if len(shape) == 0 || shape[0] != pr.batch {
+		return nil, fmt.Errorf("the loss has shape %v without reduction, want %d rows to weight", shape, pr.batch)
+	}
+	var y, w *G.Node
+	y, pr.y = leaf(pr.graph, "target", pr.spec.Target, pr.dtype, pr.batch)
+	w, pr.w = leaf(pr.graph, "weights", data.Field{Kind: data.Float, Shape: shape[1:]}, pr.dtype, pr.batch)
+	pr.perRow = shape.TotalSize() / pr.batch
+	reduction := loss.Mean
+	if p.sum {
+		reduction = loss.Sum
+	}
+	cost, err := p.lossFn(pr.out, y, loss.WithWeights(w), loss.WithReduction(reduction))
+	if err != nil {
+		return nil, fmt.Errorf("building the loss: %w", err)
+	}
+	if cost == nil || !cost.IsScalar() {
+		return nil, fmt.Errorf("the loss %s, want a scalar", describe(cost))
+	}
+	return cost, nil
+}
+
+// lossShape returns the shape that the loss has without reduction, which is the shape of its weights: (rows) for a loss
+// of rows, more for an elementwise loss. It is built in a graph of its own, where it leaves nothing behind.
+func lossShape(fn loss.Func, out *G.Node, target data.Field) (tensor.Shape, error) {
+	g := G.NewGraph()
+	shape := out.Shape()
+	pred := G.NewTensor(g, out.Dtype(), len(shape), G.WithShape(shape...), G.WithName("pred"))
+	y, _ := leaf(g, "target", target, out.Dtype(), shape[0])
+	n, err := fn(pred, y, loss.WithReduction(loss.None))
+	if err != nil {
+		return nil, fmt.Errorf("building the loss: %w", err)
+	}
+	if n == nil {
+		return nil, errors.New("the loss returned a nil node")
+	}
+	return n.Shape(), nil
+}
+
+func (pr *program) addGradients(cost *G.Node, add func(string, *G.Node, data.Column, bool) error) error {
+	byName := make(map[string]*G.Node)
+	for _, n := range pr.leaves {
+		byName[n.Name()] = n
+	}
+	var wrt G.Nodes
+	for _, a := range pr.params.list {
+		wrt = append(wrt, byName[a.Name])
+	}
+	if len(wrt) == 0 {
+		return errors.New("the model has no parameters")
+	}
+	grads, err := loss.Gradients(cost, wrt...)
+	if err != nil {
+		return err
+	}
+	for i, a := range pr.params.list {
+		g := weights.New(a.Name, pr.single, a.Shape...)
+		pr.grads = append(pr.grads, g)
+		if err := add("gradient of "+a.Name, grads[i], data.Column{F32: g.F32, F64: g.F64}, pr.summing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start compiles what the roots need and nothing else: Gorgonia's derivatives are built for every operand, and the
+// derivative of the input would cost as much as that of the first weight.
+func (pr *program) start(roots G.Nodes) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("compiling the graph: %v", r)
+		}
+	}()
+	pr.vm = G.NewTapeMachine(pr.graph.ExactSubgraphRoots(roots...))
+	return nil
+}
+
+func (pr *program) close() error { return pr.vm.Close() }
+
+// load copies a batch into the leaves. factor multiplies the weight of each row; it may be nil.
+func (pr *program) load(b *data.Batch, factor []float64) error {
+	n := len(b.Rows)
+	if n == 0 || n > pr.batch {
+		return fmt.Errorf("a batch of %d rows, want 1 to %d", n, pr.batch)
+	}
+	if err := pad(pr.xbuf, b.X, n, pr.batch, pr.spec.Input.Size()); err != nil {
+		return err
+	}
+	if pr.perRow == 0 {
+		return nil
+	}
+	if err := pad(pr.y, b.Y, n, pr.batch, pr.spec.Target.Size()); err != nil {
+		return err
+	}
+	for i := range pr.batch {
+		w := 0.0
+		if i < n {
+			w = b.W[i]
+			if factor != nil {
+				w *= factor[i]
+			}
+		}
+		for j := i * pr.perRow; j < (i+1)*pr.perRow; j++ {
+			if pr.single {
+				pr.w.F32[j] = float32(w)
+			} else {
+				pr.w.F64[j] = w
+			}
+		}
+	}
+	return nil
+}
+
+// pad copies n rows and repeats the last: a row that the model can process like any other, whatever it computes.
+func pad(dst, src data.Column, n, batch, size int) error {
+	if err := dst.Slice(0, n*size).Copy(src.Slice(0, n*size)); err != nil {
+		return err
+	}
+	for i := n; i < batch; i++ {
+		if err := dst.Slice(i*size, (i+1)*size).Copy(src.Slice((n-1)*size, n*size)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run executes the graph once.
+func (pr *program) run() error {
+	defer pr.vm.Reset()
+	return pr.vm.RunAll()
+}
+
+// loss returns the value of the last run.
+func (pr *program) loss() float64 {
+	if pr.single {
+		return float64(pr.cost.F32[0])
+	}
+	return pr.cost.F64[0]
+}
+
+// scores copies the first n rows of the output into dst as float64.
+func (pr *program) scores(dst []float64, n int) ([]float64, error) {
+	size := pr.output.Len() / pr.batch
+	if cap(dst) < n*size {
+		dst = make([]float64, n*size)
+	}
+	dst = dst[:n*size]
+	return dst, data.Column{F64: dst}.Copy(pr.output.Slice(0, n*size))
+}

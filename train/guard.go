@@ -1,0 +1,141 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/surprisal-go/surprisal/train/data"
+	G "gorgonia.org/gorgonia"
+)
+
+// A NonFiniteError reports a loss or a gradient that is NaN or infinite. The parameters are as they were before the step.
+type NonFiniteError struct {
+	Step  int     // the update that was not made, from 1
+	Epoch int     // from 1
+	Rows  []int   // the rows of the batch, by their index in the dataset
+	What  string  // "loss" or "gradient of NAME"
+	Value float64 // NaN or an infinity
+	Node  string  // the first node of the graph with such a value, operands before results; "" where it was not found
+}
+
+// Error names what is not finite, where and since which node.
+func (e *NonFiniteError) Error() string {
+	text := fmt.Sprintf("%s is %v at step %d (epoch %d, rows %s)", e.What, e.Value, e.Step, e.Epoch, someRows(e.Rows))
+	if e.Node != "" {
+		text += "; the first node that is not finite is " + e.Node
+	}
+	return text
+}
+
+// someRows prints the first rows of a list and how many there are.
+func someRows(rows []int) string {
+	const shown = 8
+	if len(rows) <= shown {
+		return strings.ReplaceAll(strings.Trim(fmt.Sprint(rows), "[]"), " ", ", ")
+	}
+	return fmt.Sprintf("%s, ... (%d rows)", strings.ReplaceAll(strings.Trim(fmt.Sprint(rows[:shown]), "[]"), " ", ", "), len(rows))
+}
+
+// nonFinite describes a loss that is not finite, after a look for where it began.
+func (r *run) nonFinite(what string, v float64, b *data.Batch, factor []float64) error {
+	e := &NonFiniteError{Step: r.at.Step + 1, Epoch: r.at.Epoch, Rows: append([]int(nil), b.Rows...), What: what, Value: v}
+	node, err := r.firstBad(b, factor)
+	if err == nil {
+		e.Node = node
+	}
+	return e
+}
+
+// firstBad runs the forward graph again with a tap on every node and names the first, operands before results, whose
+// value is not finite.
+func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
+	f, err := build(r.net.model, r.net.spec, r.net.params, r.net.dtype, r.graph.batch, true, r.cfg.Seed)
+	if err != nil {
+		return "", err
+	}
+	pr := &program{forward: f, spec: r.net.spec}
+	cost, err := pr.addLoss(purpose{lossFn: r.lossFn, sum: r.graph.summing})
+	if err != nil {
+		return "", err
+	}
+	nodes := below(cost)
+	values := make([]data.Column, len(nodes))
+	var roots G.Nodes
+	for i, n := range nodes {
+		if n.Dtype() != f.dtype {
+			continue
+		}
+		size := 1
+		if n.Dims() > 0 {
+			size = n.Shape().TotalSize()
+		}
+		if f.single {
+			values[i].F32 = make([]float32, size)
+		} else {
+			values[i].F64 = make([]float64, size)
+		}
+		t, err := tap(fmt.Sprintf("node %d", i), n.Node, values[i], false)
+		if err != nil {
+			return "", err
+		}
+		roots = append(roots, t)
+	}
+	if err := pr.start(roots); err != nil {
+		return "", err
+	}
+	defer pr.close()
+	if err := pr.load(b, factor); err != nil {
+		return "", err
+	}
+	for _, n := range pr.noises {
+		n.draw(r.cfg.Seed, r.at.Batches)
+	}
+	if err := pr.run(); err != nil {
+		return "", err
+	}
+	for i, v := range values {
+		if at := v.NonFinite(); at >= 0 {
+			return nodes[i].describe(at, v), nil
+		}
+	}
+	return "", nil
+}
+
+// graphNode is a node with a text for people.
+type graphNode struct{ *G.Node }
+
+func (n graphNode) describe(at int, v data.Column) string {
+	x := math.NaN()
+	if v.F32 != nil {
+		x = float64(v.F32[at])
+	} else if v.F64 != nil {
+		x = v.F64[at]
+	}
+	name := n.Name()
+	if op := n.Op(); op != nil {
+		name = fmt.Sprint(op)
+	}
+	return fmt.Sprintf("%q of shape %v (%v at element %d)", name, n.Shape(), x, at)
+}
+
+// below lists the nodes that a node depends on and itself, operands before results.
+func below(root *G.Node) []graphNode {
+	var order []graphNode
+	seen := make(map[*G.Node]bool)
+	var visit func(n *G.Node)
+	visit = func(n *G.Node) {
+		if seen[n] {
+			return
+		}
+		seen[n] = true
+		if it := n.Graph().From(n.ID()); it != nil {
+			for it.Next() {
+				visit(it.Node().(*G.Node))
+			}
+		}
+		order = append(order, graphNode{n})
+	}
+	visit(root)
+	return order
+}

@@ -1,0 +1,189 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/surprisal-go/surprisal/train/data"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// An Init fills a new parameter of the given shape from a generator of its own.
+type Init func(rng *rand.Rand, shape []int, dst []float64)
+
+// Constant returns the initialiser that sets every number to v.
+func Constant(v float64) Init {
+	return func(_ *rand.Rand, _ []int, dst []float64) {
+		for i := range dst {
+			dst[i] = v
+		}
+	}
+}
+
+// Uniform returns the initialiser that draws from [-bound, bound).
+func Uniform(bound float64) Init {
+	return func(rng *rand.Rand, _ []int, dst []float64) {
+		for i := range dst {
+			dst[i] = bound * (2*rng.Float64() - 1)
+		}
+	}
+}
+
+// Normal returns the initialiser that draws from a normal distribution with mean 0 and the given standard deviation.
+func Normal(std float64) Init {
+	return func(rng *rand.Rand, _ []int, dst []float64) {
+		for i := range dst {
+			dst[i] = std * rng.NormFloat64()
+		}
+	}
+}
+
+// fans returns the number of inputs and outputs of a unit, with the weight's shape (inputs, outputs).
+func fans(shape []int) (in, out float64) {
+	out = float64(shape[len(shape)-1])
+	in = 1
+	for _, d := range shape[:len(shape)-1] {
+		in *= float64(d)
+	}
+	return in, out
+}
+
+// Glorot returns the initialiser that draws from [-a, a) with a = √(6/(inputs+outputs)).
+//
+// Reference: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
+func Glorot() Init {
+	return func(rng *rand.Rand, shape []int, dst []float64) {
+		in, out := fans(shape)
+		Uniform(math.Sqrt(6/(in+out)))(rng, shape, dst)
+	}
+}
+
+// He returns the initialiser that draws from a normal distribution with standard deviation √(2/inputs).
+//
+// Reference: K. He et al., Delving Deep into Rectifiers, 2015.
+func He() Init {
+	return func(rng *rand.Rand, shape []int, dst []float64) {
+		in, _ := fans(shape)
+		Normal(math.Sqrt(2/in))(rng, shape, dst)
+	}
+}
+
+// FanIn returns the initialiser that draws from [-a, a) with a = 1/√inputs, the default of PyTorch's linear layer.
+func FanIn() Init {
+	return func(rng *rand.Rand, shape []int, dst []float64) {
+		in, _ := fans(shape)
+		Uniform(1/math.Sqrt(in))(rng, shape, dst)
+	}
+}
+
+// Dense returns x·W + b for x of shape (rows, inputs): shape (rows, units).
+//
+// Parameters: name.weight of shape (inputs, units) and name.bias of shape (units), both drawn by [FanIn] of the
+// inputs. DenseWith takes other initialisers.
+func (b *Builder) Dense(name string, x *G.Node, units int) (*G.Node, error) {
+	if x == nil || x.Dims() != 2 {
+		return nil, fmt.Errorf("train.Dense: input of %q %s, want shape (rows, inputs)", name, describe(x))
+	}
+	bound := 1 / math.Sqrt(float64(x.Shape()[1]))
+	return b.DenseWith(name, x, units, Uniform(bound), Uniform(bound))
+}
+
+// DenseWith is [Builder.Dense] with initialisers for the weight and the bias; a nil bias means none.
+func (b *Builder) DenseWith(name string, x *G.Node, units int, weight, bias Init) (*G.Node, error) {
+	switch {
+	case x == nil || x.Dims() != 2:
+		return nil, fmt.Errorf("train.Dense: input of %q %s, want shape (rows, inputs)", name, describe(x))
+	case x.Dtype() != b.dtype:
+		return nil, fmt.Errorf("train.Dense: input of %q is %v, want %v", name, x.Dtype(), b.dtype)
+	case units <= 0:
+		return nil, fmt.Errorf("train.Dense: %q has %d units, want at least 1", name, units)
+	}
+	w, err := b.Param(name+".weight", weight, x.Shape()[1], units)
+	if err != nil {
+		return nil, err
+	}
+	if bias == nil {
+		return product(x, w, false, false)
+	}
+	c, err := b.Param(name+".bias", bias, units)
+	if err != nil {
+		return nil, err
+	}
+	return affine(x, w, c)
+}
+
+func describe(n *G.Node) string {
+	if n == nil {
+		return "is nil"
+	}
+	return fmt.Sprintf("has shape %v", n.Shape())
+}
+
+// Embedding returns the rows of a table that ids names: shape (ids..., width). ids is a node of Int with entries in
+// [0, vocabulary); an entry outside is an error when the graph runs.
+//
+// Parameter: name.weight of shape (vocabulary, width), drawn from a normal distribution of deviation 1, as in PyTorch.
+func (b *Builder) Embedding(name string, ids *G.Node, vocabulary, width int) (*G.Node, error) {
+	switch {
+	case ids == nil || ids.Dtype() != tensor.Int || ids.Dims() == 0:
+		return nil, fmt.Errorf("train.Embedding: indices of %q %s, want a node of Int with at least one dimension", name, describe(ids))
+	case vocabulary <= 0 || width <= 0:
+		return nil, fmt.Errorf("train.Embedding: %q has vocabulary %d and width %d, want at least 1", name, vocabulary, width)
+	}
+	w, err := b.Param(name+".weight", Normal(1), vocabulary, width)
+	if err != nil {
+		return nil, err
+	}
+	return gather(w, ids)
+}
+
+// noise is the mask of a dropout layer, drawn anew for each step.
+type noise struct {
+	name string
+	p    float64
+	buf  data.Column
+}
+
+// Dropout returns x with each number set to 0 with probability p in [0, 1) and divided by 1-p otherwise while the
+// model is trained, and x itself when it is not. The pattern of a step depends on the run's seed, the name and the step
+// alone. (Gorgonia's own Dropout scales gradients wrongly.)
+//
+// Reference: N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
+func (b *Builder) Dropout(name string, x *G.Node, p float64) (*G.Node, error) {
+	switch {
+	case x == nil || x.Dims() == 0 || x.Dtype() != b.dtype:
+		return nil, fmt.Errorf("train.Dropout: input of %q %s, want a tensor of %v", name, describe(x), b.dtype)
+	case !(p >= 0 && p < 1):
+		return nil, fmt.Errorf("train.Dropout: p of %q is %v, want a number in [0, 1)", name, p)
+	}
+	if err := b.reserve("Dropout", name); err != nil {
+		return nil, err
+	}
+	if !b.training || p == 0 {
+		return x, nil
+	}
+	shape := x.Shape()
+	mask, buf := leaf(b.graph, name+".mask", data.Field{Kind: data.Float, Shape: shape[1:]}, b.dtype, shape[0])
+	b.noises = append(b.noises, &noise{name, p, buf})
+	return G.HadamardProd(x, mask)
+}
+
+// draw fills the mask for a step.
+func (n *noise) draw(seed uint64, step int) {
+	rng := data.Rand(seed, "dropout "+n.name, uint64(step))
+	keep := 1 / (1 - n.p)
+	for i := range n.buf.F32 {
+		n.buf.F32[i] = 0
+		if rng.Float64() >= n.p {
+			n.buf.F32[i] = float32(keep)
+		}
+	}
+	for i := range n.buf.F64 {
+		n.buf.F64[i] = 0
+		if rng.Float64() >= n.p {
+			n.buf.F64[i] = keep
+		}
+	}
+}

@@ -1,0 +1,328 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/optim"
+)
+
+// loop trains until the last epoch, a stop or an error.
+func (r *run) loop(ctx context.Context) error {
+	if err := r.emit(ctx, Event{Kind: RunBegin}); err != nil {
+		return r.stop(err)
+	}
+	for r.at.Epoch <= r.cfg.Epochs {
+		if err := r.epoch(ctx); err != nil {
+			return r.stop(err)
+		}
+		if r.stopped != "" || r.at.Epoch == r.cfg.Epochs {
+			return nil
+		}
+		r.at.Epoch++
+		r.at.Batch, r.at.Loss, r.at.Seconds = 0, mean{}, 0
+		r.metrics = fresh(r.metrics)
+	}
+	return nil
+}
+
+// stop turns a callback's wish to end into the reason of the end.
+func (r *run) stop(err error) error {
+	if errors.Is(err, ErrStop) {
+		r.stopped = "callback"
+		return nil
+	}
+	return err
+}
+
+// epoch makes the updates of an epoch that are not made yet and measures it.
+func (r *run) epoch(ctx context.Context) error {
+	start := time.Now()
+	before := r.at.Seconds
+	rows := r.order(r.at.Epoch)
+	loader := data.NewLoader(r.ds, rows[min(r.at.Batch*r.graph.batch, len(rows)):], r.graph.batch, r.cfg.Prefetch, r.graph.single)
+	defer loader.Close()
+	for r.at.Batch < r.batches {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("stopped after step %d, in epoch %d: %w", r.at.Step, r.at.Epoch, err)
+		}
+		cost, norm, err := r.step(loader)
+		if err != nil {
+			return err
+		}
+		r.at.Seconds = before + time.Since(start).Seconds()
+		if err := r.emit(ctx, Event{Kind: StepDone, Loss: cost, Norm: norm}); err != nil {
+			return err
+		}
+	}
+	values := Values{"loss": r.at.Loss.value()}
+	for _, m := range r.metrics {
+		values[m.Name()] = m.Value()
+	}
+	if err := r.validate(ctx, values); err != nil {
+		return err
+	}
+	r.at.Seconds = before + time.Since(start).Seconds()
+	r.history.Epochs = append(r.history.Epochs, Epoch{
+		Epoch: r.at.Epoch, Step: r.at.Step, Rate: r.at.Rate, Seconds: r.at.Seconds, Values: values})
+	if a, ok := r.schedule.(optim.Adaptive); ok {
+		a.Observe(values[a.Monitor()])
+	}
+	r.watch(values)
+	err := r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
+	if r.stopped != "" {
+		r.restoreBest()
+	}
+	return err
+}
+
+// validate adds the values of the validation set.
+func (r *run) validate(ctx context.Context, values Values) error {
+	if r.val == nil {
+		return nil
+	}
+	start := time.Now()
+	defer func() { r.time.Validate += time.Since(start) }()
+	ds := r.cfg.Validation
+	if r.cfg.FastDevRun {
+		rows := make([]int, min(r.val.batch, ds.Len()))
+		for i := range rows {
+			rows[i] = i
+		}
+		var err error
+		if ds, err = data.Subset(ds, rows); err != nil {
+			return err
+		}
+	}
+	v, err := r.val.measure(ctx, ds, fresh(r.cfg.Metrics))
+	if err != nil {
+		return fmt.Errorf("validation after epoch %d: %w", r.at.Epoch, err)
+	}
+	for name, x := range v {
+		values["val_"+name] = x
+	}
+	return nil
+}
+
+// watch keeps the best parameters and decides whether to go on.
+func (r *run) watch(values Values) {
+	e := r.cfg.EarlyStop
+	if e == nil {
+		return
+	}
+	if v := values[e.monitor()]; e.better(v, r.at.BestValue) {
+		r.at.BestEpoch, r.at.BestValue, r.at.Bad = r.at.Epoch, v, 0
+		if !e.KeepLast {
+			r.best = cloneAll(r.net.params.list)
+		}
+	} else if r.at.Bad++; r.at.Bad >= e.Patience {
+		r.stopped = "early stopping"
+	}
+	if r.at.Epoch == r.cfg.Epochs && r.stopped == "" {
+		r.restoreBest()
+	}
+}
+
+// restoreBest puts the parameters of the best epoch back.
+func (r *run) restoreBest() {
+	if r.best == nil {
+		return
+	}
+	r.net.mu.Lock()
+	defer r.net.mu.Unlock()
+	for i, a := range r.net.params.list {
+		copy(a.F32, r.best[i].F32)
+		copy(a.F64, r.best[i].F64)
+	}
+}
+
+// step makes one update from up to Accumulate batches. It returns the mean loss and the norm of the gradients.
+func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
+	if r.graph.summing {
+		for _, g := range r.graph.grads {
+			clear(g.F32)
+			clear(g.F64)
+		}
+	}
+	var m mean
+	var rows []int
+	for i := 0; i < r.cfg.Accumulate && r.at.Batch < r.batches; i++ {
+		b, err := loader.Next()
+		if err != nil {
+			return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
+		}
+		if b == nil {
+			return 0, 0, fmt.Errorf("step %d: the dataset ended after %d of %d batches", r.at.Step+1, r.at.Batch, r.batches)
+		}
+		c, w, err := r.forward(b)
+		if err != nil {
+			return 0, 0, err
+		}
+		if r.graph.summing {
+			m.Sum, m.Weight = m.Sum+c, m.Weight+w*float64(r.graph.perRow)
+			rows = append(rows, b.Rows...)
+		} else {
+			m.add(c, w)
+			rows = b.Rows
+		}
+		r.at.Batch++
+		r.at.Batches++
+	}
+	start := time.Now()
+	defer func() { r.time.Update += time.Since(start) }()
+	scale := 1.0
+	if r.graph.summing && m.Weight != 0 {
+		scale = 1 / m.Weight
+		m.Weight /= float64(r.graph.perRow)
+		m.Sum /= float64(r.graph.perRow)
+	}
+	norm, err = r.clip(scale, rows)
+	if err != nil {
+		return 0, 0, err
+	}
+	r.at.Loss.Sum += m.Sum
+	r.at.Loss.Weight += m.Weight
+	if m.Weight == 0 {
+		cost = 0 // every row has weight 0
+	} else {
+		cost = m.value()
+	}
+	r.update()
+	return cost, norm, nil
+}
+
+// forward runs the graph on a batch and returns its loss and the weight of its rows.
+func (r *run) forward(b *data.Batch) (cost, weight float64, err error) {
+	factor, err := r.classFactors(b)
+	if err != nil {
+		return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
+	}
+	if err := r.graph.load(b, factor); err != nil {
+		return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
+	}
+	for _, n := range r.graph.noises {
+		n.draw(r.cfg.Seed, r.at.Batches)
+	}
+	start := time.Now()
+	r.net.mu.Lock()
+	err = r.graph.run()
+	r.net.mu.Unlock()
+	r.time.Graph += time.Since(start)
+	if err != nil {
+		return 0, 0, fmt.Errorf("step %d (epoch %d, rows %s): %w", r.at.Step+1, r.at.Epoch, someRows(b.Rows), err)
+	}
+	cost = r.graph.loss()
+	if math.IsNaN(cost) || math.IsInf(cost, 0) {
+		return 0, 0, r.nonFinite("loss", cost, b, factor)
+	}
+	if len(r.metrics) > 0 {
+		if err := r.scratch.update(r.metrics, r.graph, b); err != nil {
+			return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
+		}
+	}
+	for i, w := range b.W {
+		if factor != nil {
+			w *= factor[i]
+		}
+		weight += w
+	}
+	return cost, weight, nil
+}
+
+// classFactors returns the class weight of each row of a batch, nil where there are none.
+func (r *run) classFactors(b *data.Batch) ([]float64, error) {
+	if len(r.cfg.ClassWeights) == 0 {
+		return nil, nil
+	}
+	f := make([]float64, len(b.Rows))
+	for i, row := range b.Rows {
+		label := b.Y.Int[i]
+		if label < 0 || label >= len(r.cfg.ClassWeights) {
+			return nil, fmt.Errorf("row %d has label %d and there are %d class weights", row, label, len(r.cfg.ClassWeights))
+		}
+		f[i] = r.cfg.ClassWeights[label]
+	}
+	return f, nil
+}
+
+// clip scales the gradients, limits them and returns their norm before the limits.
+func (r *run) clip(scale float64, rows []int) (float64, error) {
+	f32, f64 := make([][]float32, 0, len(r.graph.grads)), make([][]float64, 0, len(r.graph.grads))
+	for _, g := range r.graph.grads {
+		if scale != 1 {
+			for i := range g.F32 {
+				g.F32[i] *= float32(scale)
+			}
+			for i := range g.F64 {
+				g.F64[i] *= scale
+			}
+		}
+		f32, f64 = append(f32, g.F32), append(f64, g.F64)
+	}
+	norm := optim.Norm(f32...)
+	if !r.graph.single {
+		norm = optim.Norm(f64...)
+	}
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		for _, g := range r.graph.grads {
+			if i := g.NonFinite(); i >= 0 {
+				v := math.NaN()
+				if g.Single() {
+					v = float64(g.F32[i])
+				} else {
+					v = g.F64[i]
+				}
+				return 0, &NonFiniteError{Step: r.at.Step + 1, Epoch: r.at.Epoch, Rows: append([]int(nil), rows...),
+					What: "gradient of " + g.Name, Value: v}
+			}
+		}
+	}
+	if l := r.cfg.ClipValue; l > 0 {
+		optim.ClipValue(l, f32...)
+		optim.ClipValue(l, f64...)
+	}
+	if l := r.cfg.ClipNorm; l > 0 {
+		after := norm
+		if r.cfg.ClipValue > 0 {
+			if after = optim.Norm(f32...); !r.graph.single {
+				after = optim.Norm(f64...)
+			}
+		}
+		optim.ClipNorm(after, l, f32...)
+		optim.ClipNorm(after, l, f64...)
+	}
+	return norm, nil
+}
+
+// update moves the parameters.
+func (r *run) update() {
+	r.at.Step++
+	r.at.Rate = r.cfg.Optimizer.Rate() * r.schedule.Factor(optim.Position{
+		Step: r.at.Step, Epoch: r.at.Epoch, StepsPerEpoch: r.perEpoch, Steps: r.cfg.Epochs * r.perEpoch})
+	r.net.mu.Lock()
+	defer r.net.mu.Unlock()
+	for i, p := range r.net.params.list {
+		g := r.groups[i]
+		if g.frozen {
+			continue
+		}
+		s := optim.Step{N: r.at.Step, Rate: r.at.Rate * g.scale, Decay: g.decay}
+		if p.Single() {
+			slots := make([][]float32, len(r.slots[i]))
+			for k, slot := range r.slots[i] {
+				slots[k] = slot.F32
+			}
+			r.cfg.Optimizer.Update32(s, p.F32, r.graph.grads[i].F32, slots)
+			continue
+		}
+		slots := make([][]float64, len(r.slots[i]))
+		for k, slot := range r.slots[i] {
+			slots[k] = slot.F64
+		}
+		r.cfg.Optimizer.Update64(s, p.F64, r.graph.grads[i].F64, slots)
+	}
+}

@@ -1,0 +1,119 @@
+// Package metric measures predictions while they stream by: accuracy, top-k accuracy, perplexity, confusion matrices,
+// precision, recall and F1, areas under curves, calibration and regression errors.
+//
+// Every metric is a [Metric]: it is updated batch by batch, gives its value at any time, and merges with another of its
+// kind that saw other rows, with the result of having seen them all. Values agree with scikit-learn's functions of the
+// same name. Rows carry weights; a row of weight 0 is as if it were not there. A metric of no rows is NaN.
+//
+// The package imports no graph: the scores are plain float64 slices, raw (logits) unless a metric says otherwise.
+package metric
+
+import (
+	"fmt"
+	"math"
+)
+
+// A Batch is predictions for some rows together with what was true. Slices belong to the caller and are not kept.
+type Batch struct {
+	Width   int       // scores per row
+	Scores  []float64 // the model's output, row after row
+	Labels  []int     // class labels, one per row, for classifiers
+	Targets []float64 // real targets, as many as scores, for regression and binary targets
+	Weights []float64 // one per row; nil means 1 for all
+}
+
+// Rows returns the number of rows.
+func (b Batch) Rows() int {
+	if b.Width <= 0 {
+		return 0
+	}
+	return len(b.Scores) / b.Width
+}
+
+// Weight returns the weight of a row.
+func (b Batch) Weight(row int) float64 {
+	if b.Weights == nil {
+		return 1
+	}
+	return b.Weights[row]
+}
+
+// A Metric accumulates over batches.
+type Metric interface {
+	// Name is the metric's name in histories, such as "accuracy".
+	Name() string
+	// Update adds the rows of a batch. A batch that does not fit is an error and adds nothing.
+	Update(b Batch) error
+	// Value returns the metric of the rows so far, NaN where it is undefined.
+	Value() float64
+	// Merge adds the rows that another metric of the same kind and settings has seen.
+	Merge(other Metric) error
+	// New returns an empty metric with the same settings.
+	New() Metric
+	// State returns everything the metric has accumulated, for [Metric.Restore] to continue from.
+	State() []float64
+	// Restore replaces what was accumulated by an earlier State.
+	Restore(state []float64) error
+}
+
+// check returns an error for a batch whose slices disagree, or that lacks what kind ("labels" or "targets") names.
+func (b Batch) check(name, kind string) error {
+	if b.Width <= 0 || len(b.Scores)%b.Width != 0 {
+		return fmt.Errorf("metric.%s: %d scores in rows of %d", name, len(b.Scores), b.Width)
+	}
+	n := b.Rows()
+	if b.Weights != nil && len(b.Weights) != n {
+		return fmt.Errorf("metric.%s: %d weights, want %d to match the rows", name, len(b.Weights), n)
+	}
+	for i, w := range b.Weights {
+		if !(w >= 0) || math.IsInf(w, 1) {
+			return fmt.Errorf("metric.%s: weight of row %d is %v, want a finite number >= 0", name, i, w)
+		}
+	}
+	switch kind {
+	case "labels":
+		if len(b.Labels) != n {
+			return fmt.Errorf("metric.%s: %d labels, want %d to match the rows", name, len(b.Labels), n)
+		}
+		for i, l := range b.Labels {
+			if (l < 0 || l >= b.Width) && b.Weight(i) != 0 {
+				return fmt.Errorf("metric.%s: label of row %d is %d, want a label in [0, %d)", name, i, l, b.Width)
+			}
+		}
+	case "targets":
+		if len(b.Targets) != len(b.Scores) {
+			return fmt.Errorf("metric.%s: %d targets, want %d to match the scores", name, len(b.Targets), len(b.Scores))
+		}
+	}
+	return nil
+}
+
+// argmax returns the index of the first largest score, or -1 when one of them is NaN: such a row is right for no class.
+func argmax(row []float64) int {
+	best := 0
+	for i, v := range row {
+		if math.IsNaN(v) {
+			return -1
+		}
+		if v > row[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// restore copies a state of a fixed length into fields.
+func restore(name string, state []float64, fields ...*float64) error {
+	if len(state) != len(fields) {
+		return fmt.Errorf("metric.%s: state has %d numbers, want %d", name, len(state), len(fields))
+	}
+	for i, f := range fields {
+		*f = state[i]
+	}
+	return nil
+}
+
+// mismatch is the error of merging metrics that differ.
+func mismatch(into, other Metric) error {
+	return fmt.Errorf("metric: cannot merge %T %q into %T %q", other, other.Name(), into, into.Name())
+}

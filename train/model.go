@@ -1,0 +1,216 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/weights"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// A Model builds the forward graph from the input x and returns the node of its output, usually logits. x has the shape (batch,
+// shape of one input) and is of the training dtype, or Int where the dataset's inputs are whole numbers.
+//
+// The function is called more than once, for training, evaluation and prediction at different batch sizes, and has to build the
+// same model each time: the same parameters, by name. Parameters come from [Builder.Param] or a layer; everything else is plain
+// Gorgonia in the graph of x. Give each leaf of your own a unique name: Gorgonia merges unnamed leaves of one shape.
+type Model func(b *Builder, x *G.Node) (*G.Node, error)
+
+// A Builder gives a [Model] its parameters and what it has to know of the graph under construction.
+type Builder struct {
+	graph    *G.ExprGraph
+	dtype    tensor.Dtype
+	batch    int
+	training bool
+	seed     uint64
+	params   *paramSet
+	used     []*weights.Array
+	leaves   G.Nodes
+	noises   []*noise
+	names    map[string]bool
+}
+
+// Graph returns the graph under construction, that of x.
+func (b *Builder) Graph() *G.ExprGraph { return b.graph }
+
+// DType returns the element type of parameters and features: tensor.Float32 or tensor.Float64.
+func (b *Builder) DType() tensor.Dtype { return b.dtype }
+
+// Batch returns the number of rows of the graph.
+func (b *Builder) Batch() int { return b.batch }
+
+// Training reports whether the graph is the one that is trained, where dropout drops.
+func (b *Builder) Training() bool { return b.training }
+
+// reserve claims a name within the graph.
+func (b *Builder) reserve(fn, name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("train.%s: name is empty", fn)
+	case b.names[name]:
+		return fmt.Errorf("train.%s: name %q is used twice", fn, name)
+	}
+	b.names[name] = true
+	return nil
+}
+
+// Param returns the leaf of a parameter with the given name and shape. When the model is built for the first time the
+// parameter is made by init from numbers that depend on the run's seed and the parameter's name alone; later the same numbers
+// are used again. A shape has at least one dimension.
+func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
+	if err := b.reserve("Param", name); err != nil {
+		return nil, err
+	}
+	if len(shape) == 0 {
+		return nil, fmt.Errorf("train.Param: %q has no dimensions, want at least one", name)
+	}
+	for _, d := range shape {
+		if d <= 0 {
+			return nil, fmt.Errorf("train.Param: %q has shape %v, want positive dimensions", name, shape)
+		}
+	}
+	a, err := b.params.get(name, init, b.dtype == tensor.Float32, b.seed, shape)
+	if err != nil {
+		return nil, err
+	}
+	var value *tensor.Dense
+	if a.Single() {
+		value = dense(a.F32, shape...)
+	} else {
+		value = dense(a.F64, shape...)
+	}
+	n := G.NewTensor(b.graph, b.dtype, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(value))
+	b.used = append(b.used, a)
+	b.leaves = append(b.leaves, n)
+	return n, nil
+}
+
+// paramSet is the parameters of a model by name, in the order of their making.
+type paramSet struct {
+	list   []*weights.Array
+	index  map[string]*weights.Array
+	sealed bool // complete: asking for a new one is an error
+}
+
+func newParamSet(list []*weights.Array, sealed bool) (*paramSet, error) {
+	s := &paramSet{list: list, index: make(map[string]*weights.Array), sealed: sealed}
+	for _, a := range list {
+		if s.index[a.Name] != nil {
+			return nil, fmt.Errorf("parameter %q is there twice", a.Name)
+		}
+		s.index[a.Name] = a
+	}
+	return s, nil
+}
+
+func (s *paramSet) get(name string, init Init, single bool, seed uint64, shape []int) (*weights.Array, error) {
+	if a := s.index[name]; a != nil {
+		if !slices.Equal(a.Shape, shape) {
+			return nil, fmt.Errorf("train.Param: %q has shape %v, want %v as it is stored", name, shape, a.Shape)
+		}
+		if a.Single() != single {
+			return nil, fmt.Errorf("train.Param: %q is stored in another dtype than the graph's", name)
+		}
+		return a, nil
+	}
+	if s.sealed {
+		return nil, fmt.Errorf("train.Param: %q is not among the stored parameters %q", name, s.names())
+	}
+	if init == nil {
+		return nil, fmt.Errorf("train.Param: %q has no initialiser", name)
+	}
+	a := weights.New(name, single, shape...)
+	values := make([]float64, a.Size())
+	init(data.Rand(seed, "init "+name, 0), shape, values)
+	for i, v := range values {
+		if single {
+			a.F32[i] = float32(v)
+		} else {
+			a.F64[i] = v
+		}
+	}
+	if i := a.NonFinite(); i >= 0 {
+		return nil, fmt.Errorf("train.Param: the initialiser of %q made %v at element %d", name, values[i], i)
+	}
+	s.list = append(s.list, a)
+	s.index[name] = a
+	return a, nil
+}
+
+func (s *paramSet) names() []string {
+	var out []string
+	for _, a := range s.list {
+		out = append(out, a.Name)
+	}
+	return out
+}
+
+// forward is the part that training and evaluation have in common: a graph with an input and the model's output.
+type forward struct {
+	*Builder
+	x      *G.Node
+	xbuf   data.Column
+	out    *G.Node
+	single bool
+}
+
+// build makes a graph and lets the model fill it.
+func build(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, batch int, training bool, seed uint64) (f *forward, err error) {
+	b := &Builder{graph: G.NewGraph(), dtype: dtype, batch: batch, training: training, seed: seed, params: params,
+		names: map[string]bool{"input": true, "target": true, "weights": true}}
+	f = &forward{Builder: b, single: dtype == tensor.Float32}
+	f.x, f.xbuf = leaf(b.graph, "input", spec.Input, dtype, batch)
+	defer func() {
+		if r := recover(); r != nil {
+			f, err = nil, fmt.Errorf("the model panicked while it was built: %v", r)
+		}
+	}()
+	if f.out, err = model(b, f.x); err != nil {
+		return nil, fmt.Errorf("building the model: %w", err)
+	}
+	switch {
+	case f.out == nil:
+		return nil, errors.New("the model returned a nil node")
+	case f.out.Graph() != b.graph:
+		return nil, errors.New("the model returned a node of another graph")
+	case f.out.Dtype() != dtype:
+		return nil, fmt.Errorf("the model's output is %v, want %v", f.out.Dtype(), dtype)
+	case f.out.Dims() == 0 || f.out.Shape()[0] != batch:
+		return nil, fmt.Errorf("the model's output has shape %v, want %d rows as the input %v has", f.out.Shape(), batch, f.x.Shape())
+	}
+	if len(b.used) != len(params.list) {
+		used := make(map[string]bool)
+		for _, a := range b.used {
+			used[a.Name] = true
+		}
+		for _, a := range params.list {
+			if !used[a.Name] {
+				return nil, fmt.Errorf("the model does not use the stored parameter %q", a.Name)
+			}
+		}
+	}
+	return f, nil
+}
+
+// leaf makes an input of the graph over a buffer that the trainer fills.
+func leaf(g *G.ExprGraph, name string, f data.Field, dtype tensor.Dtype, batch int) (*G.Node, data.Column) {
+	shape := append([]int{batch}, f.Shape...)
+	n := batch * f.Size()
+	var c data.Column
+	var v *tensor.Dense
+	switch {
+	case f.Kind == data.Int:
+		c.Int = make([]int, n)
+		v, dtype = dense(c.Int, shape...), tensor.Int
+	case dtype == tensor.Float32:
+		c.F32 = make([]float32, n)
+		v = dense(c.F32, shape...)
+	default:
+		c.F64 = make([]float64, n)
+		v = dense(c.F64, shape...)
+	}
+	return G.NewTensor(g, dtype, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(v)), c
+}

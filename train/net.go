@@ -1,0 +1,294 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/metric"
+	"github.com/surprisal-go/surprisal/train/weights"
+	"gorgonia.org/tensor"
+)
+
+// A Net is a model with its parameters: what [Fit] returns. Its methods may be called from several
+// goroutines; they take turns.
+type Net struct {
+	mu     sync.Mutex
+	model  Model
+	spec   data.Spec
+	dtype  tensor.Dtype
+	params *paramSet
+	batch  int
+	seed   uint64
+
+	predictor *program
+}
+
+// predictBatch is the number of rows that are predicted at a time.
+const predictBatch = 256
+
+// DType returns the type of the parameters.
+func (n *Net) DType() tensor.Dtype { return n.dtype }
+
+// Spec describes the examples that the model takes.
+func (n *Net) Spec() data.Spec { return n.spec }
+
+// Params returns copies of the parameters, in the order in which the model made them.
+func (n *Net) Params() []*weights.Array {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return cloneAll(n.params.list)
+}
+
+// Size returns the number of numbers in all parameters.
+func (n *Net) Size() int {
+	size := 0
+	for _, a := range n.params.list {
+		size += a.Size()
+	}
+	return size
+}
+
+func cloneAll(list []*weights.Array) []*weights.Array {
+	out := make([]*weights.Array, len(list))
+	for i, a := range list {
+		out[i] = a.Clone()
+	}
+	return out
+}
+
+// checkInput returns an error when the model cannot take the inputs of ds.
+func (n *Net) checkInput(name string, ds data.Dataset) error {
+	if err := checkData(name, ds); err != nil {
+		return err
+	}
+	if got := ds.Spec().Input; !got.Equal(n.spec.Input) {
+		return fmt.Errorf("%s has inputs %v, want %v", name, got, n.spec.Input)
+	}
+	return nil
+}
+
+// Predict returns the model's output for every example of ds, any number of them, targets not needed. The first dimension
+// of the result counts the examples.
+func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.checkInput("dataset", ds); err != nil {
+		return nil, fmt.Errorf("train.Predict: %w", err)
+	}
+	spec := data.Spec{Input: n.spec.Input}
+	if n.predictor == nil {
+		f, err := build(n.model, spec, n.params, n.dtype, predictBatch, false, n.seed)
+		if err != nil {
+			return nil, fmt.Errorf("train.Predict: %w", err)
+		}
+		if n.predictor, err = compile(f, spec, purpose{readOutput: true}); err != nil {
+			return nil, fmt.Errorf("train.Predict: %w", err)
+		}
+	}
+	p := n.predictor
+	shape := p.out.Shape().Clone()
+	shape[0] = ds.Len()
+	size := p.output.Len() / p.batch
+	var all data.Column
+	var result *tensor.Dense
+	if p.single {
+		all.F32 = make([]float32, shape.TotalSize())
+		result = dense(all.F32, shape...)
+	} else {
+		all.F64 = make([]float64, shape.TotalSize())
+		result = dense(all.F64, shape...)
+	}
+	done := 0
+	err := eachBatch(ctx, ds, p.batch, p.single, func(b *data.Batch) error {
+		if err := p.load(b, nil); err != nil {
+			return err
+		}
+		if err := p.run(); err != nil {
+			return err
+		}
+		k := len(b.Rows)
+		if err := all.Slice(done*size, (done+k)*size).Copy(p.output.Slice(0, k*size)); err != nil {
+			return err
+		}
+		done += k
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("train.Predict: %w", err)
+	}
+	return result, nil
+}
+
+// eachBatch reads a dataset in order.
+func eachBatch(ctx context.Context, ds data.Dataset, size int, single bool, use func(*data.Batch) error) error {
+	rows := make([]int, ds.Len())
+	for i := range rows {
+		rows[i] = i
+	}
+	l := data.NewLoader(ds, rows, size, 0, single)
+	defer l.Close()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, err := l.Next()
+		if err != nil || b == nil {
+			return err
+		}
+		if err := use(b); err != nil {
+			return err
+		}
+	}
+}
+
+// Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and under its name the value
+// of each metric, after the rows of the dataset were added to it. lossFn may be nil when metrics are given.
+func (n *Net) Evaluate(ctx context.Context, lossFn loss.Func, ds data.Dataset, metrics ...metric.Metric) (Values, error) {
+	e, err := newEvaluator(n, lossFn, ds, predictBatch, len(metrics) > 0)
+	if err != nil {
+		return nil, fmt.Errorf("train.Evaluate: %w", err)
+	}
+	defer e.close()
+	v, err := e.measure(ctx, ds, metrics)
+	if err != nil {
+		return nil, fmt.Errorf("train.Evaluate: %w", err)
+	}
+	return v, nil
+}
+
+// evaluator is a compiled graph for measuring a model.
+type evaluator struct {
+	*program
+	net     *Net
+	scratch scratch
+}
+
+func newEvaluator(n *Net, lossFn loss.Func, ds data.Dataset, batch int, measured bool) (*evaluator, error) {
+	if err := n.checkInput("dataset", ds); err != nil {
+		return nil, err
+	}
+	if lossFn == nil && !measured {
+		return nil, errors.New("neither a loss nor a metric to measure")
+	}
+	spec := ds.Spec()
+	if spec.Target.Kind == data.None {
+		return nil, errors.New("the dataset has no targets")
+	}
+	f, err := build(n.model, spec, n.params, n.dtype, min(batch, ds.Len()), false, n.seed)
+	if err != nil {
+		return nil, err
+	}
+	p, err := compile(f, spec, purpose{lossFn: lossFn, readOutput: measured})
+	if err != nil {
+		return nil, err
+	}
+	return &evaluator{program: p, net: n}, nil
+}
+
+func fresh(metrics []metric.Metric) []metric.Metric {
+	out := make([]metric.Metric, len(metrics))
+	for i, m := range metrics {
+		out[i] = m.New()
+	}
+	return out
+}
+
+func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metric.Metric) (Values, error) {
+	e.net.mu.Lock()
+	defer e.net.mu.Unlock()
+	var m mean
+	err := eachBatch(ctx, ds, e.batch, e.single, func(b *data.Batch) error {
+		if err := e.load(b, nil); err != nil {
+			return err
+		}
+		if err := e.run(); err != nil {
+			return err
+		}
+		if e.perRow > 0 {
+			m.add(e.program.loss(), sum(b.W))
+		}
+		if len(metrics) == 0 {
+			return nil
+		}
+		return e.scratch.update(metrics, e.program, b)
+	})
+	if err != nil {
+		return nil, err
+	}
+	v := make(Values)
+	if e.perRow > 0 {
+		v["loss"] = m.value()
+	}
+	for _, x := range metrics {
+		v[x.Name()] = x.Value()
+	}
+	return v, nil
+}
+
+// mean is a weighted mean of batch means: with the weight of its rows for each, the mean over all rows.
+type mean struct{ Sum, Weight float64 }
+
+func (m *mean) add(v, weight float64) {
+	if weight != 0 {
+		m.Sum += v * weight
+		m.Weight += weight
+	}
+}
+
+func (m *mean) value() float64 { return m.Sum / m.Weight }
+
+func sum(v []float64) (s float64) {
+	for _, x := range v {
+		s += x
+	}
+	return s
+}
+
+// scratch is the memory for handing batches to metrics.
+type scratch struct{ scores, targets, weights []float64 }
+
+// update gives the rows of a batch to metrics. Where a row has several labels, as the positions of a sequence, each of
+// them is a row to the metric.
+func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) error {
+	n, size := len(b.Rows), p.spec.Target.Size()
+	var err error
+	if s.scores, err = p.scores(s.scores, n); err != nil {
+		return err
+	}
+	mb := metric.Batch{Scores: s.scores, Width: len(s.scores) / n, Weights: b.W}
+	target := b.Y.Slice(0, n*size)
+	if p.spec.Target.Kind == data.Int {
+		mb.Labels = target.Int
+		if size > 1 {
+			if mb.Width%size != 0 {
+				return fmt.Errorf("%d scores for the %d labels of a row", mb.Width, size)
+			}
+			mb.Width /= size
+			s.weights = s.weights[:0]
+			for _, w := range b.W {
+				for range size {
+					s.weights = append(s.weights, w)
+				}
+			}
+			mb.Weights = s.weights
+		}
+	} else {
+		if cap(s.targets) < target.Len() {
+			s.targets = make([]float64, target.Len())
+		}
+		mb.Targets = s.targets[:target.Len()]
+		if err := (data.Column{F64: mb.Targets}).Copy(target); err != nil {
+			return err
+		}
+	}
+	for _, m := range metrics {
+		if err := m.Update(mb); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package train
+
+import (
+	"fmt"
+	"hash"
+	"hash/fnv"
+
+	"github.com/chewxy/hm"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// op is every graph operation of this package: its identity and what it does, as functions. The layers use these in
+// place of Gorgonia's own where those are wrong (dropout), transpose shared weights in place
+// (matrix product) or copy more than they compute (broadcast addition).
+type op struct {
+	text  string // the whole identity: nodes of equal hash are merged
+	types []hm.Type
+	out   hm.Type
+	shape func(in []tensor.Shape) (tensor.Shape, error)
+	do    func(in []G.Value) (G.Value, error)
+	diff  []bool
+	sym   func(in G.Nodes, out, grad *G.Node) (G.Nodes, error)
+}
+
+var (
+	_ G.SDOp = (*op)(nil)
+	_ G.ADOp = (*op)(nil)
+)
+
+func (o *op) Arity() int { return len(o.types) }
+
+func (o *op) Type() hm.Type {
+	return hm.NewFnType(append(append([]hm.Type(nil), o.types...), o.out)...)
+}
+
+func (o *op) InferShape(in ...G.DimSizer) (tensor.Shape, error) {
+	shapes := make([]tensor.Shape, len(in))
+	for i, d := range in {
+		s, ok := d.(tensor.Shape)
+		if !ok {
+			return nil, fmt.Errorf("%s: operand %d has no shape", o.text, i)
+		}
+		shapes[i] = s
+	}
+	return o.shape(shapes)
+}
+
+// Do runs the operation. A panic would end the process, as the machine runs operations on a goroutine of its own.
+func (o *op) Do(in ...G.Value) (v G.Value, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			v, err = nil, fmt.Errorf("%s: %v", o.text, r)
+		}
+	}()
+	return o.do(in)
+}
+
+func (o *op) ReturnsPtr() bool      { return false }
+func (o *op) CallsExtern() bool     { return false }
+func (o *op) OverwritesInput() int  { return -1 }
+func (o *op) String() string        { return o.text }
+func (o *op) WriteHash(h hash.Hash) { fmt.Fprint(h, o.text) }
+
+func (o *op) Hashcode() uint32 {
+	h := fnv.New32a()
+	o.WriteHash(h)
+	return h.Sum32()
+}
+
+func (o *op) DiffWRT(n int) []bool {
+	d := make([]bool, n)
+	copy(d, o.diff)
+	return d
+}
+
+func (o *op) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
+	if o.sym == nil {
+		return make(G.Nodes, len(in)), nil
+	}
+	return o.sym(in, out, grad)
+}
+
+// DoDiff is what a LispMachine calls. The trainer differentiates symbolically and never runs one; without this method
+// that machine would take the gradient for zero and say nothing.
+func (o *op) DoDiff(G.ExecutionContext, G.Nodes, *G.Node) error {
+	return fmt.Errorf("%s: layers of package train run on a TapeMachine, with the gradients of loss.Gradients", o.text)
+}
+
+// apply adds an operation to the graph; Gorgonia's panics on malformed graphs become errors.
+func apply(o *op, in ...*G.Node) (n *G.Node, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = nil, fmt.Errorf("%s: %v", o.text, r)
+		}
+	}()
+	return G.ApplyOp(o, in...)
+}
+
+func tensorType(dims int, of tensor.Dtype) hm.Type {
+	if dims == 0 {
+		return of
+	}
+	return G.TensorType{Dims: dims, Of: of}
+}
+
+// contiguous returns the numbers of a dense tensor in row-major order: its own memory where that is the order, a
+// copy gathered by the strides where it is a transposed or sliced view.
+func contiguous[T any](t *tensor.Dense) ([]T, error) {
+	data, ok := t.Data().([]T)
+	if !ok {
+		one, scalar := t.Data().(T)
+		if !scalar {
+			return nil, fmt.Errorf("a value of %v, want %T", t.Dtype(), *new(T))
+		}
+		return []T{one}, nil
+	}
+	shape, strides := t.Shape(), t.Strides()
+	size, rowMajor := 1, len(strides) == len(shape)
+	for i := len(shape) - 1; i >= 0 && rowMajor; i-- {
+		if shape[i] != 1 && strides[i] != size {
+			rowMajor = false
+		}
+		size *= shape[i]
+	}
+	if rowMajor && len(data) >= size {
+		return data[:size], nil
+	}
+	if len(strides) != len(shape) {
+		// A view that Gorgonia describes with fewer strides than dimensions is a vector in disguise: copy it out.
+		c, ok := t.Materialize().(*tensor.Dense)
+		if !ok {
+			return nil, fmt.Errorf("a view of shape %v with strides %v", shape, strides)
+		}
+		got, ok := c.Data().([]T)
+		if !ok || len(got) != shape.TotalSize() {
+			return nil, fmt.Errorf("a view of shape %v with strides %v", shape, strides)
+		}
+		return got, nil
+	}
+	out := make([]T, 0, shape.TotalSize())
+	index := make([]int, len(shape))
+	for range shape.TotalSize() {
+		at := 0
+		for d, i := range index {
+			at += i * strides[d]
+		}
+		out = append(out, data[at])
+		for d := len(index) - 1; d >= 0; d-- {
+			if index[d]++; index[d] < shape[d] {
+				break
+			}
+			index[d] = 0
+		}
+	}
+	return out, nil
+}
+
+// slice returns the numbers of any floating value in row-major order.
+func slice[F float32 | float64](v G.Value) ([]F, error) {
+	switch t := v.(type) {
+	case *tensor.Dense:
+		return contiguous[F](t)
+	case *G.F32:
+		return []F{F(*t)}, nil
+	case *G.F64:
+		return []F{F(*t)}, nil
+	}
+	return nil, fmt.Errorf("a value of type %T, want a dense tensor", v)
+}
+
+// dense makes a tensor of a result.
+func dense[T any](data []T, shape ...int) *tensor.Dense {
+	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
+}

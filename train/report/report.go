@@ -1,0 +1,197 @@
+// Package report draws what a training run measured: curves, confusion matrices and reliability diagrams as PNG or SVG,
+// and one HTML page that holds them all and needs no network.
+//
+// It takes plain numbers, from a history, a metric or elsewhere, and imports no graph.
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image/color"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// A Series is a named sequence of numbers over epochs 1, 2, 3 and so on. Numbers that are not finite leave a gap.
+type Series struct {
+	Name   string
+	Values []float64
+	Dashed bool // drawn dashed, and in the colour of the series before it
+}
+
+// palette has colours that people with colour blindness tell apart (Okabe and Ito, Color Universal Design, 2008).
+var palette = []color.RGBA{
+	{0x00, 0x72, 0xb2, 0xff}, {0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff},
+	{0x56, 0xb4, 0xe9, 0xff}, {0xe6, 0x9f, 0x00, 0xff}, {0x33, 0x33, 0x33, 0xff},
+}
+
+var grey = color.RGBA{0xe4, 0xe4, 0xe4, 0xff}
+
+// A Picture is a drawing of a fixed size, to be saved.
+type Picture struct {
+	plot          *plot.Plot
+	width, height vg.Length
+}
+
+// Save writes the picture to a file in the format of its name: .png or .svg.
+func (p *Picture) Save(path string) error {
+	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
+	var buf bytes.Buffer
+	if err := p.Write(&buf, format); err != nil {
+		return fmt.Errorf("report.Save: %s: %w", path, err)
+	}
+	if err := os.WriteFile(path, buf.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("report.Save: %w", err)
+	}
+	return nil
+}
+
+// Write writes the picture as "png", at 144 dots per inch, or "svg".
+func (p *Picture) Write(w io.Writer, format string) error {
+	var c interface {
+		vg.CanvasSizer
+		io.WriterTo
+	}
+	switch format {
+	case "png":
+		c = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(p.width, p.height), vgimg.UseDPI(144), vgimg.UseBackgroundColor(color.White))}
+	case "svg":
+		c = vgsvg.New(p.width, p.height)
+	default:
+		return fmt.Errorf("format is %q, want png or svg", format)
+	}
+	margin := vg.Points(10)
+	p.plot.Draw(draw.Crop(draw.New(c), margin, -vg.Points(16), margin, -margin))
+	_, err := c.WriteTo(w)
+	return err
+}
+
+// newPlot returns a plot in the style of this package.
+func newPlot(title, x, y string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
+	p.Title.TextStyle.Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: 13, Weight: 3}
+	p.Title.Padding = vg.Points(8)
+	sans := font.Font{Typeface: "Liberation", Variant: "Sans", Size: 11}
+	for _, a := range []*plot.Axis{&p.X, &p.Y} {
+		a.Label.TextStyle.Font, a.Tick.Label.Font = sans, sans
+		a.Label.Padding = vg.Points(4)
+		a.LineStyle.Color, a.Tick.LineStyle.Color = color.Gray{0x66}, color.Gray{0x66}
+	}
+	p.Legend.TextStyle.Font = sans
+	p.Legend.Padding = vg.Points(3)
+	p.Legend.ThumbnailWidth = vg.Points(26)
+	p.BackgroundColor = color.White
+	return p
+}
+
+// Curves draws series over epochs. With log the vertical axis is logarithmic, and numbers <= 0 leave gaps too.
+func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
+	if len(series) == 0 {
+		return nil, errors.New("report.Curves: no series")
+	}
+	p := newPlot(title, "epoch", label)
+	grid := plotter.NewGrid()
+	grid.Horizontal.Color, grid.Vertical.Color = grey, grey
+	p.Add(grid)
+	if log {
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, logTicks{}
+	}
+	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -vg.Points(6), -vg.Points(6)
+	drawn, hue := 0, -1
+	for _, s := range series {
+		if !s.Dashed || hue < 0 {
+			hue++
+		}
+		style := draw.LineStyle{Color: palette[hue%len(palette)], Width: vg.Points(1.8)}
+		if s.Dashed {
+			style.Dashes = []vg.Length{vg.Points(5), vg.Points(3)}
+		}
+		shown := false
+		for _, piece := range pieces(s.Values, log) {
+			line, err := plotter.NewLine(piece)
+			if err != nil {
+				return nil, fmt.Errorf("report.Curves: series %q: %w", s.Name, err)
+			}
+			line.LineStyle = style
+			p.Add(line)
+			if len(piece) == 1 { // a line of one point is invisible
+				dot, err := plotter.NewScatter(piece)
+				if err != nil {
+					return nil, fmt.Errorf("report.Curves: series %q: %w", s.Name, err)
+				}
+				dot.GlyphStyle = draw.GlyphStyle{Color: style.Color, Radius: vg.Points(3), Shape: draw.CircleGlyph{}}
+				p.Add(dot)
+			}
+			if !shown {
+				p.Legend.Add(s.Name, line)
+				shown = true
+			}
+			drawn++
+		}
+	}
+	if drawn == 0 {
+		return nil, errors.New("report.Curves: no number to draw")
+	}
+	if p.Y.Min == p.Y.Max { // gonum cannot scale a flat line
+		p.Y.Min, p.Y.Max = p.Y.Min-math.Abs(p.Y.Min)/10-1e-9, p.Y.Max+math.Abs(p.Y.Max)/10+1e-9
+	}
+	if p.X.Min == p.X.Max {
+		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
+	}
+	return &Picture{p, 7 * vg.Inch, 4.4 * vg.Inch}, nil
+}
+
+// pieces cuts a series at the numbers that cannot be drawn.
+func pieces(values []float64, log bool) []plotter.XYs {
+	var out []plotter.XYs
+	var current plotter.XYs
+	for i, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) || log && v <= 0 {
+			if current != nil {
+				out = append(out, current)
+			}
+			current = nil
+			continue
+		}
+		current = append(current, plotter.XY{X: float64(i + 1), Y: v})
+	}
+	if current != nil {
+		out = append(out, current)
+	}
+	return out
+}
+
+// logTicks marks 1, 2 and 5 of each power of ten, with labels as plain numbers.
+type logTicks struct{}
+
+func (logTicks) Ticks(lo, hi float64) []plot.Tick {
+	var out []plot.Tick
+	for e := math.Floor(math.Log10(lo)); e <= math.Ceil(math.Log10(hi)); e++ {
+		for _, m := range []float64{1, 2, 5} {
+			if v := m * math.Pow(10, e); v >= lo*(1-1e-9) && v <= hi*(1+1e-9) {
+				out = append(out, plot.Tick{Value: v, Label: fmt.Sprintf("%.3g", v)})
+			}
+		}
+	}
+	return out
+}
+
+// label returns centred text.
+func label(size vg.Length, c color.Color) text.Style {
+	return text.Style{Font: font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}, Color: c,
+		Handler: plot.DefaultTextHandler, XAlign: text.XCenter, YAlign: text.YCenter}
+}
