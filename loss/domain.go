@@ -1,6 +1,9 @@
 package loss
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // A Domain says what the entries of an operand are.
 type Domain uint8
@@ -28,6 +31,10 @@ const (
 	Positive
 	// Signs: -1 or +1.
 	Signs
+	// Cosines: numbers in [-1, 1], with 1e-4 for the rounding of a product of unit vectors.
+	Cosines
+	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds them all.
+	ClassLists
 )
 
 // String names the domain in words.
@@ -53,6 +60,10 @@ func (d Domain) String() string {
 		return "finite numbers > 0"
 	case Signs:
 		return "-1 or +1"
+	case Cosines:
+		return "numbers in [-1, 1]"
+	case ClassLists:
+		return "lists of classes, each ended by -1"
 	}
 	return fmt.Sprintf("Domain(%d)", uint8(d))
 }
@@ -66,14 +77,19 @@ func (d Domain) predName() string {
 		return "logProb"
 	case Probabilities, UnitInterval:
 		return "prob"
+	case Cosines:
+		return "cosines"
 	}
 	return "pred"
 }
 
 // targetName is the name that error messages give to a target of the domain.
 func (d Domain) targetName() string {
-	if d == Labels {
+	switch d {
+	case Labels:
 		return "labels"
+	case ClassLists:
+		return "lists"
 	}
 	return "target"
 }
@@ -107,6 +123,8 @@ func (d Domain) holds(v float64) bool {
 		return v > 0 && finite(v)
 	case Signs:
 		return v == 1 || v == -1
+	case Cosines:
+		return !(math.Abs(v) > 1+1e-4)
 	}
 	return true
 }

@@ -148,17 +148,26 @@ func (j *job[F]) each(f func(i int, r *row) totals) totals {
 var rowPool = sync.Pool{New: func() any { return new(row) }}
 
 // release drops what the row points to, but keeps its scratch memory.
-func (r *row) release() { *r = row{scratch: r.scratch} }
+func (r *row) release() { *r = row{scratch: r.scratch, list: r.list[:0]} }
 
 // load points the row at example i.
 func (j *job[F]) load(r *row, i int) {
 	at, n, stride := j.span(i)
-	*r = row{scratch: r.scratch, at: at, label: -1}
+	*r = row{scratch: r.scratch, list: r.list[:0], at: at, label: -1}
 	for k := range j.floats() {
 		r.x[k] = fetch(r, j.x[k], at, n, stride)
 	}
 	if j.factors.labels != nil {
 		r.label = j.factors.labels(i)
+	}
+	if j.lists {
+		for c := range n {
+			class := j.factors.listed(at + c*stride)
+			if class == -1 {
+				break
+			}
+			r.list = append(r.list, class)
+		}
 	}
 	if j.dir != nil {
 		r.dir[j.k] = fetch(r, j.dir, at, n, stride)

@@ -17,6 +17,7 @@ import (
 type factors[F float] struct {
 	of      *spec
 	labels  func(i int) int
+	listed  func(i int) int // the elements of lists of classes
 	weights []F
 	mask    func(i int) float64
 	norm    float64
@@ -29,8 +30,12 @@ func (f *factors[F]) bind(s *spec, in []G.Value) error {
 	next := func() G.Value { v := in[0]; in = in[1:]; return v }
 	var err error
 	if s.hasLabels() {
-		if f.labels, err = labelReader(next(), n); err != nil {
+		read, err := labelReader(next(), s.labelShape().TotalSize())
+		if err != nil {
 			return faultf(ErrShape, s.def.name, "labels have %v", err)
+		}
+		if f.labels = read; s.lists {
+			f.labels, f.listed = nil, read
 		}
 	}
 	if s.weighted {
@@ -115,6 +120,8 @@ func (f *factors[F]) share(r *row) float64 {
 		return 1
 	case r.label >= 0:
 		return w[r.label]
+	case f.of.def.multilabel:
+		return mean(w)
 	case f.of.operands == 2:
 		return dot(w, r.x[1])
 	}
@@ -131,10 +138,20 @@ func (f *factors[F]) denominator(i int) totals {
 		return totals{err: err}
 	}
 	share := 1.0
-	if f.of.set.classWeights != nil {
-		share = f.of.set.classWeights[f.labels(i)]
+	if w := f.of.set.classWeights; f.of.def.multilabel && w != nil {
+		share = mean(w)
+	} else if w != nil {
+		share = w[f.labels(i)]
 	}
 	return totals{d: s * share, active: s*share != 0}
+}
+
+func mean(w []float64) float64 {
+	sum := 0.0
+	for _, v := range w {
+		sum += v
+	}
+	return sum / float64(len(w))
 }
 
 // runDenominator is denominator for a run of elements.
@@ -154,6 +171,14 @@ func (f *factors[F]) runDenominator(i int) (t totals) {
 func (f *factors[F]) check(r *row, i int, s float64) error {
 	if f.of.normalized && f.norm == 0 && s != 0 {
 		return faultf(ErrValue, f.of.def.name, "normalizer is 0 with an active example at %s, want a number > 0", f.place(i))
+	}
+	for k, class := range r.list {
+		if class < 0 || class >= f.of.classes {
+			return faultf(ErrValue, f.of.def.name, "class %d of the list at %s is %d, want one in [0, %d), or -1 after the last", k, f.place(i), class, f.of.classes)
+		}
+		if slices.Contains(r.list[:k], class) {
+			return faultf(ErrValue, f.of.def.name, "class %d of the list at %s is %d again, want each class once", k, f.place(i), class)
+		}
 	}
 	for k, x := range r.x {
 		if d := f.of.domain[k]; d.checked() && x != nil {

@@ -106,7 +106,7 @@ func (o *op) Type() hm.Type {
 		t = append(t, typeOf(o.dtype, o.shape))
 	}
 	if o.hasLabels() {
-		t = append(t, typeOf(o.labels, o.outShape))
+		t = append(t, typeOf(o.labels, o.labelShape()))
 	}
 	if o.weighted {
 		t = append(t, typeOf(o.dtype, o.outShape))
@@ -167,7 +167,7 @@ func (o *op) Hashcode() uint32 {
 func (o *op) DiffWRT(n int) []bool {
 	wrt := make([]bool, n)
 	for i := range wrt {
-		wrt[i] = i < o.floats() || o.hasUpstream() && i == o.upstreamAt() || o.hasDirection() && i == o.directionAt()
+		wrt[i] = !o.def.observed && i < o.floats() || o.hasUpstream() && i == o.upstreamAt() || o.hasDirection() && i == o.directionAt()
 	}
 	return wrt
 }

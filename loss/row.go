@@ -10,6 +10,7 @@ const maxOperands = 4
 type row struct {
 	x     [maxOperands][]float64 // the operands; never written to
 	label int                    // the integer target, where there is one
+	list  []int                  // the listed classes, where the target is a list of them
 	at    int                    // index of the first element in the whole operand
 
 	out  []float64              // elementwise: the values

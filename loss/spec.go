@@ -26,7 +26,11 @@ type definition struct {
 	retarget func(s *settings) Domain
 	// check refuses combinations of settings; may be nil.
 	check func(s *settings, target Domain, classes int) error
-	laws  Law
+	// multilabel losses have a target of its own for every class: under class weights a row counts with their mean.
+	multilabel bool
+	// observed values are there to be looked at: they have no derivative.
+	observed bool
+	laws     Law
 	// the nearest functions of other toolkits, for the documentation
 	torch, keras, optax string
 }
@@ -44,6 +48,7 @@ type spec struct {
 	operands              int // floating operands
 	domain                [maxOperands]Domain
 	labels                tensor.Dtype // zero value without integer labels
+	lists                 bool         // the labels are lists of classes in the shape of the operands
 	mask                  tensor.Dtype // zero value without a mask
 	weighted, normalized  bool
 	// bare specs have no reduction and no upstream: they are the derivative of a row-to-row node
@@ -71,7 +76,7 @@ func count(b bool) int {
 
 // coupled specs have a denominator that depends on a differentiable operand: the soft target under class weights.
 func (s *spec) coupled() bool {
-	return s.set.reduction == Mean && s.set.classWeights != nil && !s.hasLabels() && !s.normalized && s.set.normalizer == 0 && !s.bare
+	return s.set.reduction == Mean && s.set.classWeights != nil && !s.hasLabels() && !s.def.multilabel && !s.normalized && s.set.normalizer == 0 && !s.bare
 }
 
 // resultShape is the shape of the loss: scalar unless the reduction is None.
@@ -130,16 +135,14 @@ func (d *definition) assemble(opts []Option, nodes ...*G.Node) (*G.Node, error) 
 			return nil, faultf(ErrShape, d.name, "%s and %s are the same node", d.operandName(i), d.operandName(k+1))
 		}
 	}
-	if target := nodes[1]; d.target.takesLabels() && isInteger(target.Dtype()) {
-		s.labels = target.Dtype()
-		if !sameShape(target.Shape(), s.outShape) {
-			return nil, faultf(ErrShape, d.name, "labels have shape %s, want %s to match %s %s",
-				shapeText(target.Shape()), shapeText(s.outShape), d.operandName(0), shapeText(s.shape))
-		}
-		return s.finish(first, nodes)
-	}
 	s.operands = len(nodes)
-	for k := 1; k < len(nodes); k++ {
+	if last := s.operands - 1; d.labelled(last, nodes[last].Dtype()) {
+		if err := s.bindLabels(d.operandName(last), nodes[last]); err != nil {
+			return nil, err
+		}
+		s.operands = last
+	}
+	for k := 1; k < s.operands; k++ {
 		if s.domain[k] = d.target.soft(); k > 1 {
 			s.domain[k] = d.extra[k-2]
 		} else if d.retarget != nil {
@@ -150,6 +153,40 @@ func (d *definition) assemble(opts []Option, nodes ...*G.Node) (*G.Node, error) 
 		}
 	}
 	return s.finish(first, nodes)
+}
+
+// labelled reports whether operand k, of the dtype and the last one, is integer labels or lists of them.
+func (d *definition) labelled(k int, dt tensor.Dtype) bool {
+	domain := d.target
+	if k > 1 {
+		domain = d.extra[k-2]
+	}
+	return domain == ClassLists || domain.takesLabels() && (isInteger(dt) || k > 1)
+}
+
+// bindLabels checks the integer operand.
+func (s *spec) bindLabels(name string, n *G.Node) error {
+	d := s.def
+	if s.labels = n.Dtype(); !isInteger(s.labels) {
+		return faultf(ErrDType, d.name, "%s have dtype %v, want Int, Int64, Int32 or Uint8", name, s.labels)
+	}
+	want := s.outShape
+	if s.lists = d.target == ClassLists; s.lists {
+		want = s.shape
+	}
+	if !sameShape(n.Shape(), want) {
+		return faultf(ErrShape, d.name, "%s have shape %s, want %s to match %s %s", name,
+			shapeText(n.Shape()), shapeText(want), d.operandName(0), shapeText(s.shape))
+	}
+	return nil
+}
+
+// labelShape is the shape of the integer operand.
+func (s *spec) labelShape() tensor.Shape {
+	if s.lists {
+		return s.shape
+	}
+	return s.outShape
 }
 
 // operandName is the name of operand k in error messages.
@@ -180,7 +217,7 @@ func (s *spec) checkFloat(k int, n *G.Node) error {
 	if !sameShape(n.Shape(), s.shape) {
 		return faultf(ErrShape, d.name, "%s has shape %s, want %s to match %s", name, shapeText(n.Shape()), shapeText(s.shape), first)
 	}
-	if k == 1 && s.set.given&knobIgnoreIndex != 0 {
+	if k == 1 && s.set.given&knobIgnoreIndex != 0 && !s.hasLabels() {
 		return faultf(ErrOption, d.name, "WithIgnoreIndex needs integer labels, %s has dtype %v", name, n.Dtype())
 	}
 	return nil
