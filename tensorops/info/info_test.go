@@ -159,7 +159,7 @@ func TestAlike(t *testing.T) {
 	const seed = 30
 	r := rand.New(rand.NewPCG(seed, 1))
 	for _, delta := range []float64{1e-1, 1e-3, 1e-5, 1e-8, 1e-12, 1e-15} {
-		for range 20 {
+		for range trials() / 8 {
 			n, u := 6, Unit(r.IntN(3))
 			w := fullFrom(r, n)
 			v := make([]float64, n)

@@ -178,5 +178,5 @@ func (u Unit) xlogx(x float64) float64 {
 	if x == 0 {
 		return 0
 	}
-	return x * u.log(x)
+	return float64(x * u.log(x)) // rounded, not fused into the caller's sum, which would make it depend on the order
 }

@@ -155,6 +155,14 @@ const (
 	divergenceError = 2e-15
 )
 
+// trials is how many random cases are tried; arithmetic with 320 bits is slow under the race detector and emulators.
+func trials() int {
+	if testing.Short() {
+		return 20
+	}
+	return 150
+}
+
 func TestOracle(t *testing.T) {
 	t.Run("float64", testOracle[float64])
 	t.Run("float32", testOracle[float32])
@@ -163,7 +171,7 @@ func TestOracle(t *testing.T) {
 func testOracle[T Float](t *testing.T) {
 	const seed = 20
 	r := rand.New(rand.NewPCG(seed, 1))
-	for trial := range 150 {
+	for trial := range trials() {
 		n, u := 2+r.IntN(12), Unit(r.IntN(3))
 		p, q := normalised[T](weightsFrom(r, n)), normalised[T](fullFrom(r, n))
 		for i := range q {
@@ -199,7 +207,7 @@ func testOracle[T Float](t *testing.T) {
 func TestWeightsOracle(t *testing.T) {
 	const seed = 21
 	r := rand.New(rand.NewPCG(seed, 1))
-	for trial := range 150 {
+	for trial := range trials() {
 		n, u := 2*(1+r.IntN(6)), Unit(r.IntN(3))
 		p, q := weightsFrom(r, n), fullFrom(r, n)
 		bp, bq := bigAll(p, true), bigAll(q, true)
