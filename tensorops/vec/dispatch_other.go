@@ -1,0 +1,21 @@
+//go:build !amd64 || purego
+
+package vec
+
+func implementations() []level { return []level{generic} }
+
+// The functions below are never called where generic is the only implementation.
+
+func evaluate(f function, dst, x []float64) { evaluateGeneric(f, dst, x) }
+
+func widen(dst []float64, x []float32) {
+	for i, v := range x {
+		dst[i] = float64(v)
+	}
+}
+
+func narrow(dst []float32, x []float64, scale float64) {
+	for i, v := range x {
+		dst[i] = float32(scale * v)
+	}
+}
