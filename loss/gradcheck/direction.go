@@ -1,0 +1,296 @@
+package gradcheck
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/surprisal-go/surprisal/loss"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// randomDirection draws ±unit for each element of the inputs that have a gradient. Infinite elements stay.
+func (k *checker) randomDirection() [][]float64 {
+	dir := make([][]float64, len(k.ref.operands))
+	for i, o := range k.ref.operands {
+		if o.fixed {
+			continue
+		}
+		dir[i] = make([]float64, len(o.pristine))
+		for e, x := range o.pristine {
+			if !math.IsInf(x, 0) {
+				dir[i][e] = o.unit * sign(k.rng)
+			}
+		}
+	}
+	return dir
+}
+
+// checkDirections is the directional mode.
+func (k *checker) checkDirections() error {
+	for n := range k.directions {
+		if k.spent() {
+			k.report.Skipped = k.directions - n
+			break
+		}
+		dir := k.randomDirection()
+		s := differentiate(k.differ.along(dir), 1)
+		k.ref.restore()
+		for _, j := range k.grads {
+			k.addDirection(j, n, dir, s)
+		}
+	}
+	return k.differ.f.run()
+}
+
+func (k *checker) addDirection(j *judge, n int, dir [][]float64, s slope) {
+	el := Element{Pass: j.pass, Order: 1, Direction: n, Numeric: s.value, Lo: s.lo, Hi: s.hi}
+	var rounding, variance float64
+	for i, p := range j.parts {
+		if dir[i] == nil {
+			continue
+		}
+		if len(p.values) != len(dir[i]) {
+			el.Verdict, el.Analytic, el.Input = Missing, math.NaN(), k.names[i]
+			if el.Note = p.why; p.why == "" {
+				el.Verdict, el.Note = Shape, fmt.Sprintf("the gradient has shape %s, want %s", shapeText(p.shape), shapeText(k.ref.operands[i].shape))
+			}
+			k.report.Elements = append(k.report.Elements, el)
+			return
+		}
+		for e, v := range dir[i] {
+			term := v * p.values[e]
+			el.Analytic += term
+			t := epsOf(k.dtype) * term
+			variance += t * t
+		}
+	}
+	rounding = 16*math.Sqrt(variance) + 16*epsOf(k.dtype)*math.Abs(el.Analytic)
+	el.Tol = s.tol + rounding
+	if decide(&el, s); el.Failed() && (el.Verdict == Wrong || el.Verdict == Zero) {
+		variance = 0
+		for i := range j.parts {
+			for e, v := range dir[i] {
+				t := v * k.gradientNoise(j, i, e)
+				variance += t * t
+			}
+		}
+		el.Tol += noiseSafety * math.Sqrt(variance)
+		decide(&el, s)
+	}
+	k.report.Elements = append(k.report.Elements, el)
+}
+
+// second is a build of the gradient and its products with directions.
+type second struct {
+	inst *instance
+	dirs []*operand
+	tape *tapeRun // products per wrt
+	wrt  []int    // the inputs that the products are for
+	n    int      // products per input: one per input whose gradient was differentiated
+}
+
+// newSecond builds g = VJP(out, u) and, for each of its parts, VJP(g, v).
+func (k *checker) newSecond(dt tensor.Dtype) (*second, error) {
+	inst, err := k.instance(dt)
+	if err != nil {
+		return nil, err
+	}
+	wrt, at, _ := inst.wanted()
+	grads, err := inst.gradients(k.upstream, wrt)
+	if err != nil {
+		return nil, err
+	}
+	s := &second{inst: inst, wrt: at, n: len(grads)}
+	var products G.Nodes
+	for i, g := range grads {
+		v := upstreamValue(make([]float64, len(inst.operands[at[i]].pristine)), g.Shape(), g.Dtype())
+		v.name = fmt.Sprintf("gradcheck.direction %d", i)
+		node := v.node(inst.g)
+		inst.operands = append(inst.operands, v)
+		inst.in = append(inst.in, node)
+		s.dirs = append(s.dirs, v)
+		p, err := loss.VJP(g, node, wrt...)
+		if err != nil {
+			return nil, err
+		}
+		products = append(products, p...)
+	}
+	s.tape, err = newTapeRun(inst, products)
+	return s, err
+}
+
+// gradients builds the gradient nodes with the toolkit's pass.
+func (inst *instance) gradients(upstream []float64, wrt G.Nodes) (G.Nodes, error) {
+	if plain(inst.out, upstream) {
+		return symbolic(Reverse, inst.out, nil, wrt)
+	}
+	return symbolic(Reverse, inst.out, inst.addUpstream(upstream), wrt)
+}
+
+// product returns H·v for each wrt.
+func (s *second) product(dir [][]float64) ([][]float64, error) {
+	for i, o := range s.dirs {
+		copy(o.pristine, dir[s.wrt[i]])
+		o.restore()
+	}
+	parts, err := s.tape.run()
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]float64, len(s.wrt))
+	for i := range s.wrt {
+		n := len(s.inst.operands[s.wrt[i]].pristine)
+		out[i] = make([]float64, n)
+		for g := range s.n {
+			p := parts[g*len(s.wrt)+i]
+			if len(p.values) != n {
+				return nil, fmt.Errorf("the second derivative by input %q has shape %s, want %s", s.inst.operands[s.wrt[i]].name, shapeText(p.shape), shapeText(s.inst.operands[s.wrt[i]].shape))
+			}
+			for e, v := range p.values {
+				out[i][e] += v
+			}
+		}
+	}
+	return out, nil
+}
+
+// checkSecond compares Hessian-vector products with differences of the gradient, and the Hessian with its transpose.
+func (k *checker) checkSecond() error {
+	s, err := k.newSecond(k.dtype)
+	if err != nil {
+		k.report.find(Missing, "Reverse", "there is no second derivative: %v", err)
+		return nil
+	}
+	defer s.tape.close()
+	ref, err := k.instance(tensor.Float64)
+	if err != nil {
+		return err
+	}
+	wrt, _, _ := ref.wanted()
+	if len(wrt) == 0 {
+		return nil
+	}
+	grads, err := ref.gradients(k.upstream, wrt)
+	if err != nil {
+		return err
+	}
+	f, err := newFunction(ref, grads...)
+	if err != nil {
+		return err
+	}
+	var dirs, products [][][]float64
+	for n := range k.second {
+		dir := k.randomDirection()
+		hv, err := s.product(dir)
+		if err != nil {
+			k.report.find(Missing, "Reverse", "there is no second derivative: %v", err)
+			return nil
+		}
+		dirs, products = append(dirs, dir), append(products, hv)
+		if err := k.compareProduct(f, s, n, dir, hv); err != nil {
+			return err
+		}
+	}
+	if k.second == 1 {
+		dirs = append(dirs, k.randomDirection())
+		hv, err := s.product(dirs[1])
+		if err != nil {
+			return err
+		}
+		products = append(products, hv)
+	}
+	k.symmetry(s, dirs, products)
+	return nil
+}
+
+// compareProduct judges each element of one product.
+func (k *checker) compareProduct(f *function, s *second, n int, dir, hv [][]float64) error {
+	if err := f.run(); err != nil {
+		return err
+	}
+	base, err := f.all()
+	if err != nil {
+		return err
+	}
+	sigma, err := noiseOf(f.inst, k.rng, func() ([]float64, error) {
+		if err := f.run(); err != nil {
+			return nil, err
+		}
+		return f.all()
+	}, base)
+	if err != nil {
+		return err
+	}
+	// all elements share the steps, so each point is evaluated once
+	memo := make(map[float64][]float64)
+	at := func(t float64) ([]float64, error) {
+		if v, ok := memo[t]; ok {
+			return v, nil
+		}
+		padded := append(append([][]float64{}, dir...), make([][]float64, len(f.inst.operands)-len(dir))...)
+		if err := f.moveTo(padded, t); err != nil {
+			memo[t] = nil
+			return nil, err
+		}
+		v, err := f.all()
+		memo[t] = v
+		return v, err
+	}
+	offset := 0
+	for i, w := range s.wrt {
+		o := k.ref.operands[w]
+		most := largest(hv[i])
+		for e, a := range hv[i] {
+			c := offset + e
+			sl := differentiate(func(t float64) (float64, float64, error) {
+				v, err := at(t)
+				if err != nil || v == nil {
+					return math.NaN(), 0, err
+				}
+				return v[c] - base[c], sigma[c] + eps64/4*math.Abs(v[c]), nil
+			}, 1)
+			el := Element{Pass: Reverse, Order: 2, Direction: n, Input: o.name, Index: indexOf(e, o.shape), Analytic: a, Numeric: sl.value, Lo: sl.lo, Hi: sl.hi}
+			el.Tol = sl.tol + epsOf(k.dtype)*(16*math.Abs(sl.value)+4*most)
+			decide(&el, sl)
+			k.report.Elements = append(k.report.Elements, el)
+		}
+		offset += len(hv[i])
+	}
+	f.inst.restore()
+	return nil
+}
+
+// all returns the outputs of the last run, one after the other.
+func (f *function) all() ([]float64, error) {
+	var all []float64
+	for i := range f.outs {
+		v, err := f.result(i, nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v...)
+	}
+	return all, nil
+}
+
+// symmetry compares u·Hv with v·Hu.
+func (k *checker) symmetry(s *second, dirs, products [][][]float64) {
+	for a := range dirs {
+		for b := range a {
+			var left, right, size float64
+			for i, w := range s.wrt {
+				for e := range products[a][i] {
+					l, r := dirs[b][w][e]*products[a][i][e], dirs[a][w][e]*products[b][i][e]
+					left += l
+					right += r
+					size += math.Abs(l) + math.Abs(r)
+				}
+			}
+			if !(math.Abs(left-right) <= 64*epsOf(k.dtype)*size) {
+				k.report.find(Wrong, "Reverse", "the Hessian is not symmetric: u·Hv is %v and v·Hu is %v for two random directions", left, right)
+				return
+			}
+		}
+	}
+}
