@@ -39,11 +39,13 @@ func forEachImpl(t *testing.T, test func(t *testing.T)) {
 
 // newRand returns a generator whose seed is printed when the test fails.
 func newRand(t testing.TB, seed uint64) *rand.Rand {
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("rand.NewPCG(%d, 1)", seed)
-		}
-	})
+	if t != nil {
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("rand.NewPCG(%d, 1)", seed)
+			}
+		})
+	}
 	return rand.New(rand.NewPCG(seed, 1))
 }
 

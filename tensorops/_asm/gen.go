@@ -1,0 +1,380 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// gen emits kernels for one instruction set, one type of element in memory and one type to compute in.
+type gen struct {
+	isa        string // AVX2, AVX512
+	elem, comp string // F32, F64
+}
+
+func newGen(isa, elem, comp string) *gen { return &gen{isa, elem, comp} }
+
+func size(t string) int {
+	if t == "F32" {
+		return 4
+	}
+	return 8
+}
+
+// wide says that float32 elements are computed with in float64.
+func (g *gen) wide() bool { return g.elem != g.comp }
+
+func (g *gen) is512() bool { return g.isa == "AVX512" }
+
+// vecBytes is the width of a register, lanes the numbers of type comp in it.
+func (g *gen) vecBytes() int {
+	if g.is512() {
+		return 64
+	}
+	return 32
+}
+
+func (g *gen) lanes() int { return g.vecBytes() / size(g.comp) }
+
+// halves is the number of registers that make up the lanes of the layout: 1 for AVX-512, 2 for AVX2.
+func (g *gen) halves() int { return 64 / g.vecBytes() }
+
+// depth is the number of elements of a group that share a lane.
+const depth = 4
+
+// group is the number of elements in a group.
+func (g *gen) group() int { return depth * g.lanes() * g.halves() }
+
+// at returns the index in its group of the first element of register (k, h): the k-th of half h.
+func (g *gen) at(k, h int) int { return (k*g.halves() + h) * g.lanes() }
+
+func (g *gen) vec() reg.VecVirtual {
+	if g.is512() {
+		return ZMM()
+	}
+	return YMM()
+}
+
+// narrow returns a register for as many elements of memory as vec has lanes.
+func (g *gen) narrow() reg.VecVirtual {
+	if g.is512() {
+		return YMM()
+	}
+	return XMM()
+}
+
+func (g *gen) goType() string {
+	if g.elem == "F32" {
+		return "float32"
+	}
+	return "float64"
+}
+
+// text begins a kernel. The signature may say F for the type of element.
+func (g *gen) text(name, signature, doc string) string {
+	full := name + g.elem + g.isa
+	sig := ""
+	for _, c := range signature {
+		if c == 'F' {
+			sig += g.goType()
+			continue
+		}
+		sig += string(c)
+	}
+	TEXT(full, NOSPLIT|NOFRAME, sig)
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s %s", full, doc))
+	return full
+}
+
+// f chooses between the instruction for packed float32 and that for packed float64.
+func f[T any](g *gen, ps, pd T) T {
+	if g.comp == "F32" {
+		return ps
+	}
+	return pd
+}
+
+func (g *gen) add(a, b, dst Op)     { f(g, VADDPS, VADDPD)(a, b, dst) }
+func (g *gen) mul(a, b, dst Op)     { f(g, VMULPS, VMULPD)(a, b, dst) }
+func (g *gen) fma213(a, b, dst Op)  { f(g, VFMADD213PS, VFMADD213PD)(a, b, dst) }
+func (g *gen) fma231(a, b, dst Op)  { f(g, VFMADD231PS, VFMADD231PD)(a, b, dst) }
+func (g *gen) fnma231(a, b, dst Op) { f(g, VFNMADD231PS, VFNMADD231PD)(a, b, dst) }
+
+// sub sets dst = a - b.
+func (g *gen) sub(a, b, dst Op) { f(g, VSUBPS, VSUBPD)(b, a, dst) }
+
+// max sets acc to the larger of acc and v, and leaves it where v is NaN.
+func (g *gen) max(v, acc Op) { f(g, VMAXPS, VMAXPD)(acc, v, acc) }
+
+func (g *gen) zero() reg.VecVirtual {
+	v := g.vec()
+	VXORPS(v.AsX(), v.AsX(), v.AsX())
+	return v
+}
+
+// constants in memory: name -> symbol. Each is repeated over 64 bytes, so that AVX2 can use it as an operand.
+var constants = map[string]Mem{}
+
+// constant returns the memory of a constant of type comp.
+func (g *gen) constant(v float64) Mem {
+	bits := math.Float64bits(v)
+	if g.comp == "F32" {
+		bits = uint64(math.Float32bits(float32(v)))
+	}
+	return bitsConstant(bits, size(g.comp))
+}
+
+func bitsConstant(bits uint64, bytes int) Mem {
+	name := fmt.Sprintf("c%d_%x", bytes*8, bits)
+	m, ok := constants[name]
+	if !ok {
+		m = GLOBL(name, RODATA|NOPTR)
+		for i := 0; i < 64; i += bytes {
+			if bytes == 4 {
+				DATA(i, U32(bits))
+			} else {
+				DATA(i, U64(bits))
+			}
+		}
+		constants[name] = m
+	}
+	return m
+}
+
+// held returns a constant where an instruction of this set reads it best: in a register for AVX-512, which has
+// enough of them, in memory for AVX2.
+func (g *gen) held(v float64) Op {
+	if !g.is512() {
+		return g.constant(v)
+	}
+	r := g.vec()
+	VMOVUPS(g.constant(v), r)
+	return r
+}
+
+// broadcast spreads the scalar in x (or at an address) over a register.
+func (g *gen) broadcast(x Op) reg.VecVirtual {
+	v := g.vec()
+	f(g, VBROADCASTSS, VBROADCASTSD)(x, v)
+	return v
+}
+
+// param broadcasts a scalar parameter of type elem.
+func (g *gen) param(name string) reg.VecVirtual {
+	b, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return g.broadcast(b.Addr)
+}
+
+// elemAt is the memory of element i from ptr on.
+func (g *gen) elemAt(ptr reg.Register, i int) Mem { return Mem{Base: ptr, Disp: i * size(g.elem)} }
+
+// load loads the register of elements from index i on.
+func (g *gen) load(ptr reg.Register, i int) reg.VecVirtual {
+	v := g.vec()
+	if g.wide() {
+		VCVTPS2PD(g.elemAt(ptr, i), v)
+	} else {
+		f(g, VMOVUPS, VMOVUPD)(g.elemAt(ptr, i), v)
+	}
+	return v
+}
+
+// loadTail loads the elements from index i on that lie below count, and fill (a constant) for the others.
+func (g *gen) loadTail(ptr, count reg.Register, i int, fill float64) reg.VecVirtual {
+	if g.is512() {
+		k := g.tailMask(count, i)
+		v := g.vec()
+		if g.wide() {
+			n := g.narrow()
+			VMOVUPS(bitsConstant(uint64(math.Float32bits(float32(fill))), 4), n)
+			VMOVUPS(g.elemAt(ptr, i), k, n)
+			VCVTPS2PD(n, v)
+			return v
+		}
+		VMOVUPS(g.constant(fill), v)
+		f(g, VMOVUPS, VMOVUPD)(g.elemAt(ptr, i), k, v)
+		return v
+	}
+	n := g.vec()
+	if g.wide() {
+		n = g.narrow()
+	}
+	mask := g.tailVector(count, i, n)
+	elem := &gen{g.isa, g.elem, g.elem}
+	f(elem, VMASKMOVPS, VMASKMOVPD)(g.elemAt(ptr, i), mask, n)
+	if fill != 0 {
+		VANDNPS(elem.constant(fill), mask, mask)
+		VORPS(mask, n, n)
+	}
+	if !g.wide() {
+		return n
+	}
+	v := g.vec()
+	VCVTPS2PD(n, v)
+	return v
+}
+
+func (g *gen) store(v reg.VecVirtual, ptr reg.Register, i int, stream bool) {
+	switch m := g.elemAt(ptr, i); {
+	case g.wide():
+		n := g.narrow()
+		g.narrowTo(v, n)
+		if stream {
+			VMOVNTPS(n, m)
+		} else {
+			VMOVUPS(n, m)
+		}
+	case stream:
+		if g.comp == "F32" {
+			VMOVNTPS(v, m)
+		} else {
+			VMOVNTPD(v, m)
+		}
+	default:
+		f(g, VMOVUPS, VMOVUPD)(v, m)
+	}
+}
+
+// narrowTo rounds the float64 lanes of v to float32.
+func (g *gen) narrowTo(v, n reg.VecVirtual) {
+	if g.is512() {
+		VCVTPD2PS(v, n)
+	} else {
+		VCVTPD2PSY(v, n)
+	}
+}
+
+func (g *gen) storeTail(v reg.VecVirtual, ptr, count reg.Register, i int) {
+	if g.wide() {
+		n := g.narrow()
+		g.narrowTo(v, n)
+		v = n
+	}
+	if g.is512() {
+		k := g.tailMask(count, i)
+		f(&gen{g.isa, g.elem, g.elem}, VMOVUPS, VMOVUPD)(v, k, g.elemAt(ptr, i))
+		return
+	}
+	n := g.vec()
+	if g.wide() {
+		n = g.narrow()
+	}
+	mask := g.tailVector(count, i, n)
+	if g.elem == "F32" {
+		VMASKMOVPS(v, mask, g.elemAt(ptr, i))
+	} else {
+		VMASKMOVPD(v, mask, g.elemAt(ptr, i))
+	}
+}
+
+// tailMask returns the AVX-512 mask of the lanes from element i on that lie below count.
+func (g *gen) tailMask(count reg.Register, i int) reg.Register {
+	m := GP64()
+	MOVQ(I64(-1), m)
+	BZHIQ(count, m, m)
+	if i > 0 {
+		SHRQ(U8(i), m)
+	}
+	k := K()
+	KMOVW(m.As32(), k)
+	return k
+}
+
+// tailVector returns the AVX2 mask of the same, of the width of like.
+func (g *gen) tailVector(count reg.Register, i int, like reg.VecVirtual) reg.VecVirtual {
+	bytes := size(g.elem)
+	name := fmt.Sprintf("tail%d", bytes*8)
+	table, ok := constants[name]
+	if !ok {
+		table = GLOBL(name, RODATA|NOPTR)
+		for j := range 128 {
+			v := uint64(0)
+			if j < 64 {
+				v = math.MaxUint64
+			}
+			if bytes == 4 {
+				DATA(j*4, U32(uint32(v)))
+			} else {
+				DATA(j*8, U64(v))
+			}
+		}
+		constants[name] = table
+	}
+	base, from := GP64(), GP64()
+	LEAQ(table, base)
+	MOVQ(U32(64), from)
+	SUBQ(count, from)
+	mask := YMM()
+	if like.Size() == 16 {
+		mask = XMM()
+	}
+	VMOVUPS(Mem{Base: base, Index: from, Scale: uint8(bytes), Disp: i * bytes}, mask)
+	return mask
+}
+
+// forGroups emits a loop over the groups of n elements: body(false) for whole ones, which must advance by
+// itself nothing; body(true) for the rest, n then being the number of elements left. ptrs are advanced.
+func (g *gen) forGroups(label string, n reg.Register, ptrs []reg.Register, body func(tail bool)) {
+	bytes := g.group() * size(g.elem)
+	CMPQ(n, U32(uint32(g.group())))
+	JL(LabelRef(label + "_tail"))
+	Label(label + "_loop")
+	body(false)
+	for _, p := range ptrs {
+		ADDQ(U32(uint32(bytes)), p)
+	}
+	SUBQ(U32(uint32(g.group())), n)
+	CMPQ(n, U32(uint32(g.group())))
+	JGE(LabelRef(label + "_loop"))
+	Label(label + "_tail")
+	TESTQ(n, n)
+	JZ(LabelRef(label + "_done"))
+	body(true)
+	Label(label + "_done")
+}
+
+// forRegisters calls f for every register of a group, half by half, unroll registers at a time.
+func (g *gen) forRegisters(unroll int, f func(ks []int, h int)) {
+	for h := range g.halves() {
+		for k := 0; k < depth; k += unroll {
+			ks := make([]int, unroll)
+			for i := range ks {
+				ks[i] = k + i
+			}
+			f(ks, h)
+		}
+	}
+}
+
+// fold reduces the registers of the layout's lanes (one for AVX-512, two for AVX2) to one number in lane 0.
+// The order is the same for both instruction sets: upper half of the lanes onto the lower, and so on.
+func (g *gen) fold(v []reg.VecVirtual, comp string, op func(a, dst Op)) reg.VecVirtual {
+	y := v[0]
+	if g.is512() {
+		hi := YMM()
+		VEXTRACTF64X4(Imm(1), v[0], hi)
+		y = v[0].AsY().(reg.VecVirtual)
+		op(hi, y)
+	} else {
+		op(v[1], y)
+	}
+	hi := XMM()
+	VEXTRACTF128(Imm(1), y, hi)
+	x := y.AsX().(reg.VecVirtual)
+	op(hi, x)
+	t := XMM()
+	VPERMILPD(Imm(1), x, t)
+	op(t, x)
+	if comp == "F32" {
+		VPERMILPS(Imm(1), x, t)
+		op(t, x)
+	}
+	return x
+}

@@ -1,0 +1,58 @@
+//go:build amd64 && !purego
+
+package tensorops
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run -C _asm . -out ../kernels_amd64.s -stubs ../stubs_amd64.go -pkg tensorops
+
+func archImplementations() []implementation {
+	x := &cpu.X86
+	avx2 := x.HasAVX && x.HasAVX2 && x.HasFMA && x.HasBMI2
+	avx512 := avx2 && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL
+	return []implementation{
+		{"avx2", avx2, &avx2Kernels32, &avx2Kernels64},
+		{"avx512", avx512, &avx512Kernels32, &avx512Kernels64},
+	}
+}
+
+// termErr32 bounds the relative error of a term: 0.86 units in the last place measured over all arguments, and
+// two float32 additions before terms are added in float64.
+const termErr32 = 1.1e-7
+
+var (
+	avx2Kernels32 = kernels[float32]{
+		name:       "avx2",
+		termErr:    termErr32,
+		expSum:     expSumF32AVX2,
+		expSumWide: expSumWideF32AVX2,
+		expScale:   expScaleF32AVX2,
+		shift:      shiftF32AVX2,
+		index:      indexF32AVX2,
+	}
+	avx2Kernels64 = kernels[float64]{
+		name:       "avx2",
+		expSum:     expSumF64AVX2,
+		expSumWide: expSumF64AVX2,
+		expScale:   expScaleF64AVX2,
+		shift:      shiftF64AVX2,
+		index:      indexF64AVX2,
+	}
+	avx512Kernels32 = kernels[float32]{
+		name:       "avx512",
+		termErr:    termErr32,
+		expSum:     expSumF32AVX512,
+		expSumWide: expSumWideF32AVX512,
+		expScale:   expScaleF32AVX512,
+		shift:      shiftF32AVX512,
+		index:      indexF32AVX512,
+	}
+	avx512Kernels64 = kernels[float64]{
+		name:       "avx512",
+		expSum:     expSumF64AVX512,
+		expSumWide: expSumF64AVX512,
+		expScale:   expScaleF64AVX512,
+		shift:      shiftF64AVX512,
+		index:      indexF64AVX512,
+	}
+)
