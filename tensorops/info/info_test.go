@@ -195,6 +195,23 @@ func TestAlike(t *testing.T) {
 	}
 }
 
+// TestNeverNegative: the formulas at sums that are off 1 by a rounding are below 0 here, the results are not.
+func TestNeverNegative(t *testing.T) {
+	ok := must(t)
+	above, below := []float32{1 + 0x1p-23}, []float32{1 - 0x1p-24}
+	for name, got := range map[string]float64{
+		"Entropy":      ok(Entropy(above, Bits)),
+		"CrossEntropy": ok(CrossEntropy(below, above, Bits)),
+		"KL":           ok(KL(below, above, Bits)),
+		"Perplexity":   ok(Perplexity(below, above)) - 1,
+		"MI":           ok(MutualInformation(below, 1, Bits)),
+	} {
+		if got != 0 || math.Signbit(got) {
+			t.Errorf("%s of a certainty that was rounded = %v, want 0", name, got)
+		}
+	}
+}
+
 func TestLaws(t *testing.T) {
 	t.Run("float64", testLaws[float64])
 	t.Run("float32", testLaws[float32])

@@ -134,6 +134,10 @@ func walk(name string, in input, axes []int, f func([]vec[float64]) float64, ope
 	if count == 0 || size == 0 {
 		return nil, refuse(ErrEmpty, "info.%s: %s has shape %v, want at least 1 element", name, operands[0].name, shape)
 	}
+	data := make([]any, len(operands))
+	for i, o := range operands {
+		data[i] = o.x.Data()
+	}
 	result := make([]float64, count)
 	// Ranges of about 4096 elements take tens of microseconds, some hundred times what handing one out costs.
 	grain := max(1, 4096/size)
@@ -146,7 +150,7 @@ func walk(name string, in input, axes []int, f func([]vec[float64]) float64, ope
 		x := make([]vec[float64], len(operands))
 		for k := lo; k < hi; k++ {
 			for i, o := range operands {
-				gather(line[i], o.x, offset(o.x, outer, kept, k), axes)
+				gather(line[i], data[i], o.x, offset(o.x, outer, kept, k), axes)
 				v, bad := read(line[i], in)
 				if bad != nil {
 					failed[lo/grain] = bad.in(name, position(o.name, bad.index, shape, axes, outer, kept, k))
@@ -183,10 +187,10 @@ func offset(x *tensor.Dense, outer []int, kept tensor.Shape, k int) int {
 	return at
 }
 
-// gather copies the sub-tensor that the one or two axes span and that begins at start. It goes by the strides alone:
-// RequiresIterator and Materialize of tensor v0.9.24 take a column-major tensor for a row-major one.
-func gather(dst []float64, x *tensor.Dense, start int, axes []int) {
-	switch data := x.Data().(type) {
+// gather copies the sub-tensor of x that one or two axes span and that begins at start of x's data. It goes by the
+// strides alone: RequiresIterator and Materialize of tensor v0.9.24 take a column-major tensor for a row-major one.
+func gather(dst []float64, data any, x *tensor.Dense, start int, axes []int) {
+	switch data := data.(type) {
 	case []float64:
 		gatherFrom(dst, data, x, start, axes)
 	case []float32:
