@@ -128,3 +128,25 @@ func (d Domain) holds(v float64) bool {
 	}
 	return true
 }
+
+// holdsAll reports whether every entry lies in the domain.
+func (d Domain) holdsAll(x []float64) bool {
+	ok := true
+	switch d {
+	case SoftTargets, Counts:
+		for _, v := range x {
+			ok = ok && v >= 0 && v <= math.MaxFloat64
+		}
+	case UnitInterval:
+		for _, v := range x {
+			ok = ok && !(v < 0) && !(v > 1)
+		}
+	default:
+		for _, v := range x {
+			if !d.holds(v) {
+				return false
+			}
+		}
+	}
+	return ok
+}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -138,11 +139,11 @@ func (j *job[F]) each(f func(i int, r *row) totals) totals {
 		}
 		r.release()
 	})
-	var sum totals
+	var all totals
 	for _, p := range parts {
-		sum.add(p)
+		all.add(p)
 	}
-	return sum
+	return all
 }
 
 var rowPool = sync.Pool{New: func() any { return new(row) }}
@@ -180,10 +181,25 @@ func fetch[F float](r *row, data []F, at, n, stride int) []float64 {
 		return d[at : at+n : at+n]
 	}
 	b := r.buf(n)
+	if d, ok := any(data).([]float32); ok && stride == 1 {
+		vec.Widen(b, d[at:at+n])
+		return b
+	}
 	for i := range b {
 		b[i] = float64(data[at+i*stride])
 	}
 	return b
+}
+
+// store writes factor·g to consecutive entries.
+func store[F float](out []F, g []float64, factor float64) {
+	if o, ok := any(out).([]float32); ok {
+		vec.Narrow(o, g, factor)
+		return
+	}
+	for i, v := range g {
+		out[i] = F(factor * v)
+	}
 }
 
 // sums computes the totals that derivatives need before the first row.
@@ -232,12 +248,38 @@ func (j *job[F]) coupledRow(i int, r *row) totals {
 // part is a row's part in the denominator.
 func (j *job[F]) part(s, share float64) totals { return totals{d: s * share, active: s*share != 0} }
 
-func dot(a, b []float64) float64 {
-	sum := 0.0
-	for i, v := range a {
-		sum += v * b[i]
+// sum adds in four chains, which is four times as fast and no less accurate than one.
+func sum(x []float64) float64 {
+	var a, b, c, d float64
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		y := x[i : i+4 : i+4]
+		a += y[0]
+		b += y[1]
+		c += y[2]
+		d += y[3]
 	}
-	return sum
+	for ; i < len(x); i++ {
+		a += x[i]
+	}
+	return (a + b) + (c + d)
+}
+
+func dot(a, b []float64) float64 {
+	b = b[:len(a)]
+	var s, t, u, v float64
+	i := 0
+	for ; i+4 <= len(a); i += 4 {
+		x, y := a[i:i+4:i+4], b[i:i+4:i+4]
+		s += x[0] * y[0]
+		t += x[1] * y[1]
+		u += x[2] * y[2]
+		v += x[3] * y[3]
+	}
+	for ; i < len(a); i++ {
+		s += a[i] * b[i]
+	}
+	return (s + t) + (u + v)
 }
 
 // values computes the loss, or its directional derivative.
@@ -250,23 +292,23 @@ func (j *job[F]) values() (G.Value, error) {
 	if j.def.elementwise {
 		one = j.valueRun
 	}
-	sum := j.each(func(i int, r *row) totals { return one(i, r, out) })
-	if sum.err != nil {
-		return nil, sum.err
+	all := j.each(func(i int, r *row) totals { return one(i, r, out) })
+	if all.err != nil {
+		return nil, all.err
 	}
 	if out != nil {
 		return wrap(out, j.outShape), nil
 	}
 	if j.mode == modeValue {
-		j.total = sum
+		j.total = all
 	}
 	d, zero := j.divisor()
-	if zero || d == 0 && sum.n == 0 && !sum.active {
+	if zero || d == 0 && all.n == 0 && !all.active {
 		return wrap([]F{0}, nil), nil
 	}
-	result := sum.n / d
+	result := all.n / d
 	if j.mode == modeJVP && j.coupled() {
-		result = (sum.n - j.total.n/j.total.d*j.total.dd) / d
+		result = (all.n - j.total.n/j.total.d*j.total.dd) / d
 	}
 	return wrap([]F{F(result)}, nil), nil
 }
@@ -307,6 +349,20 @@ func (j *job[F]) valueRun(i int, r *row, out []F) totals {
 	}
 	j.fn(r)
 	var t totals
+	if j.uniform() {
+		if err := j.checkRun(r); err != nil {
+			return totals{err: err}
+		}
+		if j.mode == modeJVP {
+			for e, v := range r.dir[j.k] {
+				l[e] *= v
+			}
+		}
+		if out != nil {
+			store(out[r.at:r.at+len(l)], l, 1)
+		}
+		return totals{n: sum(l), d: float64(len(l)), active: true}
+	}
 	for e, v := range l {
 		s, err := j.factor(r.at + e)
 		if err == nil && s != 0 {
@@ -344,9 +400,8 @@ func (j *job[F]) gradients() (G.Value, error) {
 	if j.def.elementwise {
 		one = j.gradientRun
 	}
-	sum := j.each(func(i int, r *row) totals { return totals{err: one(i, r, d, out, fresh)} })
-	if sum.err != nil {
-		return nil, sum.err
+	if err := j.each(func(i int, r *row) totals { return totals{err: one(i, r, d, out, fresh)} }).err; err != nil {
+		return nil, err
 	}
 	return wrap(out, j.shape), nil
 }
@@ -402,6 +457,10 @@ func (j *job[F]) gradientRow(i int, r *row, d float64, out []F, fresh bool) erro
 		j.couple(g, own)
 	}
 	factor := j.upstreamOf(i) * s / d
+	if stride == 1 {
+		store(out[at:at+n], g, factor)
+		return nil
+	}
 	for c, v := range g {
 		out[at+c*stride] = F(factor * v)
 	}
@@ -439,6 +498,10 @@ func (j *job[F]) gradientRun(i int, r *row, d float64, out []F, _ bool) error {
 	j.load(r, i)
 	g := j.want(r)
 	j.fn(r)
+	if j.uniform() && j.set.reduction != None {
+		store(out[r.at:r.at+len(g)], g, j.upstreamOf(0)/d)
+		return j.checkRun(r)
+	}
 	for e, v := range g {
 		s, err := j.factor(r.at + e)
 		if err == nil && s != 0 {

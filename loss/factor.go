@@ -82,6 +82,9 @@ func (f *factors[F]) plain() (n int, ok bool) {
 	return f.of.outShape.TotalSize(), true
 }
 
+// uniform reports that every value counts with factor 1.
+func (f *factors[F]) uniform() bool { return f.labels == nil && f.weights == nil && f.mask == nil }
+
 // factor returns s of value i.
 func (f *factors[F]) factor(i int) (float64, error) {
 	s := 1.0
@@ -181,12 +184,29 @@ func (f *factors[F]) check(r *row, i int, s float64) error {
 		}
 	}
 	for k, x := range r.x {
-		if d := f.of.domain[k]; d.checked() && x != nil {
+		if d := f.of.domain[k]; d.checked() && x != nil && !d.holdsAll(x) {
 			for c, v := range x {
 				if !d.holds(v) {
 					return faultf(ErrValue, f.of.def.name, "%s is %v at %s class %d, want %v", f.of.def.operandName(k), v, f.place(i), c, d)
 				}
 			}
+		}
+	}
+	return nil
+}
+
+// checkRun is check for a run of elements that all count.
+func (f *factors[F]) checkRun(r *row) error {
+	restricted := f.of.normalized && f.norm == 0
+	for k := range f.of.operands {
+		restricted = restricted || f.of.domain[k].checked() && !f.of.domain[k].holdsAll(r.x[k])
+	}
+	if !restricted {
+		return nil
+	}
+	for e := range r.x[0] {
+		if err := f.checkAt(r, e); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,6 +1,10 @@
 package tensorops
 
-import "math"
+import (
+	"math"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+)
 
 // ExpRow writes exp(x[i] - max) to dst and returns max, the largest element of x, and rest, the sum of
 // exp(x[i] - max) over every element but the first that attains the maximum. Then
@@ -37,11 +41,14 @@ func ExpRow(dst, x []float64) (max, rest float64) {
 	const block = 1024
 	for lo := 0; lo < len(x); lo += block {
 		hi := min(lo+block, len(x))
+		part := dst[lo:hi]
+		for i, v := range x[lo:hi] {
+			part[i] = v - max
+		}
+		vec.Exp(part, part)
 		sum := 0.0
-		for i := lo; i < hi; i++ {
-			e := math.Exp(x[i] - max)
-			dst[i] = e
-			if i != at {
+		for i, e := range part {
+			if lo+i != at {
 				sum += e
 			}
 		}
