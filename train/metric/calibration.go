@@ -1,0 +1,155 @@
+package metric
+
+import (
+	"fmt"
+	"math"
+)
+
+// CalibrationError is the expected calibration error: rows are sorted by their confidence into bins of equal width,
+//
+//	Σ_bins (weight of the bin / weight of all) · |accuracy in the bin - mean confidence in the bin|
+//
+// The confidence of a row with several scores is the softmax of its largest, and the row is right when the label
+// is its class. With one score per row it is the sigmoid of the score, and the row is right when the target is 1. Scores are logits.
+//
+// Reference: C. Guo et al., On Calibration of Modern Neural Networks, 2017.
+type CalibrationError struct {
+	bins   int
+	weight []float64
+	hits   []float64
+	conf   []float64
+}
+
+// NewCalibrationError returns an empty CalibrationError with at least 1 bin; 10 or 15 are usual.
+func NewCalibrationError(bins int) (*CalibrationError, error) {
+	if bins < 1 {
+		return nil, fmt.Errorf("metric.NewCalibrationError: %d bins, want at least 1", bins)
+	}
+	return &CalibrationError{bins, make([]float64, bins), make([]float64, bins), make([]float64, bins)}, nil
+}
+
+// Name returns "calibration_error".
+func (*CalibrationError) Name() string { return "calibration_error" }
+
+// Update adds the rows of b.
+func (c *CalibrationError) Update(b Batch) error {
+	if b.Width == 1 {
+		target, err := b.binary("CalibrationError")
+		if err != nil {
+			return err
+		}
+		if err := b.noNaN("CalibrationError"); err != nil {
+			return err
+		}
+		for i, x := range b.Scores {
+			if w := b.Weight(i); w != 0 {
+				c.add(sigmoid(x), target(i), w)
+			}
+		}
+		return nil
+	}
+	if err := b.check("CalibrationError", "labels"); err != nil {
+		return err
+	}
+	if err := b.noNaN("CalibrationError"); err != nil {
+		return err
+	}
+	for i, label := range b.Labels {
+		if w := b.Weight(i); w != 0 {
+			row := b.Scores[i*b.Width : (i+1)*b.Width]
+			top, hit := argmax(row), 0.0
+			if top == label {
+				hit = 1
+			}
+			c.add(math.Exp(-surprise(row, top)), hit, w)
+		}
+	}
+	return nil
+}
+
+func (b Batch) noNaN(name string) error {
+	for i, x := range b.Scores {
+		if math.IsNaN(x) && b.Weight(i/b.Width) != 0 {
+			return fmt.Errorf("metric.%s: a score of row %d is NaN", name, i/b.Width)
+		}
+	}
+	return nil
+}
+
+func sigmoid(x float64) float64 {
+	if x >= 0 {
+		return 1 / (1 + math.Exp(-x))
+	}
+	e := math.Exp(x)
+	return e / (1 + e)
+}
+
+// add puts a row into the bin (k/bins, (k+1)/bins] of its confidence, with 0 in the first.
+func (c *CalibrationError) add(conf, hit, w float64) {
+	k := int(math.Ceil(conf*float64(c.bins))) - 1
+	k = max(0, min(c.bins-1, k))
+	c.weight[k] += w
+	c.hits[k] += w * hit
+	c.conf[k] += w * conf
+}
+
+// A Bin is one bin of a reliability diagram.
+type Bin struct {
+	Weight     float64 // of the rows in it
+	Confidence float64 // their mean; NaN in an empty bin
+	Accuracy   float64 // the share of them that is right; NaN in an empty bin
+}
+
+// Bins returns the bins in order of confidence.
+func (c *CalibrationError) Bins() []Bin {
+	out := make([]Bin, c.bins)
+	for k, w := range c.weight {
+		out[k] = Bin{w, c.conf[k] / w, c.hits[k] / w}
+	}
+	return out
+}
+
+// Value returns the error, in [0, 1].
+func (c *CalibrationError) Value() float64 {
+	var gap, total float64
+	for k, w := range c.weight {
+		gap += math.Abs(c.hits[k] - c.conf[k])
+		total += w
+	}
+	return gap / total
+}
+
+// Merge adds the rows of another CalibrationError of as many bins.
+func (c *CalibrationError) Merge(other Metric) error {
+	o, ok := other.(*CalibrationError)
+	if !ok || o.bins != c.bins {
+		return mismatch(c, other)
+	}
+	for k := range c.weight {
+		c.weight[k] += o.weight[k]
+		c.hits[k] += o.hits[k]
+		c.conf[k] += o.conf[k]
+	}
+	return nil
+}
+
+// New returns an empty CalibrationError of as many bins.
+func (c *CalibrationError) New() Metric {
+	return &CalibrationError{c.bins, make([]float64, c.bins), make([]float64, c.bins), make([]float64, c.bins)}
+}
+
+// State returns the sums of the bins.
+func (c *CalibrationError) State() []float64 {
+	return append(append(append([]float64(nil), c.weight...), c.hits...), c.conf...)
+}
+
+// Restore sets the sums of the bins.
+func (c *CalibrationError) Restore(s []float64) error {
+	if len(s) != 3*c.bins {
+		return fmt.Errorf("metric.CalibrationError: state has %d numbers, want %d", len(s), 3*c.bins)
+	}
+	copy(c.weight, s)
+	copy(c.hits, s[c.bins:])
+	copy(c.conf, s[2*c.bins:])
+	return nil
+}
