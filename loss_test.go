@@ -4,19 +4,19 @@ package surprisal_test
 import (
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/loss/gradcheck"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -28,6 +28,7 @@ type problem struct {
 	rows, classes int
 	pred, target  []float64
 	labels        []int
+	lists         bool // labels has a list of classes for each row
 	elementwise   bool
 	// optional
 	weights, mask []float64
@@ -49,6 +50,14 @@ func variants(name string, rows, classes int) map[string]problem {
 		out["soft"] = p
 	case loss.Labels:
 		out["labels"] = p.withLabels(r)
+	case loss.ClassLists:
+		for range rows {
+			list := r.Perm(classes)
+			list[r.IntN(classes)] = -1
+			p.labels = append(p.labels, list...)
+		}
+		p.lists = true
+		out["lists"] = p
 	default:
 		p.target = draw(r, info.Target, rows, classes)
 		out["target"] = p
@@ -75,24 +84,19 @@ func draw(r *rand.Rand, d loss.Domain, rows, classes int) []float64 {
 			x[i] = 0.2 + 3*r.Float64()
 		case loss.Signs:
 			x[i] = math.Copysign(1, n)
+		case loss.Cosines:
+			x[i] = 1.8*r.Float64() - 0.9
 		default:
 			x[i] = 1.5 * n
 		}
 	}
-	if d == loss.Probabilities || d == loss.SoftTargets || d == loss.LogProbabilities {
-		for lo := 0; lo < len(x); lo += classes {
-			row := x[lo : lo+classes]
-			sum := 0.0
-			for i := range row {
-				row[i] = math.Exp(row[i])
-				sum += row[i]
-			}
-			for i := range row {
-				row[i] /= sum
-				if d == loss.LogProbabilities {
-					row[i] = math.Log(row[i])
-				}
-			}
+	switch d {
+	case loss.Probabilities, loss.SoftTargets:
+		x = softmaxRows(x, classes)
+	case loss.LogProbabilities:
+		x = softmaxRows(x, classes)
+		for i, p := range x {
+			x[i] = math.Log(p)
 		}
 	}
 	for i := range x {
@@ -118,6 +122,8 @@ func (p problem) keep(rows []int) problem {
 		q.pred = append(q.pred, p.pred[i*p.classes:(i+1)*p.classes]...)
 		if p.target != nil {
 			q.target = append(q.target, p.target[i*p.classes:(i+1)*p.classes]...)
+		} else if p.lists {
+			q.labels = append(q.labels, p.labels[i*p.classes:(i+1)*p.classes]...)
 		} else {
 			q.labels = append(q.labels, p.labels[i])
 		}
@@ -157,8 +163,12 @@ func (p problem) build(dt tensor.Dtype) built {
 	if p.target != nil {
 		b.target = floats(b.g, dt, "target", p.target, p.rows, p.classes)
 	} else {
-		b.target = G.NewTensor(b.g, tensor.Int, 1, G.WithShape(p.rows), G.WithName("labels"),
-			G.WithValue(tensor.New(tensor.WithShape(p.rows), tensor.WithBacking(slices.Clone(p.labels)))))
+		shape := []int{p.rows}
+		if p.lists {
+			shape = append(shape, p.classes)
+		}
+		b.target = G.NewTensor(b.g, tensor.Int, len(shape), G.WithShape(shape...), G.WithName("labels"),
+			G.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(slices.Clone(p.labels)))))
 	}
 	shape := []int{p.rows}
 	if p.elementwise {
@@ -349,7 +359,7 @@ func TestMaskingIsDeleting(t *testing.T) {
 		}
 		if p.labels != nil {
 			masked.labels = slices.Clone(p.labels)
-			masked.labels[1] = 1 << 30
+			masked.labels[len(p.labels)/p.rows] = 1 << 30
 		}
 		zero := masked
 		zero.mask, zero.weights = nil, masked.mask
@@ -547,57 +557,61 @@ func softmaxRows(x []float64, classes int) []float64 {
 	return out
 }
 
-// TestEveryLossIsRegistered reads the source: an exported function of type Func that All does not know is a loss without a contract.
+// TestEveryLossIsRegistered reads the source: a function of type Func that All does not know is a loss without a contract.
 func TestEveryLossIsRegistered(t *testing.T) {
-	registered := map[string]bool{}
-	for name := range loss.All() {
-		registered[name] = true
-	}
+	signature := regexp.MustCompile(`(?m)^func ([A-Z]\w*)\(\w+, \w+ \*G\.Node, opts \.\.\.Option\) \(\*G\.Node, error\)`)
+	var found []string
 	files, err := filepath.Glob("loss/*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no source of package loss: %v", err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	found := 0
 	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range parsed.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok || fn.Recv != nil || !fn.Name.IsExported() || !isLossFunc(fn.Type) {
-				continue
-			}
-			found++
-			if !registered[fn.Name.Name] {
-				t.Errorf("%s: loss.%s is exported and not registered", file, fn.Name.Name)
-			}
+		for _, m := range signature.FindAllSubmatch(text, -1) {
+			found = append(found, string(m[1]))
 		}
 	}
-	if found != len(registered) {
-		t.Errorf("%d losses in the source, %d registered", found, len(registered))
+	var registered []string
+	for name, fn := range loss.All() {
+		registered = append(registered, name)
+		if f, ok := loss.Lookup(name); !ok || reflect.ValueOf(f).Pointer() != reflect.ValueOf(fn).Pointer() {
+			t.Errorf("Lookup(%q) is not the loss of that name", name)
+		}
+	}
+	slices.Sort(found)
+	slices.Sort(registered)
+	if !slices.Equal(found, registered) {
+		t.Errorf("losses in the source\n%v\nregistered\n%v", found, registered)
+	}
+	if _, ok := loss.Lookup("NoSuchLoss"); ok {
+		t.Error("Lookup finds a loss that is not there")
 	}
 }
 
-// isLossFunc reports the signature (a, b *G.Node, opts ...Option) (*G.Node, error).
-func isLossFunc(f *ast.FuncType) bool {
-	var kinds []string
-	for _, p := range f.Params.List {
-		kind := "?"
-		switch x := p.Type.(type) {
-		case *ast.StarExpr:
-			kind = "node"
-		case *ast.Ellipsis:
-			if id, ok := x.Elt.(*ast.Ident); ok && id.Name == "Option" {
-				kind = "options"
+// TestGradients holds first and second derivatives of every loss, by every operand, to differences of its value, on both machines.
+func TestGradients(t *testing.T) {
+	forEach(t, 3, 4, func(t *testing.T, fn loss.Func, p problem, info loss.Info) {
+		inputs := []gradcheck.Input{gradcheck.Var("pred", p.pred, p.rows, p.classes)}
+		switch {
+		case p.labels != nil:
+			inputs = append(inputs, gradcheck.Data("labels", p.labels))
+		case info.Target == loss.Signs:
+			signs := tensor.New(tensor.WithShape(p.rows, p.classes), tensor.WithBacking(p.target))
+			inputs = append(inputs, gradcheck.Data("target", signs))
+		default:
+			inputs = append(inputs, gradcheck.Var("target", p.target, p.rows, p.classes))
+		}
+		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+			for _, r := range []loss.Reduction{loss.Mean, loss.Sum, loss.None} {
+				build := func(g *G.ExprGraph, dt tensor.Dtype, in G.Nodes) (*G.Node, error) {
+					return fn(in[0], in[1], loss.WithReduction(r))
+				}
+				gradcheck.Test(t, build, inputs, gradcheck.WithDType(dt), gradcheck.WithRandomUpstream(),
+					gradcheck.WithPasses(gradcheck.Grad, gradcheck.Reverse, gradcheck.Lisp), gradcheck.WithSecondOrder(1))
 			}
 		}
-		for range p.Names {
-			kinds = append(kinds, kind)
-		}
-	}
-	return slices.Equal(kinds, []string{"node", "node", "options"}) && f.Results != nil && len(f.Results.List) == 2
+	})
 }
