@@ -206,8 +206,13 @@ func numbers(t *testing.T, v G.Value) []float64 {
 	return nil
 }
 
-// solve runs a loss on a TapeMachine with the gradient of this module's reverse pass.
+// solve runs a loss on a TapeMachine with the gradient of this module's reverse pass, a vector's through its sum.
 func solve(t *testing.T, fn loss.Func, p problem, dt tensor.Dtype, opts ...loss.Option) result {
+	t.Helper()
+	return run(t, fn, p, dt, false, opts)
+}
+
+func run(t *testing.T, fn loss.Func, p problem, dt tensor.Dtype, lisp bool, opts []loss.Option) result {
 	t.Helper()
 	b := p.build(dt)
 	out, err := fn(b.pred, b.target, append(b.opts, opts...)...)
@@ -218,42 +223,28 @@ func solve(t *testing.T, fn loss.Func, p problem, dt tensor.Dtype, opts ...loss.
 	if !out.IsScalar() {
 		cost = G.Must(G.Sum(out))
 	}
-	grads, err := loss.Gradients(cost, b.pred)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var value, grad G.Value
-	G.Read(out, &value)
-	G.Read(grads[0], &grad)
-	m := G.NewTapeMachine(b.g)
+	var m G.VM = G.NewLispMachine(b.g)
+	if !lisp {
+		grads, err := loss.Gradients(cost, b.pred)
+		if err != nil {
+			t.Fatal(err)
+		}
+		G.Read(out, &value)
+		G.Read(grads[0], &grad)
+		m = G.NewTapeMachine(b.g)
+	}
 	defer m.Close()
 	if err := m.RunAll(); err != nil {
 		t.Fatal(err)
+	}
+	if lisp {
+		value = out.Value()
+		if grad, err = b.pred.Grad(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return result{numbers(t, value), numbers(t, grad)}
-}
-
-// lisp runs a loss on a LispMachine, a vector through its sum.
-func lisp(t *testing.T, fn loss.Func, p problem, dt tensor.Dtype, opts ...loss.Option) result {
-	t.Helper()
-	b := p.build(dt)
-	out, err := fn(b.pred, b.target, append(b.opts, opts...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !out.IsScalar() {
-		G.Must(G.Sum(out))
-	}
-	m := G.NewLispMachine(b.g)
-	defer m.Close()
-	if err := m.RunAll(); err != nil {
-		t.Fatal(err)
-	}
-	grad, err := b.pred.Grad()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return result{numbers(t, out.Value()), numbers(t, grad)}
 }
 
 // near compares numbers: within tol of each other relative to the larger, or to 1 where both are small.
@@ -331,7 +322,7 @@ func TestMachinesAgree(t *testing.T) {
 		for _, dt := range []tensor.Dtype{tensor.Float32, tensor.Float64} {
 			for _, r := range []loss.Reduction{loss.Mean, loss.Sum, loss.None} {
 				tape := solve(t, fn, p, dt, loss.WithReduction(r))
-				lisp := lisp(t, fn, p, dt, loss.WithReduction(r))
+				lisp := run(t, fn, p, dt, true, []loss.Option{loss.WithReduction(r)})
 				near(t, fmt.Sprint(dt, r, " value"), lisp.value, tape.value, 0)
 				near(t, fmt.Sprint(dt, r, " gradient"), lisp.grad, tape.grad, 0)
 			}
