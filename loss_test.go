@@ -579,6 +579,9 @@ func TestGradients(t *testing.T) {
 	forEach(t, 3, 4, func(t *testing.T, fn loss.Func, p problem, info loss.Info) {
 		inputs := []gradcheck.Input{gradcheck.Var("pred", p.pred, p.rows, p.classes)}
 		switch {
+		case p.lists:
+			lists := tensor.New(tensor.WithShape(p.rows, p.classes), tensor.WithBacking(p.labels))
+			inputs = append(inputs, gradcheck.Data("lists", lists))
 		case p.labels != nil:
 			inputs = append(inputs, gradcheck.Data("labels", p.labels))
 		case info.Target == loss.Signs:

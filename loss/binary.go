@@ -8,6 +8,16 @@ import (
 
 var binaryLosses = []entry{
 	{&binaryCrossEntropy, BinaryCrossEntropy},
+	{&binaryCrossEntropyFromProb, BinaryCrossEntropyFromProb},
+	{&sigmoidFocal, SigmoidFocal},
+	{&multiLabelSoftMargin, MultiLabelSoftMargin},
+	{&multiLabelMargin, MultiLabelMargin},
+	{&hinge, Hinge},
+	{&squaredHinge, SquaredHinge},
+	{&perceptron, Perceptron},
+	{&softMargin, SoftMargin},
+	{&modifiedHuber, ModifiedHuber},
+	{&hingeEmbedding, HingeEmbedding},
 }
 
 // softplus returns log(1 + e^x) without overflow, to full relative accuracy.
@@ -73,25 +83,75 @@ var binaryCrossEntropy = definition{
 		}
 		keep, extra := 1-s.smoothing, s.smoothing/2
 		return surface(func(x, y float64, i int) jet {
-			w := weight(i)
-			y = y*keep + extra
-			lost, won := softplus(x), softplus(-x) // -log of the probabilities of no and yes
-			no, yes := sigmoid(-x), sigmoid(x)
-			j := jet{
-				l:  times(w*y, won) + times(1-y, lost),
-				p:  (1-y)*yes - w*y*no,
-				t:  times(w, won) - lost,
-				pp: (w*y + 1 - y) * yes * no,
-				pt: -keep * (w*no + yes),
-			}
-			if w == 1 {
-				j.p, j.t = yes-y, -x
-				if y == 1 {
-					j.p = -no
-				}
-			}
+			j := binaryJet(x, y*keep+extra, weight(i))
 			j.t *= keep
+			j.pt *= keep
 			return j
+		})
+	},
+}
+
+// binaryJet is the binary cross-entropy of logit x and target y with the positive weight w.
+func binaryJet(x, y, w float64) jet {
+	lost, won := softplus(x), softplus(-x) // -log of the probabilities of no and yes
+	no, yes := sigmoid(-x), sigmoid(x)
+	j := jet{
+		l:  times(w*y, won) + times(1-y, lost),
+		p:  (1-y)*yes - w*y*no,
+		t:  times(w, won) - lost,
+		pp: (w*y + 1 - y) * yes * no,
+		pt: -(w*no + yes),
+	}
+	if w == 1 {
+		j.p, j.t, j.pt = yes-y, -x, -1
+		if y == 1 {
+			j.p = -no
+		}
+	}
+	return j
+}
+
+// BinaryCrossEntropyFromProb returns the cross-entropy of independent yes/no targets against given probabilities, exactly:
+// nothing is clipped.
+//
+// With p a probability and y its target,
+//
+//	l = -(y·log p + (1-y)·log(1-p))        dl/dp = (1-y)/(1-p) - y/p
+//	                                       dl/dy = log(1-p) - log p
+//
+// prob and target have the same shape (any rank); the entries of both lie in [0, 1]. The result is a scalar, or has the
+// shape of prob under [None].
+//
+// Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// A probability of exactly 0 or 1 on the right side has loss and gradient 0; on the wrong side, or with a target in
+// between, the loss is +Inf.
+//
+// [BinaryCrossEntropy] takes logits and is the better choice where they are at hand.
+//
+// Reference: C. E. Shannon, A Mathematical Theory of Communication, 1948.
+func BinaryCrossEntropyFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
+	return binaryCrossEntropyFromProb.build(prob, target, opts)
+}
+
+var binaryCrossEntropyFromProb = definition{
+	name: "BinaryCrossEntropyFromProb", takes: reduceKnobs, defaults: settings{axis: -1},
+	pred: UnitInterval, target: UnitInterval, elementwise: true,
+	laws:  NonNegative | Convex,
+	torch: "binary_cross_entropy", keras: "BinaryCrossentropy",
+	rows: func(*settings, int, int) rowFunc {
+		return surface(func(p, y float64, _ int) jet {
+			if p != p {
+				return jet{p, p, p, p, p, p}
+			}
+			won, lost := -ln(p), -math.Log1p(-p)
+			return jet{
+				l:  times(y, won) + times(1-y, lost),
+				p:  times(1-y, 1/(1-p)) - times(y, 1/p),
+				t:  won - lost,
+				pp: times(1-y, 1/(1-p)/(1-p)) + times(y, 1/p/p),
+				pt: -1/p - 1/(1-p),
+			}
 		})
 	},
 }

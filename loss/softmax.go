@@ -2,6 +2,7 @@ package loss
 
 import (
 	"math"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/tensorops"
 )
@@ -48,19 +49,32 @@ func (s *soft) others(c int) float64 {
 	return (1 + (s.rest - e)) / sum
 }
 
+// surprise writes the derivative of -log p along v, ⟨p, v⟩ - v_j, to dst. Taken from the direction at the largest p it is
+// exact where that p is near 1 and the two nearly cancel.
+func (s *soft) surprise(dst, v []float64) {
+	top := max(0, slices.Index(s.z, s.max))
+	mean := 0.0
+	for j, p := range s.p {
+		mean += p * (v[j] - v[top])
+	}
+	for j := range dst {
+		dst[j] = mean - (v[j] - v[top])
+	}
+}
+
 // jacobian writes dst = scale·(p∘v - p⟨p, v⟩), the derivative of p along v.
 func (s *soft) jacobian(dst, v []float64, scale float64) {
-	mean := dot(s.p, v)
+	s.surprise(dst, v)
 	for i, p := range s.p {
-		dst[i] = scale * p * (v[i] - mean)
+		dst[i] *= -scale * p
 	}
 }
 
 // along writes dst = scale·(v - ⟨p, v⟩), the derivative of log p along v.
 func (s *soft) along(dst, v []float64, scale float64) {
-	mean := dot(s.p, v)
+	s.surprise(dst, v)
 	for i := range dst {
-		dst[i] = scale * (v[i] - mean)
+		dst[i] *= -scale
 	}
 }
 
