@@ -59,3 +59,19 @@ func narrow(dst []float32, x []float64, scale float64) {
 	}
 	narrowAVX2(&dst[0], &x[0], scale, len(x))
 }
+
+func within[F float32 | float64](x []F, lo, hi F) bool {
+	switch x := any(x).(type) {
+	case []float32:
+		if active == avx512 {
+			return within32AVX512(&x[0], len(x), float32(lo), float32(hi))
+		}
+		return within32AVX2(&x[0], len(x), float32(lo), float32(hi))
+	case []float64:
+		if active == avx512 {
+			return within64AVX512(&x[0], len(x), float64(lo), float64(hi))
+		}
+		return within64AVX2(&x[0], len(x), float64(lo), float64(hi))
+	}
+	panic("unreachable: F is float32 or float64")
+}

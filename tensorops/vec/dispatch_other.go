@@ -19,3 +19,12 @@ func narrow(dst []float32, x []float64, scale float64) {
 		dst[i] = float32(scale * v)
 	}
 }
+
+func within[F float32 | float64](x []F, lo, hi F) bool {
+	for _, v := range x {
+		if !(v >= lo && v <= hi) {
+			return false
+		}
+	}
+	return true
+}

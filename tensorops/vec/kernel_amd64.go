@@ -34,6 +34,16 @@ func widenAVX2(dst *float64, x *float32, n int)
 //go:noescape
 func narrowAVX2(dst *float32, x *float64, scale float64, n int)
 
+// within32AVX2 reports whether every x[i] lies in [lo, hi].
+//
+//go:noescape
+func within32AVX2(x *float32, n int, lo float32, hi float32) bool
+
+// within64AVX2 reports whether every x[i] lies in [lo, hi].
+//
+//go:noescape
+func within64AVX2(x *float64, n int, lo float64, hi float64) bool
+
 // expAVX512 writes e^x[i] to dst[i].
 //
 //go:noescape
@@ -63,3 +73,13 @@ func widenAVX512(dst *float64, x *float32, n int)
 //
 //go:noescape
 func narrowAVX512(dst *float32, x *float64, scale float64, n int)
+
+// within32AVX512 reports whether every x[i] lies in [lo, hi].
+//
+//go:noescape
+func within32AVX512(x *float32, n int, lo float32, hi float32) bool
+
+// within64AVX512 reports whether every x[i] lies in [lo, hi].
+//
+//go:noescape
+func within64AVX512(x *float64, n int, lo float64, hi float64) bool

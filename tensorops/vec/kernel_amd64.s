@@ -670,6 +670,56 @@ loop:
 	VZEROUPPER
 	RET
 
+// func within32AVX2(x *float32, n int, lo float32, hi float32) bool
+// Requires: AVX, AVX2
+TEXT ·within32AVX2(SB), NOSPLIT, $0-25
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS lo+16(FP), Y0
+	VBROADCASTSS hi+20(FP), Y1
+	VPCMPEQD     Y3, Y3, Y3
+
+loop:
+	VMOVUPD   (AX), Y2
+	VCMPPS    $0x1d, Y0, Y2, Y4
+	VCMPPS    $0x12, Y1, Y2, Y2
+	VANDPD    Y4, Y3, Y3
+	VANDPD    Y2, Y3, Y3
+	ADDQ      $0x20, AX
+	SUBQ      $0x08, CX
+	JNZ       loop
+	VMOVMSKPS Y3, AX
+	CMPL      AX, $0x000000ff
+	SETEQ     AL
+	VZEROUPPER
+	MOVB      AL, ret+24(FP)
+	RET
+
+// func within64AVX2(x *float64, n int, lo float64, hi float64) bool
+// Requires: AVX, AVX2
+TEXT ·within64AVX2(SB), NOSPLIT, $0-33
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD lo+16(FP), Y0
+	VBROADCASTSD hi+24(FP), Y1
+	VPCMPEQD     Y3, Y3, Y3
+
+loop:
+	VMOVUPD   (AX), Y2
+	VCMPPD    $0x1d, Y0, Y2, Y4
+	VCMPPD    $0x12, Y1, Y2, Y2
+	VANDPD    Y4, Y3, Y3
+	VANDPD    Y2, Y3, Y3
+	ADDQ      $0x20, AX
+	SUBQ      $0x04, CX
+	JNZ       loop
+	VMOVMSKPD Y3, AX
+	CMPL      AX, $0x0000000f
+	SETEQ     AL
+	VZEROUPPER
+	MOVB      AL, ret+32(FP)
+	RET
+
 // func expAVX512(dst *float64, x *float64, n int)
 // Requires: AVX, AVX512F
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
@@ -944,4 +994,57 @@ loop:
 	SUBQ      $0x08, DX
 	JNZ       loop
 	VZEROUPPER
+	RET
+
+// func within32AVX512(x *float32, n int, lo float32, hi float32) bool
+// Requires: AVX, AVX512F
+TEXT ·within32AVX512(SB), NOSPLIT, $0-25
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS lo+16(FP), Z0
+	VBROADCASTSS hi+20(FP), Z1
+	KXNORW       K1, K1, K1
+
+loop:
+	VMOVUPD (AX), Z2
+	VCMPPS  $0x1d, Z0, Z2, K2
+	VCMPPS  $0x12, Z1, Z2, K3
+	KANDW   K2, K3, K2
+	KANDW   K2, K1, K1
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JNZ     loop
+	KMOVW   K1, AX
+	CMPL    AX, $0x0000ffff
+	SETEQ   AL
+	VZEROUPPER
+	MOVB    AL, ret+24(FP)
+	RET
+
+// func within64AVX512(x *float64, n int, lo float64, hi float64) bool
+// Requires: AVX, AVX512F
+TEXT ·within64AVX512(SB), NOSPLIT, $0-33
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD lo+16(FP), Z0
+	VBROADCASTSD hi+24(FP), Z1
+	KXNORW       K1, K1, K1
+
+loop:
+	VMOVUPD  (AX), Z2
+	VCMPPD   $0x1d, Z0, Z2, K2
+	VCMPPD   $0x12, Z1, Z2, K3
+	KANDW    K2, K3, K2
+	KXNORW   K4, K4, K4
+	KSHIFTLW $0x08, K4, K4
+	KORW     K4, K2, K2
+	KANDW    K2, K1, K1
+	ADDQ     $0x40, AX
+	SUBQ     $0x08, CX
+	JNZ      loop
+	KMOVW    K1, AX
+	CMPL     AX, $0x0000ffff
+	SETEQ    AL
+	VZEROUPPER
+	MOVB     AL, ret+32(FP)
 	RET

@@ -109,3 +109,19 @@ func Narrow(dst []float32, x []float64, scale float64) {
 		dst[i] = float32(scale * x[i])
 	}
 }
+
+// Within reports whether lo <= x[i] <= hi for every element; a NaN is not within.
+func Within[F float32 | float64](x []F, lo, hi F) bool {
+	whole := len(x) &^ 15
+	if active == generic {
+		whole = 0
+	} else if whole > 0 && !within(x[:whole], lo, hi) {
+		return false
+	}
+	for _, v := range x[whole:] {
+		if !(v >= lo && v <= hi) {
+			return false
+		}
+	}
+	return true
+}

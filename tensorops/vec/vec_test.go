@@ -185,6 +185,35 @@ func TestConversions(t *testing.T) {
 	})
 }
 
+func TestWithin(t *testing.T) {
+	forEach(t, func(t *testing.T) {
+		testWithin[float32](t)
+		testWithin[float64](t)
+	})
+}
+
+func testWithin[F float32 | float64](t *testing.T) {
+	for n := range 70 {
+		x := make([]F, n)
+		for i := range x {
+			x[i] = F(i) / 70
+		}
+		if !Within(x, 0, 1) {
+			t.Fatalf("%T: %d numbers of [0, 1] are not within", x, n)
+		}
+		for i := range x {
+			for _, v := range []float64{-1e-30, 1.1, inf, -inf, nan} {
+				old := x[i]
+				x[i] = F(v)
+				if Within(x, 0, 1) {
+					t.Fatalf("%T: %v at %d of %d is within [0, 1]", x, v, i, n)
+				}
+				x[i] = old
+			}
+		}
+	}
+}
+
 // TestSameBits holds AVX2 to AVX-512.
 func TestSameBits(t *testing.T) {
 	all := implementations()
@@ -232,7 +261,7 @@ func TestLengthMismatchPanics(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	x := make([]float64, 1003)
-	if n := testing.AllocsPerRun(10, func() { Exp(x, x); Log1p(x, x) }); n != 0 {
+	if n := testing.AllocsPerRun(10, func() { Exp(x, x); Log1p(x, x); Within(x, 0, 1) }); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }

@@ -189,3 +189,74 @@ func (s isa) narrow() {
 	VZEROUPPER()
 	RET()
 }
+
+// within writes func(x *F, n int, lo, hi F) bool: whether lo <= x[i] <= hi for every i, false for a NaN. n is a multiple of 16.
+func (s isa) within(bits string, size int) {
+	TEXT("within"+bits+s.suffix, NOSPLIT, "func(x *float"+bits+", n int, lo, hi float"+bits+") bool")
+	Doc("within" + bits + s.suffix + " reports whether every x[i] lies in [lo, hi].")
+	Pragma("noescape")
+	x, n := Load(Param("x"), GP64()), Load(Param("n"), GP64())
+	lo, hi := s.vec(), s.vec()
+	l, _ := Param("lo").Resolve()
+	h, _ := Param("hi").Resolve()
+	cmp := VCMPPD
+	if size == 4 {
+		cmp = VCMPPS
+		VBROADCASTSS(l.Addr, lo)
+		VBROADCASTSS(h.Addr, hi)
+	} else {
+		VBROADCASTSD(l.Addr, lo)
+		VBROADCASTSD(h.Addr, hi)
+	}
+	const atLeast, atMost = 0x1d, 0x12 // ordered, quiet
+	result := GP64()
+	v := s.vec()
+	if s.wide {
+		all := K()
+		KXNORW(all, all, all)
+		Label("loop")
+		VMOVUPD(Mem{Base: x}, v)
+		low, high := K(), K()
+		cmp(Imm(atLeast), lo, v, low)
+		cmp(Imm(atMost), hi, v, high)
+		KANDW(low, high, low)
+		if size == 8 {
+			// eight lanes only: the other half of the mask is 0
+			ones := K()
+			KXNORW(ones, ones, ones)
+			KSHIFTLW(Imm(8), ones, ones)
+			KORW(ones, low, low)
+		}
+		KANDW(low, all, all)
+		ADDQ(U8(64), x)
+		SUBQ(U8(64/size), n)
+		JNZ(LabelRef("loop"))
+		KMOVW(all, result.As32())
+		CMPL(result.As32(), U32(0xffff))
+	} else {
+		all := s.vec()
+		VPCMPEQD(all, all, all)
+		Label("loop")
+		VMOVUPD(Mem{Base: x}, v)
+		low, high := s.vec(), s.vec()
+		cmp(Imm(atLeast), lo, v, low)
+		cmp(Imm(atMost), hi, v, high)
+		VANDPD(low, all, all)
+		VANDPD(high, all, all)
+		ADDQ(U8(32), x)
+		SUBQ(U8(32/size), n)
+		JNZ(LabelRef("loop"))
+		if size == 4 {
+			VMOVMSKPS(all, result.As32())
+			CMPL(result.As32(), U32(0xff))
+		} else {
+			VMOVMSKPD(all, result.As32())
+			CMPL(result.As32(), U32(0xf))
+		}
+	}
+	yes := GP8()
+	SETEQ(yes)
+	VZEROUPPER()
+	Store(yes, ReturnIndex(0))
+	RET()
+}

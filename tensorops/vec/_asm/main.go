@@ -192,6 +192,8 @@ func main() {
 		s.unary("log1p", "writes log(1 + x[i]) to dst[i].", s.log1p)
 		s.widen()
 		s.narrow()
+		s.within("32", 4)
+		s.within("64", 8)
 	}
 	Generate()
 }
