@@ -4,41 +4,50 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"gorgonia.org/tensor"
 )
 
-// Check compares the gradients of the function that build makes with differences of it at the inputs' values.
+// Check compares the gradients of the function that build makes with differences of it, at the values of the inputs.
+//
+// An error, of one of the kinds [ErrInput], [ErrOption], [ErrBuild] and [ErrRun], means that nothing could be compared. What is
+// wrong with a gradient stands in the report: see [Report.OK].
 func Check(build Builder, inputs []Input, opts ...Option) (*Report, error) {
 	c, err := configure(opts)
 	if err != nil {
 		return nil, fmt.Errorf("gradcheck.Check: %w", err)
 	}
-	k, err := newChecker(c, build, inputs)
+	if build == nil {
+		return nil, fmt.Errorf("gradcheck.Check: %w: the builder is nil", ErrBuild)
+	}
+	report, err := run(c, source{build: build}, inputs)
 	if err != nil {
 		return nil, fmt.Errorf("gradcheck.Check: %w", err)
 	}
-	defer k.close()
-	if err := k.check(); err != nil {
-		return nil, fmt.Errorf("gradcheck.Check: %w", err)
-	}
-	return k.report, nil
+	return report, nil
 }
 
 // checker is one run of Check.
 type checker struct {
 	*config
-	rng    *rand.Rand
-	report *Report
-	// instance makes a build of the function in a dtype, at the precision of the check's dtype
-	instance func(dt tensor.Dtype) (*instance, error)
-	ref      *instance // float64: where differences are taken
-	differ   *differ
-	names    []string
-	grads    []*judge
-	started  time.Time
+	source
+	inputs  []Input
+	rng     *rand.Rand
+	report  *Report
+	ref     *instance // where differences are taken
+	differ  *differ
+	names   []string
+	grads   []*judge
+	flaws   flaws // of the function itself
+	started time.Time
 }
+
+// flaws are elements whose verdict is settled before any comparison.
+type flaws map[flawAt]Verdict
+
+type flawAt struct{ input, element int }
 
 // judge is a pass with what it gave at the point.
 type judge struct {
@@ -47,29 +56,65 @@ type judge struct {
 	most  []float64   // per input, the largest magnitude in its gradient
 	noise [][]float64 // per input and element, the rounding error of the gradient; measured when first needed
 	twin  *gradient   // the same pass in float64, for a float32 check
+	flaws flaws
 }
 
-func newChecker(c *config, build Builder, inputs []Input) (*checker, error) {
-	if build == nil {
-		return nil, fmt.Errorf("%w: the builder is nil", ErrBuild)
-	}
+func newChecker(c *config, src source, inputs []Input) (*checker, error) {
 	if err := checkInputs(inputs); err != nil {
 		return nil, err
 	}
-	k := &checker{config: c, rng: rand.New(rand.NewPCG(c.seed, 0x6772616463686b)), started: time.Now()}
-	k.instance = func(dt tensor.Dtype) (*instance, error) { return instantiate(build, inputs, dt, c.dtype) }
+	k := &checker{config: c, source: src, inputs: inputs, flaws: make(flaws), rng: rand.New(rand.NewPCG(c.seed, 0x6772616463686b)), started: time.Now()}
 	for _, in := range inputs {
 		k.names = append(k.names, in.Name)
 	}
 	var err error
-	if k.ref, err = k.instance(tensor.Float64); err != nil {
+	if k.ref, err = k.instance(src.differencesIn()); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBuild, err)
 	}
 	if err := k.settleUpstream(); err != nil {
 		return nil, err
 	}
+	if err := k.checkZeros(); err != nil {
+		return nil, err
+	}
 	k.report = &Report{DType: c.dtype.String(), Shape: k.ref.out.Shape().Clone(), Seed: c.seed, Mode: c.mode()}
 	return k, nil
+}
+
+// instance makes a build in a dtype, at the precision of the check's dtype.
+func (k *checker) instance(dt tensor.Dtype) (*instance, error) {
+	return instantiate(k.build, k.inputs, dt, k.dtype)
+}
+
+// checkZeros holds the elements of WithZero against the inputs.
+func (k *checker) checkZeros() error {
+	for name, list := range k.zeros {
+		i := slices.Index(k.names, name)
+		if i < 0 || k.ref.operands[i].fixed {
+			return fmt.Errorf("%w: WithZero names %q, which is no input with a gradient", ErrOption, name)
+		}
+		for _, index := range list {
+			if index != nil && flatIndex(index, k.ref.operands[i].shape) < 0 {
+				return fmt.Errorf("%w: WithZero names element %s of %q, whose shape is %s", ErrOption, indexText(index), name, shapeText(k.ref.operands[i].shape))
+			}
+		}
+	}
+	return nil
+}
+
+// flatIndex is the row-major place of coordinates, -1 where they do not fit.
+func flatIndex(index []int, shape tensor.Shape) int {
+	if len(index) != len(shape) {
+		return -1
+	}
+	at := 0
+	for a, x := range index {
+		if x < 0 || x >= shape[a] {
+			return -1
+		}
+		at = at*shape[a] + x
+	}
+	return at
 }
 
 func (c *config) mode() string {
@@ -158,56 +203,75 @@ func (k *checker) check() error {
 		return fmt.Errorf("%w: %w", ErrRun, err)
 	}
 	for _, p := range k.passes {
-		if err := k.prepare(p); err != nil {
-			return err
+		k.prepare(p)
+	}
+	if err := k.checkReference(); err != nil {
+		return fmt.Errorf("%w: %w", ErrRun, err)
+	}
+	if k.usable() {
+		if err := k.compare(); err != nil {
+			return fmt.Errorf("%w: %w", ErrRun, err)
 		}
 	}
-	if !k.usable() {
-		return nil
-	}
-	if err := d.measureNoise(k.rng); err != nil {
-		return fmt.Errorf("%w: %w", ErrRun, err)
-	}
-	if k.directions > 0 {
-		err = k.checkDirections()
-	} else {
-		err = k.checkElements()
-	}
-	if err == nil && k.second > 0 {
-		err = k.checkSecond()
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRun, err)
-	}
+	k.agree()
+	k.report.summarize()
+	k.explain()
 	return nil
 }
 
+// compare takes the differences.
+func (k *checker) compare() error {
+	k.differ.floorNoise()
+	if k.small() {
+		if err := k.differ.measureNoise(k.rng); err != nil {
+			return err
+		}
+	}
+	mode := k.checkElements
+	if k.directions > 0 {
+		mode = k.checkDirections
+	}
+	if err := mode(); err != nil || k.second == 0 {
+		return err
+	}
+	return k.checkSecond()
+}
+
+// small reports a check to which a dozen more evaluations do not matter: all but the directional mode on many elements.
+func (k *checker) small() bool {
+	n := 0
+	for _, o := range k.ref.operands {
+		n += len(o.pristine)
+	}
+	return k.directions == 0 || n <= 1<<16
+}
+
 // prepare runs a pass at the point. That it fails is a finding, not an error: the other passes can still be checked.
-func (k *checker) prepare(p Pass) error {
+func (k *checker) prepare(p Pass) {
 	fail := func(err error) {
 		k.report.find(Missing, p.String(), "there is no gradient: %v", err)
 	}
-	g, err := newGradient(p, func() (*instance, error) { return k.instance(k.dtype) }, k.upstream)
+	g, err := k.newGradient(p, k.dtype)
 	if err != nil {
 		fail(err)
-		return nil
+		return
 	}
-	j := &judge{gradient: g}
-	k.grads = append(k.grads, j)
 	parts, value, err := g.run()
 	if err != nil {
+		g.done()
 		fail(err)
-		k.grads = k.grads[:len(k.grads)-1]
-		return nil
+		return
 	}
-	j.parts = parts
-	j.noise = make([][]float64, len(parts))
+	j := &judge{gradient: g, parts: parts, noise: make([][]float64, len(parts)), flaws: make(flaws)}
+	k.grads = append(k.grads, j)
 	for _, q := range parts {
 		j.most = append(j.most, largest(q.values))
 	}
 	k.compareValue(j, value)
 	k.repeat(j)
-	return nil
+	if k.small() {
+		k.rebind(j)
+	}
 }
 
 func largest(x []float64) float64 {
@@ -287,7 +351,14 @@ func (k *checker) add(j *judge, i, e int, s slope, again line) {
 	o := k.ref.operands[i]
 	el := Element{Pass: j.pass, Order: 1, Direction: -1, Input: o.name, Index: indexOf(e, o.shape), Numeric: s.value, Tol: s.tol, Lo: s.lo, Hi: s.hi}
 	p := &j.parts[i]
+	at := flawAt{i, e}
 	switch {
+	case k.flaws[at] != OK || j.flaws[at] != OK:
+		el.Verdict, el.Analytic = max(k.flaws[at], j.flaws[at]), math.NaN()
+		if e < len(p.values) {
+			el.Analytic = p.values[e]
+		}
+		el.Note = "see the findings"
 	case p.values == nil && p.why != "":
 		el.Verdict, el.Note, el.Analytic = Missing, p.why, math.NaN()
 	case !p.dtype.Eq(k.dtype):
@@ -299,8 +370,20 @@ func (k *checker) add(j *judge, i, e int, s slope, again line) {
 	default:
 		el.Analytic = p.values[e]
 		k.judge(j, &el, i, e, s, again, math.Max(math.Abs(o.pristine[e]), o.unit))
+		if el.Analytic != 0 && k.mustBeZero(o, el.Index) {
+			el.Verdict, el.Note = Wrong, "must be exactly 0"
+		}
 	}
 	k.report.Elements = append(k.report.Elements, el)
+}
+
+func (k *checker) mustBeZero(o *operand, index []int) bool {
+	for _, z := range k.zeros[o.name] {
+		if z == nil || slices.Equal(z, index) {
+			return true
+		}
+	}
+	return false
 }
 
 func sameShape(a, b tensor.Shape) bool {

@@ -47,7 +47,15 @@ func newDiffer(inst *instance, upstream []float64) (*differ, error) {
 	return d, nil
 }
 
-// measureNoise fills sigma.
+// floorNoise fills sigma with the rounding of the result itself and of a few operations before it.
+func (d *differ) floorNoise() {
+	d.sigma = make([]float64, len(d.base))
+	for i, v := range d.base {
+		d.sigma[i] = 2 * epsOf(d.f.inst.dtype) * math.Abs(v)
+	}
+}
+
+// measureNoise fills sigma by measurement.
 func (d *differ) measureNoise(rng *rand.Rand) error {
 	var err error
 	d.sigma, err = noiseOf(d.f.inst, rng, func() ([]float64, error) {
@@ -167,6 +175,9 @@ func (d *differ) coordinate(k, i int) line {
 	o := d.f.inst.operands[k]
 	x := o.pristine[i]
 	return func(t float64) (float64, float64, error) {
+		if d.f.mutates {
+			d.f.inst.restore()
+		}
 		moved := o.set(i, x+t) - x
 		defer o.set(i, x)
 		if moved == 0 {
@@ -196,6 +207,9 @@ func (d *differ) along(dir [][]float64) line {
 
 // moveTo evaluates at the point plus t·dir.
 func (f *function) moveTo(dir [][]float64, t float64) error {
+	if f.mutates {
+		f.inst.restore()
+	}
 	for k, o := range f.inst.operands {
 		if dir[k] == nil {
 			continue

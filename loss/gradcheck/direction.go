@@ -34,7 +34,7 @@ func (k *checker) checkDirections() error {
 			break
 		}
 		dir := k.randomDirection()
-		s := differentiate(k.differ.along(dir), 1)
+		s := directionPlan.differentiate(k.differ.along(dir), 1)
 		k.ref.restore()
 		for _, j := range k.grads {
 			k.addDirection(j, n, dir, s)
@@ -163,7 +163,7 @@ func (k *checker) checkSecond() error {
 		return nil
 	}
 	defer s.tape.close()
-	ref, err := k.instance(tensor.Float64)
+	ref, err := k.instance(k.ref.dtype)
 	if err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ func (k *checker) compareProduct(f *function, s *second, n int, dir, hv [][]floa
 				if err != nil || v == nil {
 					return math.NaN(), 0, err
 				}
-				return v[c] - base[c], sigma[c] + eps64/4*math.Abs(v[c]), nil
+				return v[c] - base[c], sigma[c] + epsOf(f.inst.dtype)/4*math.Abs(v[c]), nil
 			}, 1)
 			el := Element{Pass: Reverse, Order: 2, Direction: n, Input: o.name, Index: indexOf(e, o.shape), Analytic: a, Numeric: sl.value, Lo: sl.lo, Hi: sl.hi}
 			el.Tol = sl.tol + epsOf(k.dtype)*(16*math.Abs(sl.value)+4*most)

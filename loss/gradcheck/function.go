@@ -65,6 +65,25 @@ func (inst *instance) restore() {
 	}
 }
 
+// take returns what the floating operands hold, and put puts it back.
+func (inst *instance) take() [][]float64 {
+	held := make([][]float64, len(inst.operands))
+	for i, o := range inst.operands {
+		for e := range o.pristine {
+			held[i] = append(held[i], o.get(e))
+		}
+	}
+	return held
+}
+
+func (inst *instance) put(held [][]float64) {
+	for i, o := range inst.operands {
+		if o.pristine != nil {
+			o.load(held[i])
+		}
+	}
+}
+
 // children returns the operands of a node, in order and with repetitions.
 func children(n *G.Node) G.Nodes {
 	it := n.Graph().From(n.ID())

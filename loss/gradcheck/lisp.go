@@ -65,16 +65,20 @@ func (inst *instance) transplant(wrap func(G.Op) G.Op) (copied *instance, err er
 		to.in = append(to.in, c)
 		at[n] = c
 	}
-	for _, n := range postorder(G.Nodes{inst.out}) {
-		if at[n] != nil {
-			continue
-		}
-		if at[n], err = copyNode(n, to.g, at, wrap); err != nil {
-			return nil, err
+	to.out, err = copyBelow(inst.out, to.g, at, wrap)
+	return to, err
+}
+
+// copyBelow copies a node and all below it to g; at holds what has been copied, and receives the rest.
+func copyBelow(out *G.Node, g *G.ExprGraph, at map[*G.Node]*G.Node, wrap func(G.Op) G.Op) (c *G.Node, err error) {
+	for _, n := range postorder(G.Nodes{out}) {
+		if at[n] == nil {
+			if at[n], err = copyNode(n, g, at, wrap); err != nil {
+				return nil, err
+			}
 		}
 	}
-	to.out = at[inst.out]
-	return to, nil
+	return at[out], nil
 }
 
 func copyNode(n *G.Node, g *G.ExprGraph, at map[*G.Node]*G.Node, wrap func(G.Op) G.Op) (*G.Node, error) {

@@ -3,6 +3,7 @@ package gradcheck
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"time"
 
@@ -32,6 +33,8 @@ const (
 	Reverse
 	// Lisp is the LispMachine, which calls the operations' DoDiff.
 	Lisp
+	// Given is the gradient nodes that exist in the graph of [CheckNode], run on a TapeMachine.
+	Given
 )
 
 // String returns the pass's name.
@@ -43,6 +46,8 @@ func (p Pass) String() string {
 		return "Reverse"
 	case Lisp:
 		return "Lisp"
+	case Given:
+		return "Given"
 	}
 	return fmt.Sprintf("Pass(%d)", uint8(p))
 }
@@ -58,6 +63,11 @@ type config struct {
 	second     int  // directions of the second order
 	seed       uint64
 	budget     time.Duration
+	zeros      map[string][][]int // elements whose derivative must be exactly 0
+	reference  func(in [][]float64) ([]float64, error)
+	big        func(in [][]*big.Float) ([]*big.Float, error)
+	ulps       float64
+	local      bool // the check of one operation, to find a cause
 }
 
 // An Option changes what [Check] does.
@@ -184,6 +194,47 @@ func WithBudget(d time.Duration) Option {
 			return fmt.Errorf("budget is %v, want more than 0", d)
 		}
 		c.budget = d
+		return nil
+	}
+}
+
+// WithZero names elements of an input, by their coordinates, whose derivative must be exactly 0: masked or ignored
+// entries. Without coordinates it is the whole input.
+func WithZero(input string, at ...[]int) Option {
+	return func(c *config) error {
+		if c.zeros == nil {
+			c.zeros = make(map[string][][]int)
+		}
+		if len(at) == 0 {
+			at = [][]int{nil}
+		}
+		for _, index := range at {
+			c.zeros[input] = append(c.zeros[input], slices.Clone(index))
+		}
+		return nil
+	}
+}
+
+// WithReference compares the result, as computed in the dtype of the check, with f of the inputs in row-major order
+// (integers as numbers, booleans as 0 and 1): each value may be ulps units in the last place away.
+func WithReference(ulps float64, f func(in [][]float64) ([]float64, error)) Option {
+	return func(c *config) error {
+		if f == nil || !(ulps >= 0) {
+			return fmt.Errorf("reference needs a function and ulps >= 0, has ulps %v", ulps)
+		}
+		c.reference, c.big, c.ulps = f, nil, ulps
+		return nil
+	}
+}
+
+// WithBigReference is [WithReference] for a function of big floats, which come with a precision of 256 bits.
+// It must not be given infinite inputs.
+func WithBigReference(ulps float64, f func(in [][]*big.Float) ([]*big.Float, error)) Option {
+	return func(c *config) error {
+		if f == nil || !(ulps >= 0) {
+			return fmt.Errorf("reference needs a function and ulps >= 0, has ulps %v", ulps)
+		}
+		c.reference, c.big, c.ulps = nil, f, ulps
 		return nil
 	}
 }

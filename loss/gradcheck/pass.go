@@ -25,15 +25,41 @@ type gradient struct {
 }
 
 // newGradient prepares a pass.
-func newGradient(p Pass, build func() (*instance, error), upstream []float64) (*gradient, error) {
-	inst, err := build()
+func (k *checker) newGradient(p Pass, dt tensor.Dtype) (*gradient, error) {
+	inst, err := k.instance(dt)
 	if err != nil {
 		return nil, err
 	}
-	if p == Lisp {
-		return newLisp(inst, upstream)
+	switch p {
+	case Lisp:
+		return newLisp(inst, k.upstream)
+	case Given:
+		return k.newGiven(inst)
 	}
-	return newTape(p, inst, upstream)
+	return newTape(p, inst, k.upstream)
+}
+
+// newGiven sets up gradient nodes that exist already.
+func (k *checker) newGiven(inst *instance) (*gradient, error) {
+	if k.given == nil {
+		return nil, fmt.Errorf("there are no gradient nodes: Given is for CheckNode")
+	}
+	grads, err := k.given(inst)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTapeRun(inst, append(append(G.Nodes{}, grads...), inst.out))
+	if err != nil {
+		return nil, err
+	}
+	run := func() ([]part, []float64, error) {
+		values, err := t.run()
+		if err != nil {
+			return nil, nil, err
+		}
+		return values[:len(grads)], values[len(grads)].values, nil
+	}
+	return &gradient{Given, inst, run, t.close}, nil
 }
 
 // upstreamValue wraps the upstream in the shape and dtype of the result.
@@ -157,10 +183,8 @@ func symbolic(p Pass, out, up *G.Node, wrt G.Nodes) (grads G.Nodes, err error) {
 
 // tapeRun is a TapeMachine that reads some nodes.
 type tapeRun struct {
-	inst *instance
-	vm   interface {
-		G.VM
-	}
+	inst  *instance
+	vm    G.VM
 	nodes G.Nodes
 	into  []G.Value
 	ready bool
@@ -191,9 +215,12 @@ func newTapeRun(inst *instance, nodes G.Nodes) (t *tapeRun, err error) {
 
 func (t *tapeRun) run() ([]part, error) {
 	if !t.ready {
+		now := t.inst.take()
 		if err := t.safe.run(); err != nil {
 			return nil, err
 		}
+		// operations that write to their inputs do it again on the machine, where it is noticed
+		t.inst.put(now)
 		t.safe, t.ready = nil, true
 	}
 	if err := t.inst.let(); err != nil {

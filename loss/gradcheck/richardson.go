@@ -26,8 +26,11 @@ const (
 	// From block to block the step shrinks by this factor when the differences do not settle.
 	blockShrink = 1.0 / 256
 	lastBlock   = 5
-	// A derivative is settled when its error is below this part of it: a hundredth of the faults that must be found.
+	// A derivative is settled when its truncation error is below this part of it: a hundredth of the faults that must
+	// be found.
 	settled = 1e-8
+	// Where rounding error is above this part of the derivative, larger steps are tried.
+	coarse = 1e-7
 	// tol = errSafety·(estimated truncation error) + noiseSafety·(estimated rounding error). The first estimate is the
 	// error of a lower order, so 2 is generous; the second is a standard deviation.
 	errSafety   = 2
@@ -62,13 +65,28 @@ type block struct {
 	even, evenNoise []float64 // (f(h) + f(-h) - 2f(0))/h: the difference of the one-sided slopes
 	failed          [2]bool   // f(h), f(-h) not defined or not finite
 	slope           float64
+	done            bool // the truncation error is small, or below the rounding error
 	tol             float64
 	jump, jumpTol   float64
 	rough           bool // the odd differences do not settle
 }
 
+// A plan says how long a block goes on.
+type plan struct {
+	first   float64 // the first step, in units of the operand's scale
+	least   int     // steps before the derivative can be settled
+	settled float64
+}
+
+// coordinatePlan is for single elements. Along a direction over millions of elements an evaluation is dear and its rounding error
+// small beside the change: two steps, near enough together for the fourth power of the step not to matter.
+var (
+	coordinatePlan = plan{first: firstStep, least: 3, settled: settled}
+	directionPlan  = plan{first: 1.0 / 512, least: 2, settled: 4e-7}
+)
+
 // measure evaluates a block from the step h down and stops early once the derivative is settled.
-func measure(f line, h float64) block {
+func (p plan) measure(f line, h float64) block {
 	var b block
 	for k := range blockSteps {
 		up, upNoise, upErr := f(h)
@@ -84,21 +102,22 @@ func measure(f line, h float64) block {
 		b.even = append(b.even, (up+down)/h)
 		b.evenNoise = append(b.evenNoise, noise/h)
 		h /= 2
-		if k < 2 {
+		if k < p.least-1 {
 			continue
 		}
-		b.settle()
-		if b.tol <= settled*math.Abs(b.slope) && math.Abs(b.jump) <= b.jumpTol {
+		b.settle(p)
+		if b.done && math.Abs(b.jump) <= b.jumpTol {
 			break
 		}
 	}
 	return b
 }
 
-func (b *block) settle() {
+func (b *block) settle(p plan) {
 	var err, noise float64
 	b.slope, err, noise = extrapolate(b.odd, b.oddNoise, 2, 2)
 	b.tol = errSafety*err + noiseSafety*noise
+	b.done = errSafety*err <= math.Max(p.settled*math.Abs(b.slope), noiseSafety*noise)
 	size := math.Abs(b.slope)
 	for _, d := range b.odd {
 		size = math.Max(size, math.Abs(d))
@@ -109,15 +128,17 @@ func (b *block) settle() {
 }
 
 // differentiate finds the derivative of f at 0. unit is the scale on which the operand varies.
-func differentiate(f line, unit float64) slope {
+func differentiate(f line, unit float64) slope { return coordinatePlan.differentiate(f, unit) }
+
+func (p plan) differentiate(f line, unit float64) slope {
 	var (
 		best    *block
 		blocks  []block
 		oneSide = [2]int{}
 	)
-	h := firstStep * unit
+	h := p.first * unit
 	for n := 0; n <= lastBlock; n++ {
-		b := measure(f, h)
+		b := p.measure(f, h)
 		h *= blockShrink
 		if b.failed[0] || b.failed[1] {
 			if b.failed[0] != b.failed[1] {
@@ -129,8 +150,8 @@ func differentiate(f line, unit float64) slope {
 		if best == nil || b.tol < best.tol {
 			best = &blocks[len(blocks)-1]
 		}
-		if math.Abs(b.jump) <= b.jumpTol && (b.tol <= settled*math.Abs(b.slope) || !b.rough) {
-			return smooth(f, unit, n, b)
+		if math.Abs(b.jump) <= b.jumpTol && !b.rough {
+			return p.smooth(f, unit, n, b)
 		}
 		if s, ok := kinked(blocks); ok {
 			return s
@@ -157,10 +178,10 @@ func count(b bool) int {
 }
 
 // smooth is the end of the usual case. Where rounding error dominates, larger steps may do better.
-func smooth(f line, unit float64, n int, b block) slope {
-	if n == 0 && b.tol > settled*math.Abs(b.slope) {
+func (p plan) smooth(f line, unit float64, n int, b block) slope {
+	if n == 0 && b.done && b.tol > math.Max(coarse, p.settled)*math.Abs(b.slope) {
 		for _, wider := range []float64{8, 64} {
-			w := measure(f, firstStep*unit*wider)
+			w := p.measure(f, p.first*unit*wider)
 			if w.failed[0] || w.failed[1] || w.rough || !(w.tol < b.tol) || math.Abs(w.jump) > w.jumpTol {
 				break
 			}

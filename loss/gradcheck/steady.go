@@ -11,7 +11,7 @@ import (
 func (k *checker) steady() error {
 	f := k.differ.f
 	for i, o := range k.ref.operands {
-		if at := k.mutated(i); at != "" {
+		if at := changed(o, i, k.flaws); at != "" {
 			f.mutates = true
 			k.report.find(InputMutated, "", "evaluating the function wrote to input %q%s", o.name, at)
 		}
@@ -36,16 +36,17 @@ func (k *checker) steady() error {
 	return nil
 }
 
-// mutated says where input i of the reference differs from what it was.
-func (k *checker) mutated(i int) string { return changed(k.ref.operands[i]) }
-
-func changed(o *operand) string {
+// changed says where input i differs from what it was, and notes all such elements.
+func changed(o *operand, i int, note flaws) (first string) {
 	for e, x := range o.pristine {
-		if !sameBit(o.get(e), x) {
-			return fmt.Sprintf(" at %s: %v became %v", indexText(indexOf(e, o.shape)), x, o.get(e))
+		if now := o.get(e); !sameBit(now, x) {
+			if first == "" {
+				first = fmt.Sprintf("%s: %v became %v", atText(indexOf(e, o.shape)), x, now)
+			}
+			note[flawAt{i, e}] = InputMutated
 		}
 	}
-	return ""
+	return first
 }
 
 // watch runs the function once more and finds operations that write to an operand, be it an input or an intermediate.
@@ -87,11 +88,7 @@ func (k *checker) usable() bool {
 	}
 	for i, v := range k.differ.base {
 		if !finite(v) && k.upstream[i] != 0 {
-			where := ""
-			if len(k.differ.out) > 0 {
-				where = " at " + indexText(indexOf(i, k.differ.out))
-			}
-			k.report.find(NaN, "", "the function is %v%s", v, where)
+			k.report.find(NaN, "", "the function is %v%s", v, atText(indexOf(i, k.differ.out)))
 			k.mark(NaN, "the function itself is not finite")
 			return false
 		}
@@ -150,7 +147,7 @@ func (k *checker) compareValue(j *judge, value []float64) {
 // repeat runs the pass again: same bits, inputs untouched.
 func (k *checker) repeat(j *judge) {
 	for i, o := range j.inst.operands {
-		if at := changed(o); at != "" {
+		if at := changed(o, i, j.flaws); at != "" {
 			k.report.find(InputMutated, j.pass.String(), "the run wrote to input %q%s", k.nameOf(i), at)
 		}
 	}
@@ -166,10 +163,92 @@ func (k *checker) repeat(j *judge) {
 		if sameBits(p.values, first) {
 			continue
 		}
+		said := false
 		for e := range first {
-			if e >= len(p.values) || !sameBit(p.values[e], first[e]) {
-				k.report.find(NotDeterministic, j.pass.String(), "a second run gave another gradient for input %q at %s", k.names[i], indexText(indexOf(e, j.parts[i].shape)))
-				break
+			if e < len(p.values) && sameBit(p.values[e], first[e]) {
+				continue
+			}
+			if !said {
+				k.report.find(NotDeterministic, j.pass.String(), "a second run gave another gradient for input %q%s", k.names[i], atText(indexOf(e, j.parts[i].shape)))
+				said = true
+			}
+			if at := (flawAt{i, e}); j.flaws[at] == OK {
+				j.flaws[at] = NotDeterministic
+			}
+		}
+	}
+}
+
+// rebind moves the inputs by Let, runs the pass again and compares with a fresh build at the same point; then it goes back.
+// A gradient that was computed when the graph was built, or that remembers the last run, does not follow.
+func (k *checker) rebind(j *judge) {
+	if j.pass == Lisp || len(j.flaws) > 0 {
+		return // a LispMachine cannot be run again
+	}
+	fresh, err := k.newGradient(j.pass, k.dtype)
+	if err != nil {
+		return // reported when the first was made
+	}
+	defer fresh.done()
+	for i, o := range j.inst.operands {
+		if o.fixed || i >= len(k.names) {
+			continue
+		}
+		for e, x := range o.pristine {
+			// towards 0, which does not leave the usual domains
+			fresh.inst.operands[i].set(e, o.set(e, x*(1-k.rng.Float64()/64)))
+		}
+	}
+	want, _, errFresh := fresh.run()
+	got, _, err := j.run()
+	j.inst.restore()
+	switch {
+	case errFresh != nil:
+		return // outside the domain of the function
+	case err != nil:
+		k.report.find(Wrong, j.pass.String(), "after rebinding the inputs by Let the run fails: %v", err)
+		return
+	}
+	back, _, err := j.run()
+	j.inst.restore()
+	if err != nil {
+		k.report.find(Wrong, j.pass.String(), "after rebinding the inputs by Let the run fails: %v", err)
+		return
+	}
+	for i := range got {
+		switch {
+		case !sameBits(got[i].values, want[i].values):
+			k.report.find(Wrong, j.pass.String(), "after rebinding the inputs by Let the gradient of %q is not that of the new values", k.names[i])
+		case !sameBits(back[i].values, j.parts[i].values):
+			k.report.find(Wrong, j.pass.String(), "after rebinding the inputs by Let and back the gradient of %q is another", k.names[i])
+		}
+	}
+}
+
+// agree compares the passes' gradients with each other.
+func (k *checker) agree() {
+	for b, second := range k.grads {
+		for _, first := range k.grads[:b] {
+			for i, o := range k.ref.operands {
+				p, q := first.parts[i].values, second.parts[i].values
+				if o.fixed || len(p) == 0 || len(p) != len(q) {
+					continue
+				}
+				a := Agreement{A: first.pass, B: second.pass, Input: o.name}
+				scale := math.Max(first.most[i], second.most[i])
+				for e := range p {
+					if sameBit(p[e], q[e]) {
+						continue
+					}
+					d := math.Abs(p[e]-q[e]) / scale
+					if math.IsNaN(d) {
+						d = math.Inf(1)
+					}
+					if d > a.Diff {
+						a.Diff, a.Index = d, indexOf(e, o.shape)
+					}
+				}
+				k.report.Agreements = append(k.report.Agreements, a)
 			}
 		}
 	}
@@ -216,7 +295,7 @@ func (k *checker) measureGradientNoise(j *judge) {
 		all = append(all, p.values...)
 	}
 	var sigma []float64
-	if k.dtype == tensor.Float64 {
+	if k.dtype.Eq(k.ref.dtype) {
 		sigma, _ = noiseOf(j.inst, k.rng, func() ([]float64, error) { return eval(j.gradient) }, all)
 	} else {
 		sigma = k.spread(j, eval, len(all))
@@ -234,7 +313,7 @@ func (k *checker) measureGradientNoise(j *judge) {
 // nearby points. A fault moves all the differences alike and adds nothing to it.
 func (k *checker) spread(j *judge, eval func(*gradient) ([]float64, error), n int) []float64 {
 	if j.twin == nil {
-		twin, err := newGradient(j.pass, func() (*instance, error) { return k.instance(tensor.Float64) }, k.upstream)
+		twin, err := k.newGradient(j.pass, tensor.Float64)
 		if err != nil {
 			return nil
 		}
