@@ -38,7 +38,8 @@ type Config struct {
 
 	ClassWeights []float64 // multiplies the weight of a training row by its label's entry; for whole-number targets
 
-	EarlyStop *EarlyStop // end when a value no longer improves; nil means never
+	EarlyStop  *EarlyStop  // end when a value no longer improves; nil means never
+	Checkpoint *Checkpoint // keep the run on disk; nil means not
 
 	FastDevRun   bool // one batch of training and one of validation, no checkpoint: does it all fit together?
 	OverfitBatch int  // train on the first so many batches only, in order: the loss of a sound model goes to about 0
@@ -133,11 +134,16 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.Schedule.Check(); err != nil {
 		return c, err
 	}
+	if c.Checkpoint != nil {
+		if err := c.Checkpoint.check(); err != nil {
+			return c, err
+		}
+	}
 	if e := c.EarlyStop; e != nil && (e.Patience < 1 || !(e.MinDelta >= 0)) {
 		return c, fmt.Errorf("EarlyStop has patience %d and minimal change %v, want a patience >= 1 and a change >= 0", e.Patience, e.MinDelta)
 	}
 	if c.FastDevRun {
-		c.Epochs, c.EarlyStop = 1, nil
+		c.Epochs, c.Checkpoint, c.EarlyStop = 1, nil, nil
 	}
 	return c, nil
 }

@@ -22,6 +22,8 @@ type Result struct {
 	Best    *Epoch // the best epoch by Config.EarlyStop; nil without it
 	Stopped string // why the run ended before its last epoch: "early stopping", "callback" or ""
 	Time    Timing
+
+	CheckpointError error // the last that Checkpoint.KeepGoing passed over
 }
 
 // Timing is where the time of a run went. Total less the rest is the cost of the loop itself.
@@ -40,7 +42,7 @@ type Timing struct {
 //
 // When the context is cancelled Fit returns what it has along with an error that wraps the context's. A loss or
 // gradient that is not finite ends the run before the parameters are touched with a [*NonFiniteError]. Other errors
-// return a nil Result where nothing was trained yet.
+// return a nil Result where nothing was trained yet. With Config.Checkpoint a cancelled run has saved itself.
 func Fit(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*Result, error) {
 	r, err := newRun(ctx, model, lossFn, ds, cfg)
 	if err != nil {
@@ -79,6 +81,8 @@ type run struct {
 	history *History
 	best    []*weights.Array
 	stopped string
+	savedAt [2]int // mark of the last checkpoint
+	saveErr error
 	started time.Time
 	time    Timing
 }
@@ -93,8 +97,15 @@ type position struct {
 	Rate      float64 `json:"rate"`
 	Seconds   float64 `json:"seconds"` // of the epoch so far
 	BestEpoch int     `json:"best_epoch"`
-	BestValue float64 `json:"best_value"`
-	Bad       int     `json:"bad"` // epochs without improvement
+	BestValue exact   `json:"best_value"`
+	Bad       int     `json:"bad"`     // epochs without improvement
+	Stopped   bool    `json:"stopped"` // by early stopping
+	Kept      kept    `json:"kept"`    // the best checkpoint
+}
+
+type kept struct {
+	Step  int   `json:"step"`
+	Value exact `json:"value"`
 }
 
 type group struct {
@@ -131,9 +142,9 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 	spec := ds.Spec()
 	net := &Net{model: model, spec: spec, dtype: cfg.DType, params: params, seed: cfg.Seed}
 	r := &run{cfg: cfg, ds: ds, lossFn: lossFn, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
-	r.at = position{Epoch: 1, BestValue: math.Inf(1)}
+	r.at = position{Epoch: 1, BestValue: exact(math.Inf(1))}
 	if cfg.EarlyStop != nil && cfg.EarlyStop.Maximize {
-		r.at.BestValue = math.Inf(-1)
+		r.at.BestValue = exact(math.Inf(-1))
 	}
 	f, err := build(model, spec, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
 	if err != nil {
@@ -203,7 +214,7 @@ func (r *run) prepare() error {
 		r.callbacks = append(r.callbacks, NewLog(cfg.Logger))
 	}
 	r.callbacks = append(r.callbacks, cfg.Callbacks...)
-	return nil
+	return r.openCheckpoints()
 }
 
 // checkMonitors returns an error when a value that decides something will never be measured.
@@ -226,6 +237,11 @@ func (r *run) checkMonitors() error {
 	}
 	if e := r.cfg.EarlyStop; e != nil {
 		if err := check("EarlyStop", e.monitor()); err != nil {
+			return err
+		}
+	}
+	if c := r.cfg.Checkpoint; c != nil && c.Monitor != "" {
+		if err := check("Checkpoint", c.Monitor); err != nil {
 			return err
 		}
 	}
@@ -266,7 +282,7 @@ func (r *run) close() {
 
 func (r *run) result() *Result {
 	r.time.Total = time.Since(r.started)
-	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, Stopped: r.stopped, Time: r.time}
+	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, Stopped: r.stopped, Time: r.time, CheckpointError: r.saveErr}
 	if i := r.at.BestEpoch; i > 0 && i <= len(r.history.Epochs) {
 		res.Best = &r.history.Epochs[i-1]
 	}

@@ -16,17 +16,23 @@ func (r *run) loop(ctx context.Context) error {
 	if err := r.emit(ctx, Event{Kind: RunBegin}); err != nil {
 		return r.stop(err)
 	}
-	for r.at.Epoch <= r.cfg.Epochs {
+	for {
+		if len(r.history.Epochs) >= r.at.Epoch { // the epoch is complete
+			if r.at.Stopped || r.at.Epoch >= r.cfg.Epochs {
+				break
+			}
+			r.at.Epoch++
+			r.at.Batch, r.at.Loss, r.at.Seconds = 0, mean{}, 0
+			r.metrics = fresh(r.metrics)
+		}
 		if err := r.epoch(ctx); err != nil {
 			return r.stop(err)
 		}
-		if r.stopped != "" || r.at.Epoch == r.cfg.Epochs {
-			return nil
-		}
-		r.at.Epoch++
-		r.at.Batch, r.at.Loss, r.at.Seconds = 0, mean{}, 0
-		r.metrics = fresh(r.metrics)
 	}
+	if r.at.Stopped {
+		r.stopped = "early stopping"
+	}
+	r.restoreBest()
 	return nil
 }
 
@@ -48,7 +54,7 @@ func (r *run) epoch(ctx context.Context) error {
 	defer loader.Close()
 	for r.at.Batch < r.batches {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("stopped after step %d, in epoch %d: %w", r.at.Step, r.at.Epoch, err)
+			return r.cancelled(ctx, err)
 		}
 		cost, norm, err := r.step(loader)
 		if err != nil {
@@ -58,12 +64,20 @@ func (r *run) epoch(ctx context.Context) error {
 		if err := r.emit(ctx, Event{Kind: StepDone, Loss: cost, Norm: norm}); err != nil {
 			return err
 		}
+		if c := r.cfg.Checkpoint; c != nil && c.EverySteps > 0 && r.at.Step%c.EverySteps == 0 && r.at.Batch < r.batches {
+			if err := r.checkpoint(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	values := Values{"loss": r.at.Loss.value()}
 	for _, m := range r.metrics {
 		values[m.Name()] = m.Value()
 	}
 	if err := r.validate(ctx, values); err != nil {
+		if ctx.Err() != nil {
+			return r.cancelled(ctx, err)
+		}
 		return err
 	}
 	r.at.Seconds = before + time.Since(start).Seconds()
@@ -74,10 +88,35 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	r.watch(values)
 	err := r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
-	if r.stopped != "" {
-		r.restoreBest()
+	if c := r.cfg.Checkpoint; c != nil && (err == nil || errors.Is(err, ErrStop)) && c.due(r.at.Epoch, r.cfg.Epochs, r.at.Stopped || err != nil) {
+		if saveErr := r.checkpoint(ctx); saveErr != nil {
+			return saveErr
+		}
 	}
 	return err
+}
+
+// cancelled saves a run whose context has ended and returns the error that says so.
+func (r *run) cancelled(ctx context.Context, cause error) error {
+	err := fmt.Errorf("stopped after step %d, in epoch %d: %w", r.at.Step, r.at.Epoch, cause)
+	if r.cfg.Checkpoint == nil || r.at.Step == 0 {
+		return err
+	}
+	return errors.Join(err, r.checkpoint(context.WithoutCancel(ctx)))
+}
+
+// checkpoint saves the run and tells the callbacks.
+func (r *run) checkpoint(ctx context.Context) error {
+	path, err := r.save()
+	if err != nil {
+		err = fmt.Errorf("checkpoint at step %d: %w", r.at.Step, err)
+		if r.cfg.Checkpoint.KeepGoing {
+			r.saveErr = err
+			return nil
+		}
+		return err
+	}
+	return r.emit(ctx, Event{Kind: CheckpointSaved, Path: path})
 }
 
 // validate adds the values of the validation set.
@@ -110,33 +149,23 @@ func (r *run) validate(ctx context.Context, values Values) error {
 
 // watch keeps the best parameters and decides whether to go on.
 func (r *run) watch(values Values) {
+	if c := r.cfg.Checkpoint; c != nil && c.Monitor != "" && c.due(r.at.Epoch, r.cfg.Epochs, false) {
+		v, best := values[c.Monitor], float64(r.at.Kept.Value)
+		if r.at.Kept.Step == 0 || v < best && !c.Maximize || v > best && c.Maximize {
+			r.at.Kept = kept{r.at.Step, exact(v)}
+		}
+	}
 	e := r.cfg.EarlyStop
 	if e == nil {
 		return
 	}
-	if v := values[e.monitor()]; e.better(v, r.at.BestValue) {
-		r.at.BestEpoch, r.at.BestValue, r.at.Bad = r.at.Epoch, v, 0
+	if v := values[e.monitor()]; e.better(v, float64(r.at.BestValue)) {
+		r.at.BestEpoch, r.at.BestValue, r.at.Bad = r.at.Epoch, exact(v), 0
 		if !e.KeepLast {
 			r.best = cloneAll(r.net.params.list)
 		}
 	} else if r.at.Bad++; r.at.Bad >= e.Patience {
-		r.stopped = "early stopping"
-	}
-	if r.at.Epoch == r.cfg.Epochs && r.stopped == "" {
-		r.restoreBest()
-	}
-}
-
-// restoreBest puts the parameters of the best epoch back.
-func (r *run) restoreBest() {
-	if r.best == nil {
-		return
-	}
-	r.net.mu.Lock()
-	defer r.net.mu.Unlock()
-	for i, a := range r.net.params.list {
-		copy(a.F32, r.best[i].F32)
-		copy(a.F64, r.best[i].F64)
+		r.at.Stopped = true
 	}
 }
 

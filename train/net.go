@@ -13,7 +13,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Net is a model with its parameters: what [Fit] returns. Its methods may be called from several
+// A Net is a model with its parameters: what [Fit] returns and [Load] reads. Its methods may be called from several
 // goroutines; they take turns.
 type Net struct {
 	mu     sync.Mutex
@@ -230,7 +230,10 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 }
 
 // mean is a weighted mean of batch means: with the weight of its rows for each, the mean over all rows.
-type mean struct{ Sum, Weight float64 }
+type mean struct {
+	Sum    float64 `json:"sum"`
+	Weight float64 `json:"weight"`
+}
 
 func (m *mean) add(v, weight float64) {
 	if weight != 0 {

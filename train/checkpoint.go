@@ -1,0 +1,344 @@
+package train
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/surprisal-go/surprisal/train/optim"
+	"github.com/surprisal-go/surprisal/train/weights"
+)
+
+// Checkpoint keeps a run on disk, so that one that was killed goes on to the same bits as one that was left alone.
+//
+// Each checkpoint is a directory below Dir named by its step, with weights.safetensors, optimizer.safetensors, for early stopping
+// best.safetensors, and state.json, which has the digest of the others and its own. It is written under another name, flushed to the
+// disk and renamed, so it is there whole or not at all, and the earlier ones are removed only afterwards.
+type Checkpoint struct {
+	Dir        string // made where it does not exist
+	Resume     bool   // go on from the newest checkpoint in Dir where there is one; otherwise a Dir with checkpoints is an error
+	Every      int    // epochs between checkpoints; 0 means 1. The last epoch always has one, and so has a cancelled run
+	EverySteps int    // additional checkpoints after so many steps within an epoch; 0 means none
+	Keep       int    // newest checkpoints that are kept; 0 means 2
+	Monitor    string // keep the checkpoint with the best such value too; "" means none
+	Maximize   bool   // larger is better, for Monitor
+	KeepGoing  bool   // when a checkpoint cannot be written, train on and report it in Result.CheckpointError
+}
+
+func (c *Checkpoint) check() error {
+	if c.Dir == "" {
+		return errors.New("Checkpoint.Dir is empty")
+	}
+	if c.Every < 0 || c.EverySteps < 0 || c.Keep < 0 {
+		return fmt.Errorf("Checkpoint has Every %d, EverySteps %d and Keep %d, want numbers >= 0", c.Every, c.EverySteps, c.Keep)
+	}
+	return nil
+}
+
+// due reports whether the end of an epoch has a checkpoint.
+func (c *Checkpoint) due(epoch, epochs int, stopped bool) bool {
+	return stopped || epoch == epochs || epoch%max(1, c.Every) == 0
+}
+
+const (
+	stateFile     = "state.json"
+	weightsFile   = "weights.safetensors"
+	optimizerFile = "optimizer.safetensors"
+	bestFile      = "best.safetensors"
+	stepPrefix    = "step-"
+	stateFormat   = "surprisal checkpoint"
+	stateVersion  = 1
+)
+
+// savedState is state.json.
+type savedState struct {
+	Format   string            `json:"format"`
+	Version  int               `json:"version"`
+	Settings map[string]string `json:"settings"` // what has to be the same for the run to go on
+	At       position          `json:"at"`
+	History  *History          `json:"history"`
+	Schedule bits              `json:"schedule"`
+	Metrics  []bits            `json:"metrics"`
+	Files    map[string]string `json:"files"` // SHA-256 of the other files
+	Sum      string            `json:"sum"`   // SHA-256 of this file with an empty sum
+}
+
+// encode returns the file's text for its contents, with the sum filled in.
+func (s savedState) encode() ([]byte, error) {
+	s.Sum = ""
+	text, err := json.MarshalIndent(s, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	s.Sum = hex.EncodeToString(sum[:])
+	return json.MarshalIndent(s, "", " ")
+}
+
+// bits are numbers that JSON keeps to the bit, infinities and NaN among them.
+type bits []float64
+
+// MarshalJSON writes the little-endian bytes in base64.
+func (b bits) MarshalJSON() ([]byte, error) {
+	raw := make([]byte, 0, 8*len(b))
+	for _, v := range b {
+		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
+	}
+	return json.Marshal(base64.StdEncoding.EncodeToString(raw))
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (b *bits) UnmarshalJSON(text []byte) error {
+	var s string
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	raw, err := base64.StdEncoding.DecodeString(s)
+	if err != nil || len(raw)%8 != 0 {
+		return errors.New("damaged numbers")
+	}
+	*b = make(bits, len(raw)/8)
+	for i := range *b {
+		(*b)[i] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:]))
+	}
+	return nil
+}
+
+// settings are all that decides a run's course, in words. Epochs is not among them: a run may be made longer.
+func (r *run) settings() map[string]string {
+	c := &r.cfg
+	s := map[string]string{
+		"optimizer": c.Optimizer.Name(), "schedule": r.schedule.Name(), "dtype": c.DType.String(),
+		"batch size": strconv.Itoa(r.graph.batch), "accumulate": strconv.Itoa(c.Accumulate),
+		"seed": strconv.FormatUint(c.Seed, 10), "keep order": strconv.FormatBool(c.KeepOrder),
+		"rows": strconv.Itoa(r.ds.Len()), "input": r.net.spec.Input.String(), "target": r.net.spec.Target.String(),
+		"groups": fmt.Sprintf("%+v", c.Groups), "clip norm": number(c.ClipNorm), "clip value": number(c.ClipValue),
+		"class weights": fmt.Sprint(c.ClassWeights), "overfit batch": strconv.Itoa(c.OverfitBatch),
+	}
+	for name, v := range c.Optimizer.Settings() {
+		s["optimizer "+name] = number(v)
+	}
+	if c.EarlyStop != nil {
+		s["early stop"] = fmt.Sprintf("%+v", *c.EarlyStop)
+	}
+	var metrics []string
+	for _, m := range r.metrics {
+		metrics = append(metrics, m.Name())
+	}
+	s["metrics"] = strings.Join(metrics, ", ")
+	return s
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+// stepDir is the name of the checkpoint of a step.
+func stepDir(step int) string { return fmt.Sprintf("%s%09d", stepPrefix, step) }
+
+// save writes a checkpoint of the present and removes those that are no longer kept. It returns its path.
+func (r *run) save() (path string, err error) {
+	c := r.cfg.Checkpoint
+	path = filepath.Join(c.Dir, stepDir(r.at.Step))
+	if r.savedAt == r.mark() {
+		return path, nil
+	}
+	tmp, err := os.MkdirTemp(c.Dir, ".writing-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	st := savedState{Format: stateFormat, Version: stateVersion, Settings: r.settings(), At: r.at, History: r.history, Files: make(map[string]string)}
+	if a, ok := r.schedule.(optim.Adaptive); ok {
+		st.Schedule = a.State()
+	}
+	for _, m := range r.metrics {
+		st.Metrics = append(st.Metrics, m.State())
+	}
+	write := func(name string, arrays []*weights.Array, meta map[string]string) error {
+		file := filepath.Join(tmp, name)
+		if err := weights.Save(file, arrays, meta); err != nil {
+			return err
+		}
+		st.Files[name], err = digest(file)
+		return err
+	}
+	meta, err := r.net.metadata()
+	if err != nil {
+		return "", err
+	}
+	if err := write(weightsFile, r.net.params.list, meta); err != nil {
+		return "", err
+	}
+	if err := write(optimizerFile, slices.Concat(r.slots...), nil); err != nil {
+		return "", err
+	}
+	if r.best != nil {
+		if err := write(bestFile, r.best, meta); err != nil {
+			return "", err
+		}
+	}
+	text, err := st.encode()
+	if err != nil {
+		return "", err
+	}
+	err = weights.WriteFile(filepath.Join(tmp, stateFile), func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return "", err
+	}
+	if err := replaceDir(tmp, path); err != nil {
+		return "", err
+	}
+	r.savedAt = r.mark()
+	return path, r.prune()
+}
+
+// mark tells apart the moments at which a run can be saved: a step, before and after its epoch was measured.
+func (r *run) mark() [2]int { return [2]int{r.at.Step, 1 + len(r.history.Epochs)} }
+
+// replaceDir renames a finished directory. One that already has the name, saved at the same step before the epoch was
+// measured, steps aside first; a crash between the two renames leaves the older checkpoints.
+func replaceDir(tmp, path string) error {
+	err := os.Rename(tmp, path)
+	if err != nil {
+		if _, statErr := os.Stat(path); statErr != nil {
+			return err
+		}
+		old := tmp + ".old"
+		if err := os.Rename(path, old); err != nil {
+			return err
+		}
+		if err := os.Rename(tmp, path); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(old); err != nil {
+			return err
+		}
+	}
+	return weights.SyncDir(filepath.Dir(path))
+}
+
+func digest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// Checkpoints returns the paths of the checkpoints in a directory, the oldest first.
+func Checkpoints(dir string) ([]string, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("train.Checkpoints: %w", err)
+	}
+	var out []string
+	for _, e := range list {
+		if _, err := strconv.Atoi(strings.TrimPrefix(e.Name(), stepPrefix)); err == nil && e.IsDir() && strings.HasPrefix(e.Name(), stepPrefix) {
+			out = append(out, filepath.Join(dir, e.Name()))
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// prune removes all checkpoints but the newest and the best, and what killed runs left half written.
+func (r *run) prune() error {
+	c := r.cfg.Checkpoint
+	paths, err := Checkpoints(c.Dir)
+	if err != nil {
+		return err
+	}
+	keep := c.Keep
+	if keep == 0 {
+		keep = 2
+	}
+	for _, p := range paths[:max(0, len(paths)-keep)] {
+		if c.Monitor != "" && r.at.Kept.Step > 0 && filepath.Base(p) == stepDir(r.at.Kept.Step) {
+			continue
+		}
+		if err := os.RemoveAll(p); err != nil {
+			return err
+		}
+	}
+	return removeUnfinished(c.Dir)
+}
+
+func removeUnfinished(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, ".writing-*"))
+	if err != nil {
+		return err
+	}
+	for _, p := range left {
+		if err := os.RemoveAll(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readState reads and checks state.json and the digests of the other files of a checkpoint.
+func readState(dir string) (*savedState, error) {
+	path := filepath.Join(dir, stateFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	st := new(savedState)
+	fault := func(path, format string, args ...any) error {
+		return &weights.FileError{Path: path, Fault: fmt.Sprintf(format, args...)}
+	}
+	if err := json.Unmarshal(text, st); err != nil {
+		return nil, fault(path, "not a checkpoint's state or damaged: %v", err)
+	}
+	if st.Format != stateFormat {
+		return nil, fault(path, "format is %q, want %q", st.Format, stateFormat)
+	}
+	if st.Version != stateVersion {
+		return nil, fault(path, "version is %d, want %d", st.Version, stateVersion)
+	}
+	again, err := st.encode()
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(again, text) {
+		return nil, fault(path, "damaged: its digest does not fit its contents")
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.Files)) {
+		file := filepath.Join(dir, name)
+		got, err := digest(file)
+		if err != nil {
+			return nil, err
+		}
+		if got != st.Files[name] {
+			// Reading it tells more about what is wrong.
+			if _, _, err := weights.Load(file); err != nil {
+				return nil, err
+			}
+			return nil, fault(file, "digest is %s, want %s: not the file of this checkpoint", got, st.Files[name])
+		}
+	}
+	return st, nil
+}

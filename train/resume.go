@@ -1,0 +1,237 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/optim"
+	"github.com/surprisal-go/surprisal/train/weights"
+	"gorgonia.org/tensor"
+)
+
+// openCheckpoints makes the directory of checkpoints and, where that is asked for and there is one, puts the run where the
+// newest says.
+func (r *run) openCheckpoints() error {
+	c := r.cfg.Checkpoint
+	if c == nil {
+		return nil
+	}
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return fmt.Errorf("checkpoint directory: %w", err)
+	}
+	paths, err := Checkpoints(c.Dir)
+	if err != nil {
+		return err
+	}
+	if err := removeUnfinished(c.Dir); err != nil {
+		return fmt.Errorf("checkpoint directory: %w", err)
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	if !c.Resume {
+		return fmt.Errorf("checkpoint directory %s holds %d checkpoints of an earlier run; set Resume to go on with it, or use another directory", c.Dir, len(paths))
+	}
+	newest := paths[len(paths)-1]
+	if err := r.restore(newest); err != nil {
+		if len(paths) > 1 {
+			return fmt.Errorf("resuming: %w (the checkpoint before is %s; remove the damaged one to go on from there)", err, paths[len(paths)-2])
+		}
+		return fmt.Errorf("resuming: %w", err)
+	}
+	return nil
+}
+
+// restore puts the run where a checkpoint says.
+func (r *run) restore(path string) error {
+	st, err := readState(path)
+	if err != nil {
+		return err
+	}
+	want := r.settings()
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if st.Settings[name] != want[name] {
+			return fmt.Errorf("%s is of another run: %s is %q there and %q here", path, name, st.Settings[name], want[name])
+		}
+	}
+	if len(st.Settings) != len(want) {
+		return fmt.Errorf("%s is of another run: it has the settings %q", path, slices.Sorted(maps.Keys(st.Settings)))
+	}
+	if err := fill(filepath.Join(path, weightsFile), r.net.params.list); err != nil {
+		return err
+	}
+	if err := fill(filepath.Join(path, optimizerFile), slices.Concat(r.slots...)); err != nil {
+		return err
+	}
+	if st.Files[bestFile] != "" {
+		best := cloneAll(r.net.params.list)
+		if err := fill(filepath.Join(path, bestFile), best); err != nil {
+			return err
+		}
+		r.best = best
+	}
+	if a, ok := r.schedule.(optim.Adaptive); ok {
+		if err := a.Restore(st.Schedule); err != nil {
+			return err
+		}
+	}
+	if len(st.Metrics) != len(r.metrics) {
+		return fmt.Errorf("%s has the state of %d metrics, want %d", path, len(st.Metrics), len(r.metrics))
+	}
+	for i, m := range r.metrics {
+		if err := m.Restore(st.Metrics[i]); err != nil {
+			return err
+		}
+	}
+	r.at, r.history = st.At, st.History
+	r.savedAt = r.mark()
+	return nil
+}
+
+// fill overwrites arrays by those of a file, which has the same names, types and shapes and no others.
+func fill(path string, into []*weights.Array) error {
+	from, _, err := weights.Load(path)
+	if err != nil {
+		return err
+	}
+	byName := make(map[string]*weights.Array)
+	for _, a := range from {
+		byName[a.Name] = a
+	}
+	for _, a := range into {
+		b := byName[a.Name]
+		if b == nil {
+			return &weights.FileError{Path: path, Fault: fmt.Sprintf("of another model: it has no %q", a.Name)}
+		}
+		if err := a.CopyFrom(b); err != nil {
+			return &weights.FileError{Path: path, Fault: "of another model: " + err.Error()}
+		}
+		delete(byName, a.Name)
+	}
+	for name := range byName {
+		return &weights.FileError{Path: path, Fault: fmt.Sprintf("of another model: it has %q", name)}
+	}
+	return nil
+}
+
+// The metadata of a weights file that describes the examples of the model.
+const (
+	inputKey  = "surprisal.input"
+	targetKey = "surprisal.target"
+)
+
+func (n *Net) metadata() (map[string]string, error) {
+	input, err := json.Marshal(n.spec.Input)
+	if err != nil {
+		return nil, err
+	}
+	target, err := json.Marshal(n.spec.Target)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{inputKey: string(input), targetKey: string(target)}, nil
+}
+
+// Save writes the parameters to a safetensors file, atomically. [Load] reads it, and so does every other reader of
+// the format.
+func (n *Net) Save(path string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	meta, err := n.metadata()
+	if err != nil {
+		return fmt.Errorf("train.Save: %w", err)
+	}
+	if err := weights.Save(path, n.params.list, meta); err != nil {
+		return fmt.Errorf("train.Save: %w", err)
+	}
+	return nil
+}
+
+// Load returns a model with the parameters of a file that [Net.Save] wrote or of a checkpoint's directory, ready to predict
+// and evaluate. It needs neither data nor an optimizer. The parameters must be exactly those that the model builds.
+func Load(path string, model Model) (*Net, error) {
+	if model == nil {
+		return nil, errors.New("train.Load: model is nil")
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("train.Load: %w", err)
+	}
+	if info.IsDir() {
+		if _, err := readState(path); err != nil {
+			return nil, fmt.Errorf("train.Load: %w", err)
+		}
+		path = filepath.Join(path, weightsFile)
+	}
+	arrays, meta, err := weights.Load(path)
+	if err != nil {
+		return nil, fmt.Errorf("train.Load: %w", err)
+	}
+	n := &Net{model: model, dtype: tensor.Float32}
+	for _, f := range []struct {
+		key  string
+		into *data.Field
+	}{{inputKey, &n.spec.Input}, {targetKey, &n.spec.Target}} {
+		if err := json.Unmarshal([]byte(meta[f.key]), f.into); err != nil {
+			return nil, fmt.Errorf("train.Load: %w", &weights.FileError{Path: path, Fault: "no model of this package: its metadata has no valid " + f.key})
+		}
+	}
+	if err := n.spec.Check(); err != nil {
+		return nil, fmt.Errorf("train.Load: %w", &weights.FileError{Path: path, Fault: err.Error()})
+	}
+	for i, a := range arrays {
+		if !a.Single() {
+			n.dtype = tensor.Float64
+		}
+		if a.Single() != arrays[0].Single() {
+			return nil, fmt.Errorf("train.Load: %w", &weights.FileError{Path: path, Fault: fmt.Sprintf("array %d has another dtype than the first", i)})
+		}
+	}
+	if n.params, err = newParamSet(arrays, true); err != nil {
+		return nil, fmt.Errorf("train.Load: %w", err)
+	}
+	if _, err := build(model, n.spec, n.params, n.dtype, 1, false, 0); err != nil {
+		return nil, fmt.Errorf("train.Load: %s is of another model: %w", path, err)
+	}
+	return n, nil
+}
+
+// restoreBest puts the parameters of the best epoch back at the end of a run.
+func (r *run) restoreBest() {
+	if r.best == nil {
+		return
+	}
+	r.net.mu.Lock()
+	defer r.net.mu.Unlock()
+	for i, a := range r.net.params.list {
+		copy(a.F32, r.best[i].F32)
+		copy(a.F64, r.best[i].F64)
+	}
+}
+
+// exact is a number that JSON keeps to the bit, an infinity too.
+type exact float64
+
+// MarshalJSON writes the shortest text that reads back to the same number, as a string.
+func (e exact) MarshalJSON() ([]byte, error) { return json.Marshal(number(float64(e))) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (e *exact) UnmarshalJSON(text []byte) error {
+	var s string
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	v := math.NaN()
+	if _, err := fmt.Sscan(s, &v); err != nil {
+		return fmt.Errorf("%q is no number", s)
+	}
+	*e = exact(v)
+	return nil
+}
