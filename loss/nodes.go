@@ -192,14 +192,35 @@ func (d *definition) rowMap(x *G.Node, opts []Option) (*G.Node, error) {
 // Reference: standard.
 func LogSigmoid(x *G.Node, opts ...Option) (*G.Node, error) { return logSigmoid.one(x, opts) }
 
+// log σ(x) is -softplus(-x).
 var logSigmoid = definition{
 	name: "LogSigmoid", defaults: settings{axis: -1}, elementwise: true, names: []string{"x"},
-	rows: func(*settings, int, int) rowFunc {
-		return unary(func(x float64) (l, d, dd float64) {
-			no, yes := sigmoid(-x), sigmoid(x)
-			return -softplus(-x), no, -no * yes
-		})
-	},
+	rows: func(*settings, int, int) rowFunc { return softplusOf(-1) },
+}
+
+// softplusOf is the row function of sign·log(1 + e^(sign·x)).
+func softplusOf(sign float64) rowFunc {
+	return func(r *row) float64 {
+		x := r.x[0]
+		if sign < 0 {
+			x = r.buf(len(x))
+			for i, v := range r.x[0] {
+				x[i] = -v
+			}
+		}
+		b := r.logistic(x, r.out != nil)
+		for i := range r.out {
+			r.out[i] = sign * b.softplus(i)
+		}
+		for i := range r.grad[0] {
+			r.grad[0][i], _ = b.sigmoids(i)
+		}
+		for i := range r.hess[0] {
+			yes, no := b.sigmoids(i)
+			r.hess[0][i] = sign * yes * no * r.dir[0][i]
+		}
+		return 0
+	}
 }
 
 // Softplus returns log(1 + e^x), element by element: a smooth max(x, 0).
@@ -217,12 +238,7 @@ func Softplus(x *G.Node, opts ...Option) (*G.Node, error) { return softPlus.one(
 
 var softPlus = definition{
 	name: "Softplus", defaults: settings{axis: -1}, elementwise: true, names: []string{"x"},
-	rows: func(*settings, int, int) rowFunc {
-		return unary(func(x float64) (l, d, dd float64) {
-			no, yes := sigmoid(-x), sigmoid(x)
-			return softplus(x), yes, no * yes
-		})
-	},
+	rows: func(*settings, int, int) rowFunc { return softplusOf(1) },
 }
 
 // Entropy returns the entropy, in nats, of the softmax of logits along an axis, which it removes.
