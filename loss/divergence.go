@@ -10,6 +10,16 @@ import (
 var divergenceLosses = []entry{
 	{&kl, KL},
 	{&klFromLogProb, KLFromLogProb},
+	{&reverseKL, ReverseKL},
+	{&jensenShannon, JensenShannon},
+	{&totalVariation, TotalVariation},
+	{&hellinger, Hellinger},
+	{&bhattacharyya, Bhattacharyya},
+	{&generalizedKL, GeneralizedKL},
+	{&renyi, Renyi},
+	{&alphaDivergence, AlphaDivergence},
+	{&standardGaussianKL, StandardGaussianKL},
+	{&bernoulliKL, BernoulliKL},
 }
 
 // KL returns the Kullback-Leibler divergence of the softmax of logits from target: the nats lost by coding the
@@ -30,9 +40,10 @@ var divergenceLosses = []entry{
 // too; there is no factor T²), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
 // [WithNormalizerNode].
 //
-// 0·log 0 is 0. A class with probability 0 and a positive target makes the value +Inf.
+// 0·log 0 is 0. A class with probability 0 and a positive target makes the value +Inf. Where the two distributions
+// are nearly equal the value keeps its digits, is never negative, and is 0 for equal logits.
 //
-// [CrossEntropy] is KL plus the entropy of the target and has the same gradient for logits.
+// [ReverseKL] exchanges the two distributions. [CrossEntropy] is KL plus the entropy of the target and has the same gradient for logits.
 //
 // Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
 func KL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -55,7 +66,7 @@ var kl = definition{
 			for j := range t.t {
 				t.log[j] += p.nll(j) // log t - log p
 			}
-			value := t.mean(t.log)
+			value, mean := t.against(p.p, 0)
 			if g := r.grad[0]; g != nil {
 				for j, q := range t.t {
 					if q == t.mass {
@@ -65,7 +76,7 @@ var kl = definition{
 					}
 				}
 			}
-			t.gradient(r.grad[1], value, s)
+			t.gradient(r.grad[1], mean, s)
 			if h := r.hess[0]; h != nil {
 				fill(h, 0)
 				if v := r.dir[0]; v != nil {
@@ -85,23 +96,26 @@ var kl = definition{
 					// log t - log p moves by -(v - ⟨p, v⟩)
 					d := r.buf(len(v))
 					p.along(d, v, -1/s.temperature)
-					t.hessian(h, nil, d, value, s)
+					t.hessian(h, nil, d, mean, s)
 				}
 				if v := r.dir[1]; v != nil {
 					d := r.buf(len(v))
 					t.move(d, v, s)
-					t.hessian(h, d, nil, value, s)
+					t.hessian(h, d, nil, mean, s)
 				}
 			}
 			return value
 		}
 	},
-	check: func(s *settings, _ Domain, _ int) error {
-		if s.logTarget && s.targetLogits {
-			return fmt.Errorf("WithLogTarget and WithTargetLogits exclude each other")
-		}
-		return nil
-	},
+	check: oneTarget,
+}
+
+// oneTarget refuses a target that is to be read in two ways.
+func oneTarget(s *settings, _ Domain, _ int) error {
+	if s.logTarget && s.targetLogits {
+		return fmt.Errorf("WithLogTarget and WithTargetLogits exclude each other")
+	}
+	return nil
 }
 
 // targetDomain is the domain of a divergence's target under its settings.
@@ -115,10 +129,10 @@ func targetDomain(s *settings) Domain {
 	return SoftTargets
 }
 
-// A goal is the target row of a divergence: t, its logarithm (after use log t - log p), and Σ t.
+// A goal is the target row of a divergence: t, its logarithm (after use log t - log p), and Σ t = 1 + over.
 type goal struct {
-	t, log []float64
-	mass   float64
+	t, log     []float64
+	mass, over float64
 }
 
 // target reads operand 1 as the settings say. Where it holds a NaN the mass is NaN.
@@ -133,7 +147,7 @@ func (r *row) target(s *settings) goal {
 			g.log[j] = -z.nll(j)
 		}
 		g.mass = 1 + 0*z.l1
-		return g
+		return g // over is 0
 	case s.logTarget:
 		g.t = r.buf(len(x))
 		copy(g.log, x)
@@ -145,29 +159,46 @@ func (r *row) target(s *settings) goal {
 			g.log[j] = ln(t)
 		}
 	}
-	for _, t := range g.t {
-		g.mass += t
-	}
+	g.over = overUnity(g.t)
+	g.mass = 1 + g.over
 	return g
 }
 
-// mean is Σ t·a with 0·Inf = 0.
-func (g *goal) mean(a []float64) float64 {
+// against is Σ t·(log t - log p) with 0·Inf = 0, where log holds the difference and p sums to 1 + over. mean is
+// that sum as it stands, without care for its second-order digits, for derivatives.
+func (g *goal) against(p []float64, over float64) (value, mean float64) {
 	sum := 0.0
 	for j, t := range g.t {
-		sum += times(t, a[j])
+		mean += times(t, g.log[j])
+		sum += gap(t, p[j], g.log[j])
 	}
-	return sum
+	if nearUnity(over, g.over) {
+		return settle(sum, over, g.over, -1, 1), mean
+	}
+	return mean, mean
+}
+
+// tilt is w·(a - mean) where mean is Σ w·a over a distribution w: how a mean moves when mass moves to an entry. An infinite a
+// makes the mean infinite, and moving mass there or away from there moves it without bound, if there is
+// mass to move.
+func tilt(w, a, mean float64) float64 {
+	switch {
+	case w == 0 || w == 1 && math.IsInf(mean, 1):
+		return 0
+	case math.IsInf(mean, 1) && math.IsInf(a, 1):
+		return math.Inf(1)
+	}
+	return w * (a - mean)
 }
 
 // gradient writes the derivative by the target's own parametrisation; g.log holds a = log t - log p.
-func (g *goal) gradient(dst []float64, value float64, s *settings) {
+func (g *goal) gradient(dst []float64, mean float64, s *settings) {
 	for j := range dst {
 		switch t, a := g.t[j], g.log[j]; {
 		case t == 0:
 			dst[j] = 0
 		case s.targetLogits:
-			dst[j] = t * (a - value) / s.temperature
+			dst[j] = tilt(t, a, mean) / s.temperature
 		case s.logTarget:
 			dst[j] = t * (a + 1)
 		default:
@@ -200,7 +231,7 @@ func (g *goal) move(dst, v []float64, s *settings) (mass float64) {
 
 // hessian adds to dst the change of gradient when t moves by dt (nil for 0), which moves log t by dt/t, and
 // -log p by dq (nil for 0).
-func (g *goal) hessian(dst, dt, dq []float64, value float64, s *settings) {
+func (g *goal) hessian(dst, dt, dq []float64, mean float64, s *settings) {
 	change := func(j int) (da, d float64) {
 		if dt != nil {
 			d = dt[j]
@@ -211,7 +242,7 @@ func (g *goal) hessian(dst, dt, dq []float64, value float64, s *settings) {
 		}
 		return da, d
 	}
-	moved := 0.0 // the change of the value
+	moved := 0.0 // the change of the mean
 	if s.targetLogits {
 		for j, t := range g.t {
 			if t != 0 {
@@ -227,7 +258,7 @@ func (g *goal) hessian(dst, dt, dq []float64, value float64, s *settings) {
 		da, d := change(j)
 		switch {
 		case s.targetLogits:
-			dst[j] += (d*(g.log[j]-value) + t*(da-moved)) / s.temperature
+			dst[j] += (d*(g.log[j]-mean) + t*(da-moved)) / s.temperature
 		case s.logTarget:
 			dst[j] += d*(g.log[j]+1) + t*da
 		default:
@@ -276,13 +307,17 @@ var klFromLogProb = definition{
 			for j := range t.t {
 				t.log[j] -= q[j]
 			}
-			value := t.mean(t.log)
+			e := r.buf(len(q))
+			for j, l := range q {
+				e[j] = math.Exp(l)
+			}
+			value, mean := t.against(e, overUnity(e))
 			if g := r.grad[0]; g != nil {
 				for j, p := range t.t {
 					g[j] = -p
 				}
 			}
-			t.gradient(r.grad[1], value, s)
+			t.gradient(r.grad[1], mean, s)
 			if h := r.hess[0]; h != nil {
 				fill(h, 0)
 				if v := r.dir[1]; v != nil {
@@ -299,15 +334,145 @@ var klFromLogProb = definition{
 					for j, u := range v {
 						d[j] = -u
 					}
-					t.hessian(h, nil, d, value, s)
+					t.hessian(h, nil, d, mean, s)
 				}
 				if v := r.dir[1]; v != nil {
 					d := r.buf(len(v))
 					t.move(d, v, s)
-					t.hessian(h, d, nil, value, s)
+					t.hessian(h, d, nil, mean, s)
 				}
 			}
 			return value
 		}
 	},
+}
+
+// ReverseKL returns the Kullback-Leibler divergence of target from the softmax of logits: the model's distribution is the one
+// that is averaged over, so it may leave out what the target has but not add to it.
+//
+// With x a row of logits divided by the temperature, p = softmax(x) and t the target,
+//
+//	l = Σ_c p_c·(log p_c - log t_c)      dl/dx_j = p_j·(log p_j - log t_j - l)
+//	                                     dl/dt_j = -p_j/t_j, 0 where p_j = 0
+//
+// For a target of log-probabilities τ ([WithLogTarget]) t = e^τ and dl/dτ_j = -p_j; for a target of logits z
+// ([WithTargetLogits]) t = softmax(z) and dl/dz_j = t_j - p_j.
+//
+// logits and target have the same shape and dtype. The result is a scalar, or has that shape without the class
+// axis under [None].
+//
+// Options: [WithLogTarget], [WithTargetLogits] (not both), [WithTemperature] (T > 0, default 1; divides target logits
+// too; there is no factor T²), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// 0·log 0 is 0. A class with target 0 and a positive probability makes the value +Inf, with the gradient +Inf for the logits
+// of such classes and -Inf for the others.
+//
+// [KL] exchanges the two distributions. [JensenShannon] lies between them and is finite.
+//
+// Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
+func ReverseKL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
+	return reverseKL.build(logits, target, opts)
+}
+
+var reverseKL = definition{
+	name: "ReverseKL", takes: rowKnobs | knobLogTarget | knobTargetLogits | knobTemperature,
+	defaults: settings{axis: -1, temperature: 1}, pred: Logits, target: SoftTargets,
+	retarget: targetDomain, check: oneTarget,
+	laws: ShiftInvariant | NonNegative | ZeroAtEqual,
+	rows: func(s *settings, _, _ int) rowFunc {
+		return func(r *row) float64 {
+			x, t := r.softmax(0, s.temperature), r.target(s)
+			if x.l1 != x.l1 || t.mass != t.mass {
+				return r.poison()
+			}
+			p := goal{t: x.p, log: r.buf(len(x.p)), mass: 1}
+			for j := range p.log {
+				p.log[j] = -x.nll(j) - t.log[j]
+			}
+			value, mean := p.against(t.t, t.over)
+			for j := range r.grad[0] {
+				r.grad[0][j] = tilt(p.t[j], p.log[j], mean) / s.temperature
+			}
+			for j := range r.grad[1] {
+				r.grad[1][j] = t.slope(p.t[j], j, s)
+			}
+			if r.hess[0] == nil && r.hess[1] == nil {
+				return value
+			}
+			dp, dlog := r.buf(len(p.t)), r.buf(len(p.t)) // how p and log p - log t move
+			fill(dp, 0)
+			fill(dlog, 0)
+			if v := r.dir[0]; v != nil {
+				x.jacobian(dp, v, 1/s.temperature)
+				x.along(dlog, v, 1/s.temperature)
+			}
+			if v := r.dir[1]; v != nil {
+				t.moveLog(dlog, v, s)
+			}
+			moved := 0.0
+			for j, q := range p.t {
+				moved += times(dp[j], p.log[j]) + times(q, dlog[j])
+			}
+			for j := range r.hess[0] {
+				r.hess[0][j] = (times(dp[j], p.log[j]-mean) + times(p.t[j], dlog[j]-moved)) / s.temperature
+			}
+			if h := r.hess[1]; h != nil {
+				fill(h, 0)
+				if v := r.dir[1]; v != nil {
+					t.move(h, v, s)
+				}
+				for j, dt := range h {
+					h[j] = t.bend(p.t[j], dp[j], dt, j, s)
+				}
+			}
+			return value
+		}
+	},
+}
+
+// slope is the derivative of -Σ p·log t by parameter j of the target, for Σ p = 1.
+func (g *goal) slope(p float64, j int, s *settings) float64 {
+	switch {
+	case s.targetLogits:
+		return (g.t[j] - p) / s.temperature
+	case s.logTarget:
+		return -p
+	}
+	if p == 0 {
+		return 0
+	}
+	return -p / g.t[j]
+}
+
+// bend is how slope moves when p moves by dp and t by dt.
+func (g *goal) bend(p, dp, dt float64, j int, s *settings) float64 {
+	switch t := g.t[j]; {
+	case s.targetLogits:
+		return (dt - dp) / s.temperature
+	case s.logTarget:
+		return -dp
+	case p == 0:
+		return 0
+	default:
+		return (p*dt/t - dp) / t
+	}
+}
+
+// moveLog subtracts from dst how log t moves when the target's parameters move along v.
+func (g *goal) moveLog(dst, v []float64, s *settings) {
+	mean := 0.0
+	if s.targetLogits {
+		mean = dot(g.t, v)
+	}
+	for j, u := range v {
+		switch {
+		case s.targetLogits:
+			dst[j] -= (u - mean) / s.temperature
+		case s.logTarget:
+			dst[j] -= u
+		case g.t[j] != 0:
+			dst[j] -= u / g.t[j]
+		}
+	}
 }
