@@ -91,7 +91,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Schedule = optim.Constant()
 	}
 	if c.Optimizer == nil {
-		return c, errors.New("Optimizer is nil")
+		return c, errors.New("no Optimizer")
 	}
 	for _, n := range []struct {
 		name  string
@@ -120,12 +120,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	for i, m := range c.Metrics {
 		if m == nil {
-			return c, fmt.Errorf("Metrics has nil at index %d", i)
+			return c, fmt.Errorf("nil in Metrics at index %d", i)
 		}
 	}
 	for i, cb := range c.Callbacks {
 		if cb == nil {
-			return c, fmt.Errorf("Callbacks has nil at index %d", i)
+			return c, fmt.Errorf("nil in Callbacks at index %d", i)
 		}
 	}
 	if err := c.Optimizer.Check(); err != nil {

@@ -55,13 +55,13 @@ func TestBadInput(t *testing.T) {
 		{"no loss", linear3, nil, good, Config{Epochs: 1, Optimizer: sgd}, "loss is nil"},
 		{"no dataset", linear3, loss.CrossEntropy, nil, Config{Epochs: 1, Optimizer: sgd}, "dataset is nil"},
 		{"no rows", linear3, loss.CrossEntropy, emptySet{good}, Config{Epochs: 1, Optimizer: sgd}, "dataset has no rows"},
-		{"no optimizer", linear3, loss.CrossEntropy, good, Config{Epochs: 1}, "Optimizer is nil"},
+		{"no optimizer", linear3, loss.CrossEntropy, good, Config{Epochs: 1}, "no Optimizer"},
 		{"no epochs", linear3, loss.CrossEntropy, good, Config{Optimizer: sgd}, "Epochs is 0, want at least 1"},
 		{"negative batch", linear3, loss.CrossEntropy, good, Config{Epochs: 1, Optimizer: sgd, BatchSize: -3}, "BatchSize is -3"},
 		{"rate", linear3, loss.CrossEntropy, good, Config{Epochs: 1, Optimizer: optim.Adam(-1)}, "rate is -1"},
 		{"optimizer option", linear3, loss.CrossEntropy, good, Config{Epochs: 1, Optimizer: optim.SGD(1, optim.WithBetas(.9, .9))}, "WithBetas is not an option"},
 		{"dtype", linear3, loss.CrossEntropy, good, Config{Epochs: 1, Optimizer: sgd, DType: tensor.Int}, "DType is int"},
-		{"nil metric", linear3, loss.CrossEntropy, good, Config{Epochs: 1, Optimizer: sgd, Metrics: []metric.Metric{nil}}, "Metrics has nil"},
+		{"nil metric", linear3, loss.CrossEntropy, good, Config{Epochs: 1, Optimizer: sgd, Metrics: []metric.Metric{nil}}, "nil in Metrics"},
 		{"label", linear3, loss.CrossEntropy, labels, Config{Epochs: 1, Optimizer: sgd, KeepOrder: true}, "7"},
 		{"NaN feature", linear3, loss.CrossEntropy, nan, Config{Epochs: 1, Optimizer: sgd}, "input of row 1 has NaN at element 1"},
 		{"no target", linear3, loss.CrossEntropy, bare, Config{Epochs: 1, Optimizer: sgd}, "no targets"},
@@ -94,7 +94,6 @@ func TestBadInput(t *testing.T) {
 			}
 		})
 	}
-	//lint:ignore SA1012 a nil context is the input under test
 	if _, err := Fit(nilContext(), linear3, loss.CrossEntropy, good, Config{Epochs: 1, Optimizer: sgd}); err == nil {
 		t.Error("no error for a nil context")
 	}

@@ -299,7 +299,7 @@ func (r *run) clip(scale float64, rows []int) (float64, error) {
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		for _, g := range r.graph.grads {
 			if i := g.NonFinite(); i >= 0 {
-				v := math.NaN()
+				var v float64
 				if g.Single() {
 					v = float64(g.F32[i])
 				} else {

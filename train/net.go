@@ -21,7 +21,6 @@ type Net struct {
 	spec   data.Spec
 	dtype  tensor.Dtype
 	params *paramSet
-	batch  int
 	seed   uint64
 
 	predictor *program
