@@ -63,7 +63,7 @@ var subjects = []subject{
 		opts: []loss.Option{loss.WithPosWeight([]float64{3})}},
 	{name: "MSE", fn: loss.MSE, pred: someLogits, target: otherLogits, elementwise: true},
 	{name: "MAE", fn: loss.MAE, pred: someLogits, target: otherLogits, elementwise: true},
-	{name: "Huber", fn: loss.Huber, pred: someLogits, target: otherLogits, elementwise: true},
+	{name: "Huber", fn: loss.Huber, pred: someLogits, target: otherLogits, elementwise: true, opts: []loss.Option{loss.WithDelta(0.9)}},
 }
 
 // build makes the node of some rows of a subject and names its differentiable operands.
