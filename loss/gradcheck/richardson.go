@@ -185,6 +185,10 @@ func (p plan) smooth(f line, unit float64, n int, b block) slope {
 			if w.failed[0] || w.failed[1] || w.rough || !(w.tol < b.tol) || math.Abs(w.jump) > w.jumpTol {
 				break
 			}
+			// A derivative that is constant in pieces has another value beyond the next kink, and no error of its own there.
+			if math.Abs(w.slope-b.slope) > b.tol+w.tol {
+				break
+			}
 			b = w
 		}
 	}
