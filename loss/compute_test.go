@@ -63,6 +63,9 @@ type computed struct {
 // which must agree to the bit. The error is that of building, or the cause of the machines' errors.
 func compute(dt tensor.Dtype, build func(b *bench) (*G.Node, error), wrt ...string) (*computed, error) {
 	tape, err := computeTape(dt, build, wrt)
+	if err != nil {
+		wrt = nil
+	}
 	lisp, lispErr := computeLisp(dt, build, wrt)
 	err, lispErr = cause(err), cause(lispErr)
 	if err != nil || lispErr != nil {

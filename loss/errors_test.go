@@ -341,9 +341,9 @@ func TestWrongValues(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			for _, run := range []func(tensor.Dtype, func(*bench) (*G.Node, error), []string) (*computed, error){computeTape, computeLisp} {
-				_, err := run(tensor.Float64, test.build, []string{"x"})
-				err = cause(err)
+			_, tape := computeTape(tensor.Float64, test.build, []string{"x"})
+			_, lisp := computeLisp(tensor.Float64, test.build, nil)
+			for _, err := range []error{cause(tape), cause(lisp)} {
 				if err == nil || err.Error() != test.text || !errors.Is(err, loss.ErrValue) {
 					t.Errorf("error\n%v\nwant, of kind ErrValue,\n%s", err, test.text)
 				}

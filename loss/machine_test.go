@@ -109,9 +109,14 @@ func runTape(g *G.ExprGraph, nodes ...*G.Node) ([][]float64, error) {
 	return out, nil
 }
 
-// runLisp runs a graph with a scalar root on a LispMachine and returns the gradients of wrt.
+// runLisp runs a graph with a scalar root on a LispMachine and returns the gradients of wrt. Without wrt it runs forward only, which
+// is the way to run an operation that fails: after a failure the machine goes on backward in a race with its own clearing up.
 func runLisp(g *G.ExprGraph, wrt G.Nodes) ([][]float64, error) {
-	m := G.NewLispMachine(g)
+	var opts []G.VMOpt
+	if len(wrt) == 0 {
+		opts = append(opts, G.ExecuteFwdOnly())
+	}
+	m := G.NewLispMachine(g, opts...)
 	defer m.Close()
 	if err := m.RunAll(); err != nil {
 		return nil, err
