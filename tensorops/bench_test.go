@@ -50,7 +50,9 @@ func benchLSE[F Float](x []F, cols int) func() {
 	return func() { LogSumExpRows(dst, x, cols) }
 }
 
-func BenchmarkSoftmax(b *testing.B) { benchRows(b, "", 2, benchSoftmax[float32], benchSoftmax[float64]) }
+func BenchmarkSoftmax(b *testing.B) {
+	benchRows(b, "", 2, benchSoftmax[float32], benchSoftmax[float64])
+}
 
 func benchSoftmax[F Float](x []F, cols int) func() {
 	dst := make([]F, len(x))
@@ -64,4 +66,61 @@ func BenchmarkLogSoftmax(b *testing.B) {
 func benchLogSoftmax[F Float](x []F, cols int) func() {
 	dst := make([]F, len(x))
 	return func() { LogSoftmaxRows(dst, x, cols) }
+}
+
+func BenchmarkCrossEntropy(b *testing.B) {
+	benchRows(b, "/pass=forward", 1, benchCrossEntropy[float32], benchCrossEntropy[float64])
+	benchRows(b, "/pass=both", 2, benchCrossEntropyGrad[float32], benchCrossEntropyGrad[float64])
+}
+
+// benchLabels draws uniform labels.
+func benchLabels(rows, cols int) []int {
+	rng := newRand(nil, 2)
+	labels := make([]int, rows)
+	for i := range labels {
+		labels[i] = rng.IntN(cols)
+	}
+	return labels
+}
+
+func benchCrossEntropy[F Float](x []F, cols int) func() {
+	rows := len(x) / cols
+	values, labels := make([]float64, rows), benchLabels(rows, cols)
+	return func() { CrossEntropyRows(values, x, cols, labels, nil) }
+}
+
+func benchCrossEntropyGrad[F Float](x []F, cols int) func() {
+	rows := len(x) / cols
+	values, g, labels, dst := make([]float64, rows), make([]float64, rows), benchLabels(rows, cols), make([]F, len(x))
+	for i := range g {
+		g[i] = 1 / float64(rows)
+	}
+	return func() { CrossEntropyGradRows(values, dst, x, cols, labels, g, nil) }
+}
+
+// BenchmarkMemory prints what the machine's memory allows: reading, copying with ordinary stores, and copying with
+// stores past the caches, over a matrix of the shapes above. A kernel's time is to be read beside these.
+func BenchmarkMemory(b *testing.B) {
+	for _, shape := range benchShapes[1:] {
+		x := normal3[float32](shape[0] * shape[1])
+		dst := make([]float32, len(x))
+		k := active[float32]()
+		size := fmt.Sprintf("/shape=%dx%d", shape[0], shape[1])
+		overChunks := func(f func(lo, hi int)) func() {
+			return func() { ParallelFor(len(x), chunkLen, f) }
+		}
+		b.Run("op=read"+size, func(b *testing.B) {
+			benchLoop(b, 4*len(x), overChunks(func(lo, hi int) {
+				if k.index(x[lo:hi], 1e30) >= 0 {
+					panic("found what is not there")
+				}
+			}))
+		})
+		b.Run("op=copy"+size, func(b *testing.B) {
+			benchLoop(b, 8*len(x), overChunks(func(lo, hi int) { k.shift(dst[lo:hi], x[lo:hi], 0, 0, false) }))
+		})
+		b.Run("op=stream"+size, func(b *testing.B) {
+			benchLoop(b, 8*len(x), overChunks(func(lo, hi int) { k.shift(dst[lo:hi], x[lo:hi], 0, 0, true) }))
+		})
+	}
 }

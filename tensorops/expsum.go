@@ -62,7 +62,7 @@ func (k *kernels[F]) block(x []F, wide bool) (max, anchor, sum float64) {
 		m, anchor, sum = k.expSum(x)
 	}
 	max = float64(m)
-	if max >= -anchorLimit && max <= anchorLimit {
+	if withinAnchors(max) {
 		return max, anchor, sum
 	}
 	for _, v := range x {
@@ -85,17 +85,17 @@ func (k *kernels[F]) sumRow(x []F, wide bool) expSum {
 	return s
 }
 
-// sumOthers returns Σ exp over every element of x but x[skip].
-func (k *kernels[F]) sumOthers(x []F, skip int, wide bool) expSum {
+// sumOthers returns Σ exp over every element of x but x[skip], in float64.
+func (k *kernels[F]) sumOthers(x []F, skip int) expSum {
 	s := newExpSum()
 	for lo := 0; lo < len(x); lo += blockLen {
 		hi := min(lo+blockLen, len(x))
 		if skip < lo || skip >= hi {
-			max, anchor, sum := k.block(x[lo:hi], wide)
+			max, anchor, sum := k.block(x[lo:hi], true)
 			s.addBlock(max, anchor, sum, lo)
 			continue
 		}
-		k.addAround(&s, x, lo, skip, hi, wide)
+		k.addAround(&s, x, lo, skip, hi, true)
 	}
 	return s
 }

@@ -84,7 +84,7 @@ func ulps[F Float](got F, want float64) float64 {
 	case g == 0 && math.Abs(want) < smallest:
 		return 0
 	}
-	return math.Abs(g-want) / ulp(want, is32)
+	return math.Abs(g-want) / ulp[F](want)
 }
 
 // bigRow holds the exact values for a row of finite elements and -Inf, to 160 bits.

@@ -1,6 +1,9 @@
 package tensorops
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Float is the element type of rows.
 type Float interface{ float32 | float64 }
@@ -29,14 +32,25 @@ type kernels[F Float] struct {
 	// expSumWide is expSum with terms computed in float64.
 	expSumWide func(x []F) (max F, anchor, sum float64)
 
-	// expScale writes dst[i] = exp(x[i])·2^-anchor·factor where x[i] >= low, 0 where x[i] < low, and NaN where
-	// x[i] is NaN. low is at least (anchor + minExponent)·ln 2, so that no denormal number comes up; anchor is
-	// an integer and no x[i] exceeds (anchor + maxExponent)·ln 2.
-	// stream says that dst should go past the caches.
-	expScale func(dst, x []F, anchor, low, factor F, stream bool)
+	// expScale writes dst[i] = exp(x[i])·2^-anchor·factor + add; the first term is 0 where x[i] < low.
+	// low is at least (anchor + minExponent)·ln 2, so that no denormal number comes up; anchor is an integer and
+	// no x[i] exceeds (anchor + maxExponent)·ln 2. stream says that dst should go past the caches.
+	expScale func(dst, x []F, anchor, low, factor, add F, stream bool)
+
+	// expScaleAdd writes dst[i] = exp(x[i])·2^-anchor·factor + (a·t[i] + b), the first term as for expScale.
+	expScaleAdd func(dst, x, t []F, anchor, low, factor, a, b F, stream bool)
 
 	// shift writes dst[i] = (x[i] - a) - b.
 	shift func(dst, x []F, a F, b float64, stream bool)
+
+	// mulShift writes dst[i] = x[i]·(t[i] + c), computed in float64.
+	mulShift func(dst, x, t []F, c float64)
+
+	// dot returns Σ t[i] and Σ t[i]·(c - x[i]) in float64, where t[i] = 0 adds 0 whatever x[i] is.
+	dot func(t, x []F, c float64) (sum, gap float64)
+
+	// gapSum returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
+	gapSum func(x []F, c float64) (gap, count float64)
 
 	// index returns the first i with x[i] == v, or -1.
 	index func(x []F, v F) int
@@ -60,10 +74,10 @@ func exponents[F Float]() (minExponent, maxExponent float64) {
 	return -1022, 1022
 }
 
+// isFloat32 says whether F is float32. The compiler knows.
 func isFloat32[F Float]() bool {
 	var z F
-	_, ok := any(z).(float32)
-	return ok
+	return unsafe.Sizeof(z) == 4
 }
 
 // The implementation in use. Set once at start-up; tests set it through useImplementation.
@@ -80,14 +94,11 @@ func active[F Float]() *kernels[F] {
 	return any(active64).(*kernels[F])
 }
 
-// lowest returns the smallest F that is at least v, for v in the range of F.
-func lowest[F Float](v float64) F {
+// atLeast returns v rounded up to a number of type F.
+func atLeast[F Float](v float64) F {
 	f := F(v)
 	if float64(f) < v {
-		if isFloat32[F]() {
-			return F(math.Nextafter32(float32(f), float32(math.Inf(1))))
-		}
-		return F(math.Nextafter(float64(f), math.Inf(1)))
+		f = F(math.Nextafter32(float32(f), math.MaxFloat32))
 	}
 	return f
 }

@@ -17,42 +17,58 @@ func archImplementations() []implementation {
 }
 
 // termErr32 bounds the relative error of a term: 0.86 units in the last place measured over all arguments, and
-// two float32 additions before terms are added in float64.
+// the float32 addition of two terms.
 const termErr32 = 1.1e-7
 
 var (
 	avx2Kernels32 = kernels[float32]{
-		name:       "avx2",
-		termErr:    termErr32,
-		expSum:     expSumF32AVX2,
-		expSumWide: expSumWideF32AVX2,
-		expScale:   expScaleF32AVX2,
-		shift:      shiftF32AVX2,
-		index:      indexF32AVX2,
+		name:        "avx2",
+		termErr:     termErr32,
+		expSum:      expSumF32AVX2,
+		expSumWide:  expSumWideF32AVX2,
+		expScale:    expScaleF32AVX2,
+		expScaleAdd: expScaleAddF32AVX2,
+		mulShift:    mulShiftF32AVX2,
+		dot:         dotF32AVX2,
+		gapSum:      gapSumF32AVX2,
+		shift:       shiftF32AVX2,
+		index:       indexF32AVX2,
 	}
 	avx2Kernels64 = kernels[float64]{
-		name:       "avx2",
-		expSum:     expSumF64AVX2,
-		expSumWide: expSumF64AVX2,
-		expScale:   expScaleF64AVX2,
-		shift:      shiftF64AVX2,
-		index:      indexF64AVX2,
+		name:        "avx2",
+		expSum:      expSumF64AVX2,
+		expSumWide:  expSumF64AVX2,
+		expScale:    expScaleF64AVX2,
+		expScaleAdd: expScaleAddF64AVX2,
+		mulShift:    mulShiftF64AVX2,
+		dot:         dotF64AVX2,
+		gapSum:      gapSumF64AVX2,
+		shift:       shiftF64AVX2,
+		index:       indexF64AVX2,
 	}
 	avx512Kernels32 = kernels[float32]{
-		name:       "avx512",
-		termErr:    termErr32,
-		expSum:     expSumF32AVX512,
-		expSumWide: expSumWideF32AVX512,
-		expScale:   expScaleF32AVX512,
-		shift:      shiftF32AVX512,
-		index:      indexF32AVX512,
+		name:        "avx512",
+		termErr:     termErr32,
+		expSum:      expSumF32AVX512,
+		expSumWide:  expSumWideF32AVX512,
+		expScale:    expScaleF32AVX512,
+		expScaleAdd: expScaleAddF32AVX512,
+		mulShift:    mulShiftF32AVX512,
+		dot:         dotF32AVX512,
+		gapSum:      gapSumF32AVX512,
+		shift:       shiftF32AVX512,
+		index:       indexF32AVX512,
 	}
 	avx512Kernels64 = kernels[float64]{
-		name:       "avx512",
-		expSum:     expSumF64AVX512,
-		expSumWide: expSumF64AVX512,
-		expScale:   expScaleF64AVX512,
-		shift:      shiftF64AVX512,
-		index:      indexF64AVX512,
+		name:        "avx512",
+		expSum:      expSumF64AVX512,
+		expSumWide:  expSumF64AVX512,
+		expScale:    expScaleF64AVX512,
+		expScaleAdd: expScaleAddF64AVX512,
+		mulShift:    mulShiftF64AVX512,
+		dot:         dotF64AVX512,
+		gapSum:      gapSumF64AVX512,
+		shift:       shiftF64AVX512,
+		index:       indexF64AVX512,
 	}
 )

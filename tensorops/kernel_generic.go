@@ -11,12 +11,16 @@ var (
 
 func genericKernels[F Float]() kernels[F] {
 	return kernels[F]{
-		name:       "generic",
-		expSum:     expSumGeneric[F],
-		expSumWide: expSumGeneric[F],
-		expScale:   expScaleGeneric[F],
-		shift:      shiftGeneric[F],
-		index:      indexGeneric[F],
+		name:        "generic",
+		expSum:      expSumGeneric[F],
+		expSumWide:  expSumGeneric[F],
+		expScale:    expScaleGeneric[F],
+		expScaleAdd: expScaleAddGeneric[F],
+		shift:       shiftGeneric[F],
+		mulShift:    mulShiftGeneric[F],
+		dot:         dotGeneric[F],
+		gapSum:      gapSumGeneric[F],
+		index:       indexGeneric[F],
 	}
 }
 
@@ -84,15 +88,52 @@ func expSumGeneric[F Float](x []F) (max F, anchor, sum float64) {
 	return max, anchor, sum
 }
 
-func expScaleGeneric[F Float](dst, x []F, anchor, low, factor F, _ bool) {
-	a, f := float64(anchor), float64(factor)
+func expScaleGeneric[F Float](dst, x []F, anchor, low, factor, add F, _ bool) {
+	a, f, c := float64(anchor), float64(factor), float64(add)
 	for i, v := range x {
-		if v < low {
-			dst[i] = 0
-			continue
+		e := 0.0
+		if !(v < low) {
+			e = expAnchored(float64(v), a) * f
 		}
-		dst[i] = F(expAnchored(float64(v), a) * f)
+		dst[i] = F(e + c)
 	}
+}
+
+func expScaleAddGeneric[F Float](dst, x, t []F, anchor, low, factor, a, b F, _ bool) {
+	n, f := float64(anchor), float64(factor)
+	for i, v := range x {
+		e := 0.0
+		if !(v < low) {
+			e = expAnchored(float64(v), n) * f
+		}
+		dst[i] = F(e + (float64(a)*float64(t[i]) + float64(b)))
+	}
+}
+
+func mulShiftGeneric[F Float](dst, x, t []F, c float64) {
+	for i, v := range x {
+		dst[i] = F(float64(v) * (float64(t[i]) + c))
+	}
+}
+
+func dotGeneric[F Float](t, x []F, c float64) (sum, gap float64) {
+	for i, v := range t {
+		if v != 0 {
+			sum += float64(v)
+			gap += float64(v) * (c - float64(x[i]))
+		}
+	}
+	return sum, gap
+}
+
+func gapSumGeneric[F Float](x []F, c float64) (gap, count float64) {
+	for _, v := range x {
+		if !math.IsInf(float64(v), -1) {
+			gap += c - float64(v)
+			count++
+		}
+	}
+	return gap, count
 }
 
 func shiftGeneric[F Float](dst, x []F, a F, b float64, _ bool) {

@@ -2,13 +2,15 @@ package tensorops
 
 import "math"
 
-// rowTotal is what the exponentials of one row come down to: log Σ exp(x) = max + logSum.
+// rowTotal is what the exponentials of one row come down to.
 type rowTotal struct {
 	max    float64 // largest element; NaN or ±Inf where the row is not ordinary
-	logSum float64 // -log of the largest element's share of the sum, >= 0; NaN where the row is not ordinary
 	anchor float64 // Σ exp(x) = sum·2^anchor; for a huge row sum·exp(max)
 	sum    float64
 	huge   bool
+
+	total  float64 // log Σ exp(x), set for forTotal
+	logSum float64 // total - max, that is -log of the largest element's share, set for forLogs
 }
 
 // precision says what a total is needed for.
@@ -16,12 +18,12 @@ type precision int
 
 const (
 	forShares precision = iota // sum, to the relative accuracy of F
-	forTotal                   // max + logSum, to a fraction of a unit in its last place
+	forTotal                   // total, to a fraction of a unit in its last place
 	forLogs                    // logSum, to a fraction of a unit in its last place, also near 0
 )
 
 // ordinary says that a row with this largest element holds no NaN, no +Inf and not only -Inf.
-func ordinary(max float64) bool { return !math.IsInf(max, 0) && max == max }
+func ordinary(max float64) bool { return max-max == 0 }
 
 // wideLen is the number of elements up to which float32 rows are summed in float64 from the start: the rounding
 // errors of so few terms do not average out, and the time is about the same.
@@ -29,44 +31,129 @@ const wideLen = 64
 
 // rowTotal returns the total of the row x. float32 rows are summed by the fast kernel first; where the bound on
 // its error is not small enough for what is asked, the row is summed again in float64.
-func (k *kernels[F]) rowTotal(x []F, p precision) rowTotal {
-	t, good := k.tryTotal(x, p, len(x) <= wideLen || k.termErr == 0)
+func (k *kernels[F]) rowTotal(x []F, p precision) (t rowTotal) {
+	wide := len(x) <= wideLen || k.termErr == 0
+	if len(x) <= blockLen {
+		var m F
+		if wide {
+			m, t.anchor, t.sum = k.expSumWide(x)
+		} else {
+			m, t.anchor, t.sum = k.expSum(x)
+		}
+		t.max = float64(m)
+		if withinAnchors(t.max) && t.sum == t.sum {
+			if k.finish(&t, p, wide) || p == forTotal && !wide && k.correctTop(x, &t) {
+				return t
+			}
+			wide = true
+		}
+	}
+	t, good := k.longTotal(x, p, wide)
 	if !good {
-		t, _ = k.tryTotal(x, p, true)
+		t, _ = k.longTotal(x, p, true)
 	}
 	return t
 }
 
-func (k *kernels[F]) tryTotal(x []F, p precision, wide bool) (t rowTotal, good bool) {
+// correctTop replaces the largest element's term, which the fast kernel rounded, by its exact value, and reports
+// whether the error of the total is small enough now. It is made for rows of one block.
+func (k *kernels[F]) correctTop(x []F, t *rowTotal) bool {
+	at := k.index(x, F(t.max))
+	_, _, rounded := k.expSum(x[at : at+1])
+	top := expAnchored(t.max, t.anchor)
+	t.sum += top - rounded
+	t.total = logOf(t.anchor, t.sum)
+	share := top / t.sum
+	others := k.termErr * k.termErr * min(share, 1-share) * (1 - share)
+	return math.Sqrt(others+addErr32*addErr32*share*share)+termBias <= 0.09*ulp[F](t.total)
+}
+
+// addErr32 is the rounding error of the one float32 addition that a term goes through.
+const addErr32 = 0x1p-24
+
+func withinAnchors(max float64) bool { return max >= -anchorLimit && max <= anchorLimit }
+
+// finish takes what is asked from the sum, and reports whether the sum's error admits that.
+func (k *kernels[F]) finish(t *rowTotal, p precision, wide bool) bool {
+	switch p {
+	case forTotal:
+		t.total = logOf(t.anchor, t.sum)
+		if wide {
+			return math.Abs(t.total) >= k.smallTotal()
+		}
+		return k.sumErr(maxTop/t.sum) <= 0.09*ulp[F](t.total)
+	case forLogs:
+		top := expAnchored(t.max, t.anchor)
+		rest := t.sum/top - 1
+		if rest > 1 {
+			t.logSum = math.Log(t.sum / top)
+		} else if rest > 0 {
+			t.logSum = math.Log1p(rest)
+		}
+		if wide {
+			return rest > k.smallRest()
+		}
+		return k.sumErr(top/t.sum) <= 0.6*ulp[F](t.logSum)
+	}
+	return true
+}
+
+// logOf returns log(sum·2^anchor).
+func logOf(anchor, sum float64) float64 { return anchor*ln2Hi + (anchor*ln2Lo + math.Log(sum)) }
+
+// maxTop bounds the largest element's term: exp(m)·2^-anchor(m) <= 2^(1/2).
+const maxTop = 1.4143
+
+// smallTotal is the magnitude below which a total is computed from logSum: the terms that cancel in it have
+// errors of 2^-39 (float32) or 2^-53 (float64).
+func (k *kernels[F]) smallTotal() float64 {
+	if isFloat32[F]() {
+		return 1e-3
+	}
+	return 1
+}
+
+// smallRest is the size of the rest beside the largest term below which it is not taken as a difference.
+func (k *kernels[F]) smallRest() float64 {
+	if isFloat32[F]() {
+		return 1e-3
+	}
+	return 1e-2
+}
+
+// longTotal is rowTotal for any row. It returns false where the error of float32 sums is too large.
+func (k *kernels[F]) longTotal(x []F, p precision, wide bool) (t rowTotal, good bool) {
 	s := k.sumRow(x, wide)
-	t = rowTotal{max: s.max, logSum: math.NaN()}
+	t.max = s.max
 	if !ordinary(s.max) {
+		t.total, t.logSum = s.max, math.NaN()
 		return t, true
 	}
 	if s.huge() {
 		rest := hugeSum(x, s.max, k.index(x, F(s.max)))
 		t.huge, t.sum, t.logSum = true, 1+rest, math.Log1p(rest)
+		t.total = s.max + t.logSum
 		return t, true
 	}
 	t.anchor, t.sum = s.total()
-	if p == forShares {
+	if k.finish(&t, p, wide) {
 		return t, true
 	}
 	top := expAnchored(s.max, t.anchor)
-	share := top / t.sum
-	t.logSum = math.Log(t.sum / top)
-	enough := wide || k.sumErr(share) <= t.tolerance(p, isFloat32[F]())
-	if share <= 0.5 {
-		return t, enough
+	if !wide && top < 0.5*t.sum {
+		return t, false
 	}
-	// One element dominates. Where logSum counts beside max, or by itself, that element is taken out of the sum.
-	if p == forTotal && enough && (!wide || math.Abs(s.max) > 16) {
+	// The largest element is taken out of the sum, so that its rounding does not swallow the rest.
+	t.logSum = math.Log1p(k.restOfTop(x, &s) * exp2(s.topAnchor-t.anchor) / top)
+	t.total = s.max + t.logSum
+	if wide {
 		return t, true
 	}
-	rest := k.restOfTop(x, &s)
-	t.logSum = math.Log1p(rest * exp2(s.topAnchor-t.anchor) / top)
 	err := k.sumErr(1) * s.others * exp2(s.anchor-t.anchor) / t.sum
-	return t, wide || err <= t.tolerance(p, isFloat32[F]())
+	if p == forTotal {
+		return t, err <= 0.09*ulp[F](t.total)
+	}
+	return t, err <= 0.6*ulp[F](t.logSum)
 }
 
 // restOfTop returns the sum over every element but the first of the largest, as a multiple of 2^topAnchor.
@@ -83,87 +170,66 @@ func (k *kernels[F]) restOfTop(x []F, s *expSum) float64 {
 // sumErr bounds the relative error of a sum of the fast kernel whose largest term has the given share of it:
 // independent errors of the terms add up to the root of Σ share² at most, and root(share) bounds that.
 func (k *kernels[F]) sumErr(share float64) float64 {
-	if k.termErr == 0 {
-		return 0
-	}
 	return k.termErr*math.Sqrt(share) + termBias
 }
 
 // termBias is the part of the terms' error that does not average out: that of the polynomial, 2^-28.3.
 const termBias = 3.1e-9
 
-// tolerance is the absolute error of logSum that p admits: 0.08 units in the last place of the total, 0.25 of
-// logSum. Results are rounded to F afterwards, which costs half a unit more.
-func (t *rowTotal) tolerance(p precision, is32 bool) float64 {
-	if p == forTotal {
-		return 0.08 * ulp(t.max+t.logSum, is32)
+// ulp returns the distance between |v| and the next larger number of type F.
+func ulp[F Float](v float64) float64 {
+	if isFloat32[F]() {
+		e := math.Float32bits(float32(v)) >> 23 & 0xff
+		return math.Float64frombits(uint64(max(e, 1)+1023-127-23) << 52)
 	}
-	return 0.25 * ulp(t.logSum, is32)
+	e := math.Float64bits(v) >> 52 & 0x7ff
+	return max(math.Float64frombits(e<<52)*0x1p-52, 0x1p-1074)
 }
 
-// ulp returns the distance of |v| to the next larger number in float32 or float64.
-func ulp(v float64, is32 bool) float64 {
-	v = math.Abs(v)
-	if is32 {
-		f := float32(v)
-		return float64(math.Nextafter32(f, math.MaxFloat32) - f)
+// labelTotal returns the total of the row x, good enough for shares, and -log of the share of x[y] with nearly
+// the relative accuracy of F, also where that share is near 1.
+func (k *kernels[F]) labelTotal(x []F, y int) (t rowTotal, l float64) {
+	v := float64(x[y])
+	t = k.rowTotal(x, forShares)
+	if !ordinary(t.max) {
+		return t, math.NaN()
 	}
-	return math.Nextafter(v, math.MaxFloat64) - v
+	if !t.huge && withinAnchors(v) {
+		t.total = logOf(t.anchor, t.sum)
+		l = t.total - v
+		if k.termErr == 0 || len(x) <= wideLen {
+			if l > k.smallRest()*max(1, math.Abs(v)) {
+				return t, l
+			}
+		} else if l > 0 && k.sumErr(maxTop/t.sum) <= 0.3*ulp[F](l) {
+			return t, l
+		}
+	}
+	return t, k.negLog(x, y)
 }
 
-// othersTotal is Σ exp(x) over every element of a row but one.
-type othersTotal struct {
-	max         float64 // largest of the others; NaN or ±Inf where they are not ordinary
-	rel         float64 // Σ exp(x - max), at least 1
-	anchor, sum float64 // Σ exp(x) = sum·2^anchor; for a huge row sum·exp(max)
-	huge        bool
-}
-
-func (k *kernels[F]) others(x []F, skip int, wide bool) othersTotal {
-	s := k.sumOthers(x, skip, wide)
-	t := othersTotal{max: s.max}
-	if !ordinary(s.max) {
-		return t
-	}
-	if s.huge() || math.Abs(float64(x[skip])) > anchorLimit {
-		t.huge = true
-		t.rel = hugeSum(x, s.max, skip)
-		t.sum = t.rel
-		return t
-	}
-	t.anchor, t.sum = s.total()
-	t.rel = t.sum / expAnchored(s.max, t.anchor)
-	return t
-}
-
-// negLog returns -log of the share of an element v beside the others: log1p(Σ exp(others - v)).
-func (t *othersTotal) negLog(v float64) float64 {
+// negLog returns -log of the share of x[y], from a sum over the others that leaves x[y] out.
+func (k *kernels[F]) negLog(x []F, y int) float64 {
+	s := k.sumOthers(x, y)
+	v := float64(x[y])
 	switch {
-	case v != v || t.max != t.max || math.IsInf(v, 1) || math.IsInf(t.max, 1):
+	case v != v || s.max != s.max || math.IsInf(v, 1) || math.IsInf(s.max, 1):
 		return math.NaN()
-	case math.IsInf(t.max, -1):
+	case math.IsInf(s.max, -1): // v is alone
 		if math.IsInf(v, -1) {
 			return math.NaN()
 		}
 		return 0
-	case t.max-v > 40: // the element adds less than 2^-57 of the sum
-		return (t.max - v) + math.Log(t.rel)
 	}
-	return math.Log1p(t.rel * math.Exp(t.max-v))
-}
-
-// labelTotal returns the others of x[y] and -log of the share of x[y], the latter within 0.3 units in the last
-// place of F where exact is set.
-func (k *kernels[F]) labelTotal(x []F, y int, exact bool) (othersTotal, float64) {
-	wide := len(x) <= wideLen || k.termErr == 0
-	t := k.others(x, y, wide)
-	l := t.negLog(float64(x[y]))
-	if wide || !exact || t.huge || !(l > 0) {
-		return t, l
+	var rest float64 // Σ exp(x - max) over the others, at least 1
+	if s.huge() {
+		rest = hugeSum(x, s.max, y)
+	} else {
+		anchor, sum := s.total()
+		rest = sum / expAnchored(s.max, anchor)
 	}
-	if k.sumErr(1/t.rel)*-math.Expm1(-l) > 0.3*ulp(l, true) {
-		t = k.others(x, y, true)
-		l = t.negLog(float64(x[y]))
+	if s.max-v > 40 { // the element adds less than 2^-57 of the sum
+		return (s.max - v) + math.Log(rest)
 	}
-	return t, l
+	return math.Log1p(rest * math.Exp(s.max-v))
 }

@@ -84,7 +84,7 @@ func countRows[F Float](x []F, cols int) int {
 	return len(x) / cols
 }
 
-func mustLen[F Float](x []F, n int) {
+func mustLen[T any](x []T, n int) {
 	if len(x) != n {
 		panic(errLength)
 	}
@@ -99,15 +99,25 @@ const (
 	opLogSumExpGrad
 	opSoftmaxGrad
 	opLogSoftmaxGrad
+	opCrossEntropy
+	opCrossEntropyGrad
+	opSoftCrossEntropy
+	opSoftCrossEntropyGrad
 )
 
 // rowJob is an operation on contiguous rows, ready to be cut into ranges of rows. Jobs are recycled, so that a
 // call allocates nothing.
 type rowJob[F Float] struct {
 	op        rowOp
-	dst, x, g []F
+	dst, x, g []F // g: upstream gradient, or targets
 	cols      int
 	stream    bool
+
+	// For losses: one label, value and factor of the gradient for each row.
+	labels []int
+	values []float64
+	scale  []float64
+	o      *CrossEntropyOptions
 }
 
 func (j *rowJob[F]) run(lo, hi int) {
@@ -127,7 +137,16 @@ func (j *rowJob[F]) run(lo, hi int) {
 		case opSoftmaxGrad:
 			k.softmaxGradRow(j.dst[a:b], x, j.g[a:b])
 		case opLogSoftmaxGrad:
-			k.logSoftmaxGradRow(j.dst[a:b], x, j.g[a:b])
+			k.logSoftmaxGradRow(j.dst[a:b], x, j.g[a:b], j.stream)
+		default:
+			var dst, t []F
+			if j.dst != nil {
+				dst = j.dst[a:b]
+			}
+			if j.g != nil {
+				t = j.g[a:b]
+			}
+			j.runLoss(k, i, x, dst, t)
 		}
 	}
 }

@@ -3,26 +3,38 @@ package tensorops
 import "math"
 
 // writeShares writes dst[i] = factor·exp(x[i]) / (sum·2^anchor), the total being that of an ordinary row.
-func (k *kernels[F]) writeShares(dst, x []F, t rowTotal, factor float64, stream bool) {
-	f := factor / t.sum
-	if t.huge || f == 0 || math.IsInf(f, 0) || f != f {
+func (k *kernels[F]) writeShares(dst, x []F, t *rowTotal, factor float64, stream bool) {
+	anchor, low, m, ok := scaling[F](t.anchor, factor/t.sum)
+	if t.huge || !ok {
 		writeSharesSlow(dst, x, t, factor)
 		return
 	}
-	// f = m·2^e with 1 <= |m| < 2. The power goes into the anchor, so that the factor is a normal number of
-	// type F, and what comes out below 2^minExponent·|m| is 0.
-	m, e := math.Frexp(f)
-	m, e = 2*m, e-1
+	k.expScale(dst, x, anchor, low, m, 0, stream)
+}
+
+// scaling returns f·2^-anchor as m·2^-newAnchor with 1 <= |m| < 2, so that m is a normal number of type F, and
+// the low below which exp(x)·2^-newAnchor would not be one. What is dropped there is below 2^minExponent·|m|.
+// ok is false for an f that is 0, denormal, infinite or NaN.
+func scaling[F Float](anchor, f float64) (newAnchor, low, m F, ok bool) {
+	bits := math.Float64bits(f)
+	e := int(bits >> 52 & 0x7ff)
+	if e == 0 || e == 0x7ff {
+		return 0, 0, 0, false
+	}
 	minExponent, maxExponent := exponents[F]()
-	power := min(float64(e), maxExponent)
-	m *= exp2(float64(e) - power)
-	anchor := t.anchor - power
-	k.expScale(dst, x, F(anchor), lowest[F]((anchor+minExponent)*math.Ln2), F(m), stream)
+	power := float64(e - 1023)
+	mantissa := math.Float64frombits(bits&^(0x7ff<<52) | 1023<<52)
+	if power > maxExponent {
+		mantissa *= exp2(power - maxExponent)
+		power = maxExponent
+	}
+	anchor -= power
+	return F(anchor), atLeast[F]((anchor + minExponent) * math.Ln2), F(mantissa), true
 }
 
 // writeSharesSlow is writeShares for what the kernels are not made for: elements beyond the anchors, and factors
 // that are 0, infinite or NaN.
-func writeSharesSlow[F Float](dst, x []F, t rowTotal, factor float64) {
+func writeSharesSlow[F Float](dst, x []F, t *rowTotal, factor float64) {
 	for i, v := range x {
 		var e float64
 		if t.huge {
@@ -47,7 +59,7 @@ func (k *kernels[F]) softmaxRow(dst, x []F, stream bool) {
 		fill(dst, math.NaN())
 		return
 	}
-	k.writeShares(dst, x, t, 1, stream)
+	k.writeShares(dst, x, &t, 1, stream)
 }
 
 func (k *kernels[F]) logSoftmaxRow(dst, x []F, stream bool) {
@@ -60,14 +72,8 @@ func (k *kernels[F]) logSoftmaxRow(dst, x []F, stream bool) {
 }
 
 func (k *kernels[F]) logSumExpRow(x []F) F {
-	if len(x) == 0 {
-		return F(math.Inf(-1))
-	}
 	t := k.rowTotal(x, forTotal)
-	if !ordinary(t.max) {
-		return F(t.max)
-	}
-	return F(t.max + t.logSum)
+	return F(t.total)
 }
 
 // logSumExpGradRow writes g·softmax(x): NaN at the +Inf of a row that has one and 0 beside it.
@@ -84,28 +90,29 @@ func (k *kernels[F]) logSumExpGradRow(dst, x []F, g float64, stream bool) {
 	case !ordinary(t.max):
 		fill(dst, math.NaN())
 	default:
-		k.writeShares(dst, x, t, g, stream)
+		k.writeShares(dst, x, &t, g, stream)
 	}
 }
 
 // softmaxGradRow writes y∘(g - ⟨g, y⟩), y being a softmax.
 func (k *kernels[F]) softmaxGradRow(dst, y, g []F) {
-	dot := 0.0
-	for i, v := range y {
-		dot += float64(v) * float64(g[i])
-	}
-	for i, v := range y {
-		dst[i] = F(float64(v) * (float64(g[i]) - dot))
-	}
+	_, dot := k.dotRow(g, y, 0)
+	k.mulShift(dst, y, g, dot)
 }
 
 // logSoftmaxGradRow writes g - exp(y)·Σg, y being a log-softmax.
-func (k *kernels[F]) logSoftmaxGradRow(dst, y, g []F) {
+func (k *kernels[F]) logSoftmaxGradRow(dst, y, g []F, stream bool) {
 	sum := 0.0
-	for _, v := range g {
-		sum += float64(v)
+	for lo := 0; lo < len(g); lo += blockLen {
+		s, _ := k.dot(g[lo:min(lo+blockLen, len(g))], g[lo:min(lo+blockLen, len(g))], 0)
+		sum += s
 	}
-	for i, v := range y {
-		dst[i] = F(float64(g[i]) - math.Exp(float64(v))*sum)
+	anchor, low, m, ok := scaling[F](0, -sum)
+	if !ok || !(y[0] <= 0) {
+		for i, v := range y {
+			dst[i] = F(float64(g[i]) - math.Exp(float64(v))*sum)
+		}
+		return
 	}
+	k.expScaleAdd(dst, y, g, anchor, low, m, 1, 0, stream)
 }

@@ -9,15 +9,35 @@ package tensorops
 //go:noescape
 func expSumF32AVX2(x []float32) (max float32, anchor float64, sum float64)
 
-// expScaleF32AVX2 writes exp(x[i])·2^-anchor·factor, 0 where x[i] < low.
+// expScaleF32AVX2 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
 //go:noescape
-func expScaleF32AVX2(dst []float32, x []float32, anchor float32, low float32, factor float32, stream bool)
+func expScaleF32AVX2(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
+
+// expScaleAddF32AVX2 writes exp(x[i])·2^-anchor·factor + (a·t[i] + b); where x[i] < low the first term is 0.
+//
+//go:noescape
+func expScaleAddF32AVX2(dst []float32, x []float32, t []float32, anchor float32, low float32, factor float32, a float32, b float32, stream bool)
 
 // shiftF32AVX2 writes (x[i] - a) - b.
 //
 //go:noescape
 func shiftF32AVX2(dst []float32, x []float32, a float32, b float64, stream bool)
+
+// mulShiftF32AVX2 writes x[i]·(t[i] + c), computed in float64.
+//
+//go:noescape
+func mulShiftF32AVX2(dst []float32, x []float32, t []float32, c float64)
+
+// dotF32AVX2 returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
+//
+//go:noescape
+func dotF32AVX2(t []float32, x []float32, c float64) (sum float64, gap float64)
+
+// gapSumF32AVX2 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
+//
+//go:noescape
+func gapSumF32AVX2(x []float32, c float64) (gap float64, count float64)
 
 // indexF32AVX2 returns the first i with x[i] == v, or -1.
 //
@@ -29,15 +49,35 @@ func indexF32AVX2(x []float32, v float32) int
 //go:noescape
 func expSumF64AVX2(x []float64) (max float64, anchor float64, sum float64)
 
-// expScaleF64AVX2 writes exp(x[i])·2^-anchor·factor, 0 where x[i] < low.
+// expScaleF64AVX2 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
 //go:noescape
-func expScaleF64AVX2(dst []float64, x []float64, anchor float64, low float64, factor float64, stream bool)
+func expScaleF64AVX2(dst []float64, x []float64, anchor float64, low float64, factor float64, add float64, stream bool)
+
+// expScaleAddF64AVX2 writes exp(x[i])·2^-anchor·factor + (a·t[i] + b); where x[i] < low the first term is 0.
+//
+//go:noescape
+func expScaleAddF64AVX2(dst []float64, x []float64, t []float64, anchor float64, low float64, factor float64, a float64, b float64, stream bool)
 
 // shiftF64AVX2 writes (x[i] - a) - b.
 //
 //go:noescape
 func shiftF64AVX2(dst []float64, x []float64, a float64, b float64, stream bool)
+
+// mulShiftF64AVX2 writes x[i]·(t[i] + c), computed in float64.
+//
+//go:noescape
+func mulShiftF64AVX2(dst []float64, x []float64, t []float64, c float64)
+
+// dotF64AVX2 returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
+//
+//go:noescape
+func dotF64AVX2(t []float64, x []float64, c float64) (sum float64, gap float64)
+
+// gapSumF64AVX2 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
+//
+//go:noescape
+func gapSumF64AVX2(x []float64, c float64) (gap float64, count float64)
 
 // indexF64AVX2 returns the first i with x[i] == v, or -1.
 //
@@ -54,15 +94,35 @@ func expSumWideF32AVX2(x []float32) (max float32, anchor float64, sum float64)
 //go:noescape
 func expSumF32AVX512(x []float32) (max float32, anchor float64, sum float64)
 
-// expScaleF32AVX512 writes exp(x[i])·2^-anchor·factor, 0 where x[i] < low.
+// expScaleF32AVX512 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
 //go:noescape
-func expScaleF32AVX512(dst []float32, x []float32, anchor float32, low float32, factor float32, stream bool)
+func expScaleF32AVX512(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
+
+// expScaleAddF32AVX512 writes exp(x[i])·2^-anchor·factor + (a·t[i] + b); where x[i] < low the first term is 0.
+//
+//go:noescape
+func expScaleAddF32AVX512(dst []float32, x []float32, t []float32, anchor float32, low float32, factor float32, a float32, b float32, stream bool)
 
 // shiftF32AVX512 writes (x[i] - a) - b.
 //
 //go:noescape
 func shiftF32AVX512(dst []float32, x []float32, a float32, b float64, stream bool)
+
+// mulShiftF32AVX512 writes x[i]·(t[i] + c), computed in float64.
+//
+//go:noescape
+func mulShiftF32AVX512(dst []float32, x []float32, t []float32, c float64)
+
+// dotF32AVX512 returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
+//
+//go:noescape
+func dotF32AVX512(t []float32, x []float32, c float64) (sum float64, gap float64)
+
+// gapSumF32AVX512 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
+//
+//go:noescape
+func gapSumF32AVX512(x []float32, c float64) (gap float64, count float64)
 
 // indexF32AVX512 returns the first i with x[i] == v, or -1.
 //
@@ -74,15 +134,35 @@ func indexF32AVX512(x []float32, v float32) int
 //go:noescape
 func expSumF64AVX512(x []float64) (max float64, anchor float64, sum float64)
 
-// expScaleF64AVX512 writes exp(x[i])·2^-anchor·factor, 0 where x[i] < low.
+// expScaleF64AVX512 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
 //go:noescape
-func expScaleF64AVX512(dst []float64, x []float64, anchor float64, low float64, factor float64, stream bool)
+func expScaleF64AVX512(dst []float64, x []float64, anchor float64, low float64, factor float64, add float64, stream bool)
+
+// expScaleAddF64AVX512 writes exp(x[i])·2^-anchor·factor + (a·t[i] + b); where x[i] < low the first term is 0.
+//
+//go:noescape
+func expScaleAddF64AVX512(dst []float64, x []float64, t []float64, anchor float64, low float64, factor float64, a float64, b float64, stream bool)
 
 // shiftF64AVX512 writes (x[i] - a) - b.
 //
 //go:noescape
 func shiftF64AVX512(dst []float64, x []float64, a float64, b float64, stream bool)
+
+// mulShiftF64AVX512 writes x[i]·(t[i] + c), computed in float64.
+//
+//go:noescape
+func mulShiftF64AVX512(dst []float64, x []float64, t []float64, c float64)
+
+// dotF64AVX512 returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
+//
+//go:noescape
+func dotF64AVX512(t []float64, x []float64, c float64) (sum float64, gap float64)
+
+// gapSumF64AVX512 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
+//
+//go:noescape
+func gapSumF64AVX512(x []float64, c float64) (gap float64, count float64)
 
 // indexF64AVX512 returns the first i with x[i] == v, or -1.
 //

@@ -15,6 +15,9 @@ var (
 	coefs64 = []float64{1, 1, 0.5000000000000011, 0.1666666666666641, 0.041666666666529725, 0.008333333333494976,
 		0.0013888888943759984, 0.00019841269505773806, 2.480149294961707e-05, 2.755758680384707e-06,
 		2.7630306255647857e-07, 2.500001885308334e-08}
+	// For float32 elements computed with in float64: relative error 2^-39.6.
+	coefsWide = []float64{1, 1, 0.50000000004271483, 0.16666666784512141, 0.041666664403732206, 0.0083332817875522922,
+		0.0013889197252293579, 0.0001990895244031529, 2.4708270540699914e-05}
 )
 
 // expConsts are the constants of exp and the two numbers it is called with: exp(x)·2^-anchor for x >= low, 0 for
@@ -33,7 +36,12 @@ func (g *gen) consts() *expConsts {
 		hi = float64(float32(math.Ln2))
 		lo, magic, coefs = math.Ln2-hi, 0x1.8p23, coefs32
 	}
-	c := &expConsts{log2e: g.held(math.Log2E), hi: g.held(hi), lo: g.held(lo)}
+	c := &expConsts{log2e: g.held(math.Log2E), hi: g.held(hi)}
+	if g.wide() { // lo would change a float32 result by less than the polynomial's error
+		coefs = coefsWide
+	} else {
+		c.lo = g.held(lo)
+	}
 	if !g.is512() {
 		c.magic = g.constant(magic)
 	}
@@ -75,12 +83,7 @@ func (g *gen) exp512(xs []reg.VecVirtual, c *expConsts) []reg.VecVirtual {
 	for i := range xs {
 		f(g, VRNDSCALEPS, VRNDSCALEPD)(Imm(8), n[i], n[i]) // to nearest even, no exceptions
 	}
-	for i, x := range xs {
-		g.fnma231(c.hi, n[i], x)
-	}
-	for i, x := range xs {
-		g.fnma231(c.lo, n[i], x)
-	}
+	g.reduce(xs, n, c)
 	for i := range xs {
 		g.sub(n[i], c.anchor, n[i])
 	}
@@ -109,12 +112,7 @@ func (g *gen) exp2(xs []reg.VecVirtual, c *expConsts) []reg.VecVirtual {
 		n[i] = g.vec()
 		g.sub(t[i], c.magic, n[i])
 	}
-	for i, x := range xs {
-		g.fnma231(c.hi, n[i], x)
-	}
-	for i, x := range xs {
-		g.fnma231(c.lo, n[i], x)
-	}
+	g.reduce(xs, n, c)
 	for i := range xs {
 		g.sub(t[i], c.anchor, t[i])
 	}
@@ -136,6 +134,19 @@ func (g *gen) exp2(xs []reg.VecVirtual, c *expConsts) []reg.VecVirtual {
 		VANDPS(keep[i], p[i], p[i])
 	}
 	return p
+}
+
+// reduce subtracts n·ln 2 from xs.
+func (g *gen) reduce(xs, n []reg.VecVirtual, c *expConsts) {
+	for i, x := range xs {
+		g.fnma231(c.hi, n[i], x)
+	}
+	if c.lo == nil {
+		return
+	}
+	for i, x := range xs {
+		g.fnma231(c.lo, n[i], x)
+	}
 }
 
 // polynomial returns exp(r) for each of rs.

@@ -251,27 +251,50 @@ func (g *gen) narrowTo(v, n reg.VecVirtual) {
 	}
 }
 
-func (g *gen) storeTail(v reg.VecVirtual, ptr, count reg.Register, i int) {
+// labels counts the labels made so far.
+var labels int
+
+// storePart stores the first count elements of v, fewer than it has, in pieces of 32, 16, 8 and 4 bytes: masked
+// stores are slow on some processors.
+func (g *gen) storePart(v reg.VecVirtual, ptr, count reg.Register) {
+	bytes := g.vecBytes()
 	if g.wide() {
 		n := g.narrow()
 		g.narrowTo(v, n)
-		v = n
+		v, bytes = n, bytes/2
 	}
+	at := GP64()
+	MOVQ(ptr, at)
+	for piece := bytes / 2; piece >= size(g.elem); piece /= 2 {
+		labels++
+		skip := fmt.Sprintf("piece%d", labels)
+		TESTQ(U32(uint32(piece/size(g.elem))), count)
+		JZ(LabelRef(skip))
+		switch piece {
+		case 32:
+			VMOVUPS(v.AsY(), Mem{Base: at})
+			VEXTRACTF64X4(Imm(1), v.AsZ(), v.AsY())
+		case 16:
+			VMOVUPS(v.AsX(), Mem{Base: at})
+			g.upperX(v.AsY(), v.AsX())
+		case 8:
+			VMOVSD(v.AsX(), Mem{Base: at})
+			VPERMILPD(Imm(1), v.AsX(), v.AsX())
+		case 4:
+			VMOVSS(v.AsX(), Mem{Base: at})
+		}
+		ADDQ(U32(uint32(piece)), at)
+		Label(skip)
+	}
+}
+
+// upperX moves the upper half of y. The AVX-512 form reaches all 32 registers.
+func (g *gen) upperX(y, x Op) {
 	if g.is512() {
-		k := g.tailMask(count, i)
-		f(&gen{g.isa, g.elem, g.elem}, VMOVUPS, VMOVUPD)(v, k, g.elemAt(ptr, i))
+		VEXTRACTF32X4(Imm(1), y, x)
 		return
 	}
-	n := g.vec()
-	if g.wide() {
-		n = g.narrow()
-	}
-	mask := g.tailVector(count, i, n)
-	if g.elem == "F32" {
-		VMASKMOVPS(v, mask, g.elemAt(ptr, i))
-	} else {
-		VMASKMOVPD(v, mask, g.elemAt(ptr, i))
-	}
+	VEXTRACTF128(Imm(1), y, x)
 }
 
 // tailMask returns the AVX-512 mask of the lanes from element i on that lie below count.
@@ -319,8 +342,8 @@ func (g *gen) tailVector(count reg.Register, i int, like reg.VecVirtual) reg.Vec
 	return mask
 }
 
-// forGroups emits a loop over the groups of n elements: body(false) for whole ones, which must advance by
-// itself nothing; body(true) for the rest, n then being the number of elements left. ptrs are advanced.
+// forGroups emits a loop over the groups of n elements: body(false) for whole ones, body(true) for the rest, n then
+// being the number of elements left. ptrs are advanced.
 func (g *gen) forGroups(label string, n reg.Register, ptrs []reg.Register, body func(tail bool)) {
 	bytes := g.group() * size(g.elem)
 	CMPQ(n, U32(uint32(g.group())))
@@ -340,19 +363,6 @@ func (g *gen) forGroups(label string, n reg.Register, ptrs []reg.Register, body 
 	Label(label + "_done")
 }
 
-// forRegisters calls f for every register of a group, half by half, unroll registers at a time.
-func (g *gen) forRegisters(unroll int, f func(ks []int, h int)) {
-	for h := range g.halves() {
-		for k := 0; k < depth; k += unroll {
-			ks := make([]int, unroll)
-			for i := range ks {
-				ks[i] = k + i
-			}
-			f(ks, h)
-		}
-	}
-}
-
 // fold reduces the registers of the layout's lanes (one for AVX-512, two for AVX2) to one number in lane 0.
 // The order is the same for both instruction sets: upper half of the lanes onto the lower, and so on.
 func (g *gen) fold(v []reg.VecVirtual, comp string, op func(a, dst Op)) reg.VecVirtual {
@@ -366,7 +376,7 @@ func (g *gen) fold(v []reg.VecVirtual, comp string, op func(a, dst Op)) reg.VecV
 		op(v[1], y)
 	}
 	hi := XMM()
-	VEXTRACTF128(Imm(1), y, hi)
+	g.upperX(y, hi)
 	x := y.AsX().(reg.VecVirtual)
 	op(hi, x)
 	t := XMM()

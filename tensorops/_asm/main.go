@@ -16,7 +16,11 @@ func main() {
 			g := newGen(isa, elem, elem)
 			g.expSum("expSum")
 			g.expScale()
+			g.expScaleAdd()
 			g.shift()
+			g.mulShift()
+			g.dot()
+			g.gapSum()
 			g.index()
 		}
 		newGen(isa, "F32", "F64").expSum("expSumWide")

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// inFloat64 returns the generator for the same elements that computes in float64.
+func (g *gen) inFloat64() *gen { return newGen(g.isa, g.elem, "F64") }
+
+// accumulators are float64 sums over the lanes of the layout, one for each result.
+type accumulators struct {
+	g   *gen
+	acc [][]reg.VecVirtual // by result, then half
+}
+
+func (g *gen) newAccumulators(results int) *accumulators {
+	a := &accumulators{g: g}
+	for range results {
+		var regs []reg.VecVirtual
+		for range g.halves() {
+			regs = append(regs, g.zero())
+		}
+		a.acc = append(a.acc, regs)
+	}
+	return a
+}
+
+// store writes the totals to the results of the kernel and returns from it.
+func (a *accumulators) store() {
+	for i, regs := range a.acc {
+		Store(a.g.fold(regs, "F64", func(v, dst Op) { VADDPD(v, dst, dst) }), ReturnIndex(i))
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// reduceRow emits the loop of a kernel that sums over inputs of the same length. body adds one register of each.
+// Elements behind the end have the value fill.
+func (g *gen) reduceRow(inputs []string, fill []float64, a *accumulators, body func(v []reg.VecVirtual, h int)) {
+	n := Load(Param(inputs[0]).Len(), GP64())
+	var ptrs []reg.Register
+	for _, in := range inputs {
+		ptrs = append(ptrs, Load(Param(in).Base(), GP64()))
+	}
+	g.forGroups("sum", n, ptrs, func(tail bool) {
+		for k := range depth {
+			for h := range g.halves() {
+				var v []reg.VecVirtual
+				for j, p := range ptrs {
+					if tail {
+						v = append(v, g.loadTail(p, n, g.at(k, h), fill[j]))
+					} else {
+						v = append(v, g.load(p, g.at(k, h)))
+					}
+				}
+				body(v, h)
+			}
+		}
+	})
+	a.store()
+}
+
+// dot emits sum = Σ t[i] and gap = Σ t[i]·(c - x[i]), where a t[i] of 0 adds 0 whatever x[i] is.
+func (g *gen) dot() {
+	g = g.inFloat64()
+	g.text("dot", "func(t, x []F, c float64) (sum, gap float64)",
+		"returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.")
+	c := g.param("c")
+	a := g.newAccumulators(2)
+	g.reduceRow([]string{"t", "x"}, []float64{0, 0}, a, func(v []reg.VecVirtual, h int) {
+		t, x := v[0], v[1]
+		g.sub(c, x, x)
+		g.clearWhereZero(t, x)
+		VADDPD(t, a.acc[0][h], a.acc[0][h])
+		VFMADD231PD(x, t, a.acc[1][h])
+	})
+}
+
+const equal, notEqual = 0, 4 // comparison predicates; the second is true for NaN
+
+// clearWhereZero sets the lanes of x to 0 where t is 0.
+func (g *gen) clearWhereZero(t, x reg.VecVirtual) {
+	if g.is512() {
+		k := K()
+		VCMPPD(Imm(notEqual), g.zero(), t, k)
+		VMOVAPD_Z(x, k, x)
+		return
+	}
+	m := g.vec()
+	VCMPPD(Imm(notEqual), g.constant(0), t, m)
+	VANDPD(m, x, x)
+}
+
+// gapSum emits Σ (c - x[i]) over the x[i] above -Inf, and their number.
+func (g *gen) gapSum() {
+	g = g.inFloat64()
+	g.text("gapSum", "func(x []F, c float64) (gap, count float64)",
+		"returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.")
+	c := g.param("c")
+	ninf, one := g.held(math.Inf(-1)), g.held(1)
+	a := g.newAccumulators(2)
+	g.reduceRow([]string{"x"}, []float64{math.Inf(-1)}, a, func(v []reg.VecVirtual, h int) {
+		x, d := v[0], g.vec()
+		g.sub(c, x, d)
+		if g.is512() {
+			k := K()
+			VCMPPD(Imm(notEqual), ninf, x, k)
+			VADDPD(d, a.acc[0][h], k, a.acc[0][h])
+			VADDPD(one, a.acc[1][h], k, a.acc[1][h])
+			return
+		}
+		m := g.vec()
+		VCMPPD(Imm(notEqual), ninf, x, m)
+		VANDPD(m, d, d)
+		VADDPD(d, a.acc[0][h], a.acc[0][h])
+		VANDPD(one, m, m)
+		VADDPD(m, a.acc[1][h], a.acc[1][h])
+	})
+}

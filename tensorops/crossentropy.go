@@ -1,0 +1,242 @@
+package tensorops
+
+import "math"
+
+// CrossEntropyOptions change the cross-entropy of a row. nil, and the zero value, change nothing.
+//
+// With p = softmax(Scale·x), w the class weights and t' the target after smoothing,
+//
+//	l = Σ_c w_c t'_c (-log p_c)        dl/dx_j = Scale·((Σ_c w_c t'_c)·p_j - w_j t'_j)
+//	t' = (1-ε)·t + ε/K on the K classes that are not masked, that is not -Inf; 0 on the others
+//
+// A class with w_c t'_c = 0 adds 0, also where its -log p is +Inf.
+type CrossEntropyOptions struct {
+	Smoothing float64   // ε, 0 to 1, default 0
+	Weights   []float64 // w, one for each class; nil stands for all 1
+	Scale     float64   // factor on the logits, the inverse of a temperature; 0 stands for 1
+}
+
+const errLabel = "tensorops: label out of range"
+
+// plain says that nothing but smoothing may be asked for.
+func (o *CrossEntropyOptions) plain() bool {
+	return o == nil || o.Weights == nil && (o.Scale == 0 || o.Scale == 1)
+}
+
+func (o *CrossEntropyOptions) smoothing() float64 {
+	if o == nil {
+		return 0
+	}
+	return o.Smoothing
+}
+
+func (o *CrossEntropyOptions) check(cols int) {
+	if o != nil && o.Weights != nil && len(o.Weights) != cols {
+		panic(errLength)
+	}
+}
+
+// CrossEntropyRow returns the cross-entropy of the logits x against a class label: -log softmax(x)[label]
+// without options. It keeps its relative accuracy where that probability is near 1, is +Inf for a label whose
+// logit is -Inf, and NaN for a row with a NaN, a +Inf or nothing but -Inf.
+//
+// It panics with "tensorops: label out of range", and with "tensorops: length mismatch" for class weights of
+// another length than x.
+func CrossEntropyRow[F Float](x []F, label int, o *CrossEntropyOptions) float64 {
+	o.check(len(x))
+	if uint(label) >= uint(len(x)) {
+		panic(errLabel)
+	}
+	return active[F]().crossEntropyRow(x, label, o)
+}
+
+// CrossEntropyGradRow writes g times the gradient of [CrossEntropyRow] to dst and returns the value, from one
+// reading of x where the row fits into the cache. dst may be x and must not overlap it otherwise.
+//
+// Without options dst = g·(softmax(x) - onehot); the label's element is -g·Σ of the other probabilities, which
+// keeps its relative accuracy. It panics as CrossEntropyRow does.
+func CrossEntropyGradRow[F Float](dst, x []F, label int, g float64, o *CrossEntropyOptions) float64 {
+	o.check(len(x))
+	mustLen(dst, len(x))
+	if uint(label) >= uint(len(x)) {
+		panic(errLabel)
+	}
+	return active[F]().crossEntropyGradRow(dst, x, label, g, o, false)
+}
+
+// SoftCrossEntropyRow returns the cross-entropy of the logits x against the target t, which has one weight >= 0
+// for each class. A target of one 1 and zeros gives the number of [CrossEntropyRow], to the bit.
+// It panics with "tensorops: length mismatch".
+func SoftCrossEntropyRow[F Float](x, t []F, o *CrossEntropyOptions) float64 {
+	o.check(len(x))
+	mustLen(t, len(x))
+	return active[F]().softCrossEntropyRow(x, t, o)
+}
+
+// SoftCrossEntropyGradRow writes g times the gradient of [SoftCrossEntropyRow] by x to dst and returns the value.
+// dst may be x or t and must not overlap them otherwise. It panics with "tensorops: length mismatch".
+func SoftCrossEntropyGradRow[F Float](dst, x, t []F, g float64, o *CrossEntropyOptions) float64 {
+	o.check(len(x))
+	mustLen(t, len(x))
+	mustLen(dst, len(x))
+	return active[F]().softCrossEntropyGradRow(dst, x, t, g, o, false)
+}
+
+func (k *kernels[F]) crossEntropyRow(x []F, y int, o *CrossEntropyOptions) float64 {
+	eps := o.smoothing()
+	if !o.plain() {
+		return generalCrossEntropy(nil, x, nil, y, 0, o)
+	}
+	t, l := k.labelTotal(x, y)
+	if eps == 0 {
+		return l
+	}
+	if l, ok := k.smoothed(x, &t, l, eps); ok {
+		return l
+	}
+	return generalCrossEntropy(nil, x, nil, y, 0, o)
+}
+
+// smoothed returns the smoothed value for the total t and the value l without smoothing. ok is false for a row
+// with masked classes, and where the total is not accurate enough.
+func (k *kernels[F]) smoothed(x []F, t *rowTotal, l, eps float64) (smooth float64, ok bool) {
+	if !ordinary(t.max) {
+		return math.NaN(), true
+	}
+	if t.huge || math.IsInf(l, 0) {
+		return 0, false
+	}
+	gap, count := k.gapSumRow(x, t.max)
+	if int(count) != len(x) {
+		return 0, false
+	}
+	smooth = (1-eps)*l + eps*(logOf(t.anchor, t.sum)-t.max+gap/count)
+	return smooth, k.accurate(t, len(x), eps, smooth)
+}
+
+// accurate says that a multiple of the logarithm of t's sum keeps enough digits in l.
+func (k *kernels[F]) accurate(t *rowTotal, cols int, factor, l float64) bool {
+	if k.termErr == 0 || cols <= wideLen {
+		return l > k.smallRest()*max(1, math.Abs(t.max))
+	}
+	return k.sumErr(maxTop/t.sum)*factor <= 0.3*ulp[F](l)
+}
+
+func (k *kernels[F]) gapSumRow(x []F, c float64) (gap, count float64) {
+	for lo := 0; lo < len(x); lo += blockLen {
+		g, n := k.gapSum(x[lo:min(lo+blockLen, len(x))], c)
+		gap, count = gap+g, count+n
+	}
+	return gap, count
+}
+
+func (k *kernels[F]) dotRow(t, x []F, c float64) (sum, gap float64) {
+	for lo := 0; lo < len(x); lo += blockLen {
+		hi := min(lo+blockLen, len(x))
+		s, g := k.dot(t[lo:hi], x[lo:hi], c)
+		sum, gap = sum+s, gap+g
+	}
+	return sum, gap
+}
+
+func (k *kernels[F]) crossEntropyGradRow(dst, x []F, y int, g float64, o *CrossEntropyOptions, stream bool) float64 {
+	eps := o.smoothing()
+	if !o.plain() {
+		return generalCrossEntropy(dst, x, nil, y, g, o)
+	}
+	t, l := k.labelTotal(x, y)
+	if !ordinary(t.max) {
+		fill(dst, math.NaN())
+		return l
+	}
+	if eps == 0 {
+		k.writeShares(dst, x, &t, g, stream)
+		dst[y] = F(g * math.Expm1(-l))
+		return l
+	}
+	smooth, ok := k.smoothed(x, &t, l, eps)
+	anchor, low, m, scaled := scaling[F](t.anchor, g/t.sum)
+	if !ok || !scaled {
+		return generalCrossEntropy(dst, x, nil, y, g, o)
+	}
+	share := eps / float64(len(x))
+	k.expScale(dst, x, anchor, low, m, F(-g*share), stream)
+	dst[y] = F(g * (math.Expm1(-l) + (eps - share)))
+	return smooth
+}
+
+func (k *kernels[F]) softCrossEntropyRow(x, t []F, o *CrossEntropyOptions) float64 {
+	if y := k.oneHot(t); y >= 0 {
+		return k.crossEntropyRow(x, y, o)
+	}
+	if o.plain() {
+		if _, _, l, ok := k.softTotal(x, t, o.smoothing()); ok {
+			return l
+		}
+	}
+	return generalCrossEntropy(nil, x, t, -1, 0, o)
+}
+
+func (k *kernels[F]) softCrossEntropyGradRow(dst, x, t []F, g float64, o *CrossEntropyOptions, stream bool) float64 {
+	if y := k.oneHot(t); y >= 0 {
+		return k.crossEntropyGradRow(dst, x, y, g, o, stream)
+	}
+	if o.plain() {
+		eps := o.smoothing()
+		total, mass, l, ok := k.softTotal(x, t, eps)
+		if ok && !ordinary(total.max) {
+			fill(dst, math.NaN())
+			return l
+		}
+		anchor, low, m, scaled := scaling[F](total.anchor, g*mass/total.sum)
+		if ok && scaled {
+			k.expScaleAdd(dst, x, t, anchor, low, m, F(-g*(1-eps)), F(-g*eps/float64(len(x))), stream)
+			return l
+		}
+	}
+	return generalCrossEntropy(dst, x, t, -1, g, o)
+}
+
+// oneHot returns the index of the only element of t that is not 0 if that is a 1, and -1 otherwise.
+func (k *kernels[F]) oneHot(t []F) int {
+	y := k.index(t, 1)
+	if y < 0 {
+		return -1
+	}
+	for i, v := range t {
+		if v != 0 && i != y {
+			return -1
+		}
+	}
+	return y
+}
+
+// softTotal returns the total of x, Σ t' and the value for the target t. ok is false for rows that need the
+// general form.
+func (k *kernels[F]) softTotal(x, t []F, eps float64) (total rowTotal, mass, l float64, ok bool) {
+	total = k.rowTotal(x, forShares)
+	if !ordinary(total.max) {
+		return total, 0, math.NaN(), true
+	}
+	if total.huge {
+		return total, 0, 0, false
+	}
+	sum, gap := k.dotRow(t, x, total.max)
+	mass = (1 - eps) * sum
+	value := func(logSum float64) float64 { return (1-eps)*gap + mass*logSum }
+	if eps > 0 {
+		all, count := k.gapSumRow(x, total.max)
+		if int(count) != len(x) {
+			return total, 0, 0, false
+		}
+		mass += eps
+		plain := value
+		value = func(logSum float64) float64 { return plain(logSum) + eps*all/count }
+	}
+	l = value(logOf(total.anchor, total.sum) - total.max)
+	if k.accurate(&total, len(x), mass, l) {
+		return total, mass, l, true
+	}
+	wide, _ := k.longTotal(x, forLogs, true)
+	return total, mass, value(wide.logSum), true
+}
