@@ -86,8 +86,12 @@ func (pr *program) addLoss(p purpose) (*G.Node, error) {
 		return nil, fmt.Errorf("the loss has shape %v without reduction, want %d rows to weight", shape, pr.batch)
 	}
 	var y, w *G.Node
-	y, pr.y = leaf(pr.graph, "target", pr.spec.Target, pr.dtype, pr.batch)
-	w, pr.w = leaf(pr.graph, "weights", data.Field{Kind: data.Float, Shape: shape[1:]}, pr.dtype, pr.batch)
+	if y, pr.y, err = leaf(pr.graph, "target", pr.spec.Target, pr.dtype, pr.batch); err != nil {
+		return nil, err
+	}
+	if w, pr.w, err = leaf(pr.graph, "weights", data.Field{Kind: data.Float, Shape: shape[1:]}, pr.dtype, pr.batch); err != nil {
+		return nil, err
+	}
 	pr.perRow = shape.TotalSize() / pr.batch
 	reduction := loss.Mean
 	if p.sum {
@@ -109,7 +113,10 @@ func lossShape(fn loss.Func, out *G.Node, target data.Field) (tensor.Shape, erro
 	g := G.NewGraph()
 	shape := out.Shape()
 	pred := G.NewTensor(g, out.Dtype(), len(shape), G.WithShape(shape...), G.WithName("pred"))
-	y, _ := leaf(g, "target", target, out.Dtype(), shape[0])
+	y, _, err := leaf(g, "target", target, out.Dtype(), shape[0])
+	if err != nil {
+		return nil, err
+	}
 	n, err := fn(pred, y, loss.WithReduction(loss.None))
 	if err != nil {
 		return nil, fmt.Errorf("building the loss: %w", err)

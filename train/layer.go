@@ -165,7 +165,10 @@ func (b *Builder) Dropout(name string, x *G.Node, p float64) (*G.Node, error) {
 		return x, nil
 	}
 	shape := x.Shape()
-	mask, buf := leaf(b.graph, name+".mask", data.Field{Kind: data.Float, Shape: shape[1:]}, b.dtype, shape[0])
+	mask, buf, err := leaf(b.graph, name+".mask", data.Field{Kind: data.Float, Shape: shape[1:]}, b.dtype, shape[0])
+	if err != nil {
+		return nil, fmt.Errorf("train.Dropout: %w", err)
+	}
 	b.noises = append(b.noises, &noise{name, p, buf})
 	return G.HadamardProd(x, mask)
 }

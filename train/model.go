@@ -82,7 +82,10 @@ func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
 	} else {
 		value = dense(a.F64, shape...)
 	}
-	n := G.NewTensor(b.graph, b.dtype, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(value))
+	n, err := place(b.graph, name, b.dtype, value)
+	if err != nil {
+		return nil, fmt.Errorf("train.Param: %w", err)
+	}
 	b.used = append(b.used, a)
 	b.leaves = append(b.leaves, n)
 	return n, nil
@@ -162,7 +165,9 @@ func build(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, ba
 	b := &Builder{graph: G.NewGraph(), dtype: dtype, batch: batch, training: training, seed: seed, params: params,
 		names: map[string]bool{"input": true, "target": true, "weights": true}}
 	f = &forward{Builder: b, single: dtype == tensor.Float32}
-	f.x, f.xbuf = leaf(b.graph, "input", spec.Input, dtype, batch)
+	if f.x, f.xbuf, err = leaf(b.graph, "input", spec.Input, dtype, batch); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			f, err = nil, fmt.Errorf("the model panicked while it was built: %v", r)
@@ -196,7 +201,7 @@ func build(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, ba
 }
 
 // leaf makes an input of the graph over a buffer that the trainer fills.
-func leaf(g *G.ExprGraph, name string, f data.Field, dtype tensor.Dtype, batch int) (*G.Node, data.Column) {
+func leaf(g *G.ExprGraph, name string, f data.Field, dtype tensor.Dtype, batch int) (*G.Node, data.Column, error) {
 	shape := append([]int{batch}, f.Shape...)
 	n := batch * f.Size()
 	var c data.Column
@@ -212,5 +217,17 @@ func leaf(g *G.ExprGraph, name string, f data.Field, dtype tensor.Dtype, batch i
 		c.F64 = make([]float64, n)
 		v = dense(c.F64, shape...)
 	}
-	return G.NewTensor(g, dtype, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(v)), c
+	node, err := place(g, name, dtype, v)
+	return node, c, err
+}
+
+// place puts a leaf with a value into a graph. Gorgonia returns a leaf that is already there when name, type and shape are the
+// same, with its own value: then this one would never be used.
+func place(g *G.ExprGraph, name string, dtype tensor.Dtype, v *tensor.Dense) (*G.Node, error) {
+	shape := v.Shape()
+	n := G.NewTensor(g, dtype, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(v))
+	if n.Value() != G.Value(v) {
+		return nil, fmt.Errorf("the graph already has a leaf %q of shape %v", name, shape)
+	}
+	return n, nil
 }

@@ -18,7 +18,7 @@ type trained struct {
 	*train.Result
 }
 
-// draw writes the loss curves of all models and the confusion matrix of the last, and returns the files.
+// draw writes the loss curves of all models, the confusion matrix of the last and a report on it, and returns the files.
 func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -49,7 +49,12 @@ func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (f
 	if err != nil {
 		return files, err
 	}
-	if _, err := last.Evaluate(ctx, nil, test, confusion); err != nil {
+	calibration, err := metric.NewCalibrationError(10)
+	if err != nil {
+		return files, err
+	}
+	values, err := last.Evaluate(ctx, nil, test, confusion, calibration)
+	if err != nil {
 		return files, err
 	}
 	title := fmt.Sprintf("Digits: %s, test accuracy %.4f", last.name, confusion.Value())
@@ -57,5 +62,30 @@ func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (f
 	if err != nil {
 		return files, err
 	}
-	return files, save(matrix, "confusion.png")
+	if err := save(matrix, "confusion.png"); err != nil {
+		return files, err
+	}
+	reliability, err := report.Reliability("", calibration.Bins())
+	if err != nil {
+		return files, err
+	}
+	page, err := report.NewPage("Digits: "+last.name, last.History)
+	if err != nil {
+		return files, err
+	}
+	page.Summary = "1,438 training and 359 test images of handwritten digits, 8 by 8 pixels; the test images are the validation set."
+	page.Facts = []report.Fact{
+		{Name: "parameters", Value: fmt.Sprint(last.Size())}, {Name: "epochs", Value: fmt.Sprint(len(last.History.Epochs))},
+		{Name: "steps", Value: fmt.Sprint(last.Steps)}, {Name: "seconds", Value: fmt.Sprintf("%.2f", last.History.Seconds())},
+		{Name: "test accuracy", Value: fmt.Sprintf("%.4f", confusion.Value())},
+		{Name: "calibration error", Value: fmt.Sprintf("%.4f", values[calibration.Name()])},
+	}
+	page.Figures = append(page.Figures,
+		report.Figure{Caption: "Confusion matrix of the test images", Picture: matrix},
+		report.Figure{Caption: "Reliability of the test images", Picture: reliability})
+	path := filepath.Join(dir, "report.html")
+	if err := page.Save(path); err != nil {
+		return files, err
+	}
+	return append(files, path), nil
 }

@@ -106,7 +106,7 @@ func adamRule(name string, rate, decay float64, takes []string, opts []Option) O
 func adam[F float32 | float64](r *rule, s Step) kernel[F] {
 	n := float64(s.N)
 	size := F(s.Rate / (1 - math.Pow(r.beta1, n)))
-	root := F(math.Sqrt(1 - math.Pow(r.beta2, n)))
+	scale := F(1 / math.Sqrt(1-math.Pow(r.beta2, n))) // a product is cheaper than a quotient
 	new1, b2, new2, eps, l2 := F(1-r.beta1), F(r.beta2), F(1-r.beta2), F(r.eps), F(r.l2)
 	return func(p, g []F, slots [][]F) {
 		m, v := slots[0][:len(g)], slots[1][:len(g)]
@@ -116,7 +116,7 @@ func adam[F float32 | float64](r *rule, s Step) kernel[F] {
 			mi := m[i] + new1*(d-m[i])
 			vi := b2*v[i] + new2*d*d
 			m[i], v[i] = mi, vi
-			p[i] -= size * (mi / (F(math.Sqrt(float64(vi)))/root + eps))
+			p[i] -= size * (mi / (F(math.Sqrt(float64(vi)))*scale + eps))
 		}
 	}
 }

@@ -110,7 +110,14 @@ func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
 	if log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, logTicks{}
 	}
-	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -vg.Points(6), -vg.Points(6)
+	// The legend goes into the right half, above curves that fall and below those that rise. Its text follows the
+	// lines, so that a browser's wider font does not run into them.
+	p.Legend.Left, p.Legend.XOffs = true, 3.3*vg.Inch
+	if p.Legend.Top = falls(series[0].Values); p.Legend.Top {
+		p.Legend.YOffs = -vg.Points(6)
+	} else {
+		p.Legend.YOffs = vg.Points(6)
+	}
 	drawn, hue := 0, -1
 	for _, s := range series {
 		if !s.Dashed || hue < 0 {
@@ -153,6 +160,17 @@ func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
 	}
 	return &Picture{p, 7 * vg.Inch, 4.4 * vg.Inch}, nil
+}
+
+// falls reports whether the last finite number is below the first.
+func falls(values []float64) bool {
+	var finite []float64
+	for _, v := range values {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			finite = append(finite, v)
+		}
+	}
+	return len(finite) == 0 || finite[len(finite)-1] <= finite[0]
 }
 
 // pieces cuts a series at the numbers that cannot be drawn.

@@ -1,0 +1,56 @@
+package train
+
+import (
+	"context"
+	"time"
+
+	"github.com/surprisal-go/surprisal/train/tensorboard"
+)
+
+// board writes a run to a TensorBoard event file.
+type board struct {
+	dir   string
+	every int
+	w     *tensorboard.Writer
+}
+
+// NewTensorBoard returns a callback that writes event files for TensorBoard into a directory: the loss, the rate and the norm of the
+// gradients of each step under "step/", or of every n-th step for every > 1, and the values of each epoch under "epoch/".
+func NewTensorBoard(dir string, every int) Callback { return &board{dir: dir, every: max(1, every)} }
+
+func (b *board) Event(_ context.Context, e Event) error {
+	if b.w == nil {
+		w, err := tensorboard.NewWriter(b.dir)
+		if err != nil {
+			return err
+		}
+		b.w = w
+	}
+	now := time.Now()
+	switch e.Kind {
+	case StepDone:
+		if e.Step%b.every != 0 {
+			return nil
+		}
+		for _, s := range []struct {
+			tag string
+			v   float64
+		}{{"step/loss", e.Loss}, {"step/rate", e.Rate}, {"step/gradient norm", e.Norm}} {
+			if err := b.w.Scalar(s.tag, e.Step, now, s.v); err != nil {
+				return err
+			}
+		}
+	case EpochDone:
+		for _, n := range e.Record.Values.Names() {
+			if err := b.w.Scalar("epoch/"+n, e.Epoch, now, e.Record.Values[n]); err != nil {
+				return err
+			}
+		}
+		return b.w.Flush()
+	case RunEnd:
+		w := b.w
+		b.w = nil
+		return w.Close()
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/train/data"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// A Finding is something in a model's graph that will not do what it seems to.
+type Finding struct {
+	Node string // the node, by name or operation
+	What string
+}
+
+// String returns the node and the finding.
+func (f Finding) String() string { return f.Node + ": " + f.What }
+
+// wrongOps are operations of Gorgonia v0.9.18 that compute something else than they say, by the name of their Go type.
+var wrongOps = map[string]string{
+	"softmaxOp":   "Gorgonia's SoftMax takes the row maximum from the whole tensor and its logarithm changes it in place; return logits, or use loss.Softmax or loss.LogSoftmax",
+	"sparsemaxOp": "Gorgonia's Sparsemax is wrong on axis 0",
+	"dropoutOp":   "Gorgonia's Dropout scales gradients by 1/p; use Builder.Dropout",
+	"randomOp":    "a random operation of Gorgonia draws from a source that no seed of this package reaches; use Builder.Dropout for dropout",
+	"ctcLossOp":   "Gorgonia's CTCLoss does not divide its mean gradient and fails on padded steps",
+	"byIndicesOp": "Gorgonia's ByIndices has a wrong gradient on axis 1; use Builder.Embedding to look up rows",
+	"BatchNormOp": "Gorgonia's BatchNorm keeps statistics that a checkpoint does not hold and a padded batch disturbs",
+	"maxBetween":  "Gorgonia's MaxBetween has a wrong gradient on a LispMachine",
+	"minBetween":  "Gorgonia's MinBetween has a wrong gradient on a LispMachine",
+}
+
+// Lint builds a model, with its loss where lossFn is not nil, as [Fit] would for a dataset with the given spec, and reports what is
+// suspicious: leaves without a name, which Gorgonia merges because it cannot tell them apart, leaves that are no parameter, parameters that the loss does not depend on, and operations of Gorgonia that are known to be wrong. It returns an
+// error where the model cannot be built at all.
+func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
+	if model == nil {
+		return nil, errors.New("train.Lint: model is nil")
+	}
+	if err := spec.Check(); err != nil {
+		return nil, fmt.Errorf("train.Lint: %w", err)
+	}
+	params, err := newParamSet(nil, false)
+	if err != nil {
+		return nil, fmt.Errorf("train.Lint: %w", err)
+	}
+	// The batch size is one that no dimension of a model is likely to have.
+	f, err := build(model, spec, params, tensor.Float32, 37, true, 0)
+	if err != nil {
+		return nil, fmt.Errorf("train.Lint: %w", err)
+	}
+	var found []Finding
+	leaves := make(map[*G.Node]string)
+	for _, n := range f.leaves {
+		leaves[n] = "parameter"
+	}
+	leaves[f.x] = "input"
+	for _, n := range f.noises {
+		for _, in := range f.graph.Inputs() {
+			if in.Name() == n.name+".mask" {
+				leaves[in] = "mask"
+			}
+		}
+	}
+	root := f.out
+	if lossFn != nil {
+		pr := &program{forward: f, spec: spec}
+		if root, err = pr.addLoss(purpose{lossFn: lossFn}); err != nil {
+			return nil, fmt.Errorf("train.Lint: %w", err)
+		}
+	}
+	used := make(map[*G.Node]bool)
+	for _, n := range below(root) {
+		used[n.Node] = true
+		found = append(found, lintNode(n, leaves)...)
+	}
+	if lossFn != nil {
+		reach := differentiable(root)
+		for _, n := range f.leaves {
+			if !reach[n] {
+				found = append(found, Finding{n.Name(), "the loss does not depend on this parameter, or only through operations without a gradient: it never changes"})
+			}
+		}
+	} else {
+		for _, n := range f.leaves {
+			if !used[n] {
+				found = append(found, Finding{n.Name(), "the output does not depend on this parameter"})
+			}
+		}
+	}
+	return found, nil
+}
+
+func lintNode(n graphNode, leaves map[*G.Node]string) []Finding {
+	if op := n.Op(); op != nil {
+		t := reflect.TypeOf(op)
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if what := wrongOps[t.Name()]; what != "" && strings.HasSuffix(t.PkgPath(), "gorgonia.org/gorgonia") {
+			return []Finding{{fmt.Sprint(op), what}}
+		}
+		return nil
+	}
+	if leaves[n.Node] != "" || n.Name() == "target" || n.Name() == "weights" {
+		return nil
+	}
+	text := fmt.Sprintf("%q of shape %v", n.Name(), n.Shape())
+	if !named(n.Node) {
+		return []Finding{{text, "a leaf without a name of its own: Gorgonia merges it with every other of its shape"}}
+	}
+	if n.Value() == nil {
+		return []Finding{{text, "a leaf without a value: only the trainer's input is filled"}}
+	}
+	return []Finding{{text, "a leaf that is no parameter: it is neither trained nor saved"}}
+}
+
+// named reports whether a leaf's name was given: Gorgonia numbers or leaves out the others.
+func named(n *G.Node) bool { return n.Name() != "" && !strings.HasPrefix(n.Name(), "%!") }
+
+// differentiable returns the nodes that a node depends on through operations with a gradient.
+func differentiable(root *G.Node) map[*G.Node]bool {
+	reach := map[*G.Node]bool{root: true}
+	order := below(root)
+	for i := len(order) - 1; i >= 0; i-- {
+		n := order[i].Node
+		if !reach[n] || n.Op() == nil {
+			continue
+		}
+		op, ok := n.Op().(G.SDOp)
+		if !ok {
+			continue
+		}
+		var kids G.Nodes
+		for it := n.Graph().From(n.ID()); it.Next(); {
+			kids = append(kids, it.Node().(*G.Node))
+		}
+		for j, d := range op.DiffWRT(len(kids)) {
+			if d && j < len(kids) {
+				reach[kids[j]] = true
+			}
+		}
+	}
+	return reach
+}
