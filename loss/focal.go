@@ -60,7 +60,11 @@ func bySurprisal(set *settings, phi curve) rowFunc {
 				moved += second[j]
 			}
 			for j := range h {
-				h[j] = p.p[j]*(moved-pull*ds[j]) - second[j]
+				turn := p.p[j]*moved - second[j]
+				if second[j] == moved {
+					turn = -moved * p.others(j)
+				}
+				h[j] = turn - p.p[j]*pull*ds[j]
 			}
 			for j := range cross {
 				_, d, _ := at(j)
