@@ -67,7 +67,7 @@ func compute(dt tensor.Dtype, build func(b *bench) (*G.Node, error), wrt ...stri
 		wrt = nil
 	}
 	lisp, lispErr := computeLisp(dt, build, wrt)
-	err, lispErr = cause(err), cause(lispErr)
+	err, lispErr = loss.Cause(err), loss.Cause(lispErr)
 	if err != nil || lispErr != nil {
 		if err == nil || lispErr == nil || err.Error() != lispErr.Error() {
 			return nil, fmt.Errorf("the machines disagree: tape error %v, lisp error %v", err, lispErr)

@@ -16,8 +16,26 @@ var (
 	// ErrOption: an option that the loss does not take, or a value outside the option's range.
 	ErrOption = errors.New("invalid option")
 	// ErrValue: data outside its domain met while the graph ran: a label out of range, a negative probability, a NaN weight.
+	// The error of a TapeMachine's RunAll wraps it in a type of Gorgonia's whose cause is behind a method Err, not Unwrap:
+	// [Cause] finds it.
 	ErrValue = errors.New("value outside its domain")
 )
+
+// Cause returns this package's error out of what a Gorgonia machine made of it, for errors.Is: Gorgonia's own wrapper gives its
+// cause by a method Err that package errors does not know. Any other error is returned as it is.
+func Cause(err error) error {
+	for e := err; e != nil; {
+		if f, ok := e.(*fault); ok {
+			return f
+		}
+		if w, ok := e.(interface{ Err() error }); ok {
+			e = w.Err()
+		} else {
+			e = errors.Unwrap(e)
+		}
+	}
+	return err
+}
 
 // fault is an error of one of the kinds above whose text is the message alone.
 type fault struct {

@@ -64,6 +64,8 @@ var faults = []faulty{
 	// shapes
 	{"labels too short", labelled(loss.NLL, []int{64, 10}, []int{32}), loss.ErrShape,
 		"loss.NLL: labels have shape (32), want (64) to match logProb (64, 10)"},
+	{"labels of a loss with soft targets", labelled(loss.CrossEntropy, []int{64, 10}, []int{32}), loss.ErrShape,
+		"loss.CrossEntropy: labels have shape (32), want (64) to match logits (64, 10)"},
 	{"labels of another rank", labelled(loss.NLL, []int{4, 3}, []int{4, 1}), loss.ErrShape,
 		"loss.NLL: labels have shape (4, 1), want (4) to match logProb (4, 3)"},
 	{"labels against axis 1", labelled(loss.NLL, []int{2, 3, 4}, []int{2, 3}, loss.WithAxis(1)), loss.ErrShape,
@@ -83,9 +85,9 @@ var faults = []faulty{
 	{"MAE of other lengths", two(loss.MAE, []int{2}, []int{3}), loss.ErrShape,
 		"loss.MAE: target has shape (3), want (2) to match pred"},
 	{"empty batch", labelled(loss.CrossEntropy, []int{0, 3}, []int{0}), loss.ErrShape,
-		"loss.CrossEntropy: logits has shape (0, 3), want no empty axis"},
+		"loss.CrossEntropy: logits have shape (0, 3), want no empty axis"},
 	{"no classes", two(loss.KL, []int{3, 0}, []int{3, 0}), loss.ErrShape,
-		"loss.KL: logits has shape (3, 0), want no empty axis"},
+		"loss.KL: logits have shape (3, 0), want no empty axis"},
 	{"empty elements", two(loss.MSE, []int{0}, []int{0}), loss.ErrShape,
 		"loss.MSE: pred has shape (0), want no empty axis"},
 	{"scalar logits", labelled(loss.CrossEntropy, nil, nil), loss.ErrShape,
@@ -145,11 +147,11 @@ var faults = []faulty{
 	{"labels of another graph", func(b *bench) call {
 		x, y := b.float("x", []int{1, 2}, 1, 0), newBench(b.dt).labels([]int{1}, 1)
 		return func() (*G.Node, error) { return loss.NLL(x, y) }
-	}, loss.ErrShape, "loss.NLL: labels belongs to another graph than logProb"},
+	}, loss.ErrShape, "loss.NLL: labels belong to another graph than logProb"},
 	{"weights of another graph", func(b *bench) call {
 		x, y, w := b.float("x", []int{1, 2}, 1, 0), b.labels([]int{1}, 1), newBench(b.dt).float("w", []int{1}, 1)
 		return func() (*G.Node, error) { return loss.NLL(x, y, loss.WithWeights(w)) }
-	}, loss.ErrShape, "loss.NLL: weights belongs to another graph than logProb"},
+	}, loss.ErrShape, "loss.NLL: weights belong to another graph than logProb"},
 	{"one node twice", func(b *bench) call {
 		x := b.float("x", []int{2}, 1, 0)
 		return func() (*G.Node, error) { return loss.MSE(x, x) }
@@ -343,7 +345,7 @@ func TestWrongValues(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, tape := computeTape(tensor.Float64, test.build, []string{"x"})
 			_, lisp := computeLisp(tensor.Float64, test.build, nil)
-			for _, err := range []error{cause(tape), cause(lisp)} {
+			for _, err := range []error{loss.Cause(tape), loss.Cause(lisp)} {
 				if err == nil || err.Error() != test.text || !errors.Is(err, loss.ErrValue) {
 					t.Errorf("error\n%v\nwant, of kind ErrValue,\n%s", err, test.text)
 				}

@@ -23,6 +23,9 @@ func Gradients(cost *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	if !cost.IsScalar() {
 		return nil, faultf(ErrShape, "Gradients", "cost has shape %s, want () (VJP takes an upstream for other shapes)", shapeText(cost.Shape()))
 	}
+	if err := checkWrt("Gradients", cost, wrt); err != nil {
+		return nil, err
+	}
 	var one *G.Node
 	switch cost.Dtype() {
 	case tensor.Float64:
@@ -50,7 +53,23 @@ func VJP(out, upstream *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	case out.Dtype() != upstream.Dtype():
 		return nil, faultf(ErrDType, "VJP", "upstream has dtype %v, want %v to match out", upstream.Dtype(), out.Dtype())
 	}
+	if err := checkWrt("VJP", out, wrt); err != nil {
+		return nil, err
+	}
 	return reverse("VJP", out, upstream, wrt)
+}
+
+// checkWrt refuses what cannot be differentiated by, before anything is added to the graph.
+func checkWrt(name string, out *G.Node, wrt G.Nodes) error {
+	for i, w := range wrt {
+		if w == nil {
+			return faultf(ErrShape, name, "wrt %d is nil", i)
+		}
+		if w.Graph() != out.Graph() {
+			return faultf(ErrShape, name, "wrt %d (%s) belongs to another graph", i, w.Name())
+		}
+	}
+	return nil
 }
 
 // children returns the operands of a node, in order and with repetitions.
@@ -75,13 +94,7 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 		}
 	}()
 	needed := make(map[*G.Node]bool)
-	for i, w := range wrt {
-		if w == nil {
-			return nil, faultf(ErrShape, name, "wrt %d is nil", i)
-		}
-		if w.Graph() != out.Graph() {
-			return nil, faultf(ErrShape, name, "wrt %d (%s) belongs to another graph", i, w.Name())
-		}
+	for _, w := range wrt {
 		needed[w] = true
 	}
 	order := postorder(out, needed)

@@ -1,9 +1,7 @@
 package loss_test
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -130,20 +128,4 @@ func runLisp(g *G.ExprGraph, wrt G.Nodes) ([][]float64, error) {
 		out[i] = floats(v)
 	}
 	return out, nil
-}
-
-// cause returns the error of an operation of this package from that of the machine that ran it. Gorgonia's error for a failed
-// instruction has a method Err, which errors.Is and errors.As do not know.
-func cause(err error) error {
-	for err != nil && !strings.HasPrefix(err.Error(), "loss.") {
-		inner := errors.Unwrap(err)
-		if e, ok := err.(interface{ Err() error }); ok {
-			inner = e.Err()
-		}
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
-	return err
 }

@@ -76,12 +76,12 @@ func exceptionOf(file string, c *refCase) *exception {
 // runRefused expects the error of an exception, from building the node or from running it on either machine.
 func runRefused(e *exception, c *refCase, number int, build adapter) error {
 	_, tape := onTape(c, number, build, false)
-	if !errors.Is(cause(tape), e.refused) {
+	if !errors.Is(loss.Cause(tape), e.refused) {
 		return fmt.Errorf("tape: error is %v, want one of kind %q: %s", tape, e.refused, e.why)
 	}
 	forward := *c
 	forward.Diff = nil
-	if _, lisp := onLisp(&forward, number, build); !errors.Is(cause(lisp), e.refused) {
+	if _, lisp := onLisp(&forward, number, build); !errors.Is(loss.Cause(lisp), e.refused) {
 		return fmt.Errorf("lisp: error is %v, want one of kind %q: %s", lisp, e.refused, e.why)
 	}
 	return nil

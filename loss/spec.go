@@ -3,6 +3,7 @@ package loss
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -167,18 +168,33 @@ func (d *definition) labelled(k int, dt tensor.Dtype) bool {
 // bindLabels checks the integer operand.
 func (s *spec) bindLabels(name string, n *G.Node) error {
 	d := s.def
+	if name == d.target.targetName() {
+		name = "labels" // also where the target may be floating
+	}
 	if s.labels = n.Dtype(); !isInteger(s.labels) {
-		return faultf(ErrDType, d.name, "%s have dtype %v, want Int, Int64, Int32 or Uint8", name, s.labels)
+		return faultf(ErrDType, d.name, "%s %s dtype %v, want Int, Int64, Int32 or Uint8", name, has(name), s.labels)
 	}
 	want := s.outShape
 	if s.lists = d.target == ClassLists; s.lists {
 		want = s.shape
 	}
 	if !sameShape(n.Shape(), want) {
-		return faultf(ErrShape, d.name, "%s have shape %s, want %s to match %s %s", name,
+		return faultf(ErrShape, d.name, "%s %s shape %s, want %s to match %s %s", name, has(name),
 			shapeText(n.Shape()), shapeText(want), d.operandName(0), shapeText(s.shape))
 	}
 	return nil
+}
+
+// has is the verb for an operand's name.
+func has(name string) string {
+	if plural(name) {
+		return "have"
+	}
+	return "has"
+}
+
+func plural(name string) bool {
+	return name == "labels" || name == "weights" || strings.HasSuffix(name, "ogits") || name == "cosines"
 }
 
 // labelShape is the shape of the integer operand.
@@ -231,10 +247,10 @@ func (s *spec) bindFirst(name string, n *G.Node) error {
 	}
 	s.dtype, s.shape = n.Dtype(), n.Shape().Clone()
 	if s.dtype != tensor.Float64 && s.dtype != tensor.Float32 {
-		return faultf(ErrDType, d.name, "%s has dtype %v, want float32 or float64", name, s.dtype)
+		return faultf(ErrDType, d.name, "%s %s dtype %v, want float32 or float64", name, has(name), s.dtype)
 	}
 	if s.shape.TotalSize() == 0 {
-		return faultf(ErrShape, d.name, "%s has shape %s, want no empty axis", name, shapeText(s.shape))
+		return faultf(ErrShape, d.name, "%s %s shape %s, want no empty axis", name, has(name), shapeText(s.shape))
 	}
 	if d.elementwise && len(s.shape) == 0 {
 		s.outer, s.classes, s.inner = 1, 1, 1
@@ -258,7 +274,11 @@ func (s *spec) sameGraph(first, n *G.Node, name string) error {
 		return faultf(ErrShape, s.def.name, "%s is nil", name)
 	}
 	if n.Graph() != first.Graph() {
-		return faultf(ErrShape, s.def.name, "%s belongs to another graph than %s", name, s.def.operandName(0))
+		verb := "belongs"
+		if plural(name) {
+			verb = "belong"
+		}
+		return faultf(ErrShape, s.def.name, "%s %s to another graph than %s", name, verb, s.def.operandName(0))
 	}
 	return nil
 }
@@ -331,7 +351,7 @@ func (s *spec) finish(first *G.Node, kids G.Nodes) (*G.Node, error) {
 // perValue checks that a weight or mask has one entry per value of the loss.
 func (s *spec) perValue(what string, n *G.Node) error {
 	if !sameShape(n.Shape(), s.outShape) {
-		return faultf(ErrShape, s.def.name, "%s have shape %s, want %s to match %s %s", what, shapeText(n.Shape()),
+		return faultf(ErrShape, s.def.name, "%s %s shape %s, want %s to match %s %s", what, has(what), shapeText(n.Shape()),
 			shapeText(s.outShape), s.def.operandName(0), shapeText(s.shape))
 	}
 	return nil
