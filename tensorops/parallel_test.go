@@ -3,6 +3,7 @@ package tensorops
 import (
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -64,5 +65,51 @@ func TestParallelForNests(t *testing.T) {
 	})
 	if n.Load() != 64 {
 		t.Errorf("%d inner calls, want 64", n.Load())
+	}
+}
+
+// Calls from many goroutines at once, each with its own answer.
+func TestParallelForConcurrently(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	var wg sync.WaitGroup
+	for caller := range 8 {
+		wg.Go(func() {
+			for round := range 200 {
+				out := make([]int, 50+round)
+				ParallelFor(len(out), 3, func(lo, hi int) {
+					for i := lo; i < hi; i++ {
+						out[i] = caller + i
+					}
+				})
+				for i, v := range out {
+					if v != caller+i {
+						t.Errorf("caller %d: element %d is %d, want %d", caller, i, v, caller+i)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A call shared among cores allocates nothing beyond the closure.
+func TestParallelAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under the race detector sync.Pool forgets at random")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	x, dst := make([]float32, 100*1000), make([]float32, 100*1000)
+	SoftmaxRows(dst, x, 1000)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const calls = 200
+	for range calls {
+		SoftmaxRows(dst, x, 1000)
+	}
+	runtime.ReadMemStats(&after)
+	// The runtime itself allocates now and then, and a collection empties sync.Pool.
+	if n := after.Mallocs - before.Mallocs; n > calls/4 {
+		t.Errorf("%d allocations in %d calls on two cores, want none", n, calls)
 	}
 }
