@@ -168,7 +168,7 @@ func (d *definition) labelled(k int, dt tensor.Dtype) bool {
 // bindLabels checks the integer operand.
 func (s *spec) bindLabels(name string, n *G.Node) error {
 	d := s.def
-	if name == d.target.targetName() {
+	if name == d.target.targetName() && d.target.takesLabels() {
 		name = "labels" // also where the target may be floating
 	}
 	if s.labels = n.Dtype(); !isInteger(s.labels) {
@@ -194,7 +194,7 @@ func has(name string) string {
 }
 
 func plural(name string) bool {
-	return name == "labels" || name == "weights" || strings.HasSuffix(name, "ogits") || name == "cosines"
+	return name == "labels" || name == "lists" || name == "weights" || strings.HasSuffix(name, "ogits") || name == "cosines"
 }
 
 // labelShape is the shape of the integer operand.
