@@ -3,6 +3,7 @@ package loss
 import (
 	"math"
 
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -33,28 +34,73 @@ var gaussianKL = definition{
 	laws:  NonNegative | ZeroAtEqual,
 	torch: "distributions.kl_divergence(Normal, Normal)",
 	rows: func(*settings, int, int) rowFunc {
-		return volume(4, func(x [maxOperands]float64) multiJet {
-			m1, s1, m2, s2 := x[0], x[1], x[2], x[3]
-			rho, e := s1/s2, (m1-m2)/s2
-			spread := (s1 - s2) / s2 * (rho + 1) // ρ² - 1
-			log := logRatio(s1, s2)
-			j := multiJet{
-				l: (expExcess(2*log) + e*e) / 2,
-				d: [maxOperands]float64{e / s2, spread / s1, -e / s2, (-spread - e*e) / s2},
+		bends := volume(4, gaussianBends)
+		return func(r *row) float64 {
+			m1, s1, m2, s2 := r.x[0], r.x[1], r.x[2], r.x[3]
+			for k := range r.hess {
+				if r.hess[k] != nil {
+					return bends(r)
+				}
 			}
-			if math.Abs(log) > 0.25 {
-				j.l = (spread+e*e)/2 - log
+			r.gaussianValues()
+			for i := range r.grad[0] {
+				r.grad[0][i] = (m1[i] - m2[i]) / s2[i] / s2[i]
 			}
-			one := 1 / s2 / s2
-			j.h = [maxOperands][maxOperands]float64{
-				{one, 0, -one, -2 * e * one},
-				{0, one + 1/s1/s1, 0, -2 * rho * one},
-				{-one, 0, one, 2 * e * one},
-				{-2 * e * one, -2 * rho * one, 2 * e * one, (3*(rho*rho+e*e) - 1) * one},
+			for i := range r.grad[1] {
+				r.grad[1][i] = squareLess1(s1[i], s2[i]) / s1[i]
 			}
-			return j
-		})
+			for i := range r.grad[2] {
+				r.grad[2][i] = (m2[i] - m1[i]) / s2[i] / s2[i]
+			}
+			for i := range r.grad[3] {
+				e := (m1[i] - m2[i]) / s2[i]
+				r.grad[3][i] = -(squareLess1(s1[i], s2[i]) + e*e) / s2[i]
+			}
+			return 0
+		}
 	},
+}
+
+// squareLess1 is (a/b)² - 1.
+func squareLess1(a, b float64) float64 { return (a - b) / b * (a/b + 1) }
+
+// gaussianValues writes the values of GaussianKL where they are wanted.
+func (r *row) gaussianValues() {
+	if r.out == nil {
+		return
+	}
+	m1, s1, m2, s2 := r.x[0], r.x[1], r.x[2], r.x[3]
+	ratio, log := r.buf(len(s1)), r.buf(len(s1))
+	for i, s := range s1 {
+		ratio[i] = s / s2[i]
+	}
+	vec.Log(log, ratio)
+	for i, rho := range ratio {
+		e := (m1[i] - m2[i]) / s2[i]
+		width := squareLess1(s1[i], s2[i])
+		switch {
+		case math.Abs(width) <= 0.5:
+			width = excess(width)
+		case math.IsInf(width, 1):
+		case rho < 0x1p-1022:
+			width -= 2 * logRatio(s1[i], s2[i])
+		default:
+			width -= 2 * log[i]
+		}
+		r.out[i] = (width + e*e) / 2
+	}
+}
+
+// gaussianBends are the second derivatives of GaussianKL.
+func gaussianBends(x [maxOperands]float64) (j multiJet) {
+	rho, e, one := x[1]/x[3], (x[0]-x[2])/x[3], 1/x[3]/x[3]
+	j.h = [maxOperands][maxOperands]float64{
+		{one, 0, -one, -2 * e * one},
+		{0, one + 1/x[1]/x[1], 0, -2 * rho * one},
+		{-one, 0, one, 2 * e * one},
+		{-2 * e * one, -2 * rho * one, 2 * e * one, (3*(rho*rho+e*e) - 1) * one},
+	}
+	return j
 }
 
 // StandardGaussianKL returns the Kullback-Leibler divergence of a diagonal normal distribution from the standard one: the
@@ -119,35 +165,73 @@ var bernoulliKL = definition{
 	laws:  NonNegative | ZeroAtEqual,
 	torch: "distributions.kl_divergence(Bernoulli, Bernoulli)",
 	rows: func(*settings, int, int) rowFunc {
-		return surface(func(a, b float64, _ int) jet {
-			if a > 0 { // exchanging yes and no loses no digits of 1 - σ(a)
-				j := bernoulli(-a, -b)
-				j.p, j.t = -j.p, -j.t
-				return j
+		return func(r *row) float64 {
+			a, b := r.x[0], r.x[1]
+			la, lb := r.logistic(a, r.out != nil), r.logistic(b, r.out != nil)
+			for i := range r.out {
+				r.out[i] = bernoulli(&la, &lb, i)
 			}
-			return bernoulli(a, b)
-		})
+			for i := range r.grad[0] {
+				p, np := la.sigmoids(i)
+				r.grad[0][i] = times(p*np, difference(a[i], b[i]))
+			}
+			for i := range r.grad[1] {
+				r.grad[1][i] = bernoulliPull(&la, &lb, i)
+			}
+			for k := range r.hess[:2] {
+				for i := range r.hess[k] {
+					bernoulliBend(&la, &lb, i).writeTo(r, i)
+				}
+			}
+			return 0
+		}
 	},
 }
 
-// bernoulli is BernoulliKL for a <= 0.
-func bernoulli(a, b float64) jet {
-	p, np, q, nq := sigmoid(a), sigmoid(-a), sigmoid(b), sigmoid(-b)
-	d := a - b
+// difference is a - b, 0 for equal infinities.
+func difference(a, b float64) float64 {
 	if a == b {
-		d = 0
+		return 0
 	}
-	j := jet{p: times(p*np, d), pp: p * np, pt: -p * np, tt: q * nq}
-	j.pp += times(p*np*(np-p), d)
-	switch u := math.Expm1(-d); {
+	return a - b
+}
+
+// bernoulli is the value of BernoulliKL at element i.
+func bernoulli(la, lb *logistic, i int) float64 {
+	a, b := la.x[i], lb.x[i]
+	if a > 0 { // exchanging yes and no changes nothing, and 1 - σ(a) loses no digits
+		a, b = -a, -b
+	}
+	p := la.e[i] / (1 + la.e[i])
+	switch d := difference(a, b); {
 	case math.Abs(d) <= 0.5:
 		// log((1+e^b)/(1+e^a)) = log(1 + pu), and the parts of first order in u cancel
-		j.l = p*excess(u) - excess(p*u)
-		j.t = p * np * u / (1 + p*u)
+		u := math.Expm1(-d)
+		return p*excess(u) - excess(p*u)
 	case math.IsInf(b, 1):
-		j.l, j.t = b, np
+		return b
 	default:
-		j.l, j.t = times(p, d)+(softplus(b)-softplus(a)), q-p
+		return times(p, d) + (max(b, 0) + lb.l[i] - la.l[i])
 	}
-	return j
+}
+
+// bernoulliPull is σ(b) - σ(a) for element i.
+func bernoulliPull(la, lb *logistic, i int) float64 {
+	p, np := la.sigmoids(i)
+	q, nq := lb.sigmoids(i)
+	switch d := difference(la.x[i], lb.x[i]); {
+	case math.Abs(d) <= 0.5:
+		u := math.Expm1(-d)
+		return p * np * u / (1 + p*u)
+	case la.x[i] > 0:
+		return np - nq
+	}
+	return q - p
+}
+
+// bernoulliBend is the second derivatives of BernoulliKL at element i.
+func bernoulliBend(la, lb *logistic, i int) jet {
+	p, np := la.sigmoids(i)
+	q, nq := lb.sigmoids(i)
+	return jet{pp: p*np + times(p*np*(np-p), difference(la.x[i], lb.x[i])), pt: -p * np, tt: q * nq}
 }

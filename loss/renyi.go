@@ -52,10 +52,11 @@ func alphaOf(alpha float64) separable {
 	return separable{
 		offset: -scale, cp: -1 / alpha, ct: -1 / beta,
 		term: func(p, t float64) jet {
-			j := powerJet(alpha, beta, p, t, 0)
-			return jet{powerTerm(alpha, beta, p, t), scale * j.p, scale * j.t, scale * j.pp, scale * j.pt, scale * j.tt}
+			a := logRatio(p, t)
+			j := powerJet(alpha, beta, p, t, a, 0)
+			return jet{powerTerm(alpha, beta, p, t, a), scale * j.p, scale * j.t, scale * j.pp, scale * j.pt, scale * j.tt}
 		},
-		plain: func(p, t float64) float64 { return scale * powerJet(alpha, beta, p, t, 0).l },
+		plain: func(p, t float64) float64 { return scale * powerJet(alpha, beta, p, t, logRatio(p, t), 0).l },
 	}
 }
 
@@ -197,11 +198,15 @@ func (o overlap) rows() rowFunc {
 	terms := alphaOf(alpha)
 	return func(r *row) float64 {
 		p, t := r.x[0], r.x[1]
-		shift := o.shift(p, t)
+		a := r.buf(len(p))
+		for i := range p {
+			a[i] = logRatio(p[i], t[i])
+		}
+		shift := o.shift(t, a)
 		gap, s, moved := 0.0, 0.0, 0.0 // moved is how S moves along the direction
 		for i := range p {
-			j := powerJet(alpha, beta, p[i], t[i], shift)
-			gap += powerTerm(alpha, beta, p[i], t[i])
+			j := powerJet(alpha, beta, p[i], t[i], a[i], shift)
+			gap += powerTerm(alpha, beta, p[i], t[i], a[i])
 			s += j.l
 			for k, d := range [2]float64{j.p, j.t} {
 				if r.dir[k] != nil {
@@ -215,7 +220,7 @@ func (o overlap) rows() rowFunc {
 		}
 		l, d, dd := o.curve(z, s, shift)
 		for i := range p {
-			j := powerJet(alpha, beta, p[i], t[i], shift)
+			j := powerJet(alpha, beta, p[i], t[i], a[i], shift)
 			jet{p: d * j.p, t: d * j.t, pp: d * j.pp, pt: d * j.pt, tt: d * j.tt}.writeTo(r, i)
 			for k, slope := range [2]float64{j.p, j.t} {
 				if r.hess[k] != nil {
@@ -227,12 +232,16 @@ func (o overlap) rows() rowFunc {
 	}
 }
 
-// shift returns a number to take from the logarithms of the terms of S so that their exponentials neither overflow nor vanish.
-func (o overlap) shift(p, t []float64) float64 {
+// shift returns a number to take from the logarithms of the terms of S so that their exponentials neither overflow nor vanish. a
+// is log(p/t).
+func (o overlap) shift(t, a []float64) float64 {
+	if !o.log {
+		return 0
+	}
 	largest := math.Inf(-1)
-	for i := range p {
-		if o.log && t[i] != 0 && (p[i] != 0 || o.alpha > 1) {
-			largest = max(largest, ln(t[i])+(1-o.alpha)*logRatio(p[i], t[i]))
+	for i := range t {
+		if t[i] != 0 && (!math.IsInf(a[i], -1) || o.alpha > 1) {
+			largest = max(largest, ln(t[i])+(1-o.alpha)*a[i])
 		}
 	}
 	// e^±300 leaves room for the derivatives
@@ -243,10 +252,10 @@ func (o overlap) shift(p, t []float64) float64 {
 }
 
 // powerTerm returns (t^α·p^β - α·t - β·p)/(α(α-1)) for α + β = 1, a term >= 0 of the divergences that are made of Σ t^α·p^β. It is
-// t·log(t/p) - t + p at α = 1 and that with t and p exchanged at α = 0, and keeps its digits in between and for p near t.
-func powerTerm(alpha, beta, p, t float64) float64 {
+// t·log(t/p) - t + p at α = 1 and that with t and p exchanged at α = 0, and keeps its digits in between and for p near t. a is log(p/t).
+func powerTerm(alpha, beta, p, t, a float64) float64 {
 	if alpha < beta {
-		return powerTerm(beta, alpha, t, p)
+		return powerTerm(beta, alpha, t, p, -a)
 	}
 	// now α >= ½ and β <= ½
 	switch {
@@ -257,7 +266,6 @@ func powerTerm(alpha, beta, p, t float64) float64 {
 	case p == 0:
 		return math.Inf(1)
 	}
-	a := logRatio(p, t)
 	if beta == 0 {
 		return gap(t, p, -a)
 	}
@@ -272,13 +280,16 @@ func powerTerm(alpha, beta, p, t float64) float64 {
 }
 
 // powerJet returns t^α·p^β·e^-shift with its derivatives for α + β = 1 and neither 0. An entry where p or t is 0 has no derivatives,
-// unless it makes the value infinite.
-func powerJet(alpha, beta, p, t, shift float64) jet {
+// unless it makes the value infinite. a is log(p/t).
+func powerJet(alpha, beta, p, t, a, shift float64) jet {
 	if (t == 0 && alpha > 0) || (p == 0 && beta > 0) {
 		return jet{}
 	}
-	a := logRatio(p, t)
-	up, down := math.Exp(beta*a-shift), math.Exp(-alpha*a-shift) // value/t, value/p
+	up := math.Exp(beta*a - shift) // value/t
+	down := up * t / p             // value/p
+	if !(down <= math.MaxFloat64 && up >= 0x1p-1022) {
+		down = math.Exp(-alpha*a - shift)
+	}
 	if math.IsInf(shift, 1) {
 		// Beside an infinite term the others are nothing.
 		if !math.IsInf(beta*a, 1) {
