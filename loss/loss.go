@@ -2,7 +2,6 @@ package loss
 
 import (
 	"iter"
-	"slices"
 
 	G "gorgonia.org/gorgonia"
 )
@@ -31,7 +30,9 @@ const (
 // Info describes a registered loss.
 type Info struct {
 	Name         string
-	Pred, Target Domain   // what the operands hold
+	Family       string   // the name of its family
+	Operands     []string // their names in error messages
+	Pred, Target Domain   // what the first two operands hold
 	Elementwise  bool     // one value per element instead of one per example
 	Options      []string // the options that the loss takes
 	Laws         Law
@@ -45,21 +46,54 @@ type entry struct {
 	fn  Func
 }
 
-// registry lists the losses in the order of the documentation.
-var registry = slices.Concat(multiclassLosses, binaryLosses, regressionLosses, divergenceLosses)
+// families lists the losses in the order of the documentation; each family's file lists its own.
+var families = []struct {
+	name   string
+	losses []entry
+	wide   []*definition // of more than two operands
+}{
+	{"Classes", multiclassLosses, []*definition{&distillation}},
+	{"Yes or no, and several labels", binaryLosses, nil},
+	{"Regression", regressionLosses, nil},
+	{"Divergences", divergenceLosses, []*definition{&gaussianKL}},
+}
 
-// All yields the name and function of every registered loss.
+// A Family is a group of losses with the same kind of target.
+type Family struct {
+	Name   string
+	Losses []string // names; those of two operands first
+}
+
+// Families returns the losses by family, in the order of the documentation.
+func Families() []Family {
+	var out []Family
+	for _, f := range families {
+		family := Family{Name: f.name}
+		for _, e := range f.losses {
+			family.Losses = append(family.Losses, e.def.name)
+		}
+		for _, d := range f.wide {
+			family.Losses = append(family.Losses, d.name)
+		}
+		out = append(out, family)
+	}
+	return out
+}
+
+// All yields the name and function of every loss of two operands.
 func All() iter.Seq2[string, Func] {
 	return func(yield func(string, Func) bool) {
-		for _, e := range registry {
-			if !yield(e.def.name, e.fn) {
-				return
+		for _, f := range families {
+			for _, e := range f.losses {
+				if !yield(e.def.name, e.fn) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// Lookup returns the loss of that name, which is the name of its function.
+// Lookup returns the loss of two operands of that name, which is the name of its function.
 func Lookup(name string) (Func, bool) {
 	for n, f := range All() {
 		if n == name {
@@ -69,12 +103,29 @@ func Lookup(name string) (Func, bool) {
 	return nil, false
 }
 
-// Describe returns what is known about the loss of that name.
+// Describe returns what is known about the loss of that name, of any number of operands.
 func Describe(name string) (Info, bool) {
-	for _, e := range registry {
-		if d := e.def; d.name == name {
-			return Info{d.name, d.pred, d.target, d.elementwise, d.takes.names(), d.laws, d.torch, d.keras, d.optax}, true
+	for _, f := range families {
+		for _, e := range f.losses {
+			if e.def.name == name {
+				return e.def.info(f.name), true
+			}
+		}
+		for _, d := range f.wide {
+			if d.name == name {
+				return d.info(f.name), true
+			}
 		}
 	}
 	return Info{}, false
+}
+
+// info describes the loss.
+func (d *definition) info(family string) Info {
+	info := Info{Name: d.name, Family: family, Pred: d.pred, Target: d.target, Elementwise: d.elementwise,
+		Options: d.takes.names(), Laws: d.laws, Torch: d.torch, Keras: d.keras, Optax: d.optax}
+	for k := range 2 + len(d.extra) {
+		info.Operands = append(info.Operands, d.operandName(k))
+	}
+	return info
 }
