@@ -41,6 +41,7 @@ type checker struct {
 	names   []string
 	grads   []*judge
 	flaws   flaws // of the function itself
+	scatter [][]float64
 	started time.Time
 }
 
@@ -401,7 +402,7 @@ func sameShape(a, b tensor.Shape) bool {
 // judge compares. The tolerance is widened by the measured rounding error of the gradient, and the difference is
 // confirmed with other steps, before an element is called wrong.
 func (k *checker) judge(j *judge, el *Element, i, e int, s slope, again line, unit float64) {
-	el.Tol = s.tol + k.rounding(j, i, s.value)
+	el.Tol = s.tol + k.rounding(j, i, s.value) + k.saturation()*k.differ.touched/unit
 	if decide(el, s); !el.Failed() || el.Verdict != Wrong && el.Verdict != Zero && el.Verdict != Kink {
 		return
 	}
@@ -420,7 +421,8 @@ func (k *checker) judge(j *judge, el *Element, i, e int, s slope, again line, un
 }
 
 // rounding is the error that any correctly written gradient may have: a few units in the last place of the element,
-// and of the largest element of the same input, which nothing that uses the gradient could tell from 0.
+// and of the largest element of the same input, which nothing that uses the gradient could tell from 0. (The caller adds
+// saturation.)
 func (k *checker) rounding(j *judge, i int, value float64) float64 {
 	eps := epsOf(k.dtype)
 	tol := 16 * eps * math.Abs(value)
@@ -428,6 +430,16 @@ func (k *checker) rounding(j *judge, i int, value float64) float64 {
 		tol += 4 * eps * j.most[i]
 	}
 	return tol
+}
+
+// saturation is the error that an operation which saturates may leave in the gradient, relative to the part of the cost that the
+// element has a hand in: a few units in the last place, times the slope between the element and that operation. Float64
+// leaves room for large slopes.
+func (k *checker) saturation() float64 {
+	if k.dtype == tensor.Float32 {
+		return 4 * eps32
+	}
+	return 256 * eps64
 }
 
 // decide sets the verdict from the numbers.

@@ -10,12 +10,14 @@ import (
 
 // differ takes differences of the cost L = Σ u·out, where u is the upstream.
 type differ struct {
-	f     *function
-	out   tensor.Shape
-	u     []float64
-	base  []float64 // out at the point
-	sigma []float64 // rounding error of each entry of out, as a standard deviation
-	buf   []float64
+	f    *function
+	out  tensor.Shape
+	u    []float64
+	base []float64 // out at the point
+	// touched is the magnitude of the terms of L that changed along the last line, as the root of the sum of their squares
+	touched float64
+	sigma   []float64 // rounding error of each entry of out, as a standard deviation
+	buf     []float64
 }
 
 const eps64 = 0x1p-52
@@ -55,93 +57,120 @@ func (d *differ) floorNoise() {
 	}
 }
 
-// measureNoise fills sigma by measurement.
+// measureNoise fills sigma by measurement, and evaluates at the point again.
 func (d *differ) measureNoise(rng *rand.Rand) error {
-	var err error
-	d.sigma, err = noiseOf(d.f.inst, rng, func() ([]float64, error) {
+	d.sigma = noiseOf(d.f.inst, rng, func() ([]float64, error) {
 		if err := d.f.run(); err != nil {
 			return nil, err
 		}
 		return d.f.result(0, nil)
 	}, d.base)
-	return err
+	return d.f.run()
 }
 
-// noisePoints is the number of evaluations behind an estimate of rounding error, beside the one at the point.
-const noisePoints = 7
+// noisePoints is the number of evaluations behind an estimate of rounding error: enough for differences of order 6.
+const noisePoints = 9
 
-// noiseOf estimates the rounding error of each entry of a result near the point, as a standard deviation. It evaluates at
-// points so near that a smooth function is a straight line over them; what the second and higher
-// differences then show is rounding error.
+// noiseSteps are the distances of these points, relative to the operands. Over the larger ones rounding errors are
+// independent even of an operation that is nearly flat; where the function is not smooth over them the smaller ones serve.
+func noiseSteps(eps float64) []float64 { return []float64{0x1p-10, 0x1p-20, 1024 * eps} }
+
+// noisyAtMost is what rounding error over the larger distances may be of a value: a function that oscillates between
+// the points looks like noise too, but it is as large as the value.
+const noisyAtMost = 1e-6
+
+// noiseOf estimates the rounding error of each entry of a result near the point, as a standard deviation. It evaluates
+// the result at points in a row. The higher differences of a smooth function vanish and those of rounding errors
+// do not, and all their orders speak for the same size of error: where they do, that is the estimate.
 //
 // Reference: J. J. Moré, S. M. Wild, Estimating Computational Noise, 2011.
-func noiseOf(inst *instance, rng *rand.Rand, eval func() ([]float64, error), base []float64) ([]float64, error) {
+func noiseOf(inst *instance, rng *rand.Rand, eval func() ([]float64, error), base []float64) []float64 {
 	defer inst.restore()
 	eps := epsOf(inst.dtype)
-	sigma := make([]float64, len(base))
+	sigma, open := make([]float64, len(base)), make([]bool, len(base))
 	for i, v := range base {
-		sigma[i] = eps / 2 * math.Abs(v)
+		sigma[i], open[i] = eps/2*math.Abs(v), true
 	}
-	// 2^10 ulps: rounding errors are independent, and curvature adds (2^10·eps)² = 5e-26 of the value
-	delta := 1024 * eps
-	var directions [][]float64
-	for _, o := range inst.operands {
-		v := make([]float64, len(o.pristine))
-		for i, x := range o.pristine {
-			// towards 0, which does not leave the domains [0,1] and x >= 0
-			v[i] = -x * (0.5 + 0.5*rng.Float64())
+	left := len(base)
+	col := make([]float64, noisePoints)
+	steps := noiseSteps(eps)
+	for n, delta := range steps {
+		table := towardsZero(inst, rng, delta, eval, len(base))
+		if table == nil {
+			continue // outside the domain
 		}
-		directions = append(directions, v)
+		for i := range sigma {
+			if !open[i] {
+				continue
+			}
+			for k := range table {
+				col[k] = table[k][i]
+			}
+			if s, ok := differenceNoise(col); ok && (n == len(steps)-1 || s <= noisyAtMost*largest(col)) {
+				sigma[i] = math.Max(sigma[i], s)
+				open[i] = false
+				left--
+			}
+		}
+		if left == 0 {
+			break
+		}
+	}
+	return sigma
+}
+
+// towardsZero evaluates at points from the point towards 0, which does not leave the domains [0,1] and x >= 0.
+func towardsZero(inst *instance, rng *rand.Rand, delta float64, eval func() ([]float64, error), n int) [][]float64 {
+	directions := make([][]float64, len(inst.operands))
+	for i, o := range inst.operands {
+		if o.fixed {
+			continue
+		}
+		for _, x := range o.pristine {
+			if math.IsInf(x, 0) {
+				x = 0
+			}
+			directions[i] = append(directions[i], -x*(0.5+0.5*rng.Float64()))
+		}
 	}
 	var table [][]float64
 	for k := 1; k <= noisePoints; k++ {
 		for i, o := range inst.operands {
-			if o.fixed {
-				continue
-			}
-			for j, x := range o.pristine {
-				o.set(j, x+float64(k)*delta*directions[i][j])
+			for j, v := range directions[i] {
+				o.set(j, o.pristine[j]+float64(k)*delta*v)
 			}
 		}
 		y, err := eval()
-		if err != nil || len(y) != len(base) {
-			// at the edge of the domain: the rounding error of the result itself must do
-			return sigma, nil
+		if err != nil || len(y) != n {
+			return nil
 		}
 		table = append(table, append([]float64(nil), y...))
 	}
-	col := make([]float64, len(table))
-	for i := range sigma {
-		for k := range table {
-			col[k] = table[k][i]
-		}
-		if s := differenceNoise(col); finite(s) {
-			sigma[i] = math.Max(sigma[i], s)
-		}
-	}
-	return sigma, nil
+	return table
 }
 
-// differenceNoise returns the largest standard deviation that the differences of order 2 to 4 of y speak for.
-func differenceNoise(y []float64) float64 {
+// differenceNoise returns the standard deviation that the differences of order 4 to 6 of y speak for, and whether
+// they agree on it, as they do when it is rounding and not curvature.
+func differenceNoise(y []float64) (float64, bool) {
 	d := append([]float64(nil), y...)
-	factor, most := 1.0, 0.0 // (j!)²/(2j)!: the variance of the j-th difference of independent errors is its inverse
-	for j := 1; j <= 4; j++ {
+	factor, least, most := 1.0, math.Inf(1), 0.0 // factor is (j!)²/(2j)!, one over the variance of the j-th difference
+	for j := 1; j <= 6; j++ {
 		for k := 0; k < len(d)-1; k++ {
 			d[k] = d[k+1] - d[k]
 		}
 		d = d[:len(d)-1]
 		factor *= float64(j*j) / float64(2*j*(2*j-1))
-		if j == 1 {
+		if j < 4 {
 			continue
 		}
 		sum := 0.0
 		for _, v := range d {
 			sum += v * v
 		}
-		most = math.Max(most, math.Sqrt(factor*sum/float64(len(d))))
+		s := math.Sqrt(factor * sum / float64(len(d)))
+		least, most = math.Min(least, s), math.Max(most, s)
 	}
-	return most
+	return most, finite(most) && most <= 4*least
 }
 
 // change returns Σ u·(out - base) of the values of the last run and the rounding error in it.
@@ -149,14 +178,17 @@ func (d *differ) change() (sum, noise float64, err error) {
 	if d.buf, err = d.f.result(0, d.buf); err != nil {
 		return 0, 0, err
 	}
-	var variance, c float64
+	var variance, touched, c float64
 	eps := epsOf(d.f.inst.dtype)
 	for k, v := range d.buf {
-		if v == d.base[k] {
-			continue
-		}
 		u := d.u[k]
 		if u == 0 {
+			continue
+		}
+		if v == d.base[k] {
+			// independent of what moved, or saturated: a change below the last place does not show
+			s := u * eps / 4 * v
+			variance += s * s
 			continue
 		}
 		// Kahan's sum: the noise of a vector result is that of its entries alone
@@ -166,7 +198,9 @@ func (d *differ) change() (sum, noise float64, err error) {
 		sum = next
 		s := u * (d.sigma[k] + eps/4*math.Abs(v))
 		variance += s * s
+		touched += u * u * d.base[k] * d.base[k]
 	}
+	d.touched = math.Max(d.touched, math.Sqrt(touched))
 	return sum, math.Sqrt(variance), nil
 }
 
@@ -174,6 +208,7 @@ func (d *differ) change() (sum, noise float64, err error) {
 func (d *differ) coordinate(k, i int) line {
 	o := d.f.inst.operands[k]
 	x := o.pristine[i]
+	d.touched = 0
 	return func(t float64) (float64, float64, error) {
 		if d.f.mutates {
 			d.f.inst.restore()

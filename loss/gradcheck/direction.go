@@ -213,15 +213,12 @@ func (k *checker) compareProduct(f *function, s *second, n int, dir, hv [][]floa
 	if err != nil {
 		return err
 	}
-	sigma, err := noiseOf(f.inst, k.rng, func() ([]float64, error) {
+	sigma := noiseOf(f.inst, k.rng, func() ([]float64, error) {
 		if err := f.run(); err != nil {
 			return nil, err
 		}
 		return f.all()
 	}, base)
-	if err != nil {
-		return err
-	}
 	// all elements share the steps, so each point is evaluated once
 	memo := make(map[float64][]float64)
 	at := func(t float64) ([]float64, error) {

@@ -107,6 +107,8 @@ type function struct {
 	outs    []int
 	below   [][]int // per input, the steps that depend on it
 	mutates bool    // some operation writes to its operands: nothing can be reused between runs
+	// jitter, if set, replaces the result of each operation: see roundingOf
+	jitter func(G.Value) (G.Value, error)
 }
 
 type step struct {
@@ -228,6 +230,11 @@ func (f *function) do(s *step) (err error) {
 	}
 	if v == nil {
 		return fmt.Errorf("operation %v returned no value", s.op)
+	}
+	if f.jitter != nil {
+		if v, err = f.jitter(v); err != nil {
+			return err
+		}
 	}
 	f.values[s.out] = v
 	return nil

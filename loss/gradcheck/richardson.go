@@ -26,15 +26,17 @@ const (
 	// From block to block the step shrinks by this factor when the differences do not settle.
 	blockShrink = 1.0 / 256
 	lastBlock   = 5
-	// A derivative is settled when its truncation error is below this part of it: a hundredth of the faults that must
+	// A derivative is settled when its truncation error is below this part of it: a fiftieth of the faults that must
 	// be found.
-	settled = 1e-8
+	settled = 2e-8
 	// Where rounding error is above this part of the derivative, larger steps are tried.
 	coarse = 1e-7
-	// tol = errSafety·(estimated truncation error) + noiseSafety·(estimated rounding error). The first estimate is the
-	// error of a lower order, so 2 is generous; the second is a standard deviation.
-	errSafety   = 2
-	noiseSafety = 5
+	// tol = errSafety·(estimated truncation error) + noiseSafety·(estimated rounding error) + leastTol·|derivative|. The
+	// first estimate is the error of a lower order, the second a standard deviation. The last term, a fiftieth of the
+	// faults that must be found, makes it harmless that one estimate in thousands is small by chance.
+	errSafety   = 4
+	noiseSafety = 8
+	leastTol    = 2e-8
 )
 
 // extrapolate runs Neville's scheme on d, the values at steps that halve, whose error terms have the powers first,
@@ -116,7 +118,7 @@ func (p plan) measure(f line, h float64) block {
 func (b *block) settle(p plan) {
 	var err, noise float64
 	b.slope, err, noise = extrapolate(b.odd, b.oddNoise, 2, 2)
-	b.tol = errSafety*err + noiseSafety*noise
+	b.tol = errSafety*err + noiseSafety*noise + leastTol*math.Abs(b.slope)
 	b.done = errSafety*err <= math.Max(p.settled*math.Abs(b.slope), noiseSafety*noise)
 	size := math.Abs(b.slope)
 	for _, d := range b.odd {
@@ -230,12 +232,12 @@ func oneSided(f line, unit float64, side int) slope {
 			continue
 		}
 		value, err, rounding := extrapolate(d, noise, 1, 1)
-		if tol := errSafety*err + noiseSafety*rounding; tol < result.tol {
+		if tol := errSafety*err + noiseSafety*rounding + leastTol*math.Abs(value); tol < result.tol {
 			result.value, result.tol = value, tol
 			if err <= 1e-4*math.Abs(value) || errSafety*err <= noiseSafety*rounding {
 				result.why = ""
 			}
-			if tol <= settled*math.Abs(value) {
+			if tol <= (settled+leastTol)*math.Abs(value) {
 				break
 			}
 		}
