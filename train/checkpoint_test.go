@@ -81,6 +81,7 @@ func TestResume(t *testing.T) {
 		for step := 1; step <= want.Steps; step += 1 + step/6 {
 			cfg := fullConfig(t, t.TempDir())
 			cfg.DType = dt
+			cfg.Checkpoint.Every, cfg.Checkpoint.EverySteps = 4, 7 // flushing to the disk is what takes the time
 			ctx, cancel := context.WithCancel(background)
 			cfg.Callbacks = []Callback{stopAt(step, cancel)}
 			first, err := Fit(ctx, mlp, loss.CrossEntropy, ds, cfg)

@@ -125,14 +125,21 @@ func describe(n *G.Node) string {
 // [0, vocabulary); an entry outside is an error when the graph runs.
 //
 // Parameter: name.weight of shape (vocabulary, width), drawn from a normal distribution of deviation 1, as in PyTorch.
+// EmbeddingWith takes another initialiser.
 func (b *Builder) Embedding(name string, ids *G.Node, vocabulary, width int) (*G.Node, error) {
+	return b.EmbeddingWith(name, ids, vocabulary, width, Normal(1))
+}
+
+// EmbeddingWith is [Builder.Embedding] with an initialiser. A row that training never sees stays as it was drawn, so small numbers
+// keep rare tokens from saying anything at random.
+func (b *Builder) EmbeddingWith(name string, ids *G.Node, vocabulary, width int, table Init) (*G.Node, error) {
 	switch {
 	case ids == nil || ids.Dtype() != tensor.Int || ids.Dims() == 0:
 		return nil, fmt.Errorf("train.Embedding: indices of %q %s, want a node of Int with at least one dimension", name, describe(ids))
 	case vocabulary <= 0 || width <= 0:
 		return nil, fmt.Errorf("train.Embedding: %q has vocabulary %d and width %d, want at least 1", name, vocabulary, width)
 	}
-	w, err := b.Param(name+".weight", Normal(1), vocabulary, width)
+	w, err := b.Param(name+".weight", table, vocabulary, width)
 	if err != nil {
 		return nil, err
 	}

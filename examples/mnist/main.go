@@ -1,0 +1,131 @@
+// Mnist trains softmax regression and a network with one hidden layer on MNIST, which is not part of the program.
+//
+//	go run ./examples/mnist -data DIR
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/train"
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/metric"
+	"github.com/surprisal-go/surprisal/train/optim"
+	"github.com/surprisal-go/surprisal/train/report"
+	G "gorgonia.org/gorgonia"
+)
+
+const howToGet = `MNIST is four files, 11 MB in all:
+
+  train-images-idx3-ubyte.gz  train-labels-idx1-ubyte.gz  t10k-images-idx3-ubyte.gz  t10k-labels-idx1-ubyte.gz
+
+Any of its many mirrors will do, such as https://storage.googleapis.com/cvdf-datasets/mnist/ or
+https://ossci-datasets.s3.amazonaws.com/mnist/: the contents are checked by digest. Put the files into one directory,
+packed or unpacked, and name it:  go run ./examples/mnist -data DIR`
+
+func main() {
+	dir := flag.String("data", "", "directory with the four files of MNIST")
+	seed := flag.Uint64("seed", 0, "decides initial weights and shuffling")
+	epochs := flag.Int("epochs", 10, "passes over the 60,000 training images")
+	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-mnist"), "directory for the report")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	images, test, err := data.MNIST(*dir)
+	if errors.Is(err, data.ErrNoMNIST) {
+		log.Fatalf("%v\n\n%s", err, howToGet)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := run(ctx, os.Stdout, os.Stderr, images, test, *seed, *epochs, *out); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// regression is softmax regression: one score per class.
+func regression(b *train.Builder, x *G.Node) (*G.Node, error) { return b.Dense("out", x, 10) }
+
+// network has a hidden layer of 256 rectified units.
+func network(b *train.Builder, x *G.Node) (*G.Node, error) {
+	h, err := b.Dense("hidden", x, 256)
+	if err != nil {
+		return nil, err
+	}
+	if h, err = G.Rectify(h); err != nil {
+		return nil, err
+	}
+	return b.Dense("out", h, 10)
+}
+
+func run(ctx context.Context, w, progress io.Writer, images, test *data.Images, seed uint64, epochs int, out string) error {
+	fmt.Fprintf(w, "%d training images, %d test images\n", images.Len(), test.Len())
+	for _, m := range []struct {
+		name, file string
+		model      train.Model
+		optimizer  optim.Optimizer
+	}{
+		{"softmax regression", "regression.html", regression, optim.SGD(0.1)},
+		{"network 784-256-10", "network.html", network, optim.Adam(1e-3)},
+	} {
+		res, err := train.Fit(ctx, m.model, loss.CrossEntropy, images, train.Config{
+			Epochs: epochs, BatchSize: 128, Optimizer: m.optimizer, Seed: seed, Prefetch: 2, Validation: test,
+			Metrics: []metric.Metric{metric.NewAccuracy()}, Progress: progress,
+		})
+		if err != nil {
+			return err
+		}
+		t := res.Time
+		fmt.Fprintf(w, "%s  test accuracy %.4f  %.2f s per epoch (graph %.1f %%, optimizer %.1f %%, validation %.1f %%, loop %.1f %%)\n",
+			m.name, res.History.Last("val_accuracy"), res.History.Seconds()/float64(epochs), percent(t.Graph, t), percent(t.Update, t),
+			percent(t.Validate, t), percent(t.Total-t.Graph-t.Update-t.Validate, t))
+		path, err := writeReport(ctx, filepath.Join(out, m.file), "MNIST: "+m.name, test, res)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(w, "wrote", path)
+	}
+	return nil
+}
+
+func percent(part time.Duration, t train.Timing) float64 {
+	return 100 * part.Seconds() / t.Total.Seconds()
+}
+
+// writeReport writes an HTML page on a trained model.
+func writeReport(ctx context.Context, path, title string, test data.Dataset, res *train.Result) (string, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	confusion, err := metric.NewConfusion(10)
+	if err != nil {
+		return "", err
+	}
+	if _, err := res.Evaluate(ctx, nil, test, confusion); err != nil {
+		return "", err
+	}
+	matrix, err := report.Confusion("", nil, confusion.Counts())
+	if err != nil {
+		return "", err
+	}
+	page, err := report.NewPage(title, res.History)
+	if err != nil {
+		return "", err
+	}
+	page.Facts = []report.Fact{
+		{Name: "parameters", Value: fmt.Sprint(res.Size())}, {Name: "steps", Value: fmt.Sprint(res.Steps)},
+		{Name: "seconds", Value: fmt.Sprintf("%.1f", res.History.Seconds())},
+		{Name: "test accuracy", Value: fmt.Sprintf("%.4f", confusion.Value())},
+	}
+	page.Figures = append(page.Figures, report.Figure{Caption: "Confusion matrix of the test images", Picture: matrix})
+	return path, page.Save(path)
+}
