@@ -21,6 +21,7 @@ type job[F float] struct {
 	*op
 	factors[F]
 	x        [maxOperands][]F
+	direct   *direct[F] // nil where the row function does the work
 	upstream []F
 	dir      []F
 
@@ -85,7 +86,7 @@ func execute[F float](o *op, in []G.Value) (G.Value, error) {
 }
 
 func bind[F float](o *op, in []G.Value) (*job[F], error) {
-	j := &job[F]{op: o}
+	j := &job[F]{op: o, direct: directOf[F](o)}
 	size := o.shape.TotalSize()
 	j.rows = o.outer * o.inner
 	if o.def.elementwise {
@@ -319,6 +320,15 @@ func (j *job[F]) valueRow(i int, r *row, out []F) totals {
 	if s == 0 || err != nil {
 		return totals{err: err}
 	}
+	if j.direct != nil && !(j.normalized && j.norm == 0) {
+		l, share, err := j.directValue(i)
+		t := j.part(s, share)
+		t.n, t.err = s*l, err
+		if out != nil {
+			out[i] = F(t.n)
+		}
+		return t
+	}
 	j.load(r, i)
 	if err := j.check(r, i, s); err != nil {
 		return totals{err: err}
@@ -394,6 +404,12 @@ func (j *job[F]) gradients() (G.Value, error) {
 	d, zero := j.divisor()
 	if zero {
 		clear(out)
+		return wrap(out, j.shape), nil
+	}
+	if j.direct != nil && j.direct.grad[j.k] != nil {
+		if err := j.directGradients(out, d); err != nil {
+			return nil, err
+		}
 		return wrap(out, j.shape), nil
 	}
 	one := j.gradientRow

@@ -23,6 +23,8 @@ type definition struct {
 	// rows makes the row function; classes is the length of the class axis and inner the number of elements
 	// between two neighbours on it.
 	rows func(s *settings, classes, inner int) rowFunc
+	// fast makes the kernels, for the losses that have them.
+	fast fast
 	// retarget gives the target's domain where the settings change it; may be nil.
 	retarget func(s *settings) Domain
 	// check refuses combinations of settings; may be nil.
