@@ -20,16 +20,32 @@ var binaryLosses = []entry{
 	{&hingeEmbedding, HingeEmbedding},
 }
 
-// softplus returns log(1 + e^x) without overflow, to full relative accuracy.
-func softplus(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+// odds are -log of a logit's probabilities of yes and no, log(1+e^-x) and log(1+e^x), and the two probabilities.
+type odds struct{ won, lost, yes, no float64 }
 
-// sigmoid returns 1/(1 + e^-x) to full relative accuracy on both sides.
-func sigmoid(x float64) float64 {
-	if x >= 0 {
-		return 1 / (1 + math.Exp(-x))
+// byOdds lifts a function of the odds of a logit, which at makes of prediction and target (nil for the prediction itself), to a
+// row function; i is the element's index in the operand.
+func byOdds(at func(x, y float64) float64, f func(o odds, x, y float64, i int) jet) rowFunc {
+	return func(r *row) float64 {
+		logits := r.x[0]
+		if at != nil {
+			logits = r.buf(len(r.x[0]))
+			for i, x := range r.x[0] {
+				logits[i] = at(x, r.x[1][i])
+			}
+		}
+		b := r.logistic(logits, true)
+		first := r.at
+		return surface(func(x, y float64, i int) jet {
+			k := i - first
+			z, e, l := logits[k], b.e[k], b.l[k]
+			o := odds{won: max(-z, 0) + l, lost: max(z, 0) + l, yes: 1 / (1 + e), no: e / (1 + e)}
+			if z < 0 {
+				o.yes, o.no = o.no, o.yes
+			}
+			return f(o, x, y, i)
+		})(r)
 	}
-	e := math.Exp(x)
-	return e / (1 + e)
 }
 
 // times is a·b with 0·Inf = 0: a term that has no weight has no part in a sum.
@@ -82,8 +98,8 @@ var binaryCrossEntropy = definition{
 			weight = func(i int) float64 { return s.posWeight[i/inner%classes] }
 		}
 		keep, extra := 1-s.smoothing, s.smoothing/2
-		return surface(func(x, y float64, i int) jet {
-			j := binaryJet(x, y*keep+extra, weight(i))
+		return byOdds(nil, func(o odds, x, y float64, i int) jet {
+			j := binaryJet(o, x, y*keep+extra, weight(i))
 			j.t *= keep
 			j.pt *= keep
 			return j
@@ -91,21 +107,19 @@ var binaryCrossEntropy = definition{
 	},
 }
 
-// binaryJet is the binary cross-entropy of logit x and target y with the positive weight w.
-func binaryJet(x, y, w float64) jet {
-	lost, won := softplus(x), softplus(-x) // -log of the probabilities of no and yes
-	no, yes := sigmoid(-x), sigmoid(x)
+// binaryJet is the binary cross-entropy of logit x with its odds and target y with the positive weight w.
+func binaryJet(o odds, x, y, w float64) jet {
 	j := jet{
-		l:  times(w*y, won) + times(1-y, lost),
-		p:  (1-y)*yes - w*y*no,
-		t:  times(w, won) - lost,
-		pp: (w*y + 1 - y) * yes * no,
-		pt: -(w*no + yes),
+		l:  times(w*y, o.won) + times(1-y, o.lost),
+		p:  (1-y)*o.yes - w*y*o.no,
+		t:  times(w, o.won) - o.lost,
+		pp: (w*y + 1 - y) * o.yes * o.no,
+		pt: -(w*o.no + o.yes),
 	}
 	if w == 1 {
-		j.p, j.t, j.pt = yes-y, -x, -1
+		j.p, j.t, j.pt = o.yes-y, -x, -1
 		if y == 1 {
-			j.p = -no
+			j.p = -o.no
 		}
 	}
 	return j

@@ -11,6 +11,19 @@ import (
 // cancellation. s is +Inf at p = 0.
 type curve func(s, p, u float64) (l, d, dd float64)
 
+// power is u^γ, without the cost of a general power where γ is the common 0, 1 or 2.
+func power(u, gamma float64) float64 {
+	switch gamma {
+	case 0:
+		return 1
+	case 1:
+		return u
+	case 2:
+		return u * u
+	}
+	return math.Pow(u, gamma)
+}
+
 // bySurprisal is the loss Σ_c w_c·t_c·φ(-log p_c) with p the softmax of logits. With a_c = w_c·t_c,
 //
 //	dl/dx_j = p_j·Σ_c a_c·φ'_c - a_j·φ'_j        dl/dt_j = w_j·φ_j
@@ -121,9 +134,9 @@ var softmaxFocal = definition{
 			if u == 0 {
 				rho = 1
 			}
-			pr, w := times(p, rho), math.Pow(u, gamma)
+			pr, w := times(p, rho), power(u, gamma)
 			// At p = 1 the power grows without bound for γ < 1; what it multiplies there is 0.
-			return times(w, s), w * (1 + gamma*pr), times(gamma*p, math.Pow(u, gamma-1)*(2+gamma*pr-rho))
+			return times(w, s), w * (1 + gamma*pr), times(gamma*p, power(u, gamma-1)*(2+gamma*pr-rho))
 		})
 	},
 }
@@ -236,8 +249,8 @@ var sigmoidFocal = definition{
 		if s.given&knobAlpha != 0 {
 			base, slope = 1-s.alpha, 2*s.alpha-1
 		}
-		return surface(func(x, y float64, _ int) jet {
-			j := focalJet(x, y, gamma)
+		return byOdds(nil, func(o odds, x, y float64, _ int) jet {
+			j := focalJet(o, x, y, gamma)
 			a := base + slope*y
 			return jet{
 				l: times(a, j.l), p: a * j.p, t: times(a, j.t) + times(slope, j.l),
@@ -248,9 +261,9 @@ var sigmoidFocal = definition{
 }
 
 // focalJet is u^γ·b. It works with the quotients of u's derivatives and u, which stay finite as u falls to 0.
-func focalJet(x, y, gamma float64) jet {
-	b := binaryJet(x, y, 1)
-	p, q := sigmoid(x), sigmoid(-x)
+func focalJet(o odds, x, y, gamma float64) jet {
+	b := binaryJet(o, x, y, 1)
+	p, q := o.yes, o.no
 	var u, ux, uxx, bu float64 // u, ∂u/u, ∂²u/u, b/u
 	switch y {
 	case 0:
@@ -265,7 +278,7 @@ func focalJet(x, y, gamma float64) jet {
 	if bu = b.l / u; u == 0 {
 		bu = 1
 	}
-	w := math.Pow(u, gamma)
+	w := power(u, gamma)
 	wx, wxx := gamma*ux, gamma*((gamma-1)*ux*ux+uxx) // ∂w/w, ∂²w/w
 	uy := q - p                                      // ∂u/∂y
 	// ∂b/∂x over u is -1 and 1 at the ends.
@@ -281,6 +294,6 @@ func focalJet(x, y, gamma float64) jet {
 		t:  times(w, b.t) + gamma*w*uy*bu,
 		pp: w * (b.pp + 2*wx*b.p + times(wxx, b.l)),
 		pt: times(w, b.pt) + times(w*wx, b.t) + gamma*w*(times((gamma-1)*ux*uy-2*p*q, bu)+uy*bx),
-		tt: times(gamma, times(math.Pow(u, gamma-1), uy*((gamma-1)*uy*bu+2*b.t))),
+		tt: times(gamma, times(power(u, gamma-1), uy*((gamma-1)*uy*bu+2*b.t))),
 	}
 }

@@ -6,10 +6,30 @@ import (
 
 // byMargin lifts a curve of the margin m = y·x of a logit x and its sign y to a row function.
 func byMargin(curve func(m float64) (l, d, dd float64)) rowFunc {
-	return surface(func(x, y float64, _ int) jet {
+	others := surface(func(x, y float64, _ int) jet {
 		l, d, dd := curve(y * x)
-		return jet{l: l, p: y * d, t: times(d, x), pp: y * y * dd, pt: d + times(dd, y*x), tt: times(dd, x*x)}
+		return marginJet(x, y, l, d, dd)
 	})
+	return func(r *row) float64 {
+		// What a training step asks for, without the rest of the jet.
+		x, y, out, g := r.x[0], r.x[1], r.out, r.grad[0]
+		for i := range out {
+			out[i], _, _ = curve(y[i] * x[i])
+		}
+		for i := range g {
+			_, d, _ := curve(y[i] * x[i])
+			g[i] = y[i] * d
+		}
+		r.out, r.grad[0] = nil, nil
+		others(r)
+		r.out, r.grad[0] = out, g
+		return 0
+	}
+}
+
+// marginJet is the jet in x and y of a function of y·x with the value l and the derivatives d and dd.
+func marginJet(x, y, l, d, dd float64) jet {
+	return jet{l: l, p: y * d, t: times(d, x), pp: y * y * dd, pt: d + times(dd, y*x), tt: times(dd, x*x)}
 }
 
 // signed is the definition of a loss of the margin.
@@ -53,13 +73,11 @@ func (d definition) likened(torch, keras, optax string) definition {
 
 // below is max(0, bound - m) with its derivatives, 0 at m = bound.
 func below(bound, m float64) (l, d, dd float64) {
-	switch {
-	case m != m:
+	if m != m {
 		return m, m, m
-	case m < bound:
-		return bound - m, -1, 0
 	}
-	return 0, 0, 0
+	// No branch on the data: half of them would be predicted wrong.
+	return max(0, bound-m), -float64(count(m < bound)), 0
 }
 
 // SquaredHinge returns the squared hinge loss of logits against signs.
@@ -134,10 +152,17 @@ func SoftMargin(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return softMargin.build(logits, target, opts)
 }
 
-var softMargin = signed("SoftMargin", func(m float64) (l, d, dd float64) {
-	no := sigmoid(-m)
-	return softplus(-m), -no, no * sigmoid(m)
-}).likened("soft_margin_loss", "", "")
+var softMargin = definition{
+	name: "SoftMargin", takes: reduceKnobs, defaults: settings{axis: -1}, pred: Logits, target: Signs, elementwise: true,
+	laws:  NonNegative | Convex,
+	torch: "soft_margin_loss",
+	rows: func(*settings, int, int) rowFunc {
+		margin := func(x, y float64) float64 { return y * x }
+		return byOdds(margin, func(o odds, x, y float64, _ int) jet {
+			return marginJet(x, y, o.won, -o.no, o.yes*o.no)
+		})
+	},
+}
 
 // ModifiedHuber returns the smoothed hinge loss of logits against signs: the squared hinge with a linear tail.
 //

@@ -42,8 +42,8 @@ var multiLabelSoftMargin = definition{
 			weight = func(c int) float64 { return s.classWeights[c] }
 		}
 		n := float64(classes)
-		elements := surface(func(x, y float64, c int) jet {
-			j, w := binaryJet(x, y, 1), weight(c)
+		elements := byOdds(nil, func(o odds, x, y float64, c int) jet {
+			j, w := binaryJet(o, x, y, 1), weight(c)
 			return jet{times(w, j.l) / n, w * j.p / n, times(w, j.t) / n, w * j.pp / n, w * j.pt / n, 0}
 		})
 		return func(r *row) float64 {
