@@ -65,7 +65,8 @@ func WithSoftcap(c float64) Option {
 	return number(knobSoftcap, c, func(s *settings) *float64 { return &s.softcap }, c > 0 && finite(c), "a finite number > 0")
 }
 
-// WithZLoss adds s·(log Σ exp(x))², s >= 0, to each example, which keeps logits from drifting. Default 0.
+// WithZLoss adds s·(log Σ exp(x))², s >= 0, to each example, which keeps logits from drifting. Default 0. [ZTerm] shows
+// the part that it adds.
 func WithZLoss(scale float64) Option {
 	return number(knobZLoss, scale, func(s *settings) *float64 { return &s.zloss }, scale >= 0 && finite(scale), "a finite number >= 0")
 }
