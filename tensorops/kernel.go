@@ -52,9 +52,36 @@ type kernels[F Float] struct {
 	// gapSum returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 	gapSum func(x []F, c float64) (gap, count float64)
 
+	// xlogx returns Σ t[i]·log t[i] in float64 for t[i] >= 0, where 0·log 0 = 0.
+	xlogx func(t []F) float64
+
+	// logGap writes dst[i] = (log t[i] + (c - x[i]))·factor, computed in float64; 0 where t[i] = 0.
+	logGap func(dst, t, x []F, c, factor float64, stream bool)
+
+	// expGap returns Σ exp(x[i])·2^-anchor·(c - x[i]) in float64 over the x[i] >= low.
+	expGap func(x []F, anchor, low, c float64) float64
+
+	// expScaleGap writes dst[i] = exp(x[i])·2^-anchor·factor·((c - x[i]) + d), computed in float64; 0 where
+	// x[i] < low.
+	expScaleGap func(dst, x []F, anchor, low, factor, c, d float64, stream bool)
+
+	// pointSum returns Σ of a loss of x[i] and t[i]; pointGrad writes factor times its derivative by x[i]. Both
+	// compute in float64. Only the Huber loss has a delta.
+	pointSum  [pointLosses]func(x, t []F, delta float64) float64
+	pointGrad [pointLosses]func(dst, x, t []F, factor, delta float64, stream bool)
+
 	// index returns the first i with x[i] == v, or -1.
 	index func(x []F, v F) int
 }
+
+// The losses of pointSum and pointGrad.
+const (
+	pointSquared = iota
+	pointAbsolute
+	pointHuber
+	pointBinary
+	pointLosses
+)
 
 const (
 	// blockLen is the number of elements over which one expSum runs: few enough that the second reading of a

@@ -33,6 +33,16 @@ var (
 		gapSum:      gapSumF32AVX2,
 		shift:       shiftF32AVX2,
 		index:       indexF32AVX2,
+		xlogx:       xlogxF32AVX2,
+		logGap:      logGapF32AVX2,
+		expGap:      expGapF32AVX2,
+		expScaleGap: expScaleGapF32AVX2,
+		pointSum: [pointLosses]func(x, t []float32, delta float64) float64{
+			squaredSumF32AVX2, absoluteSumF32AVX2, huberSumF32AVX2, binarySumF32AVX2,
+		},
+		pointGrad: [pointLosses]func(dst, x, t []float32, factor, delta float64, stream bool){
+			squaredGradF32AVX2, absoluteGradF32AVX2, huberGradF32AVX2, binaryGradF32AVX2,
+		},
 	}
 	avx2Kernels64 = kernels[float64]{
 		name:        "avx2",
@@ -45,6 +55,16 @@ var (
 		gapSum:      gapSumF64AVX2,
 		shift:       shiftF64AVX2,
 		index:       indexF64AVX2,
+		xlogx:       xlogxF64AVX2,
+		logGap:      logGapF64AVX2,
+		expGap:      expGapF64AVX2,
+		expScaleGap: expScaleGapF64AVX2,
+		pointSum: [pointLosses]func(x, t []float64, delta float64) float64{
+			squaredSumF64AVX2, absoluteSumF64AVX2, huberSumF64AVX2, binarySumF64AVX2,
+		},
+		pointGrad: [pointLosses]func(dst, x, t []float64, factor, delta float64, stream bool){
+			squaredGradF64AVX2, absoluteGradF64AVX2, huberGradF64AVX2, binaryGradF64AVX2,
+		},
 	}
 	avx512Kernels32 = kernels[float32]{
 		name:        "avx512",
@@ -58,6 +78,16 @@ var (
 		gapSum:      gapSumF32AVX512,
 		shift:       shiftF32AVX512,
 		index:       indexF32AVX512,
+		xlogx:       xlogxF32AVX512,
+		logGap:      logGapF32AVX512,
+		expGap:      expGapF32AVX512,
+		expScaleGap: expScaleGapF32AVX512,
+		pointSum: [pointLosses]func(x, t []float32, delta float64) float64{
+			squaredSumF32AVX512, absoluteSumF32AVX512, huberSumF32AVX512, binarySumF32AVX512,
+		},
+		pointGrad: [pointLosses]func(dst, x, t []float32, factor, delta float64, stream bool){
+			squaredGradF32AVX512, absoluteGradF32AVX512, huberGradF32AVX512, binaryGradF32AVX512,
+		},
 	}
 	avx512Kernels64 = kernels[float64]{
 		name:        "avx512",
@@ -70,5 +100,15 @@ var (
 		gapSum:      gapSumF64AVX512,
 		shift:       shiftF64AVX512,
 		index:       indexF64AVX512,
+		xlogx:       xlogxF64AVX512,
+		logGap:      logGapF64AVX512,
+		expGap:      expGapF64AVX512,
+		expScaleGap: expScaleGapF64AVX512,
+		pointSum: [pointLosses]func(x, t []float64, delta float64) float64{
+			squaredSumF64AVX512, absoluteSumF64AVX512, huberSumF64AVX512, binarySumF64AVX512,
+		},
+		pointGrad: [pointLosses]func(dst, x, t []float64, factor, delta float64, stream bool){
+			squaredGradF64AVX512, absoluteGradF64AVX512, huberGradF64AVX512, binaryGradF64AVX512,
+		},
 	}
 )

@@ -20,7 +20,15 @@ func genericKernels[F Float]() kernels[F] {
 		mulShift:    mulShiftGeneric[F],
 		dot:         dotGeneric[F],
 		gapSum:      gapSumGeneric[F],
+		xlogx:       xlogxGeneric[F],
+		logGap:      logGapGeneric[F],
+		expGap:      expGapGeneric[F],
+		expScaleGap: expScaleGapGeneric[F],
 		index:       indexGeneric[F],
+		pointSum:    [pointLosses]func(x, t []F, delta float64) float64{squaredSum[F], absoluteSum[F], huberSum[F], binarySum[F]},
+		pointGrad: [pointLosses]func(dst, x, t []F, factor, delta float64, stream bool){
+			squaredGrad[F], absoluteGrad[F], huberGrad[F], binaryGrad[F],
+		},
 	}
 }
 

@@ -85,6 +85,14 @@ func (j *rowJob[F]) runLoss(k *kernels[F], i int, x, dst, t []F) {
 		l = k.softCrossEntropyRow(x, t, j.o)
 	case j.op == opSoftCrossEntropyGrad:
 		l = k.softCrossEntropyGradRow(dst, x, t, j.scale[i], j.o, j.stream)
+	case j.op == opKL:
+		l = k.klRow(x, t)
+	case j.op == opKLTargetGrad:
+		k.klTargetGradRow(dst, x, t, j.scale[i], j.stream)
+	case j.op == opEntropy:
+		_, l = k.entropy(x)
+	case j.op == opEntropyGrad:
+		l = k.entropyGradRow(dst, x, j.scale[i], j.stream)
 	}
 	if j.values != nil {
 		j.values[i] = l

@@ -103,6 +103,10 @@ const (
 	opCrossEntropyGrad
 	opSoftCrossEntropy
 	opSoftCrossEntropyGrad
+	opKL
+	opKLTargetGrad
+	opEntropy
+	opEntropyGrad
 )
 
 // rowJob is an operation on contiguous rows, ready to be cut into ranges of rows. Jobs are recycled, so that a

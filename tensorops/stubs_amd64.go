@@ -39,6 +39,66 @@ func dotF32AVX2(t []float32, x []float32, c float64) (sum float64, gap float64)
 //go:noescape
 func gapSumF32AVX2(x []float32, c float64) (gap float64, count float64)
 
+// xlogxF32AVX2 returns Σ t[i]·log t[i], where 0·log 0 = 0.
+//
+//go:noescape
+func xlogxF32AVX2(t []float32) (sum float64)
+
+// logGapF32AVX2 writes (log t[i] + (c - x[i]))·factor, 0 where t[i] = 0.
+//
+//go:noescape
+func logGapF32AVX2(dst []float32, t []float32, x []float32, c float64, factor float64, stream bool)
+
+// expGapF32AVX2 returns Σ exp(x[i])·2^-anchor·(c - x[i]); what is below low adds 0.
+//
+//go:noescape
+func expGapF32AVX2(x []float32, anchor float64, low float64, c float64) (sum float64)
+
+// expScaleGapF32AVX2 writes exp(x[i])·2^-anchor·factor·((c - x[i]) + d), 0 where x[i] < low.
+//
+//go:noescape
+func expScaleGapF32AVX2(dst []float32, x []float32, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
+
+// squaredSumF32AVX2 returns Σ (x[i] - t[i])².
+//
+//go:noescape
+func squaredSumF32AVX2(x []float32, t []float32, delta float64) (sum float64)
+
+// squaredGradF32AVX2 writes factor·(2·(x[i] - t[i])).
+//
+//go:noescape
+func squaredGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+
+// absoluteSumF32AVX2 returns Σ |x[i] - t[i]|.
+//
+//go:noescape
+func absoluteSumF32AVX2(x []float32, t []float32, delta float64) (sum float64)
+
+// absoluteGradF32AVX2 writes factor·(sign(x[i] - t[i])).
+//
+//go:noescape
+func absoluteGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+
+// huberSumF32AVX2 returns Σ c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta).
+//
+//go:noescape
+func huberSumF32AVX2(x []float32, t []float32, delta float64) (sum float64)
+
+// huberGradF32AVX2 writes factor·(min(max(x[i] - t[i], -delta), delta)).
+//
+//go:noescape
+func huberGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+
+// binarySumF32AVX2 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t.
+//
+//go:noescape
+func binarySumF32AVX2(x []float32, t []float32, delta float64) (sum float64)
+
+// binaryGradF32AVX2 writes factor·(sigmoid(x[i]) - t[i]).
+//
+//go:noescape
+func binaryGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+
 // indexF32AVX2 returns the first i with x[i] == v, or -1.
 //
 //go:noescape
@@ -78,6 +138,66 @@ func dotF64AVX2(t []float64, x []float64, c float64) (sum float64, gap float64)
 //
 //go:noescape
 func gapSumF64AVX2(x []float64, c float64) (gap float64, count float64)
+
+// xlogxF64AVX2 returns Σ t[i]·log t[i], where 0·log 0 = 0.
+//
+//go:noescape
+func xlogxF64AVX2(t []float64) (sum float64)
+
+// logGapF64AVX2 writes (log t[i] + (c - x[i]))·factor, 0 where t[i] = 0.
+//
+//go:noescape
+func logGapF64AVX2(dst []float64, t []float64, x []float64, c float64, factor float64, stream bool)
+
+// expGapF64AVX2 returns Σ exp(x[i])·2^-anchor·(c - x[i]); what is below low adds 0.
+//
+//go:noescape
+func expGapF64AVX2(x []float64, anchor float64, low float64, c float64) (sum float64)
+
+// expScaleGapF64AVX2 writes exp(x[i])·2^-anchor·factor·((c - x[i]) + d), 0 where x[i] < low.
+//
+//go:noescape
+func expScaleGapF64AVX2(dst []float64, x []float64, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
+
+// squaredSumF64AVX2 returns Σ (x[i] - t[i])².
+//
+//go:noescape
+func squaredSumF64AVX2(x []float64, t []float64, delta float64) (sum float64)
+
+// squaredGradF64AVX2 writes factor·(2·(x[i] - t[i])).
+//
+//go:noescape
+func squaredGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+
+// absoluteSumF64AVX2 returns Σ |x[i] - t[i]|.
+//
+//go:noescape
+func absoluteSumF64AVX2(x []float64, t []float64, delta float64) (sum float64)
+
+// absoluteGradF64AVX2 writes factor·(sign(x[i] - t[i])).
+//
+//go:noescape
+func absoluteGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+
+// huberSumF64AVX2 returns Σ c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta).
+//
+//go:noescape
+func huberSumF64AVX2(x []float64, t []float64, delta float64) (sum float64)
+
+// huberGradF64AVX2 writes factor·(min(max(x[i] - t[i], -delta), delta)).
+//
+//go:noescape
+func huberGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+
+// binarySumF64AVX2 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t.
+//
+//go:noescape
+func binarySumF64AVX2(x []float64, t []float64, delta float64) (sum float64)
+
+// binaryGradF64AVX2 writes factor·(sigmoid(x[i]) - t[i]).
+//
+//go:noescape
+func binaryGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
 
 // indexF64AVX2 returns the first i with x[i] == v, or -1.
 //
@@ -124,6 +244,66 @@ func dotF32AVX512(t []float32, x []float32, c float64) (sum float64, gap float64
 //go:noescape
 func gapSumF32AVX512(x []float32, c float64) (gap float64, count float64)
 
+// xlogxF32AVX512 returns Σ t[i]·log t[i], where 0·log 0 = 0.
+//
+//go:noescape
+func xlogxF32AVX512(t []float32) (sum float64)
+
+// logGapF32AVX512 writes (log t[i] + (c - x[i]))·factor, 0 where t[i] = 0.
+//
+//go:noescape
+func logGapF32AVX512(dst []float32, t []float32, x []float32, c float64, factor float64, stream bool)
+
+// expGapF32AVX512 returns Σ exp(x[i])·2^-anchor·(c - x[i]); what is below low adds 0.
+//
+//go:noescape
+func expGapF32AVX512(x []float32, anchor float64, low float64, c float64) (sum float64)
+
+// expScaleGapF32AVX512 writes exp(x[i])·2^-anchor·factor·((c - x[i]) + d), 0 where x[i] < low.
+//
+//go:noescape
+func expScaleGapF32AVX512(dst []float32, x []float32, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
+
+// squaredSumF32AVX512 returns Σ (x[i] - t[i])².
+//
+//go:noescape
+func squaredSumF32AVX512(x []float32, t []float32, delta float64) (sum float64)
+
+// squaredGradF32AVX512 writes factor·(2·(x[i] - t[i])).
+//
+//go:noescape
+func squaredGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+
+// absoluteSumF32AVX512 returns Σ |x[i] - t[i]|.
+//
+//go:noescape
+func absoluteSumF32AVX512(x []float32, t []float32, delta float64) (sum float64)
+
+// absoluteGradF32AVX512 writes factor·(sign(x[i] - t[i])).
+//
+//go:noescape
+func absoluteGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+
+// huberSumF32AVX512 returns Σ c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta).
+//
+//go:noescape
+func huberSumF32AVX512(x []float32, t []float32, delta float64) (sum float64)
+
+// huberGradF32AVX512 writes factor·(min(max(x[i] - t[i], -delta), delta)).
+//
+//go:noescape
+func huberGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+
+// binarySumF32AVX512 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t.
+//
+//go:noescape
+func binarySumF32AVX512(x []float32, t []float32, delta float64) (sum float64)
+
+// binaryGradF32AVX512 writes factor·(sigmoid(x[i]) - t[i]).
+//
+//go:noescape
+func binaryGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+
 // indexF32AVX512 returns the first i with x[i] == v, or -1.
 //
 //go:noescape
@@ -163,6 +343,66 @@ func dotF64AVX512(t []float64, x []float64, c float64) (sum float64, gap float64
 //
 //go:noescape
 func gapSumF64AVX512(x []float64, c float64) (gap float64, count float64)
+
+// xlogxF64AVX512 returns Σ t[i]·log t[i], where 0·log 0 = 0.
+//
+//go:noescape
+func xlogxF64AVX512(t []float64) (sum float64)
+
+// logGapF64AVX512 writes (log t[i] + (c - x[i]))·factor, 0 where t[i] = 0.
+//
+//go:noescape
+func logGapF64AVX512(dst []float64, t []float64, x []float64, c float64, factor float64, stream bool)
+
+// expGapF64AVX512 returns Σ exp(x[i])·2^-anchor·(c - x[i]); what is below low adds 0.
+//
+//go:noescape
+func expGapF64AVX512(x []float64, anchor float64, low float64, c float64) (sum float64)
+
+// expScaleGapF64AVX512 writes exp(x[i])·2^-anchor·factor·((c - x[i]) + d), 0 where x[i] < low.
+//
+//go:noescape
+func expScaleGapF64AVX512(dst []float64, x []float64, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
+
+// squaredSumF64AVX512 returns Σ (x[i] - t[i])².
+//
+//go:noescape
+func squaredSumF64AVX512(x []float64, t []float64, delta float64) (sum float64)
+
+// squaredGradF64AVX512 writes factor·(2·(x[i] - t[i])).
+//
+//go:noescape
+func squaredGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+
+// absoluteSumF64AVX512 returns Σ |x[i] - t[i]|.
+//
+//go:noescape
+func absoluteSumF64AVX512(x []float64, t []float64, delta float64) (sum float64)
+
+// absoluteGradF64AVX512 writes factor·(sign(x[i] - t[i])).
+//
+//go:noescape
+func absoluteGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+
+// huberSumF64AVX512 returns Σ c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta).
+//
+//go:noescape
+func huberSumF64AVX512(x []float64, t []float64, delta float64) (sum float64)
+
+// huberGradF64AVX512 writes factor·(min(max(x[i] - t[i], -delta), delta)).
+//
+//go:noescape
+func huberGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+
+// binarySumF64AVX512 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t.
+//
+//go:noescape
+func binarySumF64AVX512(x []float64, t []float64, delta float64) (sum float64)
+
+// binaryGradF64AVX512 writes factor·(sigmoid(x[i]) - t[i]).
+//
+//go:noescape
+func binaryGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
 
 // indexF64AVX512 returns the first i with x[i] == v, or -1.
 //

@@ -21,6 +21,13 @@ func main() {
 			g.mulShift()
 			g.dot()
 			g.gapSum()
+			g.xlogx()
+			g.logGap()
+			g.expGap()
+			g.expScaleGap()
+			for _, l := range pointwiseLosses {
+				g.pointwise(l)
+			}
 			g.index()
 		}
 		newGen(isa, "F32", "F64").expSum("expSumWide")

@@ -53,7 +53,7 @@ func (g *gen) expSum(name string) {
 	if g.comp == "F32" {
 		VCVTSS2SD(anchor, anchor, anchor)
 	}
-	Store(anchor, ReturnIndex(1))
+	storeResult(anchor, 1)
 
 	x = Load(Param("x").Base(), GP64())
 	n = Load(Param("x").Len(), GP64())
@@ -88,7 +88,7 @@ func (g *gen) expSum(name string) {
 			}
 		}
 	})
-	Store(sums.total(), ReturnIndex(2))
+	storeResult(sums.total(), 2)
 	VZEROUPPER()
 	RET()
 }

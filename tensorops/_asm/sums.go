@@ -32,10 +32,19 @@ func (g *gen) newAccumulators(results int) *accumulators {
 // store writes the totals to the results of the kernel and returns from it.
 func (a *accumulators) store() {
 	for i, regs := range a.acc {
-		Store(a.g.fold(regs, "F64", func(v, dst Op) { VADDPD(v, dst, dst) }), ReturnIndex(i))
+		storeResult(a.g.fold(regs, "F64", func(v, dst Op) { VADDPD(v, dst, dst) }), i)
 	}
 	VZEROUPPER()
 	RET()
+}
+
+// storeResult stores lane 0 of v as result i of type float64. Unlike avo's Store it takes all 32 registers.
+func storeResult(v reg.VecVirtual, i int) {
+	b, err := ReturnIndex(i).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VMOVSD(v, b.Addr)
 }
 
 // reduceRow emits the loop of a kernel that sums over inputs of the same length. body adds one register of each.
