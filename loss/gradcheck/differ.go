@@ -75,9 +75,9 @@ const noisePoints = 9
 // independent even of an operation that is nearly flat; where the function is not smooth over them the smaller ones serve.
 func noiseSteps(eps float64) []float64 { return []float64{0x1p-10, 0x1p-20, 1024 * eps} }
 
-// noisyAtMost is what rounding error over the larger distances may be of a value: a function that oscillates between
-// the points looks like noise too, but it is as large as the value.
-const noisyAtMost = 1e-6
+// noisyAtMost is what rounding error over the larger distances may be of a value, in units in the last place: a function
+// with a part that oscillates between the points looks like noise too.
+const noisyAtMost = 4096
 
 // noiseOf estimates the rounding error of each entry of a result near the point, as a standard deviation. It evaluates
 // the result at points in a row. The higher differences of a smooth function vanish and those of rounding errors
@@ -106,7 +106,7 @@ func noiseOf(inst *instance, rng *rand.Rand, eval func() ([]float64, error), bas
 			for k := range table {
 				col[k] = table[k][i]
 			}
-			if s, ok := differenceNoise(col); ok && (n == len(steps)-1 || s <= noisyAtMost*largest(col)) {
+			if s, ok := differenceNoise(col); ok && (n == len(steps)-1 || s <= noisyAtMost*eps*largest(col)) {
 				sigma[i] = math.Max(sigma[i], s)
 				open[i] = false
 				left--

@@ -27,7 +27,6 @@ type planted struct {
 	gradWrites bool         // the gradient writes to operand 0
 	noAD       bool         // no DoDiff
 	overwrites bool         // DoDiff overwrites instead of adding
-	calls      *int
 }
 
 func (p *planted) apply(in ...*G.Node) (*G.Node, error) {
@@ -256,4 +255,68 @@ func (o *plantedGrad) Do(in ...G.Value) (G.Value, error) {
 		spoil(in[0])
 	}
 	return value(g, o.shape(), o.result()), nil
+}
+
+// twice is x³ with a derivative that is an operation with a derivative of its own, which spoil changes.
+type twice struct {
+	spoil func(h []float64)
+	order int // 0 x³, 1 3x²·u, 2 6x·u·v by x, 3 3x²·v by u
+	n     int
+}
+
+func (o *twice) apply(in ...*G.Node) (*G.Node, error) {
+	o.n = in[0].Shape()[0]
+	return G.ApplyOp(o, in...)
+}
+
+func (o *twice) Arity() int { return []int{1, 2, 3, 2}[o.order] }
+func (o *twice) Type() hm.Type {
+	v := G.TensorType{Dims: 1, Of: tensor.Float64}
+	t := []hm.Type{v}
+	for range o.Arity() {
+		t = append(t, v)
+	}
+	return hm.NewFnType(t...)
+}
+func (o *twice) InferShape(...G.DimSizer) (tensor.Shape, error) { return tensor.Shape{o.n}, nil }
+func (o *twice) ReturnsPtr() bool                               { return false }
+func (o *twice) CallsExtern() bool                              { return false }
+func (o *twice) OverwritesInput() int                           { return -1 }
+func (o *twice) String() string                                 { return fmt.Sprintf("twice%d", o.order) }
+func (o *twice) WriteHash(h hash.Hash)                          { fmt.Fprint(h, o.String()) }
+func (o *twice) Hashcode() uint32                               { return code(o) }
+func (o *twice) DiffWRT(n int) []bool {
+	wrt := make([]bool, n)
+	for i := range wrt {
+		wrt[i] = o.order < 2
+	}
+	return wrt
+}
+
+func (o *twice) SymDiff(in G.Nodes, _, up *G.Node) (G.Nodes, error) {
+	next := func(order int, in ...*G.Node) *G.Node {
+		return G.Must((&twice{spoil: o.spoil, order: order}).apply(in...))
+	}
+	if o.order == 0 {
+		return G.Nodes{next(1, in[0], up)}, nil
+	}
+	return G.Nodes{next(2, in[0], in[1], up), next(3, in[0], up)}, nil
+}
+
+func (o *twice) Do(in ...G.Value) (G.Value, error) {
+	x := (*planted)(nil).read(in)
+	y := make([]float64, o.n)
+	for i, v := range x[0] {
+		y[i] = v * v * v
+		switch o.order {
+		case 1, 3:
+			y[i] = 3 * v * v * x[1][i]
+		case 2:
+			y[i] = 6 * v * x[1][i] * x[2][i]
+		}
+	}
+	if o.order == 2 {
+		o.spoil(y)
+	}
+	return value(y, tensor.Shape{o.n}, tensor.Float64), nil
 }
