@@ -15,6 +15,11 @@ type direct[F float] struct {
 	value func(x, t []F, label int) float64
 	// grad writes g[i]·∂l/∂x_k of row i to dst. Rows with g[i] = 0 are not read: their gradient is 0.
 	grad [2]func(dst, x, t []F, cols int, labels []int, g []float64)
+	// For elementwise losses: the sum of the values, and g·∂l/∂pred of every element. The derivative by the target is
+	// that by the prediction with the other sign, where mirrored says so.
+	sum      func(x, t []F) float64
+	each     func(dst, x, t []F, g float64)
+	mirrored bool
 }
 
 // A fast makes the kernels of a loss for both dtypes, or none where they do not know a setting.
@@ -23,28 +28,41 @@ type fast struct {
 	f64 func(s *spec) *direct[float64]
 }
 
-// directLen is the number of classes up to which rows go through float64: they are rounded once then, and kernels would not
-// be faster on so few.
-const directLen = 128
+const (
+	// directLen is the number of classes up to which rows go through float64: they are rounded once then, and kernels
+	// would not be faster on so few.
+	directLen = 128
+	// directSize is the same for the elements of an elementwise loss.
+	directSize = 4096
+	// directChunk is the number of elements whose target is checked and summed in one go, while it is in the cache.
+	directChunk = 1 << 14
+)
 
-// directOf returns the kernels that a job may use, or nil.
+// directOf returns the kernels that an operation may use, or nil.
 func directOf[F float](o *op) *direct[F] {
-	if o.inner != 1 || o.classes <= directLen || o.def.elementwise || o.bare || o.mode != modeValue && o.mode != modeGrad || o.coupled() {
+	if o.bare || o.mode != modeValue && o.mode != modeGrad || o.coupled() {
 		return nil
 	}
-	switch d := any(new(direct[F])).(type) {
-	case *direct[float32]:
-		if f := o.def.fast.f32; f != nil {
-			d = f(o.spec)
-			return any(d).(*direct[F])
+	if o.def.elementwise {
+		if o.set.reduction == None || o.weighted || o.hasMask() || o.shape.TotalSize() <= directSize {
+			return nil
 		}
-	case *direct[float64]:
+	} else if o.inner != 1 || o.classes <= directLen {
+		return nil
+	}
+	var kernels any
+	switch any(F(0)).(type) {
+	case float32:
+		if f := o.def.fast.f32; f != nil {
+			kernels = f(o.spec)
+		}
+	case float64:
 		if f := o.def.fast.f64; f != nil {
-			d = f(o.spec)
-			return any(d).(*direct[F])
+			kernels = f(o.spec)
 		}
 	}
-	return nil
+	d, _ := kernels.(*direct[F])
+	return d
 }
 
 // directValue is the value of row i by the kernels. A soft target is checked while it is on its way into the cache.
@@ -80,19 +98,33 @@ func largest[F float]() F {
 	return F(x)
 }
 
-// directGradients writes the derivative by operand k with the kernels. Soft targets have been checked with the value.
-func (j *job[F]) directGradients(out []F, d float64) error {
+// directGradients writes the derivative by operand k with the kernels, and reports whether they know it. Soft targets have
+// been checked with the value.
+func (j *job[F]) directGradients(out []F, d float64) (done bool, err error) {
+	if j.def.elementwise {
+		sign := 1.0
+		if j.k == 1 {
+			if sign = -1; !j.direct.mirrored {
+				return false, nil
+			}
+		}
+		j.direct.each(out, j.x[0], j.x[1], sign*j.upstreamOf(0)/d)
+		return true, nil
+	}
+	if j.direct.grad[j.k] == nil {
+		return false, nil
+	}
 	m := marksPool.Get().(*marks)
 	defer marksPool.Put(m)
 	m.grow(j.rows)
 	for i := range j.rows {
 		s, err := j.factor(i)
 		if err != nil {
-			return err
+			return true, err
 		}
 		if m.labels[i] = -1; s != 0 {
 			if j.normalized && j.norm == 0 {
-				return j.check(new(row), i, s)
+				return true, j.check(new(row), i, s)
 			}
 			s *= j.upstreamOf(i) / d
 			if j.factors.labels != nil {
@@ -102,7 +134,7 @@ func (j *job[F]) directGradients(out []F, d float64) error {
 		m.g[i] = s
 	}
 	j.direct.grad[j.k](out, j.x[0], j.x[1], j.classes, m.labels, m.g)
-	return nil
+	return true, nil
 }
 
 // marks are the labels and factors of all rows.
@@ -118,6 +150,22 @@ func (m *marks) grow(n int) {
 		m.g, m.labels = make([]float64, n), make([]int, n)
 	}
 	m.g, m.labels = m.g[:n], m.labels[:n]
+}
+
+// directSum is the sum of an elementwise loss by the kernels. ok is false where the row functions must have a closer look: a
+// target outside its domain, or a sum that is not finite, because single terms may overflow float32 where the mean does not.
+func (j *job[F]) directSum() (total float64, ok bool) {
+	x, t := j.x[0], j.x[1]
+	parts := make([]float64, (len(x)+directChunk-1)/directChunk)
+	tensorops.ParallelFor(len(x), directChunk, func(lo, hi int) {
+		if j.domain[1] == UnitInterval && !vec.Within(t[lo:hi], 0, 1) {
+			parts[lo/directChunk] = math.NaN()
+			return
+		}
+		parts[lo/directChunk] = j.direct.sum(x[lo:hi], t[lo:hi])
+	})
+	total = sum(parts)
+	return total, finite(total)
 }
 
 // crossEntropyDirect is the cross-entropy without softcap and z-loss.
@@ -144,5 +192,48 @@ func crossEntropyDirect[F float](s *spec) *direct[F] {
 			func(dst, x, t []F, cols int, _ []int, g []float64) {
 				tensorops.SoftCrossEntropyGradRows(nil, dst, x, t, cols, g, o)
 			}},
+	}
+}
+
+// klDirect is the divergence from a target of probabilities at temperature 1. Its gradient by the logits is that of the
+// cross-entropy.
+func klDirect[F float](s *spec) *direct[F] {
+	if s.set.logTarget || s.set.targetLogits || s.set.temperature != 1 {
+		return nil
+	}
+	return &direct[F]{
+		value: func(x, t []F, _ int) float64 { return tensorops.KLRow(x, t) },
+		grad: [2]func(dst, x, t []F, cols int, labels []int, g []float64){
+			func(dst, x, t []F, cols int, _ []int, g []float64) {
+				tensorops.SoftCrossEntropyGradRows(nil, dst, x, t, cols, g, nil)
+			},
+			func(dst, x, t []F, cols int, _ []int, g []float64) {
+				tensorops.KLTargetGradRows(dst, x, t, cols, g)
+			}},
+	}
+}
+
+// binaryDirect is the binary cross-entropy without positive weights and smoothing.
+func binaryDirect[F float](s *spec) *direct[F] {
+	if s.set.posWeight != nil || s.set.smoothing != 0 {
+		return nil
+	}
+	return &direct[F]{sum: tensorops.BinaryCrossEntropySum[F], each: tensorops.BinaryCrossEntropyGrad[F]}
+}
+
+func mseDirect[F float](*spec) *direct[F] {
+	return &direct[F]{sum: tensorops.SquaredErrorSum[F], each: tensorops.SquaredErrorGrad[F], mirrored: true}
+}
+
+func maeDirect[F float](*spec) *direct[F] {
+	return &direct[F]{sum: tensorops.AbsoluteErrorSum[F], each: tensorops.AbsoluteErrorGrad[F], mirrored: true}
+}
+
+func huberDirect[F float](s *spec) *direct[F] {
+	delta := s.set.delta
+	return &direct[F]{
+		sum:      func(x, t []F) float64 { return tensorops.HuberSum(x, t, delta) },
+		each:     func(dst, x, t []F, g float64) { tensorops.HuberGrad(dst, x, t, delta, g) },
+		mirrored: true,
 	}
 }

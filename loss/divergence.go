@@ -54,6 +54,7 @@ var kl = definition{
 	name: "KL", takes: rowKnobs | knobLogTarget | knobTargetLogits | knobTemperature,
 	defaults: settings{axis: -1, temperature: 1}, pred: Logits, target: SoftTargets,
 	retarget: targetDomain,
+	fast:     fast{klDirect[float32], klDirect[float64]},
 	laws:     ShiftInvariant | NonNegative | ZeroAtEqual | Convex,
 	torch:    "kl_div(log_softmax(x), t, reduction=\"batchmean\")", optax: "kl_divergence",
 	rows: func(s *settings, _, _ int) rowFunc {

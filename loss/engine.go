@@ -293,7 +293,15 @@ func (j *job[F]) values() (G.Value, error) {
 	if j.def.elementwise {
 		one = j.valueRun
 	}
-	all := j.each(func(i int, r *row) totals { return one(i, r, out) })
+	var all totals
+	direct := false
+	if j.direct != nil && j.def.elementwise && !(j.normalized && j.norm == 0) {
+		all.n, direct = j.directSum()
+		all.d, all.active = float64(j.shape.TotalSize()), true
+	}
+	if !direct {
+		all = j.each(func(i int, r *row) totals { return one(i, r, out) })
+	}
 	if all.err != nil {
 		return nil, all.err
 	}
@@ -406,11 +414,12 @@ func (j *job[F]) gradients() (G.Value, error) {
 		clear(out)
 		return wrap(out, j.shape), nil
 	}
-	if j.direct != nil && j.direct.grad[j.k] != nil {
-		if err := j.directGradients(out, d); err != nil {
+	if j.direct != nil {
+		if done, err := j.directGradients(out, d); err != nil {
 			return nil, err
+		} else if done {
+			return wrap(out, j.shape), nil
 		}
-		return wrap(out, j.shape), nil
 	}
 	one := j.gradientRow
 	if j.def.elementwise {
