@@ -319,10 +319,29 @@ func TestAllocations(t *testing.T) {
 		td := tensor.New(tensor.WithShape(n, c), tensor.WithBacking(dst))
 		ts := tensor.New(tensor.WithShape(n), tensor.WithBacking(sums))
 		tt := tensor.New(tensor.WithShape(c), tensor.Of(tensor.Float32))
+		values, labels, factors := make([]float64, n), make([]int, n), make([]float64, n)
+		for i := range factors {
+			factors[i] = 1
+		}
+		for i := range g {
+			g[i] = 1 / float32(c)
+		}
+		smooth, weighted := &CrossEntropyOptions{Smoothing: 0.1}, &CrossEntropyOptions{Weights: make([]float64, c)}
 		for name, f := range map[string]func(){
 			"LogSumExpRows":        func() { LogSumExpRows(sums, x, c) },
 			"SoftmaxRows":          func() { SoftmaxRows(dst, x, c) },
 			"LogSoftmaxRows":       func() { LogSoftmaxRows(dst, x, c) },
+			"CrossEntropyRows":     func() { CrossEntropyRows(values, x, c, labels, nil) },
+			"CrossEntropyGradRows": func() { CrossEntropyGradRows(values, dst, x, c, labels, factors, smooth) },
+			"weighted":             func() { CrossEntropyGradRows(values, dst, x, c, labels, factors, weighted) },
+			"SoftCrossEntropyRows": func() { SoftCrossEntropyRows(values, x, g, c, nil, nil) },
+			"SoftCrossEntropyGrad": func() { SoftCrossEntropyGradRows(nil, dst, x, g, c, factors, smooth) },
+			"KLRows":               func() { KLRows(values, x, g, c, nil) },
+			"KLTargetGradRows":     func() { KLTargetGradRows(dst, x, g, c, factors) },
+			"EntropyRows":          func() { EntropyRows(values, x, c, nil) },
+			"EntropyGradRows":      func() { EntropyGradRows(values, dst, x, c, factors) },
+			"BinaryCrossEntropy":   func() { BinaryCrossEntropySum(x, g); BinaryCrossEntropyGrad(dst, x, g, 1) },
+			"Huber":                func() { HuberSum(x, g, 1); HuberGrad(dst, x, g, 1, 1) },
 			"LogSumExpGradRows":    func() { LogSumExpGradRows(dst, x, sums, c) },
 			"SoftmaxGradRows":      func() { SoftmaxGradRows(dst, x, g, c) },
 			"LogSoftmaxGradRows":   func() { LogSoftmaxGradRows(dst, x, g, c) },
@@ -337,4 +356,43 @@ func TestAllocations(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStreamedResults compares results large enough to be written past the caches with the same rows one by one.
+func TestStreamedResults(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		const rows, cols = 3, streamBytes/3/4 + 1001 // odd: every row begins at another alignment
+		if !streams[float32](rows*cols, cols) {
+			t.Fatal("the result is too small for what is tested here")
+		}
+		x := make([]float32, rows*cols)
+		for i := range x {
+			x[i] = float32(i%8191) * -1e-3
+		}
+		all, row := make([]float32, rows*cols), make([]float32, cols)
+		labels, g := []int{5, cols - 1, cols / 2}, []float64{1, 0.5, -2}
+		compare := func(name string, i int) {
+			t.Helper()
+			for c, v := range row {
+				if all[i*cols+c] != v {
+					t.Fatalf("%s: row %d element %d is %v, alone %v", name, i, c, all[i*cols+c], v)
+				}
+			}
+		}
+		SoftmaxRows(all, x, cols)
+		for i := range rows {
+			SoftmaxRows(row, x[i*cols:(i+1)*cols], cols)
+			compare("Softmax", i)
+		}
+		LogSoftmaxRows(all, x, cols)
+		for i := range rows {
+			LogSoftmaxRows(row, x[i*cols:(i+1)*cols], cols)
+			compare("LogSoftmax", i)
+		}
+		CrossEntropyGradRows(nil, all, x, cols, labels, g, nil)
+		for i := range rows {
+			CrossEntropyGradRow(row, x[i*cols:(i+1)*cols], labels[i], g[i], nil)
+			compare("CrossEntropy", i)
+		}
+	})
 }

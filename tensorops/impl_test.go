@@ -37,6 +37,20 @@ func forEachImpl(t *testing.T, test func(t *testing.T)) {
 	}
 }
 
+// TestMain lets the environment variable TENSOROPS_USE choose the implementation, for benchmarks.
+func TestMain(m *testing.M) {
+	if name := os.Getenv("TENSOROPS_USE"); name != "" {
+		all := implementations()
+		i := slices.IndexFunc(all, func(m implementation) bool { return m.name == name && m.available })
+		if i < 0 {
+			fmt.Fprintf(os.Stderr, "TENSOROPS_USE names %s, which this build or processor does not have\n", name)
+			os.Exit(1)
+		}
+		useImplementation(all[i])
+	}
+	os.Exit(m.Run())
+}
+
 // newRand returns a generator whose seed is printed when the test fails.
 func newRand(t testing.TB, seed uint64) *rand.Rand {
 	if t != nil {

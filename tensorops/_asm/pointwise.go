@@ -124,10 +124,11 @@ func huberSlope(g *gen, x, t, delta reg.VecVirtual, _ *pointConsts) reg.VecVirtu
 
 // binaryParts returns |x|, q and z = exp(-|x|).
 func binaryParts(g *gen, x, t reg.VecVirtual, k *pointConsts) (a, q, z reg.VecVirtual) {
-	// q = 1 - t where x > 0, else t, as |b - t| with b = 1 or 0: t lies in [0, 1].
-	q = g.maskedConstant(greater, x, g.zero(), 1)
+	q = g.vec() // 1 - t where x > 0, else t
+	VMOVUPD(g.constant(1), q)
 	VSUBPD(t, q, q)
-	magnitude(g, q)
+	g.blendGreater(x, q, t)
+	q = t
 	a = magnitude(g, x)
 	neg := g.vec()
 	VORPD(bitsConstant(1<<63, 8), a, neg)
@@ -153,6 +154,19 @@ func binarySlope(g *gen, x, t, _ reg.VecVirtual, k *pointConsts) reg.VecVirtual 
 	VSUBPD(z, q, q)
 	VXORPD(flip, q, q)
 	return q
+}
+
+// blendGreater sets the lanes of dst to those of v where x > 0.
+func (g *gen) blendGreater(x, v, dst reg.VecVirtual) {
+	if g.is512() {
+		k := K()
+		VCMPPD(Imm(greater), g.zero(), x, k)
+		VMOVAPD(v, k, dst)
+		return
+	}
+	m := g.vec()
+	VCMPPD(Imm(greater), g.constant(0), x, m)
+	VBLENDVPD(m, v, dst, dst)
 }
 
 // notGreater returns the sign bit in the lanes where x > 0 does not hold.
