@@ -33,6 +33,10 @@ const (
 	Signs
 	// Cosines: numbers in [-1, 1], with 1e-4 for the rounding of a product of unit vectors.
 	Cosines
+	// Variances: predicted numbers >= 0.
+	Variances
+	// Scales: predicted numbers > 0, such as standard deviations.
+	Scales
 	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds them all.
 	ClassLists
 )
@@ -46,7 +50,7 @@ func (d Domain) String() string {
 		return "logits"
 	case LogProbabilities:
 		return "log-probabilities"
-	case Probabilities:
+	case Probabilities, Variances:
 		return "numbers >= 0"
 	case UnitInterval:
 		return "numbers in [0, 1]"
@@ -60,6 +64,8 @@ func (d Domain) String() string {
 		return "finite numbers > 0"
 	case Signs:
 		return "-1 or +1"
+	case Scales:
+		return "numbers > 0"
 	case Cosines:
 		return "numbers in [-1, 1]"
 	case ClassLists:
@@ -113,8 +119,10 @@ func (d Domain) checked() bool {
 // row's value NaN.
 func (d Domain) holds(v float64) bool {
 	switch d {
-	case Probabilities:
+	case Probabilities, Variances:
 		return !(v < 0)
+	case Scales:
+		return !(v <= 0)
 	case UnitInterval:
 		return !(v < 0 || v > 1)
 	case SoftTargets, Counts:

@@ -55,6 +55,12 @@ var families = []struct {
 	{"Classes", multiclassLosses, []*definition{&distillation}},
 	{"Yes or no, and several labels", binaryLosses, nil},
 	{"Regression", regressionLosses, nil},
+	{"Quantiles and tolerances", quantileLosses, nil},
+	{"Relative errors", relativeLosses, nil},
+	{"Robust regression", robustLosses, nil},
+	{"Counts and amounts", countLosses, nil},
+	{"Distributions of real targets", nil, likelihoodLosses},
+	{"Directions", directionLosses, nil},
 	{"Divergences", divergenceLosses, []*definition{&gaussianKL}},
 }
 

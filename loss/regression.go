@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"fmt"
 	"math"
 
 	G "gorgonia.org/gorgonia"
@@ -8,8 +9,13 @@ import (
 
 var regressionLosses = []entry{
 	{&mse, MSE},
+	{&halfSquared, HalfSquared},
 	{&mae, MAE},
 	{&huber, Huber},
+	{&smoothL1, SmoothL1},
+	{&logCosh, LogCosh},
+	{&pseudoHuber, PseudoHuber},
+	{&charbonnier, Charbonnier},
 }
 
 // MSE returns the squared error of pred against target.
@@ -22,18 +28,56 @@ var regressionLosses = []entry{
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// [Huber] is half of it near zero and linear in the tails.
+// [HalfSquared] is half of it; [Huber] is that near zero and linear in the tails.
 //
 // Reference: standard.
 func MSE(pred, target *G.Node, opts ...Option) (*G.Node, error) { return mse.build(pred, target, opts) }
 
 var mse = definition{
 	name: "MSE", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
+	fast:  fast{mseDirect[float32], mseDirect[float64]},
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	torch: "mse_loss", keras: "MeanSquaredError", optax: "squared_error",
 	rows: func(*settings, int, int) rowFunc {
 		return residual(func(e float64) (l, d, dd float64) { return e * e, 2 * e, 2 })
 	},
+}
+
+// HalfSquared returns half the squared error of pred against target, whose derivative is the error itself.
+//
+// With e = pred - target,
+//
+//	l(e) = e²/2        dl/de = e
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// It is the limit of [Huber] for large δ, and up to a constant [GaussianNLL] with variance 1.
+//
+// Reference: standard.
+func HalfSquared(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return halfSquared.build(pred, target, opts)
+}
+
+var halfSquared = definition{
+	name: "HalfSquared", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
+	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
+	optax: "l2_loss",
+	rows: func(*settings, int, int) rowFunc {
+		return residual(func(e float64) (l, d, dd float64) { return e / 2 * e, e, 1 })
+	},
+}
+
+// sign returns -1, 0 or 1, and NaN for NaN.
+func sign(x float64) float64 {
+	switch {
+	case x > 0:
+		return 1
+	case x < 0:
+		return -1
+	}
+	return x
 }
 
 // MAE returns the absolute error of pred against target.
@@ -53,15 +97,12 @@ func MAE(pred, target *G.Node, opts ...Option) (*G.Node, error) { return mae.bui
 
 var mae = definition{
 	name: "MAE", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
+	fast:  fast{maeDirect[float32], maeDirect[float64]},
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
-	torch: "l1_loss", keras: "MeanAbsoluteError", optax: "absolute_error",
+	torch: "l1_loss", keras: "MeanAbsoluteError",
 	rows: func(*settings, int, int) rowFunc {
 		return residual(func(e float64) (l, d, dd float64) {
-			// Copysign alone would turn a NaN into a sign.
-			if e == 0 || e != e {
-				return math.Abs(e), e, e
-			}
-			return math.Abs(e), math.Copysign(1, e), 0
+			return math.Abs(e), sign(e), 0
 		})
 	},
 }
@@ -77,8 +118,9 @@ var mae = definition{
 //
 // Options: [WithDelta] (δ > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// As δ grows Huber approaches half of [MSE]; as δ falls Huber/δ approaches [MAE]. The second
-// derivative at |e| = δ is that of the quadratic side.
+// The second derivative at |e| = δ is that of the quadratic side.
+//
+// As δ grows Huber approaches [HalfSquared]; as δ falls Huber/δ, which is [SmoothL1], approaches [MAE].
 //
 // Reference: P. J. Huber, Robust Estimation of a Location Parameter, 1964.
 func Huber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -87,6 +129,7 @@ func Huber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var huber = definition{
 	name: "Huber", takes: reduceKnobs | knobDelta, defaults: settings{axis: -1, delta: 1}, elementwise: true,
+	fast:  fast{huberDirect[float32], huberDirect[float64]},
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	torch: "huber_loss", keras: "Huber", optax: "huber_loss",
 	rows: func(s *settings, _, _ int) rowFunc {
@@ -95,7 +138,165 @@ var huber = definition{
 			if a := math.Abs(e); a > delta {
 				return delta * (a - delta/2), math.Copysign(delta, e), 0
 			}
-			return e * e / 2, e, 1 + 0*(e-e)
+			return e / 2 * e, e, 1
 		})
 	},
+}
+
+// SmoothL1 returns the absolute error of pred against target with its corner at zero rounded off.
+//
+// With e = pred - target,
+//
+//	l(e) = e²/(2β)     |e| <= β        dl/de = e/β
+//	l(e) = |e| - β/2   |e| >  β        dl/de = sign(e)
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithBeta] (β >= 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// β = 0 is [MAE], with the derivative 0 at e = 0. The second derivative at |e| = β is that of the quadratic side.
+//
+// It is [Huber] with δ = β, divided by β.
+//
+// Reference: R. Girshick, Fast R-CNN, 2015.
+func SmoothL1(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return smoothL1.build(pred, target, opts)
+}
+
+var smoothL1 = definition{
+	name: "SmoothL1", takes: reduceKnobs | knobBeta, defaults: settings{axis: -1, beta: 1}, elementwise: true,
+	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
+	torch: "smooth_l1_loss",
+	rows: func(s *settings, _, _ int) rowFunc {
+		beta := s.beta
+		return residual(func(e float64) (l, d, dd float64) {
+			if a := math.Abs(e); a > beta || beta == 0 {
+				return a - beta/2, sign(e), 0
+			}
+			d = e / beta
+			return d / 2 * e, d, 1 / beta
+		})
+	},
+}
+
+// LogCosh returns the logarithm of the hyperbolic cosine of the error of pred against target: e²/2 near zero, |e| - log 2
+// in the tails.
+//
+// With e = pred - target,
+//
+//	l(e) = log cosh e        dl/de = tanh e
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// Small errors keep their relative accuracy (e = 1e-10 has loss 5e-21, not 0), large ones do not overflow.
+//
+// [Huber] is its piecewise relative.
+//
+// Reference: standard.
+func LogCosh(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return logCosh.build(pred, target, opts)
+}
+
+var logCosh = definition{
+	name: "LogCosh", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
+	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
+	keras: "LogCosh", optax: "log_cosh",
+	rows: func(*settings, int, int) rowFunc {
+		return split(func(p, t float64) float64 {
+			a := math.Abs(p - t)
+			if a < 1 { // cosh a = 1 + 2·sinh²(a/2)
+				s := math.Sinh(a / 2)
+				return math.Log1p(2 * s * s)
+			}
+			return a + (math.Log1p(math.Exp(-2*a)) - math.Ln2)
+		}, residual(func(e float64) (l, d, dd float64) {
+			if math.Abs(e) < 0.5 {
+				d = math.Tanh(e)
+				return 0, d, 1 - d*d
+			}
+			q := math.Exp(-2 * math.Abs(e)) // tanh = (1-q)/(1+q), and its derivative without the cancellation of 1 - tanh²
+			return 0, sign(e) * (1 - q) / (1 + q), 4 * q / ((1 + q) * (1 + q))
+		}))
+	},
+}
+
+// PseudoHuber returns a smooth form of the Huber loss of pred against target.
+//
+// With e = pred - target,
+//
+//	l(e) = δ²·(√(1 + (e/δ)²) - 1)        dl/de = e/√(1 + (e/δ)²)
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithDelta] (δ > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// Computed as e²/(1 + √(1 + (e/δ)²)), which does not cancel for small e, in an order that does not overflow for large e.
+//
+// It behaves as e²/2 near zero and as δ·|e| in the tails, like [Huber]; with δ = 1 it is [Barron] with α = 1.
+//
+// Reference: P. Charbonnier et al., Deterministic Edge-Preserving Regularization in Computed Imaging, 1997.
+func PseudoHuber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return pseudoHuber.build(pred, target, opts)
+}
+
+var pseudoHuber = definition{
+	name: "PseudoHuber", takes: reduceKnobs | knobDelta, defaults: settings{axis: -1, delta: 1}, elementwise: true,
+	laws: Symmetric | NonNegative | ZeroAtEqual | Convex,
+	rows: func(s *settings, _, _ int) rowFunc {
+		delta := s.delta
+		return residual(func(e float64) (l, d, dd float64) {
+			if math.IsInf(e, 0) {
+				return math.Inf(1), sign(e) * delta, 0
+			}
+			root := math.Hypot(delta, e) // δ·√(1 + (e/δ)²)
+			flat := delta / root
+			return e * (delta * (e / (delta + root))), delta * (e / root), flat * flat * flat
+		})
+	},
+}
+
+// Charbonnier returns the absolute error of pred against target with its corner at zero smoothed by ε.
+//
+// With e = pred - target,
+//
+//	l(e) = √(e² + ε²)        dl/de = e/√(e² + ε²)
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithEpsilon] (ε > 0, default 1e-3), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// The value at e = 0 is ε. The squares do not overflow.
+//
+// [PseudoHuber] with δ = ε is ε·(l - ε).
+//
+// Reference: P. Charbonnier et al., Two Deterministic Half-Quadratic Regularization Algorithms for Computed Imaging, 1994.
+func Charbonnier(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return charbonnier.build(pred, target, opts)
+}
+
+var charbonnier = definition{
+	name: "Charbonnier", takes: reduceKnobs | knobEpsilon, defaults: settings{axis: -1, epsilon: 1e-3}, elementwise: true,
+	laws: Symmetric | NonNegative | Convex,
+	rows: func(s *settings, _, _ int) rowFunc {
+		eps := s.epsilon
+		return residual(func(e float64) (l, d, dd float64) {
+			if math.IsInf(e, 0) {
+				return math.Inf(1), sign(e), 0
+			}
+			root := math.Hypot(e, eps)
+			flat := eps / root
+			return root, e / root, flat * flat / root
+		})
+	},
+	check: positiveEpsilon,
+}
+
+// positiveEpsilon refuses an ε that is not above 0.
+func positiveEpsilon(s *settings, _ Domain, _ int) error {
+	if s.epsilon <= 0 {
+		return fmt.Errorf("WithEpsilon is %v, want a number > 0", s.epsilon)
+	}
+	return nil
 }

@@ -60,26 +60,41 @@ func (m mode) String() string { return [...]string{"value", "grad", "hess", "jvp
 func residual(curve func(e float64) (l, d, dd float64)) rowFunc {
 	return func(r *row) float64 {
 		p, t := r.x[0], r.x[1]
-		for i := range p {
-			l, d, dd := curve(p[i] - t[i])
-			if r.out != nil {
-				r.out[i] = l
+		for i := range r.out {
+			r.out[i], _, _ = curve(p[i] - t[i])
+		}
+		for k, sign := range [2]float64{1, -1} {
+			for i := range r.grad[k] {
+				_, d, _ := curve(p[i] - t[i])
+				r.grad[k][i] = sign * d
 			}
-			for k, sign := range [2]float64{1, -1} {
-				if r.grad[k] != nil {
-					r.grad[k][i] = sign * d
+			for i := range r.hess[k] {
+				_, _, dd := curve(p[i] - t[i])
+				v := 0.0
+				if r.dir[0] != nil {
+					v += r.dir[0][i]
 				}
-				if r.hess[k] != nil {
-					v := 0.0
-					if r.dir[0] != nil {
-						v += r.dir[0][i]
-					}
-					if r.dir[1] != nil {
-						v -= r.dir[1][i]
-					}
-					r.hess[k][i] = sign * dd * v
+				if r.dir[1] != nil {
+					v -= r.dir[1][i]
 				}
+				r.hess[k][i] = sign * times(v, dd)
 			}
+		}
+		return 0
+	}
+}
+
+// split joins a value with the row function of its derivatives, for a loss whose value takes a logarithm that its
+// derivatives do without: each is computed only where it is wanted. What derivatives says about the value does not count.
+func split(value func(p, t float64) float64, derivatives rowFunc) rowFunc {
+	return func(r *row) float64 {
+		out := r.out
+		r.out = nil
+		derivatives(r)
+		r.out = out
+		p, t := r.x[0], r.x[1]
+		for i := range out {
+			out[i] = value(p[i], t[i])
 		}
 		return 0
 	}
@@ -111,28 +126,25 @@ type jet struct{ l, p, t, pp, pt, tt float64 }
 func surface(f func(p, t float64, i int) jet) rowFunc {
 	return func(r *row) float64 {
 		p, t := r.x[0], r.x[1]
-		for i := range p {
-			j := f(p[i], t[i], r.at+i)
-			if r.out != nil {
-				r.out[i] = j.l
-			}
-			if r.grad[0] != nil {
-				r.grad[0][i] = j.p
-			}
-			if r.grad[1] != nil {
-				r.grad[1][i] = j.t
-			}
-			for k, h := range [2][2]float64{{j.pp, j.pt}, {j.pt, j.tt}} {
-				if r.hess[k] == nil {
-					continue
-				}
-				sum := 0.0
+		for i := range r.out {
+			r.out[i] = f(p[i], t[i], r.at+i).l
+		}
+		for i := range r.grad[0] {
+			r.grad[0][i] = f(p[i], t[i], r.at+i).p
+		}
+		for i := range r.grad[1] {
+			r.grad[1][i] = f(p[i], t[i], r.at+i).t
+		}
+		for k := range 2 {
+			for i := range r.hess[k] {
+				j := f(p[i], t[i], r.at+i)
+				h := [2][2]float64{{j.pp, j.pt}, {j.pt, j.tt}}[k]
+				r.hess[k][i] = 0
 				for m := range h {
 					if r.dir[m] != nil {
-						sum += h[m] * r.dir[m][i]
+						r.hess[k][i] += times(r.dir[m][i], h[m])
 					}
 				}
-				r.hess[k][i] = sum
 			}
 		}
 		return 0
@@ -168,7 +180,7 @@ func volume(n int, f func(x [maxOperands]float64) multiJet) rowFunc {
 				sum := 0.0
 				for m := range n {
 					if r.dir[m] != nil {
-						sum += j.h[k][m] * r.dir[m][i]
+						sum += times(r.dir[m][i], j.h[k][m])
 					}
 				}
 				r.hess[k][i] = sum

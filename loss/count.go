@@ -1,0 +1,280 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// Losses of a predicted logarithm of the mean, for targets that are counted or measured and never negative.
+var countLosses = []entry{
+	{&poissonNLL, PoissonNLL},
+	{&gamma, Gamma},
+	{&tweedie, Tweedie},
+	{&negativeBinomial, NegativeBinomial},
+}
+
+// PoissonNLL returns the negative log-likelihood of counts under Poisson distributions whose log-rates are predicted.
+//
+// With x the log-rate and t the target,
+//
+//	l = exp(x) - t·x        dl/dx = exp(x) - t        dl/dt = -x
+//
+// and with [WithFull] for t > 1 Stirling's approximation of log t!, t·log t - t + log(2πt)/2.
+//
+// pred x and target t have the same shape (any rank); targets are finite and >= 0. The result is a scalar, or has the shape
+// of pred under [None].
+//
+// Options: [WithFull], [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// A log-rate of -Inf gives 0 for a target of 0 and +Inf for others. Targets need not be whole numbers.
+//
+// It is [Tweedie] with power 1. [NegativeBinomial] is for counts whose variance exceeds their mean.
+//
+// Reference: standard.
+func PoissonNLL(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return poissonNLL.build(pred, target, opts)
+}
+
+var poissonNLL = definition{
+	name: "PoissonNLL", takes: reduceKnobs | knobFull, defaults: settings{axis: -1}, target: Counts, elementwise: true,
+	laws:  Convex,
+	torch: "poisson_nll_loss", keras: "Poisson",
+	rows: func(s *settings, _, _ int) rowFunc {
+		if !s.full {
+			return surface(poissonJet)
+		}
+		return surface(func(x, t float64, i int) jet {
+			j := poissonJet(x, t, i)
+			if t > 1 {
+				log := math.Log(t)
+				j.l += t*log - t + (math.Log(2*math.Pi)+log)/2
+				j.t += log + 1/(2*t)
+				j.tt = 1/t - 1/(2*t*t)
+			}
+			return j
+		})
+	},
+}
+
+func poissonJet(x, t float64, _ int) jet {
+	rate := math.Exp(x)
+	l := rate
+	if rate <= math.MaxFloat64 {
+		l -= times(t, x)
+	}
+	return jet{l: l, p: rate - t, t: -x, pp: rate, pt: -1}
+}
+
+// Gamma returns the negative log-likelihood, up to terms of the target and a factor, of targets under gamma distributions whose
+// log-means are predicted.
+//
+// With f the log-mean and t the target,
+//
+//	l = t·exp(-f) + f        dl/df = 1 - t·exp(-f)        dl/dt = exp(-f)
+//
+// pred f and target t have the same shape (any rank); targets are finite and > 0. The result is a scalar, or has the shape
+// of pred under [None].
+//
+// Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// The smallest value, at f = log t, is 1 + log t. A log-mean of ±Inf has loss +Inf.
+//
+// It is [Tweedie] with power 2, and with the shape parameter k as a factor the likelihood's part that depends on f.
+//
+// Reference: P. McCullagh, J. A. Nelder, Generalized Linear Models, 1989.
+func Gamma(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return gamma.build(pred, target, opts)
+}
+
+var gamma = definition{
+	name: "Gamma", takes: reduceKnobs, defaults: settings{axis: -1}, target: Positive, elementwise: true,
+	laws: Convex,
+	rows: func(*settings, int, int) rowFunc { return surface(gammaJet) },
+}
+
+func gammaJet(f, t float64, _ int) jet {
+	g := math.Exp(-f)
+	l := t * g
+	if l <= math.MaxFloat64 {
+		l += f
+	}
+	return jet{l: l, p: 1 - t*g, t: g, pp: t * g, pt: -g}
+}
+
+// Tweedie returns the negative log-likelihood, up to terms of the target and a factor, of targets under Tweedie distributions
+// whose log-means are predicted: between the Poisson (power 1) and the gamma distribution (power 2), with a share of exact zeros.
+//
+// With f the log-mean, t the target and p the power,
+//
+//	l = -t·exp((1-p)f)/(1-p) + exp((2-p)f)/(2-p)        dl/df = exp((2-p)f) - t·exp((1-p)f)
+//	                                                    dl/dt = -exp((1-p)f)/(1-p)
+//
+// p = 1 is [PoissonNLL], exp(f) - t·f, and p = 2 is [Gamma], t·exp(-f) + f: the constants -t/(1-p) and 1/(2-p), without which the
+// formula has these limits, are part of the value for other powers.
+//
+// pred f and target t have the same shape (any rank); targets are finite and >= 0, for p = 2 > 0. The result is a scalar, or has
+// the shape of pred under [None].
+//
+// Options: [WithPower] (p in [1, 2], default 1.5), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// The derivatives by f are continuous in p.
+//
+// Reference: B. Jørgensen, Exponential Dispersion Models, 1987.
+func Tweedie(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return tweedie.build(pred, target, opts)
+}
+
+var tweedie = definition{
+	name: "Tweedie", takes: reduceKnobs | knobPower, defaults: settings{axis: -1, power: 1.5}, target: Counts, elementwise: true,
+	laws: Convex,
+	rows: func(s *settings, _, _ int) rowFunc {
+		switch s.power {
+		case 1:
+			return surface(poissonJet)
+		case 2:
+			return surface(gammaJet)
+		}
+		a, b := 1-s.power, 2-s.power
+		return surface(func(f, t float64, _ int) jet {
+			u, v := math.Exp(a*f), math.Exp(b*f)
+			tu := times(t, u)
+			return jet{l: v/b - tu/a, p: v - tu, t: -u / a, pp: b*v - a*tu, pt: -u}
+		})
+	},
+	retarget: func(s *settings) Domain {
+		if s.power == 2 {
+			return Positive
+		}
+		return Counts
+	},
+	check: func(s *settings, _ Domain, _ int) error {
+		if s.power < 1 || s.power > 2 {
+			return fmt.Errorf("WithPower is %v, want a number in [1, 2]", s.power)
+		}
+		return nil
+	},
+}
+
+// NegativeBinomial returns the negative log-likelihood of counts under negative binomial distributions whose log-means are
+// predicted; their variance is μ + α·μ².
+//
+// With f the log-mean, μ = exp(f), t the target, α the dispersion and r = 1/α,
+//
+//	l = (t + r)·log(1 + αμ) - t·f        dl/df = (μ - t)/(1 + αμ)
+//	                                     dl/dt = log(1 + αμ) - f
+//
+// and with [WithFull] the terms of t and α alone, log Γ(t+1) + log Γ(r) - log Γ(t+r) - t·log α.
+//
+// pred f and target t have the same shape (any rank); targets are finite and >= 0. The result is a scalar, or has the shape
+// of pred under [None].
+//
+// Options: [WithAlpha] (α > 0, default 1), [WithFull], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// Neither large log-means nor small or large α cost accuracy. A log-mean of -Inf gives 0 for a target of 0 and +Inf for others.
+// Targets need not be whole numbers.
+//
+// As α falls to 0 it becomes [PoissonNLL] (with the exact log t! under WithFull).
+//
+// Reference: J. M. Hilbe, Negative Binomial Regression, 2011.
+func NegativeBinomial(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return negativeBinomial.build(pred, target, opts)
+}
+
+var negativeBinomial = definition{
+	name: "NegativeBinomial", takes: reduceKnobs | knobAlpha | knobFull,
+	defaults: settings{axis: -1, alpha: 1}, target: Counts, elementwise: true,
+	laws: Convex,
+	rows: func(s *settings, _, _ int) rowFunc {
+		alpha, r, logAlpha := s.alpha, 1/s.alpha, ln(s.alpha)
+		return surface(func(f, t float64, _ int) jet {
+			// u is the odds αμ; above 1 everything is written in 1/u. rise is log(1+u), miss is log(1+1/u) and
+			// fall is log(1+u) - f = miss + log α.
+			var j jet
+			var rise, fall, miss float64
+			mu := math.Exp(f)
+			if u := alpha * mu; u <= 1 {
+				rise = math.Log1p(u)
+				fall = rise - f
+				miss = fall - logAlpha
+				j.p, j.pt = (mu-t)/(1+u), -1/(1+u)
+				j.pp = (1 + alpha*t) * mu / ((1 + u) * (1 + u))
+			} else {
+				v := math.Exp(-f) / alpha
+				miss = math.Log1p(v)
+				fall = miss + logAlpha
+				rise = f + fall
+				j.p, j.pt = (r-t*v)/(1+v), -v/(1+v)
+				j.pp = (t + r) * v / ((1 + v) * (1 + v))
+			}
+			j.l, j.t = r*rise+times(t, fall), fall
+			if s.full {
+				first, second := psiGap(t, r)
+				j.t, j.tt = miss+first, second
+				switch {
+				case t == 0:
+				case t <= r:
+					j.l += lgamma(t+1) + gammaGap(t, r)
+				default: // log t! and log Γ(t+r) are both large
+					j.l = r*rise + t*miss + lgamma(r) + gammaGap(r, t) + (1-r)*math.Log(t)
+				}
+			}
+			return j
+		})
+	},
+	check: func(s *settings, _ Domain, _ int) error {
+		if !(s.alpha > 0 && finite(1/s.alpha)) {
+			return fmt.Errorf("WithAlpha is %v, want a number > 0", s.alpha)
+		}
+		return nil
+	},
+}
+
+func lgamma(x float64) float64 {
+	l, _ := math.Lgamma(x)
+	return l
+}
+
+// gammaGap returns log Γ(b) - log Γ(a+b) + a·log b for 0 <= a <= b, a difference of terms that grow with b and itself does not.
+func gammaGap(a, b float64) float64 {
+	if b < 10 {
+		return lgamma(b) - lgamma(a+b) + a*math.Log(b)
+	}
+	return a - (a+b-0.5)*math.Log1p(a/b) + (stirling(b) - stirling(a+b))
+}
+
+// stirling returns log Γ(x) - (x - 1/2)·log x + x - log(2π)/2 for x >= 10. The first term left out is below 4e-17 there.
+func stirling(x float64) float64 {
+	y := 1 / (x * x)
+	// B_2k/(2k(2k-1)) for k = 1 to 7
+	return (1./12 - y*(1./360-y*(1./1260-y*(1./1680-y*(1./1188-y*(691./360360-y/156)))))) / x
+}
+
+// psiGap returns ψ(t+1) - ψ(t+r) and its derivative by t, with ψ the derivative of log Γ.
+func psiGap(t, r float64) (first, second float64) {
+	a, b, d := t+1, t+r, r-1
+	for min(a, b) < 10 { // ψ(x) = ψ(x+1) - 1/x
+		first -= d / a / b
+		second += d / a / b * (1/a + 1/b)
+		a, b = a+1, b+1
+	}
+	// ψ(x) = log x - 1/(2x) - tail(x)/x², ψ'(x) = 1/x + 1/(2x²) + tails(x)/x³; the leading terms are subtracted by hand.
+	tail := func(x float64) float64 { // B_2k/2k
+		y := 1 / (x * x)
+		return y * (1./12 - y*(1./120-y*(1./252-y*(1./240-y*(1./132-y*(691./32760-y/12))))))
+	}
+	tails := func(x float64) float64 { // B_2k
+		y := 1 / (x * x)
+		return y / x * (1./6 - y*(1./30-y*(1./42-y*(1./30-y*(5./66-y*(691./2730-y*7/6))))))
+	}
+	log := math.Log(a / b)
+	if math.Abs(d) < b/2 {
+		log = math.Log1p(-d / b)
+	}
+	first += log - d/a/b/2 - (tail(a) - tail(b))
+	second += d/a/b*(1+(1/a+1/b)/2) + (tails(a) - tails(b))
+	return first, second
+}

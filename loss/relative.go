@@ -1,0 +1,155 @@
+package loss
+
+import (
+	"math"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// Losses of the error in proportion to the size of the target.
+var relativeLosses = []entry{
+	{&mape, MAPE},
+	{&smape, SMAPE},
+	{&msle, MSLE},
+}
+
+// MAPE returns the absolute error of pred as a fraction of the size of target.
+//
+// With e = pred - target and m = max(|target|, ε),
+//
+//	l = |e|/m        dl/dpred = sign(e)/m
+//	                 dl/dtarget = -sign(e)·pred/(target·|target|), or -sign(e)/ε where |target| <= ε
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithEpsilon] (ε > 0, default 1e-7), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// The result is a fraction, not a percentage: 0.25 where pred is a quarter off. The derivatives at e = 0
+// are 0. An infinite target gives NaN.
+//
+// [SMAPE] is bounded; [MSLE] weighs ratios alike in both directions.
+//
+// Reference: standard.
+func MAPE(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return mape.build(pred, target, opts)
+}
+
+var mape = definition{
+	name: "MAPE", takes: reduceKnobs | knobEpsilon, defaults: settings{axis: -1, epsilon: 1e-7}, elementwise: true,
+	laws:  NonNegative | ZeroAtEqual | Convex,
+	keras: "MeanAbsolutePercentageError",
+	rows: func(s *settings, _, _ int) rowFunc {
+		eps := s.epsilon
+		return surface(func(p, t float64, _ int) jet {
+			e, m := p-t, math.Abs(t)
+			if m <= eps {
+				d := sign(e) / eps
+				return jet{l: math.Abs(e) / eps, p: d, t: -d}
+			}
+			d, u := sign(e)/m, sign(t)/m
+			return jet{l: math.Abs(e) / m, p: d, t: -d * u * p, pt: -d * u, tt: 2 * d * u * (p / t)}
+		})
+	},
+	check: positiveEpsilon,
+}
+
+// SMAPE returns the absolute error of pred against target as a fraction of their mean size.
+//
+//	l = 2·|p - t|/(|p| + |t|)        dl/dp = 4·t·sign(p - t)/(p + t)² where p and t have one sign
+//	                                 dl/dp = 0 where they have not: there l = 2
+//
+// pred p and target t have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// The result is a fraction in [0, 2], and 0 where both are 0. It is constant, and does not teach, where pred and target differ in
+// sign. Derivatives on a corner (p = t, p = 0 or t = 0) are the mean of their sides. One infinite operand gives the limit 2.
+//
+// [MAPE] divides by the target alone.
+//
+// Reference: S. Makridakis, Accuracy Measures: Theoretical and Practical Concerns, 1993.
+func SMAPE(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return smape.build(pred, target, opts)
+}
+
+var smape = definition{
+	name: "SMAPE", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
+	laws: NonNegative | ZeroAtEqual,
+	rows: func(*settings, int, int) rowFunc {
+		return surface(func(p, t float64, _ int) jet {
+			a, b := math.Abs(p), math.Abs(t)
+			size := a + b
+			switch side := sign(p) * sign(t); {
+			case size == size && math.IsInf(p, 0) != math.IsInf(t, 0):
+				return jet{l: 2}
+			case size == 0:
+				return jet{}
+			case side < 0:
+				return jet{l: 2}
+			case side == 0: // one of them 0
+				return jet{l: 2, p: 2 * (sign(p-t) - sign(p)) / size, t: 2 * (sign(t-p) - sign(t)) / size}
+			}
+			// l = 2·|a - b|/size and a moves with sign(p)·p, b with sign(t)·t, the same sign.
+			r, s := sign(a-b), sign(p)
+			x, y := a/size, b/size
+			l := 2 * math.Abs(p-t) / size
+			return jet{
+				l: l,
+				p: 4 * r * s * y / size, t: -4 * r * s * x / size,
+				pp: -8 * r * y / size / size, pt: 2 * l / size / size, tt: 8 * r * x / size / size,
+			}
+		})
+	},
+}
+
+// logFloor is the number at which MSLE clamps both of its operands, as Keras does.
+const logFloor = 1e-7
+
+// MSLE returns the squared difference of the logarithms of 1 + pred and 1 + target, both taken as at least 1e-7.
+//
+//	l = D², D = log(1+p) - log(1+t)        dl/dp = 2D/(1+p)
+//	                                       dl/dt = -2D/(1+t)
+//
+// pred p and target t have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// An operand below 1e-7 has derivative 0. D is computed from the difference p - t, so it keeps its relative
+// accuracy where they are close.
+//
+// It is for quantities that spread over orders of magnitude; [MAPE] never charges more than 1 for a positive
+// prediction that is too low.
+//
+// Reference: standard.
+func MSLE(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return msle.build(pred, target, opts)
+}
+
+var msle = definition{
+	name: "MSLE", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
+	laws:  NonNegative | ZeroAtEqual,
+	keras: "MeanSquaredLogarithmicError",
+	rows: func(*settings, int, int) rowFunc {
+		return surface(func(p, t float64, _ int) jet {
+			a, b := clamped(p), clamped(t)
+			d := sign(a.x-b.x) * math.Log1p(math.Abs(a.x-b.x)/(1+math.Min(a.x, b.x)))
+			if math.IsInf(d, 0) {
+				return jet{l: math.Inf(1)}
+			}
+			return jet{
+				l: d * d, p: 2 * d * a.slope, t: -2 * d * b.slope,
+				pp: 2 * (1 - d) * a.slope * a.slope, pt: -2 * a.slope * b.slope, tt: 2 * (1 + d) * b.slope * b.slope,
+			}
+		})
+	},
+}
+
+// A clamp is max(x, logFloor) with the derivative of its log1p.
+type clamp struct{ x, slope float64 }
+
+func clamped(x float64) clamp {
+	if x < logFloor {
+		return clamp{logFloor, 0}
+	}
+	return clamp{x, 1 / (1 + x)}
+}

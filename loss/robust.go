@@ -1,0 +1,289 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// Losses that give outliers less than a linear share, in order of their tails.
+var robustLosses = []entry{
+	{&wing, Wing},
+	{&cauchy, Cauchy},
+	{&gemanMcClure, GemanMcClure},
+	{&welsch, Welsch},
+	{&tukey, Tukey},
+	{&barron, Barron},
+}
+
+// Wing returns the wing loss of pred against target, which amplifies small and medium errors.
+//
+// With e = pred - target and C = w - w·log(1 + w/ε),
+//
+//	l(e) = w·log(1 + |e|/ε)   |e| < w         dl/de = sign(e)·w/(ε + |e|), 0 at e = 0
+//	l(e) = |e| - C            |e| >= w        dl/de = sign(e)
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithMargin] (w > 0, default 1), [WithEpsilon] (ε > 0, default 0.5), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// The derivative jumps at e = 0, from -w/ε to w/ε, and at |e| = w, where it is that of the linear side.
+//
+// [MAE] is its tail.
+//
+// Reference: Z.-H. Feng et al., Wing Loss for Robust Facial Landmark Localisation with Convolutional Neural Networks, 2018.
+func Wing(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return wing.build(pred, target, opts)
+}
+
+var wing = definition{
+	name: "Wing", takes: reduceKnobs | knobMargin | knobEpsilon,
+	defaults: settings{axis: -1, margin: 1, epsilon: 0.5}, elementwise: true,
+	laws: Symmetric | NonNegative | ZeroAtEqual,
+	rows: func(s *settings, _, _ int) rowFunc {
+		w, eps := s.margin, s.epsilon
+		c := w - w*math.Log1p(w/eps)
+		return split(func(p, t float64) float64 {
+			a := math.Abs(p - t)
+			if a < w {
+				return w * math.Log1p(a/eps)
+			}
+			return a - c
+		}, residual(func(e float64) (l, d, dd float64) {
+			a := math.Abs(e)
+			if a < w {
+				d = w / (eps + a)
+				return 0, sign(e) * d, -d / (eps + a)
+			}
+			return 0, sign(e), 0
+		}))
+	},
+	check: func(s *settings, target Domain, classes int) error {
+		if s.margin <= 0 {
+			return fmt.Errorf("WithMargin is %v, want a number > 0", s.margin)
+		}
+		return positiveEpsilon(s, target, classes)
+	},
+}
+
+// Cauchy returns the Cauchy (Lorentzian) loss of pred against target, which grows with the logarithm of the error.
+//
+// With e = pred - target and z = e/c,
+//
+//	l(e) = log(1 + z²/2)        dl/de = 2z/(2 + z²)/c
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithScale] (c > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// It is [Barron] with α = 0, and [StudentTNLL] with one degree of freedom up to scale and constants.
+//
+// Reference: M. J. Black, P. Anandan, The Robust Estimation of Multiple Motions, 1996.
+func Cauchy(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return cauchy.build(pred, target, opts)
+}
+
+var cauchy = definition{
+	name: "Cauchy", takes: reduceKnobs | knobScale, defaults: settings{axis: -1, scale: 1}, elementwise: true,
+	laws: Symmetric | NonNegative | ZeroAtEqual,
+	rows: func(s *settings, _, _ int) rowFunc {
+		c := s.scale
+		return split(func(p, t float64) float64 { return log1pSquare((p - t) / c / math.Sqrt2) },
+			residual(func(e float64) (l, d, dd float64) {
+				z := e / c
+				y := 1 / (1 + z*z/2)
+				return 0, reciprocal(z, 2) / c, y * (2*y - 1) / c / c
+			}))
+	},
+}
+
+// log1pSquare returns log(1 + x²) without overflow.
+func log1pSquare(x float64) float64 {
+	if a := math.Abs(x); a > 1e8 {
+		return 2 * math.Log(a)
+	}
+	return math.Log1p(x * x)
+}
+
+// reciprocal returns z/(1 + z²/b) without overflow, 0 for infinite z.
+func reciprocal(z, b float64) float64 {
+	if math.Abs(z) < 1 {
+		return z / (1 + z*z/b)
+	}
+	return 1 / (1/z + z/b)
+}
+
+// GemanMcClure returns the Geman-McClure loss of pred against target, which is bounded by 2.
+//
+// With e = pred - target and z = e/c,
+//
+//	l(e) = 2z²/(z² + 4)        dl/de = 16z/(z² + 4)²/c
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithScale] (c > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// It is [Barron] with α = -2. [Welsch] and [Tukey] reach their bound sooner.
+//
+// Reference: S. Geman, D. E. McClure, Bayesian Image Analysis: An Application to Single Photon Emission Tomography, 1985.
+func GemanMcClure(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return gemanMcClure.build(pred, target, opts)
+}
+
+var gemanMcClure = definition{
+	name: "GemanMcClure", takes: reduceKnobs | knobScale, defaults: settings{axis: -1, scale: 1}, elementwise: true,
+	laws: Symmetric | NonNegative | ZeroAtEqual,
+	rows: func(s *settings, _, _ int) rowFunc {
+		c := s.scale
+		return residual(func(e float64) (l, d, dd float64) {
+			z := e / c
+			y := 1 / (1 + z*z/4)
+			return 2 / (1 + 4/(z*z)), reciprocal(z, 4) * y / c, y * y * (4*y - 3) / c / c
+		})
+	},
+}
+
+// Welsch returns the Welsch (Leclerc) loss of pred against target, which is bounded by 1.
+//
+// With e = pred - target and z = e/c,
+//
+//	l(e) = 1 - exp(-z²/2)        dl/de = z·exp(-z²/2)/c
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithScale] (c > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// The derivative of errors above 38 scales is 0.
+//
+// It is the limit of [Barron] as α falls to minus infinity.
+//
+// Reference: J. E. Dennis, R. E. Welsch, Techniques for Nonlinear Least Squares and Robust Regression, 1978.
+func Welsch(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return welsch.build(pred, target, opts)
+}
+
+var welsch = definition{
+	name: "Welsch", takes: reduceKnobs | knobScale, defaults: settings{axis: -1, scale: 1}, elementwise: true,
+	laws: Symmetric | NonNegative | ZeroAtEqual,
+	rows: func(s *settings, _, _ int) rowFunc {
+		c := s.scale
+		return split(func(p, t float64) float64 {
+			z := (p - t) / c
+			return -math.Expm1(-z * z / 2)
+		}, residual(func(e float64) (l, d, dd float64) {
+			z := e / c
+			g := math.Exp(-z * z / 2)
+			return 0, times(g, z) / c, times(g, 1-z*z) / c / c
+		}))
+	},
+}
+
+// Tukey returns Tukey's biweight loss of pred against target, which is constant beyond c.
+//
+// With e = pred - target and z = e/c,
+//
+//	l(e) = c²/6·(1 - (1 - z²)³)   |z| <= 1        dl/de = e·(1 - z²)²
+//	l(e) = c²/6                   |z| >  1        dl/de = 0
+//
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithScale] (c > 0, default 4.685), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// The default has 95 % of the efficiency of least squares on normal errors with standard deviation 1. An error beyond c teaches
+// nothing.
+//
+// [Welsch] is its relative without a cut.
+//
+// Reference: A. E. Beaton, J. W. Tukey, The Fitting of Power Series, Meaning Polynomials, Illustrated on Band-Spectroscopic
+// Data, 1974.
+func Tukey(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return tukey.build(pred, target, opts)
+}
+
+var tukey = definition{
+	name: "Tukey", takes: reduceKnobs | knobScale, defaults: settings{axis: -1, scale: 4.685}, elementwise: true,
+	laws: Symmetric | NonNegative | ZeroAtEqual,
+	rows: func(s *settings, _, _ int) rowFunc {
+		c := s.scale
+		return residual(func(e float64) (l, d, dd float64) {
+			z := e / c
+			if math.Abs(z) > 1 {
+				return c / 6 * c, 0, 0
+			}
+			w := (1 - z) * (1 + z)
+			return e / 6 * e * (1 + w + w*w), e * w * w, w * (1 - 5*z*z)
+		})
+	},
+}
+
+// Barron returns the general robust loss of pred against target, a family from least squares to bounded losses.
+//
+// With e = pred - target, z = e/c and b = |α - 2|,
+//
+//	l(e) = b/α·((z²/b + 1)^(α/2) - 1)        dl/de = z/c·(z²/b + 1)^(α/2 - 1)
+//
+// with the limits z²/2 at α = 2 and log(1 + z²/2) at α = 0. pred and target have the same shape (any rank). The result is a
+// scalar, or has the shape of pred under [None].
+//
+// Options: [WithAlpha] (the shape α, any number, default 1), [WithScale] (c > 0, default 1), [WithReduction], [WithWeights],
+// [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// Values near α = 0 and α = 2 keep their accuracy. The loss is convex for α >= 1 and bounded by b/|α| for α < 0.
+//
+// With c = 1, α = 2, 1, 0 and -2 are [HalfSquared], [PseudoHuber], [Cauchy] and [GemanMcClure]; [Welsch] is the limit as
+// α falls to minus infinity.
+//
+// Reference: J. T. Barron, A General and Adaptive Robust Loss Function, 2019.
+func Barron(pred, target *G.Node, opts ...Option) (*G.Node, error) {
+	return barron.build(pred, target, opts)
+}
+
+var barron = definition{
+	name: "Barron", takes: reduceKnobs | knobAlpha | knobScale,
+	defaults: settings{axis: -1, alpha: 1, scale: 1}, elementwise: true,
+	laws: Symmetric | NonNegative | ZeroAtEqual,
+	rows: func(s *settings, _, _ int) rowFunc {
+		alpha, c := s.alpha, s.scale
+		b := math.Abs(alpha - 2)
+		root := math.Sqrt(b)
+		return split(func(p, t float64) float64 {
+			z := (p - t) / c
+			switch {
+			case alpha == 2:
+				return z / 2 * z
+			case math.Abs(alpha) < 1e-18: // 0 to all digits: (e^x - 1)/x is 1 for x = α/2·log(1 + z²/b)
+				return b / 2 * log1pSquare(z/root)
+			}
+			return b / alpha * math.Expm1(alpha/2*log1pSquare(z/root))
+		}, residual(func(e float64) (l, d, dd float64) {
+			z := e / c
+			switch {
+			case alpha == 2:
+				return 0, z / c, 1 / c / c
+			case math.IsInf(z, 0):
+				d, dd = barronTail(alpha, z)
+				return 0, d / c, dd
+			}
+			x := z / root
+			steep := math.Exp((alpha/2 - 1) * log1pSquare(x))
+			share, rest := 1/(1+1/(x*x)), 1/(1+x*x) // of x² and of 1 in 1 + x²
+			return 0, z * steep / c, steep * (rest + (alpha-1)*share) / c / c
+		}))
+	},
+}
+
+// barronTail returns the limits of Barron's first and second derivative for infinite z, where α is not 2.
+func barronTail(alpha, z float64) (d, dd float64) {
+	switch {
+	case alpha < 1:
+		return 0, 0
+	case alpha == 1:
+		return sign(z), 0
+	case alpha < 2:
+		return z, 0
+	}
+	return z, math.Inf(1)
+}
