@@ -125,6 +125,17 @@ func (k *kernels[F]) klTargetGradRow(dst, x, t []F, g float64, stream bool) {
 		fill(dst, math.NaN())
 		return
 	}
+	if total.huge {
+		// beside such a maximum logSum + 1 would be lost
+		for i, q := range t {
+			d := 0.0
+			if q != 0 {
+				d = g * (math.Log(float64(q)) + 1 + total.logSum + (total.max - float64(x[i])))
+			}
+			dst[i] = F(d)
+		}
+		return
+	}
 	k.logGap(dst, t, x, total.max+total.logSum+1, g, stream)
 }
 
