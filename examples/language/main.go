@@ -83,7 +83,7 @@ func run(ctx context.Context, w, progress io.Writer, text string, seed uint64, e
 	res, err := train.Fit(ctx, bigram(vocabulary.Len()), loss.CrossEntropy, training, train.Config{
 		Epochs: epochs, BatchSize: 512, Optimizer: optim.Adam(1e-2), Seed: seed, Validation: test, ValidationBatch: 512,
 		Metrics: []metric.Metric{metric.NewPerplexity(), metric.NewBits()}, NoTrainMetrics: true,
-		EarlyStop: &train.EarlyStop{Monitor: "val_perplexity", Patience: 2}, Progress: progress,
+		EarlyStop: &train.EarlyStop{Monitor: "val_perplexity", Patience: 1}, Progress: progress,
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // WriteFile makes or replaces a file in one step: write fills a temporary file beside it, which is flushed to the disk
@@ -38,8 +39,12 @@ func WriteFile(path string, write func(w io.Writer) error) (err error) {
 	return SyncDir(dir)
 }
 
-// SyncDir flushes the names in a directory to the disk: a renamed file has its new name after a crash.
+// SyncDir flushes the names in a directory to the disk: a renamed file has its new name after a crash. Windows has no such
+// operation and keeps its directories in a journal.
 func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
