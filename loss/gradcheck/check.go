@@ -42,7 +42,9 @@ type checker struct {
 	grads   []*judge
 	flaws   flaws // of the function itself
 	scatter [][]float64
-	started time.Time
+	// compared is set where differences could be taken
+	compared bool
+	started  time.Time
 }
 
 // flaws are elements whose verdict is settled before any comparison.
@@ -209,7 +211,7 @@ func (k *checker) check() error {
 	if err := k.checkReference(); err != nil {
 		return fmt.Errorf("%w: %w", ErrRun, err)
 	}
-	if k.usable() {
+	if k.compared = k.usable(); k.compared {
 		if err := k.compare(); err != nil {
 			return fmt.Errorf("%w: %w", ErrRun, err)
 		}

@@ -84,17 +84,36 @@ func (inst *instance) put(held [][]float64) {
 	}
 }
 
-// children returns the operands of a node, in order and with repetitions.
-func children(n *G.Node) G.Nodes {
-	it := n.Graph().From(n.ID())
-	if it == nil {
-		return nil
+// leaf reports a node without operands: an input or a constant.
+func leaf(n *G.Node) bool {
+	_, constant := n.Op().(interface{ Value() G.Value })
+	return constant || n.Op() == nil
+}
+
+// family returns the function that lists a node's operands, in order and with repetitions, for all nodes below roots.
+//
+// The graph itself must not be asked: ExprGraph.From looks nodes up in an index that is not corrected when a node
+// is removed, which Gorgonia does when it rewrites Log(1-x) and its like, and then answers with the operands of
+// another node. A subgraph has an index of its own.
+func family(roots ...*G.Node) func(*G.Node) G.Nodes {
+	if len(roots) == 0 {
+		return func(*G.Node) G.Nodes { return nil }
 	}
-	var out G.Nodes
-	for it.Next() {
-		out = append(out, it.Node().(*G.Node))
+	sub := roots[0].Graph().ExactSubgraphRoots(roots...)
+	return func(n *G.Node) G.Nodes {
+		if leaf(n) {
+			return nil
+		}
+		it := sub.From(n.ID())
+		if it == nil {
+			return nil
+		}
+		var out G.Nodes
+		for it.Next() {
+			out = append(out, it.Node().(*G.Node))
+		}
+		return out
 	}
-	return out
 }
 
 // function evaluates nodes operation by operation on the caller's goroutine. It is independent of Gorgonia's machines:
@@ -141,7 +160,8 @@ func newFunction(inst *instance, outs ...*G.Node) (*function, error) {
 		depends[i] = map[int]bool{i: true}
 	}
 	f.below = make([][]int, len(inst.in))
-	for _, n := range postorder(outs) {
+	children := family(outs...)
+	for _, n := range postorder(outs, children) {
 		if _, ok := slots[n]; ok {
 			continue
 		}
@@ -180,7 +200,7 @@ func newFunction(inst *instance, outs ...*G.Node) (*function, error) {
 }
 
 // postorder lists the nodes below outs, operands first. It keeps its own stack: unrolled graphs are deep.
-func postorder(outs G.Nodes) G.Nodes {
+func postorder(outs G.Nodes, children func(*G.Node) G.Nodes) G.Nodes {
 	type frame struct {
 		n    *G.Node
 		kids G.Nodes

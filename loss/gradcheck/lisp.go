@@ -71,9 +71,10 @@ func (inst *instance) transplant(wrap func(G.Op) G.Op) (copied *instance, err er
 
 // copyBelow copies a node and all below it to g; at holds what has been copied, and receives the rest.
 func copyBelow(out *G.Node, g *G.ExprGraph, at map[*G.Node]*G.Node, wrap func(G.Op) G.Op) (c *G.Node, err error) {
-	for _, n := range postorder(G.Nodes{out}) {
+	children := family(out)
+	for _, n := range postorder(G.Nodes{out}, children) {
 		if at[n] == nil {
-			if at[n], err = copyNode(n, g, at, wrap); err != nil {
+			if at[n], err = copyNode(n, children(n), g, at, wrap); err != nil {
 				return nil, err
 			}
 		}
@@ -81,19 +82,14 @@ func copyBelow(out *G.Node, g *G.ExprGraph, at map[*G.Node]*G.Node, wrap func(G.
 	return at[out], nil
 }
 
-func copyNode(n *G.Node, g *G.ExprGraph, at map[*G.Node]*G.Node, wrap func(G.Op) G.Op) (*G.Node, error) {
-	kids := children(n)
+func copyNode(n *G.Node, kids G.Nodes, g *G.ExprGraph, at map[*G.Node]*G.Node, wrap func(G.Op) G.Op) (*G.Node, error) {
 	switch {
 	case len(kids) > 0:
 		args := make(G.Nodes, len(kids))
 		for i, k := range kids {
 			args[i] = at[k]
 		}
-		c, err := G.ApplyOp(wrap(n.Op()), args...)
-		if err != nil {
-			return nil, fmt.Errorf("copying %v: %w", n.Op(), err)
-		}
-		return c, nil
+		return applied(wrap(n.Op()), n, args), nil
 	case n.Value() == nil && n.Op() != nil: // a source of random numbers
 		return G.NewUniqueNode(G.WithType(n.Type()), G.WithOp(n.Op()), G.In(g), G.WithShape(n.Shape()...)), nil
 	case n.Value() == nil:
@@ -108,6 +104,12 @@ func copyNode(n *G.Node, g *G.ExprGraph, at map[*G.Node]*G.Node, wrap func(G.Op)
 	}
 	// large tensor constants hash alike; a named input does not
 	return G.NewTensor(g, n.Dtype(), n.Dims(), G.WithShape(n.Shape()...), G.WithName(fmt.Sprintf("constant %d", n.ID())), G.WithValue(v)), nil
+}
+
+// applied adds an operation with the type and shape that like has. ApplyOp would infer them, which for some of Gorgonia's
+// operations depends on the operands' own operations.
+func applied(op G.Op, like *G.Node, args G.Nodes) *G.Node {
+	return G.NewUniqueNode(G.WithType(like.Type()), G.WithOp(op), G.WithChildren(args), G.In(args[0].Graph()), G.WithShape(like.Shape()...))
 }
 
 // newLisp sets up the LispMachine. It differentiates scalars with an upstream of 1, so another upstream is

@@ -48,7 +48,7 @@ func (k *checker) newGiven(inst *instance) (*gradient, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTapeRun(inst, append(append(G.Nodes{}, grads...), inst.out))
+	t, err := newTapeRun(inst, append(G.Nodes{inst.out}, grads...))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (k *checker) newGiven(inst *instance) (*gradient, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		return values[:len(grads)], values[len(grads)].values, nil
+		return values[1:], values[0].values, nil
 	}
 	return &gradient{Given, inst, run, t.close}, nil
 }
@@ -84,7 +84,8 @@ func (inst *instance) addUpstream(u []float64) *G.Node {
 
 // reach says which inputs the result depends on at all, and which through operations that are differentiable in them.
 func (inst *instance) reach() (any, differentiable map[*G.Node]bool) {
-	order := postorder(G.Nodes{inst.out})
+	children := family(inst.out)
+	order := postorder(G.Nodes{inst.out}, children)
 	any, differentiable = make(map[*G.Node]bool), map[*G.Node]bool{inst.out: true}
 	for i := len(order) - 1; i >= 0; i-- {
 		n := order[i]
@@ -140,7 +141,8 @@ func newTape(p Pass, inst *instance, upstream []float64) (*gradient, error) {
 			return nil, err
 		}
 	}
-	t, err := newTapeRun(inst, append(append(G.Nodes{}, grads...), inst.out))
+	// the result first: some operations keep what their derivative needs
+	t, err := newTapeRun(inst, append(G.Nodes{inst.out}, grads...))
 	if err != nil {
 		return nil, err
 	}
@@ -151,9 +153,9 @@ func newTape(p Pass, inst *instance, upstream []float64) (*gradient, error) {
 		}
 		parts := append([]part(nil), missing...)
 		for i, k := range at {
-			parts[k] = values[i]
+			parts[k] = values[i+1]
 		}
-		return parts, values[len(grads)].values, nil
+		return parts, values[0].values, nil
 	}
 	return &gradient{p, inst, run, t.close}, nil
 }
@@ -205,7 +207,7 @@ func newTapeRun(inst *instance, nodes G.Nodes) (t *tapeRun, err error) {
 	}
 	for i, n := range nodes {
 		// an intermediate's register may be reused: Read takes the value when it is computed
-		if n.Op() != nil && len(children(n)) > 0 {
+		if !leaf(n) {
 			G.Read(n, &t.into[i])
 		}
 	}

@@ -3,6 +3,7 @@ package gradcheck
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gorgonia.org/tensor"
 )
@@ -88,12 +89,32 @@ func (k *checker) usable() bool {
 	}
 	for i, v := range k.differ.base {
 		if !finite(v) && k.upstream[i] != 0 {
-			k.report.find(NaN, "", "the function is %v%s", v, atText(indexOf(i, k.differ.out)))
+			k.report.find(NaN, "", "the function is %v%s%s", v, atText(indexOf(i, k.differ.out)), k.differ.f.culprit())
 			k.mark(NaN, "the function itself is not finite")
 			return false
 		}
 	}
 	return len(k.grads) > 0
+}
+
+// culprit names the first operation that made something that is not finite from finite operands.
+func (f *function) culprit() string {
+	if err := f.run(); err != nil {
+		return ""
+	}
+	whole := func(slot int) bool {
+		if !isFloat(f.values[slot].Dtype()) {
+			return true
+		}
+		x, err := flatten(f.values[slot], nil)
+		return err == nil && !slices.ContainsFunc(x, func(v float64) bool { return !finite(v) })
+	}
+	for _, s := range f.steps {
+		if !whole(s.out) && !slices.ContainsFunc(s.in, func(slot int) bool { return !whole(slot) }) {
+			return fmt.Sprintf("; the first operation to leave the finite numbers is %v", s.op)
+		}
+	}
+	return ""
 }
 
 // mark gives every element of every pass one verdict.

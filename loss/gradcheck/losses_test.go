@@ -9,16 +9,16 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Every loss that takes floats on both sides, in both dtypes and all reductions, by all passes, to second order.
+// Losses of every mechanism, in both dtypes and all reductions, by all passes, to second order.
 func TestLosses(t *testing.T) {
 	in := []gradcheck.Input{
 		gradcheck.Var("pred", []float64{.1, .3, .6, .25, .35, .4}, 2, 3),
 		gradcheck.Var("target", []float64{.2, .35, .45, .6, .15, .25}, 2, 3),
 	}
-	for name, f := range loss.All() {
-		switch info, _ := loss.Describe(name); info.Target {
-		case loss.Labels, loss.ClassLists, loss.Signs:
-			continue // takes no such target
+	for _, name := range []string{"CrossEntropy", "CrossEntropyFromProb", "KL", "BinaryCrossEntropy", "MSE", "MAE", "Huber"} {
+		f, ok := loss.Lookup(name)
+		if !ok {
+			t.Fatalf("no loss %s", name)
 		}
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 			for _, red := range []loss.Reduction{loss.Mean, loss.Sum, loss.None} {
