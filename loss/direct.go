@@ -237,3 +237,11 @@ func huberDirect[F float](s *spec) *direct[F] {
 		mirrored: true,
 	}
 }
+
+func entropyDirect[F float](*spec) *direct[F] {
+	return &direct[F]{
+		value: func(x, _ []F, _ int) float64 { return tensorops.EntropyRow(x) },
+		grad: [2]func(dst, x, t []F, cols int, labels []int, g []float64){
+			func(dst, x, _ []F, cols int, _ []int, g []float64) { tensorops.EntropyGradRows(nil, dst, x, cols, g) }},
+	}
+}

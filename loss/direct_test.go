@@ -101,6 +101,7 @@ func TestKernelsAndRowFunctionsAgree(t *testing.T) {
 		{"soft", true, loss.CrossEntropy, nil},
 		{"soft smoothed", true, loss.CrossEntropy, []loss.Option{loss.WithLabelSmoothing(0.2)}},
 		{"KL", true, loss.KL, nil},
+		{"Entropy", false, nil, nil},
 	}
 	for _, v := range variants {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
@@ -113,6 +114,9 @@ func TestKernelsAndRowFunctionsAgree(t *testing.T) {
 							if first {
 								shape, in, goal = []int{classes, rows}, turned(x, rows, classes), turned(soft, rows, classes)
 								opts = append(opts, loss.WithAxis(0))
+							}
+							if v.fn == nil {
+								return loss.Entropy(b.float("x", shape, in...), opts[1:]...)
 							}
 							if weighted {
 								opts = append(opts, loss.WithWeights(floatLeaf(b.g, dt, "w", []int{rows}, weights)))
