@@ -19,7 +19,8 @@ import (
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Standard deviations are finite and > 0, others are an error. Nearly equal distributions keep their digits; equal ones give 0.
+// A standard deviation that is not > 0 is an error; one of +Inf gives the value +Inf and no derivatives. Nearly equal distributions
+// keep their digits; equal ones give 0.
 //
 // [StandardGaussianKL] is the divergence from the standard normal distribution, summed over an axis.
 //
@@ -30,7 +31,7 @@ func GaussianKL(mean1, std1, mean2, std2 *G.Node, opts ...Option) (*G.Node, erro
 
 var gaussianKL = definition{
 	name: "GaussianKL", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
-	target: Positive, extra: []Domain{Real, Positive}, names: []string{"mean1", "std1", "mean2", "std2"},
+	target: Scales, extra: []Domain{Real, Scales}, names: []string{"mean1", "std1", "mean2", "std2"},
 	laws:  NonNegative | ZeroAtEqual,
 	torch: "distributions.kl_divergence(Normal, Normal)",
 	rows: func(*settings, int, int) rowFunc {
@@ -62,7 +63,12 @@ var gaussianKL = definition{
 }
 
 // squareLess1 is (a/b)² - 1.
-func squareLess1(a, b float64) float64 { return (a - b) / b * (a/b + 1) }
+func squareLess1(a, b float64) float64 {
+	if math.IsInf(b, 1) && !math.IsInf(a, 1) {
+		return -1
+	}
+	return (a - b) / b * (a/b + 1)
+}
 
 // gaussianValues writes the values of GaussianKL where they are wanted.
 func (r *row) gaussianValues() {

@@ -34,7 +34,7 @@ func expExcess(y float64) float64 {
 
 // logRatio returns log(a/b) for a, b >= 0 that are not both 0, to full relative accuracy near a = b.
 func logRatio(a, b float64) float64 {
-	if d := a - b; math.Abs(d) <= b/2 {
+	if d := a - b; math.Abs(d) <= b/2 && finite(b) {
 		return math.Log1p(d / b)
 	}
 	if q := a / b; q >= 0x1p-1022 && q <= math.MaxFloat64 {

@@ -158,3 +158,44 @@ func gaussian(t *testing.T, m1, s1, m2, s2 float64) *computed {
 		return loss.GaussianKL(b.float("m1", []int{1}, m1), b.float("s1", []int{1}, s1), b.float("m2", []int{1}, m2), b.float("s2", []int{1}, s2))
 	}, "m1", "s1", "m2", "s2")
 }
+
+// The divergences of logits from probabilities that were rounded are never below 0, and right to second order: ½·Σ p·δ² for targets
+// of p·(1+δ) up to the third.
+func TestKLNextToItsMinimum(t *testing.T) {
+	const seed, n, rows = 59, 5, 50
+	rng := rand.New(rand.NewPCG(seed, 5))
+	for _, gap := range []float64{0, 1e-7, 1e-5, 1e-3} {
+		x, target, want := make([]float64, n*rows), make([]float64, n*rows), make([]float64, rows)
+		for r := range rows {
+			p, d, mean := target[r*n:(r+1)*n], make([]float64, n), 0.0
+			for i := range p {
+				x[r*n+i] = float64(float32(2 * rng.NormFloat64()))
+				d[i] = gap * (rng.Float64() - 0.5)
+			}
+			soft, _, _ := bigSoftmax(x[r*n : (r+1)*n])
+			for i := range p {
+				p[i] = float64Of(soft[i])
+				mean += p[i] * d[i]
+			}
+			for i := range p {
+				want[r] += p[i] * (d[i] - mean) * (d[i] - mean) / 2
+				p[i] *= 1 + (d[i] - mean)
+			}
+		}
+		for _, d := range []divergence{{"KL", loss.KL, nil}, {"ReverseKL", loss.ReverseKL, nil}} {
+			for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+				got := d.of(t, dt, n, x, target).value
+				for i, v := range got {
+					// float32 targets are off by a rounding each, which the divergence sees squared and times the gap
+					tolerance := gap*want[i] + 1e-16*gap + 1e-30
+					if dt == tensor.Float32 {
+						tolerance = gap*want[i] + 0x1p-24*gap + 0x1p-48
+					}
+					if !(v >= 0 && math.Abs(v-want[i]) <= tolerance) {
+						t.Errorf("seed %d, gap %v: %s in %v = %v, want %v ± %v", seed, gap, d.name, dt, v, want[i], tolerance)
+					}
+				}
+			}
+		}
+	}
+}
