@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -43,10 +44,10 @@ var poissonNLL = definition{
 	torch: "poisson_nll_loss", keras: "Poisson",
 	rows: func(s *settings, _, _ int) rowFunc {
 		if !s.full {
-			return surface(poissonJet)
+			return surfaceBy(rates, poissonJet)
 		}
-		return surface(func(x, t float64, i int) jet {
-			j := poissonJet(x, t, i)
+		return surfaceBy(rates, func(x, t, rate, _ float64) jet {
+			j := poissonJet(x, t, rate, rate)
 			if t > 1 {
 				log := math.Log(t)
 				j.l += t*log - t + (math.Log(2*math.Pi)+log)/2
@@ -58,8 +59,14 @@ var poissonNLL = definition{
 	},
 }
 
-func poissonJet(x, t float64, _ int) jet {
-	rate := math.Exp(x)
+// rates are exp(x).
+func rates(r *row) (y, z []float64) {
+	y = r.buf(len(r.x[0]))
+	vec.Exp(y, r.x[0])
+	return y, y
+}
+
+func poissonJet(x, t, rate, _ float64) jet {
 	l := rate
 	if rate <= math.MaxFloat64 {
 		l -= times(t, x)
@@ -91,11 +98,16 @@ func Gamma(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 var gamma = definition{
 	name: "Gamma", takes: reduceKnobs, defaults: settings{axis: -1}, target: Positive, elementwise: true,
 	laws: Convex,
-	rows: func(*settings, int, int) rowFunc { return surface(gammaJet) },
+	rows: func(*settings, int, int) rowFunc { return surfaceBy(inverseMeans, gammaJet) },
 }
 
-func gammaJet(f, t float64, _ int) jet {
-	g := math.Exp(-f)
+// inverseMeans are exp(-f).
+func inverseMeans(r *row) (y, z []float64) {
+	y = r.mapped(r.x[0], func(f float64) float64 { return -f }, vec.Exp)
+	return y, y
+}
+
+func gammaJet(f, t, g, _ float64) jet {
 	l := t * g
 	if l <= math.MaxFloat64 {
 		l += f
@@ -133,13 +145,16 @@ var tweedie = definition{
 	rows: func(s *settings, _, _ int) rowFunc {
 		switch s.power {
 		case 1:
-			return surface(poissonJet)
+			return surfaceBy(rates, poissonJet)
 		case 2:
-			return surface(gammaJet)
+			return surfaceBy(inverseMeans, gammaJet)
 		}
 		a, b := 1-s.power, 2-s.power
-		return surface(func(f, t float64, _ int) jet {
-			u, v := math.Exp(a*f), math.Exp(b*f)
+		powers := func(r *row) (u, v []float64) {
+			return r.mapped(r.x[0], func(f float64) float64 { return a * f }, vec.Exp),
+				r.mapped(r.x[0], func(f float64) float64 { return b * f }, vec.Exp)
+		}
+		return surfaceBy(powers, func(f, t, u, v float64) jet {
 			tu := times(t, u)
 			return jet{l: v/b - tu/a, p: v - tu, t: -u / a, pp: b*v - a*tu, pt: -u}
 		})
@@ -190,21 +205,31 @@ var negativeBinomial = definition{
 	laws: Convex,
 	rows: func(s *settings, _, _ int) rowFunc {
 		alpha, r, logAlpha := s.alpha, 1/s.alpha, ln(s.alpha)
-		return surface(func(f, t float64, _ int) jet {
-			// u is the odds αμ; above 1 everything is written in 1/u. rise is log(1+u), miss is log(1+1/u) and
-			// fall is log(1+u) - f = miss + log α.
+		// The odds u = αμ, and log1p of u or 1/u, whichever is the smaller.
+		odds := func(row *row) (u, log []float64) {
+			u, log = row.buf(len(row.x[0])), row.buf(len(row.x[0]))
+			vec.Exp(u, row.x[0])
+			scale(u, alpha)
+			for i, v := range u {
+				log[i] = min(v, 1/v)
+			}
+			vec.Log1p(log, log)
+			return u, log
+		}
+		return surfaceBy(odds, func(f, t, u, log float64) jet {
+			// rise is log(1+u), miss is log(1+1/u) and fall is log(1+u) - f = miss + log α.
 			var j jet
 			var rise, fall, miss float64
-			mu := math.Exp(f)
-			if u := alpha * mu; u <= 1 {
-				rise = math.Log1p(u)
+			if u <= 1 {
+				rise = log
 				fall = rise - f
 				miss = fall - logAlpha
+				mu := u * r
 				j.p, j.pt = (mu-t)/(1+u), -1/(1+u)
 				j.pp = (1 + alpha*t) * mu / ((1 + u) * (1 + u))
 			} else {
-				v := math.Exp(-f) / alpha
-				miss = math.Log1p(v)
+				v := 1 / u
+				miss = log
 				fall = miss + logAlpha
 				rise = f + fall
 				j.p, j.pt = (r-t*v)/(1+v), -v/(1+v)

@@ -184,8 +184,8 @@ var pairs = [][]float64{
 	{0.3, 0.34}, {1.2, 0.9}, {-0.7, -1.2}, {0.4, -0.25}, {2.5, 0.25}, {-1.5, 1.5}, {-9, -2.5}, {7, 1}, {30, -10}, {-3, 37},
 }
 
-// rates are log-means and counts.
-var rates = [][]float64{{0, 0.5}, {0.3, 1.7}, {-1.2, 3}, {2.4, 25}, {1, 0.02}, {-5, 2}, {5, 130}, {3, 14.5}}
+// countRows are log-means and counts.
+var countRows = [][]float64{{0, 0.5}, {0.3, 1.7}, {-1.2, 3}, {2.4, 25}, {1, 0.02}, {-5, 2}, {5, 130}, {3, 14.5}}
 
 // widths are means, targets and scales.
 var widths = [][]float64{{0.3, 0.8, 0.5}, {-1, 1, 2}, {4, 1.5, 0.9}, {-0.2, -0.35, 3}, {2, -3, 0.7}, {10, 9, 40}, {1, 1.4, 0.1}}
@@ -221,11 +221,11 @@ func regressionProbes() []probe {
 	for _, alpha := range []float64{-1e6, -30, -2, -0.5, -1e-9, 0, 1e-9, 0.5, 1.5, 2 - 1e-9, 2, 2 + 1e-9, 2.5} {
 		add(pairs, &barron, []Option{WithAlpha(alpha)}, []Option{WithAlpha(alpha), WithScale(2)})
 	}
-	add(rates, &poissonNLL, []Option{WithFull()})
-	add(rates, &gamma)
-	add(rates, &tweedie, one(WithPower, 1, 1.001, 1.2, 1.9, 1.999, 2)...)
+	add(countRows, &poissonNLL, []Option{WithFull()})
+	add(countRows, &gamma)
+	add(countRows, &tweedie, one(WithPower, 1, 1.001, 1.2, 1.9, 1.999, 2)...)
 	for _, alpha := range []float64{1e-6, 0.05, 0.3, 2, 40} {
-		add(rates, &negativeBinomial, []Option{WithAlpha(alpha)}, []Option{WithAlpha(alpha), WithFull()})
+		add(countRows, &negativeBinomial, []Option{WithAlpha(alpha)}, []Option{WithAlpha(alpha), WithFull()})
 	}
 	add(widths, &gaussianNLL, []Option{WithFull()})
 	add(widths, &laplaceNLL)

@@ -4,18 +4,25 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
 // Likelihoods of a target under a distribution whose location and width are both predicted.
 var likelihoodLosses = []*definition{&gaussianNLL, &laplaceNLL, &studentTNLL}
 
-// located lifts a function of e = mean - target and a width s, a jet in (e, s), to a row function of the three operands.
-func located(f func(e, s float64) jet) rowFunc {
+// located lifts a function of e = mean - target and a width s to a row function of the three operands: logs writes the part of
+// its value that takes logarithms, for a run of elements, and f is the rest of the value with the derivatives of the
+// whole, a jet in (e, s).
+func located(logs func(r *row, dst, e, s []float64), f func(e, s float64) jet) rowFunc {
 	return func(r *row) float64 {
-		at := func(i int) jet { return f(r.x[0][i]-r.x[1][i], r.x[2][i]) }
+		e, s := r.residuals(), r.x[2]
+		at := func(i int) jet { return f(e[i], s[i]) }
+		if r.out != nil {
+			logs(r, r.out, e, s)
+		}
 		for i := range r.out {
-			r.out[i] = at(i).l
+			r.out[i] += at(i).l
 		}
 		for k, sign := range [3]float64{1, -1, 0} {
 			for i := range r.grad[k] {
@@ -26,17 +33,9 @@ func located(f func(e, s float64) jet) rowFunc {
 				}
 			}
 			for i := range r.hess[k] {
-				ve, vs := 0.0, 0.0
-				for m, v := range r.dir[:3] {
-					switch {
-					case v == nil:
-					case m == 0:
-						ve += v[i]
-					case m == 1:
-						ve -= v[i]
-					default:
-						vs = v[i]
-					}
+				ve, vs := r.approach(i), 0.0
+				if r.dir[2] != nil {
+					vs = r.dir[2][i]
 				}
 				if j := at(i); k == 2 {
 					r.hess[2][i] = times(ve, j.pt) + times(vs, j.tt)
@@ -82,12 +81,19 @@ var gaussianNLL = definition{
 		if s.full {
 			full = math.Log(2*math.Pi) / 2
 		}
-		return located(func(e, variance float64) jet {
+		logs := func(_ *row, dst, _, variance []float64) {
+			for i, v := range variance {
+				dst[i] = max(v, s.epsilon)
+			}
+			vec.Log(dst, dst)
+			scale(dst, 0.5)
+		}
+		return located(logs, func(e, variance float64) jet {
 			v := max(variance, s.epsilon)
 			z := e / v
 			q := e * z // e²/v
 			return jet{
-				l: (math.Log(v)+q)/2 + full, p: z, t: (1 - q) / v / 2,
+				l: q/2 + full, p: z, t: (1 - q) / v / 2,
 				pp: 1 / v, pt: -z / v, tt: (q - 0.5) / v / v,
 			}
 		})
@@ -120,9 +126,10 @@ var laplaceNLL = definition{
 	name: "LaplaceNLL", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
 	extra: []Domain{Scales}, names: []string{"mean", "target", "scale"},
 	rows: func(*settings, int, int) rowFunc {
-		return located(func(e, b float64) jet {
+		logs := func(_ *row, dst, _, b []float64) { vec.Log(dst, b) }
+		return located(logs, func(e, b float64) jet {
 			q, d := math.Abs(e)/b, sign(e)/b
-			return jet{l: ln(b) + math.Ln2 + q, p: d, t: (1 - q) / b, pt: -d / b, tt: (2*q - 1) / b / b}
+			return jet{l: math.Ln2 + q, p: d, t: (1 - q) / b, pt: -d / b, tt: (2*q - 1) / b / b}
 		})
 	},
 }
@@ -163,14 +170,26 @@ var studentTNLL = definition{
 		} else {
 			constant += lgamma(nu/2) - lgamma(nu/2+0.5) + ln(nu/2)/2
 		}
-		return located(func(e, scale float64) jet {
+		logs := func(r *row, dst, e, sigma []float64) {
+			x, log := r.buf(len(e)), r.buf(len(e))
+			for i, v := range e {
+				x[i] = v / sigma[i] / root
+				log[i] = square(x[i])
+			}
+			vec.Log1p(log, log)
+			vec.Log(dst, sigma)
+			for i, v := range log {
+				dst[i] += (nu + 1) / 2 * logOfSquare(x[i], v)
+			}
+		}
+		return located(logs, func(e, scale float64) jet {
 			z := e / scale
 			x := z / root
 			rest, share := 1/(1+x*x), 1/(1+1/(x*x)) // of 1 and of x² in 1 + x²
 			pull := reciprocal(x, 1) / root         // z/(ν + z²)
 			m := nu + 1
 			return jet{
-				l: ln(scale) + m/2*log1pSquare(x) + constant, p: m * pull / scale, t: (rest - nu*share) / scale,
+				l: constant, p: m * pull / scale, t: (rest - nu*share) / scale,
 				pp: m / nu * rest * (rest - share) / scale / scale,
 				pt: -2 * m * rest * pull / scale / scale,
 				tt: (nu*share*(1+2*rest) + rest*(share-rest)) / scale / scale,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -204,22 +205,35 @@ var logCosh = definition{
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	keras: "LogCosh", optax: "log_cosh",
 	rows: func(*settings, int, int) rowFunc {
-		return split(func(p, t float64) float64 {
-			a := math.Abs(p - t)
-			if a < 1 { // cosh a = 1 + 2·sinh²(a/2)
-				s := math.Sinh(a / 2)
-				return math.Log1p(2 * s * s)
-			}
-			return a + (math.Log1p(math.Exp(-2*a)) - math.Ln2)
-		}, residual(func(e float64) (l, d, dd float64) {
-			if math.Abs(e) < 0.5 {
-				d = math.Tanh(e)
-				return 0, d, 1 - d*d
-			}
-			q := math.Exp(-2 * math.Abs(e)) // tanh = (1-q)/(1+q), and its derivative without the cancellation of 1 - tanh²
-			return 0, sign(e) * (1 - q) / (1 + q), 4 * q / ((1 + q) * (1 + q))
-		}))
+		minus2 := func(e float64) float64 { return -2 * math.Abs(e) }
+		return profile{
+			value: logCoshRun,
+			slope: around(minus2, vec.Expm1, func(e, m float64) float64 { return -sign(e) * m / (2 + m) }),
+			bend:  around(minus2, vec.Exp, func(_, q float64) float64 { return 4 * q / ((1 + q) * (1 + q)) }),
+		}.row
 	},
+}
+
+// logCoshRun writes log cosh e with m = exp(-|e|) - 1: below 1 as log1p(cosh e - 1), where cosh e - 1 = m²/(2(1+m)), and as
+// |e| - log 2 + log1p(exp(-2|e|)) above.
+func logCoshRun(dst, e []float64) {
+	for i, v := range e {
+		dst[i] = -math.Abs(v)
+	}
+	vec.Expm1(dst, dst)
+	for i, m := range dst {
+		if math.Abs(e[i]) < 1 {
+			dst[i] = m * m / (2 + 2*m)
+		} else {
+			dst[i] = (1 + m) * (1 + m)
+		}
+	}
+	vec.Log1p(dst, dst)
+	for i, v := range e {
+		if a := math.Abs(v); a >= 1 {
+			dst[i] += a - math.Ln2
+		}
+	}
 }
 
 // PseudoHuber returns a smooth form of the Huber loss of pred against target.

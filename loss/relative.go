@@ -3,6 +3,7 @@ package loss
 import (
 	"math"
 
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -130,26 +131,30 @@ var msle = definition{
 	laws:  NonNegative | ZeroAtEqual,
 	keras: "MeanSquaredLogarithmicError",
 	rows: func(*settings, int, int) rowFunc {
-		return surface(func(p, t float64, _ int) jet {
-			a, b := clamped(p), clamped(t)
-			d := sign(a.x-b.x) * math.Log1p(math.Abs(a.x-b.x)/(1+math.Min(a.x, b.x)))
-			if math.IsInf(d, 0) {
-				return jet{l: math.Inf(1)}
+		logs := func(r *row) (y, z []float64) {
+			y = r.buf(len(r.x[0]))
+			for i, p := range r.x[0] {
+				a, b := max(p, logFloor), max(r.x[1][i], logFloor)
+				y[i] = math.Abs(a-b) / (1 + min(a, b))
 			}
-			return jet{
-				l: d * d, p: 2 * d * a.slope, t: -2 * d * b.slope,
-				pp: 2 * (1 - d) * a.slope * a.slope, pt: -2 * a.slope * b.slope, tt: 2 * (1 + d) * b.slope * b.slope,
+			vec.Log1p(y, y)
+			return y, y
+		}
+		return surfaceBy(logs, func(p, t, size, _ float64) jet {
+			if math.IsInf(size, 0) {
+				return jet{l: size}
 			}
+			d := sign(max(p, logFloor)-max(t, logFloor)) * size
+			a, b := clampedSlope(p), clampedSlope(t)
+			return jet{l: d * d, p: 2 * d * a, t: -2 * d * b, pp: 2 * (1 - d) * a * a, pt: -2 * a * b, tt: 2 * (1 + d) * b * b}
 		})
 	},
 }
 
-// A clamp is max(x, logFloor) with the derivative of its log1p.
-type clamp struct{ x, slope float64 }
-
-func clamped(x float64) clamp {
+// clampedSlope is the derivative of log(1 + max(x, logFloor)).
+func clampedSlope(x float64) float64 {
 	if x < logFloor {
-		return clamp{logFloor, 0}
+		return 0
 	}
-	return clamp{x, 1 / (1 + x)}
+	return 1 / (1 + x)
 }

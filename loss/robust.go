@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -45,20 +46,25 @@ var wing = definition{
 	rows: func(s *settings, _, _ int) rowFunc {
 		w, eps := s.margin, s.epsilon
 		c := w - w*math.Log1p(w/eps)
-		return split(func(p, t float64) float64 {
-			a := math.Abs(p - t)
-			if a < w {
-				return w * math.Log1p(a/eps)
-			}
-			return a - c
-		}, residual(func(e float64) (l, d, dd float64) {
-			a := math.Abs(e)
-			if a < w {
-				d = w / (eps + a)
-				return 0, sign(e) * d, -d / (eps + a)
-			}
-			return 0, sign(e), 0
-		}))
+		within := func(inside, outside func(e float64) float64) func(dst, e []float64) {
+			return each(func(e float64) float64 {
+				if math.Abs(e) < w {
+					return inside(e)
+				}
+				return outside(e)
+			})
+		}
+		return profile{
+			value: around(func(e float64) float64 { return min(math.Abs(e), w) / eps }, vec.Log1p, func(e, log float64) float64 {
+				if a := math.Abs(e); !(a < w) {
+					return a - c
+				}
+				return w * log
+			}),
+			slope: within(func(e float64) float64 { return sign(e) * w / (eps + math.Abs(e)) }, sign),
+			bend: within(func(e float64) float64 { return -w / (eps + math.Abs(e)) / (eps + math.Abs(e)) },
+				func(float64) float64 { return 0 }),
+		}.row
 	},
 	check: func(s *settings, target Domain, classes int) error {
 		if s.margin <= 0 {
@@ -90,21 +96,17 @@ var cauchy = definition{
 	laws: Symmetric | NonNegative | ZeroAtEqual,
 	rows: func(s *settings, _, _ int) rowFunc {
 		c := s.scale
-		return split(func(p, t float64) float64 { return log1pSquare((p - t) / c / math.Sqrt2) },
-			residual(func(e float64) (l, d, dd float64) {
-				z := e / c
-				y := 1 / (1 + z*z/2)
-				return 0, reciprocal(z, 2) / c, y * (2*y - 1) / c / c
-			}))
+		x := func(e float64) float64 { return e / c / math.Sqrt2 }
+		return profile{
+			value: around(func(e float64) float64 { return square(x(e)) }, vec.Log1p,
+				func(e, log float64) float64 { return logOfSquare(x(e), log) }),
+			slope: each(func(e float64) float64 { return reciprocal(e/c, 2) / c }),
+			bend: each(func(e float64) float64 {
+				y := 1 / (1 + e/c*(e/c)/2)
+				return y * (2*y - 1) / c / c
+			}),
+		}.row
 	},
-}
-
-// log1pSquare returns log(1 + x²) without overflow.
-func log1pSquare(x float64) float64 {
-	if a := math.Abs(x); a > 1e8 {
-		return 2 * math.Log(a)
-	}
-	return math.Log1p(x * x)
 }
 
 // reciprocal returns z/(1 + z²/b) without overflow, 0 for infinite z.
@@ -169,14 +171,12 @@ var welsch = definition{
 	laws: Symmetric | NonNegative | ZeroAtEqual,
 	rows: func(s *settings, _, _ int) rowFunc {
 		c := s.scale
-		return split(func(p, t float64) float64 {
-			z := (p - t) / c
-			return -math.Expm1(-z * z / 2)
-		}, residual(func(e float64) (l, d, dd float64) {
-			z := e / c
-			g := math.Exp(-z * z / 2)
-			return 0, times(g, z) / c, times(g, 1-z*z) / c / c
-		}))
+		arg := func(e float64) float64 { return -(e / c) * (e / c) / 2 }
+		return profile{
+			value: around(arg, vec.Expm1, func(_, m float64) float64 { return -m }),
+			slope: around(arg, vec.Exp, func(e, g float64) float64 { return times(g, e/c) / c }),
+			bend:  around(arg, vec.Exp, func(e, g float64) float64 { return times(g, 1-e/c*(e/c)) / c / c }),
+		}.row
 	},
 }
 
@@ -247,31 +247,49 @@ var barron = definition{
 	laws: Symmetric | NonNegative | ZeroAtEqual,
 	rows: func(s *settings, _, _ int) rowFunc {
 		alpha, c := s.alpha, s.scale
+		if alpha == 2 {
+			return residual(func(e float64) (l, d, dd float64) { return e / c / 2 * (e / c), e / c / c, 1 / c / c })
+		}
 		b := math.Abs(alpha - 2)
-		root := math.Sqrt(b)
-		return split(func(p, t float64) float64 {
-			z := (p - t) / c
-			switch {
-			case alpha == 2:
-				return z / 2 * z
-			case math.Abs(alpha) < 1e-18: // 0 to all digits: (e^x - 1)/x is 1 for x = α/2·log(1 + z²/b)
-				return b / 2 * log1pSquare(z/root)
-			}
-			return b / alpha * math.Expm1(alpha/2*log1pSquare(z/root))
-		}, residual(func(e float64) (l, d, dd float64) {
-			z := e / c
-			switch {
-			case alpha == 2:
-				return 0, z / c, 1 / c / c
-			case math.IsInf(z, 0):
-				d, dd = barronTail(alpha, z)
-				return 0, d / c, dd
-			}
-			x := z / root
-			steep := math.Exp((alpha/2 - 1) * log1pSquare(x))
-			share, rest := 1/(1+1/(x*x)), 1/(1+x*x) // of x² and of 1 in 1 + x²
-			return 0, z * steep / c, steep * (rest + (alpha-1)*share) / c / c
-		}))
+		x := func(e float64) float64 { return e / c / math.Sqrt(b) }
+		logs := around(func(e float64) float64 { return square(x(e)) }, vec.Log1p,
+			func(e, log float64) float64 { return logOfSquare(x(e), log) })
+		powers := func(dst, e []float64) {
+			logs(dst, e)
+			scale(dst, alpha/2-1)
+			vec.Exp(dst, dst)
+		}
+		return profile{
+			value: func(dst, e []float64) {
+				logs(dst, e)
+				if math.Abs(alpha) < 1e-18 { // (exp(u) - 1)/u is 1 to all digits for u = α/2·log(1 + z²/b)
+					scale(dst, b/2)
+					return
+				}
+				scale(dst, alpha/2)
+				vec.Expm1(dst, dst)
+				scale(dst, b/alpha)
+			},
+			slope: func(dst, e []float64) {
+				powers(dst, e)
+				for i, p := range dst {
+					if dst[i] = e[i] / c * p / c; math.IsInf(e[i], 0) {
+						dst[i], _ = barronTail(alpha, e[i])
+						dst[i] /= c
+					}
+				}
+			},
+			bend: func(dst, e []float64) {
+				powers(dst, e)
+				for i, p := range dst {
+					q := x(e[i]) * x(e[i])
+					// 1 + (α-2)·q/(1+q), without cancellation
+					if dst[i] = p * (1/(1+q) + (alpha-1)/(1+1/q)) / c / c; math.IsInf(e[i], 0) {
+						_, dst[i] = barronTail(alpha, e[i])
+					}
+				}
+			},
+		}.row
 	},
 }
 

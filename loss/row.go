@@ -70,53 +70,23 @@ func residual(curve func(e float64) (l, d, dd float64)) rowFunc {
 			}
 			for i := range r.hess[k] {
 				_, _, dd := curve(p[i] - t[i])
-				v := 0.0
-				if r.dir[0] != nil {
-					v += r.dir[0][i]
-				}
-				if r.dir[1] != nil {
-					v -= r.dir[1][i]
-				}
-				r.hess[k][i] = sign * times(v, dd)
+				r.hess[k][i] = sign * times(r.approach(i), dd)
 			}
 		}
 		return 0
 	}
 }
 
-// split joins a value with the row function of its derivatives, for a loss whose value takes a logarithm that its
-// derivatives do without: each is computed only where it is wanted. What derivatives says about the value does not count.
-func split(value func(p, t float64) float64, derivatives rowFunc) rowFunc {
-	return func(r *row) float64 {
-		out := r.out
-		r.out = nil
-		derivatives(r)
-		r.out = out
-		p, t := r.x[0], r.x[1]
-		for i := range out {
-			out[i] = value(p[i], t[i])
-		}
-		return 0
+// approach is how pred - target of element i moves along the directions.
+func (r *row) approach(i int) float64 {
+	v := 0.0
+	if r.dir[0] != nil {
+		v += r.dir[0][i]
 	}
-}
-
-// unary lifts a curve of one operand to a row function.
-func unary(curve func(x float64) (l, d, dd float64)) rowFunc {
-	return func(r *row) float64 {
-		for i, x := range r.x[0] {
-			l, d, dd := curve(x)
-			if r.out != nil {
-				r.out[i] = l
-			}
-			if r.grad[0] != nil {
-				r.grad[0][i] = d
-			}
-			if r.hess[0] != nil {
-				r.hess[0][i] = dd * r.dir[0][i]
-			}
-		}
-		return 0
+	if r.dir[1] != nil {
+		v -= r.dir[1][i]
 	}
+	return v
 }
 
 // A jet is the value of a function of prediction p and target t with its derivatives up to the second.
