@@ -1,8 +1,8 @@
 // Package train fits models that are plain Gorgonia graphs.
 //
 // A [Model] is a function that builds the forward graph; a [loss.Func] says what is minimised; a [data.Dataset] holds the
-// examples; a [Config] says how. [Fit] does the rest and returns a [Result]: the [Net], which predicts and evaluates,
-// and the [History].
+// examples; a [Config] says how. [Fit] does the rest and returns a [Result]: the [Net], which predicts, evaluates and is
+// saved, and the [History].
 //
 //	model := func(b *train.Builder, x *G.Node) (*G.Node, error) { return b.Dense("out", x, 10) }
 //	res, err := train.Fit(ctx, model, loss.CrossEntropy, images, train.Config{
@@ -24,9 +24,23 @@
 // A loss or gradient that is not finite ends the run before it reaches the parameters, with an error that names the step,
 // the rows of the batch and the first node of the graph that went wrong.
 //
+// # Keeping a run
+//
+// With a [Checkpoint] the whole state of a run is on disk after each epoch, or every few steps: a process that is killed at any moment
+// and started again with the same configuration ends with the same bits as one that was left alone. [Load] makes a model for prediction
+// from a checkpoint or from a file of [Net.Save], without data or an optimizer. Weights are safetensors files, which other tools read.
+//
+// # Watching a run
+//
+// Config.Progress shows a bar on a terminal and lines elsewhere, Config.Logger writes records, [NewTensorBoard] event files;
+// a [Callback] is told of every step and epoch and may stop the run. History writes JSON and CSV, and package report draws it.
+//
+// Before a long run, Config.FastDevRun tries one batch of everything, Config.OverfitBatch whether the model can learn a few
+// batches by heart, and [Lint] looks for what Gorgonia would take without a word.
+//
 // # Why not Gorgonia's own parts
 //
 // Gorgonia's solvers cannot be saved, its AdamW changes nothing and its RMSProp differs from every other; its dropout
 // scales gradients wrongly; its matrix product transposes shared weights in place. This package uses none of them. Models
-// may use any of Gorgonia's operations.
+// may use any of Gorgonia's operations; [Lint] names those that are known to be wrong.
 package train

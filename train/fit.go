@@ -29,6 +29,7 @@ type Result struct {
 // Timing is where the time of a run went. Total less the rest is the cost of the loop itself.
 type Timing struct {
 	Total    time.Duration
+	Setup    time.Duration // building and compiling graphs, and reading a checkpoint
 	Graph    time.Duration // running the training graph
 	Update   time.Duration // clipping and the optimizer
 	Validate time.Duration
@@ -163,6 +164,7 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 		r.close()
 		return nil, err
 	}
+	r.time.Setup = time.Since(r.started)
 	return r, nil
 }
 

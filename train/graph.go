@@ -173,7 +173,7 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 	if n == 0 || n > pr.batch {
 		return fmt.Errorf("a batch of %d rows, want 1 to %d", n, pr.batch)
 	}
-	if err := pad(pr.xbuf, b.X, n, pr.batch, pr.spec.Input.Size()); err != nil {
+	if err := pr.bind(b, n); err != nil {
 		return err
 	}
 	if pr.perRow == 0 {
@@ -199,6 +199,27 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 		}
 	}
 	return nil
+}
+
+// bind makes a batch the graph's input: a whole one as it lies, until the loader's next step, and a short one as a padded copy.
+func (pr *program) bind(b *data.Batch, n int) error {
+	from := b.X
+	if size := pr.spec.Input.Size(); n < pr.batch || from.Len() != pr.batch*size || (from.F32 != nil) != (pr.xbuf.F32 != nil) || (from.Int != nil) != (pr.xbuf.Int != nil) {
+		if err := pad(pr.xbuf, from, n, pr.batch, size); err != nil {
+			return err
+		}
+		from = pr.xbuf
+	}
+	var v *tensor.Dense
+	switch shape := pr.x.Shape(); {
+	case from.Int != nil:
+		v = dense(from.Int, shape...)
+	case from.F32 != nil:
+		v = dense(from.F32, shape...)
+	default:
+		v = dense(from.F64, shape...)
+	}
+	return G.Let(pr.x, v)
 }
 
 // pad copies n rows and repeats the last: a row that the model can process like any other, whatever it computes.

@@ -87,7 +87,7 @@ func run(ctx context.Context, w, progress io.Writer, images, test *data.Images, 
 		t := res.Time
 		fmt.Fprintf(w, "%s  test accuracy %.4f  %.2f s per epoch (graph %.1f %%, optimizer %.1f %%, validation %.1f %%, loop %.1f %%)\n",
 			m.name, res.History.Last("val_accuracy"), res.History.Seconds()/float64(epochs), percent(t.Graph, t), percent(t.Update, t),
-			percent(t.Validate, t), percent(t.Total-t.Graph-t.Update-t.Validate, t))
+			percent(t.Validate, t), percent(t.Total-t.Setup-t.Graph-t.Update-t.Validate, t))
 		path, err := writeReport(ctx, filepath.Join(out, m.file), "MNIST: "+m.name, test, res)
 		if err != nil {
 			return err

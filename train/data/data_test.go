@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -315,6 +316,28 @@ func TestText(t *testing.T) {
 	}
 	if _, err := Windows(ids, 8); err == nil {
 		t.Error("no error for a context as long as the text")
+	}
+}
+
+func TestNonFinite(t *testing.T) {
+	for n := range 12 {
+		for bad := -1; bad < n; bad++ {
+			for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+				x, y := make([]float64, n), make([]float32, n)
+				for i := range x {
+					x[i], y[i] = math.MaxFloat64, math.MaxFloat32
+				}
+				for i := bad; i >= 0 && i < n; i += 3 {
+					x[i], y[i] = v, float32(v)
+				}
+				if got := (Column{F64: x}).NonFinite(); got != bad {
+					t.Errorf("%d of %d numbers is %v: found %d", bad, n, v, got)
+				}
+				if got := (Column{F32: y}).NonFinite(); got != bad {
+					t.Errorf("float32: %d of %d numbers is %v: found %d", bad, n, v, got)
+				}
+			}
+		}
 	}
 }
 
