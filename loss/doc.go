@@ -76,7 +76,8 @@
 //
 // Building a loss never panics. Faults that can be seen then are errors of kind [ErrShape], [ErrDType] or [ErrOption], to be tested
 // with errors.Is; a call that fails adds nothing to the graph. Data out of its domain is seen when the graph
-// runs, which ends with an error of kind [ErrValue] that names function, operand, value, place and what was wanted.
+// runs, which ends with an error of kind [ErrValue] that names function, operand, value, place and what was wanted; [Cause]
+// finds it in what a machine returns. After an error a LispMachine is better not run again: its own goroutine may still be at work.
 //
 // # Derivatives
 //
@@ -87,8 +88,14 @@
 //
 // # Numbers
 //
-// All computation is in float64, whatever the dtype of the operands, and each result is rounded once: float32 results are those of
-// float64 on the same inputs. Results do not depend on the number of cores, to the bit.
+// Computation is in float64, whatever the dtype of the operands, and each result is rounded once: float32 results are those of
+// float64 on the same inputs. Where there are many numbers, kernels in the operands' own dtype take over, for [CrossEntropy],
+// [KL] and [Entropy] of more than 128 classes along the last axis and for [MSE], [MAE], [Huber] and [BinaryCrossEntropy] of more
+// than 4096 elements. They add up in float64: values are as before, and an element of a float32 gradient is within 4 units in
+// the last place of the larger of the terms whose difference it is, such as p and t; below 2^-125 it may be 0. Results do not
+// depend on the number of cores, to the bit.
+//
+// A large gradient costs more for its fresh memory than for its numbers. [WithBufferReuse] says what to do about it and what that means.
 //
 // A NaN in an example makes that example NaN and no other. 0·log 0 is 0. A logit of -Inf is a probability of 0: such a class is
 // masked, takes no part in label smoothing, and as the true class makes the loss +Inf with the gradient softmax - target.
@@ -119,6 +126,9 @@
 //	softplus above 20                         x                          exact
 //	entropy of equal logits at -3e38          loses digits               log n
 //	entropy with a masked class               gradient NaN               gradient 0 there
+//	logsumexp of n equal logits at ±3e38      gradient 1                 gradient 1/n
+//	l1_loss of a NaN                          gradient 0                 gradient NaN
+//	kl_div with a NaN                         NaN in that element        NaN in that row's value and gradient
 //	shapes (N, 1) and (N), weights or         broadcast                  an error
 //	variances of lower rank
 //
