@@ -67,7 +67,8 @@
 // # Options
 //
 // An option that a loss does not take is an error, and so is a value out of range. The documentation of a loss lists what it
-// takes under Options; beside that, every loss and node takes [WithBufferReuse]. Given twice, the last one counts.
+// takes under Options; beside that, every loss and node takes [WithBufferReuse] and
+// [WithUncheckedValues]. Given twice, the last one counts.
 //
 // Logits are transformed in this order: [WithSoftcap], then [WithTemperature]. [WithZLoss] is about the log-sum-exp of the
 // result.

@@ -401,3 +401,24 @@ func TestWrongDerivatives(t *testing.T) {
 		})
 	}
 }
+
+// WithUncheckedValues turns the domain error off, and leaves labels checked.
+func TestUncheckedValues(t *testing.T) {
+	build := func(opts ...loss.Option) func(b *bench) (*G.Node, error) {
+		return func(b *bench) (*G.Node, error) {
+			return loss.KL(b.float("x", []int{1, 2}, 0, 0), b.float("t", []int{1, 2}, 2, -1), opts...)
+		}
+	}
+	if _, err := compute(tensor.Float64, build()); !errors.Is(err, loss.ErrValue) {
+		t.Errorf("error %v, want an ErrValue", err)
+	}
+	if _, err := compute(tensor.Float64, build(loss.WithUncheckedValues())); err != nil {
+		t.Errorf("unchecked: error %v, want none", err)
+	}
+	_, err := compute(tensor.Float64, func(b *bench) (*G.Node, error) {
+		return loss.CrossEntropy(b.float("x", []int{1, 2}, 0, 0), b.labels([]int{1}, 2), loss.WithUncheckedValues())
+	})
+	if !errors.Is(err, loss.ErrValue) {
+		t.Errorf("label out of range: error %v, want an ErrValue", err)
+	}
+}

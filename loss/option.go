@@ -66,6 +66,7 @@ type settings struct {
 	logTarget    bool
 	targetLogits bool
 	reuse        bool
+	unchecked    bool
 
 	given knob // the options that were given
 	nodes struct{ weights, mask, normalizer *G.Node }
@@ -109,12 +110,14 @@ const (
 	knobLogTarget
 	knobTargetLogits
 	knobBufferReuse
+	knobUncheckedValues
 )
 
 // The sets that whole families take.
 const (
 	reduceKnobs = knobReduction | knobWeights | knobMask | knobNormalizer | knobNormalizerNode
 	rowKnobs    = reduceKnobs | knobAxis
+	commonKnobs = knobBufferReuse | knobUncheckedValues // taken by every loss and node
 	classKnobs  = rowKnobs | knobIgnoreIndex | knobClassWeights
 )
 
@@ -123,6 +126,7 @@ var knobNames = []string{
 	"WithNormalizer", "WithNormalizerNode", "WithLabelSmoothing", "WithTemperature", "WithSoftcap", "WithZLoss",
 	"WithDelta", "WithBeta", "WithGamma", "WithAlpha", "WithEpsilon", "WithQ", "WithMargin", "WithScale", "WithPower",
 	"WithQuantile", "WithTau", "WithFull", "WithLogTarget", "WithTargetLogits", "WithBufferReuse",
+	"WithUncheckedValues",
 }
 
 // names lists the options of a set in the order of their declaration.
@@ -147,7 +151,7 @@ func configure(name string, takes knob, defaults settings, opts []Option) (setti
 			return s, faultf(ErrOption, name, "%v", err)
 		}
 	}
-	if foreign := s.given &^ (takes | knobBufferReuse); foreign != 0 {
+	if foreign := s.given &^ (takes | commonKnobs); foreign != 0 {
 		have := "no options"
 		if takes != 0 {
 			have = strings.Join(takes.names(), ", ")
@@ -329,6 +333,17 @@ func WithBufferReuse() Option {
 	return func(s *settings) error {
 		s.given |= knobBufferReuse
 		s.reuse = true
+		return nil
+	}
+}
+
+// WithUncheckedValues, which every loss and node takes, leaves out the check that operands lie in their domains: soft targets >= 0,
+// probabilities in [0, 1], signs of -1 and +1, positive scales. A value outside gives a meaningless result instead of an error.
+// Labels are checked all the same. The check costs about a tenth of a cheap elementwise loss and nothing that shows elsewhere.
+func WithUncheckedValues() Option {
+	return func(s *settings) error {
+		s.given |= knobUncheckedValues
+		s.unchecked = true
 		return nil
 	}
 }

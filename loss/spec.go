@@ -361,6 +361,9 @@ func (s *spec) perValue(what string, n *G.Node) error {
 
 // seal fixes the row function and the text that identifies the spec.
 func (s *spec) seal() {
+	if s.set.unchecked {
+		s.domain = [maxOperands]Domain{}
+	}
 	s.fn = s.def.rows(&s.set, s.classes, s.inner)
 	kinds := ""
 	if s.hasLabels() {
