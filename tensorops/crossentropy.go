@@ -87,7 +87,9 @@ func (k *kernels[F]) crossEntropyRow(x []F, y int, o *CrossEntropyOptions) float
 	if !o.plain() {
 		return generalCrossEntropy(nil, x, nil, y, 0, o)
 	}
-	t, l := k.labelTotal(x, y)
+	var t rowTotal
+	k.rowTotal(&t, x, forShares)
+	l := k.labelLoss(&t, x, y)
 	if eps == 0 {
 		return l
 	}
@@ -144,14 +146,20 @@ func (k *kernels[F]) crossEntropyGradRow(dst, x []F, y int, g float64, o *CrossE
 	if !o.plain() {
 		return generalCrossEntropy(dst, x, nil, y, g, o)
 	}
-	t, l := k.labelTotal(x, y)
-	if !ordinary(t.max) {
-		fill(dst, math.NaN())
+	var t rowTotal
+	if eps == 0 {
+		kept := k.startShares(&t, dst, x, stream)
+		l := k.labelLoss(&t, x, y)
+		k.finishShares(kept, &t, dst, x, g, stream)
+		if l == l {
+			dst[y] = F(g * math.Expm1(-l))
+		}
 		return l
 	}
-	if eps == 0 {
-		k.writeShares(dst, x, &t, g, stream)
-		dst[y] = F(g * math.Expm1(-l))
+	k.rowTotal(&t, x, forShares)
+	l := k.labelLoss(&t, x, y)
+	if !ordinary(t.max) {
+		fill(dst, math.NaN())
 		return l
 	}
 	smooth, ok := k.smoothed(x, &t, l, eps)
@@ -214,7 +222,7 @@ func (k *kernels[F]) oneHot(t []F) int {
 // softTotal returns the total of x, Σ t' and the value for the target t. ok is false for rows that need the
 // general form.
 func (k *kernels[F]) softTotal(x, t []F, eps float64) (total rowTotal, mass, l float64, ok bool) {
-	total = k.rowTotal(x, forShares)
+	k.rowTotal(&total, x, forShares)
 	if !ordinary(total.max) {
 		return total, 0, math.NaN(), true
 	}
@@ -237,6 +245,7 @@ func (k *kernels[F]) softTotal(x, t []F, eps float64) (total rowTotal, mass, l f
 	if k.accurate(&total, len(x), mass, l) {
 		return total, mass, l, true
 	}
-	wide, _ := k.longTotal(x, forLogs, true)
+	var wide rowTotal
+	k.longTotal(&wide, x, forLogs, true)
 	return total, mass, value(wide.logSum), true
 }

@@ -87,7 +87,8 @@ func EntropyGradRows[F Float](values []float64, dst, x []F, cols int, g []float6
 }
 
 func (k *kernels[F]) klRow(x, t []F) float64 {
-	total := k.rowTotal(x, forShares)
+	var total rowTotal
+	k.rowTotal(&total, x, forShares)
 	if !ordinary(total.max) {
 		return math.NaN()
 	}
@@ -109,7 +110,8 @@ func (k *kernels[F]) klRow(x, t []F) float64 {
 	for i, v := range x {
 		z[i] = float64(v)
 	}
-	wide := active64.rowTotal(z, forLogs)
+	var wide rowTotal
+	active64.rowTotal(&wide, z, forLogs)
 	kl := 0.0
 	for i, v := range t {
 		if v != 0 {
@@ -120,7 +122,8 @@ func (k *kernels[F]) klRow(x, t []F) float64 {
 }
 
 func (k *kernels[F]) klTargetGradRow(dst, x, t []F, g float64, stream bool) {
-	total := k.rowTotal(x, forLogs)
+	var total rowTotal
+	k.rowTotal(&total, x, forLogs)
 	if !ordinary(total.max) {
 		fill(dst, math.NaN())
 		return
@@ -140,18 +143,18 @@ func (k *kernels[F]) klTargetGradRow(dst, x, t []F, g float64, stream bool) {
 }
 
 // entropy returns the total of x, with logSum, and the entropy: logSum + Σ p·(max - x), both terms >= 0.
-func (k *kernels[F]) entropy(x []F) (rowTotal, float64) {
-	t := k.rowTotal(x, forShares)
+func (k *kernels[F]) entropy(x []F) (t rowTotal, h float64) {
+	k.rowTotal(&t, x, forShares)
 	if !ordinary(t.max) {
 		return t, math.NaN()
 	}
 	t.logSum = logOf(t.anchor, t.sum) - t.max
-	h := t.logSum + k.meanGap(x, &t)
+	h = t.logSum + k.meanGap(x, &t)
 	// What is wrong with the sum enters twice: by its logarithm and as the divisor of the gaps.
 	if !t.huge && k.accurate(&t, len(x), 1+h, h) {
 		return t, h
 	}
-	t, _ = k.longTotal(x, forLogs, true)
+	k.longTotal(&t, x, forLogs, true)
 	return t, t.logSum + k.meanGap(x, &t)
 }
 

@@ -65,13 +65,18 @@ func (k *kernels[F]) block(x []F, wide bool) (max, anchor, sum float64) {
 	if withinAnchors(max) {
 		return max, anchor, sum
 	}
+	return outside(x, max)
+}
+
+// outside sorts out a block whose largest element max no anchor is for.
+func outside[F Float](x []F, max float64) (float64, float64, float64) {
 	for _, v := range x {
 		if v != v {
 			return math.NaN(), 0, 0
 		}
 	}
 	// Nothing but -Inf, or elements too large for anchors: those below -anchorLimit vanish beside any
-	// ordinary element, the others are left to hugeRow.
+	// ordinary element, the others are left to hugeSum.
 	return max, math.Inf(-1), 0
 }
 

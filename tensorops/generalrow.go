@@ -34,7 +34,8 @@ func generalCrossEntropy[F Float](dst, x, t []F, y int, g float64, o *CrossEntro
 	}
 	targetMass(mass, z, t, y, o)
 	k := active64
-	total := k.rowTotal(z, forLogs)
+	var total rowTotal
+	k.rowTotal(&total, z, forLogs)
 	if !ordinary(total.max) {
 		fill(dst, math.NaN())
 		return math.NaN()

@@ -29,6 +29,13 @@ type kernels[F Float] struct {
 	// len(x) is 1 to blockLen.
 	expSum func(x []F) (max F, anchor, sum float64)
 
+	// expSumStore is expSum that also writes dst[i] = exp(x[i])·2^-anchor; dst is unspecified where the sum is.
+	// nil says that keeping the terms saves nothing.
+	expSumStore func(dst, x []F) (max F, anchor, sum float64)
+
+	// scale writes dst[i] = src[i]·factor, 0 where src[i] < low.
+	scale func(dst, src []F, factor, low F)
+
 	// expSumWide is expSum with terms computed in float64.
 	expSumWide func(x []F) (max F, anchor, sum float64)
 

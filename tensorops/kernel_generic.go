@@ -13,6 +13,7 @@ func genericKernels[F Float]() kernels[F] {
 	return kernels[F]{
 		name:        "generic",
 		expSum:      expSumGeneric[F],
+		scale:       scaleGeneric[F],
 		expSumWide:  expSumGeneric[F],
 		expScale:    expScaleGeneric[F],
 		expScaleAdd: expScaleAddGeneric[F],
@@ -94,6 +95,16 @@ func expSumGeneric[F Float](x []F) (max F, anchor, sum float64) {
 		sum = t
 	}
 	return max, anchor, sum
+}
+
+func scaleGeneric[F Float](dst, src []F, factor, low F) {
+	for i, v := range src {
+		if v < low {
+			dst[i] = 0
+			continue
+		}
+		dst[i] = v * factor
+	}
 }
 
 func expScaleGeneric[F Float](dst, x []F, anchor, low, factor, add F, _ bool) {

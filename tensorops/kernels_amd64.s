@@ -120,7 +120,7 @@ max_done:
 	VMULSS       c32_3fb8aa3b<>+0(SB), X0, X3
 	VROUNDSS     $0x08, X3, X3, X3
 	VBROADCASTSS X3, Y1
-	VSUBSS       c32_42fa0000<>+0(SB), X3, X2
+	VSUBSS       c32_42fc0000<>+0(SB), X3, X2
 	VMULSS       c32_3f317218<>+0(SB), X2, X2
 	VBROADCASTSS X2, Y2
 	MOVSS        X0, max+24(FP)
@@ -889,23 +889,940 @@ DATA c32_3ab511e8<>+56(SB)/4, $0x3ab511e8
 DATA c32_3ab511e8<>+60(SB)/4, $0x3ab511e8
 GLOBL c32_3ab511e8<>(SB), RODATA|NOPTR, $64
 
-DATA c32_42fa0000<>+0(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+4(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+8(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+12(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+16(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+20(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+24(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+28(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+32(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+36(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+40(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+44(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+48(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+52(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+56(SB)/4, $0x42fa0000
-DATA c32_42fa0000<>+60(SB)/4, $0x42fa0000
-GLOBL c32_42fa0000<>(SB), RODATA|NOPTR, $64
+DATA c32_42fc0000<>+0(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+4(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+8(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+12(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+16(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+20(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+24(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+28(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+32(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+36(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+40(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+44(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+48(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+52(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+56(SB)/4, $0x42fc0000
+DATA c32_42fc0000<>+60(SB)/4, $0x42fc0000
+GLOBL c32_42fc0000<>(SB), RODATA|NOPTR, $64
+
+// func expSumStoreF32AVX2(dst []float32, x []float32) (max float32, anchor float64, sum float64)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·expSumStoreF32AVX2(SB), NOSPLIT|NOFRAME, $0-72
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    x_len+32(FP), DX
+	VMOVUPS c32_ff800000<>+0(SB), Y0
+	VMOVUPS c32_ff800000<>+0(SB), Y1
+	VMOVUPS c32_ff800000<>+0(SB), Y2
+	VMOVUPS c32_ff800000<>+0(SB), Y3
+	CMPQ    DX, $0x00000040
+	JL      max_tail
+
+max_loop:
+	VMOVUPS (CX), Y4
+	VMAXPS  Y0, Y4, Y0
+	VMOVUPS 64(CX), Y4
+	VMAXPS  Y1, Y4, Y1
+	VMOVUPS 128(CX), Y4
+	VMAXPS  Y2, Y4, Y2
+	VMOVUPS 192(CX), Y4
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS 32(CX), Y4
+	VMAXPS  Y0, Y4, Y0
+	VMOVUPS 96(CX), Y4
+	VMAXPS  Y1, Y4, Y1
+	VMOVUPS 160(CX), Y4
+	VMAXPS  Y2, Y4, Y2
+	VMOVUPS 224(CX), Y4
+	VMAXPS  Y3, Y4, Y3
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000040, DX
+	CMPQ    DX, $0x00000040
+	JGE     max_loop
+
+max_tail:
+	TESTQ      DX, DX
+	JZ         max_done
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    (BX)(SI*4), Y9
+	VMASKMOVPS (CX), Y9, Y4
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPS     Y0, Y4, Y0
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    64(BX)(SI*4), Y9
+	VMASKMOVPS 64(CX), Y9, Y4
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPS     Y1, Y4, Y1
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    128(BX)(SI*4), Y9
+	VMASKMOVPS 128(CX), Y9, Y4
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPS     Y2, Y4, Y2
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    192(BX)(SI*4), Y9
+	VMASKMOVPS 192(CX), Y9, Y4
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPS     Y3, Y4, Y3
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    32(BX)(SI*4), Y9
+	VMASKMOVPS 32(CX), Y9, Y4
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPS     Y0, Y4, Y0
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    96(BX)(SI*4), Y9
+	VMASKMOVPS 96(CX), Y9, Y4
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPS     Y1, Y4, Y1
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    160(BX)(SI*4), Y9
+	VMASKMOVPS 160(CX), Y9, Y4
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPS     Y2, Y4, Y2
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    224(BX)(SI*4), Y9
+	VMASKMOVPS 224(CX), Y9, Y4
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPS     Y3, Y4, Y3
+
+max_done:
+	VMAXPS       Y0, Y1, Y0
+	VMAXPS       Y2, Y3, Y2
+	VMAXPS       Y0, Y2, Y0
+	VMAXPS       Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X0, X1, X0
+	VPERMILPD    $0x01, X0, X1
+	VMAXPS       X0, X1, X0
+	VPERMILPS    $0x01, X0, X1
+	VMAXPS       X0, X1, X0
+	VMULSS       c32_3fb8aa3b<>+0(SB), X0, X3
+	VROUNDSS     $0x08, X3, X3, X3
+	VBROADCASTSS X3, Y1
+	VSUBSS       c32_42fc0000<>+0(SB), X3, X2
+	VMULSS       c32_3f317218<>+0(SB), X2, X2
+	VBROADCASTSS X2, Y2
+	MOVSS        X0, max+48(FP)
+	VCVTSS2SD    X3, X3, X3
+	VMOVSD       X3, anchor+56(FP)
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	CMPQ         DX, $0x00000040
+	JL           sum_tail
+
+sum_loop:
+	VMOVUPS      (CX), Y0
+	PREFETCHT0   4096(CX)
+	VMOVUPS      64(CX), Y3
+	PREFETCHT0   4160(CX)
+	VCMPPS       $0x05, Y2, Y0, Y4
+	VCMPPS       $0x05, Y2, Y3, Y9
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y0, Y10
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y3, Y11
+	VADDPS       c32_4b400000<>+0(SB), Y10, Y10
+	VADDPS       c32_4b400000<>+0(SB), Y11, Y11
+	VSUBPS       c32_4b400000<>+0(SB), Y10, Y12
+	VSUBPS       c32_4b400000<>+0(SB), Y11, Y13
+	VFNMADD231PS c32_3f317218<>+0(SB), Y12, Y0
+	VFNMADD231PS c32_3f317218<>+0(SB), Y13, Y3
+	VFNMADD231PS c32_b102e308<>+0(SB), Y12, Y0
+	VFNMADD231PS c32_b102e308<>+0(SB), Y13, Y3
+	VSUBPS       Y1, Y10, Y10
+	VSUBPS       Y1, Y11, Y11
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       c32_3f800000<>+0(SB), Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       c32_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y12
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y13
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y13
+	VMULPS       Y10, Y12, Y12
+	VMULPS       Y11, Y13, Y13
+	VANDPS       Y4, Y12, Y12
+	VANDPS       Y9, Y13, Y13
+	VMOVUPS      Y12, (AX)
+	VMOVUPS      Y13, 64(AX)
+	VADDPS       Y13, Y12, Y12
+	VMOVUPS      128(CX), Y0
+	PREFETCHT0   4224(CX)
+	VMOVUPS      192(CX), Y3
+	PREFETCHT0   4288(CX)
+	VCMPPS       $0x05, Y2, Y0, Y4
+	VCMPPS       $0x05, Y2, Y3, Y9
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y0, Y10
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y3, Y11
+	VADDPS       c32_4b400000<>+0(SB), Y10, Y10
+	VADDPS       c32_4b400000<>+0(SB), Y11, Y11
+	VSUBPS       c32_4b400000<>+0(SB), Y10, Y13
+	VSUBPS       c32_4b400000<>+0(SB), Y11, Y14
+	VFNMADD231PS c32_3f317218<>+0(SB), Y13, Y0
+	VFNMADD231PS c32_3f317218<>+0(SB), Y14, Y3
+	VFNMADD231PS c32_b102e308<>+0(SB), Y13, Y0
+	VFNMADD231PS c32_b102e308<>+0(SB), Y14, Y3
+	VSUBPS       Y1, Y10, Y10
+	VSUBPS       Y1, Y11, Y11
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       c32_3f800000<>+0(SB), Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       c32_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y13
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y14
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y14
+	VMULPS       Y10, Y13, Y13
+	VMULPS       Y11, Y14, Y14
+	VANDPS       Y4, Y13, Y13
+	VANDPS       Y9, Y14, Y14
+	VMOVUPS      Y13, 128(AX)
+	VMOVUPS      Y14, 192(AX)
+	VADDPS       Y14, Y13, Y13
+	VEXTRACTF128 $0x01, Y12, X0
+	VCVTPS2PD    X12, Y3
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y0, Y6, Y6
+	VEXTRACTF128 $0x01, Y13, X0
+	VCVTPS2PD    X13, Y3
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y0, Y6, Y6
+	VMOVUPS      32(CX), Y0
+	VMOVUPS      96(CX), Y3
+	VCMPPS       $0x05, Y2, Y0, Y4
+	VCMPPS       $0x05, Y2, Y3, Y9
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y0, Y10
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y3, Y11
+	VADDPS       c32_4b400000<>+0(SB), Y10, Y10
+	VADDPS       c32_4b400000<>+0(SB), Y11, Y11
+	VSUBPS       c32_4b400000<>+0(SB), Y10, Y12
+	VSUBPS       c32_4b400000<>+0(SB), Y11, Y13
+	VFNMADD231PS c32_3f317218<>+0(SB), Y12, Y0
+	VFNMADD231PS c32_3f317218<>+0(SB), Y13, Y3
+	VFNMADD231PS c32_b102e308<>+0(SB), Y12, Y0
+	VFNMADD231PS c32_b102e308<>+0(SB), Y13, Y3
+	VSUBPS       Y1, Y10, Y10
+	VSUBPS       Y1, Y11, Y11
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       c32_3f800000<>+0(SB), Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       c32_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y12
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y13
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y13
+	VMULPS       Y10, Y12, Y12
+	VMULPS       Y11, Y13, Y13
+	VANDPS       Y4, Y12, Y12
+	VANDPS       Y9, Y13, Y13
+	VMOVUPS      Y12, 32(AX)
+	VMOVUPS      Y13, 96(AX)
+	VADDPS       Y13, Y12, Y12
+	VMOVUPS      160(CX), Y0
+	VMOVUPS      224(CX), Y3
+	VCMPPS       $0x05, Y2, Y0, Y4
+	VCMPPS       $0x05, Y2, Y3, Y9
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y0, Y10
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y3, Y11
+	VADDPS       c32_4b400000<>+0(SB), Y10, Y10
+	VADDPS       c32_4b400000<>+0(SB), Y11, Y11
+	VSUBPS       c32_4b400000<>+0(SB), Y10, Y13
+	VSUBPS       c32_4b400000<>+0(SB), Y11, Y14
+	VFNMADD231PS c32_3f317218<>+0(SB), Y13, Y0
+	VFNMADD231PS c32_3f317218<>+0(SB), Y14, Y3
+	VFNMADD231PS c32_b102e308<>+0(SB), Y13, Y0
+	VFNMADD231PS c32_b102e308<>+0(SB), Y14, Y3
+	VSUBPS       Y1, Y10, Y10
+	VSUBPS       Y1, Y11, Y11
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       c32_3f800000<>+0(SB), Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       c32_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y13
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y14
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y14
+	VMULPS       Y10, Y13, Y13
+	VMULPS       Y11, Y14, Y14
+	VANDPS       Y4, Y13, Y13
+	VANDPS       Y9, Y14, Y14
+	VMOVUPS      Y13, 160(AX)
+	VMOVUPS      Y14, 224(AX)
+	VADDPS       Y14, Y13, Y13
+	VEXTRACTF128 $0x01, Y12, X0
+	VCVTPS2PD    X12, Y3
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y3, Y7, Y7
+	VADDPD       Y0, Y8, Y8
+	VEXTRACTF128 $0x01, Y13, X0
+	VCVTPS2PD    X13, Y3
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y3, Y7, Y7
+	VADDPD       Y0, Y8, Y8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	SUBQ         $0x00000040, DX
+	CMPQ         DX, $0x00000040
+	JGE          sum_loop
+
+sum_tail:
+	TESTQ        DX, DX
+	JZ           sum_done
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      (BX)(SI*4), Y3
+	VMASKMOVPS   (CX), Y3, Y0
+	VANDNPS      c32_ff800000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y0, Y0
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      64(BX)(SI*4), Y4
+	VMASKMOVPS   64(CX), Y4, Y3
+	VANDNPS      c32_ff800000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y3
+	VCMPPS       $0x05, Y2, Y0, Y4
+	VCMPPS       $0x05, Y2, Y3, Y9
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y0, Y10
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y3, Y11
+	VADDPS       c32_4b400000<>+0(SB), Y10, Y10
+	VADDPS       c32_4b400000<>+0(SB), Y11, Y11
+	VSUBPS       c32_4b400000<>+0(SB), Y10, Y12
+	VSUBPS       c32_4b400000<>+0(SB), Y11, Y13
+	VFNMADD231PS c32_3f317218<>+0(SB), Y12, Y0
+	VFNMADD231PS c32_3f317218<>+0(SB), Y13, Y3
+	VFNMADD231PS c32_b102e308<>+0(SB), Y12, Y0
+	VFNMADD231PS c32_b102e308<>+0(SB), Y13, Y3
+	VSUBPS       Y1, Y10, Y10
+	VSUBPS       Y1, Y11, Y11
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       c32_3f800000<>+0(SB), Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       c32_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y12
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y13
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y13
+	VMULPS       Y10, Y12, Y12
+	VMULPS       Y11, Y13, Y13
+	VANDPS       Y4, Y12, Y12
+	VANDPS       Y9, Y13, Y13
+	CMPQ         DX, $0x00000008
+	JL           part1
+	VMOVUPS      Y12, (AX)
+	JMP          stored1
+
+part1:
+	CMPQ         DX, $0x00000000
+	JLE          stored1
+	LEAQ         (AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000000, SI
+	VMOVUPS      Y12, Y0
+	TESTQ        $0x00000004, SI
+	JZ           piece2
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece2:
+	TESTQ     $0x00000002, SI
+	JZ        piece3
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece3:
+	TESTQ  $0x00000001, SI
+	JZ     piece4
+	VMOVSS X0, (BX)
+	ADDQ   $0x00000004, BX
+
+piece4:
+stored1:
+	CMPQ    DX, $0x00000018
+	JL      part5
+	VMOVUPS Y13, 64(AX)
+	JMP     stored5
+
+part5:
+	CMPQ         DX, $0x00000010
+	JLE          stored5
+	LEAQ         64(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000010, SI
+	VMOVUPS      Y13, Y0
+	TESTQ        $0x00000004, SI
+	JZ           piece6
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece6:
+	TESTQ     $0x00000002, SI
+	JZ        piece7
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece7:
+	TESTQ  $0x00000001, SI
+	JZ     piece8
+	VMOVSS X0, (BX)
+	ADDQ   $0x00000004, BX
+
+piece8:
+stored5:
+	VADDPS       Y13, Y12, Y12
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      128(BX)(SI*4), Y3
+	VMASKMOVPS   128(CX), Y3, Y0
+	VANDNPS      c32_ff800000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y0, Y0
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      192(BX)(SI*4), Y4
+	VMASKMOVPS   192(CX), Y4, Y3
+	VANDNPS      c32_ff800000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y3
+	VCMPPS       $0x05, Y2, Y0, Y4
+	VCMPPS       $0x05, Y2, Y3, Y9
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y0, Y10
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y3, Y11
+	VADDPS       c32_4b400000<>+0(SB), Y10, Y10
+	VADDPS       c32_4b400000<>+0(SB), Y11, Y11
+	VSUBPS       c32_4b400000<>+0(SB), Y10, Y13
+	VSUBPS       c32_4b400000<>+0(SB), Y11, Y14
+	VFNMADD231PS c32_3f317218<>+0(SB), Y13, Y0
+	VFNMADD231PS c32_3f317218<>+0(SB), Y14, Y3
+	VFNMADD231PS c32_b102e308<>+0(SB), Y13, Y0
+	VFNMADD231PS c32_b102e308<>+0(SB), Y14, Y3
+	VSUBPS       Y1, Y10, Y10
+	VSUBPS       Y1, Y11, Y11
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       c32_3f800000<>+0(SB), Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       c32_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y13
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y14
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y14
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y14
+	VMULPS       Y10, Y13, Y13
+	VMULPS       Y11, Y14, Y14
+	VANDPS       Y4, Y13, Y13
+	VANDPS       Y9, Y14, Y14
+	CMPQ         DX, $0x00000028
+	JL           part9
+	VMOVUPS      Y13, 128(AX)
+	JMP          stored9
+
+part9:
+	CMPQ         DX, $0x00000020
+	JLE          stored9
+	LEAQ         128(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000020, SI
+	VMOVUPS      Y13, Y0
+	TESTQ        $0x00000004, SI
+	JZ           piece10
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece10:
+	TESTQ     $0x00000002, SI
+	JZ        piece11
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece11:
+	TESTQ  $0x00000001, SI
+	JZ     piece12
+	VMOVSS X0, (BX)
+	ADDQ   $0x00000004, BX
+
+piece12:
+stored9:
+	CMPQ    DX, $0x00000038
+	JL      part13
+	VMOVUPS Y14, 192(AX)
+	JMP     stored13
+
+part13:
+	CMPQ         DX, $0x00000030
+	JLE          stored13
+	LEAQ         192(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000030, SI
+	VMOVUPS      Y14, Y0
+	TESTQ        $0x00000004, SI
+	JZ           piece14
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece14:
+	TESTQ     $0x00000002, SI
+	JZ        piece15
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece15:
+	TESTQ  $0x00000001, SI
+	JZ     piece16
+	VMOVSS X0, (BX)
+	ADDQ   $0x00000004, BX
+
+piece16:
+stored13:
+	VADDPS       Y14, Y13, Y13
+	VEXTRACTF128 $0x01, Y12, X0
+	VCVTPS2PD    X12, Y3
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y0, Y6, Y6
+	VEXTRACTF128 $0x01, Y13, X0
+	VCVTPS2PD    X13, Y3
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y0, Y6, Y6
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      32(BX)(SI*4), Y3
+	VMASKMOVPS   32(CX), Y3, Y0
+	VANDNPS      c32_ff800000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y0, Y0
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      96(BX)(SI*4), Y4
+	VMASKMOVPS   96(CX), Y4, Y3
+	VANDNPS      c32_ff800000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y3
+	VCMPPS       $0x05, Y2, Y0, Y4
+	VCMPPS       $0x05, Y2, Y3, Y9
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y0, Y10
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y3, Y11
+	VADDPS       c32_4b400000<>+0(SB), Y10, Y10
+	VADDPS       c32_4b400000<>+0(SB), Y11, Y11
+	VSUBPS       c32_4b400000<>+0(SB), Y10, Y12
+	VSUBPS       c32_4b400000<>+0(SB), Y11, Y13
+	VFNMADD231PS c32_3f317218<>+0(SB), Y12, Y0
+	VFNMADD231PS c32_3f317218<>+0(SB), Y13, Y3
+	VFNMADD231PS c32_b102e308<>+0(SB), Y12, Y0
+	VFNMADD231PS c32_b102e308<>+0(SB), Y13, Y3
+	VSUBPS       Y1, Y10, Y10
+	VSUBPS       Y1, Y11, Y11
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       c32_3f800000<>+0(SB), Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       c32_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y12
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y13
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y12
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y13
+	VMULPS       Y10, Y12, Y12
+	VMULPS       Y11, Y13, Y13
+	VANDPS       Y4, Y12, Y12
+	VANDPS       Y9, Y13, Y13
+	CMPQ         DX, $0x00000010
+	JL           part17
+	VMOVUPS      Y12, 32(AX)
+	JMP          stored17
+
+part17:
+	CMPQ         DX, $0x00000008
+	JLE          stored17
+	LEAQ         32(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000008, SI
+	VMOVUPS      Y12, Y0
+	TESTQ        $0x00000004, SI
+	JZ           piece18
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece18:
+	TESTQ     $0x00000002, SI
+	JZ        piece19
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece19:
+	TESTQ  $0x00000001, SI
+	JZ     piece20
+	VMOVSS X0, (BX)
+	ADDQ   $0x00000004, BX
+
+piece20:
+stored17:
+	CMPQ    DX, $0x00000020
+	JL      part21
+	VMOVUPS Y13, 96(AX)
+	JMP     stored21
+
+part21:
+	CMPQ         DX, $0x00000018
+	JLE          stored21
+	LEAQ         96(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000018, SI
+	VMOVUPS      Y13, Y0
+	TESTQ        $0x00000004, SI
+	JZ           piece22
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece22:
+	TESTQ     $0x00000002, SI
+	JZ        piece23
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece23:
+	TESTQ  $0x00000001, SI
+	JZ     piece24
+	VMOVSS X0, (BX)
+	ADDQ   $0x00000004, BX
+
+piece24:
+stored21:
+	VADDPS       Y13, Y12, Y12
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      160(BX)(SI*4), Y3
+	VMASKMOVPS   160(CX), Y3, Y0
+	VANDNPS      c32_ff800000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y0, Y0
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      224(BX)(SI*4), Y4
+	VMASKMOVPS   224(CX), Y4, Y3
+	VANDNPS      c32_ff800000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y3
+	VCMPPS       $0x05, Y2, Y0, Y4
+	VCMPPS       $0x05, Y2, Y3, Y2
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y0, Y9
+	VMULPS       c32_3fb8aa3b<>+0(SB), Y3, Y10
+	VADDPS       c32_4b400000<>+0(SB), Y9, Y9
+	VADDPS       c32_4b400000<>+0(SB), Y10, Y10
+	VSUBPS       c32_4b400000<>+0(SB), Y9, Y11
+	VSUBPS       c32_4b400000<>+0(SB), Y10, Y13
+	VFNMADD231PS c32_3f317218<>+0(SB), Y11, Y0
+	VFNMADD231PS c32_3f317218<>+0(SB), Y13, Y3
+	VFNMADD231PS c32_b102e308<>+0(SB), Y11, Y0
+	VFNMADD231PS c32_b102e308<>+0(SB), Y13, Y3
+	VSUBPS       Y1, Y9, Y9
+	VSUBPS       Y1, Y10, Y10
+	VPSLLD       $0x17, Y9, Y9
+	VPADDD       c32_3f800000<>+0(SB), Y9, Y9
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       c32_3f800000<>+0(SB), Y10, Y10
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y1
+	VMOVUPS      c32_3ab511e8<>+0(SB), Y11
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y0, Y1
+	VFMADD213PS  c32_3c091d10<>+0(SB), Y3, Y11
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y0, Y1
+	VFMADD213PS  c32_3d2aac79<>+0(SB), Y3, Y11
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y0, Y1
+	VFMADD213PS  c32_3e2aaa49<>+0(SB), Y3, Y11
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y0, Y1
+	VFMADD213PS  c32_3efffffe<>+0(SB), Y3, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y1
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y0, Y1
+	VFMADD213PS  c32_3f800000<>+0(SB), Y3, Y11
+	VMULPS       Y9, Y1, Y1
+	VMULPS       Y10, Y11, Y11
+	VANDPS       Y4, Y1, Y1
+	VANDPS       Y2, Y11, Y11
+	CMPQ         DX, $0x00000030
+	JL           part25
+	VMOVUPS      Y1, 160(AX)
+	JMP          stored25
+
+part25:
+	CMPQ         DX, $0x00000028
+	JLE          stored25
+	LEAQ         160(AX), CX
+	MOVQ         DX, BX
+	SUBQ         $0x00000028, BX
+	VMOVUPS      Y1, Y0
+	TESTQ        $0x00000004, BX
+	JZ           piece26
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, CX
+
+piece26:
+	TESTQ     $0x00000002, BX
+	JZ        piece27
+	VMOVSD    X0, (CX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, CX
+
+piece27:
+	TESTQ  $0x00000001, BX
+	JZ     piece28
+	VMOVSS X0, (CX)
+	ADDQ   $0x00000004, CX
+
+piece28:
+stored25:
+	CMPQ    DX, $0x00000040
+	JL      part29
+	VMOVUPS Y11, 224(AX)
+	JMP     stored29
+
+part29:
+	CMPQ         DX, $0x00000038
+	JLE          stored29
+	LEAQ         224(AX), AX
+	MOVQ         DX, CX
+	SUBQ         $0x00000038, CX
+	VMOVUPS      Y11, Y0
+	TESTQ        $0x00000004, CX
+	JZ           piece30
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, AX
+
+piece30:
+	TESTQ     $0x00000002, CX
+	JZ        piece31
+	VMOVSD    X0, (AX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, AX
+
+piece31:
+	TESTQ  $0x00000001, CX
+	JZ     piece32
+	VMOVSS X0, (AX)
+	ADDQ   $0x00000004, AX
+
+piece32:
+stored29:
+	VADDPS       Y11, Y1, Y1
+	VEXTRACTF128 $0x01, Y12, X0
+	VCVTPS2PD    X12, Y2
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y2, Y7, Y7
+	VADDPD       Y0, Y8, Y8
+	VEXTRACTF128 $0x01, Y1, X0
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y1, Y7, Y7
+	VADDPD       Y0, Y8, Y8
+
+sum_done:
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VADDPD       X0, X5, X5
+	VPERMILPD    $0x01, X5, X0
+	VADDPD       X0, X5, X5
+	VMOVSD       X5, sum+64(FP)
+	VZEROUPPER
+	RET
+
+// func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32)
+// Requires: AVX
+TEXT ·scaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-56
+	VBROADCASTSS factor+48(FP), Y0
+	VBROADCASTSS low+52(FP), Y1
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         src_base+24(FP), DX
+
+plain:
+	CMPQ    CX, $0x00000020
+	JL      plain_done
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	VMOVUPS 64(DX), Y4
+	VMOVUPS 96(DX), Y5
+	VCMPPS  $0x05, Y1, Y2, Y6
+	VANDPS  Y6, Y2, Y2
+	VMULPS  Y0, Y2, Y2
+	VCMPPS  $0x05, Y1, Y3, Y6
+	VANDPS  Y6, Y3, Y3
+	VMULPS  Y0, Y3, Y3
+	VCMPPS  $0x05, Y1, Y4, Y6
+	VANDPS  Y6, Y4, Y4
+	VMULPS  Y0, Y4, Y4
+	VCMPPS  $0x05, Y1, Y5, Y6
+	VANDPS  Y6, Y5, Y5
+	VMULPS  Y0, Y5, Y5
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	VMOVUPS Y4, 64(AX)
+	VMOVUPS Y5, 96(AX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x00000020, CX
+	JMP     plain
+
+plain_done:
+single:
+	CMPQ    CX, $0x00000008
+	JL      single_done
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x05, Y1, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000008, CX
+	JMP     single
+
+single_done:
+	TESTQ        CX, CX
+	JZ           rest_done
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         CX, SI
+	VMOVUPS      (BX)(SI*4), Y2
+	VMASKMOVPS   (DX), Y2, Y2
+	VCMPPS       $0x05, Y1, Y2, Y1
+	VANDPS       Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	TESTQ        $0x00000004, CX
+	JZ           piece33
+	VMOVUPS      X2, (AX)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x00000010, AX
+
+piece33:
+	TESTQ     $0x00000002, CX
+	JZ        piece34
+	VMOVSD    X2, (AX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, AX
+
+piece34:
+	TESTQ  $0x00000001, CX
+	JZ     piece35
+	VMOVSS X2, (AX)
+	ADDQ   $0x00000004, AX
+
+piece35:
+rest_done:
+	VZEROUPPER
+	RET
 
 // func expScaleF32AVX2(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
@@ -1029,25 +1946,25 @@ single_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PS  Y3, Y2, Y0
 	TESTQ        $0x00000004, CX
-	JZ           piece1
+	JZ           piece36
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece1:
+piece36:
 	TESTQ     $0x00000002, CX
-	JZ        piece2
+	JZ        piece37
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece2:
+piece37:
 	TESTQ  $0x00000001, CX
-	JZ     piece3
+	JZ     piece38
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece3:
+piece38:
 rest_done:
 	VZEROUPPER
 	RET
@@ -1121,25 +2038,25 @@ head_done:
 	VFMADD213PS  Y3, Y2, Y7
 	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
-	JZ           piece4
+	JZ           piece39
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	ADDQ         $0x00000010, BX
 
-piece4:
+piece39:
 	TESTQ     $0x00000002, CX
-	JZ        piece5
+	JZ        piece40
 	VMOVSD    X7, (BX)
 	VPERMILPD $0x01, X7, X7
 	ADDQ      $0x00000008, BX
 
-piece5:
+piece40:
 	TESTQ  $0x00000001, CX
-	JZ     piece6
+	JZ     piece41
 	VMOVSS X7, (BX)
 	ADDQ   $0x00000004, BX
 
-piece6:
+piece41:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -1253,25 +2170,25 @@ streamedsingle_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PS  Y3, Y2, Y0
 	TESTQ        $0x00000004, CX
-	JZ           piece7
+	JZ           piece42
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece7:
+piece42:
 	TESTQ     $0x00000002, CX
-	JZ        piece8
+	JZ        piece43
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece8:
+piece43:
 	TESTQ  $0x00000001, CX
-	JZ     piece9
+	JZ     piece44
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece9:
+piece44:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -1392,25 +2309,25 @@ single_done:
 	VFMADD213PS  Y4, Y3, Y6
 	VFMADD213PS  Y6, Y2, Y0
 	TESTQ        $0x00000004, CX
-	JZ           piece10
+	JZ           piece45
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece10:
+piece45:
 	TESTQ     $0x00000002, CX
-	JZ        piece11
+	JZ        piece46
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece11:
+piece46:
 	TESTQ  $0x00000001, CX
-	JZ     piece12
+	JZ     piece47
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece12:
+piece47:
 rest_done:
 	VZEROUPPER
 	RET
@@ -1493,25 +2410,25 @@ head_done:
 	VFMADD213PS  Y6, Y2, Y9
 	MOVQ         AX, SI
 	TESTQ        $0x00000004, CX
-	JZ           piece13
+	JZ           piece48
 	VMOVUPS      X9, (SI)
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x00000010, SI
 
-piece13:
+piece48:
 	TESTQ     $0x00000002, CX
-	JZ        piece14
+	JZ        piece49
 	VMOVSD    X9, (SI)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, SI
 
-piece14:
+piece49:
 	TESTQ  $0x00000001, CX
-	JZ     piece15
+	JZ     piece50
 	VMOVSS X9, (SI)
 	ADDQ   $0x00000004, SI
 
-piece15:
+piece50:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -1617,25 +2534,25 @@ streamedsingle_done:
 	VFMADD213PS  Y4, Y3, Y6
 	VFMADD213PS  Y6, Y2, Y0
 	TESTQ        $0x00000004, CX
-	JZ           piece16
+	JZ           piece51
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece16:
+piece51:
 	TESTQ     $0x00000002, CX
-	JZ        piece17
+	JZ        piece52
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece17:
+piece52:
 	TESTQ  $0x00000001, CX
-	JZ     piece18
+	JZ     piece53
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece18:
+piece53:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -1703,25 +2620,25 @@ single_done:
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece19
+	JZ           piece54
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece19:
+piece54:
 	TESTQ     $0x00000002, CX
-	JZ        piece20
+	JZ        piece55
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece20:
+piece55:
 	TESTQ  $0x00000001, CX
-	JZ     piece21
+	JZ     piece56
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece21:
+piece56:
 rest_done:
 	VZEROUPPER
 	RET
@@ -1761,25 +2678,25 @@ head_done:
 	VSUBPS       Y1, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
-	JZ           piece22
+	JZ           piece57
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece22:
+piece57:
 	TESTQ     $0x00000002, CX
-	JZ        piece23
+	JZ        piece58
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece23:
+piece58:
 	TESTQ  $0x00000001, CX
-	JZ     piece24
+	JZ     piece59
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece24:
+piece59:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -1833,25 +2750,25 @@ streamedsingle_done:
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece25
+	JZ           piece60
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece25:
+piece60:
 	TESTQ     $0x00000002, CX
-	JZ        piece26
+	JZ        piece61
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece26:
+piece61:
 	TESTQ  $0x00000001, CX
-	JZ     piece27
+	JZ     piece62
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece27:
+piece62:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -1922,18 +2839,18 @@ single_done:
 	VMULPD     Y2, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece28
+	JZ         piece63
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece28:
+piece63:
 	TESTQ  $0x00000001, CX
-	JZ     piece29
+	JZ     piece64
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece29:
+piece64:
 rest_done:
 	VZEROUPPER
 	RET
@@ -3198,18 +4115,18 @@ single_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece30
+	JZ          piece65
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece30:
+piece65:
 	TESTQ  $0x00000001, CX
-	JZ     piece31
+	JZ     piece66
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece31:
+piece66:
 rest_done:
 	VZEROUPPER
 	RET
@@ -3314,18 +4231,18 @@ head_done:
 	VCVTPD2PSY  Y3, X2
 	MOVQ        AX, SI
 	TESTQ       $0x00000002, CX
-	JZ          piece32
+	JZ          piece67
 	VMOVSD      X2, (SI)
 	VPERMILPD   $0x01, X2, X2
 	ADDQ        $0x00000008, SI
 
-piece32:
+piece67:
 	TESTQ  $0x00000001, CX
-	JZ     piece33
+	JZ     piece68
 	VMOVSS X2, (SI)
 	ADDQ   $0x00000004, SI
 
-piece33:
+piece68:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -3463,18 +4380,18 @@ streamedsingle_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece34
+	JZ          piece69
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece34:
+piece69:
 	TESTQ  $0x00000001, CX
-	JZ     piece35
+	JZ     piece70
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece35:
+piece70:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -4167,18 +5084,18 @@ single_done:
 	VMULPD       Y3, Y0, Y0
 	VCVTPD2PSY   Y0, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece36
+	JZ           piece71
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece36:
+piece71:
 	TESTQ  $0x00000001, CX
-	JZ     piece37
+	JZ     piece72
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece37:
+piece72:
 rest_done:
 	VZEROUPPER
 	RET
@@ -4267,18 +5184,18 @@ head_done:
 	VCVTPD2PSY   Y9, X5
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece38
+	JZ           piece73
 	VMOVSD       X5, (BX)
 	VPERMILPD    $0x01, X5, X5
 	ADDQ         $0x00000008, BX
 
-piece38:
+piece73:
 	TESTQ  $0x00000001, CX
-	JZ     piece39
+	JZ     piece74
 	VMOVSS X5, (BX)
 	ADDQ   $0x00000004, BX
 
-piece39:
+piece74:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -4393,18 +5310,18 @@ streamedsingle_done:
 	VMULPD       Y3, Y0, Y0
 	VCVTPD2PSY   Y0, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece40
+	JZ           piece75
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece40:
+piece75:
 	TESTQ  $0x00000001, CX
-	JZ     piece41
+	JZ     piece76
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece41:
+piece76:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -4667,18 +5584,18 @@ single_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece42
+	JZ         piece77
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece42:
+piece77:
 	TESTQ  $0x00000001, CX
-	JZ     piece43
+	JZ     piece78
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece43:
+piece78:
 rest_done:
 	VZEROUPPER
 	RET
@@ -4731,18 +5648,18 @@ head_done:
 	VCVTPD2PSY Y1, X1
 	MOVQ       AX, SI
 	TESTQ      $0x00000002, CX
-	JZ         piece44
+	JZ         piece79
 	VMOVSD     X1, (SI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, SI
 
-piece44:
+piece79:
 	TESTQ  $0x00000001, CX
-	JZ     piece45
+	JZ     piece80
 	VMOVSS X1, (SI)
 	ADDQ   $0x00000004, SI
 
-piece45:
+piece80:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -4802,18 +5719,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece46
+	JZ         piece81
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece46:
+piece81:
 	TESTQ  $0x00000001, CX
-	JZ     piece47
+	JZ     piece82
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece47:
+piece82:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -5110,18 +6027,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece48
+	JZ         piece83
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece48:
+piece83:
 	TESTQ  $0x00000001, CX
-	JZ     piece49
+	JZ     piece84
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece49:
+piece84:
 rest_done:
 	VZEROUPPER
 	RET
@@ -5190,18 +6107,18 @@ head_done:
 	VCVTPD2PSY Y2, X1
 	MOVQ       AX, SI
 	TESTQ      $0x00000002, CX
-	JZ         piece50
+	JZ         piece85
 	VMOVSD     X1, (SI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, SI
 
-piece50:
+piece85:
 	TESTQ  $0x00000001, CX
-	JZ     piece51
+	JZ     piece86
 	VMOVSS X1, (SI)
 	ADDQ   $0x00000004, SI
 
-piece51:
+piece86:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -5285,18 +6202,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece52
+	JZ         piece87
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece52:
+piece87:
 	TESTQ  $0x00000001, CX
-	JZ     piece53
+	JZ     piece88
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece53:
+piece88:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -5638,18 +6555,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece54
+	JZ         piece89
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece54:
+piece89:
 	TESTQ  $0x00000001, CX
-	JZ     piece55
+	JZ     piece90
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece55:
+piece90:
 rest_done:
 	VZEROUPPER
 	RET
@@ -5708,18 +6625,18 @@ head_done:
 	VCVTPD2PSY Y2, X2
 	MOVQ       AX, SI
 	TESTQ      $0x00000002, CX
-	JZ         piece56
+	JZ         piece91
 	VMOVSD     X2, (SI)
 	VPERMILPD  $0x01, X2, X2
 	ADDQ       $0x00000008, SI
 
-piece56:
+piece91:
 	TESTQ  $0x00000001, CX
-	JZ     piece57
+	JZ     piece92
 	VMOVSS X2, (SI)
 	ADDQ   $0x00000004, SI
 
-piece57:
+piece92:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -5788,18 +6705,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece58
+	JZ         piece93
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece58:
+piece93:
 	TESTQ  $0x00000001, CX
-	JZ     piece59
+	JZ     piece94
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece59:
+piece94:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -6935,18 +7852,18 @@ single_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece60
+	JZ           piece95
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece60:
+piece95:
 	TESTQ  $0x00000001, CX
-	JZ     piece61
+	JZ     piece96
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece61:
+piece96:
 rest_done:
 	VZEROUPPER
 	RET
@@ -7057,18 +7974,18 @@ head_done:
 	VCVTPD2PSY   Y4, X3
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece62
+	JZ           piece97
 	VMOVSD       X3, (SI)
 	VPERMILPD    $0x01, X3, X3
 	ADDQ         $0x00000008, SI
 
-piece62:
+piece97:
 	TESTQ  $0x00000001, CX
-	JZ     piece63
+	JZ     piece98
 	VMOVSS X3, (SI)
 	ADDQ   $0x00000004, SI
 
-piece63:
+piece98:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -7215,18 +8132,18 @@ streamedsingle_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece64
+	JZ           piece99
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece64:
+piece99:
 	TESTQ  $0x00000001, CX
-	JZ     piece65
+	JZ     piece100
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece65:
+piece100:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -7392,7 +8309,7 @@ max_done:
 	VMULSD       c64_3ff71547652b82fe<>+0(SB), X0, X3
 	VROUNDSD     $0x08, X3, X3, X3
 	VBROADCASTSD X3, Y1
-	VSUBSD       c64_408fe80000000000<>+0(SB), X3, X2
+	VSUBSD       c64_408ff00000000000<>+0(SB), X3, X2
 	VMULSD       c64_3fe62e42fefa39ef<>+0(SB), X2, X2
 	VBROADCASTSD X2, Y2
 	MOVSD        X0, max+24(FP)
@@ -8136,15 +9053,939 @@ DATA c64_3e5ad7f3ee5d2f80<>+48(SB)/8, $0x3e5ad7f3ee5d2f80
 DATA c64_3e5ad7f3ee5d2f80<>+56(SB)/8, $0x3e5ad7f3ee5d2f80
 GLOBL c64_3e5ad7f3ee5d2f80<>(SB), RODATA|NOPTR, $64
 
-DATA c64_408fe80000000000<>+0(SB)/8, $0x408fe80000000000
-DATA c64_408fe80000000000<>+8(SB)/8, $0x408fe80000000000
-DATA c64_408fe80000000000<>+16(SB)/8, $0x408fe80000000000
-DATA c64_408fe80000000000<>+24(SB)/8, $0x408fe80000000000
-DATA c64_408fe80000000000<>+32(SB)/8, $0x408fe80000000000
-DATA c64_408fe80000000000<>+40(SB)/8, $0x408fe80000000000
-DATA c64_408fe80000000000<>+48(SB)/8, $0x408fe80000000000
-DATA c64_408fe80000000000<>+56(SB)/8, $0x408fe80000000000
-GLOBL c64_408fe80000000000<>(SB), RODATA|NOPTR, $64
+DATA c64_408ff00000000000<>+0(SB)/8, $0x408ff00000000000
+DATA c64_408ff00000000000<>+8(SB)/8, $0x408ff00000000000
+DATA c64_408ff00000000000<>+16(SB)/8, $0x408ff00000000000
+DATA c64_408ff00000000000<>+24(SB)/8, $0x408ff00000000000
+DATA c64_408ff00000000000<>+32(SB)/8, $0x408ff00000000000
+DATA c64_408ff00000000000<>+40(SB)/8, $0x408ff00000000000
+DATA c64_408ff00000000000<>+48(SB)/8, $0x408ff00000000000
+DATA c64_408ff00000000000<>+56(SB)/8, $0x408ff00000000000
+GLOBL c64_408ff00000000000<>(SB), RODATA|NOPTR, $64
+
+// func expSumStoreF64AVX2(dst []float64, x []float64) (max float64, anchor float64, sum float64)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
+TEXT ·expSumStoreF64AVX2(SB), NOSPLIT|NOFRAME, $0-72
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    x_len+32(FP), DX
+	VMOVUPS c64_fff0000000000000<>+0(SB), Y0
+	VMOVUPS c64_fff0000000000000<>+0(SB), Y1
+	VMOVUPS c64_fff0000000000000<>+0(SB), Y2
+	VMOVUPS c64_fff0000000000000<>+0(SB), Y3
+	CMPQ    DX, $0x00000020
+	JL      max_tail
+
+max_loop:
+	VMOVUPD (CX), Y4
+	VMAXPD  Y0, Y4, Y0
+	VMOVUPD 64(CX), Y4
+	VMAXPD  Y1, Y4, Y1
+	VMOVUPD 128(CX), Y4
+	VMAXPD  Y2, Y4, Y2
+	VMOVUPD 192(CX), Y4
+	VMAXPD  Y3, Y4, Y3
+	VMOVUPD 32(CX), Y4
+	VMAXPD  Y0, Y4, Y0
+	VMOVUPD 96(CX), Y4
+	VMAXPD  Y1, Y4, Y1
+	VMOVUPD 160(CX), Y4
+	VMAXPD  Y2, Y4, Y2
+	VMOVUPD 224(CX), Y4
+	VMAXPD  Y3, Y4, Y3
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000020, DX
+	CMPQ    DX, $0x00000020
+	JGE     max_loop
+
+max_tail:
+	TESTQ      DX, DX
+	JZ         max_done
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    (BX)(SI*8), Y9
+	VMASKMOVPD (CX), Y9, Y4
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPD     Y0, Y4, Y0
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    64(BX)(SI*8), Y9
+	VMASKMOVPD 64(CX), Y9, Y4
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPD     Y1, Y4, Y1
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    128(BX)(SI*8), Y9
+	VMASKMOVPD 128(CX), Y9, Y4
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPD     Y2, Y4, Y2
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    192(BX)(SI*8), Y9
+	VMASKMOVPD 192(CX), Y9, Y4
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPD     Y3, Y4, Y3
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    32(BX)(SI*8), Y9
+	VMASKMOVPD 32(CX), Y9, Y4
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPD     Y0, Y4, Y0
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    96(BX)(SI*8), Y9
+	VMASKMOVPD 96(CX), Y9, Y4
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPD     Y1, Y4, Y1
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    160(BX)(SI*8), Y9
+	VMASKMOVPD 160(CX), Y9, Y4
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPD     Y2, Y4, Y2
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       DX, SI
+	VMOVUPS    224(BX)(SI*8), Y9
+	VMASKMOVPD 224(CX), Y9, Y4
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y4, Y4
+	VMAXPD     Y3, Y4, Y3
+
+max_done:
+	VMAXPD       Y0, Y1, Y0
+	VMAXPD       Y2, Y3, Y2
+	VMAXPD       Y0, Y2, Y0
+	VMAXPD       Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPD       X0, X1, X0
+	VPERMILPD    $0x01, X0, X1
+	VMAXPD       X0, X1, X0
+	VMULSD       c64_3ff71547652b82fe<>+0(SB), X0, X3
+	VROUNDSD     $0x08, X3, X3, X3
+	VBROADCASTSD X3, Y1
+	VSUBSD       c64_408ff00000000000<>+0(SB), X3, X2
+	VMULSD       c64_3fe62e42fefa39ef<>+0(SB), X2, X2
+	VBROADCASTSD X2, Y2
+	MOVSD        X0, max+48(FP)
+	VMOVSD       X3, anchor+56(FP)
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	CMPQ         DX, $0x00000020
+	JL           sum_tail
+
+sum_loop:
+	VMOVUPD      (CX), Y0
+	PREFETCHT0   8192(CX)
+	VMOVUPD      64(CX), Y3
+	PREFETCHT0   8256(CX)
+	VCMPPD       $0x05, Y2, Y0, Y4
+	VCMPPD       $0x05, Y2, Y3, Y9
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y0, Y10
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y3, Y11
+	VADDPD       c64_4338000000000000<>+0(SB), Y10, Y10
+	VADDPD       c64_4338000000000000<>+0(SB), Y11, Y11
+	VSUBPD       c64_4338000000000000<>+0(SB), Y10, Y12
+	VSUBPD       c64_4338000000000000<>+0(SB), Y11, Y13
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y12, Y0
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y13, Y3
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y12, Y0
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y13, Y3
+	VSUBPD       Y1, Y10, Y10
+	VSUBPD       Y1, Y11, Y11
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y11, Y11
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y12
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y13
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y13
+	VMULPD       Y10, Y12, Y12
+	VMULPD       Y11, Y13, Y13
+	VANDPS       Y4, Y12, Y12
+	VANDPS       Y9, Y13, Y13
+	VMOVUPD      Y12, (AX)
+	VMOVUPD      Y13, 64(AX)
+	VADDPD       Y13, Y12, Y12
+	VMOVUPD      128(CX), Y0
+	PREFETCHT0   8320(CX)
+	VMOVUPD      192(CX), Y3
+	PREFETCHT0   8384(CX)
+	VCMPPD       $0x05, Y2, Y0, Y4
+	VCMPPD       $0x05, Y2, Y3, Y9
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y0, Y10
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y3, Y11
+	VADDPD       c64_4338000000000000<>+0(SB), Y10, Y10
+	VADDPD       c64_4338000000000000<>+0(SB), Y11, Y11
+	VSUBPD       c64_4338000000000000<>+0(SB), Y10, Y13
+	VSUBPD       c64_4338000000000000<>+0(SB), Y11, Y14
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y13, Y0
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y14, Y3
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y13, Y0
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y14, Y3
+	VSUBPD       Y1, Y10, Y10
+	VSUBPD       Y1, Y11, Y11
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y11, Y11
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y13
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y14
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y14
+	VMULPD       Y10, Y13, Y13
+	VMULPD       Y11, Y14, Y14
+	VANDPS       Y4, Y13, Y13
+	VANDPS       Y9, Y14, Y14
+	VMOVUPD      Y13, 128(AX)
+	VMOVUPD      Y14, 192(AX)
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VSUBPD       Y7, Y12, Y12
+	VADDPD       Y12, Y5, Y0
+	VSUBPD       Y5, Y0, Y5
+	VSUBPD       Y12, Y5, Y7
+	VMOVAPD      Y0, Y5
+	VMOVUPD      32(CX), Y0
+	VMOVUPD      96(CX), Y3
+	VCMPPD       $0x05, Y2, Y0, Y4
+	VCMPPD       $0x05, Y2, Y3, Y9
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y0, Y10
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y3, Y11
+	VADDPD       c64_4338000000000000<>+0(SB), Y10, Y10
+	VADDPD       c64_4338000000000000<>+0(SB), Y11, Y11
+	VSUBPD       c64_4338000000000000<>+0(SB), Y10, Y12
+	VSUBPD       c64_4338000000000000<>+0(SB), Y11, Y13
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y12, Y0
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y13, Y3
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y12, Y0
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y13, Y3
+	VSUBPD       Y1, Y10, Y10
+	VSUBPD       Y1, Y11, Y11
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y11, Y11
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y12
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y13
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y13
+	VMULPD       Y10, Y12, Y12
+	VMULPD       Y11, Y13, Y13
+	VANDPS       Y4, Y12, Y12
+	VANDPS       Y9, Y13, Y13
+	VMOVUPD      Y12, 32(AX)
+	VMOVUPD      Y13, 96(AX)
+	VADDPD       Y13, Y12, Y12
+	VMOVUPD      160(CX), Y0
+	VMOVUPD      224(CX), Y3
+	VCMPPD       $0x05, Y2, Y0, Y4
+	VCMPPD       $0x05, Y2, Y3, Y9
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y0, Y10
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y3, Y11
+	VADDPD       c64_4338000000000000<>+0(SB), Y10, Y10
+	VADDPD       c64_4338000000000000<>+0(SB), Y11, Y11
+	VSUBPD       c64_4338000000000000<>+0(SB), Y10, Y13
+	VSUBPD       c64_4338000000000000<>+0(SB), Y11, Y14
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y13, Y0
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y14, Y3
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y13, Y0
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y14, Y3
+	VSUBPD       Y1, Y10, Y10
+	VSUBPD       Y1, Y11, Y11
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y11, Y11
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y13
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y14
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y14
+	VMULPD       Y10, Y13, Y13
+	VMULPD       Y11, Y14, Y14
+	VANDPS       Y4, Y13, Y13
+	VANDPS       Y9, Y14, Y14
+	VMOVUPD      Y13, 160(AX)
+	VMOVUPD      Y14, 224(AX)
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VSUBPD       Y8, Y12, Y12
+	VADDPD       Y12, Y6, Y0
+	VSUBPD       Y6, Y0, Y6
+	VSUBPD       Y12, Y6, Y8
+	VMOVAPD      Y0, Y6
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	SUBQ         $0x00000020, DX
+	CMPQ         DX, $0x00000020
+	JGE          sum_loop
+
+sum_tail:
+	TESTQ        DX, DX
+	JZ           sum_done
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      (BX)(SI*8), Y3
+	VMASKMOVPD   (CX), Y3, Y0
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y0, Y0
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      64(BX)(SI*8), Y4
+	VMASKMOVPD   64(CX), Y4, Y3
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y3
+	VCMPPD       $0x05, Y2, Y0, Y4
+	VCMPPD       $0x05, Y2, Y3, Y9
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y0, Y10
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y3, Y11
+	VADDPD       c64_4338000000000000<>+0(SB), Y10, Y10
+	VADDPD       c64_4338000000000000<>+0(SB), Y11, Y11
+	VSUBPD       c64_4338000000000000<>+0(SB), Y10, Y12
+	VSUBPD       c64_4338000000000000<>+0(SB), Y11, Y13
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y12, Y0
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y13, Y3
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y12, Y0
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y13, Y3
+	VSUBPD       Y1, Y10, Y10
+	VSUBPD       Y1, Y11, Y11
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y11, Y11
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y12
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y13
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y13
+	VMULPD       Y10, Y12, Y12
+	VMULPD       Y11, Y13, Y13
+	VANDPS       Y4, Y12, Y12
+	VANDPS       Y9, Y13, Y13
+	CMPQ         DX, $0x00000004
+	JL           part101
+	VMOVUPD      Y12, (AX)
+	JMP          stored101
+
+part101:
+	CMPQ         DX, $0x00000000
+	JLE          stored101
+	LEAQ         (AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000000, SI
+	VMOVUPS      Y12, Y0
+	TESTQ        $0x00000002, SI
+	JZ           piece102
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece102:
+	TESTQ     $0x00000001, SI
+	JZ        piece103
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece103:
+stored101:
+	CMPQ    DX, $0x0000000c
+	JL      part104
+	VMOVUPD Y13, 64(AX)
+	JMP     stored104
+
+part104:
+	CMPQ         DX, $0x00000008
+	JLE          stored104
+	LEAQ         64(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000008, SI
+	VMOVUPS      Y13, Y0
+	TESTQ        $0x00000002, SI
+	JZ           piece105
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece105:
+	TESTQ     $0x00000001, SI
+	JZ        piece106
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece106:
+stored104:
+	VADDPD       Y13, Y12, Y12
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      128(BX)(SI*8), Y3
+	VMASKMOVPD   128(CX), Y3, Y0
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y0, Y0
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      192(BX)(SI*8), Y4
+	VMASKMOVPD   192(CX), Y4, Y3
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y3
+	VCMPPD       $0x05, Y2, Y0, Y4
+	VCMPPD       $0x05, Y2, Y3, Y9
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y0, Y10
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y3, Y11
+	VADDPD       c64_4338000000000000<>+0(SB), Y10, Y10
+	VADDPD       c64_4338000000000000<>+0(SB), Y11, Y11
+	VSUBPD       c64_4338000000000000<>+0(SB), Y10, Y13
+	VSUBPD       c64_4338000000000000<>+0(SB), Y11, Y14
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y13, Y0
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y14, Y3
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y13, Y0
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y14, Y3
+	VSUBPD       Y1, Y10, Y10
+	VSUBPD       Y1, Y11, Y11
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y11, Y11
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y13
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y14
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y14
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y14
+	VMULPD       Y10, Y13, Y13
+	VMULPD       Y11, Y14, Y14
+	VANDPS       Y4, Y13, Y13
+	VANDPS       Y9, Y14, Y14
+	CMPQ         DX, $0x00000014
+	JL           part107
+	VMOVUPD      Y13, 128(AX)
+	JMP          stored107
+
+part107:
+	CMPQ         DX, $0x00000010
+	JLE          stored107
+	LEAQ         128(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000010, SI
+	VMOVUPS      Y13, Y0
+	TESTQ        $0x00000002, SI
+	JZ           piece108
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece108:
+	TESTQ     $0x00000001, SI
+	JZ        piece109
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece109:
+stored107:
+	CMPQ    DX, $0x0000001c
+	JL      part110
+	VMOVUPD Y14, 192(AX)
+	JMP     stored110
+
+part110:
+	CMPQ         DX, $0x00000018
+	JLE          stored110
+	LEAQ         192(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000018, SI
+	VMOVUPS      Y14, Y0
+	TESTQ        $0x00000002, SI
+	JZ           piece111
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece111:
+	TESTQ     $0x00000001, SI
+	JZ        piece112
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece112:
+stored110:
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VSUBPD       Y7, Y12, Y12
+	VADDPD       Y12, Y5, Y0
+	VSUBPD       Y5, Y0, Y5
+	VSUBPD       Y12, Y5, Y7
+	VMOVAPD      Y0, Y5
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      32(BX)(SI*8), Y3
+	VMASKMOVPD   32(CX), Y3, Y0
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y0, Y0
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      96(BX)(SI*8), Y4
+	VMASKMOVPD   96(CX), Y4, Y3
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y3
+	VCMPPD       $0x05, Y2, Y0, Y4
+	VCMPPD       $0x05, Y2, Y3, Y9
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y0, Y10
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y3, Y11
+	VADDPD       c64_4338000000000000<>+0(SB), Y10, Y10
+	VADDPD       c64_4338000000000000<>+0(SB), Y11, Y11
+	VSUBPD       c64_4338000000000000<>+0(SB), Y10, Y12
+	VSUBPD       c64_4338000000000000<>+0(SB), Y11, Y13
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y12, Y0
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y13, Y3
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y12, Y0
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y13, Y3
+	VSUBPD       Y1, Y10, Y10
+	VSUBPD       Y1, Y11, Y11
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y11, Y11
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y12
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y13
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y12
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y13
+	VMULPD       Y10, Y12, Y12
+	VMULPD       Y11, Y13, Y13
+	VANDPS       Y4, Y12, Y12
+	VANDPS       Y9, Y13, Y13
+	CMPQ         DX, $0x00000008
+	JL           part113
+	VMOVUPD      Y12, 32(AX)
+	JMP          stored113
+
+part113:
+	CMPQ         DX, $0x00000004
+	JLE          stored113
+	LEAQ         32(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x00000004, SI
+	VMOVUPS      Y12, Y0
+	TESTQ        $0x00000002, SI
+	JZ           piece114
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece114:
+	TESTQ     $0x00000001, SI
+	JZ        piece115
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece115:
+stored113:
+	CMPQ    DX, $0x00000010
+	JL      part116
+	VMOVUPD Y13, 96(AX)
+	JMP     stored116
+
+part116:
+	CMPQ         DX, $0x0000000c
+	JLE          stored116
+	LEAQ         96(AX), BX
+	MOVQ         DX, SI
+	SUBQ         $0x0000000c, SI
+	VMOVUPS      Y13, Y0
+	TESTQ        $0x00000002, SI
+	JZ           piece117
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, BX
+
+piece117:
+	TESTQ     $0x00000001, SI
+	JZ        piece118
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece118:
+stored116:
+	VADDPD       Y13, Y12, Y12
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      160(BX)(SI*8), Y3
+	VMASKMOVPD   160(CX), Y3, Y0
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y0, Y0
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         DX, SI
+	VMOVUPS      224(BX)(SI*8), Y4
+	VMASKMOVPD   224(CX), Y4, Y3
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y3
+	VCMPPD       $0x05, Y2, Y0, Y4
+	VCMPPD       $0x05, Y2, Y3, Y2
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y0, Y9
+	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y3, Y10
+	VADDPD       c64_4338000000000000<>+0(SB), Y9, Y9
+	VADDPD       c64_4338000000000000<>+0(SB), Y10, Y10
+	VSUBPD       c64_4338000000000000<>+0(SB), Y9, Y11
+	VSUBPD       c64_4338000000000000<>+0(SB), Y10, Y13
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y11, Y0
+	VFNMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y13, Y3
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y11, Y0
+	VFNMADD231PD c64_3c7abc9e3b39803f<>+0(SB), Y13, Y3
+	VSUBPD       Y1, Y9, Y9
+	VSUBPD       Y1, Y10, Y10
+	VPSLLQ       $0x34, Y9, Y9
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y9, Y9
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       c64_3ff0000000000000<>+0(SB), Y10, Y10
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y1
+	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Y11
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3e928ad9b8648615<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3ec71df25b30d420<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3efa01999e26209f<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3f2a01a012a0f35c<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3f56c16c18438b11<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3f81111111127d0e<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3fa555555555083e<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3fc55555555554f9<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3fe000000000000a<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y0, Y1
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y3, Y11
+	VMULPD       Y9, Y1, Y1
+	VMULPD       Y10, Y11, Y11
+	VANDPS       Y4, Y1, Y1
+	VANDPS       Y2, Y11, Y11
+	CMPQ         DX, $0x00000018
+	JL           part119
+	VMOVUPD      Y1, 160(AX)
+	JMP          stored119
+
+part119:
+	CMPQ         DX, $0x00000014
+	JLE          stored119
+	LEAQ         160(AX), CX
+	MOVQ         DX, BX
+	SUBQ         $0x00000014, BX
+	VMOVUPS      Y1, Y0
+	TESTQ        $0x00000002, BX
+	JZ           piece120
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, CX
+
+piece120:
+	TESTQ     $0x00000001, BX
+	JZ        piece121
+	VMOVSD    X0, (CX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, CX
+
+piece121:
+stored119:
+	CMPQ    DX, $0x00000020
+	JL      part122
+	VMOVUPD Y11, 224(AX)
+	JMP     stored122
+
+part122:
+	CMPQ         DX, $0x0000001c
+	JLE          stored122
+	LEAQ         224(AX), AX
+	MOVQ         DX, CX
+	SUBQ         $0x0000001c, CX
+	VMOVUPS      Y11, Y0
+	TESTQ        $0x00000002, CX
+	JZ           piece123
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x00000010, AX
+
+piece123:
+	TESTQ     $0x00000001, CX
+	JZ        piece124
+	VMOVSD    X0, (AX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, AX
+
+piece124:
+stored122:
+	VADDPD  Y11, Y1, Y1
+	VADDPD  Y1, Y12, Y12
+	VSUBPD  Y8, Y12, Y12
+	VADDPD  Y12, Y6, Y0
+	VSUBPD  Y6, Y0, Y6
+	VSUBPD  Y12, Y6, Y8
+	VMOVAPD Y0, Y6
+
+sum_done:
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       Y8, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VADDPD       X0, X5, X5
+	VPERMILPD    $0x01, X5, X0
+	VADDPD       X0, X5, X5
+	VMOVSD       X5, sum+64(FP)
+	VZEROUPPER
+	RET
+
+// func scaleF64AVX2(dst []float64, src []float64, factor float64, low float64)
+// Requires: AVX
+TEXT ·scaleF64AVX2(SB), NOSPLIT|NOFRAME, $0-64
+	VBROADCASTSD factor+48(FP), Y0
+	VBROADCASTSD low+56(FP), Y1
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         src_base+24(FP), DX
+
+plain:
+	CMPQ    CX, $0x00000010
+	JL      plain_done
+	VMOVUPD (DX), Y2
+	VMOVUPD 32(DX), Y3
+	VMOVUPD 64(DX), Y4
+	VMOVUPD 96(DX), Y5
+	VCMPPD  $0x05, Y1, Y2, Y6
+	VANDPS  Y6, Y2, Y2
+	VMULPD  Y0, Y2, Y2
+	VCMPPD  $0x05, Y1, Y3, Y6
+	VANDPS  Y6, Y3, Y3
+	VMULPD  Y0, Y3, Y3
+	VCMPPD  $0x05, Y1, Y4, Y6
+	VANDPS  Y6, Y4, Y4
+	VMULPD  Y0, Y4, Y4
+	VCMPPD  $0x05, Y1, Y5, Y6
+	VANDPS  Y6, Y5, Y5
+	VMULPD  Y0, Y5, Y5
+	VMOVUPD Y2, (AX)
+	VMOVUPD Y3, 32(AX)
+	VMOVUPD Y4, 64(AX)
+	VMOVUPD Y5, 96(AX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x00000010, CX
+	JMP     plain
+
+plain_done:
+single:
+	CMPQ    CX, $0x00000004
+	JL      single_done
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x05, Y1, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMULPD  Y0, Y2, Y2
+	VMOVUPD Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000004, CX
+	JMP     single
+
+single_done:
+	TESTQ        CX, CX
+	JZ           rest_done
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         CX, SI
+	VMOVUPS      (BX)(SI*8), Y2
+	VMASKMOVPD   (DX), Y2, Y2
+	VCMPPD       $0x05, Y1, Y2, Y1
+	VANDPS       Y1, Y2, Y2
+	VMULPD       Y0, Y2, Y2
+	TESTQ        $0x00000002, CX
+	JZ           piece125
+	VMOVUPS      X2, (AX)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x00000010, AX
+
+piece125:
+	TESTQ     $0x00000001, CX
+	JZ        piece126
+	VMOVSD    X2, (AX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, AX
+
+piece126:
+rest_done:
+	VZEROUPPER
+	RET
 
 // func expScaleF64AVX2(dst []float64, x []float64, anchor float64, low float64, factor float64, add float64, stream bool)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
@@ -8288,19 +10129,19 @@ single_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PD  Y3, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece66
+	JZ           piece127
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece66:
+piece127:
 	TESTQ     $0x00000001, CX
-	JZ        piece67
+	JZ        piece128
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece67:
+piece128:
 rest_done:
 	VZEROUPPER
 	RET
@@ -8384,19 +10225,19 @@ head_done:
 	VFMADD213PD  Y3, Y2, Y7
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece68
+	JZ           piece129
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	ADDQ         $0x00000010, BX
 
-piece68:
+piece129:
 	TESTQ     $0x00000001, CX
-	JZ        piece69
+	JZ        piece130
 	VMOVSD    X7, (BX)
 	VPERMILPD $0x01, X7, X7
 	ADDQ      $0x00000008, BX
 
-piece69:
+piece130:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -8530,19 +10371,19 @@ streamedsingle_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PD  Y3, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece70
+	JZ           piece131
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece70:
+piece131:
 	TESTQ     $0x00000001, CX
-	JZ        piece71
+	JZ        piece132
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece71:
+piece132:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -8678,19 +10519,19 @@ single_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece72
+	JZ           piece133
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece72:
+piece133:
 	TESTQ     $0x00000001, CX
-	JZ        piece73
+	JZ        piece134
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece73:
+piece134:
 rest_done:
 	VZEROUPPER
 	RET
@@ -8783,19 +10624,19 @@ head_done:
 	VFMADD213PD  Y6, Y2, Y9
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece74
+	JZ           piece135
 	VMOVUPS      X9, (SI)
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x00000010, SI
 
-piece74:
+piece135:
 	TESTQ     $0x00000001, CX
-	JZ        piece75
+	JZ        piece136
 	VMOVSD    X9, (SI)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, SI
 
-piece75:
+piece136:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -8916,19 +10757,19 @@ streamedsingle_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece76
+	JZ           piece137
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece76:
+piece137:
 	TESTQ     $0x00000001, CX
-	JZ        piece77
+	JZ        piece138
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece77:
+piece138:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -8995,19 +10836,19 @@ single_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece78
+	JZ           piece139
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece78:
+piece139:
 	TESTQ     $0x00000001, CX
-	JZ        piece79
+	JZ        piece140
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece79:
+piece140:
 rest_done:
 	VZEROUPPER
 	RET
@@ -9047,19 +10888,19 @@ head_done:
 	VSUBPD       Y1, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece80
+	JZ           piece141
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece80:
+piece141:
 	TESTQ     $0x00000001, CX
-	JZ        piece81
+	JZ        piece142
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece81:
+piece142:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -9113,19 +10954,19 @@ streamedsingle_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece82
+	JZ           piece143
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece82:
+piece143:
 	TESTQ     $0x00000001, CX
-	JZ        piece83
+	JZ        piece144
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece83:
+piece144:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -9190,19 +11031,19 @@ single_done:
 	VADDPD       Y0, Y2, Y2
 	VMULPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece84
+	JZ           piece145
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece84:
+piece145:
 	TESTQ     $0x00000001, CX
-	JZ        piece85
+	JZ        piece146
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece85:
+piece146:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10240,19 +12081,19 @@ single_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece86
+	JZ           piece147
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece86:
+piece147:
 	TESTQ     $0x00000001, CX
-	JZ        piece87
+	JZ        piece148
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece87:
+piece148:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10353,19 +12194,19 @@ head_done:
 	VANDPD       Y2, Y3, Y3
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece88
+	JZ           piece149
 	VMOVUPS      X3, (SI)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, SI
 
-piece88:
+piece149:
 	TESTQ     $0x00000001, CX
-	JZ        piece89
+	JZ        piece150
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, SI
 
-piece89:
+piece150:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10498,19 +12339,19 @@ streamedsingle_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece90
+	JZ           piece151
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece90:
+piece151:
 	TESTQ     $0x00000001, CX
-	JZ        piece91
+	JZ        piece152
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece91:
+piece152:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -11177,19 +13018,19 @@ single_done:
 	VMULPD       Y2, Y0, Y0
 	VMULPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece92
+	JZ           piece153
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece92:
+piece153:
 	TESTQ     $0x00000001, CX
-	JZ        piece93
+	JZ        piece154
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece93:
+piece154:
 rest_done:
 	VZEROUPPER
 	RET
@@ -11283,19 +13124,19 @@ head_done:
 	VMULPD       Y6, Y9, Y9
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece94
+	JZ           piece155
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x00000010, BX
 
-piece94:
+piece155:
 	TESTQ     $0x00000001, CX
-	JZ        piece95
+	JZ        piece156
 	VMOVSD    X9, (BX)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, BX
 
-piece95:
+piece156:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -11418,19 +13259,19 @@ streamedsingle_done:
 	VMULPD       Y2, Y0, Y0
 	VMULPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece96
+	JZ           piece157
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece96:
+piece157:
 	TESTQ     $0x00000001, CX
-	JZ        piece97
+	JZ        piece158
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece97:
+piece158:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -11672,19 +13513,19 @@ single_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece98
+	JZ           piece159
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece98:
+piece159:
 	TESTQ     $0x00000001, CX
-	JZ        piece99
+	JZ        piece160
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece99:
+piece160:
 rest_done:
 	VZEROUPPER
 	RET
@@ -11733,19 +13574,19 @@ head_done:
 	VMULPD       Y0, Y1, Y1
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece100
+	JZ           piece161
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, SI
 
-piece100:
+piece161:
 	TESTQ     $0x00000001, CX
-	JZ        piece101
+	JZ        piece162
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, SI
 
-piece101:
+piece162:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -11800,19 +13641,19 @@ streamedsingle_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece102
+	JZ           piece163
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece102:
+piece163:
 	TESTQ     $0x00000001, CX
-	JZ        piece103
+	JZ        piece164
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece103:
+piece164:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -12078,19 +13919,19 @@ single_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece104
+	JZ           piece165
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece104:
+piece165:
 	TESTQ     $0x00000001, CX
-	JZ        piece105
+	JZ        piece166
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece105:
+piece166:
 rest_done:
 	VZEROUPPER
 	RET
@@ -12155,19 +13996,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece106
+	JZ           piece167
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, SI
 
-piece106:
+piece167:
 	TESTQ     $0x00000001, CX
-	JZ        piece107
+	JZ        piece168
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece107:
+piece168:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -12246,19 +14087,19 @@ streamedsingle_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece108
+	JZ           piece169
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece108:
+piece169:
 	TESTQ     $0x00000001, CX
-	JZ        piece109
+	JZ        piece170
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece109:
+piece170:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -12559,19 +14400,19 @@ single_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece110
+	JZ           piece171
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece110:
+piece171:
 	TESTQ     $0x00000001, CX
-	JZ        piece111
+	JZ        piece172
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece111:
+piece172:
 rest_done:
 	VZEROUPPER
 	RET
@@ -12626,19 +14467,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece112
+	JZ           piece173
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, SI
 
-piece112:
+piece173:
 	TESTQ     $0x00000001, CX
-	JZ        piece113
+	JZ        piece174
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece113:
+piece174:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -12702,19 +14543,19 @@ streamedsingle_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece114
+	JZ           piece175
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece114:
+piece175:
 	TESTQ     $0x00000001, CX
-	JZ        piece115
+	JZ        piece176
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece115:
+piece176:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -13875,19 +15716,19 @@ single_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece116
+	JZ           piece177
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece116:
+piece177:
 	TESTQ     $0x00000001, CX
-	JZ        piece117
+	JZ        piece178
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece117:
+piece178:
 rest_done:
 	VZEROUPPER
 	RET
@@ -14002,19 +15843,19 @@ head_done:
 	VMULPD       Y0, Y4, Y4
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece118
+	JZ           piece179
 	VMOVUPS      X4, (SI)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, SI
 
-piece118:
+piece179:
 	TESTQ     $0x00000001, CX
-	JZ        piece119
+	JZ        piece180
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, SI
 
-piece119:
+piece180:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14168,19 +16009,19 @@ streamedsingle_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece120
+	JZ           piece181
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece120:
+piece181:
 	TESTQ     $0x00000001, CX
-	JZ        piece121
+	JZ        piece182
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece121:
+piece182:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -14354,7 +16195,7 @@ max_done:
 	VMULSD       c64_3ff71547652b82fe<>+0(SB), X0, X3
 	VROUNDSD     $0x08, X3, X3, X3
 	VBROADCASTSD X3, Y1
-	VSUBSD       c64_408fe80000000000<>+0(SB), X3, X2
+	VSUBSD       c64_408ff00000000000<>+0(SB), X3, X2
 	VMULSD       c64_3fe62e42fefa39ef<>+0(SB), X2, X2
 	VBROADCASTSD X2, Y2
 	VCVTSD2SS    X0, X0, X0
@@ -14862,7 +16703,7 @@ max_done:
 	VMULSS        c32_3fb8aa3b<>+0(SB), X0, X5
 	VROUNDSS      $0x08, X5, X5, X5
 	VBROADCASTSS  X5, Z12
-	VSUBSS        c32_42fa0000<>+0(SB), X5, X6
+	VSUBSS        c32_42fc0000<>+0(SB), X5, X6
 	VMULSS        c32_3f317218<>+0(SB), X6, X6
 	VBROADCASTSS  X6, Z13
 	MOVSS         X0, max+24(FP)
@@ -15064,6 +16905,560 @@ sum_done:
 	VZEROUPPER
 	RET
 
+// func expSumStoreF32AVX512(dst []float32, x []float32) (max float32, anchor float64, sum float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+, SSE
+TEXT ·expSumStoreF32AVX512(SB), NOSPLIT|NOFRAME, $0-72
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    x_len+32(FP), DX
+	VMOVUPS c32_ff800000<>+0(SB), Z0
+	VMOVUPS c32_ff800000<>+0(SB), Z1
+	VMOVUPS c32_ff800000<>+0(SB), Z2
+	VMOVUPS c32_ff800000<>+0(SB), Z3
+	CMPQ    DX, $0x00000040
+	JL      max_tail
+
+max_loop:
+	VMOVUPS (CX), Z4
+	VMAXPS  Z0, Z4, Z0
+	VMOVUPS 64(CX), Z4
+	VMAXPS  Z1, Z4, Z1
+	VMOVUPS 128(CX), Z4
+	VMAXPS  Z2, Z4, Z2
+	VMOVUPS 192(CX), Z4
+	VMAXPS  Z3, Z4, Z3
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000040, DX
+	CMPQ    DX, $0x00000040
+	JGE     max_loop
+
+max_tail:
+	TESTQ   DX, DX
+	JZ      max_done
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	VMOVUPS c32_ff800000<>+0(SB), Z4
+	VMOVUPS (CX), K1, Z4
+	VMAXPS  Z0, Z4, Z0
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	SHRQ    $0x10, BX
+	KMOVW   BX, K1
+	VMOVUPS c32_ff800000<>+0(SB), Z4
+	VMOVUPS 64(CX), K1, Z4
+	VMAXPS  Z1, Z4, Z1
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	SHRQ    $0x20, BX
+	KMOVW   BX, K1
+	VMOVUPS c32_ff800000<>+0(SB), Z4
+	VMOVUPS 128(CX), K1, Z4
+	VMAXPS  Z2, Z4, Z2
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	SHRQ    $0x30, BX
+	KMOVW   BX, K1
+	VMOVUPS c32_ff800000<>+0(SB), Z4
+	VMOVUPS 192(CX), K1, Z4
+	VMAXPS  Z3, Z4, Z3
+
+max_done:
+	VMAXPS        Z0, Z1, Z0
+	VMAXPS        Z2, Z3, Z2
+	VMAXPS        Z0, Z2, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y0, Y1, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X0, X1, X0
+	VPERMILPD     $0x01, X0, X1
+	VMAXPS        X0, X1, X0
+	VPERMILPS     $0x01, X0, X1
+	VMAXPS        X0, X1, X0
+	VMOVUPS       c32_3fb8aa3b<>+0(SB), Z1
+	VMOVUPS       c32_3f317218<>+0(SB), Z2
+	VMOVUPS       c32_b102e308<>+0(SB), Z3
+	VMOVUPS       c32_3f800000<>+0(SB), Z4
+	VMOVUPS       c32_3efffffe<>+0(SB), Z7
+	VMOVUPS       c32_3e2aaa49<>+0(SB), Z8
+	VMOVUPS       c32_3d2aac79<>+0(SB), Z9
+	VMOVUPS       c32_3c091d10<>+0(SB), Z10
+	VMOVUPS       c32_3ab511e8<>+0(SB), Z11
+	VMULSS        c32_3fb8aa3b<>+0(SB), X0, X5
+	VROUNDSS      $0x08, X5, X5, X5
+	VBROADCASTSS  X5, Z12
+	VSUBSS        c32_42fc0000<>+0(SB), X5, X6
+	VMULSS        c32_3f317218<>+0(SB), X6, X6
+	VBROADCASTSS  X6, Z13
+	MOVSS         X0, max+48(FP)
+	VCVTSS2SD     X5, X5, X5
+	VMOVSD        X5, anchor+56(FP)
+	MOVQ          x_base+24(FP), CX
+	MOVQ          x_len+32(FP), DX
+	VXORPS        X5, X5, X5
+	VXORPS        X6, X6, X6
+	CMPQ          DX, $0x00000040
+	JL            sum_tail
+
+sum_loop:
+	VMOVUPS       (CX), Z0
+	PREFETCHT0    4096(CX)
+	VMOVUPS       64(CX), Z14
+	PREFETCHT0    4160(CX)
+	VMOVUPS       128(CX), Z15
+	PREFETCHT0    4224(CX)
+	VMOVUPS       192(CX), Z16
+	PREFETCHT0    4288(CX)
+	VCMPPS        $0x05, Z13, Z0, K1
+	VCMPPS        $0x05, Z13, Z14, K2
+	VCMPPS        $0x05, Z13, Z15, K3
+	VCMPPS        $0x05, Z13, Z16, K4
+	VMULPS        Z1, Z0, Z17
+	VMULPS        Z1, Z14, Z18
+	VMULPS        Z1, Z15, Z19
+	VMULPS        Z1, Z16, Z20
+	VRNDSCALEPS   $0x08, Z17, Z17
+	VRNDSCALEPS   $0x08, Z18, Z18
+	VRNDSCALEPS   $0x08, Z19, Z19
+	VRNDSCALEPS   $0x08, Z20, Z20
+	VFNMADD231PS  Z2, Z17, Z0
+	VFNMADD231PS  Z2, Z18, Z14
+	VFNMADD231PS  Z2, Z19, Z15
+	VFNMADD231PS  Z2, Z20, Z16
+	VFNMADD231PS  Z3, Z17, Z0
+	VFNMADD231PS  Z3, Z18, Z14
+	VFNMADD231PS  Z3, Z19, Z15
+	VFNMADD231PS  Z3, Z20, Z16
+	VSUBPS        Z12, Z17, Z17
+	VSUBPS        Z12, Z18, Z18
+	VSUBPS        Z12, Z19, Z19
+	VSUBPS        Z12, Z20, Z20
+	VMOVUPS       Z11, Z21
+	VMOVUPS       Z11, Z22
+	VMOVUPS       Z11, Z23
+	VMOVUPS       Z11, Z24
+	VFMADD213PS   Z10, Z0, Z21
+	VFMADD213PS   Z10, Z14, Z22
+	VFMADD213PS   Z10, Z15, Z23
+	VFMADD213PS   Z10, Z16, Z24
+	VFMADD213PS   Z9, Z0, Z21
+	VFMADD213PS   Z9, Z14, Z22
+	VFMADD213PS   Z9, Z15, Z23
+	VFMADD213PS   Z9, Z16, Z24
+	VFMADD213PS   Z8, Z0, Z21
+	VFMADD213PS   Z8, Z14, Z22
+	VFMADD213PS   Z8, Z15, Z23
+	VFMADD213PS   Z8, Z16, Z24
+	VFMADD213PS   Z7, Z0, Z21
+	VFMADD213PS   Z7, Z14, Z22
+	VFMADD213PS   Z7, Z15, Z23
+	VFMADD213PS   Z7, Z16, Z24
+	VFMADD213PS   Z4, Z0, Z21
+	VFMADD213PS   Z4, Z14, Z22
+	VFMADD213PS   Z4, Z15, Z23
+	VFMADD213PS   Z4, Z16, Z24
+	VFMADD213PS   Z4, Z0, Z21
+	VFMADD213PS   Z4, Z14, Z22
+	VFMADD213PS   Z4, Z15, Z23
+	VFMADD213PS   Z4, Z16, Z24
+	VSCALEFPS.Z   Z17, Z21, K1, Z21
+	VSCALEFPS.Z   Z18, Z22, K2, Z22
+	VSCALEFPS.Z   Z19, Z23, K3, Z23
+	VSCALEFPS.Z   Z20, Z24, K4, Z24
+	VMOVUPS       Z21, (AX)
+	VMOVUPS       Z22, 64(AX)
+	VMOVUPS       Z23, 128(AX)
+	VMOVUPS       Z24, 192(AX)
+	VADDPS        Z22, Z21, Z21
+	VADDPS        Z24, Z23, Z23
+	VEXTRACTF64X4 $0x01, Z21, Y0
+	VCVTPS2PD     Y21, Z14
+	VCVTPS2PD     Y0, Z0
+	VADDPD        Z14, Z5, Z5
+	VADDPD        Z0, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z23, Y0
+	VCVTPS2PD     Y23, Z14
+	VCVTPS2PD     Y0, Z0
+	VADDPD        Z14, Z5, Z5
+	VADDPD        Z0, Z6, Z6
+	ADDQ          $0x00000100, CX
+	ADDQ          $0x00000100, AX
+	SUBQ          $0x00000040, DX
+	CMPQ          DX, $0x00000040
+	JGE           sum_loop
+
+sum_tail:
+	TESTQ        DX, DX
+	JZ           sum_done
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z0
+	VMOVUPS      (CX), K1, Z0
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	SHRQ         $0x10, BX
+	KMOVW        BX, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z14
+	VMOVUPS      64(CX), K1, Z14
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	SHRQ         $0x20, BX
+	KMOVW        BX, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z15
+	VMOVUPS      128(CX), K1, Z15
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	SHRQ         $0x30, BX
+	KMOVW        BX, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z16
+	VMOVUPS      192(CX), K1, Z16
+	VCMPPS       $0x05, Z13, Z0, K1
+	VCMPPS       $0x05, Z13, Z14, K2
+	VCMPPS       $0x05, Z13, Z15, K3
+	VCMPPS       $0x05, Z13, Z16, K4
+	VMULPS       Z1, Z0, Z13
+	VMULPS       Z1, Z14, Z17
+	VMULPS       Z1, Z15, Z18
+	VMULPS       Z1, Z16, Z1
+	VRNDSCALEPS  $0x08, Z13, Z13
+	VRNDSCALEPS  $0x08, Z17, Z17
+	VRNDSCALEPS  $0x08, Z18, Z18
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VFNMADD231PS Z2, Z13, Z0
+	VFNMADD231PS Z2, Z17, Z14
+	VFNMADD231PS Z2, Z18, Z15
+	VFNMADD231PS Z2, Z1, Z16
+	VFNMADD231PS Z3, Z13, Z0
+	VFNMADD231PS Z3, Z17, Z14
+	VFNMADD231PS Z3, Z18, Z15
+	VFNMADD231PS Z3, Z1, Z16
+	VSUBPS       Z12, Z13, Z13
+	VSUBPS       Z12, Z17, Z17
+	VSUBPS       Z12, Z18, Z18
+	VSUBPS       Z12, Z1, Z1
+	VMOVUPS      Z11, Z2
+	VMOVUPS      Z11, Z3
+	VMOVUPS      Z11, Z12
+	VMOVUPS      Z11, Z11
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z10, Z14, Z3
+	VFMADD213PS  Z10, Z15, Z12
+	VFMADD213PS  Z10, Z16, Z11
+	VFMADD213PS  Z9, Z0, Z2
+	VFMADD213PS  Z9, Z14, Z3
+	VFMADD213PS  Z9, Z15, Z12
+	VFMADD213PS  Z9, Z16, Z11
+	VFMADD213PS  Z8, Z0, Z2
+	VFMADD213PS  Z8, Z14, Z3
+	VFMADD213PS  Z8, Z15, Z12
+	VFMADD213PS  Z8, Z16, Z11
+	VFMADD213PS  Z7, Z0, Z2
+	VFMADD213PS  Z7, Z14, Z3
+	VFMADD213PS  Z7, Z15, Z12
+	VFMADD213PS  Z7, Z16, Z11
+	VFMADD213PS  Z4, Z0, Z2
+	VFMADD213PS  Z4, Z14, Z3
+	VFMADD213PS  Z4, Z15, Z12
+	VFMADD213PS  Z4, Z16, Z11
+	VFMADD213PS  Z4, Z0, Z2
+	VFMADD213PS  Z4, Z14, Z3
+	VFMADD213PS  Z4, Z15, Z12
+	VFMADD213PS  Z4, Z16, Z11
+	VSCALEFPS.Z  Z13, Z2, K1, Z2
+	VSCALEFPS.Z  Z17, Z3, K2, Z3
+	VSCALEFPS.Z  Z18, Z12, K3, Z12
+	VSCALEFPS.Z  Z1, Z11, K4, Z11
+	CMPQ         DX, $0x00000010
+	JL           part183
+	VMOVUPS      Z2, (AX)
+	JMP          stored183
+
+part183:
+	CMPQ          DX, $0x00000000
+	JLE           stored183
+	LEAQ          (AX), CX
+	MOVQ          DX, BX
+	SUBQ          $0x00000000, BX
+	VMOVUPS       Z2, Z0
+	TESTQ         $0x00000008, BX
+	JZ            piece184
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, CX
+
+piece184:
+	TESTQ         $0x00000004, BX
+	JZ            piece185
+	VMOVUPS       X0, (CX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, CX
+
+piece185:
+	TESTQ     $0x00000002, BX
+	JZ        piece186
+	VMOVSD    X0, (CX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, CX
+
+piece186:
+	TESTQ  $0x00000001, BX
+	JZ     piece187
+	VMOVSS X0, (CX)
+	ADDQ   $0x00000004, CX
+
+piece187:
+stored183:
+	CMPQ    DX, $0x00000020
+	JL      part188
+	VMOVUPS Z3, 64(AX)
+	JMP     stored188
+
+part188:
+	CMPQ          DX, $0x00000010
+	JLE           stored188
+	LEAQ          64(AX), CX
+	MOVQ          DX, BX
+	SUBQ          $0x00000010, BX
+	VMOVUPS       Z3, Z0
+	TESTQ         $0x00000008, BX
+	JZ            piece189
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, CX
+
+piece189:
+	TESTQ         $0x00000004, BX
+	JZ            piece190
+	VMOVUPS       X0, (CX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, CX
+
+piece190:
+	TESTQ     $0x00000002, BX
+	JZ        piece191
+	VMOVSD    X0, (CX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, CX
+
+piece191:
+	TESTQ  $0x00000001, BX
+	JZ     piece192
+	VMOVSS X0, (CX)
+	ADDQ   $0x00000004, CX
+
+piece192:
+stored188:
+	CMPQ    DX, $0x00000030
+	JL      part193
+	VMOVUPS Z12, 128(AX)
+	JMP     stored193
+
+part193:
+	CMPQ          DX, $0x00000020
+	JLE           stored193
+	LEAQ          128(AX), CX
+	MOVQ          DX, BX
+	SUBQ          $0x00000020, BX
+	VMOVUPS       Z12, Z0
+	TESTQ         $0x00000008, BX
+	JZ            piece194
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, CX
+
+piece194:
+	TESTQ         $0x00000004, BX
+	JZ            piece195
+	VMOVUPS       X0, (CX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, CX
+
+piece195:
+	TESTQ     $0x00000002, BX
+	JZ        piece196
+	VMOVSD    X0, (CX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, CX
+
+piece196:
+	TESTQ  $0x00000001, BX
+	JZ     piece197
+	VMOVSS X0, (CX)
+	ADDQ   $0x00000004, CX
+
+piece197:
+stored193:
+	CMPQ    DX, $0x00000040
+	JL      part198
+	VMOVUPS Z11, 192(AX)
+	JMP     stored198
+
+part198:
+	CMPQ          DX, $0x00000030
+	JLE           stored198
+	LEAQ          192(AX), AX
+	MOVQ          DX, CX
+	SUBQ          $0x00000030, CX
+	VMOVUPS       Z11, Z0
+	TESTQ         $0x00000008, CX
+	JZ            piece199
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, AX
+
+piece199:
+	TESTQ         $0x00000004, CX
+	JZ            piece200
+	VMOVUPS       X0, (AX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, AX
+
+piece200:
+	TESTQ     $0x00000002, CX
+	JZ        piece201
+	VMOVSD    X0, (AX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, AX
+
+piece201:
+	TESTQ  $0x00000001, CX
+	JZ     piece202
+	VMOVSS X0, (AX)
+	ADDQ   $0x00000004, AX
+
+piece202:
+stored198:
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z11, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VCVTPS2PD     Y2, Z1
+	VCVTPS2PD     Y0, Z0
+	VADDPD        Z1, Z5, Z5
+	VADDPD        Z0, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z12, Y0
+	VCVTPS2PD     Y12, Z1
+	VCVTPS2PD     Y0, Z0
+	VADDPD        Z1, Z5, Z5
+	VADDPD        Z0, Z6, Z6
+
+sum_done:
+	VADDPD        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPD        Y0, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X0
+	VADDPD        X0, X5, X5
+	VPERMILPD     $0x01, X5, X0
+	VADDPD        X0, X5, X5
+	VMOVSD        X5, sum+64(FP)
+	VZEROUPPER
+	RET
+
+// func scaleF32AVX512(dst []float32, src []float32, factor float32, low float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·scaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-56
+	VBROADCASTSS factor+48(FP), Z0
+	VBROADCASTSS low+52(FP), Z1
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         src_base+24(FP), DX
+
+plain:
+	CMPQ     CX, $0x00000040
+	JL       plain_done
+	VMOVUPS  (DX), Z2
+	VMOVUPS  64(DX), Z3
+	VMOVUPS  128(DX), Z4
+	VMOVUPS  192(DX), Z5
+	VCMPPS   $0x05, Z1, Z2, K1
+	VMULPS.Z Z0, Z2, K1, Z2
+	VCMPPS   $0x05, Z1, Z3, K1
+	VMULPS.Z Z0, Z3, K1, Z3
+	VCMPPS   $0x05, Z1, Z4, K1
+	VMULPS.Z Z0, Z4, K1, Z4
+	VCMPPS   $0x05, Z1, Z5, K1
+	VMULPS.Z Z0, Z5, K1, Z5
+	VMOVUPS  Z2, (AX)
+	VMOVUPS  Z3, 64(AX)
+	VMOVUPS  Z4, 128(AX)
+	VMOVUPS  Z5, 192(AX)
+	ADDQ     $0x00000100, AX
+	ADDQ     $0x00000100, DX
+	SUBQ     $0x00000040, CX
+	JMP      plain
+
+plain_done:
+single:
+	CMPQ     CX, $0x00000010
+	JL       single_done
+	VMOVUPS  (DX), Z2
+	VCMPPS   $0x05, Z1, Z2, K1
+	VMULPS.Z Z0, Z2, K1, Z2
+	VMOVUPS  Z2, (AX)
+	ADDQ     $0x00000040, AX
+	ADDQ     $0x00000040, DX
+	SUBQ     $0x00000010, CX
+	JMP      single
+
+single_done:
+	TESTQ         CX, CX
+	JZ            rest_done
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS       c32_0<>+0(SB), Z2
+	VMOVUPS       (DX), K1, Z2
+	VCMPPS        $0x05, Z1, Z2, K1
+	VMULPS.Z      Z0, Z2, K1, Z2
+	TESTQ         $0x00000008, CX
+	JZ            piece203
+	VMOVUPS       Y2, (AX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	ADDQ          $0x00000020, AX
+
+piece203:
+	TESTQ         $0x00000004, CX
+	JZ            piece204
+	VMOVUPS       X2, (AX)
+	VEXTRACTF32X4 $0x01, Y2, X2
+	ADDQ          $0x00000010, AX
+
+piece204:
+	TESTQ     $0x00000002, CX
+	JZ        piece205
+	VMOVSD    X2, (AX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, AX
+
+piece205:
+	TESTQ  $0x00000001, CX
+	JZ     piece206
+	VMOVSS X2, (AX)
+	ADDQ   $0x00000004, AX
+
+piece206:
+rest_done:
+	VZEROUPPER
+	RET
+
+DATA c32_0<>+0(SB)/4, $0x00000000
+DATA c32_0<>+4(SB)/4, $0x00000000
+DATA c32_0<>+8(SB)/4, $0x00000000
+DATA c32_0<>+12(SB)/4, $0x00000000
+DATA c32_0<>+16(SB)/4, $0x00000000
+DATA c32_0<>+20(SB)/4, $0x00000000
+DATA c32_0<>+24(SB)/4, $0x00000000
+DATA c32_0<>+28(SB)/4, $0x00000000
+DATA c32_0<>+32(SB)/4, $0x00000000
+DATA c32_0<>+36(SB)/4, $0x00000000
+DATA c32_0<>+40(SB)/4, $0x00000000
+DATA c32_0<>+44(SB)/4, $0x00000000
+DATA c32_0<>+48(SB)/4, $0x00000000
+DATA c32_0<>+52(SB)/4, $0x00000000
+DATA c32_0<>+56(SB)/4, $0x00000000
+DATA c32_0<>+60(SB)/4, $0x00000000
+GLOBL c32_0<>(SB), RODATA|NOPTR, $64
+
 // func expScaleF32AVX512(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·expScaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-65
@@ -15213,32 +17608,32 @@ single_done:
 	VSCALEFPS.Z   Z0, Z1, K1, Z1
 	VFMADD213PS   Z12, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece122
+	JZ            piece207
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece122:
+piece207:
 	TESTQ         $0x00000004, CX
-	JZ            piece123
+	JZ            piece208
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece123:
+piece208:
 	TESTQ     $0x00000002, CX
-	JZ        piece124
+	JZ        piece209
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece124:
+piece209:
 	TESTQ  $0x00000001, CX
-	JZ     piece125
+	JZ     piece210
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece125:
+piece210:
 rest_done:
 	VZEROUPPER
 	RET
@@ -15304,32 +17699,32 @@ head_done:
 	VFMADD213PS   Z12, Z11, Z15
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece126
+	JZ            piece211
 	VMOVUPS       Y15, (BX)
 	VEXTRACTF64X4 $0x01, Z15, Y15
 	ADDQ          $0x00000020, BX
 
-piece126:
+piece211:
 	TESTQ         $0x00000004, CX
-	JZ            piece127
+	JZ            piece212
 	VMOVUPS       X15, (BX)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, BX
 
-piece127:
+piece212:
 	TESTQ     $0x00000002, CX
-	JZ        piece128
+	JZ        piece213
 	VMOVSD    X15, (BX)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, BX
 
-piece128:
+piece213:
 	TESTQ  $0x00000001, CX
-	JZ     piece129
+	JZ     piece214
 	VMOVSS X15, (BX)
 	ADDQ   $0x00000004, BX
 
-piece129:
+piece214:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -15461,54 +17856,36 @@ streamedsingle_done:
 	VSCALEFPS.Z   Z0, Z1, K1, Z1
 	VFMADD213PS   Z12, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece130
+	JZ            piece215
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece130:
+piece215:
 	TESTQ         $0x00000004, CX
-	JZ            piece131
+	JZ            piece216
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece131:
+piece216:
 	TESTQ     $0x00000002, CX
-	JZ        piece132
+	JZ        piece217
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece132:
+piece217:
 	TESTQ  $0x00000001, CX
-	JZ     piece133
+	JZ     piece218
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece133:
+piece218:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
 	RET
-
-DATA c32_0<>+0(SB)/4, $0x00000000
-DATA c32_0<>+4(SB)/4, $0x00000000
-DATA c32_0<>+8(SB)/4, $0x00000000
-DATA c32_0<>+12(SB)/4, $0x00000000
-DATA c32_0<>+16(SB)/4, $0x00000000
-DATA c32_0<>+20(SB)/4, $0x00000000
-DATA c32_0<>+24(SB)/4, $0x00000000
-DATA c32_0<>+28(SB)/4, $0x00000000
-DATA c32_0<>+32(SB)/4, $0x00000000
-DATA c32_0<>+36(SB)/4, $0x00000000
-DATA c32_0<>+40(SB)/4, $0x00000000
-DATA c32_0<>+44(SB)/4, $0x00000000
-DATA c32_0<>+48(SB)/4, $0x00000000
-DATA c32_0<>+52(SB)/4, $0x00000000
-DATA c32_0<>+56(SB)/4, $0x00000000
-DATA c32_0<>+60(SB)/4, $0x00000000
-GLOBL c32_0<>(SB), RODATA|NOPTR, $64
 
 // func expScaleAddF32AVX512(dst []float32, x []float32, t []float32, anchor float32, low float32, factor float32, a float32, b float32, stream bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
@@ -15641,32 +18018,32 @@ single_done:
 	VFMADD213PS   Z13, Z12, Z15
 	VFMADD213PS   Z15, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece134
+	JZ            piece219
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece134:
+piece219:
 	TESTQ         $0x00000004, CX
-	JZ            piece135
+	JZ            piece220
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece135:
+piece220:
 	TESTQ     $0x00000002, CX
-	JZ        piece136
+	JZ        piece221
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece136:
+piece221:
 	TESTQ  $0x00000001, CX
-	JZ     piece137
+	JZ     piece222
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece137:
+piece222:
 rest_done:
 	VZEROUPPER
 	RET
@@ -15741,32 +18118,32 @@ head_done:
 	VFMADD213PS   Z15, Z11, Z17
 	MOVQ          AX, SI
 	TESTQ         $0x00000008, CX
-	JZ            piece138
+	JZ            piece223
 	VMOVUPS       Y17, (SI)
 	VEXTRACTF64X4 $0x01, Z17, Y17
 	ADDQ          $0x00000020, SI
 
-piece138:
+piece223:
 	TESTQ         $0x00000004, CX
-	JZ            piece139
+	JZ            piece224
 	VMOVUPS       X17, (SI)
 	VEXTRACTF32X4 $0x01, Y17, X17
 	ADDQ          $0x00000010, SI
 
-piece139:
+piece224:
 	TESTQ     $0x00000002, CX
-	JZ        piece140
+	JZ        piece225
 	VMOVSD    X17, (SI)
 	VPERMILPD $0x01, X17, X17
 	ADDQ      $0x00000008, SI
 
-piece140:
+piece225:
 	TESTQ  $0x00000001, CX
-	JZ     piece141
+	JZ     piece226
 	VMOVSS X17, (SI)
 	ADDQ   $0x00000004, SI
 
-piece141:
+piece226:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -15879,32 +18256,32 @@ streamedsingle_done:
 	VFMADD213PS   Z13, Z12, Z15
 	VFMADD213PS   Z15, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece142
+	JZ            piece227
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece142:
+piece227:
 	TESTQ         $0x00000004, CX
-	JZ            piece143
+	JZ            piece228
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece143:
+piece228:
 	TESTQ     $0x00000002, CX
-	JZ        piece144
+	JZ        piece229
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece144:
+piece229:
 	TESTQ  $0x00000001, CX
-	JZ     piece145
+	JZ     piece230
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece145:
+piece230:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -15972,32 +18349,32 @@ single_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece146
+	JZ            piece231
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece146:
+piece231:
 	TESTQ         $0x00000004, CX
-	JZ            piece147
+	JZ            piece232
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece147:
+piece232:
 	TESTQ     $0x00000002, CX
-	JZ        piece148
+	JZ        piece233
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece148:
+piece233:
 	TESTQ  $0x00000001, CX
-	JZ     piece149
+	JZ     piece234
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece149:
+piece234:
 rest_done:
 	VZEROUPPER
 	RET
@@ -16037,32 +18414,32 @@ head_done:
 	VSUBPS        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece150
+	JZ            piece235
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece150:
+piece235:
 	TESTQ         $0x00000004, CX
-	JZ            piece151
+	JZ            piece236
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece151:
+piece236:
 	TESTQ     $0x00000002, CX
-	JZ        piece152
+	JZ        piece237
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece152:
+piece237:
 	TESTQ  $0x00000001, CX
-	JZ     piece153
+	JZ     piece238
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece153:
+piece238:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -16116,32 +18493,32 @@ streamedsingle_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece154
+	JZ            piece239
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece154:
+piece239:
 	TESTQ         $0x00000004, CX
-	JZ            piece155
+	JZ            piece240
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece155:
+piece240:
 	TESTQ     $0x00000002, CX
-	JZ        piece156
+	JZ        piece241
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece156:
+piece241:
 	TESTQ  $0x00000001, CX
-	JZ     piece157
+	JZ     piece242
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece157:
+piece242:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -16212,25 +18589,25 @@ single_done:
 	VMULPD        Z2, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece158
+	JZ            piece243
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece158:
+piece243:
 	TESTQ     $0x00000002, CX
-	JZ        piece159
+	JZ        piece244
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece159:
+piece244:
 	TESTQ  $0x00000001, CX
-	JZ     piece160
+	JZ     piece245
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece160:
+piece245:
 rest_done:
 	VZEROUPPER
 	RET
@@ -16898,25 +19275,25 @@ single_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece161
+	JZ            piece246
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece161:
+piece246:
 	TESTQ     $0x00000002, CX
-	JZ        piece162
+	JZ        piece247
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece162:
+piece247:
 	TESTQ  $0x00000001, CX
-	JZ     piece163
+	JZ     piece248
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece163:
+piece248:
 rest_done:
 	VZEROUPPER
 	RET
@@ -17023,25 +19400,25 @@ head_done:
 	VCVTPD2PS     Z3, Y2
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece164
+	JZ            piece249
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, SI
 
-piece164:
+piece249:
 	TESTQ     $0x00000002, CX
-	JZ        piece165
+	JZ        piece250
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece165:
+piece250:
 	TESTQ  $0x00000001, CX
-	JZ     piece166
+	JZ     piece251
 	VMOVSS X2, (SI)
 	ADDQ   $0x00000004, SI
 
-piece166:
+piece251:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -17182,25 +19559,25 @@ streamedsingle_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece167
+	JZ            piece252
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece167:
+piece252:
 	TESTQ     $0x00000002, CX
-	JZ        piece168
+	JZ        piece253
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece168:
+piece253:
 	TESTQ  $0x00000001, CX
-	JZ     piece169
+	JZ     piece254
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece169:
+piece254:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -17565,25 +19942,25 @@ single_done:
 	VMULPD        Z13, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece170
+	JZ            piece255
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece170:
+piece255:
 	TESTQ     $0x00000002, CX
-	JZ        piece171
+	JZ        piece256
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece171:
+piece256:
 	TESTQ  $0x00000001, CX
-	JZ     piece172
+	JZ     piece257
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece172:
+piece257:
 rest_done:
 	VZEROUPPER
 	RET
@@ -17666,25 +20043,25 @@ head_done:
 	VCVTPD2PS     Z18, Y15
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece173
+	JZ            piece258
 	VMOVUPS       X15, (BX)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, BX
 
-piece173:
+piece258:
 	TESTQ     $0x00000002, CX
-	JZ        piece174
+	JZ        piece259
 	VMOVSD    X15, (BX)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, BX
 
-piece174:
+piece259:
 	TESTQ  $0x00000001, CX
-	JZ     piece175
+	JZ     piece260
 	VMOVSS X15, (BX)
 	ADDQ   $0x00000004, BX
 
-piece175:
+piece260:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -17790,25 +20167,25 @@ streamedsingle_done:
 	VMULPD        Z13, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece176
+	JZ            piece261
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece176:
+piece261:
 	TESTQ     $0x00000002, CX
-	JZ        piece177
+	JZ        piece262
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece177:
+piece262:
 	TESTQ  $0x00000001, CX
-	JZ     piece178
+	JZ     piece263
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece178:
+piece263:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -17997,25 +20374,25 @@ single_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece179
+	JZ            piece264
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece179:
+piece264:
 	TESTQ     $0x00000002, CX
-	JZ        piece180
+	JZ        piece265
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece180:
+piece265:
 	TESTQ  $0x00000001, CX
-	JZ     piece181
+	JZ     piece266
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece181:
+piece266:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18068,25 +20445,25 @@ head_done:
 	VCVTPD2PS     Z1, Y1
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece182
+	JZ            piece267
 	VMOVUPS       X1, (SI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, SI
 
-piece182:
+piece267:
 	TESTQ     $0x00000002, CX
-	JZ        piece183
+	JZ        piece268
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, SI
 
-piece183:
+piece268:
 	TESTQ  $0x00000001, CX
-	JZ     piece184
+	JZ     piece269
 	VMOVSS X1, (SI)
 	ADDQ   $0x00000004, SI
 
-piece184:
+piece269:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18146,25 +20523,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece185
+	JZ            piece270
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece185:
+piece270:
 	TESTQ     $0x00000002, CX
-	JZ        piece186
+	JZ        piece271
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece186:
+piece271:
 	TESTQ  $0x00000001, CX
-	JZ     piece187
+	JZ     piece272
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece187:
+piece272:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -18377,25 +20754,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece188
+	JZ            piece273
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece188:
+piece273:
 	TESTQ     $0x00000002, CX
-	JZ        piece189
+	JZ        piece274
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece189:
+piece274:
 	TESTQ  $0x00000001, CX
-	JZ     piece190
+	JZ     piece275
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece190:
+piece275:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18464,25 +20841,25 @@ head_done:
 	VCVTPD2PS     Z2, Y1
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece191
+	JZ            piece276
 	VMOVUPS       X1, (SI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, SI
 
-piece191:
+piece276:
 	TESTQ     $0x00000002, CX
-	JZ        piece192
+	JZ        piece277
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, SI
 
-piece192:
+piece277:
 	TESTQ  $0x00000001, CX
-	JZ     piece193
+	JZ     piece278
 	VMOVSS X1, (SI)
 	ADDQ   $0x00000004, SI
 
-piece193:
+piece278:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18566,25 +20943,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece194
+	JZ            piece279
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece194:
+piece279:
 	TESTQ     $0x00000002, CX
-	JZ        piece195
+	JZ        piece280
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece195:
+piece280:
 	TESTQ  $0x00000001, CX
-	JZ     piece196
+	JZ     piece281
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece196:
+piece281:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -18808,25 +21185,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece197
+	JZ            piece282
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece197:
+piece282:
 	TESTQ     $0x00000002, CX
-	JZ        piece198
+	JZ        piece283
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece198:
+piece283:
 	TESTQ  $0x00000001, CX
-	JZ     piece199
+	JZ     piece284
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece199:
+piece284:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18885,25 +21262,25 @@ head_done:
 	VCVTPD2PS     Z2, Y2
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece200
+	JZ            piece285
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, SI
 
-piece200:
+piece285:
 	TESTQ     $0x00000002, CX
-	JZ        piece201
+	JZ        piece286
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece201:
+piece286:
 	TESTQ  $0x00000001, CX
-	JZ     piece202
+	JZ     piece287
 	VMOVSS X2, (SI)
 	ADDQ   $0x00000004, SI
 
-piece202:
+piece287:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18972,25 +21349,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece203
+	JZ            piece288
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece203:
+piece288:
 	TESTQ     $0x00000002, CX
-	JZ        piece204
+	JZ        piece289
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece204:
+piece289:
 	TESTQ  $0x00000001, CX
-	JZ     piece205
+	JZ     piece290
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece205:
+piece290:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -19636,25 +22013,25 @@ single_done:
 	VMULPD        Z0, Z14, Z14
 	VCVTPD2PS     Z14, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece206
+	JZ            piece291
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece206:
+piece291:
 	TESTQ     $0x00000002, CX
-	JZ        piece207
+	JZ        piece292
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece207:
+piece292:
 	TESTQ  $0x00000001, CX
-	JZ     piece208
+	JZ     piece293
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece208:
+piece293:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19761,25 +22138,25 @@ head_done:
 	VCVTPD2PS     Z14, Y13
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece209
+	JZ            piece294
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
 	ADDQ          $0x00000010, SI
 
-piece209:
+piece294:
 	TESTQ     $0x00000002, CX
-	JZ        piece210
+	JZ        piece295
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
 	ADDQ      $0x00000008, SI
 
-piece210:
+piece295:
 	TESTQ  $0x00000001, CX
-	JZ     piece211
+	JZ     piece296
 	VMOVSS X13, (SI)
 	ADDQ   $0x00000004, SI
 
-piece211:
+piece296:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -19920,25 +22297,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z14, Z14
 	VCVTPD2PS     Z14, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece212
+	JZ            piece297
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece212:
+piece297:
 	TESTQ     $0x00000002, CX
-	JZ        piece213
+	JZ        piece298
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece213:
+piece298:
 	TESTQ  $0x00000001, CX
-	JZ     piece214
+	JZ     piece299
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece214:
+piece299:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -20074,7 +22451,7 @@ max_done:
 	VMULSD        c64_3ff71547652b82fe<>+0(SB), X0, X5
 	VROUNDSD      $0x08, X5, X5, X5
 	VBROADCASTSD  X5, Z17
-	VSUBSD        c64_408fe80000000000<>+0(SB), X5, X6
+	VSUBSD        c64_408ff00000000000<>+0(SB), X5, X6
 	VMULSD        c64_3fe62e42fefa39ef<>+0(SB), X6, X6
 	VBROADCASTSD  X6, Z18
 	MOVSD         X0, max+24(FP)
@@ -20307,6 +22684,546 @@ sum_done:
 	VZEROUPPER
 	RET
 
+// func expSumStoreF64AVX512(dst []float64, x []float64) (max float64, anchor float64, sum float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+, SSE2
+TEXT ·expSumStoreF64AVX512(SB), NOSPLIT|NOFRAME, $0-72
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    x_len+32(FP), DX
+	VMOVUPS c64_fff0000000000000<>+0(SB), Z0
+	VMOVUPS c64_fff0000000000000<>+0(SB), Z1
+	VMOVUPS c64_fff0000000000000<>+0(SB), Z2
+	VMOVUPS c64_fff0000000000000<>+0(SB), Z3
+	CMPQ    DX, $0x00000020
+	JL      max_tail
+
+max_loop:
+	VMOVUPD (CX), Z4
+	VMAXPD  Z0, Z4, Z0
+	VMOVUPD 64(CX), Z4
+	VMAXPD  Z1, Z4, Z1
+	VMOVUPD 128(CX), Z4
+	VMAXPD  Z2, Z4, Z2
+	VMOVUPD 192(CX), Z4
+	VMAXPD  Z3, Z4, Z3
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000020, DX
+	CMPQ    DX, $0x00000020
+	JGE     max_loop
+
+max_tail:
+	TESTQ   DX, DX
+	JZ      max_done
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
+	VMOVUPD (CX), K1, Z4
+	VMAXPD  Z0, Z4, Z0
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	SHRQ    $0x08, BX
+	KMOVW   BX, K1
+	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
+	VMOVUPD 64(CX), K1, Z4
+	VMAXPD  Z1, Z4, Z1
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	SHRQ    $0x10, BX
+	KMOVW   BX, K1
+	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
+	VMOVUPD 128(CX), K1, Z4
+	VMAXPD  Z2, Z4, Z2
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	SHRQ    $0x18, BX
+	KMOVW   BX, K1
+	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
+	VMOVUPD 192(CX), K1, Z4
+	VMAXPD  Z3, Z4, Z3
+
+max_done:
+	VMAXPD        Z0, Z1, Z0
+	VMAXPD        Z2, Z3, Z2
+	VMAXPD        Z0, Z2, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPD        Y0, Y1, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPD        X0, X1, X0
+	VPERMILPD     $0x01, X0, X1
+	VMAXPD        X0, X1, X0
+	VMOVUPS       c64_3ff71547652b82fe<>+0(SB), Z1
+	VMOVUPS       c64_3fe62e42fefa39ef<>+0(SB), Z2
+	VMOVUPS       c64_3c7abc9e3b39803f<>+0(SB), Z3
+	VMOVUPS       c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS       c64_3fe000000000000a<>+0(SB), Z7
+	VMOVUPS       c64_3fc55555555554f9<>+0(SB), Z8
+	VMOVUPS       c64_3fa555555555083e<>+0(SB), Z9
+	VMOVUPS       c64_3f81111111127d0e<>+0(SB), Z10
+	VMOVUPS       c64_3f56c16c18438b11<>+0(SB), Z11
+	VMOVUPS       c64_3f2a01a012a0f35c<>+0(SB), Z12
+	VMOVUPS       c64_3efa01999e26209f<>+0(SB), Z13
+	VMOVUPS       c64_3ec71df25b30d420<>+0(SB), Z14
+	VMOVUPS       c64_3e928ad9b8648615<>+0(SB), Z15
+	VMOVUPS       c64_3e5ad7f3ee5d2f80<>+0(SB), Z16
+	VMULSD        c64_3ff71547652b82fe<>+0(SB), X0, X5
+	VROUNDSD      $0x08, X5, X5, X5
+	VBROADCASTSD  X5, Z17
+	VSUBSD        c64_408ff00000000000<>+0(SB), X5, X6
+	VMULSD        c64_3fe62e42fefa39ef<>+0(SB), X6, X6
+	VBROADCASTSD  X6, Z18
+	MOVSD         X0, max+48(FP)
+	VMOVSD        X5, anchor+56(FP)
+	MOVQ          x_base+24(FP), CX
+	MOVQ          x_len+32(FP), DX
+	VXORPS        X5, X5, X5
+	VXORPS        X6, X6, X6
+	CMPQ          DX, $0x00000020
+	JL            sum_tail
+
+sum_loop:
+	VMOVUPD      (CX), Z0
+	PREFETCHT0   8192(CX)
+	VMOVUPD      64(CX), Z19
+	PREFETCHT0   8256(CX)
+	VCMPPD       $0x05, Z18, Z0, K1
+	VCMPPD       $0x05, Z18, Z19, K2
+	VMULPD       Z1, Z0, Z20
+	VMULPD       Z1, Z19, Z21
+	VRNDSCALEPD  $0x08, Z20, Z20
+	VRNDSCALEPD  $0x08, Z21, Z21
+	VFNMADD231PD Z2, Z20, Z0
+	VFNMADD231PD Z2, Z21, Z19
+	VFNMADD231PD Z3, Z20, Z0
+	VFNMADD231PD Z3, Z21, Z19
+	VSUBPD       Z17, Z20, Z20
+	VSUBPD       Z17, Z21, Z21
+	VMOVUPS      Z16, Z22
+	VMOVUPS      Z16, Z23
+	VFMADD213PD  Z15, Z0, Z22
+	VFMADD213PD  Z15, Z19, Z23
+	VFMADD213PD  Z14, Z0, Z22
+	VFMADD213PD  Z14, Z19, Z23
+	VFMADD213PD  Z13, Z0, Z22
+	VFMADD213PD  Z13, Z19, Z23
+	VFMADD213PD  Z12, Z0, Z22
+	VFMADD213PD  Z12, Z19, Z23
+	VFMADD213PD  Z11, Z0, Z22
+	VFMADD213PD  Z11, Z19, Z23
+	VFMADD213PD  Z10, Z0, Z22
+	VFMADD213PD  Z10, Z19, Z23
+	VFMADD213PD  Z9, Z0, Z22
+	VFMADD213PD  Z9, Z19, Z23
+	VFMADD213PD  Z8, Z0, Z22
+	VFMADD213PD  Z8, Z19, Z23
+	VFMADD213PD  Z7, Z0, Z22
+	VFMADD213PD  Z7, Z19, Z23
+	VFMADD213PD  Z4, Z0, Z22
+	VFMADD213PD  Z4, Z19, Z23
+	VFMADD213PD  Z4, Z0, Z22
+	VFMADD213PD  Z4, Z19, Z23
+	VSCALEFPD.Z  Z20, Z22, K1, Z22
+	VSCALEFPD.Z  Z21, Z23, K2, Z23
+	VMOVUPD      Z22, (AX)
+	VMOVUPD      Z23, 64(AX)
+	VADDPD       Z23, Z22, Z22
+	VMOVUPD      128(CX), Z0
+	PREFETCHT0   8320(CX)
+	VMOVUPD      192(CX), Z19
+	PREFETCHT0   8384(CX)
+	VCMPPD       $0x05, Z18, Z0, K1
+	VCMPPD       $0x05, Z18, Z19, K2
+	VMULPD       Z1, Z0, Z20
+	VMULPD       Z1, Z19, Z21
+	VRNDSCALEPD  $0x08, Z20, Z20
+	VRNDSCALEPD  $0x08, Z21, Z21
+	VFNMADD231PD Z2, Z20, Z0
+	VFNMADD231PD Z2, Z21, Z19
+	VFNMADD231PD Z3, Z20, Z0
+	VFNMADD231PD Z3, Z21, Z19
+	VSUBPD       Z17, Z20, Z20
+	VSUBPD       Z17, Z21, Z21
+	VMOVUPS      Z16, Z23
+	VMOVUPS      Z16, Z24
+	VFMADD213PD  Z15, Z0, Z23
+	VFMADD213PD  Z15, Z19, Z24
+	VFMADD213PD  Z14, Z0, Z23
+	VFMADD213PD  Z14, Z19, Z24
+	VFMADD213PD  Z13, Z0, Z23
+	VFMADD213PD  Z13, Z19, Z24
+	VFMADD213PD  Z12, Z0, Z23
+	VFMADD213PD  Z12, Z19, Z24
+	VFMADD213PD  Z11, Z0, Z23
+	VFMADD213PD  Z11, Z19, Z24
+	VFMADD213PD  Z10, Z0, Z23
+	VFMADD213PD  Z10, Z19, Z24
+	VFMADD213PD  Z9, Z0, Z23
+	VFMADD213PD  Z9, Z19, Z24
+	VFMADD213PD  Z8, Z0, Z23
+	VFMADD213PD  Z8, Z19, Z24
+	VFMADD213PD  Z7, Z0, Z23
+	VFMADD213PD  Z7, Z19, Z24
+	VFMADD213PD  Z4, Z0, Z23
+	VFMADD213PD  Z4, Z19, Z24
+	VFMADD213PD  Z4, Z0, Z23
+	VFMADD213PD  Z4, Z19, Z24
+	VSCALEFPD.Z  Z20, Z23, K1, Z23
+	VSCALEFPD.Z  Z21, Z24, K2, Z24
+	VMOVUPD      Z23, 128(AX)
+	VMOVUPD      Z24, 192(AX)
+	VADDPD       Z24, Z23, Z23
+	VADDPD       Z23, Z22, Z22
+	VSUBPD       Z6, Z22, Z22
+	VADDPD       Z22, Z5, Z0
+	VSUBPD       Z5, Z0, Z5
+	VSUBPD       Z22, Z5, Z6
+	VMOVAPD      Z0, Z5
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	SUBQ         $0x00000020, DX
+	CMPQ         DX, $0x00000020
+	JGE          sum_loop
+
+sum_tail:
+	TESTQ        DX, DX
+	JZ           sum_done
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS      c64_fff0000000000000<>+0(SB), Z0
+	VMOVUPD      (CX), K1, Z0
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	SHRQ         $0x08, BX
+	KMOVW        BX, K1
+	VMOVUPS      c64_fff0000000000000<>+0(SB), Z19
+	VMOVUPD      64(CX), K1, Z19
+	VCMPPD       $0x05, Z18, Z0, K1
+	VCMPPD       $0x05, Z18, Z19, K2
+	VMULPD       Z1, Z0, Z20
+	VMULPD       Z1, Z19, Z21
+	VRNDSCALEPD  $0x08, Z20, Z20
+	VRNDSCALEPD  $0x08, Z21, Z21
+	VFNMADD231PD Z2, Z20, Z0
+	VFNMADD231PD Z2, Z21, Z19
+	VFNMADD231PD Z3, Z20, Z0
+	VFNMADD231PD Z3, Z21, Z19
+	VSUBPD       Z17, Z20, Z20
+	VSUBPD       Z17, Z21, Z21
+	VMOVUPS      Z16, Z22
+	VMOVUPS      Z16, Z23
+	VFMADD213PD  Z15, Z0, Z22
+	VFMADD213PD  Z15, Z19, Z23
+	VFMADD213PD  Z14, Z0, Z22
+	VFMADD213PD  Z14, Z19, Z23
+	VFMADD213PD  Z13, Z0, Z22
+	VFMADD213PD  Z13, Z19, Z23
+	VFMADD213PD  Z12, Z0, Z22
+	VFMADD213PD  Z12, Z19, Z23
+	VFMADD213PD  Z11, Z0, Z22
+	VFMADD213PD  Z11, Z19, Z23
+	VFMADD213PD  Z10, Z0, Z22
+	VFMADD213PD  Z10, Z19, Z23
+	VFMADD213PD  Z9, Z0, Z22
+	VFMADD213PD  Z9, Z19, Z23
+	VFMADD213PD  Z8, Z0, Z22
+	VFMADD213PD  Z8, Z19, Z23
+	VFMADD213PD  Z7, Z0, Z22
+	VFMADD213PD  Z7, Z19, Z23
+	VFMADD213PD  Z4, Z0, Z22
+	VFMADD213PD  Z4, Z19, Z23
+	VFMADD213PD  Z4, Z0, Z22
+	VFMADD213PD  Z4, Z19, Z23
+	VSCALEFPD.Z  Z20, Z22, K1, Z22
+	VSCALEFPD.Z  Z21, Z23, K2, Z23
+	CMPQ         DX, $0x00000008
+	JL           part300
+	VMOVUPD      Z22, (AX)
+	JMP          stored300
+
+part300:
+	CMPQ          DX, $0x00000000
+	JLE           stored300
+	LEAQ          (AX), BX
+	MOVQ          DX, SI
+	SUBQ          $0x00000000, SI
+	VMOVUPS       Z22, Z0
+	TESTQ         $0x00000004, SI
+	JZ            piece301
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, BX
+
+piece301:
+	TESTQ         $0x00000002, SI
+	JZ            piece302
+	VMOVUPS       X0, (BX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, BX
+
+piece302:
+	TESTQ     $0x00000001, SI
+	JZ        piece303
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece303:
+stored300:
+	CMPQ    DX, $0x00000010
+	JL      part304
+	VMOVUPD Z23, 64(AX)
+	JMP     stored304
+
+part304:
+	CMPQ          DX, $0x00000008
+	JLE           stored304
+	LEAQ          64(AX), BX
+	MOVQ          DX, SI
+	SUBQ          $0x00000008, SI
+	VMOVUPS       Z23, Z0
+	TESTQ         $0x00000004, SI
+	JZ            piece305
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, BX
+
+piece305:
+	TESTQ         $0x00000002, SI
+	JZ            piece306
+	VMOVUPS       X0, (BX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, BX
+
+piece306:
+	TESTQ     $0x00000001, SI
+	JZ        piece307
+	VMOVSD    X0, (BX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, BX
+
+piece307:
+stored304:
+	VADDPD       Z23, Z22, Z22
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	SHRQ         $0x10, BX
+	KMOVW        BX, K1
+	VMOVUPS      c64_fff0000000000000<>+0(SB), Z0
+	VMOVUPD      128(CX), K1, Z0
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	SHRQ         $0x18, BX
+	KMOVW        BX, K1
+	VMOVUPS      c64_fff0000000000000<>+0(SB), Z19
+	VMOVUPD      192(CX), K1, Z19
+	VCMPPD       $0x05, Z18, Z0, K1
+	VCMPPD       $0x05, Z18, Z19, K2
+	VMULPD       Z1, Z0, Z18
+	VMULPD       Z1, Z19, Z1
+	VRNDSCALEPD  $0x08, Z18, Z18
+	VRNDSCALEPD  $0x08, Z1, Z1
+	VFNMADD231PD Z2, Z18, Z0
+	VFNMADD231PD Z2, Z1, Z19
+	VFNMADD231PD Z3, Z18, Z0
+	VFNMADD231PD Z3, Z1, Z19
+	VSUBPD       Z17, Z18, Z18
+	VSUBPD       Z17, Z1, Z1
+	VMOVUPS      Z16, Z2
+	VMOVUPS      Z16, Z3
+	VFMADD213PD  Z15, Z0, Z2
+	VFMADD213PD  Z15, Z19, Z3
+	VFMADD213PD  Z14, Z0, Z2
+	VFMADD213PD  Z14, Z19, Z3
+	VFMADD213PD  Z13, Z0, Z2
+	VFMADD213PD  Z13, Z19, Z3
+	VFMADD213PD  Z12, Z0, Z2
+	VFMADD213PD  Z12, Z19, Z3
+	VFMADD213PD  Z11, Z0, Z2
+	VFMADD213PD  Z11, Z19, Z3
+	VFMADD213PD  Z10, Z0, Z2
+	VFMADD213PD  Z10, Z19, Z3
+	VFMADD213PD  Z9, Z0, Z2
+	VFMADD213PD  Z9, Z19, Z3
+	VFMADD213PD  Z8, Z0, Z2
+	VFMADD213PD  Z8, Z19, Z3
+	VFMADD213PD  Z7, Z0, Z2
+	VFMADD213PD  Z7, Z19, Z3
+	VFMADD213PD  Z4, Z0, Z2
+	VFMADD213PD  Z4, Z19, Z3
+	VFMADD213PD  Z4, Z0, Z2
+	VFMADD213PD  Z4, Z19, Z3
+	VSCALEFPD.Z  Z18, Z2, K1, Z2
+	VSCALEFPD.Z  Z1, Z3, K2, Z3
+	CMPQ         DX, $0x00000018
+	JL           part308
+	VMOVUPD      Z2, 128(AX)
+	JMP          stored308
+
+part308:
+	CMPQ          DX, $0x00000010
+	JLE           stored308
+	LEAQ          128(AX), CX
+	MOVQ          DX, BX
+	SUBQ          $0x00000010, BX
+	VMOVUPS       Z2, Z0
+	TESTQ         $0x00000004, BX
+	JZ            piece309
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, CX
+
+piece309:
+	TESTQ         $0x00000002, BX
+	JZ            piece310
+	VMOVUPS       X0, (CX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, CX
+
+piece310:
+	TESTQ     $0x00000001, BX
+	JZ        piece311
+	VMOVSD    X0, (CX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, CX
+
+piece311:
+stored308:
+	CMPQ    DX, $0x00000020
+	JL      part312
+	VMOVUPD Z3, 192(AX)
+	JMP     stored312
+
+part312:
+	CMPQ          DX, $0x00000018
+	JLE           stored312
+	LEAQ          192(AX), AX
+	MOVQ          DX, CX
+	SUBQ          $0x00000018, CX
+	VMOVUPS       Z3, Z0
+	TESTQ         $0x00000004, CX
+	JZ            piece313
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, AX
+
+piece313:
+	TESTQ         $0x00000002, CX
+	JZ            piece314
+	VMOVUPS       X0, (AX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, AX
+
+piece314:
+	TESTQ     $0x00000001, CX
+	JZ        piece315
+	VMOVSD    X0, (AX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, AX
+
+piece315:
+stored312:
+	VADDPD  Z3, Z2, Z2
+	VADDPD  Z2, Z22, Z22
+	VSUBPD  Z6, Z22, Z22
+	VADDPD  Z22, Z5, Z0
+	VSUBPD  Z5, Z0, Z5
+	VSUBPD  Z22, Z5, Z6
+	VMOVAPD Z0, Z5
+
+sum_done:
+	VSUBPD        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPD        Y0, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X0
+	VADDPD        X0, X5, X5
+	VPERMILPD     $0x01, X5, X0
+	VADDPD        X0, X5, X5
+	VMOVSD        X5, sum+64(FP)
+	VZEROUPPER
+	RET
+
+// func scaleF64AVX512(dst []float64, src []float64, factor float64, low float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·scaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-64
+	VBROADCASTSD factor+48(FP), Z0
+	VBROADCASTSD low+56(FP), Z1
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         src_base+24(FP), DX
+
+plain:
+	CMPQ     CX, $0x00000020
+	JL       plain_done
+	VMOVUPD  (DX), Z2
+	VMOVUPD  64(DX), Z3
+	VMOVUPD  128(DX), Z4
+	VMOVUPD  192(DX), Z5
+	VCMPPD   $0x05, Z1, Z2, K1
+	VMULPD.Z Z0, Z2, K1, Z2
+	VCMPPD   $0x05, Z1, Z3, K1
+	VMULPD.Z Z0, Z3, K1, Z3
+	VCMPPD   $0x05, Z1, Z4, K1
+	VMULPD.Z Z0, Z4, K1, Z4
+	VCMPPD   $0x05, Z1, Z5, K1
+	VMULPD.Z Z0, Z5, K1, Z5
+	VMOVUPD  Z2, (AX)
+	VMOVUPD  Z3, 64(AX)
+	VMOVUPD  Z4, 128(AX)
+	VMOVUPD  Z5, 192(AX)
+	ADDQ     $0x00000100, AX
+	ADDQ     $0x00000100, DX
+	SUBQ     $0x00000020, CX
+	JMP      plain
+
+plain_done:
+single:
+	CMPQ     CX, $0x00000008
+	JL       single_done
+	VMOVUPD  (DX), Z2
+	VCMPPD   $0x05, Z1, Z2, K1
+	VMULPD.Z Z0, Z2, K1, Z2
+	VMOVUPD  Z2, (AX)
+	ADDQ     $0x00000040, AX
+	ADDQ     $0x00000040, DX
+	SUBQ     $0x00000008, CX
+	JMP      single
+
+single_done:
+	TESTQ         CX, CX
+	JZ            rest_done
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS       c64_0<>+0(SB), Z2
+	VMOVUPD       (DX), K1, Z2
+	VCMPPD        $0x05, Z1, Z2, K1
+	VMULPD.Z      Z0, Z2, K1, Z2
+	TESTQ         $0x00000004, CX
+	JZ            piece316
+	VMOVUPS       Y2, (AX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	ADDQ          $0x00000020, AX
+
+piece316:
+	TESTQ         $0x00000002, CX
+	JZ            piece317
+	VMOVUPS       X2, (AX)
+	VEXTRACTF32X4 $0x01, Y2, X2
+	ADDQ          $0x00000010, AX
+
+piece317:
+	TESTQ     $0x00000001, CX
+	JZ        piece318
+	VMOVSD    X2, (AX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, AX
+
+piece318:
+rest_done:
+	VZEROUPPER
+	RET
+
 // func expScaleF64AVX512(dst []float64, x []float64, anchor float64, low float64, factor float64, add float64, stream bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·expScaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-81
@@ -20447,26 +23364,26 @@ single_done:
 	VSCALEFPD.Z   Z0, Z1, K1, Z1
 	VFMADD213PD   Z17, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece215
+	JZ            piece319
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece215:
+piece319:
 	TESTQ         $0x00000002, CX
-	JZ            piece216
+	JZ            piece320
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece216:
+piece320:
 	TESTQ     $0x00000001, CX
-	JZ        piece217
+	JZ        piece321
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece217:
+piece321:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20542,26 +23459,26 @@ head_done:
 	VFMADD213PD   Z17, Z16, Z20
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece218
+	JZ            piece322
 	VMOVUPS       Y20, (BX)
 	VEXTRACTF64X4 $0x01, Z20, Y20
 	ADDQ          $0x00000020, BX
 
-piece218:
+piece322:
 	TESTQ         $0x00000002, CX
-	JZ            piece219
+	JZ            piece323
 	VMOVUPS       X20, (BX)
 	VEXTRACTF32X4 $0x01, Y20, X20
 	ADDQ          $0x00000010, BX
 
-piece219:
+piece323:
 	TESTQ     $0x00000001, CX
-	JZ        piece220
+	JZ        piece324
 	VMOVSD    X20, (BX)
 	VPERMILPD $0x01, X20, X20
 	ADDQ      $0x00000008, BX
 
-piece220:
+piece324:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -20679,26 +23596,26 @@ streamedsingle_done:
 	VSCALEFPD.Z   Z0, Z1, K1, Z1
 	VFMADD213PD   Z17, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece221
+	JZ            piece325
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece221:
+piece325:
 	TESTQ         $0x00000002, CX
-	JZ            piece222
+	JZ            piece326
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece222:
+piece326:
 	TESTQ     $0x00000001, CX
-	JZ        piece223
+	JZ        piece327
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece223:
+piece327:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -20860,26 +23777,26 @@ single_done:
 	VFMADD213PD   Z18, Z17, Z20
 	VFMADD213PD   Z20, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece224
+	JZ            piece328
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece224:
+piece328:
 	TESTQ         $0x00000002, CX
-	JZ            piece225
+	JZ            piece329
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece225:
+piece329:
 	TESTQ     $0x00000001, CX
-	JZ        piece226
+	JZ        piece330
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece226:
+piece330:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20964,26 +23881,26 @@ head_done:
 	VFMADD213PD   Z20, Z16, Z22
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece227
+	JZ            piece331
 	VMOVUPS       Y22, (SI)
 	VEXTRACTF64X4 $0x01, Z22, Y22
 	ADDQ          $0x00000020, SI
 
-piece227:
+piece331:
 	TESTQ         $0x00000002, CX
-	JZ            piece228
+	JZ            piece332
 	VMOVUPS       X22, (SI)
 	VEXTRACTF32X4 $0x01, Y22, X22
 	ADDQ          $0x00000010, SI
 
-piece228:
+piece332:
 	TESTQ     $0x00000001, CX
-	JZ        piece229
+	JZ        piece333
 	VMOVSD    X22, (SI)
 	VPERMILPD $0x01, X22, X22
 	ADDQ      $0x00000008, SI
 
-piece229:
+piece333:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -21116,26 +24033,26 @@ streamedsingle_done:
 	VFMADD213PD   Z18, Z17, Z20
 	VFMADD213PD   Z20, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece230
+	JZ            piece334
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece230:
+piece334:
 	TESTQ         $0x00000002, CX
-	JZ            piece231
+	JZ            piece335
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece231:
+piece335:
 	TESTQ     $0x00000001, CX
-	JZ        piece232
+	JZ        piece336
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece232:
+piece336:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -21202,26 +24119,26 @@ single_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece233
+	JZ            piece337
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece233:
+piece337:
 	TESTQ         $0x00000002, CX
-	JZ            piece234
+	JZ            piece338
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece234:
+piece338:
 	TESTQ     $0x00000001, CX
-	JZ        piece235
+	JZ        piece339
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece235:
+piece339:
 rest_done:
 	VZEROUPPER
 	RET
@@ -21261,26 +24178,26 @@ head_done:
 	VSUBPD        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece236
+	JZ            piece340
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece236:
+piece340:
 	TESTQ         $0x00000002, CX
-	JZ            piece237
+	JZ            piece341
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece237:
+piece341:
 	TESTQ     $0x00000001, CX
-	JZ        piece238
+	JZ        piece342
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece238:
+piece342:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -21334,26 +24251,26 @@ streamedsingle_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece239
+	JZ            piece343
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece239:
+piece343:
 	TESTQ         $0x00000002, CX
-	JZ            piece240
+	JZ            piece344
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece240:
+piece344:
 	TESTQ     $0x00000001, CX
-	JZ        piece241
+	JZ        piece345
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece241:
+piece345:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -21418,26 +24335,26 @@ single_done:
 	VADDPD        Z0, Z2, Z2
 	VMULPD        Z2, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece242
+	JZ            piece346
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece242:
+piece346:
 	TESTQ         $0x00000002, CX
-	JZ            piece243
+	JZ            piece347
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece243:
+piece347:
 	TESTQ     $0x00000001, CX
-	JZ        piece244
+	JZ        piece348
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece244:
+piece348:
 rest_done:
 	VZEROUPPER
 	RET
@@ -22084,26 +25001,26 @@ single_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece245
+	JZ            piece349
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece245:
+piece349:
 	TESTQ         $0x00000002, CX
-	JZ            piece246
+	JZ            piece350
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece246:
+piece350:
 	TESTQ     $0x00000001, CX
-	JZ        piece247
+	JZ        piece351
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece247:
+piece351:
 rest_done:
 	VZEROUPPER
 	RET
@@ -22206,26 +25123,26 @@ head_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece248
+	JZ            piece352
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, SI
 
-piece248:
+piece352:
 	TESTQ         $0x00000002, CX
-	JZ            piece249
+	JZ            piece353
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, SI
 
-piece249:
+piece353:
 	TESTQ     $0x00000001, CX
-	JZ        piece250
+	JZ        piece354
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, SI
 
-piece250:
+piece354:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -22361,26 +25278,26 @@ streamedsingle_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece251
+	JZ            piece355
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece251:
+piece355:
 	TESTQ         $0x00000002, CX
-	JZ            piece252
+	JZ            piece356
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece252:
+piece356:
 	TESTQ     $0x00000001, CX
-	JZ        piece253
+	JZ        piece357
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece253:
+piece357:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -22789,26 +25706,26 @@ single_done:
 	VMULPD        Z16, Z1, Z1
 	VMULPD        Z17, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece254
+	JZ            piece358
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece254:
+piece358:
 	TESTQ         $0x00000002, CX
-	JZ            piece255
+	JZ            piece359
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece255:
+piece359:
 	TESTQ     $0x00000001, CX
-	JZ        piece256
+	JZ        piece360
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece256:
+piece360:
 rest_done:
 	VZEROUPPER
 	RET
@@ -22896,26 +25813,26 @@ head_done:
 	VMULPD        Z20, Z22, Z22
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece257
+	JZ            piece361
 	VMOVUPS       Y22, (BX)
 	VEXTRACTF64X4 $0x01, Z22, Y22
 	ADDQ          $0x00000020, BX
 
-piece257:
+piece361:
 	TESTQ         $0x00000002, CX
-	JZ            piece258
+	JZ            piece362
 	VMOVUPS       X22, (BX)
 	VEXTRACTF32X4 $0x01, Y22, X22
 	ADDQ          $0x00000010, BX
 
-piece258:
+piece362:
 	TESTQ     $0x00000001, CX
-	JZ        piece259
+	JZ        piece363
 	VMOVSD    X22, (BX)
 	VPERMILPD $0x01, X22, X22
 	ADDQ      $0x00000008, BX
 
-piece259:
+piece363:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -23029,26 +25946,26 @@ streamedsingle_done:
 	VMULPD        Z16, Z1, Z1
 	VMULPD        Z17, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece260
+	JZ            piece364
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece260:
+piece364:
 	TESTQ         $0x00000002, CX
-	JZ            piece261
+	JZ            piece365
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece261:
+piece365:
 	TESTQ     $0x00000001, CX
-	JZ        piece262
+	JZ        piece366
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece262:
+piece366:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -23224,26 +26141,26 @@ single_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece263
+	JZ            piece367
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece263:
+piece367:
 	TESTQ         $0x00000002, CX
-	JZ            piece264
+	JZ            piece368
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece264:
+piece368:
 	TESTQ     $0x00000001, CX
-	JZ        piece265
+	JZ        piece369
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece265:
+piece369:
 rest_done:
 	VZEROUPPER
 	RET
@@ -23292,26 +26209,26 @@ head_done:
 	VMULPD        Z0, Z1, Z1
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece266
+	JZ            piece370
 	VMOVUPS       Y1, (SI)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, SI
 
-piece266:
+piece370:
 	TESTQ         $0x00000002, CX
-	JZ            piece267
+	JZ            piece371
 	VMOVUPS       X1, (SI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, SI
 
-piece267:
+piece371:
 	TESTQ     $0x00000001, CX
-	JZ        piece268
+	JZ        piece372
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, SI
 
-piece268:
+piece372:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -23366,26 +26283,26 @@ streamedsingle_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece269
+	JZ            piece373
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece269:
+piece373:
 	TESTQ         $0x00000002, CX
-	JZ            piece270
+	JZ            piece374
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece270:
+piece374:
 	TESTQ     $0x00000001, CX
-	JZ        piece271
+	JZ        piece375
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece271:
+piece375:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -23585,26 +26502,26 @@ single_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece272
+	JZ            piece376
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece272:
+piece376:
 	TESTQ         $0x00000002, CX
-	JZ            piece273
+	JZ            piece377
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece273:
+piece377:
 	TESTQ     $0x00000001, CX
-	JZ        piece274
+	JZ        piece378
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece274:
+piece378:
 rest_done:
 	VZEROUPPER
 	RET
@@ -23669,26 +26586,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece275
+	JZ            piece379
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, SI
 
-piece275:
+piece379:
 	TESTQ         $0x00000002, CX
-	JZ            piece276
+	JZ            piece380
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, SI
 
-piece276:
+piece380:
 	TESTQ     $0x00000001, CX
-	JZ        piece277
+	JZ        piece381
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece277:
+piece381:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -23767,26 +26684,26 @@ streamedsingle_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece278
+	JZ            piece382
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece278:
+piece382:
 	TESTQ         $0x00000002, CX
-	JZ            piece279
+	JZ            piece383
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece279:
+piece383:
 	TESTQ     $0x00000001, CX
-	JZ        piece280
+	JZ        piece384
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece280:
+piece384:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -23997,26 +26914,26 @@ single_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece281
+	JZ            piece385
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece281:
+piece385:
 	TESTQ         $0x00000002, CX
-	JZ            piece282
+	JZ            piece386
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece282:
+piece386:
 	TESTQ     $0x00000001, CX
-	JZ        piece283
+	JZ        piece387
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece283:
+piece387:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24071,26 +26988,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece284
+	JZ            piece388
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, SI
 
-piece284:
+piece388:
 	TESTQ         $0x00000002, CX
-	JZ            piece285
+	JZ            piece389
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, SI
 
-piece285:
+piece389:
 	TESTQ     $0x00000001, CX
-	JZ        piece286
+	JZ        piece390
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece286:
+piece390:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -24154,26 +27071,26 @@ streamedsingle_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece287
+	JZ            piece391
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece287:
+piece391:
 	TESTQ         $0x00000002, CX
-	JZ            piece288
+	JZ            piece392
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece288:
+piece392:
 	TESTQ     $0x00000001, CX
-	JZ        piece289
+	JZ        piece393
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece289:
+piece393:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -24858,26 +27775,26 @@ single_done:
 	VXORPD        Z19, Z18, Z18
 	VMULPD        Z0, Z18, Z18
 	TESTQ         $0x00000004, CX
-	JZ            piece290
+	JZ            piece394
 	VMOVUPS       Y18, (AX)
 	VEXTRACTF64X4 $0x01, Z18, Y18
 	ADDQ          $0x00000020, AX
 
-piece290:
+piece394:
 	TESTQ         $0x00000002, CX
-	JZ            piece291
+	JZ            piece395
 	VMOVUPS       X18, (AX)
 	VEXTRACTF32X4 $0x01, Y18, X18
 	ADDQ          $0x00000010, AX
 
-piece291:
+piece395:
 	TESTQ     $0x00000001, CX
-	JZ        piece292
+	JZ        piece396
 	VMOVSD    X18, (AX)
 	VPERMILPD $0x01, X18, X18
 	ADDQ      $0x00000008, AX
 
-piece292:
+piece396:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24988,26 +27905,26 @@ head_done:
 	VMULPD        Z0, Z18, Z18
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece293
+	JZ            piece397
 	VMOVUPS       Y18, (SI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
 	ADDQ          $0x00000020, SI
 
-piece293:
+piece397:
 	TESTQ         $0x00000002, CX
-	JZ            piece294
+	JZ            piece398
 	VMOVUPS       X18, (SI)
 	VEXTRACTF32X4 $0x01, Y18, X18
 	ADDQ          $0x00000010, SI
 
-piece294:
+piece398:
 	TESTQ     $0x00000001, CX
-	JZ        piece295
+	JZ        piece399
 	VMOVSD    X18, (SI)
 	VPERMILPD $0x01, X18, X18
 	ADDQ      $0x00000008, SI
 
-piece295:
+piece399:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -25155,26 +28072,26 @@ streamedsingle_done:
 	VXORPD        Z19, Z18, Z18
 	VMULPD        Z0, Z18, Z18
 	TESTQ         $0x00000004, CX
-	JZ            piece296
+	JZ            piece400
 	VMOVUPS       Y18, (AX)
 	VEXTRACTF64X4 $0x01, Z18, Y18
 	ADDQ          $0x00000020, AX
 
-piece296:
+piece400:
 	TESTQ         $0x00000002, CX
-	JZ            piece297
+	JZ            piece401
 	VMOVUPS       X18, (AX)
 	VEXTRACTF32X4 $0x01, Y18, X18
 	ADDQ          $0x00000010, AX
 
-piece297:
+piece401:
 	TESTQ     $0x00000001, CX
-	JZ        piece298
+	JZ        piece402
 	VMOVSD    X18, (AX)
 	VPERMILPD $0x01, X18, X18
 	ADDQ      $0x00000008, AX
 
-piece298:
+piece402:
 streamedrest_done:
 	SFENCE
 	VZEROUPPER
@@ -25310,7 +28227,7 @@ max_done:
 	VMULSD        c64_3ff71547652b82fe<>+0(SB), X0, X5
 	VROUNDSD      $0x08, X5, X5, X5
 	VBROADCASTSD  X5, Z12
-	VSUBSD        c64_408fe80000000000<>+0(SB), X5, X13
+	VSUBSD        c64_408ff00000000000<>+0(SB), X5, X13
 	VMULSD        c64_3fe62e42fefa39ef<>+0(SB), X13, X13
 	VBROADCASTSD  X13, Z13
 	VCVTSD2SS     X0, X0, X0

@@ -29,9 +29,9 @@ func ordinary(max float64) bool { return max-max == 0 }
 // errors of so few terms do not average out, and the time is about the same.
 const wideLen = 64
 
-// rowTotal returns the total of the row x. float32 rows are summed by the fast kernel first; where the bound on
+// rowTotal sets t to the total of the row x. float32 rows are summed by the fast kernel first; where the bound on
 // its error is not small enough for what is asked, the row is summed again in float64.
-func (k *kernels[F]) rowTotal(x []F, p precision) (t rowTotal) {
+func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 	wide := len(x) <= wideLen || k.termErr == 0
 	if len(x) <= blockLen {
 		var m F
@@ -42,17 +42,15 @@ func (k *kernels[F]) rowTotal(x []F, p precision) (t rowTotal) {
 		}
 		t.max = float64(m)
 		if withinAnchors(t.max) && t.sum == t.sum {
-			if k.finish(&t, p, wide) || p == forTotal && !wide && k.correctTop(x, &t) {
-				return t
+			if k.finish(t, p, wide) || p == forTotal && !wide && k.correctTop(x, t) {
+				return
 			}
 			wide = true
 		}
 	}
-	t, good := k.longTotal(x, p, wide)
-	if !good {
-		t, _ = k.longTotal(x, p, true)
+	if !k.longTotal(t, x, p, wide) {
+		k.longTotal(t, x, p, true)
 	}
-	return t
 }
 
 // correctTop replaces the largest element's term, which the fast kernel rounded, by its exact value, and reports
@@ -79,7 +77,7 @@ func (k *kernels[F]) finish(t *rowTotal, p precision, wide bool) bool {
 	case forTotal:
 		t.total = logOf(t.anchor, t.sum)
 		if wide {
-			return math.Abs(t.total) >= k.smallTotal()
+			return math.Abs(t.total) >= smallTotal
 		}
 		return k.sumErr(maxTop/t.sum) <= 0.09*ulp[F](t.total)
 	case forLogs:
@@ -93,10 +91,14 @@ func (k *kernels[F]) finish(t *rowTotal, p precision, wide bool) bool {
 		if wide {
 			return rest > k.smallRest()
 		}
-		return k.sumErr(top/t.sum) <= 0.6*ulp[F](t.logSum)
+		return k.sumErr(top/t.sum) <= logsTolerance*ulp[F](t.logSum)
 	}
 	return true
 }
+
+// logsTolerance is the error of logSum that is admitted, in units of its last place. Roundings add half a unit, or
+// one and a half for elements other than the largest; the bound that is held against it is seldom reached.
+const logsTolerance = 1.2
 
 // logOf returns log(sum·2^anchor).
 func logOf(anchor, sum float64) float64 { return anchor*ln2Hi + (anchor*ln2Lo + math.Log(sum)) }
@@ -106,12 +108,7 @@ const maxTop = 1.4143
 
 // smallTotal is the magnitude below which a total is computed from logSum: the terms that cancel in it have
 // errors of 2^-39 (float32) or 2^-53 (float64).
-func (k *kernels[F]) smallTotal() float64 {
-	if isFloat32[F]() {
-		return 1e-3
-	}
-	return 1
-}
+const smallTotal = 1e-2
 
 // smallRest is the size of the rest beside the largest term below which it is not taken as a difference.
 func (k *kernels[F]) smallRest() float64 {
@@ -121,39 +118,39 @@ func (k *kernels[F]) smallRest() float64 {
 	return 1e-2
 }
 
-// longTotal is rowTotal for any row. It returns false where the error of float32 sums is too large.
-func (k *kernels[F]) longTotal(x []F, p precision, wide bool) (t rowTotal, good bool) {
+// longTotal is rowTotal for any row. It reports false where the error of float32 sums is too large.
+func (k *kernels[F]) longTotal(t *rowTotal, x []F, p precision, wide bool) bool {
 	s := k.sumRow(x, wide)
-	t.max = s.max
+	*t = rowTotal{max: s.max}
 	if !ordinary(s.max) {
 		t.total, t.logSum = s.max, math.NaN()
-		return t, true
+		return true
 	}
 	if s.huge() {
 		rest := hugeSum(x, s.max, k.index(x, F(s.max)))
 		t.huge, t.sum, t.logSum = true, 1+rest, math.Log1p(rest)
 		t.total = s.max + t.logSum
-		return t, true
+		return true
 	}
 	t.anchor, t.sum = s.total()
-	if k.finish(&t, p, wide) {
-		return t, true
+	if k.finish(t, p, wide) {
+		return true
 	}
 	top := expAnchored(s.max, t.anchor)
 	if !wide && top < 0.5*t.sum {
-		return t, false
+		return false
 	}
 	// The largest element is taken out of the sum, so that its rounding does not swallow the rest.
 	t.logSum = math.Log1p(k.restOfTop(x, &s) * exp2(s.topAnchor-t.anchor) / top)
 	t.total = s.max + t.logSum
 	if wide {
-		return t, true
+		return true
 	}
 	err := k.sumErr(1) * s.others * exp2(s.anchor-t.anchor) / t.sum
 	if p == forTotal {
-		return t, err <= 0.09*ulp[F](t.total)
+		return err <= 0.09*ulp[F](t.total)
 	}
-	return t, err <= 0.6*ulp[F](t.logSum)
+	return err <= logsTolerance*ulp[F](t.logSum)
 }
 
 // restOfTop returns the sum over every element but the first of the largest, as a multiple of 2^topAnchor.
@@ -186,26 +183,25 @@ func ulp[F Float](v float64) float64 {
 	return max(math.Float64frombits(e<<52)*0x1p-52, 0x1p-1074)
 }
 
-// labelTotal returns the total of the row x, good enough for shares, and -log of the share of x[y] with nearly
-// the relative accuracy of F, also where that share is near 1.
-func (k *kernels[F]) labelTotal(x []F, y int) (t rowTotal, l float64) {
-	v := float64(x[y])
-	t = k.rowTotal(x, forShares)
+// labelLoss returns -log of the share of x[y] in the total t of the row x, with nearly the relative accuracy of F,
+// also where that share is near 1.
+func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 	if !ordinary(t.max) {
-		return t, math.NaN()
+		return math.NaN()
 	}
+	v := float64(x[y])
 	if !t.huge && withinAnchors(v) {
 		t.total = logOf(t.anchor, t.sum)
-		l = t.total - v
+		l := t.total - v
 		if k.termErr == 0 || len(x) <= wideLen {
 			if l > k.smallRest()*max(1, math.Abs(v)) {
-				return t, l
+				return l
 			}
 		} else if l > 0 && k.sumErr(maxTop/t.sum) <= 0.3*ulp[F](l) {
-			return t, l
+			return l
 		}
 	}
-	return t, k.negLog(x, y)
+	return k.negLog(x, y)
 }
 
 // negLog returns -log of the share of x[y], from a sum over the others that leaves x[y] out.

@@ -54,16 +54,14 @@ func fill[F Float](dst []F, v float64) {
 }
 
 func (k *kernels[F]) softmaxRow(dst, x []F, stream bool) {
-	t := k.rowTotal(x, forShares)
-	if !ordinary(t.max) {
-		fill(dst, math.NaN())
-		return
-	}
-	k.writeShares(dst, x, &t, 1, stream)
+	var t rowTotal
+	kept := k.startShares(&t, dst, x, stream)
+	k.finishShares(kept, &t, dst, x, 1, stream)
 }
 
 func (k *kernels[F]) logSoftmaxRow(dst, x []F, stream bool) {
-	t := k.rowTotal(x, forLogs)
+	var t rowTotal
+	k.rowTotal(&t, x, forLogs)
 	if !ordinary(t.max) {
 		fill(dst, math.NaN())
 		return
@@ -72,25 +70,24 @@ func (k *kernels[F]) logSoftmaxRow(dst, x []F, stream bool) {
 }
 
 func (k *kernels[F]) logSumExpRow(x []F) F {
-	t := k.rowTotal(x, forTotal)
+	var t rowTotal
+	k.rowTotal(&t, x, forTotal)
 	return F(t.total)
 }
 
 // logSumExpGradRow writes g·softmax(x): NaN at the +Inf of a row that has one and 0 beside it.
 func (k *kernels[F]) logSumExpGradRow(dst, x []F, g float64, stream bool) {
-	t := k.rowTotal(x, forShares)
-	switch {
-	case math.IsInf(t.max, 1):
-		for i, v := range x {
-			dst[i] = 0
-			if math.IsInf(float64(v), 1) {
-				dst[i] = F(math.NaN())
-			}
+	var t rowTotal
+	kept := k.startShares(&t, dst, x, stream)
+	if !math.IsInf(t.max, 1) {
+		k.finishShares(kept, &t, dst, x, g, stream)
+		return
+	}
+	for i, v := range x {
+		dst[i] = 0
+		if math.IsInf(float64(v), 1) {
+			dst[i] = F(math.NaN())
 		}
-	case !ordinary(t.max):
-		fill(dst, math.NaN())
-	default:
-		k.writeShares(dst, x, &t, g, stream)
 	}
 }
 

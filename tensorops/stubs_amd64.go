@@ -9,6 +9,16 @@ package tensorops
 //go:noescape
 func expSumF32AVX2(x []float32) (max float32, anchor float64, sum float64)
 
+// expSumStoreF32AVX2 writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.
+//
+//go:noescape
+func expSumStoreF32AVX2(dst []float32, x []float32) (max float32, anchor float64, sum float64)
+
+// scaleF32AVX2 writes src[i]·factor, 0 where src[i] < low.
+//
+//go:noescape
+func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32)
+
 // expScaleF32AVX2 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
 //go:noescape
@@ -108,6 +118,16 @@ func indexF32AVX2(x []float32, v float32) int
 //
 //go:noescape
 func expSumF64AVX2(x []float64) (max float64, anchor float64, sum float64)
+
+// expSumStoreF64AVX2 writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.
+//
+//go:noescape
+func expSumStoreF64AVX2(dst []float64, x []float64) (max float64, anchor float64, sum float64)
+
+// scaleF64AVX2 writes src[i]·factor, 0 where src[i] < low.
+//
+//go:noescape
+func scaleF64AVX2(dst []float64, src []float64, factor float64, low float64)
 
 // expScaleF64AVX2 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
@@ -214,6 +234,16 @@ func expSumWideF32AVX2(x []float32) (max float32, anchor float64, sum float64)
 //go:noescape
 func expSumF32AVX512(x []float32) (max float32, anchor float64, sum float64)
 
+// expSumStoreF32AVX512 writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.
+//
+//go:noescape
+func expSumStoreF32AVX512(dst []float32, x []float32) (max float32, anchor float64, sum float64)
+
+// scaleF32AVX512 writes src[i]·factor, 0 where src[i] < low.
+//
+//go:noescape
+func scaleF32AVX512(dst []float32, src []float32, factor float32, low float32)
+
 // expScaleF32AVX512 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
 //go:noescape
@@ -313,6 +343,16 @@ func indexF32AVX512(x []float32, v float32) int
 //
 //go:noescape
 func expSumF64AVX512(x []float64) (max float64, anchor float64, sum float64)
+
+// expSumStoreF64AVX512 writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.
+//
+//go:noescape
+func expSumStoreF64AVX512(dst []float64, x []float64) (max float64, anchor float64, sum float64)
+
+// scaleF64AVX512 writes src[i]·factor, 0 where src[i] < low.
+//
+//go:noescape
+func scaleF64AVX512(dst []float64, src []float64, factor float64, low float64)
 
 // expScaleF64AVX512 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //

@@ -254,6 +254,26 @@ func (g *gen) narrowTo(v, n reg.VecVirtual) {
 // labels counts the labels made so far.
 var labels int
 
+// storeSome stores the elements of v, the register from index i on, that lie below count.
+func (g *gen) storeSome(v reg.VecVirtual, ptr reg.GPVirtual, count reg.Register, i int) {
+	labels++
+	part, done := fmt.Sprintf("part%d", labels), fmt.Sprintf("stored%d", labels)
+	CMPQ(count, U32(uint32(i+g.lanes())))
+	JL(LabelRef(part))
+	g.store(v, ptr, i, false)
+	JMP(LabelRef(done))
+	Label(part)
+	CMPQ(count, U32(uint32(i)))
+	JLE(LabelRef(done))
+	at, left, pieces := GP64(), GP64(), g.vec()
+	LEAQ(g.elemAt(ptr, i), at)
+	MOVQ(count, left)
+	SUBQ(U32(uint32(i)), left)
+	VMOVUPS(v, pieces)
+	g.storePart(pieces, at, left)
+	Label(done)
+}
+
 // storePart stores the first count elements of v, fewer than it has, in pieces of 32, 16, 8 and 4 bytes: masked
 // stores are slow on some processors.
 func (g *gen) storePart(v reg.VecVirtual, ptr, count reg.Register) {

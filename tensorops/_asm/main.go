@@ -14,7 +14,9 @@ func main() {
 	for _, isa := range []string{"AVX2", "AVX512"} {
 		for _, elem := range []string{"F32", "F64"} {
 			g := newGen(isa, elem, elem)
-			g.expSum("expSum")
+			g.expSum("expSum", false)
+			g.expSum("expSumStore", true)
+			g.scale()
 			g.expScale()
 			g.expScaleAdd()
 			g.shift()
@@ -30,7 +32,7 @@ func main() {
 			}
 			g.index()
 		}
-		newGen(isa, "F32", "F64").expSum("expSumWide")
+		newGen(isa, "F32", "F64").expSum("expSumWide", false)
 	}
 	Generate()
 }

@@ -22,6 +22,27 @@ func (g *gen) expScale() {
 	})
 }
 
+// scale emits dst[i] = src[i]·factor, 0 where src[i] < low.
+func (g *gen) scale() {
+	g.text("scale", "func(dst, src []F, factor, low F)", "writes src[i]·factor, 0 where src[i] < low.")
+	factor, low := g.param("factor"), g.param("low")
+	g.mapPlain(4, []string{"src"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+		for _, x := range v[0] {
+			if g.is512() {
+				k := K()
+				f(g, VCMPPS, VCMPPD)(Imm(notLess), low, x, k)
+				f(g, VMULPS_Z, VMULPD_Z)(factor, x, k, x)
+				continue
+			}
+			m := g.vec()
+			f(g, VCMPPS, VCMPPD)(Imm(notLess), low, x, m)
+			VANDPS(m, x, x)
+			g.mul(factor, x, x)
+		}
+		return v[0]
+	})
+}
+
 // expScaleAdd emits dst[i] = exp(x[i])·2^-anchor·factor + (a·t[i] + b).
 func (g *gen) expScaleAdd() {
 	g.text("expScaleAdd", "func(dst, x, t []F, anchor, low, factor, a, b F, stream bool)",

@@ -16,12 +16,12 @@ func (g *gen) unroll() int {
 	return 2
 }
 
-// underflow is the distance in powers of 2 below the anchor at which terms are dropped.
+// underflow is the distance in powers of 2 below the anchor at which terms are dropped: where they would be denormal.
 func (g *gen) underflow() float64 {
 	if g.comp == "F32" {
-		return 125
+		return 126
 	}
-	return 1021
+	return 1022
 }
 
 // prefetchElems is how far ahead the exponential pass over one block fetches the next.
@@ -30,9 +30,18 @@ const prefetchElems = 1024
 // expSum emits
 //
 //	max = max x[i]    anchor = rint(max·log2 e)    sum = Σ exp(x[i])·2^-anchor
-func (g *gen) expSum(name string) {
-	g.text(name, "func(x []F) (max F, anchor, sum float64)",
-		"returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.")
+//
+// With store it also writes the terms to dst.
+func (g *gen) expSum(name string, store bool) {
+	dst := GP64()
+	if store {
+		g.text(name, "func(dst, x []F) (max F, anchor, sum float64)",
+			"writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.")
+		Load(Param("dst").Base(), dst)
+	} else {
+		g.text(name, "func(x []F) (max F, anchor, sum float64)",
+			"returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.")
+	}
 	x := Load(Param("x").Base(), GP64())
 	n := Load(Param("x").Len(), GP64())
 	max := g.maximum(x, n)
@@ -58,7 +67,11 @@ func (g *gen) expSum(name string) {
 	x = Load(Param("x").Base(), GP64())
 	n = Load(Param("x").Len(), GP64())
 	sums := g.newSums()
-	g.forGroups("sum", n, []reg.Register{x}, func(tail bool) {
+	ptrs := []reg.Register{x}
+	if store {
+		ptrs = append(ptrs, dst)
+	}
+	g.forGroups("sum", n, ptrs, func(tail bool) {
 		for h := range g.halves() {
 			var terms []reg.VecVirtual
 			for k := 0; k < depth; k += g.unroll() {
@@ -74,6 +87,14 @@ func (g *gen) expSum(name string) {
 					}
 				}
 				es := g.exp(xs, c)
+				for i, e := range es {
+					switch {
+					case store && tail:
+						g.storeSome(e, dst, n, g.at(k+i, h))
+					case store:
+						g.store(e, dst, g.at(k+i, h), false)
+					}
+				}
 				for i := 0; i < len(es); i += 2 {
 					g.add(es[i+1], es[i], es[i])
 					terms = append(terms, es[i])
