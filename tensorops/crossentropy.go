@@ -148,9 +148,9 @@ func (k *kernels[F]) crossEntropyGradRow(dst, x []F, y int, g float64, o *CrossE
 	}
 	var t rowTotal
 	if eps == 0 {
-		kept := k.startShares(&t, dst, x, stream)
+		s := k.startShares(&t, dst, x, stream)
 		l := k.labelLoss(&t, x, y)
-		k.finishShares(kept, &t, dst, x, g, stream)
+		k.finishShares(&s, &t, dst, x, g, stream)
 		if l == l {
 			dst[y] = F(g * math.Expm1(-l))
 		}

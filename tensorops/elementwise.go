@@ -56,6 +56,9 @@ func (j *pointJob[F]) run(lo, hi int) {
 	k := active[F]()
 	if j.dst != nil {
 		k.pointGrad[j.loss](j.dst[lo:hi], j.x[lo:hi], j.t[lo:hi], j.factor, j.delta, j.stream)
+		if j.stream {
+			k.fence()
+		}
 		return
 	}
 	sum := 0.0

@@ -65,8 +65,8 @@ func kernelCalls[F Float]() []kernelCall[F] {
 			m, a, s := k.expSumStore(dst, x)
 			return []float64{float64(m), a, s}
 		}, 2, 2e-7},
-		{"scale", func(k *kernels[F], dst, x, _ []F, _ bool) []float64 {
-			k.scale(dst, x, -1.5, -2)
+		{"scale", func(k *kernels[F], dst, x, _ []F, stream bool) []float64 {
+			k.scale(dst, x, -1.5, -2, stream)
 			return nil
 		}, 1, 0},
 		{"expScale", func(k *kernels[F], dst, x, _ []F, stream bool) []float64 {

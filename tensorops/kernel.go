@@ -34,7 +34,7 @@ type kernels[F Float] struct {
 	expSumStore func(dst, x []F) (max F, anchor, sum float64)
 
 	// scale writes dst[i] = src[i]·factor, 0 where src[i] < low.
-	scale func(dst, src []F, factor, low F)
+	scale func(dst, src []F, factor, low F, stream bool)
 
 	// expSumWide is expSum with terms computed in float64.
 	expSumWide func(x []F) (max F, anchor, sum float64)
@@ -46,6 +46,9 @@ type kernels[F Float] struct {
 
 	// expScaleAdd writes dst[i] = exp(x[i])·2^-anchor·factor + (a·t[i] + b), the first term as for expScale.
 	expScaleAdd func(dst, x, t []F, anchor, low, factor, a, b F, stream bool)
+
+	// fence waits until what was written past the caches can be seen by other cores.
+	fence func()
 
 	// shift writes dst[i] = (x[i] - a) - b.
 	shift func(dst, x []F, a F, b float64, stream bool)

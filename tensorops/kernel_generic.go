@@ -14,6 +14,7 @@ func genericKernels[F Float]() kernels[F] {
 		name:        "generic",
 		expSum:      expSumGeneric[F],
 		scale:       scaleGeneric[F],
+		fence:       func() {},
 		expSumWide:  expSumGeneric[F],
 		expScale:    expScaleGeneric[F],
 		expScaleAdd: expScaleAddGeneric[F],
@@ -97,7 +98,7 @@ func expSumGeneric[F Float](x []F) (max F, anchor, sum float64) {
 	return max, anchor, sum
 }
 
-func scaleGeneric[F Float](dst, src []F, factor, low F) {
+func scaleGeneric[F Float](dst, src []F, factor, low F, _ bool) {
 	for i, v := range src {
 		if v < low {
 			dst[i] = 0

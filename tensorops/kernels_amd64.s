@@ -1738,14 +1738,17 @@ sum_done:
 	VZEROUPPER
 	RET
 
-// func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32)
-// Requires: AVX
-TEXT ·scaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-56
+// func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32, stream bool)
+// Requires: AVX, CMOV
+TEXT ·scaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-57
 	VBROADCASTSS factor+48(FP), Y0
 	VBROADCASTSS low+52(FP), Y1
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         src_base+24(FP), DX
+	MOVB         stream+56(FP), BL
+	TESTB        BL, BL
+	JNZ          stream
 
 plain:
 	CMPQ    CX, $0x00000020
@@ -1824,8 +1827,146 @@ rest_done:
 	VZEROUPPER
 	RET
 
+stream:
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x02, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
+
+head:
+	CMPQ    CX, $0x00000008
+	JL      head_done
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x05, Y1, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000008, CX
+	JMP     head
+
+head_done:
+	TESTQ        CX, CX
+	JZ           headrest_done
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (BX)(DI*4), Y2
+	VMASKMOVPS   (DX), Y2, Y2
+	VCMPPS       $0x05, Y1, Y2, Y3
+	VANDPS       Y3, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	MOVQ         AX, BX
+	TESTQ        $0x00000004, CX
+	JZ           piece36
+	VMOVUPS      X2, (BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x00000010, BX
+
+piece36:
+	TESTQ     $0x00000002, CX
+	JZ        piece37
+	VMOVSD    X2, (BX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, BX
+
+piece37:
+	TESTQ  $0x00000001, CX
+	JZ     piece38
+	VMOVSS X2, (BX)
+	ADDQ   $0x00000004, BX
+
+piece38:
+headrest_done:
+	LEAQ (AX)(CX*4), AX
+	LEAQ (DX)(CX*4), DX
+	MOVQ SI, CX
+
+streamed:
+	CMPQ     CX, $0x00000020
+	JL       streamed_done
+	VMOVUPS  (DX), Y2
+	VMOVUPS  32(DX), Y3
+	VMOVUPS  64(DX), Y4
+	VMOVUPS  96(DX), Y5
+	VCMPPS   $0x05, Y1, Y2, Y6
+	VANDPS   Y6, Y2, Y2
+	VMULPS   Y0, Y2, Y2
+	VCMPPS   $0x05, Y1, Y3, Y6
+	VANDPS   Y6, Y3, Y3
+	VMULPS   Y0, Y3, Y3
+	VCMPPS   $0x05, Y1, Y4, Y6
+	VANDPS   Y6, Y4, Y4
+	VMULPS   Y0, Y4, Y4
+	VCMPPS   $0x05, Y1, Y5, Y6
+	VANDPS   Y6, Y5, Y5
+	VMULPS   Y0, Y5, Y5
+	VMOVNTPS Y2, (AX)
+	VMOVNTPS Y3, 32(AX)
+	VMOVNTPS Y4, 64(AX)
+	VMOVNTPS Y5, 96(AX)
+	ADDQ     $0x00000080, AX
+	ADDQ     $0x00000080, DX
+	SUBQ     $0x00000020, CX
+	JMP      streamed
+
+streamed_done:
+streamedsingle:
+	CMPQ    CX, $0x00000008
+	JL      streamedsingle_done
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x05, Y1, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000008, CX
+	JMP     streamedsingle
+
+streamedsingle_done:
+	TESTQ        CX, CX
+	JZ           streamedrest_done
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         CX, SI
+	VMOVUPS      (BX)(SI*4), Y2
+	VMASKMOVPS   (DX), Y2, Y2
+	VCMPPS       $0x05, Y1, Y2, Y1
+	VANDPS       Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	TESTQ        $0x00000004, CX
+	JZ           piece39
+	VMOVUPS      X2, (AX)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x00000010, AX
+
+piece39:
+	TESTQ     $0x00000002, CX
+	JZ        piece40
+	VMOVSD    X2, (AX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, AX
+
+piece40:
+	TESTQ  $0x00000001, CX
+	JZ     piece41
+	VMOVSS X2, (AX)
+	ADDQ   $0x00000004, AX
+
+piece41:
+streamedrest_done:
+	VZEROUPPER
+	RET
+
 // func expScaleF32AVX2(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·expScaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSS anchor+48(FP), Y0
 	VBROADCASTSS low+52(FP), Y1
@@ -1946,25 +2087,25 @@ single_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PS  Y3, Y2, Y0
 	TESTQ        $0x00000004, CX
-	JZ           piece36
+	JZ           piece42
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece36:
+piece42:
 	TESTQ     $0x00000002, CX
-	JZ        piece37
+	JZ        piece43
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece37:
+piece43:
 	TESTQ  $0x00000001, CX
-	JZ     piece38
+	JZ     piece44
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece38:
+piece44:
 rest_done:
 	VZEROUPPER
 	RET
@@ -2038,25 +2179,25 @@ head_done:
 	VFMADD213PS  Y3, Y2, Y7
 	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
-	JZ           piece39
+	JZ           piece45
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	ADDQ         $0x00000010, BX
 
-piece39:
+piece45:
 	TESTQ     $0x00000002, CX
-	JZ        piece40
+	JZ        piece46
 	VMOVSD    X7, (BX)
 	VPERMILPD $0x01, X7, X7
 	ADDQ      $0x00000008, BX
 
-piece40:
+piece46:
 	TESTQ  $0x00000001, CX
-	JZ     piece41
+	JZ     piece47
 	VMOVSS X7, (BX)
 	ADDQ   $0x00000004, BX
 
-piece41:
+piece47:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -2170,32 +2311,31 @@ streamedsingle_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PS  Y3, Y2, Y0
 	TESTQ        $0x00000004, CX
-	JZ           piece42
+	JZ           piece48
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece42:
+piece48:
 	TESTQ     $0x00000002, CX
-	JZ        piece43
+	JZ        piece49
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece43:
+piece49:
 	TESTQ  $0x00000001, CX
-	JZ     piece44
+	JZ     piece50
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece44:
+piece50:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
 // func expScaleAddF32AVX2(dst []float32, x []float32, t []float32, anchor float32, low float32, factor float32, a float32, b float32, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·expScaleAddF32AVX2(SB), NOSPLIT|NOFRAME, $0-93
 	VBROADCASTSS anchor+72(FP), Y0
 	VBROADCASTSS low+76(FP), Y1
@@ -2309,25 +2449,25 @@ single_done:
 	VFMADD213PS  Y4, Y3, Y6
 	VFMADD213PS  Y6, Y2, Y0
 	TESTQ        $0x00000004, CX
-	JZ           piece45
+	JZ           piece51
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece45:
+piece51:
 	TESTQ     $0x00000002, CX
-	JZ        piece46
+	JZ        piece52
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece46:
+piece52:
 	TESTQ  $0x00000001, CX
-	JZ     piece47
+	JZ     piece53
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece47:
+piece53:
 rest_done:
 	VZEROUPPER
 	RET
@@ -2410,25 +2550,25 @@ head_done:
 	VFMADD213PS  Y6, Y2, Y9
 	MOVQ         AX, SI
 	TESTQ        $0x00000004, CX
-	JZ           piece48
+	JZ           piece54
 	VMOVUPS      X9, (SI)
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x00000010, SI
 
-piece48:
+piece54:
 	TESTQ     $0x00000002, CX
-	JZ        piece49
+	JZ        piece55
 	VMOVSD    X9, (SI)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, SI
 
-piece49:
+piece55:
 	TESTQ  $0x00000001, CX
-	JZ     piece50
+	JZ     piece56
 	VMOVSS X9, (SI)
 	ADDQ   $0x00000004, SI
 
-piece50:
+piece56:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -2534,32 +2674,31 @@ streamedsingle_done:
 	VFMADD213PS  Y4, Y3, Y6
 	VFMADD213PS  Y6, Y2, Y0
 	TESTQ        $0x00000004, CX
-	JZ           piece51
+	JZ           piece57
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece51:
+piece57:
 	TESTQ     $0x00000002, CX
-	JZ        piece52
+	JZ        piece58
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece52:
+piece58:
 	TESTQ  $0x00000001, CX
-	JZ     piece53
+	JZ     piece59
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece53:
+piece59:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
 // func shiftF32AVX2(dst []float32, x []float32, a float32, b float64, stream bool)
-// Requires: AVX, AVX2, CMOV, MMX+, SSE2
+// Requires: AVX, AVX2, CMOV, SSE2
 TEXT ·shiftF32AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSS a+48(FP), Y0
 	MOVSD        b+56(FP), X1
@@ -2620,25 +2759,25 @@ single_done:
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece54
+	JZ           piece60
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece54:
+piece60:
 	TESTQ     $0x00000002, CX
-	JZ        piece55
+	JZ        piece61
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece55:
+piece61:
 	TESTQ  $0x00000001, CX
-	JZ     piece56
+	JZ     piece62
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece56:
+piece62:
 rest_done:
 	VZEROUPPER
 	RET
@@ -2678,25 +2817,25 @@ head_done:
 	VSUBPS       Y1, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
-	JZ           piece57
+	JZ           piece63
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece57:
+piece63:
 	TESTQ     $0x00000002, CX
-	JZ        piece58
+	JZ        piece64
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece58:
+piece64:
 	TESTQ  $0x00000001, CX
-	JZ     piece59
+	JZ     piece65
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece59:
+piece65:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -2750,27 +2889,26 @@ streamedsingle_done:
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece60
+	JZ           piece66
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece60:
+piece66:
 	TESTQ     $0x00000002, CX
-	JZ        piece61
+	JZ        piece67
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece61:
+piece67:
 	TESTQ  $0x00000001, CX
-	JZ     piece62
+	JZ     piece68
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece62:
+piece68:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2839,18 +2977,18 @@ single_done:
 	VMULPD     Y2, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece63
+	JZ         piece69
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece63:
+piece69:
 	TESTQ  $0x00000001, CX
-	JZ     piece64
+	JZ     piece70
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece64:
+piece70:
 rest_done:
 	VZEROUPPER
 	RET
@@ -3972,7 +4110,7 @@ DATA c64_3fe62e42fefa39ef<>+56(SB)/8, $0x3fe62e42fefa39ef
 GLOBL c64_3fe62e42fefa39ef<>(SB), RODATA|NOPTR, $64
 
 // func logGapF32AVX2(dst []float32, t []float32, x []float32, c float64, factor float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·logGapF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD c+72(FP), Y0
 	VBROADCASTSD factor+80(FP), Y1
@@ -4115,18 +4253,18 @@ single_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece65
+	JZ          piece71
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece65:
+piece71:
 	TESTQ  $0x00000001, CX
-	JZ     piece66
+	JZ     piece72
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece66:
+piece72:
 rest_done:
 	VZEROUPPER
 	RET
@@ -4231,18 +4369,18 @@ head_done:
 	VCVTPD2PSY  Y3, X2
 	MOVQ        AX, SI
 	TESTQ       $0x00000002, CX
-	JZ          piece67
+	JZ          piece73
 	VMOVSD      X2, (SI)
 	VPERMILPD   $0x01, X2, X2
 	ADDQ        $0x00000008, SI
 
-piece67:
+piece73:
 	TESTQ  $0x00000001, CX
-	JZ     piece68
+	JZ     piece74
 	VMOVSS X2, (SI)
 	ADDQ   $0x00000004, SI
 
-piece68:
+piece74:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -4380,20 +4518,19 @@ streamedsingle_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece69
+	JZ          piece75
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece69:
+piece75:
 	TESTQ  $0x00000001, CX
-	JZ     piece70
+	JZ     piece76
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece70:
+piece76:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -4961,7 +5098,7 @@ DATA c64_3ef9e8936c3010c7<>+56(SB)/8, $0x3ef9e8936c3010c7
 GLOBL c64_3ef9e8936c3010c7<>(SB), RODATA|NOPTR, $64
 
 // func expScaleGapF32AVX2(dst []float32, x []float32, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·expScaleGapF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD anchor+48(FP), Y0
 	VBROADCASTSD low+56(FP), Y1
@@ -5084,18 +5221,18 @@ single_done:
 	VMULPD       Y3, Y0, Y0
 	VCVTPD2PSY   Y0, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece71
+	JZ           piece77
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece71:
+piece77:
 	TESTQ  $0x00000001, CX
-	JZ     piece72
+	JZ     piece78
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece72:
+piece78:
 rest_done:
 	VZEROUPPER
 	RET
@@ -5184,18 +5321,18 @@ head_done:
 	VCVTPD2PSY   Y9, X5
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece73
+	JZ           piece79
 	VMOVSD       X5, (BX)
 	VPERMILPD    $0x01, X5, X5
 	ADDQ         $0x00000008, BX
 
-piece73:
+piece79:
 	TESTQ  $0x00000001, CX
-	JZ     piece74
+	JZ     piece80
 	VMOVSS X5, (BX)
 	ADDQ   $0x00000004, BX
 
-piece74:
+piece80:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -5310,20 +5447,19 @@ streamedsingle_done:
 	VMULPD       Y3, Y0, Y0
 	VCVTPD2PSY   Y0, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece75
+	JZ           piece81
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece75:
+piece81:
 	TESTQ  $0x00000001, CX
-	JZ     piece76
+	JZ     piece82
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece76:
+piece82:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -5520,7 +5656,7 @@ sum_done:
 	RET
 
 // func squaredGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV, MMX+
+// Requires: AVX, CMOV
 TEXT ·squaredGradF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	MOVQ         dst_base+0(FP), AX
@@ -5584,18 +5720,18 @@ single_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece77
+	JZ         piece83
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece77:
+piece83:
 	TESTQ  $0x00000001, CX
-	JZ     piece78
+	JZ     piece84
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece78:
+piece84:
 rest_done:
 	VZEROUPPER
 	RET
@@ -5648,18 +5784,18 @@ head_done:
 	VCVTPD2PSY Y1, X1
 	MOVQ       AX, SI
 	TESTQ      $0x00000002, CX
-	JZ         piece79
+	JZ         piece85
 	VMOVSD     X1, (SI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, SI
 
-piece79:
+piece85:
 	TESTQ  $0x00000001, CX
-	JZ     piece80
+	JZ     piece86
 	VMOVSS X1, (SI)
 	ADDQ   $0x00000004, SI
 
-piece80:
+piece86:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -5719,20 +5855,19 @@ streamedsingle_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece81
+	JZ         piece87
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece81:
+piece87:
 	TESTQ  $0x00000001, CX
-	JZ     piece82
+	JZ     piece88
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece82:
+piece88:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -5939,7 +6074,7 @@ DATA c64_7fffffffffffffff<>+56(SB)/8, $0x7fffffffffffffff
 GLOBL c64_7fffffffffffffff<>(SB), RODATA|NOPTR, $64
 
 // func absoluteGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV, MMX+
+// Requires: AVX, CMOV
 TEXT ·absoluteGradF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	MOVQ         dst_base+0(FP), AX
@@ -6027,18 +6162,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece83
+	JZ         piece89
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece83:
+piece89:
 	TESTQ  $0x00000001, CX
-	JZ     piece84
+	JZ     piece90
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece84:
+piece90:
 rest_done:
 	VZEROUPPER
 	RET
@@ -6107,18 +6242,18 @@ head_done:
 	VCVTPD2PSY Y2, X1
 	MOVQ       AX, SI
 	TESTQ      $0x00000002, CX
-	JZ         piece85
+	JZ         piece91
 	VMOVSD     X1, (SI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, SI
 
-piece85:
+piece91:
 	TESTQ  $0x00000001, CX
-	JZ     piece86
+	JZ     piece92
 	VMOVSS X1, (SI)
 	ADDQ   $0x00000004, SI
 
-piece86:
+piece92:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -6202,20 +6337,19 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece87
+	JZ         piece93
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece87:
+piece93:
 	TESTQ  $0x00000001, CX
-	JZ     piece88
+	JZ     piece94
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece88:
+piece94:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -6481,7 +6615,7 @@ DATA c64_3fe0000000000000<>+56(SB)/8, $0x3fe0000000000000
 GLOBL c64_3fe0000000000000<>(SB), RODATA|NOPTR, $64
 
 // func huberGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV, MMX+
+// Requires: AVX, CMOV
 TEXT ·huberGradF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	VBROADCASTSD delta+80(FP), Y1
@@ -6555,18 +6689,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece89
+	JZ         piece95
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece89:
+piece95:
 	TESTQ  $0x00000001, CX
-	JZ     piece90
+	JZ     piece96
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece90:
+piece96:
 rest_done:
 	VZEROUPPER
 	RET
@@ -6625,18 +6759,18 @@ head_done:
 	VCVTPD2PSY Y2, X2
 	MOVQ       AX, SI
 	TESTQ      $0x00000002, CX
-	JZ         piece91
+	JZ         piece97
 	VMOVSD     X2, (SI)
 	VPERMILPD  $0x01, X2, X2
 	ADDQ       $0x00000008, SI
 
-piece91:
+piece97:
 	TESTQ  $0x00000001, CX
-	JZ     piece92
+	JZ     piece98
 	VMOVSS X2, (SI)
 	ADDQ   $0x00000004, SI
 
-piece92:
+piece98:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -6705,20 +6839,19 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece93
+	JZ         piece99
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece93:
+piece99:
 	TESTQ  $0x00000001, CX
-	JZ     piece94
+	JZ     piece100
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece94:
+piece100:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -7699,7 +7832,7 @@ DATA c64_3fda827999fcef32<>+56(SB)/8, $0x3fda827999fcef32
 GLOBL c64_3fda827999fcef32<>(SB), RODATA|NOPTR, $64
 
 // func binaryGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·binaryGradF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	VXORPS       X1, X1, X1
@@ -7852,18 +7985,18 @@ single_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece95
+	JZ           piece101
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece95:
+piece101:
 	TESTQ  $0x00000001, CX
-	JZ     piece96
+	JZ     piece102
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece96:
+piece102:
 rest_done:
 	VZEROUPPER
 	RET
@@ -7974,18 +8107,18 @@ head_done:
 	VCVTPD2PSY   Y4, X3
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece97
+	JZ           piece103
 	VMOVSD       X3, (SI)
 	VPERMILPD    $0x01, X3, X3
 	ADDQ         $0x00000008, SI
 
-piece97:
+piece103:
 	TESTQ  $0x00000001, CX
-	JZ     piece98
+	JZ     piece104
 	VMOVSS X3, (SI)
 	ADDQ   $0x00000004, SI
 
-piece98:
+piece104:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -8132,20 +8265,19 @@ streamedsingle_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece99
+	JZ           piece105
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece99:
+piece105:
 	TESTQ  $0x00000001, CX
-	JZ     piece100
+	JZ     piece106
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece100:
+piece106:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -9483,59 +9615,59 @@ sum_tail:
 	VANDPS       Y4, Y12, Y12
 	VANDPS       Y9, Y13, Y13
 	CMPQ         DX, $0x00000004
-	JL           part101
+	JL           part107
 	VMOVUPD      Y12, (AX)
-	JMP          stored101
+	JMP          stored107
 
-part101:
+part107:
 	CMPQ         DX, $0x00000000
-	JLE          stored101
+	JLE          stored107
 	LEAQ         (AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000000, SI
 	VMOVUPS      Y12, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece102
+	JZ           piece108
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece102:
+piece108:
 	TESTQ     $0x00000001, SI
-	JZ        piece103
+	JZ        piece109
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece103:
-stored101:
+piece109:
+stored107:
 	CMPQ    DX, $0x0000000c
-	JL      part104
+	JL      part110
 	VMOVUPD Y13, 64(AX)
-	JMP     stored104
+	JMP     stored110
 
-part104:
+part110:
 	CMPQ         DX, $0x00000008
-	JLE          stored104
+	JLE          stored110
 	LEAQ         64(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000008, SI
 	VMOVUPS      Y13, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece105
+	JZ           piece111
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece105:
+piece111:
 	TESTQ     $0x00000001, SI
-	JZ        piece106
+	JZ        piece112
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece106:
-stored104:
+piece112:
+stored110:
 	VADDPD       Y13, Y12, Y12
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
@@ -9598,59 +9730,59 @@ stored104:
 	VANDPS       Y4, Y13, Y13
 	VANDPS       Y9, Y14, Y14
 	CMPQ         DX, $0x00000014
-	JL           part107
+	JL           part113
 	VMOVUPD      Y13, 128(AX)
-	JMP          stored107
+	JMP          stored113
 
-part107:
+part113:
 	CMPQ         DX, $0x00000010
-	JLE          stored107
+	JLE          stored113
 	LEAQ         128(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000010, SI
 	VMOVUPS      Y13, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece108
+	JZ           piece114
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece108:
+piece114:
 	TESTQ     $0x00000001, SI
-	JZ        piece109
+	JZ        piece115
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece109:
-stored107:
+piece115:
+stored113:
 	CMPQ    DX, $0x0000001c
-	JL      part110
+	JL      part116
 	VMOVUPD Y14, 192(AX)
-	JMP     stored110
+	JMP     stored116
 
-part110:
+part116:
 	CMPQ         DX, $0x00000018
-	JLE          stored110
+	JLE          stored116
 	LEAQ         192(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000018, SI
 	VMOVUPS      Y14, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece111
+	JZ           piece117
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece111:
+piece117:
 	TESTQ     $0x00000001, SI
-	JZ        piece112
+	JZ        piece118
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece112:
-stored110:
+piece118:
+stored116:
 	VADDPD       Y14, Y13, Y13
 	VADDPD       Y13, Y12, Y12
 	VSUBPD       Y7, Y12, Y12
@@ -9719,59 +9851,59 @@ stored110:
 	VANDPS       Y4, Y12, Y12
 	VANDPS       Y9, Y13, Y13
 	CMPQ         DX, $0x00000008
-	JL           part113
+	JL           part119
 	VMOVUPD      Y12, 32(AX)
-	JMP          stored113
+	JMP          stored119
 
-part113:
+part119:
 	CMPQ         DX, $0x00000004
-	JLE          stored113
+	JLE          stored119
 	LEAQ         32(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000004, SI
 	VMOVUPS      Y12, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece114
+	JZ           piece120
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece114:
+piece120:
 	TESTQ     $0x00000001, SI
-	JZ        piece115
+	JZ        piece121
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece115:
-stored113:
+piece121:
+stored119:
 	CMPQ    DX, $0x00000010
-	JL      part116
+	JL      part122
 	VMOVUPD Y13, 96(AX)
-	JMP     stored116
+	JMP     stored122
 
-part116:
+part122:
 	CMPQ         DX, $0x0000000c
-	JLE          stored116
+	JLE          stored122
 	LEAQ         96(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x0000000c, SI
 	VMOVUPS      Y13, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece117
+	JZ           piece123
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece117:
+piece123:
 	TESTQ     $0x00000001, SI
-	JZ        piece118
+	JZ        piece124
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece118:
-stored116:
+piece124:
+stored122:
 	VADDPD       Y13, Y12, Y12
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
@@ -9834,59 +9966,59 @@ stored116:
 	VANDPS       Y4, Y1, Y1
 	VANDPS       Y2, Y11, Y11
 	CMPQ         DX, $0x00000018
-	JL           part119
+	JL           part125
 	VMOVUPD      Y1, 160(AX)
-	JMP          stored119
+	JMP          stored125
 
-part119:
+part125:
 	CMPQ         DX, $0x00000014
-	JLE          stored119
+	JLE          stored125
 	LEAQ         160(AX), CX
 	MOVQ         DX, BX
 	SUBQ         $0x00000014, BX
 	VMOVUPS      Y1, Y0
 	TESTQ        $0x00000002, BX
-	JZ           piece120
+	JZ           piece126
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, CX
 
-piece120:
+piece126:
 	TESTQ     $0x00000001, BX
-	JZ        piece121
+	JZ        piece127
 	VMOVSD    X0, (CX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, CX
 
-piece121:
-stored119:
+piece127:
+stored125:
 	CMPQ    DX, $0x00000020
-	JL      part122
+	JL      part128
 	VMOVUPD Y11, 224(AX)
-	JMP     stored122
+	JMP     stored128
 
-part122:
+part128:
 	CMPQ         DX, $0x0000001c
-	JLE          stored122
+	JLE          stored128
 	LEAQ         224(AX), AX
 	MOVQ         DX, CX
 	SUBQ         $0x0000001c, CX
 	VMOVUPS      Y11, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece123
+	JZ           piece129
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece123:
+piece129:
 	TESTQ     $0x00000001, CX
-	JZ        piece124
+	JZ        piece130
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece124:
-stored122:
+piece130:
+stored128:
 	VADDPD  Y11, Y1, Y1
 	VADDPD  Y1, Y12, Y12
 	VSUBPD  Y8, Y12, Y12
@@ -9907,14 +10039,17 @@ sum_done:
 	VZEROUPPER
 	RET
 
-// func scaleF64AVX2(dst []float64, src []float64, factor float64, low float64)
-// Requires: AVX
-TEXT ·scaleF64AVX2(SB), NOSPLIT|NOFRAME, $0-64
+// func scaleF64AVX2(dst []float64, src []float64, factor float64, low float64, stream bool)
+// Requires: AVX, CMOV
+TEXT ·scaleF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD factor+48(FP), Y0
 	VBROADCASTSD low+56(FP), Y1
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         src_base+24(FP), DX
+	MOVB         stream+64(FP), BL
+	TESTB        BL, BL
+	JNZ          stream
 
 plain:
 	CMPQ    CX, $0x00000010
@@ -9970,25 +10105,151 @@ single_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece125
+	JZ           piece131
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece125:
+piece131:
 	TESTQ     $0x00000001, CX
-	JZ        piece126
+	JZ        piece132
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece126:
+piece132:
 rest_done:
 	VZEROUPPER
 	RET
 
+stream:
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x03, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
+
+head:
+	CMPQ    CX, $0x00000004
+	JL      head_done
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x05, Y1, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMULPD  Y0, Y2, Y2
+	VMOVUPD Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000004, CX
+	JMP     head
+
+head_done:
+	TESTQ        CX, CX
+	JZ           headrest_done
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (BX)(DI*8), Y2
+	VMASKMOVPD   (DX), Y2, Y2
+	VCMPPD       $0x05, Y1, Y2, Y3
+	VANDPS       Y3, Y2, Y2
+	VMULPD       Y0, Y2, Y2
+	MOVQ         AX, BX
+	TESTQ        $0x00000002, CX
+	JZ           piece133
+	VMOVUPS      X2, (BX)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x00000010, BX
+
+piece133:
+	TESTQ     $0x00000001, CX
+	JZ        piece134
+	VMOVSD    X2, (BX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, BX
+
+piece134:
+headrest_done:
+	LEAQ (AX)(CX*8), AX
+	LEAQ (DX)(CX*8), DX
+	MOVQ SI, CX
+
+streamed:
+	CMPQ     CX, $0x00000010
+	JL       streamed_done
+	VMOVUPD  (DX), Y2
+	VMOVUPD  32(DX), Y3
+	VMOVUPD  64(DX), Y4
+	VMOVUPD  96(DX), Y5
+	VCMPPD   $0x05, Y1, Y2, Y6
+	VANDPS   Y6, Y2, Y2
+	VMULPD   Y0, Y2, Y2
+	VCMPPD   $0x05, Y1, Y3, Y6
+	VANDPS   Y6, Y3, Y3
+	VMULPD   Y0, Y3, Y3
+	VCMPPD   $0x05, Y1, Y4, Y6
+	VANDPS   Y6, Y4, Y4
+	VMULPD   Y0, Y4, Y4
+	VCMPPD   $0x05, Y1, Y5, Y6
+	VANDPS   Y6, Y5, Y5
+	VMULPD   Y0, Y5, Y5
+	VMOVNTPD Y2, (AX)
+	VMOVNTPD Y3, 32(AX)
+	VMOVNTPD Y4, 64(AX)
+	VMOVNTPD Y5, 96(AX)
+	ADDQ     $0x00000080, AX
+	ADDQ     $0x00000080, DX
+	SUBQ     $0x00000010, CX
+	JMP      streamed
+
+streamed_done:
+streamedsingle:
+	CMPQ    CX, $0x00000004
+	JL      streamedsingle_done
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x05, Y1, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMULPD  Y0, Y2, Y2
+	VMOVUPD Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000004, CX
+	JMP     streamedsingle
+
+streamedsingle_done:
+	TESTQ        CX, CX
+	JZ           streamedrest_done
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, SI
+	SUBQ         CX, SI
+	VMOVUPS      (BX)(SI*8), Y2
+	VMASKMOVPD   (DX), Y2, Y2
+	VCMPPD       $0x05, Y1, Y2, Y1
+	VANDPS       Y1, Y2, Y2
+	VMULPD       Y0, Y2, Y2
+	TESTQ        $0x00000002, CX
+	JZ           piece135
+	VMOVUPS      X2, (AX)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x00000010, AX
+
+piece135:
+	TESTQ     $0x00000001, CX
+	JZ        piece136
+	VMOVSD    X2, (AX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, AX
+
+piece136:
+streamedrest_done:
+	VZEROUPPER
+	RET
+
 // func expScaleF64AVX2(dst []float64, x []float64, anchor float64, low float64, factor float64, add float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·expScaleF64AVX2(SB), NOSPLIT|NOFRAME, $0-81
 	VBROADCASTSD anchor+48(FP), Y0
 	VBROADCASTSD low+56(FP), Y1
@@ -10129,19 +10390,19 @@ single_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PD  Y3, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece127
+	JZ           piece137
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece127:
+piece137:
 	TESTQ     $0x00000001, CX
-	JZ        piece128
+	JZ        piece138
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece128:
+piece138:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10225,19 +10486,19 @@ head_done:
 	VFMADD213PD  Y3, Y2, Y7
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece129
+	JZ           piece139
 	VMOVUPS      X7, (BX)
 	VEXTRACTF128 $0x01, Y7, X7
 	ADDQ         $0x00000010, BX
 
-piece129:
+piece139:
 	TESTQ     $0x00000001, CX
-	JZ        piece130
+	JZ        piece140
 	VMOVSD    X7, (BX)
 	VPERMILPD $0x01, X7, X7
 	ADDQ      $0x00000008, BX
 
-piece130:
+piece140:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10371,26 +10632,25 @@ streamedsingle_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PD  Y3, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece131
+	JZ           piece141
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece131:
+piece141:
 	TESTQ     $0x00000001, CX
-	JZ        piece132
+	JZ        piece142
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece132:
+piece142:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
 // func expScaleAddF64AVX2(dst []float64, x []float64, t []float64, anchor float64, low float64, factor float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·expScaleAddF64AVX2(SB), NOSPLIT|NOFRAME, $0-113
 	VBROADCASTSD anchor+72(FP), Y0
 	VBROADCASTSD low+80(FP), Y1
@@ -10519,19 +10779,19 @@ single_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece133
+	JZ           piece143
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece133:
+piece143:
 	TESTQ     $0x00000001, CX
-	JZ        piece134
+	JZ        piece144
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece134:
+piece144:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10624,19 +10884,19 @@ head_done:
 	VFMADD213PD  Y6, Y2, Y9
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece135
+	JZ           piece145
 	VMOVUPS      X9, (SI)
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x00000010, SI
 
-piece135:
+piece145:
 	TESTQ     $0x00000001, CX
-	JZ        piece136
+	JZ        piece146
 	VMOVSD    X9, (SI)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, SI
 
-piece136:
+piece146:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10757,26 +11017,25 @@ streamedsingle_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece137
+	JZ           piece147
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece137:
+piece147:
 	TESTQ     $0x00000001, CX
-	JZ        piece138
+	JZ        piece148
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece138:
+piece148:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
 // func shiftF64AVX2(dst []float64, x []float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX2, CMOV, MMX+, SSE2
+// Requires: AVX, AVX2, CMOV, SSE2
 TEXT ·shiftF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD a+48(FP), Y0
 	MOVSD        b+56(FP), X1
@@ -10836,19 +11095,19 @@ single_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece139
+	JZ           piece149
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece139:
+piece149:
 	TESTQ     $0x00000001, CX
-	JZ        piece140
+	JZ        piece150
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece140:
+piece150:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10888,19 +11147,19 @@ head_done:
 	VSUBPD       Y1, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece141
+	JZ           piece151
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece141:
+piece151:
 	TESTQ     $0x00000001, CX
-	JZ        piece142
+	JZ        piece152
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece142:
+piece152:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10954,21 +11213,20 @@ streamedsingle_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece143
+	JZ           piece153
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece143:
+piece153:
 	TESTQ     $0x00000001, CX
-	JZ        piece144
+	JZ        piece154
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece144:
+piece154:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -11031,19 +11289,19 @@ single_done:
 	VADDPD       Y0, Y2, Y2
 	VMULPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece145
+	JZ           piece155
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece145:
+piece155:
 	TESTQ     $0x00000001, CX
-	JZ        piece146
+	JZ        piece156
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece146:
+piece156:
 rest_done:
 	VZEROUPPER
 	RET
@@ -11943,7 +12201,7 @@ sum_done:
 	RET
 
 // func logGapF64AVX2(dst []float64, t []float64, x []float64, c float64, factor float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·logGapF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD c+72(FP), Y0
 	VBROADCASTSD factor+80(FP), Y1
@@ -12081,19 +12339,19 @@ single_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece147
+	JZ           piece157
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece147:
+piece157:
 	TESTQ     $0x00000001, CX
-	JZ        piece148
+	JZ        piece158
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece148:
+piece158:
 rest_done:
 	VZEROUPPER
 	RET
@@ -12194,19 +12452,19 @@ head_done:
 	VANDPD       Y2, Y3, Y3
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece149
+	JZ           piece159
 	VMOVUPS      X3, (SI)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, SI
 
-piece149:
+piece159:
 	TESTQ     $0x00000001, CX
-	JZ        piece150
+	JZ        piece160
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, SI
 
-piece150:
+piece160:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -12339,21 +12597,20 @@ streamedsingle_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece151
+	JZ           piece161
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece151:
+piece161:
 	TESTQ     $0x00000001, CX
-	JZ        piece152
+	JZ        piece162
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece152:
+piece162:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -12887,7 +13144,7 @@ sum_done:
 	RET
 
 // func expScaleGapF64AVX2(dst []float64, x []float64, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·expScaleGapF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD anchor+48(FP), Y0
 	VBROADCASTSD low+56(FP), Y1
@@ -13018,19 +13275,19 @@ single_done:
 	VMULPD       Y2, Y0, Y0
 	VMULPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece153
+	JZ           piece163
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece153:
+piece163:
 	TESTQ     $0x00000001, CX
-	JZ        piece154
+	JZ        piece164
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece154:
+piece164:
 rest_done:
 	VZEROUPPER
 	RET
@@ -13124,19 +13381,19 @@ head_done:
 	VMULPD       Y6, Y9, Y9
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece155
+	JZ           piece165
 	VMOVUPS      X9, (BX)
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x00000010, BX
 
-piece155:
+piece165:
 	TESTQ     $0x00000001, CX
-	JZ        piece156
+	JZ        piece166
 	VMOVSD    X9, (BX)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, BX
 
-piece156:
+piece166:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -13259,21 +13516,20 @@ streamedsingle_done:
 	VMULPD       Y2, Y0, Y0
 	VMULPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece157
+	JZ           piece167
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece157:
+piece167:
 	TESTQ     $0x00000001, CX
-	JZ        piece158
+	JZ        piece168
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece158:
+piece168:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -13454,7 +13710,7 @@ sum_done:
 	RET
 
 // func squaredGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV, MMX+
+// Requires: AVX, CMOV
 TEXT ·squaredGradF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	MOVQ         dst_base+0(FP), AX
@@ -13513,19 +13769,19 @@ single_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece159
+	JZ           piece169
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece159:
+piece169:
 	TESTQ     $0x00000001, CX
-	JZ        piece160
+	JZ        piece170
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece160:
+piece170:
 rest_done:
 	VZEROUPPER
 	RET
@@ -13574,19 +13830,19 @@ head_done:
 	VMULPD       Y0, Y1, Y1
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece161
+	JZ           piece171
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, SI
 
-piece161:
+piece171:
 	TESTQ     $0x00000001, CX
-	JZ        piece162
+	JZ        piece172
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, SI
 
-piece162:
+piece172:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -13641,21 +13897,20 @@ streamedsingle_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece163
+	JZ           piece173
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece163:
+piece173:
 	TESTQ     $0x00000001, CX
-	JZ        piece164
+	JZ        piece174
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece164:
+piece174:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -13836,7 +14091,7 @@ sum_done:
 	RET
 
 // func absoluteGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV, MMX+
+// Requires: AVX, CMOV
 TEXT ·absoluteGradF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	MOVQ         dst_base+0(FP), AX
@@ -13919,19 +14174,19 @@ single_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece165
+	JZ           piece175
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece165:
+piece175:
 	TESTQ     $0x00000001, CX
-	JZ        piece166
+	JZ        piece176
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece166:
+piece176:
 rest_done:
 	VZEROUPPER
 	RET
@@ -13996,19 +14251,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece167
+	JZ           piece177
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, SI
 
-piece167:
+piece177:
 	TESTQ     $0x00000001, CX
-	JZ        piece168
+	JZ        piece178
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece168:
+piece178:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14087,21 +14342,20 @@ streamedsingle_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece169
+	JZ           piece179
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece169:
+piece179:
 	TESTQ     $0x00000001, CX
-	JZ        piece170
+	JZ        piece180
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece170:
+piece180:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -14331,7 +14585,7 @@ sum_done:
 	RET
 
 // func huberGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV, MMX+
+// Requires: AVX, CMOV
 TEXT ·huberGradF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	VBROADCASTSD delta+80(FP), Y1
@@ -14400,19 +14654,19 @@ single_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece171
+	JZ           piece181
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece171:
+piece181:
 	TESTQ     $0x00000001, CX
-	JZ        piece172
+	JZ        piece182
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece172:
+piece182:
 rest_done:
 	VZEROUPPER
 	RET
@@ -14467,19 +14721,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece173
+	JZ           piece183
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, SI
 
-piece173:
+piece183:
 	TESTQ     $0x00000001, CX
-	JZ        piece174
+	JZ        piece184
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece174:
+piece184:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14543,21 +14797,20 @@ streamedsingle_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece175
+	JZ           piece185
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece175:
+piece185:
 	TESTQ     $0x00000001, CX
-	JZ        piece176
+	JZ        piece186
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece176:
+piece186:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15556,7 +15809,7 @@ sum_done:
 	RET
 
 // func binaryGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·binaryGradF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	VXORPS       X1, X1, X1
@@ -15716,19 +15969,19 @@ single_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece177
+	JZ           piece187
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece177:
+piece187:
 	TESTQ     $0x00000001, CX
-	JZ        piece178
+	JZ        piece188
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece178:
+piece188:
 rest_done:
 	VZEROUPPER
 	RET
@@ -15843,19 +16096,19 @@ head_done:
 	VMULPD       Y0, Y4, Y4
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece179
+	JZ           piece189
 	VMOVUPS      X4, (SI)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, SI
 
-piece179:
+piece189:
 	TESTQ     $0x00000001, CX
-	JZ        piece180
+	JZ        piece190
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, SI
 
-piece180:
+piece190:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -16009,21 +16262,20 @@ streamedsingle_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece181
+	JZ           piece191
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece181:
+piece191:
 	TESTQ     $0x00000001, CX
-	JZ        piece182
+	JZ        piece192
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece182:
+piece192:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -17170,97 +17422,17 @@ sum_tail:
 	VSCALEFPS.Z  Z18, Z12, K3, Z12
 	VSCALEFPS.Z  Z1, Z11, K4, Z11
 	CMPQ         DX, $0x00000010
-	JL           part183
+	JL           part193
 	VMOVUPS      Z2, (AX)
-	JMP          stored183
+	JMP          stored193
 
-part183:
+part193:
 	CMPQ          DX, $0x00000000
-	JLE           stored183
+	JLE           stored193
 	LEAQ          (AX), CX
 	MOVQ          DX, BX
 	SUBQ          $0x00000000, BX
 	VMOVUPS       Z2, Z0
-	TESTQ         $0x00000008, BX
-	JZ            piece184
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, CX
-
-piece184:
-	TESTQ         $0x00000004, BX
-	JZ            piece185
-	VMOVUPS       X0, (CX)
-	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, CX
-
-piece185:
-	TESTQ     $0x00000002, BX
-	JZ        piece186
-	VMOVSD    X0, (CX)
-	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, CX
-
-piece186:
-	TESTQ  $0x00000001, BX
-	JZ     piece187
-	VMOVSS X0, (CX)
-	ADDQ   $0x00000004, CX
-
-piece187:
-stored183:
-	CMPQ    DX, $0x00000020
-	JL      part188
-	VMOVUPS Z3, 64(AX)
-	JMP     stored188
-
-part188:
-	CMPQ          DX, $0x00000010
-	JLE           stored188
-	LEAQ          64(AX), CX
-	MOVQ          DX, BX
-	SUBQ          $0x00000010, BX
-	VMOVUPS       Z3, Z0
-	TESTQ         $0x00000008, BX
-	JZ            piece189
-	VMOVUPS       Y0, (CX)
-	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, CX
-
-piece189:
-	TESTQ         $0x00000004, BX
-	JZ            piece190
-	VMOVUPS       X0, (CX)
-	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, CX
-
-piece190:
-	TESTQ     $0x00000002, BX
-	JZ        piece191
-	VMOVSD    X0, (CX)
-	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, CX
-
-piece191:
-	TESTQ  $0x00000001, BX
-	JZ     piece192
-	VMOVSS X0, (CX)
-	ADDQ   $0x00000004, CX
-
-piece192:
-stored188:
-	CMPQ    DX, $0x00000030
-	JL      part193
-	VMOVUPS Z12, 128(AX)
-	JMP     stored193
-
-part193:
-	CMPQ          DX, $0x00000020
-	JLE           stored193
-	LEAQ          128(AX), CX
-	MOVQ          DX, BX
-	SUBQ          $0x00000020, BX
-	VMOVUPS       Z12, Z0
 	TESTQ         $0x00000008, BX
 	JZ            piece194
 	VMOVUPS       Y0, (CX)
@@ -17289,46 +17461,126 @@ piece196:
 
 piece197:
 stored193:
-	CMPQ    DX, $0x00000040
+	CMPQ    DX, $0x00000020
 	JL      part198
-	VMOVUPS Z11, 192(AX)
+	VMOVUPS Z3, 64(AX)
 	JMP     stored198
 
 part198:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x00000010
 	JLE           stored198
+	LEAQ          64(AX), CX
+	MOVQ          DX, BX
+	SUBQ          $0x00000010, BX
+	VMOVUPS       Z3, Z0
+	TESTQ         $0x00000008, BX
+	JZ            piece199
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, CX
+
+piece199:
+	TESTQ         $0x00000004, BX
+	JZ            piece200
+	VMOVUPS       X0, (CX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, CX
+
+piece200:
+	TESTQ     $0x00000002, BX
+	JZ        piece201
+	VMOVSD    X0, (CX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, CX
+
+piece201:
+	TESTQ  $0x00000001, BX
+	JZ     piece202
+	VMOVSS X0, (CX)
+	ADDQ   $0x00000004, CX
+
+piece202:
+stored198:
+	CMPQ    DX, $0x00000030
+	JL      part203
+	VMOVUPS Z12, 128(AX)
+	JMP     stored203
+
+part203:
+	CMPQ          DX, $0x00000020
+	JLE           stored203
+	LEAQ          128(AX), CX
+	MOVQ          DX, BX
+	SUBQ          $0x00000020, BX
+	VMOVUPS       Z12, Z0
+	TESTQ         $0x00000008, BX
+	JZ            piece204
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	ADDQ          $0x00000020, CX
+
+piece204:
+	TESTQ         $0x00000004, BX
+	JZ            piece205
+	VMOVUPS       X0, (CX)
+	VEXTRACTF32X4 $0x01, Y0, X0
+	ADDQ          $0x00000010, CX
+
+piece205:
+	TESTQ     $0x00000002, BX
+	JZ        piece206
+	VMOVSD    X0, (CX)
+	VPERMILPD $0x01, X0, X0
+	ADDQ      $0x00000008, CX
+
+piece206:
+	TESTQ  $0x00000001, BX
+	JZ     piece207
+	VMOVSS X0, (CX)
+	ADDQ   $0x00000004, CX
+
+piece207:
+stored203:
+	CMPQ    DX, $0x00000040
+	JL      part208
+	VMOVUPS Z11, 192(AX)
+	JMP     stored208
+
+part208:
+	CMPQ          DX, $0x00000030
+	JLE           stored208
 	LEAQ          192(AX), AX
 	MOVQ          DX, CX
 	SUBQ          $0x00000030, CX
 	VMOVUPS       Z11, Z0
 	TESTQ         $0x00000008, CX
-	JZ            piece199
+	JZ            piece209
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, AX
 
-piece199:
+piece209:
 	TESTQ         $0x00000004, CX
-	JZ            piece200
+	JZ            piece210
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece200:
+piece210:
 	TESTQ     $0x00000002, CX
-	JZ        piece201
+	JZ        piece211
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece201:
+piece211:
 	TESTQ  $0x00000001, CX
-	JZ     piece202
+	JZ     piece212
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece202:
-stored198:
+piece212:
+stored208:
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z11, Z12, Z12
 	VEXTRACTF64X4 $0x01, Z2, Y0
@@ -17354,14 +17606,17 @@ sum_done:
 	VZEROUPPER
 	RET
 
-// func scaleF32AVX512(dst []float32, src []float32, factor float32, low float32)
-// Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·scaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-56
+// func scaleF32AVX512(dst []float32, src []float32, factor float32, low float32, stream bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+TEXT ·scaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-57
 	VBROADCASTSS factor+48(FP), Z0
 	VBROADCASTSS low+52(FP), Z1
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         src_base+24(FP), DX
+	MOVB         stream+56(FP), BL
+	TESTB        BL, BL
+	JNZ          stream
 
 plain:
 	CMPQ     CX, $0x00000040
@@ -17411,33 +17666,177 @@ single_done:
 	VCMPPS        $0x05, Z1, Z2, K1
 	VMULPS.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece203
+	JZ            piece213
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece203:
+piece213:
 	TESTQ         $0x00000004, CX
-	JZ            piece204
+	JZ            piece214
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece204:
+piece214:
 	TESTQ     $0x00000002, CX
-	JZ        piece205
+	JZ        piece215
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece205:
+piece215:
 	TESTQ  $0x00000001, CX
-	JZ     piece206
+	JZ     piece216
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece206:
+piece216:
 rest_done:
+	VZEROUPPER
+	RET
+
+stream:
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x02, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
+
+head:
+	CMPQ     CX, $0x00000010
+	JL       head_done
+	VMOVUPS  (DX), Z2
+	VCMPPS   $0x05, Z1, Z2, K1
+	VMULPS.Z Z0, Z2, K1, Z2
+	VMOVUPS  Z2, (AX)
+	ADDQ     $0x00000040, AX
+	ADDQ     $0x00000040, DX
+	SUBQ     $0x00000010, CX
+	JMP      head
+
+head_done:
+	TESTQ         CX, CX
+	JZ            headrest_done
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS       c32_0<>+0(SB), Z2
+	VMOVUPS       (DX), K1, Z2
+	VCMPPS        $0x05, Z1, Z2, K1
+	VMULPS.Z      Z0, Z2, K1, Z2
+	MOVQ          AX, BX
+	TESTQ         $0x00000008, CX
+	JZ            piece217
+	VMOVUPS       Y2, (BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	ADDQ          $0x00000020, BX
+
+piece217:
+	TESTQ         $0x00000004, CX
+	JZ            piece218
+	VMOVUPS       X2, (BX)
+	VEXTRACTF32X4 $0x01, Y2, X2
+	ADDQ          $0x00000010, BX
+
+piece218:
+	TESTQ     $0x00000002, CX
+	JZ        piece219
+	VMOVSD    X2, (BX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, BX
+
+piece219:
+	TESTQ  $0x00000001, CX
+	JZ     piece220
+	VMOVSS X2, (BX)
+	ADDQ   $0x00000004, BX
+
+piece220:
+headrest_done:
+	LEAQ (AX)(CX*4), AX
+	LEAQ (DX)(CX*4), DX
+	MOVQ SI, CX
+
+streamed:
+	CMPQ     CX, $0x00000040
+	JL       streamed_done
+	VMOVUPS  (DX), Z2
+	VMOVUPS  64(DX), Z3
+	VMOVUPS  128(DX), Z4
+	VMOVUPS  192(DX), Z5
+	VCMPPS   $0x05, Z1, Z2, K1
+	VMULPS.Z Z0, Z2, K1, Z2
+	VCMPPS   $0x05, Z1, Z3, K1
+	VMULPS.Z Z0, Z3, K1, Z3
+	VCMPPS   $0x05, Z1, Z4, K1
+	VMULPS.Z Z0, Z4, K1, Z4
+	VCMPPS   $0x05, Z1, Z5, K1
+	VMULPS.Z Z0, Z5, K1, Z5
+	VMOVNTPS Z2, (AX)
+	VMOVNTPS Z3, 64(AX)
+	VMOVNTPS Z4, 128(AX)
+	VMOVNTPS Z5, 192(AX)
+	ADDQ     $0x00000100, AX
+	ADDQ     $0x00000100, DX
+	SUBQ     $0x00000040, CX
+	JMP      streamed
+
+streamed_done:
+streamedsingle:
+	CMPQ     CX, $0x00000010
+	JL       streamedsingle_done
+	VMOVUPS  (DX), Z2
+	VCMPPS   $0x05, Z1, Z2, K1
+	VMULPS.Z Z0, Z2, K1, Z2
+	VMOVUPS  Z2, (AX)
+	ADDQ     $0x00000040, AX
+	ADDQ     $0x00000040, DX
+	SUBQ     $0x00000010, CX
+	JMP      streamedsingle
+
+streamedsingle_done:
+	TESTQ         CX, CX
+	JZ            streamedrest_done
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS       c32_0<>+0(SB), Z2
+	VMOVUPS       (DX), K1, Z2
+	VCMPPS        $0x05, Z1, Z2, K1
+	VMULPS.Z      Z0, Z2, K1, Z2
+	TESTQ         $0x00000008, CX
+	JZ            piece221
+	VMOVUPS       Y2, (AX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	ADDQ          $0x00000020, AX
+
+piece221:
+	TESTQ         $0x00000004, CX
+	JZ            piece222
+	VMOVUPS       X2, (AX)
+	VEXTRACTF32X4 $0x01, Y2, X2
+	ADDQ          $0x00000010, AX
+
+piece222:
+	TESTQ     $0x00000002, CX
+	JZ        piece223
+	VMOVSD    X2, (AX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, AX
+
+piece223:
+	TESTQ  $0x00000001, CX
+	JZ     piece224
+	VMOVSS X2, (AX)
+	ADDQ   $0x00000004, AX
+
+piece224:
+streamedrest_done:
 	VZEROUPPER
 	RET
 
@@ -17460,7 +17859,7 @@ DATA c32_0<>+60(SB)/4, $0x00000000
 GLOBL c32_0<>(SB), RODATA|NOPTR, $64
 
 // func expScaleF32AVX512(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·expScaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VMOVUPS      c32_3fb8aa3b<>+0(SB), Z0
 	VMOVUPS      c32_3f317218<>+0(SB), Z1
@@ -17608,32 +18007,32 @@ single_done:
 	VSCALEFPS.Z   Z0, Z1, K1, Z1
 	VFMADD213PS   Z12, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece207
+	JZ            piece225
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece207:
+piece225:
 	TESTQ         $0x00000004, CX
-	JZ            piece208
+	JZ            piece226
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece208:
+piece226:
 	TESTQ     $0x00000002, CX
-	JZ        piece209
+	JZ        piece227
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece209:
+piece227:
 	TESTQ  $0x00000001, CX
-	JZ     piece210
+	JZ     piece228
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece210:
+piece228:
 rest_done:
 	VZEROUPPER
 	RET
@@ -17699,32 +18098,32 @@ head_done:
 	VFMADD213PS   Z12, Z11, Z15
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece211
+	JZ            piece229
 	VMOVUPS       Y15, (BX)
 	VEXTRACTF64X4 $0x01, Z15, Y15
 	ADDQ          $0x00000020, BX
 
-piece211:
+piece229:
 	TESTQ         $0x00000004, CX
-	JZ            piece212
+	JZ            piece230
 	VMOVUPS       X15, (BX)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, BX
 
-piece212:
+piece230:
 	TESTQ     $0x00000002, CX
-	JZ        piece213
+	JZ        piece231
 	VMOVSD    X15, (BX)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, BX
 
-piece213:
+piece231:
 	TESTQ  $0x00000001, CX
-	JZ     piece214
+	JZ     piece232
 	VMOVSS X15, (BX)
 	ADDQ   $0x00000004, BX
 
-piece214:
+piece232:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -17856,39 +18255,38 @@ streamedsingle_done:
 	VSCALEFPS.Z   Z0, Z1, K1, Z1
 	VFMADD213PS   Z12, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece215
+	JZ            piece233
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece215:
+piece233:
 	TESTQ         $0x00000004, CX
-	JZ            piece216
+	JZ            piece234
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece216:
+piece234:
 	TESTQ     $0x00000002, CX
-	JZ        piece217
+	JZ        piece235
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece217:
+piece235:
 	TESTQ  $0x00000001, CX
-	JZ     piece218
+	JZ     piece236
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece218:
+piece236:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
 // func expScaleAddF32AVX512(dst []float32, x []float32, t []float32, anchor float32, low float32, factor float32, a float32, b float32, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·expScaleAddF32AVX512(SB), NOSPLIT|NOFRAME, $0-93
 	VMOVUPS      c32_3fb8aa3b<>+0(SB), Z0
 	VMOVUPS      c32_3f317218<>+0(SB), Z1
@@ -18018,32 +18416,32 @@ single_done:
 	VFMADD213PS   Z13, Z12, Z15
 	VFMADD213PS   Z15, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece219
+	JZ            piece237
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece219:
+piece237:
 	TESTQ         $0x00000004, CX
-	JZ            piece220
+	JZ            piece238
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece220:
+piece238:
 	TESTQ     $0x00000002, CX
-	JZ        piece221
+	JZ        piece239
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece221:
+piece239:
 	TESTQ  $0x00000001, CX
-	JZ     piece222
+	JZ     piece240
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece222:
+piece240:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18118,32 +18516,32 @@ head_done:
 	VFMADD213PS   Z15, Z11, Z17
 	MOVQ          AX, SI
 	TESTQ         $0x00000008, CX
-	JZ            piece223
+	JZ            piece241
 	VMOVUPS       Y17, (SI)
 	VEXTRACTF64X4 $0x01, Z17, Y17
 	ADDQ          $0x00000020, SI
 
-piece223:
+piece241:
 	TESTQ         $0x00000004, CX
-	JZ            piece224
+	JZ            piece242
 	VMOVUPS       X17, (SI)
 	VEXTRACTF32X4 $0x01, Y17, X17
 	ADDQ          $0x00000010, SI
 
-piece224:
+piece242:
 	TESTQ     $0x00000002, CX
-	JZ        piece225
+	JZ        piece243
 	VMOVSD    X17, (SI)
 	VPERMILPD $0x01, X17, X17
 	ADDQ      $0x00000008, SI
 
-piece225:
+piece243:
 	TESTQ  $0x00000001, CX
-	JZ     piece226
+	JZ     piece244
 	VMOVSS X17, (SI)
 	ADDQ   $0x00000004, SI
 
-piece226:
+piece244:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18256,39 +18654,38 @@ streamedsingle_done:
 	VFMADD213PS   Z13, Z12, Z15
 	VFMADD213PS   Z15, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece227
+	JZ            piece245
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece227:
+piece245:
 	TESTQ         $0x00000004, CX
-	JZ            piece228
+	JZ            piece246
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece228:
+piece246:
 	TESTQ     $0x00000002, CX
-	JZ        piece229
+	JZ        piece247
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece229:
+piece247:
 	TESTQ  $0x00000001, CX
-	JZ     piece230
+	JZ     piece248
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece230:
+piece248:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
 // func shiftF32AVX512(dst []float32, x []float32, a float32, b float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+, SSE2
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, SSE2
 TEXT ·shiftF32AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSS a+48(FP), Z0
 	MOVSD        b+56(FP), X1
@@ -18349,32 +18746,32 @@ single_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece231
+	JZ            piece249
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece231:
+piece249:
 	TESTQ         $0x00000004, CX
-	JZ            piece232
+	JZ            piece250
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece232:
+piece250:
 	TESTQ     $0x00000002, CX
-	JZ        piece233
+	JZ        piece251
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece233:
+piece251:
 	TESTQ  $0x00000001, CX
-	JZ     piece234
+	JZ     piece252
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece234:
+piece252:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18414,32 +18811,32 @@ head_done:
 	VSUBPS        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece235
+	JZ            piece253
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece235:
+piece253:
 	TESTQ         $0x00000004, CX
-	JZ            piece236
+	JZ            piece254
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece236:
+piece254:
 	TESTQ     $0x00000002, CX
-	JZ        piece237
+	JZ        piece255
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece237:
+piece255:
 	TESTQ  $0x00000001, CX
-	JZ     piece238
+	JZ     piece256
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece238:
+piece256:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18493,34 +18890,33 @@ streamedsingle_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece239
+	JZ            piece257
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece239:
+piece257:
 	TESTQ         $0x00000004, CX
-	JZ            piece240
+	JZ            piece258
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece240:
+piece258:
 	TESTQ     $0x00000002, CX
-	JZ        piece241
+	JZ        piece259
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece241:
+piece259:
 	TESTQ  $0x00000001, CX
-	JZ     piece242
+	JZ     piece260
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece242:
+piece260:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -18589,25 +18985,25 @@ single_done:
 	VMULPD        Z2, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece243
+	JZ            piece261
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece243:
+piece261:
 	TESTQ     $0x00000002, CX
-	JZ        piece244
+	JZ        piece262
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece244:
+piece262:
 	TESTQ  $0x00000001, CX
-	JZ     piece245
+	JZ     piece263
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece245:
+piece263:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19129,7 +19525,7 @@ sum_done:
 	RET
 
 // func logGapF32AVX512(dst []float32, t []float32, x []float32, c float64, factor float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·logGapF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD c+72(FP), Z0
 	VBROADCASTSD factor+80(FP), Z1
@@ -19275,25 +19671,25 @@ single_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece246
+	JZ            piece264
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece246:
+piece264:
 	TESTQ     $0x00000002, CX
-	JZ        piece247
+	JZ        piece265
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece247:
+piece265:
 	TESTQ  $0x00000001, CX
-	JZ     piece248
+	JZ     piece266
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece248:
+piece266:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19400,25 +19796,25 @@ head_done:
 	VCVTPD2PS     Z3, Y2
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece249
+	JZ            piece267
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, SI
 
-piece249:
+piece267:
 	TESTQ     $0x00000002, CX
-	JZ        piece250
+	JZ        piece268
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece250:
+piece268:
 	TESTQ  $0x00000001, CX
-	JZ     piece251
+	JZ     piece269
 	VMOVSS X2, (SI)
 	ADDQ   $0x00000004, SI
 
-piece251:
+piece269:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -19559,27 +19955,26 @@ streamedsingle_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece252
+	JZ            piece270
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece252:
+piece270:
 	TESTQ     $0x00000002, CX
-	JZ        piece253
+	JZ        piece271
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece253:
+piece271:
 	TESTQ  $0x00000001, CX
-	JZ     piece254
+	JZ     piece272
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece254:
+piece272:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -19818,7 +20213,7 @@ sum_done:
 	RET
 
 // func expScaleGapF32AVX512(dst []float32, x []float32, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·expScaleGapF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z0
 	VMOVUPS      c64_3fe62e42fefa39ef<>+0(SB), Z1
@@ -19942,25 +20337,25 @@ single_done:
 	VMULPD        Z13, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece255
+	JZ            piece273
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece255:
+piece273:
 	TESTQ     $0x00000002, CX
-	JZ        piece256
+	JZ        piece274
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece256:
+piece274:
 	TESTQ  $0x00000001, CX
-	JZ     piece257
+	JZ     piece275
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece257:
+piece275:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20043,25 +20438,25 @@ head_done:
 	VCVTPD2PS     Z18, Y15
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece258
+	JZ            piece276
 	VMOVUPS       X15, (BX)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, BX
 
-piece258:
+piece276:
 	TESTQ     $0x00000002, CX
-	JZ        piece259
+	JZ        piece277
 	VMOVSD    X15, (BX)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, BX
 
-piece259:
+piece277:
 	TESTQ  $0x00000001, CX
-	JZ     piece260
+	JZ     piece278
 	VMOVSS X15, (BX)
 	ADDQ   $0x00000004, BX
 
-piece260:
+piece278:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -20167,27 +20562,26 @@ streamedsingle_done:
 	VMULPD        Z13, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece261
+	JZ            piece279
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece261:
+piece279:
 	TESTQ     $0x00000002, CX
-	JZ        piece262
+	JZ        piece280
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece262:
+piece280:
 	TESTQ  $0x00000001, CX
-	JZ     piece263
+	JZ     piece281
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece263:
+piece281:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -20310,7 +20704,7 @@ sum_done:
 	RET
 
 // func squaredGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·squaredGradF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	MOVQ         dst_base+0(FP), AX
@@ -20374,25 +20768,25 @@ single_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece264
+	JZ            piece282
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece264:
+piece282:
 	TESTQ     $0x00000002, CX
-	JZ        piece265
+	JZ        piece283
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece265:
+piece283:
 	TESTQ  $0x00000001, CX
-	JZ     piece266
+	JZ     piece284
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece266:
+piece284:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20445,25 +20839,25 @@ head_done:
 	VCVTPD2PS     Z1, Y1
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece267
+	JZ            piece285
 	VMOVUPS       X1, (SI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, SI
 
-piece267:
+piece285:
 	TESTQ     $0x00000002, CX
-	JZ        piece268
+	JZ        piece286
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, SI
 
-piece268:
+piece286:
 	TESTQ  $0x00000001, CX
-	JZ     piece269
+	JZ     piece287
 	VMOVSS X1, (SI)
 	ADDQ   $0x00000004, SI
 
-piece269:
+piece287:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -20523,27 +20917,26 @@ streamedsingle_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece270
+	JZ            piece288
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece270:
+piece288:
 	TESTQ     $0x00000002, CX
-	JZ        piece271
+	JZ        piece289
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece271:
+piece289:
 	TESTQ  $0x00000001, CX
-	JZ     piece272
+	JZ     piece290
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece272:
+piece290:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -20666,7 +21059,7 @@ sum_done:
 	RET
 
 // func absoluteGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·absoluteGradF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	MOVQ         dst_base+0(FP), AX
@@ -20754,25 +21147,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece273
+	JZ            piece291
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece273:
+piece291:
 	TESTQ     $0x00000002, CX
-	JZ        piece274
+	JZ        piece292
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece274:
+piece292:
 	TESTQ  $0x00000001, CX
-	JZ     piece275
+	JZ     piece293
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece275:
+piece293:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20841,25 +21234,25 @@ head_done:
 	VCVTPD2PS     Z2, Y1
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece276
+	JZ            piece294
 	VMOVUPS       X1, (SI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, SI
 
-piece276:
+piece294:
 	TESTQ     $0x00000002, CX
-	JZ        piece277
+	JZ        piece295
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, SI
 
-piece277:
+piece295:
 	TESTQ  $0x00000001, CX
-	JZ     piece278
+	JZ     piece296
 	VMOVSS X1, (SI)
 	ADDQ   $0x00000004, SI
 
-piece278:
+piece296:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -20943,27 +21336,26 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece279
+	JZ            piece297
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece279:
+piece297:
 	TESTQ     $0x00000002, CX
-	JZ        piece280
+	JZ        piece298
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece280:
+piece298:
 	TESTQ  $0x00000001, CX
-	JZ     piece281
+	JZ     piece299
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece281:
+piece299:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -21111,7 +21503,7 @@ sum_done:
 	RET
 
 // func huberGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·huberGradF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	VBROADCASTSD delta+80(FP), Z1
@@ -21185,25 +21577,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece282
+	JZ            piece300
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece282:
+piece300:
 	TESTQ     $0x00000002, CX
-	JZ        piece283
+	JZ        piece301
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece283:
+piece301:
 	TESTQ  $0x00000001, CX
-	JZ     piece284
+	JZ     piece302
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece284:
+piece302:
 rest_done:
 	VZEROUPPER
 	RET
@@ -21262,25 +21654,25 @@ head_done:
 	VCVTPD2PS     Z2, Y2
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece285
+	JZ            piece303
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, SI
 
-piece285:
+piece303:
 	TESTQ     $0x00000002, CX
-	JZ        piece286
+	JZ        piece304
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece286:
+piece304:
 	TESTQ  $0x00000001, CX
-	JZ     piece287
+	JZ     piece305
 	VMOVSS X2, (SI)
 	ADDQ   $0x00000004, SI
 
-piece287:
+piece305:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -21349,27 +21741,26 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece288
+	JZ            piece306
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece288:
+piece306:
 	TESTQ     $0x00000002, CX
-	JZ        piece289
+	JZ        piece307
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece289:
+piece307:
 	TESTQ  $0x00000001, CX
-	JZ     piece290
+	JZ     piece308
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece290:
+piece308:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -21856,7 +22247,7 @@ sum_done:
 	RET
 
 // func binaryGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·binaryGradF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z1
@@ -22013,25 +22404,25 @@ single_done:
 	VMULPD        Z0, Z14, Z14
 	VCVTPD2PS     Z14, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece291
+	JZ            piece309
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece291:
+piece309:
 	TESTQ     $0x00000002, CX
-	JZ        piece292
+	JZ        piece310
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece292:
+piece310:
 	TESTQ  $0x00000001, CX
-	JZ     piece293
+	JZ     piece311
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece293:
+piece311:
 rest_done:
 	VZEROUPPER
 	RET
@@ -22138,25 +22529,25 @@ head_done:
 	VCVTPD2PS     Z14, Y13
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece294
+	JZ            piece312
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
 	ADDQ          $0x00000010, SI
 
-piece294:
+piece312:
 	TESTQ     $0x00000002, CX
-	JZ        piece295
+	JZ        piece313
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
 	ADDQ      $0x00000008, SI
 
-piece295:
+piece313:
 	TESTQ  $0x00000001, CX
-	JZ     piece296
+	JZ     piece314
 	VMOVSS X13, (SI)
 	ADDQ   $0x00000004, SI
 
-piece296:
+piece314:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -22297,27 +22688,26 @@ streamedsingle_done:
 	VMULPD        Z0, Z14, Z14
 	VCVTPD2PS     Z14, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece297
+	JZ            piece315
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece297:
+piece315:
 	TESTQ     $0x00000002, CX
-	JZ        piece298
+	JZ        piece316
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece298:
+piece316:
 	TESTQ  $0x00000001, CX
-	JZ     piece299
+	JZ     piece317
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece299:
+piece317:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -22937,73 +23327,73 @@ sum_tail:
 	VSCALEFPD.Z  Z20, Z22, K1, Z22
 	VSCALEFPD.Z  Z21, Z23, K2, Z23
 	CMPQ         DX, $0x00000008
-	JL           part300
+	JL           part318
 	VMOVUPD      Z22, (AX)
-	JMP          stored300
+	JMP          stored318
 
-part300:
+part318:
 	CMPQ          DX, $0x00000000
-	JLE           stored300
+	JLE           stored318
 	LEAQ          (AX), BX
 	MOVQ          DX, SI
 	SUBQ          $0x00000000, SI
 	VMOVUPS       Z22, Z0
 	TESTQ         $0x00000004, SI
-	JZ            piece301
+	JZ            piece319
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, BX
 
-piece301:
+piece319:
 	TESTQ         $0x00000002, SI
-	JZ            piece302
+	JZ            piece320
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, BX
 
-piece302:
+piece320:
 	TESTQ     $0x00000001, SI
-	JZ        piece303
+	JZ        piece321
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece303:
-stored300:
+piece321:
+stored318:
 	CMPQ    DX, $0x00000010
-	JL      part304
+	JL      part322
 	VMOVUPD Z23, 64(AX)
-	JMP     stored304
+	JMP     stored322
 
-part304:
+part322:
 	CMPQ          DX, $0x00000008
-	JLE           stored304
+	JLE           stored322
 	LEAQ          64(AX), BX
 	MOVQ          DX, SI
 	SUBQ          $0x00000008, SI
 	VMOVUPS       Z23, Z0
 	TESTQ         $0x00000004, SI
-	JZ            piece305
+	JZ            piece323
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, BX
 
-piece305:
+piece323:
 	TESTQ         $0x00000002, SI
-	JZ            piece306
+	JZ            piece324
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, BX
 
-piece306:
+piece324:
 	TESTQ     $0x00000001, SI
-	JZ        piece307
+	JZ        piece325
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece307:
-stored304:
+piece325:
+stored322:
 	VADDPD       Z23, Z22, Z22
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -23056,73 +23446,73 @@ stored304:
 	VSCALEFPD.Z  Z18, Z2, K1, Z2
 	VSCALEFPD.Z  Z1, Z3, K2, Z3
 	CMPQ         DX, $0x00000018
-	JL           part308
+	JL           part326
 	VMOVUPD      Z2, 128(AX)
-	JMP          stored308
+	JMP          stored326
 
-part308:
+part326:
 	CMPQ          DX, $0x00000010
-	JLE           stored308
+	JLE           stored326
 	LEAQ          128(AX), CX
 	MOVQ          DX, BX
 	SUBQ          $0x00000010, BX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000004, BX
-	JZ            piece309
+	JZ            piece327
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, CX
 
-piece309:
+piece327:
 	TESTQ         $0x00000002, BX
-	JZ            piece310
+	JZ            piece328
 	VMOVUPS       X0, (CX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, CX
 
-piece310:
+piece328:
 	TESTQ     $0x00000001, BX
-	JZ        piece311
+	JZ        piece329
 	VMOVSD    X0, (CX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, CX
 
-piece311:
-stored308:
+piece329:
+stored326:
 	CMPQ    DX, $0x00000020
-	JL      part312
+	JL      part330
 	VMOVUPD Z3, 192(AX)
-	JMP     stored312
+	JMP     stored330
 
-part312:
+part330:
 	CMPQ          DX, $0x00000018
-	JLE           stored312
+	JLE           stored330
 	LEAQ          192(AX), AX
 	MOVQ          DX, CX
 	SUBQ          $0x00000018, CX
 	VMOVUPS       Z3, Z0
 	TESTQ         $0x00000004, CX
-	JZ            piece313
+	JZ            piece331
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, AX
 
-piece313:
+piece331:
 	TESTQ         $0x00000002, CX
-	JZ            piece314
+	JZ            piece332
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece314:
+piece332:
 	TESTQ     $0x00000001, CX
-	JZ        piece315
+	JZ        piece333
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece315:
-stored312:
+piece333:
+stored330:
 	VADDPD  Z3, Z2, Z2
 	VADDPD  Z2, Z22, Z22
 	VSUBPD  Z6, Z22, Z22
@@ -23143,14 +23533,17 @@ sum_done:
 	VZEROUPPER
 	RET
 
-// func scaleF64AVX512(dst []float64, src []float64, factor float64, low float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·scaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-64
+// func scaleF64AVX512(dst []float64, src []float64, factor float64, low float64, stream bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+TEXT ·scaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD factor+48(FP), Z0
 	VBROADCASTSD low+56(FP), Z1
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         src_base+24(FP), DX
+	MOVB         stream+64(FP), BL
+	TESTB        BL, BL
+	JNZ          stream
 
 plain:
 	CMPQ     CX, $0x00000020
@@ -23200,32 +23593,164 @@ single_done:
 	VCMPPD        $0x05, Z1, Z2, K1
 	VMULPD.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece316
+	JZ            piece334
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece316:
+piece334:
 	TESTQ         $0x00000002, CX
-	JZ            piece317
+	JZ            piece335
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece317:
+piece335:
 	TESTQ     $0x00000001, CX
-	JZ        piece318
+	JZ        piece336
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece318:
+piece336:
 rest_done:
 	VZEROUPPER
 	RET
 
+stream:
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x03, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
+
+head:
+	CMPQ     CX, $0x00000008
+	JL       head_done
+	VMOVUPD  (DX), Z2
+	VCMPPD   $0x05, Z1, Z2, K1
+	VMULPD.Z Z0, Z2, K1, Z2
+	VMOVUPD  Z2, (AX)
+	ADDQ     $0x00000040, AX
+	ADDQ     $0x00000040, DX
+	SUBQ     $0x00000008, CX
+	JMP      head
+
+head_done:
+	TESTQ         CX, CX
+	JZ            headrest_done
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS       c64_0<>+0(SB), Z2
+	VMOVUPD       (DX), K1, Z2
+	VCMPPD        $0x05, Z1, Z2, K1
+	VMULPD.Z      Z0, Z2, K1, Z2
+	MOVQ          AX, BX
+	TESTQ         $0x00000004, CX
+	JZ            piece337
+	VMOVUPS       Y2, (BX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	ADDQ          $0x00000020, BX
+
+piece337:
+	TESTQ         $0x00000002, CX
+	JZ            piece338
+	VMOVUPS       X2, (BX)
+	VEXTRACTF32X4 $0x01, Y2, X2
+	ADDQ          $0x00000010, BX
+
+piece338:
+	TESTQ     $0x00000001, CX
+	JZ        piece339
+	VMOVSD    X2, (BX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, BX
+
+piece339:
+headrest_done:
+	LEAQ (AX)(CX*8), AX
+	LEAQ (DX)(CX*8), DX
+	MOVQ SI, CX
+
+streamed:
+	CMPQ     CX, $0x00000020
+	JL       streamed_done
+	VMOVUPD  (DX), Z2
+	VMOVUPD  64(DX), Z3
+	VMOVUPD  128(DX), Z4
+	VMOVUPD  192(DX), Z5
+	VCMPPD   $0x05, Z1, Z2, K1
+	VMULPD.Z Z0, Z2, K1, Z2
+	VCMPPD   $0x05, Z1, Z3, K1
+	VMULPD.Z Z0, Z3, K1, Z3
+	VCMPPD   $0x05, Z1, Z4, K1
+	VMULPD.Z Z0, Z4, K1, Z4
+	VCMPPD   $0x05, Z1, Z5, K1
+	VMULPD.Z Z0, Z5, K1, Z5
+	VMOVNTPD Z2, (AX)
+	VMOVNTPD Z3, 64(AX)
+	VMOVNTPD Z4, 128(AX)
+	VMOVNTPD Z5, 192(AX)
+	ADDQ     $0x00000100, AX
+	ADDQ     $0x00000100, DX
+	SUBQ     $0x00000020, CX
+	JMP      streamed
+
+streamed_done:
+streamedsingle:
+	CMPQ     CX, $0x00000008
+	JL       streamedsingle_done
+	VMOVUPD  (DX), Z2
+	VCMPPD   $0x05, Z1, Z2, K1
+	VMULPD.Z Z0, Z2, K1, Z2
+	VMOVUPD  Z2, (AX)
+	ADDQ     $0x00000040, AX
+	ADDQ     $0x00000040, DX
+	SUBQ     $0x00000008, CX
+	JMP      streamedsingle
+
+streamedsingle_done:
+	TESTQ         CX, CX
+	JZ            streamedrest_done
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS       c64_0<>+0(SB), Z2
+	VMOVUPD       (DX), K1, Z2
+	VCMPPD        $0x05, Z1, Z2, K1
+	VMULPD.Z      Z0, Z2, K1, Z2
+	TESTQ         $0x00000004, CX
+	JZ            piece340
+	VMOVUPS       Y2, (AX)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	ADDQ          $0x00000020, AX
+
+piece340:
+	TESTQ         $0x00000002, CX
+	JZ            piece341
+	VMOVUPS       X2, (AX)
+	VEXTRACTF32X4 $0x01, Y2, X2
+	ADDQ          $0x00000010, AX
+
+piece341:
+	TESTQ     $0x00000001, CX
+	JZ        piece342
+	VMOVSD    X2, (AX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, AX
+
+piece342:
+streamedrest_done:
+	VZEROUPPER
+	RET
+
 // func expScaleF64AVX512(dst []float64, x []float64, anchor float64, low float64, factor float64, add float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·expScaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-81
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z0
 	VMOVUPS      c64_3fe62e42fefa39ef<>+0(SB), Z1
@@ -23364,26 +23889,26 @@ single_done:
 	VSCALEFPD.Z   Z0, Z1, K1, Z1
 	VFMADD213PD   Z17, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece319
+	JZ            piece343
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece319:
+piece343:
 	TESTQ         $0x00000002, CX
-	JZ            piece320
+	JZ            piece344
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece320:
+piece344:
 	TESTQ     $0x00000001, CX
-	JZ        piece321
+	JZ        piece345
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece321:
+piece345:
 rest_done:
 	VZEROUPPER
 	RET
@@ -23459,26 +23984,26 @@ head_done:
 	VFMADD213PD   Z17, Z16, Z20
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece322
+	JZ            piece346
 	VMOVUPS       Y20, (BX)
 	VEXTRACTF64X4 $0x01, Z20, Y20
 	ADDQ          $0x00000020, BX
 
-piece322:
+piece346:
 	TESTQ         $0x00000002, CX
-	JZ            piece323
+	JZ            piece347
 	VMOVUPS       X20, (BX)
 	VEXTRACTF32X4 $0x01, Y20, X20
 	ADDQ          $0x00000010, BX
 
-piece323:
+piece347:
 	TESTQ     $0x00000001, CX
-	JZ        piece324
+	JZ        piece348
 	VMOVSD    X20, (BX)
 	VPERMILPD $0x01, X20, X20
 	ADDQ      $0x00000008, BX
 
-piece324:
+piece348:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -23596,33 +24121,32 @@ streamedsingle_done:
 	VSCALEFPD.Z   Z0, Z1, K1, Z1
 	VFMADD213PD   Z17, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece325
+	JZ            piece349
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece325:
+piece349:
 	TESTQ         $0x00000002, CX
-	JZ            piece326
+	JZ            piece350
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece326:
+piece350:
 	TESTQ     $0x00000001, CX
-	JZ        piece327
+	JZ        piece351
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece327:
+piece351:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
 // func expScaleAddF64AVX512(dst []float64, x []float64, t []float64, anchor float64, low float64, factor float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·expScaleAddF64AVX512(SB), NOSPLIT|NOFRAME, $0-113
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z0
 	VMOVUPS      c64_3fe62e42fefa39ef<>+0(SB), Z1
@@ -23777,26 +24301,26 @@ single_done:
 	VFMADD213PD   Z18, Z17, Z20
 	VFMADD213PD   Z20, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece328
+	JZ            piece352
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece328:
+piece352:
 	TESTQ         $0x00000002, CX
-	JZ            piece329
+	JZ            piece353
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece329:
+piece353:
 	TESTQ     $0x00000001, CX
-	JZ        piece330
+	JZ        piece354
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece330:
+piece354:
 rest_done:
 	VZEROUPPER
 	RET
@@ -23881,26 +24405,26 @@ head_done:
 	VFMADD213PD   Z20, Z16, Z22
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece331
+	JZ            piece355
 	VMOVUPS       Y22, (SI)
 	VEXTRACTF64X4 $0x01, Z22, Y22
 	ADDQ          $0x00000020, SI
 
-piece331:
+piece355:
 	TESTQ         $0x00000002, CX
-	JZ            piece332
+	JZ            piece356
 	VMOVUPS       X22, (SI)
 	VEXTRACTF32X4 $0x01, Y22, X22
 	ADDQ          $0x00000010, SI
 
-piece332:
+piece356:
 	TESTQ     $0x00000001, CX
-	JZ        piece333
+	JZ        piece357
 	VMOVSD    X22, (SI)
 	VPERMILPD $0x01, X22, X22
 	ADDQ      $0x00000008, SI
 
-piece333:
+piece357:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -24033,33 +24557,32 @@ streamedsingle_done:
 	VFMADD213PD   Z18, Z17, Z20
 	VFMADD213PD   Z20, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece334
+	JZ            piece358
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece334:
+piece358:
 	TESTQ         $0x00000002, CX
-	JZ            piece335
+	JZ            piece359
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece335:
+piece359:
 	TESTQ     $0x00000001, CX
-	JZ        piece336
+	JZ        piece360
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece336:
+piece360:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
 // func shiftF64AVX512(dst []float64, x []float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+, SSE2
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, SSE2
 TEXT ·shiftF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD a+48(FP), Z0
 	MOVSD        b+56(FP), X1
@@ -24119,26 +24642,26 @@ single_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece337
+	JZ            piece361
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece337:
+piece361:
 	TESTQ         $0x00000002, CX
-	JZ            piece338
+	JZ            piece362
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece338:
+piece362:
 	TESTQ     $0x00000001, CX
-	JZ        piece339
+	JZ        piece363
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece339:
+piece363:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24178,26 +24701,26 @@ head_done:
 	VSUBPD        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece340
+	JZ            piece364
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece340:
+piece364:
 	TESTQ         $0x00000002, CX
-	JZ            piece341
+	JZ            piece365
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece341:
+piece365:
 	TESTQ     $0x00000001, CX
-	JZ        piece342
+	JZ        piece366
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece342:
+piece366:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -24251,28 +24774,27 @@ streamedsingle_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece343
+	JZ            piece367
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece343:
+piece367:
 	TESTQ         $0x00000002, CX
-	JZ            piece344
+	JZ            piece368
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece344:
+piece368:
 	TESTQ     $0x00000001, CX
-	JZ        piece345
+	JZ        piece369
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece345:
+piece369:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -24335,26 +24857,26 @@ single_done:
 	VADDPD        Z0, Z2, Z2
 	VMULPD        Z2, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece346
+	JZ            piece370
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece346:
+piece370:
 	TESTQ         $0x00000002, CX
-	JZ            piece347
+	JZ            piece371
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece347:
+piece371:
 	TESTQ     $0x00000001, CX
-	JZ        piece348
+	JZ        piece372
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece348:
+piece372:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24860,7 +25382,7 @@ sum_done:
 	RET
 
 // func logGapF64AVX512(dst []float64, t []float64, x []float64, c float64, factor float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·logGapF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD c+72(FP), Z0
 	VBROADCASTSD factor+80(FP), Z1
@@ -25001,26 +25523,26 @@ single_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece349
+	JZ            piece373
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece349:
+piece373:
 	TESTQ         $0x00000002, CX
-	JZ            piece350
+	JZ            piece374
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece350:
+piece374:
 	TESTQ     $0x00000001, CX
-	JZ        piece351
+	JZ        piece375
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece351:
+piece375:
 rest_done:
 	VZEROUPPER
 	RET
@@ -25123,26 +25645,26 @@ head_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece352
+	JZ            piece376
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, SI
 
-piece352:
+piece376:
 	TESTQ         $0x00000002, CX
-	JZ            piece353
+	JZ            piece377
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, SI
 
-piece353:
+piece377:
 	TESTQ     $0x00000001, CX
-	JZ        piece354
+	JZ        piece378
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, SI
 
-piece354:
+piece378:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -25278,28 +25800,27 @@ streamedsingle_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece355
+	JZ            piece379
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece355:
+piece379:
 	TESTQ         $0x00000002, CX
-	JZ            piece356
+	JZ            piece380
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece356:
+piece380:
 	TESTQ     $0x00000001, CX
-	JZ        piece357
+	JZ        piece381
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece357:
+piece381:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -25570,7 +26091,7 @@ sum_done:
 	RET
 
 // func expScaleGapF64AVX512(dst []float64, x []float64, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·expScaleGapF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z0
 	VMOVUPS      c64_3fe62e42fefa39ef<>+0(SB), Z1
@@ -25706,26 +26227,26 @@ single_done:
 	VMULPD        Z16, Z1, Z1
 	VMULPD        Z17, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece358
+	JZ            piece382
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece358:
+piece382:
 	TESTQ         $0x00000002, CX
-	JZ            piece359
+	JZ            piece383
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece359:
+piece383:
 	TESTQ     $0x00000001, CX
-	JZ        piece360
+	JZ        piece384
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece360:
+piece384:
 rest_done:
 	VZEROUPPER
 	RET
@@ -25813,26 +26334,26 @@ head_done:
 	VMULPD        Z20, Z22, Z22
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece361
+	JZ            piece385
 	VMOVUPS       Y22, (BX)
 	VEXTRACTF64X4 $0x01, Z22, Y22
 	ADDQ          $0x00000020, BX
 
-piece361:
+piece385:
 	TESTQ         $0x00000002, CX
-	JZ            piece362
+	JZ            piece386
 	VMOVUPS       X22, (BX)
 	VEXTRACTF32X4 $0x01, Y22, X22
 	ADDQ          $0x00000010, BX
 
-piece362:
+piece386:
 	TESTQ     $0x00000001, CX
-	JZ        piece363
+	JZ        piece387
 	VMOVSD    X22, (BX)
 	VPERMILPD $0x01, X22, X22
 	ADDQ      $0x00000008, BX
 
-piece363:
+piece387:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -25946,28 +26467,27 @@ streamedsingle_done:
 	VMULPD        Z16, Z1, Z1
 	VMULPD        Z17, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece364
+	JZ            piece388
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece364:
+piece388:
 	TESTQ         $0x00000002, CX
-	JZ            piece365
+	JZ            piece389
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece365:
+piece389:
 	TESTQ     $0x00000001, CX
-	JZ        piece366
+	JZ        piece390
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece366:
+piece390:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -26082,7 +26602,7 @@ sum_done:
 	RET
 
 // func squaredGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·squaredGradF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	MOVQ         dst_base+0(FP), AX
@@ -26141,26 +26661,26 @@ single_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece367
+	JZ            piece391
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece367:
+piece391:
 	TESTQ         $0x00000002, CX
-	JZ            piece368
+	JZ            piece392
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece368:
+piece392:
 	TESTQ     $0x00000001, CX
-	JZ        piece369
+	JZ        piece393
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece369:
+piece393:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26209,26 +26729,26 @@ head_done:
 	VMULPD        Z0, Z1, Z1
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece370
+	JZ            piece394
 	VMOVUPS       Y1, (SI)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, SI
 
-piece370:
+piece394:
 	TESTQ         $0x00000002, CX
-	JZ            piece371
+	JZ            piece395
 	VMOVUPS       X1, (SI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, SI
 
-piece371:
+piece395:
 	TESTQ     $0x00000001, CX
-	JZ        piece372
+	JZ        piece396
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, SI
 
-piece372:
+piece396:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -26283,28 +26803,27 @@ streamedsingle_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece373
+	JZ            piece397
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece373:
+piece397:
 	TESTQ         $0x00000002, CX
-	JZ            piece374
+	JZ            piece398
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece374:
+piece398:
 	TESTQ     $0x00000001, CX
-	JZ        piece375
+	JZ        piece399
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece375:
+piece399:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -26419,7 +26938,7 @@ sum_done:
 	RET
 
 // func absoluteGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·absoluteGradF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	MOVQ         dst_base+0(FP), AX
@@ -26502,26 +27021,26 @@ single_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece376
+	JZ            piece400
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece376:
+piece400:
 	TESTQ         $0x00000002, CX
-	JZ            piece377
+	JZ            piece401
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece377:
+piece401:
 	TESTQ     $0x00000001, CX
-	JZ        piece378
+	JZ        piece402
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece378:
+piece402:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26586,26 +27105,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece379
+	JZ            piece403
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, SI
 
-piece379:
+piece403:
 	TESTQ         $0x00000002, CX
-	JZ            piece380
+	JZ            piece404
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, SI
 
-piece380:
+piece404:
 	TESTQ     $0x00000001, CX
-	JZ        piece381
+	JZ        piece405
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece381:
+piece405:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -26684,28 +27203,27 @@ streamedsingle_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece382
+	JZ            piece406
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece382:
+piece406:
 	TESTQ         $0x00000002, CX
-	JZ            piece383
+	JZ            piece407
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece383:
+piece407:
 	TESTQ     $0x00000001, CX
-	JZ        piece384
+	JZ        piece408
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece384:
+piece408:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -26845,7 +27363,7 @@ sum_done:
 	RET
 
 // func huberGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·huberGradF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	VBROADCASTSD delta+80(FP), Z1
@@ -26914,26 +27432,26 @@ single_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece385
+	JZ            piece409
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece385:
+piece409:
 	TESTQ         $0x00000002, CX
-	JZ            piece386
+	JZ            piece410
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece386:
+piece410:
 	TESTQ     $0x00000001, CX
-	JZ        piece387
+	JZ        piece411
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece387:
+piece411:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26988,26 +27506,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece388
+	JZ            piece412
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, SI
 
-piece388:
+piece412:
 	TESTQ         $0x00000002, CX
-	JZ            piece389
+	JZ            piece413
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, SI
 
-piece389:
+piece413:
 	TESTQ     $0x00000001, CX
-	JZ        piece390
+	JZ        piece414
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, SI
 
-piece390:
+piece414:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -27071,28 +27589,27 @@ streamedsingle_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece391
+	JZ            piece415
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece391:
+piece415:
 	TESTQ         $0x00000002, CX
-	JZ            piece392
+	JZ            piece416
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece392:
+piece416:
 	TESTQ     $0x00000001, CX
-	JZ        piece393
+	JZ        piece417
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece393:
+piece417:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -27607,7 +28124,7 @@ sum_done:
 	RET
 
 // func binaryGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·binaryGradF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z1
@@ -27775,26 +28292,26 @@ single_done:
 	VXORPD        Z19, Z18, Z18
 	VMULPD        Z0, Z18, Z18
 	TESTQ         $0x00000004, CX
-	JZ            piece394
+	JZ            piece418
 	VMOVUPS       Y18, (AX)
 	VEXTRACTF64X4 $0x01, Z18, Y18
 	ADDQ          $0x00000020, AX
 
-piece394:
+piece418:
 	TESTQ         $0x00000002, CX
-	JZ            piece395
+	JZ            piece419
 	VMOVUPS       X18, (AX)
 	VEXTRACTF32X4 $0x01, Y18, X18
 	ADDQ          $0x00000010, AX
 
-piece395:
+piece419:
 	TESTQ     $0x00000001, CX
-	JZ        piece396
+	JZ        piece420
 	VMOVSD    X18, (AX)
 	VPERMILPD $0x01, X18, X18
 	ADDQ      $0x00000008, AX
 
-piece396:
+piece420:
 rest_done:
 	VZEROUPPER
 	RET
@@ -27905,26 +28422,26 @@ head_done:
 	VMULPD        Z0, Z18, Z18
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece397
+	JZ            piece421
 	VMOVUPS       Y18, (SI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
 	ADDQ          $0x00000020, SI
 
-piece397:
+piece421:
 	TESTQ         $0x00000002, CX
-	JZ            piece398
+	JZ            piece422
 	VMOVUPS       X18, (SI)
 	VEXTRACTF32X4 $0x01, Y18, X18
 	ADDQ          $0x00000010, SI
 
-piece398:
+piece422:
 	TESTQ     $0x00000001, CX
-	JZ        piece399
+	JZ        piece423
 	VMOVSD    X18, (SI)
 	VPERMILPD $0x01, X18, X18
 	ADDQ      $0x00000008, SI
 
-piece399:
+piece423:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -28072,28 +28589,27 @@ streamedsingle_done:
 	VXORPD        Z19, Z18, Z18
 	VMULPD        Z0, Z18, Z18
 	TESTQ         $0x00000004, CX
-	JZ            piece400
+	JZ            piece424
 	VMOVUPS       Y18, (AX)
 	VEXTRACTF64X4 $0x01, Z18, Y18
 	ADDQ          $0x00000020, AX
 
-piece400:
+piece424:
 	TESTQ         $0x00000002, CX
-	JZ            piece401
+	JZ            piece425
 	VMOVUPS       X18, (AX)
 	VEXTRACTF32X4 $0x01, Y18, X18
 	ADDQ          $0x00000010, AX
 
-piece401:
+piece425:
 	TESTQ     $0x00000001, CX
-	JZ        piece402
+	JZ        piece426
 	VMOVSD    X18, (AX)
 	VPERMILPD $0x01, X18, X18
 	ADDQ      $0x00000008, AX
 
-piece402:
+piece426:
 streamedrest_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -28419,4 +28935,10 @@ sum_done:
 	VADDPD        X0, X5, X5
 	VMOVSD        X5, sum+40(FP)
 	VZEROUPPER
+	RET
+
+// func fence()
+// Requires: MMX+
+TEXT ·fence(SB), NOSPLIT|NOFRAME, $0
+	SFENCE
 	RET

@@ -153,6 +153,9 @@ func (j *rowJob[F]) run(lo, hi int) {
 			j.runLoss(k, i, x, dst, t)
 		}
 	}
+	if j.stream {
+		k.fence()
+	}
 }
 
 var (

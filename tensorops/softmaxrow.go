@@ -55,8 +55,8 @@ func fill[F Float](dst []F, v float64) {
 
 func (k *kernels[F]) softmaxRow(dst, x []F, stream bool) {
 	var t rowTotal
-	kept := k.startShares(&t, dst, x, stream)
-	k.finishShares(kept, &t, dst, x, 1, stream)
+	s := k.startShares(&t, dst, x, stream)
+	k.finishShares(&s, &t, dst, x, 1, stream)
 }
 
 func (k *kernels[F]) logSoftmaxRow(dst, x []F, stream bool) {
@@ -78,11 +78,12 @@ func (k *kernels[F]) logSumExpRow(x []F) F {
 // logSumExpGradRow writes g·softmax(x): NaN at the +Inf of a row that has one and 0 beside it.
 func (k *kernels[F]) logSumExpGradRow(dst, x []F, g float64, stream bool) {
 	var t rowTotal
-	kept := k.startShares(&t, dst, x, stream)
+	s := k.startShares(&t, dst, x, stream)
 	if !math.IsInf(t.max, 1) {
-		k.finishShares(kept, &t, dst, x, g, stream)
+		k.finishShares(&s, &t, dst, x, g, stream)
 		return
 	}
+	s.release()
 	for i, v := range x {
 		dst[i] = 0
 		if math.IsInf(float64(v), 1) {

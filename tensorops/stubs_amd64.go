@@ -17,7 +17,7 @@ func expSumStoreF32AVX2(dst []float32, x []float32) (max float32, anchor float64
 // scaleF32AVX2 writes src[i]·factor, 0 where src[i] < low.
 //
 //go:noescape
-func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32)
+func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32, stream bool)
 
 // expScaleF32AVX2 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
@@ -127,7 +127,7 @@ func expSumStoreF64AVX2(dst []float64, x []float64) (max float64, anchor float64
 // scaleF64AVX2 writes src[i]·factor, 0 where src[i] < low.
 //
 //go:noescape
-func scaleF64AVX2(dst []float64, src []float64, factor float64, low float64)
+func scaleF64AVX2(dst []float64, src []float64, factor float64, low float64, stream bool)
 
 // expScaleF64AVX2 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
@@ -242,7 +242,7 @@ func expSumStoreF32AVX512(dst []float32, x []float32) (max float32, anchor float
 // scaleF32AVX512 writes src[i]·factor, 0 where src[i] < low.
 //
 //go:noescape
-func scaleF32AVX512(dst []float32, src []float32, factor float32, low float32)
+func scaleF32AVX512(dst []float32, src []float32, factor float32, low float32, stream bool)
 
 // expScaleF32AVX512 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
@@ -352,7 +352,7 @@ func expSumStoreF64AVX512(dst []float64, x []float64) (max float64, anchor float
 // scaleF64AVX512 writes src[i]·factor, 0 where src[i] < low.
 //
 //go:noescape
-func scaleF64AVX512(dst []float64, src []float64, factor float64, low float64)
+func scaleF64AVX512(dst []float64, src []float64, factor float64, low float64, stream bool)
 
 // expScaleF64AVX512 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
@@ -453,3 +453,6 @@ func indexF64AVX512(x []float64, v float64) int
 //
 //go:noescape
 func expSumWideF32AVX512(x []float32) (max float32, anchor float64, sum float64)
+
+// fence orders the stores past the caches before it with those after it.
+func fence()

@@ -34,5 +34,6 @@ func main() {
 		}
 		newGen(isa, "F32", "F64").expSum("expSumWide", false)
 	}
+	fence()
 	Generate()
 }

@@ -24,9 +24,9 @@ func (g *gen) expScale() {
 
 // scale emits dst[i] = src[i]·factor, 0 where src[i] < low.
 func (g *gen) scale() {
-	g.text("scale", "func(dst, src []F, factor, low F)", "writes src[i]·factor, 0 where src[i] < low.")
+	g.text("scale", "func(dst, src []F, factor, low F, stream bool)", "writes src[i]·factor, 0 where src[i] < low.")
 	factor, low := g.param("factor"), g.param("low")
-	g.mapPlain(4, []string{"src"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+	g.mapRow(4, []string{"src"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		for _, x := range v[0] {
 			if g.is512() {
 				k := K()
@@ -97,6 +97,14 @@ func (g *gen) mulShift() {
 	})
 }
 
+// fence emits the wait for stores past the caches.
+func fence() {
+	TEXT("fence", NOSPLIT|NOFRAME, "func()")
+	Doc("fence orders the stores past the caches before it with those after it.")
+	SFENCE()
+	RET()
+}
+
 // newRowMap loads the parameters dst and inputs.
 func (g *gen) newRowMap(inputs []string, body func(v [][]reg.VecVirtual) []reg.VecVirtual) *rowMap {
 	m := &rowMap{gen: g, body: body, dst: GP64(), n: GP64()}
@@ -122,7 +130,7 @@ func (m *rowMap) plain(unroll int) {
 }
 
 // mapRow is mapPlain for a kernel whose parameter stream chooses stores past the caches. These want aligned addresses: the elements before the first of them are
-// written one register at a time.
+// written one register at a time. The caller fences.
 func (g *gen) mapRow(unroll int, inputs []string, body func(v [][]reg.VecVirtual) []reg.VecVirtual) {
 	m := g.newRowMap(inputs, body)
 	stream := Load(Param("stream"), GP8())
@@ -152,7 +160,6 @@ func (g *gen) mapRow(unroll int, inputs []string, body func(v [][]reg.VecVirtual
 	m.loop("streamed", unroll, true)
 	m.loop("streamedsingle", 1, false)
 	m.tail("streamedrest")
-	SFENCE()
 	VZEROUPPER()
 	RET()
 }
