@@ -238,6 +238,30 @@ func huberDirect[F float](s *spec) *direct[F] {
 	}
 }
 
+func halfSquaredDirect[F float](*spec) *direct[F] {
+	return &direct[F]{
+		sum:      func(x, t []F) float64 { return tensorops.SquaredErrorSum(x, t) / 2 },
+		each:     func(dst, x, t []F, g float64) { tensorops.SquaredErrorGrad(dst, x, t, g/2) },
+		mirrored: true,
+	}
+}
+
+// smoothL1Direct is Huber's loss divided by β. Extreme β, which would leave float32, are left to the row function.
+func smoothL1Direct[F float](s *spec) *direct[F] {
+	beta := s.set.beta
+	switch {
+	case beta == 0:
+		return maeDirect[F](s)
+	case beta < 0x1p-20 || beta > 0x1p20:
+		return nil
+	}
+	return &direct[F]{
+		sum:      func(x, t []F) float64 { return tensorops.HuberSum(x, t, beta) / beta },
+		each:     func(dst, x, t []F, g float64) { tensorops.HuberGrad(dst, x, t, beta, g/beta) },
+		mirrored: true,
+	}
+}
+
 func entropyDirect[F float](*spec) *direct[F] {
 	return &direct[F]{
 		value: func(x, _ []F, _ int) float64 { return tensorops.EntropyRow(x) },

@@ -3,6 +3,8 @@ package loss
 import (
 	"fmt"
 	"math"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // A Domain says what the entries of an operand are.
@@ -139,22 +141,27 @@ func (d Domain) holds(v float64) bool {
 
 // holdsAll reports whether every entry lies in the domain.
 func (d Domain) holdsAll(x []float64) bool {
-	ok := true
 	switch d {
 	case SoftTargets, Counts:
-		for _, v := range x {
-			ok = ok && v >= 0 && v <= math.MaxFloat64
-		}
+		return vec.Within(x, 0, math.MaxFloat64)
+	case Positive:
+		return vec.Within(x, math.SmallestNonzeroFloat64, math.MaxFloat64)
 	case UnitInterval:
-		for _, v := range x {
-			ok = ok && !(v < 0) && !(v > 1)
+		if vec.Within(x, 0, 1) {
+			return true
 		}
-	default:
-		for _, v := range x {
-			if !d.holds(v) {
+	case Signs:
+		for _, v := range x { // one branch that is always predicted right
+			if math.Abs(v) != 1 {
 				return false
 			}
 		}
+		return true
 	}
-	return ok
+	for _, v := range x {
+		if !d.holds(v) {
+			return false
+		}
+	}
+	return true
 }

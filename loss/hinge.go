@@ -1,43 +1,18 @@
 package loss
 
 import (
+	"math"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
-// byMargin lifts a curve of the margin m = y·x of a logit x and its sign y to a row function.
-func byMargin(curve func(m float64) (l, d, dd float64)) rowFunc {
-	others := surface(func(x, y float64, _ int) jet {
-		l, d, dd := curve(y * x)
-		return marginJet(x, y, l, d, dd)
-	})
-	return func(r *row) float64 {
-		// What a training step asks for, without the rest of the jet.
-		x, y, out, g := r.x[0], r.x[1], r.out, r.grad[0]
-		for i := range out {
-			out[i], _, _ = curve(y[i] * x[i])
-		}
-		for i := range g {
-			_, d, _ := curve(y[i] * x[i])
-			g[i] = y[i] * d
-		}
-		r.out, r.grad[0] = nil, nil
-		others(r)
-		r.out, r.grad[0] = out, g
-		return 0
-	}
-}
-
-// marginJet is the jet in x and y of a function of y·x with the value l and the derivatives d and dd.
-func marginJet(x, y, l, d, dd float64) jet {
-	return jet{l: l, p: y * d, t: times(d, x), pp: y * y * dd, pt: d + times(dd, y*x), tt: times(dd, x*x)}
-}
-
 // signed is the definition of a loss of the margin.
-func signed(name string, curve func(m float64) (l, d, dd float64)) definition {
+func signed(name string, curve profile) definition {
 	return definition{
 		name: name, takes: reduceKnobs, defaults: settings{axis: -1}, pred: Logits, target: Signs, elementwise: true,
 		laws: NonNegative | Convex,
-		rows: func(*settings, int, int) rowFunc { return byMargin(curve) },
+		rows: func(*settings, int, int) rowFunc { return curve.margin },
 	}
 }
 
@@ -62,7 +37,7 @@ func Hinge(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return hinge.build(logits, target, opts)
 }
 
-var hinge = signed("Hinge", func(m float64) (l, d, dd float64) { return below(1, m) }).
+var hinge = signed("Hinge", shortfall(1)).
 	likened("", "Hinge", "hinge_loss")
 
 // likened names the nearest functions of other toolkits.
@@ -71,13 +46,21 @@ func (d definition) likened(torch, keras, optax string) definition {
 	return d
 }
 
-// below is max(0, bound - m) with its derivatives, 0 at m = bound.
-func below(bound, m float64) (l, d, dd float64) {
-	if m != m {
-		return m, m, m
+// shortfall is max(0, bound - m), with the derivative 0 at m = bound.
+func shortfall(bound float64) profile {
+	return profile{
+		value: func(dst, m []float64) {
+			for i, v := range m {
+				dst[i] = pick(v >= bound, 0, bound-v)
+			}
+		},
+		slope: func(dst, m []float64) {
+			for i, v := range m {
+				dst[i] = pick(v < bound, -1, pick(v >= bound, 0, v))
+			}
+		},
+		bend: constant(0),
 	}
-	// No branch on the data: half of them would be predicted wrong.
-	return max(0, bound-m), -float64(count(m < bound)), 0
 }
 
 // SquaredHinge returns the squared hinge loss of logits against signs.
@@ -101,9 +84,19 @@ func SquaredHinge(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return squaredHinge.build(logits, target, opts)
 }
 
-var squaredHinge = signed("SquaredHinge", func(m float64) (l, d, dd float64) {
-	e, d, _ := below(1, m)
-	return e * e, 2 * e * d, 2 * d * d
+var squaredHinge = signed("SquaredHinge", profile{
+	value: func(dst, m []float64) {
+		for i, v := range m {
+			short := pick(v >= 1, 0, 1-v)
+			dst[i] = short * short
+		}
+	},
+	slope: func(dst, m []float64) {
+		for i, v := range m {
+			dst[i] = pick(v >= 1, 0, 2*(v-1))
+		}
+	},
+	bend: each(func(m float64) float64 { return pick(m >= 1, 0, pick(m < 1, 2, m)) }),
 }).likened("", "SquaredHinge", "")
 
 // Perceptron returns the perceptron's loss of logits against signs: by how much a logit is on the wrong side of 0.
@@ -128,7 +121,7 @@ func Perceptron(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return perceptron.build(logits, target, opts)
 }
 
-var perceptron = signed("Perceptron", func(m float64) (l, d, dd float64) { return below(0, m) }).
+var perceptron = signed("Perceptron", shortfall(0)).
 	likened("", "", "perceptron_loss")
 
 // SoftMargin returns the logistic loss of logits against signs: binary cross-entropy for targets -1 and +1.
@@ -152,17 +145,33 @@ func SoftMargin(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return softMargin.build(logits, target, opts)
 }
 
-var softMargin = definition{
-	name: "SoftMargin", takes: reduceKnobs, defaults: settings{axis: -1}, pred: Logits, target: Signs, elementwise: true,
-	laws:  NonNegative | Convex,
-	torch: "soft_margin_loss",
-	rows: func(*settings, int, int) rowFunc {
-		margin := func(x, y float64) float64 { return y * x }
-		return byOdds(margin, func(o odds, x, y float64, _ int) jet {
-			return marginJet(x, y, o.won, -o.no, o.yes*o.no)
-		})
+var softMargin = signed("SoftMargin", profile{
+	value: func(dst, m []float64) {
+		for i, v := range m {
+			dst[i] = -v
+		}
+		vec.Exp(dst, dst)
+		vec.Log1p(dst, dst)
+		for i, l := range dst {
+			if l > math.MaxFloat64 {
+				dst[i] = -m[i]
+			}
+		}
 	},
-}
+	slope: func(dst, m []float64) {
+		vec.Exp(dst, m)
+		for i, e := range dst {
+			dst[i] = -1 / (1 + e)
+			if e > math.MaxFloat64 {
+				dst[i] = -math.Exp(-m[i])
+			}
+		}
+	},
+	bend: each(func(m float64) float64 {
+		e := math.Exp(-math.Abs(m))
+		return e / ((1 + e) * (1 + e))
+	}),
+}).likened("soft_margin_loss", "", "")
 
 // ModifiedHuber returns the smoothed hinge loss of logits against signs: the squared hinge with a linear tail.
 //
@@ -186,12 +195,28 @@ func ModifiedHuber(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return modifiedHuber.build(logits, target, opts)
 }
 
-var modifiedHuber = signed("ModifiedHuber", func(m float64) (l, d, dd float64) {
-	if m < -1 {
-		return -4 * m, -4, 0
-	}
-	e, d, _ := below(1, m)
-	return e * e, 2 * e * d, 2 * d * d
+var modifiedHuber = signed("ModifiedHuber", profile{
+	value: func(dst, m []float64) {
+		for i, v := range m {
+			short := pick(v >= 1, 0, 1-v)
+			c := pick(short > 2, 2, short)
+			dst[i] = c * (2*short - c)
+		}
+	},
+	slope: func(dst, m []float64) {
+		for i, v := range m {
+			dst[i] = pick(v >= 1, 0, pick(v < -1, -4, 2*(v-1)))
+		}
+	},
+	bend: each(func(m float64) float64 {
+		switch {
+		case m < -1 || m >= 1:
+			return 0
+		case m < 1:
+			return 2
+		}
+		return m
+	}),
 })
 
 // HingeEmbedding returns PyTorch's hinge embedding loss of distances against signs: similar pairs shall be close, others far.
@@ -221,15 +246,22 @@ var hingeEmbedding = definition{
 	laws:  Convex,
 	torch: "hinge_embedding_loss",
 	rows: func(s *settings, _, _ int) rowFunc {
-		return surface(func(x, y float64, _ int) jet {
-			switch {
-			case x != x:
-				return jet{l: x, p: x, pp: x}
-			case y > 0:
-				return jet{l: x, p: 1}
-			}
-			l, d, _ := below(s.margin, x)
-			return jet{l: l, p: d}
-		})
+		margin := s.margin
+		return front{
+			value: func(r *row, dst []float64) {
+				y := r.x[1][:len(dst)]
+				for i, x := range r.x[0] {
+					short := pick(x >= margin, 0, margin-x)
+					dst[i] = pick(y[i] > 0, x, short)
+				}
+			},
+			slope: func(r *row, dst []float64) {
+				y := r.x[1][:len(dst)]
+				for i, x := range r.x[0] {
+					pull := pick(x < margin, -1, pick(x >= margin, 0, x))
+					dst[i] = pick(y[i] > 0, pick(x == x, 1, x), pull)
+				}
+			},
+		}.before(surface(func(x, _ float64, _ int) jet { return jet{pp: pick(x == x, 0, x)} }))
 	},
 }

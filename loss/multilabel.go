@@ -105,7 +105,8 @@ var multiLabelMargin = definition{
 					continue
 				}
 				for _, y := range r.list {
-					l, d, _ := below(1, x[y]-v)
+					m := x[y] - v
+					l, d := pick(m >= 1, 0, 1-m), -float64(count(m < 1))
 					if l != l { // +Inf against +Inf
 						return r.poison()
 					}

@@ -40,15 +40,19 @@ var quantile = definition{
 	laws: NonNegative | ZeroAtEqual | Convex,
 	rows: func(s *settings, _, _ int) rowFunc {
 		tau := s.quantile
-		return residual(func(e float64) (l, d, dd float64) {
-			switch {
-			case e > 0:
-				return (1 - tau) * e, 1 - tau, 0
-			case e < 0:
-				return -tau * e, -tau, 0
-			}
-			return math.Abs(e), e + (0.5 - tau), 0
-		})
+		return profile{
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = pick(v > 0, 1-tau, -tau) * v
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = pick(v > 0, 1-tau, pick(v < 0, -tau, v+(0.5-tau)))
+				}
+			},
+			bend: constant(0),
+		}.row
 	},
 }
 
@@ -78,16 +82,19 @@ var expectile = definition{
 	laws: NonNegative | ZeroAtEqual | Convex,
 	rows: func(s *settings, _, _ int) rowFunc {
 		tau := s.tau
-		return residual(func(e float64) (l, d, dd float64) {
-			w := 0.5
-			switch {
-			case e > 0:
-				w = 1 - tau
-			case e < 0:
-				w = tau
-			}
-			return w * e * e, 2 * w * e, 2 * w
-		})
+		return profile{
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = pick(v > 0, 1-tau, tau) * v * v
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = 2 * pick(v > 0, 1-tau, tau) * v
+				}
+			},
+			bend: each(func(e float64) float64 { return 2 * pick(e > 0, 1-tau, pick(e < 0, tau, 0.5)) }),
+		}.row
 	},
 }
 
@@ -114,12 +121,20 @@ var epsilonInsensitive = definition{
 	laws: Symmetric | NonNegative | ZeroAtEqual | Convex,
 	rows: func(s *settings, _, _ int) rowFunc {
 		eps := s.epsilon
-		return residual(func(e float64) (l, d, dd float64) {
-			if math.Abs(e) <= eps {
-				return 0, 0, 0
-			}
-			return math.Abs(e) - eps, sign(e), 0
-		})
+		return profile{
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					a := math.Abs(v)
+					dst[i] = pick(a <= eps, 0, a-eps)
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = pick(math.Abs(v) <= eps, 0, sign(v))
+				}
+			},
+			bend: constant(0),
+		}.row
 	},
 	check: func(s *settings, _ Domain, _ int) error {
 		if s.epsilon < 0 {

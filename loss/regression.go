@@ -40,7 +40,19 @@ var mse = definition{
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	torch: "mse_loss", keras: "MeanSquaredError", optax: "squared_error",
 	rows: func(*settings, int, int) rowFunc {
-		return residual(func(e float64) (l, d, dd float64) { return e * e, 2 * e, 2 })
+		return profile{
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = v * v
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = 2 * v
+				}
+			},
+			bend: constant(2),
+		}.row
 	},
 }
 
@@ -65,20 +77,21 @@ var halfSquared = definition{
 	name: "HalfSquared", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	optax: "l2_loss",
+	fast:  fast{halfSquaredDirect[float32], halfSquaredDirect[float64]},
 	rows: func(*settings, int, int) rowFunc {
-		return residual(func(e float64) (l, d, dd float64) { return e / 2 * e, e, 1 })
+		return halfSquares.row
 	},
 }
 
-// sign returns -1, 0 or 1, and NaN for NaN.
-func sign(x float64) float64 {
-	switch {
-	case x > 0:
-		return 1
-	case x < 0:
-		return -1
-	}
-	return x
+// halfSquares is e²/2.
+var halfSquares = profile{
+	value: func(dst, e []float64) {
+		for i, v := range e {
+			dst[i] = v / 2 * v
+		}
+	},
+	slope: func(dst, e []float64) { copy(dst, e) },
+	bend:  constant(1),
 }
 
 // MAE returns the absolute error of pred against target.
@@ -102,10 +115,23 @@ var mae = definition{
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	torch: "l1_loss", keras: "MeanAbsoluteError",
 	rows: func(*settings, int, int) rowFunc {
-		return residual(func(e float64) (l, d, dd float64) {
-			return math.Abs(e), sign(e), 0
-		})
+		return absolutes.row
 	},
+}
+
+// absolutes is |e|.
+var absolutes = profile{
+	value: func(dst, e []float64) {
+		for i, v := range e {
+			dst[i] = math.Abs(v)
+		}
+	},
+	slope: func(dst, e []float64) {
+		for i, v := range e {
+			dst[i] = sign(v)
+		}
+	},
+	bend: constant(0),
 }
 
 // Huber returns the Huber loss of pred against target: quadratic near zero, linear in the tails.
@@ -135,12 +161,21 @@ var huber = definition{
 	torch: "huber_loss", keras: "Huber", optax: "huber_loss",
 	rows: func(s *settings, _, _ int) rowFunc {
 		delta := s.delta
-		return residual(func(e float64) (l, d, dd float64) {
-			if a := math.Abs(e); a > delta {
-				return delta * (a - delta/2), math.Copysign(delta, e), 0
-			}
-			return e / 2 * e, e, 1
-		})
+		return profile{
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					a := math.Abs(v)
+					c := pick(a > delta, delta, a)
+					dst[i] = c * (a - c/2)
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = pick(math.Abs(v) > delta, math.Copysign(delta, v), v)
+				}
+			},
+			bend: each(func(e float64) float64 { return pick(math.Abs(e) > delta, 0, 1) }),
+		}.row
 	},
 }
 
@@ -168,15 +203,27 @@ var smoothL1 = definition{
 	name: "SmoothL1", takes: reduceKnobs | knobBeta, defaults: settings{axis: -1, beta: 1}, elementwise: true,
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	torch: "smooth_l1_loss",
+	fast:  fast{smoothL1Direct[float32], smoothL1Direct[float64]},
 	rows: func(s *settings, _, _ int) rowFunc {
 		beta := s.beta
-		return residual(func(e float64) (l, d, dd float64) {
-			if a := math.Abs(e); a > beta || beta == 0 {
-				return a - beta/2, sign(e), 0
-			}
-			d = e / beta
-			return d / 2 * e, d, 1 / beta
-		})
+		if beta == 0 {
+			return absolutes.row
+		}
+		return profile{
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					a := math.Abs(v)
+					c := pick(a > beta, beta, a)
+					dst[i] = c / beta * (a - c/2)
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = pick(math.Abs(v) > beta, math.Copysign(1, v), v/beta)
+				}
+			},
+			bend: each(func(e float64) float64 { return pick(math.Abs(e) > beta, 0, 1/beta) }),
+		}.row
 	},
 }
 
@@ -205,11 +252,21 @@ var logCosh = definition{
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	keras: "LogCosh", optax: "log_cosh",
 	rows: func(*settings, int, int) rowFunc {
-		minus2 := func(e float64) float64 { return -2 * math.Abs(e) }
 		return profile{
 			value: logCoshRun,
-			slope: around(minus2, vec.Expm1, func(e, m float64) float64 { return -sign(e) * m / (2 + m) }),
-			bend:  around(minus2, vec.Exp, func(_, q float64) float64 { return 4 * q / ((1 + q) * (1 + q)) }),
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = -2 * math.Abs(v)
+				}
+				vec.Expm1(dst, dst)
+				for i, m := range dst {
+					dst[i] = math.Copysign(m/(2+m), e[i])
+				}
+			},
+			bend: each(func(e float64) float64 {
+				q := math.Exp(-2 * math.Abs(e))
+				return 4 * q / ((1 + q) * (1 + q))
+			}),
 		}.row
 	},
 }
@@ -222,17 +279,13 @@ func logCoshRun(dst, e []float64) {
 	}
 	vec.Expm1(dst, dst)
 	for i, m := range dst {
-		if math.Abs(e[i]) < 1 {
-			dst[i] = m * m / (2 + 2*m)
-		} else {
-			dst[i] = (1 + m) * (1 + m)
-		}
+		q := 1 + m
+		dst[i] = pick(math.Abs(e[i]) < 1, m*m/(2*q), q*q)
 	}
 	vec.Log1p(dst, dst)
-	for i, v := range e {
-		if a := math.Abs(v); a >= 1 {
-			dst[i] += a - math.Ln2
-		}
+	for i, l := range dst {
+		a := math.Abs(e[i])
+		dst[i] = l + pick(a < 1, 0, a-math.Ln2)
 	}
 }
 
@@ -260,15 +313,35 @@ var pseudoHuber = definition{
 	laws: Symmetric | NonNegative | ZeroAtEqual | Convex,
 	rows: func(s *settings, _, _ int) rowFunc {
 		delta := s.delta
-		return residual(func(e float64) (l, d, dd float64) {
-			if math.IsInf(e, 0) {
-				return math.Inf(1), sign(e) * delta, 0
-			}
-			root := math.Hypot(delta, e) // δ·√(1 + (e/δ)²)
-			flat := delta / root
-			return e * (delta * (e / (delta + root))), delta * (e / root), flat * flat * flat
-		})
+		return profile{ // hypotenuse(δ, e) is δ·√(1 + (e/δ)²)
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					if dst[i] = v * (delta * (v / (delta + hypotenuse(delta, v)))); math.IsInf(v, 0) {
+						dst[i] = math.Inf(1)
+					}
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					if dst[i] = delta * (v / hypotenuse(delta, v)); math.IsInf(v, 0) {
+						dst[i] = sign(v) * delta
+					}
+				}
+			},
+			bend: each(func(e float64) float64 {
+				flat := delta / hypotenuse(delta, e)
+				return flat * flat * flat
+			}),
+		}.row
 	},
+}
+
+// hypotenuse returns √(a² + e²) without overflow.
+func hypotenuse(a, e float64) float64 {
+	if sum := a*a + e*e; sum > 0x1p-900 && sum < 0x1p1000 {
+		return math.Sqrt(sum)
+	}
+	return math.Hypot(a, e)
 }
 
 // Charbonnier returns the absolute error of pred against target with its corner at zero smoothed by ε.
@@ -295,14 +368,24 @@ var charbonnier = definition{
 	laws: Symmetric | NonNegative | Convex,
 	rows: func(s *settings, _, _ int) rowFunc {
 		eps := s.epsilon
-		return residual(func(e float64) (l, d, dd float64) {
-			if math.IsInf(e, 0) {
-				return math.Inf(1), sign(e), 0
-			}
-			root := math.Hypot(e, eps)
-			flat := eps / root
-			return root, e / root, flat * flat / root
-		})
+		return profile{
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					dst[i] = hypotenuse(eps, v)
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					if dst[i] = v / hypotenuse(eps, v); math.IsInf(v, 0) {
+						dst[i] = sign(v)
+					}
+				}
+			},
+			bend: each(func(e float64) float64 {
+				root := hypotenuse(eps, e)
+				return eps / root * (eps / root) / root
+			}),
+		}.row
 	},
 	check: positiveEpsilon,
 }

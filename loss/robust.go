@@ -46,24 +46,28 @@ var wing = definition{
 	rows: func(s *settings, _, _ int) rowFunc {
 		w, eps := s.margin, s.epsilon
 		c := w - w*math.Log1p(w/eps)
-		within := func(inside, outside func(e float64) float64) func(dst, e []float64) {
-			return each(func(e float64) float64 {
-				if math.Abs(e) < w {
-					return inside(e)
-				}
-				return outside(e)
-			})
-		}
 		return profile{
-			value: around(func(e float64) float64 { return min(math.Abs(e), w) / eps }, vec.Log1p, func(e, log float64) float64 {
-				if a := math.Abs(e); !(a < w) {
-					return a - c
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					a := math.Abs(v)
+					dst[i] = pick(a > w, w, a) / eps
 				}
-				return w * log
+				vec.Log1p(dst, dst)
+				for i, log := range dst {
+					a := math.Abs(e[i])
+					dst[i] = pick(a < w, w*log, a-c)
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					a := math.Abs(v)
+					dst[i] = sign(v) * pick(a < w, w/(eps+a), 1)
+				}
+			},
+			bend: each(func(e float64) float64 {
+				a := math.Abs(e)
+				return pick(a < w, -w/(eps+a)/(eps+a), 0)
 			}),
-			slope: within(func(e float64) float64 { return sign(e) * w / (eps + math.Abs(e)) }, sign),
-			bend: within(func(e float64) float64 { return -w / (eps + math.Abs(e)) / (eps + math.Abs(e)) },
-				func(float64) float64 { return 0 }),
 		}.row
 	},
 	check: func(s *settings, target Domain, classes int) error {
@@ -95,26 +99,30 @@ var cauchy = definition{
 	name: "Cauchy", takes: reduceKnobs | knobScale, defaults: settings{axis: -1, scale: 1}, elementwise: true,
 	laws: Symmetric | NonNegative | ZeroAtEqual,
 	rows: func(s *settings, _, _ int) rowFunc {
-		c := s.scale
-		x := func(e float64) float64 { return e / c / math.Sqrt2 }
 		return profile{
-			value: around(func(e float64) float64 { return square(x(e)) }, vec.Log1p,
-				func(e, log float64) float64 { return logOfSquare(x(e), log) }),
-			slope: each(func(e float64) float64 { return reciprocal(e/c, 2) / c }),
-			bend: each(func(e float64) float64 {
-				y := 1 / (1 + e/c*(e/c)/2)
-				return y * (2*y - 1) / c / c
+			value: func(dst, z []float64) { logOfSquares(dst, z, 2) },
+			slope: func(dst, z []float64) {
+				for i, v := range z {
+					dst[i] = reciprocal(v, 2)
+				}
+			},
+			bend: each(func(z float64) float64 {
+				y := 1 / (1 + z*z/2)
+				return y * (2*y - 1)
 			}),
-		}.row
+		}.scaled(s.scale)
 	},
 }
 
+// wide is the size of z from which on squares are avoided.
+const wide = 0x1p500
+
 // reciprocal returns z/(1 + z²/b) without overflow, 0 for infinite z.
 func reciprocal(z, b float64) float64 {
-	if math.Abs(z) < 1 {
-		return z / (1 + z*z/b)
+	if math.Abs(z) > wide {
+		return 1 / (1/z + z/b)
 	}
-	return 1 / (1/z + z/b)
+	return z / (1 + z*z/b)
 }
 
 // GemanMcClure returns the Geman-McClure loss of pred against target, which is bounded by 2.
@@ -138,12 +146,28 @@ var gemanMcClure = definition{
 	name: "GemanMcClure", takes: reduceKnobs | knobScale, defaults: settings{axis: -1, scale: 1}, elementwise: true,
 	laws: Symmetric | NonNegative | ZeroAtEqual,
 	rows: func(s *settings, _, _ int) rowFunc {
-		c := s.scale
-		return residual(func(e float64) (l, d, dd float64) {
-			z := e / c
-			y := 1 / (1 + z*z/4)
-			return 2 / (1 + 4/(z*z)), reciprocal(z, 4) * y / c, y * y * (4*y - 3) / c / c
-		})
+		return profile{
+			value: func(dst, z []float64) {
+				for i, v := range z {
+					dst[i] = 2 * v * v / (4 + v*v)
+					if math.Abs(v) > wide {
+						dst[i] = 2
+					}
+				}
+			},
+			slope: func(dst, z []float64) {
+				for i, v := range z {
+					y := 1 / (1 + v*v/4)
+					if dst[i] = v * y * y; math.Abs(v) > wide {
+						dst[i] = 0
+					}
+				}
+			},
+			bend: each(func(z float64) float64 {
+				y := 1 / (1 + z*z/4)
+				return y * y * (4*y - 3)
+			}),
+		}.scaled(s.scale)
 	},
 }
 
@@ -170,14 +194,35 @@ var welsch = definition{
 	name: "Welsch", takes: reduceKnobs | knobScale, defaults: settings{axis: -1, scale: 1}, elementwise: true,
 	laws: Symmetric | NonNegative | ZeroAtEqual,
 	rows: func(s *settings, _, _ int) rowFunc {
-		c := s.scale
-		arg := func(e float64) float64 { return -(e / c) * (e / c) / 2 }
 		return profile{
-			value: around(arg, vec.Expm1, func(_, m float64) float64 { return -m }),
-			slope: around(arg, vec.Exp, func(e, g float64) float64 { return times(g, e/c) / c }),
-			bend:  around(arg, vec.Exp, func(e, g float64) float64 { return times(g, 1-e/c*(e/c)) / c / c }),
-		}.row
+			value: func(dst, z []float64) {
+				bell(dst, z, vec.Expm1)
+				over(dst, -1)
+			},
+			slope: func(dst, z []float64) {
+				bell(dst, z, vec.Exp)
+				for i, g := range dst {
+					if dst[i] = g * z[i]; g == 0 {
+						dst[i] = 0
+					}
+				}
+			},
+			bend: func(dst, z []float64) {
+				bell(dst, z, vec.Exp)
+				for i, g := range dst {
+					dst[i] = times(g, 1-z[i]*z[i])
+				}
+			},
+		}.scaled(s.scale)
 	},
+}
+
+// bell writes fn of -z²/2.
+func bell(dst, z []float64, fn func(dst, x []float64)) {
+	for i, v := range z {
+		dst[i] = -v * v / 2
+	}
+	fn(dst, dst)
 }
 
 // Tukey returns Tukey's biweight loss of pred against target, which is constant beyond c.
@@ -208,14 +253,28 @@ var tukey = definition{
 	laws: Symmetric | NonNegative | ZeroAtEqual,
 	rows: func(s *settings, _, _ int) rowFunc {
 		c := s.scale
-		return residual(func(e float64) (l, d, dd float64) {
-			z := e / c
-			if math.Abs(z) > 1 {
-				return c / 6 * c, 0, 0
-			}
-			w := (1 - z) * (1 + z)
-			return e / 6 * e * (1 + w + w*w), e * w * w, w * (1 - 5*z*z)
-		})
+		return profile{ // e is cut off at ±c, and w = 1 - z² falls to 0 there
+			value: func(dst, e []float64) {
+				for i, v := range e {
+					v = pick(math.Abs(v) > c, c, v)
+					z := v / c
+					w := (1 - z) * (1 + z)
+					dst[i] = v / 6 * v * (1 + w + w*w)
+				}
+			},
+			slope: func(dst, e []float64) {
+				for i, v := range e {
+					v = pick(math.Abs(v) > c, c, v)
+					z := v / c
+					w := (1 - z) * (1 + z)
+					dst[i] = v * w * w
+				}
+			},
+			bend: each(func(e float64) float64 {
+				z := pick(math.Abs(e) > c, c, e) / c
+				return (1 - z) * (1 + z) * (1 - 5*z*z)
+			}),
+		}.row
 	},
 }
 
@@ -246,22 +305,19 @@ var barron = definition{
 	defaults: settings{axis: -1, alpha: 1, scale: 1}, elementwise: true,
 	laws: Symmetric | NonNegative | ZeroAtEqual,
 	rows: func(s *settings, _, _ int) rowFunc {
-		alpha, c := s.alpha, s.scale
+		alpha := s.alpha
 		if alpha == 2 {
-			return residual(func(e float64) (l, d, dd float64) { return e / c / 2 * (e / c), e / c / c, 1 / c / c })
+			return halfSquares.scaled(s.scale)
 		}
 		b := math.Abs(alpha - 2)
-		x := func(e float64) float64 { return e / c / math.Sqrt(b) }
-		logs := around(func(e float64) float64 { return square(x(e)) }, vec.Log1p,
-			func(e, log float64) float64 { return logOfSquare(x(e), log) })
-		powers := func(dst, e []float64) {
-			logs(dst, e)
+		powers := func(dst, z []float64) { // (z²/b + 1)^(α/2 - 1)
+			logOfSquares(dst, z, b)
 			scale(dst, alpha/2-1)
 			vec.Exp(dst, dst)
 		}
 		return profile{
-			value: func(dst, e []float64) {
-				logs(dst, e)
+			value: func(dst, z []float64) {
+				logOfSquares(dst, z, b)
 				if math.Abs(alpha) < 1e-18 { // (exp(u) - 1)/u is 1 to all digits for u = α/2·log(1 + z²/b)
 					scale(dst, b/2)
 					return
@@ -270,26 +326,25 @@ var barron = definition{
 				vec.Expm1(dst, dst)
 				scale(dst, b/alpha)
 			},
-			slope: func(dst, e []float64) {
-				powers(dst, e)
+			slope: func(dst, z []float64) {
+				powers(dst, z)
 				for i, p := range dst {
-					if dst[i] = e[i] / c * p / c; math.IsInf(e[i], 0) {
-						dst[i], _ = barronTail(alpha, e[i])
-						dst[i] /= c
+					if dst[i] = z[i] * p; math.Abs(z[i]) > math.MaxFloat64 {
+						dst[i], _ = barronTail(alpha, z[i])
 					}
 				}
 			},
-			bend: func(dst, e []float64) {
-				powers(dst, e)
+			bend: func(dst, z []float64) {
+				powers(dst, z)
 				for i, p := range dst {
-					q := x(e[i]) * x(e[i])
+					q := z[i] / math.Sqrt(b) * (z[i] / math.Sqrt(b))
 					// 1 + (α-2)·q/(1+q), without cancellation
-					if dst[i] = p * (1/(1+q) + (alpha-1)/(1+1/q)) / c / c; math.IsInf(e[i], 0) {
-						_, dst[i] = barronTail(alpha, e[i])
+					if dst[i] = p * (1/(1+q) + (alpha-1)/(1+1/q)); math.IsInf(z[i], 0) {
+						_, dst[i] = barronTail(alpha, z[i])
 					}
 				}
 			},
-		}.row
+		}.scaled(s.scale)
 	},
 }
 

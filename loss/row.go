@@ -56,27 +56,6 @@ const (
 
 func (m mode) String() string { return [...]string{"value", "grad", "hess", "jvp"}[m] }
 
-// residual lifts a curve of e = pred - target, given by value, first and second derivative, to a row function.
-func residual(curve func(e float64) (l, d, dd float64)) rowFunc {
-	return func(r *row) float64 {
-		p, t := r.x[0], r.x[1]
-		for i := range r.out {
-			r.out[i], _, _ = curve(p[i] - t[i])
-		}
-		for k, sign := range [2]float64{1, -1} {
-			for i := range r.grad[k] {
-				_, d, _ := curve(p[i] - t[i])
-				r.grad[k][i] = sign * d
-			}
-			for i := range r.hess[k] {
-				_, _, dd := curve(p[i] - t[i])
-				r.hess[k][i] = sign * times(r.approach(i), dd)
-			}
-		}
-		return 0
-	}
-}
-
 // approach is how pred - target of element i moves along the directions.
 func (r *row) approach(i int) float64 {
 	v := 0.0
@@ -105,17 +84,44 @@ func surface(f func(p, t float64, i int) jet) rowFunc {
 		for i := range r.grad[1] {
 			r.grad[1][i] = f(p[i], t[i], r.at+i).t
 		}
-		for k := range 2 {
-			for i := range r.hess[k] {
-				j := f(p[i], t[i], r.at+i)
-				h := [2][2]float64{{j.pp, j.pt}, {j.pt, j.tt}}[k]
-				r.hess[k][i] = 0
-				for m := range h {
-					if r.dir[m] != nil {
-						r.hess[k][i] += times(r.dir[m][i], h[m])
-					}
+		r.bend(func(i int) jet { return f(p[i], t[i], r.at+i) })
+		return 0
+	}
+}
+
+// bend writes the second derivatives that r asks for, from the jet of each element.
+func (r *row) bend(at func(i int) jet) {
+	for k := range 2 {
+		for i := range r.hess[k] {
+			j := at(i)
+			h := [2][2]float64{{j.pp, j.pt}, {j.pt, j.tt}}[k]
+			r.hess[k][i] = 0
+			for m := range h {
+				if r.dir[m] != nil {
+					r.hess[k][i] += times(r.dir[m][i], h[m])
 				}
 			}
+		}
+	}
+}
+
+// A front is loops over a run for the value and the derivative by the prediction, all that a training step asks for.
+type front struct{ value, slope func(r *row, dst []float64) }
+
+// before completes the front with a row function for the other derivatives.
+func (f front) before(others rowFunc) rowFunc {
+	return func(r *row) float64 {
+		out, g := r.out, r.grad[0]
+		if out != nil {
+			f.value(r, out)
+		}
+		if g != nil {
+			f.slope(r, g)
+		}
+		if r.grad[1] != nil || r.hess[0] != nil || r.hess[1] != nil {
+			r.out, r.grad[0] = nil, nil
+			others(r)
+			r.out, r.grad[0] = out, g
 		}
 		return 0
 	}
