@@ -254,7 +254,7 @@ func (k *checker) prepare(p Pass) {
 	fail := func(err error) {
 		k.report.find(Missing, p.String(), "there is no gradient: %v", err)
 	}
-	g, err := k.newGradient(p, k.dtype)
+	g, err := k.newGradient(p, k.dtype, nil)
 	if err != nil {
 		fail(err)
 		return
@@ -417,7 +417,7 @@ func (k *checker) judge(j *judge, el *Element, i, e int, s slope, again line, un
 		if t.tol < s.tol {
 			el.Numeric = t.value
 		}
-		el.Tol += math.Abs(t.value - s.value)
+		el.Tol += 2*math.Abs(t.value-s.value) + t.tol
 		decide(el, s)
 	}
 }

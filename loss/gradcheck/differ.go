@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/surprisal-go/surprisal/tensorops"
 	"gorgonia.org/tensor"
 )
 
@@ -14,7 +15,8 @@ type differ struct {
 	out  tensor.Shape
 	u    []float64
 	base []float64 // out at the point
-	// touched is the magnitude of the terms of L that changed along the last line, as the root of the sum of their squares
+	// touched is the magnitude of the terms of L that changed along the last line, of all where none did, as the root of the
+	// sum of their squares
 	touched float64
 	sigma   []float64 // rounding error of each entry of out, as a standard deviation
 	buf     []float64
@@ -178,7 +180,7 @@ func (d *differ) change() (sum, noise float64, err error) {
 	if d.buf, err = d.f.result(0, d.buf); err != nil {
 		return 0, 0, err
 	}
-	var variance, touched, c float64
+	var variance, touched, still, c float64
 	eps := epsOf(d.f.inst.dtype)
 	for k, v := range d.buf {
 		u := d.u[k]
@@ -189,6 +191,7 @@ func (d *differ) change() (sum, noise float64, err error) {
 			// independent of what moved, or saturated: a change below the last place does not show
 			s := u * eps / 4 * v
 			variance += s * s
+			still += u * u * v * v
 			continue
 		}
 		// Kahan's sum: the noise of a vector result is that of its entries alone
@@ -199,6 +202,9 @@ func (d *differ) change() (sum, noise float64, err error) {
 		s := u * (d.sigma[k] + eps/4*math.Abs(v))
 		variance += s * s
 		touched += u * u * d.base[k] * d.base[k]
+	}
+	if touched == 0 {
+		touched = still // all of it may be saturated
 	}
 	d.touched = math.Max(d.touched, math.Sqrt(touched))
 	return sum, math.Sqrt(variance), nil
@@ -249,8 +255,18 @@ func (f *function) moveTo(dir [][]float64, t float64) error {
 		if dir[k] == nil {
 			continue
 		}
+		d := dir[k]
+		if o.f64 != nil { // what matters for millions of elements
+			tensorops.ParallelFor(len(d), chunk, func(lo, hi int) {
+				to, from := o.f64[lo:hi], o.pristine[lo:hi]
+				for i, v := range d[lo:hi] {
+					to[i] = from[i] + t*v
+				}
+			})
+			continue
+		}
 		for i, x := range o.pristine {
-			o.set(i, x+t*dir[k][i])
+			o.set(i, x+t*d[i])
 		}
 	}
 	return f.run()

@@ -14,6 +14,17 @@ type instance struct {
 	operands []*operand
 	in       G.Nodes
 	out      *G.Node
+	at       [][]float64 // the point of the first run, per operand; nil is what the inputs say
+}
+
+// place puts the operands at the point of the first run.
+func (inst *instance) place() {
+	inst.restore()
+	for i, x := range inst.at {
+		if x != nil {
+			inst.operands[i].load(x)
+		}
+	}
 }
 
 // instantiate builds the function for a dtype at the precision of narrow.
@@ -65,25 +76,6 @@ func (inst *instance) restore() {
 	}
 }
 
-// take returns what the floating operands hold, and put puts it back.
-func (inst *instance) take() [][]float64 {
-	held := make([][]float64, len(inst.operands))
-	for i, o := range inst.operands {
-		for e := range o.pristine {
-			held[i] = append(held[i], o.get(e))
-		}
-	}
-	return held
-}
-
-func (inst *instance) put(held [][]float64) {
-	for i, o := range inst.operands {
-		if o.pristine != nil {
-			o.load(held[i])
-		}
-	}
-}
-
 // leaf reports a node without operands: an input or a constant.
 func leaf(n *G.Node) bool {
 	_, constant := n.Op().(interface{ Value() G.Value })
@@ -126,7 +118,7 @@ type function struct {
 	outs    []int
 	below   [][]int // per input, the steps that depend on it
 	mutates bool    // some operation writes to its operands: nothing can be reused between runs
-	// jitter, if set, replaces the result of each operation: see roundingOf
+	// jitter, if set, replaces the operands and the result of each operation: see roundingOf
 	jitter func(G.Value) (G.Value, error)
 }
 
@@ -243,6 +235,11 @@ func (f *function) do(s *step) (err error) {
 	args := make([]G.Value, len(s.in))
 	for i, k := range s.in {
 		args[i] = f.values[k]
+		if f.jitter != nil {
+			if args[i], err = f.jitter(args[i]); err != nil {
+				return err
+			}
+		}
 	}
 	v, err := s.op.Do(args...)
 	if err != nil {

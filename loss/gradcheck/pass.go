@@ -25,11 +25,14 @@ type gradient struct {
 }
 
 // newGradient prepares a pass.
-func (k *checker) newGradient(p Pass, dt tensor.Dtype) (*gradient, error) {
+// Its first run is at the point at (nil: the point of the check).
+func (k *checker) newGradient(p Pass, dt tensor.Dtype, at [][]float64) (*gradient, error) {
 	inst, err := k.instance(dt)
 	if err != nil {
 		return nil, err
 	}
+	inst.at = at
+	inst.place()
 	switch p {
 	case Lisp:
 		return newLisp(inst, k.upstream)
@@ -189,8 +192,6 @@ type tapeRun struct {
 	vm    G.VM
 	nodes G.Nodes
 	into  []G.Value
-	ready bool
-	safe  *function
 }
 
 // newTapeRun compiles the instance's graph. A panic on Gorgonia's goroutine would end the process, so the first run is
@@ -202,9 +203,15 @@ func newTapeRun(inst *instance, nodes G.Nodes) (t *tapeRun, err error) {
 		}
 	}()
 	t = &tapeRun{inst: inst, nodes: nodes, into: make([]G.Value, len(nodes))}
-	if t.safe, err = newFunction(inst, nodes...); err != nil {
+	safe, err := newFunction(inst, nodes...)
+	if err != nil {
 		return nil, err
 	}
+	if err := safe.run(); err != nil {
+		return nil, err
+	}
+	// operations that write to their inputs do it again on the machine, where it is noticed
+	inst.place()
 	for i, n := range nodes {
 		// an intermediate's register may be reused: Read takes the value when it is computed
 		if !leaf(n) {
@@ -216,15 +223,6 @@ func newTapeRun(inst *instance, nodes G.Nodes) (t *tapeRun, err error) {
 }
 
 func (t *tapeRun) run() ([]part, error) {
-	if !t.ready {
-		now := t.inst.take()
-		if err := t.safe.run(); err != nil {
-			return nil, err
-		}
-		// operations that write to their inputs do it again on the machine, where it is noticed
-		t.inst.put(now)
-		t.safe, t.ready = nil, true
-	}
 	if err := t.inst.let(); err != nil {
 		return nil, err
 	}

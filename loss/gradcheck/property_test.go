@@ -66,6 +66,7 @@ func grow(code []instruction, in G.Nodes) (*G.Node, error) {
 		for _, f := range from {
 			used[f] = true
 		}
+		used[n] = false // Gorgonia returns an operand that exists already for a double negation
 		pool = append(pool, n)
 		return nil
 	}

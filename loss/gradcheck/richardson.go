@@ -37,6 +37,8 @@ const (
 	errSafety   = 4
 	noiseSafety = 8
 	leastTol    = 2e-8
+	// Where the differences have not settled, the estimate is the luckiest of many and gets a further factor.
+	unsettled = 10
 )
 
 // extrapolate runs Neville's scheme on d, the values at steps that halve, whose error terms have the powers first,
@@ -152,7 +154,7 @@ func (p plan) differentiate(f line, unit float64) slope {
 		if best == nil || b.tol < best.tol {
 			best = &blocks[len(blocks)-1]
 		}
-		if math.Abs(b.jump) <= b.jumpTol && !b.rough {
+		if math.Abs(b.jump) <= b.jumpTol && b.done {
 			return p.smooth(f, unit, n, b)
 		}
 		if s, ok := kinked(blocks); ok {
@@ -167,9 +169,9 @@ func (p plan) differentiate(f line, unit float64) slope {
 	case best == nil:
 		return slope{value: math.NaN(), tol: math.NaN(), why: "the function is not defined around the point"}
 	case best.rough:
-		return slope{value: best.slope, tol: best.tol, why: "differences do not settle: the derivative is infinite, or the function is not smooth at any scale"}
+		return slope{value: best.slope, tol: unsettled * best.tol, why: "differences do not settle: the derivative is infinite, or the function is not smooth at any scale"}
 	}
-	return slope{value: best.slope, tol: best.tol}
+	return best.result()
 }
 
 func count(b bool) int {
@@ -193,6 +195,13 @@ func (p plan) smooth(f line, unit float64, n int, b block) slope {
 			}
 			b = w
 		}
+	}
+	return b.result()
+}
+
+func (b *block) result() slope {
+	if !b.done {
+		return slope{value: b.slope, tol: unsettled * b.tol}
 	}
 	return slope{value: b.slope, tol: b.tol}
 }

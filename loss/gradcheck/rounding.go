@@ -72,7 +72,7 @@ func (k *checker) measureGradientNoise(j *judge) {
 // nearby points. A fault moves all the differences alike and adds nothing to it.
 func (k *checker) spread(j *judge, eval func(*gradient) ([]float64, error), n int) []float64 {
 	if j.twin == nil {
-		twin, err := k.newGradient(j.pass, tensor.Float64)
+		twin, err := k.newGradient(j.pass, tensor.Float64, nil)
 		if err != nil {
 			return nil
 		}
@@ -117,8 +117,8 @@ func (k *checker) spread(j *judge, eval func(*gradient) ([]float64, error), n in
 }
 
 // roundingOf estimates the rounding error of the gradient of each input by Monte Carlo arithmetic: the gradient graph is
-// evaluated several times, with the result of every operation moved by a random part of a unit in the last place of
-// the check's dtype. What scatters is what rounding can do. It sees what nearby points cannot: an operation that is
+// evaluated several times, with the operands and the result of every operation moved by a random part of a unit in the
+// last place of the check's dtype. What scatters is what rounding can do. It sees what nearby points cannot: an operation that is
 // saturated, whose result is the same for all of them.
 //
 // Reference: D. S. Parker, Monte Carlo Arithmetic, 1997.
@@ -179,12 +179,18 @@ func deviation(runs [][]float64, e int) float64 {
 	return math.Sqrt(sq / float64(len(runs)-1))
 }
 
-// jittered is a copy of a value, each number multiplied by 1 + eps·ξ with ξ uniform in [-1, 1].
+// jittered is a copy of a value, each number multiplied by 1 + eps·ξ with ξ uniform in [-1, 1]. Whole numbers stay: they are
+// exact more often than not, and sizes and masks must.
 func jittered(v G.Value, eps float64, rng *rand.Rand) (G.Value, error) {
 	if !isFloat(v.Dtype()) {
 		return v, nil
 	}
-	move := func(x float64) float64 { return x * (1 + eps*(2*rng.Float64()-1)) }
+	move := func(x float64) float64 {
+		if x == math.Trunc(x) {
+			return x
+		}
+		return x * (1 + eps*(2*rng.Float64()-1))
+	}
 	switch s := v.(type) {
 	case *G.F64:
 		return G.NewF64(move(float64(*s))), nil

@@ -206,26 +206,28 @@ func (k *checker) rebind(j *judge) {
 	if j.pass == Lisp || len(j.flaws) > 0 {
 		return // a LispMachine cannot be run again
 	}
-	fresh, err := k.newGradient(j.pass, k.dtype)
-	if err != nil {
-		return // reported when the first was made
-	}
-	defer fresh.done()
+	at := make([][]float64, len(j.inst.operands))
 	for i, o := range j.inst.operands {
 		if o.fixed || i >= len(k.names) {
 			continue
 		}
 		for e, x := range o.pristine {
 			// towards 0, which does not leave the usual domains
-			fresh.inst.operands[i].set(e, o.set(e, x*(1-k.rng.Float64()/64)))
+			at[i] = append(at[i], o.set(e, x*(1-k.rng.Float64()/64)))
 		}
 	}
+	defer j.inst.restore()
+	fresh, err := k.newGradient(j.pass, k.dtype, at)
+	if err != nil {
+		return // outside the domain of the function
+	}
+	defer fresh.done()
 	want, _, errFresh := fresh.run()
 	got, _, err := j.run()
 	j.inst.restore()
 	switch {
 	case errFresh != nil:
-		return // outside the domain of the function
+		return
 	case err != nil:
 		k.report.find(Wrong, j.pass.String(), "after rebinding the inputs by Let the run fails: %v", err)
 		return
