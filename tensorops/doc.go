@@ -8,13 +8,32 @@
 // [SoftmaxRows], [LogSoftmaxRows] and the gradients beside them) take slices of contiguous rows and panic
 // with "tensorops: length mismatch" where the lengths do not fit, as the functions of gonum do.
 //
+// [CrossEntropyRows], [SoftCrossEntropyRows], [KLRows] and [EntropyRows] give values of losses, their Grad forms the
+// gradients, without one-hot targets or probabilities in memory; each has a form for a single row, to be called from
+// within other loops. [BinaryCrossEntropySum], [SquaredErrorSum], [AbsoluteErrorSum] and [HuberSum] and their
+// gradients work element by element. None of them allocates.
+//
+// # Implementations
+//
+// On amd64 the inner loops are assembly for AVX2 with FMA or for AVX-512, whichever the processor has; their results
+// are the same to the bit. Everywhere else, and under the build tag purego, they are Go. What an implementation has
+// to provide is written down in kernel.go.
+//
+// Rows are shared among up to GOMAXPROCS cores by [ParallelFor], small work stays on the caller's. Results do not
+// depend on how many cores there are, to the bit. Results of 16 MiB or more are written past the caches.
+//
 // # Numbers
 //
-// Sums are accumulated in float64 whatever the element type is, and a result is rounded once. -log p keeps
-// its relative accuracy where p is near 1: the log-softmax of {40, 0, 0} begins with -8.5e-18, not with 0.
-// A float32 result smaller in magnitude than 2·2^-126 (in float64 2·2^-1022) may be returned as 0.
+// Sums are kept in float64 whatever the element type is. Exponentials of float32 elements are computed in float32 and
+// are good to one unit in the last place; where a bound on what that does to the result is too large, and for rows of
+// up to 64 elements, the sum is taken in float64. Errors of float32 results, in units of the last place (half a unit
+// is the rounding), for 1 to 10^7 elements:
 //
-// Rows are shared among the processor's cores. Results do not depend on how many there are, to the bit.
+//	log-sum-exp 0.6    softmax 4    log-softmax 2 or 1e-7    cross-entropy, KL, entropy 1
+//
+// float64 results are within a relative 1e-12 or an absolute 1e-14, softmax within 4 units. -log p keeps its relative
+// accuracy where p is near 1: the log-softmax of {40, 0, 0} begins with -8.5e-18, not with 0. A result smaller in
+// magnitude than 2·2^-126 (float64: 2·2^-1022) may be returned as 0; no denormal numbers slow the loops down.
 //
 // # Corners
 //

@@ -1739,7 +1739,7 @@ sum_done:
 	RET
 
 // func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32, stream bool)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·scaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-57
 	VBROADCASTSS factor+48(FP), Y0
 	VBROADCASTSS low+52(FP), Y1
@@ -1828,15 +1828,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x02, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x02, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ    CX, $0x00000008
@@ -1854,67 +1856,69 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, DI
-	SUBQ         CX, DI
-	VMOVUPS      (BX)(DI*4), Y2
+	LEAQ         tail32<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*4), Y2
 	VMASKMOVPS   (DX), Y2, Y2
 	VCMPPS       $0x05, Y1, Y2, Y3
 	VANDPS       Y3, Y2, Y2
 	VMULPS       Y0, Y2, Y2
-	MOVQ         AX, BX
+	MOVQ         AX, SI
 	TESTQ        $0x00000004, CX
 	JZ           piece36
-	VMOVUPS      X2, (BX)
+	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, BX
+	ADDQ         $0x00000010, SI
 
 piece36:
 	TESTQ     $0x00000002, CX
 	JZ        piece37
-	VMOVSD    X2, (BX)
+	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece37:
 	TESTQ  $0x00000001, CX
 	JZ     piece38
-	VMOVSS X2, (BX)
-	ADDQ   $0x00000004, BX
+	VMOVSS X2, (SI)
+	ADDQ   $0x00000004, SI
 
 piece38:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
-	CMPQ     CX, $0x00000020
-	JL       streamed_done
-	VMOVUPS  (DX), Y2
-	VMOVUPS  32(DX), Y3
-	VMOVUPS  64(DX), Y4
-	VMOVUPS  96(DX), Y5
-	VCMPPS   $0x05, Y1, Y2, Y6
-	VANDPS   Y6, Y2, Y2
-	VMULPS   Y0, Y2, Y2
-	VCMPPS   $0x05, Y1, Y3, Y6
-	VANDPS   Y6, Y3, Y3
-	VMULPS   Y0, Y3, Y3
-	VCMPPS   $0x05, Y1, Y4, Y6
-	VANDPS   Y6, Y4, Y4
-	VMULPS   Y0, Y4, Y4
-	VCMPPS   $0x05, Y1, Y5, Y6
-	VANDPS   Y6, Y5, Y5
-	VMULPS   Y0, Y5, Y5
-	VMOVNTPS Y2, (AX)
-	VMOVNTPS Y3, 32(AX)
-	VMOVNTPS Y4, 64(AX)
-	VMOVNTPS Y5, 96(AX)
-	ADDQ     $0x00000080, AX
-	ADDQ     $0x00000080, DX
-	SUBQ     $0x00000020, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000020
+	JL         streamed_done
+	VMOVUPS    (DX), Y2
+	VMOVUPS    32(DX), Y3
+	VMOVUPS    64(DX), Y4
+	VMOVUPS    96(DX), Y5
+	PREFETCHT1 (DX)(BX*1)
+	PREFETCHT1 64(DX)(BX*1)
+	VCMPPS     $0x05, Y1, Y2, Y6
+	VANDPS     Y6, Y2, Y2
+	VMULPS     Y0, Y2, Y2
+	VCMPPS     $0x05, Y1, Y3, Y6
+	VANDPS     Y6, Y3, Y3
+	VMULPS     Y0, Y3, Y3
+	VCMPPS     $0x05, Y1, Y4, Y6
+	VANDPS     Y6, Y4, Y4
+	VMULPS     Y0, Y4, Y4
+	VCMPPS     $0x05, Y1, Y5, Y6
+	VANDPS     Y6, Y5, Y5
+	VMULPS     Y0, Y5, Y5
+	VMOVNTPS   Y2, (AX)
+	VMOVNTPS   Y3, 32(AX)
+	VMOVNTPS   Y4, 64(AX)
+	VMOVNTPS   Y5, 96(AX)
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, DX
+	SUBQ       $0x00000020, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -1966,7 +1970,7 @@ streamedrest_done:
 	RET
 
 // func expScaleF32AVX2(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·expScaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSS anchor+48(FP), Y0
 	VBROADCASTSS low+52(FP), Y1
@@ -2111,15 +2115,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x02, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x02, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ         CX, $0x00000008
@@ -2153,10 +2159,10 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, DI
-	SUBQ         CX, DI
-	VMOVUPS      (BX)(DI*4), Y4
+	LEAQ         tail32<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*4), Y4
 	VMASKMOVPS   (DX), Y4, Y4
 	VCMPPS       $0x05, Y1, Y4, Y5
 	VMULPS       c32_3fb8aa3b<>+0(SB), Y4, Y6
@@ -2177,37 +2183,38 @@ head_done:
 	VMULPS       Y6, Y7, Y7
 	VANDPS       Y5, Y7, Y7
 	VFMADD213PS  Y3, Y2, Y7
-	MOVQ         AX, BX
+	MOVQ         AX, SI
 	TESTQ        $0x00000004, CX
 	JZ           piece45
-	VMOVUPS      X7, (BX)
+	VMOVUPS      X7, (SI)
 	VEXTRACTF128 $0x01, Y7, X7
-	ADDQ         $0x00000010, BX
+	ADDQ         $0x00000010, SI
 
 piece45:
 	TESTQ     $0x00000002, CX
 	JZ        piece46
-	VMOVSD    X7, (BX)
+	VMOVSD    X7, (SI)
 	VPERMILPD $0x01, X7, X7
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece46:
 	TESTQ  $0x00000001, CX
 	JZ     piece47
-	VMOVSS X7, (BX)
-	ADDQ   $0x00000004, BX
+	VMOVSS X7, (SI)
+	ADDQ   $0x00000004, SI
 
 piece47:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
 	CMPQ         CX, $0x00000010
 	JL           streamed_done
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
+	PREFETCHT1   (DX)(BX*1)
 	VCMPPS       $0x05, Y1, Y4, Y6
 	VCMPPS       $0x05, Y1, Y5, Y7
 	VMULPS       c32_3fb8aa3b<>+0(SB), Y4, Y8
@@ -2335,7 +2342,7 @@ streamedrest_done:
 	RET
 
 // func expScaleAddF32AVX2(dst []float32, x []float32, t []float32, anchor float32, low float32, factor float32, a float32, b float32, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·expScaleAddF32AVX2(SB), NOSPLIT|NOFRAME, $0-93
 	VBROADCASTSS anchor+72(FP), Y0
 	VBROADCASTSS low+76(FP), Y1
@@ -2473,15 +2480,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ         CX, $0x00000008
@@ -2518,15 +2527,15 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail32<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*4), Y5
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*4), Y5
 	VMASKMOVPS   (DX), Y5, Y5
-	LEAQ         tail32<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*4), Y6
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*4), Y6
 	VMASKMOVPS   (BX), Y6, Y6
 	VCMPPS       $0x05, Y1, Y5, Y7
 	VMULPS       c32_3fb8aa3b<>+0(SB), Y5, Y8
@@ -2548,38 +2557,40 @@ head_done:
 	VANDPS       Y7, Y9, Y9
 	VFMADD213PS  Y4, Y3, Y6
 	VFMADD213PS  Y6, Y2, Y9
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	TESTQ        $0x00000004, CX
 	JZ           piece54
-	VMOVUPS      X9, (SI)
+	VMOVUPS      X9, (DI)
 	VEXTRACTF128 $0x01, Y9, X9
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, DI
 
 piece54:
 	TESTQ     $0x00000002, CX
 	JZ        piece55
-	VMOVSD    X9, (SI)
+	VMOVSD    X9, (DI)
 	VPERMILPD $0x01, X9, X9
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece55:
 	TESTQ  $0x00000001, CX
 	JZ     piece56
-	VMOVSS X9, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X9, (DI)
+	ADDQ   $0x00000004, DI
 
 piece56:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ         CX, $0x00000008
 	JL           streamed_done
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (BX), Y6
+	PREFETCHT1   (DX)(SI*1)
+	PREFETCHT1   (BX)(SI*1)
 	VCMPPS       $0x05, Y1, Y5, Y7
 	VMULPS       c32_3fb8aa3b<>+0(SB), Y5, Y8
 	VADDPS       c32_4b400000<>+0(SB), Y8, Y8
@@ -2698,7 +2709,7 @@ streamedrest_done:
 	RET
 
 // func shiftF32AVX2(dst []float32, x []float32, a float32, b float64, stream bool)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV, MMX+, SSE2
 TEXT ·shiftF32AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSS a+48(FP), Y0
 	MOVSD        b+56(FP), X1
@@ -2783,15 +2794,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x02, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x02, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ    CX, $0x00000008
@@ -2808,62 +2821,64 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, DI
-	SUBQ         CX, DI
-	VMOVUPS      (BX)(DI*4), Y2
+	LEAQ         tail32<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*4), Y2
 	VMASKMOVPS   (DX), Y2, Y2
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
-	MOVQ         AX, BX
+	MOVQ         AX, SI
 	TESTQ        $0x00000004, CX
 	JZ           piece63
-	VMOVUPS      X2, (BX)
+	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, BX
+	ADDQ         $0x00000010, SI
 
 piece63:
 	TESTQ     $0x00000002, CX
 	JZ        piece64
-	VMOVSD    X2, (BX)
+	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece64:
 	TESTQ  $0x00000001, CX
 	JZ     piece65
-	VMOVSS X2, (BX)
-	ADDQ   $0x00000004, BX
+	VMOVSS X2, (SI)
+	ADDQ   $0x00000004, SI
 
 piece65:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
-	CMPQ     CX, $0x00000020
-	JL       streamed_done
-	VMOVUPS  (DX), Y2
-	VMOVUPS  32(DX), Y3
-	VMOVUPS  64(DX), Y4
-	VMOVUPS  96(DX), Y5
-	VSUBPS   Y0, Y2, Y2
-	VSUBPS   Y1, Y2, Y2
-	VSUBPS   Y0, Y3, Y3
-	VSUBPS   Y1, Y3, Y3
-	VSUBPS   Y0, Y4, Y4
-	VSUBPS   Y1, Y4, Y4
-	VSUBPS   Y0, Y5, Y5
-	VSUBPS   Y1, Y5, Y5
-	VMOVNTPS Y2, (AX)
-	VMOVNTPS Y3, 32(AX)
-	VMOVNTPS Y4, 64(AX)
-	VMOVNTPS Y5, 96(AX)
-	ADDQ     $0x00000080, AX
-	ADDQ     $0x00000080, DX
-	SUBQ     $0x00000020, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000020
+	JL         streamed_done
+	VMOVUPS    (DX), Y2
+	VMOVUPS    32(DX), Y3
+	VMOVUPS    64(DX), Y4
+	VMOVUPS    96(DX), Y5
+	PREFETCHT1 (DX)(BX*1)
+	PREFETCHT1 64(DX)(BX*1)
+	VSUBPS     Y0, Y2, Y2
+	VSUBPS     Y1, Y2, Y2
+	VSUBPS     Y0, Y3, Y3
+	VSUBPS     Y1, Y3, Y3
+	VSUBPS     Y0, Y4, Y4
+	VSUBPS     Y1, Y4, Y4
+	VSUBPS     Y0, Y5, Y5
+	VSUBPS     Y1, Y5, Y5
+	VMOVNTPS   Y2, (AX)
+	VMOVNTPS   Y3, 32(AX)
+	VMOVNTPS   Y4, 64(AX)
+	VMOVNTPS   Y5, 96(AX)
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, DX
+	SUBQ       $0x00000020, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -4110,7 +4125,7 @@ DATA c64_3fe62e42fefa39ef<>+56(SB)/8, $0x3fe62e42fefa39ef
 GLOBL c64_3fe62e42fefa39ef<>(SB), RODATA|NOPTR, $64
 
 // func logGapF32AVX2(dst []float32, t []float32, x []float32, c float64, factor float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·logGapF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD c+72(FP), Y0
 	VBROADCASTSD factor+80(FP), Y1
@@ -4270,15 +4285,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ        CX, $0x00000004
@@ -4325,16 +4342,16 @@ head:
 head_done:
 	TESTQ       CX, CX
 	JZ          headrest_done
-	LEAQ        tail32<>+0(SB), SI
-	MOVQ        $0x00000040, R8
-	SUBQ        CX, R8
-	VMOVUPS     (SI)(R8*4), X2
+	LEAQ        tail32<>+0(SB), DI
+	MOVQ        $0x00000040, R9
+	SUBQ        CX, R9
+	VMOVUPS     (DI)(R9*4), X2
 	VMASKMOVPS  (DX), X2, X2
 	VCVTPS2PD   X2, Y2
-	LEAQ        tail32<>+0(SB), SI
-	MOVQ        $0x00000040, R8
-	SUBQ        CX, R8
-	VMOVUPS     (SI)(R8*4), X3
+	LEAQ        tail32<>+0(SB), DI
+	MOVQ        $0x00000040, R9
+	SUBQ        CX, R9
+	VMOVUPS     (DI)(R9*4), X3
 	VMASKMOVPS  (BX), X3, X3
 	VCVTPS2PD   X3, Y3
 	VMOVAPD     Y2, Y4
@@ -4367,31 +4384,33 @@ head_done:
 	VCMPPD      $0x04, c64_0<>+0(SB), Y4, Y2
 	VANDPD      Y2, Y3, Y3
 	VCVTPD2PSY  Y3, X2
-	MOVQ        AX, SI
+	MOVQ        AX, DI
 	TESTQ       $0x00000002, CX
 	JZ          piece73
-	VMOVSD      X2, (SI)
+	VMOVSD      X2, (DI)
 	VPERMILPD   $0x01, X2, X2
-	ADDQ        $0x00000008, SI
+	ADDQ        $0x00000008, DI
 
 piece73:
 	TESTQ  $0x00000001, CX
 	JZ     piece74
-	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X2, (DI)
+	ADDQ   $0x00000004, DI
 
 piece74:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ        CX, $0x00000004
 	JL          streamed_done
 	VCVTPS2PD   (DX), Y2
 	VCVTPS2PD   (BX), Y3
+	PREFETCHT1  (DX)(SI*1)
+	PREFETCHT1  (BX)(SI*1)
 	VMOVAPD     Y2, Y4
 	VSUBPD      Y3, Y0, Y3
 	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
@@ -5098,7 +5117,7 @@ DATA c64_3ef9e8936c3010c7<>+56(SB)/8, $0x3ef9e8936c3010c7
 GLOBL c64_3ef9e8936c3010c7<>(SB), RODATA|NOPTR, $64
 
 // func expScaleGapF32AVX2(dst []float32, x []float32, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·expScaleGapF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD anchor+48(FP), Y0
 	VBROADCASTSD low+56(FP), Y1
@@ -5238,15 +5257,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x02, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x02, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ         CX, $0x00000004
@@ -5287,10 +5308,10 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, DI
-	SUBQ         CX, DI
-	VMOVUPS      (BX)(DI*4), X5
+	LEAQ         tail32<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*4), X5
 	VMASKMOVPS   (DX), X5, X5
 	VCVTPS2PD    X5, Y5
 	VSUBPD       Y5, Y3, Y6
@@ -5319,29 +5340,30 @@ head_done:
 	VMULPD       Y2, Y9, Y9
 	VMULPD       Y6, Y9, Y9
 	VCVTPD2PSY   Y9, X5
-	MOVQ         AX, BX
+	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
 	JZ           piece79
-	VMOVSD       X5, (BX)
+	VMOVSD       X5, (SI)
 	VPERMILPD    $0x01, X5, X5
-	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, SI
 
 piece79:
 	TESTQ  $0x00000001, CX
 	JZ     piece80
-	VMOVSS X5, (BX)
-	ADDQ   $0x00000004, BX
+	VMOVSS X5, (SI)
+	ADDQ   $0x00000004, SI
 
 piece80:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
 	CMPQ         CX, $0x00000004
 	JL           streamed_done
 	VCVTPS2PD    (DX), Y5
+	PREFETCHT1   (DX)(BX*1)
 	VSUBPD       Y5, Y3, Y6
 	VADDPD       Y4, Y6, Y6
 	VCMPPD       $0x05, Y1, Y5, Y7
@@ -5656,7 +5678,7 @@ sum_done:
 	RET
 
 // func squaredGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·squaredGradF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	MOVQ         dst_base+0(FP), AX
@@ -5737,15 +5759,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ       CX, $0x00000004
@@ -5766,47 +5790,49 @@ head:
 head_done:
 	TESTQ      CX, CX
 	JZ         headrest_done
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, R8
-	SUBQ       CX, R8
-	VMOVUPS    (SI)(R8*4), X1
+	LEAQ       tail32<>+0(SB), DI
+	MOVQ       $0x00000040, R9
+	SUBQ       CX, R9
+	VMOVUPS    (DI)(R9*4), X1
 	VMASKMOVPS (DX), X1, X1
 	VCVTPS2PD  X1, Y1
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, R8
-	SUBQ       CX, R8
-	VMOVUPS    (SI)(R8*4), X2
+	LEAQ       tail32<>+0(SB), DI
+	MOVQ       $0x00000040, R9
+	SUBQ       CX, R9
+	VMOVUPS    (DI)(R9*4), X2
 	VMASKMOVPS (BX), X2, X2
 	VCVTPS2PD  X2, Y2
 	VSUBPD     Y2, Y1, Y1
 	VADDPD     Y1, Y1, Y1
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X1
-	MOVQ       AX, SI
+	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
 	JZ         piece85
-	VMOVSD     X1, (SI)
+	VMOVSD     X1, (DI)
 	VPERMILPD  $0x01, X1, X1
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x00000008, DI
 
 piece85:
 	TESTQ  $0x00000001, CX
 	JZ     piece86
-	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X1, (DI)
+	ADDQ   $0x00000004, DI
 
 piece86:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ       CX, $0x00000004
 	JL         streamed_done
 	VCVTPS2PD  (DX), Y1
 	VCVTPS2PD  (BX), Y2
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
 	VSUBPD     Y2, Y1, Y1
 	VADDPD     Y1, Y1, Y1
 	VMULPD     Y0, Y1, Y1
@@ -6074,7 +6100,7 @@ DATA c64_7fffffffffffffff<>+56(SB)/8, $0x7fffffffffffffff
 GLOBL c64_7fffffffffffffff<>(SB), RODATA|NOPTR, $64
 
 // func absoluteGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·absoluteGradF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	MOVQ         dst_base+0(FP), AX
@@ -6179,15 +6205,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ       CX, $0x00000004
@@ -6216,16 +6244,16 @@ head:
 head_done:
 	TESTQ      CX, CX
 	JZ         headrest_done
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, R8
-	SUBQ       CX, R8
-	VMOVUPS    (SI)(R8*4), X1
+	LEAQ       tail32<>+0(SB), DI
+	MOVQ       $0x00000040, R9
+	SUBQ       CX, R9
+	VMOVUPS    (DI)(R9*4), X1
 	VMASKMOVPS (DX), X1, X1
 	VCVTPS2PD  X1, Y1
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, R8
-	SUBQ       CX, R8
-	VMOVUPS    (SI)(R8*4), X2
+	LEAQ       tail32<>+0(SB), DI
+	MOVQ       $0x00000040, R9
+	SUBQ       CX, R9
+	VMOVUPS    (DI)(R9*4), X2
 	VMASKMOVPS (BX), X2, X2
 	VCVTPS2PD  X2, Y2
 	VSUBPD     Y2, Y1, Y1
@@ -6240,31 +6268,33 @@ head_done:
 	VORPD      Y1, Y2, Y2
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X1
-	MOVQ       AX, SI
+	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
 	JZ         piece91
-	VMOVSD     X1, (SI)
+	VMOVSD     X1, (DI)
 	VPERMILPD  $0x01, X1, X1
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x00000008, DI
 
 piece91:
 	TESTQ  $0x00000001, CX
 	JZ     piece92
-	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X1, (DI)
+	ADDQ   $0x00000004, DI
 
 piece92:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ       CX, $0x00000004
 	JL         streamed_done
 	VCVTPS2PD  (DX), Y1
 	VCVTPS2PD  (BX), Y2
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
 	VSUBPD     Y2, Y1, Y1
 	VXORPS     X3, X3, X3
 	VCMPPD     $0x0e, Y3, Y1, Y2
@@ -6615,7 +6645,7 @@ DATA c64_3fe0000000000000<>+56(SB)/8, $0x3fe0000000000000
 GLOBL c64_3fe0000000000000<>(SB), RODATA|NOPTR, $64
 
 // func huberGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·huberGradF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	VBROADCASTSD delta+80(FP), Y1
@@ -6706,15 +6736,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ       CX, $0x00000004
@@ -6738,16 +6770,16 @@ head:
 head_done:
 	TESTQ      CX, CX
 	JZ         headrest_done
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, R8
-	SUBQ       CX, R8
-	VMOVUPS    (SI)(R8*4), X2
+	LEAQ       tail32<>+0(SB), DI
+	MOVQ       $0x00000040, R9
+	SUBQ       CX, R9
+	VMOVUPS    (DI)(R9*4), X2
 	VMASKMOVPS (DX), X2, X2
 	VCVTPS2PD  X2, Y2
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, R8
-	SUBQ       CX, R8
-	VMOVUPS    (SI)(R8*4), X3
+	LEAQ       tail32<>+0(SB), DI
+	MOVQ       $0x00000040, R9
+	SUBQ       CX, R9
+	VMOVUPS    (DI)(R9*4), X3
 	VMASKMOVPS (BX), X3, X3
 	VCVTPS2PD  X3, Y3
 	VSUBPD     Y3, Y2, Y2
@@ -6757,31 +6789,33 @@ head_done:
 	VMINPD     Y2, Y1, Y2
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X2
-	MOVQ       AX, SI
+	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
 	JZ         piece97
-	VMOVSD     X2, (SI)
+	VMOVSD     X2, (DI)
 	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x00000008, DI
 
 piece97:
 	TESTQ  $0x00000001, CX
 	JZ     piece98
-	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X2, (DI)
+	ADDQ   $0x00000004, DI
 
 piece98:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ       CX, $0x00000004
 	JL         streamed_done
 	VCVTPS2PD  (DX), Y2
 	VCVTPS2PD  (BX), Y3
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
 	VSUBPD     Y3, Y2, Y2
 	VXORPS     X6, X6, X6
 	VSUBPD     Y1, Y6, Y6
@@ -7832,7 +7866,7 @@ DATA c64_3fda827999fcef32<>+56(SB)/8, $0x3fda827999fcef32
 GLOBL c64_3fda827999fcef32<>(SB), RODATA|NOPTR, $64
 
 // func binaryGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·binaryGradF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	VXORPS       X1, X1, X1
@@ -8002,15 +8036,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ         CX, $0x00000004
@@ -8060,16 +8096,16 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail32<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*4), X3
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*4), X3
 	VMASKMOVPS   (DX), X3, X3
 	VCVTPS2PD    X3, Y3
-	LEAQ         tail32<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*4), X4
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*4), X4
 	VMASKMOVPS   (BX), X4, X4
 	VCVTPS2PD    X4, Y4
 	VCMPPD       $0x0a, c64_0<>+0(SB), Y3, Y5
@@ -8105,31 +8141,33 @@ head_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X3
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
 	JZ           piece103
-	VMOVSD       X3, (SI)
+	VMOVSD       X3, (DI)
 	VPERMILPD    $0x01, X3, X3
-	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000008, DI
 
 piece103:
 	TESTQ  $0x00000001, CX
 	JZ     piece104
-	VMOVSS X3, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X3, (DI)
+	ADDQ   $0x00000004, DI
 
 piece104:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ         CX, $0x00000004
 	JL           streamed_done
 	VCVTPS2PD    (DX), Y3
 	VCVTPS2PD    (BX), Y4
+	PREFETCHT1   (DX)(SI*1)
+	PREFETCHT1   (BX)(SI*1)
 	VCMPPD       $0x0a, c64_0<>+0(SB), Y3, Y5
 	VANDPD       c64_8000000000000000<>+0(SB), Y5, Y5
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y6
@@ -10040,7 +10078,7 @@ sum_done:
 	RET
 
 // func scaleF64AVX2(dst []float64, src []float64, factor float64, low float64, stream bool)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·scaleF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD factor+48(FP), Y0
 	VBROADCASTSD low+56(FP), Y1
@@ -10123,15 +10161,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x03, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x03, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ    CX, $0x00000004
@@ -10149,61 +10189,63 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), BX
-	MOVQ         $0x00000040, DI
-	SUBQ         CX, DI
-	VMOVUPS      (BX)(DI*8), Y2
+	LEAQ         tail64<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*8), Y2
 	VMASKMOVPD   (DX), Y2, Y2
 	VCMPPD       $0x05, Y1, Y2, Y3
 	VANDPS       Y3, Y2, Y2
 	VMULPD       Y0, Y2, Y2
-	MOVQ         AX, BX
+	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
 	JZ           piece133
-	VMOVUPS      X2, (BX)
+	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, BX
+	ADDQ         $0x00000010, SI
 
 piece133:
 	TESTQ     $0x00000001, CX
 	JZ        piece134
-	VMOVSD    X2, (BX)
+	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece134:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
-	CMPQ     CX, $0x00000010
-	JL       streamed_done
-	VMOVUPD  (DX), Y2
-	VMOVUPD  32(DX), Y3
-	VMOVUPD  64(DX), Y4
-	VMOVUPD  96(DX), Y5
-	VCMPPD   $0x05, Y1, Y2, Y6
-	VANDPS   Y6, Y2, Y2
-	VMULPD   Y0, Y2, Y2
-	VCMPPD   $0x05, Y1, Y3, Y6
-	VANDPS   Y6, Y3, Y3
-	VMULPD   Y0, Y3, Y3
-	VCMPPD   $0x05, Y1, Y4, Y6
-	VANDPS   Y6, Y4, Y4
-	VMULPD   Y0, Y4, Y4
-	VCMPPD   $0x05, Y1, Y5, Y6
-	VANDPS   Y6, Y5, Y5
-	VMULPD   Y0, Y5, Y5
-	VMOVNTPD Y2, (AX)
-	VMOVNTPD Y3, 32(AX)
-	VMOVNTPD Y4, 64(AX)
-	VMOVNTPD Y5, 96(AX)
-	ADDQ     $0x00000080, AX
-	ADDQ     $0x00000080, DX
-	SUBQ     $0x00000010, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000010
+	JL         streamed_done
+	VMOVUPD    (DX), Y2
+	VMOVUPD    32(DX), Y3
+	VMOVUPD    64(DX), Y4
+	VMOVUPD    96(DX), Y5
+	PREFETCHT1 (DX)(BX*1)
+	PREFETCHT1 64(DX)(BX*1)
+	VCMPPD     $0x05, Y1, Y2, Y6
+	VANDPS     Y6, Y2, Y2
+	VMULPD     Y0, Y2, Y2
+	VCMPPD     $0x05, Y1, Y3, Y6
+	VANDPS     Y6, Y3, Y3
+	VMULPD     Y0, Y3, Y3
+	VCMPPD     $0x05, Y1, Y4, Y6
+	VANDPS     Y6, Y4, Y4
+	VMULPD     Y0, Y4, Y4
+	VCMPPD     $0x05, Y1, Y5, Y6
+	VANDPS     Y6, Y5, Y5
+	VMULPD     Y0, Y5, Y5
+	VMOVNTPD   Y2, (AX)
+	VMOVNTPD   Y3, 32(AX)
+	VMOVNTPD   Y4, 64(AX)
+	VMOVNTPD   Y5, 96(AX)
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, DX
+	SUBQ       $0x00000010, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -10249,7 +10291,7 @@ streamedrest_done:
 	RET
 
 // func expScaleF64AVX2(dst []float64, x []float64, anchor float64, low float64, factor float64, add float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·expScaleF64AVX2(SB), NOSPLIT|NOFRAME, $0-81
 	VBROADCASTSD anchor+48(FP), Y0
 	VBROADCASTSD low+56(FP), Y1
@@ -10408,15 +10450,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x03, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x03, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ         CX, $0x00000004
@@ -10455,10 +10499,10 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), BX
-	MOVQ         $0x00000040, DI
-	SUBQ         CX, DI
-	VMOVUPS      (BX)(DI*8), Y4
+	LEAQ         tail64<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*8), Y4
 	VMASKMOVPD   (DX), Y4, Y4
 	VCMPPD       $0x05, Y1, Y4, Y5
 	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y4, Y6
@@ -10484,31 +10528,32 @@ head_done:
 	VMULPD       Y6, Y7, Y7
 	VANDPS       Y5, Y7, Y7
 	VFMADD213PD  Y3, Y2, Y7
-	MOVQ         AX, BX
+	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
 	JZ           piece139
-	VMOVUPS      X7, (BX)
+	VMOVUPS      X7, (SI)
 	VEXTRACTF128 $0x01, Y7, X7
-	ADDQ         $0x00000010, BX
+	ADDQ         $0x00000010, SI
 
 piece139:
 	TESTQ     $0x00000001, CX
 	JZ        piece140
-	VMOVSD    X7, (BX)
+	VMOVSD    X7, (SI)
 	VPERMILPD $0x01, X7, X7
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece140:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
 	CMPQ         CX, $0x00000008
 	JL           streamed_done
 	VMOVUPD      (DX), Y4
 	VMOVUPD      32(DX), Y5
+	PREFETCHT1   (DX)(BX*1)
 	VCMPPD       $0x05, Y1, Y4, Y6
 	VCMPPD       $0x05, Y1, Y5, Y7
 	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y4, Y8
@@ -10650,7 +10695,7 @@ streamedrest_done:
 	RET
 
 // func expScaleAddF64AVX2(dst []float64, x []float64, t []float64, anchor float64, low float64, factor float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·expScaleAddF64AVX2(SB), NOSPLIT|NOFRAME, $0-113
 	VBROADCASTSD anchor+72(FP), Y0
 	VBROADCASTSD low+80(FP), Y1
@@ -10797,15 +10842,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ         CX, $0x00000004
@@ -10847,15 +10894,15 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y5
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y5
 	VMASKMOVPD   (DX), Y5, Y5
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y6
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y6
 	VMASKMOVPD   (BX), Y6, Y6
 	VCMPPD       $0x05, Y1, Y5, Y7
 	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y5, Y8
@@ -10882,32 +10929,34 @@ head_done:
 	VANDPS       Y7, Y9, Y9
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y9
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
 	JZ           piece145
-	VMOVUPS      X9, (SI)
+	VMOVUPS      X9, (DI)
 	VEXTRACTF128 $0x01, Y9, X9
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, DI
 
 piece145:
 	TESTQ     $0x00000001, CX
 	JZ        piece146
-	VMOVSD    X9, (SI)
+	VMOVSD    X9, (DI)
 	VPERMILPD $0x01, X9, X9
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece146:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ         CX, $0x00000004
 	JL           streamed_done
 	VMOVUPD      (DX), Y5
 	VMOVUPD      (BX), Y6
+	PREFETCHT1   (DX)(SI*1)
+	PREFETCHT1   (BX)(SI*1)
 	VCMPPD       $0x05, Y1, Y5, Y7
 	VMULPD       c64_3ff71547652b82fe<>+0(SB), Y5, Y8
 	VADDPD       c64_4338000000000000<>+0(SB), Y8, Y8
@@ -11035,7 +11084,7 @@ streamedrest_done:
 	RET
 
 // func shiftF64AVX2(dst []float64, x []float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV, MMX+, SSE2
 TEXT ·shiftF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD a+48(FP), Y0
 	MOVSD        b+56(FP), X1
@@ -11113,15 +11162,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x03, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x03, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ    CX, $0x00000004
@@ -11138,56 +11189,58 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), BX
-	MOVQ         $0x00000040, DI
-	SUBQ         CX, DI
-	VMOVUPS      (BX)(DI*8), Y2
+	LEAQ         tail64<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*8), Y2
 	VMASKMOVPD   (DX), Y2, Y2
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	MOVQ         AX, BX
+	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
 	JZ           piece151
-	VMOVUPS      X2, (BX)
+	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, BX
+	ADDQ         $0x00000010, SI
 
 piece151:
 	TESTQ     $0x00000001, CX
 	JZ        piece152
-	VMOVSD    X2, (BX)
+	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece152:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
-	CMPQ     CX, $0x00000010
-	JL       streamed_done
-	VMOVUPD  (DX), Y2
-	VMOVUPD  32(DX), Y3
-	VMOVUPD  64(DX), Y4
-	VMOVUPD  96(DX), Y5
-	VSUBPD   Y0, Y2, Y2
-	VSUBPD   Y1, Y2, Y2
-	VSUBPD   Y0, Y3, Y3
-	VSUBPD   Y1, Y3, Y3
-	VSUBPD   Y0, Y4, Y4
-	VSUBPD   Y1, Y4, Y4
-	VSUBPD   Y0, Y5, Y5
-	VSUBPD   Y1, Y5, Y5
-	VMOVNTPD Y2, (AX)
-	VMOVNTPD Y3, 32(AX)
-	VMOVNTPD Y4, 64(AX)
-	VMOVNTPD Y5, 96(AX)
-	ADDQ     $0x00000080, AX
-	ADDQ     $0x00000080, DX
-	SUBQ     $0x00000010, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000010
+	JL         streamed_done
+	VMOVUPD    (DX), Y2
+	VMOVUPD    32(DX), Y3
+	VMOVUPD    64(DX), Y4
+	VMOVUPD    96(DX), Y5
+	PREFETCHT1 (DX)(BX*1)
+	PREFETCHT1 64(DX)(BX*1)
+	VSUBPD     Y0, Y2, Y2
+	VSUBPD     Y1, Y2, Y2
+	VSUBPD     Y0, Y3, Y3
+	VSUBPD     Y1, Y3, Y3
+	VSUBPD     Y0, Y4, Y4
+	VSUBPD     Y1, Y4, Y4
+	VSUBPD     Y0, Y5, Y5
+	VSUBPD     Y1, Y5, Y5
+	VMOVNTPD   Y2, (AX)
+	VMOVNTPD   Y3, 32(AX)
+	VMOVNTPD   Y4, 64(AX)
+	VMOVNTPD   Y5, 96(AX)
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, DX
+	SUBQ       $0x00000010, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -12201,7 +12254,7 @@ sum_done:
 	RET
 
 // func logGapF64AVX2(dst []float64, t []float64, x []float64, c float64, factor float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·logGapF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD c+72(FP), Y0
 	VBROADCASTSD factor+80(FP), Y1
@@ -12357,15 +12410,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ        CX, $0x00000004
@@ -12411,15 +12466,15 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y2
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y2
 	VMASKMOVPD   (DX), Y2, Y2
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y3
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y3
 	VMASKMOVPD   (BX), Y3, Y3
 	VMOVAPD      Y2, Y4
 	VSUBPD       Y3, Y0, Y3
@@ -12450,32 +12505,34 @@ head_done:
 	VMULPD       Y1, Y3, Y3
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y2
 	VANDPD       Y2, Y3, Y3
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
 	JZ           piece159
-	VMOVUPS      X3, (SI)
+	VMOVUPS      X3, (DI)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, DI
 
 piece159:
 	TESTQ     $0x00000001, CX
 	JZ        piece160
-	VMOVSD    X3, (SI)
+	VMOVSD    X3, (DI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece160:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ        CX, $0x00000004
 	JL          streamed_done
 	VMOVUPD     (DX), Y2
 	VMOVUPD     (BX), Y3
+	PREFETCHT1  (DX)(SI*1)
+	PREFETCHT1  (BX)(SI*1)
 	VMOVAPD     Y2, Y4
 	VSUBPD      Y3, Y0, Y3
 	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
@@ -13144,7 +13201,7 @@ sum_done:
 	RET
 
 // func expScaleGapF64AVX2(dst []float64, x []float64, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·expScaleGapF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD anchor+48(FP), Y0
 	VBROADCASTSD low+56(FP), Y1
@@ -13293,15 +13350,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x03, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x03, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ         CX, $0x00000004
@@ -13345,10 +13404,10 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), BX
-	MOVQ         $0x00000040, DI
-	SUBQ         CX, DI
-	VMOVUPS      (BX)(DI*8), Y5
+	LEAQ         tail64<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*8), Y5
 	VMASKMOVPD   (DX), Y5, Y5
 	VSUBPD       Y5, Y3, Y6
 	VADDPD       Y4, Y6, Y6
@@ -13379,30 +13438,31 @@ head_done:
 	VANDPD       Y5, Y6, Y6
 	VMULPD       Y2, Y9, Y9
 	VMULPD       Y6, Y9, Y9
-	MOVQ         AX, BX
+	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
 	JZ           piece165
-	VMOVUPS      X9, (BX)
+	VMOVUPS      X9, (SI)
 	VEXTRACTF128 $0x01, Y9, X9
-	ADDQ         $0x00000010, BX
+	ADDQ         $0x00000010, SI
 
 piece165:
 	TESTQ     $0x00000001, CX
 	JZ        piece166
-	VMOVSD    X9, (BX)
+	VMOVSD    X9, (SI)
 	VPERMILPD $0x01, X9, X9
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece166:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
 	CMPQ         CX, $0x00000004
 	JL           streamed_done
 	VMOVUPD      (DX), Y5
+	PREFETCHT1   (DX)(BX*1)
 	VSUBPD       Y5, Y3, Y6
 	VADDPD       Y4, Y6, Y6
 	VCMPPD       $0x05, Y1, Y5, Y7
@@ -13710,7 +13770,7 @@ sum_done:
 	RET
 
 // func squaredGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·squaredGradF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	MOVQ         dst_base+0(FP), AX
@@ -13787,15 +13847,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ    CX, $0x00000004
@@ -13815,54 +13877,56 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y1
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y1
 	VMASKMOVPD   (DX), Y1, Y1
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y2
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y2
 	VMASKMOVPD   (BX), Y2, Y2
 	VSUBPD       Y2, Y1, Y1
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
 	JZ           piece171
-	VMOVUPS      X1, (SI)
+	VMOVUPS      X1, (DI)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, DI
 
 piece171:
 	TESTQ     $0x00000001, CX
 	JZ        piece172
-	VMOVSD    X1, (SI)
+	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece172:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
-	CMPQ     CX, $0x00000004
-	JL       streamed_done
-	VMOVUPD  (DX), Y1
-	VMOVUPD  (BX), Y2
-	VSUBPD   Y2, Y1, Y1
-	VADDPD   Y1, Y1, Y1
-	VMULPD   Y0, Y1, Y1
-	VMOVNTPD Y1, (AX)
-	ADDQ     $0x00000020, AX
-	ADDQ     $0x00000020, DX
-	ADDQ     $0x00000020, BX
-	SUBQ     $0x00000004, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000004
+	JL         streamed_done
+	VMOVUPD    (DX), Y1
+	VMOVUPD    (BX), Y2
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
+	VSUBPD     Y2, Y1, Y1
+	VADDPD     Y1, Y1, Y1
+	VMULPD     Y0, Y1, Y1
+	VMOVNTPD   Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	SUBQ       $0x00000004, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -14091,7 +14155,7 @@ sum_done:
 	RET
 
 // func absoluteGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·absoluteGradF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	MOVQ         dst_base+0(FP), AX
@@ -14192,15 +14256,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ    CX, $0x00000004
@@ -14228,15 +14294,15 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y1
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y1
 	VMASKMOVPD   (DX), Y1, Y1
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y2
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y2
 	VMASKMOVPD   (BX), Y2, Y2
 	VSUBPD       Y2, Y1, Y1
 	VXORPS       X3, X3, X3
@@ -14249,49 +14315,51 @@ head_done:
 	VSUBPD       Y4, Y2, Y2
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
 	JZ           piece177
-	VMOVUPS      X2, (SI)
+	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, DI
 
 piece177:
 	TESTQ     $0x00000001, CX
 	JZ        piece178
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece178:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
-	CMPQ     CX, $0x00000004
-	JL       streamed_done
-	VMOVUPD  (DX), Y1
-	VMOVUPD  (BX), Y2
-	VSUBPD   Y2, Y1, Y1
-	VXORPS   X3, X3, X3
-	VCMPPD   $0x0e, Y3, Y1, Y2
-	VANDPD   c64_3ff0000000000000<>+0(SB), Y2, Y2
-	VCMPPD   $0x01, Y3, Y1, Y4
-	VANDPD   c64_3ff0000000000000<>+0(SB), Y4, Y4
-	VCMPPD   $0x03, Y3, Y1, Y1
-	VANDPD   c64_7ff8000000000001<>+0(SB), Y1, Y1
-	VSUBPD   Y4, Y2, Y2
-	VORPD    Y1, Y2, Y2
-	VMULPD   Y0, Y2, Y2
-	VMOVNTPD Y2, (AX)
-	ADDQ     $0x00000020, AX
-	ADDQ     $0x00000020, DX
-	ADDQ     $0x00000020, BX
-	SUBQ     $0x00000004, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000004
+	JL         streamed_done
+	VMOVUPD    (DX), Y1
+	VMOVUPD    (BX), Y2
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
+	VSUBPD     Y2, Y1, Y1
+	VXORPS     X3, X3, X3
+	VCMPPD     $0x0e, Y3, Y1, Y2
+	VANDPD     c64_3ff0000000000000<>+0(SB), Y2, Y2
+	VCMPPD     $0x01, Y3, Y1, Y4
+	VANDPD     c64_3ff0000000000000<>+0(SB), Y4, Y4
+	VCMPPD     $0x03, Y3, Y1, Y1
+	VANDPD     c64_7ff8000000000001<>+0(SB), Y1, Y1
+	VSUBPD     Y4, Y2, Y2
+	VORPD      Y1, Y2, Y2
+	VMULPD     Y0, Y2, Y2
+	VMOVNTPD   Y2, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	SUBQ       $0x00000004, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -14585,7 +14653,7 @@ sum_done:
 	RET
 
 // func huberGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·huberGradF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	VBROADCASTSD delta+80(FP), Y1
@@ -14672,15 +14740,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ    CX, $0x00000004
@@ -14703,15 +14773,15 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y2
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y2
 	VMASKMOVPD   (DX), Y2, Y2
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y3
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y3
 	VMASKMOVPD   (BX), Y3, Y3
 	VSUBPD       Y3, Y2, Y2
 	VXORPS       X5, X5, X5
@@ -14719,44 +14789,46 @@ head_done:
 	VMAXPD       Y2, Y5, Y2
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
 	JZ           piece183
-	VMOVUPS      X2, (SI)
+	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, DI
 
 piece183:
 	TESTQ     $0x00000001, CX
 	JZ        piece184
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece184:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
-	CMPQ     CX, $0x00000004
-	JL       streamed_done
-	VMOVUPD  (DX), Y2
-	VMOVUPD  (BX), Y3
-	VSUBPD   Y3, Y2, Y2
-	VXORPS   X6, X6, X6
-	VSUBPD   Y1, Y6, Y6
-	VMAXPD   Y2, Y6, Y2
-	VMINPD   Y2, Y1, Y2
-	VMULPD   Y0, Y2, Y2
-	VMOVNTPD Y2, (AX)
-	ADDQ     $0x00000020, AX
-	ADDQ     $0x00000020, DX
-	ADDQ     $0x00000020, BX
-	SUBQ     $0x00000004, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000004
+	JL         streamed_done
+	VMOVUPD    (DX), Y2
+	VMOVUPD    (BX), Y3
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
+	VSUBPD     Y3, Y2, Y2
+	VXORPS     X6, X6, X6
+	VSUBPD     Y1, Y6, Y6
+	VMAXPD     Y2, Y6, Y2
+	VMINPD     Y2, Y1, Y2
+	VMULPD     Y0, Y2, Y2
+	VMOVNTPD   Y2, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	SUBQ       $0x00000004, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -15809,7 +15881,7 @@ sum_done:
 	RET
 
 // func binaryGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·binaryGradF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Y0
 	VXORPS       X1, X1, X1
@@ -15987,15 +16059,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ         CX, $0x00000004
@@ -16048,15 +16122,15 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y3
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y3
 	VMASKMOVPD   (DX), Y3, Y3
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y4
+	LEAQ         tail64<>+0(SB), DI
+	MOVQ         $0x00000040, R9
+	SUBQ         CX, R9
+	VMOVUPS      (DI)(R9*8), Y4
 	VMASKMOVPD   (BX), Y4, Y4
 	VCMPPD       $0x0a, c64_0<>+0(SB), Y3, Y5
 	VANDPD       c64_8000000000000000<>+0(SB), Y5, Y5
@@ -16094,32 +16168,34 @@ head_done:
 	VSUBPD       Y8, Y4, Y4
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
-	MOVQ         AX, SI
+	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
 	JZ           piece189
-	VMOVUPS      X4, (SI)
+	VMOVUPS      X4, (DI)
 	VEXTRACTF128 $0x01, Y4, X4
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, DI
 
 piece189:
 	TESTQ     $0x00000001, CX
 	JZ        piece190
-	VMOVSD    X4, (SI)
+	VMOVSD    X4, (DI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece190:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ         CX, $0x00000004
 	JL           streamed_done
 	VMOVUPD      (DX), Y3
 	VMOVUPD      (BX), Y4
+	PREFETCHT1   (DX)(SI*1)
+	PREFETCHT1   (BX)(SI*1)
 	VCMPPD       $0x0a, c64_0<>+0(SB), Y3, Y5
 	VANDPD       c64_8000000000000000<>+0(SB), Y5, Y5
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y6
@@ -17607,7 +17683,7 @@ sum_done:
 	RET
 
 // func scaleF32AVX512(dst []float32, src []float32, factor float32, low float32, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·scaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-57
 	VBROADCASTSS factor+48(FP), Z0
 	VBROADCASTSS low+52(FP), Z1
@@ -17697,15 +17773,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x02, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x02, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ     CX, $0x00000010
@@ -17722,69 +17800,73 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, BX
-	BZHIQ         CX, BX, BX
-	KMOVW         BX, K1
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
 	VMOVUPS       c32_0<>+0(SB), Z2
 	VMOVUPS       (DX), K1, Z2
 	VCMPPS        $0x05, Z1, Z2, K1
 	VMULPS.Z      Z0, Z2, K1, Z2
-	MOVQ          AX, BX
+	MOVQ          AX, SI
 	TESTQ         $0x00000008, CX
 	JZ            piece217
-	VMOVUPS       Y2, (BX)
+	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, BX
+	ADDQ          $0x00000020, SI
 
 piece217:
 	TESTQ         $0x00000004, CX
 	JZ            piece218
-	VMOVUPS       X2, (BX)
+	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, BX
+	ADDQ          $0x00000010, SI
 
 piece218:
 	TESTQ     $0x00000002, CX
 	JZ        piece219
-	VMOVSD    X2, (BX)
+	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece219:
 	TESTQ  $0x00000001, CX
 	JZ     piece220
-	VMOVSS X2, (BX)
-	ADDQ   $0x00000004, BX
+	VMOVSS X2, (SI)
+	ADDQ   $0x00000004, SI
 
 piece220:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
-	CMPQ     CX, $0x00000040
-	JL       streamed_done
-	VMOVUPS  (DX), Z2
-	VMOVUPS  64(DX), Z3
-	VMOVUPS  128(DX), Z4
-	VMOVUPS  192(DX), Z5
-	VCMPPS   $0x05, Z1, Z2, K1
-	VMULPS.Z Z0, Z2, K1, Z2
-	VCMPPS   $0x05, Z1, Z3, K1
-	VMULPS.Z Z0, Z3, K1, Z3
-	VCMPPS   $0x05, Z1, Z4, K1
-	VMULPS.Z Z0, Z4, K1, Z4
-	VCMPPS   $0x05, Z1, Z5, K1
-	VMULPS.Z Z0, Z5, K1, Z5
-	VMOVNTPS Z2, (AX)
-	VMOVNTPS Z3, 64(AX)
-	VMOVNTPS Z4, 128(AX)
-	VMOVNTPS Z5, 192(AX)
-	ADDQ     $0x00000100, AX
-	ADDQ     $0x00000100, DX
-	SUBQ     $0x00000040, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000040
+	JL         streamed_done
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	VMOVUPS    128(DX), Z4
+	VMOVUPS    192(DX), Z5
+	PREFETCHT1 (DX)(BX*1)
+	PREFETCHT1 64(DX)(BX*1)
+	PREFETCHT1 128(DX)(BX*1)
+	PREFETCHT1 192(DX)(BX*1)
+	VCMPPS     $0x05, Z1, Z2, K1
+	VMULPS.Z   Z0, Z2, K1, Z2
+	VCMPPS     $0x05, Z1, Z3, K1
+	VMULPS.Z   Z0, Z3, K1, Z3
+	VCMPPS     $0x05, Z1, Z4, K1
+	VMULPS.Z   Z0, Z4, K1, Z4
+	VCMPPS     $0x05, Z1, Z5, K1
+	VMULPS.Z   Z0, Z5, K1, Z5
+	VMOVNTPS   Z2, (AX)
+	VMOVNTPS   Z3, 64(AX)
+	VMOVNTPS   Z4, 128(AX)
+	VMOVNTPS   Z5, 192(AX)
+	ADDQ       $0x00000100, AX
+	ADDQ       $0x00000100, DX
+	SUBQ       $0x00000040, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -17859,7 +17941,7 @@ DATA c32_0<>+60(SB)/4, $0x00000000
 GLOBL c32_0<>(SB), RODATA|NOPTR, $64
 
 // func expScaleF32AVX512(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·expScaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VMOVUPS      c32_3fb8aa3b<>+0(SB), Z0
 	VMOVUPS      c32_3f317218<>+0(SB), Z1
@@ -18038,15 +18120,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x02, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x02, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ         CX, $0x00000010
@@ -18076,9 +18160,9 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, BX
-	BZHIQ         CX, BX, BX
-	KMOVW         BX, K1
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
 	VMOVUPS       c32_0<>+0(SB), Z13
 	VMOVUPS       (DX), K1, Z13
 	VCMPPS        $0x05, Z10, Z13, K1
@@ -18096,38 +18180,38 @@ head_done:
 	VFMADD213PS   Z3, Z13, Z15
 	VSCALEFPS.Z   Z14, Z15, K1, Z15
 	VFMADD213PS   Z12, Z11, Z15
-	MOVQ          AX, BX
+	MOVQ          AX, SI
 	TESTQ         $0x00000008, CX
 	JZ            piece229
-	VMOVUPS       Y15, (BX)
+	VMOVUPS       Y15, (SI)
 	VEXTRACTF64X4 $0x01, Z15, Y15
-	ADDQ          $0x00000020, BX
+	ADDQ          $0x00000020, SI
 
 piece229:
 	TESTQ         $0x00000004, CX
 	JZ            piece230
-	VMOVUPS       X15, (BX)
+	VMOVUPS       X15, (SI)
 	VEXTRACTF32X4 $0x01, Y15, X15
-	ADDQ          $0x00000010, BX
+	ADDQ          $0x00000010, SI
 
 piece230:
 	TESTQ     $0x00000002, CX
 	JZ        piece231
-	VMOVSD    X15, (BX)
+	VMOVSD    X15, (SI)
 	VPERMILPD $0x01, X15, X15
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece231:
 	TESTQ  $0x00000001, CX
 	JZ     piece232
-	VMOVSS X15, (BX)
-	ADDQ   $0x00000004, BX
+	VMOVSS X15, (SI)
+	ADDQ   $0x00000004, SI
 
 piece232:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
 	CMPQ         CX, $0x00000040
@@ -18136,6 +18220,10 @@ streamed:
 	VMOVUPS      64(DX), Z14
 	VMOVUPS      128(DX), Z15
 	VMOVUPS      192(DX), Z16
+	PREFETCHT1   (DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
+	PREFETCHT1   128(DX)(BX*1)
+	PREFETCHT1   192(DX)(BX*1)
 	VCMPPS       $0x05, Z10, Z13, K1
 	VCMPPS       $0x05, Z10, Z14, K2
 	VCMPPS       $0x05, Z10, Z15, K3
@@ -18286,7 +18374,7 @@ streamedrest_done:
 	RET
 
 // func expScaleAddF32AVX512(dst []float32, x []float32, t []float32, anchor float32, low float32, factor float32, a float32, b float32, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·expScaleAddF32AVX512(SB), NOSPLIT|NOFRAME, $0-93
 	VMOVUPS      c32_3fb8aa3b<>+0(SB), Z0
 	VMOVUPS      c32_3f317218<>+0(SB), Z1
@@ -18447,15 +18535,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ         CX, $0x00000010
@@ -18488,14 +18578,14 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Z14
 	VMOVUPS       (DX), K1, Z14
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Z15
 	VMOVUPS       (BX), K1, Z15
 	VCMPPS        $0x05, Z10, Z14, K1
@@ -18514,39 +18604,39 @@ head_done:
 	VSCALEFPS.Z   Z16, Z17, K1, Z17
 	VFMADD213PS   Z13, Z12, Z15
 	VFMADD213PS   Z15, Z11, Z17
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000008, CX
 	JZ            piece241
-	VMOVUPS       Y17, (SI)
+	VMOVUPS       Y17, (DI)
 	VEXTRACTF64X4 $0x01, Z17, Y17
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, DI
 
 piece241:
 	TESTQ         $0x00000004, CX
 	JZ            piece242
-	VMOVUPS       X17, (SI)
+	VMOVUPS       X17, (DI)
 	VEXTRACTF32X4 $0x01, Y17, X17
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece242:
 	TESTQ     $0x00000002, CX
 	JZ        piece243
-	VMOVSD    X17, (SI)
+	VMOVSD    X17, (DI)
 	VPERMILPD $0x01, X17, X17
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece243:
 	TESTQ  $0x00000001, CX
 	JZ     piece244
-	VMOVSS X17, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X17, (DI)
+	ADDQ   $0x00000004, DI
 
 piece244:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ         CX, $0x00000020
@@ -18555,6 +18645,10 @@ streamed:
 	VMOVUPS      64(DX), Z15
 	VMOVUPS      (BX), Z16
 	VMOVUPS      64(BX), Z17
+	PREFETCHT1   (DX)(SI*1)
+	PREFETCHT1   64(DX)(SI*1)
+	PREFETCHT1   (BX)(SI*1)
+	PREFETCHT1   64(BX)(SI*1)
 	VCMPPS       $0x05, Z10, Z14, K1
 	VCMPPS       $0x05, Z10, Z15, K2
 	VMULPS       Z0, Z14, Z18
@@ -18685,7 +18779,7 @@ streamedrest_done:
 	RET
 
 // func shiftF32AVX512(dst []float32, x []float32, a float32, b float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, SSE2
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+, SSE2
 TEXT ·shiftF32AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSS a+48(FP), Z0
 	MOVSD        b+56(FP), X1
@@ -18777,15 +18871,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x02, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x02, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ    CX, $0x00000010
@@ -18802,69 +18898,73 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, BX
-	BZHIQ         CX, BX, BX
-	KMOVW         BX, K1
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
 	VMOVUPS       c32_0<>+0(SB), Z2
 	VMOVUPS       (DX), K1, Z2
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
-	MOVQ          AX, BX
+	MOVQ          AX, SI
 	TESTQ         $0x00000008, CX
 	JZ            piece253
-	VMOVUPS       Y2, (BX)
+	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, BX
+	ADDQ          $0x00000020, SI
 
 piece253:
 	TESTQ         $0x00000004, CX
 	JZ            piece254
-	VMOVUPS       X2, (BX)
+	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, BX
+	ADDQ          $0x00000010, SI
 
 piece254:
 	TESTQ     $0x00000002, CX
 	JZ        piece255
-	VMOVSD    X2, (BX)
+	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece255:
 	TESTQ  $0x00000001, CX
 	JZ     piece256
-	VMOVSS X2, (BX)
-	ADDQ   $0x00000004, BX
+	VMOVSS X2, (SI)
+	ADDQ   $0x00000004, SI
 
 piece256:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
-	CMPQ     CX, $0x00000040
-	JL       streamed_done
-	VMOVUPS  (DX), Z2
-	VMOVUPS  64(DX), Z3
-	VMOVUPS  128(DX), Z4
-	VMOVUPS  192(DX), Z5
-	VSUBPS   Z0, Z2, Z2
-	VSUBPS   Z1, Z2, Z2
-	VSUBPS   Z0, Z3, Z3
-	VSUBPS   Z1, Z3, Z3
-	VSUBPS   Z0, Z4, Z4
-	VSUBPS   Z1, Z4, Z4
-	VSUBPS   Z0, Z5, Z5
-	VSUBPS   Z1, Z5, Z5
-	VMOVNTPS Z2, (AX)
-	VMOVNTPS Z3, 64(AX)
-	VMOVNTPS Z4, 128(AX)
-	VMOVNTPS Z5, 192(AX)
-	ADDQ     $0x00000100, AX
-	ADDQ     $0x00000100, DX
-	SUBQ     $0x00000040, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000040
+	JL         streamed_done
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	VMOVUPS    128(DX), Z4
+	VMOVUPS    192(DX), Z5
+	PREFETCHT1 (DX)(BX*1)
+	PREFETCHT1 64(DX)(BX*1)
+	PREFETCHT1 128(DX)(BX*1)
+	PREFETCHT1 192(DX)(BX*1)
+	VSUBPS     Z0, Z2, Z2
+	VSUBPS     Z1, Z2, Z2
+	VSUBPS     Z0, Z3, Z3
+	VSUBPS     Z1, Z3, Z3
+	VSUBPS     Z0, Z4, Z4
+	VSUBPS     Z1, Z4, Z4
+	VSUBPS     Z0, Z5, Z5
+	VSUBPS     Z1, Z5, Z5
+	VMOVNTPS   Z2, (AX)
+	VMOVNTPS   Z3, 64(AX)
+	VMOVNTPS   Z4, 128(AX)
+	VMOVNTPS   Z5, 192(AX)
+	ADDQ       $0x00000100, AX
+	ADDQ       $0x00000100, DX
+	SUBQ       $0x00000040, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -19525,7 +19625,7 @@ sum_done:
 	RET
 
 // func logGapF32AVX512(dst []float32, t []float32, x []float32, c float64, factor float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·logGapF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD c+72(FP), Z0
 	VBROADCASTSD factor+80(FP), Z1
@@ -19695,15 +19795,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ        CX, $0x00000008
@@ -19751,15 +19853,15 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y2
 	VMOVUPS       (DX), K1, Y2
 	VCVTPS2PD     Y2, Z2
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y3
 	VMOVUPS       (BX), K1, Y3
 	VCVTPS2PD     Y3, Z3
@@ -19794,38 +19896,40 @@ head_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y2
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece267
-	VMOVUPS       X2, (SI)
+	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece267:
 	TESTQ     $0x00000002, CX
 	JZ        piece268
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece268:
 	TESTQ  $0x00000001, CX
 	JZ     piece269
-	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X2, (DI)
+	ADDQ   $0x00000004, DI
 
 piece269:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ        CX, $0x00000008
 	JL          streamed_done
 	VCVTPS2PD   (DX), Z2
 	VCVTPS2PD   (BX), Z3
+	PREFETCHT1  (DX)(SI*1)
+	PREFETCHT1  (BX)(SI*1)
 	VMOVAPD     Z2, Z4
 	VSUBPD      Z3, Z0, Z3
 	VPADDQ      c64_95f619980c433<>+0(SB), Z2, Z2
@@ -20213,7 +20317,7 @@ sum_done:
 	RET
 
 // func expScaleGapF32AVX512(dst []float32, x []float32, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·expScaleGapF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z0
 	VMOVUPS      c64_3fe62e42fefa39ef<>+0(SB), Z1
@@ -20361,15 +20465,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x02, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x02, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ         CX, $0x00000008
@@ -20407,9 +20513,9 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, BX
-	BZHIQ         CX, BX, BX
-	KMOVW         BX, K1
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
 	VMOVUPS       c32_0<>+0(SB), Y15
 	VMOVUPS       (DX), K1, Y15
 	VCVTPS2PD     Y15, Z15
@@ -20436,36 +20542,37 @@ head_done:
 	VMULPD        Z12, Z18, Z18
 	VMULPD        Z16, Z18, Z18
 	VCVTPD2PS     Z18, Y15
-	MOVQ          AX, BX
+	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
 	JZ            piece276
-	VMOVUPS       X15, (BX)
+	VMOVUPS       X15, (SI)
 	VEXTRACTF32X4 $0x01, Y15, X15
-	ADDQ          $0x00000010, BX
+	ADDQ          $0x00000010, SI
 
 piece276:
 	TESTQ     $0x00000002, CX
 	JZ        piece277
-	VMOVSD    X15, (BX)
+	VMOVSD    X15, (SI)
 	VPERMILPD $0x01, X15, X15
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece277:
 	TESTQ  $0x00000001, CX
 	JZ     piece278
-	VMOVSS X15, (BX)
-	ADDQ   $0x00000004, BX
+	VMOVSS X15, (SI)
+	ADDQ   $0x00000004, SI
 
 piece278:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
 	CMPQ         CX, $0x00000008
 	JL           streamed_done
 	VCVTPS2PD    (DX), Z15
+	PREFETCHT1   (DX)(BX*1)
 	VSUBPD       Z15, Z13, Z16
 	VADDPD       Z14, Z16, Z16
 	VCMPPD       $0x05, Z11, Z15, K1
@@ -20704,7 +20811,7 @@ sum_done:
 	RET
 
 // func squaredGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·squaredGradF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	MOVQ         dst_base+0(FP), AX
@@ -20792,15 +20899,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ      CX, $0x00000008
@@ -20821,15 +20930,15 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y1
 	VMOVUPS       (DX), K1, Y1
 	VCVTPS2PD     Y1, Z1
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y2
 	VMOVUPS       (BX), K1, Y2
 	VCVTPS2PD     Y2, Z2
@@ -20837,48 +20946,50 @@ head_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y1
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece285
-	VMOVUPS       X1, (SI)
+	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece285:
 	TESTQ     $0x00000002, CX
 	JZ        piece286
-	VMOVSD    X1, (SI)
+	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece286:
 	TESTQ  $0x00000001, CX
 	JZ     piece287
-	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X1, (DI)
+	ADDQ   $0x00000004, DI
 
 piece287:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
-	CMPQ      CX, $0x00000008
-	JL        streamed_done
-	VCVTPS2PD (DX), Z1
-	VCVTPS2PD (BX), Z2
-	VSUBPD    Z2, Z1, Z1
-	VADDPD    Z1, Z1, Z1
-	VMULPD    Z0, Z1, Z1
-	VCVTPD2PS Z1, Y1
-	VMOVNTPS  Y1, (AX)
-	ADDQ      $0x00000020, AX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, BX
-	SUBQ      $0x00000008, CX
-	JMP       streamed
+	CMPQ       CX, $0x00000008
+	JL         streamed_done
+	VCVTPS2PD  (DX), Z1
+	VCVTPS2PD  (BX), Z2
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
+	VSUBPD     Z2, Z1, Z1
+	VADDPD     Z1, Z1, Z1
+	VMULPD     Z0, Z1, Z1
+	VCVTPD2PS  Z1, Y1
+	VMOVNTPS   Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	SUBQ       $0x00000008, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -21059,7 +21170,7 @@ sum_done:
 	RET
 
 // func absoluteGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·absoluteGradF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	MOVQ         dst_base+0(FP), AX
@@ -21171,15 +21282,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ      CX, $0x00000008
@@ -21208,15 +21321,15 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y1
 	VMOVUPS       (DX), K1, Y1
 	VCVTPS2PD     Y1, Z1
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y2
 	VMOVUPS       (BX), K1, Y2
 	VCVTPS2PD     Y2, Z2
@@ -21232,56 +21345,58 @@ head_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y1
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece294
-	VMOVUPS       X1, (SI)
+	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece294:
 	TESTQ     $0x00000002, CX
 	JZ        piece295
-	VMOVSD    X1, (SI)
+	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece295:
 	TESTQ  $0x00000001, CX
 	JZ     piece296
-	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X1, (DI)
+	ADDQ   $0x00000004, DI
 
 piece296:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
-	CMPQ      CX, $0x00000008
-	JL        streamed_done
-	VCVTPS2PD (DX), Z1
-	VCVTPS2PD (BX), Z2
-	VSUBPD    Z2, Z1, Z1
-	VXORPS    X3, X3, X3
-	VCMPPD    $0x0e, Z3, Z1, K1
-	VMOVUPD.Z c64_3ff0000000000000<>+0(SB), K1, Z2
-	VCMPPD    $0x01, Z3, Z1, K1
-	VMOVUPD.Z c64_3ff0000000000000<>+0(SB), K1, Z4
-	VCMPPD    $0x03, Z3, Z1, K1
-	VMOVUPD.Z c64_7ff8000000000001<>+0(SB), K1, Z1
-	VSUBPD    Z4, Z2, Z2
-	VORPD     Z1, Z2, Z2
-	VMULPD    Z0, Z2, Z2
-	VCVTPD2PS Z2, Y1
-	VMOVNTPS  Y1, (AX)
-	ADDQ      $0x00000020, AX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, BX
-	SUBQ      $0x00000008, CX
-	JMP       streamed
+	CMPQ       CX, $0x00000008
+	JL         streamed_done
+	VCVTPS2PD  (DX), Z1
+	VCVTPS2PD  (BX), Z2
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
+	VSUBPD     Z2, Z1, Z1
+	VXORPS     X3, X3, X3
+	VCMPPD     $0x0e, Z3, Z1, K1
+	VMOVUPD.Z  c64_3ff0000000000000<>+0(SB), K1, Z2
+	VCMPPD     $0x01, Z3, Z1, K1
+	VMOVUPD.Z  c64_3ff0000000000000<>+0(SB), K1, Z4
+	VCMPPD     $0x03, Z3, Z1, K1
+	VMOVUPD.Z  c64_7ff8000000000001<>+0(SB), K1, Z1
+	VSUBPD     Z4, Z2, Z2
+	VORPD      Z1, Z2, Z2
+	VMULPD     Z0, Z2, Z2
+	VCVTPD2PS  Z2, Y1
+	VMOVNTPS   Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	SUBQ       $0x00000008, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -21503,7 +21618,7 @@ sum_done:
 	RET
 
 // func huberGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·huberGradF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	VBROADCASTSD delta+80(FP), Z1
@@ -21601,15 +21716,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ      CX, $0x00000008
@@ -21633,15 +21750,15 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y2
 	VMOVUPS       (DX), K1, Y2
 	VCVTPS2PD     Y2, Z2
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y3
 	VMOVUPS       (BX), K1, Y3
 	VCVTPS2PD     Y3, Z3
@@ -21652,51 +21769,53 @@ head_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y2
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece303
-	VMOVUPS       X2, (SI)
+	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece303:
 	TESTQ     $0x00000002, CX
 	JZ        piece304
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece304:
 	TESTQ  $0x00000001, CX
 	JZ     piece305
-	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X2, (DI)
+	ADDQ   $0x00000004, DI
 
 piece305:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
-	CMPQ      CX, $0x00000008
-	JL        streamed_done
-	VCVTPS2PD (DX), Z2
-	VCVTPS2PD (BX), Z3
-	VSUBPD    Z3, Z2, Z2
-	VXORPS    X6, X6, X6
-	VSUBPD    Z1, Z6, Z6
-	VMAXPD    Z2, Z6, Z2
-	VMINPD    Z2, Z1, Z2
-	VMULPD    Z0, Z2, Z2
-	VCVTPD2PS Z2, Y2
-	VMOVNTPS  Y2, (AX)
-	ADDQ      $0x00000020, AX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, BX
-	SUBQ      $0x00000008, CX
-	JMP       streamed
+	CMPQ       CX, $0x00000008
+	JL         streamed_done
+	VCVTPS2PD  (DX), Z2
+	VCVTPS2PD  (BX), Z3
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
+	VSUBPD     Z3, Z2, Z2
+	VXORPS     X6, X6, X6
+	VSUBPD     Z1, Z6, Z6
+	VMAXPD     Z2, Z6, Z2
+	VMINPD     Z2, Z1, Z2
+	VMULPD     Z0, Z2, Z2
+	VCVTPD2PS  Z2, Y2
+	VMOVNTPS   Y2, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	SUBQ       $0x00000008, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -22247,7 +22366,7 @@ sum_done:
 	RET
 
 // func binaryGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·binaryGradF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z1
@@ -22428,15 +22547,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x02, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ         CX, $0x00000008
@@ -22484,15 +22605,15 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y13
 	VMOVUPS       (DX), K1, Y13
 	VCVTPS2PD     Y13, Z13
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c32_0<>+0(SB), Y14
 	VMOVUPS       (BX), K1, Y14
 	VCVTPS2PD     Y14, Z14
@@ -22527,38 +22648,40 @@ head_done:
 	VXORPD        Z15, Z14, Z14
 	VMULPD        Z0, Z14, Z14
 	VCVTPD2PS     Z14, Y13
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece312
-	VMOVUPS       X13, (SI)
+	VMOVUPS       X13, (DI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece312:
 	TESTQ     $0x00000002, CX
 	JZ        piece313
-	VMOVSD    X13, (SI)
+	VMOVSD    X13, (DI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece313:
 	TESTQ  $0x00000001, CX
 	JZ     piece314
-	VMOVSS X13, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X13, (DI)
+	ADDQ   $0x00000004, DI
 
 piece314:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
 	LEAQ (BX)(CX*4), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ         CX, $0x00000008
 	JL           streamed_done
 	VCVTPS2PD    (DX), Z13
 	VCVTPS2PD    (BX), Z14
+	PREFETCHT1   (DX)(SI*1)
+	PREFETCHT1   (BX)(SI*1)
 	VXORPS       X16, X16, X16
 	VCMPPD       $0x0a, Z16, Z13, K1
 	VMOVUPD.Z    c64_8000000000000000<>+0(SB), K1, Z15
@@ -23534,7 +23657,7 @@ sum_done:
 	RET
 
 // func scaleF64AVX512(dst []float64, src []float64, factor float64, low float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·scaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD factor+48(FP), Z0
 	VBROADCASTSD low+56(FP), Z1
@@ -23618,15 +23741,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x03, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x03, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ     CX, $0x00000008
@@ -23643,63 +23768,67 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, BX
-	BZHIQ         CX, BX, BX
-	KMOVW         BX, K1
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
 	VMOVUPS       c64_0<>+0(SB), Z2
 	VMOVUPD       (DX), K1, Z2
 	VCMPPD        $0x05, Z1, Z2, K1
 	VMULPD.Z      Z0, Z2, K1, Z2
-	MOVQ          AX, BX
+	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
 	JZ            piece337
-	VMOVUPS       Y2, (BX)
+	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, BX
+	ADDQ          $0x00000020, SI
 
 piece337:
 	TESTQ         $0x00000002, CX
 	JZ            piece338
-	VMOVUPS       X2, (BX)
+	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, BX
+	ADDQ          $0x00000010, SI
 
 piece338:
 	TESTQ     $0x00000001, CX
 	JZ        piece339
-	VMOVSD    X2, (BX)
+	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece339:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
-	CMPQ     CX, $0x00000020
-	JL       streamed_done
-	VMOVUPD  (DX), Z2
-	VMOVUPD  64(DX), Z3
-	VMOVUPD  128(DX), Z4
-	VMOVUPD  192(DX), Z5
-	VCMPPD   $0x05, Z1, Z2, K1
-	VMULPD.Z Z0, Z2, K1, Z2
-	VCMPPD   $0x05, Z1, Z3, K1
-	VMULPD.Z Z0, Z3, K1, Z3
-	VCMPPD   $0x05, Z1, Z4, K1
-	VMULPD.Z Z0, Z4, K1, Z4
-	VCMPPD   $0x05, Z1, Z5, K1
-	VMULPD.Z Z0, Z5, K1, Z5
-	VMOVNTPD Z2, (AX)
-	VMOVNTPD Z3, 64(AX)
-	VMOVNTPD Z4, 128(AX)
-	VMOVNTPD Z5, 192(AX)
-	ADDQ     $0x00000100, AX
-	ADDQ     $0x00000100, DX
-	SUBQ     $0x00000020, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000020
+	JL         streamed_done
+	VMOVUPD    (DX), Z2
+	VMOVUPD    64(DX), Z3
+	VMOVUPD    128(DX), Z4
+	VMOVUPD    192(DX), Z5
+	PREFETCHT1 (DX)(BX*1)
+	PREFETCHT1 64(DX)(BX*1)
+	PREFETCHT1 128(DX)(BX*1)
+	PREFETCHT1 192(DX)(BX*1)
+	VCMPPD     $0x05, Z1, Z2, K1
+	VMULPD.Z   Z0, Z2, K1, Z2
+	VCMPPD     $0x05, Z1, Z3, K1
+	VMULPD.Z   Z0, Z3, K1, Z3
+	VCMPPD     $0x05, Z1, Z4, K1
+	VMULPD.Z   Z0, Z4, K1, Z4
+	VCMPPD     $0x05, Z1, Z5, K1
+	VMULPD.Z   Z0, Z5, K1, Z5
+	VMOVNTPD   Z2, (AX)
+	VMOVNTPD   Z3, 64(AX)
+	VMOVNTPD   Z4, 128(AX)
+	VMOVNTPD   Z5, 192(AX)
+	ADDQ       $0x00000100, AX
+	ADDQ       $0x00000100, DX
+	SUBQ       $0x00000020, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -23750,7 +23879,7 @@ streamedrest_done:
 	RET
 
 // func expScaleF64AVX512(dst []float64, x []float64, anchor float64, low float64, factor float64, add float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·expScaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-81
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z0
 	VMOVUPS      c64_3fe62e42fefa39ef<>+0(SB), Z1
@@ -23914,15 +24043,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x03, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x03, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ         CX, $0x00000008
@@ -23957,9 +24088,9 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, BX
-	BZHIQ         CX, BX, BX
-	KMOVW         BX, K1
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
 	VMOVUPS       c64_0<>+0(SB), Z18
 	VMOVUPD       (DX), K1, Z18
 	VCMPPD        $0x05, Z15, Z18, K1
@@ -23982,38 +24113,40 @@ head_done:
 	VFMADD213PD   Z3, Z18, Z20
 	VSCALEFPD.Z   Z19, Z20, K1, Z20
 	VFMADD213PD   Z17, Z16, Z20
-	MOVQ          AX, BX
+	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
 	JZ            piece346
-	VMOVUPS       Y20, (BX)
+	VMOVUPS       Y20, (SI)
 	VEXTRACTF64X4 $0x01, Z20, Y20
-	ADDQ          $0x00000020, BX
+	ADDQ          $0x00000020, SI
 
 piece346:
 	TESTQ         $0x00000002, CX
 	JZ            piece347
-	VMOVUPS       X20, (BX)
+	VMOVUPS       X20, (SI)
 	VEXTRACTF32X4 $0x01, Y20, X20
-	ADDQ          $0x00000010, BX
+	ADDQ          $0x00000010, SI
 
 piece347:
 	TESTQ     $0x00000001, CX
 	JZ        piece348
-	VMOVSD    X20, (BX)
+	VMOVSD    X20, (SI)
 	VPERMILPD $0x01, X20, X20
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece348:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
 	CMPQ         CX, $0x00000010
 	JL           streamed_done
 	VMOVUPD      (DX), Z18
 	VMOVUPD      64(DX), Z19
+	PREFETCHT1   (DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
 	VCMPPD       $0x05, Z15, Z18, K1
 	VCMPPD       $0x05, Z15, Z19, K2
 	VMULPD       Z0, Z18, Z20
@@ -24146,7 +24279,7 @@ streamedrest_done:
 	RET
 
 // func expScaleAddF64AVX512(dst []float64, x []float64, t []float64, anchor float64, low float64, factor float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·expScaleAddF64AVX512(SB), NOSPLIT|NOFRAME, $0-113
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z0
 	VMOVUPS      c64_3fe62e42fefa39ef<>+0(SB), Z1
@@ -24326,15 +24459,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ         CX, $0x00000008
@@ -24372,14 +24507,14 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z19
 	VMOVUPD       (DX), K1, Z19
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z20
 	VMOVUPD       (BX), K1, Z20
 	VCMPPD        $0x05, Z15, Z19, K1
@@ -24403,33 +24538,33 @@ head_done:
 	VSCALEFPD.Z   Z21, Z22, K1, Z22
 	VFMADD213PD   Z18, Z17, Z20
 	VFMADD213PD   Z20, Z16, Z22
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece355
-	VMOVUPS       Y22, (SI)
+	VMOVUPS       Y22, (DI)
 	VEXTRACTF64X4 $0x01, Z22, Y22
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, DI
 
 piece355:
 	TESTQ         $0x00000002, CX
 	JZ            piece356
-	VMOVUPS       X22, (SI)
+	VMOVUPS       X22, (DI)
 	VEXTRACTF32X4 $0x01, Y22, X22
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece356:
 	TESTQ     $0x00000001, CX
 	JZ        piece357
-	VMOVSD    X22, (SI)
+	VMOVSD    X22, (DI)
 	VPERMILPD $0x01, X22, X22
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece357:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ         CX, $0x00000010
@@ -24438,6 +24573,10 @@ streamed:
 	VMOVUPD      64(DX), Z20
 	VMOVUPD      (BX), Z21
 	VMOVUPD      64(BX), Z22
+	PREFETCHT1   (DX)(SI*1)
+	PREFETCHT1   64(DX)(SI*1)
+	PREFETCHT1   (BX)(SI*1)
+	PREFETCHT1   64(BX)(SI*1)
 	VCMPPD       $0x05, Z15, Z19, K1
 	VCMPPD       $0x05, Z15, Z20, K2
 	VMULPD       Z0, Z19, Z23
@@ -24582,7 +24721,7 @@ streamedrest_done:
 	RET
 
 // func shiftF64AVX512(dst []float64, x []float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, SSE2
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+, SSE2
 TEXT ·shiftF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD a+48(FP), Z0
 	MOVSD        b+56(FP), X1
@@ -24667,15 +24806,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x03, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x03, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ    CX, $0x00000008
@@ -24692,63 +24833,67 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, BX
-	BZHIQ         CX, BX, BX
-	KMOVW         BX, K1
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
 	VMOVUPS       c64_0<>+0(SB), Z2
 	VMOVUPD       (DX), K1, Z2
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
-	MOVQ          AX, BX
+	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
 	JZ            piece364
-	VMOVUPS       Y2, (BX)
+	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, BX
+	ADDQ          $0x00000020, SI
 
 piece364:
 	TESTQ         $0x00000002, CX
 	JZ            piece365
-	VMOVUPS       X2, (BX)
+	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, BX
+	ADDQ          $0x00000010, SI
 
 piece365:
 	TESTQ     $0x00000001, CX
 	JZ        piece366
-	VMOVSD    X2, (BX)
+	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece366:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
-	CMPQ     CX, $0x00000020
-	JL       streamed_done
-	VMOVUPD  (DX), Z2
-	VMOVUPD  64(DX), Z3
-	VMOVUPD  128(DX), Z4
-	VMOVUPD  192(DX), Z5
-	VSUBPD   Z0, Z2, Z2
-	VSUBPD   Z1, Z2, Z2
-	VSUBPD   Z0, Z3, Z3
-	VSUBPD   Z1, Z3, Z3
-	VSUBPD   Z0, Z4, Z4
-	VSUBPD   Z1, Z4, Z4
-	VSUBPD   Z0, Z5, Z5
-	VSUBPD   Z1, Z5, Z5
-	VMOVNTPD Z2, (AX)
-	VMOVNTPD Z3, 64(AX)
-	VMOVNTPD Z4, 128(AX)
-	VMOVNTPD Z5, 192(AX)
-	ADDQ     $0x00000100, AX
-	ADDQ     $0x00000100, DX
-	SUBQ     $0x00000020, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000020
+	JL         streamed_done
+	VMOVUPD    (DX), Z2
+	VMOVUPD    64(DX), Z3
+	VMOVUPD    128(DX), Z4
+	VMOVUPD    192(DX), Z5
+	PREFETCHT1 (DX)(BX*1)
+	PREFETCHT1 64(DX)(BX*1)
+	PREFETCHT1 128(DX)(BX*1)
+	PREFETCHT1 192(DX)(BX*1)
+	VSUBPD     Z0, Z2, Z2
+	VSUBPD     Z1, Z2, Z2
+	VSUBPD     Z0, Z3, Z3
+	VSUBPD     Z1, Z3, Z3
+	VSUBPD     Z0, Z4, Z4
+	VSUBPD     Z1, Z4, Z4
+	VSUBPD     Z0, Z5, Z5
+	VSUBPD     Z1, Z5, Z5
+	VMOVNTPD   Z2, (AX)
+	VMOVNTPD   Z3, 64(AX)
+	VMOVNTPD   Z4, 128(AX)
+	VMOVNTPD   Z5, 192(AX)
+	ADDQ       $0x00000100, AX
+	ADDQ       $0x00000100, DX
+	SUBQ       $0x00000020, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -25382,7 +25527,7 @@ sum_done:
 	RET
 
 // func logGapF64AVX512(dst []float64, t []float64, x []float64, c float64, factor float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·logGapF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD c+72(FP), Z0
 	VBROADCASTSD factor+80(FP), Z1
@@ -25548,15 +25693,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ        CX, $0x00000008
@@ -25603,14 +25750,14 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z2
 	VMOVUPD       (DX), K1, Z2
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z3
 	VMOVUPD       (BX), K1, Z3
 	VMOVAPD       Z2, Z4
@@ -25643,39 +25790,41 @@ head_done:
 	VXORPS        X7, X7, X7
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece376
-	VMOVUPS       Y3, (SI)
+	VMOVUPS       Y3, (DI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, DI
 
 piece376:
 	TESTQ         $0x00000002, CX
 	JZ            piece377
-	VMOVUPS       X3, (SI)
+	VMOVUPS       X3, (DI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece377:
 	TESTQ     $0x00000001, CX
 	JZ        piece378
-	VMOVSD    X3, (SI)
+	VMOVSD    X3, (DI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece378:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ        CX, $0x00000008
 	JL          streamed_done
 	VMOVUPD     (DX), Z2
 	VMOVUPD     (BX), Z3
+	PREFETCHT1  (DX)(SI*1)
+	PREFETCHT1  (BX)(SI*1)
 	VMOVAPD     Z2, Z4
 	VSUBPD      Z3, Z0, Z3
 	VPADDQ      c64_95f619980c433<>+0(SB), Z2, Z2
@@ -26091,7 +26240,7 @@ sum_done:
 	RET
 
 // func expScaleGapF64AVX512(dst []float64, x []float64, anchor float64, low float64, factor float64, c float64, d float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·expScaleGapF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z0
 	VMOVUPS      c64_3fe62e42fefa39ef<>+0(SB), Z1
@@ -26252,15 +26401,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, BX
-	NEGQ    BX
-	ANDQ    $0x0000003f, BX
-	SHRQ    $0x03, BX
-	CMPQ    BX, CX
-	CMOVQGT CX, BX
-	MOVQ    CX, SI
-	SUBQ    BX, SI
-	MOVQ    BX, CX
+	MOVQ    CX, BX
+	SHLQ    $0x03, BX
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
 
 head:
 	CMPQ         CX, $0x00000008
@@ -26301,9 +26452,9 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, BX
-	BZHIQ         CX, BX, BX
-	KMOVW         BX, K1
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
 	VMOVUPS       c64_0<>+0(SB), Z19
 	VMOVUPD       (DX), K1, Z19
 	VSUBPD        Z19, Z17, Z20
@@ -26332,37 +26483,38 @@ head_done:
 	VMOVAPD.Z     Z20, K1, Z20
 	VMULPD        Z16, Z22, Z22
 	VMULPD        Z20, Z22, Z22
-	MOVQ          AX, BX
+	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
 	JZ            piece385
-	VMOVUPS       Y22, (BX)
+	VMOVUPS       Y22, (SI)
 	VEXTRACTF64X4 $0x01, Z22, Y22
-	ADDQ          $0x00000020, BX
+	ADDQ          $0x00000020, SI
 
 piece385:
 	TESTQ         $0x00000002, CX
 	JZ            piece386
-	VMOVUPS       X22, (BX)
+	VMOVUPS       X22, (SI)
 	VEXTRACTF32X4 $0x01, Y22, X22
-	ADDQ          $0x00000010, BX
+	ADDQ          $0x00000010, SI
 
 piece386:
 	TESTQ     $0x00000001, CX
 	JZ        piece387
-	VMOVSD    X22, (BX)
+	VMOVSD    X22, (SI)
 	VPERMILPD $0x01, X22, X22
-	ADDQ      $0x00000008, BX
+	ADDQ      $0x00000008, SI
 
 piece387:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ SI, CX
+	MOVQ DI, CX
 
 streamed:
 	CMPQ         CX, $0x00000008
 	JL           streamed_done
 	VMOVUPD      (DX), Z19
+	PREFETCHT1   (DX)(BX*1)
 	VSUBPD       Z19, Z17, Z20
 	VADDPD       Z18, Z20, Z20
 	VCMPPD       $0x05, Z15, Z19, K1
@@ -26602,7 +26754,7 @@ sum_done:
 	RET
 
 // func squaredGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·squaredGradF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	MOVQ         dst_base+0(FP), AX
@@ -26686,15 +26838,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ    CX, $0x00000008
@@ -26714,61 +26868,63 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z1
 	VMOVUPD       (DX), K1, Z1
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z2
 	VMOVUPD       (BX), K1, Z2
 	VSUBPD        Z2, Z1, Z1
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece394
-	VMOVUPS       Y1, (SI)
+	VMOVUPS       Y1, (DI)
 	VEXTRACTF64X4 $0x01, Z1, Y1
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, DI
 
 piece394:
 	TESTQ         $0x00000002, CX
 	JZ            piece395
-	VMOVUPS       X1, (SI)
+	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece395:
 	TESTQ     $0x00000001, CX
 	JZ        piece396
-	VMOVSD    X1, (SI)
+	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece396:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
-	CMPQ     CX, $0x00000008
-	JL       streamed_done
-	VMOVUPD  (DX), Z1
-	VMOVUPD  (BX), Z2
-	VSUBPD   Z2, Z1, Z1
-	VADDPD   Z1, Z1, Z1
-	VMULPD   Z0, Z1, Z1
-	VMOVNTPD Z1, (AX)
-	ADDQ     $0x00000040, AX
-	ADDQ     $0x00000040, DX
-	ADDQ     $0x00000040, BX
-	SUBQ     $0x00000008, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000008
+	JL         streamed_done
+	VMOVUPD    (DX), Z1
+	VMOVUPD    (BX), Z2
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
+	VSUBPD     Z2, Z1, Z1
+	VADDPD     Z1, Z1, Z1
+	VMULPD     Z0, Z1, Z1
+	VMOVNTPD   Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	SUBQ       $0x00000008, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -26938,7 +27094,7 @@ sum_done:
 	RET
 
 // func absoluteGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·absoluteGradF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	MOVQ         dst_base+0(FP), AX
@@ -27046,15 +27202,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ      CX, $0x00000008
@@ -27082,14 +27240,14 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z1
 	VMOVUPD       (DX), K1, Z1
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z2
 	VMOVUPD       (BX), K1, Z2
 	VSUBPD        Z2, Z1, Z1
@@ -27103,56 +27261,58 @@ head_done:
 	VSUBPD        Z4, Z2, Z2
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece403
-	VMOVUPS       Y2, (SI)
+	VMOVUPS       Y2, (DI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, DI
 
 piece403:
 	TESTQ         $0x00000002, CX
 	JZ            piece404
-	VMOVUPS       X2, (SI)
+	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece404:
 	TESTQ     $0x00000001, CX
 	JZ        piece405
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece405:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
-	CMPQ      CX, $0x00000008
-	JL        streamed_done
-	VMOVUPD   (DX), Z1
-	VMOVUPD   (BX), Z2
-	VSUBPD    Z2, Z1, Z1
-	VXORPS    X3, X3, X3
-	VCMPPD    $0x0e, Z3, Z1, K1
-	VMOVUPD.Z c64_3ff0000000000000<>+0(SB), K1, Z2
-	VCMPPD    $0x01, Z3, Z1, K1
-	VMOVUPD.Z c64_3ff0000000000000<>+0(SB), K1, Z4
-	VCMPPD    $0x03, Z3, Z1, K1
-	VMOVUPD.Z c64_7ff8000000000001<>+0(SB), K1, Z1
-	VSUBPD    Z4, Z2, Z2
-	VORPD     Z1, Z2, Z2
-	VMULPD    Z0, Z2, Z2
-	VMOVNTPD  Z2, (AX)
-	ADDQ      $0x00000040, AX
-	ADDQ      $0x00000040, DX
-	ADDQ      $0x00000040, BX
-	SUBQ      $0x00000008, CX
-	JMP       streamed
+	CMPQ       CX, $0x00000008
+	JL         streamed_done
+	VMOVUPD    (DX), Z1
+	VMOVUPD    (BX), Z2
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
+	VSUBPD     Z2, Z1, Z1
+	VXORPS     X3, X3, X3
+	VCMPPD     $0x0e, Z3, Z1, K1
+	VMOVUPD.Z  c64_3ff0000000000000<>+0(SB), K1, Z2
+	VCMPPD     $0x01, Z3, Z1, K1
+	VMOVUPD.Z  c64_3ff0000000000000<>+0(SB), K1, Z4
+	VCMPPD     $0x03, Z3, Z1, K1
+	VMOVUPD.Z  c64_7ff8000000000001<>+0(SB), K1, Z1
+	VSUBPD     Z4, Z2, Z2
+	VORPD      Z1, Z2, Z2
+	VMULPD     Z0, Z2, Z2
+	VMOVNTPD   Z2, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	SUBQ       $0x00000008, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -27363,7 +27523,7 @@ sum_done:
 	RET
 
 // func huberGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·huberGradF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	VBROADCASTSD delta+80(FP), Z1
@@ -27457,15 +27617,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ    CX, $0x00000008
@@ -27488,14 +27650,14 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z2
 	VMOVUPD       (DX), K1, Z2
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z3
 	VMOVUPD       (BX), K1, Z3
 	VSUBPD        Z3, Z2, Z2
@@ -27504,51 +27666,53 @@ head_done:
 	VMAXPD        Z2, Z5, Z2
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece412
-	VMOVUPS       Y2, (SI)
+	VMOVUPS       Y2, (DI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, DI
 
 piece412:
 	TESTQ         $0x00000002, CX
 	JZ            piece413
-	VMOVUPS       X2, (SI)
+	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece413:
 	TESTQ     $0x00000001, CX
 	JZ        piece414
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece414:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
-	CMPQ     CX, $0x00000008
-	JL       streamed_done
-	VMOVUPD  (DX), Z2
-	VMOVUPD  (BX), Z3
-	VSUBPD   Z3, Z2, Z2
-	VXORPS   X6, X6, X6
-	VSUBPD   Z1, Z6, Z6
-	VMAXPD   Z2, Z6, Z2
-	VMINPD   Z2, Z1, Z2
-	VMULPD   Z0, Z2, Z2
-	VMOVNTPD Z2, (AX)
-	ADDQ     $0x00000040, AX
-	ADDQ     $0x00000040, DX
-	ADDQ     $0x00000040, BX
-	SUBQ     $0x00000008, CX
-	JMP      streamed
+	CMPQ       CX, $0x00000008
+	JL         streamed_done
+	VMOVUPD    (DX), Z2
+	VMOVUPD    (BX), Z3
+	PREFETCHT1 (DX)(SI*1)
+	PREFETCHT1 (BX)(SI*1)
+	VSUBPD     Z3, Z2, Z2
+	VXORPS     X6, X6, X6
+	VSUBPD     Z1, Z6, Z6
+	VMAXPD     Z2, Z6, Z2
+	VMINPD     Z2, Z1, Z2
+	VMULPD     Z0, Z2, Z2
+	VMOVNTPD   Z2, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	SUBQ       $0x00000008, CX
+	JMP        streamed
 
 streamed_done:
 streamedsingle:
@@ -28124,7 +28288,7 @@ sum_done:
 	RET
 
 // func binaryGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·binaryGradF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	VBROADCASTSD factor+72(FP), Z0
 	VMOVUPS      c64_3ff71547652b82fe<>+0(SB), Z1
@@ -28317,15 +28481,17 @@ rest_done:
 	RET
 
 stream:
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	MOVQ    AX, DI
+	NEGQ    DI
+	ANDQ    $0x0000003f, DI
+	SHRQ    $0x03, DI
+	CMPQ    DI, CX
+	CMOVQGT CX, DI
+	MOVQ    CX, R8
+	SUBQ    DI, R8
+	MOVQ    DI, CX
 
 head:
 	CMPQ         CX, $0x00000008
@@ -28376,14 +28542,14 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z17
 	VMOVUPD       (DX), K1, Z17
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, DI
+	BZHIQ         CX, DI, DI
+	KMOVW         DI, K1
 	VMOVUPS       c64_0<>+0(SB), Z18
 	VMOVUPD       (BX), K1, Z18
 	VXORPS        X20, X20, X20
@@ -28420,39 +28586,41 @@ head_done:
 	VSUBPD        Z22, Z18, Z18
 	VXORPD        Z19, Z18, Z18
 	VMULPD        Z0, Z18, Z18
-	MOVQ          AX, SI
+	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
 	JZ            piece421
-	VMOVUPS       Y18, (SI)
+	VMOVUPS       Y18, (DI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, DI
 
 piece421:
 	TESTQ         $0x00000002, CX
 	JZ            piece422
-	VMOVUPS       X18, (SI)
+	VMOVUPS       X18, (DI)
 	VEXTRACTF32X4 $0x01, Y18, X18
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, DI
 
 piece422:
 	TESTQ     $0x00000001, CX
 	JZ        piece423
-	VMOVSD    X18, (SI)
+	VMOVSD    X18, (DI)
 	VPERMILPD $0x01, X18, X18
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, DI
 
 piece423:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
 	LEAQ (BX)(CX*8), BX
-	MOVQ DI, CX
+	MOVQ R8, CX
 
 streamed:
 	CMPQ         CX, $0x00000008
 	JL           streamed_done
 	VMOVUPD      (DX), Z17
 	VMOVUPD      (BX), Z18
+	PREFETCHT1   (DX)(SI*1)
+	PREFETCHT1   (BX)(SI*1)
 	VXORPS       X20, X20, X20
 	VCMPPD       $0x0a, Z20, Z17, K1
 	VMOVUPD.Z    c64_8000000000000000<>+0(SB), K1, Z19

@@ -101,7 +101,6 @@ func f[T any](g *gen, ps, pd T) T {
 func (g *gen) add(a, b, dst Op)     { f(g, VADDPS, VADDPD)(a, b, dst) }
 func (g *gen) mul(a, b, dst Op)     { f(g, VMULPS, VMULPD)(a, b, dst) }
 func (g *gen) fma213(a, b, dst Op)  { f(g, VFMADD213PS, VFMADD213PD)(a, b, dst) }
-func (g *gen) fma231(a, b, dst Op)  { f(g, VFMADD231PS, VFMADD231PD)(a, b, dst) }
 func (g *gen) fnma231(a, b, dst Op) { f(g, VFNMADD231PS, VFNMADD231PD)(a, b, dst) }
 
 // sub sets dst = a - b.

@@ -139,6 +139,9 @@ func (g *gen) mapRow(unroll int, inputs []string, body func(v [][]reg.VecVirtual
 	m.plain(unroll)
 
 	Label("stream")
+	m.row = GP64() // bytes of a row
+	MOVQ(m.n, m.row)
+	SHLQ(U8(map[int]int{4: 2, 8: 3}[size(g.elem)]), m.row)
 	head := GP64()
 	MOVQ(m.dst, head)
 	NEGQ(head)
@@ -171,6 +174,7 @@ type rowMap struct {
 	dst  reg.GPVirtual
 	in   []reg.Register
 	n    reg.GPVirtual
+	row  reg.GPVirtual
 }
 
 // loop emits a loop over unroll registers at a time, while there are as many elements left.
@@ -183,6 +187,14 @@ func (m *rowMap) loop(label string, unroll int, stream bool) {
 	for j, p := range m.in {
 		for i := range unroll {
 			v[j] = append(v[j], m.load(p, i*m.lanes()))
+		}
+	}
+	if stream {
+		// While the stores go out, the next row comes in: it mostly follows this one.
+		for _, p := range m.in {
+			for i := 0; i < elems*size(m.elem); i += 64 {
+				PREFETCHT1(Mem{Base: p, Index: m.row, Scale: 1, Disp: i})
+			}
 		}
 	}
 	for i, out := range m.body(v) {
