@@ -15,6 +15,8 @@ type direct[F float] struct {
 	value func(x, t []F, label int) float64
 	// grad writes g[i]·∂l/∂x_k of row i to dst. Rows with g[i] = 0 are not read: their gradient is 0.
 	grad [2]func(dst, x, t []F, cols int, labels []int, g []float64)
+	// both is grad for the prediction that also returns the values of the rows; may be nil.
+	both func(values []float64, dst, x, t []F, cols int, labels []int, g []float64)
 	// For elementwise losses: the sum of the values, and g·∂l/∂pred of every element. The derivative by the target is
 	// that by the prediction with the other sign, where mirrored says so.
 	sum      func(x, t []F) float64
@@ -116,40 +118,50 @@ func (j *job[F]) directGradients(out []F, d float64) (done bool, err error) {
 	}
 	m := marksPool.Get().(*marks)
 	defer marksPool.Put(m)
+	if err := j.mark(m, 1/d); err != nil {
+		return true, err
+	}
+	j.direct.grad[j.k](out, j.x[0], j.x[1], j.classes, m.labels, m.g)
+	return true, nil
+}
+
+// mark fills in every row's label, -1 for one that does not count, and its factor: s times the upstream times scale.
+func (j *job[F]) mark(m *marks, scale float64) error {
 	m.grow(j.rows)
 	for i := range j.rows {
 		s, err := j.factor(i)
 		if err != nil {
-			return true, err
+			return err
 		}
 		if m.labels[i] = -1; s != 0 {
 			if j.normalized && j.norm == 0 {
-				return true, j.check(new(row), i, s)
+				return j.check(new(row), i, s)
 			}
-			s *= j.upstreamOf(i) / d
+			if s *= scale; j.upstream != nil {
+				s *= j.upstreamOf(i)
+			}
 			if j.factors.labels != nil {
 				m.labels[i] = j.factors.labels(i)
 			}
 		}
 		m.g[i] = s
 	}
-	j.direct.grad[j.k](out, j.x[0], j.x[1], j.classes, m.labels, m.g)
-	return true, nil
+	return nil
 }
 
-// marks are the labels and factors of all rows.
+// marks are the labels, factors and values of all rows.
 type marks struct {
-	labels []int
-	g      []float64
+	labels    []int
+	g, values []float64
 }
 
 var marksPool = sync.Pool{New: func() any { return new(marks) }}
 
 func (m *marks) grow(n int) {
 	if cap(m.g) < n {
-		m.g, m.labels = make([]float64, n), make([]int, n)
+		m.g, m.values, m.labels = make([]float64, n), make([]float64, n), make([]int, n)
 	}
-	m.g, m.labels = m.g[:n], m.labels[:n]
+	m.g, m.values, m.labels = m.g[:n], m.values[:n], m.labels[:n]
 }
 
 // directSum is the sum of an elementwise loss by the kernels. ok is false where the row functions must have a closer look: a
@@ -184,6 +196,9 @@ func crossEntropyDirect[F float](s *spec) *direct[F] {
 				func(dst, x, _ []F, cols int, labels []int, g []float64) {
 					tensorops.CrossEntropyGradRows(nil, dst, x, cols, labels, g, o)
 				}},
+			both: func(values []float64, dst, x, _ []F, cols int, labels []int, g []float64) {
+				tensorops.CrossEntropyGradRows(values, dst, x, cols, labels, g, o)
+			},
 		}
 	}
 	return &direct[F]{
@@ -192,6 +207,9 @@ func crossEntropyDirect[F float](s *spec) *direct[F] {
 			func(dst, x, t []F, cols int, _ []int, g []float64) {
 				tensorops.SoftCrossEntropyGradRows(nil, dst, x, t, cols, g, o)
 			}},
+		both: func(values []float64, dst, x, t []F, cols int, _ []int, g []float64) {
+			tensorops.SoftCrossEntropyGradRows(values, dst, x, t, cols, g, o)
+		},
 	}
 }
 

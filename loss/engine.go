@@ -293,6 +293,9 @@ func (j *job[F]) values() (G.Value, error) {
 	if j.def.elementwise {
 		one = j.valueRun
 	}
+	if v, ok, err := j.valuesInAdvance(); ok {
+		return v, err
+	}
 	var all totals
 	direct := false
 	if j.direct != nil && j.def.elementwise && !(j.normalized && j.norm == 0) {

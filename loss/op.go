@@ -38,6 +38,9 @@ func newOp(s *spec, p plan) *op {
 	o := &op{spec: s, plan: p}
 	if s.set.reuse {
 		o.kept = new(kept)
+		if s.ahead == nil {
+			s.ahead = new(advance)
+		}
 	}
 	return o
 }
@@ -182,6 +185,9 @@ func (o *op) derivative(i int) (d *op, args []int, err error) {
 	operand := i < o.floats()
 	switch {
 	case o.mode == modeValue && operand:
+		if i == 0 && o.ahead != nil {
+			o.ahead.wanted.Store(true)
+		}
 		return newOp(o.spec, plan{mode: modeGrad, k: i}), append(args, up), nil
 	case o.mapValue():
 		return newOp(o.spec, plan{mode: modeGrad, k: 0}), append(args, up), nil

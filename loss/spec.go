@@ -38,7 +38,7 @@ type definition struct {
 	torch, keras, optax string
 }
 
-// A spec is a definition bound to dtypes and shapes; it never changes, and everything in it is part of the
+// A spec is a definition bound to dtypes and shapes; it never changes, and everything in it but ahead is part of the
 // identity of the operations that share it.
 type spec struct {
 	def      *definition
@@ -55,9 +55,10 @@ type spec struct {
 	mask                  tensor.Dtype // zero value without a mask
 	weighted, normalized  bool
 	// bare specs have no reduction and no upstream: they are the derivative of a row-to-row node
-	bare bool
-	fn   rowFunc
-	text string
+	bare  bool
+	fn    rowFunc
+	text  string
+	ahead *advance // shared by the operations of a spec that keeps memory; no part of its identity
 }
 
 func (s *spec) hasLabels() bool { return s.labels != tensor.Dtype{} }
