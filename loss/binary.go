@@ -3,6 +3,7 @@ package loss
 import (
 	"math"
 
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -38,11 +39,7 @@ func byOdds(at func(x, y float64) float64, f func(o odds, x, y float64, i int) j
 		first := r.at
 		return surface(func(x, y float64, i int) jet {
 			k := i - first
-			z, e, l := logits[k], b.e[k], b.l[k]
-			o := odds{won: max(-z, 0) + l, lost: max(z, 0) + l, yes: 1 / (1 + e), no: e / (1 + e)}
-			if z < 0 {
-				o.yes, o.no = o.no, o.yes
-			}
+			o := b.odds(k)
 			return f(o, x, y, i)
 		})(r)
 	}
@@ -155,18 +152,44 @@ var binaryCrossEntropyFromProb = definition{
 	laws:  NonNegative | Convex,
 	torch: "binary_cross_entropy", keras: "BinaryCrossentropy",
 	rows: func(*settings, int, int) rowFunc {
-		return surface(func(p, y float64, _ int) jet {
-			if p != p {
-				return jet{p, p, p, p, p, p}
-			}
-			won, lost := -ln(p), -math.Log1p(-p)
-			return jet{
-				l:  times(y, won) + times(1-y, lost),
-				p:  times(1-y, 1/(1-p)) - times(y, 1/p),
-				t:  won - lost,
-				pp: times(1-y, 1/(1-p)/(1-p)) + times(y, 1/p/p),
-				pt: -1/p - 1/(1-p),
-			}
-		})
+		return front{
+			value: func(r *row, dst []float64) {
+				p, y := r.x[0][:len(dst)], r.x[1][:len(dst)]
+				won, lost := r.buf(len(dst)), r.buf(len(dst))
+				vec.Log(won, p)
+				negate(lost, p)
+				vec.Log1p(lost, lost)
+				for i := range dst {
+					dst[i] = -(y[i]*won[i] + (1-y[i])*lost[i])
+					if !(p[i] > 0 && p[i] < 1) {
+						dst[i] = byProbJet(p[i], y[i], 0).l
+					}
+				}
+			},
+			slope: func(r *row, dst []float64) {
+				y := r.x[1][:len(dst)]
+				for i, p := range r.x[0] {
+					dst[i] = (p - y[i]) / (p * (1 - p))
+					if !(p > 0 && p < 1) {
+						dst[i] = byProbJet(p, y[i], 0).p
+					}
+				}
+			},
+		}.before(surface(byProbJet))
 	},
+}
+
+// byProbJet is the binary cross-entropy of probability p and target y.
+func byProbJet(p, y float64, _ int) jet {
+	if p != p {
+		return jet{p, p, p, p, p, p}
+	}
+	won, lost := -ln(p), -math.Log1p(-p)
+	return jet{
+		l:  times(y, won) + times(1-y, lost),
+		p:  times(1-y, 1/(1-p)) - times(y, 1/p),
+		t:  won - lost,
+		pp: times(1-y, 1/(1-p)/(1-p)) + times(y, 1/p/p),
+		pt: -1/p - 1/(1-p),
+	}
 }

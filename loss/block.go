@@ -27,14 +27,18 @@ func (r *row) logistic(x []float64, log bool) logistic {
 }
 
 // softplus returns log(1+e^x) of element i.
-func (b *logistic) softplus(i int) float64 { return max(b.x[i], 0) + b.l[i] }
+func (b *logistic) softplus(i int) float64 { return pick(b.x[i] > 0, b.x[i], 0) + b.l[i] }
 
 // sigmoids returns σ(x) and σ(-x) of element i.
 func (b *logistic) sigmoids(i int) (yes, no float64) {
 	big := 1 / (1 + b.e[i])
 	small := b.e[i] * big
-	if b.x[i] >= 0 {
-		return big, small
-	}
-	return small, big
+	return pick(b.x[i] < 0, small, big), pick(b.x[i] < 0, big, small)
+}
+
+// odds returns the odds of element i.
+func (b *logistic) odds(i int) odds {
+	x, l := b.x[i], b.l[i]
+	big, small := 1/(1+b.e[i]), b.e[i]/(1+b.e[i])
+	return odds{won: pick(x < 0, -x, 0) + l, lost: pick(x > 0, x, 0) + l, yes: pick(x < 0, small, big), no: pick(x < 0, big, small)}
 }

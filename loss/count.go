@@ -44,7 +44,7 @@ var poissonNLL = definition{
 	torch: "poisson_nll_loss", keras: "Poisson",
 	rows: func(s *settings, _, _ int) rowFunc {
 		if !s.full {
-			return surfaceBy(rates, poissonJet)
+			return poissonRow
 		}
 		return surfaceBy(rates, func(x, t, rate, _ float64) jet {
 			j := poissonJet(x, t, rate, rate)
@@ -58,6 +58,26 @@ var poissonNLL = definition{
 		})
 	},
 }
+
+// poissonRow is exp(x) - t·x.
+var poissonRow = front{
+	value: func(r *row, dst []float64) {
+		vec.Exp(dst, r.x[0])
+		x, t := r.x[0][:len(dst)], r.x[1][:len(dst)]
+		for i, rate := range dst {
+			if dst[i] = rate - t[i]*x[i]; !(rate > 0 && rate <= math.MaxFloat64) {
+				dst[i] = poissonJet(x[i], t[i], rate, rate).l
+			}
+		}
+	},
+	slope: func(r *row, dst []float64) {
+		vec.Exp(dst, r.x[0])
+		t := r.x[1][:len(dst)]
+		for i, rate := range dst {
+			dst[i] = rate - t[i]
+		}
+	},
+}.before(surfaceBy(rates, poissonJet))
 
 // rates are exp(x).
 func rates(r *row) (y, z []float64) {
@@ -98,21 +118,41 @@ func Gamma(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 var gamma = definition{
 	name: "Gamma", takes: reduceKnobs, defaults: settings{axis: -1}, target: Positive, elementwise: true,
 	laws: Convex,
-	rows: func(*settings, int, int) rowFunc { return surfaceBy(inverseMeans, gammaJet) },
+	rows: func(*settings, int, int) rowFunc { return gammaRow },
 }
+
+// gammaRow is t·exp(-f) + f.
+var gammaRow = front{
+	value: func(r *row, dst []float64) {
+		negate(dst, r.x[0])
+		vec.Exp(dst, dst)
+		f, t := r.x[0][:len(dst)], r.x[1][:len(dst)]
+		for i, g := range dst {
+			if dst[i] = t[i]*g + f[i]; !(t[i]*g <= math.MaxFloat64) {
+				dst[i] = t[i] * g
+			}
+		}
+	},
+	slope: func(r *row, dst []float64) {
+		negate(dst, r.x[0])
+		vec.Exp(dst, dst)
+		t := r.x[1][:len(dst)]
+		for i, g := range dst {
+			dst[i] = 1 - t[i]*g
+		}
+	},
+}.before(surfaceBy(inverseMeans, gammaJet))
 
 // inverseMeans are exp(-f).
 func inverseMeans(r *row) (y, z []float64) {
-	y = r.mapped(r.x[0], func(f float64) float64 { return -f }, vec.Exp)
+	y = r.buf(len(r.x[0]))
+	negate(y, r.x[0])
+	vec.Exp(y, y)
 	return y, y
 }
 
-func gammaJet(f, t, g, _ float64) jet {
-	l := t * g
-	if l <= math.MaxFloat64 {
-		l += f
-	}
-	return jet{l: l, p: 1 - t*g, t: g, pp: t * g, pt: -g}
+func gammaJet(_, t, g, _ float64) jet {
+	return jet{t: g, pp: t * g, pt: -g}
 }
 
 // Tweedie returns the negative log-likelihood, up to terms of the target and a factor, of targets under Tweedie distributions
@@ -145,19 +185,44 @@ var tweedie = definition{
 	rows: func(s *settings, _, _ int) rowFunc {
 		switch s.power {
 		case 1:
-			return surfaceBy(rates, poissonJet)
+			return poissonRow
 		case 2:
-			return surfaceBy(inverseMeans, gammaJet)
+			return gammaRow
 		}
 		a, b := 1-s.power, 2-s.power
+		perA, perB := 1/a, 1/b
 		powers := func(r *row) (u, v []float64) {
-			return r.mapped(r.x[0], func(f float64) float64 { return a * f }, vec.Exp),
-				r.mapped(r.x[0], func(f float64) float64 { return b * f }, vec.Exp)
+			u, v = r.buf(len(r.x[0])), r.buf(len(r.x[0]))
+			for i, f := range r.x[0] {
+				u[i], v[i] = a*f, b*f
+			}
+			vec.Exp(u, u)
+			vec.Exp(v, v)
+			return u, v
 		}
-		return surfaceBy(powers, func(f, t, u, v float64) jet {
-			tu := times(t, u)
-			return jet{l: v/b - tu/a, p: v - tu, t: -u / a, pp: b*v - a*tu, pt: -u}
-		})
+		return front{
+			value: func(r *row, dst []float64) {
+				u, v := powers(r)
+				t := r.x[1][:len(dst)]
+				for i := range dst {
+					dst[i] = v[i]*perB - t[i]*u[i]*perA
+					if u[i] > math.MaxFloat64 {
+						dst[i] = v[i]*perB - times(t[i], u[i])*perA
+					}
+				}
+			},
+			slope: func(r *row, dst []float64) {
+				u, v := powers(r)
+				t := r.x[1][:len(dst)]
+				for i := range dst {
+					if dst[i] = v[i] - t[i]*u[i]; u[i] > math.MaxFloat64 {
+						dst[i] = v[i] - times(t[i], u[i])
+					}
+				}
+			},
+		}.before(surfaceBy(powers, func(_, t, u, v float64) jet {
+			return jet{t: -u / a, pp: b*v - a*times(t, u), pt: -u}
+		}))
 	},
 	retarget: func(s *settings) Domain {
 		if s.power == 2 {
@@ -204,19 +269,19 @@ var negativeBinomial = definition{
 	defaults: settings{axis: -1, alpha: 1}, target: Counts, elementwise: true,
 	laws: Convex,
 	rows: func(s *settings, _, _ int) rowFunc {
-		alpha, r, logAlpha := s.alpha, 1/s.alpha, ln(s.alpha)
+		alpha, shape, logAlpha := s.alpha, 1/s.alpha, ln(s.alpha)
 		// The odds u = αμ, and log1p of u or 1/u, whichever is the smaller.
 		odds := func(row *row) (u, log []float64) {
 			u, log = row.buf(len(row.x[0])), row.buf(len(row.x[0]))
 			vec.Exp(u, row.x[0])
 			scale(u, alpha)
 			for i, v := range u {
-				log[i] = min(v, 1/v)
+				log[i] = pick(v > 1, 1/v, v)
 			}
 			vec.Log1p(log, log)
 			return u, log
 		}
-		return surfaceBy(odds, func(f, t, u, log float64) jet {
+		at := func(f, t, u, log float64) jet {
 			// rise is log(1+u), miss is log(1+1/u) and fall is log(1+u) - f = miss + log α.
 			var j jet
 			var rise, fall, miss float64
@@ -224,7 +289,7 @@ var negativeBinomial = definition{
 				rise = log
 				fall = rise - f
 				miss = fall - logAlpha
-				mu := u * r
+				mu := u * shape
 				j.p, j.pt = (mu-t)/(1+u), -1/(1+u)
 				j.pp = (1 + alpha*t) * mu / ((1 + u) * (1 + u))
 			} else {
@@ -232,23 +297,49 @@ var negativeBinomial = definition{
 				miss = log
 				fall = miss + logAlpha
 				rise = f + fall
-				j.p, j.pt = (r-t*v)/(1+v), -v/(1+v)
-				j.pp = (t + r) * v / ((1 + v) * (1 + v))
+				j.p, j.pt = (shape-t*v)/(1+v), -v/(1+v)
+				j.pp = (t + shape) * v / ((1 + v) * (1 + v))
 			}
-			j.l, j.t = r*rise+times(t, fall), fall
+			j.l, j.t = shape*rise+times(t, fall), fall
 			if s.full {
-				first, second := psiGap(t, r)
+				first, second := psiGap(t, shape)
 				j.t, j.tt = miss+first, second
 				switch {
 				case t == 0:
-				case t <= r:
-					j.l += lgamma(t+1) + gammaGap(t, r)
-				default: // log t! and log Γ(t+r) are both large
-					j.l = r*rise + t*miss + lgamma(r) + gammaGap(r, t) + (1-r)*math.Log(t)
+				case t <= shape:
+					j.l += lgamma(t+1) + gammaGap(t, shape)
+				default: // log t! and log Γ(t+shape) are both large
+					j.l = shape*rise + t*miss + lgamma(shape) + gammaGap(shape, t) + (1-shape)*math.Log(t)
 				}
 			}
 			return j
-		})
+		}
+		if s.full {
+			return surfaceBy(odds, at)
+		}
+		return front{
+			value: func(r *row, dst []float64) {
+				u, log := odds(r)
+				f, t := r.x[0][:len(dst)], r.x[1][:len(dst)]
+				for i, l := range log {
+					fall := l + pick(u[i] <= 1, -f[i], logAlpha)
+					dst[i] = shape*pick(u[i] <= 1, l, f[i]+fall) + t[i]*fall
+					if u[i] == 0 {
+						dst[i] = at(f[i], t[i], 0, 0).l
+					}
+				}
+			},
+			slope: func(r *row, dst []float64) {
+				vec.Exp(dst, r.x[0])
+				t := r.x[1][:len(dst)]
+				for i, mu := range dst {
+					u := alpha * mu
+					if dst[i] = (mu - t[i]) / (1 + u); !(mu < wide && u < wide) {
+						dst[i] = at(r.x[0][i], t[i], u, 0).p
+					}
+				}
+			},
+		}.before(surfaceBy(odds, at))
 	},
 	check: func(s *settings, _ Domain, _ int) error {
 		if !(s.alpha > 0 && finite(1/s.alpha)) {

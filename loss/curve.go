@@ -83,14 +83,19 @@ func (f profile) margin(r *row) float64 {
 	return 0
 }
 
+// negate writes -x to dst.
+func negate(dst, x []float64) {
+	for i, v := range x {
+		dst[i] = -v
+	}
+}
+
 // over divides dst by c.
 func over(dst []float64, c float64) {
 	switch c {
 	case 1:
 	case -1:
-		for i, v := range dst {
-			dst[i] = -v
-		}
+		negate(dst, dst)
 	default:
 		for i, v := range dst {
 			dst[i] = v / c
@@ -105,11 +110,12 @@ func scale(dst []float64, a float64) {
 	}
 }
 
-// pick returns a where the condition holds, else b, without a branch.
+// pick returns a where the condition holds, else b. Both are numbers already when the condition is asked, which
+// lets the compiler move one over the other instead of branching.
 func pick(condition bool, a, b float64) float64 {
-	bits := math.Float64bits(b)
+	yes, bits := math.Float64bits(a), math.Float64bits(b)
 	if condition {
-		bits = math.Float64bits(a)
+		bits = yes
 	}
 	return math.Float64frombits(bits)
 }
@@ -170,14 +176,4 @@ func surfaceBy(prelude func(r *row) (y, z []float64), f func(p, t, y, z float64)
 			return f(p, t, y[i], z[i])
 		})(r)
 	}
-}
-
-// mapped returns fn of arg of each element of x.
-func (r *row) mapped(x []float64, arg func(float64) float64, fn func(dst, x []float64)) []float64 {
-	y := r.buf(len(x))
-	for i, v := range x {
-		y[i] = arg(v)
-	}
-	fn(y, y)
-	return y
 }

@@ -173,22 +173,20 @@ var bernoulliKL = definition{
 	rows: func(*settings, int, int) rowFunc {
 		return func(r *row) float64 {
 			a, b := r.x[0], r.x[1]
-			la, lb := r.logistic(a, r.out != nil), r.logistic(b, r.out != nil)
-			for i := range r.out {
-				r.out[i] = bernoulli(&la, &lb, i)
+			if r.out != nil {
+				r.bernoulliValues()
 			}
-			for i := range r.grad[0] {
-				p, np := la.sigmoids(i)
-				r.grad[0][i] = times(p*np, difference(a[i], b[i]))
+			if r.grad[0] != nil {
+				r.bernoulliSlopes()
 			}
+			if r.grad[1] == nil && r.hess[0] == nil && r.hess[1] == nil {
+				return 0
+			}
+			la, lb := r.logistic(a, false), r.logistic(b, false)
 			for i := range r.grad[1] {
 				r.grad[1][i] = bernoulliPull(&la, &lb, i)
 			}
-			for k := range r.hess[:2] {
-				for i := range r.hess[k] {
-					bernoulliBend(&la, &lb, i).writeTo(r, i)
-				}
-			}
+			r.bend(func(i int) jet { return bernoulliBend(&la, &lb, i) })
 			return 0
 		}
 	},
@@ -202,13 +200,58 @@ func difference(a, b float64) float64 {
 	return a - b
 }
 
-// bernoulli is the value of BernoulliKL at element i.
-func bernoulli(la, lb *logistic, i int) float64 {
-	a, b := la.x[i], lb.x[i]
-	if a > 0 { // exchanging yes and no changes nothing, and 1 - σ(a) loses no digits
+// bernoulliValues writes the values of BernoulliKL. With yes and no exchanged where a > 0, which changes nothing, 1 - σ(a)
+// loses no digits. Then with p = σ(a), d = a - b and u = e^-d - 1,
+//
+//	l = p·d + log(1 + p·u), since (1+e^b)/(1+e^a) = 1 + p·u
+//
+// whose terms cancel for small d, and u overflows for large ones: there bernoulli has another look.
+func (r *row) bernoulliValues() {
+	a, b := r.x[0], r.x[1][:len(r.x[0])]
+	p, d, u := r.buf(len(a)), r.buf(len(a)), r.buf(len(a))
+	for i, x := range a {
+		p[i] = -math.Abs(x)
+		gap := x - b[i]
+		d[i] = pick(x > 0, gap, -gap)
+	}
+	vec.Exp(p, p)
+	vec.Expm1(u, d)
+	for i, e := range p {
+		p[i] = e / (1 + e)
+		u[i] *= p[i]
+	}
+	vec.Log1p(r.out, u)
+	for i, gap := range d {
+		r.out[i] -= p[i] * gap
+		if size := math.Abs(gap); !(size > 1./64 && size < ordinaryLogit) {
+			r.out[i] = bernoulli(a[i], b[i])
+		}
+	}
+}
+
+// bernoulliSlopes writes the derivatives of BernoulliKL by the first logits.
+func (r *row) bernoulliSlopes() {
+	a, b, g := r.x[0], r.x[1][:len(r.x[0])], r.grad[0]
+	for i, x := range a {
+		g[i] = -math.Abs(x)
+	}
+	vec.Exp(g, g)
+	for i, e := range g {
+		rate := e / ((1 + e) * (1 + e))
+		gap := a[i] - b[i]
+		if g[i] = rate * gap; !(math.Abs(gap) <= math.MaxFloat64) {
+			g[i] = times(rate, difference(a[i], b[i]))
+		}
+	}
+}
+
+// bernoulli is the value of BernoulliKL at logits a and b.
+func bernoulli(a, b float64) float64 {
+	if a > 0 {
 		a, b = -a, -b
 	}
-	p := la.e[i] / (1 + la.e[i])
+	e := math.Exp(a)
+	p := e / (1 + e)
 	switch d := difference(a, b); {
 	case math.Abs(d) <= 0.5:
 		// log((1+e^b)/(1+e^a)) = log(1 + pu), and the parts of first order in u cancel
@@ -217,7 +260,7 @@ func bernoulli(la, lb *logistic, i int) float64 {
 	case math.IsInf(b, 1):
 		return b
 	default:
-		return times(p, d) + (max(b, 0) + lb.l[i] - la.l[i])
+		return times(p, d) + (max(b, 0) + math.Log1p(math.Exp(-math.Abs(b))) - math.Log1p(e))
 	}
 }
 

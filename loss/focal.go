@@ -249,16 +249,45 @@ var sigmoidFocal = definition{
 		if s.given&knobAlpha != 0 {
 			base, slope = 1-s.alpha, 2*s.alpha-1
 		}
-		return byOdds(nil, func(o odds, x, y float64, _ int) jet {
+		at := func(o odds, x, y float64, _ int) jet {
 			j := focalJet(o, x, y, gamma)
 			a := base + slope*y
 			return jet{
 				l: times(a, j.l), p: a * j.p, t: times(a, j.t) + times(slope, j.l),
 				pp: a * j.pp, pt: a*j.pt + slope*j.p, tt: times(a, j.tt) + times(2*slope, j.t),
 			}
-		})
+		}
+		return front{
+			value: func(r *row, dst []float64) {
+				b, t := r.logistic(r.x[0], true), r.x[1][:len(dst)]
+				for i, y := range t {
+					o := b.odds(i)
+					u := o.yes*(1-y) + o.no*y
+					dst[i] = (base + slope*y) * power(u, gamma) * (y*o.won + (1-y)*o.lost)
+					if !(math.Abs(b.x[i]) < ordinaryLogit) {
+						dst[i] = at(o, b.x[i], y, 0).l
+					}
+				}
+			},
+			slope: func(r *row, dst []float64) {
+				b, t := r.logistic(r.x[0], true), r.x[1][:len(dst)]
+				for i, y := range t {
+					o := b.odds(i)
+					u := o.yes*(1-y) + o.no*y
+					ux := o.yes * o.no * (1 - 2*y) / u // ∂u/u
+					l := y*o.won + (1-y)*o.lost
+					dst[i] = (base + slope*y) * power(u, gamma) * (pick(y == 1, -o.no, o.yes-y) + gamma*ux*l)
+					if !(math.Abs(b.x[i]) < ordinaryLogit) {
+						dst[i] = at(o, b.x[i], y, 0).p
+					}
+				}
+			},
+		}.before(byOdds(nil, at))
 	},
 }
+
+// ordinaryLogit is the size of a logit below which no probability underflows.
+const ordinaryLogit = 700
 
 // focalJet is u^γ·b. It works with the quotients of u's derivatives and u, which stay finite as u falls to 0.
 func focalJet(o odds, x, y, gamma float64) jet {

@@ -147,9 +147,7 @@ func SoftMargin(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var softMargin = signed("SoftMargin", profile{
 	value: func(dst, m []float64) {
-		for i, v := range m {
-			dst[i] = -v
-		}
+		negate(dst, m)
 		vec.Exp(dst, dst)
 		vec.Log1p(dst, dst)
 		for i, l := range dst {

@@ -41,15 +41,29 @@ var mape = definition{
 	keras: "MeanAbsolutePercentageError",
 	rows: func(s *settings, _, _ int) rowFunc {
 		eps := s.epsilon
-		return surface(func(p, t float64, _ int) jet {
+		return front{
+			value: func(r *row, dst []float64) {
+				t := r.x[1][:len(dst)]
+				for i, p := range r.x[0] {
+					m := math.Abs(t[i])
+					dst[i] = math.Abs(p-t[i]) / pick(m <= eps, eps, m)
+				}
+			},
+			slope: func(r *row, dst []float64) {
+				t := r.x[1][:len(dst)]
+				for i, p := range r.x[0] {
+					m := math.Abs(t[i])
+					dst[i] = sign(p-t[i]) / pick(m <= eps, eps, m)
+				}
+			},
+		}.before(surface(func(p, t float64, _ int) jet {
 			e, m := p-t, math.Abs(t)
 			if m <= eps {
-				d := sign(e) / eps
-				return jet{l: math.Abs(e) / eps, p: d, t: -d}
+				return jet{t: -sign(e) / eps}
 			}
 			d, u := sign(e)/m, sign(t)/m
-			return jet{l: math.Abs(e) / m, p: d, t: -d * u * p, pt: -d * u, tt: 2 * d * u * (p / t)}
-		})
+			return jet{t: -d * u * p, pt: -d * u, tt: 2 * d * u * (p / t)}
+		}))
 	},
 	check: positiveEpsilon,
 }
@@ -77,30 +91,56 @@ var smape = definition{
 	name: "SMAPE", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
 	laws: NonNegative | ZeroAtEqual,
 	rows: func(*settings, int, int) rowFunc {
-		return surface(func(p, t float64, _ int) jet {
-			a, b := math.Abs(p), math.Abs(t)
-			size := a + b
-			switch side := sign(p) * sign(t); {
-			case size == size && math.IsInf(p, 0) != math.IsInf(t, 0):
-				return jet{l: 2}
-			case size == 0:
-				return jet{}
-			case side < 0:
-				return jet{l: 2}
-			case side == 0: // one of them 0
-				return jet{l: 2, p: 2 * (sign(p-t) - sign(p)) / size, t: 2 * (sign(t-p) - sign(t)) / size}
-			}
-			// l = 2·|a - b|/size and a moves with sign(p)·p, b with sign(t)·t, the same sign.
-			r, s := sign(a-b), sign(p)
-			x, y := a/size, b/size
-			l := 2 * math.Abs(p-t) / size
-			return jet{
-				l: l,
-				p: 4 * r * s * y / size, t: -4 * r * s * x / size,
-				pp: -8 * r * y / size / size, pt: 2 * l / size / size, tt: 8 * r * x / size / size,
-			}
-		})
+		return front{
+			value: func(r *row, dst []float64) {
+				t := r.x[1][:len(dst)]
+				for i, p := range r.x[0] {
+					size := math.Abs(p) + math.Abs(t[i])
+					dst[i] = 2 * math.Abs(p-t[i]) / size
+					if !(size > 0 && size < wide) {
+						dst[i] = smapeJet(p, t[i], 0).l
+					}
+				}
+			},
+			slope: func(r *row, dst []float64) {
+				t := r.x[1][:len(dst)]
+				for i, p := range r.x[0] {
+					a, b := math.Abs(p), math.Abs(t[i])
+					rest := 1 / (a + b)
+					d := 4 * sign(p-t[i]) * b * rest * rest
+					dst[i] = pick(p*t[i] > 0, d, 0)
+					if !(min(a, b) > 1/wide && max(a, b) < wide) {
+						dst[i] = smapeJet(p, t[i], 0).p
+					}
+				}
+			},
+		}.before(surface(smapeJet))
 	},
+}
+
+// smapeJet is SMAPE of prediction p and target t.
+func smapeJet(p, t float64, _ int) jet {
+	a, b := math.Abs(p), math.Abs(t)
+	size := a + b
+	switch side := sign(p) * sign(t); {
+	case size == size && math.IsInf(p, 0) != math.IsInf(t, 0):
+		return jet{l: 2}
+	case size == 0:
+		return jet{}
+	case side < 0:
+		return jet{l: 2}
+	case side == 0: // one of them 0
+		return jet{l: 2, p: 2 * (sign(p-t) - sign(p)) / size, t: 2 * (sign(t-p) - sign(t)) / size}
+	}
+	// l = 2·|a - b|/size and a moves with sign(p)·p, b with sign(t)·t, the same sign.
+	r, s := sign(a-b), sign(p)
+	x, y := a/size, b/size
+	l := 2 * math.Abs(p-t) / size
+	return jet{
+		l: l,
+		p: 4 * r * s * y / size, t: -4 * r * s * x / size,
+		pp: -8 * r * y / size / size, pt: 2 * l / size / size, tt: 8 * r * x / size / size,
+	}
 }
 
 // logFloor is the number at which MSLE clamps both of its operands, as Keras does.
@@ -131,24 +171,47 @@ var msle = definition{
 	laws:  NonNegative | ZeroAtEqual,
 	keras: "MeanSquaredLogarithmicError",
 	rows: func(*settings, int, int) rowFunc {
-		logs := func(r *row) (y, z []float64) {
+		return front{
+			value: func(r *row, dst []float64) {
+				r.logGaps(dst)
+				for i, size := range dst {
+					dst[i] = size * size
+				}
+			},
+			slope: func(r *row, dst []float64) {
+				r.logGaps(dst)
+				t := r.x[1][:len(dst)]
+				for i, p := range r.x[0] {
+					d := math.Copysign(dst[i], p-t[i])
+					dst[i] = pick(p < logFloor, d*0, 2*d/(1+p))
+					if d > math.MaxFloat64 || d < -math.MaxFloat64 {
+						dst[i] = 0
+					}
+				}
+			},
+		}.before(surfaceBy(func(r *row) (y, z []float64) {
 			y = r.buf(len(r.x[0]))
-			for i, p := range r.x[0] {
-				a, b := max(p, logFloor), max(r.x[1][i], logFloor)
-				y[i] = math.Abs(a-b) / (1 + min(a, b))
-			}
-			vec.Log1p(y, y)
+			r.logGaps(y)
 			return y, y
-		}
-		return surfaceBy(logs, func(p, t, size, _ float64) jet {
+		}, func(p, t, size, _ float64) jet {
 			if math.IsInf(size, 0) {
-				return jet{l: size}
+				return jet{}
 			}
-			d := sign(max(p, logFloor)-max(t, logFloor)) * size
+			d := math.Copysign(size, p-t)
 			a, b := clampedSlope(p), clampedSlope(t)
-			return jet{l: d * d, p: 2 * d * a, t: -2 * d * b, pp: 2 * (1 - d) * a * a, pt: -2 * a * b, tt: 2 * (1 + d) * b * b}
-		})
+			return jet{t: -2 * d * b, pp: 2 * (1 - d) * a * a, pt: -2 * a * b, tt: 2 * (1 + d) * b * b}
+		}))
 	},
+}
+
+// logGaps writes |log(1+p) - log(1+t)| of the clamped operands.
+func (r *row) logGaps(dst []float64) {
+	t := r.x[1][:len(dst)]
+	for i, p := range r.x[0] {
+		a, b := pick(p < logFloor, logFloor, p), pick(t[i] < logFloor, logFloor, t[i])
+		dst[i] = math.Abs(a-b) / (1 + pick(a < b, a, b))
+	}
+	vec.Log1p(dst, dst)
 }
 
 // clampedSlope is the derivative of log(1 + max(x, logFloor)).
