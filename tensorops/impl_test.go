@@ -1,6 +1,7 @@
 package tensorops
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/big"
@@ -112,7 +113,23 @@ const bigPrec = 160
 
 func newBig(v float64) *big.Float { return new(big.Float).SetPrec(bigPrec).SetFloat64(v) }
 
+// bigRows keeps them: the same rows come up once for each implementation, and big floats are slow.
+var bigRows = map[string]bigRow{}
+
 func bigOf[F Float](x []F) bigRow {
+	var key []byte
+	for _, v := range x {
+		key = binary.LittleEndian.AppendUint64(key, math.Float64bits(float64(v)))
+	}
+	r, ok := bigRows[string(key)]
+	if !ok {
+		r = newBigRow(x)
+		bigRows[string(key)] = r
+	}
+	return r
+}
+
+func newBigRow[F Float](x []F) bigRow {
 	r := bigRow{max: math.Inf(-1), sum: newBig(0)}
 	at := 0
 	for i, v := range x {
