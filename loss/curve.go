@@ -121,7 +121,13 @@ func pick(condition bool, a, b float64) float64 {
 }
 
 // sign returns -1, 0 or 1, and NaN for NaN.
-func sign(x float64) float64 { return pick(math.Abs(x) > 0, math.Copysign(1, x), x) }
+func sign(x float64) float64 {
+	unit, bits := math.Float64bits(math.Copysign(1, x)), math.Float64bits(x)
+	if math.Abs(x) > 0 {
+		bits = unit
+	}
+	return math.Float64frombits(bits)
+}
 
 // constant makes the function of a run that is c everywhere.
 func constant(c float64) func(dst, e []float64) { return func(dst, _ []float64) { fill(dst, c) } }

@@ -151,12 +151,11 @@ func (d Domain) holdsAll(x []float64) bool {
 			return true
 		}
 	case Signs:
-		for _, v := range x { // one branch that is always predicted right
-			if math.Abs(v) != 1 {
-				return false
-			}
+		others := uint64(0) // the bits beside the sign that are not those of 1
+		for _, v := range x {
+			others |= (math.Float64bits(v) ^ 0x3ff0000000000000) << 1
 		}
-		return true
+		return others == 0
 	}
 	for _, v := range x {
 		if !d.holds(v) {

@@ -46,7 +46,10 @@ func (d definition) likened(torch, keras, optax string) definition {
 	return d
 }
 
-// shortfall is max(0, bound - m), with the derivative 0 at m = bound.
+// shortfall is max(0, bound - m), with the derivative 0 at m = bound. Inlined into the package's initialisation its loops would
+// call pick instead of inlining it.
+//
+//go:noinline
 func shortfall(bound float64) profile {
 	return profile{
 		value: func(dst, m []float64) {
@@ -150,6 +153,9 @@ var softMargin = signed("SoftMargin", profile{
 		negate(dst, m)
 		vec.Exp(dst, dst)
 		vec.Log1p(dst, dst)
+		if vec.Within(m, -ordinaryLogit, math.MaxFloat64) {
+			return
+		}
 		for i, l := range dst {
 			if l > math.MaxFloat64 {
 				dst[i] = -m[i]

@@ -312,36 +312,49 @@ var pseudoHuber = definition{
 	name: "PseudoHuber", takes: reduceKnobs | knobDelta, defaults: settings{axis: -1, delta: 1}, elementwise: true,
 	laws: Symmetric | NonNegative | ZeroAtEqual | Convex,
 	rows: func(s *settings, _, _ int) rowFunc {
-		delta := s.delta
-		return profile{ // hypotenuse(δ, e) is δ·√(1 + (e/δ)²)
-			value: func(dst, e []float64) {
-				for i, v := range e {
-					if dst[i] = v * (delta * (v / (delta + hypotenuse(delta, v)))); math.IsInf(v, 0) {
-						dst[i] = math.Inf(1)
-					}
-				}
-			},
-			slope: func(dst, e []float64) {
-				for i, v := range e {
-					if dst[i] = delta * (v / hypotenuse(delta, v)); math.IsInf(v, 0) {
-						dst[i] = sign(v) * delta
-					}
-				}
-			},
-			bend: each(func(e float64) float64 {
-				flat := delta / hypotenuse(delta, e)
-				return flat * flat * flat
-			}),
-		}.row
+		return pseudoHubers(s.delta).row
 	},
 }
 
-// hypotenuse returns √(a² + e²) without overflow.
-func hypotenuse(a, e float64) float64 {
-	if sum := a*a + e*e; sum > 0x1p-900 && sum < 0x1p1000 {
-		return math.Sqrt(sum)
+// pseudoHubers is δ²·(√(1 + (e/δ)²) - 1), where √(δ² + e²) is the root times δ.
+func pseudoHubers(delta float64) profile {
+	return profile{
+		value: func(dst, e []float64) {
+			hypotenuses(dst, e, delta)
+			for i, root := range dst {
+				v := e[i]
+				if dst[i] = v * (delta * (v / (delta + root))); root > math.MaxFloat64 {
+					dst[i] = root
+				}
+			}
+		},
+		slope: func(dst, e []float64) {
+			hypotenuses(dst, e, delta)
+			for i, root := range dst {
+				if dst[i] = delta * (e[i] / root); root > math.MaxFloat64 {
+					dst[i] = sign(e[i]) * delta
+				}
+			}
+		},
+		bend: each(func(e float64) float64 {
+			flat := delta / math.Hypot(delta, e)
+			return flat * flat * flat
+		}),
 	}
-	return math.Hypot(a, e)
+}
+
+// hypotenuses writes √(a² + e²), without overflow.
+func hypotenuses(dst, e []float64, a float64) {
+	for i, v := range e {
+		dst[i] = a*a + v*v
+	}
+	if !vec.Within(dst, 1/wide, wide) {
+		for i, v := range e {
+			dst[i] = math.Hypot(a, v)
+		}
+		return
+	}
+	vec.Sqrt(dst, dst)
 }
 
 // Charbonnier returns the absolute error of pred against target with its corner at zero smoothed by ε.
@@ -369,20 +382,17 @@ var charbonnier = definition{
 	rows: func(s *settings, _, _ int) rowFunc {
 		eps := s.epsilon
 		return profile{
-			value: func(dst, e []float64) {
-				for i, v := range e {
-					dst[i] = hypotenuse(eps, v)
-				}
-			},
+			value: func(dst, e []float64) { hypotenuses(dst, e, eps) },
 			slope: func(dst, e []float64) {
-				for i, v := range e {
-					if dst[i] = v / hypotenuse(eps, v); math.IsInf(v, 0) {
-						dst[i] = sign(v)
+				hypotenuses(dst, e, eps)
+				for i, root := range dst {
+					if dst[i] = e[i] / root; root > math.MaxFloat64 {
+						dst[i] = sign(e[i])
 					}
 				}
 			},
 			bend: each(func(e float64) float64 {
-				root := hypotenuse(eps, e)
+				root := math.Hypot(e, eps)
 				return eps / root * (eps / root) / root
 			}),
 		}.row

@@ -306,7 +306,10 @@ var barron = definition{
 	laws: Symmetric | NonNegative | ZeroAtEqual,
 	rows: func(s *settings, _, _ int) rowFunc {
 		alpha := s.alpha
-		if alpha == 2 {
+		switch alpha {
+		case 1:
+			return pseudoHubers(1).scaled(s.scale)
+		case 2:
 			return halfSquares.scaled(s.scale)
 		}
 		b := math.Abs(alpha - 2)

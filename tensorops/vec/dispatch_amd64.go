@@ -29,6 +29,8 @@ func evaluate(f function, dst, x []float64) {
 			logAVX512(d, s, n)
 		case log1p:
 			log1pAVX512(d, s, n)
+		case sqrt:
+			sqrtAVX512(d, s, n)
 		}
 		return
 	}
@@ -41,6 +43,8 @@ func evaluate(f function, dst, x []float64) {
 		logAVX2(d, s, n)
 	case log1p:
 		log1pAVX2(d, s, n)
+	case sqrt:
+		sqrtAVX2(d, s, n)
 	}
 }
 

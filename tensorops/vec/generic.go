@@ -21,6 +21,10 @@ func evaluateGeneric(f function, dst, x []float64) {
 		for i, v := range x {
 			dst[i] = math.Log1p(v)
 		}
+	case sqrt:
+		for i, v := range x {
+			dst[i] = math.Sqrt(v)
+		}
 	}
 }
 

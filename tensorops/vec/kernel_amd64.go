@@ -24,6 +24,11 @@ func logAVX2(dst *float64, x *float64, n int)
 //go:noescape
 func log1pAVX2(dst *float64, x *float64, n int)
 
+// sqrtAVX2 writes the square root of x[i] to dst[i].
+//
+//go:noescape
+func sqrtAVX2(dst *float64, x *float64, n int)
+
 // widenAVX2 writes x[i] to dst[i].
 //
 //go:noescape
@@ -63,6 +68,11 @@ func logAVX512(dst *float64, x *float64, n int)
 //
 //go:noescape
 func log1pAVX512(dst *float64, x *float64, n int)
+
+// sqrtAVX512 writes the square root of x[i] to dst[i].
+//
+//go:noescape
+func sqrtAVX512(dst *float64, x *float64, n int)
 
 // widenAVX512 writes x[i] to dst[i].
 //

@@ -634,6 +634,24 @@ loop:
 	VZEROUPPER
 	RET
 
+// func sqrtAVX2(dst *float64, x *float64, n int)
+// Requires: AVX
+TEXT ·sqrtAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VMOVUPD (CX), Y0
+	VSQRTPD Y0, Y0
+	VMOVUPD Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	SUBQ    $0x04, DX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // func widenAVX2(dst *float64, x *float32, n int)
 // Requires: AVX
 TEXT ·widenAVX2(SB), NOSPLIT, $0-24
@@ -957,6 +975,24 @@ loop:
 	ADDQ        $0x40, AX
 	SUBQ        $0x08, DX
 	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func sqrtAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·sqrtAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VMOVUPD (CX), Z0
+	VSQRTPD Z0, Z0
+	VMOVUPD Z0, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, DX
+	JNZ     loop
 	VZEROUPPER
 	RET
 

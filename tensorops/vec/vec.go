@@ -43,6 +43,7 @@ const (
 	expm1
 	log
 	log1p
+	sqrt
 )
 
 // Exp writes e^x[i] to dst[i].
@@ -56,6 +57,9 @@ func Log(dst, x []float64) { apply(log, dst, x) }
 
 // Log1p writes log(1 + x[i]) to dst[i], accurate near 0.
 func Log1p(dst, x []float64) { apply(log1p, dst, x) }
+
+// Sqrt writes the square root of x[i], exact to the rounding, to dst[i].
+func Sqrt(dst, x []float64) { apply(sqrt, dst, x) }
 
 func apply(f function, dst, x []float64) {
 	if len(dst) != len(x) {

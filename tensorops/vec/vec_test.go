@@ -45,8 +45,11 @@ var functions = []struct {
 	{"Log near 1", Log, logarithm, bigfloat.Log, func(r *rand.Rand) float64 { return 1 + math.Ldexp(r.Float64(), -1-r.IntN(40)) }},
 	{"Log below 1", Log, logarithm, bigfloat.Log, func(r *rand.Rand) float64 { return r.Float64() + 1e-9 }},
 	{"Log1p", Log1p, math.Log1p, exactLog1p, func(r *rand.Rand) float64 { return math.Ldexp(r.Float64(), 60-r.IntN(120)) }},
+	{"Sqrt", Sqrt, math.Sqrt, exactSqrt, func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), r.IntN(2000)-1000) }},
 	{"Log1p below 0", Log1p, math.Log1p, exactLog1p, func(r *rand.Rand) float64 { return -0.999 * r.Float64() }},
 }
+
+func exactSqrt(x *big.Float) *big.Float { return new(big.Float).SetPrec(200).Sqrt(x) }
 
 // The exact forms carry enough bits that the subtraction and the addition of 1 lose none that matter.
 func exactExpm1(x *big.Float) *big.Float {

@@ -143,6 +143,15 @@ func (s isa) log1p() func(x reg.VecVirtual) reg.VecVirtual {
 	}
 }
 
+// sqrt is the processor's own, which is exact to the rounding.
+func (s isa) sqrt() func(x reg.VecVirtual) reg.VecVirtual {
+	return func(x reg.VecVirtual) reg.VecVirtual {
+		out := s.vec()
+		VSQRTPD(x, out)
+		return out
+	}
+}
+
 // widen writes func(dst *float64, x *float32, n int): dst[i] = float64(x[i]), n a multiple of 8.
 func (s isa) widen() {
 	TEXT("widen"+s.suffix, NOSPLIT, "func(dst *float64, x *float32, n int)")

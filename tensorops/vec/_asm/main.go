@@ -190,6 +190,7 @@ func main() {
 		s.unary("expm1", "writes e^x[i] - 1 to dst[i].", s.expm1)
 		s.unary("log", "writes the natural logarithm of x[i] to dst[i].", s.logKernel)
 		s.unary("log1p", "writes log(1 + x[i]) to dst[i].", s.log1p)
+		s.unary("sqrt", "writes the square root of x[i] to dst[i].", s.sqrt)
 		s.widen()
 		s.narrow()
 		s.within("32", 4)
