@@ -168,21 +168,23 @@
 //		name: "Cubic", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
 //		laws: Symmetric | NonNegative | ZeroAtEqual | Convex,
 //		rows: func(*settings, int, int) rowFunc {
-//			return residual(func(e float64) (l, d, dd float64) {
-//				a := math.Abs(e)
-//				return a * a * a, 3 * e * a, 6 * a
-//			})
+//			return profile{
+//				value: each(func(e float64) float64 { return math.Abs(e) * e * e }),
+//				slope: each(func(e float64) float64 { return 3 * e * math.Abs(e) }),
+//				bend:  each(func(e float64) float64 { return 6 * math.Abs(e) }),
+//			}.row
 //		},
 //	}
 //
-// The function that rows returns gives the value with its first and second derivative in float64. residual is for functions of
-// pred - target, surface for other functions of one prediction and one target, volume for those of more operands,
-// separable for sums of such functions along the class axis; a loss that couples the classes is a rowFunc of its own, as in
-// multiclass.go. Reductions, weights, masks, axes, float32, both machines and the second order are the mechanism's, and
-// no loss mentions them. An option is taken by naming its knob in takes and its default in defaults; the row
-// function reads it from the settings, and check refuses values that the option itself allows but the loss does not. Domains
-// of operands (pred, target: [Labels], [SoftTargets], [Counts], ...) are checked by naming them. laws are the
-// properties that tests hold the loss to.
+// The function that rows returns gives the value with its first and second derivative in float64. A profile is for functions
+// of pred - target (or of a margin), surface for other functions of one prediction and one target, volume for those of more
+// operands (each makes a loop of a formula; loops written out, and a front of them before a surface, are several times as
+// fast), separable for sums of such functions along the class axis; a loss that couples the classes is a rowFunc of its own,
+// as in multiclass.go. Reductions, weights, masks, axes, float32, both machines and the second order are the mechanism's,
+// and no loss mentions them. An option is taken by naming its knob in takes and its default in defaults; the row function
+// reads it from the settings, and check refuses values that the option itself allows but the loss does not. Domains of
+// operands (pred, target: [Labels], [SoftTargets], [Counts], ...) are checked by naming them. laws are the properties that
+// tests hold the loss to.
 //
 // Second, a line in the family's list, {&cubic, Cubic}, at the head of the file. It makes the loss known to [All], and so to
 // the tests of the contract that every loss keeps: derivatives, reductions, masks, dtypes, machines, laws.
