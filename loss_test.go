@@ -49,9 +49,8 @@ func variants(name string, rows, classes int) map[string]problem {
 		out["labels"] = p.withLabels(r)
 	case loss.ClassLists:
 		for range rows {
-			list := r.Perm(classes)
-			list[r.IntN(classes)] = -1
-			p.labels = append(p.labels, list...)
+			p.labels = append(p.labels, r.Perm(classes)...)
+			p.labels[len(p.labels)-1-r.IntN(classes)] = -1
 		}
 		p.lists = true
 		out["lists"] = p
@@ -265,11 +264,9 @@ func total(x []float64) (sum float64) {
 	return sum
 }
 
-// Tolerances: sums of a few dozen float64 terms in another order; float32 results are rounded once, and so are
-// the inputs' images in both dtypes identical.
 const (
-	tight  = 1e-12
-	single = 4 * 0x1p-24
+	tight  = 1e-12       // sums of a few dozen float64 terms in another order
+	single = 4 * 0x1p-24 // float32 results are rounded once, and the inputs are the same in both dtypes
 )
 
 // forEach runs a subtest for every registered loss and kind of target.
