@@ -1739,7 +1739,7 @@ sum_done:
 	RET
 
 // func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32, stream bool)
-// Requires: AVX, CMOV, MMX+
+// Requires: AVX, CMOV
 TEXT ·scaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-57
 	VBROADCASTSS factor+48(FP), Y0
 	VBROADCASTSS low+52(FP), Y1
@@ -1828,17 +1828,20 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x02, BX
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x02, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
 
 head:
 	CMPQ    CX, $0x00000008
@@ -1856,69 +1859,67 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail32<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*4), Y2
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (BX)(DI*4), Y2
 	VMASKMOVPS   (DX), Y2, Y2
 	VCMPPS       $0x05, Y1, Y2, Y3
 	VANDPS       Y3, Y2, Y2
 	VMULPS       Y0, Y2, Y2
-	MOVQ         AX, SI
+	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
 	JZ           piece36
-	VMOVUPS      X2, (SI)
+	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, BX
 
 piece36:
 	TESTQ     $0x00000002, CX
 	JZ        piece37
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, BX
 
 piece37:
 	TESTQ  $0x00000001, CX
 	JZ     piece38
-	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X2, (BX)
+	ADDQ   $0x00000004, BX
 
 piece38:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ DI, CX
+	MOVQ SI, CX
 
 streamed:
-	CMPQ       CX, $0x00000020
-	JL         streamed_done
-	VMOVUPS    (DX), Y2
-	VMOVUPS    32(DX), Y3
-	VMOVUPS    64(DX), Y4
-	VMOVUPS    96(DX), Y5
-	PREFETCHT1 (DX)(BX*1)
-	PREFETCHT1 64(DX)(BX*1)
-	VCMPPS     $0x05, Y1, Y2, Y6
-	VANDPS     Y6, Y2, Y2
-	VMULPS     Y0, Y2, Y2
-	VCMPPS     $0x05, Y1, Y3, Y6
-	VANDPS     Y6, Y3, Y3
-	VMULPS     Y0, Y3, Y3
-	VCMPPS     $0x05, Y1, Y4, Y6
-	VANDPS     Y6, Y4, Y4
-	VMULPS     Y0, Y4, Y4
-	VCMPPS     $0x05, Y1, Y5, Y6
-	VANDPS     Y6, Y5, Y5
-	VMULPS     Y0, Y5, Y5
-	VMOVNTPS   Y2, (AX)
-	VMOVNTPS   Y3, 32(AX)
-	VMOVNTPS   Y4, 64(AX)
-	VMOVNTPS   Y5, 96(AX)
-	ADDQ       $0x00000080, AX
-	ADDQ       $0x00000080, DX
-	SUBQ       $0x00000020, CX
-	JMP        streamed
+	CMPQ     CX, $0x00000020
+	JL       streamed_done
+	VMOVUPS  (DX), Y2
+	VMOVUPS  32(DX), Y3
+	VMOVUPS  64(DX), Y4
+	VMOVUPS  96(DX), Y5
+	VCMPPS   $0x05, Y1, Y2, Y6
+	VANDPS   Y6, Y2, Y2
+	VMULPS   Y0, Y2, Y2
+	VCMPPS   $0x05, Y1, Y3, Y6
+	VANDPS   Y6, Y3, Y3
+	VMULPS   Y0, Y3, Y3
+	VCMPPS   $0x05, Y1, Y4, Y6
+	VANDPS   Y6, Y4, Y4
+	VMULPS   Y0, Y4, Y4
+	VCMPPS   $0x05, Y1, Y5, Y6
+	VANDPS   Y6, Y5, Y5
+	VMULPS   Y0, Y5, Y5
+	VMOVNTPS Y2, (AX)
+	VMOVNTPS Y3, 32(AX)
+	VMOVNTPS Y4, 64(AX)
+	VMOVNTPS Y5, 96(AX)
+	ADDQ     $0x00000080, AX
+	ADDQ     $0x00000080, DX
+	SUBQ     $0x00000020, CX
+	JMP      streamed
 
 streamed_done:
 streamedsingle:
@@ -2115,8 +2116,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x02, BX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
 	MOVQ    AX, SI
 	NEGQ    SI
 	ANDQ    $0x0000003f, SI
@@ -2480,8 +2484,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -2709,7 +2716,7 @@ streamedrest_done:
 	RET
 
 // func shiftF32AVX2(dst []float32, x []float32, a float32, b float64, stream bool)
-// Requires: AVX, AVX2, CMOV, MMX+, SSE2
+// Requires: AVX, AVX2, CMOV, SSE2
 TEXT ·shiftF32AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSS a+48(FP), Y0
 	MOVSD        b+56(FP), X1
@@ -2794,17 +2801,20 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x02, BX
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x02, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
 
 head:
 	CMPQ    CX, $0x00000008
@@ -2821,64 +2831,62 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail32<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*4), Y2
+	LEAQ         tail32<>+0(SB), BX
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (BX)(DI*4), Y2
 	VMASKMOVPS   (DX), Y2, Y2
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
-	MOVQ         AX, SI
+	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
 	JZ           piece63
-	VMOVUPS      X2, (SI)
+	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, BX
 
 piece63:
 	TESTQ     $0x00000002, CX
 	JZ        piece64
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, BX
 
 piece64:
 	TESTQ  $0x00000001, CX
 	JZ     piece65
-	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X2, (BX)
+	ADDQ   $0x00000004, BX
 
 piece65:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ DI, CX
+	MOVQ SI, CX
 
 streamed:
-	CMPQ       CX, $0x00000020
-	JL         streamed_done
-	VMOVUPS    (DX), Y2
-	VMOVUPS    32(DX), Y3
-	VMOVUPS    64(DX), Y4
-	VMOVUPS    96(DX), Y5
-	PREFETCHT1 (DX)(BX*1)
-	PREFETCHT1 64(DX)(BX*1)
-	VSUBPS     Y0, Y2, Y2
-	VSUBPS     Y1, Y2, Y2
-	VSUBPS     Y0, Y3, Y3
-	VSUBPS     Y1, Y3, Y3
-	VSUBPS     Y0, Y4, Y4
-	VSUBPS     Y1, Y4, Y4
-	VSUBPS     Y0, Y5, Y5
-	VSUBPS     Y1, Y5, Y5
-	VMOVNTPS   Y2, (AX)
-	VMOVNTPS   Y3, 32(AX)
-	VMOVNTPS   Y4, 64(AX)
-	VMOVNTPS   Y5, 96(AX)
-	ADDQ       $0x00000080, AX
-	ADDQ       $0x00000080, DX
-	SUBQ       $0x00000020, CX
-	JMP        streamed
+	CMPQ     CX, $0x00000020
+	JL       streamed_done
+	VMOVUPS  (DX), Y2
+	VMOVUPS  32(DX), Y3
+	VMOVUPS  64(DX), Y4
+	VMOVUPS  96(DX), Y5
+	VSUBPS   Y0, Y2, Y2
+	VSUBPS   Y1, Y2, Y2
+	VSUBPS   Y0, Y3, Y3
+	VSUBPS   Y1, Y3, Y3
+	VSUBPS   Y0, Y4, Y4
+	VSUBPS   Y1, Y4, Y4
+	VSUBPS   Y0, Y5, Y5
+	VSUBPS   Y1, Y5, Y5
+	VMOVNTPS Y2, (AX)
+	VMOVNTPS Y3, 32(AX)
+	VMOVNTPS Y4, 64(AX)
+	VMOVNTPS Y5, 96(AX)
+	ADDQ     $0x00000080, AX
+	ADDQ     $0x00000080, DX
+	SUBQ     $0x00000020, CX
+	JMP      streamed
 
 streamed_done:
 streamedsingle:
@@ -4285,8 +4293,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -5257,8 +5268,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x02, BX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
 	MOVQ    AX, SI
 	NEGQ    SI
 	ANDQ    $0x0000003f, SI
@@ -5759,8 +5773,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -6205,8 +6222,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -6736,8 +6756,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -8036,8 +8059,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -10078,7 +10104,7 @@ sum_done:
 	RET
 
 // func scaleF64AVX2(dst []float64, src []float64, factor float64, low float64, stream bool)
-// Requires: AVX, CMOV, MMX+
+// Requires: AVX, CMOV
 TEXT ·scaleF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD factor+48(FP), Y0
 	VBROADCASTSD low+56(FP), Y1
@@ -10161,17 +10187,20 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x03, BX
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x03, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
 
 head:
 	CMPQ    CX, $0x00000004
@@ -10189,63 +10218,61 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y2
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (BX)(DI*8), Y2
 	VMASKMOVPD   (DX), Y2, Y2
 	VCMPPD       $0x05, Y1, Y2, Y3
 	VANDPS       Y3, Y2, Y2
 	VMULPD       Y0, Y2, Y2
-	MOVQ         AX, SI
+	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
 	JZ           piece133
-	VMOVUPS      X2, (SI)
+	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, BX
 
 piece133:
 	TESTQ     $0x00000001, CX
 	JZ        piece134
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, BX
 
 piece134:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ DI, CX
+	MOVQ SI, CX
 
 streamed:
-	CMPQ       CX, $0x00000010
-	JL         streamed_done
-	VMOVUPD    (DX), Y2
-	VMOVUPD    32(DX), Y3
-	VMOVUPD    64(DX), Y4
-	VMOVUPD    96(DX), Y5
-	PREFETCHT1 (DX)(BX*1)
-	PREFETCHT1 64(DX)(BX*1)
-	VCMPPD     $0x05, Y1, Y2, Y6
-	VANDPS     Y6, Y2, Y2
-	VMULPD     Y0, Y2, Y2
-	VCMPPD     $0x05, Y1, Y3, Y6
-	VANDPS     Y6, Y3, Y3
-	VMULPD     Y0, Y3, Y3
-	VCMPPD     $0x05, Y1, Y4, Y6
-	VANDPS     Y6, Y4, Y4
-	VMULPD     Y0, Y4, Y4
-	VCMPPD     $0x05, Y1, Y5, Y6
-	VANDPS     Y6, Y5, Y5
-	VMULPD     Y0, Y5, Y5
-	VMOVNTPD   Y2, (AX)
-	VMOVNTPD   Y3, 32(AX)
-	VMOVNTPD   Y4, 64(AX)
-	VMOVNTPD   Y5, 96(AX)
-	ADDQ       $0x00000080, AX
-	ADDQ       $0x00000080, DX
-	SUBQ       $0x00000010, CX
-	JMP        streamed
+	CMPQ     CX, $0x00000010
+	JL       streamed_done
+	VMOVUPD  (DX), Y2
+	VMOVUPD  32(DX), Y3
+	VMOVUPD  64(DX), Y4
+	VMOVUPD  96(DX), Y5
+	VCMPPD   $0x05, Y1, Y2, Y6
+	VANDPS   Y6, Y2, Y2
+	VMULPD   Y0, Y2, Y2
+	VCMPPD   $0x05, Y1, Y3, Y6
+	VANDPS   Y6, Y3, Y3
+	VMULPD   Y0, Y3, Y3
+	VCMPPD   $0x05, Y1, Y4, Y6
+	VANDPS   Y6, Y4, Y4
+	VMULPD   Y0, Y4, Y4
+	VCMPPD   $0x05, Y1, Y5, Y6
+	VANDPS   Y6, Y5, Y5
+	VMULPD   Y0, Y5, Y5
+	VMOVNTPD Y2, (AX)
+	VMOVNTPD Y3, 32(AX)
+	VMOVNTPD Y4, 64(AX)
+	VMOVNTPD Y5, 96(AX)
+	ADDQ     $0x00000080, AX
+	ADDQ     $0x00000080, DX
+	SUBQ     $0x00000010, CX
+	JMP      streamed
 
 streamed_done:
 streamedsingle:
@@ -10450,8 +10477,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x03, BX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
 	MOVQ    AX, SI
 	NEGQ    SI
 	ANDQ    $0x0000003f, SI
@@ -10842,8 +10872,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -11084,7 +11117,7 @@ streamedrest_done:
 	RET
 
 // func shiftF64AVX2(dst []float64, x []float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX2, CMOV, MMX+, SSE2
+// Requires: AVX, AVX2, CMOV, SSE2
 TEXT ·shiftF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD a+48(FP), Y0
 	MOVSD        b+56(FP), X1
@@ -11162,17 +11195,20 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x03, BX
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x03, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
 
 head:
 	CMPQ    CX, $0x00000004
@@ -11189,58 +11225,56 @@ head:
 head_done:
 	TESTQ        CX, CX
 	JZ           headrest_done
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, R8
-	SUBQ         CX, R8
-	VMOVUPS      (SI)(R8*8), Y2
+	LEAQ         tail64<>+0(SB), BX
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (BX)(DI*8), Y2
 	VMASKMOVPD   (DX), Y2, Y2
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
-	MOVQ         AX, SI
+	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
 	JZ           piece151
-	VMOVUPS      X2, (SI)
+	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x00000010, BX
 
 piece151:
 	TESTQ     $0x00000001, CX
 	JZ        piece152
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, BX
 
 piece152:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ DI, CX
+	MOVQ SI, CX
 
 streamed:
-	CMPQ       CX, $0x00000010
-	JL         streamed_done
-	VMOVUPD    (DX), Y2
-	VMOVUPD    32(DX), Y3
-	VMOVUPD    64(DX), Y4
-	VMOVUPD    96(DX), Y5
-	PREFETCHT1 (DX)(BX*1)
-	PREFETCHT1 64(DX)(BX*1)
-	VSUBPD     Y0, Y2, Y2
-	VSUBPD     Y1, Y2, Y2
-	VSUBPD     Y0, Y3, Y3
-	VSUBPD     Y1, Y3, Y3
-	VSUBPD     Y0, Y4, Y4
-	VSUBPD     Y1, Y4, Y4
-	VSUBPD     Y0, Y5, Y5
-	VSUBPD     Y1, Y5, Y5
-	VMOVNTPD   Y2, (AX)
-	VMOVNTPD   Y3, 32(AX)
-	VMOVNTPD   Y4, 64(AX)
-	VMOVNTPD   Y5, 96(AX)
-	ADDQ       $0x00000080, AX
-	ADDQ       $0x00000080, DX
-	SUBQ       $0x00000010, CX
-	JMP        streamed
+	CMPQ     CX, $0x00000010
+	JL       streamed_done
+	VMOVUPD  (DX), Y2
+	VMOVUPD  32(DX), Y3
+	VMOVUPD  64(DX), Y4
+	VMOVUPD  96(DX), Y5
+	VSUBPD   Y0, Y2, Y2
+	VSUBPD   Y1, Y2, Y2
+	VSUBPD   Y0, Y3, Y3
+	VSUBPD   Y1, Y3, Y3
+	VSUBPD   Y0, Y4, Y4
+	VSUBPD   Y1, Y4, Y4
+	VSUBPD   Y0, Y5, Y5
+	VSUBPD   Y1, Y5, Y5
+	VMOVNTPD Y2, (AX)
+	VMOVNTPD Y3, 32(AX)
+	VMOVNTPD Y4, 64(AX)
+	VMOVNTPD Y5, 96(AX)
+	ADDQ     $0x00000080, AX
+	ADDQ     $0x00000080, DX
+	SUBQ     $0x00000010, CX
+	JMP      streamed
 
 streamed_done:
 streamedsingle:
@@ -12410,8 +12444,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -13350,8 +13387,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x03, BX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
 	MOVQ    AX, SI
 	NEGQ    SI
 	ANDQ    $0x0000003f, SI
@@ -13847,8 +13887,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -14256,8 +14299,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -14740,8 +14786,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -16059,8 +16108,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -17683,7 +17735,7 @@ sum_done:
 	RET
 
 // func scaleF32AVX512(dst []float32, src []float32, factor float32, low float32, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·scaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-57
 	VBROADCASTSS factor+48(FP), Z0
 	VBROADCASTSS low+52(FP), Z1
@@ -17773,17 +17825,20 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x02, BX
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x02, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
 
 head:
 	CMPQ     CX, $0x00000010
@@ -17800,73 +17855,69 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
 	VMOVUPS       c32_0<>+0(SB), Z2
 	VMOVUPS       (DX), K1, Z2
 	VCMPPS        $0x05, Z1, Z2, K1
 	VMULPS.Z      Z0, Z2, K1, Z2
-	MOVQ          AX, SI
+	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
 	JZ            piece217
-	VMOVUPS       Y2, (SI)
+	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, BX
 
 piece217:
 	TESTQ         $0x00000004, CX
 	JZ            piece218
-	VMOVUPS       X2, (SI)
+	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, BX
 
 piece218:
 	TESTQ     $0x00000002, CX
 	JZ        piece219
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, BX
 
 piece219:
 	TESTQ  $0x00000001, CX
 	JZ     piece220
-	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X2, (BX)
+	ADDQ   $0x00000004, BX
 
 piece220:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ DI, CX
+	MOVQ SI, CX
 
 streamed:
-	CMPQ       CX, $0x00000040
-	JL         streamed_done
-	VMOVUPS    (DX), Z2
-	VMOVUPS    64(DX), Z3
-	VMOVUPS    128(DX), Z4
-	VMOVUPS    192(DX), Z5
-	PREFETCHT1 (DX)(BX*1)
-	PREFETCHT1 64(DX)(BX*1)
-	PREFETCHT1 128(DX)(BX*1)
-	PREFETCHT1 192(DX)(BX*1)
-	VCMPPS     $0x05, Z1, Z2, K1
-	VMULPS.Z   Z0, Z2, K1, Z2
-	VCMPPS     $0x05, Z1, Z3, K1
-	VMULPS.Z   Z0, Z3, K1, Z3
-	VCMPPS     $0x05, Z1, Z4, K1
-	VMULPS.Z   Z0, Z4, K1, Z4
-	VCMPPS     $0x05, Z1, Z5, K1
-	VMULPS.Z   Z0, Z5, K1, Z5
-	VMOVNTPS   Z2, (AX)
-	VMOVNTPS   Z3, 64(AX)
-	VMOVNTPS   Z4, 128(AX)
-	VMOVNTPS   Z5, 192(AX)
-	ADDQ       $0x00000100, AX
-	ADDQ       $0x00000100, DX
-	SUBQ       $0x00000040, CX
-	JMP        streamed
+	CMPQ     CX, $0x00000040
+	JL       streamed_done
+	VMOVUPS  (DX), Z2
+	VMOVUPS  64(DX), Z3
+	VMOVUPS  128(DX), Z4
+	VMOVUPS  192(DX), Z5
+	VCMPPS   $0x05, Z1, Z2, K1
+	VMULPS.Z Z0, Z2, K1, Z2
+	VCMPPS   $0x05, Z1, Z3, K1
+	VMULPS.Z Z0, Z3, K1, Z3
+	VCMPPS   $0x05, Z1, Z4, K1
+	VMULPS.Z Z0, Z4, K1, Z4
+	VCMPPS   $0x05, Z1, Z5, K1
+	VMULPS.Z Z0, Z5, K1, Z5
+	VMOVNTPS Z2, (AX)
+	VMOVNTPS Z3, 64(AX)
+	VMOVNTPS Z4, 128(AX)
+	VMOVNTPS Z5, 192(AX)
+	ADDQ     $0x00000100, AX
+	ADDQ     $0x00000100, DX
+	SUBQ     $0x00000040, CX
+	JMP      streamed
 
 streamed_done:
 streamedsingle:
@@ -18120,8 +18171,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x02, BX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
 	MOVQ    AX, SI
 	NEGQ    SI
 	ANDQ    $0x0000003f, SI
@@ -18535,8 +18589,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -18779,7 +18836,7 @@ streamedrest_done:
 	RET
 
 // func shiftF32AVX512(dst []float32, x []float32, a float32, b float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+, SSE2
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, SSE2
 TEXT ·shiftF32AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSS a+48(FP), Z0
 	MOVSD        b+56(FP), X1
@@ -18871,17 +18928,20 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x02, BX
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x02, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x02, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
 
 head:
 	CMPQ    CX, $0x00000010
@@ -18898,73 +18958,69 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
 	VMOVUPS       c32_0<>+0(SB), Z2
 	VMOVUPS       (DX), K1, Z2
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
-	MOVQ          AX, SI
+	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
 	JZ            piece253
-	VMOVUPS       Y2, (SI)
+	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, BX
 
 piece253:
 	TESTQ         $0x00000004, CX
 	JZ            piece254
-	VMOVUPS       X2, (SI)
+	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, BX
 
 piece254:
 	TESTQ     $0x00000002, CX
 	JZ        piece255
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, BX
 
 piece255:
 	TESTQ  $0x00000001, CX
 	JZ     piece256
-	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	VMOVSS X2, (BX)
+	ADDQ   $0x00000004, BX
 
 piece256:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
-	MOVQ DI, CX
+	MOVQ SI, CX
 
 streamed:
-	CMPQ       CX, $0x00000040
-	JL         streamed_done
-	VMOVUPS    (DX), Z2
-	VMOVUPS    64(DX), Z3
-	VMOVUPS    128(DX), Z4
-	VMOVUPS    192(DX), Z5
-	PREFETCHT1 (DX)(BX*1)
-	PREFETCHT1 64(DX)(BX*1)
-	PREFETCHT1 128(DX)(BX*1)
-	PREFETCHT1 192(DX)(BX*1)
-	VSUBPS     Z0, Z2, Z2
-	VSUBPS     Z1, Z2, Z2
-	VSUBPS     Z0, Z3, Z3
-	VSUBPS     Z1, Z3, Z3
-	VSUBPS     Z0, Z4, Z4
-	VSUBPS     Z1, Z4, Z4
-	VSUBPS     Z0, Z5, Z5
-	VSUBPS     Z1, Z5, Z5
-	VMOVNTPS   Z2, (AX)
-	VMOVNTPS   Z3, 64(AX)
-	VMOVNTPS   Z4, 128(AX)
-	VMOVNTPS   Z5, 192(AX)
-	ADDQ       $0x00000100, AX
-	ADDQ       $0x00000100, DX
-	SUBQ       $0x00000040, CX
-	JMP        streamed
+	CMPQ     CX, $0x00000040
+	JL       streamed_done
+	VMOVUPS  (DX), Z2
+	VMOVUPS  64(DX), Z3
+	VMOVUPS  128(DX), Z4
+	VMOVUPS  192(DX), Z5
+	VSUBPS   Z0, Z2, Z2
+	VSUBPS   Z1, Z2, Z2
+	VSUBPS   Z0, Z3, Z3
+	VSUBPS   Z1, Z3, Z3
+	VSUBPS   Z0, Z4, Z4
+	VSUBPS   Z1, Z4, Z4
+	VSUBPS   Z0, Z5, Z5
+	VSUBPS   Z1, Z5, Z5
+	VMOVNTPS Z2, (AX)
+	VMOVNTPS Z3, 64(AX)
+	VMOVNTPS Z4, 128(AX)
+	VMOVNTPS Z5, 192(AX)
+	ADDQ     $0x00000100, AX
+	ADDQ     $0x00000100, DX
+	SUBQ     $0x00000040, CX
+	JMP      streamed
 
 streamed_done:
 streamedsingle:
@@ -19795,8 +19851,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -20465,8 +20524,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x02, BX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
 	MOVQ    AX, SI
 	NEGQ    SI
 	ANDQ    $0x0000003f, SI
@@ -20899,8 +20961,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -21282,8 +21347,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -21716,8 +21784,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -22547,8 +22618,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -23657,7 +23731,7 @@ sum_done:
 	RET
 
 // func scaleF64AVX512(dst []float64, src []float64, factor float64, low float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·scaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD factor+48(FP), Z0
 	VBROADCASTSD low+56(FP), Z1
@@ -23741,17 +23815,20 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x03, BX
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x03, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
 
 head:
 	CMPQ     CX, $0x00000008
@@ -23768,67 +23845,63 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
 	VMOVUPS       c64_0<>+0(SB), Z2
 	VMOVUPD       (DX), K1, Z2
 	VCMPPD        $0x05, Z1, Z2, K1
 	VMULPD.Z      Z0, Z2, K1, Z2
-	MOVQ          AX, SI
+	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
 	JZ            piece337
-	VMOVUPS       Y2, (SI)
+	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, BX
 
 piece337:
 	TESTQ         $0x00000002, CX
 	JZ            piece338
-	VMOVUPS       X2, (SI)
+	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, BX
 
 piece338:
 	TESTQ     $0x00000001, CX
 	JZ        piece339
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, BX
 
 piece339:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ DI, CX
+	MOVQ SI, CX
 
 streamed:
-	CMPQ       CX, $0x00000020
-	JL         streamed_done
-	VMOVUPD    (DX), Z2
-	VMOVUPD    64(DX), Z3
-	VMOVUPD    128(DX), Z4
-	VMOVUPD    192(DX), Z5
-	PREFETCHT1 (DX)(BX*1)
-	PREFETCHT1 64(DX)(BX*1)
-	PREFETCHT1 128(DX)(BX*1)
-	PREFETCHT1 192(DX)(BX*1)
-	VCMPPD     $0x05, Z1, Z2, K1
-	VMULPD.Z   Z0, Z2, K1, Z2
-	VCMPPD     $0x05, Z1, Z3, K1
-	VMULPD.Z   Z0, Z3, K1, Z3
-	VCMPPD     $0x05, Z1, Z4, K1
-	VMULPD.Z   Z0, Z4, K1, Z4
-	VCMPPD     $0x05, Z1, Z5, K1
-	VMULPD.Z   Z0, Z5, K1, Z5
-	VMOVNTPD   Z2, (AX)
-	VMOVNTPD   Z3, 64(AX)
-	VMOVNTPD   Z4, 128(AX)
-	VMOVNTPD   Z5, 192(AX)
-	ADDQ       $0x00000100, AX
-	ADDQ       $0x00000100, DX
-	SUBQ       $0x00000020, CX
-	JMP        streamed
+	CMPQ     CX, $0x00000020
+	JL       streamed_done
+	VMOVUPD  (DX), Z2
+	VMOVUPD  64(DX), Z3
+	VMOVUPD  128(DX), Z4
+	VMOVUPD  192(DX), Z5
+	VCMPPD   $0x05, Z1, Z2, K1
+	VMULPD.Z Z0, Z2, K1, Z2
+	VCMPPD   $0x05, Z1, Z3, K1
+	VMULPD.Z Z0, Z3, K1, Z3
+	VCMPPD   $0x05, Z1, Z4, K1
+	VMULPD.Z Z0, Z4, K1, Z4
+	VCMPPD   $0x05, Z1, Z5, K1
+	VMULPD.Z Z0, Z5, K1, Z5
+	VMOVNTPD Z2, (AX)
+	VMOVNTPD Z3, 64(AX)
+	VMOVNTPD Z4, 128(AX)
+	VMOVNTPD Z5, 192(AX)
+	ADDQ     $0x00000100, AX
+	ADDQ     $0x00000100, DX
+	SUBQ     $0x00000020, CX
+	JMP      streamed
 
 streamed_done:
 streamedsingle:
@@ -24043,8 +24116,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x03, BX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
 	MOVQ    AX, SI
 	NEGQ    SI
 	ANDQ    $0x0000003f, SI
@@ -24459,8 +24535,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -24721,7 +24800,7 @@ streamedrest_done:
 	RET
 
 // func shiftF64AVX512(dst []float64, x []float64, a float64, b float64, stream bool)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+, SSE2
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, SSE2
 TEXT ·shiftF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	VBROADCASTSD a+48(FP), Z0
 	MOVSD        b+56(FP), X1
@@ -24806,17 +24885,20 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x03, BX
-	MOVQ    AX, SI
-	NEGQ    SI
-	ANDQ    $0x0000003f, SI
-	SHRQ    $0x03, SI
-	CMPQ    SI, CX
-	CMOVQGT CX, SI
-	MOVQ    CX, DI
-	SUBQ    SI, DI
-	MOVQ    SI, CX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
+	MOVQ    AX, BX
+	NEGQ    BX
+	ANDQ    $0x0000003f, BX
+	SHRQ    $0x03, BX
+	CMPQ    BX, CX
+	CMOVQGT CX, BX
+	MOVQ    CX, SI
+	SUBQ    BX, SI
+	MOVQ    BX, CX
 
 head:
 	CMPQ    CX, $0x00000008
@@ -24833,67 +24915,63 @@ head:
 head_done:
 	TESTQ         CX, CX
 	JZ            headrest_done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
 	VMOVUPS       c64_0<>+0(SB), Z2
 	VMOVUPD       (DX), K1, Z2
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
-	MOVQ          AX, SI
+	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
 	JZ            piece364
-	VMOVUPS       Y2, (SI)
+	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x00000020, BX
 
 piece364:
 	TESTQ         $0x00000002, CX
 	JZ            piece365
-	VMOVUPS       X2, (SI)
+	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x00000010, BX
 
 piece365:
 	TESTQ     $0x00000001, CX
 	JZ        piece366
-	VMOVSD    X2, (SI)
+	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x00000008, BX
 
 piece366:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
-	MOVQ DI, CX
+	MOVQ SI, CX
 
 streamed:
-	CMPQ       CX, $0x00000020
-	JL         streamed_done
-	VMOVUPD    (DX), Z2
-	VMOVUPD    64(DX), Z3
-	VMOVUPD    128(DX), Z4
-	VMOVUPD    192(DX), Z5
-	PREFETCHT1 (DX)(BX*1)
-	PREFETCHT1 64(DX)(BX*1)
-	PREFETCHT1 128(DX)(BX*1)
-	PREFETCHT1 192(DX)(BX*1)
-	VSUBPD     Z0, Z2, Z2
-	VSUBPD     Z1, Z2, Z2
-	VSUBPD     Z0, Z3, Z3
-	VSUBPD     Z1, Z3, Z3
-	VSUBPD     Z0, Z4, Z4
-	VSUBPD     Z1, Z4, Z4
-	VSUBPD     Z0, Z5, Z5
-	VSUBPD     Z1, Z5, Z5
-	VMOVNTPD   Z2, (AX)
-	VMOVNTPD   Z3, 64(AX)
-	VMOVNTPD   Z4, 128(AX)
-	VMOVNTPD   Z5, 192(AX)
-	ADDQ       $0x00000100, AX
-	ADDQ       $0x00000100, DX
-	SUBQ       $0x00000020, CX
-	JMP        streamed
+	CMPQ     CX, $0x00000020
+	JL       streamed_done
+	VMOVUPD  (DX), Z2
+	VMOVUPD  64(DX), Z3
+	VMOVUPD  128(DX), Z4
+	VMOVUPD  192(DX), Z5
+	VSUBPD   Z0, Z2, Z2
+	VSUBPD   Z1, Z2, Z2
+	VSUBPD   Z0, Z3, Z3
+	VSUBPD   Z1, Z3, Z3
+	VSUBPD   Z0, Z4, Z4
+	VSUBPD   Z1, Z4, Z4
+	VSUBPD   Z0, Z5, Z5
+	VSUBPD   Z1, Z5, Z5
+	VMOVNTPD Z2, (AX)
+	VMOVNTPD Z3, 64(AX)
+	VMOVNTPD Z4, 128(AX)
+	VMOVNTPD Z5, 192(AX)
+	ADDQ     $0x00000100, AX
+	ADDQ     $0x00000100, DX
+	SUBQ     $0x00000020, CX
+	JMP      streamed
 
 streamed_done:
 streamedsingle:
@@ -25693,8 +25771,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -26401,8 +26482,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    SI, SI
 	MOVQ    CX, BX
 	SHLQ    $0x03, BX
+	CMPQ    BX, $0x00040000
+	CMOVQGT SI, BX
 	MOVQ    AX, SI
 	NEGQ    SI
 	ANDQ    $0x0000003f, SI
@@ -26838,8 +26922,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -27202,8 +27289,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -27617,8 +27707,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI
@@ -28481,8 +28574,11 @@ rest_done:
 	RET
 
 stream:
+	XORQ    DI, DI
 	MOVQ    CX, SI
 	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
 	MOVQ    AX, DI
 	NEGQ    DI
 	ANDQ    $0x0000003f, DI

@@ -27,7 +27,7 @@ func (g *gen) logGap() {
 		"writes (log t[i] + (c - x[i]))·factor, 0 where t[i] = 0.")
 	c, factor := g.param("c"), g.param("factor")
 	k := g.logConsts()
-	g.mapRow(1, []string{"t", "x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+	g.mapRow(1, true, []string{"t", "x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		t, x := g.vec(), v[1][0]
 		VMOVAPD(v[0][0], t)
 		g.sub(c, x, x)
@@ -64,7 +64,7 @@ func (g *gen) expScaleGap() {
 	k := g.consts()
 	k.anchor, k.low = g.param("anchor"), g.param("low")
 	factor, c, d := g.param("factor"), g.param("c"), g.param("d")
-	g.mapRow(1, []string{"x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+	g.mapRow(1, true, []string{"x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		gap := g.vec()
 		g.sub(c, v[0][0], gap)
 		VADDPD(d, gap, gap)

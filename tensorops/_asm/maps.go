@@ -13,7 +13,7 @@ func (g *gen) expScale() {
 	c := g.consts()
 	c.anchor, c.low = g.param("anchor"), g.param("low")
 	factor, add := g.param("factor"), g.param("add")
-	g.mapRow(g.unroll(), []string{"x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+	g.mapRow(g.unroll(), true, []string{"x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		out := g.exp(v[0], c)
 		for _, e := range out {
 			g.fma213(add, factor, e)
@@ -26,7 +26,7 @@ func (g *gen) expScale() {
 func (g *gen) scale() {
 	g.text("scale", "func(dst, src []F, factor, low F, stream bool)", "writes src[i]·factor, 0 where src[i] < low.")
 	factor, low := g.param("factor"), g.param("low")
-	g.mapRow(4, []string{"src"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+	g.mapRow(4, false, []string{"src"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		for _, x := range v[0] {
 			if g.is512() {
 				k := K()
@@ -54,7 +54,7 @@ func (g *gen) expScaleAdd() {
 	if !g.is512() { // registers
 		unroll = 1
 	}
-	g.mapRow(unroll, []string{"x", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+	g.mapRow(unroll, true, []string{"x", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		out := g.exp(v[0], c)
 		for i, e := range out {
 			g.fma213(b, a, v[1][i])
@@ -74,7 +74,7 @@ func (g *gen) shift() {
 		VCVTSD2SS(b, b, b)
 	}
 	bv := g.broadcast(b)
-	g.mapRow(4, []string{"x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+	g.mapRow(4, false, []string{"x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		for _, x := range v[0] {
 			g.sub(x, a, x)
 			g.sub(x, bv, x)
@@ -130,18 +130,25 @@ func (m *rowMap) plain(unroll int) {
 }
 
 // mapRow is mapPlain for a kernel whose parameter stream chooses stores past the caches. These want aligned addresses: the elements before the first of them are
-// written one register at a time. The caller fences.
-func (g *gen) mapRow(unroll int, inputs []string, body func(v [][]reg.VecVirtual) []reg.VecVirtual) {
+// written one register at a time. The caller fences. With ahead the next row is fetched meanwhile, which pays where
+// there is something to compute.
+func (g *gen) mapRow(unroll int, ahead bool, inputs []string, body func(v [][]reg.VecVirtual) []reg.VecVirtual) {
 	m := g.newRowMap(inputs, body)
+	m.ahead = ahead
 	stream := Load(Param("stream"), GP8())
 	TESTB(stream, stream)
 	JNZ(LabelRef("stream"))
 	m.plain(unroll)
 
 	Label("stream")
-	m.row = GP64() // bytes of a row
+	// The distance to the next row, 0 where two rows would not fit into the second cache.
+	m.row = GP64()
+	none := GP64()
+	XORQ(none, none)
 	MOVQ(m.n, m.row)
 	SHLQ(U8(map[int]int{4: 2, 8: 3}[size(g.elem)]), m.row)
+	CMPQ(m.row, U32(256<<10))
+	CMOVQGT(none, m.row)
 	head := GP64()
 	MOVQ(m.dst, head)
 	NEGQ(head)
@@ -175,6 +182,8 @@ type rowMap struct {
 	in   []reg.Register
 	n    reg.GPVirtual
 	row  reg.GPVirtual
+
+	ahead bool
 }
 
 // loop emits a loop over unroll registers at a time, while there are as many elements left.
@@ -189,7 +198,7 @@ func (m *rowMap) loop(label string, unroll int, stream bool) {
 			v[j] = append(v[j], m.load(p, i*m.lanes()))
 		}
 	}
-	if stream {
+	if stream && m.ahead {
 		// While the stores go out, the next row comes in: it mostly follows this one.
 		for _, p := range m.in {
 			for i := 0; i < elems*size(m.elem); i += 64 {

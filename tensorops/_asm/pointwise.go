@@ -58,7 +58,7 @@ func (g *gen) pointwise(l pointwise) {
 	g.text(l.name+"Grad", "func(dst, x, t []F, factor, delta float64, stream bool)", "writes factor·("+l.derivative+").")
 	factor := g.param("factor")
 	delta, k = consts()
-	g.mapRow(1, []string{"x", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+	g.mapRow(1, true, []string{"x", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		d := l.slope(g, v[0][0], v[1][0], delta, k)
 		VMULPD(factor, d, d)
 		return []reg.VecVirtual{d}
