@@ -223,7 +223,7 @@ func (r *row) bernoulliValues() {
 	vec.Log1p(r.out, u)
 	for i, gap := range d {
 		r.out[i] -= p[i] * gap
-		if size := math.Abs(gap); !(size > 1./64 && size < ordinaryLogit) {
+		if size := math.Abs(gap); !(size > 0.25 && size < ordinaryLogit) {
 			r.out[i] = bernoulli(a[i], b[i])
 		}
 	}
