@@ -42,6 +42,7 @@ type checker struct {
 	grads   []*judge
 	flaws   flaws // of the function itself
 	scatter [][]float64
+	narrow  []float64 // the result in the dtype of the check
 	// compared is set where differences could be taken
 	compared bool
 	started  time.Time

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/surprisal-go/surprisal/tensorops"
+	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
@@ -67,7 +68,44 @@ func (d *differ) measureNoise(rng *rand.Rand) error {
 		}
 		return d.f.result(0, nil)
 	}, d.base)
+	if err := d.f.run(); err != nil {
+		return err
+	}
+	d.addScatter(rng)
 	return d.f.run()
+}
+
+// addScatter raises sigma to what Monte Carlo arithmetic says (see roundingOf): the terms of a sum that cancel, or an
+// operation that is saturated, round without showing it at nearby points. What scatters by more than rounding can, because
+// an operation compares its operands, is not believed.
+func (d *differ) addScatter(rng *rand.Rand) {
+	eps, most := epsOf(d.f.inst.dtype), 0.0
+	for _, s := range d.f.steps {
+		if x, err := flatten(d.f.values[s.out], nil); err == nil {
+			most = math.Max(most, largest(x))
+		}
+	}
+	var runs [][]float64
+	d.f.jitter = func(v G.Value) (G.Value, error) { return jittered(v, eps, rng) }
+	defer func() { d.f.jitter = nil }()
+	for range noisePoints {
+		if d.f.mutates {
+			d.f.inst.restore()
+		}
+		if err := d.f.run(); err != nil {
+			return
+		}
+		y, err := d.f.result(0, nil)
+		if err != nil {
+			return
+		}
+		runs = append(runs, y)
+	}
+	for i := range d.sigma {
+		if s := deviation(runs, i); s <= noisyAtMost*eps*most {
+			d.sigma[i] = math.Max(d.sigma[i], s)
+		}
+	}
 }
 
 // noisePoints is the number of evaluations behind an estimate of rounding error: enough for differences of order 6.
@@ -172,7 +210,7 @@ func differenceNoise(y []float64) (float64, bool) {
 		s := math.Sqrt(factor * sum / float64(len(d)))
 		least, most = math.Min(least, s), math.Max(most, s)
 	}
-	return most, finite(most) && most <= 4*least
+	return most, finite(most) && least > 0 && most <= 4*least
 }
 
 // change returns Σ u·(out - base) of the values of the last run and the rounding error in it.

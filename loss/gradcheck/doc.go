@@ -20,16 +20,15 @@
 //
 // Along each element the function is evaluated at ±h, ±h/2, ±h/4, ... from a tenth of the element's magnitude (or of the
 // typical magnitude of its input, if that is larger). Richardson's extrapolation of the central differences gives the
-// numeric derivative and an estimate of its truncation error. The rounding error of the function is measured by
-// evaluating it at points in a row, where the higher differences of a smooth function vanish and those of rounding do
-// not. Four times the one and eight times the other, and 2e-8 of the derivative, are the tolerance. Nothing in it is
+// numeric derivative and an estimate of its truncation error. The rounding error of the function is measured in two
+// ways: at points in a row, where the higher differences of a smooth function vanish and those of rounding do not; and by
+// Monte Carlo arithmetic, which moves the operands and results of all operations in the last place. Four times the one and eight times the other, and 2e-8 of the derivative, are the tolerance. Nothing in it is
 // absolute, so functions and inputs of any scale are judged alike. If the differences do not settle the steps shrink by
 // 256, up to five times.
 //
 // The analytic gradient is granted 16 units in the last place of the element and 4 of the largest element of its input
 // (in float64), and a few of the cost over the element's magnitude. Before an element is called wrong, the rounding
-// error of its gradient is measured (in float32, against the same gradient in float64 at nearby points; in both dtypes, by
-// Monte Carlo arithmetic on the gradient graph) and the derivative is taken again with other steps. A gradient in
+// error of its gradient is measured likewise (in float32 also against the same gradient in float64 at nearby points), and the derivative is taken again with other steps. A gradient in
 // float64 that is wrong by 1e-6 of itself does not pass unless rounding hides it; [Summary.Resolution] says how
 // small a fault was seen.
 //

@@ -153,7 +153,7 @@ func noFalseAlarm(t *rapid.T, points int, half uint64) {
 	code := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) instruction {
 		n := rapid.IntRange(0, 999)
 		return instruction{n.Draw(t, "op"), n.Draw(t, "a"), n.Draw(t, "b")}
-	}), 1, 12).Draw(t, "code")
+	}), 1, 9).Draw(t, "code")
 	seed := rapid.Uint64().Draw(t, "seed")
 	build := func(_ *G.ExprGraph, _ tensor.Dtype, in G.Nodes) (*G.Node, error) { return grow(code, in) }
 	rng := rand.New(rand.NewPCG(seed, half))

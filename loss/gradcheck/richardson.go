@@ -181,12 +181,13 @@ func count(b bool) int {
 	return 0
 }
 
-// smooth is the end of the usual case. Where rounding error dominates, larger steps may do better.
+// smooth is the end of the usual case. Where rounding error dominates, larger steps may do better;
+// what they give must agree with the smaller ones.
 func (p plan) smooth(f line, unit float64, n int, b block) slope {
 	if n == 0 && b.done && b.tol > math.Max(coarse, p.settled)*math.Abs(b.slope) {
 		for _, wider := range []float64{8, 64} {
 			w := p.measure(f, p.first*unit*wider)
-			if w.failed[0] || w.failed[1] || w.rough || !(w.tol < b.tol) || math.Abs(w.jump) > w.jumpTol {
+			if w.failed[0] || w.failed[1] || !w.done || !(w.tol < b.tol) || math.Abs(w.jump) > w.jumpTol || math.Abs(w.slope-b.slope) > b.tol {
 				break
 			}
 			// A derivative that is constant in pieces has another value beyond the next kink, and no error of its own there.
