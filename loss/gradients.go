@@ -72,17 +72,30 @@ func checkWrt(name string, out *G.Node, wrt G.Nodes) error {
 	return nil
 }
 
-// children returns the operands of a node, in order and with repetitions.
-func children(n *G.Node) G.Nodes {
-	it := n.Graph().From(n.ID())
-	if it == nil {
-		return nil
+// Operands returns the function that lists a node's operands, in order and with repetitions, for all nodes below roots.
+//
+// The graph itself must not be asked: ExprGraph.From looks nodes up in an index that is not corrected when a node
+// is removed, which Gorgonia does when it rewrites Log(1-x) and its like, and then answers with the operands of
+// another node. A subgraph has an index of its own.
+func Operands(roots ...*G.Node) func(*G.Node) G.Nodes {
+	if len(roots) == 0 {
+		return func(*G.Node) G.Nodes { return nil }
 	}
-	var out G.Nodes
-	for it.Next() {
-		out = append(out, it.Node().(*G.Node))
+	sub := roots[0].Graph().ExactSubgraphRoots(roots...)
+	return func(n *G.Node) G.Nodes {
+		if _, constant := n.Op().(interface{ Value() G.Value }); constant || n.Op() == nil {
+			return nil
+		}
+		it := sub.From(n.ID())
+		if it == nil {
+			return nil
+		}
+		var out G.Nodes
+		for it.Next() {
+			out = append(out, it.Node().(*G.Node))
+		}
+		return out
 	}
-	return out
 }
 
 // reverse is the pass behind Gradients and VJP. Gorgonia's own operations may panic while they differentiate
@@ -97,7 +110,8 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 	for _, w := range wrt {
 		needed[w] = true
 	}
-	order := postorder(out, needed)
+	operands := Operands(out)
+	order := postorder(out, operands, needed)
 	terms := map[*G.Node]G.Nodes{out: {upstream}}
 	total := make(map[*G.Node]*G.Node)
 	for i := len(order) - 1; i >= 0; i-- {
@@ -112,7 +126,7 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 			}
 		}
 		total[n] = sum
-		if err := propagate(n, sum, needed, terms); err != nil {
+		if err := propagate(n, operands(n), sum, needed, terms); err != nil {
 			return nil, fmt.Errorf("loss.%s: differentiating %v: %w", name, n, err)
 		}
 	}
@@ -130,7 +144,7 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 
 // postorder lists the nodes below out, operands first, and marks in needed those on a differentiable path to wrt.
 // It keeps its own stack: graphs unrolled over time are deeper than a goroutine stack should grow.
-func postorder(out *G.Node, needed map[*G.Node]bool) G.Nodes {
+func postorder(out *G.Node, operands func(*G.Node) G.Nodes, needed map[*G.Node]bool) G.Nodes {
 	type frame struct {
 		n    *G.Node
 		kids G.Nodes
@@ -138,7 +152,7 @@ func postorder(out *G.Node, needed map[*G.Node]bool) G.Nodes {
 	}
 	var order G.Nodes
 	seen := map[*G.Node]bool{out: true}
-	stack := []frame{{n: out, kids: children(out)}}
+	stack := []frame{{n: out, kids: operands(out)}}
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
 		if top.next < len(top.kids) {
@@ -146,7 +160,7 @@ func postorder(out *G.Node, needed map[*G.Node]bool) G.Nodes {
 			top.next++
 			if !seen[kid] {
 				seen[kid] = true
-				stack = append(stack, frame{n: kid, kids: children(kid)})
+				stack = append(stack, frame{n: kid, kids: operands(kid)})
 			}
 			continue
 		}
@@ -172,8 +186,7 @@ func diffWRT(node *G.Node, n int) []bool {
 
 // propagate adds the terms that node n passes to its operands. Operations of this package build
 // only the derivatives that are needed; Gorgonia's build all at once.
-func propagate(n, upstream *G.Node, needed map[*G.Node]bool, terms map[*G.Node]G.Nodes) error {
-	kids := children(n)
+func propagate(n *G.Node, kids G.Nodes, upstream *G.Node, needed map[*G.Node]bool, terms map[*G.Node]G.Nodes) error {
 	wanted := diffWRT(n, len(kids))
 	any := false
 	for i, kid := range kids {

@@ -171,7 +171,7 @@ func ZTerm(cost *G.Node) (*G.Node, error) {
 	s := *of.spec
 	s.def = &zTerm
 	s.seal()
-	return apply(newOp(&s, plan{}), children(cost))
+	return apply(newOp(&s, plan{}), Operands(cost)(cost))
 }
 
 var zTerm = definition{

@@ -3,6 +3,7 @@ package gradcheck
 import (
 	"fmt"
 
+	"github.com/surprisal-go/surprisal/loss"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -82,32 +83,6 @@ func leaf(n *G.Node) bool {
 	return constant || n.Op() == nil
 }
 
-// family returns the function that lists a node's operands, in order and with repetitions, for all nodes below roots.
-//
-// The graph itself must not be asked: ExprGraph.From looks nodes up in an index that is not corrected when a node
-// is removed, which Gorgonia does when it rewrites Log(1-x) and its like, and then answers with the operands of
-// another node. A subgraph has an index of its own.
-func family(roots ...*G.Node) func(*G.Node) G.Nodes {
-	if len(roots) == 0 {
-		return func(*G.Node) G.Nodes { return nil }
-	}
-	sub := roots[0].Graph().ExactSubgraphRoots(roots...)
-	return func(n *G.Node) G.Nodes {
-		if leaf(n) {
-			return nil
-		}
-		it := sub.From(n.ID())
-		if it == nil {
-			return nil
-		}
-		var out G.Nodes
-		for it.Next() {
-			out = append(out, it.Node().(*G.Node))
-		}
-		return out
-	}
-}
-
 // function evaluates nodes operation by operation on the caller's goroutine. It is independent of Gorgonia's machines:
 // it reuses no memory, it survives operations that panic, and after a change of one input it runs only what
 // depends on that input.
@@ -152,7 +127,7 @@ func newFunction(inst *instance, outs ...*G.Node) (*function, error) {
 		depends[i] = map[int]bool{i: true}
 	}
 	f.below = make([][]int, len(inst.in))
-	children := family(outs...)
+	children := loss.Operands(outs...)
 	for _, n := range postorder(outs, children) {
 		if _, ok := slots[n]; ok {
 			continue

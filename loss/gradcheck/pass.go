@@ -87,7 +87,7 @@ func (inst *instance) addUpstream(u []float64) *G.Node {
 
 // reach says which inputs the result depends on at all, and which through operations that are differentiable in them.
 func (inst *instance) reach() (any, differentiable map[*G.Node]bool) {
-	children := family(inst.out)
+	children := loss.Operands(inst.out)
 	order := postorder(G.Nodes{inst.out}, children)
 	any, differentiable = make(map[*G.Node]bool), map[*G.Node]bool{inst.out: true}
 	for i := len(order) - 1; i >= 0; i-- {
