@@ -339,7 +339,7 @@ func WithBufferReuse() Option {
 
 // WithUncheckedValues, which every loss and node takes, leaves out the check that operands lie in their domains: soft targets >= 0,
 // probabilities in [0, 1], signs of -1 and +1, positive scales. A value outside gives a meaningless result instead of an error.
-// Labels are checked all the same. The check costs about a tenth of a cheap elementwise loss and nothing that shows elsewhere.
+// Labels are checked all the same. The check costs up to a fifth of a cheap elementwise loss (BENCHMARKS.md) and little elsewhere.
 func WithUncheckedValues() Option {
 	return func(s *settings) error {
 		s.given |= knobUncheckedValues
