@@ -245,7 +245,7 @@ func TestComplaintManyMaskedLogits(t *testing.T) { // flash-attention#1930: whol
 	}
 }
 
-func TestComplaintSecondDerivativeByTarget(t *testing.T) { // pytorch#65466: not implemented
+func TestComplaintSecondDerivativeByTarget(t *testing.T) { // pytorch#65466: PyTorch has none
 	x, target, v := []float64{0.5, -1, 2}, []float64{0.25, 0.5, 0.25}, []float64{1, -2, 3}
 	p, _ := distribution(x)
 	tests := []struct {
