@@ -112,16 +112,16 @@ func (k *kernels[F]) smoothed(x []F, t *rowTotal, l, eps float64) (smooth float6
 	if int(count) != len(x) {
 		return 0, false
 	}
-	smooth = (1-eps)*l + eps*(logOf(t.anchor, t.sum)-t.max+gap/count)
-	return smooth, k.accurate(t, len(x), eps, smooth)
+	smooth = (1-eps)*l + eps*(logOf[F](t.anchor, t.sum)-t.max+gap/count)
+	return smooth, k.accurate(t, eps, smooth)
 }
 
 // accurate says that a multiple of the logarithm of t's sum keeps enough digits in l.
-func (k *kernels[F]) accurate(t *rowTotal, cols int, factor, l float64) bool {
-	if k.termErr == 0 || cols <= wideLen {
+func (k *kernels[F]) accurate(t *rowTotal, factor, l float64) bool {
+	if t.err == 0 {
 		return l > k.smallRest()*max(1, math.Abs(t.max))
 	}
-	return k.sumErr(maxTop/t.sum)*factor <= 0.3*ulp[F](l)
+	return t.err*factor <= lossTolerance*ulp[F](l)
 }
 
 func (k *kernels[F]) gapSumRow(x []F, c float64) (gap, count float64) {
@@ -241,11 +241,11 @@ func (k *kernels[F]) softTotal(x, t []F, eps float64) (total rowTotal, mass, l f
 		plain := value
 		value = func(logSum float64) float64 { return plain(logSum) + eps*all/count }
 	}
-	l = value(logOf(total.anchor, total.sum) - total.max)
-	if k.accurate(&total, len(x), mass, l) {
+	l = value(logOf[F](total.anchor, total.sum) - total.max)
+	if k.accurate(&total, mass, l) {
 		return total, mass, l, true
 	}
 	var wide rowTotal
-	k.longTotal(&wide, x, forLogs, true)
+	k.wideTotal(&wide, x, forLogs)
 	return total, mass, value(wide.logSum), true
 }

@@ -32,6 +32,14 @@ func (s *expSum) addBlock(max, anchor, sum float64, at int) {
 	}
 }
 
+// guess returns an anchor for the block to come, or NaN.
+func (s *expSum) guess() float64 {
+	if math.IsInf(s.topAnchor, -1) {
+		return math.NaN()
+	}
+	return s.topAnchor
+}
+
 // fold adds sum·2^anchor to the others.
 func (s *expSum) fold(anchor, sum float64) {
 	s.anchor, s.others = addScaled(s.anchor, s.others, anchor, sum)
@@ -53,19 +61,29 @@ func addScaled(m, a, n, b float64) (anchor, sum float64) {
 	return m, a + b*exp2(n-m)
 }
 
-// block runs the kernel on a block and sorts out what the kernel leaves unspecified.
-func (k *kernels[F]) block(x []F, wide bool) (max, anchor, sum float64) {
+// block runs the kernel on a block and sorts out what the kernel leaves unspecified. guess is for the fast kernel.
+func (k *kernels[F]) block(x []F, wide bool, guess float64) (max, anchor, sum float64) {
 	var m F
 	if wide {
 		m, anchor, sum = k.expSumWide(x)
 	} else {
-		m, anchor, sum = k.expSum(x)
+		m, anchor, sum = k.expSum(x, guess)
 	}
 	max = float64(m)
-	if withinAnchors(max) {
-		return max, anchor, sum
+	if !withinAnchors(max) {
+		return outside(x, max)
 	}
-	return outside(x, max)
+	anchor, sum = ownAnchor(max, anchor, sum)
+	return max, anchor, sum
+}
+
+// ownAnchor returns sum·2^anchor with the anchor of max.
+func ownAnchor(max, anchor, sum float64) (float64, float64) {
+	own := anchorOf(max)
+	if own != anchor {
+		sum *= exp2(anchor - own)
+	}
+	return own, sum
 }
 
 // outside sorts out a block whose largest element max no anchor is for.
@@ -84,7 +102,7 @@ func outside[F Float](x []F, max float64) (float64, float64, float64) {
 func (k *kernels[F]) sumRow(x []F, wide bool) expSum {
 	s := newExpSum()
 	for lo := 0; lo < len(x); lo += blockLen {
-		max, anchor, sum := k.block(x[lo:min(lo+blockLen, len(x))], wide)
+		max, anchor, sum := k.block(x[lo:min(lo+blockLen, len(x))], wide, s.guess())
 		s.addBlock(max, anchor, sum, lo)
 	}
 	return s
@@ -96,7 +114,7 @@ func (k *kernels[F]) sumOthers(x []F, skip int) expSum {
 	for lo := 0; lo < len(x); lo += blockLen {
 		hi := min(lo+blockLen, len(x))
 		if skip < lo || skip >= hi {
-			max, anchor, sum := k.block(x[lo:hi], true)
+			max, anchor, sum := k.block(x[lo:hi], true, 0)
 			s.addBlock(max, anchor, sum, lo)
 			continue
 		}
@@ -108,11 +126,11 @@ func (k *kernels[F]) sumOthers(x []F, skip int) expSum {
 // addAround adds x[lo:hi] without x[skip].
 func (k *kernels[F]) addAround(s *expSum, x []F, lo, skip, hi int, wide bool) {
 	if skip > lo {
-		max, anchor, sum := k.block(x[lo:skip], wide)
+		max, anchor, sum := k.block(x[lo:skip], wide, math.NaN())
 		s.addBlock(max, anchor, sum, lo)
 	}
 	if skip+1 < hi {
-		max, anchor, sum := k.block(x[skip+1:hi], wide)
+		max, anchor, sum := k.block(x[skip+1:hi], wide, math.NaN())
 		s.addBlock(max, anchor, sum, skip+1)
 	}
 }

@@ -49,7 +49,8 @@ func kernelCalls[F Float]() []kernelCall[F] {
 	low := F((3 + minExponent) * math.Ln2 * 0.99)
 	calls := []kernelCall[F]{
 		{"expSum", func(k *kernels[F], _, x, _ []F, _ bool) []float64 {
-			m, a, s := k.expSum(x)
+			m, a, s := k.expSum(x, math.NaN())
+			a, s = ownAnchor(float64(m), a, s)
 			return []float64{float64(m), a, s}
 		}, 0, 2e-7},
 		{"expSumWide", func(k *kernels[F], _, x, _ []F, _ bool) []float64 {
@@ -58,7 +59,7 @@ func kernelCalls[F Float]() []kernelCall[F] {
 		}, 0, 2e-12},
 		{"expSumStore", func(k *kernels[F], dst, x, _ []F, _ bool) []float64 {
 			if k.expSumStore == nil {
-				m, a, s := k.expSum(x)
+				m, a, s := k.expSumWide(x)
 				k.expScale(dst, x, F(a), F((a+minExponent)*math.Ln2), 1, 0, false)
 				return []float64{float64(m), a, s}
 			}

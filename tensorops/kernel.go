@@ -24,19 +24,20 @@ type kernels[F Float] struct {
 	// termErr bounds the relative error of the terms that expSum adds; 0 where they are as good as float64.
 	termErr float64
 
-	// expSum returns the largest element of x that is no NaN (-Inf when there is none), its anchor, and
-	// Σ exp(x[i])·2^-anchor. The sum is NaN when x holds a NaN; it is unspecified when |max| > anchorLimit.
-	// len(x) is 1 to blockLen.
-	expSum func(x []F) (max F, anchor, sum float64)
+	// expSum returns the largest element of x that is no NaN (-Inf when there is none), an integer anchor at most
+	// 64 away from that of the largest element, and Σ exp(x[i])·2^-anchor. The sum is NaN when x holds a NaN; it
+	// and the anchor are unspecified when |max| > anchorLimit. guess is an anchor that will do, or NaN: the bits of
+	// sum·2^anchor do not depend on it, the time may. len(x) is 1 to blockLen.
+	expSum func(x []F, guess float64) (max F, anchor, sum float64)
 
-	// expSumStore is expSum that also writes dst[i] = exp(x[i])·2^-anchor; dst is unspecified where the sum is.
-	// nil says that keeping the terms saves nothing.
+	// expSumStore is like expSum, with the largest element's own anchor; it also writes dst[i] = exp(x[i])·2^-anchor,
+	// which is unspecified where the sum is. nil says that keeping the terms saves nothing.
 	expSumStore func(dst, x []F) (max F, anchor, sum float64)
 
 	// scale writes dst[i] = src[i]·factor, 0 where src[i] < low.
 	scale func(dst, src []F, factor, low F, stream bool)
 
-	// expSumWide is expSum with terms computed in float64.
+	// expSumWide is like expSum, with the largest element's own anchor and terms computed in float64.
 	expSumWide func(x []F) (max F, anchor, sum float64)
 
 	// expScale writes dst[i] = exp(x[i])·2^-anchor·factor + add; the first term is 0 where x[i] < low.

@@ -12,7 +12,7 @@ var (
 func genericKernels[F Float]() kernels[F] {
 	return kernels[F]{
 		name:        "generic",
-		expSum:      expSumGeneric[F],
+		expSum:      func(x []F, _ float64) (F, float64, float64) { return expSumGeneric(x) },
 		scale:       scaleGeneric[F],
 		fence:       func() {},
 		expSumWide:  expSumGeneric[F],

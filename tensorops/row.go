@@ -7,6 +7,7 @@ type rowTotal struct {
 	max    float64 // largest element; NaN or ±Inf where the row is not ordinary
 	anchor float64 // Σ exp(x) = sum·2^anchor; for a huge row sum·exp(max)
 	sum    float64
+	err    float64 // bound on the sum's relative error, 0 where it is as good as float64
 	huge   bool
 
 	total  float64 // log Σ exp(x), set for forTotal
@@ -29,79 +30,135 @@ func ordinary(max float64) bool { return max-max == 0 }
 // errors of so few terms do not average out, and the time is about the same.
 const wideLen = 64
 
-// rowTotal sets t to the total of the row x. float32 rows are summed by the fast kernel first; where the bound on
-// its error is not small enough for what is asked, the row is summed again in float64.
+// quick says that rows of n elements are summed by the fast kernel first.
+func (k *kernels[F]) quick(n int) bool { return k.termErr != 0 && n > wideLen }
+
+// rowTotal sets t to the total of the row x. float32 rows are summed by the fast kernel first. Where the bound on its error is not
+// small enough for what is asked, the elements around the largest are summed again in float64, and all are where that
+// is not enough.
 func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
-	wide := len(x) <= wideLen || k.termErr == 0
-	if len(x) <= blockLen {
-		var m F
-		if wide {
-			m, t.anchor, t.sum = k.expSumWide(x)
-		} else {
-			m, t.anchor, t.sum = k.expSum(x)
+	if k.quick(len(x)) {
+		at, ok := k.quickTotal(t, x)
+		if ok && k.enough(t, p) {
+			return
 		}
-		t.max = float64(m)
-		if withinAnchors(t.max) && t.sum == t.sum {
-			if k.finish(t, p, wide) || p == forTotal && !wide && k.correctTop(x, t) {
+		if ok {
+			k.correct(t, x, at)
+			if k.enough(t, p) {
 				return
 			}
-			wide = true
+		}
+	} else if len(x) <= blockLen {
+		var m F
+		m, t.anchor, t.sum = k.expSumWide(x)
+		t.max = float64(m)
+		if withinAnchors(t.max) && t.sum == t.sum && k.finish(t, p) {
+			return
 		}
 	}
-	if !k.longTotal(t, x, p, wide) {
-		k.longTotal(t, x, p, true)
+	k.wideTotal(t, x, p)
+}
+
+// quickTotal sets t to the total by the fast kernel and returns the first index of the block with the largest element.
+// ok is false for a row that is not ordinary, or huge.
+func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (at int, ok bool) {
+	if len(x) <= blockLen {
+		var m F
+		m, t.anchor, t.sum = k.expSum(x, math.NaN())
+		t.max = float64(m)
+		if !withinAnchors(t.max) || t.sum != t.sum {
+			return 0, false
+		}
+		t.anchor, t.sum = ownAnchor(t.max, t.anchor, t.sum)
+	} else {
+		s := k.sumRow(x, false)
+		if !ordinary(s.max) || s.huge() {
+			return 0, false
+		}
+		at, t.max = s.topAt, s.max
+		t.anchor, t.sum = s.total()
 	}
+	t.err = k.sumErr(min(1, maxTop/t.sum))
+	return at, true
 }
 
-// correctTop replaces the largest element's term, which the fast kernel rounded, by its exact value, and reports
-// whether the error of the total is small enough now. It is made for rows of one block.
-func (k *kernels[F]) correctTop(x []F, t *rowTotal) bool {
-	at := k.index(x, F(t.max))
-	_, _, rounded := k.expSum(x[at : at+1])
-	top := expAnchored(t.max, t.anchor)
-	t.sum += top - rounded
-	t.total = logOf(t.anchor, t.sum)
-	share := top / t.sum
-	others := k.termErr * k.termErr * min(share, 1-share) * (1 - share)
-	return math.Sqrt(others+addErr32*addErr32*share*share)+termBias <= 0.09*ulp[F](t.total)
+// correct replaces the terms around the largest element, whose block begins at the index lo, by their values in float64: what
+// the largest of them lost weighs most.
+func (k *kernels[F]) correct(t *rowTotal, x []F, lo int) {
+	block := x[lo:min(lo+blockLen, len(x))]
+	group := aroundIndex(block, k.index(block, F(t.max)))
+	_, anchor, rounded := k.block(group, false, t.anchor)
+	_, _, better := k.block(group, true, 0)
+	t.sum += (better - rounded) * exp2(anchor-t.anchor)
+	share := expAnchored(t.max, t.anchor) / t.sum
+	// No other element's share is larger, nor are those of all others together.
+	rest := 1 - share
+	t.err = k.termErr*math.Sqrt(min(share, rest)*rest) + termBias
 }
 
-// addErr32 is the rounding error of the one float32 addition that a term goes through.
-const addErr32 = 0x1p-24
+// aroundIndex returns the elements of a block that the fast kernels add up in float32 together with that at index i.
+func aroundIndex[F Float](block []F, i int) []F {
+	whole := len(block) &^ (groupLen - 1)
+	if i < whole {
+		lo := i &^ (groupLen - 1)
+		return block[lo : lo+groupLen]
+	}
+	lo := whole + (i-whole)&^(groupLen/2-1)
+	return block[lo:min(lo+groupLen/2, len(block))]
+}
+
+// groupLen is the number of elements that the fast kernels take at once; what is left in the end they take in halves.
+const groupLen = 128
 
 func withinAnchors(max float64) bool { return max >= -anchorLimit && max <= anchorLimit }
 
-// finish takes what is asked from the sum, and reports whether the sum's error admits that.
-func (k *kernels[F]) finish(t *rowTotal, p precision, wide bool) bool {
+// enough takes what is asked from the sum, and reports whether its error admits that.
+func (k *kernels[F]) enough(t *rowTotal, p precision) bool {
 	switch p {
 	case forTotal:
-		t.total = logOf(t.anchor, t.sum)
-		if wide {
-			return math.Abs(t.total) >= smallTotal
-		}
-		return k.sumErr(maxTop/t.sum) <= 0.09*ulp[F](t.total)
+		t.total = logOf[F](t.anchor, t.sum)
+		return t.err <= 0.09*ulp[F](t.total)
 	case forLogs:
-		top := expAnchored(t.max, t.anchor)
-		rest := t.sum/top - 1
-		if rest > 1 {
-			t.logSum = math.Log(t.sum / top)
-		} else if rest > 0 {
-			t.logSum = math.Log1p(rest)
-		}
-		if wide {
-			return rest > k.smallRest()
-		}
-		return k.sumErr(top/t.sum) <= logsTolerance*ulp[F](t.logSum)
+		k.setLogSum(t)
+		return t.err <= logsTolerance*ulp[F](t.logSum)
+	}
+	return t.err <= sharesTolerance
+}
+
+// finish is enough for a sum in float64, which only cancellation harms.
+func (k *kernels[F]) finish(t *rowTotal, p precision) bool {
+	switch p {
+	case forTotal:
+		t.total = logOf[F](t.anchor, t.sum)
+		return math.Abs(t.total) >= smallTotal
+	case forLogs:
+		return k.setLogSum(t) > k.smallRest()
 	}
 	return true
 }
 
-// logsTolerance is the error of logSum that is admitted, in units of its last place. Roundings add half a unit, or
-// one and a half for elements other than the largest; the bound that is held against it is seldom reached.
-const logsTolerance = 1.2
+// setLogSum sets the logarithm of the sum over the largest term, and returns how much more than that the sum is.
+func (k *kernels[F]) setLogSum(t *rowTotal) (rest float64) {
+	top := expAnchored(t.max, t.anchor)
+	rest = t.sum/top - 1
+	switch {
+	case rest > 1:
+		t.logSum = logOf[F](0, t.sum/top)
+	case rest > 0:
+		t.logSum = math.Log1p(rest)
+	}
+	return rest
+}
 
-// logOf returns log(sum·2^anchor).
-func logOf(anchor, sum float64) float64 { return anchor*ln2Hi + (anchor*ln2Lo + math.Log(sum)) }
+const (
+	// sharesTolerance is the relative error of the sum that is admitted where shares are computed from it: a unit in the
+	// last place of a float32 is 2^-24 to 2^-23 of it, and exponential, factor and product add two more.
+	sharesTolerance = 7e-8
+
+	// logsTolerance is the error of logSum that is admitted, in units of its last place. Roundings add half a unit, or
+	// one and a half for elements other than the largest; the bound that is held against it is seldom reached.
+	logsTolerance = 1.2
+)
 
 // maxTop bounds the largest element's term: exp(m)·2^-anchor(m) <= 2^(1/2).
 const maxTop = 1.4143
@@ -118,39 +175,28 @@ func (k *kernels[F]) smallRest() float64 {
 	return 1e-2
 }
 
-// longTotal is rowTotal for any row. It reports false where the error of float32 sums is too large.
-func (k *kernels[F]) longTotal(t *rowTotal, x []F, p precision, wide bool) bool {
-	s := k.sumRow(x, wide)
+// wideTotal is rowTotal for any row, in float64.
+func (k *kernels[F]) wideTotal(t *rowTotal, x []F, p precision) {
+	s := k.sumRow(x, true)
 	*t = rowTotal{max: s.max}
 	if !ordinary(s.max) {
 		t.total, t.logSum = s.max, math.NaN()
-		return true
+		return
 	}
 	if s.huge() {
 		rest := hugeSum(x, s.max, k.index(x, F(s.max)))
 		t.huge, t.sum, t.logSum = true, 1+rest, math.Log1p(rest)
 		t.total = s.max + t.logSum
-		return true
+		return
 	}
 	t.anchor, t.sum = s.total()
-	if k.finish(t, p, wide) {
-		return true
-	}
-	top := expAnchored(s.max, t.anchor)
-	if !wide && top < 0.5*t.sum {
-		return false
+	if k.finish(t, p) {
+		return
 	}
 	// The largest element is taken out of the sum, so that its rounding does not swallow the rest.
+	top := expAnchored(s.max, t.anchor)
 	t.logSum = math.Log1p(k.restOfTop(x, &s) * exp2(s.topAnchor-t.anchor) / top)
 	t.total = s.max + t.logSum
-	if wide {
-		return true
-	}
-	err := k.sumErr(1) * s.others * exp2(s.anchor-t.anchor) / t.sum
-	if p == forTotal {
-		return err <= 0.09*ulp[F](t.total)
-	}
-	return err <= logsTolerance*ulp[F](t.logSum)
 }
 
 // restOfTop returns the sum over every element but the first of the largest, as a multiple of 2^topAnchor.
@@ -170,8 +216,9 @@ func (k *kernels[F]) sumErr(share float64) float64 {
 	return k.termErr*math.Sqrt(share) + termBias
 }
 
-// termBias is the part of the terms' error that does not average out: that of the polynomial, 2^-28.3.
-const termBias = 3.1e-9
+// termBias is the part of the terms' error that does not average out: mostly that of ln 2, 2^-28.4 times the distance of the
+// elements that count from the largest.
+const termBias = 8e-9
 
 // ulp returns the distance between |v| and the next larger number of type F.
 func ulp[F Float](v float64) float64 {
@@ -191,18 +238,22 @@ func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 	}
 	v := float64(x[y])
 	if !t.huge && withinAnchors(v) {
-		t.total = logOf(t.anchor, t.sum)
+		t.total = logOf[F](t.anchor, t.sum)
 		l := t.total - v
-		if k.termErr == 0 || len(x) <= wideLen {
+		if t.err == 0 {
 			if l > k.smallRest()*max(1, math.Abs(v)) {
 				return l
 			}
-		} else if l > 0 && k.sumErr(maxTop/t.sum) <= 0.3*ulp[F](l) {
+		} else if l > 0 && t.err <= lossTolerance*ulp[F](l) {
 			return l
 		}
 	}
 	return k.negLog(x, y)
 }
+
+// lossTolerance is the error of a loss that is admitted, in units of its last place as a number of type F, to which the caller
+// may round it.
+const lossTolerance = 0.4
 
 // negLog returns -log of the share of x[y], from a sum over the others that leaves x[y] out.
 func (k *kernels[F]) negLog(x []F, y int) float64 {

@@ -4,15 +4,10 @@
 
 package tensorops
 
-// expSumF32AVX2 returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.
+// expSumF32AVX2 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
 //
 //go:noescape
-func expSumF32AVX2(x []float32) (max float32, anchor float64, sum float64)
-
-// expSumStoreF32AVX2 writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.
-//
-//go:noescape
-func expSumStoreF32AVX2(dst []float32, x []float32) (max float32, anchor float64, sum float64)
+func expSumF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
 
 // scaleF32AVX2 writes src[i]·factor, 0 where src[i] < low.
 //
@@ -114,10 +109,10 @@ func binaryGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, 
 //go:noescape
 func indexF32AVX2(x []float32, v float32) int
 
-// expSumF64AVX2 returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.
+// expSumF64AVX2 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
 //
 //go:noescape
-func expSumF64AVX2(x []float64) (max float64, anchor float64, sum float64)
+func expSumF64AVX2(x []float64, guess float64) (max float64, anchor float64, sum float64)
 
 // expSumStoreF64AVX2 writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.
 //
@@ -229,15 +224,10 @@ func indexF64AVX2(x []float64, v float64) int
 //go:noescape
 func expSumWideF32AVX2(x []float32) (max float32, anchor float64, sum float64)
 
-// expSumF32AVX512 returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.
+// expSumF32AVX512 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
 //
 //go:noescape
-func expSumF32AVX512(x []float32) (max float32, anchor float64, sum float64)
-
-// expSumStoreF32AVX512 writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.
-//
-//go:noescape
-func expSumStoreF32AVX512(dst []float32, x []float32) (max float32, anchor float64, sum float64)
+func expSumF32AVX512(x []float32, guess float64) (max float32, anchor float64, sum float64)
 
 // scaleF32AVX512 writes src[i]·factor, 0 where src[i] < low.
 //
@@ -339,10 +329,10 @@ func binaryGradF32AVX512(dst []float32, x []float32, t []float32, factor float64
 //go:noescape
 func indexF32AVX512(x []float32, v float32) int
 
-// expSumF64AVX512 returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.
+// expSumF64AVX512 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
 //
 //go:noescape
-func expSumF64AVX512(x []float64) (max float64, anchor float64, sum float64)
+func expSumF64AVX512(x []float64, guess float64) (max float64, anchor float64, sum float64)
 
 // expSumStoreF64AVX512 writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.
 //

@@ -43,8 +43,7 @@ func (g *gen) expGap() {
 	g = g.inFloat64()
 	g.text("expGap", "func(x []F, anchor, low, c float64) (sum float64)",
 		"returns Σ exp(x[i])·2^-anchor·(c - x[i]); what is below low adds 0.")
-	k := g.consts()
-	k.anchor, k.low = g.param("anchor"), g.param("low")
+	k := g.expConsts(g.param("anchor"), g.param("low"))
 	c := g.param("c")
 	a := g.newAccumulators(1)
 	g.reduceRow([]string{"x"}, []float64{math.Inf(-1)}, a, func(v []reg.VecVirtual, h int) {
@@ -61,8 +60,7 @@ func (g *gen) expScaleGap() {
 	g = g.inFloat64()
 	g.text("expScaleGap", "func(dst, x []F, anchor, low, factor, c, d float64, stream bool)",
 		"writes exp(x[i])·2^-anchor·factor·((c - x[i]) + d), 0 where x[i] < low.")
-	k := g.consts()
-	k.anchor, k.low = g.param("anchor"), g.param("low")
+	k := g.expConsts(g.param("anchor"), g.param("low"))
 	factor, c, d := g.param("factor"), g.param("c"), g.param("d")
 	g.mapRow(1, true, []string{"x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		gap := g.vec()

@@ -2,165 +2,255 @@ package main
 
 import (
 	"math"
+	"math/big"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The polynomials for exp(r), |r| <= ln 2 / 2: minimax fits with c0 = c1 = 1, relative error 2^-28.3 for float32
-// and 2^-57.9 for float64.
+// The exponential, with a table of 2^(j/m) for j from 0 to m-1:
+//
+//	n = rint(x·m·log2 e)    r = x - n·ln 2/m    exp(x)·2^-anchor = exp(r)·2^((n mod m)/m)·2^(⌊n/m⌋ - anchor)
+//
+// x·m·log2 e + (1.5·2^23 - m·anchor) leaves n - m·anchor in its low bits (1.5·2^52 for float64). Shifted so that ⌊n/m⌋ comes to
+// the exponent, they are added to the bits of the table's entry j = n mod m, which has j subtracted where the shift
+// puts n mod m.
+type powers struct {
+	entries uint // a power of 2; as many as a register holds on AVX2
+
+	// The polynomial for exp(r), |r| <= ln 2/(2·entries): minimax fits of the relative error with c0 = c1 = 1.
+	coefs []float64
+}
+
 var (
-	coefs32 = []float64{1, 1, 0.49999994, 0.16666521, 0.04166839, 0.008368745, 0.001381454}
-	coefs64 = []float64{1, 1, 0.5000000000000011, 0.1666666666666641, 0.041666666666529725, 0.008333333333494976,
-		0.0013888888943759984, 0.00019841269505773806, 2.480149294961707e-05, 2.755758680384707e-06,
-		2.7630306255647857e-07, 2.500001885308334e-08}
-	// For float32 elements computed with in float64: relative error 2^-39.6.
-	coefsWide = []float64{1, 1, 0.50000000004271483, 0.16666666784512141, 0.041666664403732206, 0.0083332817875522922,
-		0.0013889197252293579, 0.0001990895244031529, 2.4708270540699914e-05}
+	powers32   = &powers{8, []float64{0.500064492225647, 0.1666685789823532}}                                                                                                                     // 2^-25.2
+	powers64   = &powers{4, []float64{0.5000000000000007, 0.1666666666669586, 0.041666666666109436, 0.008333333130480921, 0.0013888890103366635, 0.00019845510923022913, 2.4795691412222898e-05}} // 2^-57.7
+	powersWide = &powers{4, []float64{0.49999999998379885, 0.16666666091096177, 0.041666673469271547, 0.008335550793481526, 0.001388417568533196}}                                                // float32 elements in float64: 2^-42.3
 )
+
+// bits is log2 of the number of entries.
+func (p *powers) bits() int { return big.NewInt(int64(p.entries)).BitLen() - 1 }
+
+// entry returns 2^(j/entries), rounded to elem, and the relative error of that.
+func (p *powers) entry(j uint, elem string) (rounded, lost float64) {
+	exact := new(big.Float).SetPrec(200).SetMantExp(big.NewFloat(1), int(j)) // 2^j, of which the root is taken
+	for range p.bits() {
+		exact.Sqrt(exact)
+	}
+	rounded, _ = exact.Float64()
+	if elem == "F32" {
+		f, _ := exact.Float32()
+		rounded = float64(f)
+	}
+	ratio := new(big.Float).SetPrec(200).Quo(exact, big.NewFloat(rounded))
+	lost, _ = ratio.Sub(ratio, big.NewFloat(1)).Float64()
+	return rounded, lost
+}
+
+// tables returns the constants that a register is looked up in: the entries as described, and what their rounding lost.
+func (p *powers) tables(elem string) (entries, lost Mem) {
+	name := "powers" + elem
+	if m, ok := constants[name]; ok {
+		return m, constants[name+"lost"]
+	}
+	entries, lost = GLOBL(name, RODATA|NOPTR), Mem{}
+	for i := range 64 / size(elem) {
+		j := uint(i) % p.entries
+		v, _ := p.entry(j, elem)
+		if elem == "F32" {
+			DATA(i*4, U32(math.Float32bits(float32(v))-uint32(j)<<(23-p.bits())))
+		} else {
+			DATA(i*8, U64(math.Float64bits(v)-uint64(j)<<(52-p.bits())))
+		}
+	}
+	lost = GLOBL(name+"lost", RODATA|NOPTR)
+	for i := range 64 / size(elem) {
+		_, l := p.entry(uint(i)%p.entries, elem)
+		if elem == "F32" {
+			DATA(i*4, U32(math.Float32bits(float32(l))))
+		} else {
+			DATA(i*8, U64(math.Float64bits(l)))
+		}
+	}
+	constants[name], constants[name+"lost"] = entries, lost
+	return entries, lost
+}
 
 // expConsts are the constants of exp and the two numbers it is called with: exp(x)·2^-anchor for x >= low, 0 for
 // x < low, NaN for NaN.
 type expConsts struct {
-	log2e, hi, lo, magic Op
-	coefs                []Op
-	anchor, low          reg.VecVirtual
+	*powers
+	log2e, hi, lo, one Op
+	coefs              []Op // c2 and up
+	table, lost        Op
+	magic, low         reg.VecVirtual
 }
 
-// consts loads the constants; anchor and low are the caller's.
-func (g *gen) consts() *expConsts {
+// expConsts loads the constants. anchor and low are registers full of the number; anchor is used up.
+func (g *gen) expConsts(anchor, low reg.VecVirtual) *expConsts {
 	// ln 2 = hi + lo with hi rounded to comp. With fused multiply-adds x - n·hi needs no spare bits in hi.
-	hi, lo, magic, coefs := math.Ln2, 2.3190468138462996e-17, 0x1.8p52, coefs64
+	p, hi, lo, magic := powers64, math.Ln2, 2.3190468138462996e-17, 0x1.8p52
 	if g.comp == "F32" {
-		hi = float64(float32(math.Ln2))
-		lo, magic, coefs = math.Ln2-hi, 0x1.8p23, coefs32
+		p, hi, magic = powers32, float64(float32(math.Ln2)), 0x1.8p23
+		lo = math.Ln2 - hi
 	}
-	c := &expConsts{log2e: g.held(math.Log2E), hi: g.held(hi)}
-	if g.wide() { // lo would change a float32 result by less than the polynomial's error
-		coefs = coefsWide
-	} else {
-		c.lo = g.held(lo)
+	if g.wide() {
+		p = powersWide
 	}
-	if !g.is512() {
-		c.magic = g.constant(magic)
-	}
-	for i, v := range coefs {
-		if i == 1 {
-			c.coefs = append(c.coefs, c.coefs[0])
-			continue
+	m := float64(p.entries)
+	c := &expConsts{powers: p, log2e: g.held(m * math.Log2E), hi: g.held(hi / m), one: g.held(1), low: low}
+	for _, v := range p.coefs {
+		coef := Op(g.constant(v))
+		if len(p.coefs) <= 2 { // registers
+			coef = g.held(v)
 		}
-		c.coefs = append(c.coefs, g.held(v))
+		c.coefs = append(c.coefs, coef)
 	}
+	entries, lost := p.tables(g.comp)
+	c.table = g.heldAt(entries)
+	if !g.wide() { // neither would change a float32
+		c.lo, c.lost = g.held(lo/m), g.heldAt(lost)
+	}
+	g.mul(g.constant(-m), anchor, anchor)
+	g.add(g.constant(magic), anchor, anchor)
+	c.magic = anchor
 	return c
-}
-
-// exp replaces each of xs by exp(x)·2^-anchor. The steps of all are interleaved.
-//
-//	n = rint(x·log2 e)    r = x - n·ln 2    exp(x)·2^-anchor = exp(r)·2^(n - anchor)
-//
-// Lanes below low are masked before the scaling: a product that underflows costs a hundred times another one.
-func (g *gen) exp(xs []reg.VecVirtual, c *expConsts) []reg.VecVirtual {
-	if g.is512() {
-		return g.exp512(xs, c)
-	}
-	return g.exp2(xs, c)
 }
 
 const notLess = 5 // comparison predicate NLT_US: also true for NaN
 
-func (g *gen) exp512(xs []reg.VecVirtual, c *expConsts) []reg.VecVirtual {
-	keep, n := make([]reg.Register, len(xs)), make([]reg.VecVirtual, len(xs))
+// exp replaces each of xs by exp(x)·2^-anchor, 0 below low. The steps of all are interleaved.
+func (g *gen) exp(xs []reg.VecVirtual, c *expConsts) []reg.VecVirtual {
+	keep := make([]reg.Register, len(xs))
 	for i, x := range xs {
-		k := K()
-		f(g, VCMPPS, VCMPPD)(Imm(notLess), c.low, x, k)
-		keep[i] = k
+		if g.is512() {
+			keep[i] = K()
+			f(g, VCMPPS, VCMPPD)(Imm(notLess), c.low, x, keep[i])
+			continue
+		}
+		keep[i] = g.vec()
+		f(g, VCMPPS, VCMPPD)(Imm(notLess), c.low, x, keep[i])
+		f(g, VMAXPS, VMAXPD)(x, c.low, x)
 	}
-	for i, x := range xs {
-		n[i] = g.vec()
-		g.mul(c.log2e, x, n[i])
+	return g.expKept(xs, keep, c)
+}
+
+// expKept is exp for lanes that keep names; nil stands for all, none of which is below low then.
+func (g *gen) expKept(xs []reg.VecVirtual, keep []reg.Register, c *expConsts) []reg.VecVirtual {
+	s := g.reduce(xs, c)
+	p := g.polynomial(xs, c.coefs)
+	for i, r := range xs {
+		g.fma213(c.one, r, p[i])
+	}
+	// exp(r)·2^(...) = s + s·(r·p + what s has lost): the sum is rounded once.
+	for i, r := range xs {
+		if c.lost == nil {
+			g.mul(r, p[i], p[i])
+			continue
+		}
+		g.fma213(g.lookUp(c.lost, s[i].index), r, p[i])
 	}
 	for i := range xs {
-		f(g, VRNDSCALEPS, VRNDSCALEPD)(Imm(8), n[i], n[i]) // to nearest even, no exceptions
-	}
-	g.reduce(xs, n, c)
-	for i := range xs {
-		g.sub(n[i], c.anchor, n[i])
-	}
-	p := g.polynomial(xs, c)
-	for i := range xs {
-		f(g, VSCALEFPS_Z, VSCALEFPD_Z)(n[i], p[i], keep[i], p[i])
+		switch {
+		case keep == nil:
+			g.fma213(s[i].power, s[i].power, p[i])
+		case g.is512():
+			f(g, VFMADD213PS_Z, VFMADD213PD_Z)(s[i].power, s[i].power, keep[i], p[i])
+		default:
+			g.fma213(s[i].power, s[i].power, p[i])
+			VANDPS(keep[i], p[i], p[i])
+		}
 	}
 	return p
 }
 
-func (g *gen) exp2(xs []reg.VecVirtual, c *expConsts) []reg.VecVirtual {
-	keep, t, n := make([]reg.VecVirtual, len(xs)), make([]reg.VecVirtual, len(xs)), make([]reg.VecVirtual, len(xs))
-	for i, x := range xs {
-		keep[i] = g.vec()
-		f(g, VCMPPS, VCMPPD)(Imm(notLess), c.low, x, keep[i])
-	}
-	// Adding 1.5·2^23 (1.5·2^52) rounds to an integer and leaves it in the low bits.
+// scale is the power of 2 that belongs to an element, and the register that its entry was looked up by.
+type scale struct{ power, index reg.VecVirtual }
+
+// reduce replaces each of xs by r and returns the powers of 2.
+func (g *gen) reduce(xs []reg.VecVirtual, c *expConsts) []scale {
+	t, n, s := make([]reg.VecVirtual, len(xs)), make([]reg.VecVirtual, len(xs)), make([]scale, len(xs))
 	for i, x := range xs {
 		t[i] = g.vec()
-		g.mul(c.log2e, x, t[i])
-	}
-	for i := range xs {
-		g.add(c.magic, t[i], t[i])
+		VMOVAPS(c.magic, t[i])
+		f(g, VFMADD231PS, VFMADD231PD)(c.log2e, x, t[i])
 	}
 	for i := range xs {
 		n[i] = g.vec()
 		g.sub(t[i], c.magic, n[i])
 	}
-	g.reduce(xs, n, c)
-	for i := range xs {
-		g.sub(t[i], c.anchor, t[i])
-	}
-	// 2^(n - anchor): the integer goes to the exponent. A product, not an addition of exponents, lets NaN through.
-	for i := range xs {
-		if g.comp == "F32" {
-			VPSLLD(Imm(23), t[i], t[i])
-			VPADDD(bitsConstant(127<<23, 4), t[i], t[i])
-		} else {
-			VPSLLQ(Imm(52), t[i], t[i])
-			VPADDQ(bitsConstant(1023<<52, 8), t[i], t[i])
-		}
-	}
-	p := g.polynomial(xs, c)
-	for i := range xs {
-		g.mul(t[i], p[i], p[i])
-	}
-	for i := range xs {
-		VANDPS(keep[i], p[i], p[i])
-	}
-	return p
-}
-
-// reduce subtracts n·ln 2 from xs.
-func (g *gen) reduce(xs, n []reg.VecVirtual, c *expConsts) {
 	for i, x := range xs {
 		g.fnma231(c.hi, n[i], x)
 	}
-	if c.lo == nil {
-		return
+	if c.lo != nil {
+		for i, x := range xs {
+			g.fnma231(c.lo, n[i], x)
+		}
 	}
-	for i, x := range xs {
-		g.fnma231(c.lo, n[i], x)
+	for i := range xs {
+		s[i] = g.power(t[i], c)
 	}
+	return s
 }
 
-// polynomial returns exp(r) for each of rs.
-func (g *gen) polynomial(rs []reg.VecVirtual, c *expConsts) []reg.VecVirtual {
+// power returns 2^(n/m - anchor) for the low bits n - m·anchor of t.
+func (g *gen) power(t reg.VecVirtual, c *expConsts) scale {
+	index, s := t, g.vec()
+	if g.comp == "F32" {
+		s = g.lookUp(c.table, index)
+		shifted := g.vec()
+		VPSLLD(Imm(uint64(23-c.bits())), t, shifted)
+		VPADDD(shifted, s, s)
+		return scale{s, index}
+	}
+	if !g.is512() {
+		// AVX2 looks up halves of numbers: of entry j those at 2j and 2j+1.
+		index = g.vec()
+		VPSHUFD(Imm(0xa0), t, index)
+		VPADDD(index, index, index)
+		VPOR(bitsConstant(1<<32, 8), index, index)
+	}
+	s = g.lookUp(c.table, index)
+	shifted := g.vec()
+	VPSLLQ(Imm(uint64(52-c.bits())), t, shifted)
+	VPADDQ(shifted, s, s)
+	return scale{s, index}
+}
+
+// lookUp returns the entries of the table that the low bits of index name.
+func (g *gen) lookUp(table Op, index reg.VecVirtual) reg.VecVirtual {
+	v := g.vec()
+	if g.comp == "F64" && g.is512() {
+		VPERMPD(table, index, v)
+	} else {
+		VPERMPS(table, index, v)
+	}
+	return v
+}
+
+// polynomial returns Σ coefs[k]·r^k for each of rs.
+func (g *gen) polynomial(rs []reg.VecVirtual, coefs []Op) []reg.VecVirtual {
 	p := make([]reg.VecVirtual, len(rs))
-	last := len(c.coefs) - 1
+	last := len(coefs) - 1
 	for i := range rs {
 		p[i] = g.vec()
-		VMOVUPS(c.coefs[last], p[i])
+		VMOVUPS(coefs[last], p[i])
 	}
 	for d := last - 1; d >= 0; d-- {
 		for i, r := range rs {
-			g.fma213(c.coefs[d], r, p[i])
+			g.fma213Constant(coefs[d], r, p[i])
 		}
 	}
 	return p
+}
+
+// fma213Constant is fma213 for a constant that may lie in memory, which AVX-512 reads one number of: 64 bytes might cross a
+// line of the cache.
+func (g *gen) fma213Constant(c Op, b, dst reg.VecVirtual) {
+	if _, memory := c.(Mem); memory && g.is512() {
+		f(g, VFMADD213PS_BCST, VFMADD213PD_BCST)(c, b, dst)
+		return
+	}
+	g.fma213(c, b, dst)
 }

@@ -14,8 +14,10 @@ func main() {
 	for _, isa := range []string{"AVX2", "AVX512"} {
 		for _, elem := range []string{"F32", "F64"} {
 			g := newGen(isa, elem, elem)
-			g.expSum("expSum", false)
-			g.expSum("expSumStore", true)
+			g.expSum(sumKind{name: "expSum", guessed: true})
+			if elem == "F64" {
+				g.expSum(sumKind{name: "expSumStore", store: true})
+			}
 			g.scale()
 			g.expScale()
 			g.expScaleAdd()
@@ -32,7 +34,7 @@ func main() {
 			}
 			g.index()
 		}
-		newGen(isa, "F32", "F64").expSum("expSumWide", false)
+		newGen(isa, "F32", "F64").expSum(sumKind{name: "expSumWide"})
 	}
 	fence()
 	Generate()

@@ -10,8 +10,7 @@ import (
 func (g *gen) expScale() {
 	g.text("expScale", "func(dst, x []F, anchor, low, factor, add F, stream bool)",
 		"writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.")
-	c := g.consts()
-	c.anchor, c.low = g.param("anchor"), g.param("low")
+	c := g.expConsts(g.param("anchor"), g.param("low"))
 	factor, add := g.param("factor"), g.param("add")
 	g.mapRow(g.unroll(), true, []string{"x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		out := g.exp(v[0], c)
@@ -47,8 +46,7 @@ func (g *gen) scale() {
 func (g *gen) expScaleAdd() {
 	g.text("expScaleAdd", "func(dst, x, t []F, anchor, low, factor, a, b F, stream bool)",
 		"writes exp(x[i])·2^-anchor·factor + (a·t[i] + b); where x[i] < low the first term is 0.")
-	c := g.consts()
-	c.anchor, c.low = g.param("anchor"), g.param("low")
+	c := g.expConsts(g.param("anchor"), g.param("low"))
 	factor, a, b := g.param("factor"), g.param("a"), g.param("b")
 	unroll := 2
 	if !g.is512() { // registers

@@ -36,10 +36,9 @@ func (g *gen) pointwise(l pointwise) {
 		}
 		k = &pointConsts{log: g.logConsts()}
 		if l.name == "binary" {
-			k.exp = g.consts()
-			k.exp.anchor = g.zero()
-			k.exp.low = g.vec()
-			VMOVUPD(g.constant(-708), k.exp.low) // exp(-708) is above 2^-1022
+			low := g.vec()
+			VMOVUPD(g.constant(-708), low) // exp(-708) is above 2^-1022
+			k.exp = g.expConsts(g.zero(), low)
 		}
 		return delta, k
 	}

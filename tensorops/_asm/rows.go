@@ -16,102 +16,275 @@ func (g *gen) unroll() int {
 	return 2
 }
 
-// underflow is the distance in powers of 2 below the anchor at which terms are dropped: where they would be denormal.
-func (g *gen) underflow() float64 {
-	if g.comp == "F32" {
-		return 126
-	}
-	return 1022
-}
+// prefetchBytes is how far ahead a sum fetches. A few thousand bytes are too late for memory.
+const prefetchBytes = 16 << 10
 
-// prefetchElems is how far ahead the exponential pass over one block fetches the next.
-const prefetchElems = 1024
+// maxOff is how far the largest element may be from the anchor of an expSum, in powers of 2.
+const maxOff = 60
+
+// A sumKind is one of the kernels that sum exponentials.
+type sumKind struct {
+	name    string
+	guessed bool // with an anchor that is known before
+	store   bool // the terms are written, too
+}
 
 // expSum emits
 //
-//	max = max x[i]    anchor = rint(max·log2 e)    sum = Σ exp(x[i])·2^-anchor
+//	max = max x[i]    sum = Σ exp(x[i])·2^-anchor
 //
-// With store it also writes the terms to dst.
-func (g *gen) expSum(name string, store bool) {
-	dst := GP64()
-	if store {
-		g.text(name, "func(dst, x []F) (max F, anchor, sum float64)",
-			"writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum.")
-		Load(Param("dst").Base(), dst)
-	} else {
-		g.text(name, "func(x []F) (max F, anchor, sum float64)",
-			"returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.")
+// A guessed sum takes one reading: its anchor is the guess, or that of the largest among the first elements where the guess is
+// NaN. Where the largest of all proves to be more than maxOff powers of 2 away from it, the sum is taken again, as the other
+// kinds take it: with the anchor of the largest.
+func (g *gen) expSum(kind sumKind) {
+	signature, doc := "func(x []F) (max F, anchor, sum float64)", "returns the largest element, its anchor and Σ exp(x[i])·2^-anchor."
+	switch {
+	case kind.guessed:
+		signature, doc = "func(x []F, guess float64) (max F, anchor, sum float64)", "returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor."
+	case kind.store:
+		signature, doc = "func(dst, x []F) (max F, anchor, sum float64)", "writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum."
 	}
+	g.textWith(NOSPLIT, kind.name, signature, doc)
+	groupLen := g.group()
+	if g.comp == "F32" {
+		groupLen *= 2
+	}
+	n, at := GP64(), GP64()
+	anchor, max := XMM(), XMM()
 	x := Load(Param("x").Base(), GP64())
-	n := Load(Param("x").Len(), GP64())
-	max := g.maximum(x, n)
-
-	c := g.consts()
-	anchor := XMM()
+	exact := GP64()
+	if kind.guessed {
+		XORQ(exact, exact)
+		Load(Param("x").Len(), n)
+		Load(Param("guess"), anchor)
+		VUCOMISD(anchor, anchor)
+		JNP(LabelRef("guessed"))
+		CMPQ(n, U32(uint32(4*groupLen)))
+		JLE(LabelRef("search"))
+		MOVQ(U32(uint32(groupLen)), n)
+		JMP(LabelRef("maximum"))
+		Label("search")
+		MOVQ(U32(1), exact)
+	}
+	Load(Param("x").Len(), n)
+	Label("maximum")
+	MOVQ(x, at)
+	VMOVAPS(g.maximum(at, n), max)
 	f(g, VMULSS, VMULSD)(g.constant(math.Log2E), max, anchor)
-	f(g, VROUNDSS, VROUNDSD)(Imm(8), anchor, anchor, anchor)
-	c.anchor = g.broadcast(anchor)
+	g.round(anchor)
+	if kind.guessed {
+		JMP(LabelRef("anchored"))
+		Label("guessed")
+		if g.comp == "F32" {
+			VCVTSD2SS(anchor, anchor, anchor)
+		}
+		Label("anchored")
+	}
+
+	t := &terms{gen: g, sums: g.newSums(), at: at}
 	low := XMM()
-	f(g, VSUBSS, VSUBSD)(g.constant(g.underflow()), anchor, low)
+	f(g, VSUBSS, VSUBSD)(g.constant(g.underflow(kind)), anchor, low)
 	f(g, VMULSS, VMULSD)(g.constant(math.Ln2), low, low)
-	c.low = g.broadcast(low)
+	t.c = g.expConsts(g.broadcast(anchor), g.broadcast(low))
+	if kind.guessed {
+		t.highest = g.vec()
+		VMOVUPS(g.constant(math.Inf(-1)), t.highest)
+	}
+	if kind.store {
+		t.dst = Load(Param("dst").Base(), GP64())
+	}
+	Load(Param("x").Len(), n)
+	MOVQ(x, at)
+	t.loops(n, groupLen)
+
+	if kind.guessed {
+		TESTQ(exact, exact)
+		JNZ(LabelRef("found"))
+		VMOVAPS(g.fold([]reg.VecVirtual{t.highest, t.highest}, g.comp, func(a, dst Op) { g.max(a, dst) }), max)
+		off := XMM()
+		f(g, VMULSS, VMULSD)(g.constant(math.Log2E), max, off)
+		f(g, VSUBSS, VSUBSD)(anchor, off, off)
+		VANDPS(g.signless(), off, off)
+		f(g, VUCOMISS, VUCOMISD)(g.constant(maxOff), off)
+		JHI(LabelRef("search"))
+		JPS(LabelRef("search"))
+		Label("found")
+	}
 	if g.wide() {
 		VCVTSD2SS(max, max, max)
 	}
 	Store(max, ReturnIndex(0))
+	sum := t.sums.total()
 	if g.comp == "F32" {
 		VCVTSS2SD(anchor, anchor, anchor)
+		sum = g.corrected(sum, anchor)
 	}
 	storeResult(anchor, 1)
-
-	x = Load(Param("x").Base(), GP64())
-	n = Load(Param("x").Len(), GP64())
-	sums := g.newSums()
-	ptrs := []reg.Register{x}
-	if store {
-		ptrs = append(ptrs, dst)
-	}
-	g.forGroups("sum", n, ptrs, func(tail bool) {
-		for h := range g.halves() {
-			var terms []reg.VecVirtual
-			for k := 0; k < depth; k += g.unroll() {
-				var xs []reg.VecVirtual
-				for i := k; i < k+g.unroll(); i++ {
-					if tail {
-						xs = append(xs, g.loadTail(x, n, g.at(i, h), math.Inf(-1)))
-						continue
-					}
-					xs = append(xs, g.load(x, g.at(i, h)))
-					if byte := g.at(i, h) * size(g.elem); byte%64 == 0 {
-						PREFETCHT0(Mem{Base: x, Disp: prefetchElems*size(g.elem) + byte})
-					}
-				}
-				es := g.exp(xs, c)
-				for i, e := range es {
-					switch {
-					case store && tail:
-						g.storeSome(e, dst, n, g.at(k+i, h))
-					case store:
-						g.store(e, dst, g.at(k+i, h), false)
-					}
-				}
-				for i := 0; i < len(es); i += 2 {
-					g.add(es[i+1], es[i], es[i])
-					terms = append(terms, es[i])
-				}
-			}
-			if g.elem == "F64" {
-				g.add(terms[1], terms[0], terms[0])
-				terms = terms[:1]
-			}
-			for _, t := range terms {
-				sums.add(t, h)
-			}
-		}
-	})
-	storeResult(sums.total(), 2)
+	storeResult(sum, 2)
 	VZEROUPPER()
 	RET()
+}
+
+// underflow is the distance in powers of 2 below the anchor at which terms end: where they are lost in any sum whose largest term
+// is not, or, for terms that are kept, where they would be denormal.
+func (g *gen) underflow(kind sumKind) float64 {
+	switch {
+	case kind.store:
+		return 1022
+	case g.comp == "F32":
+		return 120
+	}
+	return 1000
+}
+
+// terms is the state of a sum between its loops.
+type terms struct {
+	*gen
+	c       *expConsts
+	sums    *sums
+	at, dst reg.Register
+	highest reg.VecVirtual // the largest elements so far, nil where nobody asks
+}
+
+// loops emits the loops over n elements.
+func (t *terms) loops(n reg.Register, groupLen int) {
+	CMPQ(n, U32(uint32(groupLen)))
+	JL(LabelRef("sum_tail"))
+	Label("sum_loop")
+	t.group(groupLen, func(i int) reg.VecVirtual {
+		if byte := i * size(t.elem); byte%64 == 0 {
+			PREFETCHT0(Mem{Base: t.at, Disp: prefetchBytes + byte})
+		}
+		return t.load(t.at, i)
+	}, func(v reg.VecVirtual, i int) { t.gen.store(v, t.dst, i, false) })
+	t.advance(n, groupLen)
+	CMPQ(n, U32(uint32(groupLen)))
+	JGE(LabelRef("sum_loop"))
+	Label("sum_tail")
+	TESTQ(n, n)
+	JLE(LabelRef("sum_done"))
+	count := GP64()
+	MOVQ(U32(uint32(t.gen.group())), count)
+	CMPQ(n, count)
+	CMOVQLT(n, count)
+	t.group(t.gen.group(), func(i int) reg.VecVirtual {
+		return t.loadTail(t.at, count, i, math.Inf(-1))
+	}, func(v reg.VecVirtual, i int) { t.storeSome(v, t.dst.(reg.GPVirtual), count, i) })
+	t.advance(n, t.gen.group())
+	JMP(LabelRef("sum_tail"))
+	Label("sum_done")
+}
+
+func (t *terms) advance(n reg.Register, elems int) {
+	ADDQ(U32(uint32(elems*size(t.elem))), t.at)
+	if t.dst != nil {
+		ADDQ(U32(uint32(elems*size(t.elem))), t.dst)
+	}
+	SUBQ(U32(uint32(elems)), n)
+}
+
+// group adds one group of elements: those of a lane first, then to the sums.
+func (t *terms) group(elems int, load func(i int) reg.VecVirtual, store func(v reg.VecVirtual, i int)) {
+	unroll := 4 // as many as there are registers for
+	if !t.is512() {
+		unroll = 2
+	}
+	for h := range t.halves() {
+		acc := []reg.VecVirtual{t.vec(), t.vec()}
+		for k := 0; k < elems/t.lanes()/t.halves(); k += unroll {
+			var xs []reg.VecVirtual
+			for i := k; i < k+unroll; i++ {
+				xs = append(xs, load(t.gen.at(i, h)))
+			}
+			if t.comp == "F32" {
+				t.addQuick(xs, k, acc)
+				continue
+			}
+			for i, e := range t.terms(xs) {
+				if t.dst != nil {
+					store(e, t.gen.at(k+i, h))
+				}
+				if k+i < 2 {
+					VMOVAPS(e, acc[k+i])
+				} else {
+					t.add(e, acc[(k+i)%2], acc[(k+i)%2])
+				}
+			}
+		}
+		t.add(acc[1], acc[0], acc[0])
+		t.sums.add(acc[0], h)
+	}
+}
+
+// terms replaces xs by their terms. Where they are not to be written, elements are raised to low instead of becoming 0.
+func (t *terms) terms(xs []reg.VecVirtual) []reg.VecVirtual {
+	if t.dst != nil {
+		return t.exp(xs, t.c)
+	}
+	t.raise(xs)
+	return t.expKept(xs, nil, t.c)
+}
+
+// raise raises xs to low, and the highest to xs. NaN stays, and does not go into the highest.
+func (t *terms) raise(xs []reg.VecVirtual) {
+	for _, x := range xs {
+		f(t.gen, VMAXPS, VMAXPD)(x, t.c.low, x)
+		if t.highest != nil {
+			t.max(x, t.highest)
+		}
+	}
+}
+
+// addQuick adds the terms of xs, the registers from k on of a group, to acc[k mod 2], which the first of them set. These terms
+// are good for a sum only: the polynomial is rounded before it is scaled, what the table's entries lost is neglected but
+// for its mean, and n·ln 2/m is taken with the rounded constant alone.
+func (t *terms) addQuick(xs []reg.VecVirtual, k int, acc []reg.VecVirtual) {
+	t.raise(xs)
+	c := *t.c
+	c.lo = nil
+	s := t.reduce(xs, &c)
+	p := t.polynomial(xs, append([]Op{c.one, c.one}, c.coefs...))
+	for i := range xs {
+		if k+i < 2 {
+			t.mul(p[i], s[i].power, acc[k+i])
+			continue
+		}
+		f(t.gen, VFMADD231PS, VFMADD231PD)(p[i], s[i].power, acc[(k+i)%2])
+	}
+}
+
+// quickBias is the mean relative error of the terms of addQuick, with the sign changed: that of the polynomial over all r,
+// 1.11e-8, and that of the table over its entries, 1.2e-9.
+const quickBias = -1.2269963329e-08
+
+// corrected returns the sum of addQuick without its systematic error. The error of ln 2/m multiplies each term by exp of the
+// error times n: the part of it that all terms share is exp(y), y the error of ln 2 times the anchor.
+func (g *gen) corrected(sum, anchor reg.VecVirtual) reg.VecVirtual {
+	d := &gen{g.isa, g.elem, "F64"}
+	y, part := XMM(), XMM()
+	VMULSD(d.constant(float64(float32(math.Ln2))-math.Ln2), anchor, y)
+	VMULSD(d.constant(0.5), y, part)
+	VFMADD213SD(y, y, part) // y + y²/2
+	VADDSD(d.constant(quickBias), part, part)
+	VFMADD213SD(sum, sum, part)
+	return part
+}
+
+// round rounds lane 0 of v to an integer.
+func (g *gen) round(v reg.VecVirtual) {
+	if g.is512() {
+		f(g, VRNDSCALESS, VRNDSCALESD)(Imm(8), v, v, v)
+		return
+	}
+	f(g, VROUNDSS, VROUNDSD)(Imm(8), v, v, v)
+}
+
+// signless is the mask of all bits but the sign.
+func (g *gen) signless() Mem {
+	if g.comp == "F32" {
+		return bitsConstant(1<<31-1, 4)
+	}
+	return bitsConstant(1<<63-1, 8)
 }
 
 // maximum emits the loop over n elements from x on; it uses both up and returns the largest in lane 0.
@@ -141,28 +314,64 @@ func (g *gen) maximum(x, n reg.Register) reg.VecVirtual {
 	return g.fold(v, g.comp, func(a, dst Op) { g.max(a, dst) })
 }
 
-// sums accumulates groups in float64, one lane for each of the layout's. float32 terms are added in pairs and then
-// converted; those of float64 elements are added four at a time, with Kahan's compensation.
+// sums accumulates groups in float64, one lane for each of the layout's. float32 terms are added in float32 within a group and
+// then converted; groups of float64 elements are added with Kahan's compensation.
 type sums struct {
 	g         *gen
-	acc, lost []reg.VecVirtual
+	acc, lost []Op // registers, or memory on the stack for AVX2, which has few
 }
 
 func (g *gen) newSums() *sums {
 	s := &sums{g: g}
 	for range g.sumRegisters() {
-		s.acc = append(s.acc, g.zero())
+		s.acc = append(s.acc, g.newSum())
 	}
 	if g.elem == "F64" {
 		for range g.sumRegisters() {
-			s.lost = append(s.lost, g.zero())
+			s.lost = append(s.lost, g.newSum())
 		}
 	}
 	return s
 }
 
+// newSum returns a sum of 0.
+func (g *gen) newSum() Op {
+	zero := g.zero()
+	if g.is512() {
+		return zero
+	}
+	m := AllocLocal(32)
+	VMOVUPS(zero, m)
+	return m
+}
+
 // sumRegisters is the number of float64 registers for the lanes of the layout.
 func (g *gen) sumRegisters() int { return g.halves() * 8 / size(g.comp) }
+
+// in returns the sum in a register, which put takes back.
+func (s *sums) in(sum Op) reg.VecVirtual {
+	if v, ok := sum.(reg.VecVirtual); ok {
+		return v
+	}
+	v := s.g.vec()
+	VMOVUPS(sum, v)
+	return v
+}
+
+func (s *sums) put(v reg.VecVirtual, sum Op) {
+	if m, ok := sum.(Mem); ok {
+		VMOVUPS(v, m)
+	}
+}
+
+func (s *sums) addTo(sum Op, v reg.VecVirtual) {
+	if r, ok := sum.(reg.VecVirtual); ok {
+		VADDPD(v, r, r)
+		return
+	}
+	VADDPD(sum, v, v)
+	VMOVUPS(v, sum)
+}
 
 // add adds the terms of half h.
 func (s *sums) add(v reg.VecVirtual, h int) {
@@ -178,35 +387,45 @@ func (s *sums) add(v reg.VecVirtual, h int) {
 			VCVTPS2PD(v.AsX(), lo)
 		}
 		VCVTPS2PD(upper, hi)
-		VADDPD(lo, s.acc[2*h], s.acc[2*h])
-		VADDPD(hi, s.acc[2*h+1], s.acc[2*h+1])
+		s.addTo(s.acc[2*h], lo)
+		s.addTo(s.acc[2*h+1], hi)
 		return
 	}
 	if s.lost == nil {
-		VADDPD(v, s.acc[h], s.acc[h])
+		s.addTo(s.acc[h], v)
 		return
 	}
 	t := g.vec()
-	VSUBPD(s.lost[h], v, v)
-	VADDPD(v, s.acc[h], t)
-	VSUBPD(s.acc[h], t, s.acc[h])
-	VSUBPD(v, s.acc[h], s.lost[h])
-	VMOVAPD(t, s.acc[h])
+	acc, lost := s.in(s.acc[h]), s.in(s.lost[h])
+	VSUBPD(lost, v, v)
+	VADDPD(v, acc, t)
+	VSUBPD(acc, t, acc)
+	VSUBPD(v, acc, lost)
+	s.put(lost, s.lost[h])
+	if m, ok := s.acc[h].(Mem); ok {
+		VMOVUPS(t, m)
+		return
+	}
+	VMOVAPD(t, acc)
 }
 
 // total returns the sum of all lanes in lane 0.
 func (s *sums) total() reg.VecVirtual {
 	add := func(a, dst Op) { VADDPD(a, dst, dst) }
 	g := s.g
+	var acc []reg.VecVirtual
+	for _, a := range s.acc {
+		acc = append(acc, s.in(a))
+	}
 	if g.comp == "F32" {
-		half := len(s.acc) / 2 // lanes 8 to 15 onto 0 to 7
+		half := len(acc) / 2 // lanes 8 to 15 onto 0 to 7
 		for i := range half {
-			add(s.acc[half+i], s.acc[i])
+			add(acc[half+i], acc[i])
 		}
-		return g.fold(s.acc[:half], "F64", add)
+		return g.fold(acc[:half], "F64", add)
 	}
-	for i := range s.lost {
-		VSUBPD(s.lost[i], s.acc[i], s.acc[i])
+	for i, lost := range s.lost {
+		VSUBPD(lost, acc[i], acc[i])
 	}
-	return g.fold(s.acc, "F64", add)
+	return g.fold(acc, "F64", add)
 }
