@@ -121,7 +121,7 @@ func (k *kernels[F]) accurate(t *rowTotal, factor, l float64) bool {
 	if t.err == 0 {
 		return l > k.smallRest()*max(1, math.Abs(t.max))
 	}
-	return t.err*factor <= lossTolerance*ulp[F](l)
+	return l > 0 && t.err*factor <= lossTolerance*ulp[F](l)
 }
 
 func (k *kernels[F]) gapSumRow(x []F, c float64) (gap, count float64) {

@@ -10,6 +10,9 @@ type rowTotal struct {
 	err    float64 // bound on the sum's relative error, 0 where it is as good as float64
 	huge   bool
 
+	at        int  // first index of the block with the largest element, set by the fast kernel
+	corrected bool // correct was called
+
 	total  float64 // log Σ exp(x), set for forTotal
 	logSum float64 // total - max, that is -log of the largest element's share, set for forLogs
 }
@@ -38,12 +41,11 @@ func (k *kernels[F]) quick(n int) bool { return k.termErr != 0 && n > wideLen }
 // is not enough.
 func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 	if k.quick(len(x)) {
-		at, ok := k.quickTotal(t, x)
-		if ok && k.enough(t, p) {
-			return
-		}
-		if ok {
-			k.correct(t, x, at)
+		if k.quickTotal(t, x) {
+			if k.enough(t, p) {
+				return
+			}
+			k.correct(t, x)
 			if k.enough(t, p) {
 				return
 			}
@@ -59,33 +61,33 @@ func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 	k.wideTotal(t, x, p)
 }
 
-// quickTotal sets t to the total by the fast kernel and returns the first index of the block with the largest element.
-// ok is false for a row that is not ordinary, or huge.
-func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (at int, ok bool) {
+// quickTotal sets t to the total by the fast kernel. ok is false for a row that is not ordinary, or huge.
+func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
 	if len(x) <= blockLen {
 		var m F
 		m, t.anchor, t.sum = k.expSum(x, math.NaN())
 		t.max = float64(m)
 		if !withinAnchors(t.max) || t.sum != t.sum {
-			return 0, false
+			return false
 		}
 		t.anchor, t.sum = ownAnchor(t.max, t.anchor, t.sum)
 	} else {
 		s := k.sumRow(x, false)
 		if !ordinary(s.max) || s.huge() {
-			return 0, false
+			return false
 		}
-		at, t.max = s.topAt, s.max
+		t.at, t.max = s.topAt, s.max
 		t.anchor, t.sum = s.total()
 	}
-	t.err = k.sumErr(min(1, maxTop/t.sum))
-	return at, true
+	t.err = k.sumErr(min(1, topBound(t)/t.sum))
+	return true
 }
 
-// correct replaces the terms around the largest element, whose block begins at the index lo, by their values in float64: what
+// correct replaces the terms around the largest element, by their values in float64: what
 // the largest of them lost weighs most.
-func (k *kernels[F]) correct(t *rowTotal, x []F, lo int) {
-	block := x[lo:min(lo+blockLen, len(x))]
+func (k *kernels[F]) correct(t *rowTotal, x []F) {
+	t.corrected = true
+	block := x[t.at:min(t.at+blockLen, len(x))]
 	group := aroundIndex(block, k.index(block, F(t.max)))
 	_, anchor, rounded := k.block(group, false, t.anchor)
 	_, _, better := k.block(group, true, 0)
@@ -117,7 +119,7 @@ func (k *kernels[F]) enough(t *rowTotal, p precision) bool {
 	switch p {
 	case forTotal:
 		t.total = logOf[F](t.anchor, t.sum)
-		return t.err <= 0.09*ulp[F](t.total)
+		return t.err <= totalTolerance*ulp[F](t.total)
 	case forLogs:
 		k.setLogSum(t)
 		return t.err <= logsTolerance*ulp[F](t.logSum)
@@ -153,15 +155,21 @@ func (k *kernels[F]) setLogSum(t *rowTotal) (rest float64) {
 const (
 	// sharesTolerance is the relative error of the sum that is admitted where shares are computed from it: a unit in the
 	// last place of a float32 is 2^-24 to 2^-23 of it, and exponential, factor and product add two more.
-	sharesTolerance = 7e-8
+	sharesTolerance = 1e-7
+
+	// totalTolerance is the error of a total that is admitted, in units of its last place. Its rounding adds half a unit.
+	totalTolerance = 0.1
 
 	// logsTolerance is the error of logSum that is admitted, in units of its last place. Roundings add half a unit, or
 	// one and a half for elements other than the largest; the bound that is held against it is seldom reached.
 	logsTolerance = 1.2
 )
 
-// maxTop bounds the largest element's term: exp(m)·2^-anchor(m) <= 2^(1/2).
-const maxTop = 1.4143
+// topBound bounds the largest element's term exp(max)·2^-anchor from above, by less than 3 %.
+func topBound(t *rowTotal) float64 {
+	f := t.max - t.anchor*math.Ln2 // within ln 2 / 2 of 0
+	return 1 + f*(1+0.6*f)
+}
 
 // smallTotal is the magnitude below which a total is computed from logSum: the terms that cancel in it have
 // errors of 2^-39 (float32) or 2^-53 (float64).
@@ -238,14 +246,15 @@ func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 	}
 	v := float64(x[y])
 	if !t.huge && withinAnchors(v) {
-		t.total = logOf[F](t.anchor, t.sum)
-		l := t.total - v
-		if t.err == 0 {
-			if l > k.smallRest()*max(1, math.Abs(v)) {
+		l := logOf[F](t.anchor, t.sum) - v
+		if k.accurate(t, 1, l) {
+			return l
+		}
+		if t.err != 0 && !t.corrected {
+			k.correct(t, x)
+			if l = logOf[F](t.anchor, t.sum) - v; k.accurate(t, 1, l) {
 				return l
 			}
-		} else if l > 0 && t.err <= lossTolerance*ulp[F](l) {
-			return l
 		}
 	}
 	return k.negLog(x, y)
