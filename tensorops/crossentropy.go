@@ -112,7 +112,7 @@ func (k *kernels[F]) smoothed(x []F, t *rowTotal, l, eps float64) (smooth float6
 	if int(count) != len(x) {
 		return 0, false
 	}
-	smooth = (1-eps)*l + eps*(logOf[F](t.anchor, t.sum)-t.max+gap/count)
+	smooth = (1-eps)*l + eps*(logOf(t.anchor, t.sum)-t.max+gap/count)
 	return smooth, k.accurate(t, eps, smooth)
 }
 
@@ -241,7 +241,7 @@ func (k *kernels[F]) softTotal(x, t []F, eps float64) (total rowTotal, mass, l f
 		plain := value
 		value = func(logSum float64) float64 { return plain(logSum) + eps*all/count }
 	}
-	l = value(logOf[F](total.anchor, total.sum) - total.max)
+	l = value(logOf(total.anchor, total.sum) - total.max)
 	if k.accurate(&total, mass, l) {
 		return total, mass, l, true
 	}

@@ -98,7 +98,7 @@ func (k *kernels[F]) klRow(x, t []F) float64 {
 			own += k.xlogx(t[lo:min(lo+blockLen, len(t))])
 		}
 		mass, gap := k.dotRow(t, x, total.max)
-		cross := mass*(logOf[F](total.anchor, total.sum)-total.max) + gap
+		cross := mass*(logOf(total.anchor, total.sum)-total.max) + gap
 		// The entropy of t cancels in the difference: what is left must keep enough digits.
 		if kl := own + cross; kl > 0.01*cross && k.accurate(&total, mass, kl) {
 			return kl
@@ -148,7 +148,7 @@ func (k *kernels[F]) entropy(x []F) (t rowTotal, h float64) {
 	if !ordinary(t.max) {
 		return t, math.NaN()
 	}
-	t.logSum = logOf[F](t.anchor, t.sum) - t.max
+	t.logSum = logOf(t.anchor, t.sum) - t.max
 	h = t.logSum + k.meanGap(x, &t)
 	// What is wrong with the sum enters twice: by its logarithm and as the divisor of the gaps.
 	if !t.huge && k.accurate(&t, 1+h, h) {

@@ -34,18 +34,18 @@ maximum:
 max_loop:
 	VMOVUPS (CX), Y5
 	VMAXPS  Y0, Y5, Y0
+	VMOVUPS 32(CX), Y5
+	VMAXPS  Y0, Y5, Y0
 	VMOVUPS 64(CX), Y5
+	VMAXPS  Y1, Y5, Y1
+	VMOVUPS 96(CX), Y5
 	VMAXPS  Y1, Y5, Y1
 	VMOVUPS 128(CX), Y5
 	VMAXPS  Y3, Y5, Y3
-	VMOVUPS 192(CX), Y5
-	VMAXPS  Y4, Y5, Y4
-	VMOVUPS 32(CX), Y5
-	VMAXPS  Y0, Y5, Y0
-	VMOVUPS 96(CX), Y5
-	VMAXPS  Y1, Y5, Y1
 	VMOVUPS 160(CX), Y5
 	VMAXPS  Y3, Y5, Y3
+	VMOVUPS 192(CX), Y5
+	VMAXPS  Y4, Y5, Y4
 	VMOVUPS 224(CX), Y5
 	VMAXPS  Y4, Y5, Y4
 	ADDQ    $0x00000100, CX
@@ -67,6 +67,14 @@ max_tail:
 	LEAQ       tail32<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       AX, DI
+	VMOVUPS    32(SI)(DI*4), Y6
+	VMASKMOVPS 32(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y0, Y5, Y0
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
 	VMOVUPS    64(SI)(DI*4), Y6
 	VMASKMOVPS 64(CX), Y6, Y5
 	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
@@ -75,8 +83,26 @@ max_tail:
 	LEAQ       tail32<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       AX, DI
+	VMOVUPS    96(SI)(DI*4), Y6
+	VMASKMOVPS 96(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y1, Y5, Y1
+	CMPQ       AX, $0x00000020
+	JLE        enough2
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
 	VMOVUPS    128(SI)(DI*4), Y6
 	VMASKMOVPS 128(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y3, Y5, Y3
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    160(SI)(DI*4), Y6
+	VMASKMOVPS 160(CX), Y6, Y5
 	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
 	VORPS      Y6, Y5, Y5
 	VMAXPS     Y3, Y5, Y3
@@ -91,36 +117,13 @@ max_tail:
 	LEAQ       tail32<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       AX, DI
-	VMOVUPS    32(SI)(DI*4), Y6
-	VMASKMOVPS 32(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	VMOVUPS    96(SI)(DI*4), Y6
-	VMASKMOVPS 96(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y1, Y5, Y1
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	VMOVUPS    160(SI)(DI*4), Y6
-	VMASKMOVPS 160(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
 	VMOVUPS    224(SI)(DI*4), Y6
 	VMASKMOVPS 224(CX), Y6, Y5
 	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
 	VORPS      Y6, Y5, Y5
 	VMAXPS     Y4, Y5, Y4
 
+enough2:
 max_done:
 	VMAXPS       Y0, Y1, Y0
 	VMAXPS       Y3, Y4, Y3
@@ -479,6 +482,8 @@ sum_tail:
 	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
 	VMULPS       Y11, Y10, Y6
 	VMULPS       Y8, Y7, Y7
+	CMPQ         SI, $0x00000020
+	JLE          enough5
 	LEAQ         tail32<>+0(SB), DI
 	MOVQ         $0x00000040, R8
 	SUBQ         SI, R8
@@ -521,6 +526,8 @@ sum_tail:
 	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
 	VFMADD231PS  Y11, Y12, Y6
 	VFMADD231PS  Y13, Y10, Y7
+
+enough5:
 	VADDPS       Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X2
 	VCVTPS2PD    X6, Y6
@@ -571,6 +578,8 @@ sum_tail:
 	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
 	VMULPS       Y11, Y10, Y6
 	VMULPS       Y8, Y7, Y7
+	CMPQ         SI, $0x00000020
+	JLE          enough6
 	LEAQ         tail32<>+0(SB), DI
 	MOVQ         $0x00000040, R8
 	SUBQ         SI, R8
@@ -613,6 +622,8 @@ sum_tail:
 	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
 	VFMADD231PS  Y11, Y12, Y6
 	VFMADD231PS  Y13, Y10, Y7
+
+enough6:
 	VADDPS       Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X2
 	VCVTPS2PD    X6, Y6
@@ -1181,25 +1192,25 @@ single_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece1
+	JZ           piece7
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece1:
+piece7:
 	TESTQ     $0x00000002, CX
-	JZ        piece2
+	JZ        piece8
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece2:
+piece8:
 	TESTQ  $0x00000001, CX
-	JZ     piece3
+	JZ     piece9
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece3:
+piece9:
 rest_done:
 	VZEROUPPER
 	RET
@@ -1246,25 +1257,25 @@ head_done:
 	VMULPS       Y0, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
-	JZ           piece4
+	JZ           piece10
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece4:
+piece10:
 	TESTQ     $0x00000002, CX
-	JZ        piece5
+	JZ        piece11
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece5:
+piece11:
 	TESTQ  $0x00000001, CX
-	JZ     piece6
+	JZ     piece12
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece6:
+piece12:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -1324,25 +1335,25 @@ streamedsingle_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece7
+	JZ           piece13
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece7:
+piece13:
 	TESTQ     $0x00000002, CX
-	JZ        piece8
+	JZ        piece14
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece8:
+piece14:
 	TESTQ  $0x00000001, CX
-	JZ     piece9
+	JZ     piece15
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece9:
+piece15:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -1467,25 +1478,25 @@ single_done:
 	VANDPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y2, Y6
 	TESTQ        $0x00000004, CX
-	JZ           piece10
+	JZ           piece16
 	VMOVUPS      X6, (AX)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, AX
 
-piece10:
+piece16:
 	TESTQ     $0x00000002, CX
-	JZ        piece11
+	JZ        piece17
 	VMOVSD    X6, (AX)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, AX
 
-piece11:
+piece17:
 	TESTQ  $0x00000001, CX
-	JZ     piece12
+	JZ     piece18
 	VMOVSS X6, (AX)
 	ADDQ   $0x00000004, AX
 
-piece12:
+piece18:
 rest_done:
 	VZEROUPPER
 	RET
@@ -1562,25 +1573,25 @@ head_done:
 	VFMADD213PS  Y3, Y2, Y8
 	MOVQ         AX, SI
 	TESTQ        $0x00000004, CX
-	JZ           piece13
+	JZ           piece19
 	VMOVUPS      X8, (SI)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, SI
 
-piece13:
+piece19:
 	TESTQ     $0x00000002, CX
-	JZ        piece14
+	JZ        piece20
 	VMOVSD    X8, (SI)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, SI
 
-piece14:
+piece20:
 	TESTQ  $0x00000001, CX
-	JZ     piece15
+	JZ     piece21
 	VMOVSS X8, (SI)
 	ADDQ   $0x00000004, SI
 
-piece15:
+piece21:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -1691,25 +1702,25 @@ streamedsingle_done:
 	VANDPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y2, Y6
 	TESTQ        $0x00000004, CX
-	JZ           piece16
+	JZ           piece22
 	VMOVUPS      X6, (AX)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, AX
 
-piece16:
+piece22:
 	TESTQ     $0x00000002, CX
-	JZ        piece17
+	JZ        piece23
 	VMOVSD    X6, (AX)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, AX
 
-piece17:
+piece23:
 	TESTQ  $0x00000001, CX
-	JZ     piece18
+	JZ     piece24
 	VMOVSS X6, (AX)
 	ADDQ   $0x00000004, AX
 
-piece18:
+piece24:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -1828,25 +1839,25 @@ single_done:
 	VFMADD213PS  Y4, Y3, Y6
 	VFMADD213PS  Y6, Y2, Y8
 	TESTQ        $0x00000004, CX
-	JZ           piece19
+	JZ           piece25
 	VMOVUPS      X8, (AX)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, AX
 
-piece19:
+piece25:
 	TESTQ     $0x00000002, CX
-	JZ        piece20
+	JZ        piece26
 	VMOVSD    X8, (AX)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, AX
 
-piece20:
+piece26:
 	TESTQ  $0x00000001, CX
-	JZ     piece21
+	JZ     piece27
 	VMOVSS X8, (AX)
 	ADDQ   $0x00000004, AX
 
-piece21:
+piece27:
 rest_done:
 	VZEROUPPER
 	RET
@@ -1932,25 +1943,25 @@ head_done:
 	VFMADD213PS  Y6, Y2, Y10
 	MOVQ         AX, DI
 	TESTQ        $0x00000004, CX
-	JZ           piece22
+	JZ           piece28
 	VMOVUPS      X10, (DI)
 	VEXTRACTF128 $0x01, Y10, X10
 	ADDQ         $0x00000010, DI
 
-piece22:
+piece28:
 	TESTQ     $0x00000002, CX
-	JZ        piece23
+	JZ        piece29
 	VMOVSD    X10, (DI)
 	VPERMILPD $0x01, X10, X10
 	ADDQ      $0x00000008, DI
 
-piece23:
+piece29:
 	TESTQ  $0x00000001, CX
-	JZ     piece24
+	JZ     piece30
 	VMOVSS X10, (DI)
 	ADDQ   $0x00000004, DI
 
-piece24:
+piece30:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -2055,25 +2066,25 @@ streamedsingle_done:
 	VFMADD213PS  Y4, Y3, Y6
 	VFMADD213PS  Y6, Y2, Y8
 	TESTQ        $0x00000004, CX
-	JZ           piece25
+	JZ           piece31
 	VMOVUPS      X8, (AX)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, AX
 
-piece25:
+piece31:
 	TESTQ     $0x00000002, CX
-	JZ        piece26
+	JZ        piece32
 	VMOVSD    X8, (AX)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, AX
 
-piece26:
+piece32:
 	TESTQ  $0x00000001, CX
-	JZ     piece27
+	JZ     piece33
 	VMOVSS X8, (AX)
 	ADDQ   $0x00000004, AX
 
-piece27:
+piece33:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -2140,25 +2151,25 @@ single_done:
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece28
+	JZ           piece34
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece28:
+piece34:
 	TESTQ     $0x00000002, CX
-	JZ        piece29
+	JZ        piece35
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece29:
+piece35:
 	TESTQ  $0x00000001, CX
-	JZ     piece30
+	JZ     piece36
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece30:
+piece36:
 rest_done:
 	VZEROUPPER
 	RET
@@ -2203,25 +2214,25 @@ head_done:
 	VSUBPS       Y1, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
-	JZ           piece31
+	JZ           piece37
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece31:
+piece37:
 	TESTQ     $0x00000002, CX
-	JZ        piece32
+	JZ        piece38
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece32:
+piece38:
 	TESTQ  $0x00000001, CX
-	JZ     piece33
+	JZ     piece39
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece33:
+piece39:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -2275,25 +2286,25 @@ streamedsingle_done:
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece34
+	JZ           piece40
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece34:
+piece40:
 	TESTQ     $0x00000002, CX
-	JZ        piece35
+	JZ        piece41
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece35:
+piece41:
 	TESTQ  $0x00000001, CX
-	JZ     piece36
+	JZ     piece42
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece36:
+piece42:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -2363,18 +2374,18 @@ single_done:
 	VMULPD     Y2, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece37
+	JZ         piece43
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece37:
+piece43:
 	TESTQ  $0x00000001, CX
-	JZ     piece38
+	JZ     piece44
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece38:
+piece44:
 rest_done:
 	VZEROUPPER
 	RET
@@ -3639,18 +3650,18 @@ single_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece39
+	JZ          piece45
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece39:
+piece45:
 	TESTQ  $0x00000001, CX
-	JZ     piece40
+	JZ     piece46
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece40:
+piece46:
 rest_done:
 	VZEROUPPER
 	RET
@@ -3760,18 +3771,18 @@ head_done:
 	VCVTPD2PSY  Y3, X2
 	MOVQ        AX, DI
 	TESTQ       $0x00000002, CX
-	JZ          piece41
+	JZ          piece47
 	VMOVSD      X2, (DI)
 	VPERMILPD   $0x01, X2, X2
 	ADDQ        $0x00000008, DI
 
-piece41:
+piece47:
 	TESTQ  $0x00000001, CX
-	JZ     piece42
+	JZ     piece48
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece42:
+piece48:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -3911,18 +3922,18 @@ streamedsingle_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece43
+	JZ          piece49
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece43:
+piece49:
 	TESTQ  $0x00000001, CX
-	JZ     piece44
+	JZ     piece50
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece44:
+piece50:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -4686,18 +4697,18 @@ single_done:
 	VMULPD       Y3, Y1, Y1
 	VCVTPD2PSY   Y1, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece45
+	JZ           piece51
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece45:
+piece51:
 	TESTQ  $0x00000001, CX
-	JZ     piece46
+	JZ     piece52
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece46:
+piece52:
 rest_done:
 	VZEROUPPER
 	RET
@@ -4795,18 +4806,18 @@ head_done:
 	VCVTPD2PSY   Y8, X5
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece47
+	JZ           piece53
 	VMOVSD       X5, (SI)
 	VPERMILPD    $0x01, X5, X5
 	ADDQ         $0x00000008, SI
 
-piece47:
+piece53:
 	TESTQ  $0x00000001, CX
-	JZ     piece48
+	JZ     piece54
 	VMOVSS X5, (SI)
 	ADDQ   $0x00000004, SI
 
-piece48:
+piece54:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -4928,18 +4939,18 @@ streamedsingle_done:
 	VMULPD       Y3, Y1, Y1
 	VCVTPD2PSY   Y1, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece49
+	JZ           piece55
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece49:
+piece55:
 	TESTQ  $0x00000001, CX
-	JZ     piece50
+	JZ     piece56
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece50:
+piece56:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -5201,18 +5212,18 @@ single_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece51
+	JZ         piece57
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece51:
+piece57:
 	TESTQ  $0x00000001, CX
-	JZ     piece52
+	JZ     piece58
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece52:
+piece58:
 rest_done:
 	VZEROUPPER
 	RET
@@ -5270,18 +5281,18 @@ head_done:
 	VCVTPD2PSY Y1, X1
 	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
-	JZ         piece53
+	JZ         piece59
 	VMOVSD     X1, (DI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, DI
 
-piece53:
+piece59:
 	TESTQ  $0x00000001, CX
-	JZ     piece54
+	JZ     piece60
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece54:
+piece60:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -5343,18 +5354,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece55
+	JZ         piece61
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece55:
+piece61:
 	TESTQ  $0x00000001, CX
-	JZ     piece56
+	JZ     piece62
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece56:
+piece62:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -5650,18 +5661,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece57
+	JZ         piece63
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece57:
+piece63:
 	TESTQ  $0x00000001, CX
-	JZ     piece58
+	JZ     piece64
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece58:
+piece64:
 rest_done:
 	VZEROUPPER
 	RET
@@ -5735,18 +5746,18 @@ head_done:
 	VCVTPD2PSY Y2, X1
 	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
-	JZ         piece59
+	JZ         piece65
 	VMOVSD     X1, (DI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, DI
 
-piece59:
+piece65:
 	TESTQ  $0x00000001, CX
-	JZ     piece60
+	JZ     piece66
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece60:
+piece66:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -5832,18 +5843,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece61
+	JZ         piece67
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece61:
+piece67:
 	TESTQ  $0x00000001, CX
-	JZ     piece62
+	JZ     piece68
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece62:
+piece68:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -6174,18 +6185,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece63
+	JZ         piece69
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece63:
+piece69:
 	TESTQ  $0x00000001, CX
-	JZ     piece64
+	JZ     piece70
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece64:
+piece70:
 rest_done:
 	VZEROUPPER
 	RET
@@ -6249,18 +6260,18 @@ head_done:
 	VCVTPD2PSY Y2, X2
 	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
-	JZ         piece65
+	JZ         piece71
 	VMOVSD     X2, (DI)
 	VPERMILPD  $0x01, X2, X2
 	ADDQ       $0x00000008, DI
 
-piece65:
+piece71:
 	TESTQ  $0x00000001, CX
-	JZ     piece66
+	JZ     piece72
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece66:
+piece72:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -6331,18 +6342,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece67
+	JZ         piece73
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece67:
+piece73:
 	TESTQ  $0x00000001, CX
-	JZ     piece68
+	JZ     piece74
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece68:
+piece74:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -7519,18 +7530,18 @@ single_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece69
+	JZ           piece75
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece69:
+piece75:
 	TESTQ  $0x00000001, CX
-	JZ     piece70
+	JZ     piece76
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece70:
+piece76:
 rest_done:
 	VZEROUPPER
 	RET
@@ -7650,18 +7661,18 @@ head_done:
 	VCVTPD2PSY   Y4, X3
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece71
+	JZ           piece77
 	VMOVSD       X3, (DI)
 	VPERMILPD    $0x01, X3, X3
 	ADDQ         $0x00000008, DI
 
-piece71:
+piece77:
 	TESTQ  $0x00000001, CX
-	JZ     piece72
+	JZ     piece78
 	VMOVSS X3, (DI)
 	ADDQ   $0x00000004, DI
 
-piece72:
+piece78:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -7816,18 +7827,18 @@ streamedsingle_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece73
+	JZ           piece79
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece73:
+piece79:
 	TESTQ  $0x00000001, CX
-	JZ     piece74
+	JZ     piece80
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece74:
+piece80:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -7908,18 +7919,18 @@ maximum:
 max_loop:
 	VMOVUPD (CX), Y5
 	VMAXPD  Y0, Y5, Y0
+	VMOVUPD 32(CX), Y5
+	VMAXPD  Y0, Y5, Y0
 	VMOVUPD 64(CX), Y5
+	VMAXPD  Y1, Y5, Y1
+	VMOVUPD 96(CX), Y5
 	VMAXPD  Y1, Y5, Y1
 	VMOVUPD 128(CX), Y5
 	VMAXPD  Y3, Y5, Y3
-	VMOVUPD 192(CX), Y5
-	VMAXPD  Y4, Y5, Y4
-	VMOVUPD 32(CX), Y5
-	VMAXPD  Y0, Y5, Y0
-	VMOVUPD 96(CX), Y5
-	VMAXPD  Y1, Y5, Y1
 	VMOVUPD 160(CX), Y5
 	VMAXPD  Y3, Y5, Y3
+	VMOVUPD 192(CX), Y5
+	VMAXPD  Y4, Y5, Y4
 	VMOVUPD 224(CX), Y5
 	VMAXPD  Y4, Y5, Y4
 	ADDQ    $0x00000100, CX
@@ -7941,6 +7952,14 @@ max_tail:
 	LEAQ       tail64<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       AX, DI
+	VMOVUPS    32(SI)(DI*8), Y6
+	VMASKMOVPD 32(CX), Y6, Y5
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPD     Y0, Y5, Y0
+	LEAQ       tail64<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
 	VMOVUPS    64(SI)(DI*8), Y6
 	VMASKMOVPD 64(CX), Y6, Y5
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
@@ -7949,8 +7968,26 @@ max_tail:
 	LEAQ       tail64<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       AX, DI
+	VMOVUPS    96(SI)(DI*8), Y6
+	VMASKMOVPD 96(CX), Y6, Y5
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPD     Y1, Y5, Y1
+	CMPQ       AX, $0x00000010
+	JLE        enough82
+	LEAQ       tail64<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
 	VMOVUPS    128(SI)(DI*8), Y6
 	VMASKMOVPD 128(CX), Y6, Y5
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPD     Y3, Y5, Y3
+	LEAQ       tail64<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    160(SI)(DI*8), Y6
+	VMASKMOVPD 160(CX), Y6, Y5
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
 	VORPS      Y6, Y5, Y5
 	VMAXPD     Y3, Y5, Y3
@@ -7965,36 +8002,13 @@ max_tail:
 	LEAQ       tail64<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       AX, DI
-	VMOVUPS    32(SI)(DI*8), Y6
-	VMASKMOVPD 32(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	VMOVUPS    96(SI)(DI*8), Y6
-	VMASKMOVPD 96(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y1, Y5, Y1
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	VMOVUPS    160(SI)(DI*8), Y6
-	VMASKMOVPD 160(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
 	VMOVUPS    224(SI)(DI*8), Y6
 	VMASKMOVPD 224(CX), Y6, Y5
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
 	VORPS      Y6, Y5, Y5
 	VMAXPD     Y4, Y5, Y4
 
+enough82:
 max_done:
 	VMAXPD       Y0, Y1, Y0
 	VMAXPD       Y3, Y4, Y3
@@ -8337,6 +8351,8 @@ sum_tail:
 	VFMADD213PD  Y12, Y12, Y7
 	VMOVAPS      Y13, Y6
 	VMOVAPS      Y7, Y7
+	CMPQ         SI, $0x00000010
+	JLE          enough85
 	LEAQ         tail64<>+0(SB), DI
 	MOVQ         $0x00000040, R8
 	SUBQ         SI, R8
@@ -8401,6 +8417,8 @@ sum_tail:
 	VFMADD213PD  Y14, Y14, Y15
 	VADDPD       Y11, Y6, Y6
 	VADDPD       Y15, Y7, Y7
+
+enough85:
 	VADDPD       Y7, Y6, Y6
 	VMOVUPS      (SP), Y8
 	VMOVUPS      64(SP), Y9
@@ -8474,6 +8492,8 @@ sum_tail:
 	VFMADD213PD  Y12, Y12, Y7
 	VMOVAPS      Y13, Y6
 	VMOVAPS      Y7, Y7
+	CMPQ         SI, $0x00000010
+	JLE          enough86
 	LEAQ         tail64<>+0(SB), DI
 	MOVQ         $0x00000040, R8
 	SUBQ         SI, R8
@@ -8538,18 +8558,20 @@ sum_tail:
 	VFMADD213PD  Y14, Y14, Y15
 	VADDPD       Y11, Y6, Y6
 	VADDPD       Y15, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VMOVUPS      32(SP), Y8
-	VMOVUPS      96(SP), Y9
-	VSUBPD       Y9, Y6, Y6
-	VADDPD       Y6, Y8, Y7
-	VSUBPD       Y8, Y7, Y8
-	VSUBPD       Y6, Y8, Y9
-	VMOVUPS      Y9, 96(SP)
-	VMOVUPS      Y7, 32(SP)
-	ADDQ         $0x00000100, CX
-	SUBQ         $0x00000020, AX
-	JMP          sum_tail
+
+enough86:
+	VADDPD  Y7, Y6, Y6
+	VMOVUPS 32(SP), Y8
+	VMOVUPS 96(SP), Y9
+	VSUBPD  Y9, Y6, Y6
+	VADDPD  Y6, Y8, Y7
+	VSUBPD  Y8, Y7, Y8
+	VSUBPD  Y6, Y8, Y9
+	VMOVUPS Y9, 96(SP)
+	VMOVUPS Y7, 32(SP)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000020, AX
+	JMP     sum_tail
 
 sum_done:
 	TESTQ        BX, BX
@@ -8839,18 +8861,18 @@ TEXT ·expSumStoreF64AVX2(SB), NOSPLIT, $128-72
 max_loop:
 	VMOVUPD (CX), Y5
 	VMAXPD  Y0, Y5, Y0
+	VMOVUPD 32(CX), Y5
+	VMAXPD  Y0, Y5, Y0
 	VMOVUPD 64(CX), Y5
+	VMAXPD  Y1, Y5, Y1
+	VMOVUPD 96(CX), Y5
 	VMAXPD  Y1, Y5, Y1
 	VMOVUPD 128(CX), Y5
 	VMAXPD  Y3, Y5, Y3
-	VMOVUPD 192(CX), Y5
-	VMAXPD  Y4, Y5, Y4
-	VMOVUPD 32(CX), Y5
-	VMAXPD  Y0, Y5, Y0
-	VMOVUPD 96(CX), Y5
-	VMAXPD  Y1, Y5, Y1
 	VMOVUPD 160(CX), Y5
 	VMAXPD  Y3, Y5, Y3
+	VMOVUPD 192(CX), Y5
+	VMAXPD  Y4, Y5, Y4
 	VMOVUPD 224(CX), Y5
 	VMAXPD  Y4, Y5, Y4
 	ADDQ    $0x00000100, CX
@@ -8872,6 +8894,14 @@ max_tail:
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       AX, SI
+	VMOVUPS    32(BX)(SI*8), Y6
+	VMASKMOVPD 32(CX), Y6, Y5
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPD     Y0, Y5, Y0
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       AX, SI
 	VMOVUPS    64(BX)(SI*8), Y6
 	VMASKMOVPD 64(CX), Y6, Y5
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
@@ -8880,8 +8910,26 @@ max_tail:
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       AX, SI
+	VMOVUPS    96(BX)(SI*8), Y6
+	VMASKMOVPD 96(CX), Y6, Y5
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPD     Y1, Y5, Y1
+	CMPQ       AX, $0x00000010
+	JLE        enough88
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       AX, SI
 	VMOVUPS    128(BX)(SI*8), Y6
 	VMASKMOVPD 128(CX), Y6, Y5
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPD     Y3, Y5, Y3
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       AX, SI
+	VMOVUPS    160(BX)(SI*8), Y6
+	VMASKMOVPD 160(CX), Y6, Y5
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
 	VORPS      Y6, Y5, Y5
 	VMAXPD     Y3, Y5, Y3
@@ -8896,36 +8944,13 @@ max_tail:
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       AX, SI
-	VMOVUPS    32(BX)(SI*8), Y6
-	VMASKMOVPD 32(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    96(BX)(SI*8), Y6
-	VMASKMOVPD 96(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y1, Y5, Y1
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    160(BX)(SI*8), Y6
-	VMASKMOVPD 160(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
 	VMOVUPS    224(BX)(SI*8), Y6
 	VMASKMOVPD 224(CX), Y6, Y5
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
 	VORPS      Y6, Y5, Y5
 	VMAXPD     Y4, Y5, Y4
 
+enough88:
 max_done:
 	VMAXPD       Y0, Y1, Y0
 	VMAXPD       Y3, Y4, Y3
@@ -9282,61 +9307,63 @@ sum_tail:
 	VFMADD213PD  Y12, Y12, Y5
 	VANDPS       Y8, Y5, Y5
 	CMPQ         DX, $0x00000004
-	JL           part75
+	JL           part92
 	VMOVUPD      Y13, (BX)
-	JMP          stored75
+	JMP          stored92
 
-part75:
+part92:
 	CMPQ         DX, $0x00000000
-	JLE          stored75
+	JLE          stored92
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000000, DI
 	VMOVUPS      Y13, Y4
 	TESTQ        $0x00000002, DI
-	JZ           piece76
+	JZ           piece93
 	VMOVUPS      X4, (SI)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, SI
 
-piece76:
+piece93:
 	TESTQ     $0x00000001, DI
-	JZ        piece77
+	JZ        piece94
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, SI
 
-piece77:
-stored75:
+piece94:
+stored92:
 	VMOVAPS Y13, Y4
 	CMPQ    DX, $0x0000000c
-	JL      part78
+	JL      part95
 	VMOVUPD Y5, 64(BX)
-	JMP     stored78
+	JMP     stored95
 
-part78:
+part95:
 	CMPQ         DX, $0x00000008
-	JLE          stored78
+	JLE          stored95
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000008, DI
 	VMOVUPS      Y5, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece79
+	JZ           piece96
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece79:
+piece96:
 	TESTQ     $0x00000001, DI
-	JZ        piece80
+	JZ        piece97
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece80:
-stored78:
+piece97:
+stored95:
 	VMOVAPS      Y5, Y5
+	CMPQ         DX, $0x00000010
+	JLE          enough91
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -9402,61 +9429,63 @@ stored78:
 	VFMADD213PD  Y14, Y14, Y15
 	VANDPS       Y9, Y15, Y15
 	CMPQ         DX, $0x00000014
-	JL           part81
+	JL           part98
 	VMOVUPD      Y11, 128(BX)
-	JMP          stored81
+	JMP          stored98
 
-part81:
+part98:
 	CMPQ         DX, $0x00000010
-	JLE          stored81
+	JLE          stored98
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000010, DI
 	VMOVUPS      Y11, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece82
+	JZ           piece99
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece82:
+piece99:
 	TESTQ     $0x00000001, DI
-	JZ        piece83
+	JZ        piece100
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece83:
-stored81:
+piece100:
+stored98:
 	VADDPD  Y11, Y4, Y4
 	CMPQ    DX, $0x0000001c
-	JL      part84
+	JL      part101
 	VMOVUPD Y15, 192(BX)
-	JMP     stored84
+	JMP     stored101
 
-part84:
+part101:
 	CMPQ         DX, $0x00000018
-	JLE          stored84
+	JLE          stored101
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000018, DI
 	VMOVUPS      Y15, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece85
+	JZ           piece102
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece85:
+piece102:
 	TESTQ     $0x00000001, DI
-	JZ        piece86
+	JZ        piece103
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece86:
-stored84:
-	VADDPD       Y15, Y5, Y5
+piece103:
+stored101:
+	VADDPD Y15, Y5, Y5
+
+enough91:
 	VADDPD       Y5, Y4, Y4
 	VMOVUPS      (SP), Y6
 	VMOVUPS      64(SP), Y7
@@ -9531,61 +9560,63 @@ stored84:
 	VFMADD213PD  Y12, Y12, Y5
 	VANDPS       Y8, Y5, Y5
 	CMPQ         DX, $0x00000008
-	JL           part87
+	JL           part105
 	VMOVUPD      Y13, 32(BX)
-	JMP          stored87
+	JMP          stored105
 
-part87:
+part105:
 	CMPQ         DX, $0x00000004
-	JLE          stored87
+	JLE          stored105
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000004, DI
 	VMOVUPS      Y13, Y4
 	TESTQ        $0x00000002, DI
-	JZ           piece88
+	JZ           piece106
 	VMOVUPS      X4, (SI)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, SI
 
-piece88:
+piece106:
 	TESTQ     $0x00000001, DI
-	JZ        piece89
+	JZ        piece107
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, SI
 
-piece89:
-stored87:
+piece107:
+stored105:
 	VMOVAPS Y13, Y4
 	CMPQ    DX, $0x00000010
-	JL      part90
+	JL      part108
 	VMOVUPD Y5, 96(BX)
-	JMP     stored90
+	JMP     stored108
 
-part90:
+part108:
 	CMPQ         DX, $0x0000000c
-	JLE          stored90
+	JLE          stored108
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x0000000c, DI
 	VMOVUPS      Y5, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece91
+	JZ           piece109
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece91:
+piece109:
 	TESTQ     $0x00000001, DI
-	JZ        piece92
+	JZ        piece110
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece92:
-stored90:
+piece110:
+stored108:
 	VMOVAPS      Y5, Y5
+	CMPQ         DX, $0x00000010
+	JLE          enough104
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -9651,60 +9682,62 @@ stored90:
 	VFMADD213PD  Y14, Y14, Y15
 	VANDPS       Y9, Y15, Y15
 	CMPQ         DX, $0x00000018
-	JL           part93
+	JL           part111
 	VMOVUPD      Y11, 160(BX)
-	JMP          stored93
+	JMP          stored111
 
-part93:
+part111:
 	CMPQ         DX, $0x00000014
-	JLE          stored93
+	JLE          stored111
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000014, DI
 	VMOVUPS      Y11, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece94
+	JZ           piece112
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece94:
+piece112:
 	TESTQ     $0x00000001, DI
-	JZ        piece95
+	JZ        piece113
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece95:
-stored93:
+piece113:
+stored111:
 	VADDPD  Y11, Y4, Y4
 	CMPQ    DX, $0x00000020
-	JL      part96
+	JL      part114
 	VMOVUPD Y15, 224(BX)
-	JMP     stored96
+	JMP     stored114
 
-part96:
+part114:
 	CMPQ         DX, $0x0000001c
-	JLE          stored96
+	JLE          stored114
 	LEAQ         224(BX), SI
 	SUBQ         $0x0000001c, DX
 	VMOVUPS      Y15, Y6
 	TESTQ        $0x00000002, DX
-	JZ           piece97
+	JZ           piece115
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece97:
+piece115:
 	TESTQ     $0x00000001, DX
-	JZ        piece98
+	JZ        piece116
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece98:
-stored96:
-	VADDPD  Y15, Y5, Y5
+piece116:
+stored114:
+	VADDPD Y15, Y5, Y5
+
+enough104:
 	VADDPD  Y5, Y4, Y4
 	VMOVUPS 32(SP), Y6
 	VMOVUPS 96(SP), Y7
@@ -9811,19 +9844,19 @@ single_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece99
+	JZ           piece117
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece99:
+piece117:
 	TESTQ     $0x00000001, CX
-	JZ        piece100
+	JZ        piece118
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece100:
+piece118:
 rest_done:
 	VZEROUPPER
 	RET
@@ -9870,19 +9903,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece101
+	JZ           piece119
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece101:
+piece119:
 	TESTQ     $0x00000001, CX
-	JZ        piece102
+	JZ        piece120
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece102:
+piece120:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -9942,19 +9975,19 @@ streamedsingle_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece103
+	JZ           piece121
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece103:
+piece121:
 	TESTQ     $0x00000001, CX
-	JZ        piece104
+	JZ        piece122
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece104:
+piece122:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -10111,19 +10144,19 @@ single_done:
 	VANDPS       Y5, Y1, Y1
 	VFMADD213PD  Y3, Y2, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece105
+	JZ           piece123
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece105:
+piece123:
 	TESTQ     $0x00000001, CX
-	JZ        piece106
+	JZ        piece124
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece106:
+piece124:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10216,19 +10249,19 @@ head_done:
 	VFMADD213PD  Y3, Y2, Y6
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece107
+	JZ           piece125
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece107:
+piece125:
 	TESTQ     $0x00000001, CX
-	JZ        piece108
+	JZ        piece126
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece108:
+piece126:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10371,19 +10404,19 @@ streamedsingle_done:
 	VANDPS       Y5, Y1, Y1
 	VFMADD213PD  Y3, Y2, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece109
+	JZ           piece127
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece109:
+piece127:
 	TESTQ     $0x00000001, CX
-	JZ        piece110
+	JZ        piece128
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece110:
+piece128:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -10526,19 +10559,19 @@ single_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece111
+	JZ           piece129
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece111:
+piece129:
 	TESTQ     $0x00000001, CX
-	JZ        piece112
+	JZ        piece130
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece112:
+piece130:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10640,19 +10673,19 @@ head_done:
 	VFMADD213PD  Y6, Y2, Y8
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece113
+	JZ           piece131
 	VMOVUPS      X8, (DI)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, DI
 
-piece113:
+piece131:
 	TESTQ     $0x00000001, CX
-	JZ        piece114
+	JZ        piece132
 	VMOVSD    X8, (DI)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, DI
 
-piece114:
+piece132:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10781,19 +10814,19 @@ streamedsingle_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece115
+	JZ           piece133
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece115:
+piece133:
 	TESTQ     $0x00000001, CX
-	JZ        piece116
+	JZ        piece134
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece116:
+piece134:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -10859,19 +10892,19 @@ single_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece117
+	JZ           piece135
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece117:
+piece135:
 	TESTQ     $0x00000001, CX
-	JZ        piece118
+	JZ        piece136
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece118:
+piece136:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10916,19 +10949,19 @@ head_done:
 	VSUBPD       Y1, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece119
+	JZ           piece137
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece119:
+piece137:
 	TESTQ     $0x00000001, CX
-	JZ        piece120
+	JZ        piece138
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece120:
+piece138:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10982,19 +11015,19 @@ streamedsingle_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece121
+	JZ           piece139
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece121:
+piece139:
 	TESTQ     $0x00000001, CX
-	JZ        piece122
+	JZ        piece140
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece122:
+piece140:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -11058,19 +11091,19 @@ single_done:
 	VADDPD       Y0, Y2, Y2
 	VMULPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece123
+	JZ           piece141
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece123:
+piece141:
 	TESTQ     $0x00000001, CX
-	JZ        piece124
+	JZ        piece142
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece124:
+piece142:
 rest_done:
 	VZEROUPPER
 	RET
@@ -12108,19 +12141,19 @@ single_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece125
+	JZ           piece143
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece125:
+piece143:
 	TESTQ     $0x00000001, CX
-	JZ        piece126
+	JZ        piece144
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece126:
+piece144:
 rest_done:
 	VZEROUPPER
 	RET
@@ -12226,19 +12259,19 @@ head_done:
 	VANDPD       Y2, Y3, Y3
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece127
+	JZ           piece145
 	VMOVUPS      X3, (DI)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, DI
 
-piece127:
+piece145:
 	TESTQ     $0x00000001, CX
-	JZ        piece128
+	JZ        piece146
 	VMOVSD    X3, (DI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, DI
 
-piece128:
+piece146:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -12373,19 +12406,19 @@ streamedsingle_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece129
+	JZ           piece147
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece129:
+piece147:
 	TESTQ     $0x00000001, CX
-	JZ        piece130
+	JZ        piece148
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece130:
+piece148:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -13093,19 +13126,19 @@ single_done:
 	VMULPD       Y2, Y1, Y1
 	VMULPD       Y3, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece131
+	JZ           piece149
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece131:
+piece149:
 	TESTQ     $0x00000001, CX
-	JZ        piece132
+	JZ        piece150
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece132:
+piece150:
 rest_done:
 	VZEROUPPER
 	RET
@@ -13208,19 +13241,19 @@ head_done:
 	VMULPD       Y6, Y8, Y8
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece133
+	JZ           piece151
 	VMOVUPS      X8, (SI)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, SI
 
-piece133:
+piece151:
 	TESTQ     $0x00000001, CX
-	JZ        piece134
+	JZ        piece152
 	VMOVSD    X8, (SI)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, SI
 
-piece134:
+piece152:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -13350,19 +13383,19 @@ streamedsingle_done:
 	VMULPD       Y2, Y1, Y1
 	VMULPD       Y3, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece135
+	JZ           piece153
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece135:
+piece153:
 	TESTQ     $0x00000001, CX
-	JZ        piece136
+	JZ        piece154
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece136:
+piece154:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -13603,19 +13636,19 @@ single_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece137
+	JZ           piece155
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece137:
+piece155:
 	TESTQ     $0x00000001, CX
-	JZ        piece138
+	JZ        piece156
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece138:
+piece156:
 rest_done:
 	VZEROUPPER
 	RET
@@ -13669,19 +13702,19 @@ head_done:
 	VMULPD       Y0, Y1, Y1
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece139
+	JZ           piece157
 	VMOVUPS      X1, (DI)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, DI
 
-piece139:
+piece157:
 	TESTQ     $0x00000001, CX
-	JZ        piece140
+	JZ        piece158
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece140:
+piece158:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -13738,19 +13771,19 @@ streamedsingle_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece141
+	JZ           piece159
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece141:
+piece159:
 	TESTQ     $0x00000001, CX
-	JZ        piece142
+	JZ        piece160
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece142:
+piece160:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -14015,19 +14048,19 @@ single_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece143
+	JZ           piece161
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece143:
+piece161:
 	TESTQ     $0x00000001, CX
-	JZ        piece144
+	JZ        piece162
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece144:
+piece162:
 rest_done:
 	VZEROUPPER
 	RET
@@ -14097,19 +14130,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece145
+	JZ           piece163
 	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DI
 
-piece145:
+piece163:
 	TESTQ     $0x00000001, CX
-	JZ        piece146
+	JZ        piece164
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece146:
+piece164:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14190,19 +14223,19 @@ streamedsingle_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece147
+	JZ           piece165
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece147:
+piece165:
 	TESTQ     $0x00000001, CX
-	JZ        piece148
+	JZ        piece166
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece148:
+piece166:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -14502,19 +14535,19 @@ single_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece149
+	JZ           piece167
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece149:
+piece167:
 	TESTQ     $0x00000001, CX
-	JZ        piece150
+	JZ        piece168
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece150:
+piece168:
 rest_done:
 	VZEROUPPER
 	RET
@@ -14574,19 +14607,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece151
+	JZ           piece169
 	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DI
 
-piece151:
+piece169:
 	TESTQ     $0x00000001, CX
-	JZ        piece152
+	JZ        piece170
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece152:
+piece170:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14652,19 +14685,19 @@ streamedsingle_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece153
+	JZ           piece171
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece153:
+piece171:
 	TESTQ     $0x00000001, CX
-	JZ        piece154
+	JZ        piece172
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece154:
+piece172:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -15866,19 +15899,19 @@ single_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece155
+	JZ           piece173
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece155:
+piece173:
 	TESTQ     $0x00000001, CX
-	JZ        piece156
+	JZ        piece174
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece156:
+piece174:
 rest_done:
 	VZEROUPPER
 	RET
@@ -16002,19 +16035,19 @@ head_done:
 	VMULPD       Y0, Y4, Y4
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece157
+	JZ           piece175
 	VMOVUPS      X4, (DI)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, DI
 
-piece157:
+piece175:
 	TESTQ     $0x00000001, CX
-	JZ        piece158
+	JZ        piece176
 	VMOVSD    X4, (DI)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, DI
 
-piece158:
+piece176:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -16176,19 +16209,19 @@ streamedsingle_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece159
+	JZ           piece177
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece159:
+piece177:
 	TESTQ     $0x00000001, CX
-	JZ        piece160
+	JZ        piece178
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece160:
+piece178:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -16255,18 +16288,18 @@ TEXT ·expSumWideF32AVX2(SB), NOSPLIT, $64-48
 max_loop:
 	VCVTPS2PD (CX), Y5
 	VMAXPD    Y0, Y5, Y0
+	VCVTPS2PD 16(CX), Y5
+	VMAXPD    Y0, Y5, Y0
 	VCVTPS2PD 32(CX), Y5
+	VMAXPD    Y1, Y5, Y1
+	VCVTPS2PD 48(CX), Y5
 	VMAXPD    Y1, Y5, Y1
 	VCVTPS2PD 64(CX), Y5
 	VMAXPD    Y3, Y5, Y3
-	VCVTPS2PD 96(CX), Y5
-	VMAXPD    Y4, Y5, Y4
-	VCVTPS2PD 16(CX), Y5
-	VMAXPD    Y0, Y5, Y0
-	VCVTPS2PD 48(CX), Y5
-	VMAXPD    Y1, Y5, Y1
 	VCVTPS2PD 80(CX), Y5
 	VMAXPD    Y3, Y5, Y3
+	VCVTPS2PD 96(CX), Y5
+	VMAXPD    Y4, Y5, Y4
 	VCVTPS2PD 112(CX), Y5
 	VMAXPD    Y4, Y5, Y4
 	ADDQ      $0x00000080, CX
@@ -16289,6 +16322,15 @@ max_tail:
 	LEAQ       tail32<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       AX, SI
+	VMOVUPS    16(BX)(SI*4), X5
+	VMASKMOVPS 16(CX), X5, X2
+	VANDNPS    c32_ff800000<>+0(SB), X5, X5
+	VORPS      X5, X2, X2
+	VCVTPS2PD  X2, Y5
+	VMAXPD     Y0, Y5, Y0
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       AX, SI
 	VMOVUPS    32(BX)(SI*4), X5
 	VMASKMOVPS 32(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
@@ -16298,8 +16340,28 @@ max_tail:
 	LEAQ       tail32<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       AX, SI
+	VMOVUPS    48(BX)(SI*4), X5
+	VMASKMOVPS 48(CX), X5, X2
+	VANDNPS    c32_ff800000<>+0(SB), X5, X5
+	VORPS      X5, X2, X2
+	VCVTPS2PD  X2, Y5
+	VMAXPD     Y1, Y5, Y1
+	CMPQ       AX, $0x00000010
+	JLE        enough180
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       AX, SI
 	VMOVUPS    64(BX)(SI*4), X5
 	VMASKMOVPS 64(CX), X5, X2
+	VANDNPS    c32_ff800000<>+0(SB), X5, X5
+	VORPS      X5, X2, X2
+	VCVTPS2PD  X2, Y5
+	VMAXPD     Y3, Y5, Y3
+	LEAQ       tail32<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       AX, SI
+	VMOVUPS    80(BX)(SI*4), X5
+	VMASKMOVPS 80(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
@@ -16316,33 +16378,6 @@ max_tail:
 	LEAQ       tail32<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       AX, SI
-	VMOVUPS    16(BX)(SI*4), X5
-	VMASKMOVPS 16(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    48(BX)(SI*4), X5
-	VMASKMOVPS 48(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y1, Y5, Y1
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    80(BX)(SI*4), X5
-	VMASKMOVPS 80(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
 	VMOVUPS    112(BX)(SI*4), X5
 	VMASKMOVPS 112(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
@@ -16350,6 +16385,7 @@ max_tail:
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y4, Y5, Y4
 
+enough180:
 max_done:
 	VMAXPD       Y0, Y1, Y0
 	VMAXPD       Y3, Y4, Y3
@@ -16621,6 +16657,8 @@ sum_tail:
 	VFMADD213PD  Y8, Y8, Y5
 	VMOVAPS      Y9, Y4
 	VMOVAPS      Y5, Y5
+	CMPQ         DX, $0x00000010
+	JLE          enough183
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -16677,6 +16715,8 @@ sum_tail:
 	VFMADD213PD  Y8, Y8, Y11
 	VADDPD       Y9, Y4, Y4
 	VADDPD       Y11, Y5, Y5
+
+enough183:
 	VADDPD       Y5, Y4, Y4
 	VADDPD       (SP), Y4, Y4
 	VMOVUPS      Y4, (SP)
@@ -16736,6 +16776,8 @@ sum_tail:
 	VFMADD213PD  Y8, Y8, Y5
 	VMOVAPS      Y9, Y4
 	VMOVAPS      Y5, Y5
+	CMPQ         DX, $0x00000010
+	JLE          enough184
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -16792,12 +16834,14 @@ sum_tail:
 	VFMADD213PD  Y8, Y8, Y11
 	VADDPD       Y9, Y4, Y4
 	VADDPD       Y11, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       32(SP), Y4, Y4
-	VMOVUPS      Y4, 32(SP)
-	ADDQ         $0x00000080, CX
-	SUBQ         $0x00000020, AX
-	JMP          sum_tail
+
+enough184:
+	VADDPD  Y5, Y4, Y4
+	VADDPD  32(SP), Y4, Y4
+	VMOVUPS Y4, 32(SP)
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000020, AX
+	JMP     sum_tail
 
 sum_done:
 	VCVTSD2SS    X1, X1, X1
@@ -16871,6 +16915,8 @@ max_tail:
 	VMOVUPS c32_ff800000<>+0(SB), Z6
 	VMOVUPS 64(CX), K1, Z6
 	VMAXPS  Z1, Z6, Z1
+	CMPQ    AX, $0x00000020
+	JLE     enough186
 	MOVQ    $-1, SI
 	BZHIQ   AX, SI, SI
 	SHRQ    $0x20, SI
@@ -16886,6 +16932,7 @@ max_tail:
 	VMOVUPS 192(CX), K1, Z6
 	VMAXPS  Z5, Z6, Z5
 
+enough186:
 max_done:
 	VMAXPS        Z0, Z1, Z0
 	VMAXPS        Z4, Z5, Z4
@@ -17070,90 +17117,94 @@ sum_loop:
 	JGE           sum_loop
 
 sum_tail:
-	TESTQ         AX, AX
-	JLE           sum_done
-	MOVQ          $0x00000040, SI
-	CMPQ          AX, SI
-	CMOVQLT       AX, SI
-	MOVQ          $-1, DI
-	BZHIQ         SI, DI, DI
-	KMOVW         DI, K1
-	VMOVUPS       c32_ff800000<>+0(SB), Z13
-	VMOVUPS       (CX), K1, Z13
-	MOVQ          $-1, DI
-	BZHIQ         SI, DI, DI
-	SHRQ          $0x10, DI
-	KMOVW         DI, K1
-	VMOVUPS       c32_ff800000<>+0(SB), Z20
-	VMOVUPS       64(CX), K1, Z20
-	MOVQ          $-1, DI
-	BZHIQ         SI, DI, DI
-	SHRQ          $0x20, DI
-	KMOVW         DI, K1
-	VMOVUPS       c32_ff800000<>+0(SB), Z21
-	VMOVUPS       128(CX), K1, Z21
-	MOVQ          $-1, DI
-	BZHIQ         SI, DI, DI
-	SHRQ          $0x30, DI
-	KMOVW         DI, K1
-	VMOVUPS       c32_ff800000<>+0(SB), Z22
-	VMOVUPS       192(CX), K1, Z22
-	VMAXPS        Z13, Z4, Z13
-	VMAXPS        Z12, Z13, Z12
-	VMAXPS        Z20, Z4, Z20
-	VMAXPS        Z12, Z20, Z12
-	VMAXPS        Z21, Z4, Z21
-	VMAXPS        Z12, Z21, Z12
-	VMAXPS        Z22, Z4, Z22
-	VMAXPS        Z12, Z22, Z12
-	VMOVAPS       Z5, Z14
-	VFMADD231PS   Z6, Z13, Z14
-	VMOVAPS       Z5, Z15
-	VFMADD231PS   Z6, Z20, Z15
-	VMOVAPS       Z5, Z16
-	VFMADD231PS   Z6, Z21, Z16
-	VMOVAPS       Z5, Z17
-	VFMADD231PS   Z6, Z22, Z17
-	VSUBPS        Z5, Z14, Z18
-	VSUBPS        Z5, Z15, Z19
-	VSUBPS        Z5, Z16, Z23
-	VSUBPS        Z5, Z17, Z24
-	VFNMADD231PS  Z7, Z18, Z13
-	VFNMADD231PS  Z7, Z19, Z20
-	VFNMADD231PS  Z7, Z23, Z21
-	VFNMADD231PS  Z7, Z24, Z22
-	VPERMPS       Z11, Z14, Z23
-	VPSLLD        $0x14, Z14, Z14
-	VPADDD        Z14, Z23, Z23
-	VPERMPS       Z11, Z15, Z14
-	VPSLLD        $0x14, Z15, Z15
-	VPADDD        Z15, Z14, Z14
-	VPERMPS       Z11, Z16, Z15
-	VPSLLD        $0x14, Z16, Z16
-	VPADDD        Z16, Z15, Z15
-	VPERMPS       Z11, Z17, Z16
-	VPSLLD        $0x14, Z17, Z17
-	VPADDD        Z17, Z16, Z16
-	VMOVUPS       Z10, Z24
-	VMOVUPS       Z10, Z19
-	VMOVUPS       Z10, Z17
-	VMOVUPS       Z10, Z18
-	VFMADD213PS   Z9, Z13, Z24
-	VFMADD213PS   Z9, Z20, Z19
-	VFMADD213PS   Z9, Z21, Z17
-	VFMADD213PS   Z9, Z22, Z18
-	VFMADD213PS   Z8, Z13, Z24
-	VFMADD213PS   Z8, Z20, Z19
-	VFMADD213PS   Z8, Z21, Z17
-	VFMADD213PS   Z8, Z22, Z18
-	VFMADD213PS   Z8, Z13, Z24
-	VFMADD213PS   Z8, Z20, Z19
-	VFMADD213PS   Z8, Z21, Z17
-	VFMADD213PS   Z8, Z22, Z18
-	VMULPS        Z24, Z23, Z13
-	VMULPS        Z19, Z14, Z14
-	VFMADD231PS   Z17, Z15, Z13
-	VFMADD231PS   Z18, Z16, Z14
+	TESTQ        AX, AX
+	JLE          sum_done
+	MOVQ         $0x00000040, SI
+	CMPQ         AX, SI
+	CMOVQLT      AX, SI
+	MOVQ         $-1, DI
+	BZHIQ        SI, DI, DI
+	KMOVW        DI, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z13
+	VMOVUPS      (CX), K1, Z13
+	MOVQ         $-1, DI
+	BZHIQ        SI, DI, DI
+	SHRQ         $0x10, DI
+	KMOVW        DI, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z16
+	VMOVUPS      64(CX), K1, Z16
+	VMAXPS       Z13, Z4, Z13
+	VMAXPS       Z12, Z13, Z12
+	VMAXPS       Z16, Z4, Z16
+	VMAXPS       Z12, Z16, Z12
+	VMOVAPS      Z5, Z14
+	VFMADD231PS  Z6, Z13, Z14
+	VMOVAPS      Z5, Z15
+	VFMADD231PS  Z6, Z16, Z15
+	VSUBPS       Z5, Z14, Z17
+	VSUBPS       Z5, Z15, Z18
+	VFNMADD231PS Z7, Z17, Z13
+	VFNMADD231PS Z7, Z18, Z16
+	VPERMPS      Z11, Z14, Z17
+	VPSLLD       $0x14, Z14, Z14
+	VPADDD       Z14, Z17, Z17
+	VPERMPS      Z11, Z15, Z14
+	VPSLLD       $0x14, Z15, Z15
+	VPADDD       Z15, Z14, Z14
+	VMOVUPS      Z10, Z18
+	VMOVUPS      Z10, Z15
+	VFMADD213PS  Z9, Z13, Z18
+	VFMADD213PS  Z9, Z16, Z15
+	VFMADD213PS  Z8, Z13, Z18
+	VFMADD213PS  Z8, Z16, Z15
+	VFMADD213PS  Z8, Z13, Z18
+	VFMADD213PS  Z8, Z16, Z15
+	VMULPS       Z18, Z17, Z13
+	VMULPS       Z15, Z14, Z14
+	CMPQ         SI, $0x00000020
+	JLE          enough188
+	MOVQ         $-1, DI
+	BZHIQ        SI, DI, DI
+	SHRQ         $0x20, DI
+	KMOVW        DI, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z15
+	VMOVUPS      128(CX), K1, Z15
+	MOVQ         $-1, DI
+	BZHIQ        SI, DI, DI
+	SHRQ         $0x30, DI
+	KMOVW        DI, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z16
+	VMOVUPS      192(CX), K1, Z16
+	VMAXPS       Z15, Z4, Z15
+	VMAXPS       Z12, Z15, Z12
+	VMAXPS       Z16, Z4, Z16
+	VMAXPS       Z12, Z16, Z12
+	VMOVAPS      Z5, Z17
+	VFMADD231PS  Z6, Z15, Z17
+	VMOVAPS      Z5, Z18
+	VFMADD231PS  Z6, Z16, Z18
+	VSUBPS       Z5, Z17, Z19
+	VSUBPS       Z5, Z18, Z20
+	VFNMADD231PS Z7, Z19, Z15
+	VFNMADD231PS Z7, Z20, Z16
+	VPERMPS      Z11, Z17, Z19
+	VPSLLD       $0x14, Z17, Z17
+	VPADDD       Z17, Z19, Z19
+	VPERMPS      Z11, Z18, Z17
+	VPSLLD       $0x14, Z18, Z18
+	VPADDD       Z18, Z17, Z17
+	VMOVUPS      Z10, Z18
+	VMOVUPS      Z10, Z20
+	VFMADD213PS  Z9, Z15, Z18
+	VFMADD213PS  Z9, Z16, Z20
+	VFMADD213PS  Z8, Z15, Z18
+	VFMADD213PS  Z8, Z16, Z20
+	VFMADD213PS  Z8, Z15, Z18
+	VFMADD213PS  Z8, Z16, Z20
+	VFMADD231PS  Z18, Z19, Z13
+	VFMADD231PS  Z20, Z17, Z14
+
+enough188:
 	VADDPS        Z14, Z13, Z13
 	VEXTRACTF64X4 $0x01, Z13, Y14
 	VCVTPS2PD     Y13, Z13
@@ -17263,32 +17314,32 @@ single_done:
 	VCMPPS        $0x05, Z1, Z2, K1
 	VMULPS.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece161
+	JZ            piece189
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece161:
+piece189:
 	TESTQ         $0x00000004, CX
-	JZ            piece162
+	JZ            piece190
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece162:
+piece190:
 	TESTQ     $0x00000002, CX
-	JZ        piece163
+	JZ        piece191
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece163:
+piece191:
 	TESTQ  $0x00000001, CX
-	JZ     piece164
+	JZ     piece192
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece164:
+piece192:
 rest_done:
 	VZEROUPPER
 	RET
@@ -17333,32 +17384,32 @@ head_done:
 	VMULPS.Z      Z0, Z2, K1, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece165
+	JZ            piece193
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece165:
+piece193:
 	TESTQ         $0x00000004, CX
-	JZ            piece166
+	JZ            piece194
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece166:
+piece194:
 	TESTQ     $0x00000002, CX
-	JZ        piece167
+	JZ        piece195
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece167:
+piece195:
 	TESTQ  $0x00000001, CX
-	JZ     piece168
+	JZ     piece196
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece168:
+piece196:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -17412,32 +17463,32 @@ streamedsingle_done:
 	VCMPPS        $0x05, Z1, Z2, K1
 	VMULPS.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece169
+	JZ            piece197
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece169:
+piece197:
 	TESTQ         $0x00000004, CX
-	JZ            piece170
+	JZ            piece198
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece170:
+piece198:
 	TESTQ     $0x00000002, CX
-	JZ        piece171
+	JZ        piece199
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece171:
+piece199:
 	TESTQ  $0x00000001, CX
-	JZ     piece172
+	JZ     piece200
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece172:
+piece200:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -17616,32 +17667,32 @@ single_done:
 	VFMADD213PS.Z Z0, Z0, K1, Z2
 	VFMADD213PS   Z11, Z10, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece173
+	JZ            piece201
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece173:
+piece201:
 	TESTQ         $0x00000004, CX
-	JZ            piece174
+	JZ            piece202
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece174:
+piece202:
 	TESTQ     $0x00000002, CX
-	JZ        piece175
+	JZ        piece203
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece175:
+piece203:
 	TESTQ  $0x00000001, CX
-	JZ     piece176
+	JZ     piece204
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece176:
+piece204:
 rest_done:
 	VZEROUPPER
 	RET
@@ -17714,32 +17765,32 @@ head_done:
 	VFMADD213PS   Z11, Z10, Z15
 	MOVQ          AX, SI
 	TESTQ         $0x00000008, CX
-	JZ            piece177
+	JZ            piece205
 	VMOVUPS       Y15, (SI)
 	VEXTRACTF64X4 $0x01, Z15, Y15
 	ADDQ          $0x00000020, SI
 
-piece177:
+piece205:
 	TESTQ         $0x00000004, CX
-	JZ            piece178
+	JZ            piece206
 	VMOVUPS       X15, (SI)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, SI
 
-piece178:
+piece206:
 	TESTQ     $0x00000002, CX
-	JZ        piece179
+	JZ        piece207
 	VMOVSD    X15, (SI)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, SI
 
-piece179:
+piece207:
 	TESTQ  $0x00000001, CX
-	JZ     piece180
+	JZ     piece208
 	VMOVSS X15, (SI)
 	ADDQ   $0x00000004, SI
 
-piece180:
+piece208:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -17881,32 +17932,32 @@ streamedsingle_done:
 	VFMADD213PS.Z Z0, Z0, K1, Z2
 	VFMADD213PS   Z11, Z10, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece181
+	JZ            piece209
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece181:
+piece209:
 	TESTQ         $0x00000004, CX
-	JZ            piece182
+	JZ            piece210
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece182:
+piece210:
 	TESTQ     $0x00000002, CX
-	JZ        piece183
+	JZ        piece211
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece183:
+piece211:
 	TESTQ  $0x00000001, CX
-	JZ     piece184
+	JZ     piece212
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece184:
+piece212:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -18047,32 +18098,32 @@ single_done:
 	VFMADD213PS   Z12, Z11, Z14
 	VFMADD213PS   Z14, Z10, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece185
+	JZ            piece213
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece185:
+piece213:
 	TESTQ         $0x00000004, CX
-	JZ            piece186
+	JZ            piece214
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece186:
+piece214:
 	TESTQ     $0x00000002, CX
-	JZ        piece187
+	JZ        piece215
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece187:
+piece215:
 	TESTQ  $0x00000001, CX
-	JZ     piece188
+	JZ     piece216
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece188:
+piece216:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18154,32 +18205,32 @@ head_done:
 	VFMADD213PS   Z14, Z10, Z17
 	MOVQ          AX, DI
 	TESTQ         $0x00000008, CX
-	JZ            piece189
+	JZ            piece217
 	VMOVUPS       Y17, (DI)
 	VEXTRACTF64X4 $0x01, Z17, Y17
 	ADDQ          $0x00000020, DI
 
-piece189:
+piece217:
 	TESTQ         $0x00000004, CX
-	JZ            piece190
+	JZ            piece218
 	VMOVUPS       X17, (DI)
 	VEXTRACTF32X4 $0x01, Y17, X17
 	ADDQ          $0x00000010, DI
 
-piece190:
+piece218:
 	TESTQ     $0x00000002, CX
-	JZ        piece191
+	JZ        piece219
 	VMOVSD    X17, (DI)
 	VPERMILPD $0x01, X17, X17
 	ADDQ      $0x00000008, DI
 
-piece191:
+piece219:
 	TESTQ  $0x00000001, CX
-	JZ     piece192
+	JZ     piece220
 	VMOVSS X17, (DI)
 	ADDQ   $0x00000004, DI
 
-piece192:
+piece220:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18300,32 +18351,32 @@ streamedsingle_done:
 	VFMADD213PS   Z12, Z11, Z14
 	VFMADD213PS   Z14, Z10, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece193
+	JZ            piece221
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece193:
+piece221:
 	TESTQ         $0x00000004, CX
-	JZ            piece194
+	JZ            piece222
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece194:
+piece222:
 	TESTQ     $0x00000002, CX
-	JZ        piece195
+	JZ        piece223
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece195:
+piece223:
 	TESTQ  $0x00000001, CX
-	JZ     piece196
+	JZ     piece224
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece196:
+piece224:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -18392,32 +18443,32 @@ single_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece197
+	JZ            piece225
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece197:
+piece225:
 	TESTQ         $0x00000004, CX
-	JZ            piece198
+	JZ            piece226
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece198:
+piece226:
 	TESTQ     $0x00000002, CX
-	JZ        piece199
+	JZ        piece227
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece199:
+piece227:
 	TESTQ  $0x00000001, CX
-	JZ     piece200
+	JZ     piece228
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece200:
+piece228:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18462,32 +18513,32 @@ head_done:
 	VSUBPS        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece201
+	JZ            piece229
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece201:
+piece229:
 	TESTQ         $0x00000004, CX
-	JZ            piece202
+	JZ            piece230
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece202:
+piece230:
 	TESTQ     $0x00000002, CX
-	JZ        piece203
+	JZ        piece231
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece203:
+piece231:
 	TESTQ  $0x00000001, CX
-	JZ     piece204
+	JZ     piece232
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece204:
+piece232:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18541,32 +18592,32 @@ streamedsingle_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece205
+	JZ            piece233
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece205:
+piece233:
 	TESTQ         $0x00000004, CX
-	JZ            piece206
+	JZ            piece234
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece206:
+piece234:
 	TESTQ     $0x00000002, CX
-	JZ        piece207
+	JZ        piece235
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece207:
+piece235:
 	TESTQ  $0x00000001, CX
-	JZ     piece208
+	JZ     piece236
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece208:
+piece236:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -18636,25 +18687,25 @@ single_done:
 	VMULPD        Z2, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece209
+	JZ            piece237
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece209:
+piece237:
 	TESTQ     $0x00000002, CX
-	JZ        piece210
+	JZ        piece238
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece210:
+piece238:
 	TESTQ  $0x00000001, CX
-	JZ     piece211
+	JZ     piece239
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece211:
+piece239:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19322,25 +19373,25 @@ single_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece212
+	JZ            piece240
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece212:
+piece240:
 	TESTQ     $0x00000002, CX
-	JZ        piece213
+	JZ        piece241
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece213:
+piece241:
 	TESTQ  $0x00000001, CX
-	JZ     piece214
+	JZ     piece242
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece214:
+piece242:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19452,25 +19503,25 @@ head_done:
 	VCVTPD2PS     Z3, Y2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece215
+	JZ            piece243
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece215:
+piece243:
 	TESTQ     $0x00000002, CX
-	JZ        piece216
+	JZ        piece244
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece216:
+piece244:
 	TESTQ  $0x00000001, CX
-	JZ     piece217
+	JZ     piece245
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece217:
+piece245:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -19613,25 +19664,25 @@ streamedsingle_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece218
+	JZ            piece246
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece218:
+piece246:
 	TESTQ     $0x00000002, CX
-	JZ        piece219
+	JZ        piece247
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece219:
+piece247:
 	TESTQ  $0x00000001, CX
-	JZ     piece220
+	JZ     piece248
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece220:
+piece248:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -19998,25 +20049,25 @@ single_done:
 	VMULPD           Z7, Z1, Z1
 	VCVTPD2PS        Z1, Y0
 	TESTQ            $0x00000004, CX
-	JZ               piece221
+	JZ               piece249
 	VMOVUPS          X0, (AX)
 	VEXTRACTF32X4    $0x01, Y0, X0
 	ADDQ             $0x00000010, AX
 
-piece221:
+piece249:
 	TESTQ     $0x00000002, CX
-	JZ        piece222
+	JZ        piece250
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece222:
+piece250:
 	TESTQ  $0x00000001, CX
-	JZ     piece223
+	JZ     piece251
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece223:
+piece251:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20106,25 +20157,25 @@ head_done:
 	VCVTPD2PS        Z11, Y9
 	MOVQ             AX, SI
 	TESTQ            $0x00000004, CX
-	JZ               piece224
+	JZ               piece252
 	VMOVUPS          X9, (SI)
 	VEXTRACTF32X4    $0x01, Y9, X9
 	ADDQ             $0x00000010, SI
 
-piece224:
+piece252:
 	TESTQ     $0x00000002, CX
-	JZ        piece225
+	JZ        piece253
 	VMOVSD    X9, (SI)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, SI
 
-piece225:
+piece253:
 	TESTQ  $0x00000001, CX
-	JZ     piece226
+	JZ     piece254
 	VMOVSS X9, (SI)
 	ADDQ   $0x00000004, SI
 
-piece226:
+piece254:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -20234,25 +20285,25 @@ streamedsingle_done:
 	VMULPD           Z7, Z1, Z1
 	VCVTPD2PS        Z1, Y0
 	TESTQ            $0x00000004, CX
-	JZ               piece227
+	JZ               piece255
 	VMOVUPS          X0, (AX)
 	VEXTRACTF32X4    $0x01, Y0, X0
 	ADDQ             $0x00000010, AX
 
-piece227:
+piece255:
 	TESTQ     $0x00000002, CX
-	JZ        piece228
+	JZ        piece256
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece228:
+piece256:
 	TESTQ  $0x00000001, CX
-	JZ     piece229
+	JZ     piece257
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece229:
+piece257:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -20440,25 +20491,25 @@ single_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece230
+	JZ            piece258
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece230:
+piece258:
 	TESTQ     $0x00000002, CX
-	JZ        piece231
+	JZ        piece259
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece231:
+piece259:
 	TESTQ  $0x00000001, CX
-	JZ     piece232
+	JZ     piece260
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece232:
+piece260:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20516,25 +20567,25 @@ head_done:
 	VCVTPD2PS     Z1, Y1
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece233
+	JZ            piece261
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, DI
 
-piece233:
+piece261:
 	TESTQ     $0x00000002, CX
-	JZ        piece234
+	JZ        piece262
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece234:
+piece262:
 	TESTQ  $0x00000001, CX
-	JZ     piece235
+	JZ     piece263
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece235:
+piece263:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -20596,25 +20647,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece236
+	JZ            piece264
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece236:
+piece264:
 	TESTQ     $0x00000002, CX
-	JZ        piece237
+	JZ        piece265
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece237:
+piece265:
 	TESTQ  $0x00000001, CX
-	JZ     piece238
+	JZ     piece266
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece238:
+piece266:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -20826,25 +20877,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece239
+	JZ            piece267
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece239:
+piece267:
 	TESTQ     $0x00000002, CX
-	JZ        piece240
+	JZ        piece268
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece240:
+piece268:
 	TESTQ  $0x00000001, CX
-	JZ     piece241
+	JZ     piece269
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece241:
+piece269:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20918,25 +20969,25 @@ head_done:
 	VCVTPD2PS     Z2, Y1
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece242
+	JZ            piece270
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, DI
 
-piece242:
+piece270:
 	TESTQ     $0x00000002, CX
-	JZ        piece243
+	JZ        piece271
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece243:
+piece271:
 	TESTQ  $0x00000001, CX
-	JZ     piece244
+	JZ     piece272
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece244:
+piece272:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -21022,25 +21073,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece245
+	JZ            piece273
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece245:
+piece273:
 	TESTQ     $0x00000002, CX
-	JZ        piece246
+	JZ        piece274
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece246:
+piece274:
 	TESTQ  $0x00000001, CX
-	JZ     piece247
+	JZ     piece275
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece247:
+piece275:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -21263,25 +21314,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece248
+	JZ            piece276
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece248:
+piece276:
 	TESTQ     $0x00000002, CX
-	JZ        piece249
+	JZ        piece277
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece249:
+piece277:
 	TESTQ  $0x00000001, CX
-	JZ     piece250
+	JZ     piece278
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece250:
+piece278:
 rest_done:
 	VZEROUPPER
 	RET
@@ -21345,25 +21396,25 @@ head_done:
 	VCVTPD2PS     Z2, Y2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece251
+	JZ            piece279
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece251:
+piece279:
 	TESTQ     $0x00000002, CX
-	JZ        piece252
+	JZ        piece280
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece252:
+piece280:
 	TESTQ  $0x00000001, CX
-	JZ     piece253
+	JZ     piece281
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece253:
+piece281:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -21434,25 +21485,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece254
+	JZ            piece282
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece254:
+piece282:
 	TESTQ     $0x00000002, CX
-	JZ        piece255
+	JZ        piece283
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece255:
+piece283:
 	TESTQ  $0x00000001, CX
-	JZ     piece256
+	JZ     piece284
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece256:
+piece284:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -22100,25 +22151,25 @@ single_done:
 	VMULPD           Z0, Z8, Z8
 	VCVTPD2PS        Z8, Y0
 	TESTQ            $0x00000004, CX
-	JZ               piece257
+	JZ               piece285
 	VMOVUPS          X0, (AX)
 	VEXTRACTF32X4    $0x01, Y0, X0
 	ADDQ             $0x00000010, AX
 
-piece257:
+piece285:
 	TESTQ     $0x00000002, CX
-	JZ        piece258
+	JZ        piece286
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece258:
+piece286:
 	TESTQ  $0x00000001, CX
-	JZ     piece259
+	JZ     piece287
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece259:
+piece287:
 rest_done:
 	VZEROUPPER
 	RET
@@ -22232,25 +22283,25 @@ head_done:
 	VCVTPD2PS        Z8, Y7
 	MOVQ             AX, DI
 	TESTQ            $0x00000004, CX
-	JZ               piece260
+	JZ               piece288
 	VMOVUPS          X7, (DI)
 	VEXTRACTF32X4    $0x01, Y7, X7
 	ADDQ             $0x00000010, DI
 
-piece260:
+piece288:
 	TESTQ     $0x00000002, CX
-	JZ        piece261
+	JZ        piece289
 	VMOVSD    X7, (DI)
 	VPERMILPD $0x01, X7, X7
 	ADDQ      $0x00000008, DI
 
-piece261:
+piece289:
 	TESTQ  $0x00000001, CX
-	JZ     piece262
+	JZ     piece290
 	VMOVSS X7, (DI)
 	ADDQ   $0x00000004, DI
 
-piece262:
+piece290:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -22396,25 +22447,25 @@ streamedsingle_done:
 	VMULPD           Z0, Z8, Z8
 	VCVTPD2PS        Z8, Y0
 	TESTQ            $0x00000004, CX
-	JZ               piece263
+	JZ               piece291
 	VMOVUPS          X0, (AX)
 	VEXTRACTF32X4    $0x01, Y0, X0
 	ADDQ             $0x00000010, AX
 
-piece263:
+piece291:
 	TESTQ     $0x00000002, CX
-	JZ        piece264
+	JZ        piece292
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece264:
+piece292:
 	TESTQ  $0x00000001, CX
-	JZ     piece265
+	JZ     piece293
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece265:
+piece293:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -22522,6 +22573,8 @@ max_tail:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
 	VMOVUPD 64(CX), K1, Z6
 	VMAXPD  Z1, Z6, Z1
+	CMPQ    AX, $0x00000010
+	JLE     enough295
 	MOVQ    $-1, SI
 	BZHIQ   AX, SI, SI
 	SHRQ    $0x10, SI
@@ -22537,6 +22590,7 @@ max_tail:
 	VMOVUPD 192(CX), K1, Z6
 	VMAXPD  Z5, Z6, Z5
 
+enough295:
 max_done:
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z4, Z5, Z4
@@ -22697,117 +22751,121 @@ sum_tail:
 	BZHIQ            SI, DI, DI
 	SHRQ             $0x08, DI
 	KMOVW            DI, K1
-	VMOVUPS          c64_fff0000000000000<>+0(SB), Z17
-	VMOVUPD          64(CX), K1, Z17
+	VMOVUPS          c64_fff0000000000000<>+0(SB), Z15
+	VMOVUPD          64(CX), K1, Z15
+	VMAXPD           Z13, Z4, Z13
+	VMAXPD           Z12, Z13, Z12
+	VMAXPD           Z15, Z4, Z15
+	VMAXPD           Z12, Z15, Z12
+	VMOVAPS          Z5, Z16
+	VFMADD231PD      Z6, Z13, Z16
+	VMOVAPS          Z5, Z17
+	VFMADD231PD      Z6, Z15, Z17
+	VSUBPD           Z5, Z16, Z14
+	VSUBPD           Z5, Z17, Z18
+	VFNMADD231PD     Z7, Z14, Z13
+	VFNMADD231PD     Z7, Z18, Z15
+	VFNMADD231PD     Z10, Z14, Z13
+	VFNMADD231PD     Z10, Z18, Z15
+	VPERMPD          Z9, Z16, Z18
+	VPSLLQ           $0x32, Z16, Z14
+	VPADDQ           Z14, Z18, Z18
+	VPERMPD          Z9, Z17, Z19
+	VPSLLQ           $0x32, Z17, Z14
+	VPADDQ           Z14, Z19, Z19
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z20
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z14
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z15, Z14
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z15, Z14
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z15, Z14
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z15, Z14
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z15, Z14
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z13, Z20
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z15, Z14
+	VFMADD213PD      Z8, Z13, Z20
+	VFMADD213PD      Z8, Z15, Z14
+	VPERMPD          Z11, Z16, Z16
+	VFMADD213PD      Z16, Z13, Z20
+	VPERMPD          Z11, Z17, Z13
+	VFMADD213PD      Z13, Z15, Z14
+	VFMADD213PD      Z18, Z18, Z20
+	VFMADD213PD      Z19, Z19, Z14
+	VMOVAPS          Z20, Z13
+	VMOVAPS          Z14, Z14
+	CMPQ             SI, $0x00000010
+	JLE              enough297
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
 	SHRQ             $0x10, DI
 	KMOVW            DI, K1
-	VMOVUPS          c64_fff0000000000000<>+0(SB), Z18
-	VMOVUPD          128(CX), K1, Z18
+	VMOVUPS          c64_fff0000000000000<>+0(SB), Z15
+	VMOVUPD          128(CX), K1, Z15
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
 	SHRQ             $0x18, DI
 	KMOVW            DI, K1
-	VMOVUPS          c64_fff0000000000000<>+0(SB), Z19
-	VMOVUPD          192(CX), K1, Z19
-	VMAXPD           Z13, Z4, Z13
-	VMAXPD           Z12, Z13, Z12
-	VMAXPD           Z17, Z4, Z17
-	VMAXPD           Z12, Z17, Z12
-	VMAXPD           Z18, Z4, Z18
-	VMAXPD           Z12, Z18, Z12
-	VMAXPD           Z19, Z4, Z19
-	VMAXPD           Z12, Z19, Z12
-	VMOVAPS          Z5, Z20
-	VFMADD231PD      Z6, Z13, Z20
-	VMOVAPS          Z5, Z21
-	VFMADD231PD      Z6, Z17, Z21
-	VMOVAPS          Z5, Z22
-	VFMADD231PD      Z6, Z18, Z22
-	VMOVAPS          Z5, Z23
-	VFMADD231PD      Z6, Z19, Z23
-	VSUBPD           Z5, Z20, Z14
-	VSUBPD           Z5, Z21, Z15
-	VSUBPD           Z5, Z22, Z16
-	VSUBPD           Z5, Z23, Z24
-	VFNMADD231PD     Z7, Z14, Z13
-	VFNMADD231PD     Z7, Z15, Z17
-	VFNMADD231PD     Z7, Z16, Z18
-	VFNMADD231PD     Z7, Z24, Z19
-	VFNMADD231PD     Z10, Z14, Z13
-	VFNMADD231PD     Z10, Z15, Z17
-	VFNMADD231PD     Z10, Z16, Z18
-	VFNMADD231PD     Z10, Z24, Z19
-	VPERMPD          Z9, Z20, Z24
-	VPSLLQ           $0x32, Z20, Z14
-	VPADDQ           Z14, Z24, Z24
-	VPERMPD          Z9, Z21, Z25
-	VPSLLQ           $0x32, Z21, Z14
-	VPADDQ           Z14, Z25, Z25
-	VPERMPD          Z9, Z22, Z26
-	VPSLLQ           $0x32, Z22, Z14
-	VPADDQ           Z14, Z26, Z26
-	VPERMPD          Z9, Z23, Z27
-	VPSLLQ           $0x32, Z23, Z14
-	VPADDQ           Z14, Z27, Z27
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z28
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z14
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z15
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z16
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z13, Z28
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z13, Z28
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z13, Z28
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z13, Z28
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z13, Z28
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z13, Z28
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z19, Z16
-	VFMADD213PD      Z8, Z13, Z28
-	VFMADD213PD      Z8, Z17, Z14
-	VFMADD213PD      Z8, Z18, Z15
-	VFMADD213PD      Z8, Z19, Z16
-	VPERMPD          Z11, Z20, Z20
-	VFMADD213PD      Z20, Z13, Z28
-	VPERMPD          Z11, Z21, Z13
-	VFMADD213PD      Z13, Z17, Z14
-	VPERMPD          Z11, Z22, Z13
-	VFMADD213PD      Z13, Z18, Z15
-	VPERMPD          Z11, Z23, Z13
-	VFMADD213PD      Z13, Z19, Z16
-	VFMADD213PD      Z24, Z24, Z28
-	VFMADD213PD      Z25, Z25, Z14
-	VFMADD213PD      Z26, Z26, Z15
-	VFMADD213PD      Z27, Z27, Z16
-	VMOVAPS          Z28, Z13
-	VMOVAPS          Z14, Z14
-	VADDPD           Z15, Z13, Z13
-	VADDPD           Z16, Z14, Z14
-	VADDPD           Z14, Z13, Z13
-	VSUBPD           Z3, Z13, Z13
-	VADDPD           Z13, Z2, Z14
-	VSUBPD           Z2, Z14, Z2
-	VSUBPD           Z13, Z2, Z3
-	VMOVAPD          Z14, Z2
-	ADDQ             $0x00000100, CX
-	SUBQ             $0x00000020, AX
-	JMP              sum_tail
+	VMOVUPS          c64_fff0000000000000<>+0(SB), Z16
+	VMOVUPD          192(CX), K1, Z16
+	VMAXPD           Z15, Z4, Z15
+	VMAXPD           Z12, Z15, Z12
+	VMAXPD           Z16, Z4, Z16
+	VMAXPD           Z12, Z16, Z12
+	VMOVAPS          Z5, Z17
+	VFMADD231PD      Z6, Z15, Z17
+	VMOVAPS          Z5, Z18
+	VFMADD231PD      Z6, Z16, Z18
+	VSUBPD           Z5, Z17, Z19
+	VSUBPD           Z5, Z18, Z20
+	VFNMADD231PD     Z7, Z19, Z15
+	VFNMADD231PD     Z7, Z20, Z16
+	VFNMADD231PD     Z10, Z19, Z15
+	VFNMADD231PD     Z10, Z20, Z16
+	VPERMPD          Z9, Z17, Z19
+	VPSLLQ           $0x32, Z17, Z20
+	VPADDQ           Z20, Z19, Z19
+	VPERMPD          Z9, Z18, Z20
+	VPSLLQ           $0x32, Z18, Z21
+	VPADDQ           Z21, Z20, Z20
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z21
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z22
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z16, Z22
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z16, Z22
+	VFMADD213PD      Z8, Z15, Z21
+	VFMADD213PD      Z8, Z16, Z22
+	VPERMPD          Z11, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z21
+	VPERMPD          Z11, Z18, Z15
+	VFMADD213PD      Z15, Z16, Z22
+	VFMADD213PD      Z19, Z19, Z21
+	VFMADD213PD      Z20, Z20, Z22
+	VADDPD           Z21, Z13, Z13
+	VADDPD           Z22, Z14, Z14
+
+enough297:
+	VADDPD  Z14, Z13, Z13
+	VSUBPD  Z3, Z13, Z13
+	VADDPD  Z13, Z2, Z14
+	VSUBPD  Z2, Z14, Z2
+	VSUBPD  Z13, Z2, Z3
+	VMOVAPD Z14, Z2
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000020, AX
+	JMP     sum_tail
 
 sum_done:
 	TESTQ         BX, BX
@@ -22883,6 +22941,8 @@ max_tail:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
 	VMOVUPD 64(CX), K1, Z6
 	VMAXPD  Z1, Z6, Z1
+	CMPQ    AX, $0x00000010
+	JLE     enough299
 	MOVQ    $-1, BX
 	BZHIQ   AX, BX, BX
 	SHRQ    $0x10, BX
@@ -22898,6 +22958,7 @@ max_tail:
 	VMOVUPD 192(CX), K1, Z6
 	VMAXPD  Z5, Z6, Z5
 
+enough299:
 max_done:
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z4, Z5, Z4
@@ -23055,239 +23116,243 @@ sum_tail:
 	BZHIQ            DX, SI, SI
 	SHRQ             $0x08, SI
 	KMOVW            SI, K1
-	VMOVUPS          c64_fff0000000000000<>+0(SB), Z16
-	VMOVUPD          64(CX), K1, Z16
-	MOVQ             $-1, SI
-	BZHIQ            DX, SI, SI
-	SHRQ             $0x10, SI
-	KMOVW            SI, K1
-	VMOVUPS          c64_fff0000000000000<>+0(SB), Z17
-	VMOVUPD          128(CX), K1, Z17
-	MOVQ             $-1, SI
-	BZHIQ            DX, SI, SI
-	SHRQ             $0x18, SI
-	KMOVW            SI, K1
-	VMOVUPS          c64_fff0000000000000<>+0(SB), Z18
-	VMOVUPD          192(CX), K1, Z18
+	VMOVUPS          c64_fff0000000000000<>+0(SB), Z14
+	VMOVUPD          64(CX), K1, Z14
 	VCMPPD           $0x05, Z4, Z12, K1
-	VCMPPD           $0x05, Z4, Z16, K2
-	VCMPPD           $0x05, Z4, Z17, K3
-	VCMPPD           $0x05, Z4, Z18, K4
-	VMOVAPS          Z5, Z19
-	VFMADD231PD      Z6, Z12, Z19
-	VMOVAPS          Z5, Z20
-	VFMADD231PD      Z6, Z16, Z20
-	VMOVAPS          Z5, Z21
-	VFMADD231PD      Z6, Z17, Z21
-	VMOVAPS          Z5, Z22
-	VFMADD231PD      Z6, Z18, Z22
-	VSUBPD           Z5, Z19, Z13
-	VSUBPD           Z5, Z20, Z14
-	VSUBPD           Z5, Z21, Z15
-	VSUBPD           Z5, Z22, Z23
+	VCMPPD           $0x05, Z4, Z14, K2
+	VMOVAPS          Z5, Z15
+	VFMADD231PD      Z6, Z12, Z15
+	VMOVAPS          Z5, Z16
+	VFMADD231PD      Z6, Z14, Z16
+	VSUBPD           Z5, Z15, Z13
+	VSUBPD           Z5, Z16, Z17
 	VFNMADD231PD     Z7, Z13, Z12
-	VFNMADD231PD     Z7, Z14, Z16
-	VFNMADD231PD     Z7, Z15, Z17
-	VFNMADD231PD     Z7, Z23, Z18
+	VFNMADD231PD     Z7, Z17, Z14
 	VFNMADD231PD     Z10, Z13, Z12
-	VFNMADD231PD     Z10, Z14, Z16
-	VFNMADD231PD     Z10, Z15, Z17
-	VFNMADD231PD     Z10, Z23, Z18
-	VPERMPD          Z9, Z19, Z23
-	VPSLLQ           $0x32, Z19, Z13
-	VPADDQ           Z13, Z23, Z23
-	VPERMPD          Z9, Z20, Z24
-	VPSLLQ           $0x32, Z20, Z13
-	VPADDQ           Z13, Z24, Z24
-	VPERMPD          Z9, Z21, Z25
-	VPSLLQ           $0x32, Z21, Z13
-	VPADDQ           Z13, Z25, Z25
-	VPERMPD          Z9, Z22, Z26
-	VPSLLQ           $0x32, Z22, Z13
-	VPADDQ           Z13, Z26, Z26
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z27
+	VFNMADD231PD     Z10, Z17, Z14
+	VPERMPD          Z9, Z15, Z17
+	VPSLLQ           $0x32, Z15, Z13
+	VPADDQ           Z13, Z17, Z17
+	VPERMPD          Z9, Z16, Z18
+	VPSLLQ           $0x32, Z16, Z13
+	VPADDQ           Z13, Z18, Z18
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z19
 	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z13
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z14
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z15
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z12, Z27
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z16, Z13
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z12, Z27
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z16, Z13
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z12, Z27
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z16, Z13
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z12, Z27
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z16, Z13
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z12, Z27
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z16, Z13
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z18, Z15
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z12, Z27
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z16, Z13
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z17, Z14
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z18, Z15
-	VFMADD213PD      Z8, Z12, Z27
-	VFMADD213PD      Z8, Z16, Z13
-	VFMADD213PD      Z8, Z17, Z14
-	VFMADD213PD      Z8, Z18, Z15
-	VPERMPD          Z11, Z19, Z19
-	VFMADD213PD      Z19, Z12, Z27
-	VPERMPD          Z11, Z20, Z12
-	VFMADD213PD      Z12, Z16, Z13
-	VPERMPD          Z11, Z21, Z12
-	VFMADD213PD      Z12, Z17, Z14
-	VPERMPD          Z11, Z22, Z12
-	VFMADD213PD      Z12, Z18, Z15
-	VFMADD213PD.Z    Z23, Z23, K1, Z27
-	VFMADD213PD.Z    Z24, Z24, K2, Z13
-	VFMADD213PD.Z    Z25, Z25, K3, Z14
-	VFMADD213PD.Z    Z26, Z26, K4, Z15
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z13
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z13
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z13
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z13
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z13
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z12, Z19
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z13
+	VFMADD213PD      Z8, Z12, Z19
+	VFMADD213PD      Z8, Z14, Z13
+	VPERMPD          Z11, Z15, Z15
+	VFMADD213PD      Z15, Z12, Z19
+	VPERMPD          Z11, Z16, Z12
+	VFMADD213PD      Z12, Z14, Z13
+	VFMADD213PD.Z    Z17, Z17, K1, Z19
+	VFMADD213PD.Z    Z18, Z18, K2, Z13
 	CMPQ             DX, $0x00000008
-	JL               part266
-	VMOVUPD          Z27, (BX)
-	JMP              stored266
+	JL               part302
+	VMOVUPD          Z19, (BX)
+	JMP              stored302
 
-part266:
+part302:
 	CMPQ          DX, $0x00000000
-	JLE           stored266
+	JLE           stored302
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
 	SUBQ          $0x00000000, DI
-	VMOVUPS       Z27, Z12
+	VMOVUPS       Z19, Z12
 	TESTQ         $0x00000004, DI
-	JZ            piece267
+	JZ            piece303
 	VMOVUPS       Y12, (SI)
 	VEXTRACTF64X4 $0x01, Z12, Y12
 	ADDQ          $0x00000020, SI
 
-piece267:
+piece303:
 	TESTQ         $0x00000002, DI
-	JZ            piece268
+	JZ            piece304
 	VMOVUPS       X12, (SI)
 	VEXTRACTF32X4 $0x01, Y12, X12
 	ADDQ          $0x00000010, SI
 
-piece268:
+piece304:
 	TESTQ     $0x00000001, DI
-	JZ        piece269
+	JZ        piece305
 	VMOVSD    X12, (SI)
 	VPERMILPD $0x01, X12, X12
 	ADDQ      $0x00000008, SI
 
-piece269:
-stored266:
-	VMOVAPS Z27, Z12
+piece305:
+stored302:
+	VMOVAPS Z19, Z12
 	CMPQ    DX, $0x00000010
-	JL      part270
+	JL      part306
 	VMOVUPD Z13, 64(BX)
-	JMP     stored270
+	JMP     stored306
 
-part270:
+part306:
 	CMPQ          DX, $0x00000008
-	JLE           stored270
+	JLE           stored306
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
 	SUBQ          $0x00000008, DI
-	VMOVUPS       Z13, Z16
+	VMOVUPS       Z13, Z14
 	TESTQ         $0x00000004, DI
-	JZ            piece271
-	VMOVUPS       Y16, (SI)
-	VEXTRACTF64X4 $0x01, Z16, Y16
-	ADDQ          $0x00000020, SI
-
-piece271:
-	TESTQ         $0x00000002, DI
-	JZ            piece272
-	VMOVUPS       X16, (SI)
-	VEXTRACTF32X4 $0x01, Y16, X16
-	ADDQ          $0x00000010, SI
-
-piece272:
-	TESTQ     $0x00000001, DI
-	JZ        piece273
-	VMOVSD    X16, (SI)
-	VPERMILPD $0x01, X16, X16
-	ADDQ      $0x00000008, SI
-
-piece273:
-stored270:
-	VMOVAPS Z13, Z13
-	CMPQ    DX, $0x00000018
-	JL      part274
-	VMOVUPD Z14, 128(BX)
-	JMP     stored274
-
-part274:
-	CMPQ          DX, $0x00000010
-	JLE           stored274
-	LEAQ          128(BX), SI
-	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
-	VMOVUPS       Z14, Z16
-	TESTQ         $0x00000004, DI
-	JZ            piece275
-	VMOVUPS       Y16, (SI)
-	VEXTRACTF64X4 $0x01, Z16, Y16
-	ADDQ          $0x00000020, SI
-
-piece275:
-	TESTQ         $0x00000002, DI
-	JZ            piece276
-	VMOVUPS       X16, (SI)
-	VEXTRACTF32X4 $0x01, Y16, X16
-	ADDQ          $0x00000010, SI
-
-piece276:
-	TESTQ     $0x00000001, DI
-	JZ        piece277
-	VMOVSD    X16, (SI)
-	VPERMILPD $0x01, X16, X16
-	ADDQ      $0x00000008, SI
-
-piece277:
-stored274:
-	VADDPD  Z14, Z12, Z12
-	CMPQ    DX, $0x00000020
-	JL      part278
-	VMOVUPD Z15, 192(BX)
-	JMP     stored278
-
-part278:
-	CMPQ          DX, $0x00000018
-	JLE           stored278
-	LEAQ          192(BX), SI
-	SUBQ          $0x00000018, DX
-	VMOVUPS       Z15, Z14
-	TESTQ         $0x00000004, DX
-	JZ            piece279
+	JZ            piece307
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
 	ADDQ          $0x00000020, SI
 
-piece279:
-	TESTQ         $0x00000002, DX
-	JZ            piece280
+piece307:
+	TESTQ         $0x00000002, DI
+	JZ            piece308
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
 	ADDQ          $0x00000010, SI
 
-piece280:
-	TESTQ     $0x00000001, DX
-	JZ        piece281
+piece308:
+	TESTQ     $0x00000001, DI
+	JZ        piece309
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
 	ADDQ      $0x00000008, SI
 
-piece281:
-stored278:
-	VADDPD  Z15, Z13, Z13
+piece309:
+stored306:
+	VMOVAPS          Z13, Z13
+	CMPQ             DX, $0x00000010
+	JLE              enough301
+	MOVQ             $-1, SI
+	BZHIQ            DX, SI, SI
+	SHRQ             $0x10, SI
+	KMOVW            SI, K1
+	VMOVUPS          c64_fff0000000000000<>+0(SB), Z14
+	VMOVUPD          128(CX), K1, Z14
+	MOVQ             $-1, SI
+	BZHIQ            DX, SI, SI
+	SHRQ             $0x18, SI
+	KMOVW            SI, K1
+	VMOVUPS          c64_fff0000000000000<>+0(SB), Z15
+	VMOVUPD          192(CX), K1, Z15
+	VCMPPD           $0x05, Z4, Z14, K1
+	VCMPPD           $0x05, Z4, Z15, K2
+	VMOVAPS          Z5, Z16
+	VFMADD231PD      Z6, Z14, Z16
+	VMOVAPS          Z5, Z17
+	VFMADD231PD      Z6, Z15, Z17
+	VSUBPD           Z5, Z16, Z18
+	VSUBPD           Z5, Z17, Z19
+	VFNMADD231PD     Z7, Z18, Z14
+	VFNMADD231PD     Z7, Z19, Z15
+	VFNMADD231PD     Z10, Z18, Z14
+	VFNMADD231PD     Z10, Z19, Z15
+	VPERMPD          Z9, Z16, Z18
+	VPSLLQ           $0x32, Z16, Z19
+	VPADDQ           Z19, Z18, Z18
+	VPERMPD          Z9, Z17, Z19
+	VPSLLQ           $0x32, Z17, Z20
+	VPADDQ           Z20, Z19, Z19
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z20
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z21
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z20
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z20
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z20
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z20
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z20
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z15, Z21
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z20
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z15, Z21
+	VFMADD213PD      Z8, Z14, Z20
+	VFMADD213PD      Z8, Z15, Z21
+	VPERMPD          Z11, Z16, Z16
+	VFMADD213PD      Z16, Z14, Z20
+	VPERMPD          Z11, Z17, Z14
+	VFMADD213PD      Z14, Z15, Z21
+	VFMADD213PD.Z    Z18, Z18, K1, Z20
+	VFMADD213PD.Z    Z19, Z19, K2, Z21
+	CMPQ             DX, $0x00000018
+	JL               part310
+	VMOVUPD          Z20, 128(BX)
+	JMP              stored310
+
+part310:
+	CMPQ          DX, $0x00000010
+	JLE           stored310
+	LEAQ          128(BX), SI
+	MOVQ          DX, DI
+	SUBQ          $0x00000010, DI
+	VMOVUPS       Z20, Z14
+	TESTQ         $0x00000004, DI
+	JZ            piece311
+	VMOVUPS       Y14, (SI)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	ADDQ          $0x00000020, SI
+
+piece311:
+	TESTQ         $0x00000002, DI
+	JZ            piece312
+	VMOVUPS       X14, (SI)
+	VEXTRACTF32X4 $0x01, Y14, X14
+	ADDQ          $0x00000010, SI
+
+piece312:
+	TESTQ     $0x00000001, DI
+	JZ        piece313
+	VMOVSD    X14, (SI)
+	VPERMILPD $0x01, X14, X14
+	ADDQ      $0x00000008, SI
+
+piece313:
+stored310:
+	VADDPD  Z20, Z12, Z12
+	CMPQ    DX, $0x00000020
+	JL      part314
+	VMOVUPD Z21, 192(BX)
+	JMP     stored314
+
+part314:
+	CMPQ          DX, $0x00000018
+	JLE           stored314
+	LEAQ          192(BX), SI
+	SUBQ          $0x00000018, DX
+	VMOVUPS       Z21, Z14
+	TESTQ         $0x00000004, DX
+	JZ            piece315
+	VMOVUPS       Y14, (SI)
+	VEXTRACTF64X4 $0x01, Z14, Y14
+	ADDQ          $0x00000020, SI
+
+piece315:
+	TESTQ         $0x00000002, DX
+	JZ            piece316
+	VMOVUPS       X14, (SI)
+	VEXTRACTF32X4 $0x01, Y14, X14
+	ADDQ          $0x00000010, SI
+
+piece316:
+	TESTQ     $0x00000001, DX
+	JZ        piece317
+	VMOVSD    X14, (SI)
+	VPERMILPD $0x01, X14, X14
+	ADDQ      $0x00000008, SI
+
+piece317:
+stored314:
+	VADDPD Z21, Z13, Z13
+
+enough301:
 	VADDPD  Z13, Z12, Z12
 	VSUBPD  Z3, Z12, Z12
 	VADDPD  Z12, Z2, Z13
@@ -23373,26 +23438,26 @@ single_done:
 	VCMPPD        $0x05, Z1, Z2, K1
 	VMULPD.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece282
+	JZ            piece318
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece282:
+piece318:
 	TESTQ         $0x00000002, CX
-	JZ            piece283
+	JZ            piece319
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece283:
+piece319:
 	TESTQ     $0x00000001, CX
-	JZ        piece284
+	JZ        piece320
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece284:
+piece320:
 rest_done:
 	VZEROUPPER
 	RET
@@ -23437,26 +23502,26 @@ head_done:
 	VMULPD.Z      Z0, Z2, K1, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece285
+	JZ            piece321
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece285:
+piece321:
 	TESTQ         $0x00000002, CX
-	JZ            piece286
+	JZ            piece322
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece286:
+piece322:
 	TESTQ     $0x00000001, CX
-	JZ        piece287
+	JZ        piece323
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece287:
+piece323:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -23510,26 +23575,26 @@ streamedsingle_done:
 	VCMPPD        $0x05, Z1, Z2, K1
 	VMULPD.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece288
+	JZ            piece324
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece288:
+piece324:
 	TESTQ         $0x00000002, CX
-	JZ            piece289
+	JZ            piece325
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece289:
+piece325:
 	TESTQ     $0x00000001, CX
-	JZ        piece290
+	JZ        piece326
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece290:
+piece326:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -23672,26 +23737,26 @@ single_done:
 	VFMADD213PD.Z    Z0, Z0, K1, Z2
 	VFMADD213PD      Z9, Z8, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece291
+	JZ               piece327
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece291:
+piece327:
 	TESTQ         $0x00000002, CX
-	JZ            piece292
+	JZ            piece328
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece292:
+piece328:
 	TESTQ     $0x00000001, CX
-	JZ        piece293
+	JZ        piece329
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece293:
+piece329:
 rest_done:
 	VZEROUPPER
 	RET
@@ -23774,26 +23839,26 @@ head_done:
 	VFMADD213PD      Z9, Z8, Z13
 	MOVQ             AX, SI
 	TESTQ            $0x00000004, CX
-	JZ               piece294
+	JZ               piece330
 	VMOVUPS          Y13, (SI)
 	VEXTRACTF64X4    $0x01, Z13, Y13
 	ADDQ             $0x00000020, SI
 
-piece294:
+piece330:
 	TESTQ         $0x00000002, CX
-	JZ            piece295
+	JZ            piece331
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
 	ADDQ          $0x00000010, SI
 
-piece295:
+piece331:
 	TESTQ     $0x00000001, CX
-	JZ        piece296
+	JZ        piece332
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
 	ADDQ      $0x00000008, SI
 
-piece296:
+piece332:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -23917,26 +23982,26 @@ streamedsingle_done:
 	VFMADD213PD.Z    Z0, Z0, K1, Z2
 	VFMADD213PD      Z9, Z8, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece297
+	JZ               piece333
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece297:
+piece333:
 	TESTQ         $0x00000002, CX
-	JZ            piece298
+	JZ            piece334
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece298:
+piece334:
 	TESTQ     $0x00000001, CX
-	JZ        piece299
+	JZ        piece335
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece299:
+piece335:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -24095,26 +24160,26 @@ single_done:
 	VFMADD213PD      Z10, Z9, Z12
 	VFMADD213PD      Z12, Z8, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece300
+	JZ               piece336
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece300:
+piece336:
 	TESTQ         $0x00000002, CX
-	JZ            piece301
+	JZ            piece337
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece301:
+piece337:
 	TESTQ     $0x00000001, CX
-	JZ        piece302
+	JZ        piece338
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece302:
+piece338:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24206,26 +24271,26 @@ head_done:
 	VFMADD213PD      Z12, Z8, Z15
 	MOVQ             AX, DI
 	TESTQ            $0x00000004, CX
-	JZ               piece303
+	JZ               piece339
 	VMOVUPS          Y15, (DI)
 	VEXTRACTF64X4    $0x01, Z15, Y15
 	ADDQ             $0x00000020, DI
 
-piece303:
+piece339:
 	TESTQ         $0x00000002, CX
-	JZ            piece304
+	JZ            piece340
 	VMOVUPS       X15, (DI)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, DI
 
-piece304:
+piece340:
 	TESTQ     $0x00000001, CX
-	JZ        piece305
+	JZ        piece341
 	VMOVSD    X15, (DI)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, DI
 
-piece305:
+piece341:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -24366,26 +24431,26 @@ streamedsingle_done:
 	VFMADD213PD      Z10, Z9, Z12
 	VFMADD213PD      Z12, Z8, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece306
+	JZ               piece342
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece306:
+piece342:
 	TESTQ         $0x00000002, CX
-	JZ            piece307
+	JZ            piece343
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece307:
+piece343:
 	TESTQ     $0x00000001, CX
-	JZ        piece308
+	JZ        piece344
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece308:
+piece344:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -24451,26 +24516,26 @@ single_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece309
+	JZ            piece345
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece309:
+piece345:
 	TESTQ         $0x00000002, CX
-	JZ            piece310
+	JZ            piece346
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece310:
+piece346:
 	TESTQ     $0x00000001, CX
-	JZ        piece311
+	JZ        piece347
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece311:
+piece347:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24515,26 +24580,26 @@ head_done:
 	VSUBPD        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece312
+	JZ            piece348
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece312:
+piece348:
 	TESTQ         $0x00000002, CX
-	JZ            piece313
+	JZ            piece349
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece313:
+piece349:
 	TESTQ     $0x00000001, CX
-	JZ        piece314
+	JZ        piece350
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece314:
+piece350:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -24588,26 +24653,26 @@ streamedsingle_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece315
+	JZ            piece351
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece315:
+piece351:
 	TESTQ         $0x00000002, CX
-	JZ            piece316
+	JZ            piece352
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece316:
+piece352:
 	TESTQ     $0x00000001, CX
-	JZ        piece317
+	JZ        piece353
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece317:
+piece353:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -24671,26 +24736,26 @@ single_done:
 	VADDPD        Z0, Z2, Z2
 	VMULPD        Z2, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece318
+	JZ            piece354
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece318:
+piece354:
 	TESTQ         $0x00000002, CX
-	JZ            piece319
+	JZ            piece355
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece319:
+piece355:
 	TESTQ     $0x00000001, CX
-	JZ        piece320
+	JZ        piece356
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece320:
+piece356:
 rest_done:
 	VZEROUPPER
 	RET
@@ -25337,26 +25402,26 @@ single_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece321
+	JZ            piece357
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece321:
+piece357:
 	TESTQ         $0x00000002, CX
-	JZ            piece322
+	JZ            piece358
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece322:
+piece358:
 	TESTQ     $0x00000001, CX
-	JZ        piece323
+	JZ        piece359
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece323:
+piece359:
 rest_done:
 	VZEROUPPER
 	RET
@@ -25464,26 +25529,26 @@ head_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece324
+	JZ            piece360
 	VMOVUPS       Y3, (DI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, DI
 
-piece324:
+piece360:
 	TESTQ         $0x00000002, CX
-	JZ            piece325
+	JZ            piece361
 	VMOVUPS       X3, (DI)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, DI
 
-piece325:
+piece361:
 	TESTQ     $0x00000001, CX
-	JZ        piece326
+	JZ        piece362
 	VMOVSD    X3, (DI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, DI
 
-piece326:
+piece362:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -25621,26 +25686,26 @@ streamedsingle_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece327
+	JZ            piece363
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece327:
+piece363:
 	TESTQ         $0x00000002, CX
-	JZ            piece328
+	JZ            piece364
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece328:
+piece364:
 	TESTQ     $0x00000001, CX
-	JZ        piece329
+	JZ        piece365
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece329:
+piece365:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -26047,26 +26112,26 @@ single_done:
 	VMULPD           Z8, Z2, Z2
 	VMULPD           Z9, Z2, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece330
+	JZ               piece366
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece330:
+piece366:
 	TESTQ         $0x00000002, CX
-	JZ            piece331
+	JZ            piece367
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece331:
+piece367:
 	TESTQ     $0x00000001, CX
-	JZ        piece332
+	JZ        piece368
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece332:
+piece368:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26161,26 +26226,26 @@ head_done:
 	VMULPD           Z12, Z16, Z16
 	MOVQ             AX, SI
 	TESTQ            $0x00000004, CX
-	JZ               piece333
+	JZ               piece369
 	VMOVUPS          Y16, (SI)
 	VEXTRACTF64X4    $0x01, Z16, Y16
 	ADDQ             $0x00000020, SI
 
-piece333:
+piece369:
 	TESTQ         $0x00000002, CX
-	JZ            piece334
+	JZ            piece370
 	VMOVUPS       X16, (SI)
 	VEXTRACTF32X4 $0x01, Y16, X16
 	ADDQ          $0x00000010, SI
 
-piece334:
+piece370:
 	TESTQ     $0x00000001, CX
-	JZ        piece335
+	JZ        piece371
 	VMOVSD    X16, (SI)
 	VPERMILPD $0x01, X16, X16
 	ADDQ      $0x00000008, SI
 
-piece335:
+piece371:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -26298,26 +26363,26 @@ streamedsingle_done:
 	VMULPD           Z8, Z2, Z2
 	VMULPD           Z9, Z2, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece336
+	JZ               piece372
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece336:
+piece372:
 	TESTQ         $0x00000002, CX
-	JZ            piece337
+	JZ            piece373
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece337:
+piece373:
 	TESTQ     $0x00000001, CX
-	JZ        piece338
+	JZ        piece374
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece338:
+piece374:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -26492,26 +26557,26 @@ single_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece339
+	JZ            piece375
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece339:
+piece375:
 	TESTQ         $0x00000002, CX
-	JZ            piece340
+	JZ            piece376
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece340:
+piece376:
 	TESTQ     $0x00000001, CX
-	JZ        piece341
+	JZ        piece377
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece341:
+piece377:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26565,26 +26630,26 @@ head_done:
 	VMULPD        Z0, Z1, Z1
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece342
+	JZ            piece378
 	VMOVUPS       Y1, (DI)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, DI
 
-piece342:
+piece378:
 	TESTQ         $0x00000002, CX
-	JZ            piece343
+	JZ            piece379
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, DI
 
-piece343:
+piece379:
 	TESTQ     $0x00000001, CX
-	JZ        piece344
+	JZ        piece380
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece344:
+piece380:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -26641,26 +26706,26 @@ streamedsingle_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece345
+	JZ            piece381
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece345:
+piece381:
 	TESTQ         $0x00000002, CX
-	JZ            piece346
+	JZ            piece382
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece346:
+piece382:
 	TESTQ     $0x00000001, CX
-	JZ        piece347
+	JZ        piece383
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece347:
+piece383:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -26859,26 +26924,26 @@ single_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece348
+	JZ            piece384
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece348:
+piece384:
 	TESTQ         $0x00000002, CX
-	JZ            piece349
+	JZ            piece385
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece349:
+piece385:
 	TESTQ     $0x00000001, CX
-	JZ        piece350
+	JZ        piece386
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece350:
+piece386:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26948,26 +27013,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece351
+	JZ            piece387
 	VMOVUPS       Y2, (DI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DI
 
-piece351:
+piece387:
 	TESTQ         $0x00000002, CX
-	JZ            piece352
+	JZ            piece388
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece352:
+piece388:
 	TESTQ     $0x00000001, CX
-	JZ        piece353
+	JZ        piece389
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece353:
+piece389:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -27048,26 +27113,26 @@ streamedsingle_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece354
+	JZ            piece390
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece354:
+piece390:
 	TESTQ         $0x00000002, CX
-	JZ            piece355
+	JZ            piece391
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece355:
+piece391:
 	TESTQ     $0x00000001, CX
-	JZ        piece356
+	JZ        piece392
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece356:
+piece392:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -27277,26 +27342,26 @@ single_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece357
+	JZ            piece393
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece357:
+piece393:
 	TESTQ         $0x00000002, CX
-	JZ            piece358
+	JZ            piece394
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece358:
+piece394:
 	TESTQ     $0x00000001, CX
-	JZ        piece359
+	JZ        piece395
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece359:
+piece395:
 rest_done:
 	VZEROUPPER
 	RET
@@ -27356,26 +27421,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece360
+	JZ            piece396
 	VMOVUPS       Y2, (DI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DI
 
-piece360:
+piece396:
 	TESTQ         $0x00000002, CX
-	JZ            piece361
+	JZ            piece397
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece361:
+piece397:
 	TESTQ     $0x00000001, CX
-	JZ        piece362
+	JZ        piece398
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece362:
+piece398:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -27441,26 +27506,26 @@ streamedsingle_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece363
+	JZ            piece399
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece363:
+piece399:
 	TESTQ         $0x00000002, CX
-	JZ            piece364
+	JZ            piece400
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece364:
+piece400:
 	TESTQ     $0x00000001, CX
-	JZ        piece365
+	JZ        piece401
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece365:
+piece401:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -28143,26 +28208,26 @@ single_done:
 	VXORPD           Z11, Z10, Z10
 	VMULPD           Z0, Z10, Z10
 	TESTQ            $0x00000004, CX
-	JZ               piece366
+	JZ               piece402
 	VMOVUPS          Y10, (AX)
 	VEXTRACTF64X4    $0x01, Z10, Y10
 	ADDQ             $0x00000020, AX
 
-piece366:
+piece402:
 	TESTQ         $0x00000002, CX
-	JZ            piece367
+	JZ            piece403
 	VMOVUPS       X10, (AX)
 	VEXTRACTF32X4 $0x01, Y10, X10
 	ADDQ          $0x00000010, AX
 
-piece367:
+piece403:
 	TESTQ     $0x00000001, CX
-	JZ        piece368
+	JZ        piece404
 	VMOVSD    X10, (AX)
 	VPERMILPD $0x01, X10, X10
 	ADDQ      $0x00000008, AX
 
-piece368:
+piece404:
 rest_done:
 	VZEROUPPER
 	RET
@@ -28280,26 +28345,26 @@ head_done:
 	VMULPD           Z0, Z10, Z10
 	MOVQ             AX, DI
 	TESTQ            $0x00000004, CX
-	JZ               piece369
+	JZ               piece405
 	VMOVUPS          Y10, (DI)
 	VEXTRACTF64X4    $0x01, Z10, Y10
 	ADDQ             $0x00000020, DI
 
-piece369:
+piece405:
 	TESTQ         $0x00000002, CX
-	JZ            piece370
+	JZ            piece406
 	VMOVUPS       X10, (DI)
 	VEXTRACTF32X4 $0x01, Y10, X10
 	ADDQ          $0x00000010, DI
 
-piece370:
+piece406:
 	TESTQ     $0x00000001, CX
-	JZ        piece371
+	JZ        piece407
 	VMOVSD    X10, (DI)
 	VPERMILPD $0x01, X10, X10
 	ADDQ      $0x00000008, DI
 
-piece371:
+piece407:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -28452,26 +28517,26 @@ streamedsingle_done:
 	VXORPD           Z11, Z10, Z10
 	VMULPD           Z0, Z10, Z10
 	TESTQ            $0x00000004, CX
-	JZ               piece372
+	JZ               piece408
 	VMOVUPS          Y10, (AX)
 	VEXTRACTF64X4    $0x01, Z10, Y10
 	ADDQ             $0x00000020, AX
 
-piece372:
+piece408:
 	TESTQ         $0x00000002, CX
-	JZ            piece373
+	JZ            piece409
 	VMOVUPS       X10, (AX)
 	VEXTRACTF32X4 $0x01, Y10, X10
 	ADDQ          $0x00000010, AX
 
-piece373:
+piece409:
 	TESTQ     $0x00000001, CX
-	JZ        piece374
+	JZ        piece410
 	VMOVSD    X10, (AX)
 	VPERMILPD $0x01, X10, X10
 	ADDQ      $0x00000008, AX
 
-piece374:
+piece410:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -28567,6 +28632,8 @@ max_tail:
 	VMOVUPS   32(CX), K1, Y5
 	VCVTPS2PD Y5, Z5
 	VMAXPD    Z1, Z5, Z1
+	CMPQ      AX, $0x00000010
+	JLE       enough412
 	MOVQ      $-1, BX
 	BZHIQ     AX, BX, BX
 	SHRQ      $0x10, BX
@@ -28584,6 +28651,7 @@ max_tail:
 	VCVTPS2PD Y5, Z5
 	VMAXPD    Z4, Z5, Z4
 
+enough412:
 max_done:
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z3, Z4, Z3
@@ -28713,94 +28781,98 @@ sum_tail:
 	KMOVW            BX, K1
 	VMOVUPS          c32_ff800000<>+0(SB), Y10
 	VMOVUPS          32(CX), K1, Y10
-	VCVTPS2PD        Y10, Z13
+	VCVTPS2PD        Y10, Z11
+	VMAXPD           Z9, Z3, Z9
+	VMAXPD           Z11, Z3, Z11
+	VMOVAPS          Z4, Z13
+	VFMADD231PD      Z5, Z9, Z13
+	VMOVAPS          Z4, Z10
+	VFMADD231PD      Z5, Z11, Z10
+	VSUBPD           Z4, Z13, Z12
+	VSUBPD           Z4, Z10, Z14
+	VFNMADD231PD     Z6, Z12, Z9
+	VFNMADD231PD     Z6, Z14, Z11
+	VPERMPD          Z8, Z13, Z12
+	VPSLLQ           $0x32, Z13, Z13
+	VPADDQ           Z13, Z12, Z12
+	VPERMPD          Z8, Z10, Z13
+	VPSLLQ           $0x32, Z10, Z10
+	VPADDQ           Z10, Z13, Z13
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z14
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z10
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z9, Z14
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z9, Z14
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z9, Z14
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z11, Z10
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z9, Z14
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z11, Z10
+	VFMADD213PD      Z7, Z9, Z14
+	VFMADD213PD      Z7, Z11, Z10
+	VMULPD           Z9, Z14, Z14
+	VMULPD           Z11, Z10, Z10
+	VFMADD213PD      Z12, Z12, Z14
+	VFMADD213PD      Z13, Z13, Z10
+	VMOVAPS          Z14, Z9
+	VMOVAPS          Z10, Z10
+	CMPQ             DX, $0x00000010
+	JLE              enough414
 	MOVQ             $-1, BX
 	BZHIQ            DX, BX, BX
 	SHRQ             $0x10, BX
 	KMOVW            BX, K1
-	VMOVUPS          c32_ff800000<>+0(SB), Y10
-	VMOVUPS          64(CX), K1, Y10
-	VCVTPS2PD        Y10, Z14
+	VMOVUPS          c32_ff800000<>+0(SB), Y11
+	VMOVUPS          64(CX), K1, Y11
+	VCVTPS2PD        Y11, Z11
 	MOVQ             $-1, BX
 	BZHIQ            DX, BX, BX
 	SHRQ             $0x18, BX
 	KMOVW            BX, K1
-	VMOVUPS          c32_ff800000<>+0(SB), Y10
-	VMOVUPS          96(CX), K1, Y10
-	VCVTPS2PD        Y10, Z15
-	VMAXPD           Z9, Z3, Z9
-	VMAXPD           Z13, Z3, Z13
-	VMAXPD           Z14, Z3, Z14
-	VMAXPD           Z15, Z3, Z15
-	VMOVAPS          Z4, Z17
-	VFMADD231PD      Z5, Z9, Z17
-	VMOVAPS          Z4, Z12
-	VFMADD231PD      Z5, Z13, Z12
-	VMOVAPS          Z4, Z11
-	VFMADD231PD      Z5, Z14, Z11
-	VMOVAPS          Z4, Z10
-	VFMADD231PD      Z5, Z15, Z10
-	VSUBPD           Z4, Z17, Z16
-	VSUBPD           Z4, Z12, Z18
-	VSUBPD           Z4, Z11, Z19
-	VSUBPD           Z4, Z10, Z20
-	VFNMADD231PD     Z6, Z16, Z9
-	VFNMADD231PD     Z6, Z18, Z13
-	VFNMADD231PD     Z6, Z19, Z14
-	VFNMADD231PD     Z6, Z20, Z15
-	VPERMPD          Z8, Z17, Z16
-	VPSLLQ           $0x32, Z17, Z17
-	VPADDQ           Z17, Z16, Z16
-	VPERMPD          Z8, Z12, Z17
-	VPSLLQ           $0x32, Z12, Z12
-	VPADDQ           Z12, Z17, Z17
-	VPERMPD          Z8, Z11, Z18
-	VPSLLQ           $0x32, Z11, Z11
-	VPADDQ           Z11, Z18, Z18
-	VPERMPD          Z8, Z10, Z19
-	VPSLLQ           $0x32, Z10, Z10
-	VPADDQ           Z10, Z19, Z19
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z20
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z10
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z11
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z12
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z9, Z20
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z13, Z10
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z14, Z11
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z15, Z12
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z9, Z20
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z13, Z10
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z14, Z11
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z15, Z12
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z9, Z20
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z13, Z10
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z14, Z11
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z15, Z12
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z9, Z20
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z13, Z10
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z14, Z11
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z15, Z12
-	VFMADD213PD      Z7, Z9, Z20
-	VFMADD213PD      Z7, Z13, Z10
-	VFMADD213PD      Z7, Z14, Z11
-	VFMADD213PD      Z7, Z15, Z12
-	VMULPD           Z9, Z20, Z20
-	VMULPD           Z13, Z10, Z10
-	VMULPD           Z14, Z11, Z11
-	VMULPD           Z15, Z12, Z12
-	VFMADD213PD      Z16, Z16, Z20
-	VFMADD213PD      Z17, Z17, Z10
-	VFMADD213PD      Z18, Z18, Z11
-	VFMADD213PD      Z19, Z19, Z12
-	VMOVAPS          Z20, Z9
-	VMOVAPS          Z10, Z10
-	VADDPD           Z11, Z9, Z9
-	VADDPD           Z12, Z10, Z10
-	VADDPD           Z10, Z9, Z9
-	VADDPD           Z9, Z2, Z2
-	ADDQ             $0x00000080, CX
-	SUBQ             $0x00000020, AX
-	JMP              sum_tail
+	VMOVUPS          c32_ff800000<>+0(SB), Y12
+	VMOVUPS          96(CX), K1, Y12
+	VCVTPS2PD        Y12, Z12
+	VMAXPD           Z11, Z3, Z11
+	VMAXPD           Z12, Z3, Z12
+	VMOVAPS          Z4, Z13
+	VFMADD231PD      Z5, Z11, Z13
+	VMOVAPS          Z4, Z14
+	VFMADD231PD      Z5, Z12, Z14
+	VSUBPD           Z4, Z13, Z15
+	VSUBPD           Z4, Z14, Z16
+	VFNMADD231PD     Z6, Z15, Z11
+	VFNMADD231PD     Z6, Z16, Z12
+	VPERMPD          Z8, Z13, Z15
+	VPSLLQ           $0x32, Z13, Z13
+	VPADDQ           Z13, Z15, Z15
+	VPERMPD          Z8, Z14, Z13
+	VPSLLQ           $0x32, Z14, Z14
+	VPADDQ           Z14, Z13, Z13
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z14
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z16
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z12, Z16
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z12, Z16
+	VFMADD213PD      Z7, Z11, Z14
+	VFMADD213PD      Z7, Z12, Z16
+	VMULPD           Z11, Z14, Z14
+	VMULPD           Z12, Z16, Z16
+	VFMADD213PD      Z15, Z15, Z14
+	VFMADD213PD      Z13, Z13, Z16
+	VADDPD           Z14, Z9, Z9
+	VADDPD           Z16, Z10, Z10
+
+enough414:
+	VADDPD Z10, Z9, Z9
+	VADDPD Z9, Z2, Z2
+	ADDQ   $0x00000080, CX
+	SUBQ   $0x00000020, AX
+	JMP    sum_tail
 
 sum_done:
 	VCVTSD2SS     X1, X1, X1

@@ -3,12 +3,8 @@ package tensorops
 import "math"
 
 // logOf returns log(sum·2^anchor) for a sum that is a normal number.
-func logOf[F Float](anchor, sum float64) float64 {
-	log := math.Log
-	if isFloat32[F]() {
-		log = shortLog
-	}
-	return anchor*ln2Hi + (anchor*ln2Lo + log(sum))
+func logOf(anchor, sum float64) float64 {
+	return anchor*ln2Hi + (anchor*ln2Lo + shortLog(sum))
 }
 
 // shortLog is log v of a normal v > 0, to 2^-52 of the larger of 1 and |log v|. [math.Log] divides, and

@@ -118,7 +118,7 @@ func withinAnchors(max float64) bool { return max >= -anchorLimit && max <= anch
 func (k *kernels[F]) enough(t *rowTotal, p precision) bool {
 	switch p {
 	case forTotal:
-		t.total = logOf[F](t.anchor, t.sum)
+		t.total = logOf(t.anchor, t.sum)
 		return t.err <= totalTolerance*ulp[F](t.total)
 	case forLogs:
 		k.setLogSum(t)
@@ -131,7 +131,7 @@ func (k *kernels[F]) enough(t *rowTotal, p precision) bool {
 func (k *kernels[F]) finish(t *rowTotal, p precision) bool {
 	switch p {
 	case forTotal:
-		t.total = logOf[F](t.anchor, t.sum)
+		t.total = logOf(t.anchor, t.sum)
 		return math.Abs(t.total) >= smallTotal
 	case forLogs:
 		return k.setLogSum(t) > k.smallRest()
@@ -145,7 +145,7 @@ func (k *kernels[F]) setLogSum(t *rowTotal) (rest float64) {
 	rest = t.sum/top - 1
 	switch {
 	case rest > 1:
-		t.logSum = logOf[F](0, t.sum/top)
+		t.logSum = logOf(0, t.sum/top)
 	case rest > 0:
 		t.logSum = math.Log1p(rest)
 	}
@@ -246,13 +246,13 @@ func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 	}
 	v := float64(x[y])
 	if !t.huge && withinAnchors(v) {
-		l := logOf[F](t.anchor, t.sum) - v
+		l := logOf(t.anchor, t.sum) - v
 		if k.accurate(t, 1, l) {
 			return l
 		}
 		if t.err != 0 && !t.corrected {
 			k.correct(t, x)
-			if l = logOf[F](t.anchor, t.sum) - v; k.accurate(t, 1, l) {
+			if l = logOf(t.anchor, t.sum) - v; k.accurate(t, 1, l) {
 				return l
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -151,7 +152,7 @@ func (t *terms) loops(n reg.Register, groupLen int) {
 	CMPQ(n, U32(uint32(groupLen)))
 	JL(LabelRef("sum_tail"))
 	Label("sum_loop")
-	t.group(groupLen, func(i int) reg.VecVirtual {
+	t.group(groupLen, nil, func(i int) reg.VecVirtual {
 		if byte := i * size(t.elem); byte%64 == 0 {
 			PREFETCHT0(Mem{Base: t.at, Disp: prefetchBytes + byte})
 		}
@@ -167,7 +168,7 @@ func (t *terms) loops(n reg.Register, groupLen int) {
 	MOVQ(U32(uint32(t.gen.group())), count)
 	CMPQ(n, count)
 	CMOVQLT(n, count)
-	t.group(t.gen.group(), func(i int) reg.VecVirtual {
+	t.group(t.gen.group(), count, func(i int) reg.VecVirtual {
 		return t.loadTail(t.at, count, i, math.Inf(-1))
 	}, func(v reg.VecVirtual, i int) { t.storeSome(v, t.dst.(reg.GPVirtual), count, i) })
 	t.advance(n, t.gen.group())
@@ -183,15 +184,22 @@ func (t *terms) advance(n reg.Register, elems int) {
 	SUBQ(U32(uint32(elems)), n)
 }
 
-// group adds one group of elements: those of a lane first, then to the sums.
-func (t *terms) group(elems int, load func(i int) reg.VecVirtual, store func(v reg.VecVirtual, i int)) {
+// group adds one group of elements: those of a lane first, then to the sums. Where only count elements are there, the second
+// half of the group is left out if it is empty.
+func (t *terms) group(elems int, count reg.Register, load func(i int) reg.VecVirtual, store func(v reg.VecVirtual, i int)) {
 	unroll := 4 // as many as there are registers for
-	if !t.is512() {
+	if !t.is512() || count != nil {
 		unroll = 2
 	}
 	for h := range t.halves() {
 		acc := []reg.VecVirtual{t.vec(), t.vec()}
+		labels++
+		enough := fmt.Sprintf("enough%d", labels)
 		for k := 0; k < elems/t.lanes()/t.halves(); k += unroll {
+			if count != nil && k == 2 {
+				CMPQ(count, U32(uint32(t.gen.at(k, 0))))
+				JLE(LabelRef(enough))
+			}
 			var xs []reg.VecVirtual
 			for i := k; i < k+unroll; i++ {
 				xs = append(xs, load(t.gen.at(i, h)))
@@ -211,6 +219,7 @@ func (t *terms) group(elems int, load func(i int) reg.VecVirtual, store func(v r
 				}
 			}
 		}
+		Label(enough)
 		t.add(acc[1], acc[0], acc[0])
 		t.sums.add(acc[0], h)
 	}
@@ -295,8 +304,14 @@ func (g *gen) maximum(x, n reg.Register) reg.VecVirtual {
 		VMOVUPS(g.constant(math.Inf(-1)), acc[i])
 	}
 	g.forGroups("max", n, []reg.Register{x}, func(tail bool) {
-		for h := range g.halves() {
-			for k := range depth {
+		labels++
+		enough := fmt.Sprintf("enough%d", labels)
+		for k := range depth {
+			if tail && k == 2 {
+				CMPQ(n, U32(uint32(g.at(k, 0))))
+				JLE(LabelRef(enough))
+			}
+			for h := range g.halves() {
 				var v reg.VecVirtual
 				if tail {
 					v = g.loadTail(x, n, g.at(k, h), math.Inf(-1))
@@ -306,6 +321,7 @@ func (g *gen) maximum(x, n reg.Register) reg.VecVirtual {
 				g.max(v, acc[k])
 			}
 		}
+		Label(enough)
 	})
 	g.max(acc[1], acc[0])
 	g.max(acc[3], acc[2])
