@@ -24,10 +24,11 @@
 //
 // # Numbers
 //
-// Sums are kept in float64 whatever the element type is. Exponentials of float32 elements are computed in float32 and
-// are good to one unit in the last place; where a bound on what that does to the result is too large, and for rows of
-// up to 64 elements, the sum is taken in float64. Errors of float32 results, in units of the last place (half a unit
-// is the rounding), for 1 to 10^7 elements:
+// Sums are kept in float64 whatever the element type is; those of float32 exponentials are formed in float32 over eight
+// elements and then added in float64. Where an estimate of what that does to the result is too large, the elements around
+// the largest are summed again in float64, and all of the row where that is not enough; rows of up to 64 elements are from
+// the start. Exponentials that are themselves a result are good to one unit in the last place. Errors of float32
+// results, in units of the last place (half a unit is the rounding), for 1 to 10^7 elements:
 //
 //	log-sum-exp 0.6    softmax 4    log-softmax 2 or 1e-7    cross-entropy, KL, entropy 1
 //

@@ -31,20 +31,15 @@ func storedPool[F Float]() *sync.Pool {
 	return &stored64
 }
 
-// storedLen is the number of float64 elements up to which a row's terms are kept: they stay in the second cache
-// then. The terms of longer rows are computed twice, and those of float32 rows of more than a block, too, where the
-// exponential takes less time than the way to the second cache and back.
+// storedLen is the number of elements up to which a row's terms are kept: they stay in the second cache then. The terms of
+// longer rows are computed twice. So are all of float32, where sums are made of terms that are good for nothing else.
 const storedLen = 32 << 10
 
 // startShares sets t to the total of x, for shares, and keeps the terms of the sum where that saves time: in dst,
 // or in memory of its own where dst is to be written past the caches. finishShares must follow, before x or dst
 // change, or release.
 func (k *kernels[F]) startShares(t *rowTotal, dst, x []F, stream bool) (s storedRow[F]) {
-	longest := storedLen
-	if isFloat32[F]() {
-		longest = blockLen
-	}
-	if k.expSumStore == nil || len(x) > longest || len(x) <= wideLen || &dst[0] == &x[0] || isFloat32[F]() && stream {
+	if k.expSumStore == nil || len(x) > storedLen || len(x) <= wideLen || &dst[0] == &x[0] {
 		k.rowTotal(t, x, forShares)
 		return s
 	}

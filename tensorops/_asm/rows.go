@@ -20,8 +20,9 @@ func (g *gen) unroll() int {
 // prefetchBytes is how far ahead a sum fetches. A few thousand bytes are too late for memory.
 const prefetchBytes = 16 << 10
 
-// maxOff is how far the largest element may be from the anchor of an expSum, in powers of 2.
-const maxOff = 60
+// maxOff is how far the largest element may be from the anchor of an expSum, in powers of 2: what is cut off 120 below the anchor must be
+// lost in the sum.
+const maxOff = 40
 
 // A sumKind is one of the kernels that sum exponentials.
 type sumKind struct {
@@ -118,7 +119,7 @@ func (g *gen) expSum(kind sumKind) {
 	sum := t.sums.total()
 	if g.comp == "F32" {
 		VCVTSS2SD(anchor, anchor, anchor)
-		sum = g.corrected(sum, anchor)
+		sum = g.corrected(sum, max)
 	}
 	storeResult(anchor, 1)
 	storeResult(sum, 2)
@@ -267,11 +268,12 @@ func (t *terms) addQuick(xs []reg.VecVirtual, k int, acc []reg.VecVirtual) {
 const quickBias = -1.2269963329e-08
 
 // corrected returns the sum of addQuick without its systematic error. The error of ln 2/m multiplies each term by exp of the
-// error times n: the part of it that all terms share is exp(y), y the error of ln 2 times the anchor.
-func (g *gen) corrected(sum, anchor reg.VecVirtual) reg.VecVirtual {
+// error times n, about exp(-y) for the relative error of ln 2 times an element, y: it is made good for the largest.
+func (g *gen) corrected(sum, max reg.VecVirtual) reg.VecVirtual {
 	d := &gen{g.isa, g.elem, "F64"}
 	y, part := XMM(), XMM()
-	VMULSD(d.constant(float64(float32(math.Ln2))-math.Ln2), anchor, y)
+	VCVTSS2SD(max, max, y)
+	VMULSD(d.constant(float64(float32(math.Ln2))/math.Ln2-1), y, y)
 	VMULSD(d.constant(0.5), y, part)
 	VFMADD213SD(y, y, part) // y + y²/2
 	VADDSD(d.constant(quickBias), part, part)
