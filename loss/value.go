@@ -3,84 +3,34 @@ package loss
 import (
 	"fmt"
 
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
 type float interface{ float32 | float64 }
 
-// flat returns the n entries of a value in row-major order. It is the value's own memory where that is contiguous and a
-// copy for transposed, sliced and column-major tensors. RequiresIterator and Materialize of tensor say nothing
-// about column-major data, so the strides decide.
+// flat returns the n entries of a value in row-major order, as [tensorops.Elements] does for tensors.
 func flat[T any](v G.Value, n int) ([]T, error) {
-	switch d := v.Data().(type) {
-	case T:
-		if n != 1 {
-			return nil, fmt.Errorf("a scalar, want %d entries", n)
+	switch v := v.(type) {
+	case *tensor.Dense:
+		if size := v.Shape().TotalSize(); size != n {
+			return nil, fmt.Errorf("shape %s, want %d entries", shapeText(v.Shape()), n)
 		}
-		return []T{d}, nil
-	case []T:
-		dense, ok := v.(*tensor.Dense)
-		if !ok {
+		return tensorops.Elements[T](v)
+	default:
+		switch d := v.Data().(type) {
+		case T:
+			if n != 1 {
+				return nil, fmt.Errorf("a scalar, want %d entries", n)
+			}
+			return []T{d}, nil
+		case []T:
 			return nil, fmt.Errorf("a %T, want a dense tensor", v)
 		}
-		if dense.IsMasked() {
-			return nil, fmt.Errorf("a masked tensor, want one without")
-		}
-		shape, strides := dense.Shape(), dense.Strides()
-		if size := shape.TotalSize(); size != n {
-			return nil, fmt.Errorf("shape %s, want %d entries", shapeText(shape), n)
-		}
-		if contiguous(shape, strides) {
-			if len(d) < n {
-				return nil, fmt.Errorf("%d entries of memory, want %d", len(d), n)
-			}
-			return d[:n], nil
-		}
-		if len(strides) != len(shape) {
-			return nil, fmt.Errorf("shape %s with strides %v, want as many strides as axes", shapeText(shape), strides)
-		}
-		out := make([]T, n)
-		walk(shape, strides, func(i, at int) { out[i] = d[at] })
-		return out, nil
 	}
 	var want T
 	return nil, fmt.Errorf("data of type %T, want %T", v.Data(), want)
-}
-
-func contiguous(shape tensor.Shape, strides []int) bool {
-	if len(shape) == 1 && len(strides) == 1 {
-		return shape[0] == 1 || strides[0] == 1
-	}
-	if len(strides) != len(shape) {
-		return false
-	}
-	step := 1
-	for i := len(shape) - 1; i >= 0; i-- {
-		if shape[i] != 1 && strides[i] != step {
-			return false
-		}
-		step *= shape[i]
-	}
-	return true
-}
-
-// walk calls f with the row-major number of each entry and its place in memory.
-func walk(shape tensor.Shape, strides []int, f func(i, at int)) {
-	index := make([]int, len(shape))
-	for i := range shape.TotalSize() {
-		at := 0
-		for a, x := range index {
-			at += x * strides[a]
-		}
-		f(i, at)
-		for a := len(index) - 1; a >= 0; a-- {
-			if index[a]++; index[a] < shape[a] {
-				break
-			}
-			index[a] = 0
-		}
-	}
 }
 
 // wrap makes the value of a node of the shape: a scalar for rank 0, because Gorgonia cannot use a tensor there.
@@ -134,13 +84,7 @@ func addInto[F float](into *tensor.Dense, d []F, g G.Value) error {
 	if err != nil {
 		return err
 	}
-	if contiguous(into.Shape(), into.Strides()) {
-		for i, x := range v {
-			d[i] += x
-		}
-		return nil
-	}
-	walk(into.Shape(), into.Strides(), func(i, at int) { d[at] += v[i] })
+	tensorops.EachElement(into, func(i, at int) { d[at] += v[i] })
 	return nil
 }
 

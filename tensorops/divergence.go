@@ -123,7 +123,7 @@ func (k *kernels[F]) klRow(x, t []F) float64 {
 
 func (k *kernels[F]) klTargetGradRow(dst, x, t []F, g float64, stream bool) {
 	var total rowTotal
-	k.rowTotal(&total, x, forLogs)
+	k.wideTotal(&total, x, forLogs) // log t and log p cancel near the minimum
 	if !ordinary(total.max) {
 		fill(dst, math.NaN())
 		return

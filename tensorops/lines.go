@@ -14,7 +14,7 @@ func runDense[F Float](op rowOp, dst, x *tensor.Dense, dd, xd []F, axis int) {
 	reduces := op == opLogSumExp
 	inPlace := !reduces && &dd[0] == &xd[0] && equal(xs, ds)
 	if !inPlace && overlap(dd, xd) {
-		xd, xs = gathered(shape, xs, xd)
+		xd, xs = copied(x, xd), packed(shape)
 	}
 	last := axis == len(shape)-1
 	if last && rowMajor(shape, xs, len(shape)) && rowMajor(dst.Shape(), ds, len(ds)) {
@@ -75,19 +75,14 @@ func overlap[F Float](a, b []F) bool {
 	return p < q+uintptr(len(b))*size && q < p+uintptr(len(a))*size
 }
 
-// gathered returns a row-major copy of a tensor.
-func gathered[F Float](shape, strides []int, data []F) ([]F, []int) {
-	n := 1
-	packed := make([]int, len(shape))
+// packed returns the strides of a row-major tensor.
+func packed(shape tensor.Shape) []int {
+	n, strides := 1, make([]int, len(shape))
 	for i := len(shape) - 1; i >= 0; i-- {
-		packed[i] = n
+		strides[i] = n
 		n *= shape[i]
 	}
-	out := make([]F, n)
-	for i := range out {
-		out[i] = data[offset(i, shape, strides, -1)]
-	}
-	return out, packed
+	return strides
 }
 
 // offset returns where element i, counted row-major over all axes but skip, begins in memory.

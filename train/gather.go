@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/chewxy/hm"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -56,7 +57,7 @@ func indices(v G.Value, n int) ([]int, error) {
 	if !ok {
 		return nil, fmt.Errorf("train: embedding indices are a %T, want a dense tensor of int", v)
 	}
-	ids, err := contiguous[int](t)
+	ids, err := tensorops.Elements[int](t)
 	if err != nil {
 		return nil, fmt.Errorf("train: embedding indices are %w", err)
 	}

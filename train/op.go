@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 
 	"github.com/chewxy/hm"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -104,63 +105,11 @@ func tensorType(dims int, of tensor.Dtype) hm.Type {
 	return G.TensorType{Dims: dims, Of: of}
 }
 
-// contiguous returns the numbers of a dense tensor in row-major order: its own memory where that is the order, a
-// copy gathered by the strides where it is a transposed or sliced view.
-func contiguous[T any](t *tensor.Dense) ([]T, error) {
-	data, ok := t.Data().([]T)
-	if !ok {
-		one, scalar := t.Data().(T)
-		if !scalar {
-			return nil, fmt.Errorf("a value of %v, want %T", t.Dtype(), *new(T))
-		}
-		return []T{one}, nil
-	}
-	shape, strides := t.Shape(), t.Strides()
-	size, rowMajor := 1, len(strides) == len(shape)
-	for i := len(shape) - 1; i >= 0 && rowMajor; i-- {
-		if shape[i] != 1 && strides[i] != size {
-			rowMajor = false
-		}
-		size *= shape[i]
-	}
-	if rowMajor && len(data) >= size {
-		return data[:size], nil
-	}
-	if len(strides) != len(shape) {
-		// A view that Gorgonia describes with fewer strides than dimensions is a vector in disguise: copy it out.
-		c, ok := t.Materialize().(*tensor.Dense)
-		if !ok {
-			return nil, fmt.Errorf("a view of shape %v with strides %v", shape, strides)
-		}
-		got, ok := c.Data().([]T)
-		if !ok || len(got) != shape.TotalSize() {
-			return nil, fmt.Errorf("a view of shape %v with strides %v", shape, strides)
-		}
-		return got, nil
-	}
-	out := make([]T, 0, shape.TotalSize())
-	index := make([]int, len(shape))
-	for range shape.TotalSize() {
-		at := 0
-		for d, i := range index {
-			at += i * strides[d]
-		}
-		out = append(out, data[at])
-		for d := len(index) - 1; d >= 0; d-- {
-			if index[d]++; index[d] < shape[d] {
-				break
-			}
-			index[d] = 0
-		}
-	}
-	return out, nil
-}
-
 // slice returns the numbers of any floating value in row-major order.
 func slice[F float32 | float64](v G.Value) ([]F, error) {
 	switch t := v.(type) {
 	case *tensor.Dense:
-		return contiguous[F](t)
+		return tensorops.Elements[F](t)
 	case *G.F32:
 		return []F{F(*t)}, nil
 	case *G.F64:

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -21,68 +22,28 @@ func flatten(v G.Value, dst []float64) ([]float64, error) {
 		return append(dst, d), nil
 	case float32:
 		return append(dst, float64(d)), nil
-	case []float64:
-		return gather(v, d, dst)
-	case []float32:
-		return gather(v, d, dst)
 	}
-	return nil, fmt.Errorf("has dtype %v, want float32 or float64", v.Dtype())
-}
-
-func gather[F float32 | float64](v G.Value, data []F, dst []float64) ([]float64, error) {
 	dense, ok := v.(*tensor.Dense)
 	if !ok {
 		return nil, fmt.Errorf("is a %T, want a dense tensor", v)
 	}
-	shape, strides := dense.Shape(), dense.Strides()
-	n := shape.TotalSize()
-	if contiguous(shape, strides) {
-		if len(data) < n {
-			return nil, fmt.Errorf("has %d entries of memory, want %d", len(data), n)
-		}
-		if d, ok := any(data).([]float64); ok {
-			return append(dst, d[:n]...), nil
-		}
-		for _, x := range data[:n] {
+	if dense.Dtype() == tensor.Float32 {
+		d, err := tensorops.Elements[float32](dense)
+		for _, x := range d {
 			dst = append(dst, float64(x))
 		}
-		return dst, nil
+		return dst, has(err)
 	}
-	if len(shape) != len(strides) {
-		return nil, fmt.Errorf("has shape %s with strides %v", shapeText(shape), strides)
-	}
-	index := make([]int, len(shape))
-	for range n {
-		at := 0
-		for a, x := range index {
-			at += x * strides[a]
-		}
-		dst = append(dst, float64(data[at]))
-		for a := len(index) - 1; a >= 0; a-- {
-			if index[a]++; index[a] < shape[a] {
-				break
-			}
-			index[a] = 0
-		}
-	}
-	return dst, nil
+	d, err := tensorops.Elements[float64](dense)
+	return append(dst, d...), has(err)
 }
 
-func contiguous(shape tensor.Shape, strides []int) bool {
-	if len(shape) == 1 && len(strides) == 1 {
-		return shape[0] == 1 || strides[0] == 1
+// has makes a sentence of an error that says what a value is.
+func has(err error) error {
+	if err == nil {
+		return nil
 	}
-	if len(shape) != len(strides) {
-		return false
-	}
-	step := 1
-	for i := len(shape) - 1; i >= 0; i-- {
-		if shape[i] != 1 && strides[i] != step {
-			return false
-		}
-		step *= shape[i]
-	}
-	return true
+	return fmt.Errorf("has %w", err)
 }
 
 var hashSeed = maphash.MakeSeed()
