@@ -10,10 +10,11 @@ type expSum struct {
 	anchor, others float64 // Σ over all blocks but the top one, as others·2^anchor
 	topAnchor, top float64 // the same for the top block
 	topAt          int     // index of the top block's first element
+	othersMax      float64 // largest element outside the top block
 }
 
 func newExpSum() expSum {
-	return expSum{max: math.Inf(-1), anchor: math.Inf(-1), topAnchor: math.Inf(-1)}
+	return expSum{max: math.Inf(-1), anchor: math.Inf(-1), topAnchor: math.Inf(-1), othersMax: math.Inf(-1)}
 }
 
 // addBlock adds the block x, which begins at index at of its row.
@@ -26,9 +27,11 @@ func (s *expSum) addBlock(max, anchor, sum float64, at int) {
 		return
 	case max > s.max:
 		s.fold(s.topAnchor, s.top)
+		s.othersMax = s.max
 		s.max, s.topAnchor, s.top, s.topAt = max, anchor, sum, at
 	default:
 		s.fold(anchor, sum)
+		s.othersMax = math.Max(s.othersMax, max)
 	}
 }
 
@@ -61,13 +64,13 @@ func addScaled(m, a, n, b float64) (anchor, sum float64) {
 	return m, a + b*exp2(n-m)
 }
 
-// block runs the kernel on a block and sorts out what the kernel leaves unspecified. guess is for the fast kernel.
+// block runs the kernel on a block of a long row and sorts out what the kernel leaves unspecified.
 func (k *kernels[F]) block(x []F, wide bool, guess float64) (max, anchor, sum float64) {
 	var m F
 	if wide {
-		m, anchor, sum = k.expSumWide(x)
+		m, anchor, sum = k.expSumWide(x, guess)
 	} else {
-		m, anchor, sum = k.expSum(x, guess)
+		m, anchor, sum = k.expSumLong(x, guess)
 	}
 	max = float64(m)
 	if !withinAnchors(max) {
@@ -114,7 +117,7 @@ func (k *kernels[F]) sumOthers(x []F, skip int) expSum {
 	for lo := 0; lo < len(x); lo += blockLen {
 		hi := min(lo+blockLen, len(x))
 		if skip < lo || skip >= hi {
-			max, anchor, sum := k.block(x[lo:hi], true, 0)
+			max, anchor, sum := k.block(x[lo:hi], true, s.guess())
 			s.addBlock(max, anchor, sum, lo)
 			continue
 		}
@@ -126,11 +129,11 @@ func (k *kernels[F]) sumOthers(x []F, skip int) expSum {
 // addAround adds x[lo:hi] without x[skip].
 func (k *kernels[F]) addAround(s *expSum, x []F, lo, skip, hi int, wide bool) {
 	if skip > lo {
-		max, anchor, sum := k.block(x[lo:skip], wide, math.NaN())
+		max, anchor, sum := k.block(x[lo:skip], wide, s.guess())
 		s.addBlock(max, anchor, sum, lo)
 	}
 	if skip+1 < hi {
-		max, anchor, sum := k.block(x[skip+1:hi], wide, math.NaN())
+		max, anchor, sum := k.block(x[skip+1:hi], wide, s.guess())
 		s.addBlock(max, anchor, sum, skip+1)
 	}
 }

@@ -53,13 +53,20 @@ func kernelCalls[F Float]() []kernelCall[F] {
 			a, s = ownAnchor(float64(m), a, s)
 			return []float64{float64(m), a, s}
 		}, 0, 2e-7},
+		{"expSumLong", func(k *kernels[F], _, x, _ []F, _ bool) []float64 {
+			m, a, s := k.expSumLong(x, math.NaN())
+			a, s = ownAnchor(float64(m), a, s)
+			return []float64{float64(m), a, s}
+		}, 0, 3e-7},
 		{"expSumWide", func(k *kernels[F], _, x, _ []F, _ bool) []float64 {
-			m, a, s := k.expSumWide(x)
+			m, a, s := k.expSumWide(x, math.NaN())
+			a, s = ownAnchor(float64(m), a, s)
 			return []float64{float64(m), a, s}
 		}, 0, 2e-12},
 		{"expSumStore", func(k *kernels[F], dst, x, _ []F, _ bool) []float64 {
 			if k.expSumStore == nil {
-				m, a, s := k.expSumWide(x)
+				m, a, s := k.expSumWide(x, math.NaN())
+				a, s = ownAnchor(float64(m), a, s)
 				k.expScale(dst, x, F(a), F((a+minExponent)*math.Ln2), 1, 0, false)
 				return []float64{float64(m), a, s}
 			}

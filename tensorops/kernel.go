@@ -30,6 +30,9 @@ type kernels[F Float] struct {
 	// sum·2^anchor do not depend on it, the time may. len(x) is 1 to blockLen.
 	expSum func(x []F, guess float64) (max F, anchor, sum float64)
 
+	// expSumLong is expSum for the blocks of longer rows. It may lose more of terms that have most of the sum.
+	expSumLong func(x []F, guess float64) (max F, anchor, sum float64)
+
 	// expSumStore is like expSum, with the largest element's own anchor; it also writes dst[i] = exp(x[i])·2^-anchor,
 	// which is unspecified where the sum is. nil says that keeping the terms saves nothing.
 	expSumStore func(dst, x []F) (max F, anchor, sum float64)
@@ -37,8 +40,8 @@ type kernels[F Float] struct {
 	// scale writes dst[i] = src[i]·factor, 0 where src[i] < low.
 	scale func(dst, src []F, factor, low F, stream bool)
 
-	// expSumWide is like expSum, with the largest element's own anchor and terms computed in float64.
-	expSumWide func(x []F) (max F, anchor, sum float64)
+	// expSumWide is expSum with terms computed in float64.
+	expSumWide func(x []F, guess float64) (max F, anchor, sum float64)
 
 	// expScale writes dst[i] = exp(x[i])·2^-anchor·factor + add; the first term is 0 where x[i] < low.
 	// low is at least (anchor + minExponent)·ln 2, so that no denormal number comes up; anchor is an integer and

@@ -2,11 +2,7 @@
 
 package tensorops
 
-import (
-	"math"
-
-	"golang.org/x/sys/cpu"
-)
+import "golang.org/x/sys/cpu"
 
 //go:generate go run -C _asm . -out ../kernels_amd64.s -stubs ../stubs_amd64.go -pkg tensorops
 
@@ -29,6 +25,7 @@ var (
 		name:       "avx2",
 		termErr:    termErr32,
 		expSum:     expSumF32AVX2,
+		expSumLong: expSumLongF32AVX2,
 		expSumWide: expSumWideF32AVX2,
 
 		scale:       scaleF32AVX2,
@@ -54,7 +51,8 @@ var (
 	avx2Kernels64 = kernels[float64]{
 		name:        "avx2",
 		expSum:      expSumF64AVX2,
-		expSumWide:  unguessed(expSumF64AVX2),
+		expSumLong:  expSumF64AVX2,
+		expSumWide:  expSumF64AVX2,
 		expSumStore: expSumStoreF64AVX2,
 		scale:       scaleF64AVX2,
 		fence:       fence,
@@ -80,6 +78,7 @@ var (
 		name:       "avx512",
 		termErr:    termErr32,
 		expSum:     expSumF32AVX512,
+		expSumLong: expSumLongF32AVX512,
 		expSumWide: expSumWideF32AVX512,
 
 		scale:       scaleF32AVX512,
@@ -105,7 +104,8 @@ var (
 	avx512Kernels64 = kernels[float64]{
 		name:        "avx512",
 		expSum:      expSumF64AVX512,
-		expSumWide:  unguessed(expSumF64AVX512),
+		expSumLong:  expSumF64AVX512,
+		expSumWide:  expSumF64AVX512,
 		expSumStore: expSumStoreF64AVX512,
 		scale:       scaleF64AVX512,
 		fence:       fence,
@@ -128,14 +128,3 @@ var (
 		},
 	}
 )
-
-// unguessed returns the kernel for callers without a guess who want the largest element's own anchor.
-func unguessed(expSum func(x []float64, guess float64) (max, anchor, sum float64)) func(x []float64) (max, anchor, sum float64) {
-	return func(x []float64) (max, anchor, sum float64) {
-		max, anchor, sum = expSum(x, math.NaN())
-		if withinAnchors(max) {
-			anchor, sum = ownAnchor(max, anchor, sum)
-		}
-		return max, anchor, sum
-	}
-}

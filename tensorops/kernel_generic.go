@@ -12,7 +12,8 @@ var (
 func genericKernels[F Float]() kernels[F] {
 	return kernels[F]{
 		name:        "generic",
-		expSum:      func(x []F, _ float64) (F, float64, float64) { return expSumGeneric(x) },
+		expSum:      expSumGeneric[F],
+		expSumLong:  expSumGeneric[F],
 		scale:       scaleGeneric[F],
 		fence:       func() {},
 		expSumWide:  expSumGeneric[F],
@@ -77,7 +78,7 @@ func exp2(k float64) float64 {
 // anchorOf returns the integer nearest to m·log2 e.
 func anchorOf(m float64) float64 { return math.RoundToEven(m * math.Log2E) }
 
-func expSumGeneric[F Float](x []F) (max F, anchor, sum float64) {
+func expSumGeneric[F Float](x []F, _ float64) (max F, anchor, sum float64) {
 	max = F(math.Inf(-1))
 	for _, v := range x {
 		if v > max {

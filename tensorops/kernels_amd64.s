@@ -13,9 +13,9 @@ TEXT ·expSumF32AVX2(SB), NOSPLIT, $128-56
 	MOVSD    guess+24(FP), X0
 	VUCOMISD X0, X0
 	JNP      guessed
-	CMPQ     AX, $0x00000200
+	CMPQ     AX, $0x00000100
 	JLE      search
-	MOVQ     $0x00000080, AX
+	MOVQ     $0x00000040, AX
 	JMP      maximum
 
 search:
@@ -161,7 +161,7 @@ anchored:
 	VMOVUPS      c32_ff800000<>+0(SB), Y5
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
-	CMPQ         AX, $0x00000080
+	CMPQ         AX, $0x00000040
 	JL           sum_tail
 
 sum_loop:
@@ -201,70 +201,6 @@ sum_loop:
 	VMOVUPS      128(CX), Y8
 	PREFETCHT0   16576(CX)
 	VMOVUPS      192(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
-	PREFETCHT0   16640(CX)
-	VMOVUPS      256(CX), Y8
-	PREFETCHT0   16704(CX)
-	VMOVUPS      320(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
-	PREFETCHT0   16768(CX)
-	VMOVUPS      384(CX), Y8
-	PREFETCHT0   16832(CX)
-	VMOVUPS      448(CX), Y9
 	VMAXPS       Y8, Y4, Y8
 	VMAXPS       Y5, Y8, Y5
 	VMAXPS       Y9, Y4, Y9
@@ -361,66 +297,6 @@ sum_loop:
 	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
 	VFMADD231PS  Y11, Y12, Y6
 	VFMADD231PS  Y13, Y10, Y7
-	VMOVUPS      288(CX), Y8
-	VMOVUPS      352(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
-	VMOVUPS      416(CX), Y8
-	VMOVUPS      480(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
 	VADDPS       Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X2
 	VCVTPS2PD    X6, Y6
@@ -429,9 +305,9 @@ sum_loop:
 	VMOVUPS      Y6, 64(SP)
 	VADDPD       96(SP), Y7, Y7
 	VMOVUPS      Y7, 96(SP)
-	ADDQ         $0x00000200, CX
-	SUBQ         $0x00000080, AX
-	CMPQ         AX, $0x00000080
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x00000040, AX
+	CMPQ         AX, $0x00000040
 	JGE          sum_loop
 
 sum_tail:
@@ -1127,6 +1003,681 @@ DATA c64_be4a597bd235eea0<>+48(SB)/8, $0xbe4a597bd235eea0
 DATA c64_be4a597bd235eea0<>+56(SB)/8, $0xbe4a597bd235eea0
 GLOBL c64_be4a597bd235eea0<>(SB), RODATA|NOPTR, $64
 
+// func expSumLongF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE, SSE2
+TEXT ·expSumLongF32AVX2(SB), NOSPLIT, $128-56
+	MOVQ     x_base+0(FP), DX
+	XORQ     BX, BX
+	MOVQ     x_len+8(FP), AX
+	MOVSD    guess+24(FP), X0
+	VUCOMISD X0, X0
+	JNP      guessed
+	CMPQ     AX, $0x00000200
+	JLE      search
+	MOVQ     $0x00000080, AX
+	JMP      maximum
+
+search:
+	MOVQ $0x00000001, BX
+	MOVQ x_len+8(FP), AX
+
+maximum:
+	MOVQ    DX, CX
+	VMOVUPS c32_ff800000<>+0(SB), Y0
+	VMOVUPS c32_ff800000<>+0(SB), Y1
+	VMOVUPS c32_ff800000<>+0(SB), Y3
+	VMOVUPS c32_ff800000<>+0(SB), Y4
+	CMPQ    AX, $0x00000040
+	JL      max_tail
+
+max_loop:
+	VMOVUPS (CX), Y5
+	VMAXPS  Y0, Y5, Y0
+	VMOVUPS 32(CX), Y5
+	VMAXPS  Y0, Y5, Y0
+	VMOVUPS 64(CX), Y5
+	VMAXPS  Y1, Y5, Y1
+	VMOVUPS 96(CX), Y5
+	VMAXPS  Y1, Y5, Y1
+	VMOVUPS 128(CX), Y5
+	VMAXPS  Y3, Y5, Y3
+	VMOVUPS 160(CX), Y5
+	VMAXPS  Y3, Y5, Y3
+	VMOVUPS 192(CX), Y5
+	VMAXPS  Y4, Y5, Y4
+	VMOVUPS 224(CX), Y5
+	VMAXPS  Y4, Y5, Y4
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000040, AX
+	CMPQ    AX, $0x00000040
+	JGE     max_loop
+
+max_tail:
+	TESTQ      AX, AX
+	JZ         max_done
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    (SI)(DI*4), Y6
+	VMASKMOVPS (CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y0, Y5, Y0
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    32(SI)(DI*4), Y6
+	VMASKMOVPS 32(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y0, Y5, Y0
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    64(SI)(DI*4), Y6
+	VMASKMOVPS 64(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y1, Y5, Y1
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    96(SI)(DI*4), Y6
+	VMASKMOVPS 96(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y1, Y5, Y1
+	CMPQ       AX, $0x00000020
+	JLE        enough8
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    128(SI)(DI*4), Y6
+	VMASKMOVPS 128(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y3, Y5, Y3
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    160(SI)(DI*4), Y6
+	VMASKMOVPS 160(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y3, Y5, Y3
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    192(SI)(DI*4), Y6
+	VMASKMOVPS 192(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y4, Y5, Y4
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    224(SI)(DI*4), Y6
+	VMASKMOVPS 224(CX), Y6, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
+	VORPS      Y6, Y5, Y5
+	VMAXPS     Y4, Y5, Y4
+
+enough8:
+max_done:
+	VMAXPS       Y0, Y1, Y0
+	VMAXPS       Y3, Y4, Y3
+	VMAXPS       Y0, Y3, Y0
+	VMAXPS       Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X0, X1, X0
+	VPERMILPD    $0x01, X0, X1
+	VMAXPS       X0, X1, X0
+	VPERMILPS    $0x01, X0, X1
+	VMAXPS       X0, X1, X0
+	VMOVAPS      X0, X1
+	VMULSS       c32_3fb8aa3b<>+0(SB), X1, X0
+	VROUNDSS     $0x08, X0, X0, X0
+	JMP          anchored
+
+guessed:
+	VCVTSD2SS X0, X0, X0
+
+anchored:
+	VXORPS       X2, X2, X2
+	VMOVUPS      Y2, (SP)
+	VXORPS       X2, X2, X2
+	VMOVUPS      Y2, 32(SP)
+	VXORPS       X2, X2, X2
+	VMOVUPS      Y2, 64(SP)
+	VXORPS       X2, X2, X2
+	VMOVUPS      Y2, 96(SP)
+	VSUBSS       c32_42f00000<>+0(SB), X0, X2
+	VMULSS       c32_3f317218<>+0(SB), X2, X2
+	VBROADCASTSS X0, Y3
+	VBROADCASTSS X2, Y4
+	VMULPS       c32_c1000000<>+0(SB), Y3, Y3
+	VADDPS       c32_4b400000<>+0(SB), Y3, Y3
+	VMOVUPS      c32_ff800000<>+0(SB), Y5
+	MOVQ         x_len+8(FP), AX
+	MOVQ         DX, CX
+	CMPQ         AX, $0x00000080
+	JL           sum_tail
+
+sum_loop:
+	PREFETCHT0   16384(CX)
+	VMOVUPS      (CX), Y6
+	PREFETCHT0   16448(CX)
+	VMOVUPS      64(CX), Y9
+	VMAXPS       Y6, Y4, Y6
+	VMAXPS       Y5, Y6, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
+	VMOVAPS      Y3, Y8
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
+	VSUBPS       Y3, Y7, Y10
+	VSUBPS       Y3, Y8, Y11
+	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
+	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
+	VPERMPS      powersF32<>+0(SB), Y7, Y10
+	VPSLLD       $0x14, Y7, Y7
+	VPADDD       Y7, Y10, Y10
+	VPERMPS      powersF32<>+0(SB), Y8, Y7
+	VPSLLD       $0x14, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
+	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
+	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
+	VMULPS       Y11, Y10, Y6
+	VMULPS       Y8, Y7, Y7
+	PREFETCHT0   16512(CX)
+	VMOVUPS      128(CX), Y8
+	PREFETCHT0   16576(CX)
+	VMOVUPS      192(CX), Y9
+	VMAXPS       Y8, Y4, Y8
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
+	VSUBPS       Y3, Y10, Y12
+	VSUBPS       Y3, Y11, Y13
+	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
+	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
+	VPERMPS      powersF32<>+0(SB), Y10, Y12
+	VPSLLD       $0x14, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPERMPS      powersF32<>+0(SB), Y11, Y10
+	VPSLLD       $0x14, Y11, Y11
+	VPADDD       Y11, Y10, Y10
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD231PS  Y11, Y12, Y6
+	VFMADD231PS  Y13, Y10, Y7
+	PREFETCHT0   16640(CX)
+	VMOVUPS      256(CX), Y8
+	PREFETCHT0   16704(CX)
+	VMOVUPS      320(CX), Y9
+	VMAXPS       Y8, Y4, Y8
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
+	VSUBPS       Y3, Y10, Y12
+	VSUBPS       Y3, Y11, Y13
+	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
+	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
+	VPERMPS      powersF32<>+0(SB), Y10, Y12
+	VPSLLD       $0x14, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPERMPS      powersF32<>+0(SB), Y11, Y10
+	VPSLLD       $0x14, Y11, Y11
+	VPADDD       Y11, Y10, Y10
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD231PS  Y11, Y12, Y6
+	VFMADD231PS  Y13, Y10, Y7
+	PREFETCHT0   16768(CX)
+	VMOVUPS      384(CX), Y8
+	PREFETCHT0   16832(CX)
+	VMOVUPS      448(CX), Y9
+	VMAXPS       Y8, Y4, Y8
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
+	VSUBPS       Y3, Y10, Y12
+	VSUBPS       Y3, Y11, Y13
+	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
+	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
+	VPERMPS      powersF32<>+0(SB), Y10, Y12
+	VPSLLD       $0x14, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPERMPS      powersF32<>+0(SB), Y11, Y10
+	VPSLLD       $0x14, Y11, Y11
+	VPADDD       Y11, Y10, Y10
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD231PS  Y11, Y12, Y6
+	VFMADD231PS  Y13, Y10, Y7
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X2
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X2, Y7
+	VADDPD       (SP), Y6, Y6
+	VMOVUPS      Y6, (SP)
+	VADDPD       32(SP), Y7, Y7
+	VMOVUPS      Y7, 32(SP)
+	VMOVUPS      32(CX), Y6
+	VMOVUPS      96(CX), Y9
+	VMAXPS       Y6, Y4, Y6
+	VMAXPS       Y5, Y6, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
+	VMOVAPS      Y3, Y8
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
+	VSUBPS       Y3, Y7, Y10
+	VSUBPS       Y3, Y8, Y11
+	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
+	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
+	VPERMPS      powersF32<>+0(SB), Y7, Y10
+	VPSLLD       $0x14, Y7, Y7
+	VPADDD       Y7, Y10, Y10
+	VPERMPS      powersF32<>+0(SB), Y8, Y7
+	VPSLLD       $0x14, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
+	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
+	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
+	VMULPS       Y11, Y10, Y6
+	VMULPS       Y8, Y7, Y7
+	VMOVUPS      160(CX), Y8
+	VMOVUPS      224(CX), Y9
+	VMAXPS       Y8, Y4, Y8
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
+	VSUBPS       Y3, Y10, Y12
+	VSUBPS       Y3, Y11, Y13
+	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
+	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
+	VPERMPS      powersF32<>+0(SB), Y10, Y12
+	VPSLLD       $0x14, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPERMPS      powersF32<>+0(SB), Y11, Y10
+	VPSLLD       $0x14, Y11, Y11
+	VPADDD       Y11, Y10, Y10
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD231PS  Y11, Y12, Y6
+	VFMADD231PS  Y13, Y10, Y7
+	VMOVUPS      288(CX), Y8
+	VMOVUPS      352(CX), Y9
+	VMAXPS       Y8, Y4, Y8
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
+	VSUBPS       Y3, Y10, Y12
+	VSUBPS       Y3, Y11, Y13
+	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
+	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
+	VPERMPS      powersF32<>+0(SB), Y10, Y12
+	VPSLLD       $0x14, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPERMPS      powersF32<>+0(SB), Y11, Y10
+	VPSLLD       $0x14, Y11, Y11
+	VPADDD       Y11, Y10, Y10
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD231PS  Y11, Y12, Y6
+	VFMADD231PS  Y13, Y10, Y7
+	VMOVUPS      416(CX), Y8
+	VMOVUPS      480(CX), Y9
+	VMAXPS       Y8, Y4, Y8
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
+	VSUBPS       Y3, Y10, Y12
+	VSUBPS       Y3, Y11, Y13
+	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
+	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
+	VPERMPS      powersF32<>+0(SB), Y10, Y12
+	VPSLLD       $0x14, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPERMPS      powersF32<>+0(SB), Y11, Y10
+	VPSLLD       $0x14, Y11, Y11
+	VPADDD       Y11, Y10, Y10
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD231PS  Y11, Y12, Y6
+	VFMADD231PS  Y13, Y10, Y7
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X2
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X2, Y7
+	VADDPD       64(SP), Y6, Y6
+	VMOVUPS      Y6, 64(SP)
+	VADDPD       96(SP), Y7, Y7
+	VMOVUPS      Y7, 96(SP)
+	ADDQ         $0x00000200, CX
+	SUBQ         $0x00000080, AX
+	CMPQ         AX, $0x00000080
+	JGE          sum_loop
+
+sum_tail:
+	TESTQ        AX, AX
+	JLE          sum_done
+	MOVQ         $0x00000040, SI
+	CMPQ         AX, SI
+	CMOVQLT      AX, SI
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      (DI)(R8*4), Y7
+	VMASKMOVPS   (CX), Y7, Y6
+	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
+	VORPS        Y7, Y6, Y6
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      64(DI)(R8*4), Y7
+	VMASKMOVPS   64(CX), Y7, Y9
+	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
+	VORPS        Y7, Y9, Y9
+	VMAXPS       Y6, Y4, Y6
+	VMAXPS       Y5, Y6, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
+	VMOVAPS      Y3, Y8
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
+	VSUBPS       Y3, Y7, Y10
+	VSUBPS       Y3, Y8, Y11
+	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
+	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
+	VPERMPS      powersF32<>+0(SB), Y7, Y10
+	VPSLLD       $0x14, Y7, Y7
+	VPADDD       Y7, Y10, Y10
+	VPERMPS      powersF32<>+0(SB), Y8, Y7
+	VPSLLD       $0x14, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
+	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
+	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
+	VMULPS       Y11, Y10, Y6
+	VMULPS       Y8, Y7, Y7
+	CMPQ         SI, $0x00000020
+	JLE          enough11
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      128(DI)(R8*4), Y9
+	VMASKMOVPS   128(CX), Y9, Y8
+	VANDNPS      c32_ff800000<>+0(SB), Y9, Y9
+	VORPS        Y9, Y8, Y8
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      192(DI)(R8*4), Y10
+	VMASKMOVPS   192(CX), Y10, Y9
+	VANDNPS      c32_ff800000<>+0(SB), Y10, Y10
+	VORPS        Y10, Y9, Y9
+	VMAXPS       Y8, Y4, Y8
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
+	VSUBPS       Y3, Y10, Y12
+	VSUBPS       Y3, Y11, Y13
+	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
+	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
+	VPERMPS      powersF32<>+0(SB), Y10, Y12
+	VPSLLD       $0x14, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPERMPS      powersF32<>+0(SB), Y11, Y10
+	VPSLLD       $0x14, Y11, Y11
+	VPADDD       Y11, Y10, Y10
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD231PS  Y11, Y12, Y6
+	VFMADD231PS  Y13, Y10, Y7
+
+enough11:
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X2
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X2, Y7
+	VADDPD       (SP), Y6, Y6
+	VMOVUPS      Y6, (SP)
+	VADDPD       32(SP), Y7, Y7
+	VMOVUPS      Y7, 32(SP)
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      32(DI)(R8*4), Y7
+	VMASKMOVPS   32(CX), Y7, Y6
+	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
+	VORPS        Y7, Y6, Y6
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      96(DI)(R8*4), Y7
+	VMASKMOVPS   96(CX), Y7, Y9
+	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
+	VORPS        Y7, Y9, Y9
+	VMAXPS       Y6, Y4, Y6
+	VMAXPS       Y5, Y6, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
+	VMOVAPS      Y3, Y8
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
+	VSUBPS       Y3, Y7, Y10
+	VSUBPS       Y3, Y8, Y11
+	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
+	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
+	VPERMPS      powersF32<>+0(SB), Y7, Y10
+	VPSLLD       $0x14, Y7, Y7
+	VPADDD       Y7, Y10, Y10
+	VPERMPS      powersF32<>+0(SB), Y8, Y7
+	VPSLLD       $0x14, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
+	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
+	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
+	VMULPS       Y11, Y10, Y6
+	VMULPS       Y8, Y7, Y7
+	CMPQ         SI, $0x00000020
+	JLE          enough12
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      160(DI)(R8*4), Y9
+	VMASKMOVPS   160(CX), Y9, Y8
+	VANDNPS      c32_ff800000<>+0(SB), Y9, Y9
+	VORPS        Y9, Y8, Y8
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      224(DI)(R8*4), Y10
+	VMASKMOVPS   224(CX), Y10, Y9
+	VANDNPS      c32_ff800000<>+0(SB), Y10, Y10
+	VORPS        Y10, Y9, Y9
+	VMAXPS       Y8, Y4, Y8
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
+	VSUBPS       Y3, Y10, Y12
+	VSUBPS       Y3, Y11, Y13
+	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
+	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
+	VPERMPS      powersF32<>+0(SB), Y10, Y12
+	VPSLLD       $0x14, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPERMPS      powersF32<>+0(SB), Y11, Y10
+	VPSLLD       $0x14, Y11, Y11
+	VPADDD       Y11, Y10, Y10
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
+	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
+	VFMADD231PS  Y11, Y12, Y6
+	VFMADD231PS  Y13, Y10, Y7
+
+enough12:
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X2
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X2, Y7
+	VADDPD       64(SP), Y6, Y6
+	VMOVUPS      Y6, 64(SP)
+	VADDPD       96(SP), Y7, Y7
+	VMOVUPS      Y7, 96(SP)
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x00000040, AX
+	JMP          sum_tail
+
+sum_done:
+	TESTQ        BX, BX
+	JNZ          found
+	VMAXPS       Y5, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X1
+	VMAXPS       X5, X1, X5
+	VPERMILPD    $0x01, X5, X1
+	VMAXPS       X5, X1, X5
+	VPERMILPS    $0x01, X5, X1
+	VMAXPS       X5, X1, X5
+	VMOVAPS      X5, X1
+	VMULSS       c32_3fb8aa3b<>+0(SB), X1, X2
+	VSUBSS       X0, X2, X2
+	VANDPS       c32_7fffffff<>+0(SB), X2, X2
+	VUCOMISS     c32_42200000<>+0(SB), X2
+	JHI          search
+	JPS          search
+
+found:
+	MOVSS        X1, max+32(FP)
+	VMOVUPS      (SP), Y2
+	VMOVUPS      32(SP), Y3
+	VMOVUPS      64(SP), Y4
+	VMOVUPS      96(SP), Y5
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPD       X3, X2, X2
+	VPERMILPD    $0x01, X2, X3
+	VADDPD       X3, X2, X2
+	VCVTSS2SD    X0, X0, X0
+	VCVTSS2SD    X1, X1, X1
+	VMULSD       c64_3e279a8dc0000000<>+0(SB), X1, X1
+	VMULSD       c64_3fe0000000000000<>+0(SB), X1, X3
+	VFMADD213SD  X1, X1, X3
+	VADDSD       c64_be4a597bd235eea0<>+0(SB), X3, X3
+	VFMADD213SD  X2, X2, X3
+	VMOVSD       X0, anchor+40(FP)
+	VMOVSD       X3, sum+48(FP)
+	VZEROUPPER
+	RET
+
 // func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32, stream bool)
 // Requires: AVX, CMOV
 TEXT ·scaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-57
@@ -1193,25 +1744,25 @@ single_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece7
+	JZ           piece13
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece7:
+piece13:
 	TESTQ     $0x00000002, CX
-	JZ        piece8
+	JZ        piece14
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece8:
+piece14:
 	TESTQ  $0x00000001, CX
-	JZ     piece9
+	JZ     piece15
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece9:
+piece15:
 rest_done:
 	VZEROUPPER
 	RET
@@ -1258,25 +1809,25 @@ head_done:
 	VMULPS       Y0, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
-	JZ           piece10
+	JZ           piece16
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece10:
+piece16:
 	TESTQ     $0x00000002, CX
-	JZ        piece11
+	JZ        piece17
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece11:
+piece17:
 	TESTQ  $0x00000001, CX
-	JZ     piece12
+	JZ     piece18
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece12:
+piece18:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -1336,25 +1887,25 @@ streamedsingle_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece13
+	JZ           piece19
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece13:
+piece19:
 	TESTQ     $0x00000002, CX
-	JZ        piece14
+	JZ        piece20
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece14:
+piece20:
 	TESTQ  $0x00000001, CX
-	JZ     piece15
+	JZ     piece21
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece15:
+piece21:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -1479,25 +2030,25 @@ single_done:
 	VANDPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y2, Y6
 	TESTQ        $0x00000004, CX
-	JZ           piece16
+	JZ           piece22
 	VMOVUPS      X6, (AX)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, AX
 
-piece16:
+piece22:
 	TESTQ     $0x00000002, CX
-	JZ        piece17
+	JZ        piece23
 	VMOVSD    X6, (AX)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, AX
 
-piece17:
+piece23:
 	TESTQ  $0x00000001, CX
-	JZ     piece18
+	JZ     piece24
 	VMOVSS X6, (AX)
 	ADDQ   $0x00000004, AX
 
-piece18:
+piece24:
 rest_done:
 	VZEROUPPER
 	RET
@@ -1574,25 +2125,25 @@ head_done:
 	VFMADD213PS  Y3, Y2, Y8
 	MOVQ         AX, SI
 	TESTQ        $0x00000004, CX
-	JZ           piece19
+	JZ           piece25
 	VMOVUPS      X8, (SI)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, SI
 
-piece19:
+piece25:
 	TESTQ     $0x00000002, CX
-	JZ        piece20
+	JZ        piece26
 	VMOVSD    X8, (SI)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, SI
 
-piece20:
+piece26:
 	TESTQ  $0x00000001, CX
-	JZ     piece21
+	JZ     piece27
 	VMOVSS X8, (SI)
 	ADDQ   $0x00000004, SI
 
-piece21:
+piece27:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -1703,25 +2254,25 @@ streamedsingle_done:
 	VANDPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y2, Y6
 	TESTQ        $0x00000004, CX
-	JZ           piece22
+	JZ           piece28
 	VMOVUPS      X6, (AX)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, AX
 
-piece22:
+piece28:
 	TESTQ     $0x00000002, CX
-	JZ        piece23
+	JZ        piece29
 	VMOVSD    X6, (AX)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, AX
 
-piece23:
+piece29:
 	TESTQ  $0x00000001, CX
-	JZ     piece24
+	JZ     piece30
 	VMOVSS X6, (AX)
 	ADDQ   $0x00000004, AX
 
-piece24:
+piece30:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -1840,25 +2391,25 @@ single_done:
 	VFMADD213PS  Y4, Y3, Y6
 	VFMADD213PS  Y6, Y2, Y8
 	TESTQ        $0x00000004, CX
-	JZ           piece25
+	JZ           piece31
 	VMOVUPS      X8, (AX)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, AX
 
-piece25:
+piece31:
 	TESTQ     $0x00000002, CX
-	JZ        piece26
+	JZ        piece32
 	VMOVSD    X8, (AX)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, AX
 
-piece26:
+piece32:
 	TESTQ  $0x00000001, CX
-	JZ     piece27
+	JZ     piece33
 	VMOVSS X8, (AX)
 	ADDQ   $0x00000004, AX
 
-piece27:
+piece33:
 rest_done:
 	VZEROUPPER
 	RET
@@ -1944,25 +2495,25 @@ head_done:
 	VFMADD213PS  Y6, Y2, Y10
 	MOVQ         AX, DI
 	TESTQ        $0x00000004, CX
-	JZ           piece28
+	JZ           piece34
 	VMOVUPS      X10, (DI)
 	VEXTRACTF128 $0x01, Y10, X10
 	ADDQ         $0x00000010, DI
 
-piece28:
+piece34:
 	TESTQ     $0x00000002, CX
-	JZ        piece29
+	JZ        piece35
 	VMOVSD    X10, (DI)
 	VPERMILPD $0x01, X10, X10
 	ADDQ      $0x00000008, DI
 
-piece29:
+piece35:
 	TESTQ  $0x00000001, CX
-	JZ     piece30
+	JZ     piece36
 	VMOVSS X10, (DI)
 	ADDQ   $0x00000004, DI
 
-piece30:
+piece36:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -2067,25 +2618,25 @@ streamedsingle_done:
 	VFMADD213PS  Y4, Y3, Y6
 	VFMADD213PS  Y6, Y2, Y8
 	TESTQ        $0x00000004, CX
-	JZ           piece31
+	JZ           piece37
 	VMOVUPS      X8, (AX)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, AX
 
-piece31:
+piece37:
 	TESTQ     $0x00000002, CX
-	JZ        piece32
+	JZ        piece38
 	VMOVSD    X8, (AX)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, AX
 
-piece32:
+piece38:
 	TESTQ  $0x00000001, CX
-	JZ     piece33
+	JZ     piece39
 	VMOVSS X8, (AX)
 	ADDQ   $0x00000004, AX
 
-piece33:
+piece39:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -2152,25 +2703,25 @@ single_done:
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece34
+	JZ           piece40
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece34:
+piece40:
 	TESTQ     $0x00000002, CX
-	JZ        piece35
+	JZ        piece41
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece35:
+piece41:
 	TESTQ  $0x00000001, CX
-	JZ     piece36
+	JZ     piece42
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece36:
+piece42:
 rest_done:
 	VZEROUPPER
 	RET
@@ -2215,25 +2766,25 @@ head_done:
 	VSUBPS       Y1, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000004, CX
-	JZ           piece37
+	JZ           piece43
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece37:
+piece43:
 	TESTQ     $0x00000002, CX
-	JZ        piece38
+	JZ        piece44
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece38:
+piece44:
 	TESTQ  $0x00000001, CX
-	JZ     piece39
+	JZ     piece45
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece39:
+piece45:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -2287,25 +2838,25 @@ streamedsingle_done:
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y1, Y2, Y2
 	TESTQ        $0x00000004, CX
-	JZ           piece40
+	JZ           piece46
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece40:
+piece46:
 	TESTQ     $0x00000002, CX
-	JZ        piece41
+	JZ        piece47
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece41:
+piece47:
 	TESTQ  $0x00000001, CX
-	JZ     piece42
+	JZ     piece48
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece42:
+piece48:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -2375,18 +2926,18 @@ single_done:
 	VMULPD     Y2, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece43
+	JZ         piece49
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece43:
+piece49:
 	TESTQ  $0x00000001, CX
-	JZ     piece44
+	JZ     piece50
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece44:
+piece50:
 rest_done:
 	VZEROUPPER
 	RET
@@ -3651,18 +4202,18 @@ single_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece45
+	JZ          piece51
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece45:
+piece51:
 	TESTQ  $0x00000001, CX
-	JZ     piece46
+	JZ     piece52
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece46:
+piece52:
 rest_done:
 	VZEROUPPER
 	RET
@@ -3772,18 +4323,18 @@ head_done:
 	VCVTPD2PSY  Y3, X2
 	MOVQ        AX, DI
 	TESTQ       $0x00000002, CX
-	JZ          piece47
+	JZ          piece53
 	VMOVSD      X2, (DI)
 	VPERMILPD   $0x01, X2, X2
 	ADDQ        $0x00000008, DI
 
-piece47:
+piece53:
 	TESTQ  $0x00000001, CX
-	JZ     piece48
+	JZ     piece54
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece48:
+piece54:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -3923,18 +4474,18 @@ streamedsingle_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece49
+	JZ          piece55
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece49:
+piece55:
 	TESTQ  $0x00000001, CX
-	JZ     piece50
+	JZ     piece56
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece50:
+piece56:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -4698,18 +5249,18 @@ single_done:
 	VMULPD       Y3, Y1, Y1
 	VCVTPD2PSY   Y1, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece51
+	JZ           piece57
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece51:
+piece57:
 	TESTQ  $0x00000001, CX
-	JZ     piece52
+	JZ     piece58
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece52:
+piece58:
 rest_done:
 	VZEROUPPER
 	RET
@@ -4807,18 +5358,18 @@ head_done:
 	VCVTPD2PSY   Y8, X5
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece53
+	JZ           piece59
 	VMOVSD       X5, (SI)
 	VPERMILPD    $0x01, X5, X5
 	ADDQ         $0x00000008, SI
 
-piece53:
+piece59:
 	TESTQ  $0x00000001, CX
-	JZ     piece54
+	JZ     piece60
 	VMOVSS X5, (SI)
 	ADDQ   $0x00000004, SI
 
-piece54:
+piece60:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -4940,18 +5491,18 @@ streamedsingle_done:
 	VMULPD       Y3, Y1, Y1
 	VCVTPD2PSY   Y1, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece55
+	JZ           piece61
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece55:
+piece61:
 	TESTQ  $0x00000001, CX
-	JZ     piece56
+	JZ     piece62
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece56:
+piece62:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -5213,18 +5764,18 @@ single_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece57
+	JZ         piece63
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece57:
+piece63:
 	TESTQ  $0x00000001, CX
-	JZ     piece58
+	JZ     piece64
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece58:
+piece64:
 rest_done:
 	VZEROUPPER
 	RET
@@ -5282,18 +5833,18 @@ head_done:
 	VCVTPD2PSY Y1, X1
 	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
-	JZ         piece59
+	JZ         piece65
 	VMOVSD     X1, (DI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, DI
 
-piece59:
+piece65:
 	TESTQ  $0x00000001, CX
-	JZ     piece60
+	JZ     piece66
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece60:
+piece66:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -5355,18 +5906,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece61
+	JZ         piece67
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece61:
+piece67:
 	TESTQ  $0x00000001, CX
-	JZ     piece62
+	JZ     piece68
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece62:
+piece68:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -5662,18 +6213,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece63
+	JZ         piece69
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece63:
+piece69:
 	TESTQ  $0x00000001, CX
-	JZ     piece64
+	JZ     piece70
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece64:
+piece70:
 rest_done:
 	VZEROUPPER
 	RET
@@ -5747,18 +6298,18 @@ head_done:
 	VCVTPD2PSY Y2, X1
 	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
-	JZ         piece65
+	JZ         piece71
 	VMOVSD     X1, (DI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, DI
 
-piece65:
+piece71:
 	TESTQ  $0x00000001, CX
-	JZ     piece66
+	JZ     piece72
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece66:
+piece72:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -5844,18 +6395,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece67
+	JZ         piece73
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece67:
+piece73:
 	TESTQ  $0x00000001, CX
-	JZ     piece68
+	JZ     piece74
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece68:
+piece74:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -6186,18 +6737,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece69
+	JZ         piece75
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece69:
+piece75:
 	TESTQ  $0x00000001, CX
-	JZ     piece70
+	JZ     piece76
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece70:
+piece76:
 rest_done:
 	VZEROUPPER
 	RET
@@ -6261,18 +6812,18 @@ head_done:
 	VCVTPD2PSY Y2, X2
 	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
-	JZ         piece71
+	JZ         piece77
 	VMOVSD     X2, (DI)
 	VPERMILPD  $0x01, X2, X2
 	ADDQ       $0x00000008, DI
 
-piece71:
+piece77:
 	TESTQ  $0x00000001, CX
-	JZ     piece72
+	JZ     piece78
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece72:
+piece78:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -6343,18 +6894,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece73
+	JZ         piece79
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece73:
+piece79:
 	TESTQ  $0x00000001, CX
-	JZ     piece74
+	JZ     piece80
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece74:
+piece80:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -7531,18 +8082,18 @@ single_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece75
+	JZ           piece81
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece75:
+piece81:
 	TESTQ  $0x00000001, CX
-	JZ     piece76
+	JZ     piece82
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece76:
+piece82:
 rest_done:
 	VZEROUPPER
 	RET
@@ -7662,18 +8213,18 @@ head_done:
 	VCVTPD2PSY   Y4, X3
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece77
+	JZ           piece83
 	VMOVSD       X3, (DI)
 	VPERMILPD    $0x01, X3, X3
 	ADDQ         $0x00000008, DI
 
-piece77:
+piece83:
 	TESTQ  $0x00000001, CX
-	JZ     piece78
+	JZ     piece84
 	VMOVSS X3, (DI)
 	ADDQ   $0x00000004, DI
 
-piece78:
+piece84:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -7828,18 +8379,18 @@ streamedsingle_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece79
+	JZ           piece85
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece79:
+piece85:
 	TESTQ  $0x00000001, CX
-	JZ     piece80
+	JZ     piece86
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece80:
+piece86:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -7975,7 +8526,7 @@ max_tail:
 	VORPS      Y6, Y5, Y5
 	VMAXPD     Y1, Y5, Y1
 	CMPQ       AX, $0x00000010
-	JLE        enough82
+	JLE        enough88
 	LEAQ       tail64<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       AX, DI
@@ -8009,7 +8560,7 @@ max_tail:
 	VORPS      Y6, Y5, Y5
 	VMAXPD     Y4, Y5, Y4
 
-enough82:
+enough88:
 max_done:
 	VMAXPD       Y0, Y1, Y0
 	VMAXPD       Y3, Y4, Y3
@@ -8353,7 +8904,7 @@ sum_tail:
 	VMOVAPS      Y13, Y6
 	VMOVAPS      Y7, Y7
 	CMPQ         SI, $0x00000010
-	JLE          enough85
+	JLE          enough91
 	LEAQ         tail64<>+0(SB), DI
 	MOVQ         $0x00000040, R8
 	SUBQ         SI, R8
@@ -8419,7 +8970,7 @@ sum_tail:
 	VADDPD       Y11, Y6, Y6
 	VADDPD       Y15, Y7, Y7
 
-enough85:
+enough91:
 	VADDPD       Y7, Y6, Y6
 	VMOVUPS      (SP), Y8
 	VMOVUPS      64(SP), Y9
@@ -8494,7 +9045,7 @@ enough85:
 	VMOVAPS      Y13, Y6
 	VMOVAPS      Y7, Y7
 	CMPQ         SI, $0x00000010
-	JLE          enough86
+	JLE          enough92
 	LEAQ         tail64<>+0(SB), DI
 	MOVQ         $0x00000040, R8
 	SUBQ         SI, R8
@@ -8560,7 +9111,7 @@ enough85:
 	VADDPD       Y11, Y6, Y6
 	VADDPD       Y15, Y7, Y7
 
-enough86:
+enough92:
 	VADDPD  Y7, Y6, Y6
 	VMOVUPS 32(SP), Y8
 	VMOVUPS 96(SP), Y9
@@ -8917,7 +9468,7 @@ max_tail:
 	VORPS      Y6, Y5, Y5
 	VMAXPD     Y1, Y5, Y1
 	CMPQ       AX, $0x00000010
-	JLE        enough88
+	JLE        enough94
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       AX, SI
@@ -8951,7 +9502,7 @@ max_tail:
 	VORPS      Y6, Y5, Y5
 	VMAXPD     Y4, Y5, Y4
 
-enough88:
+enough94:
 max_done:
 	VMAXPD       Y0, Y1, Y0
 	VMAXPD       Y3, Y4, Y3
@@ -9308,63 +9859,63 @@ sum_tail:
 	VFMADD213PD  Y12, Y12, Y5
 	VANDPS       Y8, Y5, Y5
 	CMPQ         DX, $0x00000004
-	JL           part92
+	JL           part98
 	VMOVUPD      Y13, (BX)
-	JMP          stored92
+	JMP          stored98
 
-part92:
+part98:
 	CMPQ         DX, $0x00000000
-	JLE          stored92
+	JLE          stored98
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000000, DI
 	VMOVUPS      Y13, Y4
 	TESTQ        $0x00000002, DI
-	JZ           piece93
+	JZ           piece99
 	VMOVUPS      X4, (SI)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, SI
 
-piece93:
+piece99:
 	TESTQ     $0x00000001, DI
-	JZ        piece94
+	JZ        piece100
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, SI
 
-piece94:
-stored92:
+piece100:
+stored98:
 	VMOVAPS Y13, Y4
 	CMPQ    DX, $0x0000000c
-	JL      part95
+	JL      part101
 	VMOVUPD Y5, 64(BX)
-	JMP     stored95
+	JMP     stored101
 
-part95:
+part101:
 	CMPQ         DX, $0x00000008
-	JLE          stored95
+	JLE          stored101
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000008, DI
 	VMOVUPS      Y5, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece96
+	JZ           piece102
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece96:
+piece102:
 	TESTQ     $0x00000001, DI
-	JZ        piece97
+	JZ        piece103
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece97:
-stored95:
+piece103:
+stored101:
 	VMOVAPS      Y5, Y5
 	CMPQ         DX, $0x00000010
-	JLE          enough91
+	JLE          enough97
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -9430,63 +9981,63 @@ stored95:
 	VFMADD213PD  Y14, Y14, Y15
 	VANDPS       Y9, Y15, Y15
 	CMPQ         DX, $0x00000014
-	JL           part98
+	JL           part104
 	VMOVUPD      Y11, 128(BX)
-	JMP          stored98
+	JMP          stored104
 
-part98:
+part104:
 	CMPQ         DX, $0x00000010
-	JLE          stored98
+	JLE          stored104
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000010, DI
 	VMOVUPS      Y11, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece99
+	JZ           piece105
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece99:
+piece105:
 	TESTQ     $0x00000001, DI
-	JZ        piece100
+	JZ        piece106
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece100:
-stored98:
+piece106:
+stored104:
 	VADDPD  Y11, Y4, Y4
 	CMPQ    DX, $0x0000001c
-	JL      part101
+	JL      part107
 	VMOVUPD Y15, 192(BX)
-	JMP     stored101
+	JMP     stored107
 
-part101:
+part107:
 	CMPQ         DX, $0x00000018
-	JLE          stored101
+	JLE          stored107
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000018, DI
 	VMOVUPS      Y15, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece102
+	JZ           piece108
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece102:
+piece108:
 	TESTQ     $0x00000001, DI
-	JZ        piece103
+	JZ        piece109
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece103:
-stored101:
+piece109:
+stored107:
 	VADDPD Y15, Y5, Y5
 
-enough91:
+enough97:
 	VADDPD       Y5, Y4, Y4
 	VMOVUPS      (SP), Y6
 	VMOVUPS      64(SP), Y7
@@ -9561,63 +10112,63 @@ enough91:
 	VFMADD213PD  Y12, Y12, Y5
 	VANDPS       Y8, Y5, Y5
 	CMPQ         DX, $0x00000008
-	JL           part105
+	JL           part111
 	VMOVUPD      Y13, 32(BX)
-	JMP          stored105
+	JMP          stored111
 
-part105:
+part111:
 	CMPQ         DX, $0x00000004
-	JLE          stored105
+	JLE          stored111
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000004, DI
 	VMOVUPS      Y13, Y4
 	TESTQ        $0x00000002, DI
-	JZ           piece106
+	JZ           piece112
 	VMOVUPS      X4, (SI)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, SI
 
-piece106:
+piece112:
 	TESTQ     $0x00000001, DI
-	JZ        piece107
+	JZ        piece113
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, SI
 
-piece107:
-stored105:
+piece113:
+stored111:
 	VMOVAPS Y13, Y4
 	CMPQ    DX, $0x00000010
-	JL      part108
+	JL      part114
 	VMOVUPD Y5, 96(BX)
-	JMP     stored108
+	JMP     stored114
 
-part108:
+part114:
 	CMPQ         DX, $0x0000000c
-	JLE          stored108
+	JLE          stored114
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x0000000c, DI
 	VMOVUPS      Y5, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece109
+	JZ           piece115
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece109:
+piece115:
 	TESTQ     $0x00000001, DI
-	JZ        piece110
+	JZ        piece116
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece110:
-stored108:
+piece116:
+stored114:
 	VMOVAPS      Y5, Y5
 	CMPQ         DX, $0x00000010
-	JLE          enough104
+	JLE          enough110
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -9683,62 +10234,62 @@ stored108:
 	VFMADD213PD  Y14, Y14, Y15
 	VANDPS       Y9, Y15, Y15
 	CMPQ         DX, $0x00000018
-	JL           part111
+	JL           part117
 	VMOVUPD      Y11, 160(BX)
-	JMP          stored111
+	JMP          stored117
 
-part111:
+part117:
 	CMPQ         DX, $0x00000014
-	JLE          stored111
+	JLE          stored117
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
 	SUBQ         $0x00000014, DI
 	VMOVUPS      Y11, Y6
 	TESTQ        $0x00000002, DI
-	JZ           piece112
+	JZ           piece118
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece112:
+piece118:
 	TESTQ     $0x00000001, DI
-	JZ        piece113
+	JZ        piece119
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece113:
-stored111:
+piece119:
+stored117:
 	VADDPD  Y11, Y4, Y4
 	CMPQ    DX, $0x00000020
-	JL      part114
+	JL      part120
 	VMOVUPD Y15, 224(BX)
-	JMP     stored114
+	JMP     stored120
 
-part114:
+part120:
 	CMPQ         DX, $0x0000001c
-	JLE          stored114
+	JLE          stored120
 	LEAQ         224(BX), SI
 	SUBQ         $0x0000001c, DX
 	VMOVUPS      Y15, Y6
 	TESTQ        $0x00000002, DX
-	JZ           piece115
+	JZ           piece121
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece115:
+piece121:
 	TESTQ     $0x00000001, DX
-	JZ        piece116
+	JZ        piece122
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece116:
-stored114:
+piece122:
+stored120:
 	VADDPD Y15, Y5, Y5
 
-enough104:
+enough110:
 	VADDPD  Y5, Y4, Y4
 	VMOVUPS 32(SP), Y6
 	VMOVUPS 96(SP), Y7
@@ -9845,19 +10396,19 @@ single_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece117
+	JZ           piece123
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece117:
+piece123:
 	TESTQ     $0x00000001, CX
-	JZ        piece118
+	JZ        piece124
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece118:
+piece124:
 rest_done:
 	VZEROUPPER
 	RET
@@ -9904,19 +10455,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece119
+	JZ           piece125
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece119:
+piece125:
 	TESTQ     $0x00000001, CX
-	JZ        piece120
+	JZ        piece126
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece120:
+piece126:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -9976,19 +10527,19 @@ streamedsingle_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece121
+	JZ           piece127
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece121:
+piece127:
 	TESTQ     $0x00000001, CX
-	JZ        piece122
+	JZ        piece128
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece122:
+piece128:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -10145,19 +10696,19 @@ single_done:
 	VANDPS       Y5, Y1, Y1
 	VFMADD213PD  Y3, Y2, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece123
+	JZ           piece129
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece123:
+piece129:
 	TESTQ     $0x00000001, CX
-	JZ        piece124
+	JZ        piece130
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece124:
+piece130:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10250,19 +10801,19 @@ head_done:
 	VFMADD213PD  Y3, Y2, Y6
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece125
+	JZ           piece131
 	VMOVUPS      X6, (SI)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, SI
 
-piece125:
+piece131:
 	TESTQ     $0x00000001, CX
-	JZ        piece126
+	JZ        piece132
 	VMOVSD    X6, (SI)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, SI
 
-piece126:
+piece132:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10405,19 +10956,19 @@ streamedsingle_done:
 	VANDPS       Y5, Y1, Y1
 	VFMADD213PD  Y3, Y2, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece127
+	JZ           piece133
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece127:
+piece133:
 	TESTQ     $0x00000001, CX
-	JZ        piece128
+	JZ        piece134
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece128:
+piece134:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -10560,19 +11111,19 @@ single_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece129
+	JZ           piece135
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece129:
+piece135:
 	TESTQ     $0x00000001, CX
-	JZ        piece130
+	JZ        piece136
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece130:
+piece136:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10674,19 +11225,19 @@ head_done:
 	VFMADD213PD  Y6, Y2, Y8
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece131
+	JZ           piece137
 	VMOVUPS      X8, (DI)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, DI
 
-piece131:
+piece137:
 	TESTQ     $0x00000001, CX
-	JZ        piece132
+	JZ        piece138
 	VMOVSD    X8, (DI)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, DI
 
-piece132:
+piece138:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10815,19 +11366,19 @@ streamedsingle_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece133
+	JZ           piece139
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece133:
+piece139:
 	TESTQ     $0x00000001, CX
-	JZ        piece134
+	JZ        piece140
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece134:
+piece140:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -10893,19 +11444,19 @@ single_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece135
+	JZ           piece141
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece135:
+piece141:
 	TESTQ     $0x00000001, CX
-	JZ        piece136
+	JZ        piece142
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece136:
+piece142:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10950,19 +11501,19 @@ head_done:
 	VSUBPD       Y1, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece137
+	JZ           piece143
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece137:
+piece143:
 	TESTQ     $0x00000001, CX
-	JZ        piece138
+	JZ        piece144
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece138:
+piece144:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -11016,19 +11567,19 @@ streamedsingle_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece139
+	JZ           piece145
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece139:
+piece145:
 	TESTQ     $0x00000001, CX
-	JZ        piece140
+	JZ        piece146
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece140:
+piece146:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -11092,19 +11643,19 @@ single_done:
 	VADDPD       Y0, Y2, Y2
 	VMULPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece141
+	JZ           piece147
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece141:
+piece147:
 	TESTQ     $0x00000001, CX
-	JZ        piece142
+	JZ        piece148
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece142:
+piece148:
 rest_done:
 	VZEROUPPER
 	RET
@@ -12142,19 +12693,19 @@ single_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece143
+	JZ           piece149
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece143:
+piece149:
 	TESTQ     $0x00000001, CX
-	JZ        piece144
+	JZ        piece150
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece144:
+piece150:
 rest_done:
 	VZEROUPPER
 	RET
@@ -12260,19 +12811,19 @@ head_done:
 	VANDPD       Y2, Y3, Y3
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece145
+	JZ           piece151
 	VMOVUPS      X3, (DI)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, DI
 
-piece145:
+piece151:
 	TESTQ     $0x00000001, CX
-	JZ        piece146
+	JZ        piece152
 	VMOVSD    X3, (DI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, DI
 
-piece146:
+piece152:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -12407,19 +12958,19 @@ streamedsingle_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece147
+	JZ           piece153
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece147:
+piece153:
 	TESTQ     $0x00000001, CX
-	JZ        piece148
+	JZ        piece154
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece148:
+piece154:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -13127,19 +13678,19 @@ single_done:
 	VMULPD       Y2, Y1, Y1
 	VMULPD       Y3, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece149
+	JZ           piece155
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece149:
+piece155:
 	TESTQ     $0x00000001, CX
-	JZ        piece150
+	JZ        piece156
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece150:
+piece156:
 rest_done:
 	VZEROUPPER
 	RET
@@ -13242,19 +13793,19 @@ head_done:
 	VMULPD       Y6, Y8, Y8
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece151
+	JZ           piece157
 	VMOVUPS      X8, (SI)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, SI
 
-piece151:
+piece157:
 	TESTQ     $0x00000001, CX
-	JZ        piece152
+	JZ        piece158
 	VMOVSD    X8, (SI)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, SI
 
-piece152:
+piece158:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -13384,19 +13935,19 @@ streamedsingle_done:
 	VMULPD       Y2, Y1, Y1
 	VMULPD       Y3, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece153
+	JZ           piece159
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece153:
+piece159:
 	TESTQ     $0x00000001, CX
-	JZ        piece154
+	JZ        piece160
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece154:
+piece160:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -13637,19 +14188,19 @@ single_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece155
+	JZ           piece161
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece155:
+piece161:
 	TESTQ     $0x00000001, CX
-	JZ        piece156
+	JZ        piece162
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece156:
+piece162:
 rest_done:
 	VZEROUPPER
 	RET
@@ -13703,19 +14254,19 @@ head_done:
 	VMULPD       Y0, Y1, Y1
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece157
+	JZ           piece163
 	VMOVUPS      X1, (DI)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, DI
 
-piece157:
+piece163:
 	TESTQ     $0x00000001, CX
-	JZ        piece158
+	JZ        piece164
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece158:
+piece164:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -13772,19 +14323,19 @@ streamedsingle_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece159
+	JZ           piece165
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece159:
+piece165:
 	TESTQ     $0x00000001, CX
-	JZ        piece160
+	JZ        piece166
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece160:
+piece166:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -14049,19 +14600,19 @@ single_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece161
+	JZ           piece167
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece161:
+piece167:
 	TESTQ     $0x00000001, CX
-	JZ        piece162
+	JZ        piece168
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece162:
+piece168:
 rest_done:
 	VZEROUPPER
 	RET
@@ -14131,19 +14682,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece163
+	JZ           piece169
 	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DI
 
-piece163:
+piece169:
 	TESTQ     $0x00000001, CX
-	JZ        piece164
+	JZ        piece170
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece164:
+piece170:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14224,19 +14775,19 @@ streamedsingle_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece165
+	JZ           piece171
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece165:
+piece171:
 	TESTQ     $0x00000001, CX
-	JZ        piece166
+	JZ        piece172
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece166:
+piece172:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -14536,19 +15087,19 @@ single_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece167
+	JZ           piece173
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece167:
+piece173:
 	TESTQ     $0x00000001, CX
-	JZ        piece168
+	JZ        piece174
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece168:
+piece174:
 rest_done:
 	VZEROUPPER
 	RET
@@ -14608,19 +15159,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece169
+	JZ           piece175
 	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DI
 
-piece169:
+piece175:
 	TESTQ     $0x00000001, CX
-	JZ        piece170
+	JZ        piece176
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece170:
+piece176:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14686,19 +15237,19 @@ streamedsingle_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece171
+	JZ           piece177
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece171:
+piece177:
 	TESTQ     $0x00000001, CX
-	JZ        piece172
+	JZ        piece178
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece172:
+piece178:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -15900,19 +16451,19 @@ single_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece173
+	JZ           piece179
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece173:
+piece179:
 	TESTQ     $0x00000001, CX
-	JZ        piece174
+	JZ        piece180
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece174:
+piece180:
 rest_done:
 	VZEROUPPER
 	RET
@@ -16036,19 +16587,19 @@ head_done:
 	VMULPD       Y0, Y4, Y4
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece175
+	JZ           piece181
 	VMOVUPS      X4, (DI)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, DI
 
-piece175:
+piece181:
 	TESTQ     $0x00000001, CX
-	JZ        piece176
+	JZ        piece182
 	VMOVSD    X4, (DI)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, DI
 
-piece176:
+piece182:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -16210,19 +16761,19 @@ streamedsingle_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece177
+	JZ           piece183
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece177:
+piece183:
 	TESTQ     $0x00000001, CX
-	JZ        piece178
+	JZ        piece184
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece178:
+piece184:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -16273,11 +16824,25 @@ none:
 	VZEROUPPER
 	RET
 
-// func expSumWideF32AVX2(x []float32) (max float32, anchor float64, sum float64)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE
-TEXT ·expSumWideF32AVX2(SB), NOSPLIT, $64-48
-	MOVQ    x_base+0(FP), DX
-	MOVQ    x_len+8(FP), AX
+// func expSumWideF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE, SSE2
+TEXT ·expSumWideF32AVX2(SB), NOSPLIT, $64-56
+	MOVQ     x_base+0(FP), DX
+	XORQ     BX, BX
+	MOVQ     x_len+8(FP), AX
+	MOVSD    guess+24(FP), X0
+	VUCOMISD X0, X0
+	JNP      guessed
+	CMPQ     AX, $0x00000080
+	JLE      search
+	MOVQ     $0x00000020, AX
+	JMP      maximum
+
+search:
+	MOVQ $0x00000001, BX
+	MOVQ x_len+8(FP), AX
+
+maximum:
 	MOVQ    DX, CX
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y0
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y1
@@ -16311,82 +16876,82 @@ max_loop:
 max_tail:
 	TESTQ      AX, AX
 	JZ         max_done
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    (BX)(SI*4), X5
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    (SI)(DI*4), X5
 	VMASKMOVPS (CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    16(BX)(SI*4), X5
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    16(SI)(DI*4), X5
 	VMASKMOVPS 16(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    32(BX)(SI*4), X5
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    32(SI)(DI*4), X5
 	VMASKMOVPS 32(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y1, Y5, Y1
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    48(BX)(SI*4), X5
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    48(SI)(DI*4), X5
 	VMASKMOVPS 48(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y1, Y5, Y1
 	CMPQ       AX, $0x00000010
-	JLE        enough180
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    64(BX)(SI*4), X5
+	JLE        enough186
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    64(SI)(DI*4), X5
 	VMASKMOVPS 64(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    80(BX)(SI*4), X5
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    80(SI)(DI*4), X5
 	VMASKMOVPS 80(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    96(BX)(SI*4), X5
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    96(SI)(DI*4), X5
 	VMASKMOVPS 96(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y4, Y5, Y4
-	LEAQ       tail32<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	VMOVUPS    112(BX)(SI*4), X5
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    112(SI)(DI*4), X5
 	VMASKMOVPS 112(CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y4, Y5, Y4
 
-enough180:
+enough186:
 max_done:
 	VMAXPD       Y0, Y1, Y0
 	VMAXPD       Y3, Y4, Y3
@@ -16399,6 +16964,10 @@ max_done:
 	VMOVAPS      X0, X1
 	VMULSD       c64_3ff71547652b82fe<>+0(SB), X1, X0
 	VROUNDSD     $0x08, X0, X0, X0
+	JMP          anchored
+
+guessed:
+anchored:
 	VXORPS       X2, X2, X2
 	VMOVUPS      Y2, (SP)
 	VXORPS       X2, X2, X2
@@ -16406,9 +16975,10 @@ max_done:
 	VSUBSD       c64_408f400000000000<>+0(SB), X0, X2
 	VMULSD       c64_3fe62e42fefa39ef<>+0(SB), X2, X2
 	VBROADCASTSD X0, Y3
-	VBROADCASTSD X2, Y2
+	VBROADCASTSD X2, Y4
 	VMULPD       c64_c010000000000000<>+0(SB), Y3, Y3
 	VADDPD       c64_4338000000000000<>+0(SB), Y3, Y3
+	VMOVUPS      c64_fff0000000000000<>+0(SB), Y5
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
 	CMPQ         AX, $0x00000020
@@ -16416,181 +16986,189 @@ max_done:
 
 sum_loop:
 	PREFETCHT0   16384(CX)
-	VCVTPS2PD    (CX), Y4
-	VCVTPS2PD    32(CX), Y6
-	VMAXPD       Y4, Y2, Y4
-	VMAXPD       Y6, Y2, Y6
-	VMOVAPS      Y3, Y8
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y8
-	VMOVAPS      Y3, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y5
-	VSUBPD       Y3, Y8, Y7
-	VSUBPD       Y3, Y5, Y9
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y7, Y4
+	VCVTPS2PD    (CX), Y6
+	VCVTPS2PD    32(CX), Y8
+	VMAXPD       Y6, Y4, Y6
+	VMAXPD       Y5, Y6, Y5
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y8, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
+	VMOVAPS      Y3, Y7
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
+	VSUBPD       Y3, Y10, Y9
+	VSUBPD       Y3, Y7, Y11
 	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VPSHUFD      $0xa0, Y8, Y7
-	VPADDD       Y7, Y7, Y7
-	VPOR         c64_100000000<>+0(SB), Y7, Y7
-	VPERMPS      powersF64<>+0(SB), Y7, Y7
-	VPSLLQ       $0x32, Y8, Y8
-	VPADDQ       Y8, Y7, Y7
-	VPSHUFD      $0xa0, Y5, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y5
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y5
-	VMULPD       Y4, Y9, Y9
-	VMULPD       Y6, Y5, Y5
-	VFMADD213PD  Y7, Y7, Y9
-	VFMADD213PD  Y8, Y8, Y5
-	VMOVAPS      Y9, Y4
-	VMOVAPS      Y5, Y5
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y8
+	VPSHUFD      $0xa0, Y10, Y9
+	VPADDD       Y9, Y9, Y9
+	VPOR         c64_100000000<>+0(SB), Y9, Y9
+	VPERMPS      powersF64<>+0(SB), Y9, Y9
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y9, Y9
+	VPSHUFD      $0xa0, Y7, Y10
+	VPADDD       Y10, Y10, Y10
+	VPOR         c64_100000000<>+0(SB), Y10, Y10
+	VPERMPS      powersF64<>+0(SB), Y10, Y10
+	VPSLLQ       $0x32, Y7, Y7
+	VPADDQ       Y7, Y10, Y10
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y7
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
+	VMULPD       Y6, Y11, Y11
+	VMULPD       Y8, Y7, Y7
+	VFMADD213PD  Y9, Y9, Y11
+	VFMADD213PD  Y10, Y10, Y7
+	VMOVAPS      Y11, Y6
+	VMOVAPS      Y7, Y7
 	PREFETCHT0   16448(CX)
-	VCVTPS2PD    64(CX), Y6
-	VCVTPS2PD    96(CX), Y7
-	VMAXPD       Y6, Y2, Y6
-	VMAXPD       Y7, Y2, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y8
-	VMOVAPS      Y3, Y9
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y9
-	VSUBPD       Y3, Y8, Y10
-	VSUBPD       Y3, Y9, Y11
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y7
-	VPSHUFD      $0xa0, Y8, Y10
+	VCVTPS2PD    64(CX), Y8
+	VCVTPS2PD    96(CX), Y9
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y8, Y5
+	VMAXPD       Y9, Y4, Y9
+	VMAXPD       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
+	VSUBPD       Y3, Y10, Y12
+	VSUBPD       Y3, Y11, Y13
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
+	VPSHUFD      $0xa0, Y10, Y12
+	VPADDD       Y12, Y12, Y12
+	VPOR         c64_100000000<>+0(SB), Y12, Y12
+	VPERMPS      powersF64<>+0(SB), Y12, Y12
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y12, Y12
+	VPSHUFD      $0xa0, Y11, Y10
 	VPADDD       Y10, Y10, Y10
 	VPOR         c64_100000000<>+0(SB), Y10, Y10
 	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y8, Y8
-	VPADDQ       Y8, Y10, Y10
-	VPSHUFD      $0xa0, Y9, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y9, Y9
-	VPADDQ       Y9, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
+	VPSLLQ       $0x32, Y11, Y11
+	VPADDQ       Y11, Y10, Y10
 	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y11
-	VMULPD       Y6, Y9, Y9
-	VMULPD       Y7, Y11, Y11
-	VFMADD213PD  Y10, Y10, Y9
-	VFMADD213PD  Y8, Y8, Y11
-	VADDPD       Y9, Y4, Y4
-	VADDPD       Y11, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       (SP), Y4, Y4
-	VMOVUPS      Y4, (SP)
-	VCVTPS2PD    16(CX), Y4
-	VCVTPS2PD    48(CX), Y6
-	VMAXPD       Y4, Y2, Y4
-	VMAXPD       Y6, Y2, Y6
-	VMOVAPS      Y3, Y8
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y8
-	VMOVAPS      Y3, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y5
-	VSUBPD       Y3, Y8, Y7
-	VSUBPD       Y3, Y5, Y9
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y7, Y4
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y13
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y13
+	VMULPD       Y8, Y11, Y11
+	VMULPD       Y9, Y13, Y13
+	VFMADD213PD  Y12, Y12, Y11
+	VFMADD213PD  Y10, Y10, Y13
+	VADDPD       Y11, Y6, Y6
+	VADDPD       Y13, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VADDPD       (SP), Y6, Y6
+	VMOVUPS      Y6, (SP)
+	VCVTPS2PD    16(CX), Y6
+	VCVTPS2PD    48(CX), Y8
+	VMAXPD       Y6, Y4, Y6
+	VMAXPD       Y5, Y6, Y5
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y8, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
+	VMOVAPS      Y3, Y7
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
+	VSUBPD       Y3, Y10, Y9
+	VSUBPD       Y3, Y7, Y11
 	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VPSHUFD      $0xa0, Y8, Y7
-	VPADDD       Y7, Y7, Y7
-	VPOR         c64_100000000<>+0(SB), Y7, Y7
-	VPERMPS      powersF64<>+0(SB), Y7, Y7
-	VPSLLQ       $0x32, Y8, Y8
-	VPADDQ       Y8, Y7, Y7
-	VPSHUFD      $0xa0, Y5, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y5
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y5
-	VMULPD       Y4, Y9, Y9
-	VMULPD       Y6, Y5, Y5
-	VFMADD213PD  Y7, Y7, Y9
-	VFMADD213PD  Y8, Y8, Y5
-	VMOVAPS      Y9, Y4
-	VMOVAPS      Y5, Y5
-	VCVTPS2PD    80(CX), Y6
-	VCVTPS2PD    112(CX), Y7
-	VMAXPD       Y6, Y2, Y6
-	VMAXPD       Y7, Y2, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y8
-	VMOVAPS      Y3, Y9
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y9
-	VSUBPD       Y3, Y8, Y10
-	VSUBPD       Y3, Y9, Y11
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y7
-	VPSHUFD      $0xa0, Y8, Y10
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y8
+	VPSHUFD      $0xa0, Y10, Y9
+	VPADDD       Y9, Y9, Y9
+	VPOR         c64_100000000<>+0(SB), Y9, Y9
+	VPERMPS      powersF64<>+0(SB), Y9, Y9
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y9, Y9
+	VPSHUFD      $0xa0, Y7, Y10
 	VPADDD       Y10, Y10, Y10
 	VPOR         c64_100000000<>+0(SB), Y10, Y10
 	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y8, Y8
-	VPADDQ       Y8, Y10, Y10
-	VPSHUFD      $0xa0, Y9, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y9, Y9
-	VPADDQ       Y9, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
+	VPSLLQ       $0x32, Y7, Y7
+	VPADDQ       Y7, Y10, Y10
 	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y11
-	VMULPD       Y6, Y9, Y9
-	VMULPD       Y7, Y11, Y11
-	VFMADD213PD  Y10, Y10, Y9
-	VFMADD213PD  Y8, Y8, Y11
-	VADDPD       Y9, Y4, Y4
-	VADDPD       Y11, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       32(SP), Y4, Y4
-	VMOVUPS      Y4, 32(SP)
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y7
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
+	VMULPD       Y6, Y11, Y11
+	VMULPD       Y8, Y7, Y7
+	VFMADD213PD  Y9, Y9, Y11
+	VFMADD213PD  Y10, Y10, Y7
+	VMOVAPS      Y11, Y6
+	VMOVAPS      Y7, Y7
+	VCVTPS2PD    80(CX), Y8
+	VCVTPS2PD    112(CX), Y9
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y8, Y5
+	VMAXPD       Y9, Y4, Y9
+	VMAXPD       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
+	VSUBPD       Y3, Y10, Y12
+	VSUBPD       Y3, Y11, Y13
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
+	VPSHUFD      $0xa0, Y10, Y12
+	VPADDD       Y12, Y12, Y12
+	VPOR         c64_100000000<>+0(SB), Y12, Y12
+	VPERMPS      powersF64<>+0(SB), Y12, Y12
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y12, Y12
+	VPSHUFD      $0xa0, Y11, Y10
+	VPADDD       Y10, Y10, Y10
+	VPOR         c64_100000000<>+0(SB), Y10, Y10
+	VPERMPS      powersF64<>+0(SB), Y10, Y10
+	VPSLLQ       $0x32, Y11, Y11
+	VPADDQ       Y11, Y10, Y10
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y13
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y13
+	VMULPD       Y8, Y11, Y11
+	VMULPD       Y9, Y13, Y13
+	VFMADD213PD  Y12, Y12, Y11
+	VFMADD213PD  Y10, Y10, Y13
+	VADDPD       Y11, Y6, Y6
+	VADDPD       Y13, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VADDPD       32(SP), Y6, Y6
+	VMOVUPS      Y6, 32(SP)
 	ADDQ         $0x00000080, CX
 	SUBQ         $0x00000020, AX
 	CMPQ         AX, $0x00000020
@@ -16599,254 +17177,278 @@ sum_loop:
 sum_tail:
 	TESTQ        AX, AX
 	JLE          sum_done
-	MOVQ         $0x00000020, DX
-	CMPQ         AX, DX
-	CMOVQLT      AX, DX
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, SI
-	SUBQ         DX, SI
-	VMOVUPS      (BX)(SI*4), X5
-	VMASKMOVPS   (CX), X5, X4
-	VANDNPS      c32_ff800000<>+0(SB), X5, X5
-	VORPS        X5, X4, X4
-	VCVTPS2PD    X4, Y4
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, SI
-	SUBQ         DX, SI
-	VMOVUPS      32(BX)(SI*4), X6
-	VMASKMOVPS   32(CX), X6, X5
+	MOVQ         $0x00000020, SI
+	CMPQ         AX, SI
+	CMOVQLT      AX, SI
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      (DI)(R8*4), X6
+	VMASKMOVPS   (CX), X6, X2
 	VANDNPS      c32_ff800000<>+0(SB), X6, X6
-	VORPS        X6, X5, X5
-	VCVTPS2PD    X5, Y6
-	VMAXPD       Y4, Y2, Y4
-	VMAXPD       Y6, Y2, Y6
-	VMOVAPS      Y3, Y8
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y8
-	VMOVAPS      Y3, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y5
-	VSUBPD       Y3, Y8, Y7
-	VSUBPD       Y3, Y5, Y9
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y7, Y4
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VPSHUFD      $0xa0, Y8, Y7
-	VPADDD       Y7, Y7, Y7
-	VPOR         c64_100000000<>+0(SB), Y7, Y7
-	VPERMPS      powersF64<>+0(SB), Y7, Y7
-	VPSLLQ       $0x32, Y8, Y8
-	VPADDQ       Y8, Y7, Y7
-	VPSHUFD      $0xa0, Y5, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y5
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y5
-	VMULPD       Y4, Y9, Y9
-	VMULPD       Y6, Y5, Y5
-	VFMADD213PD  Y7, Y7, Y9
-	VFMADD213PD  Y8, Y8, Y5
-	VMOVAPS      Y9, Y4
-	VMOVAPS      Y5, Y5
-	CMPQ         DX, $0x00000010
-	JLE          enough183
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, SI
-	SUBQ         DX, SI
-	VMOVUPS      64(BX)(SI*4), X7
-	VMASKMOVPS   64(CX), X7, X6
+	VORPS        X6, X2, X2
+	VCVTPS2PD    X2, Y6
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      32(DI)(R8*4), X7
+	VMASKMOVPS   32(CX), X7, X2
 	VANDNPS      c32_ff800000<>+0(SB), X7, X7
-	VORPS        X7, X6, X6
-	VCVTPS2PD    X6, Y6
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, SI
-	SUBQ         DX, SI
-	VMOVUPS      96(BX)(SI*4), X8
-	VMASKMOVPS   96(CX), X8, X7
-	VANDNPS      c32_ff800000<>+0(SB), X8, X8
-	VORPS        X8, X7, X7
-	VCVTPS2PD    X7, Y7
-	VMAXPD       Y6, Y2, Y6
-	VMAXPD       Y7, Y2, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y8
-	VMOVAPS      Y3, Y9
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y9
-	VSUBPD       Y3, Y8, Y10
-	VSUBPD       Y3, Y9, Y11
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y7
-	VPSHUFD      $0xa0, Y8, Y10
+	VORPS        X7, X2, X2
+	VCVTPS2PD    X2, Y8
+	VMAXPD       Y6, Y4, Y6
+	VMAXPD       Y5, Y6, Y5
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y8, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
+	VMOVAPS      Y3, Y7
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
+	VSUBPD       Y3, Y10, Y9
+	VSUBPD       Y3, Y7, Y11
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y8
+	VPSHUFD      $0xa0, Y10, Y9
+	VPADDD       Y9, Y9, Y9
+	VPOR         c64_100000000<>+0(SB), Y9, Y9
+	VPERMPS      powersF64<>+0(SB), Y9, Y9
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y9, Y9
+	VPSHUFD      $0xa0, Y7, Y10
 	VPADDD       Y10, Y10, Y10
 	VPOR         c64_100000000<>+0(SB), Y10, Y10
 	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y8, Y8
-	VPADDQ       Y8, Y10, Y10
-	VPSHUFD      $0xa0, Y9, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y9, Y9
-	VPADDQ       Y9, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
+	VPSLLQ       $0x32, Y7, Y7
+	VPADDQ       Y7, Y10, Y10
 	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y11
-	VMULPD       Y6, Y9, Y9
-	VMULPD       Y7, Y11, Y11
-	VFMADD213PD  Y10, Y10, Y9
-	VFMADD213PD  Y8, Y8, Y11
-	VADDPD       Y9, Y4, Y4
-	VADDPD       Y11, Y5, Y5
-
-enough183:
-	VADDPD       Y5, Y4, Y4
-	VADDPD       (SP), Y4, Y4
-	VMOVUPS      Y4, (SP)
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, SI
-	SUBQ         DX, SI
-	VMOVUPS      16(BX)(SI*4), X5
-	VMASKMOVPS   16(CX), X5, X4
-	VANDNPS      c32_ff800000<>+0(SB), X5, X5
-	VORPS        X5, X4, X4
-	VCVTPS2PD    X4, Y4
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, SI
-	SUBQ         DX, SI
-	VMOVUPS      48(BX)(SI*4), X6
-	VMASKMOVPS   48(CX), X6, X5
-	VANDNPS      c32_ff800000<>+0(SB), X6, X6
-	VORPS        X6, X5, X5
-	VCVTPS2PD    X5, Y6
-	VMAXPD       Y4, Y2, Y4
-	VMAXPD       Y6, Y2, Y6
-	VMOVAPS      Y3, Y8
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y8
-	VMOVAPS      Y3, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y5
-	VSUBPD       Y3, Y8, Y7
-	VSUBPD       Y3, Y5, Y9
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y7, Y4
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VPSHUFD      $0xa0, Y8, Y7
-	VPADDD       Y7, Y7, Y7
-	VPOR         c64_100000000<>+0(SB), Y7, Y7
-	VPERMPS      powersF64<>+0(SB), Y7, Y7
-	VPSLLQ       $0x32, Y8, Y8
-	VPADDQ       Y8, Y7, Y7
-	VPSHUFD      $0xa0, Y5, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y5
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y5
-	VMULPD       Y4, Y9, Y9
-	VMULPD       Y6, Y5, Y5
-	VFMADD213PD  Y7, Y7, Y9
-	VFMADD213PD  Y8, Y8, Y5
-	VMOVAPS      Y9, Y4
-	VMOVAPS      Y5, Y5
-	CMPQ         DX, $0x00000010
-	JLE          enough184
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, SI
-	SUBQ         DX, SI
-	VMOVUPS      80(BX)(SI*4), X7
-	VMASKMOVPS   80(CX), X7, X6
-	VANDNPS      c32_ff800000<>+0(SB), X7, X7
-	VORPS        X7, X6, X6
-	VCVTPS2PD    X6, Y6
-	LEAQ         tail32<>+0(SB), BX
-	MOVQ         $0x00000040, SI
-	SUBQ         DX, SI
-	VMOVUPS      112(BX)(SI*4), X8
-	VMASKMOVPS   112(CX), X8, X7
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y7
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
+	VMULPD       Y6, Y11, Y11
+	VMULPD       Y8, Y7, Y7
+	VFMADD213PD  Y9, Y9, Y11
+	VFMADD213PD  Y10, Y10, Y7
+	VMOVAPS      Y11, Y6
+	VMOVAPS      Y7, Y7
+	CMPQ         SI, $0x00000010
+	JLE          enough189
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      64(DI)(R8*4), X8
+	VMASKMOVPS   64(CX), X8, X2
 	VANDNPS      c32_ff800000<>+0(SB), X8, X8
-	VORPS        X8, X7, X7
-	VCVTPS2PD    X7, Y7
-	VMAXPD       Y6, Y2, Y6
-	VMAXPD       Y7, Y2, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y8
-	VMOVAPS      Y3, Y9
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y9
-	VSUBPD       Y3, Y8, Y10
-	VSUBPD       Y3, Y9, Y11
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y7
-	VPSHUFD      $0xa0, Y8, Y10
+	VORPS        X8, X2, X2
+	VCVTPS2PD    X2, Y8
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      96(DI)(R8*4), X9
+	VMASKMOVPS   96(CX), X9, X2
+	VANDNPS      c32_ff800000<>+0(SB), X9, X9
+	VORPS        X9, X2, X2
+	VCVTPS2PD    X2, Y9
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y8, Y5
+	VMAXPD       Y9, Y4, Y9
+	VMAXPD       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
+	VSUBPD       Y3, Y10, Y12
+	VSUBPD       Y3, Y11, Y13
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
+	VPSHUFD      $0xa0, Y10, Y12
+	VPADDD       Y12, Y12, Y12
+	VPOR         c64_100000000<>+0(SB), Y12, Y12
+	VPERMPS      powersF64<>+0(SB), Y12, Y12
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y12, Y12
+	VPSHUFD      $0xa0, Y11, Y10
 	VPADDD       Y10, Y10, Y10
 	VPOR         c64_100000000<>+0(SB), Y10, Y10
 	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y8, Y8
-	VPADDQ       Y8, Y10, Y10
-	VPSHUFD      $0xa0, Y9, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y9, Y9
-	VPADDQ       Y9, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
+	VPSLLQ       $0x32, Y11, Y11
+	VPADDQ       Y11, Y10, Y10
 	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y7, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y11
-	VMULPD       Y6, Y9, Y9
-	VMULPD       Y7, Y11, Y11
-	VFMADD213PD  Y10, Y10, Y9
-	VFMADD213PD  Y8, Y8, Y11
-	VADDPD       Y9, Y4, Y4
-	VADDPD       Y11, Y5, Y5
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y13
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y13
+	VMULPD       Y8, Y11, Y11
+	VMULPD       Y9, Y13, Y13
+	VFMADD213PD  Y12, Y12, Y11
+	VFMADD213PD  Y10, Y10, Y13
+	VADDPD       Y11, Y6, Y6
+	VADDPD       Y13, Y7, Y7
 
-enough184:
-	VADDPD  Y5, Y4, Y4
-	VADDPD  32(SP), Y4, Y4
-	VMOVUPS Y4, 32(SP)
+enough189:
+	VADDPD       Y7, Y6, Y6
+	VADDPD       (SP), Y6, Y6
+	VMOVUPS      Y6, (SP)
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      16(DI)(R8*4), X6
+	VMASKMOVPS   16(CX), X6, X2
+	VANDNPS      c32_ff800000<>+0(SB), X6, X6
+	VORPS        X6, X2, X2
+	VCVTPS2PD    X2, Y6
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      48(DI)(R8*4), X7
+	VMASKMOVPS   48(CX), X7, X2
+	VANDNPS      c32_ff800000<>+0(SB), X7, X7
+	VORPS        X7, X2, X2
+	VCVTPS2PD    X2, Y8
+	VMAXPD       Y6, Y4, Y6
+	VMAXPD       Y5, Y6, Y5
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y8, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
+	VMOVAPS      Y3, Y7
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
+	VSUBPD       Y3, Y10, Y9
+	VSUBPD       Y3, Y7, Y11
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y8
+	VPSHUFD      $0xa0, Y10, Y9
+	VPADDD       Y9, Y9, Y9
+	VPOR         c64_100000000<>+0(SB), Y9, Y9
+	VPERMPS      powersF64<>+0(SB), Y9, Y9
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y9, Y9
+	VPSHUFD      $0xa0, Y7, Y10
+	VPADDD       Y10, Y10, Y10
+	VPOR         c64_100000000<>+0(SB), Y10, Y10
+	VPERMPS      powersF64<>+0(SB), Y10, Y10
+	VPSLLQ       $0x32, Y7, Y7
+	VPADDQ       Y7, Y10, Y10
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y7
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y7
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
+	VMULPD       Y6, Y11, Y11
+	VMULPD       Y8, Y7, Y7
+	VFMADD213PD  Y9, Y9, Y11
+	VFMADD213PD  Y10, Y10, Y7
+	VMOVAPS      Y11, Y6
+	VMOVAPS      Y7, Y7
+	CMPQ         SI, $0x00000010
+	JLE          enough190
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      80(DI)(R8*4), X8
+	VMASKMOVPS   80(CX), X8, X2
+	VANDNPS      c32_ff800000<>+0(SB), X8, X8
+	VORPS        X8, X2, X2
+	VCVTPS2PD    X2, Y8
+	LEAQ         tail32<>+0(SB), DI
+	MOVQ         $0x00000040, R8
+	SUBQ         SI, R8
+	VMOVUPS      112(DI)(R8*4), X9
+	VMASKMOVPS   112(CX), X9, X2
+	VANDNPS      c32_ff800000<>+0(SB), X9, X9
+	VORPS        X9, X2, X2
+	VCVTPS2PD    X2, Y9
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y8, Y5
+	VMAXPD       Y9, Y4, Y9
+	VMAXPD       Y5, Y9, Y5
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
+	VSUBPD       Y3, Y10, Y12
+	VSUBPD       Y3, Y11, Y13
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
+	VPSHUFD      $0xa0, Y10, Y12
+	VPADDD       Y12, Y12, Y12
+	VPOR         c64_100000000<>+0(SB), Y12, Y12
+	VPERMPS      powersF64<>+0(SB), Y12, Y12
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y12, Y12
+	VPSHUFD      $0xa0, Y11, Y10
+	VPADDD       Y10, Y10, Y10
+	VPOR         c64_100000000<>+0(SB), Y10, Y10
+	VPERMPS      powersF64<>+0(SB), Y10, Y10
+	VPSLLQ       $0x32, Y11, Y11
+	VPADDQ       Y11, Y10, Y10
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y13
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y13
+	VMULPD       Y8, Y11, Y11
+	VMULPD       Y9, Y13, Y13
+	VFMADD213PD  Y12, Y12, Y11
+	VFMADD213PD  Y10, Y10, Y13
+	VADDPD       Y11, Y6, Y6
+	VADDPD       Y13, Y7, Y7
+
+enough190:
+	VADDPD  Y7, Y6, Y6
+	VADDPD  32(SP), Y6, Y6
+	VMOVUPS Y6, 32(SP)
 	ADDQ    $0x00000080, CX
 	SUBQ    $0x00000020, AX
 	JMP     sum_tail
 
 sum_done:
+	TESTQ        BX, BX
+	JNZ          found
+	VMAXPD       Y5, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X1
+	VMAXPD       X5, X1, X5
+	VPERMILPD    $0x01, X5, X1
+	VMAXPD       X5, X1, X5
+	VMOVAPS      X5, X1
+	VMULSD       c64_3ff71547652b82fe<>+0(SB), X1, X2
+	VSUBSD       X0, X2, X2
+	VANDPS       c64_7fffffffffffffff<>+0(SB), X2, X2
+	VUCOMISD     c64_4044000000000000<>+0(SB), X2
+	JHI          search
+	JPS          search
+
+found:
 	VCVTSD2SS    X1, X1, X1
-	MOVSS        X1, max+24(FP)
+	MOVSS        X1, max+32(FP)
 	VMOVUPS      (SP), Y1
 	VMOVUPS      32(SP), Y2
 	VADDPD       Y2, Y1, Y1
@@ -16854,14 +17456,347 @@ sum_done:
 	VADDPD       X2, X1, X1
 	VPERMILPD    $0x01, X1, X2
 	VADDPD       X2, X1, X1
-	VMOVSD       X0, anchor+32(FP)
-	VMOVSD       X1, sum+40(FP)
+	VMOVSD       X0, anchor+40(FP)
+	VMOVSD       X1, sum+48(FP)
 	VZEROUPPER
 	RET
 
 // func expSumF32AVX512(x []float32, guess float64) (max float32, anchor float64, sum float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+, SSE, SSE2
 TEXT ·expSumF32AVX512(SB), NOSPLIT, $0-56
+	MOVQ     x_base+0(FP), DX
+	XORQ     BX, BX
+	MOVQ     x_len+8(FP), AX
+	MOVSD    guess+24(FP), X0
+	VUCOMISD X0, X0
+	JNP      guessed
+	CMPQ     AX, $0x00000100
+	JLE      search
+	MOVQ     $0x00000040, AX
+	JMP      maximum
+
+search:
+	MOVQ $0x00000001, BX
+	MOVQ x_len+8(FP), AX
+
+maximum:
+	MOVQ    DX, CX
+	VMOVUPS c32_ff800000<>+0(SB), Z0
+	VMOVUPS c32_ff800000<>+0(SB), Z1
+	VMOVUPS c32_ff800000<>+0(SB), Z4
+	VMOVUPS c32_ff800000<>+0(SB), Z5
+	CMPQ    AX, $0x00000040
+	JL      max_tail
+
+max_loop:
+	VMOVUPS (CX), Z6
+	VMAXPS  Z0, Z6, Z0
+	VMOVUPS 64(CX), Z6
+	VMAXPS  Z1, Z6, Z1
+	VMOVUPS 128(CX), Z6
+	VMAXPS  Z4, Z6, Z4
+	VMOVUPS 192(CX), Z6
+	VMAXPS  Z5, Z6, Z5
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000040, AX
+	CMPQ    AX, $0x00000040
+	JGE     max_loop
+
+max_tail:
+	TESTQ   AX, AX
+	JZ      max_done
+	MOVQ    $-1, SI
+	BZHIQ   AX, SI, SI
+	KMOVW   SI, K1
+	VMOVUPS c32_ff800000<>+0(SB), Z6
+	VMOVUPS (CX), K1, Z6
+	VMAXPS  Z0, Z6, Z0
+	MOVQ    $-1, SI
+	BZHIQ   AX, SI, SI
+	SHRQ    $0x10, SI
+	KMOVW   SI, K1
+	VMOVUPS c32_ff800000<>+0(SB), Z6
+	VMOVUPS 64(CX), K1, Z6
+	VMAXPS  Z1, Z6, Z1
+	CMPQ    AX, $0x00000020
+	JLE     enough192
+	MOVQ    $-1, SI
+	BZHIQ   AX, SI, SI
+	SHRQ    $0x20, SI
+	KMOVW   SI, K1
+	VMOVUPS c32_ff800000<>+0(SB), Z6
+	VMOVUPS 128(CX), K1, Z6
+	VMAXPS  Z4, Z6, Z4
+	MOVQ    $-1, SI
+	BZHIQ   AX, SI, SI
+	SHRQ    $0x30, SI
+	KMOVW   SI, K1
+	VMOVUPS c32_ff800000<>+0(SB), Z6
+	VMOVUPS 192(CX), K1, Z6
+	VMAXPS  Z5, Z6, Z5
+
+enough192:
+max_done:
+	VMAXPS        Z0, Z1, Z0
+	VMAXPS        Z4, Z5, Z4
+	VMAXPS        Z0, Z4, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y0, Y1, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X0, X1, X0
+	VPERMILPD     $0x01, X0, X1
+	VMAXPS        X0, X1, X0
+	VPERMILPS     $0x01, X0, X1
+	VMAXPS        X0, X1, X0
+	VMOVAPS       X0, X1
+	VMULSS        c32_3fb8aa3b<>+0(SB), X1, X0
+	VRNDSCALESS   $0x08, X0, X0, X0
+	JMP           anchored
+
+guessed:
+	VCVTSD2SS X0, X0, X0
+
+anchored:
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VSUBSS       c32_42f00000<>+0(SB), X0, X4
+	VMULSS       c32_3f317218<>+0(SB), X4, X4
+	VBROADCASTSS X0, Z5
+	VBROADCASTSS X4, Z4
+	VMOVUPS      c32_4138aa3b<>+0(SB), Z6
+	VMOVUPS      c32_3db17218<>+0(SB), Z7
+	VMOVUPS      c32_3f800000<>+0(SB), Z8
+	VMOVUPS      c32_3f00043a<>+0(SB), Z9
+	VMOVUPS      c32_3e2aab2b<>+0(SB), Z10
+	VMOVUPS      powersF32<>+0(SB), Z11
+	VMOVUPS      c32_af82e308<>+0(SB), Z12
+	VMOVUPS      powersF32lost<>+0(SB), Z12
+	VMULPS       c32_c1000000<>+0(SB), Z5, Z5
+	VADDPS       c32_4b400000<>+0(SB), Z5, Z5
+	VMOVUPS      c32_ff800000<>+0(SB), Z12
+	MOVQ         x_len+8(FP), AX
+	MOVQ         DX, CX
+	CMPQ         AX, $0x00000040
+	JL           sum_tail
+
+sum_loop:
+	PREFETCHT0    16384(CX)
+	VMOVUPS       (CX), Z13
+	PREFETCHT0    16448(CX)
+	VMOVUPS       64(CX), Z20
+	PREFETCHT0    16512(CX)
+	VMOVUPS       128(CX), Z21
+	PREFETCHT0    16576(CX)
+	VMOVUPS       192(CX), Z22
+	VMAXPS        Z13, Z4, Z13
+	VMAXPS        Z12, Z13, Z12
+	VMAXPS        Z20, Z4, Z20
+	VMAXPS        Z12, Z20, Z12
+	VMAXPS        Z21, Z4, Z21
+	VMAXPS        Z12, Z21, Z12
+	VMAXPS        Z22, Z4, Z22
+	VMAXPS        Z12, Z22, Z12
+	VMOVAPS       Z5, Z14
+	VFMADD231PS   Z6, Z13, Z14
+	VMOVAPS       Z5, Z15
+	VFMADD231PS   Z6, Z20, Z15
+	VMOVAPS       Z5, Z16
+	VFMADD231PS   Z6, Z21, Z16
+	VMOVAPS       Z5, Z17
+	VFMADD231PS   Z6, Z22, Z17
+	VSUBPS        Z5, Z14, Z18
+	VSUBPS        Z5, Z15, Z19
+	VSUBPS        Z5, Z16, Z23
+	VSUBPS        Z5, Z17, Z24
+	VFNMADD231PS  Z7, Z18, Z13
+	VFNMADD231PS  Z7, Z19, Z20
+	VFNMADD231PS  Z7, Z23, Z21
+	VFNMADD231PS  Z7, Z24, Z22
+	VPERMPS       Z11, Z14, Z23
+	VPSLLD        $0x14, Z14, Z14
+	VPADDD        Z14, Z23, Z23
+	VPERMPS       Z11, Z15, Z14
+	VPSLLD        $0x14, Z15, Z15
+	VPADDD        Z15, Z14, Z14
+	VPERMPS       Z11, Z16, Z15
+	VPSLLD        $0x14, Z16, Z16
+	VPADDD        Z16, Z15, Z15
+	VPERMPS       Z11, Z17, Z16
+	VPSLLD        $0x14, Z17, Z17
+	VPADDD        Z17, Z16, Z16
+	VMOVUPS       Z10, Z24
+	VMOVUPS       Z10, Z19
+	VMOVUPS       Z10, Z17
+	VMOVUPS       Z10, Z18
+	VFMADD213PS   Z9, Z13, Z24
+	VFMADD213PS   Z9, Z20, Z19
+	VFMADD213PS   Z9, Z21, Z17
+	VFMADD213PS   Z9, Z22, Z18
+	VFMADD213PS   Z8, Z13, Z24
+	VFMADD213PS   Z8, Z20, Z19
+	VFMADD213PS   Z8, Z21, Z17
+	VFMADD213PS   Z8, Z22, Z18
+	VFMADD213PS   Z8, Z13, Z24
+	VFMADD213PS   Z8, Z20, Z19
+	VFMADD213PS   Z8, Z21, Z17
+	VFMADD213PS   Z8, Z22, Z18
+	VMULPS        Z24, Z23, Z13
+	VMULPS        Z19, Z14, Z14
+	VFMADD231PS   Z17, Z15, Z13
+	VFMADD231PS   Z18, Z16, Z14
+	VADDPS        Z14, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y14
+	VCVTPS2PD     Y13, Z13
+	VCVTPS2PD     Y14, Z14
+	VADDPD        Z13, Z2, Z2
+	VADDPD        Z14, Z3, Z3
+	ADDQ          $0x00000100, CX
+	SUBQ          $0x00000040, AX
+	CMPQ          AX, $0x00000040
+	JGE           sum_loop
+
+sum_tail:
+	TESTQ        AX, AX
+	JLE          sum_done
+	MOVQ         $0x00000040, SI
+	CMPQ         AX, SI
+	CMOVQLT      AX, SI
+	MOVQ         $-1, DI
+	BZHIQ        SI, DI, DI
+	KMOVW        DI, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z13
+	VMOVUPS      (CX), K1, Z13
+	MOVQ         $-1, DI
+	BZHIQ        SI, DI, DI
+	SHRQ         $0x10, DI
+	KMOVW        DI, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z16
+	VMOVUPS      64(CX), K1, Z16
+	VMAXPS       Z13, Z4, Z13
+	VMAXPS       Z12, Z13, Z12
+	VMAXPS       Z16, Z4, Z16
+	VMAXPS       Z12, Z16, Z12
+	VMOVAPS      Z5, Z14
+	VFMADD231PS  Z6, Z13, Z14
+	VMOVAPS      Z5, Z15
+	VFMADD231PS  Z6, Z16, Z15
+	VSUBPS       Z5, Z14, Z17
+	VSUBPS       Z5, Z15, Z18
+	VFNMADD231PS Z7, Z17, Z13
+	VFNMADD231PS Z7, Z18, Z16
+	VPERMPS      Z11, Z14, Z17
+	VPSLLD       $0x14, Z14, Z14
+	VPADDD       Z14, Z17, Z17
+	VPERMPS      Z11, Z15, Z14
+	VPSLLD       $0x14, Z15, Z15
+	VPADDD       Z15, Z14, Z14
+	VMOVUPS      Z10, Z18
+	VMOVUPS      Z10, Z15
+	VFMADD213PS  Z9, Z13, Z18
+	VFMADD213PS  Z9, Z16, Z15
+	VFMADD213PS  Z8, Z13, Z18
+	VFMADD213PS  Z8, Z16, Z15
+	VFMADD213PS  Z8, Z13, Z18
+	VFMADD213PS  Z8, Z16, Z15
+	VMULPS       Z18, Z17, Z13
+	VMULPS       Z15, Z14, Z14
+	CMPQ         SI, $0x00000020
+	JLE          enough194
+	MOVQ         $-1, DI
+	BZHIQ        SI, DI, DI
+	SHRQ         $0x20, DI
+	KMOVW        DI, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z15
+	VMOVUPS      128(CX), K1, Z15
+	MOVQ         $-1, DI
+	BZHIQ        SI, DI, DI
+	SHRQ         $0x30, DI
+	KMOVW        DI, K1
+	VMOVUPS      c32_ff800000<>+0(SB), Z16
+	VMOVUPS      192(CX), K1, Z16
+	VMAXPS       Z15, Z4, Z15
+	VMAXPS       Z12, Z15, Z12
+	VMAXPS       Z16, Z4, Z16
+	VMAXPS       Z12, Z16, Z12
+	VMOVAPS      Z5, Z17
+	VFMADD231PS  Z6, Z15, Z17
+	VMOVAPS      Z5, Z18
+	VFMADD231PS  Z6, Z16, Z18
+	VSUBPS       Z5, Z17, Z19
+	VSUBPS       Z5, Z18, Z20
+	VFNMADD231PS Z7, Z19, Z15
+	VFNMADD231PS Z7, Z20, Z16
+	VPERMPS      Z11, Z17, Z19
+	VPSLLD       $0x14, Z17, Z17
+	VPADDD       Z17, Z19, Z19
+	VPERMPS      Z11, Z18, Z17
+	VPSLLD       $0x14, Z18, Z18
+	VPADDD       Z18, Z17, Z17
+	VMOVUPS      Z10, Z18
+	VMOVUPS      Z10, Z20
+	VFMADD213PS  Z9, Z15, Z18
+	VFMADD213PS  Z9, Z16, Z20
+	VFMADD213PS  Z8, Z15, Z18
+	VFMADD213PS  Z8, Z16, Z20
+	VFMADD213PS  Z8, Z15, Z18
+	VFMADD213PS  Z8, Z16, Z20
+	VFMADD231PS  Z18, Z19, Z13
+	VFMADD231PS  Z20, Z17, Z14
+
+enough194:
+	VADDPS        Z14, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y14
+	VCVTPS2PD     Y13, Z13
+	VCVTPS2PD     Y14, Z14
+	VADDPD        Z13, Z2, Z2
+	VADDPD        Z14, Z3, Z3
+	ADDQ          $0x00000100, CX
+	SUBQ          $0x00000040, AX
+	JMP           sum_tail
+
+sum_done:
+	TESTQ         BX, BX
+	JNZ           found
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VMAXPS        Y12, Y1, Y12
+	VEXTRACTF32X4 $0x01, Y12, X1
+	VMAXPS        X12, X1, X12
+	VPERMILPD     $0x01, X12, X1
+	VMAXPS        X12, X1, X12
+	VPERMILPS     $0x01, X12, X1
+	VMAXPS        X12, X1, X12
+	VMOVAPS       X12, X1
+	VMULSS        c32_3fb8aa3b<>+0(SB), X1, X4
+	VSUBSS        X0, X4, X4
+	VANDPS        c32_7fffffff<>+0(SB), X4, X4
+	VUCOMISS      c32_42200000<>+0(SB), X4
+	JHI           search
+	JPS           search
+
+found:
+	MOVSS         X1, max+32(FP)
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPD        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPD        X3, X2, X2
+	VPERMILPD     $0x01, X2, X3
+	VADDPD        X3, X2, X2
+	VCVTSS2SD     X0, X0, X0
+	VCVTSS2SD     X1, X1, X1
+	VMULSD        c64_3e279a8dc0000000<>+0(SB), X1, X1
+	VMULSD        c64_3fe0000000000000<>+0(SB), X1, X3
+	VFMADD213SD   X1, X1, X3
+	VADDSD        c64_be4a597bd235eea0<>+0(SB), X3, X3
+	VFMADD213SD   X2, X2, X3
+	VMOVSD        X0, anchor+40(FP)
+	VMOVSD        X3, sum+48(FP)
+	VZEROUPPER
+	RET
+
+// func expSumLongF32AVX512(x []float32, guess float64) (max float32, anchor float64, sum float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+, SSE, SSE2
+TEXT ·expSumLongF32AVX512(SB), NOSPLIT, $0-56
 	MOVQ     x_base+0(FP), DX
 	XORQ     BX, BX
 	MOVQ     x_len+8(FP), AX
@@ -16917,7 +17852,7 @@ max_tail:
 	VMOVUPS 64(CX), K1, Z6
 	VMAXPS  Z1, Z6, Z1
 	CMPQ    AX, $0x00000020
-	JLE     enough186
+	JLE     enough196
 	MOVQ    $-1, SI
 	BZHIQ   AX, SI, SI
 	SHRQ    $0x20, SI
@@ -16933,7 +17868,7 @@ max_tail:
 	VMOVUPS 192(CX), K1, Z6
 	VMAXPS  Z5, Z6, Z5
 
-enough186:
+enough196:
 max_done:
 	VMAXPS        Z0, Z1, Z0
 	VMAXPS        Z4, Z5, Z4
@@ -17163,7 +18098,7 @@ sum_tail:
 	VMULPS       Z18, Z17, Z13
 	VMULPS       Z15, Z14, Z14
 	CMPQ         SI, $0x00000020
-	JLE          enough188
+	JLE          enough198
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
 	SHRQ         $0x20, DI
@@ -17205,7 +18140,7 @@ sum_tail:
 	VFMADD231PS  Z18, Z19, Z13
 	VFMADD231PS  Z20, Z17, Z14
 
-enough188:
+enough198:
 	VADDPS        Z14, Z13, Z13
 	VEXTRACTF64X4 $0x01, Z13, Y14
 	VCVTPS2PD     Y13, Z13
@@ -17316,32 +18251,32 @@ single_done:
 	VCMPPS        $0x05, Z1, Z2, K1
 	VMULPS.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece189
+	JZ            piece199
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece189:
+piece199:
 	TESTQ         $0x00000004, CX
-	JZ            piece190
+	JZ            piece200
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece190:
+piece200:
 	TESTQ     $0x00000002, CX
-	JZ        piece191
+	JZ        piece201
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece191:
+piece201:
 	TESTQ  $0x00000001, CX
-	JZ     piece192
+	JZ     piece202
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece192:
+piece202:
 rest_done:
 	VZEROUPPER
 	RET
@@ -17386,32 +18321,32 @@ head_done:
 	VMULPS.Z      Z0, Z2, K1, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece193
+	JZ            piece203
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece193:
+piece203:
 	TESTQ         $0x00000004, CX
-	JZ            piece194
+	JZ            piece204
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece194:
+piece204:
 	TESTQ     $0x00000002, CX
-	JZ        piece195
+	JZ        piece205
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece195:
+piece205:
 	TESTQ  $0x00000001, CX
-	JZ     piece196
+	JZ     piece206
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece196:
+piece206:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -17465,32 +18400,32 @@ streamedsingle_done:
 	VCMPPS        $0x05, Z1, Z2, K1
 	VMULPS.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece197
+	JZ            piece207
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece197:
+piece207:
 	TESTQ         $0x00000004, CX
-	JZ            piece198
+	JZ            piece208
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece198:
+piece208:
 	TESTQ     $0x00000002, CX
-	JZ        piece199
+	JZ        piece209
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece199:
+piece209:
 	TESTQ  $0x00000001, CX
-	JZ     piece200
+	JZ     piece210
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece200:
+piece210:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -17669,32 +18604,32 @@ single_done:
 	VFMADD213PS.Z Z0, Z0, K1, Z2
 	VFMADD213PS   Z11, Z10, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece201
+	JZ            piece211
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece201:
+piece211:
 	TESTQ         $0x00000004, CX
-	JZ            piece202
+	JZ            piece212
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece202:
+piece212:
 	TESTQ     $0x00000002, CX
-	JZ        piece203
+	JZ        piece213
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece203:
+piece213:
 	TESTQ  $0x00000001, CX
-	JZ     piece204
+	JZ     piece214
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece204:
+piece214:
 rest_done:
 	VZEROUPPER
 	RET
@@ -17767,32 +18702,32 @@ head_done:
 	VFMADD213PS   Z11, Z10, Z15
 	MOVQ          AX, SI
 	TESTQ         $0x00000008, CX
-	JZ            piece205
+	JZ            piece215
 	VMOVUPS       Y15, (SI)
 	VEXTRACTF64X4 $0x01, Z15, Y15
 	ADDQ          $0x00000020, SI
 
-piece205:
+piece215:
 	TESTQ         $0x00000004, CX
-	JZ            piece206
+	JZ            piece216
 	VMOVUPS       X15, (SI)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, SI
 
-piece206:
+piece216:
 	TESTQ     $0x00000002, CX
-	JZ        piece207
+	JZ        piece217
 	VMOVSD    X15, (SI)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, SI
 
-piece207:
+piece217:
 	TESTQ  $0x00000001, CX
-	JZ     piece208
+	JZ     piece218
 	VMOVSS X15, (SI)
 	ADDQ   $0x00000004, SI
 
-piece208:
+piece218:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -17934,32 +18869,32 @@ streamedsingle_done:
 	VFMADD213PS.Z Z0, Z0, K1, Z2
 	VFMADD213PS   Z11, Z10, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece209
+	JZ            piece219
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece209:
+piece219:
 	TESTQ         $0x00000004, CX
-	JZ            piece210
+	JZ            piece220
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece210:
+piece220:
 	TESTQ     $0x00000002, CX
-	JZ        piece211
+	JZ        piece221
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece211:
+piece221:
 	TESTQ  $0x00000001, CX
-	JZ     piece212
+	JZ     piece222
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece212:
+piece222:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -18100,32 +19035,32 @@ single_done:
 	VFMADD213PS   Z12, Z11, Z14
 	VFMADD213PS   Z14, Z10, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece213
+	JZ            piece223
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece213:
+piece223:
 	TESTQ         $0x00000004, CX
-	JZ            piece214
+	JZ            piece224
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece214:
+piece224:
 	TESTQ     $0x00000002, CX
-	JZ        piece215
+	JZ        piece225
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece215:
+piece225:
 	TESTQ  $0x00000001, CX
-	JZ     piece216
+	JZ     piece226
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece216:
+piece226:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18207,32 +19142,32 @@ head_done:
 	VFMADD213PS   Z14, Z10, Z17
 	MOVQ          AX, DI
 	TESTQ         $0x00000008, CX
-	JZ            piece217
+	JZ            piece227
 	VMOVUPS       Y17, (DI)
 	VEXTRACTF64X4 $0x01, Z17, Y17
 	ADDQ          $0x00000020, DI
 
-piece217:
+piece227:
 	TESTQ         $0x00000004, CX
-	JZ            piece218
+	JZ            piece228
 	VMOVUPS       X17, (DI)
 	VEXTRACTF32X4 $0x01, Y17, X17
 	ADDQ          $0x00000010, DI
 
-piece218:
+piece228:
 	TESTQ     $0x00000002, CX
-	JZ        piece219
+	JZ        piece229
 	VMOVSD    X17, (DI)
 	VPERMILPD $0x01, X17, X17
 	ADDQ      $0x00000008, DI
 
-piece219:
+piece229:
 	TESTQ  $0x00000001, CX
-	JZ     piece220
+	JZ     piece230
 	VMOVSS X17, (DI)
 	ADDQ   $0x00000004, DI
 
-piece220:
+piece230:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18353,32 +19288,32 @@ streamedsingle_done:
 	VFMADD213PS   Z12, Z11, Z14
 	VFMADD213PS   Z14, Z10, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece221
+	JZ            piece231
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece221:
+piece231:
 	TESTQ         $0x00000004, CX
-	JZ            piece222
+	JZ            piece232
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece222:
+piece232:
 	TESTQ     $0x00000002, CX
-	JZ        piece223
+	JZ        piece233
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece223:
+piece233:
 	TESTQ  $0x00000001, CX
-	JZ     piece224
+	JZ     piece234
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece224:
+piece234:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -18445,32 +19380,32 @@ single_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece225
+	JZ            piece235
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece225:
+piece235:
 	TESTQ         $0x00000004, CX
-	JZ            piece226
+	JZ            piece236
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece226:
+piece236:
 	TESTQ     $0x00000002, CX
-	JZ        piece227
+	JZ        piece237
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece227:
+piece237:
 	TESTQ  $0x00000001, CX
-	JZ     piece228
+	JZ     piece238
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece228:
+piece238:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18515,32 +19450,32 @@ head_done:
 	VSUBPS        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece229
+	JZ            piece239
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece229:
+piece239:
 	TESTQ         $0x00000004, CX
-	JZ            piece230
+	JZ            piece240
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece230:
+piece240:
 	TESTQ     $0x00000002, CX
-	JZ        piece231
+	JZ        piece241
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece231:
+piece241:
 	TESTQ  $0x00000001, CX
-	JZ     piece232
+	JZ     piece242
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece232:
+piece242:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18594,32 +19529,32 @@ streamedsingle_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece233
+	JZ            piece243
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece233:
+piece243:
 	TESTQ         $0x00000004, CX
-	JZ            piece234
+	JZ            piece244
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece234:
+piece244:
 	TESTQ     $0x00000002, CX
-	JZ        piece235
+	JZ        piece245
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece235:
+piece245:
 	TESTQ  $0x00000001, CX
-	JZ     piece236
+	JZ     piece246
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece236:
+piece246:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -18689,25 +19624,25 @@ single_done:
 	VMULPD        Z2, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece237
+	JZ            piece247
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece237:
+piece247:
 	TESTQ     $0x00000002, CX
-	JZ        piece238
+	JZ        piece248
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece238:
+piece248:
 	TESTQ  $0x00000001, CX
-	JZ     piece239
+	JZ     piece249
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece239:
+piece249:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19375,25 +20310,25 @@ single_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece240
+	JZ            piece250
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece240:
+piece250:
 	TESTQ     $0x00000002, CX
-	JZ        piece241
+	JZ        piece251
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece241:
+piece251:
 	TESTQ  $0x00000001, CX
-	JZ     piece242
+	JZ     piece252
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece242:
+piece252:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19505,25 +20440,25 @@ head_done:
 	VCVTPD2PS     Z3, Y2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece243
+	JZ            piece253
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece243:
+piece253:
 	TESTQ     $0x00000002, CX
-	JZ        piece244
+	JZ        piece254
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece244:
+piece254:
 	TESTQ  $0x00000001, CX
-	JZ     piece245
+	JZ     piece255
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece245:
+piece255:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -19666,25 +20601,25 @@ streamedsingle_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece246
+	JZ            piece256
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece246:
+piece256:
 	TESTQ     $0x00000002, CX
-	JZ        piece247
+	JZ        piece257
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece247:
+piece257:
 	TESTQ  $0x00000001, CX
-	JZ     piece248
+	JZ     piece258
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece248:
+piece258:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -20051,25 +20986,25 @@ single_done:
 	VMULPD           Z7, Z1, Z1
 	VCVTPD2PS        Z1, Y0
 	TESTQ            $0x00000004, CX
-	JZ               piece249
+	JZ               piece259
 	VMOVUPS          X0, (AX)
 	VEXTRACTF32X4    $0x01, Y0, X0
 	ADDQ             $0x00000010, AX
 
-piece249:
+piece259:
 	TESTQ     $0x00000002, CX
-	JZ        piece250
+	JZ        piece260
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece250:
+piece260:
 	TESTQ  $0x00000001, CX
-	JZ     piece251
+	JZ     piece261
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece251:
+piece261:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20159,25 +21094,25 @@ head_done:
 	VCVTPD2PS        Z11, Y9
 	MOVQ             AX, SI
 	TESTQ            $0x00000004, CX
-	JZ               piece252
+	JZ               piece262
 	VMOVUPS          X9, (SI)
 	VEXTRACTF32X4    $0x01, Y9, X9
 	ADDQ             $0x00000010, SI
 
-piece252:
+piece262:
 	TESTQ     $0x00000002, CX
-	JZ        piece253
+	JZ        piece263
 	VMOVSD    X9, (SI)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, SI
 
-piece253:
+piece263:
 	TESTQ  $0x00000001, CX
-	JZ     piece254
+	JZ     piece264
 	VMOVSS X9, (SI)
 	ADDQ   $0x00000004, SI
 
-piece254:
+piece264:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -20287,25 +21222,25 @@ streamedsingle_done:
 	VMULPD           Z7, Z1, Z1
 	VCVTPD2PS        Z1, Y0
 	TESTQ            $0x00000004, CX
-	JZ               piece255
+	JZ               piece265
 	VMOVUPS          X0, (AX)
 	VEXTRACTF32X4    $0x01, Y0, X0
 	ADDQ             $0x00000010, AX
 
-piece255:
+piece265:
 	TESTQ     $0x00000002, CX
-	JZ        piece256
+	JZ        piece266
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece256:
+piece266:
 	TESTQ  $0x00000001, CX
-	JZ     piece257
+	JZ     piece267
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece257:
+piece267:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -20493,25 +21428,25 @@ single_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece258
+	JZ            piece268
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece258:
+piece268:
 	TESTQ     $0x00000002, CX
-	JZ        piece259
+	JZ        piece269
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece259:
+piece269:
 	TESTQ  $0x00000001, CX
-	JZ     piece260
+	JZ     piece270
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece260:
+piece270:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20569,25 +21504,25 @@ head_done:
 	VCVTPD2PS     Z1, Y1
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece261
+	JZ            piece271
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, DI
 
-piece261:
+piece271:
 	TESTQ     $0x00000002, CX
-	JZ        piece262
+	JZ        piece272
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece262:
+piece272:
 	TESTQ  $0x00000001, CX
-	JZ     piece263
+	JZ     piece273
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece263:
+piece273:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -20649,25 +21584,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece264
+	JZ            piece274
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece264:
+piece274:
 	TESTQ     $0x00000002, CX
-	JZ        piece265
+	JZ        piece275
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece265:
+piece275:
 	TESTQ  $0x00000001, CX
-	JZ     piece266
+	JZ     piece276
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece266:
+piece276:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -20879,25 +21814,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece267
+	JZ            piece277
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece267:
+piece277:
 	TESTQ     $0x00000002, CX
-	JZ        piece268
+	JZ        piece278
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece268:
+piece278:
 	TESTQ  $0x00000001, CX
-	JZ     piece269
+	JZ     piece279
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece269:
+piece279:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20971,25 +21906,25 @@ head_done:
 	VCVTPD2PS     Z2, Y1
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece270
+	JZ            piece280
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, DI
 
-piece270:
+piece280:
 	TESTQ     $0x00000002, CX
-	JZ        piece271
+	JZ        piece281
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece271:
+piece281:
 	TESTQ  $0x00000001, CX
-	JZ     piece272
+	JZ     piece282
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece272:
+piece282:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -21075,25 +22010,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece273
+	JZ            piece283
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece273:
+piece283:
 	TESTQ     $0x00000002, CX
-	JZ        piece274
+	JZ        piece284
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece274:
+piece284:
 	TESTQ  $0x00000001, CX
-	JZ     piece275
+	JZ     piece285
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece275:
+piece285:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -21316,25 +22251,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece276
+	JZ            piece286
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece276:
+piece286:
 	TESTQ     $0x00000002, CX
-	JZ        piece277
+	JZ        piece287
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece277:
+piece287:
 	TESTQ  $0x00000001, CX
-	JZ     piece278
+	JZ     piece288
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece278:
+piece288:
 rest_done:
 	VZEROUPPER
 	RET
@@ -21398,25 +22333,25 @@ head_done:
 	VCVTPD2PS     Z2, Y2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece279
+	JZ            piece289
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece279:
+piece289:
 	TESTQ     $0x00000002, CX
-	JZ        piece280
+	JZ        piece290
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece280:
+piece290:
 	TESTQ  $0x00000001, CX
-	JZ     piece281
+	JZ     piece291
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece281:
+piece291:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -21487,25 +22422,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece282
+	JZ            piece292
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece282:
+piece292:
 	TESTQ     $0x00000002, CX
-	JZ        piece283
+	JZ        piece293
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece283:
+piece293:
 	TESTQ  $0x00000001, CX
-	JZ     piece284
+	JZ     piece294
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece284:
+piece294:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -22153,25 +23088,25 @@ single_done:
 	VMULPD           Z0, Z8, Z8
 	VCVTPD2PS        Z8, Y0
 	TESTQ            $0x00000004, CX
-	JZ               piece285
+	JZ               piece295
 	VMOVUPS          X0, (AX)
 	VEXTRACTF32X4    $0x01, Y0, X0
 	ADDQ             $0x00000010, AX
 
-piece285:
+piece295:
 	TESTQ     $0x00000002, CX
-	JZ        piece286
+	JZ        piece296
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece286:
+piece296:
 	TESTQ  $0x00000001, CX
-	JZ     piece287
+	JZ     piece297
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece287:
+piece297:
 rest_done:
 	VZEROUPPER
 	RET
@@ -22285,25 +23220,25 @@ head_done:
 	VCVTPD2PS        Z8, Y7
 	MOVQ             AX, DI
 	TESTQ            $0x00000004, CX
-	JZ               piece288
+	JZ               piece298
 	VMOVUPS          X7, (DI)
 	VEXTRACTF32X4    $0x01, Y7, X7
 	ADDQ             $0x00000010, DI
 
-piece288:
+piece298:
 	TESTQ     $0x00000002, CX
-	JZ        piece289
+	JZ        piece299
 	VMOVSD    X7, (DI)
 	VPERMILPD $0x01, X7, X7
 	ADDQ      $0x00000008, DI
 
-piece289:
+piece299:
 	TESTQ  $0x00000001, CX
-	JZ     piece290
+	JZ     piece300
 	VMOVSS X7, (DI)
 	ADDQ   $0x00000004, DI
 
-piece290:
+piece300:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -22449,25 +23384,25 @@ streamedsingle_done:
 	VMULPD           Z0, Z8, Z8
 	VCVTPD2PS        Z8, Y0
 	TESTQ            $0x00000004, CX
-	JZ               piece291
+	JZ               piece301
 	VMOVUPS          X0, (AX)
 	VEXTRACTF32X4    $0x01, Y0, X0
 	ADDQ             $0x00000010, AX
 
-piece291:
+piece301:
 	TESTQ     $0x00000002, CX
-	JZ        piece292
+	JZ        piece302
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece292:
+piece302:
 	TESTQ  $0x00000001, CX
-	JZ     piece293
+	JZ     piece303
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece293:
+piece303:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -22576,7 +23511,7 @@ max_tail:
 	VMOVUPD 64(CX), K1, Z6
 	VMAXPD  Z1, Z6, Z1
 	CMPQ    AX, $0x00000010
-	JLE     enough295
+	JLE     enough305
 	MOVQ    $-1, SI
 	BZHIQ   AX, SI, SI
 	SHRQ    $0x10, SI
@@ -22592,7 +23527,7 @@ max_tail:
 	VMOVUPD 192(CX), K1, Z6
 	VMAXPD  Z5, Z6, Z5
 
-enough295:
+enough305:
 max_done:
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z4, Z5, Z4
@@ -22800,7 +23735,7 @@ sum_tail:
 	VMOVAPS          Z20, Z13
 	VMOVAPS          Z14, Z14
 	CMPQ             SI, $0x00000010
-	JLE              enough297
+	JLE              enough307
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
 	SHRQ             $0x10, DI
@@ -22858,7 +23793,7 @@ sum_tail:
 	VADDPD           Z21, Z13, Z13
 	VADDPD           Z22, Z14, Z14
 
-enough297:
+enough307:
 	VADDPD  Z14, Z13, Z13
 	VSUBPD  Z3, Z13, Z13
 	VADDPD  Z13, Z2, Z14
@@ -22944,7 +23879,7 @@ max_tail:
 	VMOVUPD 64(CX), K1, Z6
 	VMAXPD  Z1, Z6, Z1
 	CMPQ    AX, $0x00000010
-	JLE     enough299
+	JLE     enough309
 	MOVQ    $-1, BX
 	BZHIQ   AX, BX, BX
 	SHRQ    $0x10, BX
@@ -22960,7 +23895,7 @@ max_tail:
 	VMOVUPD 192(CX), K1, Z6
 	VMAXPD  Z5, Z6, Z5
 
-enough299:
+enough309:
 max_done:
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z4, Z5, Z4
@@ -23161,77 +24096,77 @@ sum_tail:
 	VFMADD213PD.Z    Z17, Z17, K1, Z19
 	VFMADD213PD.Z    Z18, Z18, K2, Z13
 	CMPQ             DX, $0x00000008
-	JL               part302
+	JL               part312
 	VMOVUPD          Z19, (BX)
-	JMP              stored302
+	JMP              stored312
 
-part302:
+part312:
 	CMPQ          DX, $0x00000000
-	JLE           stored302
+	JLE           stored312
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
 	SUBQ          $0x00000000, DI
 	VMOVUPS       Z19, Z12
 	TESTQ         $0x00000004, DI
-	JZ            piece303
+	JZ            piece313
 	VMOVUPS       Y12, (SI)
 	VEXTRACTF64X4 $0x01, Z12, Y12
 	ADDQ          $0x00000020, SI
 
-piece303:
+piece313:
 	TESTQ         $0x00000002, DI
-	JZ            piece304
+	JZ            piece314
 	VMOVUPS       X12, (SI)
 	VEXTRACTF32X4 $0x01, Y12, X12
 	ADDQ          $0x00000010, SI
 
-piece304:
+piece314:
 	TESTQ     $0x00000001, DI
-	JZ        piece305
+	JZ        piece315
 	VMOVSD    X12, (SI)
 	VPERMILPD $0x01, X12, X12
 	ADDQ      $0x00000008, SI
 
-piece305:
-stored302:
+piece315:
+stored312:
 	VMOVAPS Z19, Z12
 	CMPQ    DX, $0x00000010
-	JL      part306
+	JL      part316
 	VMOVUPD Z13, 64(BX)
-	JMP     stored306
+	JMP     stored316
 
-part306:
+part316:
 	CMPQ          DX, $0x00000008
-	JLE           stored306
+	JLE           stored316
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
 	SUBQ          $0x00000008, DI
 	VMOVUPS       Z13, Z14
 	TESTQ         $0x00000004, DI
-	JZ            piece307
+	JZ            piece317
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
 	ADDQ          $0x00000020, SI
 
-piece307:
+piece317:
 	TESTQ         $0x00000002, DI
-	JZ            piece308
+	JZ            piece318
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
 	ADDQ          $0x00000010, SI
 
-piece308:
+piece318:
 	TESTQ     $0x00000001, DI
-	JZ        piece309
+	JZ        piece319
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
 	ADDQ      $0x00000008, SI
 
-piece309:
-stored306:
+piece319:
+stored316:
 	VMOVAPS          Z13, Z13
 	CMPQ             DX, $0x00000010
-	JLE              enough301
+	JLE              enough311
 	MOVQ             $-1, SI
 	BZHIQ            DX, SI, SI
 	SHRQ             $0x10, SI
@@ -23285,76 +24220,76 @@ stored306:
 	VFMADD213PD.Z    Z18, Z18, K1, Z20
 	VFMADD213PD.Z    Z19, Z19, K2, Z21
 	CMPQ             DX, $0x00000018
-	JL               part310
+	JL               part320
 	VMOVUPD          Z20, 128(BX)
-	JMP              stored310
+	JMP              stored320
 
-part310:
+part320:
 	CMPQ          DX, $0x00000010
-	JLE           stored310
+	JLE           stored320
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
 	SUBQ          $0x00000010, DI
 	VMOVUPS       Z20, Z14
 	TESTQ         $0x00000004, DI
-	JZ            piece311
+	JZ            piece321
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
 	ADDQ          $0x00000020, SI
 
-piece311:
+piece321:
 	TESTQ         $0x00000002, DI
-	JZ            piece312
+	JZ            piece322
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
 	ADDQ          $0x00000010, SI
 
-piece312:
+piece322:
 	TESTQ     $0x00000001, DI
-	JZ        piece313
+	JZ        piece323
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
 	ADDQ      $0x00000008, SI
 
-piece313:
-stored310:
+piece323:
+stored320:
 	VADDPD  Z20, Z12, Z12
 	CMPQ    DX, $0x00000020
-	JL      part314
+	JL      part324
 	VMOVUPD Z21, 192(BX)
-	JMP     stored314
+	JMP     stored324
 
-part314:
+part324:
 	CMPQ          DX, $0x00000018
-	JLE           stored314
+	JLE           stored324
 	LEAQ          192(BX), SI
 	SUBQ          $0x00000018, DX
 	VMOVUPS       Z21, Z14
 	TESTQ         $0x00000004, DX
-	JZ            piece315
+	JZ            piece325
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
 	ADDQ          $0x00000020, SI
 
-piece315:
+piece325:
 	TESTQ         $0x00000002, DX
-	JZ            piece316
+	JZ            piece326
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
 	ADDQ          $0x00000010, SI
 
-piece316:
+piece326:
 	TESTQ     $0x00000001, DX
-	JZ        piece317
+	JZ        piece327
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
 	ADDQ      $0x00000008, SI
 
-piece317:
-stored314:
+piece327:
+stored324:
 	VADDPD Z21, Z13, Z13
 
-enough301:
+enough311:
 	VADDPD  Z13, Z12, Z12
 	VSUBPD  Z3, Z12, Z12
 	VADDPD  Z12, Z2, Z13
@@ -23440,26 +24375,26 @@ single_done:
 	VCMPPD        $0x05, Z1, Z2, K1
 	VMULPD.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece318
+	JZ            piece328
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece318:
+piece328:
 	TESTQ         $0x00000002, CX
-	JZ            piece319
+	JZ            piece329
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece319:
+piece329:
 	TESTQ     $0x00000001, CX
-	JZ        piece320
+	JZ        piece330
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece320:
+piece330:
 rest_done:
 	VZEROUPPER
 	RET
@@ -23504,26 +24439,26 @@ head_done:
 	VMULPD.Z      Z0, Z2, K1, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece321
+	JZ            piece331
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece321:
+piece331:
 	TESTQ         $0x00000002, CX
-	JZ            piece322
+	JZ            piece332
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece322:
+piece332:
 	TESTQ     $0x00000001, CX
-	JZ        piece323
+	JZ        piece333
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece323:
+piece333:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -23577,26 +24512,26 @@ streamedsingle_done:
 	VCMPPD        $0x05, Z1, Z2, K1
 	VMULPD.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece324
+	JZ            piece334
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece324:
+piece334:
 	TESTQ         $0x00000002, CX
-	JZ            piece325
+	JZ            piece335
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece325:
+piece335:
 	TESTQ     $0x00000001, CX
-	JZ        piece326
+	JZ        piece336
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece326:
+piece336:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -23739,26 +24674,26 @@ single_done:
 	VFMADD213PD.Z    Z0, Z0, K1, Z2
 	VFMADD213PD      Z9, Z8, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece327
+	JZ               piece337
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece327:
+piece337:
 	TESTQ         $0x00000002, CX
-	JZ            piece328
+	JZ            piece338
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece328:
+piece338:
 	TESTQ     $0x00000001, CX
-	JZ        piece329
+	JZ        piece339
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece329:
+piece339:
 rest_done:
 	VZEROUPPER
 	RET
@@ -23841,26 +24776,26 @@ head_done:
 	VFMADD213PD      Z9, Z8, Z13
 	MOVQ             AX, SI
 	TESTQ            $0x00000004, CX
-	JZ               piece330
+	JZ               piece340
 	VMOVUPS          Y13, (SI)
 	VEXTRACTF64X4    $0x01, Z13, Y13
 	ADDQ             $0x00000020, SI
 
-piece330:
+piece340:
 	TESTQ         $0x00000002, CX
-	JZ            piece331
+	JZ            piece341
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
 	ADDQ          $0x00000010, SI
 
-piece331:
+piece341:
 	TESTQ     $0x00000001, CX
-	JZ        piece332
+	JZ        piece342
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
 	ADDQ      $0x00000008, SI
 
-piece332:
+piece342:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -23984,26 +24919,26 @@ streamedsingle_done:
 	VFMADD213PD.Z    Z0, Z0, K1, Z2
 	VFMADD213PD      Z9, Z8, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece333
+	JZ               piece343
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece333:
+piece343:
 	TESTQ         $0x00000002, CX
-	JZ            piece334
+	JZ            piece344
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece334:
+piece344:
 	TESTQ     $0x00000001, CX
-	JZ        piece335
+	JZ        piece345
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece335:
+piece345:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -24162,26 +25097,26 @@ single_done:
 	VFMADD213PD      Z10, Z9, Z12
 	VFMADD213PD      Z12, Z8, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece336
+	JZ               piece346
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece336:
+piece346:
 	TESTQ         $0x00000002, CX
-	JZ            piece337
+	JZ            piece347
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece337:
+piece347:
 	TESTQ     $0x00000001, CX
-	JZ        piece338
+	JZ        piece348
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece338:
+piece348:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24273,26 +25208,26 @@ head_done:
 	VFMADD213PD      Z12, Z8, Z15
 	MOVQ             AX, DI
 	TESTQ            $0x00000004, CX
-	JZ               piece339
+	JZ               piece349
 	VMOVUPS          Y15, (DI)
 	VEXTRACTF64X4    $0x01, Z15, Y15
 	ADDQ             $0x00000020, DI
 
-piece339:
+piece349:
 	TESTQ         $0x00000002, CX
-	JZ            piece340
+	JZ            piece350
 	VMOVUPS       X15, (DI)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, DI
 
-piece340:
+piece350:
 	TESTQ     $0x00000001, CX
-	JZ        piece341
+	JZ        piece351
 	VMOVSD    X15, (DI)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, DI
 
-piece341:
+piece351:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -24433,26 +25368,26 @@ streamedsingle_done:
 	VFMADD213PD      Z10, Z9, Z12
 	VFMADD213PD      Z12, Z8, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece342
+	JZ               piece352
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece342:
+piece352:
 	TESTQ         $0x00000002, CX
-	JZ            piece343
+	JZ            piece353
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece343:
+piece353:
 	TESTQ     $0x00000001, CX
-	JZ        piece344
+	JZ        piece354
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece344:
+piece354:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -24518,26 +25453,26 @@ single_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece345
+	JZ            piece355
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece345:
+piece355:
 	TESTQ         $0x00000002, CX
-	JZ            piece346
+	JZ            piece356
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece346:
+piece356:
 	TESTQ     $0x00000001, CX
-	JZ        piece347
+	JZ        piece357
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece347:
+piece357:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24582,26 +25517,26 @@ head_done:
 	VSUBPD        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece348
+	JZ            piece358
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece348:
+piece358:
 	TESTQ         $0x00000002, CX
-	JZ            piece349
+	JZ            piece359
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece349:
+piece359:
 	TESTQ     $0x00000001, CX
-	JZ        piece350
+	JZ        piece360
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece350:
+piece360:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -24655,26 +25590,26 @@ streamedsingle_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece351
+	JZ            piece361
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece351:
+piece361:
 	TESTQ         $0x00000002, CX
-	JZ            piece352
+	JZ            piece362
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece352:
+piece362:
 	TESTQ     $0x00000001, CX
-	JZ        piece353
+	JZ        piece363
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece353:
+piece363:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -24738,26 +25673,26 @@ single_done:
 	VADDPD        Z0, Z2, Z2
 	VMULPD        Z2, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece354
+	JZ            piece364
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece354:
+piece364:
 	TESTQ         $0x00000002, CX
-	JZ            piece355
+	JZ            piece365
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece355:
+piece365:
 	TESTQ     $0x00000001, CX
-	JZ        piece356
+	JZ        piece366
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece356:
+piece366:
 rest_done:
 	VZEROUPPER
 	RET
@@ -25404,26 +26339,26 @@ single_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece357
+	JZ            piece367
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece357:
+piece367:
 	TESTQ         $0x00000002, CX
-	JZ            piece358
+	JZ            piece368
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece358:
+piece368:
 	TESTQ     $0x00000001, CX
-	JZ        piece359
+	JZ        piece369
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece359:
+piece369:
 rest_done:
 	VZEROUPPER
 	RET
@@ -25531,26 +26466,26 @@ head_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece360
+	JZ            piece370
 	VMOVUPS       Y3, (DI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, DI
 
-piece360:
+piece370:
 	TESTQ         $0x00000002, CX
-	JZ            piece361
+	JZ            piece371
 	VMOVUPS       X3, (DI)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, DI
 
-piece361:
+piece371:
 	TESTQ     $0x00000001, CX
-	JZ        piece362
+	JZ        piece372
 	VMOVSD    X3, (DI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, DI
 
-piece362:
+piece372:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -25688,26 +26623,26 @@ streamedsingle_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece363
+	JZ            piece373
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece363:
+piece373:
 	TESTQ         $0x00000002, CX
-	JZ            piece364
+	JZ            piece374
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece364:
+piece374:
 	TESTQ     $0x00000001, CX
-	JZ        piece365
+	JZ        piece375
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece365:
+piece375:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -26114,26 +27049,26 @@ single_done:
 	VMULPD           Z8, Z2, Z2
 	VMULPD           Z9, Z2, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece366
+	JZ               piece376
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece366:
+piece376:
 	TESTQ         $0x00000002, CX
-	JZ            piece367
+	JZ            piece377
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece367:
+piece377:
 	TESTQ     $0x00000001, CX
-	JZ        piece368
+	JZ        piece378
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece368:
+piece378:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26228,26 +27163,26 @@ head_done:
 	VMULPD           Z12, Z16, Z16
 	MOVQ             AX, SI
 	TESTQ            $0x00000004, CX
-	JZ               piece369
+	JZ               piece379
 	VMOVUPS          Y16, (SI)
 	VEXTRACTF64X4    $0x01, Z16, Y16
 	ADDQ             $0x00000020, SI
 
-piece369:
+piece379:
 	TESTQ         $0x00000002, CX
-	JZ            piece370
+	JZ            piece380
 	VMOVUPS       X16, (SI)
 	VEXTRACTF32X4 $0x01, Y16, X16
 	ADDQ          $0x00000010, SI
 
-piece370:
+piece380:
 	TESTQ     $0x00000001, CX
-	JZ        piece371
+	JZ        piece381
 	VMOVSD    X16, (SI)
 	VPERMILPD $0x01, X16, X16
 	ADDQ      $0x00000008, SI
 
-piece371:
+piece381:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -26365,26 +27300,26 @@ streamedsingle_done:
 	VMULPD           Z8, Z2, Z2
 	VMULPD           Z9, Z2, Z2
 	TESTQ            $0x00000004, CX
-	JZ               piece372
+	JZ               piece382
 	VMOVUPS          Y2, (AX)
 	VEXTRACTF64X4    $0x01, Z2, Y2
 	ADDQ             $0x00000020, AX
 
-piece372:
+piece382:
 	TESTQ         $0x00000002, CX
-	JZ            piece373
+	JZ            piece383
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece373:
+piece383:
 	TESTQ     $0x00000001, CX
-	JZ        piece374
+	JZ        piece384
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece374:
+piece384:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -26559,26 +27494,26 @@ single_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece375
+	JZ            piece385
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece375:
+piece385:
 	TESTQ         $0x00000002, CX
-	JZ            piece376
+	JZ            piece386
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece376:
+piece386:
 	TESTQ     $0x00000001, CX
-	JZ        piece377
+	JZ        piece387
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece377:
+piece387:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26632,26 +27567,26 @@ head_done:
 	VMULPD        Z0, Z1, Z1
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece378
+	JZ            piece388
 	VMOVUPS       Y1, (DI)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, DI
 
-piece378:
+piece388:
 	TESTQ         $0x00000002, CX
-	JZ            piece379
+	JZ            piece389
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, DI
 
-piece379:
+piece389:
 	TESTQ     $0x00000001, CX
-	JZ        piece380
+	JZ        piece390
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece380:
+piece390:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -26708,26 +27643,26 @@ streamedsingle_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece381
+	JZ            piece391
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece381:
+piece391:
 	TESTQ         $0x00000002, CX
-	JZ            piece382
+	JZ            piece392
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece382:
+piece392:
 	TESTQ     $0x00000001, CX
-	JZ        piece383
+	JZ        piece393
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece383:
+piece393:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -26926,26 +27861,26 @@ single_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece384
+	JZ            piece394
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece384:
+piece394:
 	TESTQ         $0x00000002, CX
-	JZ            piece385
+	JZ            piece395
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece385:
+piece395:
 	TESTQ     $0x00000001, CX
-	JZ        piece386
+	JZ        piece396
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece386:
+piece396:
 rest_done:
 	VZEROUPPER
 	RET
@@ -27015,26 +27950,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece387
+	JZ            piece397
 	VMOVUPS       Y2, (DI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DI
 
-piece387:
+piece397:
 	TESTQ         $0x00000002, CX
-	JZ            piece388
+	JZ            piece398
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece388:
+piece398:
 	TESTQ     $0x00000001, CX
-	JZ        piece389
+	JZ        piece399
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece389:
+piece399:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -27115,26 +28050,26 @@ streamedsingle_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece390
+	JZ            piece400
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece390:
+piece400:
 	TESTQ         $0x00000002, CX
-	JZ            piece391
+	JZ            piece401
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece391:
+piece401:
 	TESTQ     $0x00000001, CX
-	JZ        piece392
+	JZ        piece402
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece392:
+piece402:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -27344,26 +28279,26 @@ single_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece393
+	JZ            piece403
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece393:
+piece403:
 	TESTQ         $0x00000002, CX
-	JZ            piece394
+	JZ            piece404
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece394:
+piece404:
 	TESTQ     $0x00000001, CX
-	JZ        piece395
+	JZ        piece405
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece395:
+piece405:
 rest_done:
 	VZEROUPPER
 	RET
@@ -27423,26 +28358,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece396
+	JZ            piece406
 	VMOVUPS       Y2, (DI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DI
 
-piece396:
+piece406:
 	TESTQ         $0x00000002, CX
-	JZ            piece397
+	JZ            piece407
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece397:
+piece407:
 	TESTQ     $0x00000001, CX
-	JZ        piece398
+	JZ        piece408
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece398:
+piece408:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -27508,26 +28443,26 @@ streamedsingle_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece399
+	JZ            piece409
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece399:
+piece409:
 	TESTQ         $0x00000002, CX
-	JZ            piece400
+	JZ            piece410
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece400:
+piece410:
 	TESTQ     $0x00000001, CX
-	JZ        piece401
+	JZ        piece411
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece401:
+piece411:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -28210,26 +29145,26 @@ single_done:
 	VXORPD           Z11, Z10, Z10
 	VMULPD           Z0, Z10, Z10
 	TESTQ            $0x00000004, CX
-	JZ               piece402
+	JZ               piece412
 	VMOVUPS          Y10, (AX)
 	VEXTRACTF64X4    $0x01, Z10, Y10
 	ADDQ             $0x00000020, AX
 
-piece402:
+piece412:
 	TESTQ         $0x00000002, CX
-	JZ            piece403
+	JZ            piece413
 	VMOVUPS       X10, (AX)
 	VEXTRACTF32X4 $0x01, Y10, X10
 	ADDQ          $0x00000010, AX
 
-piece403:
+piece413:
 	TESTQ     $0x00000001, CX
-	JZ        piece404
+	JZ        piece414
 	VMOVSD    X10, (AX)
 	VPERMILPD $0x01, X10, X10
 	ADDQ      $0x00000008, AX
 
-piece404:
+piece414:
 rest_done:
 	VZEROUPPER
 	RET
@@ -28347,26 +29282,26 @@ head_done:
 	VMULPD           Z0, Z10, Z10
 	MOVQ             AX, DI
 	TESTQ            $0x00000004, CX
-	JZ               piece405
+	JZ               piece415
 	VMOVUPS          Y10, (DI)
 	VEXTRACTF64X4    $0x01, Z10, Y10
 	ADDQ             $0x00000020, DI
 
-piece405:
+piece415:
 	TESTQ         $0x00000002, CX
-	JZ            piece406
+	JZ            piece416
 	VMOVUPS       X10, (DI)
 	VEXTRACTF32X4 $0x01, Y10, X10
 	ADDQ          $0x00000010, DI
 
-piece406:
+piece416:
 	TESTQ     $0x00000001, CX
-	JZ        piece407
+	JZ        piece417
 	VMOVSD    X10, (DI)
 	VPERMILPD $0x01, X10, X10
 	ADDQ      $0x00000008, DI
 
-piece407:
+piece417:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -28519,26 +29454,26 @@ streamedsingle_done:
 	VXORPD           Z11, Z10, Z10
 	VMULPD           Z0, Z10, Z10
 	TESTQ            $0x00000004, CX
-	JZ               piece408
+	JZ               piece418
 	VMOVUPS          Y10, (AX)
 	VEXTRACTF64X4    $0x01, Z10, Y10
 	ADDQ             $0x00000020, AX
 
-piece408:
+piece418:
 	TESTQ         $0x00000002, CX
-	JZ            piece409
+	JZ            piece419
 	VMOVUPS       X10, (AX)
 	VEXTRACTF32X4 $0x01, Y10, X10
 	ADDQ          $0x00000010, AX
 
-piece409:
+piece419:
 	TESTQ     $0x00000001, CX
-	JZ        piece410
+	JZ        piece420
 	VMOVSD    X10, (AX)
 	VPERMILPD $0x01, X10, X10
 	ADDQ      $0x00000008, AX
 
-piece410:
+piece420:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -28589,11 +29524,25 @@ none:
 	VZEROUPPER
 	RET
 
-// func expSumWideF32AVX512(x []float32) (max float32, anchor float64, sum float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+, SSE
-TEXT ·expSumWideF32AVX512(SB), NOSPLIT, $0-48
-	MOVQ    x_base+0(FP), DX
-	MOVQ    x_len+8(FP), AX
+// func expSumWideF32AVX512(x []float32, guess float64) (max float32, anchor float64, sum float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV, MMX+, SSE, SSE2
+TEXT ·expSumWideF32AVX512(SB), NOSPLIT, $0-56
+	MOVQ     x_base+0(FP), DX
+	XORQ     BX, BX
+	MOVQ     x_len+8(FP), AX
+	MOVSD    guess+24(FP), X0
+	VUCOMISD X0, X0
+	JNP      guessed
+	CMPQ     AX, $0x00000080
+	JLE      search
+	MOVQ     $0x00000020, AX
+	JMP      maximum
+
+search:
+	MOVQ $0x00000001, BX
+	MOVQ x_len+8(FP), AX
+
+maximum:
 	MOVQ    DX, CX
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z0
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z1
@@ -28619,41 +29568,41 @@ max_loop:
 max_tail:
 	TESTQ     AX, AX
 	JZ        max_done
-	MOVQ      $-1, BX
-	BZHIQ     AX, BX, BX
-	KMOVW     BX, K1
+	MOVQ      $-1, SI
+	BZHIQ     AX, SI, SI
+	KMOVW     SI, K1
 	VMOVUPS   c32_ff800000<>+0(SB), Y5
 	VMOVUPS   (CX), K1, Y5
 	VCVTPS2PD Y5, Z5
 	VMAXPD    Z0, Z5, Z0
-	MOVQ      $-1, BX
-	BZHIQ     AX, BX, BX
-	SHRQ      $0x08, BX
-	KMOVW     BX, K1
+	MOVQ      $-1, SI
+	BZHIQ     AX, SI, SI
+	SHRQ      $0x08, SI
+	KMOVW     SI, K1
 	VMOVUPS   c32_ff800000<>+0(SB), Y5
 	VMOVUPS   32(CX), K1, Y5
 	VCVTPS2PD Y5, Z5
 	VMAXPD    Z1, Z5, Z1
 	CMPQ      AX, $0x00000010
-	JLE       enough412
-	MOVQ      $-1, BX
-	BZHIQ     AX, BX, BX
-	SHRQ      $0x10, BX
-	KMOVW     BX, K1
+	JLE       enough422
+	MOVQ      $-1, SI
+	BZHIQ     AX, SI, SI
+	SHRQ      $0x10, SI
+	KMOVW     SI, K1
 	VMOVUPS   c32_ff800000<>+0(SB), Y5
 	VMOVUPS   64(CX), K1, Y5
 	VCVTPS2PD Y5, Z5
 	VMAXPD    Z3, Z5, Z3
-	MOVQ      $-1, BX
-	BZHIQ     AX, BX, BX
-	SHRQ      $0x18, BX
-	KMOVW     BX, K1
+	MOVQ      $-1, SI
+	BZHIQ     AX, SI, SI
+	SHRQ      $0x18, SI
+	KMOVW     SI, K1
 	VMOVUPS   c32_ff800000<>+0(SB), Y5
 	VMOVUPS   96(CX), K1, Y5
 	VCVTPS2PD Y5, Z5
 	VMAXPD    Z4, Z5, Z4
 
-enough412:
+enough422:
 max_done:
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z3, Z4, Z3
@@ -28667,99 +29616,108 @@ max_done:
 	VMOVAPS       X0, X1
 	VMULSD        c64_3ff71547652b82fe<>+0(SB), X1, X0
 	VRNDSCALESD   $0x08, X0, X0, X0
-	VXORPS        X2, X2, X2
-	VSUBSD        c64_408f400000000000<>+0(SB), X0, X3
-	VMULSD        c64_3fe62e42fefa39ef<>+0(SB), X3, X3
-	VBROADCASTSD  X0, Z4
-	VBROADCASTSD  X3, Z3
-	VMOVUPS       c64_40171547652b82fe<>+0(SB), Z5
-	VMOVUPS       c64_3fc62e42fefa39ef<>+0(SB), Z6
-	VMOVUPS       c64_3ff0000000000000<>+0(SB), Z7
-	VMOVUPS       powersF64<>+0(SB), Z8
-	VMULPD        c64_c010000000000000<>+0(SB), Z4, Z4
-	VADDPD        c64_4338000000000000<>+0(SB), Z4, Z4
-	MOVQ          x_len+8(FP), AX
-	MOVQ          DX, CX
-	CMPQ          AX, $0x00000020
-	JL            sum_tail
+	JMP           anchored
+
+guessed:
+anchored:
+	VXORPS       X2, X2, X2
+	VSUBSD       c64_408f400000000000<>+0(SB), X0, X3
+	VMULSD       c64_3fe62e42fefa39ef<>+0(SB), X3, X3
+	VBROADCASTSD X0, Z4
+	VBROADCASTSD X3, Z3
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z5
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z6
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z7
+	VMOVUPS      powersF64<>+0(SB), Z8
+	VMULPD       c64_c010000000000000<>+0(SB), Z4, Z4
+	VADDPD       c64_4338000000000000<>+0(SB), Z4, Z4
+	VMOVUPS      c64_fff0000000000000<>+0(SB), Z9
+	MOVQ         x_len+8(FP), AX
+	MOVQ         DX, CX
+	CMPQ         AX, $0x00000020
+	JL           sum_tail
 
 sum_loop:
 	PREFETCHT0       16384(CX)
-	VCVTPS2PD        (CX), Z9
-	VCVTPS2PD        32(CX), Z13
+	VCVTPS2PD        (CX), Z10
+	VCVTPS2PD        32(CX), Z14
 	PREFETCHT0       16448(CX)
-	VCVTPS2PD        64(CX), Z14
-	VCVTPS2PD        96(CX), Z15
-	VMAXPD           Z9, Z3, Z9
-	VMAXPD           Z13, Z3, Z13
+	VCVTPS2PD        64(CX), Z15
+	VCVTPS2PD        96(CX), Z16
+	VMAXPD           Z10, Z3, Z10
+	VMAXPD           Z9, Z10, Z9
 	VMAXPD           Z14, Z3, Z14
+	VMAXPD           Z9, Z14, Z9
 	VMAXPD           Z15, Z3, Z15
-	VMOVAPS          Z4, Z17
-	VFMADD231PD      Z5, Z9, Z17
+	VMAXPD           Z9, Z15, Z9
+	VMAXPD           Z16, Z3, Z16
+	VMAXPD           Z9, Z16, Z9
+	VMOVAPS          Z4, Z18
+	VFMADD231PD      Z5, Z10, Z18
+	VMOVAPS          Z4, Z13
+	VFMADD231PD      Z5, Z14, Z13
 	VMOVAPS          Z4, Z12
-	VFMADD231PD      Z5, Z13, Z12
+	VFMADD231PD      Z5, Z15, Z12
 	VMOVAPS          Z4, Z11
-	VFMADD231PD      Z5, Z14, Z11
-	VMOVAPS          Z4, Z10
-	VFMADD231PD      Z5, Z15, Z10
-	VSUBPD           Z4, Z17, Z16
-	VSUBPD           Z4, Z12, Z18
-	VSUBPD           Z4, Z11, Z19
-	VSUBPD           Z4, Z10, Z20
-	VFNMADD231PD     Z6, Z16, Z9
-	VFNMADD231PD     Z6, Z18, Z13
+	VFMADD231PD      Z5, Z16, Z11
+	VSUBPD           Z4, Z18, Z17
+	VSUBPD           Z4, Z13, Z19
+	VSUBPD           Z4, Z12, Z20
+	VSUBPD           Z4, Z11, Z21
+	VFNMADD231PD     Z6, Z17, Z10
 	VFNMADD231PD     Z6, Z19, Z14
 	VFNMADD231PD     Z6, Z20, Z15
-	VPERMPD          Z8, Z17, Z16
-	VPSLLQ           $0x32, Z17, Z17
-	VPADDQ           Z17, Z16, Z16
-	VPERMPD          Z8, Z12, Z17
+	VFNMADD231PD     Z6, Z21, Z16
+	VPERMPD          Z8, Z18, Z17
+	VPSLLQ           $0x32, Z18, Z18
+	VPADDQ           Z18, Z17, Z17
+	VPERMPD          Z8, Z13, Z18
+	VPSLLQ           $0x32, Z13, Z13
+	VPADDQ           Z13, Z18, Z18
+	VPERMPD          Z8, Z12, Z19
 	VPSLLQ           $0x32, Z12, Z12
-	VPADDQ           Z12, Z17, Z17
-	VPERMPD          Z8, Z11, Z18
+	VPADDQ           Z12, Z19, Z19
+	VPERMPD          Z8, Z11, Z20
 	VPSLLQ           $0x32, Z11, Z11
-	VPADDQ           Z11, Z18, Z18
-	VPERMPD          Z8, Z10, Z19
-	VPSLLQ           $0x32, Z10, Z10
-	VPADDQ           Z10, Z19, Z19
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z20
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z10
+	VPADDQ           Z11, Z20, Z20
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z21
 	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z11
 	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z12
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z9, Z20
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z13, Z10
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z13
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z10, Z21
 	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z14, Z11
 	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z15, Z12
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z9, Z20
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z13, Z10
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z16, Z13
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z10, Z21
 	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z14, Z11
 	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z15, Z12
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z9, Z20
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z13, Z10
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z16, Z13
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z10, Z21
 	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z14, Z11
 	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z15, Z12
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z9, Z20
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z13, Z10
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z16, Z13
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z10, Z21
 	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z14, Z11
 	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z15, Z12
-	VFMADD213PD      Z7, Z9, Z20
-	VFMADD213PD      Z7, Z13, Z10
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z16, Z13
+	VFMADD213PD      Z7, Z10, Z21
 	VFMADD213PD      Z7, Z14, Z11
 	VFMADD213PD      Z7, Z15, Z12
-	VMULPD           Z9, Z20, Z20
-	VMULPD           Z13, Z10, Z10
+	VFMADD213PD      Z7, Z16, Z13
+	VMULPD           Z10, Z21, Z21
 	VMULPD           Z14, Z11, Z11
 	VMULPD           Z15, Z12, Z12
-	VFMADD213PD      Z16, Z16, Z20
-	VFMADD213PD      Z17, Z17, Z10
+	VMULPD           Z16, Z13, Z13
+	VFMADD213PD      Z17, Z17, Z21
 	VFMADD213PD      Z18, Z18, Z11
 	VFMADD213PD      Z19, Z19, Z12
-	VMOVAPS          Z20, Z9
-	VMOVAPS          Z10, Z10
-	VADDPD           Z11, Z9, Z9
+	VFMADD213PD      Z20, Z20, Z13
+	VMOVAPS          Z21, Z10
+	VMOVAPS          Z11, Z11
 	VADDPD           Z12, Z10, Z10
-	VADDPD           Z10, Z9, Z9
-	VADDPD           Z9, Z2, Z2
+	VADDPD           Z13, Z11, Z11
+	VADDPD           Z11, Z10, Z10
+	VADDPD           Z10, Z2, Z2
 	ADDQ             $0x00000080, CX
 	SUBQ             $0x00000020, AX
 	CMPQ             AX, $0x00000020
@@ -28768,125 +29726,146 @@ sum_loop:
 sum_tail:
 	TESTQ            AX, AX
 	JLE              sum_done
-	MOVQ             $0x00000020, DX
-	CMPQ             AX, DX
-	CMOVQLT          AX, DX
-	MOVQ             $-1, BX
-	BZHIQ            DX, BX, BX
-	KMOVW            BX, K1
-	VMOVUPS          c32_ff800000<>+0(SB), Y9
-	VMOVUPS          (CX), K1, Y9
-	VCVTPS2PD        Y9, Z9
-	MOVQ             $-1, BX
-	BZHIQ            DX, BX, BX
-	SHRQ             $0x08, BX
-	KMOVW            BX, K1
+	MOVQ             $0x00000020, SI
+	CMPQ             AX, SI
+	CMOVQLT          AX, SI
+	MOVQ             $-1, DI
+	BZHIQ            SI, DI, DI
+	KMOVW            DI, K1
 	VMOVUPS          c32_ff800000<>+0(SB), Y10
-	VMOVUPS          32(CX), K1, Y10
-	VCVTPS2PD        Y10, Z11
-	VMAXPD           Z9, Z3, Z9
-	VMAXPD           Z11, Z3, Z11
-	VMOVAPS          Z4, Z13
-	VFMADD231PD      Z5, Z9, Z13
-	VMOVAPS          Z4, Z10
-	VFMADD231PD      Z5, Z11, Z10
-	VSUBPD           Z4, Z13, Z12
-	VSUBPD           Z4, Z10, Z14
-	VFNMADD231PD     Z6, Z12, Z9
-	VFNMADD231PD     Z6, Z14, Z11
-	VPERMPD          Z8, Z13, Z12
-	VPSLLQ           $0x32, Z13, Z13
-	VPADDQ           Z13, Z12, Z12
-	VPERMPD          Z8, Z10, Z13
-	VPSLLQ           $0x32, Z10, Z10
-	VPADDQ           Z10, Z13, Z13
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z14
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z10
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z9, Z14
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z11, Z10
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z9, Z14
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z11, Z10
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z9, Z14
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z11, Z10
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z9, Z14
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z11, Z10
-	VFMADD213PD      Z7, Z9, Z14
-	VFMADD213PD      Z7, Z11, Z10
-	VMULPD           Z9, Z14, Z14
-	VMULPD           Z11, Z10, Z10
-	VFMADD213PD      Z12, Z12, Z14
-	VFMADD213PD      Z13, Z13, Z10
-	VMOVAPS          Z14, Z9
-	VMOVAPS          Z10, Z10
-	CMPQ             DX, $0x00000010
-	JLE              enough414
-	MOVQ             $-1, BX
-	BZHIQ            DX, BX, BX
-	SHRQ             $0x10, BX
-	KMOVW            BX, K1
+	VMOVUPS          (CX), K1, Y10
+	VCVTPS2PD        Y10, Z10
+	MOVQ             $-1, DI
+	BZHIQ            SI, DI, DI
+	SHRQ             $0x08, DI
+	KMOVW            DI, K1
 	VMOVUPS          c32_ff800000<>+0(SB), Y11
-	VMOVUPS          64(CX), K1, Y11
-	VCVTPS2PD        Y11, Z11
-	MOVQ             $-1, BX
-	BZHIQ            DX, BX, BX
-	SHRQ             $0x18, BX
-	KMOVW            BX, K1
-	VMOVUPS          c32_ff800000<>+0(SB), Y12
-	VMOVUPS          96(CX), K1, Y12
-	VCVTPS2PD        Y12, Z12
-	VMAXPD           Z11, Z3, Z11
+	VMOVUPS          32(CX), K1, Y11
+	VCVTPS2PD        Y11, Z12
+	VMAXPD           Z10, Z3, Z10
+	VMAXPD           Z9, Z10, Z9
 	VMAXPD           Z12, Z3, Z12
-	VMOVAPS          Z4, Z13
-	VFMADD231PD      Z5, Z11, Z13
+	VMAXPD           Z9, Z12, Z9
 	VMOVAPS          Z4, Z14
-	VFMADD231PD      Z5, Z12, Z14
-	VSUBPD           Z4, Z13, Z15
-	VSUBPD           Z4, Z14, Z16
-	VFNMADD231PD     Z6, Z15, Z11
-	VFNMADD231PD     Z6, Z16, Z12
-	VPERMPD          Z8, Z13, Z15
-	VPSLLQ           $0x32, Z13, Z13
-	VPADDQ           Z13, Z15, Z15
+	VFMADD231PD      Z5, Z10, Z14
+	VMOVAPS          Z4, Z11
+	VFMADD231PD      Z5, Z12, Z11
+	VSUBPD           Z4, Z14, Z13
+	VSUBPD           Z4, Z11, Z15
+	VFNMADD231PD     Z6, Z13, Z10
+	VFNMADD231PD     Z6, Z15, Z12
 	VPERMPD          Z8, Z14, Z13
 	VPSLLQ           $0x32, Z14, Z14
 	VPADDQ           Z14, Z13, Z13
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z14
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z16
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z12, Z16
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z12, Z16
-	VFMADD213PD      Z7, Z11, Z14
-	VFMADD213PD      Z7, Z12, Z16
-	VMULPD           Z11, Z14, Z14
-	VMULPD           Z12, Z16, Z16
-	VFMADD213PD      Z15, Z15, Z14
-	VFMADD213PD      Z13, Z13, Z16
-	VADDPD           Z14, Z9, Z9
-	VADDPD           Z16, Z10, Z10
+	VPERMPD          Z8, Z11, Z14
+	VPSLLQ           $0x32, Z11, Z11
+	VPADDQ           Z11, Z14, Z14
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z15
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z11
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z10, Z15
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z10, Z15
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z10, Z15
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z12, Z11
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z10, Z15
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z12, Z11
+	VFMADD213PD      Z7, Z10, Z15
+	VFMADD213PD      Z7, Z12, Z11
+	VMULPD           Z10, Z15, Z15
+	VMULPD           Z12, Z11, Z11
+	VFMADD213PD      Z13, Z13, Z15
+	VFMADD213PD      Z14, Z14, Z11
+	VMOVAPS          Z15, Z10
+	VMOVAPS          Z11, Z11
+	CMPQ             SI, $0x00000010
+	JLE              enough424
+	MOVQ             $-1, DI
+	BZHIQ            SI, DI, DI
+	SHRQ             $0x10, DI
+	KMOVW            DI, K1
+	VMOVUPS          c32_ff800000<>+0(SB), Y12
+	VMOVUPS          64(CX), K1, Y12
+	VCVTPS2PD        Y12, Z12
+	MOVQ             $-1, DI
+	BZHIQ            SI, DI, DI
+	SHRQ             $0x18, DI
+	KMOVW            DI, K1
+	VMOVUPS          c32_ff800000<>+0(SB), Y13
+	VMOVUPS          96(CX), K1, Y13
+	VCVTPS2PD        Y13, Z13
+	VMAXPD           Z12, Z3, Z12
+	VMAXPD           Z9, Z12, Z9
+	VMAXPD           Z13, Z3, Z13
+	VMAXPD           Z9, Z13, Z9
+	VMOVAPS          Z4, Z14
+	VFMADD231PD      Z5, Z12, Z14
+	VMOVAPS          Z4, Z15
+	VFMADD231PD      Z5, Z13, Z15
+	VSUBPD           Z4, Z14, Z16
+	VSUBPD           Z4, Z15, Z17
+	VFNMADD231PD     Z6, Z16, Z12
+	VFNMADD231PD     Z6, Z17, Z13
+	VPERMPD          Z8, Z14, Z16
+	VPSLLQ           $0x32, Z14, Z14
+	VPADDQ           Z14, Z16, Z16
+	VPERMPD          Z8, Z15, Z14
+	VPSLLQ           $0x32, Z15, Z15
+	VPADDQ           Z15, Z14, Z14
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z15
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z17
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z13, Z17
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z13, Z17
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z13, Z17
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z13, Z17
+	VFMADD213PD      Z7, Z12, Z15
+	VFMADD213PD      Z7, Z13, Z17
+	VMULPD           Z12, Z15, Z15
+	VMULPD           Z13, Z17, Z17
+	VFMADD213PD      Z16, Z16, Z15
+	VFMADD213PD      Z14, Z14, Z17
+	VADDPD           Z15, Z10, Z10
+	VADDPD           Z17, Z11, Z11
 
-enough414:
-	VADDPD Z10, Z9, Z9
-	VADDPD Z9, Z2, Z2
+enough424:
+	VADDPD Z11, Z10, Z10
+	VADDPD Z10, Z2, Z2
 	ADDQ   $0x00000080, CX
 	SUBQ   $0x00000020, AX
 	JMP    sum_tail
 
 sum_done:
+	TESTQ         BX, BX
+	JNZ           found
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VMAXPD        Y9, Y1, Y9
+	VEXTRACTF32X4 $0x01, Y9, X1
+	VMAXPD        X9, X1, X9
+	VPERMILPD     $0x01, X9, X1
+	VMAXPD        X9, X1, X9
+	VMOVAPS       X9, X1
+	VMULSD        c64_3ff71547652b82fe<>+0(SB), X1, X3
+	VSUBSD        X0, X3, X3
+	VANDPS        c64_7fffffffffffffff<>+0(SB), X3, X3
+	VUCOMISD      c64_4044000000000000<>+0(SB), X3
+	JHI           search
+	JPS           search
+
+found:
 	VCVTSD2SS     X1, X1, X1
-	MOVSS         X1, max+24(FP)
+	MOVSS         X1, max+32(FP)
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VADDPD        Y1, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X1
 	VADDPD        X1, X2, X2
 	VPERMILPD     $0x01, X2, X1
 	VADDPD        X1, X2, X2
-	VMOVSD        X0, anchor+32(FP)
-	VMOVSD        X2, sum+40(FP)
+	VMOVSD        X0, anchor+40(FP)
+	VMOVSD        X2, sum+48(FP)
 	VZEROUPPER
 	RET
 

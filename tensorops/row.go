@@ -10,8 +10,10 @@ type rowTotal struct {
 	err    float64 // bound on the sum's relative error, 0 where it is as good as float64
 	huge   bool
 
-	at        int  // first index of the block with the largest element, set by the fast kernel
-	corrected bool // correct was called
+	// Set by the fast kernel.
+	at        int    // first index of the block with the largest element
+	others    expSum // what the other blocks come to: max, anchor, others
+	corrected bool   // correct was called
 
 	total  float64 // log Σ exp(x), set for forTotal
 	logSum float64 // total - max, that is -log of the largest element's share, set for forLogs
@@ -52,10 +54,13 @@ func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 		}
 	} else if len(x) <= blockLen {
 		var m F
-		m, t.anchor, t.sum = k.expSumWide(x)
+		m, t.anchor, t.sum = k.expSumWide(x, math.NaN())
 		t.max = float64(m)
-		if withinAnchors(t.max) && t.sum == t.sum && k.finish(t, p) {
-			return
+		if withinAnchors(t.max) && t.sum == t.sum {
+			t.anchor, t.sum = ownAnchor(t.max, t.anchor, t.sum)
+			if k.finish(t, p) {
+				return
+			}
 		}
 	}
 	k.wideTotal(t, x, p)
@@ -77,6 +82,7 @@ func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
 			return false
 		}
 		t.at, t.max = s.topAt, s.max
+		t.others = expSum{max: s.othersMax, anchor: s.anchor, others: s.others}
 		t.anchor, t.sum = s.total()
 	}
 	t.err = k.sumErr(min(1, topBound(t)/t.sum))
@@ -88,29 +94,32 @@ func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
 func (k *kernels[F]) correct(t *rowTotal, x []F) {
 	t.corrected = true
 	block := x[t.at:min(t.at+blockLen, len(x))]
-	group := aroundIndex(block, k.index(block, F(t.max)))
-	_, anchor, rounded := k.block(group, false, t.anchor)
-	_, _, better := k.block(group, true, 0)
-	t.sum += (better - rounded) * exp2(anchor-t.anchor)
+	sum, groupLen := k.expSum, groupLen
+	if len(x) > blockLen {
+		sum, groupLen = k.expSumLong, 2*groupLen
+	}
+	group := aroundIndex(block, k.index(block, F(t.max)), groupLen)
+	_, anchor, rounded := sum(group, t.anchor)
+	_, wideAnchor, better := k.expSumWide(group, t.anchor)
+	t.sum += better*exp2(wideAnchor-t.anchor) - rounded*exp2(anchor-t.anchor)
 	share := expAnchored(t.max, t.anchor) / t.sum
 	// No other element's share is larger, nor are those of all others together.
 	rest := 1 - share
 	t.err = k.termErr*math.Sqrt(min(share, rest)*rest) + termBias
 }
 
-// aroundIndex returns the elements of a block that the fast kernels add up in float32 together with that at index i.
-func aroundIndex[F Float](block []F, i int) []F {
-	whole := len(block) &^ (groupLen - 1)
-	if i < whole {
-		lo := i &^ (groupLen - 1)
-		return block[lo : lo+groupLen]
+// aroundIndex returns the elements of a block that a fast kernel takes together with that at index i.
+func aroundIndex[F Float](block []F, i, taken int) []F {
+	if i >= len(block)&^(taken-1) {
+		taken = groupLen
 	}
-	lo := whole + (i-whole)&^(groupLen/2-1)
-	return block[lo:min(lo+groupLen/2, len(block))]
+	lo := i &^ (taken - 1)
+	return block[lo:min(lo+taken, len(block))]
 }
 
-// groupLen is the number of elements that the fast kernels take at once; what is left in the end they take in halves.
-const groupLen = 128
+// groupLen is the number of elements that the fast kernel takes at once; that for long rows takes twice as many, but for what is
+// left in the end.
+const groupLen = 64
 
 func withinAnchors(max float64) bool { return max >= -anchorLimit && max <= anchorLimit }
 
@@ -155,7 +164,7 @@ func (k *kernels[F]) setLogSum(t *rowTotal) (rest float64) {
 const (
 	// sharesTolerance is the relative error of the sum that is admitted where shares are computed from it: a unit in the
 	// last place of a float32 is 2^-24 to 2^-23 of it, and exponential, factor and product add two more.
-	sharesTolerance = 1e-7
+	sharesTolerance = 1.3e-7
 
 	// totalTolerance is the error of a total that is admitted, in units of its last place. Its rounding adds half a unit.
 	totalTolerance = 0.1
@@ -250,9 +259,14 @@ func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 		if k.accurate(t, 1, l) {
 			return l
 		}
-		if t.err != 0 && !t.corrected {
-			k.correct(t, x)
-			if l = logOf(t.anchor, t.sum) - v; k.accurate(t, 1, l) {
+		if t.err != 0 {
+			if !t.corrected && l > smallLoss {
+				k.correct(t, x)
+				if l = logOf(t.anchor, t.sum) - v; k.accurate(t, 1, l) {
+					return l
+				}
+			}
+			if l, ok := k.quickNegLog(t, x, y); ok {
 				return l
 			}
 		}
@@ -263,6 +277,29 @@ func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 // lossTolerance is the error of a loss that is admitted, in units of its last place as a number of type F, to which the caller
 // may round it.
 const lossTolerance = 0.4
+
+// smallLoss is the loss below which a correction of the sum does not help, because termBias alone is more than is admitted.
+const smallLoss = 0.25
+
+// quickNegLog is negLog from sums of the fast kernel, for a label that has most of the sum of a row of several blocks: only the
+// terms beside it in its own block are summed once more. ok is false where the estimate of the error does not admit that.
+func (k *kernels[F]) quickNegLog(t *rowTotal, x []F, y int) (l float64, ok bool) {
+	hi := min(t.at+blockLen, len(x))
+	if len(x) <= blockLen || float64(x[y]) != t.max || y < t.at || y >= hi {
+		return 0, false
+	}
+	s := newExpSum()
+	s.max, s.anchor, s.others = t.others.max, t.others.anchor, t.others.others
+	k.addAround(&s, x, t.at, y, hi, false)
+	if !ordinary(s.max) {
+		return 0, false
+	}
+	anchor, sum := s.total()
+	rest := rowTotal{max: s.max}
+	rest.anchor, rest.sum = ownAnchor(s.max, anchor, sum)
+	l = math.Log1p(rest.sum / expAnchored(t.max, rest.anchor))
+	return l, k.sumErr(min(1, topBound(&rest)/rest.sum))*l <= lossTolerance*ulp[F](l)
+}
 
 // negLog returns -log of the share of x[y], from a sum over the others that leaves x[y] out.
 func (k *kernels[F]) negLog(x []F, y int) float64 {

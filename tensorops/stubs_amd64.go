@@ -9,6 +9,11 @@ package tensorops
 //go:noescape
 func expSumF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
 
+// expSumLongF32AVX2 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
+//
+//go:noescape
+func expSumLongF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
+
 // scaleF32AVX2 writes src[i]·factor, 0 where src[i] < low.
 //
 //go:noescape
@@ -219,15 +224,20 @@ func binaryGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, 
 //go:noescape
 func indexF64AVX2(x []float64, v float64) int
 
-// expSumWideF32AVX2 returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.
+// expSumWideF32AVX2 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
 //
 //go:noescape
-func expSumWideF32AVX2(x []float32) (max float32, anchor float64, sum float64)
+func expSumWideF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
 
 // expSumF32AVX512 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
 //
 //go:noescape
 func expSumF32AVX512(x []float32, guess float64) (max float32, anchor float64, sum float64)
+
+// expSumLongF32AVX512 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
+//
+//go:noescape
+func expSumLongF32AVX512(x []float32, guess float64) (max float32, anchor float64, sum float64)
 
 // scaleF32AVX512 writes src[i]·factor, 0 where src[i] < low.
 //
@@ -439,10 +449,10 @@ func binaryGradF64AVX512(dst []float64, x []float64, t []float64, factor float64
 //go:noescape
 func indexF64AVX512(x []float64, v float64) int
 
-// expSumWideF32AVX512 returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.
+// expSumWideF32AVX512 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
 //
 //go:noescape
-func expSumWideF32AVX512(x []float32) (max float32, anchor float64, sum float64)
+func expSumWideF32AVX512(x []float32, guess float64) (max float32, anchor float64, sum float64)
 
 // fence orders the stores past the caches before it with those after it.
 func fence()

@@ -14,8 +14,10 @@ func main() {
 	for _, isa := range []string{"AVX2", "AVX512"} {
 		for _, elem := range []string{"F32", "F64"} {
 			g := newGen(isa, elem, elem)
-			g.expSum(sumKind{name: "expSum", guessed: true})
-			if elem == "F64" {
+			g.expSum(sumKind{name: "expSum"})
+			if elem == "F32" {
+				g.expSum(sumKind{name: "expSumLong", long: true})
+			} else {
 				g.expSum(sumKind{name: "expSumStore", store: true})
 			}
 			g.scale()

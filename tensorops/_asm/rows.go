@@ -27,35 +27,31 @@ const maxOff = 40
 // A sumKind is one of the kernels that sum exponentials.
 type sumKind struct {
 	name    string
-	guessed bool // with an anchor that is known before
-	store   bool // the terms are written, too
+	store bool // the terms are written, too; the anchor is that of the largest
+	long  bool // float32: twice as many terms of a lane are added in float32
 }
 
 // expSum emits
 //
 //	max = max x[i]    sum = Σ exp(x[i])·2^-anchor
 //
-// A guessed sum takes one reading: its anchor is the guess, or that of the largest among the first elements where the guess is
-// NaN. Where the largest of all proves to be more than maxOff powers of 2 away from it, the sum is taken again, as the other
-// kinds take it: with the anchor of the largest.
+// in one reading: the anchor is the guess, or that of the largest among the first elements where the guess is NaN. Where the
+// largest of all proves to be more than maxOff powers of 2 away from it, the sum is taken again with the anchor of that.
 func (g *gen) expSum(kind sumKind) {
-	signature, doc := "func(x []F) (max F, anchor, sum float64)", "returns the largest element, its anchor and Σ exp(x[i])·2^-anchor."
-	switch {
-	case kind.guessed:
-		signature, doc = "func(x []F, guess float64) (max F, anchor, sum float64)", "returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor."
-	case kind.store:
+	signature, doc := "func(x []F, guess float64) (max F, anchor, sum float64)", "returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor."
+	if kind.store {
 		signature, doc = "func(dst, x []F) (max F, anchor, sum float64)", "writes exp(x[i])·2^-anchor and returns the largest element, its anchor and the sum."
 	}
 	g.textWith(NOSPLIT, kind.name, signature, doc)
 	groupLen := g.group()
-	if g.comp == "F32" {
+	if kind.long {
 		groupLen *= 2
 	}
 	n, at := GP64(), GP64()
 	anchor, max := XMM(), XMM()
 	x := Load(Param("x").Base(), GP64())
 	exact := GP64()
-	if kind.guessed {
+	if !kind.store {
 		XORQ(exact, exact)
 		Load(Param("x").Len(), n)
 		Load(Param("guess"), anchor)
@@ -74,7 +70,7 @@ func (g *gen) expSum(kind sumKind) {
 	VMOVAPS(g.maximum(at, n), max)
 	f(g, VMULSS, VMULSD)(g.constant(math.Log2E), max, anchor)
 	g.round(anchor)
-	if kind.guessed {
+	if !kind.store {
 		JMP(LabelRef("anchored"))
 		Label("guessed")
 		if g.comp == "F32" {
@@ -88,7 +84,7 @@ func (g *gen) expSum(kind sumKind) {
 	f(g, VSUBSS, VSUBSD)(g.constant(g.underflow(kind)), anchor, low)
 	f(g, VMULSS, VMULSD)(g.constant(math.Ln2), low, low)
 	t.c = g.expConsts(g.broadcast(anchor), g.broadcast(low))
-	if kind.guessed {
+	if !kind.store {
 		t.highest = g.vec()
 		VMOVUPS(g.constant(math.Inf(-1)), t.highest)
 	}
@@ -99,7 +95,7 @@ func (g *gen) expSum(kind sumKind) {
 	MOVQ(x, at)
 	t.loops(n, groupLen)
 
-	if kind.guessed {
+	if !kind.store {
 		TESTQ(exact, exact)
 		JNZ(LabelRef("found"))
 		VMOVAPS(g.fold([]reg.VecVirtual{t.highest, t.highest}, g.comp, func(a, dst Op) { g.max(a, dst) }), max)
