@@ -198,7 +198,7 @@ func (k *kernels[F]) softCrossEntropyGradRow(dst, x, t []F, g float64, o *CrossE
 		}
 		anchor, low, m, scaled := scaling[F](total.anchor, g*mass/total.sum)
 		if ok && scaled {
-			k.expScaleAdd(dst, x, t, anchor, low, m, F(-g*(1-eps)), F(-g*eps/float64(len(x))), stream)
+			k.expScaleAdd(dst, x, t, anchor, low, F(m), F(-g*(1-eps)), F(-g*eps/float64(len(x))), stream)
 			return l
 		}
 	}

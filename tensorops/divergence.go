@@ -191,7 +191,7 @@ func (k *kernels[F]) entropyGradRow(dst, x []F, g float64, stream bool) float64 
 		}
 	default:
 		if anchor, low, m, ok := scaling[F](t.anchor, g/t.sum); ok {
-			k.expScaleGap(dst, x, float64(anchor), float64(low), float64(m), t.max, t.logSum-h, stream)
+			k.expScaleGap(dst, x, float64(anchor), float64(low), m, t.max, t.logSum-h, stream)
 			break
 		}
 		expScaleGapGeneric(dst, x, t.anchor, (t.anchor-1021)*math.Ln2, g/t.sum, t.max, t.logSum-h, false)

@@ -46,7 +46,8 @@ type kernels[F Float] struct {
 	// expScale writes dst[i] = exp(x[i])·2^-anchor·factor + add; the first term is 0 where x[i] < low.
 	// low is at least (anchor + minExponent)·ln 2, so that no denormal number comes up; anchor is an integer and
 	// no x[i] exceeds (anchor + maxExponent)·ln 2. stream says that dst should go past the caches.
-	expScale func(dst, x []F, anchor, low, factor, add F, stream bool)
+	// factor is 1 to 4 in magnitude.
+	expScale func(dst, x []F, anchor, low F, factor float64, add F, stream bool)
 
 	// expScaleAdd writes dst[i] = exp(x[i])·2^-anchor·factor + (a·t[i] + b), the first term as for expScale.
 	expScaleAdd func(dst, x, t []F, anchor, low, factor, a, b F, stream bool)

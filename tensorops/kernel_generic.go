@@ -109,8 +109,8 @@ func scaleGeneric[F Float](dst, src []F, factor, low F, _ bool) {
 	}
 }
 
-func expScaleGeneric[F Float](dst, x []F, anchor, low, factor, add F, _ bool) {
-	a, f, c := float64(anchor), float64(factor), float64(add)
+func expScaleGeneric[F Float](dst, x []F, anchor, low F, f float64, add F, _ bool) {
+	a, c := float64(anchor), float64(add)
 	for i, v := range x {
 		e := 0.0
 		if !(v < low) {

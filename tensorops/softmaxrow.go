@@ -12,10 +12,10 @@ func (k *kernels[F]) writeShares(dst, x []F, t *rowTotal, factor float64, stream
 	k.expScale(dst, x, anchor, low, m, 0, stream)
 }
 
-// scaling returns f·2^-anchor as m·2^-newAnchor with 1 <= |m| < 2, so that m is a normal number of type F, and
-// the low below which exp(x)·2^-newAnchor would not be one. What is dropped there is below 2^minExponent·|m|.
-// ok is false for an f that is 0, denormal, infinite or NaN.
-func scaling[F Float](anchor, f float64) (newAnchor, low, m F, ok bool) {
+// scaling returns f·2^-anchor as m·2^-newAnchor with 1 <= |m| < 4, and the low below which exp(x)·2^-newAnchor would not be a
+// normal number of type F. What is dropped there is below 2^minExponent·|m|. ok is false for an f that is 0, denormal,
+// infinite or NaN, or too large for type F.
+func scaling[F Float](anchor, f float64) (newAnchor, low F, m float64, ok bool) {
 	bits := math.Float64bits(f)
 	e := int(bits >> 52 & 0x7ff)
 	if e == 0 || e == 0x7ff {
@@ -25,11 +25,14 @@ func scaling[F Float](anchor, f float64) (newAnchor, low, m F, ok bool) {
 	power := float64(e - 1023)
 	mantissa := math.Float64frombits(bits&^(0x7ff<<52) | 1023<<52)
 	if power > maxExponent {
-		mantissa *= exp2(power - maxExponent)
+		if power > maxExponent+1 {
+			return 0, 0, 0, false
+		}
+		mantissa *= 2
 		power = maxExponent
 	}
 	anchor -= power
-	return F(anchor), atLeast[F]((anchor + minExponent) * math.Ln2), F(mantissa), true
+	return F(anchor), atLeast[F]((anchor + minExponent) * math.Ln2), mantissa, true
 }
 
 // writeSharesSlow is writeShares for what the kernels are not made for: elements beyond the anchors, and factors
@@ -112,5 +115,5 @@ func (k *kernels[F]) logSoftmaxGradRow(dst, y, g []F, stream bool) {
 		}
 		return
 	}
-	k.expScaleAdd(dst, y, g, anchor, low, m, 1, 0, stream)
+	k.expScaleAdd(dst, y, g, anchor, low, F(m), 1, 0, stream)
 }

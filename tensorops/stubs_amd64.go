@@ -22,7 +22,7 @@ func scaleF32AVX2(dst []float32, src []float32, factor float32, low float32, str
 // expScaleF32AVX2 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
 //go:noescape
-func expScaleF32AVX2(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
+func expScaleF32AVX2(dst []float32, x []float32, anchor float32, low float32, factor float64, add float32, stream bool)
 
 // expScaleAddF32AVX2 writes exp(x[i])·2^-anchor·factor + (a·t[i] + b); where x[i] < low the first term is 0.
 //
@@ -247,7 +247,7 @@ func scaleF32AVX512(dst []float32, src []float32, factor float32, low float32, s
 // expScaleF32AVX512 writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.
 //
 //go:noescape
-func expScaleF32AVX512(dst []float32, x []float32, anchor float32, low float32, factor float32, add float32, stream bool)
+func expScaleF32AVX512(dst []float32, x []float32, anchor float32, low float32, factor float64, add float32, stream bool)
 
 // expScaleAddF32AVX512 writes exp(x[i])·2^-anchor·factor + (a·t[i] + b); where x[i] < low the first term is 0.
 //

@@ -118,6 +118,85 @@ func (g *gen) expConsts(anchor, low reg.VecVirtual) *expConsts {
 	return c
 }
 
+// scaleBy makes exp return factor·exp(x)·2^-anchor for a float64 factor in memory, 1 to 4 in magnitude: the products with the
+// table's entries take their place, with what their own rounding loses. It is made for float32.
+func (g *gen) scaleBy(c *expConsts, factor Op) {
+	fours := make([]reg.VecVirtual, 0, 2)
+	losts := make([]reg.VecVirtual, 0, 2)
+	exact := c.inFloat64()
+	for at := 0; at < int(c.entries); at += g.vecBytes() / 8 {
+		f, lost, back := g.vec(), g.vec(), g.vec()
+		entries, rest := g.narrow(), g.narrow()
+		VBROADCASTSD(factor, f)
+		VMULPD(exact.Offset(8*at), f, f)
+		g.halve(f, entries)
+		VCVTPS2PD(entries, back)
+		VSUBPD(back, f, lost)
+		VDIVPD(back, lost, lost)
+		g.halve(lost, rest)
+		fours, losts = append(fours, entries), append(losts, rest)
+	}
+	table, lost := g.joined(fours), g.joined(losts)
+	VPSUBD(c.places(), table, table)
+	c.table, c.lost = table, lost
+	if !g.is512() { // registers
+		for _, p := range []*Op{&c.table, &c.lost} {
+			m := AllocLocal(32)
+			VMOVUPS(*p, m)
+			*p = m
+		}
+	}
+}
+
+// halve rounds the float64 lanes of v to float32.
+func (g *gen) halve(v, n reg.VecVirtual) {
+	if g.is512() {
+		VCVTPD2PS(v, n)
+	} else {
+		VCVTPD2PSY(v, n)
+	}
+}
+
+// joined returns a register with 8 float32 numbers, twice for AVX-512, from one register of half its size or two.
+func (g *gen) joined(parts []reg.VecVirtual) reg.VecVirtual {
+	v := g.vec()
+	if g.is512() {
+		VINSERTF64X4(Imm(1), parts[0], parts[0].AsZ(), v)
+		return v
+	}
+	VINSERTF128(Imm(1), parts[1], parts[0].AsY(), v)
+	return v
+}
+
+// inFloat64 returns the constant with the 8 powers of 2 that are not rounded to float32.
+func (p *powers) inFloat64() Mem {
+	const name = "exactpowers"
+	m, ok := constants[name]
+	if !ok {
+		m = GLOBL(name, RODATA|NOPTR)
+		for j := range p.entries {
+			v, _ := p.entry(j, "F64")
+			DATA(int(j)*8, U64(math.Float64bits(v)))
+		}
+		constants[name] = m
+	}
+	return m
+}
+
+// places returns the constant with what is subtracted from the bits of the float32 entries.
+func (p *powers) places() Mem {
+	const name = "places"
+	m, ok := constants[name]
+	if !ok {
+		m = GLOBL(name, RODATA|NOPTR)
+		for i := range 16 {
+			DATA(i*4, U32(uint32(i)%uint32(p.entries)<<(23-p.bits())))
+		}
+		constants[name] = m
+	}
+	return m
+}
+
 const notLess = 5 // comparison predicate NLT_US: also true for NaN
 
 // exp replaces each of xs by exp(x)·2^-anchor, 0 below low. The steps of all are interleaved.

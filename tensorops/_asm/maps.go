@@ -8,14 +8,28 @@ import (
 
 // expScale emits dst[i] = exp(x[i])·2^-anchor·factor + add; below low the first term is 0.
 func (g *gen) expScale() {
-	g.text("expScale", "func(dst, x []F, anchor, low, factor, add F, stream bool)",
+	g.textWith(NOSPLIT, "expScale", "func(dst, x []F, anchor, low F, factor float64, add F, stream bool)",
 		"writes exp(x[i])·2^-anchor·factor + add; where x[i] < low the first term is 0.")
 	c := g.expConsts(g.param("anchor"), g.param("low"))
-	factor, add := g.param("factor"), g.param("add")
+	add := g.param("add")
+	var factor reg.VecVirtual
+	if g.comp == "F32" {
+		b, err := Param("factor").Resolve()
+		if err != nil {
+			panic(err)
+		}
+		g.scaleBy(c, b.Addr)
+	} else {
+		factor = g.param("factor")
+	}
 	g.mapRow(g.unroll(), true, []string{"x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		out := g.exp(v[0], c)
 		for _, e := range out {
-			g.fma213(add, factor, e)
+			if factor == nil {
+				g.add(add, e, e)
+			} else {
+				g.fma213(add, factor, e)
+			}
 		}
 		return out
 	})
