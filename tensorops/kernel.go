@@ -21,7 +21,8 @@ type kernels[F Float] struct {
 	// name is the implementation's name: generic, avx2, avx512.
 	name string
 
-	// termErr bounds the relative error of the terms that expSum adds; 0 where they are as good as float64.
+	// termErr estimates the relative error of an expSum with one large term, and half as much again that of an
+	// expSumLong; 0 where they are as good as float64.
 	termErr float64
 
 	// expSum returns the largest element of x that is no NaN (-Inf when there is none), an integer anchor at most

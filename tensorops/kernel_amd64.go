@@ -16,9 +16,9 @@ func archImplementations() []implementation {
 	}
 }
 
-// termErr32 bounds the relative error of a term: 0.86 units in the last place measured over all arguments, and
-// the float32 addition of two terms.
-const termErr32 = 1.2e-7
+// termErr32 is what a float32 sum with one large term may be off by, relative: 99 of 100 are below it, the worst of 10^5
+// is at 1.6e-7. Half of it is the term itself, the rest its sums with three others.
+const termErr32 = 1.1e-7
 
 var (
 	avx2Kernels32 = kernels[float32]{

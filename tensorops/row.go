@@ -85,7 +85,7 @@ func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
 		t.others = expSum{max: s.othersMax, anchor: s.anchor, others: s.others}
 		t.anchor, t.sum = s.total()
 	}
-	t.err = k.sumErr(min(1, topBound(t)/t.sum))
+	t.err = k.sumErr(len(x), min(1, topBound(t)/t.sum))
 	return true
 }
 
@@ -105,7 +105,7 @@ func (k *kernels[F]) correct(t *rowTotal, x []F) {
 	share := expAnchored(t.max, t.anchor) / t.sum
 	// No other element's share is larger, nor are those of all others together.
 	rest := 1 - share
-	t.err = k.termErr*math.Sqrt(min(share, rest)*rest) + termBias
+	t.err = k.sumErr(len(x), min(share, rest)*rest)
 }
 
 // aroundIndex returns the elements of a block that a fast kernel takes together with that at index i.
@@ -227,10 +227,14 @@ func (k *kernels[F]) restOfTop(x []F, s *expSum) float64 {
 	return sum * exp2(anchor-s.topAnchor)
 }
 
-// sumErr bounds the relative error of a sum of the fast kernel whose largest term has the given share of it:
+// sumErr estimates the relative error of a sum of the fast kernel over n elements, of which the largest has the given share:
 // independent errors of the terms add up to the root of Σ share² at most, and root(share) bounds that.
-func (k *kernels[F]) sumErr(share float64) float64 {
-	return k.termErr*math.Sqrt(share) + termBias
+func (k *kernels[F]) sumErr(n int, share float64) float64 {
+	err := k.termErr * math.Sqrt(share)
+	if n > blockLen {
+		err *= 1.5
+	}
+	return err + termBias
 }
 
 // termBias is the part of the terms' error that does not average out: mostly that of ln 2, 2^-28.4 times the distance of the
@@ -298,7 +302,7 @@ func (k *kernels[F]) quickNegLog(t *rowTotal, x []F, y int) (l float64, ok bool)
 	rest := rowTotal{max: s.max}
 	rest.anchor, rest.sum = ownAnchor(s.max, anchor, sum)
 	l = math.Log1p(rest.sum / expAnchored(t.max, rest.anchor))
-	return l, k.sumErr(min(1, topBound(&rest)/rest.sum))*l <= lossTolerance*ulp[F](l)
+	return l, k.sumErr(len(x), min(1, topBound(&rest)/rest.sum))*l <= lossTolerance*ulp[F](l)
 }
 
 // negLog returns -log of the share of x[y], from a sum over the others that leaves x[y] out.
