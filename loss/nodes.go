@@ -260,7 +260,7 @@ func Entropy(logits *G.Node, opts ...Option) (*G.Node, error) { return entropy.o
 
 var entropy = definition{
 	name: "Entropy", takes: knobAxis, defaults: settings{axis: -1}, pred: Logits,
-	fast: fast{entropyDirect[float32], entropyDirect[float64]},
+	fast: fast{f32: entropyDirect[float32], f64: entropyDirect[float64]},
 	rows: func(*settings, int, int) rowFunc {
 		return func(r *row) float64 {
 			p := r.softmax(0, 1)

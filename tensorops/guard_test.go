@@ -89,11 +89,16 @@ func kernelCalls[F Float]() []kernelCall[F] {
 			s, g := k.dot(t, x, 20)
 			return []float64{s, g}
 		}, 0, 1e-13},
+		{"targetSum", func(k *kernels[F], _, x, t []F, _ bool) []float64 {
+			low, high, s, g := k.targetSum(t, x, 20)
+			low2, high2, _, _ := k.targetSum(x, t, 20)
+			return []float64{low, high, s, g, low2, high2}
+		}, 0, 1e-13},
 		{"gapSum", func(k *kernels[F], _, x, _ []F, _ bool) []float64 {
 			g, n := k.gapSum(x, 20)
 			return []float64{g, n}
 		}, 0, 1e-13},
-		{"xlogx", func(k *kernels[F], _, _, t []F, _ bool) []float64 { return []float64{k.xlogx(t)} }, 0, 1e-13},
+		{"xlogx", func(k *kernels[F], _, _, t []F, _ bool) []float64 { return []float64{k.xlogx(t)} }, 0, polynomialError[F]()},
 		{"logGap", func(k *kernels[F], dst, x, t []F, stream bool) []float64 {
 			k.logGap(dst, t, x, 1.5, -0.5, stream)
 			return nil

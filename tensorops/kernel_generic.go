@@ -21,6 +21,7 @@ func genericKernels[F Float]() kernels[F] {
 		shift:       shiftGeneric[F],
 		mulShift:    mulShiftGeneric[F],
 		dot:         dotGeneric[F],
+		targetSum:   targetSumGeneric[F],
 		gapSum:      gapSumGeneric[F],
 		xlogx:       xlogxGeneric[F],
 		logGap:      logGapGeneric[F],
@@ -144,6 +145,23 @@ func dotGeneric[F Float](t, x []F, c float64) (sum, gap float64) {
 		}
 	}
 	return sum, gap
+}
+
+func targetSumGeneric[F Float](t, x []F, c float64) (low, high, sum, gap float64) {
+	for i, w := range t {
+		v := float64(w)
+		if v != 0 {
+			sum += v
+			gap += v * (c - float64(x[i]))
+		}
+		if v < low {
+			low = v
+		}
+		if v > high {
+			high = v
+		}
+	}
+	return low, high, sum, gap
 }
 
 func gapSumGeneric[F Float](x []F, c float64) (gap, count float64) {

@@ -104,6 +104,7 @@ const (
 	opSoftCrossEntropy
 	opSoftCrossEntropyGrad
 	opKL
+	opKLGrad
 	opKLTargetGrad
 	opEntropy
 	opEntropyGrad
@@ -122,6 +123,8 @@ type rowJob[F Float] struct {
 	values []float64
 	scale  []float64
 	o      *CrossEntropyOptions
+
+	invalid uint32 // set, atomically, once a target was outside its domain
 }
 
 func (j *rowJob[F]) run(lo, hi int) {
@@ -164,13 +167,13 @@ var (
 )
 
 // runRows runs the job on all rows: on the caller's core where the work is small, in ranges on several cores
-// where it is not.
-func runRows[F Float](job rowJob[F], rows int) {
+// where it is not. It reports whether all targets lay in their domain.
+func runRows[F Float](job rowJob[F], rows int) (valid bool) {
 	n := rows * job.cols
 	job.stream = len(job.dst) == n && streams[F](n, job.cols)
 	if n < serialLen || rows < 2 {
 		job.run(0, rows)
-		return
+		return job.invalid == 0
 	}
 	pool := &jobs64
 	if isFloat32[F]() {
@@ -179,8 +182,10 @@ func runRows[F Float](job rowJob[F], rows int) {
 	j := pool.Get().(*rowJob[F])
 	*j = job
 	parallel(rows, max(1, chunkLen/job.cols), j)
+	valid = j.invalid == 0
 	*j = rowJob[F]{}
 	pool.Put(j)
+	return valid
 }
 
 const (

@@ -44,6 +44,11 @@ func mulShiftF32AVX2(dst []float32, x []float32, t []float32, c float64)
 //go:noescape
 func dotF32AVX2(t []float32, x []float32, c float64) (sum float64, gap float64)
 
+// targetSumF32AVX2 returns min(0, t[i]), max(0, t[i]), Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
+//
+//go:noescape
+func targetSumF32AVX2(t []float32, x []float32, c float64) (low float64, high float64, sum float64, gap float64)
+
 // gapSumF32AVX2 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 //
 //go:noescape
@@ -153,6 +158,11 @@ func mulShiftF64AVX2(dst []float64, x []float64, t []float64, c float64)
 //
 //go:noescape
 func dotF64AVX2(t []float64, x []float64, c float64) (sum float64, gap float64)
+
+// targetSumF64AVX2 returns min(0, t[i]), max(0, t[i]), Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
+//
+//go:noescape
+func targetSumF64AVX2(t []float64, x []float64, c float64) (low float64, high float64, sum float64, gap float64)
 
 // gapSumF64AVX2 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 //
@@ -269,6 +279,11 @@ func mulShiftF32AVX512(dst []float32, x []float32, t []float32, c float64)
 //go:noescape
 func dotF32AVX512(t []float32, x []float32, c float64) (sum float64, gap float64)
 
+// targetSumF32AVX512 returns min(0, t[i]), max(0, t[i]), Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
+//
+//go:noescape
+func targetSumF32AVX512(t []float32, x []float32, c float64) (low float64, high float64, sum float64, gap float64)
+
 // gapSumF32AVX512 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 //
 //go:noescape
@@ -378,6 +393,11 @@ func mulShiftF64AVX512(dst []float64, x []float64, t []float64, c float64)
 //
 //go:noescape
 func dotF64AVX512(t []float64, x []float64, c float64) (sum float64, gap float64)
+
+// targetSumF64AVX512 returns min(0, t[i]), max(0, t[i]), Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
+//
+//go:noescape
+func targetSumF64AVX512(t []float64, x []float64, c float64) (low float64, high float64, sum float64, gap float64)
 
 // gapSumF64AVX512 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 //

@@ -22,6 +22,7 @@ func main() {
 			g.shift()
 			g.mulShift()
 			g.dot()
+			g.targetSum()
 			g.gapSum()
 			g.xlogx()
 			g.logGap()
