@@ -3259,9 +3259,9 @@ DATA c64_0<>+48(SB)/8, $0x0000000000000000
 DATA c64_0<>+56(SB)/8, $0x0000000000000000
 GLOBL c64_0<>(SB), RODATA|NOPTR, $64
 
-// func targetSumF32AVX2(t []float32, x []float32, c float64) (low float64, high float64, sum float64, gap float64)
+// func targetSumF32AVX2(t []float32, x []float32, c float64) (sum float64, gap float64, signs int)
 // Requires: AVX, FMA3
-TEXT ·targetSumF32AVX2(SB), NOSPLIT|NOFRAME, $0-88
+TEXT ·targetSumF32AVX2(SB), NOSPLIT|NOFRAME, $0-80
 	VBROADCASTSD c+48(FP), Y0
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
@@ -3272,7 +3272,6 @@ TEXT ·targetSumF32AVX2(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VXORPS       X9, X9, X9
-	VXORPS       X10, X10, X10
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
@@ -3280,78 +3279,70 @@ TEXT ·targetSumF32AVX2(SB), NOSPLIT|NOFRAME, $0-88
 	JL           sum_tail
 
 sum_loop:
-	VCVTPS2PD   (CX), Y11
-	VCVTPS2PD   (DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y3, Y3
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y7
-	VCVTPS2PD   16(CX), Y11
-	VCVTPS2PD   16(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y4, Y4
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y8
-	VCVTPS2PD   32(CX), Y11
-	VCVTPS2PD   32(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y9
-	VCVTPS2PD   48(CX), Y11
-	VCVTPS2PD   48(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y6, Y6
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y10
-	VCVTPS2PD   64(CX), Y11
-	VCVTPS2PD   64(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y3, Y3
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y7
-	VCVTPS2PD   80(CX), Y11
-	VCVTPS2PD   80(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y4, Y4
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y8
-	VCVTPS2PD   96(CX), Y11
-	VCVTPS2PD   96(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y9
-	VCVTPS2PD   112(CX), Y11
-	VCVTPS2PD   112(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y6, Y6
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y10
+	VCVTPS2PD   (CX), Y10
+	VCVTPS2PD   (DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y2, Y2
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y6
+	VCVTPS2PD   16(CX), Y10
+	VCVTPS2PD   16(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y3, Y3
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y7
+	VCVTPS2PD   32(CX), Y10
+	VCVTPS2PD   32(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y4, Y4
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y8
+	VCVTPS2PD   48(CX), Y10
+	VCVTPS2PD   48(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y9
+	VCVTPS2PD   64(CX), Y10
+	VCVTPS2PD   64(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y2, Y2
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y6
+	VCVTPS2PD   80(CX), Y10
+	VCVTPS2PD   80(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y3, Y3
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y7
+	VCVTPS2PD   96(CX), Y10
+	VCVTPS2PD   96(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y4, Y4
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y8
+	VCVTPS2PD   112(CX), Y10
+	VCVTPS2PD   112(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y9
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
 	SUBQ        $0x00000020, AX
@@ -3364,185 +3355,419 @@ sum_tail:
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     (BX)(SI*4), X11
-	VMASKMOVPS  (CX), X11, X11
-	VCVTPS2PD   X11, Y11
+	VMOVUPS     (BX)(SI*4), X10
+	VMASKMOVPS  (CX), X10, X10
+	VCVTPS2PD   X10, Y10
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     (BX)(SI*4), X12
-	VMASKMOVPS  (DX), X12, X12
-	VCVTPS2PD   X12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y3, Y3
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y7
+	VMOVUPS     (BX)(SI*4), X11
+	VMASKMOVPS  (DX), X11, X11
+	VCVTPS2PD   X11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y2, Y2
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y6
+	LEAQ        tail32<>+0(SB), BX
+	MOVQ        $0x00000040, SI
+	SUBQ        AX, SI
+	VMOVUPS     16(BX)(SI*4), X10
+	VMASKMOVPS  16(CX), X10, X10
+	VCVTPS2PD   X10, Y10
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     16(BX)(SI*4), X11
-	VMASKMOVPS  16(CX), X11, X11
+	VMASKMOVPS  16(DX), X11, X11
 	VCVTPS2PD   X11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y3, Y3
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y7
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     16(BX)(SI*4), X12
-	VMASKMOVPS  16(DX), X12, X12
-	VCVTPS2PD   X12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y4, Y4
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y8
+	VMOVUPS     32(BX)(SI*4), X10
+	VMASKMOVPS  32(CX), X10, X10
+	VCVTPS2PD   X10, Y10
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     32(BX)(SI*4), X11
-	VMASKMOVPS  32(CX), X11, X11
+	VMASKMOVPS  32(DX), X11, X11
 	VCVTPS2PD   X11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y4, Y4
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y8
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     32(BX)(SI*4), X12
-	VMASKMOVPS  32(DX), X12, X12
-	VCVTPS2PD   X12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y9
+	VMOVUPS     48(BX)(SI*4), X10
+	VMASKMOVPS  48(CX), X10, X10
+	VCVTPS2PD   X10, Y10
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     48(BX)(SI*4), X11
-	VMASKMOVPS  48(CX), X11, X11
+	VMASKMOVPS  48(DX), X11, X11
 	VCVTPS2PD   X11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y9
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     48(BX)(SI*4), X12
-	VMASKMOVPS  48(DX), X12, X12
-	VCVTPS2PD   X12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y6, Y6
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y10
+	VMOVUPS     64(BX)(SI*4), X10
+	VMASKMOVPS  64(CX), X10, X10
+	VCVTPS2PD   X10, Y10
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     64(BX)(SI*4), X11
-	VMASKMOVPS  64(CX), X11, X11
+	VMASKMOVPS  64(DX), X11, X11
 	VCVTPS2PD   X11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y2, Y2
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y6
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     64(BX)(SI*4), X12
-	VMASKMOVPS  64(DX), X12, X12
-	VCVTPS2PD   X12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y3, Y3
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y7
+	VMOVUPS     80(BX)(SI*4), X10
+	VMASKMOVPS  80(CX), X10, X10
+	VCVTPS2PD   X10, Y10
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     80(BX)(SI*4), X11
-	VMASKMOVPS  80(CX), X11, X11
+	VMASKMOVPS  80(DX), X11, X11
 	VCVTPS2PD   X11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y3, Y3
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y7
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     80(BX)(SI*4), X12
-	VMASKMOVPS  80(DX), X12, X12
-	VCVTPS2PD   X12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y4, Y4
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y8
+	VMOVUPS     96(BX)(SI*4), X10
+	VMASKMOVPS  96(CX), X10, X10
+	VCVTPS2PD   X10, Y10
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     96(BX)(SI*4), X11
-	VMASKMOVPS  96(CX), X11, X11
+	VMASKMOVPS  96(DX), X11, X11
 	VCVTPS2PD   X11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y4, Y4
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y8
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     96(BX)(SI*4), X12
-	VMASKMOVPS  96(DX), X12, X12
-	VCVTPS2PD   X12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y9
-	LEAQ        tail32<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        AX, SI
-	VMOVUPS     112(BX)(SI*4), X11
-	VMASKMOVPS  112(CX), X11, X11
-	VCVTPS2PD   X11, Y11
+	VMOVUPS     112(BX)(SI*4), X10
+	VMASKMOVPS  112(CX), X10, X10
+	VCVTPS2PD   X10, Y10
 	LEAQ        tail32<>+0(SB), CX
 	MOVQ        $0x00000040, BX
 	SUBQ        AX, BX
-	VMOVUPS     112(CX)(BX*4), X12
-	VMASKMOVPS  112(DX), X12, X12
-	VCVTPS2PD   X12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y6, Y6
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y0
-	VANDPD      Y0, Y12, Y12
-	VFMADD231PD Y12, Y11, Y10
+	VMOVUPS     112(CX)(BX*4), X11
+	VMASKMOVPS  112(DX), X11, X11
+	VCVTPS2PD   X11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y0
+	VANDPD      Y0, Y11, Y11
+	VFMADD231PD Y11, Y10, Y9
 
 sum_done:
+	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPD       X0, X3, X3
-	VPERMILPD    $0x01, X3, X0
-	VADDPD       X0, X3, X3
-	VMOVSD       X3, sum+72(FP)
-	VADDPD       Y9, Y7, Y7
-	VADDPD       Y10, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPD       X0, X7, X7
-	VPERMILPD    $0x01, X7, X0
-	VADDPD       X0, X7, X7
-	VMOVSD       X7, gap+80(FP)
-	VMINPD       Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VMINPD       X0, X1, X1
-	VPERMILPD    $0x01, X1, X0
-	VMINPD       X0, X1, X1
-	VMOVSD       X1, low+56(FP)
-	VMAXPD       Y2, Y2, Y2
+	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
-	VMAXPD       X0, X2, X2
+	VADDPD       X0, X2, X2
 	VPERMILPD    $0x01, X2, X0
-	VMAXPD       X0, X2, X2
-	VMOVSD       X2, high+64(FP)
+	VADDPD       X0, X2, X2
+	VMOVSD       X2, sum+56(FP)
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y9, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X0
+	VADDPD       X0, X6, X6
+	VPERMILPD    $0x01, X6, X0
+	VADDPD       X0, X6, X6
+	VMOVSD       X6, gap+64(FP)
+	VMOVMSKPD    Y1, AX
+	MOVQ         AX, signs+72(FP)
+	VZEROUPPER
+	RET
+
+// func scaleAddF32AVX2(dst []float32, src []float32, t []float32, factor float32, low float32, a float32, stream bool)
+// Requires: AVX, CMOV, FMA3
+TEXT ·scaleAddF32AVX2(SB), NOSPLIT|NOFRAME, $0-85
+	VBROADCASTSS factor+72(FP), Y0
+	VBROADCASTSS low+76(FP), Y1
+	VBROADCASTSS a+80(FP), Y2
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         src_base+24(FP), DX
+	MOVQ         t_base+48(FP), BX
+	MOVB         stream+84(FP), SI
+	TESTB        SI, SI
+	JNZ          stream
+
+plain:
+	CMPQ        CX, $0x00000010
+	JL          plain_done
+	VMOVUPS     (DX), Y3
+	VMOVUPS     32(DX), Y4
+	VMOVUPS     (BX), Y5
+	VMOVUPS     32(BX), Y6
+	VCMPPS      $0x05, Y1, Y3, Y7
+	VANDPS      Y7, Y3, Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS Y2, Y5, Y3
+	VCMPPS      $0x05, Y1, Y4, Y5
+	VANDPS      Y5, Y4, Y4
+	VMULPS      Y0, Y4, Y4
+	VFMADD231PS Y2, Y6, Y4
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y4, 32(AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, CX
+	JMP         plain
+
+plain_done:
+single:
+	CMPQ        CX, $0x00000008
+	JL          single_done
+	VMOVUPS     (DX), Y3
+	VMOVUPS     (BX), Y4
+	VCMPPS      $0x05, Y1, Y3, Y5
+	VANDPS      Y5, Y3, Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS Y2, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x00000008, CX
+	JMP         single
+
+single_done:
+	TESTQ        CX, CX
+	JZ           rest_done
+	LEAQ         tail32<>+0(SB), SI
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (SI)(DI*4), Y3
+	VMASKMOVPS   (DX), Y3, Y3
+	LEAQ         tail32<>+0(SB), DX
+	MOVQ         $0x00000040, SI
+	SUBQ         CX, SI
+	VMOVUPS      (DX)(SI*4), Y4
+	VMASKMOVPS   (BX), Y4, Y4
+	VCMPPS       $0x05, Y1, Y3, Y1
+	VANDPS       Y1, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y3
+	TESTQ        $0x00000004, CX
+	JZ           piece71
+	VMOVUPS      X3, (AX)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x00000010, AX
+
+piece71:
+	TESTQ     $0x00000002, CX
+	JZ        piece72
+	VMOVSD    X3, (AX)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, AX
+
+piece72:
+	TESTQ  $0x00000001, CX
+	JZ     piece73
+	VMOVSS X3, (AX)
+	ADDQ   $0x00000004, AX
+
+piece73:
+rest_done:
+	VZEROUPPER
+	RET
+
+stream:
+	XORQ    DI, DI
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
+
+head:
+	CMPQ        CX, $0x00000008
+	JL          head_done
+	VMOVUPS     (DX), Y3
+	VMOVUPS     (BX), Y4
+	VCMPPS      $0x05, Y1, Y3, Y5
+	VANDPS      Y5, Y3, Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS Y2, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x00000008, CX
+	JMP         head
+
+head_done:
+	TESTQ        CX, CX
+	JZ           headrest_done
+	LEAQ         tail32<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*4), Y3
+	VMASKMOVPS   (DX), Y3, Y3
+	LEAQ         tail32<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*4), Y4
+	VMASKMOVPS   (BX), Y4, Y4
+	VCMPPS       $0x05, Y1, Y3, Y5
+	VANDPS       Y5, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y3
+	MOVQ         AX, SI
+	TESTQ        $0x00000004, CX
+	JZ           piece74
+	VMOVUPS      X3, (SI)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x00000010, SI
+
+piece74:
+	TESTQ     $0x00000002, CX
+	JZ        piece75
+	VMOVSD    X3, (SI)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, SI
+
+piece75:
+	TESTQ  $0x00000001, CX
+	JZ     piece76
+	VMOVSS X3, (SI)
+	ADDQ   $0x00000004, SI
+
+piece76:
+headrest_done:
+	LEAQ (AX)(CX*4), AX
+	LEAQ (DX)(CX*4), DX
+	LEAQ (BX)(CX*4), BX
+	MOVQ DI, CX
+
+streamed:
+	CMPQ        CX, $0x00000010
+	JL          streamed_done
+	VMOVUPS     (DX), Y3
+	VMOVUPS     32(DX), Y4
+	VMOVUPS     (BX), Y5
+	VMOVUPS     32(BX), Y6
+	VCMPPS      $0x05, Y1, Y3, Y7
+	VANDPS      Y7, Y3, Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS Y2, Y5, Y3
+	VCMPPS      $0x05, Y1, Y4, Y5
+	VANDPS      Y5, Y4, Y4
+	VMULPS      Y0, Y4, Y4
+	VFMADD231PS Y2, Y6, Y4
+	VMOVNTPS    Y3, (AX)
+	VMOVNTPS    Y4, 32(AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, CX
+	JMP         streamed
+
+streamed_done:
+streamedsingle:
+	CMPQ        CX, $0x00000008
+	JL          streamedsingle_done
+	VMOVUPS     (DX), Y3
+	VMOVUPS     (BX), Y4
+	VCMPPS      $0x05, Y1, Y3, Y5
+	VANDPS      Y5, Y3, Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS Y2, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x00000008, CX
+	JMP         streamedsingle
+
+streamedsingle_done:
+	TESTQ        CX, CX
+	JZ           streamedrest_done
+	LEAQ         tail32<>+0(SB), SI
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (SI)(DI*4), Y3
+	VMASKMOVPS   (DX), Y3, Y3
+	LEAQ         tail32<>+0(SB), DX
+	MOVQ         $0x00000040, SI
+	SUBQ         CX, SI
+	VMOVUPS      (DX)(SI*4), Y4
+	VMASKMOVPS   (BX), Y4, Y4
+	VCMPPS       $0x05, Y1, Y3, Y1
+	VANDPS       Y1, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VFMADD231PS  Y2, Y4, Y3
+	TESTQ        $0x00000004, CX
+	JZ           piece77
+	VMOVUPS      X3, (AX)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x00000010, AX
+
+piece77:
+	TESTQ     $0x00000002, CX
+	JZ        piece78
+	VMOVSD    X3, (AX)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, AX
+
+piece78:
+	TESTQ  $0x00000001, CX
+	JZ     piece79
+	VMOVSS X3, (AX)
+	ADDQ   $0x00000004, AX
+
+piece79:
+streamedrest_done:
 	VZEROUPPER
 	RET
 
@@ -4506,18 +4731,18 @@ single_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece71
+	JZ          piece80
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece71:
+piece80:
 	TESTQ  $0x00000001, CX
-	JZ     piece72
+	JZ     piece81
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece72:
+piece81:
 rest_done:
 	VZEROUPPER
 	RET
@@ -4621,18 +4846,18 @@ head_done:
 	VCVTPD2PSY  Y3, X2
 	MOVQ        AX, DI
 	TESTQ       $0x00000002, CX
-	JZ          piece73
+	JZ          piece82
 	VMOVSD      X2, (DI)
 	VPERMILPD   $0x01, X2, X2
 	ADDQ        $0x00000008, DI
 
-piece73:
+piece82:
 	TESTQ  $0x00000001, CX
-	JZ     piece74
+	JZ     piece83
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece74:
+piece83:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -4763,18 +4988,18 @@ streamedsingle_done:
 	VANDPD      Y0, Y3, Y3
 	VCVTPD2PSY  Y3, X0
 	TESTQ       $0x00000002, CX
-	JZ          piece75
+	JZ          piece84
 	VMOVSD      X0, (AX)
 	VPERMILPD   $0x01, X0, X0
 	ADDQ        $0x00000008, AX
 
-piece75:
+piece84:
 	TESTQ  $0x00000001, CX
-	JZ     piece76
+	JZ     piece85
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece76:
+piece85:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -5466,18 +5691,18 @@ single_done:
 	VMULPD       Y3, Y0, Y0
 	VCVTPD2PSY   Y0, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece77
+	JZ           piece86
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece77:
+piece86:
 	TESTQ  $0x00000001, CX
-	JZ     piece78
+	JZ     piece87
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece78:
+piece87:
 rest_done:
 	VZEROUPPER
 	RET
@@ -5571,18 +5796,18 @@ head_done:
 	VCVTPD2PSY   Y9, X5
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece79
+	JZ           piece88
 	VMOVSD       X5, (SI)
 	VPERMILPD    $0x01, X5, X5
 	ADDQ         $0x00000008, SI
 
-piece79:
+piece88:
 	TESTQ  $0x00000001, CX
-	JZ     piece80
+	JZ     piece89
 	VMOVSS X5, (SI)
 	ADDQ   $0x00000004, SI
 
-piece80:
+piece89:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -5698,18 +5923,18 @@ streamedsingle_done:
 	VMULPD       Y3, Y0, Y0
 	VCVTPD2PSY   Y0, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece81
+	JZ           piece90
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece81:
+piece90:
 	TESTQ  $0x00000001, CX
-	JZ     piece82
+	JZ     piece91
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece82:
+piece91:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -5971,18 +6196,18 @@ single_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece83
+	JZ         piece92
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece83:
+piece92:
 	TESTQ  $0x00000001, CX
-	JZ     piece84
+	JZ     piece93
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece84:
+piece93:
 rest_done:
 	VZEROUPPER
 	RET
@@ -6040,18 +6265,18 @@ head_done:
 	VCVTPD2PSY Y1, X1
 	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
-	JZ         piece85
+	JZ         piece94
 	VMOVSD     X1, (DI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, DI
 
-piece85:
+piece94:
 	TESTQ  $0x00000001, CX
-	JZ     piece86
+	JZ     piece95
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece86:
+piece95:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -6113,18 +6338,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y1, Y1
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece87
+	JZ         piece96
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece87:
+piece96:
 	TESTQ  $0x00000001, CX
-	JZ     piece88
+	JZ     piece97
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece88:
+piece97:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -6420,18 +6645,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece89
+	JZ         piece98
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece89:
+piece98:
 	TESTQ  $0x00000001, CX
-	JZ     piece90
+	JZ     piece99
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece90:
+piece99:
 rest_done:
 	VZEROUPPER
 	RET
@@ -6505,18 +6730,18 @@ head_done:
 	VCVTPD2PSY Y2, X1
 	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
-	JZ         piece91
+	JZ         piece100
 	VMOVSD     X1, (DI)
 	VPERMILPD  $0x01, X1, X1
 	ADDQ       $0x00000008, DI
 
-piece91:
+piece100:
 	TESTQ  $0x00000001, CX
-	JZ     piece92
+	JZ     piece101
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece92:
+piece101:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -6602,18 +6827,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece93
+	JZ         piece102
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece93:
+piece102:
 	TESTQ  $0x00000001, CX
-	JZ     piece94
+	JZ     piece103
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece94:
+piece103:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -6954,18 +7179,18 @@ single_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece95
+	JZ         piece104
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece95:
+piece104:
 	TESTQ  $0x00000001, CX
-	JZ     piece96
+	JZ     piece105
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece96:
+piece105:
 rest_done:
 	VZEROUPPER
 	RET
@@ -7029,18 +7254,18 @@ head_done:
 	VCVTPD2PSY Y2, X2
 	MOVQ       AX, DI
 	TESTQ      $0x00000002, CX
-	JZ         piece97
+	JZ         piece106
 	VMOVSD     X2, (DI)
 	VPERMILPD  $0x01, X2, X2
 	ADDQ       $0x00000008, DI
 
-piece97:
+piece106:
 	TESTQ  $0x00000001, CX
-	JZ     piece98
+	JZ     piece107
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece98:
+piece107:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -7111,18 +7336,18 @@ streamedsingle_done:
 	VMULPD     Y0, Y2, Y2
 	VCVTPD2PSY Y2, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece99
+	JZ         piece108
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece99:
+piece108:
 	TESTQ  $0x00000001, CX
-	JZ     piece100
+	JZ     piece109
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece100:
+piece109:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -8257,18 +8482,18 @@ single_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece101
+	JZ           piece110
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece101:
+piece110:
 	TESTQ  $0x00000001, CX
-	JZ     piece102
+	JZ     piece111
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece102:
+piece111:
 rest_done:
 	VZEROUPPER
 	RET
@@ -8384,18 +8609,18 @@ head_done:
 	VCVTPD2PSY   Y4, X3
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece103
+	JZ           piece112
 	VMOVSD       X3, (DI)
 	VPERMILPD    $0x01, X3, X3
 	ADDQ         $0x00000008, DI
 
-piece103:
+piece112:
 	TESTQ  $0x00000001, CX
-	JZ     piece104
+	JZ     piece113
 	VMOVSS X3, (DI)
 	ADDQ   $0x00000004, DI
 
-piece104:
+piece113:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -8544,18 +8769,18 @@ streamedsingle_done:
 	VMULPD       Y0, Y4, Y4
 	VCVTPD2PSY   Y4, X0
 	TESTQ        $0x00000002, CX
-	JZ           piece105
+	JZ           piece114
 	VMOVSD       X0, (AX)
 	VPERMILPD    $0x01, X0, X0
 	ADDQ         $0x00000008, AX
 
-piece105:
+piece114:
 	TESTQ  $0x00000001, CX
-	JZ     piece106
+	JZ     piece115
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece106:
+piece115:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -9894,59 +10119,59 @@ sum_tail:
 	VANDPS       Y4, Y12, Y12
 	VANDPS       Y9, Y13, Y13
 	CMPQ         DX, $0x00000004
-	JL           part107
+	JL           part116
 	VMOVUPD      Y12, (AX)
-	JMP          stored107
+	JMP          stored116
 
-part107:
+part116:
 	CMPQ         DX, $0x00000000
-	JLE          stored107
+	JLE          stored116
 	LEAQ         (AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000000, SI
 	VMOVUPS      Y12, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece108
+	JZ           piece117
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece108:
+piece117:
 	TESTQ     $0x00000001, SI
-	JZ        piece109
+	JZ        piece118
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece109:
-stored107:
+piece118:
+stored116:
 	CMPQ    DX, $0x0000000c
-	JL      part110
+	JL      part119
 	VMOVUPD Y13, 64(AX)
-	JMP     stored110
+	JMP     stored119
 
-part110:
+part119:
 	CMPQ         DX, $0x00000008
-	JLE          stored110
+	JLE          stored119
 	LEAQ         64(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000008, SI
 	VMOVUPS      Y13, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece111
+	JZ           piece120
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece111:
+piece120:
 	TESTQ     $0x00000001, SI
-	JZ        piece112
+	JZ        piece121
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece112:
-stored110:
+piece121:
+stored119:
 	VADDPD       Y13, Y12, Y12
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
@@ -10009,59 +10234,59 @@ stored110:
 	VANDPS       Y4, Y13, Y13
 	VANDPS       Y9, Y14, Y14
 	CMPQ         DX, $0x00000014
-	JL           part113
+	JL           part122
 	VMOVUPD      Y13, 128(AX)
-	JMP          stored113
+	JMP          stored122
 
-part113:
+part122:
 	CMPQ         DX, $0x00000010
-	JLE          stored113
+	JLE          stored122
 	LEAQ         128(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000010, SI
 	VMOVUPS      Y13, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece114
+	JZ           piece123
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece114:
+piece123:
 	TESTQ     $0x00000001, SI
-	JZ        piece115
+	JZ        piece124
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece115:
-stored113:
+piece124:
+stored122:
 	CMPQ    DX, $0x0000001c
-	JL      part116
+	JL      part125
 	VMOVUPD Y14, 192(AX)
-	JMP     stored116
+	JMP     stored125
 
-part116:
+part125:
 	CMPQ         DX, $0x00000018
-	JLE          stored116
+	JLE          stored125
 	LEAQ         192(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000018, SI
 	VMOVUPS      Y14, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece117
+	JZ           piece126
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece117:
+piece126:
 	TESTQ     $0x00000001, SI
-	JZ        piece118
+	JZ        piece127
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece118:
-stored116:
+piece127:
+stored125:
 	VADDPD       Y14, Y13, Y13
 	VADDPD       Y13, Y12, Y12
 	VSUBPD       Y7, Y12, Y12
@@ -10130,59 +10355,59 @@ stored116:
 	VANDPS       Y4, Y12, Y12
 	VANDPS       Y9, Y13, Y13
 	CMPQ         DX, $0x00000008
-	JL           part119
+	JL           part128
 	VMOVUPD      Y12, 32(AX)
-	JMP          stored119
+	JMP          stored128
 
-part119:
+part128:
 	CMPQ         DX, $0x00000004
-	JLE          stored119
+	JLE          stored128
 	LEAQ         32(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x00000004, SI
 	VMOVUPS      Y12, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece120
+	JZ           piece129
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece120:
+piece129:
 	TESTQ     $0x00000001, SI
-	JZ        piece121
+	JZ        piece130
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece121:
-stored119:
+piece130:
+stored128:
 	CMPQ    DX, $0x00000010
-	JL      part122
+	JL      part131
 	VMOVUPD Y13, 96(AX)
-	JMP     stored122
+	JMP     stored131
 
-part122:
+part131:
 	CMPQ         DX, $0x0000000c
-	JLE          stored122
+	JLE          stored131
 	LEAQ         96(AX), BX
 	MOVQ         DX, SI
 	SUBQ         $0x0000000c, SI
 	VMOVUPS      Y13, Y0
 	TESTQ        $0x00000002, SI
-	JZ           piece123
+	JZ           piece132
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, BX
 
-piece123:
+piece132:
 	TESTQ     $0x00000001, SI
-	JZ        piece124
+	JZ        piece133
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece124:
-stored122:
+piece133:
+stored131:
 	VADDPD       Y13, Y12, Y12
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
@@ -10245,59 +10470,59 @@ stored122:
 	VANDPS       Y4, Y1, Y1
 	VANDPS       Y2, Y11, Y11
 	CMPQ         DX, $0x00000018
-	JL           part125
+	JL           part134
 	VMOVUPD      Y1, 160(AX)
-	JMP          stored125
+	JMP          stored134
 
-part125:
+part134:
 	CMPQ         DX, $0x00000014
-	JLE          stored125
+	JLE          stored134
 	LEAQ         160(AX), CX
 	MOVQ         DX, BX
 	SUBQ         $0x00000014, BX
 	VMOVUPS      Y1, Y0
 	TESTQ        $0x00000002, BX
-	JZ           piece126
+	JZ           piece135
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, CX
 
-piece126:
+piece135:
 	TESTQ     $0x00000001, BX
-	JZ        piece127
+	JZ        piece136
 	VMOVSD    X0, (CX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, CX
 
-piece127:
-stored125:
+piece136:
+stored134:
 	CMPQ    DX, $0x00000020
-	JL      part128
+	JL      part137
 	VMOVUPD Y11, 224(AX)
-	JMP     stored128
+	JMP     stored137
 
-part128:
+part137:
 	CMPQ         DX, $0x0000001c
-	JLE          stored128
+	JLE          stored137
 	LEAQ         224(AX), AX
 	MOVQ         DX, CX
 	SUBQ         $0x0000001c, CX
 	VMOVUPS      Y11, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece129
+	JZ           piece138
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece129:
+piece138:
 	TESTQ     $0x00000001, CX
-	JZ        piece130
+	JZ        piece139
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece130:
-stored128:
+piece139:
+stored137:
 	VADDPD  Y11, Y1, Y1
 	VADDPD  Y1, Y12, Y12
 	VSUBPD  Y8, Y12, Y12
@@ -10384,19 +10609,19 @@ single_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece131
+	JZ           piece140
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece131:
+piece140:
 	TESTQ     $0x00000001, CX
-	JZ        piece132
+	JZ        piece141
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece132:
+piece141:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10443,19 +10668,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece133
+	JZ           piece142
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece133:
+piece142:
 	TESTQ     $0x00000001, CX
-	JZ        piece134
+	JZ        piece143
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece134:
+piece143:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10515,19 +10740,19 @@ streamedsingle_done:
 	VANDPS       Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece135
+	JZ           piece144
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece135:
+piece144:
 	TESTQ     $0x00000001, CX
-	JZ        piece136
+	JZ        piece145
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece136:
+piece145:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -10674,19 +10899,19 @@ single_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PD  Y3, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece137
+	JZ           piece146
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece137:
+piece146:
 	TESTQ     $0x00000001, CX
-	JZ        piece138
+	JZ        piece147
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece138:
+piece147:
 rest_done:
 	VZEROUPPER
 	RET
@@ -10775,19 +11000,19 @@ head_done:
 	VFMADD213PD  Y3, Y2, Y7
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece139
+	JZ           piece148
 	VMOVUPS      X7, (SI)
 	VEXTRACTF128 $0x01, Y7, X7
 	ADDQ         $0x00000010, SI
 
-piece139:
+piece148:
 	TESTQ     $0x00000001, CX
-	JZ        piece140
+	JZ        piece149
 	VMOVSD    X7, (SI)
 	VPERMILPD $0x01, X7, X7
 	ADDQ      $0x00000008, SI
 
-piece140:
+piece149:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -10922,19 +11147,19 @@ streamedsingle_done:
 	VANDPS       Y1, Y0, Y0
 	VFMADD213PD  Y3, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece141
+	JZ           piece150
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece141:
+piece150:
 	TESTQ     $0x00000001, CX
-	JZ        piece142
+	JZ        piece151
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece142:
+piece151:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -11069,19 +11294,19 @@ single_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece143
+	JZ           piece152
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece143:
+piece152:
 	TESTQ     $0x00000001, CX
-	JZ        piece144
+	JZ        piece153
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece144:
+piece153:
 rest_done:
 	VZEROUPPER
 	RET
@@ -11179,19 +11404,19 @@ head_done:
 	VFMADD213PD  Y6, Y2, Y9
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece145
+	JZ           piece154
 	VMOVUPS      X9, (DI)
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x00000010, DI
 
-piece145:
+piece154:
 	TESTQ     $0x00000001, CX
-	JZ        piece146
+	JZ        piece155
 	VMOVSD    X9, (DI)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, DI
 
-piece146:
+piece155:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -11314,19 +11539,19 @@ streamedsingle_done:
 	VFMADD213PD  Y4, Y3, Y6
 	VFMADD213PD  Y6, Y2, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece147
+	JZ           piece156
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece147:
+piece156:
 	TESTQ     $0x00000001, CX
-	JZ        piece148
+	JZ        piece157
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece148:
+piece157:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -11392,19 +11617,19 @@ single_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece149
+	JZ           piece158
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece149:
+piece158:
 	TESTQ     $0x00000001, CX
-	JZ        piece150
+	JZ        piece159
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece150:
+piece159:
 rest_done:
 	VZEROUPPER
 	RET
@@ -11449,19 +11674,19 @@ head_done:
 	VSUBPD       Y1, Y2, Y2
 	MOVQ         AX, BX
 	TESTQ        $0x00000002, CX
-	JZ           piece151
+	JZ           piece160
 	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, BX
 
-piece151:
+piece160:
 	TESTQ     $0x00000001, CX
-	JZ        piece152
+	JZ        piece161
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece152:
+piece161:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -11515,19 +11740,19 @@ streamedsingle_done:
 	VSUBPD       Y0, Y2, Y2
 	VSUBPD       Y1, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece153
+	JZ           piece162
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece153:
+piece162:
 	TESTQ     $0x00000001, CX
-	JZ        piece154
+	JZ        piece163
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece154:
+piece163:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -11591,19 +11816,19 @@ single_done:
 	VADDPD       Y0, Y2, Y2
 	VMULPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece155
+	JZ           piece164
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece155:
+piece164:
 	TESTQ     $0x00000001, CX
-	JZ        piece156
+	JZ        piece165
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece156:
+piece165:
 rest_done:
 	VZEROUPPER
 	RET
@@ -11825,9 +12050,9 @@ sum_done:
 	VZEROUPPER
 	RET
 
-// func targetSumF64AVX2(t []float64, x []float64, c float64) (low float64, high float64, sum float64, gap float64)
+// func targetSumF64AVX2(t []float64, x []float64, c float64) (sum float64, gap float64, signs int)
 // Requires: AVX, FMA3
-TEXT ·targetSumF64AVX2(SB), NOSPLIT|NOFRAME, $0-88
+TEXT ·targetSumF64AVX2(SB), NOSPLIT|NOFRAME, $0-80
 	VBROADCASTSD c+48(FP), Y0
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
@@ -11838,7 +12063,6 @@ TEXT ·targetSumF64AVX2(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VXORPS       X9, X9, X9
-	VXORPS       X10, X10, X10
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
@@ -11846,78 +12070,70 @@ TEXT ·targetSumF64AVX2(SB), NOSPLIT|NOFRAME, $0-88
 	JL           sum_tail
 
 sum_loop:
-	VMOVUPD     (CX), Y11
-	VMOVUPD     (DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y3, Y3
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y7
-	VMOVUPD     32(CX), Y11
-	VMOVUPD     32(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y4, Y4
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y8
-	VMOVUPD     64(CX), Y11
-	VMOVUPD     64(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y9
-	VMOVUPD     96(CX), Y11
-	VMOVUPD     96(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y6, Y6
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y10
-	VMOVUPD     128(CX), Y11
-	VMOVUPD     128(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y3, Y3
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y7
-	VMOVUPD     160(CX), Y11
-	VMOVUPD     160(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y4, Y4
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y8
-	VMOVUPD     192(CX), Y11
-	VMOVUPD     192(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y9
-	VMOVUPD     224(CX), Y11
-	VMOVUPD     224(DX), Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y6, Y6
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y10
+	VMOVUPD     (CX), Y10
+	VMOVUPD     (DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y2, Y2
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y6
+	VMOVUPD     32(CX), Y10
+	VMOVUPD     32(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y3, Y3
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y7
+	VMOVUPD     64(CX), Y10
+	VMOVUPD     64(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y4, Y4
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y8
+	VMOVUPD     96(CX), Y10
+	VMOVUPD     96(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y9
+	VMOVUPD     128(CX), Y10
+	VMOVUPD     128(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y2, Y2
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y6
+	VMOVUPD     160(CX), Y10
+	VMOVUPD     160(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y3, Y3
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y7
+	VMOVUPD     192(CX), Y10
+	VMOVUPD     192(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y4, Y4
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y8
+	VMOVUPD     224(CX), Y10
+	VMOVUPD     224(DX), Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y9
 	ADDQ        $0x00000100, CX
 	ADDQ        $0x00000100, DX
 	SUBQ        $0x00000020, AX
@@ -11930,169 +12146,385 @@ sum_tail:
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     (BX)(SI*8), Y11
-	VMASKMOVPD  (CX), Y11, Y11
+	VMOVUPS     (BX)(SI*8), Y10
+	VMASKMOVPD  (CX), Y10, Y10
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     (BX)(SI*8), Y12
-	VMASKMOVPD  (DX), Y12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y3, Y3
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y7
+	VMOVUPS     (BX)(SI*8), Y11
+	VMASKMOVPD  (DX), Y11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y2, Y2
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y6
+	LEAQ        tail64<>+0(SB), BX
+	MOVQ        $0x00000040, SI
+	SUBQ        AX, SI
+	VMOVUPS     32(BX)(SI*8), Y10
+	VMASKMOVPD  32(CX), Y10, Y10
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     32(BX)(SI*8), Y11
-	VMASKMOVPD  32(CX), Y11, Y11
+	VMASKMOVPD  32(DX), Y11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y3, Y3
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y7
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     32(BX)(SI*8), Y12
-	VMASKMOVPD  32(DX), Y12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y4, Y4
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y8
+	VMOVUPS     64(BX)(SI*8), Y10
+	VMASKMOVPD  64(CX), Y10, Y10
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     64(BX)(SI*8), Y11
-	VMASKMOVPD  64(CX), Y11, Y11
+	VMASKMOVPD  64(DX), Y11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y4, Y4
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y8
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     64(BX)(SI*8), Y12
-	VMASKMOVPD  64(DX), Y12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y9
+	VMOVUPS     96(BX)(SI*8), Y10
+	VMASKMOVPD  96(CX), Y10, Y10
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     96(BX)(SI*8), Y11
-	VMASKMOVPD  96(CX), Y11, Y11
+	VMASKMOVPD  96(DX), Y11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y9
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     96(BX)(SI*8), Y12
-	VMASKMOVPD  96(DX), Y12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y6, Y6
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y10
+	VMOVUPS     128(BX)(SI*8), Y10
+	VMASKMOVPD  128(CX), Y10, Y10
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     128(BX)(SI*8), Y11
-	VMASKMOVPD  128(CX), Y11, Y11
+	VMASKMOVPD  128(DX), Y11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y2, Y2
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y6
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     128(BX)(SI*8), Y12
-	VMASKMOVPD  128(DX), Y12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y3, Y3
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y7
+	VMOVUPS     160(BX)(SI*8), Y10
+	VMASKMOVPD  160(CX), Y10, Y10
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     160(BX)(SI*8), Y11
-	VMASKMOVPD  160(CX), Y11, Y11
+	VMASKMOVPD  160(DX), Y11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y3, Y3
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y7
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     160(BX)(SI*8), Y12
-	VMASKMOVPD  160(DX), Y12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y4, Y4
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y8
+	VMOVUPS     192(BX)(SI*8), Y10
+	VMASKMOVPD  192(CX), Y10, Y10
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
 	VMOVUPS     192(BX)(SI*8), Y11
-	VMASKMOVPD  192(CX), Y11, Y11
+	VMASKMOVPD  192(DX), Y11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y4, Y4
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
+	VANDPD      Y12, Y11, Y11
+	VFMADD231PD Y11, Y10, Y8
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	VMOVUPS     192(BX)(SI*8), Y12
-	VMASKMOVPD  192(DX), Y12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y13
-	VANDPD      Y13, Y12, Y12
-	VFMADD231PD Y12, Y11, Y9
-	LEAQ        tail64<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        AX, SI
-	VMOVUPS     224(BX)(SI*8), Y11
-	VMASKMOVPD  224(CX), Y11, Y11
+	VMOVUPS     224(BX)(SI*8), Y10
+	VMASKMOVPD  224(CX), Y10, Y10
 	LEAQ        tail64<>+0(SB), CX
 	MOVQ        $0x00000040, BX
 	SUBQ        AX, BX
-	VMOVUPS     224(CX)(BX*8), Y12
-	VMASKMOVPD  224(DX), Y12, Y12
-	VSUBPD      Y12, Y0, Y12
-	VMINPD      Y1, Y11, Y1
-	VMAXPD      Y2, Y11, Y2
-	VADDPD      Y11, Y6, Y6
-	VCMPPD      $0x04, c64_0<>+0(SB), Y11, Y0
-	VANDPD      Y0, Y12, Y12
-	VFMADD231PD Y12, Y11, Y10
+	VMOVUPS     224(CX)(BX*8), Y11
+	VMASKMOVPD  224(DX), Y11, Y11
+	VSUBPD      Y11, Y0, Y11
+	VORPD       Y1, Y10, Y1
+	VADDPD      Y10, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y0
+	VANDPD      Y0, Y11, Y11
+	VFMADD231PD Y11, Y10, Y9
 
 sum_done:
+	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPD       X0, X3, X3
-	VPERMILPD    $0x01, X3, X0
-	VADDPD       X0, X3, X3
-	VMOVSD       X3, sum+72(FP)
-	VADDPD       Y9, Y7, Y7
-	VADDPD       Y10, Y8, Y8
-	VADDPD       Y8, Y7, Y7
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPD       X0, X7, X7
-	VPERMILPD    $0x01, X7, X0
-	VADDPD       X0, X7, X7
-	VMOVSD       X7, gap+80(FP)
-	VMINPD       Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VMINPD       X0, X1, X1
-	VPERMILPD    $0x01, X1, X0
-	VMINPD       X0, X1, X1
-	VMOVSD       X1, low+56(FP)
-	VMAXPD       Y2, Y2, Y2
+	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
-	VMAXPD       X0, X2, X2
+	VADDPD       X0, X2, X2
 	VPERMILPD    $0x01, X2, X0
-	VMAXPD       X0, X2, X2
-	VMOVSD       X2, high+64(FP)
+	VADDPD       X0, X2, X2
+	VMOVSD       X2, sum+56(FP)
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y9, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X0
+	VADDPD       X0, X6, X6
+	VPERMILPD    $0x01, X6, X0
+	VADDPD       X0, X6, X6
+	VMOVSD       X6, gap+64(FP)
+	VMOVMSKPD    Y1, AX
+	MOVQ         AX, signs+72(FP)
+	VZEROUPPER
+	RET
+
+// func scaleAddF64AVX2(dst []float64, src []float64, t []float64, factor float64, low float64, a float64, stream bool)
+// Requires: AVX, CMOV, FMA3
+TEXT ·scaleAddF64AVX2(SB), NOSPLIT|NOFRAME, $0-97
+	VBROADCASTSD factor+72(FP), Y0
+	VBROADCASTSD low+80(FP), Y1
+	VBROADCASTSD a+88(FP), Y2
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         src_base+24(FP), DX
+	MOVQ         t_base+48(FP), BX
+	MOVB         stream+96(FP), SI
+	TESTB        SI, SI
+	JNZ          stream
+
+plain:
+	CMPQ        CX, $0x00000008
+	JL          plain_done
+	VMOVUPD     (DX), Y3
+	VMOVUPD     32(DX), Y4
+	VMOVUPD     (BX), Y5
+	VMOVUPD     32(BX), Y6
+	VCMPPD      $0x05, Y1, Y3, Y7
+	VANDPS      Y7, Y3, Y3
+	VMULPD      Y0, Y3, Y3
+	VFMADD231PD Y2, Y5, Y3
+	VCMPPD      $0x05, Y1, Y4, Y5
+	VANDPS      Y5, Y4, Y4
+	VMULPD      Y0, Y4, Y4
+	VFMADD231PD Y2, Y6, Y4
+	VMOVUPD     Y3, (AX)
+	VMOVUPD     Y4, 32(AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000008, CX
+	JMP         plain
+
+plain_done:
+single:
+	CMPQ        CX, $0x00000004
+	JL          single_done
+	VMOVUPD     (DX), Y3
+	VMOVUPD     (BX), Y4
+	VCMPPD      $0x05, Y1, Y3, Y5
+	VANDPS      Y5, Y3, Y3
+	VMULPD      Y0, Y3, Y3
+	VFMADD231PD Y2, Y4, Y3
+	VMOVUPD     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x00000004, CX
+	JMP         single
+
+single_done:
+	TESTQ        CX, CX
+	JZ           rest_done
+	LEAQ         tail64<>+0(SB), SI
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (SI)(DI*8), Y3
+	VMASKMOVPD   (DX), Y3, Y3
+	LEAQ         tail64<>+0(SB), DX
+	MOVQ         $0x00000040, SI
+	SUBQ         CX, SI
+	VMOVUPS      (DX)(SI*8), Y4
+	VMASKMOVPD   (BX), Y4, Y4
+	VCMPPD       $0x05, Y1, Y3, Y1
+	VANDPS       Y1, Y3, Y3
+	VMULPD       Y0, Y3, Y3
+	VFMADD231PD  Y2, Y4, Y3
+	TESTQ        $0x00000002, CX
+	JZ           piece166
+	VMOVUPS      X3, (AX)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x00000010, AX
+
+piece166:
+	TESTQ     $0x00000001, CX
+	JZ        piece167
+	VMOVSD    X3, (AX)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, AX
+
+piece167:
+rest_done:
+	VZEROUPPER
+	RET
+
+stream:
+	XORQ    DI, DI
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
+
+head:
+	CMPQ        CX, $0x00000004
+	JL          head_done
+	VMOVUPD     (DX), Y3
+	VMOVUPD     (BX), Y4
+	VCMPPD      $0x05, Y1, Y3, Y5
+	VANDPS      Y5, Y3, Y3
+	VMULPD      Y0, Y3, Y3
+	VFMADD231PD Y2, Y4, Y3
+	VMOVUPD     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x00000004, CX
+	JMP         head
+
+head_done:
+	TESTQ        CX, CX
+	JZ           headrest_done
+	LEAQ         tail64<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*8), Y3
+	VMASKMOVPD   (DX), Y3, Y3
+	LEAQ         tail64<>+0(SB), SI
+	MOVQ         $0x00000040, R8
+	SUBQ         CX, R8
+	VMOVUPS      (SI)(R8*8), Y4
+	VMASKMOVPD   (BX), Y4, Y4
+	VCMPPD       $0x05, Y1, Y3, Y5
+	VANDPS       Y5, Y3, Y3
+	VMULPD       Y0, Y3, Y3
+	VFMADD231PD  Y2, Y4, Y3
+	MOVQ         AX, SI
+	TESTQ        $0x00000002, CX
+	JZ           piece168
+	VMOVUPS      X3, (SI)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x00000010, SI
+
+piece168:
+	TESTQ     $0x00000001, CX
+	JZ        piece169
+	VMOVSD    X3, (SI)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, SI
+
+piece169:
+headrest_done:
+	LEAQ (AX)(CX*8), AX
+	LEAQ (DX)(CX*8), DX
+	LEAQ (BX)(CX*8), BX
+	MOVQ DI, CX
+
+streamed:
+	CMPQ        CX, $0x00000008
+	JL          streamed_done
+	VMOVUPD     (DX), Y3
+	VMOVUPD     32(DX), Y4
+	VMOVUPD     (BX), Y5
+	VMOVUPD     32(BX), Y6
+	VCMPPD      $0x05, Y1, Y3, Y7
+	VANDPS      Y7, Y3, Y3
+	VMULPD      Y0, Y3, Y3
+	VFMADD231PD Y2, Y5, Y3
+	VCMPPD      $0x05, Y1, Y4, Y5
+	VANDPS      Y5, Y4, Y4
+	VMULPD      Y0, Y4, Y4
+	VFMADD231PD Y2, Y6, Y4
+	VMOVNTPD    Y3, (AX)
+	VMOVNTPD    Y4, 32(AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000008, CX
+	JMP         streamed
+
+streamed_done:
+streamedsingle:
+	CMPQ        CX, $0x00000004
+	JL          streamedsingle_done
+	VMOVUPD     (DX), Y3
+	VMOVUPD     (BX), Y4
+	VCMPPD      $0x05, Y1, Y3, Y5
+	VANDPS      Y5, Y3, Y3
+	VMULPD      Y0, Y3, Y3
+	VFMADD231PD Y2, Y4, Y3
+	VMOVUPD     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x00000004, CX
+	JMP         streamedsingle
+
+streamedsingle_done:
+	TESTQ        CX, CX
+	JZ           streamedrest_done
+	LEAQ         tail64<>+0(SB), SI
+	MOVQ         $0x00000040, DI
+	SUBQ         CX, DI
+	VMOVUPS      (SI)(DI*8), Y3
+	VMASKMOVPD   (DX), Y3, Y3
+	LEAQ         tail64<>+0(SB), DX
+	MOVQ         $0x00000040, SI
+	SUBQ         CX, SI
+	VMOVUPS      (DX)(SI*8), Y4
+	VMASKMOVPD   (BX), Y4, Y4
+	VCMPPD       $0x05, Y1, Y3, Y1
+	VANDPS       Y1, Y3, Y3
+	VMULPD       Y0, Y3, Y3
+	VFMADD231PD  Y2, Y4, Y3
+	TESTQ        $0x00000002, CX
+	JZ           piece170
+	VMOVUPS      X3, (AX)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x00000010, AX
+
+piece170:
+	TESTQ     $0x00000001, CX
+	JZ        piece171
+	VMOVSD    X3, (AX)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, AX
+
+piece171:
+streamedrest_done:
 	VZEROUPPER
 	RET
 
@@ -12912,19 +13344,19 @@ single_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece157
+	JZ           piece172
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece157:
+piece172:
 	TESTQ     $0x00000001, CX
-	JZ        piece158
+	JZ        piece173
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece158:
+piece173:
 rest_done:
 	VZEROUPPER
 	RET
@@ -13030,19 +13462,19 @@ head_done:
 	VANDPD       Y2, Y3, Y3
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece159
+	JZ           piece174
 	VMOVUPS      X3, (DI)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, DI
 
-piece159:
+piece174:
 	TESTQ     $0x00000001, CX
-	JZ        piece160
+	JZ        piece175
 	VMOVSD    X3, (DI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, DI
 
-piece160:
+piece175:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -13177,19 +13609,19 @@ streamedsingle_done:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y4, Y0
 	VANDPD       Y0, Y3, Y3
 	TESTQ        $0x00000002, CX
-	JZ           piece161
+	JZ           piece176
 	VMOVUPS      X3, (AX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, AX
 
-piece161:
+piece176:
 	TESTQ     $0x00000001, CX
-	JZ        piece162
+	JZ        piece177
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece162:
+piece177:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -13855,19 +14287,19 @@ single_done:
 	VMULPD       Y2, Y0, Y0
 	VMULPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece163
+	JZ           piece178
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece163:
+piece178:
 	TESTQ     $0x00000001, CX
-	JZ        piece164
+	JZ        piece179
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece164:
+piece179:
 rest_done:
 	VZEROUPPER
 	RET
@@ -13966,19 +14398,19 @@ head_done:
 	VMULPD       Y6, Y9, Y9
 	MOVQ         AX, SI
 	TESTQ        $0x00000002, CX
-	JZ           piece165
+	JZ           piece180
 	VMOVUPS      X9, (SI)
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x00000010, SI
 
-piece165:
+piece180:
 	TESTQ     $0x00000001, CX
-	JZ        piece166
+	JZ        piece181
 	VMOVSD    X9, (SI)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, SI
 
-piece166:
+piece181:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14102,19 +14534,19 @@ streamedsingle_done:
 	VMULPD       Y2, Y0, Y0
 	VMULPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, CX
-	JZ           piece167
+	JZ           piece182
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, AX
 
-piece167:
+piece182:
 	TESTQ     $0x00000001, CX
-	JZ        piece168
+	JZ        piece183
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece168:
+piece183:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -14355,19 +14787,19 @@ single_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece169
+	JZ           piece184
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece169:
+piece184:
 	TESTQ     $0x00000001, CX
-	JZ        piece170
+	JZ        piece185
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece170:
+piece185:
 rest_done:
 	VZEROUPPER
 	RET
@@ -14421,19 +14853,19 @@ head_done:
 	VMULPD       Y0, Y1, Y1
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece171
+	JZ           piece186
 	VMOVUPS      X1, (DI)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, DI
 
-piece171:
+piece186:
 	TESTQ     $0x00000001, CX
-	JZ        piece172
+	JZ        piece187
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece172:
+piece187:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14490,19 +14922,19 @@ streamedsingle_done:
 	VADDPD       Y1, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTQ        $0x00000002, CX
-	JZ           piece173
+	JZ           piece188
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece173:
+piece188:
 	TESTQ     $0x00000001, CX
-	JZ        piece174
+	JZ        piece189
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece174:
+piece189:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -14767,19 +15199,19 @@ single_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece175
+	JZ           piece190
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece175:
+piece190:
 	TESTQ     $0x00000001, CX
-	JZ        piece176
+	JZ        piece191
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece176:
+piece191:
 rest_done:
 	VZEROUPPER
 	RET
@@ -14849,19 +15281,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece177
+	JZ           piece192
 	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DI
 
-piece177:
+piece192:
 	TESTQ     $0x00000001, CX
-	JZ        piece178
+	JZ        piece193
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece178:
+piece193:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -14942,19 +15374,19 @@ streamedsingle_done:
 	VORPD        Y1, Y2, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece179
+	JZ           piece194
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece179:
+piece194:
 	TESTQ     $0x00000001, CX
-	JZ        piece180
+	JZ        piece195
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece180:
+piece195:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -15254,19 +15686,19 @@ single_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece181
+	JZ           piece196
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece181:
+piece196:
 	TESTQ     $0x00000001, CX
-	JZ        piece182
+	JZ        piece197
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece182:
+piece197:
 rest_done:
 	VZEROUPPER
 	RET
@@ -15326,19 +15758,19 @@ head_done:
 	VMULPD       Y0, Y2, Y2
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece183
+	JZ           piece198
 	VMOVUPS      X2, (DI)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DI
 
-piece183:
+piece198:
 	TESTQ     $0x00000001, CX
-	JZ        piece184
+	JZ        piece199
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece184:
+piece199:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -15404,19 +15836,19 @@ streamedsingle_done:
 	VMINPD       Y2, Y1, Y2
 	VMULPD       Y0, Y2, Y2
 	TESTQ        $0x00000002, CX
-	JZ           piece185
+	JZ           piece200
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, AX
 
-piece185:
+piece200:
 	TESTQ     $0x00000001, CX
-	JZ        piece186
+	JZ        piece201
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece186:
+piece201:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -16576,19 +17008,19 @@ single_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece187
+	JZ           piece202
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece187:
+piece202:
 	TESTQ     $0x00000001, CX
-	JZ        piece188
+	JZ        piece203
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece188:
+piece203:
 rest_done:
 	VZEROUPPER
 	RET
@@ -16708,19 +17140,19 @@ head_done:
 	VMULPD       Y0, Y4, Y4
 	MOVQ         AX, DI
 	TESTQ        $0x00000002, CX
-	JZ           piece189
+	JZ           piece204
 	VMOVUPS      X4, (DI)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, DI
 
-piece189:
+piece204:
 	TESTQ     $0x00000001, CX
-	JZ        piece190
+	JZ        piece205
 	VMOVSD    X4, (DI)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, DI
 
-piece190:
+piece205:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -16876,19 +17308,19 @@ streamedsingle_done:
 	VXORPD       Y5, Y4, Y4
 	VMULPD       Y0, Y4, Y4
 	TESTQ        $0x00000002, CX
-	JZ           piece191
+	JZ           piece206
 	VMOVUPS      X4, (AX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, AX
 
-piece191:
+piece206:
 	TESTQ     $0x00000001, CX
-	JZ        piece192
+	JZ        piece207
 	VMOVSD    X4, (AX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, AX
 
-piece192:
+piece207:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -18036,165 +18468,165 @@ sum_tail:
 	VSCALEFPS.Z  Z18, Z12, K3, Z12
 	VSCALEFPS.Z  Z1, Z11, K4, Z11
 	CMPQ         DX, $0x00000010
-	JL           part193
+	JL           part208
 	VMOVUPS      Z2, (AX)
-	JMP          stored193
+	JMP          stored208
 
-part193:
+part208:
 	CMPQ          DX, $0x00000000
-	JLE           stored193
+	JLE           stored208
 	LEAQ          (AX), CX
 	MOVQ          DX, BX
 	SUBQ          $0x00000000, BX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000008, BX
-	JZ            piece194
+	JZ            piece209
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, CX
 
-piece194:
+piece209:
 	TESTQ         $0x00000004, BX
-	JZ            piece195
+	JZ            piece210
 	VMOVUPS       X0, (CX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, CX
 
-piece195:
+piece210:
 	TESTQ     $0x00000002, BX
-	JZ        piece196
+	JZ        piece211
 	VMOVSD    X0, (CX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, CX
 
-piece196:
+piece211:
 	TESTQ  $0x00000001, BX
-	JZ     piece197
+	JZ     piece212
 	VMOVSS X0, (CX)
 	ADDQ   $0x00000004, CX
 
-piece197:
-stored193:
+piece212:
+stored208:
 	CMPQ    DX, $0x00000020
-	JL      part198
+	JL      part213
 	VMOVUPS Z3, 64(AX)
-	JMP     stored198
+	JMP     stored213
 
-part198:
+part213:
 	CMPQ          DX, $0x00000010
-	JLE           stored198
+	JLE           stored213
 	LEAQ          64(AX), CX
 	MOVQ          DX, BX
 	SUBQ          $0x00000010, BX
 	VMOVUPS       Z3, Z0
 	TESTQ         $0x00000008, BX
-	JZ            piece199
+	JZ            piece214
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, CX
 
-piece199:
+piece214:
 	TESTQ         $0x00000004, BX
-	JZ            piece200
+	JZ            piece215
 	VMOVUPS       X0, (CX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, CX
 
-piece200:
+piece215:
 	TESTQ     $0x00000002, BX
-	JZ        piece201
+	JZ        piece216
 	VMOVSD    X0, (CX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, CX
 
-piece201:
+piece216:
 	TESTQ  $0x00000001, BX
-	JZ     piece202
+	JZ     piece217
 	VMOVSS X0, (CX)
 	ADDQ   $0x00000004, CX
 
-piece202:
-stored198:
+piece217:
+stored213:
 	CMPQ    DX, $0x00000030
-	JL      part203
+	JL      part218
 	VMOVUPS Z12, 128(AX)
-	JMP     stored203
+	JMP     stored218
 
-part203:
+part218:
 	CMPQ          DX, $0x00000020
-	JLE           stored203
+	JLE           stored218
 	LEAQ          128(AX), CX
 	MOVQ          DX, BX
 	SUBQ          $0x00000020, BX
 	VMOVUPS       Z12, Z0
 	TESTQ         $0x00000008, BX
-	JZ            piece204
+	JZ            piece219
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, CX
 
-piece204:
+piece219:
 	TESTQ         $0x00000004, BX
-	JZ            piece205
+	JZ            piece220
 	VMOVUPS       X0, (CX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, CX
 
-piece205:
+piece220:
 	TESTQ     $0x00000002, BX
-	JZ        piece206
+	JZ        piece221
 	VMOVSD    X0, (CX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, CX
 
-piece206:
+piece221:
 	TESTQ  $0x00000001, BX
-	JZ     piece207
+	JZ     piece222
 	VMOVSS X0, (CX)
 	ADDQ   $0x00000004, CX
 
-piece207:
-stored203:
+piece222:
+stored218:
 	CMPQ    DX, $0x00000040
-	JL      part208
+	JL      part223
 	VMOVUPS Z11, 192(AX)
-	JMP     stored208
+	JMP     stored223
 
-part208:
+part223:
 	CMPQ          DX, $0x00000030
-	JLE           stored208
+	JLE           stored223
 	LEAQ          192(AX), AX
 	MOVQ          DX, CX
 	SUBQ          $0x00000030, CX
 	VMOVUPS       Z11, Z0
 	TESTQ         $0x00000008, CX
-	JZ            piece209
+	JZ            piece224
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, AX
 
-piece209:
+piece224:
 	TESTQ         $0x00000004, CX
-	JZ            piece210
+	JZ            piece225
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece210:
+piece225:
 	TESTQ     $0x00000002, CX
-	JZ        piece211
+	JZ        piece226
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece211:
+piece226:
 	TESTQ  $0x00000001, CX
-	JZ     piece212
+	JZ     piece227
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece212:
-stored208:
+piece227:
+stored223:
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z11, Z12, Z12
 	VEXTRACTF64X4 $0x01, Z2, Y0
@@ -18280,32 +18712,32 @@ single_done:
 	VCMPPS        $0x05, Z1, Z2, K1
 	VMULPS.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece213
+	JZ            piece228
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece213:
+piece228:
 	TESTQ         $0x00000004, CX
-	JZ            piece214
+	JZ            piece229
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece214:
+piece229:
 	TESTQ     $0x00000002, CX
-	JZ        piece215
+	JZ        piece230
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece215:
+piece230:
 	TESTQ  $0x00000001, CX
-	JZ     piece216
+	JZ     piece231
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece216:
+piece231:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18350,32 +18782,32 @@ head_done:
 	VMULPS.Z      Z0, Z2, K1, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece217
+	JZ            piece232
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece217:
+piece232:
 	TESTQ         $0x00000004, CX
-	JZ            piece218
+	JZ            piece233
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece218:
+piece233:
 	TESTQ     $0x00000002, CX
-	JZ        piece219
+	JZ        piece234
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece219:
+piece234:
 	TESTQ  $0x00000001, CX
-	JZ     piece220
+	JZ     piece235
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece220:
+piece235:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18429,32 +18861,32 @@ streamedsingle_done:
 	VCMPPS        $0x05, Z1, Z2, K1
 	VMULPS.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece221
+	JZ            piece236
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece221:
+piece236:
 	TESTQ         $0x00000004, CX
-	JZ            piece222
+	JZ            piece237
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece222:
+piece237:
 	TESTQ     $0x00000002, CX
-	JZ        piece223
+	JZ        piece238
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece223:
+piece238:
 	TESTQ  $0x00000001, CX
-	JZ     piece224
+	JZ     piece239
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece224:
+piece239:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -18626,32 +19058,32 @@ single_done:
 	VSCALEFPS.Z   Z0, Z1, K1, Z1
 	VFMADD213PS   Z12, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece225
+	JZ            piece240
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece225:
+piece240:
 	TESTQ         $0x00000004, CX
-	JZ            piece226
+	JZ            piece241
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece226:
+piece241:
 	TESTQ     $0x00000002, CX
-	JZ        piece227
+	JZ        piece242
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece227:
+piece242:
 	TESTQ  $0x00000001, CX
-	JZ     piece228
+	JZ     piece243
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece228:
+piece243:
 rest_done:
 	VZEROUPPER
 	RET
@@ -18722,32 +19154,32 @@ head_done:
 	VFMADD213PS   Z12, Z11, Z15
 	MOVQ          AX, SI
 	TESTQ         $0x00000008, CX
-	JZ            piece229
+	JZ            piece244
 	VMOVUPS       Y15, (SI)
 	VEXTRACTF64X4 $0x01, Z15, Y15
 	ADDQ          $0x00000020, SI
 
-piece229:
+piece244:
 	TESTQ         $0x00000004, CX
-	JZ            piece230
+	JZ            piece245
 	VMOVUPS       X15, (SI)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, SI
 
-piece230:
+piece245:
 	TESTQ     $0x00000002, CX
-	JZ        piece231
+	JZ        piece246
 	VMOVSD    X15, (SI)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, SI
 
-piece231:
+piece246:
 	TESTQ  $0x00000001, CX
-	JZ     piece232
+	JZ     piece247
 	VMOVSS X15, (SI)
 	ADDQ   $0x00000004, SI
 
-piece232:
+piece247:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -18883,32 +19315,32 @@ streamedsingle_done:
 	VSCALEFPS.Z   Z0, Z1, K1, Z1
 	VFMADD213PS   Z12, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece233
+	JZ            piece248
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece233:
+piece248:
 	TESTQ         $0x00000004, CX
-	JZ            piece234
+	JZ            piece249
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece234:
+piece249:
 	TESTQ     $0x00000002, CX
-	JZ        piece235
+	JZ        piece250
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece235:
+piece250:
 	TESTQ  $0x00000001, CX
-	JZ     piece236
+	JZ     piece251
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece236:
+piece251:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -19044,32 +19476,32 @@ single_done:
 	VFMADD213PS   Z13, Z12, Z15
 	VFMADD213PS   Z15, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece237
+	JZ            piece252
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece237:
+piece252:
 	TESTQ         $0x00000004, CX
-	JZ            piece238
+	JZ            piece253
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece238:
+piece253:
 	TESTQ     $0x00000002, CX
-	JZ        piece239
+	JZ        piece254
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece239:
+piece254:
 	TESTQ  $0x00000001, CX
-	JZ     piece240
+	JZ     piece255
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece240:
+piece255:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19149,32 +19581,32 @@ head_done:
 	VFMADD213PS   Z15, Z11, Z17
 	MOVQ          AX, DI
 	TESTQ         $0x00000008, CX
-	JZ            piece241
+	JZ            piece256
 	VMOVUPS       Y17, (DI)
 	VEXTRACTF64X4 $0x01, Z17, Y17
 	ADDQ          $0x00000020, DI
 
-piece241:
+piece256:
 	TESTQ         $0x00000004, CX
-	JZ            piece242
+	JZ            piece257
 	VMOVUPS       X17, (DI)
 	VEXTRACTF32X4 $0x01, Y17, X17
 	ADDQ          $0x00000010, DI
 
-piece242:
+piece257:
 	TESTQ     $0x00000002, CX
-	JZ        piece243
+	JZ        piece258
 	VMOVSD    X17, (DI)
 	VPERMILPD $0x01, X17, X17
 	ADDQ      $0x00000008, DI
 
-piece243:
+piece258:
 	TESTQ  $0x00000001, CX
-	JZ     piece244
+	JZ     piece259
 	VMOVSS X17, (DI)
 	ADDQ   $0x00000004, DI
 
-piece244:
+piece259:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -19291,32 +19723,32 @@ streamedsingle_done:
 	VFMADD213PS   Z13, Z12, Z15
 	VFMADD213PS   Z15, Z11, Z1
 	TESTQ         $0x00000008, CX
-	JZ            piece245
+	JZ            piece260
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece245:
+piece260:
 	TESTQ         $0x00000004, CX
-	JZ            piece246
+	JZ            piece261
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece246:
+piece261:
 	TESTQ     $0x00000002, CX
-	JZ        piece247
+	JZ        piece262
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece247:
+piece262:
 	TESTQ  $0x00000001, CX
-	JZ     piece248
+	JZ     piece263
 	VMOVSS X1, (AX)
 	ADDQ   $0x00000004, AX
 
-piece248:
+piece263:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -19383,32 +19815,32 @@ single_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece249
+	JZ            piece264
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece249:
+piece264:
 	TESTQ         $0x00000004, CX
-	JZ            piece250
+	JZ            piece265
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece250:
+piece265:
 	TESTQ     $0x00000002, CX
-	JZ        piece251
+	JZ        piece266
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece251:
+piece266:
 	TESTQ  $0x00000001, CX
-	JZ     piece252
+	JZ     piece267
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece252:
+piece267:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19453,32 +19885,32 @@ head_done:
 	VSUBPS        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000008, CX
-	JZ            piece253
+	JZ            piece268
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece253:
+piece268:
 	TESTQ         $0x00000004, CX
-	JZ            piece254
+	JZ            piece269
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece254:
+piece269:
 	TESTQ     $0x00000002, CX
-	JZ        piece255
+	JZ        piece270
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece255:
+piece270:
 	TESTQ  $0x00000001, CX
-	JZ     piece256
+	JZ     piece271
 	VMOVSS X2, (BX)
 	ADDQ   $0x00000004, BX
 
-piece256:
+piece271:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -19532,32 +19964,32 @@ streamedsingle_done:
 	VSUBPS        Z0, Z2, Z2
 	VSUBPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, CX
-	JZ            piece257
+	JZ            piece272
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece257:
+piece272:
 	TESTQ         $0x00000004, CX
-	JZ            piece258
+	JZ            piece273
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece258:
+piece273:
 	TESTQ     $0x00000002, CX
-	JZ        piece259
+	JZ        piece274
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece259:
+piece274:
 	TESTQ  $0x00000001, CX
-	JZ     piece260
+	JZ     piece275
 	VMOVSS X2, (AX)
 	ADDQ   $0x00000004, AX
 
-piece260:
+piece275:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -19627,25 +20059,25 @@ single_done:
 	VMULPD        Z2, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece261
+	JZ            piece276
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece261:
+piece276:
 	TESTQ     $0x00000002, CX
-	JZ        piece262
+	JZ        piece277
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece262:
+piece277:
 	TESTQ  $0x00000001, CX
-	JZ     piece263
+	JZ     piece278
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece263:
+piece278:
 rest_done:
 	VZEROUPPER
 	RET
@@ -19801,16 +20233,15 @@ sum_done:
 	VZEROUPPER
 	RET
 
-// func targetSumF32AVX512(t []float32, x []float32, c float64) (low float64, high float64, sum float64, gap float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·targetSumF32AVX512(SB), NOSPLIT|NOFRAME, $0-88
+// func targetSumF32AVX512(t []float32, x []float32, c float64) (sum float64, gap float64, signs int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·targetSumF32AVX512(SB), NOSPLIT|NOFRAME, $0-80
 	VBROADCASTSD c+48(FP), Z0
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
@@ -19818,42 +20249,38 @@ TEXT ·targetSumF32AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	JL           sum_tail
 
 sum_loop:
-	VCVTPS2PD   (CX), Z7
-	VCVTPS2PD   (DX), Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z3, Z3
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z5
-	VCVTPS2PD   32(CX), Z7
-	VCVTPS2PD   32(DX), Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z4, Z4
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z6
-	VCVTPS2PD   64(CX), Z7
-	VCVTPS2PD   64(DX), Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z3, Z3
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z5
-	VCVTPS2PD   96(CX), Z7
-	VCVTPS2PD   96(DX), Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z4, Z4
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z6
+	VCVTPS2PD   (CX), Z6
+	VCVTPS2PD   (DX), Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z2, Z2
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z4
+	VCVTPS2PD   32(CX), Z6
+	VCVTPS2PD   32(DX), Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z3, Z3
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z5
+	VCVTPS2PD   64(CX), Z6
+	VCVTPS2PD   64(DX), Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z2, Z2
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z4
+	VCVTPS2PD   96(CX), Z6
+	VCVTPS2PD   96(DX), Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z3, Z3
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z5
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
 	SUBQ        $0x00000020, AX
@@ -19866,117 +20293,365 @@ sum_tail:
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	KMOVW       BX, K1
-	VMOVUPS     c32_0<>+0(SB), Y7
-	VMOVUPS     (CX), K1, Y7
-	VCVTPS2PD   Y7, Z7
+	VMOVUPS     c32_0<>+0(SB), Y6
+	VMOVUPS     (CX), K1, Y6
+	VCVTPS2PD   Y6, Z6
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	KMOVW       BX, K1
-	VMOVUPS     c32_0<>+0(SB), Y8
-	VMOVUPS     (DX), K1, Y8
-	VCVTPS2PD   Y8, Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z3, Z3
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z5
+	VMOVUPS     c32_0<>+0(SB), Y7
+	VMOVUPS     (DX), K1, Y7
+	VCVTPS2PD   Y7, Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z2, Z2
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z4
+	MOVQ        $-1, BX
+	BZHIQ       AX, BX, BX
+	SHRQ        $0x08, BX
+	KMOVW       BX, K1
+	VMOVUPS     c32_0<>+0(SB), Y6
+	VMOVUPS     32(CX), K1, Y6
+	VCVTPS2PD   Y6, Z6
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	SHRQ        $0x08, BX
 	KMOVW       BX, K1
 	VMOVUPS     c32_0<>+0(SB), Y7
-	VMOVUPS     32(CX), K1, Y7
+	VMOVUPS     32(DX), K1, Y7
 	VCVTPS2PD   Y7, Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z3, Z3
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z5
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
-	SHRQ        $0x08, BX
+	SHRQ        $0x10, BX
 	KMOVW       BX, K1
-	VMOVUPS     c32_0<>+0(SB), Y8
-	VMOVUPS     32(DX), K1, Y8
-	VCVTPS2PD   Y8, Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z4, Z4
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z6
+	VMOVUPS     c32_0<>+0(SB), Y6
+	VMOVUPS     64(CX), K1, Y6
+	VCVTPS2PD   Y6, Z6
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	SHRQ        $0x10, BX
 	KMOVW       BX, K1
 	VMOVUPS     c32_0<>+0(SB), Y7
-	VMOVUPS     64(CX), K1, Y7
+	VMOVUPS     64(DX), K1, Y7
 	VCVTPS2PD   Y7, Z7
-	MOVQ        $-1, BX
-	BZHIQ       AX, BX, BX
-	SHRQ        $0x10, BX
-	KMOVW       BX, K1
-	VMOVUPS     c32_0<>+0(SB), Y8
-	VMOVUPS     64(DX), K1, Y8
-	VCVTPS2PD   Y8, Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z3, Z3
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z5
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z2, Z2
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z4
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	SHRQ        $0x18, BX
 	KMOVW       BX, K1
-	VMOVUPS     c32_0<>+0(SB), Y7
-	VMOVUPS     96(CX), K1, Y7
-	VCVTPS2PD   Y7, Z7
+	VMOVUPS     c32_0<>+0(SB), Y6
+	VMOVUPS     96(CX), K1, Y6
+	VCVTPS2PD   Y6, Z6
 	MOVQ        $-1, CX
 	BZHIQ       AX, CX, CX
 	SHRQ        $0x18, CX
 	KMOVW       CX, K1
-	VMOVUPS     c32_0<>+0(SB), Y8
-	VMOVUPS     96(DX), K1, Y8
-	VCVTPS2PD   Y8, Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z4, Z4
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z6
+	VMOVUPS     c32_0<>+0(SB), Y7
+	VMOVUPS     96(DX), K1, Y7
+	VCVTPS2PD   Y7, Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z3, Z3
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z5
 
 sum_done:
-	VADDPD        Z4, Z3, Z3
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPD        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPD        X0, X3, X3
-	VPERMILPD     $0x01, X3, X0
-	VADDPD        X0, X3, X3
-	VMOVSD        X3, sum+72(FP)
-	VADDPD        Z6, Z5, Z5
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPD        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPD        X0, X5, X5
-	VPERMILPD     $0x01, X5, X0
-	VADDPD        X0, X5, X5
-	VMOVSD        X5, gap+80(FP)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VMINPD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VMINPD        X0, X1, X1
-	VPERMILPD     $0x01, X1, X0
-	VMINPD        X0, X1, X1
-	VMOVSD        X1, low+56(FP)
+	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y0
-	VMAXPD        Y0, Y2, Y2
+	VADDPD        Y0, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X0
-	VMAXPD        X0, X2, X2
+	VADDPD        X0, X2, X2
 	VPERMILPD     $0x01, X2, X0
-	VMAXPD        X0, X2, X2
-	VMOVSD        X2, high+64(FP)
+	VADDPD        X0, X2, X2
+	VMOVSD        X2, sum+56(FP)
+	VADDPD        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VPERMILPD     $0x01, X4, X0
+	VADDPD        X0, X4, X4
+	VMOVSD        X4, gap+64(FP)
+	VPMOVQ2M      Z1, K1
+	KMOVW         K1, AX
+	MOVQ          AX, signs+72(FP)
+	VZEROUPPER
+	RET
+
+// func scaleAddF32AVX512(dst []float32, src []float32, t []float32, factor float32, low float32, a float32, stream bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+TEXT ·scaleAddF32AVX512(SB), NOSPLIT|NOFRAME, $0-85
+	VBROADCASTSS factor+72(FP), Z0
+	VBROADCASTSS low+76(FP), Z1
+	VBROADCASTSS a+80(FP), Z2
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         src_base+24(FP), DX
+	MOVQ         t_base+48(FP), BX
+	MOVB         stream+84(FP), SI
+	TESTB        SI, SI
+	JNZ          stream
+
+plain:
+	CMPQ        CX, $0x00000020
+	JL          plain_done
+	VMOVUPS     (DX), Z3
+	VMOVUPS     64(DX), Z4
+	VMOVUPS     (BX), Z5
+	VMOVUPS     64(BX), Z6
+	VCMPPS      $0x05, Z1, Z3, K1
+	VMULPS.Z    Z0, Z3, K1, Z3
+	VFMADD231PS Z2, Z5, Z3
+	VCMPPS      $0x05, Z1, Z4, K1
+	VMULPS.Z    Z0, Z4, K1, Z4
+	VFMADD231PS Z2, Z6, Z4
+	VMOVUPS     Z3, (AX)
+	VMOVUPS     Z4, 64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, BX
+	SUBQ        $0x00000020, CX
+	JMP         plain
+
+plain_done:
+single:
+	CMPQ        CX, $0x00000010
+	JL          single_done
+	VMOVUPS     (DX), Z3
+	VMOVUPS     (BX), Z4
+	VCMPPS      $0x05, Z1, Z3, K1
+	VMULPS.Z    Z0, Z3, K1, Z3
+	VFMADD231PS Z2, Z4, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, CX
+	JMP         single
+
+single_done:
+	TESTQ         CX, CX
+	JZ            rest_done
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS       c32_0<>+0(SB), Z3
+	VMOVUPS       (DX), K1, Z3
+	MOVQ          $-1, DX
+	BZHIQ         CX, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS       c32_0<>+0(SB), Z4
+	VMOVUPS       (BX), K1, Z4
+	VCMPPS        $0x05, Z1, Z3, K1
+	VMULPS.Z      Z0, Z3, K1, Z3
+	VFMADD231PS   Z2, Z4, Z3
+	TESTQ         $0x00000008, CX
+	JZ            piece279
+	VMOVUPS       Y3, (AX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	ADDQ          $0x00000020, AX
+
+piece279:
+	TESTQ         $0x00000004, CX
+	JZ            piece280
+	VMOVUPS       X3, (AX)
+	VEXTRACTF32X4 $0x01, Y3, X3
+	ADDQ          $0x00000010, AX
+
+piece280:
+	TESTQ     $0x00000002, CX
+	JZ        piece281
+	VMOVSD    X3, (AX)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, AX
+
+piece281:
+	TESTQ  $0x00000001, CX
+	JZ     piece282
+	VMOVSS X3, (AX)
+	ADDQ   $0x00000004, AX
+
+piece282:
+rest_done:
+	VZEROUPPER
+	RET
+
+stream:
+	XORQ    DI, DI
+	MOVQ    CX, SI
+	SHLQ    $0x02, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x02, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
+
+head:
+	CMPQ        CX, $0x00000010
+	JL          head_done
+	VMOVUPS     (DX), Z3
+	VMOVUPS     (BX), Z4
+	VCMPPS      $0x05, Z1, Z3, K1
+	VMULPS.Z    Z0, Z3, K1, Z3
+	VFMADD231PS Z2, Z4, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, CX
+	JMP         head
+
+head_done:
+	TESTQ         CX, CX
+	JZ            headrest_done
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS       c32_0<>+0(SB), Z3
+	VMOVUPS       (DX), K1, Z3
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS       c32_0<>+0(SB), Z4
+	VMOVUPS       (BX), K1, Z4
+	VCMPPS        $0x05, Z1, Z3, K1
+	VMULPS.Z      Z0, Z3, K1, Z3
+	VFMADD231PS   Z2, Z4, Z3
+	MOVQ          AX, SI
+	TESTQ         $0x00000008, CX
+	JZ            piece283
+	VMOVUPS       Y3, (SI)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	ADDQ          $0x00000020, SI
+
+piece283:
+	TESTQ         $0x00000004, CX
+	JZ            piece284
+	VMOVUPS       X3, (SI)
+	VEXTRACTF32X4 $0x01, Y3, X3
+	ADDQ          $0x00000010, SI
+
+piece284:
+	TESTQ     $0x00000002, CX
+	JZ        piece285
+	VMOVSD    X3, (SI)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, SI
+
+piece285:
+	TESTQ  $0x00000001, CX
+	JZ     piece286
+	VMOVSS X3, (SI)
+	ADDQ   $0x00000004, SI
+
+piece286:
+headrest_done:
+	LEAQ (AX)(CX*4), AX
+	LEAQ (DX)(CX*4), DX
+	LEAQ (BX)(CX*4), BX
+	MOVQ DI, CX
+
+streamed:
+	CMPQ        CX, $0x00000020
+	JL          streamed_done
+	VMOVUPS     (DX), Z3
+	VMOVUPS     64(DX), Z4
+	VMOVUPS     (BX), Z5
+	VMOVUPS     64(BX), Z6
+	VCMPPS      $0x05, Z1, Z3, K1
+	VMULPS.Z    Z0, Z3, K1, Z3
+	VFMADD231PS Z2, Z5, Z3
+	VCMPPS      $0x05, Z1, Z4, K1
+	VMULPS.Z    Z0, Z4, K1, Z4
+	VFMADD231PS Z2, Z6, Z4
+	VMOVNTPS    Z3, (AX)
+	VMOVNTPS    Z4, 64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, BX
+	SUBQ        $0x00000020, CX
+	JMP         streamed
+
+streamed_done:
+streamedsingle:
+	CMPQ        CX, $0x00000010
+	JL          streamedsingle_done
+	VMOVUPS     (DX), Z3
+	VMOVUPS     (BX), Z4
+	VCMPPS      $0x05, Z1, Z3, K1
+	VMULPS.Z    Z0, Z3, K1, Z3
+	VFMADD231PS Z2, Z4, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, CX
+	JMP         streamedsingle
+
+streamedsingle_done:
+	TESTQ         CX, CX
+	JZ            streamedrest_done
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS       c32_0<>+0(SB), Z3
+	VMOVUPS       (DX), K1, Z3
+	MOVQ          $-1, DX
+	BZHIQ         CX, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS       c32_0<>+0(SB), Z4
+	VMOVUPS       (BX), K1, Z4
+	VCMPPS        $0x05, Z1, Z3, K1
+	VMULPS.Z      Z0, Z3, K1, Z3
+	VFMADD231PS   Z2, Z4, Z3
+	TESTQ         $0x00000008, CX
+	JZ            piece287
+	VMOVUPS       Y3, (AX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	ADDQ          $0x00000020, AX
+
+piece287:
+	TESTQ         $0x00000004, CX
+	JZ            piece288
+	VMOVUPS       X3, (AX)
+	VEXTRACTF32X4 $0x01, Y3, X3
+	ADDQ          $0x00000010, AX
+
+piece288:
+	TESTQ     $0x00000002, CX
+	JZ        piece289
+	VMOVSD    X3, (AX)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, AX
+
+piece289:
+	TESTQ  $0x00000001, CX
+	JZ     piece290
+	VMOVSS X3, (AX)
+	ADDQ   $0x00000004, AX
+
+piece290:
+streamedrest_done:
 	VZEROUPPER
 	RET
 
@@ -20552,25 +21227,25 @@ single_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece264
+	JZ            piece291
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece264:
+piece291:
 	TESTQ     $0x00000002, CX
-	JZ        piece265
+	JZ        piece292
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece265:
+piece292:
 	TESTQ  $0x00000001, CX
-	JZ     piece266
+	JZ     piece293
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece266:
+piece293:
 rest_done:
 	VZEROUPPER
 	RET
@@ -20676,25 +21351,25 @@ head_done:
 	VCVTPD2PS     Z3, Y2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece267
+	JZ            piece294
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece267:
+piece294:
 	TESTQ     $0x00000002, CX
-	JZ        piece268
+	JZ        piece295
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece268:
+piece295:
 	TESTQ  $0x00000001, CX
-	JZ     piece269
+	JZ     piece296
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece269:
+piece296:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -20923,25 +21598,25 @@ streamedsingle_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	VCVTPD2PS     Z3, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece270
+	JZ            piece297
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece270:
+piece297:
 	TESTQ     $0x00000002, CX
-	JZ        piece271
+	JZ        piece298
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece271:
+piece298:
 	TESTQ  $0x00000001, CX
-	JZ     piece272
+	JZ     piece299
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece272:
+piece299:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -21305,25 +21980,25 @@ single_done:
 	VMULPD        Z13, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece273
+	JZ            piece300
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece273:
+piece300:
 	TESTQ     $0x00000002, CX
-	JZ        piece274
+	JZ        piece301
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece274:
+piece301:
 	TESTQ  $0x00000001, CX
-	JZ     piece275
+	JZ     piece302
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece275:
+piece302:
 rest_done:
 	VZEROUPPER
 	RET
@@ -21411,25 +22086,25 @@ head_done:
 	VCVTPD2PS     Z18, Y15
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece276
+	JZ            piece303
 	VMOVUPS       X15, (SI)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, SI
 
-piece276:
+piece303:
 	TESTQ     $0x00000002, CX
-	JZ        piece277
+	JZ        piece304
 	VMOVSD    X15, (SI)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, SI
 
-piece277:
+piece304:
 	TESTQ  $0x00000001, CX
-	JZ     piece278
+	JZ     piece305
 	VMOVSS X15, (SI)
 	ADDQ   $0x00000004, SI
 
-piece278:
+piece305:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -21536,25 +22211,25 @@ streamedsingle_done:
 	VMULPD        Z13, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece279
+	JZ            piece306
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece279:
+piece306:
 	TESTQ     $0x00000002, CX
-	JZ        piece280
+	JZ        piece307
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece280:
+piece307:
 	TESTQ  $0x00000001, CX
-	JZ     piece281
+	JZ     piece308
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece281:
+piece308:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -21742,25 +22417,25 @@ single_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece282
+	JZ            piece309
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece282:
+piece309:
 	TESTQ     $0x00000002, CX
-	JZ        piece283
+	JZ        piece310
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece283:
+piece310:
 	TESTQ  $0x00000001, CX
-	JZ     piece284
+	JZ     piece311
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece284:
+piece311:
 rest_done:
 	VZEROUPPER
 	RET
@@ -21818,25 +22493,25 @@ head_done:
 	VCVTPD2PS     Z1, Y1
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece285
+	JZ            piece312
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, DI
 
-piece285:
+piece312:
 	TESTQ     $0x00000002, CX
-	JZ        piece286
+	JZ        piece313
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece286:
+piece313:
 	TESTQ  $0x00000001, CX
-	JZ     piece287
+	JZ     piece314
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece287:
+piece314:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -21898,25 +22573,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z1, Z1
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece288
+	JZ            piece315
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece288:
+piece315:
 	TESTQ     $0x00000002, CX
-	JZ        piece289
+	JZ        piece316
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece289:
+piece316:
 	TESTQ  $0x00000001, CX
-	JZ     piece290
+	JZ     piece317
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece290:
+piece317:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -22128,25 +22803,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece291
+	JZ            piece318
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece291:
+piece318:
 	TESTQ     $0x00000002, CX
-	JZ        piece292
+	JZ        piece319
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece292:
+piece319:
 	TESTQ  $0x00000001, CX
-	JZ     piece293
+	JZ     piece320
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece293:
+piece320:
 rest_done:
 	VZEROUPPER
 	RET
@@ -22220,25 +22895,25 @@ head_done:
 	VCVTPD2PS     Z2, Y1
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece294
+	JZ            piece321
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, DI
 
-piece294:
+piece321:
 	TESTQ     $0x00000002, CX
-	JZ        piece295
+	JZ        piece322
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece295:
+piece322:
 	TESTQ  $0x00000001, CX
-	JZ     piece296
+	JZ     piece323
 	VMOVSS X1, (DI)
 	ADDQ   $0x00000004, DI
 
-piece296:
+piece323:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -22324,25 +22999,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece297
+	JZ            piece324
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece297:
+piece324:
 	TESTQ     $0x00000002, CX
-	JZ        piece298
+	JZ        piece325
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece298:
+piece325:
 	TESTQ  $0x00000001, CX
-	JZ     piece299
+	JZ     piece326
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece299:
+piece326:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -22565,25 +23240,25 @@ single_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece300
+	JZ            piece327
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece300:
+piece327:
 	TESTQ     $0x00000002, CX
-	JZ        piece301
+	JZ        piece328
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece301:
+piece328:
 	TESTQ  $0x00000001, CX
-	JZ     piece302
+	JZ     piece329
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece302:
+piece329:
 rest_done:
 	VZEROUPPER
 	RET
@@ -22647,25 +23322,25 @@ head_done:
 	VCVTPD2PS     Z2, Y2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece303
+	JZ            piece330
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece303:
+piece330:
 	TESTQ     $0x00000002, CX
-	JZ        piece304
+	JZ        piece331
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece304:
+piece331:
 	TESTQ  $0x00000001, CX
-	JZ     piece305
+	JZ     piece332
 	VMOVSS X2, (DI)
 	ADDQ   $0x00000004, DI
 
-piece305:
+piece332:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -22736,25 +23411,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z2, Z2
 	VCVTPD2PS     Z2, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece306
+	JZ            piece333
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece306:
+piece333:
 	TESTQ     $0x00000002, CX
-	JZ        piece307
+	JZ        piece334
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece307:
+piece334:
 	TESTQ  $0x00000001, CX
-	JZ     piece308
+	JZ     piece335
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece308:
+piece335:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -23399,25 +24074,25 @@ single_done:
 	VMULPD        Z0, Z14, Z14
 	VCVTPD2PS     Z14, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece309
+	JZ            piece336
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece309:
+piece336:
 	TESTQ     $0x00000002, CX
-	JZ        piece310
+	JZ        piece337
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece310:
+piece337:
 	TESTQ  $0x00000001, CX
-	JZ     piece311
+	JZ     piece338
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece311:
+piece338:
 rest_done:
 	VZEROUPPER
 	RET
@@ -23529,25 +24204,25 @@ head_done:
 	VCVTPD2PS     Z14, Y13
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece312
+	JZ            piece339
 	VMOVUPS       X13, (DI)
 	VEXTRACTF32X4 $0x01, Y13, X13
 	ADDQ          $0x00000010, DI
 
-piece312:
+piece339:
 	TESTQ     $0x00000002, CX
-	JZ        piece313
+	JZ        piece340
 	VMOVSD    X13, (DI)
 	VPERMILPD $0x01, X13, X13
 	ADDQ      $0x00000008, DI
 
-piece313:
+piece340:
 	TESTQ  $0x00000001, CX
-	JZ     piece314
+	JZ     piece341
 	VMOVSS X13, (DI)
 	ADDQ   $0x00000004, DI
 
-piece314:
+piece341:
 headrest_done:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (DX)(CX*4), DX
@@ -23690,25 +24365,25 @@ streamedsingle_done:
 	VMULPD        Z0, Z14, Z14
 	VCVTPD2PS     Z14, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece315
+	JZ            piece342
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece315:
+piece342:
 	TESTQ     $0x00000002, CX
-	JZ        piece316
+	JZ        piece343
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece316:
+piece343:
 	TESTQ  $0x00000001, CX
-	JZ     piece317
+	JZ     piece344
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece317:
+piece344:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -24329,73 +25004,73 @@ sum_tail:
 	VSCALEFPD.Z  Z20, Z22, K1, Z22
 	VSCALEFPD.Z  Z21, Z23, K2, Z23
 	CMPQ         DX, $0x00000008
-	JL           part318
+	JL           part345
 	VMOVUPD      Z22, (AX)
-	JMP          stored318
+	JMP          stored345
 
-part318:
+part345:
 	CMPQ          DX, $0x00000000
-	JLE           stored318
+	JLE           stored345
 	LEAQ          (AX), BX
 	MOVQ          DX, SI
 	SUBQ          $0x00000000, SI
 	VMOVUPS       Z22, Z0
 	TESTQ         $0x00000004, SI
-	JZ            piece319
+	JZ            piece346
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, BX
 
-piece319:
+piece346:
 	TESTQ         $0x00000002, SI
-	JZ            piece320
+	JZ            piece347
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, BX
 
-piece320:
+piece347:
 	TESTQ     $0x00000001, SI
-	JZ        piece321
+	JZ        piece348
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece321:
-stored318:
+piece348:
+stored345:
 	CMPQ    DX, $0x00000010
-	JL      part322
+	JL      part349
 	VMOVUPD Z23, 64(AX)
-	JMP     stored322
+	JMP     stored349
 
-part322:
+part349:
 	CMPQ          DX, $0x00000008
-	JLE           stored322
+	JLE           stored349
 	LEAQ          64(AX), BX
 	MOVQ          DX, SI
 	SUBQ          $0x00000008, SI
 	VMOVUPS       Z23, Z0
 	TESTQ         $0x00000004, SI
-	JZ            piece323
+	JZ            piece350
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, BX
 
-piece323:
+piece350:
 	TESTQ         $0x00000002, SI
-	JZ            piece324
+	JZ            piece351
 	VMOVUPS       X0, (BX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, BX
 
-piece324:
+piece351:
 	TESTQ     $0x00000001, SI
-	JZ        piece325
+	JZ        piece352
 	VMOVSD    X0, (BX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, BX
 
-piece325:
-stored322:
+piece352:
+stored349:
 	VADDPD       Z23, Z22, Z22
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
@@ -24448,73 +25123,73 @@ stored322:
 	VSCALEFPD.Z  Z18, Z2, K1, Z2
 	VSCALEFPD.Z  Z1, Z3, K2, Z3
 	CMPQ         DX, $0x00000018
-	JL           part326
+	JL           part353
 	VMOVUPD      Z2, 128(AX)
-	JMP          stored326
+	JMP          stored353
 
-part326:
+part353:
 	CMPQ          DX, $0x00000010
-	JLE           stored326
+	JLE           stored353
 	LEAQ          128(AX), CX
 	MOVQ          DX, BX
 	SUBQ          $0x00000010, BX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000004, BX
-	JZ            piece327
+	JZ            piece354
 	VMOVUPS       Y0, (CX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, CX
 
-piece327:
+piece354:
 	TESTQ         $0x00000002, BX
-	JZ            piece328
+	JZ            piece355
 	VMOVUPS       X0, (CX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, CX
 
-piece328:
+piece355:
 	TESTQ     $0x00000001, BX
-	JZ        piece329
+	JZ        piece356
 	VMOVSD    X0, (CX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, CX
 
-piece329:
-stored326:
+piece356:
+stored353:
 	CMPQ    DX, $0x00000020
-	JL      part330
+	JL      part357
 	VMOVUPD Z3, 192(AX)
-	JMP     stored330
+	JMP     stored357
 
-part330:
+part357:
 	CMPQ          DX, $0x00000018
-	JLE           stored330
+	JLE           stored357
 	LEAQ          192(AX), AX
 	MOVQ          DX, CX
 	SUBQ          $0x00000018, CX
 	VMOVUPS       Z3, Z0
 	TESTQ         $0x00000004, CX
-	JZ            piece331
+	JZ            piece358
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	ADDQ          $0x00000020, AX
 
-piece331:
+piece358:
 	TESTQ         $0x00000002, CX
-	JZ            piece332
+	JZ            piece359
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece332:
+piece359:
 	TESTQ     $0x00000001, CX
-	JZ        piece333
+	JZ        piece360
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece333:
-stored330:
+piece360:
+stored357:
 	VADDPD  Z3, Z2, Z2
 	VADDPD  Z2, Z22, Z22
 	VSUBPD  Z6, Z22, Z22
@@ -24595,26 +25270,26 @@ single_done:
 	VCMPPD        $0x05, Z1, Z2, K1
 	VMULPD.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece334
+	JZ            piece361
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece334:
+piece361:
 	TESTQ         $0x00000002, CX
-	JZ            piece335
+	JZ            piece362
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece335:
+piece362:
 	TESTQ     $0x00000001, CX
-	JZ        piece336
+	JZ        piece363
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece336:
+piece363:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24659,26 +25334,26 @@ head_done:
 	VMULPD.Z      Z0, Z2, K1, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece337
+	JZ            piece364
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece337:
+piece364:
 	TESTQ         $0x00000002, CX
-	JZ            piece338
+	JZ            piece365
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece338:
+piece365:
 	TESTQ     $0x00000001, CX
-	JZ        piece339
+	JZ        piece366
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece339:
+piece366:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -24732,26 +25407,26 @@ streamedsingle_done:
 	VCMPPD        $0x05, Z1, Z2, K1
 	VMULPD.Z      Z0, Z2, K1, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece340
+	JZ            piece367
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece340:
+piece367:
 	TESTQ         $0x00000002, CX
-	JZ            piece341
+	JZ            piece368
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece341:
+piece368:
 	TESTQ     $0x00000001, CX
-	JZ        piece342
+	JZ        piece369
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece342:
+piece369:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -24896,26 +25571,26 @@ single_done:
 	VSCALEFPD.Z   Z0, Z1, K1, Z1
 	VFMADD213PD   Z17, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece343
+	JZ            piece370
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece343:
+piece370:
 	TESTQ         $0x00000002, CX
-	JZ            piece344
+	JZ            piece371
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece344:
+piece371:
 	TESTQ     $0x00000001, CX
-	JZ        piece345
+	JZ        piece372
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece345:
+piece372:
 rest_done:
 	VZEROUPPER
 	RET
@@ -24996,26 +25671,26 @@ head_done:
 	VFMADD213PD   Z17, Z16, Z20
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece346
+	JZ            piece373
 	VMOVUPS       Y20, (SI)
 	VEXTRACTF64X4 $0x01, Z20, Y20
 	ADDQ          $0x00000020, SI
 
-piece346:
+piece373:
 	TESTQ         $0x00000002, CX
-	JZ            piece347
+	JZ            piece374
 	VMOVUPS       X20, (SI)
 	VEXTRACTF32X4 $0x01, Y20, X20
 	ADDQ          $0x00000010, SI
 
-piece347:
+piece374:
 	TESTQ     $0x00000001, CX
-	JZ        piece348
+	JZ        piece375
 	VMOVSD    X20, (SI)
 	VPERMILPD $0x01, X20, X20
 	ADDQ      $0x00000008, SI
 
-piece348:
+piece375:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -25135,26 +25810,26 @@ streamedsingle_done:
 	VSCALEFPD.Z   Z0, Z1, K1, Z1
 	VFMADD213PD   Z17, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece349
+	JZ            piece376
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece349:
+piece376:
 	TESTQ         $0x00000002, CX
-	JZ            piece350
+	JZ            piece377
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece350:
+piece377:
 	TESTQ     $0x00000001, CX
-	JZ        piece351
+	JZ        piece378
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece351:
+piece378:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -25315,26 +25990,26 @@ single_done:
 	VFMADD213PD   Z18, Z17, Z20
 	VFMADD213PD   Z20, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece352
+	JZ            piece379
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece352:
+piece379:
 	TESTQ         $0x00000002, CX
-	JZ            piece353
+	JZ            piece380
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece353:
+piece380:
 	TESTQ     $0x00000001, CX
-	JZ        piece354
+	JZ        piece381
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece354:
+piece381:
 rest_done:
 	VZEROUPPER
 	RET
@@ -25424,26 +26099,26 @@ head_done:
 	VFMADD213PD   Z20, Z16, Z22
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece355
+	JZ            piece382
 	VMOVUPS       Y22, (DI)
 	VEXTRACTF64X4 $0x01, Z22, Y22
 	ADDQ          $0x00000020, DI
 
-piece355:
+piece382:
 	TESTQ         $0x00000002, CX
-	JZ            piece356
+	JZ            piece383
 	VMOVUPS       X22, (DI)
 	VEXTRACTF32X4 $0x01, Y22, X22
 	ADDQ          $0x00000010, DI
 
-piece356:
+piece383:
 	TESTQ     $0x00000001, CX
-	JZ        piece357
+	JZ        piece384
 	VMOVSD    X22, (DI)
 	VPERMILPD $0x01, X22, X22
 	ADDQ      $0x00000008, DI
 
-piece357:
+piece384:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -25580,26 +26255,26 @@ streamedsingle_done:
 	VFMADD213PD   Z18, Z17, Z20
 	VFMADD213PD   Z20, Z16, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece358
+	JZ            piece385
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece358:
+piece385:
 	TESTQ         $0x00000002, CX
-	JZ            piece359
+	JZ            piece386
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece359:
+piece386:
 	TESTQ     $0x00000001, CX
-	JZ        piece360
+	JZ        piece387
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece360:
+piece387:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -25665,26 +26340,26 @@ single_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece361
+	JZ            piece388
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece361:
+piece388:
 	TESTQ         $0x00000002, CX
-	JZ            piece362
+	JZ            piece389
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece362:
+piece389:
 	TESTQ     $0x00000001, CX
-	JZ        piece363
+	JZ        piece390
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece363:
+piece390:
 rest_done:
 	VZEROUPPER
 	RET
@@ -25729,26 +26404,26 @@ head_done:
 	VSUBPD        Z1, Z2, Z2
 	MOVQ          AX, BX
 	TESTQ         $0x00000004, CX
-	JZ            piece364
+	JZ            piece391
 	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, BX
 
-piece364:
+piece391:
 	TESTQ         $0x00000002, CX
-	JZ            piece365
+	JZ            piece392
 	VMOVUPS       X2, (BX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, BX
 
-piece365:
+piece392:
 	TESTQ     $0x00000001, CX
-	JZ        piece366
+	JZ        piece393
 	VMOVSD    X2, (BX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, BX
 
-piece366:
+piece393:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -25802,26 +26477,26 @@ streamedsingle_done:
 	VSUBPD        Z0, Z2, Z2
 	VSUBPD        Z1, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece367
+	JZ            piece394
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece367:
+piece394:
 	TESTQ         $0x00000002, CX
-	JZ            piece368
+	JZ            piece395
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece368:
+piece395:
 	TESTQ     $0x00000001, CX
-	JZ        piece369
+	JZ        piece396
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece369:
+piece396:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -25885,26 +26560,26 @@ single_done:
 	VADDPD        Z0, Z2, Z2
 	VMULPD        Z2, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece370
+	JZ            piece397
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece370:
+piece397:
 	TESTQ         $0x00000002, CX
-	JZ            piece371
+	JZ            piece398
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece371:
+piece398:
 	TESTQ     $0x00000001, CX
-	JZ        piece372
+	JZ        piece399
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece372:
+piece399:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26052,16 +26727,15 @@ sum_done:
 	VZEROUPPER
 	RET
 
-// func targetSumF64AVX512(t []float64, x []float64, c float64) (low float64, high float64, sum float64, gap float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·targetSumF64AVX512(SB), NOSPLIT|NOFRAME, $0-88
+// func targetSumF64AVX512(t []float64, x []float64, c float64) (sum float64, gap float64, signs int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·targetSumF64AVX512(SB), NOSPLIT|NOFRAME, $0-80
 	VBROADCASTSD c+48(FP), Z0
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
@@ -26069,42 +26743,38 @@ TEXT ·targetSumF64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	JL           sum_tail
 
 sum_loop:
-	VMOVUPD     (CX), Z7
-	VMOVUPD     (DX), Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z3, Z3
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z5
-	VMOVUPD     64(CX), Z7
-	VMOVUPD     64(DX), Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z4, Z4
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z6
-	VMOVUPD     128(CX), Z7
-	VMOVUPD     128(DX), Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z3, Z3
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z5
-	VMOVUPD     192(CX), Z7
-	VMOVUPD     192(DX), Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z4, Z4
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z6
+	VMOVUPD     (CX), Z6
+	VMOVUPD     (DX), Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z2, Z2
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z4
+	VMOVUPD     64(CX), Z6
+	VMOVUPD     64(DX), Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z3, Z3
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z5
+	VMOVUPD     128(CX), Z6
+	VMOVUPD     128(DX), Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z2, Z2
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z4
+	VMOVUPD     192(CX), Z6
+	VMOVUPD     192(DX), Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z3, Z3
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z5
 	ADDQ        $0x00000100, CX
 	ADDQ        $0x00000100, DX
 	SUBQ        $0x00000020, AX
@@ -26117,109 +26787,339 @@ sum_tail:
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	KMOVW       BX, K1
-	VMOVUPS     c64_0<>+0(SB), Z7
-	VMOVUPD     (CX), K1, Z7
+	VMOVUPS     c64_0<>+0(SB), Z6
+	VMOVUPD     (CX), K1, Z6
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	KMOVW       BX, K1
-	VMOVUPS     c64_0<>+0(SB), Z8
-	VMOVUPD     (DX), K1, Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z3, Z3
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z5
+	VMOVUPS     c64_0<>+0(SB), Z7
+	VMOVUPD     (DX), K1, Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z2, Z2
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z4
+	MOVQ        $-1, BX
+	BZHIQ       AX, BX, BX
+	SHRQ        $0x08, BX
+	KMOVW       BX, K1
+	VMOVUPS     c64_0<>+0(SB), Z6
+	VMOVUPD     64(CX), K1, Z6
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	SHRQ        $0x08, BX
 	KMOVW       BX, K1
 	VMOVUPS     c64_0<>+0(SB), Z7
-	VMOVUPD     64(CX), K1, Z7
+	VMOVUPD     64(DX), K1, Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z3, Z3
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z5
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
-	SHRQ        $0x08, BX
+	SHRQ        $0x10, BX
 	KMOVW       BX, K1
-	VMOVUPS     c64_0<>+0(SB), Z8
-	VMOVUPD     64(DX), K1, Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z4, Z4
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z6
+	VMOVUPS     c64_0<>+0(SB), Z6
+	VMOVUPD     128(CX), K1, Z6
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	SHRQ        $0x10, BX
 	KMOVW       BX, K1
 	VMOVUPS     c64_0<>+0(SB), Z7
-	VMOVUPD     128(CX), K1, Z7
-	MOVQ        $-1, BX
-	BZHIQ       AX, BX, BX
-	SHRQ        $0x10, BX
-	KMOVW       BX, K1
-	VMOVUPS     c64_0<>+0(SB), Z8
-	VMOVUPD     128(DX), K1, Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z3, Z3
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z5
+	VMOVUPD     128(DX), K1, Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z2, Z2
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z4
 	MOVQ        $-1, BX
 	BZHIQ       AX, BX, BX
 	SHRQ        $0x18, BX
 	KMOVW       BX, K1
-	VMOVUPS     c64_0<>+0(SB), Z7
-	VMOVUPD     192(CX), K1, Z7
+	VMOVUPS     c64_0<>+0(SB), Z6
+	VMOVUPD     192(CX), K1, Z6
 	MOVQ        $-1, CX
 	BZHIQ       AX, CX, CX
 	SHRQ        $0x18, CX
 	KMOVW       CX, K1
-	VMOVUPS     c64_0<>+0(SB), Z8
-	VMOVUPD     192(DX), K1, Z8
-	VSUBPD      Z8, Z0, Z8
-	VMINPD      Z1, Z7, Z1
-	VMAXPD      Z2, Z7, Z2
-	VADDPD      Z7, Z4, Z4
-	VXORPS      X9, X9, X9
-	VCMPPD      $0x04, Z9, Z7, K1
-	VFMADD231PD Z8, Z7, K1, Z6
+	VMOVUPS     c64_0<>+0(SB), Z7
+	VMOVUPD     192(DX), K1, Z7
+	VSUBPD      Z7, Z0, Z7
+	VORPD       Z1, Z6, Z1
+	VADDPD      Z6, Z3, Z3
+	VXORPS      X8, X8, X8
+	VCMPPD      $0x04, Z8, Z6, K1
+	VFMADD231PD Z7, Z6, K1, Z5
 
 sum_done:
-	VADDPD        Z4, Z3, Z3
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPD        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPD        X0, X3, X3
-	VPERMILPD     $0x01, X3, X0
-	VADDPD        X0, X3, X3
-	VMOVSD        X3, sum+72(FP)
-	VADDPD        Z6, Z5, Z5
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPD        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPD        X0, X5, X5
-	VPERMILPD     $0x01, X5, X0
-	VADDPD        X0, X5, X5
-	VMOVSD        X5, gap+80(FP)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VMINPD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VMINPD        X0, X1, X1
-	VPERMILPD     $0x01, X1, X0
-	VMINPD        X0, X1, X1
-	VMOVSD        X1, low+56(FP)
+	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y0
-	VMAXPD        Y0, Y2, Y2
+	VADDPD        Y0, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X0
-	VMAXPD        X0, X2, X2
+	VADDPD        X0, X2, X2
 	VPERMILPD     $0x01, X2, X0
-	VMAXPD        X0, X2, X2
-	VMOVSD        X2, high+64(FP)
+	VADDPD        X0, X2, X2
+	VMOVSD        X2, sum+56(FP)
+	VADDPD        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VPERMILPD     $0x01, X4, X0
+	VADDPD        X0, X4, X4
+	VMOVSD        X4, gap+64(FP)
+	VPMOVQ2M      Z1, K1
+	KMOVW         K1, AX
+	MOVQ          AX, signs+72(FP)
+	VZEROUPPER
+	RET
+
+// func scaleAddF64AVX512(dst []float64, src []float64, t []float64, factor float64, low float64, a float64, stream bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, CMOV
+TEXT ·scaleAddF64AVX512(SB), NOSPLIT|NOFRAME, $0-97
+	VBROADCASTSD factor+72(FP), Z0
+	VBROADCASTSD low+80(FP), Z1
+	VBROADCASTSD a+88(FP), Z2
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         src_base+24(FP), DX
+	MOVQ         t_base+48(FP), BX
+	MOVB         stream+96(FP), SI
+	TESTB        SI, SI
+	JNZ          stream
+
+plain:
+	CMPQ        CX, $0x00000010
+	JL          plain_done
+	VMOVUPD     (DX), Z3
+	VMOVUPD     64(DX), Z4
+	VMOVUPD     (BX), Z5
+	VMOVUPD     64(BX), Z6
+	VCMPPD      $0x05, Z1, Z3, K1
+	VMULPD.Z    Z0, Z3, K1, Z3
+	VFMADD231PD Z2, Z5, Z3
+	VCMPPD      $0x05, Z1, Z4, K1
+	VMULPD.Z    Z0, Z4, K1, Z4
+	VFMADD231PD Z2, Z6, Z4
+	VMOVUPD     Z3, (AX)
+	VMOVUPD     Z4, 64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, BX
+	SUBQ        $0x00000010, CX
+	JMP         plain
+
+plain_done:
+single:
+	CMPQ        CX, $0x00000008
+	JL          single_done
+	VMOVUPD     (DX), Z3
+	VMOVUPD     (BX), Z4
+	VCMPPD      $0x05, Z1, Z3, K1
+	VMULPD.Z    Z0, Z3, K1, Z3
+	VFMADD231PD Z2, Z4, Z3
+	VMOVUPD     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000008, CX
+	JMP         single
+
+single_done:
+	TESTQ         CX, CX
+	JZ            rest_done
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS       c64_0<>+0(SB), Z3
+	VMOVUPD       (DX), K1, Z3
+	MOVQ          $-1, DX
+	BZHIQ         CX, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS       c64_0<>+0(SB), Z4
+	VMOVUPD       (BX), K1, Z4
+	VCMPPD        $0x05, Z1, Z3, K1
+	VMULPD.Z      Z0, Z3, K1, Z3
+	VFMADD231PD   Z2, Z4, Z3
+	TESTQ         $0x00000004, CX
+	JZ            piece400
+	VMOVUPS       Y3, (AX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	ADDQ          $0x00000020, AX
+
+piece400:
+	TESTQ         $0x00000002, CX
+	JZ            piece401
+	VMOVUPS       X3, (AX)
+	VEXTRACTF32X4 $0x01, Y3, X3
+	ADDQ          $0x00000010, AX
+
+piece401:
+	TESTQ     $0x00000001, CX
+	JZ        piece402
+	VMOVSD    X3, (AX)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, AX
+
+piece402:
+rest_done:
+	VZEROUPPER
+	RET
+
+stream:
+	XORQ    DI, DI
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	CMPQ    SI, $0x00040000
+	CMOVQGT DI, SI
+	MOVQ    AX, SI
+	NEGQ    SI
+	ANDQ    $0x0000003f, SI
+	SHRQ    $0x03, SI
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	MOVQ    CX, DI
+	SUBQ    SI, DI
+	MOVQ    SI, CX
+
+head:
+	CMPQ        CX, $0x00000008
+	JL          head_done
+	VMOVUPD     (DX), Z3
+	VMOVUPD     (BX), Z4
+	VCMPPD      $0x05, Z1, Z3, K1
+	VMULPD.Z    Z0, Z3, K1, Z3
+	VFMADD231PD Z2, Z4, Z3
+	VMOVUPD     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000008, CX
+	JMP         head
+
+head_done:
+	TESTQ         CX, CX
+	JZ            headrest_done
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS       c64_0<>+0(SB), Z3
+	VMOVUPD       (DX), K1, Z3
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS       c64_0<>+0(SB), Z4
+	VMOVUPD       (BX), K1, Z4
+	VCMPPD        $0x05, Z1, Z3, K1
+	VMULPD.Z      Z0, Z3, K1, Z3
+	VFMADD231PD   Z2, Z4, Z3
+	MOVQ          AX, SI
+	TESTQ         $0x00000004, CX
+	JZ            piece403
+	VMOVUPS       Y3, (SI)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	ADDQ          $0x00000020, SI
+
+piece403:
+	TESTQ         $0x00000002, CX
+	JZ            piece404
+	VMOVUPS       X3, (SI)
+	VEXTRACTF32X4 $0x01, Y3, X3
+	ADDQ          $0x00000010, SI
+
+piece404:
+	TESTQ     $0x00000001, CX
+	JZ        piece405
+	VMOVSD    X3, (SI)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, SI
+
+piece405:
+headrest_done:
+	LEAQ (AX)(CX*8), AX
+	LEAQ (DX)(CX*8), DX
+	LEAQ (BX)(CX*8), BX
+	MOVQ DI, CX
+
+streamed:
+	CMPQ        CX, $0x00000010
+	JL          streamed_done
+	VMOVUPD     (DX), Z3
+	VMOVUPD     64(DX), Z4
+	VMOVUPD     (BX), Z5
+	VMOVUPD     64(BX), Z6
+	VCMPPD      $0x05, Z1, Z3, K1
+	VMULPD.Z    Z0, Z3, K1, Z3
+	VFMADD231PD Z2, Z5, Z3
+	VCMPPD      $0x05, Z1, Z4, K1
+	VMULPD.Z    Z0, Z4, K1, Z4
+	VFMADD231PD Z2, Z6, Z4
+	VMOVNTPD    Z3, (AX)
+	VMOVNTPD    Z4, 64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, BX
+	SUBQ        $0x00000010, CX
+	JMP         streamed
+
+streamed_done:
+streamedsingle:
+	CMPQ        CX, $0x00000008
+	JL          streamedsingle_done
+	VMOVUPD     (DX), Z3
+	VMOVUPD     (BX), Z4
+	VCMPPD      $0x05, Z1, Z3, K1
+	VMULPD.Z    Z0, Z3, K1, Z3
+	VFMADD231PD Z2, Z4, Z3
+	VMOVUPD     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000008, CX
+	JMP         streamedsingle
+
+streamedsingle_done:
+	TESTQ         CX, CX
+	JZ            streamedrest_done
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS       c64_0<>+0(SB), Z3
+	VMOVUPD       (DX), K1, Z3
+	MOVQ          $-1, DX
+	BZHIQ         CX, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS       c64_0<>+0(SB), Z4
+	VMOVUPD       (BX), K1, Z4
+	VCMPPD        $0x05, Z1, Z3, K1
+	VMULPD.Z      Z0, Z3, K1, Z3
+	VFMADD231PD   Z2, Z4, Z3
+	TESTQ         $0x00000004, CX
+	JZ            piece406
+	VMOVUPS       Y3, (AX)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	ADDQ          $0x00000020, AX
+
+piece406:
+	TESTQ         $0x00000002, CX
+	JZ            piece407
+	VMOVUPS       X3, (AX)
+	VEXTRACTF32X4 $0x01, Y3, X3
+	ADDQ          $0x00000010, AX
+
+piece407:
+	TESTQ     $0x00000001, CX
+	JZ        piece408
+	VMOVSD    X3, (AX)
+	VPERMILPD $0x01, X3, X3
+	ADDQ      $0x00000008, AX
+
+piece408:
+streamedrest_done:
 	VZEROUPPER
 	RET
 
@@ -26821,26 +27721,26 @@ single_done:
 	VCMPPD        $0x04, Z22, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece373
+	JZ            piece409
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece373:
+piece409:
 	TESTQ         $0x00000002, CX
-	JZ            piece374
+	JZ            piece410
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece374:
+piece410:
 	TESTQ     $0x00000001, CX
-	JZ        piece375
+	JZ        piece411
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece375:
+piece411:
 rest_done:
 	VZEROUPPER
 	RET
@@ -26948,26 +27848,26 @@ head_done:
 	VMOVAPD.Z     Z3, K1, Z3
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece376
+	JZ            piece412
 	VMOVUPS       Y3, (DI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, DI
 
-piece376:
+piece412:
 	TESTQ         $0x00000002, CX
-	JZ            piece377
+	JZ            piece413
 	VMOVUPS       X3, (DI)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, DI
 
-piece377:
+piece413:
 	TESTQ     $0x00000001, CX
-	JZ        piece378
+	JZ        piece414
 	VMOVSD    X3, (DI)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, DI
 
-piece378:
+piece414:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -27210,26 +28110,26 @@ streamedsingle_done:
 	VCMPPD        $0x04, Z7, Z4, K1
 	VMOVAPD.Z     Z3, K1, Z3
 	TESTQ         $0x00000004, CX
-	JZ            piece379
+	JZ            piece415
 	VMOVUPS       Y3, (AX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, AX
 
-piece379:
+piece415:
 	TESTQ         $0x00000002, CX
-	JZ            piece380
+	JZ            piece416
 	VMOVUPS       X3, (AX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, AX
 
-piece380:
+piece416:
 	TESTQ     $0x00000001, CX
-	JZ        piece381
+	JZ        piece417
 	VMOVSD    X3, (AX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, AX
 
-piece381:
+piece417:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -27637,26 +28537,26 @@ single_done:
 	VMULPD        Z16, Z1, Z1
 	VMULPD        Z17, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece382
+	JZ            piece418
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece382:
+piece418:
 	TESTQ         $0x00000002, CX
-	JZ            piece383
+	JZ            piece419
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece383:
+piece419:
 	TESTQ     $0x00000001, CX
-	JZ        piece384
+	JZ        piece420
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece384:
+piece420:
 rest_done:
 	VZEROUPPER
 	RET
@@ -27749,26 +28649,26 @@ head_done:
 	VMULPD        Z20, Z22, Z22
 	MOVQ          AX, SI
 	TESTQ         $0x00000004, CX
-	JZ            piece385
+	JZ            piece421
 	VMOVUPS       Y22, (SI)
 	VEXTRACTF64X4 $0x01, Z22, Y22
 	ADDQ          $0x00000020, SI
 
-piece385:
+piece421:
 	TESTQ         $0x00000002, CX
-	JZ            piece386
+	JZ            piece422
 	VMOVUPS       X22, (SI)
 	VEXTRACTF32X4 $0x01, Y22, X22
 	ADDQ          $0x00000010, SI
 
-piece386:
+piece422:
 	TESTQ     $0x00000001, CX
-	JZ        piece387
+	JZ        piece423
 	VMOVSD    X22, (SI)
 	VPERMILPD $0x01, X22, X22
 	ADDQ      $0x00000008, SI
 
-piece387:
+piece423:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -27883,26 +28783,26 @@ streamedsingle_done:
 	VMULPD        Z16, Z1, Z1
 	VMULPD        Z17, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece388
+	JZ            piece424
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece388:
+piece424:
 	TESTQ         $0x00000002, CX
-	JZ            piece389
+	JZ            piece425
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece389:
+piece425:
 	TESTQ     $0x00000001, CX
-	JZ        piece390
+	JZ        piece426
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece390:
+piece426:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -28077,26 +28977,26 @@ single_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece391
+	JZ            piece427
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece391:
+piece427:
 	TESTQ         $0x00000002, CX
-	JZ            piece392
+	JZ            piece428
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece392:
+piece428:
 	TESTQ     $0x00000001, CX
-	JZ        piece393
+	JZ        piece429
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece393:
+piece429:
 rest_done:
 	VZEROUPPER
 	RET
@@ -28150,26 +29050,26 @@ head_done:
 	VMULPD        Z0, Z1, Z1
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece394
+	JZ            piece430
 	VMOVUPS       Y1, (DI)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, DI
 
-piece394:
+piece430:
 	TESTQ         $0x00000002, CX
-	JZ            piece395
+	JZ            piece431
 	VMOVUPS       X1, (DI)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, DI
 
-piece395:
+piece431:
 	TESTQ     $0x00000001, CX
-	JZ        piece396
+	JZ        piece432
 	VMOVSD    X1, (DI)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, DI
 
-piece396:
+piece432:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -28226,26 +29126,26 @@ streamedsingle_done:
 	VADDPD        Z1, Z1, Z1
 	VMULPD        Z0, Z1, Z1
 	TESTQ         $0x00000004, CX
-	JZ            piece397
+	JZ            piece433
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece397:
+piece433:
 	TESTQ         $0x00000002, CX
-	JZ            piece398
+	JZ            piece434
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece398:
+piece434:
 	TESTQ     $0x00000001, CX
-	JZ        piece399
+	JZ        piece435
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece399:
+piece435:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -28444,26 +29344,26 @@ single_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece400
+	JZ            piece436
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece400:
+piece436:
 	TESTQ         $0x00000002, CX
-	JZ            piece401
+	JZ            piece437
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece401:
+piece437:
 	TESTQ     $0x00000001, CX
-	JZ        piece402
+	JZ        piece438
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece402:
+piece438:
 rest_done:
 	VZEROUPPER
 	RET
@@ -28533,26 +29433,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece403
+	JZ            piece439
 	VMOVUPS       Y2, (DI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DI
 
-piece403:
+piece439:
 	TESTQ         $0x00000002, CX
-	JZ            piece404
+	JZ            piece440
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece404:
+piece440:
 	TESTQ     $0x00000001, CX
-	JZ        piece405
+	JZ        piece441
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece405:
+piece441:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -28633,26 +29533,26 @@ streamedsingle_done:
 	VORPD         Z1, Z2, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece406
+	JZ            piece442
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece406:
+piece442:
 	TESTQ         $0x00000002, CX
-	JZ            piece407
+	JZ            piece443
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece407:
+piece443:
 	TESTQ     $0x00000001, CX
-	JZ        piece408
+	JZ        piece444
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece408:
+piece444:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -28862,26 +29762,26 @@ single_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece409
+	JZ            piece445
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece409:
+piece445:
 	TESTQ         $0x00000002, CX
-	JZ            piece410
+	JZ            piece446
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece410:
+piece446:
 	TESTQ     $0x00000001, CX
-	JZ        piece411
+	JZ        piece447
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece411:
+piece447:
 rest_done:
 	VZEROUPPER
 	RET
@@ -28941,26 +29841,26 @@ head_done:
 	VMULPD        Z0, Z2, Z2
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece412
+	JZ            piece448
 	VMOVUPS       Y2, (DI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DI
 
-piece412:
+piece448:
 	TESTQ         $0x00000002, CX
-	JZ            piece413
+	JZ            piece449
 	VMOVUPS       X2, (DI)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DI
 
-piece413:
+piece449:
 	TESTQ     $0x00000001, CX
-	JZ        piece414
+	JZ        piece450
 	VMOVSD    X2, (DI)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DI
 
-piece414:
+piece450:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -29026,26 +29926,26 @@ streamedsingle_done:
 	VMINPD        Z2, Z1, Z2
 	VMULPD        Z0, Z2, Z2
 	TESTQ         $0x00000004, CX
-	JZ            piece415
+	JZ            piece451
 	VMOVUPS       Y2, (AX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, AX
 
-piece415:
+piece451:
 	TESTQ         $0x00000002, CX
-	JZ            piece416
+	JZ            piece452
 	VMOVUPS       X2, (AX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, AX
 
-piece416:
+piece452:
 	TESTQ     $0x00000001, CX
-	JZ        piece417
+	JZ        piece453
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, AX
 
-piece417:
+piece453:
 streamedrest_done:
 	VZEROUPPER
 	RET
@@ -29729,26 +30629,26 @@ single_done:
 	VXORPD        Z19, Z18, Z18
 	VMULPD        Z0, Z18, Z18
 	TESTQ         $0x00000004, CX
-	JZ            piece418
+	JZ            piece454
 	VMOVUPS       Y18, (AX)
 	VEXTRACTF64X4 $0x01, Z18, Y18
 	ADDQ          $0x00000020, AX
 
-piece418:
+piece454:
 	TESTQ         $0x00000002, CX
-	JZ            piece419
+	JZ            piece455
 	VMOVUPS       X18, (AX)
 	VEXTRACTF32X4 $0x01, Y18, X18
 	ADDQ          $0x00000010, AX
 
-piece419:
+piece455:
 	TESTQ     $0x00000001, CX
-	JZ        piece420
+	JZ        piece456
 	VMOVSD    X18, (AX)
 	VPERMILPD $0x01, X18, X18
 	ADDQ      $0x00000008, AX
 
-piece420:
+piece456:
 rest_done:
 	VZEROUPPER
 	RET
@@ -29864,26 +30764,26 @@ head_done:
 	VMULPD        Z0, Z18, Z18
 	MOVQ          AX, DI
 	TESTQ         $0x00000004, CX
-	JZ            piece421
+	JZ            piece457
 	VMOVUPS       Y18, (DI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
 	ADDQ          $0x00000020, DI
 
-piece421:
+piece457:
 	TESTQ         $0x00000002, CX
-	JZ            piece422
+	JZ            piece458
 	VMOVUPS       X18, (DI)
 	VEXTRACTF32X4 $0x01, Y18, X18
 	ADDQ          $0x00000010, DI
 
-piece422:
+piece458:
 	TESTQ     $0x00000001, CX
-	JZ        piece423
+	JZ        piece459
 	VMOVSD    X18, (DI)
 	VPERMILPD $0x01, X18, X18
 	ADDQ      $0x00000008, DI
 
-piece423:
+piece459:
 headrest_done:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (DX)(CX*8), DX
@@ -30033,26 +30933,26 @@ streamedsingle_done:
 	VXORPD        Z19, Z18, Z18
 	VMULPD        Z0, Z18, Z18
 	TESTQ         $0x00000004, CX
-	JZ            piece424
+	JZ            piece460
 	VMOVUPS       Y18, (AX)
 	VEXTRACTF64X4 $0x01, Z18, Y18
 	ADDQ          $0x00000020, AX
 
-piece424:
+piece460:
 	TESTQ         $0x00000002, CX
-	JZ            piece425
+	JZ            piece461
 	VMOVUPS       X18, (AX)
 	VEXTRACTF32X4 $0x01, Y18, X18
 	ADDQ          $0x00000010, AX
 
-piece425:
+piece461:
 	TESTQ     $0x00000001, CX
-	JZ        piece426
+	JZ        piece462
 	VMOVSD    X18, (AX)
 	VPERMILPD $0x01, X18, X18
 	ADDQ      $0x00000008, AX
 
-piece426:
+piece462:
 streamedrest_done:
 	VZEROUPPER
 	RET

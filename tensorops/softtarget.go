@@ -28,7 +28,17 @@ func (k *kernels[F]) oneHot(t []F) int {
 func (k *kernels[F]) allZero(t []F) bool {
 	for lo := 0; lo < len(t); lo += blockLen {
 		part := t[lo:min(lo+blockLen, len(t))]
-		if low, high, sum, _ := k.targetSum(part, part, 0); low != 0 || high != 0 || sum != sum {
+		if sum, _, signs := k.targetSum(part, part, 0); sum != 0 || signs != 0 && !zeros(part) {
+			return false
+		}
+	}
+	return true
+}
+
+// zeros is allZero, one by one.
+func zeros[F Float](t []F) bool {
+	for _, v := range t {
+		if v != 0 {
 			return false
 		}
 	}
@@ -41,9 +51,9 @@ func (k *kernels[F]) target(t, x []F, max float64, own bool) target {
 	s := target{label: -1, valid: true}
 	for lo := 0; lo < len(t); lo += blockLen {
 		hi := min(lo+blockLen, len(t))
-		low, _, sum, gap := k.targetSum(t[lo:hi], x[lo:hi], max)
-		// A sum of finite weights may be infinite.
-		if !(low >= 0 && sum-sum == 0) && !finiteWeights(t[lo:hi]) {
+		sum, gap, signs := k.targetSum(t[lo:hi], x[lo:hi], max)
+		// -0 is a weight, and the sum of finite weights may be infinite.
+		if (signs != 0 || sum-sum != 0) && !finiteWeights(t[lo:hi]) {
 			s.valid = false
 		}
 		s.mass, s.gap = s.mass+sum, s.gap+gap
@@ -77,8 +87,10 @@ func (k *kernels[F]) softCrossEntropyRow(x, t []F, o *CrossEntropyOptions) (l fl
 	if !o.plain() {
 		return generalCrossEntropy(nil, x, t, -1, 0, o), k.validWeights(t)
 	}
-	var s target
-	if _, _, l, ok := k.softTotal(&s, x, t, o.smoothing()); ok {
+	var total rowTotal
+	k.rowTotal(&total, x, forShares)
+	s := k.target(t, x, total.max, false)
+	if l, _, ok := k.softValue(&total, &s, x, o.smoothing()); ok {
 		return l, s.valid
 	}
 	return generalCrossEntropy(nil, x, t, -1, 0, o), s.valid
@@ -92,56 +104,82 @@ func (k *kernels[F]) softCrossEntropyGradRow(dst, x, t []F, g float64, o *CrossE
 		valid = k.validWeights(t) // before dst, which may be t, is written
 		return generalCrossEntropy(dst, x, t, -1, g, o), valid
 	}
-	var s target
-	total, mass, l, ok := k.softTotal(&s, x, t, o.smoothing())
-	if !ok || !k.writeSoftGrad(dst, x, t, &total, mass, g, o.smoothing(), stream) {
+	eps := o.smoothing()
+	var total rowTotal
+	kept := k.startSoft(&total, dst, x, t, eps, stream)
+	s := k.target(t, x, total.max, false)
+	l, mass, ok := k.softValue(&total, &s, x, eps)
+	if !k.finishSoft(&kept, &total, dst, x, t, mass, g, eps, stream) || !ok {
 		return generalCrossEntropy(dst, x, t, -1, g, o), s.valid
 	}
 	return l, s.valid
 }
 
-// writeSoftGrad writes g·(mass·softmax(x) - t'), the total being that of x and t' the target after smoothing by eps. It reports
-// false, and has written nothing, for factors that the kernels are not made for.
-func (k *kernels[F]) writeSoftGrad(dst, x, t []F, total *rowTotal, mass, g, eps float64, stream bool) bool {
+// softValue returns the value for the total of x and what is known of the target, and Σ t'. ok is false for rows that need
+// the general form.
+func (k *kernels[F]) softValue(total *rowTotal, s *target, x []F, eps float64) (l, mass float64, ok bool) {
 	if !ordinary(total.max) {
-		fill(dst, math.NaN())
-		return true
-	}
-	anchor, low, m, ok := scaling[F](total.anchor, g*mass/total.sum)
-	if ok {
-		k.expScaleAdd(dst, x, t, anchor, low, m, F(-g*(1-eps)), F(-g*eps/float64(len(x))), stream)
-	}
-	return ok
-}
-
-// softTotal returns the total of x, Σ t' and the value for the target t, and sets s to what is known of t. ok is false for rows
-// that need the general form.
-func (k *kernels[F]) softTotal(s *target, x, t []F, eps float64) (total rowTotal, mass, l float64, ok bool) {
-	k.rowTotal(&total, x, forShares)
-	*s = k.target(t, x, total.max, false)
-	if !ordinary(total.max) {
-		return total, 0, math.NaN(), true
+		return math.NaN(), 0, true
 	}
 	if total.huge {
-		return total, 0, 0, false
+		return 0, 0, false
 	}
 	mass = (1 - eps) * s.mass
 	known := (1 - eps) * s.gap
 	if eps > 0 {
 		all, count := k.gapSumRow(x, total.max)
 		if int(count) != len(x) {
-			return total, 0, 0, false
+			return 0, 0, false
 		}
 		mass += eps
 		known += eps * all / count
 	}
 	l = known + mass*(logOf(total.anchor, total.sum)-total.max)
-	if k.accurate(&total, len(x), mass, l) {
-		return total, mass, l, true
+	if k.accurate(total, len(x), mass, l) {
+		return l, mass, true
 	}
 	var wide rowTotal
 	k.longTotal(&wide, x, forLogs, true)
-	return total, mass, known + mass*wide.logSum, true
+	return known + mass*wide.logSum, mass, true
+}
+
+// startSoft is startShares for a gradient that finishSoft writes. dst may be t, which is read once more.
+func (k *kernels[F]) startSoft(total *rowTotal, dst, x, t []F, eps float64, stream bool) (s storedRow[F]) {
+	if eps > 0 || len(t) == 0 || &dst[0] == &t[0] {
+		k.rowTotal(total, x, forShares)
+		return s
+	}
+	return k.startShares(total, dst, x, stream)
+}
+
+// finishSoft writes g·(mass·softmax(x) - t'), t' being the target after smoothing by eps. It reports false, and has changed
+// nothing but a dst that is neither x nor t, for rows and factors that the kernels are not made for.
+func (k *kernels[F]) finishSoft(s *storedRow[F], total *rowTotal, dst, x, t []F, mass, g, eps float64, stream bool) bool {
+	defer s.release()
+	if !ordinary(total.max) {
+		fill(dst, math.NaN())
+		return true
+	}
+	f := g * mass / total.sum
+	if s.buf == nil || !(math.Abs(f) >= 0x1p-100 && math.Abs(f) < 2) {
+		// Terms below 2^minExponent were not kept; a factor of 2 would make them count.
+		anchor, low, m, ok := scaling[F](total.anchor, f)
+		if ok = ok && !total.huge; ok {
+			k.expScaleAdd(dst, x, t, anchor, low, m, F(-g*(1-eps)), F(-g*eps/float64(len(x))), stream)
+		}
+		return ok
+	}
+	minExponent, _ := exponents[F]()
+	for b, lo := 0, 0; lo < len(x); b, lo = b+1, lo+blockLen {
+		hi, part := min(lo+blockLen, len(x)), f
+		if s.anchors != nil {
+			part *= exp2(s.anchors[b] - total.anchor)
+		}
+		// what expScaleAdd would take for 0, as in scaleTerms
+		low := exp2(minExponent - float64(int(math.Float64bits(part)>>52&0x7ff)-1023))
+		k.scaleAdd(dst[lo:hi], s.buf[lo:hi], t[lo:hi], F(part), F(low), F(-g), stream)
+	}
+	return true
 }
 
 // klRow returns the divergence. With a dst it also writes g times the gradient by x, which is that of the cross-entropy.
@@ -153,10 +191,15 @@ func (k *kernels[F]) klRow(dst, x, t []F, g float64, stream bool) (kl float64, v
 		return k.crossEntropyGradRow(dst, x, y, g, nil, stream), true
 	}
 	var total rowTotal
-	k.rowTotal(&total, x, forShares)
+	var kept storedRow[F]
+	if dst != nil {
+		kept = k.startSoft(&total, dst, x, t, 0, stream)
+	} else {
+		k.rowTotal(&total, x, forShares)
+	}
 	s := k.target(t, x, total.max, true)
 	kl = k.divergence(&total, &s, x, t)
-	if dst != nil && (total.huge || !k.writeSoftGrad(dst, x, t, &total, s.mass, g, 0, stream)) {
+	if dst != nil && !k.finishSoft(&kept, &total, dst, x, t, s.mass, g, 0, stream) {
 		generalCrossEntropy(dst, x, t, -1, g, nil)
 	}
 	return kl, s.valid

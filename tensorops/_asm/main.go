@@ -23,6 +23,7 @@ func main() {
 			g.mulShift()
 			g.dot()
 			g.targetSum()
+			g.scaleAdd()
 			g.gapSum()
 			g.xlogx()
 			g.logGap()

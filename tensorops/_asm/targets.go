@@ -35,21 +35,20 @@ func (g *gen) reduceSome(unroll int, inputs []string, a *accumulators, body func
 	})
 }
 
-// targetSum emits all that a loss must know of a target t: its extremes, Σ t[i] and Σ t[i]·(c - x[i]). Elements go to two lanes
-// in turn, which is two sums for each that need not wait for each other.
+// targetSum emits all that a loss must know of a target t: whether a sign bit is set, Σ t[i] and Σ t[i]·(c - x[i]). Elements go
+// to two lanes in turn, which is two sums for each that need not wait for each other.
 func (g *gen) targetSum() {
 	g = g.inFloat64()
-	g.text("targetSum", "func(t, x []F, c float64) (low, high, sum, gap float64)",
-		"returns min(0, t[i]), max(0, t[i]), Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.")
+	g.text("targetSum", "func(t, x []F, c float64) (sum, gap float64, signs int)",
+		"returns Σ t[i] and Σ t[i]·(c - x[i]), where t[i] = 0 adds 0 whatever x[i] is; signs is 0 when no t[i] has a sign bit.")
 	c := g.param("c")
-	low, high := g.zero(), g.zero()
+	signs := g.zero()
 	// sums and gaps of the even registers, then of the odd ones
 	a := g.newAccumulators(4)
 	g.reduceSome(1, []string{"t", "x"}, a, func(v [][]reg.VecVirtual, first int, h []int) {
 		t, x, turn := v[0][0], v[1][0], first/g.halves()%2
 		g.sub(c, x, x)
-		VMINPD(low, t, low) // low where t is NaN
-		VMAXPD(high, t, high)
+		VORPD(signs, t, signs)
 		VADDPD(t, a.acc[turn][h[0]], a.acc[turn][h[0]])
 		if g.is512() {
 			k := K()
@@ -67,11 +66,40 @@ func (g *gen) targetSum() {
 		for h := range g.halves() {
 			add(a.acc[2*i+1][h], a.acc[2*i][h])
 		}
-		storeResult(g.fold(a.acc[2*i], "F64", add), 2+i)
+		storeResult(g.fold(a.acc[2*i], "F64", add), i)
 	}
-	// All lanes at once: fold wants two registers for AVX2.
-	storeResult(g.fold([]reg.VecVirtual{low, low}, "F64", func(v, dst Op) { VMINPD(v, dst, dst) }), 0)
-	storeResult(g.fold([]reg.VecVirtual{high, high}, "F64", func(v, dst Op) { VMAXPD(v, dst, dst) }), 1)
+	found := GP32()
+	if g.is512() {
+		k := K()
+		VPMOVQ2M(signs, k)
+		KMOVW(k, found)
+	} else {
+		VMOVMSKPD(signs, found)
+	}
+	Store(found.As64(), ReturnIndex(2))
 	VZEROUPPER()
 	RET()
+}
+
+// scaleAdd emits dst[i] = src[i]·factor + a·t[i], where a src[i] < low counts as 0.
+func (g *gen) scaleAdd() {
+	g.text("scaleAdd", "func(dst, src, t []F, factor, low, a F, stream bool)",
+		"writes src[i]·factor + a·t[i], where a src[i] < low counts as 0.")
+	factor, low, a := g.param("factor"), g.param("low"), g.param("a")
+	g.mapRow(2, false, []string{"src", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+		for i, x := range v[0] {
+			if g.is512() {
+				k := K()
+				f(g, VCMPPS, VCMPPD)(Imm(notLess), low, x, k)
+				f(g, VMULPS_Z, VMULPD_Z)(factor, x, k, x)
+			} else {
+				m := g.vec()
+				f(g, VCMPPS, VCMPPD)(Imm(notLess), low, x, m)
+				VANDPS(m, x, x)
+				g.mul(factor, x, x)
+			}
+			f(g, VFMADD231PS, VFMADD231PD)(a, v[1][i], x)
+		}
+		return v[0]
+	})
 }
