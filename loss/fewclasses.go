@@ -222,40 +222,39 @@ type fewFunc func(w *few, values, dst []float64, b *batch[float64]) (valid bool)
 // fewDirect makes kernels of f for operands of any dtype: each result is rounded once.
 func fewDirect[F float](f fewFunc) *direct[F] {
 	d := new(direct[F])
-	d.grad[0] = func(values []float64, dst []F, b *batch[F]) bool {
-		var invalid atomic.Bool
-		step := max(1, grain/b.cols)
-		tensorops.ParallelFor(len(b.g), step, func(lo, hi int) {
-			w := fewPool.Get().(*few)
-			defer fewPool.Put(w)
-			part := batch[float64]{cols: b.cols, labels: b.labels[lo:hi], g: b.g[lo:hi]}
-			lo *= b.cols
-			hi *= b.cols
-			part.x = inWide(&w.x, b.x[lo:hi])
-			if b.t != nil {
-				part.t = inWide(&w.t, b.t[lo:hi])
-			}
-			var v, to []float64
-			if values != nil {
-				v = values[lo/b.cols : hi/b.cols]
-			}
-			if dst != nil {
-				to = fit(&w.e, hi-lo)
-				if d, ok := any(dst).([]float64); ok {
-					to = d[lo:hi]
-				}
-			}
-			if !f(w, v, to, &part) {
-				invalid.Store(true)
-			}
-			if narrow, ok := any(dst).([]float32); ok && dst != nil {
-				vec.Narrow(narrow[lo:hi], to, 1)
-			}
-		})
-		return !invalid.Load()
-	}
-	d.values = func(values []float64, b *batch[F]) bool { return d.grad[0](values, nil, b) }
+	d.values = func(values []float64, b *batch[F]) bool { return inFloat64(values, nil, b, f) }
+	d.grad[0] = func(values []float64, dst []F, b *batch[F]) bool { return inFloat64(values, dst, b, f) }
 	return d
+}
+
+// inFloat64 runs f on ranges of the rows in float64.
+func inFloat64[F float](values []float64, dst []F, b *batch[F], f fewFunc) (valid bool) {
+	var invalid atomic.Bool
+	tensorops.ParallelFor(len(b.g), max(1, grain/b.cols), func(first, end int) {
+		w := fewPool.Get().(*few)
+		defer fewPool.Put(w)
+		lo, hi := first*b.cols, end*b.cols
+		part := batch[float64]{x: inWide(&w.x, b.x[lo:hi]), cols: b.cols, labels: b.labels[first:end], g: b.g[first:end]}
+		if b.t != nil {
+			part.t = inWide(&w.t, b.t[lo:hi])
+		}
+		var v, to []float64
+		if values != nil {
+			v = values[first:end]
+		}
+		if d, ok := any(dst).([]float64); ok && dst != nil {
+			to = d[lo:hi]
+		} else if dst != nil {
+			to = fit(&w.e, hi-lo)
+		}
+		if !f(w, v, to, &part) {
+			invalid.Store(true)
+		}
+		if narrow, ok := any(dst).([]float32); ok && dst != nil {
+			vec.Narrow(narrow[lo:hi], to, 1)
+		}
+	})
+	return !invalid.Load()
 }
 
 // inWide returns x in float64, in *buf where that takes memory.

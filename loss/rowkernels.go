@@ -61,3 +61,45 @@ func entropyDirect[F float](*spec) *direct[F] {
 	}
 	return d
 }
+
+// logSumExpDirect has reduction None and one factor for each row, its upstream.
+func logSumExpDirect[F float](*spec) *direct[F] {
+	return fewDirect[F](func(_ *few, values, dst []float64, b *batch[float64]) bool {
+		if dst != nil {
+			tensorops.LogSumExpGradRows(dst, b.x, b.g, b.cols)
+		} else {
+			tensorops.LogSumExpRows(values, b.x, b.cols)
+		}
+		return true
+	})
+}
+
+// softmaxDirect: the derivative by operand 1 is the softmax itself, that by operand 0 its product with operand 1 from the left.
+func softmaxDirect[F float](*spec) *direct[F] {
+	return mapDirect[F](tensorops.SoftmaxRows[float64], func(dst, x, a []float64, cols int) {
+		tensorops.SoftmaxRows(dst, x, cols)
+		tensorops.SoftmaxGradRows(dst, dst, a, cols)
+	})
+}
+
+func logSoftmaxDirect[F float](*spec) *direct[F] {
+	return mapDirect[F](tensorops.LogSoftmaxRows[float64], tensorops.LogSoftmaxLogitGradRows[float64])
+}
+
+// mapDirect makes the kernels of a row-to-row node from its function and the product of a with its derivative.
+func mapDirect[F float](f func(dst, x []float64, cols int), pull func(dst, x, a []float64, cols int)) *direct[F] {
+	d := new(direct[F])
+	d.grad[0] = func(_ []float64, dst []F, b *batch[F]) bool {
+		return inFloat64(nil, dst, b, func(_ *few, _, dst []float64, b *batch[float64]) bool {
+			pull(dst, b.x, b.t, b.cols)
+			return true
+		})
+	}
+	d.grad[1] = func(_ []float64, dst []F, b *batch[F]) bool {
+		return inFloat64(nil, dst, b, func(_ *few, _, dst []float64, b *batch[float64]) bool {
+			f(dst, b.x, b.cols)
+			return true
+		})
+	}
+	return d
+}

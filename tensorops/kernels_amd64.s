@@ -3260,7 +3260,7 @@ DATA c64_0<>+56(SB)/8, $0x0000000000000000
 GLOBL c64_0<>(SB), RODATA|NOPTR, $64
 
 // func targetSumF32AVX2(t []float32, x []float32, c float64) (sum float64, gap float64, signs int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·targetSumF32AVX2(SB), NOSPLIT|NOFRAME, $0-80
 	VBROADCASTSD c+48(FP), Y0
 	VXORPS       X1, X1, X1
@@ -3280,6 +3280,7 @@ TEXT ·targetSumF32AVX2(SB), NOSPLIT|NOFRAME, $0-80
 
 sum_loop:
 	VCVTPS2PD   (CX), Y10
+	PREFETCHT0  4096(CX)
 	VCVTPS2PD   (DX), Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -3312,6 +3313,7 @@ sum_loop:
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y9
 	VCVTPS2PD   64(CX), Y10
+	PREFETCHT0  4160(CX)
 	VCVTPS2PD   64(DX), Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -3999,7 +4001,7 @@ DATA c64_3ff0000000000000<>+56(SB)/8, $0x3ff0000000000000
 GLOBL c64_3ff0000000000000<>(SB), RODATA|NOPTR, $64
 
 // func xlogxF32AVX2(t []float32) (sum float64)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·xlogxF32AVX2(SB), NOSPLIT|NOFRAME, $0-32
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
@@ -4010,6 +4012,7 @@ TEXT ·xlogxF32AVX2(SB), NOSPLIT|NOFRAME, $0-32
 
 sum_loop:
 	VCVTPS2PD   (CX), Y2
+	PREFETCHT0  4096(CX)
 	VMOVAPD     Y2, Y3
 	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
 	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y4
@@ -4102,6 +4105,7 @@ sum_loop:
 	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y6
 	VFMADD231PD Y6, Y3, Y1
 	VCVTPS2PD   64(CX), Y2
+	PREFETCHT0  4160(CX)
 	VMOVAPD     Y2, Y3
 	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
 	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y4
@@ -12051,7 +12055,7 @@ sum_done:
 	RET
 
 // func targetSumF64AVX2(t []float64, x []float64, c float64) (sum float64, gap float64, signs int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·targetSumF64AVX2(SB), NOSPLIT|NOFRAME, $0-80
 	VBROADCASTSD c+48(FP), Y0
 	VXORPS       X1, X1, X1
@@ -12071,6 +12075,7 @@ TEXT ·targetSumF64AVX2(SB), NOSPLIT|NOFRAME, $0-80
 
 sum_loop:
 	VMOVUPD     (CX), Y10
+	PREFETCHT0  8192(CX)
 	VMOVUPD     (DX), Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -12087,6 +12092,7 @@ sum_loop:
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y7
 	VMOVUPD     64(CX), Y10
+	PREFETCHT0  8256(CX)
 	VMOVUPD     64(DX), Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -12103,6 +12109,7 @@ sum_loop:
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y9
 	VMOVUPD     128(CX), Y10
+	PREFETCHT0  8320(CX)
 	VMOVUPD     128(DX), Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -12119,6 +12126,7 @@ sum_loop:
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y7
 	VMOVUPD     192(CX), Y10
+	PREFETCHT0  8384(CX)
 	VMOVUPD     192(DX), Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -12728,7 +12736,7 @@ sum_done:
 	RET
 
 // func xlogxF64AVX2(t []float64) (sum float64)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·xlogxF64AVX2(SB), NOSPLIT|NOFRAME, $0-32
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
@@ -12739,6 +12747,7 @@ TEXT ·xlogxF64AVX2(SB), NOSPLIT|NOFRAME, $0-32
 
 sum_loop:
 	VMOVUPD     (CX), Y2
+	PREFETCHT0  8192(CX)
 	VMOVAPD     Y2, Y3
 	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
 	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y4
@@ -12791,6 +12800,7 @@ sum_loop:
 	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y6
 	VFMADD231PD Y6, Y3, Y1
 	VMOVUPD     64(CX), Y2
+	PREFETCHT0  8256(CX)
 	VMOVAPD     Y2, Y3
 	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
 	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y4
@@ -12843,6 +12853,7 @@ sum_loop:
 	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y6
 	VFMADD231PD Y6, Y3, Y1
 	VMOVUPD     128(CX), Y2
+	PREFETCHT0  8320(CX)
 	VMOVAPD     Y2, Y3
 	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
 	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y4
@@ -12895,6 +12906,7 @@ sum_loop:
 	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y6
 	VFMADD231PD Y6, Y3, Y1
 	VMOVUPD     192(CX), Y2
+	PREFETCHT0  8384(CX)
 	VMOVAPD     Y2, Y3
 	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
 	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y4
@@ -20234,7 +20246,7 @@ sum_done:
 	RET
 
 // func targetSumF32AVX512(t []float32, x []float32, c float64) (sum float64, gap float64, signs int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·targetSumF32AVX512(SB), NOSPLIT|NOFRAME, $0-80
 	VBROADCASTSD c+48(FP), Z0
 	VXORPS       X1, X1, X1
@@ -20250,6 +20262,7 @@ TEXT ·targetSumF32AVX512(SB), NOSPLIT|NOFRAME, $0-80
 
 sum_loop:
 	VCVTPS2PD   (CX), Z6
+	PREFETCHT0  4096(CX)
 	VCVTPS2PD   (DX), Z7
 	VSUBPD      Z7, Z0, Z7
 	VORPD       Z1, Z6, Z1
@@ -20266,6 +20279,7 @@ sum_loop:
 	VCMPPD      $0x04, Z8, Z6, K1
 	VFMADD231PD Z7, Z6, K1, Z5
 	VCVTPS2PD   64(CX), Z6
+	PREFETCHT0  4160(CX)
 	VCVTPS2PD   64(DX), Z7
 	VSUBPD      Z7, Z0, Z7
 	VORPD       Z1, Z6, Z1
@@ -20760,7 +20774,7 @@ sum_done:
 	RET
 
 // func xlogxF32AVX512(t []float32) (sum float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·xlogxF32AVX512(SB), NOSPLIT|NOFRAME, $0-32
 	VXORPS X0, X0, X0
 	MOVQ   t_len+8(FP), AX
@@ -20770,8 +20784,10 @@ TEXT ·xlogxF32AVX512(SB), NOSPLIT|NOFRAME, $0-32
 
 sum_loop:
 	VCVTPS2PD   (CX), Z1
+	PREFETCHT0  4096(CX)
 	VCVTPS2PD   32(CX), Z2
 	VCVTPS2PD   64(CX), Z3
+	PREFETCHT0  4160(CX)
 	VCVTPS2PD   96(CX), Z4
 	VMOVAPD     Z1, Z5
 	VMOVAPD     Z2, Z6
@@ -26728,7 +26744,7 @@ sum_done:
 	RET
 
 // func targetSumF64AVX512(t []float64, x []float64, c float64) (sum float64, gap float64, signs int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·targetSumF64AVX512(SB), NOSPLIT|NOFRAME, $0-80
 	VBROADCASTSD c+48(FP), Z0
 	VXORPS       X1, X1, X1
@@ -26744,6 +26760,7 @@ TEXT ·targetSumF64AVX512(SB), NOSPLIT|NOFRAME, $0-80
 
 sum_loop:
 	VMOVUPD     (CX), Z6
+	PREFETCHT0  8192(CX)
 	VMOVUPD     (DX), Z7
 	VSUBPD      Z7, Z0, Z7
 	VORPD       Z1, Z6, Z1
@@ -26752,6 +26769,7 @@ sum_loop:
 	VCMPPD      $0x04, Z8, Z6, K1
 	VFMADD231PD Z7, Z6, K1, Z4
 	VMOVUPD     64(CX), Z6
+	PREFETCHT0  8256(CX)
 	VMOVUPD     64(DX), Z7
 	VSUBPD      Z7, Z0, Z7
 	VORPD       Z1, Z6, Z1
@@ -26760,6 +26778,7 @@ sum_loop:
 	VCMPPD      $0x04, Z8, Z6, K1
 	VFMADD231PD Z7, Z6, K1, Z5
 	VMOVUPD     128(CX), Z6
+	PREFETCHT0  8320(CX)
 	VMOVUPD     128(DX), Z7
 	VSUBPD      Z7, Z0, Z7
 	VORPD       Z1, Z6, Z1
@@ -26768,6 +26787,7 @@ sum_loop:
 	VCMPPD      $0x04, Z8, Z6, K1
 	VFMADD231PD Z7, Z6, K1, Z4
 	VMOVUPD     192(CX), Z6
+	PREFETCHT0  8384(CX)
 	VMOVUPD     192(DX), Z7
 	VSUBPD      Z7, Z0, Z7
 	VORPD       Z1, Z6, Z1
@@ -27224,7 +27244,7 @@ sum_done:
 	RET
 
 // func xlogxF64AVX512(t []float64) (sum float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·xlogxF64AVX512(SB), NOSPLIT|NOFRAME, $0-32
 	VXORPS X0, X0, X0
 	MOVQ   t_len+8(FP), AX
@@ -27234,9 +27254,13 @@ TEXT ·xlogxF64AVX512(SB), NOSPLIT|NOFRAME, $0-32
 
 sum_loop:
 	VMOVUPD     (CX), Z1
+	PREFETCHT0  8192(CX)
 	VMOVUPD     64(CX), Z2
+	PREFETCHT0  8256(CX)
 	VMOVUPD     128(CX), Z3
+	PREFETCHT0  8320(CX)
 	VMOVUPD     192(CX), Z4
+	PREFETCHT0  8384(CX)
 	VMOVAPD     Z1, Z5
 	VMOVAPD     Z2, Z6
 	VMOVAPD     Z3, Z7

@@ -77,6 +77,19 @@ func LogSoftmaxGradRows[F Float](dst, y, g []F, cols int) {
 	runRows(rowJob[F]{op: opLogSoftmaxGrad, dst: dst, x: y, g: g, cols: cols}, rows)
 }
 
+// LogSoftmaxLogitGradRows is [LogSoftmaxGradRows] from the argument x of the log-softmax instead of its result:
+//
+//	dst[i,j] = g[i,j] - softmax(x[i])[j]·Σ_k g[i,k]
+//
+// It keeps the digits of probabilities that the rounding of their logarithms takes away. dst may be x or g and must not
+// overlap them otherwise. It panics with "tensorops: length mismatch" when cols < 1 or the lengths do not fit.
+func LogSoftmaxLogitGradRows[F Float](dst, x, g []F, cols int) {
+	rows := countRows(x, cols)
+	mustLen(dst, len(x))
+	mustLen(g, len(x))
+	runRows(rowJob[F]{op: opLogSoftmaxLogitGrad, dst: dst, x: x, g: g, cols: cols}, rows)
+}
+
 func countRows[F Float](x []F, cols int) int {
 	if cols < 1 || len(x)%cols != 0 {
 		panic(errLength)
@@ -99,6 +112,7 @@ const (
 	opLogSumExpGrad
 	opSoftmaxGrad
 	opLogSoftmaxGrad
+	opLogSoftmaxLogitGrad
 	opCrossEntropy
 	opCrossEntropyGrad
 	opSoftCrossEntropy
@@ -145,6 +159,8 @@ func (j *rowJob[F]) run(lo, hi int) {
 			k.softmaxGradRow(j.dst[a:b], x, j.g[a:b])
 		case opLogSoftmaxGrad:
 			k.logSoftmaxGradRow(j.dst[a:b], x, j.g[a:b], j.stream)
+		case opLogSoftmaxLogitGrad:
+			k.logSoftmaxPullRow(j.dst[a:b], x, j.g[a:b], j.stream)
 		default:
 			var dst, t []F
 			if j.dst != nil {

@@ -149,6 +149,13 @@ func (k *kernels[F]) startSoft(total *rowTotal, dst, x, t []F, eps float64, stre
 		k.rowTotal(total, x, forShares)
 		return s
 	}
+	// Unlike a factor alone, a target is added to kept terms in much less time than the exponentials take again.
+	if isFloat32[F]() && k.expSumStore != nil && len(x) > blockLen && len(x) <= 2*storedLen && &dst[0] != &x[0] {
+		if s = k.storeBlocks(total, dst, x, stream); s.buf == nil {
+			k.rowTotal(total, x, forShares)
+		}
+		return s
+	}
 	return k.startShares(total, dst, x, stream)
 }
 
@@ -174,6 +181,9 @@ func (k *kernels[F]) finishSoft(s *storedRow[F], total *rowTotal, dst, x, t []F,
 		hi, part := min(lo+blockLen, len(x)), f
 		if s.anchors != nil {
 			part *= exp2(s.anchors[b] - total.anchor)
+		}
+		if part == 0 {
+			clear(s.buf[lo:hi]) // the terms of a block of only -Inf are NaN
 		}
 		// what expScaleAdd would take for 0, as in scaleTerms
 		low := exp2(minExponent - float64(int(math.Float64bits(part)>>52&0x7ff)-1023))
@@ -203,6 +213,21 @@ func (k *kernels[F]) klRow(dst, x, t []F, g float64, stream bool) (kl float64, v
 		generalCrossEntropy(dst, x, t, -1, g, nil)
 	}
 	return kl, s.valid
+}
+
+// logSoftmaxPullRow writes g - softmax(x)·Σg.
+func (k *kernels[F]) logSoftmaxPullRow(dst, x, g []F, stream bool) {
+	var total rowTotal
+	kept := k.startSoft(&total, dst, x, g, 0, stream)
+	sum := 0.0
+	for lo := 0; lo < len(g); lo += blockLen {
+		part := g[lo:min(lo+blockLen, len(g))]
+		s, _, _ := k.targetSum(part, part, 0)
+		sum += s
+	}
+	if !k.finishSoft(&kept, &total, dst, x, g, sum, -1, 0, stream) {
+		generalCrossEntropy(dst, x, g, -1, -1, nil)
+	}
 }
 
 // divergence returns Σ t·(log t - log p) for the total of x and the target's sums.

@@ -25,8 +25,11 @@ func (g *gen) reduceSome(unroll int, inputs []string, a *accumulators, body func
 				for j, p := range ptrs {
 					if tail {
 						v[j] = append(v[j], g.loadTail(p, n, at*g.lanes(), 0))
-					} else {
-						v[j] = append(v[j], g.load(p, at*g.lanes()))
+						continue
+					}
+					v[j] = append(v[j], g.load(p, at*g.lanes()))
+					if byte := at * g.lanes() * size(g.elem); j == 0 && byte%64 == 0 {
+						PREFETCHT0(Mem{Base: p, Disp: prefetchElems*size(g.elem) + byte})
 					}
 				}
 			}

@@ -1,0 +1,155 @@
+package tensorops
+
+import (
+	"fmt"
+	"math"
+	"testing"
+)
+
+// Whole blocks of -Inf have no anchor: their terms must be 0 in every gradient, whichever way it is taken.
+func TestMaskedBlocks(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		t.Run("float32", testMaskedBlocks[float32])
+		t.Run("float64", testMaskedBlocks[float64])
+	})
+}
+
+func testMaskedBlocks[F Float](t *testing.T) {
+	rng := newRand(t, 44)
+	const n = 3*blockLen + 5
+	for open := range 4 { // the block that is not masked
+		x, p := make([]F, n), softTarget[F](rng, n)
+		for i := range x {
+			x[i] = F(rng.NormFloat64())
+			if i/blockLen != open {
+				x[i], p[i] = F(math.Inf(-1)), 0
+			}
+		}
+		y := open*blockLen + 3
+		softmax, dst := make([]F, n), make([]F, n)
+		SoftmaxRows(softmax, x, n)
+		for i, v := range softmax {
+			if masked := i/blockLen != open; masked != (v == 0) || v != v {
+				t.Fatalf("block %d: softmax[%d] = %v, masked: %v", open, i, v, masked)
+			}
+		}
+		l := CrossEntropyGradRow(dst, x, y, 1, nil)
+		checkLoss(t, fmt.Sprintf("block %d, label", open), l, dst, 1, bigCrossEntropy(x, oneHotOf(n, y), nil))
+		want := bigCrossEntropy(x, widen(p), nil)
+		l = SoftCrossEntropyGradRow(dst, x, p, 1, nil)
+		checkLoss(t, fmt.Sprintf("block %d, soft", open), l, dst, 1, want)
+		KLGradRow(dst, x, p, 1)
+		checkLoss(t, fmt.Sprintf("block %d, KL", open), l, dst, 1, want)
+	}
+}
+
+// The divergence's gradient is that of the cross-entropy, its value does not depend on whether a gradient is taken, and dst may
+// be either operand.
+func TestKLGrad(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		t.Run("float32", testKLGrad[float32])
+		t.Run("float64", testKLGrad[float64])
+	})
+}
+
+func testKLGrad[F Float](t *testing.T) {
+	rng := newRand(t, 45)
+	for _, n := range []int{1, 2, 10, 64, 65, 1000, blockLen + 1, 5000, 70000} {
+		x, p := convert[F](distributions[1].row(rng, n)), softTarget[F](rng, n)
+		for _, g := range []float64{1, -0.25, 3, 1e-40} {
+			dst, want := make([]F, n), make([]F, n)
+			SoftCrossEntropyGradRow(want, x, p, g, nil)
+			kl := KLGradRow(dst, x, p, g)
+			if alone := KLRow(x, p); alone != kl {
+				t.Errorf("n=%d: %v with the gradient, %v alone", n, kl, alone)
+			}
+			overX, overT := append([]F(nil), x...), append([]F(nil), p...)
+			KLGradRow(overX, overX, p, g)
+			KLGradRow(overT, x, overT, g)
+			for i := range dst {
+				if dst[i] != want[i] {
+					t.Fatalf("n=%d, g=%v: gradient[%d] = %v, of the cross-entropy %v", n, g, i, dst[i], want[i])
+				}
+				// in place the exponentials are taken again: 4 units of the larger term on either side
+				limit := 2 * gradientUlps * ulp[F](math.Abs(g)*max(1, math.Abs(float64(p[i]))))
+				if math.Abs(float64(overX[i]-dst[i])) > limit || math.Abs(float64(overT[i]-dst[i])) > limit {
+					t.Fatalf("n=%d, g=%v: gradient[%d] = %v, over x %v, over t %v", n, g, i, dst[i], overX[i], overT[i])
+				}
+			}
+		}
+	}
+}
+
+// Weights outside their domain are reported, wherever they stand; those of rows that do not count are not read.
+func TestTargetsOutsideTheirDomain(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		rng := newRand(t, 46)
+		for _, cols := range []int{1, 2, 10, 65, 1000, 3000} {
+			const rows = 7
+			x := convert[float32](distributions[1].row(rng, rows*cols))
+			var p []float32
+			for range rows {
+				p = append(p, softTarget[float32](rng, cols)...)
+			}
+			values, dst, g := make([]float64, rows), make([]float32, rows*cols), make([]float64, rows)
+			for i := range g {
+				g[i] = 1
+			}
+			for _, v := range []float32{float32(math.Copysign(0, -1)), 1, 3e38, -1e-30, -1, float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+				at := rng.IntN(len(p))
+				was := p[at]
+				p[at] = v
+				want := v >= 0 && !math.IsInf(float64(v), 0)
+				for _, counts := range []float64{1, 0} {
+					g[at/cols] = counts
+					for _, o := range []*CrossEntropyOptions{nil, {Smoothing: 0.1}, {Scale: 2}} {
+						if got := SoftCrossEntropyRows(values, x, p, cols, g, o); got != (want || counts == 0) {
+							t.Errorf("cols=%d: %v in a row with factor %v: valid is %v", cols, v, counts, got)
+						}
+						if got := SoftCrossEntropyGradRows(values, dst, x, p, cols, g, o); got != (want || counts == 0) {
+							t.Errorf("cols=%d: %v in a row with factor %v: valid with gradient is %v", cols, v, counts, got)
+						}
+					}
+					if got := KLRows(values, x, p, cols, g); got != (want || counts == 0) {
+						t.Errorf("cols=%d: %v in a row with factor %v: valid for KL is %v", cols, v, counts, got)
+					}
+					if got := KLGradRows(values, dst, x, p, cols, g); got != (want || counts == 0) {
+						t.Errorf("cols=%d: %v in a row with factor %v: valid for KL with gradient is %v", cols, v, counts, got)
+					}
+				}
+				p[at], g[at/cols] = was, 1
+			}
+		}
+	})
+}
+
+// LogSoftmaxLogitGradRows against big floats: g - softmax·Σg.
+func TestLogSoftmaxLogitGrad(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		t.Run("float32", testLogSoftmaxLogitGrad[float32])
+		t.Run("float64", testLogSoftmaxLogitGrad[float64])
+	})
+}
+
+func testLogSoftmaxLogitGrad[F Float](t *testing.T) {
+	rng := newRand(t, 47)
+	for _, n := range []int{1, 3, 17, 1000, 2500} {
+		for _, d := range distributions {
+			x, g, dst := convert[F](d.row(rng, n)), make([]F, n), make([]F, n)
+			sum := 0.0
+			for i := range g {
+				g[i] = F(rng.NormFloat64())
+				sum += float64(g[i])
+			}
+			LogSoftmaxLogitGradRows(dst, x, g, n)
+			r := bigOf(x)
+			for i, v := range dst {
+				term := r.softmax(i) * sum
+				want := float64(g[i]) - term
+				if limit := 2 * gradientUlps * ulp[F](max(math.Abs(term), math.Abs(float64(g[i])))); math.Abs(float64(v)-want) > limit+1e-13*boolFloat(!isFloat32[F]()) {
+					t.Fatalf("%s, n=%d: gradient[%d] = %v, want %v", d.name, n, i, v, want)
+				}
+			}
+		}
+	}
+}
