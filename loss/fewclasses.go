@@ -18,14 +18,15 @@ type few struct {
 	x, t          []float64 // operands in float64
 	e, log        []float64
 	max, rest, l1 []float64
+	top           []int // where the largest element stands first
 }
 
 var fewPool = sync.Pool{New: func() any { return new(few) }}
 
-// fit returns n numbers of *buf.
-func fit(buf *[]float64, n int) []float64 {
+// fit returns n elements of *buf.
+func fit[T any](buf *[]T, n int) []T {
 	if cap(*buf) < n {
-		*buf = make([]float64, max(n, 1024))
+		*buf = make([]T, max(n, 1024))
 	}
 	return (*buf)[:n]
 }
@@ -35,7 +36,7 @@ func fit(buf *[]float64, n int) []float64 {
 func (w *few) softmax(b *batch[float64], temperature float64) {
 	rows := len(b.g)
 	e := fit(&w.e, len(b.x))
-	w.max, w.rest, w.l1 = fit(&w.max, rows), fit(&w.rest, rows), fit(&w.l1, rows)
+	w.max, w.rest, w.l1, w.top = fit(&w.max, rows), fit(&w.rest, rows), fit(&w.l1, rows), fit(&w.top, rows)
 	if temperature != 1 {
 		z := fit(&w.x, len(b.x)) // b.x itself for float32 rows
 		for i, v := range b.x {
@@ -46,34 +47,45 @@ func (w *few) softmax(b *batch[float64], temperature float64) {
 	for i := range rows {
 		x := b.x[i*b.cols : (i+1)*b.cols]
 		d := e[i*b.cols:][:len(x)]
-		top := x[0]
-		for _, v := range x[1:] {
-			if v > top {
-				top = v
-			}
+		top := largest(x)
+		at := 0
+		for at < len(x)-1 && x[at] != top {
+			at++
 		}
 		for c, v := range x {
 			d[c] = v - top
 		}
-		w.max[i] = top
+		d[at] = math.Inf(-1) // the first of the largest is left out of the sum
+		w.max[i], w.top[i] = top, at
 	}
 	vec.Exp(e, e)
 	for i := range rows {
-		rest, seen := 0.0, false
-		for c, v := range e[i*b.cols : (i+1)*b.cols] {
-			// the first of the largest is left out
-			if !seen && b.x[i*b.cols+c] == w.max[i] {
-				seen = true
-				continue
-			}
+		row, rest := e[i*b.cols:(i+1)*b.cols], 0.0
+		for _, v := range row {
 			rest += v
 		}
+		row[w.top[i]] = 1
 		if top := w.max[i]; top-top != 0 {
 			rest = math.NaN()
 		}
 		w.rest[i] = rest
 	}
 	vec.Log1p(w.l1, w.rest)
+}
+
+// largest returns the largest element of x, or a NaN, without a branch for each. Bits of numbers are ordered as integers are once
+// those of negative numbers are turned over; NaN lies at the ends.
+func largest(x []float64) float64 {
+	best := int64(math.MinInt64)
+	for _, v := range x {
+		key := int64(math.Float64bits(v))
+		key ^= int64(uint64(key>>63) >> 1)
+		if key > best {
+			best = key
+		}
+	}
+	best ^= int64(uint64(best>>63) >> 1)
+	return math.Float64frombits(uint64(best))
 }
 
 // others returns Σ p over the classes of row i but the one whose exponential is e.
