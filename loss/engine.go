@@ -82,6 +82,9 @@ func execute[F float](o *op, in []G.Value) (G.Value, error) {
 	}
 	switch o.mode {
 	case modeValue, modeJVP:
+		if v, ok, err := j.rowValues(); ok {
+			return v, err
+		}
 		return j.values()
 	default:
 		return j.gradients()
@@ -288,9 +291,6 @@ func dot(a, b []float64) float64 {
 
 // values computes the loss, or its directional derivative.
 func (j *job[F]) values() (G.Value, error) {
-	if v, ok, err := j.rowValues(); ok {
-		return v, err
-	}
 	var out []F
 	if j.set.reduction == None {
 		out = make([]F, j.outShape.TotalSize())

@@ -19,6 +19,7 @@ type few struct {
 	e, log        []float64
 	max, rest, l1 []float64
 	top           []int // where the largest element stands first
+	part          batch[float64]
 }
 
 var fewPool = sync.Pool{New: func() any { return new(few) }}
@@ -241,32 +242,45 @@ func fewDirect[F float](f fewFunc) *direct[F] {
 
 // inFloat64 runs f on ranges of the rows in float64.
 func inFloat64[F float](values []float64, dst []F, b *batch[F], f fewFunc) (valid bool) {
+	rows := len(b.g)
+	step := max(1, grain/b.cols)
+	if rows <= step {
+		return rangeInFloat64(values, dst, b, 0, rows, f)
+	}
 	var invalid atomic.Bool
-	tensorops.ParallelFor(len(b.g), max(1, grain/b.cols), func(first, end int) {
-		w := fewPool.Get().(*few)
-		defer fewPool.Put(w)
-		lo, hi := first*b.cols, end*b.cols
-		part := batch[float64]{x: inWide(&w.x, b.x[lo:hi]), cols: b.cols, labels: b.labels[first:end], g: b.g[first:end]}
-		if b.t != nil {
-			part.t = inWide(&w.t, b.t[lo:hi])
-		}
-		var v, to []float64
-		if values != nil {
-			v = values[first:end]
-		}
-		if d, ok := any(dst).([]float64); ok && dst != nil {
-			to = d[lo:hi]
-		} else if dst != nil {
-			to = fit(&w.e, hi-lo)
-		}
-		if !f(w, v, to, &part) {
+	tensorops.ParallelFor(rows, step, func(lo, hi int) {
+		if !rangeInFloat64(values, dst, b, lo, hi, f) {
 			invalid.Store(true)
-		}
-		if narrow, ok := any(dst).([]float32); ok && dst != nil {
-			vec.Narrow(narrow[lo:hi], to, 1)
 		}
 	})
 	return !invalid.Load()
+}
+
+// rangeInFloat64 runs f on the rows from first up to end.
+func rangeInFloat64[F float](values []float64, dst []F, b *batch[F], first, end int, f fewFunc) (valid bool) {
+	w := fewPool.Get().(*few)
+	defer fewPool.Put(w)
+	lo, hi := first*b.cols, end*b.cols
+	part := &w.part
+	*part = batch[float64]{x: inWide(&w.x, b.x[lo:hi]), cols: b.cols, labels: b.labels[first:end], g: b.g[first:end]}
+	if b.t != nil {
+		part.t = inWide(&w.t, b.t[lo:hi])
+	}
+	var to []float64
+	if values != nil {
+		values = values[first:end]
+	}
+	if d, ok := any(dst).([]float64); ok && dst != nil {
+		to = d[lo:hi]
+	} else if dst != nil {
+		to = fit(&w.e, hi-lo)
+	}
+	valid = f(w, values, to, part)
+	if narrow, ok := any(dst).([]float32); ok && dst != nil {
+		vec.Narrow(narrow[lo:hi], to, 1)
+	}
+	*part = batch[float64]{} // the operands' memory is not to be kept
+	return valid
 }
 
 // inWide returns x in float64, in *buf where that takes memory.
