@@ -38,14 +38,17 @@ func generalCrossEntropy[F Float](dst, x, t []F, y int, g float64, o *CrossEntro
 	defer scratchRows.Put(buf)
 	z, mass := (*buf)[:len(x)], (*buf)[len(x):]
 	scaled(z, x, scale)
-	out := z
-	if dst == nil {
-		out = nil
-	}
+	var out []float64
 	var l float64
 	if single {
+		if dst != nil {
+			out = mass // memory beside z, where the terms of the sum can be kept
+		}
 		l = weightedLabel(active64, out, z, y, g*scale, weight)
 	} else {
+		if dst != nil {
+			out = z
+		}
 		targetMass(mass, z, t, y, o)
 		l = massCrossEntropy(out, z, mass, y, g*scale)
 	}
@@ -113,13 +116,15 @@ func massCrossEntropy(dst, z, mass []float64, y int, g float64) float64 {
 
 // scaled writes x·scale in float64.
 func scaled[F Float](z []float64, x []F, scale float64) {
-	if narrow, ok := any(x).([]float32); ok {
-		vec.Widen(z, narrow)
-	} else {
-		copy(z, any(x).([]float64))
+	wide, ok := any(x).([]float64)
+	if !ok {
+		vec.Widen(z, any(x).([]float32))
+		wide = z
 	}
 	if scale != 1 {
-		active64.scale(z, z, scale, math.Inf(-1), false)
+		active64.scale(z, wide, scale, math.Inf(-1), false)
+	} else if ok {
+		copy(z, wide)
 	}
 }
 
@@ -142,16 +147,17 @@ func targetMass[F Float](mass, z []float64, t []F, y int, o *CrossEntropyOptions
 		scaled(mass, t, 1-eps)
 	}
 	if eps > 0 {
-		open := 0
-		for _, v := range z {
-			if v != math.Inf(-1) {
-				open++
-			}
-		}
-		each := eps / float64(open)
-		for i, v := range z {
-			if v != math.Inf(-1) {
+		_, open := active64.gapSumRow(z, 0)
+		each := eps / open
+		if int(open) == len(z) {
+			for i := range mass {
 				mass[i] += each
+			}
+		} else {
+			for i, v := range z {
+				if v != math.Inf(-1) {
+					mass[i] += each
+				}
 			}
 		}
 	}

@@ -153,3 +153,35 @@ func testLogSoftmaxLogitGrad[F Float](t *testing.T) {
 		}
 	}
 }
+
+// A gradient that is written past the caches is the gradient of each row alone.
+func TestStreamedSoftTargets(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		t.Run("float32", testStreamedSoftTargets[float32])
+		t.Run("float64", testStreamedSoftTargets[float64])
+	})
+}
+
+func testStreamedSoftTargets[F Float](t *testing.T) {
+	const rows, cols = 200, 21001 // odd: every row begins at another alignment
+	if !streams[F](rows*cols, cols) {
+		t.Fatal("the result is too small for what is tested here")
+	}
+	x, p := make([]F, rows*cols), make([]F, rows*cols)
+	for i := range x {
+		x[i], p[i] = F(float64(i%8191)*-1e-3), F(float64(i%13)/cols)
+	}
+	all, row, g := make([]F, rows*cols), make([]F, cols), make([]float64, rows)
+	for i := range g {
+		g[i] = 0.5
+	}
+	KLGradRows(nil, all, x, p, cols, g)
+	for _, i := range []int{0, 1, 7, rows - 1} {
+		KLGradRow(row, x[i*cols:(i+1)*cols], p[i*cols:(i+1)*cols], g[i])
+		for c, v := range row {
+			if all[i*cols+c] != v {
+				t.Fatalf("row %d element %d is %v, alone %v", i, c, all[i*cols+c], v)
+			}
+		}
+	}
+}
