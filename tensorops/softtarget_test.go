@@ -185,3 +185,85 @@ func testStreamedSoftTargets[F Float](t *testing.T) {
 		}
 	}
 }
+
+// FuzzSoftTargets compares every implementation's losses of soft targets with the generic one's.
+func FuzzSoftTargets(f *testing.F) {
+	seed(f)
+	all := implementations()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		x := floats(b)
+		n := len(x) / 2
+		if n == 0 || n > 5000 {
+			return
+		}
+		x, p := x[:n], x[n:2*n]
+		for i, v := range p { // weights in [0, 1), or not finite
+			if v-v == 0 {
+				p[i] = float32(math.Abs(math.Mod(float64(v), 1)))
+			}
+		}
+		before32, before64 := active32, active64
+		defer func() { active32, active64 = before32, before64 }()
+		useImplementation(all[0])
+		want, want64 := softOf(x, p), softOf(widen(x), widen(p))
+		for _, impl := range all[1:] {
+			if !impl.available {
+				continue
+			}
+			useImplementation(impl)
+			compareSoft(t, impl.name, x, p, softOf(x, p), want)
+			compareSoft(t, impl.name, widen(x), widen(p), softOf(widen(x), widen(p)), want64)
+		}
+	})
+}
+
+// softResults is what the losses of a soft target make of one row.
+type softResults[F Float] struct {
+	ce, kl          float64
+	ceGrad, klGrad  []F
+	ceValid, klSame bool
+}
+
+func softOf[F Float](x, p []F) softResults[F] {
+	r := softResults[F]{ceGrad: make([]F, len(x)), klGrad: make([]F, len(x))}
+	value := make([]float64, 1)
+	r.ceValid = SoftCrossEntropyGradRows(value, r.ceGrad, x, p, len(x), []float64{0.5}, nil)
+	r.ce = value[0]
+	valid := KLGradRows(value, r.klGrad, x, p, len(x), []float64{0.5})
+	r.kl = value[0]
+	r.klSame = valid == r.ceValid
+	return r
+}
+
+func compareSoft[F Float](t *testing.T, name string, x, p []F, got, want softResults[F]) {
+	t.Helper()
+	if got.ceValid != want.ceValid || !got.klSame {
+		t.Fatalf("%s %s: targets %v are valid: %v, generic %v", name, dtypeName[F](), p, got.ceValid, want.ceValid)
+	}
+	if !want.ceValid {
+		return // the numbers mean nothing
+	}
+	mass, far := 0.0, 0.0
+	for i, v := range p {
+		mass += float64(v)
+		if v > 0 {
+			far = max(far, float64(maxOf(x))-float64(x[i]))
+		}
+	}
+	// Two units of the value on either side, and what the logarithms of targets are good to.
+	value := func(what string, g, w float64) {
+		if limit := 4*ulp[F](w) + 1e-11*mass*(100+far); !same(g, w) && !(math.Abs(g-w) <= limit) {
+			t.Errorf("%s %s: %s of %v against %v is %v, generic %v", name, dtypeName[F](), what, x, p, g, w)
+		}
+	}
+	value("cross-entropy", got.ce, want.ce)
+	value("divergence", got.kl, want.kl)
+	for i, w := range want.ceGrad {
+		limit := 2*gradientUlps*float64(ulp[F](max(0.5*mass, 1))) + 1e-13
+		for _, g := range []F{got.ceGrad[i], got.klGrad[i]} {
+			if d := math.Abs(float64(g - w)); !(d <= limit) && !(g != g && w != w) {
+				t.Errorf("%s %s: gradient of %v against %v at %d is %v, generic %v", name, dtypeName[F](), x, p, i, g, w)
+			}
+		}
+	}
+}
