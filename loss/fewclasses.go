@@ -38,13 +38,7 @@ func (w *few) softmax(b *batch[float64], temperature float64) {
 	rows := len(b.g)
 	e := fit(&w.e, len(b.x))
 	w.max, w.rest, w.l1, w.top = fit(&w.max, rows), fit(&w.rest, rows), fit(&w.l1, rows), fit(&w.top, rows)
-	if temperature != 1 {
-		z := fit(&w.x, len(b.x)) // b.x itself for float32 rows
-		for i, v := range b.x {
-			z[i] = v / temperature
-		}
-		b.x = z
-	}
+	w.cool(b, temperature)
 	for i := range rows {
 		x := b.x[i*b.cols : (i+1)*b.cols]
 		d := e[i*b.cols:][:len(x)]
@@ -72,6 +66,18 @@ func (w *few) softmax(b *batch[float64], temperature float64) {
 		w.rest[i] = rest
 	}
 	vec.Log1p(w.l1, w.rest)
+}
+
+// cool divides b.x by the temperature, not in place where it is an operand.
+func (w *few) cool(b *batch[float64], temperature float64) {
+	if temperature == 1 {
+		return
+	}
+	z := fit(&w.x, len(b.x)) // b.x itself for float32 rows
+	for i, v := range b.x {
+		z[i] = v / temperature
+	}
+	b.x = z
 }
 
 // largest returns the largest element of x, or a NaN, without a branch for each. Bits of numbers are ordered as integers are once

@@ -32,10 +32,13 @@ func crossEntropyDirect[F float](s *spec) *direct[F] {
 	return d
 }
 
-// klDirect is the divergence from a target of probabilities at temperature 1.
+// klDirect is the divergence from a target of probabilities.
 func klDirect[F float](s *spec) *direct[F] {
-	if s.set.logTarget || s.set.targetLogits || s.set.temperature != 1 {
+	if s.set.logTarget || s.set.targetLogits {
 		return nil
+	}
+	if s.set.temperature != 1 {
+		return warmKL[F](s.set.temperature)
 	}
 	d := new(direct[F])
 	d.values = func(values []float64, b *batch[F]) bool { return tensorops.KLRows(values, b.x, b.t, b.cols, b.g) }
@@ -45,6 +48,29 @@ func klDirect[F float](s *spec) *direct[F] {
 	d.grad[1] = func(_ []float64, dst []F, b *batch[F]) bool {
 		tensorops.KLTargetGradRows(dst, b.x, b.t, b.cols, b.g)
 		return true
+	}
+	return d
+}
+
+// warmKL is klDirect at another temperature than 1, in float64.
+func warmKL[F float](temperature float64) *direct[F] {
+	d := fewDirect[F](func(w *few, values, dst []float64, b *batch[float64]) bool {
+		w.cool(b, temperature)
+		if dst == nil {
+			return tensorops.KLRows(values, b.x, b.t, b.cols, b.g)
+		}
+		g := fit(&w.rest, len(b.g))
+		for i, v := range b.g {
+			g[i] = v / temperature
+		}
+		return tensorops.KLGradRows(values, dst, b.x, b.t, b.cols, g)
+	})
+	d.grad[1] = func(_ []float64, dst []F, b *batch[F]) bool {
+		return inFloat64(nil, dst, b, func(w *few, _, dst []float64, b *batch[float64]) bool {
+			w.cool(b, temperature)
+			tensorops.KLTargetGradRows(dst, b.x, b.t, b.cols, b.g)
+			return true
+		})
 	}
 	return d
 }
