@@ -6,6 +6,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// targetAhead is how far ahead the pass over one block of a target fetches the next.
+const targetAhead = 1024
+
 // reduceSome is reduceRow for kernels that take unroll registers of each input at a time; a.store is left to the caller.
 // body gets the registers, the first one's number in its group, and the half of the lanes that each is for. Elements behind the
 // end are 0.
@@ -29,7 +32,7 @@ func (g *gen) reduceSome(unroll int, inputs []string, a *accumulators, body func
 					}
 					v[j] = append(v[j], g.load(p, at*g.lanes()))
 					if byte := at * g.lanes() * size(g.elem); j == 0 && byte%64 == 0 {
-						PREFETCHT0(Mem{Base: p, Disp: prefetchElems*size(g.elem) + byte})
+						PREFETCHT0(Mem{Base: p, Disp: targetAhead*size(g.elem) + byte})
 					}
 				}
 			}
