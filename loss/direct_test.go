@@ -88,7 +88,7 @@ func kernelsAndRowFunctionsAgree(t *testing.T, classes int) {
 				target[c] = float64(float32(r.Float64() / float64(classes)))
 			}
 		}
-		if i == 0 || i == 3 { // almost the distribution of logits without a dominant one: the divergence is tiny
+		if i < 3 { // almost the distribution of logits of small spread: the divergence is tiny
 			target = nearby(hostile[i], target)
 		}
 		soft = append(soft, target...)
