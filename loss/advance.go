@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"github.com/surprisal-go/surprisal/tensorops"
-	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -17,74 +16,48 @@ type advance struct {
 	x      any // the first logit's address, by which the derivative knows that it is about the same run
 }
 
-// valuesInAdvance computes the value together with the gradient. ok is false where the value alone must be computed.
-func (j *job[F]) valuesInAdvance() (v G.Value, ok bool, err error) {
+// startAdvance returns memory for the gradient, or nil where the value alone must be computed. d is the divisor.
+func (j *job[F]) startAdvance(d float64, zero bool) []F {
 	a := j.ahead
-	if a == nil || !a.wanted.Load() || j.mode != modeValue || j.set.reduction == None || j.direct == nil || j.direct.both == nil {
-		return nil, false, nil
+	if a == nil || !a.wanted.Load() || j.set.reduction == None || j.direct.grad[0] == nil {
+		return nil
 	}
 	a.ready = false
-	if j.set.reduction == Mean {
-		if err := j.sums(); err != nil {
-			return nil, true, err
-		}
-	}
-	d, zero := j.divisor()
 	if zero || d == 0 {
-		return nil, false, nil
-	}
-	if j.operands == 2 && !j.targetsHold() {
-		return nil, false, nil
-	}
-	m := marksPool.Get().(*marks)
-	defer marksPool.Put(m)
-	if err := j.mark(m, 1/d); err != nil {
-		return nil, true, err
+		return nil
 	}
 	size := len(j.x[0])
 	data, _ := a.data.([]F)
 	if len(data) != size {
 		data = make([]F, size)
+		a.data = data
 	}
-	j.direct.both(m.values, data, j.x[0], j.x[1], j.classes, m.labels, m.g)
-	total := 0.0
-	for i, l := range m.values {
-		if s, _ := j.factor(i); s != 0 {
-			total += s * l
-		}
-	}
-	a.data, a.x, a.ready = data, &j.x[0][0], true
-	return wrap([]F{F(total / d)}, nil), true, nil
+	a.x = &j.x[0][0]
+	return data
 }
 
-// targetsHold reports whether every soft target lies in its domain.
-func (j *job[F]) targetsHold() bool {
-	if j.domain[1] != SoftTargets {
-		return true
+// takeAdvance returns the gradient that the value's operation has left for this run.
+func takeAdvance[F float](o *op, in []G.Value) (v G.Value, ok bool, err error) {
+	a := o.ahead
+	if a == nil || !a.ready || o.mode != modeGrad || o.k != 0 {
+		return nil, false, nil
 	}
-	var outside atomic.Bool
-	tensorops.ParallelFor(len(j.x[1]), directChunk, func(lo, hi int) {
-		if !vec.Within(j.x[1][lo:hi], 0, largest[F]()) {
-			outside.Store(true)
-		}
-	})
-	return !outside.Load()
-}
-
-// takeAdvance returns the gradient that the value's operation has left for this run, or nil.
-func (j *job[F]) takeAdvance() []F {
-	a := j.ahead
-	if a == nil || !a.ready || j.mode != modeGrad || j.k != 0 || a.x != any(&j.x[0][0]) {
-		return nil
+	x, err := flat[F](in[0], o.shape.TotalSize())
+	if err != nil || a.x != any(&x[0]) {
+		return nil, false, nil // bind says what is wrong
+	}
+	upstream, err := flat[F](in[o.upstreamAt()], 1)
+	if err != nil {
+		return nil, true, faultf(ErrShape, o.def.name, "upstream gradient has %v", err)
 	}
 	a.ready = false
 	data := a.data.([]F)
-	if u := F(j.upstreamOf(0)); u != 1 {
+	if u := upstream[0]; u != 1 {
 		tensorops.ParallelFor(len(data), directChunk, func(lo, hi int) {
 			for i := lo; i < hi; i++ {
 				data[i] *= u
 			}
 		})
 	}
-	return data
+	return wrap(data, o.shape), true, nil
 }

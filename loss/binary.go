@@ -83,7 +83,7 @@ func BinaryCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error)
 var binaryCrossEntropy = definition{
 	name: "BinaryCrossEntropy", takes: reduceKnobs | knobAxis | knobPosWeight | knobLabelSmoothing,
 	defaults: settings{axis: -1}, pred: Logits, target: UnitInterval, elementwise: true,
-	fast:  fast{binaryDirect[float32], binaryDirect[float64]},
+	fast:  fast{f32: binaryDirect[float32], f64: binaryDirect[float64]},
 	laws:  NonNegative | Convex,
 	torch: "binary_cross_entropy_with_logits", keras: "BinaryCrossentropy(from_logits=True)", optax: "sigmoid_binary_cross_entropy",
 	rows: func(s *settings, classes, inner int) rowFunc {

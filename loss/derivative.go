@@ -4,9 +4,6 @@ import G "gorgonia.org/gorgonia"
 
 // gradients computes the derivative by one operand, or the Hessian's block times a direction.
 func (j *job[F]) gradients() (G.Value, error) {
-	if data := j.takeAdvance(); data != nil {
-		return wrap(data, j.shape), nil
-	}
 	out, fresh := result[F](j.op, j.shape.TotalSize())
 	d, zero := j.divisor()
 	if zero {

@@ -54,9 +54,9 @@ var kl = definition{
 	name: "KL", takes: rowKnobs | knobLogTarget | knobTargetLogits | knobTemperature,
 	defaults: settings{axis: -1, temperature: 1}, pred: Logits, target: SoftTargets,
 	retarget: targetDomain,
-	fast:     fast{klDirect[float32], klDirect[float64]},
-	laws:     ShiftInvariant | NonNegative | ZeroAtEqual | Convex,
-	torch:    "kl_div(log_softmax(x), t, reduction=\"batchmean\")", optax: "kl_divergence",
+	fast:     fast{klDirect[float32], klDirect[float64], klFew}, careful: 1. / 16,
+	laws:  ShiftInvariant | NonNegative | ZeroAtEqual | Convex,
+	torch: "kl_div(log_softmax(x), t, reduction=\"batchmean\")", optax: "kl_divergence",
 	rows: func(s *settings, _, _ int) rowFunc {
 		return func(r *row) float64 {
 			p := r.softmax(0, s.temperature)

@@ -67,6 +67,9 @@ func (j *job[F]) divisor() (d float64, zero bool) {
 
 // execute runs the operation on its children's values.
 func execute[F float](o *op, in []G.Value) (G.Value, error) {
+	if v, ok, err := takeAdvance[F](o, in); ok {
+		return v, err
+	}
 	j, err := bind[F](o, in)
 	if err != nil {
 		return nil, err
@@ -79,6 +82,9 @@ func execute[F float](o *op, in []G.Value) (G.Value, error) {
 	}
 	switch o.mode {
 	case modeValue, modeJVP:
+		if v, ok, err := j.rowValues(); ok {
+			return v, err
+		}
 		return j.values()
 	default:
 		return j.gradients()
@@ -293,9 +299,6 @@ func (j *job[F]) values() (G.Value, error) {
 	if j.def.elementwise {
 		one = j.valueRun
 	}
-	if v, ok, err := j.valuesInAdvance(); ok {
-		return v, err
-	}
 	var all totals
 	direct := false
 	if j.direct != nil && j.def.elementwise && !(j.normalized && j.norm == 0) {
@@ -330,15 +333,6 @@ func (j *job[F]) valueRow(i int, r *row, out []F) totals {
 	s, err := j.factor(i)
 	if s == 0 || err != nil {
 		return totals{err: err}
-	}
-	if j.direct != nil && !(j.normalized && j.norm == 0) {
-		l, share, err := j.directValue(i)
-		t := j.part(s, share)
-		t.n, t.err = s*l, err
-		if out != nil {
-			out[i] = F(t.n)
-		}
-		return t
 	}
 	j.load(r, i)
 	if err := j.check(r, i, s); err != nil {

@@ -63,7 +63,7 @@ var crossEntropy = definition{
 	torch: "cross_entropy", keras: "CategoricalCrossentropy, SparseCategoricalCrossentropy (from_logits=True)",
 	optax: "softmax_cross_entropy, softmax_cross_entropy_with_integer_labels",
 	rows:  func(s *settings, _, _ int) rowFunc { return softcapped(s, crossEntropyRow(s)) },
-	fast:  fast{crossEntropyDirect[float32], crossEntropyDirect[float64]},
+	fast:  fast{crossEntropyDirect[float32], crossEntropyDirect[float64], crossEntropyFew},
 }
 
 // crossEntropyRow is the cross-entropy with everything but the softcap.

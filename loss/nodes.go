@@ -22,6 +22,7 @@ func LogSumExp(x *G.Node, opts ...Option) (*G.Node, error) { return logSumExp.on
 
 var logSumExp = definition{
 	name: "LogSumExp", takes: knobAxis, defaults: settings{axis: -1}, names: []string{"x"},
+	fast: fast{f32: logSumExpDirect[float32], f64: logSumExpDirect[float64]},
 	rows: func(*settings, int, int) rowFunc {
 		return func(r *row) float64 {
 			p := r.softmax(0, 1)
@@ -66,6 +67,7 @@ func Softmax(x *G.Node, opts ...Option) (*G.Node, error) { return softmax.rowMap
 // derivative by x the vector-Jacobian product, and its second derivatives are those of the node.
 var softmax = definition{
 	name: "Softmax", takes: knobAxis, defaults: settings{axis: -1}, names: []string{"x"},
+	fast: fast{f32: softmaxDirect[float32], f64: softmaxDirect[float64]},
 	rows: func(*settings, int, int) rowFunc {
 		return func(r *row) float64 {
 			p := r.softmax(0, 1)
@@ -118,6 +120,7 @@ func LogSoftmax(x *G.Node, opts ...Option) (*G.Node, error) { return logSoftmax.
 
 var logSoftmax = definition{
 	name: "LogSoftmax", takes: knobAxis, defaults: settings{axis: -1}, names: []string{"x"},
+	fast: fast{f32: logSoftmaxDirect[float32], f64: logSoftmaxDirect[float64]},
 	rows: func(*settings, int, int) rowFunc {
 		return func(r *row) float64 {
 			p := r.softmax(0, 1)
@@ -260,7 +263,7 @@ func Entropy(logits *G.Node, opts ...Option) (*G.Node, error) { return entropy.o
 
 var entropy = definition{
 	name: "Entropy", takes: knobAxis, defaults: settings{axis: -1}, pred: Logits,
-	fast: fast{entropyDirect[float32], entropyDirect[float64]},
+	fast: fast{f32: entropyDirect[float32], f64: entropyDirect[float64]},
 	rows: func(*settings, int, int) rowFunc {
 		return func(r *row) float64 {
 			p := r.softmax(0, 1)

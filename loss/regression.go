@@ -36,7 +36,7 @@ func MSE(pred, target *G.Node, opts ...Option) (*G.Node, error) { return mse.bui
 
 var mse = definition{
 	name: "MSE", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
-	fast:  fast{mseDirect[float32], mseDirect[float64]},
+	fast:  fast{f32: mseDirect[float32], f64: mseDirect[float64]},
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	torch: "mse_loss", keras: "MeanSquaredError", optax: "squared_error",
 	rows: func(*settings, int, int) rowFunc {
@@ -77,7 +77,7 @@ var halfSquared = definition{
 	name: "HalfSquared", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	optax: "l2_loss",
-	fast:  fast{halfSquaredDirect[float32], halfSquaredDirect[float64]},
+	fast:  fast{f32: halfSquaredDirect[float32], f64: halfSquaredDirect[float64]},
 	rows: func(*settings, int, int) rowFunc {
 		return halfSquares.row
 	},
@@ -111,7 +111,7 @@ func MAE(pred, target *G.Node, opts ...Option) (*G.Node, error) { return mae.bui
 
 var mae = definition{
 	name: "MAE", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
-	fast:  fast{maeDirect[float32], maeDirect[float64]},
+	fast:  fast{f32: maeDirect[float32], f64: maeDirect[float64]},
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	torch: "l1_loss", keras: "MeanAbsoluteError",
 	rows: func(*settings, int, int) rowFunc {
@@ -156,7 +156,7 @@ func Huber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var huber = definition{
 	name: "Huber", takes: reduceKnobs | knobDelta, defaults: settings{axis: -1, delta: 1}, elementwise: true,
-	fast:  fast{huberDirect[float32], huberDirect[float64]},
+	fast:  fast{f32: huberDirect[float32], f64: huberDirect[float64]},
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	torch: "huber_loss", keras: "Huber", optax: "huber_loss",
 	rows: func(s *settings, _, _ int) rowFunc {
@@ -203,7 +203,7 @@ var smoothL1 = definition{
 	name: "SmoothL1", takes: reduceKnobs | knobBeta, defaults: settings{axis: -1, beta: 1}, elementwise: true,
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
 	torch: "smooth_l1_loss",
-	fast:  fast{smoothL1Direct[float32], smoothL1Direct[float64]},
+	fast:  fast{f32: smoothL1Direct[float32], f64: smoothL1Direct[float64]},
 	rows: func(s *settings, _, _ int) rowFunc {
 		beta := s.beta
 		if beta == 0 {

@@ -25,6 +25,8 @@ type definition struct {
 	rows func(s *settings, classes, inner int) rowFunc
 	// fast makes the kernels, for the losses that have them.
 	fast fast
+	// careful is the value below which the row function computes it, because kernels lose its digits; 0 for none.
+	careful float64
 	// retarget gives the target's domain where the settings change it; may be nil.
 	retarget func(s *settings) Domain
 	// check refuses combinations of settings; may be nil.
@@ -55,10 +57,12 @@ type spec struct {
 	mask                  tensor.Dtype // zero value without a mask
 	weighted, normalized  bool
 	// bare specs have no reduction and no upstream: they are the derivative of a row-to-row node
-	bare  bool
-	fn    rowFunc
-	text  string
-	ahead *advance // shared by the operations of a spec that keeps memory; no part of its identity
+	bare bool
+	fn   rowFunc
+	text string
+	// kernels is the *direct of the dtype, nil where there is none
+	kernels any
+	ahead   *advance // shared by the operations of a spec that keeps memory; no part of its identity
 }
 
 func (s *spec) hasLabels() bool { return s.labels != tensor.Dtype{} }
@@ -366,6 +370,11 @@ func (s *spec) seal() {
 		s.domain = [maxOperands]Domain{}
 	}
 	s.fn = s.def.rows(&s.set, s.classes, s.inner)
+	if s.dtype == tensor.Float32 {
+		s.kernels = kernelsOf(s, s.def.fast.f32)
+	} else {
+		s.kernels = kernelsOf(s, s.def.fast.f64)
+	}
 	kinds := ""
 	if s.hasLabels() {
 		kinds += " labels=" + s.labels.String()

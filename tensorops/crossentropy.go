@@ -70,7 +70,8 @@ func CrossEntropyGradRow[F Float](dst, x []F, label int, g float64, o *CrossEntr
 func SoftCrossEntropyRow[F Float](x, t []F, o *CrossEntropyOptions) float64 {
 	o.check(len(x))
 	mustLen(t, len(x))
-	return active[F]().softCrossEntropyRow(x, t, o)
+	l, _ := active[F]().softCrossEntropyRow(x, t, o)
+	return l
 }
 
 // SoftCrossEntropyGradRow writes g times the gradient of [SoftCrossEntropyRow] by x to dst and returns the value.
@@ -79,7 +80,8 @@ func SoftCrossEntropyGradRow[F Float](dst, x, t []F, g float64, o *CrossEntropyO
 	o.check(len(x))
 	mustLen(t, len(x))
 	mustLen(dst, len(x))
-	return active[F]().softCrossEntropyGradRow(dst, x, t, g, o, false)
+	l, _ := active[F]().softCrossEntropyGradRow(dst, x, t, g, o, false)
+	return l
 }
 
 func (k *kernels[F]) crossEntropyRow(x []F, y int, o *CrossEntropyOptions) float64 {
@@ -171,81 +173,4 @@ func (k *kernels[F]) crossEntropyGradRow(dst, x []F, y int, g float64, o *CrossE
 	k.expScale(dst, x, anchor, low, m, F(-g*share), stream)
 	dst[y] = F(g * (math.Expm1(-l) + (eps - share)))
 	return smooth
-}
-
-func (k *kernels[F]) softCrossEntropyRow(x, t []F, o *CrossEntropyOptions) float64 {
-	if y := k.oneHot(t); y >= 0 {
-		return k.crossEntropyRow(x, y, o)
-	}
-	if o.plain() {
-		if _, _, l, ok := k.softTotal(x, t, o.smoothing()); ok {
-			return l
-		}
-	}
-	return generalCrossEntropy(nil, x, t, -1, 0, o)
-}
-
-func (k *kernels[F]) softCrossEntropyGradRow(dst, x, t []F, g float64, o *CrossEntropyOptions, stream bool) float64 {
-	if y := k.oneHot(t); y >= 0 {
-		return k.crossEntropyGradRow(dst, x, y, g, o, stream)
-	}
-	if o.plain() {
-		eps := o.smoothing()
-		total, mass, l, ok := k.softTotal(x, t, eps)
-		if ok && !ordinary(total.max) {
-			fill(dst, math.NaN())
-			return l
-		}
-		anchor, low, m, scaled := scaling[F](total.anchor, g*mass/total.sum)
-		if ok && scaled {
-			k.expScaleAdd(dst, x, t, anchor, low, F(m), F(-g*(1-eps)), F(-g*eps/float64(len(x))), stream)
-			return l
-		}
-	}
-	return generalCrossEntropy(dst, x, t, -1, g, o)
-}
-
-// oneHot returns the index of the only element of t that is not 0 if that is a 1, and -1 otherwise.
-func (k *kernels[F]) oneHot(t []F) int {
-	y := k.index(t, 1)
-	if y < 0 {
-		return -1
-	}
-	for i, v := range t {
-		if v != 0 && i != y {
-			return -1
-		}
-	}
-	return y
-}
-
-// softTotal returns the total of x, Σ t' and the value for the target t. ok is false for rows that need the
-// general form.
-func (k *kernels[F]) softTotal(x, t []F, eps float64) (total rowTotal, mass, l float64, ok bool) {
-	k.rowTotal(&total, x, forShares)
-	if !ordinary(total.max) {
-		return total, 0, math.NaN(), true
-	}
-	if total.huge {
-		return total, 0, 0, false
-	}
-	sum, gap := k.dotRow(t, x, total.max)
-	mass = (1 - eps) * sum
-	value := func(logSum float64) float64 { return (1-eps)*gap + mass*logSum }
-	if eps > 0 {
-		all, count := k.gapSumRow(x, total.max)
-		if int(count) != len(x) {
-			return total, 0, 0, false
-		}
-		mass += eps
-		plain := value
-		value = func(logSum float64) float64 { return plain(logSum) + eps*all/count }
-	}
-	l = value(logOf(total.anchor, total.sum) - total.max)
-	if k.accurate(&total, mass, l) {
-		return total, mass, l, true
-	}
-	var wide rowTotal
-	k.wideTotal(&wide, x, forLogs)
-	return total, mass, value(wide.logSum), true
 }

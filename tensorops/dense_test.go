@@ -327,6 +327,7 @@ func TestAllocations(t *testing.T) {
 			g[i] = 1 / float32(c)
 		}
 		smooth, weighted := &CrossEntropyOptions{Smoothing: 0.1}, &CrossEntropyOptions{Weights: make([]float64, c)}
+		warm := &CrossEntropyOptions{Weights: make([]float64, c), Scale: 0.5}
 		for name, f := range map[string]func(){
 			"LogSumExpRows":        func() { LogSumExpRows(sums, x, c) },
 			"SoftmaxRows":          func() { SoftmaxRows(dst, x, c) },
@@ -336,6 +337,10 @@ func TestAllocations(t *testing.T) {
 			"weighted":             func() { CrossEntropyGradRows(values, dst, x, c, labels, factors, weighted) },
 			"SoftCrossEntropyRows": func() { SoftCrossEntropyRows(values, x, g, c, nil, nil) },
 			"SoftCrossEntropyGrad": func() { SoftCrossEntropyGradRows(nil, dst, x, g, c, factors, smooth) },
+			"at a temperature":     func() { CrossEntropyGradRows(values, dst, x, c, labels, factors, warm) },
+			"soft, warm, weighted": func() { SoftCrossEntropyGradRows(values, dst, x, g, c, factors, warm) },
+			"KLGradRows":           func() { KLGradRows(values, dst, x, g, c, factors) },
+			"LogSoftmaxLogitGrad":  func() { LogSoftmaxLogitGradRows(dst, x, g, c) },
 			"KLRows":               func() { KLRows(values, x, g, c, nil) },
 			"KLTargetGradRows":     func() { KLTargetGradRows(dst, x, g, c, factors) },
 			"EntropyRows":          func() { EntropyRows(values, x, c, nil) },

@@ -9,10 +9,20 @@ import "math"
 // where 0·log 0 = 0. t has one weight >= 0 for each class. A class with t > 0 and a logit of -Inf makes it +Inf;
 // a row with a NaN, a +Inf or nothing but -Inf is NaN. It panics with "tensorops: length mismatch".
 //
-// The gradient by x is that of [SoftCrossEntropyRow].
+// The gradient by x is that of [SoftCrossEntropyRow]; [KLGradRow] returns it with the value.
 func KLRow[F Float](x, t []F) float64 {
 	mustLen(t, len(x))
-	return active[F]().klRow(x, t)
+	kl, _ := active[F]().klRow(nil, x, t, 0, false)
+	return kl
+}
+
+// KLGradRow writes g times the gradient of [KLRow] by x to dst and returns the value. dst may be x or t and must
+// not overlap them otherwise. It panics with "tensorops: length mismatch".
+func KLGradRow[F Float](dst, x, t []F, g float64) float64 {
+	mustLen(t, len(x))
+	mustLen(dst, len(x))
+	kl, _ := active[F]().klRow(dst, x, t, g, false)
+	return kl
 }
 
 // KLTargetGradRow writes g times the gradient of [KLRow] by the target, log t + 1 - log softmax(x), and 0 where
@@ -41,15 +51,30 @@ func EntropyGradRow[F Float](dst, x []F, g float64) float64 {
 }
 
 // KLRows writes [KLRow] of each row of x and t to values. Where g is not nil, a row with a g of 0 is not read and
-// its value is 0. It panics with "tensorops: length mismatch".
-func KLRows[F Float](values []float64, x, t []F, cols int, g []float64) {
+// its value is 0. It reports whether every weight that it read is finite and >= 0; where one is not, its row's value
+// means nothing. It panics with "tensorops: length mismatch".
+func KLRows[F Float](values []float64, x, t []F, cols int, g []float64) (valid bool) {
 	rows := countRows(x, cols)
 	mustLen(t, len(x))
 	mustLen(values, rows)
 	if g != nil {
 		mustLen(g, rows)
 	}
-	runRows(rowJob[F]{op: opKL, x: x, g: t, cols: cols, values: values, scale: g}, rows)
+	return runRows(rowJob[F]{op: opKL, x: x, g: t, cols: cols, values: values, scale: g}, rows)
+}
+
+// KLGradRows writes [KLGradRow] of each row of x and t with its factor g[i] to the row of dst, and the value to values,
+// which may be nil. A row with a g of 0 is not read: its gradient row and value are 0. It reports what [KLRows] does. dst
+// may be x or t and must not overlap them otherwise. It panics with "tensorops: length mismatch".
+func KLGradRows[F Float](values []float64, dst, x, t []F, cols int, g []float64) (valid bool) {
+	rows := countRows(x, cols)
+	mustLen(t, len(x))
+	mustLen(dst, len(x))
+	mustLen(g, rows)
+	if values != nil {
+		mustLen(values, rows)
+	}
+	return runRows(rowJob[F]{op: opKLGrad, dst: dst, x: x, g: t, cols: cols, values: values, scale: g}, rows)
 }
 
 // KLTargetGradRows writes [KLTargetGradRow] of each row with its factor g[i] to the row of dst. A row with a g of
@@ -84,41 +109,6 @@ func EntropyGradRows[F Float](values []float64, dst, x []F, cols int, g []float6
 		mustLen(values, rows)
 	}
 	runRows(rowJob[F]{op: opEntropyGrad, dst: dst, x: x, cols: cols, values: values, scale: g}, rows)
-}
-
-func (k *kernels[F]) klRow(x, t []F) float64 {
-	var total rowTotal
-	k.rowTotal(&total, x, forShares)
-	if !ordinary(total.max) {
-		return math.NaN()
-	}
-	if !total.huge {
-		own := 0.0
-		for lo := 0; lo < len(t); lo += blockLen {
-			own += k.xlogx(t[lo:min(lo+blockLen, len(t))])
-		}
-		mass, gap := k.dotRow(t, x, total.max)
-		cross := mass*(logOf(total.anchor, total.sum)-total.max) + gap
-		// The entropy of t cancels in the difference: what is left must keep enough digits.
-		if kl := own + cross; kl > 0.01*cross && k.accurate(&total, mass, kl) {
-			return kl
-		}
-	}
-	buf := scratch(len(x))
-	defer scratchRows.Put(buf)
-	z := *buf
-	for i, v := range x {
-		z[i] = float64(v)
-	}
-	var wide rowTotal
-	active64.rowTotal(&wide, z, forLogs)
-	kl := 0.0
-	for i, v := range t {
-		if v != 0 {
-			kl += float64(v) * (math.Log(float64(v)) + ((wide.max - z[i]) + wide.logSum))
-		}
-	}
-	return kl
 }
 
 func (k *kernels[F]) klTargetGradRow(dst, x, t []F, g float64, stream bool) {

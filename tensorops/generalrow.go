@@ -3,10 +3,12 @@ package tensorops
 import (
 	"math"
 	"sync"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// float64 scratch rows for what the fast kernels are not made for: class weights, temperatures, smoothing beside
-// masked classes, elements beyond the anchors. A row in flight costs a few rows of memory, whatever the batch.
+// float64 scratch rows for what the fast kernels are not made for: temperatures, soft targets under class weights,
+// smoothing beside masked classes, elements beyond the anchors. A row in flight costs a few rows of memory, whatever the batch.
 var scratchRows = sync.Pool{New: func() any { return new([]float64) }}
 
 func scratch(n int) *[]float64 {
@@ -18,21 +20,68 @@ func scratch(n int) *[]float64 {
 	return s
 }
 
-// generalCrossEntropy is the cross-entropy of a row with every option, in float64. The target is t, or the label
-// y where t is nil. With a dst it writes g times the gradient.
+// generalCrossEntropy is the cross-entropy of a row with every option. The target is t, or the label y where t is nil.
+// With a dst it writes g times the gradient. It computes in float64 but for labels whose row needs no scaling.
 func generalCrossEntropy[F Float](dst, x, t []F, y int, g float64, o *CrossEntropyOptions) float64 {
-	n := len(x)
-	buf := scratch(2 * n)
-	defer scratchRows.Put(buf)
-	z, mass := (*buf)[:n], (*buf)[n:]
-	scale := 1.0
+	scale, weight := 1.0, 1.0
 	if o != nil && o.Scale != 0 {
 		scale = o.Scale
 	}
-	for i, v := range x {
-		z[i] = float64(v) * scale
+	if o != nil && o.Weights != nil && t == nil {
+		weight = o.Weights[y]
 	}
-	targetMass(mass, z, t, y, o)
+	single := t == nil && o.smoothing() == 0
+	if single && scale == 1 {
+		return weightedLabel(active[F](), dst, x, y, g, weight)
+	}
+	buf := scratch(2 * len(x))
+	defer scratchRows.Put(buf)
+	z, mass := (*buf)[:len(x)], (*buf)[len(x):]
+	scaled(z, x, scale)
+	var out []float64
+	var l float64
+	if single {
+		if dst != nil {
+			out = mass // memory beside z, where the terms of the sum can be kept
+		}
+		l = weightedLabel(active64, out, z, y, g*scale, weight)
+	} else {
+		if dst != nil {
+			out = z
+		}
+		targetMass(mass, z, t, y, o)
+		l = massCrossEntropy(out, z, mass, y, g*scale)
+	}
+	if dst != nil {
+		narrowed(dst, out)
+	}
+	return l
+}
+
+// weightedLabel is the cross-entropy against the label y times its class weight. A weight of 0 lets nothing but NaN
+// through.
+func weightedLabel[F Float](k *kernels[F], dst, x []F, y int, g, weight float64) float64 {
+	var l float64
+	switch {
+	case weight == 0:
+		var t rowTotal
+		k.rowTotal(&t, x, forShares)
+		if !ordinary(t.max) {
+			l = math.NaN()
+		}
+		fill(dst, l)
+		return l
+	case dst == nil:
+		l = k.crossEntropyRow(x, y, nil)
+	default:
+		l = k.crossEntropyGradRow(dst, x, y, g*weight, nil, false)
+	}
+	return weight * l
+}
+
+// massCrossEntropy is Σ mass·(-log softmax(z)), and g times its gradient where there is a dst, which is nil or z. A y that is
+// not negative says that mass comes from that label.
+func massCrossEntropy(dst, z, mass []float64, y int, g float64) float64 {
 	k := active64
 	var total rowTotal
 	k.rowTotal(&total, z, forLogs)
@@ -40,64 +89,81 @@ func generalCrossEntropy[F Float](dst, x, t []F, y int, g float64, o *CrossEntro
 		fill(dst, math.NaN())
 		return math.NaN()
 	}
-	l, sum := 0.0, 0.0
-	for i, a := range mass {
-		if a != 0 {
-			l += a * ((total.max - z[i]) + total.logSum)
-			sum += a
-		}
-	}
-	label := math.NaN()
-	if t == nil {
-		label = k.negLog(z, y)
-		if o.smoothing() == 0 {
-			l = mass[y] * label
-			if mass[y] == 0 {
-				l = 0
-			}
-		}
-	}
+	s := k.target(mass, z, total.max, false)
+	l := s.gap + s.mass*total.logSum
 	if dst == nil {
 		return l
 	}
-	k.writeShares(z, z, &total, 1, false)
-	for i, p := range z {
-		dst[i] = F(g * scale * (sum*p - mass[i]))
+	label := 0.0
+	if y >= 0 {
+		// mass·p - mass[y] of the label, with 1 - p of the label taken from the others.
+		label = g * (s.mass*math.Expm1(-k.negLog(z, y)) + (s.mass - mass[y]))
 	}
-	if t == nil {
-		// sum·p - mass of the label, with 1 - p of the label taken from the others.
-		others := sum - mass[y]
-		dst[y] = F(g * scale * (sum*math.Expm1(-label) + others))
+	anchor, low, m, ok := scaling[float64](total.anchor, g*s.mass/total.sum)
+	if ok && !total.huge {
+		k.expScaleAdd(dst, z, mass, anchor, low, m, -g, 0, false)
+	} else {
+		k.writeShares(dst, z, &total, 1, false)
+		for i, p := range dst {
+			dst[i] = g * (s.mass*p - mass[i])
+		}
+	}
+	if y >= 0 {
+		dst[y] = label
 	}
 	return l
+}
+
+// scaled writes x·scale in float64.
+func scaled[F Float](z []float64, x []F, scale float64) {
+	wide, ok := any(x).([]float64)
+	if !ok {
+		vec.Widen(z, any(x).([]float32))
+		wide = z
+	}
+	if scale != 1 {
+		active64.scale(z, wide, scale, math.Inf(-1), false)
+	} else if ok {
+		copy(z, wide)
+	}
+}
+
+// narrowed writes z in type F.
+func narrowed[F Float](dst []F, z []float64) {
+	if narrow, ok := any(dst).([]float32); ok {
+		vec.Narrow(narrow, z, 1)
+		return
+	}
+	copy(any(dst).([]float64), z)
 }
 
 // targetMass writes w_c t'_c.
 func targetMass[F Float](mass, z []float64, t []F, y int, o *CrossEntropyOptions) {
 	eps := o.smoothing()
-	each := 0.0
+	if t == nil {
+		clear(mass)
+		mass[y] = 1 - eps
+	} else {
+		scaled(mass, t, 1-eps)
+	}
 	if eps > 0 {
-		open := 0
-		for _, v := range z {
-			if !math.IsInf(v, -1) {
-				open++
+		_, open := active64.gapSumRow(z, 0)
+		each := eps / open
+		if int(open) == len(z) {
+			for i := range mass {
+				mass[i] += each
+			}
+		} else {
+			for i, v := range z {
+				if v != math.Inf(-1) {
+					mass[i] += each
+				}
 			}
 		}
-		each = eps / float64(open)
 	}
-	for i := range mass {
-		a := 0.0
-		if t != nil {
-			a = (1 - eps) * float64(t[i])
-		} else if i == y {
-			a = 1 - eps
+	if o != nil && o.Weights != nil {
+		for i, w := range o.Weights {
+			mass[i] *= w
 		}
-		if !math.IsInf(z[i], -1) {
-			a += each
-		}
-		if o != nil && o.Weights != nil {
-			a *= o.Weights[i]
-		}
-		mass[i] = a
 	}
 }

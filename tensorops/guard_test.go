@@ -97,11 +97,20 @@ func kernelCalls[F Float]() []kernelCall[F] {
 			s, g := k.dot(t, x, 20)
 			return []float64{s, g}
 		}, 0, 1e-13},
+		{"targetSum", func(k *kernels[F], _, x, t []F, _ bool) []float64 {
+			s, g, signs := k.targetSum(t, x, 20)
+			_, _, signed := k.targetSum(x, t, 20)
+			return []float64{s, g, float64(signs), float64(min(signed, 1))}
+		}, 0, 1e-13},
+		{"scaleAdd", func(k *kernels[F], dst, x, t []F, stream bool) []float64 {
+			k.scaleAdd(dst, x, t, 0.75, -2, -0.5, stream)
+			return nil
+		}, 2, 0},
 		{"gapSum", func(k *kernels[F], _, x, _ []F, _ bool) []float64 {
 			g, n := k.gapSum(x, 20)
 			return []float64{g, n}
 		}, 0, 1e-13},
-		{"xlogx", func(k *kernels[F], _, _, t []F, _ bool) []float64 { return []float64{k.xlogx(t)} }, 0, 1e-13},
+		{"xlogx", func(k *kernels[F], _, _, t []F, _ bool) []float64 { return []float64{k.xlogx(t)} }, 0, polynomialError[F]()},
 		{"logGap", func(k *kernels[F], dst, x, t []F, stream bool) []float64 {
 			k.logGap(dst, t, x, 1.5, -0.5, stream)
 			return nil

@@ -65,6 +65,13 @@ type kernels[F Float] struct {
 	// dot returns Σ t[i] and Σ t[i]·(c - x[i]) in float64, where t[i] = 0 adds 0 whatever x[i] is.
 	dot func(t, x []F, c float64) (sum, gap float64)
 
+	// targetSum returns Σ t[i] and Σ t[i]·(c - x[i]) in float64, where t[i] = 0 adds 0 whatever x[i] is. signs is 0 when no
+	// t[i] has a sign bit.
+	targetSum func(t, x []F, c float64) (sum, gap float64, signs int)
+
+	// scaleAdd writes dst[i] = src[i]·factor + a·t[i], where a src[i] < low counts as 0.
+	scaleAdd func(dst, src, t []F, factor, low, a F, stream bool)
+
 	// gapSum returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 	gapSum func(x []F, c float64) (gap, count float64)
 

@@ -22,6 +22,8 @@ func genericKernels[F Float]() kernels[F] {
 		shift:       shiftGeneric[F],
 		mulShift:    mulShiftGeneric[F],
 		dot:         dotGeneric[F],
+		targetSum:   targetSumGeneric[F],
+		scaleAdd:    scaleAddGeneric[F],
 		gapSum:      gapSumGeneric[F],
 		xlogx:       xlogxGeneric[F],
 		logGap:      logGapGeneric[F],
@@ -145,6 +147,29 @@ func dotGeneric[F Float](t, x []F, c float64) (sum, gap float64) {
 		}
 	}
 	return sum, gap
+}
+
+func targetSumGeneric[F Float](t, x []F, c float64) (sum, gap float64, signs int) {
+	for i, v := range t {
+		if v != 0 {
+			sum += float64(v)
+			gap += float64(v) * (c - float64(x[i]))
+		}
+		if math.Signbit(float64(v)) {
+			signs = 1
+		}
+	}
+	return sum, gap, signs
+}
+
+func scaleAddGeneric[F Float](dst, src, t []F, factor, low, a F, _ bool) {
+	for i, v := range src {
+		e := 0.0
+		if !(v < low) {
+			e = float64(v) * float64(factor)
+		}
+		dst[i] = F(e + float64(a)*float64(t[i]))
+	}
 }
 
 func gapSumGeneric[F Float](x []F, c float64) (gap, count float64) {

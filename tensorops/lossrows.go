@@ -1,5 +1,7 @@
 package tensorops
 
+import "sync/atomic"
+
 // CrossEntropyRows writes [CrossEntropyRow] of each row of x and its label to values. A negative label says that
 // its row is ignored: the row is not read and its value is 0.
 //
@@ -29,8 +31,9 @@ func CrossEntropyGradRows[F Float](values []float64, dst, x []F, cols int, label
 }
 
 // SoftCrossEntropyRows writes [SoftCrossEntropyRow] of each row of x and t to values. Where g is not nil, a row
-// with a g of 0 is not read and its value is 0. It panics with "tensorops: length mismatch".
-func SoftCrossEntropyRows[F Float](values []float64, x, t []F, cols int, g []float64, o *CrossEntropyOptions) {
+// with a g of 0 is not read and its value is 0. It reports whether every weight that it read is finite and >= 0; where
+// one is not, its row's value means nothing. It panics with "tensorops: length mismatch".
+func SoftCrossEntropyRows[F Float](values []float64, x, t []F, cols int, g []float64, o *CrossEntropyOptions) (valid bool) {
 	rows := countRows(x, cols)
 	mustLen(t, len(x))
 	mustLen(values, rows)
@@ -38,13 +41,14 @@ func SoftCrossEntropyRows[F Float](values []float64, x, t []F, cols int, g []flo
 		mustLen(g, rows)
 	}
 	o.check(cols)
-	runRows(rowJob[F]{op: opSoftCrossEntropy, x: x, g: t, cols: cols, values: values, scale: g, o: o}, rows)
+	return runRows(rowJob[F]{op: opSoftCrossEntropy, x: x, g: t, cols: cols, values: values, scale: g, o: o}, rows)
 }
 
 // SoftCrossEntropyGradRows writes [SoftCrossEntropyGradRow] of each row of x and t with its factor g[i] to the row
 // of dst, and the value to values, which may be nil. A row with a g of 0 is not read: its gradient row and value
-// are 0. dst may be x or t and must not overlap them otherwise. It panics with "tensorops: length mismatch".
-func SoftCrossEntropyGradRows[F Float](values []float64, dst, x, t []F, cols int, g []float64, o *CrossEntropyOptions) {
+// are 0. It reports what [SoftCrossEntropyRows] does. dst may be x or t and must not overlap them otherwise. It panics
+// with "tensorops: length mismatch".
+func SoftCrossEntropyGradRows[F Float](values []float64, dst, x, t []F, cols int, g []float64, o *CrossEntropyOptions) (valid bool) {
 	rows := countRows(x, cols)
 	mustLen(t, len(x))
 	mustLen(dst, len(x))
@@ -53,7 +57,7 @@ func SoftCrossEntropyGradRows[F Float](values []float64, dst, x, t []F, cols int
 		mustLen(values, rows)
 	}
 	o.check(cols)
-	runRows(rowJob[F]{op: opSoftCrossEntropyGrad, dst: dst, x: x, g: t, cols: cols, values: values, scale: g, o: o}, rows)
+	return runRows(rowJob[F]{op: opSoftCrossEntropyGrad, dst: dst, x: x, g: t, cols: cols, values: values, scale: g, o: o}, rows)
 }
 
 func checkLabels[F Float](x []F, cols int, labels []int, o *CrossEntropyOptions) (rows int) {
@@ -73,7 +77,7 @@ func checkLabels[F Float](x []F, cols int, labels []int, o *CrossEntropyOptions)
 // runLoss runs one row of a loss. Rows that count for nothing are not read.
 func (j *rowJob[F]) runLoss(k *kernels[F], i int, x, dst, t []F) {
 	skip := j.scale != nil && j.scale[i] == 0 || j.labels != nil && j.labels[i] < 0
-	var l float64
+	l, valid := 0.0, true
 	switch {
 	case skip:
 		clear(dst)
@@ -82,17 +86,22 @@ func (j *rowJob[F]) runLoss(k *kernels[F], i int, x, dst, t []F) {
 	case j.op == opCrossEntropyGrad:
 		l = k.crossEntropyGradRow(dst, x, j.labels[i], j.scale[i], j.o, j.stream)
 	case j.op == opSoftCrossEntropy:
-		l = k.softCrossEntropyRow(x, t, j.o)
+		l, valid = k.softCrossEntropyRow(x, t, j.o)
 	case j.op == opSoftCrossEntropyGrad:
-		l = k.softCrossEntropyGradRow(dst, x, t, j.scale[i], j.o, j.stream)
+		l, valid = k.softCrossEntropyGradRow(dst, x, t, j.scale[i], j.o, j.stream)
 	case j.op == opKL:
-		l = k.klRow(x, t)
+		l, valid = k.klRow(nil, x, t, 0, false)
+	case j.op == opKLGrad:
+		l, valid = k.klRow(dst, x, t, j.scale[i], j.stream)
 	case j.op == opKLTargetGrad:
 		k.klTargetGradRow(dst, x, t, j.scale[i], j.stream)
 	case j.op == opEntropy:
 		_, l = k.entropy(x)
 	case j.op == opEntropyGrad:
 		l = k.entropyGradRow(dst, x, j.scale[i], j.stream)
+	}
+	if !valid {
+		atomic.StoreUint32(&j.invalid, 1)
 	}
 	if j.values != nil {
 		j.values[i] = l

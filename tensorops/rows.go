@@ -77,6 +77,19 @@ func LogSoftmaxGradRows[F Float](dst, y, g []F, cols int) {
 	runRows(rowJob[F]{op: opLogSoftmaxGrad, dst: dst, x: y, g: g, cols: cols}, rows)
 }
 
+// LogSoftmaxLogitGradRows is [LogSoftmaxGradRows] from the argument x of the log-softmax instead of its result:
+//
+//	dst[i,j] = g[i,j] - softmax(x[i])[j]·Σ_k g[i,k]
+//
+// It keeps the digits of probabilities that the rounding of their logarithms takes away. dst may be x or g and must not
+// overlap them otherwise. It panics with "tensorops: length mismatch" when cols < 1 or the lengths do not fit.
+func LogSoftmaxLogitGradRows[F Float](dst, x, g []F, cols int) {
+	rows := countRows(x, cols)
+	mustLen(dst, len(x))
+	mustLen(g, len(x))
+	runRows(rowJob[F]{op: opLogSoftmaxLogitGrad, dst: dst, x: x, g: g, cols: cols}, rows)
+}
+
 func countRows[F Float](x []F, cols int) int {
 	if cols < 1 || len(x)%cols != 0 {
 		panic(errLength)
@@ -99,11 +112,13 @@ const (
 	opLogSumExpGrad
 	opSoftmaxGrad
 	opLogSoftmaxGrad
+	opLogSoftmaxLogitGrad
 	opCrossEntropy
 	opCrossEntropyGrad
 	opSoftCrossEntropy
 	opSoftCrossEntropyGrad
 	opKL
+	opKLGrad
 	opKLTargetGrad
 	opEntropy
 	opEntropyGrad
@@ -122,6 +137,8 @@ type rowJob[F Float] struct {
 	values []float64
 	scale  []float64
 	o      *CrossEntropyOptions
+
+	invalid uint32 // set, atomically, once a target was outside its domain
 }
 
 func (j *rowJob[F]) run(lo, hi int) {
@@ -142,6 +159,8 @@ func (j *rowJob[F]) run(lo, hi int) {
 			k.softmaxGradRow(j.dst[a:b], x, j.g[a:b])
 		case opLogSoftmaxGrad:
 			k.logSoftmaxGradRow(j.dst[a:b], x, j.g[a:b], j.stream)
+		case opLogSoftmaxLogitGrad:
+			k.logSoftmaxPullRow(j.dst[a:b], x, j.g[a:b], j.stream)
 		default:
 			var dst, t []F
 			if j.dst != nil {
@@ -164,13 +183,13 @@ var (
 )
 
 // runRows runs the job on all rows: on the caller's core where the work is small, in ranges on several cores
-// where it is not.
-func runRows[F Float](job rowJob[F], rows int) {
+// where it is not. It reports whether all targets lay in their domain.
+func runRows[F Float](job rowJob[F], rows int) (valid bool) {
 	n := rows * job.cols
 	job.stream = len(job.dst) == n && streams[F](n, job.cols)
 	if n < serialLen || rows < 2 {
 		job.run(0, rows)
-		return
+		return job.invalid == 0
 	}
 	pool := &jobs64
 	if isFloat32[F]() {
@@ -179,8 +198,10 @@ func runRows[F Float](job rowJob[F], rows int) {
 	j := pool.Get().(*rowJob[F])
 	*j = job
 	parallel(rows, max(1, chunkLen/job.cols), j)
+	valid = j.invalid == 0
 	*j = rowJob[F]{}
 	pool.Put(j)
+	return valid
 }
 
 const (

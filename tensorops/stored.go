@@ -126,8 +126,8 @@ func (k *kernels[F]) finishShares(s *storedRow[F], t *rowTotal, dst, x []F, fact
 func (k *kernels[F]) scaleTerms(dst, src []F, f float64, stream bool) {
 	minExponent, _ := exponents[F]()
 	low := exp2(minExponent - float64(int(math.Float64bits(f)>>52&0x7ff)-1023))
-	if low > 2 {
-		clear(dst) // no term is above √2
+	if f == 0 || low > 2 {
+		clear(dst) // no term is above √2, and those of a block of only -Inf are NaN
 		return
 	}
 	k.scale(dst, src, F(f), F(low), stream)

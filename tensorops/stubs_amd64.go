@@ -44,6 +44,16 @@ func mulShiftF32AVX2(dst []float32, x []float32, t []float32, c float64)
 //go:noescape
 func dotF32AVX2(t []float32, x []float32, c float64) (sum float64, gap float64)
 
+// targetSumF32AVX2 returns Σ t[i] and Σ t[i]·(c - x[i]), where t[i] = 0 adds 0 whatever x[i] is; signs is 0 when no t[i] has a sign bit.
+//
+//go:noescape
+func targetSumF32AVX2(t []float32, x []float32, c float64) (sum float64, gap float64, signs int)
+
+// scaleAddF32AVX2 writes src[i]·factor + a·t[i], where a src[i] < low counts as 0.
+//
+//go:noescape
+func scaleAddF32AVX2(dst []float32, src []float32, t []float32, factor float32, low float32, a float32, stream bool)
+
 // gapSumF32AVX2 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 //
 //go:noescape
@@ -153,6 +163,16 @@ func mulShiftF64AVX2(dst []float64, x []float64, t []float64, c float64)
 //
 //go:noescape
 func dotF64AVX2(t []float64, x []float64, c float64) (sum float64, gap float64)
+
+// targetSumF64AVX2 returns Σ t[i] and Σ t[i]·(c - x[i]), where t[i] = 0 adds 0 whatever x[i] is; signs is 0 when no t[i] has a sign bit.
+//
+//go:noescape
+func targetSumF64AVX2(t []float64, x []float64, c float64) (sum float64, gap float64, signs int)
+
+// scaleAddF64AVX2 writes src[i]·factor + a·t[i], where a src[i] < low counts as 0.
+//
+//go:noescape
+func scaleAddF64AVX2(dst []float64, src []float64, t []float64, factor float64, low float64, a float64, stream bool)
 
 // gapSumF64AVX2 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 //
@@ -269,6 +289,16 @@ func mulShiftF32AVX512(dst []float32, x []float32, t []float32, c float64)
 //go:noescape
 func dotF32AVX512(t []float32, x []float32, c float64) (sum float64, gap float64)
 
+// targetSumF32AVX512 returns Σ t[i] and Σ t[i]·(c - x[i]), where t[i] = 0 adds 0 whatever x[i] is; signs is 0 when no t[i] has a sign bit.
+//
+//go:noescape
+func targetSumF32AVX512(t []float32, x []float32, c float64) (sum float64, gap float64, signs int)
+
+// scaleAddF32AVX512 writes src[i]·factor + a·t[i], where a src[i] < low counts as 0.
+//
+//go:noescape
+func scaleAddF32AVX512(dst []float32, src []float32, t []float32, factor float32, low float32, a float32, stream bool)
+
 // gapSumF32AVX512 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 //
 //go:noescape
@@ -378,6 +408,16 @@ func mulShiftF64AVX512(dst []float64, x []float64, t []float64, c float64)
 //
 //go:noescape
 func dotF64AVX512(t []float64, x []float64, c float64) (sum float64, gap float64)
+
+// targetSumF64AVX512 returns Σ t[i] and Σ t[i]·(c - x[i]), where t[i] = 0 adds 0 whatever x[i] is; signs is 0 when no t[i] has a sign bit.
+//
+//go:noescape
+func targetSumF64AVX512(t []float64, x []float64, c float64) (sum float64, gap float64, signs int)
+
+// scaleAddF64AVX512 writes src[i]·factor + a·t[i], where a src[i] < low counts as 0.
+//
+//go:noescape
+func scaleAddF64AVX512(dst []float64, src []float64, t []float64, factor float64, low float64, a float64, stream bool)
 
 // gapSumF64AVX512 returns Σ (c - x[i]) over the x[i] that are not -Inf, and their number.
 //

@@ -11,13 +11,27 @@ import (
 func (g *gen) xlogx() {
 	g = g.inFloat64()
 	g.text("xlogx", "func(t []F) (sum float64)", "returns Σ t[i]·log t[i], where 0·log 0 = 0.")
-	c := g.logConsts()
+	c := g.logSeries()
 	a := g.newAccumulators(1)
-	g.reduceRow([]string{"t"}, []float64{0}, a, func(v []reg.VecVirtual, h int) {
-		t := g.vec()
-		VMOVAPD(v[0], t)
-		VFMADD231PD(g.log(v[0], c), t, a.acc[0][h])
+	g.reduceSome(g.logUnroll(), []string{"t"}, a, func(v [][]reg.VecVirtual, _ int, h []int) {
+		t := make([]reg.VecVirtual, len(h))
+		for i := range h {
+			t[i] = g.vec()
+			VMOVAPD(v[0][i], t[i])
+		}
+		for i, l := range g.logs(v[0], c) {
+			VFMADD231PD(l, t[i], a.acc[0][h[i]])
+		}
 	})
+	a.store()
+}
+
+// logUnroll is the number of registers whose logarithms are interleaved.
+func (g *gen) logUnroll() int {
+	if g.is512() {
+		return 4
+	}
+	return 1
 }
 
 // logGap emits dst[i] = (log t[i] + (c - x[i]))·factor, 0 where t[i] = 0.
@@ -26,15 +40,20 @@ func (g *gen) logGap() {
 	g.text("logGap", "func(dst, t, x []F, c, factor float64, stream bool)",
 		"writes (log t[i] + (c - x[i]))·factor, 0 where t[i] = 0.")
 	c, factor := g.param("c"), g.param("factor")
-	k := g.logConsts()
-	g.mapRow(1, true, []string{"t", "x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
-		t, x := g.vec(), v[1][0]
-		VMOVAPD(v[0][0], t)
-		g.sub(c, x, x)
-		VADDPD(g.log(v[0][0], k), x, x)
-		VMULPD(factor, x, x)
-		g.clearWhereZero(t, x)
-		return []reg.VecVirtual{x}
+	k := g.logSeries()
+	g.mapRow(g.logUnroll(), true, []string{"t", "x"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+		t, x := make([]reg.VecVirtual, len(v[0])), v[1]
+		for i := range t {
+			t[i] = g.vec()
+			VMOVAPD(v[0][i], t[i])
+			g.sub(c, x[i], x[i])
+		}
+		for i, l := range g.logs(v[0], k) {
+			VADDPD(l, x[i], x[i])
+			VMULPD(factor, x[i], x[i])
+			g.clearWhereZero(t[i], x[i])
+		}
+		return x
 	})
 }
 

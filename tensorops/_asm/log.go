@@ -22,20 +22,45 @@ func (g *gen) logConsts() *logConsts {
 	return c
 }
 
+// logSeries is logConsts for log alone: float32 elements need fewer terms, the first one that lacks is below 2^-39 of the result.
+func (g *gen) logSeries() *logConsts {
+	c := g.logConsts()
+	if g.wide() {
+		c.series = c.series[:6]
+	}
+	return c
+}
+
 // atanh2 returns 2·atanh(num/den) for |num/den| <= 0.1716 = (√2-1)/(√2+1). The first term that the series lacks is
 // below 2^-55 of the result.
 func (g *gen) atanh2(num, den reg.VecVirtual, c *logConsts) reg.VecVirtual {
-	s, z, p := num, g.vec(), g.vec()
-	VDIVPD(den, num, s)
-	VMULPD(s, s, z)
-	last := len(c.series) - 1
-	VMOVUPD(c.series[last], p)
-	for d := last - 1; d >= 0; d-- {
-		VFMADD213PD(c.series[d], z, p)
+	return g.atanhs([]reg.VecVirtual{num}, []reg.VecVirtual{den}, c)[0]
+}
+
+// atanhs is atanh2 for several registers, whose steps are interleaved.
+func (g *gen) atanhs(num, den []reg.VecVirtual, c *logConsts) []reg.VecVirtual {
+	z, p := make([]reg.VecVirtual, len(num)), make([]reg.VecVirtual, len(num))
+	for i, s := range num {
+		VDIVPD(den[i], s, s)
 	}
-	VMULPD(z, p, p)
-	VADDPD(s, s, z) // 2s
-	VFMADD213PD(z, s, p)
+	last := len(c.series) - 1
+	for i, s := range num {
+		z[i], p[i] = g.vec(), g.vec()
+		VMULPD(s, s, z[i])
+		VMOVUPD(c.series[last], p[i])
+	}
+	for d := last - 1; d >= 0; d-- {
+		for i := range num {
+			VFMADD213PD(c.series[d], z[i], p[i])
+		}
+	}
+	for i := range num {
+		VMULPD(z[i], p[i], p[i])
+	}
+	for i, s := range num {
+		VADDPD(s, s, z[i]) // 2s
+		VFMADD213PD(z[i], s, p[i])
+	}
 	return p
 }
 
@@ -43,20 +68,31 @@ func (g *gen) atanh2(num, den reg.VecVirtual, c *logConsts) reg.VecVirtual {
 //
 //	v = 2^k·m with √½ <= m < √2    log v = k·ln 2 + 2·atanh((m-1)/(m+1))
 func (g *gen) log(v reg.VecVirtual, c *logConsts) reg.VecVirtual {
+	return g.logs([]reg.VecVirtual{v}, c)[0]
+}
+
+// logs is log for several registers, whose steps are interleaved.
+func (g *gen) logs(vs []reg.VecVirtual, c *logConsts) []reg.VecVirtual {
 	const sqrtHalf, oneBits = 0x3fe6a09e667f3bcd, 0x3ff0000000000000
-	k, m := v, g.vec()
-	g.addq(bitsConstant(oneBits-sqrtHalf, 8), v, v)
-	VANDPD(bitsConstant(1<<52-1, 8), v, m)
-	g.addq(bitsConstant(sqrtHalf, 8), m, m)
-	// The exponent becomes the low bits of 2^52 + exponent.
-	VPSRLQ(Imm(52), k, k)
-	VORPD(g.constant(0x1p52), k, k)
-	VSUBPD(g.constant(0x1p52+1023), k, k)
-	den := g.vec()
-	VADDPD(g.constant(1), m, den)
-	VSUBPD(g.constant(1), m, m)
-	l := g.atanh2(m, den, c)
-	VFMADD231PD(g.constant(math.Ln2), k, l)
+	m, den := make([]reg.VecVirtual, len(vs)), make([]reg.VecVirtual, len(vs))
+	for i, v := range vs {
+		m[i], den[i] = g.vec(), g.vec()
+		g.addq(bitsConstant(oneBits-sqrtHalf, 8), v, v)
+		VANDPD(bitsConstant(1<<52-1, 8), v, m[i])
+		g.addq(bitsConstant(sqrtHalf, 8), m[i], m[i])
+	}
+	for i := range vs {
+		VADDPD(g.constant(1), m[i], den[i])
+		VSUBPD(g.constant(1), m[i], m[i])
+	}
+	l := g.atanhs(m, den, c)
+	for i, k := range vs {
+		// The exponent becomes the low bits of 2^52 + exponent.
+		VPSRLQ(Imm(52), k, k)
+		VORPD(g.constant(0x1p52), k, k)
+		VSUBPD(g.constant(0x1p52+1023), k, k)
+		VFMADD231PD(g.constant(math.Ln2), k, l[i])
+	}
 	return l
 }
 

@@ -26,6 +26,8 @@ func main() {
 			g.shift()
 			g.mulShift()
 			g.dot()
+			g.targetSum()
+			g.scaleAdd()
 			g.gapSum()
 			g.xlogx()
 			g.logGap()

@@ -26,7 +26,7 @@ const maxOff = 40
 
 // A sumKind is one of the kernels that sum exponentials.
 type sumKind struct {
-	name    string
+	name  string
 	store bool // the terms are written, too; the anchor is that of the largest
 	long  bool // float32: twice as many terms of a lane are added in float32
 }
