@@ -13,14 +13,16 @@ import (
 type advance struct {
 	wanted atomic.Bool // an operation for the derivative by the logits exists
 	ready  bool
-	data   any // the gradient for an upstream of 1
+	data   any // the gradient for an upstream of 1, of elementwise losses for the upstream below
 	x      any // the first logit's address, by which the derivative knows that it is about the same run
+
+	upstream float64 // 0 while no run has told
 }
 
 // valuesInAdvance computes the value together with the gradient. ok is false where the value alone must be computed.
 func (j *job[F]) valuesInAdvance() (v G.Value, ok bool, err error) {
 	a := j.ahead
-	if a == nil || !a.wanted.Load() || j.mode != modeValue || j.set.reduction == None || j.direct == nil || j.direct.both == nil {
+	if a == nil || !a.wanted.Load() || j.mode != modeValue || j.set.reduction == None || j.direct == nil || j.direct.both == nil && !j.def.elementwise {
 		return nil, false, nil
 	}
 	a.ready = false
@@ -32,6 +34,10 @@ func (j *job[F]) valuesInAdvance() (v G.Value, ok bool, err error) {
 	d, zero := j.divisor()
 	if zero || d == 0 {
 		return nil, false, nil
+	}
+	if j.def.elementwise {
+		v, ok := j.elementsInAdvance(d)
+		return v, ok, nil
 	}
 	if j.operands == 2 && !j.targetsHold() {
 		return nil, false, nil
@@ -79,6 +85,10 @@ func (j *job[F]) takeAdvance() []F {
 	}
 	a.ready = false
 	data := a.data.([]F)
+	if j.def.elementwise {
+		j.takeElements(data)
+		return data
+	}
 	if u := F(j.upstreamOf(0)); u != 1 {
 		tensorops.ParallelFor(len(data), directChunk, func(lo, hi int) {
 			for i := lo; i < hi; i++ {

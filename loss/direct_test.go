@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
@@ -175,12 +176,21 @@ func TestElementKernelsAndRowFunctionsAgree(t *testing.T) {
 		x[100+i], y[100+i] = s[0], s[1]
 	}
 	for name, fn := range map[string]loss.Func{
-		"BinaryCrossEntropy": loss.BinaryCrossEntropy, "MSE": loss.MSE, "MAE": loss.MAE, "Huber": loss.Huber,
+		"BinaryCrossEntropy": loss.BinaryCrossEntropy, "MSE": loss.MSE, "MAE": loss.MAE, "Huber": loss.Huber, "HalfSquared": loss.HalfSquared,
+		"SmoothL1": loss.SmoothL1, "LogCosh": loss.LogCosh, "SoftMargin": loss.SoftMargin, "SigmoidFocal": loss.SigmoidFocal,
+		"SigmoidFocal weighted": func(x, t *G.Node, opts ...loss.Option) (*G.Node, error) {
+			return loss.SigmoidFocal(x, t, append(opts, loss.WithAlpha(0.25))...)
+		},
 	} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 			for extreme, v := range map[string]float64{"none": 0, "NaN": math.NaN(), "huge": 1e30, "+Inf": math.Inf(1), "-Inf": math.Inf(-1)} {
 				t.Run(fmt.Sprint(name, "/", dt, "/", extreme), func(t *testing.T) {
-					in := append([]float64(nil), x...)
+					in, y := append([]float64(nil), x...), append([]float64(nil), y...)
+					if info, _ := loss.Describe(strings.Fields(name)[0]); info.Target == loss.Signs {
+						for i, v := range y {
+							y[i] = math.Copysign(1, v-0.5)
+						}
+					}
 					if extreme != "none" {
 						in[n-1] = v
 					}

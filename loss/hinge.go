@@ -40,6 +40,12 @@ func Hinge(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var hinge = signed("Hinge", shortfall(1)).
 	likened("", "Hinge", "hinge_loss")
 
+// by gives the definition its kernels.
+func (d definition) by(f fast) definition {
+	d.fast = f
+	return d
+}
+
 // likened names the nearest functions of other toolkits.
 func (d definition) likened(torch, keras, optax string) definition {
 	d.torch, d.keras, d.optax = torch, keras, optax
@@ -175,7 +181,7 @@ var softMargin = signed("SoftMargin", profile{
 		e := math.Exp(-math.Abs(m))
 		return e / ((1 + e) * (1 + e))
 	}),
-}).likened("soft_margin_loss", "", "")
+}).likened("soft_margin_loss", "", "").by(fast{softMarginDirect[float32], softMarginDirect[float64]})
 
 // ModifiedHuber returns the smoothed hinge loss of logits against signs: the squared hinge with a linear tail.
 //

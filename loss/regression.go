@@ -250,6 +250,7 @@ func LogCosh(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 var logCosh = definition{
 	name: "LogCosh", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
+	fast:  fast{logCoshDirect[float32], logCoshDirect[float64]},
 	keras: "LogCosh", optax: "log_cosh",
 	rows: func(*settings, int, int) rowFunc {
 		return profile{

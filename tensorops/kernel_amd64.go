@@ -40,11 +40,13 @@ var (
 		logGap:      logGapF32AVX2,
 		expGap:      expGapF32AVX2,
 		expScaleGap: expScaleGapF32AVX2,
-		pointSum: [pointLosses]func(x, t []float32, delta float64) float64{
-			squaredSumF32AVX2, absoluteSumF32AVX2, huberSumF32AVX2, binarySumF32AVX2,
+		pointSum: [pointLosses]func(x, t []float32, a, b float64) float64{
+			squaredSumF32AVX2, absoluteSumF32AVX2, huberSumF32AVX2, logCoshSumF32AVX2,
+			binarySumF32AVX2, marginSumF32AVX2, focalSumF32AVX2,
 		},
-		pointGrad: [pointLosses]func(dst, x, t []float32, factor, delta float64, stream bool){
-			squaredGradF32AVX2, absoluteGradF32AVX2, huberGradF32AVX2, binaryGradF32AVX2,
+		pointBoth: [pointLosses]func(dst, x, t []float32, factor, a, b float64, stream bool) float64{
+			squaredBothF32AVX2, absoluteBothF32AVX2, huberBothF32AVX2, logCoshBothF32AVX2,
+			binaryBothF32AVX2, marginBothF32AVX2, focalBothF32AVX2,
 		},
 	}
 	avx2Kernels64 = kernels[float64]{
@@ -65,11 +67,13 @@ var (
 		logGap:      logGapF64AVX2,
 		expGap:      expGapF64AVX2,
 		expScaleGap: expScaleGapF64AVX2,
-		pointSum: [pointLosses]func(x, t []float64, delta float64) float64{
-			squaredSumF64AVX2, absoluteSumF64AVX2, huberSumF64AVX2, binarySumF64AVX2,
+		pointSum: [pointLosses]func(x, t []float64, a, b float64) float64{
+			squaredSumF64AVX2, absoluteSumF64AVX2, huberSumF64AVX2, logCoshSumF64AVX2,
+			binarySumF64AVX2, marginSumF64AVX2, focalSumF64AVX2,
 		},
-		pointGrad: [pointLosses]func(dst, x, t []float64, factor, delta float64, stream bool){
-			squaredGradF64AVX2, absoluteGradF64AVX2, huberGradF64AVX2, binaryGradF64AVX2,
+		pointBoth: [pointLosses]func(dst, x, t []float64, factor, a, b float64, stream bool) float64{
+			squaredBothF64AVX2, absoluteBothF64AVX2, huberBothF64AVX2, logCoshBothF64AVX2,
+			binaryBothF64AVX2, marginBothF64AVX2, focalBothF64AVX2,
 		},
 	}
 	avx512Kernels32 = kernels[float32]{
@@ -91,11 +95,13 @@ var (
 		logGap:      logGapF32AVX512,
 		expGap:      expGapF32AVX512,
 		expScaleGap: expScaleGapF32AVX512,
-		pointSum: [pointLosses]func(x, t []float32, delta float64) float64{
-			squaredSumF32AVX512, absoluteSumF32AVX512, huberSumF32AVX512, binarySumF32AVX512,
+		pointSum: [pointLosses]func(x, t []float32, a, b float64) float64{
+			squaredSumF32AVX512, absoluteSumF32AVX512, huberSumF32AVX512, logCoshSumF32AVX512,
+			binarySumF32AVX512, marginSumF32AVX512, focalSumF32AVX512,
 		},
-		pointGrad: [pointLosses]func(dst, x, t []float32, factor, delta float64, stream bool){
-			squaredGradF32AVX512, absoluteGradF32AVX512, huberGradF32AVX512, binaryGradF32AVX512,
+		pointBoth: [pointLosses]func(dst, x, t []float32, factor, a, b float64, stream bool) float64{
+			squaredBothF32AVX512, absoluteBothF32AVX512, huberBothF32AVX512, logCoshBothF32AVX512,
+			binaryBothF32AVX512, marginBothF32AVX512, focalBothF32AVX512,
 		},
 	}
 	avx512Kernels64 = kernels[float64]{
@@ -116,11 +122,13 @@ var (
 		logGap:      logGapF64AVX512,
 		expGap:      expGapF64AVX512,
 		expScaleGap: expScaleGapF64AVX512,
-		pointSum: [pointLosses]func(x, t []float64, delta float64) float64{
-			squaredSumF64AVX512, absoluteSumF64AVX512, huberSumF64AVX512, binarySumF64AVX512,
+		pointSum: [pointLosses]func(x, t []float64, a, b float64) float64{
+			squaredSumF64AVX512, absoluteSumF64AVX512, huberSumF64AVX512, logCoshSumF64AVX512,
+			binarySumF64AVX512, marginSumF64AVX512, focalSumF64AVX512,
 		},
-		pointGrad: [pointLosses]func(dst, x, t []float64, factor, delta float64, stream bool){
-			squaredGradF64AVX512, absoluteGradF64AVX512, huberGradF64AVX512, binaryGradF64AVX512,
+		pointBoth: [pointLosses]func(dst, x, t []float64, factor, a, b float64, stream bool) float64{
+			squaredBothF64AVX512, absoluteBothF64AVX512, huberBothF64AVX512, logCoshBothF64AVX512,
+			binaryBothF64AVX512, marginBothF64AVX512, focalBothF64AVX512,
 		},
 	}
 )

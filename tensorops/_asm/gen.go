@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -75,6 +76,11 @@ func (g *gen) goType() string {
 
 // text begins a kernel. The signature may say F for the type of element.
 func (g *gen) text(name, signature, doc string) string {
+	return g.textWith(NOSPLIT|NOFRAME, name, signature, doc)
+}
+
+// textWith is text with other attributes: kernels that have local variables need a frame.
+func (g *gen) textWith(attributes attr.Attribute, name, signature, doc string) string {
 	full := name + g.elem + g.isa
 	sig := ""
 	for _, c := range signature {
@@ -84,7 +90,7 @@ func (g *gen) text(name, signature, doc string) string {
 		}
 		sig += string(c)
 	}
-	TEXT(full, NOSPLIT|NOFRAME, sig)
+	TEXT(full, attributes, sig)
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s %s", full, doc))
 	return full

@@ -8,178 +8,456 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// pointwise describes a loss of two numbers by its value and its derivative by the first.
+// pointwise describes a loss of two numbers x and t.
 type pointwise struct {
 	name, formula, derivative string
-	value, slope              func(g *gen, x, t, delta reg.VecVirtual, k *pointConsts) reg.VecVirtual
-}
-
-// pointConsts are the constants of all of them.
-type pointConsts struct {
-	exp *expConsts
-	log *logConsts
+	fill                      [2]float64 // x and t behind the end, where the loss is 0
+	domain                    domain     // of t
+	// parts returns the value and, where slope says so, the derivative by x.
+	parts func(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual)
 }
 
 var pointwiseLosses = []pointwise{
-	{"squared", "(x[i] - t[i])²", "2·(x[i] - t[i])", squaredValue, squaredSlope},
-	{"absolute", "|x[i] - t[i]|", "sign(x[i] - t[i])", absoluteValue, absoluteSlope},
-	{"huber", "c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta)", "min(max(x[i] - t[i], -delta), delta)", huberValue, huberSlope},
-	{"binary", "|x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t", "sigmoid(x[i]) - t[i]", binaryValue, binarySlope},
+	{"squared", "(x[i] - t[i])²", "2·(x[i] - t[i])", [2]float64{}, anything, squaredParts},
+	{"absolute", "|x[i] - t[i]|", "sign(x[i] - t[i])", [2]float64{}, anything, absoluteParts},
+	{"huber", "c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a)", "min(max(x[i] - t[i], -a), a)", [2]float64{}, anything, huberParts},
+	{"logCosh", "log cosh(x[i] - t[i])", "tanh(x[i] - t[i])", [2]float64{}, anything, logCoshParts},
+	{"binary", "|x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t", "sigmoid(x[i]) - t[i]",
+		[2]float64{math.Inf(-1), 0}, unitInterval, binaryParts},
+	{"margin", "log1p(exp(-x[i]·t[i]))", "-t[i]·sigmoid(-x[i]·t[i])", [2]float64{math.Inf(1), 1}, signs, marginParts},
+	{"focal", "(a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t", "the derivative by x[i]",
+		[2]float64{math.Inf(-1), 0}, unitInterval, focalParts},
 }
 
-// pointwise emits the sum of the values and the scaled derivatives of a loss.
+// domain says which t a loss has. Where one lies outside, a kernel returns the sum NaN.
+type domain int
+
+const (
+	anything domain = iota
+	unitInterval
+	signs // -1 and +1
+)
+
+// points is the state of a kernel.
+type points struct {
+	*gen
+	pointwise
+	logistic *logistic
+	scalars  map[string]Op // parameters in every lane, kept like the sums
+	fault    Op            // what the t seen so far say about their domain
+	sums     []Op          // as sums has them; AVX2 keeps them on the stack
+	x, t, n  reg.Register
+	dst      reg.GPVirtual
+	both     bool
+}
+
+// pointsAhead is how far ahead of a group its inputs are fetched, in bytes.
+const pointsAhead = 16 << 10
+
+// pointwise emits the kernels of a loss.
 func (g *gen) pointwise(l pointwise) {
-	g = g.inFloat64()
-	consts := func() (delta reg.VecVirtual, k *pointConsts) {
-		if l.name == "huber" {
-			delta = g.param("delta")
-		}
-		k = &pointConsts{log: g.logConsts()}
-		if l.name == "binary" {
-			k.exp = g.consts()
-			k.exp.anchor = g.zero()
-			k.exp.low = g.vec()
-			VMOVUPD(g.constant(-708), k.exp.low) // exp(-708) is above 2^-1022
-		}
-		return delta, k
-	}
-	g.text(l.name+"Sum", "func(x, t []F, delta float64) (sum float64)", "returns Σ "+l.formula+".")
-	delta, k := consts()
-	a := g.newAccumulators(1)
-	// Behind the end x and t are 0, which gives 0 but for the binary loss: there x is so large that it does.
-	fill := 0.0
-	if l.name == "binary" {
-		fill = math.Inf(-1)
-	}
-	g.reduceRow([]string{"x", "t"}, []float64{fill, 0}, a, func(v []reg.VecVirtual, h int) {
-		VADDPD(l.value(g, v[0], v[1], delta, k), a.acc[0][h], a.acc[0][h])
-	})
-
-	g.text(l.name+"Grad", "func(dst, x, t []F, factor, delta float64, stream bool)", "writes factor·("+l.derivative+").")
-	factor := g.param("factor")
-	delta, k = consts()
-	g.mapRow(1, true, []string{"x", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
-		d := l.slope(g, v[0][0], v[1][0], delta, k)
-		VMULPD(factor, d, d)
-		return []reg.VecVirtual{d}
-	})
+	g.textWith(NOSPLIT, l.name+"Sum", "func(x, t []F, a, b float64) (sum float64)", "returns Σ "+l.formula+".")
+	g.points(l, false)
+	g.textWith(NOSPLIT, l.name+"Both", "func(dst, x, t []F, factor, a, b float64, stream bool) (sum float64)",
+		"writes factor·("+l.derivative+") and returns Σ "+l.formula+".")
+	g.points(l, true)
 }
 
-func difference(g *gen, x, t reg.VecVirtual) reg.VecVirtual {
-	VSUBPD(t, x, x)
-	return x
+func (g *gen) points(l pointwise, both bool) {
+	k := &points{gen: g, pointwise: l, both: both, scalars: map[string]Op{}}
+	k.x, k.t = Load(Param("x").Base(), GP64()), Load(Param("t").Base(), GP64())
+	k.n = Load(Param("x").Len(), GP64())
+	if both {
+		k.dst = GP64()
+		Load(Param("dst").Base(), k.dst)
+	}
+	switch l.name {
+	case "binary", "margin":
+		k.logistic = g.logistic(4)
+	case "logCosh", "focal":
+		k.logistic = g.logistic(0)
+	}
+	used := map[string][]string{"huber": {"a"}, "focal": {"a", "b"}}[l.name]
+	if both {
+		used = append(used, "factor")
+	}
+	for _, name := range used {
+		k.scalars[name] = k.place(g.scalar(name))
+	}
+	for range g.sumRegisters() {
+		k.sums = append(k.sums, k.place(g.zero()))
+	}
+	if l.domain != anything {
+		k.fault = k.place(g.zero())
+	}
+	if both {
+		stream := Load(Param("stream"), GP8())
+		TESTB(stream, stream)
+		JZ(LabelRef("plain"))
+		k.loop("stream", true)
+		JMP(LabelRef("tail"))
+	}
+	k.loop("plain", false)
+	Label("tail")
+	TESTQ(k.n, k.n)
+	JZ(LabelRef("done"))
+	k.group(true, false)
+	Label("done")
+	all := &sums{g: g}
+	for _, s := range k.sums {
+		all.acc = append(all.acc, k.inRegister(s))
+	}
+	total := all.total()
+	k.refuse(total)
+	storeResult(total, 0)
+	VZEROUPPER()
+	RET()
 }
 
-// magnitude clears the sign of v.
-func magnitude(g *gen, v reg.VecVirtual) reg.VecVirtual {
-	VANDPD(bitsConstant(math.MaxInt64, 8), v, v)
+// loop emits the loop over whole groups.
+func (k *points) loop(label string, stream bool) {
+	Label(label)
+	CMPQ(k.n, U32(uint32(k.gen.group())))
+	JL(LabelRef(label + "_done"))
+	k.group(false, stream)
+	SUBQ(U32(uint32(k.gen.group())), k.n)
+	for _, p := range []reg.Register{k.x, k.t} {
+		ADDQ(U32(uint32(k.gen.group()*size(k.elem))), p)
+	}
+	if k.both {
+		ADDQ(U32(uint32(k.gen.group()*size(k.elem))), k.dst)
+	}
+	JMP(LabelRef(label))
+	Label(label + "_done")
+}
+
+// group emits one group. The four numbers of a lane are added in type comp, their sum in float64.
+func (k *points) group(tail, stream bool) {
+	for h := range k.halves() {
+		var sum reg.VecVirtual
+		for i := range depth {
+			at := k.at(i, h)
+			var x, t reg.VecVirtual
+			if tail {
+				x, t = k.loadTail(k.x, k.n, at, k.fill[0]), k.loadTail(k.t, k.n, at, k.fill[1])
+			} else {
+				x, t = k.load(k.x, at), k.load(k.t, at)
+				if byte := at * size(k.elem); byte%64 == 0 {
+					PREFETCHT0(Mem{Base: k.x, Disp: pointsAhead + byte})
+					PREFETCHT0(Mem{Base: k.t, Disp: pointsAhead + byte})
+				}
+			}
+			k.look(t)
+			value, d := k.parts(k, x, t, k.both)
+			if sum == nil {
+				sum = value
+			} else {
+				k.add(value, sum, sum)
+			}
+			if !k.both {
+				continue
+			}
+			k.mul(k.scalars["factor"], d, d)
+			if tail {
+				k.storeSome(d, k.dst, k.n, at)
+			} else {
+				k.store(d, k.dst, at, stream)
+			}
+		}
+		k.accumulate(sum, h)
+	}
+}
+
+// place returns where v is kept as long as the kernel lives.
+func (k *points) place(v reg.VecVirtual) Op {
+	if k.is512() {
+		return v
+	}
+	m := AllocLocal(k.vecBytes())
+	VMOVUPS(v, m)
+	return m
+}
+
+// inRegister returns a register with what is kept.
+func (k *points) inRegister(kept Op) reg.VecVirtual {
+	if v, ok := kept.(reg.VecVirtual); ok {
+		return v
+	}
+	v := k.vec()
+	VMOVUPS(kept, v)
 	return v
 }
 
-func squaredValue(g *gen, x, t, _ reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	e := difference(g, x, t)
-	VMULPD(e, e, e)
-	return e
+// keep puts v where kept is.
+func (k *points) keep(v reg.VecVirtual, kept Op) {
+	if kept != Op(v) {
+		VMOVUPS(v, kept)
+	}
 }
 
-func squaredSlope(g *gen, x, t, _ reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	e := difference(g, x, t)
-	VADDPD(e, e, e)
-	return e
+// accumulate adds the sums of half h, which it uses up.
+func (k *points) accumulate(v reg.VecVirtual, h int) {
+	parts := []reg.VecVirtual{v}
+	if k.comp == "F32" {
+		lo, hi, upper := k.vec(), k.vec(), k.narrow()
+		if k.is512() {
+			VEXTRACTF64X4(Imm(1), v, upper)
+			VCVTPS2PD(v.AsY(), lo)
+		} else {
+			k.upperX(v, upper)
+			VCVTPS2PD(v.AsX(), lo)
+		}
+		VCVTPS2PD(upper, hi)
+		parts = []reg.VecVirtual{lo, hi}
+	}
+	for i, p := range parts {
+		kept := k.sums[len(parts)*h+i]
+		if acc, ok := kept.(reg.VecVirtual); ok {
+			VADDPD(p, acc, acc)
+			continue
+		}
+		VADDPD(kept, p, p)
+		VMOVUPD(p, kept)
+	}
 }
 
-func absoluteValue(g *gen, x, t, _ reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	return magnitude(g, difference(g, x, t))
+// scalar returns a float64 parameter in every lane, in type comp.
+func (g *gen) scalar(name string) reg.VecVirtual {
+	p, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	if g.comp == "F64" {
+		return g.broadcast(p.Addr)
+	}
+	v := XMM()
+	VXORPS(v, v, v)
+	VCVTSD2SS(p.Addr, v, v)
+	return g.broadcast(v)
 }
 
-// absoluteSlope is ±1 with the sign of the difference, 0 for 0 and NaN for NaN.
-func absoluteSlope(g *gen, x, t, _ reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	e := difference(g, x, t)
-	zero := g.zero()
-	up := g.maskedConstant(greater, e, zero, 1)
-	down := g.maskedConstant(less, e, zero, 1)
-	nan := g.maskedConstant(unordered, e, zero, math.NaN())
-	VSUBPD(down, up, up)
-	VORPD(nan, up, up)
-	return up
-}
-
-func huberValue(g *gen, x, t, delta reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	a := magnitude(g, difference(g, x, t))
-	c := g.vec()
-	VMINPD(a, delta, c) // NaN comes through
-	VFNMADD231PD(g.constant(0.5), c, a)
-	VMULPD(c, a, a)
-	return a
-}
-
-func huberSlope(g *gen, x, t, delta reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	e := difference(g, x, t)
-	low := g.zero()
-	VSUBPD(delta, low, low)
-	VMAXPD(e, low, e)
-	VMINPD(e, delta, e)
-	return e
-}
-
-// binaryParts returns |x|, q and z = exp(-|x|).
-func binaryParts(g *gen, x, t reg.VecVirtual, k *pointConsts) (a, q, z reg.VecVirtual) {
-	q = g.vec() // 1 - t where x > 0, else t
-	VMOVUPD(g.constant(1), q)
-	VSUBPD(t, q, q)
-	g.blendGreater(x, q, t)
-	q = t
-	a = magnitude(g, x)
-	neg := g.vec()
-	VORPD(bitsConstant(1<<63, 8), a, neg)
-	z = g.exp([]reg.VecVirtual{neg}, k.exp)[0]
-	return a, q, z
-}
-
-func binaryValue(g *gen, x, t, _ reg.VecVirtual, k *pointConsts) reg.VecVirtual {
-	a, q, z := binaryParts(g, x, t, k)
-	g.clearWhereZero(q, a) // ±Inf on the right side costs nothing
-	l := g.log1p(z, k.log)
-	VFMADD231PD(q, a, l)
-	return l
-}
-
-// binarySlope is ±(q - z/(1+z)), + for x > 0: exact where the sigmoid is near the target.
-func binarySlope(g *gen, x, t, _ reg.VecVirtual, k *pointConsts) reg.VecVirtual {
-	flip := g.notGreater(x)
-	_, q, z := binaryParts(g, x, t, k)
-	den := g.vec()
-	VADDPD(g.constant(1), z, den)
-	VDIVPD(den, z, z)
-	VSUBPD(z, q, q)
-	VXORPD(flip, q, q)
-	return q
-}
-
-// blendGreater sets the lanes of dst to those of v where x > 0.
-func (g *gen) blendGreater(x, v, dst reg.VecVirtual) {
-	if g.is512() {
-		k := K()
-		VCMPPD(Imm(greater), g.zero(), x, k)
-		VMOVAPD(v, k, dst)
+// look takes note of the t that lie outside their domain.
+func (k *points) look(t reg.VecVirtual) {
+	if k.domain == anything {
 		return
 	}
-	m := g.vec()
-	VCMPPD(Imm(greater), g.constant(0), x, m)
-	VBLENDVPD(m, v, dst, dst)
+	g, v, fault := k.gen, k.gen.vec(), k.inRegister(k.fault)
+	switch k.domain {
+	case unitInterval: // the smallest of all t and 1 - t; a NaN makes the sum NaN anyway
+		f(g, VMINPS, VMINPD)(fault, t, fault)
+		f(g, VMOVUPS, VMOVUPD)(g.constant(1), v)
+		g.sub(v, t, v)
+		f(g, VMINPS, VMINPD)(fault, v, fault)
+	case signs: // the bits of t² - 1, rounded once
+		f(g, VMOVUPS, VMOVUPD)(t, v)
+		f(g, VFMSUB213PS, VFMSUB213PD)(g.constant(1), t, v)
+		f(g, VORPS, VORPD)(v, fault, fault)
+	}
+	k.keep(fault, k.fault)
 }
 
-// notGreater returns the sign bit in the lanes where x > 0 does not hold.
-func (g *gen) notGreater(x reg.VecVirtual) reg.VecVirtual {
-	r := g.vec()
-	const notGreater = 10 // comparison predicate, true for NaN
-	if g.is512() {
-		k := K()
-		VCMPPD(Imm(notGreater), g.zero(), x, k)
-		VMOVUPD_Z(bitsConstant(1<<63, 8), k, r)
-		return r
+// refuse makes the sum NaN where a t lies outside its domain.
+func (k *points) refuse(sum reg.VecVirtual) {
+	if k.domain == anything {
+		return
 	}
-	VCMPPD(Imm(notGreater), g.constant(0), x, r)
-	VANDPD(bitsConstant(1<<63, 8), r, r)
-	return r
+	g, relation := k.gen, less
+	if k.domain == signs {
+		relation = notEqual
+	}
+	bits, fault := GP32(), k.inRegister(k.fault)
+	if g.is512() {
+		m := K()
+		f(g, VCMPPS, VCMPPD)(Imm(uint64(relation)), g.zero(), fault, m)
+		KMOVW(m, bits)
+	} else {
+		m := g.vec()
+		f(g, VCMPPS, VCMPPD)(Imm(uint64(relation)), g.constant(0), fault, m)
+		f(g, VMOVMSKPS, VMOVMSKPD)(m, bits)
+	}
+	TESTL(bits, bits)
+	JZ(LabelRef("inside"))
+	VMOVSD(bitsConstant(math.Float64bits(math.NaN()), 8), sum)
+	Label("inside")
+}
+
+func squaredParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	k.sub(x, t, x)
+	value = t
+	k.mul(x, x, value)
+	if slope {
+		k.add(x, x, x)
+	}
+	return value, x
+}
+
+// absoluteParts: the slope is ±1 with the sign of the difference, 0 for 0 and NaN for NaN.
+func absoluteParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	g := k.gen
+	k.sub(x, t, x)
+	value = k.abs(x)
+	if !slope {
+		return value, nil
+	}
+	unit := t
+	f(g, VANDPS, VANDPD)(g.signBit(), x, unit)
+	f(g, VORPS, VORPD)(g.constant(1), unit, unit)
+	// where |x| > 0 does not hold x is 0 or NaN, which is the slope
+	return value, g.where(greater, value, g.constant(0), unit, x)
+}
+
+func huberParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	g := k.gen
+	k.sub(x, t, x)
+	value = g.abs(x)
+	c := t
+	f(g, VMOVUPS, VMOVUPD)(k.scalars["a"], c)
+	f(g, VMINPS, VMINPD)(value, c, c) // NaN comes through
+	f(g, VFNMADD231PS, VFNMADD231PD)(g.constant(0.5), c, value)
+	k.mul(c, value, value)
+	if slope { // c with the sign of the difference
+		f(g, VANDPS, VANDPD)(g.signBit(), x, x)
+		f(g, VORPS, VORPD)(c, x, x)
+	}
+	return value, x
+}
+
+// binaryParts returns the value |x|·q + log1p(z) and the slope ±(q - z/(1+z)), + for x >= 0.
+func binaryParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	q, z, value := k.binaryValue(x, t)
+	if !slope {
+		return value, nil
+	}
+	s := k.logistic.share(z)
+	k.sub(s, q, s)
+	k.flipWherePlus(x, s)
+	return value, s
+}
+
+// binaryValue returns the value with z = exp(-|x|) and q, the cost of a unit of |x|: 1-t for x >= 0, else t.
+func (k *points) binaryValue(x, t reg.VecVirtual) (q, z, value reg.VecVirtual) {
+	g := k.gen
+	q = g.vec()
+	f(g, VMOVUPS, VMOVUPD)(k.logistic.num(1), q)
+	k.sub(q, t, q)
+	q = g.bySign(x, t, q)
+	a := g.abs(x)
+	z = k.logistic.expMinus(a)
+	value = k.logistic.log1p(z)
+	g.addProduct(q, a, value)
+	return q, z, value
+}
+
+// focalParts: with the share s of the smaller probability, u = s + q·(1 - 2s), and the binary loss l,
+//
+//	value = w·u²·l    slope = ±w·u·(u·(s - q) - 2·s·(1-s)·(2q-1)·l),  - for x >= 0
+func focalParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	g := k.gen
+	w := g.vec()
+	f(g, VMOVUPS, VMOVUPD)(k.scalars["a"], w)
+	f(g, VFMADD231PS, VFMADD231PD)(k.scalars["b"], t, w)
+	q, z, l := k.binaryValue(x, t)
+	s := k.logistic.share(z)
+	u, v := g.vec(), g.vec()
+	f(g, VMOVUPS, VMOVUPD)(k.logistic.num(1), v)
+	f(g, VMOVAPS, VMOVAPD)(v, u)
+	k.sub(v, s, v)
+	k.sub(v, s, u)
+	k.fma213(s, q, u)
+	k.mul(u, w, w)
+	value = t
+	k.mul(u, w, value)
+	k.mul(l, value, value)
+	if !slope {
+		return value, nil
+	}
+	k.mul(s, v, v)
+	k.mul(l, v, v)
+	k.add(v, v, v)
+	k.sub(s, q, s)
+	k.mul(s, u, u)
+	k.add(q, q, q)
+	k.sub(q, k.logistic.num(1), q)
+	k.fnma231(q, v, u)
+	k.mul(w, u, u)
+	k.flipWherePlus(x, u)
+	return value, u
+}
+
+// marginParts: with m = x·t, z = exp(-|m|) and its share s,
+//
+//	value = max(-m, 0) + log1p(z)    slope = -t·(s for m >= 0, else 1-s)
+func marginParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	g, m := k.gen, x
+	k.mul(t, x, m)
+	a := g.abs(m)
+	z := k.logistic.expMinus(a)
+	value = k.logistic.log1p(z)
+	g.addWhereMinus(m, a, value)
+	if !slope {
+		return value, nil
+	}
+	s, rest := k.logistic.share(z), g.vec()
+	f(g, VMOVUPS, VMOVUPD)(k.logistic.num(1), rest)
+	k.sub(rest, s, rest)
+	s = g.bySign(m, rest, s)
+	f(g, VXORPS, VXORPD)(g.signBit(), t, t)
+	k.mul(t, s, s)
+	return value, s
+}
+
+var (
+	// (log cosh e - e²/2)/e⁴ and (tanh e - e)/e³ in e² for |e| <= 1, minimax: relative errors of log cosh and tanh 2^-27.0 and
+	// 2^-27.7, for float64 2^-56.5 and 2^-56.2
+	logCoshCoefs = map[string][]float64{
+		"F32": {-0.0833330973982811, 0.022217417135834694, -0.006713374983519316, 0.002082296647131443, -0.0005602157907560468,
+			8.78056525834836e-05},
+		"F64": {-0.08333333333333194, 0.022222222222093375, -0.006746031741863983, 0.0021869487852811185,
+			-0.0007386022940644324, 0.00025657634248138993, -9.097120613168672e-05, 3.272216812034053e-05,
+			-1.1827945634751494e-05, 4.19284888745223e-06, -1.3773230510734187e-06, 3.781774697524619e-07,
+			-7.346882295604272e-08, 7.251594580491895e-09},
+	}
+	tanhCoefs = map[string][]float64{
+		"F32": {-0.33333295583724976, 0.13332344591617584, -0.05387980118393898, 0.021486658602952957, -0.007946107536554337,
+			0.0023013651371002197, -0.0003584521182347089},
+		"F64": {-0.33333333333332943, 0.1333333333329287, -0.05396825395342638, 0.021869488259825196,
+			-0.008863232451724112, 0.00359210560652557, -0.0014557213276327012, 0.0005896186872384067,
+			-0.00023804386483931674, 9.476816886088572e-05, -3.6086619225322785e-05, 1.2341327492119099e-05,
+			-3.4196793138561194e-06, 6.544956135963005e-07, -6.269322846164992e-08},
+	}
+)
+
+// logCoshParts: with e = x - t, a = |e|, z = exp(-2a) and its share s,
+//
+//	value = e²/2 + e⁴·P(e²) for a < 1, else a - log 2 + log1p(z)
+//	slope = e + e³·Q(e²)    for a < 1, else ±(1 - 2s)
+func logCoshParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	g, e := k.gen, x
+	k.sub(x, t, e)
+	a, u := g.abs(e), t
+	k.mul(e, e, u)
+	small := k.logistic.polynomial(logCoshCoefs[g.comp], u)
+	k.fma213(g.constant(0.5), u, small)
+	k.mul(u, small, small)
+	twice := g.vec()
+	k.add(a, a, twice)
+	z := k.logistic.expMinus(twice)
+	value = k.logistic.log1p(z)
+	k.sub(a, g.constant(math.Ln2), twice)
+	k.add(twice, value, value)
+	value = g.where(less, a, k.logistic.num(1), small, value)
+	if !slope {
+		return value, nil
+	}
+	s := k.logistic.share(z)
+	k.add(s, s, s)
+	d = g.vec()
+	f(g, VMOVUPS, VMOVUPD)(k.logistic.num(1), d)
+	k.sub(d, s, d)
+	f(g, VANDPS, VANDPD)(g.signBit(), e, s)
+	f(g, VORPS, VORPD)(s, d, d)
+	tanh := k.logistic.polynomial(tanhCoefs[g.comp], u)
+	k.mul(u, tanh, tanh)
+	k.fma213(e, e, tanh)
+	return value, g.where(less, a, k.logistic.num(1), tanh, d)
 }

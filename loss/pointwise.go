@@ -1,0 +1,128 @@
+package loss
+
+import (
+	"github.com/surprisal-go/surprisal/tensorops"
+	G "gorgonia.org/gorgonia"
+)
+
+// directSum is the sum of an elementwise loss by the kernels. ok is false where the row functions must have a closer look: at a
+// target outside its domain, a NaN, or a loss that is infinite.
+func (j *job[F]) directSum() (total float64, ok bool) {
+	total = j.direct.sum(j.x[0], j.x[1])
+	return total, finite(total)
+}
+
+// elementGradients writes the derivative of an elementwise loss by operand k, and reports whether the kernels know it. The
+// targets have been checked with the value.
+func (j *job[F]) elementGradients(out []F, d float64) bool {
+	sign := 1.0
+	if j.k == 1 {
+		if sign = -1; !j.direct.mirrored {
+			return false
+		}
+	}
+	j.direct.each(out, j.x[0], j.x[1], sign*j.upstreamOf(0)/d)
+	return true
+}
+
+// elementsInAdvance is valuesInAdvance for elementwise losses. The gradient is for the upstream of the last run, as it mostly is
+// the same in every run; where it is not, takeElements computes the gradient again.
+func (j *job[F]) elementsInAdvance(d float64) (v G.Value, ok bool) {
+	a := j.ahead
+	if a.upstream == 0 {
+		a.upstream = 1
+	}
+	data, _ := a.data.([]F)
+	if len(data) != len(j.x[0]) {
+		data = make([]F, len(j.x[0]))
+		a.data = data
+	}
+	total := j.direct.each(data, j.x[0], j.x[1], a.upstream/d)
+	if !finite(total) {
+		return nil, false
+	}
+	a.x, a.ready = &j.x[0][0], true
+	return wrap([]F{F(total / d)}, nil), true
+}
+
+// takeElements completes the gradient that elementsInAdvance has left.
+func (j *job[F]) takeElements(data []F) {
+	a := j.ahead
+	if u := j.upstreamOf(0); u != a.upstream {
+		d, _ := j.divisor()
+		j.direct.each(data, j.x[0], j.x[1], u/d)
+		a.upstream = u
+	}
+}
+
+// binaryDirect is the binary cross-entropy without positive weights and smoothing.
+func binaryDirect[F float](s *spec) *direct[F] {
+	if s.set.posWeight != nil || s.set.smoothing != 0 {
+		return nil
+	}
+	return &direct[F]{sum: tensorops.BinaryCrossEntropySum[F], each: tensorops.BinaryCrossEntropyGrad[F]}
+}
+
+func softMarginDirect[F float](*spec) *direct[F] {
+	return &direct[F]{sum: tensorops.SoftMarginSum[F], each: tensorops.SoftMarginGrad[F]}
+}
+
+// sigmoidFocalDirect is the focal loss with the exponent 2.
+func sigmoidFocalDirect[F float](s *spec) *direct[F] {
+	if s.set.gamma != 2 {
+		return nil
+	}
+	no, yes := 1.0, 1.0
+	if s.set.given&knobAlpha != 0 {
+		no, yes = 1-s.set.alpha, s.set.alpha
+	}
+	return &direct[F]{
+		sum:  func(x, t []F) float64 { return tensorops.SigmoidFocalSum(x, t, no, yes) },
+		each: func(dst, x, t []F, g float64) float64 { return tensorops.SigmoidFocalGrad(dst, x, t, no, yes, g) },
+	}
+}
+
+func mseDirect[F float](*spec) *direct[F] {
+	return &direct[F]{sum: tensorops.SquaredErrorSum[F], each: tensorops.SquaredErrorGrad[F], mirrored: true}
+}
+
+func halfSquaredDirect[F float](*spec) *direct[F] {
+	return &direct[F]{
+		sum:      func(x, t []F) float64 { return tensorops.SquaredErrorSum(x, t) / 2 },
+		each:     func(dst, x, t []F, g float64) float64 { return tensorops.SquaredErrorGrad(dst, x, t, g/2) / 2 },
+		mirrored: true,
+	}
+}
+
+func maeDirect[F float](*spec) *direct[F] {
+	return &direct[F]{sum: tensorops.AbsoluteErrorSum[F], each: tensorops.AbsoluteErrorGrad[F], mirrored: true}
+}
+
+func logCoshDirect[F float](*spec) *direct[F] {
+	return &direct[F]{sum: tensorops.LogCoshSum[F], each: tensorops.LogCoshGrad[F], mirrored: true}
+}
+
+func huberDirect[F float](s *spec) *direct[F] {
+	delta := s.set.delta
+	return &direct[F]{
+		sum:      func(x, t []F) float64 { return tensorops.HuberSum(x, t, delta) },
+		each:     func(dst, x, t []F, g float64) float64 { return tensorops.HuberGrad(dst, x, t, delta, g) },
+		mirrored: true,
+	}
+}
+
+// smoothL1Direct is Huber's loss divided by β. Extreme β, which would leave float32, are left to the row function.
+func smoothL1Direct[F float](s *spec) *direct[F] {
+	beta := s.set.beta
+	switch {
+	case beta == 0:
+		return maeDirect[F](s)
+	case beta < 0x1p-20 || beta > 0x1p20:
+		return nil
+	}
+	return &direct[F]{
+		sum:      func(x, t []F) float64 { return tensorops.HuberSum(x, t, beta) / beta },
+		each:     func(dst, x, t []F, g float64) float64 { return tensorops.HuberGrad(dst, x, t, beta, g/beta) / beta },
+		mirrored: true,
+	}
+}
