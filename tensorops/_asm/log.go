@@ -29,9 +29,9 @@ func (g *gen) atanh2(num, den reg.VecVirtual, c *logConsts) reg.VecVirtual {
 	VDIVPD(den, num, s)
 	VMULPD(s, s, z)
 	last := len(c.series) - 1
-	VMOVUPD(c.series[last], p)
+	g.set(c.series[last], p)
 	for d := last - 1; d >= 0; d-- {
-		VFMADD213PD(c.series[d], z, p)
+		g.fma213(c.series[d], z, p)
 	}
 	VMULPD(z, p, p)
 	VADDPD(s, s, z) // 2s
@@ -46,33 +46,33 @@ func (g *gen) log(v reg.VecVirtual, c *logConsts) reg.VecVirtual {
 	const sqrtHalf, oneBits = 0x3fe6a09e667f3bcd, 0x3ff0000000000000
 	k, m := v, g.vec()
 	g.addq(bitsConstant(oneBits-sqrtHalf, 8), v, v)
-	VANDPD(bitsConstant(1<<52-1, 8), v, m)
+	g.and(bitsConstant(1<<52-1, 8), v, m)
 	g.addq(bitsConstant(sqrtHalf, 8), m, m)
 	// The exponent becomes the low bits of 2^52 + exponent.
 	VPSRLQ(Imm(52), k, k)
-	VORPD(g.constant(0x1p52), k, k)
-	VSUBPD(g.constant(0x1p52+1023), k, k)
+	g.or(g.constant(0x1p52), k, k)
+	g.sub(k, g.constant(0x1p52+1023), k)
 	den := g.vec()
-	VADDPD(g.constant(1), m, den)
-	VSUBPD(g.constant(1), m, m)
+	g.add(g.constant(1), m, den)
+	g.sub(m, g.constant(1), m)
 	l := g.atanh2(m, den, c)
-	VFMADD231PD(g.constant(math.Ln2), k, l)
+	g.fma231(g.constant(math.Ln2), k, l)
 	return l
 }
 
-func (g *gen) addq(a, b, dst Op) { VPADDQ(a, b, dst) }
+func (g *gen) addq(a, b, dst Op) { in(g, a, nil, VPADDQ, nil, VPADDQ_BCST)(a, b, dst) }
 
 // log1p returns log(1 + z) for 0 <= z <= 1, with its relative accuracy near 0.
 //
 //	z <= √2-1: 2·atanh(z/(2+z))    z > √2-1: ln 2 + 2·atanh((z-1)/(z+3))
 func (g *gen) log1p(z reg.VecVirtual, c *logConsts) reg.VecVirtual {
 	b, den := g.maskedConstant(greater, z, g.constant(math.Sqrt2-1), 1), g.vec()
-	VADDPD(c.two, z, den)
+	g.add(c.two, z, den)
 	VADDPD(b, den, den)
 	num := g.vec()
 	VSUBPD(b, z, num)
 	l := g.atanh2(num, den, c)
-	VFMADD231PD(g.constant(math.Ln2), b, l)
+	g.fma231(g.constant(math.Ln2), b, l)
 	return l
 }
 
@@ -83,8 +83,8 @@ func (g *gen) maskedConstant(relation int, a reg.VecVirtual, b Op, v float64) re
 	r := g.vec()
 	if g.is512() {
 		k := K()
-		VCMPPD(Imm(uint64(relation)), b, a, k)
-		VMOVUPD_Z(g.constant(v), k, r)
+		g.compare(relation, a, b, k)
+		VBROADCASTSD_Z(g.constant(v), k, r)
 		return r
 	}
 	VCMPPD(Imm(uint64(relation)), b, a, r)

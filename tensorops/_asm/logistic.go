@@ -79,8 +79,8 @@ const (
 	eighthLo = math.Ln2/8 - eighthHi
 )
 
-// beyond32 is where exp(-a) becomes 0: exp(-87.3) is above 2^-126.
-const beyond32 = 87.3
+// beyond32 is where exp(-a) becomes 0: half of exp(-86.6) is above 2^-126.
+const beyond32 = 86.6
 
 // expMinus returns exp(-a) for a >= 0, 0 where that is below the normal numbers and NaN for NaN. It keeps a.
 //
@@ -93,12 +93,12 @@ func (l *logistic) expMinus(a reg.VecVirtual) reg.VecVirtual {
 		return g.exp([]reg.VecVirtual{neg}, l.exp)[0]
 	}
 	t, n, r := g.vec(), g.vec(), g.vec()
-	VMOVUPS(l.num(magic32), t)
-	VFNMADD231PS(l.num(8*math.Log2E), a, t)
-	VSUBPS(l.num(magic32), t, n)
+	g.set(l.num(magic32), t)
+	g.fnma231(l.num(8*math.Log2E), a, t)
+	g.sub(t, l.num(magic32), n)
 	VMOVAPS(a, r)
-	VFNMSUB231PS(l.num(eighthHi), n, r) // -n·hi - a
-	VFNMADD231PS(l.num(eighthLo), n, r)
+	in(g, l.num(eighthHi), VFNMSUB231PS, nil, VFNMSUB231PS_BCST, nil)(l.num(eighthHi), n, r) // -n·hi - a
+	g.fnma231(l.num(eighthLo), n, r)
 	s := g.vec()
 	if g.is512() {
 		VPERMPS(l.table, t, s)
@@ -113,12 +113,12 @@ func (l *logistic) expMinus(a reg.VecVirtual) reg.VecVirtual {
 	// NaN stays: the predicate is "not greater".
 	if g.is512() {
 		k := K()
-		VCMPPS(Imm(notGreater), l.num(beyond32), a, k)
+		g.compare(notGreater, a, l.num(beyond32), k)
 		VFMADD213PS_Z(s, s, k, q)
 		return q
 	}
 	VFMADD213PS(s, s, q)
-	VCMPPS(Imm(notGreater), g.constant(beyond32), a, s)
+	g.compare(notGreater, a, g.constant(beyond32), s)
 	VANDPS(s, q, q)
 	return q
 }
@@ -128,7 +128,7 @@ const notGreater = 10 // comparison predicate, true for NaN
 // horner returns c[0] + c[1]·x + ..
 func (g *gen) horner(c []float64, x reg.VecVirtual) reg.VecVirtual {
 	p := g.vec()
-	f(g, VMOVUPS, VMOVUPD)(g.constant(c[len(c)-1]), p)
+	g.set(g.constant(c[len(c)-1]), p)
 	for i := len(c) - 2; i >= 0; i-- {
 		g.fma213(g.constant(c[i]), x, p)
 	}
@@ -145,9 +145,9 @@ func (l *logistic) polynomial(c []float64, x reg.VecVirtual) reg.VecVirtual {
 	for i := 0; i < len(c); i += 2 {
 		v := l.vec()
 		if i+1 == len(c) {
-			f(l.gen, VMOVUPS, VMOVUPD)(l.num(c[i]), v)
+			l.set(l.num(c[i]), v)
 		} else {
-			f(l.gen, VMOVUPS, VMOVUPD)(l.num(c[i+1]), v)
+			l.set(l.num(c[i+1]), v)
 			l.fma213(l.num(c[i]), x, v)
 		}
 		p = append(p, v)
@@ -159,7 +159,7 @@ func (l *logistic) polynomial(c []float64, x reg.VecVirtual) reg.VecVirtual {
 		var next []reg.VecVirtual
 		for i := 0; i < len(p); i += 2 {
 			if i+1 < len(p) {
-				f(l.gen, VFMADD231PS, VFMADD231PD)(p[i+1], power, p[i])
+				l.fma231(p[i+1], power, p[i])
 			}
 			next = append(next, p[i])
 		}
@@ -168,15 +168,24 @@ func (l *logistic) polynomial(c []float64, x reg.VecVirtual) reg.VecVirtual {
 	return p[0]
 }
 
+// notBelow returns v, or the bound where that is larger or v is NaN. Below the bounds it is used with a polynomial does not
+// change any more, and the powers of v would underflow, which takes a hundred times as long as a product.
+func (l *logistic) notBelow(bound float64, v reg.VecVirtual) reg.VecVirtual {
+	b := l.vec()
+	l.set(l.num(bound), b)
+	f(l.gen, VMAXPS, VMAXPD)(b, v, b)
+	return b
+}
+
 // log1p returns log(1 + z) for 0 <= z <= 1 with its relative accuracy near 0. It keeps z.
 func (l *logistic) log1p(z reg.VecVirtual) reg.VecVirtual {
 	g := l.gen
 	if g.comp == "F64" {
 		return g.log1p(z, l.log)
 	}
-	q, zz := l.polynomial(log1pCoefs, z), g.vec()
-	VMULPS(z, z, zz)
-	VFMADD213PS(z, zz, q)
+	q := l.polynomial(log1pCoefs, l.notBelow(0x1p-14, z))
+	VMULPS(z, q, q)
+	VFMADD213PS(z, z, q) // z + z·(z·q): z² may be too small
 	return q
 }
 
@@ -206,7 +215,7 @@ func (g *gen) magnitudeBits() Mem {
 // abs returns |v|. It keeps v.
 func (g *gen) abs(v reg.VecVirtual) reg.VecVirtual {
 	a := g.vec()
-	f(g, VANDPS, VANDPD)(g.magnitudeBits(), v, a)
+	g.and(g.magnitudeBits(), v, a)
 	return a
 }
 
@@ -251,12 +260,12 @@ func (g *gen) moveWhere(k reg.Register, from, to reg.VecVirtual) {
 func (g *gen) where(relation int, a reg.VecVirtual, b Op, yes, no reg.VecVirtual) reg.VecVirtual {
 	if g.is512() {
 		k := K()
-		f(g, VCMPPS, VCMPPD)(Imm(uint64(relation)), b, a, k)
+		g.compare(relation, a, b, k)
 		g.moveWhere(k, yes, no)
 		return no
 	}
 	m := g.vec()
-	f(g, VCMPPS, VCMPPD)(Imm(uint64(relation)), b, a, m)
+	g.compare(relation, a, b, m)
 	f(g, VBLENDVPS, VBLENDVPD)(m, yes, no, no)
 	return no
 }
@@ -265,7 +274,7 @@ func (g *gen) where(relation int, a reg.VecVirtual, b Op, yes, no reg.VecVirtual
 func (g *gen) addProduct(a, b, dst reg.VecVirtual) {
 	if g.is512() {
 		k := K()
-		f(g, VCMPPS, VCMPPD)(Imm(notEqual), g.constant(0), a, k)
+		g.compare(notEqual, a, g.constant(0), k)
 		if g.comp == "F32" {
 			VFMADD231PS(b, a, k, dst)
 		} else {
@@ -274,18 +283,18 @@ func (g *gen) addProduct(a, b, dst reg.VecVirtual) {
 		return
 	}
 	m := g.vec()
-	f(g, VCMPPS, VCMPPD)(Imm(notEqual), g.constant(0), a, m)
-	f(g, VANDPS, VANDPD)(m, b, b)
-	f(g, VFMADD231PS, VFMADD231PD)(b, a, dst)
+	g.compare(notEqual, a, g.constant(0), m)
+	g.and(m, b, b)
+	g.fma231(b, a, dst)
 }
 
 // flipWherePlus changes the sign of v in the lanes where that of x is not set. It uses up x.
 func (g *gen) flipWherePlus(x, v reg.VecVirtual) {
 	if g.is512() {
 		const xorAndNot = 0xd2 // a xor (c and not b)
-		f(g, VPTERNLOGD, VPTERNLOGQ)(Imm(xorAndNot), g.signBit(), x, v)
+		f(g, VPTERNLOGD_BCST, VPTERNLOGQ_BCST)(Imm(xorAndNot), g.signBit(), x, v)
 		return
 	}
 	f(g, VANDNPS, VANDNPD)(g.signBit(), x, x)
-	f(g, VXORPS, VXORPD)(x, v, v)
+	g.xor(x, v, v)
 }

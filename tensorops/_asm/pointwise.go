@@ -245,13 +245,13 @@ func (k *points) look(t reg.VecVirtual) {
 	switch k.domain {
 	case unitInterval: // the smallest of all t and 1 - t; a NaN makes the sum NaN anyway
 		f(g, VMINPS, VMINPD)(fault, t, fault)
-		f(g, VMOVUPS, VMOVUPD)(g.constant(1), v)
+		g.set(g.constant(1), v)
 		g.sub(v, t, v)
 		f(g, VMINPS, VMINPD)(fault, v, fault)
 	case signs: // the bits of t² - 1, rounded once
-		f(g, VMOVUPS, VMOVUPD)(t, v)
-		f(g, VFMSUB213PS, VFMSUB213PD)(g.constant(1), t, v)
-		f(g, VORPS, VORPD)(v, fault, fault)
+		g.set(t, v)
+		in(g, g.constant(1), VFMSUB213PS, VFMSUB213PD, VFMSUB213PS_BCST, VFMSUB213PD_BCST)(g.constant(1), t, v)
+		g.or(v, fault, fault)
 	}
 	k.keep(fault, k.fault)
 }
@@ -268,11 +268,11 @@ func (k *points) refuse(sum reg.VecVirtual) {
 	bits, fault := GP32(), k.inRegister(k.fault)
 	if g.is512() {
 		m := K()
-		f(g, VCMPPS, VCMPPD)(Imm(uint64(relation)), g.zero(), fault, m)
+		g.compare(relation, fault, g.zero(), m)
 		KMOVW(m, bits)
 	} else {
 		m := g.vec()
-		f(g, VCMPPS, VCMPPD)(Imm(uint64(relation)), g.constant(0), fault, m)
+		g.compare(relation, fault, g.constant(0), m)
 		f(g, VMOVMSKPS, VMOVMSKPD)(m, bits)
 	}
 	TESTL(bits, bits)
@@ -300,8 +300,8 @@ func absoluteParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.Vec
 		return value, nil
 	}
 	unit := t
-	f(g, VANDPS, VANDPD)(g.signBit(), x, unit)
-	f(g, VORPS, VORPD)(g.constant(1), unit, unit)
+	g.and(g.signBit(), x, unit)
+	g.or(g.constant(1), unit, unit)
 	// where |x| > 0 does not hold x is 0 or NaN, which is the slope
 	return value, g.where(greater, value, g.constant(0), unit, x)
 }
@@ -311,13 +311,13 @@ func huberParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVir
 	k.sub(x, t, x)
 	value = g.abs(x)
 	c := t
-	f(g, VMOVUPS, VMOVUPD)(k.scalars["a"], c)
+	g.set(k.scalars["a"], c)
 	f(g, VMINPS, VMINPD)(value, c, c) // NaN comes through
-	f(g, VFNMADD231PS, VFNMADD231PD)(g.constant(0.5), c, value)
+	g.fnma231(g.constant(0.5), c, value)
 	k.mul(c, value, value)
 	if slope { // c with the sign of the difference
-		f(g, VANDPS, VANDPD)(g.signBit(), x, x)
-		f(g, VORPS, VORPD)(c, x, x)
+		g.and(g.signBit(), x, x)
+		g.or(c, x, x)
 	}
 	return value, x
 }
@@ -338,7 +338,7 @@ func binaryParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVi
 func (k *points) binaryValue(x, t reg.VecVirtual) (q, z, value reg.VecVirtual) {
 	g := k.gen
 	q = g.vec()
-	f(g, VMOVUPS, VMOVUPD)(k.logistic.num(1), q)
+	g.set(k.logistic.num(1), q)
 	k.sub(q, t, q)
 	q = g.bySign(x, t, q)
 	a := g.abs(x)
@@ -354,13 +354,13 @@ func (k *points) binaryValue(x, t reg.VecVirtual) (q, z, value reg.VecVirtual) {
 func focalParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
 	g := k.gen
 	w := g.vec()
-	f(g, VMOVUPS, VMOVUPD)(k.scalars["a"], w)
-	f(g, VFMADD231PS, VFMADD231PD)(k.scalars["b"], t, w)
+	g.set(k.scalars["a"], w)
+	g.fma231(k.scalars["b"], t, w)
 	q, z, l := k.binaryValue(x, t)
 	s := k.logistic.share(z)
 	u, v := g.vec(), g.vec()
-	f(g, VMOVUPS, VMOVUPD)(k.logistic.num(1), v)
-	f(g, VMOVAPS, VMOVAPD)(v, u)
+	g.set(k.logistic.num(1), v)
+	g.set(v, u)
 	k.sub(v, s, v)
 	k.sub(v, s, u)
 	k.fma213(s, q, u)
@@ -398,10 +398,10 @@ func marginParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVi
 		return value, nil
 	}
 	s, rest := k.logistic.share(z), g.vec()
-	f(g, VMOVUPS, VMOVUPD)(k.logistic.num(1), rest)
+	g.set(k.logistic.num(1), rest)
 	k.sub(rest, s, rest)
 	s = g.bySign(m, rest, s)
-	f(g, VXORPS, VXORPD)(g.signBit(), t, t)
+	g.xor(g.signBit(), t, t)
 	k.mul(t, s, s)
 	return value, s
 }
@@ -436,7 +436,11 @@ func logCoshParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecV
 	k.sub(x, t, e)
 	a, u := g.abs(e), t
 	k.mul(e, e, u)
-	small := k.logistic.polynomial(logCoshCoefs[g.comp], u)
+	least := u
+	if g.comp == "F32" {
+		least = k.logistic.notBelow(0x1p-30, u)
+	}
+	small := k.logistic.polynomial(logCoshCoefs[g.comp], least)
 	k.fma213(g.constant(0.5), u, small)
 	k.mul(u, small, small)
 	twice := g.vec()
@@ -452,11 +456,11 @@ func logCoshParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecV
 	s := k.logistic.share(z)
 	k.add(s, s, s)
 	d = g.vec()
-	f(g, VMOVUPS, VMOVUPD)(k.logistic.num(1), d)
+	g.set(k.logistic.num(1), d)
 	k.sub(d, s, d)
-	f(g, VANDPS, VANDPD)(g.signBit(), e, s)
-	f(g, VORPS, VORPD)(s, d, d)
-	tanh := k.logistic.polynomial(tanhCoefs[g.comp], u)
+	g.and(g.signBit(), e, s)
+	g.or(s, d, d)
+	tanh := k.logistic.polynomial(tanhCoefs[g.comp], least)
 	k.mul(u, tanh, tanh)
 	k.fma213(e, e, tanh)
 	return value, g.where(less, a, k.logistic.num(1), tanh, d)
