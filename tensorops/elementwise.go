@@ -96,6 +96,50 @@ func LogCoshGrad[F Float](dst, x, t []F, g float64) float64 {
 	return gradPoints(pointLogCosh, dst, x, t, g, 0, 0)
 }
 
+// PseudoHuberSum returns Σ delta²·(√(1 + z²) - 1) with z = (x - t)/delta, for a delta > 0 of which delta² and 1/delta are
+// numbers of type F. It panics with "tensorops: length mismatch".
+func PseudoHuberSum[F Float](x, t []F, delta float64) float64 {
+	return delta * delta * sumPoints(pointPseudoHuber, x, t, 1/delta, 0)
+}
+
+// PseudoHuberGrad writes g·delta·z/√(1 + z²) to dst and returns [PseudoHuberSum] of x and t. dst may be x or t and must not
+// overlap them otherwise. It panics with "tensorops: length mismatch".
+func PseudoHuberGrad[F Float](dst, x, t []F, delta, g float64) float64 {
+	return delta * delta * gradPoints(pointPseudoHuber, dst, x, t, g*delta, 1/delta, 0)
+}
+
+// CauchySum returns Σ log(1 + z²/2) with z = (x - t)/scale, for a scale > 0 of which 1/scale is a number of type F. It panics with
+// "tensorops: length mismatch".
+func CauchySum[F Float](x, t []F, scale float64) float64 {
+	return sumPoints(pointCauchy, x, t, 1/scale, 0)
+}
+
+// CauchyGrad writes g/scale·z/(1 + z²/2) to dst and returns [CauchySum] of x and t. dst may be x or t and must not overlap them
+// otherwise. It panics with "tensorops: length mismatch".
+func CauchyGrad[F Float](dst, x, t []F, scale, g float64) float64 {
+	return gradPoints(pointCauchy, dst, x, t, g/scale, 1/scale, 0)
+}
+
+// PoissonSum returns Σ exp(x) - t·x for counts t >= 0; others, and infinite ones, make the sum NaN. Rates exp(x) below the normal
+// numbers count as 0. It panics with "tensorops: length mismatch".
+func PoissonSum[F Float](x, t []F) float64 { return sumPoints(pointPoisson, x, t, 0, 0) }
+
+// PoissonGrad writes g·(exp(x) - t) to dst and returns [PoissonSum] of x and t. dst may be x or t and must not overlap them
+// otherwise. It panics with "tensorops: length mismatch".
+func PoissonGrad[F Float](dst, x, t []F, g float64) float64 {
+	return gradPoints(pointPoisson, dst, x, t, g, 0, 0)
+}
+
+// GammaSum returns Σ t·exp(-x) + x for t > 0; others, and infinite ones, make the sum NaN. Exponentials below the normal
+// numbers count as 0. It panics with "tensorops: length mismatch".
+func GammaSum[F Float](x, t []F) float64 { return sumPoints(pointGamma, x, t, 0, 0) }
+
+// GammaGrad writes g·(1 - t·exp(-x)) to dst and returns [GammaSum] of x and t. dst may be x or t and must not overlap them
+// otherwise. It panics with "tensorops: length mismatch".
+func GammaGrad[F Float](dst, x, t []F, g float64) float64 {
+	return gradPoints(pointGamma, dst, x, t, g, 0, 0)
+}
+
 const (
 	// pointBlock is the number of elements that one call of a kernel gets.
 	pointBlock = 4 << 10

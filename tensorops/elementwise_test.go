@@ -63,6 +63,28 @@ func pointLossesOf[F Float]() []pointLoss[F] {
 			}
 			return ofDifference(math.Log1p(math.Sinh(e)*math.Sinh(e))/2, math.Tanh(e))
 		}},
+		{"PseudoHuber", false, func(x, t []F) float64 { return PseudoHuberSum(x, t, 0.7) },
+			func(dst, x, t []F, g float64) float64 { return PseudoHuberGrad(dst, x, t, 0.7, g) },
+			func(x, t float64) expected {
+				z := (x - t) / 0.7
+				return ofDifference(0.49*z*z/(1+math.Hypot(1, z)), 0.7*z/math.Hypot(1, z))
+			}},
+		{"Cauchy", false, func(x, t []F) float64 { return CauchySum(x, t, 0.7) },
+			func(dst, x, t []F, g float64) float64 { return CauchyGrad(dst, x, t, 0.7, g) },
+			func(x, t float64) expected {
+				z := (x - t) / 0.7
+				// the error of z counts twice in the slope of large z
+				return expected{math.Log1p(z * z / 2), z / (1 + z*z/2) / 0.7, 2 * math.Abs(z) / (1 + z*z/2) / 0.7}
+			}},
+		{"Poisson", false, PoissonSum[F], PoissonGrad[F], func(x, t float64) expected {
+			return expected{math.Exp(x) - t*x, math.Exp(x) - t, max(math.Exp(x), t)}
+		}},
+		{"Gamma", false, func(x, t []F) float64 { return GammaSum(x, positive(t)) },
+			func(dst, x, t []F, g float64) float64 { return GammaGrad(dst, x, positive(t), g) },
+			func(x, t float64) expected {
+				e := (t + 0.125) * math.Exp(-x)
+				return expected{e + x, 1 - e, max(1, e)}
+			}},
 		{"SoftMargin", true, SoftMarginSum[F], SoftMarginGrad[F], func(x, t float64) expected {
 			e, s, q := expectBinary(x*t, 1)
 			return ofDifference(e.l, -t*(s+q*(1-2*s)))
@@ -78,6 +100,15 @@ func pointLossesOf[F Float]() []pointLoss[F] {
 				return expected{w * u * u * e.l, sign * w * u * (u*(q-s) + 2*ux*e.l), 2 * w * u * (u*max(q, s) + 2*s*(1-s)*e.l)}
 			}},
 	}
+}
+
+// positive moves targets away from 0, by a number that is exact.
+func positive[F Float](t []F) []F {
+	own := make([]F, len(t))
+	for i, v := range t {
+		own[i] = v + 0.125
+	}
+	return own
 }
 
 func TestPointLosses(t *testing.T) {
@@ -110,7 +141,9 @@ func testPointLosses[F Float](t *testing.T) {
 				case 0:
 					y[i] = F(rng.IntN(2))
 				case 1:
-					x[i] *= 100
+					if x[i] *= 100; loss.name == "Poisson" || loss.name == "Gamma" {
+						x[i] = max(-80, min(80, x[i])) // within the exponentials of float32
+					}
 				case 2:
 					x[i] = y[i]
 				case 3:
@@ -120,17 +153,22 @@ func testPointLosses[F Float](t *testing.T) {
 					y[i] = F(2*rng.IntN(2) - 1)
 				}
 			}
-			want := 0.0
+			want, size := 0.0, 0.0
 			for i := range x {
-				want += loss.value(float64(x[i]), float64(y[i])).l
+				l := loss.value(float64(x[i]), float64(y[i])).l
+				want += l
+				size += math.Abs(l)
+				if loss.name == "Poisson" || loss.name == "Gamma" { // a value is a difference of terms up to
+					size += 2 * math.Abs(float64(x[i]))
+				}
 			}
 			what := fmt.Sprintf("%s, n=%d", loss.name, n)
 			sum := loss.sum(x, y)
-			if math.Abs(sum-want) > max(relative, 1e-12)*want { // 1e-12: plain sums of n terms on both sides
+			if math.Abs(sum-want) > max(relative, 1e-12)*size { // 1e-12: plain sums of n terms on both sides
 				t.Errorf("%s: sum %v, want %v", what, sum, want)
 			}
-			if want > 0 {
-				worstSum = max(worstSum, math.Abs(sum-want)/want)
+			if size > 0 {
+				worstSum = max(worstSum, math.Abs(sum-want)/size)
 			}
 			if got := loss.grad(dst, x, y, -0.25); got != sum {
 				t.Errorf("%s: the gradient's sum is %v, the sum alone %v", what, got, sum)
@@ -196,6 +234,19 @@ func TestPointLossCorners(t *testing.T) {
 			{"LogCosh", 1, 1, 0, 0},
 			{"LogCosh", 1e-10, 0, 5e-21, 1e-10},
 			{"LogCosh", nan, 0, nan, nan},
+			{"PseudoHuber", inf, 0, inf, 0.7},
+			{"PseudoHuber", 1e200, 0, 0.7e200, 0.7},
+			{"PseudoHuber", nan, 0, nan, nan},
+			{"Cauchy", inf, 0, inf, 0},
+			{"Cauchy", 7e199, 0, 2*math.Log(1e200) - math.Ln2, 2 / 7e199},
+			{"Cauchy", 0, nan, nan, nan},
+			{"Poisson", -inf, 0, 0, 0},
+			{"Poisson", inf, 1, inf, inf},
+			{"Poisson", 710, 1, inf, inf},
+			{"Poisson", -800, 1, 800, -1},
+			{"Gamma", inf, 1, inf, 1},
+			{"Gamma", -inf, 1, inf, -inf},
+			{"Gamma", 800, 1, 800, 1},
 			{"SoftMargin", inf, 1, 0, 0},
 			{"SoftMargin", inf, -1, inf, 1},
 			{"SoftMargin", -inf, 1, inf, -1},

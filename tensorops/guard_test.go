@@ -53,16 +53,20 @@ func pointError[F Float]() float64 {
 
 // pointTargets makes targets of the loss's domain from numbers in [0, 1], between guards.
 func pointTargets[F Float](loss int, t []F) []F {
-	if loss != pointMargin {
-		return t
-	}
-	signs, _ := guarded[F](len(t), 3)
+	own, _ := guarded[F](len(t), 3)
 	for i, v := range t {
-		if signs[i] = 1; v > F(1/float64(len(t))) {
-			signs[i] = -1
+		switch {
+		case loss == pointGamma:
+			own[i] = v + F(0.125)
+		case loss != pointMargin:
+			return t
+		case v > F(1/float64(len(t))):
+			own[i] = -1
+		default:
+			own[i] = 1
 		}
 	}
-	return signs
+	return own
 }
 
 func kernelCalls[F Float]() []kernelCall[F] {

@@ -92,9 +92,13 @@ const (
 	pointAbsolute
 	pointHuber // a is δ
 	pointLogCosh
-	pointBinary // t in [0, 1]
-	pointMargin // t is -1 or 1
-	pointFocal  // t in [0, 1]; the weight is a + b·t, the exponent 2
+	pointBinary      // t in [0, 1]
+	pointMargin      // t is -1 or 1
+	pointPseudoHuber // of a·(x - t)
+	pointCauchy      // of a·(x - t)
+	pointPoisson     // t >= 0
+	pointGamma       // t > 0
+	pointFocal       // t in [0, 1]; the weight is a + b·t, the exponent 2
 	pointLosses
 )
 

@@ -139,6 +139,49 @@ func logCoshPoint(x, t, _, _ float64) (value, slope float64) {
 	return value, math.Tanh(e)
 }
 
+// pseudoHuberPoint is √(1+z²) - 1 for z = a·(x-t).
+func pseudoHuberPoint(x, t, a, _ float64) (value, slope float64) {
+	z := a * (x - t)
+	root := math.Hypot(1, z)
+	if math.Abs(z) > 1e100 {
+		return math.Abs(z), math.Copysign(1, z)
+	}
+	return z * z / (1 + root), z / root
+}
+
+// cauchyPoint is log(1 + z²/2) for z = a·(x-t).
+func cauchyPoint(x, t, a, _ float64) (value, slope float64) {
+	z := a * (x - t)
+	if m := math.Abs(z); m > 1e100 {
+		return 2*math.Log(m) - math.Ln2, 2 / z
+	}
+	return math.Log1p(z / 2 * z), z / (1 + z/2*z)
+}
+
+// poissonPoint is exp(x) - t·x, where an infinite x without a count costs what exp(x) does.
+func poissonPoint(x, t, _, _ float64) (value, slope float64) {
+	rate := math.Exp(x)
+	if value = rate; t != 0 && !math.IsInf(rate, 1) {
+		value -= t * x
+	}
+	if !(t >= 0) || math.IsInf(t, 1) {
+		value = math.NaN()
+	}
+	return value, rate - t
+}
+
+// gammaPoint is t·exp(-x) + x.
+func gammaPoint(x, t, _, _ float64) (value, slope float64) {
+	e := t * math.Exp(-x)
+	switch value = e + x; {
+	case !(t > 0) || math.IsInf(t, 1):
+		value = math.NaN()
+	case math.IsInf(x, -1):
+		value = math.Inf(1)
+	}
+	return value, 1 - e
+}
+
 // A logit is what the losses of a logit x and a target t in [0, 1] are made of.
 type logit struct {
 	sign float64 // 1 for x >= 0, else -1

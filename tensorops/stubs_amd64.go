@@ -129,6 +129,46 @@ func marginSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float
 //go:noescape
 func marginBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
+// pseudoHuberSumF32AVX2 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// pseudoHuberBothF32AVX2 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// cauchySumF32AVX2 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchySumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// cauchyBothF32AVX2 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchyBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// poissonSumF32AVX2 returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// poissonBothF32AVX2 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// gammaSumF32AVX2 returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// gammaBothF32AVX2 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
 // focalSumF32AVX2 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
 //
 //go:noescape
@@ -268,6 +308,46 @@ func marginSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float
 //
 //go:noescape
 func marginBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// pseudoHuberSumF64AVX2 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// pseudoHuberBothF64AVX2 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// cauchySumF64AVX2 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchySumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// cauchyBothF64AVX2 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchyBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// poissonSumF64AVX2 returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// poissonBothF64AVX2 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// gammaSumF64AVX2 returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// gammaBothF64AVX2 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // focalSumF64AVX2 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
 //
@@ -414,6 +494,46 @@ func marginSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum flo
 //go:noescape
 func marginBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
+// pseudoHuberSumF32AVX512 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// pseudoHuberBothF32AVX512 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// cauchySumF32AVX512 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchySumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// cauchyBothF32AVX512 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchyBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// poissonSumF32AVX512 returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// poissonBothF32AVX512 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// gammaSumF32AVX512 returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// gammaBothF32AVX512 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
 // focalSumF32AVX512 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
 //
 //go:noescape
@@ -553,6 +673,46 @@ func marginSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum flo
 //
 //go:noescape
 func marginBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// pseudoHuberSumF64AVX512 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// pseudoHuberBothF64AVX512 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// cauchySumF64AVX512 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchySumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// cauchyBothF64AVX512 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchyBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// poissonSumF64AVX512 returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// poissonBothF64AVX512 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// gammaSumF64AVX512 returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// gammaBothF64AVX512 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // focalSumF64AVX512 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
 //

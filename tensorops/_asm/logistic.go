@@ -92,24 +92,13 @@ func (l *logistic) expMinus(a reg.VecVirtual) reg.VecVirtual {
 		VORPD(bitsConstant(1<<63, 8), a, neg)
 		return g.exp([]reg.VecVirtual{neg}, l.exp)[0]
 	}
-	t, n, r := g.vec(), g.vec(), g.vec()
+	t, r := g.vec(), g.vec()
 	g.set(l.num(magic32), t)
 	g.fnma231(l.num(8*math.Log2E), a, t)
-	g.sub(t, l.num(magic32), n)
+	n := l.integer(t)
 	VMOVAPS(a, r)
 	in(g, l.num(eighthHi), VFNMSUB231PS, nil, VFNMSUB231PS_BCST, nil)(l.num(eighthHi), n, r) // -n·hi - a
-	g.fnma231(l.num(eighthLo), n, r)
-	s := g.vec()
-	if g.is512() {
-		VPERMPS(l.table, t, s)
-	} else {
-		VPERMPS(eighths(), t, s)
-	}
-	VPSLLD(Imm(20), t, t)
-	VPADDD(t, s, s)
-	q := l.polynomial(eighthCoefs, r)
-	VMULPS(r, q, q)
-	VFMADD213PS(r, r, q) // r + r²·q = exp(r) - 1
+	s, q := l.power(t, n, r)
 	// NaN stays: the predicate is "not greater".
 	if g.is512() {
 		k := K()
@@ -121,6 +110,55 @@ func (l *logistic) expMinus(a reg.VecVirtual) reg.VecVirtual {
 	g.compare(notGreater, a, g.constant(beyond32), s)
 	VANDPS(s, q, q)
 	return q
+}
+
+// expAny returns exp(x), 0 where that is below the normal numbers and NaN for NaN and where it may be above all numbers. It keeps x.
+func (l *logistic) expAny(x reg.VecVirtual) reg.VecVirtual {
+	g := l.gen
+	nan, top, y := g.vec(), 709.0, g.vec()
+	if g.comp == "F64" {
+		VMOVAPD(x, y)
+		y = g.exp([]reg.VecVirtual{y}, l.exp)[0]
+	} else {
+		t, r := g.vec(), g.vec()
+		g.set(l.num(magic32), t)
+		g.fma231(l.num(8*math.Log2E), x, t)
+		n := l.integer(t)
+		VMOVAPS(x, r)
+		g.fnma231(l.num(eighthHi), n, r)
+		s, q := l.power(t, n, r)
+		VFMADD213PS(s, s, q)
+		g.set(g.constant(0), y)
+		y, top = g.where(less, x, g.constant(-beyond32), y, q), 88
+	}
+	g.set(g.constant(math.NaN()), nan)
+	return g.where(greater, x, g.constant(top), nan, y)
+}
+
+// integer returns the integer that stands in the low bits of t.
+func (l *logistic) integer(t reg.VecVirtual) reg.VecVirtual {
+	n := l.vec()
+	l.sub(t, l.num(magic32), n)
+	return n
+}
+
+// power completes the reduction in r with the integer n, which stands in the low bits of t too, and returns
+// s = 2^(n/8) and q = exp(r) - 1.
+func (l *logistic) power(t, n, r reg.VecVirtual) (s, q reg.VecVirtual) {
+	g := l.gen
+	g.fnma231(l.num(eighthLo), n, r)
+	s = g.vec()
+	if g.is512() {
+		VPERMPS(l.table, t, s)
+	} else {
+		VPERMPS(eighths(), t, s)
+	}
+	VPSLLD(Imm(20), t, t)
+	VPADDD(t, s, s)
+	q = l.polynomial(eighthCoefs, r)
+	VMULPS(r, q, q)
+	VFMADD213PS(r, r, q) // r + r²·q
+	return s, q
 }
 
 const notGreater = 10 // comparison predicate, true for NaN
@@ -187,6 +225,57 @@ func (l *logistic) log1p(z reg.VecVirtual) reg.VecVirtual {
 	VMULPS(z, q, q)
 	VFMADD213PS(z, z, q) // z + z·(z·q): z² may be too small
 	return q
+}
+
+// (log(1+f) - f)/f² for √½ <= 1+f <= √2, minimax: relative error of the logarithm 2^-27.9
+var log1pWideCoefs = []float64{-0.49999988079071045, 0.33333325386047363, -0.25001582503318787, 0.2000197321176529,
+	-0.16609083116054535, 0.14181827008724213, -0.13242988288402557, 0.12904423475265503, -0.0762176439166069}
+
+// log1pAny returns log(1 + v) for v >= 0 with its relative accuracy near 0, and NaN where v may be above all numbers. It keeps v.
+//
+//	1 + v = 2^k·(1 + f) with √½ <= 1+f < √2, where f = 2^-k·v + (2^-k - 1)    log(1+v) = k·log 2 + log(1+f)
+func (l *logistic) log1pAny(v reg.VecVirtual) reg.VecVirtual {
+	g := l.gen
+	e, scale, f0 := g.vec(), g.vec(), g.vec()
+	g.set(g.constant(1), e)
+	g.add(e, v, e)
+	var k, q reg.VecVirtual
+	if g.comp == "F32" {
+		const one, sqrtHalf = 0x3f800000, 0x3f3504f3
+		in(g, bitsConstant(one-sqrtHalf, 4), VPADDD, nil, VPADDD_BCST, nil)(bitsConstant(one-sqrtHalf, 4), e, e)
+		VPSRLD(Imm(23), e, e)
+		g.set(bitsConstant(254, 4), scale)
+		VPSUBD(e, scale, scale)
+		VPSLLD(Imm(23), scale, scale)
+		k = e
+		g.or(g.constant(0x1p23), k, k)
+		g.sub(k, g.constant(0x1p23+127), k)
+	} else {
+		const one, sqrtHalf = 0x3ff0000000000000, 0x3fe6a09e667f3bcd
+		g.addq(bitsConstant(one-sqrtHalf, 8), e, e)
+		VPSRLQ(Imm(52), e, e)
+		g.set(bitsConstant(2046, 8), scale)
+		VPSUBQ(e, scale, scale)
+		VPSLLQ(Imm(52), scale, scale)
+		k = e
+		g.or(g.constant(0x1p52), k, k)
+		g.sub(k, g.constant(0x1p52+1023), k)
+	}
+	g.sub(scale, g.constant(1), f0)
+	g.fma231(v, scale, f0)
+	if g.comp == "F32" {
+		q = g.horner(log1pWideCoefs, f0)
+		VMULPS(f0, q, q)
+		VFMADD213PS(f0, f0, q)
+	} else {
+		den := g.vec()
+		g.add(g.constant(2), f0, den)
+		q = g.atanh2(f0, den, l.log)
+	}
+	g.fma231(g.constant(math.Ln2), k, q)
+	nan := g.vec()
+	g.set(g.constant(math.NaN()), nan)
+	return g.where(greater, v, g.constant(0x1p100), nan, q)
 }
 
 // share returns z/(1 + z), the smaller of the two probabilities. It uses up z.

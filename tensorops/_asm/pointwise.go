@@ -11,22 +11,25 @@ import (
 // pointwise describes a loss of two numbers x and t.
 type pointwise struct {
 	name, formula, derivative string
-	fill                      [2]float64 // x and t behind the end, where the loss is 0
-	domain                    domain     // of t
+	domain                    domain // of t
 	// parts returns the value and, where slope says so, the derivative by x.
 	parts func(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual)
 }
 
 var pointwiseLosses = []pointwise{
-	{"squared", "(x[i] - t[i])²", "2·(x[i] - t[i])", [2]float64{}, anything, squaredParts},
-	{"absolute", "|x[i] - t[i]|", "sign(x[i] - t[i])", [2]float64{}, anything, absoluteParts},
-	{"huber", "c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a)", "min(max(x[i] - t[i], -a), a)", [2]float64{}, anything, huberParts},
-	{"logCosh", "log cosh(x[i] - t[i])", "tanh(x[i] - t[i])", [2]float64{}, anything, logCoshParts},
+	{"squared", "(x[i] - t[i])²", "2·(x[i] - t[i])", anything, squaredParts},
+	{"absolute", "|x[i] - t[i]|", "sign(x[i] - t[i])", anything, absoluteParts},
+	{"huber", "c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a)", "min(max(x[i] - t[i], -a), a)", anything, huberParts},
+	{"logCosh", "log cosh(x[i] - t[i])", "tanh(x[i] - t[i])", anything, logCoshParts},
 	{"binary", "|x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t", "sigmoid(x[i]) - t[i]",
-		[2]float64{math.Inf(-1), 0}, unitInterval, binaryParts},
-	{"margin", "log1p(exp(-x[i]·t[i]))", "-t[i]·sigmoid(-x[i]·t[i])", [2]float64{math.Inf(1), 1}, signs, marginParts},
+		unitInterval, binaryParts},
+	{"margin", "log1p(exp(-x[i]·t[i]))", "-t[i]·sigmoid(-x[i]·t[i])", signs, marginParts},
+	{"pseudoHuber", "√(1+z²) - 1, z = a·(x[i] - t[i])", "z/√(1+z²)", anything, pseudoHuberParts},
+	{"cauchy", "log1p(z²/2), z = a·(x[i] - t[i])", "z/(1+z²/2)", anything, cauchyParts},
+	{"poisson", "exp(x[i]) - t[i]·x[i]", "exp(x[i]) - t[i]", nonNegative, poissonParts},
+	{"gamma", "t[i]·exp(-x[i]) + x[i]", "1 - t[i]·exp(-x[i])", positive, gammaParts},
 	{"focal", "(a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t", "the derivative by x[i]",
-		[2]float64{math.Inf(-1), 0}, unitInterval, focalParts},
+		unitInterval, focalParts},
 }
 
 // domain says which t a loss has. Where one lies outside, a kernel returns the sum NaN.
@@ -36,6 +39,8 @@ const (
 	anything domain = iota
 	unitInterval
 	signs // -1 and +1
+	nonNegative
+	positive
 )
 
 // points is the state of a kernel.
@@ -74,10 +79,10 @@ func (g *gen) points(l pointwise, both bool) {
 	switch l.name {
 	case "binary", "margin":
 		k.logistic = g.logistic(4)
-	case "logCosh", "focal":
+	case "logCosh", "focal", "cauchy", "poisson", "gamma":
 		k.logistic = g.logistic(0)
 	}
-	used := map[string][]string{"huber": {"a"}, "focal": {"a", "b"}}[l.name]
+	used := map[string][]string{"huber": {"a"}, "pseudoHuber": {"a"}, "cauchy": {"a"}, "focal": {"a", "b"}}[l.name]
 	if both {
 		used = append(used, "factor")
 	}
@@ -87,8 +92,13 @@ func (g *gen) points(l pointwise, both bool) {
 	for range g.sumRegisters() {
 		k.sums = append(k.sums, k.place(g.zero()))
 	}
-	if l.domain != anything {
+	switch l.domain {
+	case unitInterval, signs, nonNegative:
 		k.fault = k.place(g.zero())
+	case positive:
+		one := g.vec()
+		g.set(g.constant(1), one)
+		k.fault = k.place(one)
 	}
 	if both {
 		stream := Load(Param("stream"), GP8())
@@ -139,7 +149,7 @@ func (k *points) group(tail, stream bool) {
 			at := k.at(i, h)
 			var x, t reg.VecVirtual
 			if tail {
-				x, t = k.loadTail(k.x, k.n, at, k.fill[0]), k.loadTail(k.t, k.n, at, k.fill[1])
+				x, t = k.loadTail(k.x, k.n, at, 0), k.loadTail(k.t, k.n, at, 1) // 1 lies in every domain
 			} else {
 				x, t = k.load(k.x, at), k.load(k.t, at)
 				if byte := at * size(k.elem); byte%64 == 0 {
@@ -149,6 +159,9 @@ func (k *points) group(tail, stream bool) {
 			}
 			k.look(t)
 			value, d := k.parts(k, x, t, k.both)
+			if tail {
+				k.clearBehind(value, at)
+			}
 			if sum == nil {
 				sum = value
 			} else {
@@ -165,6 +178,20 @@ func (k *points) group(tail, stream bool) {
 			}
 		}
 		k.accumulate(sum, h)
+	}
+}
+
+// clearBehind sets the lanes of v, the register from index i on, that lie behind the end to 0.
+func (k *points) clearBehind(v reg.VecVirtual, i int) {
+	if !k.is512() {
+		k.and(k.tailVector(k.n, i, v), v, v)
+		return
+	}
+	mask := k.tailMask(k.n, i)
+	if k.comp == "F32" {
+		VMOVAPS_Z(v, mask, v)
+	} else {
+		VMOVAPD_Z(v, mask, v)
 	}
 }
 
@@ -248,6 +275,8 @@ func (k *points) look(t reg.VecVirtual) {
 		g.set(g.constant(1), v)
 		g.sub(v, t, v)
 		f(g, VMINPS, VMINPD)(fault, v, fault)
+	case nonNegative, positive: // the smallest; an infinite t makes the sum infinite or NaN
+		f(g, VMINPS, VMINPD)(fault, t, fault)
 	case signs: // the bits of t² - 1, rounded once
 		g.set(t, v)
 		in(g, g.constant(1), VFMSUB213PS, VFMSUB213PD, VFMSUB213PS_BCST, VFMSUB213PD_BCST)(g.constant(1), t, v)
@@ -262,8 +291,11 @@ func (k *points) refuse(sum reg.VecVirtual) {
 		return
 	}
 	g, relation := k.gen, less
-	if k.domain == signs {
+	switch k.domain {
+	case signs:
 		relation = notEqual
+	case positive:
+		relation = atMost
 	}
 	bits, fault := GP32(), k.inRegister(k.fault)
 	if g.is512() {
@@ -280,6 +312,8 @@ func (k *points) refuse(sum reg.VecVirtual) {
 	VMOVSD(bitsConstant(math.Float64bits(math.NaN()), 8), sum)
 	Label("inside")
 }
+
+const atMost = 2 // comparison predicate, false for NaN
 
 func squaredParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
 	k.sub(x, t, x)
@@ -464,4 +498,63 @@ func logCoshParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecV
 	k.mul(u, tanh, tanh)
 	k.fma213(e, e, tanh)
 	return value, g.where(less, a, k.logistic.num(1), tanh, d)
+}
+
+// pseudoHuberParts: with r = √(1+z²), value = z²/(1+r) and slope = z/r. A z² that overflows makes the value NaN.
+func pseudoHuberParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	g, z, root := k.gen, x, t
+	k.sub(x, t, z)
+	k.mul(k.scalars["a"], z, z)
+	value = g.vec()
+	k.mul(z, z, value)
+	k.add(g.constant(1), value, root)
+	f(g, VSQRTPS, VSQRTPD)(root, root)
+	den := g.vec()
+	k.add(g.constant(1), root, den)
+	f(g, VDIVPS, VDIVPD)(den, value, value)
+	if slope {
+		f(g, VDIVPS, VDIVPD)(root, z, z)
+	}
+	return value, z
+}
+
+func cauchyParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	g, z, v := k.gen, x, t
+	k.sub(x, t, z)
+	k.mul(k.scalars["a"], z, z)
+	half := g.vec()
+	k.mul(g.constant(0.5), z, half)
+	k.mul(z, half, v)
+	value = k.logistic.log1pAny(v)
+	if slope {
+		k.add(g.constant(1), v, v)
+		f(g, VDIVPS, VDIVPD)(v, z, z)
+	}
+	return value, z
+}
+
+func poissonParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	rate := k.logistic.expAny(x)
+	value = k.vec()
+	k.set(rate, value)
+	k.fnma231(t, x, value)
+	if slope {
+		k.sub(rate, t, rate)
+	}
+	return value, rate
+}
+
+func gammaParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	neg := k.vec()
+	k.set(x, neg)
+	k.xor(k.signBit(), neg, neg)
+	e := k.logistic.expAny(neg)
+	k.mul(t, e, e)
+	value = k.vec()
+	k.add(e, x, value)
+	if slope {
+		k.set(k.constant(1), neg)
+		k.sub(neg, e, e)
+	}
+	return value, e
 }
