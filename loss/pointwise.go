@@ -117,7 +117,7 @@ func smoothL1Direct[F float](s *spec) *direct[F] {
 	switch {
 	case beta == 0:
 		return maeDirect[F](s)
-	case beta < 0x1p-20 || beta > 0x1p20:
+	case !moderate(beta):
 		return nil
 	}
 	return &direct[F]{
@@ -125,4 +125,43 @@ func smoothL1Direct[F float](s *spec) *direct[F] {
 		each:     func(dst, x, t []F, g float64) float64 { return tensorops.HuberGrad(dst, x, t, beta, g/beta) / beta },
 		mirrored: true,
 	}
+}
+
+// moderate reports that neither the scale nor its square or inverse leaves float32.
+func moderate(scale float64) bool { return scale >= 0x1p-20 && scale <= 0x1p20 }
+
+func pseudoHuberDirect[F float](s *spec) *direct[F] {
+	delta := s.set.delta
+	if !moderate(delta) {
+		return nil
+	}
+	return &direct[F]{
+		sum:      func(x, t []F) float64 { return tensorops.PseudoHuberSum(x, t, delta) },
+		each:     func(dst, x, t []F, g float64) float64 { return tensorops.PseudoHuberGrad(dst, x, t, delta, g) },
+		mirrored: true,
+	}
+}
+
+func cauchyDirect[F float](s *spec) *direct[F] {
+	scale := s.set.scale
+	if !moderate(scale) {
+		return nil
+	}
+	return &direct[F]{
+		sum:      func(x, t []F) float64 { return tensorops.CauchySum(x, t, scale) },
+		each:     func(dst, x, t []F, g float64) float64 { return tensorops.CauchyGrad(dst, x, t, scale, g) },
+		mirrored: true,
+	}
+}
+
+// poissonDirect is the Poisson likelihood without the terms of the target.
+func poissonDirect[F float](s *spec) *direct[F] {
+	if s.set.full {
+		return nil
+	}
+	return &direct[F]{sum: tensorops.PoissonSum[F], each: tensorops.PoissonGrad[F]}
+}
+
+func gammaDirect[F float](*spec) *direct[F] {
+	return &direct[F]{sum: tensorops.GammaSum[F], each: tensorops.GammaGrad[F]}
 }

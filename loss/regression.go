@@ -312,6 +312,7 @@ func PseudoHuber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 var pseudoHuber = definition{
 	name: "PseudoHuber", takes: reduceKnobs | knobDelta, defaults: settings{axis: -1, delta: 1}, elementwise: true,
 	laws: Symmetric | NonNegative | ZeroAtEqual | Convex,
+	fast: fast{pseudoHuberDirect[float32], pseudoHuberDirect[float64]},
 	rows: func(s *settings, _, _ int) rowFunc {
 		return pseudoHubers(s.delta).row
 	},
