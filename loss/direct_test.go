@@ -178,7 +178,7 @@ func TestElementKernelsAndRowFunctionsAgree(t *testing.T) {
 	for name, fn := range map[string]loss.Func{
 		"BinaryCrossEntropy": loss.BinaryCrossEntropy, "MSE": loss.MSE, "MAE": loss.MAE, "Huber": loss.Huber, "HalfSquared": loss.HalfSquared,
 		"SmoothL1": loss.SmoothL1, "LogCosh": loss.LogCosh, "PseudoHuber": loss.PseudoHuber, "Cauchy": loss.Cauchy,
-		"PoissonNLL": loss.PoissonNLL, "Gamma": loss.Gamma, "SoftMargin": loss.SoftMargin, "SigmoidFocal": loss.SigmoidFocal,
+		"BernoulliKL": loss.BernoulliKL, "PoissonNLL": loss.PoissonNLL, "Gamma": loss.Gamma, "SoftMargin": loss.SoftMargin, "SigmoidFocal": loss.SigmoidFocal,
 		"SigmoidFocal weighted": func(x, t *G.Node, opts ...loss.Option) (*G.Node, error) {
 			return loss.SigmoidFocal(x, t, append(opts, loss.WithAlpha(0.25))...)
 		},

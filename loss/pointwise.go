@@ -165,3 +165,8 @@ func poissonDirect[F float](s *spec) *direct[F] {
 func gammaDirect[F float](*spec) *direct[F] {
 	return &direct[F]{sum: tensorops.GammaSum[F], each: tensorops.GammaGrad[F]}
 }
+
+// bernoulliDirect is for float32: the row function has the digits that float64 wants of nearly equal logits.
+func bernoulliDirect(*spec) *direct[float32] {
+	return &direct[float32]{sum: tensorops.BernoulliKLSum, each: tensorops.BernoulliKLGrad}
+}

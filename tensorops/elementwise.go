@@ -140,6 +140,17 @@ func GammaGrad[F Float](dst, x, t []F, g float64) float64 {
 	return gradPoints(pointGamma, dst, x, t, g, 0, 0)
 }
 
+// BernoulliKLSum returns Σ p·(x - t) + log((1 + exp(t))/(1 + exp(x))) with p = sigmoid(x), the divergence of the probability
+// sigmoid(t) from sigmoid(x), to a few units in the last place also for nearly equal x and t. It panics with
+// "tensorops: length mismatch".
+func BernoulliKLSum(x, t []float32) float64 { return sumPoints(pointBernoulli, x, t, 0, 0) }
+
+// BernoulliKLGrad writes g·p·(1-p)·(x - t) to dst and returns [BernoulliKLSum] of x and t. dst may be x or t and must not overlap
+// them otherwise. It panics with "tensorops: length mismatch".
+func BernoulliKLGrad(dst, x, t []float32, g float64) float64 {
+	return gradPoints(pointBernoulli, dst, x, t, g, 0, 0)
+}
+
 const (
 	// pointBlock is the number of elements that one call of a kernel gets.
 	pointBlock = 4 << 10

@@ -3,8 +3,11 @@ package tensorops
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"runtime"
 	"testing"
+
+	"github.com/ALTree/bigfloat"
 )
 
 type pointLoss[F Float] struct {
@@ -273,6 +276,53 @@ func TestPointLossCorners(t *testing.T) {
 						t.Fatalf("%s(%v, %v): gradient %v, want %v", c.loss, c.x, c.t, dst, c.slope)
 					}
 				}
+			}
+		}
+	})
+}
+
+// TestBernoulliKL holds the divergence to values from 300-bit numbers, near equality too.
+func TestBernoulliKL(t *testing.T) {
+	big1 := func(x float64) *big.Float { return new(big.Float).SetPrec(300).SetFloat64(x) }
+	exact := func(x, t float64) float64 {
+		one := big1(1)
+		softplus := func(x float64) *big.Float {
+			return bigfloat.Log(new(big.Float).Add(one, bigfloat.Exp(big1(x))))
+		}
+		e := bigfloat.Exp(big1(-x))
+		p := new(big.Float).Quo(one, new(big.Float).Add(one, e))
+		l := p.Mul(p, new(big.Float).Sub(big1(x), big1(t)))
+		l.Add(l, softplus(t)).Sub(l, softplus(x))
+		f, _ := l.Float64()
+		return f
+	}
+	rng := newRand(t, 53)
+	relative, absolute := pointUnits[float32]()
+	forEachImpl(t, func(t *testing.T) {
+		for i := range 400 {
+			x := float32(3 * rng.NormFloat64())
+			y := float32(3 * rng.NormFloat64())
+			if i%2 == 0 {
+				y = x + float32(math.Ldexp(rng.NormFloat64(), -i/20))
+			}
+			want := exact(float64(x), float64(y))
+			if got := BernoulliKLSum([]float32{x}, []float32{y}); !(math.Abs(got-want) <= relative*want+absolute) {
+				t.Errorf("BernoulliKL(%v, %v) is %v, want %v", x, y, got, want)
+			}
+			p := 1 / (1 + math.Exp(-float64(x)))
+			dst, slope := make([]float32, 1), p*(1-p)*(float64(x)-float64(y))
+			if BernoulliKLGrad(dst, []float32{x}, []float32{y}, 1); !(math.Abs(float64(dst[0])-slope) <= relative*math.Abs(slope)+absolute) {
+				t.Errorf("BernoulliKL(%v, %v) has the slope %v, want %v", x, y, dst[0], slope)
+			}
+		}
+		inf := float32(math.Inf(1))
+		for _, c := range [][3]float32{{inf, inf, 0}, {-inf, -inf, 0}, {inf, -inf, inf}, {0, inf, inf}, {0, -inf, inf}, {-inf, 2, 2.126928}, {3e38, 0, math.Ln2},
+			{-800, 800, 800}, {1, 1, 0}} {
+			x, y := []float32{c[0], c[0], c[0]}, []float32{c[1], c[1], c[1]}
+			dst := make([]float32, 3)
+			sum := BernoulliKLSum(x, y)
+			if got := BernoulliKLGrad(dst, x, y, 1); float32(got) != float32(sum) || math.Abs(got-3*float64(c[2])) > 1e-6*math.Abs(got) {
+				t.Errorf("BernoulliKL%v: %v and %v", c, sum, got)
 			}
 		}
 	})

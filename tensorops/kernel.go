@@ -99,6 +99,7 @@ const (
 	pointPoisson     // t >= 0
 	pointGamma       // t > 0
 	pointFocal       // t in [0, 1]; the weight is a + b·t, the exponent 2
+	pointBernoulli   // t is a logit too; with the digits of float32
 	pointLosses
 )
 

@@ -239,3 +239,35 @@ func focalPoint(x, t, a, b float64) (value, slope float64) {
 	}
 	return value, slope
 }
+
+// bernoulliPoint is p·(x-t) + log((1+e^t)/(1+e^x)) with p = σ(x), to the digits of float32.
+func bernoulliPoint(x, t, _, _ float64) (value, slope float64) {
+	a, b, gap := x, t, 0.0
+	if x != t { // equal infinities have no gap
+		gap = x - t
+	}
+	h := -gap
+	if a > 0 {
+		a, b, h = -a, -b, gap
+	}
+	e := math.Exp(a)
+	p := e / (1 + e)
+	if rate := p / (1 + e); rate != 0 || gap != gap {
+		slope = rate * gap
+	}
+	ph := 0.0
+	if p != 0 {
+		ph = p * h
+	}
+	switch m := math.Abs(h); {
+	case m < 0x1p-12:
+		value = p * (1 - p) / 2 * h * h * (1 + (1-2*p)*h/3)
+	case m < 30:
+		value = math.Log1p(p*math.Expm1(h)) - ph
+	case math.IsInf(b, 1):
+		value = b
+	default:
+		value = max(b, 0) + math.Log1p(math.Exp(-math.Abs(b))) - math.Log1p(e) - ph
+	}
+	return value, slope
+}

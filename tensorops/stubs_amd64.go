@@ -364,6 +364,16 @@ func focalBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a
 //go:noescape
 func indexF64AVX2(x []float64, v float64) int
 
+// bernoulliSumF32AVX2 returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func bernoulliSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// bernoulliBothF32AVX2 writes factor·(p·(1-p)·(x[i] - t[i])) and returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func bernoulliBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
 // expSumWideF32AVX2 returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.
 //
 //go:noescape
@@ -728,6 +738,16 @@ func focalBothF64AVX512(dst []float64, x []float64, t []float64, factor float64,
 //
 //go:noescape
 func indexF64AVX512(x []float64, v float64) int
+
+// bernoulliSumF32AVX512 returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func bernoulliSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// bernoulliBothF32AVX512 writes factor·(p·(1-p)·(x[i] - t[i])) and returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func bernoulliBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // expSumWideF32AVX512 returns the largest element, its anchor and Σ exp(x[i])·2^-anchor.
 //

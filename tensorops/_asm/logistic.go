@@ -231,7 +231,7 @@ func (l *logistic) log1p(z reg.VecVirtual) reg.VecVirtual {
 var log1pWideCoefs = []float64{-0.49999988079071045, 0.33333325386047363, -0.25001582503318787, 0.2000197321176529,
 	-0.16609083116054535, 0.14181827008724213, -0.13242988288402557, 0.12904423475265503, -0.0762176439166069}
 
-// log1pAny returns log(1 + v) for v >= 0 with its relative accuracy near 0, and NaN where v may be above all numbers. It keeps v.
+// log1pAny returns log(1 + v) for v >= -½ with its relative accuracy near 0, and NaN where v may be above all numbers. It keeps v.
 //
 //	1 + v = 2^k·(1 + f) with √½ <= 1+f < √2, where f = 2^-k·v + (2^-k - 1)    log(1+v) = k·log 2 + log(1+f)
 func (l *logistic) log1pAny(v reg.VecVirtual) reg.VecVirtual {

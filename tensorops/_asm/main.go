@@ -32,6 +32,7 @@ func main() {
 			}
 			g.index()
 		}
+		newGen(isa, "F32", "F64").pointwise(bernoulli)
 		newGen(isa, "F32", "F64").expSum("expSumWide", false)
 	}
 	fence()

@@ -32,6 +32,10 @@ var pointwiseLosses = []pointwise{
 		unitInterval, focalParts},
 }
 
+// bernoulli is for float32 elements alone: what it computes in float64 has the digits of float32 where x and t are nearly equal.
+var bernoulli = pointwise{"bernoulli", "p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i])", "p·(1-p)·(x[i] - t[i])",
+	anything, bernoulliParts}
+
 // domain says which t a loss has. Where one lies outside, a kernel returns the sum NaN.
 type domain int
 
@@ -79,6 +83,8 @@ func (g *gen) points(l pointwise, both bool) {
 	switch l.name {
 	case "binary", "margin":
 		k.logistic = g.logistic(4)
+	case "bernoulli":
+		k.logistic = newGen(g.isa, "F64", "F64").logistic(0) // with the exponential of float64
 	case "logCosh", "focal", "cauchy", "poisson", "gamma":
 		k.logistic = g.logistic(0)
 	}
@@ -184,7 +190,7 @@ func (k *points) group(tail, stream bool) {
 // clearBehind sets the lanes of v, the register from index i on, that lie behind the end to 0.
 func (k *points) clearBehind(v reg.VecVirtual, i int) {
 	if !k.is512() {
-		k.and(k.tailVector(k.n, i, v), v, v)
+		k.and(newGen(k.isa, k.comp, k.comp).tailVector(k.n, i, v), v, v)
 		return
 	}
 	mask := k.tailMask(k.n, i)
@@ -557,4 +563,44 @@ func gammaParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVir
 		k.sub(neg, e, e)
 	}
 	return value, e
+}
+
+// bernoulliParts: the divergence does not change when both logits change their signs, so that x is taken as <= 0. With
+// p = σ(x) and h = t - x,
+//
+//	value = log(1 + p·(exp(h) - 1)) - p·h    slope = p·(1-p)·(x - t)
+//
+// and p·(1-p)·h²/2·(1 + (1-2p)·h/3) for small h: both have 2^-27 there.
+func bernoulliParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual) {
+	h, rest, rate, small := t, k.vec(), k.vec(), k.vec()
+	k.sub(t, x, h)
+	d = k.vec()
+	if slope {
+		k.set(h, d)
+	}
+	a := k.abs(x)
+	p := k.logistic.share(k.logistic.expMinus(a))
+	k.flipWherePlus(x, h)
+	k.set(k.constant(1), rest)
+	k.sub(rest, p, rest) // 1-p
+	k.mul(p, rest, rate)
+	if slope {
+		k.mul(rate, d, d)
+		k.xor(k.signBit(), d, d)
+	}
+	k.sub(rest, p, rest) // 1-2p
+	k.mul(h, rest, rest)
+	k.set(k.constant(1), small)
+	k.fma231(k.constant(1.0/3), rest, small)
+	k.mul(rate, small, small)
+	k.mul(h, small, small)
+	k.mul(h, small, small)
+	k.mul(k.constant(0.5), small, small)
+
+	value = k.logistic.expAny(h)
+	k.sub(value, k.constant(1), value)
+	k.mul(p, value, value)
+	value = k.logistic.log1pAny(value)
+	k.fnma231(p, h, value)
+	return k.where(less, k.abs(h), k.constant(0x1p-12), small, value), d
 }
