@@ -145,7 +145,7 @@ var perceptron = signed("Perceptron", shortfall(0)).
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Nothing overflows: m far below 0 gives -m, m far above 0 gives e^-m to full relative accuracy.
+// Nothing overflows: m far below 0 gives -m, m far above 0 gives e^-m with its relative accuracy.
 //
 // [BinaryCrossEntropy] is the same for targets 0 and 1.
 //

@@ -6,9 +6,8 @@ import (
 	"unsafe"
 )
 
-// Losses of two numbers, added up over long vectors. float32 vectors are computed with in float32, to a few units in the last
-// place of each term, and added in float64; where a term or a sum of four overflows on the way, that
-// block is computed again in float64.
+// Losses of two numbers, added up over long vectors. float32 vectors are computed with in float32 and added in float64; where a
+// term or a sum of four overflows on the way, that block is computed again in float64.
 
 // BinaryCrossEntropySum returns the sum over all elements of the binary cross-entropy of the logit x against the
 // target t in [0, 1],

@@ -37,14 +37,6 @@ type kernelCall[F Float] struct {
 	relative float64
 }
 
-// polynomialError is what exponentials of float32 elements computed in float64 are good to: 2^-39.6.
-func polynomialError[F Float]() float64 {
-	if isFloat32[F]() {
-		return 2e-12
-	}
-	return 1e-13
-}
-
 // pointError is what a float32 sum of one term may be off.
 func pointError[F Float]() float64 {
 	relative, _ := pointUnits[F]()
