@@ -27002,7 +27002,7 @@ plain:
 	VMULPS       Y0, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
 	VFMADD213PS  Y5, Y5, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y5
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y5
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y5
 	VMAXPS       Y5, Y4, Y5
@@ -27070,7 +27070,7 @@ plain:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -27139,7 +27139,7 @@ plain:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -27208,7 +27208,7 @@ plain:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -27282,7 +27282,7 @@ plain:
 	VMULPS       Y0, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
 	VFMADD213PS  Y5, Y5, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y5
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y5
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y5
 	VMAXPS       Y5, Y4, Y5
@@ -27348,7 +27348,7 @@ plain:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -27415,7 +27415,7 @@ plain:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -27482,7 +27482,7 @@ plain:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -27574,7 +27574,7 @@ plain_done:
 	VMULPS       Y0, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
 	VFMADD213PS  Y5, Y5, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y5
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y5
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y5
 	VMAXPS       Y5, Y4, Y5
@@ -27655,7 +27655,7 @@ plain_done:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -27737,7 +27737,7 @@ plain_done:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -27819,7 +27819,7 @@ plain_done:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -27908,7 +27908,7 @@ plain_done:
 	VMULPS       Y0, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
 	VFMADD213PS  Y5, Y5, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y5
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y5
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y5
 	VMAXPS       Y5, Y4, Y5
@@ -27989,7 +27989,7 @@ plain_done:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -28071,7 +28071,7 @@ plain_done:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -28153,7 +28153,7 @@ plain_done:
 	VMULPS       Y0, Y5, Y5
 	VFMADD213PS  Y0, Y0, Y5
 	VFMADD213PS  Y6, Y6, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y5, Y6
@@ -28226,6 +28226,24 @@ inside:
 	VZEROUPPER
 	RET
 
+DATA c32_41e6eeef<>+0(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+4(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+8(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+12(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+16(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+20(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+24(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+28(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+32(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+36(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+40(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+44(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+48(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+52(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+56(SB)/4, $0x41e6eeef
+DATA c32_41e6eeef<>+60(SB)/4, $0x41e6eeef
+GLOBL c32_41e6eeef<>(SB), RODATA|NOPTR, $64
+
 // func focalBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·focalBothF32AVX2(SB), NOSPLIT, $256-112
@@ -28295,7 +28313,7 @@ stream:
 	VMULPS       Y5, Y4, Y4
 	VFMADD213PS  Y5, Y5, Y4
 	VFMADD213PS  Y6, Y6, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y6
 	VANDPS       Y6, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y4, Y6
@@ -28376,7 +28394,7 @@ stream:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -28458,7 +28476,7 @@ stream:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -28540,7 +28558,7 @@ stream:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -28627,7 +28645,7 @@ stream:
 	VMULPS       Y5, Y4, Y4
 	VFMADD213PS  Y5, Y5, Y4
 	VFMADD213PS  Y6, Y6, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y6
 	VANDPS       Y6, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y4, Y6
@@ -28706,7 +28724,7 @@ stream:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -28786,7 +28804,7 @@ stream:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -28866,7 +28884,7 @@ stream:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -28967,7 +28985,7 @@ plain:
 	VMULPS       Y5, Y4, Y4
 	VFMADD213PS  Y5, Y5, Y4
 	VFMADD213PS  Y6, Y6, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y6
 	VANDPS       Y6, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y4, Y6
@@ -29048,7 +29066,7 @@ plain:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -29130,7 +29148,7 @@ plain:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -29212,7 +29230,7 @@ plain:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -29299,7 +29317,7 @@ plain:
 	VMULPS       Y5, Y4, Y4
 	VFMADD213PS  Y5, Y5, Y4
 	VFMADD213PS  Y6, Y6, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y6
 	VANDPS       Y6, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y4, Y6
@@ -29378,7 +29396,7 @@ plain:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -29458,7 +29476,7 @@ plain:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -29538,7 +29556,7 @@ plain:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -29645,7 +29663,7 @@ tail:
 	VMULPS       Y5, Y4, Y4
 	VFMADD213PS  Y5, Y5, Y4
 	VFMADD213PS  Y6, Y6, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y6
 	VANDPS       Y6, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y4, Y6
@@ -29771,7 +29789,7 @@ stored403:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -29898,7 +29916,7 @@ stored407:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -30025,7 +30043,7 @@ stored411:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -30159,7 +30177,7 @@ stored415:
 	VMULPS       Y5, Y4, Y4
 	VFMADD213PS  Y5, Y5, Y4
 	VFMADD213PS  Y6, Y6, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y1, Y6
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y1, Y6
 	VANDPS       Y6, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y4, Y6
@@ -30285,7 +30303,7 @@ stored419:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -30412,7 +30430,7 @@ stored423:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -30539,7 +30557,7 @@ stored427:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_41e6eeef<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -56902,7 +56920,7 @@ TEXT ·focalSumF64AVX2(SB), NOSPLIT, $160-72
 	MOVQ         t_base+24(FP), CX
 	MOVQ         x_len+8(FP), DX
 	VXORPS       X0, X0, X0
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y1
+	VMOVUPD      c64_c06d800000000000<>+0(SB), Y1
 	VBROADCASTSD a+48(FP), Y2
 	VMOVUPS      Y2, (SP)
 	VBROADCASTSD b+56(FP), Y2
@@ -58230,6 +58248,16 @@ inside:
 	VZEROUPPER
 	RET
 
+DATA c64_c06d800000000000<>+0(SB)/8, $0xc06d800000000000
+DATA c64_c06d800000000000<>+8(SB)/8, $0xc06d800000000000
+DATA c64_c06d800000000000<>+16(SB)/8, $0xc06d800000000000
+DATA c64_c06d800000000000<>+24(SB)/8, $0xc06d800000000000
+DATA c64_c06d800000000000<>+32(SB)/8, $0xc06d800000000000
+DATA c64_c06d800000000000<>+40(SB)/8, $0xc06d800000000000
+DATA c64_c06d800000000000<>+48(SB)/8, $0xc06d800000000000
+DATA c64_c06d800000000000<>+56(SB)/8, $0xc06d800000000000
+GLOBL c64_c06d800000000000<>(SB), RODATA|NOPTR, $64
+
 // func focalBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·focalBothF64AVX2(SB), NOSPLIT, $192-112
@@ -58238,7 +58266,7 @@ TEXT ·focalBothF64AVX2(SB), NOSPLIT, $192-112
 	MOVQ         x_len+32(FP), DX
 	MOVQ         dst_base+0(FP), BX
 	VXORPS       X0, X0, X0
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y1
+	VMOVUPD      c64_c06d800000000000<>+0(SB), Y1
 	VBROADCASTSD a+80(FP), Y2
 	VMOVUPS      Y2, (SP)
 	VBROADCASTSD b+88(FP), Y2
@@ -80823,7 +80851,7 @@ TEXT ·focalSumF32AVX512(SB), NOSPLIT, $0-72
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
 	VMOVUPS      c32_af82e308<>+0(SB), Z4
-	VMOVUPS      c32_42ad3333<>+0(SB), Z5
+	VMOVUPS      c32_41e6eeef<>+0(SB), Z5
 	VMOVUPS      c32_3f800000<>+0(SB), Z6
 	VMOVUPS      c32_3f000000<>+0(SB), Z7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z8
@@ -81467,7 +81495,7 @@ TEXT ·focalBothF32AVX512(SB), NOSPLIT, $0-112
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
 	VMOVUPS      c32_af82e308<>+0(SB), Z4
-	VMOVUPS      c32_42ad3333<>+0(SB), Z5
+	VMOVUPS      c32_41e6eeef<>+0(SB), Z5
 	VMOVUPS      c32_3f800000<>+0(SB), Z6
 	VMOVUPS      c32_3f000000<>+0(SB), Z7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z8
@@ -97099,7 +97127,7 @@ TEXT ·focalSumF64AVX512(SB), NOSPLIT, $0-72
 	VMOVUPS      c64_3e928ad9b8648615<>+0(SB), Z12
 	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Z13
 	VXORPS       X14, X14, X14
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z15
+	VMOVUPD      c64_c06d800000000000<>+0(SB), Z15
 	VBROADCASTSD a+48(FP), Z16
 	VBROADCASTSD b+56(FP), Z17
 	VXORPS       X18, X18, X18
@@ -97751,7 +97779,7 @@ TEXT ·focalBothF64AVX512(SB), NOSPLIT, $0-112
 	VMOVUPS      c64_3e928ad9b8648615<>+0(SB), Z12
 	VMOVUPS      c64_3e5ad7f3ee5d2f80<>+0(SB), Z13
 	VXORPS       X14, X14, X14
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z15
+	VMOVUPD      c64_c06d800000000000<>+0(SB), Z15
 	VBROADCASTSD a+80(FP), Z16
 	VBROADCASTSD b+88(FP), Z17
 	VBROADCASTSD factor+72(FP), Z18

@@ -15,6 +15,7 @@ import (
 type logistic struct {
 	*gen
 	exp   *expConsts // float64
+	zero  float64    // a from which on exp(-a) is 0
 	log   *logConsts
 	table reg.VecVirtual             // 2^(j/8), for AVX-512
 	regs  map[float64]reg.VecVirtual // constants in registers, for AVX-512
@@ -28,19 +29,20 @@ func (l *logistic) num(v float64) Op {
 	return l.constant(v)
 }
 
-// logistic loads the constants, so many of the logarithm's into registers as the loss leaves free.
-func (g *gen) logistic(free int) *logistic {
-	l := &logistic{gen: g}
+// logistic loads the constants, so many of the logarithm's into registers as the loss leaves free. Where the results go with a power
+// of exp(-a), it is 0 as soon as that power is below the normal numbers.
+func (g *gen) logistic(free int, power float64) *logistic {
+	l := &logistic{gen: g, zero: beyond32 / power}
 	if g.comp == "F64" {
 		l.exp, l.log = g.consts(), g.logConsts()
 		l.exp.anchor, l.exp.low = g.zero(), g.vec()
-		VMOVUPD(g.constant(-708), l.exp.low) // exp(-708) is above 2^-1022
+		VMOVUPD(g.constant(-708/power), l.exp.low) // exp(-708) is above 2^-1022
 		return l
 	}
 	if g.is512() {
 		l.table, l.regs = g.vec(), map[float64]reg.VecVirtual{}
 		VMOVUPS(eighths(), l.table)
-		held := append([]float64{magic32, 8 * math.Log2E, eighthHi, eighthLo, beyond32, 1}, eighthCoefs...)
+		held := append([]float64{magic32, 8 * math.Log2E, eighthHi, eighthLo, l.zero, 1}, eighthCoefs...)
 		for _, v := range append(held, log1pCoefs[:free]...) {
 			l.regs[v] = g.held(v).(reg.VecVirtual)
 		}
@@ -79,7 +81,7 @@ const (
 	eighthLo = math.Ln2/8 - eighthHi
 )
 
-// beyond32 is where exp(-a) becomes 0: half of exp(-86.6) is above 2^-126.
+// beyond32 is where exp(-a) becomes 0 in float32: half of exp(-86.6) is above 2^-126.
 const beyond32 = 86.6
 
 // expMinus returns exp(-a) for a >= 0, 0 where that is below the normal numbers and NaN for NaN. It keeps a.
@@ -102,12 +104,12 @@ func (l *logistic) expMinus(a reg.VecVirtual) reg.VecVirtual {
 	// NaN stays: the predicate is "not greater".
 	if g.is512() {
 		k := K()
-		g.compare(notGreater, a, l.num(beyond32), k)
+		g.compare(notGreater, a, l.num(l.zero), k)
 		VFMADD213PS_Z(s, s, k, q)
 		return q
 	}
 	VFMADD213PS(s, s, q)
-	g.compare(notGreater, a, g.constant(beyond32), s)
+	g.compare(notGreater, a, g.constant(l.zero), s)
 	VANDPS(s, q, q)
 	return q
 }
@@ -129,7 +131,7 @@ func (l *logistic) expAny(x reg.VecVirtual) reg.VecVirtual {
 		s, q := l.power(t, n, r)
 		VFMADD213PS(s, s, q)
 		g.set(g.constant(0), y)
-		y, top = g.where(less, x, g.constant(-beyond32), y, q), 88
+		y, top = g.where(less, x, g.constant(-l.zero), y, q), 88
 	}
 	g.set(g.constant(math.NaN()), nan)
 	return g.where(greater, x, g.constant(top), nan, y)

@@ -64,11 +64,13 @@ func (g *gen) points(l pointwise, both bool) {
 	}
 	switch l.name {
 	case "binary", "margin":
-		k.logistic = g.logistic(4)
+		k.logistic = g.logistic(4, 1)
 	case "bernoulli":
-		k.logistic = newGen(g.isa, "F64", "F64").logistic(0) // with the exponential of float64
-	case "logCosh", "focal", "cauchy", "poisson", "gamma":
-		k.logistic = g.logistic(0)
+		k.logistic = newGen(g.isa, "F64", "F64").logistic(0, 1) // with the exponential of float64
+	case "logCosh", "cauchy", "poisson", "gamma":
+		k.logistic = g.logistic(0, 1)
+	case "focal": // u², l
+		k.logistic = g.logistic(0, 3)
 	}
 	used := map[string][]string{"huber": {"a"}, "pseudoHuber": {"a"}, "cauchy": {"a"}, "focal": {"a", "b"}}[l.name]
 	if both {
