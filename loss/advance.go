@@ -12,8 +12,10 @@ import (
 type advance struct {
 	wanted atomic.Bool // an operation for the derivative by the logits exists
 	ready  bool
-	data   any // the gradient for an upstream of 1
+	data   any // the gradient for an upstream of 1, of elementwise losses for the upstream below
 	x      any // the first logit's address, by which the derivative knows that it is about the same run
+
+	upstream float64 // 0 while no run has told
 }
 
 // startAdvance returns memory for the gradient, or nil where the value alone must be computed. d is the divisor.
@@ -36,10 +38,11 @@ func (j *job[F]) startAdvance(d float64, zero bool) []F {
 	return data
 }
 
-// takeAdvance returns the gradient that the value's operation has left for this run.
+// takeAdvance returns the gradient that the value's operation of a loss of rows has left for this run; takeElements does it for
+// elementwise losses.
 func takeAdvance[F float](o *op, in []G.Value) (v G.Value, ok bool, err error) {
 	a := o.ahead
-	if a == nil || !a.ready || o.mode != modeGrad || o.k != 0 {
+	if a == nil || !a.ready || o.mode != modeGrad || o.k != 0 || o.def.elementwise {
 		return nil, false, nil
 	}
 	x, err := flat[F](in[0], o.shape.TotalSize())

@@ -42,6 +42,7 @@ var poissonNLL = definition{
 	name: "PoissonNLL", takes: reduceKnobs | knobFull, defaults: settings{axis: -1}, target: Counts, elementwise: true,
 	laws:  Convex,
 	torch: "poisson_nll_loss", keras: "Poisson",
+	fast: fast{f32: poissonDirect[float32], f64: poissonDirect[float64]},
 	rows: func(s *settings, _, _ int) rowFunc {
 		if !s.full {
 			return poissonRow
@@ -118,6 +119,7 @@ func Gamma(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 var gamma = definition{
 	name: "Gamma", takes: reduceKnobs, defaults: settings{axis: -1}, target: Positive, elementwise: true,
 	laws: Convex,
+	fast: fast{f32: gammaDirect[float32], f64: gammaDirect[float64]},
 	rows: func(*settings, int, int) rowFunc { return gammaRow },
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
@@ -256,12 +257,33 @@ func TestElementKernelsAndRowFunctionsAgree(t *testing.T) {
 		x[100+i], y[100+i] = s[0], s[1]
 	}
 	for name, fn := range map[string]loss.Func{
-		"BinaryCrossEntropy": loss.BinaryCrossEntropy, "MSE": loss.MSE, "MAE": loss.MAE, "Huber": loss.Huber,
+		"BinaryCrossEntropy": loss.BinaryCrossEntropy, "MSE": loss.MSE, "MAE": loss.MAE, "Huber": loss.Huber, "HalfSquared": loss.HalfSquared,
+		"SmoothL1": loss.SmoothL1, "LogCosh": loss.LogCosh, "PseudoHuber": loss.PseudoHuber, "Cauchy": loss.Cauchy,
+		"BernoulliKL": loss.BernoulliKL, "PoissonNLL": loss.PoissonNLL, "Gamma": loss.Gamma, "SoftMargin": loss.SoftMargin, "SigmoidFocal": loss.SigmoidFocal,
+		"SigmoidFocal weighted": func(x, t *G.Node, opts ...loss.Option) (*G.Node, error) {
+			return loss.SigmoidFocal(x, t, append(opts, loss.WithAlpha(0.25))...)
+		},
 	} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 			for extreme, v := range map[string]float64{"none": 0, "NaN": math.NaN(), "huge": 1e30, "+Inf": math.Inf(1), "-Inf": math.Inf(-1)} {
 				t.Run(fmt.Sprint(name, "/", dt, "/", extreme), func(t *testing.T) {
-					in := append([]float64(nil), x...)
+					in, y := append([]float64(nil), x...), append([]float64(nil), y...)
+					info, _ := loss.Describe(strings.Fields(name)[0])
+					for i, v := range y {
+						switch info.Target {
+						case loss.Signs:
+							y[i] = math.Copysign(1, v-0.5)
+						case loss.Positive:
+							y[i] = v + 0.125
+						}
+					}
+					if info.Target == loss.Positive || info.Target == loss.Counts {
+						for i, v := range in { // exponentials that float32 has
+							if math.Abs(v) > 80 && math.Abs(v) < 1e30 {
+								in[i] = math.Copysign(80, v)
+							}
+						}
+					}
 					if extreme != "none" {
 						in[n-1] = v
 					}

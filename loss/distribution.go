@@ -168,6 +168,7 @@ func BernoulliKL(logits1, logits2 *G.Node, opts ...Option) (*G.Node, error) {
 var bernoulliKL = definition{
 	name: "BernoulliKL", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
 	pred: Logits, target: Logits, names: []string{"logits1", "logits2"},
+	fast:  fast{f32: bernoulliDirect},
 	laws:  NonNegative | ZeroAtEqual,
 	torch: "distributions.kl_divergence(Bernoulli, Bernoulli)",
 	rows: func(*settings, int, int) rowFunc {

@@ -90,11 +90,14 @@
 // # Numbers
 //
 // Computation is in float64, whatever the dtype of the operands, and each result is rounded once: float32 results are those of
-// float64 on the same inputs. Where there are many numbers, kernels in the operands' own dtype take over, for [CrossEntropy],
-// [KL] and [Entropy] of more than 128 classes along the last axis and for [MSE], [MAE], [Huber] and [BinaryCrossEntropy] of more
-// than 4096 elements. They add up in float64: values are as before, and an element of a float32 gradient is within 4 units in
-// the last place of the larger of the terms whose difference it is, such as p and t; below 2^-125 it may be 0. Results do not
-// depend on the number of cores, to the bit.
+// float64 on the same inputs. Where there are many numbers, kernels in the operands' own dtype take over and add up in float64: for
+// [CrossEntropy], [KL] and [Entropy] of more than 128 classes along the last axis, and for [MSE], [HalfSquared], [MAE], [Huber],
+// [SmoothL1], [LogCosh], [PseudoHuber], [Cauchy], [BinaryCrossEntropy], [SoftMargin], [SigmoidFocal] with γ = 2, [PoissonNLL], [Gamma] and,
+// of float32, [BernoulliKL] of more than 128 elements without weights or a mask. Values of the former are as before. Of the latter,
+// each float32 term is within 3 units in the last place, or of the larger of the two terms it is the difference of; terms that overflow
+// float32 where their mean does not are computed in float64 again. An element of a float32 gradient is within
+// 4 units in the last place of the larger of the terms whose difference it is, such as p and t (6 for SigmoidFocal);
+// below 2^-124 it may be 0. Results do not depend on the number of cores, to the bit.
 //
 // A large gradient costs more for its fresh memory than for its numbers. [WithBufferReuse] says what to do about it and what that means.
 //

@@ -85,8 +85,14 @@ func execute[F float](o *op, in []G.Value) (G.Value, error) {
 		if v, ok, err := j.rowValues(); ok {
 			return v, err
 		}
+		if v, ok, err := j.elementsInAdvance(); ok {
+			return v, err
+		}
 		return j.values()
 	default:
+		if data := j.takeElements(); data != nil {
+			return wrap(data, o.shape), nil
+		}
 		return j.gradients()
 	}
 }

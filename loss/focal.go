@@ -236,6 +236,7 @@ func SigmoidFocal(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var sigmoidFocal = definition{
 	name: "SigmoidFocal", takes: reduceKnobs | knobGamma | knobAlpha, defaults: settings{axis: -1, gamma: 2},
 	pred: Logits, target: UnitInterval, elementwise: true,
+	fast:  fast{f32: sigmoidFocalDirect[float32], f64: sigmoidFocalDirect[float64]},
 	laws:  NonNegative,
 	torch: "torchvision.ops.sigmoid_focal_loss", keras: "BinaryFocalCrossentropy(from_logits=True)", optax: "sigmoid_focal_loss",
 	check: func(s *settings, _ Domain, _ int) error {

@@ -40,6 +40,12 @@ func Hinge(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var hinge = signed("Hinge", shortfall(1)).
 	likened("", "Hinge", "hinge_loss")
 
+// by gives the definition its kernels.
+func (d definition) by(f fast) definition {
+	d.fast = f
+	return d
+}
+
 // likened names the nearest functions of other toolkits.
 func (d definition) likened(torch, keras, optax string) definition {
 	d.torch, d.keras, d.optax = torch, keras, optax
@@ -139,7 +145,7 @@ var perceptron = signed("Perceptron", shortfall(0)).
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Nothing overflows: m far below 0 gives -m, m far above 0 gives e^-m to full relative accuracy.
+// Nothing overflows: m far below 0 gives -m, m far above 0 gives e^-m with its relative accuracy.
 //
 // [BinaryCrossEntropy] is the same for targets 0 and 1.
 //
@@ -175,7 +181,7 @@ var softMargin = signed("SoftMargin", profile{
 		e := math.Exp(-math.Abs(m))
 		return e / ((1 + e) * (1 + e))
 	}),
-}).likened("soft_margin_loss", "", "")
+}).likened("soft_margin_loss", "", "").by(fast{f32: softMarginDirect[float32], f64: softMarginDirect[float64]})
 
 // ModifiedHuber returns the smoothed hinge loss of logits against signs: the squared hinge with a linear tail.
 //

@@ -250,6 +250,7 @@ func LogCosh(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 var logCosh = definition{
 	name: "LogCosh", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
 	laws:  Symmetric | NonNegative | ZeroAtEqual | Convex,
+	fast:  fast{f32: logCoshDirect[float32], f64: logCoshDirect[float64]},
 	keras: "LogCosh", optax: "log_cosh",
 	rows: func(*settings, int, int) rowFunc {
 		return profile{
@@ -311,6 +312,7 @@ func PseudoHuber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 var pseudoHuber = definition{
 	name: "PseudoHuber", takes: reduceKnobs | knobDelta, defaults: settings{axis: -1, delta: 1}, elementwise: true,
 	laws: Symmetric | NonNegative | ZeroAtEqual | Convex,
+	fast: fast{f32: pseudoHuberDirect[float32], f64: pseudoHuberDirect[float64]},
 	rows: func(s *settings, _, _ int) rowFunc {
 		return pseudoHubers(s.delta).row
 	},

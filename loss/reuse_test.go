@@ -1,6 +1,8 @@
 package loss
 
 import (
+	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -121,5 +123,103 @@ func TestMemory(t *testing.T) {
 	}
 	if got := allocated(WithBufferReuse()); got > room {
 		t.Errorf("a run with kept memory allocates %d bytes, want at most %d", got, room)
+	}
+}
+
+// pointGraph is an elementwise loss of 700 float32 elements with its gradient, times a leaf to change.
+func pointGraph(t *testing.T, fn Func, pred, target []float32, opts ...Option) (m G.VM, cost, grad *G.Node, scale *G.F32) {
+	t.Helper()
+	g := G.NewGraph()
+	leaf := func(name string, data []float32) *G.Node {
+		return G.NewVector(g, tensor.Float32, G.WithName(name), G.WithShape(len(data)),
+			G.WithValue(tensor.New(tensor.WithShape(len(data)), tensor.WithBacking(data))))
+	}
+	x := leaf("x", pred)
+	cost, err := fn(x, leaf("y", target), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scale = G.NewF32(1)
+	grads, err := Gradients(G.Must(G.Mul(cost, G.NewScalar(g, tensor.Float32, G.WithName("s"), G.WithValue(scale)))), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return G.NewTapeMachine(g), cost, grads[0], scale
+}
+
+// The gradient that the value's operation computes in advance is for the upstream of the last run: the first run with another
+// must not show it, and no bit may depend on the order of the work.
+func TestElementsInAdvance(t *testing.T) {
+	pred, target := make([]float32, 700), make([]float32, 700)
+	for name, fn := range map[string]Func{"BinaryCrossEntropy": BinaryCrossEntropy, "MSE": MSE, "Huber": Huber, "SmoothL1": SmoothL1,
+		"HalfSquared": HalfSquared, "LogCosh": LogCosh, "SigmoidFocal": SigmoidFocal} {
+		kept, keptCost, keptGrad, keptScale := pointGraph(t, fn, pred, target, WithBufferReuse())
+		fresh, freshCost, freshGrad, freshScale := pointGraph(t, fn, pred, target)
+		for step, scale := range []float32{1, 1, 3, 3, 0, 65536, 1} {
+			for i := range pred {
+				pred[i], target[i] = float32((i*(step+3))%23)/5-2, float32(i%7)/7
+			}
+			if step == 3 {
+				pred[5] = float32(math.Inf(1)) // no finite sum: the row functions take over
+			}
+			*keptScale, *freshScale = G.F32(scale), G.F32(scale)
+			runOnce(t, kept)
+			runOnce(t, fresh)
+			a, b := keptCost.Value().Data().(float32), freshCost.Value().Data().(float32)
+			if a != b && (a == a || b == b) {
+				t.Errorf("%s, step %d: value %v in advance, %v alone", name, step, a, b)
+			}
+			got, want := keptGrad.Value().Data().([]float32), freshGrad.Value().Data().([]float32)
+			for i := range want {
+				if got[i] != want[i] && (got[i] == got[i] || want[i] == want[i]) {
+					t.Fatalf("%s, step %d, upstream %v: gradient[%d] is %v in advance, %v alone", name, step, scale, i, got[i], want[i])
+				}
+			}
+		}
+		kept.Close()
+		fresh.Close()
+	}
+}
+
+// A target outside its domain is found also where value and gradient are computed together, and the next run is right again.
+func TestElementsInAdvanceCheckTargets(t *testing.T) {
+	pred, target := make([]float32, 700), make([]float32, 700)
+	for _, c := range []struct {
+		name  string
+		fn    Func
+		right float32
+		wrong []float32
+		want  string
+	}{
+		{"BinaryCrossEntropy", BinaryCrossEntropy, 0.5, []float32{-1e-30, 1.0000001, 2, float32(math.NaN())}, "want numbers in [0, 1]"},
+		{"SoftMargin", SoftMargin, 1, []float32{0, 0.99999994, -1.0000001, float32(math.NaN())}, "want -1 or +1"},
+	} {
+		for i := range target {
+			target[i] = c.right
+		}
+		m, _, grad, _ := pointGraph(t, c.fn, pred, target, WithBufferReuse())
+		for _, wrong := range c.wrong {
+			for _, at := range []int{0, 77, 699} {
+				target[at] = wrong
+				err := m.RunAll()
+				m.Reset()
+				if isNaN := wrong != wrong; isNaN && c.name == "BinaryCrossEntropy" {
+					// a NaN has no side: the loss is NaN
+					if err != nil {
+						t.Errorf("%s: target NaN: error %v, want none", c.name, err)
+					}
+				} else if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("target is %v at row %d, %s", float64(wrong), at, c.want)) {
+					t.Errorf("%s: target %v at %d: error %v", c.name, wrong, at, err)
+				}
+				target[at] = c.right
+			}
+		}
+		runOnce(t, m)
+		for i, g := range grad.Value().Data().([]float32) {
+			if want := float32(grad.Value().Data().([]float32)[1]); g != want || g != g {
+				t.Fatalf("%s: gradient[%d] is %v after a fault, want %v", c.name, i, g, want)
+			}
+		}
+		m.Close()
 	}
 }

@@ -98,6 +98,7 @@ func Cauchy(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 var cauchy = definition{
 	name: "Cauchy", takes: reduceKnobs | knobScale, defaults: settings{axis: -1, scale: 1}, elementwise: true,
 	laws: Symmetric | NonNegative | ZeroAtEqual,
+	fast: fast{f32: cauchyDirect[float32], f64: cauchyDirect[float64]},
 	rows: func(s *settings, _, _ int) rowFunc {
 		return profile{
 			value: func(dst, z []float64) { logOfSquares(dst, z, 2) },

@@ -82,42 +82,112 @@ func expScaleGapF32AVX2(dst []float32, x []float32, anchor float64, low float64,
 // squaredSumF32AVX2 returns Σ (x[i] - t[i])².
 //
 //go:noescape
-func squaredSumF32AVX2(x []float32, t []float32, delta float64) (sum float64)
+func squaredSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
 
-// squaredGradF32AVX2 writes factor·(2·(x[i] - t[i])).
+// squaredBothF32AVX2 writes factor·(2·(x[i] - t[i])) and returns Σ (x[i] - t[i])².
 //
 //go:noescape
-func squaredGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+func squaredBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // absoluteSumF32AVX2 returns Σ |x[i] - t[i]|.
 //
 //go:noescape
-func absoluteSumF32AVX2(x []float32, t []float32, delta float64) (sum float64)
+func absoluteSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
 
-// absoluteGradF32AVX2 writes factor·(sign(x[i] - t[i])).
+// absoluteBothF32AVX2 writes factor·(sign(x[i] - t[i])) and returns Σ |x[i] - t[i]|.
 //
 //go:noescape
-func absoluteGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+func absoluteBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
-// huberSumF32AVX2 returns Σ c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta).
+// huberSumF32AVX2 returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func huberSumF32AVX2(x []float32, t []float32, delta float64) (sum float64)
+func huberSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
 
-// huberGradF32AVX2 writes factor·(min(max(x[i] - t[i], -delta), delta)).
+// huberBothF32AVX2 writes factor·(min(max(x[i] - t[i], -a), a)) and returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func huberGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+func huberBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
-// binarySumF32AVX2 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t.
+// logCoshSumF32AVX2 returns Σ log cosh(x[i] - t[i]).
 //
 //go:noescape
-func binarySumF32AVX2(x []float32, t []float32, delta float64) (sum float64)
+func logCoshSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
 
-// binaryGradF32AVX2 writes factor·(sigmoid(x[i]) - t[i]).
+// logCoshBothF32AVX2 writes factor·(tanh(x[i] - t[i])) and returns Σ log cosh(x[i] - t[i]).
 //
 //go:noescape
-func binaryGradF32AVX2(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+func logCoshBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// binarySumF32AVX2 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+//
+//go:noescape
+func binarySumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// binaryBothF32AVX2 writes factor·(sigmoid(x[i]) - t[i]) and returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+//
+//go:noescape
+func binaryBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// marginSumF32AVX2 returns Σ log1p(exp(-x[i]·t[i])).
+//
+//go:noescape
+func marginSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// marginBothF32AVX2 writes factor·(-t[i]·sigmoid(-x[i]·t[i])) and returns Σ log1p(exp(-x[i]·t[i])).
+//
+//go:noescape
+func marginBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// pseudoHuberSumF32AVX2 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// pseudoHuberBothF32AVX2 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// cauchySumF32AVX2 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchySumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// cauchyBothF32AVX2 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchyBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// poissonSumF32AVX2 returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// poissonBothF32AVX2 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// gammaSumF32AVX2 returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// gammaBothF32AVX2 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// focalSumF32AVX2 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+//
+//go:noescape
+func focalSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// focalBothF32AVX2 writes factor·(the derivative by x[i]) and returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+//
+//go:noescape
+func focalBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // indexF32AVX2 returns the first i with x[i] == v, or -1.
 //
@@ -202,42 +272,112 @@ func expScaleGapF64AVX2(dst []float64, x []float64, anchor float64, low float64,
 // squaredSumF64AVX2 returns Σ (x[i] - t[i])².
 //
 //go:noescape
-func squaredSumF64AVX2(x []float64, t []float64, delta float64) (sum float64)
+func squaredSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
 
-// squaredGradF64AVX2 writes factor·(2·(x[i] - t[i])).
+// squaredBothF64AVX2 writes factor·(2·(x[i] - t[i])) and returns Σ (x[i] - t[i])².
 //
 //go:noescape
-func squaredGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+func squaredBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // absoluteSumF64AVX2 returns Σ |x[i] - t[i]|.
 //
 //go:noescape
-func absoluteSumF64AVX2(x []float64, t []float64, delta float64) (sum float64)
+func absoluteSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
 
-// absoluteGradF64AVX2 writes factor·(sign(x[i] - t[i])).
+// absoluteBothF64AVX2 writes factor·(sign(x[i] - t[i])) and returns Σ |x[i] - t[i]|.
 //
 //go:noescape
-func absoluteGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+func absoluteBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
-// huberSumF64AVX2 returns Σ c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta).
+// huberSumF64AVX2 returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func huberSumF64AVX2(x []float64, t []float64, delta float64) (sum float64)
+func huberSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
 
-// huberGradF64AVX2 writes factor·(min(max(x[i] - t[i], -delta), delta)).
+// huberBothF64AVX2 writes factor·(min(max(x[i] - t[i], -a), a)) and returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func huberGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+func huberBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
-// binarySumF64AVX2 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t.
+// logCoshSumF64AVX2 returns Σ log cosh(x[i] - t[i]).
 //
 //go:noescape
-func binarySumF64AVX2(x []float64, t []float64, delta float64) (sum float64)
+func logCoshSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
 
-// binaryGradF64AVX2 writes factor·(sigmoid(x[i]) - t[i]).
+// logCoshBothF64AVX2 writes factor·(tanh(x[i] - t[i])) and returns Σ log cosh(x[i] - t[i]).
 //
 //go:noescape
-func binaryGradF64AVX2(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+func logCoshBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// binarySumF64AVX2 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+//
+//go:noescape
+func binarySumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// binaryBothF64AVX2 writes factor·(sigmoid(x[i]) - t[i]) and returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+//
+//go:noescape
+func binaryBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// marginSumF64AVX2 returns Σ log1p(exp(-x[i]·t[i])).
+//
+//go:noescape
+func marginSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// marginBothF64AVX2 writes factor·(-t[i]·sigmoid(-x[i]·t[i])) and returns Σ log1p(exp(-x[i]·t[i])).
+//
+//go:noescape
+func marginBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// pseudoHuberSumF64AVX2 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// pseudoHuberBothF64AVX2 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// cauchySumF64AVX2 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchySumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// cauchyBothF64AVX2 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchyBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// poissonSumF64AVX2 returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// poissonBothF64AVX2 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// gammaSumF64AVX2 returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// gammaBothF64AVX2 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// focalSumF64AVX2 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+//
+//go:noescape
+func focalSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// focalBothF64AVX2 writes factor·(the derivative by x[i]) and returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+//
+//go:noescape
+func focalBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // indexF64AVX2 returns the first i with x[i] == v, or -1.
 //
@@ -248,6 +388,16 @@ func indexF64AVX2(x []float64, v float64) int
 //
 //go:noescape
 func expSumWideF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
+
+// bernoulliSumF32AVX2 returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func bernoulliSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// bernoulliBothF32AVX2 writes factor·(p·(1-p)·(x[i] - t[i])) and returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func bernoulliBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // expSumF32AVX512 returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor.
 //
@@ -327,42 +477,112 @@ func expScaleGapF32AVX512(dst []float32, x []float32, anchor float64, low float6
 // squaredSumF32AVX512 returns Σ (x[i] - t[i])².
 //
 //go:noescape
-func squaredSumF32AVX512(x []float32, t []float32, delta float64) (sum float64)
+func squaredSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
 
-// squaredGradF32AVX512 writes factor·(2·(x[i] - t[i])).
+// squaredBothF32AVX512 writes factor·(2·(x[i] - t[i])) and returns Σ (x[i] - t[i])².
 //
 //go:noescape
-func squaredGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+func squaredBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // absoluteSumF32AVX512 returns Σ |x[i] - t[i]|.
 //
 //go:noescape
-func absoluteSumF32AVX512(x []float32, t []float32, delta float64) (sum float64)
+func absoluteSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
 
-// absoluteGradF32AVX512 writes factor·(sign(x[i] - t[i])).
+// absoluteBothF32AVX512 writes factor·(sign(x[i] - t[i])) and returns Σ |x[i] - t[i]|.
 //
 //go:noescape
-func absoluteGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+func absoluteBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
-// huberSumF32AVX512 returns Σ c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta).
+// huberSumF32AVX512 returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func huberSumF32AVX512(x []float32, t []float32, delta float64) (sum float64)
+func huberSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
 
-// huberGradF32AVX512 writes factor·(min(max(x[i] - t[i], -delta), delta)).
+// huberBothF32AVX512 writes factor·(min(max(x[i] - t[i], -a), a)) and returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func huberGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+func huberBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
-// binarySumF32AVX512 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t.
+// logCoshSumF32AVX512 returns Σ log cosh(x[i] - t[i]).
 //
 //go:noescape
-func binarySumF32AVX512(x []float32, t []float32, delta float64) (sum float64)
+func logCoshSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
 
-// binaryGradF32AVX512 writes factor·(sigmoid(x[i]) - t[i]).
+// logCoshBothF32AVX512 writes factor·(tanh(x[i] - t[i])) and returns Σ log cosh(x[i] - t[i]).
 //
 //go:noescape
-func binaryGradF32AVX512(dst []float32, x []float32, t []float32, factor float64, delta float64, stream bool)
+func logCoshBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// binarySumF32AVX512 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+//
+//go:noescape
+func binarySumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// binaryBothF32AVX512 writes factor·(sigmoid(x[i]) - t[i]) and returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+//
+//go:noescape
+func binaryBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// marginSumF32AVX512 returns Σ log1p(exp(-x[i]·t[i])).
+//
+//go:noescape
+func marginSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// marginBothF32AVX512 writes factor·(-t[i]·sigmoid(-x[i]·t[i])) and returns Σ log1p(exp(-x[i]·t[i])).
+//
+//go:noescape
+func marginBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// pseudoHuberSumF32AVX512 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// pseudoHuberBothF32AVX512 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// cauchySumF32AVX512 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchySumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// cauchyBothF32AVX512 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchyBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// poissonSumF32AVX512 returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// poissonBothF32AVX512 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// gammaSumF32AVX512 returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// gammaBothF32AVX512 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// focalSumF32AVX512 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+//
+//go:noescape
+func focalSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// focalBothF32AVX512 writes factor·(the derivative by x[i]) and returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+//
+//go:noescape
+func focalBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // indexF32AVX512 returns the first i with x[i] == v, or -1.
 //
@@ -447,42 +667,112 @@ func expScaleGapF64AVX512(dst []float64, x []float64, anchor float64, low float6
 // squaredSumF64AVX512 returns Σ (x[i] - t[i])².
 //
 //go:noescape
-func squaredSumF64AVX512(x []float64, t []float64, delta float64) (sum float64)
+func squaredSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
 
-// squaredGradF64AVX512 writes factor·(2·(x[i] - t[i])).
+// squaredBothF64AVX512 writes factor·(2·(x[i] - t[i])) and returns Σ (x[i] - t[i])².
 //
 //go:noescape
-func squaredGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+func squaredBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // absoluteSumF64AVX512 returns Σ |x[i] - t[i]|.
 //
 //go:noescape
-func absoluteSumF64AVX512(x []float64, t []float64, delta float64) (sum float64)
+func absoluteSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
 
-// absoluteGradF64AVX512 writes factor·(sign(x[i] - t[i])).
+// absoluteBothF64AVX512 writes factor·(sign(x[i] - t[i])) and returns Σ |x[i] - t[i]|.
 //
 //go:noescape
-func absoluteGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+func absoluteBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
-// huberSumF64AVX512 returns Σ c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta).
+// huberSumF64AVX512 returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func huberSumF64AVX512(x []float64, t []float64, delta float64) (sum float64)
+func huberSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
 
-// huberGradF64AVX512 writes factor·(min(max(x[i] - t[i], -delta), delta)).
+// huberBothF64AVX512 writes factor·(min(max(x[i] - t[i], -a), a)) and returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func huberGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+func huberBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
-// binarySumF64AVX512 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t.
+// logCoshSumF64AVX512 returns Σ log cosh(x[i] - t[i]).
 //
 //go:noescape
-func binarySumF64AVX512(x []float64, t []float64, delta float64) (sum float64)
+func logCoshSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
 
-// binaryGradF64AVX512 writes factor·(sigmoid(x[i]) - t[i]).
+// logCoshBothF64AVX512 writes factor·(tanh(x[i] - t[i])) and returns Σ log cosh(x[i] - t[i]).
 //
 //go:noescape
-func binaryGradF64AVX512(dst []float64, x []float64, t []float64, factor float64, delta float64, stream bool)
+func logCoshBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// binarySumF64AVX512 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+//
+//go:noescape
+func binarySumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// binaryBothF64AVX512 writes factor·(sigmoid(x[i]) - t[i]) and returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+//
+//go:noescape
+func binaryBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// marginSumF64AVX512 returns Σ log1p(exp(-x[i]·t[i])).
+//
+//go:noescape
+func marginSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// marginBothF64AVX512 writes factor·(-t[i]·sigmoid(-x[i]·t[i])) and returns Σ log1p(exp(-x[i]·t[i])).
+//
+//go:noescape
+func marginBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// pseudoHuberSumF64AVX512 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// pseudoHuberBothF64AVX512 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pseudoHuberBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// cauchySumF64AVX512 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchySumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// cauchyBothF64AVX512 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func cauchyBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// poissonSumF64AVX512 returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// poissonBothF64AVX512 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func poissonBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// gammaSumF64AVX512 returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// gammaBothF64AVX512 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func gammaBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+
+// focalSumF64AVX512 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+//
+//go:noescape
+func focalSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+
+// focalBothF64AVX512 writes factor·(the derivative by x[i]) and returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+//
+//go:noescape
+func focalBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // indexF64AVX512 returns the first i with x[i] == v, or -1.
 //
@@ -493,6 +783,16 @@ func indexF64AVX512(x []float64, v float64) int
 //
 //go:noescape
 func expSumWideF32AVX512(x []float32, guess float64) (max float32, anchor float64, sum float64)
+
+// bernoulliSumF32AVX512 returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func bernoulliSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+
+// bernoulliBothF32AVX512 writes factor·(p·(1-p)·(x[i] - t[i])) and returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func bernoulliBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
 
 // fence orders the stores past the caches before it with those after it.
 func fence()

@@ -104,13 +104,50 @@ func f[T any](g *gen, ps, pd T) T {
 	return pd
 }
 
-func (g *gen) add(a, b, dst Op)     { f(g, VADDPS, VADDPD)(a, b, dst) }
-func (g *gen) mul(a, b, dst Op)     { f(g, VMULPS, VMULPD)(a, b, dst) }
-func (g *gen) fma213(a, b, dst Op)  { f(g, VFMADD213PS, VFMADD213PD)(a, b, dst) }
-func (g *gen) fnma231(a, b, dst Op) { f(g, VFNMADD231PS, VFNMADD231PD)(a, b, dst) }
+// in chooses the instruction for an operand that may be a constant in memory: AVX-512 reads a single number and spreads it,
+// because a constant of a whole register would mostly lie across two cache lines.
+func in(g *gen, a Op, ps, pd, psOne, pdOne func(...Op)) func(...Op) {
+	if m, ok := a.(Mem); ok && g.is512() && m.Symbol.Name != "" {
+		ps, pd = psOne, pdOne
+	}
+	return f(g, ps, pd)
+}
+
+func (g *gen) add(a, b, dst Op) { in(g, a, VADDPS, VADDPD, VADDPS_BCST, VADDPD_BCST)(a, b, dst) }
+func (g *gen) mul(a, b, dst Op) { in(g, a, VMULPS, VMULPD, VMULPS_BCST, VMULPD_BCST)(a, b, dst) }
+func (g *gen) and(a, b, dst Op) { in(g, a, VANDPS, VANDPD, VANDPS_BCST, VANDPD_BCST)(a, b, dst) }
+func (g *gen) or(a, b, dst Op)  { in(g, a, VORPS, VORPD, VORPS_BCST, VORPD_BCST)(a, b, dst) }
+func (g *gen) xor(a, b, dst Op) { in(g, a, VXORPS, VXORPD, VXORPS_BCST, VXORPD_BCST)(a, b, dst) }
 
 // sub sets dst = a - b.
-func (g *gen) sub(a, b, dst Op) { f(g, VSUBPS, VSUBPD)(b, a, dst) }
+func (g *gen) sub(a, b, dst Op) { in(g, b, VSUBPS, VSUBPD, VSUBPS_BCST, VSUBPD_BCST)(b, a, dst) }
+
+// fma213 sets dst = b·dst + a, fma231 dst = a·b + dst, fnma231 dst = dst - a·b.
+func (g *gen) fma213(a, b, dst Op) {
+	in(g, a, VFMADD213PS, VFMADD213PD, VFMADD213PS_BCST, VFMADD213PD_BCST)(a, b, dst)
+}
+
+func (g *gen) fma231(a, b, dst Op) {
+	in(g, a, VFMADD231PS, VFMADD231PD, VFMADD231PS_BCST, VFMADD231PD_BCST)(a, b, dst)
+}
+
+func (g *gen) fnma231(a, b, dst Op) {
+	in(g, a, VFNMADD231PS, VFNMADD231PD, VFNMADD231PS_BCST, VFNMADD231PD_BCST)(a, b, dst)
+}
+
+// set moves a register, or spreads a constant.
+func (g *gen) set(a, dst Op) {
+	if m, ok := a.(Mem); ok && g.is512() && m.Symbol.Name != "" {
+		f(g, VBROADCASTSS, VBROADCASTSD)(a, dst)
+		return
+	}
+	f(g, VMOVUPS, VMOVUPD)(a, dst)
+}
+
+// compare sets the mask dst to the lanes where a stands in the relation to b.
+func (g *gen) compare(relation int, a, b, dst Op) {
+	in(g, b, VCMPPS, VCMPPD, VCMPPS_BCST, VCMPPD_BCST)(Imm(uint64(relation)), b, a, dst)
+}
 
 // max sets acc to the larger of acc and v, and leaves it where v is NaN.
 func (g *gen) max(v, acc Op) { f(g, VMAXPS, VMAXPD)(acc, v, acc) }

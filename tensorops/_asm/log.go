@@ -47,11 +47,11 @@ func (g *gen) atanhs(num, den []reg.VecVirtual, c *logConsts) []reg.VecVirtual {
 	for i, s := range num {
 		z[i], p[i] = g.vec(), g.vec()
 		VMULPD(s, s, z[i])
-		VMOVUPD(c.series[last], p[i])
+		g.set(c.series[last], p[i])
 	}
 	for d := last - 1; d >= 0; d-- {
 		for i := range num {
-			VFMADD213PD(c.series[d], z[i], p[i])
+			g.fma213(c.series[d], z[i], p[i])
 		}
 	}
 	for i := range num {
@@ -78,37 +78,37 @@ func (g *gen) logs(vs []reg.VecVirtual, c *logConsts) []reg.VecVirtual {
 	for i, v := range vs {
 		m[i], den[i] = g.vec(), g.vec()
 		g.addq(bitsConstant(oneBits-sqrtHalf, 8), v, v)
-		VANDPD(bitsConstant(1<<52-1, 8), v, m[i])
+		g.and(bitsConstant(1<<52-1, 8), v, m[i])
 		g.addq(bitsConstant(sqrtHalf, 8), m[i], m[i])
 	}
 	for i := range vs {
-		VADDPD(g.constant(1), m[i], den[i])
-		VSUBPD(g.constant(1), m[i], m[i])
+		g.add(g.constant(1), m[i], den[i])
+		g.sub(m[i], g.constant(1), m[i])
 	}
 	l := g.atanhs(m, den, c)
 	for i, k := range vs {
 		// The exponent becomes the low bits of 2^52 + exponent.
 		VPSRLQ(Imm(52), k, k)
-		VORPD(g.constant(0x1p52), k, k)
-		VSUBPD(g.constant(0x1p52+1023), k, k)
-		VFMADD231PD(g.constant(math.Ln2), k, l[i])
+		g.or(g.constant(0x1p52), k, k)
+		g.sub(k, g.constant(0x1p52+1023), k)
+		g.fma231(g.constant(math.Ln2), k, l[i])
 	}
 	return l
 }
 
-func (g *gen) addq(a, b, dst Op) { VPADDQ(a, b, dst) }
+func (g *gen) addq(a, b, dst Op) { in(g, a, nil, VPADDQ, nil, VPADDQ_BCST)(a, b, dst) }
 
 // log1p returns log(1 + z) for 0 <= z <= 1, with its relative accuracy near 0.
 //
 //	z <= √2-1: 2·atanh(z/(2+z))    z > √2-1: ln 2 + 2·atanh((z-1)/(z+3))
 func (g *gen) log1p(z reg.VecVirtual, c *logConsts) reg.VecVirtual {
 	b, den := g.maskedConstant(greater, z, g.constant(math.Sqrt2-1), 1), g.vec()
-	VADDPD(c.two, z, den)
+	g.add(c.two, z, den)
 	VADDPD(b, den, den)
 	num := g.vec()
 	VSUBPD(b, z, num)
 	l := g.atanh2(num, den, c)
-	VFMADD231PD(g.constant(math.Ln2), b, l)
+	g.fma231(g.constant(math.Ln2), b, l)
 	return l
 }
 
@@ -119,8 +119,8 @@ func (g *gen) maskedConstant(relation int, a reg.VecVirtual, b Op, v float64) re
 	r := g.vec()
 	if g.is512() {
 		k := K()
-		VCMPPD(Imm(uint64(relation)), b, a, k)
-		VMOVUPD_Z(g.constant(v), k, r)
+		g.compare(relation, a, b, k)
+		VBROADCASTSD_Z(g.constant(v), k, r)
 		return r
 	}
 	VCMPPD(Imm(uint64(relation)), b, a, r)

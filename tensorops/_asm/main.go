@@ -39,6 +39,7 @@ func main() {
 			g.index()
 		}
 		newGen(isa, "F32", "F64").expSum(sumKind{name: "expSumWide"})
+		newGen(isa, "F32", "F64").pointwise(bernoulli)
 	}
 	fence()
 	Generate()

@@ -8,177 +8,297 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// pointwise describes a loss of two numbers by its value and its derivative by the first.
+// pointwise describes a loss of two numbers x and t.
 type pointwise struct {
 	name, formula, derivative string
-	value, slope              func(g *gen, x, t, delta reg.VecVirtual, k *pointConsts) reg.VecVirtual
+	domain                    domain // of t
+	// parts returns the value and, where slope says so, the derivative by x.
+	parts func(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.VecVirtual)
 }
 
-// pointConsts are the constants of all of them.
-type pointConsts struct {
-	exp *expConsts
-	log *logConsts
+const atMost = 2 // comparison predicate, false for NaN
+
+// domain says which t a loss has. Where one lies outside, a kernel returns the sum NaN.
+type domain int
+
+const (
+	anything domain = iota
+	unitInterval
+	signs // -1 and +1
+	nonNegative
+	positive
+)
+
+// points is the state of a kernel.
+type points struct {
+	*gen
+	pointwise
+	logistic *logistic
+	scalars  map[string]Op // parameters in every lane, kept like the sums
+	fault    Op            // what the t seen so far say about their domain
+	sums     []Op          // as sums has them; AVX2 keeps them on the stack
+	x, t, n  reg.Register
+	dst      reg.GPVirtual
+	both     bool
 }
 
-var pointwiseLosses = []pointwise{
-	{"squared", "(x[i] - t[i])²", "2·(x[i] - t[i])", squaredValue, squaredSlope},
-	{"absolute", "|x[i] - t[i]|", "sign(x[i] - t[i])", absoluteValue, absoluteSlope},
-	{"huber", "c·(a - c/2), a = |x[i] - t[i]|, c = min(a, delta)", "min(max(x[i] - t[i], -delta), delta)", huberValue, huberSlope},
-	{"binary", "|x|·q + log1p(exp(-|x|)), q = 1-t for x > 0, else t", "sigmoid(x[i]) - t[i]", binaryValue, binarySlope},
-}
+// pointsAhead is how far ahead of a group its inputs are fetched, in bytes.
+const pointsAhead = 16 << 10
 
-// pointwise emits the sum of the values and the scaled derivatives of a loss.
+// pointwise emits the kernels of a loss.
 func (g *gen) pointwise(l pointwise) {
-	g = g.inFloat64()
-	consts := func() (delta reg.VecVirtual, k *pointConsts) {
-		if l.name == "huber" {
-			delta = g.param("delta")
-		}
-		k = &pointConsts{log: g.logConsts()}
-		if l.name == "binary" {
-			low := g.vec()
-			VMOVUPD(g.constant(-708), low) // exp(-708) is above 2^-1022
-			k.exp = g.expConsts(g.zero(), low)
-		}
-		return delta, k
-	}
-	g.text(l.name+"Sum", "func(x, t []F, delta float64) (sum float64)", "returns Σ "+l.formula+".")
-	delta, k := consts()
-	a := g.newAccumulators(1)
-	// Behind the end x and t are 0, which gives 0 but for the binary loss: there x is so large that it does.
-	fill := 0.0
-	if l.name == "binary" {
-		fill = math.Inf(-1)
-	}
-	g.reduceRow([]string{"x", "t"}, []float64{fill, 0}, a, func(v []reg.VecVirtual, h int) {
-		VADDPD(l.value(g, v[0], v[1], delta, k), a.acc[0][h], a.acc[0][h])
-	})
-
-	g.text(l.name+"Grad", "func(dst, x, t []F, factor, delta float64, stream bool)", "writes factor·("+l.derivative+").")
-	factor := g.param("factor")
-	delta, k = consts()
-	g.mapRow(1, true, []string{"x", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
-		d := l.slope(g, v[0][0], v[1][0], delta, k)
-		VMULPD(factor, d, d)
-		return []reg.VecVirtual{d}
-	})
+	g.textWith(NOSPLIT, l.name+"Sum", "func(x, t []F, a, b float64) (sum float64)", "returns Σ "+l.formula+".")
+	g.points(l, false)
+	g.textWith(NOSPLIT, l.name+"Both", "func(dst, x, t []F, factor, a, b float64, stream bool) (sum float64)",
+		"writes factor·("+l.derivative+") and returns Σ "+l.formula+".")
+	g.points(l, true)
 }
 
-func difference(g *gen, x, t reg.VecVirtual) reg.VecVirtual {
-	VSUBPD(t, x, x)
-	return x
+func (g *gen) points(l pointwise, both bool) {
+	k := &points{gen: g, pointwise: l, both: both, scalars: map[string]Op{}}
+	k.x, k.t = Load(Param("x").Base(), GP64()), Load(Param("t").Base(), GP64())
+	k.n = Load(Param("x").Len(), GP64())
+	if both {
+		k.dst = GP64()
+		Load(Param("dst").Base(), k.dst)
+	}
+	switch l.name {
+	case "binary", "margin":
+		k.logistic = g.logistic(4, 1)
+	case "bernoulli":
+		k.logistic = newGen(g.isa, "F64", "F64").logistic(0, 1) // with the exponential of float64
+	case "logCosh", "cauchy", "poisson", "gamma":
+		k.logistic = g.logistic(0, 1)
+	case "focal": // u², l
+		k.logistic = g.logistic(0, 3)
+	}
+	used := map[string][]string{"huber": {"a"}, "pseudoHuber": {"a"}, "cauchy": {"a"}, "focal": {"a", "b"}}[l.name]
+	if both {
+		used = append(used, "factor")
+	}
+	for _, name := range used {
+		k.scalars[name] = k.place(g.scalar(name))
+	}
+	for range g.sumRegisters() {
+		k.sums = append(k.sums, k.place(g.zero()))
+	}
+	switch l.domain {
+	case unitInterval, signs, nonNegative:
+		k.fault = k.place(g.zero())
+	case positive:
+		one := g.vec()
+		g.set(g.constant(1), one)
+		k.fault = k.place(one)
+	}
+	if both {
+		stream := Load(Param("stream"), GP8())
+		TESTB(stream, stream)
+		JZ(LabelRef("plain"))
+		k.loop("stream", true)
+		JMP(LabelRef("tail"))
+	}
+	k.loop("plain", false)
+	Label("tail")
+	TESTQ(k.n, k.n)
+	JZ(LabelRef("done"))
+	k.group(true, false)
+	Label("done")
+	all := &sums{g: g}
+	for _, s := range k.sums {
+		all.acc = append(all.acc, k.inRegister(s))
+	}
+	total := all.total()
+	k.refuse(total)
+	storeResult(total, 0)
+	VZEROUPPER()
+	RET()
 }
 
-// magnitude clears the sign of v.
-func magnitude(g *gen, v reg.VecVirtual) reg.VecVirtual {
-	VANDPD(bitsConstant(math.MaxInt64, 8), v, v)
+// loop emits the loop over whole groups.
+func (k *points) loop(label string, stream bool) {
+	Label(label)
+	CMPQ(k.n, U32(uint32(k.gen.group())))
+	JL(LabelRef(label + "_done"))
+	k.group(false, stream)
+	SUBQ(U32(uint32(k.gen.group())), k.n)
+	for _, p := range []reg.Register{k.x, k.t} {
+		ADDQ(U32(uint32(k.gen.group()*size(k.elem))), p)
+	}
+	if k.both {
+		ADDQ(U32(uint32(k.gen.group()*size(k.elem))), k.dst)
+	}
+	JMP(LabelRef(label))
+	Label(label + "_done")
+}
+
+// group emits one group. The four numbers of a lane are added in type comp, their sum in float64.
+func (k *points) group(tail, stream bool) {
+	for h := range k.halves() {
+		var sum reg.VecVirtual
+		for i := range depth {
+			at := k.at(i, h)
+			var x, t reg.VecVirtual
+			if tail {
+				x, t = k.loadTail(k.x, k.n, at, 0), k.loadTail(k.t, k.n, at, 1) // 1 lies in every domain
+			} else {
+				x, t = k.load(k.x, at), k.load(k.t, at)
+				if byte := at * size(k.elem); byte%64 == 0 {
+					PREFETCHT0(Mem{Base: k.x, Disp: pointsAhead + byte})
+					PREFETCHT0(Mem{Base: k.t, Disp: pointsAhead + byte})
+				}
+			}
+			k.look(t)
+			value, d := k.parts(k, x, t, k.both)
+			if tail {
+				k.clearBehind(value, at)
+			}
+			if sum == nil {
+				sum = value
+			} else {
+				k.add(value, sum, sum)
+			}
+			if !k.both {
+				continue
+			}
+			k.mul(k.scalars["factor"], d, d)
+			if tail {
+				k.storeSome(d, k.dst, k.n, at)
+			} else {
+				k.store(d, k.dst, at, stream)
+			}
+		}
+		k.accumulate(sum, h)
+	}
+}
+
+// clearBehind sets the lanes of v, the register from index i on, that lie behind the end to 0.
+func (k *points) clearBehind(v reg.VecVirtual, i int) {
+	if !k.is512() {
+		k.and(newGen(k.isa, k.comp, k.comp).tailVector(k.n, i, v), v, v)
+		return
+	}
+	mask := k.tailMask(k.n, i)
+	if k.comp == "F32" {
+		VMOVAPS_Z(v, mask, v)
+	} else {
+		VMOVAPD_Z(v, mask, v)
+	}
+}
+
+// place returns where v is kept as long as the kernel lives.
+func (k *points) place(v reg.VecVirtual) Op {
+	if k.is512() {
+		return v
+	}
+	m := AllocLocal(k.vecBytes())
+	VMOVUPS(v, m)
+	return m
+}
+
+// inRegister returns a register with what is kept.
+func (k *points) inRegister(kept Op) reg.VecVirtual {
+	if v, ok := kept.(reg.VecVirtual); ok {
+		return v
+	}
+	v := k.vec()
+	VMOVUPS(kept, v)
 	return v
 }
 
-func squaredValue(g *gen, x, t, _ reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	e := difference(g, x, t)
-	VMULPD(e, e, e)
-	return e
+// keep puts v where kept is.
+func (k *points) keep(v reg.VecVirtual, kept Op) {
+	if kept != Op(v) {
+		VMOVUPS(v, kept)
+	}
 }
 
-func squaredSlope(g *gen, x, t, _ reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	e := difference(g, x, t)
-	VADDPD(e, e, e)
-	return e
+// accumulate adds the sums of half h, which it uses up.
+func (k *points) accumulate(v reg.VecVirtual, h int) {
+	parts := []reg.VecVirtual{v}
+	if k.comp == "F32" {
+		lo, hi, upper := k.vec(), k.vec(), k.narrow()
+		if k.is512() {
+			VEXTRACTF64X4(Imm(1), v, upper)
+			VCVTPS2PD(v.AsY(), lo)
+		} else {
+			k.upperX(v, upper)
+			VCVTPS2PD(v.AsX(), lo)
+		}
+		VCVTPS2PD(upper, hi)
+		parts = []reg.VecVirtual{lo, hi}
+	}
+	for i, p := range parts {
+		kept := k.sums[len(parts)*h+i]
+		if acc, ok := kept.(reg.VecVirtual); ok {
+			VADDPD(p, acc, acc)
+			continue
+		}
+		VADDPD(kept, p, p)
+		VMOVUPD(p, kept)
+	}
 }
 
-func absoluteValue(g *gen, x, t, _ reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	return magnitude(g, difference(g, x, t))
+// scalar returns a float64 parameter in every lane, in type comp.
+func (g *gen) scalar(name string) reg.VecVirtual {
+	p, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	if g.comp == "F64" {
+		return g.broadcast(p.Addr)
+	}
+	v := XMM()
+	VXORPS(v, v, v)
+	VCVTSD2SS(p.Addr, v, v)
+	return g.broadcast(v)
 }
 
-// absoluteSlope is ±1 with the sign of the difference, 0 for 0 and NaN for NaN.
-func absoluteSlope(g *gen, x, t, _ reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	e := difference(g, x, t)
-	zero := g.zero()
-	up := g.maskedConstant(greater, e, zero, 1)
-	down := g.maskedConstant(less, e, zero, 1)
-	nan := g.maskedConstant(unordered, e, zero, math.NaN())
-	VSUBPD(down, up, up)
-	VORPD(nan, up, up)
-	return up
-}
-
-func huberValue(g *gen, x, t, delta reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	a := magnitude(g, difference(g, x, t))
-	c := g.vec()
-	VMINPD(a, delta, c) // NaN comes through
-	VFNMADD231PD(g.constant(0.5), c, a)
-	VMULPD(c, a, a)
-	return a
-}
-
-func huberSlope(g *gen, x, t, delta reg.VecVirtual, _ *pointConsts) reg.VecVirtual {
-	e := difference(g, x, t)
-	low := g.zero()
-	VSUBPD(delta, low, low)
-	VMAXPD(e, low, e)
-	VMINPD(e, delta, e)
-	return e
-}
-
-// binaryParts returns |x|, q and z = exp(-|x|).
-func binaryParts(g *gen, x, t reg.VecVirtual, k *pointConsts) (a, q, z reg.VecVirtual) {
-	q = g.vec() // 1 - t where x > 0, else t
-	VMOVUPD(g.constant(1), q)
-	VSUBPD(t, q, q)
-	g.blendGreater(x, q, t)
-	q = t
-	a = magnitude(g, x)
-	neg := g.vec()
-	VORPD(bitsConstant(1<<63, 8), a, neg)
-	z = g.exp([]reg.VecVirtual{neg}, k.exp)[0]
-	return a, q, z
-}
-
-func binaryValue(g *gen, x, t, _ reg.VecVirtual, k *pointConsts) reg.VecVirtual {
-	a, q, z := binaryParts(g, x, t, k)
-	g.clearWhereZero(q, a) // ±Inf on the right side costs nothing
-	l := g.log1p(z, k.log)
-	VFMADD231PD(q, a, l)
-	return l
-}
-
-// binarySlope is ±(q - z/(1+z)), + for x > 0: exact where the sigmoid is near the target.
-func binarySlope(g *gen, x, t, _ reg.VecVirtual, k *pointConsts) reg.VecVirtual {
-	flip := g.notGreater(x)
-	_, q, z := binaryParts(g, x, t, k)
-	den := g.vec()
-	VADDPD(g.constant(1), z, den)
-	VDIVPD(den, z, z)
-	VSUBPD(z, q, q)
-	VXORPD(flip, q, q)
-	return q
-}
-
-// blendGreater sets the lanes of dst to those of v where x > 0.
-func (g *gen) blendGreater(x, v, dst reg.VecVirtual) {
-	if g.is512() {
-		k := K()
-		VCMPPD(Imm(greater), g.zero(), x, k)
-		VMOVAPD(v, k, dst)
+// look takes note of the t that lie outside their domain.
+func (k *points) look(t reg.VecVirtual) {
+	if k.domain == anything {
 		return
 	}
-	m := g.vec()
-	VCMPPD(Imm(greater), g.constant(0), x, m)
-	VBLENDVPD(m, v, dst, dst)
+	g, v, fault := k.gen, k.gen.vec(), k.inRegister(k.fault)
+	switch k.domain {
+	case unitInterval: // the smallest of all t and 1 - t; a NaN makes the sum NaN anyway
+		f(g, VMINPS, VMINPD)(fault, t, fault)
+		g.set(g.constant(1), v)
+		g.sub(v, t, v)
+		f(g, VMINPS, VMINPD)(fault, v, fault)
+	case nonNegative, positive: // the smallest; an infinite t makes the sum infinite or NaN
+		f(g, VMINPS, VMINPD)(fault, t, fault)
+	case signs: // the bits of t² - 1, rounded once
+		g.set(t, v)
+		in(g, g.constant(1), VFMSUB213PS, VFMSUB213PD, VFMSUB213PS_BCST, VFMSUB213PD_BCST)(g.constant(1), t, v)
+		g.or(v, fault, fault)
+	}
+	k.keep(fault, k.fault)
 }
 
-// notGreater returns the sign bit in the lanes where x > 0 does not hold.
-func (g *gen) notGreater(x reg.VecVirtual) reg.VecVirtual {
-	r := g.vec()
-	const notGreater = 10 // comparison predicate, true for NaN
-	if g.is512() {
-		k := K()
-		VCMPPD(Imm(notGreater), g.zero(), x, k)
-		VMOVUPD_Z(bitsConstant(1<<63, 8), k, r)
-		return r
+// refuse makes the sum NaN where a t lies outside its domain.
+func (k *points) refuse(sum reg.VecVirtual) {
+	if k.domain == anything {
+		return
 	}
-	VCMPPD(Imm(notGreater), g.constant(0), x, r)
-	VANDPD(bitsConstant(1<<63, 8), r, r)
-	return r
+	g, relation := k.gen, less
+	switch k.domain {
+	case signs:
+		relation = notEqual
+	case positive:
+		relation = atMost
+	}
+	bits, fault := GP32(), k.inRegister(k.fault)
+	if g.is512() {
+		m := K()
+		g.compare(relation, fault, g.zero(), m)
+		KMOVW(m, bits)
+	} else {
+		m := g.vec()
+		g.compare(relation, fault, g.constant(0), m)
+		f(g, VMOVMSKPS, VMOVMSKPD)(m, bits)
+	}
+	TESTL(bits, bits)
+	JZ(LabelRef("inside"))
+	VMOVSD(bitsConstant(math.Float64bits(math.NaN()), 8), sum)
+	Label("inside")
 }
