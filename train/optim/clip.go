@@ -2,8 +2,8 @@ package optim
 
 import (
 	"math"
-	"runtime"
-	"sync"
+
+	"github.com/surprisal-go/surprisal/tensorops"
 )
 
 // Norm returns the Euclidean norm of all numbers of some gradients together. Squares are summed in float64, in pieces
@@ -17,22 +17,11 @@ func Norm[F float32 | float64](grads ...[]F) float64 {
 		}
 	}
 	sums := make([]float64, len(pieces))
-	workers := min(runtime.GOMAXPROCS(0), len(pieces)/2)
-	if workers <= 1 {
-		for i, p := range pieces {
-			sums[i] = squares(p)
+	tensorops.ParallelFor(len(pieces), 1, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			sums[i] = squares(pieces[i])
 		}
-	} else {
-		var wg sync.WaitGroup
-		for w := range workers {
-			wg.Go(func() {
-				for i := w; i < len(pieces); i += workers {
-					sums[i] = squares(pieces[i])
-				}
-			})
-		}
-		wg.Wait()
-	}
+	})
 	var total float64
 	for _, s := range sums {
 		total += s
@@ -41,19 +30,6 @@ func Norm[F float32 | float64](grads ...[]F) float64 {
 		return scaledNorm(grads)
 	}
 	return math.Sqrt(total)
-}
-
-func squares[F float32 | float64](g []F) float64 {
-	var a, b, c, d float64
-	for len(g) >= 4 {
-		v, w, x, y := float64(g[0]), float64(g[1]), float64(g[2]), float64(g[3])
-		a, b, c, d = a+v*v, b+w*w, c+x*x, d+y*y
-		g = g[4:]
-	}
-	for _, v := range g {
-		a += float64(v) * float64(v)
-	}
-	return (a + b) + (c + d)
 }
 
 // scaledNorm is the norm of finite numbers whose squares overflow.
@@ -83,24 +59,19 @@ func ClipNorm[F float32 | float64](norm, limit float64, grads ...[]F) {
 	if !(factor < 1) {
 		return
 	}
-	f := F(factor)
-	for _, g := range grads {
-		for i := range g {
-			g[i] *= f
-		}
-	}
+	Scale(F(factor), grads...)
 }
 
 // ClipValue moves every number of the gradients into [-limit, limit]. NaN stays NaN.
 func ClipValue[F float32 | float64](limit float64, grads ...[]F) {
 	l := F(limit)
 	for _, g := range grads {
-		for i, v := range g {
-			if v > l {
-				g[i] = l
-			} else if v < -l {
-				g[i] = -l
+		inPieces(len(g), func(i, j int) {
+			k := i + whole(j-i)
+			if k > i {
+				clampVector(g[i:k], l)
 			}
-		}
+			clampGeneric(g[k:j], l)
+		})
 	}
 }
