@@ -22,7 +22,7 @@ type Config struct {
 	Accumulate int    // batches whose gradients make one update; 0 means 1. Exact: k batches of n are one batch of k·n
 	Seed       uint64 // decides initial parameters, shuffling and dropout
 	KeepOrder  bool   // visit the examples in their order instead of shuffling each epoch
-	Prefetch   int    // batches that a goroutine reads ahead; 0 reads each when it is needed. The results are the same
+	Prefetch   int    // batches that a goroutine reads ahead, of the validation set too; 0 reads each when it is needed. The results are the same
 
 	DType tensor.Dtype // tensor.Float32, the default, or tensor.Float64
 

@@ -26,13 +26,22 @@ type Result struct {
 	CheckpointError error // the last that Checkpoint.KeepGoing passed over
 }
 
-// Timing is where the time of a run went. Total less the rest is the cost of the loop itself.
+// Timing is where the time of a run went.
 type Timing struct {
 	Total    time.Duration
 	Setup    time.Duration // building and compiling graphs, and reading a checkpoint
-	Graph    time.Duration // running the training graph
+	Graph    time.Duration // running graphs, that of the validation too
 	Update   time.Duration // clipping and the optimizer
-	Validate time.Duration
+	Validate time.Duration // validation, with its graph
+}
+
+// Overhead returns the share of the time after the setup in which no graph ran: reading data, the optimizer, metrics,
+// callbacks and checkpoints.
+func (t Timing) Overhead() float64 {
+	if t.Total <= t.Setup {
+		return 0
+	}
+	return 1 - float64(t.Graph)/float64(t.Total-t.Setup)
 }
 
 // Fit trains a model on a dataset and returns it with its history.
@@ -207,6 +216,7 @@ func (r *run) prepare() error {
 		if err != nil {
 			return fmt.Errorf("validation: %w", err)
 		}
+		val.ahead = cfg.Prefetch
 		r.val = val
 	}
 	if cfg.Progress != nil {

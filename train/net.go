@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
@@ -102,7 +103,7 @@ func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 		result = dense(all.F64, shape...)
 	}
 	done := 0
-	err := eachBatch(ctx, ds, p.batch, p.single, func(b *data.Batch) error {
+	err := eachBatch(ctx, ds, p.batch, 0, p.single, func(b *data.Batch) error {
 		if err := p.load(b, nil); err != nil {
 			return err
 		}
@@ -123,12 +124,12 @@ func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 }
 
 // eachBatch reads a dataset in order.
-func eachBatch(ctx context.Context, ds data.Dataset, size int, single bool, use func(*data.Batch) error) error {
+func eachBatch(ctx context.Context, ds data.Dataset, size, ahead int, single bool, use func(*data.Batch) error) error {
 	rows := make([]int, ds.Len())
 	for i := range rows {
 		rows[i] = i
 	}
-	l := data.NewLoader(ds, rows, size, 0, single)
+	l := data.NewLoader(ds, rows, size, ahead, single)
 	defer l.Close()
 	for {
 		if err := ctx.Err(); err != nil {
@@ -164,6 +165,8 @@ type evaluator struct {
 	*program
 	net     *Net
 	scratch scratch
+	ahead   int           // batches that are read before they are needed
+	graph   time.Duration // in which it ran
 }
 
 func newEvaluator(n *Net, lossFn loss.Func, ds data.Dataset, batch int, measured bool) (*evaluator, error) {
@@ -200,11 +203,14 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 	e.net.mu.Lock()
 	defer e.net.mu.Unlock()
 	var m mean
-	err := eachBatch(ctx, ds, e.batch, e.single, func(b *data.Batch) error {
+	err := eachBatch(ctx, ds, e.batch, e.ahead, e.single, func(b *data.Batch) error {
 		if err := e.load(b, nil); err != nil {
 			return err
 		}
-		if err := e.run(); err != nil {
+		start := time.Now()
+		err := e.run()
+		e.graph += time.Since(start)
+		if err != nil {
 			return err
 		}
 		if e.perRow > 0 {

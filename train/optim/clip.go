@@ -1,30 +1,13 @@
 package optim
 
-import (
-	"math"
-
-	"github.com/surprisal-go/surprisal/tensorops"
-)
+import "math"
 
 // Norm returns the Euclidean norm of all numbers of some gradients together. Squares are summed in float64, in pieces
 // of a fixed length, so the result does not depend on the number of cores. NaN or infinity in any number gives NaN or +Inf.
 func Norm[F float32 | float64](grads ...[]F) float64 {
-	const piece = 1 << 14
-	var pieces [][]F
-	for _, g := range grads {
-		for i := 0; i < len(g); i += piece {
-			pieces = append(pieces, g[i:min(i+piece, len(g))])
-		}
-	}
-	sums := make([]float64, len(pieces))
-	tensorops.ParallelFor(len(pieces), 1, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			sums[i] = squares(pieces[i])
-		}
-	})
 	var total float64
-	for _, s := range sums {
-		total += s
+	for _, g := range grads {
+		total += sumPieces(len(g), func(i, j int) float64 { return squares(g[i:j]) })
 	}
 	if math.IsInf(total, 1) {
 		return scaledNorm(grads)

@@ -104,16 +104,47 @@ func Scale[F float32 | float64](f F, grads ...[]F) {
 	}
 }
 
+// Collect copies a gradient into a slice of the same length, or adds it where add is set, and returns the sum of squares of
+// what the slice then holds, as [Norm] takes it: one pass in place of two over memory. Another length panics.
+func Collect[F float32 | float64](dst, g []F, add bool) float64 {
+	if len(dst) != len(g) {
+		panic("optim.Collect: length mismatch")
+	}
+	return sumPieces(len(g), func(i, j int) float64 {
+		if add {
+			accumulate(dst[i:j], g[i:j])
+		} else {
+			copy(dst[i:j], g[i:j])
+		}
+		return squares(dst[i:j])
+	})
+}
+
 // Accumulate adds a gradient to a sum of the same length; another length panics.
 func Accumulate[F float32 | float64](sum, g []F) {
 	if len(sum) != len(g) {
 		panic("optim.Accumulate: length mismatch")
 	}
-	inPieces(len(g), func(i, j int) {
-		k := i + whole(j-i)
-		if k > i {
-			accumulateVector(sum[i:k], g[i:k])
-		}
-		accumulateGeneric(sum[k:j], g[k:j])
-	})
+	inPieces(len(g), func(i, j int) { accumulate(sum[i:j], g[i:j]) })
+}
+
+func accumulate[F float32 | float64](sum, g []F) {
+	k := whole(len(g))
+	if k > 0 {
+		accumulateVector(sum[:k], g[:k])
+	}
+	accumulateGeneric(sum[k:], g[k:])
+}
+
+// sumPieces adds the values of f over the pieces of n elements, in their order.
+func sumPieces(n int, f func(i, j int) float64) (total float64) {
+	if n <= chunk {
+		return f(0, n)
+	}
+	sums := make([]float64, (n+chunk-1)/chunk)
+	inPieces(n, func(i, j int) { sums[i/chunk] = f(i, j) })
+	for _, s := range sums {
+		total += s
+	}
+	return total
 }

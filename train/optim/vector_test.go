@@ -172,7 +172,7 @@ func TestCores(t *testing.T) {
 	})
 }
 
-// TestElementwise holds Scale, ClipValue, Accumulate and the sum of squares against their definitions.
+// TestElementwise holds Scale, ClipValue, Collect and the sum of squares against their definitions.
 func TestElementwise(t *testing.T) {
 	forEach(t, func(t *testing.T) {
 		for n := range 3*lanes + 2 {
@@ -218,6 +218,18 @@ func elementwise[F float32 | float64](t *testing.T, n int) {
 		return v
 	})
 	check("Accumulate", func(g []F) { Accumulate(g, y) }, func(v F, i int) F { return v + y[i] })
+	check("Collect", func(g []F) {
+		total := Collect(g, y, false)
+		if want := Norm(y); math.Sqrt(total) != want {
+			t.Fatalf("Collect of %d %T has norm %v, want %v", n, y, math.Sqrt(total), want)
+		}
+	}, func(_ F, i int) F { return y[i] })
+	check("Collect with add", func(g []F) {
+		total := Collect(g, y, true)
+		if want := Norm(g); math.Sqrt(total) != want && want == want && !math.IsInf(total, 1) {
+			t.Fatalf("Collect of %d %T has norm %v, want %v", n, y, math.Sqrt(total), want)
+		}
+	}, func(v F, i int) F { return v + y[i] })
 	var sum float64
 	for _, v := range y {
 		sum += float64(v) * float64(v)
