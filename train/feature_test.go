@@ -291,6 +291,16 @@ func TestHistoryFormats(t *testing.T) {
 	if _, err := ReadHistory(strings.NewReader("{")); err == nil {
 		t.Error("no error for half a history")
 	}
+	path := filepath.Join(t.TempDir(), "h.json")
+	if err := h.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(text), "{\n") {
+		t.Errorf("saved %.20q, %v", text, err)
+	}
+	if err := h.Save(path + ".txt"); err == nil || !strings.Contains(err.Error(), `want .json or .csv`) {
+		t.Errorf("error %v, want one about the format", err)
+	}
 }
 
 func TestLogAndBoard(t *testing.T) {

@@ -109,7 +109,7 @@ func (r *run) cancelled(ctx context.Context, cause error) error {
 func (r *run) checkpoint(ctx context.Context) error {
 	path, err := r.save()
 	if err != nil {
-		err = fmt.Errorf("checkpoint at step %d: %w", r.at.Step, err)
+		err = fmt.Errorf("checkpoint at step %d, %s: %w", r.at.Step, path, err)
 		if r.cfg.Checkpoint.KeepGoing {
 			r.saveErr = err
 			return nil

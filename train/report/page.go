@@ -7,9 +7,10 @@ import (
 	"html/template"
 	"io"
 	"math"
-	"os"
 	"regexp"
 	"strings"
+
+	"github.com/surprisal-go/surprisal/train/weights"
 )
 
 // A Page is an HTML report of a run: one file with pictures, styles and numbers in it, which a browser shows without a network.
@@ -122,13 +123,9 @@ func (p *Page) Write(w io.Writer) error {
 	return nil
 }
 
-// Save writes the page to a file.
+// Save writes the page to a file, all of it or nothing.
 func (p *Page) Save(path string) error {
-	var b bytes.Buffer
-	if err := p.Write(&b); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+	if err := weights.WriteFile(path, p.Write); err != nil {
 		return fmt.Errorf("report.Page: %w", err)
 	}
 	return nil

@@ -5,16 +5,15 @@
 package report
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image/color"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/surprisal-go/surprisal/train/weights"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
@@ -46,14 +45,11 @@ type Picture struct {
 	width, height vg.Length
 }
 
-// Save writes the picture to a file in the format of its name: .png or .svg.
+// Save writes the picture to a file in the format of its name, .png or .svg: all of it or nothing.
 func (p *Picture) Save(path string) error {
 	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
-	var buf bytes.Buffer
-	if err := p.Write(&buf, format); err != nil {
-		return fmt.Errorf("report.Save: %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, buf.Bytes(), 0o644); err != nil {
+	err := weights.WriteFile(path, func(w io.Writer) error { return p.Write(w, format) })
+	if err != nil {
 		return fmt.Errorf("report.Save: %w", err)
 	}
 	return nil
