@@ -118,10 +118,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DType != tensor.Float32 && c.DType != tensor.Float64 {
 		return c, fmt.Errorf("DType is %v, want float32 or float64", c.DType)
 	}
-	for i, m := range c.Metrics {
-		if m == nil {
-			return c, fmt.Errorf("nil in Metrics at index %d", i)
-		}
+	if err := checkMetrics(c.Metrics); err != nil {
+		return c, err
 	}
 	for i, cb := range c.Callbacks {
 		if cb == nil {
@@ -148,8 +146,28 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// checkMetrics returns an error when a metric is nil or two have one name, of which only one would be seen.
+func checkMetrics(metrics []metric.Metric) error {
+	seen := make(map[string]bool)
+	for i, m := range metrics {
+		if m == nil {
+			return fmt.Errorf("nil in Metrics at index %d", i)
+		}
+		if seen[m.Name()] {
+			return fmt.Errorf("Metrics has two of the name %q", m.Name())
+		}
+		seen[m.Name()] = true
+	}
+	return nil
+}
+
 // checkData returns an error when a dataset is missing, empty or inconsistent.
-func checkData(name string, ds data.Dataset) error {
+func checkData(name string, ds data.Dataset) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // a nil pointer of a type that is a Dataset, for one
+			err = fmt.Errorf("%s, a %T, panicked when it was asked what it holds: %v", name, ds, r)
+		}
+	}()
 	if ds == nil {
 		return fmt.Errorf("%s is nil", name)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"time"
 
 	"github.com/surprisal-go/surprisal/loss"
@@ -301,6 +302,16 @@ func (r *run) result() *Result {
 	return res
 }
 
+// tell hands an event to a callback. A panic there would lose what was trained.
+func tell(ctx context.Context, c Callback, e Event) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("callback %T panicked: %v\n%s", c, r, debug.Stack())
+		}
+	}()
+	return c.Event(ctx, e)
+}
+
 // emit completes an event and hands it to the callbacks.
 func (r *run) emit(ctx context.Context, e Event) error {
 	e.Epoch, e.Epochs = r.at.Epoch, r.cfg.Epochs
@@ -309,7 +320,7 @@ func (r *run) emit(ctx context.Context, e Event) error {
 	e.Rate, e.Net, e.History = r.at.Rate, r.net, r.history
 	var first error
 	for _, c := range r.callbacks {
-		if err := c.Event(ctx, e); err != nil && (first == nil || errors.Is(first, ErrStop)) {
+		if err := tell(ctx, c, e); err != nil && (first == nil || errors.Is(first, ErrStop)) {
 			first = err
 		}
 	}

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/chewxy/hm"
 	"github.com/surprisal-go/surprisal/loss"
@@ -135,11 +136,11 @@ func (pr *program) addLoss(p purpose) (*G.Node, error) {
 	if p.sum {
 		reduction = loss.Sum
 	}
-	cost, err := p.lossFn(pr.out, y, loss.WithWeights(w), loss.WithReduction(reduction), loss.WithBufferReuse())
+	cost, err := buildLoss(p.lossFn, pr.out, y, loss.WithWeights(w), loss.WithReduction(reduction), loss.WithBufferReuse())
 	if err != nil {
-		return nil, fmt.Errorf("building the loss: %w", err)
+		return nil, err
 	}
-	if cost == nil || !cost.IsScalar() {
+	if !cost.IsScalar() {
 		return nil, fmt.Errorf("the loss %s, want a scalar", describe(cost))
 	}
 	return cost, nil
@@ -155,14 +156,27 @@ func lossShape(fn loss.Func, out *G.Node, target data.Field) (tensor.Shape, erro
 	if err != nil {
 		return nil, err
 	}
-	n, err := fn(pred, y, loss.WithReduction(loss.None))
+	n, err := buildLoss(fn, pred, y, loss.WithReduction(loss.None))
 	if err != nil {
+		return nil, err
+	}
+	return n.Shape(), nil
+}
+
+// buildLoss calls a loss function, which may be a stranger's.
+func buildLoss(fn loss.Func, pred, target *G.Node, opts ...loss.Option) (n *G.Node, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = nil, fmt.Errorf("the loss panicked while it was built: %v", r)
+		}
+	}()
+	if n, err = fn(pred, target, opts...); err != nil {
 		return nil, fmt.Errorf("building the loss: %w", err)
 	}
 	if n == nil {
 		return nil, errors.New("the loss returned a nil node")
 	}
-	return n.Shape(), nil
+	return n, nil
 }
 
 func (pr *program) addGradients(cost *G.Node) (taps G.Nodes, err error) {
@@ -278,7 +292,24 @@ func pad(dst, src data.Column, n, batch, size int) error {
 // run executes the graph once.
 func (pr *program) run() error {
 	defer pr.vm.Reset()
-	return pr.vm.RunAll()
+	return operationError(pr.vm.RunAll())
+}
+
+// operationError returns what an operation said from an error of Gorgonia's machine, which puts the instruction with its registers
+// and the place in its code before it.
+func operationError(err error) error {
+	for e := err; e != nil; {
+		text := e.Error()
+		if !strings.HasPrefix(text, "PC ") && !strings.HasPrefix(text, "Failed to ") {
+			return e
+		}
+		if of, ok := e.(interface{ Err() error }); ok { // the machine's own kind of error, which does not unwrap
+			e = of.Err()
+		} else {
+			e = errors.Unwrap(e)
+		}
+	}
+	return err
 }
 
 // loss returns the value of the last run.

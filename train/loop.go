@@ -70,6 +70,9 @@ func (r *run) epoch(ctx context.Context) error {
 			}
 		}
 	}
+	if r.at.Loss.Weight == 0 {
+		return fmt.Errorf("epoch %d: %w", r.at.Epoch, errNoWeight)
+	}
 	values := Values{"loss": r.at.Loss.value()}
 	for _, m := range r.metrics {
 		values[m.Name()] = m.Value()
@@ -269,7 +272,7 @@ func (r *run) forward(b *data.Batch, then func(cost, weight float64) error) erro
 	r.time.Update += update
 	switch {
 	case err != nil:
-		return fmt.Errorf("step %d (epoch %d, rows %s): %w", step, r.at.Epoch, someRows(b.Rows), err)
+		return fmt.Errorf("step %d (epoch %d, a batch of the rows %s): %w", step, r.at.Epoch, someRows(b.Rows), err)
 	case !finite():
 		return r.nonFinite("loss", r.graph.loss(), b, factor)
 	case thenErr != nil:
