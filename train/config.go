@@ -154,7 +154,7 @@ func checkMetrics(metrics []metric.Metric) error {
 			return fmt.Errorf("nil in Metrics at index %d", i)
 		}
 		if seen[m.Name()] {
-			return fmt.Errorf("Metrics has two of the name %q", m.Name())
+			return fmt.Errorf("two entries of Metrics have the name %q", m.Name())
 		}
 		seen[m.Name()] = true
 	}

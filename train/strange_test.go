@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"path/filepath"
@@ -73,7 +74,7 @@ func TestStrangers(t *testing.T) {
 		{"metric that panics", linear3, loss.CrossEntropy, ds, with(func(c *Config) { c.Metrics = []metric.Metric{breaking{}} }),
 			`step 1: metric "breaking" panicked: no such class`},
 		{"metric twice", linear3, loss.CrossEntropy, ds, with(func(c *Config) { c.Metrics = []metric.Metric{metric.NewAccuracy(), metric.NewAccuracy()} }),
-			`Metrics has two of the name "accuracy"`},
+			`two entries of Metrics have the name "accuracy"`},
 		{"callback that panics", linear3, loss.CrossEntropy, ds, with(func(c *Config) {
 			c.Callbacks = []Callback{CallbackFunc(func(context.Context, Event) error { panic("not today") })}
 		}), "callback train.CallbackFunc panicked: not today"},
@@ -143,5 +144,16 @@ func TestResumeAdvice(t *testing.T) {
 	}
 	if _, err := Load(dir, linear3); err == nil || !strings.Contains(err.Error(), "is no checkpoint and holds 2; the newest is "+filepath.Join(dir, stepDir(3))) {
 		t.Errorf("the directory of all checkpoints: %v", err)
+	}
+}
+
+// TestBar: on a terminal the bar shows the epoch, the loss of the step, the values of the last epoch and the rate.
+func TestBar(t *testing.T) {
+	var buf bytes.Buffer
+	mustFit(t, linear3, blobs(t, 64, 1), Config{Epochs: 2, BatchSize: 16, Optimizer: optim.SGD(0.1), Callbacks: []Callback{&bar{w: &buf}}})
+	for _, want := range []string{"epoch 2/2", "loss ", "8/8", "100%"} {
+		if !strings.Contains(buf.String(), want) {
+			t.Errorf("the bar lacks %q:\n%q", want, buf.String())
+		}
 	}
 }
