@@ -156,7 +156,7 @@ func (r *run) save() (path string, err error) {
 	}
 	tmp, err := os.MkdirTemp(c.Dir, ".writing-*")
 	if err != nil {
-		return "", err
+		return path, err
 	}
 	defer os.RemoveAll(tmp)
 	st := savedState{Format: stateFormat, Version: stateVersion, Settings: r.settings(), At: r.at, History: r.history, Files: make(map[string]string)}
@@ -176,35 +176,35 @@ func (r *run) save() (path string, err error) {
 	}
 	meta, err := r.net.metadata()
 	if err != nil {
-		return "", err
+		return path, err
 	}
 	if err := write(weightsFile, r.net.params.list, meta); err != nil {
-		return "", err
+		return path, err
 	}
 	if err := write(optimizerFile, slices.Concat(r.slots...), nil); err != nil {
-		return "", err
+		return path, err
 	}
 	if r.best != nil {
 		if err := write(bestFile, r.best, meta); err != nil {
-			return "", err
+			return path, err
 		}
 	}
 	text, err := st.encode()
 	if err != nil {
-		return "", err
+		return path, err
 	}
 	err = weights.WriteFile(filepath.Join(tmp, stateFile), func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	})
 	if err != nil {
-		return "", err
+		return path, err
 	}
 	if err := os.Chmod(tmp, 0o755); err != nil {
-		return "", err
+		return path, err
 	}
 	if err := replaceDir(tmp, path); err != nil {
-		return "", err
+		return path, err
 	}
 	r.savedAt = r.mark()
 	return path, r.prune()

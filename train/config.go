@@ -22,7 +22,7 @@ type Config struct {
 	Accumulate int    // batches whose gradients make one update; 0 means 1. Exact: k batches of n are one batch of k·n
 	Seed       uint64 // decides initial parameters, shuffling and dropout
 	KeepOrder  bool   // visit the examples in their order instead of shuffling each epoch
-	Prefetch   int    // batches that a goroutine reads ahead; 0 reads each when it is needed. The results are the same
+	Prefetch   int    // batches that a goroutine reads ahead, of the validation set too; 0 reads each when it is needed. The results are the same
 
 	DType tensor.Dtype // tensor.Float32, the default, or tensor.Float64
 
@@ -118,10 +118,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DType != tensor.Float32 && c.DType != tensor.Float64 {
 		return c, fmt.Errorf("DType is %v, want float32 or float64", c.DType)
 	}
-	for i, m := range c.Metrics {
-		if m == nil {
-			return c, fmt.Errorf("nil in Metrics at index %d", i)
-		}
+	if err := checkMetrics(c.Metrics); err != nil {
+		return c, err
 	}
 	for i, cb := range c.Callbacks {
 		if cb == nil {
@@ -148,8 +146,28 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// checkMetrics returns an error when a metric is nil or two have one name, of which only one would be seen.
+func checkMetrics(metrics []metric.Metric) error {
+	seen := make(map[string]bool)
+	for i, m := range metrics {
+		if m == nil {
+			return fmt.Errorf("nil in Metrics at index %d", i)
+		}
+		if seen[m.Name()] {
+			return fmt.Errorf("two entries of Metrics have the name %q", m.Name())
+		}
+		seen[m.Name()] = true
+	}
+	return nil
+}
+
 // checkData returns an error when a dataset is missing, empty or inconsistent.
-func checkData(name string, ds data.Dataset) error {
+func checkData(name string, ds data.Dataset) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // a nil pointer of a type that is a Dataset, for one
+			err = fmt.Errorf("%s, a %T, panicked when it was asked what it holds: %v", name, ds, r)
+		}
+	}()
 	if ds == nil {
 		return fmt.Errorf("%s is nil", name)
 	}

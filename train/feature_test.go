@@ -97,9 +97,9 @@ func TestWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.ClassWeights = nil
-	idle := mustFit(t, linear3, none, Config{Epochs: 1, Optimizer: optim.SGD(0.5), DType: tensor.Float64})
-	if !math.IsNaN(idle.History.Last("loss")) {
-		t.Errorf("loss of no rows is %v, want NaN", idle.History.Last("loss"))
+	_, err = Fit(background, linear3, loss.CrossEntropy, none, Config{Epochs: 1, Optimizer: optim.SGD(0.5)})
+	if err == nil || !strings.Contains(err.Error(), "every row has weight 0") {
+		t.Errorf("error %v of rows that do not count, want one about their weight", err)
 	}
 }
 
@@ -290,6 +290,16 @@ func TestHistoryFormats(t *testing.T) {
 	}
 	if _, err := ReadHistory(strings.NewReader("{")); err == nil {
 		t.Error("no error for half a history")
+	}
+	path := filepath.Join(t.TempDir(), "h.json")
+	if err := h.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(text), "{\n") {
+		t.Errorf("saved %.20q, %v", text, err)
+	}
+	if err := h.Save(path + ".txt"); err == nil || !strings.Contains(err.Error(), `want .json or .csv`) {
+		t.Errorf("error %v, want one about the format", err)
 	}
 }
 

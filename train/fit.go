@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"time"
 
 	"github.com/surprisal-go/surprisal/loss"
@@ -26,13 +27,22 @@ type Result struct {
 	CheckpointError error // the last that Checkpoint.KeepGoing passed over
 }
 
-// Timing is where the time of a run went. Total less the rest is the cost of the loop itself.
+// Timing is where the time of a run went.
 type Timing struct {
 	Total    time.Duration
 	Setup    time.Duration // building and compiling graphs, and reading a checkpoint
-	Graph    time.Duration // running the training graph
+	Graph    time.Duration // running graphs, that of the validation too
 	Update   time.Duration // clipping and the optimizer
-	Validate time.Duration
+	Validate time.Duration // validation, with its graph
+}
+
+// Overhead returns the share of the time after the setup in which no graph ran: reading data, the optimizer, metrics,
+// callbacks and checkpoints.
+func (t Timing) Overhead() float64 {
+	if t.Total <= t.Setup {
+		return 0
+	}
+	return 1 - float64(t.Graph)/float64(t.Total-t.Setup)
 }
 
 // Fit trains a model on a dataset and returns it with its history.
@@ -207,6 +217,7 @@ func (r *run) prepare() error {
 		if err != nil {
 			return fmt.Errorf("validation: %w", err)
 		}
+		val.ahead = cfg.Prefetch
 		r.val = val
 	}
 	if cfg.Progress != nil {
@@ -291,6 +302,16 @@ func (r *run) result() *Result {
 	return res
 }
 
+// tell hands an event to a callback. A panic there would lose what was trained.
+func tell(ctx context.Context, c Callback, e Event) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("callback %T panicked: %v\n%s", c, r, debug.Stack())
+		}
+	}()
+	return c.Event(ctx, e)
+}
+
 // emit completes an event and hands it to the callbacks.
 func (r *run) emit(ctx context.Context, e Event) error {
 	e.Epoch, e.Epochs = r.at.Epoch, r.cfg.Epochs
@@ -299,7 +320,7 @@ func (r *run) emit(ctx context.Context, e Event) error {
 	e.Rate, e.Net, e.History = r.at.Rate, r.net, r.history
 	var first error
 	for _, c := range r.callbacks {
-		if err := c.Event(ctx, e); err != nil && (first == nil || errors.Is(first, ErrStop)) {
+		if err := tell(ctx, c, e); err != nil && (first == nil || errors.Is(first, ErrStop)) {
 			first = err
 		}
 	}

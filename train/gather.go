@@ -17,11 +17,11 @@ func gather(table, ids *G.Node) (*G.Node, error) {
 		text:  fmt.Sprintf("train.gather[%d,%d,%d,%v]", vocabulary, width, dims, dt),
 		types: []hm.Type{tensorType(2, dt), tensorType(dims, tensor.Int)}, out: tensorType(dims+1, dt), diff: []bool{true, false},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return append(in[1].Clone(), in[0][1]), nil },
-		do: func(in []G.Value) (G.Value, error) {
+		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
-				return lookup[float32](in[0], in[1])
+				return lookup[float32](r, in[0], in[1])
 			}
-			return lookup[float64](in[0], in[1])
+			return lookup[float64](r, in[0], in[1])
 		},
 		sym: func(in G.Nodes, _, g *G.Node) (G.Nodes, error) {
 			d, err := scatter(in[1], g, vocabulary)
@@ -38,11 +38,11 @@ func scatter(ids, g *G.Node, vocabulary int) (*G.Node, error) {
 		text:  fmt.Sprintf("train.scatter[%d,%d,%d,%v]", vocabulary, width, dims, dt),
 		types: []hm.Type{tensorType(dims, tensor.Int), tensorType(dims+1, dt)}, out: tensorType(2, dt), diff: []bool{false, true},
 		shape: func([]tensor.Shape) (tensor.Shape, error) { return tensor.Shape{vocabulary, width}, nil },
-		do: func(in []G.Value) (G.Value, error) {
+		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
-				return spread[float32](in[0], in[1], vocabulary, width)
+				return spread[float32](r, in[0], in[1], vocabulary, width)
 			}
-			return spread[float64](in[0], in[1], vocabulary, width)
+			return spread[float64](r, in[0], in[1], vocabulary, width)
 		},
 		sym: func(in G.Nodes, _, up *G.Node) (G.Nodes, error) {
 			d, err := gather(up, in[0])
@@ -69,7 +69,7 @@ func indices(v G.Value, n int) ([]int, error) {
 	return ids, nil
 }
 
-func lookup[F float32 | float64](table, idv G.Value) (G.Value, error) {
+func lookup[F float32 | float64](r *room, table, idv G.Value) (G.Value, error) {
 	rows, width := table.Shape()[0], table.Shape()[1]
 	ids, err := indices(idv, rows)
 	if err != nil {
@@ -79,14 +79,14 @@ func lookup[F float32 | float64](table, idv G.Value) (G.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]F, 0, len(ids)*width)
-	for _, id := range ids {
-		out = append(out, w[id*width:(id+1)*width]...)
+	out := take[F](r, len(ids)*width)
+	for i, id := range ids {
+		copy(out[i*width:(i+1)*width], w[id*width:(id+1)*width])
 	}
 	return dense(out, append(idv.Shape().Clone(), width)...), nil
 }
 
-func spread[F float32 | float64](idv, gv G.Value, vocabulary, width int) (G.Value, error) {
+func spread[F float32 | float64](r *room, idv, gv G.Value, vocabulary, width int) (G.Value, error) {
 	ids, err := indices(idv, vocabulary)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,8 @@ func spread[F float32 | float64](idv, gv G.Value, vocabulary, width int) (G.Valu
 	if err != nil {
 		return nil, err
 	}
-	out := make([]F, vocabulary*width)
+	out := take[F](r, vocabulary*width)
+	clear(out)
 	for i, id := range ids {
 		row := out[id*width : (id+1)*width]
 		for j, d := range g[i*width : (i+1)*width] {

@@ -3,7 +3,9 @@ package train
 import (
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/chewxy/hm"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/weights"
@@ -21,8 +23,15 @@ type program struct {
 	perRow  int // loss values per row
 	cost    data.Column
 	output  data.Column
-	grads   []*weights.Array // of params.list, in its order
-	summing bool             // the loss is a sum, to be divided by the caller
+	grads   []*gradient // of params.list, in its order
+	summing bool        // the loss is a sum, to be divided by the caller
+	finish  func()      // called at the end of a run of a graph with gradients, when all else is computed
+}
+
+// gradient is that of a parameter, by its name.
+type gradient struct {
+	*weights.Array
+	squares float64 // the sum of the squares of all its numbers
 }
 
 // purpose says what a program computes besides the model's output.
@@ -42,8 +51,8 @@ func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
 		}
 		return data.Column{F64: make([]float64, n)}
 	}
-	add := func(name string, n *G.Node, dst data.Column, accumulate bool) error {
-		t, err := tap(name, n, dst, accumulate)
+	add := func(name string, n *G.Node, dst data.Column) error {
+		t, err := tap(name, n, dst)
 		if err == nil {
 			roots = append(roots, t)
 		}
@@ -55,22 +64,52 @@ func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
 			return nil, err
 		}
 		pr.cost = room(1)
-		if err := add("cost", cost, pr.cost, false); err != nil {
+		if err := add("cost", cost, pr.cost); err != nil {
 			return nil, err
 		}
 		if p.gradients {
-			if err := pr.addGradients(cost, add); err != nil {
+			taps, err := pr.addGradients(cost)
+			if err != nil {
 				return nil, err
 			}
+			roots = append(roots, taps...)
 		}
 	}
 	if p.readOutput {
 		pr.output = room(f.out.Shape().TotalSize())
-		if err := add("output", f.out, pr.output, false); err != nil {
+		if err := add("output", f.out, pr.output); err != nil {
 			return nil, err
 		}
 	}
+	if p.gradients {
+		end, err := pr.end(roots)
+		if err != nil {
+			return nil, err
+		}
+		roots = G.Nodes{end}
+	}
 	return pr, pr.start(roots)
+}
+
+// end adds an operation that depends on all taps and calls finish.
+func (pr *program) end(taps G.Nodes) (*G.Node, error) {
+	types := make([]hm.Type, len(taps))
+	for i := range types {
+		types[i] = pr.dtype
+	}
+	return apply(&op{
+		text: fmt.Sprintf("train.end[%d,%v]", len(taps), pr.dtype), types: types, out: pr.dtype,
+		shape: func([]tensor.Shape) (tensor.Shape, error) { return tensor.ScalarShape(), nil },
+		do: func(_ *room, in []G.Value) (G.Value, error) {
+			if pr.finish != nil {
+				pr.finish()
+			}
+			if pr.single {
+				return G.NewF32(0), nil
+			}
+			return G.NewF64(0), nil
+		},
+	}, taps...)
 }
 
 // addLoss puts the loss with its target and weights on top of the model.
@@ -97,11 +136,11 @@ func (pr *program) addLoss(p purpose) (*G.Node, error) {
 	if p.sum {
 		reduction = loss.Sum
 	}
-	cost, err := p.lossFn(pr.out, y, loss.WithWeights(w), loss.WithReduction(reduction))
+	cost, err := buildLoss(p.lossFn, pr.out, y, loss.WithWeights(w), loss.WithReduction(reduction), loss.WithBufferReuse())
 	if err != nil {
-		return nil, fmt.Errorf("building the loss: %w", err)
+		return nil, err
 	}
-	if cost == nil || !cost.IsScalar() {
+	if !cost.IsScalar() {
 		return nil, fmt.Errorf("the loss %s, want a scalar", describe(cost))
 	}
 	return cost, nil
@@ -117,17 +156,30 @@ func lossShape(fn loss.Func, out *G.Node, target data.Field) (tensor.Shape, erro
 	if err != nil {
 		return nil, err
 	}
-	n, err := fn(pred, y, loss.WithReduction(loss.None))
+	n, err := buildLoss(fn, pred, y, loss.WithReduction(loss.None))
 	if err != nil {
+		return nil, err
+	}
+	return n.Shape(), nil
+}
+
+// buildLoss calls a loss function, which may be a stranger's.
+func buildLoss(fn loss.Func, pred, target *G.Node, opts ...loss.Option) (n *G.Node, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = nil, fmt.Errorf("the loss panicked while it was built: %v", r)
+		}
+	}()
+	if n, err = fn(pred, target, opts...); err != nil {
 		return nil, fmt.Errorf("building the loss: %w", err)
 	}
 	if n == nil {
 		return nil, errors.New("the loss returned a nil node")
 	}
-	return n.Shape(), nil
+	return n, nil
 }
 
-func (pr *program) addGradients(cost *G.Node, add func(string, *G.Node, data.Column, bool) error) error {
+func (pr *program) addGradients(cost *G.Node) (taps G.Nodes, err error) {
 	byName := make(map[string]*G.Node)
 	for _, n := range pr.leaves {
 		byName[n.Name()] = n
@@ -137,20 +189,22 @@ func (pr *program) addGradients(cost *G.Node, add func(string, *G.Node, data.Col
 		wrt = append(wrt, byName[a.Name])
 	}
 	if len(wrt) == 0 {
-		return errors.New("the model has no parameters")
+		return nil, errors.New("the model has no parameters")
 	}
 	grads, err := loss.Gradients(cost, wrt...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, a := range pr.params.list {
-		g := weights.New(a.Name, pr.single, a.Shape...)
+		g := &gradient{Array: weights.New(a.Name, pr.single, a.Shape...)}
 		pr.grads = append(pr.grads, g)
-		if err := add("gradient of "+a.Name, grads[i], data.Column{F32: g.F32, F64: g.F64}, pr.summing); err != nil {
-			return err
+		t, err := tapGradient("gradient of "+a.Name, grads[i], g, pr.summing)
+		if err != nil {
+			return nil, err
 		}
+		taps = append(taps, t)
 	}
-	return nil
+	return taps, nil
 }
 
 // start compiles what the roots need and nothing else: Gorgonia's derivatives are built for every operand, and the
@@ -238,7 +292,24 @@ func pad(dst, src data.Column, n, batch, size int) error {
 // run executes the graph once.
 func (pr *program) run() error {
 	defer pr.vm.Reset()
-	return pr.vm.RunAll()
+	return operationError(pr.vm.RunAll())
+}
+
+// operationError returns what an operation said from an error of Gorgonia's machine, which puts the instruction with its registers
+// and the place in its code before it.
+func operationError(err error) error {
+	for e := err; e != nil; {
+		text := e.Error()
+		if !strings.HasPrefix(text, "PC ") && !strings.HasPrefix(text, "Failed to ") {
+			return e
+		}
+		if of, ok := e.(interface{ Err() error }); ok { // the machine's own kind of error, which does not unwrap
+			e = of.Err()
+		} else {
+			e = errors.Unwrap(e)
+		}
+	}
+	return err
 }
 
 // loss returns the value of the last run.

@@ -75,7 +75,7 @@ func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
 		} else {
 			values[i].F64 = make([]float64, size)
 		}
-		t, err := tap(fmt.Sprintf("node %d", i), n.Node, values[i], false)
+		t, err := tap(fmt.Sprintf("node %d", i), n.Node, values[i])
 		if err != nil {
 			return "", err
 		}

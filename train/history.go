@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/surprisal-go/surprisal/train/weights"
 )
 
 // A History is what was measured after each epoch.
@@ -141,6 +145,23 @@ func (h *History) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(h)
+}
+
+// Save writes the history to a file in the format of its name, .json or .csv: all of it or nothing.
+func (h *History) Save(path string) error {
+	var write func(io.Writer) error
+	switch ext := strings.ToLower(filepath.Ext(path)); ext {
+	case ".json":
+		write = h.WriteJSON
+	case ".csv":
+		write = h.WriteCSV
+	default:
+		return fmt.Errorf("train.History.Save: %s ends in %q, want .json or .csv", path, ext)
+	}
+	if err := weights.WriteFile(path, write); err != nil {
+		return fmt.Errorf("train.History.Save: %w", err)
+	}
+	return nil
 }
 
 // ReadHistory reads what [History.WriteJSON] wrote.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -93,6 +94,8 @@ func (b *Builder) Dense(name string, x *G.Node, units int) (*G.Node, error) {
 // DenseWith is [Builder.Dense] with initialisers for the weight and the bias; a nil bias means none.
 func (b *Builder) DenseWith(name string, x *G.Node, units int, weight, bias Init) (*G.Node, error) {
 	switch {
+	case name == "":
+		return nil, errors.New("train.Dense: name is empty")
 	case x == nil || x.Dims() != 2:
 		return nil, fmt.Errorf("train.Dense: input of %q %s, want shape (rows, inputs)", name, describe(x))
 	case x.Dtype() != b.dtype:
@@ -134,8 +137,12 @@ func (b *Builder) Embedding(name string, ids *G.Node, vocabulary, width int) (*G
 // keep rare tokens from saying anything at random.
 func (b *Builder) EmbeddingWith(name string, ids *G.Node, vocabulary, width int, table Init) (*G.Node, error) {
 	switch {
-	case ids == nil || ids.Dtype() != tensor.Int || ids.Dims() == 0:
-		return nil, fmt.Errorf("train.Embedding: indices of %q %s, want a node of Int with at least one dimension", name, describe(ids))
+	case name == "":
+		return nil, errors.New("train.Embedding: name is empty")
+	case ids != nil && ids.Dtype() != tensor.Int:
+		return nil, fmt.Errorf("train.Embedding: indices of %q have dtype %v, want int", name, ids.Dtype())
+	case ids == nil || ids.Dims() == 0:
+		return nil, fmt.Errorf("train.Embedding: input of %q %s, want a node with at least one dimension", name, describe(ids))
 	case vocabulary <= 0 || width <= 0:
 		return nil, fmt.Errorf("train.Embedding: %q has vocabulary %d and width %d, want at least 1", name, vocabulary, width)
 	}

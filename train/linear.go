@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/chewxy/hm"
+	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/train/optim"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -29,11 +31,11 @@ func product(a, b *G.Node, ta, tb bool) (*G.Node, error) {
 			}
 			return tensor.Shape{m, n}, nil
 		},
-		do: func(in []G.Value) (G.Value, error) {
+		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
-				return multiply[float32](in[0], in[1], nil, ta, tb)
+				return multiply[float32](r, in[0], in[1], nil, ta, tb)
 			}
-			return multiply[float64](in[0], in[1], nil, ta, tb)
+			return multiply[float64](r, in[0], in[1], nil, ta, tb)
 		},
 	}
 	// With C = op(A)·op(B): d op(A) = G·op(B)ᵀ, d op(B) = op(A)ᵀ·G, transposed back where op transposes.
@@ -71,11 +73,11 @@ func affine(x, w, b *G.Node) (*G.Node, error) {
 			}
 			return tensor.Shape{in[0][0], in[1][1]}, nil
 		},
-		do: func(in []G.Value) (G.Value, error) {
+		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
-				return multiply[float32](in[0], in[1], in[2], false, false)
+				return multiply[float32](r, in[0], in[1], in[2], false, false)
 			}
-			return multiply[float64](in[0], in[1], in[2], false, false)
+			return multiply[float64](r, in[0], in[1], in[2], false, false)
 		},
 		sym: func(in G.Nodes, _, g *G.Node) (G.Nodes, error) {
 			dx, err := product(g, in[1], false, true)
@@ -98,11 +100,11 @@ func columnSums(x *G.Node) (*G.Node, error) {
 	return apply(&op{
 		text: fmt.Sprintf("train.columnSums[%v]", dt), types: []hm.Type{tensorType(2, dt)}, out: tensorType(1, dt), diff: []bool{true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{in[0][1]}, nil },
-		do: func(in []G.Value) (G.Value, error) {
+		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
-				return sumRows[float32](in[0])
+				return sumRows[float32](r, in[0])
 			}
-			return sumRows[float64](in[0])
+			return sumRows[float64](r, in[0])
 		},
 		sym: func(in G.Nodes, _, g *G.Node) (G.Nodes, error) {
 			n, err := repeatRow(g, in[0].Shape()[0])
@@ -117,11 +119,11 @@ func repeatRow(x *G.Node, n int) (*G.Node, error) {
 	return apply(&op{
 		text: fmt.Sprintf("train.repeatRow[%d,%v]", n, dt), types: []hm.Type{tensorType(1, dt)}, out: tensorType(2, dt), diff: []bool{true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{n, in[0][0]}, nil },
-		do: func(in []G.Value) (G.Value, error) {
+		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
-				return stack[float32](in[0], n)
+				return stack[float32](r, in[0], n)
 			}
-			return stack[float64](in[0], n)
+			return stack[float64](r, in[0], n)
 		},
 		sym: func(_ G.Nodes, _, g *G.Node) (G.Nodes, error) {
 			s, err := columnSums(g)
@@ -137,7 +139,7 @@ func orient(s tensor.Shape, transposed bool) (rows, cols int) {
 	return s[0], s[1]
 }
 
-func multiply[F float32 | float64](av, bv, bias G.Value, ta, tb bool) (G.Value, error) {
+func multiply[F float32 | float64](r *room, av, bv, bias G.Value, ta, tb bool) (G.Value, error) {
 	a, err := slice[F](av)
 	if err != nil {
 		return nil, err
@@ -148,7 +150,7 @@ func multiply[F float32 | float64](av, bv, bias G.Value, ta, tb bool) (G.Value, 
 	}
 	m, _ := orient(av.Shape(), ta)
 	_, n := orient(bv.Shape(), tb)
-	c := make([]F, m*n)
+	c := take[F](r, m*n)
 	var beta F
 	if bias != nil {
 		row, err := slice[F](bias)
@@ -164,18 +166,37 @@ func multiply[F float32 | float64](av, bv, bias G.Value, ta, tb bool) (G.Value, 
 	return dense(c, m, n), nil
 }
 
+// The tile of a product that one core computes at a time. Gonum cuts matrices into blocks of 64 by 64 and starts goroutines of its own
+// for four or more of them, which would take a processor away from the helpers of tensorops and let them fall asleep.
+const tileRows, tileCols = 64, 128
+
+// gemm computes c = op(a)·op(b) + beta·c, tile by tile. Each number of c is summed in an order that does not depend on the tiles.
 func gemm[F float32 | float64](as, bs tensor.Shape, a, b, c []F, n int, beta F, ta, tb bool) {
-	m, _ := orient(as, ta)
-	switch a := any(a).(type) {
-	case []float32:
-		blas32.Gemm(side(ta), side(tb), 1, blas32.General{Rows: as[0], Cols: as[1], Stride: as[1], Data: a},
-			blas32.General{Rows: bs[0], Cols: bs[1], Stride: bs[1], Data: any(b).([]float32)}, float32(beta),
-			blas32.General{Rows: m, Cols: n, Stride: n, Data: any(c).([]float32)})
-	case []float64:
-		blas64.Gemm(side(ta), side(tb), 1, blas64.General{Rows: as[0], Cols: as[1], Stride: as[1], Data: a},
-			blas64.General{Rows: bs[0], Cols: bs[1], Stride: bs[1], Data: any(b).([]float64)}, float64(beta),
-			blas64.General{Rows: m, Cols: n, Stride: n, Data: any(c).([]float64)})
+	m, k := orient(as, ta)
+	down, across := (m+tileRows-1)/tileRows, (n+tileCols-1)/tileCols
+	tensorops.ParallelFor(down*across, 1, func(lo, hi int) {
+		for t := lo; t < hi; t++ {
+			i, j := t/across*tileRows, t%across*tileCols
+			rows, cols := min(tileRows, m-i), min(tileCols, n-j)
+			x := part(a, as[1], i, 0, ta)
+			y := part(b, bs[1], 0, j, tb)
+			z := part(c, n, i, j, false)
+			switch x := any(x).(type) {
+			case []float32:
+				blas32.Implementation().Sgemm(side(ta), side(tb), rows, cols, k, 1, x, as[1], any(y).([]float32), bs[1], float32(beta), any(z).([]float32), n)
+			case []float64:
+				blas64.Implementation().Dgemm(side(ta), side(tb), rows, cols, k, 1, x, as[1], any(y).([]float64), bs[1], float64(beta), any(z).([]float64), n)
+			}
+		}
+	})
+}
+
+// part is a row-major matrix from (i, j) on, or where it is transposed from (j, i) on.
+func part[F float32 | float64](x []F, stride, i, j int, transposed bool) []F {
+	if transposed {
+		i, j = j, i
 	}
+	return x[i*stride+j:]
 }
 
 func side(transposed bool) blas.Transpose {
@@ -185,29 +206,28 @@ func side(transposed bool) blas.Transpose {
 	return blas.NoTrans
 }
 
-func sumRows[F float32 | float64](v G.Value) (G.Value, error) {
+func sumRows[F float32 | float64](r *room, v G.Value) (G.Value, error) {
 	x, err := slice[F](v)
 	if err != nil {
 		return nil, err
 	}
 	n := v.Shape()[1]
-	sum := make([]F, n)
+	sum := take[F](r, n)
+	clear(sum)
 	for ; len(x) > 0; x = x[n:] {
-		for i, d := range x[:n] {
-			sum[i] += d
-		}
+		optim.Accumulate(sum, x[:n])
 	}
 	return dense(sum, n), nil
 }
 
-func stack[F float32 | float64](v G.Value, n int) (G.Value, error) {
+func stack[F float32 | float64](r *room, v G.Value, n int) (G.Value, error) {
 	x, err := slice[F](v)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]F, 0, n*len(x))
-	for range n {
-		out = append(out, x...)
+	out := take[F](r, n*len(x))
+	for i := range n {
+		copy(out[i*len(x):], x)
 	}
 	return dense(out, n, len(x)), nil
 }

@@ -70,6 +70,9 @@ func (r *run) epoch(ctx context.Context) error {
 			}
 		}
 	}
+	if r.at.Loss.Weight == 0 {
+		return fmt.Errorf("epoch %d: %w", r.at.Epoch, errNoWeight)
+	}
 	values := Values{"loss": r.at.Loss.value()}
 	for _, m := range r.metrics {
 		values[m.Name()] = m.Value()
@@ -109,7 +112,7 @@ func (r *run) cancelled(ctx context.Context, cause error) error {
 func (r *run) checkpoint(ctx context.Context) error {
 	path, err := r.save()
 	if err != nil {
-		err = fmt.Errorf("checkpoint at step %d: %w", r.at.Step, err)
+		err = fmt.Errorf("checkpoint at step %d, %s: %w", r.at.Step, path, err)
 		if r.cfg.Checkpoint.KeepGoing {
 			r.saveErr = err
 			return nil
@@ -124,8 +127,11 @@ func (r *run) validate(ctx context.Context, values Values) error {
 	if r.val == nil {
 		return nil
 	}
-	start := time.Now()
-	defer func() { r.time.Validate += time.Since(start) }()
+	start, graph := time.Now(), r.val.graph
+	defer func() {
+		r.time.Validate += time.Since(start)
+		r.time.Graph += r.val.graph - graph
+	}()
 	ds := r.cfg.Validation
 	if r.cfg.FastDevRun {
 		rows := make([]int, min(r.val.batch, ds.Len()))
@@ -179,7 +185,7 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 	}
 	var m mean
 	var rows []int
-	for i := 0; i < r.cfg.Accumulate && r.at.Batch < r.batches; i++ {
+	for last := false; !last; {
 		b, err := loader.Next()
 		if err != nil {
 			return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
@@ -187,79 +193,97 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 		if b == nil {
 			return 0, 0, fmt.Errorf("step %d: the dataset ended after %d of %d batches", r.at.Step+1, r.at.Batch, r.batches)
 		}
-		c, w, err := r.forward(b)
-		if err != nil {
-			return 0, 0, err
-		}
+		last = (r.at.Batch+1)%r.cfg.Accumulate == 0 || r.at.Batch+1 == r.batches
 		if r.graph.summing {
-			m.Sum, m.Weight = m.Sum+c, m.Weight+w*float64(r.graph.perRow)
 			rows = append(rows, b.Rows...)
 		} else {
-			m.add(c, w)
 			rows = b.Rows
+		}
+		err = r.forward(b, func(c, w float64) error {
+			if !r.graph.summing {
+				m.add(c, w)
+			} else {
+				m.Sum, m.Weight = m.Sum+c, m.Weight+w*float64(r.graph.perRow)
+			}
+			if !last {
+				return nil
+			}
+			scale := 1.0
+			if r.graph.summing && m.Weight != 0 {
+				scale = 1 / m.Weight
+				m.Weight /= float64(r.graph.perRow)
+				m.Sum /= float64(r.graph.perRow)
+			}
+			if norm, err = r.clip(scale, rows); err == nil {
+				r.update()
+			}
+			return err
+		})
+		if err != nil {
+			return 0, 0, err
 		}
 		r.at.Batch++
 		r.at.Batches++
 	}
-	start := time.Now()
-	defer func() { r.time.Update += time.Since(start) }()
-	scale := 1.0
-	if r.graph.summing && m.Weight != 0 {
-		scale = 1 / m.Weight
-		m.Weight /= float64(r.graph.perRow)
-		m.Sum /= float64(r.graph.perRow)
-	}
-	norm, err = r.clip(scale, rows)
-	if err != nil {
-		return 0, 0, err
-	}
 	r.at.Loss.Sum += m.Sum
 	r.at.Loss.Weight += m.Weight
-	if m.Weight == 0 {
-		cost = 0 // every row has weight 0
-	} else {
+	if m.Weight != 0 { // otherwise every row has weight 0
 		cost = m.value()
 	}
-	r.update()
 	return cost, norm, nil
 }
 
-// forward runs the graph on a batch and returns its loss and the weight of its rows.
-func (r *run) forward(b *data.Batch) (cost, weight float64, err error) {
+// forward runs the graph on a batch. Its last operation calls then with the batch's loss, where that is finite, and the weight of
+// its rows: the parameters are moved at once, while the gradients are still in the caches and the other cores awake.
+func (r *run) forward(b *data.Batch, then func(cost, weight float64) error) error {
+	step := r.at.Step + 1
 	factor, err := r.classFactors(b)
 	if err != nil {
-		return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
+		return fmt.Errorf("step %d: %w", step, err)
 	}
 	if err := r.graph.load(b, factor); err != nil {
-		return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
+		return fmt.Errorf("step %d: %w", step, err)
 	}
 	for _, n := range r.graph.noises {
 		n.draw(r.cfg.Seed, r.at.Batches)
 	}
-	start := time.Now()
-	r.net.mu.Lock()
-	err = r.graph.run()
-	r.net.mu.Unlock()
-	r.time.Graph += time.Since(start)
-	if err != nil {
-		return 0, 0, fmt.Errorf("step %d (epoch %d, rows %s): %w", r.at.Step+1, r.at.Epoch, someRows(b.Rows), err)
-	}
-	cost = r.graph.loss()
-	if math.IsNaN(cost) || math.IsInf(cost, 0) {
-		return 0, 0, r.nonFinite("loss", cost, b, factor)
-	}
-	if len(r.metrics) > 0 {
-		if err := r.scratch.update(r.metrics, r.graph, b); err != nil {
-			return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
-		}
-	}
+	var weight float64
 	for i, w := range b.W {
 		if factor != nil {
 			w *= factor[i]
 		}
 		weight += w
 	}
-	return cost, weight, nil
+	finite := func() bool { return !math.IsNaN(r.graph.loss()) && !math.IsInf(r.graph.loss(), 0) }
+	var thenErr error
+	var update time.Duration
+	r.graph.finish = func() {
+		start := time.Now()
+		if finite() {
+			thenErr = then(r.graph.loss(), weight)
+		}
+		update = time.Since(start)
+	}
+	start := time.Now()
+	r.net.mu.Lock()
+	err = r.graph.run()
+	r.net.mu.Unlock()
+	r.time.Graph += time.Since(start) - update
+	r.time.Update += update
+	switch {
+	case err != nil:
+		return fmt.Errorf("step %d (epoch %d, a batch of the rows %s): %w", step, r.at.Epoch, someRows(b.Rows), err)
+	case !finite():
+		return r.nonFinite("loss", r.graph.loss(), b, factor)
+	case thenErr != nil:
+		return thenErr
+	}
+	if len(r.metrics) > 0 {
+		if err := r.scratch.update(r.metrics, r.graph, b); err != nil {
+			return fmt.Errorf("step %d: %w", step, err)
+		}
+	}
+	return nil
 }
 
 // classFactors returns the class weight of each row of a batch, nil where there are none.
@@ -281,20 +305,24 @@ func (r *run) classFactors(b *data.Batch) ([]float64, error) {
 // clip scales the gradients, limits them and returns their norm before the limits.
 func (r *run) clip(scale float64, rows []int) (float64, error) {
 	f32, f64 := make([][]float32, 0, len(r.graph.grads)), make([][]float64, 0, len(r.graph.grads))
+	var squares float64
 	for _, g := range r.graph.grads {
-		if scale != 1 {
-			for i := range g.F32 {
-				g.F32[i] *= float32(scale)
-			}
-			for i := range g.F64 {
-				g.F64[i] *= scale
-			}
-		}
 		f32, f64 = append(f32, g.F32), append(f64, g.F64)
+		squares += g.squares
 	}
-	norm := optim.Norm(f32...)
-	if !r.graph.single {
-		norm = optim.Norm(f64...)
+	measure := func() float64 {
+		if r.graph.single {
+			return optim.Norm(f32...)
+		}
+		return optim.Norm(f64...)
+	}
+	if scale != 1 {
+		optim.Scale(float32(scale), f32...)
+		optim.Scale(scale, f64...)
+	}
+	norm := math.Sqrt(squares) * scale
+	if math.IsNaN(norm) || math.IsInf(norm, 0) { // the squares may be too large, or a number
+		norm = measure()
 	}
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		for _, g := range r.graph.grads {
@@ -317,9 +345,7 @@ func (r *run) clip(scale float64, rows []int) (float64, error) {
 	if l := r.cfg.ClipNorm; l > 0 {
 		after := norm
 		if r.cfg.ClipValue > 0 {
-			if after = optim.Norm(f32...); !r.graph.single {
-				after = optim.Norm(f64...)
-			}
+			after = measure()
 		}
 		optim.ClipNorm(after, l, f32...)
 		optim.ClipNorm(after, l, f64...)
@@ -327,13 +353,11 @@ func (r *run) clip(scale float64, rows []int) (float64, error) {
 	return norm, nil
 }
 
-// update moves the parameters.
+// update moves the parameters, whose lock is held.
 func (r *run) update() {
 	r.at.Step++
 	r.at.Rate = r.cfg.Optimizer.Rate() * r.schedule.Factor(optim.Position{
 		Step: r.at.Step, Epoch: r.at.Epoch, StepsPerEpoch: r.perEpoch, Steps: r.cfg.Epochs * r.perEpoch})
-	r.net.mu.Lock()
-	defer r.net.mu.Unlock()
 	for i, p := range r.net.params.list {
 		g := r.groups[i]
 		if g.frozen {

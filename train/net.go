@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
@@ -26,6 +27,9 @@ type Net struct {
 	predictor *program
 }
 
+// errNoModel is what becomes of a zero Net.
+var errNoModel = errors.New("the Net is empty; one comes from Fit or Load")
+
 // predictBatch is the number of rows that are predicted at a time.
 const predictBatch = 256
 
@@ -39,12 +43,18 @@ func (n *Net) Spec() data.Spec { return n.spec }
 func (n *Net) Params() []*weights.Array {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.params == nil {
+		return nil
+	}
 	return cloneAll(n.params.list)
 }
 
 // Size returns the number of numbers in all parameters.
 func (n *Net) Size() int {
 	size := 0
+	if n.params == nil {
+		return 0
+	}
 	for _, a := range n.params.list {
 		size += a.Size()
 	}
@@ -61,6 +71,9 @@ func cloneAll(list []*weights.Array) []*weights.Array {
 
 // checkInput returns an error when the model cannot take the inputs of ds.
 func (n *Net) checkInput(name string, ds data.Dataset) error {
+	if n.params == nil {
+		return errNoModel
+	}
 	if err := checkData(name, ds); err != nil {
 		return err
 	}
@@ -75,6 +88,9 @@ func (n *Net) checkInput(name string, ds data.Dataset) error {
 func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if ctx == nil {
+		return nil, errors.New("train.Predict: context is nil")
+	}
 	if err := n.checkInput("dataset", ds); err != nil {
 		return nil, fmt.Errorf("train.Predict: %w", err)
 	}
@@ -102,7 +118,7 @@ func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 		result = dense(all.F64, shape...)
 	}
 	done := 0
-	err := eachBatch(ctx, ds, p.batch, p.single, func(b *data.Batch) error {
+	err := eachBatch(ctx, ds, p.batch, 0, p.single, func(b *data.Batch) error {
 		if err := p.load(b, nil); err != nil {
 			return err
 		}
@@ -123,12 +139,12 @@ func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 }
 
 // eachBatch reads a dataset in order.
-func eachBatch(ctx context.Context, ds data.Dataset, size int, single bool, use func(*data.Batch) error) error {
+func eachBatch(ctx context.Context, ds data.Dataset, size, ahead int, single bool, use func(*data.Batch) error) error {
 	rows := make([]int, ds.Len())
 	for i := range rows {
 		rows[i] = i
 	}
-	l := data.NewLoader(ds, rows, size, 0, single)
+	l := data.NewLoader(ds, rows, size, ahead, single)
 	defer l.Close()
 	for {
 		if err := ctx.Err(); err != nil {
@@ -147,7 +163,14 @@ func eachBatch(ctx context.Context, ds data.Dataset, size int, single bool, use 
 // Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and under its name the value
 // of each metric, after the rows of the dataset were added to it. lossFn may be nil when metrics are given.
 func (n *Net) Evaluate(ctx context.Context, lossFn loss.Func, ds data.Dataset, metrics ...metric.Metric) (Values, error) {
-	e, err := newEvaluator(n, lossFn, ds, predictBatch, len(metrics) > 0)
+	if ctx == nil {
+		return nil, errors.New("train.Evaluate: context is nil")
+	}
+	err := checkMetrics(metrics)
+	var e *evaluator
+	if err == nil {
+		e, err = newEvaluator(n, lossFn, ds, predictBatch, len(metrics) > 0)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("train.Evaluate: %w", err)
 	}
@@ -164,6 +187,8 @@ type evaluator struct {
 	*program
 	net     *Net
 	scratch scratch
+	ahead   int           // batches that are read before they are needed
+	graph   time.Duration // in which it ran
 }
 
 func newEvaluator(n *Net, lossFn loss.Func, ds data.Dataset, batch int, measured bool) (*evaluator, error) {
@@ -200,11 +225,14 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 	e.net.mu.Lock()
 	defer e.net.mu.Unlock()
 	var m mean
-	err := eachBatch(ctx, ds, e.batch, e.single, func(b *data.Batch) error {
+	err := eachBatch(ctx, ds, e.batch, e.ahead, e.single, func(b *data.Batch) error {
 		if err := e.load(b, nil); err != nil {
 			return err
 		}
-		if err := e.run(); err != nil {
+		start := time.Now()
+		err := e.run()
+		e.graph += time.Since(start)
+		if err != nil {
 			return err
 		}
 		if e.perRow > 0 {
@@ -220,6 +248,9 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 	}
 	v := make(Values)
 	if e.perRow > 0 {
+		if m.Weight == 0 {
+			return nil, errNoWeight
+		}
 		v["loss"] = m.value()
 	}
 	for _, x := range metrics {
@@ -227,6 +258,9 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 	}
 	return v, nil
 }
+
+// errNoWeight is what a mean over nothing is.
+var errNoWeight = errors.New("every row has weight 0, so there is no mean loss")
 
 // mean is a weighted mean of batch means: with the weight of its rows for each, the mean over all rows.
 type mean struct {
@@ -288,9 +322,19 @@ func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) err
 		}
 	}
 	for _, m := range metrics {
-		if err := m.Update(mb); err != nil {
+		if err := measure(m, mb); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// measure hands a batch to a metric, which may be a stranger's.
+func measure(m metric.Metric, b metric.Batch) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("metric %q panicked: %v", m.Name(), r)
+		}
+	}()
+	return m.Update(b)
 }

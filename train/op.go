@@ -19,7 +19,8 @@ type op struct {
 	types []hm.Type
 	out   hm.Type
 	shape func(in []tensor.Shape) (tensor.Shape, error)
-	do    func(in []G.Value) (G.Value, error)
+	do    func(r *room, in []G.Value) (G.Value, error)
+	room  room
 	diff  []bool
 	sym   func(in G.Nodes, out, grad *G.Node) (G.Nodes, error)
 }
@@ -28,6 +29,31 @@ var (
 	_ G.SDOp = (*op)(nil)
 	_ G.ADOp = (*op)(nil)
 )
+
+// room is the memory of an operation's result, which the next run overwrites. Graphs of this package run on one machine
+// each and everything that leaves them is copied by a tap, so nobody sees that; with fresh memory for
+// every run, which Gorgonia's own operations take, the parameters and the optimizer's state fall out of the caches.
+type room struct {
+	f32 []float32
+	f64 []float64
+}
+
+// take returns room for n numbers, with whatever is in there.
+func take[F float32 | float64](r *room, n int) []F {
+	var out any
+	if _, single := any(F(0)).(float32); single {
+		if cap(r.f32) < n {
+			r.f32 = make([]float32, n)
+		}
+		out = r.f32[:n]
+	} else {
+		if cap(r.f64) < n {
+			r.f64 = make([]float64, n)
+		}
+		out = r.f64[:n]
+	}
+	return out.([]F)
+}
 
 func (o *op) Arity() int { return len(o.types) }
 
@@ -54,7 +80,7 @@ func (o *op) Do(in ...G.Value) (v G.Value, err error) {
 			v, err = nil, fmt.Errorf("%s: %v", o.text, r)
 		}
 	}()
-	return o.do(in)
+	return o.do(&o.room, in)
 }
 
 func (o *op) ReturnsPtr() bool      { return false }

@@ -40,21 +40,21 @@ func (r *run) openCheckpoints() error {
 		return fmt.Errorf("checkpoint directory %s holds %d checkpoints of an earlier run; set Resume to go on with it, or use another directory", c.Dir, len(paths))
 	}
 	newest := paths[len(paths)-1]
-	if err := r.restore(newest); err != nil {
+	st, err := readState(newest)
+	if err != nil {
 		if len(paths) > 1 {
 			return fmt.Errorf("resuming: %w (the checkpoint before is %s; remove the damaged one to go on from there)", err, paths[len(paths)-2])
 		}
+		return fmt.Errorf("resuming: %w", err)
+	}
+	if err := r.restore(newest, st); err != nil {
 		return fmt.Errorf("resuming: %w", err)
 	}
 	return nil
 }
 
 // restore puts the run where a checkpoint says.
-func (r *run) restore(path string) error {
-	st, err := readState(path)
-	if err != nil {
-		return err
-	}
+func (r *run) restore(path string, st *savedState) error {
 	want := r.settings()
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if st.Settings[name] != want[name] {
@@ -63,6 +63,9 @@ func (r *run) restore(path string) error {
 	}
 	if len(st.Settings) != len(want) {
 		return fmt.Errorf("%s is of another run: it has the settings %q", path, slices.Sorted(maps.Keys(st.Settings)))
+	}
+	if n := len(st.History.Epochs); n > r.cfg.Epochs {
+		return fmt.Errorf("%s has %d epochs and Epochs is %d", path, n, r.cfg.Epochs)
 	}
 	if err := fill(filepath.Join(path, weightsFile), r.net.params.list); err != nil {
 		return err
@@ -144,6 +147,9 @@ func (n *Net) metadata() (map[string]string, error) {
 func (n *Net) Save(path string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.params == nil {
+		return fmt.Errorf("train.Save: %w", errNoModel)
+	}
 	meta, err := n.metadata()
 	if err != nil {
 		return fmt.Errorf("train.Save: %w", err)
@@ -166,6 +172,9 @@ func Load(path string, model Model) (*Net, error) {
 	}
 	if info.IsDir() {
 		if _, err := readState(path); err != nil {
+			if list, listErr := Checkpoints(path); listErr == nil && len(list) > 0 {
+				return nil, fmt.Errorf("train.Load: %s is no checkpoint and holds %d; the newest is %s", path, len(list), list[len(list)-1])
+			}
 			return nil, fmt.Errorf("train.Load: %w", err)
 		}
 		path = filepath.Join(path, weightsFile)

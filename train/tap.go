@@ -5,28 +5,49 @@ import (
 
 	"github.com/chewxy/hm"
 	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/optim"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
-// tap adds an operation that copies a node's value to dst whenever the graph runs, or adds it where accumulate is
-// set. A node's Value after a run cannot be trusted, since later operations write into registers that are no longer
-// needed; a tap is a use of the node, so it happens while the value is there.
-func tap(name string, n *G.Node, dst data.Column, accumulate bool) (*G.Node, error) {
+// tap adds an operation that copies a node's value to dst whenever the graph runs. A node's Value after a run cannot be
+// trusted, since later operations write into registers that are no longer needed; a tap is a use of the node, so it
+// happens while the value is there.
+func tap(name string, n *G.Node, dst data.Column) (*G.Node, error) {
+	return tapWith(name, n, func(v G.Value) error {
+		if dst.F32 != nil {
+			return store(dst.F32, v, func(src []float32) { copy(dst.F32, src) })
+		}
+		return store(dst.F64, v, func(src []float64) { copy(dst.F64, src) })
+	})
+}
+
+// tapGradient copies or adds a node's value to dst and keeps the sum of squares.
+func tapGradient(name string, n *G.Node, dst *gradient, add bool) (*G.Node, error) {
+	return tapWith(name, n, func(v G.Value) error {
+		if dst.Single() {
+			return store(dst.F32, v, func(src []float32) { dst.squares = optim.Collect(dst.F32, src, add) })
+		}
+		return store(dst.F64, v, func(src []float64) { dst.squares = optim.Collect(dst.F64, src, add) })
+	})
+}
+
+func tapWith(name string, n *G.Node, use func(v G.Value) error) (*G.Node, error) {
 	dt := n.Dtype()
 	return apply(&op{
 		text: "train.tap[" + name + "]", types: []hm.Type{tensorType(n.Dims(), dt)}, out: dt,
 		shape: func([]tensor.Shape) (tensor.Shape, error) { return tensor.ScalarShape(), nil },
-		do: func(in []G.Value) (G.Value, error) {
+		do: func(_ *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
-				return G.NewF32(0), store(dst.F32, in[0], accumulate)
+				return G.NewF32(0), use(in[0])
 			}
-			return G.NewF64(0), store(dst.F64, in[0], accumulate)
+			return G.NewF64(0), use(in[0])
 		},
 	}, n)
 }
 
-func store[F float32 | float64](dst []F, v G.Value, accumulate bool) error {
+// store hands the numbers of a value to f when they fit dst.
+func store[F float32 | float64](dst []F, v G.Value, f func(src []F)) error {
 	src, err := slice[F](v)
 	if err != nil {
 		return err
@@ -34,12 +55,6 @@ func store[F float32 | float64](dst []F, v G.Value, accumulate bool) error {
 	if len(src) != len(dst) {
 		return fmt.Errorf("train: %d numbers for a room of %d", len(src), len(dst))
 	}
-	if !accumulate {
-		copy(dst, src)
-		return nil
-	}
-	for i, d := range src {
-		dst[i] += d
-	}
+	f(src)
 	return nil
 }

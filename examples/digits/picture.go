@@ -65,6 +65,10 @@ func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (f
 	if err := save(matrix, "confusion.png"); err != nil {
 		return files, err
 	}
+	untitled, err := report.Confusion("", nil, confusion.Counts()) // the page has captions
+	if err != nil {
+		return files, err
+	}
 	reliability, err := report.Reliability("", calibration.Bins())
 	if err != nil {
 		return files, err
@@ -81,7 +85,7 @@ func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (f
 		{Name: "calibration error", Value: fmt.Sprintf("%.4f", values[calibration.Name()])},
 	}
 	page.Figures = append(page.Figures,
-		report.Figure{Caption: "Confusion matrix of the test images", Picture: matrix},
+		report.Figure{Caption: "Confusion matrix of the test images", Picture: untitled},
 		report.Figure{Caption: "Reliability of the test images", Picture: reliability})
 	path := filepath.Join(dir, "report.html")
 	if err := page.Save(path); err != nil {

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"time"
 
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
@@ -85,9 +84,9 @@ func run(ctx context.Context, w, progress io.Writer, images, test *data.Images, 
 			return err
 		}
 		t := res.Time
-		fmt.Fprintf(w, "%s  test accuracy %.4f  %.2f s per epoch (graph %.1f %%, optimizer %.1f %%, validation %.1f %%, loop %.1f %%)\n",
-			m.name, res.History.Last("val_accuracy"), res.History.Seconds()/float64(epochs), percent(t.Graph, t), percent(t.Update, t),
-			percent(t.Validate, t), percent(t.Total-t.Setup-t.Graph-t.Update-t.Validate, t))
+		fmt.Fprintf(w, "%s  test accuracy %.4f  %.2f s per epoch (all but graphs %.1f %%, of it the optimizer %.1f %%)\n",
+			m.name, res.History.Last("val_accuracy"), res.History.Seconds()/float64(epochs), 100*t.Overhead(),
+			100*t.Update.Seconds()/(t.Total-t.Setup).Seconds())
 		path, err := writeReport(ctx, filepath.Join(out, m.file), "MNIST: "+m.name, test, res)
 		if err != nil {
 			return err
@@ -95,10 +94,6 @@ func run(ctx context.Context, w, progress io.Writer, images, test *data.Images, 
 		fmt.Fprintln(w, "wrote", path)
 	}
 	return nil
-}
-
-func percent(part time.Duration, t train.Timing) float64 {
-	return 100 * part.Seconds() / t.Total.Seconds()
 }
 
 // writeReport writes an HTML page on a trained model.

@@ -3,6 +3,9 @@ package data
 import (
 	"errors"
 	"fmt"
+	"math"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // A Kind says what the numbers of a field are.
@@ -169,22 +172,14 @@ func (c Column) NonFinite() int {
 	return nonFinite(c.F64)
 }
 
-// nonFinite first adds v - v over all numbers, which is 0 for finite ones and NaN for others, in four sums that a processor
-// can keep apart: every batch is looked at, and hardly ever is there anything to find.
+// nonFinite looks at all numbers at once first: every batch is looked at, and hardly ever is there anything to find.
 func nonFinite[F float32 | float64](x []F) int {
-	var s0, s1, s2, s3 F
-	i := 0
-	for ; i+4 <= len(x); i += 4 {
-		v := x[i : i+4 : i+4]
-		s0 += v[0] - v[0]
-		s1 += v[1] - v[1]
-		s2 += v[2] - v[2]
-		s3 += v[3] - v[3]
+	top := F(math.MaxFloat32)
+	if _, single := any(top).(float32); !single {
+		wide := math.MaxFloat64 // a constant would not fit float32
+		top = F(wide)
 	}
-	for _, v := range x[i:] {
-		s0 += v - v
-	}
-	if s0+s1+s2+s3 == 0 {
+	if vec.Within(x, -top, top) {
 		return -1
 	}
 	for i, v := range x {

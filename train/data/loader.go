@@ -3,6 +3,7 @@ package data
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 // A Batch is up to a fixed number of examples, read.
@@ -52,7 +53,11 @@ func (b *Batch) Fill(ds Dataset, rows []int) error {
 		}
 	}
 	for _, r := range rows {
-		b.W = append(b.W, WeightOf(ds, r))
+		w := WeightOf(ds, r)
+		if !(w >= 0) || math.IsInf(w, 1) {
+			return fmt.Errorf("weight of row %d is %v, want a finite number >= 0", r, w)
+		}
+		b.W = append(b.W, w)
 	}
 	return nil
 }

@@ -1,59 +1,18 @@
 package optim
 
-import (
-	"math"
-	"runtime"
-	"sync"
-)
+import "math"
 
 // Norm returns the Euclidean norm of all numbers of some gradients together. Squares are summed in float64, in pieces
 // of a fixed length, so the result does not depend on the number of cores. NaN or infinity in any number gives NaN or +Inf.
 func Norm[F float32 | float64](grads ...[]F) float64 {
-	const piece = 1 << 14
-	var pieces [][]F
-	for _, g := range grads {
-		for i := 0; i < len(g); i += piece {
-			pieces = append(pieces, g[i:min(i+piece, len(g))])
-		}
-	}
-	sums := make([]float64, len(pieces))
-	workers := min(runtime.GOMAXPROCS(0), len(pieces)/2)
-	if workers <= 1 {
-		for i, p := range pieces {
-			sums[i] = squares(p)
-		}
-	} else {
-		var wg sync.WaitGroup
-		for w := range workers {
-			wg.Go(func() {
-				for i := w; i < len(pieces); i += workers {
-					sums[i] = squares(pieces[i])
-				}
-			})
-		}
-		wg.Wait()
-	}
 	var total float64
-	for _, s := range sums {
-		total += s
+	for _, g := range grads {
+		total += sumPieces(len(g), func(i, j int) float64 { return squares(g[i:j]) })
 	}
 	if math.IsInf(total, 1) {
 		return scaledNorm(grads)
 	}
 	return math.Sqrt(total)
-}
-
-func squares[F float32 | float64](g []F) float64 {
-	var a, b, c, d float64
-	for len(g) >= 4 {
-		v, w, x, y := float64(g[0]), float64(g[1]), float64(g[2]), float64(g[3])
-		a, b, c, d = a+v*v, b+w*w, c+x*x, d+y*y
-		g = g[4:]
-	}
-	for _, v := range g {
-		a += float64(v) * float64(v)
-	}
-	return (a + b) + (c + d)
 }
 
 // scaledNorm is the norm of finite numbers whose squares overflow.
@@ -83,24 +42,19 @@ func ClipNorm[F float32 | float64](norm, limit float64, grads ...[]F) {
 	if !(factor < 1) {
 		return
 	}
-	f := F(factor)
-	for _, g := range grads {
-		for i := range g {
-			g[i] *= f
-		}
-	}
+	Scale(F(factor), grads...)
 }
 
 // ClipValue moves every number of the gradients into [-limit, limit]. NaN stays NaN.
 func ClipValue[F float32 | float64](limit float64, grads ...[]F) {
 	l := F(limit)
 	for _, g := range grads {
-		for i, v := range g {
-			if v > l {
-				g[i] = l
-			} else if v < -l {
-				g[i] = -l
+		inPieces(len(g), func(i, j int) {
+			k := i + whole(j-i)
+			if k > i {
+				clampVector(g[i:k], l)
 			}
-		}
+			clampGeneric(g[k:j], l)
+		})
 	}
 }

@@ -2,7 +2,8 @@
 //
 // An [Optimizer] is settings and a formula. It owns no parameters and no memory of past steps: both are plain slices that
 // the caller keeps, so that saving them saves the run. The rules agree step by step with PyTorch's optimizers of the same
-// name (Lion with its paper). All arithmetic is done in the parameters' own type, float32 or float64.
+// name (Lion with its paper). All arithmetic is done in the parameters' own type, float32 or float64, with AVX-512 or AVX2 where the
+// processor has them and the same bits everywhere. Long parameters are shared among the cores.
 //
 // The package imports no graph.
 package optim
@@ -10,8 +11,6 @@ package optim
 import (
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
 )
 
 // A Step says which update is made, and with what rate.
@@ -45,8 +44,23 @@ type Optimizer interface {
 	Update64(s Step, p, g []float64, slots [][]float64)
 }
 
-// kernel is an update of one step with all scalars worked out: a closure per step, a plain loop per call.
-type kernel[F float32 | float64] func(p, g []F, slots [][]F)
+// formula is one of the update rules.
+type formula uint8
+
+const (
+	sgd formula = iota
+	momentum
+	nesterov
+	adam
+	rmsprop
+	adagrad
+	lion
+	formulas = 7
+)
+
+// constants is the number of scalars of an update, unused ones 0: first the factor of the decay, the weight of the L2 term and
+// the rate, then the rule's own.
+const constants = 8
 
 // rule is every optimizer of this package.
 type rule struct {
@@ -62,8 +76,8 @@ type rule struct {
 	start     float64
 	slots     []string
 	takes     []string
-	make32    func(*rule, Step) kernel[float32]
-	make64    func(*rule, Step) kernel[float64]
+	formula   formula
+	own       func(*rule, Step) []float64 // the constants from the rate on
 	err       error
 }
 
@@ -160,47 +174,18 @@ func (r *rule) Settings() map[string]float64 {
 }
 
 func (r *rule) Update32(s Step, p, g []float32, slots [][]float32) {
-	update(r.make32(r, s), s, p, g, slots)
+	apply(r.formula, scalars[float32](r, s), p, g, slots)
 }
 
 func (r *rule) Update64(s Step, p, g []float64, slots [][]float64) {
-	update(r.make64(r, s), s, p, g, slots)
+	apply(r.formula, scalars[float64](r, s), p, g, slots)
 }
 
-// chunk is the piece of a parameter that one core updates at a time: 32 KB of float32, small enough that
-// a parameter, its gradient and two slots stay in the second-level cache.
-const chunk = 8192
-
-// update shrinks and then applies a kernel, over all cores when the parameter is long.
-func update[F float32 | float64](k kernel[F], s Step, p, g []F, slots [][]F) {
-	keep := F(1 - s.Rate*s.Decay)
-	piece := func(i, j int) {
-		part := make([][]F, len(slots))
-		for n, slot := range slots {
-			part[n] = slot[i:j]
-		}
-		q := p[i:j]
-		if s.Decay != 0 {
-			for n := range q {
-				q[n] *= keep
-			}
-		}
-		k(q, g[i:j], part)
+// scalars returns the constants of a step, each rounded once from float64.
+func scalars[F float32 | float64](r *rule, s Step) *[constants]F {
+	c := &[constants]F{F(1 - float64(s.Rate*s.Decay)), F(r.l2)}
+	for i, v := range r.own(r, s) {
+		c[2+i] = F(v)
 	}
-	if len(p) <= 2*chunk {
-		piece(0, len(p))
-		return
-	}
-	workers := min(runtime.GOMAXPROCS(0), (len(p)+chunk-1)/chunk)
-	share := (len(p) + workers - 1) / workers
-	var wg sync.WaitGroup
-	for from := 0; from < len(p); from += share {
-		wg.Go(func() {
-			end := min(from+share, len(p))
-			for i := from; i < end; i += chunk {
-				piece(i, min(i+chunk, end))
-			}
-		})
-	}
-	wg.Wait()
+	return c
 }

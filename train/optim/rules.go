@@ -9,17 +9,10 @@ import "math"
 // Options: [WithL2], [WithWeightDecay]. It is PyTorch's SGD without momentum.
 func SGD(rate float64, opts ...Option) Optimizer {
 	return build(&rule{name: "sgd", rate: rate, takes: []string{"WithL2"},
-		make32: sgd[float32], make64: sgd[float64]}, opts)
+		formula: sgd, own: sgdScalars}, opts)
 }
 
-func sgd[F float32 | float64](r *rule, s Step) kernel[F] {
-	rate, l2 := F(s.Rate), F(r.l2)
-	return func(p, g []F, _ [][]F) {
-		for i, d := range g {
-			p[i] -= rate * (d + l2*p[i])
-		}
-	}
-}
+func sgdScalars(_ *rule, s Step) []float64 { return []float64{s.Rate} }
 
 // Momentum returns gradient descent with a heavy ball, mu in [0, 1).
 //
@@ -30,7 +23,7 @@ func sgd[F float32 | float64](r *rule, s Step) kernel[F] {
 //
 // Reference: B. T. Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
 func Momentum(rate, mu float64, opts ...Option) Optimizer {
-	return ball("momentum", rate, mu, opts, momentum[float32], momentum[float64])
+	return ball("momentum", rate, mu, momentum, opts)
 }
 
 // Nesterov returns gradient descent with Nesterov's momentum, mu in [0, 1).
@@ -42,37 +35,16 @@ func Momentum(rate, mu float64, opts ...Option) Optimizer {
 //
 // Reference: I. Sutskever et al., On the importance of initialization and momentum in deep learning, 2013.
 func Nesterov(rate, mu float64, opts ...Option) Optimizer {
-	return ball("nesterov", rate, mu, opts, nesterov[float32], nesterov[float64])
+	return ball("nesterov", rate, mu, nesterov, opts)
 }
 
-func ball(name string, rate, mu float64, opts []Option, k32 func(*rule, Step) kernel[float32], k64 func(*rule, Step) kernel[float64]) Optimizer {
-	r := &rule{name: name, rate: rate, slots: []string{"momentum_buffer"}, takes: []string{"WithL2", "momentum"}, make32: k32, make64: k64}
+func ball(name string, rate, mu float64, f formula, opts []Option) Optimizer {
+	r := &rule{name: name, rate: rate, slots: []string{"momentum_buffer"}, takes: []string{"WithL2", "momentum"}, formula: f, own: ballScalars}
 	r.set("momentum", &r.momentum, mu, mu >= 0 && mu < 1, "a number in [0, 1)")
 	return build(r, opts)
 }
 
-func momentum[F float32 | float64](r *rule, s Step) kernel[F] {
-	rate, l2, mu := F(s.Rate), F(r.l2), F(r.momentum)
-	return func(p, g []F, slots [][]F) {
-		v := slots[0]
-		for i, d := range g {
-			v[i] = mu*v[i] + (d + l2*p[i])
-			p[i] -= rate * v[i]
-		}
-	}
-}
-
-func nesterov[F float32 | float64](r *rule, s Step) kernel[F] {
-	rate, l2, mu := F(s.Rate), F(r.l2), F(r.momentum)
-	return func(p, g []F, slots [][]F) {
-		v := slots[0]
-		for i, d := range g {
-			d += l2 * p[i]
-			v[i] = mu*v[i] + d
-			p[i] -= rate * (d + mu*v[i])
-		}
-	}
-}
+func ballScalars(r *rule, s Step) []float64 { return []float64{s.Rate, r.momentum} }
 
 // Adam returns adaptive moment estimation. At step n,
 //
@@ -100,25 +72,13 @@ func AdamW(rate float64, opts ...Option) Optimizer {
 
 func adamRule(name string, rate, decay float64, takes []string, opts []Option) Optimizer {
 	return build(&rule{name: name, rate: rate, decay: decay, beta1: 0.9, beta2: 0.999, eps: 1e-8, takes: takes,
-		slots: []string{"exp_avg", "exp_avg_sq"}, make32: adam[float32], make64: adam[float64]}, opts)
+		slots: []string{"exp_avg", "exp_avg_sq"}, formula: adam, own: adamScalars}, opts)
 }
 
-func adam[F float32 | float64](r *rule, s Step) kernel[F] {
+func adamScalars(r *rule, s Step) []float64 {
 	n := float64(s.N)
-	size := F(s.Rate / (1 - math.Pow(r.beta1, n)))
-	scale := F(1 / math.Sqrt(1-math.Pow(r.beta2, n))) // a product is cheaper than a quotient
-	new1, b2, new2, eps, l2 := F(1-r.beta1), F(r.beta2), F(1-r.beta2), F(r.eps), F(r.l2)
-	return func(p, g []F, slots [][]F) {
-		m, v := slots[0][:len(g)], slots[1][:len(g)]
-		p = p[:len(g)]
-		for i, d := range g {
-			d += l2 * p[i]
-			mi := m[i] + new1*(d-m[i])
-			vi := b2*v[i] + new2*d*d
-			m[i], v[i] = mi, vi
-			p[i] -= size * (mi / (F(math.Sqrt(float64(vi)))*scale + eps))
-		}
-	}
+	// the root is multiplied, as a product is cheaper than a quotient
+	return []float64{s.Rate / (1 - math.Pow(r.beta1, n)), 1 - r.beta1, r.beta2, 1 - r.beta2, 1 / math.Sqrt(1-math.Pow(r.beta2, n)), r.eps}
 }
 
 // RMSProp returns gradient descent scaled by a moving average of squared gradients.
@@ -131,19 +91,11 @@ func adam[F float32 | float64](r *rule, s Step) kernel[F] {
 // Reference: T. Tieleman and G. Hinton, Lecture 6.5 - RMSProp, Coursera, 2012.
 func RMSProp(rate float64, opts ...Option) Optimizer {
 	return build(&rule{name: "rmsprop", rate: rate, beta2: 0.99, eps: 1e-8, slots: []string{"square_avg"},
-		takes: []string{"WithAlpha", "WithEpsilon", "WithL2"}, make32: rmsprop[float32], make64: rmsprop[float64]}, opts)
+		takes: []string{"WithAlpha", "WithEpsilon", "WithL2"}, formula: rmsprop, own: rmspropScalars}, opts)
 }
 
-func rmsprop[F float32 | float64](r *rule, s Step) kernel[F] {
-	rate, old, fresh, eps, l2 := F(s.Rate), F(r.beta2), F(1-r.beta2), F(r.eps), F(r.l2)
-	return func(p, g []F, slots [][]F) {
-		v := slots[0]
-		for i, d := range g {
-			d += l2 * p[i]
-			v[i] = old*v[i] + fresh*d*d
-			p[i] -= rate * (d / (F(math.Sqrt(float64(v[i]))) + eps))
-		}
-	}
+func rmspropScalars(r *rule, s Step) []float64 {
+	return []float64{s.Rate, r.beta2, 1 - r.beta2, r.eps}
 }
 
 // Adagrad returns gradient descent scaled by the root of all squared gradients so far. At step n,
@@ -156,19 +108,11 @@ func rmsprop[F float32 | float64](r *rule, s Step) kernel[F] {
 // Reference: J. Duchi, E. Hazan and Y. Singer, Adaptive Subgradient Methods for Online Learning and Stochastic Optimization, 2011.
 func Adagrad(rate float64, opts ...Option) Optimizer {
 	return build(&rule{name: "adagrad", rate: rate, eps: 1e-10, slots: []string{"sum"},
-		takes: []string{"WithRateDecay", "WithInitial", "WithEpsilon", "WithL2"}, make32: adagrad[float32], make64: adagrad[float64]}, opts)
+		takes: []string{"WithRateDecay", "WithInitial", "WithEpsilon", "WithL2"}, formula: adagrad, own: adagradScalars}, opts)
 }
 
-func adagrad[F float32 | float64](r *rule, s Step) kernel[F] {
-	rate, eps, l2 := F(s.Rate/(1+float64(s.N-1)*r.rateDecay)), F(r.eps), F(r.l2)
-	return func(p, g []F, slots [][]F) {
-		v := slots[0]
-		for i, d := range g {
-			d += l2 * p[i]
-			v[i] += d * d
-			p[i] -= rate * (d / (F(math.Sqrt(float64(v[i]))) + eps))
-		}
-	}
+func adagradScalars(r *rule, s Step) []float64 {
+	return []float64{s.Rate / (1 + float64(float64(s.N-1)*r.rateDecay)), r.eps}
 }
 
 // Lion returns the sign of an interpolated momentum.
@@ -182,22 +126,10 @@ func adagrad[F float32 | float64](r *rule, s Step) kernel[F] {
 // Reference: X. Chen et al., Symbolic Discovery of Optimization Algorithms, 2023.
 func Lion(rate float64, opts ...Option) Optimizer {
 	return build(&rule{name: "lion", rate: rate, beta1: 0.9, beta2: 0.99, slots: []string{"exp_avg"},
-		takes: []string{"WithBetas"}, make32: lion[float32], make64: lion[float64]}, opts)
+		takes: []string{"WithBetas"}, formula: lion, own: lionScalars}, opts)
 }
 
-func lion[F float32 | float64](r *rule, s Step) kernel[F] {
-	rate := F(s.Rate)
-	b1, new1, b2, new2 := F(r.beta1), F(1-r.beta1), F(r.beta2), F(1-r.beta2)
-	return func(p, g []F, slots [][]F) {
-		m := slots[0]
-		for i, d := range g {
-			switch u := b1*m[i] + new1*d; {
-			case u > 0:
-				p[i] -= rate
-			case u < 0:
-				p[i] += rate
-			}
-			m[i] = b2*m[i] + new2*d
-		}
-	}
+func lionScalars(r *rule, s Step) []float64 {
+	// -0 is the bit of the sign
+	return []float64{s.Rate, r.beta1, 1 - r.beta1, r.beta2, 1 - r.beta2, math.Copysign(0, -1)}
 }

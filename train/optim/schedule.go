@@ -91,7 +91,7 @@ func (c cosine) Factor(p Position) float64 {
 		return 1
 	}
 	t := min(1, float64(p.Step-c.warmup)/float64(p.Steps-c.warmup))
-	return c.floor + (1-c.floor)*(1+math.Cos(math.Pi*t))/2
+	return c.floor + float64((1-c.floor)*(1+math.Cos(math.Pi*t))/2)
 }
 func (c cosine) Name() string { return fmt.Sprintf("cosine(warmup=%d,floor=%v)", c.warmup, c.floor) }
 func (c cosine) Check() error {

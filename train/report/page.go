@@ -7,9 +7,10 @@ import (
 	"html/template"
 	"io"
 	"math"
-	"os"
 	"regexp"
 	"strings"
+
+	"github.com/surprisal-go/surprisal/train/weights"
 )
 
 // A Page is an HTML report of a run: one file with pictures, styles and numbers in it, which a browser shows without a network.
@@ -74,16 +75,39 @@ func NewPage(title string, h History) (*Page, error) {
 func historyTable(names []string, h History) Table {
 	t := Table{Columns: append([]string{"epoch"}, names...)}
 	for j, n := range names {
-		for i, v := range h.Series(n) {
+		series := h.Series(n)
+		show := columnFormat(series)
+		for i, v := range series {
 			if i == len(t.Rows) {
 				t.Rows = append(t.Rows, append([]string{fmt.Sprint(i + 1)}, make([]string, len(names))...))
 			}
 			if !math.IsNaN(v) {
-				t.Rows[i][j+1] = fmt.Sprintf("%.5g", v)
+				t.Rows[i][j+1] = show(v)
 			}
 		}
 	}
 	return t
+}
+
+// columnFormat returns the text of the numbers of a column: five digits of the largest, the same number of places for all, and
+// powers of ten for those that would be 0 that way.
+func columnFormat(values []float64) func(v float64) string {
+	var top float64
+	for _, v := range values {
+		if a := math.Abs(v); a > top && !math.IsInf(v, 0) {
+			top = a
+		}
+	}
+	places := 4
+	if top > 0 {
+		places = min(max(4-int(math.Floor(math.Log10(top))), 0), 5)
+	}
+	return func(v float64) string {
+		if v != 0 && math.Abs(v) < 10*math.Pow(10, -float64(places)) || math.Abs(v) >= 1e7 {
+			return fmt.Sprintf("%.2e", v)
+		}
+		return fmt.Sprintf("%.*f", places, v)
+	}
 }
 
 //go:embed page.html
@@ -122,13 +146,9 @@ func (p *Page) Write(w io.Writer) error {
 	return nil
 }
 
-// Save writes the page to a file.
+// Save writes the page to a file, all of it or nothing.
 func (p *Page) Save(path string) error {
-	var b bytes.Buffer
-	if err := p.Write(&b); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+	if err := weights.WriteFile(path, p.Write); err != nil {
 		return fmt.Errorf("report.Page: %w", err)
 	}
 	return nil

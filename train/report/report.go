@@ -5,16 +5,16 @@
 package report
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image/color"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/surprisal-go/surprisal/train/weights"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
@@ -46,14 +46,11 @@ type Picture struct {
 	width, height vg.Length
 }
 
-// Save writes the picture to a file in the format of its name: .png or .svg.
+// Save writes the picture to a file in the format of its name, .png or .svg: all of it or nothing.
 func (p *Picture) Save(path string) error {
 	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
-	var buf bytes.Buffer
-	if err := p.Write(&buf, format); err != nil {
-		return fmt.Errorf("report.Save: %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, buf.Bytes(), 0o644); err != nil {
+	err := weights.WriteFile(path, func(w io.Writer) error { return p.Write(w, format) })
+	if err != nil {
 		return fmt.Errorf("report.Save: %w", err)
 	}
 	return nil
@@ -110,9 +107,14 @@ func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
 	if log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, logTicks{}
 	}
-	// The legend goes into the right half, above curves that fall and below those that rise. Its text follows the
-	// lines, so that a browser's wider font does not run into them.
-	p.Legend.Left, p.Legend.XOffs = true, 3.3*vg.Inch
+	// The legend goes to the right, above curves that fall and below those that rise. Its text follows the lines, with
+	// room for the longest name in a browser's wider font: two thirds of the size for a letter.
+	width, longest := 5.6*vg.Inch, 0
+	for _, s := range series {
+		longest = max(longest, utf8.RuneCountInString(s.Name))
+	}
+	room := p.Legend.ThumbnailWidth + vg.Points(10) + vg.Length(longest)*p.Legend.TextStyle.Font.Size*2/3
+	p.Legend.Left, p.Legend.XOffs = true, max(0, width-0.9*vg.Inch-room)
 	if p.Legend.Top = falls(series[0].Values); p.Legend.Top {
 		p.Legend.YOffs = -vg.Points(6)
 	} else {
@@ -159,7 +161,7 @@ func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
 	if p.X.Min == p.X.Max {
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
 	}
-	return &Picture{p, 7 * vg.Inch, 4.4 * vg.Inch}, nil
+	return &Picture{p, width, 3.8 * vg.Inch}, nil
 }
 
 // falls reports whether the last finite number is below the first.

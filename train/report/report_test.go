@@ -179,7 +179,7 @@ func TestPage(t *testing.T) {
 	if got := strings.Count(text, "<svg "); got != 2 {
 		t.Errorf("%d pictures, want 2", got)
 	}
-	for _, want := range []string{"A &lt;title&gt; &amp; more", "&lt;adam&gt;", "<td>0.9</td>", "<figcaption>Accuracy per epoch</figcaption>"} {
+	for _, want := range []string{"A &lt;title&gt; &amp; more", "&lt;adam&gt;", "<td>0.90000</td>", "<figcaption>Accuracy per epoch</figcaption>"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("page lacks %q", want)
 		}
@@ -200,6 +200,31 @@ func TestPage(t *testing.T) {
 			break
 		} else if err != nil {
 			t.Fatalf("page is not well-formed: %v", err)
+		}
+	}
+}
+
+// TestColumnFormat: the numbers of a column have the same places, and none that is not 0 is shown as 0.
+func TestColumnFormat(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		in   []float64
+		want string
+	}{
+		{[]float64{2.10527, 0.0261, 1e-5, 0}, "2.1053 0.0261 1.00e-05 0.0000"},
+		{[]float64{0.96379, 0.9415, math.NaN()}, "0.96379 0.94150 NaN"},
+		{[]float64{318.0839, 24.5, inf}, "318.08 24.50 +Inf"},
+		{[]float64{-1234567, 12}, "-1234567 12"},
+		{[]float64{1e-9, 3e8}, "1.00e-09 3.00e+08"},
+		{[]float64{0, 0}, "0.0000 0.0000"},
+	} {
+		show := columnFormat(c.in)
+		var got []string
+		for _, v := range c.in {
+			got = append(got, show(v))
+		}
+		if text := strings.Join(got, " "); text != c.want {
+			t.Errorf("%v is shown as %q, want %q", c.in, text, c.want)
 		}
 	}
 }

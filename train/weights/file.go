@@ -3,6 +3,7 @@ package weights
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,8 +11,15 @@ import (
 )
 
 // WriteFile makes or replaces a file in one step: write fills a temporary file beside it, which is flushed to the disk
-// and renamed. Whatever fails, the earlier file is still there and the temporary one is not.
-func WriteFile(path string, write func(w io.Writer) error) (err error) {
+// and renamed. Whatever fails, the earlier file is still there and the temporary one is not. Errors name the file.
+func WriteFile(path string, write func(w io.Writer) error) error {
+	if err := writeFile(path, write); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeFile(path string, write func(w io.Writer) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-*")
 	if err != nil {

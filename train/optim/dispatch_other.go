@@ -1,0 +1,16 @@
+//go:build !amd64 || purego
+
+package optim
+
+func implementations() []level { return []level{generic} }
+
+// The functions below are never called where generic is the only implementation.
+
+func updateVector[F float32 | float64](f formula, c *[constants]F, p, g, a, b []F) {
+	updateGeneric(f, c, p, g, a, b)
+}
+
+func squaresVector[F float32 | float64](sums *[lanes]float64, x []F) { squaresGeneric(sums, x) }
+func scaleVector[F float32 | float64](x []F, f F)                    { scaleGeneric(x, f) }
+func clampVector[F float32 | float64](x []F, f F)                    { clampGeneric(x, f) }
+func accumulateVector[F float32 | float64](dst, src []F)             { accumulateGeneric(dst, src) }
