@@ -115,15 +115,19 @@ func (k *kernels[F]) smoothed(x []F, t *rowTotal, l, eps float64) (smooth float6
 		return 0, false
 	}
 	smooth = (1-eps)*l + eps*(logOf(t.anchor, t.sum)-t.max+gap/count)
-	return smooth, k.accurate(t, eps, smooth)
+	return smooth, k.accurate(t, len(x), eps, smooth)
 }
 
-// accurate says that a multiple of the logarithm of t's sum keeps enough digits in l.
-func (k *kernels[F]) accurate(t *rowTotal, factor, l float64) bool {
+// accurate says that a multiple of the logarithm of the sum of t, a row of n elements, keeps enough digits in l.
+func (k *kernels[F]) accurate(t *rowTotal, n int, factor, l float64) bool {
 	if t.err == 0 {
 		return l > k.smallRest()*max(1, math.Abs(t.max))
 	}
-	return l > 0 && t.err*factor <= lossTolerance*ulp[F](l)
+	admitted := lossTolerance * ulp[F](l)
+	if l > 0 && t.err*factor > admitted {
+		k.refine(t, n)
+	}
+	return l > 0 && t.err*factor <= admitted
 }
 
 func (k *kernels[F]) gapSumRow(x []F, c float64) (gap, count float64) {
@@ -154,7 +158,7 @@ func (k *kernels[F]) crossEntropyGradRow(dst, x []F, y int, g float64, o *CrossE
 		l := k.labelLoss(&t, x, y)
 		k.finishShares(&s, &t, dst, x, g, stream)
 		if l == l {
-			dst[y] = F(g * math.Expm1(-l))
+			dst[y] = F(g * expm1(-l))
 		}
 		return l
 	}
@@ -171,6 +175,6 @@ func (k *kernels[F]) crossEntropyGradRow(dst, x []F, y int, g float64, o *CrossE
 	}
 	share := eps / float64(len(x))
 	k.expScale(dst, x, anchor, low, m, F(-g*share), stream)
-	dst[y] = F(g * (math.Expm1(-l) + (eps - share)))
+	dst[y] = F(g * (expm1(-l) + (eps - share)))
 	return smooth
 }

@@ -141,7 +141,7 @@ func (k *kernels[F]) entropy(x []F) (t rowTotal, h float64) {
 	t.logSum = logOf(t.anchor, t.sum) - t.max
 	h = t.logSum + k.meanGap(x, &t)
 	// What is wrong with the sum enters twice: by its logarithm and as the divisor of the gaps.
-	if !t.huge && k.accurate(&t, 1+h, h) {
+	if !t.huge && k.accurate(&t, len(x), 1+h, h) {
 		return t, h
 	}
 	k.wideTotal(&t, x, forLogs)

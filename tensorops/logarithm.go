@@ -35,3 +35,11 @@ var shortLogs = func() (t [shortLogLen]struct{ inverse, log float64 }) {
 	}
 	return t
 }()
+
+// expm1 is exp(v) - 1 for v <= 0. [math.Expm1] takes three times as long as [math.Exp], which is as good where nothing cancels.
+func expm1(v float64) float64 {
+	if v < -0.7 {
+		return math.Exp(v) - 1
+	}
+	return math.Expm1(v)
+}

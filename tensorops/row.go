@@ -7,12 +7,13 @@ type rowTotal struct {
 	max    float64 // largest element; NaN or ±Inf where the row is not ordinary
 	anchor float64 // Σ exp(x) = sum·2^anchor; for a huge row sum·exp(max)
 	sum    float64
-	err    float64 // bound on the sum's relative error, 0 where it is as good as float64
+	err    float64 // estimate of the sum's relative error, 0 where it is as good as float64
 	huge   bool
 
 	// Set by the fast kernel.
 	at        int    // first index of the block with the largest element
 	others    expSum // what the other blocks come to: max, anchor, others
+	refined   bool   // err is the estimate for this row, not that for the worst
 	corrected bool   // correct was called
 
 	total  float64 // log Σ exp(x), set for forTotal
@@ -44,6 +45,10 @@ func (k *kernels[F]) quick(n int) bool { return k.termErr != 0 && n > wideLen }
 func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 	if k.quick(len(x)) {
 		if k.quickTotal(t, x) {
+			if k.enough(t, p) {
+				return
+			}
+			k.refine(t, len(x))
 			if k.enough(t, p) {
 				return
 			}
@@ -85,14 +90,22 @@ func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
 		t.others = expSum{max: s.othersMax, anchor: s.anchor, others: s.others}
 		t.anchor, t.sum = s.total()
 	}
-	t.err = k.sumErr(len(x), min(1, topBound(t)/t.sum))
+	t.err = k.sumErr(len(x), 1)
 	return true
+}
+
+// refine estimates the error from the share that the largest element has. Few rows of one block need it.
+func (k *kernels[F]) refine(t *rowTotal, n int) {
+	if t.err != 0 && !t.refined {
+		t.err = k.sumErr(n, min(1, topBound(t)/t.sum))
+		t.refined = true
+	}
 }
 
 // correct replaces the terms around the largest element, by their values in float64: what
 // the largest of them lost weighs most.
 func (k *kernels[F]) correct(t *rowTotal, x []F) {
-	t.corrected = true
+	t.refined, t.corrected = true, true
 	block := x[t.at:min(t.at+blockLen, len(x))]
 	sum, groupLen := k.expSum, groupLen
 	if len(x) > blockLen {
@@ -260,13 +273,13 @@ func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 	v := float64(x[y])
 	if !t.huge && withinAnchors(v) {
 		l := logOf(t.anchor, t.sum) - v
-		if k.accurate(t, 1, l) {
+		if k.accurate(t, len(x), 1, l) {
 			return l
 		}
 		if t.err != 0 {
 			if !t.corrected && l > smallLoss {
 				k.correct(t, x)
-				if l = logOf(t.anchor, t.sum) - v; k.accurate(t, 1, l) {
+				if l = logOf(t.anchor, t.sum) - v; k.accurate(t, len(x), 1, l) {
 					return l
 				}
 			}

@@ -135,7 +135,7 @@ func (k *kernels[F]) softValue(total *rowTotal, s *target, x []F, eps float64) (
 		known += eps * all / count
 	}
 	l = known + mass*(logOf(total.anchor, total.sum)-total.max)
-	if k.accurate(total, mass, l) {
+	if k.accurate(total, len(x), mass, l) {
 		return l, mass, true
 	}
 	var wide rowTotal
@@ -231,7 +231,7 @@ func (k *kernels[F]) divergence(total *rowTotal, s *target, x, t []F) float64 {
 	if !total.huge {
 		cross := s.mass*(logOf(total.anchor, total.sum)-total.max) + s.gap
 		// The entropy of t cancels in the difference: what is left must keep enough digits.
-		if kl := s.own + cross; kl > 0.01*cross && k.accurate(total, s.mass, kl) {
+		if kl := s.own + cross; kl > 0.01*cross && k.accurate(total, len(x), s.mass, kl) {
 			return kl
 		}
 	}
