@@ -47,7 +47,7 @@ func CrossEntropyRow[F Float](x []F, label int, o *CrossEntropyOptions) float64 
 	if uint(label) >= uint(len(x)) {
 		panic(errLabel)
 	}
-	return active[F]().crossEntropyRow(x, label, o)
+	return active[F]().crossEntropyRow(new(rowTotal), x, label, o)
 }
 
 // CrossEntropyGradRow writes g times the gradient of [CrossEntropyRow] to dst and returns the value, from one
@@ -61,7 +61,7 @@ func CrossEntropyGradRow[F Float](dst, x []F, label int, g float64, o *CrossEntr
 	if uint(label) >= uint(len(x)) {
 		panic(errLabel)
 	}
-	return active[F]().crossEntropyGradRow(dst, x, label, g, o, false)
+	return active[F]().crossEntropyGradRow(new(rowTotal), dst, x, label, g, o, false)
 }
 
 // SoftCrossEntropyRow returns the cross-entropy of the logits x against the target t, which has one weight >= 0
@@ -70,7 +70,7 @@ func CrossEntropyGradRow[F Float](dst, x []F, label int, g float64, o *CrossEntr
 func SoftCrossEntropyRow[F Float](x, t []F, o *CrossEntropyOptions) float64 {
 	o.check(len(x))
 	mustLen(t, len(x))
-	l, _ := active[F]().softCrossEntropyRow(x, t, o)
+	l, _ := active[F]().softCrossEntropyRow(new(rowTotal), x, t, o)
 	return l
 }
 
@@ -80,22 +80,21 @@ func SoftCrossEntropyGradRow[F Float](dst, x, t []F, g float64, o *CrossEntropyO
 	o.check(len(x))
 	mustLen(t, len(x))
 	mustLen(dst, len(x))
-	l, _ := active[F]().softCrossEntropyGradRow(dst, x, t, g, o, false)
+	l, _ := active[F]().softCrossEntropyGradRow(new(rowTotal), dst, x, t, g, o, false)
 	return l
 }
 
-func (k *kernels[F]) crossEntropyRow(x []F, y int, o *CrossEntropyOptions) float64 {
+func (k *kernels[F]) crossEntropyRow(t *rowTotal, x []F, y int, o *CrossEntropyOptions) float64 {
 	eps := o.smoothing()
 	if !o.plain() {
 		return generalCrossEntropy(nil, x, nil, y, 0, o)
 	}
-	var t rowTotal
-	k.rowTotal(&t, x, forShares)
-	l := k.labelLoss(&t, x, y)
+	k.rowTotal(t, x, forShares)
+	l := k.labelLoss(t, x, y)
 	if eps == 0 {
 		return l
 	}
-	if l, ok := k.smoothed(x, &t, l, eps); ok {
+	if l, ok := k.smoothed(x, t, l, eps); ok {
 		return l
 	}
 	return generalCrossEntropy(nil, x, nil, y, 0, o)
@@ -147,28 +146,27 @@ func (k *kernels[F]) dotRow(t, x []F, c float64) (sum, gap float64) {
 	return sum, gap
 }
 
-func (k *kernels[F]) crossEntropyGradRow(dst, x []F, y int, g float64, o *CrossEntropyOptions, stream bool) float64 {
+func (k *kernels[F]) crossEntropyGradRow(t *rowTotal, dst, x []F, y int, g float64, o *CrossEntropyOptions, stream bool) float64 {
 	eps := o.smoothing()
 	if !o.plain() {
 		return generalCrossEntropy(dst, x, nil, y, g, o)
 	}
-	var t rowTotal
 	if eps == 0 {
-		s := k.startShares(&t, dst, x, stream)
-		l := k.labelLoss(&t, x, y)
-		k.finishShares(&s, &t, dst, x, g, stream)
+		s := k.startShares(t, dst, x, stream)
+		l := k.labelLoss(t, x, y)
+		k.finishShares(&s, t, dst, x, g, stream)
 		if l == l {
 			dst[y] = F(g * expm1(-l))
 		}
 		return l
 	}
-	k.rowTotal(&t, x, forShares)
-	l := k.labelLoss(&t, x, y)
+	k.rowTotal(t, x, forShares)
+	l := k.labelLoss(t, x, y)
 	if !ordinary(t.max) {
 		fill(dst, math.NaN())
 		return l
 	}
-	smooth, ok := k.smoothed(x, &t, l, eps)
+	smooth, ok := k.smoothed(x, t, l, eps)
 	anchor, low, m, scaled := scaling[F](t.anchor, g/t.sum)
 	if !ok || !scaled {
 		return generalCrossEntropy(dst, x, nil, y, g, o)

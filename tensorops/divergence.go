@@ -12,7 +12,7 @@ import "math"
 // The gradient by x is that of [SoftCrossEntropyRow]; [KLGradRow] returns it with the value.
 func KLRow[F Float](x, t []F) float64 {
 	mustLen(t, len(x))
-	kl, _ := active[F]().klRow(nil, x, t, 0, false)
+	kl, _ := active[F]().klRow(new(rowTotal), nil, x, t, 0, false)
 	return kl
 }
 
@@ -21,7 +21,7 @@ func KLRow[F Float](x, t []F) float64 {
 func KLGradRow[F Float](dst, x, t []F, g float64) float64 {
 	mustLen(t, len(x))
 	mustLen(dst, len(x))
-	kl, _ := active[F]().klRow(dst, x, t, g, false)
+	kl, _ := active[F]().klRow(new(rowTotal), dst, x, t, g, false)
 	return kl
 }
 

@@ -72,9 +72,9 @@ func weightedLabel[F Float](k *kernels[F], dst, x []F, y int, g, weight float64)
 		fill(dst, l)
 		return l
 	case dst == nil:
-		l = k.crossEntropyRow(x, y, nil)
+		l = k.crossEntropyRow(new(rowTotal), x, y, nil)
 	default:
-		l = k.crossEntropyGradRow(dst, x, y, g*weight, nil, false)
+		l = k.crossEntropyGradRow(new(rowTotal), dst, x, y, g*weight, nil, false)
 	}
 	return weight * l
 }

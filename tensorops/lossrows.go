@@ -75,24 +75,24 @@ func checkLabels[F Float](x []F, cols int, labels []int, o *CrossEntropyOptions)
 }
 
 // runLoss runs one row of a loss. Rows that count for nothing are not read.
-func (j *rowJob[F]) runLoss(k *kernels[F], i int, x, dst, t []F) {
+func (j *rowJob[F]) runLoss(k *kernels[F], total *rowTotal, i int, x, dst, t []F) {
 	skip := j.scale != nil && j.scale[i] == 0 || j.labels != nil && j.labels[i] < 0
 	l, valid := 0.0, true
 	switch {
 	case skip:
 		clear(dst)
 	case j.op == opCrossEntropy:
-		l = k.crossEntropyRow(x, j.labels[i], j.o)
+		l = k.crossEntropyRow(total, x, j.labels[i], j.o)
 	case j.op == opCrossEntropyGrad:
-		l = k.crossEntropyGradRow(dst, x, j.labels[i], j.scale[i], j.o, j.stream)
+		l = k.crossEntropyGradRow(total, dst, x, j.labels[i], j.scale[i], j.o, j.stream)
 	case j.op == opSoftCrossEntropy:
-		l, valid = k.softCrossEntropyRow(x, t, j.o)
+		l, valid = k.softCrossEntropyRow(total, x, t, j.o)
 	case j.op == opSoftCrossEntropyGrad:
-		l, valid = k.softCrossEntropyGradRow(dst, x, t, j.scale[i], j.o, j.stream)
+		l, valid = k.softCrossEntropyGradRow(total, dst, x, t, j.scale[i], j.o, j.stream)
 	case j.op == opKL:
-		l, valid = k.klRow(nil, x, t, 0, false)
+		l, valid = k.klRow(total, nil, x, t, 0, false)
 	case j.op == opKLGrad:
-		l, valid = k.klRow(dst, x, t, j.scale[i], j.stream)
+		l, valid = k.klRow(total, dst, x, t, j.scale[i], j.stream)
 	case j.op == opKLTargetGrad:
 		k.klTargetGradRow(dst, x, t, j.scale[i], j.stream)
 	case j.op == opEntropy:

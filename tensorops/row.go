@@ -2,13 +2,14 @@ package tensorops
 
 import "math"
 
-// rowTotal is what the exponentials of one row come down to.
+// rowTotal is what the exponentials of one row come down to. Used for one row after another, it knows a guess at the anchor.
 type rowTotal struct {
 	max    float64 // largest element; NaN or ±Inf where the row is not ordinary
 	anchor float64 // Σ exp(x) = sum·2^anchor; for a huge row sum·exp(max)
 	sum    float64
 	err    float64 // estimate of the sum's relative error, 0 where it is as good as float64
 	huge   bool
+	known  bool // anchor is that of an ordinary row, which is not huge
 
 	// Set by the fast kernel.
 	at        int    // first index of the block with the largest element
@@ -58,29 +59,45 @@ func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 			}
 		}
 	} else if len(x) <= blockLen {
-		var m F
-		m, t.anchor, t.sum = k.expSumWide(x, math.NaN())
-		t.max = float64(m)
-		if withinAnchors(t.max) && t.sum == t.sum {
-			t.anchor, t.sum = ownAnchor(t.max, t.anchor, t.sum)
-			if k.finish(t, p) {
-				return
-			}
+		max, anchor, sum := k.expSumWide(x, t.next())
+		if t.set(float64(max), anchor, sum) && k.finish(t, p) {
+			return
 		}
 	}
 	k.wideTotal(t, x, p)
 }
 
+// next prepares t for another row and returns a guess at its anchor: that of the row before, which the bits of the total do not
+// depend on, or NaN.
+func (t *rowTotal) next() float64 {
+	guess := math.NaN()
+	if t.known {
+		guess = t.anchor
+	}
+	t.err, t.at = 0, 0
+	t.huge, t.known, t.refined, t.corrected = false, false, false, false
+	return guess
+}
+
+// set takes what a kernel returned for a row of one block, and reports whether the row is ordinary and not huge.
+func (t *rowTotal) set(max, anchor, sum float64) bool {
+	t.max = max
+	if !withinAnchors(max) || sum != sum {
+		return false
+	}
+	t.anchor, t.sum = ownAnchor(max, anchor, sum)
+	t.known = true
+	return true
+}
+
 // quickTotal sets t to the total by the fast kernel. ok is false for a row that is not ordinary, or huge.
 func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
+	guess := t.next()
 	if len(x) <= blockLen {
-		var m F
-		m, t.anchor, t.sum = k.expSum(x, math.NaN())
-		t.max = float64(m)
-		if !withinAnchors(t.max) || t.sum != t.sum {
+		max, anchor, sum := k.expSum(x, guess)
+		if !t.set(float64(max), anchor, sum) {
 			return false
 		}
-		t.anchor, t.sum = ownAnchor(t.max, t.anchor, t.sum)
 	} else {
 		s := k.sumRow(x, false)
 		if !ordinary(s.max) || s.huge() {
@@ -89,6 +106,7 @@ func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
 		t.at, t.max = s.topAt, s.max
 		t.others = expSum{max: s.othersMax, anchor: s.anchor, others: s.others}
 		t.anchor, t.sum = s.total()
+		t.known = true
 	}
 	t.err = k.sumErr(len(x), 1)
 	return true
@@ -179,8 +197,9 @@ const (
 	// last place of a float32 is 2^-24 to 2^-23 of it, and exponential, factor and product add two more.
 	sharesTolerance = 1.3e-7
 
-	// totalTolerance is the error of a total that is admitted, in units of its last place. Its rounding adds half a unit.
-	totalTolerance = 0.1
+	// totalTolerance is the error of a total that is admitted, in units of its last place. Its rounding adds half a unit,
+	// and the estimate that is held against it is seldom reached.
+	totalTolerance = 0.115
 
 	// logsTolerance is the error of logSum that is admitted, in units of its last place. Roundings add half a unit, or
 	// one and a half for elements other than the largest; the bound that is held against it is seldom reached.
@@ -220,6 +239,7 @@ func (k *kernels[F]) wideTotal(t *rowTotal, x []F, p precision) {
 		return
 	}
 	t.anchor, t.sum = s.total()
+	t.known = true
 	if k.finish(t, p) {
 		return
 	}

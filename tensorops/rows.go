@@ -143,24 +143,25 @@ type rowJob[F Float] struct {
 
 func (j *rowJob[F]) run(lo, hi int) {
 	k := active[F]()
+	var total rowTotal
 	for i := lo; i < hi; i++ {
 		a, b := i*j.cols, (i+1)*j.cols
 		x := j.x[a:b]
 		switch j.op {
 		case opLogSumExp:
-			j.dst[i] = k.logSumExpRow(x)
+			j.dst[i] = k.logSumExpRow(&total, x)
 		case opSoftmax:
-			k.softmaxRow(j.dst[a:b], x, j.stream)
+			k.softmaxRow(&total, j.dst[a:b], x, j.stream)
 		case opLogSoftmax:
-			k.logSoftmaxRow(j.dst[a:b], x, j.stream)
+			k.logSoftmaxRow(&total, j.dst[a:b], x, j.stream)
 		case opLogSumExpGrad:
-			k.logSumExpGradRow(j.dst[a:b], x, float64(j.g[i]), j.stream)
+			k.logSumExpGradRow(&total, j.dst[a:b], x, float64(j.g[i]), j.stream)
 		case opSoftmaxGrad:
 			k.softmaxGradRow(j.dst[a:b], x, j.g[a:b])
 		case opLogSoftmaxGrad:
 			k.logSoftmaxGradRow(j.dst[a:b], x, j.g[a:b], j.stream)
 		case opLogSoftmaxLogitGrad:
-			k.logSoftmaxPullRow(j.dst[a:b], x, j.g[a:b], j.stream)
+			k.logSoftmaxPullRow(&total, j.dst[a:b], x, j.g[a:b], j.stream)
 		default:
 			var dst, t []F
 			if j.dst != nil {
@@ -169,7 +170,7 @@ func (j *rowJob[F]) run(lo, hi int) {
 			if j.g != nil {
 				t = j.g[a:b]
 			}
-			j.runLoss(k, i, x, dst, t)
+			j.runLoss(k, &total, i, x, dst, t)
 		}
 	}
 	if j.stream {

@@ -56,15 +56,13 @@ func fill[F Float](dst []F, v float64) {
 	}
 }
 
-func (k *kernels[F]) softmaxRow(dst, x []F, stream bool) {
-	var t rowTotal
-	s := k.startShares(&t, dst, x, stream)
-	k.finishShares(&s, &t, dst, x, 1, stream)
+func (k *kernels[F]) softmaxRow(t *rowTotal, dst, x []F, stream bool) {
+	s := k.startShares(t, dst, x, stream)
+	k.finishShares(&s, t, dst, x, 1, stream)
 }
 
-func (k *kernels[F]) logSoftmaxRow(dst, x []F, stream bool) {
-	var t rowTotal
-	k.rowTotal(&t, x, forLogs)
+func (k *kernels[F]) logSoftmaxRow(t *rowTotal, dst, x []F, stream bool) {
+	k.rowTotal(t, x, forLogs)
 	if !ordinary(t.max) {
 		fill(dst, math.NaN())
 		return
@@ -72,18 +70,16 @@ func (k *kernels[F]) logSoftmaxRow(dst, x []F, stream bool) {
 	k.shift(dst, x, F(t.max), t.logSum, stream)
 }
 
-func (k *kernels[F]) logSumExpRow(x []F) F {
-	var t rowTotal
-	k.rowTotal(&t, x, forTotal)
+func (k *kernels[F]) logSumExpRow(t *rowTotal, x []F) F {
+	k.rowTotal(t, x, forTotal)
 	return F(t.total)
 }
 
 // logSumExpGradRow writes g·softmax(x): NaN at the +Inf of a row that has one and 0 beside it.
-func (k *kernels[F]) logSumExpGradRow(dst, x []F, g float64, stream bool) {
-	var t rowTotal
-	s := k.startShares(&t, dst, x, stream)
+func (k *kernels[F]) logSumExpGradRow(t *rowTotal, dst, x []F, g float64, stream bool) {
+	s := k.startShares(t, dst, x, stream)
 	if !math.IsInf(t.max, 1) {
-		k.finishShares(&s, &t, dst, x, g, stream)
+		k.finishShares(&s, t, dst, x, g, stream)
 		return
 	}
 	s.release()

@@ -80,36 +80,34 @@ func finiteWeights[F Float](t []F) bool {
 	return true
 }
 
-func (k *kernels[F]) softCrossEntropyRow(x, t []F, o *CrossEntropyOptions) (l float64, valid bool) {
+func (k *kernels[F]) softCrossEntropyRow(total *rowTotal, x, t []F, o *CrossEntropyOptions) (l float64, valid bool) {
 	if y := k.oneHot(t); y >= 0 {
-		return k.crossEntropyRow(x, y, o), true
+		return k.crossEntropyRow(total, x, y, o), true
 	}
 	if !o.plain() {
 		return generalCrossEntropy(nil, x, t, -1, 0, o), k.validWeights(t)
 	}
-	var total rowTotal
-	k.rowTotal(&total, x, forShares)
+	k.rowTotal(total, x, forShares)
 	s := k.target(t, x, total.max, false)
-	if l, _, ok := k.softValue(&total, &s, x, o.smoothing()); ok {
+	if l, _, ok := k.softValue(total, &s, x, o.smoothing()); ok {
 		return l, s.valid
 	}
 	return generalCrossEntropy(nil, x, t, -1, 0, o), s.valid
 }
 
-func (k *kernels[F]) softCrossEntropyGradRow(dst, x, t []F, g float64, o *CrossEntropyOptions, stream bool) (l float64, valid bool) {
+func (k *kernels[F]) softCrossEntropyGradRow(total *rowTotal, dst, x, t []F, g float64, o *CrossEntropyOptions, stream bool) (l float64, valid bool) {
 	if y := k.oneHot(t); y >= 0 {
-		return k.crossEntropyGradRow(dst, x, y, g, o, stream), true
+		return k.crossEntropyGradRow(total, dst, x, y, g, o, stream), true
 	}
 	if !o.plain() {
 		valid = k.validWeights(t) // before dst, which may be t, is written
 		return generalCrossEntropy(dst, x, t, -1, g, o), valid
 	}
 	eps := o.smoothing()
-	var total rowTotal
-	kept := k.startSoft(&total, dst, x, t, eps, stream)
+	kept := k.startSoft(total, dst, x, t, eps, stream)
 	s := k.target(t, x, total.max, false)
-	l, mass, ok := k.softValue(&total, &s, x, eps)
-	if !k.finishSoft(&kept, &total, dst, x, t, mass, g, eps, stream) || !ok {
+	l, mass, ok := k.softValue(total, &s, x, eps)
+	if !k.finishSoft(&kept, total, dst, x, t, mass, g, eps, stream) || !ok {
 		return generalCrossEntropy(dst, x, t, -1, g, o), s.valid
 	}
 	return l, s.valid
@@ -186,39 +184,37 @@ func (k *kernels[F]) finishSoft(s *storedRow[F], total *rowTotal, dst, x, t []F,
 }
 
 // klRow returns the divergence. With a dst it also writes g times the gradient by x, which is that of the cross-entropy.
-func (k *kernels[F]) klRow(dst, x, t []F, g float64, stream bool) (kl float64, valid bool) {
+func (k *kernels[F]) klRow(total *rowTotal, dst, x, t []F, g float64, stream bool) (kl float64, valid bool) {
 	if y := k.oneHot(t); y >= 0 {
 		if dst == nil {
-			return k.crossEntropyRow(x, y, nil), true
+			return k.crossEntropyRow(total, x, y, nil), true
 		}
-		return k.crossEntropyGradRow(dst, x, y, g, nil, stream), true
+		return k.crossEntropyGradRow(total, dst, x, y, g, nil, stream), true
 	}
-	var total rowTotal
 	var kept storedRow[F]
 	if dst != nil {
-		kept = k.startSoft(&total, dst, x, t, 0, stream)
+		kept = k.startSoft(total, dst, x, t, 0, stream)
 	} else {
-		k.rowTotal(&total, x, forShares)
+		k.rowTotal(total, x, forShares)
 	}
 	s := k.target(t, x, total.max, true)
-	kl = k.divergence(&total, &s, x, t)
-	if dst != nil && !k.finishSoft(&kept, &total, dst, x, t, s.mass, g, 0, stream) {
+	kl = k.divergence(total, &s, x, t)
+	if dst != nil && !k.finishSoft(&kept, total, dst, x, t, s.mass, g, 0, stream) {
 		generalCrossEntropy(dst, x, t, -1, g, nil)
 	}
 	return kl, s.valid
 }
 
 // logSoftmaxPullRow writes g - softmax(x)·Σg.
-func (k *kernels[F]) logSoftmaxPullRow(dst, x, g []F, stream bool) {
-	var total rowTotal
-	kept := k.startSoft(&total, dst, x, g, 0, stream)
+func (k *kernels[F]) logSoftmaxPullRow(total *rowTotal, dst, x, g []F, stream bool) {
+	kept := k.startSoft(total, dst, x, g, 0, stream)
 	sum := 0.0
 	for lo := 0; lo < len(g); lo += blockLen {
 		part := g[lo:min(lo+blockLen, len(g))]
 		s, _, _ := k.targetSum(part, part, 0)
 		sum += s
 	}
-	if !k.finishSoft(&kept, &total, dst, x, g, sum, -1, 0, stream) {
+	if !k.finishSoft(&kept, total, dst, x, g, sum, -1, 0, stream) {
 		generalCrossEntropy(dst, x, g, -1, -1, nil)
 	}
 }

@@ -44,9 +44,9 @@ func (k *kernels[F]) startShares(t *rowTotal, dst, x []F, stream bool) (s stored
 		return s
 	}
 	if len(x) <= blockLen && !stream {
-		m, anchor, sum := k.expSumStore(dst, x)
-		if max := float64(m); withinAnchors(max) && sum == sum {
-			*t = rowTotal{max: max, anchor: anchor, sum: sum}
+		t.next()
+		max, anchor, sum := k.expSumStore(dst, x)
+		if t.set(float64(max), anchor, sum) {
 			s.buf = dst
 			return s
 		}
@@ -89,7 +89,7 @@ func (k *kernels[F]) storeBlocks(t *rowTotal, dst, x []F, stream bool) (s stored
 		s.release()
 		return storedRow[F]{}
 	}
-	*t = rowTotal{max: total.max}
+	*t = rowTotal{max: total.max, known: true}
 	t.anchor, t.sum = total.total()
 	return s
 }
