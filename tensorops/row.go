@@ -161,7 +161,9 @@ func (k *kernels[F]) enough(t *rowTotal, p precision) bool {
 		t.total = logOf(t.anchor, t.sum)
 		return t.err <= totalTolerance*ulp[F](t.total)
 	case forLogs:
-		k.setLogSum(t)
+		if !t.largeLogSum() {
+			k.setLogSum(t)
+		}
 		return t.err <= logsTolerance*ulp[F](t.logSum)
 	}
 	return t.err <= sharesTolerance
@@ -174,9 +176,16 @@ func (k *kernels[F]) finish(t *rowTotal, p precision) bool {
 		t.total = logOf(t.anchor, t.sum)
 		return math.Abs(t.total) >= smallTotal
 	case forLogs:
-		return k.setLogSum(t) > k.smallRest()
+		return t.largeLogSum() || k.setLogSum(t) > k.smallRest()
 	}
 	return true
+}
+
+// largeLogSum sets logSum as the difference that it is, and reports whether it is large enough for that: the two terms that cancel,
+// anchor·ln 2 and max, do so exactly.
+func (t *rowTotal) largeLogSum() bool {
+	t.logSum = (t.anchor*ln2Hi - t.max) + (t.anchor*ln2Lo + shortLog(t.sum))
+	return t.logSum > 0.1
 }
 
 // setLogSum sets the logarithm of the sum over the largest term, and returns how much more than that the sum is.
