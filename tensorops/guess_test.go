@@ -100,3 +100,64 @@ func TestSumsAroundTheLargest(t *testing.T) {
 		}
 	})
 }
+
+// TestRowsAfterRows compares rows in a matrix, where the row before gives the guess, with the same rows alone: rows whose anchors are far apart, masked rows, rows with
+// NaN or infinities, and rows that are not to be read, in every order.
+func TestRowsAfterRows(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		rng := newRand(t, 83)
+		inf := float32(math.Inf(1))
+		for _, cols := range []int{65, 100, 127, 512, 700, 1000, 1024} {
+			const rows = 37
+			x := make([]float32, rows*cols)
+			labels, g := make([]int, rows), make([]float64, rows)
+			for i := range rows {
+				row := x[i*cols : (i+1)*cols]
+				shift := []float64{0, 0, 0, 20, -300, 5000, 60000, 3e5}[rng.IntN(8)]
+				for j := range row {
+					row[j] = float32(shift + 3*rng.NormFloat64())
+				}
+				labels[i], g[i] = rng.IntN(cols), rng.NormFloat64()
+				switch rng.IntN(9) {
+				case 0:
+					row[rng.IntN(cols)] = float32(math.NaN())
+				case 1:
+					row[rng.IntN(cols)] = inf
+				case 2:
+					for j := range row {
+						row[j] = -inf
+					}
+				case 3:
+					row[rng.IntN(cols)] = -inf
+				case 4:
+					labels[i] = -1
+				case 5:
+					g[i] = 0
+				}
+			}
+			same := func(what string, i int, got, want float64) {
+				if got != want && !(got != got && want != want) {
+					t.Errorf("cols=%d, row %d: %s %v in the matrix, %v alone", cols, i, what, got, want)
+				}
+			}
+			lse, alone := make([]float32, rows), make([]float32, 1)
+			LogSumExpRows(lse, x, cols)
+			values, dst, grad := make([]float64, rows), make([]float32, len(x)), make([]float32, cols)
+			CrossEntropyGradRows(values, dst, x, cols, labels, g, nil)
+			for i := range rows {
+				row := x[i*cols : (i+1)*cols]
+				LogSumExpRows(alone, row, cols)
+				same("log-sum-exp", i, float64(lse[i]), float64(alone[0]))
+				want := 0.0
+				clear(grad)
+				if labels[i] >= 0 && g[i] != 0 {
+					want = CrossEntropyGradRow(grad, row, labels[i], g[i], nil)
+				}
+				same("cross-entropy", i, values[i], want)
+				for j, v := range grad {
+					same("gradient", i, float64(dst[i*cols+j]), float64(v))
+				}
+			}
+		}
+	})
+}
