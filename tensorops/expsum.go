@@ -82,11 +82,11 @@ func (k *kernels[F]) block(x []F, wide bool, guess float64) (max, anchor, sum fl
 
 // ownAnchor returns sum·2^anchor with the anchor of max.
 func ownAnchor(max, anchor, sum float64) (float64, float64) {
-	own := anchorOf(max)
-	if own != anchor {
-		sum *= exp2(anchor - own)
+	if math.Abs(max*math.Log2E-anchor) < 0.5 {
+		return anchor, sum
 	}
-	return own, sum
+	own := anchorOf(max)
+	return own, sum * exp2(anchor-own)
 }
 
 // outside sorts out a block whose largest element max no anchor is for.

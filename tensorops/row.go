@@ -12,10 +12,11 @@ type rowTotal struct {
 	known  bool // anchor is that of an ordinary row, which is not huge
 
 	// Set by the fast kernel.
-	at        int    // first index of the block with the largest element
-	others    expSum // what the other blocks come to: max, anchor, others
-	refined   bool   // err is the estimate for this row, not that for the worst
-	corrected bool   // correct was called
+	at        int     // first index of the block with the largest element
+	others    expSum  // what the other blocks come to: max, anchor, others
+	admitted  float64 // largest err that enough admits
+	refined   bool    // err is the estimate for this row, not that for the worst
+	corrected bool    // correct was called
 
 	total  float64 // log Σ exp(x), set for forTotal
 	logSum float64 // total - max, that is -log of the largest element's share, set for forLogs
@@ -49,8 +50,7 @@ func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 			if k.enough(t, p) {
 				return
 			}
-			k.refine(t, len(x))
-			if k.enough(t, p) {
+			if k.refine(t, len(x)); t.err <= t.admitted {
 				return
 			}
 			k.correct(t, x)
@@ -159,14 +159,16 @@ func (k *kernels[F]) enough(t *rowTotal, p precision) bool {
 	switch p {
 	case forTotal:
 		t.total = logOf(t.anchor, t.sum)
-		return t.err <= totalTolerance*ulp[F](t.total)
+		t.admitted = totalTolerance * ulp[F](t.total)
 	case forLogs:
 		if !t.largeLogSum() {
 			k.setLogSum(t)
 		}
-		return t.err <= logsTolerance*ulp[F](t.logSum)
+		t.admitted = logsTolerance * ulp[F](t.logSum)
+	default:
+		t.admitted = sharesTolerance
 	}
-	return t.err <= sharesTolerance
+	return t.err <= t.admitted
 }
 
 // finish is enough for a sum in float64, which only cancellation harms.
@@ -272,7 +274,10 @@ func (k *kernels[F]) restOfTop(x []F, s *expSum) float64 {
 // sumErr estimates the relative error of a sum of the fast kernel over n elements, of which the largest has the given share:
 // independent errors of the terms add up to the root of Σ share² at most, and root(share) bounds that.
 func (k *kernels[F]) sumErr(n int, share float64) float64 {
-	err := k.termErr * math.Sqrt(share)
+	err := k.termErr
+	if share != 1 {
+		err *= math.Sqrt(share)
+	}
 	if n > blockLen {
 		err *= 1.5
 	}
