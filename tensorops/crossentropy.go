@@ -120,7 +120,7 @@ func (k *kernels[F]) smoothed(x []F, t *rowTotal, l, eps float64) (smooth float6
 // accurate says that a multiple of the logarithm of the sum of t, a row of n elements, keeps enough digits in l.
 func (k *kernels[F]) accurate(t *rowTotal, n int, factor, l float64) bool {
 	if t.err == 0 {
-		return l > k.smallRest()*max(1, math.Abs(t.max))
+		return l > max(1, factor)*k.smallRest()*max(1, math.Abs(t.max))
 	}
 	admitted := lossTolerance * ulp[F](l)
 	if l > 0 && t.err*factor > admitted {

@@ -32,6 +32,10 @@
 //
 //	log-sum-exp 0.6    softmax 4    log-softmax 2 or 1e-7    cross-entropy, KL, entropy 1
 //
+// The estimate takes the errors of different elements for independent. In long rows of a few values many times over they are
+// not: there a log-sum-exp near 1 was seen off by 1.2 units, and a cross-entropy near 0 by 2.4. Rows of one value are
+// summed in float64.
+//
 // A term of a float32 sum of a loss of two numbers is within 3 units in the last place of the larger of the numbers that it
 // is the difference of, and so is an element of its gradient, with 6 for [SigmoidFocalGrad].
 //

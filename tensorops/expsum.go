@@ -73,7 +73,7 @@ func (k *kernels[F]) block(x []F, wide bool, guess float64) (max, anchor, sum fl
 		m, anchor, sum = k.expSumLong(x, guess)
 	}
 	max = float64(m)
-	if !withinAnchors(max) {
+	if !withinBlocks(max) {
 		return outside(x, max)
 	}
 	anchor, sum = ownAnchor(max, anchor, sum)

@@ -94,7 +94,7 @@ func expSumGeneric[F Float](x []F, _ float64) (max F, anchor, sum float64) {
 			max = v
 		}
 	}
-	if math.Abs(float64(max)) > anchorLimit {
+	if !withinBlocks(float64(max)) {
 		return max, 0, 0
 	}
 	anchor = anchorOf(float64(max))

@@ -67,6 +67,9 @@ func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 	k.wideTotal(t, x, p)
 }
 
+// alike says that the n elements of a row are nearly the same: the errors of their terms are, too, and do not average out.
+func alike(t *rowTotal, n int) bool { return t.sum > 0.9*float64(n)*topBound(t) }
+
 // next prepares t for another row and returns a guess at its anchor: that of the row before, which the bits of the total do not
 // depend on, or NaN.
 func (t *rowTotal) next() float64 {
@@ -109,7 +112,7 @@ func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
 		t.known = true
 	}
 	t.err = k.sumErr(len(x), 1)
-	return true
+	return !alike(t, len(x))
 }
 
 // refine estimates the error from the share that the largest element has. Few rows of one block need it.
@@ -151,6 +154,9 @@ func aroundIndex[F Float](block []F, i, taken int) []F {
 // groupLen is the number of elements that the fast kernel takes at once; that for long rows takes twice as many, but for what is
 // left in the end.
 const groupLen = 64
+
+// withinBlocks is withinAnchors for a block of a longer row: one below -anchorLimit may count beside a largest element that is not.
+func withinBlocks(max float64) bool { return max >= -anchorLimit-2048 && max <= anchorLimit }
 
 func withinAnchors(max float64) bool { return max >= -anchorLimit && max <= anchorLimit }
 
@@ -348,6 +354,9 @@ func (k *kernels[F]) quickNegLog(t *rowTotal, x []F, y int) (l float64, ok bool)
 	anchor, sum := s.total()
 	rest := rowTotal{max: s.max}
 	rest.anchor, rest.sum = ownAnchor(s.max, anchor, sum)
+	if alike(&rest, len(x)-1) {
+		return 0, false
+	}
 	l = math.Log1p(rest.sum / expAnchored(t.max, rest.anchor))
 	return l, k.sumErr(len(x), min(1, topBound(&rest)/rest.sum))*l <= lossTolerance*ulp[F](l)
 }

@@ -25,11 +25,7 @@ func scaling[F Float](anchor, f float64) (newAnchor, low F, m float64, ok bool) 
 	power := float64(e - 1023)
 	mantissa := math.Float64frombits(bits&^(0x7ff<<52) | 1023<<52)
 	if power > maxExponent {
-		if power > maxExponent+1 {
-			return 0, 0, 0, false
-		}
-		mantissa *= 2
-		power = maxExponent
+		return 0, 0, 0, false // an entry of the table times 4 would be no number any more
 	}
 	anchor -= power
 	return F(anchor), atLeast[F]((anchor + minExponent) * math.Ln2), mantissa, true

@@ -79,7 +79,7 @@ func (k *kernels[F]) storeBlocks(t *rowTotal, dst, x []F, stream bool) (s stored
 		block := x[lo:min(lo+blockLen, len(x))]
 		m, anchor, sum := k.expSumStore(s.buf[lo:], block)
 		max := float64(m)
-		if !withinAnchors(max) {
+		if !withinBlocks(max) {
 			max, anchor, sum = outside(block, max)
 		}
 		s.anchors[b] = anchor

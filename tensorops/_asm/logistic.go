@@ -115,9 +115,12 @@ func (l *logistic) expMinus(a reg.VecVirtual) reg.VecVirtual {
 }
 
 // expAny returns exp(x), 0 where that is below the normal numbers and NaN for NaN and where it may be above all numbers. It keeps x.
-func (l *logistic) expAny(x reg.VecVirtual) reg.VecVirtual {
+func (l *logistic) expAny(x reg.VecVirtual) reg.VecVirtual { return l.expBelow(x, 709) }
+
+// expBelow is expAny for which results may not count from top on: they are NaN.
+func (l *logistic) expBelow(x reg.VecVirtual, top float64) reg.VecVirtual {
 	g := l.gen
-	nan, top, y := g.vec(), 709.0, g.vec()
+	nan, y := g.vec(), g.vec()
 	if g.comp == "F64" {
 		VMOVAPD(x, y)
 		y = g.exp([]reg.VecVirtual{y}, l.exp)[0]

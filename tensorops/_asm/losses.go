@@ -305,7 +305,7 @@ func bernoulliParts(k *points, x, t reg.VecVirtual, slope bool) (value, d reg.Ve
 	k.mul(h, small, small)
 	k.mul(k.constant(0.5), small, small)
 
-	value = k.logistic.expAny(h)
+	value = k.logistic.expBelow(h, 620) // beyond, p may be 0 where p·exp(h) counts
 	k.sub(value, k.constant(1), value)
 	k.mul(p, value, value)
 	value = k.logistic.log1pAny(value)

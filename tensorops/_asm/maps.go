@@ -49,8 +49,8 @@ func (g *gen) scale() {
 			}
 			m := g.vec()
 			f(g, VCMPPS, VCMPPD)(Imm(notLess), low, x, m)
-			VANDPS(m, x, x)
 			g.mul(factor, x, x)
+			VANDPS(m, x, x)
 		}
 		return v[0]
 	})

@@ -20,9 +20,14 @@ func (g *gen) unroll() int {
 // prefetchBytes is how far ahead a sum fetches. A few thousand bytes are too late for memory.
 const prefetchBytes = 16 << 10
 
-// maxOff is how far the largest element may be from the anchor of an expSum, in powers of 2: what is cut off 120 below the anchor must be
-// lost in the sum.
-const maxOff = 40
+// maxOff is how far the largest element may be from the anchor of an expSum, in powers of 2: what is cut off below the anchor must be
+// lost in the sum, even as the bit that decides between two of its neighbours.
+func (g *gen) maxOff() float64 {
+	if g.comp == "F32" {
+		return 10
+	}
+	return 40
+}
 
 // A sumKind is one of the kernels that sum exponentials.
 type sumKind struct {
@@ -103,7 +108,7 @@ func (g *gen) expSum(kind sumKind) {
 		f(g, VMULSS, VMULSD)(g.constant(math.Log2E), max, off)
 		f(g, VSUBSS, VSUBSD)(anchor, off, off)
 		VANDPS(g.signless(), off, off)
-		f(g, VUCOMISS, VUCOMISD)(g.constant(maxOff), off)
+		f(g, VUCOMISS, VUCOMISD)(g.constant(g.maxOff()), off)
 		JHI(LabelRef("search"))
 		JPS(LabelRef("search"))
 		Label("found")
@@ -130,7 +135,7 @@ func (g *gen) underflow(kind sumKind) float64 {
 	case kind.store:
 		return 1022
 	case g.comp == "F32":
-		return 120
+		return 124
 	}
 	return 1000
 }

@@ -93,19 +93,21 @@ func (g *gen) scaleAdd() {
 		"writes src[i]·factor + a·t[i], where a src[i] < low counts as 0.")
 	factor, low, a := g.param("factor"), g.param("low"), g.param("a")
 	g.mapRow(2, false, []string{"src", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+		// As expScaleAdd does it: the product with t is rounded, that with src is not.
 		for i, x := range v[0] {
+			t := v[1][i]
+			g.mul(a, t, t)
 			if g.is512() {
 				k := K()
 				f(g, VCMPPS, VCMPPD)(Imm(notLess), low, x, k)
-				f(g, VMULPS_Z, VMULPD_Z)(factor, x, k, x)
+				f(g, VMOVAPS_Z, VMOVAPD_Z)(x, k, x)
 			} else {
 				m := g.vec()
 				f(g, VCMPPS, VCMPPD)(Imm(notLess), low, x, m)
 				VANDPS(m, x, x)
-				g.mul(factor, x, x)
 			}
-			f(g, VFMADD231PS, VFMADD231PD)(a, v[1][i], x)
+			f(g, VFMADD231PS, VFMADD231PD)(factor, x, t)
 		}
-		return v[0]
+		return v[1]
 	})
 }
