@@ -153,8 +153,8 @@ func (j *job[F]) carefully(m *marks, floor float64) error {
 	return nil
 }
 
-// rowGradients writes the derivative by operand k with the kernels, and reports whether they know it. Soft targets have
-// been checked with the value.
+// rowGradients writes the derivative by operand k with the kernels, and reports whether they know it and every target lies in its
+// domain: else the row functions say which does not.
 func (j *job[F]) rowGradients(out []F, d float64) (done bool, err error) {
 	if j.direct.grad[j.k] == nil {
 		return false, nil
@@ -173,6 +173,6 @@ func (j *job[F]) rowGradients(out []F, d float64) (done bool, err error) {
 		}
 		m.g[i] = s
 	}
-	j.direct.grad[j.k](nil, out, j.batchOf(m, m.g))
-	return true, nil
+	valid := j.direct.grad[j.k](nil, out, j.batchOf(m, m.g))
+	return valid || j.domain[1] != SoftTargets, nil
 }

@@ -203,7 +203,7 @@ func propagate(n *G.Node, kids G.Nodes, upstream *G.Node, needed map[*G.Node]boo
 		err   error
 	)
 	if own, ok := n.Op().(*op); ok {
-		parts, err = own.symDiff(kids, upstream, wanted)
+		parts, err = own.symDiff(kids, n, upstream, wanted)
 	} else {
 		parts, err = n.Op().(G.SDOp).SymDiff(kids, n, upstream)
 	}

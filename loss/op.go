@@ -93,7 +93,7 @@ func (o *op) upstreamAt() int  { return o.base() - o.operands + o.floats() }
 func (o *op) directionAt() int { return o.upstreamAt() + count(o.hasUpstream()) }
 
 // Arity implements gorgonia.Op.
-func (o *op) Arity() int { return o.directionAt() + count(o.hasDirection()) }
+func (o *op) Arity() int { return o.directionAt() + count(o.hasDirection()) + count(o.after) }
 
 func typeOf(dt tensor.Dtype, s tensor.Shape) hm.Type {
 	if len(s) == 0 {
@@ -125,6 +125,9 @@ func (o *op) Type() hm.Type {
 	}
 	if o.hasDirection() {
 		t = append(t, typeOf(o.dtype, o.shape))
+	}
+	if o.after {
+		t = append(t, typeOf(o.dtype, o.resultShape()))
 	}
 	return hm.NewFnType(append(t, typeOf(o.dtype, o.shapeOut()))...)
 }
@@ -176,17 +179,18 @@ func (o *op) DiffWRT(n int) []bool {
 }
 
 // derivative returns the operation that computes the vector-Jacobian product of o by child i, whose children are
-// args: positions among o's children, with -1 for the upstream of o.
+// args: positions among o's children, with -1 for the upstream of o and -2 for o itself.
 func (o *op) derivative(i int) (d *op, args []int, err error) {
 	for a := range o.base() - o.operands + o.floats() {
 		args = append(args, a)
 	}
-	const up = -1
+	const up, self = -1, -2
 	operand := i < o.floats()
 	switch {
 	case o.mode == modeValue && operand:
 		if i == 0 && o.ahead != nil {
 			o.ahead.wanted.Store(true)
+			return newOp(o.spec, plan{mode: modeGrad, k: i, after: true}), append(args, up, self), nil
 		}
 		return newOp(o.spec, plan{mode: modeGrad, k: i}), append(args, up), nil
 	case o.mapValue():
@@ -209,8 +213,8 @@ func (o *op) derivative(i int) (d *op, args []int, err error) {
 	return nil, nil, fmt.Errorf("loss.%s: the third derivative is not available", o.def.name)
 }
 
-// symDiff builds the derivatives by the children for which wanted is true.
-func (o *op) symDiff(in G.Nodes, upstream *G.Node, wanted []bool) (G.Nodes, error) {
+// symDiff builds the derivatives of the node n by the children for which wanted is true.
+func (o *op) symDiff(in G.Nodes, n, upstream *G.Node, wanted []bool) (G.Nodes, error) {
 	out := make(G.Nodes, len(in))
 	for i := range in {
 		if !wanted[i] {
@@ -222,9 +226,13 @@ func (o *op) symDiff(in G.Nodes, upstream *G.Node, wanted []bool) (G.Nodes, erro
 		}
 		kids := make(G.Nodes, len(args))
 		for a, from := range args {
-			kids[a] = upstream
-			if from >= 0 {
+			switch {
+			case from >= 0:
 				kids[a] = in[from]
+			case from == -1:
+				kids[a] = upstream
+			default:
+				kids[a] = n
 			}
 		}
 		if out[i], err = apply(d, kids); err != nil {
@@ -235,8 +243,8 @@ func (o *op) symDiff(in G.Nodes, upstream *G.Node, wanted []bool) (G.Nodes, erro
 }
 
 // SymDiff implements gorgonia.SDOp.
-func (o *op) SymDiff(in G.Nodes, _, upstream *G.Node) (G.Nodes, error) {
-	return o.symDiff(in, upstream, o.DiffWRT(len(in)))
+func (o *op) SymDiff(in G.Nodes, n, upstream *G.Node) (G.Nodes, error) {
+	return o.symDiff(in, n, upstream, o.DiffWRT(len(in)))
 }
 
 // DoDiff implements gorgonia.ADOp with the operations of SymDiff, so that both machines compute the same numbers.
@@ -260,9 +268,13 @@ func (o *op) DoDiff(_ G.ExecutionContext, in G.Nodes, out *G.Node) error {
 		}
 		values := make([]G.Value, len(args))
 		for a, from := range args {
-			values[a] = upstream
-			if from >= 0 {
+			switch {
+			case from >= 0:
 				values[a] = in[from].Value()
+			case from == -1:
+				values[a] = upstream
+			default:
+				values[a] = out.Value()
 			}
 		}
 		g, err := d.Do(values...)

@@ -1,6 +1,8 @@
 package loss
 
 import (
+	"math"
+
 	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
@@ -12,8 +14,8 @@ func (j *job[F]) directSum() (total float64, ok bool) {
 	return total, finite(total)
 }
 
-// elementGradients writes the derivative of an elementwise loss by operand k, and reports whether the kernels know it. The
-// targets have been checked with the value.
+// elementGradients writes the derivative of an elementwise loss by operand k, and reports whether the kernels know it and nothing
+// wants a closer look, as for directSum.
 func (j *job[F]) elementGradients(out []F, d float64) bool {
 	sign := 1.0
 	if j.k == 1 {
@@ -21,8 +23,7 @@ func (j *job[F]) elementGradients(out []F, d float64) bool {
 			return false
 		}
 	}
-	j.direct.each(out, j.x[0], j.x[1], sign*j.upstreamOf(0)/d)
-	return true
+	return finite(j.direct.each(out, j.x[0], j.x[1], sign*j.upstreamOf(0)/d))
 }
 
 // elementsInAdvance computes the value of an elementwise loss together with the gradient, where that is wanted. The gradient is for
@@ -70,7 +71,9 @@ func (j *job[F]) takeElements() []F {
 	if u := j.upstreamOf(0); u != a.upstream {
 		d, _ := j.divisor()
 		j.direct.each(data, j.x[0], j.x[1], u/d)
-		a.upstream = u
+		if a.upstream = u; !moderate(math.Abs(u)) {
+			a.upstream = 0 // the kernels leave extreme factors to others, and with them the value
+		}
 	}
 	return data
 }
@@ -124,6 +127,9 @@ func logCoshDirect[F float](*spec) *direct[F] {
 
 func huberDirect[F float](s *spec) *direct[F] {
 	delta := s.set.delta
+	if !moderate(delta) {
+		return nil
+	}
 	return &direct[F]{
 		sum:      func(x, t []F) float64 { return tensorops.HuberSum(x, t, delta) },
 		each:     func(dst, x, t []F, g float64) float64 { return tensorops.HuberGrad(dst, x, t, delta, g) },

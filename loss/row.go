@@ -41,8 +41,9 @@ func (r *row) buf(n int) []float64 {
 // plan says what is wanted of a row: the value, the derivative by operand k, the Hessian's block (j, k) times a
 // direction in operand k, or that derivative's inner product with the direction.
 type plan struct {
-	mode mode
-	k, j int
+	mode  mode
+	k, j  int
+	after bool // has the value's node as its last child, which it does not read: it runs after that
 }
 
 type mode uint8

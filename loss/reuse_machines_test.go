@@ -1,0 +1,97 @@
+package loss
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// softGraph is a loss of (rows, classes) float32 zeros against a target, with its gradient.
+func softGraph(t *testing.T, fn Func, rows, classes int, opts ...Option) (g *G.ExprGraph, cost, grad *G.Node, x, target []float32) {
+	t.Helper()
+	x, target = make([]float32, rows*classes), make([]float32, rows*classes)
+	for i := range rows {
+		target[i*classes] = 1
+	}
+	g = G.NewGraph()
+	leaf := func(name string, data []float32) *G.Node {
+		return G.NewMatrix(g, tensor.Float32, G.WithName(name), G.WithShape(rows, classes),
+			G.WithValue(tensor.New(tensor.WithShape(rows, classes), tensor.WithBacking(data))))
+	}
+	cost, err := fn(leaf("x", x), leaf("t", target), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grads, err := Gradients(cost, cost.Graph().AllNodes()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, cost, grads[0], x, target
+}
+
+// TestBufferReuseInTwoMachines: a machine that runs the gradient alone does not take one that another machine has computed of
+// data that has changed since.
+func TestBufferReuseInTwoMachines(t *testing.T) {
+	for name, fn := range map[string]Func{"CrossEntropy": CrossEntropy, "MSE": MSE} {
+		for _, classes := range []int{10, 300} {
+			first := map[bool]float32{}
+			for _, reuse := range []bool{false, true} {
+				var opts []Option
+				if reuse {
+					opts = append(opts, WithBufferReuse())
+				}
+				g, cost, grad, x, _ := softGraph(t, fn, 20, classes, opts...)
+				value, gradient := G.NewTapeMachine(g.SubgraphRoots(cost)), G.NewTapeMachine(g.SubgraphRoots(grad))
+				runOnce(t, value)
+				x[0] = 3
+				runOnce(t, gradient)
+				first[reuse] = grad.Value().Data().([]float32)[0]
+				value.Close()
+				gradient.Close()
+			}
+			if first[true] != first[false] {
+				t.Errorf("%s, %d classes: gradient %v in kept memory, %v in fresh", name, classes, first[true], first[false])
+			}
+		}
+	}
+}
+
+// TestGradientAloneRefusesTargets: the domain of the targets is checked where the value does not run, too.
+func TestGradientAloneRefusesTargets(t *testing.T) {
+	for name, c := range map[string]struct {
+		fn     Func
+		target float32
+	}{"CrossEntropy": {CrossEntropy, -5}, "BinaryCrossEntropy": {BinaryCrossEntropy, 2}} {
+		for _, classes := range []int{10, 300} {
+			g, _, grad, _, target := softGraph(t, c.fn, 20, classes)
+			target[1] = c.target
+			m := G.NewTapeMachine(g.SubgraphRoots(grad))
+			if err := m.RunAll(); err == nil || !strings.Contains(err.Error(), "loss."+name+": ") {
+				t.Errorf("%s, %d classes: error %v, want one about target[0, 1]", name, classes, err)
+			}
+			m.Close()
+		}
+	}
+}
+
+// TestUpstreamsBesideIgnoredRows: an upstream that is not finite leaves the zeros of rows that do not count.
+func TestUpstreamsBesideIgnoredRows(t *testing.T) {
+	for _, classes := range []int{10, 300} {
+		for _, scale := range []float32{float32(math.Inf(1)), float32(math.NaN())} {
+			m, grad, _, labels := crossEntropyGraph(t, 4, classes, scale, WithBufferReuse())
+			labels[2] = -100
+			for range 2 {
+				runOnce(t, m)
+				for i, v := range grad.Value().Data().([]float32)[2*classes : 3*classes] {
+					if v != 0 {
+						t.Fatalf("%d classes, upstream %v: gradient[2, %d] of an ignored row is %v", classes, scale, i, v)
+					}
+				}
+			}
+			m.Close()
+		}
+	}
+}
