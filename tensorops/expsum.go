@@ -40,8 +40,12 @@ func (s *expSum) guess() float64 {
 	if math.IsInf(s.topAnchor, -1) {
 		return math.NaN()
 	}
-	return s.topAnchor
+	return s.topAnchor - guessBelow
 }
+
+// guessBelow is how far below the anchor of one row that of the next is guessed: kernels take rows whose largest element lies far
+// above their anchor sooner than rows where it lies below.
+const guessBelow = 30
 
 // fold adds sum·2^anchor to the others.
 func (s *expSum) fold(anchor, sum float64) {

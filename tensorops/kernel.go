@@ -25,10 +25,10 @@ type kernels[F Float] struct {
 	// expSumLong; 0 where they are as good as float64.
 	termErr float64
 
-	// expSum returns the largest element of x that is no NaN (-Inf when there is none), an integer anchor at most
-	// 42 (float32 terms: 12) away from that of the largest element, and Σ exp(x[i])·2^-anchor. The sum is NaN when x holds a NaN; it
-	// and the anchor are unspecified when |max| > anchorLimit. guess is an anchor that will do, or NaN: the bits of
-	// sum·2^anchor do not depend on it, the time may. len(x) is 1 to blockLen.
+	// expSum returns the largest element of x that is no NaN (-Inf when there is none), an integer anchor that is
+	// at most 62 below and 12 above its own (float64 terms: 92 and 42), and Σ exp(x[i])·2^-anchor. The sum is NaN
+	// when x holds a NaN; it and the anchor are unspecified when |max| > anchorLimit. guess is an anchor that will
+	// do, or NaN: the bits of sum·2^anchor do not depend on it, the time may. len(x) is 1 to blockLen.
 	expSum func(x []F, guess float64) (max F, anchor, sum float64)
 
 	// expSumLong is expSum for the blocks of longer rows. It may lose more of terms that have most of the sum.

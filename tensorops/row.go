@@ -75,7 +75,7 @@ func alike(t *rowTotal, n int) bool { return t.sum > 0.9*float64(n)*topBound(t) 
 func (t *rowTotal) next() float64 {
 	guess := math.NaN()
 	if t.known {
-		guess = t.anchor
+		guess = t.anchor - guessBelow
 	}
 	t.err, t.at = 0, 0
 	t.huge, t.known, t.refined, t.corrected = false, false, false, false

@@ -20,13 +20,14 @@ func (g *gen) unroll() int {
 // prefetchBytes is how far ahead a sum fetches. A few thousand bytes are too late for memory.
 const prefetchBytes = 16 << 10
 
-// maxOff is how far the largest element may be from the anchor of an expSum, in powers of 2: what is cut off below the anchor must be
-// lost in the sum, even as the bit that decides between two of its neighbours.
-func (g *gen) maxOff() float64 {
+// window returns the middle and half the width of the range in which the largest element of an expSum may lie above its anchor, in
+// powers of 2. Above, terms stay far from the largest number; below, what is cut off must be lost in the sum, even as the
+// bit that decides between two of its neighbours.
+func (g *gen) window() (middle, half float64) {
 	if g.comp == "F32" {
-		return 10
+		return 25, 35
 	}
-	return 40
+	return 25, 65
 }
 
 // A sumKind is one of the kernels that sum exponentials.
@@ -41,7 +42,7 @@ type sumKind struct {
 //	max = max x[i]    sum = Σ exp(x[i])·2^-anchor
 //
 // in one reading: the anchor is the guess, or that of the largest among the first elements where the guess is NaN. Where the
-// largest of all proves to be more than maxOff powers of 2 away from it, the sum is taken again with the anchor of that.
+// largest of all proves to lie outside the window above it, the sum is taken again with the anchor of that.
 func (g *gen) expSum(kind sumKind) {
 	signature, doc := "func(x []F, guess float64) (max F, anchor, sum float64)", "returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor."
 	if kind.store {
@@ -106,9 +107,11 @@ func (g *gen) expSum(kind sumKind) {
 		VMOVAPS(g.fold([]reg.VecVirtual{t.highest, t.highest}, g.comp, func(a, dst Op) { g.max(a, dst) }), max)
 		off := XMM()
 		f(g, VMULSS, VMULSD)(g.constant(math.Log2E), max, off)
+		middle, half := g.window()
 		f(g, VSUBSS, VSUBSD)(anchor, off, off)
+		f(g, VSUBSS, VSUBSD)(g.constant(middle), off, off)
 		VANDPS(g.signless(), off, off)
-		f(g, VUCOMISS, VUCOMISD)(g.constant(g.maxOff()), off)
+		f(g, VUCOMISS, VUCOMISD)(g.constant(half), off)
 		JHI(LabelRef("search"))
 		JPS(LabelRef("search"))
 		Label("found")
