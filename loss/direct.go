@@ -25,13 +25,9 @@ type fast struct {
 	few func(s *spec) fewFunc
 }
 
-const (
-	// directLen is the number of classes, or of elements, up to which losses go through float64: they are rounded once then, and
-	// kernels would not be much faster on so few.
-	directLen = 128
-	// directChunk is the number of elements that a core takes at once.
-	directChunk = 1 << 14
-)
+// directLen is the number of classes, or of elements, up to which losses go through float64: they are rounded once then, and
+// kernels would not be much faster on so few.
+const directLen = 128
 
 // directOf returns the kernels that an operation may use, or nil.
 func directOf[F float](o *op) *direct[F] {
