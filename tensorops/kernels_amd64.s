@@ -9261,7 +9261,7 @@ plain:
 	VMOVAPS      Y0, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9326,7 +9326,7 @@ plain:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9392,7 +9392,7 @@ plain:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9458,7 +9458,7 @@ plain:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9529,7 +9529,7 @@ plain:
 	VMOVAPS      Y0, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9592,7 +9592,7 @@ plain:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9656,7 +9656,7 @@ plain:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9720,7 +9720,7 @@ plain:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9809,7 +9809,7 @@ plain_done:
 	VMOVAPS      Y0, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9887,7 +9887,7 @@ plain_done:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -9966,7 +9966,7 @@ plain_done:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -10045,7 +10045,7 @@ plain_done:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -10131,7 +10131,7 @@ plain_done:
 	VMOVAPS      Y0, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -10209,7 +10209,7 @@ plain_done:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -10288,7 +10288,7 @@ plain_done:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -10367,7 +10367,7 @@ plain_done:
 	VMOVAPS      Y0, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y1, Y6
+	VPERMPS      powersF32<>+0(SB), Y1, Y6
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -10559,24 +10559,6 @@ DATA c32_ba12db72<>+52(SB)/4, $0xba12db72
 DATA c32_ba12db72<>+56(SB)/4, $0xba12db72
 DATA c32_ba12db72<>+60(SB)/4, $0xba12db72
 GLOBL c32_ba12db72<>(SB), RODATA|NOPTR, $64
-
-DATA eighths<>+0(SB)/4, $0x3f800000
-DATA eighths<>+4(SB)/4, $0x3f7b95c2
-DATA eighths<>+8(SB)/4, $0x3f7837f0
-DATA eighths<>+12(SB)/4, $0x3f75fed7
-DATA eighths<>+16(SB)/4, $0x3f7504f3
-DATA eighths<>+20(SB)/4, $0x3f75672a
-DATA eighths<>+24(SB)/4, $0x3f7744fd
-DATA eighths<>+28(SB)/4, $0x3f7ac0c7
-DATA eighths<>+32(SB)/4, $0x3f800000
-DATA eighths<>+36(SB)/4, $0x3f7b95c2
-DATA eighths<>+40(SB)/4, $0x3f7837f0
-DATA eighths<>+44(SB)/4, $0x3f75fed7
-DATA eighths<>+48(SB)/4, $0x3f7504f3
-DATA eighths<>+52(SB)/4, $0x3f75672a
-DATA eighths<>+56(SB)/4, $0x3f7744fd
-DATA eighths<>+60(SB)/4, $0x3f7ac0c7
-GLOBL eighths<>(SB), RODATA|NOPTR, $64
 
 DATA c32_3e2aae3d<>+0(SB)/4, $0x3e2aae3d
 DATA c32_3e2aae3d<>+4(SB)/4, $0x3e2aae3d
@@ -10866,7 +10848,7 @@ stream:
 	VMOVAPS      Y5, Y7
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
 	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
-	VPERMPS      eighths<>+0(SB), Y6, Y8
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y8, Y8
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -10956,7 +10938,7 @@ stream:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11047,7 +11029,7 @@ stream:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11138,7 +11120,7 @@ stream:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11234,7 +11216,7 @@ stream:
 	VMOVAPS      Y5, Y7
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
 	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
-	VPERMPS      eighths<>+0(SB), Y6, Y8
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y8, Y8
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11322,7 +11304,7 @@ stream:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11411,7 +11393,7 @@ stream:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11500,7 +11482,7 @@ stream:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11610,7 +11592,7 @@ plain:
 	VMOVAPS      Y5, Y7
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
 	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
-	VPERMPS      eighths<>+0(SB), Y6, Y8
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y8, Y8
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11700,7 +11682,7 @@ plain:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11791,7 +11773,7 @@ plain:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11882,7 +11864,7 @@ plain:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -11978,7 +11960,7 @@ plain:
 	VMOVAPS      Y5, Y7
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
 	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
-	VPERMPS      eighths<>+0(SB), Y6, Y8
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y8, Y8
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -12066,7 +12048,7 @@ plain:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -12155,7 +12137,7 @@ plain:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -12244,7 +12226,7 @@ plain:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -12360,7 +12342,7 @@ tail:
 	VMOVAPS      Y5, Y7
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
 	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
-	VPERMPS      eighths<>+0(SB), Y6, Y8
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y8, Y8
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -12495,7 +12477,7 @@ stored168:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -12631,7 +12613,7 @@ stored172:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -12767,7 +12749,7 @@ stored176:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -12910,7 +12892,7 @@ stored180:
 	VMOVAPS      Y5, Y7
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
 	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
-	VPERMPS      eighths<>+0(SB), Y6, Y8
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y8, Y8
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -13045,7 +13027,7 @@ stored184:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -13181,7 +13163,7 @@ stored188:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -13317,7 +13299,7 @@ stored192:
 	VMOVAPS      Y5, Y8
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y9, Y8
 	VFNMADD231PS c32_af82e308<>+0(SB), Y9, Y8
-	VPERMPS      eighths<>+0(SB), Y6, Y9
+	VPERMPS      powersF32<>+0(SB), Y6, Y9
 	VPSLLD       $0x14, Y6, Y6
 	VPADDD       Y6, Y9, Y9
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
@@ -13607,7 +13589,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y4, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y4
+	VPERMPS      powersF32<>+0(SB), Y1, Y4
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -13663,7 +13645,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -13720,7 +13702,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -13777,7 +13759,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -13839,7 +13821,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y4, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y4
+	VPERMPS      powersF32<>+0(SB), Y1, Y4
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -13893,7 +13875,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -13948,7 +13930,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14003,7 +13985,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14083,7 +14065,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y4, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y4
+	VPERMPS      powersF32<>+0(SB), Y1, Y4
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14152,7 +14134,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14222,7 +14204,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14292,7 +14274,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14369,7 +14351,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y4, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y4
+	VPERMPS      powersF32<>+0(SB), Y1, Y4
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14438,7 +14420,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14508,7 +14490,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14578,7 +14560,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y1, Y5
+	VPERMPS      powersF32<>+0(SB), Y1, Y5
 	VPSLLD       $0x14, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
@@ -14710,7 +14692,7 @@ stream:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -14773,7 +14755,7 @@ stream:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -14837,7 +14819,7 @@ stream:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -14901,7 +14883,7 @@ stream:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -14970,7 +14952,7 @@ stream:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15031,7 +15013,7 @@ stream:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15093,7 +15075,7 @@ stream:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15155,7 +15137,7 @@ stream:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15238,7 +15220,7 @@ plain:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15301,7 +15283,7 @@ plain:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15365,7 +15347,7 @@ plain:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15429,7 +15411,7 @@ plain:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15498,7 +15480,7 @@ plain:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15559,7 +15541,7 @@ plain:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15621,7 +15603,7 @@ plain:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15683,7 +15665,7 @@ plain:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15772,7 +15754,7 @@ tail:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15880,7 +15862,7 @@ stored200:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -15989,7 +15971,7 @@ stored204:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -16098,7 +16080,7 @@ stored208:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -16214,7 +16196,7 @@ stored212:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -16322,7 +16304,7 @@ stored216:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -16431,7 +16413,7 @@ stored220:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -16540,7 +16522,7 @@ stored224:
 	VMOVAPS      Y1, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -16690,7 +16672,7 @@ plain:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y4, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y4
+	VPERMPS      powersF32<>+0(SB), Y2, Y4
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -16743,7 +16725,7 @@ plain:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -16797,7 +16779,7 @@ plain:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -16851,7 +16833,7 @@ plain:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -16910,7 +16892,7 @@ plain:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y4, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y4
+	VPERMPS      powersF32<>+0(SB), Y2, Y4
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -16961,7 +16943,7 @@ plain:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17013,7 +16995,7 @@ plain:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17065,7 +17047,7 @@ plain:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17142,7 +17124,7 @@ plain_done:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y4, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y4
+	VPERMPS      powersF32<>+0(SB), Y2, Y4
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17208,7 +17190,7 @@ plain_done:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17275,7 +17257,7 @@ plain_done:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17342,7 +17324,7 @@ plain_done:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17416,7 +17398,7 @@ plain_done:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y4, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y4
+	VPERMPS      powersF32<>+0(SB), Y2, Y4
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17482,7 +17464,7 @@ plain_done:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17549,7 +17531,7 @@ plain_done:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17616,7 +17598,7 @@ plain_done:
 	VMOVAPS      Y1, Y3
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y2, Y5
+	VPERMPS      powersF32<>+0(SB), Y2, Y5
 	VPSLLD       $0x14, Y2, Y2
 	VPADDD       Y2, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
@@ -17735,7 +17717,7 @@ stream:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -17797,7 +17779,7 @@ stream:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -17860,7 +17842,7 @@ stream:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -17923,7 +17905,7 @@ stream:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -17991,7 +17973,7 @@ stream:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18051,7 +18033,7 @@ stream:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18112,7 +18094,7 @@ stream:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18173,7 +18155,7 @@ stream:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18255,7 +18237,7 @@ plain:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18317,7 +18299,7 @@ plain:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18380,7 +18362,7 @@ plain:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18443,7 +18425,7 @@ plain:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18511,7 +18493,7 @@ plain:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18571,7 +18553,7 @@ plain:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18632,7 +18614,7 @@ plain:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18693,7 +18675,7 @@ plain:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18781,7 +18763,7 @@ tail:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18888,7 +18870,7 @@ stored232:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -18996,7 +18978,7 @@ stored236:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -19104,7 +19086,7 @@ stored240:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -19219,7 +19201,7 @@ stored244:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y5
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -19326,7 +19308,7 @@ stored248:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -19434,7 +19416,7 @@ stored252:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -19542,7 +19524,7 @@ stored256:
 	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y3, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y6
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -23240,7 +23222,7 @@ plain:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -23272,7 +23254,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23305,7 +23287,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23338,7 +23320,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23376,7 +23358,7 @@ plain:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -23406,7 +23388,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23437,7 +23419,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23468,7 +23450,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23524,7 +23506,7 @@ plain_done:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -23569,7 +23551,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23615,7 +23597,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23661,7 +23643,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23714,7 +23696,7 @@ plain_done:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -23759,7 +23741,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23805,7 +23787,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23851,7 +23833,7 @@ plain_done:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -23985,7 +23967,7 @@ stream:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -24020,7 +24002,7 @@ stream:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24056,7 +24038,7 @@ stream:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24092,7 +24074,7 @@ stream:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24133,7 +24115,7 @@ stream:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -24166,7 +24148,7 @@ stream:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24200,7 +24182,7 @@ stream:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24234,7 +24216,7 @@ stream:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24289,7 +24271,7 @@ plain:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -24324,7 +24306,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24360,7 +24342,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24396,7 +24378,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24437,7 +24419,7 @@ plain:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -24470,7 +24452,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24504,7 +24486,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24538,7 +24520,7 @@ plain:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24599,7 +24581,7 @@ tail:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -24679,7 +24661,7 @@ stored328:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24760,7 +24742,7 @@ stored332:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24841,7 +24823,7 @@ stored336:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -24929,7 +24911,7 @@ stored340:
 	VMOVAPS      Y0, Y2
 	VFNMADD231PS c32_3db17218<>+0(SB), Y4, Y2
 	VFNMADD231PS c32_af82e308<>+0(SB), Y4, Y2
-	VPERMPS      eighths<>+0(SB), Y3, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y4
 	VPSLLD       $0x14, Y3, Y3
 	VPADDD       Y3, Y4, Y4
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
@@ -25009,7 +24991,7 @@ stored344:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -25090,7 +25072,7 @@ stored348:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -25171,7 +25153,7 @@ stored352:
 	VMOVAPS      Y0, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -25298,7 +25280,7 @@ plain:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -25332,7 +25314,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25367,7 +25349,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25402,7 +25384,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25442,7 +25424,7 @@ plain:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -25474,7 +25456,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25507,7 +25489,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25540,7 +25522,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25598,7 +25580,7 @@ plain_done:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -25645,7 +25627,7 @@ plain_done:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25693,7 +25675,7 @@ plain_done:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25741,7 +25723,7 @@ plain_done:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25796,7 +25778,7 @@ plain_done:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -25843,7 +25825,7 @@ plain_done:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25891,7 +25873,7 @@ plain_done:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -25939,7 +25921,7 @@ plain_done:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26039,7 +26021,7 @@ stream:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -26077,7 +26059,7 @@ stream:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26116,7 +26098,7 @@ stream:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26155,7 +26137,7 @@ stream:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26199,7 +26181,7 @@ stream:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -26235,7 +26217,7 @@ stream:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26272,7 +26254,7 @@ stream:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26309,7 +26291,7 @@ stream:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26367,7 +26349,7 @@ plain:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -26405,7 +26387,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26444,7 +26426,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26483,7 +26465,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26527,7 +26509,7 @@ plain:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -26563,7 +26545,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26600,7 +26582,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26637,7 +26619,7 @@ plain:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26701,7 +26683,7 @@ tail:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -26784,7 +26766,7 @@ stored360:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26868,7 +26850,7 @@ stored364:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -26952,7 +26934,7 @@ stored368:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -27043,7 +27025,7 @@ stored372:
 	VMOVAPS      Y2, Y3
 	VFNMADD231PS c32_3db17218<>+0(SB), Y5, Y3
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y3
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -27126,7 +27108,7 @@ stored376:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -27210,7 +27192,7 @@ stored380:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -27294,7 +27276,7 @@ stored384:
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -27437,7 +27419,7 @@ plain:
 	VMOVAPS      Y1, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y0
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -27505,7 +27487,7 @@ plain:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -27574,7 +27556,7 @@ plain:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -27643,7 +27625,7 @@ plain:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -27717,7 +27699,7 @@ plain:
 	VMOVAPS      Y1, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y0
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -27783,7 +27765,7 @@ plain:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -27850,7 +27832,7 @@ plain:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -27917,7 +27899,7 @@ plain:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -28009,7 +27991,7 @@ plain_done:
 	VMOVAPS      Y1, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y0
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -28090,7 +28072,7 @@ plain_done:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -28172,7 +28154,7 @@ plain_done:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -28254,7 +28236,7 @@ plain_done:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -28343,7 +28325,7 @@ plain_done:
 	VMOVAPS      Y1, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y0
-	VPERMPS      eighths<>+0(SB), Y4, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y5
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -28424,7 +28406,7 @@ plain_done:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -28506,7 +28488,7 @@ plain_done:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -28588,7 +28570,7 @@ plain_done:
 	VMOVAPS      Y2, Y0
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y0
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y0
-	VPERMPS      eighths<>+0(SB), Y5, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -28748,7 +28730,7 @@ stream:
 	VMOVAPS      Y1, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y4, Y6
+	VPERMPS      powersF32<>+0(SB), Y4, Y6
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -28829,7 +28811,7 @@ stream:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -28911,7 +28893,7 @@ stream:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -28993,7 +28975,7 @@ stream:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -29080,7 +29062,7 @@ stream:
 	VMOVAPS      Y1, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y4, Y6
+	VPERMPS      powersF32<>+0(SB), Y4, Y6
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -29159,7 +29141,7 @@ stream:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -29239,7 +29221,7 @@ stream:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -29319,7 +29301,7 @@ stream:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -29420,7 +29402,7 @@ plain:
 	VMOVAPS      Y1, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y4, Y6
+	VPERMPS      powersF32<>+0(SB), Y4, Y6
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -29501,7 +29483,7 @@ plain:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -29583,7 +29565,7 @@ plain:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -29665,7 +29647,7 @@ plain:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -29752,7 +29734,7 @@ plain:
 	VMOVAPS      Y1, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y4, Y6
+	VPERMPS      powersF32<>+0(SB), Y4, Y6
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -29831,7 +29813,7 @@ plain:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -29911,7 +29893,7 @@ plain:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -29991,7 +29973,7 @@ plain:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -30098,7 +30080,7 @@ tail:
 	VMOVAPS      Y1, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y4, Y6
+	VPERMPS      powersF32<>+0(SB), Y4, Y6
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -30224,7 +30206,7 @@ stored392:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -30351,7 +30333,7 @@ stored396:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -30478,7 +30460,7 @@ stored400:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -30612,7 +30594,7 @@ stored404:
 	VMOVAPS      Y1, Y5
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
 	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      eighths<>+0(SB), Y4, Y6
+	VPERMPS      powersF32<>+0(SB), Y4, Y6
 	VPSLLD       $0x14, Y4, Y4
 	VPADDD       Y4, Y6, Y6
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
@@ -30738,7 +30720,7 @@ stored408:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -30865,7 +30847,7 @@ stored412:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -30992,7 +30974,7 @@ stored416:
 	VMOVAPS      Y2, Y6
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
 	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      eighths<>+0(SB), Y5, Y7
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
 	VPSLLD       $0x14, Y5, Y5
 	VPADDD       Y5, Y7, Y7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
@@ -74431,7 +74413,7 @@ TEXT ·logCoshSumF32AVX512(SB), NOSPLIT, $0-72
 	MOVQ    x_base+0(FP), AX
 	MOVQ    t_base+24(FP), CX
 	MOVQ    x_len+8(FP), DX
-	VMOVUPS eighths<>+0(SB), Z0
+	VMOVUPS powersF32<>+0(SB), Z0
 	VMOVUPS c32_4b400000<>+0(SB), Z1
 	VMOVUPS c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS c32_3db17218<>+0(SB), Z3
@@ -75052,7 +75034,7 @@ TEXT ·logCoshBothF32AVX512(SB), NOSPLIT, $0-112
 	MOVQ         t_base+48(FP), CX
 	MOVQ         x_len+32(FP), DX
 	MOVQ         dst_base+0(FP), BX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z1
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
@@ -76412,7 +76394,7 @@ TEXT ·binarySumF32AVX512(SB), NOSPLIT, $0-72
 	MOVQ    x_base+0(FP), AX
 	MOVQ    t_base+24(FP), CX
 	MOVQ    x_len+8(FP), DX
-	VMOVUPS eighths<>+0(SB), Z0
+	VMOVUPS powersF32<>+0(SB), Z0
 	VMOVUPS c32_4b400000<>+0(SB), Z1
 	VMOVUPS c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS c32_3db17218<>+0(SB), Z3
@@ -76958,7 +76940,7 @@ TEXT ·binaryBothF32AVX512(SB), NOSPLIT, $0-112
 	MOVQ         t_base+48(FP), CX
 	MOVQ         x_len+32(FP), DX
 	MOVQ         dst_base+0(FP), BX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z1
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
@@ -77971,7 +77953,7 @@ TEXT ·marginSumF32AVX512(SB), NOSPLIT, $0-72
 	MOVQ    x_base+0(FP), AX
 	MOVQ    t_base+24(FP), CX
 	MOVQ    x_len+8(FP), DX
-	VMOVUPS eighths<>+0(SB), Z0
+	VMOVUPS powersF32<>+0(SB), Z0
 	VMOVUPS c32_4b400000<>+0(SB), Z1
 	VMOVUPS c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS c32_3db17218<>+0(SB), Z3
@@ -78485,7 +78467,7 @@ TEXT ·marginBothF32AVX512(SB), NOSPLIT, $0-112
 	MOVQ         t_base+48(FP), CX
 	MOVQ         x_len+32(FP), DX
 	MOVQ         dst_base+0(FP), BX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z1
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
@@ -80141,7 +80123,7 @@ TEXT ·cauchySumF32AVX512(SB), NOSPLIT, $0-72
 	MOVQ         x_base+0(FP), AX
 	MOVQ         t_base+24(FP), CX
 	MOVQ         x_len+8(FP), DX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z0
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z0
 	VMOVUPS      c32_3db17218<>+0(SB), Z0
@@ -80525,7 +80507,7 @@ TEXT ·cauchyBothF32AVX512(SB), NOSPLIT, $0-112
 	MOVQ         t_base+48(FP), CX
 	MOVQ         x_len+32(FP), DX
 	MOVQ         dst_base+0(FP), BX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z0
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z0
 	VMOVUPS      c32_3db17218<>+0(SB), Z0
@@ -81276,7 +81258,7 @@ TEXT ·poissonSumF32AVX512(SB), NOSPLIT, $0-72
 	MOVQ    x_base+0(FP), AX
 	MOVQ    t_base+24(FP), CX
 	MOVQ    x_len+8(FP), DX
-	VMOVUPS eighths<>+0(SB), Z0
+	VMOVUPS powersF32<>+0(SB), Z0
 	VMOVUPS c32_4b400000<>+0(SB), Z1
 	VMOVUPS c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS c32_3db17218<>+0(SB), Z3
@@ -81634,7 +81616,7 @@ TEXT ·poissonBothF32AVX512(SB), NOSPLIT, $0-112
 	MOVQ         t_base+48(FP), CX
 	MOVQ         x_len+32(FP), DX
 	MOVQ         dst_base+0(FP), BX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z1
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
@@ -82331,7 +82313,7 @@ TEXT ·gammaSumF32AVX512(SB), NOSPLIT, $0-72
 	MOVQ         x_base+0(FP), AX
 	MOVQ         t_base+24(FP), CX
 	MOVQ         x_len+8(FP), DX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z1
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
@@ -82705,7 +82687,7 @@ TEXT ·gammaBothF32AVX512(SB), NOSPLIT, $0-112
 	MOVQ         t_base+48(FP), CX
 	MOVQ         x_len+32(FP), DX
 	MOVQ         dst_base+0(FP), BX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z1
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
@@ -83438,7 +83420,7 @@ TEXT ·focalSumF32AVX512(SB), NOSPLIT, $0-72
 	MOVQ         x_base+0(FP), AX
 	MOVQ         t_base+24(FP), CX
 	MOVQ         x_len+8(FP), DX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z1
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
@@ -84082,7 +84064,7 @@ TEXT ·focalBothF32AVX512(SB), NOSPLIT, $0-112
 	MOVQ         t_base+48(FP), CX
 	MOVQ         x_len+32(FP), DX
 	MOVQ         dst_base+0(FP), BX
-	VMOVUPS      eighths<>+0(SB), Z0
+	VMOVUPS      powersF32<>+0(SB), Z0
 	VMOVUPS      c32_4b400000<>+0(SB), Z1
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3

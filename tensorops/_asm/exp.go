@@ -50,31 +50,28 @@ func (p *powers) entry(j uint, elem string) (rounded, lost float64) {
 
 // tables returns the constants that a register is looked up in: the entries as described, and what their rounding lost.
 func (p *powers) tables(elem string) (entries, lost Mem) {
-	name := "powers" + elem
-	if m, ok := constants[name]; ok {
-		return m, constants[name+"lost"]
+	bytes, places := size(elem), 52-p.bits()
+	if elem == "F32" {
+		places = 23 - p.bits()
 	}
-	entries, lost = GLOBL(name, RODATA|NOPTR), Mem{}
-	for i := range 64 / size(elem) {
+	entries = table("powers"+elem, bytes, 64/bytes, func(i int) uint64 {
 		j := uint(i) % p.entries
 		v, _ := p.entry(j, elem)
-		if elem == "F32" {
-			DATA(i*4, U32(math.Float32bits(float32(v))-uint32(j)<<(23-p.bits())))
-		} else {
-			DATA(i*8, U64(math.Float64bits(v)-uint64(j)<<(52-p.bits())))
-		}
-	}
-	lost = GLOBL(name+"lost", RODATA|NOPTR)
-	for i := range 64 / size(elem) {
+		return numberBits(v, elem) - uint64(j)<<places
+	})
+	lost = table("powers"+elem+"lost", bytes, 64/bytes, func(i int) uint64 {
 		_, l := p.entry(uint(i)%p.entries, elem)
-		if elem == "F32" {
-			DATA(i*4, U32(math.Float32bits(float32(l))))
-		} else {
-			DATA(i*8, U64(math.Float64bits(l)))
-		}
-	}
-	constants[name], constants[name+"lost"] = entries, lost
+		return numberBits(l, elem)
+	})
 	return entries, lost
+}
+
+// numberBits are the bits of v as a number of type elem.
+func numberBits(v float64, elem string) uint64 {
+	if elem == "F32" {
+		return uint64(math.Float32bits(float32(v)))
+	}
+	return math.Float64bits(v)
 }
 
 // expConsts are the constants of exp and the two numbers it is called with: exp(x)·2^-anchor for x >= low, 0 for
@@ -129,11 +126,11 @@ func (g *gen) scaleBy(c *expConsts, factor Op) {
 		entries, rest := g.narrow(), g.narrow()
 		VBROADCASTSD(factor, f)
 		VMULPD(exact.Offset(8*at), f, f)
-		g.halve(f, entries)
+		g.narrowTo(f, entries)
 		VCVTPS2PD(entries, back)
 		VSUBPD(back, f, lost)
 		VDIVPD(back, lost, lost)
-		g.halve(lost, rest)
+		g.narrowTo(lost, rest)
 		fours, losts = append(fours, entries), append(losts, rest)
 	}
 	table, lost := g.joined(fours), g.joined(losts)
@@ -145,15 +142,6 @@ func (g *gen) scaleBy(c *expConsts, factor Op) {
 			VMOVUPS(*p, m)
 			*p = m
 		}
-	}
-}
-
-// halve rounds the float64 lanes of v to float32.
-func (g *gen) halve(v, n reg.VecVirtual) {
-	if g.is512() {
-		VCVTPD2PS(v, n)
-	} else {
-		VCVTPD2PSY(v, n)
 	}
 }
 
@@ -170,31 +158,15 @@ func (g *gen) joined(parts []reg.VecVirtual) reg.VecVirtual {
 
 // inFloat64 returns the constant with the 8 powers of 2 that are not rounded to float32.
 func (p *powers) inFloat64() Mem {
-	const name = "exactpowers"
-	m, ok := constants[name]
-	if !ok {
-		m = GLOBL(name, RODATA|NOPTR)
-		for j := range p.entries {
-			v, _ := p.entry(j, "F64")
-			DATA(int(j)*8, U64(math.Float64bits(v)))
-		}
-		constants[name] = m
-	}
-	return m
+	return table("exactpowers", 8, int(p.entries), func(i int) uint64 {
+		v, _ := p.entry(uint(i), "F64")
+		return math.Float64bits(v)
+	})
 }
 
 // places returns the constant with what is subtracted from the bits of the float32 entries.
 func (p *powers) places() Mem {
-	const name = "places"
-	m, ok := constants[name]
-	if !ok {
-		m = GLOBL(name, RODATA|NOPTR)
-		for i := range 16 {
-			DATA(i*4, U32(uint32(i)%uint32(p.entries)<<(23-p.bits())))
-		}
-		constants[name] = m
-	}
-	return m
+	return table("places", 4, 16, func(i int) uint64 { return uint64(uint(i)%p.entries) << (23 - p.bits()) })
 }
 
 const notLess = 5 // comparison predicate NLT_US: also true for NaN

@@ -163,23 +163,23 @@ var constants = map[string]Mem{}
 
 // constant returns the memory of a constant of type comp.
 func (g *gen) constant(v float64) Mem {
-	bits := math.Float64bits(v)
-	if g.comp == "F32" {
-		bits = uint64(math.Float32bits(float32(v)))
-	}
-	return bitsConstant(bits, size(g.comp))
+	return bitsConstant(numberBits(v, g.comp), size(g.comp))
 }
 
 func bitsConstant(bits uint64, bytes int) Mem {
-	name := fmt.Sprintf("c%d_%x", bytes*8, bits)
+	return table(fmt.Sprintf("c%d_%x", bytes*8, bits), bytes, 64/bytes, func(int) uint64 { return bits })
+}
+
+// table returns the memory of n numbers of so many bytes, number i being the lower bits of at(i). A name stands for one table.
+func table(name string, bytes, n int, at func(i int) uint64) Mem {
 	m, ok := constants[name]
 	if !ok {
 		m = GLOBL(name, RODATA|NOPTR)
-		for i := 0; i < 64; i += bytes {
+		for i := range n {
 			if bytes == 4 {
-				DATA(i, U32(bits))
+				DATA(i*4, U32(uint32(at(i))))
 			} else {
-				DATA(i, U64(bits))
+				DATA(i*8, U64(at(i)))
 			}
 		}
 		constants[name] = m
@@ -383,25 +383,14 @@ func (g *gen) tailMask(count reg.Register, i int) reg.Register {
 // tailVector returns the AVX2 mask of the same, of the width of like.
 func (g *gen) tailVector(count reg.Register, i int, like reg.VecVirtual) reg.VecVirtual {
 	bytes := size(g.elem)
-	name := fmt.Sprintf("tail%d", bytes*8)
-	table, ok := constants[name]
-	if !ok {
-		table = GLOBL(name, RODATA|NOPTR)
-		for j := range 128 {
-			v := uint64(0)
-			if j < 64 {
-				v = math.MaxUint64
-			}
-			if bytes == 4 {
-				DATA(j*4, U32(uint32(v)))
-			} else {
-				DATA(j*8, U64(v))
-			}
+	masks := table(fmt.Sprintf("tail%d", bytes*8), bytes, 128, func(i int) uint64 {
+		if i < 64 {
+			return math.MaxUint64
 		}
-		constants[name] = table
-	}
+		return 0
+	})
 	base, from := GP64(), GP64()
-	LEAQ(table, base)
+	LEAQ(masks, base)
 	MOVQ(U32(64), from)
 	SUBQ(count, from)
 	mask := YMM()

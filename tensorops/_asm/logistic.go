@@ -50,20 +50,10 @@ func (g *gen) logistic(free int, power float64) *logistic {
 	return l
 }
 
-// eighths is the table of 2^(j/8), twice j = 0..7, with j·2^20 taken from the bits: adding the integer 8m + j shifted there
-// leaves 2^(m + j/8).
+// eighths is the table of 2^(j/8) that float32 exponentials look up.
 func eighths() Mem {
-	const name = "eighths"
-	m, ok := constants[name]
-	if !ok {
-		m = GLOBL(name, RODATA|NOPTR)
-		for i := range 16 {
-			j := i % 8
-			DATA(4*i, U32(math.Float32bits(float32(math.Exp2(float64(j)/8)))-uint32(j)<<20))
-		}
-		constants[name] = m
-	}
-	return m
+	entries, _ := powers32.tables("F32")
+	return entries
 }
 
 var (
