@@ -6066,9 +6066,9 @@ plain:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -6092,9 +6092,9 @@ plain:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -6186,9 +6186,9 @@ plain_done:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -6272,9 +6272,9 @@ plain_done:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -6361,9 +6361,9 @@ stream:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -6399,9 +6399,9 @@ stream:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -6457,9 +6457,9 @@ plain:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -6495,9 +6495,9 @@ plain:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -6731,9 +6731,9 @@ stored84:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -6957,9 +6957,9 @@ stored100:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -7026,9 +7026,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       (SP), Y0, Y0
-	VMOVUPD      Y0, (SP)
+	VMOVUPS      Y0, (SP)
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -7052,9 +7052,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -7146,9 +7146,9 @@ plain_done:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       (SP), Y0, Y0
-	VMOVUPD      Y0, (SP)
+	VMOVUPS      Y0, (SP)
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -7232,9 +7232,9 @@ plain_done:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -7333,9 +7333,9 @@ stream:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -7383,9 +7383,9 @@ stream:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -7453,9 +7453,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -7503,9 +7503,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -7751,9 +7751,9 @@ stored116:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -7989,9 +7989,9 @@ stored132:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -8114,9 +8114,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -8156,9 +8156,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -8266,9 +8266,9 @@ plain_done:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -8368,9 +8368,9 @@ plain_done:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -8499,9 +8499,9 @@ stream:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -8557,9 +8557,9 @@ stream:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -8635,9 +8635,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -8693,9 +8693,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -8949,9 +8949,9 @@ stored148:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -9195,9 +9195,9 @@ stored164:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 
 done:
 	VMOVUPS      64(SP), Y0
@@ -9500,9 +9500,9 @@ plain:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -9762,9 +9762,9 @@ plain:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -10092,9 +10092,9 @@ plain_done:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -10414,9 +10414,9 @@ plain_done:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -11187,9 +11187,9 @@ stream:
 	VCVTPS2PD    X7, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -11549,9 +11549,9 @@ stream:
 	VCVTPS2PD    X7, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -11931,9 +11931,9 @@ plain:
 	VCVTPS2PD    X7, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -12293,9 +12293,9 @@ plain:
 	VCVTPS2PD    X7, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -12853,9 +12853,9 @@ stored180:
 	VCVTPS2PD    X7, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -13403,9 +13403,9 @@ stored196:
 	VCVTPS2PD    X7, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -13800,9 +13800,9 @@ plain:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      128(SP), Y3
@@ -14026,9 +14026,9 @@ plain:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -14320,9 +14320,9 @@ plain_done:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -14606,9 +14606,9 @@ plain_done:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -14931,9 +14931,9 @@ stream:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      160(SP), Y3
@@ -15185,9 +15185,9 @@ stream:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -15459,9 +15459,9 @@ plain:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      160(SP), Y3
@@ -15713,9 +15713,9 @@ plain:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -16165,9 +16165,9 @@ stored212:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -16607,9 +16607,9 @@ stored228:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -16874,9 +16874,9 @@ plain:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      128(SP), Y3
@@ -17088,9 +17088,9 @@ plain:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -17370,9 +17370,9 @@ plain_done:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -17644,9 +17644,9 @@ plain_done:
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -17955,9 +17955,9 @@ stream:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      160(SP), Y3
@@ -18205,9 +18205,9 @@ stream:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -18475,9 +18475,9 @@ plain:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      160(SP), Y3
@@ -18725,9 +18725,9 @@ plain:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -19173,9 +19173,9 @@ stored244:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -19611,9 +19611,9 @@ stored260:
 	VCVTPS2PD    X5, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -19712,9 +19712,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -19758,9 +19758,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -19872,9 +19872,9 @@ plain_done:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -19978,9 +19978,9 @@ plain_done:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -20091,9 +20091,9 @@ stream:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -20149,9 +20149,9 @@ stream:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -20227,9 +20227,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -20285,9 +20285,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -20541,9 +20541,9 @@ stored276:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -20787,9 +20787,9 @@ stored292:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 
 done:
 	VMOVUPS      64(SP), Y0
@@ -20972,9 +20972,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -21110,9 +21110,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -21316,9 +21316,9 @@ plain_done:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -21514,9 +21514,9 @@ plain_done:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -21993,9 +21993,9 @@ stream:
 	VCVTPS2PD    X3, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -22147,9 +22147,9 @@ stream:
 	VCVTPS2PD    X3, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -22321,9 +22321,9 @@ plain:
 	VCVTPS2PD    X3, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VSUBPS       Y1, Y0, Y0
@@ -22475,9 +22475,9 @@ plain:
 	VCVTPS2PD    X3, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -22827,9 +22827,9 @@ stored308:
 	VCVTPS2PD    X3, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -23169,9 +23169,9 @@ stored324:
 	VCVTPS2PD    X3, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 
 done:
 	VMOVUPS      64(SP), Y0
@@ -23344,9 +23344,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      128(SP), Y2
@@ -23474,9 +23474,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -23672,9 +23672,9 @@ plain_done:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       (SP), Y1, Y1
-	VMOVUPD      Y1, (SP)
+	VMOVUPS      Y1, (SP)
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -23862,9 +23862,9 @@ plain_done:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -24101,9 +24101,9 @@ stream:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      160(SP), Y2
@@ -24243,9 +24243,9 @@ stream:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -24405,9 +24405,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      160(SP), Y2
@@ -24547,9 +24547,9 @@ plain:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -24887,9 +24887,9 @@ stored340:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -25217,9 +25217,9 @@ stored356:
 	VCVTPS2PD    X2, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -25408,9 +25408,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       (SP), Y0, Y0
-	VMOVUPD      Y0, (SP)
+	VMOVUPS      Y0, (SP)
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      128(SP), Y2
@@ -25546,9 +25546,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -25752,9 +25752,9 @@ plain_done:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       (SP), Y0, Y0
-	VMOVUPD      Y0, (SP)
+	VMOVUPS      Y0, (SP)
 	VADDPD       32(SP), Y1, Y1
-	VMOVUPD      Y1, 32(SP)
+	VMOVUPS      Y1, 32(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -25950,9 +25950,9 @@ plain_done:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -26165,9 +26165,9 @@ stream:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      160(SP), Y2
@@ -26319,9 +26319,9 @@ stream:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -26493,9 +26493,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      160(SP), Y2
@@ -26647,9 +26647,9 @@ plain:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -26999,9 +26999,9 @@ stored372:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -27341,9 +27341,9 @@ stored388:
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -27676,9 +27676,9 @@ plain:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      192(SP), Y3
@@ -27950,9 +27950,9 @@ plain:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -28292,9 +28292,9 @@ plain_done:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       64(SP), Y1, Y1
-	VMOVUPD      Y1, 64(SP)
+	VMOVUPS      Y1, 64(SP)
 	VADDPD       96(SP), Y0, Y0
-	VMOVUPD      Y0, 96(SP)
+	VMOVUPS      Y0, 96(SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -28626,9 +28626,9 @@ plain_done:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       128(SP), Y1, Y1
-	VMOVUPD      Y1, 128(SP)
+	VMOVUPS      Y1, 128(SP)
 	VADDPD       160(SP), Y0, Y0
-	VMOVUPD      Y0, 160(SP)
+	VMOVUPS      Y0, 160(SP)
 
 done:
 	VMOVUPS      64(SP), Y0
@@ -29039,9 +29039,9 @@ stream:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      224(SP), Y3
@@ -29365,9 +29365,9 @@ stream:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       160(SP), Y1, Y1
-	VMOVUPD      Y1, 160(SP)
+	VMOVUPS      Y1, 160(SP)
 	VADDPD       192(SP), Y0, Y0
-	VMOVUPD      Y0, 192(SP)
+	VMOVUPS      Y0, 192(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -29711,9 +29711,9 @@ plain:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	VMOVUPS      32(AX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVUPS      224(SP), Y3
@@ -30037,9 +30037,9 @@ plain:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       160(SP), Y1, Y1
-	VMOVUPD      Y1, 160(SP)
+	VMOVUPS      Y1, 160(SP)
 	VADDPD       192(SP), Y0, Y0
-	VMOVUPD      Y0, 192(SP)
+	VMOVUPS      Y0, 192(SP)
 	SUBQ         $0x00000040, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -30561,9 +30561,9 @@ stored404:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       96(SP), Y1, Y1
-	VMOVUPD      Y1, 96(SP)
+	VMOVUPS      Y1, 96(SP)
 	VADDPD       128(SP), Y0, Y0
-	VMOVUPD      Y0, 128(SP)
+	VMOVUPS      Y0, 128(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -31075,9 +31075,9 @@ stored420:
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
 	VADDPD       160(SP), Y1, Y1
-	VMOVUPD      Y1, 160(SP)
+	VMOVUPS      Y1, 160(SP)
 	VADDPD       192(SP), Y0, Y0
-	VMOVUPD      Y0, 192(SP)
+	VMOVUPS      Y0, 192(SP)
 
 done:
 	VMOVUPS      96(SP), Y0
@@ -37209,7 +37209,7 @@ plain:
 	VMULPD     Y0, Y0, Y2
 	VADDPD     Y2, Y1, Y1
 	VADDPD     (SP), Y1, Y1
-	VMOVUPD    Y1, (SP)
+	VMOVUPS    Y1, (SP)
 	VMOVUPD    32(AX), Y0
 	VMOVUPD    32(CX), Y1
 	VSUBPD     Y1, Y0, Y0
@@ -37230,7 +37230,7 @@ plain:
 	VMULPD     Y0, Y0, Y2
 	VADDPD     Y2, Y1, Y1
 	VADDPD     32(SP), Y1, Y1
-	VMOVUPD    Y1, 32(SP)
+	VMOVUPS    Y1, 32(SP)
 	SUBQ       $0x00000020, DX
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, CX
@@ -37319,7 +37319,7 @@ plain_done:
 	VANDPD     Y0, Y2, Y2
 	VADDPD     Y2, Y1, Y1
 	VADDPD     (SP), Y1, Y1
-	VMOVUPD    Y1, (SP)
+	VMOVUPS    Y1, (SP)
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       DX, SI
@@ -37400,7 +37400,7 @@ plain_done:
 	VANDPD     Y0, Y2, Y2
 	VADDPD     Y2, Y1, Y1
 	VADDPD     32(SP), Y1, Y1
-	VMOVUPD    Y1, 32(SP)
+	VMOVUPS    Y1, 32(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -37474,7 +37474,7 @@ stream:
 	VMULPD     (SP), Y0, Y0
 	VMOVNTPD   Y0, 192(BX)
 	VADDPD     32(SP), Y1, Y1
-	VMOVUPD    Y1, 32(SP)
+	VMOVUPS    Y1, 32(SP)
 	VMOVUPD    32(AX), Y0
 	VMOVUPD    32(CX), Y1
 	VSUBPD     Y1, Y0, Y0
@@ -37507,7 +37507,7 @@ stream:
 	VMULPD     (SP), Y0, Y0
 	VMOVNTPD   Y0, 224(BX)
 	VADDPD     64(SP), Y1, Y1
-	VMOVUPD    Y1, 64(SP)
+	VMOVUPS    Y1, 64(SP)
 	SUBQ       $0x00000020, DX
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, CX
@@ -37560,7 +37560,7 @@ plain:
 	VMULPD     (SP), Y0, Y0
 	VMOVUPD    Y0, 192(BX)
 	VADDPD     32(SP), Y1, Y1
-	VMOVUPD    Y1, 32(SP)
+	VMOVUPS    Y1, 32(SP)
 	VMOVUPD    32(AX), Y0
 	VMOVUPD    32(CX), Y1
 	VSUBPD     Y1, Y0, Y0
@@ -37593,7 +37593,7 @@ plain:
 	VMULPD     (SP), Y0, Y0
 	VMOVUPD    Y0, 224(BX)
 	VADDPD     64(SP), Y1, Y1
-	VMOVUPD    Y1, 64(SP)
+	VMOVUPS    Y1, 64(SP)
 	SUBQ       $0x00000020, DX
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, CX
@@ -37800,7 +37800,7 @@ piece514:
 piece515:
 stored513:
 	VADDPD     32(SP), Y1, Y1
-	VMOVUPD    Y1, 32(SP)
+	VMOVUPS    Y1, 32(SP)
 	LEAQ       tail64<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       DX, DI
@@ -37997,7 +37997,7 @@ piece526:
 piece527:
 stored525:
 	VADDPD  64(SP), Y1, Y1
-	VMOVUPD Y1, 64(SP)
+	VMOVUPS Y1, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -38053,7 +38053,7 @@ plain:
 	VANDPD     c64_7fffffffffffffff<>+0(SB), Y1, Y1
 	VADDPD     Y1, Y0, Y0
 	VADDPD     (SP), Y0, Y0
-	VMOVUPD    Y0, (SP)
+	VMOVUPS    Y0, (SP)
 	VMOVUPD    32(AX), Y0
 	VMOVUPD    32(CX), Y1
 	VSUBPD     Y1, Y0, Y0
@@ -38074,7 +38074,7 @@ plain:
 	VANDPD     c64_7fffffffffffffff<>+0(SB), Y1, Y1
 	VADDPD     Y1, Y0, Y0
 	VADDPD     32(SP), Y0, Y0
-	VMOVUPD    Y0, 32(SP)
+	VMOVUPS    Y0, 32(SP)
 	SUBQ       $0x00000020, DX
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, CX
@@ -38163,7 +38163,7 @@ plain_done:
 	VANDPD     Y2, Y1, Y1
 	VADDPD     Y1, Y0, Y0
 	VADDPD     (SP), Y0, Y0
-	VMOVUPD    Y0, (SP)
+	VMOVUPS    Y0, (SP)
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       DX, SI
@@ -38244,7 +38244,7 @@ plain_done:
 	VANDPD     Y2, Y1, Y1
 	VADDPD     Y1, Y0, Y0
 	VADDPD     32(SP), Y0, Y0
-	VMOVUPD    Y0, 32(SP)
+	VMOVUPS    Y0, 32(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -38330,7 +38330,7 @@ stream:
 	VMULPD     (SP), Y0, Y0
 	VMOVNTPD   Y0, 192(BX)
 	VADDPD     32(SP), Y2, Y2
-	VMOVUPD    Y2, 32(SP)
+	VMOVUPS    Y2, 32(SP)
 	VMOVUPD    32(AX), Y0
 	VMOVUPD    32(CX), Y1
 	VSUBPD     Y1, Y0, Y0
@@ -38375,7 +38375,7 @@ stream:
 	VMULPD     (SP), Y0, Y0
 	VMOVNTPD   Y0, 224(BX)
 	VADDPD     64(SP), Y2, Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPS    Y2, 64(SP)
 	SUBQ       $0x00000020, DX
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, CX
@@ -38440,7 +38440,7 @@ plain:
 	VMULPD     (SP), Y0, Y0
 	VMOVUPD    Y0, 192(BX)
 	VADDPD     32(SP), Y2, Y2
-	VMOVUPD    Y2, 32(SP)
+	VMOVUPS    Y2, 32(SP)
 	VMOVUPD    32(AX), Y0
 	VMOVUPD    32(CX), Y1
 	VSUBPD     Y1, Y0, Y0
@@ -38485,7 +38485,7 @@ plain:
 	VMULPD     (SP), Y0, Y0
 	VMOVUPD    Y0, 224(BX)
 	VADDPD     64(SP), Y2, Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPS    Y2, 64(SP)
 	SUBQ       $0x00000020, DX
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, CX
@@ -38704,7 +38704,7 @@ piece538:
 piece539:
 stored537:
 	VADDPD     32(SP), Y2, Y2
-	VMOVUPD    Y2, 32(SP)
+	VMOVUPS    Y2, 32(SP)
 	LEAQ       tail64<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       DX, DI
@@ -38913,7 +38913,7 @@ piece550:
 piece551:
 stored549:
 	VADDPD  64(SP), Y2, Y2
-	VMOVUPD Y2, 64(SP)
+	VMOVUPS Y2, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -38997,7 +38997,7 @@ plain:
 	VMULPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	VMOVUPD      32(AX), Y0
 	VMOVUPD      32(CX), Y1
 	VSUBPD       Y1, Y0, Y0
@@ -39034,7 +39034,7 @@ plain:
 	VMULPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -39139,7 +39139,7 @@ plain_done:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	VADDPD       32(SP), Y0, Y0
-	VMOVUPD      Y0, 32(SP)
+	VMOVUPS      Y0, 32(SP)
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -39236,7 +39236,7 @@ plain_done:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	VADDPD       64(SP), Y0, Y0
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPS      Y0, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -39332,7 +39332,7 @@ stream:
 	VMULPD       32(SP), Y0, Y0
 	VMOVNTPD     Y0, 192(BX)
 	VADDPD       64(SP), Y2, Y2
-	VMOVUPD      Y2, 64(SP)
+	VMOVUPS      Y2, 64(SP)
 	VMOVUPD      32(AX), Y0
 	VMOVUPD      32(CX), Y1
 	VSUBPD       Y1, Y0, Y0
@@ -39385,7 +39385,7 @@ stream:
 	VMULPD       32(SP), Y0, Y0
 	VMOVNTPD     Y0, 224(BX)
 	VADDPD       96(SP), Y2, Y2
-	VMOVUPD      Y2, 96(SP)
+	VMOVUPS      Y2, 96(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -39458,7 +39458,7 @@ plain:
 	VMULPD       32(SP), Y0, Y0
 	VMOVUPD      Y0, 192(BX)
 	VADDPD       64(SP), Y2, Y2
-	VMOVUPD      Y2, 64(SP)
+	VMOVUPS      Y2, 64(SP)
 	VMOVUPD      32(AX), Y0
 	VMOVUPD      32(CX), Y1
 	VSUBPD       Y1, Y0, Y0
@@ -39511,7 +39511,7 @@ plain:
 	VMULPD       32(SP), Y0, Y0
 	VMOVUPD      Y0, 224(BX)
 	VADDPD       96(SP), Y2, Y2
-	VMOVUPD      Y2, 96(SP)
+	VMOVUPS      Y2, 96(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -39738,7 +39738,7 @@ piece562:
 piece563:
 stored561:
 	VADDPD       64(SP), Y2, Y2
-	VMOVUPD      Y2, 64(SP)
+	VMOVUPS      Y2, 64(SP)
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -39955,7 +39955,7 @@ piece574:
 piece575:
 stored573:
 	VADDPD  96(SP), Y2, Y2
-	VMOVUPD Y2, 96(SP)
+	VMOVUPS Y2, 96(SP)
 
 done:
 	VMOVUPS      64(SP), Y0
@@ -40287,7 +40287,7 @@ plain:
 	VBLENDVPD    Y3, Y2, Y6, Y6
 	VADDPD       Y6, Y5, Y5
 	VADDPD       (SP), Y5, Y5
-	VMOVUPD      Y5, (SP)
+	VMOVUPS      Y5, (SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VSUBPD       Y3, Y2, Y2
@@ -40580,7 +40580,7 @@ plain:
 	VBLENDVPD    Y3, Y2, Y6, Y6
 	VADDPD       Y6, Y5, Y5
 	VADDPD       32(SP), Y5, Y5
-	VMOVUPD      Y5, 32(SP)
+	VMOVUPS      Y5, 32(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -40941,7 +40941,7 @@ plain_done:
 	VANDPD       Y2, Y6, Y6
 	VADDPD       Y6, Y5, Y5
 	VADDPD       (SP), Y5, Y5
-	VMOVUPD      Y5, (SP)
+	VMOVUPS      Y5, (SP)
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -41294,7 +41294,7 @@ plain_done:
 	VANDPD       Y0, Y6, Y6
 	VADDPD       Y6, Y5, Y5
 	VADDPD       32(SP), Y5, Y5
-	VMOVUPD      Y5, 32(SP)
+	VMOVUPS      Y5, 32(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -41904,7 +41904,7 @@ stream:
 	VMULPD       (SP), Y5, Y5
 	VMOVNTPD     Y5, 192(BX)
 	VADDPD       32(SP), Y8, Y8
-	VMOVUPD      Y8, 32(SP)
+	VMOVUPS      Y8, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VSUBPD       Y3, Y2, Y2
@@ -42309,7 +42309,7 @@ stream:
 	VMULPD       (SP), Y5, Y5
 	VMOVNTPD     Y5, 224(BX)
 	VADDPD       64(SP), Y8, Y8
-	VMOVUPD      Y8, 64(SP)
+	VMOVUPS      Y8, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -42734,7 +42734,7 @@ plain:
 	VMULPD       (SP), Y5, Y5
 	VMOVUPD      Y5, 192(BX)
 	VADDPD       32(SP), Y8, Y8
-	VMOVUPD      Y8, 32(SP)
+	VMOVUPS      Y8, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VSUBPD       Y3, Y2, Y2
@@ -43139,7 +43139,7 @@ plain:
 	VMULPD       (SP), Y5, Y5
 	VMOVUPD      Y5, 224(BX)
 	VADDPD       64(SP), Y8, Y8
-	VMOVUPD      Y8, 64(SP)
+	VMOVUPS      Y8, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -43718,7 +43718,7 @@ piece586:
 piece587:
 stored585:
 	VADDPD       32(SP), Y8, Y8
-	VMOVUPD      Y8, 32(SP)
+	VMOVUPS      Y8, 32(SP)
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -44287,7 +44287,7 @@ piece598:
 piece599:
 stored597:
 	VADDPD  64(SP), Y8, Y8
-	VMOVUPD Y8, 64(SP)
+	VMOVUPS Y8, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -44727,7 +44727,7 @@ plain:
 	VFMADD231PD  Y2, Y4, Y8
 	VADDPD       Y8, Y7, Y7
 	VADDPD       (SP), Y7, Y7
-	VMOVUPD      Y7, (SP)
+	VMOVUPS      Y7, (SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      64(SP), Y5
@@ -44976,7 +44976,7 @@ plain:
 	VFMADD231PD  Y2, Y4, Y8
 	VADDPD       Y8, Y7, Y7
 	VADDPD       32(SP), Y7, Y7
-	VMOVUPD      Y7, 32(SP)
+	VMOVUPS      Y7, 32(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -45293,7 +45293,7 @@ plain_done:
 	VANDPD       Y2, Y8, Y8
 	VADDPD       Y8, Y7, Y7
 	VADDPD       (SP), Y7, Y7
-	VMOVUPD      Y7, (SP)
+	VMOVUPS      Y7, (SP)
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -45602,7 +45602,7 @@ plain_done:
 	VANDPD       Y0, Y5, Y5
 	VADDPD       Y5, Y7, Y7
 	VADDPD       32(SP), Y7, Y7
-	VMOVUPD      Y7, 32(SP)
+	VMOVUPS      Y7, 32(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -45934,7 +45934,7 @@ stream:
 	VMULPD       (SP), Y7, Y7
 	VMOVNTPD     Y7, 192(BX)
 	VADDPD       32(SP), Y9, Y9
-	VMOVUPD      Y9, 32(SP)
+	VMOVUPS      Y9, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      96(SP), Y5
@@ -46211,7 +46211,7 @@ stream:
 	VMULPD       (SP), Y7, Y7
 	VMOVNTPD     Y7, 224(BX)
 	VADDPD       64(SP), Y9, Y9
-	VMOVUPD      Y9, 64(SP)
+	VMOVUPS      Y9, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -46508,7 +46508,7 @@ plain:
 	VMULPD       (SP), Y7, Y7
 	VMOVUPD      Y7, 192(BX)
 	VADDPD       32(SP), Y9, Y9
-	VMOVUPD      Y9, 32(SP)
+	VMOVUPS      Y9, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      96(SP), Y5
@@ -46785,7 +46785,7 @@ plain:
 	VMULPD       (SP), Y7, Y7
 	VMOVUPD      Y7, 224(BX)
 	VADDPD       64(SP), Y9, Y9
-	VMOVUPD      Y9, 64(SP)
+	VMOVUPS      Y9, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -47236,7 +47236,7 @@ piece610:
 piece611:
 stored609:
 	VADDPD       32(SP), Y9, Y9
-	VMOVUPD      Y9, 32(SP)
+	VMOVUPS      Y9, 32(SP)
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -47677,7 +47677,7 @@ piece622:
 piece623:
 stored621:
 	VADDPD  64(SP), Y9, Y9
-	VMOVUPD Y9, 64(SP)
+	VMOVUPS Y9, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -47963,7 +47963,7 @@ plain:
 	VADDPD       Y4, Y8, Y8
 	VADDPD       Y8, Y7, Y7
 	VADDPD       (SP), Y7, Y7
-	VMOVUPD      Y7, (SP)
+	VMOVUPS      Y7, (SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      64(SP), Y5
@@ -48200,7 +48200,7 @@ plain:
 	VADDPD       Y4, Y8, Y8
 	VADDPD       Y8, Y7, Y7
 	VADDPD       32(SP), Y7, Y7
-	VMOVUPD      Y7, 32(SP)
+	VMOVUPS      Y7, 32(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -48505,7 +48505,7 @@ plain_done:
 	VANDPD       Y2, Y8, Y8
 	VADDPD       Y8, Y7, Y7
 	VADDPD       (SP), Y7, Y7
-	VMOVUPD      Y7, (SP)
+	VMOVUPS      Y7, (SP)
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -48802,7 +48802,7 @@ plain_done:
 	VANDPD       Y0, Y5, Y5
 	VADDPD       Y5, Y7, Y7
 	VADDPD       32(SP), Y7, Y7
-	VMOVUPD      Y7, 32(SP)
+	VMOVUPS      Y7, 32(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -49130,7 +49130,7 @@ stream:
 	VMULPD       (SP), Y7, Y7
 	VMOVNTPD     Y7, 192(BX)
 	VADDPD       32(SP), Y9, Y9
-	VMOVUPD      Y9, 32(SP)
+	VMOVUPS      Y9, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      96(SP), Y5
@@ -49403,7 +49403,7 @@ stream:
 	VMULPD       (SP), Y7, Y7
 	VMOVNTPD     Y7, 224(BX)
 	VADDPD       64(SP), Y9, Y9
-	VMOVUPD      Y9, 64(SP)
+	VMOVUPS      Y9, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -49696,7 +49696,7 @@ plain:
 	VMULPD       (SP), Y7, Y7
 	VMOVUPD      Y7, 192(BX)
 	VADDPD       32(SP), Y9, Y9
-	VMOVUPD      Y9, 32(SP)
+	VMOVUPS      Y9, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      96(SP), Y5
@@ -49969,7 +49969,7 @@ plain:
 	VMULPD       (SP), Y7, Y7
 	VMOVUPD      Y7, 224(BX)
 	VADDPD       64(SP), Y9, Y9
-	VMOVUPD      Y9, 64(SP)
+	VMOVUPS      Y9, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -50416,7 +50416,7 @@ piece634:
 piece635:
 stored633:
 	VADDPD       32(SP), Y9, Y9
-	VMOVUPD      Y9, 32(SP)
+	VMOVUPS      Y9, 32(SP)
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -50853,7 +50853,7 @@ piece646:
 piece647:
 stored645:
 	VADDPD  64(SP), Y9, Y9
-	VMOVUPD Y9, 64(SP)
+	VMOVUPS Y9, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -50939,7 +50939,7 @@ plain:
 	VDIVPD     Y2, Y1, Y1
 	VADDPD     Y1, Y0, Y0
 	VADDPD     32(SP), Y0, Y0
-	VMOVUPD    Y0, 32(SP)
+	VMOVUPS    Y0, 32(SP)
 	VMOVUPD    32(AX), Y0
 	VMOVUPD    32(CX), Y1
 	VSUBPD     Y1, Y0, Y0
@@ -50980,7 +50980,7 @@ plain:
 	VDIVPD     Y2, Y1, Y1
 	VADDPD     Y1, Y0, Y0
 	VADDPD     64(SP), Y0, Y0
-	VMOVUPD    Y0, 64(SP)
+	VMOVUPS    Y0, 64(SP)
 	SUBQ       $0x00000020, DX
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, CX
@@ -51089,7 +51089,7 @@ plain_done:
 	VANDPD     Y2, Y1, Y1
 	VADDPD     Y1, Y0, Y0
 	VADDPD     32(SP), Y0, Y0
-	VMOVUPD    Y0, 32(SP)
+	VMOVUPS    Y0, 32(SP)
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       DX, SI
@@ -51190,7 +51190,7 @@ plain_done:
 	VANDPD     Y2, Y1, Y1
 	VADDPD     Y1, Y0, Y0
 	VADDPD     64(SP), Y0, Y0
-	VMOVUPD    Y0, 64(SP)
+	VMOVUPS    Y0, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -51286,7 +51286,7 @@ stream:
 	VMULPD     32(SP), Y0, Y0
 	VMOVNTPD   Y0, 192(BX)
 	VADDPD     64(SP), Y2, Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPS    Y2, 64(SP)
 	VMOVUPD    32(AX), Y0
 	VMOVUPD    32(CX), Y1
 	VSUBPD     Y1, Y0, Y0
@@ -51339,7 +51339,7 @@ stream:
 	VMULPD     32(SP), Y0, Y0
 	VMOVNTPD   Y0, 224(BX)
 	VADDPD     96(SP), Y2, Y2
-	VMOVUPD    Y2, 96(SP)
+	VMOVUPS    Y2, 96(SP)
 	SUBQ       $0x00000020, DX
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, CX
@@ -51412,7 +51412,7 @@ plain:
 	VMULPD     32(SP), Y0, Y0
 	VMOVUPD    Y0, 192(BX)
 	VADDPD     64(SP), Y2, Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPS    Y2, 64(SP)
 	VMOVUPD    32(AX), Y0
 	VMOVUPD    32(CX), Y1
 	VSUBPD     Y1, Y0, Y0
@@ -51465,7 +51465,7 @@ plain:
 	VMULPD     32(SP), Y0, Y0
 	VMOVUPD    Y0, 224(BX)
 	VADDPD     96(SP), Y2, Y2
-	VMOVUPD    Y2, 96(SP)
+	VMOVUPS    Y2, 96(SP)
 	SUBQ       $0x00000020, DX
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, CX
@@ -51692,7 +51692,7 @@ piece658:
 piece659:
 stored657:
 	VADDPD     64(SP), Y2, Y2
-	VMOVUPD    Y2, 64(SP)
+	VMOVUPS    Y2, 64(SP)
 	LEAQ       tail64<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       DX, DI
@@ -51909,7 +51909,7 @@ piece670:
 piece671:
 stored669:
 	VADDPD  96(SP), Y2, Y2
-	VMOVUPD Y2, 96(SP)
+	VMOVUPS Y2, 96(SP)
 
 done:
 	VMOVUPS      64(SP), Y0
@@ -52099,7 +52099,7 @@ plain:
 	VBLENDVPD   Y1, Y0, Y5, Y5
 	VADDPD      Y5, Y4, Y4
 	VADDPD      32(SP), Y4, Y4
-	VMOVUPD     Y4, 32(SP)
+	VMOVUPS     Y4, 32(SP)
 	VMOVUPD     32(AX), Y0
 	VMOVUPD     32(CX), Y1
 	VSUBPD      Y1, Y0, Y0
@@ -52248,7 +52248,7 @@ plain:
 	VBLENDVPD   Y1, Y0, Y5, Y5
 	VADDPD      Y5, Y4, Y4
 	VADDPD      64(SP), Y4, Y4
-	VMOVUPD     Y4, 64(SP)
+	VMOVUPS     Y4, 64(SP)
 	SUBQ        $0x00000020, DX
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x00000100, CX
@@ -52465,7 +52465,7 @@ plain_done:
 	VANDPD      Y0, Y5, Y5
 	VADDPD      Y5, Y4, Y4
 	VADDPD      32(SP), Y4, Y4
-	VMOVUPD     Y4, 32(SP)
+	VMOVUPS     Y4, 32(SP)
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        DX, SI
@@ -52674,7 +52674,7 @@ plain_done:
 	VANDPD      Y0, Y5, Y5
 	VADDPD      Y5, Y4, Y4
 	VADDPD      64(SP), Y4, Y4
-	VMOVUPD     Y4, 64(SP)
+	VMOVUPS     Y4, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -52906,7 +52906,7 @@ stream:
 	VMULPD      32(SP), Y0, Y0
 	VMOVNTPD    Y0, 192(BX)
 	VADDPD      64(SP), Y5, Y5
-	VMOVUPD     Y5, 64(SP)
+	VMOVUPS     Y5, 64(SP)
 	VMOVUPD     32(AX), Y0
 	VMOVUPD     32(CX), Y1
 	VSUBPD      Y1, Y0, Y0
@@ -53071,7 +53071,7 @@ stream:
 	VMULPD      32(SP), Y0, Y0
 	VMOVNTPD    Y0, 224(BX)
 	VADDPD      96(SP), Y5, Y5
-	VMOVUPD     Y5, 96(SP)
+	VMOVUPS     Y5, 96(SP)
 	SUBQ        $0x00000020, DX
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x00000100, CX
@@ -53256,7 +53256,7 @@ plain:
 	VMULPD      32(SP), Y0, Y0
 	VMOVUPD     Y0, 192(BX)
 	VADDPD      64(SP), Y5, Y5
-	VMOVUPD     Y5, 64(SP)
+	VMOVUPS     Y5, 64(SP)
 	VMOVUPD     32(AX), Y0
 	VMOVUPD     32(CX), Y1
 	VSUBPD      Y1, Y0, Y0
@@ -53421,7 +53421,7 @@ plain:
 	VMULPD      32(SP), Y0, Y0
 	VMOVUPD     Y0, 224(BX)
 	VADDPD      96(SP), Y5, Y5
-	VMOVUPD     Y5, 96(SP)
+	VMOVUPS     Y5, 96(SP)
 	SUBQ        $0x00000020, DX
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x00000100, CX
@@ -53760,7 +53760,7 @@ piece682:
 piece683:
 stored681:
 	VADDPD      64(SP), Y5, Y5
-	VMOVUPD     Y5, 64(SP)
+	VMOVUPS     Y5, 64(SP)
 	LEAQ        tail64<>+0(SB), SI
 	MOVQ        $0x00000040, DI
 	SUBQ        DX, DI
@@ -54089,7 +54089,7 @@ piece694:
 piece695:
 stored693:
 	VADDPD  96(SP), Y5, Y5
-	VMOVUPD Y5, 96(SP)
+	VMOVUPS Y5, 96(SP)
 
 done:
 	VMOVUPS      64(SP), Y0
@@ -54279,7 +54279,7 @@ plain:
 	VFNMADD231PD Y3, Y2, Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       (SP), Y4, Y4
-	VMOVUPD      Y4, (SP)
+	VMOVUPS      Y4, (SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      64(SP), Y4
@@ -54428,7 +54428,7 @@ plain:
 	VFNMADD231PD Y3, Y2, Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       32(SP), Y4, Y4
-	VMOVUPD      Y4, 32(SP)
+	VMOVUPS      Y4, 32(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -54645,7 +54645,7 @@ plain_done:
 	VANDPD       Y2, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       (SP), Y4, Y4
-	VMOVUPD      Y4, (SP)
+	VMOVUPS      Y4, (SP)
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -54854,7 +54854,7 @@ plain_done:
 	VANDPD       Y1, Y0, Y0
 	VADDPD       Y0, Y4, Y4
 	VADDPD       32(SP), Y4, Y4
-	VMOVUPD      Y4, 32(SP)
+	VMOVUPS      Y4, 32(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -55080,7 +55080,7 @@ stream:
 	VMULPD       (SP), Y6, Y6
 	VMOVNTPD     Y6, 192(BX)
 	VADDPD       32(SP), Y4, Y4
-	VMOVUPD      Y4, 32(SP)
+	VMOVUPS      Y4, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      96(SP), Y4
@@ -55241,7 +55241,7 @@ stream:
 	VMULPD       (SP), Y6, Y6
 	VMOVNTPD     Y6, 224(BX)
 	VADDPD       64(SP), Y4, Y4
-	VMOVUPD      Y4, 64(SP)
+	VMOVUPS      Y4, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -55422,7 +55422,7 @@ plain:
 	VMULPD       (SP), Y6, Y6
 	VMOVUPD      Y6, 192(BX)
 	VADDPD       32(SP), Y4, Y4
-	VMOVUPD      Y4, 32(SP)
+	VMOVUPS      Y4, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      96(SP), Y4
@@ -55583,7 +55583,7 @@ plain:
 	VMULPD       (SP), Y6, Y6
 	VMOVUPD      Y6, 224(BX)
 	VADDPD       64(SP), Y4, Y4
-	VMOVUPD      Y4, 64(SP)
+	VMOVUPS      Y4, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -55918,7 +55918,7 @@ piece706:
 piece707:
 stored705:
 	VADDPD       32(SP), Y4, Y4
-	VMOVUPD      Y4, 32(SP)
+	VMOVUPS      Y4, 32(SP)
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -56243,7 +56243,7 @@ piece718:
 piece719:
 stored717:
 	VADDPD  64(SP), Y4, Y4
-	VMOVUPD Y4, 64(SP)
+	VMOVUPS Y4, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -56449,7 +56449,7 @@ plain:
 	VADDPD       Y7, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VADDPD       (SP), Y2, Y2
-	VMOVUPD      Y2, (SP)
+	VMOVUPS      Y2, (SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      64(SP), Y4
@@ -56606,7 +56606,7 @@ plain:
 	VADDPD       Y7, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VADDPD       32(SP), Y2, Y2
-	VMOVUPD      Y2, 32(SP)
+	VMOVUPS      Y2, 32(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -56831,7 +56831,7 @@ plain_done:
 	VANDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VADDPD       (SP), Y2, Y2
-	VMOVUPD      Y2, (SP)
+	VMOVUPS      Y2, (SP)
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -57048,7 +57048,7 @@ plain_done:
 	VANDPD       Y1, Y0, Y0
 	VADDPD       Y0, Y2, Y2
 	VADDPD       32(SP), Y2, Y2
-	VMOVUPD      Y2, 32(SP)
+	VMOVUPS      Y2, 32(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -57276,7 +57276,7 @@ stream:
 	VMULPD       (SP), Y7, Y7
 	VMOVNTPD     Y7, 192(BX)
 	VADDPD       32(SP), Y2, Y2
-	VMOVUPD      Y2, 32(SP)
+	VMOVUPS      Y2, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      96(SP), Y4
@@ -57449,7 +57449,7 @@ stream:
 	VMULPD       (SP), Y7, Y7
 	VMOVNTPD     Y7, 224(BX)
 	VADDPD       64(SP), Y2, Y2
-	VMOVUPD      Y2, 64(SP)
+	VMOVUPS      Y2, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -57642,7 +57642,7 @@ plain:
 	VMULPD       (SP), Y7, Y7
 	VMOVUPD      Y7, 192(BX)
 	VADDPD       32(SP), Y2, Y2
-	VMOVUPD      Y2, 32(SP)
+	VMOVUPS      Y2, 32(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      96(SP), Y4
@@ -57815,7 +57815,7 @@ plain:
 	VMULPD       (SP), Y7, Y7
 	VMOVUPD      Y7, 224(BX)
 	VADDPD       64(SP), Y2, Y2
-	VMOVUPD      Y2, 64(SP)
+	VMOVUPS      Y2, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -58162,7 +58162,7 @@ piece730:
 piece731:
 stored729:
 	VADDPD       32(SP), Y2, Y2
-	VMOVUPD      Y2, 32(SP)
+	VMOVUPS      Y2, 32(SP)
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -58499,7 +58499,7 @@ piece742:
 piece743:
 stored741:
 	VADDPD  64(SP), Y2, Y2
-	VMOVUPD Y2, 64(SP)
+	VMOVUPS Y2, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0
@@ -58849,7 +58849,7 @@ plain:
 	VMULPD       Y2, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       64(SP), Y3, Y3
-	VMOVUPD      Y3, 64(SP)
+	VMOVUPS      Y3, 64(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      128(SP), Y5
@@ -59146,7 +59146,7 @@ plain:
 	VMULPD       Y2, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       96(SP), Y3, Y3
-	VMOVUPD      Y3, 96(SP)
+	VMOVUPS      Y3, 96(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -59511,7 +59511,7 @@ plain_done:
 	VANDPD       Y2, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       64(SP), Y3, Y3
-	VMOVUPD      Y3, 64(SP)
+	VMOVUPS      Y3, 64(SP)
 	LEAQ         tail64<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -59868,7 +59868,7 @@ plain_done:
 	VANDPD       Y0, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       96(SP), Y3, Y3
-	VMOVUPD      Y3, 96(SP)
+	VMOVUPS      Y3, 96(SP)
 
 done:
 	VMOVUPS      64(SP), Y0
@@ -60286,7 +60286,7 @@ stream:
 	VMULPD       64(SP), Y9, Y9
 	VMOVNTPD     Y9, 192(BX)
 	VADDPD       96(SP), Y3, Y3
-	VMOVUPD      Y3, 96(SP)
+	VMOVUPS      Y3, 96(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      160(SP), Y5
@@ -60635,7 +60635,7 @@ stream:
 	VMULPD       64(SP), Y9, Y9
 	VMOVNTPD     Y9, 224(BX)
 	VADDPD       128(SP), Y3, Y3
-	VMOVUPD      Y3, 128(SP)
+	VMOVUPS      Y3, 128(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -61004,7 +61004,7 @@ plain:
 	VMULPD       64(SP), Y9, Y9
 	VMOVUPD      Y9, 192(BX)
 	VADDPD       96(SP), Y3, Y3
-	VMOVUPD      Y3, 96(SP)
+	VMOVUPS      Y3, 96(SP)
 	VMOVUPD      32(AX), Y2
 	VMOVUPD      32(CX), Y3
 	VMOVUPS      160(SP), Y5
@@ -61353,7 +61353,7 @@ plain:
 	VMULPD       64(SP), Y9, Y9
 	VMOVUPD      Y9, 224(BX)
 	VADDPD       128(SP), Y3, Y3
-	VMOVUPD      Y3, 128(SP)
+	VMOVUPS      Y3, 128(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000100, CX
@@ -61876,7 +61876,7 @@ piece754:
 piece755:
 stored753:
 	VADDPD       96(SP), Y3, Y3
-	VMOVUPD      Y3, 96(SP)
+	VMOVUPS      Y3, 96(SP)
 	LEAQ         tail64<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -62389,7 +62389,7 @@ piece766:
 piece767:
 stored765:
 	VADDPD  128(SP), Y3, Y3
-	VMOVUPD Y3, 128(SP)
+	VMOVUPS Y3, 128(SP)
 
 done:
 	VMOVUPS      96(SP), Y0
@@ -63561,7 +63561,7 @@ plain:
 	VBLENDVPD    Y2, Y5, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VADDPD       (SP), Y9, Y9
-	VMOVUPD      Y9, (SP)
+	VMOVUPS      Y9, (SP)
 	VCVTPS2PD    16(AX), Y2
 	VCVTPS2PD    16(CX), Y3
 	VSUBPD       Y2, Y3, Y3
@@ -64006,7 +64006,7 @@ plain:
 	VBLENDVPD    Y2, Y5, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VADDPD       32(SP), Y9, Y9
-	VMOVUPD      Y9, 32(SP)
+	VMOVUPS      Y9, 32(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000080, CX
@@ -64527,7 +64527,7 @@ plain_done:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VADDPD       (SP), Y9, Y9
-	VMOVUPD      Y9, (SP)
+	VMOVUPS      Y9, (SP)
 	LEAQ         tail32<>+0(SB), BX
 	MOVQ         $0x00000040, SI
 	SUBQ         DX, SI
@@ -65040,7 +65040,7 @@ plain_done:
 	VANDPD       Y0, Y7, Y7
 	VADDPD       Y7, Y9, Y9
 	VADDPD       32(SP), Y9, Y9
-	VMOVUPD      Y9, 32(SP)
+	VMOVUPS      Y9, 32(SP)
 
 done:
 	VMOVUPS      (SP), Y0
@@ -65580,7 +65580,7 @@ stream:
 	VCVTPD2PSY   Y4, X2
 	VMOVNTPS     X2, 96(BX)
 	VADDPD       32(SP), Y10, Y10
-	VMOVUPD      Y10, 32(SP)
+	VMOVUPS      Y10, 32(SP)
 	VCVTPS2PD    16(AX), Y2
 	VCVTPS2PD    16(CX), Y3
 	VSUBPD       Y2, Y3, Y3
@@ -66049,7 +66049,7 @@ stream:
 	VCVTPD2PSY   Y4, X2
 	VMOVNTPS     X2, 112(BX)
 	VADDPD       64(SP), Y10, Y10
-	VMOVUPD      Y10, 64(SP)
+	VMOVUPS      Y10, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000080, CX
@@ -66534,7 +66534,7 @@ plain:
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 96(BX)
 	VADDPD       32(SP), Y10, Y10
-	VMOVUPD      Y10, 32(SP)
+	VMOVUPS      Y10, 32(SP)
 	VCVTPS2PD    16(AX), Y2
 	VCVTPS2PD    16(CX), Y3
 	VSUBPD       Y2, Y3, Y3
@@ -67003,7 +67003,7 @@ plain:
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 112(BX)
 	VADDPD       64(SP), Y10, Y10
-	VMOVUPD      Y10, 64(SP)
+	VMOVUPS      Y10, 64(SP)
 	SUBQ         $0x00000020, DX
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000080, CX
@@ -67654,7 +67654,7 @@ piece784:
 piece785:
 stored783:
 	VADDPD       32(SP), Y10, Y10
-	VMOVUPD      Y10, 32(SP)
+	VMOVUPS      Y10, 32(SP)
 	LEAQ         tail32<>+0(SB), SI
 	MOVQ         $0x00000040, DI
 	SUBQ         DX, DI
@@ -68295,7 +68295,7 @@ piece796:
 piece797:
 stored795:
 	VADDPD  64(SP), Y10, Y10
-	VMOVUPD Y10, 64(SP)
+	VMOVUPS Y10, 64(SP)
 
 done:
 	VMOVUPS      32(SP), Y0

@@ -13,7 +13,7 @@ func (g *gen) xlogx() {
 	g.text("xlogx", "func(t []F) (sum float64)", "returns Σ t[i]·log t[i], where 0·log 0 = 0.")
 	c := g.logSeries()
 	a := g.newAccumulators(1)
-	g.reduceSome(g.logUnroll(), []string{"t"}, a, func(v [][]reg.VecVirtual, _ int, h []int) {
+	g.reduceSome(g.logUnroll(), []string{"t"}, []float64{0}, targetAhead, func(v [][]reg.VecVirtual, _ int, h []int) {
 		t := make([]reg.VecVirtual, len(h))
 		for i := range h {
 			t[i] = g.vec()

@@ -36,7 +36,7 @@ type points struct {
 	logistic *logistic
 	scalars  map[string]Op // parameters in every lane, kept like the sums
 	fault    Op            // what the t seen so far say about their domain
-	sums     []Op          // as sums has them; AVX2 keeps them on the stack
+	sums     *sums
 	x, t, n  reg.Register
 	dst      reg.GPVirtual
 	both     bool
@@ -79,9 +79,7 @@ func (g *gen) points(l pointwise, both bool) {
 	for _, name := range used {
 		k.scalars[name] = k.place(g.scalar(name))
 	}
-	for range g.sumRegisters() {
-		k.sums = append(k.sums, k.place(g.zero()))
-	}
+	k.sums = g.newSums(false)
 	switch l.domain {
 	case unitInterval, signs, nonNegative:
 		k.fault = k.place(g.zero())
@@ -103,11 +101,7 @@ func (g *gen) points(l pointwise, both bool) {
 	JZ(LabelRef("done"))
 	k.group(true, false)
 	Label("done")
-	all := &sums{g: g}
-	for _, s := range k.sums {
-		all.acc = append(all.acc, k.inRegister(s))
-	}
-	total := all.total()
+	total := k.sums.total()
 	k.refuse(total)
 	storeResult(total, 0)
 	VZEROUPPER()
@@ -167,7 +161,7 @@ func (k *points) group(tail, stream bool) {
 				k.store(d, k.dst, at, stream)
 			}
 		}
-		k.accumulate(sum, h)
+		k.sums.add(sum, h)
 	}
 }
 
@@ -182,59 +176,6 @@ func (k *points) clearBehind(v reg.VecVirtual, i int) {
 		VMOVAPS_Z(v, mask, v)
 	} else {
 		VMOVAPD_Z(v, mask, v)
-	}
-}
-
-// place returns where v is kept as long as the kernel lives.
-func (k *points) place(v reg.VecVirtual) Op {
-	if k.is512() {
-		return v
-	}
-	m := AllocLocal(k.vecBytes())
-	VMOVUPS(v, m)
-	return m
-}
-
-// inRegister returns a register with what is kept.
-func (k *points) inRegister(kept Op) reg.VecVirtual {
-	if v, ok := kept.(reg.VecVirtual); ok {
-		return v
-	}
-	v := k.vec()
-	VMOVUPS(kept, v)
-	return v
-}
-
-// keep puts v where kept is.
-func (k *points) keep(v reg.VecVirtual, kept Op) {
-	if kept != Op(v) {
-		VMOVUPS(v, kept)
-	}
-}
-
-// accumulate adds the sums of half h, which it uses up.
-func (k *points) accumulate(v reg.VecVirtual, h int) {
-	parts := []reg.VecVirtual{v}
-	if k.comp == "F32" {
-		lo, hi, upper := k.vec(), k.vec(), k.narrow()
-		if k.is512() {
-			VEXTRACTF64X4(Imm(1), v, upper)
-			VCVTPS2PD(v.AsY(), lo)
-		} else {
-			k.upperX(v, upper)
-			VCVTPS2PD(v.AsX(), lo)
-		}
-		VCVTPS2PD(upper, hi)
-		parts = []reg.VecVirtual{lo, hi}
-	}
-	for i, p := range parts {
-		kept := k.sums[len(parts)*h+i]
-		if acc, ok := kept.(reg.VecVirtual); ok {
-			VADDPD(p, acc, acc)
-			continue
-		}
-		VADDPD(kept, p, p)
-		VMOVUPD(p, kept)
 	}
 }
 

@@ -85,7 +85,7 @@ func (g *gen) expSum(kind sumKind) {
 		Label("anchored")
 	}
 
-	t := &terms{gen: g, sums: g.newSums(), at: at}
+	t := &terms{gen: g, sums: g.newSums(g.elem == "F64"), at: at}
 	low := XMM()
 	f(g, VSUBSS, VSUBSD)(g.constant(g.underflow(kind)), anchor, low)
 	f(g, VMULSS, VMULSD)(g.constant(math.Ln2), low, low)
@@ -337,54 +337,53 @@ func (g *gen) maximum(x, n reg.Register) reg.VecVirtual {
 }
 
 // sums accumulates groups in float64, one lane for each of the layout's. float32 terms are added in float32 within a group and
-// then converted; groups of float64 elements are added with Kahan's compensation.
+// then converted. Compensated sums are Kahan's; all of their terms are float64.
 type sums struct {
 	g         *gen
-	acc, lost []Op // registers, or memory on the stack for AVX2, which has few
+	acc, lost []Op // as place has them
 }
 
-func (g *gen) newSums() *sums {
+func (g *gen) newSums(compensated bool) *sums {
 	s := &sums{g: g}
 	for range g.sumRegisters() {
-		s.acc = append(s.acc, g.newSum())
+		s.acc = append(s.acc, g.place(g.zero()))
 	}
-	if g.elem == "F64" {
+	if compensated {
 		for range g.sumRegisters() {
-			s.lost = append(s.lost, g.newSum())
+			s.lost = append(s.lost, g.place(g.zero()))
 		}
 	}
 	return s
 }
 
-// newSum returns a sum of 0.
-func (g *gen) newSum() Op {
-	zero := g.zero()
+// place returns where v is kept as long as the kernel lives: on the stack for AVX2, which has few registers.
+func (g *gen) place(v reg.VecVirtual) Op {
 	if g.is512() {
-		return zero
+		return v
 	}
-	m := AllocLocal(32)
-	VMOVUPS(zero, m)
+	m := AllocLocal(g.vecBytes())
+	VMOVUPS(v, m)
 	return m
+}
+
+// inRegister returns a register with what is kept, which keep takes back.
+func (g *gen) inRegister(kept Op) reg.VecVirtual {
+	if v, ok := kept.(reg.VecVirtual); ok {
+		return v
+	}
+	v := g.vec()
+	VMOVUPS(kept, v)
+	return v
+}
+
+func (g *gen) keep(v reg.VecVirtual, kept Op) {
+	if m, ok := kept.(Mem); ok {
+		VMOVUPS(v, m)
+	}
 }
 
 // sumRegisters is the number of float64 registers for the lanes of the layout.
 func (g *gen) sumRegisters() int { return g.halves() * 8 / size(g.comp) }
-
-// in returns the sum in a register, which put takes back.
-func (s *sums) in(sum Op) reg.VecVirtual {
-	if v, ok := sum.(reg.VecVirtual); ok {
-		return v
-	}
-	v := s.g.vec()
-	VMOVUPS(sum, v)
-	return v
-}
-
-func (s *sums) put(v reg.VecVirtual, sum Op) {
-	if m, ok := sum.(Mem); ok {
-		VMOVUPS(v, m)
-	}
-}
 
 func (s *sums) addTo(sum Op, v reg.VecVirtual) {
 	if r, ok := sum.(reg.VecVirtual); ok {
@@ -418,12 +417,12 @@ func (s *sums) add(v reg.VecVirtual, h int) {
 		return
 	}
 	t := g.vec()
-	acc, lost := s.in(s.acc[h]), s.in(s.lost[h])
+	acc, lost := g.inRegister(s.acc[h]), g.inRegister(s.lost[h])
 	VSUBPD(lost, v, v)
 	VADDPD(v, acc, t)
 	VSUBPD(acc, t, acc)
 	VSUBPD(v, acc, lost)
-	s.put(lost, s.lost[h])
+	g.keep(lost, s.lost[h])
 	if m, ok := s.acc[h].(Mem); ok {
 		VMOVUPS(t, m)
 		return
@@ -437,7 +436,7 @@ func (s *sums) total() reg.VecVirtual {
 	g := s.g
 	var acc []reg.VecVirtual
 	for _, a := range s.acc {
-		acc = append(acc, s.in(a))
+		acc = append(acc, g.inRegister(a))
 	}
 	if g.comp == "F32" {
 		half := len(acc) / 2 // lanes 8 to 15 onto 0 to 7

@@ -47,28 +47,14 @@ func storeResult(v reg.VecVirtual, i int) {
 	VMOVSD(v, b.Addr)
 }
 
-// reduceRow emits the loop of a kernel that sums over inputs of the same length. body adds one register of each.
-// Elements behind the end have the value fill.
+// reduceRow emits a kernel that sums over inputs of the same length, and its end. body adds one register of each.
 func (g *gen) reduceRow(inputs []string, fill []float64, a *accumulators, body func(v []reg.VecVirtual, h int)) {
-	n := Load(Param(inputs[0]).Len(), GP64())
-	var ptrs []reg.Register
-	for _, in := range inputs {
-		ptrs = append(ptrs, Load(Param(in).Base(), GP64()))
-	}
-	g.forGroups("sum", n, ptrs, func(tail bool) {
-		for k := range depth {
-			for h := range g.halves() {
-				var v []reg.VecVirtual
-				for j, p := range ptrs {
-					if tail {
-						v = append(v, g.loadTail(p, n, g.at(k, h), fill[j]))
-					} else {
-						v = append(v, g.load(p, g.at(k, h)))
-					}
-				}
-				body(v, h)
-			}
+	g.reduceSome(1, inputs, fill, 0, func(v [][]reg.VecVirtual, _ int, h []int) {
+		var one []reg.VecVirtual
+		for _, input := range v {
+			one = append(one, input[0])
 		}
+		body(one, h[0])
 	})
 	a.store()
 }

@@ -9,10 +9,10 @@ import (
 // targetAhead is how far ahead the pass over one block of a target fetches the next.
 const targetAhead = 1024
 
-// reduceSome is reduceRow for kernels that take unroll registers of each input at a time; a.store is left to the caller.
-// body gets the registers, the first one's number in its group, and the half of the lanes that each is for. Elements behind the
-// end are 0.
-func (g *gen) reduceSome(unroll int, inputs []string, a *accumulators, body func(v [][]reg.VecVirtual, first int, h []int)) {
+// reduceSome emits the loop of a kernel over inputs of the same length, of which it takes unroll registers each at a time. body gets
+// the registers, the first one's number in its group, and the half of the lanes that each is for. Elements behind the end
+// have the value fill. The first input is fetched so many elements ahead, or not for 0.
+func (g *gen) reduceSome(unroll int, inputs []string, fill []float64, ahead int, body func(v [][]reg.VecVirtual, first int, h []int)) {
 	n := Load(Param(inputs[0]).Len(), GP64())
 	var ptrs []reg.Register
 	for _, in := range inputs {
@@ -23,16 +23,15 @@ func (g *gen) reduceSome(unroll int, inputs []string, a *accumulators, body func
 		for first := 0; first < all; first += unroll {
 			v, halves := make([][]reg.VecVirtual, len(ptrs)), []int(nil)
 			for at := first; at < first+unroll; at++ {
-				h := at % g.halves()
-				halves = append(halves, h)
+				halves = append(halves, at%g.halves())
 				for j, p := range ptrs {
 					if tail {
-						v[j] = append(v[j], g.loadTail(p, n, at*g.lanes(), 0))
+						v[j] = append(v[j], g.loadTail(p, n, at*g.lanes(), fill[j]))
 						continue
 					}
 					v[j] = append(v[j], g.load(p, at*g.lanes()))
-					if byte := at * g.lanes() * size(g.elem); j == 0 && byte%64 == 0 {
-						PREFETCHT0(Mem{Base: p, Disp: targetAhead*size(g.elem) + byte})
+					if byte := at * g.lanes() * size(g.elem); ahead > 0 && j == 0 && byte%64 == 0 {
+						PREFETCHT0(Mem{Base: p, Disp: ahead*size(g.elem) + byte})
 					}
 				}
 			}
@@ -51,7 +50,7 @@ func (g *gen) targetSum() {
 	signs := g.zero()
 	// sums and gaps of the even registers, then of the odd ones
 	a := g.newAccumulators(4)
-	g.reduceSome(1, []string{"t", "x"}, a, func(v [][]reg.VecVirtual, first int, h []int) {
+	g.reduceSome(1, []string{"t", "x"}, []float64{0, 0}, targetAhead, func(v [][]reg.VecVirtual, first int, h []int) {
 		t, x, turn := v[0][0], v[1][0], first/g.halves()%2
 		g.sub(c, x, x)
 		VORPD(signs, t, signs)
