@@ -31,13 +31,17 @@ func (j *job[F]) startAdvance(d float64, zero bool) []F {
 	if zero || d == 0 {
 		return nil
 	}
-	size := len(j.x[0])
+	return gradientMemory(a, j.x[0])
+}
+
+// gradientMemory returns the memory for the gradient by x, which it takes note of.
+func gradientMemory[F float](a *advance, x []F) []F {
 	data, _ := a.data.([]F)
-	if len(data) != size {
-		data = make([]F, size)
+	if len(data) != len(x) {
+		data = make([]F, len(x))
 		a.data = data
 	}
-	a.x = &j.x[0][0]
+	a.x = &x[0]
 	return data
 }
 

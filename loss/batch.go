@@ -153,26 +153,32 @@ func (j *job[F]) carefully(m *marks, floor float64) error {
 	return nil
 }
 
-// rowGradients writes the derivative by operand k with the kernels, and reports whether they know it and every target lies in its
-// domain: else the row functions say which does not.
-func (j *job[F]) rowGradients(out []F, d float64) (done bool, err error) {
-	if j.direct.grad[j.k] == nil {
-		return false, nil
-	}
+// byRowKernels reports that the operation is a derivative that the kernels of rows know.
+func (j *job[F]) byRowKernels() bool {
+	return j.mode == modeGrad && !j.def.elementwise && j.direct != nil && j.direct.grad[j.k] != nil
+}
+
+// rowGradients writes the derivative by operand k with the kernels, and reports whether every target lies in its domain: else the
+// row functions say which does not.
+func (j *job[F]) rowGradients(out []F) (valid bool, err error) {
 	m := marksPool.Get().(*marks)
 	defer marksPool.Put(m)
-	if _, err := j.mark(m); err != nil {
-		return true, err
+	if j.total, err = j.mark(m); err != nil {
+		return false, err
+	}
+	d, zero := j.divisor()
+	if zero {
+		clear(out)
+		return true, nil
 	}
 	for i, s := range m.s {
 		if s != 0 {
 			if j.normalized && j.norm == 0 {
-				return true, j.check(new(row), i, s)
+				return false, j.check(new(row), i, s)
 			}
 			s = j.upstreamOf(i) * s / d
 		}
 		m.g[i] = s
 	}
-	valid := j.direct.grad[j.k](nil, out, j.batchOf(m, m.g))
-	return valid || j.domain[1] != SoftTargets, nil
+	return j.direct.grad[j.k](nil, out, j.batchOf(m, m.g)) || j.domain[1] != SoftTargets, nil
 }

@@ -58,26 +58,27 @@ func benchGraph(b *testing.B, fn loss.Func, target func([]float64, int) []float6
 	} else {
 		t = benchInput(g, dt, "target", target(x, classes), rows, classes)
 	}
-	cost, err := fn(pred, t, loss.WithBufferReuse())
+	benchRuns(b, fn, pred, t)
+}
+
+// benchRuns measures runs of a machine over a loss and its gradient by the prediction.
+func benchRuns(b *testing.B, fn loss.Func, pred, target *G.Node) {
+	cost, err := fn(pred, target, loss.WithBufferReuse())
 	if err != nil {
 		b.Fatal(err)
 	}
 	if _, err := loss.Gradients(cost, pred); err != nil {
 		b.Fatal(err)
 	}
-	m := G.NewTapeMachine(g)
+	m := G.NewTapeMachine(pred.Graph())
 	defer m.Close()
 	// The first run takes the memory that the others keep.
 	if err := m.RunAll(); err != nil {
 		b.Fatal(err)
 	}
 	m.Reset()
-	b.SetBytes(int64(rows*classes) * int64(dt.Size()))
+	b.SetBytes(int64(pred.Shape().TotalSize()) * int64(pred.Dtype().Size()))
 	b.ReportAllocs()
-	if err := m.RunAll(); err != nil { // the memory that is kept comes with the first run
-		b.Fatal(err)
-	}
-	m.Reset()
 	for b.Loop() {
 		if err := m.RunAll(); err != nil {
 			b.Fatal(err)

@@ -5,17 +5,20 @@ import G "gorgonia.org/gorgonia"
 // gradients computes the derivative by one operand, or the Hessian's block times a direction.
 func (j *job[F]) gradients() (G.Value, error) {
 	out, fresh := result[F](j.op, j.shape.TotalSize())
+	if j.byRowKernels() {
+		if done, err := j.rowGradients(out); err != nil {
+			return nil, err
+		} else if done {
+			return wrap(out, j.shape), nil
+		}
+	}
 	d, zero := j.divisor()
 	if zero {
 		clear(out)
 		return wrap(out, j.shape), nil
 	}
-	if j.direct != nil {
-		if done, err := j.directGradients(out, d); err != nil {
-			return nil, err
-		} else if done {
-			return wrap(out, j.shape), nil
-		}
+	if j.direct != nil && j.def.elementwise && j.elementGradients(out, d) {
+		return wrap(out, j.shape), nil
 	}
 	one := j.gradientRow
 	if j.def.elementwise {

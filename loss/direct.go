@@ -63,11 +63,3 @@ func kernelsOf[F float](s *spec, make func(s *spec) *direct[F]) *direct[F] {
 	}
 	return d
 }
-
-// directGradients writes the derivative by operand k with the kernels, and reports whether they know it.
-func (j *job[F]) directGradients(out []F, d float64) (done bool, err error) {
-	if j.def.elementwise {
-		return j.elementGradients(out, d), nil
-	}
-	return j.rowGradients(out, d)
-}

@@ -39,26 +39,7 @@ func BenchmarkElementwise(b *testing.B) {
 			g := G.NewGraph()
 			pred := benchInput(g, tensor.Float32, "pred", of(info.Pred), rows, classes)
 			target := benchInput(g, tensor.Float32, "target", reversed(of(info.Target)), rows, classes)
-			cost, err := fn(pred, target, loss.WithBufferReuse())
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := loss.Gradients(cost, pred); err != nil {
-				b.Fatal(err)
-			}
-			m := G.NewTapeMachine(g)
-			defer m.Close()
-			b.SetBytes(4 * rows * classes)
-			if err := m.RunAll(); err != nil { // the memory that is kept comes with the first run
-				b.Fatal(err)
-			}
-			m.Reset()
-			for b.Loop() {
-				if err := m.RunAll(); err != nil {
-					b.Fatal(err)
-				}
-				m.Reset()
-			}
+			benchRuns(b, fn, pred, target)
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(rows*classes), "ns/element")
 		})
 	}

@@ -75,7 +75,8 @@ func execute[F float](o *op, in []G.Value) (G.Value, error) {
 		return nil, err
 	}
 	// Everything but the sum itself needs the denominator first; where it depends on an operand, the numerator too.
-	if o.mode != modeValue && o.set.reduction == Mean && !o.bare {
+	// Kernels of rows take it from the marks that they want anyway.
+	if o.mode != modeValue && o.set.reduction == Mean && !o.bare && !j.byRowKernels() {
 		if err := j.sums(); err != nil {
 			return nil, err
 		}

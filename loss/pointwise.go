@@ -47,16 +47,11 @@ func (j *job[F]) elementsInAdvance() (v G.Value, ok bool, err error) {
 	if a.upstream == 0 {
 		a.upstream = 1
 	}
-	data, _ := a.data.([]F)
-	if len(data) != len(j.x[0]) {
-		data = make([]F, len(j.x[0]))
-		a.data = data
-	}
-	total := j.direct.each(data, j.x[0], j.x[1], a.upstream/d)
+	total := j.direct.each(gradientMemory(a, j.x[0]), j.x[0], j.x[1], a.upstream/d)
 	if !finite(total) {
 		return nil, false, nil
 	}
-	a.x, a.ready = &j.x[0][0], true
+	a.ready = true
 	return wrap([]F{F(total / d)}, nil), true, nil
 }
 
