@@ -1,0 +1,92 @@
+package core
+
+// A Block is a number of rows as the mathematics of a loss reads them: the operands' entries in float64, whatever their
+// dtype, so that a float32 result is rounded once. Row i has the entries [i·Cols, (i+1)·Cols) of each slice.
+// Rows that do not count are not in a block.
+//
+// A derivative that is nil is not requested; a direction that is nil is zero.
+type Block struct {
+	Rows, Cols int
+	X          [MaxOperands][]float64 // the operands; never written to
+	Label      []int                  // the label of each row, -1 for a soft target; nil for losses without labels
+	List       [][]int                // the listed classes of each row, where the target is a list of them
+
+	Out  []float64              // the values, one per row
+	Grad [MaxOperands][]float64 // ∂l/∂x_k
+	Dir  [MaxOperands][]float64 // a direction v
+	Hess [MaxOperands][]float64 // Σ_j ∂²l/∂x_k∂x_j·v_j
+
+	first   int   // position of the first row among the values
+	at      []int // position of every row, where rows are left out between them
+	scratch []float64
+	used    int
+}
+
+// Index returns the position of row i among the values of the loss.
+func (b *Block) Index(i int) int {
+	if b.at != nil {
+		return b.at[i]
+	}
+	return b.first + i
+}
+
+// Class returns the label of row 0, or -1 for a soft target.
+func (b *Block) Class() int {
+	if b.Label == nil {
+		return -1
+	}
+	return b.Label[0]
+}
+
+// Buf returns a slice of n elements with arbitrary content that belongs to the block function until it returns.
+func (b *Block) Buf(n int) []float64 {
+	if b.used+n > len(b.scratch) {
+		// Slices handed out earlier stay valid: they keep the old array.
+		b.scratch = make([]float64, max(2*len(b.scratch), b.used+n))
+		b.used = 0
+	}
+	s := b.scratch[b.used : b.used+n : b.used+n]
+	b.used += n
+	return s
+}
+
+// EachRow lifts the mathematics of one row, which returns the value, to a block function. The block that f gets is a
+// single row without Out.
+func EachRow(f RowFunc) BlockFunc {
+	return func(b *Block) {
+		r := &Block{Rows: 1, Cols: b.Cols, scratch: b.scratch, used: b.used}
+		used := b.used
+		for i := range b.Rows {
+			lo, hi := i*b.Cols, (i+1)*b.Cols
+			for k := range b.X {
+				r.X[k] = cut(b.X[k], lo, hi)
+				r.Grad[k] = cut(b.Grad[k], lo, hi)
+				r.Dir[k] = cut(b.Dir[k], lo, hi)
+				r.Hess[k] = cut(b.Hess[k], lo, hi)
+			}
+			if b.Label != nil {
+				r.Label = b.Label[i : i+1]
+			}
+			if b.List != nil {
+				r.List = b.List[i : i+1]
+			}
+			r.first = b.Index(i)
+			l := f(r)
+			if b.Out != nil {
+				b.Out[i] = l
+			}
+			if len(r.scratch) > len(b.scratch) {
+				b.scratch, used = r.scratch, 0
+			}
+			r.used = used
+		}
+		b.used = used
+	}
+}
+
+func cut(x []float64, lo, hi int) []float64 {
+	if x == nil {
+		return nil
+	}
+	return x[lo:hi:hi]
+}

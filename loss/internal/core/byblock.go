@@ -1,0 +1,288 @@
+package core
+
+import "github.com/surprisal-go/surprisal/tensorops/vec"
+
+// blockLen is the number of entries of a block: few enough that operands, results and what the mathematics keeps stay in the
+// nearest cache.
+const blockLen = 1024
+
+// byBlocks computes a range by the block function.
+func (e *evaluation[F]) byBlocks(w *work[F], lo, hi int) error {
+	step := max(1, blockLen/e.Dims.Cols)
+	for a := lo; a < hi; a += step {
+		b := min(a+step, hi)
+		if err := e.factors(w.s[:b-a], w.labels, a); err != nil {
+			return err
+		}
+		if err := e.oneBlock(w, a, b, w.s[:b-a]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneBlock computes the values from lo up to hi, whose factors are s, by one call of the block function.
+func (e *evaluation[F]) oneBlock(w *work[F], lo, hi int, s []float64) error {
+	if e.Order.hasResult() && !e.Zeroed && !w.keep && e.task == compute {
+		e.clearRows(lo, s)
+	}
+	b := &w.block
+	e.pack(w, lo, s)
+	if b.Rows == 0 {
+		return nil
+	}
+	if err := e.checkBlock(b); err != nil {
+		return err
+	}
+	e.requestOf(w)
+	e.block(b)
+	if e.task == sumVarying {
+		e.addVarying(w, s, lo)
+		return nil
+	}
+	if e.Order.hasValue() {
+		e.takeValues(w, s, lo)
+	}
+	if e.Order.hasResult() {
+		e.storeRows(w, s, lo)
+	}
+	return nil
+}
+
+// pack fills the block with the rows from lo on whose factor is not 0.
+func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
+	b := &w.block
+	*b = Block{Cols: e.Dims.Cols, scratch: b.scratch, first: lo}
+	at := fit(&w.at, len(s))[:0]
+	for i, v := range s {
+		if v != 0 {
+			at = append(at, lo+i)
+		}
+	}
+	if b.Rows = len(at); b.Rows == 0 {
+		return
+	}
+	if b.Rows < len(s) {
+		b.at = at
+	}
+	for k := range e.Floats {
+		if e.in.X[k] != nil {
+			b.X[k] = e.gather(&w.packed[k], e.in.X[k], b)
+		}
+	}
+	if e.in.Dir != nil {
+		b.Dir[e.Wrt] = e.gather(&w.packedDir[e.Wrt], e.in.Dir, b)
+	}
+	switch {
+	case e.Lists:
+		e.packLists(w)
+	case e.Labels != "":
+		b.Label = w.labels[:0]
+		for i := range s { // in place: the row is never before its place
+			if s[i] != 0 {
+				b.Label = append(b.Label, w.labels[i])
+			}
+		}
+	}
+}
+
+// gather returns the entries of the block's rows in float64: the operand's own memory where it is that already.
+func (e *evaluation[F]) gather(buf *[]float64, x []F, b *Block) []float64 {
+	cols, inner := e.Dims.Cols, e.Dims.Inner
+	if b.at == nil && inner == 1 {
+		x := x[b.first*cols : (b.first+b.Rows)*cols]
+		if d, ok := any(x).([]float64); ok {
+			return d
+		}
+		dst := fit(buf, len(x))
+		vec.Widen(dst, any(x).([]float32))
+		return dst
+	}
+	dst := fit(buf, b.Rows*cols)
+	if cols == 1 {
+		for r, i := range b.at {
+			dst[r] = float64(x[i])
+		}
+		return dst
+	}
+	for r := range b.Rows {
+		from := e.Dims.place(b.Index(r))
+		row := dst[r*cols : (r+1)*cols]
+		for c := range row {
+			row[c] = float64(x[from])
+			from += inner
+		}
+	}
+	return dst
+}
+
+// packLists reads the lists of the block's rows.
+func (e *evaluation[F]) packLists(w *work[F]) {
+	b := &w.block
+	all, lists := fit(&w.listed, b.Rows*b.Cols)[:0], fit(&w.list, b.Rows)[:0]
+	for r := range b.Rows {
+		from, first := e.Dims.place(b.Index(r)), len(all)
+		for range b.Cols {
+			class := e.in.Labels.at(from)
+			if class == -1 {
+				break
+			}
+			all = append(all, class)
+			from += e.Dims.Inner
+		}
+		lists = append(lists, all[first:len(all):len(all)])
+	}
+	b.List = lists
+}
+
+// requestOf tells the block what to compute.
+func (e *evaluation[F]) requestOf(w *work[F]) {
+	b := &w.block
+	n := b.Rows * b.Cols
+	if e.task == sumVarying {
+		b.Out = fit(&w.value, b.Rows)
+		if e.in.Dir != nil {
+			b.Grad[e.Wrt] = fit(&w.out, n)
+		}
+		return
+	}
+	switch e.Order {
+	case OrderValue:
+		b.Out = fit(&w.value, b.Rows)
+	case OrderBoth:
+		b.Out = fit(&w.value, b.Rows)
+		b.Grad[e.Wrt] = fit(&w.out, n)
+	case OrderGradient, OrderTangent:
+		b.Grad[e.Wrt] = fit(&w.out, n)
+	case OrderHessian:
+		b.Hess[e.Then] = fit(&w.out, n)
+		if e.denominatorVaries() {
+			b.Grad[e.Then] = fit(&w.resultOf, n)
+		}
+	}
+}
+
+// addVarying adds the block to all totals of a denominator that depends on the target.
+func (e *evaluation[F]) addVarying(w *work[F], s []float64, lo int) {
+	b, t := &w.block, &w.total
+	for r := range b.Rows {
+		i := b.Index(r) - lo
+		from, to := r*b.Cols, (r+1)*b.Cols
+		t.n.add(s[i] * b.Out[r])
+		t.share(s[i] * dot(e.Set.ClassWeights, b.X[1][from:to]))
+		if v := b.Dir[e.Wrt]; v != nil {
+			t.dn.add(s[i] * dot(b.Grad[e.Wrt][from:to], v[from:to]))
+			if e.Wrt == 1 {
+				t.dd.add(s[i] * dot(e.Set.ClassWeights, v[from:to]))
+			}
+		}
+	}
+}
+
+// takeValues adds the block's values, or their tangents, to the numerator and writes those of None.
+func (e *evaluation[F]) takeValues(w *work[F], s []float64, lo int) {
+	b := &w.block
+	l := b.Out
+	if e.Order == OrderTangent {
+		l = fit(&w.value, b.Rows)
+		for r := range l {
+			from, to := r*b.Cols, (r+1)*b.Cols
+			if l[r] = dot(b.Grad[e.Wrt][from:to], b.Dir[e.Wrt][from:to]); b.Cols == 1 {
+				l[r] = b.Grad[e.Wrt][r] * b.Dir[e.Wrt][r]
+			}
+		}
+	}
+	if b.Cols == 1 && b.at == nil && e.allCount() {
+		w.total.n.add(total(l))
+		if e.Out != nil {
+			narrow(e.Out[b.first:b.first+len(l)], l, 1)
+		}
+		return
+	}
+	for r, v := range l {
+		i := b.Index(r)
+		v *= s[i-lo]
+		w.total.n.add(v)
+		if e.Out != nil {
+			e.Out[i] = F(v)
+		}
+	}
+}
+
+// narrow writes factor·x to dst.
+func narrow[F Float](dst []F, x []float64, factor float64) {
+	if d, ok := any(dst).([]float32); ok {
+		vec.Narrow(d, x, factor)
+		return
+	}
+	for i, v := range x {
+		dst[i] = F(factor * v)
+	}
+}
+
+// storeRows writes the block's derivatives, times the factors of their rows, to their places.
+func (e *evaluation[F]) storeRows(w *work[F], s []float64, lo int) {
+	b := &w.block
+	d := w.out
+	if e.denominatorVaries() {
+		e.addVariation(w, d)
+	}
+	if b.Cols == 1 && b.at == nil && e.allCount() && e.Set.Reduction != None {
+		narrow(e.Dst[b.first:b.first+b.Rows], d, e.upstream(0)/e.scale)
+		return
+	}
+	for r := range b.Rows {
+		i := b.Index(r)
+		factor := e.upstream(i) * s[i-lo] / e.scale
+		to, row := e.Dims.place(i), d[r*b.Cols:(r+1)*b.Cols]
+		if e.Dims.Inner == 1 {
+			narrow(e.Dst[to:to+b.Cols], row, factor)
+			continue
+		}
+		for _, v := range row {
+			e.Dst[to] = F(factor * v)
+			to += e.Dims.Inner
+		}
+	}
+}
+
+// addVariation adds what the derivatives of L = N/D have beside those of N/D with D fixed: with N' and D' the derivatives
+// along the direction v in operand k,
+//
+//	D·∂_j L      = ∂_j N - (N/D)·∂_j D
+//	D·∂_j(L')    = H_jk·v - (D'/D)·∂_j N - (N'/D - 2·N·D'/D²)·∂_j D
+//
+// where ∂_j D is the class weights for the target and 0 for the logits.
+func (e *evaluation[F]) addVariation(w *work[F], g []float64) {
+	t, weights := &e.stages, e.Set.ClassWeights
+	n, d, dn, dd := t.n.value(), t.d.value(), t.dn.value(), t.dd.value()
+	if e.Order == OrderHessian {
+		b := 0.0
+		if e.Then == 1 {
+			b = dn/d - 2*n*dd/(d*d)
+		}
+		for c := range g {
+			g[c] -= dd/d*w.resultOf[c] + b*weights[c%len(weights)]
+		}
+		return
+	}
+	if e.Wrt == 1 {
+		for c := range g {
+			g[c] -= n / d * weights[c%len(weights)]
+		}
+	}
+}
+
+// clearRows writes 0 to the derivatives of rows that do not count.
+func (e *evaluation[F]) clearRows(lo int, s []float64) {
+	for i, v := range s {
+		if v != 0 {
+			continue
+		}
+		to := e.Dims.place(lo + i)
+		for range e.Dims.Cols {
+			e.Dst[to] = 0
+			to += e.Dims.Inner
+		}
+	}
+}

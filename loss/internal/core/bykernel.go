@@ -1,0 +1,323 @@
+package core
+
+// rowsByKernel computes a range of rows by the kernel, and what the kernel leaves by the block function.
+func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
+	n := hi - lo
+	s := w.s
+	if e.Labels == "" || e.Lists {
+		for i := range w.labels {
+			w.labels[i] = -1
+		}
+	}
+	if err := e.factors(s, w.labels, lo); err != nil {
+		return err
+	}
+	k := &w.kernel
+	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, Labels: w.labels, Factor: s, Wrt: e.Wrt}
+	if e.Order.hasValue() {
+		k.Values = fit(&w.values, n)
+	}
+	done := true
+	if e.Order.hasResult() {
+		k.Factor, k.Dst = fit(&w.g, n), e.Dst
+		vanished := false // a factor that is 0 for its value counts
+		for i, v := range s {
+			if v != 0 {
+				v = e.upstream(lo+i) * v / e.scale
+				vanished = vanished || v == 0
+			}
+			k.Factor[i] = v
+		}
+		if vanished && k.Values != nil {
+			values := *k
+			values.Factor, values.Dst, k.Values = s, nil, nil
+			_, done = e.kernel(&values)
+		}
+	}
+	if done {
+		_, done = e.kernel(k)
+	}
+	if !done {
+		return e.byBlocks(w, lo, hi)
+	}
+	if !e.Order.hasValue() {
+		return nil
+	}
+	if e.Def.RecomputeBelow > 0 {
+		if err := e.recompute(w, lo, s); err != nil {
+			return err
+		}
+	}
+	for i, l := range w.values {
+		l *= s[i]
+		if s[i] == 0 {
+			l = 0
+		} else {
+			w.total.n.add(l)
+		}
+		if e.Out != nil {
+			e.Out[lo+i] = F(l)
+		}
+	}
+	return nil
+}
+
+// recompute computes the values by the block function that are too small for the digits of the kernel.
+func (e *evaluation[F]) recompute(w *work[F], lo int, s []float64) error {
+	var one [1]float64
+	label := w.labels
+	defer func() { w.labels = label }()
+	for i, l := range w.values {
+		if s[i] == 0 || !(l < e.Def.RecomputeBelow) {
+			continue
+		}
+		one[0] = s[i]
+		w.labels = label[i : i+1]
+		e.pack(w, lo+i, one[:])
+		if err := e.checkBlock(&w.block); err != nil {
+			return err
+		}
+		w.block.Out = w.values[i : i+1]
+		e.block(&w.block)
+	}
+	return nil
+}
+
+// elementsByKernel computes a range of elements by the kernel. Where weights or a mask have one entry per row, each row of
+// elements is a call with another factor.
+func (e *evaluation[F]) elementsByKernel(w *work[F], lo, hi int) error {
+	per := e.elementsPerFactor()
+	if per == 0 {
+		return e.elements(w, lo, hi, 1)
+	}
+	for a := lo; a < hi; {
+		b := min(hi, (a/per+1)*per)
+		var one [1]float64
+		if err := e.factors(one[:], nil, a); err != nil {
+			return err
+		}
+		if one[0] == 0 {
+			if e.Order.hasResult() {
+				clear(e.Dst[a:b])
+			}
+			if e.Out != nil {
+				clear(e.Out[a:b])
+			}
+		} else if err := e.elements(w, a, b, one[0]); err != nil {
+			return err
+		}
+		a = b
+	}
+	return nil
+}
+
+// elementsPerFactor is the number of elements that share a factor, 0 where each may have its own.
+func (e *evaluation[F]) elementsPerFactor() int {
+	shape := e.WeightShape
+	switch {
+	case e.Weighted && e.MaskType != "" && !e.WeightShape.Equal(e.MaskShape):
+		return 0
+	case e.MaskType != "":
+		shape = e.MaskShape
+	case !e.Weighted:
+		return 0
+	}
+	if !e.perRow(shape) {
+		return 0
+	}
+	return e.Dims.Rows / shape[0]
+}
+
+// elements computes elements, with a factor that all of them have.
+func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
+	weights, ok := e.elementWeights(w, lo, hi, factor)
+	if !ok {
+		return e.byBlocks(w, lo, hi)
+	}
+	k := &w.kernel
+	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, W: weights, Wrt: e.Wrt, Scale: 1}
+	if e.Out != nil {
+		k.Out = e.Out[lo:hi]
+	}
+	common := factor // of the sum, where the weights do not have it
+	if weights != nil {
+		common = 1
+	}
+	var sum float64
+	if e.Order.hasResult() {
+		if e.Set.Reduction == None {
+			// the upstream of each value is one more factor, of the derivative alone
+			if e.Order == OrderBoth {
+				if sum, ok = e.kernel(k); !ok || !Finite(sum) {
+					return e.mend(w, lo, hi, sum)
+				}
+			}
+			k.Out, k.W = nil, e.timesUpstream(w, weights, lo, hi, factor)
+		} else {
+			k.Scale = e.upstream(0) / e.scale * common
+		}
+		k.Dst = e.Dst
+	}
+	total, ok := e.kernel(k)
+	if !ok || !Finite(total) {
+		return e.mend(w, lo, hi, total)
+	}
+	if e.Order != OrderBoth || e.Set.Reduction != None {
+		sum = total
+	}
+	w.total.n.add(sum * common)
+	return nil
+}
+
+// elementWeights returns the weights of elements, nil where they are all the same; a factor other than 1 is among them where
+// values are requested. ok is false where a mask or weight is no valid one.
+func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (weights []F, ok bool) {
+	if e.elementsPerFactor() != 0 || e.allCount() {
+		if factor == 1 || e.Out == nil {
+			return nil, true
+		}
+		weights = fit(&w.weights, hi-lo)
+		for i := range weights {
+			weights[i] = F(factor)
+		}
+		return weights, true
+	}
+	if e.MaskType == "" && e.WeightShape.Equal(e.Values) {
+		return e.in.Weights[lo:hi], true
+	}
+	weights = fit(&w.weights, hi-lo)
+	switch {
+	case e.in.MaskF != nil && e.MaskShape.Equal(e.Values):
+		for i, m := range e.in.MaskF[lo:hi] {
+			if m != 0 && m != 1 {
+				return nil, false
+			}
+			weights[i] = m
+		}
+	case e.in.Mask != nil && e.MaskShape.Equal(e.Values):
+		if !maskWeights(weights, e.in.Mask[lo:hi]) {
+			return nil, false
+		}
+	default:
+		s := fit(&w.g, hi-lo)
+		if e.factors(s, nil, lo) != nil {
+			return nil, false
+		}
+		for i, v := range s {
+			weights[i] = F(v)
+		}
+		return weights, true
+	}
+	if e.Weighted {
+		if !e.WeightShape.Equal(e.Values) {
+			s := fit(&w.g, hi-lo)
+			if e.factors(s, nil, lo) != nil {
+				return nil, false
+			}
+			for i, v := range s {
+				weights[i] = F(v)
+			}
+			return weights, true
+		}
+		multiply(weights, weights, e.in.Weights[lo:hi])
+	}
+	return weights, true
+}
+
+// maskWeights writes the bytes of a mask as weights and reports whether each is 0 or 1.
+func maskWeights[F Float](dst []F, mask []uint8) bool {
+	bits := uint8(0)
+	for i, m := range mask {
+		dst[i] = F(m)
+		bits |= m
+	}
+	return bits <= 1
+}
+
+// multiply writes a·b, 0 where a is 0.
+func multiply[F Float](dst, a, b []F) {
+	for i, v := range a {
+		if v != 0 {
+			v *= b[i]
+		}
+		dst[i] = v
+	}
+}
+
+// timesUpstream returns the weights times the upstream of each value.
+func (e *evaluation[F]) timesUpstream(w *work[F], weights []F, lo, hi int, factor float64) []F {
+	up := e.in.Upstream[lo:hi]
+	if weights != nil {
+		dst := fit(&w.elements, hi-lo)
+		multiply(dst, weights, up)
+		return dst
+	}
+	if factor == 1 {
+		return up
+	}
+	dst := fit(&w.elements, hi-lo)
+	for i, u := range up {
+		dst[i] = F(factor) * u
+	}
+	return dst
+}
+
+// mend computes elements whose kernel's sum is not finite or that it has left: those that are the reason by the block
+// function, the others as the kernel has. The result of an element does not depend on the others.
+func (e *evaluation[F]) mend(w *work[F], lo, hi int, sum float64) error {
+	n := hi - lo
+	s := fit(&w.s, n)
+	if err := e.factors(s, nil, lo); err != nil {
+		return err
+	}
+	k := &w.kernel
+	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, W: fit(&w.weights, n), Wrt: e.Wrt, Scale: 1, Out: fit(&w.elements, n)}
+	for i, v := range s {
+		if k.W[i] = 0; v != 0 {
+			k.W[i] = 1
+		}
+	}
+	if _, ok := e.kernel(k); !ok {
+		return e.byBlocks(w, lo, hi)
+	}
+	hard := fit(&w.values, n) // the factors of the elements for the block function, 0 for the others
+	for i, v := range k.Out {
+		hard[i] = 0
+		if s[i] != 0 && !Finite(float64(v)) {
+			hard[i] = s[i]
+			s[i] = 0
+		}
+	}
+	for i, v := range s {
+		k.W[i] = F(v)
+	}
+	k.Out = nil
+	if e.Out != nil {
+		k.Out = e.Out[lo:hi]
+	}
+	if e.Order.hasResult() {
+		k.Dst = e.Dst
+		if e.Set.Reduction == None {
+			if e.Order == OrderBoth {
+				values := *k
+				values.Dst, k.Out = nil, nil
+				e.kernel(&values)
+			}
+			multiply(k.W, k.W, e.in.Upstream[lo:hi])
+			k.Out = nil
+		} else {
+			k.Scale = e.upstream(0) / e.scale
+		}
+	}
+	total, _ := e.kernel(k)
+	w.total.n.add(total)
+	w.keep = true // what the kernel has written stays
+	defer func() { w.keep = false }()
+	for a := 0; a < n; a += blockLen {
+		b := min(a+blockLen, n)
+		if err := e.oneBlock(w, lo+a, lo+b, hard[a:b]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package core
+
+// MaxOperands is the largest number of floating operands of a loss.
+const MaxOperands = 4
+
+// An Operand declares one input of a loss.
+//
+// Shape names its axes by letters, separated by spaces. A letter stands for the same length wherever it occurs; "*" stands
+// for any number of axes, the same ones in every operand. "C" is the class axis: WithAxis moves it.
+type Operand struct {
+	Name  string
+	Holds Domain
+	Shape string
+}
+
+// A BlockFunc is the mathematics of a loss: it writes the values of a block's rows to Out and the derivatives that
+// the block requests, each in full.
+type BlockFunc func(b *Block)
+
+// A RowFunc is the mathematics of one row, a block of one: it returns the value and writes the requested derivatives.
+type RowFunc func(r *Block) float64
+
+// A Law is a set of properties that a loss has whatever its data; package loss documents them.
+type Law uint16
+
+// The laws.
+const (
+	ShiftInvariant Law = 1 << iota
+	Symmetric
+	NonNegative
+	ZeroAtEqual
+	Convex
+)
+
+// A Definition is a loss without data.
+type Definition struct {
+	Name     string
+	Operands []Operand
+	Takes    OptionSet
+	Defaults Settings
+	// Target says what the target holds where that depends on the settings; nil: what is declared.
+	Target func(s *Settings) Domain
+	// Check refuses combinations of settings; nil: none.
+	Check func(s *Settings) error
+	// Block makes the mathematics for settings and dimensions; Row does for losses that read a row at a time. One of them is set.
+	Block func(s *Settings, d Dims) BlockFunc
+	Row   func(s *Settings, d Dims) RowFunc
+	// Kernel makes the fast form, for the losses that have one.
+	Kernel func(s *Settings, d Dims) Kernels
+	// RecomputeBelow is the value below which a kernel's digits are not enough and the block function is used; 0: never.
+	RecomputeBelow float64
+	// MultiLabel losses have a target for every class: under class weights a row has their mean as its share in the
+	// denominator, where other losses have the weight of the label, or Σ w·t for a soft target.
+	MultiLabel bool
+	// Observed values have no derivative.
+	Observed bool
+	Laws     Law
+	// The nearest functions of other toolkits, for the documentation.
+	Torch, Keras, Optax string
+}
+
+// Elementwise reports whether a loss has one value per element.
+func (d *Definition) Elementwise() bool { return d.Operands[0].Shape == "*" }
+
+// holds returns what operand k holds under the settings.
+func (d *Definition) holds(s *Settings, k int) Domain {
+	if k == 1 && d.Target != nil {
+		return d.Target(s)
+	}
+	return d.Operands[k].Holds
+}
+
+// Dims are the dimensions of a bound loss. Value i of Rows has Cols entries in each operand; entry c of it lies at
+// i/Inner·Cols·Inner + i%Inner + c·Inner. Elementwise losses have Cols 1, and the class of element i, for options with one
+// number per class, is i/Stride mod Classes.
+type Dims struct {
+	Rows, Cols, Inner int
+	Classes, Stride   int
+}
+
+// place returns where entry 0 of row i lies.
+func (d *Dims) place(i int) int {
+	if d.Inner == 1 {
+		return i * d.Cols
+	}
+	return i/d.Inner*d.Cols*d.Inner + i%d.Inner
+}
+
+// Class returns the class of element i.
+func (d *Dims) Class(i int) int { return i / d.Stride % d.Classes }

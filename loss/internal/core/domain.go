@@ -1,0 +1,175 @@
+package core
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+)
+
+// A Domain describes the entries of an operand.
+type Domain uint8
+
+const (
+	// Real: any number.
+	Real Domain = iota
+	// Logits: unnormalised log-probabilities, any number; -Inf is probability 0.
+	Logits
+	// LogProbabilities: logarithms of probabilities, -Inf allowed.
+	LogProbabilities
+	// Probabilities: numbers >= 0.
+	Probabilities
+	// UnitInterval: numbers in [0, 1], each a probability of its own.
+	UnitInterval
+	// Labels: integer classes.
+	Labels
+	// LabelsOrSoft: integer classes, or finite numbers >= 0 in the prediction's dtype and shape.
+	LabelsOrSoft
+	// SoftTargets: finite numbers >= 0.
+	SoftTargets
+	// Counts: finite numbers >= 0 that are counted or measured.
+	Counts
+	// Positive: finite numbers > 0.
+	Positive
+	// Signs: -1 or +1.
+	Signs
+	// Cosines: numbers in [-1, 1], with 1e-4 for the rounding of a product of unit vectors.
+	Cosines
+	// Variances: predicted numbers >= 0.
+	Variances
+	// Scales: predicted numbers > 0, such as standard deviations.
+	Scales
+	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds them all.
+	ClassLists
+)
+
+// String names the domain in words.
+func (d Domain) String() string {
+	switch d {
+	case Real:
+		return "real numbers"
+	case Logits:
+		return "logits"
+	case LogProbabilities:
+		return "log-probabilities"
+	case Probabilities, Variances:
+		return "numbers >= 0"
+	case UnitInterval:
+		return "numbers in [0, 1]"
+	case Labels:
+		return "integer labels"
+	case LabelsOrSoft:
+		return "integer labels or numbers >= 0"
+	case SoftTargets, Counts:
+		return "finite numbers >= 0"
+	case Positive:
+		return "finite numbers > 0"
+	case Signs:
+		return "-1 or +1"
+	case Scales:
+		return "numbers > 0"
+	case Cosines:
+		return "numbers in [-1, 1]"
+	case ClassLists:
+		return "lists of classes, each ended by -1"
+	}
+	return fmt.Sprintf("Domain(%d)", uint8(d))
+}
+
+// predName is the name that error messages give to a prediction of the domain.
+func (d Domain) predName() string {
+	switch d {
+	case Logits:
+		return "logits"
+	case LogProbabilities:
+		return "logProb"
+	case Probabilities, UnitInterval:
+		return "prob"
+	case Cosines:
+		return "cosines"
+	}
+	return "pred"
+}
+
+// targetName is the name that error messages give to a target of the domain.
+func (d Domain) targetName() string {
+	switch d {
+	case Labels:
+		return "labels"
+	case ClassLists:
+		return "lists"
+	}
+	return "target"
+}
+
+func (d Domain) TakesLabels() bool { return d == Labels || d == LabelsOrSoft }
+
+// soft is the domain of a floating target.
+func (d Domain) soft() Domain {
+	if d == LabelsOrSoft {
+		return SoftTargets
+	}
+	return d
+}
+
+// Checked reports whether a domain excludes any number, so that its entries are checked.
+func (d Domain) Checked() bool {
+	return d == Probabilities || d == UnitInterval || d >= SoftTargets
+}
+
+// Holds reports whether v lies in the domain. A NaN lies in the domains of predictions: it makes the
+// row's value NaN.
+func (d Domain) Holds(v float64) bool {
+	switch d {
+	case Probabilities, Variances:
+		return !(v < 0)
+	case Scales:
+		return !(v <= 0)
+	case UnitInterval:
+		return !(v < 0 || v > 1)
+	case SoftTargets, Counts:
+		return v >= 0 && Finite(v)
+	case Positive:
+		return v > 0 && Finite(v)
+	case Signs:
+		return v == 1 || v == -1
+	case Cosines:
+		return !(math.Abs(v) > 1+1e-4)
+	}
+	return true
+}
+
+// HoldsAll reports whether every entry lies in the domain.
+func (d Domain) HoldsAll(x []float64) bool {
+	switch d {
+	case SoftTargets, Counts:
+		return vec.Within(x, 0, math.MaxFloat64)
+	case Positive:
+		return vec.Within(x, math.SmallestNonzeroFloat64, math.MaxFloat64)
+	case UnitInterval:
+		if vec.Within(x, 0, 1) {
+			return true
+		}
+	case Signs:
+		others := uint64(0) // the bits beside the sign that are not those of 1
+		for _, v := range x {
+			others |= (math.Float64bits(v) ^ 0x3ff0000000000000) << 1
+		}
+		return others == 0
+	}
+	for _, v := range x {
+		if !d.Holds(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// Finite reports whether v is neither infinite nor NaN.
+func Finite(v float64) bool { return v-v == 0 }
+
+// Plural reports whether an operand's name is a plural.
+func Plural(name string) bool {
+	return name == "labels" || name == "lists" || name == "weights" || strings.HasSuffix(name, "ogits") || name == "cosines"
+}

@@ -1,0 +1,227 @@
+package core
+
+import (
+	"sync"
+
+	"github.com/surprisal-go/surprisal/tensorops"
+)
+
+// An Order says what an evaluation computes.
+type Order uint8
+
+const (
+	OrderValue    Order = iota // the loss
+	OrderGradient              // upstream·∂l/∂x_wrt
+	OrderBoth                  // both
+	OrderHessian               // upstream·∂²l/∂x_then∂x_wrt·v, for a direction v in operand wrt
+	OrderTangent               // ⟨∂l/∂x_wrt, v⟩
+)
+
+// String names the order in the names of operations.
+func (o Order) String() string { return [...]string{"value", "grad", "both", "hess", "jvp"}[o] }
+
+func (o Order) hasValue() bool  { return o == OrderValue || o == OrderBoth || o == OrderTangent }
+func (o Order) hasKernel() bool { return o <= OrderBoth }
+func (o Order) hasResult() bool { return o == OrderGradient || o == OrderBoth || o == OrderHessian }
+
+// A Request says what an evaluation computes and where it goes.
+type Request[F Float] struct {
+	Order     Order
+	Wrt, Then int
+	Out       []F  // the values under None
+	Dst       []F  // the derivative, in the shape of its operand
+	Zeroed    bool // Dst holds zeros
+}
+
+// evaluation is one evaluation of a bound loss.
+type evaluation[F Float] struct {
+	*Bound
+	Request[F]
+	in     *Inputs[F]
+	kernel Kernel[F]
+	scale  float64 // what divides: the divisor
+	stages totals  // of the pass before, where the denominator varies
+
+	task  task
+	parts []totals
+	share func(lo, hi int) // computes a range; made once
+}
+
+// A task is what an evaluation does with each range.
+type task uint8
+
+const (
+	sumShares  task = iota // the denominator
+	sumVarying             // all totals, where the denominator depends on an operand
+	compute                // the request
+)
+
+// pools of evaluations and working memory, one for each element type
+var (
+	evaluations32 = sync.Pool{New: func() any { return newEvaluation[float32]() }}
+	evaluations64 = sync.Pool{New: func() any { return newEvaluation[float64]() }}
+	works32       = sync.Pool{New: func() any { return new(work[float32]) }}
+	works64       = sync.Pool{New: func() any { return new(work[float64]) }}
+)
+
+func poolOf[F Float](of32, of64 *sync.Pool) *sync.Pool {
+	if DTypeOf[F]() == Float32 {
+		return of32
+	}
+	return of64
+}
+
+func newEvaluation[F Float]() *evaluation[F] {
+	e := new(evaluation[F])
+	e.share = func(lo, hi int) {
+		w := getWork[F](hi - lo)
+		defer w.put()
+		e.do(w, lo, hi)
+		e.parts[lo/e.Dims.step()] = w.total
+	}
+	return e
+}
+
+// ranges performs a task on all ranges of values, in parallel, and adds their totals in order.
+func (e *evaluation[F]) ranges(t task) (all totals) {
+	e.task = t
+	step := e.Dims.step()
+	n := (e.Dims.Rows + step - 1) / step
+	if cap(e.parts) < n {
+		e.parts = make([]totals, n)
+	}
+	e.parts = e.parts[:n]
+	tensorops.ParallelFor(e.Dims.Rows, step, e.share)
+	for i := range e.parts {
+		all.add(&e.parts[i])
+	}
+	return all
+}
+
+// do performs the task on one range.
+func (e *evaluation[F]) do(w *work[F], lo, hi int) {
+	switch {
+	case e.task == sumShares:
+		if w.total.err = e.factors(w.s, w.labels, lo); w.total.err == nil {
+			e.sharesOf(&w.total, w.s, w.labels, lo)
+		}
+	case e.task == sumVarying:
+		w.total.err = e.byBlocks(w, lo, hi)
+	case e.kernel == nil:
+		w.total.err = e.byBlocks(w, lo, hi)
+	case e.Def.Elementwise():
+		w.total.err = e.elementsByKernel(w, lo, hi)
+	default:
+		w.total.err = e.rowsByKernel(w, lo, hi)
+	}
+}
+
+// Evaluate computes what is requested of a bound loss on inputs whose lengths fit.
+func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
+	if err := b.checkNormalizer(in.Normalizer); err != nil {
+		return Result{}, err
+	}
+	pool := poolOf[F](&evaluations32, &evaluations64)
+	e := pool.Get().(*evaluation[F])
+	e.Bound, e.Request, e.in, e.kernel = b, r, in, nil
+	result, err := e.run()
+	e.Bound, e.Request, e.in, e.kernel = nil, Request[F]{}, nil, nil
+	pool.Put(e)
+	return result, err
+}
+
+// roundedOnce is the number of elements up to which float32 elementwise losses are computed in float64 and rounded once:
+// kernels would not be faster on so few.
+const roundedOnce = 128
+
+// run computes the denominator where it is needed first, and then what is requested.
+func (e *evaluation[F]) run() (Result, error) {
+	varies := e.denominatorVaries() && (e.Order >= OrderHessian || e.Order.hasResult() && e.Wrt == 1)
+	var before totals
+	if varies {
+		before = e.ranges(sumVarying)
+	} else {
+		before = e.denominator()
+	}
+	if before.err != nil {
+		return Result{}, before.err
+	}
+	d, none := e.divisor(&before)
+	if none {
+		clear(e.Dst)
+		return Result{}, nil
+	}
+	e.scale, e.stages = d, before
+	e.chooseKernel(varies)
+	all := e.ranges(compute)
+	if all.err != nil {
+		return Result{}, all.err
+	}
+	n := all.n.value()
+	result := Result{Numerator: n, Denominator: d, Value: n / d}
+	if e.Order == OrderTangent && varies {
+		result.Value = (n - before.n.value()/before.d.value()*before.dd.value()) / d
+	}
+	return result, nil
+}
+
+// chooseKernel sets the kernel where there is one for the request.
+func (e *evaluation[F]) chooseKernel(varies bool) {
+	switch {
+	case !e.Order.hasKernel() || varies:
+	case e.Normalized && e.in.Normalizer == 0: // the block function words the error
+	case e.Def.Elementwise() && e.Dims.Rows <= roundedOnce:
+	default:
+		e.kernel = kernelOf[F](&e.kernels)
+	}
+}
+
+// upstream returns the upstream of value i.
+func (e *evaluation[F]) upstream(i int) float64 {
+	switch {
+	case e.IsMap:
+		return 1
+	case e.Set.Reduction == None:
+		return float64(e.in.Upstream[i])
+	}
+	return float64(e.in.Upstream[0])
+}
+
+// work is the working memory of one range.
+type work[F Float] struct {
+	total                totals
+	s, g, values         []float64
+	labels, at           []int
+	list                 [][]int
+	listed               []int
+	block                Block
+	packed, packedDir    [MaxOperands][]float64
+	out, value, resultOf []float64
+	weights, elements    []F
+	kernel               Range[F]
+	keep                 bool // derivatives of rows that are not in the block stay as they are
+}
+
+// getWork returns working memory for a range of n values.
+func getWork[F Float](n int) *work[F] {
+	w := poolOf[F](&works32, &works64).Get().(*work[F])
+	w.s, w.labels = fit(&w.s, n), fit(&w.labels, n)
+	w.total = totals{}
+	return w
+}
+
+// put returns the memory, without what it points to.
+func (w *work[F]) put() {
+	w.block = Block{scratch: w.block.scratch}
+	w.kernel = Range[F]{}
+	poolOf[F](&works32, &works64).Put(w)
+}
+
+// fit returns n elements of *buf, with arbitrary content.
+func fit[T any](buf *[]T, n int) []T {
+	if cap(*buf) < n {
+		*buf = make([]T, max(n, 1024))
+	}
+	*buf = (*buf)[:n]
+	return *buf
+}

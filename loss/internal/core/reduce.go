@@ -1,0 +1,273 @@
+package core
+
+import (
+	"math"
+	"slices"
+)
+
+// This file is the one place that knows about weights, masks, ignored labels and denominators. The factor of a value is
+//
+//	s = weight × mask × (label not ignored)
+//	None: s·l      Sum: Σ s·l      Mean: Σ s·l / Σ s·share
+//
+// where the share of a row is the class weight of its label, Σ_c w_c·t_c for a soft target under class weights, and 1
+// otherwise. Rows with s = 0 are never read.
+
+// totals are the sums over all values that the reduction needs: numerator and denominator and, where the
+// denominator depends on an operand, their derivatives along the direction.
+type totals struct {
+	n, d, dn, dd sum
+	active       bool // a value has a part in the denominator
+	err          error
+}
+
+func (t *totals) add(u *totals) {
+	for _, p := range [...]struct{ to, from *sum }{{&t.n, &u.n}, {&t.d, &u.d}, {&t.dn, &u.dn}, {&t.dd, &u.dd}} {
+		p.to.add(p.from.s)
+		p.to.lost += p.from.lost
+	}
+	t.active = t.active || u.active
+	if t.err == nil {
+		t.err = u.err
+	}
+}
+
+// share adds a value's part in the denominator.
+func (t *totals) share(part float64) {
+	t.d.add(part)
+	t.active = t.active || part != 0
+}
+
+// allCount reports whether every value has the factor 1.
+func (e *evaluation[F]) allCount() bool {
+	return e.Labels == "" && !e.Weighted && e.MaskType == "" || e.Lists && !e.Weighted && e.MaskType == ""
+}
+
+// fixedNormalizer reports whether the denominator of Mean is given.
+func (e *evaluation[F]) fixedNormalizer() bool { return e.Set.Normalizer != 0 || e.Normalized }
+
+// denominatorVaries reports whether the denominator depends on a differentiable operand: the soft target under class weights.
+func (b *Bound) denominatorVaries() bool {
+	return b.Set.Reduction == Mean && b.Set.ClassWeights != nil && b.Labels == "" && !b.Def.MultiLabel &&
+		!b.Normalized && b.Set.Normalizer == 0 && !b.IsMap && b.Floats > 1
+}
+
+// divisor returns what a weighted sum is divided by; none reports that no value has a part in it, which makes the loss 0.
+func (e *evaluation[F]) divisor(t *totals) (d float64, none bool) {
+	switch {
+	case e.Set.Reduction != Mean || e.IsMap:
+		return 1, false
+	case e.Set.Normalizer != 0:
+		return e.Set.Normalizer, false
+	case e.Normalized:
+		return e.in.Normalizer, false
+	case !t.active:
+		return math.Inf(1), true
+	}
+	return t.d.value(), false
+}
+
+// entry returns the place in weights or a mask of value i.
+func (b *Bound) entry(s Shape, i int) int {
+	if b.perRow(s) {
+		return i / (b.Dims.Rows / s[0])
+	}
+	return i
+}
+
+// factors writes the factors of the values from lo on to s and their labels, -1 where a row does not count, to labels.
+func (e *evaluation[F]) factors(s []float64, labels []int, lo int) error {
+	for i := range s {
+		s[i] = 1
+	}
+	if e.MaskType != "" {
+		if err := e.maskFactors(s, lo); err != nil {
+			return err
+		}
+	}
+	if e.Labels != "" && !e.Lists {
+		e.in.Labels.copyTo(labels[:len(s)], lo)
+		if err := e.labelFactors(s, labels[:len(s)], lo); err != nil {
+			return err
+		}
+	} else if e.Weighted {
+		for i := range s {
+			if s[i] != 0 {
+				s[i] = float64(e.in.Weights[e.entry(e.WeightShape, lo+i)])
+				if !Finite(s[i]) {
+					return e.badWeight(s[i], lo+i)
+				}
+			}
+		}
+	}
+	if e.Normalized && e.in.Normalizer == 0 {
+		for i, v := range s {
+			if v != 0 {
+				what := "example"
+				if e.Def.Elementwise() {
+					what = "element"
+				}
+				return Faultf(ErrValue, e.Def.Name, "normalizer is 0 with an active %s at %s, want a number > 0", what, e.Values.coordinates(lo+i))
+			}
+		}
+	}
+	return nil
+}
+
+func (e *evaluation[F]) badWeight(w float64, i int) error {
+	return Faultf(ErrValue, e.Def.Name, "weight is %v at %s, want a finite number", w, e.Values.coordinates(i))
+}
+
+// maskFactors multiplies s by the mask.
+func (e *evaluation[F]) maskFactors(s []float64, lo int) error {
+	for i := range s {
+		k, m := e.entry(e.MaskShape, lo+i), 0.0
+		if e.in.Mask != nil {
+			m = float64(e.in.Mask[k])
+		} else {
+			m = float64(e.in.MaskF[k])
+		}
+		if m != 0 && m != 1 {
+			return Faultf(ErrValue, e.Def.Name, "mask has %v at %s, want 0 or 1", m, e.Values.coordinates(lo+i))
+		}
+		s[i] *= m
+	}
+	return nil
+}
+
+// labelFactors multiplies s by the weights and by 0 for ignored labels, and checks the other labels.
+func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
+	ignore := e.Set.Ignore
+	for i, y := range labels {
+		if uint(y) < uint(e.Dims.Classes) && s[i] == 1 && !e.Weighted && (len(ignore) == 0 || len(ignore) == 1 && y != ignore[0]) {
+			continue
+		}
+		if s[i] == 0 || slices.Contains(ignore, y) || e.Weighted && e.in.Weights[lo+i] == 0 {
+			s[i], labels[i] = 0, -1
+			continue
+		}
+		if uint(y) >= uint(e.Dims.Classes) {
+			return Faultf(ErrValue, e.Def.Name, "label is %d at %s, want one in [0, %d)", y, e.Values.coordinates(lo+i), e.Dims.Classes)
+		}
+		if e.Weighted {
+			if s[i] = float64(e.in.Weights[lo+i]); !Finite(s[i]) {
+				return e.badWeight(s[i], lo+i)
+			}
+		}
+	}
+	return nil
+}
+
+// sharesOf adds the parts of a range of rows in the denominator. Those of soft targets under class weights are read from rows.
+func (e *evaluation[F]) sharesOf(t *totals, s []float64, labels []int, lo int) {
+	w := e.Set.ClassWeights
+	common := 1.0
+	switch {
+	case w == nil || e.Def.Elementwise():
+	case e.Def.MultiLabel:
+		common = mean(w)
+	case e.Labels != "" && !e.Lists:
+		for i, v := range s {
+			if v != 0 {
+				t.share(v * w[labels[i]])
+			}
+		}
+		return
+	case e.Floats > 1:
+		e.softShares(t, s, lo)
+		return
+	}
+	for _, v := range s {
+		if v != 0 {
+			t.share(v * common)
+		}
+	}
+}
+
+// softShares adds s·Σ_c w_c·t_c of each row.
+func (e *evaluation[F]) softShares(t *totals, s []float64, lo int) {
+	w, x, inner := e.Set.ClassWeights, e.in.X[1], e.Dims.Inner
+	for i, v := range s {
+		if v == 0 {
+			continue
+		}
+		mass := 0.0
+		at := e.Dims.place(lo + i)
+		for _, c := range w {
+			mass += c * float64(x[at])
+			at += inner
+		}
+		t.share(v * mass)
+	}
+}
+
+// denominator computes the denominator of Mean where it is not given.
+func (e *evaluation[F]) denominator() (all totals) {
+	if e.Set.Reduction != Mean || e.IsMap || e.fixedNormalizer() {
+		return all
+	}
+	if e.allCount() && (e.Set.ClassWeights == nil || e.Def.Elementwise()) {
+		all.share(float64(e.Dims.Rows))
+		return all
+	}
+	if e.Def.Elementwise() {
+		if e.elementDenominator(&all) {
+			return all
+		}
+	}
+	return e.ranges(sumShares)
+}
+
+// elementDenominator sums the weights, or counts the mask, of an elementwise loss where nothing else decides.
+func (e *evaluation[F]) elementDenominator(t *totals) bool {
+	if e.Weighted && e.MaskType != "" {
+		return false
+	}
+	per := 1
+	switch {
+	case e.Weighted:
+		if e.perRow(e.WeightShape) {
+			per = e.Dims.Rows / e.WeightShape[0]
+		}
+		d, nonzero, finite := sumWeights(e.in.Weights)
+		if !finite {
+			return false
+		}
+		t.d.add(d * float64(per))
+		t.active = nonzero > 0
+		return true
+	case e.in.Mask != nil:
+		if e.perRow(e.MaskShape) {
+			per = e.Dims.Rows / e.MaskShape[0]
+		}
+		ones, valid := countOnes(e.in.Mask)
+		if !valid {
+			return false
+		}
+		t.share(float64(ones * per))
+		return true
+	}
+	return false
+}
+
+// countOnes returns the number of bytes that are 1, and whether the others are 0.
+func countOnes(mask []uint8) (ones int, valid bool) {
+	bits := uint8(0)
+	for _, m := range mask {
+		ones += int(m)
+		bits |= m
+	}
+	return ones, bits <= 1
+}
+
+// grain is the number of entries of a range: few enough to stay in the nearer caches, and to share among cores.
+const grain = 1 << 14
+
+// step is the number of values in a range.
+func (d *Dims) step() int {
+	n := max(1, grain/d.Cols)
+	if n >= 16 {
+		n &^= 15
+	}
+	return n
+}
