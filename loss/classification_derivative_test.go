@@ -5,12 +5,15 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
 )
 
 // derivativeCase is a loss under settings, with rows of data made for it.
 type derivativeCase struct {
 	name string
-	def  *definition
+	def  *core.Definition
 	opts []Option
 	soft bool // a soft target where the loss takes labels or one
 }
@@ -62,30 +65,43 @@ var classificationCases = []derivativeCase{
 	{"HingeEmbedding", &hingeEmbedding, nil, true},
 }
 
-// TestClassificationDerivatives holds first and second derivatives of the row functions to central differences of the value
+// TestClassificationDerivatives holds first and second derivatives of the formulas to central differences of the value
 // and of the first derivative. At a step of 1e-5 a difference has an error near 1e-10 of truncation and 1e-11 of rounding.
 func TestClassificationDerivatives(t *testing.T) {
 	const classes, step, tolerance = 5, 1e-5, 2e-8
 	for at, c := range classificationCases {
 		t.Run(c.name, func(t *testing.T) {
-			set, err := configure(c.def.name, c.def.takes, c.def.defaults, c.opts)
+			set, err := core.Configure(c.def, c.opts)
 			if err != nil {
 				t.Fatal(err)
 			}
-			f := c.def.rows(&set, classes, 1)
+			f := formulaOf(c.def, &set, classes)
 			random := rand.New(rand.NewPCG(7, uint64(at)))
 			for trial := range 20 {
 				r := randomRow(random, &c, classes)
-				if err := checkRow(f, r, c.def.elementwise, random, step, tolerance); err != nil {
-					t.Fatalf("trial %d, x %v, label %d, list %v: %v", trial, r.x, r.label, r.list, err)
+				if err := checkRow(f, r, c.def.Elementwise(), random, step, tolerance); err != nil {
+					t.Fatalf("trial %d, x %v, label %d, list %v: %v", trial, r.X, r.Label, r.List, err)
 				}
 			}
 		})
 	}
 }
 
+// formulaOf returns the mathematics of a loss on one row, or on the elements of one block.
+func formulaOf(def *core.Definition, set *core.Settings, classes int) core.RowFunc {
+	d := core.Dims{Rows: 1, Cols: classes, Inner: 1, Classes: classes, Stride: 1}
+	if def.Row != nil {
+		return def.Row(set, d)
+	}
+	f := def.Block(set, d)
+	return func(b *core.Block) float64 {
+		f(b)
+		return 0
+	}
+}
+
 // randomRow draws the operands that a loss takes.
-func randomRow(random *rand.Rand, c *derivativeCase, classes int) *row {
+func randomRow(random *rand.Rand, c *derivativeCase, classes int) *core.Block {
 	draw := func(d Domain) []float64 {
 		x := make([]float64, classes)
 		for i := range x {
@@ -104,46 +120,46 @@ func randomRow(random *rand.Rand, c *derivativeCase, classes int) *row {
 		}
 		return x
 	}
-	r := &row{label: -1}
-	r.x[0] = draw(c.def.pred)
+	r := &core.Block{Rows: 1}
+	r.X[0] = draw(c.def.Operands[0].Holds)
 	switch {
-	case c.def.target == ClassLists:
-		r.list = random.Perm(classes)[:random.IntN(classes+1)]
-	case c.def.target.takesLabels() && !c.soft:
-		r.label = random.IntN(classes)
+	case c.def.Operands[1].Holds == ClassLists:
+		r.List = [][]int{random.Perm(classes)[:random.IntN(classes+1)]}
+	case c.def.Operands[1].Holds.TakesLabels() && !c.soft:
+		r.Label = []int{random.IntN(classes)}
 	default:
-		r.x[1] = draw(c.def.target)
+		r.X[1] = draw(c.def.Operands[1].Holds)
 	}
-	if c.def.extra != nil {
-		r.label = random.IntN(classes)
+	if len(c.def.Operands) == 3 {
+		r.Label = []int{random.IntN(classes)}
 	}
 	return r
 }
 
 // checkRow compares the derivatives of one row with differences.
-func checkRow(f rowFunc, r *row, elementwise bool, random *rand.Rand, step, tolerance float64) error {
-	n := len(r.x[0])
+func checkRow(f core.RowFunc, r *core.Block, elementwise bool, random *rand.Rand, step, tolerance float64) error {
+	n := len(r.X[0])
 	// evaluate runs f with operand j moved by h along v, asking for the gradient by operand k (or only the value).
 	evaluate := func(j int, v []float64, h float64, k int) (value float64, grad []float64) {
-		m := &row{x: r.x, label: r.label, list: r.list}
-		m.x[j] = make([]float64, n)
+		m := &core.Block{X: r.X, Rows: r.Rows, Label: r.Label, List: r.List}
+		m.X[j] = make([]float64, n)
 		for i := range v {
-			m.x[j][i] = r.x[j][i] + h*v[i]
+			m.X[j][i] = r.X[j][i] + h*v[i]
 		}
 		if elementwise {
-			m.out = make([]float64, n)
+			m.Out = make([]float64, n)
 		}
 		if k >= 0 {
-			m.grad[k] = make([]float64, n)
+			m.Grad[k] = make([]float64, n)
 		}
 		value = f(m)
-		for _, l := range m.out {
+		for _, l := range m.Out {
 			value += l
 		}
-		return value, m.grad[max(k, 0)]
+		return value, m.Grad[max(k, 0)]
 	}
-	for j := range r.x {
-		if r.x[j] == nil {
+	for j := range r.X {
+		if r.X[j] == nil {
 			continue
 		}
 		v := make([]float64, n)
@@ -153,19 +169,19 @@ func checkRow(f rowFunc, r *row, elementwise bool, random *rand.Rand, step, tole
 		up, _ := evaluate(j, v, step, -1)
 		down, _ := evaluate(j, v, -step, -1)
 		_, g := evaluate(j, v, 0, j)
-		if got, want := dot(g, v), (up-down)/(2*step); !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
+		if got, want := formula.Dot(g, v), (up-down)/(2*step); !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
 			return fmt.Errorf("derivative by operand %d is %v, difference %v", j, got, want)
 		}
-		for k := range r.x {
-			if r.x[k] == nil {
+		for k := range r.X {
+			if r.X[k] == nil {
 				continue
 			}
 			_, up := evaluate(j, v, step, k)
 			_, down := evaluate(j, v, -step, k)
-			m := &row{x: r.x, label: r.label, list: r.list}
-			m.dir[j], m.hess[k] = v, make([]float64, n)
+			m := &core.Block{X: r.X, Rows: r.Rows, Label: r.Label, List: r.List}
+			m.Dir[j], m.Hess[k] = v, make([]float64, n)
 			f(m)
-			for i, got := range m.hess[k] {
+			for i, got := range m.Hess[k] {
 				if want := (up[i] - down[i]) / (2 * step); !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
 					return fmt.Errorf("second derivative (%d, %d)[%d] is %v, difference %v", k, j, i, got, want)
 				}

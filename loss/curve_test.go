@@ -5,25 +5,28 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
 )
 
-// A probe is a loss with settings, and the points at which its row function is looked at, away from corners.
+// A probe is a loss with settings, and the points at which its formula is looked at, away from corners.
 type probe struct {
-	def    *definition
+	def    *core.Definition
 	opts   []Option
 	points [][]float64 // one number per operand; for losses of vectors, the operands' entries one after another
 	length int         // of the vectors, 0 for elementwise losses
 }
 
 // settings are those of the probe.
-func (c probe) settings(t *testing.T) settings {
+func (c probe) settings(t *testing.T) core.Settings {
 	t.Helper()
-	set, err := configure(c.def.name, c.def.takes, c.def.defaults, c.opts)
+	set, err := core.Configure(c.def, c.opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.def.check != nil {
-		if err := c.def.check(&set, c.def.target, max(1, c.length)); err != nil {
+	if c.def.Check != nil {
+		if err := c.def.Check(&set); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -33,64 +36,61 @@ func (c probe) settings(t *testing.T) settings {
 // text names the loss and its parameters.
 func (c probe) text(t *testing.T) string {
 	s := c.settings(t)
-	return fmt.Sprintf("%s%v of δ=%v β=%v α=%v ε=%v margin=%v scale=%v power=%v quantile=%v τ=%v", c.def.name, s.given.names(),
-		s.delta, s.beta, s.alpha, s.epsilon, s.margin, s.scale, s.power, s.quantile, s.tau)
+	return fmt.Sprintf("%s%v of δ=%v β=%v α=%v ε=%v margin=%v scale=%v power=%v quantile=%v τ=%v", c.def.Name, s.Given.Names(),
+		s.Delta, s.Beta, s.Alpha, s.Epsilon, s.Margin, s.Scale, s.Power, s.Quantile, s.Tau)
 }
 
-// fn makes the row function.
-func (c probe) fn(t *testing.T) rowFunc {
+// fn makes the formula.
+func (c probe) fn(t *testing.T) core.RowFunc {
 	t.Helper()
 	set := c.settings(t)
-	return c.def.rows(&set, max(1, c.length), 1)
+	return formulaOf(c.def, &set, max(1, c.length))
 }
 
-// operands is the number of operands of a loss.
-func (d *definition) operands() int { return 2 + len(d.extra) }
-
 // at returns a row with a point's operands.
-func (c probe) at(x []float64) *row {
+func (c probe) at(x []float64) *core.Block {
 	n := max(1, c.length)
-	r := &row{label: -1}
-	for k := range c.def.operands() {
-		r.x[k] = x[k*n : (k+1)*n]
+	r := &core.Block{Rows: 1}
+	for k := range len(c.def.Operands) {
+		r.X[k] = x[k*n : (k+1)*n]
 	}
 	return r
 }
 
-// value, grad and hess evaluate the row function; grad and hess are over all operands, hess along v.
-func (c probe) value(fn rowFunc, x []float64) float64 {
+// value, grad and hess evaluate the formula; grad and hess are over all operands, hess along v.
+func (c probe) value(fn core.RowFunc, x []float64) float64 {
 	r := c.at(x)
 	if c.length > 0 {
 		return fn(r)
 	}
-	r.out = []float64{math.NaN()}
+	r.Out = []float64{math.NaN()}
 	fn(r)
-	return r.out[0]
+	return r.Out[0]
 }
 
-func (c probe) grad(fn rowFunc, x []float64) []float64 {
+func (c probe) grad(fn core.RowFunc, x []float64) []float64 {
 	var out []float64
-	for k := range c.def.operands() {
+	for k := range len(c.def.Operands) {
 		r := c.at(x)
-		r.grad[k] = make([]float64, len(r.x[k]))
-		fill(r.grad[k], math.NaN())
+		r.Grad[k] = make([]float64, len(r.X[k]))
+		formula.Fill(r.Grad[k], math.NaN())
 		fn(r)
-		out = append(out, r.grad[k]...)
+		out = append(out, r.Grad[k]...)
 	}
 	return out
 }
 
-func (c probe) hess(fn rowFunc, x, v []float64) []float64 {
+func (c probe) hess(fn core.RowFunc, x, v []float64) []float64 {
 	out := make([]float64, len(x))
 	n := max(1, c.length)
-	for k := range c.def.operands() {
-		for j := range c.def.operands() {
+	for k := range len(c.def.Operands) {
+		for j := range len(c.def.Operands) {
 			r := c.at(x)
-			r.dir[j] = v[j*n : (j+1)*n]
-			r.hess[k] = make([]float64, n)
-			fill(r.hess[k], math.NaN())
+			r.Dir[j] = v[j*n : (j+1)*n]
+			r.Hess[k] = make([]float64, n)
+			formula.Fill(r.Hess[k], math.NaN())
 			fn(r)
-			addTo(out[k*n:(k+1)*n], r.hess[k])
+			formula.AddTo(out[k*n:(k+1)*n], r.Hess[k])
 		}
 	}
 	return out
@@ -105,12 +105,12 @@ func slope(f func(h float64) float64) float64 {
 	return b + (b-a)/15
 }
 
-// The first derivatives are those of the value, the second those of the first, in every operand; and a row function
+// The first derivatives are those of the value, the second those of the first, in every operand; and a formula
 // gives the same when it is asked for everything at once.
 func TestRegressionDerivatives(t *testing.T) {
 	const seed = 5
 	for _, c := range regressionProbes() {
-		t.Run(c.def.name, func(t *testing.T) {
+		t.Run(c.def.Name, func(t *testing.T) {
 			fn := c.fn(t)
 			defer func() {
 				if t.Failed() {
@@ -134,7 +134,7 @@ func TestRegressionDerivatives(t *testing.T) {
 				g, hv := c.grad(fn, x), c.hess(fn, x, v)
 				want := slope(func(h float64) float64 { return c.value(fn, moved(h)) })
 				// 1e-9 of the size of the terms: what rounding leaves of a difference over a step of 1/2048, and more.
-				if got := dot(g, v); !(math.Abs(got-want) <= 1e-9*(1+math.Abs(c.value(fn, x))+norm(g)*norm(v))) {
+				if got := formula.Dot(g, v); !(math.Abs(got-want) <= 1e-9*(1+math.Abs(c.value(fn, x))+norm(g)*norm(v))) {
 					t.Errorf("at %v along %v: derivative %v, difference quotient %v (seed %d)", x, v, got, want, seed)
 				}
 				for i := range x {
@@ -149,29 +149,29 @@ func TestRegressionDerivatives(t *testing.T) {
 	}
 }
 
-func norm(x []float64) float64 { return math.Sqrt(dot(x, x)) }
+func norm(x []float64) float64 { return math.Sqrt(formula.Dot(x, x)) }
 
 // checkTogether holds value and first derivative against those of a row that asks for both.
-func (c probe) checkTogether(t *testing.T, fn rowFunc, x []float64) {
+func (c probe) checkTogether(t *testing.T, fn core.RowFunc, x []float64) {
 	t.Helper()
 	r := c.at(x)
 	g := c.grad(fn, x)
 	if c.length == 0 {
-		r.out = make([]float64, 1)
+		r.Out = make([]float64, 1)
 	}
-	n := len(r.x[0])
-	for k := range c.def.operands() {
-		r.grad[k] = make([]float64, n)
+	n := len(r.X[0])
+	for k := range len(c.def.Operands) {
+		r.Grad[k] = make([]float64, n)
 	}
 	l := fn(r)
-	if r.out != nil {
-		l = r.out[0]
+	if r.Out != nil {
+		l = r.Out[0]
 	}
 	if want := c.value(fn, x); l != want {
 		t.Errorf("at %v: value %v beside derivatives, %v alone", x, l, want)
 	}
-	for k := range c.def.operands() {
-		for i, v := range r.grad[k] {
+	for k := range len(c.def.Operands) {
+		for i, v := range r.Grad[k] {
 			if v != g[k*n+i] {
 				t.Errorf("at %v: derivative %d of operand %d is %v beside the value, %v alone", x, i, k, v, g[k*n+i])
 			}
@@ -192,7 +192,7 @@ var widths = [][]float64{{0.3, 0.8, 0.5}, {-1, 1, 2}, {4, 1.5, 0.9}, {-0.2, -0.3
 
 func regressionProbes() []probe {
 	var out []probe
-	add := func(points [][]float64, def *definition, variants ...[]Option) {
+	add := func(points [][]float64, def *core.Definition, variants ...[]Option) {
 		for _, opts := range append(variants, nil) {
 			out = append(out, probe{def: def, opts: opts, points: points})
 		}
@@ -203,7 +203,7 @@ func regressionProbes() []probe {
 		}
 		return variants
 	}
-	for _, def := range []*definition{&mse, &halfSquared, &mae, &logCosh, &smape, &msle} {
+	for _, def := range []*core.Definition{&mse, &halfSquared, &mae, &logCosh, &smape, &msle} {
 		add(pairs, def)
 	}
 	add(pairs, &huber, one(WithDelta, 0.2, 5)...)
@@ -214,7 +214,7 @@ func regressionProbes() []probe {
 	add(pairs, &expectile, one(WithTau, 0.1, 0.9)...)
 	add(pairs, &epsilonInsensitive, one(WithEpsilon, 0, 2)...)
 	add(pairs, &mape, one(WithEpsilon, 0.5)...)
-	for _, def := range []*definition{&cauchy, &gemanMcClure, &welsch, &tukey} {
+	for _, def := range []*core.Definition{&cauchy, &gemanMcClure, &welsch, &tukey} {
 		add(pairs, def, one(WithScale, 0.25, 2)...)
 	}
 	add(pairs, &wing, []Option{WithMargin(5), WithEpsilon(2)}, []Option{WithMargin(0.2)})
@@ -243,17 +243,19 @@ func TestRegressionExtremes(t *testing.T) {
 	for _, c := range regressionProbes() {
 		fn := c.fn(t)
 		set := c.settings(t)
-		domains := []Domain{c.def.pred, c.def.target}
-		if c.def.retarget != nil {
-			domains[1] = c.def.retarget(&set)
+		var domains []Domain
+		for _, o := range c.def.Operands {
+			domains = append(domains, o.Holds)
 		}
-		domains = append(domains, c.def.extra...)
+		if c.def.Target != nil {
+			domains[1] = c.def.Target(&set)
+		}
 		n := max(1, c.length)
 		var visit func(x []float64)
 		visit = func(x []float64) {
 			if k := len(x) / n; k < len(domains) {
 				for _, v := range extremes {
-					if domains[k].holds(v) {
+					if domains[k].Holds(v) {
 						y := append(append([]float64(nil), x...), v)
 						for i := range n - 1 { // the other entries of a vector
 							y = append(y, v*[]float64{0, 1, -0.5}[i%3])
@@ -290,8 +292,8 @@ func TestRegressionNaN(t *testing.T) {
 	for _, c := range regressionProbes() {
 		fn := c.fn(t)
 		n := max(1, c.length)
-		for k := range c.def.operands() {
-			if d := append([]Domain{c.def.pred, c.def.target}, c.def.extra...)[k]; !d.holds(math.NaN()) {
+		for k := range len(c.def.Operands) {
+			if d := c.def.Operands[k].Holds; !d.Holds(math.NaN()) {
 				continue
 			}
 			x := append([]float64(nil), c.points[1]...)
@@ -307,13 +309,13 @@ func TestRegressionNaN(t *testing.T) {
 			if c.length > 0 {
 				continue
 			}
-			r := &row{label: -1, out: make([]float64, 2)}
-			for m := range c.def.operands() {
-				r.x[m] = []float64{x[m], c.points[1][m]}
+			r := &core.Block{Rows: 2, Out: make([]float64, 2)}
+			for m := range len(c.def.Operands) {
+				r.X[m] = []float64{x[m], c.points[1][m]}
 			}
 			fn(r)
-			if want := c.value(fn, c.points[1]); r.out[1] != want {
-				t.Errorf("%s beside a NaN is %v, want %v", c.def.name, r.out[1], want)
+			if want := c.value(fn, c.points[1]); r.Out[1] != want {
+				t.Errorf("%s beside a NaN is %v, want %v", c.def.Name, r.Out[1], want)
 			}
 		}
 	}

@@ -1,166 +1,39 @@
 package loss
 
-import (
-	"fmt"
-	"math"
+import "github.com/surprisal-go/surprisal/loss/internal/core"
 
-	"github.com/surprisal-go/surprisal/tensorops/vec"
-)
-
-// A Domain says what the entries of an operand are.
-type Domain uint8
+// A Domain describes the entries of an operand. Its String names the numbers that it holds.
+type Domain = core.Domain
 
 const (
 	// Real: any number.
-	Real Domain = iota
+	Real = core.Real
 	// Logits: unnormalised log-probabilities, any number; -Inf is probability 0.
-	Logits
+	Logits = core.Logits
 	// LogProbabilities: logarithms of probabilities, -Inf allowed.
-	LogProbabilities
+	LogProbabilities = core.LogProbabilities
 	// Probabilities: numbers >= 0.
-	Probabilities
+	Probabilities = core.Probabilities
 	// UnitInterval: numbers in [0, 1], each a probability of its own.
-	UnitInterval
+	UnitInterval = core.UnitInterval
 	// Labels: integer classes.
-	Labels
+	Labels = core.Labels
 	// LabelsOrSoft: integer classes, or finite numbers >= 0 in the prediction's dtype and shape.
-	LabelsOrSoft
+	LabelsOrSoft = core.LabelsOrSoft
 	// SoftTargets: finite numbers >= 0.
-	SoftTargets
+	SoftTargets = core.SoftTargets
 	// Counts: finite numbers >= 0 that are counted or measured.
-	Counts
+	Counts = core.Counts
 	// Positive: finite numbers > 0.
-	Positive
+	Positive = core.Positive
 	// Signs: -1 or +1.
-	Signs
+	Signs = core.Signs
 	// Cosines: numbers in [-1, 1], with 1e-4 for the rounding of a product of unit vectors.
-	Cosines
+	Cosines = core.Cosines
 	// Variances: predicted numbers >= 0.
-	Variances
+	Variances = core.Variances
 	// Scales: predicted numbers > 0, such as standard deviations.
-	Scales
+	Scales = core.Scales
 	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds them all.
-	ClassLists
+	ClassLists = core.ClassLists
 )
-
-// String names the domain in words.
-func (d Domain) String() string {
-	switch d {
-	case Real:
-		return "real numbers"
-	case Logits:
-		return "logits"
-	case LogProbabilities:
-		return "log-probabilities"
-	case Probabilities, Variances:
-		return "numbers >= 0"
-	case UnitInterval:
-		return "numbers in [0, 1]"
-	case Labels:
-		return "integer labels"
-	case LabelsOrSoft:
-		return "integer labels or numbers >= 0"
-	case SoftTargets, Counts:
-		return "finite numbers >= 0"
-	case Positive:
-		return "finite numbers > 0"
-	case Signs:
-		return "-1 or +1"
-	case Scales:
-		return "numbers > 0"
-	case Cosines:
-		return "numbers in [-1, 1]"
-	case ClassLists:
-		return "lists of classes, each ended by -1"
-	}
-	return fmt.Sprintf("Domain(%d)", uint8(d))
-}
-
-// predName is the name that error messages give to a prediction of the domain.
-func (d Domain) predName() string {
-	switch d {
-	case Logits:
-		return "logits"
-	case LogProbabilities:
-		return "logProb"
-	case Probabilities, UnitInterval:
-		return "prob"
-	case Cosines:
-		return "cosines"
-	}
-	return "pred"
-}
-
-// targetName is the name that error messages give to a target of the domain.
-func (d Domain) targetName() string {
-	switch d {
-	case Labels:
-		return "labels"
-	case ClassLists:
-		return "lists"
-	}
-	return "target"
-}
-
-func (d Domain) takesLabels() bool { return d == Labels || d == LabelsOrSoft }
-
-// soft is the domain of a floating target.
-func (d Domain) soft() Domain {
-	if d == LabelsOrSoft {
-		return SoftTargets
-	}
-	return d
-}
-
-// checked reports whether entries of the domain need to be looked at.
-func (d Domain) checked() bool {
-	return d == Probabilities || d == UnitInterval || d >= SoftTargets
-}
-
-// holds reports whether v lies in the domain. A NaN lies in the domains of predictions: it makes the
-// row's value NaN.
-func (d Domain) holds(v float64) bool {
-	switch d {
-	case Probabilities, Variances:
-		return !(v < 0)
-	case Scales:
-		return !(v <= 0)
-	case UnitInterval:
-		return !(v < 0 || v > 1)
-	case SoftTargets, Counts:
-		return v >= 0 && finite(v)
-	case Positive:
-		return v > 0 && finite(v)
-	case Signs:
-		return v == 1 || v == -1
-	case Cosines:
-		return !(math.Abs(v) > 1+1e-4)
-	}
-	return true
-}
-
-// holdsAll reports whether every entry lies in the domain.
-func (d Domain) holdsAll(x []float64) bool {
-	switch d {
-	case SoftTargets, Counts:
-		return vec.Within(x, 0, math.MaxFloat64)
-	case Positive:
-		return vec.Within(x, math.SmallestNonzeroFloat64, math.MaxFloat64)
-	case UnitInterval:
-		if vec.Within(x, 0, 1) {
-			return true
-		}
-	case Signs:
-		others := uint64(0) // the bits beside the sign that are not those of 1
-		for _, v := range x {
-			others |= (math.Float64bits(v) ^ 0x3ff0000000000000) << 1
-		}
-		return others == 0
-	}
-	for _, v := range x {
-		if !d.holds(v) {
-			return false
-		}
-	}
-	return true
-}

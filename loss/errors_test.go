@@ -172,10 +172,10 @@ var faults = []faulty{
 		"loss.CrossEntropy: normalizer has shape (1), want ()"},
 	{"float32 normalizer", withNode(loss.WithNormalizerNode, tensor.Float32), loss.ErrDType,
 		"loss.CrossEntropy: normalizer has dtype float32, want float64 like logits"},
-	{"row weights for elements", func(b *bench) call {
-		x, y, w := b.float("x", []int{2, 2}, 1, 2, 3, 4), b.float("t", []int{2, 2}, 1, 2, 3, 4), b.float("w", []int{2}, 1, 1)
+	{"weights for another number of rows", func(b *bench) call {
+		x, y, w := b.float("x", []int{2, 2}, 1, 2, 3, 4), b.float("t", []int{2, 2}, 1, 2, 3, 4), b.float("w", []int{3}, 1, 1, 1)
 		return func() (*G.Node, error) { return loss.MSE(x, y, loss.WithWeights(w)) }
-	}, loss.ErrShape, "loss.MSE: weights have shape (2), want (2, 2) to match pred (2, 2)"},
+	}, loss.ErrShape, "loss.MSE: weights have shape (3), want (2, 2) or (2) to match pred (2, 2)"},
 	{"nil weights", labelled(loss.NLL, []int{1, 2}, []int{1}, loss.WithWeights(nil)), loss.ErrOption, "loss.NLL: WithWeights is nil"},
 	{"nil mask", labelled(loss.NLL, []int{1, 2}, []int{1}, loss.WithMask(nil)), loss.ErrOption, "loss.NLL: WithMask is nil"},
 	{"nil normalizer", labelled(loss.NLL, []int{1, 2}, []int{1}, loss.WithNormalizerNode(nil)), loss.ErrOption, "loss.NLL: WithNormalizerNode is nil"},

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
 )
 
 // exactNumber is a number that may be the string inf or -inf.
@@ -64,9 +66,9 @@ func TestRegressionExact(t *testing.T) {
 	if err := json.NewDecoder(z).Decode(&file); err != nil {
 		t.Fatal(err)
 	}
-	defs := make(map[string]*definition)
+	defs := make(map[string]*core.Definition)
 	for _, c := range regressionProbes() {
-		defs[c.def.name] = c.def
+		defs[c.def.Name] = c.def
 	}
 	tested := make(map[string]bool)
 	for _, c := range file.Cases {
@@ -82,8 +84,8 @@ func TestRegressionExact(t *testing.T) {
 				p.opts = append(p.opts, exactOptions[name](v.(float64)))
 			}
 		}
-		if !p.def.elementwise {
-			p.length = len(c.Rows[0].x) / p.def.operands()
+		if !p.def.Elementwise() {
+			p.length = len(c.Rows[0].x) / len(p.def.Operands)
 		}
 		fn := p.fn(t)
 		for _, r := range c.Rows {

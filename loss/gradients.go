@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/graph"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -18,10 +20,10 @@ import (
 // The results are not bound to wrt: read them with gorgonia.Read, not with Node.Grad.
 func Gradients(cost *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	if cost == nil {
-		return nil, faultf(ErrShape, "Gradients", "cost is nil")
+		return nil, core.Faultf(ErrShape, "Gradients", "cost is nil")
 	}
 	if !cost.IsScalar() {
-		return nil, faultf(ErrShape, "Gradients", "cost has shape %s, want () (VJP takes an upstream for other shapes)", shapeText(cost.Shape()))
+		return nil, core.Faultf(ErrShape, "Gradients", "cost has shape %s, want () (VJP takes an upstream for other shapes)", core.Shape(cost.Shape()))
 	}
 	if err := checkWrt("Gradients", cost, wrt); err != nil {
 		return nil, err
@@ -33,7 +35,7 @@ func Gradients(cost *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	case tensor.Float32:
 		one = G.NewConstant(float32(1))
 	default:
-		return nil, faultf(ErrDType, "Gradients", "cost has dtype %v, want float32 or float64", cost.Dtype())
+		return nil, core.Faultf(ErrDType, "Gradients", "cost has dtype %v, want float32 or float64", cost.Dtype())
 	}
 	return reverse("Gradients", cost, cost.Graph().AddNode(one), wrt)
 }
@@ -43,15 +45,15 @@ func Gradients(cost *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 func VJP(out, upstream *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	switch {
 	case out == nil:
-		return nil, faultf(ErrShape, "VJP", "out is nil")
+		return nil, core.Faultf(ErrShape, "VJP", "out is nil")
 	case upstream == nil:
-		return nil, faultf(ErrShape, "VJP", "upstream is nil")
+		return nil, core.Faultf(ErrShape, "VJP", "upstream is nil")
 	case out.Graph() != upstream.Graph():
-		return nil, faultf(ErrShape, "VJP", "upstream belongs to another graph than out")
+		return nil, core.Faultf(ErrShape, "VJP", "upstream belongs to another graph than out")
 	case !out.Shape().Eq(upstream.Shape()):
-		return nil, faultf(ErrShape, "VJP", "upstream has shape %s, want %s to match out", shapeText(upstream.Shape()), shapeText(out.Shape()))
+		return nil, core.Faultf(ErrShape, "VJP", "upstream has shape %s, want %s to match out", core.Shape(upstream.Shape()), core.Shape(out.Shape()))
 	case out.Dtype() != upstream.Dtype():
-		return nil, faultf(ErrDType, "VJP", "upstream has dtype %v, want %v to match out", upstream.Dtype(), out.Dtype())
+		return nil, core.Faultf(ErrDType, "VJP", "upstream has dtype %v, want %v to match out", upstream.Dtype(), out.Dtype())
 	}
 	if err := checkWrt("VJP", out, wrt); err != nil {
 		return nil, err
@@ -63,10 +65,10 @@ func VJP(out, upstream *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 func checkWrt(name string, out *G.Node, wrt G.Nodes) error {
 	for i, w := range wrt {
 		if w == nil {
-			return faultf(ErrShape, name, "wrt %d is nil", i)
+			return core.Faultf(ErrShape, name, "wrt %d is nil", i)
 		}
 		if w.Graph() != out.Graph() {
-			return faultf(ErrShape, name, "wrt %d (%s) belongs to another graph", i, w.Name())
+			return core.Faultf(ErrShape, name, "wrt %d (%s) belongs to another graph", i, w.Name())
 		}
 	}
 	return nil
@@ -133,7 +135,7 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 	for _, w := range wrt {
 		g := total[w]
 		if g == nil {
-			if g, err = G.ApplyOp(newZeros(w), w); err != nil {
+			if g, err = G.ApplyOp(graph.NewZeros(w), w); err != nil {
 				return nil, fmt.Errorf("loss.%s: zero derivative of %v: %w", name, w, err)
 			}
 		}
@@ -202,8 +204,8 @@ func propagate(n *G.Node, kids G.Nodes, upstream *G.Node, needed map[*G.Node]boo
 		parts G.Nodes
 		err   error
 	)
-	if own, ok := n.Op().(*op); ok {
-		parts, err = own.symDiff(kids, n, upstream, wanted)
+	if own, ok := n.Op().(*graph.Op); ok {
+		parts, err = own.SymDiffOf(kids, n, upstream, wanted)
 	} else {
 		parts, err = n.Op().(G.SDOp).SymDiff(kids, n, upstream)
 	}

@@ -3,6 +3,8 @@ package loss
 import (
 	"iter"
 
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/graph"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -12,19 +14,19 @@ import (
 type Func func(pred, target *G.Node, opts ...Option) (*G.Node, error)
 
 // A Law is a set of properties that a loss has whatever its data; the tests hold each loss to its laws.
-type Law uint16
+type Law = core.Law
 
 const (
 	// ShiftInvariant: adding a constant to a row of logits changes nothing, so a gradient row sums to 0.
-	ShiftInvariant Law = 1 << iota
+	ShiftInvariant = core.ShiftInvariant
 	// Symmetric: l(p, t) = l(t, p), and l is a function of p - t.
-	Symmetric
+	Symmetric = core.Symmetric
 	// NonNegative: the value is never below 0.
-	NonNegative
+	NonNegative = core.NonNegative
 	// ZeroAtEqual: the value is 0 where prediction and target describe the same thing.
-	ZeroAtEqual
+	ZeroAtEqual = core.ZeroAtEqual
 	// Convex: convex in the prediction.
-	Convex
+	Convex = core.Convex
 )
 
 // Info describes a registered loss.
@@ -42,7 +44,7 @@ type Info struct {
 
 // An entry registers a loss; each family's file lists its own.
 type entry struct {
-	def *definition
+	def *core.Definition
 	fn  Func
 }
 
@@ -50,9 +52,9 @@ type entry struct {
 var families = []struct {
 	name   string
 	losses []entry
-	wide   []*definition // of more than two operands
+	wide   []*core.Definition // of more than two operands
 }{
-	{"Classes", multiclassLosses, []*definition{&distillation}},
+	{"Classes", multiclassLosses, []*core.Definition{&distillation}},
 	{"Yes or no, and several labels", binaryLosses, nil},
 	{"Regression", regressionLosses, nil},
 	{"Quantiles and tolerances", quantileLosses, nil},
@@ -61,7 +63,7 @@ var families = []struct {
 	{"Counts and amounts", countLosses, nil},
 	{"Distributions of real targets", nil, likelihoodLosses},
 	{"Directions", directionLosses, nil},
-	{"Divergences", divergenceLosses, []*definition{&gaussianKL}},
+	{"Divergences", divergenceLosses, []*core.Definition{&gaussianKL}},
 }
 
 // A Family is a group of losses with the same kind of target.
@@ -76,10 +78,10 @@ func Families() []Family {
 	for _, f := range families {
 		family := Family{Name: f.name}
 		for _, e := range f.losses {
-			family.Losses = append(family.Losses, e.def.name)
+			family.Losses = append(family.Losses, e.def.Name)
 		}
 		for _, d := range f.wide {
-			family.Losses = append(family.Losses, d.name)
+			family.Losses = append(family.Losses, d.Name)
 		}
 		out = append(out, family)
 	}
@@ -91,7 +93,7 @@ func All() iter.Seq2[string, Func] {
 	return func(yield func(string, Func) bool) {
 		for _, f := range families {
 			for _, e := range f.losses {
-				if !yield(e.def.name, e.fn) {
+				if !yield(e.def.Name, e.fn) {
 					return
 				}
 			}
@@ -113,25 +115,53 @@ func Lookup(name string) (Func, bool) {
 func Describe(name string) (Info, bool) {
 	for _, f := range families {
 		for _, e := range f.losses {
-			if e.def.name == name {
-				return e.def.info(f.name), true
+			if e.def.Name == name {
+				return info(e.def, f.name), true
 			}
 		}
 		for _, d := range f.wide {
-			if d.name == name {
-				return d.info(f.name), true
+			if d.Name == name {
+				return info(d, f.name), true
 			}
 		}
 	}
 	return Info{}, false
 }
 
-// info describes the loss.
-func (d *definition) info(family string) Info {
-	info := Info{Name: d.name, Family: family, Pred: d.pred, Target: d.target, Elementwise: d.elementwise,
-		Options: d.takes.names(), Laws: d.laws, Torch: d.torch, Keras: d.keras, Optax: d.optax}
-	for k := range 2 + len(d.extra) {
-		info.Operands = append(info.Operands, d.operandName(k))
+// info describes a loss.
+func info(d *core.Definition, family string) Info {
+	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Target: d.Operands[1].Holds, Elementwise: d.Elementwise(),
+		Options: d.OptionNames(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax}
+	for _, o := range d.Operands {
+		info.Operands = append(info.Operands, o.Name)
 	}
 	return info
+}
+
+// build configures a loss and adds its node to the graph of its operands.
+func build(d *core.Definition, opts []Option, operands ...*G.Node) (*G.Node, error) {
+	set, err := core.Configure(d, opts)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Build(d, set, operands...)
+}
+
+// buildNode adds a node of one operand: the value of each row or element, under no reduction.
+func buildNode(d *core.Definition, opts []Option, x *G.Node) (*G.Node, error) {
+	set, err := core.Configure(d, opts)
+	if err != nil {
+		return nil, err
+	}
+	set.Reduction = None
+	return graph.Build(d, set, x)
+}
+
+// buildMap adds a node that maps rows to rows.
+func buildMap(d *core.Definition, opts []Option, x *G.Node) (*G.Node, error) {
+	set, err := core.Configure(d, opts)
+	if err != nil {
+		return nil, err
+	}
+	return graph.BuildMap(d, set, x)
 }

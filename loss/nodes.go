@@ -3,6 +3,8 @@ package loss
 import (
 	"math"
 
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -18,32 +20,32 @@ import (
 // elsewhere), a NaN makes its row NaN.
 //
 // Reference: standard.
-func LogSumExp(x *G.Node, opts ...Option) (*G.Node, error) { return logSumExp.one(x, opts) }
+func LogSumExp(x *G.Node, opts ...Option) (*G.Node, error) { return buildNode(&logSumExp, opts, x) }
 
-var logSumExp = definition{
-	name: "LogSumExp", takes: knobAxis, defaults: settings{axis: -1}, names: []string{"x"},
-	fast: fast{f32: logSumExpDirect[float32], f64: logSumExpDirect[float64]},
-	rows: func(*settings, int, int) rowFunc {
-		return func(r *row) float64 {
-			p := r.softmax(0, 1)
-			if g := r.grad[0]; g != nil {
-				copy(g, p.p)
-				if math.IsInf(p.max, 1) {
-					for j, x := range r.x[0] {
-						g[j] = 0 * (x - p.max) // NaN at +Inf
+var logSumExp = core.Definition{
+	Name: "LogSumExp", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
+	Kernel: logSumExpKernel,
+	Row: func(*core.Settings, core.Dims) core.RowFunc {
+		return func(r *core.Block) float64 {
+			p := formula.Softmax(r, 0, 1)
+			if g := r.Grad[0]; g != nil {
+				copy(g, p.P)
+				if math.IsInf(p.Max, 1) {
+					for j, x := range r.X[0] {
+						g[j] = 0 * (x - p.Max) // NaN at +Inf
 						if !math.IsInf(x, 1) {
 							g[j] = 0
 						}
 					}
 				}
 			}
-			if h := r.hess[0]; h != nil {
-				p.jacobian(h, r.dir[0], 1)
+			if h := r.Hess[0]; h != nil {
+				p.Jacobian(h, r.Dir[0], 1)
 			}
-			if math.IsInf(p.max, 0) {
-				return p.max
+			if math.IsInf(p.Max, 0) {
+				return p.Max
 			}
-			return p.max + p.l1
+			return p.Max + p.L1
 		}
 	},
 }
@@ -61,43 +63,43 @@ var logSumExp = definition{
 // taken from the logits instead: [CrossEntropy], [KL], [Entropy].
 //
 // Reference: standard.
-func Softmax(x *G.Node, opts ...Option) (*G.Node, error) { return softmax.rowMap(x, opts) }
+func Softmax(x *G.Node, opts ...Option) (*G.Node, error) { return buildMap(&softmax, opts, x) }
 
 // The row function of a row-to-row node f is the scalar ⟨a, f(x)⟩ of x and a: its derivative by a is f, its
 // derivative by x the vector-Jacobian product, and its second derivatives are those of the node.
-var softmax = definition{
-	name: "Softmax", takes: knobAxis, defaults: settings{axis: -1}, names: []string{"x"},
-	fast: fast{f32: softmaxDirect[float32], f64: softmaxDirect[float64]},
-	rows: func(*settings, int, int) rowFunc {
-		return func(r *row) float64 {
-			p := r.softmax(0, 1)
-			if g := r.grad[1]; g != nil {
-				copy(g, p.p)
+var softmax = core.Definition{
+	Name: "Softmax", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
+	Kernel: softmaxKernel,
+	Row: func(*core.Settings, core.Dims) core.RowFunc {
+		return func(r *core.Block) float64 {
+			p := formula.Softmax(r, 0, 1)
+			if g := r.Grad[1]; g != nil {
+				copy(g, p.P)
 			}
-			a := r.x[1]
-			if g := r.grad[0]; g != nil {
-				p.jacobian(g, a, 1)
+			a := r.X[1]
+			if g := r.Grad[0]; g != nil {
+				p.Jacobian(g, a, 1)
 			}
-			if h := r.hess[0]; h != nil {
-				fill(h, 0)
-				if v := r.dir[0]; v != nil {
-					u := r.buf(len(v))
-					ma, mv := dot(p.p, a), dot(p.p, v)
+			if h := r.Hess[0]; h != nil {
+				formula.Fill(h, 0)
+				if v := r.Dir[0]; v != nil {
+					u := r.Buf(len(v))
+					ma, mv := formula.Dot(p.P, a), formula.Dot(p.P, v)
 					for j := range u {
 						u[j] = a[j]*v[j] - a[j]*mv - v[j]*ma
 					}
-					p.jacobian(h, u, 1)
+					p.Jacobian(h, u, 1)
 				}
-				if v := r.dir[1]; v != nil {
-					d := r.buf(len(v))
-					p.jacobian(d, v, 1)
-					addTo(h, d)
+				if v := r.Dir[1]; v != nil {
+					d := r.Buf(len(v))
+					p.Jacobian(d, v, 1)
+					formula.AddTo(h, d)
 				}
 			}
-			if h := r.hess[1]; h != nil {
-				fill(h, 0)
-				if v := r.dir[0]; v != nil {
-					p.jacobian(h, v, 1)
+			if h := r.Hess[1]; h != nil {
+				formula.Fill(h, 0)
+				if v := r.Dir[0]; v != nil {
+					p.Jacobian(h, v, 1)
 				}
 			}
 			return 0
@@ -116,70 +118,56 @@ var softmax = definition{
 // Values near 0 keep their relative accuracy. -Inf stays -Inf; a row of only -Inf, one with +Inf and one with NaN are NaN.
 //
 // Reference: standard.
-func LogSoftmax(x *G.Node, opts ...Option) (*G.Node, error) { return logSoftmax.rowMap(x, opts) }
+func LogSoftmax(x *G.Node, opts ...Option) (*G.Node, error) { return buildMap(&logSoftmax, opts, x) }
 
-var logSoftmax = definition{
-	name: "LogSoftmax", takes: knobAxis, defaults: settings{axis: -1}, names: []string{"x"},
-	fast: fast{f32: logSoftmaxDirect[float32], f64: logSoftmaxDirect[float64]},
-	rows: func(*settings, int, int) rowFunc {
-		return func(r *row) float64 {
-			p := r.softmax(0, 1)
-			if g := r.grad[1]; g != nil {
+var logSoftmax = core.Definition{
+	Name: "LogSoftmax", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
+	Kernel: logSoftmaxKernel,
+	Row: func(*core.Settings, core.Dims) core.RowFunc {
+		return func(r *core.Block) float64 {
+			p := formula.Softmax(r, 0, 1)
+			if g := r.Grad[1]; g != nil {
 				for j := range g {
-					g[j] = -p.nll(j)
+					g[j] = -p.NLL(j)
 				}
 			}
-			a := r.x[1]
+			a := r.X[1]
 			sum := 0.0
 			for _, v := range a {
 				sum += v
 			}
-			if g := r.grad[0]; g != nil {
+			if g := r.Grad[0]; g != nil {
 				for j, v := range a {
-					g[j] = v - p.p[j]*sum
+					g[j] = v - p.P[j]*sum
 					if v == sum {
-						g[j] = v * p.others(j)
+						g[j] = v * p.OneMinus(j)
 					}
 				}
 			}
-			if h := r.hess[0]; h != nil {
-				fill(h, 0)
-				if v := r.dir[0]; v != nil {
-					p.jacobian(h, v, -sum)
+			if h := r.Hess[0]; h != nil {
+				formula.Fill(h, 0)
+				if v := r.Dir[0]; v != nil {
+					p.Jacobian(h, v, -sum)
 				}
-				if v := r.dir[1]; v != nil {
+				if v := r.Dir[1]; v != nil {
 					moved := 0.0
 					for _, u := range v {
 						moved += u
 					}
 					for j, u := range v {
-						h[j] += u - p.p[j]*moved
+						h[j] += u - p.P[j]*moved
 					}
 				}
 			}
-			if h := r.hess[1]; h != nil {
-				fill(h, 0)
-				if v := r.dir[0]; v != nil {
-					p.along(h, v, 1)
+			if h := r.Hess[1]; h != nil {
+				formula.Fill(h, 0)
+				if v := r.Dir[0]; v != nil {
+					p.LogProbDeriv(h, v, 1)
 				}
 			}
 			return 0
 		}
 	},
-}
-
-// rowMap builds a node that maps rows to rows.
-func (d *definition) rowMap(x *G.Node, opts []Option) (*G.Node, error) {
-	set, err := configure(d.name, d.takes, d.defaults, opts)
-	if err != nil {
-		return nil, err
-	}
-	s := &spec{def: d, set: set, operands: 2, bare: true}
-	if err := s.bindFirst("x", x); err != nil {
-		return nil, err
-	}
-	s.seal()
-	return apply(newOp(s, plan{mode: modeGrad, k: 1}), G.Nodes{x})
 }
 
 // LogSigmoid returns the logarithm of the sigmoid, element by element.
@@ -193,36 +181,35 @@ func (d *definition) rowMap(x *G.Node, opts []Option) (*G.Node, error) {
 // Nothing overflows: x far below 0 gives x, x far above 0 gives -e^-x to full relative accuracy.
 //
 // Reference: standard.
-func LogSigmoid(x *G.Node, opts ...Option) (*G.Node, error) { return logSigmoid.one(x, opts) }
+func LogSigmoid(x *G.Node, opts ...Option) (*G.Node, error) { return buildNode(&logSigmoid, opts, x) }
 
 // log σ(x) is -softplus(-x).
-var logSigmoid = definition{
-	name: "LogSigmoid", defaults: settings{axis: -1}, elementwise: true, names: []string{"x"},
-	rows: func(*settings, int, int) rowFunc { return softplusOf(-1) },
+var logSigmoid = core.Definition{
+	Name: "LogSigmoid", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "*"}},
+	Block: func(*core.Settings, core.Dims) core.BlockFunc { return softplusOf(-1) },
 }
 
-// softplusOf is the row function of sign·log(1 + e^(sign·x)).
-func softplusOf(sign float64) rowFunc {
-	return func(r *row) float64 {
-		x := r.x[0]
+// softplusOf is the block function of sign·log(1 + e^(sign·x)).
+func softplusOf(sign float64) core.BlockFunc {
+	return func(r *core.Block) {
+		x := r.X[0]
 		if sign < 0 {
-			x = r.buf(len(x))
-			for i, v := range r.x[0] {
+			x = r.Buf(len(x))
+			for i, v := range r.X[0] {
 				x[i] = -v
 			}
 		}
-		b := r.logistic(x, r.out != nil)
-		for i := range r.out {
-			r.out[i] = sign * b.softplus(i)
+		b := formula.LogisticOf(r, x, r.Out != nil)
+		for i := range r.Out {
+			r.Out[i] = sign * b.Softplus(i)
 		}
-		for i := range r.grad[0] {
-			r.grad[0][i], _ = b.sigmoids(i)
+		for i := range r.Grad[0] {
+			r.Grad[0][i], _ = b.Sigmoids(i)
 		}
-		for i := range r.hess[0] {
-			yes, no := b.sigmoids(i)
-			r.hess[0][i] = sign * yes * no * r.dir[0][i]
+		for i := range r.Hess[0] {
+			yes, no := b.Sigmoids(i)
+			r.Hess[0][i] = sign * yes * no * r.Dir[0][i]
 		}
-		return 0
 	}
 }
 
@@ -237,11 +224,11 @@ func softplusOf(sign float64) rowFunc {
 // It is exact at every x: there is no threshold above which it turns into x.
 //
 // Reference: standard.
-func Softplus(x *G.Node, opts ...Option) (*G.Node, error) { return softPlus.one(x, opts) }
+func Softplus(x *G.Node, opts ...Option) (*G.Node, error) { return buildNode(&softPlus, opts, x) }
 
-var softPlus = definition{
-	name: "Softplus", defaults: settings{axis: -1}, elementwise: true, names: []string{"x"},
-	rows: func(*settings, int, int) rowFunc { return softplusOf(1) },
+var softPlus = core.Definition{
+	Name: "Softplus", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "*"}},
+	Block: func(*core.Settings, core.Dims) core.BlockFunc { return softplusOf(1) },
 }
 
 // Entropy returns the entropy, in nats, of the softmax of logits along an axis, which it removes.
@@ -259,33 +246,35 @@ var softPlus = definition{
 // [EntropyFromProb] takes probabilities.
 //
 // Reference: C. E. Shannon, A Mathematical Theory of Communication, 1948.
-func Entropy(logits *G.Node, opts ...Option) (*G.Node, error) { return entropy.one(logits, opts) }
+func Entropy(logits *G.Node, opts ...Option) (*G.Node, error) {
+	return buildNode(&entropy, opts, logits)
+}
 
-var entropy = definition{
-	name: "Entropy", takes: knobAxis, defaults: settings{axis: -1}, pred: Logits,
-	fast: fast{f32: entropyDirect[float32], f64: entropyDirect[float64]},
-	rows: func(*settings, int, int) rowFunc {
-		return func(r *row) float64 {
-			p := r.softmax(0, 1)
+var entropy = core.Definition{
+	Name: "Entropy", Operands: []core.Operand{{Name: "logits", Holds: core.Logits, Shape: "* C"}}, Takes: core.OptAxis,
+	Kernel: entropyKernel,
+	Row: func(*core.Settings, core.Dims) core.RowFunc {
+		return func(r *core.Block) float64 {
+			p := formula.Softmax(r, 0, 1)
 			// Every term p·(max - x) is >= 0: nothing cancels.
-			h := p.l1
-			for j, q := range p.p {
-				h += times(q, p.max-p.z[j])
+			h := p.L1
+			for j, q := range p.P {
+				h += formula.Times(q, p.Max-p.Z[j])
 			}
-			slope := func(j int) float64 { return times(-p.p[j], h-p.nll(j)) }
-			if g := r.grad[0]; g != nil {
+			slope := func(j int) float64 { return formula.Times(-p.P[j], h-p.NLL(j)) }
+			if g := r.Grad[0]; g != nil {
 				for j := range g {
 					g[j] = slope(j)
 				}
 			}
-			if d := r.hess[0]; d != nil {
-				v := r.dir[0]
-				moved, mean := 0.0, dot(p.p, v)
+			if d := r.Hess[0]; d != nil {
+				v := r.Dir[0]
+				moved, mean := 0.0, formula.Dot(p.P, v)
 				for j, u := range v {
 					moved += slope(j) * u
 				}
 				for j, u := range v {
-					d[j] = -times(p.p[j]*(u-mean), h-p.nll(j)) - p.p[j]*(u-mean+moved)
+					d[j] = -formula.Times(p.P[j]*(u-mean), h-p.NLL(j)) - p.P[j]*(u-mean+moved)
 				}
 			}
 			return h
@@ -306,27 +295,27 @@ var entropy = definition{
 //
 // Reference: C. E. Shannon, A Mathematical Theory of Communication, 1948.
 func EntropyFromProb(prob *G.Node, opts ...Option) (*G.Node, error) {
-	return entropyFromProb.one(prob, opts)
+	return buildNode(&entropyFromProb, opts, prob)
 }
 
-var entropyFromProb = definition{
-	name: "EntropyFromProb", takes: knobAxis, defaults: settings{axis: -1}, pred: Probabilities,
-	rows: func(*settings, int, int) rowFunc {
-		return func(r *row) float64 {
+var entropyFromProb = core.Definition{
+	Name: "EntropyFromProb", Operands: []core.Operand{{Name: "prob", Holds: core.Probabilities, Shape: "* C"}}, Takes: core.OptAxis,
+	Row: func(*core.Settings, core.Dims) core.RowFunc {
+		return func(r *core.Block) float64 {
 			h := 0.0
-			for j, p := range r.x[0] {
-				log := ln(p)
-				h -= times(p, log)
-				if r.grad[0] != nil {
-					r.grad[0][j] = -(log + 1)
+			for j, p := range r.X[0] {
+				log := formula.Log(p)
+				h -= formula.Times(p, log)
+				if r.Grad[0] != nil {
+					r.Grad[0][j] = -(log + 1)
 					if p == 0 {
-						r.grad[0][j] = 0
+						r.Grad[0][j] = 0
 					}
 				}
-				if r.hess[0] != nil {
-					r.hess[0][j] = -r.dir[0][j] / p
+				if r.Hess[0] != nil {
+					r.Hess[0][j] = -r.Dir[0][j] / p
 					if p == 0 {
-						r.hess[0][j] = 0
+						r.Hess[0][j] = 0
 					}
 				}
 			}

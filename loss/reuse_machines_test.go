@@ -1,16 +1,17 @@
-package loss
+package loss_test
 
 import (
 	"math"
 	"strings"
 	"testing"
 
+	"github.com/surprisal-go/surprisal/loss"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
 // softGraph is a loss of (rows, classes) float32 zeros against a target, with its gradient.
-func softGraph(t *testing.T, fn Func, rows, classes int, opts ...Option) (g *G.ExprGraph, cost, grad *G.Node, x, target []float32) {
+func softGraph(t *testing.T, fn loss.Func, rows, classes int, opts ...loss.Option) (g *G.ExprGraph, cost, grad *G.Node, x, target []float32) {
 	t.Helper()
 	x, target = make([]float32, rows*classes), make([]float32, rows*classes)
 	for i := range rows {
@@ -25,7 +26,7 @@ func softGraph(t *testing.T, fn Func, rows, classes int, opts ...Option) (g *G.E
 	if err != nil {
 		t.Fatal(err)
 	}
-	grads, err := Gradients(cost, cost.Graph().AllNodes()[0])
+	grads, err := loss.Gradients(cost, cost.Graph().AllNodes()[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,13 +36,13 @@ func softGraph(t *testing.T, fn Func, rows, classes int, opts ...Option) (g *G.E
 // TestBufferReuseInTwoMachines: a machine that runs the gradient alone does not take one that another machine has computed of
 // data that has changed since.
 func TestBufferReuseInTwoMachines(t *testing.T) {
-	for name, fn := range map[string]Func{"CrossEntropy": CrossEntropy, "MSE": MSE} {
+	for name, fn := range map[string]loss.Func{"CrossEntropy": loss.CrossEntropy, "MSE": loss.MSE} {
 		for _, classes := range []int{10, 300} {
 			first := map[bool]float32{}
 			for _, reuse := range []bool{false, true} {
-				var opts []Option
+				var opts []loss.Option
 				if reuse {
-					opts = append(opts, WithBufferReuse())
+					opts = append(opts, loss.WithBufferReuse())
 				}
 				g, cost, grad, x, _ := softGraph(t, fn, 20, classes, opts...)
 				value, gradient := G.NewTapeMachine(g.SubgraphRoots(cost)), G.NewTapeMachine(g.SubgraphRoots(grad))
@@ -62,9 +63,9 @@ func TestBufferReuseInTwoMachines(t *testing.T) {
 // TestGradientAloneRefusesTargets: the domain of the targets is checked where the value does not run, too.
 func TestGradientAloneRefusesTargets(t *testing.T) {
 	for name, c := range map[string]struct {
-		fn     Func
+		fn     loss.Func
 		target float32
-	}{"CrossEntropy": {CrossEntropy, -5}, "BinaryCrossEntropy": {BinaryCrossEntropy, 2}} {
+	}{"CrossEntropy": {loss.CrossEntropy, -5}, "BinaryCrossEntropy": {loss.BinaryCrossEntropy, 2}} {
 		for _, classes := range []int{10, 300} {
 			g, _, grad, _, target := softGraph(t, c.fn, 20, classes)
 			target[1] = c.target
@@ -81,7 +82,7 @@ func TestGradientAloneRefusesTargets(t *testing.T) {
 func TestUpstreamsBesideIgnoredRows(t *testing.T) {
 	for _, classes := range []int{10, 300} {
 		for _, scale := range []float32{float32(math.Inf(1)), float32(math.NaN())} {
-			m, grad, _, labels := crossEntropyGraph(t, 4, classes, scale, WithBufferReuse())
+			m, grad, _, labels := crossEntropyGraph(t, 4, classes, scale, loss.WithBufferReuse())
 			labels[2] = -100
 			for range 2 {
 				runOnce(t, m)

@@ -1,4 +1,4 @@
-package loss
+package loss_test
 
 import (
 	"fmt"
@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/surprisal-go/surprisal/loss"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
 // crossEntropyGraph is a cross-entropy of float32 logits with its gradient, and the leaves' values to change.
-func crossEntropyGraph(t *testing.T, rows, classes int, scale float32, opts ...Option) (m G.VM, grad *G.Node, logits []float32, labels []int) {
+func crossEntropyGraph(t *testing.T, rows, classes int, scale float32, opts ...loss.Option) (m G.VM, grad *G.Node, logits []float32, labels []int) {
 	t.Helper()
 	logits, labels = make([]float32, rows*classes), make([]int, rows)
 	for i := range logits {
@@ -26,14 +27,14 @@ func crossEntropyGraph(t *testing.T, rows, classes int, scale float32, opts ...O
 		G.WithValue(tensor.New(tensor.WithShape(rows, classes), tensor.WithBacking(logits))))
 	y := G.NewVector(g, tensor.Int, G.WithName("y"), G.WithShape(rows),
 		G.WithValue(tensor.New(tensor.WithShape(rows), tensor.WithBacking(labels))))
-	cost, err := CrossEntropy(x, y, opts...)
+	cost, err := loss.CrossEntropy(x, y, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if scale != 1 {
 		cost = G.Must(G.Mul(cost, G.NewConstant(scale)))
 	}
-	grads, err := Gradients(cost, x)
+	grads, err := loss.Gradients(cost, x)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func TestBufferReuseGivesTheSameGradients(t *testing.T) {
 		scale   float32 // of the cost
 	}{{10, 1}, {300, 1}, {300, 0.3}, {10, 65536}} { // the row functions and the kernels
 		classes := c.classes
-		kept, keptGrad, logits, labels := crossEntropyGraph(t, 40, classes, c.scale, WithBufferReuse())
+		kept, keptGrad, logits, labels := crossEntropyGraph(t, 40, classes, c.scale, loss.WithBufferReuse())
 		fresh, freshGrad, others, otherLabels := crossEntropyGraph(t, 40, classes, c.scale)
 		for step := range 4 {
 			for i := range logits {
@@ -87,26 +88,12 @@ func TestBufferReuseGivesTheSameGradients(t *testing.T) {
 	}
 }
 
-func TestBufferReuseRefusesTwoMachinesAtOnce(t *testing.T) {
-	m, grad, _, _ := crossEntropyGraph(t, 4, 3, 1, WithBufferReuse())
-	defer m.Close()
-	o := grad.Op().(*op)
-	o.kept.busy.Store(true) // as while another machine is inside the operation
-	err := m.RunAll()
-	if err == nil || !strings.Contains(err.Error(), "run by two machines at once") {
-		t.Errorf("error %v, want one that says so", err)
-	}
-	o.kept.busy.Store(false)
-	m.Reset()
-	runOnce(t, m)
-}
-
 // TestMemory reads what a run allocates: the gradient, or nothing where its memory is kept, and little that does not grow with
 // rows times classes.
 func TestMemory(t *testing.T) {
 	const rows, classes = 256, 8192
 	const gradient = rows * classes * 4
-	allocated := func(opts ...Option) uint64 {
+	allocated := func(opts ...loss.Option) uint64 {
 		m, _, _, _ := crossEntropyGraph(t, rows, classes, 1, opts...)
 		defer m.Close()
 		runOnce(t, m) // scratch memory of the pool
@@ -121,13 +108,13 @@ func TestMemory(t *testing.T) {
 	if got := allocated(); got < gradient || got > gradient+room {
 		t.Errorf("a run allocates %d bytes, want the gradient's %d and at most %d beside it", got, gradient, room)
 	}
-	if got := allocated(WithBufferReuse()); got > room {
+	if got := allocated(loss.WithBufferReuse()); got > room {
 		t.Errorf("a run with kept memory allocates %d bytes, want at most %d", got, room)
 	}
 }
 
 // pointGraph is an elementwise loss of 700 float32 elements with its gradient, times a leaf to change.
-func pointGraph(t *testing.T, fn Func, pred, target []float32, opts ...Option) (m G.VM, cost, grad *G.Node, scale *G.F32) {
+func pointGraph(t *testing.T, fn loss.Func, pred, target []float32, opts ...loss.Option) (m G.VM, cost, grad *G.Node, scale *G.F32) {
 	t.Helper()
 	g := G.NewGraph()
 	leaf := func(name string, data []float32) *G.Node {
@@ -140,20 +127,20 @@ func pointGraph(t *testing.T, fn Func, pred, target []float32, opts ...Option) (
 		t.Fatal(err)
 	}
 	scale = G.NewF32(1)
-	grads, err := Gradients(G.Must(G.Mul(cost, G.NewScalar(g, tensor.Float32, G.WithName("s"), G.WithValue(scale)))), x)
+	grads, err := loss.Gradients(G.Must(G.Mul(cost, G.NewScalar(g, tensor.Float32, G.WithName("s"), G.WithValue(scale)))), x)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return G.NewTapeMachine(g), cost, grads[0], scale
 }
 
-// The gradient that the value's operation computes in advance is for the upstream of the last run: the first run with another
+// The gradient that the value's operation computes fused is for the upstream of the last run: the first run with another
 // must not show it, and no bit may depend on the order of the work.
-func TestElementsInAdvance(t *testing.T) {
+func TestElementsFused(t *testing.T) {
 	pred, target := make([]float32, 700), make([]float32, 700)
-	for name, fn := range map[string]Func{"BinaryCrossEntropy": BinaryCrossEntropy, "MSE": MSE, "Huber": Huber, "SmoothL1": SmoothL1,
-		"HalfSquared": HalfSquared, "LogCosh": LogCosh, "SigmoidFocal": SigmoidFocal} {
-		kept, keptCost, keptGrad, keptScale := pointGraph(t, fn, pred, target, WithBufferReuse())
+	for name, fn := range map[string]loss.Func{"BinaryCrossEntropy": loss.BinaryCrossEntropy, "MSE": loss.MSE, "Huber": loss.Huber, "SmoothL1": loss.SmoothL1,
+		"HalfSquared": loss.HalfSquared, "LogCosh": loss.LogCosh, "SigmoidFocal": loss.SigmoidFocal} {
+		kept, keptCost, keptGrad, keptScale := pointGraph(t, fn, pred, target, loss.WithBufferReuse())
 		fresh, freshCost, freshGrad, freshScale := pointGraph(t, fn, pred, target)
 		for step, scale := range []float32{1, 1, 3, 3, 0, 65536, 1} {
 			for i := range pred {
@@ -167,12 +154,12 @@ func TestElementsInAdvance(t *testing.T) {
 			runOnce(t, fresh)
 			a, b := keptCost.Value().Data().(float32), freshCost.Value().Data().(float32)
 			if a != b && (a == a || b == b) {
-				t.Errorf("%s, step %d: value %v in advance, %v alone", name, step, a, b)
+				t.Errorf("%s, step %d: value %v fused, %v alone", name, step, a, b)
 			}
 			got, want := keptGrad.Value().Data().([]float32), freshGrad.Value().Data().([]float32)
 			for i := range want {
 				if got[i] != want[i] && (got[i] == got[i] || want[i] == want[i]) {
-					t.Fatalf("%s, step %d, upstream %v: gradient[%d] is %v in advance, %v alone", name, step, scale, i, got[i], want[i])
+					t.Fatalf("%s, step %d, upstream %v: gradient[%d] is %v fused, %v alone", name, step, scale, i, got[i], want[i])
 				}
 			}
 		}
@@ -182,22 +169,22 @@ func TestElementsInAdvance(t *testing.T) {
 }
 
 // A target outside its domain is found also where value and gradient are computed together, and the next run is right again.
-func TestElementsInAdvanceCheckTargets(t *testing.T) {
+func TestElementsFusedCheckTargets(t *testing.T) {
 	pred, target := make([]float32, 700), make([]float32, 700)
 	for _, c := range []struct {
 		name  string
-		fn    Func
+		fn    loss.Func
 		right float32
 		wrong []float32
 		want  string
 	}{
-		{"BinaryCrossEntropy", BinaryCrossEntropy, 0.5, []float32{-1e-30, 1.0000001, 2, float32(math.NaN())}, "want numbers in [0, 1]"},
-		{"SoftMargin", SoftMargin, 1, []float32{0, 0.99999994, -1.0000001, float32(math.NaN())}, "want -1 or +1"},
+		{"BinaryCrossEntropy", loss.BinaryCrossEntropy, 0.5, []float32{-1e-30, 1.0000001, 2, float32(math.NaN())}, "want numbers in [0, 1]"},
+		{"SoftMargin", loss.SoftMargin, 1, []float32{0, 0.99999994, -1.0000001, float32(math.NaN())}, "want -1 or +1"},
 	} {
 		for i := range target {
 			target[i] = c.right
 		}
-		m, _, grad, _ := pointGraph(t, c.fn, pred, target, WithBufferReuse())
+		m, _, grad, _ := pointGraph(t, c.fn, pred, target, loss.WithBufferReuse())
 		for _, wrong := range c.wrong {
 			for _, at := range []int{0, 77, 699} {
 				target[at] = wrong

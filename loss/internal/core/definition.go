@@ -88,3 +88,6 @@ func (d *Dims) place(i int) int {
 
 // Class returns the class of element i.
 func (d *Dims) Class(i int) int { return i / d.Stride % d.Classes }
+
+// OptionNames lists the options of a loss in the order of their declaration, those that every loss takes included last.
+func (d *Definition) OptionNames() []string { return d.Takes.Names() }

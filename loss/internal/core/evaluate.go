@@ -159,6 +159,9 @@ func (e *evaluation[F]) run() (Result, error) {
 	}
 	n := all.n.value()
 	result := Result{Numerator: n, Denominator: d, Value: n / d}
+	if e.Normalized && d == 0 { // no value counts, or there is an error
+		result.Value = 0
+	}
 	if e.Order == OrderTangent && varies {
 		result.Value = (n - before.n.value()/before.d.value()*before.dd.value()) / d
 	}

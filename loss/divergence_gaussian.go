@@ -1,0 +1,288 @@
+package loss
+
+import (
+	"math"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+	G "gorgonia.org/gorgonia"
+)
+
+// GaussianKL returns the Kullback-Leibler divergence of normal distributions, element by element.
+//
+// With m₁, m₂ entries of the means, s₁, s₂ of the standard deviations, ρ = s₁/s₂ and e = (m₁-m₂)/s₂,
+//
+//	l = ½·(ρ² - 1 + e²) - log ρ      dl/dm₁ = e/s₂            dl/dm₂ = -e/s₂
+//	                                 dl/ds₁ = (ρ²-1)/s₁       dl/ds₂ = (1-ρ²-e²)/s₂
+//
+// which is KL(N(m₁, s₁²) ‖ N(m₂, s₂²)): the first distribution is averaged over. The four operands have the same shape
+// (any rank) and dtype. The result is a scalar, or has that shape under [None].
+//
+// Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// A standard deviation that is not > 0 is an error; one of +Inf gives the value +Inf and no derivatives. Nearly equal distributions
+// keep their digits; equal ones give 0.
+//
+// [StandardGaussianKL] is the divergence from the standard normal distribution, summed over an axis.
+//
+// Reference: S. Kullback, Information Theory and Statistics, 1959, chapter 9.
+func GaussianKL(mean1, std1, mean2, std2 *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&gaussianKL, opts, mean1, std1, mean2, std2)
+}
+
+var gaussianKL = core.Definition{
+	Name: "GaussianKL", Operands: []core.Operand{{Name: "mean1", Holds: core.Real, Shape: "*"}, {Name: "std1", Holds: core.Scales, Shape: "*"}, {Name: "mean2", Holds: core.Real, Shape: "*"}, {Name: "std2", Holds: core.Scales, Shape: "*"}}, Takes: core.ReduceOptions,
+
+	Laws:  core.NonNegative | core.ZeroAtEqual,
+	Torch: "distributions.kl_divergence(Normal, Normal)",
+	Block: func(*core.Settings, core.Dims) core.BlockFunc {
+		bends := formula.Multivariate(4, gaussianBends)
+		return func(r *core.Block) {
+			m1, s1, m2, s2 := r.X[0], r.X[1], r.X[2], r.X[3]
+			for k := range r.Hess {
+				if r.Hess[k] != nil {
+					bends(r)
+					return
+				}
+			}
+			gaussianValues(r)
+			for i := range r.Grad[0] {
+				r.Grad[0][i] = (m1[i] - m2[i]) / s2[i] / s2[i]
+			}
+			for i := range r.Grad[1] {
+				r.Grad[1][i] = squareLess1(s1[i], s2[i]) / s1[i]
+			}
+			for i := range r.Grad[2] {
+				r.Grad[2][i] = (m2[i] - m1[i]) / s2[i] / s2[i]
+			}
+			for i := range r.Grad[3] {
+				e := (m1[i] - m2[i]) / s2[i]
+				r.Grad[3][i] = -(squareLess1(s1[i], s2[i]) + e*e) / s2[i]
+			}
+		}
+	},
+}
+
+// squareLess1 is (a/b)² - 1.
+func squareLess1(a, b float64) float64 {
+	if math.IsInf(b, 1) && !math.IsInf(a, 1) {
+		return -1
+	}
+	return (a - b) / b * (a/b + 1)
+}
+
+// gaussianValues writes the values of GaussianKL where they are wanted.
+func gaussianValues(r *core.Block) {
+	if r.Out == nil {
+		return
+	}
+	m1, s1, m2, s2 := r.X[0], r.X[1], r.X[2], r.X[3]
+	ratio, log := r.Buf(len(s1)), r.Buf(len(s1))
+	for i, s := range s1 {
+		ratio[i] = s / s2[i]
+	}
+	vec.Log(log, ratio)
+	for i, rho := range ratio {
+		e := (m1[i] - m2[i]) / s2[i]
+		width := squareLess1(s1[i], s2[i])
+		switch {
+		case math.Abs(width) <= 0.5:
+			width = formula.Log1pmx(width)
+		case math.IsInf(width, 1):
+		case rho < 0x1p-1022:
+			width -= 2 * formula.LogRatio(s1[i], s2[i])
+		default:
+			width -= 2 * log[i]
+		}
+		r.Out[i] = (width + e*e) / 2
+	}
+}
+
+// gaussianBends are the second derivatives of GaussianKL.
+func gaussianBends(x [core.MaxOperands]float64) (j formula.MultiPartials) {
+	rho, e, one := x[1]/x[3], (x[0]-x[2])/x[3], 1/x[3]/x[3]
+	j.H = [core.MaxOperands][core.MaxOperands]float64{
+		{one, 0, -one, -2 * e * one},
+		{0, one + 1/x[1]/x[1], 0, -2 * rho * one},
+		{-one, 0, one, 2 * e * one},
+		{-2 * e * one, -2 * rho * one, 2 * e * one, (3*(rho*rho+e*e) - 1) * one},
+	}
+	return j
+}
+
+// StandardGaussianKL returns the Kullback-Leibler divergence of a diagonal normal distribution from the standard one: the
+// regulariser of a variational autoencoder.
+//
+// With m a row of mean and v a row of logVar,
+//
+//	l = ½·Σ_c m_c² + e^v_c - 1 - v_c      dl/dm_j = m_j
+//	                                      dl/dv_j = ½·(e^v_j - 1)
+//
+// mean and logVar, the logarithm of the variance, have the same shape and dtype; the last axis is that of the latent
+// variables. The result is a scalar, or has that shape without the axis under [None].
+//
+// Options: [WithAxis] (the axis that is summed, default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// Near the standard normal distribution the value keeps its digits. A variance of 0 or +Inf (logVar ±Inf) gives +Inf.
+//
+// [GaussianKL] is the divergence of any two normal distributions.
+//
+// Reference: D. P. Kingma, M. Welling, Auto-Encoding Variational Bayes, 2014, appendix B.
+func StandardGaussianKL(mean, logVar *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&standardGaussianKL, opts, mean, logVar)
+}
+
+var standardGaussianKL = core.Definition{
+	Name: "StandardGaussianKL", Operands: rows("mean", core.Real, "logVar", core.Real), Takes: core.RowOptions,
+	Laws:  core.NonNegative | core.Convex,
+	Torch: "distributions.kl_divergence(Normal, Normal)",
+	Row: func(*core.Settings, core.Dims) core.RowFunc {
+		return formula.Separable{Term: func(m, v float64) formula.Partials {
+			return formula.Partials{L: (m*m + formula.Expm1mx(v)) / 2, P: m, T: math.Expm1(v) / 2, PP: 1, TT: math.Exp(v) / 2}
+		}}.Rows()
+	},
+}
+
+// BernoulliKL returns the Kullback-Leibler divergence of Bernoulli distributions, element by element, from their logits.
+//
+// With a an entry of logits1, b of logits2 and σ the sigmoid,
+//
+//	l = σ(a)·(a - b) + log(1+e^b) - log(1+e^a)      dl/da = σ(a)·σ(-a)·(a - b)
+//	                                                dl/db = σ(b) - σ(a)
+//
+// which is KL(Bernoulli(σ(a)) ‖ Bernoulli(σ(b))): the first distribution is averaged over. logits1 and logits2 have the
+// same shape (any rank) and dtype. The result is a scalar, or has that shape under [None].
+//
+// Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// Nearly equal logits keep their digits in the value and both derivatives. Equal ones give 0, infinite ones too; a certain b
+// that contradicts a gives +Inf.
+//
+// [KL] is for one distribution over several classes, [BinaryCrossEntropy] for a target that is a probability.
+//
+// Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
+func BernoulliKL(logits1, logits2 *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&bernoulliKL, opts, logits1, logits2)
+}
+
+var bernoulliKL = core.Definition{
+	Name: "BernoulliKL", Operands: elements("logits1", core.Logits, "logits2", core.Logits), Takes: core.ReduceOptions,
+
+	Kernel: bernoulliKernel,
+	Laws:   core.NonNegative | core.ZeroAtEqual,
+	Torch:  "distributions.kl_divergence(Bernoulli, Bernoulli)",
+	Block: func(*core.Settings, core.Dims) core.BlockFunc {
+		return func(r *core.Block) {
+			a, b := r.X[0], r.X[1]
+			if r.Out != nil {
+				bernoulliValues(r)
+			}
+			if r.Grad[0] != nil {
+				bernoulliDerivs(r)
+			}
+			if r.Grad[1] == nil && r.Hess[0] == nil && r.Hess[1] == nil {
+				return
+			}
+			la, lb := formula.LogisticOf(r, a, false), formula.LogisticOf(r, b, false)
+			for i := range r.Grad[1] {
+				r.Grad[1][i] = bernoulliPull(&la, &lb, i)
+			}
+			formula.SecondOrder(r, func(i int) formula.Partials { return bernoulliBend(&la, &lb, i) })
+		}
+	},
+}
+
+// difference is a - b, 0 for equal infinities.
+func difference(a, b float64) float64 {
+	if a == b {
+		return 0
+	}
+	return a - b
+}
+
+// bernoulliValues writes the values of BernoulliKL. With yes and no exchanged where a > 0, which changes nothing, 1 - σ(a)
+// loses no digits. Then with p = σ(a), d = a - b and u = e^-d - 1,
+//
+//	l = p·d + log(1 + p·u), since (1+e^b)/(1+e^a) = 1 + p·u
+//
+// whose terms cancel for small d, and u overflows for large ones: there bernoulli has another look.
+func bernoulliValues(r *core.Block) {
+	a, b := r.X[0], r.X[1][:len(r.X[0])]
+	p, d, u := r.Buf(len(a)), r.Buf(len(a)), r.Buf(len(a))
+	for i, x := range a {
+		p[i] = -math.Abs(x)
+		gap := x - b[i]
+		d[i] = formula.Pick(x > 0, gap, -gap)
+	}
+	vec.Exp(p, p)
+	vec.Expm1(u, d)
+	for i, e := range p {
+		p[i] = e / (1 + e)
+		u[i] *= p[i]
+	}
+	vec.Log1p(r.Out, u)
+	for i, gap := range d {
+		r.Out[i] -= p[i] * gap
+		if size := math.Abs(gap); !(size > 0.25 && size < ordinaryLogit) {
+			r.Out[i] = bernoulli(a[i], b[i])
+		}
+	}
+}
+
+// bernoulliSlopes writes the derivatives of BernoulliKL by the first logits.
+func bernoulliDerivs(r *core.Block) {
+	a, b, g := r.X[0], r.X[1][:len(r.X[0])], r.Grad[0]
+	for i, x := range a {
+		g[i] = -math.Abs(x)
+	}
+	vec.Exp(g, g)
+	for i, e := range g {
+		rate := e / ((1 + e) * (1 + e))
+		gap := a[i] - b[i]
+		if g[i] = rate * gap; !(math.Abs(gap) <= math.MaxFloat64) {
+			g[i] = formula.Times(rate, difference(a[i], b[i]))
+		}
+	}
+}
+
+// bernoulli is the value of BernoulliKL at logits a and b.
+func bernoulli(a, b float64) float64 {
+	if a > 0 {
+		a, b = -a, -b
+	}
+	e := math.Exp(a)
+	p := e / (1 + e)
+	switch d := difference(a, b); {
+	case math.Abs(d) <= 0.5:
+		// log((1+e^b)/(1+e^a)) = log(1 + pu), and the parts of first order in u cancel
+		u := math.Expm1(-d)
+		return p*formula.Log1pmx(u) - formula.Log1pmx(p*u)
+	case math.IsInf(b, 1):
+		return b
+	default:
+		return formula.Times(p, d) + (max(b, 0) + math.Log1p(math.Exp(-math.Abs(b))) - math.Log1p(e))
+	}
+}
+
+// bernoulliPull is σ(b) - σ(a) for element i.
+func bernoulliPull(la, lb *formula.Logistic, i int) float64 {
+	p, np := la.Sigmoids(i)
+	q, nq := lb.Sigmoids(i)
+	switch d := difference(la.X[i], lb.X[i]); {
+	case math.Abs(d) <= 0.5:
+		u := math.Expm1(-d)
+		return p * np * u / (1 + p*u)
+	case la.X[i] > 0:
+		return np - nq
+	}
+	return q - p
+}
+
+// bernoulliBend is the second derivatives of BernoulliKL at element i.
+func bernoulliBend(la, lb *formula.Logistic, i int) formula.Partials {
+	p, np := la.Sigmoids(i)
+	q, nq := lb.Sigmoids(i)
+	return formula.Partials{PP: p*np + formula.Times(p*np*(np-p), difference(la.X[i], lb.X[i])), PT: -p * np, TT: q * nq}
+}

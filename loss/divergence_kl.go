@@ -1,0 +1,481 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	G "gorgonia.org/gorgonia"
+)
+
+var divergenceLosses = []entry{
+	{&kl, KL},
+	{&klFromLogProb, KLFromLogProb},
+	{&reverseKL, ReverseKL},
+	{&jensenShannon, JensenShannon},
+	{&totalVariation, TotalVariation},
+	{&hellinger, Hellinger},
+	{&bhattacharyya, Bhattacharyya},
+	{&generalizedKL, GeneralizedKL},
+	{&renyi, Renyi},
+	{&alphaDivergence, AlphaDivergence},
+	{&standardGaussianKL, StandardGaussianKL},
+	{&bernoulliKL, BernoulliKL},
+}
+
+// KL returns the Kullback-Leibler divergence of the softmax of logits from target: the nats lost by coding the
+// target with the model's distribution instead of its own.
+//
+// With x a row of logits divided by the temperature, p = softmax(x), t the target and T = Σ t (1 for a distribution),
+//
+//	l = Σ_c t_c·(log t_c - log p_c)      dl/dx_j = T·p_j - t_j
+//	                                     dl/dt_j = log t_j + 1 - log p_j, 0 where t_j = 0
+//
+// For a target of log-probabilities τ ([WithLogTarget]) t = e^τ and dl/dτ_j = t_j·(τ_j - log p_j + 1); for a target of
+// logits z ([WithTargetLogits]) t = softmax(z) and dl/dz_j = t_j·(log t_j - log p_j - l).
+//
+// logits and target have the same shape and dtype. The result is a scalar, or has that shape without the class
+// axis under [None]: the divergence is summed over the classes, then reduced over the rows.
+//
+// Options: [WithLogTarget], [WithTargetLogits] (not both), [WithTemperature] (T > 0, default 1; divides target logits
+// too; there is no factor T²), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// 0·log 0 is 0. A class with probability 0 and a positive target makes the value +Inf. Where the two distributions
+// are nearly equal the value keeps its digits, is never negative, and is 0 for equal logits.
+//
+// [ReverseKL] exchanges the two distributions. [CrossEntropy] is KL plus the entropy of the target and has the same gradient for logits.
+//
+// Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
+func KL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&kl, opts, logits, target)
+}
+
+var kl = core.Definition{
+	Name: "KL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.RowOptions | core.OptLogTarget | core.OptTargetLogits | core.OptTemperature,
+	Defaults: core.Settings{Temperature: 1},
+	Target:   targetDomain,
+	Kernel:   klKernel, RecomputeBelow: 1. / 16,
+	Laws:  core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual | core.Convex,
+	Torch: "kl_div(log_softmax(x), t, reduction=\"batchmean\")", Optax: "kl_divergence",
+	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
+		return func(r *core.Block) float64 {
+			p := formula.Softmax(r, 0, s.Temperature)
+			t := targetOf(r, s)
+			if p.L1 != p.L1 || t.mass != t.mass {
+				return formula.SetNaN(r)
+			}
+			for j := range t.t {
+				t.log[j] += p.NLL(j) // log t - log p
+			}
+			value, mean := t.against(p.P, 0)
+			if g := r.Grad[0]; g != nil {
+				for j, q := range t.t {
+					if q == t.mass {
+						g[j] = -q * p.OneMinus(j) / s.Temperature
+					} else {
+						g[j] = (t.mass*p.P[j] - q) / s.Temperature
+					}
+				}
+			}
+			t.gradient(r.Grad[1], mean, s)
+			if h := r.Hess[0]; h != nil {
+				formula.Fill(h, 0)
+				if v := r.Dir[0]; v != nil {
+					p.Jacobian(h, v, t.mass/(s.Temperature*s.Temperature))
+				}
+				if v := r.Dir[1]; v != nil {
+					d := r.Buf(len(v))
+					moved := t.move(d, v, s)
+					for j, u := range d {
+						h[j] += (moved*p.P[j] - u) / s.Temperature
+					}
+				}
+			}
+			if h := r.Hess[1]; h != nil {
+				formula.Fill(h, 0)
+				if v := r.Dir[0]; v != nil {
+					// log t - log p moves by -(v - ⟨p, v⟩)
+					d := r.Buf(len(v))
+					p.LogProbDeriv(d, v, -1/s.Temperature)
+					t.hessian(h, nil, d, mean, s)
+				}
+				if v := r.Dir[1]; v != nil {
+					d := r.Buf(len(v))
+					t.move(d, v, s)
+					t.hessian(h, d, nil, mean, s)
+				}
+			}
+			return value
+		}
+	},
+	Check: oneTarget,
+}
+
+// oneTarget refuses a target that is to be read in two ways.
+func oneTarget(s *core.Settings) error {
+	if s.LogTarget && s.TargetLogits {
+		return fmt.Errorf("WithLogTarget and WithTargetLogits exclude each other")
+	}
+	return nil
+}
+
+// targetDomain is the domain of a divergence's target under its settings.
+func targetDomain(s *core.Settings) Domain {
+	switch {
+	case s.LogTarget:
+		return LogProbabilities
+	case s.TargetLogits:
+		return Logits
+	}
+	return SoftTargets
+}
+
+// A goal is the target row of a divergence: t, its logarithm (after use log t - log p), and Σ t = 1 + over.
+type goal struct {
+	t, log     []float64
+	mass, over float64
+}
+
+// target reads operand 1 as the settings say. Where it holds a NaN the mass is NaN.
+func targetOf(r *core.Block, s *core.Settings) goal {
+	x := r.X[1]
+	g := goal{t: x, log: r.Buf(len(x))}
+	switch {
+	case s.TargetLogits:
+		z := formula.Softmax(r, 1, s.Temperature)
+		g.t = z.P
+		for j := range x {
+			g.log[j] = -z.NLL(j)
+		}
+		g.mass = 1 + 0*z.L1
+		return g // over is 0
+	case s.LogTarget:
+		g.t = r.Buf(len(x))
+		copy(g.log, x)
+		for j, l := range x {
+			g.t[j] = math.Exp(l)
+		}
+	default:
+		for j, t := range x {
+			g.log[j] = formula.Log(t)
+		}
+	}
+	g.over = formula.SumMinusOne(g.t)
+	g.mass = 1 + g.over
+	return g
+}
+
+// against is Σ t·(log t - log p) with 0·Inf = 0, where log holds the difference and p sums to 1 + over. mean is
+// that sum as it stands, without care for its second-order digits, for derivatives.
+func (g *goal) against(p []float64, over float64) (value, mean float64) {
+	sum := 0.0
+	for j, t := range g.t {
+		mean += formula.Times(t, g.log[j])
+		sum += formula.KLTerm(t, p[j], g.log[j])
+	}
+	if formula.NearUnity(over, g.over) {
+		return formula.AddMass(sum, over, g.over, -1, 1), mean
+	}
+	return mean, mean
+}
+
+// tilt is w·(a - mean) where mean is Σ w·a over a distribution w: how a mean moves when mass moves to an entry. An infinite a
+// makes the mean infinite, and moving mass there or away from there moves it without bound, if there is
+// mass to move.
+func tilt(w, a, mean float64) float64 {
+	switch {
+	case w == 0 || w == 1 && math.IsInf(mean, 1):
+		return 0
+	case math.IsInf(mean, 1) && math.IsInf(a, 1):
+		return math.Inf(1)
+	}
+	return w * (a - mean)
+}
+
+// gradient writes the derivative by the target's own parametrisation; g.log holds a = log t - log p.
+func (g *goal) gradient(dst []float64, mean float64, s *core.Settings) {
+	for j := range dst {
+		switch t, a := g.t[j], g.log[j]; {
+		case t == 0:
+			dst[j] = 0
+		case s.TargetLogits:
+			dst[j] = tilt(t, a, mean) / s.Temperature
+		case s.LogTarget:
+			dst[j] = t * (a + 1)
+		default:
+			dst[j] = a + 1
+		}
+	}
+}
+
+// move writes to dst how t moves when its parameters move along v, and returns the change of its mass. An entry of 0 stays.
+func (g *goal) move(dst, v []float64, s *core.Settings) (mass float64) {
+	mean := 0.0
+	if s.TargetLogits {
+		mean = formula.Dot(g.t, v)
+	}
+	for j, u := range v {
+		switch t := g.t[j]; {
+		case t == 0:
+			dst[j] = 0
+		case s.TargetLogits:
+			dst[j] = t * (u - mean) / s.Temperature
+		case s.LogTarget:
+			dst[j] = t * u
+		default:
+			dst[j] = u
+		}
+		mass += dst[j]
+	}
+	return mass
+}
+
+// hessian adds to dst the change of gradient when t moves by dt (nil for 0), which moves log t by dt/t, and
+// -log p by dq (nil for 0).
+func (g *goal) hessian(dst, dt, dq []float64, mean float64, s *core.Settings) {
+	change := func(j int) (da, d float64) {
+		if dt != nil {
+			d = dt[j]
+			da = d / g.t[j]
+		}
+		if dq != nil {
+			da += dq[j]
+		}
+		return da, d
+	}
+	moved := 0.0 // the change of the mean
+	if s.TargetLogits {
+		for j, t := range g.t {
+			if t != 0 {
+				da, d := change(j)
+				moved += d*g.log[j] + t*da
+			}
+		}
+	}
+	for j, t := range g.t {
+		if t == 0 {
+			continue
+		}
+		da, d := change(j)
+		switch {
+		case s.TargetLogits:
+			dst[j] += (d*(g.log[j]-mean) + t*(da-moved)) / s.Temperature
+		case s.LogTarget:
+			dst[j] += d*(g.log[j]+1) + t*da
+		default:
+			dst[j] += da
+		}
+	}
+}
+
+// KLFromLogProb returns the Kullback-Leibler divergence of given log-probabilities from target.
+//
+// With q a row of log-probabilities and t the target,
+//
+//	l = Σ_c t_c·(log t_c - q_c)      dl/dq_j = -t_j
+//	                                 dl/dt_j = log t_j + 1 - q_j, 0 where t_j = 0
+//
+// For a target of log-probabilities τ ([WithLogTarget]) t = e^τ and dl/dτ_j = t_j·(τ_j - q_j + 1).
+//
+// logProb and target have the same shape and dtype. The result is a scalar, or has that shape without the class
+// axis under [None]: the divergence is summed over the classes, then reduced over the rows, which PyTorch's kl_div
+// calls "batchmean".
+//
+// Options: [WithLogTarget], [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// 0·log 0 is 0, also against a log-probability of -Inf. logProb is taken as it is and need not be normalised.
+//
+// [KL] takes logits and is the better choice where they are at hand.
+//
+// Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
+func KLFromLogProb(logProb, target *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&klFromLogProb, opts, logProb, target)
+}
+
+var klFromLogProb = core.Definition{
+	Name: "KLFromLogProb", Operands: rows("logProb", core.LogProbabilities, "target", core.SoftTargets), Takes: core.RowOptions | core.OptLogTarget,
+	Target: targetDomain,
+	Laws:   core.ZeroAtEqual | core.Convex,
+	Torch:  "kl_div(reduction=\"batchmean\")", Keras: "KLDivergence", Optax: "kl_divergence, kl_divergence_with_log_targets",
+	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
+		return func(r *core.Block) float64 {
+			q := r.X[0]
+			t := targetOf(r, s)
+			if formula.HasNaN(q) || t.mass != t.mass {
+				return formula.SetNaN(r)
+			}
+			for j := range t.t {
+				t.log[j] -= q[j]
+			}
+			e := r.Buf(len(q))
+			for j, l := range q {
+				e[j] = math.Exp(l)
+			}
+			value, mean := t.against(e, formula.SumMinusOne(e))
+			if g := r.Grad[0]; g != nil {
+				for j, p := range t.t {
+					g[j] = -p
+				}
+			}
+			t.gradient(r.Grad[1], mean, s)
+			if h := r.Hess[0]; h != nil {
+				formula.Fill(h, 0)
+				if v := r.Dir[1]; v != nil {
+					t.move(h, v, s)
+					for j := range h {
+						h[j] = -h[j]
+					}
+				}
+			}
+			if h := r.Hess[1]; h != nil {
+				formula.Fill(h, 0)
+				if v := r.Dir[0]; v != nil {
+					d := r.Buf(len(v))
+					for j, u := range v {
+						d[j] = -u
+					}
+					t.hessian(h, nil, d, mean, s)
+				}
+				if v := r.Dir[1]; v != nil {
+					d := r.Buf(len(v))
+					t.move(d, v, s)
+					t.hessian(h, d, nil, mean, s)
+				}
+			}
+			return value
+		}
+	},
+}
+
+// ReverseKL returns the Kullback-Leibler divergence of target from the softmax of logits: the model's distribution is the one
+// that is averaged over, so it may leave out what the target has but not add to it.
+//
+// With x a row of logits divided by the temperature, p = softmax(x) and t the target,
+//
+//	l = Σ_c p_c·(log p_c - log t_c)      dl/dx_j = p_j·(log p_j - log t_j - l)
+//	                                     dl/dt_j = -p_j/t_j, 0 where p_j = 0
+//
+// For a target of log-probabilities τ ([WithLogTarget]) t = e^τ and dl/dτ_j = -p_j; for a target of logits z
+// ([WithTargetLogits]) t = softmax(z) and dl/dz_j = t_j - p_j.
+//
+// logits and target have the same shape and dtype. The result is a scalar, or has that shape without the class
+// axis under [None].
+//
+// Options: [WithLogTarget], [WithTargetLogits] (not both), [WithTemperature] (T > 0, default 1; divides target logits
+// too; there is no factor T²), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// 0·log 0 is 0. A class with target 0 and a positive probability makes the value +Inf, with the gradient +Inf for the logits
+// of such classes and -Inf for the others.
+//
+// [KL] exchanges the two distributions. [JensenShannon] lies between them and is finite.
+//
+// Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
+func ReverseKL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&reverseKL, opts, logits, target)
+}
+
+var reverseKL = core.Definition{
+	Name: "ReverseKL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.RowOptions | core.OptLogTarget | core.OptTargetLogits | core.OptTemperature,
+	Defaults: core.Settings{Temperature: 1},
+	Target:   targetDomain, Check: oneTarget,
+	Laws: core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
+	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
+		return func(r *core.Block) float64 {
+			x, t := formula.Softmax(r, 0, s.Temperature), targetOf(r, s)
+			if x.L1 != x.L1 || t.mass != t.mass {
+				return formula.SetNaN(r)
+			}
+			p := goal{t: x.P, log: r.Buf(len(x.P)), mass: 1}
+			for j := range p.log {
+				p.log[j] = -x.NLL(j) - t.log[j]
+			}
+			value, mean := p.against(t.t, t.over)
+			for j := range r.Grad[0] {
+				r.Grad[0][j] = tilt(p.t[j], p.log[j], mean) / s.Temperature
+			}
+			for j := range r.Grad[1] {
+				r.Grad[1][j] = t.slope(p.t[j], j, s)
+			}
+			if r.Hess[0] == nil && r.Hess[1] == nil {
+				return value
+			}
+			dp, dlog := r.Buf(len(p.t)), r.Buf(len(p.t)) // how p and log p - log t move
+			formula.Fill(dp, 0)
+			formula.Fill(dlog, 0)
+			if v := r.Dir[0]; v != nil {
+				x.Jacobian(dp, v, 1/s.Temperature)
+				x.LogProbDeriv(dlog, v, 1/s.Temperature)
+			}
+			if v := r.Dir[1]; v != nil {
+				t.moveLog(dlog, v, s)
+			}
+			moved := 0.0
+			for j, q := range p.t {
+				moved += formula.Times(dp[j], p.log[j]) + formula.Times(q, dlog[j])
+			}
+			for j := range r.Hess[0] {
+				r.Hess[0][j] = (formula.Times(dp[j], p.log[j]-mean) + formula.Times(p.t[j], dlog[j]-moved)) / s.Temperature
+			}
+			if h := r.Hess[1]; h != nil {
+				formula.Fill(h, 0)
+				if v := r.Dir[1]; v != nil {
+					t.move(h, v, s)
+				}
+				for j, dt := range h {
+					h[j] = t.bend(p.t[j], dp[j], dt, j, s)
+				}
+			}
+			return value
+		}
+	},
+}
+
+// slope is the derivative of -Σ p·log t by parameter j of the target, for Σ p = 1.
+func (g *goal) slope(p float64, j int, s *core.Settings) float64 {
+	switch {
+	case s.TargetLogits:
+		return (g.t[j] - p) / s.Temperature
+	case s.LogTarget:
+		return -p
+	}
+	if p == 0 {
+		return 0
+	}
+	return -p / g.t[j]
+}
+
+// bend is how slope moves when p moves by dp and t by dt.
+func (g *goal) bend(p, dp, dt float64, j int, s *core.Settings) float64 {
+	switch t := g.t[j]; {
+	case s.TargetLogits:
+		return (dt - dp) / s.Temperature
+	case s.LogTarget:
+		return -dp
+	case p == 0:
+		return 0
+	default:
+		return (p*dt/t - dp) / t
+	}
+}
+
+// moveLog subtracts from dst how log t moves when the target's parameters move along v.
+func (g *goal) moveLog(dst, v []float64, s *core.Settings) {
+	mean := 0.0
+	if s.TargetLogits {
+		mean = formula.Dot(g.t, v)
+	}
+	for j, u := range v {
+		switch {
+		case s.TargetLogits:
+			dst[j] -= (u - mean) / s.Temperature
+		case s.LogTarget:
+			dst[j] -= u
+		case g.t[j] != 0:
+			dst[j] -= u / g.t[j]
+		}
+	}
+}
