@@ -5,6 +5,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
@@ -52,10 +53,11 @@ func BinaryCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error)
 
 var binaryCrossEntropy = core.Definition{
 	Name: "BinaryCrossEntropy", Operands: elements("logits", core.Logits, "target", core.UnitInterval), Takes: core.ReduceOptions | core.OptAxis | core.OptPosWeight | core.OptLabelSmoothing,
-
-	Kernel: binaryKernel,
-	Laws:   core.NonNegative | core.Convex,
-	Torch:  "binary_cross_entropy_with_logits", Keras: "BinaryCrossentropy(from_logits=True)", Optax: "sigmoid_binary_cross_entropy",
+	Kernel: points(false, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.BinaryCrossEntropy, A: s.Smoothing}
+	}),
+	Laws:  core.NonNegative | core.Convex,
+	Torch: "binary_cross_entropy_with_logits", Keras: "BinaryCrossentropy(from_logits=True)", Optax: "sigmoid_binary_cross_entropy",
 	Block: func(s *core.Settings, d core.Dims) core.BlockFunc {
 		weight := func(int) float64 { return 1 }
 		switch len(s.PosWeight) {
@@ -120,9 +122,9 @@ func BinaryCrossEntropyFromProb(prob, target *G.Node, opts ...Option) (*G.Node, 
 
 var binaryCrossEntropyFromProb = core.Definition{
 	Name: "BinaryCrossEntropyFromProb", Operands: elements("prob", core.UnitInterval, "target", core.UnitInterval), Takes: core.ReduceOptions,
-
-	Laws:  core.NonNegative | core.Convex,
-	Torch: "binary_cross_entropy", Keras: "BinaryCrossentropy",
+	Kernel: points(false, plain(tensorops.BinaryCrossEntropyFromProb)),
+	Laws:   core.NonNegative | core.Convex,
+	Torch:  "binary_cross_entropy", Keras: "BinaryCrossentropy",
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
 		return formula.FirstOrder{
 			Value: func(r *core.Block, dst []float64) {

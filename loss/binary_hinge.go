@@ -5,6 +5,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
@@ -37,8 +38,9 @@ func Hinge(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var hinge = core.Definition{
 	Name: "Hinge", Operands: elements("logits", core.Logits, "target", core.Signs), Takes: core.ReduceOptions,
-	Laws:  core.NonNegative | core.Convex,
-	Keras: "Hinge", Optax: "hinge_loss",
+	Kernel: points(false, plain(tensorops.Hinge)),
+	Laws:   core.NonNegative | core.Convex,
+	Keras:  "Hinge", Optax: "hinge_loss",
 	Block: ofMargin(shortfall(1)),
 }
 
@@ -85,8 +87,9 @@ func SquaredHinge(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var squaredHinge = core.Definition{
 	Name: "SquaredHinge", Operands: elements("logits", core.Logits, "target", core.Signs), Takes: core.ReduceOptions,
-	Laws:  core.NonNegative | core.Convex,
-	Keras: "SquaredHinge",
+	Kernel: points(false, plain(tensorops.SquaredHinge)),
+	Laws:   core.NonNegative | core.Convex,
+	Keras:  "SquaredHinge",
 	Block: ofMargin(formula.Curve{
 		Value: func(dst, m []float64) {
 			for i, v := range m {
@@ -127,9 +130,10 @@ func Perceptron(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var perceptron = core.Definition{
 	Name: "Perceptron", Operands: elements("logits", core.Logits, "target", core.Signs), Takes: core.ReduceOptions,
-	Laws:  core.NonNegative | core.Convex,
-	Optax: "perceptron_loss",
-	Block: ofMargin(shortfall(0)),
+	Kernel: points(false, plain(tensorops.Perceptron)),
+	Laws:   core.NonNegative | core.Convex,
+	Optax:  "perceptron_loss",
+	Block:  ofMargin(shortfall(0)),
 }
 
 // SoftMargin returns the logistic loss of logits against signs: binary cross-entropy for targets -1 and +1.
@@ -155,9 +159,9 @@ func SoftMargin(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var softMargin = core.Definition{
 	Name: "SoftMargin", Operands: elements("logits", core.Logits, "target", core.Signs), Takes: core.ReduceOptions,
+	Kernel: points(false, plain(tensorops.SoftMargin)),
 	Laws:   core.NonNegative | core.Convex,
 	Torch:  "soft_margin_loss",
-	Kernel: softMarginKernel,
 	Block: ofMargin(formula.Curve{
 		Value: func(dst, m []float64) {
 			formula.Negate(dst, m)
@@ -212,7 +216,8 @@ func ModifiedHuber(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var modifiedHuber = core.Definition{
 	Name: "ModifiedHuber", Operands: elements("logits", core.Logits, "target", core.Signs), Takes: core.ReduceOptions,
-	Laws: core.NonNegative | core.Convex,
+	Kernel: points(false, plain(tensorops.ModifiedHuber)),
+	Laws:   core.NonNegative | core.Convex,
 	Block: ofMargin(formula.Curve{
 		Value: func(dst, m []float64) {
 			for i, v := range m {
@@ -261,7 +266,9 @@ func HingeEmbedding(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var hingeEmbedding = core.Definition{
 	Name: "HingeEmbedding", Operands: elements("pred", core.Real, "target", core.Signs), Takes: core.ReduceOptions | core.OptMargin, Defaults: core.Settings{Margin: 1},
-
+	Kernel: points(false, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.HingeEmbedding, A: s.Margin}
+	}),
 	Laws:  core.Convex,
 	Torch: "hinge_embedding_loss",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {

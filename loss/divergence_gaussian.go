@@ -5,6 +5,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
@@ -169,8 +170,7 @@ func BernoulliKL(logits1, logits2 *G.Node, opts ...Option) (*G.Node, error) {
 
 var bernoulliKL = core.Definition{
 	Name: "BernoulliKL", Operands: elements("logits1", core.Logits, "logits2", core.Logits), Takes: core.ReduceOptions,
-
-	Kernel: bernoulliKernel,
+	Kernel: points(false, plain(tensorops.BernoulliKL)),
 	Laws:   core.NonNegative | core.ZeroAtEqual,
 	Torch:  "distributions.kl_divergence(Bernoulli, Bernoulli)",
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {

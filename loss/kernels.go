@@ -1,24 +1,194 @@
 package loss
 
-import "github.com/surprisal-go/surprisal/loss/internal/core"
+import (
+	"sync"
+	"unsafe"
 
-func binaryKernel(*core.Settings, core.Dims) core.Kernels       { return core.Kernels{} }
-func sigmoidFocalKernel(*core.Settings, core.Dims) core.Kernels { return core.Kernels{} }
-func softMarginKernel(*core.Settings, core.Dims) core.Kernels   { return core.Kernels{} }
-func bernoulliKernel(*core.Settings, core.Dims) core.Kernels    { return core.Kernels{} }
-func klKernel(*core.Settings, core.Dims) core.Kernels           { return core.Kernels{} }
-func poissonKernel(*core.Settings, core.Dims) core.Kernels      { return core.Kernels{} }
-func gammaKernel(*core.Settings, core.Dims) core.Kernels        { return core.Kernels{} }
-func crossEntropyKernel(*core.Settings, core.Dims) core.Kernels { return core.Kernels{} }
-func logSumExpKernel(*core.Settings, core.Dims) core.Kernels    { return core.Kernels{} }
-func softmaxKernel(*core.Settings, core.Dims) core.Kernels      { return core.Kernels{} }
-func logSoftmaxKernel(*core.Settings, core.Dims) core.Kernels   { return core.Kernels{} }
-func entropyKernel(*core.Settings, core.Dims) core.Kernels      { return core.Kernels{} }
-func mseKernel(*core.Settings, core.Dims) core.Kernels          { return core.Kernels{} }
-func halfSquaredKernel(*core.Settings, core.Dims) core.Kernels  { return core.Kernels{} }
-func maeKernel(*core.Settings, core.Dims) core.Kernels          { return core.Kernels{} }
-func huberKernel(*core.Settings, core.Dims) core.Kernels        { return core.Kernels{} }
-func smoothL1Kernel(*core.Settings, core.Dims) core.Kernels     { return core.Kernels{} }
-func logCoshKernel(*core.Settings, core.Dims) core.Kernels      { return core.Kernels{} }
-func pseudoHuberKernel(*core.Settings, core.Dims) core.Kernels  { return core.Kernels{} }
-func cauchyKernel(*core.Settings, core.Dims) core.Kernels       { return core.Kernels{} }
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
+)
+
+// The kernels of the losses: which function of tensorops computes a loss under its settings. What a kernel lacks goes to the
+// loss's block function.
+
+// streamBytes is the size from which results are written past the caches.
+const streamBytes = 16 << 20
+
+// points makes the kernels of an elementwise loss. A residual loss is a function of pred - target, so that its derivative
+// by the target is the negative of that by the prediction.
+func points(residual bool, point func(s *core.Settings) tensorops.Point) func(*core.Settings, core.Dims) core.Kernels {
+	return func(s *core.Settings, d core.Dims) (k core.Kernels) {
+		p := point(s)
+		if tensorops.HasPoint[float32](p) {
+			k.F32 = pointKernel[float32](p, residual, s, d)
+		}
+		if tensorops.HasPoint[float64](p) {
+			k.F64 = pointKernel[float64](p, residual, s, d)
+		}
+		return k
+	}
+}
+
+func pointKernel[F core.Float](p tensorops.Point, residual bool, s *core.Settings, d core.Dims) core.Kernel[F] {
+	positive := newClassTiles[F](s.PosWeight, d)
+	return func(r *core.Range[F]) (sum float64, ok bool) {
+		g := r.Scale
+		if r.Wrt != 0 {
+			if g = -g; r.Wrt != 1 || !residual {
+				return 0, false
+			}
+		}
+		data := tensorops.PointData[F]{X: r.X[0][r.Lo:r.Hi], T: r.X[1][r.Lo:r.Hi], W: r.W, Values: r.Out}
+		if positive != nil {
+			data.V = positive.cut(r.Lo, r.Hi)
+		}
+		if r.Dst != nil {
+			data.Dst = r.Dst[r.Lo:r.Hi]
+			data.Stream = uintptr(len(r.Dst))*unsafe.Sizeof(r.Dst[0]) >= streamBytes
+		}
+		return tensorops.PointSum(p, &data, g), true
+	}
+}
+
+// plain is a loss without parameters.
+func plain(l tensorops.PointLoss) func(*core.Settings) tensorops.Point {
+	return func(*core.Settings) tensorops.Point { return tensorops.Point{Loss: l} }
+}
+
+// classTiles repeat one number per class in the order of elements, so that any range of them can be cut out.
+type classTiles[F core.Float] struct {
+	once   sync.Once
+	w      []float64
+	d      core.Dims
+	period int
+	tiles  []F
+}
+
+// tileRange is the largest range of elements that is cut out.
+const tileRange = 1 << 14
+
+func newClassTiles[F core.Float](w []float64, d core.Dims) *classTiles[F] {
+	if w == nil {
+		return nil
+	}
+	t := &classTiles[F]{w: w, d: d, period: d.Classes * d.Stride}
+	if len(w) == 1 {
+		t.period = 1
+	}
+	return t
+}
+
+// cut returns the numbers of the elements from lo up to hi.
+func (t *classTiles[F]) cut(lo, hi int) []F {
+	t.once.Do(func() {
+		t.tiles = make([]F, min(t.period, t.d.Rows)+tileRange)
+		for i := range t.tiles {
+			w := t.w[0]
+			if len(t.w) > 1 {
+				w = t.w[t.d.Class(i)]
+			}
+			t.tiles[i] = F(w)
+		}
+	})
+	at := lo % t.period
+	return t.tiles[at : at+hi-lo]
+}
+
+// labelled makes the kernels of a loss of softmax rows against labels: a function of the label's surprisal, -log p.
+func labelled(options func(s *core.Settings, o *tensorops.LabelSoftmax)) func(*core.Settings, core.Dims) core.Kernels {
+	return softmaxRows(options, nil)
+}
+
+// softmaxRows makes the kernels of a loss of softmax rows against labels and against soft targets; nil: none.
+func softmaxRows(labels func(*core.Settings, *tensorops.LabelSoftmax), targets func(*core.Settings, *tensorops.TargetSoftmax)) func(*core.Settings, core.Dims) core.Kernels {
+	return func(s *core.Settings, d core.Dims) core.Kernels {
+		return core.Kernels{F32: softmaxKernel[float32](s, d, labels, targets), F64: softmaxKernel[float64](s, d, labels, targets)}
+	}
+}
+
+func softmaxKernel[F core.Float](s *core.Settings, d core.Dims, labels func(*core.Settings, *tensorops.LabelSoftmax), targets func(*core.Settings, *tensorops.TargetSoftmax)) core.Kernel[F] {
+	scale := 1.0
+	if s.Temperature != 0 {
+		scale = 1 / s.Temperature
+	}
+	l := tensorops.LabelSoftmax{Classes: d.Cols, Inner: d.Inner, Scale: scale, Weights: s.ClassWeights}
+	t := tensorops.TargetSoftmax{Classes: d.Cols, Inner: d.Inner, Scale: scale, Weights: s.ClassWeights}
+	if labels != nil {
+		labels(s, &l)
+	}
+	byTarget := t
+	if targets != nil {
+		targets(s, &t)
+		byTarget = t
+		byTarget.Wrt = 1
+	}
+	return func(r *core.Range[F]) (sum float64, ok bool) {
+		switch {
+		case r.X[1] == nil && labels != nil && r.Wrt == 0:
+			tensorops.LabelSoftmaxRows(r.Values, r.Dst, r.X[0], r.Lo, r.Hi, r.Labels, r.Factor, &l)
+			return 0, true
+		case r.X[1] != nil && targets != nil && r.Wrt == 0:
+			return 0, tensorops.TargetSoftmaxRows(r.Values, r.Dst, r.X[0], r.X[1], r.Lo, r.Hi, r.Factor, &t)
+		case r.X[1] != nil && targets != nil && r.Wrt == 1:
+			return 0, tensorops.TargetSoftmaxRows(r.Values, r.Dst, r.X[0], r.X[1], r.Lo, r.Hi, r.Factor, &byTarget)
+		}
+		return 0, false
+	}
+}
+
+// noPoint is a loss without kernels.
+var noPoint = tensorops.Point{Loss: tensorops.PointLoss(255)}
+
+func crossEntropyLabels(s *core.Settings, o *tensorops.LabelSoftmax) {
+	o.Softcap, o.Smoothing, o.ZLoss = s.Softcap, s.Smoothing, s.ZLoss
+}
+
+func crossEntropyTargets(s *core.Settings, o *tensorops.TargetSoftmax) {
+	o.Softcap, o.Smoothing, o.ZLoss = s.Softcap, s.Smoothing, s.ZLoss
+}
+
+// klKernels are for targets of probabilities.
+func klKernels(s *core.Settings, d core.Dims) core.Kernels {
+	if s.LogTarget || s.TargetLogits {
+		return core.Kernels{}
+	}
+	return softmaxRows(nil, func(_ *core.Settings, o *tensorops.TargetSoftmax) { o.KL = true })(s, d)
+}
+
+// nllKernels read the label's entry of each row and write one entry of the gradient.
+func nllKernels(s *core.Settings, _ core.Dims) core.Kernels {
+	return core.Kernels{F32: nllKernel[float32](s.ClassWeights), F64: nllKernel[float64](s.ClassWeights)}
+}
+
+func nllKernel[F core.Float](weights []float64) core.Kernel[F] {
+	return func(r *core.Range[F]) (sum float64, ok bool) {
+		for i, y := range r.Labels {
+			at := r.Dims.Place(r.Lo + i)
+			if r.Dst != nil {
+				for c, to := 0, at; c < r.Dims.Cols; c++ {
+					r.Dst[to] = 0
+					to += r.Dims.Inner
+				}
+			}
+			if r.Values != nil {
+				r.Values[i] = 0
+			}
+			if y < 0 || r.Factor[i] == 0 {
+				continue
+			}
+			w := 1.0
+			if weights != nil {
+				w = weights[y]
+			}
+			at += y * r.Dims.Inner
+			if r.Values != nil {
+				r.Values[i] = -formula.Times(w, float64(r.X[0][at]))
+			}
+			if r.Dst != nil {
+				r.Dst[at] = F(r.Factor[i] * -w)
+			}
+		}
+		return 0, true
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
@@ -42,9 +43,9 @@ func PoissonNLL(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var poissonNLL = core.Definition{
 	Name: "PoissonNLL", Operands: elements("pred", core.Real, "target", core.Counts), Takes: core.ReduceOptions | core.OptFull,
-	Laws:  core.Convex,
-	Torch: "poisson_nll_loss", Keras: "Poisson",
-	Kernel: poissonKernel,
+	Kernel: points(false, poissonPoint),
+	Laws:   core.Convex,
+	Torch:  "poisson_nll_loss", Keras: "Poisson",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		if !s.Full {
 			return poissonRow
@@ -120,8 +121,8 @@ func Gamma(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var gamma = core.Definition{
 	Name: "Gamma", Operands: elements("pred", core.Real, "target", core.Positive), Takes: core.ReduceOptions,
+	Kernel: points(false, plain(tensorops.Gamma)),
 	Laws:   core.Convex,
-	Kernel: gammaKernel,
 	Block:  func(*core.Settings, core.Dims) core.BlockFunc { return gammaRow },
 }
 
@@ -185,7 +186,8 @@ func Tweedie(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var tweedie = core.Definition{
 	Name: "Tweedie", Operands: elements("pred", core.Real, "target", core.Counts), Takes: core.ReduceOptions | core.OptPower, Defaults: core.Settings{Power: 1.5},
-	Laws: core.Convex,
+	Kernel: points(false, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Tweedie, A: s.Power} }),
+	Laws:   core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		switch s.Power {
 		case 1:
@@ -270,6 +272,7 @@ func NegativeBinomial(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var negativeBinomial = core.Definition{
 	Name: "NegativeBinomial", Operands: elements("pred", core.Real, "target", core.Counts), Takes: core.ReduceOptions | core.OptAlpha | core.OptFull,
+	Kernel:   points(false, negativeBinomialPoint),
 	Defaults: core.Settings{Alpha: 1},
 	Laws:     core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
@@ -397,4 +400,19 @@ func psiGap(t, r float64) (first, second float64) {
 	first += log - d/a/b/2 - (tail(a) - tail(b))
 	second += d/a/b*(1+(1/a+1/b)/2) + (tails(a) - tails(b))
 	return first, second
+}
+
+// poissonPoint is the likelihood without the terms of the target, which kernels lack.
+func poissonPoint(s *core.Settings) tensorops.Point {
+	if s.Full {
+		return noPoint
+	}
+	return tensorops.Point{Loss: tensorops.Poisson}
+}
+
+func negativeBinomialPoint(s *core.Settings) tensorops.Point {
+	if s.Full {
+		return noPoint
+	}
+	return tensorops.Point{Loss: tensorops.NegativeBinomial, A: s.Alpha}
 }

@@ -40,6 +40,19 @@ type Info struct {
 	Laws         Law
 	// The nearest functions of other toolkits, "" where there is none.
 	Torch, Keras, Optax string
+
+	def *core.Definition
+}
+
+// Call adds the loss to the graph of its operands, which are in the order of Operands, and returns its node.
+func (i Info) Call(operands []*G.Node, opts ...Option) (*G.Node, error) {
+	if i.def == nil {
+		return nil, core.Faultf(ErrOption, i.Name, "not a registered loss; Losses and Describe return those")
+	}
+	if len(operands) != len(i.Operands) {
+		return nil, core.Faultf(ErrShape, i.Name, "%d operands, want %d", len(operands), len(i.Operands))
+	}
+	return build(i.def, opts, operands...)
 }
 
 // An entry registers a loss; each family's file lists its own.
@@ -64,6 +77,17 @@ var families = []struct {
 	{"Distributions of real targets", nil, likelihoodLosses},
 	{"Directions", directionLosses, nil},
 	{"Divergences", divergenceLosses, []*core.Definition{&gaussianKL}},
+}
+
+func init() {
+	for _, f := range families {
+		for _, e := range f.losses {
+			core.Register(e.def)
+		}
+		for _, d := range f.wide {
+			core.Register(d)
+		}
+	}
 }
 
 // A Family is a group of losses with the same kind of target.
@@ -111,6 +135,24 @@ func Lookup(name string) (Func, bool) {
 	return nil, false
 }
 
+// Losses yields every registered loss, of any number of operands, in the order of the documentation.
+func Losses() iter.Seq[Info] {
+	return func(yield func(Info) bool) {
+		for _, f := range families {
+			for _, e := range f.losses {
+				if !yield(info(e.def, f.name)) {
+					return
+				}
+			}
+			for _, d := range f.wide {
+				if !yield(info(d, f.name)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Describe returns what is known about the loss of that name, of any number of operands.
 func Describe(name string) (Info, bool) {
 	for _, f := range families {
@@ -131,7 +173,7 @@ func Describe(name string) (Info, bool) {
 // info describes a loss.
 func info(d *core.Definition, family string) Info {
 	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Target: d.Operands[1].Holds, Elementwise: d.Elementwise(),
-		Options: d.OptionNames(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax}
+		Options: d.OptionNames(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax, def: d}
 	for _, o := range d.Operands {
 		info.Operands = append(info.Operands, o.Name)
 	}

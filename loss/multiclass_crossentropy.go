@@ -61,12 +61,12 @@ func CrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var crossEntropy = core.Definition{
 	Name: "CrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptLabelSmoothing | core.OptTemperature | core.OptSoftcap | core.OptZLoss,
+	Kernel:   softmaxRows(crossEntropyLabels, crossEntropyTargets),
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 1},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.Convex,
 	Torch:    "cross_entropy", Keras: "CategoricalCrossentropy, SparseCategoricalCrossentropy (from_logits=True)",
-	Optax:  "softmax_cross_entropy, softmax_cross_entropy_with_integer_labels",
-	Row:    func(s *core.Settings, _ core.Dims) core.RowFunc { return softcapped(s, crossEntropyRow(s)) },
-	Kernel: crossEntropyKernel,
+	Optax: "softmax_cross_entropy, softmax_cross_entropy_with_integer_labels",
+	Row:   func(s *core.Settings, _ core.Dims) core.RowFunc { return softcapped(s, crossEntropyRow(s)) },
 }
 
 // crossEntropyRow is the cross-entropy with everything but the softcap.
@@ -282,8 +282,9 @@ func NLL(logProb, labels *G.Node, opts ...Option) (*G.Node, error) {
 
 var nll = core.Definition{
 	Name: "NLL", Operands: rows("logProb", core.LogProbabilities, "labels", core.Labels), Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
-	Laws:  core.Convex,
-	Torch: "nll_loss",
+	Kernel: nllKernels,
+	Laws:   core.Convex,
+	Torch:  "nll_loss",
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			w := 1.0

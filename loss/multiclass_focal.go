@@ -6,6 +6,8 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -126,21 +128,26 @@ func SoftmaxFocal(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var softmaxFocal = core.Definition{
 	Name: "SoftmaxFocal", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptGamma,
+	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = focalCurve(s.Gamma) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Gamma: 2},
 	Laws:     core.ShiftInvariant | core.NonNegative,
 	Keras:    "CategoricalFocalCrossentropy(from_logits=True)",
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
-		gamma := set.Gamma
-		return bySurprisal(set, func(s, p, u float64) (l, d, dd float64) {
-			rho := s / u
-			if u == 0 {
-				rho = 1
-			}
-			pr, w := formula.Times(p, rho), power(u, gamma)
-			// At p = 1 the power grows without bound for γ < 1; what it multiplies there is 0.
-			return formula.Times(w, s), w * (1 + gamma*pr), formula.Times(gamma*p, power(u, gamma-1)*(2+gamma*pr-rho))
-		})
+		return bySurprisal(set, focalOf(set.Gamma))
 	},
+}
+
+// focalOf is the curve u^γ·s of the surprisal.
+func focalOf(gamma float64) curve {
+	return func(s, p, u float64) (l, d, dd float64) {
+		rho := s / u
+		if u == 0 {
+			rho = 1
+		}
+		pr, w := formula.Times(p, rho), power(u, gamma)
+		// At p = 1 the power grows without bound for γ < 1; what it multiplies there is 0.
+		return formula.Times(w, s), w * (1 + gamma*pr), formula.Times(gamma*p, power(u, gamma-1)*(2+gamma*pr-rho))
+	}
 }
 
 // PolyCrossEntropy returns cross-entropy with one more term of its expansion in powers of 1 - p set free.
@@ -166,6 +173,7 @@ func PolyCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var polyCrossEntropy = core.Definition{
 	Name: "PolyCrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptEpsilon,
+	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = polyCurve(s.Epsilon) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Epsilon: 2},
 	Laws:     core.ShiftInvariant,
 	Optax:    "poly_loss_cross_entropy",
@@ -201,6 +209,7 @@ func GeneralizedCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, e
 
 var generalizedCrossEntropy = core.Definition{
 	Name: "GeneralizedCrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptQ,
+	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = generalizedCurve(s.Q) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Q: 0.7},
 	Laws:     core.ShiftInvariant | core.NonNegative,
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
@@ -237,8 +246,7 @@ func SigmoidFocal(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var sigmoidFocal = core.Definition{
 	Name: "SigmoidFocal", Operands: elements("logits", core.Logits, "target", core.UnitInterval), Takes: core.ReduceOptions | core.OptGamma | core.OptAlpha, Defaults: core.Settings{Gamma: 2},
-
-	Kernel: sigmoidFocalKernel,
+	Kernel: points(false, sigmoidFocalPoint),
 	Laws:   core.NonNegative,
 	Torch:  "torchvision.ops.sigmoid_focal_loss", Keras: "BinaryFocalCrossentropy(from_logits=True)", Optax: "sigmoid_focal_loss",
 	Check: func(s *core.Settings) error {
@@ -327,5 +335,69 @@ func focalJet(o formula.Odds, x, y, gamma float64) formula.Partials {
 		PP: w * (b.PP + 2*wx*b.P + formula.Times(wxx, b.L)),
 		PT: formula.Times(w, b.PT) + formula.Times(w*wx, b.T) + gamma*w*(formula.Times((gamma-1)*ux*uy-2*p*q, bu)+uy*bx),
 		TT: formula.Times(gamma, formula.Times(power(u, gamma-1), uy*((gamma-1)*uy*bu+2*b.T))),
+	}
+}
+
+func sigmoidFocalPoint(s *core.Settings) tensorops.Point {
+	p := tensorops.Point{Loss: tensorops.SigmoidFocal, A: s.Gamma, B: 1, C: 1}
+	if s.Has(core.OptAlpha) {
+		p.B, p.C = 1-s.Alpha, s.Alpha
+	}
+	return p
+}
+
+// The kernels take the losses against labels as curves of the surprisal s = -log p, for many rows at a time; slope receives
+// dl/ds.
+
+// ordinarySurprisal bounds the surprisals whose probability is a normal number.
+const ordinarySurprisal = 700
+
+func focalCurve(gamma float64) func(value, slope, nll []float64) {
+	exact := focalOf(gamma)
+	return func(value, slope, nll []float64) {
+		formula.Negate(slope, nll)
+		vec.Expm1(slope, slope) // p - 1
+		if gamma == 2 {
+			for i, m := range slope {
+				u := -m
+				value[i] = u * u
+			}
+		} else {
+			for i, m := range slope {
+				value[i] = -m
+			}
+			vec.Log(value, value)
+			formula.Scale(value, gamma)
+			vec.Exp(value, value)
+		}
+		for i, s := range nll {
+			u, w := -slope[i], value[i]
+			value[i], slope[i] = w*s, w*(1+gamma*(1-u)*(s/u))
+			if !(u > 0 && s < ordinarySurprisal) {
+				value[i], slope[i], _ = exact(s, math.Exp(-s), u)
+			}
+		}
+	}
+}
+
+func polyCurve(epsilon float64) func(value, slope, nll []float64) {
+	return func(value, slope, nll []float64) {
+		formula.Negate(slope, nll)
+		vec.Expm1(slope, slope)
+		for i, s := range nll {
+			u := -slope[i]
+			value[i], slope[i] = s+epsilon*u, 1+epsilon*(1-u)
+		}
+	}
+}
+
+func generalizedCurve(q float64) func(value, slope, nll []float64) {
+	return func(value, slope, nll []float64) {
+		for i, s := range nll {
+			value[i], slope[i] = -q*s, -q*s
+		}
+		vec.Expm1(value, value)
+		vec.Exp(slope, slope)
+		formula.Divide(value, -q)
 	}
 }

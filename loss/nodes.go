@@ -5,6 +5,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -24,30 +25,32 @@ func LogSumExp(x *G.Node, opts ...Option) (*G.Node, error) { return buildNode(&l
 
 var logSumExp = core.Definition{
 	Name: "LogSumExp", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
-	Kernel: logSumExpKernel,
-	Row: func(*core.Settings, core.Dims) core.RowFunc {
-		return func(r *core.Block) float64 {
-			p := formula.Softmax(r, 0, 1)
-			if g := r.Grad[0]; g != nil {
-				copy(g, p.P)
-				if math.IsInf(p.Max, 1) {
-					for j, x := range r.X[0] {
-						g[j] = 0 * (x - p.Max) // NaN at +Inf
-						if !math.IsInf(x, 1) {
-							g[j] = 0
-						}
-					}
+	Block: func(*core.Settings, core.Dims) core.BlockFunc {
+		return formula.Rows{Row: logSumExpRow, Fast: logSumExps}.Block()
+	},
+}
+
+// logSumExpRow is the function of one row.
+func logSumExpRow(r *core.Block) float64 {
+	p := formula.Softmax(r, 0, 1)
+	if g := r.Grad[0]; g != nil {
+		copy(g, p.P)
+		if math.IsInf(p.Max, 1) {
+			for j, x := range r.X[0] {
+				g[j] = 0 * (x - p.Max) // NaN at +Inf
+				if !math.IsInf(x, 1) {
+					g[j] = 0
 				}
 			}
-			if h := r.Hess[0]; h != nil {
-				p.Jacobian(h, r.Dir[0], 1)
-			}
-			if math.IsInf(p.Max, 0) {
-				return p.Max
-			}
-			return p.Max + p.L1
 		}
-	},
+	}
+	if h := r.Hess[0]; h != nil {
+		p.Jacobian(h, r.Dir[0], 1)
+	}
+	if math.IsInf(p.Max, 0) {
+		return p.Max
+	}
+	return p.Max + p.L1
 }
 
 // Softmax returns exp(x)/Σ exp(x) along an axis: the distribution whose logits are x.
@@ -69,42 +72,44 @@ func Softmax(x *G.Node, opts ...Option) (*G.Node, error) { return buildMap(&soft
 // derivative by x the vector-Jacobian product, and its second derivatives are those of the node.
 var softmax = core.Definition{
 	Name: "Softmax", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
-	Kernel: softmaxKernel,
-	Row: func(*core.Settings, core.Dims) core.RowFunc {
-		return func(r *core.Block) float64 {
-			p := formula.Softmax(r, 0, 1)
-			if g := r.Grad[1]; g != nil {
-				copy(g, p.P)
-			}
-			a := r.X[1]
-			if g := r.Grad[0]; g != nil {
-				p.Jacobian(g, a, 1)
-			}
-			if h := r.Hess[0]; h != nil {
-				formula.Fill(h, 0)
-				if v := r.Dir[0]; v != nil {
-					u := r.Buf(len(v))
-					ma, mv := formula.Dot(p.P, a), formula.Dot(p.P, v)
-					for j := range u {
-						u[j] = a[j]*v[j] - a[j]*mv - v[j]*ma
-					}
-					p.Jacobian(h, u, 1)
-				}
-				if v := r.Dir[1]; v != nil {
-					d := r.Buf(len(v))
-					p.Jacobian(d, v, 1)
-					formula.AddTo(h, d)
-				}
-			}
-			if h := r.Hess[1]; h != nil {
-				formula.Fill(h, 0)
-				if v := r.Dir[0]; v != nil {
-					p.Jacobian(h, v, 1)
-				}
-			}
-			return 0
-		}
+	Block: func(*core.Settings, core.Dims) core.BlockFunc {
+		return formula.Rows{Row: softmaxRow, Fast: softmaxes}.Block()
 	},
+}
+
+// softmaxRow is the function of one row.
+func softmaxRow(r *core.Block) float64 {
+	p := formula.Softmax(r, 0, 1)
+	if g := r.Grad[1]; g != nil {
+		copy(g, p.P)
+	}
+	a := r.X[1]
+	if g := r.Grad[0]; g != nil {
+		p.Jacobian(g, a, 1)
+	}
+	if h := r.Hess[0]; h != nil {
+		formula.Fill(h, 0)
+		if v := r.Dir[0]; v != nil {
+			u := r.Buf(len(v))
+			ma, mv := formula.Dot(p.P, a), formula.Dot(p.P, v)
+			for j := range u {
+				u[j] = a[j]*v[j] - a[j]*mv - v[j]*ma
+			}
+			p.Jacobian(h, u, 1)
+		}
+		if v := r.Dir[1]; v != nil {
+			d := r.Buf(len(v))
+			p.Jacobian(d, v, 1)
+			formula.AddTo(h, d)
+		}
+	}
+	if h := r.Hess[1]; h != nil {
+		formula.Fill(h, 0)
+		if v := r.Dir[0]; v != nil {
+			p.Jacobian(h, v, 1)
+		}
+	}
+	return 0
 }
 
 // LogSoftmax returns x - log Σ exp(x) along an axis: the logarithm of [Softmax], computed from x.
@@ -122,52 +127,54 @@ func LogSoftmax(x *G.Node, opts ...Option) (*G.Node, error) { return buildMap(&l
 
 var logSoftmax = core.Definition{
 	Name: "LogSoftmax", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
-	Kernel: logSoftmaxKernel,
-	Row: func(*core.Settings, core.Dims) core.RowFunc {
-		return func(r *core.Block) float64 {
-			p := formula.Softmax(r, 0, 1)
-			if g := r.Grad[1]; g != nil {
-				for j := range g {
-					g[j] = -p.NLL(j)
-				}
-			}
-			a := r.X[1]
-			sum := 0.0
-			for _, v := range a {
-				sum += v
-			}
-			if g := r.Grad[0]; g != nil {
-				for j, v := range a {
-					g[j] = v - p.P[j]*sum
-					if v == sum {
-						g[j] = v * p.OneMinus(j)
-					}
-				}
-			}
-			if h := r.Hess[0]; h != nil {
-				formula.Fill(h, 0)
-				if v := r.Dir[0]; v != nil {
-					p.Jacobian(h, v, -sum)
-				}
-				if v := r.Dir[1]; v != nil {
-					moved := 0.0
-					for _, u := range v {
-						moved += u
-					}
-					for j, u := range v {
-						h[j] += u - p.P[j]*moved
-					}
-				}
-			}
-			if h := r.Hess[1]; h != nil {
-				formula.Fill(h, 0)
-				if v := r.Dir[0]; v != nil {
-					p.LogProbDeriv(h, v, 1)
-				}
-			}
-			return 0
-		}
+	Block: func(*core.Settings, core.Dims) core.BlockFunc {
+		return formula.Rows{Row: logSoftmaxRow, Fast: logSoftmaxes}.Block()
 	},
+}
+
+// logSoftmaxRow is the function of one row.
+func logSoftmaxRow(r *core.Block) float64 {
+	p := formula.Softmax(r, 0, 1)
+	if g := r.Grad[1]; g != nil {
+		for j := range g {
+			g[j] = -p.NLL(j)
+		}
+	}
+	a := r.X[1]
+	sum := 0.0
+	for _, v := range a {
+		sum += v
+	}
+	if g := r.Grad[0]; g != nil {
+		for j, v := range a {
+			g[j] = v - p.P[j]*sum
+			if v == sum {
+				g[j] = v * p.OneMinus(j)
+			}
+		}
+	}
+	if h := r.Hess[0]; h != nil {
+		formula.Fill(h, 0)
+		if v := r.Dir[0]; v != nil {
+			p.Jacobian(h, v, -sum)
+		}
+		if v := r.Dir[1]; v != nil {
+			moved := 0.0
+			for _, u := range v {
+				moved += u
+			}
+			for j, u := range v {
+				h[j] += u - p.P[j]*moved
+			}
+		}
+	}
+	if h := r.Hess[1]; h != nil {
+		formula.Fill(h, 0)
+		if v := r.Dir[0]; v != nil {
+			p.LogProbDeriv(h, v, 1)
+		}
+	}
+	return 0
 }
 
 // LogSigmoid returns the logarithm of the sigmoid, element by element.
@@ -252,34 +259,36 @@ func Entropy(logits *G.Node, opts ...Option) (*G.Node, error) {
 
 var entropy = core.Definition{
 	Name: "Entropy", Operands: []core.Operand{{Name: "logits", Holds: core.Logits, Shape: "* C"}}, Takes: core.OptAxis,
-	Kernel: entropyKernel,
-	Row: func(*core.Settings, core.Dims) core.RowFunc {
-		return func(r *core.Block) float64 {
-			p := formula.Softmax(r, 0, 1)
-			// Every term p·(max - x) is >= 0: nothing cancels.
-			h := p.L1
-			for j, q := range p.P {
-				h += formula.Times(q, p.Max-p.Z[j])
-			}
-			slope := func(j int) float64 { return formula.Times(-p.P[j], h-p.NLL(j)) }
-			if g := r.Grad[0]; g != nil {
-				for j := range g {
-					g[j] = slope(j)
-				}
-			}
-			if d := r.Hess[0]; d != nil {
-				v := r.Dir[0]
-				moved, mean := 0.0, formula.Dot(p.P, v)
-				for j, u := range v {
-					moved += slope(j) * u
-				}
-				for j, u := range v {
-					d[j] = -formula.Times(p.P[j]*(u-mean), h-p.NLL(j)) - p.P[j]*(u-mean+moved)
-				}
-			}
-			return h
-		}
+	Block: func(*core.Settings, core.Dims) core.BlockFunc {
+		return formula.Rows{Row: entropyRow, Fast: entropies}.Block()
 	},
+}
+
+// entropyRow is the function of one row.
+func entropyRow(r *core.Block) float64 {
+	p := formula.Softmax(r, 0, 1)
+	// Every term p·(max - x) is >= 0: nothing cancels.
+	h := p.L1
+	for j, q := range p.P {
+		h += formula.Times(q, p.Max-p.Z[j])
+	}
+	slope := func(j int) float64 { return formula.Times(-p.P[j], h-p.NLL(j)) }
+	if g := r.Grad[0]; g != nil {
+		for j := range g {
+			g[j] = slope(j)
+		}
+	}
+	if d := r.Hess[0]; d != nil {
+		v := r.Dir[0]
+		moved, mean := 0.0, formula.Dot(p.P, v)
+		for j, u := range v {
+			moved += slope(j) * u
+		}
+		for j, u := range v {
+			d[j] = -formula.Times(p.P[j]*(u-mean), h-p.NLL(j)) - p.P[j]*(u-mean+moved)
+		}
+	}
+	return h
 }
 
 // EntropyFromProb returns the entropy, in nats, of given probabilities along an axis, which it removes.
@@ -322,4 +331,50 @@ var entropyFromProb = core.Definition{
 			return h
 		}
 	},
+}
+
+func logSumExps(b *core.Block, _ int, grad []float64) {
+	if b.Out != nil {
+		tensorops.LogSumExpRows(b.Out, b.X[0], b.Cols)
+	}
+	if grad != nil {
+		tensorops.LogSumExpGradRows(grad, b.X[0], ones(b), b.Cols)
+	}
+}
+
+// softmaxes: the derivative by operand 1 is the softmax itself, that by operand 0 its Jacobian times operand 1.
+func softmaxes(b *core.Block, wrt int, grad []float64) {
+	if grad == nil {
+		return
+	}
+	tensorops.SoftmaxRows(grad, b.X[0], b.Cols)
+	if wrt == 0 {
+		tensorops.SoftmaxGradRows(grad, grad, b.X[1], b.Cols)
+	}
+}
+
+func logSoftmaxes(b *core.Block, wrt int, grad []float64) {
+	switch {
+	case grad == nil:
+	case wrt == 1:
+		tensorops.LogSoftmaxRows(grad, b.X[0], b.Cols)
+	default:
+		tensorops.LogSoftmaxLogitGradRows(grad, b.X[0], b.X[1], b.Cols)
+	}
+}
+
+func entropies(b *core.Block, _ int, grad []float64) {
+	g := ones(b)
+	if grad != nil {
+		tensorops.EntropyGradRows(b.Out, grad, b.X[0], b.Cols, g)
+		return
+	}
+	tensorops.EntropyRows(b.Out, b.X[0], b.Cols, g)
+}
+
+// ones returns a factor of 1 for each row.
+func ones(b *core.Block) []float64 {
+	g := b.Buf(b.Rows)
+	formula.Fill(g, 1)
+	return g
 }

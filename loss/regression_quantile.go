@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -39,6 +40,9 @@ func Quantile(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var quantile = core.Definition{
 	Name: "Quantile", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptQuantile, Defaults: core.Settings{Quantile: 0.5},
+	Kernel: points(true, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.Quantile, A: s.Quantile}
+	}),
 	Laws: core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		tau := s.Quantile
@@ -81,7 +85,8 @@ func Expectile(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var expectile = core.Definition{
 	Name: "Expectile", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptTau, Defaults: core.Settings{Tau: 0.5},
-	Laws: core.NonNegative | core.ZeroAtEqual | core.Convex,
+	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Expectile, A: s.Tau} }),
+	Laws:   core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		tau := s.Tau
 		return formula.Curve{
@@ -120,6 +125,9 @@ func EpsilonInsensitive(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var epsilonInsensitive = core.Definition{
 	Name: "EpsilonInsensitive", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptEpsilon, Defaults: core.Settings{Epsilon: 0.1},
+	Kernel: points(true, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.EpsilonInsensitive, A: s.Epsilon}
+	}),
 	Laws: core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		eps := s.Epsilon

@@ -5,6 +5,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
@@ -39,8 +40,9 @@ func MAPE(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var mape = core.Definition{
 	Name: "MAPE", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptEpsilon, Defaults: core.Settings{Epsilon: 1e-7},
-	Laws:  core.NonNegative | core.ZeroAtEqual | core.Convex,
-	Keras: "MeanAbsolutePercentageError",
+	Kernel: points(false, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.MAPE, A: s.Epsilon} }),
+	Laws:   core.NonNegative | core.ZeroAtEqual | core.Convex,
+	Keras:  "MeanAbsolutePercentageError",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		eps := s.Epsilon
 		return formula.FirstOrder{
@@ -91,7 +93,8 @@ func SMAPE(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var smape = core.Definition{
 	Name: "SMAPE", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions,
-	Laws: core.NonNegative | core.ZeroAtEqual,
+	Kernel: points(false, plain(tensorops.SMAPE)),
+	Laws:   core.NonNegative | core.ZeroAtEqual,
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
 		return formula.FirstOrder{
 			Value: func(r *core.Block, dst []float64) {
@@ -170,8 +173,9 @@ func MSLE(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var msle = core.Definition{
 	Name: "MSLE", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions,
-	Laws:  core.NonNegative | core.ZeroAtEqual,
-	Keras: "MeanSquaredLogarithmicError",
+	Kernel: points(false, plain(tensorops.MSLE)),
+	Laws:   core.NonNegative | core.ZeroAtEqual,
+	Keras:  "MeanSquaredLogarithmicError",
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
 		return formula.FirstOrder{
 			Value: func(r *core.Block, dst []float64) {

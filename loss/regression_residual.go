@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
@@ -40,7 +41,7 @@ func MSE(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var mse = core.Definition{
 	Name: "MSE", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions,
-	Kernel: mseKernel,
+	Kernel: points(true, plain(tensorops.SquaredError)),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Torch:  "mse_loss", Keras: "MeanSquaredError", Optax: "squared_error",
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
@@ -79,9 +80,9 @@ func HalfSquared(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var halfSquared = core.Definition{
 	Name: "HalfSquared", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions,
+	Kernel: points(true, plain(tensorops.HalfSquaredError)),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Optax:  "l2_loss",
-	Kernel: halfSquaredKernel,
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
 		return halfSquares.Residual
 	},
@@ -117,7 +118,7 @@ func MAE(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var mae = core.Definition{
 	Name: "MAE", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions,
-	Kernel: maeKernel,
+	Kernel: points(true, plain(tensorops.AbsoluteError)),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Torch:  "l1_loss", Keras: "MeanAbsoluteError",
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
@@ -162,7 +163,7 @@ func Huber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var huber = core.Definition{
 	Name: "Huber", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptDelta, Defaults: core.Settings{Delta: 1},
-	Kernel: huberKernel,
+	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Huber, A: s.Delta} }),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Torch:  "huber_loss", Keras: "Huber", Optax: "huber_loss",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
@@ -207,9 +208,9 @@ func SmoothL1(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var smoothL1 = core.Definition{
 	Name: "SmoothL1", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptBeta, Defaults: core.Settings{Beta: 1},
+	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.SmoothL1, A: s.Beta} }),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Torch:  "smooth_l1_loss",
-	Kernel: smoothL1Kernel,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		beta := s.Beta
 		if beta == 0 {
@@ -255,8 +256,8 @@ func LogCosh(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var logCosh = core.Definition{
 	Name: "LogCosh", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions,
+	Kernel: points(true, plain(tensorops.LogCosh)),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
-	Kernel: logCoshKernel,
 	Keras:  "LogCosh", Optax: "log_cosh",
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
 		return formula.Curve{
@@ -317,8 +318,10 @@ func PseudoHuber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var pseudoHuber = core.Definition{
 	Name: "PseudoHuber", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptDelta, Defaults: core.Settings{Delta: 1},
-	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
-	Kernel: pseudoHuberKernel,
+	Kernel: points(true, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.PseudoHuber, A: s.Delta}
+	}),
+	Laws: core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return pseudoHubers(s.Delta).Residual
 	},
@@ -351,18 +354,17 @@ func pseudoHubers(delta float64) formula.Curve {
 	}
 }
 
-// hypotenuses writes √(a² + e²), without overflow.
+// hypotenuses writes √(a² + e²), without overflow or underflow.
 func hypotenuses(dst, e []float64, a float64) {
 	for i, v := range e {
 		dst[i] = a*a + v*v
 	}
-	if !vec.Within(dst, 1/wide, wide) {
-		for i, v := range e {
-			dst[i] = math.Hypot(a, v)
-		}
-		return
-	}
 	vec.Sqrt(dst, dst)
+	for i, root := range dst {
+		if !(root > 1/formula.Wide && root < formula.Wide) {
+			dst[i] = math.Hypot(a, e[i])
+		}
+	}
 }
 
 // Charbonnier returns the absolute error of pred against target with its corner at zero smoothed by ε.
@@ -386,6 +388,9 @@ func Charbonnier(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var charbonnier = core.Definition{
 	Name: "Charbonnier", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptEpsilon, Defaults: core.Settings{Epsilon: 1e-3},
+	Kernel: points(true, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.Charbonnier, A: s.Epsilon}
+	}),
 	Laws: core.Symmetric | core.NonNegative | core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		eps := s.Epsilon

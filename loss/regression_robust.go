@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
@@ -43,6 +44,9 @@ func Wing(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var wing = core.Definition{
 	Name: "Wing", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptMargin | core.OptEpsilon,
+	Kernel: points(true, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.Wing, A: s.Margin, B: s.Epsilon}
+	}),
 	Defaults: core.Settings{Margin: 1, Epsilon: 0.5},
 	Laws:     core.Symmetric | core.NonNegative | core.ZeroAtEqual,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
@@ -99,8 +103,8 @@ func Cauchy(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var cauchy = core.Definition{
 	Name: "Cauchy", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptScale, Defaults: core.Settings{Scale: 1},
+	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Cauchy, A: s.Scale} }),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual,
-	Kernel: cauchyKernel,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return formula.Curve{
 			Value: func(dst, z []float64) { formula.LogOfSquares(dst, z, 2) },
@@ -147,6 +151,9 @@ func GemanMcClure(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var gemanMcClure = core.Definition{
 	Name: "GemanMcClure", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptScale, Defaults: core.Settings{Scale: 1},
+	Kernel: points(true, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.GemanMcClure, A: s.Scale}
+	}),
 	Laws: core.Symmetric | core.NonNegative | core.ZeroAtEqual,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return formula.Curve{
@@ -195,7 +202,8 @@ func Welsch(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var welsch = core.Definition{
 	Name: "Welsch", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptScale, Defaults: core.Settings{Scale: 1},
-	Laws: core.Symmetric | core.NonNegative | core.ZeroAtEqual,
+	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Welsch, A: s.Scale} }),
+	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return formula.Curve{
 			Value: func(dst, z []float64) {
@@ -253,7 +261,8 @@ func Tukey(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var tukey = core.Definition{
 	Name: "Tukey", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptScale, Defaults: core.Settings{Scale: 4.685},
-	Laws: core.Symmetric | core.NonNegative | core.ZeroAtEqual,
+	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Tukey, A: s.Scale} }),
+	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		c := s.Scale
 		return formula.Curve{ // e is cut off at ±c, and w = 1 - z² falls to 0 there
@@ -305,6 +314,9 @@ func Barron(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var barron = core.Definition{
 	Name: "Barron", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptAlpha | core.OptScale,
+	Kernel: points(true, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.Barron, A: s.Alpha, B: s.Scale}
+	}),
 	Defaults: core.Settings{Alpha: 1, Scale: 1},
 	Laws:     core.Symmetric | core.NonNegative | core.ZeroAtEqual,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {

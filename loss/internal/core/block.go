@@ -20,6 +20,7 @@ type Block struct {
 	at      []int // position of every row, where rows are left out between them
 	scratch []float64
 	used    int
+	row     *Block // of EachRow
 }
 
 // Index returns the position of row i among the values of the loss.
@@ -54,7 +55,11 @@ func (b *Block) Buf(n int) []float64 {
 // single row without Out.
 func EachRow(f RowFunc) BlockFunc {
 	return func(b *Block) {
-		r := &Block{Rows: 1, Cols: b.Cols, scratch: b.scratch, used: b.used}
+		if b.row == nil {
+			b.row = new(Block)
+		}
+		r := b.row
+		*r = Block{Rows: 1, Cols: b.Cols, scratch: b.scratch, used: b.used, row: r.row}
 		used := b.used
 		for i := range b.Rows {
 			lo, hi := i*b.Cols, (i+1)*b.Cols
@@ -81,6 +86,7 @@ func EachRow(f RowFunc) BlockFunc {
 			r.used = used
 		}
 		b.used = used
+		*r = Block{row: r.row}
 	}
 }
 

@@ -52,7 +52,7 @@ func (e *evaluation[F]) oneBlock(w *work[F], lo, hi int, s []float64) error {
 // pack fills the block with the rows from lo on whose factor is not 0.
 func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
 	b := &w.block
-	*b = Block{Cols: e.Dims.Cols, scratch: b.scratch, first: lo}
+	*b = Block{Cols: e.Dims.Cols, scratch: b.scratch, row: b.row, first: lo}
 	at := fit(&w.at, len(s))[:0]
 	for i, v := range s {
 		if v != 0 {
@@ -106,7 +106,7 @@ func (e *evaluation[F]) gather(buf *[]float64, x []F, b *Block) []float64 {
 		return dst
 	}
 	for r := range b.Rows {
-		from := e.Dims.place(b.Index(r))
+		from := e.Dims.Place(b.Index(r))
 		row := dst[r*cols : (r+1)*cols]
 		for c := range row {
 			row[c] = float64(x[from])
@@ -121,7 +121,7 @@ func (e *evaluation[F]) packLists(w *work[F]) {
 	b := &w.block
 	all, lists := fit(&w.listed, b.Rows*b.Cols)[:0], fit(&w.list, b.Rows)[:0]
 	for r := range b.Rows {
-		from, first := e.Dims.place(b.Index(r)), len(all)
+		from, first := e.Dims.Place(b.Index(r)), len(all)
 		for range b.Cols {
 			class := e.in.Labels.at(from)
 			if class == -1 {
@@ -234,7 +234,7 @@ func (e *evaluation[F]) storeRows(w *work[F], s []float64, lo int) {
 	for r := range b.Rows {
 		i := b.Index(r)
 		factor := e.upstream(i) * s[i-lo] / e.scale
-		to, row := e.Dims.place(i), d[r*b.Cols:(r+1)*b.Cols]
+		to, row := e.Dims.Place(i), d[r*b.Cols:(r+1)*b.Cols]
 		if e.Dims.Inner == 1 {
 			narrow(e.Dst[to:to+b.Cols], row, factor)
 			continue
@@ -279,7 +279,7 @@ func (e *evaluation[F]) clearRows(lo int, s []float64) {
 		if v != 0 {
 			continue
 		}
-		to := e.Dims.place(lo + i)
+		to := e.Dims.Place(lo + i)
 		for range e.Dims.Cols {
 			e.Dst[to] = 0
 			to += e.Dims.Inner

@@ -38,7 +38,7 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 		_, done = e.kernel(k)
 	}
 	if !done {
-		return e.byBlocks(w, lo, hi)
+		return e.refused(w, lo, hi)
 	}
 	if !e.Order.hasValue() {
 		return nil
@@ -60,6 +60,15 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 		}
 	}
 	return nil
+}
+
+// refused computes a range by the block function that the kernel has refused.
+func (e *evaluation[F]) refused(w *work[F], lo, hi int) error {
+	if p := paths.Load(); p != nil {
+		p.Kernel.Add(-1)
+		p.Block.Add(1)
+	}
+	return e.byBlocks(w, lo, hi)
 }
 
 // recompute computes the values by the block function that are too small for the digits of the kernel.
@@ -132,7 +141,7 @@ func (e *evaluation[F]) elementsPerFactor() int {
 func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
 	weights, ok := e.elementWeights(w, lo, hi, factor)
 	if !ok {
-		return e.byBlocks(w, lo, hi)
+		return e.refused(w, lo, hi)
 	}
 	k := &w.kernel
 	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, W: weights, Wrt: e.Wrt, Scale: 1}
@@ -145,7 +154,7 @@ func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
 	}
 	var sum float64
 	if e.Order.hasResult() {
-		if e.Set.Reduction == None {
+		if e.Set.Reduction == None && e.in.Upstream != nil {
 			// the upstream of each value is one more factor, of the derivative alone
 			if e.Order == OrderBoth {
 				if sum, ok = e.kernel(k); !ok || !Finite(sum) {
@@ -162,7 +171,7 @@ func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
 	if !ok || !Finite(total) {
 		return e.mend(w, lo, hi, total)
 	}
-	if e.Order != OrderBoth || e.Set.Reduction != None {
+	if e.Order != OrderBoth || e.Set.Reduction != None || e.in.Upstream == nil {
 		sum = total
 	}
 	w.total.n.add(sum * common)
@@ -278,7 +287,10 @@ func (e *evaluation[F]) mend(w *work[F], lo, hi int, sum float64) error {
 		}
 	}
 	if _, ok := e.kernel(k); !ok {
-		return e.byBlocks(w, lo, hi)
+		return e.refused(w, lo, hi)
+	}
+	if p := paths.Load(); p != nil {
+		p.Mended.Add(1)
 	}
 	hard := fit(&w.values, n) // the factors of the elements for the block function, 0 for the others
 	for i, v := range k.Out {
@@ -297,7 +309,7 @@ func (e *evaluation[F]) mend(w *work[F], lo, hi int, sum float64) error {
 	}
 	if e.Order.hasResult() {
 		k.Dst = e.Dst
-		if e.Set.Reduction == None {
+		if e.Set.Reduction == None && e.in.Upstream != nil {
 			if e.Order == OrderBoth {
 				values := *k
 				values.Dst, k.Out = nil, nil

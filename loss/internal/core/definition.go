@@ -78,8 +78,8 @@ type Dims struct {
 	Classes, Stride   int
 }
 
-// place returns where entry 0 of row i lies.
-func (d *Dims) place(i int) int {
+// Place returns where entry 0 of row i lies.
+func (d *Dims) Place(i int) int {
 	if d.Inner == 1 {
 		return i * d.Cols
 	}
@@ -91,3 +91,11 @@ func (d *Dims) Class(i int) int { return i / d.Stride % d.Classes }
 
 // OptionNames lists the options of a loss in the order of their declaration, those that every loss takes included last.
 func (d *Definition) OptionNames() []string { return d.Takes.Names() }
+
+var registry = map[string]*Definition{}
+
+// Register adds a loss under its name. It is called while packages are initialised.
+func Register(d *Definition) { registry[d.Name] = d }
+
+// Lookup returns the loss of that name, or nil.
+func Lookup(name string) *Definition { return registry[name] }

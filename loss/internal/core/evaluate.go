@@ -2,6 +2,7 @@ package core
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/surprisal-go/surprisal/tensorops"
 )
@@ -10,15 +11,18 @@ import (
 type Order uint8
 
 const (
-	OrderValue    Order = iota // the loss
-	OrderGradient              // upstream·∂l/∂x_wrt
-	OrderBoth                  // both
-	OrderHessian               // upstream·∂²l/∂x_then∂x_wrt·v, for a direction v in operand wrt
-	OrderTangent               // ⟨∂l/∂x_wrt, v⟩
+	OrderValue       Order = iota // the loss
+	OrderGradient                 // upstream·∂l/∂x_wrt
+	OrderBoth                     // both
+	OrderHessian                  // upstream·∂²l/∂x_then∂x_wrt·v, for a direction v in operand wrt
+	OrderTangent                  // ⟨∂l/∂x_wrt, v⟩
+	OrderDenominator              // what Mean divides by
 )
 
 // String names the order in the names of operations.
-func (o Order) String() string { return [...]string{"value", "grad", "both", "hess", "jvp"}[o] }
+func (o Order) String() string {
+	return [...]string{"value", "grad", "both", "hess", "jvp", "denominator"}[o]
+}
 
 func (o Order) hasValue() bool  { return o == OrderValue || o == OrderBoth || o == OrderTangent }
 func (o Order) hasKernel() bool { return o <= OrderBoth }
@@ -98,8 +102,30 @@ func (e *evaluation[F]) ranges(t task) (all totals) {
 	return all
 }
 
+// Paths counts the ranges that evaluations have computed by kernels, by block functions alone, and those with elements that a
+// kernel has left to the block function. It is for tests.
+type Paths struct{ Kernel, Block, Mended atomic.Int64 }
+
+// CountPaths counts the ranges computed while f runs, by all goroutines.
+func CountPaths(f func()) (kernel, block, mended int64) {
+	p := new(Paths)
+	paths.Store(p)
+	defer paths.Store(nil)
+	f()
+	return p.Kernel.Load(), p.Block.Load(), p.Mended.Load()
+}
+
+var paths atomic.Pointer[Paths]
+
 // do performs the task on one range.
 func (e *evaluation[F]) do(w *work[F], lo, hi int) {
+	if p := paths.Load(); p != nil && e.task == compute {
+		if e.kernel == nil {
+			p.Block.Add(1)
+		} else {
+			p.Kernel.Add(1)
+		}
+	}
 	switch {
 	case e.task == sumShares:
 		if w.total.err = e.factors(w.s, w.labels, lo); w.total.err == nil {
@@ -136,7 +162,7 @@ const roundedOnce = 128
 
 // run computes the denominator where it is needed first, and then what is requested.
 func (e *evaluation[F]) run() (Result, error) {
-	varies := e.denominatorVaries() && (e.Order >= OrderHessian || e.Order.hasResult() && e.Wrt == 1)
+	varies := e.denominatorVaries() && (e.Order == OrderHessian || e.Order == OrderTangent || e.Order.hasResult() && e.Wrt == 1)
 	var before totals
 	if varies {
 		before = e.ranges(sumVarying)
@@ -150,6 +176,9 @@ func (e *evaluation[F]) run() (Result, error) {
 	if none {
 		clear(e.Dst)
 		return Result{}, nil
+	}
+	if e.Order == OrderDenominator {
+		return Result{Value: d, Denominator: d}, nil
 	}
 	e.scale, e.stages = d, before
 	e.chooseKernel(varies)
@@ -182,7 +211,7 @@ func (e *evaluation[F]) chooseKernel(varies bool) {
 // upstream returns the upstream of value i.
 func (e *evaluation[F]) upstream(i int) float64 {
 	switch {
-	case e.IsMap:
+	case e.IsMap || e.in.Upstream == nil:
 		return 1
 	case e.Set.Reduction == None:
 		return float64(e.in.Upstream[i])
@@ -215,7 +244,7 @@ func getWork[F Float](n int) *work[F] {
 
 // put returns the memory, without what it points to.
 func (w *work[F]) put() {
-	w.block = Block{scratch: w.block.scratch}
+	w.block = Block{scratch: w.block.scratch, row: w.block.row}
 	w.kernel = Range[F]{}
 	poolOf[F](&works32, &works64).Put(w)
 }

@@ -55,7 +55,7 @@ type Inputs[F Float] struct {
 	MaskF      []F     // of a floating mask
 	Normalizer float64
 
-	Upstream []F // of each value under None, else a single one
+	Upstream []F // of each value under None, else a single one; nil: 1
 	Dir      []F // a direction in one operand
 }
 

@@ -192,7 +192,7 @@ func (e *evaluation[F]) softShares(t *totals, s []float64, lo int) {
 			continue
 		}
 		mass := 0.0
-		at := e.Dims.place(lo + i)
+		at := e.Dims.Place(lo + i)
 		for _, c := range w {
 			mass += c * float64(x[at])
 			at += inner

@@ -33,6 +33,17 @@ func BuildOf(d *core.Definition, b *core.Bound, kids G.Nodes) (*G.Node, error) {
 	return Apply(newOp(other.Seal(), derivative{}, nil), kids...)
 }
 
+// Parts adds the two numbers of Mean of a loss to the graph of its operands.
+func Parts(b *core.Bound, kids G.Nodes) (numerator, denominator *G.Node, err error) {
+	sum, mean := *b, *b
+	sum.Set.Reduction, mean.Set.Reduction = core.Sum, core.Mean
+	if numerator, err = Apply(newOp(sum.Seal(), derivative{}, nil), kids...); err != nil {
+		return nil, nil, err
+	}
+	denominator, err = Apply(newOp(mean.Seal(), derivative{order: core.OrderDenominator}, nil), kids...)
+	return numerator, denominator, err
+}
+
 // bind binds a loss to nodes and returns the children of its operation.
 func bind(d *core.Definition, set core.Settings, nodes G.Nodes) (*core.Bound, G.Nodes, error) {
 	given := make([]core.Given, len(nodes))

@@ -89,7 +89,9 @@ func (o *Op) hasUpstream() bool {
 	return !o.b.IsMap && (o.order == core.OrderGradient || o.order == core.OrderHessian)
 }
 
-func (o *Op) hasDirection() bool { return o.order >= core.OrderHessian }
+func (o *Op) hasDirection() bool {
+	return o.order == core.OrderHessian || o.order == core.OrderTangent
+}
 
 // isMap reports whether the operation is the value of a map of rows: the derivative of ⟨a, f(x)⟩ by a, which does not read a.
 func (o *Op) isMap() bool { return o.b.IsMap && o.order == core.OrderGradient && o.wrt == 1 }
@@ -192,7 +194,7 @@ func (o *Op) Hashcode() uint32 {
 func (o *Op) DiffWRT(n int) []bool {
 	wrt := make([]bool, n)
 	for i := range wrt {
-		wrt[i] = !o.b.Def.Observed && i < o.floats() || o.hasUpstream() && i == o.upstreamAt() || o.hasDirection() && i == o.directionAt()
+		wrt[i] = !o.b.Def.Observed && o.order != core.OrderDenominator && i < o.floats() || o.hasUpstream() && i == o.upstreamAt() || o.hasDirection() && i == o.directionAt()
 	}
 	return wrt
 }
