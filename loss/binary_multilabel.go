@@ -38,25 +38,30 @@ var multiLabelSoftMargin = core.Definition{
 	MultiLabel: true,
 	Laws:       core.NonNegative | core.Convex,
 	Torch:      "multilabel_soft_margin_loss",
-	Row: func(s *core.Settings, d core.Dims) core.RowFunc {
-		weight := func(int) float64 { return 1 }
-		if s.ClassWeights != nil {
-			weight = func(c int) float64 { return s.ClassWeights[c] }
-		}
+	Block: func(s *core.Settings, d core.Dims) core.BlockFunc {
 		n := float64(d.Classes)
-		elements := formula.ByOdds(func(o formula.Odds, x, y float64, c int) formula.Partials {
-			j, w := binaryJet(o, x, y, 1), weight(c)
-			return formula.Partials{L: formula.Times(w, j.L) / n, P: w * j.P / n, T: formula.Times(w, j.T) / n, PP: w * j.PP / n, PT: w * j.PT / n}
+		weight := func(int) float64 { return 1 / n }
+		if s.ClassWeights != nil {
+			weight = func(c int) float64 { return s.ClassWeights[c] / n }
+		}
+		elements := formula.ByOdds(func(o formula.Odds, x, y float64, i int) formula.Partials {
+			j, w := binaryJet(o, x, y, 1), weight(i%d.Classes)
+			return formula.Partials{L: formula.Times(w, j.L), P: w * j.P, T: formula.Times(w, j.T), PP: w * j.PP, PT: w * j.PT}
 		})
-		return func(r *core.Block) float64 {
-			r.Out = r.Buf(d.Classes)
-			elements(r)
-			sum := 0.0
-			for _, l := range r.Out {
-				sum += l
+		return func(b *core.Block) {
+			values := b.Out
+			if b.Out != nil {
+				b.Out = b.Buf(len(b.X[0]))
 			}
-			r.Out = nil
-			return sum
+			elements(b)
+			for i := range values {
+				sum := 0.0
+				for _, l := range b.Out[i*b.Cols : (i+1)*b.Cols] {
+					sum += l
+				}
+				values[i] = sum
+			}
+			b.Out = values
 		}
 	},
 }

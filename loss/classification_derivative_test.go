@@ -95,8 +95,15 @@ func formulaOf(def *core.Definition, set *core.Settings, classes int) core.RowFu
 	}
 	f := def.Block(set, d)
 	return func(b *core.Block) float64 {
+		if def.Elementwise() {
+			f(b)
+			return 0
+		}
+		b.Rows, b.Cols, b.Out = 1, classes, make([]float64, 1)
 		f(b)
-		return 0
+		l := b.Out[0]
+		b.Out = nil
+		return l
 	}
 }
 

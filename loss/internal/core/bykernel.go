@@ -65,8 +65,7 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 // refused computes a range by the block function that the kernel has refused.
 func (e *evaluation[F]) refused(w *work[F], lo, hi int) error {
 	if p := paths.Load(); p != nil {
-		p.Kernel.Add(-1)
-		p.Block.Add(1)
+		p.refused.Add(1)
 	}
 	return e.byBlocks(w, lo, hi)
 }
@@ -290,7 +289,7 @@ func (e *evaluation[F]) mend(w *work[F], lo, hi int, sum float64) error {
 		return e.refused(w, lo, hi)
 	}
 	if p := paths.Load(); p != nil {
-		p.Mended.Add(1)
+		p.mended.Add(1)
 	}
 	hard := fit(&w.values, n) // the factors of the elements for the block function, 0 for the others
 	for i, v := range k.Out {

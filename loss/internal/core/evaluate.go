@@ -102,28 +102,31 @@ func (e *evaluation[F]) ranges(t task) (all totals) {
 	return all
 }
 
-// Paths counts the ranges that evaluations have computed by kernels, by block functions alone, and those with elements that a
-// kernel has left to the block function. It is for tests.
-type Paths struct{ Kernel, Block, Mended atomic.Int64 }
+// pathCounts counts ranges by what has computed them.
+type pathCounts struct{ kernel, block, refused, mended atomic.Int64 }
 
-// CountPaths counts the ranges computed while f runs, by all goroutines.
-func CountPaths(f func()) (kernel, block, mended int64) {
-	p := new(Paths)
+var paths atomic.Pointer[pathCounts]
+
+// Paths says how ranges were computed: given to a kernel, or to the block function at once; of the first, those that the kernel
+// refused, and those with elements that it left to the block function.
+type Paths struct{ Kernel, Block, Refused, Mended int64 }
+
+// CountPaths counts the ranges computed while f runs, by all goroutines. It is for tests.
+func CountPaths(f func()) Paths {
+	p := new(pathCounts)
 	paths.Store(p)
 	defer paths.Store(nil)
 	f()
-	return p.Kernel.Load(), p.Block.Load(), p.Mended.Load()
+	return Paths{p.kernel.Load(), p.block.Load(), p.refused.Load(), p.mended.Load()}
 }
-
-var paths atomic.Pointer[Paths]
 
 // do performs the task on one range.
 func (e *evaluation[F]) do(w *work[F], lo, hi int) {
 	if p := paths.Load(); p != nil && e.task == compute {
 		if e.kernel == nil {
-			p.Block.Add(1)
+			p.block.Add(1)
 		} else {
-			p.Kernel.Add(1)
+			p.kernel.Add(1)
 		}
 	}
 	switch {
