@@ -1,23 +1,23 @@
-// Package loss has the functions that neural networks are trained on, as nodes of Gorgonia graphs.
+// Package loss provides loss functions for training neural networks, as nodes of Gorgonia graphs.
 //
 //	cost, err := loss.CrossEntropy(logits, labels, loss.WithLabelSmoothing(0.1))
 //	grads, err := loss.Gradients(cost, weights, bias)
 //
-// Each loss is one function that adds one node to a graph. The node works on float32 and float64, on the TapeMachine and
-// on the LispMachine, and has exact first and second derivatives for every operand that is not data.
+// Each loss is a function that adds one node to a graph. The node works on float32 and float64, on the TapeMachine and
+// on the LispMachine, and has exact first and second derivatives with respect to every operand that is not data. Package
+// loss/eager evaluates the same losses on slices and tensors without a graph.
 //
-// The doc comment of a loss is its whole specification: what it computes, the formula with its derivative, shapes,
-// options with range and default, what happens at the edges, siblings, and the source. What is true of all of
-// them is said here once. An index by family stands at the end of this text. [All], [Lookup], [Families] and [Describe]
-// give the same to programs.
+// The doc comment of a loss is its specification: the formula with its derivative, shapes, options with range and default,
+// corner cases, siblings, and the source. What holds for all losses is documented here. An index by family stands at
+// the end of this text. [All], [Losses], [Lookup], [Families] and [Describe] give the same to programs.
 //
 // # Operands
 //
-// What the model produced comes first, what the data says second: (logits, labels), (pred, target), (prob, target). Most losses
-// have these two operands and so the type [Func]; those with more, such as a predicted variance, say which comes where.
+// The prediction comes first, the target second: (logits, labels), (pred, target), (prob, target). Most losses
+// have these two operands and the type [Func]; losses with more, such as a predicted variance, document their order.
 //
-// Classifiers take logits, numbers of any size of which they take the softmax or sigmoid themselves, because only so can they
-// be stable. A form on probabilities or log-probabilities says that in its name: [CrossEntropyFromProb], [KLFromLogProb]. The
+// Classifiers take logits, any real numbers, and apply the softmax or sigmoid themselves: nothing else is
+// numerically stable. The name of a form on probabilities or log-probabilities says so: [CrossEntropyFromProb], [KLFromLogProb]. The
 // exceptions are the divergences from [JensenShannon] to [AlphaDivergence], which have no other form.
 //
 // Operands have exactly the shapes that the documentation names. Nothing is broadcast: a column (N, 1) against a vector
@@ -27,7 +27,7 @@
 // together number the examples. Elementwise losses have no class axis; each of their elements is an example of its own.
 //
 // Integer labels have dtype Int, Int64, Int32 or Uint8 and the shape of the logits without the class axis. A label out of
-// range is an error that names row, value and range. A row whose label [WithIgnoreIndex] lists, -100 by default, is left
+// range is an error that names row, value and range. Rows whose label is listed by [WithIgnoreIndex], -100 by default, are left
 // out.
 //
 // Soft targets are finite numbers >= 0 in the shape of the logits. They need not sum to 1. A one-hot soft target gives the
@@ -35,14 +35,15 @@
 //
 // # Reduction
 //
-// [WithReduction] says how the values of the examples become the result: [Mean], which is the default, [Sum], or [None] for
+// [WithReduction] sets how the values of the examples are combined: [Mean], the default, [Sum], or [None], which keeps
 // all of them, in the shape of the operand without the class axis (for elementwise losses in the shape of the operand).
 //
 // Every example has a factor
 //
 //	s = weight × mask × (1, or 0 for an ignored label)
 //
-// with its entry in [WithWeights] and [WithMask] (1 where these are not given), and a share w in the denominator:
+// with its entry in [WithWeights] and [WithMask] (1 where these are not given; elementwise losses also take one entry per row,
+// in the shape of the first axis), and a share w in the denominator:
 //
 //	None   s·l
 //	Sum    Σ s·l
@@ -59,47 +60,52 @@
 // An example with s = 0 is never read: NaN, infinities and labels out of range in it reach neither the value nor a gradient.
 // A class weight of 0 is an ordinary factor.
 //
-// [WithNormalizer] and [WithNormalizerNode] replace the denominator. A batch that is worked off in parts has the gradient of the
-// whole when each part is divided by the number of active examples of the whole.
+// [WithNormalizer] and [WithNormalizerNode] replace the denominator. The gradients of the parts of a batch add up to the gradient of
+// the whole when each part is divided by the denominator of the whole. [Parts] gives a loss's numerator and denominator, whatever
+// its reduction.
+//
+// [Reduce] applies the same rules to values of one's own, [Weighted] adds losses with factors, and [With] fixes options of a loss.
 //
 // Weights, masks and normalizers are data: they have no gradient.
 //
 // # Options
 //
-// An option that a loss does not take is an error, and so is a value out of range. The documentation of a loss lists what it
-// takes under Options; beside that, every loss and node takes [WithBufferReuse] and
-// [WithUncheckedValues]. Given twice, the last one counts.
+// An option that a loss does not take is an error, and so is a value out of range. The documentation of a loss lists its options;
+// in addition every loss and node takes [WithBufferReuse] and [WithUncheckedValues]. Given twice, the last one counts.
 //
-// Logits are transformed in this order: [WithSoftcap], then [WithTemperature]. [WithZLoss] is about the log-sum-exp of the
+// Logits are transformed in this order: [WithSoftcap], then [WithTemperature]. [WithZLoss] uses the log-sum-exp of the
 // result.
 //
 // # Errors
 //
-// Building a loss never panics. Faults that can be seen then are errors of kind [ErrShape], [ErrDType] or [ErrOption], to be tested
-// with errors.Is; a call that fails adds nothing to the graph. Data out of its domain is seen when the graph
-// runs, which ends with an error of kind [ErrValue] that names function, operand, value, place and what was wanted; [Cause]
-// finds it in what a machine returns. After an error a LispMachine is better not run again: its own goroutine may still be at work.
+// Building a loss never panics. Wrong shapes, types and options are errors of kind [ErrShape], [ErrDType] or [ErrOption], to be tested
+// with errors.Is; a call that fails adds nothing to the graph. Data outside its domain is found when the graph
+// runs, which then ends with an error of kind [ErrValue] that names function, operand, value, place and what was wanted; [Cause]
+// extracts it from the error of a machine. A LispMachine should not be run again after an error: its goroutine may still be running.
 //
 // # Derivatives
 //
 // [Gradients] and [VJP] differentiate without state: they can be called any number of times on one graph and on gradients. The
-// Hessian times a vector v is the gradient of Σ g·v. gorgonia.Grad works as well, once. Where there is a kink the
-// derivative is one of the subgradients, which one is documented. There is no third derivative. Where a
+// Hessian times a vector v is the gradient of Σ g·v. gorgonia.Grad works as well, once. At a kink the
+// derivative is one of the subgradients; the documentation states which. There is no third derivative. Where a
 // value is infinite its second derivative may be NaN.
 //
 // # Numbers
 //
-// Computation is in float64, whatever the dtype of the operands, and each result is rounded once: float32 results are those of
-// float64 on the same inputs. Where there are many numbers, kernels in the operands' own dtype take over and add up in float64: for
-// [CrossEntropy], [KL] and [Entropy] of more than 128 classes along the last axis, and for [MSE], [HalfSquared], [MAE], [Huber],
-// [SmoothL1], [LogCosh], [PseudoHuber], [Cauchy], [BinaryCrossEntropy], [SoftMargin], [SigmoidFocal] with γ = 2, [PoissonNLL], [Gamma] and,
-// of float32, [BernoulliKL] of more than 128 elements without weights or a mask. Values of the former are as before. Of the latter,
-// each float32 term is within 3 units in the last place, or of the larger of the two terms it is the difference of; terms that overflow
-// float32 where their mean does not are computed in float64 again. An element of a float32 gradient is within
-// 4 units in the last place of the larger of the terms whose difference it is, such as p and t (6 for SigmoidFocal);
-// below 2^-124 it may be 0. Results do not depend on the number of cores, to the bit.
+// Kernels compute the losses on the operands' own memory, with every option, weight, mask, axis and number of classes, and add
+// up in float64; second derivatives, and what kernels lack, are computed in float64 by the formulas. In units of the
+// last place of float32:
 //
-// A large gradient costs more for its fresh memory than for its numbers. [WithBufferReuse] says what to do about it and what that means.
+//	softmax losses against labels, up to 128 classes       0.5001: float64, rounded once
+//	softmax losses of more classes                         value 1, gradient 4 of the largest term
+//	elementwise losses                                     3 of the larger of the numbers whose difference a term is;
+//	                                                       gradient 4, SigmoidFocal 6
+//	elementwise losses of up to 128 elements, all others   0.5: float64, rounded once
+//
+// float64 results are within a relative 1e-12 or an absolute 1e-14. Elements of a gradient below 2^-124 (float64: 2^-1020) may
+// be 0. Results depend neither on the number of cores nor on what lies in the other rows, to the bit.
+//
+// Allocating a large gradient takes longer than computing it; [WithBufferReuse] keeps the memory from run to run.
 //
 // A NaN in an example makes that example NaN and no other. 0·log 0 is 0. A logit of -Inf is a probability of 0: such a class is
 // masked, takes no part in label smoothing, and as the true class makes the loss +Inf with the gradient softmax - target.
@@ -146,9 +152,9 @@
 //
 // A loss is written in four places; take a neighbour as the model. Say it is the cube of the absolute residual.
 //
-// First its family, that is the file for losses of its kind: regression.go. There goes the function, which checks nothing itself,
-// under a doc comment in the order that all have: what it returns, the formula with its derivative, shapes, the Options line, what
-// is surprising about its numbers, siblings, the source:
+// First, its family file: regression_residual.go, with the other functions of pred - target. There goes the function, under a doc
+// comment in the order that all have: what it returns, the formula with its derivative, shapes, the Options line,
+// surprising numbers, siblings, the source:
 //
 //	// Cubic returns the cube of the absolute error of pred against target.
 //	//
@@ -163,31 +169,30 @@
 //	// [MSE] grows less in the tails.
 //	//
 //	// Reference: standard.
-//	func Cubic(pred, target *G.Node, opts ...Option) (*G.Node, error) { return cubic.build(pred, target, opts) }
+//	func Cubic(pred, target *G.Node, opts ...Option) (*G.Node, error) { return build(&cubic, opts, pred, target) }
 //
-// and its definition, the mathematics and what the mechanism must know about it:
+// and its definition: operands, options, and the formula with its first and second derivative in float64:
 //
-//	var cubic = definition{
-//		name: "Cubic", takes: reduceKnobs, defaults: settings{axis: -1}, elementwise: true,
-//		laws: Symmetric | NonNegative | ZeroAtEqual | Convex,
-//		rows: func(*settings, int, int) rowFunc {
-//			return profile{
-//				value: each(func(e float64) float64 { return math.Abs(e) * e * e }),
-//				slope: each(func(e float64) float64 { return 3 * e * math.Abs(e) }),
-//				bend:  each(func(e float64) float64 { return 6 * math.Abs(e) }),
-//			}.row
+//	var cubic = core.Definition{
+//		Name: "Cubic", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions,
+//		Laws: core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
+//		Block: func(*core.Settings, core.Dims) core.BlockFunc {
+//			return formula.Curve{
+//				Value:  formula.Each(func(e float64) float64 { return math.Abs(e) * e * e }),
+//				Deriv:  formula.Each(func(e float64) float64 { return 3 * e * math.Abs(e) }),
+//				Second: formula.Each(func(e float64) float64 { return 6 * math.Abs(e) }),
+//			}.Residual
 //		},
 //	}
 //
-// The function that rows returns gives the value with its first and second derivative in float64. A profile is for functions
-// of pred - target (or of a margin), surface for other functions of one prediction and one target, volume for those of more
-// operands (each makes a loop of a formula; loops written out, and a front of them before a surface, are several times as
-// fast), separable for sums of such functions along the class axis; a loss that couples the classes is a rowFunc of its own,
-// as in multiclass.go. Reductions, weights, masks, axes, float32, both machines and the second order are the mechanism's,
-// and no loss mentions them. An option is taken by naming its knob in takes and its default in defaults; the row function
-// reads it from the settings, and check refuses values that the option itself allows but the loss does not. Domains of
-// operands (pred, target: [Labels], [SoftTargets], [Counts], ...) are checked by naming them. laws are the properties that
-// tests hold the loss to.
+// Package loss/internal/formula lifts formulas: a Curve is a function of pred - target or of a margin, Bivariate of one
+// prediction and one target, Multivariate of more operands, Separable a sum of such functions along the class axis. A loss that
+// couples the classes is a Row function, as in multiclass_crossentropy.go. Reductions, weights, masks, axes, float32, both machines,
+// the second order and package eager belong to the mechanism (loss/internal/core and graph), and no loss mentions them. A loss
+// takes an option by naming it in Takes, with a default in Defaults; the formula reads it from the settings, and Check
+// refuses values that the option allows but the loss does not. A new option is one row of the table in
+// loss/internal/core/option.go. Laws are the properties that tests hold the loss to. A Kernel, a function of package
+// tensorops, is optional.
 //
 // Second, a line in the family's list, {&cubic, Cubic}, at the head of the file. It makes the loss known to [All], and so to
 // the tests of the contract that every loss keeps: derivatives, reductions, masks, dtypes, machines, laws.
@@ -198,9 +203,9 @@
 //
 // Then
 //
-//	go generate ./loss && go test ./loss .
+//	go generate ./loss/... && go test ./loss/... .
 //
-// brings the tables of losses up to date and says what is missing.
+// updates the tables of losses and the constructors of package eager, and reports what is missing.
 package loss
 
 //go:generate go run gen_tables.go

@@ -67,15 +67,15 @@ var families = []struct {
 	losses []entry
 	wide   []*core.Definition // of more than two operands
 }{
-	{"Classes", multiclassLosses, []*core.Definition{&distillation}},
-	{"Yes or no, and several labels", binaryLosses, nil},
+	{"Multi-class", multiclassLosses, []*core.Definition{&distillation}},
+	{"Binary and multi-label", binaryLosses, nil},
 	{"Regression", regressionLosses, nil},
 	{"Quantiles and tolerances", quantileLosses, nil},
 	{"Relative errors", relativeLosses, nil},
 	{"Robust regression", robustLosses, nil},
-	{"Counts and amounts", countLosses, nil},
-	{"Distributions of real targets", nil, likelihoodLosses},
-	{"Directions", directionLosses, nil},
+	{"Counts and positive amounts", countLosses, nil},
+	{"Location-scale likelihoods", nil, likelihoodLosses},
+	{"Similarity", directionLosses, nil},
 	{"Divergences", divergenceLosses, []*core.Definition{&gaussianKL}},
 }
 

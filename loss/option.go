@@ -72,15 +72,17 @@ func WithIgnoreIndex(labels ...int) Option {
 	}
 }
 
-// WithWeights multiplies each example (each element for elementwise losses) by an entry of w, a node of the
-// prediction's dtype in the shape that the loss has under [None]. A weight of 0 means that the example is
-// never read; a negative weight is legal; NaN or Inf is an error when the graph runs. There is no gradient for w.
+// WithWeights multiplies the value of each example (of each element for elementwise losses) by an entry of w, a node of the
+// prediction's dtype in the shape that the loss has under [None]; elementwise losses also take one entry per row, in the shape of
+// the first axis. An example with the weight 0 is never read; negative weights are legal; NaN or Inf is an error when the
+// graph runs. There is no gradient with respect to w.
 func WithWeights(w *G.Node) Option {
 	return operand(core.OptWeights, w)
 }
 
 // WithMask keeps the examples (elements) whose entry of m is 1 or true and leaves out those with 0 or false as if
-// they were not there. m is Bool, Uint8 or of the prediction's dtype, in the shape that the loss has under [None].
+// they were not there. m is Bool, Uint8 or of the prediction's dtype, in the shape that the loss has under [None], or for
+// elementwise losses in the shape of the first axis.
 func WithMask(m *G.Node) Option {
 	return operand(core.OptMask, m)
 }
@@ -135,16 +137,16 @@ func WithTargetLogits() Option {
 	return core.OptTargetLogits.Flag
 }
 
-// WithBufferReuse, which every loss and node takes, lets the derivatives of the loss write into the memory of their last result instead of fresh memory, which for
-// a large gradient costs more than computing it.
+// WithBufferReuse keeps the memory of the derivatives from run to run: allocating a large gradient takes longer than computing it.
+// Every loss and node takes it. Off by default.
 //
-// The Value of such a node is then overwritten by the next run; what gorgonia.Read copied stays. A graph built with
-// it serves one machine at a time: a second one that runs at the same moment gets an error. Off by default.
+// The Value of such a node is overwritten by the next run; what gorgonia.Read copied stays. A graph built with it serves one
+// machine at a time: a second one that runs at the same moment gets an error.
 func WithBufferReuse() Option {
 	return core.OptBufferReuse.Flag
 }
 
-// WithUncheckedValues, which every loss and node takes, leaves out the check that operands lie in their domains: soft targets >= 0,
+// WithUncheckedValues, an option of every loss and node, leaves out the check that operands lie in their domains: soft targets >= 0,
 // probabilities in [0, 1], signs of -1 and +1, positive scales. A value outside gives a meaningless result instead of an error.
 // Labels are checked all the same. The check costs up to a fifth of a cheap elementwise loss (BENCHMARKS.md) and little elsewhere.
 func WithUncheckedValues() Option {
