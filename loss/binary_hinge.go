@@ -121,7 +121,7 @@ var squaredHinge = core.Definition{
 // At m = 0 the derivative is 0: a model that starts with all logits 0 does not move. The second derivative is 0, but for the
 // mixed one, -1 where m < 0.
 //
-// [Hinge] asks for a margin of 1.
+// [Hinge] has a margin of 1.
 //
 // Reference: F. Rosenblatt, The Perceptron, 1958.
 func Perceptron(logits, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -243,7 +243,7 @@ var modifiedHuber = core.Definition{
 	}),
 }
 
-// HingeEmbedding returns PyTorch's hinge embedding loss of distances against signs: similar pairs shall be close, others far.
+// HingeEmbedding returns PyTorch's hinge embedding loss of distances against signs: it pulls similar pairs together and pushes dissimilar pairs apart.
 //
 // With x a distance, y its sign and m the margin,
 //

@@ -180,7 +180,7 @@ func sameBits(got, want []float64) error {
 	return nil
 }
 
-// checkNear holds numbers to a relative error; rel 0 asks for equality. All NaN are one value.
+// checkNear holds numbers to a relative error; rel 0 means equality. All NaN are one value.
 func checkNear(t *testing.T, what string, got, want []float64, rel float64) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -151,7 +151,7 @@ func TestRegressionDerivatives(t *testing.T) {
 
 func norm(x []float64) float64 { return math.Sqrt(formula.Dot(x, x)) }
 
-// checkTogether holds value and first derivative against those of a row that asks for both.
+// checkTogether holds value and first derivative against those of a block that requests both.
 func (c probe) checkTogether(t *testing.T, fn core.RowFunc, x []float64) {
 	t.Helper()
 	r := c.at(x)

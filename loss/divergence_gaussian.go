@@ -207,7 +207,7 @@ func difference(a, b float64) float64 {
 //
 //	l = p·d + log(1 + p·u), since (1+e^b)/(1+e^a) = 1 + p·u
 //
-// whose terms cancel for small d, and u overflows for large ones: there bernoulli has another look.
+// whose terms cancel for small d, and u overflows for large ones: bernoulli computes those elements again.
 func bernoulliValues(r *core.Block) {
 	a, b := r.X[0], r.X[1][:len(r.X[0])]
 	p, d, u := r.Buf(len(a)), r.Buf(len(a)), r.Buf(len(a))

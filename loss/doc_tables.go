@@ -32,7 +32,7 @@
 //   - [Perceptron]: the perceptron's loss of logits against signs: by how much a logit is on the wrong side of 0
 //   - [SoftMargin]: the logistic loss of logits against signs: binary cross-entropy for targets -1 and +1
 //   - [ModifiedHuber]: the smoothed hinge loss of logits against signs: the squared hinge with a linear tail
-//   - [HingeEmbedding]: PyTorch's hinge embedding loss of distances against signs: similar pairs shall be close, others far
+//   - [HingeEmbedding]: PyTorch's hinge embedding loss of distances against signs: it pulls similar pairs together and pushes dissimilar pairs apart
 //
 // # Regression
 //

@@ -180,7 +180,7 @@ var multiclassHinge = core.Definition{
 // Where the true class is among the best the gradient is 0; among equal wrong classes the first has it. A logit of -Inf
 // takes its class out; the loss of such a true class is +Inf. The second derivative is 0.
 //
-// [MulticlassHinge] asks for a margin of 1, [Perceptron] is for one class.
+// [MulticlassHinge] has a margin of 1, [Perceptron] is for one class.
 //
 // Reference: M. Collins, Discriminative Training Methods for Hidden Markov Models, 2002, for the structured form.
 func MulticlassPerceptron(logits, labels *G.Node, opts ...Option) (*G.Node, error) {

@@ -128,7 +128,7 @@ func LogSoftmax(x *G.Node, opts ...Option) (*G.Node, error) { return buildMap(&l
 var logSoftmax = core.Definition{
 	Name: "LogSoftmax", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
-		return formula.Rows{Row: logSoftmaxRow, Fast: logSoftmaxes}.Block()
+		return formula.Rows{Row: logSoftmaxRow, Fast: logSoftmaxes, From: 129}.Block()
 	},
 }
 

@@ -127,12 +127,12 @@ func WithDelta(delta float64) Option {
 	return number(core.OptDelta, delta)
 }
 
-// WithLogTarget says that the target holds log-probabilities.
+// WithLogTarget declares that the target holds log-probabilities.
 func WithLogTarget() Option {
 	return core.OptLogTarget.Flag
 }
 
-// WithTargetLogits says that the target holds logits, of which the softmax is taken.
+// WithTargetLogits declares that the target holds logits, of which the softmax is taken.
 func WithTargetLogits() Option {
 	return core.OptTargetLogits.Flag
 }

@@ -39,7 +39,7 @@ func draw(r *rand.Rand, d loss.Domain) float64 {
 	return 2 * r.NormFloat64()
 }
 
-// newSample draws the operands of a loss; labels says whether a target that may be labels is.
+// newSample draws the operands of a loss; with labels, a target that may be labels is.
 func newSample(r *rand.Rand, info loss.Info, holds []loss.Domain, dt tensor.Dtype, labels bool, rows, classes int) *sample {
 	s := &sample{graph: G.NewGraph(), rows: rows, classes: classes}
 	for k, name := range info.Operands {

@@ -113,6 +113,8 @@ func (f FirstOrder) Completed(others core.BlockFunc) core.BlockFunc {
 type Rows struct {
 	// Fast writes the values, if requested, and the derivative by operand wrt to grad, if that is not nil.
 	Fast func(b *core.Block, wrt int, grad []float64)
+	// From is the number of classes from which Fast keeps the digits of the row function; 0: always.
+	From int
 	Row  core.RowFunc
 }
 
@@ -127,7 +129,7 @@ func (f Rows) Block() core.BlockFunc {
 		if b.Grad[1] != nil {
 			wrt = 1
 		}
-		if other {
+		if other || b.Cols < f.From {
 			each(b)
 			return
 		}

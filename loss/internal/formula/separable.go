@@ -94,7 +94,7 @@ type Separable struct {
 	// Term returns the derivatives of f with the value f(p, t) - cp·p - ct·t, which is >= 0.
 	Term           func(p, t float64) Partials
 	Offset, CP, CT float64 // they add up to 0
-	// Plain is f where it is not the value of Term; nil says that it is.
+	// Plain is f where it is not the value of Term; nil: it is.
 	Plain func(p, t float64) float64
 }
 
