@@ -92,11 +92,13 @@ func Terms(cost *G.Node) (names []string, nodes G.Nodes) {
 	return slices.Clone(sum.Names), Operands(cost)(cost)
 }
 
-// Reduce combines values of one's own, one per example or element, as the losses of this package combine theirs:
+// Reduce returns a reduction of values of one's own, one per example or element, as the losses of this package reduce theirs.
 //
-//	None: s·v      Sum: Σ s·v      Mean: Σ s·v / Σ s
+// With s the weight of a value (1 by default), 0 where it is masked,
 //
-// where s is the weight of a value and 0 where it is masked; masked values are never read. The derivative by v is that factor.
+//	None: l = s·v      Sum: l = Σ s·v      Mean: l = Σ s·v / Σ s        dl/dv = s, divided by Σ s for Mean
+//
+// Values that are masked are never read.
 //
 // values is a node of any shape and dtype float32 or float64. The result is a scalar, or has the shape of values under [None].
 //

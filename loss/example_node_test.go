@@ -7,6 +7,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss"
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 func ExampleLogSumExp() {
@@ -88,4 +89,21 @@ func ExampleGradients() {
 	// softmax - target, and diag(p) - p·pᵀ times v
 	fmt.Println(gradient.Data(), hessian.Data())
 	// Output: [0.25 -0.25] [0.25 -0.25]
+}
+
+func ExampleReduce() {
+	g := G.NewGraph()
+	values := G.NewVector(g, tensor.Float64, G.WithName("values"), G.WithShape(3),
+		G.WithValue(tensor.New(tensor.WithShape(3), tensor.WithBacking([]float64{1, 5, 100}))))
+	mask := G.NewVector(g, tensor.Bool, G.WithName("mask"), G.WithShape(3),
+		G.WithValue(tensor.New(tensor.WithShape(3), tensor.WithBacking([]bool{true, true, false}))))
+	mean := G.Must(loss.Reduce(values, loss.WithMask(mask)))
+	m := G.NewTapeMachine(g)
+	defer m.Close()
+	if err := m.RunAll(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(mean.Value())
+	// Output: 3
 }
