@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/loss/machine"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -14,7 +15,7 @@ import (
 // benchShapes are the shapes of every benchmark of this module: tiny, an image classifier, and two vocabularies.
 var benchShapes = [][2]int{{64, 10}, {1024, 1000}, {512, 32000}, {128, 128256}}
 
-// BenchmarkGraph measures one RunAll of a TapeMachine over a loss and its gradient by the prediction.
+// BenchmarkGraph measures one RunAll of a machine over a loss and its gradient by the prediction.
 func BenchmarkGraph(b *testing.B) {
 	cases := []struct {
 		name   string
@@ -70,7 +71,10 @@ func benchRuns(b *testing.B, fn loss.Func, pred, target *G.Node) {
 	if _, err := loss.Gradients(cost, pred); err != nil {
 		b.Fatal(err)
 	}
-	m := G.NewTapeMachine(pred.Graph())
+	m, err := machine.New(pred.Graph())
+	if err != nil {
+		b.Fatal(err)
+	}
 	defer m.Close()
 	// The first run takes the memory that the others keep.
 	if err := m.RunAll(); err != nil {

@@ -10,7 +10,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// BenchmarkElementwise measures one RunAll of a TapeMachine over every elementwise loss and its gradient by the prediction, on
+// BenchmarkElementwise measures one RunAll of a machine over every elementwise loss and its gradient by the prediction, on
 // the shape and the numbers of testdata/torch_elementwise.py, which measures PyTorch's nearest.
 func BenchmarkElementwise(b *testing.B) {
 	const rows, classes = 512, 32000

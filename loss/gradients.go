@@ -74,32 +74,6 @@ func checkWrt(name string, out *G.Node, wrt G.Nodes) error {
 	return nil
 }
 
-// Operands returns the function that lists a node's operands, in order and with repetitions, for all nodes below roots.
-//
-// The graph itself must not be asked: ExprGraph.From looks nodes up in an index that is not corrected when a node
-// is removed, which Gorgonia does when it rewrites Log(1-x) and its like, and then answers with the operands of
-// another node. A subgraph has an index of its own.
-func Operands(roots ...*G.Node) func(*G.Node) G.Nodes {
-	if len(roots) == 0 {
-		return func(*G.Node) G.Nodes { return nil }
-	}
-	sub := roots[0].Graph().ExactSubgraphRoots(roots...)
-	return func(n *G.Node) G.Nodes {
-		if _, constant := n.Op().(interface{ Value() G.Value }); constant || n.Op() == nil {
-			return nil
-		}
-		it := sub.From(n.ID())
-		if it == nil {
-			return nil
-		}
-		var out G.Nodes
-		for it.Next() {
-			out = append(out, it.Node().(*G.Node))
-		}
-		return out
-	}
-}
-
 // reverse is the pass behind Gradients and VJP. Gorgonia's own operations may panic while they differentiate
 // themselves; that becomes an error.
 func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, err error) {
@@ -112,8 +86,16 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 	for _, w := range wrt {
 		needed[w] = true
 	}
-	operands := Operands(out)
-	order := postorder(out, operands, needed)
+	var order G.Nodes
+	operands := make(map[*G.Node]G.Nodes)
+	for n, in := range Walk(out) {
+		for i, differentiable := range diffWRT(n, len(in)) {
+			if differentiable && needed[in[i]] {
+				needed[n] = true // on a differentiable path to wrt
+			}
+		}
+		order, operands[n] = append(order, n), in
+	}
 	terms := map[*G.Node]G.Nodes{out: {upstream}}
 	total := make(map[*G.Node]*G.Node)
 	for i := len(order) - 1; i >= 0; i-- {
@@ -128,7 +110,7 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 			}
 		}
 		total[n] = sum
-		if err := propagate(n, operands(n), sum, needed, terms); err != nil {
+		if err := propagate(n, operands[n], sum, needed, terms); err != nil {
 			return nil, fmt.Errorf("loss.%s: differentiating %v: %w", name, n, err)
 		}
 	}
@@ -144,40 +126,7 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 	return result, nil
 }
 
-// postorder lists the nodes below out, operands first, and marks in needed those on a differentiable path to wrt.
-// It keeps its own stack: graphs unrolled over time are deeper than a goroutine stack should grow.
-func postorder(out *G.Node, operands func(*G.Node) G.Nodes, needed map[*G.Node]bool) G.Nodes {
-	type frame struct {
-		n    *G.Node
-		kids G.Nodes
-		next int
-	}
-	var order G.Nodes
-	seen := map[*G.Node]bool{out: true}
-	stack := []frame{{n: out, kids: operands(out)}}
-	for len(stack) > 0 {
-		top := &stack[len(stack)-1]
-		if top.next < len(top.kids) {
-			kid := top.kids[top.next]
-			top.next++
-			if !seen[kid] {
-				seen[kid] = true
-				stack = append(stack, frame{n: kid, kids: operands(kid)})
-			}
-			continue
-		}
-		for i, differentiable := range diffWRT(top.n, len(top.kids)) {
-			if differentiable && needed[top.kids[i]] {
-				needed[top.n] = true
-			}
-		}
-		order = append(order, top.n)
-		stack = stack[:len(stack)-1]
-	}
-	return order
-}
-
-// diffWRT says which of a node's n operands it is differentiable in: none for a leaf or a foreign operation without SymDiff.
+// diffWRT reports in which of its n operands a node is differentiable: none for a leaf or a foreign operation without SymDiff.
 func diffWRT(node *G.Node, n int) []bool {
 	op, ok := node.Op().(G.SDOp)
 	if !ok || n == 0 {
