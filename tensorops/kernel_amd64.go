@@ -4,7 +4,7 @@ package tensorops
 
 import "github.com/surprisal-go/surprisal/tensorops/vec"
 
-//go:generate go run -C _asm . -out ../kernels_amd64.s -stubs ../stubs_amd64.go -pkg tensorops
+//go:generate go run -C _asm .
 
 // The kernels by level.
 var (

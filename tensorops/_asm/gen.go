@@ -238,37 +238,33 @@ func (g *gen) load(ptr reg.Register, i int) reg.VecVirtual {
 
 // loadTail loads the elements from index i on that lie below count, and fill (a constant) for the others.
 func (g *gen) loadTail(ptr, count reg.Register, i int, fill float64) reg.VecVirtual {
-	if g.is512() {
-		k := g.tailMask(count, i)
-		v := g.vec()
-		if g.wide() {
-			n := g.narrow()
-			VMOVUPS(bitsConstant(uint64(math.Float32bits(float32(fill))), 4), n)
-			VMOVUPS(g.elemAt(ptr, i), k, n)
-			VCVTPS2PD(n, v)
-			return v
-		}
-		VMOVUPS(g.constant(fill), v)
-		f(g, VMOVUPS, VMOVUPD)(g.elemAt(ptr, i), k, v)
-		return v
-	}
-	n := g.vec()
+	v := g.vec()
+	g.loadTailTo(v, ptr, count, i, fill)
+	return v
+}
+
+// loadTailTo is loadTail into a given register.
+func (g *gen) loadTailTo(v reg.VecVirtual, ptr, count reg.Register, i int, fill float64) {
+	n := v
 	if g.wide() {
 		n = g.narrow()
 	}
-	mask := g.tailVector(count, i, n)
-	elem := &gen{g.isa, g.elem, g.elem}
-	f(elem, VMASKMOVPS, VMASKMOVPD)(g.elemAt(ptr, i), mask, n)
-	if fill != 0 {
-		VANDNPS(elem.constant(fill), mask, mask)
-		VORPS(mask, n, n)
+	elem := newGen(g.isa, g.elem, g.elem)
+	if g.is512() {
+		k := g.tailMask(count, i)
+		VMOVUPS(elem.constant(fill), n)
+		f(elem, VMOVUPS, VMOVUPD)(g.elemAt(ptr, i), k, n)
+	} else {
+		mask := g.tailVector(count, i, n)
+		f(elem, VMASKMOVPS, VMASKMOVPD)(g.elemAt(ptr, i), mask, n)
+		if fill != 0 {
+			VANDNPS(elem.constant(fill), mask, mask)
+			VORPS(mask, n, n)
+		}
 	}
-	if !g.wide() {
-		return n
+	if g.wide() {
+		VCVTPS2PD(n, v)
 	}
-	v := g.vec()
-	VCVTPS2PD(n, v)
-	return v
 }
 
 func (g *gen) store(v reg.VecVirtual, ptr reg.Register, i int, stream bool) {

@@ -91,7 +91,7 @@ func (g *gen) scaleAdd() {
 	g.text("scaleAdd", "func(dst, src, t []F, factor, low, a F, stream bool)",
 		"writes src[i]·factor + a·t[i], where a src[i] < low counts as 0.")
 	factor, low, a := g.param("factor"), g.param("low"), g.param("a")
-	g.mapRow(2, false, []string{"src", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
+	g.mapRow(4, false, []string{"src", "t"}, func(v [][]reg.VecVirtual) []reg.VecVirtual {
 		// As expScaleAdd does it: the product with t is rounded, that with src is not.
 		for i, x := range v[0] {
 			t := v[1][i]
