@@ -245,24 +245,60 @@ func (g *gen) loadTail(ptr, count reg.Register, i int, fill float64) reg.VecVirt
 
 // loadTailTo is loadTail into a given register.
 func (g *gen) loadTailTo(v reg.VecVirtual, ptr, count reg.Register, i int, fill float64) {
-	n := v
-	if g.wide() {
-		n = g.narrow()
-	}
-	elem := newGen(g.isa, g.elem, g.elem)
+	g.tailOf(count).load(v, ptr, i, fill)
+}
+
+// A tail is a number of elements of which some registers are loaded.
+type tail struct {
+	*gen
+	from reg.GPVirtual // AVX-512: a bit for each element; AVX2: where the masks begin in their table
+}
+
+func (g *gen) tailOf(count reg.Register) *tail {
+	t := &tail{g, GP64()}
 	if g.is512() {
-		k := g.tailMask(count, i)
+		MOVQ(I64(-1), t.from)
+		BZHIQ(count, t.from, t.from)
+		return t
+	}
+	base, from := GP64(), GP64()
+	LEAQ(g.tailMasks(), base)
+	MOVQ(U32(64), from)
+	SUBQ(count, from)
+	LEAQ(Mem{Base: base, Index: from, Scale: uint8(size(g.elem))}, t.from)
+	return t
+}
+
+// load loads the elements from index i on, and fill (a constant) behind the tail's end.
+func (t *tail) load(v reg.VecVirtual, ptr reg.Register, i int, fill float64) {
+	n := v
+	if t.wide() {
+		n = t.narrow()
+	}
+	elem := newGen(t.isa, t.elem, t.elem)
+	if t.is512() {
+		k, m := K(), t.from
+		if i > 0 {
+			m = GP64()
+			MOVQ(t.from, m)
+			SHRQ(U8(i), m)
+		}
+		KMOVW(m.As32(), k)
 		VMOVUPS(elem.constant(fill), n)
-		f(elem, VMOVUPS, VMOVUPD)(g.elemAt(ptr, i), k, n)
+		f(elem, VMOVUPS, VMOVUPD)(t.elemAt(ptr, i), k, n)
 	} else {
-		mask := g.tailVector(count, i, n)
-		f(elem, VMASKMOVPS, VMASKMOVPD)(g.elemAt(ptr, i), mask, n)
+		mask := t.vec()
+		if t.wide() {
+			mask = t.narrow()
+		}
+		VMOVUPS(t.elemAt(t.from, i), mask)
+		f(elem, VMASKMOVPS, VMASKMOVPD)(t.elemAt(ptr, i), mask, n)
 		if fill != 0 {
 			VANDNPS(elem.constant(fill), mask, mask)
 			VORPS(mask, n, n)
 		}
 	}
-	if g.wide() {
+	if t.wide() {
 		VCVTPS2PD(n, v)
 	}
 }
@@ -378,23 +414,23 @@ func (g *gen) tailMask(count reg.Register, i int) reg.Register {
 
 // tailVector returns the AVX2 mask of the same, of the width of like.
 func (g *gen) tailVector(count reg.Register, i int, like reg.VecVirtual) reg.VecVirtual {
+	mask := YMM()
+	if like.Size() == 16 {
+		mask = XMM()
+	}
+	VMOVUPS(g.elemAt(g.tailOf(count).from, i), mask)
+	return mask
+}
+
+// tailMasks is the table of AVX2's masks: 64 elements that count, then 64 that do not.
+func (g *gen) tailMasks() Mem {
 	bytes := size(g.elem)
-	masks := table(fmt.Sprintf("tail%d", bytes*8), bytes, 128, func(i int) uint64 {
+	return table(fmt.Sprintf("tail%d", bytes*8), bytes, 128, func(i int) uint64 {
 		if i < 64 {
 			return math.MaxUint64
 		}
 		return 0
 	})
-	base, from := GP64(), GP64()
-	LEAQ(masks, base)
-	MOVQ(U32(64), from)
-	SUBQ(count, from)
-	mask := YMM()
-	if like.Size() == 16 {
-		mask = XMM()
-	}
-	VMOVUPS(Mem{Base: base, Index: from, Scale: uint8(bytes), Disp: i * bytes}, mask)
-	return mask
 }
 
 // forGroups emits a loop over the groups of n elements: body(false) for whole ones, body(true) for the rest, n then

@@ -261,8 +261,9 @@ func (m *rowMap) singles() {
 	Label("rest")
 	ADDQ(U32(uint32(m.lanes())), m.n)
 	JZ(LabelRef("end"))
+	behind := m.tailOf(m.n)
 	for j, p := range m.in {
-		m.loadTailTo(v[j][0], p, m.n, 0, 0)
+		behind.load(v[j][0], p, 0, 0)
 	}
 	MOVQ(U32(part), m.mode)
 	JMP(LabelRef("single"))
