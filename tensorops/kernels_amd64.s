@@ -6,7 +6,7 @@
 
 // func expSumF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE, SSE2
-TEXT ·expSumF32AVX2(SB), NOSPLIT, $128-56
+TEXT ·expSumF32AVX2(SB), NOSPLIT, $384-56
 	MOVQ     x_base+0(FP), DX
 	XORQ     BX, BX
 	MOVQ     x_len+8(FP), AX
@@ -28,8 +28,8 @@ maximum:
 	VMOVUPS c32_ff800000<>+0(SB), Y1
 	VMOVUPS c32_ff800000<>+0(SB), Y3
 	VMOVUPS c32_ff800000<>+0(SB), Y4
-	CMPQ    AX, $0x00000040
-	JL      max_tail
+	SUBQ    $0x00000040, AX
+	JL      max_rest
 
 max_loop:
 	VMOVUPS (CX), Y5
@@ -50,88 +50,25 @@ max_loop:
 	VMAXPS  Y4, Y5, Y4
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x00000040, AX
-	CMPQ    AX, $0x00000040
 	JGE     max_loop
 
-max_tail:
-	TESTQ      AX, AX
-	JZ         max_done
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    (SI), Y6
-	VMASKMOVPS (CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    32(SI), Y6
-	VMASKMOVPS 32(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    64(SI), Y6
-	VMASKMOVPS 64(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y1, Y5, Y1
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    96(SI), Y6
-	VMASKMOVPS 96(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y1, Y5, Y1
-	CMPQ       AX, $0x00000020
-	JLE        enough2
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    128(SI), Y6
-	VMASKMOVPS 128(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    160(SI), Y6
-	VMASKMOVPS 160(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    192(SI), Y6
-	VMASKMOVPS 192(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y4, Y5, Y4
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), AX
-	VMOVUPS    224(AX), Y6
-	VMASKMOVPS 224(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y4, Y5, Y4
+max_rest:
+	ADDQ $0x00000040, AX
+	JZ   max_done
 
-enough2:
+max_single:
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    (SI)(DI*4), Y8
+	VMASKMOVPS (CX), Y8, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y8, Y8
+	VORPS      Y8, Y5, Y5
+	VMAXPS     Y0, Y5, Y0
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000008, AX
+	JG         max_single
+
 max_done:
 	VMAXPS       Y0, Y1, Y0
 	VMAXPS       Y3, Y4, Y3
@@ -169,46 +106,32 @@ anchored:
 	VMOVUPS      c32_ff800000<>+0(SB), Y5
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
-	CMPQ         AX, $0x00000040
-	JL           sum_tail
 
 sum_loop:
-	PREFETCHT0   16384(CX)
-	VMOVUPS      (CX), Y6
-	PREFETCHT0   16448(CX)
-	VMOVUPS      64(CX), Y9
-	VMAXPS       Y6, Y4, Y6
-	VMAXPS       Y5, Y6, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
-	VSUBPS       Y3, Y7, Y10
-	VSUBPS       Y3, Y8, Y11
-	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
-	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
-	VPERMPS      powersF32<>+0(SB), Y7, Y10
-	VPSLLD       $0x14, Y7, Y7
-	VPADDD       Y7, Y10, Y10
-	VPERMPS      powersF32<>+0(SB), Y8, Y7
-	VPSLLD       $0x14, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VMULPS       Y11, Y10, Y6
-	VMULPS       Y8, Y7, Y7
-	PREFETCHT0   16512(CX)
-	VMOVUPS      128(CX), Y8
-	PREFETCHT0   16576(CX)
-	VMOVUPS      192(CX), Y9
+	CMPQ       AX, $0x00000040
+	JL         sum_tail
+	PREFETCHT0 16384(CX)
+	PREFETCHT0 16448(CX)
+	PREFETCHT0 16512(CX)
+	PREFETCHT0 16576(CX)
+	MOVQ       CX, SI
+	MOVQ       $0x00000002, DI
+	ADDQ       $0x00000100, CX
+	SUBQ       $0x00000040, AX
+
+sum_group:
+	LEAQ (SP), R8
+	MOVQ $0x00000002, R9
+
+half:
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+
+pair:
+	VMOVUPS      (R10), Y8
+	VMOVUPS      64(R10), Y9
 	VMAXPS       Y8, Y4, Y8
 	VMAXPS       Y5, Y8, Y5
 	VMAXPS       Y9, Y4, Y9
@@ -237,296 +160,56 @@ sum_loop:
 	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
 	VFMADD231PS  Y11, Y12, Y6
 	VFMADD231PS  Y13, Y10, Y7
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNZ          pair
 	VADDPS       Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X2
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X2, Y7
-	VADDPD       (SP), Y6, Y6
-	VMOVUPS      Y6, (SP)
-	VADDPD       32(SP), Y7, Y7
-	VMOVUPS      Y7, 32(SP)
-	VMOVUPS      32(CX), Y6
-	VMOVUPS      96(CX), Y9
-	VMAXPS       Y6, Y4, Y6
-	VMAXPS       Y5, Y6, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
-	VSUBPS       Y3, Y7, Y10
-	VSUBPS       Y3, Y8, Y11
-	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
-	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
-	VPERMPS      powersF32<>+0(SB), Y7, Y10
-	VPSLLD       $0x14, Y7, Y7
-	VPADDD       Y7, Y10, Y10
-	VPERMPS      powersF32<>+0(SB), Y8, Y7
-	VPSLLD       $0x14, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VMULPS       Y11, Y10, Y6
-	VMULPS       Y8, Y7, Y7
-	VMOVUPS      160(CX), Y8
-	VMOVUPS      224(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
-	VADDPS       Y7, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X2
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X2, Y7
-	VADDPD       64(SP), Y6, Y6
-	VMOVUPS      Y6, 64(SP)
-	VADDPD       96(SP), Y7, Y7
-	VMOVUPS      Y7, 96(SP)
-	ADDQ         $0x00000100, CX
-	SUBQ         $0x00000040, AX
-	CMPQ         AX, $0x00000040
-	JGE          sum_loop
+	VCVTPS2PD    X6, Y8
+	VCVTPS2PD    X2, Y9
+	VADDPD       (R8), Y8, Y8
+	VMOVUPS      Y8, (R8)
+	VADDPD       32(R8), Y9, Y9
+	VMOVUPS      Y9, 32(R8)
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000020, SI
+	DECQ         R9
+	JNZ          half
+	JMP          sum_loop
 
 sum_tail:
-	TESTQ        AX, AX
-	JLE          sum_done
-	MOVQ         $0x00000040, SI
-	CMPQ         AX, SI
-	CMOVQLT      AX, SI
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      (DI), Y7
-	VMASKMOVPS   (CX), Y7, Y6
-	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y6, Y6
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      64(DI), Y7
-	VMASKMOVPS   64(CX), Y7, Y9
-	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y9, Y9
-	VMAXPS       Y6, Y4, Y6
-	VMAXPS       Y5, Y6, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
-	VSUBPS       Y3, Y7, Y10
-	VSUBPS       Y3, Y8, Y11
-	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
-	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
-	VPERMPS      powersF32<>+0(SB), Y7, Y10
-	VPSLLD       $0x14, Y7, Y7
-	VPADDD       Y7, Y10, Y10
-	VPERMPS      powersF32<>+0(SB), Y8, Y7
-	VPSLLD       $0x14, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VMULPS       Y11, Y10, Y6
-	VMULPS       Y8, Y7, Y7
-	CMPQ         SI, $0x00000020
-	JLE          enough5
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      128(DI), Y9
-	VMASKMOVPS   128(CX), Y9, Y8
-	VANDNPS      c32_ff800000<>+0(SB), Y9, Y9
-	VORPS        Y9, Y8, Y8
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      192(DI), Y10
-	VMASKMOVPS   192(CX), Y10, Y9
-	VANDNPS      c32_ff800000<>+0(SB), Y10, Y10
-	VORPS        Y10, Y9, Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
+	TESTQ   AX, AX
+	JLE     sum_done
+	LEAQ    128(SP), SI
+	MOVQ    $0x00000002, DI
+	MOVQ    $0x00000040, R8
+	CMPQ    AX, R8
+	CMOVQLT AX, R8
+	MOVQ    $0x00000100, R9
+	CMPQ    R8, $0x00000020
+	JG      sum_copy
+	MOVQ    $0x00000001, DI
+	MOVQ    $0x00000080, R9
 
-enough5:
-	VADDPS       Y7, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X2
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X2, Y7
-	VADDPD       (SP), Y6, Y6
-	VMOVUPS      Y6, (SP)
-	VADDPD       32(SP), Y7, Y7
-	VMOVUPS      Y7, 32(SP)
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      32(DI), Y7
-	VMASKMOVPS   32(CX), Y7, Y6
-	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y6, Y6
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      96(DI), Y7
-	VMASKMOVPS   96(CX), Y7, Y9
-	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y9, Y9
-	VMAXPS       Y6, Y4, Y6
-	VMAXPS       Y5, Y6, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
-	VSUBPS       Y3, Y7, Y10
-	VSUBPS       Y3, Y8, Y11
-	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
-	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
-	VPERMPS      powersF32<>+0(SB), Y7, Y10
-	VPSLLD       $0x14, Y7, Y7
-	VPADDD       Y7, Y10, Y10
-	VPERMPS      powersF32<>+0(SB), Y8, Y7
-	VPSLLD       $0x14, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VMULPS       Y11, Y10, Y6
-	VMULPS       Y8, Y7, Y7
-	CMPQ         SI, $0x00000020
-	JLE          enough6
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      160(DI), Y9
-	VMASKMOVPS   160(CX), Y9, Y8
-	VANDNPS      c32_ff800000<>+0(SB), Y9, Y9
-	VORPS        Y9, Y8, Y8
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), SI
-	VMOVUPS      224(SI), Y10
-	VMASKMOVPS   224(CX), Y10, Y9
-	VANDNPS      c32_ff800000<>+0(SB), Y10, Y10
-	VORPS        Y10, Y9, Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
+sum_copy:
+	LEAQ tail32<>+0(SB), R10
+	MOVQ $0x00000040, R11
+	SUBQ R8, R11
+	LEAQ (R10)(R11*4), R8
+	XORQ R10, R10
 
-enough6:
-	VADDPS       Y7, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X2
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X2, Y7
-	VADDPD       64(SP), Y6, Y6
-	VMOVUPS      Y6, 64(SP)
-	VADDPD       96(SP), Y7, Y7
-	VMOVUPS      Y7, 96(SP)
-	ADDQ         $0x00000100, CX
-	SUBQ         $0x00000040, AX
-	JMP          sum_tail
+copy:
+	VMOVUPS    (R8)(R10*1), Y9
+	VMASKMOVPS (CX)(R10*1), Y9, Y8
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y8, Y8
+	VMOVUPS    Y8, (SI)(R10*1)
+	ADDQ       $0x00000020, R10
+	CMPQ       R10, R9
+	JL         copy
+	ADDQ       $0x00000100, CX
+	SUBQ       $0x00000040, AX
+	JMP        sum_group
 
 sum_done:
 	TESTQ        BX, BX
@@ -1040,7 +723,7 @@ GLOBL c64_be4a597bd235eea0<>(SB), RODATA|NOPTR, $64
 
 // func expSumLongF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE, SSE2
-TEXT ·expSumLongF32AVX2(SB), NOSPLIT, $128-56
+TEXT ·expSumLongF32AVX2(SB), NOSPLIT, $384-56
 	MOVQ     x_base+0(FP), DX
 	XORQ     BX, BX
 	MOVQ     x_len+8(FP), AX
@@ -1062,8 +745,8 @@ maximum:
 	VMOVUPS c32_ff800000<>+0(SB), Y1
 	VMOVUPS c32_ff800000<>+0(SB), Y3
 	VMOVUPS c32_ff800000<>+0(SB), Y4
-	CMPQ    AX, $0x00000040
-	JL      max_tail
+	SUBQ    $0x00000040, AX
+	JL      max_rest
 
 max_loop:
 	VMOVUPS (CX), Y5
@@ -1084,88 +767,25 @@ max_loop:
 	VMAXPS  Y4, Y5, Y4
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x00000040, AX
-	CMPQ    AX, $0x00000040
 	JGE     max_loop
 
-max_tail:
-	TESTQ      AX, AX
-	JZ         max_done
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    (SI), Y6
-	VMASKMOVPS (CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    32(SI), Y6
-	VMASKMOVPS 32(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    64(SI), Y6
-	VMASKMOVPS 64(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y1, Y5, Y1
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    96(SI), Y6
-	VMASKMOVPS 96(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y1, Y5, Y1
-	CMPQ       AX, $0x00000020
-	JLE        enough8
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    128(SI), Y6
-	VMASKMOVPS 128(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    160(SI), Y6
-	VMASKMOVPS 160(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    192(SI), Y6
-	VMASKMOVPS 192(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y4, Y5, Y4
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), AX
-	VMOVUPS    224(AX), Y6
-	VMASKMOVPS 224(CX), Y6, Y5
-	VANDNPS    c32_ff800000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPS     Y4, Y5, Y4
+max_rest:
+	ADDQ $0x00000040, AX
+	JZ   max_done
 
-enough8:
+max_single:
+	LEAQ       tail32<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    (SI)(DI*4), Y8
+	VMASKMOVPS (CX), Y8, Y5
+	VANDNPS    c32_ff800000<>+0(SB), Y8, Y8
+	VORPS      Y8, Y5, Y5
+	VMAXPS     Y0, Y5, Y0
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000008, AX
+	JG         max_single
+
 max_done:
 	VMAXPS       Y0, Y1, Y0
 	VMAXPS       Y3, Y4, Y3
@@ -1203,46 +823,36 @@ anchored:
 	VMOVUPS      c32_ff800000<>+0(SB), Y5
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
-	CMPQ         AX, $0x00000080
-	JL           sum_tail
 
 sum_loop:
-	PREFETCHT0   16384(CX)
-	VMOVUPS      (CX), Y6
-	PREFETCHT0   16448(CX)
-	VMOVUPS      64(CX), Y9
-	VMAXPS       Y6, Y4, Y6
-	VMAXPS       Y5, Y6, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
-	VSUBPS       Y3, Y7, Y10
-	VSUBPS       Y3, Y8, Y11
-	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
-	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
-	VPERMPS      powersF32<>+0(SB), Y7, Y10
-	VPSLLD       $0x14, Y7, Y7
-	VPADDD       Y7, Y10, Y10
-	VPERMPS      powersF32<>+0(SB), Y8, Y7
-	VPSLLD       $0x14, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VMULPS       Y11, Y10, Y6
-	VMULPS       Y8, Y7, Y7
-	PREFETCHT0   16512(CX)
-	VMOVUPS      128(CX), Y8
-	PREFETCHT0   16576(CX)
-	VMOVUPS      192(CX), Y9
+	CMPQ       AX, $0x00000080
+	JL         sum_tail
+	PREFETCHT0 16384(CX)
+	PREFETCHT0 16448(CX)
+	PREFETCHT0 16512(CX)
+	PREFETCHT0 16576(CX)
+	PREFETCHT0 16640(CX)
+	PREFETCHT0 16704(CX)
+	PREFETCHT0 16768(CX)
+	PREFETCHT0 16832(CX)
+	MOVQ       CX, SI
+	MOVQ       $0x00000004, DI
+	ADDQ       $0x00000200, CX
+	SUBQ       $0x00000080, AX
+
+sum_group:
+	LEAQ (SP), R8
+	MOVQ $0x00000002, R9
+
+half:
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+
+pair:
+	VMOVUPS      (R10), Y8
+	VMOVUPS      64(R10), Y9
 	VMAXPS       Y8, Y4, Y8
 	VMAXPS       Y5, Y8, Y5
 	VMAXPS       Y9, Y4, Y9
@@ -1271,420 +881,56 @@ sum_loop:
 	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
 	VFMADD231PS  Y11, Y12, Y6
 	VFMADD231PS  Y13, Y10, Y7
-	PREFETCHT0   16640(CX)
-	VMOVUPS      256(CX), Y8
-	PREFETCHT0   16704(CX)
-	VMOVUPS      320(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
-	PREFETCHT0   16768(CX)
-	VMOVUPS      384(CX), Y8
-	PREFETCHT0   16832(CX)
-	VMOVUPS      448(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNZ          pair
 	VADDPS       Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X2
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X2, Y7
-	VADDPD       (SP), Y6, Y6
-	VMOVUPS      Y6, (SP)
-	VADDPD       32(SP), Y7, Y7
-	VMOVUPS      Y7, 32(SP)
-	VMOVUPS      32(CX), Y6
-	VMOVUPS      96(CX), Y9
-	VMAXPS       Y6, Y4, Y6
-	VMAXPS       Y5, Y6, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
-	VSUBPS       Y3, Y7, Y10
-	VSUBPS       Y3, Y8, Y11
-	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
-	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
-	VPERMPS      powersF32<>+0(SB), Y7, Y10
-	VPSLLD       $0x14, Y7, Y7
-	VPADDD       Y7, Y10, Y10
-	VPERMPS      powersF32<>+0(SB), Y8, Y7
-	VPSLLD       $0x14, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VMULPS       Y11, Y10, Y6
-	VMULPS       Y8, Y7, Y7
-	VMOVUPS      160(CX), Y8
-	VMOVUPS      224(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
-	VMOVUPS      288(CX), Y8
-	VMOVUPS      352(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
-	VMOVUPS      416(CX), Y8
-	VMOVUPS      480(CX), Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
-	VADDPS       Y7, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X2
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X2, Y7
-	VADDPD       64(SP), Y6, Y6
-	VMOVUPS      Y6, 64(SP)
-	VADDPD       96(SP), Y7, Y7
-	VMOVUPS      Y7, 96(SP)
-	ADDQ         $0x00000200, CX
-	SUBQ         $0x00000080, AX
-	CMPQ         AX, $0x00000080
-	JGE          sum_loop
+	VCVTPS2PD    X6, Y8
+	VCVTPS2PD    X2, Y9
+	VADDPD       (R8), Y8, Y8
+	VMOVUPS      Y8, (R8)
+	VADDPD       32(R8), Y9, Y9
+	VMOVUPS      Y9, 32(R8)
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000020, SI
+	DECQ         R9
+	JNZ          half
+	JMP          sum_loop
 
 sum_tail:
-	TESTQ        AX, AX
-	JLE          sum_done
-	MOVQ         $0x00000040, SI
-	CMPQ         AX, SI
-	CMOVQLT      AX, SI
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      (DI), Y7
-	VMASKMOVPS   (CX), Y7, Y6
-	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y6, Y6
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      64(DI), Y7
-	VMASKMOVPS   64(CX), Y7, Y9
-	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y9, Y9
-	VMAXPS       Y6, Y4, Y6
-	VMAXPS       Y5, Y6, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
-	VSUBPS       Y3, Y7, Y10
-	VSUBPS       Y3, Y8, Y11
-	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
-	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
-	VPERMPS      powersF32<>+0(SB), Y7, Y10
-	VPSLLD       $0x14, Y7, Y7
-	VPADDD       Y7, Y10, Y10
-	VPERMPS      powersF32<>+0(SB), Y8, Y7
-	VPSLLD       $0x14, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VMULPS       Y11, Y10, Y6
-	VMULPS       Y8, Y7, Y7
-	CMPQ         SI, $0x00000020
-	JLE          enough11
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      128(DI), Y9
-	VMASKMOVPS   128(CX), Y9, Y8
-	VANDNPS      c32_ff800000<>+0(SB), Y9, Y9
-	VORPS        Y9, Y8, Y8
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      192(DI), Y10
-	VMASKMOVPS   192(CX), Y10, Y9
-	VANDNPS      c32_ff800000<>+0(SB), Y10, Y10
-	VORPS        Y10, Y9, Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
+	TESTQ   AX, AX
+	JLE     sum_done
+	LEAQ    128(SP), SI
+	MOVQ    $0x00000002, DI
+	MOVQ    $0x00000040, R8
+	CMPQ    AX, R8
+	CMOVQLT AX, R8
+	MOVQ    $0x00000100, R9
+	CMPQ    R8, $0x00000020
+	JG      sum_copy
+	MOVQ    $0x00000001, DI
+	MOVQ    $0x00000080, R9
 
-enough11:
-	VADDPS       Y7, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X2
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X2, Y7
-	VADDPD       (SP), Y6, Y6
-	VMOVUPS      Y6, (SP)
-	VADDPD       32(SP), Y7, Y7
-	VMOVUPS      Y7, 32(SP)
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      32(DI), Y7
-	VMASKMOVPS   32(CX), Y7, Y6
-	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y6, Y6
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      96(DI), Y7
-	VMASKMOVPS   96(CX), Y7, Y9
-	VANDNPS      c32_ff800000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y9, Y9
-	VMAXPS       Y6, Y4, Y6
-	VMAXPS       Y5, Y6, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y6, Y7
-	VMOVAPS      Y3, Y8
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y8
-	VSUBPS       Y3, Y7, Y10
-	VSUBPS       Y3, Y8, Y11
-	VFNMADD231PS c32_3db17218<>+0(SB), Y10, Y6
-	VFNMADD231PS c32_3db17218<>+0(SB), Y11, Y9
-	VPERMPS      powersF32<>+0(SB), Y7, Y10
-	VPSLLD       $0x14, Y7, Y7
-	VPADDD       Y7, Y10, Y10
-	VPERMPS      powersF32<>+0(SB), Y8, Y7
-	VPSLLD       $0x14, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y8
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VFMADD213PS  c32_3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y8
-	VMULPS       Y11, Y10, Y6
-	VMULPS       Y8, Y7, Y7
-	CMPQ         SI, $0x00000020
-	JLE          enough12
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      160(DI), Y9
-	VMASKMOVPS   160(CX), Y9, Y8
-	VANDNPS      c32_ff800000<>+0(SB), Y9, Y9
-	VORPS        Y9, Y8, Y8
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), SI
-	VMOVUPS      224(SI), Y10
-	VMASKMOVPS   224(CX), Y10, Y9
-	VANDNPS      c32_ff800000<>+0(SB), Y10, Y10
-	VORPS        Y10, Y9, Y9
-	VMAXPS       Y8, Y4, Y8
-	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
-	VMAXPS       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PS  c32_4138aa3b<>+0(SB), Y9, Y11
-	VSUBPS       Y3, Y10, Y12
-	VSUBPS       Y3, Y11, Y13
-	VFNMADD231PS c32_3db17218<>+0(SB), Y12, Y8
-	VFNMADD231PS c32_3db17218<>+0(SB), Y13, Y9
-	VPERMPS      powersF32<>+0(SB), Y10, Y12
-	VPSLLD       $0x14, Y10, Y10
-	VPADDD       Y10, Y12, Y12
-	VPERMPS      powersF32<>+0(SB), Y11, Y10
-	VPSLLD       $0x14, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y11
-	VMOVUPS      c32_3e2aab2b<>+0(SB), Y13
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f00043a<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD213PS  c32_3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c32_3f800000<>+0(SB), Y9, Y13
-	VFMADD231PS  Y11, Y12, Y6
-	VFMADD231PS  Y13, Y10, Y7
+sum_copy:
+	LEAQ tail32<>+0(SB), R10
+	MOVQ $0x00000040, R11
+	SUBQ R8, R11
+	LEAQ (R10)(R11*4), R8
+	XORQ R10, R10
 
-enough12:
-	VADDPS       Y7, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X2
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X2, Y7
-	VADDPD       64(SP), Y6, Y6
-	VMOVUPS      Y6, 64(SP)
-	VADDPD       96(SP), Y7, Y7
-	VMOVUPS      Y7, 96(SP)
-	ADDQ         $0x00000100, CX
-	SUBQ         $0x00000040, AX
-	JMP          sum_tail
+copy:
+	VMOVUPS    (R8)(R10*1), Y9
+	VMASKMOVPS (CX)(R10*1), Y9, Y8
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y8, Y8
+	VMOVUPS    Y8, (SI)(R10*1)
+	ADDQ       $0x00000020, R10
+	CMPQ       R10, R9
+	JL         copy
+	ADDQ       $0x00000100, CX
+	SUBQ       $0x00000040, AX
+	JMP        sum_group
 
 sum_done:
 	TESTQ        BX, BX
@@ -1823,8 +1069,7 @@ rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, DI
 	SUBQ       CX, DI
-	LEAQ       (DX)(DI*4), DX
-	VMOVUPS    (DX), Y2
+	VMOVUPS    (DX)(DI*4), Y2
 	VMASKMOVPS (BX), Y2, Y2
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -1832,25 +1077,25 @@ rest:
 not_whole:
 	MOVQ         AX, DX
 	TESTQ        $0x00000004, CX
-	JZ           piece13
+	JZ           piece1
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DX
 
-piece13:
+piece1:
 	TESTQ     $0x00000002, CX
-	JZ        piece14
+	JZ        piece2
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DX
 
-piece14:
+piece2:
 	TESTQ  $0x00000001, CX
-	JZ     piece15
+	JZ     piece3
 	VMOVSS X2, (DX)
 	ADDQ   $0x00000004, DX
 
-piece15:
+piece3:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 
@@ -2021,8 +1266,7 @@ rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R8
 	SUBQ       CX, R8
-	LEAQ       (DX)(R8*4), DX
-	VMOVUPS    (DX), Y3
+	VMOVUPS    (DX)(R8*4), Y3
 	VMASKMOVPS (BX), Y3, Y3
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -2030,25 +1274,25 @@ rest:
 not_whole:
 	MOVQ         AX, DX
 	TESTQ        $0x00000004, CX
-	JZ           piece16
+	JZ           piece4
 	VMOVUPS      X7, (DX)
 	VEXTRACTF128 $0x01, Y7, X7
 	ADDQ         $0x00000010, DX
 
-piece16:
+piece4:
 	TESTQ     $0x00000002, CX
-	JZ        piece17
+	JZ        piece5
 	VMOVSD    X7, (DX)
 	VPERMILPD $0x01, X7, X7
 	ADDQ      $0x00000008, DX
 
-piece17:
+piece5:
 	TESTQ  $0x00000001, CX
-	JZ     piece18
+	JZ     piece6
 	VMOVSS X7, (DX)
 	ADDQ   $0x00000004, DX
 
-piece18:
+piece6:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 
@@ -2170,10 +1414,9 @@ rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R9
 	SUBQ       CX, R9
-	LEAQ       (DX)(R9*4), DX
-	VMOVUPS    (DX), Y5
+	VMOVUPS    (DX)(R9*4), Y5
 	VMASKMOVPS (BX), Y5, Y5
-	VMOVUPS    (DX), Y6
+	VMOVUPS    (DX)(R9*4), Y6
 	VMASKMOVPS (SI), Y6, Y6
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -2194,25 +1437,25 @@ not_whole:
 part:
 	MOVQ         AX, DX
 	TESTQ        $0x00000004, CX
-	JZ           piece19
+	JZ           piece7
 	VMOVUPS      X10, (DX)
 	VEXTRACTF128 $0x01, Y10, X10
 	ADDQ         $0x00000010, DX
 
-piece19:
+piece7:
 	TESTQ     $0x00000002, CX
-	JZ        piece20
+	JZ        piece8
 	VMOVSD    X10, (DX)
 	VPERMILPD $0x01, X10, X10
 	ADDQ      $0x00000008, DX
 
-piece20:
+piece8:
 	TESTQ  $0x00000001, CX
-	JZ     piece21
+	JZ     piece9
 	VMOVSS X10, (DX)
 	ADDQ   $0x00000004, DX
 
-piece21:
+piece9:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 	LEAQ (SI)(CX*4), SI
@@ -2319,8 +1562,7 @@ rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, DI
 	SUBQ       CX, DI
-	LEAQ       (DX)(DI*4), DX
-	VMOVUPS    (DX), Y2
+	VMOVUPS    (DX)(DI*4), Y2
 	VMASKMOVPS (BX), Y2, Y2
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -2328,25 +1570,25 @@ rest:
 not_whole:
 	MOVQ         AX, DX
 	TESTQ        $0x00000004, CX
-	JZ           piece22
+	JZ           piece10
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DX
 
-piece22:
+piece10:
 	TESTQ     $0x00000002, CX
-	JZ        piece23
+	JZ        piece11
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DX
 
-piece23:
+piece11:
 	TESTQ  $0x00000001, CX
-	JZ     piece24
+	JZ     piece12
 	VMOVSS X2, (DX)
 	ADDQ   $0x00000004, DX
 
-piece24:
+piece12:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 
@@ -2422,11 +1664,10 @@ rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, DI
 	SUBQ       CX, DI
-	LEAQ       (DX)(DI*4), DX
-	VMOVUPS    (DX), X1
+	VMOVUPS    (DX)(DI*4), X1
 	VMASKMOVPS (BX), X1, X1
 	VCVTPS2PD  X1, Y1
-	VMOVUPS    (DX), X2
+	VMOVUPS    (DX)(DI*4), X2
 	VMASKMOVPS (SI), X2, X2
 	VCVTPS2PD  X2, Y2
 	MOVQ       $0x00000002, DX
@@ -2435,18 +1676,18 @@ rest:
 not_whole:
 	VCVTPD2PSY Y1, X0
 	TESTQ      $0x00000002, CX
-	JZ         piece25
+	JZ         piece13
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
 	ADDQ       $0x00000008, AX
 
-piece25:
+piece13:
 	TESTQ  $0x00000001, CX
-	JZ     piece26
+	JZ     piece14
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece26:
+piece14:
 end:
 	VZEROUPPER
 	RET
@@ -2507,30 +1748,29 @@ sum_rest:
 	LEAQ       tail32<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       AX, SI
-	LEAQ       (BX)(SI*4), BX
 	XORQ       AX, AX
-	VMOVUPS    (BX), X5
+	VMOVUPS    (BX)(SI*4), X5
 	VMASKMOVPS (CX), X5, X5
 	VCVTPS2PD  X5, Y5
-	VMOVUPS    (BX), X6
+	VMOVUPS    (BX)(SI*4), X6
 	VMASKMOVPS (DX), X6, X6
 	VCVTPS2PD  X6, Y6
-	VMOVUPS    16(BX), X7
+	VMOVUPS    16(BX)(SI*4), X7
 	VMASKMOVPS 16(CX), X7, X7
 	VCVTPS2PD  X7, Y7
-	VMOVUPS    16(BX), X8
+	VMOVUPS    16(BX)(SI*4), X8
 	VMASKMOVPS 16(DX), X8, X8
 	VCVTPS2PD  X8, Y8
-	VMOVUPS    32(BX), X9
+	VMOVUPS    32(BX)(SI*4), X9
 	VMASKMOVPS 32(CX), X9, X9
 	VCVTPS2PD  X9, Y9
-	VMOVUPS    32(BX), X10
+	VMOVUPS    32(BX)(SI*4), X10
 	VMASKMOVPS 32(DX), X10, X10
 	VCVTPS2PD  X10, Y10
-	VMOVUPS    48(BX), X11
+	VMOVUPS    48(BX)(SI*4), X11
 	VMASKMOVPS 48(CX), X11, X11
 	VCVTPS2PD  X11, Y11
-	VMOVUPS    48(BX), X12
+	VMOVUPS    48(BX)(SI*4), X12
 	VMASKMOVPS 48(DX), X12, X12
 	VCVTPS2PD  X12, Y12
 	JMP        sum_add
@@ -2625,12 +1865,11 @@ sum_rest:
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	LEAQ        (BX)(SI*4), BX
 	XORQ        AX, AX
-	VMOVUPS     (BX), X10
+	VMOVUPS     (BX)(SI*4), X10
 	VMASKMOVPS  (CX), X10, X10
 	VCVTPS2PD   X10, Y10
-	VMOVUPS     (BX), X11
+	VMOVUPS     (BX)(SI*4), X11
 	VMASKMOVPS  (DX), X11, X11
 	VCVTPS2PD   X11, Y11
 	VSUBPD      Y11, Y0, Y11
@@ -2639,10 +1878,10 @@ sum_rest:
 	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y6
-	VMOVUPS     16(BX), X10
+	VMOVUPS     16(BX)(SI*4), X10
 	VMASKMOVPS  16(CX), X10, X10
 	VCVTPS2PD   X10, Y10
-	VMOVUPS     16(BX), X11
+	VMOVUPS     16(BX)(SI*4), X11
 	VMASKMOVPS  16(DX), X11, X11
 	VCVTPS2PD   X11, Y11
 	VSUBPD      Y11, Y0, Y11
@@ -2651,10 +1890,10 @@ sum_rest:
 	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y7
-	VMOVUPS     32(BX), X10
+	VMOVUPS     32(BX)(SI*4), X10
 	VMASKMOVPS  32(CX), X10, X10
 	VCVTPS2PD   X10, Y10
-	VMOVUPS     32(BX), X11
+	VMOVUPS     32(BX)(SI*4), X11
 	VMASKMOVPS  32(DX), X11, X11
 	VCVTPS2PD   X11, Y11
 	VSUBPD      Y11, Y0, Y11
@@ -2663,10 +1902,10 @@ sum_rest:
 	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y8
-	VMOVUPS     48(BX), X10
+	VMOVUPS     48(BX)(SI*4), X10
 	VMASKMOVPS  48(CX), X10, X10
 	VCVTPS2PD   X10, Y10
-	VMOVUPS     48(BX), X11
+	VMOVUPS     48(BX)(SI*4), X11
 	VMASKMOVPS  48(DX), X11, X11
 	VCVTPS2PD   X11, Y11
 	VSUBPD      Y11, Y0, Y11
@@ -2806,10 +2045,9 @@ rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R8
 	SUBQ       CX, R8
-	LEAQ       (DX)(R8*4), DX
-	VMOVUPS    (DX), Y3
+	VMOVUPS    (DX)(R8*4), Y3
 	VMASKMOVPS (BX), Y3, Y3
-	VMOVUPS    (DX), Y4
+	VMOVUPS    (DX)(R8*4), Y4
 	VMASKMOVPS (SI), Y4, Y4
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -2817,25 +2055,25 @@ rest:
 not_whole:
 	MOVQ         AX, DX
 	TESTQ        $0x00000004, CX
-	JZ           piece27
+	JZ           piece15
 	VMOVUPS      X4, (DX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, DX
 
-piece27:
+piece15:
 	TESTQ     $0x00000002, CX
-	JZ        piece28
+	JZ        piece16
 	VMOVSD    X4, (DX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, DX
 
-piece28:
+piece16:
 	TESTQ  $0x00000001, CX
-	JZ     piece29
+	JZ     piece17
 	VMOVSS X4, (DX)
 	ADDQ   $0x00000004, DX
 
-piece29:
+piece17:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 	LEAQ (SI)(CX*4), SI
@@ -2906,24 +2144,23 @@ sum_rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, BX
 	SUBQ       AX, BX
-	LEAQ       (DX)(BX*4), DX
 	XORQ       AX, AX
-	VMOVUPS    (DX), X6
+	VMOVUPS    (DX)(BX*4), X6
 	VMASKMOVPS (CX), X6, X5
 	VANDNPS    c32_ff800000<>+0(SB), X6, X6
 	VORPS      X6, X5, X5
 	VCVTPS2PD  X5, Y5
-	VMOVUPS    16(DX), X7
+	VMOVUPS    16(DX)(BX*4), X7
 	VMASKMOVPS 16(CX), X7, X6
 	VANDNPS    c32_ff800000<>+0(SB), X7, X7
 	VORPS      X7, X6, X6
 	VCVTPS2PD  X6, Y6
-	VMOVUPS    32(DX), X8
+	VMOVUPS    32(DX)(BX*4), X8
 	VMASKMOVPS 32(CX), X8, X7
 	VANDNPS    c32_ff800000<>+0(SB), X8, X8
 	VORPS      X8, X7, X7
 	VCVTPS2PD  X7, Y7
-	VMOVUPS    48(DX), X9
+	VMOVUPS    48(DX)(BX*4), X9
 	VMASKMOVPS 48(CX), X9, X8
 	VANDNPS    c32_ff800000<>+0(SB), X9, X9
 	VORPS      X9, X8, X8
@@ -3036,12 +2273,11 @@ sum_rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, BX
 	SUBQ       AX, BX
-	LEAQ       (DX)(BX*4), DX
 	XORQ       AX, AX
-	VMOVUPS    (DX), X2
+	VMOVUPS    (DX)(BX*4), X2
 	VMASKMOVPS (CX), X2, X2
 	VCVTPS2PD  X2, Y2
-	VMOVUPS    16(DX), X3
+	VMOVUPS    16(DX)(BX*4), X3
 	VMASKMOVPS 16(CX), X3, X3
 	VCVTPS2PD  X3, Y3
 	JMP        sum_add
@@ -3297,11 +2533,10 @@ rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R9
 	SUBQ       CX, R9
-	LEAQ       (DX)(R9*4), DX
-	VMOVUPS    (DX), X2
+	VMOVUPS    (DX)(R9*4), X2
 	VMASKMOVPS (BX), X2, X2
 	VCVTPS2PD  X2, Y2
-	VMOVUPS    (DX), X3
+	VMOVUPS    (DX)(R9*4), X3
 	VMASKMOVPS (SI), X3, X3
 	VCVTPS2PD  X3, Y3
 	MOVQ       $0x00000002, DX
@@ -3325,18 +2560,18 @@ part:
 	VCVTPD2PSY Y3, X2
 	MOVQ       AX, DX
 	TESTQ      $0x00000002, CX
-	JZ         piece30
+	JZ         piece18
 	VMOVSD     X2, (DX)
 	VPERMILPD  $0x01, X2, X2
 	ADDQ       $0x00000008, DX
 
-piece30:
+piece18:
 	TESTQ  $0x00000001, CX
-	JZ     piece31
+	JZ     piece19
 	VMOVSS X2, (DX)
 	ADDQ   $0x00000004, DX
 
-piece31:
+piece19:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 	LEAQ (SI)(CX*4), SI
@@ -3433,14 +2668,13 @@ sum_rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, BX
 	SUBQ       AX, BX
-	LEAQ       (DX)(BX*4), DX
 	XORQ       AX, AX
-	VMOVUPS    (DX), X6
+	VMOVUPS    (DX)(BX*4), X6
 	VMASKMOVPS (CX), X6, X5
 	VANDNPS    c32_ff800000<>+0(SB), X6, X6
 	VORPS      X6, X5, X5
 	VCVTPS2PD  X5, Y5
-	VMOVUPS    16(DX), X7
+	VMOVUPS    16(DX)(BX*4), X7
 	VMASKMOVPS 16(CX), X7, X6
 	VANDNPS    c32_ff800000<>+0(SB), X7, X7
 	VORPS      X7, X6, X6
@@ -3661,8 +2895,7 @@ rest:
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R8
 	SUBQ       CX, R8
-	LEAQ       (DX)(R8*4), DX
-	VMOVUPS    (DX), X5
+	VMOVUPS    (DX)(R8*4), X5
 	VMASKMOVPS (BX), X5, X5
 	VCVTPS2PD  X5, Y5
 	MOVQ       $0x00000002, DX
@@ -3684,18 +2917,18 @@ part:
 	VCVTPD2PSY Y8, X5
 	MOVQ       AX, DX
 	TESTQ      $0x00000002, CX
-	JZ         piece32
+	JZ         piece20
 	VMOVSD     X5, (DX)
 	VPERMILPD  $0x01, X5, X5
 	ADDQ       $0x00000008, DX
 
-piece32:
+piece20:
 	TESTQ  $0x00000001, CX
-	JZ     piece33
+	JZ     piece21
 	VMOVSS X5, (DX)
 	ADDQ   $0x00000004, DX
 
-piece33:
+piece21:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 
@@ -3736,8 +2969,7 @@ tail:
 	LEAQ       tail32<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       CX, SI
-	LEAQ       (BX)(SI*4), BX
-	VMOVUPS    (BX), Y1
+	VMOVUPS    (BX)(SI*4), Y1
 	VMASKMOVPS (AX), Y1, Y1
 	VCMPPS     $0x00, Y1, Y0, Y0
 	VMOVMSKPS  Y0, BX
@@ -3760,7 +2992,7 @@ none:
 
 // func expSumF64AVX2(x []float64, guess float64) (max float64, anchor float64, sum float64)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE2
-TEXT ·expSumF64AVX2(SB), NOSPLIT, $128-56
+TEXT ·expSumF64AVX2(SB), NOSPLIT, $384-56
 	MOVQ     x_base+0(FP), DX
 	XORQ     BX, BX
 	MOVQ     x_len+8(FP), AX
@@ -3782,8 +3014,8 @@ maximum:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y3
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y4
-	CMPQ    AX, $0x00000020
-	JL      max_tail
+	SUBQ    $0x00000020, AX
+	JL      max_rest
 
 max_loop:
 	VMOVUPD (CX), Y5
@@ -3804,88 +3036,25 @@ max_loop:
 	VMAXPD  Y4, Y5, Y4
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x00000020, AX
-	CMPQ    AX, $0x00000020
 	JGE     max_loop
 
-max_tail:
-	TESTQ      AX, AX
-	JZ         max_done
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*8), SI
-	VMOVUPS    (SI), Y6
-	VMASKMOVPD (CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*8), SI
-	VMOVUPS    32(SI), Y6
-	VMASKMOVPD 32(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*8), SI
-	VMOVUPS    64(SI), Y6
-	VMASKMOVPD 64(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y1, Y5, Y1
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*8), SI
-	VMOVUPS    96(SI), Y6
-	VMASKMOVPD 96(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y1, Y5, Y1
-	CMPQ       AX, $0x00000010
-	JLE        enough35
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*8), SI
-	VMOVUPS    128(SI), Y6
-	VMASKMOVPD 128(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*8), SI
-	VMOVUPS    160(SI), Y6
-	VMASKMOVPD 160(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*8), SI
-	VMOVUPS    192(SI), Y6
-	VMASKMOVPD 192(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y4, Y5, Y4
-	LEAQ       tail64<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*8), AX
-	VMOVUPS    224(AX), Y6
-	VMASKMOVPD 224(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y4, Y5, Y4
+max_rest:
+	ADDQ $0x00000020, AX
+	JZ   max_done
 
-enough35:
+max_single:
+	LEAQ       tail64<>+0(SB), SI
+	MOVQ       $0x00000040, DI
+	SUBQ       AX, DI
+	VMOVUPS    (SI)(DI*8), Y8
+	VMASKMOVPD (CX), Y8, Y5
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y8, Y8
+	VORPS      Y8, Y5, Y5
+	VMAXPD     Y0, Y5, Y0
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000004, AX
+	JG         max_single
+
 max_done:
 	VMAXPD       Y0, Y1, Y0
 	VMAXPD       Y3, Y4, Y3
@@ -3919,68 +3088,32 @@ anchored:
 	VMOVUPS      c64_fff0000000000000<>+0(SB), Y5
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
-	CMPQ         AX, $0x00000020
-	JL           sum_tail
 
 sum_loop:
-	PREFETCHT0   16384(CX)
-	VMOVUPD      (CX), Y6
-	PREFETCHT0   16448(CX)
-	VMOVUPD      64(CX), Y8
-	VMAXPD       Y6, Y4, Y6
-	VMAXPD       Y5, Y6, Y5
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y11
-	VMOVAPS      Y3, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
-	VSUBPD       Y3, Y11, Y9
-	VSUBPD       Y3, Y7, Y10
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y8
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y10, Y8
-	VPSHUFD      $0xa0, Y11, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VPSHUFD      $0xa0, Y7, Y11
-	VPADDD       Y11, Y11, Y11
-	VPOR         c64_100000000<>+0(SB), Y11, Y11
-	VPERMPS      powersF64<>+0(SB), Y11, Y12
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y12, Y12
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y13
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y7
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y6, Y13
-	VPERMPS      powersF64lost<>+0(SB), Y11, Y6
-	VFMADD213PD  Y6, Y8, Y7
-	VFMADD213PD  Y10, Y10, Y13
-	VFMADD213PD  Y12, Y12, Y7
-	VMOVAPS      Y13, Y6
-	VMOVAPS      Y7, Y7
-	PREFETCHT0   16512(CX)
-	VMOVUPD      128(CX), Y8
-	PREFETCHT0   16576(CX)
-	VMOVUPD      192(CX), Y9
+	CMPQ       AX, $0x00000020
+	JL         sum_tail
+	PREFETCHT0 16384(CX)
+	PREFETCHT0 16448(CX)
+	PREFETCHT0 16512(CX)
+	PREFETCHT0 16576(CX)
+	MOVQ       CX, SI
+	MOVQ       $0x00000002, DI
+	ADDQ       $0x00000100, CX
+	SUBQ       $0x00000020, AX
+
+sum_group:
+	LEAQ (SP), R8
+	MOVQ $0x00000002, R9
+
+half:
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+
+pair:
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
 	VMAXPD       Y8, Y4, Y8
 	VMAXPD       Y5, Y8, Y5
 	VMAXPD       Y9, Y4, Y9
@@ -4031,432 +3164,57 @@ sum_loop:
 	VFMADD213PD  Y14, Y14, Y15
 	VADDPD       Y11, Y6, Y6
 	VADDPD       Y15, Y7, Y7
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNZ          pair
 	VADDPD       Y7, Y6, Y6
-	VMOVUPS      (SP), Y8
-	VMOVUPS      64(SP), Y9
-	VSUBPD       Y9, Y6, Y6
-	VADDPD       Y6, Y8, Y7
-	VSUBPD       Y8, Y7, Y8
-	VSUBPD       Y6, Y8, Y9
-	VMOVUPS      Y9, 64(SP)
-	VMOVUPS      Y7, (SP)
-	VMOVUPD      32(CX), Y6
-	VMOVUPD      96(CX), Y8
-	VMAXPD       Y6, Y4, Y6
-	VMAXPD       Y5, Y6, Y5
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y11
-	VMOVAPS      Y3, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
-	VSUBPD       Y3, Y11, Y9
-	VSUBPD       Y3, Y7, Y10
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y8
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y10, Y8
-	VPSHUFD      $0xa0, Y11, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VPSHUFD      $0xa0, Y7, Y11
-	VPADDD       Y11, Y11, Y11
-	VPOR         c64_100000000<>+0(SB), Y11, Y11
-	VPERMPS      powersF64<>+0(SB), Y11, Y12
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y12, Y12
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y13
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y7
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y6, Y13
-	VPERMPS      powersF64lost<>+0(SB), Y11, Y6
-	VFMADD213PD  Y6, Y8, Y7
-	VFMADD213PD  Y10, Y10, Y13
-	VFMADD213PD  Y12, Y12, Y7
-	VMOVAPS      Y13, Y6
-	VMOVAPS      Y7, Y7
-	VMOVUPD      160(CX), Y8
-	VMOVUPD      224(CX), Y9
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMAXPD       Y9, Y4, Y9
-	VMAXPD       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
-	VSUBPD       Y3, Y10, Y12
-	VSUBPD       Y3, Y11, Y13
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y12, Y8
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y13, Y9
-	VPSHUFD      $0xa0, Y10, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y13
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y13, Y13
-	VPSHUFD      $0xa0, Y11, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y14
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y14, Y14
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y11
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y15
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y15
-	VPERMPS      powersF64lost<>+0(SB), Y12, Y12
-	VFMADD213PD  Y12, Y8, Y11
-	VPERMPS      powersF64lost<>+0(SB), Y10, Y8
-	VFMADD213PD  Y8, Y9, Y15
-	VFMADD213PD  Y13, Y13, Y11
-	VFMADD213PD  Y14, Y14, Y15
-	VADDPD       Y11, Y6, Y6
-	VADDPD       Y15, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VMOVUPS      32(SP), Y8
-	VMOVUPS      96(SP), Y9
-	VSUBPD       Y9, Y6, Y6
-	VADDPD       Y6, Y8, Y7
-	VSUBPD       Y8, Y7, Y8
-	VSUBPD       Y6, Y8, Y9
-	VMOVUPS      Y9, 96(SP)
-	VMOVUPS      Y7, 32(SP)
-	ADDQ         $0x00000100, CX
-	SUBQ         $0x00000020, AX
-	CMPQ         AX, $0x00000020
-	JGE          sum_loop
+	VMOVUPS      (R8), Y9
+	VMOVUPS      32(R8), Y10
+	VSUBPD       Y10, Y6, Y6
+	VADDPD       Y6, Y9, Y8
+	VSUBPD       Y9, Y8, Y9
+	VSUBPD       Y6, Y9, Y10
+	VMOVUPS      Y10, 32(R8)
+	VMOVUPS      Y8, (R8)
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000020, SI
+	DECQ         R9
+	JNZ          half
+	JMP          sum_loop
 
 sum_tail:
-	TESTQ        AX, AX
-	JLE          sum_done
-	MOVQ         $0x00000020, SI
-	CMPQ         AX, SI
-	CMOVQLT      AX, SI
-	LEAQ         tail64<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*8), DI
-	VMOVUPS      (DI), Y7
-	VMASKMOVPD   (CX), Y7, Y6
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y6, Y6
-	LEAQ         tail64<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*8), DI
-	VMOVUPS      64(DI), Y7
-	VMASKMOVPD   64(CX), Y7, Y8
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y8, Y8
-	VMAXPD       Y6, Y4, Y6
-	VMAXPD       Y5, Y6, Y5
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y11
-	VMOVAPS      Y3, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
-	VSUBPD       Y3, Y11, Y9
-	VSUBPD       Y3, Y7, Y10
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y8
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y10, Y8
-	VPSHUFD      $0xa0, Y11, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VPSHUFD      $0xa0, Y7, Y11
-	VPADDD       Y11, Y11, Y11
-	VPOR         c64_100000000<>+0(SB), Y11, Y11
-	VPERMPS      powersF64<>+0(SB), Y11, Y12
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y12, Y12
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y13
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y7
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y6, Y13
-	VPERMPS      powersF64lost<>+0(SB), Y11, Y6
-	VFMADD213PD  Y6, Y8, Y7
-	VFMADD213PD  Y10, Y10, Y13
-	VFMADD213PD  Y12, Y12, Y7
-	VMOVAPS      Y13, Y6
-	VMOVAPS      Y7, Y7
-	CMPQ         SI, $0x00000010
-	JLE          enough38
-	LEAQ         tail64<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*8), DI
-	VMOVUPS      128(DI), Y9
-	VMASKMOVPD   128(CX), Y9, Y8
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y9, Y9
-	VORPS        Y9, Y8, Y8
-	LEAQ         tail64<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*8), DI
-	VMOVUPS      192(DI), Y10
-	VMASKMOVPD   192(CX), Y10, Y9
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y10, Y10
-	VORPS        Y10, Y9, Y9
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMAXPD       Y9, Y4, Y9
-	VMAXPD       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
-	VSUBPD       Y3, Y10, Y12
-	VSUBPD       Y3, Y11, Y13
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y12, Y8
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y13, Y9
-	VPSHUFD      $0xa0, Y10, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y13
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y13, Y13
-	VPSHUFD      $0xa0, Y11, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y14
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y14, Y14
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y11
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y15
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y15
-	VPERMPS      powersF64lost<>+0(SB), Y12, Y12
-	VFMADD213PD  Y12, Y8, Y11
-	VPERMPS      powersF64lost<>+0(SB), Y10, Y8
-	VFMADD213PD  Y8, Y9, Y15
-	VFMADD213PD  Y13, Y13, Y11
-	VFMADD213PD  Y14, Y14, Y15
-	VADDPD       Y11, Y6, Y6
-	VADDPD       Y15, Y7, Y7
+	TESTQ   AX, AX
+	JLE     sum_done
+	LEAQ    128(SP), SI
+	MOVQ    $0x00000002, DI
+	MOVQ    $0x00000020, R8
+	CMPQ    AX, R8
+	CMOVQLT AX, R8
+	MOVQ    $0x00000100, R9
+	CMPQ    R8, $0x00000010
+	JG      sum_copy
+	MOVQ    $0x00000001, DI
+	MOVQ    $0x00000080, R9
 
-enough38:
-	VADDPD       Y7, Y6, Y6
-	VMOVUPS      (SP), Y8
-	VMOVUPS      64(SP), Y9
-	VSUBPD       Y9, Y6, Y6
-	VADDPD       Y6, Y8, Y7
-	VSUBPD       Y8, Y7, Y8
-	VSUBPD       Y6, Y8, Y9
-	VMOVUPS      Y9, 64(SP)
-	VMOVUPS      Y7, (SP)
-	LEAQ         tail64<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*8), DI
-	VMOVUPS      32(DI), Y7
-	VMASKMOVPD   32(CX), Y7, Y6
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y6, Y6
-	LEAQ         tail64<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*8), DI
-	VMOVUPS      96(DI), Y7
-	VMASKMOVPD   96(CX), Y7, Y8
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y8, Y8
-	VMAXPD       Y6, Y4, Y6
-	VMAXPD       Y5, Y6, Y5
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y11
-	VMOVAPS      Y3, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
-	VSUBPD       Y3, Y11, Y9
-	VSUBPD       Y3, Y7, Y10
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y8
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y10, Y8
-	VPSHUFD      $0xa0, Y11, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VPSHUFD      $0xa0, Y7, Y11
-	VPADDD       Y11, Y11, Y11
-	VPOR         c64_100000000<>+0(SB), Y11, Y11
-	VPERMPS      powersF64<>+0(SB), Y11, Y12
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y12, Y12
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y13
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y7
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y6, Y13
-	VPERMPS      powersF64lost<>+0(SB), Y11, Y6
-	VFMADD213PD  Y6, Y8, Y7
-	VFMADD213PD  Y10, Y10, Y13
-	VFMADD213PD  Y12, Y12, Y7
-	VMOVAPS      Y13, Y6
-	VMOVAPS      Y7, Y7
-	CMPQ         SI, $0x00000010
-	JLE          enough39
-	LEAQ         tail64<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*8), DI
-	VMOVUPS      160(DI), Y9
-	VMASKMOVPD   160(CX), Y9, Y8
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y9, Y9
-	VORPS        Y9, Y8, Y8
-	LEAQ         tail64<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*8), SI
-	VMOVUPS      224(SI), Y10
-	VMASKMOVPD   224(CX), Y10, Y9
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y10, Y10
-	VORPS        Y10, Y9, Y9
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMAXPD       Y9, Y4, Y9
-	VMAXPD       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
-	VSUBPD       Y3, Y10, Y12
-	VSUBPD       Y3, Y11, Y13
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y12, Y8
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y13, Y9
-	VPSHUFD      $0xa0, Y10, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y13
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y13, Y13
-	VPSHUFD      $0xa0, Y11, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y14
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y14, Y14
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y11
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y15
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y9, Y15
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y15
-	VPERMPS      powersF64lost<>+0(SB), Y12, Y12
-	VFMADD213PD  Y12, Y8, Y11
-	VPERMPS      powersF64lost<>+0(SB), Y10, Y8
-	VFMADD213PD  Y8, Y9, Y15
-	VFMADD213PD  Y13, Y13, Y11
-	VFMADD213PD  Y14, Y14, Y15
-	VADDPD       Y11, Y6, Y6
-	VADDPD       Y15, Y7, Y7
+sum_copy:
+	LEAQ tail64<>+0(SB), R10
+	MOVQ $0x00000040, R11
+	SUBQ R8, R11
+	LEAQ (R10)(R11*8), R8
+	XORQ R10, R10
 
-enough39:
-	VADDPD  Y7, Y6, Y6
-	VMOVUPS 32(SP), Y8
-	VMOVUPS 96(SP), Y9
-	VSUBPD  Y9, Y6, Y6
-	VADDPD  Y6, Y8, Y7
-	VSUBPD  Y8, Y7, Y8
-	VSUBPD  Y6, Y8, Y9
-	VMOVUPS Y9, 96(SP)
-	VMOVUPS Y7, 32(SP)
-	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000020, AX
-	JMP     sum_tail
+copy:
+	VMOVUPS    (R8)(R10*1), Y9
+	VMASKMOVPD (CX)(R10*1), Y9, Y8
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y8, Y8
+	VMOVUPS    Y8, (SI)(R10*1)
+	ADDQ       $0x00000020, R10
+	CMPQ       R10, R9
+	JL         copy
+	ADDQ       $0x00000100, CX
+	SUBQ       $0x00000020, AX
+	JMP        sum_group
 
 sum_done:
 	TESTQ        BX, BX
@@ -4478,8 +3236,8 @@ sum_done:
 found:
 	MOVSD        X1, max+32(FP)
 	VMOVUPS      (SP), Y1
-	VMOVUPS      32(SP), Y2
-	VSUBPD       64(SP), Y1, Y1
+	VMOVUPS      64(SP), Y2
+	VSUBPD       32(SP), Y1, Y1
 	VSUBPD       96(SP), Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -4753,121 +3511,58 @@ GLOBL c64_4050400000000000<>(SB), RODATA|NOPTR, $64
 
 // func expSumStoreF64AVX2(dst []float64, x []float64) (max float64, anchor float64, sum float64)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE2
-TEXT ·expSumStoreF64AVX2(SB), NOSPLIT, $128-72
+TEXT ·expSumStoreF64AVX2(SB), NOSPLIT, $384-72
 	MOVQ    x_base+24(FP), DX
 	MOVQ    x_len+32(FP), AX
 	MOVQ    DX, CX
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y0
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y3
-	VMOVUPS c64_fff0000000000000<>+0(SB), Y4
-	CMPQ    AX, $0x00000020
-	JL      max_tail
+	VMOVUPS c64_fff0000000000000<>+0(SB), Y6
+	SUBQ    $0x00000020, AX
+	JL      max_rest
 
 max_loop:
-	VMOVUPD (CX), Y5
-	VMAXPD  Y0, Y5, Y0
-	VMOVUPD 32(CX), Y5
-	VMAXPD  Y0, Y5, Y0
-	VMOVUPD 64(CX), Y5
-	VMAXPD  Y1, Y5, Y1
-	VMOVUPD 96(CX), Y5
-	VMAXPD  Y1, Y5, Y1
-	VMOVUPD 128(CX), Y5
-	VMAXPD  Y3, Y5, Y3
-	VMOVUPD 160(CX), Y5
-	VMAXPD  Y3, Y5, Y3
-	VMOVUPD 192(CX), Y5
-	VMAXPD  Y4, Y5, Y4
-	VMOVUPD 224(CX), Y5
-	VMAXPD  Y4, Y5, Y4
+	VMOVUPD (CX), Y7
+	VMAXPD  Y0, Y7, Y0
+	VMOVUPD 32(CX), Y7
+	VMAXPD  Y0, Y7, Y0
+	VMOVUPD 64(CX), Y7
+	VMAXPD  Y1, Y7, Y1
+	VMOVUPD 96(CX), Y7
+	VMAXPD  Y1, Y7, Y1
+	VMOVUPD 128(CX), Y7
+	VMAXPD  Y3, Y7, Y3
+	VMOVUPD 160(CX), Y7
+	VMAXPD  Y3, Y7, Y3
+	VMOVUPD 192(CX), Y7
+	VMAXPD  Y6, Y7, Y6
+	VMOVUPD 224(CX), Y7
+	VMAXPD  Y6, Y7, Y6
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x00000020, AX
-	CMPQ    AX, $0x00000020
 	JGE     max_loop
 
-max_tail:
-	TESTQ      AX, AX
-	JZ         max_done
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	LEAQ       (BX)(SI*8), BX
-	VMOVUPS    (BX), Y6
-	VMASKMOVPD (CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	LEAQ       (BX)(SI*8), BX
-	VMOVUPS    32(BX), Y6
-	VMASKMOVPD 32(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	LEAQ       (BX)(SI*8), BX
-	VMOVUPS    64(BX), Y6
-	VMASKMOVPD 64(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y1, Y5, Y1
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	LEAQ       (BX)(SI*8), BX
-	VMOVUPS    96(BX), Y6
-	VMASKMOVPD 96(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y1, Y5, Y1
-	CMPQ       AX, $0x00000010
-	JLE        enough41
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	LEAQ       (BX)(SI*8), BX
-	VMOVUPS    128(BX), Y6
-	VMASKMOVPD 128(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	LEAQ       (BX)(SI*8), BX
-	VMOVUPS    160(BX), Y6
-	VMASKMOVPD 160(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	LEAQ       (BX)(SI*8), BX
-	VMOVUPS    192(BX), Y6
-	VMASKMOVPD 192(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y4, Y5, Y4
-	LEAQ       tail64<>+0(SB), BX
-	MOVQ       $0x00000040, SI
-	SUBQ       AX, SI
-	LEAQ       (BX)(SI*8), AX
-	VMOVUPS    224(AX), Y6
-	VMASKMOVPD 224(CX), Y6, Y5
-	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
-	VORPS      Y6, Y5, Y5
-	VMAXPD     Y4, Y5, Y4
+max_rest:
+	ADDQ $0x00000020, AX
+	JZ   max_done
 
-enough41:
+max_single:
+	LEAQ       tail64<>+0(SB), BX
+	MOVQ       $0x00000040, SI
+	SUBQ       AX, SI
+	VMOVUPS    (BX)(SI*8), Y8
+	VMASKMOVPD (CX), Y8, Y7
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y8, Y8
+	VORPS      Y8, Y7, Y7
+	VMAXPD     Y0, Y7, Y0
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000004, AX
+	JG         max_single
+
 max_done:
 	VMAXPD       Y0, Y1, Y0
-	VMAXPD       Y3, Y4, Y3
+	VMAXPD       Y3, Y6, Y3
 	VMAXPD       Y0, Y3, Y0
 	VMAXPD       Y0, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
@@ -4894,72 +3589,36 @@ max_done:
 	MOVQ         dst_base+0(FP), BX
 	MOVQ         x_len+32(FP), AX
 	MOVQ         DX, CX
-	CMPQ         AX, $0x00000020
-	JL           sum_tail
+	XORQ         R8, R8
 
 sum_loop:
-	PREFETCHT0   16384(CX)
-	VMOVUPD      (CX), Y4
-	PREFETCHT0   16448(CX)
-	VMOVUPD      64(CX), Y6
-	VCMPPD       $0x05, Y2, Y4, Y7
-	VMAXPD       Y4, Y2, Y4
-	VCMPPD       $0x05, Y2, Y6, Y8
-	VMAXPD       Y6, Y2, Y6
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y11
-	VMOVAPS      Y3, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y5
-	VSUBPD       Y3, Y11, Y9
-	VSUBPD       Y3, Y5, Y10
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y4
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y4
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y10, Y6
-	VPSHUFD      $0xa0, Y11, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VPSHUFD      $0xa0, Y5, Y11
-	VPADDD       Y11, Y11, Y11
-	VPOR         c64_100000000<>+0(SB), Y11, Y11
-	VPERMPS      powersF64<>+0(SB), Y11, Y12
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y12, Y12
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y13
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y5
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y5
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y4, Y13
-	VPERMPS      powersF64lost<>+0(SB), Y11, Y4
-	VFMADD213PD  Y4, Y6, Y5
-	VFMADD213PD  Y10, Y10, Y13
-	VANDPS       Y7, Y13, Y13
-	VFMADD213PD  Y12, Y12, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPD      Y13, (BX)
-	VMOVAPS      Y13, Y4
-	VMOVUPD      Y5, 64(BX)
-	VMOVAPS      Y5, Y5
-	PREFETCHT0   16512(CX)
-	VMOVUPD      128(CX), Y6
-	PREFETCHT0   16576(CX)
-	VMOVUPD      192(CX), Y7
+	CMPQ       AX, $0x00000020
+	JL         sum_tail
+	PREFETCHT0 16384(CX)
+	PREFETCHT0 16448(CX)
+	PREFETCHT0 16512(CX)
+	PREFETCHT0 16576(CX)
+	MOVQ       CX, DX
+	MOVQ       $0x00000002, SI
+	MOVQ       BX, DI
+	ADDQ       $0x00000100, CX
+	ADDQ       $0x00000100, BX
+	SUBQ       $0x00000020, AX
+
+sum_group:
+	LEAQ (SP), R9
+	MOVQ $0x00000002, R10
+
+half:
+	MOVQ   DX, R11
+	MOVQ   SI, R12
+	MOVQ   DI, R13
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+
+pair:
+	VMOVUPD      (R11), Y6
+	VMOVUPD      64(R11), Y7
 	VCMPPD       $0x05, Y2, Y6, Y8
 	VMAXPD       Y6, Y2, Y6
 	VCMPPD       $0x05, Y2, Y7, Y9
@@ -5010,675 +3669,102 @@ sum_loop:
 	VANDPS       Y8, Y11, Y11
 	VFMADD213PD  Y14, Y14, Y15
 	VANDPS       Y9, Y15, Y15
-	VMOVUPD      Y11, 128(BX)
+	VMOVUPD      Y11, (R13)
 	VADDPD       Y11, Y4, Y4
-	VMOVUPD      Y15, 192(BX)
+	VMOVUPD      Y15, 64(R13)
 	VADDPD       Y15, Y5, Y5
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x00000080, R13
+	DECQ         R12
+	JNZ          pair
 	VADDPD       Y5, Y4, Y4
-	VMOVUPS      (SP), Y6
-	VMOVUPS      64(SP), Y7
-	VSUBPD       Y7, Y4, Y4
-	VADDPD       Y4, Y6, Y5
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y4, Y6, Y7
-	VMOVUPS      Y7, 64(SP)
-	VMOVUPS      Y5, (SP)
-	VMOVUPD      32(CX), Y4
-	VMOVUPD      96(CX), Y6
-	VCMPPD       $0x05, Y2, Y4, Y7
-	VMAXPD       Y4, Y2, Y4
-	VCMPPD       $0x05, Y2, Y6, Y8
-	VMAXPD       Y6, Y2, Y6
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y11
-	VMOVAPS      Y3, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y5
-	VSUBPD       Y3, Y11, Y9
-	VSUBPD       Y3, Y5, Y10
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y4
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y4
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y10, Y6
-	VPSHUFD      $0xa0, Y11, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VPSHUFD      $0xa0, Y5, Y11
-	VPADDD       Y11, Y11, Y11
-	VPOR         c64_100000000<>+0(SB), Y11, Y11
-	VPERMPS      powersF64<>+0(SB), Y11, Y12
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y12, Y12
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y13
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y5
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y5
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y4, Y13
-	VPERMPS      powersF64lost<>+0(SB), Y11, Y4
-	VFMADD213PD  Y4, Y6, Y5
-	VFMADD213PD  Y10, Y10, Y13
-	VANDPS       Y7, Y13, Y13
-	VFMADD213PD  Y12, Y12, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPD      Y13, 32(BX)
-	VMOVAPS      Y13, Y4
-	VMOVUPD      Y5, 96(BX)
-	VMOVAPS      Y5, Y5
-	VMOVUPD      160(CX), Y6
-	VMOVUPD      224(CX), Y7
-	VCMPPD       $0x05, Y2, Y6, Y8
-	VMAXPD       Y6, Y2, Y6
-	VCMPPD       $0x05, Y2, Y7, Y9
-	VMAXPD       Y7, Y2, Y7
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y11
-	VSUBPD       Y3, Y10, Y12
-	VSUBPD       Y3, Y11, Y13
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y7
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y12, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y13, Y7
-	VPSHUFD      $0xa0, Y10, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y13
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y13, Y13
-	VPSHUFD      $0xa0, Y11, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y14
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y14, Y14
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y11
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y15
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y15
-	VPERMPS      powersF64lost<>+0(SB), Y12, Y12
-	VFMADD213PD  Y12, Y6, Y11
-	VPERMPS      powersF64lost<>+0(SB), Y10, Y6
-	VFMADD213PD  Y6, Y7, Y15
-	VFMADD213PD  Y13, Y13, Y11
-	VANDPS       Y8, Y11, Y11
-	VFMADD213PD  Y14, Y14, Y15
-	VANDPS       Y9, Y15, Y15
-	VMOVUPD      Y11, 160(BX)
-	VADDPD       Y11, Y4, Y4
-	VMOVUPD      Y15, 224(BX)
-	VADDPD       Y15, Y5, Y5
-	VADDPD       Y5, Y4, Y4
-	VMOVUPS      32(SP), Y6
-	VMOVUPS      96(SP), Y7
-	VSUBPD       Y7, Y4, Y4
-	VADDPD       Y4, Y6, Y5
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y4, Y6, Y7
-	VMOVUPS      Y7, 96(SP)
-	VMOVUPS      Y5, 32(SP)
-	ADDQ         $0x00000100, CX
-	ADDQ         $0x00000100, BX
-	SUBQ         $0x00000020, AX
-	CMPQ         AX, $0x00000020
-	JGE          sum_loop
+	VMOVUPS      (R9), Y7
+	VMOVUPS      32(R9), Y8
+	VSUBPD       Y8, Y4, Y4
+	VADDPD       Y4, Y7, Y6
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y4, Y7, Y8
+	VMOVUPS      Y8, 32(R9)
+	VMOVUPS      Y6, (R9)
+	ADDQ         $0x00000040, R9
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, DI
+	DECQ         R10
+	JNZ          half
+	JMP          sum_loop
 
 sum_tail:
-	TESTQ        AX, AX
-	JLE          sum_done
-	MOVQ         $0x00000020, DX
-	CMPQ         AX, DX
-	CMOVQLT      AX, DX
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, DI
-	SUBQ         DX, DI
-	LEAQ         (SI)(DI*8), SI
-	VMOVUPS      (SI), Y5
-	VMASKMOVPD   (CX), Y5, Y4
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, DI
-	SUBQ         DX, DI
-	LEAQ         (SI)(DI*8), SI
-	VMOVUPS      64(SI), Y5
-	VMASKMOVPD   64(CX), Y5, Y6
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y5, Y5
-	VORPS        Y5, Y6, Y6
-	VCMPPD       $0x05, Y2, Y4, Y7
-	VMAXPD       Y4, Y2, Y4
-	VCMPPD       $0x05, Y2, Y6, Y8
-	VMAXPD       Y6, Y2, Y6
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y11
-	VMOVAPS      Y3, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y5
-	VSUBPD       Y3, Y11, Y9
-	VSUBPD       Y3, Y5, Y10
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y4
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y4
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y10, Y6
-	VPSHUFD      $0xa0, Y11, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VPSHUFD      $0xa0, Y5, Y11
-	VPADDD       Y11, Y11, Y11
-	VPOR         c64_100000000<>+0(SB), Y11, Y11
-	VPERMPS      powersF64<>+0(SB), Y11, Y12
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y12, Y12
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y13
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y5
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y5
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y4, Y13
-	VPERMPS      powersF64lost<>+0(SB), Y11, Y4
-	VFMADD213PD  Y4, Y6, Y5
-	VFMADD213PD  Y10, Y10, Y13
-	VANDPS       Y7, Y13, Y13
-	VFMADD213PD  Y12, Y12, Y5
-	VANDPS       Y8, Y5, Y5
-	CMPQ         DX, $0x00000004
-	JL           part45
-	VMOVUPD      Y13, (BX)
-	JMP          stored45
+	TESTQ   AX, AX
+	JLE     sum_done
+	LEAQ    128(SP), DX
+	MOVQ    $0x00000002, SI
+	MOVQ    $0x00000020, R9
+	CMPQ    AX, R9
+	CMOVQLT AX, R9
+	MOVQ    $0x00000100, DI
+	CMPQ    R9, $0x00000010
+	JG      sum_copy
+	MOVQ    $0x00000001, SI
+	MOVQ    $0x00000080, DI
 
-part45:
-	CMPQ         DX, $0x00000000
-	JLE          stored45
-	LEAQ         (BX), SI
-	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
-	VMOVUPS      Y13, Y4
-	TESTQ        $0x00000002, DI
-	JZ           piece46
-	VMOVUPS      X4, (SI)
-	VEXTRACTF128 $0x01, Y4, X4
-	ADDQ         $0x00000010, SI
+sum_copy:
+	LEAQ tail64<>+0(SB), R8
+	MOVQ $0x00000040, R10
+	SUBQ R9, R10
+	LEAQ (R8)(R10*8), R8
+	XORQ R10, R10
 
-piece46:
-	TESTQ     $0x00000001, DI
-	JZ        piece47
-	VMOVSD    X4, (SI)
-	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
-
-piece47:
-stored45:
-	VMOVAPS Y13, Y4
-	CMPQ    DX, $0x0000000c
-	JL      part48
-	VMOVUPD Y5, 64(BX)
-	JMP     stored48
-
-part48:
-	CMPQ         DX, $0x00000008
-	JLE          stored48
-	LEAQ         64(BX), SI
-	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
-	VMOVUPS      Y5, Y6
-	TESTQ        $0x00000002, DI
-	JZ           piece49
-	VMOVUPS      X6, (SI)
-	VEXTRACTF128 $0x01, Y6, X6
-	ADDQ         $0x00000010, SI
-
-piece49:
-	TESTQ     $0x00000001, DI
-	JZ        piece50
-	VMOVSD    X6, (SI)
-	VPERMILPD $0x01, X6, X6
-	ADDQ      $0x00000008, SI
-
-piece50:
-stored48:
-	VMOVAPS      Y5, Y5
-	CMPQ         DX, $0x00000010
-	JLE          enough44
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, DI
-	SUBQ         DX, DI
-	LEAQ         (SI)(DI*8), SI
-	VMOVUPS      128(SI), Y7
-	VMASKMOVPD   128(CX), Y7, Y6
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y6, Y6
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, DI
-	SUBQ         DX, DI
-	LEAQ         (SI)(DI*8), SI
-	VMOVUPS      192(SI), Y8
-	VMASKMOVPD   192(CX), Y8, Y7
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y8, Y8
-	VORPS        Y8, Y7, Y7
-	VCMPPD       $0x05, Y2, Y6, Y8
-	VMAXPD       Y6, Y2, Y6
-	VCMPPD       $0x05, Y2, Y7, Y9
-	VMAXPD       Y7, Y2, Y7
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y11
-	VSUBPD       Y3, Y10, Y12
-	VSUBPD       Y3, Y11, Y13
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y7
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y12, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y13, Y7
-	VPSHUFD      $0xa0, Y10, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y13
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y13, Y13
-	VPSHUFD      $0xa0, Y11, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y14
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y14, Y14
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y11
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y15
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y15
-	VPERMPS      powersF64lost<>+0(SB), Y12, Y12
-	VFMADD213PD  Y12, Y6, Y11
-	VPERMPS      powersF64lost<>+0(SB), Y10, Y6
-	VFMADD213PD  Y6, Y7, Y15
-	VFMADD213PD  Y13, Y13, Y11
-	VANDPS       Y8, Y11, Y11
-	VFMADD213PD  Y14, Y14, Y15
-	VANDPS       Y9, Y15, Y15
-	CMPQ         DX, $0x00000014
-	JL           part51
-	VMOVUPD      Y11, 128(BX)
-	JMP          stored51
-
-part51:
-	CMPQ         DX, $0x00000010
-	JLE          stored51
-	LEAQ         128(BX), SI
-	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
-	VMOVUPS      Y11, Y6
-	TESTQ        $0x00000002, DI
-	JZ           piece52
-	VMOVUPS      X6, (SI)
-	VEXTRACTF128 $0x01, Y6, X6
-	ADDQ         $0x00000010, SI
-
-piece52:
-	TESTQ     $0x00000001, DI
-	JZ        piece53
-	VMOVSD    X6, (SI)
-	VPERMILPD $0x01, X6, X6
-	ADDQ      $0x00000008, SI
-
-piece53:
-stored51:
-	VADDPD  Y11, Y4, Y4
-	CMPQ    DX, $0x0000001c
-	JL      part54
-	VMOVUPD Y15, 192(BX)
-	JMP     stored54
-
-part54:
-	CMPQ         DX, $0x00000018
-	JLE          stored54
-	LEAQ         192(BX), SI
-	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
-	VMOVUPS      Y15, Y6
-	TESTQ        $0x00000002, DI
-	JZ           piece55
-	VMOVUPS      X6, (SI)
-	VEXTRACTF128 $0x01, Y6, X6
-	ADDQ         $0x00000010, SI
-
-piece55:
-	TESTQ     $0x00000001, DI
-	JZ        piece56
-	VMOVSD    X6, (SI)
-	VPERMILPD $0x01, X6, X6
-	ADDQ      $0x00000008, SI
-
-piece56:
-stored54:
-	VADDPD Y15, Y5, Y5
-
-enough44:
-	VADDPD       Y5, Y4, Y4
-	VMOVUPS      (SP), Y6
-	VMOVUPS      64(SP), Y7
-	VSUBPD       Y7, Y4, Y4
-	VADDPD       Y4, Y6, Y5
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y4, Y6, Y7
-	VMOVUPS      Y7, 64(SP)
-	VMOVUPS      Y5, (SP)
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, DI
-	SUBQ         DX, DI
-	LEAQ         (SI)(DI*8), SI
-	VMOVUPS      32(SI), Y5
-	VMASKMOVPD   32(CX), Y5, Y4
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y5, Y5
-	VORPS        Y5, Y4, Y4
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, DI
-	SUBQ         DX, DI
-	LEAQ         (SI)(DI*8), SI
-	VMOVUPS      96(SI), Y5
-	VMASKMOVPD   96(CX), Y5, Y6
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y5, Y5
-	VORPS        Y5, Y6, Y6
-	VCMPPD       $0x05, Y2, Y4, Y7
-	VMAXPD       Y4, Y2, Y4
-	VCMPPD       $0x05, Y2, Y6, Y8
-	VMAXPD       Y6, Y2, Y6
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y11
-	VMOVAPS      Y3, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y5
-	VSUBPD       Y3, Y11, Y9
-	VSUBPD       Y3, Y5, Y10
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y4
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y4
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y10, Y6
-	VPSHUFD      $0xa0, Y11, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VPSHUFD      $0xa0, Y5, Y11
-	VPADDD       Y11, Y11, Y11
-	VPOR         c64_100000000<>+0(SB), Y11, Y11
-	VPERMPS      powersF64<>+0(SB), Y11, Y12
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y12, Y12
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y13
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y5
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y5
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y4, Y13
-	VPERMPS      powersF64lost<>+0(SB), Y11, Y4
-	VFMADD213PD  Y4, Y6, Y5
-	VFMADD213PD  Y10, Y10, Y13
-	VANDPS       Y7, Y13, Y13
-	VFMADD213PD  Y12, Y12, Y5
-	VANDPS       Y8, Y5, Y5
-	CMPQ         DX, $0x00000008
-	JL           part58
-	VMOVUPD      Y13, 32(BX)
-	JMP          stored58
-
-part58:
-	CMPQ         DX, $0x00000004
-	JLE          stored58
-	LEAQ         32(BX), SI
-	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
-	VMOVUPS      Y13, Y4
-	TESTQ        $0x00000002, DI
-	JZ           piece59
-	VMOVUPS      X4, (SI)
-	VEXTRACTF128 $0x01, Y4, X4
-	ADDQ         $0x00000010, SI
-
-piece59:
-	TESTQ     $0x00000001, DI
-	JZ        piece60
-	VMOVSD    X4, (SI)
-	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
-
-piece60:
-stored58:
-	VMOVAPS Y13, Y4
-	CMPQ    DX, $0x00000010
-	JL      part61
-	VMOVUPD Y5, 96(BX)
-	JMP     stored61
-
-part61:
-	CMPQ         DX, $0x0000000c
-	JLE          stored61
-	LEAQ         96(BX), SI
-	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
-	VMOVUPS      Y5, Y6
-	TESTQ        $0x00000002, DI
-	JZ           piece62
-	VMOVUPS      X6, (SI)
-	VEXTRACTF128 $0x01, Y6, X6
-	ADDQ         $0x00000010, SI
-
-piece62:
-	TESTQ     $0x00000001, DI
-	JZ        piece63
-	VMOVSD    X6, (SI)
-	VPERMILPD $0x01, X6, X6
-	ADDQ      $0x00000008, SI
-
-piece63:
-stored61:
-	VMOVAPS      Y5, Y5
-	CMPQ         DX, $0x00000010
-	JLE          enough57
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, DI
-	SUBQ         DX, DI
-	LEAQ         (SI)(DI*8), SI
-	VMOVUPS      160(SI), Y7
-	VMASKMOVPD   160(CX), Y7, Y6
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y7, Y7
-	VORPS        Y7, Y6, Y6
-	LEAQ         tail64<>+0(SB), SI
-	MOVQ         $0x00000040, DI
-	SUBQ         DX, DI
-	LEAQ         (SI)(DI*8), SI
-	VMOVUPS      224(SI), Y8
-	VMASKMOVPD   224(CX), Y8, Y7
-	VANDNPS      c64_fff0000000000000<>+0(SB), Y8, Y8
-	VORPS        Y8, Y7, Y7
-	VCMPPD       $0x05, Y2, Y6, Y8
-	VMAXPD       Y6, Y2, Y6
-	VCMPPD       $0x05, Y2, Y7, Y9
-	VMAXPD       Y7, Y2, Y7
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y11
-	VSUBPD       Y3, Y10, Y12
-	VSUBPD       Y3, Y11, Y13
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y7
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y12, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y13, Y7
-	VPSHUFD      $0xa0, Y10, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y13
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y13, Y13
-	VPSHUFD      $0xa0, Y11, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y14
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y14, Y14
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y11
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y15
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y7, Y15
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y15
-	VPERMPS      powersF64lost<>+0(SB), Y12, Y12
-	VFMADD213PD  Y12, Y6, Y11
-	VPERMPS      powersF64lost<>+0(SB), Y10, Y6
-	VFMADD213PD  Y6, Y7, Y15
-	VFMADD213PD  Y13, Y13, Y11
-	VANDPS       Y8, Y11, Y11
-	VFMADD213PD  Y14, Y14, Y15
-	VANDPS       Y9, Y15, Y15
-	CMPQ         DX, $0x00000018
-	JL           part64
-	VMOVUPD      Y11, 160(BX)
-	JMP          stored64
-
-part64:
-	CMPQ         DX, $0x00000014
-	JLE          stored64
-	LEAQ         160(BX), SI
-	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
-	VMOVUPS      Y11, Y6
-	TESTQ        $0x00000002, DI
-	JZ           piece65
-	VMOVUPS      X6, (SI)
-	VEXTRACTF128 $0x01, Y6, X6
-	ADDQ         $0x00000010, SI
-
-piece65:
-	TESTQ     $0x00000001, DI
-	JZ        piece66
-	VMOVSD    X6, (SI)
-	VPERMILPD $0x01, X6, X6
-	ADDQ      $0x00000008, SI
-
-piece66:
-stored64:
-	VADDPD  Y11, Y4, Y4
-	CMPQ    DX, $0x00000020
-	JL      part67
-	VMOVUPD Y15, 224(BX)
-	JMP     stored67
-
-part67:
-	CMPQ         DX, $0x0000001c
-	JLE          stored67
-	LEAQ         224(BX), SI
-	SUBQ         $0x0000001c, DX
-	VMOVUPS      Y15, Y6
-	TESTQ        $0x00000002, DX
-	JZ           piece68
-	VMOVUPS      X6, (SI)
-	VEXTRACTF128 $0x01, Y6, X6
-	ADDQ         $0x00000010, SI
-
-piece68:
-	TESTQ     $0x00000001, DX
-	JZ        piece69
-	VMOVSD    X6, (SI)
-	VPERMILPD $0x01, X6, X6
-	ADDQ      $0x00000008, SI
-
-piece69:
-stored67:
-	VADDPD Y15, Y5, Y5
-
-enough57:
-	VADDPD  Y5, Y4, Y4
-	VMOVUPS 32(SP), Y6
-	VMOVUPS 96(SP), Y7
-	VSUBPD  Y7, Y4, Y4
-	VADDPD  Y4, Y6, Y5
-	VSUBPD  Y6, Y5, Y6
-	VSUBPD  Y4, Y6, Y7
-	VMOVUPS Y7, 96(SP)
-	VMOVUPS Y5, 32(SP)
-	ADDQ    $0x00000100, CX
-	ADDQ    $0x00000100, BX
-	SUBQ    $0x00000020, AX
-	JMP     sum_tail
+copy:
+	VMOVUPS    (R8)(R10*1), Y7
+	VMASKMOVPD (CX)(R10*1), Y7, Y6
+	VANDNPS    c64_fff0000000000000<>+0(SB), Y7, Y7
+	VORPS      Y7, Y6, Y6
+	VMOVUPS    Y6, (DX)(R10*1)
+	ADDQ       $0x00000020, R10
+	CMPQ       R10, DI
+	JL         copy
+	MOVQ       DX, DI
+	MOVQ       R9, R8
+	SUBQ       R9, AX
+	JMP        sum_group
 
 sum_done:
+	LEAQ 128(SP), AX
+	SUBQ $0x00000004, R8
+	JL   back_rest
+
+back:
+	VMOVUPS (AX), Y2
+	VMOVUPS Y2, (BX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x00000004, R8
+	JGE     back
+
+back_rest:
+	ADDQ         $0x00000004, R8
+	JZ           back_done
+	VMOVUPS      (AX), Y2
+	MOVQ         BX, AX
+	TESTQ        $0x00000002, R8
+	JZ           piece22
+	VMOVUPS      X2, (AX)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x00000010, AX
+
+piece22:
+	TESTQ     $0x00000001, R8
+	JZ        piece23
+	VMOVSD    X2, (AX)
+	VPERMILPD $0x01, X2, X2
+	ADDQ      $0x00000008, AX
+
+piece23:
+back_done:
 	MOVSD        X1, max+48(FP)
 	VMOVUPS      (SP), Y1
-	VMOVUPS      32(SP), Y2
-	VSUBPD       64(SP), Y1, Y1
+	VMOVUPS      64(SP), Y2
+	VSUBPD       32(SP), Y1, Y1
 	VSUBPD       96(SP), Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -5793,8 +3879,7 @@ rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, DI
 	SUBQ       CX, DI
-	LEAQ       (DX)(DI*8), DX
-	VMOVUPS    (DX), Y2
+	VMOVUPS    (DX)(DI*8), Y2
 	VMASKMOVPD (BX), Y2, Y2
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -5802,19 +3887,19 @@ rest:
 not_whole:
 	MOVQ         AX, DX
 	TESTQ        $0x00000002, CX
-	JZ           piece70
+	JZ           piece24
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DX
 
-piece70:
+piece24:
 	TESTQ     $0x00000001, CX
-	JZ        piece71
+	JZ        piece25
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DX
 
-piece71:
+piece25:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 
@@ -5991,8 +4076,7 @@ rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R8
 	SUBQ       CX, R8
-	LEAQ       (DX)(R8*8), DX
-	VMOVUPS    (DX), Y4
+	VMOVUPS    (DX)(R8*8), Y4
 	VMASKMOVPD (BX), Y4, Y4
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -6000,19 +4084,19 @@ rest:
 not_whole:
 	MOVQ         AX, DX
 	TESTQ        $0x00000002, CX
-	JZ           piece72
+	JZ           piece26
 	VMOVUPS      X6, (DX)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, DX
 
-piece72:
+piece26:
 	TESTQ     $0x00000001, CX
-	JZ        piece73
+	JZ        piece27
 	VMOVSD    X6, (DX)
 	VPERMILPD $0x01, X6, X6
 	ADDQ      $0x00000008, DX
 
-piece73:
+piece27:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 
@@ -6114,10 +4198,9 @@ rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R9
 	SUBQ       CX, R9
-	LEAQ       (DX)(R9*8), DX
-	VMOVUPS    (DX), Y5
+	VMOVUPS    (DX)(R9*8), Y5
 	VMASKMOVPD (BX), Y5, Y5
-	VMOVUPS    (DX), Y6
+	VMOVUPS    (DX)(R9*8), Y6
 	VMASKMOVPD (SI), Y6, Y6
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -6138,19 +4221,19 @@ not_whole:
 part:
 	MOVQ         AX, DX
 	TESTQ        $0x00000002, CX
-	JZ           piece74
+	JZ           piece28
 	VMOVUPS      X8, (DX)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, DX
 
-piece74:
+piece28:
 	TESTQ     $0x00000001, CX
-	JZ        piece75
+	JZ        piece29
 	VMOVSD    X8, (DX)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, DX
 
-piece75:
+piece29:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 	LEAQ (SI)(CX*8), SI
@@ -6256,8 +4339,7 @@ rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, DI
 	SUBQ       CX, DI
-	LEAQ       (DX)(DI*8), DX
-	VMOVUPS    (DX), Y2
+	VMOVUPS    (DX)(DI*8), Y2
 	VMASKMOVPD (BX), Y2, Y2
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -6265,19 +4347,19 @@ rest:
 not_whole:
 	MOVQ         AX, DX
 	TESTQ        $0x00000002, CX
-	JZ           piece76
+	JZ           piece30
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, DX
 
-piece76:
+piece30:
 	TESTQ     $0x00000001, CX
-	JZ        piece77
+	JZ        piece31
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DX
 
-piece77:
+piece31:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 
@@ -6350,29 +4432,28 @@ rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, DI
 	SUBQ       CX, DI
-	LEAQ       (DX)(DI*8), DX
-	VMOVUPS    (DX), Y1
+	VMOVUPS    (DX)(DI*8), Y1
 	VMASKMOVPD (BX), Y1, Y1
-	VMOVUPS    (DX), Y2
+	VMOVUPS    (DX)(DI*8), Y2
 	VMASKMOVPD (SI), Y2, Y2
 	MOVQ       $0x00000002, DX
 	JMP        single
 
 not_whole:
 	TESTQ        $0x00000002, CX
-	JZ           piece78
+	JZ           piece32
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x00000010, AX
 
-piece78:
+piece32:
 	TESTQ     $0x00000001, CX
-	JZ        piece79
+	JZ        piece33
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece79:
+piece33:
 end:
 	VZEROUPPER
 	RET
@@ -6433,23 +4514,22 @@ sum_rest:
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       AX, SI
-	LEAQ       (BX)(SI*8), BX
 	XORQ       AX, AX
-	VMOVUPS    (BX), Y5
+	VMOVUPS    (BX)(SI*8), Y5
 	VMASKMOVPD (CX), Y5, Y5
-	VMOVUPS    (BX), Y6
+	VMOVUPS    (BX)(SI*8), Y6
 	VMASKMOVPD (DX), Y6, Y6
-	VMOVUPS    32(BX), Y7
+	VMOVUPS    32(BX)(SI*8), Y7
 	VMASKMOVPD 32(CX), Y7, Y7
-	VMOVUPS    32(BX), Y8
+	VMOVUPS    32(BX)(SI*8), Y8
 	VMASKMOVPD 32(DX), Y8, Y8
-	VMOVUPS    64(BX), Y9
+	VMOVUPS    64(BX)(SI*8), Y9
 	VMASKMOVPD 64(CX), Y9, Y9
-	VMOVUPS    64(BX), Y10
+	VMOVUPS    64(BX)(SI*8), Y10
 	VMASKMOVPD 64(DX), Y10, Y10
-	VMOVUPS    96(BX), Y11
+	VMOVUPS    96(BX)(SI*8), Y11
 	VMASKMOVPD 96(CX), Y11, Y11
-	VMOVUPS    96(BX), Y12
+	VMOVUPS    96(BX)(SI*8), Y12
 	VMASKMOVPD 96(DX), Y12, Y12
 	JMP        sum_add
 
@@ -6534,11 +4614,10 @@ sum_rest:
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
 	SUBQ        AX, SI
-	LEAQ        (BX)(SI*8), BX
 	XORQ        AX, AX
-	VMOVUPS     (BX), Y10
+	VMOVUPS     (BX)(SI*8), Y10
 	VMASKMOVPD  (CX), Y10, Y10
-	VMOVUPS     (BX), Y11
+	VMOVUPS     (BX)(SI*8), Y11
 	VMASKMOVPD  (DX), Y11, Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -6546,9 +4625,9 @@ sum_rest:
 	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y6
-	VMOVUPS     32(BX), Y10
+	VMOVUPS     32(BX)(SI*8), Y10
 	VMASKMOVPD  32(CX), Y10, Y10
-	VMOVUPS     32(BX), Y11
+	VMOVUPS     32(BX)(SI*8), Y11
 	VMASKMOVPD  32(DX), Y11, Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -6556,9 +4635,9 @@ sum_rest:
 	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y7
-	VMOVUPS     64(BX), Y10
+	VMOVUPS     64(BX)(SI*8), Y10
 	VMASKMOVPD  64(CX), Y10, Y10
-	VMOVUPS     64(BX), Y11
+	VMOVUPS     64(BX)(SI*8), Y11
 	VMASKMOVPD  64(DX), Y11, Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -6566,9 +4645,9 @@ sum_rest:
 	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y8
-	VMOVUPS     96(BX), Y10
+	VMOVUPS     96(BX)(SI*8), Y10
 	VMASKMOVPD  96(CX), Y10, Y10
-	VMOVUPS     96(BX), Y11
+	VMOVUPS     96(BX)(SI*8), Y11
 	VMASKMOVPD  96(DX), Y11, Y11
 	VSUBPD      Y11, Y0, Y11
 	VORPD       Y1, Y10, Y1
@@ -6707,10 +4786,9 @@ rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R8
 	SUBQ       CX, R8
-	LEAQ       (DX)(R8*8), DX
-	VMOVUPS    (DX), Y3
+	VMOVUPS    (DX)(R8*8), Y3
 	VMASKMOVPD (BX), Y3, Y3
-	VMOVUPS    (DX), Y4
+	VMOVUPS    (DX)(R8*8), Y4
 	VMASKMOVPD (SI), Y4, Y4
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -6718,19 +4796,19 @@ rest:
 not_whole:
 	MOVQ         AX, DX
 	TESTQ        $0x00000002, CX
-	JZ           piece80
+	JZ           piece34
 	VMOVUPS      X4, (DX)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, DX
 
-piece80:
+piece34:
 	TESTQ     $0x00000001, CX
-	JZ        piece81
+	JZ        piece35
 	VMOVSD    X4, (DX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, DX
 
-piece81:
+piece35:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 	LEAQ (SI)(CX*8), SI
@@ -6801,21 +4879,20 @@ sum_rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, BX
 	SUBQ       AX, BX
-	LEAQ       (DX)(BX*8), DX
 	XORQ       AX, AX
-	VMOVUPS    (DX), Y6
+	VMOVUPS    (DX)(BX*8), Y6
 	VMASKMOVPD (CX), Y6, Y5
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
 	VORPS      Y6, Y5, Y5
-	VMOVUPS    32(DX), Y7
+	VMOVUPS    32(DX)(BX*8), Y7
 	VMASKMOVPD 32(CX), Y7, Y6
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y7, Y7
 	VORPS      Y7, Y6, Y6
-	VMOVUPS    64(DX), Y8
+	VMOVUPS    64(DX)(BX*8), Y8
 	VMASKMOVPD 64(CX), Y8, Y7
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y8, Y8
 	VORPS      Y8, Y7, Y7
-	VMOVUPS    96(DX), Y9
+	VMOVUPS    96(DX)(BX*8), Y9
 	VMASKMOVPD 96(CX), Y9, Y8
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
 	VORPS      Y9, Y8, Y8
@@ -6913,11 +4990,10 @@ sum_rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, BX
 	SUBQ       AX, BX
-	LEAQ       (DX)(BX*8), DX
 	XORQ       AX, AX
-	VMOVUPS    (DX), Y2
+	VMOVUPS    (DX)(BX*8), Y2
 	VMASKMOVPD (CX), Y2, Y2
-	VMOVUPS    32(DX), Y3
+	VMOVUPS    32(DX)(BX*8), Y3
 	VMASKMOVPD 32(CX), Y3, Y3
 	JMP        sum_add
 
@@ -7014,10 +5090,9 @@ rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R9
 	SUBQ       CX, R9
-	LEAQ       (DX)(R9*8), DX
-	VMOVUPS    (DX), Y2
+	VMOVUPS    (DX)(R9*8), Y2
 	VMASKMOVPD (BX), Y2, Y2
-	VMOVUPS    (DX), Y3
+	VMOVUPS    (DX)(R9*8), Y3
 	VMASKMOVPD (SI), Y3, Y3
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -7038,19 +5113,19 @@ not_whole:
 part:
 	MOVQ         AX, DX
 	TESTQ        $0x00000002, CX
-	JZ           piece82
+	JZ           piece36
 	VMOVUPS      X3, (DX)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x00000010, DX
 
-piece82:
+piece36:
 	TESTQ     $0x00000001, CX
-	JZ        piece83
+	JZ        piece37
 	VMOVSD    X3, (DX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, DX
 
-piece83:
+piece37:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 	LEAQ (SI)(CX*8), SI
@@ -7155,13 +5230,12 @@ sum_rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, BX
 	SUBQ       AX, BX
-	LEAQ       (DX)(BX*8), DX
 	XORQ       AX, AX
-	VMOVUPS    (DX), Y6
+	VMOVUPS    (DX)(BX*8), Y6
 	VMASKMOVPD (CX), Y6, Y5
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y6, Y6
 	VORPS      Y6, Y5, Y5
-	VMOVUPS    32(DX), Y7
+	VMOVUPS    32(DX)(BX*8), Y7
 	VMASKMOVPD 32(CX), Y7, Y6
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y7, Y7
 	VORPS      Y7, Y6, Y6
@@ -7264,8 +5338,7 @@ rest:
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R8
 	SUBQ       CX, R8
-	LEAQ       (DX)(R8*8), DX
-	VMOVUPS    (DX), Y5
+	VMOVUPS    (DX)(R8*8), Y5
 	VMASKMOVPD (BX), Y5, Y5
 	MOVQ       $0x00000002, DX
 	JMP        single
@@ -7284,19 +5357,19 @@ not_whole:
 part:
 	MOVQ         AX, DX
 	TESTQ        $0x00000002, CX
-	JZ           piece84
+	JZ           piece38
 	VMOVUPS      X8, (DX)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, DX
 
-piece84:
+piece38:
 	TESTQ     $0x00000001, CX
-	JZ        piece85
+	JZ        piece39
 	VMOVSD    X8, (DX)
 	VPERMILPD $0x01, X8, X8
 	ADDQ      $0x00000008, DX
 
-piece85:
+piece39:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 
@@ -7337,8 +5410,7 @@ tail:
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
 	SUBQ       CX, SI
-	LEAQ       (BX)(SI*8), BX
-	VMOVUPS    (BX), Y1
+	VMOVUPS    (BX)(SI*8), Y1
 	VMASKMOVPD (AX), Y1, Y1
 	VCMPPD     $0x00, Y1, Y0, Y0
 	VMOVMSKPD  Y0, BX
@@ -7361,7 +5433,7 @@ none:
 
 // func expSumWideF32AVX2(x []float32, guess float64) (max float32, anchor float64, sum float64)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE, SSE2
-TEXT ·expSumWideF32AVX2(SB), NOSPLIT, $64-56
+TEXT ·expSumWideF32AVX2(SB), NOSPLIT, $192-56
 	MOVQ     x_base+0(FP), DX
 	XORQ     BX, BX
 	MOVQ     x_len+8(FP), AX
@@ -7383,8 +5455,8 @@ maximum:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y3
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y4
-	CMPQ    AX, $0x00000020
-	JL      max_tail
+	SUBQ    $0x00000020, AX
+	JL      max_rest
 
 max_loop:
 	VCVTPS2PD (CX), Y5
@@ -7405,96 +5477,26 @@ max_loop:
 	VMAXPD    Y4, Y5, Y4
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x00000020, AX
-	CMPQ      AX, $0x00000020
 	JGE       max_loop
 
-max_tail:
-	TESTQ      AX, AX
-	JZ         max_done
+max_rest:
+	ADDQ $0x00000020, AX
+	JZ   max_done
+
+max_single:
 	LEAQ       tail32<>+0(SB), SI
 	MOVQ       $0x00000040, DI
 	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    (SI), X5
+	VMOVUPS    (SI)(DI*4), X5
 	VMASKMOVPS (CX), X5, X2
 	VANDNPS    c32_ff800000<>+0(SB), X5, X5
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    16(SI), X5
-	VMASKMOVPS 16(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y0, Y5, Y0
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    32(SI), X5
-	VMASKMOVPS 32(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y1, Y5, Y1
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    48(SI), X5
-	VMASKMOVPS 48(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y1, Y5, Y1
-	CMPQ       AX, $0x00000010
-	JLE        enough87
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    64(SI), X5
-	VMASKMOVPS 64(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    80(SI), X5
-	VMASKMOVPS 80(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y3, Y5, Y3
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), SI
-	VMOVUPS    96(SI), X5
-	VMASKMOVPS 96(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y4, Y5, Y4
-	LEAQ       tail32<>+0(SB), SI
-	MOVQ       $0x00000040, DI
-	SUBQ       AX, DI
-	LEAQ       (SI)(DI*4), AX
-	VMOVUPS    112(AX), X5
-	VMASKMOVPS 112(CX), X5, X2
-	VANDNPS    c32_ff800000<>+0(SB), X5, X5
-	VORPS      X5, X2, X2
-	VCVTPS2PD  X2, Y5
-	VMAXPD     Y4, Y5, Y4
+	ADDQ       $0x00000010, CX
+	SUBQ       $0x00000004, AX
+	JG         max_single
 
-enough87:
 max_done:
 	VMAXPD       Y0, Y1, Y0
 	VMAXPD       Y3, Y4, Y3
@@ -7524,58 +5526,28 @@ anchored:
 	VMOVUPS      c64_fff0000000000000<>+0(SB), Y5
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
-	CMPQ         AX, $0x00000020
-	JL           sum_tail
 
 sum_loop:
-	PREFETCHT0   16384(CX)
-	VCVTPS2PD    (CX), Y6
-	VCVTPS2PD    32(CX), Y8
-	VMAXPD       Y6, Y4, Y6
-	VMAXPD       Y5, Y6, Y5
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
-	VMOVAPS      Y3, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
-	VSUBPD       Y3, Y10, Y9
-	VSUBPD       Y3, Y7, Y11
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y8
-	VPSHUFD      $0xa0, Y10, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y9
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y9, Y9
-	VPSHUFD      $0xa0, Y7, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y10, Y10
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y7
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
-	VMULPD       Y6, Y11, Y11
-	VMULPD       Y8, Y7, Y7
-	VFMADD213PD  Y9, Y9, Y11
-	VFMADD213PD  Y10, Y10, Y7
-	VMOVAPS      Y11, Y6
-	VMOVAPS      Y7, Y7
-	PREFETCHT0   16448(CX)
-	VCVTPS2PD    64(CX), Y8
-	VCVTPS2PD    96(CX), Y9
+	CMPQ       AX, $0x00000020
+	JL         sum_tail
+	PREFETCHT0 16384(CX)
+	PREFETCHT0 16448(CX)
+	MOVQ       CX, SI
+	MOVQ       $0x00000002, DI
+	ADDQ       $0x00000080, CX
+	SUBQ       $0x00000020, AX
+
+sum_group:
+	LEAQ (SP), R8
+	MOVQ $0x00000002, R9
+
+half:
+	MOVQ         SI, R10
+	MOVQ         DI, R11
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VCVTPS2PD    (R10), Y8
+	VCVTPS2PD    32(R10), Y9
 	VMAXPD       Y8, Y4, Y8
 	VMAXPD       Y5, Y8, Y5
 	VMAXPD       Y9, Y4, Y9
@@ -7618,55 +5590,10 @@ sum_loop:
 	VFMADD213PD  Y10, Y10, Y13
 	VADDPD       Y11, Y6, Y6
 	VADDPD       Y13, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VADDPD       (SP), Y6, Y6
-	VMOVUPS      Y6, (SP)
-	VCVTPS2PD    16(CX), Y6
-	VCVTPS2PD    48(CX), Y8
-	VMAXPD       Y6, Y4, Y6
-	VMAXPD       Y5, Y6, Y5
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
-	VMOVAPS      Y3, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
-	VSUBPD       Y3, Y10, Y9
-	VSUBPD       Y3, Y7, Y11
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y8
-	VPSHUFD      $0xa0, Y10, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y9
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y9, Y9
-	VPSHUFD      $0xa0, Y7, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y10, Y10
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y7
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
-	VMULPD       Y6, Y11, Y11
-	VMULPD       Y8, Y7, Y7
-	VFMADD213PD  Y9, Y9, Y11
-	VFMADD213PD  Y10, Y10, Y7
-	VMOVAPS      Y11, Y6
-	VMOVAPS      Y7, Y7
-	VCVTPS2PD    80(CX), Y8
-	VCVTPS2PD    112(CX), Y9
+	DECQ         R11
+	JZ           enough
+	VCVTPS2PD    64(R10), Y8
+	VCVTPS2PD    96(R10), Y9
 	VMAXPD       Y8, Y4, Y8
 	VMAXPD       Y5, Y8, Y5
 	VMAXPD       Y9, Y4, Y9
@@ -7709,277 +5636,50 @@ sum_loop:
 	VFMADD213PD  Y10, Y10, Y13
 	VADDPD       Y11, Y6, Y6
 	VADDPD       Y13, Y7, Y7
-	VADDPD       Y7, Y6, Y6
-	VADDPD       32(SP), Y6, Y6
-	VMOVUPS      Y6, 32(SP)
-	ADDQ         $0x00000080, CX
-	SUBQ         $0x00000020, AX
-	CMPQ         AX, $0x00000020
-	JGE          sum_loop
+
+enough:
+	VADDPD  Y7, Y6, Y6
+	VADDPD  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
+	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000010, SI
+	DECQ    R9
+	JNZ     half
+	JMP     sum_loop
 
 sum_tail:
-	TESTQ        AX, AX
-	JLE          sum_done
-	MOVQ         $0x00000020, SI
-	CMPQ         AX, SI
-	CMOVQLT      AX, SI
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      (DI), X6
-	VMASKMOVPS   (CX), X6, X2
-	VANDNPS      c32_ff800000<>+0(SB), X6, X6
-	VORPS        X6, X2, X2
-	VCVTPS2PD    X2, Y6
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      32(DI), X7
-	VMASKMOVPS   32(CX), X7, X2
-	VANDNPS      c32_ff800000<>+0(SB), X7, X7
-	VORPS        X7, X2, X2
-	VCVTPS2PD    X2, Y8
-	VMAXPD       Y6, Y4, Y6
-	VMAXPD       Y5, Y6, Y5
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
-	VMOVAPS      Y3, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
-	VSUBPD       Y3, Y10, Y9
-	VSUBPD       Y3, Y7, Y11
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y8
-	VPSHUFD      $0xa0, Y10, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y9
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y9, Y9
-	VPSHUFD      $0xa0, Y7, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y10, Y10
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y7
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
-	VMULPD       Y6, Y11, Y11
-	VMULPD       Y8, Y7, Y7
-	VFMADD213PD  Y9, Y9, Y11
-	VFMADD213PD  Y10, Y10, Y7
-	VMOVAPS      Y11, Y6
-	VMOVAPS      Y7, Y7
-	CMPQ         SI, $0x00000010
-	JLE          enough90
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      64(DI), X8
-	VMASKMOVPS   64(CX), X8, X2
-	VANDNPS      c32_ff800000<>+0(SB), X8, X8
-	VORPS        X8, X2, X2
-	VCVTPS2PD    X2, Y8
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      96(DI), X9
-	VMASKMOVPS   96(CX), X9, X2
-	VANDNPS      c32_ff800000<>+0(SB), X9, X9
-	VORPS        X9, X2, X2
-	VCVTPS2PD    X2, Y9
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMAXPD       Y9, Y4, Y9
-	VMAXPD       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
-	VSUBPD       Y3, Y10, Y12
-	VSUBPD       Y3, Y11, Y13
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
-	VPSHUFD      $0xa0, Y10, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y12
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y12, Y12
-	VPSHUFD      $0xa0, Y11, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y13
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y9, Y13
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y9, Y13
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y9, Y13
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y9, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y13
-	VMULPD       Y8, Y11, Y11
-	VMULPD       Y9, Y13, Y13
-	VFMADD213PD  Y12, Y12, Y11
-	VFMADD213PD  Y10, Y10, Y13
-	VADDPD       Y11, Y6, Y6
-	VADDPD       Y13, Y7, Y7
+	TESTQ   AX, AX
+	JLE     sum_done
+	LEAQ    64(SP), SI
+	MOVQ    $0x00000002, DI
+	MOVQ    $0x00000020, R8
+	CMPQ    AX, R8
+	CMOVQLT AX, R8
+	MOVQ    $0x00000080, R9
+	CMPQ    R8, $0x00000010
+	JG      sum_copy
+	MOVQ    $0x00000001, DI
+	MOVQ    $0x00000040, R9
 
-enough90:
-	VADDPD       Y7, Y6, Y6
-	VADDPD       (SP), Y6, Y6
-	VMOVUPS      Y6, (SP)
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      16(DI), X6
-	VMASKMOVPS   16(CX), X6, X2
-	VANDNPS      c32_ff800000<>+0(SB), X6, X6
-	VORPS        X6, X2, X2
-	VCVTPS2PD    X2, Y6
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      48(DI), X7
-	VMASKMOVPS   48(CX), X7, X2
-	VANDNPS      c32_ff800000<>+0(SB), X7, X7
-	VORPS        X7, X2, X2
-	VCVTPS2PD    X2, Y8
-	VMAXPD       Y6, Y4, Y6
-	VMAXPD       Y5, Y6, Y5
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y10
-	VMOVAPS      Y3, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y7
-	VSUBPD       Y3, Y10, Y9
-	VSUBPD       Y3, Y7, Y11
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y11, Y8
-	VPSHUFD      $0xa0, Y10, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y9
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y9, Y9
-	VPSHUFD      $0xa0, Y7, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y10, Y10
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y7
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y7
-	VMULPD       Y6, Y11, Y11
-	VMULPD       Y8, Y7, Y7
-	VFMADD213PD  Y9, Y9, Y11
-	VFMADD213PD  Y10, Y10, Y7
-	VMOVAPS      Y11, Y6
-	VMOVAPS      Y7, Y7
-	CMPQ         SI, $0x00000010
-	JLE          enough91
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), DI
-	VMOVUPS      80(DI), X8
-	VMASKMOVPS   80(CX), X8, X2
-	VANDNPS      c32_ff800000<>+0(SB), X8, X8
-	VORPS        X8, X2, X2
-	VCVTPS2PD    X2, Y8
-	LEAQ         tail32<>+0(SB), DI
-	MOVQ         $0x00000040, R8
-	SUBQ         SI, R8
-	LEAQ         (DI)(R8*4), SI
-	VMOVUPS      112(SI), X9
-	VMASKMOVPS   112(CX), X9, X2
-	VANDNPS      c32_ff800000<>+0(SB), X9, X9
-	VORPS        X9, X2, X2
-	VCVTPS2PD    X2, Y9
-	VMAXPD       Y8, Y4, Y8
-	VMAXPD       Y5, Y8, Y5
-	VMAXPD       Y9, Y4, Y9
-	VMAXPD       Y5, Y9, Y5
-	VMOVAPS      Y3, Y10
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
-	VMOVAPS      Y3, Y11
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
-	VSUBPD       Y3, Y10, Y12
-	VSUBPD       Y3, Y11, Y13
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
-	VPSHUFD      $0xa0, Y10, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y12
-	VPSLLQ       $0x32, Y10, Y10
-	VPADDQ       Y10, Y12, Y12
-	VPSHUFD      $0xa0, Y11, Y10
-	VPADDD       Y10, Y10, Y10
-	VPOR         c64_100000000<>+0(SB), Y10, Y10
-	VPERMPS      powersF64<>+0(SB), Y10, Y10
-	VPSLLQ       $0x32, Y11, Y11
-	VPADDQ       Y11, Y10, Y10
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y13
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y9, Y13
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y9, Y13
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y9, Y13
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y9, Y13
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y13
-	VMULPD       Y8, Y11, Y11
-	VMULPD       Y9, Y13, Y13
-	VFMADD213PD  Y12, Y12, Y11
-	VFMADD213PD  Y10, Y10, Y13
-	VADDPD       Y11, Y6, Y6
-	VADDPD       Y13, Y7, Y7
+sum_copy:
+	LEAQ tail32<>+0(SB), R10
+	MOVQ $0x00000040, R11
+	SUBQ R8, R11
+	LEAQ (R10)(R11*4), R8
+	XORQ R10, R10
 
-enough91:
-	VADDPD  Y7, Y6, Y6
-	VADDPD  32(SP), Y6, Y6
-	VMOVUPS Y6, 32(SP)
-	ADDQ    $0x00000080, CX
-	SUBQ    $0x00000020, AX
-	JMP     sum_tail
+copy:
+	VMOVUPS    (R8)(R10*1), Y9
+	VMASKMOVPS (CX)(R10*1), Y9, Y8
+	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
+	VORPS      Y9, Y8, Y8
+	VMOVUPS    Y8, (SI)(R10*1)
+	ADDQ       $0x00000020, R10
+	CMPQ       R10, R9
+	JL         copy
+	ADDQ       $0x00000080, CX
+	SUBQ       $0x00000020, AX
+	JMP        sum_group
 
 sum_done:
 	TESTQ        BX, BX
@@ -8037,8 +5737,8 @@ maximum:
 	VMOVUPS c32_ff800000<>+0(SB), Z1
 	VMOVUPS c32_ff800000<>+0(SB), Z4
 	VMOVUPS c32_ff800000<>+0(SB), Z5
-	CMPQ    AX, $0x00000040
-	JL      max_tail
+	SUBQ    $0x00000040, AX
+	JL      max_rest
 
 max_loop:
 	VMOVUPS (CX), Z6
@@ -8051,44 +5751,23 @@ max_loop:
 	VMAXPS  Z5, Z6, Z5
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x00000040, AX
-	CMPQ    AX, $0x00000040
 	JGE     max_loop
 
-max_tail:
-	TESTQ   AX, AX
-	JZ      max_done
+max_rest:
+	ADDQ $0x00000040, AX
+	JZ   max_done
+
+max_single:
 	MOVQ    $-1, SI
 	BZHIQ   AX, SI, SI
 	KMOVW   SI, K1
 	VMOVUPS c32_ff800000<>+0(SB), Z6
 	VMOVUPS (CX), K1, Z6
 	VMAXPS  Z0, Z6, Z0
-	MOVQ    $-1, SI
-	BZHIQ   AX, SI, SI
-	SHRQ    $0x10, SI
-	KMOVW   SI, K1
-	VMOVUPS c32_ff800000<>+0(SB), Z6
-	VMOVUPS 64(CX), K1, Z6
-	VMAXPS  Z1, Z6, Z1
-	CMPQ    AX, $0x00000020
-	JLE     enough93
-	MOVQ    $-1, SI
-	BZHIQ   AX, SI, SI
-	SHRQ    $0x20, SI
-	KMOVW   SI, K1
-	VMOVUPS c32_ff800000<>+0(SB), Z6
-	VMOVUPS 128(CX), K1, Z6
-	VMAXPS  Z4, Z6, Z4
-	MOVQ    $-1, SI
-	BZHIQ   AX, SI, SI
-	MOVQ    SI, AX
-	SHRQ    $0x30, AX
-	KMOVW   AX, K1
-	VMOVUPS c32_ff800000<>+0(SB), Z6
-	VMOVUPS 192(CX), K1, Z6
-	VMAXPS  Z5, Z6, Z5
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000010, AX
+	JG      max_single
 
-enough93:
 max_done:
 	VMAXPS        Z0, Z1, Z0
 	VMAXPS        Z4, Z5, Z4
@@ -8254,7 +5933,7 @@ sum_tail:
 	VMULPS       Z18, Z17, Z13
 	VMULPS       Z15, Z14, Z14
 	CMPQ         SI, $0x00000020
-	JLE          enough95
+	JLE          enough41
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
 	SHRQ         $0x20, DI
@@ -8263,9 +5942,8 @@ sum_tail:
 	VMOVUPS      128(CX), K1, Z15
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
-	MOVQ         DI, SI
-	SHRQ         $0x30, SI
-	KMOVW        SI, K1
+	SHRQ         $0x30, DI
+	KMOVW        DI, K1
 	VMOVUPS      c32_ff800000<>+0(SB), Z16
 	VMOVUPS      192(CX), K1, Z16
 	VMAXPS       Z15, Z4, Z15
@@ -8297,7 +5975,7 @@ sum_tail:
 	VFMADD231PS  Z18, Z19, Z13
 	VFMADD231PS  Z20, Z17, Z14
 
-enough95:
+enough41:
 	VADDPS        Z14, Z13, Z13
 	VEXTRACTF64X4 $0x01, Z13, Y14
 	VCVTPS2PD     Y13, Z13
@@ -8373,8 +6051,8 @@ maximum:
 	VMOVUPS c32_ff800000<>+0(SB), Z1
 	VMOVUPS c32_ff800000<>+0(SB), Z4
 	VMOVUPS c32_ff800000<>+0(SB), Z5
-	CMPQ    AX, $0x00000040
-	JL      max_tail
+	SUBQ    $0x00000040, AX
+	JL      max_rest
 
 max_loop:
 	VMOVUPS (CX), Z6
@@ -8387,44 +6065,23 @@ max_loop:
 	VMAXPS  Z5, Z6, Z5
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x00000040, AX
-	CMPQ    AX, $0x00000040
 	JGE     max_loop
 
-max_tail:
-	TESTQ   AX, AX
-	JZ      max_done
+max_rest:
+	ADDQ $0x00000040, AX
+	JZ   max_done
+
+max_single:
 	MOVQ    $-1, SI
 	BZHIQ   AX, SI, SI
 	KMOVW   SI, K1
 	VMOVUPS c32_ff800000<>+0(SB), Z6
 	VMOVUPS (CX), K1, Z6
 	VMAXPS  Z0, Z6, Z0
-	MOVQ    $-1, SI
-	BZHIQ   AX, SI, SI
-	SHRQ    $0x10, SI
-	KMOVW   SI, K1
-	VMOVUPS c32_ff800000<>+0(SB), Z6
-	VMOVUPS 64(CX), K1, Z6
-	VMAXPS  Z1, Z6, Z1
-	CMPQ    AX, $0x00000020
-	JLE     enough97
-	MOVQ    $-1, SI
-	BZHIQ   AX, SI, SI
-	SHRQ    $0x20, SI
-	KMOVW   SI, K1
-	VMOVUPS c32_ff800000<>+0(SB), Z6
-	VMOVUPS 128(CX), K1, Z6
-	VMAXPS  Z4, Z6, Z4
-	MOVQ    $-1, SI
-	BZHIQ   AX, SI, SI
-	MOVQ    SI, AX
-	SHRQ    $0x30, AX
-	KMOVW   AX, K1
-	VMOVUPS c32_ff800000<>+0(SB), Z6
-	VMOVUPS 192(CX), K1, Z6
-	VMAXPS  Z5, Z6, Z5
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000010, AX
+	JG      max_single
 
-enough97:
 max_done:
 	VMAXPS        Z0, Z1, Z0
 	VMAXPS        Z4, Z5, Z4
@@ -8654,7 +6311,7 @@ sum_tail:
 	VMULPS       Z18, Z17, Z13
 	VMULPS       Z15, Z14, Z14
 	CMPQ         SI, $0x00000020
-	JLE          enough99
+	JLE          enough43
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
 	SHRQ         $0x20, DI
@@ -8663,9 +6320,8 @@ sum_tail:
 	VMOVUPS      128(CX), K1, Z15
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
-	MOVQ         DI, SI
-	SHRQ         $0x30, SI
-	KMOVW        SI, K1
+	SHRQ         $0x30, DI
+	KMOVW        DI, K1
 	VMOVUPS      c32_ff800000<>+0(SB), Z16
 	VMOVUPS      192(CX), K1, Z16
 	VMAXPS       Z15, Z4, Z15
@@ -8697,7 +6353,7 @@ sum_tail:
 	VFMADD231PS  Z18, Z19, Z13
 	VFMADD231PS  Z20, Z17, Z14
 
-enough99:
+enough43:
 	VADDPS        Z14, Z13, Z13
 	VEXTRACTF64X4 $0x01, Z13, Y14
 	VCVTPS2PD     Y13, Z13
@@ -8845,32 +6501,32 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000008, CX
-	JZ            piece100
+	JZ            piece44
 	VMOVUPS       Y2, (DX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DX
 
-piece100:
+piece44:
 	TESTQ         $0x00000004, CX
-	JZ            piece101
+	JZ            piece45
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DX
 
-piece101:
+piece45:
 	TESTQ     $0x00000002, CX
-	JZ        piece102
+	JZ        piece46
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DX
 
-piece102:
+piece46:
 	TESTQ  $0x00000001, CX
-	JZ     piece103
+	JZ     piece47
 	VMOVSS X2, (DX)
 	ADDQ   $0x00000004, DX
 
-piece103:
+piece47:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 
@@ -9101,32 +6757,32 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000008, CX
-	JZ            piece104
+	JZ            piece48
 	VMOVUPS       Y14, (DX)
 	VEXTRACTF64X4 $0x01, Z14, Y14
 	ADDQ          $0x00000020, DX
 
-piece104:
+piece48:
 	TESTQ         $0x00000004, CX
-	JZ            piece105
+	JZ            piece49
 	VMOVUPS       X14, (DX)
 	VEXTRACTF32X4 $0x01, Y14, X14
 	ADDQ          $0x00000010, DX
 
-piece105:
+piece49:
 	TESTQ     $0x00000002, CX
-	JZ        piece106
+	JZ        piece50
 	VMOVSD    X14, (DX)
 	VPERMILPD $0x01, X14, X14
 	ADDQ      $0x00000008, DX
 
-piece106:
+piece50:
 	TESTQ  $0x00000001, CX
-	JZ     piece107
+	JZ     piece51
 	VMOVSS X14, (DX)
 	ADDQ   $0x00000004, DX
 
-piece107:
+piece51:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 
@@ -9306,32 +6962,32 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000008, CX
-	JZ            piece108
+	JZ            piece52
 	VMOVUPS       Y17, (DX)
 	VEXTRACTF64X4 $0x01, Z17, Y17
 	ADDQ          $0x00000020, DX
 
-piece108:
+piece52:
 	TESTQ         $0x00000004, CX
-	JZ            piece109
+	JZ            piece53
 	VMOVUPS       X17, (DX)
 	VEXTRACTF32X4 $0x01, Y17, X17
 	ADDQ          $0x00000010, DX
 
-piece109:
+piece53:
 	TESTQ     $0x00000002, CX
-	JZ        piece110
+	JZ        piece54
 	VMOVSD    X17, (DX)
 	VPERMILPD $0x01, X17, X17
 	ADDQ      $0x00000008, DX
 
-piece110:
+piece54:
 	TESTQ  $0x00000001, CX
-	JZ     piece111
+	JZ     piece55
 	VMOVSS X17, (DX)
 	ADDQ   $0x00000004, DX
 
-piece111:
+piece55:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 	LEAQ (SI)(CX*4), SI
@@ -9446,32 +7102,32 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000008, CX
-	JZ            piece112
+	JZ            piece56
 	VMOVUPS       Y2, (DX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DX
 
-piece112:
+piece56:
 	TESTQ         $0x00000004, CX
-	JZ            piece113
+	JZ            piece57
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DX
 
-piece113:
+piece57:
 	TESTQ     $0x00000002, CX
-	JZ        piece114
+	JZ        piece58
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DX
 
-piece114:
+piece58:
 	TESTQ  $0x00000001, CX
-	JZ     piece115
+	JZ     piece59
 	VMOVSS X2, (DX)
 	ADDQ   $0x00000004, DX
 
-piece115:
+piece59:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 
@@ -9560,25 +7216,25 @@ rest:
 not_whole:
 	VCVTPD2PS     Z1, Y0
 	TESTQ         $0x00000004, CX
-	JZ            piece116
+	JZ            piece60
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
 	ADDQ          $0x00000010, AX
 
-piece116:
+piece60:
 	TESTQ     $0x00000002, CX
-	JZ        piece117
+	JZ        piece61
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
 	ADDQ      $0x00000008, AX
 
-piece117:
+piece61:
 	TESTQ  $0x00000001, CX
-	JZ     piece118
+	JZ     piece62
 	VMOVSS X0, (AX)
 	ADDQ   $0x00000004, AX
 
-piece118:
+piece62:
 end:
 	VZEROUPPER
 	RET
@@ -9954,32 +7610,32 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000008, CX
-	JZ            piece119
+	JZ            piece63
 	VMOVUPS       Y4, (DX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	ADDQ          $0x00000020, DX
 
-piece119:
+piece63:
 	TESTQ         $0x00000004, CX
-	JZ            piece120
+	JZ            piece64
 	VMOVUPS       X4, (DX)
 	VEXTRACTF32X4 $0x01, Y4, X4
 	ADDQ          $0x00000010, DX
 
-piece120:
+piece64:
 	TESTQ     $0x00000002, CX
-	JZ        piece121
+	JZ        piece65
 	VMOVSD    X4, (DX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, DX
 
-piece121:
+piece65:
 	TESTQ  $0x00000001, CX
-	JZ     piece122
+	JZ     piece66
 	VMOVSS X4, (DX)
 	ADDQ   $0x00000004, DX
 
-piece122:
+piece66:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 	LEAQ (SI)(CX*4), SI
@@ -10488,25 +8144,25 @@ not_whole:
 	VCVTPD2PS     Z3, Y2
 	MOVQ          AX, DX
 	TESTQ         $0x00000004, CX
-	JZ            piece123
+	JZ            piece67
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DX
 
-piece123:
+piece67:
 	TESTQ     $0x00000002, CX
-	JZ        piece124
+	JZ        piece68
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DX
 
-piece124:
+piece68:
 	TESTQ  $0x00000001, CX
-	JZ     piece125
+	JZ     piece69
 	VMOVSS X2, (DX)
 	ADDQ   $0x00000004, DX
 
-piece125:
+piece69:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 	LEAQ (SI)(CX*4), SI
@@ -10726,25 +8382,25 @@ part:
 	VCVTPD2PS     Z11, Y9
 	MOVQ          AX, DX
 	TESTQ         $0x00000004, CX
-	JZ            piece126
+	JZ            piece70
 	VMOVUPS       X9, (DX)
 	VEXTRACTF32X4 $0x01, Y9, X9
 	ADDQ          $0x00000010, DX
 
-piece126:
+piece70:
 	TESTQ     $0x00000002, CX
-	JZ        piece127
+	JZ        piece71
 	VMOVSD    X9, (DX)
 	VPERMILPD $0x01, X9, X9
 	ADDQ      $0x00000008, DX
 
-piece127:
+piece71:
 	TESTQ  $0x00000001, CX
-	JZ     piece128
+	JZ     piece72
 	VMOVSS X9, (DX)
 	ADDQ   $0x00000004, DX
 
-piece128:
+piece72:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (BX)(CX*4), BX
 
@@ -10830,8 +8486,8 @@ maximum:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z5
-	CMPQ    AX, $0x00000020
-	JL      max_tail
+	SUBQ    $0x00000020, AX
+	JL      max_rest
 
 max_loop:
 	VMOVUPD (CX), Z6
@@ -10844,44 +8500,23 @@ max_loop:
 	VMAXPD  Z5, Z6, Z5
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x00000020, AX
-	CMPQ    AX, $0x00000020
 	JGE     max_loop
 
-max_tail:
-	TESTQ   AX, AX
-	JZ      max_done
+max_rest:
+	ADDQ $0x00000020, AX
+	JZ   max_done
+
+max_single:
 	MOVQ    $-1, SI
 	BZHIQ   AX, SI, SI
 	KMOVW   SI, K1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
 	VMOVUPD (CX), K1, Z6
 	VMAXPD  Z0, Z6, Z0
-	MOVQ    $-1, SI
-	BZHIQ   AX, SI, SI
-	SHRQ    $0x08, SI
-	KMOVW   SI, K1
-	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
-	VMOVUPD 64(CX), K1, Z6
-	VMAXPD  Z1, Z6, Z1
-	CMPQ    AX, $0x00000010
-	JLE     enough130
-	MOVQ    $-1, SI
-	BZHIQ   AX, SI, SI
-	SHRQ    $0x10, SI
-	KMOVW   SI, K1
-	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
-	VMOVUPD 128(CX), K1, Z6
-	VMAXPD  Z4, Z6, Z4
-	MOVQ    $-1, SI
-	BZHIQ   AX, SI, SI
-	MOVQ    SI, AX
-	SHRQ    $0x18, AX
-	KMOVW   AX, K1
-	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
-	VMOVUPD 192(CX), K1, Z6
-	VMAXPD  Z5, Z6, Z5
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000008, AX
+	JG      max_single
 
-enough130:
 max_done:
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z4, Z5, Z4
@@ -11089,7 +8724,7 @@ sum_tail:
 	VMOVAPS          Z20, Z13
 	VMOVAPS          Z14, Z14
 	CMPQ             SI, $0x00000010
-	JLE              enough132
+	JLE              enough74
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
 	SHRQ             $0x10, DI
@@ -11098,9 +8733,8 @@ sum_tail:
 	VMOVUPD          128(CX), K1, Z15
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
-	MOVQ             DI, SI
-	SHRQ             $0x18, SI
-	KMOVW            SI, K1
+	SHRQ             $0x18, DI
+	KMOVW            DI, K1
 	VMOVUPS          c64_fff0000000000000<>+0(SB), Z16
 	VMOVUPD          192(CX), K1, Z16
 	VMAXPD           Z15, Z4, Z15
@@ -11148,7 +8782,7 @@ sum_tail:
 	VADDPD           Z21, Z13, Z13
 	VADDPD           Z22, Z14, Z14
 
-enough132:
+enough74:
 	VADDPD  Z14, Z13, Z13
 	VSUBPD  Z3, Z13, Z13
 	VADDPD  Z13, Z2, Z14
@@ -11201,8 +8835,8 @@ TEXT ·expSumStoreF64AVX512(SB), NOSPLIT, $0-72
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z5
-	CMPQ    AX, $0x00000020
-	JL      max_tail
+	SUBQ    $0x00000020, AX
+	JL      max_rest
 
 max_loop:
 	VMOVUPD (CX), Z6
@@ -11215,44 +8849,23 @@ max_loop:
 	VMAXPD  Z5, Z6, Z5
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x00000020, AX
-	CMPQ    AX, $0x00000020
 	JGE     max_loop
 
-max_tail:
-	TESTQ   AX, AX
-	JZ      max_done
+max_rest:
+	ADDQ $0x00000020, AX
+	JZ   max_done
+
+max_single:
 	MOVQ    $-1, BX
 	BZHIQ   AX, BX, BX
 	KMOVW   BX, K1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
 	VMOVUPD (CX), K1, Z6
 	VMAXPD  Z0, Z6, Z0
-	MOVQ    $-1, BX
-	BZHIQ   AX, BX, BX
-	SHRQ    $0x08, BX
-	KMOVW   BX, K1
-	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
-	VMOVUPD 64(CX), K1, Z6
-	VMAXPD  Z1, Z6, Z1
-	CMPQ    AX, $0x00000010
-	JLE     enough134
-	MOVQ    $-1, BX
-	BZHIQ   AX, BX, BX
-	SHRQ    $0x10, BX
-	KMOVW   BX, K1
-	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
-	VMOVUPD 128(CX), K1, Z6
-	VMAXPD  Z4, Z6, Z4
-	MOVQ    $-1, BX
-	BZHIQ   AX, BX, BX
-	MOVQ    BX, AX
-	SHRQ    $0x18, AX
-	KMOVW   AX, K1
-	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
-	VMOVUPD 192(CX), K1, Z6
-	VMAXPD  Z5, Z6, Z5
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000008, AX
+	JG      max_single
 
-enough134:
 max_done:
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z4, Z5, Z4
@@ -11453,77 +9066,77 @@ sum_tail:
 	VFMADD213PD.Z    Z17, Z17, K1, Z19
 	VFMADD213PD.Z    Z18, Z18, K2, Z13
 	CMPQ             DX, $0x00000008
-	JL               part137
+	JL               part77
 	VMOVUPD          Z19, (BX)
-	JMP              stored137
+	JMP              stored77
 
-part137:
+part77:
 	CMPQ          DX, $0x00000000
-	JLE           stored137
+	JLE           stored77
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
 	SUBQ          $0x00000000, DI
 	VMOVUPS       Z19, Z12
 	TESTQ         $0x00000004, DI
-	JZ            piece138
+	JZ            piece78
 	VMOVUPS       Y12, (SI)
 	VEXTRACTF64X4 $0x01, Z12, Y12
 	ADDQ          $0x00000020, SI
 
-piece138:
+piece78:
 	TESTQ         $0x00000002, DI
-	JZ            piece139
+	JZ            piece79
 	VMOVUPS       X12, (SI)
 	VEXTRACTF32X4 $0x01, Y12, X12
 	ADDQ          $0x00000010, SI
 
-piece139:
+piece79:
 	TESTQ     $0x00000001, DI
-	JZ        piece140
+	JZ        piece80
 	VMOVSD    X12, (SI)
 	VPERMILPD $0x01, X12, X12
 	ADDQ      $0x00000008, SI
 
-piece140:
-stored137:
+piece80:
+stored77:
 	VMOVAPS Z19, Z12
 	CMPQ    DX, $0x00000010
-	JL      part141
+	JL      part81
 	VMOVUPD Z13, 64(BX)
-	JMP     stored141
+	JMP     stored81
 
-part141:
+part81:
 	CMPQ          DX, $0x00000008
-	JLE           stored141
+	JLE           stored81
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
 	SUBQ          $0x00000008, DI
 	VMOVUPS       Z13, Z14
 	TESTQ         $0x00000004, DI
-	JZ            piece142
+	JZ            piece82
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
 	ADDQ          $0x00000020, SI
 
-piece142:
+piece82:
 	TESTQ         $0x00000002, DI
-	JZ            piece143
+	JZ            piece83
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
 	ADDQ          $0x00000010, SI
 
-piece143:
+piece83:
 	TESTQ     $0x00000001, DI
-	JZ        piece144
+	JZ        piece84
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
 	ADDQ      $0x00000008, SI
 
-piece144:
-stored141:
+piece84:
+stored81:
 	VMOVAPS          Z13, Z13
 	CMPQ             DX, $0x00000010
-	JLE              enough136
+	JLE              enough76
 	MOVQ             $-1, SI
 	BZHIQ            DX, SI, SI
 	SHRQ             $0x10, SI
@@ -11577,76 +9190,76 @@ stored141:
 	VFMADD213PD.Z    Z18, Z18, K1, Z20
 	VFMADD213PD.Z    Z19, Z19, K2, Z21
 	CMPQ             DX, $0x00000018
-	JL               part145
+	JL               part85
 	VMOVUPD          Z20, 128(BX)
-	JMP              stored145
+	JMP              stored85
 
-part145:
+part85:
 	CMPQ          DX, $0x00000010
-	JLE           stored145
+	JLE           stored85
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
 	SUBQ          $0x00000010, DI
 	VMOVUPS       Z20, Z14
 	TESTQ         $0x00000004, DI
-	JZ            piece146
+	JZ            piece86
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
 	ADDQ          $0x00000020, SI
 
-piece146:
+piece86:
 	TESTQ         $0x00000002, DI
-	JZ            piece147
+	JZ            piece87
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
 	ADDQ          $0x00000010, SI
 
-piece147:
+piece87:
 	TESTQ     $0x00000001, DI
-	JZ        piece148
+	JZ        piece88
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
 	ADDQ      $0x00000008, SI
 
-piece148:
-stored145:
+piece88:
+stored85:
 	VADDPD  Z20, Z12, Z12
 	CMPQ    DX, $0x00000020
-	JL      part149
+	JL      part89
 	VMOVUPD Z21, 192(BX)
-	JMP     stored149
+	JMP     stored89
 
-part149:
+part89:
 	CMPQ          DX, $0x00000018
-	JLE           stored149
+	JLE           stored89
 	LEAQ          192(BX), SI
 	SUBQ          $0x00000018, DX
 	VMOVUPS       Z21, Z14
 	TESTQ         $0x00000004, DX
-	JZ            piece150
+	JZ            piece90
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
 	ADDQ          $0x00000020, SI
 
-piece150:
+piece90:
 	TESTQ         $0x00000002, DX
-	JZ            piece151
+	JZ            piece91
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
 	ADDQ          $0x00000010, SI
 
-piece151:
+piece91:
 	TESTQ     $0x00000001, DX
-	JZ        piece152
+	JZ        piece92
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
 	ADDQ      $0x00000008, SI
 
-piece152:
-stored149:
+piece92:
+stored89:
 	VADDPD Z21, Z13, Z13
 
-enough136:
+enough76:
 	VADDPD  Z13, Z12, Z12
 	VSUBPD  Z3, Z12, Z12
 	VADDPD  Z12, Z2, Z13
@@ -11768,26 +9381,26 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000004, CX
-	JZ            piece153
+	JZ            piece93
 	VMOVUPS       Y2, (DX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DX
 
-piece153:
+piece93:
 	TESTQ         $0x00000002, CX
-	JZ            piece154
+	JZ            piece94
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DX
 
-piece154:
+piece94:
 	TESTQ     $0x00000001, CX
-	JZ        piece155
+	JZ        piece95
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DX
 
-piece155:
+piece95:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 
@@ -11964,26 +9577,26 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000004, CX
-	JZ            piece156
+	JZ            piece96
 	VMOVUPS       Y13, (DX)
 	VEXTRACTF64X4 $0x01, Z13, Y13
 	ADDQ          $0x00000020, DX
 
-piece156:
+piece96:
 	TESTQ         $0x00000002, CX
-	JZ            piece157
+	JZ            piece97
 	VMOVUPS       X13, (DX)
 	VEXTRACTF32X4 $0x01, Y13, X13
 	ADDQ          $0x00000010, DX
 
-piece157:
+piece97:
 	TESTQ     $0x00000001, CX
-	JZ        piece158
+	JZ        piece98
 	VMOVSD    X13, (DX)
 	VPERMILPD $0x01, X13, X13
 	ADDQ      $0x00000008, DX
 
-piece158:
+piece98:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 
@@ -12176,26 +9789,26 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000004, CX
-	JZ            piece159
+	JZ            piece99
 	VMOVUPS       Y15, (DX)
 	VEXTRACTF64X4 $0x01, Z15, Y15
 	ADDQ          $0x00000020, DX
 
-piece159:
+piece99:
 	TESTQ         $0x00000002, CX
-	JZ            piece160
+	JZ            piece100
 	VMOVUPS       X15, (DX)
 	VEXTRACTF32X4 $0x01, Y15, X15
 	ADDQ          $0x00000010, DX
 
-piece160:
+piece100:
 	TESTQ     $0x00000001, CX
-	JZ        piece161
+	JZ        piece101
 	VMOVSD    X15, (DX)
 	VPERMILPD $0x01, X15, X15
 	ADDQ      $0x00000008, DX
 
-piece161:
+piece101:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 	LEAQ (SI)(CX*8), SI
@@ -12309,26 +9922,26 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000004, CX
-	JZ            piece162
+	JZ            piece102
 	VMOVUPS       Y2, (DX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	ADDQ          $0x00000020, DX
 
-piece162:
+piece102:
 	TESTQ         $0x00000002, CX
-	JZ            piece163
+	JZ            piece103
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
 	ADDQ          $0x00000010, DX
 
-piece163:
+piece103:
 	TESTQ     $0x00000001, CX
-	JZ        piece164
+	JZ        piece104
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
 	ADDQ      $0x00000008, DX
 
-piece164:
+piece104:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 
@@ -12411,26 +10024,26 @@ rest:
 
 not_whole:
 	TESTQ         $0x00000004, CX
-	JZ            piece165
+	JZ            piece105
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	ADDQ          $0x00000020, AX
 
-piece165:
+piece105:
 	TESTQ         $0x00000002, CX
-	JZ            piece166
+	JZ            piece106
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
 	ADDQ          $0x00000010, AX
 
-piece166:
+piece106:
 	TESTQ     $0x00000001, CX
-	JZ        piece167
+	JZ        piece107
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
 	ADDQ      $0x00000008, AX
 
-piece167:
+piece107:
 end:
 	VZEROUPPER
 	RET
@@ -12792,26 +10405,26 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000004, CX
-	JZ            piece168
+	JZ            piece108
 	VMOVUPS       Y4, (DX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	ADDQ          $0x00000020, DX
 
-piece168:
+piece108:
 	TESTQ         $0x00000002, CX
-	JZ            piece169
+	JZ            piece109
 	VMOVUPS       X4, (DX)
 	VEXTRACTF32X4 $0x01, Y4, X4
 	ADDQ          $0x00000010, DX
 
-piece169:
+piece109:
 	TESTQ     $0x00000001, CX
-	JZ        piece170
+	JZ        piece110
 	VMOVSD    X4, (DX)
 	VPERMILPD $0x01, X4, X4
 	ADDQ      $0x00000008, DX
 
-piece170:
+piece110:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 	LEAQ (SI)(CX*8), SI
@@ -13333,26 +10946,26 @@ rest:
 not_whole:
 	MOVQ          AX, DX
 	TESTQ         $0x00000004, CX
-	JZ            piece171
+	JZ            piece111
 	VMOVUPS       Y3, (DX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	ADDQ          $0x00000020, DX
 
-piece171:
+piece111:
 	TESTQ         $0x00000002, CX
-	JZ            piece172
+	JZ            piece112
 	VMOVUPS       X3, (DX)
 	VEXTRACTF32X4 $0x01, Y3, X3
 	ADDQ          $0x00000010, DX
 
-piece172:
+piece112:
 	TESTQ     $0x00000001, CX
-	JZ        piece173
+	JZ        piece113
 	VMOVSD    X3, (DX)
 	VPERMILPD $0x01, X3, X3
 	ADDQ      $0x00000008, DX
 
-piece173:
+piece113:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 	LEAQ (SI)(CX*8), SI
@@ -13582,26 +11195,26 @@ not_whole:
 part:
 	MOVQ          AX, DX
 	TESTQ         $0x00000004, CX
-	JZ            piece174
+	JZ            piece114
 	VMOVUPS       Y16, (DX)
 	VEXTRACTF64X4 $0x01, Z16, Y16
 	ADDQ          $0x00000020, DX
 
-piece174:
+piece114:
 	TESTQ         $0x00000002, CX
-	JZ            piece175
+	JZ            piece115
 	VMOVUPS       X16, (DX)
 	VEXTRACTF32X4 $0x01, Y16, X16
 	ADDQ          $0x00000010, DX
 
-piece175:
+piece115:
 	TESTQ     $0x00000001, CX
-	JZ        piece176
+	JZ        piece116
 	VMOVSD    X16, (DX)
 	VPERMILPD $0x01, X16, X16
 	ADDQ      $0x00000008, DX
 
-piece176:
+piece116:
 	LEAQ (AX)(CX*8), AX
 	LEAQ (BX)(CX*8), BX
 
@@ -13687,8 +11300,8 @@ maximum:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z3
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
-	CMPQ    AX, $0x00000020
-	JL      max_tail
+	SUBQ    $0x00000020, AX
+	JL      max_rest
 
 max_loop:
 	VCVTPS2PD (CX), Z5
@@ -13701,12 +11314,13 @@ max_loop:
 	VMAXPD    Z4, Z5, Z4
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x00000020, AX
-	CMPQ      AX, $0x00000020
 	JGE       max_loop
 
-max_tail:
-	TESTQ     AX, AX
-	JZ        max_done
+max_rest:
+	ADDQ $0x00000020, AX
+	JZ   max_done
+
+max_single:
 	MOVQ      $-1, SI
 	BZHIQ     AX, SI, SI
 	KMOVW     SI, K1
@@ -13714,35 +11328,10 @@ max_tail:
 	VMOVUPS   (CX), K1, Y5
 	VCVTPS2PD Y5, Z5
 	VMAXPD    Z0, Z5, Z0
-	MOVQ      $-1, SI
-	BZHIQ     AX, SI, SI
-	SHRQ      $0x08, SI
-	KMOVW     SI, K1
-	VMOVUPS   c32_ff800000<>+0(SB), Y5
-	VMOVUPS   32(CX), K1, Y5
-	VCVTPS2PD Y5, Z5
-	VMAXPD    Z1, Z5, Z1
-	CMPQ      AX, $0x00000010
-	JLE       enough178
-	MOVQ      $-1, SI
-	BZHIQ     AX, SI, SI
-	SHRQ      $0x10, SI
-	KMOVW     SI, K1
-	VMOVUPS   c32_ff800000<>+0(SB), Y5
-	VMOVUPS   64(CX), K1, Y5
-	VCVTPS2PD Y5, Z5
-	VMAXPD    Z3, Z5, Z3
-	MOVQ      $-1, SI
-	BZHIQ     AX, SI, SI
-	MOVQ      SI, AX
-	SHRQ      $0x18, AX
-	KMOVW     AX, K1
-	VMOVUPS   c32_ff800000<>+0(SB), Y5
-	VMOVUPS   96(CX), K1, Y5
-	VCVTPS2PD Y5, Z5
-	VMAXPD    Z4, Z5, Z4
+	ADDQ      $0x00000020, CX
+	SUBQ      $0x00000008, AX
+	JG        max_single
 
-enough178:
 max_done:
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z3, Z4, Z3
@@ -13919,7 +11508,7 @@ sum_tail:
 	VMOVAPS          Z15, Z10
 	VMOVAPS          Z11, Z11
 	CMPQ             SI, $0x00000010
-	JLE              enough180
+	JLE              enough118
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
 	SHRQ             $0x10, DI
@@ -13929,9 +11518,8 @@ sum_tail:
 	VCVTPS2PD        Y12, Z12
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
-	MOVQ             DI, SI
-	SHRQ             $0x18, SI
-	KMOVW            SI, K1
+	SHRQ             $0x18, DI
+	KMOVW            DI, K1
 	VMOVUPS          c32_ff800000<>+0(SB), Y13
 	VMOVUPS          96(CX), K1, Y13
 	VCVTPS2PD        Y13, Z13
@@ -13972,7 +11560,7 @@ sum_tail:
 	VADDPD           Z15, Z10, Z10
 	VADDPD           Z17, Z11, Z11
 
-enough180:
+enough118:
 	VADDPD Z11, Z10, Z10
 	VADDPD Z10, Z2, Z2
 	ADDQ   $0x00000080, CX

@@ -239,34 +239,39 @@ func (g *gen) load(ptr reg.Register, i int) reg.VecVirtual {
 // loadTail loads the elements from index i on that lie below count, and fill (a constant) for the others.
 func (g *gen) loadTail(ptr, count reg.Register, i int, fill float64) reg.VecVirtual {
 	v := g.vec()
-	g.loadTailTo(v, ptr, count, i, fill)
+	t := g.tailOf(count)
+	t.once = true
+	t.load(v, ptr, i, fill)
 	return v
-}
-
-// loadTailTo is loadTail into a given register.
-func (g *gen) loadTailTo(v reg.VecVirtual, ptr, count reg.Register, i int, fill float64) {
-	g.tailOf(count).load(v, ptr, i, fill)
 }
 
 // A tail is a number of elements of which some registers are loaded.
 type tail struct {
 	*gen
-	from reg.GPVirtual // AVX-512: a bit for each element; AVX2: where the masks begin in their table
+	bits        reg.GPVirtual // AVX-512: a bit for each element
+	masks, from reg.GPVirtual // AVX2: the table of masks, and the element there from which on they hold
+	once        bool          // there is one load
 }
 
 func (g *gen) tailOf(count reg.Register) *tail {
-	t := &tail{g, GP64()}
+	t := &tail{gen: g}
 	if g.is512() {
-		MOVQ(I64(-1), t.from)
-		BZHIQ(count, t.from, t.from)
+		t.bits = GP64()
+		MOVQ(I64(-1), t.bits)
+		BZHIQ(count, t.bits, t.bits)
 		return t
 	}
-	base, from := GP64(), GP64()
-	LEAQ(g.tailMasks(), base)
-	MOVQ(U32(64), from)
-	SUBQ(count, from)
-	LEAQ(Mem{Base: base, Index: from, Scale: uint8(size(g.elem))}, t.from)
+	t.masks, t.from = GP64(), GP64()
+	LEAQ(g.tailMasks(), t.masks)
+	MOVQ(U32(64), t.from)
+	SUBQ(count, t.from)
 	return t
+}
+
+// mask is the memory of AVX2's mask for the elements from index i on.
+func (t *tail) mask(i int) Mem {
+	bytes := size(t.elem)
+	return Mem{Base: t.masks, Index: t.from, Scale: uint8(bytes), Disp: i * bytes}
 }
 
 // load loads the elements from index i on, and fill (a constant) behind the tail's end.
@@ -277,13 +282,15 @@ func (t *tail) load(v reg.VecVirtual, ptr reg.Register, i int, fill float64) {
 	}
 	elem := newGen(t.isa, t.elem, t.elem)
 	if t.is512() {
-		k, m := K(), t.from
+		k, bits := K(), t.bits
 		if i > 0 {
-			m = GP64()
-			MOVQ(t.from, m)
-			SHRQ(U8(i), m)
+			if !t.once {
+				bits = GP64()
+				MOVQ(t.bits, bits)
+			}
+			SHRQ(U8(i), bits)
 		}
-		KMOVW(m.As32(), k)
+		KMOVW(bits.As32(), k)
 		VMOVUPS(elem.constant(fill), n)
 		f(elem, VMOVUPS, VMOVUPD)(t.elemAt(ptr, i), k, n)
 	} else {
@@ -291,7 +298,7 @@ func (t *tail) load(v reg.VecVirtual, ptr reg.Register, i int, fill float64) {
 		if t.wide() {
 			mask = t.narrow()
 		}
-		VMOVUPS(t.elemAt(t.from, i), mask)
+		VMOVUPS(t.mask(i), mask)
 		f(elem, VMASKMOVPS, VMASKMOVPD)(t.elemAt(ptr, i), mask, n)
 		if fill != 0 {
 			VANDNPS(elem.constant(fill), mask, mask)
@@ -418,7 +425,7 @@ func (g *gen) tailVector(count reg.Register, i int, like reg.VecVirtual) reg.Vec
 	if like.Size() == 16 {
 		mask = XMM()
 	}
-	VMOVUPS(g.elemAt(g.tailOf(count).from, i), mask)
+	VMOVUPS(g.tailOf(count).mask(i), mask)
 	return mask
 }
 
@@ -431,27 +438,6 @@ func (g *gen) tailMasks() Mem {
 		}
 		return 0
 	})
-}
-
-// forGroups emits a loop over the groups of n elements: body(false) for whole ones, body(true) for the rest, n then
-// being the number of elements left. ptrs are advanced.
-func (g *gen) forGroups(label string, n reg.Register, ptrs []reg.Register, body func(tail bool)) {
-	bytes := g.group() * size(g.elem)
-	CMPQ(n, U32(uint32(g.group())))
-	JL(LabelRef(label + "_tail"))
-	Label(label + "_loop")
-	body(false)
-	for _, p := range ptrs {
-		ADDQ(U32(uint32(bytes)), p)
-	}
-	SUBQ(U32(uint32(g.group())), n)
-	CMPQ(n, U32(uint32(g.group())))
-	JGE(LabelRef(label + "_loop"))
-	Label(label + "_tail")
-	TESTQ(n, n)
-	JZ(LabelRef(label + "_done"))
-	body(true)
-	Label(label + "_done")
 }
 
 // fold reduces the registers of the layout's lanes (one for AVX-512, two for AVX2) to one number in lane 0.
