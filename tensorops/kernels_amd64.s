@@ -28,7 +28,7 @@ maximum:
 	VMOVUPS c32_ff800000<>+0(SB), Y1
 	VMOVUPS c32_ff800000<>+0(SB), Y3
 	VMOVUPS c32_ff800000<>+0(SB), Y4
-	SUBQ    $0x00000040, AX
+	SUBQ    $0x40, AX
 	JL      max_rest
 
 max_loop:
@@ -49,11 +49,11 @@ max_loop:
 	VMOVUPS 224(CX), Y5
 	VMAXPS  Y4, Y5, Y4
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000040, AX
+	SUBQ    $0x40, AX
 	JGE     max_loop
 
 max_rest:
-	ADDQ $0x00000040, AX
+	ADDQ $0x40, AX
 	JZ   max_done
 
 max_single:
@@ -65,8 +65,8 @@ max_single:
 	VANDNPS    c32_ff800000<>+0(SB), Y8, Y8
 	VORPS      Y8, Y5, Y5
 	VMAXPS     Y0, Y5, Y0
-	ADDQ       $0x00000020, CX
-	SUBQ       $0x00000008, AX
+	ADDQ       $0x20, CX
+	SUBQ       $0x08, AX
 	JG         max_single
 
 max_done:
@@ -108,7 +108,7 @@ anchored:
 	MOVQ         DX, CX
 
 sum_loop:
-	CMPQ       AX, $0x00000040
+	CMPQ       AX, $0x40
 	JL         sum_tail
 	PREFETCHT0 16384(CX)
 	PREFETCHT0 16448(CX)
@@ -117,7 +117,7 @@ sum_loop:
 	MOVQ       CX, SI
 	MOVQ       $0x00000002, DI
 	ADDQ       $0x00000100, CX
-	SUBQ       $0x00000040, AX
+	SUBQ       $0x40, AX
 
 sum_group:
 	LEAQ (SP), R8
@@ -171,8 +171,8 @@ pair:
 	VMOVUPS      Y8, (R8)
 	VADDPD       32(R8), Y9, Y9
 	VMOVUPS      Y9, 32(R8)
-	ADDQ         $0x00000040, R8
-	ADDQ         $0x00000020, SI
+	ADDQ         $0x40, R8
+	ADDQ         $0x20, SI
 	DECQ         R9
 	JNZ          half
 	JMP          sum_loop
@@ -186,7 +186,7 @@ sum_tail:
 	CMPQ    AX, R8
 	CMOVQLT AX, R8
 	MOVQ    $0x00000100, R9
-	CMPQ    R8, $0x00000020
+	CMPQ    R8, $0x20
 	JG      sum_copy
 	MOVQ    $0x00000001, DI
 	MOVQ    $0x00000080, R9
@@ -204,11 +204,11 @@ copy:
 	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
 	VORPS      Y9, Y8, Y8
 	VMOVUPS    Y8, (SI)(R10*1)
-	ADDQ       $0x00000020, R10
+	ADDQ       $0x20, R10
 	CMPQ       R10, R9
 	JL         copy
 	ADDQ       $0x00000100, CX
-	SUBQ       $0x00000040, AX
+	SUBQ       $0x40, AX
 	JMP        sum_group
 
 sum_done:
@@ -745,7 +745,7 @@ maximum:
 	VMOVUPS c32_ff800000<>+0(SB), Y1
 	VMOVUPS c32_ff800000<>+0(SB), Y3
 	VMOVUPS c32_ff800000<>+0(SB), Y4
-	SUBQ    $0x00000040, AX
+	SUBQ    $0x40, AX
 	JL      max_rest
 
 max_loop:
@@ -766,11 +766,11 @@ max_loop:
 	VMOVUPS 224(CX), Y5
 	VMAXPS  Y4, Y5, Y4
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000040, AX
+	SUBQ    $0x40, AX
 	JGE     max_loop
 
 max_rest:
-	ADDQ $0x00000040, AX
+	ADDQ $0x40, AX
 	JZ   max_done
 
 max_single:
@@ -782,8 +782,8 @@ max_single:
 	VANDNPS    c32_ff800000<>+0(SB), Y8, Y8
 	VORPS      Y8, Y5, Y5
 	VMAXPS     Y0, Y5, Y0
-	ADDQ       $0x00000020, CX
-	SUBQ       $0x00000008, AX
+	ADDQ       $0x20, CX
+	SUBQ       $0x08, AX
 	JG         max_single
 
 max_done:
@@ -892,8 +892,8 @@ pair:
 	VMOVUPS      Y8, (R8)
 	VADDPD       32(R8), Y9, Y9
 	VMOVUPS      Y9, 32(R8)
-	ADDQ         $0x00000040, R8
-	ADDQ         $0x00000020, SI
+	ADDQ         $0x40, R8
+	ADDQ         $0x20, SI
 	DECQ         R9
 	JNZ          half
 	JMP          sum_loop
@@ -907,7 +907,7 @@ sum_tail:
 	CMPQ    AX, R8
 	CMOVQLT AX, R8
 	MOVQ    $0x00000100, R9
-	CMPQ    R8, $0x00000020
+	CMPQ    R8, $0x20
 	JG      sum_copy
 	MOVQ    $0x00000001, DI
 	MOVQ    $0x00000080, R9
@@ -925,11 +925,11 @@ copy:
 	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
 	VORPS      Y9, Y8, Y8
 	VMOVUPS    Y8, (SI)(R10*1)
-	ADDQ       $0x00000020, R10
+	ADDQ       $0x20, R10
 	CMPQ       R10, R9
 	JL         copy
 	ADDQ       $0x00000100, CX
-	SUBQ       $0x00000040, AX
+	SUBQ       $0x40, AX
 	JMP        sum_group
 
 sum_done:
@@ -991,7 +991,7 @@ TEXT ·scaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-57
 	JZ           rows
 	MOVQ         AX, DI
 	NEGQ         DI
-	ANDQ         $0x0000003f, DI
+	ANDQ         $0x3f, DI
 	SHRQ         $0x02, DI
 	CMPQ         DI, CX
 	CMOVQGT      CX, DI
@@ -1000,7 +1000,7 @@ TEXT ·scaleF32AVX2(SB), NOSPLIT|NOFRAME, $0-57
 	MOVQ         DI, CX
 
 rows:
-	SUBQ $0x00000020, CX
+	SUBQ $0x20, CX
 	JL   blocks_done
 
 blocks:
@@ -1028,7 +1028,7 @@ blocks:
 	VMOVUPS Y5, 96(AX)
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, BX
-	SUBQ    $0x00000020, CX
+	SUBQ    $0x20, CX
 	JGE     blocks
 	JMP     blocks_done
 
@@ -1039,13 +1039,13 @@ past:
 	VMOVNTPS Y5, 96(AX)
 	ADDQ     $0x00000080, AX
 	ADDQ     $0x00000080, BX
-	SUBQ     $0x00000020, CX
+	SUBQ     $0x20, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -1058,13 +1058,13 @@ single:
 	TESTQ   DX, DX
 	JNZ     not_whole
 	VMOVUPS Y2, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, BX
-	SUBQ    $0x00000008, CX
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, CX
 	JGE     singles
 
 rest:
-	ADDQ       $0x00000008, CX
+	ADDQ       $0x08, CX
 	JZ         end
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, DI
@@ -1080,20 +1080,20 @@ not_whole:
 	JZ           piece1
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece1:
 	TESTQ     $0x00000002, CX
 	JZ        piece2
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece2:
 	TESTQ  $0x00000001, CX
 	JZ     piece3
 	VMOVSS X2, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece3:
 	LEAQ (AX)(CX*4), AX
@@ -1154,7 +1154,7 @@ TEXT ·expScaleF32AVX2(SB), NOSPLIT, $64-69
 	CMOVQGT      SI, DI
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x02, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -1163,7 +1163,7 @@ TEXT ·expScaleF32AVX2(SB), NOSPLIT, $64-69
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000010, CX
+	SUBQ $0x10, CX
 	JL   blocks_done
 
 blocks:
@@ -1209,9 +1209,9 @@ blocks:
 	JNZ          past
 	VMOVUPS      Y11, (AX)
 	VMOVUPS      Y12, 32(AX)
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x00000040, BX
-	SUBQ         $0x00000010, CX
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, BX
+	SUBQ         $0x10, CX
 	JGE          blocks
 	JMP          blocks_done
 
@@ -1219,15 +1219,15 @@ past:
 	VMOVNTPS   Y11, (AX)
 	VMOVNTPS   Y12, 32(AX)
 	PREFETCHT1 (BX)(DI*1)
-	ADDQ       $0x00000040, AX
-	ADDQ       $0x00000040, BX
-	SUBQ       $0x00000010, CX
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, BX
+	SUBQ       $0x10, CX
 	JGE        blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000010, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x10, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -1255,13 +1255,13 @@ single:
 	TESTQ        DX, DX
 	JNZ          not_whole
 	VMOVUPS      Y7, (AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, BX
-	SUBQ         $0x00000008, CX
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, CX
 	JGE          singles
 
 rest:
-	ADDQ       $0x00000008, CX
+	ADDQ       $0x08, CX
 	JZ         end
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R8
@@ -1277,20 +1277,20 @@ not_whole:
 	JZ           piece4
 	VMOVUPS      X7, (DX)
 	VEXTRACTF128 $0x01, Y7, X7
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece4:
 	TESTQ     $0x00000002, CX
 	JZ        piece5
 	VMOVSD    X7, (DX)
 	VPERMILPD $0x01, X7, X7
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece5:
 	TESTQ  $0x00000001, CX
 	JZ     piece6
 	VMOVSS X7, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece6:
 	LEAQ (AX)(CX*4), AX
@@ -1363,7 +1363,7 @@ TEXT ·expScaleAddF32AVX2(SB), NOSPLIT|NOFRAME, $0-93
 	CMOVQGT      DI, R8
 	MOVQ         AX, R9
 	NEGQ         R9
-	ANDQ         $0x0000003f, R9
+	ANDQ         $0x3f, R9
 	SHRQ         $0x02, R9
 	CMPQ         R9, CX
 	CMOVQGT      CX, R9
@@ -1372,7 +1372,7 @@ TEXT ·expScaleAddF32AVX2(SB), NOSPLIT|NOFRAME, $0-93
 	MOVQ         R9, CX
 
 rows:
-	SUBQ $0x00000008, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -1402,14 +1402,14 @@ single:
 	TESTQ        DX, DX
 	JNZ          not_whole
 	VMOVUPS      Y10, (AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, BX
-	ADDQ         $0x00000020, SI
-	SUBQ         $0x00000008, CX
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	SUBQ         $0x08, CX
 	JGE          singles
 
 rest:
-	ADDQ       $0x00000008, CX
+	ADDQ       $0x08, CX
 	JZ         end
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R9
@@ -1422,15 +1422,15 @@ rest:
 	JMP        single
 
 not_whole:
-	CMPQ       DX, $0x00000002
+	CMPQ       DX, $0x02
 	JEQ        part
 	VMOVNTPS   Y10, (AX)
 	PREFETCHT1 (BX)(R8*1)
 	PREFETCHT1 (SI)(R8*1)
-	ADDQ       $0x00000020, AX
-	ADDQ       $0x00000020, BX
-	ADDQ       $0x00000020, SI
-	SUBQ       $0x00000008, CX
+	ADDQ       $0x20, AX
+	ADDQ       $0x20, BX
+	ADDQ       $0x20, SI
+	SUBQ       $0x08, CX
 	JGE        singles
 	JMP        rest
 
@@ -1440,20 +1440,20 @@ part:
 	JZ           piece7
 	VMOVUPS      X10, (DX)
 	VEXTRACTF128 $0x01, Y10, X10
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece7:
 	TESTQ     $0x00000002, CX
 	JZ        piece8
 	VMOVSD    X10, (DX)
 	VPERMILPD $0x01, X10, X10
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece8:
 	TESTQ  $0x00000001, CX
 	JZ     piece9
 	VMOVSS X10, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece9:
 	LEAQ (AX)(CX*4), AX
@@ -1489,7 +1489,7 @@ TEXT ·shiftF32AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	JZ           rows
 	MOVQ         AX, DI
 	NEGQ         DI
-	ANDQ         $0x0000003f, DI
+	ANDQ         $0x3f, DI
 	SHRQ         $0x02, DI
 	CMPQ         DI, CX
 	CMOVQGT      CX, DI
@@ -1498,7 +1498,7 @@ TEXT ·shiftF32AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	MOVQ         DI, CX
 
 rows:
-	SUBQ $0x00000020, CX
+	SUBQ $0x20, CX
 	JL   blocks_done
 
 blocks:
@@ -1522,7 +1522,7 @@ blocks:
 	VMOVUPS Y5, 96(AX)
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, BX
-	SUBQ    $0x00000020, CX
+	SUBQ    $0x20, CX
 	JGE     blocks
 	JMP     blocks_done
 
@@ -1533,13 +1533,13 @@ past:
 	VMOVNTPS Y5, 96(AX)
 	ADDQ     $0x00000080, AX
 	ADDQ     $0x00000080, BX
-	SUBQ     $0x00000020, CX
+	SUBQ     $0x20, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -1551,13 +1551,13 @@ single:
 	TESTQ   DX, DX
 	JNZ     not_whole
 	VMOVUPS Y2, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, BX
-	SUBQ    $0x00000008, CX
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, CX
 	JGE     singles
 
 rest:
-	ADDQ       $0x00000008, CX
+	ADDQ       $0x08, CX
 	JZ         end
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, DI
@@ -1573,20 +1573,20 @@ not_whole:
 	JZ           piece10
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece10:
 	TESTQ     $0x00000002, CX
 	JZ        piece11
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece11:
 	TESTQ  $0x00000001, CX
 	JZ     piece12
 	VMOVSS X2, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece12:
 	LEAQ (AX)(CX*4), AX
@@ -1613,7 +1613,7 @@ TEXT ·mulShiftF32AVX2(SB), NOSPLIT|NOFRAME, $0-80
 	MOVQ         x_base+24(FP), BX
 	MOVQ         t_base+48(FP), SI
 	XORQ         DX, DX
-	SUBQ         $0x00000008, CX
+	SUBQ         $0x08, CX
 	JL           blocks_done
 
 blocks:
@@ -1629,16 +1629,16 @@ blocks:
 	VMOVUPS    X1, (AX)
 	VCVTPD2PSY Y2, X1
 	VMOVUPS    X1, 16(AX)
-	ADDQ       $0x00000020, AX
-	ADDQ       $0x00000020, BX
-	ADDQ       $0x00000020, SI
-	SUBQ       $0x00000008, CX
+	ADDQ       $0x20, AX
+	ADDQ       $0x20, BX
+	ADDQ       $0x20, SI
+	SUBQ       $0x08, CX
 	JGE        blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000008, CX
-	SUBQ $0x00000004, CX
+	ADDQ $0x08, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -1652,14 +1652,14 @@ single:
 	JNZ        not_whole
 	VCVTPD2PSY Y1, X1
 	VMOVUPS    X1, (AX)
-	ADDQ       $0x00000010, AX
-	ADDQ       $0x00000010, BX
-	ADDQ       $0x00000010, SI
-	SUBQ       $0x00000004, CX
+	ADDQ       $0x10, AX
+	ADDQ       $0x10, BX
+	ADDQ       $0x10, SI
+	SUBQ       $0x04, CX
 	JGE        singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, DI
@@ -1679,13 +1679,13 @@ not_whole:
 	JZ         piece13
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
-	ADDQ       $0x00000008, AX
+	ADDQ       $0x08, AX
 
 piece13:
 	TESTQ  $0x00000001, CX
 	JZ     piece14
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece14:
 end:
@@ -1703,7 +1703,7 @@ TEXT ·dotF32AVX2(SB), NOSPLIT|NOFRAME, $0-72
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
-	SUBQ         $0x00000010, AX
+	SUBQ         $0x10, AX
 	JL           sum_rest
 
 sum_loop:
@@ -1737,13 +1737,13 @@ sum_add:
 	VANDPD      Y5, Y12, Y12
 	VADDPD      Y11, Y2, Y2
 	VFMADD231PD Y12, Y11, Y4
-	ADDQ        $0x00000040, CX
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x00000010, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ       $0x00000010, AX
+	ADDQ       $0x10, AX
 	JLE        sum_done
 	LEAQ       tail32<>+0(SB), BX
 	MOVQ       $0x00000040, SI
@@ -1817,7 +1817,7 @@ TEXT ·targetSumF32AVX2(SB), NOSPLIT|NOFRAME, $0-80
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
-	SUBQ         $0x00000010, AX
+	SUBQ         $0x10, AX
 	JL           sum_rest
 
 sum_loop:
@@ -1854,13 +1854,13 @@ sum_loop:
 	VCMPPD      $0x04, c64_0<>+0(SB), Y10, Y12
 	VANDPD      Y12, Y11, Y11
 	VFMADD231PD Y11, Y10, Y9
-	ADDQ        $0x00000040, CX
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x00000010, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ        $0x00000010, AX
+	ADDQ        $0x10, AX
 	JLE         sum_done
 	LEAQ        tail32<>+0(SB), BX
 	MOVQ        $0x00000040, SI
@@ -1954,7 +1954,7 @@ TEXT ·scaleAddF32AVX2(SB), NOSPLIT|NOFRAME, $0-85
 	JZ           rows
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x02, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -1963,7 +1963,7 @@ TEXT ·scaleAddF32AVX2(SB), NOSPLIT|NOFRAME, $0-85
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000020, CX
+	SUBQ $0x20, CX
 	JL   blocks_done
 
 blocks:
@@ -2000,7 +2000,7 @@ blocks:
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, BX
 	ADDQ        $0x00000080, SI
-	SUBQ        $0x00000020, CX
+	SUBQ        $0x20, CX
 	JGE         blocks
 	JMP         blocks_done
 
@@ -2012,13 +2012,13 @@ past:
 	ADDQ     $0x00000080, AX
 	ADDQ     $0x00000080, BX
 	ADDQ     $0x00000080, SI
-	SUBQ     $0x00000020, CX
+	SUBQ     $0x20, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -2033,14 +2033,14 @@ single:
 	TESTQ       DX, DX
 	JNZ         not_whole
 	VMOVUPS     Y4, (AX)
-	ADDQ        $0x00000020, AX
-	ADDQ        $0x00000020, BX
-	ADDQ        $0x00000020, SI
-	SUBQ        $0x00000008, CX
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, BX
+	ADDQ        $0x20, SI
+	SUBQ        $0x08, CX
 	JGE         singles
 
 rest:
-	ADDQ       $0x00000008, CX
+	ADDQ       $0x08, CX
 	JZ         end
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R8
@@ -2058,20 +2058,20 @@ not_whole:
 	JZ           piece15
 	VMOVUPS      X4, (DX)
 	VEXTRACTF128 $0x01, Y4, X4
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece15:
 	TESTQ     $0x00000002, CX
 	JZ        piece16
 	VMOVSD    X4, (DX)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece16:
 	TESTQ  $0x00000001, CX
 	JZ     piece17
 	VMOVSS X4, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece17:
 	LEAQ (AX)(CX*4), AX
@@ -2100,7 +2100,7 @@ TEXT ·gapSumF32AVX2(SB), NOSPLIT|NOFRAME, $0-48
 	VXORPS       X4, X4, X4
 	MOVQ         x_len+8(FP), AX
 	MOVQ         x_base+0(FP), CX
-	SUBQ         $0x00000010, AX
+	SUBQ         $0x10, AX
 	JL           sum_rest
 
 sum_loop:
@@ -2134,12 +2134,12 @@ sum_add:
 	VADDPD Y5, Y2, Y2
 	VANDPD c64_3ff0000000000000<>+0(SB), Y6, Y6
 	VADDPD Y6, Y4, Y4
-	ADDQ   $0x00000040, CX
-	SUBQ   $0x00000010, AX
+	ADDQ   $0x40, CX
+	SUBQ   $0x10, AX
 	JGE    sum_loop
 
 sum_rest:
-	ADDQ       $0x00000010, AX
+	ADDQ       $0x10, AX
 	JLE        sum_done
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, BX
@@ -2210,7 +2210,7 @@ TEXT ·xlogxF32AVX2(SB), NOSPLIT|NOFRAME, $0-32
 	VXORPS X1, X1, X1
 	MOVQ   t_len+8(FP), AX
 	MOVQ   t_base+0(FP), CX
-	SUBQ   $0x00000008, AX
+	SUBQ   $0x08, AX
 	JL     sum_rest
 
 sum_loop:
@@ -2263,12 +2263,12 @@ sum_add:
 	VSUBPD      c64_43300000000003ff<>+0(SB), Y3, Y3
 	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y3, Y6
 	VFMADD231PD Y6, Y2, Y1
-	ADDQ        $0x00000020, CX
-	SUBQ        $0x00000008, AX
+	ADDQ        $0x20, CX
+	SUBQ        $0x08, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ       $0x00000008, AX
+	ADDQ       $0x08, AX
 	JLE        sum_done
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, BX
@@ -2474,7 +2474,7 @@ TEXT ·logGapF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	CMOVQGT      DI, R8
 	MOVQ         AX, R9
 	NEGQ         R9
-	ANDQ         $0x0000003f, R9
+	ANDQ         $0x3f, R9
 	SHRQ         $0x02, R9
 	CMPQ         R9, CX
 	CMOVQGT      CX, R9
@@ -2483,7 +2483,7 @@ TEXT ·logGapF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	MOVQ         R9, CX
 
 rows:
-	SUBQ $0x00000004, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -2521,14 +2521,14 @@ single:
 	JNZ         not_whole
 	VCVTPD2PSY  Y3, X2
 	VMOVUPS     X2, (AX)
-	ADDQ        $0x00000010, AX
-	ADDQ        $0x00000010, BX
-	ADDQ        $0x00000010, SI
-	SUBQ        $0x00000004, CX
+	ADDQ        $0x10, AX
+	ADDQ        $0x10, BX
+	ADDQ        $0x10, SI
+	SUBQ        $0x04, CX
 	JGE         singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R9
@@ -2543,16 +2543,16 @@ rest:
 	JMP        single
 
 not_whole:
-	CMPQ       DX, $0x00000002
+	CMPQ       DX, $0x02
 	JEQ        part
 	VCVTPD2PSY Y3, X2
 	VMOVNTPS   X2, (AX)
 	PREFETCHT1 (BX)(R8*1)
 	PREFETCHT1 (SI)(R8*1)
-	ADDQ       $0x00000010, AX
-	ADDQ       $0x00000010, BX
-	ADDQ       $0x00000010, SI
-	SUBQ       $0x00000004, CX
+	ADDQ       $0x10, AX
+	ADDQ       $0x10, BX
+	ADDQ       $0x10, SI
+	SUBQ       $0x04, CX
 	JGE        singles
 	JMP        rest
 
@@ -2563,13 +2563,13 @@ part:
 	JZ         piece18
 	VMOVSD     X2, (DX)
 	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x00000008, DX
+	ADDQ       $0x08, DX
 
 piece18:
 	TESTQ  $0x00000001, CX
 	JZ     piece19
 	VMOVSS X2, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece19:
 	LEAQ (AX)(CX*4), AX
@@ -2600,7 +2600,7 @@ TEXT ·expGapF32AVX2(SB), NOSPLIT|NOFRAME, $0-56
 	VXORPS       X4, X4, X4
 	MOVQ         x_len+8(FP), AX
 	MOVQ         x_base+0(FP), CX
-	SUBQ         $0x00000008, AX
+	SUBQ         $0x08, AX
 	JL           sum_rest
 
 sum_loop:
@@ -2658,12 +2658,12 @@ sum_add:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y8, Y6
 	VANDPD       Y6, Y5, Y5
 	VFMADD231PD  Y5, Y8, Y4
-	ADDQ         $0x00000020, CX
-	SUBQ         $0x00000008, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, AX
 	JGE          sum_loop
 
 sum_rest:
-	ADDQ       $0x00000008, AX
+	ADDQ       $0x08, AX
 	JLE        sum_done
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, BX
@@ -2837,7 +2837,7 @@ TEXT ·expScaleGapF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	CMOVQGT      SI, DI
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x02, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -2846,7 +2846,7 @@ TEXT ·expScaleGapF32AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000004, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -2884,13 +2884,13 @@ single:
 	JNZ          not_whole
 	VCVTPD2PSY   Y8, X5
 	VMOVUPS      X5, (AX)
-	ADDQ         $0x00000010, AX
-	ADDQ         $0x00000010, BX
-	SUBQ         $0x00000004, CX
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, BX
+	SUBQ         $0x04, CX
 	JGE          singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail32<>+0(SB), DX
 	MOVQ       $0x00000040, R8
@@ -2902,14 +2902,14 @@ rest:
 	JMP        single
 
 not_whole:
-	CMPQ       DX, $0x00000002
+	CMPQ       DX, $0x02
 	JEQ        part
 	VCVTPD2PSY Y8, X5
 	VMOVNTPS   X5, (AX)
 	PREFETCHT1 (BX)(DI*1)
-	ADDQ       $0x00000010, AX
-	ADDQ       $0x00000010, BX
-	SUBQ       $0x00000004, CX
+	ADDQ       $0x10, AX
+	ADDQ       $0x10, BX
+	SUBQ       $0x04, CX
 	JGE        singles
 	JMP        rest
 
@@ -2920,13 +2920,13 @@ part:
 	JZ         piece20
 	VMOVSD     X5, (DX)
 	VPERMILPD  $0x01, X5, X5
-	ADDQ       $0x00000008, DX
+	ADDQ       $0x08, DX
 
 piece20:
 	TESTQ  $0x00000001, CX
 	JZ     piece21
 	VMOVSS X5, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece21:
 	LEAQ (AX)(CX*4), AX
@@ -2953,16 +2953,16 @@ TEXT ·indexF32AVX2(SB), NOSPLIT|NOFRAME, $0-40
 	XORQ         DX, DX
 
 loop:
-	CMPQ      CX, $0x00000008
+	CMPQ      CX, $0x08
 	JL        tail
 	VMOVUPS   (AX), Y1
 	VCMPPS    $0x00, Y1, Y0, Y1
 	VMOVMSKPS Y1, BX
 	TESTL     BX, BX
 	JNZ       found
-	ADDQ      $0x00000020, AX
-	ADDQ      $0x00000008, DX
-	SUBQ      $0x00000008, CX
+	ADDQ      $0x20, AX
+	ADDQ      $0x08, DX
+	SUBQ      $0x08, CX
 	JMP       loop
 
 tail:
@@ -3014,7 +3014,7 @@ maximum:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y3
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y4
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JL      max_rest
 
 max_loop:
@@ -3035,11 +3035,11 @@ max_loop:
 	VMOVUPD 224(CX), Y5
 	VMAXPD  Y4, Y5, Y4
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JGE     max_loop
 
 max_rest:
-	ADDQ $0x00000020, AX
+	ADDQ $0x20, AX
 	JZ   max_done
 
 max_single:
@@ -3051,8 +3051,8 @@ max_single:
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y8, Y8
 	VORPS      Y8, Y5, Y5
 	VMAXPD     Y0, Y5, Y0
-	ADDQ       $0x00000020, CX
-	SUBQ       $0x00000004, AX
+	ADDQ       $0x20, CX
+	SUBQ       $0x04, AX
 	JG         max_single
 
 max_done:
@@ -3090,7 +3090,7 @@ anchored:
 	MOVQ         DX, CX
 
 sum_loop:
-	CMPQ       AX, $0x00000020
+	CMPQ       AX, $0x20
 	JL         sum_tail
 	PREFETCHT0 16384(CX)
 	PREFETCHT0 16448(CX)
@@ -3099,7 +3099,7 @@ sum_loop:
 	MOVQ       CX, SI
 	MOVQ       $0x00000002, DI
 	ADDQ       $0x00000100, CX
-	SUBQ       $0x00000020, AX
+	SUBQ       $0x20, AX
 
 sum_group:
 	LEAQ (SP), R8
@@ -3176,8 +3176,8 @@ pair:
 	VSUBPD       Y6, Y9, Y10
 	VMOVUPS      Y10, 32(R8)
 	VMOVUPS      Y8, (R8)
-	ADDQ         $0x00000040, R8
-	ADDQ         $0x00000020, SI
+	ADDQ         $0x40, R8
+	ADDQ         $0x20, SI
 	DECQ         R9
 	JNZ          half
 	JMP          sum_loop
@@ -3191,7 +3191,7 @@ sum_tail:
 	CMPQ    AX, R8
 	CMOVQLT AX, R8
 	MOVQ    $0x00000100, R9
-	CMPQ    R8, $0x00000010
+	CMPQ    R8, $0x10
 	JG      sum_copy
 	MOVQ    $0x00000001, DI
 	MOVQ    $0x00000080, R9
@@ -3209,11 +3209,11 @@ copy:
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y9, Y9
 	VORPS      Y9, Y8, Y8
 	VMOVUPS    Y8, (SI)(R10*1)
-	ADDQ       $0x00000020, R10
+	ADDQ       $0x20, R10
 	CMPQ       R10, R9
 	JL         copy
 	ADDQ       $0x00000100, CX
-	SUBQ       $0x00000020, AX
+	SUBQ       $0x20, AX
 	JMP        sum_group
 
 sum_done:
@@ -3519,7 +3519,7 @@ TEXT ·expSumStoreF64AVX2(SB), NOSPLIT, $384-72
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y3
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y6
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JL      max_rest
 
 max_loop:
@@ -3540,11 +3540,11 @@ max_loop:
 	VMOVUPD 224(CX), Y7
 	VMAXPD  Y6, Y7, Y6
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JGE     max_loop
 
 max_rest:
-	ADDQ $0x00000020, AX
+	ADDQ $0x20, AX
 	JZ   max_done
 
 max_single:
@@ -3556,8 +3556,8 @@ max_single:
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y8, Y8
 	VORPS      Y8, Y7, Y7
 	VMAXPD     Y0, Y7, Y0
-	ADDQ       $0x00000020, CX
-	SUBQ       $0x00000004, AX
+	ADDQ       $0x20, CX
+	SUBQ       $0x04, AX
 	JG         max_single
 
 max_done:
@@ -3592,7 +3592,7 @@ max_done:
 	XORQ         R8, R8
 
 sum_loop:
-	CMPQ       AX, $0x00000020
+	CMPQ       AX, $0x20
 	JL         sum_tail
 	PREFETCHT0 16384(CX)
 	PREFETCHT0 16448(CX)
@@ -3603,7 +3603,7 @@ sum_loop:
 	MOVQ       BX, DI
 	ADDQ       $0x00000100, CX
 	ADDQ       $0x00000100, BX
-	SUBQ       $0x00000020, AX
+	SUBQ       $0x20, AX
 
 sum_group:
 	LEAQ (SP), R9
@@ -3686,9 +3686,9 @@ pair:
 	VSUBPD       Y4, Y7, Y8
 	VMOVUPS      Y8, 32(R9)
 	VMOVUPS      Y6, (R9)
-	ADDQ         $0x00000040, R9
-	ADDQ         $0x00000020, DX
-	ADDQ         $0x00000020, DI
+	ADDQ         $0x40, R9
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, DI
 	DECQ         R10
 	JNZ          half
 	JMP          sum_loop
@@ -3702,7 +3702,7 @@ sum_tail:
 	CMPQ    AX, R9
 	CMOVQLT AX, R9
 	MOVQ    $0x00000100, DI
-	CMPQ    R9, $0x00000010
+	CMPQ    R9, $0x10
 	JG      sum_copy
 	MOVQ    $0x00000001, SI
 	MOVQ    $0x00000080, DI
@@ -3720,7 +3720,7 @@ copy:
 	VANDNPS    c64_fff0000000000000<>+0(SB), Y7, Y7
 	VORPS      Y7, Y6, Y6
 	VMOVUPS    Y6, (DX)(R10*1)
-	ADDQ       $0x00000020, R10
+	ADDQ       $0x20, R10
 	CMPQ       R10, DI
 	JL         copy
 	MOVQ       DX, DI
@@ -3730,19 +3730,19 @@ copy:
 
 sum_done:
 	LEAQ 128(SP), AX
-	SUBQ $0x00000004, R8
+	SUBQ $0x04, R8
 	JL   back_rest
 
 back:
 	VMOVUPS (AX), Y2
 	VMOVUPS Y2, (BX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, BX
-	SUBQ    $0x00000004, R8
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	SUBQ    $0x04, R8
 	JGE     back
 
 back_rest:
-	ADDQ         $0x00000004, R8
+	ADDQ         $0x04, R8
 	JZ           back_done
 	VMOVUPS      (AX), Y2
 	MOVQ         BX, AX
@@ -3750,14 +3750,14 @@ back_rest:
 	JZ           piece22
 	VMOVUPS      X2, (AX)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece22:
 	TESTQ     $0x00000001, R8
 	JZ        piece23
 	VMOVSD    X2, (AX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece23:
 back_done:
@@ -3801,7 +3801,7 @@ TEXT ·scaleF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	JZ           rows
 	MOVQ         AX, DI
 	NEGQ         DI
-	ANDQ         $0x0000003f, DI
+	ANDQ         $0x3f, DI
 	SHRQ         $0x03, DI
 	CMPQ         DI, CX
 	CMOVQGT      CX, DI
@@ -3810,7 +3810,7 @@ TEXT ·scaleF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	MOVQ         DI, CX
 
 rows:
-	SUBQ $0x00000010, CX
+	SUBQ $0x10, CX
 	JL   blocks_done
 
 blocks:
@@ -3838,7 +3838,7 @@ blocks:
 	VMOVUPD Y5, 96(AX)
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, BX
-	SUBQ    $0x00000010, CX
+	SUBQ    $0x10, CX
 	JGE     blocks
 	JMP     blocks_done
 
@@ -3849,13 +3849,13 @@ past:
 	VMOVNTPD Y5, 96(AX)
 	ADDQ     $0x00000080, AX
 	ADDQ     $0x00000080, BX
-	SUBQ     $0x00000010, CX
+	SUBQ     $0x10, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000010, CX
-	SUBQ $0x00000004, CX
+	ADDQ $0x10, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -3868,13 +3868,13 @@ single:
 	TESTQ   DX, DX
 	JNZ     not_whole
 	VMOVUPD Y2, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, BX
-	SUBQ    $0x00000004, CX
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	SUBQ    $0x04, CX
 	JGE     singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, DI
@@ -3890,14 +3890,14 @@ not_whole:
 	JZ           piece24
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece24:
 	TESTQ     $0x00000001, CX
 	JZ        piece25
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece25:
 	LEAQ (AX)(CX*8), AX
@@ -3940,7 +3940,7 @@ TEXT ·expScaleF64AVX2(SB), NOSPLIT, $0-81
 	CMOVQGT      SI, DI
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x03, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -3949,7 +3949,7 @@ TEXT ·expScaleF64AVX2(SB), NOSPLIT, $0-81
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000008, CX
+	SUBQ $0x08, CX
 	JL   blocks_done
 
 blocks:
@@ -4011,9 +4011,9 @@ blocks:
 	JNZ          past
 	VMOVUPD      Y9, (AX)
 	VMOVUPD      Y13, 32(AX)
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x00000040, BX
-	SUBQ         $0x00000008, CX
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, CX
 	JGE          blocks
 	JMP          blocks_done
 
@@ -4021,15 +4021,15 @@ past:
 	VMOVNTPD   Y9, (AX)
 	VMOVNTPD   Y13, 32(AX)
 	PREFETCHT1 (BX)(DI*1)
-	ADDQ       $0x00000040, AX
-	ADDQ       $0x00000040, BX
-	SUBQ       $0x00000008, CX
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, BX
+	SUBQ       $0x08, CX
 	JGE        blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000008, CX
-	SUBQ $0x00000004, CX
+	ADDQ $0x08, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -4065,13 +4065,13 @@ single:
 	TESTQ        DX, DX
 	JNZ          not_whole
 	VMOVUPD      Y6, (AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, BX
-	SUBQ         $0x00000004, CX
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, BX
+	SUBQ         $0x04, CX
 	JGE          singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R8
@@ -4087,14 +4087,14 @@ not_whole:
 	JZ           piece26
 	VMOVUPS      X6, (DX)
 	VEXTRACTF128 $0x01, Y6, X6
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece26:
 	TESTQ     $0x00000001, CX
 	JZ        piece27
 	VMOVSD    X6, (DX)
 	VPERMILPD $0x01, X6, X6
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece27:
 	LEAQ (AX)(CX*8), AX
@@ -4139,7 +4139,7 @@ TEXT ·expScaleAddF64AVX2(SB), NOSPLIT|NOFRAME, $0-113
 	CMOVQGT      DI, R8
 	MOVQ         AX, R9
 	NEGQ         R9
-	ANDQ         $0x0000003f, R9
+	ANDQ         $0x3f, R9
 	SHRQ         $0x03, R9
 	CMPQ         R9, CX
 	CMOVQGT      CX, R9
@@ -4148,7 +4148,7 @@ TEXT ·expScaleAddF64AVX2(SB), NOSPLIT|NOFRAME, $0-113
 	MOVQ         R9, CX
 
 rows:
-	SUBQ $0x00000004, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -4186,14 +4186,14 @@ single:
 	TESTQ        DX, DX
 	JNZ          not_whole
 	VMOVUPD      Y8, (AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, BX
-	ADDQ         $0x00000020, SI
-	SUBQ         $0x00000004, CX
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	SUBQ         $0x04, CX
 	JGE          singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R9
@@ -4206,15 +4206,15 @@ rest:
 	JMP        single
 
 not_whole:
-	CMPQ       DX, $0x00000002
+	CMPQ       DX, $0x02
 	JEQ        part
 	VMOVNTPD   Y8, (AX)
 	PREFETCHT1 (BX)(R8*1)
 	PREFETCHT1 (SI)(R8*1)
-	ADDQ       $0x00000020, AX
-	ADDQ       $0x00000020, BX
-	ADDQ       $0x00000020, SI
-	SUBQ       $0x00000004, CX
+	ADDQ       $0x20, AX
+	ADDQ       $0x20, BX
+	ADDQ       $0x20, SI
+	SUBQ       $0x04, CX
 	JGE        singles
 	JMP        rest
 
@@ -4224,14 +4224,14 @@ part:
 	JZ           piece28
 	VMOVUPS      X8, (DX)
 	VEXTRACTF128 $0x01, Y8, X8
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece28:
 	TESTQ     $0x00000001, CX
 	JZ        piece29
 	VMOVSD    X8, (DX)
 	VPERMILPD $0x01, X8, X8
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece29:
 	LEAQ (AX)(CX*8), AX
@@ -4266,7 +4266,7 @@ TEXT ·shiftF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	JZ           rows
 	MOVQ         AX, DI
 	NEGQ         DI
-	ANDQ         $0x0000003f, DI
+	ANDQ         $0x3f, DI
 	SHRQ         $0x03, DI
 	CMPQ         DI, CX
 	CMOVQGT      CX, DI
@@ -4275,7 +4275,7 @@ TEXT ·shiftF64AVX2(SB), NOSPLIT|NOFRAME, $0-65
 	MOVQ         DI, CX
 
 rows:
-	SUBQ $0x00000010, CX
+	SUBQ $0x10, CX
 	JL   blocks_done
 
 blocks:
@@ -4299,7 +4299,7 @@ blocks:
 	VMOVUPD Y5, 96(AX)
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, BX
-	SUBQ    $0x00000010, CX
+	SUBQ    $0x10, CX
 	JGE     blocks
 	JMP     blocks_done
 
@@ -4310,13 +4310,13 @@ past:
 	VMOVNTPD Y5, 96(AX)
 	ADDQ     $0x00000080, AX
 	ADDQ     $0x00000080, BX
-	SUBQ     $0x00000010, CX
+	SUBQ     $0x10, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000010, CX
-	SUBQ $0x00000004, CX
+	ADDQ $0x10, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -4328,13 +4328,13 @@ single:
 	TESTQ   DX, DX
 	JNZ     not_whole
 	VMOVUPD Y2, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, BX
-	SUBQ    $0x00000004, CX
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	SUBQ    $0x04, CX
 	JGE     singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, DI
@@ -4350,14 +4350,14 @@ not_whole:
 	JZ           piece30
 	VMOVUPS      X2, (DX)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece30:
 	TESTQ     $0x00000001, CX
 	JZ        piece31
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece31:
 	LEAQ (AX)(CX*8), AX
@@ -4384,7 +4384,7 @@ TEXT ·mulShiftF64AVX2(SB), NOSPLIT|NOFRAME, $0-80
 	MOVQ         x_base+24(FP), BX
 	MOVQ         t_base+48(FP), SI
 	XORQ         DX, DX
-	SUBQ         $0x00000008, CX
+	SUBQ         $0x08, CX
 	JL           blocks_done
 
 blocks:
@@ -4398,16 +4398,16 @@ blocks:
 	VMULPD  Y4, Y2, Y2
 	VMOVUPD Y1, (AX)
 	VMOVUPD Y2, 32(AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x00000040, SI
-	SUBQ    $0x00000008, CX
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, SI
+	SUBQ    $0x08, CX
 	JGE     blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000008, CX
-	SUBQ $0x00000004, CX
+	ADDQ $0x08, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -4420,14 +4420,14 @@ single:
 	TESTQ   DX, DX
 	JNZ     not_whole
 	VMOVUPD Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, BX
-	ADDQ    $0x00000020, SI
-	SUBQ    $0x00000004, CX
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, SI
+	SUBQ    $0x04, CX
 	JGE     singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, DI
@@ -4444,14 +4444,14 @@ not_whole:
 	JZ           piece32
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece32:
 	TESTQ     $0x00000001, CX
 	JZ        piece33
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece33:
 end:
@@ -4469,7 +4469,7 @@ TEXT ·dotF64AVX2(SB), NOSPLIT|NOFRAME, $0-72
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
-	SUBQ         $0x00000010, AX
+	SUBQ         $0x10, AX
 	JL           sum_rest
 
 sum_loop:
@@ -4505,11 +4505,11 @@ sum_add:
 	VFMADD231PD Y12, Y11, Y4
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
-	SUBQ        $0x00000010, AX
+	SUBQ        $0x10, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ       $0x00000010, AX
+	ADDQ       $0x10, AX
 	JLE        sum_done
 	LEAQ       tail64<>+0(SB), BX
 	MOVQ       $0x00000040, SI
@@ -4565,7 +4565,7 @@ TEXT ·targetSumF64AVX2(SB), NOSPLIT|NOFRAME, $0-80
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
-	SUBQ         $0x00000010, AX
+	SUBQ         $0x10, AX
 	JL           sum_rest
 
 sum_loop:
@@ -4605,11 +4605,11 @@ sum_loop:
 	VFMADD231PD Y11, Y10, Y9
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
-	SUBQ        $0x00000010, AX
+	SUBQ        $0x10, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ        $0x00000010, AX
+	ADDQ        $0x10, AX
 	JLE         sum_done
 	LEAQ        tail64<>+0(SB), BX
 	MOVQ        $0x00000040, SI
@@ -4695,7 +4695,7 @@ TEXT ·scaleAddF64AVX2(SB), NOSPLIT|NOFRAME, $0-97
 	JZ           rows
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x03, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -4704,7 +4704,7 @@ TEXT ·scaleAddF64AVX2(SB), NOSPLIT|NOFRAME, $0-97
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000010, CX
+	SUBQ $0x10, CX
 	JL   blocks_done
 
 blocks:
@@ -4741,7 +4741,7 @@ blocks:
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, BX
 	ADDQ        $0x00000080, SI
-	SUBQ        $0x00000010, CX
+	SUBQ        $0x10, CX
 	JGE         blocks
 	JMP         blocks_done
 
@@ -4753,13 +4753,13 @@ past:
 	ADDQ     $0x00000080, AX
 	ADDQ     $0x00000080, BX
 	ADDQ     $0x00000080, SI
-	SUBQ     $0x00000010, CX
+	SUBQ     $0x10, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000010, CX
-	SUBQ $0x00000004, CX
+	ADDQ $0x10, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -4774,14 +4774,14 @@ single:
 	TESTQ       DX, DX
 	JNZ         not_whole
 	VMOVUPD     Y4, (AX)
-	ADDQ        $0x00000020, AX
-	ADDQ        $0x00000020, BX
-	ADDQ        $0x00000020, SI
-	SUBQ        $0x00000004, CX
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, BX
+	ADDQ        $0x20, SI
+	SUBQ        $0x04, CX
 	JGE         singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R8
@@ -4799,14 +4799,14 @@ not_whole:
 	JZ           piece34
 	VMOVUPS      X4, (DX)
 	VEXTRACTF128 $0x01, Y4, X4
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece34:
 	TESTQ     $0x00000001, CX
 	JZ        piece35
 	VMOVSD    X4, (DX)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece35:
 	LEAQ (AX)(CX*8), AX
@@ -4835,7 +4835,7 @@ TEXT ·gapSumF64AVX2(SB), NOSPLIT|NOFRAME, $0-48
 	VXORPS       X4, X4, X4
 	MOVQ         x_len+8(FP), AX
 	MOVQ         x_base+0(FP), CX
-	SUBQ         $0x00000010, AX
+	SUBQ         $0x10, AX
 	JL           sum_rest
 
 sum_loop:
@@ -4870,11 +4870,11 @@ sum_add:
 	VANDPD c64_3ff0000000000000<>+0(SB), Y6, Y6
 	VADDPD Y6, Y4, Y4
 	ADDQ   $0x00000080, CX
-	SUBQ   $0x00000010, AX
+	SUBQ   $0x10, AX
 	JGE    sum_loop
 
 sum_rest:
-	ADDQ       $0x00000010, AX
+	ADDQ       $0x10, AX
 	JLE        sum_done
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, BX
@@ -4921,7 +4921,7 @@ TEXT ·xlogxF64AVX2(SB), NOSPLIT|NOFRAME, $0-32
 	VXORPS X1, X1, X1
 	MOVQ   t_len+8(FP), AX
 	MOVQ   t_base+0(FP), CX
-	SUBQ   $0x00000008, AX
+	SUBQ   $0x08, AX
 	JL     sum_rest
 
 sum_loop:
@@ -4980,12 +4980,12 @@ sum_add:
 	VSUBPD      c64_43300000000003ff<>+0(SB), Y3, Y3
 	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y3, Y6
 	VFMADD231PD Y6, Y2, Y1
-	ADDQ        $0x00000040, CX
-	SUBQ        $0x00000008, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x08, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ       $0x00000008, AX
+	ADDQ       $0x08, AX
 	JLE        sum_done
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, BX
@@ -5029,7 +5029,7 @@ TEXT ·logGapF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	CMOVQGT      DI, R8
 	MOVQ         AX, R9
 	NEGQ         R9
-	ANDQ         $0x0000003f, R9
+	ANDQ         $0x3f, R9
 	SHRQ         $0x03, R9
 	CMPQ         R9, CX
 	CMOVQGT      CX, R9
@@ -5038,7 +5038,7 @@ TEXT ·logGapF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	MOVQ         R9, CX
 
 rows:
-	SUBQ $0x00000004, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -5078,14 +5078,14 @@ single:
 	TESTQ       DX, DX
 	JNZ         not_whole
 	VMOVUPD     Y3, (AX)
-	ADDQ        $0x00000020, AX
-	ADDQ        $0x00000020, BX
-	ADDQ        $0x00000020, SI
-	SUBQ        $0x00000004, CX
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, BX
+	ADDQ        $0x20, SI
+	SUBQ        $0x04, CX
 	JGE         singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R9
@@ -5098,15 +5098,15 @@ rest:
 	JMP        single
 
 not_whole:
-	CMPQ       DX, $0x00000002
+	CMPQ       DX, $0x02
 	JEQ        part
 	VMOVNTPD   Y3, (AX)
 	PREFETCHT1 (BX)(R8*1)
 	PREFETCHT1 (SI)(R8*1)
-	ADDQ       $0x00000020, AX
-	ADDQ       $0x00000020, BX
-	ADDQ       $0x00000020, SI
-	SUBQ       $0x00000004, CX
+	ADDQ       $0x20, AX
+	ADDQ       $0x20, BX
+	ADDQ       $0x20, SI
+	SUBQ       $0x04, CX
 	JGE        singles
 	JMP        rest
 
@@ -5116,14 +5116,14 @@ part:
 	JZ           piece36
 	VMOVUPS      X3, (DX)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece36:
 	TESTQ     $0x00000001, CX
 	JZ        piece37
 	VMOVSD    X3, (DX)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece37:
 	LEAQ (AX)(CX*8), AX
@@ -5154,7 +5154,7 @@ TEXT ·expGapF64AVX2(SB), NOSPLIT|NOFRAME, $0-56
 	VXORPS       X4, X4, X4
 	MOVQ         x_len+8(FP), AX
 	MOVQ         x_base+0(FP), CX
-	SUBQ         $0x00000008, AX
+	SUBQ         $0x08, AX
 	JL           sum_rest
 
 sum_loop:
@@ -5220,12 +5220,12 @@ sum_add:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y8, Y6
 	VANDPD       Y6, Y5, Y5
 	VFMADD231PD  Y5, Y8, Y4
-	ADDQ         $0x00000040, CX
-	SUBQ         $0x00000008, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x08, AX
 	JGE          sum_loop
 
 sum_rest:
-	ADDQ       $0x00000008, AX
+	ADDQ       $0x08, AX
 	JLE        sum_done
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, BX
@@ -5277,7 +5277,7 @@ TEXT ·expScaleGapF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	CMOVQGT      SI, DI
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x03, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -5286,7 +5286,7 @@ TEXT ·expScaleGapF64AVX2(SB), NOSPLIT|NOFRAME, $0-89
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000004, CX
+	SUBQ $0x04, CX
 	JL   rest
 
 singles:
@@ -5327,13 +5327,13 @@ single:
 	TESTQ        DX, DX
 	JNZ          not_whole
 	VMOVUPD      Y8, (AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, BX
-	SUBQ         $0x00000004, CX
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, BX
+	SUBQ         $0x04, CX
 	JGE          singles
 
 rest:
-	ADDQ       $0x00000004, CX
+	ADDQ       $0x04, CX
 	JZ         end
 	LEAQ       tail64<>+0(SB), DX
 	MOVQ       $0x00000040, R8
@@ -5344,13 +5344,13 @@ rest:
 	JMP        single
 
 not_whole:
-	CMPQ       DX, $0x00000002
+	CMPQ       DX, $0x02
 	JEQ        part
 	VMOVNTPD   Y8, (AX)
 	PREFETCHT1 (BX)(DI*1)
-	ADDQ       $0x00000020, AX
-	ADDQ       $0x00000020, BX
-	SUBQ       $0x00000004, CX
+	ADDQ       $0x20, AX
+	ADDQ       $0x20, BX
+	SUBQ       $0x04, CX
 	JGE        singles
 	JMP        rest
 
@@ -5360,14 +5360,14 @@ part:
 	JZ           piece38
 	VMOVUPS      X8, (DX)
 	VEXTRACTF128 $0x01, Y8, X8
-	ADDQ         $0x00000010, DX
+	ADDQ         $0x10, DX
 
 piece38:
 	TESTQ     $0x00000001, CX
 	JZ        piece39
 	VMOVSD    X8, (DX)
 	VPERMILPD $0x01, X8, X8
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece39:
 	LEAQ (AX)(CX*8), AX
@@ -5394,16 +5394,16 @@ TEXT ·indexF64AVX2(SB), NOSPLIT|NOFRAME, $0-40
 	XORQ         DX, DX
 
 loop:
-	CMPQ      CX, $0x00000004
+	CMPQ      CX, $0x04
 	JL        tail
 	VMOVUPD   (AX), Y1
 	VCMPPD    $0x00, Y1, Y0, Y1
 	VMOVMSKPD Y1, BX
 	TESTL     BX, BX
 	JNZ       found
-	ADDQ      $0x00000020, AX
-	ADDQ      $0x00000004, DX
-	SUBQ      $0x00000004, CX
+	ADDQ      $0x20, AX
+	ADDQ      $0x04, DX
+	SUBQ      $0x04, CX
 	JMP       loop
 
 tail:
@@ -5455,7 +5455,7 @@ maximum:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y3
 	VMOVUPS c64_fff0000000000000<>+0(SB), Y4
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JL      max_rest
 
 max_loop:
@@ -5476,11 +5476,11 @@ max_loop:
 	VCVTPS2PD 112(CX), Y5
 	VMAXPD    Y4, Y5, Y4
 	ADDQ      $0x00000080, CX
-	SUBQ      $0x00000020, AX
+	SUBQ      $0x20, AX
 	JGE       max_loop
 
 max_rest:
-	ADDQ $0x00000020, AX
+	ADDQ $0x20, AX
 	JZ   max_done
 
 max_single:
@@ -5493,8 +5493,8 @@ max_single:
 	VORPS      X5, X2, X2
 	VCVTPS2PD  X2, Y5
 	VMAXPD     Y0, Y5, Y0
-	ADDQ       $0x00000010, CX
-	SUBQ       $0x00000004, AX
+	ADDQ       $0x10, CX
+	SUBQ       $0x04, AX
 	JG         max_single
 
 max_done:
@@ -5528,14 +5528,14 @@ anchored:
 	MOVQ         DX, CX
 
 sum_loop:
-	CMPQ       AX, $0x00000020
+	CMPQ       AX, $0x20
 	JL         sum_tail
 	PREFETCHT0 16384(CX)
 	PREFETCHT0 16448(CX)
 	MOVQ       CX, SI
 	MOVQ       $0x00000002, DI
 	ADDQ       $0x00000080, CX
-	SUBQ       $0x00000020, AX
+	SUBQ       $0x20, AX
 
 sum_group:
 	LEAQ (SP), R8
@@ -5641,8 +5641,8 @@ enough:
 	VADDPD  Y7, Y6, Y6
 	VADDPD  (R8), Y6, Y6
 	VMOVUPS Y6, (R8)
-	ADDQ    $0x00000020, R8
-	ADDQ    $0x00000010, SI
+	ADDQ    $0x20, R8
+	ADDQ    $0x10, SI
 	DECQ    R9
 	JNZ     half
 	JMP     sum_loop
@@ -5656,7 +5656,7 @@ sum_tail:
 	CMPQ    AX, R8
 	CMOVQLT AX, R8
 	MOVQ    $0x00000080, R9
-	CMPQ    R8, $0x00000010
+	CMPQ    R8, $0x10
 	JG      sum_copy
 	MOVQ    $0x00000001, DI
 	MOVQ    $0x00000040, R9
@@ -5674,11 +5674,11 @@ copy:
 	VANDNPS    c32_ff800000<>+0(SB), Y9, Y9
 	VORPS      Y9, Y8, Y8
 	VMOVUPS    Y8, (SI)(R10*1)
-	ADDQ       $0x00000020, R10
+	ADDQ       $0x20, R10
 	CMPQ       R10, R9
 	JL         copy
 	ADDQ       $0x00000080, CX
-	SUBQ       $0x00000020, AX
+	SUBQ       $0x20, AX
 	JMP        sum_group
 
 sum_done:
@@ -5737,7 +5737,7 @@ maximum:
 	VMOVUPS c32_ff800000<>+0(SB), Z1
 	VMOVUPS c32_ff800000<>+0(SB), Z4
 	VMOVUPS c32_ff800000<>+0(SB), Z5
-	SUBQ    $0x00000040, AX
+	SUBQ    $0x40, AX
 	JL      max_rest
 
 max_loop:
@@ -5750,11 +5750,11 @@ max_loop:
 	VMOVUPS 192(CX), Z6
 	VMAXPS  Z5, Z6, Z5
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000040, AX
+	SUBQ    $0x40, AX
 	JGE     max_loop
 
 max_rest:
-	ADDQ $0x00000040, AX
+	ADDQ $0x40, AX
 	JZ   max_done
 
 max_single:
@@ -5764,8 +5764,8 @@ max_single:
 	VMOVUPS c32_ff800000<>+0(SB), Z6
 	VMOVUPS (CX), K1, Z6
 	VMAXPS  Z0, Z6, Z0
-	ADDQ    $0x00000040, CX
-	SUBQ    $0x00000010, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, AX
 	JG      max_single
 
 max_done:
@@ -5808,7 +5808,7 @@ anchored:
 	VMOVUPS      c32_ff800000<>+0(SB), Z12
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
-	CMPQ         AX, $0x00000040
+	CMPQ         AX, $0x40
 	JL           sum_tail
 
 sum_loop:
@@ -5883,8 +5883,8 @@ sum_loop:
 	VADDPD        Z13, Z2, Z2
 	VADDPD        Z14, Z3, Z3
 	ADDQ          $0x00000100, CX
-	SUBQ          $0x00000040, AX
-	CMPQ          AX, $0x00000040
+	SUBQ          $0x40, AX
+	CMPQ          AX, $0x40
 	JGE           sum_loop
 
 sum_tail:
@@ -5932,7 +5932,7 @@ sum_tail:
 	VFMADD213PS  Z8, Z16, Z15
 	VMULPS       Z18, Z17, Z13
 	VMULPS       Z15, Z14, Z14
-	CMPQ         SI, $0x00000020
+	CMPQ         SI, $0x20
 	JLE          enough41
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
@@ -5983,7 +5983,7 @@ enough41:
 	VADDPD        Z13, Z2, Z2
 	VADDPD        Z14, Z3, Z3
 	ADDQ          $0x00000100, CX
-	SUBQ          $0x00000040, AX
+	SUBQ          $0x40, AX
 	JMP           sum_tail
 
 sum_done:
@@ -6051,7 +6051,7 @@ maximum:
 	VMOVUPS c32_ff800000<>+0(SB), Z1
 	VMOVUPS c32_ff800000<>+0(SB), Z4
 	VMOVUPS c32_ff800000<>+0(SB), Z5
-	SUBQ    $0x00000040, AX
+	SUBQ    $0x40, AX
 	JL      max_rest
 
 max_loop:
@@ -6064,11 +6064,11 @@ max_loop:
 	VMOVUPS 192(CX), Z6
 	VMAXPS  Z5, Z6, Z5
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000040, AX
+	SUBQ    $0x40, AX
 	JGE     max_loop
 
 max_rest:
-	ADDQ $0x00000040, AX
+	ADDQ $0x40, AX
 	JZ   max_done
 
 max_single:
@@ -6078,8 +6078,8 @@ max_single:
 	VMOVUPS c32_ff800000<>+0(SB), Z6
 	VMOVUPS (CX), K1, Z6
 	VMAXPS  Z0, Z6, Z0
-	ADDQ    $0x00000040, CX
-	SUBQ    $0x00000010, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, AX
 	JG      max_single
 
 max_done:
@@ -6310,7 +6310,7 @@ sum_tail:
 	VFMADD213PS  Z8, Z16, Z15
 	VMULPS       Z18, Z17, Z13
 	VMULPS       Z15, Z14, Z14
-	CMPQ         SI, $0x00000020
+	CMPQ         SI, $0x20
 	JLE          enough43
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
@@ -6361,7 +6361,7 @@ enough43:
 	VADDPD        Z13, Z2, Z2
 	VADDPD        Z14, Z3, Z3
 	ADDQ          $0x00000100, CX
-	SUBQ          $0x00000040, AX
+	SUBQ          $0x40, AX
 	JMP           sum_tail
 
 sum_done:
@@ -6420,7 +6420,7 @@ TEXT ·scaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-57
 	JZ           rows
 	MOVQ         AX, DI
 	NEGQ         DI
-	ANDQ         $0x0000003f, DI
+	ANDQ         $0x3f, DI
 	SHRQ         $0x02, DI
 	CMPQ         DI, CX
 	CMOVQGT      CX, DI
@@ -6429,7 +6429,7 @@ TEXT ·scaleF32AVX512(SB), NOSPLIT|NOFRAME, $0-57
 	MOVQ         DI, CX
 
 rows:
-	SUBQ $0x00000040, CX
+	SUBQ $0x40, CX
 	JL   blocks_done
 
 blocks:
@@ -6453,7 +6453,7 @@ blocks:
 	VMOVUPS  Z5, 192(AX)
 	ADDQ     $0x00000100, AX
 	ADDQ     $0x00000100, BX
-	SUBQ     $0x00000040, CX
+	SUBQ     $0x40, CX
 	JGE      blocks
 	JMP      blocks_done
 
@@ -6464,13 +6464,13 @@ past:
 	VMOVNTPS Z5, 192(AX)
 	ADDQ     $0x00000100, AX
 	ADDQ     $0x00000100, BX
-	SUBQ     $0x00000040, CX
+	SUBQ     $0x40, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000040, CX
-	SUBQ $0x00000010, CX
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
 	JL   rest
 
 singles:
@@ -6482,13 +6482,13 @@ single:
 	TESTQ    DX, DX
 	JNZ      not_whole
 	VMOVUPS  Z2, (AX)
-	ADDQ     $0x00000040, AX
-	ADDQ     $0x00000040, BX
-	SUBQ     $0x00000010, CX
+	ADDQ     $0x40, AX
+	ADDQ     $0x40, BX
+	SUBQ     $0x10, CX
 	JGE      singles
 
 rest:
-	ADDQ    $0x00000010, CX
+	ADDQ    $0x10, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -6504,27 +6504,27 @@ not_whole:
 	JZ            piece44
 	VMOVUPS       Y2, (DX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece44:
 	TESTQ         $0x00000004, CX
 	JZ            piece45
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece45:
 	TESTQ     $0x00000002, CX
 	JZ        piece46
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece46:
 	TESTQ  $0x00000001, CX
 	JZ     piece47
 	VMOVSS X2, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece47:
 	LEAQ (AX)(CX*4), AX
@@ -6602,7 +6602,7 @@ TEXT ·expScaleF32AVX512(SB), NOSPLIT, $0-69
 	CMOVQGT      SI, DI
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x02, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -6611,7 +6611,7 @@ TEXT ·expScaleF32AVX512(SB), NOSPLIT, $0-69
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000040, CX
+	SUBQ $0x40, CX
 	JL   blocks_done
 
 blocks:
@@ -6691,7 +6691,7 @@ blocks:
 	VMOVUPS       Z26, 192(AX)
 	ADDQ          $0x00000100, AX
 	ADDQ          $0x00000100, BX
-	SUBQ          $0x00000040, CX
+	SUBQ          $0x40, CX
 	JGE           blocks
 	JMP           blocks_done
 
@@ -6706,13 +6706,13 @@ past:
 	PREFETCHT1 192(BX)(DI*1)
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, BX
-	SUBQ       $0x00000040, CX
+	SUBQ       $0x40, CX
 	JGE        blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000040, CX
-	SUBQ $0x00000010, CX
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
 	JL   rest
 
 singles:
@@ -6738,13 +6738,13 @@ single:
 	TESTQ         DX, DX
 	JNZ           not_whole
 	VMOVUPS       Z14, (AX)
-	ADDQ          $0x00000040, AX
-	ADDQ          $0x00000040, BX
-	SUBQ          $0x00000010, CX
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, BX
+	SUBQ          $0x10, CX
 	JGE           singles
 
 rest:
-	ADDQ    $0x00000010, CX
+	ADDQ    $0x10, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -6760,27 +6760,27 @@ not_whole:
 	JZ            piece48
 	VMOVUPS       Y14, (DX)
 	VEXTRACTF64X4 $0x01, Z14, Y14
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece48:
 	TESTQ         $0x00000004, CX
 	JZ            piece49
 	VMOVUPS       X14, (DX)
 	VEXTRACTF32X4 $0x01, Y14, X14
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece49:
 	TESTQ     $0x00000002, CX
 	JZ        piece50
 	VMOVSD    X14, (DX)
 	VPERMILPD $0x01, X14, X14
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece50:
 	TESTQ  $0x00000001, CX
 	JZ     piece51
 	VMOVSS X14, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece51:
 	LEAQ (AX)(CX*4), AX
@@ -6833,7 +6833,7 @@ TEXT ·expScaleAddF32AVX512(SB), NOSPLIT|NOFRAME, $0-93
 	CMOVQGT      DI, R8
 	MOVQ         AX, R9
 	NEGQ         R9
-	ANDQ         $0x0000003f, R9
+	ANDQ         $0x3f, R9
 	SHRQ         $0x02, R9
 	CMPQ         R9, CX
 	CMOVQGT      CX, R9
@@ -6842,7 +6842,7 @@ TEXT ·expScaleAddF32AVX512(SB), NOSPLIT|NOFRAME, $0-93
 	MOVQ         R9, CX
 
 rows:
-	SUBQ $0x00000020, CX
+	SUBQ $0x20, CX
 	JL   blocks_done
 
 blocks:
@@ -6891,7 +6891,7 @@ blocks:
 	ADDQ          $0x00000080, AX
 	ADDQ          $0x00000080, BX
 	ADDQ          $0x00000080, SI
-	SUBQ          $0x00000020, CX
+	SUBQ          $0x20, CX
 	JGE           blocks
 	JMP           blocks_done
 
@@ -6905,13 +6905,13 @@ past:
 	ADDQ       $0x00000080, AX
 	ADDQ       $0x00000080, BX
 	ADDQ       $0x00000080, SI
-	SUBQ       $0x00000020, CX
+	SUBQ       $0x20, CX
 	JGE        blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000020, CX
-	SUBQ $0x00000010, CX
+	ADDQ $0x20, CX
+	SUBQ $0x10, CX
 	JL   rest
 
 singles:
@@ -6939,14 +6939,14 @@ single:
 	TESTQ         DX, DX
 	JNZ           not_whole
 	VMOVUPS       Z17, (AX)
-	ADDQ          $0x00000040, AX
-	ADDQ          $0x00000040, BX
-	ADDQ          $0x00000040, SI
-	SUBQ          $0x00000010, CX
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, SI
+	SUBQ          $0x10, CX
 	JGE           singles
 
 rest:
-	ADDQ    $0x00000010, CX
+	ADDQ    $0x10, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -6965,27 +6965,27 @@ not_whole:
 	JZ            piece52
 	VMOVUPS       Y17, (DX)
 	VEXTRACTF64X4 $0x01, Z17, Y17
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece52:
 	TESTQ         $0x00000004, CX
 	JZ            piece53
 	VMOVUPS       X17, (DX)
 	VEXTRACTF32X4 $0x01, Y17, X17
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece53:
 	TESTQ     $0x00000002, CX
 	JZ        piece54
 	VMOVSD    X17, (DX)
 	VPERMILPD $0x01, X17, X17
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece54:
 	TESTQ  $0x00000001, CX
 	JZ     piece55
 	VMOVSS X17, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece55:
 	LEAQ (AX)(CX*4), AX
@@ -7021,7 +7021,7 @@ TEXT ·shiftF32AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	JZ           rows
 	MOVQ         AX, DI
 	NEGQ         DI
-	ANDQ         $0x0000003f, DI
+	ANDQ         $0x3f, DI
 	SHRQ         $0x02, DI
 	CMPQ         DI, CX
 	CMOVQGT      CX, DI
@@ -7030,7 +7030,7 @@ TEXT ·shiftF32AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	MOVQ         DI, CX
 
 rows:
-	SUBQ $0x00000040, CX
+	SUBQ $0x40, CX
 	JL   blocks_done
 
 blocks:
@@ -7054,7 +7054,7 @@ blocks:
 	VMOVUPS Z5, 192(AX)
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, BX
-	SUBQ    $0x00000040, CX
+	SUBQ    $0x40, CX
 	JGE     blocks
 	JMP     blocks_done
 
@@ -7065,13 +7065,13 @@ past:
 	VMOVNTPS Z5, 192(AX)
 	ADDQ     $0x00000100, AX
 	ADDQ     $0x00000100, BX
-	SUBQ     $0x00000040, CX
+	SUBQ     $0x40, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000040, CX
-	SUBQ $0x00000010, CX
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
 	JL   rest
 
 singles:
@@ -7083,13 +7083,13 @@ single:
 	TESTQ   DX, DX
 	JNZ     not_whole
 	VMOVUPS Z2, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, BX
-	SUBQ    $0x00000010, CX
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, CX
 	JGE     singles
 
 rest:
-	ADDQ    $0x00000010, CX
+	ADDQ    $0x10, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -7105,27 +7105,27 @@ not_whole:
 	JZ            piece56
 	VMOVUPS       Y2, (DX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece56:
 	TESTQ         $0x00000004, CX
 	JZ            piece57
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece57:
 	TESTQ     $0x00000002, CX
 	JZ        piece58
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece58:
 	TESTQ  $0x00000001, CX
 	JZ     piece59
 	VMOVSS X2, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece59:
 	LEAQ (AX)(CX*4), AX
@@ -7152,7 +7152,7 @@ TEXT ·mulShiftF32AVX512(SB), NOSPLIT|NOFRAME, $0-80
 	MOVQ         x_base+24(FP), BX
 	MOVQ         t_base+48(FP), SI
 	XORQ         DX, DX
-	SUBQ         $0x00000010, CX
+	SUBQ         $0x10, CX
 	JL           blocks_done
 
 blocks:
@@ -7168,16 +7168,16 @@ blocks:
 	VMOVUPS   Y1, (AX)
 	VCVTPD2PS Z2, Y1
 	VMOVUPS   Y1, 32(AX)
-	ADDQ      $0x00000040, AX
-	ADDQ      $0x00000040, BX
-	ADDQ      $0x00000040, SI
-	SUBQ      $0x00000010, CX
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, BX
+	ADDQ      $0x40, SI
+	SUBQ      $0x10, CX
 	JGE       blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000010, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x10, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -7191,14 +7191,14 @@ single:
 	JNZ       not_whole
 	VCVTPD2PS Z1, Y1
 	VMOVUPS   Y1, (AX)
-	ADDQ      $0x00000020, AX
-	ADDQ      $0x00000020, BX
-	ADDQ      $0x00000020, SI
-	SUBQ      $0x00000008, CX
+	ADDQ      $0x20, AX
+	ADDQ      $0x20, BX
+	ADDQ      $0x20, SI
+	SUBQ      $0x08, CX
 	JGE       singles
 
 rest:
-	ADDQ      $0x00000008, CX
+	ADDQ      $0x08, CX
 	JZ        end
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -7219,20 +7219,20 @@ not_whole:
 	JZ            piece60
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece60:
 	TESTQ     $0x00000002, CX
 	JZ        piece61
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece61:
 	TESTQ  $0x00000001, CX
 	JZ     piece62
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece62:
 end:
@@ -7248,7 +7248,7 @@ TEXT ·dotF32AVX512(SB), NOSPLIT|NOFRAME, $0-72
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
-	SUBQ         $0x00000020, AX
+	SUBQ         $0x20, AX
 	JL           sum_rest
 
 sum_loop:
@@ -7288,11 +7288,11 @@ sum_add:
 	VFMADD231PD Z10, Z9, Z2
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
-	SUBQ        $0x00000020, AX
+	SUBQ        $0x20, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ      $0x00000020, AX
+	ADDQ      $0x20, AX
 	JLE       sum_done
 	MOVQ      $-1, BX
 	BZHIQ     AX, BX, BX
@@ -7372,7 +7372,7 @@ TEXT ·targetSumF32AVX512(SB), NOSPLIT|NOFRAME, $0-80
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
-	SUBQ         $0x00000020, AX
+	SUBQ         $0x20, AX
 	JL           sum_rest
 
 sum_loop:
@@ -7414,11 +7414,11 @@ sum_add:
 	VFMADD231PD Z13, Z12, K1, Z5
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
-	SUBQ        $0x00000020, AX
+	SUBQ        $0x20, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ      $0x00000020, AX
+	ADDQ      $0x20, AX
 	JLE       sum_done
 	MOVQ      $-1, BX
 	BZHIQ     AX, BX, BX
@@ -7508,7 +7508,7 @@ TEXT ·scaleAddF32AVX512(SB), NOSPLIT|NOFRAME, $0-85
 	JZ           rows
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x02, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -7517,7 +7517,7 @@ TEXT ·scaleAddF32AVX512(SB), NOSPLIT|NOFRAME, $0-85
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000040, CX
+	SUBQ $0x40, CX
 	JL   blocks_done
 
 blocks:
@@ -7554,7 +7554,7 @@ blocks:
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x00000100, BX
 	ADDQ        $0x00000100, SI
-	SUBQ        $0x00000040, CX
+	SUBQ        $0x40, CX
 	JGE         blocks
 	JMP         blocks_done
 
@@ -7566,13 +7566,13 @@ past:
 	ADDQ     $0x00000100, AX
 	ADDQ     $0x00000100, BX
 	ADDQ     $0x00000100, SI
-	SUBQ     $0x00000040, CX
+	SUBQ     $0x40, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000040, CX
-	SUBQ $0x00000010, CX
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
 	JL   rest
 
 singles:
@@ -7587,14 +7587,14 @@ single:
 	TESTQ       DX, DX
 	JNZ         not_whole
 	VMOVUPS     Z4, (AX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000040, BX
-	ADDQ        $0x00000040, SI
-	SUBQ        $0x00000010, CX
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, CX
 	JGE         singles
 
 rest:
-	ADDQ    $0x00000010, CX
+	ADDQ    $0x10, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -7613,27 +7613,27 @@ not_whole:
 	JZ            piece63
 	VMOVUPS       Y4, (DX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece63:
 	TESTQ         $0x00000004, CX
 	JZ            piece64
 	VMOVUPS       X4, (DX)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece64:
 	TESTQ     $0x00000002, CX
 	JZ        piece65
 	VMOVSD    X4, (DX)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece65:
 	TESTQ  $0x00000001, CX
 	JZ     piece66
 	VMOVSS X4, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece66:
 	LEAQ (AX)(CX*4), AX
@@ -7662,7 +7662,7 @@ TEXT ·gapSumF32AVX512(SB), NOSPLIT|NOFRAME, $0-48
 	VXORPS       X4, X4, X4
 	MOVQ         x_len+8(FP), AX
 	MOVQ         x_base+0(FP), CX
-	SUBQ         $0x00000020, AX
+	SUBQ         $0x20, AX
 	JL           sum_rest
 
 sum_loop:
@@ -7689,11 +7689,11 @@ sum_add:
 	VADDPD Z5, Z3, K1, Z3
 	VADDPD Z2, Z4, K1, Z4
 	ADDQ   $0x00000080, CX
-	SUBQ   $0x00000020, AX
+	SUBQ   $0x20, AX
 	JGE    sum_loop
 
 sum_rest:
-	ADDQ      $0x00000020, AX
+	ADDQ      $0x20, AX
 	JLE       sum_done
 	MOVQ      $-1, DX
 	BZHIQ     AX, DX, DX
@@ -7745,7 +7745,7 @@ TEXT ·xlogxF32AVX512(SB), NOSPLIT|NOFRAME, $0-32
 	VXORPS X0, X0, X0
 	MOVQ   t_len+8(FP), AX
 	MOVQ   t_base+0(FP), CX
-	SUBQ   $0x00000020, AX
+	SUBQ   $0x20, AX
 	JL     sum_rest
 
 sum_loop:
@@ -7846,11 +7846,11 @@ sum_add:
 	VFMADD231PD      Z18, Z7, Z0
 	VFMADD231PD      Z20, Z8, Z0
 	ADDQ             $0x00000080, CX
-	SUBQ             $0x00000020, AX
+	SUBQ             $0x20, AX
 	JGE              sum_loop
 
 sum_rest:
-	ADDQ      $0x00000020, AX
+	ADDQ      $0x20, AX
 	JLE       sum_done
 	MOVQ      $-1, DX
 	BZHIQ     AX, DX, DX
@@ -7911,7 +7911,7 @@ TEXT ·logGapF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	CMOVQGT      DI, R8
 	MOVQ         AX, R9
 	NEGQ         R9
-	ANDQ         $0x0000003f, R9
+	ANDQ         $0x3f, R9
 	SHRQ         $0x02, R9
 	CMPQ         R9, CX
 	CMOVQGT      CX, R9
@@ -7920,7 +7920,7 @@ TEXT ·logGapF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	MOVQ         R9, CX
 
 rows:
-	SUBQ $0x00000020, CX
+	SUBQ $0x20, CX
 	JL   blocks_done
 
 blocks:
@@ -8053,7 +8053,7 @@ blocks:
 	ADDQ             $0x00000080, AX
 	ADDQ             $0x00000080, BX
 	ADDQ             $0x00000080, SI
-	SUBQ             $0x00000020, CX
+	SUBQ             $0x20, CX
 	JGE              blocks
 	JMP              blocks_done
 
@@ -8073,13 +8073,13 @@ past:
 	ADDQ       $0x00000080, AX
 	ADDQ       $0x00000080, BX
 	ADDQ       $0x00000080, SI
-	SUBQ       $0x00000020, CX
+	SUBQ       $0x20, CX
 	JGE        blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -8118,14 +8118,14 @@ single:
 	JNZ              not_whole
 	VCVTPD2PS        Z3, Y2
 	VMOVUPS          Y2, (AX)
-	ADDQ             $0x00000020, AX
-	ADDQ             $0x00000020, BX
-	ADDQ             $0x00000020, SI
-	SUBQ             $0x00000008, CX
+	ADDQ             $0x20, AX
+	ADDQ             $0x20, BX
+	ADDQ             $0x20, SI
+	SUBQ             $0x08, CX
 	JGE              singles
 
 rest:
-	ADDQ      $0x00000008, CX
+	ADDQ      $0x08, CX
 	JZ        end
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -8147,20 +8147,20 @@ not_whole:
 	JZ            piece67
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece67:
 	TESTQ     $0x00000002, CX
 	JZ        piece68
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece68:
 	TESTQ  $0x00000001, CX
 	JZ     piece69
 	VMOVSS X2, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece69:
 	LEAQ (AX)(CX*4), AX
@@ -8194,7 +8194,7 @@ TEXT ·expGapF32AVX512(SB), NOSPLIT|NOFRAME, $0-56
 	VXORPS       X7, X7, X7
 	MOVQ         x_len+8(FP), AX
 	MOVQ         x_base+0(FP), CX
-	SUBQ         $0x00000010, AX
+	SUBQ         $0x10, AX
 	JL           sum_rest
 
 sum_loop:
@@ -8244,12 +8244,12 @@ sum_add:
 	VCMPPD           $0x04, Z13, Z10, K1
 	VMOVAPD.Z        Z8, K1, Z8
 	VFMADD231PD      Z8, Z10, Z7
-	ADDQ             $0x00000040, CX
-	SUBQ             $0x00000010, AX
+	ADDQ             $0x40, CX
+	SUBQ             $0x10, AX
 	JGE              sum_loop
 
 sum_rest:
-	ADDQ      $0x00000010, AX
+	ADDQ      $0x10, AX
 	JLE       sum_done
 	MOVQ      $-1, DX
 	BZHIQ     AX, DX, DX
@@ -8306,7 +8306,7 @@ TEXT ·expScaleGapF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	CMOVQGT      SI, DI
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x02, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -8315,7 +8315,7 @@ TEXT ·expScaleGapF32AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000008, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -8349,13 +8349,13 @@ single:
 	JNZ              not_whole
 	VCVTPD2PS        Z11, Y9
 	VMOVUPS          Y9, (AX)
-	ADDQ             $0x00000020, AX
-	ADDQ             $0x00000020, BX
-	SUBQ             $0x00000008, CX
+	ADDQ             $0x20, AX
+	ADDQ             $0x20, BX
+	SUBQ             $0x08, CX
 	JGE              singles
 
 rest:
-	ADDQ      $0x00000008, CX
+	ADDQ      $0x08, CX
 	JZ        end
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -8367,14 +8367,14 @@ rest:
 	JMP       single
 
 not_whole:
-	CMPQ       DX, $0x00000002
+	CMPQ       DX, $0x02
 	JEQ        part
 	VCVTPD2PS  Z11, Y9
 	VMOVNTPS   Y9, (AX)
 	PREFETCHT1 (BX)(DI*1)
-	ADDQ       $0x00000020, AX
-	ADDQ       $0x00000020, BX
-	SUBQ       $0x00000008, CX
+	ADDQ       $0x20, AX
+	ADDQ       $0x20, BX
+	SUBQ       $0x08, CX
 	JGE        singles
 	JMP        rest
 
@@ -8385,20 +8385,20 @@ part:
 	JZ            piece70
 	VMOVUPS       X9, (DX)
 	VEXTRACTF32X4 $0x01, Y9, X9
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece70:
 	TESTQ     $0x00000002, CX
 	JZ        piece71
 	VMOVSD    X9, (DX)
 	VPERMILPD $0x01, X9, X9
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece71:
 	TESTQ  $0x00000001, CX
 	JZ     piece72
 	VMOVSS X9, (DX)
-	ADDQ   $0x00000004, DX
+	ADDQ   $0x04, DX
 
 piece72:
 	LEAQ (AX)(CX*4), AX
@@ -8425,16 +8425,16 @@ TEXT ·indexF32AVX512(SB), NOSPLIT|NOFRAME, $0-40
 	XORQ         DX, DX
 
 loop:
-	CMPQ    CX, $0x00000010
+	CMPQ    CX, $0x10
 	JL      tail
 	VMOVUPS (AX), Z1
 	VCMPPS  $0x00, Z1, Z0, K1
 	KMOVW   K1, BX
 	TESTL   BX, BX
 	JNZ     found
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000010, DX
-	SUBQ    $0x00000010, CX
+	ADDQ    $0x40, AX
+	ADDQ    $0x10, DX
+	SUBQ    $0x10, CX
 	JMP     loop
 
 tail:
@@ -8486,7 +8486,7 @@ maximum:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z5
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JL      max_rest
 
 max_loop:
@@ -8499,11 +8499,11 @@ max_loop:
 	VMOVUPD 192(CX), Z6
 	VMAXPD  Z5, Z6, Z5
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JGE     max_loop
 
 max_rest:
-	ADDQ $0x00000020, AX
+	ADDQ $0x20, AX
 	JZ   max_done
 
 max_single:
@@ -8513,8 +8513,8 @@ max_single:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
 	VMOVUPD (CX), K1, Z6
 	VMAXPD  Z0, Z6, Z0
-	ADDQ    $0x00000040, CX
-	SUBQ    $0x00000008, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x08, AX
 	JG      max_single
 
 max_done:
@@ -8551,7 +8551,7 @@ anchored:
 	VMOVUPS      c64_fff0000000000000<>+0(SB), Z12
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
-	CMPQ         AX, $0x00000020
+	CMPQ         AX, $0x20
 	JL           sum_tail
 
 sum_loop:
@@ -8658,8 +8658,8 @@ sum_loop:
 	VSUBPD           Z13, Z2, Z3
 	VMOVAPD          Z14, Z2
 	ADDQ             $0x00000100, CX
-	SUBQ             $0x00000020, AX
-	CMPQ             AX, $0x00000020
+	SUBQ             $0x20, AX
+	CMPQ             AX, $0x20
 	JGE              sum_loop
 
 sum_tail:
@@ -8723,7 +8723,7 @@ sum_tail:
 	VFMADD213PD      Z19, Z19, Z14
 	VMOVAPS          Z20, Z13
 	VMOVAPS          Z14, Z14
-	CMPQ             SI, $0x00000010
+	CMPQ             SI, $0x10
 	JLE              enough74
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
@@ -8790,7 +8790,7 @@ enough74:
 	VSUBPD  Z13, Z2, Z3
 	VMOVAPD Z14, Z2
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JMP     sum_tail
 
 sum_done:
@@ -8835,7 +8835,7 @@ TEXT ·expSumStoreF64AVX512(SB), NOSPLIT, $0-72
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z5
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JL      max_rest
 
 max_loop:
@@ -8848,11 +8848,11 @@ max_loop:
 	VMOVUPD 192(CX), Z6
 	VMAXPD  Z5, Z6, Z5
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JGE     max_loop
 
 max_rest:
-	ADDQ $0x00000020, AX
+	ADDQ $0x20, AX
 	JZ   max_done
 
 max_single:
@@ -8862,8 +8862,8 @@ max_single:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z6
 	VMOVUPD (CX), K1, Z6
 	VMAXPD  Z0, Z6, Z0
-	ADDQ    $0x00000040, CX
-	SUBQ    $0x00000008, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x08, AX
 	JG      max_single
 
 max_done:
@@ -8896,7 +8896,7 @@ max_done:
 	MOVQ          dst_base+0(FP), BX
 	MOVQ          x_len+32(FP), AX
 	MOVQ          DX, CX
-	CMPQ          AX, $0x00000020
+	CMPQ          AX, $0x20
 	JL            sum_tail
 
 sum_loop:
@@ -9004,8 +9004,8 @@ sum_loop:
 	VMOVAPD          Z13, Z2
 	ADDQ             $0x00000100, CX
 	ADDQ             $0x00000100, BX
-	SUBQ             $0x00000020, AX
-	CMPQ             AX, $0x00000020
+	SUBQ             $0x20, AX
+	CMPQ             AX, $0x20
 	JGE              sum_loop
 
 sum_tail:
@@ -9065,77 +9065,77 @@ sum_tail:
 	VFMADD213PD      Z12, Z14, Z13
 	VFMADD213PD.Z    Z17, Z17, K1, Z19
 	VFMADD213PD.Z    Z18, Z18, K2, Z13
-	CMPQ             DX, $0x00000008
+	CMPQ             DX, $0x08
 	JL               part77
 	VMOVUPD          Z19, (BX)
 	JMP              stored77
 
 part77:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored77
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z19, Z12
 	TESTQ         $0x00000004, DI
 	JZ            piece78
 	VMOVUPS       Y12, (SI)
 	VEXTRACTF64X4 $0x01, Z12, Y12
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece78:
 	TESTQ         $0x00000002, DI
 	JZ            piece79
 	VMOVUPS       X12, (SI)
 	VEXTRACTF32X4 $0x01, Y12, X12
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece79:
 	TESTQ     $0x00000001, DI
 	JZ        piece80
 	VMOVSD    X12, (SI)
 	VPERMILPD $0x01, X12, X12
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece80:
 stored77:
 	VMOVAPS Z19, Z12
-	CMPQ    DX, $0x00000010
+	CMPQ    DX, $0x10
 	JL      part81
 	VMOVUPD Z13, 64(BX)
 	JMP     stored81
 
 part81:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored81
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z13, Z14
 	TESTQ         $0x00000004, DI
 	JZ            piece82
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece82:
 	TESTQ         $0x00000002, DI
 	JZ            piece83
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece83:
 	TESTQ     $0x00000001, DI
 	JZ        piece84
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece84:
 stored81:
 	VMOVAPS          Z13, Z13
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JLE              enough76
 	MOVQ             $-1, SI
 	BZHIQ            DX, SI, SI
@@ -9189,71 +9189,71 @@ stored81:
 	VFMADD213PD      Z14, Z15, Z21
 	VFMADD213PD.Z    Z18, Z18, K1, Z20
 	VFMADD213PD.Z    Z19, Z19, K2, Z21
-	CMPQ             DX, $0x00000018
+	CMPQ             DX, $0x18
 	JL               part85
 	VMOVUPD          Z20, 128(BX)
 	JMP              stored85
 
 part85:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored85
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z20, Z14
 	TESTQ         $0x00000004, DI
 	JZ            piece86
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece86:
 	TESTQ         $0x00000002, DI
 	JZ            piece87
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece87:
 	TESTQ     $0x00000001, DI
 	JZ        piece88
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece88:
 stored85:
 	VADDPD  Z20, Z12, Z12
-	CMPQ    DX, $0x00000020
+	CMPQ    DX, $0x20
 	JL      part89
 	VMOVUPD Z21, 192(BX)
 	JMP     stored89
 
 part89:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored89
 	LEAQ          192(BX), SI
-	SUBQ          $0x00000018, DX
+	SUBQ          $0x18, DX
 	VMOVUPS       Z21, Z14
 	TESTQ         $0x00000004, DX
 	JZ            piece90
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece90:
 	TESTQ         $0x00000002, DX
 	JZ            piece91
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece91:
 	TESTQ     $0x00000001, DX
 	JZ        piece92
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece92:
 stored89:
@@ -9268,7 +9268,7 @@ enough76:
 	VMOVAPD Z13, Z2
 	ADDQ    $0x00000100, CX
 	ADDQ    $0x00000100, BX
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JMP     sum_tail
 
 sum_done:
@@ -9300,7 +9300,7 @@ TEXT ·scaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	JZ           rows
 	MOVQ         AX, DI
 	NEGQ         DI
-	ANDQ         $0x0000003f, DI
+	ANDQ         $0x3f, DI
 	SHRQ         $0x03, DI
 	CMPQ         DI, CX
 	CMOVQGT      CX, DI
@@ -9309,7 +9309,7 @@ TEXT ·scaleF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	MOVQ         DI, CX
 
 rows:
-	SUBQ $0x00000020, CX
+	SUBQ $0x20, CX
 	JL   blocks_done
 
 blocks:
@@ -9333,7 +9333,7 @@ blocks:
 	VMOVUPD  Z5, 192(AX)
 	ADDQ     $0x00000100, AX
 	ADDQ     $0x00000100, BX
-	SUBQ     $0x00000020, CX
+	SUBQ     $0x20, CX
 	JGE      blocks
 	JMP      blocks_done
 
@@ -9344,13 +9344,13 @@ past:
 	VMOVNTPD Z5, 192(AX)
 	ADDQ     $0x00000100, AX
 	ADDQ     $0x00000100, BX
-	SUBQ     $0x00000020, CX
+	SUBQ     $0x20, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -9362,13 +9362,13 @@ single:
 	TESTQ    DX, DX
 	JNZ      not_whole
 	VMOVUPD  Z2, (AX)
-	ADDQ     $0x00000040, AX
-	ADDQ     $0x00000040, BX
-	SUBQ     $0x00000008, CX
+	ADDQ     $0x40, AX
+	ADDQ     $0x40, BX
+	SUBQ     $0x08, CX
 	JGE      singles
 
 rest:
-	ADDQ    $0x00000008, CX
+	ADDQ    $0x08, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -9384,21 +9384,21 @@ not_whole:
 	JZ            piece93
 	VMOVUPS       Y2, (DX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece93:
 	TESTQ         $0x00000002, CX
 	JZ            piece94
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece94:
 	TESTQ     $0x00000001, CX
 	JZ        piece95
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece95:
 	LEAQ (AX)(CX*8), AX
@@ -9447,7 +9447,7 @@ TEXT ·expScaleF64AVX512(SB), NOSPLIT, $0-81
 	CMOVQGT      SI, DI
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x03, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -9456,7 +9456,7 @@ TEXT ·expScaleF64AVX512(SB), NOSPLIT, $0-81
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000010, CX
+	SUBQ $0x10, CX
 	JL   blocks_done
 
 blocks:
@@ -9510,7 +9510,7 @@ blocks:
 	VMOVUPD          Z17, 64(AX)
 	ADDQ             $0x00000080, AX
 	ADDQ             $0x00000080, BX
-	SUBQ             $0x00000010, CX
+	SUBQ             $0x10, CX
 	JGE              blocks
 	JMP              blocks_done
 
@@ -9521,13 +9521,13 @@ past:
 	PREFETCHT1 64(BX)(DI*1)
 	ADDQ       $0x00000080, AX
 	ADDQ       $0x00000080, BX
-	SUBQ       $0x00000010, CX
+	SUBQ       $0x10, CX
 	JGE        blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000010, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x10, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -9558,13 +9558,13 @@ single:
 	TESTQ            DX, DX
 	JNZ              not_whole
 	VMOVUPD          Z13, (AX)
-	ADDQ             $0x00000040, AX
-	ADDQ             $0x00000040, BX
-	SUBQ             $0x00000008, CX
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, BX
+	SUBQ             $0x08, CX
 	JGE              singles
 
 rest:
-	ADDQ    $0x00000008, CX
+	ADDQ    $0x08, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -9580,21 +9580,21 @@ not_whole:
 	JZ            piece96
 	VMOVUPS       Y13, (DX)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece96:
 	TESTQ         $0x00000002, CX
 	JZ            piece97
 	VMOVUPS       X13, (DX)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece97:
 	TESTQ     $0x00000001, CX
 	JZ        piece98
 	VMOVSD    X13, (DX)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece98:
 	LEAQ (AX)(CX*8), AX
@@ -9645,7 +9645,7 @@ TEXT ·expScaleAddF64AVX512(SB), NOSPLIT|NOFRAME, $0-113
 	CMOVQGT      DI, R8
 	MOVQ         AX, R9
 	NEGQ         R9
-	ANDQ         $0x0000003f, R9
+	ANDQ         $0x3f, R9
 	SHRQ         $0x03, R9
 	CMPQ         R9, CX
 	CMOVQGT      CX, R9
@@ -9654,7 +9654,7 @@ TEXT ·expScaleAddF64AVX512(SB), NOSPLIT|NOFRAME, $0-113
 	MOVQ         R9, CX
 
 rows:
-	SUBQ $0x00000010, CX
+	SUBQ $0x10, CX
 	JL   blocks_done
 
 blocks:
@@ -9713,7 +9713,7 @@ blocks:
 	ADDQ             $0x00000080, AX
 	ADDQ             $0x00000080, BX
 	ADDQ             $0x00000080, SI
-	SUBQ             $0x00000010, CX
+	SUBQ             $0x10, CX
 	JGE              blocks
 	JMP              blocks_done
 
@@ -9727,13 +9727,13 @@ past:
 	ADDQ       $0x00000080, AX
 	ADDQ       $0x00000080, BX
 	ADDQ       $0x00000080, SI
-	SUBQ       $0x00000010, CX
+	SUBQ       $0x10, CX
 	JGE        blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000010, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x10, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -9766,14 +9766,14 @@ single:
 	TESTQ            DX, DX
 	JNZ              not_whole
 	VMOVUPD          Z15, (AX)
-	ADDQ             $0x00000040, AX
-	ADDQ             $0x00000040, BX
-	ADDQ             $0x00000040, SI
-	SUBQ             $0x00000008, CX
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, SI
+	SUBQ             $0x08, CX
 	JGE              singles
 
 rest:
-	ADDQ    $0x00000008, CX
+	ADDQ    $0x08, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -9792,21 +9792,21 @@ not_whole:
 	JZ            piece99
 	VMOVUPS       Y15, (DX)
 	VEXTRACTF64X4 $0x01, Z15, Y15
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece99:
 	TESTQ         $0x00000002, CX
 	JZ            piece100
 	VMOVUPS       X15, (DX)
 	VEXTRACTF32X4 $0x01, Y15, X15
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece100:
 	TESTQ     $0x00000001, CX
 	JZ        piece101
 	VMOVSD    X15, (DX)
 	VPERMILPD $0x01, X15, X15
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece101:
 	LEAQ (AX)(CX*8), AX
@@ -9841,7 +9841,7 @@ TEXT ·shiftF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	JZ           rows
 	MOVQ         AX, DI
 	NEGQ         DI
-	ANDQ         $0x0000003f, DI
+	ANDQ         $0x3f, DI
 	SHRQ         $0x03, DI
 	CMPQ         DI, CX
 	CMOVQGT      CX, DI
@@ -9850,7 +9850,7 @@ TEXT ·shiftF64AVX512(SB), NOSPLIT|NOFRAME, $0-65
 	MOVQ         DI, CX
 
 rows:
-	SUBQ $0x00000020, CX
+	SUBQ $0x20, CX
 	JL   blocks_done
 
 blocks:
@@ -9874,7 +9874,7 @@ blocks:
 	VMOVUPD Z5, 192(AX)
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, BX
-	SUBQ    $0x00000020, CX
+	SUBQ    $0x20, CX
 	JGE     blocks
 	JMP     blocks_done
 
@@ -9885,13 +9885,13 @@ past:
 	VMOVNTPD Z5, 192(AX)
 	ADDQ     $0x00000100, AX
 	ADDQ     $0x00000100, BX
-	SUBQ     $0x00000020, CX
+	SUBQ     $0x20, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -9903,13 +9903,13 @@ single:
 	TESTQ   DX, DX
 	JNZ     not_whole
 	VMOVUPD Z2, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, BX
-	SUBQ    $0x00000008, CX
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	SUBQ    $0x08, CX
 	JGE     singles
 
 rest:
-	ADDQ    $0x00000008, CX
+	ADDQ    $0x08, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -9925,21 +9925,21 @@ not_whole:
 	JZ            piece102
 	VMOVUPS       Y2, (DX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece102:
 	TESTQ         $0x00000002, CX
 	JZ            piece103
 	VMOVUPS       X2, (DX)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece103:
 	TESTQ     $0x00000001, CX
 	JZ        piece104
 	VMOVSD    X2, (DX)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece104:
 	LEAQ (AX)(CX*8), AX
@@ -9966,7 +9966,7 @@ TEXT ·mulShiftF64AVX512(SB), NOSPLIT|NOFRAME, $0-80
 	MOVQ         x_base+24(FP), BX
 	MOVQ         t_base+48(FP), SI
 	XORQ         DX, DX
-	SUBQ         $0x00000010, CX
+	SUBQ         $0x10, CX
 	JL           blocks_done
 
 blocks:
@@ -9983,13 +9983,13 @@ blocks:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, BX
 	ADDQ    $0x00000080, SI
-	SUBQ    $0x00000010, CX
+	SUBQ    $0x10, CX
 	JGE     blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000010, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x10, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -10002,14 +10002,14 @@ single:
 	TESTQ   DX, DX
 	JNZ     not_whole
 	VMOVUPD Z1, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x00000040, SI
-	SUBQ    $0x00000008, CX
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, SI
+	SUBQ    $0x08, CX
 	JGE     singles
 
 rest:
-	ADDQ    $0x00000008, CX
+	ADDQ    $0x08, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -10027,21 +10027,21 @@ not_whole:
 	JZ            piece105
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece105:
 	TESTQ         $0x00000002, CX
 	JZ            piece106
 	VMOVUPS       X1, (AX)
 	VEXTRACTF32X4 $0x01, Y1, X1
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece106:
 	TESTQ     $0x00000001, CX
 	JZ        piece107
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece107:
 end:
@@ -10057,7 +10057,7 @@ TEXT ·dotF64AVX512(SB), NOSPLIT|NOFRAME, $0-72
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
-	SUBQ         $0x00000020, AX
+	SUBQ         $0x20, AX
 	JL           sum_rest
 
 sum_loop:
@@ -10097,11 +10097,11 @@ sum_add:
 	VFMADD231PD Z10, Z9, Z2
 	ADDQ        $0x00000100, CX
 	ADDQ        $0x00000100, DX
-	SUBQ        $0x00000020, AX
+	SUBQ        $0x20, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ    $0x00000020, AX
+	ADDQ    $0x20, AX
 	JLE     sum_done
 	MOVQ    $-1, BX
 	BZHIQ   AX, BX, BX
@@ -10173,7 +10173,7 @@ TEXT ·targetSumF64AVX512(SB), NOSPLIT|NOFRAME, $0-80
 	MOVQ         t_len+8(FP), AX
 	MOVQ         t_base+0(FP), CX
 	MOVQ         x_base+24(FP), DX
-	SUBQ         $0x00000020, AX
+	SUBQ         $0x20, AX
 	JL           sum_rest
 
 sum_loop:
@@ -10217,11 +10217,11 @@ sum_add:
 	VFMADD231PD Z13, Z12, K1, Z5
 	ADDQ        $0x00000100, CX
 	ADDQ        $0x00000100, DX
-	SUBQ        $0x00000020, AX
+	SUBQ        $0x20, AX
 	JGE         sum_loop
 
 sum_rest:
-	ADDQ    $0x00000020, AX
+	ADDQ    $0x20, AX
 	JLE     sum_done
 	MOVQ    $-1, BX
 	BZHIQ   AX, BX, BX
@@ -10303,7 +10303,7 @@ TEXT ·scaleAddF64AVX512(SB), NOSPLIT|NOFRAME, $0-97
 	JZ           rows
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x03, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -10312,7 +10312,7 @@ TEXT ·scaleAddF64AVX512(SB), NOSPLIT|NOFRAME, $0-97
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000020, CX
+	SUBQ $0x20, CX
 	JL   blocks_done
 
 blocks:
@@ -10349,7 +10349,7 @@ blocks:
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x00000100, BX
 	ADDQ        $0x00000100, SI
-	SUBQ        $0x00000020, CX
+	SUBQ        $0x20, CX
 	JGE         blocks
 	JMP         blocks_done
 
@@ -10361,13 +10361,13 @@ past:
 	ADDQ     $0x00000100, AX
 	ADDQ     $0x00000100, BX
 	ADDQ     $0x00000100, SI
-	SUBQ     $0x00000020, CX
+	SUBQ     $0x20, CX
 	JGE      blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -10382,14 +10382,14 @@ single:
 	TESTQ       DX, DX
 	JNZ         not_whole
 	VMOVUPD     Z4, (AX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000040, BX
-	ADDQ        $0x00000040, SI
-	SUBQ        $0x00000008, CX
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x08, CX
 	JGE         singles
 
 rest:
-	ADDQ    $0x00000008, CX
+	ADDQ    $0x08, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -10408,21 +10408,21 @@ not_whole:
 	JZ            piece108
 	VMOVUPS       Y4, (DX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece108:
 	TESTQ         $0x00000002, CX
 	JZ            piece109
 	VMOVUPS       X4, (DX)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece109:
 	TESTQ     $0x00000001, CX
 	JZ        piece110
 	VMOVSD    X4, (DX)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece110:
 	LEAQ (AX)(CX*8), AX
@@ -10451,7 +10451,7 @@ TEXT ·gapSumF64AVX512(SB), NOSPLIT|NOFRAME, $0-48
 	VXORPS       X4, X4, X4
 	MOVQ         x_len+8(FP), AX
 	MOVQ         x_base+0(FP), CX
-	SUBQ         $0x00000020, AX
+	SUBQ         $0x20, AX
 	JL           sum_rest
 
 sum_loop:
@@ -10478,11 +10478,11 @@ sum_add:
 	VADDPD Z5, Z3, K1, Z3
 	VADDPD Z2, Z4, K1, Z4
 	ADDQ   $0x00000100, CX
-	SUBQ   $0x00000020, AX
+	SUBQ   $0x20, AX
 	JGE    sum_loop
 
 sum_rest:
-	ADDQ    $0x00000020, AX
+	ADDQ    $0x20, AX
 	JLE     sum_done
 	MOVQ    $-1, DX
 	BZHIQ   AX, DX, DX
@@ -10530,7 +10530,7 @@ TEXT ·xlogxF64AVX512(SB), NOSPLIT|NOFRAME, $0-32
 	VXORPS X0, X0, X0
 	MOVQ   t_len+8(FP), AX
 	MOVQ   t_base+0(FP), CX
-	SUBQ   $0x00000020, AX
+	SUBQ   $0x20, AX
 	JL     sum_rest
 
 sum_loop:
@@ -10645,11 +10645,11 @@ sum_add:
 	VFMADD231PD      Z18, Z7, Z0
 	VFMADD231PD      Z20, Z8, Z0
 	ADDQ             $0x00000100, CX
-	SUBQ             $0x00000020, AX
+	SUBQ             $0x20, AX
 	JGE              sum_loop
 
 sum_rest:
-	ADDQ    $0x00000020, AX
+	ADDQ    $0x20, AX
 	JLE     sum_done
 	MOVQ    $-1, DX
 	BZHIQ   AX, DX, DX
@@ -10706,7 +10706,7 @@ TEXT ·logGapF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	CMOVQGT      DI, R8
 	MOVQ         AX, R9
 	NEGQ         R9
-	ANDQ         $0x0000003f, R9
+	ANDQ         $0x3f, R9
 	SHRQ         $0x03, R9
 	CMPQ         R9, CX
 	CMOVQGT      CX, R9
@@ -10715,7 +10715,7 @@ TEXT ·logGapF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	MOVQ         R9, CX
 
 rows:
-	SUBQ $0x00000020, CX
+	SUBQ $0x20, CX
 	JL   blocks_done
 
 blocks:
@@ -10856,7 +10856,7 @@ blocks:
 	ADDQ             $0x00000100, AX
 	ADDQ             $0x00000100, BX
 	ADDQ             $0x00000100, SI
-	SUBQ             $0x00000020, CX
+	SUBQ             $0x20, CX
 	JGE              blocks
 	JMP              blocks_done
 
@@ -10876,13 +10876,13 @@ past:
 	ADDQ       $0x00000100, AX
 	ADDQ       $0x00000100, BX
 	ADDQ       $0x00000100, SI
-	SUBQ       $0x00000020, CX
+	SUBQ       $0x20, CX
 	JGE        blocks
 
 blocks_done:
 	XORQ DX, DX
-	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, CX
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -10923,14 +10923,14 @@ single:
 	TESTQ            DX, DX
 	JNZ              not_whole
 	VMOVUPD          Z3, (AX)
-	ADDQ             $0x00000040, AX
-	ADDQ             $0x00000040, BX
-	ADDQ             $0x00000040, SI
-	SUBQ             $0x00000008, CX
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, SI
+	SUBQ             $0x08, CX
 	JGE              singles
 
 rest:
-	ADDQ    $0x00000008, CX
+	ADDQ    $0x08, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -10949,21 +10949,21 @@ not_whole:
 	JZ            piece111
 	VMOVUPS       Y3, (DX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece111:
 	TESTQ         $0x00000002, CX
 	JZ            piece112
 	VMOVUPS       X3, (DX)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece112:
 	TESTQ     $0x00000001, CX
 	JZ        piece113
 	VMOVSD    X3, (DX)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece113:
 	LEAQ (AX)(CX*8), AX
@@ -10999,7 +10999,7 @@ TEXT ·expGapF64AVX512(SB), NOSPLIT|NOFRAME, $0-56
 	VXORPS       X9, X9, X9
 	MOVQ         x_len+8(FP), AX
 	MOVQ         x_base+0(FP), CX
-	SUBQ         $0x00000010, AX
+	SUBQ         $0x10, AX
 	JL           sum_rest
 
 sum_loop:
@@ -11058,11 +11058,11 @@ sum_add:
 	VMOVAPD.Z        Z10, K1, Z10
 	VFMADD231PD      Z10, Z14, Z9
 	ADDQ             $0x00000080, CX
-	SUBQ             $0x00000010, AX
+	SUBQ             $0x10, AX
 	JGE              sum_loop
 
 sum_rest:
-	ADDQ    $0x00000010, AX
+	ADDQ    $0x10, AX
 	JLE     sum_done
 	MOVQ    $-1, DX
 	BZHIQ   AX, DX, DX
@@ -11119,7 +11119,7 @@ TEXT ·expScaleGapF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	CMOVQGT      SI, DI
 	MOVQ         AX, R8
 	NEGQ         R8
-	ANDQ         $0x0000003f, R8
+	ANDQ         $0x3f, R8
 	SHRQ         $0x03, R8
 	CMPQ         R8, CX
 	CMOVQGT      CX, R8
@@ -11128,7 +11128,7 @@ TEXT ·expScaleGapF64AVX512(SB), NOSPLIT|NOFRAME, $0-89
 	MOVQ         R8, CX
 
 rows:
-	SUBQ $0x00000008, CX
+	SUBQ $0x08, CX
 	JL   rest
 
 singles:
@@ -11165,13 +11165,13 @@ single:
 	TESTQ            DX, DX
 	JNZ              not_whole
 	VMOVUPD          Z16, (AX)
-	ADDQ             $0x00000040, AX
-	ADDQ             $0x00000040, BX
-	SUBQ             $0x00000008, CX
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, BX
+	SUBQ             $0x08, CX
 	JGE              singles
 
 rest:
-	ADDQ    $0x00000008, CX
+	ADDQ    $0x08, CX
 	JZ      end
 	MOVQ    $-1, DX
 	BZHIQ   CX, DX, DX
@@ -11182,13 +11182,13 @@ rest:
 	JMP     single
 
 not_whole:
-	CMPQ       DX, $0x00000002
+	CMPQ       DX, $0x02
 	JEQ        part
 	VMOVNTPD   Z16, (AX)
 	PREFETCHT1 (BX)(DI*1)
-	ADDQ       $0x00000040, AX
-	ADDQ       $0x00000040, BX
-	SUBQ       $0x00000008, CX
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, BX
+	SUBQ       $0x08, CX
 	JGE        singles
 	JMP        rest
 
@@ -11198,21 +11198,21 @@ part:
 	JZ            piece114
 	VMOVUPS       Y16, (DX)
 	VEXTRACTF64X4 $0x01, Z16, Y16
-	ADDQ          $0x00000020, DX
+	ADDQ          $0x20, DX
 
 piece114:
 	TESTQ         $0x00000002, CX
 	JZ            piece115
 	VMOVUPS       X16, (DX)
 	VEXTRACTF32X4 $0x01, Y16, X16
-	ADDQ          $0x00000010, DX
+	ADDQ          $0x10, DX
 
 piece115:
 	TESTQ     $0x00000001, CX
 	JZ        piece116
 	VMOVSD    X16, (DX)
 	VPERMILPD $0x01, X16, X16
-	ADDQ      $0x00000008, DX
+	ADDQ      $0x08, DX
 
 piece116:
 	LEAQ (AX)(CX*8), AX
@@ -11239,16 +11239,16 @@ TEXT ·indexF64AVX512(SB), NOSPLIT|NOFRAME, $0-40
 	XORQ         DX, DX
 
 loop:
-	CMPQ    CX, $0x00000008
+	CMPQ    CX, $0x08
 	JL      tail
 	VMOVUPD (AX), Z1
 	VCMPPD  $0x00, Z1, Z0, K1
 	KMOVW   K1, BX
 	TESTL   BX, BX
 	JNZ     found
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000008, DX
-	SUBQ    $0x00000008, CX
+	ADDQ    $0x40, AX
+	ADDQ    $0x08, DX
+	SUBQ    $0x08, CX
 	JMP     loop
 
 tail:
@@ -11300,7 +11300,7 @@ maximum:
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z1
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z3
 	VMOVUPS c64_fff0000000000000<>+0(SB), Z4
-	SUBQ    $0x00000020, AX
+	SUBQ    $0x20, AX
 	JL      max_rest
 
 max_loop:
@@ -11313,11 +11313,11 @@ max_loop:
 	VCVTPS2PD 96(CX), Z5
 	VMAXPD    Z4, Z5, Z4
 	ADDQ      $0x00000080, CX
-	SUBQ      $0x00000020, AX
+	SUBQ      $0x20, AX
 	JGE       max_loop
 
 max_rest:
-	ADDQ $0x00000020, AX
+	ADDQ $0x20, AX
 	JZ   max_done
 
 max_single:
@@ -11328,8 +11328,8 @@ max_single:
 	VMOVUPS   (CX), K1, Y5
 	VCVTPS2PD Y5, Z5
 	VMAXPD    Z0, Z5, Z0
-	ADDQ      $0x00000020, CX
-	SUBQ      $0x00000008, AX
+	ADDQ      $0x20, CX
+	SUBQ      $0x08, AX
 	JG        max_single
 
 max_done:
@@ -11363,7 +11363,7 @@ anchored:
 	VMOVUPS      c64_fff0000000000000<>+0(SB), Z9
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
-	CMPQ         AX, $0x00000020
+	CMPQ         AX, $0x20
 	JL           sum_tail
 
 sum_loop:
@@ -11448,8 +11448,8 @@ sum_loop:
 	VADDPD           Z11, Z10, Z10
 	VADDPD           Z10, Z2, Z2
 	ADDQ             $0x00000080, CX
-	SUBQ             $0x00000020, AX
-	CMPQ             AX, $0x00000020
+	SUBQ             $0x20, AX
+	CMPQ             AX, $0x20
 	JGE              sum_loop
 
 sum_tail:
@@ -11507,7 +11507,7 @@ sum_tail:
 	VFMADD213PD      Z14, Z14, Z11
 	VMOVAPS          Z15, Z10
 	VMOVAPS          Z11, Z11
-	CMPQ             SI, $0x00000010
+	CMPQ             SI, $0x10
 	JLE              enough118
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
@@ -11564,7 +11564,7 @@ enough118:
 	VADDPD Z11, Z10, Z10
 	VADDPD Z10, Z2, Z2
 	ADDQ   $0x00000080, CX
-	SUBQ   $0x00000020, AX
+	SUBQ   $0x20, AX
 	JMP    sum_tail
 
 sum_done:

@@ -664,36 +664,36 @@ tail:
 	VMOVUPS    (SI)(DI*4), Y2
 	VANDPS     Y2, Y1, Y1
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000008
+	CMPQ       DX, $0x08
 	JL         part1
 	VMOVUPS    Y0, (BX)
 	JMP        stored1
 
 part1:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored1
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece2
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece2:
 	TESTQ     $0x00000002, DI
 	JZ        piece3
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece3:
 	TESTQ  $0x00000001, DI
 	JZ     piece4
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece4:
 stored1:
@@ -719,36 +719,36 @@ stored1:
 	VANDPS     Y3, Y2, Y2
 	VADDPS     Y2, Y1, Y1
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000018
+	CMPQ       DX, $0x18
 	JL         part5
 	VMOVUPS    Y0, 64(BX)
 	JMP        stored5
 
 part5:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored5
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece6
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece6:
 	TESTQ     $0x00000002, DI
 	JZ        piece7
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece7:
 	TESTQ  $0x00000001, DI
 	JZ     piece8
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece8:
 stored5:
@@ -774,36 +774,36 @@ stored5:
 	VANDPS     Y3, Y2, Y2
 	VADDPS     Y2, Y1, Y1
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000028
+	CMPQ       DX, $0x28
 	JL         part9
 	VMOVUPS    Y0, 128(BX)
 	JMP        stored9
 
 part9:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored9
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece10
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece10:
 	TESTQ     $0x00000002, DI
 	JZ        piece11
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece11:
 	TESTQ  $0x00000001, DI
 	JZ     piece12
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece12:
 stored9:
@@ -829,36 +829,36 @@ stored9:
 	VANDPS     Y3, Y2, Y2
 	VADDPS     Y2, Y1, Y1
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000038
+	CMPQ       DX, $0x38
 	JL         part13
 	VMOVUPS    Y0, 192(BX)
 	JMP        stored13
 
 part13:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored13
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece14
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece14:
 	TESTQ     $0x00000002, DI
 	JZ        piece15
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece15:
 	TESTQ  $0x00000001, DI
 	JZ     piece16
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece16:
 stored13:
@@ -890,36 +890,36 @@ stored13:
 	VMOVUPS      32(SI)(DI*4), Y2
 	VANDPS       Y2, Y1, Y1
 	VMULPS       (SP), Y0, Y0
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part17
 	VMOVUPS      Y0, 32(BX)
 	JMP          stored17
 
 part17:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored17
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece18
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece18:
 	TESTQ     $0x00000002, DI
 	JZ        piece19
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece19:
 	TESTQ  $0x00000001, DI
 	JZ     piece20
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece20:
 stored17:
@@ -945,36 +945,36 @@ stored17:
 	VANDPS     Y3, Y2, Y2
 	VADDPS     Y2, Y1, Y1
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000020
+	CMPQ       DX, $0x20
 	JL         part21
 	VMOVUPS    Y0, 96(BX)
 	JMP        stored21
 
 part21:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored21
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece22
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece22:
 	TESTQ     $0x00000002, DI
 	JZ        piece23
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece23:
 	TESTQ  $0x00000001, DI
 	JZ     piece24
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece24:
 stored21:
@@ -1000,36 +1000,36 @@ stored21:
 	VANDPS     Y3, Y2, Y2
 	VADDPS     Y2, Y1, Y1
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000030
+	CMPQ       DX, $0x30
 	JL         part25
 	VMOVUPS    Y0, 160(BX)
 	JMP        stored25
 
 part25:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored25
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece26
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece26:
 	TESTQ     $0x00000002, DI
 	JZ        piece27
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece27:
 	TESTQ  $0x00000001, DI
 	JZ     piece28
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece28:
 stored25:
@@ -1055,36 +1055,36 @@ stored25:
 	VANDPS     Y3, Y2, Y2
 	VADDPS     Y2, Y1, Y1
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000040
+	CMPQ       DX, $0x40
 	JL         part29
 	VMOVUPS    Y0, 224(BX)
 	JMP        stored29
 
 part29:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored29
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece30
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece30:
 	TESTQ     $0x00000002, CX
 	JZ        piece31
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece31:
 	TESTQ  $0x00000001, CX
 	JZ     piece32
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece32:
 stored29:
@@ -1693,36 +1693,36 @@ tail:
 	VMOVUPS    (SI)(DI*4), Y1
 	VANDPS     Y1, Y2, Y2
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000008
+	CMPQ       DX, $0x08
 	JL         part33
 	VMOVUPS    Y0, (BX)
 	JMP        stored33
 
 part33:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored33
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece34
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece34:
 	TESTQ     $0x00000002, DI
 	JZ        piece35
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece35:
 	TESTQ  $0x00000001, DI
 	JZ     piece36
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece36:
 stored33:
@@ -1751,36 +1751,36 @@ stored33:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000018
+	CMPQ       DX, $0x18
 	JL         part37
 	VMOVUPS    Y0, 64(BX)
 	JMP        stored37
 
 part37:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored37
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece38
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece38:
 	TESTQ     $0x00000002, DI
 	JZ        piece39
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece39:
 	TESTQ  $0x00000001, DI
 	JZ     piece40
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece40:
 stored37:
@@ -1809,36 +1809,36 @@ stored37:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000028
+	CMPQ       DX, $0x28
 	JL         part41
 	VMOVUPS    Y0, 128(BX)
 	JMP        stored41
 
 part41:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored41
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece42
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece42:
 	TESTQ     $0x00000002, DI
 	JZ        piece43
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece43:
 	TESTQ  $0x00000001, DI
 	JZ     piece44
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece44:
 stored41:
@@ -1867,36 +1867,36 @@ stored41:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000038
+	CMPQ       DX, $0x38
 	JL         part45
 	VMOVUPS    Y0, 192(BX)
 	JMP        stored45
 
 part45:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored45
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece46
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece46:
 	TESTQ     $0x00000002, DI
 	JZ        piece47
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece47:
 	TESTQ  $0x00000001, DI
 	JZ     piece48
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece48:
 stored45:
@@ -1931,36 +1931,36 @@ stored45:
 	VMOVUPS      32(SI)(DI*4), Y1
 	VANDPS       Y1, Y2, Y2
 	VMULPS       (SP), Y0, Y0
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part49
 	VMOVUPS      Y0, 32(BX)
 	JMP          stored49
 
 part49:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored49
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece50
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece50:
 	TESTQ     $0x00000002, DI
 	JZ        piece51
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece51:
 	TESTQ  $0x00000001, DI
 	JZ     piece52
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece52:
 stored49:
@@ -1989,36 +1989,36 @@ stored49:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000020
+	CMPQ       DX, $0x20
 	JL         part53
 	VMOVUPS    Y0, 96(BX)
 	JMP        stored53
 
 part53:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored53
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece54
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece54:
 	TESTQ     $0x00000002, DI
 	JZ        piece55
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece55:
 	TESTQ  $0x00000001, DI
 	JZ     piece56
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece56:
 stored53:
@@ -2047,36 +2047,36 @@ stored53:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000030
+	CMPQ       DX, $0x30
 	JL         part57
 	VMOVUPS    Y0, 160(BX)
 	JMP        stored57
 
 part57:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored57
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece58
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece58:
 	TESTQ     $0x00000002, DI
 	JZ        piece59
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece59:
 	TESTQ  $0x00000001, DI
 	JZ     piece60
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece60:
 stored57:
@@ -2105,36 +2105,36 @@ stored57:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     (SP), Y0, Y0
-	CMPQ       DX, $0x00000040
+	CMPQ       DX, $0x40
 	JL         part61
 	VMOVUPS    Y0, 224(BX)
 	JMP        stored61
 
 part61:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored61
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece62
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece62:
 	TESTQ     $0x00000002, CX
 	JZ        piece63
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece63:
 	TESTQ  $0x00000001, CX
 	JZ     piece64
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece64:
 stored61:
@@ -2885,36 +2885,36 @@ tail:
 	VMOVUPS      (SI)(DI*4), Y1
 	VANDPS       Y1, Y2, Y2
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part65
 	VMOVUPS      Y0, (BX)
 	JMP          stored65
 
 part65:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored65
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece66
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece66:
 	TESTQ     $0x00000002, DI
 	JZ        piece67
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece67:
 	TESTQ  $0x00000001, DI
 	JZ     piece68
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece68:
 stored65:
@@ -2945,36 +2945,36 @@ stored65:
 	VANDPS       Y1, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part69
 	VMOVUPS      Y0, 64(BX)
 	JMP          stored69
 
 part69:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored69
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece70
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece70:
 	TESTQ     $0x00000002, DI
 	JZ        piece71
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece71:
 	TESTQ  $0x00000001, DI
 	JZ     piece72
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece72:
 stored69:
@@ -3005,36 +3005,36 @@ stored69:
 	VANDPS       Y1, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JL           part73
 	VMOVUPS      Y0, 128(BX)
 	JMP          stored73
 
 part73:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored73
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece74
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece74:
 	TESTQ     $0x00000002, DI
 	JZ        piece75
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece75:
 	TESTQ  $0x00000001, DI
 	JZ     piece76
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece76:
 stored73:
@@ -3065,36 +3065,36 @@ stored73:
 	VANDPS       Y1, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JL           part77
 	VMOVUPS      Y0, 192(BX)
 	JMP          stored77
 
 part77:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored77
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece78
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece78:
 	TESTQ     $0x00000002, DI
 	JZ        piece79
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece79:
 	TESTQ  $0x00000001, DI
 	JZ     piece80
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece80:
 stored77:
@@ -3131,36 +3131,36 @@ stored77:
 	VMOVUPS      32(SI)(DI*4), Y1
 	VANDPS       Y1, Y2, Y2
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part81
 	VMOVUPS      Y0, 32(BX)
 	JMP          stored81
 
 part81:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored81
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece82
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece82:
 	TESTQ     $0x00000002, DI
 	JZ        piece83
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece83:
 	TESTQ  $0x00000001, DI
 	JZ     piece84
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece84:
 stored81:
@@ -3191,36 +3191,36 @@ stored81:
 	VANDPS       Y1, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part85
 	VMOVUPS      Y0, 96(BX)
 	JMP          stored85
 
 part85:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored85
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece86
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece86:
 	TESTQ     $0x00000002, DI
 	JZ        piece87
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece87:
 	TESTQ  $0x00000001, DI
 	JZ     piece88
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece88:
 stored85:
@@ -3251,36 +3251,36 @@ stored85:
 	VANDPS       Y1, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JL           part89
 	VMOVUPS      Y0, 160(BX)
 	JMP          stored89
 
 part89:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored89
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece90
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece90:
 	TESTQ     $0x00000002, DI
 	JZ        piece91
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece91:
 	TESTQ  $0x00000001, DI
 	JZ     piece92
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece92:
 stored89:
@@ -3311,36 +3311,36 @@ stored89:
 	VANDPS       Y1, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000040
+	CMPQ         DX, $0x40
 	JL           part93
 	VMOVUPS      Y0, 224(BX)
 	JMP          stored93
 
 part93:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored93
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece94
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece94:
 	TESTQ     $0x00000002, CX
 	JZ        piece95
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece95:
 	TESTQ  $0x00000001, CX
 	JZ     piece96
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece96:
 stored93:
@@ -6687,36 +6687,36 @@ tail:
 	VMOVUPS      (SI)(DI*4), Y0
 	VANDPS       Y0, Y7, Y7
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part97
 	VMOVUPS      Y4, (BX)
 	JMP          stored97
 
 part97:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored97
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece98
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece98:
 	TESTQ     $0x00000002, DI
 	JZ        piece99
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece99:
 	TESTQ  $0x00000001, DI
 	JZ     piece100
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece100:
 stored97:
@@ -6823,36 +6823,36 @@ stored97:
 	VANDPS       Y0, Y8, Y8
 	VADDPS       Y8, Y7, Y7
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part101
 	VMOVUPS      Y4, 64(BX)
 	JMP          stored101
 
 part101:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored101
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece102
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece102:
 	TESTQ     $0x00000002, DI
 	JZ        piece103
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece103:
 	TESTQ  $0x00000001, DI
 	JZ     piece104
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece104:
 stored101:
@@ -6959,36 +6959,36 @@ stored101:
 	VANDPS       Y0, Y8, Y8
 	VADDPS       Y8, Y7, Y7
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JL           part105
 	VMOVUPS      Y4, 128(BX)
 	JMP          stored105
 
 part105:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored105
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece106
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece106:
 	TESTQ     $0x00000002, DI
 	JZ        piece107
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece107:
 	TESTQ  $0x00000001, DI
 	JZ     piece108
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece108:
 stored105:
@@ -7095,36 +7095,36 @@ stored105:
 	VANDPS       Y0, Y8, Y8
 	VADDPS       Y8, Y7, Y7
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JL           part109
 	VMOVUPS      Y4, 192(BX)
 	JMP          stored109
 
 part109:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored109
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece110
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece110:
 	TESTQ     $0x00000002, DI
 	JZ        piece111
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece111:
 	TESTQ  $0x00000001, DI
 	JZ     piece112
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece112:
 stored109:
@@ -7237,36 +7237,36 @@ stored109:
 	VMOVUPS      32(SI)(DI*4), Y0
 	VANDPS       Y0, Y7, Y7
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part113
 	VMOVUPS      Y4, 32(BX)
 	JMP          stored113
 
 part113:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored113
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece114
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece114:
 	TESTQ     $0x00000002, DI
 	JZ        piece115
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece115:
 	TESTQ  $0x00000001, DI
 	JZ     piece116
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece116:
 stored113:
@@ -7373,36 +7373,36 @@ stored113:
 	VANDPS       Y0, Y8, Y8
 	VADDPS       Y8, Y7, Y7
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part117
 	VMOVUPS      Y4, 96(BX)
 	JMP          stored117
 
 part117:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored117
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece118
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece118:
 	TESTQ     $0x00000002, DI
 	JZ        piece119
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece119:
 	TESTQ  $0x00000001, DI
 	JZ     piece120
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece120:
 stored117:
@@ -7509,36 +7509,36 @@ stored117:
 	VANDPS       Y0, Y8, Y8
 	VADDPS       Y8, Y7, Y7
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JL           part121
 	VMOVUPS      Y4, 160(BX)
 	JMP          stored121
 
 part121:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored121
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece122
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece122:
 	TESTQ     $0x00000002, DI
 	JZ        piece123
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece123:
 	TESTQ  $0x00000001, DI
 	JZ     piece124
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece124:
 stored121:
@@ -7645,36 +7645,36 @@ stored121:
 	VANDPS       Y0, Y8, Y8
 	VADDPS       Y8, Y7, Y7
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000040
+	CMPQ         DX, $0x40
 	JL           part125
 	VMOVUPS      Y4, 224(BX)
 	JMP          stored125
 
 part125:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored125
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece126
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece126:
 	TESTQ     $0x00000002, CX
 	JZ        piece127
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece127:
 	TESTQ  $0x00000001, CX
 	JZ     piece128
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece128:
 stored125:
@@ -10080,36 +10080,36 @@ tail:
 	VMOVUPS      (SI)(DI*4), Y0
 	VANDPS       Y0, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part129
 	VMOVUPS      Y3, (BX)
 	JMP          stored129
 
 part129:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored129
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece130
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece130:
 	TESTQ     $0x00000002, DI
 	JZ        piece131
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece131:
 	TESTQ  $0x00000001, DI
 	JZ     piece132
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece132:
 stored129:
@@ -10189,36 +10189,36 @@ stored129:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part133
 	VMOVUPS      Y3, 64(BX)
 	JMP          stored133
 
 part133:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored133
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece134
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece134:
 	TESTQ     $0x00000002, DI
 	JZ        piece135
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece135:
 	TESTQ  $0x00000001, DI
 	JZ     piece136
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece136:
 stored133:
@@ -10298,36 +10298,36 @@ stored133:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JL           part137
 	VMOVUPS      Y3, 128(BX)
 	JMP          stored137
 
 part137:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored137
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece138
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece138:
 	TESTQ     $0x00000002, DI
 	JZ        piece139
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece139:
 	TESTQ  $0x00000001, DI
 	JZ     piece140
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece140:
 stored137:
@@ -10407,36 +10407,36 @@ stored137:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JL           part141
 	VMOVUPS      Y3, 192(BX)
 	JMP          stored141
 
 part141:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored141
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece142
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece142:
 	TESTQ     $0x00000002, DI
 	JZ        piece143
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece143:
 	TESTQ  $0x00000001, DI
 	JZ     piece144
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece144:
 stored141:
@@ -10522,36 +10522,36 @@ stored141:
 	VMOVUPS      32(SI)(DI*4), Y0
 	VANDPS       Y0, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part145
 	VMOVUPS      Y3, 32(BX)
 	JMP          stored145
 
 part145:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored145
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece146
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece146:
 	TESTQ     $0x00000002, DI
 	JZ        piece147
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece147:
 	TESTQ  $0x00000001, DI
 	JZ     piece148
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece148:
 stored145:
@@ -10631,36 +10631,36 @@ stored145:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part149
 	VMOVUPS      Y3, 96(BX)
 	JMP          stored149
 
 part149:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored149
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece150
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece150:
 	TESTQ     $0x00000002, DI
 	JZ        piece151
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece151:
 	TESTQ  $0x00000001, DI
 	JZ     piece152
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece152:
 stored149:
@@ -10740,36 +10740,36 @@ stored149:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JL           part153
 	VMOVUPS      Y3, 160(BX)
 	JMP          stored153
 
 part153:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored153
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece154
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece154:
 	TESTQ     $0x00000002, DI
 	JZ        piece155
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece155:
 	TESTQ  $0x00000001, DI
 	JZ     piece156
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece156:
 stored153:
@@ -10849,36 +10849,36 @@ stored153:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000040
+	CMPQ         DX, $0x40
 	JL           part157
 	VMOVUPS      Y3, 224(BX)
 	JMP          stored157
 
 part157:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored157
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece158
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece158:
 	TESTQ     $0x00000002, CX
 	JZ        piece159
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece159:
 	TESTQ  $0x00000001, CX
 	JZ     piece160
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece160:
 stored157:
@@ -13091,36 +13091,36 @@ tail:
 	VMOVUPS      (SI)(DI*4), Y0
 	VANDPS       Y0, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part161
 	VMOVUPS      Y3, (BX)
 	JMP          stored161
 
 part161:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored161
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece162
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece162:
 	TESTQ     $0x00000002, DI
 	JZ        piece163
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece163:
 	TESTQ  $0x00000001, DI
 	JZ     piece164
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece164:
 stored161:
@@ -13199,36 +13199,36 @@ stored161:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part165
 	VMOVUPS      Y3, 64(BX)
 	JMP          stored165
 
 part165:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored165
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece166
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece166:
 	TESTQ     $0x00000002, DI
 	JZ        piece167
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece167:
 	TESTQ  $0x00000001, DI
 	JZ     piece168
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece168:
 stored165:
@@ -13307,36 +13307,36 @@ stored165:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JL           part169
 	VMOVUPS      Y3, 128(BX)
 	JMP          stored169
 
 part169:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored169
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece170
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece170:
 	TESTQ     $0x00000002, DI
 	JZ        piece171
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece171:
 	TESTQ  $0x00000001, DI
 	JZ     piece172
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece172:
 stored169:
@@ -13415,36 +13415,36 @@ stored169:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JL           part173
 	VMOVUPS      Y3, 192(BX)
 	JMP          stored173
 
 part173:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored173
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece174
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece174:
 	TESTQ     $0x00000002, DI
 	JZ        piece175
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece175:
 	TESTQ  $0x00000001, DI
 	JZ     piece176
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece176:
 stored173:
@@ -13529,36 +13529,36 @@ stored173:
 	VMOVUPS      32(SI)(DI*4), Y0
 	VANDPS       Y0, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part177
 	VMOVUPS      Y3, 32(BX)
 	JMP          stored177
 
 part177:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored177
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece178
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece178:
 	TESTQ     $0x00000002, DI
 	JZ        piece179
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece179:
 	TESTQ  $0x00000001, DI
 	JZ     piece180
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece180:
 stored177:
@@ -13637,36 +13637,36 @@ stored177:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part181
 	VMOVUPS      Y3, 96(BX)
 	JMP          stored181
 
 part181:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored181
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece182
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece182:
 	TESTQ     $0x00000002, DI
 	JZ        piece183
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece183:
 	TESTQ  $0x00000001, DI
 	JZ     piece184
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece184:
 stored181:
@@ -13745,36 +13745,36 @@ stored181:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JL           part185
 	VMOVUPS      Y3, 160(BX)
 	JMP          stored185
 
 part185:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored185
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece186
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece186:
 	TESTQ     $0x00000002, DI
 	JZ        piece187
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece187:
 	TESTQ  $0x00000001, DI
 	JZ     piece188
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece188:
 stored185:
@@ -13853,36 +13853,36 @@ stored185:
 	VANDPS       Y0, Y6, Y6
 	VADDPS       Y6, Y5, Y5
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000040
+	CMPQ         DX, $0x40
 	JL           part189
 	VMOVUPS      Y3, 224(BX)
 	JMP          stored189
 
 part189:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored189
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece190
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece190:
 	TESTQ     $0x00000002, CX
 	JZ        piece191
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece191:
 	TESTQ  $0x00000001, CX
 	JZ     piece192
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece192:
 stored189:
@@ -14603,36 +14603,36 @@ tail:
 	VMOVUPS    (SI)(DI*4), Y1
 	VANDPS     Y1, Y2, Y2
 	VMULPS     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000008
+	CMPQ       DX, $0x08
 	JL         part193
 	VMOVUPS    Y0, (BX)
 	JMP        stored193
 
 part193:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored193
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece194
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece194:
 	TESTQ     $0x00000002, DI
 	JZ        piece195
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece195:
 	TESTQ  $0x00000001, DI
 	JZ     piece196
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece196:
 stored193:
@@ -14663,36 +14663,36 @@ stored193:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000018
+	CMPQ       DX, $0x18
 	JL         part197
 	VMOVUPS    Y0, 64(BX)
 	JMP        stored197
 
 part197:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored197
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece198
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece198:
 	TESTQ     $0x00000002, DI
 	JZ        piece199
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece199:
 	TESTQ  $0x00000001, DI
 	JZ     piece200
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece200:
 stored197:
@@ -14723,36 +14723,36 @@ stored197:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000028
+	CMPQ       DX, $0x28
 	JL         part201
 	VMOVUPS    Y0, 128(BX)
 	JMP        stored201
 
 part201:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored201
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece202
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece202:
 	TESTQ     $0x00000002, DI
 	JZ        piece203
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece203:
 	TESTQ  $0x00000001, DI
 	JZ     piece204
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece204:
 stored201:
@@ -14783,36 +14783,36 @@ stored201:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000038
+	CMPQ       DX, $0x38
 	JL         part205
 	VMOVUPS    Y0, 192(BX)
 	JMP        stored205
 
 part205:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored205
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece206
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece206:
 	TESTQ     $0x00000002, DI
 	JZ        piece207
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece207:
 	TESTQ  $0x00000001, DI
 	JZ     piece208
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece208:
 stored205:
@@ -14849,36 +14849,36 @@ stored205:
 	VMOVUPS      32(SI)(DI*4), Y1
 	VANDPS       Y1, Y2, Y2
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part209
 	VMOVUPS      Y0, 32(BX)
 	JMP          stored209
 
 part209:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored209
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece210
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece210:
 	TESTQ     $0x00000002, DI
 	JZ        piece211
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece211:
 	TESTQ  $0x00000001, DI
 	JZ     piece212
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece212:
 stored209:
@@ -14909,36 +14909,36 @@ stored209:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000020
+	CMPQ       DX, $0x20
 	JL         part213
 	VMOVUPS    Y0, 96(BX)
 	JMP        stored213
 
 part213:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored213
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece214
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece214:
 	TESTQ     $0x00000002, DI
 	JZ        piece215
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece215:
 	TESTQ  $0x00000001, DI
 	JZ     piece216
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece216:
 stored213:
@@ -14969,36 +14969,36 @@ stored213:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000030
+	CMPQ       DX, $0x30
 	JL         part217
 	VMOVUPS    Y0, 160(BX)
 	JMP        stored217
 
 part217:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored217
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece218
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece218:
 	TESTQ     $0x00000002, DI
 	JZ        piece219
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece219:
 	TESTQ  $0x00000001, DI
 	JZ     piece220
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece220:
 stored217:
@@ -15029,36 +15029,36 @@ stored217:
 	VANDPS     Y1, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMULPS     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000040
+	CMPQ       DX, $0x40
 	JL         part221
 	VMOVUPS    Y0, 224(BX)
 	JMP        stored221
 
 part221:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored221
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece222
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece222:
 	TESTQ     $0x00000002, CX
 	JZ        piece223
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece223:
 	TESTQ  $0x00000001, CX
 	JZ     piece224
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece224:
 stored221:
@@ -16817,36 +16817,36 @@ tail:
 	VMOVUPS     (SI)(DI*4), Y1
 	VANDPS      Y1, Y3, Y3
 	VMULPS      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000008
+	CMPQ        DX, $0x08
 	JL          part225
 	VMOVUPS     Y0, (BX)
 	JMP         stored225
 
 part225:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored225
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece226
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece226:
 	TESTQ     $0x00000002, DI
 	JZ        piece227
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece227:
 	TESTQ  $0x00000001, DI
 	JZ     piece228
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece228:
 stored225:
@@ -16901,36 +16901,36 @@ stored225:
 	VANDPS      Y1, Y4, Y4
 	VADDPS      Y4, Y3, Y3
 	VMULPS      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000018
+	CMPQ        DX, $0x18
 	JL          part229
 	VMOVUPS     Y0, 64(BX)
 	JMP         stored229
 
 part229:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored229
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece230
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece230:
 	TESTQ     $0x00000002, DI
 	JZ        piece231
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece231:
 	TESTQ  $0x00000001, DI
 	JZ     piece232
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece232:
 stored229:
@@ -16985,36 +16985,36 @@ stored229:
 	VANDPS      Y1, Y4, Y4
 	VADDPS      Y4, Y3, Y3
 	VMULPS      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000028
+	CMPQ        DX, $0x28
 	JL          part233
 	VMOVUPS     Y0, 128(BX)
 	JMP         stored233
 
 part233:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored233
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece234
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece234:
 	TESTQ     $0x00000002, DI
 	JZ        piece235
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece235:
 	TESTQ  $0x00000001, DI
 	JZ     piece236
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece236:
 stored233:
@@ -17069,36 +17069,36 @@ stored233:
 	VANDPS      Y1, Y4, Y4
 	VADDPS      Y4, Y3, Y3
 	VMULPS      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000038
+	CMPQ        DX, $0x38
 	JL          part237
 	VMOVUPS     Y0, 192(BX)
 	JMP         stored237
 
 part237:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored237
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece238
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece238:
 	TESTQ     $0x00000002, DI
 	JZ        piece239
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece239:
 	TESTQ  $0x00000001, DI
 	JZ     piece240
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece240:
 stored237:
@@ -17159,36 +17159,36 @@ stored237:
 	VMOVUPS      32(SI)(DI*4), Y1
 	VANDPS       Y1, Y3, Y3
 	VMULPS       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part241
 	VMOVUPS      Y0, 32(BX)
 	JMP          stored241
 
 part241:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored241
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece242
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece242:
 	TESTQ     $0x00000002, DI
 	JZ        piece243
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece243:
 	TESTQ  $0x00000001, DI
 	JZ     piece244
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece244:
 stored241:
@@ -17243,36 +17243,36 @@ stored241:
 	VANDPS      Y1, Y4, Y4
 	VADDPS      Y4, Y3, Y3
 	VMULPS      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000020
+	CMPQ        DX, $0x20
 	JL          part245
 	VMOVUPS     Y0, 96(BX)
 	JMP         stored245
 
 part245:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored245
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece246
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece246:
 	TESTQ     $0x00000002, DI
 	JZ        piece247
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece247:
 	TESTQ  $0x00000001, DI
 	JZ     piece248
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece248:
 stored245:
@@ -17327,36 +17327,36 @@ stored245:
 	VANDPS      Y1, Y4, Y4
 	VADDPS      Y4, Y3, Y3
 	VMULPS      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000030
+	CMPQ        DX, $0x30
 	JL          part249
 	VMOVUPS     Y0, 160(BX)
 	JMP         stored249
 
 part249:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored249
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece250
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece250:
 	TESTQ     $0x00000002, DI
 	JZ        piece251
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece251:
 	TESTQ  $0x00000001, DI
 	JZ     piece252
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece252:
 stored249:
@@ -17411,36 +17411,36 @@ stored249:
 	VANDPS      Y1, Y4, Y4
 	VADDPS      Y4, Y3, Y3
 	VMULPS      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000040
+	CMPQ        DX, $0x40
 	JL          part253
 	VMOVUPS     Y0, 224(BX)
 	JMP         stored253
 
 part253:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored253
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece254
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece254:
 	TESTQ     $0x00000002, CX
 	JZ        piece255
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece255:
 	TESTQ  $0x00000001, CX
 	JZ     piece256
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece256:
 stored253:
@@ -18886,36 +18886,36 @@ tail:
 	VMOVUPS      (SI)(DI*4), Y0
 	VANDPS       Y0, Y2, Y2
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part257
 	VMOVUPS      Y3, (BX)
 	JMP          stored257
 
 part257:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored257
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece258
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece258:
 	TESTQ     $0x00000002, DI
 	JZ        piece259
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece259:
 	TESTQ  $0x00000001, DI
 	JZ     piece260
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece260:
 stored257:
@@ -18967,36 +18967,36 @@ stored257:
 	VANDPS       Y0, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part261
 	VMOVUPS      Y4, 64(BX)
 	JMP          stored261
 
 part261:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored261
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece262
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece262:
 	TESTQ     $0x00000002, DI
 	JZ        piece263
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece263:
 	TESTQ  $0x00000001, DI
 	JZ     piece264
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece264:
 stored261:
@@ -19048,36 +19048,36 @@ stored261:
 	VANDPS       Y0, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JL           part265
 	VMOVUPS      Y4, 128(BX)
 	JMP          stored265
 
 part265:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored265
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece266
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece266:
 	TESTQ     $0x00000002, DI
 	JZ        piece267
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece267:
 	TESTQ  $0x00000001, DI
 	JZ     piece268
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece268:
 stored265:
@@ -19129,36 +19129,36 @@ stored265:
 	VANDPS       Y0, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JL           part269
 	VMOVUPS      Y4, 192(BX)
 	JMP          stored269
 
 part269:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored269
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece270
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece270:
 	TESTQ     $0x00000002, DI
 	JZ        piece271
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece271:
 	TESTQ  $0x00000001, DI
 	JZ     piece272
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece272:
 stored269:
@@ -19216,36 +19216,36 @@ stored269:
 	VMOVUPS      32(SI)(DI*4), Y0
 	VANDPS       Y0, Y2, Y2
 	VMULPS       (SP), Y3, Y3
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part273
 	VMOVUPS      Y3, 32(BX)
 	JMP          stored273
 
 part273:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored273
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y3, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece274
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece274:
 	TESTQ     $0x00000002, DI
 	JZ        piece275
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece275:
 	TESTQ  $0x00000001, DI
 	JZ     piece276
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece276:
 stored273:
@@ -19297,36 +19297,36 @@ stored273:
 	VANDPS       Y0, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part277
 	VMOVUPS      Y4, 96(BX)
 	JMP          stored277
 
 part277:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored277
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece278
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece278:
 	TESTQ     $0x00000002, DI
 	JZ        piece279
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece279:
 	TESTQ  $0x00000001, DI
 	JZ     piece280
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece280:
 stored277:
@@ -19378,36 +19378,36 @@ stored277:
 	VANDPS       Y0, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JL           part281
 	VMOVUPS      Y4, 160(BX)
 	JMP          stored281
 
 part281:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored281
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece282
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece282:
 	TESTQ     $0x00000002, DI
 	JZ        piece283
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece283:
 	TESTQ  $0x00000001, DI
 	JZ     piece284
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece284:
 stored281:
@@ -19459,36 +19459,36 @@ stored281:
 	VANDPS       Y0, Y3, Y3
 	VADDPS       Y3, Y2, Y2
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000040
+	CMPQ         DX, $0x40
 	JL           part285
 	VMOVUPS      Y4, 224(BX)
 	JMP          stored285
 
 part285:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored285
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y4, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece286
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece286:
 	TESTQ     $0x00000002, CX
 	JZ        piece287
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece287:
 	TESTQ  $0x00000001, CX
 	JZ     piece288
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece288:
 stored285:
@@ -20989,36 +20989,36 @@ tail:
 	VMOVUPS      (SI)(DI*4), Y1
 	VANDPS       Y1, Y0, Y0
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part289
 	VMOVUPS      Y4, (BX)
 	JMP          stored289
 
 part289:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored289
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y4, Y1
 	TESTQ        $0x00000004, DI
 	JZ           piece290
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece290:
 	TESTQ     $0x00000002, DI
 	JZ        piece291
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece291:
 	TESTQ  $0x00000001, DI
 	JZ     piece292
 	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece292:
 stored289:
@@ -21073,36 +21073,36 @@ stored289:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VMULPS       (SP), Y5, Y5
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part293
 	VMOVUPS      Y5, 64(BX)
 	JMP          stored293
 
 part293:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored293
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y5, Y1
 	TESTQ        $0x00000004, DI
 	JZ           piece294
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece294:
 	TESTQ     $0x00000002, DI
 	JZ        piece295
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece295:
 	TESTQ  $0x00000001, DI
 	JZ     piece296
 	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece296:
 stored293:
@@ -21157,36 +21157,36 @@ stored293:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VMULPS       (SP), Y5, Y5
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JL           part297
 	VMOVUPS      Y5, 128(BX)
 	JMP          stored297
 
 part297:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored297
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y5, Y1
 	TESTQ        $0x00000004, DI
 	JZ           piece298
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece298:
 	TESTQ     $0x00000002, DI
 	JZ        piece299
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece299:
 	TESTQ  $0x00000001, DI
 	JZ     piece300
 	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece300:
 stored297:
@@ -21241,36 +21241,36 @@ stored297:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VMULPS       (SP), Y5, Y5
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JL           part301
 	VMOVUPS      Y5, 192(BX)
 	JMP          stored301
 
 part301:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored301
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y5, Y1
 	TESTQ        $0x00000004, DI
 	JZ           piece302
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece302:
 	TESTQ     $0x00000002, DI
 	JZ        piece303
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece303:
 	TESTQ  $0x00000001, DI
 	JZ     piece304
 	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece304:
 stored301:
@@ -21331,36 +21331,36 @@ stored301:
 	VMOVUPS      32(SI)(DI*4), Y1
 	VANDPS       Y1, Y0, Y0
 	VMULPS       (SP), Y4, Y4
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part305
 	VMOVUPS      Y4, 32(BX)
 	JMP          stored305
 
 part305:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored305
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y4, Y1
 	TESTQ        $0x00000004, DI
 	JZ           piece306
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece306:
 	TESTQ     $0x00000002, DI
 	JZ        piece307
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece307:
 	TESTQ  $0x00000001, DI
 	JZ     piece308
 	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece308:
 stored305:
@@ -21415,36 +21415,36 @@ stored305:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VMULPS       (SP), Y5, Y5
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part309
 	VMOVUPS      Y5, 96(BX)
 	JMP          stored309
 
 part309:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored309
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y5, Y1
 	TESTQ        $0x00000004, DI
 	JZ           piece310
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece310:
 	TESTQ     $0x00000002, DI
 	JZ        piece311
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece311:
 	TESTQ  $0x00000001, DI
 	JZ     piece312
 	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece312:
 stored309:
@@ -21499,36 +21499,36 @@ stored309:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VMULPS       (SP), Y5, Y5
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JL           part313
 	VMOVUPS      Y5, 160(BX)
 	JMP          stored313
 
 part313:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored313
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y5, Y1
 	TESTQ        $0x00000004, DI
 	JZ           piece314
 	VMOVUPS      X1, (SI)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece314:
 	TESTQ     $0x00000002, DI
 	JZ        piece315
 	VMOVSD    X1, (SI)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece315:
 	TESTQ  $0x00000001, DI
 	JZ     piece316
 	VMOVSS X1, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece316:
 stored313:
@@ -21583,36 +21583,36 @@ stored313:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VMULPS       (SP), Y5, Y5
-	CMPQ         DX, $0x00000040
+	CMPQ         DX, $0x40
 	JL           part317
 	VMOVUPS      Y5, 224(BX)
 	JMP          stored317
 
 part317:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored317
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y5, Y1
 	TESTQ        $0x00000004, CX
 	JZ           piece318
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece318:
 	TESTQ     $0x00000002, CX
 	JZ        piece319
 	VMOVSD    X1, (AX)
 	VPERMILPD $0x01, X1, X1
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece319:
 	TESTQ  $0x00000001, CX
 	JZ     piece320
 	VMOVSS X1, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece320:
 stored317:
@@ -24422,36 +24422,36 @@ tail:
 	VMOVUPS      (SI)(DI*4), Y0
 	VANDPS       Y0, Y1, Y1
 	VMULPS       64(SP), Y6, Y6
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part321
 	VMOVUPS      Y6, (BX)
 	JMP          stored321
 
 part321:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored321
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y6, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece322
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece322:
 	TESTQ     $0x00000002, DI
 	JZ        piece323
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece323:
 	TESTQ  $0x00000001, DI
 	JZ     piece324
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece324:
 stored321:
@@ -24549,36 +24549,36 @@ stored321:
 	VANDPS       Y0, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	VMULPS       64(SP), Y7, Y7
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part325
 	VMOVUPS      Y7, 64(BX)
 	JMP          stored325
 
 part325:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored325
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y7, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece326
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece326:
 	TESTQ     $0x00000002, DI
 	JZ        piece327
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece327:
 	TESTQ  $0x00000001, DI
 	JZ     piece328
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece328:
 stored325:
@@ -24676,36 +24676,36 @@ stored325:
 	VANDPS       Y0, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	VMULPS       64(SP), Y7, Y7
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JL           part329
 	VMOVUPS      Y7, 128(BX)
 	JMP          stored329
 
 part329:
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JLE          stored329
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000020, DI
+	SUBQ         $0x20, DI
 	VMOVUPS      Y7, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece330
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece330:
 	TESTQ     $0x00000002, DI
 	JZ        piece331
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece331:
 	TESTQ  $0x00000001, DI
 	JZ     piece332
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece332:
 stored329:
@@ -24803,36 +24803,36 @@ stored329:
 	VANDPS       Y0, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	VMULPS       64(SP), Y7, Y7
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JL           part333
 	VMOVUPS      Y7, 192(BX)
 	JMP          stored333
 
 part333:
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JLE          stored333
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000030, DI
+	SUBQ         $0x30, DI
 	VMOVUPS      Y7, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece334
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece334:
 	TESTQ     $0x00000002, DI
 	JZ        piece335
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece335:
 	TESTQ  $0x00000001, DI
 	JZ     piece336
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece336:
 stored333:
@@ -24936,36 +24936,36 @@ stored333:
 	VMOVUPS      32(SI)(DI*4), Y0
 	VANDPS       Y0, Y1, Y1
 	VMULPS       64(SP), Y6, Y6
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part337
 	VMOVUPS      Y6, 32(BX)
 	JMP          stored337
 
 part337:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored337
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y6, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece338
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece338:
 	TESTQ     $0x00000002, DI
 	JZ        piece339
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece339:
 	TESTQ  $0x00000001, DI
 	JZ     piece340
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece340:
 stored337:
@@ -25063,36 +25063,36 @@ stored337:
 	VANDPS       Y0, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	VMULPS       64(SP), Y7, Y7
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part341
 	VMOVUPS      Y7, 96(BX)
 	JMP          stored341
 
 part341:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored341
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y7, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece342
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece342:
 	TESTQ     $0x00000002, DI
 	JZ        piece343
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece343:
 	TESTQ  $0x00000001, DI
 	JZ     piece344
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece344:
 stored341:
@@ -25190,36 +25190,36 @@ stored341:
 	VANDPS       Y0, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	VMULPS       64(SP), Y7, Y7
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JL           part345
 	VMOVUPS      Y7, 160(BX)
 	JMP          stored345
 
 part345:
-	CMPQ         DX, $0x00000028
+	CMPQ         DX, $0x28
 	JLE          stored345
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000028, DI
+	SUBQ         $0x28, DI
 	VMOVUPS      Y7, Y0
 	TESTQ        $0x00000004, DI
 	JZ           piece346
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece346:
 	TESTQ     $0x00000002, DI
 	JZ        piece347
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece347:
 	TESTQ  $0x00000001, DI
 	JZ     piece348
 	VMOVSS X0, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece348:
 stored345:
@@ -25317,36 +25317,36 @@ stored345:
 	VANDPS       Y0, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	VMULPS       64(SP), Y7, Y7
-	CMPQ         DX, $0x00000040
+	CMPQ         DX, $0x40
 	JL           part349
 	VMOVUPS      Y7, 224(BX)
 	JMP          stored349
 
 part349:
-	CMPQ         DX, $0x00000038
+	CMPQ         DX, $0x38
 	JLE          stored349
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x00000038, CX
+	SUBQ         $0x38, CX
 	VMOVUPS      Y7, Y0
 	TESTQ        $0x00000004, CX
 	JZ           piece350
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece350:
 	TESTQ     $0x00000002, CX
 	JZ        piece351
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece351:
 	TESTQ  $0x00000001, CX
 	JZ     piece352
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece352:
 stored349:
@@ -25980,30 +25980,30 @@ tail:
 	VMOVUPS    (SI)(DI*8), Y2
 	VANDPD     Y2, Y1, Y1
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000004
+	CMPQ       DX, $0x04
 	JL         part353
 	VMOVUPD    Y0, (BX)
 	JMP        stored353
 
 part353:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored353
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece354
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece354:
 	TESTQ     $0x00000001, DI
 	JZ        piece355
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece355:
 stored353:
@@ -26029,30 +26029,30 @@ stored353:
 	VANDPD     Y3, Y2, Y2
 	VADDPD     Y2, Y1, Y1
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x0000000c
+	CMPQ       DX, $0x0c
 	JL         part356
 	VMOVUPD    Y0, 64(BX)
 	JMP        stored356
 
 part356:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored356
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece357
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece357:
 	TESTQ     $0x00000001, DI
 	JZ        piece358
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece358:
 stored356:
@@ -26078,30 +26078,30 @@ stored356:
 	VANDPD     Y3, Y2, Y2
 	VADDPD     Y2, Y1, Y1
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000014
+	CMPQ       DX, $0x14
 	JL         part359
 	VMOVUPD    Y0, 128(BX)
 	JMP        stored359
 
 part359:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored359
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece360
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece360:
 	TESTQ     $0x00000001, DI
 	JZ        piece361
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece361:
 stored359:
@@ -26127,30 +26127,30 @@ stored359:
 	VANDPD     Y3, Y2, Y2
 	VADDPD     Y2, Y1, Y1
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x0000001c
+	CMPQ       DX, $0x1c
 	JL         part362
 	VMOVUPD    Y0, 192(BX)
 	JMP        stored362
 
 part362:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored362
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece363
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece363:
 	TESTQ     $0x00000001, DI
 	JZ        piece364
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece364:
 stored362:
@@ -26177,30 +26177,30 @@ stored362:
 	VMOVUPS    32(SI)(DI*8), Y2
 	VANDPD     Y2, Y1, Y1
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000008
+	CMPQ       DX, $0x08
 	JL         part365
 	VMOVUPD    Y0, 32(BX)
 	JMP        stored365
 
 part365:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored365
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece366
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece366:
 	TESTQ     $0x00000001, DI
 	JZ        piece367
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece367:
 stored365:
@@ -26226,30 +26226,30 @@ stored365:
 	VANDPD     Y3, Y2, Y2
 	VADDPD     Y2, Y1, Y1
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000010
+	CMPQ       DX, $0x10
 	JL         part368
 	VMOVUPD    Y0, 96(BX)
 	JMP        stored368
 
 part368:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored368
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece369
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece369:
 	TESTQ     $0x00000001, DI
 	JZ        piece370
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece370:
 stored368:
@@ -26275,30 +26275,30 @@ stored368:
 	VANDPD     Y3, Y2, Y2
 	VADDPD     Y2, Y1, Y1
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000018
+	CMPQ       DX, $0x18
 	JL         part371
 	VMOVUPD    Y0, 160(BX)
 	JMP        stored371
 
 part371:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored371
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece372
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece372:
 	TESTQ     $0x00000001, DI
 	JZ        piece373
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece373:
 stored371:
@@ -26324,30 +26324,30 @@ stored371:
 	VANDPD     Y3, Y2, Y2
 	VADDPD     Y2, Y1, Y1
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000020
+	CMPQ       DX, $0x20
 	JL         part374
 	VMOVUPD    Y0, 224(BX)
 	JMP        stored374
 
 part374:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored374
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece375
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece375:
 	TESTQ     $0x00000001, CX
 	JZ        piece376
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece376:
 stored374:
@@ -26885,30 +26885,30 @@ tail:
 	VMOVUPS    (SI)(DI*8), Y1
 	VANDPD     Y1, Y2, Y2
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000004
+	CMPQ       DX, $0x04
 	JL         part377
 	VMOVUPD    Y0, (BX)
 	JMP        stored377
 
 part377:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored377
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece378
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece378:
 	TESTQ     $0x00000001, DI
 	JZ        piece379
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece379:
 stored377:
@@ -26937,30 +26937,30 @@ stored377:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x0000000c
+	CMPQ       DX, $0x0c
 	JL         part380
 	VMOVUPD    Y0, 64(BX)
 	JMP        stored380
 
 part380:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored380
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece381
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece381:
 	TESTQ     $0x00000001, DI
 	JZ        piece382
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece382:
 stored380:
@@ -26989,30 +26989,30 @@ stored380:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000014
+	CMPQ       DX, $0x14
 	JL         part383
 	VMOVUPD    Y0, 128(BX)
 	JMP        stored383
 
 part383:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored383
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece384
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece384:
 	TESTQ     $0x00000001, DI
 	JZ        piece385
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece385:
 stored383:
@@ -27041,30 +27041,30 @@ stored383:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x0000001c
+	CMPQ       DX, $0x1c
 	JL         part386
 	VMOVUPD    Y0, 192(BX)
 	JMP        stored386
 
 part386:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored386
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece387
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece387:
 	TESTQ     $0x00000001, DI
 	JZ        piece388
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece388:
 stored386:
@@ -27094,30 +27094,30 @@ stored386:
 	VMOVUPS    32(SI)(DI*8), Y1
 	VANDPD     Y1, Y2, Y2
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000008
+	CMPQ       DX, $0x08
 	JL         part389
 	VMOVUPD    Y0, 32(BX)
 	JMP        stored389
 
 part389:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored389
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece390
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece390:
 	TESTQ     $0x00000001, DI
 	JZ        piece391
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece391:
 stored389:
@@ -27146,30 +27146,30 @@ stored389:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000010
+	CMPQ       DX, $0x10
 	JL         part392
 	VMOVUPD    Y0, 96(BX)
 	JMP        stored392
 
 part392:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored392
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece393
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece393:
 	TESTQ     $0x00000001, DI
 	JZ        piece394
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece394:
 stored392:
@@ -27198,30 +27198,30 @@ stored392:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000018
+	CMPQ       DX, $0x18
 	JL         part395
 	VMOVUPD    Y0, 160(BX)
 	JMP        stored395
 
 part395:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored395
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece396
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece396:
 	TESTQ     $0x00000001, DI
 	JZ        piece397
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece397:
 stored395:
@@ -27250,30 +27250,30 @@ stored395:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     (SP), Y0, Y0
-	CMPQ       DX, $0x00000020
+	CMPQ       DX, $0x20
 	JL         part398
 	VMOVUPD    Y0, 224(BX)
 	JMP        stored398
 
 part398:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored398
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece399
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece399:
 	TESTQ     $0x00000001, CX
 	JZ        piece400
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece400:
 stored398:
@@ -27933,30 +27933,30 @@ tail:
 	VMOVUPS      (SI)(DI*8), Y1
 	VANDPD       Y1, Y2, Y2
 	VMULPD       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JL           part401
 	VMOVUPD      Y0, (BX)
 	JMP          stored401
 
 part401:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored401
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece402
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece402:
 	TESTQ     $0x00000001, DI
 	JZ        piece403
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece403:
 stored401:
@@ -27987,30 +27987,30 @@ stored401:
 	VANDPD       Y1, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y0, Y0
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JL           part404
 	VMOVUPD      Y0, 64(BX)
 	JMP          stored404
 
 part404:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored404
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece405
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece405:
 	TESTQ     $0x00000001, DI
 	JZ        piece406
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece406:
 stored404:
@@ -28041,30 +28041,30 @@ stored404:
 	VANDPD       Y1, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JL           part407
 	VMOVUPD      Y0, 128(BX)
 	JMP          stored407
 
 part407:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored407
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece408
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece408:
 	TESTQ     $0x00000001, DI
 	JZ        piece409
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece409:
 stored407:
@@ -28095,30 +28095,30 @@ stored407:
 	VANDPD       Y1, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y0, Y0
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JL           part410
 	VMOVUPD      Y0, 192(BX)
 	JMP          stored410
 
 part410:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored410
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece411
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece411:
 	TESTQ     $0x00000001, DI
 	JZ        piece412
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece412:
 stored410:
@@ -28150,30 +28150,30 @@ stored410:
 	VMOVUPS      32(SI)(DI*8), Y1
 	VANDPD       Y1, Y2, Y2
 	VMULPD       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part413
 	VMOVUPD      Y0, 32(BX)
 	JMP          stored413
 
 part413:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored413
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece414
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece414:
 	TESTQ     $0x00000001, DI
 	JZ        piece415
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece415:
 stored413:
@@ -28204,30 +28204,30 @@ stored413:
 	VANDPD       Y1, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part416
 	VMOVUPD      Y0, 96(BX)
 	JMP          stored416
 
 part416:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored416
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece417
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece417:
 	TESTQ     $0x00000001, DI
 	JZ        piece418
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece418:
 stored416:
@@ -28258,30 +28258,30 @@ stored416:
 	VANDPD       Y1, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part419
 	VMOVUPD      Y0, 160(BX)
 	JMP          stored419
 
 part419:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored419
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece420
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece420:
 	TESTQ     $0x00000001, DI
 	JZ        piece421
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece421:
 stored419:
@@ -28312,30 +28312,30 @@ stored419:
 	VANDPD       Y1, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y0, Y0
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part422
 	VMOVUPD      Y0, 224(BX)
 	JMP          stored422
 
 part422:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored422
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece423
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece423:
 	TESTQ     $0x00000001, CX
 	JZ        piece424
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece424:
 stored422:
@@ -31909,30 +31909,30 @@ tail:
 	VMOVUPS      (SI)(DI*8), Y2
 	VANDPD       Y2, Y8, Y8
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JL           part425
 	VMOVUPD      Y5, (BX)
 	JMP          stored425
 
 part425:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored425
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y5, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece426
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece426:
 	TESTQ     $0x00000001, DI
 	JZ        piece427
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece427:
 stored425:
@@ -32051,30 +32051,30 @@ stored425:
 	VANDPD       Y2, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JL           part428
 	VMOVUPD      Y5, 64(BX)
 	JMP          stored428
 
 part428:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored428
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y5, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece429
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece429:
 	TESTQ     $0x00000001, DI
 	JZ        piece430
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece430:
 stored428:
@@ -32193,30 +32193,30 @@ stored428:
 	VANDPD       Y2, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JL           part431
 	VMOVUPD      Y5, 128(BX)
 	JMP          stored431
 
 part431:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored431
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y5, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece432
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece432:
 	TESTQ     $0x00000001, DI
 	JZ        piece433
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece433:
 stored431:
@@ -32335,30 +32335,30 @@ stored431:
 	VANDPD       Y2, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JL           part434
 	VMOVUPD      Y5, 192(BX)
 	JMP          stored434
 
 part434:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored434
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y5, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece435
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece435:
 	TESTQ     $0x00000001, DI
 	JZ        piece436
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece436:
 stored434:
@@ -32478,30 +32478,30 @@ stored434:
 	VMOVUPS      32(SI)(DI*8), Y2
 	VANDPD       Y2, Y8, Y8
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part437
 	VMOVUPD      Y5, 32(BX)
 	JMP          stored437
 
 part437:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored437
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y5, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece438
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece438:
 	TESTQ     $0x00000001, DI
 	JZ        piece439
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece439:
 stored437:
@@ -32620,30 +32620,30 @@ stored437:
 	VANDPD       Y2, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part440
 	VMOVUPD      Y5, 96(BX)
 	JMP          stored440
 
 part440:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored440
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y5, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece441
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece441:
 	TESTQ     $0x00000001, DI
 	JZ        piece442
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece442:
 stored440:
@@ -32762,30 +32762,30 @@ stored440:
 	VANDPD       Y2, Y9, Y9
 	VADDPD       Y9, Y8, Y8
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part443
 	VMOVUPD      Y5, 160(BX)
 	JMP          stored443
 
 part443:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored443
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y5, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece444
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece444:
 	TESTQ     $0x00000001, DI
 	JZ        piece445
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece445:
 stored443:
@@ -32904,30 +32904,30 @@ stored443:
 	VANDPD       Y0, Y1, Y1
 	VADDPD       Y1, Y8, Y8
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part446
 	VMOVUPD      Y5, 224(BX)
 	JMP          stored446
 
 part446:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored446
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y5, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece447
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece447:
 	TESTQ     $0x00000001, CX
 	JZ        piece448
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece448:
 stored446:
@@ -35523,30 +35523,30 @@ tail:
 	VMOVUPS      (SI)(DI*8), Y2
 	VANDPD       Y2, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JL           part449
 	VMOVUPD      Y7, (BX)
 	JMP          stored449
 
 part449:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored449
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece450
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece450:
 	TESTQ     $0x00000001, DI
 	JZ        piece451
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece451:
 stored449:
@@ -35633,30 +35633,30 @@ stored449:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JL           part452
 	VMOVUPD      Y7, 64(BX)
 	JMP          stored452
 
 part452:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored452
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece453
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece453:
 	TESTQ     $0x00000001, DI
 	JZ        piece454
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece454:
 stored452:
@@ -35743,30 +35743,30 @@ stored452:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JL           part455
 	VMOVUPD      Y7, 128(BX)
 	JMP          stored455
 
 part455:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored455
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece456
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece456:
 	TESTQ     $0x00000001, DI
 	JZ        piece457
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece457:
 stored455:
@@ -35853,30 +35853,30 @@ stored455:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JL           part458
 	VMOVUPD      Y7, 192(BX)
 	JMP          stored458
 
 part458:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored458
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece459
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece459:
 	TESTQ     $0x00000001, DI
 	JZ        piece460
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece460:
 stored458:
@@ -35964,30 +35964,30 @@ stored458:
 	VMOVUPS      32(SI)(DI*8), Y2
 	VANDPD       Y2, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part461
 	VMOVUPD      Y7, 32(BX)
 	JMP          stored461
 
 part461:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored461
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece462
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece462:
 	TESTQ     $0x00000001, DI
 	JZ        piece463
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece463:
 stored461:
@@ -36074,30 +36074,30 @@ stored461:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part464
 	VMOVUPD      Y7, 96(BX)
 	JMP          stored464
 
 part464:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored464
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece465
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece465:
 	TESTQ     $0x00000001, DI
 	JZ        piece466
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece466:
 stored464:
@@ -36184,30 +36184,30 @@ stored464:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part467
 	VMOVUPD      Y7, 160(BX)
 	JMP          stored467
 
 part467:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored467
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece468
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece468:
 	TESTQ     $0x00000001, DI
 	JZ        piece469
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece469:
 stored467:
@@ -36294,30 +36294,30 @@ stored467:
 	VANDPD       Y1, Y7, Y7
 	VADDPD       Y7, Y9, Y9
 	VMULPD       (SP), Y0, Y0
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part470
 	VMOVUPD      Y0, 224(BX)
 	JMP          stored470
 
 part470:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored470
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece471
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece471:
 	TESTQ     $0x00000001, CX
 	JZ        piece472
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece472:
 stored470:
@@ -38706,30 +38706,30 @@ tail:
 	VMOVUPS      (SI)(DI*8), Y2
 	VANDPD       Y2, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JL           part473
 	VMOVUPD      Y7, (BX)
 	JMP          stored473
 
 part473:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored473
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece474
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece474:
 	TESTQ     $0x00000001, DI
 	JZ        piece475
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece475:
 stored473:
@@ -38815,30 +38815,30 @@ stored473:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JL           part476
 	VMOVUPD      Y7, 64(BX)
 	JMP          stored476
 
 part476:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored476
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece477
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece477:
 	TESTQ     $0x00000001, DI
 	JZ        piece478
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece478:
 stored476:
@@ -38924,30 +38924,30 @@ stored476:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JL           part479
 	VMOVUPD      Y7, 128(BX)
 	JMP          stored479
 
 part479:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored479
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece480
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece480:
 	TESTQ     $0x00000001, DI
 	JZ        piece481
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece481:
 stored479:
@@ -39033,30 +39033,30 @@ stored479:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JL           part482
 	VMOVUPD      Y7, 192(BX)
 	JMP          stored482
 
 part482:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored482
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece483
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece483:
 	TESTQ     $0x00000001, DI
 	JZ        piece484
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece484:
 stored482:
@@ -39143,30 +39143,30 @@ stored482:
 	VMOVUPS      32(SI)(DI*8), Y2
 	VANDPD       Y2, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part485
 	VMOVUPD      Y7, 32(BX)
 	JMP          stored485
 
 part485:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored485
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece486
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece486:
 	TESTQ     $0x00000001, DI
 	JZ        piece487
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece487:
 stored485:
@@ -39252,30 +39252,30 @@ stored485:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part488
 	VMOVUPD      Y7, 96(BX)
 	JMP          stored488
 
 part488:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored488
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece489
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece489:
 	TESTQ     $0x00000001, DI
 	JZ        piece490
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece490:
 stored488:
@@ -39361,30 +39361,30 @@ stored488:
 	VANDPD       Y2, Y10, Y10
 	VADDPD       Y10, Y9, Y9
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part491
 	VMOVUPD      Y7, 160(BX)
 	JMP          stored491
 
 part491:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored491
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y7, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece492
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece492:
 	TESTQ     $0x00000001, DI
 	JZ        piece493
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece493:
 stored491:
@@ -39470,30 +39470,30 @@ stored491:
 	VANDPD       Y1, Y7, Y7
 	VADDPD       Y7, Y9, Y9
 	VMULPD       (SP), Y0, Y0
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part494
 	VMOVUPD      Y0, 224(BX)
 	JMP          stored494
 
 part494:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored494
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece495
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece495:
 	TESTQ     $0x00000001, CX
 	JZ        piece496
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece496:
 stored494:
@@ -40147,30 +40147,30 @@ tail:
 	VMOVUPS    (SI)(DI*8), Y1
 	VANDPD     Y1, Y2, Y2
 	VMULPD     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000004
+	CMPQ       DX, $0x04
 	JL         part497
 	VMOVUPD    Y0, (BX)
 	JMP        stored497
 
 part497:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored497
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece498
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece498:
 	TESTQ     $0x00000001, DI
 	JZ        piece499
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece499:
 stored497:
@@ -40201,30 +40201,30 @@ stored497:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     32(SP), Y0, Y0
-	CMPQ       DX, $0x0000000c
+	CMPQ       DX, $0x0c
 	JL         part500
 	VMOVUPD    Y0, 64(BX)
 	JMP        stored500
 
 part500:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored500
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece501
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece501:
 	TESTQ     $0x00000001, DI
 	JZ        piece502
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece502:
 stored500:
@@ -40255,30 +40255,30 @@ stored500:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000014
+	CMPQ       DX, $0x14
 	JL         part503
 	VMOVUPD    Y0, 128(BX)
 	JMP        stored503
 
 part503:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored503
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece504
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece504:
 	TESTQ     $0x00000001, DI
 	JZ        piece505
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece505:
 stored503:
@@ -40309,30 +40309,30 @@ stored503:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     32(SP), Y0, Y0
-	CMPQ       DX, $0x0000001c
+	CMPQ       DX, $0x1c
 	JL         part506
 	VMOVUPD    Y0, 192(BX)
 	JMP        stored506
 
 part506:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored506
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece507
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece507:
 	TESTQ     $0x00000001, DI
 	JZ        piece508
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece508:
 stored506:
@@ -40364,30 +40364,30 @@ stored506:
 	VMOVUPS    32(SI)(DI*8), Y1
 	VANDPD     Y1, Y2, Y2
 	VMULPD     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000008
+	CMPQ       DX, $0x08
 	JL         part509
 	VMOVUPD    Y0, 32(BX)
 	JMP        stored509
 
 part509:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored509
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece510
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece510:
 	TESTQ     $0x00000001, DI
 	JZ        piece511
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece511:
 stored509:
@@ -40418,30 +40418,30 @@ stored509:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000010
+	CMPQ       DX, $0x10
 	JL         part512
 	VMOVUPD    Y0, 96(BX)
 	JMP        stored512
 
 part512:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored512
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece513
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece513:
 	TESTQ     $0x00000001, DI
 	JZ        piece514
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece514:
 stored512:
@@ -40472,30 +40472,30 @@ stored512:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000018
+	CMPQ       DX, $0x18
 	JL         part515
 	VMOVUPD    Y0, 160(BX)
 	JMP        stored515
 
 part515:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored515
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece516
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece516:
 	TESTQ     $0x00000001, DI
 	JZ        piece517
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece517:
 stored515:
@@ -40526,30 +40526,30 @@ stored515:
 	VANDPD     Y1, Y3, Y3
 	VADDPD     Y3, Y2, Y2
 	VMULPD     32(SP), Y0, Y0
-	CMPQ       DX, $0x00000020
+	CMPQ       DX, $0x20
 	JL         part518
 	VMOVUPD    Y0, 224(BX)
 	JMP        stored518
 
 part518:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored518
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece519
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece519:
 	TESTQ     $0x00000001, CX
 	JZ        piece520
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece520:
 stored518:
@@ -42161,30 +42161,30 @@ tail:
 	VMOVUPS     (SI)(DI*8), Y1
 	VANDPD      Y1, Y5, Y5
 	VMULPD      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000004
+	CMPQ        DX, $0x04
 	JL          part521
 	VMOVUPD     Y0, (BX)
 	JMP         stored521
 
 part521:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored521
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece522
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece522:
 	TESTQ     $0x00000001, DI
 	JZ        piece523
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece523:
 stored521:
@@ -42243,30 +42243,30 @@ stored521:
 	VANDPD      Y1, Y6, Y6
 	VADDPD      Y6, Y5, Y5
 	VMULPD      32(SP), Y0, Y0
-	CMPQ        DX, $0x0000000c
+	CMPQ        DX, $0x0c
 	JL          part524
 	VMOVUPD     Y0, 64(BX)
 	JMP         stored524
 
 part524:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored524
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece525
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece525:
 	TESTQ     $0x00000001, DI
 	JZ        piece526
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece526:
 stored524:
@@ -42325,30 +42325,30 @@ stored524:
 	VANDPD      Y1, Y6, Y6
 	VADDPD      Y6, Y5, Y5
 	VMULPD      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000014
+	CMPQ        DX, $0x14
 	JL          part527
 	VMOVUPD     Y0, 128(BX)
 	JMP         stored527
 
 part527:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored527
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece528
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece528:
 	TESTQ     $0x00000001, DI
 	JZ        piece529
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece529:
 stored527:
@@ -42407,30 +42407,30 @@ stored527:
 	VANDPD      Y1, Y6, Y6
 	VADDPD      Y6, Y5, Y5
 	VMULPD      32(SP), Y0, Y0
-	CMPQ        DX, $0x0000001c
+	CMPQ        DX, $0x1c
 	JL          part530
 	VMOVUPD     Y0, 192(BX)
 	JMP         stored530
 
 part530:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored530
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece531
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece531:
 	TESTQ     $0x00000001, DI
 	JZ        piece532
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece532:
 stored530:
@@ -42490,30 +42490,30 @@ stored530:
 	VMOVUPS     32(SI)(DI*8), Y1
 	VANDPD      Y1, Y5, Y5
 	VMULPD      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000008
+	CMPQ        DX, $0x08
 	JL          part533
 	VMOVUPD     Y0, 32(BX)
 	JMP         stored533
 
 part533:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored533
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece534
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece534:
 	TESTQ     $0x00000001, DI
 	JZ        piece535
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece535:
 stored533:
@@ -42572,30 +42572,30 @@ stored533:
 	VANDPD      Y1, Y6, Y6
 	VADDPD      Y6, Y5, Y5
 	VMULPD      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000010
+	CMPQ        DX, $0x10
 	JL          part536
 	VMOVUPD     Y0, 96(BX)
 	JMP         stored536
 
 part536:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored536
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece537
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece537:
 	TESTQ     $0x00000001, DI
 	JZ        piece538
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece538:
 stored536:
@@ -42654,30 +42654,30 @@ stored536:
 	VANDPD      Y1, Y6, Y6
 	VADDPD      Y6, Y5, Y5
 	VMULPD      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000018
+	CMPQ        DX, $0x18
 	JL          part539
 	VMOVUPD     Y0, 160(BX)
 	JMP         stored539
 
 part539:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored539
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, DI
 	JZ           piece540
 	VMOVUPS      X0, (SI)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece540:
 	TESTQ     $0x00000001, DI
 	JZ        piece541
 	VMOVSD    X0, (SI)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece541:
 stored539:
@@ -42736,30 +42736,30 @@ stored539:
 	VANDPD      Y1, Y6, Y6
 	VADDPD      Y6, Y5, Y5
 	VMULPD      32(SP), Y0, Y0
-	CMPQ        DX, $0x00000020
+	CMPQ        DX, $0x20
 	JL          part542
 	VMOVUPD     Y0, 224(BX)
 	JMP         stored542
 
 part542:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored542
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece543
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece543:
 	TESTQ     $0x00000001, CX
 	JZ        piece544
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece544:
 stored542:
@@ -44322,30 +44322,30 @@ tail:
 	VMOVUPS      (SI)(DI*8), Y2
 	VANDPD       Y2, Y4, Y4
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JL           part545
 	VMOVUPD      Y5, (BX)
 	JMP          stored545
 
 part545:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored545
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y5, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece546
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece546:
 	TESTQ     $0x00000001, DI
 	JZ        piece547
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece547:
 stored545:
@@ -44403,30 +44403,30 @@ stored545:
 	VANDPD       Y2, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	VMULPD       (SP), Y6, Y6
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JL           part548
 	VMOVUPD      Y6, 64(BX)
 	JMP          stored548
 
 part548:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored548
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y6, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece549
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece549:
 	TESTQ     $0x00000001, DI
 	JZ        piece550
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece550:
 stored548:
@@ -44484,30 +44484,30 @@ stored548:
 	VANDPD       Y2, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	VMULPD       (SP), Y6, Y6
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JL           part551
 	VMOVUPD      Y6, 128(BX)
 	JMP          stored551
 
 part551:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored551
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y6, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece552
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece552:
 	TESTQ     $0x00000001, DI
 	JZ        piece553
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece553:
 stored551:
@@ -44565,30 +44565,30 @@ stored551:
 	VANDPD       Y2, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	VMULPD       (SP), Y6, Y6
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JL           part554
 	VMOVUPD      Y6, 192(BX)
 	JMP          stored554
 
 part554:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored554
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y6, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece555
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece555:
 	TESTQ     $0x00000001, DI
 	JZ        piece556
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece556:
 stored554:
@@ -44647,30 +44647,30 @@ stored554:
 	VMOVUPS      32(SI)(DI*8), Y2
 	VANDPD       Y2, Y4, Y4
 	VMULPD       (SP), Y5, Y5
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part557
 	VMOVUPD      Y5, 32(BX)
 	JMP          stored557
 
 part557:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored557
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y5, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece558
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece558:
 	TESTQ     $0x00000001, DI
 	JZ        piece559
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece559:
 stored557:
@@ -44728,30 +44728,30 @@ stored557:
 	VANDPD       Y2, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	VMULPD       (SP), Y6, Y6
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part560
 	VMOVUPD      Y6, 96(BX)
 	JMP          stored560
 
 part560:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored560
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y6, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece561
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece561:
 	TESTQ     $0x00000001, DI
 	JZ        piece562
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece562:
 stored560:
@@ -44809,30 +44809,30 @@ stored560:
 	VANDPD       Y2, Y5, Y5
 	VADDPD       Y5, Y4, Y4
 	VMULPD       (SP), Y6, Y6
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part563
 	VMOVUPD      Y6, 160(BX)
 	JMP          stored563
 
 part563:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored563
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y6, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece564
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece564:
 	TESTQ     $0x00000001, DI
 	JZ        piece565
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece565:
 stored563:
@@ -44890,30 +44890,30 @@ stored563:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y4, Y4
 	VMULPD       (SP), Y0, Y0
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part566
 	VMOVUPD      Y0, 224(BX)
 	JMP          stored566
 
 part566:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored566
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece567
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece567:
 	TESTQ     $0x00000001, CX
 	JZ        piece568
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece568:
 stored566:
@@ -46557,30 +46557,30 @@ tail:
 	VMOVUPS      (SI)(DI*8), Y3
 	VANDPD       Y3, Y2, Y2
 	VMULPD       (SP), Y6, Y6
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JL           part569
 	VMOVUPD      Y6, (BX)
 	JMP          stored569
 
 part569:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored569
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y6, Y3
 	TESTQ        $0x00000002, DI
 	JZ           piece570
 	VMOVUPS      X3, (SI)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece570:
 	TESTQ     $0x00000001, DI
 	JZ        piece571
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece571:
 stored569:
@@ -46641,30 +46641,30 @@ stored569:
 	VANDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JL           part572
 	VMOVUPD      Y7, 64(BX)
 	JMP          stored572
 
 part572:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored572
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y7, Y3
 	TESTQ        $0x00000002, DI
 	JZ           piece573
 	VMOVUPS      X3, (SI)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece573:
 	TESTQ     $0x00000001, DI
 	JZ        piece574
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece574:
 stored572:
@@ -46725,30 +46725,30 @@ stored572:
 	VANDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JL           part575
 	VMOVUPD      Y7, 128(BX)
 	JMP          stored575
 
 part575:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored575
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y7, Y3
 	TESTQ        $0x00000002, DI
 	JZ           piece576
 	VMOVUPS      X3, (SI)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece576:
 	TESTQ     $0x00000001, DI
 	JZ        piece577
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece577:
 stored575:
@@ -46809,30 +46809,30 @@ stored575:
 	VANDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JL           part578
 	VMOVUPD      Y7, 192(BX)
 	JMP          stored578
 
 part578:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored578
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y7, Y3
 	TESTQ        $0x00000002, DI
 	JZ           piece579
 	VMOVUPS      X3, (SI)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece579:
 	TESTQ     $0x00000001, DI
 	JZ        piece580
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece580:
 stored578:
@@ -46894,30 +46894,30 @@ stored578:
 	VMOVUPS      32(SI)(DI*8), Y3
 	VANDPD       Y3, Y2, Y2
 	VMULPD       (SP), Y6, Y6
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part581
 	VMOVUPD      Y6, 32(BX)
 	JMP          stored581
 
 part581:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored581
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y6, Y3
 	TESTQ        $0x00000002, DI
 	JZ           piece582
 	VMOVUPS      X3, (SI)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece582:
 	TESTQ     $0x00000001, DI
 	JZ        piece583
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece583:
 stored581:
@@ -46978,30 +46978,30 @@ stored581:
 	VANDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part584
 	VMOVUPD      Y7, 96(BX)
 	JMP          stored584
 
 part584:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored584
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y7, Y3
 	TESTQ        $0x00000002, DI
 	JZ           piece585
 	VMOVUPS      X3, (SI)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece585:
 	TESTQ     $0x00000001, DI
 	JZ        piece586
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece586:
 stored584:
@@ -47062,30 +47062,30 @@ stored584:
 	VANDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
 	VMULPD       (SP), Y7, Y7
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part587
 	VMOVUPD      Y7, 160(BX)
 	JMP          stored587
 
 part587:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored587
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y7, Y3
 	TESTQ        $0x00000002, DI
 	JZ           piece588
 	VMOVUPS      X3, (SI)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece588:
 	TESTQ     $0x00000001, DI
 	JZ        piece589
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece589:
 stored587:
@@ -47146,30 +47146,30 @@ stored587:
 	VANDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y2, Y2
 	VMULPD       (SP), Y0, Y0
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part590
 	VMOVUPD      Y0, 224(BX)
 	JMP          stored590
 
 part590:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored590
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y0, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece591
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece591:
 	TESTQ     $0x00000001, CX
 	JZ        piece592
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece592:
 stored590:
@@ -50139,30 +50139,30 @@ tail:
 	VMOVUPS      (SI)(DI*8), Y2
 	VANDPD       Y2, Y3, Y3
 	VMULPD       64(SP), Y8, Y8
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JL           part593
 	VMOVUPD      Y8, (BX)
 	JMP          stored593
 
 part593:
-	CMPQ         DX, $0x00000000
+	CMPQ         DX, $0x00
 	JLE          stored593
 	LEAQ         (BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000000, DI
+	SUBQ         $0x00, DI
 	VMOVUPS      Y8, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece594
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece594:
 	TESTQ     $0x00000001, DI
 	JZ        piece595
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece595:
 stored593:
@@ -50267,30 +50267,30 @@ stored593:
 	VANDPD       Y2, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VMULPD       64(SP), Y9, Y9
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JL           part596
 	VMOVUPD      Y9, 64(BX)
 	JMP          stored596
 
 part596:
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JLE          stored596
 	LEAQ         64(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000008, DI
+	SUBQ         $0x08, DI
 	VMOVUPS      Y9, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece597
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece597:
 	TESTQ     $0x00000001, DI
 	JZ        piece598
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece598:
 stored596:
@@ -50395,30 +50395,30 @@ stored596:
 	VANDPD       Y2, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VMULPD       64(SP), Y9, Y9
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JL           part599
 	VMOVUPD      Y9, 128(BX)
 	JMP          stored599
 
 part599:
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JLE          stored599
 	LEAQ         128(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000010, DI
+	SUBQ         $0x10, DI
 	VMOVUPS      Y9, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece600
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece600:
 	TESTQ     $0x00000001, DI
 	JZ        piece601
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece601:
 stored599:
@@ -50523,30 +50523,30 @@ stored599:
 	VANDPD       Y2, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VMULPD       64(SP), Y9, Y9
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JL           part602
 	VMOVUPD      Y9, 192(BX)
 	JMP          stored602
 
 part602:
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JLE          stored602
 	LEAQ         192(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000018, DI
+	SUBQ         $0x18, DI
 	VMOVUPS      Y9, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece603
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece603:
 	TESTQ     $0x00000001, DI
 	JZ        piece604
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece604:
 stored602:
@@ -50652,30 +50652,30 @@ stored602:
 	VMOVUPS      32(SI)(DI*8), Y2
 	VANDPD       Y2, Y3, Y3
 	VMULPD       64(SP), Y8, Y8
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part605
 	VMOVUPD      Y8, 32(BX)
 	JMP          stored605
 
 part605:
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JLE          stored605
 	LEAQ         32(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000004, DI
+	SUBQ         $0x04, DI
 	VMOVUPS      Y8, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece606
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece606:
 	TESTQ     $0x00000001, DI
 	JZ        piece607
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece607:
 stored605:
@@ -50780,30 +50780,30 @@ stored605:
 	VANDPD       Y2, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VMULPD       64(SP), Y9, Y9
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part608
 	VMOVUPD      Y9, 96(BX)
 	JMP          stored608
 
 part608:
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JLE          stored608
 	LEAQ         96(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x0000000c, DI
+	SUBQ         $0x0c, DI
 	VMOVUPS      Y9, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece609
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece609:
 	TESTQ     $0x00000001, DI
 	JZ        piece610
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece610:
 stored608:
@@ -50908,30 +50908,30 @@ stored608:
 	VANDPD       Y2, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VMULPD       64(SP), Y9, Y9
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part611
 	VMOVUPD      Y9, 160(BX)
 	JMP          stored611
 
 part611:
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JLE          stored611
 	LEAQ         160(BX), SI
 	MOVQ         DX, DI
-	SUBQ         $0x00000014, DI
+	SUBQ         $0x14, DI
 	VMOVUPS      Y9, Y2
 	TESTQ        $0x00000002, DI
 	JZ           piece612
 	VMOVUPS      X2, (SI)
 	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x00000010, SI
+	ADDQ         $0x10, SI
 
 piece612:
 	TESTQ     $0x00000001, DI
 	JZ        piece613
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece613:
 stored611:
@@ -51036,30 +51036,30 @@ stored611:
 	VANDPD       Y0, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VMULPD       64(SP), Y1, Y1
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part614
 	VMOVUPD      Y1, 224(BX)
 	JMP          stored614
 
 part614:
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JLE          stored614
 	LEAQ         224(BX), AX
 	MOVQ         DX, CX
-	SUBQ         $0x0000001c, CX
+	SUBQ         $0x1c, CX
 	VMOVUPS      Y1, Y0
 	TESTQ        $0x00000002, CX
 	JZ           piece615
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x00000010, AX
+	ADDQ         $0x10, AX
 
 piece615:
 	TESTQ     $0x00000001, CX
 	JZ        piece616
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece616:
 stored614:
@@ -55136,31 +55136,31 @@ tail:
 	VMOVUPS      (SI)(DI*8), Y2
 	VANDPD       Y2, Y10, Y10
 	VMULPD       (SP), Y4, Y4
-	CMPQ         DX, $0x00000004
+	CMPQ         DX, $0x04
 	JL           part617
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, (BX)
 	JMP          stored617
 
 part617:
-	CMPQ       DX, $0x00000000
+	CMPQ       DX, $0x00
 	JLE        stored617
 	LEAQ       (BX), SI
 	MOVQ       DX, DI
-	SUBQ       $0x00000000, DI
+	SUBQ       $0x00, DI
 	VMOVUPS    Y4, Y2
 	VCVTPD2PSY Y2, X2
 	TESTQ      $0x00000002, DI
 	JZ         piece618
 	VMOVSD     X2, (SI)
 	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x08, SI
 
 piece618:
 	TESTQ  $0x00000001, DI
 	JZ     piece619
 	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece619:
 stored617:
@@ -55296,31 +55296,31 @@ stored617:
 	VANDPD       Y2, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	VMULPD       (SP), Y4, Y4
-	CMPQ         DX, $0x0000000c
+	CMPQ         DX, $0x0c
 	JL           part620
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 32(BX)
 	JMP          stored620
 
 part620:
-	CMPQ       DX, $0x00000008
+	CMPQ       DX, $0x08
 	JLE        stored620
 	LEAQ       32(BX), SI
 	MOVQ       DX, DI
-	SUBQ       $0x00000008, DI
+	SUBQ       $0x08, DI
 	VMOVUPS    Y4, Y2
 	VCVTPD2PSY Y2, X2
 	TESTQ      $0x00000002, DI
 	JZ         piece621
 	VMOVSD     X2, (SI)
 	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x08, SI
 
 piece621:
 	TESTQ  $0x00000001, DI
 	JZ     piece622
 	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece622:
 stored620:
@@ -55456,31 +55456,31 @@ stored620:
 	VANDPD       Y2, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	VMULPD       (SP), Y4, Y4
-	CMPQ         DX, $0x00000014
+	CMPQ         DX, $0x14
 	JL           part623
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 64(BX)
 	JMP          stored623
 
 part623:
-	CMPQ       DX, $0x00000010
+	CMPQ       DX, $0x10
 	JLE        stored623
 	LEAQ       64(BX), SI
 	MOVQ       DX, DI
-	SUBQ       $0x00000010, DI
+	SUBQ       $0x10, DI
 	VMOVUPS    Y4, Y2
 	VCVTPD2PSY Y2, X2
 	TESTQ      $0x00000002, DI
 	JZ         piece624
 	VMOVSD     X2, (SI)
 	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x08, SI
 
 piece624:
 	TESTQ  $0x00000001, DI
 	JZ     piece625
 	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece625:
 stored623:
@@ -55616,31 +55616,31 @@ stored623:
 	VANDPD       Y2, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	VMULPD       (SP), Y4, Y4
-	CMPQ         DX, $0x0000001c
+	CMPQ         DX, $0x1c
 	JL           part626
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 96(BX)
 	JMP          stored626
 
 part626:
-	CMPQ       DX, $0x00000018
+	CMPQ       DX, $0x18
 	JLE        stored626
 	LEAQ       96(BX), SI
 	MOVQ       DX, DI
-	SUBQ       $0x00000018, DI
+	SUBQ       $0x18, DI
 	VMOVUPS    Y4, Y2
 	VCVTPD2PSY Y2, X2
 	TESTQ      $0x00000002, DI
 	JZ         piece627
 	VMOVSD     X2, (SI)
 	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x08, SI
 
 piece627:
 	TESTQ  $0x00000001, DI
 	JZ     piece628
 	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece628:
 stored626:
@@ -55777,31 +55777,31 @@ stored626:
 	VMOVUPS      32(SI)(DI*8), Y2
 	VANDPD       Y2, Y10, Y10
 	VMULPD       (SP), Y4, Y4
-	CMPQ         DX, $0x00000008
+	CMPQ         DX, $0x08
 	JL           part629
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 16(BX)
 	JMP          stored629
 
 part629:
-	CMPQ       DX, $0x00000004
+	CMPQ       DX, $0x04
 	JLE        stored629
 	LEAQ       16(BX), SI
 	MOVQ       DX, DI
-	SUBQ       $0x00000004, DI
+	SUBQ       $0x04, DI
 	VMOVUPS    Y4, Y2
 	VCVTPD2PSY Y2, X2
 	TESTQ      $0x00000002, DI
 	JZ         piece630
 	VMOVSD     X2, (SI)
 	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x08, SI
 
 piece630:
 	TESTQ  $0x00000001, DI
 	JZ     piece631
 	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece631:
 stored629:
@@ -55937,31 +55937,31 @@ stored629:
 	VANDPD       Y2, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	VMULPD       (SP), Y4, Y4
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part632
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 48(BX)
 	JMP          stored632
 
 part632:
-	CMPQ       DX, $0x0000000c
+	CMPQ       DX, $0x0c
 	JLE        stored632
 	LEAQ       48(BX), SI
 	MOVQ       DX, DI
-	SUBQ       $0x0000000c, DI
+	SUBQ       $0x0c, DI
 	VMOVUPS    Y4, Y2
 	VCVTPD2PSY Y2, X2
 	TESTQ      $0x00000002, DI
 	JZ         piece633
 	VMOVSD     X2, (SI)
 	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x08, SI
 
 piece633:
 	TESTQ  $0x00000001, DI
 	JZ     piece634
 	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece634:
 stored632:
@@ -56097,31 +56097,31 @@ stored632:
 	VANDPD       Y2, Y11, Y11
 	VADDPD       Y11, Y10, Y10
 	VMULPD       (SP), Y4, Y4
-	CMPQ         DX, $0x00000018
+	CMPQ         DX, $0x18
 	JL           part635
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 80(BX)
 	JMP          stored635
 
 part635:
-	CMPQ       DX, $0x00000014
+	CMPQ       DX, $0x14
 	JLE        stored635
 	LEAQ       80(BX), SI
 	MOVQ       DX, DI
-	SUBQ       $0x00000014, DI
+	SUBQ       $0x14, DI
 	VMOVUPS    Y4, Y2
 	VCVTPD2PSY Y2, X2
 	TESTQ      $0x00000002, DI
 	JZ         piece636
 	VMOVSD     X2, (SI)
 	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x00000008, SI
+	ADDQ       $0x08, SI
 
 piece636:
 	TESTQ  $0x00000001, DI
 	JZ     piece637
 	VMOVSS X2, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece637:
 stored635:
@@ -56257,31 +56257,31 @@ stored635:
 	VANDPD       Y0, Y8, Y8
 	VADDPD       Y8, Y10, Y10
 	VMULPD       (SP), Y4, Y4
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part638
 	VCVTPD2PSY   Y4, X0
 	VMOVUPS      X0, 112(BX)
 	JMP          stored638
 
 part638:
-	CMPQ       DX, $0x0000001c
+	CMPQ       DX, $0x1c
 	JLE        stored638
 	LEAQ       112(BX), AX
 	MOVQ       DX, CX
-	SUBQ       $0x0000001c, CX
+	SUBQ       $0x1c, CX
 	VMOVUPS    Y4, Y0
 	VCVTPD2PSY Y0, X0
 	TESTQ      $0x00000002, CX
 	JZ         piece639
 	VMOVSD     X0, (AX)
 	VPERMILPD  $0x01, X0, X0
-	ADDQ       $0x00000008, AX
+	ADDQ       $0x08, AX
 
 piece639:
 	TESTQ  $0x00000001, CX
 	JZ     piece640
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece640:
 stored638:
@@ -56593,43 +56593,43 @@ tail:
 	KMOVW     SI, K1
 	VMOVAPS.Z Z4, K1, Z4
 	VMULPS    Z0, Z3, Z3
-	CMPQ      DX, $0x00000010
+	CMPQ      DX, $0x10
 	JL        part641
 	VMOVUPS   Z3, (BX)
 	JMP       stored641
 
 part641:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored641
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000008, DI
 	JZ            piece642
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece642:
 	TESTQ         $0x00000004, DI
 	JZ            piece643
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece643:
 	TESTQ     $0x00000002, DI
 	JZ        piece644
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece644:
 	TESTQ  $0x00000001, DI
 	JZ     piece645
 	VMOVSS X3, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece645:
 stored641:
@@ -56655,43 +56655,43 @@ stored641:
 	VMOVAPS.Z Z5, K1, Z5
 	VADDPS    Z5, Z4, Z4
 	VMULPS    Z0, Z3, Z3
-	CMPQ      DX, $0x00000020
+	CMPQ      DX, $0x20
 	JL        part646
 	VMOVUPS   Z3, 64(BX)
 	JMP       stored646
 
 part646:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored646
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000008, DI
 	JZ            piece647
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece647:
 	TESTQ         $0x00000004, DI
 	JZ            piece648
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece648:
 	TESTQ     $0x00000002, DI
 	JZ        piece649
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece649:
 	TESTQ  $0x00000001, DI
 	JZ     piece650
 	VMOVSS X3, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece650:
 stored646:
@@ -56717,43 +56717,43 @@ stored646:
 	VMOVAPS.Z Z5, K1, Z5
 	VADDPS    Z5, Z4, Z4
 	VMULPS    Z0, Z3, Z3
-	CMPQ      DX, $0x00000030
+	CMPQ      DX, $0x30
 	JL        part651
 	VMOVUPS   Z3, 128(BX)
 	JMP       stored651
 
 part651:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored651
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000008, DI
 	JZ            piece652
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece652:
 	TESTQ         $0x00000004, DI
 	JZ            piece653
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece653:
 	TESTQ     $0x00000002, DI
 	JZ        piece654
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece654:
 	TESTQ  $0x00000001, DI
 	JZ     piece655
 	VMOVSS X3, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece655:
 stored651:
@@ -56779,43 +56779,43 @@ stored651:
 	VMOVAPS.Z Z5, K1, Z5
 	VADDPS    Z5, Z4, Z4
 	VMULPS    Z0, Z3, Z3
-	CMPQ      DX, $0x00000040
+	CMPQ      DX, $0x40
 	JL        part656
 	VMOVUPS   Z3, 192(BX)
 	JMP       stored656
 
 part656:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored656
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z3, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece657
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece657:
 	TESTQ         $0x00000004, CX
 	JZ            piece658
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece658:
 	TESTQ     $0x00000002, CX
 	JZ        piece659
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece659:
 	TESTQ  $0x00000001, CX
 	JZ     piece660
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece660:
 stored656:
@@ -57157,43 +57157,43 @@ tail:
 	KMOVW       SI, K1
 	VMOVAPS.Z   Z5, K1, Z5
 	VMULPS      Z0, Z3, Z3
-	CMPQ        DX, $0x00000010
+	CMPQ        DX, $0x10
 	JL          part661
 	VMOVUPS     Z3, (BX)
 	JMP         stored661
 
 part661:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored661
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000008, DI
 	JZ            piece662
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece662:
 	TESTQ         $0x00000004, DI
 	JZ            piece663
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece663:
 	TESTQ     $0x00000002, DI
 	JZ        piece664
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece664:
 	TESTQ  $0x00000001, DI
 	JZ     piece665
 	VMOVSS X3, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece665:
 stored661:
@@ -57222,43 +57222,43 @@ stored661:
 	VMOVAPS.Z   Z6, K1, Z6
 	VADDPS      Z6, Z5, Z5
 	VMULPS      Z0, Z3, Z3
-	CMPQ        DX, $0x00000020
+	CMPQ        DX, $0x20
 	JL          part666
 	VMOVUPS     Z3, 64(BX)
 	JMP         stored666
 
 part666:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored666
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000008, DI
 	JZ            piece667
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece667:
 	TESTQ         $0x00000004, DI
 	JZ            piece668
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece668:
 	TESTQ     $0x00000002, DI
 	JZ        piece669
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece669:
 	TESTQ  $0x00000001, DI
 	JZ     piece670
 	VMOVSS X3, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece670:
 stored666:
@@ -57287,43 +57287,43 @@ stored666:
 	VMOVAPS.Z   Z6, K1, Z6
 	VADDPS      Z6, Z5, Z5
 	VMULPS      Z0, Z3, Z3
-	CMPQ        DX, $0x00000030
+	CMPQ        DX, $0x30
 	JL          part671
 	VMOVUPS     Z3, 128(BX)
 	JMP         stored671
 
 part671:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored671
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000008, DI
 	JZ            piece672
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece672:
 	TESTQ         $0x00000004, DI
 	JZ            piece673
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece673:
 	TESTQ     $0x00000002, DI
 	JZ        piece674
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece674:
 	TESTQ  $0x00000001, DI
 	JZ     piece675
 	VMOVSS X3, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece675:
 stored671:
@@ -57352,43 +57352,43 @@ stored671:
 	VMOVAPS.Z   Z6, K1, Z6
 	VADDPS      Z6, Z5, Z5
 	VMULPS      Z0, Z3, Z3
-	CMPQ        DX, $0x00000040
+	CMPQ        DX, $0x40
 	JL          part676
 	VMOVUPS     Z3, 192(BX)
 	JMP         stored676
 
 part676:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored676
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z3, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece677
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece677:
 	TESTQ         $0x00000004, CX
 	JZ            piece678
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece678:
 	TESTQ     $0x00000002, CX
 	JZ        piece679
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece679:
 	TESTQ  $0x00000001, CX
 	JZ     piece680
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece680:
 stored676:
@@ -57786,43 +57786,43 @@ tail:
 	KMOVW             SI, K1
 	VMOVAPS.Z         Z6, K1, Z6
 	VMULPS            Z1, Z4, Z4
-	CMPQ              DX, $0x00000010
+	CMPQ              DX, $0x10
 	JL                part681
 	VMOVUPS           Z4, (BX)
 	JMP               stored681
 
 part681:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored681
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z4, Z4
 	TESTQ         $0x00000008, DI
 	JZ            piece682
 	VMOVUPS       Y4, (SI)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece682:
 	TESTQ         $0x00000004, DI
 	JZ            piece683
 	VMOVUPS       X4, (SI)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece683:
 	TESTQ     $0x00000002, DI
 	JZ        piece684
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece684:
 	TESTQ  $0x00000001, DI
 	JZ     piece685
 	VMOVSS X4, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece685:
 stored681:
@@ -57853,43 +57853,43 @@ stored681:
 	VMOVAPS.Z         Z7, K1, Z7
 	VADDPS            Z7, Z6, Z6
 	VMULPS            Z1, Z4, Z4
-	CMPQ              DX, $0x00000020
+	CMPQ              DX, $0x20
 	JL                part686
 	VMOVUPS           Z4, 64(BX)
 	JMP               stored686
 
 part686:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored686
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z4, Z4
 	TESTQ         $0x00000008, DI
 	JZ            piece687
 	VMOVUPS       Y4, (SI)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece687:
 	TESTQ         $0x00000004, DI
 	JZ            piece688
 	VMOVUPS       X4, (SI)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece688:
 	TESTQ     $0x00000002, DI
 	JZ        piece689
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece689:
 	TESTQ  $0x00000001, DI
 	JZ     piece690
 	VMOVSS X4, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece690:
 stored686:
@@ -57920,43 +57920,43 @@ stored686:
 	VMOVAPS.Z         Z7, K1, Z7
 	VADDPS            Z7, Z6, Z6
 	VMULPS            Z1, Z4, Z4
-	CMPQ              DX, $0x00000030
+	CMPQ              DX, $0x30
 	JL                part691
 	VMOVUPS           Z4, 128(BX)
 	JMP               stored691
 
 part691:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored691
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z4, Z4
 	TESTQ         $0x00000008, DI
 	JZ            piece692
 	VMOVUPS       Y4, (SI)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece692:
 	TESTQ         $0x00000004, DI
 	JZ            piece693
 	VMOVUPS       X4, (SI)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece693:
 	TESTQ     $0x00000002, DI
 	JZ        piece694
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece694:
 	TESTQ  $0x00000001, DI
 	JZ     piece695
 	VMOVSS X4, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece695:
 stored691:
@@ -57987,43 +57987,43 @@ stored691:
 	VMOVAPS.Z         Z7, K1, Z7
 	VADDPS            Z7, Z6, Z6
 	VMULPS            Z1, Z4, Z4
-	CMPQ              DX, $0x00000040
+	CMPQ              DX, $0x40
 	JL                part696
 	VMOVUPS           Z4, 192(BX)
 	JMP               stored696
 
 part696:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored696
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z4, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece697
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece697:
 	TESTQ         $0x00000004, CX
 	JZ            piece698
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece698:
 	TESTQ     $0x00000002, CX
 	JZ        piece699
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece699:
 	TESTQ  $0x00000001, CX
 	JZ     piece700
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece700:
 stored696:
@@ -59542,43 +59542,43 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPS.Z        Z20, K1, Z20
 	VMULPS           Z10, Z17, Z17
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part701
 	VMOVUPS          Z17, (BX)
 	JMP              stored701
 
 part701:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored701
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z17, Z13
 	TESTQ         $0x00000008, DI
 	JZ            piece702
 	VMOVUPS       Y13, (SI)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece702:
 	TESTQ         $0x00000004, DI
 	JZ            piece703
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece703:
 	TESTQ     $0x00000002, DI
 	JZ        piece704
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece704:
 	TESTQ  $0x00000001, DI
 	JZ     piece705
 	VMOVSS X13, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece705:
 stored701:
@@ -59684,43 +59684,43 @@ stored701:
 	VMOVAPS.Z        Z21, K1, Z21
 	VADDPS           Z21, Z20, Z20
 	VMULPS           Z10, Z17, Z17
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part706
 	VMOVUPS          Z17, 64(BX)
 	JMP              stored706
 
 part706:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored706
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z17, Z13
 	TESTQ         $0x00000008, DI
 	JZ            piece707
 	VMOVUPS       Y13, (SI)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece707:
 	TESTQ         $0x00000004, DI
 	JZ            piece708
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece708:
 	TESTQ     $0x00000002, DI
 	JZ        piece709
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece709:
 	TESTQ  $0x00000001, DI
 	JZ     piece710
 	VMOVSS X13, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece710:
 stored706:
@@ -59826,43 +59826,43 @@ stored706:
 	VMOVAPS.Z        Z21, K1, Z21
 	VADDPS           Z21, Z20, Z20
 	VMULPS           Z10, Z17, Z17
-	CMPQ             DX, $0x00000030
+	CMPQ             DX, $0x30
 	JL               part711
 	VMOVUPS          Z17, 128(BX)
 	JMP              stored711
 
 part711:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored711
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z17, Z13
 	TESTQ         $0x00000008, DI
 	JZ            piece712
 	VMOVUPS       Y13, (SI)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece712:
 	TESTQ         $0x00000004, DI
 	JZ            piece713
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece713:
 	TESTQ     $0x00000002, DI
 	JZ        piece714
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece714:
 	TESTQ  $0x00000001, DI
 	JZ     piece715
 	VMOVSS X13, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece715:
 stored711:
@@ -59968,43 +59968,43 @@ stored711:
 	VMOVAPS.Z        Z0, K1, Z0
 	VADDPS           Z0, Z20, Z20
 	VMULPS           Z10, Z1, Z1
-	CMPQ             DX, $0x00000040
+	CMPQ             DX, $0x40
 	JL               part716
 	VMOVUPS          Z1, 192(BX)
 	JMP              stored716
 
 part716:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored716
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z1, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece717
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece717:
 	TESTQ         $0x00000004, CX
 	JZ            piece718
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece718:
 	TESTQ     $0x00000002, CX
 	JZ        piece719
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece719:
 	TESTQ  $0x00000001, CX
 	JZ     piece720
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece720:
 stored716:
@@ -61183,43 +61183,43 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPS.Z        Z24, K1, Z24
 	VMULPS           Z14, Z22, Z22
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part721
 	VMOVUPS          Z22, (BX)
 	JMP              stored721
 
 part721:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored721
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z22, Z18
 	TESTQ         $0x00000008, DI
 	JZ            piece722
 	VMOVUPS       Y18, (SI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece722:
 	TESTQ         $0x00000004, DI
 	JZ            piece723
 	VMOVUPS       X18, (SI)
 	VEXTRACTF32X4 $0x01, Y18, X18
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece723:
 	TESTQ     $0x00000002, DI
 	JZ        piece724
 	VMOVSD    X18, (SI)
 	VPERMILPD $0x01, X18, X18
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece724:
 	TESTQ  $0x00000001, DI
 	JZ     piece725
 	VMOVSS X18, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece725:
 stored721:
@@ -61295,43 +61295,43 @@ stored721:
 	VMOVAPS.Z        Z25, K1, Z25
 	VADDPS           Z25, Z24, Z24
 	VMULPS           Z14, Z22, Z22
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part726
 	VMOVUPS          Z22, 64(BX)
 	JMP              stored726
 
 part726:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored726
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z22, Z18
 	TESTQ         $0x00000008, DI
 	JZ            piece727
 	VMOVUPS       Y18, (SI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece727:
 	TESTQ         $0x00000004, DI
 	JZ            piece728
 	VMOVUPS       X18, (SI)
 	VEXTRACTF32X4 $0x01, Y18, X18
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece728:
 	TESTQ     $0x00000002, DI
 	JZ        piece729
 	VMOVSD    X18, (SI)
 	VPERMILPD $0x01, X18, X18
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece729:
 	TESTQ  $0x00000001, DI
 	JZ     piece730
 	VMOVSS X18, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece730:
 stored726:
@@ -61407,43 +61407,43 @@ stored726:
 	VMOVAPS.Z        Z25, K1, Z25
 	VADDPS           Z25, Z24, Z24
 	VMULPS           Z14, Z22, Z22
-	CMPQ             DX, $0x00000030
+	CMPQ             DX, $0x30
 	JL               part731
 	VMOVUPS          Z22, 128(BX)
 	JMP              stored731
 
 part731:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored731
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z22, Z18
 	TESTQ         $0x00000008, DI
 	JZ            piece732
 	VMOVUPS       Y18, (SI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece732:
 	TESTQ         $0x00000004, DI
 	JZ            piece733
 	VMOVUPS       X18, (SI)
 	VEXTRACTF32X4 $0x01, Y18, X18
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece733:
 	TESTQ     $0x00000002, DI
 	JZ        piece734
 	VMOVSD    X18, (SI)
 	VPERMILPD $0x01, X18, X18
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece734:
 	TESTQ  $0x00000001, DI
 	JZ     piece735
 	VMOVSS X18, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece735:
 stored731:
@@ -61519,43 +61519,43 @@ stored731:
 	VMOVAPS.Z        Z1, K1, Z1
 	VADDPS           Z1, Z24, Z24
 	VMULPS           Z14, Z2, Z2
-	CMPQ             DX, $0x00000040
+	CMPQ             DX, $0x40
 	JL               part736
 	VMOVUPS          Z2, 192(BX)
 	JMP              stored736
 
 part736:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored736
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece737
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece737:
 	TESTQ         $0x00000004, CX
 	JZ            piece738
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece738:
 	TESTQ     $0x00000002, CX
 	JZ        piece739
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece739:
 	TESTQ  $0x00000001, CX
 	JZ     piece740
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece740:
 stored736:
@@ -62710,43 +62710,43 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPS.Z        Z24, K1, Z24
 	VMULPS           Z14, Z22, Z22
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part741
 	VMOVUPS          Z22, (BX)
 	JMP              stored741
 
 part741:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored741
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z22, Z18
 	TESTQ         $0x00000008, DI
 	JZ            piece742
 	VMOVUPS       Y18, (SI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece742:
 	TESTQ         $0x00000004, DI
 	JZ            piece743
 	VMOVUPS       X18, (SI)
 	VEXTRACTF32X4 $0x01, Y18, X18
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece743:
 	TESTQ     $0x00000002, DI
 	JZ        piece744
 	VMOVSD    X18, (SI)
 	VPERMILPD $0x01, X18, X18
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece744:
 	TESTQ  $0x00000001, DI
 	JZ     piece745
 	VMOVSS X18, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece745:
 stored741:
@@ -62822,43 +62822,43 @@ stored741:
 	VMOVAPS.Z        Z25, K1, Z25
 	VADDPS           Z25, Z24, Z24
 	VMULPS           Z14, Z22, Z22
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part746
 	VMOVUPS          Z22, 64(BX)
 	JMP              stored746
 
 part746:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored746
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z22, Z18
 	TESTQ         $0x00000008, DI
 	JZ            piece747
 	VMOVUPS       Y18, (SI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece747:
 	TESTQ         $0x00000004, DI
 	JZ            piece748
 	VMOVUPS       X18, (SI)
 	VEXTRACTF32X4 $0x01, Y18, X18
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece748:
 	TESTQ     $0x00000002, DI
 	JZ        piece749
 	VMOVSD    X18, (SI)
 	VPERMILPD $0x01, X18, X18
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece749:
 	TESTQ  $0x00000001, DI
 	JZ     piece750
 	VMOVSS X18, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece750:
 stored746:
@@ -62934,43 +62934,43 @@ stored746:
 	VMOVAPS.Z        Z25, K1, Z25
 	VADDPS           Z25, Z24, Z24
 	VMULPS           Z14, Z22, Z22
-	CMPQ             DX, $0x00000030
+	CMPQ             DX, $0x30
 	JL               part751
 	VMOVUPS          Z22, 128(BX)
 	JMP              stored751
 
 part751:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored751
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z22, Z18
 	TESTQ         $0x00000008, DI
 	JZ            piece752
 	VMOVUPS       Y18, (SI)
 	VEXTRACTF64X4 $0x01, Z18, Y18
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece752:
 	TESTQ         $0x00000004, DI
 	JZ            piece753
 	VMOVUPS       X18, (SI)
 	VEXTRACTF32X4 $0x01, Y18, X18
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece753:
 	TESTQ     $0x00000002, DI
 	JZ        piece754
 	VMOVSD    X18, (SI)
 	VPERMILPD $0x01, X18, X18
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece754:
 	TESTQ  $0x00000001, DI
 	JZ     piece755
 	VMOVSS X18, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece755:
 stored751:
@@ -63046,43 +63046,43 @@ stored751:
 	VMOVAPS.Z        Z1, K1, Z1
 	VADDPS           Z1, Z24, Z24
 	VMULPS           Z14, Z2, Z2
-	CMPQ             DX, $0x00000040
+	CMPQ             DX, $0x40
 	JL               part756
 	VMOVUPS          Z2, 192(BX)
 	JMP              stored756
 
 part756:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored756
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece757
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece757:
 	TESTQ         $0x00000004, CX
 	JZ            piece758
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece758:
 	TESTQ     $0x00000002, CX
 	JZ        piece759
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece759:
 	TESTQ  $0x00000001, CX
 	JZ     piece760
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece760:
 stored756:
@@ -63496,43 +63496,43 @@ tail:
 	KMOVW       SI, K1
 	VMOVAPS.Z   Z6, K1, Z6
 	VMULPS      Z1, Z4, Z4
-	CMPQ        DX, $0x00000010
+	CMPQ        DX, $0x10
 	JL          part761
 	VMOVUPS     Z4, (BX)
 	JMP         stored761
 
 part761:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored761
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z4, Z4
 	TESTQ         $0x00000008, DI
 	JZ            piece762
 	VMOVUPS       Y4, (SI)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece762:
 	TESTQ         $0x00000004, DI
 	JZ            piece763
 	VMOVUPS       X4, (SI)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece763:
 	TESTQ     $0x00000002, DI
 	JZ        piece764
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece764:
 	TESTQ  $0x00000001, DI
 	JZ     piece765
 	VMOVSS X4, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece765:
 stored761:
@@ -63563,43 +63563,43 @@ stored761:
 	VMOVAPS.Z   Z7, K1, Z7
 	VADDPS      Z7, Z6, Z6
 	VMULPS      Z1, Z4, Z4
-	CMPQ        DX, $0x00000020
+	CMPQ        DX, $0x20
 	JL          part766
 	VMOVUPS     Z4, 64(BX)
 	JMP         stored766
 
 part766:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored766
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z4, Z4
 	TESTQ         $0x00000008, DI
 	JZ            piece767
 	VMOVUPS       Y4, (SI)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece767:
 	TESTQ         $0x00000004, DI
 	JZ            piece768
 	VMOVUPS       X4, (SI)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece768:
 	TESTQ     $0x00000002, DI
 	JZ        piece769
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece769:
 	TESTQ  $0x00000001, DI
 	JZ     piece770
 	VMOVSS X4, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece770:
 stored766:
@@ -63630,43 +63630,43 @@ stored766:
 	VMOVAPS.Z   Z7, K1, Z7
 	VADDPS      Z7, Z6, Z6
 	VMULPS      Z1, Z4, Z4
-	CMPQ        DX, $0x00000030
+	CMPQ        DX, $0x30
 	JL          part771
 	VMOVUPS     Z4, 128(BX)
 	JMP         stored771
 
 part771:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored771
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z4, Z4
 	TESTQ         $0x00000008, DI
 	JZ            piece772
 	VMOVUPS       Y4, (SI)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece772:
 	TESTQ         $0x00000004, DI
 	JZ            piece773
 	VMOVUPS       X4, (SI)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece773:
 	TESTQ     $0x00000002, DI
 	JZ        piece774
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece774:
 	TESTQ  $0x00000001, DI
 	JZ     piece775
 	VMOVSS X4, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece775:
 stored771:
@@ -63697,43 +63697,43 @@ stored771:
 	VMOVAPS.Z   Z0, K1, Z0
 	VADDPS      Z0, Z6, Z6
 	VMULPS      Z1, Z4, Z4
-	CMPQ        DX, $0x00000040
+	CMPQ        DX, $0x40
 	JL          part776
 	VMOVUPS     Z4, 192(BX)
 	JMP         stored776
 
 part776:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored776
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z4, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece777
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece777:
 	TESTQ         $0x00000004, CX
 	JZ            piece778
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece778:
 	TESTQ     $0x00000002, CX
 	JZ        piece779
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece779:
 	TESTQ  $0x00000001, CX
 	JZ     piece780
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece780:
 stored776:
@@ -64559,43 +64559,43 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPS.Z        Z7, K1, Z7
 	VMULPS           Z3, Z4, Z4
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part781
 	VMOVUPS          Z4, (BX)
 	JMP              stored781
 
 part781:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored781
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z4, Z4
 	TESTQ         $0x00000008, DI
 	JZ            piece782
 	VMOVUPS       Y4, (SI)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece782:
 	TESTQ         $0x00000004, DI
 	JZ            piece783
 	VMOVUPS       X4, (SI)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece783:
 	TESTQ     $0x00000002, DI
 	JZ        piece784
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece784:
 	TESTQ  $0x00000001, DI
 	JZ     piece785
 	VMOVSS X4, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece785:
 stored781:
@@ -64650,43 +64650,43 @@ stored781:
 	VMOVAPS.Z        Z8, K1, Z8
 	VADDPS           Z8, Z7, Z7
 	VMULPS           Z3, Z4, Z4
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part786
 	VMOVUPS          Z4, 64(BX)
 	JMP              stored786
 
 part786:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored786
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z4, Z4
 	TESTQ         $0x00000008, DI
 	JZ            piece787
 	VMOVUPS       Y4, (SI)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece787:
 	TESTQ         $0x00000004, DI
 	JZ            piece788
 	VMOVUPS       X4, (SI)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece788:
 	TESTQ     $0x00000002, DI
 	JZ        piece789
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece789:
 	TESTQ  $0x00000001, DI
 	JZ     piece790
 	VMOVSS X4, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece790:
 stored786:
@@ -64741,43 +64741,43 @@ stored786:
 	VMOVAPS.Z        Z8, K1, Z8
 	VADDPS           Z8, Z7, Z7
 	VMULPS           Z3, Z4, Z4
-	CMPQ             DX, $0x00000030
+	CMPQ             DX, $0x30
 	JL               part791
 	VMOVUPS          Z4, 128(BX)
 	JMP              stored791
 
 part791:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored791
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z4, Z4
 	TESTQ         $0x00000008, DI
 	JZ            piece792
 	VMOVUPS       Y4, (SI)
 	VEXTRACTF64X4 $0x01, Z4, Y4
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece792:
 	TESTQ         $0x00000004, DI
 	JZ            piece793
 	VMOVUPS       X4, (SI)
 	VEXTRACTF32X4 $0x01, Y4, X4
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece793:
 	TESTQ     $0x00000002, DI
 	JZ        piece794
 	VMOVSD    X4, (SI)
 	VPERMILPD $0x01, X4, X4
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece794:
 	TESTQ  $0x00000001, DI
 	JZ     piece795
 	VMOVSS X4, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece795:
 stored791:
@@ -64832,43 +64832,43 @@ stored791:
 	VMOVAPS.Z        Z6, K1, Z6
 	VADDPS           Z6, Z7, Z7
 	VMULPS           Z3, Z4, Z4
-	CMPQ             DX, $0x00000040
+	CMPQ             DX, $0x40
 	JL               part796
 	VMOVUPS          Z4, 192(BX)
 	JMP              stored796
 
 part796:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored796
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z4, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece797
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece797:
 	TESTQ         $0x00000004, CX
 	JZ            piece798
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece798:
 	TESTQ     $0x00000002, CX
 	JZ        piece799
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece799:
 	TESTQ  $0x00000001, CX
 	JZ     piece800
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece800:
 stored796:
@@ -65621,43 +65621,43 @@ tail:
 	KMOVW        SI, K1
 	VMOVAPS.Z    Z15, K1, Z15
 	VMULPS       Z12, Z16, Z16
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part801
 	VMOVUPS      Z16, (BX)
 	JMP          stored801
 
 part801:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored801
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z16, Z13
 	TESTQ         $0x00000008, DI
 	JZ            piece802
 	VMOVUPS       Y13, (SI)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece802:
 	TESTQ         $0x00000004, DI
 	JZ            piece803
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece803:
 	TESTQ     $0x00000002, DI
 	JZ        piece804
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece804:
 	TESTQ  $0x00000001, DI
 	JZ     piece805
 	VMOVSS X13, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece805:
 stored801:
@@ -65707,43 +65707,43 @@ stored801:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 	VMULPS       Z12, Z17, Z17
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part806
 	VMOVUPS      Z17, 64(BX)
 	JMP          stored806
 
 part806:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored806
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z17, Z13
 	TESTQ         $0x00000008, DI
 	JZ            piece807
 	VMOVUPS       Y13, (SI)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece807:
 	TESTQ         $0x00000004, DI
 	JZ            piece808
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece808:
 	TESTQ     $0x00000002, DI
 	JZ        piece809
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece809:
 	TESTQ  $0x00000001, DI
 	JZ     piece810
 	VMOVSS X13, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece810:
 stored806:
@@ -65793,43 +65793,43 @@ stored806:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 	VMULPS       Z12, Z17, Z17
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JL           part811
 	VMOVUPS      Z17, 128(BX)
 	JMP          stored811
 
 part811:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored811
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z17, Z13
 	TESTQ         $0x00000008, DI
 	JZ            piece812
 	VMOVUPS       Y13, (SI)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece812:
 	TESTQ         $0x00000004, DI
 	JZ            piece813
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece813:
 	TESTQ     $0x00000002, DI
 	JZ        piece814
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece814:
 	TESTQ  $0x00000001, DI
 	JZ     piece815
 	VMOVSS X13, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece815:
 stored811:
@@ -65879,43 +65879,43 @@ stored811:
 	VMOVAPS.Z    Z0, K1, Z0
 	VADDPS       Z0, Z15, Z15
 	VMULPS       Z12, Z2, Z2
-	CMPQ         DX, $0x00000040
+	CMPQ         DX, $0x40
 	JL           part816
 	VMOVUPS      Z2, 192(BX)
 	JMP          stored816
 
 part816:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored816
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece817
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece817:
 	TESTQ         $0x00000004, CX
 	JZ            piece818
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece818:
 	TESTQ     $0x00000002, CX
 	JZ        piece819
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece819:
 	TESTQ  $0x00000001, CX
 	JZ     piece820
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece820:
 stored816:
@@ -66719,43 +66719,43 @@ tail:
 	KMOVW        SI, K1
 	VMOVAPS.Z    Z13, K1, Z13
 	VMULPS       Z11, Z17, Z17
-	CMPQ         DX, $0x00000010
+	CMPQ         DX, $0x10
 	JL           part821
 	VMOVUPS      Z17, (BX)
 	JMP          stored821
 
 part821:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored821
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z17, Z14
 	TESTQ         $0x00000008, DI
 	JZ            piece822
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece822:
 	TESTQ         $0x00000004, DI
 	JZ            piece823
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece823:
 	TESTQ     $0x00000002, DI
 	JZ        piece824
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece824:
 	TESTQ  $0x00000001, DI
 	JZ     piece825
 	VMOVSS X14, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece825:
 stored821:
@@ -66808,43 +66808,43 @@ stored821:
 	VMOVAPS.Z    Z14, K1, Z14
 	VADDPS       Z14, Z13, Z13
 	VMULPS       Z11, Z18, Z18
-	CMPQ         DX, $0x00000020
+	CMPQ         DX, $0x20
 	JL           part826
 	VMOVUPS      Z18, 64(BX)
 	JMP          stored826
 
 part826:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored826
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z18, Z14
 	TESTQ         $0x00000008, DI
 	JZ            piece827
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece827:
 	TESTQ         $0x00000004, DI
 	JZ            piece828
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece828:
 	TESTQ     $0x00000002, DI
 	JZ        piece829
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece829:
 	TESTQ  $0x00000001, DI
 	JZ     piece830
 	VMOVSS X14, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece830:
 stored826:
@@ -66897,43 +66897,43 @@ stored826:
 	VMOVAPS.Z    Z14, K1, Z14
 	VADDPS       Z14, Z13, Z13
 	VMULPS       Z11, Z18, Z18
-	CMPQ         DX, $0x00000030
+	CMPQ         DX, $0x30
 	JL           part831
 	VMOVUPS      Z18, 128(BX)
 	JMP          stored831
 
 part831:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored831
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z18, Z14
 	TESTQ         $0x00000008, DI
 	JZ            piece832
 	VMOVUPS       Y14, (SI)
 	VEXTRACTF64X4 $0x01, Z14, Y14
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece832:
 	TESTQ         $0x00000004, DI
 	JZ            piece833
 	VMOVUPS       X14, (SI)
 	VEXTRACTF32X4 $0x01, Y14, X14
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece833:
 	TESTQ     $0x00000002, DI
 	JZ        piece834
 	VMOVSD    X14, (SI)
 	VPERMILPD $0x01, X14, X14
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece834:
 	TESTQ  $0x00000001, DI
 	JZ     piece835
 	VMOVSS X14, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece835:
 stored831:
@@ -66986,43 +66986,43 @@ stored831:
 	VMOVAPS.Z    Z0, K1, Z0
 	VADDPS       Z0, Z13, Z13
 	VMULPS       Z11, Z2, Z2
-	CMPQ         DX, $0x00000040
+	CMPQ         DX, $0x40
 	JL           part836
 	VMOVUPS      Z2, 192(BX)
 	JMP          stored836
 
 part836:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored836
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece837
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece837:
 	TESTQ         $0x00000004, CX
 	JZ            piece838
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece838:
 	TESTQ     $0x00000002, CX
 	JZ        piece839
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece839:
 	TESTQ  $0x00000001, CX
 	JZ     piece840
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece840:
 stored836:
@@ -68471,43 +68471,43 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPS.Z        Z17, K1, Z17
 	VMULPS           Z12, Z23, Z23
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part841
 	VMOVUPS          Z23, (BX)
 	JMP              stored841
 
 part841:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored841
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z23, Z16
 	TESTQ         $0x00000008, DI
 	JZ            piece842
 	VMOVUPS       Y16, (SI)
 	VEXTRACTF64X4 $0x01, Z16, Y16
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece842:
 	TESTQ         $0x00000004, DI
 	JZ            piece843
 	VMOVUPS       X16, (SI)
 	VEXTRACTF32X4 $0x01, Y16, X16
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece843:
 	TESTQ     $0x00000002, DI
 	JZ        piece844
 	VMOVSD    X16, (SI)
 	VPERMILPD $0x01, X16, X16
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece844:
 	TESTQ  $0x00000001, DI
 	JZ     piece845
 	VMOVSS X16, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece845:
 stored841:
@@ -68601,43 +68601,43 @@ stored841:
 	VMOVAPS.Z        Z18, K1, Z18
 	VADDPS           Z18, Z17, Z17
 	VMULPS           Z12, Z24, Z24
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part846
 	VMOVUPS          Z24, 64(BX)
 	JMP              stored846
 
 part846:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored846
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z24, Z16
 	TESTQ         $0x00000008, DI
 	JZ            piece847
 	VMOVUPS       Y16, (SI)
 	VEXTRACTF64X4 $0x01, Z16, Y16
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece847:
 	TESTQ         $0x00000004, DI
 	JZ            piece848
 	VMOVUPS       X16, (SI)
 	VEXTRACTF32X4 $0x01, Y16, X16
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece848:
 	TESTQ     $0x00000002, DI
 	JZ        piece849
 	VMOVSD    X16, (SI)
 	VPERMILPD $0x01, X16, X16
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece849:
 	TESTQ  $0x00000001, DI
 	JZ     piece850
 	VMOVSS X16, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece850:
 stored846:
@@ -68731,43 +68731,43 @@ stored846:
 	VMOVAPS.Z        Z18, K1, Z18
 	VADDPS           Z18, Z17, Z17
 	VMULPS           Z12, Z24, Z24
-	CMPQ             DX, $0x00000030
+	CMPQ             DX, $0x30
 	JL               part851
 	VMOVUPS          Z24, 128(BX)
 	JMP              stored851
 
 part851:
-	CMPQ          DX, $0x00000020
+	CMPQ          DX, $0x20
 	JLE           stored851
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000020, DI
+	SUBQ          $0x20, DI
 	VMOVUPS       Z24, Z16
 	TESTQ         $0x00000008, DI
 	JZ            piece852
 	VMOVUPS       Y16, (SI)
 	VEXTRACTF64X4 $0x01, Z16, Y16
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece852:
 	TESTQ         $0x00000004, DI
 	JZ            piece853
 	VMOVUPS       X16, (SI)
 	VEXTRACTF32X4 $0x01, Y16, X16
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece853:
 	TESTQ     $0x00000002, DI
 	JZ        piece854
 	VMOVSD    X16, (SI)
 	VPERMILPD $0x01, X16, X16
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece854:
 	TESTQ  $0x00000001, DI
 	JZ     piece855
 	VMOVSS X16, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece855:
 stored851:
@@ -68861,43 +68861,43 @@ stored851:
 	VMOVAPS.Z        Z18, K1, Z18
 	VADDPS           Z18, Z17, Z17
 	VMULPS           Z12, Z0, Z0
-	CMPQ             DX, $0x00000040
+	CMPQ             DX, $0x40
 	JL               part856
 	VMOVUPS          Z0, 192(BX)
 	JMP              stored856
 
 part856:
-	CMPQ          DX, $0x00000030
+	CMPQ          DX, $0x30
 	JLE           stored856
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000030, CX
+	SUBQ          $0x30, CX
 	VMOVUPS       Z0, Z0
 	TESTQ         $0x00000008, CX
 	JZ            piece857
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece857:
 	TESTQ         $0x00000004, CX
 	JZ            piece858
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece858:
 	TESTQ     $0x00000002, CX
 	JZ        piece859
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece859:
 	TESTQ  $0x00000001, CX
 	JZ     piece860
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece860:
 stored856:
@@ -69199,37 +69199,37 @@ tail:
 	KMOVW     SI, K1
 	VMOVAPD.Z Z3, K1, Z3
 	VMULPD    Z0, Z2, Z2
-	CMPQ      DX, $0x00000008
+	CMPQ      DX, $0x08
 	JL        part861
 	VMOVUPD   Z2, (BX)
 	JMP       stored861
 
 part861:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored861
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z2, Z2
 	TESTQ         $0x00000004, DI
 	JZ            piece862
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece862:
 	TESTQ         $0x00000002, DI
 	JZ            piece863
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece863:
 	TESTQ     $0x00000001, DI
 	JZ        piece864
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece864:
 stored861:
@@ -69255,37 +69255,37 @@ stored861:
 	VMOVAPD.Z Z4, K1, Z4
 	VADDPD    Z4, Z3, Z3
 	VMULPD    Z0, Z2, Z2
-	CMPQ      DX, $0x00000010
+	CMPQ      DX, $0x10
 	JL        part865
 	VMOVUPD   Z2, 64(BX)
 	JMP       stored865
 
 part865:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored865
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z2, Z2
 	TESTQ         $0x00000004, DI
 	JZ            piece866
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece866:
 	TESTQ         $0x00000002, DI
 	JZ            piece867
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece867:
 	TESTQ     $0x00000001, DI
 	JZ        piece868
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece868:
 stored865:
@@ -69311,37 +69311,37 @@ stored865:
 	VMOVAPD.Z Z4, K1, Z4
 	VADDPD    Z4, Z3, Z3
 	VMULPD    Z0, Z2, Z2
-	CMPQ      DX, $0x00000018
+	CMPQ      DX, $0x18
 	JL        part869
 	VMOVUPD   Z2, 128(BX)
 	JMP       stored869
 
 part869:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored869
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z2, Z2
 	TESTQ         $0x00000004, DI
 	JZ            piece870
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece870:
 	TESTQ         $0x00000002, DI
 	JZ            piece871
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece871:
 	TESTQ     $0x00000001, DI
 	JZ        piece872
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece872:
 stored869:
@@ -69367,37 +69367,37 @@ stored869:
 	VMOVAPD.Z Z4, K1, Z4
 	VADDPD    Z4, Z3, Z3
 	VMULPD    Z0, Z2, Z2
-	CMPQ      DX, $0x00000020
+	CMPQ      DX, $0x20
 	JL        part873
 	VMOVUPD   Z2, 192(BX)
 	JMP       stored873
 
 part873:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored873
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece874
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece874:
 	TESTQ         $0x00000002, CX
 	JZ            piece875
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece875:
 	TESTQ     $0x00000001, CX
 	JZ        piece876
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece876:
 stored873:
@@ -69713,37 +69713,37 @@ tail:
 	KMOVW       SI, K1
 	VMOVAPD.Z   Z4, K1, Z4
 	VMULPD      Z0, Z2, Z2
-	CMPQ        DX, $0x00000008
+	CMPQ        DX, $0x08
 	JL          part877
 	VMOVUPD     Z2, (BX)
 	JMP         stored877
 
 part877:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored877
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z2, Z2
 	TESTQ         $0x00000004, DI
 	JZ            piece878
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece878:
 	TESTQ         $0x00000002, DI
 	JZ            piece879
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece879:
 	TESTQ     $0x00000001, DI
 	JZ        piece880
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece880:
 stored877:
@@ -69772,37 +69772,37 @@ stored877:
 	VMOVAPD.Z   Z5, K1, Z5
 	VADDPD      Z5, Z4, Z4
 	VMULPD      Z0, Z2, Z2
-	CMPQ        DX, $0x00000010
+	CMPQ        DX, $0x10
 	JL          part881
 	VMOVUPD     Z2, 64(BX)
 	JMP         stored881
 
 part881:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored881
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z2, Z2
 	TESTQ         $0x00000004, DI
 	JZ            piece882
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece882:
 	TESTQ         $0x00000002, DI
 	JZ            piece883
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece883:
 	TESTQ     $0x00000001, DI
 	JZ        piece884
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece884:
 stored881:
@@ -69831,37 +69831,37 @@ stored881:
 	VMOVAPD.Z   Z5, K1, Z5
 	VADDPD      Z5, Z4, Z4
 	VMULPD      Z0, Z2, Z2
-	CMPQ        DX, $0x00000018
+	CMPQ        DX, $0x18
 	JL          part885
 	VMOVUPD     Z2, 128(BX)
 	JMP         stored885
 
 part885:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored885
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z2, Z2
 	TESTQ         $0x00000004, DI
 	JZ            piece886
 	VMOVUPS       Y2, (SI)
 	VEXTRACTF64X4 $0x01, Z2, Y2
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece886:
 	TESTQ         $0x00000002, DI
 	JZ            piece887
 	VMOVUPS       X2, (SI)
 	VEXTRACTF32X4 $0x01, Y2, X2
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece887:
 	TESTQ     $0x00000001, DI
 	JZ        piece888
 	VMOVSD    X2, (SI)
 	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece888:
 stored885:
@@ -69890,37 +69890,37 @@ stored885:
 	VMOVAPD.Z   Z5, K1, Z5
 	VADDPD      Z5, Z4, Z4
 	VMULPD      Z0, Z2, Z2
-	CMPQ        DX, $0x00000020
+	CMPQ        DX, $0x20
 	JL          part889
 	VMOVUPD     Z2, 192(BX)
 	JMP         stored889
 
 part889:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored889
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece890
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece890:
 	TESTQ         $0x00000002, CX
 	JZ            piece891
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece891:
 	TESTQ     $0x00000001, CX
 	JZ        piece892
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece892:
 stored889:
@@ -70288,37 +70288,37 @@ tail:
 	KMOVW             SI, K1
 	VMOVAPD.Z         Z5, K1, Z5
 	VMULPD            Z1, Z3, Z3
-	CMPQ              DX, $0x00000008
+	CMPQ              DX, $0x08
 	JL                part893
 	VMOVUPD           Z3, (BX)
 	JMP               stored893
 
 part893:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored893
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000004, DI
 	JZ            piece894
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece894:
 	TESTQ         $0x00000002, DI
 	JZ            piece895
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece895:
 	TESTQ     $0x00000001, DI
 	JZ        piece896
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece896:
 stored893:
@@ -70349,37 +70349,37 @@ stored893:
 	VMOVAPD.Z         Z6, K1, Z6
 	VADDPD            Z6, Z5, Z5
 	VMULPD            Z1, Z3, Z3
-	CMPQ              DX, $0x00000010
+	CMPQ              DX, $0x10
 	JL                part897
 	VMOVUPD           Z3, 64(BX)
 	JMP               stored897
 
 part897:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored897
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000004, DI
 	JZ            piece898
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece898:
 	TESTQ         $0x00000002, DI
 	JZ            piece899
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece899:
 	TESTQ     $0x00000001, DI
 	JZ        piece900
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece900:
 stored897:
@@ -70410,37 +70410,37 @@ stored897:
 	VMOVAPD.Z         Z6, K1, Z6
 	VADDPD            Z6, Z5, Z5
 	VMULPD            Z1, Z3, Z3
-	CMPQ              DX, $0x00000018
+	CMPQ              DX, $0x18
 	JL                part901
 	VMOVUPD           Z3, 128(BX)
 	JMP               stored901
 
 part901:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored901
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000004, DI
 	JZ            piece902
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece902:
 	TESTQ         $0x00000002, DI
 	JZ            piece903
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece903:
 	TESTQ     $0x00000001, DI
 	JZ        piece904
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece904:
 stored901:
@@ -70471,37 +70471,37 @@ stored901:
 	VMOVAPD.Z         Z6, K1, Z6
 	VADDPD            Z6, Z5, Z5
 	VMULPD            Z1, Z3, Z3
-	CMPQ              DX, $0x00000020
+	CMPQ              DX, $0x20
 	JL                part905
 	VMOVUPD           Z3, 192(BX)
 	JMP               stored905
 
 part905:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored905
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z3, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece906
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece906:
 	TESTQ         $0x00000002, CX
 	JZ            piece907
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece907:
 	TESTQ     $0x00000001, CX
 	JZ        piece908
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece908:
 stored905:
@@ -72106,37 +72106,37 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPD.Z        Z16, K1, Z16
 	VMULPD           Z8, Z13, Z13
-	CMPQ             DX, $0x00000008
+	CMPQ             DX, $0x08
 	JL               part909
 	VMOVUPD          Z13, (BX)
 	JMP              stored909
 
 part909:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored909
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z13, Z10
 	TESTQ         $0x00000004, DI
 	JZ            piece910
 	VMOVUPS       Y10, (SI)
 	VEXTRACTF64X4 $0x01, Z10, Y10
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece910:
 	TESTQ         $0x00000002, DI
 	JZ            piece911
 	VMOVUPS       X10, (SI)
 	VEXTRACTF32X4 $0x01, Y10, X10
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece911:
 	TESTQ     $0x00000001, DI
 	JZ        piece912
 	VMOVSD    X10, (SI)
 	VPERMILPD $0x01, X10, X10
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece912:
 stored909:
@@ -72250,37 +72250,37 @@ stored909:
 	VMOVAPD.Z        Z17, K1, Z17
 	VADDPD           Z17, Z16, Z16
 	VMULPD           Z8, Z13, Z13
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part913
 	VMOVUPD          Z13, 64(BX)
 	JMP              stored913
 
 part913:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored913
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z13, Z10
 	TESTQ         $0x00000004, DI
 	JZ            piece914
 	VMOVUPS       Y10, (SI)
 	VEXTRACTF64X4 $0x01, Z10, Y10
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece914:
 	TESTQ         $0x00000002, DI
 	JZ            piece915
 	VMOVUPS       X10, (SI)
 	VEXTRACTF32X4 $0x01, Y10, X10
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece915:
 	TESTQ     $0x00000001, DI
 	JZ        piece916
 	VMOVSD    X10, (SI)
 	VPERMILPD $0x01, X10, X10
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece916:
 stored913:
@@ -72394,37 +72394,37 @@ stored913:
 	VMOVAPD.Z        Z17, K1, Z17
 	VADDPD           Z17, Z16, Z16
 	VMULPD           Z8, Z13, Z13
-	CMPQ             DX, $0x00000018
+	CMPQ             DX, $0x18
 	JL               part917
 	VMOVUPD          Z13, 128(BX)
 	JMP              stored917
 
 part917:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored917
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z13, Z10
 	TESTQ         $0x00000004, DI
 	JZ            piece918
 	VMOVUPS       Y10, (SI)
 	VEXTRACTF64X4 $0x01, Z10, Y10
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece918:
 	TESTQ         $0x00000002, DI
 	JZ            piece919
 	VMOVUPS       X10, (SI)
 	VEXTRACTF32X4 $0x01, Y10, X10
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece919:
 	TESTQ     $0x00000001, DI
 	JZ        piece920
 	VMOVSD    X10, (SI)
 	VPERMILPD $0x01, X10, X10
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece920:
 stored917:
@@ -72538,37 +72538,37 @@ stored917:
 	VMOVAPD.Z        Z0, K1, Z0
 	VADDPD           Z0, Z16, Z16
 	VMULPD           Z8, Z1, Z1
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part921
 	VMOVUPD          Z1, 192(BX)
 	JMP              stored921
 
 part921:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored921
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z1, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece922
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece922:
 	TESTQ         $0x00000002, CX
 	JZ            piece923
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece923:
 	TESTQ     $0x00000001, CX
 	JZ        piece924
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece924:
 stored921:
@@ -73764,37 +73764,37 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPD.Z        Z19, K1, Z19
 	VMULPD           Z8, Z18, Z18
-	CMPQ             DX, $0x00000008
+	CMPQ             DX, $0x08
 	JL               part925
 	VMOVUPD          Z18, (BX)
 	JMP              stored925
 
 part925:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored925
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z18, Z11
 	TESTQ         $0x00000004, DI
 	JZ            piece926
 	VMOVUPS       Y11, (SI)
 	VEXTRACTF64X4 $0x01, Z11, Y11
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece926:
 	TESTQ         $0x00000002, DI
 	JZ            piece927
 	VMOVUPS       X11, (SI)
 	VEXTRACTF32X4 $0x01, Y11, X11
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece927:
 	TESTQ     $0x00000001, DI
 	JZ        piece928
 	VMOVSD    X11, (SI)
 	VPERMILPD $0x01, X11, X11
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece928:
 stored925:
@@ -73873,37 +73873,37 @@ stored925:
 	VMOVAPD.Z        Z20, K1, Z20
 	VADDPD           Z20, Z19, Z19
 	VMULPD           Z8, Z18, Z18
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part929
 	VMOVUPD          Z18, 64(BX)
 	JMP              stored929
 
 part929:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored929
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z18, Z11
 	TESTQ         $0x00000004, DI
 	JZ            piece930
 	VMOVUPS       Y11, (SI)
 	VEXTRACTF64X4 $0x01, Z11, Y11
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece930:
 	TESTQ         $0x00000002, DI
 	JZ            piece931
 	VMOVUPS       X11, (SI)
 	VEXTRACTF32X4 $0x01, Y11, X11
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece931:
 	TESTQ     $0x00000001, DI
 	JZ        piece932
 	VMOVSD    X11, (SI)
 	VPERMILPD $0x01, X11, X11
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece932:
 stored929:
@@ -73982,37 +73982,37 @@ stored929:
 	VMOVAPD.Z        Z20, K1, Z20
 	VADDPD           Z20, Z19, Z19
 	VMULPD           Z8, Z18, Z18
-	CMPQ             DX, $0x00000018
+	CMPQ             DX, $0x18
 	JL               part933
 	VMOVUPD          Z18, 128(BX)
 	JMP              stored933
 
 part933:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored933
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z18, Z11
 	TESTQ         $0x00000004, DI
 	JZ            piece934
 	VMOVUPS       Y11, (SI)
 	VEXTRACTF64X4 $0x01, Z11, Y11
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece934:
 	TESTQ         $0x00000002, DI
 	JZ            piece935
 	VMOVUPS       X11, (SI)
 	VEXTRACTF32X4 $0x01, Y11, X11
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece935:
 	TESTQ     $0x00000001, DI
 	JZ        piece936
 	VMOVSD    X11, (SI)
 	VPERMILPD $0x01, X11, X11
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece936:
 stored933:
@@ -74091,37 +74091,37 @@ stored933:
 	VMOVAPD.Z        Z4, K1, Z4
 	VADDPD           Z4, Z19, Z19
 	VMULPD           Z8, Z2, Z2
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part937
 	VMOVUPD          Z2, 192(BX)
 	JMP              stored937
 
 part937:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored937
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece938
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece938:
 	TESTQ         $0x00000002, CX
 	JZ            piece939
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece939:
 	TESTQ     $0x00000001, CX
 	JZ        piece940
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece940:
 stored937:
@@ -75293,37 +75293,37 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPD.Z        Z19, K1, Z19
 	VMULPD           Z8, Z18, Z18
-	CMPQ             DX, $0x00000008
+	CMPQ             DX, $0x08
 	JL               part941
 	VMOVUPD          Z18, (BX)
 	JMP              stored941
 
 part941:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored941
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z18, Z11
 	TESTQ         $0x00000004, DI
 	JZ            piece942
 	VMOVUPS       Y11, (SI)
 	VEXTRACTF64X4 $0x01, Z11, Y11
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece942:
 	TESTQ         $0x00000002, DI
 	JZ            piece943
 	VMOVUPS       X11, (SI)
 	VEXTRACTF32X4 $0x01, Y11, X11
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece943:
 	TESTQ     $0x00000001, DI
 	JZ        piece944
 	VMOVSD    X11, (SI)
 	VPERMILPD $0x01, X11, X11
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece944:
 stored941:
@@ -75402,37 +75402,37 @@ stored941:
 	VMOVAPD.Z        Z20, K1, Z20
 	VADDPD           Z20, Z19, Z19
 	VMULPD           Z8, Z18, Z18
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part945
 	VMOVUPD          Z18, 64(BX)
 	JMP              stored945
 
 part945:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored945
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z18, Z11
 	TESTQ         $0x00000004, DI
 	JZ            piece946
 	VMOVUPS       Y11, (SI)
 	VEXTRACTF64X4 $0x01, Z11, Y11
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece946:
 	TESTQ         $0x00000002, DI
 	JZ            piece947
 	VMOVUPS       X11, (SI)
 	VEXTRACTF32X4 $0x01, Y11, X11
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece947:
 	TESTQ     $0x00000001, DI
 	JZ        piece948
 	VMOVSD    X11, (SI)
 	VPERMILPD $0x01, X11, X11
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece948:
 stored945:
@@ -75511,37 +75511,37 @@ stored945:
 	VMOVAPD.Z        Z20, K1, Z20
 	VADDPD           Z20, Z19, Z19
 	VMULPD           Z8, Z18, Z18
-	CMPQ             DX, $0x00000018
+	CMPQ             DX, $0x18
 	JL               part949
 	VMOVUPD          Z18, 128(BX)
 	JMP              stored949
 
 part949:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored949
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z18, Z11
 	TESTQ         $0x00000004, DI
 	JZ            piece950
 	VMOVUPS       Y11, (SI)
 	VEXTRACTF64X4 $0x01, Z11, Y11
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece950:
 	TESTQ         $0x00000002, DI
 	JZ            piece951
 	VMOVUPS       X11, (SI)
 	VEXTRACTF32X4 $0x01, Y11, X11
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece951:
 	TESTQ     $0x00000001, DI
 	JZ        piece952
 	VMOVSD    X11, (SI)
 	VPERMILPD $0x01, X11, X11
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece952:
 stored949:
@@ -75620,37 +75620,37 @@ stored949:
 	VMOVAPD.Z        Z4, K1, Z4
 	VADDPD           Z4, Z19, Z19
 	VMULPD           Z8, Z2, Z2
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part953
 	VMOVUPD          Z2, 192(BX)
 	JMP              stored953
 
 part953:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored953
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece954
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece954:
 	TESTQ         $0x00000002, CX
 	JZ            piece955
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece955:
 	TESTQ     $0x00000001, CX
 	JZ        piece956
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece956:
 stored953:
@@ -76034,37 +76034,37 @@ tail:
 	KMOVW       SI, K1
 	VMOVAPD.Z   Z5, K1, Z5
 	VMULPD      Z1, Z3, Z3
-	CMPQ        DX, $0x00000008
+	CMPQ        DX, $0x08
 	JL          part957
 	VMOVUPD     Z3, (BX)
 	JMP         stored957
 
 part957:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored957
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000004, DI
 	JZ            piece958
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece958:
 	TESTQ         $0x00000002, DI
 	JZ            piece959
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece959:
 	TESTQ     $0x00000001, DI
 	JZ        piece960
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece960:
 stored957:
@@ -76095,37 +76095,37 @@ stored957:
 	VMOVAPD.Z   Z6, K1, Z6
 	VADDPD      Z6, Z5, Z5
 	VMULPD      Z1, Z3, Z3
-	CMPQ        DX, $0x00000010
+	CMPQ        DX, $0x10
 	JL          part961
 	VMOVUPD     Z3, 64(BX)
 	JMP         stored961
 
 part961:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored961
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000004, DI
 	JZ            piece962
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece962:
 	TESTQ         $0x00000002, DI
 	JZ            piece963
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece963:
 	TESTQ     $0x00000001, DI
 	JZ        piece964
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece964:
 stored961:
@@ -76156,37 +76156,37 @@ stored961:
 	VMOVAPD.Z   Z6, K1, Z6
 	VADDPD      Z6, Z5, Z5
 	VMULPD      Z1, Z3, Z3
-	CMPQ        DX, $0x00000018
+	CMPQ        DX, $0x18
 	JL          part965
 	VMOVUPD     Z3, 128(BX)
 	JMP         stored965
 
 part965:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored965
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000004, DI
 	JZ            piece966
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece966:
 	TESTQ         $0x00000002, DI
 	JZ            piece967
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece967:
 	TESTQ     $0x00000001, DI
 	JZ        piece968
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece968:
 stored965:
@@ -76217,37 +76217,37 @@ stored965:
 	VMOVAPD.Z   Z0, K1, Z0
 	VADDPD      Z0, Z5, Z5
 	VMULPD      Z1, Z3, Z3
-	CMPQ        DX, $0x00000020
+	CMPQ        DX, $0x20
 	JL          part969
 	VMOVUPD     Z3, 192(BX)
 	JMP         stored969
 
 part969:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored969
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z3, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece970
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece970:
 	TESTQ         $0x00000002, CX
 	JZ            piece971
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece971:
 	TESTQ     $0x00000001, CX
 	JZ        piece972
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece972:
 stored969:
@@ -77111,37 +77111,37 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPD.Z        Z8, K1, Z8
 	VMULPD           Z1, Z3, Z3
-	CMPQ             DX, $0x00000008
+	CMPQ             DX, $0x08
 	JL               part973
 	VMOVUPD          Z3, (BX)
 	JMP              stored973
 
 part973:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored973
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000004, DI
 	JZ            piece974
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece974:
 	TESTQ         $0x00000002, DI
 	JZ            piece975
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece975:
 	TESTQ     $0x00000001, DI
 	JZ        piece976
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece976:
 stored973:
@@ -77200,37 +77200,37 @@ stored973:
 	VMOVAPD.Z        Z9, K1, Z9
 	VADDPD           Z9, Z8, Z8
 	VMULPD           Z1, Z3, Z3
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part977
 	VMOVUPD          Z3, 64(BX)
 	JMP              stored977
 
 part977:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored977
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000004, DI
 	JZ            piece978
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece978:
 	TESTQ         $0x00000002, DI
 	JZ            piece979
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece979:
 	TESTQ     $0x00000001, DI
 	JZ        piece980
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece980:
 stored977:
@@ -77289,37 +77289,37 @@ stored977:
 	VMOVAPD.Z        Z9, K1, Z9
 	VADDPD           Z9, Z8, Z8
 	VMULPD           Z1, Z3, Z3
-	CMPQ             DX, $0x00000018
+	CMPQ             DX, $0x18
 	JL               part981
 	VMOVUPD          Z3, 128(BX)
 	JMP              stored981
 
 part981:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored981
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z3, Z3
 	TESTQ         $0x00000004, DI
 	JZ            piece982
 	VMOVUPS       Y3, (SI)
 	VEXTRACTF64X4 $0x01, Z3, Y3
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece982:
 	TESTQ         $0x00000002, DI
 	JZ            piece983
 	VMOVUPS       X3, (SI)
 	VEXTRACTF32X4 $0x01, Y3, X3
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece983:
 	TESTQ     $0x00000001, DI
 	JZ        piece984
 	VMOVSD    X3, (SI)
 	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece984:
 stored981:
@@ -77378,37 +77378,37 @@ stored981:
 	VMOVAPD.Z        Z7, K1, Z7
 	VADDPD           Z7, Z8, Z8
 	VMULPD           Z1, Z3, Z3
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part985
 	VMOVUPD          Z3, 192(BX)
 	JMP              stored985
 
 part985:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored985
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z3, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece986
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece986:
 	TESTQ         $0x00000002, CX
 	JZ            piece987
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece987:
 	TESTQ     $0x00000001, CX
 	JZ        piece988
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece988:
 stored985:
@@ -78152,37 +78152,37 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPD.Z        Z13, K1, Z13
 	VMULPD           Z8, Z14, Z14
-	CMPQ             DX, $0x00000008
+	CMPQ             DX, $0x08
 	JL               part989
 	VMOVUPD          Z14, (BX)
 	JMP              stored989
 
 part989:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored989
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z14, Z11
 	TESTQ         $0x00000004, DI
 	JZ            piece990
 	VMOVUPS       Y11, (SI)
 	VEXTRACTF64X4 $0x01, Z11, Y11
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece990:
 	TESTQ         $0x00000002, DI
 	JZ            piece991
 	VMOVUPS       X11, (SI)
 	VEXTRACTF32X4 $0x01, Y11, X11
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece991:
 	TESTQ     $0x00000001, DI
 	JZ        piece992
 	VMOVSD    X11, (SI)
 	VPERMILPD $0x01, X11, X11
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece992:
 stored989:
@@ -78233,37 +78233,37 @@ stored989:
 	VMOVAPD.Z        Z14, K1, Z14
 	VADDPD           Z14, Z13, Z13
 	VMULPD           Z8, Z16, Z16
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part993
 	VMOVUPD          Z16, 64(BX)
 	JMP              stored993
 
 part993:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored993
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z16, Z11
 	TESTQ         $0x00000004, DI
 	JZ            piece994
 	VMOVUPS       Y11, (SI)
 	VEXTRACTF64X4 $0x01, Z11, Y11
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece994:
 	TESTQ         $0x00000002, DI
 	JZ            piece995
 	VMOVUPS       X11, (SI)
 	VEXTRACTF32X4 $0x01, Y11, X11
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece995:
 	TESTQ     $0x00000001, DI
 	JZ        piece996
 	VMOVSD    X11, (SI)
 	VPERMILPD $0x01, X11, X11
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece996:
 stored993:
@@ -78314,37 +78314,37 @@ stored993:
 	VMOVAPD.Z        Z14, K1, Z14
 	VADDPD           Z14, Z13, Z13
 	VMULPD           Z8, Z16, Z16
-	CMPQ             DX, $0x00000018
+	CMPQ             DX, $0x18
 	JL               part997
 	VMOVUPD          Z16, 128(BX)
 	JMP              stored997
 
 part997:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored997
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z16, Z11
 	TESTQ         $0x00000004, DI
 	JZ            piece998
 	VMOVUPS       Y11, (SI)
 	VEXTRACTF64X4 $0x01, Z11, Y11
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece998:
 	TESTQ         $0x00000002, DI
 	JZ            piece999
 	VMOVUPS       X11, (SI)
 	VEXTRACTF32X4 $0x01, Y11, X11
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece999:
 	TESTQ     $0x00000001, DI
 	JZ        piece1000
 	VMOVSD    X11, (SI)
 	VPERMILPD $0x01, X11, X11
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1000:
 stored997:
@@ -78395,37 +78395,37 @@ stored997:
 	VMOVAPD.Z        Z0, K1, Z0
 	VADDPD           Z0, Z13, Z13
 	VMULPD           Z8, Z2, Z2
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part1001
 	VMOVUPD          Z2, 192(BX)
 	JMP              stored1001
 
 part1001:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored1001
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece1002
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece1002:
 	TESTQ         $0x00000002, CX
 	JZ            piece1003
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece1003:
 	TESTQ     $0x00000001, CX
 	JZ        piece1004
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece1004:
 stored1001:
@@ -79220,37 +79220,37 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPD.Z        Z11, K1, Z11
 	VMULPD           Z8, Z15, Z15
-	CMPQ             DX, $0x00000008
+	CMPQ             DX, $0x08
 	JL               part1005
 	VMOVUPD          Z15, (BX)
 	JMP              stored1005
 
 part1005:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored1005
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z15, Z12
 	TESTQ         $0x00000004, DI
 	JZ            piece1006
 	VMOVUPS       Y12, (SI)
 	VEXTRACTF64X4 $0x01, Z12, Y12
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece1006:
 	TESTQ         $0x00000002, DI
 	JZ            piece1007
 	VMOVUPS       X12, (SI)
 	VEXTRACTF32X4 $0x01, Y12, X12
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece1007:
 	TESTQ     $0x00000001, DI
 	JZ        piece1008
 	VMOVSD    X12, (SI)
 	VPERMILPD $0x01, X12, X12
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1008:
 stored1005:
@@ -79304,37 +79304,37 @@ stored1005:
 	VMOVAPD.Z        Z12, K1, Z12
 	VADDPD           Z12, Z11, Z11
 	VMULPD           Z8, Z17, Z17
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part1009
 	VMOVUPD          Z17, 64(BX)
 	JMP              stored1009
 
 part1009:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored1009
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z17, Z12
 	TESTQ         $0x00000004, DI
 	JZ            piece1010
 	VMOVUPS       Y12, (SI)
 	VEXTRACTF64X4 $0x01, Z12, Y12
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece1010:
 	TESTQ         $0x00000002, DI
 	JZ            piece1011
 	VMOVUPS       X12, (SI)
 	VEXTRACTF32X4 $0x01, Y12, X12
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece1011:
 	TESTQ     $0x00000001, DI
 	JZ        piece1012
 	VMOVSD    X12, (SI)
 	VPERMILPD $0x01, X12, X12
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1012:
 stored1009:
@@ -79388,37 +79388,37 @@ stored1009:
 	VMOVAPD.Z        Z12, K1, Z12
 	VADDPD           Z12, Z11, Z11
 	VMULPD           Z8, Z17, Z17
-	CMPQ             DX, $0x00000018
+	CMPQ             DX, $0x18
 	JL               part1013
 	VMOVUPD          Z17, 128(BX)
 	JMP              stored1013
 
 part1013:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored1013
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z17, Z12
 	TESTQ         $0x00000004, DI
 	JZ            piece1014
 	VMOVUPS       Y12, (SI)
 	VEXTRACTF64X4 $0x01, Z12, Y12
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece1014:
 	TESTQ         $0x00000002, DI
 	JZ            piece1015
 	VMOVUPS       X12, (SI)
 	VEXTRACTF32X4 $0x01, Y12, X12
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece1015:
 	TESTQ     $0x00000001, DI
 	JZ        piece1016
 	VMOVSD    X12, (SI)
 	VPERMILPD $0x01, X12, X12
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1016:
 stored1013:
@@ -79472,37 +79472,37 @@ stored1013:
 	VMOVAPD.Z        Z0, K1, Z0
 	VADDPD           Z0, Z11, Z11
 	VMULPD           Z8, Z2, Z2
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part1017
 	VMOVUPD          Z2, 192(BX)
 	JMP              stored1017
 
 part1017:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored1017
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z2, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece1018
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece1018:
 	TESTQ         $0x00000002, CX
 	JZ            piece1019
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece1019:
 	TESTQ     $0x00000001, CX
 	JZ        piece1020
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece1020:
 stored1017:
@@ -80968,37 +80968,37 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPD.Z        Z14, K1, Z14
 	VMULPD           Z10, Z20, Z20
-	CMPQ             DX, $0x00000008
+	CMPQ             DX, $0x08
 	JL               part1021
 	VMOVUPD          Z20, (BX)
 	JMP              stored1021
 
 part1021:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored1021
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z20, Z13
 	TESTQ         $0x00000004, DI
 	JZ            piece1022
 	VMOVUPS       Y13, (SI)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece1022:
 	TESTQ         $0x00000002, DI
 	JZ            piece1023
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece1023:
 	TESTQ     $0x00000001, DI
 	JZ        piece1024
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1024:
 stored1021:
@@ -81095,37 +81095,37 @@ stored1021:
 	VMOVAPD.Z        Z15, K1, Z15
 	VADDPD           Z15, Z14, Z14
 	VMULPD           Z10, Z21, Z21
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part1025
 	VMOVUPD          Z21, 64(BX)
 	JMP              stored1025
 
 part1025:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored1025
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z21, Z13
 	TESTQ         $0x00000004, DI
 	JZ            piece1026
 	VMOVUPS       Y13, (SI)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece1026:
 	TESTQ         $0x00000002, DI
 	JZ            piece1027
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece1027:
 	TESTQ     $0x00000001, DI
 	JZ        piece1028
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1028:
 stored1025:
@@ -81222,37 +81222,37 @@ stored1025:
 	VMOVAPD.Z        Z15, K1, Z15
 	VADDPD           Z15, Z14, Z14
 	VMULPD           Z10, Z21, Z21
-	CMPQ             DX, $0x00000018
+	CMPQ             DX, $0x18
 	JL               part1029
 	VMOVUPD          Z21, 128(BX)
 	JMP              stored1029
 
 part1029:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored1029
 	LEAQ          128(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z21, Z13
 	TESTQ         $0x00000004, DI
 	JZ            piece1030
 	VMOVUPS       Y13, (SI)
 	VEXTRACTF64X4 $0x01, Z13, Y13
-	ADDQ          $0x00000020, SI
+	ADDQ          $0x20, SI
 
 piece1030:
 	TESTQ         $0x00000002, DI
 	JZ            piece1031
 	VMOVUPS       X13, (SI)
 	VEXTRACTF32X4 $0x01, Y13, X13
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece1031:
 	TESTQ     $0x00000001, DI
 	JZ        piece1032
 	VMOVSD    X13, (SI)
 	VPERMILPD $0x01, X13, X13
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1032:
 stored1029:
@@ -81349,37 +81349,37 @@ stored1029:
 	VMOVAPD.Z        Z15, K1, Z15
 	VADDPD           Z15, Z14, Z14
 	VMULPD           Z10, Z0, Z0
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part1033
 	VMOVUPD          Z0, 192(BX)
 	JMP              stored1033
 
 part1033:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored1033
 	LEAQ          192(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z0, Z0
 	TESTQ         $0x00000004, CX
 	JZ            piece1034
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
-	ADDQ          $0x00000020, AX
+	ADDQ          $0x20, AX
 
 piece1034:
 	TESTQ         $0x00000002, CX
 	JZ            piece1035
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece1035:
 	TESTQ     $0x00000001, CX
 	JZ        piece1036
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece1036:
 stored1033:
@@ -83335,38 +83335,38 @@ tail:
 	KMOVW            SI, K1
 	VMOVAPD.Z        Z18, K1, Z18
 	VMULPD           Z8, Z12, Z12
-	CMPQ             DX, $0x00000008
+	CMPQ             DX, $0x08
 	JL               part1037
 	VCVTPD2PS        Z12, Y10
 	VMOVUPS          Y10, (BX)
 	JMP              stored1037
 
 part1037:
-	CMPQ          DX, $0x00000000
+	CMPQ          DX, $0x00
 	JLE           stored1037
 	LEAQ          (BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000000, DI
+	SUBQ          $0x00, DI
 	VMOVUPS       Z12, Z10
 	VCVTPD2PS     Z10, Y10
 	TESTQ         $0x00000004, DI
 	JZ            piece1038
 	VMOVUPS       X10, (SI)
 	VEXTRACTF32X4 $0x01, Y10, X10
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece1038:
 	TESTQ     $0x00000002, DI
 	JZ        piece1039
 	VMOVSD    X10, (SI)
 	VPERMILPD $0x01, X10, X10
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1039:
 	TESTQ  $0x00000001, DI
 	JZ     piece1040
 	VMOVSS X10, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece1040:
 stored1037:
@@ -83491,38 +83491,38 @@ stored1037:
 	VMOVAPD.Z        Z19, K1, Z19
 	VADDPD           Z19, Z18, Z18
 	VMULPD           Z8, Z12, Z12
-	CMPQ             DX, $0x00000010
+	CMPQ             DX, $0x10
 	JL               part1041
 	VCVTPD2PS        Z12, Y10
 	VMOVUPS          Y10, 32(BX)
 	JMP              stored1041
 
 part1041:
-	CMPQ          DX, $0x00000008
+	CMPQ          DX, $0x08
 	JLE           stored1041
 	LEAQ          32(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000008, DI
+	SUBQ          $0x08, DI
 	VMOVUPS       Z12, Z10
 	VCVTPD2PS     Z10, Y10
 	TESTQ         $0x00000004, DI
 	JZ            piece1042
 	VMOVUPS       X10, (SI)
 	VEXTRACTF32X4 $0x01, Y10, X10
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece1042:
 	TESTQ     $0x00000002, DI
 	JZ        piece1043
 	VMOVSD    X10, (SI)
 	VPERMILPD $0x01, X10, X10
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1043:
 	TESTQ  $0x00000001, DI
 	JZ     piece1044
 	VMOVSS X10, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece1044:
 stored1041:
@@ -83647,38 +83647,38 @@ stored1041:
 	VMOVAPD.Z        Z19, K1, Z19
 	VADDPD           Z19, Z18, Z18
 	VMULPD           Z8, Z12, Z12
-	CMPQ             DX, $0x00000018
+	CMPQ             DX, $0x18
 	JL               part1045
 	VCVTPD2PS        Z12, Y10
 	VMOVUPS          Y10, 64(BX)
 	JMP              stored1045
 
 part1045:
-	CMPQ          DX, $0x00000010
+	CMPQ          DX, $0x10
 	JLE           stored1045
 	LEAQ          64(BX), SI
 	MOVQ          DX, DI
-	SUBQ          $0x00000010, DI
+	SUBQ          $0x10, DI
 	VMOVUPS       Z12, Z10
 	VCVTPD2PS     Z10, Y10
 	TESTQ         $0x00000004, DI
 	JZ            piece1046
 	VMOVUPS       X10, (SI)
 	VEXTRACTF32X4 $0x01, Y10, X10
-	ADDQ          $0x00000010, SI
+	ADDQ          $0x10, SI
 
 piece1046:
 	TESTQ     $0x00000002, DI
 	JZ        piece1047
 	VMOVSD    X10, (SI)
 	VPERMILPD $0x01, X10, X10
-	ADDQ      $0x00000008, SI
+	ADDQ      $0x08, SI
 
 piece1047:
 	TESTQ  $0x00000001, DI
 	JZ     piece1048
 	VMOVSS X10, (SI)
-	ADDQ   $0x00000004, SI
+	ADDQ   $0x04, SI
 
 piece1048:
 stored1045:
@@ -83803,38 +83803,38 @@ stored1045:
 	VMOVAPD.Z        Z4, K1, Z4
 	VADDPD           Z4, Z18, Z18
 	VMULPD           Z8, Z12, Z12
-	CMPQ             DX, $0x00000020
+	CMPQ             DX, $0x20
 	JL               part1049
 	VCVTPD2PS        Z12, Y0
 	VMOVUPS          Y0, 96(BX)
 	JMP              stored1049
 
 part1049:
-	CMPQ          DX, $0x00000018
+	CMPQ          DX, $0x18
 	JLE           stored1049
 	LEAQ          96(BX), AX
 	MOVQ          DX, CX
-	SUBQ          $0x00000018, CX
+	SUBQ          $0x18, CX
 	VMOVUPS       Z12, Z0
 	VCVTPD2PS     Z0, Y0
 	TESTQ         $0x00000004, CX
 	JZ            piece1050
 	VMOVUPS       X0, (AX)
 	VEXTRACTF32X4 $0x01, Y0, X0
-	ADDQ          $0x00000010, AX
+	ADDQ          $0x10, AX
 
 piece1050:
 	TESTQ     $0x00000002, CX
 	JZ        piece1051
 	VMOVSD    X0, (AX)
 	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x00000008, AX
+	ADDQ      $0x08, AX
 
 piece1051:
 	TESTQ  $0x00000001, CX
 	JZ     piece1052
 	VMOVSS X0, (AX)
-	ADDQ   $0x00000004, AX
+	ADDQ   $0x04, AX
 
 piece1052:
 stored1049:

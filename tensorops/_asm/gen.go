@@ -206,6 +206,14 @@ func (g *gen) heldAt(m Mem) Op {
 	return r
 }
 
+// imm is a constant operand of instructions on general registers.
+func imm(n int) Constant {
+	if n < 128 {
+		return U8(n)
+	}
+	return U32(n)
+}
+
 // broadcast spreads the scalar in x (or at an address) over a register.
 func (g *gen) broadcast(x Op) reg.VecVirtual {
 	v := g.vec()
@@ -347,17 +355,17 @@ var labels int
 func (g *gen) storeSome(v reg.VecVirtual, ptr reg.GPVirtual, count reg.Register, i int) {
 	labels++
 	part, done := fmt.Sprintf("part%d", labels), fmt.Sprintf("stored%d", labels)
-	CMPQ(count, U32(uint32(i+g.lanes())))
+	CMPQ(count, imm(i+g.lanes()))
 	JL(LabelRef(part))
 	g.store(v, ptr, i, false)
 	JMP(LabelRef(done))
 	Label(part)
-	CMPQ(count, U32(uint32(i)))
+	CMPQ(count, imm(i))
 	JLE(LabelRef(done))
 	at, left, pieces := GP64(), GP64(), g.vec()
 	LEAQ(g.elemAt(ptr, i), at)
 	MOVQ(count, left)
-	SUBQ(U32(uint32(i)), left)
+	SUBQ(imm(i), left)
 	VMOVUPS(v, pieces)
 	g.storePart(pieces, at, left)
 	Label(done)
@@ -392,7 +400,7 @@ func (g *gen) storePart(v reg.VecVirtual, ptr, count reg.Register) {
 		case 4:
 			VMOVSS(v.AsX(), Mem{Base: at})
 		}
-		ADDQ(U32(uint32(piece)), at)
+		ADDQ(imm(piece), at)
 		Label(skip)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"regexp"
+	"strings"
 	"sync"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -26,6 +28,8 @@ type output struct {
 
 var outputs = []output{
 	{"rows", "../kernels_amd64.s", "../stubs_amd64.go", "tensorops", rowKernels, fence},
+	{"vec", "../vec/kernel_amd64.s", "../vec/kernel_amd64.go", "vec", functionKernels, nil},
+	{"optim", "../../train/optim/kernel_amd64.s", "../../train/optim/kernel_amd64.go", "optim", updateKernels, nil},
 	{"point", "../point_amd64.s", "../point_stubs_amd64.go", "tensorops", pointKernels, nil},
 }
 
@@ -67,6 +71,27 @@ func (o output) write() {
 		o.once()
 	}
 	Generate()
+	o.check()
+}
+
+// highRegister is a register that AVX2 lacks; avo allots it without a word.
+var highRegister = regexp.MustCompile(`\b[XY](1[6-9]|2[0-9]|3[01])\b|\bZ[0-9]`)
+
+// check ends the program where a kernel for AVX2 has a register that only AVX-512 has.
+func (o output) check() {
+	text, err := os.ReadFile(o.asm)
+	if err != nil {
+		log.Fatal(err)
+	}
+	kernel := ""
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "TEXT") {
+			kernel, _, _ = strings.Cut(line, "(")
+		}
+		if strings.HasSuffix(kernel, "AVX2") && highRegister.MatchString(line) {
+			log.Fatalf("%s: not a register of AVX2:%s", kernel, line)
+		}
+	}
 }
 
 // writeEach runs this program once for each name, and returns the first error.

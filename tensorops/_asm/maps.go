@@ -180,13 +180,13 @@ func (g *gen) mapRow(unroll int, ahead bool, inputs []string, body func(v [][]re
 		XORQ(none, none)
 		MOVQ(m.n, s.row)
 		SHLQ(shift, s.row)
-		CMPQ(s.row, U32(256<<10))
+		CMPQ(s.row, imm(256<<10))
 		CMOVQGT(none, s.row)
 	}
 	head := GP64()
 	MOVQ(m.dst, head)
 	NEGQ(head)
-	ANDQ(U32(63), head)
+	ANDQ(imm(63), head)
 	SHRQ(shift, head)
 	CMPQ(head, m.n)
 	CMOVQGT(m.n, head)
@@ -219,7 +219,7 @@ func (m *rowMap) loops() {
 // blocks emits the loop over unroll registers at a time, while there are as many elements left.
 func (m *rowMap) blocks() {
 	elems := m.unroll * m.lanes()
-	SUBQ(U32(uint32(elems)), m.n)
+	SUBQ(imm(elems), m.n)
 	JL(LabelRef("blocks_done"))
 	Label("blocks")
 	v := make([][]reg.VecVirtual, len(m.in))
@@ -241,12 +241,12 @@ func (m *rowMap) blocks() {
 	}
 	Label("blocks_done")
 	XORQ(m.mode, m.mode)
-	ADDQ(U32(uint32(elems)), m.n)
+	ADDQ(imm(elems), m.n)
 }
 
 // singles emits the loop over single registers, the last of which may have fewer elements.
 func (m *rowMap) singles() {
-	SUBQ(U32(uint32(m.lanes())), m.n)
+	SUBQ(imm(m.lanes()), m.n)
 	JL(LabelRef("rest"))
 	Label("singles")
 	v := make([][]reg.VecVirtual, len(m.in))
@@ -259,7 +259,7 @@ func (m *rowMap) singles() {
 	JNZ(LabelRef("not_whole"))
 	m.storeBlock("singles", out, false)
 	Label("rest")
-	ADDQ(U32(uint32(m.lanes())), m.n)
+	ADDQ(imm(m.lanes()), m.n)
 	JZ(LabelRef("end"))
 	behind := m.tailOf(m.n)
 	for j, p := range m.in {
@@ -269,7 +269,7 @@ func (m *rowMap) singles() {
 	JMP(LabelRef("single"))
 	Label("not_whole")
 	if m.stream != nil && m.unroll == 1 {
-		CMPQ(m.mode, U32(part))
+		CMPQ(m.mode, imm(part))
 		JEQ(LabelRef("part"))
 		m.storeBlock("singles", out, true)
 		JMP(LabelRef("rest"))
@@ -299,8 +299,8 @@ func (m *rowMap) storeBlock(loop string, out []reg.VecVirtual, stream bool) {
 		}
 	}
 	for _, p := range append([]reg.Register{m.dst}, m.in...) {
-		ADDQ(U32(uint32(elems*size(m.elem))), p)
+		ADDQ(imm(elems*size(m.elem)), p)
 	}
-	SUBQ(U32(uint32(elems)), m.n)
+	SUBQ(imm(elems), m.n)
 	JGE(LabelRef(loop))
 }

@@ -22,7 +22,7 @@ func (t *terms) rolled(n reg.Register, groupLen int) {
 	buffer := AllocLocal(group * elem)
 
 	Label("sum_loop")
-	CMPQ(n, U32(uint32(groupLen)))
+	CMPQ(n, imm(groupLen))
 	JL(LabelRef("sum_tail"))
 	for byte := 0; byte < groupLen*elem; byte += 64 {
 		PREFETCHT0(Mem{Base: t.at, Disp: prefetchBytes + byte})
@@ -48,7 +48,7 @@ func (t *terms) rolled(n reg.Register, groupLen int) {
 	CMOVQLT(n, count)
 	bytes := GP64()
 	MOVQ(U32(uint32(group*elem)), bytes)
-	CMPQ(count, U32(uint32(pairElems)))
+	CMPQ(count, imm(pairElems))
 	JG(LabelRef("sum_copy"))
 	MOVQ(U32(1), pairs)
 	MOVQ(U32(uint32(pairElems*elem)), bytes)
@@ -80,7 +80,7 @@ func (t *terms) copyTail(buffer reg.GPVirtual, count, bytes reg.Register) {
 	VANDNPS(e.constant(math.Inf(-1)), mask, mask)
 	VORPS(mask, v, v)
 	VMOVUPS(v, Mem{Base: buffer, Index: i, Scale: 1})
-	ADDQ(U32(uint32(e.vecBytes())), i)
+	ADDQ(imm(e.vecBytes()), i)
 	CMPQ(i, bytes)
 	JL(LabelRef("copy"))
 }
@@ -89,17 +89,17 @@ func (t *terms) copyTail(buffer reg.GPVirtual, count, bytes reg.Register) {
 func (t *terms) copyBack(buffer Mem, count reg.Register) {
 	from, v := GP64(), t.vec()
 	LEAQ(buffer, from)
-	SUBQ(U32(uint32(t.lanes())), count)
+	SUBQ(imm(t.lanes()), count)
 	JL(LabelRef("back_rest"))
 	Label("back")
 	VMOVUPS(Mem{Base: from}, v)
 	VMOVUPS(v, Mem{Base: t.dst})
-	ADDQ(U32(uint32(t.vecBytes())), from)
-	ADDQ(U32(uint32(t.vecBytes())), t.dst)
-	SUBQ(U32(uint32(t.lanes())), count)
+	ADDQ(imm(t.vecBytes()), from)
+	ADDQ(imm(t.vecBytes()), t.dst)
+	SUBQ(imm(t.lanes()), count)
 	JGE(LabelRef("back"))
 	Label("back_rest")
-	ADDQ(U32(uint32(t.lanes())), count)
+	ADDQ(imm(t.lanes()), count)
 	JZ(LabelRef("back_done"))
 	VMOVUPS(Mem{Base: from}, v)
 	t.storePart(v, t.dst.(reg.GPVirtual), count)
@@ -128,7 +128,7 @@ func (t *terms) halvesOf(from, to, pairs reg.GPVirtual) {
 		t.pair(at, write, 2, acc)
 		Label("enough")
 	} else {
-		step := U32(uint32(t.gen.at(2, 0) * elem))
+		step := imm(t.gen.at(2, 0) * elem)
 		Label("pair")
 		t.pair(at, write, 0, acc)
 		ADDQ(step, at)
@@ -140,10 +140,10 @@ func (t *terms) halvesOf(from, to, pairs reg.GPVirtual) {
 	}
 	t.add(acc[1], acc[0], acc[0])
 	stride := t.sums.addAt(acc[0], sum)
-	ADDQ(U32(uint32(stride)), sum)
-	ADDQ(U32(uint32(t.lanes()*elem)), from)
+	ADDQ(imm(stride), sum)
+	ADDQ(imm(t.lanes()*elem), from)
 	if t.dst != nil {
-		ADDQ(U32(uint32(t.lanes()*elem)), to)
+		ADDQ(imm(t.lanes()*elem), to)
 	}
 	DECQ(half)
 	JNZ(LabelRef("half"))

@@ -63,7 +63,7 @@ func (g *gen) expSum(kind sumKind) {
 		Load(Param("guess"), anchor)
 		VUCOMISD(anchor, anchor)
 		JNP(LabelRef("guessed"))
-		CMPQ(n, U32(uint32(8*g.group())))
+		CMPQ(n, imm(8*g.group()))
 		JLE(LabelRef("search"))
 		MOVQ(U32(uint32(4*g.group())), n)
 		JMP(LabelRef("maximum"))
@@ -158,7 +158,7 @@ type terms struct {
 
 // loops emits the loops over n elements.
 func (t *terms) loops(n reg.Register, groupLen int) {
-	CMPQ(n, U32(uint32(groupLen)))
+	CMPQ(n, imm(groupLen))
 	JL(LabelRef("sum_tail"))
 	Label("sum_loop")
 	t.group(groupLen, nil, func(i int) reg.VecVirtual {
@@ -168,7 +168,7 @@ func (t *terms) loops(n reg.Register, groupLen int) {
 		return t.load(t.at, i)
 	}, func(v reg.VecVirtual, i int) { t.gen.store(v, t.dst, i, false) })
 	t.advance(n, groupLen)
-	CMPQ(n, U32(uint32(groupLen)))
+	CMPQ(n, imm(groupLen))
 	JGE(LabelRef("sum_loop"))
 	Label("sum_tail")
 	TESTQ(n, n)
@@ -186,11 +186,11 @@ func (t *terms) loops(n reg.Register, groupLen int) {
 }
 
 func (t *terms) advance(n reg.Register, elems int) {
-	ADDQ(U32(uint32(elems*size(t.elem))), t.at)
+	ADDQ(imm(elems*size(t.elem)), t.at)
 	if t.dst != nil {
-		ADDQ(U32(uint32(elems*size(t.elem))), t.dst)
+		ADDQ(imm(elems*size(t.elem)), t.dst)
 	}
-	SUBQ(U32(uint32(elems)), n)
+	SUBQ(imm(elems), n)
 }
 
 // group adds one group of elements: those of a lane first, then to the sums. Where only count elements are there, the second
@@ -206,7 +206,7 @@ func (t *terms) group(elems int, count reg.Register, load func(i int) reg.VecVir
 		enough := fmt.Sprintf("enough%d", labels)
 		for k := 0; k < elems/t.lanes()/t.halves(); k += unroll {
 			if count != nil && k == 2 {
-				CMPQ(count, U32(uint32(t.gen.at(k, 0))))
+				CMPQ(count, imm(t.gen.at(k, 0)))
 				JLE(LabelRef(enough))
 			}
 			var xs []reg.VecVirtual
@@ -314,7 +314,7 @@ func (g *gen) maximum(x, n reg.Register) reg.VecVirtual {
 		VMOVUPS(g.constant(math.Inf(-1)), acc[i])
 	}
 	elems := g.group()
-	SUBQ(U32(uint32(elems)), n)
+	SUBQ(imm(elems), n)
 	JL(LabelRef("max_rest"))
 	Label("max_loop")
 	for k := range depth {
@@ -322,18 +322,18 @@ func (g *gen) maximum(x, n reg.Register) reg.VecVirtual {
 			g.max(g.load(x, g.at(k, h)), acc[k])
 		}
 	}
-	ADDQ(U32(uint32(elems*size(g.elem))), x)
-	SUBQ(U32(uint32(elems)), n)
+	ADDQ(imm(elems*size(g.elem)), x)
+	SUBQ(imm(elems), n)
 	JGE(LabelRef("max_loop"))
 	Label("max_rest")
-	ADDQ(U32(uint32(elems)), n)
+	ADDQ(imm(elems), n)
 	JZ(LabelRef("max_done"))
 	Label("max_single")
 	v := g.vec()
 	g.tailOf(n).load(v, x, 0, math.Inf(-1))
 	g.max(v, acc[0])
-	ADDQ(U32(uint32(g.lanes()*size(g.elem))), x)
-	SUBQ(U32(uint32(g.lanes())), n)
+	ADDQ(imm(g.lanes()*size(g.elem)), x)
+	SUBQ(imm(g.lanes()), n)
 	JG(LabelRef("max_single"))
 	Label("max_done")
 	g.max(acc[1], acc[0])

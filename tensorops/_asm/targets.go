@@ -30,7 +30,7 @@ func (r *reduction) emit() {
 	for _, in := range r.inputs {
 		ptrs = append(ptrs, Load(Param(in).Base(), GP64()))
 	}
-	elems := U32(uint32(r.step * r.lanes()))
+	elems := imm(r.step * r.lanes())
 	SUBQ(elems, n)
 	JL(LabelRef("sum_rest"))
 	Label("sum_loop")
@@ -53,7 +53,7 @@ func (r *reduction) emit() {
 		r.addEach(func(j, at int) reg.VecVirtual { return v[j][at] })
 	}
 	for _, p := range ptrs {
-		ADDQ(U32(uint32(r.step*r.lanes()*size(r.elem))), p)
+		ADDQ(imm(r.step*r.lanes()*size(r.elem)), p)
 	}
 	SUBQ(elems, n)
 	JGE(LabelRef("sum_loop"))

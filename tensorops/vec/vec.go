@@ -11,8 +11,6 @@
 // dst and x must have the same length and be the same slice or not overlap; other lengths panic.
 package vec
 
-//go:generate sh -c "cd _asm && go run . -out ../kernel_amd64.s -stubs ../kernel_amd64.go -pkg vec"
-
 // width is the number of elements that the kernels' loops advance by.
 const width = 8
 

@@ -5,8 +5,6 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-//go:generate sh -c "cd _asm && go run . -out ../kernel_amd64.s -stubs ../kernel_amd64.go -pkg optim"
-
 // lanes is what the lengths that kernels take are multiples of, and the number of sums of squares that are kept apart. The
 // rest of a slice goes through the Go code.
 const lanes = 32
