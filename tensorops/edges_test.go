@@ -3,6 +3,8 @@ package tensorops
 import (
 	"math"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // TestRowsAcrossTheAnchorLimit: a block below -anchorLimit counts beside one just above it.
@@ -91,7 +93,7 @@ func TestZerosHaveNoSign(t *testing.T) {
 			got[name] = make([]float64, len(x))
 			f(got[name])
 		}
-		if active64 == &generic64 {
+		if vec.Active() == vec.Generic {
 			return // the generic form rounds otherwise
 		}
 		if first == nil {

@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"math"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 )
 
 // hostileRows seed the fuzz targets: what has broken softmax implementations before.
@@ -37,24 +40,18 @@ func floats(b []byte) []float32 {
 // FuzzRows compares every implementation with the generic one on any row at all.
 func FuzzRows(f *testing.F) {
 	seed(f)
-	all := implementations()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		x := floats(b)
 		if len(x) == 0 || len(x) > 5000 {
 			return
 		}
-		before32, before64 := active32, active64
-		defer func() { active32, active64 = before32, before64 }()
-		useImplementation(all[0])
-		want, want64 := allOf(x), allOf(widen(x))
-		for _, impl := range all[1:] {
-			if !impl.available {
-				continue
-			}
-			useImplementation(impl)
-			compareAll(t, impl.name, x, allOf(x), want)
-			compareAll(t, impl.name, widen(x), allOf(widen(x)), want64)
-		}
+		var want rowResults[float32]
+		var want64 rowResults[float64]
+		vectest.At(vec.Generic, func() { want, want64 = allOf(x), allOf(widen(x)) })
+		atLevels(func(l vec.Level) {
+			compareAll(t, l.String(), x, allOf(x), want)
+			compareAll(t, l.String(), widen(x), allOf(widen(x)), want64)
+		})
 	})
 }
 
@@ -120,7 +117,6 @@ func tiny[F Float](a, b F) bool {
 // FuzzPointLosses compares the elementwise losses of every implementation with the generic ones.
 func FuzzPointLosses(f *testing.F) {
 	seed(f)
-	all := implementations()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		x := floats(b)
 		n := len(x) / 2
@@ -133,25 +129,22 @@ func FuzzPointLosses(f *testing.F) {
 				y[i] = float32(math.Abs(math.Mod(float64(v), 1)))
 			}
 		}
-		for _, impl := range all[1:] {
-			if !impl.available {
-				continue
-			}
+		for _, l := range vec.Available()[1:] {
 			for loss := range pointLosses {
-				comparePoints(t, impl, loss, x, y)
+				comparePoints(t, l, loss, x, y)
 			}
 		}
 	})
 }
 
 // comparePoints holds a kernel to the generic one; what overflows float32 on the way has a sum that says so.
-func comparePoints(t *testing.T, impl implementation, loss int, x, y []float32) {
+func comparePoints(t *testing.T, l vec.Level, loss int, x, y []float32) {
 	relative, absolute := pointUnits[float32]()
 	y = pointTargets(loss, y)
 	a, w := make([]float32, len(x)), make([]float32, len(x))
-	got, want := impl.k32.pointSum[loss](x, y, 0.75, 0.5), generic32.pointSum[loss](x, y, 0.75, 0.5)
-	if both := impl.k32.pointBoth[loss](a, x, y, 0.5, 0.75, 0.5, false); !same(both, got) {
-		t.Errorf("%s: sum of loss %d of %v, %v is %v, with the gradient %v", impl.name, loss, x, y, got, both)
+	got, want := kernels32[l].pointSum[loss](x, y, 0.75, 0.5), generic32.pointSum[loss](x, y, 0.75, 0.5)
+	if both := kernels32[l].pointBoth[loss](a, x, y, 0.5, 0.75, 0.5, false); !same(both, got) {
+		t.Errorf("%s: sum of loss %d of %v, %v is %v, with the gradient %v", l, loss, x, y, got, both)
 	}
 	if !finite(got) {
 		return
@@ -164,7 +157,7 @@ func comparePoints(t *testing.T, impl implementation, loss int, x, y []float32) 
 	}
 	// values below the smallest normal numbers have no digits to compare
 	if !(math.Abs(got-want) <= 2*relative*size+float64(len(x))*0x1p-120) {
-		t.Errorf("%s: sum of loss %d of %v, %v is %v, generic %v", impl.name, loss, x, y, got, want)
+		t.Errorf("%s: sum of loss %d of %v, %v is %v, generic %v", l, loss, x, y, got, want)
 	}
 	generic32.pointBoth[loss](w, x, y, 0.5, 0.75, 0.5, false)
 	for i := range a {
@@ -174,7 +167,7 @@ func comparePoints(t *testing.T, impl implementation, loss int, x, y []float32) 
 			size *= 2 // the scaled difference is in it twice
 		}
 		if !(math.Abs(float64(a[i]-w[i])) <= 2*relative*size+absolute) {
-			t.Errorf("%s: gradient of loss %d of %v, %v is %v, generic %v", impl.name, loss, x[i], y[i], a[i], w[i])
+			t.Errorf("%s: gradient of loss %d of %v, %v is %v, generic %v", l, loss, x[i], y[i], a[i], w[i])
 		}
 	}
 }

@@ -44,7 +44,7 @@ func generalCrossEntropy[F Float](dst, x, t []F, y int, g float64, o *CrossEntro
 		if dst != nil {
 			out = mass // memory beside z, where the terms of the sum can be kept
 		}
-		l = weightedLabel(active64, out, z, y, g*scale, weight)
+		l = weightedLabel(active[float64](), out, z, y, g*scale, weight)
 	} else {
 		if dst != nil {
 			out = z
@@ -82,7 +82,7 @@ func weightedLabel[F Float](k *kernels[F], dst, x []F, y int, g, weight float64)
 // massCrossEntropy is Σ mass·(-log softmax(z)), and g times its gradient where there is a dst, which is nil or z. A y that is
 // not negative says that mass comes from that label.
 func massCrossEntropy(dst, z, mass []float64, y int, g float64) float64 {
-	k := active64
+	k := active[float64]()
 	var total rowTotal
 	k.rowTotal(&total, z, forLogs)
 	if !ordinary(total.max) {
@@ -122,7 +122,7 @@ func scaled[F Float](z []float64, x []F, scale float64) {
 		wide = z
 	}
 	if scale != 1 {
-		active64.scale(z, wide, scale, math.Inf(-1), false)
+		active[float64]().scale(z, wide, scale, math.Inf(-1), false)
 	} else if ok {
 		copy(z, wide)
 	}
@@ -147,7 +147,7 @@ func targetMass[F Float](mass, z []float64, t []F, y int, o *CrossEntropyOptions
 		scaled(mass, t, 1-eps)
 	}
 	if eps > 0 {
-		_, open := active64.gapSumRow(z, 0)
+		_, open := active[float64]().gapSumRow(z, 0)
 		each := eps / open
 		if int(open) == len(z) {
 			for i := range mass {

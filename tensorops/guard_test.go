@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"unsafe"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // guarded returns a slice of n elements between two bands of NaN in one allocation, beginning off elements after
@@ -244,19 +246,11 @@ func TestKernelsInPlace(t *testing.T) {
 
 // TestInstructionSetsAgree demands the same bits from AVX2 and AVX-512, of every kernel, also on hostile rows.
 func TestInstructionSetsAgree(t *testing.T) {
-	sets := map[string]implementation{}
-	for _, impl := range implementations() {
-		if impl.available {
-			sets[impl.name] = impl
-		}
-	}
-	a, okA := sets["avx2"]
-	b, okB := sets["avx512"]
-	if !okA || !okB {
+	if len(vec.Available()) < vec.Levels {
 		t.Skip("this build or processor has not both AVX2 and AVX-512")
 	}
-	t.Run("float32", func(t *testing.T) { testSetsAgree(t, a.k32, b.k32) })
-	t.Run("float64", func(t *testing.T) { testSetsAgree(t, a.k64, b.k64) })
+	t.Run("float32", func(t *testing.T) { testSetsAgree(t, kernels32[vec.AVX2], kernels32[vec.AVX512]) })
+	t.Run("float64", func(t *testing.T) { testSetsAgree(t, kernels64[vec.AVX2], kernels64[vec.AVX512]) })
 }
 
 func testSetsAgree[F Float](t *testing.T, a, b *kernels[F]) {
@@ -287,4 +281,15 @@ func testSetsAgree[F Float](t *testing.T, a, b *kernels[F]) {
 			}
 		}
 	}
+}
+
+// TestLevelChoosesKernels: the level of vec is that of the kernels here.
+func TestLevelChoosesKernels(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		for _, name := range []string{active[float32]().name, active[float64]().name} {
+			if name != vec.Active().String() {
+				t.Errorf("kernels %s are in use at level %v", name, vec.Active())
+			}
+		}
+	})
 }

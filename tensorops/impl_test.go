@@ -6,50 +6,25 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
-	"os"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/ALTree/bigfloat"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 )
 
-// forEachImpl runs a test once for every implementation of the kernels. One that the processor lacks is skipped,
-// or fails where the environment variable TENSOROPS_REQUIRE (names separated by commas) names it.
+// forEachImpl runs a test once for every implementation of the kernels.
 func forEachImpl(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	all := implementations()
-	names := []string{"generic", "avx2", "avx512"}
-	required := strings.Split(os.Getenv("TENSOROPS_REQUIRE"), ",")
-	for _, name := range names {
-		t.Run("impl="+name, func(t *testing.T) {
-			i := slices.IndexFunc(all, func(m implementation) bool { return m.name == name && m.available })
-			if i < 0 {
-				if slices.Contains(required, name) {
-					t.Fatalf("TENSOROPS_REQUIRE names %s, which this build or processor does not have", name)
-				}
-				t.Skipf("this build or processor has no %s", name)
-			}
-			before32, before64 := active32, active64
-			defer func() { active32, active64 = before32, before64 }()
-			useImplementation(all[i])
-			test(t)
-		})
-	}
+	vectest.Each(t, test)
 }
 
-// TestMain lets the environment variable TENSOROPS_USE choose the implementation, for benchmarks.
-func TestMain(m *testing.M) {
-	if name := os.Getenv("TENSOROPS_USE"); name != "" {
-		all := implementations()
-		i := slices.IndexFunc(all, func(m implementation) bool { return m.name == name && m.available })
-		if i < 0 {
-			fmt.Fprintf(os.Stderr, "TENSOROPS_USE names %s, which this build or processor does not have\n", name)
-			os.Exit(1)
-		}
-		useImplementation(all[i])
+// atLevels calls f at every level above Generic.
+func atLevels(f func(l vec.Level)) {
+	for _, l := range vec.Available()[1:] {
+		vectest.At(l, func() { f(l) })
 	}
-	os.Exit(m.Run())
 }
 
 // newRand returns a generator whose seed is printed when the test fails.

@@ -3,6 +3,8 @@ package tensorops
 import (
 	"math"
 	"unsafe"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // Float is the element type of rows.
@@ -140,18 +142,12 @@ func isFloat32[F Float]() bool {
 	return unsafe.Sizeof(z) == 4
 }
 
-// The implementation in use. Set once at start-up; tests set it through useImplementation.
-var (
-	active32 = &generic32
-	active64 = &generic64
-)
-
-// active returns the kernels in use for F.
+// active returns the kernels of the level in use for F.
 func active[F Float]() *kernels[F] {
 	if isFloat32[F]() {
-		return any(active32).(*kernels[F])
+		return any(kernels32[vec.Active()]).(*kernels[F])
 	}
-	return any(active64).(*kernels[F])
+	return any(kernels64[vec.Active()]).(*kernels[F])
 }
 
 // generic returns the generic kernels for F.

@@ -2,19 +2,15 @@
 
 package tensorops
 
-import "golang.org/x/sys/cpu"
+import "github.com/surprisal-go/surprisal/tensorops/vec"
 
-//go:generate go run -C _asm . -out ../kernels_amd64.s -stubs ../stubs_amd64.go -pkg tensorops
+//go:generate go run -C _asm .
 
-func archImplementations() []implementation {
-	x := &cpu.X86
-	avx2 := x.HasAVX && x.HasAVX2 && x.HasFMA && x.HasBMI2
-	avx512 := avx2 && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL
-	return []implementation{
-		{"avx2", avx2, &avx2Kernels32, &avx2Kernels64},
-		{"avx512", avx512, &avx512Kernels32, &avx512Kernels64},
-	}
-}
+// The kernels by level.
+var (
+	kernels32 = [vec.Levels]*kernels[float32]{&generic32, &avx2Kernels32, &avx512Kernels32}
+	kernels64 = [vec.Levels]*kernels[float64]{&generic64, &avx2Kernels64, &avx512Kernels64}
+)
 
 // termErr32 is what a float32 sum with one large term may be off by, relative: 99 of 100 are below it, the worst of 10^5
 // is at 1.6e-7. Half of it is the term itself, the rest its sums with three others.

@@ -238,7 +238,7 @@ func (k *kernels[F]) divergence(total *rowTotal, s *target, x, t []F) float64 {
 		z[i] = float64(v)
 	}
 	var wide rowTotal
-	active64.rowTotal(&wide, z, forLogs)
+	active[float64]().rowTotal(&wide, z, forLogs)
 	kl := 0.0
 	for i, v := range t {
 		if v != 0 {

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 )
 
 // Whole blocks of -Inf have no anchor: their terms must be 0 in every gradient, whichever way it is taken.
@@ -189,7 +192,6 @@ func testStreamedSoftTargets[F Float](t *testing.T) {
 // FuzzSoftTargets compares every implementation's losses of soft targets with the generic one's.
 func FuzzSoftTargets(f *testing.F) {
 	seed(f)
-	all := implementations()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		x := floats(b)
 		n := len(x) / 2
@@ -202,18 +204,13 @@ func FuzzSoftTargets(f *testing.F) {
 				p[i] = float32(math.Abs(math.Mod(float64(v), 1)))
 			}
 		}
-		before32, before64 := active32, active64
-		defer func() { active32, active64 = before32, before64 }()
-		useImplementation(all[0])
-		want, want64 := softOf(x, p), softOf(widen(x), widen(p))
-		for _, impl := range all[1:] {
-			if !impl.available {
-				continue
-			}
-			useImplementation(impl)
-			compareSoft(t, impl.name, x, p, softOf(x, p), want)
-			compareSoft(t, impl.name, widen(x), widen(p), softOf(widen(x), widen(p)), want64)
-		}
+		var want softResults[float32]
+		var want64 softResults[float64]
+		vectest.At(vec.Generic, func() { want, want64 = softOf(x, p), softOf(widen(x), widen(p)) })
+		atLevels(func(l vec.Level) {
+			compareSoft(t, l.String(), x, p, softOf(x, p), want)
+			compareSoft(t, l.String(), widen(x), widen(p), softOf(widen(x), widen(p)), want64)
+		})
 	})
 }
 

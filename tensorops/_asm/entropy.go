@@ -13,7 +13,10 @@ func (g *gen) xlogx() {
 	g.text("xlogx", "func(t []F) (sum float64)", "returns Σ t[i]·log t[i], where 0·log 0 = 0.")
 	c := g.logSeries()
 	a := g.newAccumulators(1)
-	g.reduceSome(g.logUnroll(), []string{"t"}, []float64{0}, targetAhead, func(v [][]reg.VecVirtual, _ int, h []int) {
+	r := &reduction{gen: g, inputs: []string{"t"}, fill: []float64{0}, ahead: targetAhead}
+	r.unroll = g.logUnroll()
+	r.step = max(r.unroll, g.halves())
+	r.body = func(v [][]reg.VecVirtual, _ int, h []int) {
 		t := make([]reg.VecVirtual, len(h))
 		for i := range h {
 			t[i] = g.vec()
@@ -22,7 +25,8 @@ func (g *gen) xlogx() {
 		for i, l := range g.logs(v[0], c) {
 			VFMADD231PD(l, t[i], a.acc[0][h[i]])
 		}
-	})
+	}
+	r.emit()
 	a.store()
 }
 
@@ -65,7 +69,7 @@ func (g *gen) expGap() {
 	k := g.expConsts(g.param("anchor"), g.param("low"))
 	c := g.param("c")
 	a := g.newAccumulators(1)
-	g.reduceRow([]string{"x"}, []float64{math.Inf(-1)}, a, func(v []reg.VecVirtual, h int) {
+	g.reduceRow(2, []string{"x"}, []float64{math.Inf(-1)}, a, func(v []reg.VecVirtual, h int) {
 		gap := g.vec()
 		g.sub(c, v[0], gap)
 		e := g.exp([]reg.VecVirtual{v[0]}, k)[0]

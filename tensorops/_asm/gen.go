@@ -206,6 +206,14 @@ func (g *gen) heldAt(m Mem) Op {
 	return r
 }
 
+// imm is a constant operand of instructions on general registers.
+func imm(n int) Constant {
+	if n < 128 {
+		return U8(n)
+	}
+	return U32(n)
+}
+
 // broadcast spreads the scalar in x (or at an address) over a register.
 func (g *gen) broadcast(x Op) reg.VecVirtual {
 	v := g.vec()
@@ -238,37 +246,76 @@ func (g *gen) load(ptr reg.Register, i int) reg.VecVirtual {
 
 // loadTail loads the elements from index i on that lie below count, and fill (a constant) for the others.
 func (g *gen) loadTail(ptr, count reg.Register, i int, fill float64) reg.VecVirtual {
-	if g.is512() {
-		k := g.tailMask(count, i)
-		v := g.vec()
-		if g.wide() {
-			n := g.narrow()
-			VMOVUPS(bitsConstant(uint64(math.Float32bits(float32(fill))), 4), n)
-			VMOVUPS(g.elemAt(ptr, i), k, n)
-			VCVTPS2PD(n, v)
-			return v
-		}
-		VMOVUPS(g.constant(fill), v)
-		f(g, VMOVUPS, VMOVUPD)(g.elemAt(ptr, i), k, v)
-		return v
-	}
-	n := g.vec()
-	if g.wide() {
-		n = g.narrow()
-	}
-	mask := g.tailVector(count, i, n)
-	elem := &gen{g.isa, g.elem, g.elem}
-	f(elem, VMASKMOVPS, VMASKMOVPD)(g.elemAt(ptr, i), mask, n)
-	if fill != 0 {
-		VANDNPS(elem.constant(fill), mask, mask)
-		VORPS(mask, n, n)
-	}
-	if !g.wide() {
-		return n
-	}
 	v := g.vec()
-	VCVTPS2PD(n, v)
+	t := g.tailOf(count)
+	t.once = true
+	t.load(v, ptr, i, fill)
 	return v
+}
+
+// A tail is a number of elements of which some registers are loaded.
+type tail struct {
+	*gen
+	bits        reg.GPVirtual // AVX-512: a bit for each element
+	masks, from reg.GPVirtual // AVX2: the table of masks, and the element there from which on they hold
+	once        bool          // there is one load
+}
+
+func (g *gen) tailOf(count reg.Register) *tail {
+	t := &tail{gen: g}
+	if g.is512() {
+		t.bits = GP64()
+		MOVQ(I64(-1), t.bits)
+		BZHIQ(count, t.bits, t.bits)
+		return t
+	}
+	t.masks, t.from = GP64(), GP64()
+	LEAQ(g.tailMasks(), t.masks)
+	MOVQ(U32(64), t.from)
+	SUBQ(count, t.from)
+	return t
+}
+
+// mask is the memory of AVX2's mask for the elements from index i on.
+func (t *tail) mask(i int) Mem {
+	bytes := size(t.elem)
+	return Mem{Base: t.masks, Index: t.from, Scale: uint8(bytes), Disp: i * bytes}
+}
+
+// load loads the elements from index i on, and fill (a constant) behind the tail's end.
+func (t *tail) load(v reg.VecVirtual, ptr reg.Register, i int, fill float64) {
+	n := v
+	if t.wide() {
+		n = t.narrow()
+	}
+	elem := newGen(t.isa, t.elem, t.elem)
+	if t.is512() {
+		k, bits := K(), t.bits
+		if i > 0 {
+			if !t.once {
+				bits = GP64()
+				MOVQ(t.bits, bits)
+			}
+			SHRQ(U8(i), bits)
+		}
+		KMOVW(bits.As32(), k)
+		VMOVUPS(elem.constant(fill), n)
+		f(elem, VMOVUPS, VMOVUPD)(t.elemAt(ptr, i), k, n)
+	} else {
+		mask := t.vec()
+		if t.wide() {
+			mask = t.narrow()
+		}
+		VMOVUPS(t.mask(i), mask)
+		f(elem, VMASKMOVPS, VMASKMOVPD)(t.elemAt(ptr, i), mask, n)
+		if fill != 0 {
+			VANDNPS(elem.constant(fill), mask, mask)
+			VORPS(mask, n, n)
+		}
+	}
+	if t.wide() {
+		VCVTPS2PD(n, v)
+	}
 }
 
 func (g *gen) store(v reg.VecVirtual, ptr reg.Register, i int, stream bool) {
@@ -308,17 +355,17 @@ var labels int
 func (g *gen) storeSome(v reg.VecVirtual, ptr reg.GPVirtual, count reg.Register, i int) {
 	labels++
 	part, done := fmt.Sprintf("part%d", labels), fmt.Sprintf("stored%d", labels)
-	CMPQ(count, U32(uint32(i+g.lanes())))
+	CMPQ(count, imm(i+g.lanes()))
 	JL(LabelRef(part))
 	g.store(v, ptr, i, false)
 	JMP(LabelRef(done))
 	Label(part)
-	CMPQ(count, U32(uint32(i)))
+	CMPQ(count, imm(i))
 	JLE(LabelRef(done))
 	at, left, pieces := GP64(), GP64(), g.vec()
 	LEAQ(g.elemAt(ptr, i), at)
 	MOVQ(count, left)
-	SUBQ(U32(uint32(i)), left)
+	SUBQ(imm(i), left)
 	VMOVUPS(v, pieces)
 	g.storePart(pieces, at, left)
 	Label(done)
@@ -353,7 +400,7 @@ func (g *gen) storePart(v reg.VecVirtual, ptr, count reg.Register) {
 		case 4:
 			VMOVSS(v.AsX(), Mem{Base: at})
 		}
-		ADDQ(U32(uint32(piece)), at)
+		ADDQ(imm(piece), at)
 		Label(skip)
 	}
 }
@@ -382,44 +429,23 @@ func (g *gen) tailMask(count reg.Register, i int) reg.Register {
 
 // tailVector returns the AVX2 mask of the same, of the width of like.
 func (g *gen) tailVector(count reg.Register, i int, like reg.VecVirtual) reg.VecVirtual {
+	mask := YMM()
+	if like.Size() == 16 {
+		mask = XMM()
+	}
+	VMOVUPS(g.tailOf(count).mask(i), mask)
+	return mask
+}
+
+// tailMasks is the table of AVX2's masks: 64 elements that count, then 64 that do not.
+func (g *gen) tailMasks() Mem {
 	bytes := size(g.elem)
-	masks := table(fmt.Sprintf("tail%d", bytes*8), bytes, 128, func(i int) uint64 {
+	return table(fmt.Sprintf("tail%d", bytes*8), bytes, 128, func(i int) uint64 {
 		if i < 64 {
 			return math.MaxUint64
 		}
 		return 0
 	})
-	base, from := GP64(), GP64()
-	LEAQ(masks, base)
-	MOVQ(U32(64), from)
-	SUBQ(count, from)
-	mask := YMM()
-	if like.Size() == 16 {
-		mask = XMM()
-	}
-	VMOVUPS(Mem{Base: base, Index: from, Scale: uint8(bytes), Disp: i * bytes}, mask)
-	return mask
-}
-
-// forGroups emits a loop over the groups of n elements: body(false) for whole ones, body(true) for the rest, n then
-// being the number of elements left. ptrs are advanced.
-func (g *gen) forGroups(label string, n reg.Register, ptrs []reg.Register, body func(tail bool)) {
-	bytes := g.group() * size(g.elem)
-	CMPQ(n, U32(uint32(g.group())))
-	JL(LabelRef(label + "_tail"))
-	Label(label + "_loop")
-	body(false)
-	for _, p := range ptrs {
-		ADDQ(U32(uint32(bytes)), p)
-	}
-	SUBQ(U32(uint32(g.group())), n)
-	CMPQ(n, U32(uint32(g.group())))
-	JGE(LabelRef(label + "_loop"))
-	Label(label + "_tail")
-	TESTQ(n, n)
-	JZ(LabelRef(label + "_done"))
-	body(true)
-	Label(label + "_done")
 }
 
 // fold reduces the registers of the layout's lanes (one for AVX-512, two for AVX2) to one number in lane 0.

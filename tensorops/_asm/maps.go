@@ -117,126 +117,190 @@ func fence() {
 	RET()
 }
 
+// rowMap is the state of a kernel that writes dst from inputs of the same length: pointers that advance and the number of
+// elements left, from which the loops have already subtracted those of the registers at hand.
+type rowMap struct {
+	*gen
+	body   func(v [][]reg.VecVirtual) []reg.VecVirtual // its results replace the registers of the inputs
+	unroll int
+	dst    reg.GPVirtual
+	in     []reg.Register
+	n      reg.GPVirtual
+	mode   reg.GPVirtual // how results are stored: whole, past or part
+	stream *streaming    // nil: dst never goes past the caches
+}
+
+// The modes. A kernel tests for whole once per turn of a loop.
+const (
+	whole = iota // ordinary stores of registers
+	past         // stores past the caches
+	part         // less than a register
+)
+
+// streaming is what a kernel knows of its stores past the caches.
+type streaming struct {
+	after reg.GPVirtual // the elements that follow the n at hand
+	row   reg.GPVirtual // the distance to the next row in bytes, 0 where two rows would not fit into the second cache
+	ahead bool          // the next row is fetched
+}
+
 // newRowMap loads the parameters dst and inputs.
-func (g *gen) newRowMap(inputs []string, body func(v [][]reg.VecVirtual) []reg.VecVirtual) *rowMap {
-	m := &rowMap{gen: g, body: body, dst: GP64(), n: GP64()}
+func (g *gen) newRowMap(unroll int, inputs []string, body func(v [][]reg.VecVirtual) []reg.VecVirtual) *rowMap {
+	m := &rowMap{gen: g, unroll: unroll, body: body, dst: GP64(), n: GP64(), mode: GP64()}
 	Load(Param("dst").Base(), m.dst)
 	Load(Param("dst").Len(), m.n)
 	for _, in := range inputs {
 		m.in = append(m.in, Load(Param(in).Base(), GP64()))
 	}
+	XORQ(m.mode, m.mode)
 	return m
 }
 
 // mapPlain emits the loops of a kernel that writes dst from inputs of the same length, and returns.
 func (g *gen) mapPlain(unroll int, inputs []string, body func(v [][]reg.VecVirtual) []reg.VecVirtual) {
-	g.newRowMap(inputs, body).plain(unroll)
+	g.newRowMap(unroll, inputs, body).loops()
 }
 
-func (m *rowMap) plain(unroll int) {
-	m.loop("plain", unroll, false)
-	m.loop("single", 1, false)
-	m.tail("rest")
-	VZEROUPPER()
-	RET()
-}
-
-// mapRow is mapPlain for a kernel whose parameter stream chooses stores past the caches. These want aligned addresses: the elements before the first of them are
-// written one register at a time. The caller fences. With ahead the next row is fetched meanwhile, which pays where
-// there is something to compute.
+// mapRow is mapPlain for a kernel whose parameter stream chooses stores past the caches. These need aligned addresses: the
+// elements before the first of them are a short row of their own. The caller fences. With ahead the next row is fetched
+// meanwhile, which pays where there is something to compute.
 func (g *gen) mapRow(unroll int, ahead bool, inputs []string, body func(v [][]reg.VecVirtual) []reg.VecVirtual) {
-	m := g.newRowMap(inputs, body)
-	m.ahead = ahead
-	stream := Load(Param("stream"), GP8())
-	TESTB(stream, stream)
-	JNZ(LabelRef("stream"))
-	m.plain(unroll)
-
-	Label("stream")
-	// The distance to the next row, 0 where two rows would not fit into the second cache.
-	m.row = GP64()
-	none := GP64()
-	XORQ(none, none)
-	MOVQ(m.n, m.row)
-	SHLQ(U8(map[int]int{4: 2, 8: 3}[size(g.elem)]), m.row)
-	CMPQ(m.row, U32(256<<10))
-	CMOVQGT(none, m.row)
+	m := g.newRowMap(unroll, inputs, body)
+	m.stream = &streaming{after: GP64(), row: GP64(), ahead: ahead}
+	s, shift := m.stream, U8(map[int]int{4: 2, 8: 3}[size(g.elem)])
+	wanted := Load(Param("stream"), GP8())
+	XORQ(s.after, s.after)
+	if ahead {
+		XORQ(s.row, s.row)
+	}
+	TESTB(wanted, wanted)
+	JZ(LabelRef("rows"))
+	if ahead {
+		none := GP64()
+		XORQ(none, none)
+		MOVQ(m.n, s.row)
+		SHLQ(shift, s.row)
+		CMPQ(s.row, imm(256<<10))
+		CMOVQGT(none, s.row)
+	}
 	head := GP64()
 	MOVQ(m.dst, head)
 	NEGQ(head)
-	ANDQ(U32(63), head)
-	SHRQ(U8(map[int]int{4: 2, 8: 3}[size(g.elem)]), head)
+	ANDQ(imm(63), head)
+	SHRQ(shift, head)
 	CMPQ(head, m.n)
 	CMOVQGT(m.n, head)
-	after := GP64()
-	MOVQ(m.n, after)
-	SUBQ(head, after)
+	MOVQ(m.n, s.after)
+	SUBQ(head, s.after)
 	MOVQ(head, m.n)
-	m.loop("head", 1, false)
-	m.tail("headrest")
-	LEAQ(Mem{Base: m.dst, Index: m.n, Scale: uint8(size(g.elem))}, m.dst)
-	for _, p := range m.in {
-		LEAQ(Mem{Base: p, Index: m.n, Scale: uint8(size(g.elem))}, p)
+	Label("rows")
+	m.loops()
+}
+
+// loops emits the loop over unroll registers at a time, one over single registers and the last elements, and the return.
+func (m *rowMap) loops() {
+	if m.unroll > 1 {
+		m.blocks()
 	}
-	MOVQ(after, m.n)
-	m.loop("streamed", unroll, true)
-	m.loop("streamedsingle", 1, false)
-	m.tail("streamedrest")
+	m.singles()
+	if s := m.stream; s != nil {
+		TESTQ(s.after, s.after)
+		JZ(LabelRef("return"))
+		MOVQ(s.after, m.n)
+		XORQ(s.after, s.after)
+		MOVQ(U32(past), m.mode)
+		JMP(LabelRef("rows"))
+		Label("return")
+	}
 	VZEROUPPER()
 	RET()
 }
 
-// rowMap is a kernel's state between its loops: pointers that advance and the number of elements left.
-type rowMap struct {
-	*gen
-	body func(v [][]reg.VecVirtual) []reg.VecVirtual
-	dst  reg.GPVirtual
-	in   []reg.Register
-	n    reg.GPVirtual
-	row  reg.GPVirtual
-
-	ahead bool
-}
-
-// loop emits a loop over unroll registers at a time, while there are as many elements left.
-func (m *rowMap) loop(label string, unroll int, stream bool) {
-	elems := unroll * m.lanes()
-	Label(label)
-	CMPQ(m.n, U32(uint32(elems)))
-	JL(LabelRef(label + "_done"))
+// blocks emits the loop over unroll registers at a time, while there are as many elements left.
+func (m *rowMap) blocks() {
+	elems := m.unroll * m.lanes()
+	SUBQ(imm(elems), m.n)
+	JL(LabelRef("blocks_done"))
+	Label("blocks")
 	v := make([][]reg.VecVirtual, len(m.in))
 	for j, p := range m.in {
-		for i := range unroll {
+		for i := range m.unroll {
 			v[j] = append(v[j], m.load(p, i*m.lanes()))
 		}
 	}
-	if stream && m.ahead {
-		// While the stores go out, the next row comes in: it mostly follows this one.
+	out := m.body(v)
+	if m.stream != nil {
+		TESTQ(m.mode, m.mode)
+		JNZ(LabelRef("past"))
+	}
+	m.storeBlock("blocks", out, false)
+	if m.stream != nil {
+		JMP(LabelRef("blocks_done"))
+		Label("past")
+		m.storeBlock("blocks", out, true)
+	}
+	Label("blocks_done")
+	XORQ(m.mode, m.mode)
+	ADDQ(imm(elems), m.n)
+}
+
+// singles emits the loop over single registers, the last of which may have fewer elements.
+func (m *rowMap) singles() {
+	SUBQ(imm(m.lanes()), m.n)
+	JL(LabelRef("rest"))
+	Label("singles")
+	v := make([][]reg.VecVirtual, len(m.in))
+	for j, p := range m.in {
+		v[j] = []reg.VecVirtual{m.load(p, 0)}
+	}
+	Label("single")
+	out := m.body(v)
+	TESTQ(m.mode, m.mode)
+	JNZ(LabelRef("not_whole"))
+	m.storeBlock("singles", out, false)
+	Label("rest")
+	ADDQ(imm(m.lanes()), m.n)
+	JZ(LabelRef("end"))
+	behind := m.tailOf(m.n)
+	for j, p := range m.in {
+		behind.load(v[j][0], p, 0, 0)
+	}
+	MOVQ(U32(part), m.mode)
+	JMP(LabelRef("single"))
+	Label("not_whole")
+	if m.stream != nil && m.unroll == 1 {
+		CMPQ(m.mode, imm(part))
+		JEQ(LabelRef("part"))
+		m.storeBlock("singles", out, true)
+		JMP(LabelRef("rest"))
+		Label("part")
+	}
+	m.storePart(out[0], m.dst, m.n)
+	if m.stream != nil {
+		for _, p := range append([]reg.Register{m.dst}, m.in...) {
+			LEAQ(Mem{Base: p, Index: m.n, Scale: uint8(size(m.elem))}, p)
+		}
+	}
+	Label("end")
+}
+
+// storeBlock stores whole registers and goes on with the loop, if there are enough elements left. While stores go out past the
+// caches the next row is fetched, which mostly follows this one.
+func (m *rowMap) storeBlock(loop string, out []reg.VecVirtual, stream bool) {
+	elems := len(out) * m.lanes()
+	for i, v := range out {
+		m.store(v, m.dst, i*m.lanes(), stream)
+	}
+	if stream && m.stream.ahead {
 		for _, p := range m.in {
 			for i := 0; i < elems*size(m.elem); i += 64 {
-				PREFETCHT1(Mem{Base: p, Index: m.row, Scale: 1, Disp: i})
+				PREFETCHT1(Mem{Base: p, Index: m.stream.row, Scale: 1, Disp: i})
 			}
 		}
 	}
-	for i, out := range m.body(v) {
-		m.store(out, m.dst, i*m.lanes(), stream)
-	}
 	for _, p := range append([]reg.Register{m.dst}, m.in...) {
-		ADDQ(U32(uint32(elems*size(m.elem))), p)
+		ADDQ(imm(elems*size(m.elem)), p)
 	}
-	SUBQ(U32(uint32(elems)), m.n)
-	JMP(LabelRef(label))
-	Label(label + "_done")
-}
-
-// tail emits the code for what is left, less than a register.
-func (m *rowMap) tail(label string) {
-	TESTQ(m.n, m.n)
-	JZ(LabelRef(label + "_done"))
-	v := make([][]reg.VecVirtual, len(m.in))
-	for j, p := range m.in {
-		v[j] = []reg.VecVirtual{m.loadTail(p, m.n, 0, 0)}
-	}
-	m.storePart(m.body(v)[0], m.dst, m.n)
-	Label(label + "_done")
+	SUBQ(imm(elems), m.n)
+	JGE(LabelRef(loop))
 }

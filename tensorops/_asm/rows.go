@@ -63,7 +63,7 @@ func (g *gen) expSum(kind sumKind) {
 		Load(Param("guess"), anchor)
 		VUCOMISD(anchor, anchor)
 		JNP(LabelRef("guessed"))
-		CMPQ(n, U32(uint32(8*g.group())))
+		CMPQ(n, imm(8*g.group()))
 		JLE(LabelRef("search"))
 		MOVQ(U32(uint32(4*g.group())), n)
 		JMP(LabelRef("maximum"))
@@ -99,7 +99,11 @@ func (g *gen) expSum(kind sumKind) {
 	}
 	Load(Param("x").Len(), n)
 	MOVQ(x, at)
-	t.loops(n, groupLen)
+	if g.is512() {
+		t.loops(n, groupLen)
+	} else {
+		t.rolled(n, groupLen)
+	}
 
 	if !kind.store {
 		TESTQ(exact, exact)
@@ -154,7 +158,7 @@ type terms struct {
 
 // loops emits the loops over n elements.
 func (t *terms) loops(n reg.Register, groupLen int) {
-	CMPQ(n, U32(uint32(groupLen)))
+	CMPQ(n, imm(groupLen))
 	JL(LabelRef("sum_tail"))
 	Label("sum_loop")
 	t.group(groupLen, nil, func(i int) reg.VecVirtual {
@@ -164,7 +168,7 @@ func (t *terms) loops(n reg.Register, groupLen int) {
 		return t.load(t.at, i)
 	}, func(v reg.VecVirtual, i int) { t.gen.store(v, t.dst, i, false) })
 	t.advance(n, groupLen)
-	CMPQ(n, U32(uint32(groupLen)))
+	CMPQ(n, imm(groupLen))
 	JGE(LabelRef("sum_loop"))
 	Label("sum_tail")
 	TESTQ(n, n)
@@ -182,11 +186,11 @@ func (t *terms) loops(n reg.Register, groupLen int) {
 }
 
 func (t *terms) advance(n reg.Register, elems int) {
-	ADDQ(U32(uint32(elems*size(t.elem))), t.at)
+	ADDQ(imm(elems*size(t.elem)), t.at)
 	if t.dst != nil {
-		ADDQ(U32(uint32(elems*size(t.elem))), t.dst)
+		ADDQ(imm(elems*size(t.elem)), t.dst)
 	}
-	SUBQ(U32(uint32(elems)), n)
+	SUBQ(imm(elems), n)
 }
 
 // group adds one group of elements: those of a lane first, then to the sums. Where only count elements are there, the second
@@ -202,7 +206,7 @@ func (t *terms) group(elems int, count reg.Register, load func(i int) reg.VecVir
 		enough := fmt.Sprintf("enough%d", labels)
 		for k := 0; k < elems/t.lanes()/t.halves(); k += unroll {
 			if count != nil && k == 2 {
-				CMPQ(count, U32(uint32(t.gen.at(k, 0))))
+				CMPQ(count, imm(t.gen.at(k, 0)))
 				JLE(LabelRef(enough))
 			}
 			var xs []reg.VecVirtual
@@ -309,144 +313,31 @@ func (g *gen) maximum(x, n reg.Register) reg.VecVirtual {
 		acc[i] = g.vec()
 		VMOVUPS(g.constant(math.Inf(-1)), acc[i])
 	}
-	g.forGroups("max", n, []reg.Register{x}, func(tail bool) {
-		labels++
-		enough := fmt.Sprintf("enough%d", labels)
-		for k := range depth {
-			if tail && k == 2 {
-				CMPQ(n, U32(uint32(g.at(k, 0))))
-				JLE(LabelRef(enough))
-			}
-			for h := range g.halves() {
-				var v reg.VecVirtual
-				if tail {
-					v = g.loadTail(x, n, g.at(k, h), math.Inf(-1))
-				} else {
-					v = g.load(x, g.at(k, h))
-				}
-				g.max(v, acc[k])
-			}
+	elems := g.group()
+	SUBQ(imm(elems), n)
+	JL(LabelRef("max_rest"))
+	Label("max_loop")
+	for k := range depth {
+		for h := range g.halves() {
+			g.max(g.load(x, g.at(k, h)), acc[k])
 		}
-		Label(enough)
-	})
+	}
+	ADDQ(imm(elems*size(g.elem)), x)
+	SUBQ(imm(elems), n)
+	JGE(LabelRef("max_loop"))
+	Label("max_rest")
+	ADDQ(imm(elems), n)
+	JZ(LabelRef("max_done"))
+	Label("max_single")
+	v := g.vec()
+	g.tailOf(n).load(v, x, 0, math.Inf(-1))
+	g.max(v, acc[0])
+	ADDQ(imm(g.lanes()*size(g.elem)), x)
+	SUBQ(imm(g.lanes()), n)
+	JG(LabelRef("max_single"))
+	Label("max_done")
 	g.max(acc[1], acc[0])
 	g.max(acc[3], acc[2])
 	g.max(acc[2], acc[0])
-	v := []reg.VecVirtual{acc[0], acc[0]}
-	return g.fold(v, g.comp, func(a, dst Op) { g.max(a, dst) })
-}
-
-// sums accumulates groups in float64, one lane for each of the layout's. float32 terms are added in float32 within a group and
-// then converted. Compensated sums are Kahan's; all of their terms are float64.
-type sums struct {
-	g         *gen
-	acc, lost []Op // as place has them
-}
-
-func (g *gen) newSums(compensated bool) *sums {
-	s := &sums{g: g}
-	for range g.sumRegisters() {
-		s.acc = append(s.acc, g.place(g.zero()))
-	}
-	if compensated {
-		for range g.sumRegisters() {
-			s.lost = append(s.lost, g.place(g.zero()))
-		}
-	}
-	return s
-}
-
-// place returns where v is kept as long as the kernel lives: on the stack for AVX2, which has few registers.
-func (g *gen) place(v reg.VecVirtual) Op {
-	if g.is512() {
-		return v
-	}
-	m := AllocLocal(g.vecBytes())
-	VMOVUPS(v, m)
-	return m
-}
-
-// inRegister returns a register with what is kept, which keep takes back.
-func (g *gen) inRegister(kept Op) reg.VecVirtual {
-	if v, ok := kept.(reg.VecVirtual); ok {
-		return v
-	}
-	v := g.vec()
-	VMOVUPS(kept, v)
-	return v
-}
-
-func (g *gen) keep(v reg.VecVirtual, kept Op) {
-	if m, ok := kept.(Mem); ok {
-		VMOVUPS(v, m)
-	}
-}
-
-// sumRegisters is the number of float64 registers for the lanes of the layout.
-func (g *gen) sumRegisters() int { return g.halves() * 8 / size(g.comp) }
-
-func (s *sums) addTo(sum Op, v reg.VecVirtual) {
-	if r, ok := sum.(reg.VecVirtual); ok {
-		VADDPD(v, r, r)
-		return
-	}
-	VADDPD(sum, v, v)
-	VMOVUPS(v, sum)
-}
-
-// add adds the terms of half h.
-func (s *sums) add(v reg.VecVirtual, h int) {
-	g := s.g
-	if g.comp == "F32" {
-		lo, hi := g.vec(), g.vec()
-		upper := g.narrow()
-		if g.is512() {
-			VEXTRACTF64X4(Imm(1), v, upper)
-			VCVTPS2PD(v.AsY(), lo)
-		} else {
-			g.upperX(v, upper)
-			VCVTPS2PD(v.AsX(), lo)
-		}
-		VCVTPS2PD(upper, hi)
-		s.addTo(s.acc[2*h], lo)
-		s.addTo(s.acc[2*h+1], hi)
-		return
-	}
-	if s.lost == nil {
-		s.addTo(s.acc[h], v)
-		return
-	}
-	t := g.vec()
-	acc, lost := g.inRegister(s.acc[h]), g.inRegister(s.lost[h])
-	VSUBPD(lost, v, v)
-	VADDPD(v, acc, t)
-	VSUBPD(acc, t, acc)
-	VSUBPD(v, acc, lost)
-	g.keep(lost, s.lost[h])
-	if m, ok := s.acc[h].(Mem); ok {
-		VMOVUPS(t, m)
-		return
-	}
-	VMOVAPD(t, acc)
-}
-
-// total returns the sum of all lanes in lane 0.
-func (s *sums) total() reg.VecVirtual {
-	add := func(a, dst Op) { VADDPD(a, dst, dst) }
-	g := s.g
-	var acc []reg.VecVirtual
-	for _, a := range s.acc {
-		acc = append(acc, g.inRegister(a))
-	}
-	if g.comp == "F32" {
-		half := len(acc) / 2 // lanes 8 to 15 onto 0 to 7
-		for i := range half {
-			add(acc[half+i], acc[i])
-		}
-		return g.fold(acc[:half], "F64", add)
-	}
-	for i, lost := range s.lost {
-		VSUBPD(lost, acc[i], acc[i])
-	}
-	return g.fold(acc, "F64", add)
+	return g.fold([]reg.VecVirtual{acc[0], acc[0]}, g.comp, func(a, dst Op) { g.max(a, dst) })
 }

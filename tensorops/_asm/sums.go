@@ -47,15 +47,18 @@ func storeResult(v reg.VecVirtual, i int) {
 	VMOVSD(v, b.Addr)
 }
 
-// reduceRow emits a kernel that sums over inputs of the same length, and its end. body adds one register of each.
-func (g *gen) reduceRow(inputs []string, fill []float64, a *accumulators, body func(v []reg.VecVirtual, h int)) {
-	g.reduceSome(1, inputs, fill, 0, func(v [][]reg.VecVirtual, _ int, h []int) {
+// reduceRow emits a kernel that sums over inputs of the same length, and its end. It takes step registers of each in a turn;
+// body adds one register of each.
+func (g *gen) reduceRow(step int, inputs []string, fill []float64, a *accumulators, body func(v []reg.VecVirtual, h int)) {
+	r := &reduction{gen: g, inputs: inputs, fill: fill, step: step, unroll: 1}
+	r.body = func(v [][]reg.VecVirtual, _ int, h []int) {
 		var one []reg.VecVirtual
 		for _, input := range v {
 			one = append(one, input[0])
 		}
 		body(one, h[0])
-	})
+	}
+	r.emit()
 	a.store()
 }
 
@@ -66,7 +69,7 @@ func (g *gen) dot() {
 		"returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.")
 	c := g.param("c")
 	a := g.newAccumulators(2)
-	g.reduceRow([]string{"t", "x"}, []float64{0, 0}, a, func(v []reg.VecVirtual, h int) {
+	g.reduceRow(depth, []string{"t", "x"}, []float64{0, 0}, a, func(v []reg.VecVirtual, h int) {
 		t, x := v[0], v[1]
 		g.sub(c, x, x)
 		g.clearWhereZero(t, x)
@@ -98,7 +101,7 @@ func (g *gen) gapSum() {
 	c := g.param("c")
 	ninf, one := g.held(math.Inf(-1)), g.held(1)
 	a := g.newAccumulators(2)
-	g.reduceRow([]string{"x"}, []float64{math.Inf(-1)}, a, func(v []reg.VecVirtual, h int) {
+	g.reduceRow(depth, []string{"x"}, []float64{math.Inf(-1)}, a, func(v []reg.VecVirtual, h int) {
 		x, d := v[0], g.vec()
 		g.sub(c, x, d)
 		if g.is512() {

@@ -4,12 +4,12 @@ package vec
 
 import "golang.org/x/sys/cpu"
 
-func implementations() []level {
-	all := []level{generic}
-	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
-		all = append(all, avx2)
-		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
-			all = append(all, avx512)
+func available() []Level {
+	x, all := &cpu.X86, []Level{Generic}
+	if x.HasAVX && x.HasAVX2 && x.HasFMA && x.HasBMI2 {
+		all = append(all, AVX2)
+		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
+			all = append(all, AVX512)
 		}
 	}
 	return all
@@ -19,7 +19,7 @@ func implementations() []level {
 // are direct, so that the slices do not escape.
 func evaluate(f function, dst, x []float64) {
 	d, s, n := &dst[0], &x[0], len(x)
-	if active == avx512 {
+	if active == AVX512 {
 		switch f {
 		case exp:
 			expAVX512(d, s, n)
@@ -49,7 +49,7 @@ func evaluate(f function, dst, x []float64) {
 }
 
 func widen(dst []float64, x []float32) {
-	if active == avx512 {
+	if active == AVX512 {
 		widenAVX512(&dst[0], &x[0], len(x))
 		return
 	}
@@ -57,7 +57,7 @@ func widen(dst []float64, x []float32) {
 }
 
 func narrow(dst []float32, x []float64, scale float64) {
-	if active == avx512 {
+	if active == AVX512 {
 		narrowAVX512(&dst[0], &x[0], scale, len(x))
 		return
 	}
@@ -67,12 +67,12 @@ func narrow(dst []float32, x []float64, scale float64) {
 func within[F float32 | float64](x []F, lo, hi F) bool {
 	switch x := any(x).(type) {
 	case []float32:
-		if active == avx512 {
+		if active == AVX512 {
 			return within32AVX512(&x[0], len(x), float32(lo), float32(hi))
 		}
 		return within32AVX2(&x[0], len(x), float32(lo), float32(hi))
 	case []float64:
-		if active == avx512 {
+		if active == AVX512 {
 			return within64AVX512(&x[0], len(x), float64(lo), float64(hi))
 		}
 		return within64AVX2(&x[0], len(x), float64(lo), float64(hi))

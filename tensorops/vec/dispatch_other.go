@@ -2,9 +2,9 @@
 
 package vec
 
-func implementations() []level { return []level{generic} }
+func available() []Level { return []Level{Generic} }
 
-// The functions below are never called where generic is the only implementation.
+// The functions below are never called where Generic is the only level.
 
 func evaluate(f function, dst, x []float64) { evaluateGeneric(f, dst, x) }
 

@@ -2,7 +2,8 @@
 //
 // It is what losses are computed with: a block of a thousand elements stays in the nearest cache while one
 // function after the other runs over it. On amd64 the functions use AVX-512 or AVX2 with FMA, whichever
-// the processor has, with the same bits from both; elsewhere, and under the build tag purego, they call package math.
+// the processor has, with the same bits from both; elsewhere, and under the build tag purego, they call package math. The
+// [Level] in use is one for this package, tensorops and optim; the environment variable SURPRISAL_LEVEL lowers it.
 //
 // Results are within 2 units in the last place of the exact value over the whole range, with the special values of package math
 // (NaN stays NaN, Exp(-Inf) = 0, Log(0) = -Inf, Log of a negative number NaN); the tests hold them to it.
@@ -10,30 +11,8 @@
 // dst and x must have the same length and be the same slice or not overlap; other lengths panic.
 package vec
 
-//go:generate sh -c "cd _asm && go run . -out ../kernel_amd64.s -stubs ../kernel_amd64.go -pkg vec"
-
 // width is the number of elements that the kernels' loops advance by.
 const width = 8
-
-// level is an implementation: generic Go, or one of the processor's instruction sets.
-type level uint8
-
-const (
-	generic level = iota
-	avx2
-	avx512
-)
-
-func (l level) String() string { return [...]string{"generic", "avx2", "avx512"}[l] }
-
-// active is the implementation in use, chosen once at start-up; tests change it.
-var active = best()
-
-// best is the last of the implementations that this processor has.
-func best() level {
-	all := implementations()
-	return all[len(all)-1]
-}
 
 // function is one of the elementary functions.
 type function uint8
@@ -65,7 +44,7 @@ func apply(f function, dst, x []float64) {
 	if len(dst) != len(x) {
 		panic("vec: length mismatch")
 	}
-	if active == generic {
+	if active == Generic {
 		evaluateGeneric(f, dst, x)
 		return
 	}
@@ -88,7 +67,7 @@ func Widen(dst []float64, x []float32) {
 		panic("vec: length mismatch")
 	}
 	whole := len(x) &^ (width - 1)
-	if active == generic {
+	if active == Generic {
 		whole = 0
 	} else if whole > 0 {
 		widen(dst[:whole], x[:whole])
@@ -104,7 +83,7 @@ func Narrow(dst []float32, x []float64, scale float64) {
 		panic("vec: length mismatch")
 	}
 	whole := len(x) &^ (width - 1)
-	if active == generic {
+	if active == Generic {
 		whole = 0
 	} else if whole > 0 {
 		narrow(dst[:whole], x[:whole], scale)
@@ -117,7 +96,7 @@ func Narrow(dst []float32, x []float64, scale float64) {
 // Within reports whether lo <= x[i] <= hi for every element; a NaN is not within.
 func Within[F float32 | float64](x []F, lo, hi F) bool {
 	whole := len(x) &^ 15
-	if active == generic {
+	if active == Generic {
 		whole = 0
 	} else if whole > 0 && !within(x[:whole], lo, hi) {
 		return false

@@ -1,4 +1,4 @@
-package vec
+package vec_test
 
 import (
 	"fmt"
@@ -8,18 +8,10 @@ import (
 	"testing"
 
 	"github.com/ALTree/bigfloat"
-)
 
-// forEach runs a test once per implementation of this processor.
-func forEach(t *testing.T, f func(t *testing.T)) {
-	for _, k := range implementations() {
-		t.Run("impl="+k.String(), func(t *testing.T) {
-			defer func(old level) { active = old }(active)
-			active = k
-			f(t)
-		})
-	}
-}
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
+)
 
 var (
 	inf     = math.Inf(1)
@@ -37,16 +29,16 @@ var functions = []struct {
 	exact func(x *big.Float) *big.Float
 	draw  func(r *rand.Rand) float64
 }{
-	{"Exp", Exp, math.Exp, bigfloat.Exp, func(r *rand.Rand) float64 { return 1400*r.Float64() - 700 }},
-	{"Exp near 0", Exp, math.Exp, bigfloat.Exp, func(r *rand.Rand) float64 { return r.NormFloat64() }},
-	{"Expm1", Expm1, math.Expm1, exactExpm1, func(r *rand.Rand) float64 { return 20 * r.NormFloat64() }},
-	{"Expm1 near 0", Expm1, math.Expm1, exactExpm1, func(r *rand.Rand) float64 { return math.Ldexp(r.NormFloat64(), -r.IntN(50)) }},
-	{"Log", Log, logarithm, bigfloat.Log, func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), r.IntN(2000)-1000) }},
-	{"Log near 1", Log, logarithm, bigfloat.Log, func(r *rand.Rand) float64 { return 1 + math.Ldexp(r.Float64(), -1-r.IntN(40)) }},
-	{"Log below 1", Log, logarithm, bigfloat.Log, func(r *rand.Rand) float64 { return r.Float64() + 1e-9 }},
-	{"Log1p", Log1p, math.Log1p, exactLog1p, func(r *rand.Rand) float64 { return math.Ldexp(r.Float64(), 60-r.IntN(120)) }},
-	{"Sqrt", Sqrt, math.Sqrt, exactSqrt, func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), r.IntN(2000)-1000) }},
-	{"Log1p below 0", Log1p, math.Log1p, exactLog1p, func(r *rand.Rand) float64 { return -0.999 * r.Float64() }},
+	{"Exp", vec.Exp, math.Exp, bigfloat.Exp, func(r *rand.Rand) float64 { return 1400*r.Float64() - 700 }},
+	{"Exp near 0", vec.Exp, math.Exp, bigfloat.Exp, func(r *rand.Rand) float64 { return r.NormFloat64() }},
+	{"Expm1", vec.Expm1, math.Expm1, exactExpm1, func(r *rand.Rand) float64 { return 20 * r.NormFloat64() }},
+	{"Expm1 near 0", vec.Expm1, math.Expm1, exactExpm1, func(r *rand.Rand) float64 { return math.Ldexp(r.NormFloat64(), -r.IntN(50)) }},
+	{"Log", vec.Log, vec.Logarithm, bigfloat.Log, func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), r.IntN(2000)-1000) }},
+	{"Log near 1", vec.Log, vec.Logarithm, bigfloat.Log, func(r *rand.Rand) float64 { return 1 + math.Ldexp(r.Float64(), -1-r.IntN(40)) }},
+	{"Log below 1", vec.Log, vec.Logarithm, bigfloat.Log, func(r *rand.Rand) float64 { return r.Float64() + 1e-9 }},
+	{"Log1p", vec.Log1p, math.Log1p, exactLog1p, func(r *rand.Rand) float64 { return math.Ldexp(r.Float64(), 60-r.IntN(120)) }},
+	{"Sqrt", vec.Sqrt, math.Sqrt, exactSqrt, func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), r.IntN(2000)-1000) }},
+	{"Log1p below 0", vec.Log1p, math.Log1p, exactLog1p, func(r *rand.Rand) float64 { return -0.999 * r.Float64() }},
 }
 
 func exactSqrt(x *big.Float) *big.Float { return new(big.Float).SetPrec(200).Sqrt(x) }
@@ -72,7 +64,7 @@ func TestAccuracy(t *testing.T) {
 	if testing.Short() {
 		points = 40
 	}
-	forEach(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		for i, f := range functions {
 			r := rand.New(rand.NewPCG(7, uint64(i)))
 			x, got := make([]float64, points), make([]float64, points)
@@ -96,7 +88,7 @@ func TestAccuracy(t *testing.T) {
 }
 
 func TestSpecialValues(t *testing.T) {
-	forEach(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		for _, f := range functions {
 			got := make([]float64, len(hostile))
 			f.f(got, hostile)
@@ -113,7 +105,7 @@ func TestSpecialValues(t *testing.T) {
 
 // TestLengthsAndGuards runs every length around the vectors with guards around the slices, in place and not.
 func TestLengthsAndGuards(t *testing.T) {
-	forEach(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		for _, f := range functions {
 			for n := range 68 {
 				for offset := range 3 {
@@ -165,7 +157,7 @@ func checkGuards(t *testing.T, what string, x []float64, n, offset int) {
 }
 
 func TestConversions(t *testing.T) {
-	forEach(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
 		for n := range 40 {
 			narrow := make([]float32, n)
@@ -173,9 +165,9 @@ func TestConversions(t *testing.T) {
 				narrow[i] = float32(math.Ldexp(r.NormFloat64(), r.IntN(250)-125))
 			}
 			wide := make([]float64, n)
-			Widen(wide, narrow)
+			vec.Widen(wide, narrow)
 			back := make([]float32, n)
-			Narrow(back, wide, 0.3)
+			vec.Narrow(back, wide, 0.3)
 			for i, v := range narrow {
 				if wide[i] != float64(v) {
 					t.Fatalf("Widen: %v became %v", v, wide[i])
@@ -189,7 +181,7 @@ func TestConversions(t *testing.T) {
 }
 
 func TestWithin(t *testing.T) {
-	forEach(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		testWithin[float32](t)
 		testWithin[float64](t)
 	})
@@ -201,14 +193,14 @@ func testWithin[F float32 | float64](t *testing.T) {
 		for i := range x {
 			x[i] = F(i) / 70
 		}
-		if !Within(x, 0, 1) {
+		if !vec.Within(x, 0, 1) {
 			t.Fatalf("%T: %d numbers of [0, 1] are not within", x, n)
 		}
 		for i := range x {
 			for _, v := range []float64{-1e-30, 1.1, inf, -inf, nan} {
 				old := x[i]
 				x[i] = F(v)
-				if Within(x, 0, 1) {
+				if vec.Within(x, 0, 1) {
 					t.Fatalf("%T: %v at %d of %d is within [0, 1]", x, v, i, n)
 				}
 				x[i] = old
@@ -219,7 +211,7 @@ func testWithin[F float32 | float64](t *testing.T) {
 
 // TestSameBits holds AVX2 to AVX-512.
 func TestSameBits(t *testing.T) {
-	all := implementations()
+	all := vec.Available()
 	if len(all) < 3 {
 		t.Skip("the processor has one vector instruction set at most")
 	}
@@ -230,12 +222,9 @@ func TestSameBits(t *testing.T) {
 			x = append(x, f.draw(r))
 		}
 		var got [2][]float64
-		for i, k := range all[1:3] {
-			old := active
-			active = k
+		for i, k := range all[1:] {
 			got[i] = make([]float64, len(x))
-			f.f(got[i], x)
-			active = old
+			vectest.At(k, func() { f.f(got[i], x) })
 		}
 		for i, v := range x {
 			if math.Float64bits(got[0][i]) != math.Float64bits(got[1][i]) {
@@ -247,9 +236,9 @@ func TestSameBits(t *testing.T) {
 
 func TestLengthMismatchPanics(t *testing.T) {
 	for name, f := range map[string]func(){
-		"Exp":    func() { Exp(make([]float64, 2), make([]float64, 3)) },
-		"Widen":  func() { Widen(make([]float64, 2), make([]float32, 3)) },
-		"Narrow": func() { Narrow(make([]float32, 2), make([]float64, 3), 1) },
+		"Exp":    func() { vec.Exp(make([]float64, 2), make([]float64, 3)) },
+		"Widen":  func() { vec.Widen(make([]float64, 2), make([]float32, 3)) },
+		"Narrow": func() { vec.Narrow(make([]float32, 2), make([]float64, 3), 1) },
 	} {
 		func() {
 			defer func() {
@@ -264,26 +253,26 @@ func TestLengthMismatchPanics(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	x := make([]float64, 1003)
-	if n := testing.AllocsPerRun(10, func() { Exp(x, x); Log1p(x, x); Within(x, 0, 1) }); n != 0 {
+	if n := testing.AllocsPerRun(10, func() { vec.Exp(x, x); vec.Log1p(x, x); vec.Within(x, 0, 1) }); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
 
 func BenchmarkVec(b *testing.B) {
-	for _, k := range implementations() {
+	for _, l := range vec.Available() {
 		for _, f := range functions {
-			b.Run(fmt.Sprintf("f=%s/impl=%v", f.name, k), func(b *testing.B) {
-				defer func(old level) { active = old }(active)
-				active = k
+			b.Run(fmt.Sprintf("f=%s/level=%v", f.name, l), func(b *testing.B) {
 				r := rand.New(rand.NewPCG(1, 1))
 				x, dst := make([]float64, 1024), make([]float64, 1024)
 				for i := range x {
 					x[i] = f.draw(r)
 				}
 				b.SetBytes(8 * 1024)
-				for b.Loop() {
-					f.f(dst, x)
-				}
+				vectest.At(l, func() {
+					for b.Loop() {
+						f.f(dst, x)
+					}
+				})
 			})
 		}
 	}

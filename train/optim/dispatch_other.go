@@ -2,9 +2,7 @@
 
 package optim
 
-func implementations() []level { return []level{generic} }
-
-// The functions below are never called where generic is the only implementation.
+// The functions below are never called where Generic is the only level.
 
 func updateVector[F float32 | float64](f formula, c *[constants]F, p, g, a, b []F) {
 	updateGeneric(f, c, p, g, a, b)

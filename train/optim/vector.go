@@ -1,28 +1,9 @@
 package optim
 
-import "github.com/surprisal-go/surprisal/tensorops"
-
-//go:generate sh -c "cd _asm && go run . -out ../kernel_amd64.s -stubs ../kernel_amd64.go -pkg optim"
-
-// level is an implementation: Go, or one of the processor's instruction sets. All give the same bits.
-type level uint8
-
-const (
-	generic level = iota
-	avx2
-	avx512
+import (
+	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
-
-func (l level) String() string { return [...]string{"generic", "avx2", "avx512"}[l] }
-
-// active is the implementation in use, chosen once at start-up; tests change it.
-var active = best()
-
-// best is the last of the implementations that this processor has.
-func best() level {
-	all := implementations()
-	return all[len(all)-1]
-}
 
 // lanes is what the lengths that kernels take are multiples of, and the number of sums of squares that are kept apart. The
 // rest of a slice goes through the Go code.
@@ -41,9 +22,9 @@ func inPieces(n int, f func(i, j int)) {
 	tensorops.ParallelFor(n, chunk, f)
 }
 
-// whole is the part of n elements that the kernels of the active implementation take.
+// whole is the part of n elements that the kernels of the level in use take.
 func whole(n int) int {
-	if active == generic {
+	if vec.Active() == vec.Generic {
 		return 0
 	}
 	return n &^ (lanes - 1)

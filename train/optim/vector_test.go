@@ -9,18 +9,10 @@ import (
 	"runtime"
 	"slices"
 	"testing"
-)
 
-// forEach runs a test once per implementation of this processor.
-func forEach(t *testing.T, f func(t *testing.T)) {
-	for _, k := range implementations() {
-		t.Run("impl="+k.String(), func(t *testing.T) {
-			defer func(old level) { active = old }(active)
-			active = k
-			f(t)
-		})
-	}
-}
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
+)
 
 // rulesWithEverything uses every constant of every formula.
 var rulesWithEverything = []Optimizer{
@@ -35,10 +27,13 @@ var hostile = []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math
 
 const guard = 7 // numbers on either side that a kernel must leave alone; odd, so that slices begin off a vector's boundary
 
-// steps makes three updates of n numbers by one implementation and returns everything that it may have written, guards too.
-func steps[F float32 | float64](o Optimizer, k level, n int, seed uint64, nasty bool) [][]F {
-	defer func(old level) { active = old }(active)
-	active = k
+// steps makes three updates of n numbers at one level and returns everything that it may have written, guards too.
+func steps[F float32 | float64](o Optimizer, l vec.Level, n int, seed uint64, nasty bool) (all [][]F) {
+	vectest.At(l, func() { all = stepsNow[F](o, n, seed, nasty) })
+	return all
+}
+
+func stepsNow[F float32 | float64](o Optimizer, n int, seed uint64, nasty bool) [][]F {
 	rng := rand.New(rand.NewPCG(seed, uint64(n)))
 	room := func(fill func() F) []F {
 		s := make([]F, n+2*guard)
@@ -107,8 +102,8 @@ func TestImplementationsAgree(t *testing.T) {
 
 func agree[F float32 | float64](t *testing.T, o Optimizer, n int, nasty bool) {
 	t.Helper()
-	want := steps[F](o, generic, n, 5, nasty)
-	for _, k := range implementations()[1:] {
+	want := steps[F](o, vec.Generic, n, 5, nasty)
+	for _, k := range vec.Available()[1:] {
 		got := steps[F](o, k, n, 5, nasty)
 		for s := range want {
 			if i, ok := sameBits(got[s], want[s]); !ok {
@@ -126,15 +121,15 @@ func TestSameEverywhere(t *testing.T) {
 		"sgd": 0xc9bef1c7ca1a5137, "momentum": 0x55eb721b384a4f2a, "nesterov": 0x797492940bc37694, "adam": 0xd99f13e38fbe9444,
 		"adamw": 0xdae51a553519a218, "rmsprop": 0x442c150d1ee82e99, "adagrad": 0x772b72d663dc38cc, "lion": 0xbaef01ecbb4175de,
 	}
-	forEach(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		for _, o := range rulesWithEverything {
 			h := fnv.New64a()
-			for _, s := range steps[float32](o, active, 1000, 4, false) {
+			for _, s := range steps[float32](o, vec.Active(), 1000, 4, false) {
 				for _, v := range s {
 					h.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)))
 				}
 			}
-			for _, s := range steps[float64](o, active, 1000, 4, false) {
+			for _, s := range steps[float64](o, vec.Active(), 1000, 4, false) {
 				for _, v := range s {
 					h.Write(binary.LittleEndian.AppendUint64(nil, math.Float64bits(v)))
 				}
@@ -148,11 +143,11 @@ func TestSameEverywhere(t *testing.T) {
 
 // TestCores: the number of cores changes no bit of an update, a norm or a clipped gradient.
 func TestCores(t *testing.T) {
-	forEach(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		run := func(cores int) (all [][]float32) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
 			for _, o := range rulesWithEverything {
-				all = append(all, steps[float32](o, active, 5*chunk+13, 9, false)...)
+				all = append(all, steps[float32](o, vec.Active(), 5*chunk+13, 9, false)...)
 			}
 			g := slices.Clone(all[0])
 			norm := Norm(g)
@@ -174,7 +169,7 @@ func TestCores(t *testing.T) {
 
 // TestElementwise holds Scale, ClipValue, Collect and the sum of squares against their definitions.
 func TestElementwise(t *testing.T) {
-	forEach(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		for n := range 3*lanes + 2 {
 			elementwise[float32](t, n)
 			elementwise[float64](t, n)
@@ -239,12 +234,10 @@ func elementwise[F float32 | float64](t *testing.T, n int) {
 		t.Fatalf("norm of %d %T is %v, want %v", n, y, got, want)
 	}
 	var bits []string
-	for _, k := range implementations() {
-		defer func(old level) { active = old }(active)
-		active = k
-		bits = append(bits, fmt.Sprint(math.Float64bits(Norm(y))))
+	for _, l := range vec.Available() {
+		vectest.At(l, func() { bits = append(bits, fmt.Sprint(math.Float64bits(Norm(y)))) })
 	}
 	if len(slices.Compact(bits)) != 1 {
-		t.Fatalf("norm of %d %T differs between implementations: %v", n, y, bits)
+		t.Fatalf("norm of %d %T differs between levels: %v", n, y, bits)
 	}
 }

@@ -1,0 +1,4 @@
+package vec
+
+// Logarithm is the generic form of [Log] for one number.
+var Logarithm = logarithm
