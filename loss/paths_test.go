@@ -1,0 +1,203 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// withoutKernel lists the losses that have no kernel, and why.
+var withoutKernel = map[string]string{
+	"CrossEntropyFromProb": "reads probabilities", "MultiMargin": "compares logits", "MulticlassHinge": "compares logits",
+	"MulticlassPerceptron": "compares logits", "CategoricalHinge": "compares logits", "Sparsemax": "sorts", "Entmax15": "sorts",
+	"EMD": "sums along the classes", "EvidentialMSE": "reads evidence", "ArcFace": "an angle", "CosFace": "an angle",
+	"Distillation": "two softmaxes", "MultiLabelSoftMargin": "sums elements", "MultiLabelMargin": "compares lists",
+	"GaussianNLL": "three operands", "LaplaceNLL": "three operands", "StudentTNLL": "three operands", "GaussianKL": "four operands",
+	"CosineDistance": "two norms", "KLFromLogProb": "reads log-probabilities", "ReverseKL": "the softmax on the other side",
+	"JensenShannon": "reads probabilities", "TotalVariation": "reads probabilities", "Hellinger": "reads probabilities",
+	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",
+	"AlphaDivergence": "reads probabilities", "StandardGaussianKL": "reads logarithms of variances",
+}
+
+// refusals lists the options under which a loss with kernels has none.
+var refusals = map[string]bool{
+	"PoissonNLL WithFull": true, "NegativeBinomial WithFull": true, "KL WithLogTarget": true, "KL WithTargetLogits": true,
+	"SoftmaxFocal soft": true, "PolyCrossEntropy soft": true, "GeneralizedCrossEntropy soft": true,
+}
+
+// optionValues are options with values other than their defaults, for classes classes.
+func optionValues(classes int) map[string]Option {
+	w := make([]float64, classes)
+	for i := range w {
+		w[i] = 0.5 + float64(i%3)
+	}
+	return map[string]Option{
+		"": nil, "WithIgnoreIndex": WithIgnoreIndex(0), "WithClassWeights": WithClassWeights(w), "WithPosWeight": WithPosWeight(w),
+		"WithNormalizer": WithNormalizer(3), "WithLabelSmoothing": WithLabelSmoothing(0.1), "WithTemperature": WithTemperature(2),
+		"WithSoftcap": WithSoftcap(30), "WithZLoss": WithZLoss(1e-4), "WithDelta": WithDelta(0.5), "WithBeta": WithBeta(0.5),
+		"WithGamma": WithGamma(1.5), "WithAlpha": WithAlpha(0.25), "WithEpsilon": WithEpsilon(0.3), "WithQ": WithQ(0.5),
+		"WithMargin": WithMargin(0.2), "WithScale": WithScale(3), "WithPower": WithPower(1.3), "WithQuantile": WithQuantile(0.9),
+		"WithTau": WithTau(0.9), "WithFull": WithFull(), "WithLogTarget": WithLogTarget(), "WithTargetLogits": WithTargetLogits(),
+	}
+}
+
+// Value and gradient of every loss with kernels come from kernels alone: under every option, weight, mask, reduction, axis,
+// number of classes and dtype. No clock is needed to see that nothing falls off.
+func TestPaths(t *testing.T) {
+	for info := range Losses() {
+		if _, ok := withoutKernel[info.Name]; ok {
+			if info.def.Kernel != nil {
+				t.Errorf("%s has a kernel and is listed as without", info.Name)
+			}
+			continue
+		}
+		if info.def.Kernel == nil {
+			t.Errorf("%s has no kernel", info.Name)
+			continue
+		}
+		for _, dt := range []tensor.Dtype{tensor.Float32, tensor.Float64} {
+			if info.Name == "BernoulliKL" && dt == tensor.Float64 {
+				continue // its kernel has the digits of float32
+			}
+			for _, shape := range [][]int{{300, 2}, {40, 21}, {3, 700}, {6, 5, 7}} {
+				for axis := range shape {
+					if info.Elementwise && axis > 0 && info.def.Takes&core.OptAxis == 0 {
+						continue
+					}
+					testPaths(t, info, dt, shape, axis)
+				}
+			}
+		}
+	}
+}
+
+func testPaths(t *testing.T, info Info, dt tensor.Dtype, shape []int, axis int) {
+	t.Helper()
+	for name, opt := range optionValues(shape[axis]) {
+		if name != "" && !contains(info.Options, name) {
+			continue
+		}
+		for _, soft := range []bool{false, true} {
+			if soft && (info.Target != LabelsOrSoft || name == "WithIgnoreIndex") || refusals[info.Name+" "+name] || soft && refusals[info.Name+" soft"] {
+				continue
+			}
+			for _, data := range []string{"", "weights", "mask", "both"} {
+				for _, reduction := range []Reduction{Mean, Sum, None} {
+					if name == "WithNormalizer" && reduction != Mean {
+						continue
+					}
+					opts := []Option{WithReduction(reduction)}
+					if opt != nil {
+						opts = append(opts, opt)
+					}
+					if info.def.Takes&core.OptAxis != 0 {
+						opts = append(opts, WithAxis(axis))
+					}
+					g := G.NewGraph()
+					run, err := pathGraph(g, info, dt, shape, axis, soft, data, opts)
+					if err != nil {
+						t.Fatalf("%s %s: %v", info.Name, name, err)
+					}
+					paths := core.CountPaths(func() { err = run() })
+					if err != nil || paths.Kernel == 0 || paths.Block != 0 || paths.Refused != 0 || paths.Mended != 0 {
+						t.Errorf("%s %s, %v, shape %v, axis %d, soft %t, %s, %v: %+v, error %v", info.Name, name, dt, shape, axis, soft, data,
+							reduction, paths, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+// pathGraph builds a loss and its gradient on data of its domains and returns a function that runs them.
+func pathGraph(g *G.ExprGraph, info Info, dt tensor.Dtype, shape []int, axis int, soft bool, data string, opts []Option) (func() error, error) {
+	r := rand.New(rand.NewPCG(1, 2))
+	float := func(name string, shape []int, d Domain) *G.Node {
+		n := tensor.Shape(shape).TotalSize()
+		x := make([]float64, n)
+		for i := range x {
+			switch d {
+			case SoftTargets, LabelsOrSoft, Counts, Positive, UnitInterval:
+				x[i] = 0.1 + 0.8*r.Float64()
+			case Signs:
+				x[i] = math.Copysign(1, r.NormFloat64())
+			default:
+				x[i] = r.NormFloat64()
+			}
+		}
+		return node(g, name, dt, shape, x)
+	}
+	rows := append(append([]int(nil), shape[:axis]...), shape[axis+1:]...)
+	x := float("x", shape, info.Pred)
+	var y *G.Node
+	if info.Target == Labels || info.Target == LabelsOrSoft && !soft {
+		labels := make([]int, tensor.Shape(rows).TotalSize())
+		for i := range labels {
+			labels[i] = i % shape[axis]
+		}
+		y = G.NewTensor(g, tensor.Int, len(rows), G.WithName("y"), G.WithShape(rows...),
+			G.WithValue(tensor.New(tensor.WithShape(rows...), tensor.WithBacking(labels))))
+	} else {
+		y = float("y", shape, info.Target)
+	}
+	values := rows
+	if info.Elementwise {
+		values = shape
+	}
+	if data == "weights" || data == "both" {
+		opts = append(opts, WithWeights(float("w", values, Positive)))
+	}
+	if data == "mask" || data == "both" {
+		m := make([]bool, tensor.Shape(values).TotalSize())
+		for i := range m {
+			m[i] = i%3 != 1
+		}
+		opts = append(opts, WithMask(G.NewTensor(g, tensor.Bool, len(values), G.WithName("m"), G.WithShape(values...),
+			G.WithValue(tensor.New(tensor.WithShape(values...), tensor.WithBacking(m))))))
+	}
+	cost, err := info.Call([]*G.Node{x, y}, opts...)
+	if err != nil {
+		return nil, err
+	}
+	if cost.IsScalar() {
+		_, err = Gradients(cost, x)
+	} else {
+		_, err = VJP(cost, float("up", values, Real), x)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("gradient: %w", err)
+	}
+	return func() error {
+		m := G.NewTapeMachine(g)
+		defer m.Close()
+		return m.RunAll()
+	}, nil
+}
+
+// node is an input of the dtype with a value.
+func node(g *G.ExprGraph, name string, dt tensor.Dtype, shape []int, x []float64) *G.Node {
+	var backing any = x
+	if dt == tensor.Float32 {
+		narrow := make([]float32, len(x))
+		for i, v := range x {
+			narrow[i] = float32(v)
+		}
+		backing = narrow
+	}
+	return G.NewTensor(g, dt, len(shape), G.WithName(name), G.WithShape(shape...),
+		G.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(backing))))
+}
