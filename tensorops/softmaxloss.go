@@ -1,0 +1,125 @@
+package tensorops
+
+import "sync"
+
+// LabelSoftmax describes a softmax loss against class labels, of rows of classes in any layout: the cross-entropy with its
+// options, or a function of it.
+//
+// With z = Scale·x, or Scale·c·tanh(x/c) under a Softcap of c, p = softmax(z), y the label, K the number of classes whose logit
+// is not -Inf, w the class weights (1 by default), ε the Smoothing and ζ the ZLoss,
+//
+//	a_j = w_j·((1-ε)·[j = y] + ε/K)
+//	l = Σ_j a_j·(-log p_j) + ζ·(log Σ exp z)²
+//	dl/dz_j = (Σ_c a_c)·p_j - a_j + 2ζ·(log Σ exp z)·p_j
+//
+// and with a Curve φ, which goes together with Scale, Softcap and Weights only,
+//
+//	l = w_y·φ(-log p_y)        dl/dz_j = w_y·φ'(-log p_y)·(p_j - [j = y])
+//
+// -log p keeps its relative accuracy where p is near 1. A class with a_j = 0 adds 0, also where its -log p is +Inf. A
+// logit of -Inf masks its class, with a Softcap too: its probability is 0, and it gets no smoothing mass. A row with a NaN, with
+// a +Inf that no Softcap limits, or with nothing but -Inf is NaN.
+type LabelSoftmax struct {
+	Classes, Inner int       // element c of row i lies at (i/Inner)·Classes·Inner + i%Inner + c·Inner
+	Scale          float64   // factor of the logits, the inverse of a temperature; > 0
+	Softcap        float64   // c > 0, or 0 for none
+	Smoothing      float64   // ε, 0 to 1
+	ZLoss          float64   // ζ, 0 or more
+	Weights        []float64 // w, one for each class; nil stands for all 1
+
+	// Curve writes φ and φ' of each element of nll. nil stands for none.
+	Curve func(value, slope, nll []float64)
+}
+
+// TargetSoftmax describes a softmax loss against soft targets t >= 0, which have the layout of the logits.
+//
+// With z, p, K, w, ε and ζ as for [LabelSoftmax] and t'_j = (1-ε)·t_j + ε/K,
+//
+//	a_j = w_j·t'_j
+//	l = Σ_j a_j·(-log p_j) + ζ·(log Σ exp z)²              with KL: Σ_j a_j·(log t'_j - log p_j) + ..
+//	dl/dz_j = (Σ_c a_c)·p_j - a_j + 2ζ·(log Σ exp z)·p_j
+//	dl/dt_j = (1-ε)·w_j·(-log p_j)                         with KL: (1-ε)·w_j·(log t'_j + 1 - log p_j), 0 where t'_j = 0
+//
+// 0·log 0 is 0. A target of one 1 and zeros gives the numbers of the label, to the bit.
+type TargetSoftmax struct {
+	Classes, Inner int       // as for LabelSoftmax
+	Scale          float64   // factor of the logits, the inverse of a temperature; > 0
+	Softcap        float64   // c > 0, or 0 for none
+	Smoothing      float64   // ε, 0 to 1
+	ZLoss          float64   // ζ, 0 or more
+	Weights        []float64 // w, one for each class; nil stands for all 1
+	KL             bool      // the divergence from the target instead of the cross-entropy
+	Wrt            int       // what the gradient is by: 0 the logits, 1 the targets
+}
+
+// LabelSoftmaxRows writes the losses of rows lo to hi-1 to values and g times their gradients by the logits to dst. labels, g and
+// values have hi-lo elements, for those rows; x and dst are whole tensors. values or dst may be nil; dst may be x and must
+// not overlap it otherwise. Values are not multiplied by g.
+//
+// A row with a negative label or a g of 0 is not read: its value is 0 and its part of dst is 0. What a row comes to does not
+// depend on the others, nor on lo and hi, to the bit. The caller's core does all the work.
+//
+// It panics with "tensorops: length mismatch" and "tensorops: label out of range".
+func LabelSoftmaxRows[F Float](values []float64, dst, x []F, lo, hi int, labels []int, g []float64, o *LabelSoftmax) {
+	checkLayout(values, dst, x, lo, hi, g, o.Classes, o.Inner, o.Weights)
+	mustLen(labels, hi-lo)
+	for _, y := range labels {
+		if y >= o.Classes {
+			panic(errLabel)
+		}
+	}
+	w := softmaxPool.Get().(*softmaxWork)
+	for i := lo; i < hi; i++ {
+		labelRow(w, values, dst, x, i, lo, labels[i-lo], g[i-lo], o)
+	}
+	softmaxPool.Put(w)
+}
+
+// TargetSoftmaxRows is [LabelSoftmaxRows] for soft targets t. Its gradient is by what Wrt says. It reports whether every target
+// that it read is finite and >= 0; the value of a row where one is not means nothing.
+func TargetSoftmaxRows[F Float](values []float64, dst, x, t []F, lo, hi int, g []float64, o *TargetSoftmax) (valid bool) {
+	checkLayout(values, dst, x, lo, hi, g, o.Classes, o.Inner, o.Weights)
+	mustLen(t, len(x))
+	w := softmaxPool.Get().(*softmaxWork)
+	valid = true
+	for i := lo; i < hi; i++ {
+		valid = targetRow(w, values, dst, x, t, i, lo, g[i-lo], o) && valid
+	}
+	softmaxPool.Put(w)
+	return valid
+}
+
+// checkLayout panics where lengths do not fit.
+func checkLayout[F Float](values []float64, dst, x []F, lo, hi int, g []float64, classes, inner int, weights []float64) {
+	if classes < 1 || inner < 1 || lo < 0 || hi < lo || len(x)%(classes*inner) != 0 || hi > len(x)/classes {
+		panic(errLength)
+	}
+	mustLen(g, hi-lo)
+	if values != nil {
+		mustLen(values, hi-lo)
+	}
+	if dst != nil {
+		mustLen(dst, len(x))
+	}
+	if weights != nil {
+		mustLen(weights, classes)
+	}
+}
+
+var softmaxPool = sync.Pool{New: func() any { return new(softmaxWork) }}
+
+// softmaxWork is the memory of one call.
+type softmaxWork struct {
+	row softmaxRow
+}
+
+// sized returns n elements of *buf, which grows.
+func sized[T any](buf *[]T, n int) []T {
+	if cap(*buf) < n {
+		*buf = make([]T, n+n/4)
+	}
+	return (*buf)[:n]
+}
+
+// place returns where row i begins.
+func place(i, classes, inner int) int { return i/inner*classes*inner + i%inner }
