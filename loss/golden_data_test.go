@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -305,7 +306,7 @@ func denseOf[T any](lay layout, shape []int, data []T, junk T) *tensor.Dense {
 		}
 		return t
 	case fortran:
-		return tensor.New(tensor.WithShape(shape...), tensor.AsFortran(place(columns, 0, len(data))))
+		return tensor.New(tensor.WithShape(shape...), tensor.AsFortran(slices.Clone(data))) // which reorders row-major data
 	case cutOut:
 		wide, strides, slice := make([]int, n), make([]int, n), make([]tensor.Slice, n)
 		size, offset := 1, 0
@@ -367,4 +368,23 @@ func leafData[T any](lay layout, shape []int, data []T, junk T) (all, first any)
 		all = denseOf(lay, shape, data, junk)
 	}
 	return all, data[0]
+}
+
+// TestLayouts sees that a layout changes where the entries lie and nothing else.
+func TestLayouts(t *testing.T) {
+	for _, shape := range [][]int{{7}, {4, 6}, {3, 4, 5}} {
+		data := make([]int, product(shape))
+		for i := range data {
+			data[i] = i
+		}
+		for _, lay := range []layout{contiguous, transposed, cutOut, fortran} {
+			got, err := tensorops.Elements[int](denseOf(lay, shape, data, -1))
+			if err != nil || !slices.Equal(got, data) {
+				t.Errorf("%v, %s: %v, %v", shape, lay, got, err)
+			}
+		}
+		if raw := denseOf(cutOut, shape, data, -1).Data().([]int); len(shape) > 1 && slices.Equal(raw, data) {
+			t.Errorf("%v: the cut-out is contiguous", shape)
+		}
+	}
 }
