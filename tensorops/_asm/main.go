@@ -7,10 +7,38 @@
 // adds to lane i mod 16 (float64: 8) on both, in the same order: that makes the sums of the two equal to the bit.
 package main
 
-import . "github.com/mmcloughlin/avo/build"
+import (
+	"flag"
+
+	. "github.com/mmcloughlin/avo/build"
+)
 
 func main() {
+	set := flag.String("kernels", "rows", "the kernels to write: rows, points")
+	flag.Parse()
 	ConstraintExpr("amd64,!purego")
+	switch *set {
+	case "rows":
+		rowKernels()
+	case "points":
+		pointKernels()
+	}
+	Generate()
+}
+
+// pointKernels emits the elementwise losses.
+func pointKernels() {
+	for _, isa := range []string{"AVX2", "AVX512"} {
+		for _, elem := range []string{"F32", "F64"} {
+			for _, l := range pointLosses {
+				newGen(isa, elem, elem).point(l)
+			}
+		}
+		newGen(isa, "F32", "F32").point(bernoulli)
+	}
+}
+
+func rowKernels() {
 	for _, isa := range []string{"AVX2", "AVX512"} {
 		for _, elem := range []string{"F32", "F64"} {
 			g := newGen(isa, elem, elem)
@@ -33,14 +61,9 @@ func main() {
 			g.logGap()
 			g.expGap()
 			g.expScaleGap()
-			for _, l := range pointwiseLosses {
-				g.pointwise(l)
-			}
 			g.index()
 		}
 		newGen(isa, "F32", "F64").expSum(sumKind{name: "expSumWide"})
-		newGen(isa, "F32", "F64").pointwise(bernoulli)
 	}
 	fence()
-	Generate()
 }
