@@ -135,14 +135,6 @@ func writeRow[F Float](dst []F, at, step int, v []float64) {
 	}
 }
 
-// times is a·b with 0·Inf = 0.
-func times(a, b float64) float64 {
-	if a == 0 {
-		return 0
-	}
-	return a * b
-}
-
 // labelRow is row i of LabelSoftmaxRows.
 func labelRow[F Float](w *softmaxWork, values []float64, dst, x []F, i, lo, y int, g float64, o *LabelSoftmax) {
 	at, r := place(i, o.Classes, o.Inner), &w.row
