@@ -164,7 +164,7 @@ func pathGraph(g *G.ExprGraph, info Info, dt tensor.Dtype, shape []int, axis int
 	if data == "mask" || data == "both" {
 		m := make([]bool, tensor.Shape(values).TotalSize())
 		for i := range m {
-			m[i] = i%3 != 1
+			m[i] = i%3 != 2
 		}
 		opts = append(opts, WithMask(G.NewTensor(g, tensor.Bool, len(values), G.WithName("m"), G.WithShape(values...),
 			G.WithValue(tensor.New(tensor.WithShape(values...), tensor.WithBacking(m))))))
