@@ -137,10 +137,11 @@ func (k *kernels[F]) gapSumRow(x []F, c float64) (gap, count float64) {
 	return gap, count
 }
 
-func (k *kernels[F]) dotRow(t, x []F, c float64) (sum, gap float64) {
+// targetSumRow is targetSum of a whole row.
+func (k *kernels[F]) targetSumRow(t, x []F, c float64) (sum, gap float64) {
 	for lo := 0; lo < len(x); lo += blockLen {
 		hi := min(lo+blockLen, len(x))
-		s, g := k.dot(t[lo:hi], x[lo:hi], c)
+		s, g, _ := k.targetSum(t[lo:hi], x[lo:hi], c)
 		sum, gap = sum+s, gap+g
 	}
 	return sum, gap

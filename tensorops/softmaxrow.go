@@ -89,17 +89,13 @@ func (k *kernels[F]) logSumExpGradRow(t *rowTotal, dst, x []F, g float64, stream
 
 // softmaxGradRow writes y∘(g - ⟨g, y⟩), y being a softmax.
 func (k *kernels[F]) softmaxGradRow(dst, y, g []F) {
-	_, dot := k.dotRow(g, y, 0)
-	k.mulShift(dst, y, g, dot)
+	_, minusDot := k.targetSumRow(g, y, 0)
+	k.mulShift(dst, y, g, minusDot)
 }
 
 // logSoftmaxGradRow writes g - exp(y)·Σg, y being a log-softmax.
 func (k *kernels[F]) logSoftmaxGradRow(dst, y, g []F, stream bool) {
-	sum := 0.0
-	for lo := 0; lo < len(g); lo += blockLen {
-		s, _ := k.dot(g[lo:min(lo+blockLen, len(g))], g[lo:min(lo+blockLen, len(g))], 0)
-		sum += s
-	}
+	sum, _ := k.targetSumRow(g, g, 0)
 	anchor, low, m, ok := scaling[F](0, -sum)
 	if !ok || !(y[0] <= 0) {
 		for i, v := range y {

@@ -208,12 +208,7 @@ func (k *kernels[F]) klRow(total *rowTotal, dst, x, t []F, g float64, stream boo
 // logSoftmaxPullRow writes g - softmax(x)·Σg.
 func (k *kernels[F]) logSoftmaxPullRow(total *rowTotal, dst, x, g []F, stream bool) {
 	kept := k.startSoft(total, dst, x, g, 0, stream)
-	sum := 0.0
-	for lo := 0; lo < len(g); lo += blockLen {
-		part := g[lo:min(lo+blockLen, len(g))]
-		s, _, _ := k.targetSum(part, part, 0)
-		sum += s
-	}
+	sum, _ := k.targetSumRow(g, g, 0)
 	if !k.finishSoft(&kept, total, dst, x, g, sum, -1, 0, stream) {
 		generalCrossEntropy(dst, x, g, -1, -1, nil)
 	}
