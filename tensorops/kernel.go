@@ -133,7 +133,7 @@ func exponents[F Float]() (minExponent, maxExponent float64) {
 	return -1022, 1022
 }
 
-// isFloat32 says whether F is float32. The compiler knows.
+// isFloat32 reports whether F is float32, at compile time.
 func isFloat32[F Float]() bool {
 	var z F
 	return unsafe.Sizeof(z) == 4

@@ -5,7 +5,7 @@ import "math"
 // writeShares writes dst[i] = factor·exp(x[i]) / (sum·2^anchor), the total being that of an ordinary row.
 func (k *kernels[F]) writeShares(dst, x []F, t *rowTotal, factor float64, stream bool) {
 	anchor, low, m, ok := scaling[F](t.anchor, factor/t.sum)
-	if t.huge || !ok {
+	if t.beyondAnchors || !ok {
 		writeSharesSlow(dst, x, t, factor)
 		return
 	}
@@ -36,7 +36,7 @@ func scaling[F Float](anchor, f float64) (newAnchor, low F, m float64, ok bool) 
 func writeSharesSlow[F Float](dst, x []F, t *rowTotal, factor float64) {
 	for i, v := range x {
 		var e float64
-		if t.huge {
+		if t.beyondAnchors {
 			e = math.Exp(float64(v) - t.max)
 		} else {
 			e = expAnchored(float64(v), t.anchor)
