@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"testing"
-	"unsafe"
 
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
@@ -37,30 +36,6 @@ type kernelCall[F Float] struct {
 	// term; relative that of the results.
 	units    float64
 	relative float64
-}
-
-// pointError is what a float32 sum of one term may be off.
-func pointError[F Float]() float64 {
-	relative, _ := pointUnits[F]()
-	return max(relative, 1e-13)
-}
-
-// pointTargets makes targets of the loss's domain from numbers in [0, 1], between guards.
-func pointTargets[F Float](loss int, t []F) []F {
-	own, _ := guarded[F](len(t), 3)
-	for i, v := range t {
-		switch {
-		case loss == pointGamma:
-			own[i] = v + F(0.125)
-		case loss != pointMargin:
-			return t
-		case v > F(1/float64(len(t))):
-			own[i] = -1
-		default:
-			own[i] = 1
-		}
-	}
-	return own
 }
 
 // polynomialError is what float32 elements computed with in float64 are good to, where series are short: 2^-39.6.
@@ -148,16 +123,6 @@ func kernelCalls[F Float]() []kernelCall[F] {
 		{"index", func(k *kernels[F], _, x, _ []F, _ bool) []float64 {
 			return []float64{float64(k.index(x, x[len(x)-1])), float64(k.index(x, 77))}
 		}, 0, 0},
-	}
-	for loss := range pointLosses {
-		calls = append(calls,
-			kernelCall[F]{fmt.Sprintf("pointSum[%d]", loss), func(k *kernels[F], _, x, t []F, _ bool) []float64 {
-				return []float64{k.pointSum[loss](x, pointTargets(loss, t), 0.75, 0.5)}
-			}, 0, pointError[F]()},
-			kernelCall[F]{fmt.Sprintf("pointBoth[%d]", loss), func(k *kernels[F], dst, x, t []F, stream bool) []float64 {
-				stream = stream && uintptr(unsafe.Pointer(&dst[0]))%64 == 0
-				return []float64{k.pointBoth[loss](dst, x, pointTargets(loss, t), -0.5, 0.75, 0.5, stream)}
-			}, 4, pointError[F]()})
 	}
 	return calls
 }

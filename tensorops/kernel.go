@@ -87,33 +87,12 @@ type kernels[F Float] struct {
 	// x[i] < low.
 	expScaleGap func(dst, x []F, anchor, low, factor, c, d float64, stream bool)
 
-	// pointSum returns Σ of a loss of x[i] and t[i]. pointBoth also writes factor times its derivative by x[i]; stream
-	// says that dst, which is then aligned to 64 bytes, should go past the caches. a and b are the loss's parameters.
-	// The sum is NaN where a t lies outside the loss's domain. Where it is not finite, a number of type F may have
-	// overflowed on the way: the kernels compute in that type, the generic ones in float64.
-	pointSum  [pointLosses]func(x, t []F, a, b float64) float64
-	pointBoth [pointLosses]func(dst, x, t []F, factor, a, b float64, stream bool) float64
+	// point holds the kernels of the elementwise losses, nil where there is none.
+	point pointKernels[F]
 
 	// index returns the first i with x[i] == v, or -1.
 	index func(x []F, v F) int
 }
-
-// The losses of pointSum and pointBoth.
-const (
-	pointSquared = iota
-	pointAbsolute
-	pointHuber // a is δ
-	pointLogCosh
-	pointBinary      // t in [0, 1]
-	pointMargin      // t is -1 or 1
-	pointPseudoHuber // of a·(x - t)
-	pointCauchy      // of a·(x - t)
-	pointPoisson     // t >= 0
-	pointGamma       // t > 0
-	pointFocal       // t in [0, 1]; the weight is a + b·t, the exponent 2
-	pointBernoulli   // t is a logit too; with the digits of float32
-	pointLosses
-)
 
 const (
 	// blockLen is the number of elements over which one expSum runs: few enough that the second reading of a

@@ -38,16 +38,7 @@ var (
 		logGap:      logGapF32AVX2,
 		expGap:      expGapF32AVX2,
 		expScaleGap: expScaleGapF32AVX2,
-		pointSum: [pointLosses]func(x, t []float32, a, b float64) float64{
-			squaredSumF32AVX2, absoluteSumF32AVX2, huberSumF32AVX2, logCoshSumF32AVX2,
-			binarySumF32AVX2, marginSumF32AVX2, pseudoHuberSumF32AVX2, cauchySumF32AVX2,
-			poissonSumF32AVX2, gammaSumF32AVX2, focalSumF32AVX2, bernoulliSumF32AVX2,
-		},
-		pointBoth: [pointLosses]func(dst, x, t []float32, factor, a, b float64, stream bool) float64{
-			squaredBothF32AVX2, absoluteBothF32AVX2, huberBothF32AVX2, logCoshBothF32AVX2,
-			binaryBothF32AVX2, marginBothF32AVX2, pseudoHuberBothF32AVX2, cauchyBothF32AVX2,
-			poissonBothF32AVX2, gammaBothF32AVX2, focalBothF32AVX2, bernoulliBothF32AVX2,
-		},
+		point:       pointsF32AVX2,
 	}
 	avx2Kernels64 = kernels[float64]{
 		name:        "avx2",
@@ -69,16 +60,7 @@ var (
 		logGap:      logGapF64AVX2,
 		expGap:      expGapF64AVX2,
 		expScaleGap: expScaleGapF64AVX2,
-		pointSum: [pointLosses]func(x, t []float64, a, b float64) float64{
-			squaredSumF64AVX2, absoluteSumF64AVX2, huberSumF64AVX2, logCoshSumF64AVX2,
-			binarySumF64AVX2, marginSumF64AVX2, pseudoHuberSumF64AVX2, cauchySumF64AVX2,
-			poissonSumF64AVX2, gammaSumF64AVX2, focalSumF64AVX2, sumOf[float64](bernoulliPoint),
-		},
-		pointBoth: [pointLosses]func(dst, x, t []float64, factor, a, b float64, stream bool) float64{
-			squaredBothF64AVX2, absoluteBothF64AVX2, huberBothF64AVX2, logCoshBothF64AVX2,
-			binaryBothF64AVX2, marginBothF64AVX2, pseudoHuberBothF64AVX2, cauchyBothF64AVX2,
-			poissonBothF64AVX2, gammaBothF64AVX2, focalBothF64AVX2, bothOf[float64](bernoulliPoint),
-		},
+		point:       pointsF64AVX2,
 	}
 	avx512Kernels32 = kernels[float32]{
 		name:       "avx512",
@@ -101,16 +83,7 @@ var (
 		logGap:      logGapF32AVX512,
 		expGap:      expGapF32AVX512,
 		expScaleGap: expScaleGapF32AVX512,
-		pointSum: [pointLosses]func(x, t []float32, a, b float64) float64{
-			squaredSumF32AVX512, absoluteSumF32AVX512, huberSumF32AVX512, logCoshSumF32AVX512,
-			binarySumF32AVX512, marginSumF32AVX512, pseudoHuberSumF32AVX512, cauchySumF32AVX512,
-			poissonSumF32AVX512, gammaSumF32AVX512, focalSumF32AVX512, bernoulliSumF32AVX512,
-		},
-		pointBoth: [pointLosses]func(dst, x, t []float32, factor, a, b float64, stream bool) float64{
-			squaredBothF32AVX512, absoluteBothF32AVX512, huberBothF32AVX512, logCoshBothF32AVX512,
-			binaryBothF32AVX512, marginBothF32AVX512, pseudoHuberBothF32AVX512, cauchyBothF32AVX512,
-			poissonBothF32AVX512, gammaBothF32AVX512, focalBothF32AVX512, bernoulliBothF32AVX512,
-		},
+		point:       pointsF32AVX512,
 	}
 	avx512Kernels64 = kernels[float64]{
 		name:        "avx512",
@@ -132,15 +105,6 @@ var (
 		logGap:      logGapF64AVX512,
 		expGap:      expGapF64AVX512,
 		expScaleGap: expScaleGapF64AVX512,
-		pointSum: [pointLosses]func(x, t []float64, a, b float64) float64{
-			squaredSumF64AVX512, absoluteSumF64AVX512, huberSumF64AVX512, logCoshSumF64AVX512,
-			binarySumF64AVX512, marginSumF64AVX512, pseudoHuberSumF64AVX512, cauchySumF64AVX512,
-			poissonSumF64AVX512, gammaSumF64AVX512, focalSumF64AVX512, sumOf[float64](bernoulliPoint),
-		},
-		pointBoth: [pointLosses]func(dst, x, t []float64, factor, a, b float64, stream bool) float64{
-			squaredBothF64AVX512, absoluteBothF64AVX512, huberBothF64AVX512, logCoshBothF64AVX512,
-			binaryBothF64AVX512, marginBothF64AVX512, pseudoHuberBothF64AVX512, cauchyBothF64AVX512,
-			poissonBothF64AVX512, gammaBothF64AVX512, focalBothF64AVX512, bothOf[float64](bernoulliPoint),
-		},
+		point:       pointsF64AVX512,
 	}
 )

@@ -29,17 +29,6 @@ func genericKernels[F Float]() kernels[F] {
 		expGap:      expGapGeneric[F],
 		expScaleGap: expScaleGapGeneric[F],
 		index:       indexGeneric[F],
-		pointSum: [pointLosses]func(x, t []F, a, b float64) float64{
-			squaredSum[F], absoluteSum[F], huberSum[F], sumOf[F](logCoshPoint), sumOf[F](binaryPoint), sumOf[F](marginPoint),
-			sumOf[F](pseudoHuberPoint), sumOf[F](cauchyPoint), sumOf[F](poissonPoint), sumOf[F](gammaPoint), sumOf[F](focalPoint),
-			sumOf[F](bernoulliPoint),
-		},
-		pointBoth: [pointLosses]func(dst, x, t []F, factor, a, b float64, stream bool) float64{
-			squaredBoth[F], absoluteBoth[F], huberBoth[F],
-			bothOf[F](logCoshPoint), bothOf[F](binaryPoint), bothOf[F](marginPoint),
-			bothOf[F](pseudoHuberPoint), bothOf[F](cauchyPoint), bothOf[F](poissonPoint), bothOf[F](gammaPoint), bothOf[F](focalPoint),
-			bothOf[F](bernoulliPoint),
-		},
 	}
 }
 

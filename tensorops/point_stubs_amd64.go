@@ -4,462 +4,632 @@
 
 package tensorops
 
-// squaredSumF32AVX2 returns Σ (x[i] - t[i])².
+// pointSquaredF32AVX2 writes factor·w[i]·(x[i] - t[i]) and scale·w[i]·l, and adds w[i]·l with l = (x[i] - t[i])².
 //
 //go:noescape
-func squaredSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointSquaredF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// squaredBothF32AVX2 writes factor·(2·(x[i] - t[i])) and returns Σ (x[i] - t[i])².
+// pointAbsoluteF32AVX2 writes factor·w[i]·(sign(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|.
 //
 //go:noescape
-func squaredBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointAbsoluteF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// absoluteSumF32AVX2 returns Σ |x[i] - t[i]|.
+// pointHuberF32AVX2 writes factor·w[i]·(min(max(x[i] - t[i], -a), a)) and scale·w[i]·l, and adds w[i]·l with l = c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func absoluteSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointHuberF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// absoluteBothF32AVX2 writes factor·(sign(x[i] - t[i])) and returns Σ |x[i] - t[i]|.
+// pointLogCoshF32AVX2 writes factor·w[i]·(tanh(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = log cosh(x[i] - t[i]).
 //
 //go:noescape
-func absoluteBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointLogCoshF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// huberSumF32AVX2 returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
+// pointBinaryF32AVX2 writes factor·w[i]·(sigmoid(x[i]) - t[i]) and scale·w[i]·l, and adds w[i]·l with l = |x[i]|·q + log1p(exp(-|x[i]|)), q = 1-t[i] for x[i] >= 0, else t[i].
 //
 //go:noescape
-func huberSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointBinaryF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// huberBothF32AVX2 writes factor·(min(max(x[i] - t[i], -a), a)) and returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
+// pointBinaryOptionsF32AVX2 writes factor·w[i]·((n+p)·sigmoid(x[i]) - p) and scale·w[i]·l, and adds w[i]·l with l = |x[i]|·q + (n+p)·log1p(exp(-|x[i]|)), q = n for x[i] >= 0, else p, p = v[i]·(a·t[i] + b), n = a·(1-t[i]) + b.
 //
 //go:noescape
-func huberBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointBinaryOptionsF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// logCoshSumF32AVX2 returns Σ log cosh(x[i] - t[i]).
+// pointMarginF32AVX2 writes factor·w[i]·(-t[i]·sigmoid(-x[i]·t[i])) and scale·w[i]·l, and adds w[i]·l with l = log1p(exp(-x[i]·t[i])).
 //
 //go:noescape
-func logCoshSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointMarginF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// logCoshBothF32AVX2 writes factor·(tanh(x[i] - t[i])) and returns Σ log cosh(x[i] - t[i]).
+// pointPseudoHuberF32AVX2 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = a·e²/(a + r), r = √(e² + b), e = x[i] - t[i].
 //
 //go:noescape
-func logCoshBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointPseudoHuberF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// binarySumF32AVX2 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+// pointCauchyF32AVX2 writes factor·w[i]·(z/(1 + z²/2)) and scale·w[i]·l, and adds w[i]·l with l = log1p(z²/2), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func binarySumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointCauchyF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// binaryBothF32AVX2 writes factor·(sigmoid(x[i]) - t[i]) and returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+// pointPoissonF32AVX2 writes factor·w[i]·(exp(x[i]) - t[i]) and scale·w[i]·l, and adds w[i]·l with l = exp(x[i]) - t[i]·x[i].
 //
 //go:noescape
-func binaryBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointPoissonF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// marginSumF32AVX2 returns Σ log1p(exp(-x[i]·t[i])).
+// pointGammaF32AVX2 writes factor·w[i]·(1 - t[i]·exp(-x[i])) and scale·w[i]·l, and adds w[i]·l with l = t[i]·exp(-x[i]) + x[i].
 //
 //go:noescape
-func marginSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointGammaF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// marginBothF32AVX2 writes factor·(-t[i]·sigmoid(-x[i]·t[i])) and returns Σ log1p(exp(-x[i]·t[i])).
+// pointFocalF32AVX2 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u²·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
 //
 //go:noescape
-func marginBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointFocalF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pseudoHuberSumF32AVX2 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+// pointFocalPowerF32AVX2 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
 //
 //go:noescape
-func pseudoHuberSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointFocalPowerF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pseudoHuberBothF32AVX2 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+// pointCharbonnierF32AVX2 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = r = √(e² + a), e = x[i] - t[i].
 //
 //go:noescape
-func pseudoHuberBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointCharbonnierF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// cauchySumF32AVX2 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+// pointQuantileF32AVX2 writes factor·w[i]·(a for e > 0, b for e < 0, c for 0) and scale·w[i]·l, and adds w[i]·l with l = max(a·e, b·e), e = x[i] - t[i].
 //
 //go:noescape
-func cauchySumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointQuantileF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// cauchyBothF32AVX2 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+// pointExpectileF32AVX2 writes factor·w[i]·(r·e) and scale·w[i]·l, and adds w[i]·l with l = r·e², e = x[i] - t[i], r = a for e >= 0, else b.
 //
 //go:noescape
-func cauchyBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointExpectileF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// poissonSumF32AVX2 returns Σ exp(x[i]) - t[i]·x[i].
+// pointInsensitiveF32AVX2 writes factor·w[i]·(sign(x[i] - t[i]) where |x[i] - t[i]| > a, else 0) and scale·w[i]·l, and adds w[i]·l with l = max(|x[i] - t[i]| - a, 0).
 //
 //go:noescape
-func poissonSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointInsensitiveF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// poissonBothF32AVX2 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+// pointRelativeF32AVX2 writes factor·w[i]·(sign(x[i] - t[i])/m) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/m, m = max(|t[i]|, a).
 //
 //go:noescape
-func poissonBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointRelativeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// gammaSumF32AVX2 returns Σ t[i]·exp(-x[i]) + x[i].
+// pointSymmetricF32AVX2 writes factor·w[i]·(2·sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = |x[i]| + |t[i]|.
 //
 //go:noescape
-func gammaSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointSymmetricF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// gammaBothF32AVX2 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+// pointHingeF32AVX2 writes factor·w[i]·(-t[i] where x[i]·t[i] < a, else 0) and scale·w[i]·l, and adds w[i]·l with l = max(a - x[i]·t[i], 0).
 //
 //go:noescape
-func gammaBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointHingeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// focalSumF32AVX2 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+// pointBentHingeF32AVX2 writes factor·w[i]·(-c·t[i]) and scale·w[i]·l, and adds w[i]·l with l = c·(2s - c), s = max(1 - x[i]·t[i], 0), c = min(s, a).
 //
 //go:noescape
-func focalSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointBentHingeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// focalBothF32AVX2 writes factor·(the derivative by x[i]) and returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+// pointEmbeddingF32AVX2 writes factor·w[i]·(1 for t[i] = 1, -1 for -1 where x[i] < a, else 0) and scale·w[i]·l, and adds w[i]·l with l = x[i] for t[i] = 1, max(a - x[i], 0) for -1.
 //
 //go:noescape
-func focalBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointEmbeddingF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// squaredSumF64AVX2 returns Σ (x[i] - t[i])².
+// pointLogGapF32AVX2 writes factor·w[i]·(±D/(1 + x[i]) for x[i] >= a, else 0) and scale·w[i]·l, and adds w[i]·l with l = D², D = log1p(|p - q|/(1 + min(p, q))), p = max(x[i], a), q = max(t[i], a).
 //
 //go:noescape
-func squaredSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointLogGapF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// squaredBothF64AVX2 writes factor·(2·(x[i] - t[i])) and returns Σ (x[i] - t[i])².
+// pointWingF32AVX2 writes factor·w[i]·(±a/(b + m) for m < a, else ±1) and scale·w[i]·l, and adds w[i]·l with l = a·log1p(m/b) for m = |x[i] - t[i]| < a, else m - c.
 //
 //go:noescape
-func squaredBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointWingF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// absoluteSumF64AVX2 returns Σ |x[i] - t[i]|.
+// pointGemanMcClureF32AVX2 writes factor·w[i]·(z·y²) and scale·w[i]·l, and adds w[i]·l with l = z²/2·y, y = 1/(1 + z²/4), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func absoluteSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointGemanMcClureF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// absoluteBothF64AVX2 writes factor·(sign(x[i] - t[i])) and returns Σ |x[i] - t[i]|.
+// pointWelschF32AVX2 writes factor·w[i]·(z·exp(-z²/2)) and scale·w[i]·l, and adds w[i]·l with l = 1 - exp(-z²/2), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func absoluteBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointWelschF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// huberSumF64AVX2 returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
+// pointTukeyF32AVX2 writes factor·w[i]·(z·w²) and scale·w[i]·l, and adds w[i]·l with l = z²·(1 + w + w²), w = 1 - z², z = a·(x[i] - t[i]) cut off at ±1.
 //
 //go:noescape
-func huberSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointTukeyF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// huberBothF64AVX2 writes factor·(min(max(x[i] - t[i], -a), a)) and returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
+// pointBarronF32AVX2 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func huberBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointBarronF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// logCoshSumF64AVX2 returns Σ log cosh(x[i] - t[i]).
+// pointTweedieF32AVX2 writes factor·w[i]·(exp(b·x[i]) - t[i]·exp(a·x[i])) and scale·w[i]·l, and adds w[i]·l with l = a·exp(b·x[i]) - b·t[i]·exp(a·x[i]).
 //
 //go:noescape
-func logCoshSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointTweedieF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// logCoshBothF64AVX2 writes factor·(tanh(x[i] - t[i])) and returns Σ log cosh(x[i] - t[i]).
+// pointNegativeBinomialF32AVX2 writes factor·w[i]·((b·u - t[i])/(1 + u)) and scale·w[i]·l, and adds w[i]·l with l = b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a).
 //
 //go:noescape
-func logCoshBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointNegativeBinomialF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// binarySumF64AVX2 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+// pointProbabilityF32AVX2 writes factor·w[i]·((x[i] - t[i])/(x[i]·(1 - x[i]))) and scale·w[i]·l, and adds w[i]·l with l = -t[i]·log(x[i]) - (1-t[i])·log1p(-x[i]) for 0 < x[i] < 1.
 //
 //go:noescape
-func binarySumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointProbabilityF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// binaryBothF64AVX2 writes factor·(sigmoid(x[i]) - t[i]) and returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+// pointSquaredF64AVX2 writes factor·w[i]·(x[i] - t[i]) and scale·w[i]·l, and adds w[i]·l with l = (x[i] - t[i])².
 //
 //go:noescape
-func binaryBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointSquaredF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// marginSumF64AVX2 returns Σ log1p(exp(-x[i]·t[i])).
+// pointAbsoluteF64AVX2 writes factor·w[i]·(sign(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|.
 //
 //go:noescape
-func marginSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointAbsoluteF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// marginBothF64AVX2 writes factor·(-t[i]·sigmoid(-x[i]·t[i])) and returns Σ log1p(exp(-x[i]·t[i])).
+// pointHuberF64AVX2 writes factor·w[i]·(min(max(x[i] - t[i], -a), a)) and scale·w[i]·l, and adds w[i]·l with l = c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func marginBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointHuberF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// pseudoHuberSumF64AVX2 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+// pointLogCoshF64AVX2 writes factor·w[i]·(tanh(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = log cosh(x[i] - t[i]).
 //
 //go:noescape
-func pseudoHuberSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointLogCoshF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// pseudoHuberBothF64AVX2 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+// pointBinaryF64AVX2 writes factor·w[i]·(sigmoid(x[i]) - t[i]) and scale·w[i]·l, and adds w[i]·l with l = |x[i]|·q + log1p(exp(-|x[i]|)), q = 1-t[i] for x[i] >= 0, else t[i].
 //
 //go:noescape
-func pseudoHuberBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointBinaryF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// cauchySumF64AVX2 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+// pointBinaryOptionsF64AVX2 writes factor·w[i]·((n+p)·sigmoid(x[i]) - p) and scale·w[i]·l, and adds w[i]·l with l = |x[i]|·q + (n+p)·log1p(exp(-|x[i]|)), q = n for x[i] >= 0, else p, p = v[i]·(a·t[i] + b), n = a·(1-t[i]) + b.
 //
 //go:noescape
-func cauchySumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointBinaryOptionsF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// cauchyBothF64AVX2 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+// pointMarginF64AVX2 writes factor·w[i]·(-t[i]·sigmoid(-x[i]·t[i])) and scale·w[i]·l, and adds w[i]·l with l = log1p(exp(-x[i]·t[i])).
 //
 //go:noescape
-func cauchyBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointMarginF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// poissonSumF64AVX2 returns Σ exp(x[i]) - t[i]·x[i].
+// pointPseudoHuberF64AVX2 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = a·e²/(a + r), r = √(e² + b), e = x[i] - t[i].
 //
 //go:noescape
-func poissonSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointPseudoHuberF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// poissonBothF64AVX2 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+// pointCauchyF64AVX2 writes factor·w[i]·(z/(1 + z²/2)) and scale·w[i]·l, and adds w[i]·l with l = log1p(z²/2), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func poissonBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointCauchyF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// gammaSumF64AVX2 returns Σ t[i]·exp(-x[i]) + x[i].
+// pointPoissonF64AVX2 writes factor·w[i]·(exp(x[i]) - t[i]) and scale·w[i]·l, and adds w[i]·l with l = exp(x[i]) - t[i]·x[i].
 //
 //go:noescape
-func gammaSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointPoissonF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// gammaBothF64AVX2 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+// pointGammaF64AVX2 writes factor·w[i]·(1 - t[i]·exp(-x[i])) and scale·w[i]·l, and adds w[i]·l with l = t[i]·exp(-x[i]) + x[i].
 //
 //go:noescape
-func gammaBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointGammaF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// focalSumF64AVX2 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+// pointFocalF64AVX2 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u²·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
 //
 //go:noescape
-func focalSumF64AVX2(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointFocalF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// focalBothF64AVX2 writes factor·(the derivative by x[i]) and returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+// pointFocalPowerF64AVX2 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
 //
 //go:noescape
-func focalBothF64AVX2(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointFocalPowerF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// bernoulliSumF32AVX2 returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+// pointCharbonnierF64AVX2 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = r = √(e² + a), e = x[i] - t[i].
 //
 //go:noescape
-func bernoulliSumF32AVX2(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointCharbonnierF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// bernoulliBothF32AVX2 writes factor·(p·(1-p)·(x[i] - t[i])) and returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+// pointQuantileF64AVX2 writes factor·w[i]·(a for e > 0, b for e < 0, c for 0) and scale·w[i]·l, and adds w[i]·l with l = max(a·e, b·e), e = x[i] - t[i].
 //
 //go:noescape
-func bernoulliBothF32AVX2(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointQuantileF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// squaredSumF32AVX512 returns Σ (x[i] - t[i])².
+// pointExpectileF64AVX2 writes factor·w[i]·(r·e) and scale·w[i]·l, and adds w[i]·l with l = r·e², e = x[i] - t[i], r = a for e >= 0, else b.
 //
 //go:noescape
-func squaredSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointExpectileF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// squaredBothF32AVX512 writes factor·(2·(x[i] - t[i])) and returns Σ (x[i] - t[i])².
+// pointInsensitiveF64AVX2 writes factor·w[i]·(sign(x[i] - t[i]) where |x[i] - t[i]| > a, else 0) and scale·w[i]·l, and adds w[i]·l with l = max(|x[i] - t[i]| - a, 0).
 //
 //go:noescape
-func squaredBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointInsensitiveF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// absoluteSumF32AVX512 returns Σ |x[i] - t[i]|.
+// pointRelativeF64AVX2 writes factor·w[i]·(sign(x[i] - t[i])/m) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/m, m = max(|t[i]|, a).
 //
 //go:noescape
-func absoluteSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointRelativeF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// absoluteBothF32AVX512 writes factor·(sign(x[i] - t[i])) and returns Σ |x[i] - t[i]|.
+// pointSymmetricF64AVX2 writes factor·w[i]·(2·sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = |x[i]| + |t[i]|.
 //
 //go:noescape
-func absoluteBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointSymmetricF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// huberSumF32AVX512 returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
+// pointHingeF64AVX2 writes factor·w[i]·(-t[i] where x[i]·t[i] < a, else 0) and scale·w[i]·l, and adds w[i]·l with l = max(a - x[i]·t[i], 0).
 //
 //go:noescape
-func huberSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointHingeF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// huberBothF32AVX512 writes factor·(min(max(x[i] - t[i], -a), a)) and returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
+// pointBentHingeF64AVX2 writes factor·w[i]·(-c·t[i]) and scale·w[i]·l, and adds w[i]·l with l = c·(2s - c), s = max(1 - x[i]·t[i], 0), c = min(s, a).
 //
 //go:noescape
-func huberBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointBentHingeF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// logCoshSumF32AVX512 returns Σ log cosh(x[i] - t[i]).
+// pointEmbeddingF64AVX2 writes factor·w[i]·(1 for t[i] = 1, -1 for -1 where x[i] < a, else 0) and scale·w[i]·l, and adds w[i]·l with l = x[i] for t[i] = 1, max(a - x[i], 0) for -1.
 //
 //go:noescape
-func logCoshSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointEmbeddingF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// logCoshBothF32AVX512 writes factor·(tanh(x[i] - t[i])) and returns Σ log cosh(x[i] - t[i]).
+// pointLogGapF64AVX2 writes factor·w[i]·(±D/(1 + x[i]) for x[i] >= a, else 0) and scale·w[i]·l, and adds w[i]·l with l = D², D = log1p(|p - q|/(1 + min(p, q))), p = max(x[i], a), q = max(t[i], a).
 //
 //go:noescape
-func logCoshBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointLogGapF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// binarySumF32AVX512 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+// pointWingF64AVX2 writes factor·w[i]·(±a/(b + m) for m < a, else ±1) and scale·w[i]·l, and adds w[i]·l with l = a·log1p(m/b) for m = |x[i] - t[i]| < a, else m - c.
 //
 //go:noescape
-func binarySumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointWingF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// binaryBothF32AVX512 writes factor·(sigmoid(x[i]) - t[i]) and returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+// pointGemanMcClureF64AVX2 writes factor·w[i]·(z·y²) and scale·w[i]·l, and adds w[i]·l with l = z²/2·y, y = 1/(1 + z²/4), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func binaryBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointGemanMcClureF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// marginSumF32AVX512 returns Σ log1p(exp(-x[i]·t[i])).
+// pointWelschF64AVX2 writes factor·w[i]·(z·exp(-z²/2)) and scale·w[i]·l, and adds w[i]·l with l = 1 - exp(-z²/2), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func marginSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointWelschF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// marginBothF32AVX512 writes factor·(-t[i]·sigmoid(-x[i]·t[i])) and returns Σ log1p(exp(-x[i]·t[i])).
+// pointTukeyF64AVX2 writes factor·w[i]·(z·w²) and scale·w[i]·l, and adds w[i]·l with l = z²·(1 + w + w²), w = 1 - z², z = a·(x[i] - t[i]) cut off at ±1.
 //
 //go:noescape
-func marginBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointTukeyF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// pseudoHuberSumF32AVX512 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+// pointBarronF64AVX2 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func pseudoHuberSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointBarronF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// pseudoHuberBothF32AVX512 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+// pointTweedieF64AVX2 writes factor·w[i]·(exp(b·x[i]) - t[i]·exp(a·x[i])) and scale·w[i]·l, and adds w[i]·l with l = a·exp(b·x[i]) - b·t[i]·exp(a·x[i]).
 //
 //go:noescape
-func pseudoHuberBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointTweedieF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// cauchySumF32AVX512 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+// pointNegativeBinomialF64AVX2 writes factor·w[i]·((b·u - t[i])/(1 + u)) and scale·w[i]·l, and adds w[i]·l with l = b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a).
 //
 //go:noescape
-func cauchySumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointNegativeBinomialF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// cauchyBothF32AVX512 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+// pointProbabilityF64AVX2 writes factor·w[i]·((x[i] - t[i])/(x[i]·(1 - x[i]))) and scale·w[i]·l, and adds w[i]·l with l = -t[i]·log(x[i]) - (1-t[i])·log1p(-x[i]) for 0 < x[i] < 1.
 //
 //go:noescape
-func cauchyBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointProbabilityF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// poissonSumF32AVX512 returns Σ exp(x[i]) - t[i]·x[i].
+// pointBernoulliF32AVX2 writes factor·w[i]·(p·(1-p)·(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
 //
 //go:noescape
-func poissonSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointBernoulliF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// poissonBothF32AVX512 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+// pointSquaredF32AVX512 writes factor·w[i]·(x[i] - t[i]) and scale·w[i]·l, and adds w[i]·l with l = (x[i] - t[i])².
 //
 //go:noescape
-func poissonBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointSquaredF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// gammaSumF32AVX512 returns Σ t[i]·exp(-x[i]) + x[i].
+// pointAbsoluteF32AVX512 writes factor·w[i]·(sign(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|.
 //
 //go:noescape
-func gammaSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointAbsoluteF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// gammaBothF32AVX512 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+// pointHuberF32AVX512 writes factor·w[i]·(min(max(x[i] - t[i], -a), a)) and scale·w[i]·l, and adds w[i]·l with l = c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
 //
 //go:noescape
-func gammaBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointHuberF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// focalSumF32AVX512 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+// pointLogCoshF32AVX512 writes factor·w[i]·(tanh(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = log cosh(x[i] - t[i]).
 //
 //go:noescape
-func focalSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointLogCoshF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// focalBothF32AVX512 writes factor·(the derivative by x[i]) and returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+// pointBinaryF32AVX512 writes factor·w[i]·(sigmoid(x[i]) - t[i]) and scale·w[i]·l, and adds w[i]·l with l = |x[i]|·q + log1p(exp(-|x[i]|)), q = 1-t[i] for x[i] >= 0, else t[i].
 //
 //go:noescape
-func focalBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointBinaryF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// squaredSumF64AVX512 returns Σ (x[i] - t[i])².
+// pointBinaryOptionsF32AVX512 writes factor·w[i]·((n+p)·sigmoid(x[i]) - p) and scale·w[i]·l, and adds w[i]·l with l = |x[i]|·q + (n+p)·log1p(exp(-|x[i]|)), q = n for x[i] >= 0, else p, p = v[i]·(a·t[i] + b), n = a·(1-t[i]) + b.
 //
 //go:noescape
-func squaredSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointBinaryOptionsF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// squaredBothF64AVX512 writes factor·(2·(x[i] - t[i])) and returns Σ (x[i] - t[i])².
+// pointMarginF32AVX512 writes factor·w[i]·(-t[i]·sigmoid(-x[i]·t[i])) and scale·w[i]·l, and adds w[i]·l with l = log1p(exp(-x[i]·t[i])).
 //
 //go:noescape
-func squaredBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointMarginF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// absoluteSumF64AVX512 returns Σ |x[i] - t[i]|.
+// pointPseudoHuberF32AVX512 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = a·e²/(a + r), r = √(e² + b), e = x[i] - t[i].
 //
 //go:noescape
-func absoluteSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointPseudoHuberF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// absoluteBothF64AVX512 writes factor·(sign(x[i] - t[i])) and returns Σ |x[i] - t[i]|.
+// pointCauchyF32AVX512 writes factor·w[i]·(z/(1 + z²/2)) and scale·w[i]·l, and adds w[i]·l with l = log1p(z²/2), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func absoluteBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointCauchyF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// huberSumF64AVX512 returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
+// pointPoissonF32AVX512 writes factor·w[i]·(exp(x[i]) - t[i]) and scale·w[i]·l, and adds w[i]·l with l = exp(x[i]) - t[i]·x[i].
 //
 //go:noescape
-func huberSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointPoissonF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// huberBothF64AVX512 writes factor·(min(max(x[i] - t[i], -a), a)) and returns Σ c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
+// pointGammaF32AVX512 writes factor·w[i]·(1 - t[i]·exp(-x[i])) and scale·w[i]·l, and adds w[i]·l with l = t[i]·exp(-x[i]) + x[i].
 //
 //go:noescape
-func huberBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointGammaF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// logCoshSumF64AVX512 returns Σ log cosh(x[i] - t[i]).
+// pointFocalF32AVX512 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u²·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
 //
 //go:noescape
-func logCoshSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointFocalF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// logCoshBothF64AVX512 writes factor·(tanh(x[i] - t[i])) and returns Σ log cosh(x[i] - t[i]).
+// pointFocalPowerF32AVX512 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
 //
 //go:noescape
-func logCoshBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointFocalPowerF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// binarySumF64AVX512 returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+// pointCharbonnierF32AVX512 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = r = √(e² + a), e = x[i] - t[i].
 //
 //go:noescape
-func binarySumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointCharbonnierF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// binaryBothF64AVX512 writes factor·(sigmoid(x[i]) - t[i]) and returns Σ |x|·q + log1p(exp(-|x|)), q = 1-t for x >= 0, else t.
+// pointQuantileF32AVX512 writes factor·w[i]·(a for e > 0, b for e < 0, c for 0) and scale·w[i]·l, and adds w[i]·l with l = max(a·e, b·e), e = x[i] - t[i].
 //
 //go:noescape
-func binaryBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointQuantileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// marginSumF64AVX512 returns Σ log1p(exp(-x[i]·t[i])).
+// pointExpectileF32AVX512 writes factor·w[i]·(r·e) and scale·w[i]·l, and adds w[i]·l with l = r·e², e = x[i] - t[i], r = a for e >= 0, else b.
 //
 //go:noescape
-func marginSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointExpectileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// marginBothF64AVX512 writes factor·(-t[i]·sigmoid(-x[i]·t[i])) and returns Σ log1p(exp(-x[i]·t[i])).
+// pointInsensitiveF32AVX512 writes factor·w[i]·(sign(x[i] - t[i]) where |x[i] - t[i]| > a, else 0) and scale·w[i]·l, and adds w[i]·l with l = max(|x[i] - t[i]| - a, 0).
 //
 //go:noescape
-func marginBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointInsensitiveF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pseudoHuberSumF64AVX512 returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+// pointRelativeF32AVX512 writes factor·w[i]·(sign(x[i] - t[i])/m) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/m, m = max(|t[i]|, a).
 //
 //go:noescape
-func pseudoHuberSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointRelativeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pseudoHuberBothF64AVX512 writes factor·(z/√(1+z²)) and returns Σ √(1+z²) - 1, z = a·(x[i] - t[i]).
+// pointSymmetricF32AVX512 writes factor·w[i]·(2·sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = |x[i]| + |t[i]|.
 //
 //go:noescape
-func pseudoHuberBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointSymmetricF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// cauchySumF64AVX512 returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+// pointHingeF32AVX512 writes factor·w[i]·(-t[i] where x[i]·t[i] < a, else 0) and scale·w[i]·l, and adds w[i]·l with l = max(a - x[i]·t[i], 0).
 //
 //go:noescape
-func cauchySumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// cauchyBothF64AVX512 writes factor·(z/(1+z²/2)) and returns Σ log1p(z²/2), z = a·(x[i] - t[i]).
+// pointBentHingeF32AVX512 writes factor·w[i]·(-c·t[i]) and scale·w[i]·l, and adds w[i]·l with l = c·(2s - c), s = max(1 - x[i]·t[i], 0), c = min(s, a).
 //
 //go:noescape
-func cauchyBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointBentHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// poissonSumF64AVX512 returns Σ exp(x[i]) - t[i]·x[i].
+// pointEmbeddingF32AVX512 writes factor·w[i]·(1 for t[i] = 1, -1 for -1 where x[i] < a, else 0) and scale·w[i]·l, and adds w[i]·l with l = x[i] for t[i] = 1, max(a - x[i], 0) for -1.
 //
 //go:noescape
-func poissonSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointEmbeddingF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// poissonBothF64AVX512 writes factor·(exp(x[i]) - t[i]) and returns Σ exp(x[i]) - t[i]·x[i].
+// pointLogGapF32AVX512 writes factor·w[i]·(±D/(1 + x[i]) for x[i] >= a, else 0) and scale·w[i]·l, and adds w[i]·l with l = D², D = log1p(|p - q|/(1 + min(p, q))), p = max(x[i], a), q = max(t[i], a).
 //
 //go:noescape
-func poissonBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointLogGapF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// gammaSumF64AVX512 returns Σ t[i]·exp(-x[i]) + x[i].
+// pointWingF32AVX512 writes factor·w[i]·(±a/(b + m) for m < a, else ±1) and scale·w[i]·l, and adds w[i]·l with l = a·log1p(m/b) for m = |x[i] - t[i]| < a, else m - c.
 //
 //go:noescape
-func gammaSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointWingF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// gammaBothF64AVX512 writes factor·(1 - t[i]·exp(-x[i])) and returns Σ t[i]·exp(-x[i]) + x[i].
+// pointGemanMcClureF32AVX512 writes factor·w[i]·(z·y²) and scale·w[i]·l, and adds w[i]·l with l = z²/2·y, y = 1/(1 + z²/4), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func gammaBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointGemanMcClureF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// focalSumF64AVX512 returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+// pointWelschF32AVX512 writes factor·w[i]·(z·exp(-z²/2)) and scale·w[i]·l, and adds w[i]·l with l = 1 - exp(-z²/2), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func focalSumF64AVX512(x []float64, t []float64, a float64, b float64) (sum float64)
+func pointWelschF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// focalBothF64AVX512 writes factor·(the derivative by x[i]) and returns Σ (a + b·t)·u²·l with the binary loss l and u = σ(x)·(1-t) + σ(-x)·t.
+// pointTukeyF32AVX512 writes factor·w[i]·(z·w²) and scale·w[i]·l, and adds w[i]·l with l = z²·(1 + w + w²), w = 1 - z², z = a·(x[i] - t[i]) cut off at ±1.
 //
 //go:noescape
-func focalBothF64AVX512(dst []float64, x []float64, t []float64, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointTukeyF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// bernoulliSumF32AVX512 returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+// pointBarronF32AVX512 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
 //
 //go:noescape
-func bernoulliSumF32AVX512(x []float32, t []float32, a float64, b float64) (sum float64)
+func pointBarronF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// bernoulliBothF32AVX512 writes factor·(p·(1-p)·(x[i] - t[i])) and returns Σ p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+// pointTweedieF32AVX512 writes factor·w[i]·(exp(b·x[i]) - t[i]·exp(a·x[i])) and scale·w[i]·l, and adds w[i]·l with l = a·exp(b·x[i]) - b·t[i]·exp(a·x[i]).
 //
 //go:noescape
-func bernoulliBothF32AVX512(dst []float32, x []float32, t []float32, factor float64, a float64, b float64, stream bool) (sum float64)
+func pointTweedieF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+
+// pointNegativeBinomialF32AVX512 writes factor·w[i]·((b·u - t[i])/(1 + u)) and scale·w[i]·l, and adds w[i]·l with l = b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a).
+//
+//go:noescape
+func pointNegativeBinomialF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+
+// pointProbabilityF32AVX512 writes factor·w[i]·((x[i] - t[i])/(x[i]·(1 - x[i]))) and scale·w[i]·l, and adds w[i]·l with l = -t[i]·log(x[i]) - (1-t[i])·log1p(-x[i]) for 0 < x[i] < 1.
+//
+//go:noescape
+func pointProbabilityF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+
+// pointSquaredF64AVX512 writes factor·w[i]·(x[i] - t[i]) and scale·w[i]·l, and adds w[i]·l with l = (x[i] - t[i])².
+//
+//go:noescape
+func pointSquaredF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointAbsoluteF64AVX512 writes factor·w[i]·(sign(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|.
+//
+//go:noescape
+func pointAbsoluteF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointHuberF64AVX512 writes factor·w[i]·(min(max(x[i] - t[i], -a), a)) and scale·w[i]·l, and adds w[i]·l with l = c·(m - c/2), m = |x[i] - t[i]|, c = min(m, a).
+//
+//go:noescape
+func pointHuberF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointLogCoshF64AVX512 writes factor·w[i]·(tanh(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = log cosh(x[i] - t[i]).
+//
+//go:noescape
+func pointLogCoshF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointBinaryF64AVX512 writes factor·w[i]·(sigmoid(x[i]) - t[i]) and scale·w[i]·l, and adds w[i]·l with l = |x[i]|·q + log1p(exp(-|x[i]|)), q = 1-t[i] for x[i] >= 0, else t[i].
+//
+//go:noescape
+func pointBinaryF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointBinaryOptionsF64AVX512 writes factor·w[i]·((n+p)·sigmoid(x[i]) - p) and scale·w[i]·l, and adds w[i]·l with l = |x[i]|·q + (n+p)·log1p(exp(-|x[i]|)), q = n for x[i] >= 0, else p, p = v[i]·(a·t[i] + b), n = a·(1-t[i]) + b.
+//
+//go:noescape
+func pointBinaryOptionsF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointMarginF64AVX512 writes factor·w[i]·(-t[i]·sigmoid(-x[i]·t[i])) and scale·w[i]·l, and adds w[i]·l with l = log1p(exp(-x[i]·t[i])).
+//
+//go:noescape
+func pointMarginF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointPseudoHuberF64AVX512 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = a·e²/(a + r), r = √(e² + b), e = x[i] - t[i].
+//
+//go:noescape
+func pointPseudoHuberF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointCauchyF64AVX512 writes factor·w[i]·(z/(1 + z²/2)) and scale·w[i]·l, and adds w[i]·l with l = log1p(z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pointCauchyF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointPoissonF64AVX512 writes factor·w[i]·(exp(x[i]) - t[i]) and scale·w[i]·l, and adds w[i]·l with l = exp(x[i]) - t[i]·x[i].
+//
+//go:noescape
+func pointPoissonF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointGammaF64AVX512 writes factor·w[i]·(1 - t[i]·exp(-x[i])) and scale·w[i]·l, and adds w[i]·l with l = t[i]·exp(-x[i]) + x[i].
+//
+//go:noescape
+func pointGammaF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointFocalF64AVX512 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u²·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
+//
+//go:noescape
+func pointFocalF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointFocalPowerF64AVX512 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
+//
+//go:noescape
+func pointFocalPowerF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointCharbonnierF64AVX512 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = r = √(e² + a), e = x[i] - t[i].
+//
+//go:noescape
+func pointCharbonnierF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointQuantileF64AVX512 writes factor·w[i]·(a for e > 0, b for e < 0, c for 0) and scale·w[i]·l, and adds w[i]·l with l = max(a·e, b·e), e = x[i] - t[i].
+//
+//go:noescape
+func pointQuantileF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointExpectileF64AVX512 writes factor·w[i]·(r·e) and scale·w[i]·l, and adds w[i]·l with l = r·e², e = x[i] - t[i], r = a for e >= 0, else b.
+//
+//go:noescape
+func pointExpectileF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointInsensitiveF64AVX512 writes factor·w[i]·(sign(x[i] - t[i]) where |x[i] - t[i]| > a, else 0) and scale·w[i]·l, and adds w[i]·l with l = max(|x[i] - t[i]| - a, 0).
+//
+//go:noescape
+func pointInsensitiveF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointRelativeF64AVX512 writes factor·w[i]·(sign(x[i] - t[i])/m) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/m, m = max(|t[i]|, a).
+//
+//go:noescape
+func pointRelativeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointSymmetricF64AVX512 writes factor·w[i]·(2·sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = |x[i]| + |t[i]|.
+//
+//go:noescape
+func pointSymmetricF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointHingeF64AVX512 writes factor·w[i]·(-t[i] where x[i]·t[i] < a, else 0) and scale·w[i]·l, and adds w[i]·l with l = max(a - x[i]·t[i], 0).
+//
+//go:noescape
+func pointHingeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointBentHingeF64AVX512 writes factor·w[i]·(-c·t[i]) and scale·w[i]·l, and adds w[i]·l with l = c·(2s - c), s = max(1 - x[i]·t[i], 0), c = min(s, a).
+//
+//go:noescape
+func pointBentHingeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointEmbeddingF64AVX512 writes factor·w[i]·(1 for t[i] = 1, -1 for -1 where x[i] < a, else 0) and scale·w[i]·l, and adds w[i]·l with l = x[i] for t[i] = 1, max(a - x[i], 0) for -1.
+//
+//go:noescape
+func pointEmbeddingF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointLogGapF64AVX512 writes factor·w[i]·(±D/(1 + x[i]) for x[i] >= a, else 0) and scale·w[i]·l, and adds w[i]·l with l = D², D = log1p(|p - q|/(1 + min(p, q))), p = max(x[i], a), q = max(t[i], a).
+//
+//go:noescape
+func pointLogGapF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointWingF64AVX512 writes factor·w[i]·(±a/(b + m) for m < a, else ±1) and scale·w[i]·l, and adds w[i]·l with l = a·log1p(m/b) for m = |x[i] - t[i]| < a, else m - c.
+//
+//go:noescape
+func pointWingF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointGemanMcClureF64AVX512 writes factor·w[i]·(z·y²) and scale·w[i]·l, and adds w[i]·l with l = z²/2·y, y = 1/(1 + z²/4), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pointGemanMcClureF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointWelschF64AVX512 writes factor·w[i]·(z·exp(-z²/2)) and scale·w[i]·l, and adds w[i]·l with l = 1 - exp(-z²/2), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pointWelschF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointTukeyF64AVX512 writes factor·w[i]·(z·w²) and scale·w[i]·l, and adds w[i]·l with l = z²·(1 + w + w²), w = 1 - z², z = a·(x[i] - t[i]) cut off at ±1.
+//
+//go:noescape
+func pointTukeyF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointBarronF64AVX512 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pointBarronF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointTweedieF64AVX512 writes factor·w[i]·(exp(b·x[i]) - t[i]·exp(a·x[i])) and scale·w[i]·l, and adds w[i]·l with l = a·exp(b·x[i]) - b·t[i]·exp(a·x[i]).
+//
+//go:noescape
+func pointTweedieF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointNegativeBinomialF64AVX512 writes factor·w[i]·((b·u - t[i])/(1 + u)) and scale·w[i]·l, and adds w[i]·l with l = b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a).
+//
+//go:noescape
+func pointNegativeBinomialF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointProbabilityF64AVX512 writes factor·w[i]·((x[i] - t[i])/(x[i]·(1 - x[i]))) and scale·w[i]·l, and adds w[i]·l with l = -t[i]·log(x[i]) - (1-t[i])·log1p(-x[i]) for 0 < x[i] < 1.
+//
+//go:noescape
+func pointProbabilityF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+
+// pointBernoulliF32AVX512 writes factor·w[i]·(p·(1-p)·(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func pointBernoulliF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)

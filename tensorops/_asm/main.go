@@ -147,13 +147,12 @@ func rowKernels(isa string) {
 	newGen(isa, "F32", "F64").expSum(sumKind{name: "expSumWide"})
 }
 
-// pointKernels emits the losses of two numbers.
+// pointKernels emits the elementwise losses.
 func pointKernels(isa string) {
 	for _, elem := range []string{"F32", "F64"} {
-		g := newGen(isa, elem, elem)
-		for _, l := range pointwiseLosses {
-			g.pointwise(l)
+		for _, l := range pointLosses {
+			newGen(isa, elem, elem).point(l)
 		}
 	}
-	newGen(isa, "F32", "F64").pointwise(bernoulli)
+	newGen(isa, "F32", "F32").point(bernoulli)
 }

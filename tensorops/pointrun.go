@@ -1,0 +1,163 @@
+package tensorops
+
+import (
+	"sync"
+	"unsafe"
+)
+
+const (
+	// pointBlock is the number of elements that one call of a kernel gets.
+	pointBlock = 4 << 10
+	// pointGroup divides the number of elements that the kernels take.
+	pointGroup = 32
+)
+
+// pointRun is one call of PointSum, with the memory that it needs. The gain of the plan includes the factor of the call.
+type pointRun[F Float] struct {
+	point Point
+	pointPlan
+	g      float64
+	kernel pointKernel[F]
+	stream uint32
+	params pointParams
+	sums   pointSums
+
+	x, t, w, v, dst, values [pointGroup]F // what is left beside whole groups
+	saved, terms            [pointBlock]F // inputs that are overwritten, and the terms of a block
+}
+
+var (
+	pointRuns32 = sync.Pool{New: func() any { return new(pointRun[float32]) }}
+	pointRuns64 = sync.Pool{New: func() any { return new(pointRun[float64]) }}
+)
+
+func pointRuns[F Float]() *sync.Pool {
+	if isFloat32[F]() {
+		return &pointRuns32
+	}
+	return &pointRuns64
+}
+
+// cut returns the elements from lo to hi.
+func (d *PointData[F]) cut(lo, hi int) PointData[F] {
+	part := func(s []F) []F {
+		if s == nil {
+			return nil
+		}
+		return s[lo:hi]
+	}
+	return PointData[F]{X: d.X[lo:hi], T: d.T[lo:hi], W: part(d.W), V: part(d.V), Values: part(d.Values), Dst: part(d.Dst), Stream: d.Stream}
+}
+
+// block computes one block and returns its sum. Inputs that are overwritten are kept as long as they may be asked for again.
+func (r *pointRun[F]) block(all *PointData[F], lo, hi int) float64 {
+	d := all.cut(lo, hi)
+	if d.Dst != nil {
+		switch &d.Dst[0] {
+		case &d.X[0]:
+			d.X = r.save(d.X)
+		case &d.T[0]:
+			d.T = r.save(d.T)
+		}
+	}
+	if sum := r.run(&d, r.flags|r.stream); finite(sum) {
+		return sum * r.scale
+	}
+	return r.mend(&d)
+}
+
+func (r *pointRun[F]) save(s []F) []F {
+	own := r.saved[:len(s)]
+	copy(own, s)
+	return own
+}
+
+// run calls the kernel. What is left beside whole groups goes through buffers, with weights of 0 behind the end.
+func (r *pointRun[F]) run(d *PointData[F], flags uint32) float64 {
+	n := len(d.X)
+	r.sums = pointSums{}
+	whole := n &^ (pointGroup - 1)
+	if whole > 0 {
+		r.kernel(unsafe.SliceData(d.Dst), &d.X[0], &d.T[0], unsafe.SliceData(d.W), unsafe.SliceData(d.V), unsafe.SliceData(d.Values),
+			whole, &r.params.factor, &r.sums.wide[0], flags)
+	}
+	if whole < n {
+		r.rest(d, whole, flags)
+	}
+	return r.sums.total()
+}
+
+func (r *pointRun[F]) rest(d *PointData[F], whole int, flags uint32) {
+	r.w = [pointGroup]F{}
+	if d.W == nil {
+		for i := range len(d.X) - whole {
+			r.w[i] = 1
+		}
+	} else {
+		copy(r.w[:], d.W[whole:])
+	}
+	copy(r.x[:], d.X[whole:])
+	copy(r.t[:], d.T[whole:])
+	if flags&pointPositive != 0 {
+		r.v = [pointGroup]F{}
+		copy(r.v[:], d.V[whole:])
+	}
+	r.kernel(&r.dst[0], &r.x[0], &r.t[0], &r.w[0], &r.v[0], &r.values[0], pointGroup, &r.params.factor, &r.sums.wide[0],
+		flags&^pointStream|pointWeights)
+	if flags&pointValueOnly == 0 {
+		copy(d.Dst[whole:], r.dst[:])
+	}
+	if flags&pointValues != 0 {
+		copy(d.Values[whole:], r.values[:])
+	}
+}
+
+// mend returns the sum of a block in which not every loss is a number of the kernel's type: those that are not are computed again in
+// float64.
+func (r *pointRun[F]) mend(d *PointData[F]) (sum float64) {
+	terms := d.Values
+	if terms == nil {
+		again := *d
+		terms = r.terms[:len(d.X)]
+		again.Values = terms
+		r.run(&again, r.flags|pointValueOnly|pointValues)
+	}
+	for i, l := range terms {
+		if finite(float64(l)) {
+			sum += float64(l)
+			continue
+		}
+		sum += pointOne(r.point, d, i, r.g)
+	}
+	return sum
+}
+
+// pointOne computes an element in float64 and returns its term.
+func pointOne[F Float](p Point, d *PointData[F], i int, g float64) float64 {
+	w, v, l, slope := 1.0, 1.0, 0.0, 0.0
+	if d.W != nil {
+		w = float64(d.W[i])
+	}
+	if d.V != nil {
+		v = float64(d.V[i])
+	}
+	if w != 0 {
+		l, slope = pointFuncs[p.Loss](p, float64(d.X[i]), float64(d.T[i]), v)
+		l *= w
+	}
+	if d.Values != nil {
+		d.Values[i] = F(l)
+	}
+	if d.Dst != nil {
+		d.Dst[i] = F(slope * (g * w))
+	}
+	return l
+}
+
+// pointEach computes all elements in float64.
+func pointEach[F Float](p Point, d *PointData[F], g float64) (sum float64) {
+	for i := range d.X {
+		sum += pointOne(p, d, i, g)
+	}
+	return sum
+}
