@@ -106,7 +106,7 @@ func (k *kernels[F]) smoothed(x []F, t *rowTotal, l, eps float64) (smooth float6
 	if !ordinary(t.max) {
 		return math.NaN(), true
 	}
-	if t.huge || math.IsInf(l, 0) {
+	if t.beyondAnchors || math.IsInf(l, 0) {
 		return 0, false
 	}
 	gap, count := k.gapSumRow(x, t.max)
@@ -117,14 +117,14 @@ func (k *kernels[F]) smoothed(x []F, t *rowTotal, l, eps float64) (smooth float6
 	return smooth, k.accurate(t, len(x), eps, smooth)
 }
 
-// accurate says that a multiple of the logarithm of the sum of t, a row of n elements, keeps enough digits in l.
+// accurate reports whether a multiple of the logarithm of the sum of t, a row of n elements, keeps enough digits in l.
 func (k *kernels[F]) accurate(t *rowTotal, n int, factor, l float64) bool {
 	if t.err == 0 {
 		return l > max(1, factor)*k.smallRest()*max(1, math.Abs(t.max))
 	}
 	admitted := lossTolerance * ulp[F](l)
 	if l > 0 && t.err*factor > admitted {
-		k.refine(t, n)
+		k.refineError(t, n)
 	}
 	return l > 0 && t.err*factor <= admitted
 }
@@ -137,10 +137,11 @@ func (k *kernels[F]) gapSumRow(x []F, c float64) (gap, count float64) {
 	return gap, count
 }
 
-func (k *kernels[F]) dotRow(t, x []F, c float64) (sum, gap float64) {
+// targetSumRow is targetSum of a whole row.
+func (k *kernels[F]) targetSumRow(t, x []F, c float64) (sum, gap float64) {
 	for lo := 0; lo < len(x); lo += blockLen {
 		hi := min(lo+blockLen, len(x))
-		s, g := k.dot(t[lo:hi], x[lo:hi], c)
+		s, g, _ := k.targetSum(t[lo:hi], x[lo:hi], c)
 		sum, gap = sum+s, gap+g
 	}
 	return sum, gap

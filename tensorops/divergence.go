@@ -113,12 +113,12 @@ func EntropyGradRows[F Float](values []float64, dst, x []F, cols int, g []float6
 
 func (k *kernels[F]) klTargetGradRow(dst, x, t []F, g float64, stream bool) {
 	var total rowTotal
-	k.wideTotal(&total, x, forLogs) // log t and log p cancel near the minimum
+	k.totalInFloat64(&total, x, forLogs) // log t and log p cancel near the minimum
 	if !ordinary(total.max) {
 		fill(dst, math.NaN())
 		return
 	}
-	if total.huge {
+	if total.beyondAnchors {
 		// beside such a maximum logSum + 1 would be lost
 		for i, q := range t {
 			d := 0.0
@@ -141,17 +141,17 @@ func (k *kernels[F]) entropy(x []F) (t rowTotal, h float64) {
 	t.logSum = logOf(t.anchor, t.sum) - t.max
 	h = t.logSum + k.meanGap(x, &t)
 	// What is wrong with the sum enters twice: by its logarithm and as the divisor of the gaps.
-	if !t.huge && k.accurate(&t, len(x), 1+h, h) {
+	if !t.beyondAnchors && k.accurate(&t, len(x), 1+h, h) {
 		return t, h
 	}
-	k.wideTotal(&t, x, forLogs)
+	k.totalInFloat64(&t, x, forLogs)
 	return t, t.logSum + k.meanGap(x, &t)
 }
 
 // meanGap returns Σ p·(max - x).
 func (k *kernels[F]) meanGap(x []F, t *rowTotal) float64 {
 	sum := 0.0
-	if t.huge {
+	if t.beyondAnchors {
 		for _, v := range x {
 			if gap := t.max - float64(v); gap < 1000 {
 				sum += math.Exp(-gap) * gap
@@ -171,7 +171,7 @@ func (k *kernels[F]) entropyGradRow(dst, x []F, g float64, stream bool) float64 
 	switch {
 	case !ordinary(t.max):
 		fill(dst, math.NaN())
-	case t.huge:
+	case t.beyondAnchors:
 		for i, v := range x {
 			e := 0.0
 			if gap := t.max - float64(v); gap < 1000 {

@@ -69,9 +69,9 @@ func addScaled(m, a, n, b float64) (anchor, sum float64) {
 }
 
 // block runs the kernel on a block of a long row and sorts out what the kernel leaves unspecified.
-func (k *kernels[F]) block(x []F, wide bool, guess float64) (max, anchor, sum float64) {
+func (k *kernels[F]) block(x []F, inFloat64 bool, guess float64) (max, anchor, sum float64) {
 	var m F
-	if wide {
+	if inFloat64 {
 		m, anchor, sum = k.expSumWide(x, guess)
 	} else {
 		m, anchor, sum = k.expSumLong(x, guess)
@@ -93,7 +93,7 @@ func ownAnchor(max, anchor, sum float64) (float64, float64) {
 	return own, sum * exp2(anchor-own)
 }
 
-// outside sorts out a block whose largest element max no anchor is for.
+// outside returns the sum of a block whose largest element max has no anchor.
 func outside[F Float](x []F, max float64) (float64, float64, float64) {
 	for _, v := range x {
 		if v != v {
@@ -101,15 +101,15 @@ func outside[F Float](x []F, max float64) (float64, float64, float64) {
 		}
 	}
 	// Nothing but -Inf, or elements too large for anchors: those below -anchorLimit vanish beside any
-	// ordinary element, the others are left to hugeSum.
+	// ordinary element, the others are left to sumBeyondAnchors.
 	return max, math.Inf(-1), 0
 }
 
 // sumRow returns Σ exp over x.
-func (k *kernels[F]) sumRow(x []F, wide bool) expSum {
+func (k *kernels[F]) sumRow(x []F, inFloat64 bool) expSum {
 	s := newExpSum()
 	for lo := 0; lo < len(x); lo += blockLen {
-		max, anchor, sum := k.block(x[lo:min(lo+blockLen, len(x))], wide, s.guess())
+		max, anchor, sum := k.block(x[lo:min(lo+blockLen, len(x))], inFloat64, s.guess())
 		s.addBlock(max, anchor, sum, lo)
 	}
 	return s
@@ -131,25 +131,25 @@ func (k *kernels[F]) sumOthers(x []F, skip int) expSum {
 }
 
 // addAround adds x[lo:hi] without x[skip].
-func (k *kernels[F]) addAround(s *expSum, x []F, lo, skip, hi int, wide bool) {
+func (k *kernels[F]) addAround(s *expSum, x []F, lo, skip, hi int, inFloat64 bool) {
 	if skip > lo {
-		max, anchor, sum := k.block(x[lo:skip], wide, s.guess())
+		max, anchor, sum := k.block(x[lo:skip], inFloat64, s.guess())
 		s.addBlock(max, anchor, sum, lo)
 	}
 	if skip+1 < hi {
-		max, anchor, sum := k.block(x[skip+1:hi], wide, s.guess())
+		max, anchor, sum := k.block(x[skip+1:hi], inFloat64, s.guess())
 		s.addBlock(max, anchor, sum, skip+1)
 	}
 }
 
-// huge says that the row is beyond the anchors and must be summed by hugeSum.
-func (s *expSum) huge() bool {
+// beyondAnchors reports whether the row must be summed by sumBeyondAnchors.
+func (s *expSum) beyondAnchors() bool {
 	return math.Abs(s.max) > anchorLimit && !math.IsInf(s.max, 0)
 }
 
-// hugeSum returns Σ exp(x[i] - max) over every i but skip. For elements beyond anchorLimit x - max is either
+// sumBeyondAnchors returns Σ exp(x[i] - max) over every i but skip. For elements beyond anchorLimit x - max is either
 // exact or so far below 0 that the term is 0, so nothing is lost here.
-func hugeSum[F Float](x []F, max float64, skip int) (sum float64) {
+func sumBeyondAnchors[F Float](x []F, max float64, skip int) (sum float64) {
 	for i, v := range x {
 		if i != skip {
 			sum += math.Exp(float64(v) - max)

@@ -100,7 +100,7 @@ func massCrossEntropy(dst, z, mass []float64, y int, g float64) float64 {
 		label = g * (s.mass*math.Expm1(-k.negLog(z, y)) + (s.mass - mass[y]))
 	}
 	anchor, low, m, ok := scaling[float64](total.anchor, g*s.mass/total.sum)
-	if ok && !total.huge {
+	if ok && !total.beyondAnchors {
 		k.expScaleAdd(dst, z, mass, anchor, low, m, -g, 0, false)
 	} else {
 		k.writeShares(dst, z, &total, 1, false)
@@ -116,15 +116,15 @@ func massCrossEntropy(dst, z, mass []float64, y int, g float64) float64 {
 
 // scaled writes x·scale in float64.
 func scaled[F Float](z []float64, x []F, scale float64) {
-	wide, ok := any(x).([]float64)
+	x64, ok := any(x).([]float64)
 	if !ok {
 		vec.Widen(z, any(x).([]float32))
-		wide = z
+		x64 = z
 	}
 	if scale != 1 {
-		active[float64]().scale(z, wide, scale, math.Inf(-1), false)
+		active[float64]().scale(z, x64, scale, math.Inf(-1), false)
 	} else if ok {
-		copy(z, wide)
+		copy(z, x64)
 	}
 }
 

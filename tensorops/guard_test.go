@@ -95,10 +95,6 @@ func kernelCalls[F Float]() []kernelCall[F] {
 			k.mulShift(dst, x, t, 0.5)
 			return nil
 		}, 2, 0},
-		{"dot", func(k *kernels[F], _, x, t []F, _ bool) []float64 {
-			s, g := k.dot(t, x, 20)
-			return []float64{s, g}
-		}, 0, 1e-13},
 		{"targetSum", func(k *kernels[F], _, x, t []F, _ bool) []float64 {
 			s, g, signs := k.targetSum(t, x, 20)
 			_, _, signed := k.targetSum(x, t, 20)

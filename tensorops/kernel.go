@@ -64,9 +64,6 @@ type kernels[F Float] struct {
 	// mulShift writes dst[i] = x[i]·(t[i] + c), computed in float64.
 	mulShift func(dst, x, t []F, c float64)
 
-	// dot returns Σ t[i] and Σ t[i]·(c - x[i]) in float64, where t[i] = 0 adds 0 whatever x[i] is.
-	dot func(t, x []F, c float64) (sum, gap float64)
-
 	// targetSum returns Σ t[i] and Σ t[i]·(c - x[i]) in float64, where t[i] = 0 adds 0 whatever x[i] is. signs is 0 when no
 	// t[i] has a sign bit.
 	targetSum func(t, x []F, c float64) (sum, gap float64, signs int)
@@ -115,7 +112,7 @@ func exponents[F Float]() (minExponent, maxExponent float64) {
 	return -1022, 1022
 }
 
-// isFloat32 says whether F is float32. The compiler knows.
+// isFloat32 reports whether F is float32, at compile time.
 func isFloat32[F Float]() bool {
 	var z F
 	return unsafe.Sizeof(z) == 4

@@ -21,7 +21,6 @@ func genericKernels[F Float]() kernels[F] {
 		expScaleAdd: expScaleAddGeneric[F],
 		shift:       shiftGeneric[F],
 		mulShift:    mulShiftGeneric[F],
-		dot:         dotGeneric[F],
 		targetSum:   targetSumGeneric[F],
 		scaleAdd:    scaleAddGeneric[F],
 		gapSum:      gapSumGeneric[F],
@@ -133,16 +132,6 @@ func mulShiftGeneric[F Float](dst, x, t []F, c float64) {
 	for i, v := range x {
 		dst[i] = F(float64(v) * (float64(t[i]) + c))
 	}
-}
-
-func dotGeneric[F Float](t, x []F, c float64) (sum, gap float64) {
-	for i, v := range t {
-		if v != 0 {
-			sum += float64(v)
-			gap += float64(v) * (c - float64(x[i]))
-		}
-	}
-	return sum, gap
 }
 
 func targetSumGeneric[F Float](t, x []F, c float64) (sum, gap float64, signs int) {

@@ -265,8 +265,8 @@ func TestPointInstructionSets(t *testing.T) {
 	if len(vec.Available()) < vec.Levels {
 		t.Skip("this build or processor has not both AVX2 and AVX-512")
 	}
-	t.Run("float32", func(t *testing.T) { testPointInstructionSets[float32](t) })
-	t.Run("float64", func(t *testing.T) { testPointInstructionSets[float64](t) })
+	t.Run("float32", testPointInstructionSets[float32])
+	t.Run("float64", testPointInstructionSets[float64])
 }
 
 func testPointInstructionSets[F Float](t *testing.T) {

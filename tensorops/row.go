@@ -2,27 +2,28 @@ package tensorops
 
 import "math"
 
-// rowTotal is what the exponentials of one row come down to. Used for one row after another, it knows a guess at the anchor.
+// rowTotal is the sum of the exponentials of one row. Reused for the next row, its anchor serves as the initial guess.
 type rowTotal struct {
 	max    float64 // largest element; NaN or ±Inf where the row is not ordinary
-	anchor float64 // Σ exp(x) = sum·2^anchor; for a huge row sum·exp(max)
+	anchor float64 // Σ exp(x) = sum·2^anchor; for a row beyond the anchors sum·exp(max)
 	sum    float64
 	err    float64 // estimate of the sum's relative error, 0 where it is as good as float64
-	huge   bool
-	known  bool // anchor is that of an ordinary row, which is not huge
+	known  bool    // anchor belongs to an ordinary row within the anchors
+
+	beyondAnchors bool // the row was summed by sumBeyondAnchors
 
 	// Set by the fast kernel.
-	at        int     // first index of the block with the largest element
-	others    expSum  // what the other blocks come to: max, anchor, others
-	admitted  float64 // largest err that enough admits
-	refined   bool    // err is the estimate for this row, not that for the worst
-	corrected bool    // correct was called
+	at       int     // first index of the block with the largest element
+	others   expSum  // sum of the other blocks: max, anchor, others
+	admitted float64 // largest err that accurateEnough admits
+	refined  bool    // err is the estimate for this row, not the one for the worst row
+	resummed bool    // resumTop was called
 
 	total  float64 // log Σ exp(x), set for forTotal
 	logSum float64 // total - max, that is -log of the largest element's share, set for forLogs
 }
 
-// precision says what a total is needed for.
+// precision is the purpose of a total.
 type precision int
 
 const (
@@ -31,30 +32,29 @@ const (
 	forLogs                    // logSum, to a fraction of a unit in its last place, also near 0
 )
 
-// ordinary says that a row with this largest element holds no NaN, no +Inf and not only -Inf.
+// ordinary reports whether a row with this largest element holds no NaN, no +Inf and not only -Inf.
 func ordinary(max float64) bool { return max-max == 0 }
 
-// wideLen is the number of elements up to which float32 rows are summed in float64 from the start: the rounding
+// float64Len is the number of elements up to which float32 rows are summed in float64 from the start: the rounding
 // errors of so few terms do not average out, and the time is about the same.
-const wideLen = 64
+const float64Len = 64
 
-// quick says that rows of n elements are summed by the fast kernel first.
-func (k *kernels[F]) quick(n int) bool { return k.termErr != 0 && n > wideLen }
+// fastSum reports whether rows of n elements are summed by the fast kernel first.
+func (k *kernels[F]) fastSum(n int) bool { return k.termErr != 0 && n > float64Len }
 
-// rowTotal sets t to the total of the row x. float32 rows are summed by the fast kernel first. Where the bound on its error is not
-// small enough for what is asked, the elements around the largest are summed again in float64, and all are where that
-// is not enough.
+// rowTotal sets t to the total of the row x. The fast kernel sums float32 rows first. If the bound on its error is too large for
+// the precision, the elements around the largest are summed again in float64; if that does not suffice, all elements are.
 func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
-	if k.quick(len(x)) {
-		if k.quickTotal(t, x) {
-			if k.enough(t, p) {
+	if k.fastSum(len(x)) {
+		if k.fastTotal(t, x) {
+			if k.accurateEnough(t, p) {
 				return
 			}
-			if k.refine(t, len(x)); t.err <= t.admitted {
+			if k.refineError(t, len(x)); t.err <= t.admitted {
 				return
 			}
-			k.correct(t, x)
-			if k.enough(t, p) {
+			k.resumTop(t, x)
+			if k.accurateEnough(t, p) {
 				return
 			}
 		}
@@ -64,25 +64,26 @@ func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 			return
 		}
 	}
-	k.wideTotal(t, x, p)
+	k.totalInFloat64(t, x, p)
 }
 
-// alike says that the n elements of a row are nearly the same: the errors of their terms are, too, and do not average out.
-func alike(t *rowTotal, n int) bool { return t.sum > 0.9*float64(n)*topBound(t) }
+// nearlyEqual reports whether the n elements of a row are nearly the same: then the errors of their terms are, too, and do not
+// average out.
+func nearlyEqual(t *rowTotal, n int) bool { return t.sum > 0.9*float64(n)*topBound(t) }
 
-// next prepares t for another row and returns a guess at its anchor: that of the row before, which the bits of the total do not
-// depend on, or NaN.
+// next prepares t for another row and returns a guess at its anchor: the previous row's anchor, or NaN. The bits of the total do
+// not depend on it.
 func (t *rowTotal) next() float64 {
 	guess := math.NaN()
 	if t.known {
 		guess = t.anchor - guessBelow
 	}
 	t.err, t.at = 0, 0
-	t.huge, t.known, t.refined, t.corrected = false, false, false, false
+	t.beyondAnchors, t.known, t.refined, t.resummed = false, false, false, false
 	return guess
 }
 
-// set takes what a kernel returned for a row of one block, and reports whether the row is ordinary and not huge.
+// set stores the results of a kernel for a row of one block, and reports whether the row is ordinary and within the anchors.
 func (t *rowTotal) set(max, anchor, sum float64) bool {
 	t.max = max
 	if !withinAnchors(max) || sum != sum {
@@ -93,8 +94,8 @@ func (t *rowTotal) set(max, anchor, sum float64) bool {
 	return true
 }
 
-// quickTotal sets t to the total by the fast kernel. ok is false for a row that is not ordinary, or huge.
-func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
+// fastTotal sets t to the total by the fast kernel. ok is false for a row that is not ordinary or beyond the anchors.
+func (k *kernels[F]) fastTotal(t *rowTotal, x []F) (ok bool) {
 	guess := t.next()
 	if len(x) <= blockLen {
 		max, anchor, sum := k.expSum(x, guess)
@@ -103,7 +104,7 @@ func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
 		}
 	} else {
 		s := k.sumRow(x, false)
-		if !ordinary(s.max) || s.huge() {
+		if !ordinary(s.max) || s.beyondAnchors() {
 			return false
 		}
 		t.at, t.max = s.topAt, s.max
@@ -112,21 +113,21 @@ func (k *kernels[F]) quickTotal(t *rowTotal, x []F) (ok bool) {
 		t.known = true
 	}
 	t.err = k.sumErr(len(x), 1)
-	return !alike(t, len(x))
+	return !nearlyEqual(t, len(x))
 }
 
-// refine estimates the error from the share that the largest element has. Few rows of one block need it.
-func (k *kernels[F]) refine(t *rowTotal, n int) {
+// refineError estimates the error from the share of the largest element. Few rows of one block need it.
+func (k *kernels[F]) refineError(t *rowTotal, n int) {
 	if t.err != 0 && !t.refined {
 		t.err = k.sumErr(n, min(1, topBound(t)/t.sum))
 		t.refined = true
 	}
 }
 
-// correct replaces the terms around the largest element, by their values in float64: what
-// the largest of them lost weighs most.
-func (k *kernels[F]) correct(t *rowTotal, x []F) {
-	t.refined, t.corrected = true, true
+// resumTop replaces the terms around the largest element by their values in float64: the error of the largest weighs
+// most.
+func (k *kernels[F]) resumTop(t *rowTotal, x []F) {
+	t.refined, t.resummed = true, true
 	block := x[t.at:min(t.at+blockLen, len(x))]
 	sum, groupLen := k.expSum, groupLen
 	if len(x) > blockLen {
@@ -134,15 +135,15 @@ func (k *kernels[F]) correct(t *rowTotal, x []F) {
 	}
 	group := aroundIndex(block, k.index(block, F(t.max)), groupLen)
 	_, anchor, rounded := sum(group, t.anchor)
-	_, wideAnchor, better := k.expSumWide(group, t.anchor)
-	t.sum += better*exp2(wideAnchor-t.anchor) - rounded*exp2(anchor-t.anchor)
+	_, anchor64, better := k.expSumWide(group, t.anchor)
+	t.sum += better*exp2(anchor64-t.anchor) - rounded*exp2(anchor-t.anchor)
 	share := expAnchored(t.max, t.anchor) / t.sum
 	// No other element's share is larger, nor are those of all others together.
 	rest := 1 - share
 	t.err = k.sumErr(len(x), min(share, rest)*rest)
 }
 
-// aroundIndex returns the elements of a block that a fast kernel takes together with that at index i.
+// aroundIndex returns the elements of a block that a fast kernel takes together with the one at index i.
 func aroundIndex[F Float](block []F, i, taken int) []F {
 	if i >= len(block)&^(taken-1) {
 		taken = groupLen
@@ -151,8 +152,8 @@ func aroundIndex[F Float](block []F, i, taken int) []F {
 	return block[lo:min(lo+taken, len(block))]
 }
 
-// groupLen is the number of elements that the fast kernel takes at once; that for long rows takes twice as many, but for what is
-// left in the end.
+// groupLen is the number of elements that the fast kernel takes at once. The kernel for long rows takes twice as many, except for
+// the last elements.
 const groupLen = 64
 
 // withinBlocks is withinAnchors for a block of a longer row: one below -anchorLimit may count beside a largest element that is not.
@@ -160,8 +161,8 @@ func withinBlocks(max float64) bool { return max >= -anchorLimit-2048 && max <= 
 
 func withinAnchors(max float64) bool { return max >= -anchorLimit && max <= anchorLimit }
 
-// enough takes what is asked from the sum, and reports whether its error admits that.
-func (k *kernels[F]) enough(t *rowTotal, p precision) bool {
+// accurateEnough sets the logarithms that the precision calls for, and reports whether the error of the sum admits them.
+func (k *kernels[F]) accurateEnough(t *rowTotal, p precision) bool {
 	switch p {
 	case forTotal:
 		t.total = logOf(t.anchor, t.sum)
@@ -177,7 +178,7 @@ func (k *kernels[F]) enough(t *rowTotal, p precision) bool {
 	return t.err <= t.admitted
 }
 
-// finish is enough for a sum in float64, which only cancellation harms.
+// finish is accurateEnough for a sum in float64, which only cancellation harms.
 func (k *kernels[F]) finish(t *rowTotal, p precision) bool {
 	switch p {
 	case forTotal:
@@ -241,17 +242,17 @@ func (k *kernels[F]) smallRest() float64 {
 	return 1e-2
 }
 
-// wideTotal is rowTotal for any row, in float64.
-func (k *kernels[F]) wideTotal(t *rowTotal, x []F, p precision) {
+// totalInFloat64 is rowTotal for any row, in float64.
+func (k *kernels[F]) totalInFloat64(t *rowTotal, x []F, p precision) {
 	s := k.sumRow(x, true)
 	*t = rowTotal{max: s.max}
 	if !ordinary(s.max) {
 		t.total, t.logSum = s.max, math.NaN()
 		return
 	}
-	if s.huge() {
-		rest := hugeSum(x, s.max, k.index(x, F(s.max)))
-		t.huge, t.sum, t.logSum = true, 1+rest, math.Log1p(rest)
+	if s.beyondAnchors() {
+		rest := sumBeyondAnchors(x, s.max, k.index(x, F(s.max)))
+		t.beyondAnchors, t.sum, t.logSum = true, 1+rest, math.Log1p(rest)
 		t.total = s.max + t.logSum
 		return
 	}
@@ -311,19 +312,19 @@ func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 		return math.NaN()
 	}
 	v := float64(x[y])
-	if !t.huge && withinAnchors(v) {
+	if !t.beyondAnchors && withinAnchors(v) {
 		l := logOf(t.anchor, t.sum) - v
 		if k.accurate(t, len(x), 1, l) {
 			return l
 		}
 		if t.err != 0 {
-			if !t.corrected && l > smallLoss {
-				k.correct(t, x)
+			if !t.resummed && l > smallLoss {
+				k.resumTop(t, x)
 				if l = logOf(t.anchor, t.sum) - v; k.accurate(t, len(x), 1, l) {
 					return l
 				}
 			}
-			if l, ok := k.quickNegLog(t, x, y); ok {
+			if l, ok := k.fastNegLog(t, x, y); ok {
 				return l
 			}
 		}
@@ -338,9 +339,9 @@ const lossTolerance = 0.4
 // smallLoss is the loss below which a correction of the sum does not help, because termBias alone is more than is admitted.
 const smallLoss = 0.25
 
-// quickNegLog is negLog from sums of the fast kernel, for a label that has most of the sum of a row of several blocks: only the
+// fastNegLog is negLog from sums of the fast kernel, for a label that has most of the sum of a row of several blocks: only the
 // terms beside it in its own block are summed once more. ok is false where the estimate of the error does not admit that.
-func (k *kernels[F]) quickNegLog(t *rowTotal, x []F, y int) (l float64, ok bool) {
+func (k *kernels[F]) fastNegLog(t *rowTotal, x []F, y int) (l float64, ok bool) {
 	hi := min(t.at+blockLen, len(x))
 	if len(x) <= blockLen || float64(x[y]) != t.max || y < t.at || y >= hi {
 		return 0, false
@@ -354,7 +355,7 @@ func (k *kernels[F]) quickNegLog(t *rowTotal, x []F, y int) (l float64, ok bool)
 	anchor, sum := s.total()
 	rest := rowTotal{max: s.max}
 	rest.anchor, rest.sum = ownAnchor(s.max, anchor, sum)
-	if alike(&rest, len(x)-1) {
+	if nearlyEqual(&rest, len(x)-1) {
 		return 0, false
 	}
 	l = math.Log1p(rest.sum / expAnchored(t.max, rest.anchor))
@@ -375,8 +376,8 @@ func (k *kernels[F]) negLog(x []F, y int) float64 {
 		return 0
 	}
 	var rest float64 // Σ exp(x - max) over the others, at least 1
-	if s.huge() {
-		rest = hugeSum(x, s.max, y)
+	if s.beyondAnchors() {
+		rest = sumBeyondAnchors(x, s.max, y)
 	} else {
 		anchor, sum := s.total()
 		rest = sum / expAnchored(s.max, anchor)

@@ -5,7 +5,7 @@ import "math"
 // writeShares writes dst[i] = factor·exp(x[i]) / (sum·2^anchor), the total being that of an ordinary row.
 func (k *kernels[F]) writeShares(dst, x []F, t *rowTotal, factor float64, stream bool) {
 	anchor, low, m, ok := scaling[F](t.anchor, factor/t.sum)
-	if t.huge || !ok {
+	if t.beyondAnchors || !ok {
 		writeSharesSlow(dst, x, t, factor)
 		return
 	}
@@ -36,7 +36,7 @@ func scaling[F Float](anchor, f float64) (newAnchor, low F, m float64, ok bool) 
 func writeSharesSlow[F Float](dst, x []F, t *rowTotal, factor float64) {
 	for i, v := range x {
 		var e float64
-		if t.huge {
+		if t.beyondAnchors {
 			e = math.Exp(float64(v) - t.max)
 		} else {
 			e = expAnchored(float64(v), t.anchor)
@@ -89,17 +89,13 @@ func (k *kernels[F]) logSumExpGradRow(t *rowTotal, dst, x []F, g float64, stream
 
 // softmaxGradRow writes y∘(g - ⟨g, y⟩), y being a softmax.
 func (k *kernels[F]) softmaxGradRow(dst, y, g []F) {
-	_, dot := k.dotRow(g, y, 0)
-	k.mulShift(dst, y, g, dot)
+	_, minusDot := k.targetSumRow(g, y, 0)
+	k.mulShift(dst, y, g, minusDot)
 }
 
 // logSoftmaxGradRow writes g - exp(y)·Σg, y being a log-softmax.
 func (k *kernels[F]) logSoftmaxGradRow(dst, y, g []F, stream bool) {
-	sum := 0.0
-	for lo := 0; lo < len(g); lo += blockLen {
-		s, _ := k.dot(g[lo:min(lo+blockLen, len(g))], g[lo:min(lo+blockLen, len(g))], 0)
-		sum += s
-	}
+	sum, _ := k.targetSumRow(g, g, 0)
 	anchor, low, m, ok := scaling[F](0, -sum)
 	if !ok || !(y[0] <= 0) {
 		for i, v := range y {

@@ -119,7 +119,7 @@ func (k *kernels[F]) softValue(total *rowTotal, s *target, x []F, eps float64) (
 	if !ordinary(total.max) {
 		return math.NaN(), 0, true
 	}
-	if total.huge {
+	if total.beyondAnchors {
 		return 0, 0, false
 	}
 	mass = (1 - eps) * s.mass
@@ -136,9 +136,9 @@ func (k *kernels[F]) softValue(total *rowTotal, s *target, x []F, eps float64) (
 	if k.accurate(total, len(x), mass, l) {
 		return l, mass, true
 	}
-	var wide rowTotal
-	k.wideTotal(&wide, x, forLogs)
-	return known + mass*wide.logSum, mass, true
+	var exact rowTotal
+	k.totalInFloat64(&exact, x, forLogs)
+	return known + mass*exact.logSum, mass, true
 }
 
 // startSoft is startShares for a gradient that finishSoft writes. dst may be t, which is read once more.
@@ -162,7 +162,7 @@ func (k *kernels[F]) finishSoft(s *storedRow[F], total *rowTotal, dst, x, t []F,
 	if s.buf == nil || !(math.Abs(f) >= 0x1p-100 && math.Abs(f) < 2) {
 		// Terms below 2^minExponent were not kept; a factor of 2 would make them count.
 		anchor, low, m, ok := scaling[F](total.anchor, f)
-		if ok = ok && !total.huge; ok {
+		if ok = ok && !total.beyondAnchors; ok {
 			k.expScaleAdd(dst, x, t, anchor, low, F(m), F(-g*(1-eps)), F(-g*eps/float64(len(x))), stream)
 		}
 		return ok
@@ -208,12 +208,7 @@ func (k *kernels[F]) klRow(total *rowTotal, dst, x, t []F, g float64, stream boo
 // logSoftmaxPullRow writes g - softmax(x)·Σg.
 func (k *kernels[F]) logSoftmaxPullRow(total *rowTotal, dst, x, g []F, stream bool) {
 	kept := k.startSoft(total, dst, x, g, 0, stream)
-	sum := 0.0
-	for lo := 0; lo < len(g); lo += blockLen {
-		part := g[lo:min(lo+blockLen, len(g))]
-		s, _, _ := k.targetSum(part, part, 0)
-		sum += s
-	}
+	sum, _ := k.targetSumRow(g, g, 0)
 	if !k.finishSoft(&kept, total, dst, x, g, sum, -1, 0, stream) {
 		generalCrossEntropy(dst, x, g, -1, -1, nil)
 	}
@@ -224,7 +219,7 @@ func (k *kernels[F]) divergence(total *rowTotal, s *target, x, t []F) float64 {
 	if !ordinary(total.max) {
 		return math.NaN()
 	}
-	if !total.huge {
+	if !total.beyondAnchors {
 		cross := s.mass*(logOf(total.anchor, total.sum)-total.max) + s.gap
 		// The entropy of t cancels in the difference: what is left must keep enough digits.
 		if kl := s.own + cross; kl > 0.01*cross && k.accurate(total, len(x), s.mass, kl) {
@@ -237,12 +232,12 @@ func (k *kernels[F]) divergence(total *rowTotal, s *target, x, t []F) float64 {
 	for i, v := range x {
 		z[i] = float64(v)
 	}
-	var wide rowTotal
-	active[float64]().rowTotal(&wide, z, forLogs)
+	var exact rowTotal
+	active[float64]().rowTotal(&exact, z, forLogs)
 	kl := 0.0
 	for i, v := range t {
 		if v != 0 {
-			kl += float64(v) * (math.Log(float64(v)) + ((wide.max - z[i]) + wide.logSum))
+			kl += float64(v) * (math.Log(float64(v)) + ((exact.max - z[i]) + exact.logSum))
 		}
 	}
 	return kl

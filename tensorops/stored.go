@@ -39,7 +39,7 @@ const storedLen = 32 << 10
 // or in memory of its own where dst is to be written past the caches. finishShares must follow, before x or dst
 // change, or release.
 func (k *kernels[F]) startShares(t *rowTotal, dst, x []F, stream bool) (s storedRow[F]) {
-	if k.expSumStore == nil || len(x) > storedLen || len(x) <= wideLen || &dst[0] == &x[0] {
+	if k.expSumStore == nil || len(x) > storedLen || len(x) <= float64Len || &dst[0] == &x[0] {
 		k.rowTotal(t, x, forShares)
 		return s
 	}
@@ -85,7 +85,7 @@ func (k *kernels[F]) storeBlocks(t *rowTotal, dst, x []F, stream bool) (s stored
 		s.anchors[b] = anchor
 		total.addBlock(max, anchor, sum, lo)
 	}
-	if !ordinary(total.max) || total.huge() {
+	if !ordinary(total.max) || total.beyondAnchors() {
 		s.release()
 		return storedRow[F]{}
 	}

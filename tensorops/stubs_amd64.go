@@ -39,11 +39,6 @@ func shiftF32AVX2(dst []float32, x []float32, a float32, b float64, stream bool)
 //go:noescape
 func mulShiftF32AVX2(dst []float32, x []float32, t []float32, c float64)
 
-// dotF32AVX2 returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
-//
-//go:noescape
-func dotF32AVX2(t []float32, x []float32, c float64) (sum float64, gap float64)
-
 // targetSumF32AVX2 returns Σ t[i] and Σ t[i]·(c - x[i]), where t[i] = 0 adds 0 whatever x[i] is; signs is 0 when no t[i] has a sign bit.
 //
 //go:noescape
@@ -118,11 +113,6 @@ func shiftF64AVX2(dst []float64, x []float64, a float64, b float64, stream bool)
 //
 //go:noescape
 func mulShiftF64AVX2(dst []float64, x []float64, t []float64, c float64)
-
-// dotF64AVX2 returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
-//
-//go:noescape
-func dotF64AVX2(t []float64, x []float64, c float64) (sum float64, gap float64)
 
 // targetSumF64AVX2 returns Σ t[i] and Σ t[i]·(c - x[i]), where t[i] = 0 adds 0 whatever x[i] is; signs is 0 when no t[i] has a sign bit.
 //
@@ -204,11 +194,6 @@ func shiftF32AVX512(dst []float32, x []float32, a float32, b float64, stream boo
 //go:noescape
 func mulShiftF32AVX512(dst []float32, x []float32, t []float32, c float64)
 
-// dotF32AVX512 returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
-//
-//go:noescape
-func dotF32AVX512(t []float32, x []float32, c float64) (sum float64, gap float64)
-
 // targetSumF32AVX512 returns Σ t[i] and Σ t[i]·(c - x[i]), where t[i] = 0 adds 0 whatever x[i] is; signs is 0 when no t[i] has a sign bit.
 //
 //go:noescape
@@ -283,11 +268,6 @@ func shiftF64AVX512(dst []float64, x []float64, a float64, b float64, stream boo
 //
 //go:noescape
 func mulShiftF64AVX512(dst []float64, x []float64, t []float64, c float64)
-
-// dotF64AVX512 returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.
-//
-//go:noescape
-func dotF64AVX512(t []float64, x []float64, c float64) (sum float64, gap float64)
 
 // targetSumF64AVX512 returns Σ t[i] and Σ t[i]·(c - x[i]), where t[i] = 0 adds 0 whatever x[i] is; signs is 0 when no t[i] has a sign bit.
 //

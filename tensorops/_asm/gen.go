@@ -25,7 +25,7 @@ func size(t string) int {
 	return 8
 }
 
-// wide says that float32 elements are computed with in float64.
+// wide reports whether float32 elements are computed in float64.
 func (g *gen) wide() bool { return g.elem != g.comp }
 
 func (g *gen) is512() bool { return g.isa == "AVX512" }

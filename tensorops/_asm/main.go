@@ -135,7 +135,6 @@ func rowKernels(isa string) {
 		g.expScaleAdd()
 		g.shift()
 		g.mulShift()
-		g.dot()
 		g.targetSum()
 		g.scaleAdd()
 		g.gapSum()

@@ -153,7 +153,7 @@ func (t *terms) halvesOf(from, to, pairs reg.GPVirtual) {
 func (t *terms) pair(at, write reg.GPVirtual, k int, acc []reg.VecVirtual) {
 	xs := []reg.VecVirtual{t.load(at, t.gen.at(k, 0)), t.load(at, t.gen.at(k+1, 0))}
 	if t.comp == "F32" {
-		t.addQuick(xs, len(xs), acc)
+		t.addFast(xs, len(xs), acc)
 		return
 	}
 	for i, e := range t.terms(xs) {

@@ -214,7 +214,7 @@ func (t *terms) group(elems int, count reg.Register, load func(i int) reg.VecVir
 				xs = append(xs, load(t.gen.at(i, h)))
 			}
 			if t.comp == "F32" {
-				t.addQuick(xs, k, acc)
+				t.addFast(xs, k, acc)
 				continue
 			}
 			for i, e := range t.terms(xs) {
@@ -253,10 +253,10 @@ func (t *terms) raise(xs []reg.VecVirtual) {
 	}
 }
 
-// addQuick adds the terms of xs, the registers from k on of a group, to acc[k mod 2], which the first of them set. These terms
+// addFast adds the terms of xs, the registers from k on of a group, to acc[k mod 2], which the first of them set. These terms
 // are good for a sum only: the polynomial is rounded before it is scaled, what the table's entries lost is neglected but
 // for its mean, and n·ln 2/m is taken with the rounded constant alone.
-func (t *terms) addQuick(xs []reg.VecVirtual, k int, acc []reg.VecVirtual) {
+func (t *terms) addFast(xs []reg.VecVirtual, k int, acc []reg.VecVirtual) {
 	t.raise(xs)
 	c := *t.c
 	c.lo = nil
@@ -271,11 +271,11 @@ func (t *terms) addQuick(xs []reg.VecVirtual, k int, acc []reg.VecVirtual) {
 	}
 }
 
-// quickBias is the mean relative error of the terms of addQuick, with the sign changed: that of the polynomial over all r,
+// fastBias is the mean relative error of the terms of addFast, with the sign changed: that of the polynomial over all r,
 // 1.11e-8, and that of the table over its entries, 1.2e-9.
-const quickBias = -1.2269963329e-08
+const fastBias = -1.2269963329e-08
 
-// corrected returns the sum of addQuick without its systematic error. The error of ln 2/m multiplies each term by exp of the
+// corrected returns the sum of addFast without its systematic error. The error of ln 2/m multiplies each term by exp of the
 // error times n, about exp(-y) for the relative error of ln 2 times an element, y: it is made good for the largest.
 func (g *gen) corrected(sum, max reg.VecVirtual) reg.VecVirtual {
 	d := &gen{g.isa, g.elem, "F64"}
@@ -284,7 +284,7 @@ func (g *gen) corrected(sum, max reg.VecVirtual) reg.VecVirtual {
 	VMULSD(d.constant(float64(float32(math.Ln2))/math.Ln2-1), y, y)
 	VMULSD(d.constant(0.5), y, part)
 	VFMADD213SD(y, y, part) // y + y²/2
-	VADDSD(d.constant(quickBias), part, part)
+	VADDSD(d.constant(fastBias), part, part)
 	VFMADD213SD(sum, sum, part)
 	return part
 }

@@ -62,22 +62,6 @@ func (g *gen) reduceRow(step int, inputs []string, fill []float64, a *accumulato
 	a.store()
 }
 
-// dot emits sum = Σ t[i] and gap = Σ t[i]·(c - x[i]), where a t[i] of 0 adds 0 whatever x[i] is.
-func (g *gen) dot() {
-	g = g.inFloat64()
-	g.text("dot", "func(t, x []F, c float64) (sum, gap float64)",
-		"returns Σ t[i] and Σ t[i]·(c - x[i]); t[i] = 0 adds 0 whatever x[i] is.")
-	c := g.param("c")
-	a := g.newAccumulators(2)
-	g.reduceRow(depth, []string{"t", "x"}, []float64{0, 0}, a, func(v []reg.VecVirtual, h int) {
-		t, x := v[0], v[1]
-		g.sub(c, x, x)
-		g.clearWhereZero(t, x)
-		VADDPD(t, a.acc[0][h], a.acc[0][h])
-		VFMADD231PD(x, t, a.acc[1][h])
-	})
-}
-
 const equal, notEqual = 0, 4 // comparison predicates; the second is true for NaN
 
 // clearWhereZero sets the lanes of x to 0 where t is 0.
