@@ -7,10 +7,22 @@
 // adds to lane i mod 16 (float64: 8) on both, in the same order: that makes the sums of the two equal to the bit.
 package main
 
-import . "github.com/mmcloughlin/avo/build"
+import (
+	"flag"
+
+	. "github.com/mmcloughlin/avo/build"
+)
+
+// softmaxOnly asks for the kernels of softmax losses, which have a file of their own.
+var softmaxOnly = flag.Bool("softmax", false, "write the kernels of softmax losses instead of the others")
 
 func main() {
 	ConstraintExpr("amd64,!purego")
+	if flag.Parse(); *softmaxOnly {
+		softmaxKernels()
+		Generate()
+		return
+	}
 	for _, isa := range []string{"AVX2", "AVX512"} {
 		for _, elem := range []string{"F32", "F64"} {
 			g := newGen(isa, elem, elem)
