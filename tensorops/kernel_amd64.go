@@ -22,7 +22,7 @@ const termErr32 = 1.1e-7
 
 var (
 	avx2Kernels32 = kernels[float32]{
-		softmax: &avx2Softmax32,
+		softmax:    &avx2Softmax32,
 		name:       "avx2",
 		termErr:    termErr32,
 		expSum:     expSumF32AVX2,
@@ -56,7 +56,7 @@ var (
 		},
 	}
 	avx2Kernels64 = kernels[float64]{
-		softmax: &avx2Softmax64,
+		softmax:     &avx2Softmax64,
 		name:        "avx2",
 		expSum:      expSumF64AVX2,
 		expSumLong:  expSumF64AVX2,
@@ -89,7 +89,7 @@ var (
 		},
 	}
 	avx512Kernels32 = kernels[float32]{
-		softmax: &avx512Softmax32,
+		softmax:    &avx512Softmax32,
 		name:       "avx512",
 		termErr:    termErr32,
 		expSum:     expSumF32AVX512,
@@ -123,7 +123,7 @@ var (
 		},
 	}
 	avx512Kernels64 = kernels[float64]{
-		softmax: &avx512Softmax64,
+		softmax:     &avx512Softmax64,
 		name:        "avx512",
 		expSum:      expSumF64AVX512,
 		expSumLong:  expSumF64AVX512,

@@ -7645,6 +7645,10 @@ quarter:
 	VORPD        Y4, Y5, Y5
 	VCMPPD       $0x06, c64_7dd0000000000000<>+0(SB), Y3, Y4
 	VORPD        Y4, Y5, Y5
+	VBROADCASTSD 48(CX), Y4
+	VCMPPD       $0x01, Y4, Y3, Y4
+	VANDNPD      Y3, Y4, Y3
+	VANDNPD      Y0, Y4, Y0
 	VADDPD       c64_3ff0000000000000<>+0(SB), Y3, Y4
 	VPADDQ       c64_95f619980c433<>+0(SB), Y4, Y4
 	VANDPD       c64_fffffffffffff<>+0(SB), Y4, Y6
@@ -7677,7 +7681,7 @@ quarter:
 	VDIVPD       Y2, Y3, Y2
 	VADDPD       Y1, Y0, Y6
 	VXORPS       X8, X8, X8
-	MOVQ         48(CX), SI
+	MOVQ         56(CX), SI
 	TESTQ        SI, SI
 	JNZ          more
 	VMULPD       Y4, Y2, Y6

@@ -69,6 +69,9 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 	if c.softcap != 0 {
 		n.gapScale = 1
 	}
+	if isFloat32[F]() {
+		n.floor = 0x1p-850 // exponentials below the range are not quite 0
+	}
 	if c.smoothing != 0 || zloss != 0 {
 		n.more = 1
 	}
@@ -101,6 +104,10 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 
 // labelGroups does all rows against labels.
 func (c *softmaxCall[F]) labelGroups() {
+	if c.long() {
+		c.longRows()
+		return
+	}
 	c.prepare(c.o.Weights, c.o.ZLoss)
 	for i := c.lo; i < c.hi; i += c.block * c.per {
 		groups := 0

@@ -71,5 +71,6 @@ type softmaxNumbers struct {
 	keep, each, whole float64 // 1 - ε, ε/K, Σ w
 	zloss, scale      float64
 	gapScale          float64 // what gap is multiplied by
+	floor             float64 // share of the others, beside the label's, below which they are 0
 	more              int     // 1 where ε or ζ is not 0
 }

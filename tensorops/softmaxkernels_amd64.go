@@ -7,9 +7,9 @@ package tensorops
 // The exponentials are the work; what is before and after them waits for memory, and is the same for both instruction sets.
 var (
 	avx2Softmax32   = withExponentials(softmax32, expF32AVX2, expFullF32AVX2, expCappedF32AVX2)
-	avx512Softmax32 = withExponentials(softmax32, expF32AVX2, expFullF32AVX2, expCappedF32AVX2)
+	avx512Softmax32 = withExponentials(softmax32, expF32AVX512, expFullF32AVX512, expCappedF32AVX512)
 	avx2Softmax64   = withExponentials(softmax64, expF64AVX2, expF64AVX2, expCappedF64AVX2)
-	avx512Softmax64 = withExponentials(softmax64, expF64AVX2, expF64AVX2, expCappedF64AVX2)
+	avx512Softmax64 = withExponentials(softmax64, expF64AVX512, expF64AVX512, expCappedF64AVX512)
 
 	softmax32 = softmaxKernels[float32]{
 		pack:             packF32AVX2,

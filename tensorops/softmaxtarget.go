@@ -4,8 +4,10 @@ import "math"
 
 // targetGroups does all rows against targets, and reports whether the targets are finite and >= 0.
 func (c *softmaxCall[F]) targetGroups() bool {
-	o := c.target
-	c.prepare(o.Weights, o.ZLoss)
+	if c.long() {
+		return c.longRows()
+	}
+	c.prepare(c.target.Weights, c.target.ZLoss)
 	c.valid = true
 	for i := c.lo; i < c.hi; i += c.per {
 		st := &c.w.stats[0]

@@ -37,6 +37,7 @@ const (
 	numZLoss
 	numScale
 	numGapScale
+	numFloor
 	numMore
 )
 

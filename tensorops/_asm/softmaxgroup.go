@@ -448,7 +448,7 @@ func (g *gen) rowSum() {
 }
 
 // finish emits what a group's rows come to, from the sums over their exponentials. With o = others, m = own, w the
-// weight, g = up,
+// weight, g = up, and o = 0 where o/m lies below the floor,
 //
 //	l = log(1 + o/m)    L = log(o + m)    A = keep·w    M = A + each·whole    p = m/(o + m)
 //	value = A·l + each·(whole·L - gap) + ζ·L²
@@ -478,6 +478,9 @@ func (g *gen) finish() {
 	VORPD(c, bad, bad)
 	g.compare(notAtMost, r, g.constant(0x1p990), c)
 	VORPD(c, bad, bad)
+	VCMPPD(Imm(less), g.number(Mem{Base: p, Disp: numFloor}), r, c)
+	VANDNPD(r, c, r)
+	VANDNPD(o, c, o)
 	g.add(g.constant(1), r, u)
 	l := g.logBeside(u, r)
 	gs, w := g.vec(), g.vec()
