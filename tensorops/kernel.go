@@ -92,6 +92,9 @@ type kernels[F Float] struct {
 
 	// index returns the first i with x[i] == v, or -1.
 	index func(x []F, v F) int
+
+	// softmax is what softmax losses of many rows are made of, nil where they go row by row.
+	softmax *softmaxKernels[F]
 }
 
 const (

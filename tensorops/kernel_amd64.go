@@ -18,6 +18,7 @@ const termErr32 = 1.1e-7
 
 var (
 	avx2Kernels32 = kernels[float32]{
+		softmax:    &avx2Softmax32,
 		name:       "avx2",
 		termErr:    termErr32,
 		expSum:     expSumF32AVX2,
@@ -41,6 +42,7 @@ var (
 		point:       pointsF32AVX2,
 	}
 	avx2Kernels64 = kernels[float64]{
+		softmax:     &avx2Softmax64,
 		name:        "avx2",
 		expSum:      expSumF64AVX2,
 		expSumLong:  expSumF64AVX2,
@@ -63,6 +65,7 @@ var (
 		point:       pointsF64AVX2,
 	}
 	avx512Kernels32 = kernels[float32]{
+		softmax:    &avx512Softmax32,
 		name:       "avx512",
 		termErr:    termErr32,
 		expSum:     expSumF32AVX512,
@@ -86,6 +89,7 @@ var (
 		point:       pointsF32AVX512,
 	}
 	avx512Kernels64 = kernels[float64]{
+		softmax:     &avx512Softmax64,
 		name:        "avx512",
 		expSum:      expSumF64AVX512,
 		expSumLong:  expSumF64AVX512,

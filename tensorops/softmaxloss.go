@@ -69,10 +69,16 @@ func LabelSoftmaxRows[F Float](values []float64, dst, x []F, lo, hi int, labels 
 		}
 	}
 	w := softmaxPool.Get().(*softmaxWork)
+	defer softmaxPool.Put(w)
+	if k := active[F]().softmax; k != nil {
+		c := softmaxCall[F]{k: k, w: w, values: values, dst: dst, x: x, lo: lo, hi: hi, labels: labels, g: g,
+			classes: o.Classes, inner: o.Inner, scale: o.Scale, softcap: o.Softcap, smoothing: o.Smoothing, o: o}
+		c.labelGroups()
+		return
+	}
 	for i := lo; i < hi; i++ {
 		labelRow(w, values, dst, x, i, lo, labels[i-lo], g[i-lo], o)
 	}
-	softmaxPool.Put(w)
 }
 
 // TargetSoftmaxRows is [LabelSoftmaxRows] for soft targets t. Its gradient is by what Wrt says. It reports whether every target
@@ -81,12 +87,22 @@ func TargetSoftmaxRows[F Float](values []float64, dst, x, t []F, lo, hi int, g [
 	checkLayout(values, dst, x, lo, hi, g, o.Classes, o.Inner, o.Weights)
 	mustLen(t, len(x))
 	w := softmaxPool.Get().(*softmaxWork)
+	defer softmaxPool.Put(w)
+	if k := active[F]().softmax; k != nil && o.groups() {
+		c := softmaxCall[F]{k: k, w: w, values: values, dst: dst, x: x, t: t, lo: lo, hi: hi, g: g,
+			classes: o.Classes, inner: o.Inner, scale: o.Scale, softcap: o.Softcap, smoothing: o.Smoothing, target: o}
+		return c.targetGroups()
+	}
 	valid = true
 	for i := lo; i < hi; i++ {
 		valid = targetRow(w, values, dst, x, t, i, lo, g[i-lo], o) && valid
 	}
-	softmaxPool.Put(w)
 	return valid
+}
+
+// groups says that kernels do this: not gradients by the targets, and divergences from targets as they are.
+func (o *TargetSoftmax) groups() bool {
+	return o.Wrt == 0 && (!o.KL || o.Smoothing == 0 && o.Weights == nil)
 }
 
 // checkLayout panics where lengths do not fit.
@@ -110,8 +126,25 @@ var softmaxPool = sync.Pool{New: func() any { return new(softmaxWork) }}
 
 // softmaxWork is the memory of one call.
 type softmaxWork struct {
-	row softmaxRow
+	row     softmaxRow
+	single  LabelSoftmax // for targets of one 1
+	stats   [maxGroups]softmaxRows
+	hard    [maxGroups]int // a bit for each row that needs the row function
+	numbers softmaxNumbers
+
+	nll, bent, slopes [maxGroups * groupRows]float64 // of a curve
+
+	e, z, slope []float64 // exponentials, logits after a softcap, and its slopes
+	k, b        []float64 // one number for each class
+	late, kept  []float64 // gradients of the row function, and of targets of one 1
+	mem32       softmaxMemory[float32]
+	mem64       softmaxMemory[float64]
+	labels      [groupRows]int // of targets of one 1
+	entropy     [groupRows]float64
 }
+
+// maxGroups is the number of groups that a curve is computed for at once.
+const maxGroups = 16
 
 // sized returns n elements of *buf, which grows.
 func sized[T any](buf *[]T, n int) []T {

@@ -86,14 +86,22 @@ type expConsts struct {
 
 // expConsts loads the constants. anchor and low are registers full of the number; anchor is used up.
 func (g *gen) expConsts(anchor, low reg.VecVirtual) *expConsts {
-	// ln 2 = hi + lo with hi rounded to comp. With fused multiply-adds x - n·hi needs no spare bits in hi.
-	p, hi, lo, magic := powers64, math.Ln2, 2.3190468138462996e-17, 0x1.8p52
-	if g.comp == "F32" {
-		p, hi, magic = powers32, float64(float32(math.Ln2)), 0x1.8p23
-		lo = math.Ln2 - hi
+	switch {
+	case g.wide():
+		return g.expConstsOf(powersWide, anchor, low)
+	case g.comp == "F32":
+		return g.expConstsOf(powers32, anchor, low)
 	}
-	if g.wide() {
-		p = powersWide
+	return g.expConstsOf(powers64, anchor, low)
+}
+
+// expConstsOf is expConsts with a choice of digits.
+func (g *gen) expConstsOf(p *powers, anchor, low reg.VecVirtual) *expConsts {
+	// ln 2 = hi + lo with hi rounded to comp. With fused multiply-adds x - n·hi needs no spare bits in hi.
+	hi, lo, magic := math.Ln2, 2.3190468138462996e-17, 0x1.8p52
+	if g.comp == "F32" {
+		hi, magic = float64(float32(math.Ln2)), 0x1.8p23
+		lo = math.Ln2 - hi
 	}
 	m := float64(p.entries)
 	c := &expConsts{powers: p, log2e: g.held(m * math.Log2E), hi: g.held(hi / m), one: g.held(1), low: low}

@@ -31,6 +31,7 @@ var outputs = []output{
 	{"vec", "../vec/kernel_amd64.s", "../vec/kernel_amd64.go", "vec", functionKernels, nil},
 	{"optim", "../../train/optim/kernel_amd64.s", "../../train/optim/kernel_amd64.go", "optim", updateKernels, nil},
 	{"point", "../point_amd64.s", "../point_stubs_amd64.go", "tensorops", pointKernels, nil},
+	{"softmax", "../softmax_amd64.s", "../softmax_stubs_amd64.go", "tensorops", softmaxKernels, nil},
 }
 
 func main() {

@@ -1,0 +1,387 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Kernels of softmax losses. A group is 16 rows side by side: element c of row i of the group is number 16c+i of an array. Their
+// exponentials are the work, and exist for both instruction sets; what comes before and after waits for memory and exists
+// for AVX2 alone.
+
+// Where the arrays of 16 float64 numbers lie that belong to a group's rows; package tensorops has the same order in softmaxRows.
+const (
+	statOthers = 128 * iota
+	statOwn
+	statGap
+	statMass
+	statSigns
+	statFactor
+	statAdd
+	statAtLabel
+	statWeight
+	statUp
+	statValue
+	statLabel
+)
+
+// Where the numbers lie that belong to a call; package tensorops has the same order in softmaxNumbers.
+const (
+	numKeep = 8 * iota
+	numEach
+	numWhole
+	numZLoss
+	numScale
+	numGapScale
+	numFloor
+	numMore
+)
+
+// softmaxKernels emits the exponentials of softmax losses, and with AVX2 all else: that waits for memory.
+func softmaxKernels(isa string) {
+	for _, elem := range []string{"F32", "F64"} {
+		g := newGen(isa, elem, "F64")
+		digits, capped := powers64, tanh64
+		if elem == "F32" {
+			digits, capped = powersWide, tanhWide
+			g.exps("expFull", powers64, nil)
+		}
+		g.exps("exp", digits, nil)
+		g.exps("expCapped", digits, capped)
+	}
+	if isa != "AVX2" {
+		return
+	}
+	for _, elem := range []string{"F32", "F64"} {
+		g := newGen("AVX2", elem, "F64")
+		g.pack()
+		g.unpack()
+		g.classes()
+		g.laneDot()
+		g.rowDot()
+		for _, capped := range []bool{false, true} {
+			if capped && elem == "F64" {
+				break // logits after a softcap are float64 numbers, as these are
+			}
+			g.laneTarget(capped)
+			g.rowTarget(capped)
+		}
+		g.laneEntropy()
+		for _, k := range gradKinds {
+			g.laneGrad(k)
+			g.rowGrad(k)
+		}
+	}
+	g := newGen("AVX2", "F64", "F64")
+	g.laneSum()
+	g.rowSum()
+	g.finish()
+}
+
+// kernel begins a kernel. The signature may say F for the type of element.
+func (g *gen) kernel(name, signature, doc string) { g.textWith(NOSPLIT, name, signature, doc) }
+
+// param is the memory of a parameter.
+func param(name string) Mem {
+	b, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
+// pointer loads a parameter of the size of a pointer.
+func pointer(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
+
+// number spreads a float64 number of memory over a register.
+func (g *gen) number(m Mem) reg.VecVirtual {
+	v := g.vec()
+	VBROADCASTSD(m, v)
+	return v
+}
+
+// tanhWide and tanh64 are (tanh u/u - 1)/u² in u² for u² <= 1/2, interpolated at Chebyshev's nodes: tanh to 2^-41.7 and 2^-54.6.
+var (
+	tanhWide = []float64{-0.33333333333271575, 0.13333333313299142, -0.0539682432155052, 0.021869265055670266, -0.008860891124627391,
+		0.0035781557441939903, -0.0014059752738979207, 0.0004823989393060029, -0.00010225947037950059}
+	tanh64 = []float64{-0.33333333333333326, 0.13333333333329847, -0.053968253964917945, 0.021869488410785825, -0.00886323308732899,
+		0.0035920998336879356, -0.0014556266937810758, 0.0005890115556275362, -0.00023576697514593936, 8.938195061319972e-05,
+		-2.8040703619543624e-05, 5.1287079738925226e-06}
+)
+
+// expLimit bounds the exponents of the powers of 2 that exps returns. Sums of up to 2^22 of them remain numbers.
+const expLimit = 1000
+
+// exps emits
+//
+//	e[i] = exp(z[i])    z[i] = scale·x[i]    or with a softcap, c being in and out multipliers    z[i] = out·tanh(in·x[i])
+//
+// and with a softcap z itself and slope[i] = 1 - tanh². z is taken for the nearest number within ±1000·ln 2. n is rounded up to a
+// multiple of 16 in what is written; there z is -Inf, or 0 with a softcap. An x of -Inf is a z of -Inf with a softcap, too.
+func (g *gen) exps(name string, digits *powers, tanh []float64) {
+	signature, doc := "func(e *float64, x *F, n int, scale float64)", "writes exp(scale·x)."
+	fill := math.Inf(-1)
+	if tanh != nil {
+		signature = "func(e, z, slope *float64, x *F, n int, in, out float64)"
+		doc, fill = "writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².", 0
+	}
+	g.kernel(name, signature, doc)
+	e, x, n := pointer("e"), pointer("x"), pointer("n")
+	t := &capTerm{expTerm: g.newExpTerm(digits), coefs: tanh}
+	var z, slope reg.GPVirtual
+	if tanh != nil {
+		z, slope = pointer("z"), pointer("slope")
+		t.in, t.out = param("in"), param("out")
+	} else {
+		t.scale = g.number(param("scale"))
+	}
+	per := 2 * g.lanes() // elements whose steps are interleaved
+	rest := AllocLocal(16 * size(g.elem))
+	Label("loop")
+	CMPQ(n, U32(16))
+	JGE(LabelRef("whole"))
+	TESTQ(n, n)
+	JLE(LabelRef("done"))
+	for i := 0; i < 16; i += g.lanes() {
+		g.copyTail(x, n, i, fill, rest)
+	}
+	LEAQ(rest, x)
+	Label("whole")
+	for i := 0; i < 16; i += per {
+		xs := []reg.VecVirtual{g.load(x, i), g.load(x, i+g.lanes())}
+		if tanh != nil {
+			t.cap(xs, z, slope, i)
+		} else {
+			for _, v := range xs {
+				g.mul(t.scale, v, v)
+			}
+		}
+		for j, v := range t.exp(xs) {
+			VMOVUPD(v, Mem{Base: e, Disp: 8 * (i + j*g.lanes())})
+		}
+	}
+	if tanh != nil {
+		t.masked(x, e, z, slope)
+		ADDQ(U32(128), z)
+		ADDQ(U32(128), slope)
+	}
+	ADDQ(U32(uint32(16*size(g.elem))), x)
+	ADDQ(U32(128), e)
+	SUBQ(U32(16), n)
+	JG(LabelRef("loop"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// copyTail copies the register of elements from index i on to the memory at to, with fill for those that do not lie below n.
+func (g *gen) copyTail(x, n reg.Register, i int, fill float64, to Mem) {
+	to = to.Offset(i * size(g.elem))
+	if !g.wide() {
+		VMOVUPD(g.loadTail(x, n, i, fill), to)
+		return
+	}
+	if g.is512() {
+		v := YMM()
+		VMOVUPS(bitsConstant(uint64(math.Float32bits(float32(fill))), 4), v)
+		VMOVUPS(g.elemAt(x, i), g.tailMask(n, i), v)
+		VMOVUPS(v, to)
+		return
+	}
+	v := XMM()
+	mask := g.tailVector(n, i, v)
+	VMASKMOVPS(g.elemAt(x, i), mask, v)
+	if fill != 0 {
+		VANDNPS(bitsConstant(uint64(math.Float32bits(float32(fill))), 4), mask, mask)
+		VORPS(mask, v, v)
+	}
+	VMOVUPS(v, to)
+}
+
+// expTerm is an exponential of numbers within ±1000·ln 2, or taken for such.
+type expTerm struct {
+	*gen
+	c         *expConsts
+	low, high reg.VecVirtual
+	scale     reg.VecVirtual
+}
+
+func (g *gen) newExpTerm(digits *powers) *expTerm {
+	t := &expTerm{gen: g, low: g.vec(), high: g.vec()}
+	g.set(g.constant(-expLimit*math.Ln2), t.low)
+	g.set(g.constant(expLimit*math.Ln2), t.high)
+	t.c = g.expConstsOf(digits, g.zero(), t.low)
+	return t
+}
+
+// exp replaces xs by their exponentials. Those of float64 elements below the range are 0; those of float32 elements are as
+// good as 0.
+func (t *expTerm) exp(xs []reg.VecVirtual) []reg.VecVirtual {
+	for _, x := range xs {
+		VMINPD(x, t.high, x) // NaN stays
+	}
+	if !t.wide() {
+		return t.gen.exp(xs, t.c)
+	}
+	for _, x := range xs {
+		VMAXPD(x, t.low, x)
+	}
+	return t.expKept(xs, nil, t.c)
+}
+
+// capTerm is an expTerm of out·tanh(in·x).
+type capTerm struct {
+	*expTerm
+	coefs   []float64
+	in, out Mem
+}
+
+// cap replaces xs by out·tanh(in·x), which it writes with the slopes. Numbers with a large |in·x| go by the exponential.
+func (t *capTerm) cap(xs []reg.VecVirtual, z, slope reg.GPVirtual, at int) {
+	g := t.gen
+	labels++
+	done := fmt.Sprintf("capped%d", labels)
+	w, p := []reg.VecVirtual{g.vec(), g.vec()}, []reg.VecVirtual{g.vec(), g.vec()}
+	in := g.number(t.in)
+	for i, x := range xs {
+		VMULPD(in, x, x)
+		VMULPD(x, x, w[i])
+	}
+	far := g.above(w, nearCap)
+	last := len(t.coefs) - 1
+	for i := range xs {
+		g.set(g.constant(t.coefs[last]), p[i])
+	}
+	for d := last - 1; d >= 0; d-- {
+		for i := range xs {
+			g.fma213(g.constant(t.coefs[d]), w[i], p[i])
+		}
+	}
+	for i, x := range xs {
+		VMULPD(w[i], p[i], p[i])
+		VFMADD213PD(x, x, p[i]) // tanh
+		g.set(g.constant(1), w[i])
+		VFNMADD231PD(p[i], p[i], w[i])
+	}
+	TESTL(far, far)
+	JZ(LabelRef(done))
+	for i, x := range xs {
+		t.capFar(x, p[i], w[i])
+	}
+	Label(done)
+	out := g.number(t.out)
+	for i, x := range xs {
+		VMOVUPD(w[i], Mem{Base: slope, Disp: 8 * (at + i*g.lanes())})
+		VMULPD(out, p[i], x)
+		VMOVUPD(x, Mem{Base: z, Disp: 8 * (at + i*g.lanes())})
+	}
+}
+
+// nearCap bounds the u² for which tanh u is a polynomial.
+const nearCap = 0.5
+
+// capFar replaces tanh u and the slope of the lanes whose u² is not near; u is used up.
+//
+//	tanh|u| = 1 - 2s    1 - tanh² = 4s(1 - s)    with s = 1/(exp(2|u|) + 1)
+func (t *capTerm) capFar(u, tanh, slope reg.VecVirtual) {
+	g := t.gen
+	const notAtMost = 6
+	s, sign := g.vec(), g.vec()
+	VMULPD(u, u, s)
+	pick := g.mask(notAtMost, s, g.constant(nearCap))
+	g.and(bitsConstant(1<<63, 8), u, sign)
+	g.and(bitsConstant(1<<63-1, 8), u, u)
+	g.set(g.constant(20), s)
+	VMINPD(u, s, u)
+	VADDPD(u, u, u)
+	e := g.expKept([]reg.VecVirtual{u}, nil, t.c)[0]
+	g.add(g.constant(1), e, e)
+	g.set(g.constant(1), s)
+	VDIVPD(e, s, s)
+	g.set(g.constant(4), u)
+	g.fnma231(g.constant(4), s, u)
+	VMULPD(s, u, u)
+	g.moveTo(pick, u, slope)
+	g.set(g.constant(1), u)
+	g.fnma231(g.constant(2), s, u)
+	VORPD(sign, u, u)
+	g.moveTo(pick, u, tanh)
+}
+
+// mask returns the lanes where a stands in the relation to b.
+func (g *gen) mask(relation int, a reg.VecVirtual, b Op) reg.Register {
+	if g.is512() {
+		k := K()
+		g.compare(relation, a, b, k)
+		return k
+	}
+	m := g.vec()
+	g.compare(relation, a, b, m)
+	return m
+}
+
+// moveTo moves the lanes of a mask.
+func (g *gen) moveTo(mask reg.Register, v, dst reg.VecVirtual) {
+	if g.is512() {
+		VMOVAPD(v, mask, dst)
+		return
+	}
+	VBLENDVPD(mask, v, dst, dst)
+}
+
+// above returns a number that is not 0 where one of vs is not at most limit.
+func (g *gen) above(vs []reg.VecVirtual, limit float64) reg.GPVirtual {
+	const notAtMost = 6
+	bits := GP32()
+	a, b := g.mask(notAtMost, vs[0], g.constant(limit)), g.mask(notAtMost, vs[1], g.constant(limit))
+	if g.is512() {
+		KORB(a, b, a)
+		KMOVB(a, bits)
+	} else {
+		VORPD(a, b, a)
+		VMOVMSKPD(a, bits)
+	}
+	return bits
+}
+
+// masked makes 0 of the exponentials and slopes, and -Inf of the z, of the 16 elements at x that are -Inf.
+func (t *capTerm) masked(x, e, z, slope reg.GPVirtual) {
+	g := newGen("AVX2", t.elem, t.elem)
+	labels++
+	done, next := fmt.Sprintf("open%d", labels), fmt.Sprintf("element%d", labels)
+	any := g.zero()
+	for i := 0; i < 16; i += g.lanes() {
+		m := g.vec()
+		f(g, VMOVUPS, VMOVUPD)(g.elemAt(x, i), m)
+		f(g, VCMPPS, VCMPPD)(Imm(0), g.constant(math.Inf(-1)), m, m)
+		VORPS(m, any, any)
+	}
+	bits, i := GP32(), GP64()
+	f(g, VMOVMSKPS, VMOVMSKPD)(any, bits)
+	TESTL(bits, bits)
+	JZ(LabelRef(done))
+	XORQ(i, i)
+	v, low := XMM(), XMM()
+	f(g, VMOVSS, VMOVSD)(g.constant(math.Inf(-1)), low)
+	Label(next)
+	f(g, VMOVSS, VMOVSD)(Mem{Base: x, Index: i, Scale: uint8(size(g.elem))}, v)
+	f(g, VUCOMISS, VUCOMISD)(v, low)
+	skip := fmt.Sprintf("not%d", labels)
+	JNE(LabelRef(skip))
+	JP(LabelRef(skip))
+	bits64 := GP64()
+	XORQ(bits64, bits64)
+	MOVQ(bits64, Mem{Base: e, Index: i, Scale: 8})
+	MOVQ(bits64, Mem{Base: slope, Index: i, Scale: 8})
+	MOVQ(U64(math.Float64bits(math.Inf(-1))), bits64)
+	MOVQ(bits64, Mem{Base: z, Index: i, Scale: 8})
+	Label(skip)
+	INCQ(i)
+	CMPQ(i, U32(16))
+	JL(LabelRef(next))
+	Label(done)
+}

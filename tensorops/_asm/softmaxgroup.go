@@ -1,0 +1,584 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// blockRows is the number of rows that are transposed together, as many as a register has elements.
+func (g *gen) blockRows() int { return 32 / size(g.elem) }
+
+// rowsAt are the addresses of a block's rows.
+type rowsAt struct {
+	base           [2]reg.GPVirtual // the first and, where there are 8, the fifth
+	stride, triple reg.GPVirtual
+}
+
+func (g *gen) rowsAt(p, stride reg.GPVirtual) *rowsAt {
+	r := &rowsAt{stride: stride, triple: GP64()}
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, r.triple)
+	r.base = [2]reg.GPVirtual{GP64(), GP64()}
+	MOVQ(p, r.base[0])
+	LEAQ(Mem{Base: p, Index: stride, Scale: 4}, r.base[1])
+	return r
+}
+
+func (r *rowsAt) at(i int) Mem {
+	m := Mem{Base: r.base[i/4]}
+	switch i % 4 {
+	case 1:
+		m.Index, m.Scale = r.stride, 1
+	case 2:
+		m.Index, m.Scale = r.stride, 2
+	case 3:
+		m.Index, m.Scale = r.triple, 1
+	}
+	return m
+}
+
+func (r *rowsAt) advance(bytes Op) {
+	ADDQ(bytes, r.base[0])
+	ADDQ(bytes, r.base[1])
+}
+
+// transposed returns the transpose of 4 columns of a block, register i being column i: register k of the result has
+// row k, and in its upper half row 4+k of float32 elements. It is its own inverse.
+func (g *gen) transposed(v [4]reg.VecVirtual) (o [4]reg.VecVirtual) {
+	var t [4]reg.VecVirtual
+	for i := range 4 {
+		t[i], o[i] = YMM(), YMM()
+	}
+	if g.elem == "F32" {
+		VUNPCKLPS(v[1], v[0], t[0])
+		VUNPCKLPS(v[3], v[2], t[1])
+		VUNPCKHPS(v[1], v[0], t[2])
+		VUNPCKHPS(v[3], v[2], t[3])
+		VUNPCKLPD(t[1], t[0], o[0])
+		VUNPCKHPD(t[1], t[0], o[1])
+		VUNPCKLPD(t[3], t[2], o[2])
+		VUNPCKHPD(t[3], t[2], o[3])
+		return o
+	}
+	VUNPCKLPD(v[1], v[0], t[0])
+	VUNPCKHPD(v[1], v[0], t[1])
+	VUNPCKLPD(v[3], v[2], t[2])
+	VUNPCKHPD(v[3], v[2], t[3])
+	VPERM2F128(Imm(0x20), t[2], t[0], o[0])
+	VPERM2F128(Imm(0x20), t[3], t[1], o[1])
+	VPERM2F128(Imm(0x31), t[2], t[0], o[2])
+	VPERM2F128(Imm(0x31), t[3], t[1], o[3])
+	return o
+}
+
+// columns emits a loop over the columns of 16 rows, 4 at a time, the last of them overlapping: body is to do a block at at and
+// column. Fewer than 4 columns are taken for 4.
+func (g *gen) columns(rows, group string, body func(r *rowsAt, column reg.GPVirtual)) {
+	p, column, stride, n := pointer(rows), pointer(group), pointer("stride"), GP64()
+	shift := 1 + size(g.elem)/4
+	SHLQ(U8(uint8(shift)), stride)
+	blocks := GP64()
+	MOVQ(U32(uint32(16/g.blockRows())), blocks)
+	Label("block")
+	r, c := g.rowsAt(p, stride), GP64()
+	MOVQ(column, c)
+	Load(Param("classes"), n)
+	Label("columns")
+	body(r, c)
+	SUBQ(U32(4), n)
+	JLE(LabelRef("next"))
+	step, four := GP64(), GP64()
+	MOVQ(U32(4), four)
+	MOVQ(n, step)
+	CMPQ(n, four)
+	CMOVQGT(four, step)
+	CMOVQLT(four, n)
+	SHLQ(U8(uint8(shift)), step)
+	r.advance(step)
+	SHLQ(U8(4), step)
+	ADDQ(step, c)
+	JMP(LabelRef("columns"))
+	Label("next")
+	LEAQ(Mem{Base: p, Index: stride, Scale: 4}, p)
+	if g.blockRows() == 8 {
+		LEAQ(Mem{Base: p, Index: stride, Scale: 4}, p)
+	}
+	ADDQ(U32(32), column)
+	DECQ(blocks)
+	JNZ(LabelRef("block"))
+}
+
+// pack emits dst[16c + i] = x[i·stride + c] for 16 rows. Of fewer than 4 classes it reads 4.
+func (g *gen) pack() {
+	g.kernel("pack", "func(dst, x *F, stride, classes int)", "makes a group of rows that lie one after another.")
+	g.columns("x", "dst", func(r *rowsAt, column reg.GPVirtual) {
+		var v [4]reg.VecVirtual
+		for k := range 4 {
+			y := YMM()
+			if g.elem == "F32" {
+				VMOVUPS(r.at(k), y.AsX())
+				VINSERTF128(Imm(1), r.at(4+k), y, y)
+			} else {
+				VMOVUPD(r.at(k), y)
+			}
+			v[k] = y
+		}
+		for i, o := range g.transposed(v) {
+			VMOVUPS(o, Mem{Base: column, Disp: 16 * size(g.elem) * i})
+		}
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// unpack emits dst[i·stride + c] = x[16c + i]. Of fewer than 4 classes it writes 4, in order, so that the next row's follow;
+// the last row is written with room for that.
+func (g *gen) unpack() {
+	g.kernel("unpack", "func(dst, x *F, stride, classes int)", "writes a group to rows that lie one after another.")
+	load := func(column reg.GPVirtual) (v [4]reg.VecVirtual) {
+		for i := range 4 {
+			v[i] = YMM()
+			VMOVUPS(Mem{Base: column, Disp: 16 * size(g.elem) * i}, v[i])
+		}
+		return g.transposed(v)
+	}
+	g.columns("dst", "x", func(r *rowsAt, column reg.GPVirtual) {
+		o := load(column)
+		for k := range 4 {
+			if g.elem == "F32" {
+				VMOVUPS(o[k].AsX(), r.at(k))
+			} else {
+				VMOVUPD(o[k], r.at(k))
+			}
+		}
+		for k := 0; k < 4 && g.elem == "F32"; k++ {
+			VEXTRACTF128(Imm(1), o[k], r.at(4+k))
+		}
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// classAhead is how far ahead classes that lie apart are fetched: each is a stream of its own.
+const classAhead = 256
+
+// classes emits dst[16c + i] = x[c·stride + i].
+func (g *gen) classes() {
+	g.kernel("classes", "func(dst, x *F, stride, classes int)", "makes a group of rows that lie side by side.")
+	dst, x, stride, n := pointer("dst"), pointer("x"), pointer("stride"), pointer("classes")
+	SHLQ(U8(uint8(1+size(g.elem)/4)), stride)
+	Label("loop")
+	for at := 0; at < 16*size(g.elem); at += 32 {
+		v := YMM()
+		VMOVUPS(Mem{Base: x, Disp: at}, v)
+		VMOVUPS(v, Mem{Base: dst, Disp: at})
+	}
+	PREFETCHT0(Mem{Base: x, Disp: classAhead})
+	ADDQ(stride, x)
+	ADDQ(U32(uint32(16*size(g.elem))), dst)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// lane is the memory of number i of an array of float64 numbers.
+func lane(p reg.Register, i int) Mem { return Mem{Base: p, Disp: 8 * i} }
+
+// laneDot emits sum[i] = Σ v[c]·x[16c + i].
+func (g *gen) laneDot() {
+	g.kernel("laneDot", "func(sum *float64, x *F, v *float64, classes int)", "sums each row, weighed by v.")
+	x, v, n := pointer("x"), pointer("v"), pointer("classes")
+	acc := []reg.VecVirtual{g.zero(), g.zero(), g.zero(), g.zero()}
+	w := g.vec()
+	Label("loop")
+	VBROADCASTSD(Mem{Base: v}, w)
+	for h := range acc {
+		VFMADD231PD(g.load(x, 4*h), w, acc[h])
+	}
+	ADDQ(U32(uint32(16*size(g.elem))), x)
+	ADDQ(U32(8), v)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	sum := pointer("sum")
+	for h, a := range acc {
+		VMOVUPD(a, lane(sum, 4*h))
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// rowDot emits Σ v[c]·x[c]. v has zeros behind its end, up to a multiple of 16.
+func (g *gen) rowDot() {
+	g.kernel("rowDot", "func(x *F, v *float64, n int) (sum float64)", "sums a row, weighed by v.")
+	x, v, n := pointer("x"), pointer("v"), pointer("n")
+	acc := []reg.VecVirtual{g.zero(), g.zero(), g.zero(), g.zero()}
+	g.forSixteens(n, []stepped{{x, size(g.elem)}, {v, 8}}, func(tail bool) {
+		for h := range acc {
+			VFMADD231PD(lane(v, 4*h), g.some(x, n, 4*h, tail), acc[h])
+		}
+	})
+	Store(g.foldAll(acc), ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// stepped is a pointer to elements of so many bytes.
+type stepped struct {
+	reg.GPVirtual
+	bytes int
+}
+
+// forSixteens emits a loop over n elements, 16 at a time: body(true) for those that are left.
+func (g *gen) forSixteens(n reg.Register, ps []stepped, body func(tail bool)) {
+	labels++
+	loop, rest, done := fmt.Sprintf("sixteen%d", labels), fmt.Sprintf("rest%d", labels), fmt.Sprintf("end%d", labels)
+	SUBQ(U32(16), n)
+	JL(LabelRef(rest))
+	Label(loop)
+	body(false)
+	for _, p := range ps {
+		ADDQ(U32(uint32(16*p.bytes)), p)
+	}
+	SUBQ(U32(16), n)
+	JGE(LabelRef(loop))
+	Label(rest)
+	ADDQ(U32(16), n)
+	JZ(LabelRef(done))
+	body(true)
+	Label(done)
+}
+
+// some loads the register of elements from index i on, with 0 for those that do not lie below n in a tail.
+func (g *gen) some(p, n reg.Register, i int, tail bool) reg.VecVirtual {
+	if tail {
+		return g.loadTail(p, n, i, 0)
+	}
+	return g.load(p, i)
+}
+
+// foldAll adds up 4 registers.
+func (g *gen) foldAll(v []reg.VecVirtual) reg.VecVirtual {
+	VADDPD(v[2], v[0], v[0])
+	VADDPD(v[3], v[1], v[1])
+	return g.fold(v[:2], "F64", func(a, dst Op) { VADDPD(a, dst, dst) })
+}
+
+// targetSums are the sums over a target: Σ a, Σ a·z and the signs of t, with a = k·t + b. Where a = 0, z adds nothing.
+type targetSums struct{ mass, gap, signs reg.VecVirtual }
+
+func (g *gen) addTarget(s *targetSums, t, z reg.VecVirtual, k, b Op) {
+	VORPD(t, s.signs, s.signs)
+	a := g.vec()
+	VMOVUPD(b, a)
+	VFMADD231PD(k, t, a)
+	VADDPD(a, s.mass, s.mass)
+	m := g.vec()
+	const notEqual = 4
+	VCMPPD(Imm(notEqual), g.constant(0), a, m)
+	VANDPD(m, z, z)
+	VFMADD231PD(z, a, s.gap)
+}
+
+// targetNames returns the suffix, and a generator for the logits that go with the targets of g.
+func (g *gen) targetLogits(capped bool) (suffix, elem string, z *gen) {
+	if capped {
+		return "Capped", "float64", newGen("AVX2", "F64", "F64")
+	}
+	return "", "F", g
+}
+
+// laneTarget emits the sums of a target for each row of a group.
+func (g *gen) laneTarget(capped bool) {
+	suffix, elem, zs := g.targetLogits(capped)
+	g.kernel("laneTarget"+suffix, "func(st *float64, t *F, z *"+elem+", k, b *float64, classes int)", "sums targets a = k·t + b, a·z and signs.")
+	st, t, z := pointer("st"), pointer("t"), pointer("z")
+	quarters, n, tp, zp, k, b := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
+	MOVQ(U32(4), quarters)
+	Label("quarter")
+	s := &targetSums{g.zero(), g.zero(), g.zero()}
+	MOVQ(t, tp)
+	MOVQ(z, zp)
+	Load(Param("k"), k)
+	Load(Param("b"), b)
+	Load(Param("classes"), n)
+	Label("loop")
+	g.addTarget(s, g.load(tp, 0), zs.load(zp, 0), g.number(Mem{Base: k}), g.number(Mem{Base: b}))
+	ADDQ(U32(uint32(16*size(g.elem))), tp)
+	ADDQ(U32(uint32(16*size(zs.elem))), zp)
+	ADDQ(U32(8), k)
+	ADDQ(U32(8), b)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	VMOVUPD(s.mass, Mem{Base: st, Disp: statMass})
+	VMOVUPD(s.gap, Mem{Base: st, Disp: statGap})
+	VMOVUPD(s.signs, Mem{Base: st, Disp: statSigns})
+	ADDQ(U32(32), st)
+	ADDQ(U32(uint32(4*size(g.elem))), t)
+	ADDQ(U32(uint32(4*size(zs.elem))), z)
+	DECQ(quarters)
+	JNZ(LabelRef("quarter"))
+	VZEROUPPER()
+	RET()
+}
+
+// rowTarget emits the sums of a target for one row. k and b have zeros behind their ends, up to a multiple of 16.
+func (g *gen) rowTarget(capped bool) {
+	suffix, elem, zs := g.targetLogits(capped)
+	g.kernel("rowTarget"+suffix, "func(t *F, z *"+elem+", k, b *float64, n int) (mass, gap, signs float64)",
+		"sums targets a = k·t + b, a·z and signs.")
+	t, z, k, b, n := pointer("t"), pointer("z"), pointer("k"), pointer("b"), pointer("n")
+	s := []*targetSums{{g.zero(), g.zero(), g.zero()}, {g.zero(), g.zero(), g.zero()}}
+	g.forSixteens(n, []stepped{{t, size(g.elem)}, {z, size(zs.elem)}, {k, 8}, {b, 8}}, func(tail bool) {
+		for h := range 4 {
+			g.addTarget(s[h%2], g.some(t, n, 4*h, tail), zs.some(z, n, 4*h, tail), lane(k, 4*h), lane(b, 4*h))
+		}
+	})
+	sum := func(a, dst Op) { VADDPD(a, dst, dst) }
+	Store(g.fold([]reg.VecVirtual{s[0].mass, s[1].mass}, "F64", sum), ReturnIndex(0))
+	Store(g.fold([]reg.VecVirtual{s[0].gap, s[1].gap}, "F64", sum), ReturnIndex(1))
+	Store(g.fold([]reg.VecVirtual{s[0].signs, s[1].signs}, "F64", func(a, dst Op) { VORPD(a, dst, dst) }), ReturnIndex(2))
+	VZEROUPPER()
+	RET()
+}
+
+// laneEntropy emits sum[i] = Σ t·log t of each row of a group, for t >= 0.
+func (g *gen) laneEntropy() {
+	g.kernel("laneEntropy", "func(sum *float64, t *F, classes int)", "sums t·log t of each row.")
+	sum, t := pointer("sum"), pointer("t")
+	c := g.logConsts()
+	halves, n, tp := GP64(), GP64(), GP64()
+	MOVQ(U32(2), halves)
+	Label("half")
+	acc := []reg.VecVirtual{g.zero(), g.zero()}
+	MOVQ(t, tp)
+	Load(Param("classes"), n)
+	Label("loop")
+	logs := g.logs([]reg.VecVirtual{g.load(tp, 0), g.load(tp, 4)}, c)
+	for h, l := range logs {
+		VFMADD231PD(g.load(tp, 4*h), l, acc[h])
+	}
+	ADDQ(U32(uint32(16*size(g.elem))), tp)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	VMOVUPD(acc[0], lane(sum, 0))
+	VMOVUPD(acc[1], lane(sum, 4))
+	ADDQ(U32(64), sum)
+	ADDQ(U32(uint32(8*size(g.elem))), t)
+	DECQ(halves)
+	JNZ(LabelRef("half"))
+	VZEROUPPER()
+	RET()
+}
+
+// takeOwn moves the exponential of a row's label to own[i], 0 in its place; 0 where there is no label. e is a group with
+// lanes, else the row itself.
+func takeOwn(st, e, i reg.GPVirtual, lanes bool) {
+	labels++
+	done := fmt.Sprintf("own%d", labels)
+	y, zero, own := GP64(), GP64(), GP64()
+	XORQ(zero, zero)
+	XORQ(own, own)
+	MOVQ(Mem{Base: st, Index: i, Scale: 8, Disp: statLabel}, y)
+	TESTQ(y, y)
+	JL(LabelRef(done))
+	if lanes {
+		SHLQ(U8(4), y)
+		ADDQ(i, y)
+	}
+	MOVQ(Mem{Base: e, Index: y, Scale: 8}, own)
+	MOVQ(zero, Mem{Base: e, Index: y, Scale: 8})
+	Label(done)
+	MOVQ(own, Mem{Base: st, Index: i, Scale: 8, Disp: statOwn})
+}
+
+// laneSum emits own[i], the exponential of row i's label, and others[i], the sum of the others.
+func (g *gen) laneSum() {
+	TEXT("laneSumAVX2", NOSPLIT, "func(st, e *float64, classes int)")
+	Pragma("noescape")
+	Doc("laneSumAVX2 sums each row of a group, apart from the label's exponential, which becomes 0.")
+	st, e, n, i := pointer("st"), pointer("e"), pointer("classes"), GP64()
+	XORQ(i, i)
+	Label("label")
+	takeOwn(st, e, i, true)
+	INCQ(i)
+	CMPQ(i, U32(16))
+	JL(LabelRef("label"))
+	acc := []reg.VecVirtual{g.zero(), g.zero(), g.zero(), g.zero()}
+	Label("loop")
+	for h, a := range acc {
+		VADDPD(lane(e, 4*h), a, a)
+	}
+	ADDQ(U32(128), e)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	for h, a := range acc {
+		VMOVUPD(a, Mem{Base: st, Disp: statOthers + 32*h})
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// rowSum is laneSum for rows of n numbers, one after another.
+func (g *gen) rowSum() {
+	TEXT("rowSumAVX2", NOSPLIT, "func(st, e *float64, classes, rows int)")
+	Pragma("noescape")
+	Doc("rowSumAVX2 sums rows, apart from the label's exponential, which becomes 0.")
+	st, e, n, rows, i := pointer("st"), pointer("e"), GP64(), pointer("rows"), GP64()
+	XORQ(i, i)
+	Label("row")
+	takeOwn(st, e, i, false)
+	Load(Param("classes"), n)
+	acc := []reg.VecVirtual{g.zero(), g.zero(), g.zero(), g.zero()}
+	g.forSixteens(n, []stepped{{e, 8}}, func(tail bool) {
+		for h, a := range acc {
+			VADDPD(g.some(e, n, 4*h, tail), a, a)
+		}
+	})
+	LEAQ(Mem{Base: e, Index: n, Scale: 8}, e)
+	VMOVSD(g.foldAll(acc).AsX(), Mem{Base: st, Index: i, Scale: 8, Disp: statOthers})
+	INCQ(i)
+	CMPQ(i, rows)
+	JL(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+// finish emits what a group's rows come to, from the sums over their exponentials. With o = others, m = own, w the
+// weight, g = up, and o = 0 where o/m lies below the floor,
+//
+//	l = log(1 + o/m)    L = log(o + m)    A = keep·w    M = A + each·whole    p = m/(o + m)
+//	value = A·l + each·(whole·L - gap) + ζ·L²
+//	factor = g·scale·(M + 2ζL)/(o + m)    add = -g·scale·each
+//	atLabel = g·scale·(each·(whole·p - w) + 2ζL·p - A·o/(o + m))
+//
+// All are 0 for rows without a label. It returns a bit for each row that is to be done otherwise.
+func (g *gen) finish() {
+	TEXT("finishLabelsAVX2", NOSPLIT, "func(st, numbers *float64) (hard int)")
+	Pragma("noescape")
+	Doc("finishLabelsAVX2 turns sums over exponentials into values and factors of gradients.")
+	st, p := pointer("st"), pointer("numbers")
+	hard, shift := GP64(), GP64()
+	XORQ(hard, hard)
+	XORQ(shift, shift)
+	const notAtLeast, notAtMost, unequal = 9, 6, 4
+	at := func(stat int) Mem { return Mem{Base: st, Disp: stat} }
+	Label("quarter")
+	o, m, total, r, u := g.vec(), g.vec(), g.vec(), g.vec(), g.vec()
+	VMOVUPD(at(statOthers), o)
+	VMOVUPD(at(statOwn), m)
+	VADDPD(m, o, total)
+	VDIVPD(m, o, r)
+	bad, c := g.vec(), g.vec()
+	g.compare(notAtLeast, m, g.constant(0x1p-990), bad)
+	g.compare(notAtMost, total, g.constant(0x1p990), c)
+	VORPD(c, bad, bad)
+	g.compare(notAtMost, r, g.constant(0x1p990), c)
+	VORPD(c, bad, bad)
+	VCMPPD(Imm(less), g.number(Mem{Base: p, Disp: numFloor}), r, c)
+	VANDNPD(r, c, r)
+	VANDNPD(o, c, o)
+	g.add(g.constant(1), r, u)
+	l := g.logBeside(u, r)
+	gs, w := g.vec(), g.vec()
+	VMULPD(at(statUp), g.number(Mem{Base: p, Disp: numScale}), gs)
+	VMOVUPD(at(statWeight), w)
+	VDIVPD(total, gs, total) // g·scale/total from here on
+	sum := g.vec()
+	VADDPD(m, o, sum)
+	atLabel, factor, add := g.vec(), g.vec(), g.zero()
+	more := GP64()
+	MOVQ(Mem{Base: p, Disp: numMore}, more)
+	TESTQ(more, more)
+	JNZ(LabelRef("more"))
+	VMULPD(w, total, factor)
+	VMULPD(o, factor, atLabel)
+	VXORPD(bitsConstant(1<<63, 8), atLabel, atLabel)
+	VMULPD(w, l, l)
+	JMP(LabelRef("store"))
+
+	Label("more")
+	{
+		a, mass := g.vec(), g.vec()
+		VMULPD(g.number(Mem{Base: p, Disp: numKeep}), w, a)
+		VMULPD(a, l, l)
+		big := g.logBeside(sum, nil)
+		each, whole := g.number(Mem{Base: p, Disp: numEach}), g.number(Mem{Base: p, Disp: numWhole})
+		// atLabel so far in units of g·scale/total: -A·o + each·(whole·m - w·(o + m))
+		VADDPD(m, o, factor)
+		VMULPD(w, factor, factor)
+		VFMSUB231PD(whole, m, factor) // whole·m - w·(o + m)
+		VMULPD(each, factor, factor)
+		VFNMADD231PD(a, o, factor)
+		VMOVAPD(factor, atLabel)
+		VMOVAPD(a, mass)
+		VFMADD231PD(each, whole, mass)
+		VMULPD(big, whole, a)
+		gap := g.number(Mem{Base: p, Disp: numGapScale})
+		VMULPD(at(statGap), gap, gap)
+		VSUBPD(gap, a, a)
+		VFMADD231PD(each, a, l)
+		zl := g.number(Mem{Base: p, Disp: numZLoss})
+		VMULPD(big, zl, zl)
+		VFMADD231PD(zl, big, l)
+		VADDPD(zl, zl, zl)
+		VFMADD231PD(zl, m, atLabel)
+		VADDPD(zl, mass, mass)
+		VMULPD(total, mass, factor)
+		VMULPD(total, atLabel, atLabel)
+		VMULPD(each, gs, add)
+		VXORPD(bitsConstant(1<<63, 8), add, add)
+		// a value that is no number
+		VSUBPD(l, l, a)
+		g.compare(unequal, a, g.constant(0), a)
+		VORPD(a, bad, bad)
+	}
+	Label("store")
+	gone := g.vec()
+	VPXOR(gone, gone, gone)
+	VPCMPGTQ(at(statLabel), gone, gone)
+	VANDNPD(bad, gone, bad)
+	for _, out := range []struct {
+		v    reg.VecVirtual
+		stat int
+	}{{l, statValue}, {factor, statFactor}, {add, statAdd}, {atLabel, statAtLabel}} {
+		VANDNPD(out.v, gone, out.v)
+		VMOVUPD(out.v, at(out.stat))
+	}
+	bits := GP64()
+	VMOVMSKPD(bad, bits.As32())
+	SHLXQ(shift, bits, bits)
+	ORQ(bits, hard)
+	ADDQ(U32(32), st)
+	ADDQ(U32(4), shift)
+	CMPQ(shift, U32(16))
+	JL(LabelRef("quarter"))
+	Store(hard, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// logBeside returns log u for normal u; u is used up. Where r is not nil it is u - 1, and better known than by u.
+func (g *gen) logBeside(u, r reg.VecVirtual) reg.VecVirtual {
+	const sqrtHalf, oneBits = 0x3fe6a09e667f3bcd, 0x3ff0000000000000
+	m, den := g.vec(), g.vec()
+	g.addq(bitsConstant(oneBits-sqrtHalf, 8), u, u)
+	g.and(bitsConstant(1<<52-1, 8), u, m)
+	g.addq(bitsConstant(sqrtHalf, 8), m, m)
+	VPSRLQ(Imm(52), u, u)
+	g.or(g.constant(0x1p52), u, u)
+	g.sub(u, g.constant(0x1p52+1023), u)
+	g.sub(m, g.constant(1), m)
+	if r != nil {
+		small := g.vec()
+		g.compare(0, u, g.constant(0), small)
+		VBLENDVPD(small, r, m, m)
+	}
+	g.add(g.constant(2), m, den)
+	l := g.atanh2(m, den, g.logConsts())
+	g.fma231(g.constant(math.Ln2), u, l)
+	return l
+}

@@ -1,0 +1,365 @@
+package tensorops
+
+// laneClasses is the number of classes up to which rows that lie one after another are turned into a group: in longer ones registers
+// are full along the row.
+const laneClasses = 32
+
+// softmaxCall is a call of LabelSoftmaxRows or TargetSoftmaxRows that kernels work on.
+type softmaxCall[F Float] struct {
+	k   *softmaxKernels[F]
+	w   *softmaxWork
+	mem *softmaxMemory[F]
+
+	values, g       []float64
+	dst, x, t       []F
+	labels          []int
+	lo, hi          int
+	classes, inner  int
+	scale, softcap  float64
+	smoothing       float64
+	o               *LabelSoftmax
+	target          *TargetSoftmax // nil against labels
+	lanes, valid    bool
+	digits          bool // exponentials need all digits of float64
+	block           int  // groups that are computed together
+	per             int  // rows of a group
+	kind            int  // of gradients
+	room, roomWidth int
+}
+
+// softmaxMemory is memory for elements of one type.
+type softmaxMemory[F Float] struct {
+	x, t, out []F // groups
+	rows      []F // rows one after another that are not whole groups
+}
+
+func memoryOf[F Float](w *softmaxWork) *softmaxMemory[F] {
+	if isFloat32[F]() {
+		return any(&w.mem32).(*softmaxMemory[F])
+	}
+	return any(&w.mem64).(*softmaxMemory[F])
+}
+
+// prepare sets what the whole call has in common.
+func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
+	w := c.w
+	c.lanes = c.inner > 1 || c.classes <= laneClasses
+	c.per, c.block = groupRows, 1
+	if !c.lanes {
+		c.per = max(1, min(groupRows, 2048/c.classes))
+	}
+	if c.o != nil && c.o.Curve != nil {
+		c.block = max(1, min(maxGroups, 8192/(c.per*c.classes)))
+	}
+	c.roomWidth = c.per * c.classes
+	c.room = (c.roomWidth+15)&^15 + 16
+	c.mem = memoryOf[F](w)
+	sized(&w.e, c.block*c.room)
+	if c.softcap != 0 {
+		sized(&w.z, c.block*c.room)
+		sized(&w.slope, c.block*c.room)
+	}
+	if c.lanes {
+		sized(&c.mem.x, c.block*c.room)
+		sized(&c.mem.t, c.block*c.room)
+		sized(&c.mem.out, c.room+64)
+	}
+	n := &w.numbers
+	*n = softmaxNumbers{keep: 1 - c.smoothing, each: c.smoothing / float64(c.classes), zloss: zloss, scale: c.scale, gapScale: c.scale}
+	if c.softcap != 0 {
+		n.gapScale = 1
+	}
+	if isFloat32[F]() {
+		n.floor = 0x1p-850 // exponentials below the range are not quite 0
+	}
+	if c.smoothing != 0 || zloss != 0 {
+		n.more = 1
+	}
+	// w.k is w or 1 for each class against labels, and what t is multiplied by against targets; w.b is added to that.
+	padded := (c.classes + 15) &^ 15
+	k, b := sized(&w.k, padded), sized(&w.b, padded)
+	clear(k[c.classes:])
+	clear(b[c.classes:])
+	for i := range c.classes {
+		v := 1.0
+		if weights != nil {
+			v = weights[i]
+		}
+		n.whole += v
+		k[i] = v
+		if c.target != nil {
+			k[i], b[i] = v*n.keep, v*n.each
+		}
+	}
+	c.kind = gradPlain
+	if c.target != nil {
+		c.kind = gradSoft
+	} else if c.smoothing != 0 {
+		c.kind = gradClasses
+	}
+	if c.softcap != 0 {
+		c.kind += gradCapped
+	}
+}
+
+// labelGroups does all rows against labels.
+func (c *softmaxCall[F]) labelGroups() {
+	if c.long() {
+		c.longRows()
+		return
+	}
+	c.prepare(c.o.Weights, c.o.ZLoss)
+	for i := c.lo; i < c.hi; i += c.block * c.per {
+		groups := 0
+		for at := i; at < c.hi && groups < c.block; at += c.per {
+			st := &c.w.stats[groups]
+			c.takeLabels(st, at)
+			c.load(c.mem.x, c.x, at, groups)
+			c.w.hard[groups] = c.exps(st, at, groups, false)
+			groups++
+		}
+		if c.o.Curve != nil {
+			c.bend(groups)
+		}
+		for b := range groups {
+			c.finishGroup(&c.w.stats[b], i+b*c.per, b)
+		}
+	}
+}
+
+// count returns the number of rows of the group that begins with row i.
+func (c *softmaxCall[F]) count(i int) int { return min(c.per, c.hi-i) }
+
+// takeLabels sets label, weight and up of a group.
+func (c *softmaxCall[F]) takeLabels(st *softmaxRows, i int) {
+	n := c.count(i)
+	labels, g := c.labels[i-c.lo:][:n], c.g[i-c.lo:][:n]
+	for j, y := range labels {
+		up, weight := g[j], 1.0
+		if y < 0 || up == 0 {
+			y, up = -1, 0
+		} else if c.o.Weights != nil && c.o.Curve == nil {
+			weight = c.o.Weights[y]
+		}
+		st.label[j], st.up[j], st.weight[j] = y, up, weight
+	}
+	for j := n; j < groupRows; j++ {
+		st.label[j], st.up[j], st.weight[j] = -1, 0, 1
+	}
+}
+
+// together says that row i and the n-1 after it lie side by side.
+func (c *softmaxCall[F]) together(i, n int) bool { return i%c.inner+n <= c.inner }
+
+// load copies the group of row i to group b of buf. Long rows stay where they are.
+func (c *softmaxCall[F]) load(buf, src []F, i, b int) {
+	if !c.lanes {
+		return
+	}
+	buf = buf[b*c.room:][:c.room]
+	n := c.count(i)
+	at := place(i, c.classes, c.inner)
+	switch {
+	case c.inner > 1 && n == groupRows && c.together(i, n):
+		c.k.classes(&buf[0], &src[at], c.inner, c.classes)
+	case c.inner > 1:
+		for j := range n {
+			at := place(i+j, c.classes, c.inner)
+			for y := range c.classes {
+				buf[groupRows*y+j] = src[at+y*c.inner]
+			}
+		}
+	case c.classes == 1:
+		copy(buf[:n], src[at:at+n])
+	case n == groupRows && at+(groupRows-1)*c.classes+max(c.classes, 4) <= len(src):
+		c.k.pack(&buf[0], &src[at], c.classes, c.classes)
+	default:
+		rows := sized(&c.mem.rows, groupRows*c.classes+4)
+		copy(rows, src[at:at+n*c.classes])
+		c.k.pack(&buf[0], &rows[0], c.classes, c.classes)
+	}
+}
+
+// elements returns the first logit of group b, which begins with row i, and how many there are.
+func (c *softmaxCall[F]) elements(i, b int) (x *F, n int) {
+	if c.lanes {
+		return &c.mem.x[b*c.room], c.roomWidth
+	}
+	return &c.x[i*c.classes], c.count(i) * c.classes
+}
+
+// exps computes a group's exponentials and the sums over them, and finishes rows with labels. It returns a bit for each row that
+// needs the row function.
+func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) (hard int) {
+	w, k := c.w, c.k
+	x, n := c.elements(i, b)
+	e := &w.e[b*c.room]
+	switch {
+	case c.softcap != 0:
+		k.expCapped(e, &w.z[b*c.room], &w.slope[b*c.room], x, n, 1/c.softcap, c.softcap*c.scale)
+	case full:
+		k.expFull(e, x, n, c.scale)
+	default:
+		k.exp(e, x, n, c.scale)
+	}
+	if c.lanes {
+		k.laneSum(&st.others[0], e, c.classes)
+	} else {
+		k.rowSum(&st.others[0], e, c.classes, c.count(i))
+	}
+	if full {
+		return 0
+	}
+	if w.numbers.more != 0 {
+		c.gaps(st, i, b)
+	}
+	return k.finish(&st.others[0], &w.numbers.keep)
+}
+
+// gaps sets Σ w·z where there is smoothing.
+func (c *softmaxCall[F]) gaps(st *softmaxRows, i, b int) {
+	v, w := &c.w.k[0], c.w
+	switch {
+	case c.smoothing == 0:
+		st.gap = [groupRows]float64{}
+	case c.lanes && c.softcap != 0:
+		c.k.laneDotWide(&st.gap[0], &w.z[b*c.room], v, c.classes)
+	case c.lanes:
+		c.k.laneDot(&st.gap[0], &c.mem.x[b*c.room], v, c.classes)
+	default:
+		for j := range c.count(i) {
+			if c.softcap != 0 {
+				st.gap[j] = c.k.rowDotWide(&w.z[b*c.room+j*c.classes], v, c.classes)
+			} else {
+				st.gap[j] = c.k.rowDot(&c.x[(i+j)*c.classes], v, c.classes)
+			}
+		}
+	}
+}
+
+// bend applies the curve to the values of the first groups, which are -log p, and takes its slope into the factors.
+func (c *softmaxCall[F]) bend(groups int) {
+	w := c.w
+	nll, value, slope := w.nll[:groups*groupRows], w.bent[:groups*groupRows], w.slopes[:groups*groupRows]
+	for b := range groups {
+		copy(nll[b*groupRows:], w.stats[b].value[:])
+	}
+	c.o.Curve(value, slope, nll)
+	for b := range groups {
+		st := &w.stats[b]
+		for j, y := range st.label {
+			weight := 1.0
+			if y >= 0 && c.o.Weights != nil {
+				weight = c.o.Weights[y]
+				value[b*groupRows+j] = times(weight, value[b*groupRows+j])
+			}
+			st.weight[j] = times(weight, slope[b*groupRows+j])
+		}
+		c.k.finish(&st.others[0], &w.numbers.keep)
+		for j, y := range st.label {
+			if y >= 0 {
+				st.value[j] = value[b*groupRows+j]
+			}
+		}
+	}
+}
+
+// finishGroup writes values and gradients of group b, which begins with row i.
+func (c *softmaxCall[F]) finishGroup(st *softmaxRows, i, b int) {
+	w, n := c.w, c.count(i)
+	hard := w.hard[b]
+	late := w.late[:0]
+	for j := 0; hard != 0 && j < n; j++ {
+		if hard>>j&1 == 0 {
+			continue
+		}
+		src, at, step := c.x, (i+j)*c.classes, 1
+		if c.lanes {
+			src, at, step = c.mem.x, b*c.room+j, groupRows
+		}
+		g := st.up[j]
+		readRow(&w.row, src, at, c.classes, step, c.scale, c.softcap)
+		st.value[j] = w.row.label(st.label[j], &g, c.o)
+		if c.dst != nil {
+			late = append(late, w.row.gradient(g, c.o.ZLoss)...)
+		}
+		st.up[j] = 0
+	}
+	w.late = late
+	if c.values != nil {
+		copy(c.values[i-c.lo:][:n], st.value[:])
+	}
+	if c.dst == nil {
+		return
+	}
+	c.write(st, i, b)
+	for j, y := range st.label[:n] {
+		if y < 0 {
+			continue
+		}
+		at := place(i+j, c.classes, c.inner)
+		if hard>>j&1 != 0 {
+			writeRow(c.dst, at, c.inner, late[:c.classes])
+			late = late[c.classes:]
+			continue
+		}
+		d := st.atLabel[j]
+		if c.softcap != 0 {
+			d *= c.w.slope[b*c.room+c.index(j, y)]
+		}
+		c.dst[at+y*c.inner] = F(d)
+	}
+}
+
+// index returns where class y of row j lies in a group.
+func (c *softmaxCall[F]) index(j, y int) int {
+	if c.lanes {
+		return groupRows*y + j
+	}
+	return j*c.classes + y
+}
+
+// write writes the gradients of group b, but for what belongs to labels.
+func (c *softmaxCall[F]) write(st *softmaxRows, i, b int) {
+	w, n := c.w, c.count(i)
+	e, k, bs := &w.e[b*c.room], &w.k[0], &w.b[0]
+	slope := e
+	if c.softcap != 0 {
+		slope = &w.slope[b*c.room]
+	}
+	var t *F
+	if !c.lanes {
+		if c.t != nil {
+			t = &c.t[i*c.classes]
+		}
+		c.k.rowGrad[c.kind](&c.dst[i*c.classes], e, slope, t, k, bs, &st.others[0], c.classes, n)
+		return
+	}
+	if c.t != nil {
+		t = &c.mem.t[b*c.room]
+	}
+	at := place(i, c.classes, c.inner)
+	if c.inner > 1 && n == groupRows && c.together(i, n) {
+		c.k.laneGrad[c.kind](&c.dst[at], e, slope, t, k, bs, &st.others[0], c.inner, c.classes)
+		return
+	}
+	out := c.mem.out
+	c.k.laneGrad[c.kind](&out[0], e, slope, t, k, bs, &st.others[0], groupRows, c.classes)
+	switch {
+	case c.inner > 1:
+		for j := range n {
+			at := place(i+j, c.classes, c.inner)
+			for y := range c.classes {
+				c.dst[at+y*c.inner] = out[groupRows*y+j]
+			}
+		}
+	case c.classes == 1:
+		copy(c.dst[at:at+n], out)
+	case n == groupRows && c.classes >= 4:
+		c.k.unpack(&c.dst[at], &out[0], c.classes, c.classes)
+	default:
+		rows := sized(&c.mem.rows, groupRows*c.classes+4)
+		c.k.unpack(&rows[0], &out[0], c.classes, c.classes)
+		copy(c.dst[at:at+n*c.classes], rows)
+	}
+}

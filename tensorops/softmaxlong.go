@@ -1,0 +1,67 @@
+package tensorops
+
+// longClasses is the number of classes from which rows without options are summed in float32 first, and read twice: the
+// exponentials of such rows are worth more than the reading.
+const longClasses = 320
+
+// long says that this call's rows go by the functions of single rows that have no options.
+func (c *softmaxCall[F]) long() bool {
+	if c.inner != 1 || c.classes < longClasses || c.scale != 1 || c.softcap != 0 || c.smoothing != 0 {
+		return false
+	}
+	if c.target != nil {
+		return c.target.ZLoss == 0 && c.target.Weights == nil
+	}
+	return c.o.ZLoss == 0 && c.o.Curve == nil
+}
+
+// longRows does all rows one by one, and reports whether targets are finite and >= 0.
+func (c *softmaxCall[F]) longRows() (valid bool) {
+	k := active[F]()
+	stream := len(c.dst) > 0 && streams[F](len(c.dst), c.classes)
+	var total rowTotal
+	valid = true
+	for i := c.lo; i < c.hi; i++ {
+		a, b := i*c.classes, (i+1)*c.classes
+		var dst []F
+		if c.dst != nil {
+			dst = c.dst[a:b]
+		}
+		l, g, ok := 0.0, c.g[i-c.lo], true
+		switch {
+		case g == 0 || c.target == nil && c.labels[i-c.lo] < 0:
+			clear(dst)
+		case c.target == nil:
+			l = c.longLabel(k, &total, dst, c.x[a:b], c.labels[i-c.lo], g, stream)
+		case c.target.KL:
+			l, ok = k.klRow(&total, dst, c.x[a:b], c.t[a:b], g, stream)
+		case dst != nil:
+			l, ok = k.softCrossEntropyGradRow(&total, dst, c.x[a:b], c.t[a:b], g, nil, stream)
+		default:
+			l, ok = k.softCrossEntropyRow(&total, c.x[a:b], c.t[a:b], nil)
+		}
+		valid = valid && ok
+		if c.values != nil {
+			c.values[i-c.lo] = l
+		}
+	}
+	if stream {
+		k.fence()
+	}
+	return valid
+}
+
+// longLabel is the cross-entropy of a row against a label, times the weight of its class.
+func (c *softmaxCall[F]) longLabel(k *kernels[F], total *rowTotal, dst, x []F, y int, g float64, stream bool) float64 {
+	weight := 1.0
+	if c.o.Weights != nil {
+		weight = c.o.Weights[y]
+	}
+	switch {
+	case weight == 0:
+		return weightedLabel(k, dst, x, y, g, weight)
+	case dst == nil:
+		return weight * k.crossEntropyRow(total, x, y, nil)
+	}
+	return weight * k.crossEntropyGradRow(total, dst, x, y, g*weight, nil, stream)
+}

@@ -1,0 +1,258 @@
+package tensorops
+
+import "math"
+
+// targetGroups does all rows against targets, and reports whether the targets are finite and >= 0.
+func (c *softmaxCall[F]) targetGroups() bool {
+	if c.long() {
+		return c.longRows()
+	}
+	c.prepare(c.target.Weights, c.target.ZLoss)
+	c.valid = true
+	for i := c.lo; i < c.hi; i += c.per {
+		st := &c.w.stats[0]
+		c.load(c.mem.x, c.x, i, 0)
+		c.load(c.mem.t, c.t, i, 0)
+		singles := c.takeTargets(st, i)
+		if singles != 0 {
+			c.single(st, i, singles)
+			continue
+		}
+		c.soft(st, i)
+	}
+	return c.valid
+}
+
+// takeTargets sets up of a group, and returns a bit for each row whose target is one 1, with that label.
+func (c *softmaxCall[F]) takeTargets(st *softmaxRows, i int) (singles int) {
+	n := c.count(i)
+	st.up = [groupRows]float64{}
+	copy(st.up[:], c.g[i-c.lo:][:n])
+	for j := range groupRows {
+		st.label[j] = -1
+		if j < n && st.up[j] != 0 {
+			if y := c.oneHot(i, j); y >= 0 {
+				singles |= 1 << j
+				c.w.labels[j] = y
+			}
+		}
+	}
+	return singles
+}
+
+// targetAt returns where the target of row j of the group lies that begins with row i.
+func (c *softmaxCall[F]) targetAt(i, j int) (t []F, at, step int) {
+	if c.lanes {
+		return c.mem.t, j, groupRows
+	}
+	return c.t, (i + j) * c.classes, 1
+}
+
+// oneHot returns the only class of a target that is not 0 if its weight is 1, else -1.
+func (c *softmaxCall[F]) oneHot(i, j int) int {
+	t, at, step := c.targetAt(i, j)
+	label := -1
+	for y := range c.classes {
+		switch v := t[at+y*step]; {
+		case v == 0:
+		case v == 1 && label < 0:
+			label = y
+		default:
+			return -1
+		}
+	}
+	return label
+}
+
+// soft does a group of targets.
+func (c *softmaxCall[F]) soft(st *softmaxRows, i int) {
+	w, n := c.w, c.count(i)
+	c.exps(st, i, 0, true)
+	c.targetSums(st, i)
+	hard := c.finishTargets(st, n)
+	late := w.late[:0]
+	for j := 0; hard != 0 && j < n; j++ {
+		if hard>>j&1 == 0 {
+			continue
+		}
+		src, at, step := c.x, (i+j)*c.classes, 1
+		if c.lanes {
+			src, at, step = c.mem.x, j, groupRows
+		}
+		r := &w.row
+		readRow(r, src, at, c.classes, step, c.scale, c.softcap)
+		t, at, step := c.targetAt(i, j)
+		for y := range r.a {
+			q := float64(t[at+y*step])
+			c.valid = c.valid && q >= 0 && q <= math.MaxFloat64
+			r.a[y] = q
+		}
+		st.value[j] = r.target(c.target)
+		if c.dst != nil {
+			late = append(late, r.gradient(st.up[j], c.target.ZLoss)...)
+		}
+		st.up[j] = 0
+	}
+	w.late = late
+	if c.values != nil {
+		copy(c.values[i-c.lo:][:n], st.value[:])
+	}
+	if c.dst == nil {
+		return
+	}
+	c.write(st, i, 0)
+	for j := 0; hard != 0 && j < n; j++ {
+		if hard>>j&1 != 0 {
+			writeRow(c.dst, place(i+j, c.classes, c.inner), c.inner, late[:c.classes])
+			late = late[c.classes:]
+		}
+	}
+}
+
+// targetSums sets mass, gap and signs, and with KL the entropies.
+func (c *softmaxCall[F]) targetSums(st *softmaxRows, i int) {
+	w, k := c.w, c.k
+	kl := c.target.KL
+	if c.lanes {
+		t := &c.mem.t[0]
+		if c.softcap != 0 {
+			k.laneTargetCapped(&st.others[0], t, &w.z[0], &w.k[0], &w.b[0], c.classes)
+		} else {
+			k.laneTarget(&st.others[0], t, &c.mem.x[0], &w.k[0], &w.b[0], c.classes)
+		}
+		if kl {
+			k.laneEntropy(&w.entropy[0], t, c.classes)
+		}
+		return
+	}
+	for j := range c.count(i) {
+		at := (i + j) * c.classes
+		if c.softcap != 0 {
+			st.mass[j], st.gap[j], st.signs[j] = k.rowTargetCapped(&c.t[at], &w.z[j*c.classes], &w.k[0], &w.b[0], c.classes)
+		} else {
+			st.mass[j], st.gap[j], st.signs[j] = k.rowTarget(&c.t[at], &c.x[at], &w.k[0], &w.b[0], c.classes)
+		}
+		if kl {
+			w.entropy[j] = active[F]().xlogx(c.t[at : at+c.classes])
+		}
+	}
+}
+
+// cancels is the share of the terms that a loss is the difference of below which it has lost too many digits.
+const cancels = 0x1p-14
+
+// finishTargets sets values and factors of n rows of a group. It returns a bit for each row that needs the row function.
+func (c *softmaxCall[F]) finishTargets(st *softmaxRows, n int) (hard int) {
+	numbers := &c.w.numbers
+	limit := cancels
+	if c.softcap != 0 && isFloat32[F]() {
+		limit = 0x1p-4 // the softcap's logits have fewer digits
+	}
+	for j := range n {
+		g := st.up[j]
+		if g == 0 {
+			st.value[j], st.factor[j], st.add[j] = 0, 0, 0
+			continue
+		}
+		total, mass := st.others[j], st.mass[j]
+		if !(total >= 0x1p-990 && total <= 0x1p990) || math.Signbit(st.signs[j]) {
+			hard |= 1 << j
+			continue
+		}
+		logSum, gap := shortLog(total), st.gap[j]*numbers.gapScale
+		l, size := mass*logSum-gap, math.Abs(mass*logSum)+math.Abs(gap)
+		if c.target.KL {
+			l += c.w.entropy[j]
+			size += math.Abs(c.w.entropy[j])
+		}
+		if !(l >= limit*size && size <= math.MaxFloat64) {
+			hard |= 1 << j
+			continue
+		}
+		drift := numbers.zloss * logSum
+		st.value[j] = l + drift*logSum
+		g *= numbers.scale
+		st.factor[j] = g * (mass + 2*drift) / total
+		st.add[j] = -g
+	}
+	return hard
+}
+
+// single does a group in which the targets of some rows are one 1: those as labels, then the others.
+func (c *softmaxCall[F]) single(st *softmaxRows, i, singles int) {
+	n, others := c.count(i), 0
+	for j := range n {
+		if singles>>j&1 == 0 {
+			c.w.labels[j] = -1
+			if st.up[j] != 0 {
+				others |= 1 << j
+			}
+		}
+	}
+	if others == 0 {
+		c.labelled(i, n, c.w.labels[:n])
+		return
+	}
+	if !c.lanes { // dst may be x, which is read row by row
+		for j := range n {
+			one := *c
+			if one.lo, one.hi = i+j, i+j+1; singles>>j&1 != 0 {
+				c.labelled(i+j, 1, c.w.labels[j:j+1])
+				continue
+			}
+			one.g = c.g[i+j-c.lo:][:1]
+			if c.values != nil {
+				one.values = c.values[i+j-c.lo:][:1]
+			}
+			one.takeTargets(st, i+j)
+			one.soft(st, i+j)
+			c.valid = one.valid
+		}
+		return
+	}
+	// The group is still in memory when the labels' rows are done; what those came to is kept beside it.
+	c.labelled(i, n, c.w.labels[:n])
+	var values [groupRows]float64
+	if c.values != nil {
+		copy(values[:], c.values[i-c.lo:][:n])
+	}
+	kept := sized(&c.w.kept, groupRows*c.classes)
+	for j := range n {
+		for y := 0; c.dst != nil && y < c.classes; y++ {
+			kept[j*c.classes+y] = float64(c.dst[place(i+j, c.classes, c.inner)+y*c.inner])
+		}
+	}
+	c.takeTargets(st, i)
+	for j := range n {
+		if singles>>j&1 != 0 {
+			st.up[j] = 0
+		}
+	}
+	c.soft(st, i)
+	for j := range n {
+		if singles>>j&1 == 0 {
+			continue
+		}
+		if c.values != nil {
+			c.values[i-c.lo+j] = values[j]
+		}
+		if c.dst != nil {
+			writeRow(c.dst, place(i+j, c.classes, c.inner), c.inner, kept[j*c.classes:][:c.classes])
+		}
+	}
+}
+
+// labelled does n rows from row i on against labels.
+func (c *softmaxCall[F]) labelled(i, n int, labels []int) {
+	w := c.w
+	w.single = LabelSoftmax{Classes: c.classes, Inner: c.inner, Scale: c.scale, Softcap: c.softcap,
+		Smoothing: c.smoothing, ZLoss: c.target.ZLoss, Weights: c.target.Weights}
+	sub := *c
+	sub.o, sub.target, sub.t, sub.labels = &w.single, nil, nil, labels
+	sub.lo, sub.hi, sub.g = i, i+n, c.g[i-c.lo:][:n]
+	if c.values != nil {
+		sub.values = c.values[i-c.lo:][:n]
+	}
+	sub.labelGroups()
+	c.prepare(c.target.Weights, c.target.ZLoss)
+}
