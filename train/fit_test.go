@@ -230,25 +230,40 @@ func TestNonFinite(t *testing.T) {
 	}
 }
 
-// TestFirstBadNode plants the logarithm of a negative number behind a sound layer.
+// TestFirstBadNode plants the logarithm of a negative number behind a sound layer, alone and behind nodes of which
+// Gorgonia rewrites some.
 func TestFirstBadNode(t *testing.T) {
-	m := func(b *Builder, x *G.Node) (*G.Node, error) {
-		h, err := b.DenseWith("in", x, 3, Constant(1), Constant(-100))
-		if err != nil {
-			return nil, err
+	for name, between := range map[string]func(h *G.Node) (*G.Node, error){
+		"layer": func(h *G.Node) (*G.Node, error) { return h, nil },
+		"cross-entropy of Gorgonia": func(h *G.Node) (*G.Node, error) {
+			h, err := G.BinaryXent(G.Must(G.Sigmoid(h)), G.Must(G.Sigmoid(G.Must(G.Tanh(h)))))
+			if err != nil {
+				return nil, err
+			}
+			return G.Neg(G.Must(G.Exp(h)))
+		},
+	} {
+		m := func(b *Builder, x *G.Node) (*G.Node, error) {
+			h, err := b.DenseWith("in", x, 3, Constant(1), Constant(-100))
+			if err != nil {
+				return nil, err
+			}
+			if h, err = between(h); err != nil {
+				return nil, err
+			}
+			if h, err = G.Log(h); err != nil {
+				return nil, err
+			}
+			return b.Dense("out", h, 3)
 		}
-		if h, err = G.Log(h); err != nil {
-			return nil, err
+		_, err := Fit(background, m, loss.CrossEntropy, blobs(t, 9, 1), Config{Epochs: 1, Optimizer: optim.SGD(0.1), KeepOrder: true})
+		var bad *NonFiniteError
+		if !errors.As(err, &bad) || bad.Step != 1 || !strings.HasPrefix(bad.Node, `"ln"`) || strings.Contains(bad.Node, "loss.") {
+			t.Fatalf("%s: error %v, want one at step 1 that names the logarithm", name, err)
 		}
-		return b.Dense("out", h, 3)
-	}
-	_, err := Fit(background, m, loss.CrossEntropy, blobs(t, 9, 1), Config{Epochs: 1, Optimizer: optim.SGD(0.1), KeepOrder: true})
-	var bad *NonFiniteError
-	if !errors.As(err, &bad) || bad.Step != 1 || !strings.HasPrefix(bad.Node, `"ln"`) || strings.Contains(bad.Node, "loss.") {
-		t.Errorf("error %v, want one at step 1 that names the logarithm", err)
-	}
-	if !slices.Equal(bad.Rows, []int{0, 1, 2, 3, 4, 5, 6, 7, 8}) {
-		t.Errorf("rows %v", bad.Rows)
+		if !slices.Equal(bad.Rows, []int{0, 1, 2, 3, 4, 5, 6, 7, 8}) {
+			t.Errorf("%s: rows %v", name, bad.Rows)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/chewxy/hm"
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/loss/machine"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/weights"
 	G "gorgonia.org/gorgonia"
@@ -17,7 +18,7 @@ import (
 // graph trains the gradients. Short batches are padded by copies of their last row, of weight 0.
 type program struct {
 	*forward
-	vm      G.VM
+	vm      *machine.Machine
 	spec    data.Spec
 	y, w    data.Column
 	perRow  int // loss values per row
@@ -45,12 +46,6 @@ type purpose struct {
 func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
 	pr := &program{forward: f, spec: spec, summing: p.sum}
 	var roots G.Nodes
-	room := func(n int) data.Column {
-		if f.single {
-			return data.Column{F32: make([]float32, n)}
-		}
-		return data.Column{F64: make([]float64, n)}
-	}
 	add := func(name string, n *G.Node, dst data.Column) error {
 		t, err := tap(name, n, dst)
 		if err == nil {
@@ -63,7 +58,7 @@ func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
 		if err != nil {
 			return nil, err
 		}
-		pr.cost = room(1)
+		pr.cost = f.buffer(1)
 		if err := add("cost", cost, pr.cost); err != nil {
 			return nil, err
 		}
@@ -76,7 +71,7 @@ func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
 		}
 	}
 	if p.readOutput {
-		pr.output = room(f.out.Shape().TotalSize())
+		pr.output = f.buffer(f.out.Shape().TotalSize())
 		if err := add("output", f.out, pr.output); err != nil {
 			return nil, err
 		}
@@ -208,15 +203,11 @@ func (pr *program) addGradients(cost *G.Node) (taps G.Nodes, err error) {
 }
 
 // start compiles what the roots need and nothing else: Gorgonia's derivatives are built for every operand, and the
-// derivative of the input would cost as much as that of the first weight.
+// derivative of the input would cost as much as that of the first weight. Results keep their memory from run to run,
+// as taps copy whatever leaves the graph.
 func (pr *program) start(roots G.Nodes) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("compiling the graph: %v", r)
-		}
-	}()
-	pr.vm = G.NewTapeMachine(pr.graph.ExactSubgraphRoots(roots...))
-	return nil
+	pr.vm, err = machine.New(pr.graph, machine.WithOutputs(roots...), machine.WithBufferReuse())
+	return err
 }
 
 func (pr *program) close() error { return pr.vm.Close() }
@@ -289,27 +280,18 @@ func pad(dst, src data.Column, n, batch, size int) error {
 	return nil
 }
 
-// run executes the graph once.
+// run executes the graph once. The error of an operation comes without the machine's words around it: those of this module
+// name themselves.
 func (pr *program) run() error {
-	defer pr.vm.Reset()
-	return operationError(pr.vm.RunAll())
-}
-
-// operationError returns what an operation said from an error of Gorgonia's machine, which puts the instruction with its registers
-// and the place in its code before it.
-func operationError(err error) error {
-	for e := err; e != nil; {
-		text := e.Error()
-		if !strings.HasPrefix(text, "PC ") && !strings.HasPrefix(text, "Failed to ") {
-			return e
-		}
-		if of, ok := e.(interface{ Err() error }); ok { // the machine's own kind of error, which does not unwrap
-			e = of.Err()
-		} else {
-			e = errors.Unwrap(e)
-		}
+	err := pr.vm.RunAll()
+	var failed *machine.Error
+	switch {
+	case !errors.As(err, &failed):
+		return err
+	case failed.Node.Op() == nil || strings.Contains(failed.Err.Error(), failed.Node.Op().String()):
+		return failed.Err
 	}
-	return err
+	return fmt.Errorf("%v: %w", failed.Node.Op(), failed.Err)
 }
 
 // loss returns the value of the last run.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
 	G "gorgonia.org/gorgonia"
 )
@@ -59,10 +60,12 @@ func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	nodes := below(cost)
-	values := make([]data.Column, len(nodes))
-	var roots G.Nodes
-	for i, n := range nodes {
+	var (
+		nodes  G.Nodes // that can be looked at, operands before results
+		values []data.Column
+		roots  G.Nodes
+	)
+	for n := range loss.Walk(cost) {
 		if n.Dtype() != f.dtype {
 			continue
 		}
@@ -70,16 +73,12 @@ func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
 		if n.Dims() > 0 {
 			size = n.Shape().TotalSize()
 		}
-		if f.single {
-			values[i].F32 = make([]float32, size)
-		} else {
-			values[i].F64 = make([]float64, size)
-		}
-		t, err := tap(fmt.Sprintf("node %d", i), n.Node, values[i])
+		v := f.buffer(size)
+		t, err := tap(fmt.Sprintf("node %d", len(nodes)), n, v)
 		if err != nil {
 			return "", err
 		}
-		roots = append(roots, t)
+		nodes, values, roots = append(nodes, n), append(values, v), append(roots, t)
 	}
 	if err := pr.start(roots); err != nil {
 		return "", err
@@ -96,16 +95,14 @@ func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
 	}
 	for i, v := range values {
 		if at := v.NonFinite(); at >= 0 {
-			return nodes[i].describe(at, v), nil
+			return describeValue(nodes[i], at, v), nil
 		}
 	}
 	return "", nil
 }
 
-// graphNode is a node with a text for people.
-type graphNode struct{ *G.Node }
-
-func (n graphNode) describe(at int, v data.Column) string {
+// describeValue is the text for a number of a node's value.
+func describeValue(n *G.Node, at int, v data.Column) string {
 	x := math.NaN()
 	if v.F32 != nil {
 		x = float64(v.F32[at])
@@ -117,25 +114,4 @@ func (n graphNode) describe(at int, v data.Column) string {
 		name = fmt.Sprint(op)
 	}
 	return fmt.Sprintf("%q of shape %v (%v at element %d)", name, n.Shape(), x, at)
-}
-
-// below lists the nodes that a node depends on and itself, operands before results.
-func below(root *G.Node) []graphNode {
-	var order []graphNode
-	seen := make(map[*G.Node]bool)
-	var visit func(n *G.Node)
-	visit = func(n *G.Node) {
-		if seen[n] {
-			return
-		}
-		seen[n] = true
-		if it := n.Graph().From(n.ID()); it != nil {
-			for it.Next() {
-				visit(it.Node().(*G.Node))
-			}
-		}
-		order = append(order, graphNode{n})
-	}
-	visit(root)
-	return order
 }

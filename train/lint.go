@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/surprisal-go/surprisal/loss"
@@ -74,8 +75,8 @@ func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
 		}
 	}
 	used := make(map[*G.Node]bool)
-	for _, n := range below(root) {
-		used[n.Node] = true
+	for n := range loss.Walk(root) {
+		used[n] = true
 		found = append(found, lintNode(n, leaves)...)
 	}
 	if lossFn != nil {
@@ -95,7 +96,7 @@ func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
 	return found, nil
 }
 
-func lintNode(n graphNode, leaves map[*G.Node]string) []Finding {
+func lintNode(n *G.Node, leaves map[*G.Node]string) []Finding {
 	if op := n.Op(); op != nil {
 		t := reflect.TypeOf(op)
 		if t.Kind() == reflect.Pointer {
@@ -106,11 +107,11 @@ func lintNode(n graphNode, leaves map[*G.Node]string) []Finding {
 		}
 		return nil
 	}
-	if leaves[n.Node] != "" || n.Name() == "target" || n.Name() == "weights" {
+	if leaves[n] != "" || n.Name() == "target" || n.Name() == "weights" {
 		return nil
 	}
 	text := fmt.Sprintf("%q of shape %v", n.Name(), n.Shape())
-	if !named(n.Node) {
+	if !named(n) {
 		return []Finding{{text, "a leaf without a name of its own: Gorgonia merges it with every other of its shape"}}
 	}
 	if n.Value() == nil {
@@ -125,23 +126,20 @@ func named(n *G.Node) bool { return n.Name() != "" && !strings.HasPrefix(n.Name(
 // differentiable returns the nodes that a node depends on through operations with a gradient.
 func differentiable(root *G.Node) map[*G.Node]bool {
 	reach := map[*G.Node]bool{root: true}
-	order := below(root)
-	for i := len(order) - 1; i >= 0; i-- {
-		n := order[i].Node
-		if !reach[n] || n.Op() == nil {
-			continue
-		}
+	var order G.Nodes
+	operands := make(map[*G.Node]G.Nodes)
+	for n, in := range loss.Walk(root) {
+		order, operands[n] = append(order, n), in
+	}
+	for _, n := range slices.Backward(order) {
 		op, ok := n.Op().(G.SDOp)
-		if !ok {
+		in := operands[n]
+		if !reach[n] || !ok || len(in) == 0 {
 			continue
 		}
-		var kids G.Nodes
-		for it := n.Graph().From(n.ID()); it.Next(); {
-			kids = append(kids, it.Node().(*G.Node))
-		}
-		for j, d := range op.DiffWRT(len(kids)) {
-			if d && j < len(kids) {
-				reach[kids[j]] = true
+		for i, d := range op.DiffWRT(len(in)) {
+			if d && i < len(in) {
+				reach[in[i]] = true
 			}
 		}
 	}

@@ -37,6 +37,20 @@ func TestLint(t *testing.T) {
 		{"no loss", mlp, nil, ""},
 		{"softmax", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.SoftMax(h) }), loss.CrossEntropy, "Gorgonia's SoftMax"},
 		{"dropout", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Dropout(h, 0.5) }), loss.CrossEntropy, "use Builder.Dropout"},
+		{"cross-entropy of Gorgonia inside", after(func(b *Builder, h *G.Node) (*G.Node, error) {
+			return G.BinaryXent(G.Must(G.Sigmoid(h)), G.Must(G.Sigmoid(G.Must(G.Tanh(h)))))
+		}), loss.CrossEntropy, ""},
+		{"a parameter behind it", func(b *Builder, x *G.Node) (*G.Node, error) {
+			p, err := b.Dense("kept", x, 3)
+			if err != nil {
+				return nil, err
+			}
+			idle, err := b.Param("idle", Constant(1), 4)
+			if err != nil || idle == nil {
+				return nil, err
+			}
+			return G.BinaryXent(G.Must(G.Sigmoid(p)), x)
+		}, loss.CrossEntropy, "idle: the loss does not depend"},
 		{"unnamed leaf", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Add(h, leafOf(b, value())) }), loss.CrossEntropy, "without a name"},
 		{"leaf without value", after(func(b *Builder, h *G.Node) (*G.Node, error) {
 			return G.Add(h, leafOf(b, G.WithName("extra")))

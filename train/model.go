@@ -160,6 +160,14 @@ type forward struct {
 	single bool
 }
 
+// buffer returns room for n numbers of the graph's dtype.
+func (f *forward) buffer(n int) data.Column {
+	if f.single {
+		return data.Column{F32: make([]float32, n)}
+	}
+	return data.Column{F64: make([]float64, n)}
+}
+
 // build makes a graph and lets the model fill it.
 func build(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, batch int, training bool, seed uint64) (f *forward, err error) {
 	b := &Builder{graph: G.NewGraph(), dtype: dtype, batch: batch, training: training, seed: seed, params: params,

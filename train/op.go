@@ -73,7 +73,7 @@ func (o *op) InferShape(in ...G.DimSizer) (tensor.Shape, error) {
 	return o.shape(shapes)
 }
 
-// Do runs the operation. A panic would end the process, as the machine runs operations on a goroutine of its own.
+// Do runs the operation. A panic becomes an error with its name; on a TapeMachine it would end the process.
 func (o *op) Do(in ...G.Value) (v G.Value, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -111,7 +111,7 @@ func (o *op) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
 // DoDiff is what a LispMachine calls. The trainer differentiates symbolically and never runs one; without this method
 // that machine would take the gradient for zero and say nothing.
 func (o *op) DoDiff(G.ExecutionContext, G.Nodes, *G.Node) error {
-	return fmt.Errorf("%s: layers of package train run on a TapeMachine, with the gradients of loss.Gradients", o.text)
+	return fmt.Errorf("%s: layers of package train do not run on a LispMachine; take the gradients of loss.Gradients", o.text)
 }
 
 // apply adds an operation to the graph; Gorgonia's panics on malformed graphs become errors.

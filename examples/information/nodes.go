@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/loss/machine"
 	"github.com/surprisal-go/surprisal/tensorops/info"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -87,9 +88,12 @@ func asNodes(w io.Writer) error {
 	G.Read(binary, &binaryValue)
 	G.Read(slopes[0], &slope)
 	G.Read(binarySlopes[0], &binarySlope)
-	machine := G.NewTapeMachine(g)
-	defer machine.Close()
-	if err := machine.RunAll(); err != nil {
+	m, err := machine.New(g)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := m.RunAll(); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, `

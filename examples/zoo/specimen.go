@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/loss/machine"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -143,9 +144,12 @@ func (s *specimen) evaluate(operands []*tensor.Dense, show, cost loss.Reduction,
 	var v, d G.Value
 	G.Read(shown, &v)
 	G.Read(slopes[0], &d)
-	machine := G.NewTapeMachine(g)
-	defer machine.Close()
-	if err := machine.RunAll(); err != nil {
+	m, err := machine.New(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer m.Close()
+	if err := m.RunAll(); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", s.Name, loss.Cause(err))
 	}
 	return numbers(v), numbers(d), nil

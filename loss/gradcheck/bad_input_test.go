@@ -64,6 +64,7 @@ func TestErrors(t *testing.T) {
 		{"no number", sumOfSquares, []gradcheck.Input{{Name: "x", Value: "one"}}, nil, gradcheck.ErrInput, `input "x" has a value of type string`},
 		{"dtype", sumOfSquares, one, []gradcheck.Option{gradcheck.WithDType(tensor.Int)}, gradcheck.ErrOption, "dtype is int"},
 		{"no pass", sumOfSquares, one, []gradcheck.Option{gradcheck.WithPasses()}, gradcheck.ErrOption, "no pass"},
+		{"the pass of CheckNode", sumOfSquares, one, []gradcheck.Option{gradcheck.WithPasses(gradcheck.Given)}, gradcheck.ErrOption, "pass is Given, want Grad, Reverse, Lisp or Machine"},
 		{"a pass twice", sumOfSquares, one, []gradcheck.Option{gradcheck.WithPasses(gradcheck.Grad, gradcheck.Grad)}, gradcheck.ErrOption, "pass Grad is given twice"},
 		{"sample", sumOfSquares, one, []gradcheck.Option{gradcheck.WithSample(0)}, gradcheck.ErrOption, "sample is 0"},
 		{"directions", sumOfSquares, one, []gradcheck.Option{gradcheck.WithDirections(-1)}, gradcheck.ErrOption, "directions is -1"},

@@ -13,8 +13,9 @@
 //
 // The function is given as a [Builder], which Check calls with a new graph for each thing it needs. One build is
 // evaluated operation by operation, without a machine: there the differences are taken, in float64. Others run on
-// the machines and give the gradients: by gorgonia.Grad, by loss.VJP or by a LispMachine (see [WithPasses]). A float32
-// graph is so judged by the float64 function at the same float32 point, and not by its own rounding errors.
+// the machines and give the gradients: by gorgonia.Grad or loss.VJP on a TapeMachine, by loss.VJP on the machine of
+// package loss/machine, or by a LispMachine (see [WithPasses]). A float32 graph is so judged by the float64 function
+// at the same float32 point, and not by its own rounding errors.
 //
 // # Steps and tolerances
 //

@@ -308,7 +308,7 @@ func TestPlantedFaults(t *testing.T) {
 func TestNoFault(t *testing.T) {
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		for _, p := range []*planted{sinexp(), softmaxRows(), sine()} {
-			f := fault{options: []gradcheck.Option{gradcheck.WithDType(dt), gradcheck.WithPasses(gradcheck.Grad, gradcheck.Reverse, gradcheck.Lisp)}}
+			f := fault{options: []gradcheck.Option{gradcheck.WithDType(dt), gradcheck.WithPasses(gradcheck.Grad, gradcheck.Reverse, gradcheck.Lisp, gradcheck.Machine)}}
 			if r := f.check(t, p); !r.OK() || len(r.Elements) == 0 {
 				t.Errorf("%s %v fails:\n%v", p.name, dt, r)
 			}

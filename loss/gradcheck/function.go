@@ -127,14 +127,12 @@ func newFunction(inst *instance, outs ...*G.Node) (*function, error) {
 		depends[i] = map[int]bool{i: true}
 	}
 	f.below = make([][]int, len(inst.in))
-	children := loss.Operands(outs...)
-	for _, n := range postorder(outs, children) {
+	for n, kids := range loss.Walk(outs...) {
 		if _, ok := slots[n]; ok {
 			continue
 		}
 		s := slot(n)
 		f.values = append(f.values, nil)
-		kids := children(n)
 		if n.Op() == nil || len(kids) == 0 && n.Value() != nil {
 			if f.values[s] = n.Value(); f.values[s] == nil {
 				return nil, fmt.Errorf("node %q has no value: it is neither an input of the check nor bound by the builder", n.Name())
@@ -164,40 +162,6 @@ func newFunction(inst *instance, outs ...*G.Node) (*function, error) {
 		f.outs = append(f.outs, slots[n])
 	}
 	return f, nil
-}
-
-// postorder lists the nodes below outs, operands first. It keeps its own stack: unrolled graphs are deep.
-func postorder(outs G.Nodes, children func(*G.Node) G.Nodes) G.Nodes {
-	type frame struct {
-		n    *G.Node
-		kids G.Nodes
-	}
-	var (
-		order G.Nodes
-		stack []frame
-	)
-	seen := make(map[*G.Node]bool)
-	push := func(n *G.Node) {
-		if !seen[n] {
-			seen[n] = true
-			stack = append(stack, frame{n, children(n)})
-		}
-	}
-	for _, out := range outs {
-		push(out)
-		for len(stack) > 0 {
-			top := &stack[len(stack)-1]
-			if len(top.kids) == 0 {
-				order = append(order, top.n)
-				stack = stack[:len(stack)-1]
-				continue
-			}
-			kid := top.kids[0]
-			top.kids = top.kids[1:]
-			push(kid)
-		}
-	}
-	return order
 }
 
 // do runs one step. Operations of other packages may panic.

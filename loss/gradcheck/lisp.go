@@ -72,10 +72,9 @@ func (inst *instance) transplant(wrap func(G.Op) G.Op) (copied *instance, err er
 
 // copyBelow copies a node and all below it to g; at holds what has been copied, and receives the rest.
 func copyBelow(out *G.Node, g *G.ExprGraph, at map[*G.Node]*G.Node, wrap func(G.Op) G.Op) (c *G.Node, err error) {
-	children := loss.Operands(out)
-	for _, n := range postorder(G.Nodes{out}, children) {
+	for n, kids := range loss.Walk(out) {
 		if at[n] == nil {
-			if at[n], err = copyNode(n, children(n), g, at, wrap); err != nil {
+			if at[n], err = copyNode(n, kids, g, at, wrap); err != nil {
 				return nil, err
 			}
 		}

@@ -27,7 +27,7 @@ func TestLosses(t *testing.T) {
 				}
 				t.Run(name, func(t *testing.T) {
 					gradcheck.Test(t, build, in, gradcheck.WithDType(dt), gradcheck.WithRandomUpstream(),
-						gradcheck.WithPasses(gradcheck.Grad, gradcheck.Reverse, gradcheck.Lisp), gradcheck.WithSecondOrder(2))
+						gradcheck.WithPasses(gradcheck.Grad, gradcheck.Reverse, gradcheck.Lisp, gradcheck.Machine), gradcheck.WithSecondOrder(2))
 				})
 			}
 		}

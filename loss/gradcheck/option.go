@@ -35,6 +35,8 @@ const (
 	Lisp
 	// Given is the gradient nodes that exist in the graph of [CheckNode], run on a TapeMachine.
 	Given
+	// Machine is loss.VJP, run on the machine of package loss/machine.
+	Machine
 )
 
 // String returns the pass's name.
@@ -48,6 +50,8 @@ func (p Pass) String() string {
 		return "Lisp"
 	case Given:
 		return "Given"
+	case Machine:
+		return "Machine"
 	}
 	return fmt.Sprintf("Pass(%d)", uint8(p))
 }
@@ -106,8 +110,8 @@ func WithPasses(passes ...Pass) Option {
 			return fmt.Errorf("no pass, want at least one")
 		}
 		for i, p := range passes {
-			if p > Lisp {
-				return fmt.Errorf("pass is %v, want Grad, Reverse or Lisp", p)
+			if p == Given || p > Machine {
+				return fmt.Errorf("pass is %v, want Grad, Reverse, Lisp or Machine", p)
 			}
 			if slices.Contains(passes[:i], p) {
 				return fmt.Errorf("pass %v is given twice", p)

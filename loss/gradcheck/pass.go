@@ -2,8 +2,10 @@ package gradcheck
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/loss/machine"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -39,7 +41,7 @@ func (k *checker) newGradient(p Pass, dt tensor.Dtype, at [][]float64) (*gradien
 	case Given:
 		return k.newGiven(inst)
 	}
-	return newTape(p, inst, k.upstream)
+	return newSymbolic(p, inst, k.upstream)
 }
 
 // newGiven sets up gradient nodes that exist already.
@@ -51,7 +53,7 @@ func (k *checker) newGiven(inst *instance) (*gradient, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTapeRun(inst, append(G.Nodes{inst.out}, grads...))
+	t, err := newGraphRun(Given, inst, append(G.Nodes{inst.out}, grads...))
 	if err != nil {
 		return nil, err
 	}
@@ -85,20 +87,19 @@ func (inst *instance) addUpstream(u []float64) *G.Node {
 	return n
 }
 
-// reach says which inputs the result depends on at all, and which through operations that are differentiable in them.
+// reach reports which inputs the result depends on at all, and which through operations that are differentiable in them.
 func (inst *instance) reach() (any, differentiable map[*G.Node]bool) {
-	children := loss.Operands(inst.out)
-	order := postorder(G.Nodes{inst.out}, children)
 	any, differentiable = make(map[*G.Node]bool), map[*G.Node]bool{inst.out: true}
-	for i := len(order) - 1; i >= 0; i-- {
-		n := order[i]
+	operands := make(map[*G.Node]G.Nodes)
+	var order G.Nodes
+	for n, kids := range loss.Walk(inst.out) {
 		any[n] = true
-		if !differentiable[n] {
-			continue
-		}
-		kids := children(n)
+		order, operands[n] = append(order, n), kids
+	}
+	for _, n := range slices.Backward(order) {
+		kids := operands[n]
 		op, ok := n.Op().(G.SDOp)
-		if !ok || len(kids) == 0 {
+		if !differentiable[n] || !ok || len(kids) == 0 {
 			continue
 		}
 		for k, d := range op.DiffWRT(len(kids)) {
@@ -129,8 +130,8 @@ func (inst *instance) wanted() (wrt G.Nodes, at []int, parts []part) {
 	return wrt, at, parts
 }
 
-// newTape sets up Grad or Reverse.
-func newTape(p Pass, inst *instance, upstream []float64) (*gradient, error) {
+// newSymbolic sets up Grad, Reverse or Machine.
+func newSymbolic(p Pass, inst *instance, upstream []float64) (*gradient, error) {
 	wrt, at, missing := inst.wanted()
 	one := plain(inst.out, upstream)
 	var up *G.Node
@@ -145,7 +146,7 @@ func newTape(p Pass, inst *instance, upstream []float64) (*gradient, error) {
 		}
 	}
 	// the result first: some operations keep what their derivative needs
-	t, err := newTapeRun(inst, append(G.Nodes{inst.out}, grads...))
+	t, err := newGraphRun(p, inst, append(G.Nodes{inst.out}, grads...))
 	if err != nil {
 		return nil, err
 	}
@@ -186,23 +187,24 @@ func symbolic(p Pass, out, up *G.Node, wrt G.Nodes) (grads G.Nodes, err error) {
 	return grads, err
 }
 
-// tapeRun is a TapeMachine that reads some nodes.
-type tapeRun struct {
+// graphRun is a graph on a machine that reads some nodes.
+type graphRun struct {
 	inst  *instance
+	name  string // of the machine
 	vm    G.VM
 	nodes G.Nodes
 	into  []G.Value
 }
 
-// newTapeRun compiles the instance's graph. A panic on Gorgonia's goroutine would end the process, so the first run is
-// preceded by one on ours.
-func newTapeRun(inst *instance, nodes G.Nodes) (t *tapeRun, err error) {
+// newGraphRun compiles the instance's graph for a pass. A panic on a TapeMachine's goroutine would end the process, so the
+// first run is preceded by one on ours.
+func newGraphRun(p Pass, inst *instance, nodes G.Nodes) (t *graphRun, err error) {
+	t = &graphRun{inst: inst, name: "TapeMachine", nodes: nodes, into: make([]G.Value, len(nodes))}
 	defer func() {
 		if r := recover(); r != nil {
 			t, err = nil, fmt.Errorf("compiling for the TapeMachine panicked: %v", r)
 		}
 	}()
-	t = &tapeRun{inst: inst, nodes: nodes, into: make([]G.Value, len(nodes))}
 	safe, err := newFunction(inst, nodes...)
 	if err != nil {
 		return nil, err
@@ -218,17 +220,22 @@ func newTapeRun(inst *instance, nodes G.Nodes) (t *tapeRun, err error) {
 			G.Read(n, &t.into[i])
 		}
 	}
+	if p == Machine {
+		t.name = "Machine"
+		t.vm, err = machine.New(inst.g)
+		return t, err
+	}
 	t.vm = G.NewTapeMachine(inst.g)
 	return t, nil
 }
 
-func (t *tapeRun) run() ([]part, error) {
+func (t *graphRun) run() ([]part, error) {
 	if err := t.inst.let(); err != nil {
 		return nil, err
 	}
 	defer t.vm.Reset()
 	if err := t.vm.RunAll(); err != nil {
-		return nil, fmt.Errorf("TapeMachine: %w", err)
+		return nil, fmt.Errorf("%s: %w", t.name, err)
 	}
 	out := make([]part, len(t.nodes))
 	for i, n := range t.nodes {
@@ -258,7 +265,7 @@ func partOf(v G.Value) (part, error) {
 	return p, err
 }
 
-func (t *tapeRun) close() {
+func (t *graphRun) close() {
 	if t.vm != nil {
 		t.vm.Close()
 	}

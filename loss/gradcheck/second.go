@@ -129,7 +129,7 @@ func (k *checker) checkSecond() error {
 		k.report.find(Missing, "Reverse", "there is no second derivative: %v", err)
 		return nil
 	}
-	tape, err := newTapeRun(s.inst, s.nodes)
+	tape, err := newGraphRun(Reverse, s.inst, s.nodes)
 	if err != nil {
 		k.report.find(Missing, "Reverse", "there is no second derivative: %v", err)
 		return nil

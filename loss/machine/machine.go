@@ -16,7 +16,7 @@ type Machine struct {
 	values    []G.Value // of the last run, by slot; constants stay
 	steps     []step
 	gradients []gradient
-	modes     []G.TrainModeOp
+	modes     []mode
 	training  bool
 
 	running atomic.Bool
@@ -65,9 +65,10 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 			err = at(m.now, panicked(r))
 		}
 	}()
-	for _, mode := range m.modes {
-		if err := mode.SetTraining(m.training); err != nil {
-			return fmt.Errorf("machine: setting the mode of %v: %w", mode, err)
+	for _, o := range m.modes {
+		m.now = o.node
+		if err := o.op.SetTraining(m.training); err != nil {
+			return at(o.node, fmt.Errorf("setting its mode: %w", err))
 		}
 	}
 	for _, l := range m.leaves {
@@ -131,8 +132,19 @@ func (m *Machine) do(s *step) (err error) {
 }
 
 // bind makes v the value of a node.
-func bind(n *G.Node, v G.Value) error {
-	return G.UnsafeLet(n, v)
+func bind(n *G.Node, v G.Value) (err error) {
+	if G.UnsafeLet(n, v) == nil {
+		return nil
+	}
+	// Operations that return another shape than Gorgonia inferred run on a TapeMachine. What follows asks only for the
+	// right number of dimensions, and panics.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the operation returned a value of shape %v and dtype %v, want %v and %v", v.Shape(), v.Dtype(), n.Shape(), n.Dtype())
+		}
+	}()
+	G.WithValue(v)(n)
+	return nil
 }
 
 // read does what a Read statement says: it copies the value into what is there, or makes a copy.

@@ -29,6 +29,12 @@ type leaf struct {
 	slot int
 }
 
+// mode is an operation that has one mode for training and one for evaluation.
+type mode struct {
+	node *G.Node
+	op   G.TrainModeOp
+}
+
 // planner puts the nodes of a graph in order.
 type planner struct {
 	*config
@@ -214,8 +220,8 @@ func (m *Machine) compile(p *planner) {
 		if p.reuse && p.host.reusing[reflect.TypeOf(op)] && !n.IsScalar() {
 			s.reuse, s.keeps = op.(G.UsePreallocDoer)
 		}
-		if mode, ok := op.(G.TrainModeOp); ok {
-			m.modes = append(m.modes, mode)
+		if o, ok := op.(G.TrainModeOp); ok {
+			m.modes = append(m.modes, mode{n, o})
 		}
 		m.steps = append(m.steps, s)
 	}

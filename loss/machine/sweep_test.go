@@ -8,9 +8,9 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
-	"io/fs"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -88,7 +88,7 @@ func (s *scene) change(run int) {
 	}
 }
 
-// bits are the numbers of a value, exactly; a NaN is a NaN.
+// bits are the numbers of a value, exactly. A NaN is a NaN: which of two operands gives its sign is the compiler's choice.
 func bits(v G.Value) string {
 	if v == nil {
 		return "nothing"
@@ -97,10 +97,18 @@ func bits(v G.Value) string {
 	switch d := v.Data().(type) {
 	case []float64:
 		for _, x := range d {
+			if math.IsNaN(x) {
+				text += " NaN"
+				continue
+			}
 			text += fmt.Sprintf(" %x", math.Float64bits(x))
 		}
 	case []float32:
 		for _, x := range d {
+			if x != x {
+				text += " NaN"
+				continue
+			}
 			text += fmt.Sprintf(" %x", math.Float32bits(x))
 		}
 	default:
@@ -209,15 +217,19 @@ func TestEveryExportedOperationIsInTheSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := func(f fs.FileInfo) bool {
-		return !strings.HasSuffix(f.Name(), "_test.go") && !strings.Contains(f.Name(), "cuda")
-	}
-	parsed, err := parser.ParseDir(token.NewFileSet(), pkg.Dir, plain, 0)
+	files, err := filepath.Glob(filepath.Join(pkg.Dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := 0
-	for _, file := range parsed["gorgonia"].Files {
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") || strings.Contains(filepath.Base(name), "cuda") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, d := range file.Decls {
 			f, ok := d.(*ast.FuncDecl)
 			if !ok || f.Recv != nil || !f.Name.IsExported() || f.Type.Results == nil {
