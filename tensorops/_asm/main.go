@@ -2,14 +2,26 @@
 //
 //	go run . -out ../kernel_amd64.s -stubs ../kernel_amd64_stubs.go -pkg tensorops
 //
+// and with -pkg mat those of package mat.
+//
 // Every kernel exists for AVX2 with FMA and for AVX-512, from the same description. Elements are taken in groups
 // of four AVX-512 registers, or eight AVX2 ones (twice that in sums of float32 exponentials), and element i of a group
 // adds to lane i mod 16 (float64: 8) on both, in the same order: that makes the sums of the two equal to the bit.
 package main
 
-import . "github.com/mmcloughlin/avo/build"
+import (
+	"flag"
+
+	. "github.com/mmcloughlin/avo/build"
+)
 
 func main() {
+	flag.Parse()
+	if flag.Lookup("pkg").Value.String() == "mat" {
+		matrixKernels()
+		Generate()
+		return
+	}
 	ConstraintExpr("amd64,!purego")
 	for _, isa := range []string{"AVX2", "AVX512"} {
 		for _, elem := range []string{"F32", "F64"} {
