@@ -13,7 +13,7 @@ import (
 // tile.
 const (
 	termsAtOnce = 512       // terms of a sum between two roundings of C: part of the result's definition
-	blockBytes  = 256 << 10 // of op(B)
+	blockBytes  = 512 << 10 // of op(B)
 	packedRows  = 48        // of a transposed A, copied at once: whole tiles of every implementation
 	packedFrom  = 3         // panels from which on that is faster than to read them in place
 )
