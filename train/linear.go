@@ -4,11 +4,8 @@ import (
 	"fmt"
 
 	"github.com/chewxy/hm"
-	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/mat"
 	"github.com/surprisal-go/surprisal/train/optim"
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-	"gonum.org/v1/gonum/blas/blas64"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -17,9 +14,9 @@ import (
 // operands alone while it works, and its derivatives are products again.
 func product(a, b *G.Node, ta, tb bool) (*G.Node, error) {
 	dt := a.Dtype()
-	mat := tensorType(2, dt)
+	matrix := tensorType(2, dt)
 	o := &op{
-		text: fmt.Sprintf("train.product[%v,%v,%v]", ta, tb, dt), types: []hm.Type{mat, mat}, out: mat, diff: []bool{true, true},
+		text: fmt.Sprintf("train.product[%v,%v,%v]", ta, tb, dt), types: []hm.Type{matrix, matrix}, out: matrix, diff: []bool{true, true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) {
 			if len(in) != 2 || len(in[0]) != 2 || len(in[1]) != 2 {
 				return nil, fmt.Errorf("train: matrix product of shapes %v", in)
@@ -63,9 +60,9 @@ func product(a, b *G.Node, ta, tb bool) (*G.Node, error) {
 // affine returns x·w + b, with b added to every row.
 func affine(x, w, b *G.Node) (*G.Node, error) {
 	dt := x.Dtype()
-	mat := tensorType(2, dt)
+	matrix := tensorType(2, dt)
 	return apply(&op{
-		text: fmt.Sprintf("train.affine[%v]", dt), types: []hm.Type{mat, mat, tensorType(1, dt)}, out: mat,
+		text: fmt.Sprintf("train.affine[%v]", dt), types: []hm.Type{matrix, matrix, tensorType(1, dt)}, out: matrix,
 		diff: []bool{true, true, true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) {
 			if len(in) != 3 || len(in[0]) != 2 || len(in[1]) != 2 || len(in[2]) != 1 || in[0][1] != in[1][0] || in[1][1] != in[2][0] {
@@ -148,62 +145,21 @@ func multiply[F float32 | float64](r *room, av, bv, bias G.Value, ta, tb bool) (
 	if err != nil {
 		return nil, err
 	}
-	m, _ := orient(av.Shape(), ta)
-	_, n := orient(bv.Shape(), tb)
-	c := take[F](r, m*n)
-	var beta F
-	if bias != nil {
-		row, err := slice[F](bias)
-		if err != nil {
-			return nil, err
-		}
-		for i := 0; i < len(c); i += n {
-			copy(c[i:i+n], row)
-		}
-		beta = 1
-	}
-	gemm(av.Shape(), bv.Shape(), a, b, c, n, beta, ta, tb)
-	return dense(c, m, n), nil
-}
-
-// The tile of a product that one core computes at a time. Gonum cuts matrices into blocks of 64 by 64 and starts goroutines of its own
-// for four or more of them, which would take a processor away from the helpers of tensorops and let them fall asleep.
-const tileRows, tileCols = 64, 128
-
-// gemm computes c = op(a)·op(b) + beta·c, tile by tile. Each number of c is summed in an order that does not depend on the tiles.
-func gemm[F float32 | float64](as, bs tensor.Shape, a, b, c []F, n int, beta F, ta, tb bool) {
+	as, bs := av.Shape(), bv.Shape()
 	m, k := orient(as, ta)
-	down, across := (m+tileRows-1)/tileRows, (n+tileCols-1)/tileCols
-	tensorops.ParallelFor(down*across, 1, func(lo, hi int) {
-		for t := lo; t < hi; t++ {
-			i, j := t/across*tileRows, t%across*tileCols
-			rows, cols := min(tileRows, m-i), min(tileCols, n-j)
-			x := part(a, as[1], i, 0, ta)
-			y := part(b, bs[1], 0, j, tb)
-			z := part(c, n, i, j, false)
-			switch x := any(x).(type) {
-			case []float32:
-				blas32.Implementation().Sgemm(side(ta), side(tb), rows, cols, k, 1, x, as[1], any(y).([]float32), bs[1], float32(beta), any(z).([]float32), n)
-			case []float64:
-				blas64.Implementation().Dgemm(side(ta), side(tb), rows, cols, k, 1, x, as[1], any(y).([]float64), bs[1], float64(beta), any(z).([]float64), n)
-			}
-		}
-	})
-}
-
-// part is a row-major matrix from (i, j) on, or where it is transposed from (j, i) on.
-func part[F float32 | float64](x []F, stride, i, j int, transposed bool) []F {
-	if transposed {
-		i, j = j, i
+	_, n := orient(bs, tb)
+	c := take[F](r, m*n)
+	lda, ldb, ldc := max(1, as[1]), max(1, bs[1]), max(1, n)
+	if bias == nil {
+		mat.Gemm(ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc)
+		return dense(c, m, n), nil
 	}
-	return x[i*stride+j:]
-}
-
-func side(transposed bool) blas.Transpose {
-	if transposed {
-		return blas.Trans
+	row, err := slice[F](bias)
+	if err != nil {
+		return nil, err
 	}
-	return blas.NoTrans
+	mat.GemmBias(ta, tb, m, n, k, 1, a, lda, b, ldb, row, c, ldc)
+	return dense(c, m, n), nil
 }
 
 func sumRows[F float32 | float64](r *room, v G.Value) (G.Value, error) {
