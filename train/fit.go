@@ -206,8 +206,11 @@ func (r *run) prepare() error {
 	if a, ok := r.schedule.(optim.Adaptive); ok {
 		r.schedule = a.New()
 	}
-	rows := len(r.order(1))
-	r.batches = (rows + r.graph.batch - 1) / r.graph.batch
+	rows, err := r.order(1)
+	if err != nil {
+		return err
+	}
+	r.batches = (len(rows) + r.graph.batch - 1) / r.graph.batch
 	r.perEpoch = (r.batches + cfg.Accumulate - 1) / cfg.Accumulate
 	if err := r.checkMonitors(); err != nil {
 		return err
@@ -265,7 +268,7 @@ func (r *run) checkMonitors() error {
 }
 
 // order returns the rows of an epoch.
-func (r *run) order(epoch int) []int {
+func (r *run) order(epoch int) ([]int, error) {
 	n := r.ds.Len()
 	limit := n
 	if r.cfg.OverfitBatch > 0 {
@@ -278,12 +281,15 @@ func (r *run) order(epoch int) []int {
 			rows[i] = i
 		}
 	} else {
-		rows = data.Permutation(n, r.cfg.Seed, epoch)
+		var err error
+		if rows, err = data.Permutation(n, r.cfg.Seed, epoch); err != nil {
+			return nil, err
+		}
 	}
 	if r.cfg.FastDevRun {
 		limit = min(limit, r.graph.batch)
 	}
-	return rows[:limit]
+	return rows[:limit], nil
 }
 
 func (r *run) close() {

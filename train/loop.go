@@ -49,7 +49,10 @@ func (r *run) stop(err error) error {
 func (r *run) epoch(ctx context.Context) error {
 	start := time.Now()
 	before := r.at.Seconds
-	rows := r.order(r.at.Epoch)
+	rows, err := r.order(r.at.Epoch)
+	if err != nil {
+		return err
+	}
 	loader := data.NewLoader(r.ds, rows[min(r.at.Batch*r.graph.batch, len(rows)):], r.graph.batch, r.cfg.Prefetch, r.graph.single)
 	defer loader.Close()
 	for r.at.Batch < r.batches {
@@ -90,7 +93,7 @@ func (r *run) epoch(ctx context.Context) error {
 		a.Observe(values[a.Monitor()])
 	}
 	r.watch(values)
-	err := r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
+	err = r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
 	if c := r.cfg.Checkpoint; c != nil && (err == nil || errors.Is(err, ErrStop)) && c.due(r.at.Epoch, r.cfg.Epochs, r.at.Stopped || err != nil) {
 		if saveErr := r.checkpoint(ctx); saveErr != nil {
 			return saveErr

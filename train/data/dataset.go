@@ -39,7 +39,8 @@ type Field struct {
 	Shape []int // dimensions of one example; empty for a single number
 }
 
-// Size returns how many numbers one example has in the field: 0 for the kind None.
+// Size returns how many numbers one example has in the field: 0 for the kind None. [Spec.Check] refuses a shape whose size no int
+// holds.
 func (f Field) Size() int {
 	if f.Kind == None {
 		return 0
@@ -84,7 +85,7 @@ type Spec struct {
 	Input, Target Field
 }
 
-// Check returns an error when the input is missing or a dimension is not positive.
+// Check returns an error when the input is missing, a dimension is not positive or the size of a field overflows.
 func (s Spec) Check() error {
 	if s.Input.Kind != Float && s.Input.Kind != Int {
 		return fmt.Errorf("input has kind %v, want float or int", s.Input.Kind)
@@ -96,10 +97,15 @@ func (s Spec) Check() error {
 		name string
 		Field
 	}{{"input", s.Input}, {"target", s.Target}} {
+		size := 1
 		for _, d := range f.Shape {
 			if d <= 0 {
 				return fmt.Errorf("%s has shape %v, want positive dimensions", f.name, f.Shape)
 			}
+			if size > math.MaxInt/d {
+				return fmt.Errorf("%s has shape %v, which is too large", f.name, f.Shape)
+			}
+			size *= d
 		}
 	}
 	return nil
@@ -258,6 +264,9 @@ func (s *subset) Len() int { return len(s.rows) }
 func (s *subset) Read(rows []int, x, y Column) error {
 	s.scratch = s.scratch[:0]
 	for _, r := range rows {
+		if r < 0 || r >= len(s.rows) {
+			return fmt.Errorf("data: row %d, want a row in [0, %d)", r, len(s.rows))
+		}
 		s.scratch = append(s.scratch, s.rows[r])
 	}
 	return s.Dataset.Read(s.scratch, x, y)

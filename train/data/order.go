@@ -1,6 +1,7 @@
 package data
 
 import (
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 )
@@ -21,7 +22,10 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// Permutation returns the order in which an epoch visits n examples.
-func Permutation(n int, seed uint64, epoch int) []int {
-	return Rand(seed, "shuffle", uint64(epoch)).Perm(n)
+// Permutation returns the order in which an epoch visits n examples. A negative n is an error.
+func Permutation(n int, seed uint64, epoch int) ([]int, error) {
+	if n < 0 {
+		return nil, fmt.Errorf("data.Permutation: %d examples, want at least 0", n)
+	}
+	return Rand(seed, "shuffle", uint64(epoch)).Perm(n), nil
 }

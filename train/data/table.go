@@ -28,7 +28,11 @@ func NewTable(n int, spec Spec, x, y Column) (*Table, error) {
 		Field
 		Column
 	}{{"input", spec.Input, x}, {"target", spec.Target, y}} {
-		if got, want := c.Column.Len(), n*c.Field.Size(); got != want {
+		size := c.Field.Size()
+		if size > 0 && n > math.MaxInt/size {
+			return nil, fmt.Errorf("data.NewTable: %d rows of %s %v are too large", n, c.name, c.Field)
+		}
+		if got, want := c.Column.Len(), n*size; got != want {
 			return nil, fmt.Errorf("data.NewTable: %s has %d numbers, want %d for %d rows of %v", c.name, got, want, n, c.Field)
 		}
 		if want := c.Field.Kind == Int; want != (c.Column.Int != nil) {

@@ -10,8 +10,10 @@ import (
 // words matches words with apostrophes, numbers, and any other sign by itself.
 var words = regexp.MustCompile(`[a-z']+|[0-9]+|[^\sa-z0-9]`)
 
-// Words cuts a text, in lower case, into words of the letters a to z and apostrophes, numbers, and single other signs.
+// Words cuts a text, in lower case, into words of the letters a to z and apostrophes, numbers, and single other signs. Byte-order
+// marks, which editors put before a text and concatenation leaves inside one, are no signs.
 func Words(text string) []string {
+	text = strings.ReplaceAll(text, byteOrderMark, "")
 	return words.FindAllString(strings.ToLower(text), -1)
 }
 
