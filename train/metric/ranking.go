@@ -13,24 +13,41 @@ type scored struct{ rows []scoredRow }
 type scoredRow struct{ score, target, weight float64 }
 
 func (s *scored) update(name string, b Batch) error {
-	if b.Width != 1 {
-		return fmt.Errorf("metric.%s: %d scores per row, want 1", name, b.Width)
-	}
-	target, err := b.binary(name)
+	score, target, err := b.positive(name)
 	if err != nil {
 		return err
 	}
-	for i, x := range b.Scores {
-		if math.IsNaN(x) && b.Weight(i) != 0 {
-			return fmt.Errorf("metric.%s: score of row %d is NaN", name, i)
+	for i := range b.Rows() {
+		if math.IsNaN(score(i)) && b.Weight(i) != 0 {
+			return fmt.Errorf("metric.%s: score of %s is NaN", name, b.row(i))
 		}
 	}
-	for i, x := range b.Scores {
+	for i := range b.Rows() {
 		if w := b.Weight(i); w != 0 {
-			s.rows = append(s.rows, scoredRow{x, target(i), w})
+			s.rows = append(s.rows, scoredRow{score(i), target(i), w})
 		}
 	}
 	return nil
+}
+
+// positive returns the score of class 1 of each row and its 0/1 target. Of two scores, logits or probabilities of both classes, it is
+// the difference, in the order of which the probability of class 1 is too.
+func (b Batch) positive(name string) (score, target func(i int) float64, err error) {
+	switch {
+	case b.Width == 1:
+		target, err = b.binary(name)
+		return func(i int) float64 { return b.Scores[i] }, target, err
+	case b.Width == 2 && b.Labels != nil:
+		err = b.check(name, "labels")
+		score = func(i int) float64 {
+			if b.Scores[2*i] == b.Scores[2*i+1] { // also where both are infinite
+				return 0
+			}
+			return b.Scores[2*i+1] - b.Scores[2*i]
+		}
+		return score, func(i int) float64 { return float64(b.Labels[i]) }, err
+	}
+	return nil, nil, fmt.Errorf("metric.%s: %d scores per row, want 1, or 2 with class labels", name, b.Width)
 }
 
 // groups calls f with the weights of the positives and negatives of each distinct score, the largest first.
@@ -75,7 +92,7 @@ func (s *scored) Restore(state []float64) error {
 
 // AUROC is the area under the receiver operating characteristic: the probability that a positive row has a larger score than a
 // negative one, ties counting one half. It is NaN unless both kinds occur. One score per row, logit or probability, and a 0/1
-// target or label. It keeps all scores.
+// target or label, or two scores per row, those of both classes, and a label. It keeps all scores.
 type AUROC struct{ scored }
 
 // NewAUROC returns an empty AUROC.
