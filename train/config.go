@@ -33,7 +33,7 @@ type Config struct {
 
 	Validation      data.Dataset    // measured after each epoch; nil means none
 	ValidationBatch int             // rows of a validation batch; 0 means the larger of BatchSize and 256
-	Metrics         []metric.Metric // measured besides the loss, on fresh copies, for training and validation
+	Metrics         []metric.Metric // measured besides the loss, for training and validation. After an epoch each holds what the validation set gave, or without one the training set; runs at the same time need metrics of their own
 	NoTrainMetrics  bool            // measure Metrics on the validation set only
 
 	ClassWeights []float64 // multiplies the weight of a training row by its label's entry; for whole-number targets
@@ -152,6 +152,11 @@ func checkMetrics(metrics []metric.Metric) error {
 	for i, m := range metrics {
 		if m == nil {
 			return fmt.Errorf("nil in Metrics at index %d", i)
+		}
+		if c, ok := m.(metric.Checker); ok {
+			if err := c.Check(); err != nil {
+				return err
+			}
 		}
 		if seen[m.Name()] {
 			return fmt.Errorf("two entries of Metrics have the name %q", m.Name())

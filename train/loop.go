@@ -80,6 +80,11 @@ func (r *run) epoch(ctx context.Context) error {
 	for _, m := range r.metrics {
 		values[m.Name()] = m.Value()
 	}
+	if r.val == nil && len(r.metrics) > 0 {
+		if err := show(r.cfg.Metrics, r.metrics); err != nil {
+			return err
+		}
+	}
 	if err := r.validate(ctx, values); err != nil {
 		if ctx.Err() != nil {
 			return r.cancelled(ctx, err)
@@ -146,7 +151,11 @@ func (r *run) validate(ctx context.Context, values Values) error {
 			return err
 		}
 	}
-	v, err := r.val.measure(ctx, ds, fresh(r.cfg.Metrics))
+	metrics := fresh(r.cfg.Metrics)
+	v, err := r.val.measure(ctx, ds, metrics)
+	if err == nil {
+		err = show(r.cfg.Metrics, metrics)
+	}
 	if err != nil {
 		return fmt.Errorf("validation after epoch %d: %w", r.at.Epoch, err)
 	}

@@ -285,7 +285,7 @@ func sum(v []float64) (s float64) {
 }
 
 // scratch is the memory for handing batches to metrics.
-type scratch struct{ scores, targets, weights []float64 }
+type scratch struct{ scores, turned, targets, weights []float64 }
 
 // update gives the rows of a batch to metrics. Where a row has several labels, as the positions of a sequence, each of
 // them is a row to the metric.
@@ -295,7 +295,7 @@ func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) err
 	if s.scores, err = p.scores(s.scores, n); err != nil {
 		return err
 	}
-	mb := metric.Batch{Scores: s.scores, Width: len(s.scores) / n, Weights: b.W}
+	mb := metric.Batch{Scores: s.scores, Width: len(s.scores) / n, Weights: b.W, Index: b.Rows}
 	target := b.Y.Slice(0, n*size)
 	if p.spec.Target.Kind == data.Int {
 		mb.Labels = target.Int
@@ -304,6 +304,10 @@ func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) err
 				return fmt.Errorf("%d scores for the %d labels of a row", mb.Width, size)
 			}
 			mb.Width /= size
+			if p.across {
+				s.turned = classesLast(s.turned, s.scores, n, size)
+				mb.Scores = s.turned
+			}
 			s.weights = s.weights[:0]
 			for _, w := range b.W {
 				for range size {
