@@ -320,10 +320,7 @@ func tell(ctx context.Context, c Callback, e Event) (err error) {
 
 // emit completes an event and hands it to the callbacks.
 func (r *run) emit(ctx context.Context, e Event) error {
-	e.Epoch, e.Epochs = r.at.Epoch, r.cfg.Epochs
-	e.Step, e.Steps = r.at.Step, r.cfg.Epochs*r.perEpoch
-	e.InEpoch, e.PerEpoch = (r.at.Batch+r.cfg.Accumulate-1)/r.cfg.Accumulate, r.perEpoch
-	e.Rate, e.Net, e.History = r.at.Rate, r.net, r.history
+	r.place(&e)
 	var first error
 	for _, c := range r.callbacks {
 		if err := tell(ctx, c, e); err != nil && (first == nil || errors.Is(first, ErrStop)) {
@@ -331,4 +328,26 @@ func (r *run) emit(ctx context.Context, e Event) error {
 		}
 	}
 	return first
+}
+
+// place fills in where the run is.
+func (r *run) place(e *Event) {
+	e.Epoch, e.Epochs = r.at.Epoch, r.cfg.Epochs
+	e.Step, e.Steps = r.at.Step, r.cfg.Epochs*r.perEpoch
+	e.InEpoch, e.PerEpoch = (r.at.Batch+r.cfg.Accumulate-1)/r.cfg.Accumulate, r.perEpoch
+	e.Rate, e.Net, e.History = r.at.Rate, r.net, r.history
+}
+
+// validating tells the callbacks that watch a validation how far it is.
+func (r *run) validating(done, rows int) error {
+	var e Event
+	r.place(&e)
+	for _, c := range r.callbacks {
+		if w, ok := c.(watcher); ok {
+			if err := w.validating(e, done, rows); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

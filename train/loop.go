@@ -151,6 +151,7 @@ func (r *run) validate(ctx context.Context, values Values) error {
 			return err
 		}
 	}
+	r.val.told = func(done int) error { return r.validating(done, ds.Len()) }
 	metrics := fresh(r.cfg.Metrics)
 	v, err := r.val.measure(ctx, ds, metrics)
 	if err == nil {

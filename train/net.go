@@ -187,8 +187,9 @@ type evaluator struct {
 	*program
 	net     *Net
 	scratch scratch
-	ahead   int           // batches that are read before they are needed
-	graph   time.Duration // in which it ran
+	ahead   int                  // batches that are read before they are needed
+	told    func(done int) error // called after each batch with the rows so far, if not nil
+	graph   time.Duration        // in which it ran
 }
 
 func newEvaluator(n *Net, lossFn loss.Func, ds data.Dataset, batch int, measured bool) (*evaluator, error) {
@@ -225,6 +226,7 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 	e.net.mu.Lock()
 	defer e.net.mu.Unlock()
 	var m mean
+	done := 0
 	err := eachBatch(ctx, ds, e.batch, e.ahead, e.single, func(b *data.Batch) error {
 		if err := e.load(b, nil); err != nil {
 			return err
@@ -238,10 +240,15 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 		if e.perRow > 0 {
 			m.add(e.program.loss(), sum(b.W))
 		}
-		if len(metrics) == 0 {
-			return nil
+		if len(metrics) > 0 {
+			if err := e.scratch.update(metrics, e.program, b); err != nil {
+				return err
+			}
 		}
-		return e.scratch.update(metrics, e.program, b)
+		if done += len(b.Rows); e.told != nil {
+			return e.told(done)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
