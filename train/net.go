@@ -14,24 +14,21 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Net is a model with its parameters: what [Fit] returns and [Load] reads. Its methods may be called from several
-// goroutines; they take turns.
+// A Net is a model with its parameters: what [Fit] returns and [Load] reads. Its methods may be called from any number of goroutines,
+// which work at the same time; while a run trains the model, they take turns with its steps.
 type Net struct {
-	mu     sync.Mutex
+	mu     sync.RWMutex // held to write by what changes parameters
 	model  Model
 	spec   data.Spec
 	dtype  tensor.Dtype
 	params *paramSet
 	seed   uint64
 
-	predictor *program
+	predictors predictors
 }
 
 // errNoModel is what becomes of a zero Net.
 var errNoModel = errors.New("the Net is empty; one comes from Fit or Load")
-
-// predictBatch is the number of rows that are predicted at a time.
-const predictBatch = 256
 
 // DType returns the type of the parameters.
 func (n *Net) DType() tensor.Dtype { return n.dtype }
@@ -41,8 +38,8 @@ func (n *Net) Spec() data.Spec { return n.spec }
 
 // Params returns copies of the parameters, in the order in which the model made them.
 func (n *Net) Params() []*weights.Array {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.mu.RLock()
+	defer n.mu.RUnlock()
 	if n.params == nil {
 		return nil
 	}
@@ -83,66 +80,11 @@ func (n *Net) checkInput(name string, ds data.Dataset) error {
 	return nil
 }
 
-// Predict returns the model's output for every example of ds, any number of them, targets not needed. The first dimension
-// of the result counts the examples.
-func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if ctx == nil {
-		return nil, errors.New("train.Predict: context is nil")
-	}
-	if err := n.checkInput("dataset", ds); err != nil {
-		return nil, fmt.Errorf("train.Predict: %w", err)
-	}
-	spec := data.Spec{Input: n.spec.Input}
-	if n.predictor == nil {
-		f, err := build(n.model, spec, n.params, n.dtype, predictBatch, false, n.seed)
-		if err != nil {
-			return nil, fmt.Errorf("train.Predict: %w", err)
-		}
-		if n.predictor, err = compile(f, spec, purpose{readOutput: true}); err != nil {
-			return nil, fmt.Errorf("train.Predict: %w", err)
-		}
-	}
-	p := n.predictor
-	shape := p.out.Shape().Clone()
-	shape[0] = ds.Len()
-	size := p.output.Len() / p.batch
-	var all data.Column
-	var result *tensor.Dense
-	if p.single {
-		all.F32 = make([]float32, shape.TotalSize())
-		result = dense(all.F32, shape...)
-	} else {
-		all.F64 = make([]float64, shape.TotalSize())
-		result = dense(all.F64, shape...)
-	}
-	done := 0
-	err := eachBatch(ctx, ds, p.batch, 0, p.single, func(b *data.Batch) error {
-		if err := p.load(b, nil); err != nil {
-			return err
-		}
-		if err := p.run(); err != nil {
-			return err
-		}
-		k := len(b.Rows)
-		if err := all.Slice(done*size, (done+k)*size).Copy(p.output.Slice(0, k*size)); err != nil {
-			return err
-		}
-		done += k
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("train.Predict: %w", err)
-	}
-	return result, nil
-}
-
-// eachBatch reads a dataset in order.
-func eachBatch(ctx context.Context, ds data.Dataset, size, ahead int, single bool, use func(*data.Batch) error) error {
-	rows := make([]int, ds.Len())
+// eachBatch reads the rows [from, to) of a dataset in order.
+func eachBatch(ctx context.Context, ds data.Dataset, from, to, size, ahead int, single bool, use func(*data.Batch) error) error {
+	rows := make([]int, to-from)
 	for i := range rows {
-		rows[i] = i
+		rows[i] = from + i
 	}
 	l := data.NewLoader(ds, rows, size, ahead, single)
 	defer l.Close()
@@ -162,6 +104,9 @@ func eachBatch(ctx context.Context, ds data.Dataset, size, ahead int, single boo
 
 // Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and under its name the value
 // of each metric, after the rows of the dataset were added to it. lossFn may be nil when metrics are given.
+//
+// A call builds a graph of its own, of at most 256 rows and of no more than the dataset has. Calls from several goroutines run at the
+// same time, as those of [Net.Predict] do; metrics belong to one call.
 func (n *Net) Evaluate(ctx context.Context, lossFn loss.Func, ds data.Dataset, metrics ...metric.Metric) (Values, error) {
 	if ctx == nil {
 		return nil, errors.New("train.Evaluate: context is nil")
@@ -203,11 +148,7 @@ func newEvaluator(n *Net, lossFn loss.Func, ds data.Dataset, batch int, measured
 	if spec.Target.Kind == data.None {
 		return nil, errors.New("the dataset has no targets")
 	}
-	f, err := build(n.model, spec, n.params, n.dtype, min(batch, ds.Len()), false, n.seed)
-	if err != nil {
-		return nil, err
-	}
-	p, err := compile(f, spec, purpose{lossFn: lossFn, readOutput: measured})
+	p, err := n.compile(spec, min(batch, ds.Len()), purpose{lossFn: lossFn, readOutput: measured})
 	if err != nil {
 		return nil, err
 	}
@@ -223,11 +164,11 @@ func fresh(metrics []metric.Metric) []metric.Metric {
 }
 
 func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metric.Metric) (Values, error) {
-	e.net.mu.Lock()
-	defer e.net.mu.Unlock()
+	e.net.mu.RLock()
+	defer e.net.mu.RUnlock()
 	var m mean
 	done := 0
-	err := eachBatch(ctx, ds, e.batch, e.ahead, e.single, func(b *data.Batch) error {
+	err := eachBatch(ctx, ds, 0, ds.Len(), e.batch, e.ahead, e.single, func(b *data.Batch) error {
 		if err := e.load(b, nil); err != nil {
 			return err
 		}

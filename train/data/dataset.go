@@ -204,7 +204,8 @@ type Dataset interface {
 	Spec() Spec
 	// Read copies the examples with the given indices, in [0, Len()), to the front of x and y, which have
 	// room for them. It converts floats to the slice that x and y hold. y is empty when there is no
-	// target. The same index always gives the same numbers. Read may be called from any one goroutine at a time.
+	// target. The same index always gives the same numbers. Read may be called from any one goroutine at a time, and from several at
+	// once only where a program hands the dataset to calls that run at the same time. The datasets of this package allow that.
 	Read(rows []int, x, y Column) error
 }
 
@@ -226,8 +227,7 @@ func WeightOf(ds Dataset, row int) float64 {
 // subset presents some of the examples of a dataset, in an order of its own.
 type subset struct {
 	Dataset
-	rows    []int
-	scratch []int
+	rows []int
 }
 
 // Subset returns the examples of ds with the given indices, in that order and with repetitions. Nothing is copied but rows.
@@ -262,14 +262,14 @@ func Split(ds Dataset, test func(row int) bool) (train, held Dataset, err error)
 func (s *subset) Len() int { return len(s.rows) }
 
 func (s *subset) Read(rows []int, x, y Column) error {
-	s.scratch = s.scratch[:0]
-	for _, r := range rows {
+	inner := make([]int, len(rows)) // and not a field: calls may come at the same time
+	for i, r := range rows {
 		if r < 0 || r >= len(s.rows) {
 			return fmt.Errorf("data: row %d, want a row in [0, %d)", r, len(s.rows))
 		}
-		s.scratch = append(s.scratch, s.rows[r])
+		inner[i] = s.rows[r]
 	}
-	return s.Dataset.Read(s.scratch, x, y)
+	return s.Dataset.Read(inner, x, y)
 }
 
 func (s *subset) Weight(row int) float64 { return WeightOf(s.Dataset, s.rows[row]) }
