@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestReadme: the packages to get are there, and the training snippet is the code that package train's examples run.
+// TestReadme: the packages to get are there, and the training snippet is the code that package
+// train's examples run.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// An Init fills a new parameter of the given shape from a generator of its own. It panics with an error for a shape that it does not
-// fit; [Builder.Param] returns that error.
+// An Init fills a new parameter of the given shape from a generator of its own. It panics with an
+// error for a shape that it does not fit; [Builder.Param] returns that error.
 type Init func(rng *rand.Rand, shape []int, dst []float64)
 
 // Constant returns the initialiser that sets every number to v.
@@ -28,7 +28,8 @@ func Uniform(bound float64) Init {
 	}
 }
 
-// Normal returns the initialiser that draws from a normal distribution with mean 0 and the given standard deviation.
+// Normal returns the initialiser that draws from a normal distribution with mean 0 and the given
+// standard deviation.
 func Normal(std float64) Init {
 	return func(rng *rand.Rand, _ []int, dst []float64) {
 		for i := range dst {
@@ -37,10 +38,11 @@ func Normal(std float64) Init {
 	}
 }
 
-// Fans names the axes of a parameter's shape that count the inputs and the outputs of a layer. A negative axis counts from the end.
-// The other axes are the window of a convolution: with w the product of their lengths a unit has length(In)·w inputs, and an input goes
-// to length(Out)·w units. A kernel of shape (out, in, height, width), as gorgonia.Conv2d takes it, has Fans{In: 1, Out: 0}; the weight of
-// [Builder.Dense], of shape (inputs, units), has Fans{In: 0, Out: 1}.
+// Fans names the axes of a parameter's shape that count the inputs and the outputs of a layer. A
+// negative axis counts from the end. The other axes are the window of a convolution: with w the
+// product of their lengths a unit has length(In)·w inputs, and an input goes to length(Out)·w
+// units. A kernel of shape (out, in, height, width), as gorgonia.Conv2d takes it, has Fans{In: 1,
+// Out: 0}; the weight of [Builder.Dense], of shape (inputs, units), has Fans{In: 0, Out: 1}.
 //
 //	w, err := b.Param("conv1", train.Fans{In: 1, Out: 0}.He(), 32, 1, 5, 5)
 type Fans struct{ In, Out int }
@@ -48,8 +50,8 @@ type Fans struct{ In, Out int }
 // matrix is the fans of a weight of shape (inputs, outputs).
 var matrix = Fans{In: 0, Out: 1}
 
-// of returns the numbers of inputs and outputs. An Init has no error to return, so a shape without the axes is a panic, which
-// [Builder.Param] returns as an error.
+// of returns the numbers of inputs and outputs. An Init has no error to return, so a shape without
+// the axes is a panic, which [Builder.Param] returns as an error.
 func (f Fans) of(shape []int) (in, out float64) {
 	n := len(shape)
 	axis := func(a int) int {
@@ -60,7 +62,8 @@ func (f Fans) of(shape []int) (in, out float64) {
 	}
 	i, o := axis(f.In), axis(f.Out)
 	if i < 0 || i >= n || o < 0 || o >= n || i == o {
-		panic(fmt.Errorf("shape %v has no axes %d for inputs and %d for outputs, want two different ones in [-%d, %d)", shape, f.In, f.Out, n, n))
+		panic(fmt.Errorf("shape %v has no axes %d for inputs and %d for outputs, "+
+			"want two different ones in [-%d, %d)", shape, f.In, f.Out, n, n))
 	}
 	in, out = float64(shape[i]), float64(shape[o])
 	for k, d := range shape {
@@ -71,8 +74,9 @@ func (f Fans) of(shape []int) (in, out float64) {
 	return in, out
 }
 
-// usual returns the fans of a vector, which has one input, or a matrix of shape (inputs, outputs). Of more axes none is the usual one for
-// inputs: a convolution's kernel has them first, second or last, and a wrong guess makes weights several times too small.
+// usual returns the fans of a vector, which has one input, or a matrix of shape (inputs, outputs).
+// Of more axes none is the usual one for inputs: a convolution's kernel has them first, second or
+// last, and a wrong guess makes weights several times too small.
 func usual(name string, shape []int) (in, out float64) {
 	switch len(shape) {
 	case 1:
@@ -80,7 +84,8 @@ func usual(name string, shape []int) (in, out float64) {
 	case 2:
 		return matrix.of(shape)
 	}
-	panic(fmt.Errorf("train.%s takes shapes of 1 or 2 axes, not %v; train.Fans{In: 1, Out: 0}.%s() is for kernels of shape (out, in, ...)", name, shape, name))
+	panic(fmt.Errorf("train.%s takes shapes of 1 or 2 axes, not %v; "+
+		"train.Fans{In: 1, Out: 0}.%s() is for kernels of shape (out, in, ...)", name, shape, name))
 }
 
 // glorot, he and fanIn fill dst for the given numbers of inputs and outputs.
@@ -92,10 +97,12 @@ func he(rng *rand.Rand, in float64, dst []float64) { Normal(math.Sqrt(2/in))(rng
 
 func fanIn(rng *rand.Rand, in float64, dst []float64) { Uniform(1/math.Sqrt(in))(rng, nil, dst) }
 
-// Glorot returns the initialiser that draws from [-a, a) with a = √(6/(inputs+outputs)), for a weight of shape (inputs, outputs).
-// [Fans.Glorot] is for other shapes; one of more than 2 axes is an error here.
+// Glorot returns the initialiser that draws from [-a, a) with a = √(6/(inputs+outputs)), for a
+// weight of shape (inputs, outputs). [Fans.Glorot] is for other shapes; one of more than 2 axes is
+// an error here.
 //
-// Reference: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
+// Reference: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward
+// neural networks, 2010.
 func Glorot() Init {
 	return func(rng *rand.Rand, shape []int, dst []float64) {
 		in, out := usual("Glorot", shape)
@@ -111,8 +118,9 @@ func (f Fans) Glorot() Init {
 	}
 }
 
-// He returns the initialiser that draws from a normal distribution with standard deviation √(2/inputs), for a weight of shape (inputs,
-// outputs). [Fans.He] is for other shapes; one of more than 2 axes is an error here.
+// He returns the initialiser that draws from a normal distribution with standard deviation
+// √(2/inputs), for a weight of shape (inputs, outputs). [Fans.He] is for other shapes; one of more
+// than 2 axes is an error here.
 //
 // Reference: K. He et al., Delving Deep into Rectifiers, 2015.
 func He() Init {
@@ -130,8 +138,9 @@ func (f Fans) He() Init {
 	}
 }
 
-// FanIn returns the initialiser that draws from [-a, a) with a = 1/√inputs, the default of PyTorch's linear and convolutional layers,
-// for a weight of shape (inputs, outputs). [Fans.FanIn] is for other shapes; one of more than 2 axes is an error here.
+// FanIn returns the initialiser that draws from [-a, a) with a = 1/√inputs, the default of
+// PyTorch's linear and convolutional layers, for a weight of shape (inputs, outputs). [Fans.FanIn]
+// is for other shapes; one of more than 2 axes is an error here.
 func FanIn() Init {
 	return func(rng *rand.Rand, shape []int, dst []float64) {
 		in, _ := usual("FanIn", shape)

@@ -11,8 +11,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// TestFans: a unit of a convolution sees the window times the channels that come in (for 32 channels and 3x3 288 inputs), and a channel
-// goes to the window times those that go out (576 outputs for 64). These are the fans of torch.nn.init._calculate_fan_in_and_fan_out.
+// TestFans: a unit of a convolution sees the window times the channels that come in (for 32
+// channels and 3x3 288 inputs), and a channel goes to the window times those that go out (576
+// outputs for 64). These are the fans of torch.nn.init._calculate_fan_in_and_fan_out.
 func TestFans(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -39,11 +40,13 @@ func TestFans(t *testing.T) {
 			}
 			return math.Sqrt(deviation), largest
 		}
-		// The deviation of n normal numbers is off by 1/√(2n) of itself, 0.52 % of 18,432: four times that is allowed.
+		// The deviation of n normal numbers is off by 1/√(2n) of itself, 0.52 % of 18,432: four
+		// times that is allowed.
 		if got, _ := draw(c.fans.He()); math.Abs(got/math.Sqrt(2/c.in)-1) > 4/math.Sqrt(2*float64(n)) {
 			t.Errorf("%s: He has the deviation %v, want %v", c.name, got, math.Sqrt(2/c.in))
 		}
-		// The largest of n uniform numbers is below its bound by 1/n on average, and by 20/n with probability exp(-20).
+		// The largest of n uniform numbers is below its bound by 1/n on average, and by 20/n with
+		// probability exp(-20).
 		for how, p := range map[string]struct {
 			init  Init
 			bound float64
@@ -68,7 +71,8 @@ func TestFans(t *testing.T) {
 	}
 }
 
-// TestInitialisersSayWhatTheyNeed: a shape whose fans are not known is an error that names parameter and remedy, and so is any panic.
+// TestInitialisersSayWhatTheyNeed: a shape whose fans are not known is an error that names
+// parameter and remedy, and so is any panic.
 func TestInitialisersSayWhatTheyNeed(t *testing.T) {
 	for _, c := range []struct {
 		init  Init

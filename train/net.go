@@ -14,8 +14,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Net is a model with its parameters: what [Fit] returns and [Load] reads. Its methods may be called from any number of goroutines,
-// which work at the same time; while a run trains the model, they take turns with its steps.
+// A Net is a model with its parameters: what [Fit] returns and [Load] reads. Its methods may be
+// called from any number of goroutines, which work at the same time; while a run trains the model,
+// they take turns with its steps.
 type Net struct {
 	mu     sync.RWMutex // held to write by what changes parameters
 	model  Model
@@ -105,8 +106,9 @@ func eachBatch(ctx context.Context, ds data.Dataset, from, to, size, ahead int, 
 // Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and under its name the value
 // of each metric, after the rows of the dataset were added to it. lossFn may be nil when metrics are given.
 //
-// A call builds a graph of its own, of at most 256 rows and of no more than the dataset has. Calls from several goroutines run at the
-// same time, as those of [Net.Predict] do; metrics belong to one call.
+// A call builds a graph of its own, of at most 256 rows and of no more than the dataset has. Calls
+// from several goroutines run at the same time, as those of [Net.Predict] do; metrics belong to one
+// call.
 func (n *Net) Evaluate(ctx context.Context, lossFn loss.Func, ds data.Dataset, metrics ...metric.Metric) (Values, error) {
 	if ctx == nil {
 		return nil, errors.New("train.Evaluate: context is nil")

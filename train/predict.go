@@ -21,15 +21,16 @@ type predictors struct {
 	building sync.Mutex         // models are built one at a time: they are functions of programs, and may keep notes
 }
 
-// Predict returns the model's output for every example of ds, any number of them, targets not needed. The first dimension
-// of the result counts the examples.
+// Predict returns the model's output for every example of ds, any number of them, targets not
+// needed. The first dimension of the result counts the examples.
 //
-// Calls from several goroutines run at the same time; where they share a dataset, it has to allow several readers at once, as those of
-// package data do.
+// Calls from several goroutines run at the same time; where they share a dataset, it has to allow
+// several readers at once, as those of package data do.
 //
-// Rows are predicted 256 at a time, and the last ones in a graph of the next power of two, so that one row costs one row. Each call
-// has graphs of its own. The model's function builds one when a call finds none that is free, never two at once; they are kept for
-// later calls, of each size as many as there are processors.
+// Rows are predicted 256 at a time, and the last ones in a graph of the next power of two, so that
+// one row costs one row. Each call has graphs of its own. The model's function builds one when a
+// call finds none that is free, never two at once; they are kept for later calls, of each size as
+// many as there are processors.
 func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
 	if ctx == nil {
 		return nil, errors.New("train.Predict: context is nil")
@@ -126,7 +127,8 @@ func (n *Net) give(p *program) {
 	p.close()
 }
 
-// compile builds the model, which may be a stranger's and is built by one goroutine at a time, and compiles it.
+// compile builds the model, which may be a stranger's and is built by one goroutine at a time, and
+// compiles it.
 func (n *Net) compile(spec data.Spec, batch int, p purpose) (*program, error) {
 	n.predictors.building.Lock()
 	defer n.predictors.building.Unlock()

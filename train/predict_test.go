@@ -36,8 +36,8 @@ func trained(t testing.TB, dtype tensor.Dtype) (*Net, *data.Table, *[]int) {
 	return res.Net, ds, &sizes
 }
 
-// TestPredictBatches: n rows are predicted in graphs of 256 rows and of the next power of two, which later calls use again, and a row's
-// prediction is the same to the bit in each of them.
+// TestPredictBatches: n rows are predicted in graphs of 256 rows and of the next power of two,
+// which later calls use again, and a row's prediction is the same to the bit in each of them.
 func TestPredictBatches(t *testing.T) {
 	net, ds, sizes := trained(t, tensor.Float64)
 	all, err := net.Predict(background, ds)
@@ -98,7 +98,8 @@ func (m meeting) Read(rows []int, x, y data.Column) error {
 	}
 }
 
-// TestConcurrentCalls: calls of Predict and Evaluate read, and so run, at the same time, with the results of calls one after the other.
+// TestConcurrentCalls: calls of Predict and Evaluate read, and so run, at the same time, with the
+// results of calls one after the other.
 func TestConcurrentCalls(t *testing.T) {
 	net, ds, _ := trained(t, tensor.Float32)
 	one, err := data.Subset(ds, []int{7, 8, 9})

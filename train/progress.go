@@ -13,9 +13,10 @@ import (
 	"golang.org/x/term"
 )
 
-// NewProgress returns the callback behind Config.Progress. On a terminal it shows a line that fits its width: the epoch, a bar over all
-// steps with rate and time left, the loss and the last epoch's values. Elsewhere it writes a line per epoch, and one every 10 seconds of
-// an epoch that takes longer.
+// NewProgress returns the callback behind Config.Progress. On a terminal it shows a line that fits
+// its width: the epoch, a bar over all steps with rate and time left, the loss and the last epoch's
+// values. Elsewhere it writes a line per epoch, and one every 10 seconds of an epoch that takes
+// longer.
 func NewProgress(w io.Writer) Callback {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return &bar{w: w, now: time.Now, columns: func() int {
@@ -29,7 +30,8 @@ func NewProgress(w io.Writer) Callback {
 	return &lines{w: w, now: time.Now}
 }
 
-// watcher is a callback that is told how far a validation is, too: one of minutes would look like a run that hangs.
+// watcher is a callback that is told how far a validation is, too: one of minutes would look like a
+// run that hangs.
 type watcher interface {
 	validating(e Event, done, rows int) error
 }
@@ -82,7 +84,8 @@ func showValues(v Values) string {
 	return strings.Join(parts, "  ")
 }
 
-// short prints a number with four digits after the point, or in powers of ten where that would be 0 or long.
+// short prints a number with four digits after the point, or in powers of ten where that would be 0
+// or long.
 func short(x float64) string {
 	if x != 0 && x < 0.001 && x > -0.001 || x >= 1e6 || x <= -1e6 {
 		return fmt.Sprintf("%.2e", x)
@@ -90,7 +93,8 @@ func short(x float64) string {
 	return fmt.Sprintf("%.4f", x)
 }
 
-// usualColumns is the width of a terminal that does not tell its own, and redraw the time between two pictures of the bar.
+// usualColumns is the width of a terminal that does not tell its own, and redraw the time between
+// two pictures of the bar.
 const (
 	usualColumns = 80
 	redraw       = 100 * time.Millisecond
@@ -137,7 +141,8 @@ func (b *bar) validating(e Event, done, rows int) error {
 	return b.draw(e, fmt.Sprintf("validating %d%%", 100*done/rows), false)
 }
 
-// draw writes the line over the one before. Between two pictures some time passes, unless it is urgent.
+// draw writes the line over the one before. Between two pictures some time passes, unless it is
+// urgent.
 func (b *bar) draw(e Event, state string, urgent bool) error {
 	now := b.now()
 	if !urgent && now.Sub(b.drawn) < redraw {
@@ -153,7 +158,8 @@ func (b *bar) draw(e Event, state string, urgent bool) error {
 	return err
 }
 
-// line returns a picture of at most room columns. What does not fit is left out from the end; a narrow terminal has no bar.
+// line returns a picture of at most room columns. What does not fit is left out from the end; a
+// narrow terminal has no bar.
 func (b *bar) line(e Event, state string, passed time.Duration, room int) string {
 	const wide, least, most = 50, 10, 30 // columns for there to be a bar, and those of the bar
 	steps := max(e.Steps, 1)
@@ -211,7 +217,8 @@ func fit(text string, room int) string {
 	return out.String()
 }
 
-// NewLog returns the callback behind Config.Logger: a record per epoch and one at the end of the run.
+// NewLog returns the callback behind Config.Logger: a record per epoch and one at the end of the
+// run.
 func NewLog(l *slog.Logger) Callback {
 	return CallbackFunc(func(ctx context.Context, e Event) error {
 		switch e.Kind {

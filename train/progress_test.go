@@ -30,7 +30,8 @@ func (n longNamed) Merge(o metric.Metric) error {
 	return n.Accuracy.Merge(o.(longNamed).Accuracy)
 }
 
-// longNames are metrics that do not fit any usual terminal: letters of two columns, composed letters, a control character.
+// longNames are metrics that do not fit any usual terminal: letters of two columns, composed
+// letters, a control character.
 func longNames() []metric.Metric {
 	var out []metric.Metric
 	for _, name := range []string{"précision_moyenne_pondérée", "正解率正解率正解率", "two\nlines", "e\u0301e\u0301e\u0301"} {
@@ -39,8 +40,9 @@ func longNames() []metric.Metric {
 	return out
 }
 
-// TestBar: at any width the bar stays on one line, and at a usual one it shows the epoch, the share of the steps, the loss of the step,
-// the time left, the steps and the rate. The clock advances by a second with each event, so that 8 steps and 2 epochs end at 10 s.
+// TestBar: at any width the bar stays on one line, and at a usual one it shows the epoch, the share
+// of the steps, the loss of the step, the time left, the steps and the rate. The clock advances by
+// a second with each event, so that 8 steps and 2 epochs end at 10 s.
 func TestBar(t *testing.T) {
 	for _, columns := range []int{200, 125, 124, 80, 79, 60, 51, 50, 40, 20, 5, 1} {
 		var buf bytes.Buffer
@@ -103,7 +105,8 @@ func TestBarIsNotDrawnTooOften(t *testing.T) {
 	}
 }
 
-// TestSilence: off a terminal a run says where it is whenever 10 seconds have passed without a line, in training and in validation.
+// TestSilence: off a terminal a run says where it is whenever 10 seconds have passed without a
+// line, in training and in validation.
 func TestSilence(t *testing.T) {
 	var buf bytes.Buffer
 	c := new(clock)

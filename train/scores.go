@@ -13,9 +13,10 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// classesFirst reports whether a model's output has its classes on axis 1, before the positions of a row's labels, as (N, C, L), and not
-// on the last axis, as (N, L, C). Where both are possible the loss decides: it takes one of the two with another number of positions. An
-// output of two axes has all scores of a row on the last.
+// classesFirst reports whether a model's output has its classes on axis 1, before the positions of
+// a row's labels, as (N, C, L), and not on the last axis, as (N, L, C). Where both are possible the
+// loss decides: it takes one of the two with another number of positions. An output of two axes has
+// all scores of a row on the last.
 func classesFirst(fn loss.Func, out *G.Node, target data.Field) (bool, error) {
 	shape, size := out.Shape(), target.Size()
 	if len(shape) < 3 {
@@ -29,7 +30,8 @@ func classesFirst(fn loss.Func, out *G.Node, target data.Field) (bool, error) {
 	case first && !last:
 		return true, nil
 	case !last:
-		return false, fmt.Errorf("metrics have no classes to compare: the output %v has labels of shape %v, want (rows, labels, classes) or (rows, classes, labels)", shape, target.Shape)
+		return false, fmt.Errorf("metrics have no classes to compare: the output %v has labels of shape %v, "+
+			"want (rows, labels, classes) or (rows, classes, labels)", shape, target.Shape)
 	}
 	takes := func(classesFirst bool) bool {
 		longer := slices.Clone(target.Shape)
@@ -48,7 +50,8 @@ func classesFirst(fn loss.Func, out *G.Node, target data.Field) (bool, error) {
 			return b, nil
 		}
 	}
-	return false, fmt.Errorf("metrics cannot tell classes from labels in the output %v, where both axes have one length, and the loss does not say which", shape)
+	return false, fmt.Errorf("metrics cannot tell classes from labels in the output %v, "+
+		"where both axes have one length, and the loss does not say which", shape)
 }
 
 func total(shape tensor.Shape) int {
@@ -74,7 +77,8 @@ func classesLast(dst, scores []float64, n, labels int) []float64 {
 	return dst
 }
 
-// show brings what copies of metrics have measured to the metrics themselves, which a program holds.
+// show brings what copies of metrics have measured to the metrics themselves, which a program
+// holds.
 func show(metrics, copies []metric.Metric) (err error) {
 	for i, m := range metrics {
 		if e := restore(m, copies[i]); e != nil {

@@ -54,8 +54,8 @@ func onAxis(axis int) loss.Func {
 	}
 }
 
-// TestClassesOnAnyAxis: the accuracy of a sequence is what its predictions say, whichever axis has the classes, also where all axes
-// have one length, and with ignored labels.
+// TestClassesOnAnyAxis: the accuracy of a sequence is what its predictions say, whichever axis has
+// the classes, also where all axes have one length, and with ignored labels.
 func TestClassesOnAnyAxis(t *testing.T) {
 	for _, c := range []struct{ labels, classes int }{{2, 5}, {5, 2}, {3, 3}, {1, 3}, {1, 1}} {
 		for _, first := range []bool{false, true} {
@@ -108,7 +108,8 @@ func TestClassesOnAnyAxis(t *testing.T) {
 	}
 }
 
-// TestNoClassAxis: outputs in which metrics cannot find the classes are refused, while a loss alone is measured.
+// TestNoClassAxis: outputs in which metrics cannot find the classes are refused, while a loss alone
+// is measured.
 func TestNoClassAxis(t *testing.T) {
 	accuracy := []metric.Metric{metric.NewAccuracy()}
 	cfg := Config{Epochs: 1, BatchSize: 4, Optimizer: optim.SGD(0.1)}
@@ -123,7 +124,8 @@ func TestNoClassAxis(t *testing.T) {
 	if _, err := res.Evaluate(background, onAxis(1), square, accuracy...); err != nil {
 		t.Error(err)
 	}
-	// A loss of its own shape: three labels of two classes in an output of 6 numbers that has neither axis.
+	// A loss of its own shape: three labels of two classes in an output of 6 numbers that has
+	// neither axis.
 	flat := func(pred, target *G.Node, opts ...loss.Option) (*G.Node, error) {
 		rows := pred.Shape()[0]
 		p, err := G.Reshape(pred, tensor.Shape{rows, 3, 2})
@@ -142,7 +144,8 @@ func TestNoClassAxis(t *testing.T) {
 	}
 }
 
-// TestMetricsAreFilled: after a run the metrics of its configuration hold what the last epoch measured.
+// TestMetricsAreFilled: after a run the metrics of its configuration hold what the last epoch
+// measured.
 func TestMetricsAreFilled(t *testing.T) {
 	train, val := blobs(t, 30, 1), blobs(t, 45, 2)
 	for _, held := range []data.Dataset{nil, val} {

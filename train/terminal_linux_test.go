@@ -14,8 +14,8 @@ import (
 // terminalEnv is set in the processes of TestTerminal.
 const terminalEnv = "SURPRISAL_TRAIN_TERMINAL"
 
-// TestTerminal trains in a process of its own on terminals of several widths, which the command script makes, and follows the cursor:
-// the progress takes one row of the screen.
+// TestTerminal trains in a process of its own on terminals of several widths, which the command
+// script makes, and follows the cursor: the progress takes one row of the screen.
 func TestTerminal(t *testing.T) {
 	if os.Getenv(terminalEnv) != "" {
 		fmt.Println("begin")

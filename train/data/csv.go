@@ -24,12 +24,14 @@ type CSVFormat struct {
 	Divisor float64 // divides every feature: a positive number that float32 holds; 0 means 1
 }
 
-// check returns an error for a divisor that would make features infinite, zero or NaN, and fills in the default.
+// check returns an error for a divisor that would make features infinite, zero or NaN, and fills in
+// the default.
 func (f *CSVFormat) check() error {
 	if f.Divisor == 0 {
 		f.Divisor = 1
 	}
-	// The smallest and the largest number that float32, the default of training, holds with all its digits.
+	// The smallest and the largest number that float32, the default of training, holds with all its
+	// digits.
 	if !(f.Divisor >= 0x1p-126 && f.Divisor <= math.MaxFloat32) {
 		return fmt.Errorf("divisor is %v, want a positive number that float32 holds", f.Divisor)
 	}
@@ -43,14 +45,16 @@ type CSVTable struct {
 	Classes  []string // the texts of the classes, label i being Classes[i], in the order that CSV documents; nil for real targets
 }
 
-// CSV reads examples from a table of text: one target column, and numbers in all the others. The text is UTF-8; a byte-order mark
-// before it is skipped. Spaces around a field are not part of it.
+// CSV reads examples from a table of text: one target column, and numbers in all the others. The
+// text is UTF-8; a byte-order mark before it is skipped. Spaces around a field are not part of it.
 //
-// Classes may have any text but the empty one, and two texts are two classes: "1" and "01" as well. Their labels follow the order of
-// the numbers where all of them are numbers, of any length, and otherwise the order of the texts.
+// Classes may have any text but the empty one, and two texts are two classes: "1" and "01" as well.
+// Their labels follow the order of the numbers where all of them are numbers, of any length, and
+// otherwise the order of the texts.
 //
-// Errors, which name the line and column: lines of different lengths, features that are no finite numbers before or after the
-// division, a target that is missing, names of columns that are missing or occur twice, and text in another encoding.
+// Errors, which name the line and column: lines of different lengths, features that are no finite
+// numbers before or after the division, a target that is missing, names of columns that are missing
+// or occur twice, and text in another encoding.
 func CSV(r io.Reader, f CSVFormat) (*CSVTable, error) {
 	t, err := readCSV(r, f)
 	if err != nil {
@@ -157,8 +161,8 @@ func at(in *csv.Reader, field int, err error) error {
 // byteOrderMark is U+FEFF in UTF-8.
 const byteOrderMark = "\uFEFF"
 
-// skipMark returns the text after a byte-order mark of UTF-8. The marks of other encodings are errors: read as UTF-8, each byte
-// of theirs would count as a character.
+// skipMark returns the text after a byte-order mark of UTF-8. The marks of other encodings are
+// errors: read as UTF-8, each byte of theirs would count as a character.
 func skipMark(r io.Reader) (io.Reader, error) {
 	if r == nil {
 		return nil, errors.New("reader is nil")
@@ -183,7 +187,8 @@ func skipMark(r io.Reader) (io.Reader, error) {
 	return text, nil
 }
 
-// checkText returns an error for a field that would become part of a name although nobody sees it there.
+// checkText returns an error for a field that would become part of a name although nobody sees it
+// there.
 func checkText(field string) error {
 	switch {
 	case strings.Contains(field, "\x00"):
@@ -217,8 +222,9 @@ func columnNames(in *csv.Reader, line []string, target int) ([]string, error) {
 	return names, nil
 }
 
-// classNames returns the distinct texts in order: as whole numbers of any length where all of them are, as numbers where all of
-// them are finite, otherwise as texts. Texts of the same number keep the order of texts.
+// classNames returns the distinct texts in order: as whole numbers of any length where all of them
+// are, as numbers where all of them are finite, otherwise as texts. Texts of the same number keep
+// the order of texts.
 func classNames(labels []string) []string {
 	names := slices.Clone(labels)
 	slices.Sort(names)

@@ -147,7 +147,8 @@ func TestPermutation(t *testing.T) {
 			}
 		}
 	}
-	// Over many epochs each row comes first about equally often: 1000 draws of 10 rows, 4 standard deviations of 9.5.
+	// Over many epochs each row comes first about equally often: 1000 draws of 10 rows, 4 standard
+	// deviations of 9.5.
 	var first [10]int
 	for e := range 1000 {
 		first[order(t, 10, 3, e)[0]]++

@@ -21,7 +21,8 @@ func wide(text string, bare bool) string {
 	return string(out)
 }
 
-// TestCSVNames: what an editor, a spreadsheet or an operating system puts around names is no part of them.
+// TestCSVNames: what an editor, a spreadsheet or an operating system puts around names is no part
+// of them.
 func TestCSVNames(t *testing.T) {
 	for name, c := range map[string]struct {
 		in       string
@@ -49,7 +50,8 @@ func TestCSVNames(t *testing.T) {
 	}
 }
 
-// TestCSVClassOrder: numbers are in the order of numbers, however long they are. 2^64 = 18446744073709551616.
+// TestCSVClassOrder: numbers are in the order of numbers, however long they are. 2^64 =
+// 18446744073709551616.
 func TestCSVClassOrder(t *testing.T) {
 	for _, want := range [][]string{
 		{"-2", "9", "10"},
@@ -182,7 +184,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestArguments: numbers of rows that make no sense are errors, not panics or passes without an end.
+// TestArguments: numbers of rows that make no sense are errors, not panics or passes without an
+// end.
 func TestArguments(t *testing.T) {
 	if _, err := Permutation(-1, 1, 1); err == nil || !strings.Contains(err.Error(), "-1 examples") {
 		t.Errorf("a negative permutation: %v", err)

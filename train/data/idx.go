@@ -21,7 +21,8 @@ type Bytes struct {
 	Data  []uint8
 }
 
-// check returns an error when the shape is missing, has a dimension that is not positive, or does not fit the data.
+// check returns an error when the shape is missing, has a dimension that is not positive, or does
+// not fit the data.
 func (b *Bytes) check() error {
 	if b == nil {
 		return errors.New("array is nil")
@@ -47,7 +48,8 @@ func (b *Bytes) check() error {
 	return nil
 }
 
-// IDX reads an IDX file of unsigned bytes, the format of MNIST and its successors. It may be compressed with gzip.
+// IDX reads an IDX file of unsigned bytes, the format of MNIST and its successors. It may be
+// compressed with gzip.
 func IDX(r io.Reader) (*Bytes, error) {
 	if r == nil {
 		return nil, errors.New("data.IDX: reader is nil")
@@ -101,8 +103,8 @@ func parseIDX(text []byte) (*Bytes, error) {
 	return b, nil
 }
 
-// Images is a dataset of byte images with class labels. Pixels are divided by 255 when they are read, so that the images stay
-// as small as they are.
+// Images is a dataset of byte images with class labels. Pixels are divided by 255 when they are
+// read, so that the images stay as small as they are.
 type Images struct {
 	images *Bytes
 	labels []int
@@ -110,7 +112,8 @@ type Images struct {
 	pixels [256]float64
 }
 
-// NewImages pairs images, shape (n, height, width), with labels, shape (n). An example's input is flat: height·width numbers in [0, 1].
+// NewImages pairs images, shape (n, height, width), with labels, shape (n). An example's input is
+// flat: height·width numbers in [0, 1].
 func NewImages(images, labels *Bytes) (*Images, error) {
 	if err := images.check(); err != nil {
 		return nil, fmt.Errorf("data.NewImages: images: %w", err)
@@ -178,8 +181,9 @@ var mnistFiles = []struct{ name, sum string }{
 // ErrNoMNIST is wrapped by the error of [MNIST] for a directory that lacks the files.
 var ErrNoMNIST = errors.New("MNIST is not there")
 
-// MNIST reads the 60,000 training and 10,000 test images of handwritten digits from a directory with the four files of the
-// original distribution, packed (train-images-idx3-ubyte.gz and so on) or unpacked. Their contents are checked by digest.
+// MNIST reads the 60,000 training and 10,000 test images of handwritten digits from a directory
+// with the four files of the original distribution, packed (train-images-idx3-ubyte.gz and so on)
+// or unpacked. Their contents are checked by digest.
 func MNIST(dir string) (train, test *Images, err error) {
 	var parts [4]*Bytes
 	for i, f := range mnistFiles {

@@ -14,7 +14,8 @@ type Batch struct {
 	W    []float64 // their sample weights
 }
 
-// NewBatch makes room for size examples of spec, floats as float32 or float64. A size below 1 makes a batch without room.
+// NewBatch makes room for size examples of spec, floats as float32 or float64. A size below 1 makes
+// a batch without room.
 func NewBatch(spec Spec, size int, single bool) *Batch {
 	return &Batch{X: makeColumn(spec.Input, size, single), Y: makeColumn(spec.Target, size, single), W: make([]float64, 0, max(size, 0))}
 }
@@ -32,8 +33,8 @@ func makeColumn(f Field, n int, single bool) Column {
 	return Column{F64: make([]float64, n)}
 }
 
-// Fill reads examples into the batch, with a check that every float is finite: a NaN among the features would
-// turn all parameters into NaN, one step later and without a trace.
+// Fill reads examples into the batch, with a check that every float is finite: a NaN among the
+// features would turn all parameters into NaN, one step later and without a trace.
 func (b *Batch) Fill(ds Dataset, rows []int) error {
 	if ds == nil {
 		return errors.New("dataset is nil")
@@ -96,9 +97,10 @@ type loaded struct {
 	err   error
 }
 
-// NewLoader starts a pass over the given examples in batches of size. With ahead = 0 batches are read when they are asked
-// for; otherwise a goroutine keeps up to ahead of them ready. The batches are the same in both cases. Close ends it.
-// Where ds is nil or size is below 1, Next returns an error.
+// NewLoader starts a pass over the given examples in batches of size. With ahead = 0 batches are
+// read when they are asked for; otherwise a goroutine keeps up to ahead of them ready. The batches
+// are the same in both cases. Close ends it. Where ds is nil or size is below 1, Next returns an
+// error.
 func NewLoader(ds Dataset, rows []int, size, ahead int, single bool) *Loader {
 	l := &Loader{ds: ds, rows: rows, size: size}
 	switch {
@@ -146,7 +148,8 @@ func (l *Loader) read(ctx context.Context) {
 	}
 }
 
-// fill turns a panic in a foreign Read into an error: on the reading goroutine it would end the process.
+// fill turns a panic in a foreign Read into an error: on the reading goroutine it would end the
+// process.
 func fill(b *Batch, ds Dataset, rows []int) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

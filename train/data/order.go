@@ -6,8 +6,9 @@ import (
 	"math/rand/v2"
 )
 
-// Rand returns the generator of one purpose of a run, such as the shuffling of an epoch: the numbers depend on the
-// seed, the purpose's name and its index alone, so no generator's state has to be saved for a run to be resumed.
+// Rand returns the generator of one purpose of a run, such as the shuffling of an epoch: the
+// numbers depend on the seed, the purpose's name and its index alone, so no generator's state has
+// to be saved for a run to be resumed.
 func Rand(seed uint64, purpose string, index uint64) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(purpose))
@@ -15,7 +16,8 @@ func Rand(seed uint64, purpose string, index uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(mix(seed^h.Sum64()), mix(index+0x9e3779b97f4a7c15)))
 }
 
-// mix is the output function of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014).
+// mix is the output function of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom
+// Number Generators, 2014).
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb

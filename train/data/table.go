@@ -54,7 +54,8 @@ func (c Column) kind() string {
 	return "nothing"
 }
 
-// Classes makes a dataset of feature rows with one class label each. The rows have one length; they are copied.
+// Classes makes a dataset of feature rows with one class label each. The rows have one length; they
+// are copied.
 func Classes[F float32 | float64](x [][]F, labels []int) (*Table, error) {
 	if len(labels) != len(x) {
 		return nil, fmt.Errorf("data.Classes: %d labels, want %d to match the rows", len(labels), len(x))
@@ -67,7 +68,8 @@ func Classes[F float32 | float64](x [][]F, labels []int) (*Table, error) {
 	return NewTable(len(x), spec, col, Column{Int: append([]int(nil), labels...)})
 }
 
-// Values makes a dataset of feature rows with a row of real targets each, for regression, binary and soft labels. They are copied.
+// Values makes a dataset of feature rows with a row of real targets each, for regression, binary
+// and soft labels. They are copied.
 func Values[F float32 | float64](x, y [][]F) (*Table, error) {
 	if len(y) != len(x) {
 		return nil, fmt.Errorf("data.Values: %d target rows, want %d to match the input rows", len(y), len(x))
@@ -117,8 +119,8 @@ func flatten[F float32 | float64](fn, name string, rows [][]F) (Column, int, err
 	return Column{}, 0, errors.New("data: unreachable element type")
 }
 
-// WithWeights returns the same examples with one sample weight each, finite and >= 0; a weight of 2 counts like
-// the example given twice, 0 leaves it out of losses and metrics. w is copied.
+// WithWeights returns the same examples with one sample weight each, finite and >= 0; a weight of 2
+// counts like the example given twice, 0 leaves it out of losses and metrics. w is copied.
 func (t *Table) WithWeights(w []float64) (*Table, error) {
 	if len(w) != t.n {
 		return nil, fmt.Errorf("data.WithWeights: %d weights, want %d to match the rows", len(w), t.n)

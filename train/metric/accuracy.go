@@ -16,8 +16,8 @@ func (r ratio) value() float64 {
 	return r.sum / r.weight
 }
 
-// Accuracy is the weighted share of rows whose largest score is the label's. Among equal scores the first
-// counts as the largest. Labels required.
+// Accuracy is the weighted share of rows whose largest score is the label's. Among equal scores the
+// first counts as the largest. Labels required.
 type Accuracy struct{ ratio }
 
 // NewAccuracy returns an empty Accuracy.
@@ -66,9 +66,9 @@ func (a *Accuracy) State() []float64 { return []float64{a.sum, a.weight} }
 // Restore sets the sums.
 func (a *Accuracy) Restore(s []float64) error { return restore("Accuracy", s, &a.sum, &a.weight) }
 
-// TopK is the weighted share of rows whose label is among the K largest scores. A label counts when fewer than K other
-// classes come before it; of equal scores the class with the larger index comes first, as in scikit-learn's
-// top_k_accuracy_score. Labels required.
+// TopK is the weighted share of rows whose label is among the K largest scores. A label counts when
+// fewer than K other classes come before it; of equal scores the class with the larger index comes
+// first, as in scikit-learn's top_k_accuracy_score. Labels required.
 type TopK struct {
 	k int
 	ratio
@@ -139,8 +139,9 @@ func (t *TopK) State() []float64 { return []float64{t.sum, t.weight} }
 // Restore sets the sums.
 func (t *TopK) Restore(s []float64) error { return restore("TopK", s, &t.sum, &t.weight) }
 
-// BinaryAccuracy is the weighted share of logits on the right side of 0: a logit above 0 means 1, any other means 0.
-// With several scores per row each counts for itself. Targets, each 0 or 1, or labels with one score per row, required.
+// BinaryAccuracy is the weighted share of logits on the right side of 0: a logit above 0 means 1,
+// any other means 0. With several scores per row each counts for itself. Targets, each 0 or 1, or
+// labels with one score per row, required.
 type BinaryAccuracy struct{ ratio }
 
 // NewBinaryAccuracy returns an empty BinaryAccuracy.

@@ -5,13 +5,15 @@ import (
 	"math"
 )
 
-// CalibrationError is the expected calibration error: rows are sorted by their confidence into bins of equal width,
+// CalibrationError is the expected calibration error: rows are sorted by their confidence into bins
+// of equal width,
 //
 //	Σ_bins (weight of the bin / weight of all) · |accuracy in the bin - mean confidence in the bin|
 //
-// The confidence of a row with several scores is the softmax of its largest, and the row is right when the label
-// is its class. With one score per row it is the sigmoid of the score, and the row is right when the target is 1. Scores are logits,
-// and an infinite one counts as the limit: k logits of +Inf have the confidence 1/k. A row of nothing but -Inf is an error.
+// The confidence of a row with several scores is the softmax of its largest, and the row is right
+// when the label is its class. With one score per row it is the sigmoid of the score, and the row
+// is right when the target is 1. Scores are logits, and an infinite one counts as the limit: k
+// logits of +Inf have the confidence 1/k. A row of nothing but -Inf is an error.
 //
 // Reference: C. Guo et al., On Calibration of Modern Neural Networks, 2017.
 type CalibrationError struct {

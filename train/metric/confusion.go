@@ -5,14 +5,16 @@ import (
 	"math"
 )
 
-// Confusion counts, with weights, how often each class was taken for each. Its value is the accuracy. Labels required.
+// Confusion counts, with weights, how often each class was taken for each. Its value is the
+// accuracy. Labels required.
 type Confusion struct {
 	classes int
 	counts  []float64 // true class, then predicted
 	missed  []float64 // by true class: rows with NaN scores, predicted as nothing
 }
 
-// NewConfusion returns an empty matrix for 2 to 2^14 classes. With a single score per row, a logit, there are two classes.
+// NewConfusion returns an empty matrix for 2 to 2^14 classes. With a single score per row, a logit,
+// there are two classes.
 func NewConfusion(classes int) *Confusion {
 	c := &Confusion{classes: classes}
 	if c.Check() == nil {
@@ -21,7 +23,8 @@ func NewConfusion(classes int) *Confusion {
 	return c
 }
 
-// Check returns an error when the number of classes is out of its range: the matrix of 2^14 takes 2 GiB.
+// Check returns an error when the number of classes is out of its range: the matrix of 2^14 takes 2
+// GiB.
 func (c *Confusion) Check() error {
 	return between("Confusion", "number of classes", c.classes, 2, 1<<14)
 }
@@ -29,7 +32,8 @@ func (c *Confusion) Check() error {
 // Name returns "confusion_accuracy".
 func (*Confusion) Name() string { return "confusion_accuracy" }
 
-// Update adds the rows of b: the largest score is the prediction, or with one score per row class 1 where it is above 0.
+// Update adds the rows of b: the largest score is the prediction, or with one score per row class 1
+// where it is above 0.
 func (c *Confusion) Update(b Batch) error {
 	if err := c.Check(); err != nil {
 		return err

@@ -40,8 +40,8 @@ const (
 	f1
 )
 
-// Score is precision, recall or F1 of the predicted classes, averaged over classes. With tp, fp and fn the weights of the
-// true positives, false positives and false negatives of a class,
+// Score is precision, recall or F1 of the predicted classes, averaged over classes. With tp, fp and
+// fn the weights of the true positives, false positives and false negatives of a class,
 //
 //	precision  tp / (tp + fp)
 //	recall     tp / (tp + fn)
@@ -49,9 +49,10 @@ const (
 //
 // and 0 where that is 0/0.
 //
-// With labels the largest score of a row is the prediction, and with one score per row, for two classes, it is class 1 where the score
-// is above 0. With targets, each 0 or 1, any number of classes applies to a row: each class with a score above 0 is predicted. A class
-// that never occurs there is left out of the macro average; scikit-learn counts it as 0. A NaN is never right.
+// With labels the largest score of a row is the prediction, and with one score per row, for two
+// classes, it is class 1 where the score is above 0. With targets, each 0 or 1, any number of
+// classes applies to a row: each class with a score above 0 is predicted. A class that never occurs
+// there is left out of the macro average; scikit-learn counts it as 0. A NaN is never right.
 type Score struct {
 	what       quotient
 	average    Average
@@ -77,7 +78,8 @@ func newScore(what quotient, classes int, a Average) *Score {
 	return s
 }
 
-// Check returns an error when the number of classes is out of its range or does not go with the average.
+// Check returns an error when the number of classes is out of its range or does not go with the
+// average.
 func (s *Score) Check() error {
 	if s.average > Positive || s.average == Positive && s.classes != 2 {
 		return fmt.Errorf("metric.%s: average %v of %d classes, want Macro, Micro, or Positive with 2 classes", s.kind(), s.average, s.classes)

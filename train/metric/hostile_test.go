@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// TestConstructors: no constructor returns an error, whatever it is given; Check and Update do, and nothing panics.
+// TestConstructors: no constructor returns an error, whatever it is given; Check and Update do, and
+// nothing panics.
 func TestConstructors(t *testing.T) {
 	files, err := os.ReadDir(".")
 	if err != nil {
@@ -85,7 +86,8 @@ func TestConstructors(t *testing.T) {
 	}
 }
 
-// TestIgnored: rows with an ignored label, whatever their scores, are as if they were not there; Ignore does it for others.
+// TestIgnored: rows with an ignored label, whatever their scores, are as if they were not there;
+// Ignore does it for others.
 func TestIgnored(t *testing.T) {
 	nan := math.NaN()
 	for _, c := range cases(t) {
@@ -162,7 +164,8 @@ func TestIgnoreMerges(t *testing.T) {
 	}
 }
 
-// TestRowNumbers: errors name the rows of the dataset where the batch knows them, and the position in a sequence.
+// TestRowNumbers: errors name the rows of the dataset where the batch knows them, and the position
+// in a sequence.
 func TestRowNumbers(t *testing.T) {
 	nan := math.NaN()
 	for _, c := range []struct {
@@ -189,9 +192,10 @@ func TestRowNumbers(t *testing.T) {
 	}
 }
 
-// TestSeveralLabels: rows to which several classes apply. By class the predictions below are: class 0 right twice, class 1 right once and
-// missed once, class 2 missed once and wrong once. So F1 is 1, 2/3 and 0, precision 1, 1 and 0, recall 1, 1/2 and 0; over all classes
-// together tp = 3, fp = 1 and fn = 2. Class 3 never occurs.
+// TestSeveralLabels: rows to which several classes apply. By class the predictions below are: class
+// 0 right twice, class 1 right once and missed once, class 2 missed once and wrong once. So F1 is
+// 1, 2/3 and 0, precision 1, 1 and 0, recall 1, 1/2 and 0; over all classes together tp = 3, fp = 1
+// and fn = 2. Class 3 never occurs.
 func TestSeveralLabels(t *testing.T) {
 	b := Batch{Width: 4, Scores: []float64{2, -1, -3, -1, -1, 4, 1, -2, 0.5, -2, -2, 0}, Targets: []float64{1, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0, 0}}
 	for _, c := range []struct {
@@ -242,8 +246,9 @@ func TestSeveralLabels(t *testing.T) {
 	}
 }
 
-// TestInfiniteScores: the confidence of an infinite logit is the limit. Rows: sure and right, sure and wrong, undecided between two and
-// right: the bin of 1 has 1 right of 2 and the mean confidence 1, a gap of 1/2 · 2 rows; the other has the gap |1 - 1/2| of 1 row.
+// TestInfiniteScores: the confidence of an infinite logit is the limit. Rows: sure and right, sure
+// and wrong, undecided between two and right: the bin of 1 has 1 right of 2 and the mean confidence
+// 1, a gap of 1/2 · 2 rows; the other has the gap |1 - 1/2| of 1 row.
 func TestInfiniteScores(t *testing.T) {
 	inf := math.Inf(1)
 	c := NewCalibrationError(10)

@@ -9,8 +9,9 @@ type ignoring struct {
 	copied []int
 }
 
-// Ignore returns m without the rows whose label is among labels, such as that of padding: what loss.WithIgnoreIndex is to a loss. The
-// label [Ignored] is always ignored. What is measured accumulates in m.
+// Ignore returns m without the rows whose label is among labels, such as that of padding: what
+// loss.WithIgnoreIndex is to a loss. The label [Ignored] is always ignored. What is measured
+// accumulates in m.
 func Ignore(m Metric, labels ...int) Metric {
 	return &ignoring{Metric: m, labels: slices.Clone(labels)}
 }

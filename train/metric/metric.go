@@ -1,14 +1,17 @@
-// Package metric measures predictions while they stream by: accuracy, top-k accuracy, perplexity, confusion matrices,
-// precision, recall and F1, areas under curves, calibration and regression errors.
+// Package metric measures predictions while they stream by: accuracy, top-k accuracy, perplexity,
+// confusion matrices, precision, recall and F1, areas under curves, calibration and regression
+// errors.
 //
-// Every metric is a [Metric]: it is updated batch by batch, gives its value at any time, and merges with another of its
-// kind that saw other rows, with the result of having seen them all. Values agree with scikit-learn's functions of the
-// same name. Rows carry weights; a row of weight 0, or with the label [Ignored], is as if it were not there. A metric of no rows is NaN.
+// Every metric is a [Metric]: it is updated batch by batch, gives its value at any time, and merges
+// with another of its kind that saw other rows, with the result of having seen them all. Values
+// agree with scikit-learn's functions of the same name. Rows carry weights; a row of weight 0, or
+// with the label [Ignored], is as if it were not there. A metric of no rows is NaN.
 //
-// Constructors return no error. A setting out of its range, such as 0 classes, is an error of the metric's Check and of every Update;
-// a training run checks its metrics before it begins.
+// Constructors return no error. A setting out of its range, such as 0 classes, is an error of the
+// metric's Check and of every Update; a training run checks its metrics before it begins.
 //
-// The package imports no graph: the scores are plain float64 slices, raw (logits) unless a metric says otherwise.
+// The package imports no graph: the scores are plain float64 slices, raw (logits) unless a metric
+// says otherwise.
 package metric
 
 import (
@@ -16,18 +19,21 @@ import (
 	"math"
 )
 
-// A Batch is predictions for some rows together with what was true. Slices belong to the caller and are not kept.
+// A Batch is predictions for some rows together with what was true. Slices belong to the caller and
+// are not kept.
 type Batch struct {
 	Width   int       // scores per row
 	Scores  []float64 // the model's output, row after row
 	Labels  []int     // class labels, one per row, for classifiers
 	Targets []float64 // real targets, as many as scores, for regression and binary targets
 	Weights []float64 // one per row; nil means 1 for all
-	Index   []int     // numbers of the rows in their dataset, for errors; nil means their places in the batch. A number may stand for several consecutive rows, the positions of a sequence
+	// Index has the numbers of the rows in their dataset, for errors; nil means their places in the
+	// batch. A number may stand for several consecutive rows, the positions of a sequence.
+	Index []int
 }
 
-// Ignored is the label of a row that is not measured, such as padding: the one that losses ignore unless an option says otherwise.
-// [Ignore] ignores others.
+// Ignored is the label of a row that is not measured, such as padding: the one that losses ignore
+// unless an option says otherwise. [Ignore] ignores others.
 const Ignored = -100
 
 // Rows returns the number of rows.
@@ -93,7 +99,8 @@ func between(name, setting string, v, lo, hi int) error {
 	return nil
 }
 
-// check returns an error for a batch whose slices disagree, or that lacks what kind ("labels" or "targets") names.
+// check returns an error for a batch whose slices disagree, or that lacks what kind ("labels" or
+// "targets") names.
 func (b Batch) check(name, kind string) error {
 	if b.Width <= 0 || len(b.Scores)%b.Width != 0 {
 		return fmt.Errorf("metric.%s: %d scores in rows of %d", name, len(b.Scores), b.Width)
@@ -121,7 +128,8 @@ func (b Batch) check(name, kind string) error {
 		for i, l := range b.Labels {
 			if (l < 0 || l >= b.Width) && b.Weight(i) != 0 {
 				if b.Width == 1 && l == 1 {
-					return fmt.Errorf("metric.%s: label of %s is 1 and there is one score per row, want scores for each class; BinaryAccuracy takes one", name, b.row(i))
+					return fmt.Errorf("metric.%s: label of %s is 1 and there is one score per row, "+
+						"want a score for each class; BinaryAccuracy takes one", name, b.row(i))
 				}
 				return fmt.Errorf("metric.%s: label of %s is %d, want a label in [0, %d)", name, b.row(i), l, b.Width)
 			}
@@ -137,7 +145,8 @@ func (b Batch) check(name, kind string) error {
 	return nil
 }
 
-// argmax returns the index of the first largest score, or -1 when one of them is NaN: such a row is right for no class.
+// argmax returns the index of the first largest score, or -1 when one of them is NaN: such a row is
+// right for no class.
 func argmax(row []float64) int {
 	best := 0
 	for i, v := range row {

@@ -66,8 +66,9 @@ func (c recorded) part(i, j int) Batch {
 	return b
 }
 
-// TestScikitLearn holds every metric against the recorded values: fed at once, in parts, merged from parts, and carried over
-// a saved state. Relative to 1 or the value, 1e-12 leaves room for sums in another order.
+// TestScikitLearn holds every metric against the recorded values: fed at once, in parts, merged
+// from parts, and carried over a saved state. Relative to 1 or the value, 1e-12 leaves room for
+// sums in another order.
 func TestScikitLearn(t *testing.T) {
 	tested := make(map[string]bool)
 	for i, c := range cases(t) {
@@ -136,7 +137,8 @@ func TestScikitLearn(t *testing.T) {
 	}
 }
 
-// TestWeights: weight 2 is a row given twice, weight 0 a row left out, even one that would be an error.
+// TestWeights: weight 2 is a row given twice, weight 0 a row left out, even one that would be an
+// error.
 func TestWeights(t *testing.T) {
 	for _, c := range cases(t) {
 		if c.Weights != nil {

@@ -1,9 +1,10 @@
-// Package weights holds named arrays of numbers, such as the parameters of a model and the memory of its optimizer, and
-// keeps them in safetensors files. It reads files of half precision too.
+// Package weights holds named arrays of numbers, such as the parameters of a model and the memory
+// of its optimizer, and keeps them in safetensors files. It reads files of half precision too.
 //
-// A file is written to a temporary name in the same directory, flushed to the disk and renamed, so that a reader never
-// sees half of one and a crash leaves the earlier file. It carries the SHA-256 of its contents; a file that is
-// truncated, damaged or of another format is refused with an error that names the file and the fault.
+// A file is written to a temporary name in the same directory, flushed to the disk and renamed, so
+// that a reader never sees half of one and a crash leaves the earlier file. It carries the SHA-256
+// of its contents; a file that is truncated, damaged or of another format is refused with an error
+// that names the file and the fault.
 //
 // The package imports no graph.
 package weights

@@ -11,11 +11,13 @@ import (
 	"runtime"
 )
 
-// WriteFile makes or replaces a file in one step: write fills a temporary file beside it, which is flushed to the disk
-// and renamed. Whatever fails, the earlier file is still there and the temporary one is not. Errors name the file.
+// WriteFile makes or replaces a file in one step: write fills a temporary file beside it, which is
+// flushed to the disk and renamed. Whatever fails, the earlier file is still there and the
+// temporary one is not. Errors name the file.
 //
-// A file keeps the permissions that it had. A symbolic link stays, and the file that it points to is replaced. Anything else that is
-// not a regular file, such as a device, a pipe or a directory, is an error: a rename would put a file in its place.
+// A file keeps the permissions that it had. A symbolic link stays, and the file that it points to
+// is replaced. Anything else that is not a regular file, such as a device, a pipe or a directory,
+// is an error: a rename would put a file in its place.
 func WriteFile(path string, write func(w io.Writer) error) error {
 	if err := writeFile(path, write); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -78,8 +80,8 @@ func target(path string) (string, fs.FileMode, error) {
 	return path, info.Mode().Perm(), nil
 }
 
-// SyncDir flushes the names in a directory to the disk: a renamed file has its new name after a crash. Windows has no such
-// operation and keeps its directories in a journal.
+// SyncDir flushes the names in a directory to the disk: a renamed file has its new name after a
+// crash. Windows has no such operation and keeps its directories in a journal.
 func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil

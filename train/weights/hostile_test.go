@@ -20,7 +20,8 @@ func file(header string, data ...byte) []byte {
 	return append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), data...)
 }
 
-// empties are arrays without numbers in every place: first, last, and between others with whose offsets theirs agree.
+// empties are arrays without numbers in every place: first, last, and between others with whose
+// offsets theirs agree.
 func empties() []*Array {
 	return []*Array{
 		New("z", true, 0), {Name: "m", Shape: []int{1}, F32: []float32{1}}, New("b", false, 3, 0), New("a", true, 0, 5),
@@ -70,9 +71,11 @@ func small(t *testing.T) map[string][]byte {
 	return files
 }
 
-// TestDamage cuts small files at every length and flips every bit of them. A file of this package is refused whatever happens to it.
-// Another one is refused too, unless the change makes another valid file: then the numbers that did not change, their type and shape
-// are as before, and what differs is a name, the metadata, the number with the changed bit or a dimension of an array without numbers.
+// TestDamage cuts small files at every length and flips every bit of them. A file of this package
+// is refused whatever happens to it. Another one is refused too, unless the change makes another
+// valid file: then the numbers that did not change, their type and shape are as before, and what
+// differs is a name, the metadata, the number with the changed bit or a dimension of an array
+// without numbers.
 func TestDamage(t *testing.T) {
 	for name, text := range small(t) {
 		ours := strings.HasPrefix(name, "ours")
@@ -104,7 +107,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// alike compares the arrays of a damaged file with those of the whole one; of their numbers one may differ where the numbers were damaged.
+// alike compares the arrays of a damaged file with those of the whole one; of their numbers one may
+// differ where the numbers were damaged.
 func alike(got, want []*Array, numbers bool) error {
 	if len(got) != len(want) {
 		return fmt.Errorf("%d arrays, want %d", len(got), len(want))
@@ -194,8 +198,9 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestHalf: the numbers are from the definition (IEEE 754-2019, 3.4): 1 + 2^-10 follows 1, the largest is (2 - 2^-10)·2^15 = 65504, the
-// smallest normal one 2^-14 and the smallest 2^-24; bfloat16 is the upper half of a float32.
+// TestHalf: the numbers are from the definition (IEEE 754-2019, 3.4): 1 + 2^-10 follows 1, the
+// largest is (2 - 2^-10)·2^15 = 65504, the smallest normal one 2^-14 and the smallest 2^-24;
+// bfloat16 is the upper half of a float32.
 func TestHalf(t *testing.T) {
 	inf := float32(math.Inf(1))
 	list := []struct {

@@ -18,12 +18,14 @@ import (
 	"unicode/utf8"
 )
 
-// Load reads a safetensors file, in the order of its numbers in the file, and its metadata. Arrays of the types F32 and F64 come as
-// they are, and F16 and BF16 as float32, which holds each of their numbers exactly; any other type is an error.
+// Load reads a safetensors file, in the order of its numbers in the file, and its metadata. Arrays
+// of the types F32 and F64 come as they are, and F16 and BF16 as float32, which holds each of their
+// numbers exactly; any other type is an error.
 //
-// A file that [Save] wrote is checked against its digest, so that any change to it is found, and its metadata come without the keys
-// that Save adds. Other files, which carry no digest, are checked for their form: names that occur twice, descriptions that lack a
-// part or have one too many, and arrays that overlap or leave gaps are errors. Faults are of type [*FileError].
+// A file that [Save] wrote is checked against its digest, so that any change to it is found, and
+// its metadata come without the keys that Save adds. Other files, which carry no digest, are
+// checked for their form: names that occur twice, descriptions that lack a part or have one too
+// many, and arrays that overlap or leave gaps are errors. Faults are of type [*FileError].
 func Load(path string) ([]*Array, map[string]string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -72,8 +74,8 @@ type named struct {
 	entry
 }
 
-// describe reads a header. It goes from token to token, as decoding into a map and structs would take the last of several equal
-// names, any case of a key, and null for everything.
+// describe reads a header. It goes from token to token, as decoding into a map and structs would
+// take the last of several equal names, any case of a key, and null for everything.
 func describe(head []byte) (list []named, meta map[string]string, err error) {
 	switch {
 	case len(head) == 0 || head[0] != '{':
@@ -128,7 +130,8 @@ func describe(head []byte) (list []named, meta map[string]string, err error) {
 // reader reads valid JSON of expected kinds.
 type reader struct{ *json.Decoder }
 
-// object calls f for each key of an object, with the reader at its value. A key that comes twice is an error.
+// object calls f for each key of an object, with the reader at its value. A key that comes twice is
+// an error.
 func (r *reader) object(f func(key string) error) error {
 	if t, err := r.Token(); err != nil || t != json.Delim('{') {
 		return fmt.Errorf("%v, want an object", t)
@@ -182,8 +185,8 @@ func (r *reader) numbers() ([]int, error) {
 	return out, err
 }
 
-// surrogates returns an error for half of a pair of escapes such as \ud83d, of which the decoder makes a replacement character, so
-// that different names become one.
+// surrogates returns an error for half of a pair of escapes such as \ud83d, of which the decoder
+// makes a replacement character, so that different names become one.
 func surrogates(head []byte) error {
 	unit := func(i int) uint64 { // of the escape \uXXXX at i, or 0
 		if i+6 > len(head) || head[i] != '\\' || head[i+1] != 'u' {
@@ -212,7 +215,8 @@ func surrogates(head []byte) error {
 
 // entries reads the arrays that a header describes.
 func entries(list []named, data []byte) ([]*Array, string) {
-	// Arrays without numbers lie between others and share their offsets; the order of the header is kept among them.
+	// Arrays without numbers lie between others and share their offsets; the order of the header is
+	// kept among them.
 	slices.SortStableFunc(list, func(a, b named) int {
 		return cmp.Or(cmp.Compare(a.Offsets[0], b.Offsets[0]), cmp.Compare(a.Offsets[1], b.Offsets[1]))
 	})

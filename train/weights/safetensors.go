@@ -42,9 +42,10 @@ type FileError struct {
 // Error names the file and the fault.
 func (e *FileError) Error() string { return e.Path + ": " + e.Fault }
 
-// Save writes arrays and metadata to a safetensors file with [WriteFile]. The names are unique and not "__metadata__", names and
-// metadata are UTF-8, and an array holds as many numbers as its shape says, which may be none. The keys "writer" and "sha256" of the
-// metadata are set by Save: the latter is the digest of everything else in the file.
+// Save writes arrays and metadata to a safetensors file with [WriteFile]. The names are unique and
+// not "__metadata__", names and metadata are UTF-8, and an array holds as many numbers as its shape
+// says, which may be none. The keys "writer" and "sha256" of the metadata are set by Save: the
+// latter is the digest of everything else in the file.
 func Save(path string, arrays []*Array, metadata map[string]string) error {
 	if err := checkSave(arrays, metadata); err != nil {
 		return fmt.Errorf("weights.Save: %w", err)
@@ -117,7 +118,8 @@ func checkSave(arrays []*Array, metadata map[string]string) error {
 	return nil
 }
 
-// product returns the size of a shape, and whether its dimensions and its length in bytes make sense.
+// product returns the size of a shape, and whether its dimensions and its length in bytes make
+// sense.
 func product(shape []int) (int, bool) {
 	n := 1
 	for _, d := range shape {
@@ -129,8 +131,8 @@ func product(shape []int) (int, bool) {
 	return n, true
 }
 
-// header returns everything before the numbers: the length of the description, and the description as JSON in the order of
-// the arrays, padded to a multiple of 8 bytes.
+// header returns everything before the numbers: the length of the description, and the description
+// as JSON in the order of the arrays, padded to a multiple of 8 bytes.
 func header(arrays []*Array, meta map[string]string) []byte {
 	var b bytes.Buffer
 	b.Write(make([]byte, 8))

@@ -97,7 +97,8 @@ func TestIndependentReader(t *testing.T) {
 	}
 }
 
-// TestEveryBit flips each bit of a file and cuts it at each length: all of it is an error that names the file.
+// TestEveryBit flips each bit of a file and cuts it at each length: all of it is an error that
+// names the file.
 func TestEveryBit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "w.safetensors")
 	if err := Save(path, sample(), map[string]string{"note": "x"}); err != nil {
