@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // wide returns a text in UTF-16, low byte first, with its byte-order mark unless bare.
@@ -232,4 +233,46 @@ func TestArguments(t *testing.T) {
 	if err := m.Read([]int{0}, x, Column{}); err != nil || x.F64[0] != 1 {
 		t.Errorf("images without labels read as %v, %v", x.F64, err)
 	}
+}
+
+// FuzzCSV: no text makes the reader panic, and what it takes is finite, named and labelled.
+func FuzzCSV(f *testing.F) {
+	f.Add("\ufeffa,kind\n1,cat\n2,dog\n", true, -1, 1.0)
+	f.Add("1;2\r\n\"3\";4\r\n", false, 0, 255.0)
+	f.Add(wide("a,kind\n1,cat\n", false), true, 1, math.Inf(1))
+	f.Fuzz(func(t *testing.T, text string, header bool, target int, divisor float64) {
+		d, err := CSV(strings.NewReader(text), CSVFormat{Header: header, Target: target, Divisor: divisor})
+		if err != nil {
+			return
+		}
+		if len(d.Labels()) != d.Len() || header && len(d.Features) != d.Spec().Input.Size() {
+			t.Fatalf("%d labels and names %q for %d rows of %v", len(d.Labels()), d.Features, d.Len(), d.Spec())
+		}
+		for i, label := range d.Labels() {
+			if label < 0 || label >= len(d.Classes) || d.Input(i).NonFinite() >= 0 {
+				t.Fatalf("row %d is %v with label %d of %d", i, d.Input(i), label, len(d.Classes))
+			}
+		}
+		for _, name := range slices.Concat(d.Features, d.Classes) {
+			if name == "" || name != strings.TrimSpace(name) || !utf8.ValidString(name) || strings.ContainsAny(name, "\ufeff\x00") {
+				t.Fatalf("name %q", name)
+			}
+		}
+	})
+}
+
+// FuzzIDX: no text makes the reader panic, and what it takes is written as it was.
+func FuzzIDX(f *testing.F) {
+	f.Add([]byte("\x00\x00\x08\x02\x00\x00\x00\x01\x00\x00\x00\x03abc"))
+	f.Add([]byte("\x00\x00\x08\x01\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		b, err := IDX(bytes.NewReader(text))
+		if err != nil || text[0] == 0x1f { // packed
+			return
+		}
+		var again bytes.Buffer
+		if err := WriteIDX(&again, b); err != nil || !bytes.Equal(again.Bytes(), text) {
+			t.Fatalf("%q was read and is written as %q, %v", text, again.Bytes(), err)
+		}
+	})
 }
