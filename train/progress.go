@@ -30,13 +30,13 @@ func NewProgress(w io.Writer) Callback {
 	return &lines{w: w, now: time.Now}
 }
 
-// watcher is a callback that is told how far a validation is, too: one of minutes would look like a
-// run that hangs.
+// watcher is a callback that also follows a validation, which may take minutes in which nothing
+// else happens.
 type watcher interface {
 	validating(e Event, done, rows int) error
 }
 
-// quiet is the time after which a run off a terminal says how far it is.
+// quiet is the longest time without a line off a terminal.
 const quiet = 10 * time.Second
 
 // lines is the progress off a terminal.
@@ -93,8 +93,8 @@ func short(x float64) string {
 	return fmt.Sprintf("%.4f", x)
 }
 
-// usualColumns is the width of a terminal that does not tell its own, and redraw the time between
-// two pictures of the bar.
+// usualColumns is the width of a terminal whose width is not known, and redraw the shortest time
+// between two pictures of the bar.
 const (
 	usualColumns = 80
 	redraw       = 100 * time.Millisecond
