@@ -77,14 +77,14 @@ func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
 		}
 	}
 	if p.readOutput {
-		if spec.Target.Kind == data.Int {
-			var err error
-			if pr.across, err = classesFirst(p.lossFn, f.out, spec.Target); err != nil {
-				return nil, err
-			}
-		}
 		pr.output = room(f.out.Shape().TotalSize())
 		if err := add("output", f.out, pr.output); err != nil {
+			return nil, err
+		}
+	}
+	if p.readOutput && spec.Target.Kind == data.Int {
+		var err error
+		if pr.across, err = classesFirst(p.lossFn, f.out, spec.Target); err != nil {
 			return nil, err
 		}
 	}
