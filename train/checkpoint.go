@@ -218,7 +218,8 @@ func (r *run) mark() [2]int { return [2]int{r.at.Step, 1 + len(r.history.Epochs)
 func replaceDir(tmp, path string) error {
 	err := os.Rename(tmp, path)
 	if err != nil {
-		if _, statErr := os.Stat(path); statErr != nil {
+		// What is no directory is no checkpoint, and its owner may want to keep it.
+		if info, statErr := os.Stat(path); statErr != nil || !info.IsDir() {
 			return err
 		}
 		old := tmp + ".old"

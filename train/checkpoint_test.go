@@ -292,6 +292,22 @@ func TestUnwritable(t *testing.T) {
 	}
 }
 
+// TestCheckpointInTheWay: a file with the name of a checkpoint is not replaced.
+func TestCheckpointInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, stepDir(2))
+	if err := os.WriteFile(file, []byte("notes"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Epochs: 1, BatchSize: 30, Optimizer: optim.SGD(.1), Checkpoint: &Checkpoint{Dir: dir}}
+	if _, err := Fit(background, linear3, loss.CrossEntropy, blobs(t, 60, 8), cfg); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("error %v, want one about %s", err, file)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "notes" {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+}
+
 // TestLoad: a model from a checkpoint or a saved file predicts the same bits, for any number of rows.
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()

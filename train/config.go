@@ -31,10 +31,13 @@ type Config struct {
 	ClipNorm  float64        // largest Euclidean norm of all gradients together; 0 means no limit
 	ClipValue float64        // largest absolute value of a gradient; 0 means no limit. Applied before ClipNorm
 
-	Validation      data.Dataset    // measured after each epoch; nil means none
-	ValidationBatch int             // rows of a validation batch; 0 means the larger of BatchSize and 256
-	Metrics         []metric.Metric // measured besides the loss, on fresh copies, for training and validation
-	NoTrainMetrics  bool            // measure Metrics on the validation set only
+	Validation      data.Dataset // measured after each epoch; nil means none
+	ValidationBatch int          // rows of a validation batch; 0 means the larger of BatchSize and 256
+	// Metrics are measured besides the loss, for training and validation. After an epoch each holds
+	// what the validation set gave, or without one the training set; runs at the same time need
+	// metrics of their own.
+	Metrics        []metric.Metric
+	NoTrainMetrics bool // measure Metrics on the validation set only
 
 	ClassWeights []float64 // multiplies the weight of a training row by its label's entry; for whole-number targets
 
@@ -152,6 +155,11 @@ func checkMetrics(metrics []metric.Metric) error {
 	for i, m := range metrics {
 		if m == nil {
 			return fmt.Errorf("nil in Metrics at index %d", i)
+		}
+		if c, ok := m.(metric.Checker); ok {
+			if err := c.Check(); err != nil {
+				return err
+			}
 		}
 		if seen[m.Name()] {
 			return fmt.Errorf("two entries of Metrics have the name %q", m.Name())

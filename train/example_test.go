@@ -3,7 +3,10 @@ package train_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
+	"os"
+	"strings"
 
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
@@ -41,4 +44,42 @@ func ExampleFit() {
 	// Output:
 	// accuracy 1
 	// first is of class 0: true  second of class 1: true
+}
+
+func fit(ctx context.Context, table io.Reader) (*train.Result, error) {
+	ds, err := data.CSV(table, data.CSVFormat{Header: true, Target: -1})
+	if err != nil {
+		return nil, err
+	}
+	model := func(b *train.Builder, x *G.Node) (*G.Node, error) {
+		h, err := b.Dense("hidden", x, 16)
+		if err != nil {
+			return nil, err
+		}
+		return b.Dense("out", G.Must(G.Tanh(h)), len(ds.Classes))
+	}
+	return train.Fit(ctx, model, loss.CrossEntropy, ds, train.Config{
+		Epochs: 100, Optimizer: optim.Adam(0.01), Metrics: []metric.Metric{metric.NewAccuracy()}, Progress: os.Stderr})
+}
+
+// Learn the classes of a table of text. The classes of this one are those of a chessboard of four squares, which no straight line
+// tells apart.
+func ExampleFit_table() {
+	var table strings.Builder
+	table.WriteString("east,north,colour\n")
+	for i := range 64 {
+		east, north := float64(i%8)-3.5, float64(i/8)-3.5
+		colour := "white"
+		if east*north > 0 {
+			colour = "black"
+		}
+		fmt.Fprintf(&table, "%v,%v,%s\n", east/4, north/4, colour)
+	}
+	res, err := fit(context.Background(), strings.NewReader(table.String()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("learned:", res.History.Last("accuracy") > 0.9)
+	// Output:
+	// learned: true
 }

@@ -206,8 +206,11 @@ func (r *run) prepare() error {
 	if a, ok := r.schedule.(optim.Adaptive); ok {
 		r.schedule = a.New()
 	}
-	rows := len(r.order(1))
-	r.batches = (rows + r.graph.batch - 1) / r.graph.batch
+	rows, err := r.order(1)
+	if err != nil {
+		return err
+	}
+	r.batches = (len(rows) + r.graph.batch - 1) / r.graph.batch
 	r.perEpoch = (r.batches + cfg.Accumulate - 1) / cfg.Accumulate
 	if err := r.checkMonitors(); err != nil {
 		return err
@@ -265,7 +268,7 @@ func (r *run) checkMonitors() error {
 }
 
 // order returns the rows of an epoch.
-func (r *run) order(epoch int) []int {
+func (r *run) order(epoch int) ([]int, error) {
 	n := r.ds.Len()
 	limit := n
 	if r.cfg.OverfitBatch > 0 {
@@ -278,12 +281,15 @@ func (r *run) order(epoch int) []int {
 			rows[i] = i
 		}
 	} else {
-		rows = data.Permutation(n, r.cfg.Seed, epoch)
+		var err error
+		if rows, err = data.Permutation(n, r.cfg.Seed, epoch); err != nil {
+			return nil, err
+		}
 	}
 	if r.cfg.FastDevRun {
 		limit = min(limit, r.graph.batch)
 	}
-	return rows[:limit]
+	return rows[:limit], nil
 }
 
 func (r *run) close() {
@@ -314,10 +320,7 @@ func tell(ctx context.Context, c Callback, e Event) (err error) {
 
 // emit completes an event and hands it to the callbacks.
 func (r *run) emit(ctx context.Context, e Event) error {
-	e.Epoch, e.Epochs = r.at.Epoch, r.cfg.Epochs
-	e.Step, e.Steps = r.at.Step, r.cfg.Epochs*r.perEpoch
-	e.InEpoch, e.PerEpoch = (r.at.Batch+r.cfg.Accumulate-1)/r.cfg.Accumulate, r.perEpoch
-	e.Rate, e.Net, e.History = r.at.Rate, r.net, r.history
+	r.place(&e)
 	var first error
 	for _, c := range r.callbacks {
 		if err := tell(ctx, c, e); err != nil && (first == nil || errors.Is(first, ErrStop)) {
@@ -325,4 +328,26 @@ func (r *run) emit(ctx context.Context, e Event) error {
 		}
 	}
 	return first
+}
+
+// place fills in where the run is.
+func (r *run) place(e *Event) {
+	e.Epoch, e.Epochs = r.at.Epoch, r.cfg.Epochs
+	e.Step, e.Steps = r.at.Step, r.cfg.Epochs*r.perEpoch
+	e.InEpoch, e.PerEpoch = (r.at.Batch+r.cfg.Accumulate-1)/r.cfg.Accumulate, r.perEpoch
+	e.Rate, e.Net, e.History = r.at.Rate, r.net, r.history
+}
+
+// validating tells the callbacks that watch a validation how far it is.
+func (r *run) validating(done, rows int) error {
+	var e Event
+	r.place(&e)
+	for _, c := range r.callbacks {
+		if w, ok := c.(watcher); ok {
+			if err := w.validating(e, done, rows); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

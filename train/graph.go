@@ -26,6 +26,7 @@ type program struct {
 	output  data.Column
 	grads   []*gradient // of params.list, in its order
 	summing bool        // the loss is a sum, to be divided by the caller
+	across  bool        // the output has its classes before the positions of its labels
 	finish  func()      // called at the end of a run of a graph with gradients, when all else is computed
 }
 
@@ -73,6 +74,12 @@ func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
 	if p.readOutput {
 		pr.output = f.buffer(f.out.Shape().TotalSize())
 		if err := add("output", f.out, pr.output); err != nil {
+			return nil, err
+		}
+	}
+	if p.readOutput && spec.Target.Kind == data.Int {
+		var err error
+		if pr.across, err = classesFirst(p.lossFn, f.out, spec.Target); err != nil {
 			return nil, err
 		}
 	}

@@ -4,80 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"github.com/surprisal-go/surprisal/train/data"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
-
-// An Init fills a new parameter of the given shape from a generator of its own.
-type Init func(rng *rand.Rand, shape []int, dst []float64)
-
-// Constant returns the initialiser that sets every number to v.
-func Constant(v float64) Init {
-	return func(_ *rand.Rand, _ []int, dst []float64) {
-		for i := range dst {
-			dst[i] = v
-		}
-	}
-}
-
-// Uniform returns the initialiser that draws from [-bound, bound).
-func Uniform(bound float64) Init {
-	return func(rng *rand.Rand, _ []int, dst []float64) {
-		for i := range dst {
-			dst[i] = bound * (2*rng.Float64() - 1)
-		}
-	}
-}
-
-// Normal returns the initialiser that draws from a normal distribution with mean 0 and the given standard deviation.
-func Normal(std float64) Init {
-	return func(rng *rand.Rand, _ []int, dst []float64) {
-		for i := range dst {
-			dst[i] = std * rng.NormFloat64()
-		}
-	}
-}
-
-// fans returns the number of inputs and outputs of a unit, with the weight's shape (inputs, outputs).
-func fans(shape []int) (in, out float64) {
-	out = float64(shape[len(shape)-1])
-	in = 1
-	for _, d := range shape[:len(shape)-1] {
-		in *= float64(d)
-	}
-	return in, out
-}
-
-// Glorot returns the initialiser that draws from [-a, a) with a = √(6/(inputs+outputs)).
-//
-// Reference: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
-func Glorot() Init {
-	return func(rng *rand.Rand, shape []int, dst []float64) {
-		in, out := fans(shape)
-		Uniform(math.Sqrt(6/(in+out)))(rng, shape, dst)
-	}
-}
-
-// He returns the initialiser that draws from a normal distribution with standard deviation √(2/inputs).
-//
-// Reference: K. He et al., Delving Deep into Rectifiers, 2015.
-func He() Init {
-	return func(rng *rand.Rand, shape []int, dst []float64) {
-		in, _ := fans(shape)
-		Normal(math.Sqrt(2/in))(rng, shape, dst)
-	}
-}
-
-// FanIn returns the initialiser that draws from [-a, a) with a = 1/√inputs, the default of PyTorch's linear layer.
-func FanIn() Init {
-	return func(rng *rand.Rand, shape []int, dst []float64) {
-		in, _ := fans(shape)
-		Uniform(1/math.Sqrt(in))(rng, shape, dst)
-	}
-}
 
 // Dense returns x·W + b for x of shape (rows, inputs): shape (rows, units).
 //

@@ -49,7 +49,10 @@ func (r *run) stop(err error) error {
 func (r *run) epoch(ctx context.Context) error {
 	start := time.Now()
 	before := r.at.Seconds
-	rows := r.order(r.at.Epoch)
+	rows, err := r.order(r.at.Epoch)
+	if err != nil {
+		return err
+	}
 	loader := data.NewLoader(r.ds, rows[min(r.at.Batch*r.graph.batch, len(rows)):], r.graph.batch, r.cfg.Prefetch, r.graph.single)
 	defer loader.Close()
 	for r.at.Batch < r.batches {
@@ -77,6 +80,11 @@ func (r *run) epoch(ctx context.Context) error {
 	for _, m := range r.metrics {
 		values[m.Name()] = m.Value()
 	}
+	if r.val == nil && len(r.metrics) > 0 {
+		if err := show(r.cfg.Metrics, r.metrics); err != nil {
+			return err
+		}
+	}
 	if err := r.validate(ctx, values); err != nil {
 		if ctx.Err() != nil {
 			return r.cancelled(ctx, err)
@@ -90,7 +98,7 @@ func (r *run) epoch(ctx context.Context) error {
 		a.Observe(values[a.Monitor()])
 	}
 	r.watch(values)
-	err := r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
+	err = r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
 	if c := r.cfg.Checkpoint; c != nil && (err == nil || errors.Is(err, ErrStop)) && c.due(r.at.Epoch, r.cfg.Epochs, r.at.Stopped || err != nil) {
 		if saveErr := r.checkpoint(ctx); saveErr != nil {
 			return saveErr
@@ -143,7 +151,12 @@ func (r *run) validate(ctx context.Context, values Values) error {
 			return err
 		}
 	}
-	v, err := r.val.measure(ctx, ds, fresh(r.cfg.Metrics))
+	r.val.told = func(done int) error { return r.validating(done, ds.Len()) }
+	metrics := fresh(r.cfg.Metrics)
+	v, err := r.val.measure(ctx, ds, metrics)
+	if err == nil {
+		err = show(r.cfg.Metrics, metrics)
+	}
 	if err != nil {
 		return fmt.Errorf("validation after epoch %d: %w", r.at.Epoch, err)
 	}

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -127,7 +128,9 @@ func (s *paramSet) get(name string, init Init, single bool, seed uint64, shape [
 	}
 	a := weights.New(name, single, shape...)
 	values := make([]float64, a.Size())
-	init(data.Rand(seed, "init "+name, 0), shape, values)
+	if err := initialise(init, data.Rand(seed, "init "+name, 0), slices.Clone(shape), values); err != nil {
+		return nil, fmt.Errorf("train.Param: the initialiser of %q: %w", name, err)
+	}
 	for i, v := range values {
 		if single {
 			a.F32[i] = float32(v)
@@ -141,6 +144,21 @@ func (s *paramSet) get(name string, init Init, single bool, seed uint64, shape [
 	s.list = append(s.list, a)
 	s.index[name] = a
 	return a, nil
+}
+
+// initialise calls an initialiser, which panics where it does not fit a shape.
+func initialise(init Init, rng *rand.Rand, shape []int, dst []float64) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if e, ok := r.(error); ok {
+				err = e
+			} else {
+				err = fmt.Errorf("it panicked: %v", r)
+			}
+		}
+	}()
+	init(rng, shape, dst)
+	return nil
 }
 
 func (s *paramSet) names() []string {

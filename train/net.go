@@ -14,24 +14,22 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Net is a model with its parameters: what [Fit] returns and [Load] reads. Its methods may be called from several
-// goroutines; they take turns.
+// A Net is a model with its parameters: what [Fit] returns and [Load] reads. Its methods may be
+// called from any number of goroutines, which work at the same time; while a run trains the model,
+// they take turns with its steps.
 type Net struct {
-	mu     sync.Mutex
+	mu     sync.RWMutex // held to write by what changes parameters
 	model  Model
 	spec   data.Spec
 	dtype  tensor.Dtype
 	params *paramSet
 	seed   uint64
 
-	predictor *program
+	predictors predictors
 }
 
 // errNoModel is what becomes of a zero Net.
 var errNoModel = errors.New("the Net is empty; one comes from Fit or Load")
-
-// predictBatch is the number of rows that are predicted at a time.
-const predictBatch = 256
 
 // DType returns the type of the parameters.
 func (n *Net) DType() tensor.Dtype { return n.dtype }
@@ -41,8 +39,8 @@ func (n *Net) Spec() data.Spec { return n.spec }
 
 // Params returns copies of the parameters, in the order in which the model made them.
 func (n *Net) Params() []*weights.Array {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.mu.RLock()
+	defer n.mu.RUnlock()
 	if n.params == nil {
 		return nil
 	}
@@ -83,66 +81,11 @@ func (n *Net) checkInput(name string, ds data.Dataset) error {
 	return nil
 }
 
-// Predict returns the model's output for every example of ds, any number of them, targets not needed. The first dimension
-// of the result counts the examples.
-func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if ctx == nil {
-		return nil, errors.New("train.Predict: context is nil")
-	}
-	if err := n.checkInput("dataset", ds); err != nil {
-		return nil, fmt.Errorf("train.Predict: %w", err)
-	}
-	spec := data.Spec{Input: n.spec.Input}
-	if n.predictor == nil {
-		f, err := build(n.model, spec, n.params, n.dtype, predictBatch, false, n.seed)
-		if err != nil {
-			return nil, fmt.Errorf("train.Predict: %w", err)
-		}
-		if n.predictor, err = compile(f, spec, purpose{readOutput: true}); err != nil {
-			return nil, fmt.Errorf("train.Predict: %w", err)
-		}
-	}
-	p := n.predictor
-	shape := p.out.Shape().Clone()
-	shape[0] = ds.Len()
-	size := p.output.Len() / p.batch
-	var all data.Column
-	var result *tensor.Dense
-	if p.single {
-		all.F32 = make([]float32, shape.TotalSize())
-		result = dense(all.F32, shape...)
-	} else {
-		all.F64 = make([]float64, shape.TotalSize())
-		result = dense(all.F64, shape...)
-	}
-	done := 0
-	err := eachBatch(ctx, ds, p.batch, 0, p.single, func(b *data.Batch) error {
-		if err := p.load(b, nil); err != nil {
-			return err
-		}
-		if err := p.run(); err != nil {
-			return err
-		}
-		k := len(b.Rows)
-		if err := all.Slice(done*size, (done+k)*size).Copy(p.output.Slice(0, k*size)); err != nil {
-			return err
-		}
-		done += k
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("train.Predict: %w", err)
-	}
-	return result, nil
-}
-
-// eachBatch reads a dataset in order.
-func eachBatch(ctx context.Context, ds data.Dataset, size, ahead int, single bool, use func(*data.Batch) error) error {
-	rows := make([]int, ds.Len())
+// eachBatch reads the rows [from, to) of a dataset in order.
+func eachBatch(ctx context.Context, ds data.Dataset, from, to, size, ahead int, single bool, use func(*data.Batch) error) error {
+	rows := make([]int, to-from)
 	for i := range rows {
-		rows[i] = i
+		rows[i] = from + i
 	}
 	l := data.NewLoader(ds, rows, size, ahead, single)
 	defer l.Close()
@@ -162,6 +105,10 @@ func eachBatch(ctx context.Context, ds data.Dataset, size, ahead int, single boo
 
 // Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and under its name the value
 // of each metric, after the rows of the dataset were added to it. lossFn may be nil when metrics are given.
+//
+// A call builds a graph of its own, of at most 256 rows and of no more than the dataset has. Calls
+// from several goroutines run at the same time, as those of [Net.Predict] do; metrics belong to one
+// call.
 func (n *Net) Evaluate(ctx context.Context, lossFn loss.Func, ds data.Dataset, metrics ...metric.Metric) (Values, error) {
 	if ctx == nil {
 		return nil, errors.New("train.Evaluate: context is nil")
@@ -187,8 +134,9 @@ type evaluator struct {
 	*program
 	net     *Net
 	scratch scratch
-	ahead   int           // batches that are read before they are needed
-	graph   time.Duration // in which it ran
+	ahead   int                  // batches that are read before they are needed
+	told    func(done int) error // called after each batch with the rows so far, if not nil
+	graph   time.Duration        // in which it ran
 }
 
 func newEvaluator(n *Net, lossFn loss.Func, ds data.Dataset, batch int, measured bool) (*evaluator, error) {
@@ -202,11 +150,7 @@ func newEvaluator(n *Net, lossFn loss.Func, ds data.Dataset, batch int, measured
 	if spec.Target.Kind == data.None {
 		return nil, errors.New("the dataset has no targets")
 	}
-	f, err := build(n.model, spec, n.params, n.dtype, min(batch, ds.Len()), false, n.seed)
-	if err != nil {
-		return nil, err
-	}
-	p, err := compile(f, spec, purpose{lossFn: lossFn, readOutput: measured})
+	p, err := n.compile(spec, min(batch, ds.Len()), purpose{lossFn: lossFn, readOutput: measured})
 	if err != nil {
 		return nil, err
 	}
@@ -222,10 +166,11 @@ func fresh(metrics []metric.Metric) []metric.Metric {
 }
 
 func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metric.Metric) (Values, error) {
-	e.net.mu.Lock()
-	defer e.net.mu.Unlock()
+	e.net.mu.RLock()
+	defer e.net.mu.RUnlock()
 	var m mean
-	err := eachBatch(ctx, ds, e.batch, e.ahead, e.single, func(b *data.Batch) error {
+	done := 0
+	err := eachBatch(ctx, ds, 0, ds.Len(), e.batch, e.ahead, e.single, func(b *data.Batch) error {
 		if err := e.load(b, nil); err != nil {
 			return err
 		}
@@ -238,10 +183,15 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 		if e.perRow > 0 {
 			m.add(e.program.loss(), sum(b.W))
 		}
-		if len(metrics) == 0 {
-			return nil
+		if len(metrics) > 0 {
+			if err := e.scratch.update(metrics, e.program, b); err != nil {
+				return err
+			}
 		}
-		return e.scratch.update(metrics, e.program, b)
+		if done += len(b.Rows); e.told != nil {
+			return e.told(done)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -285,7 +235,7 @@ func sum(v []float64) (s float64) {
 }
 
 // scratch is the memory for handing batches to metrics.
-type scratch struct{ scores, targets, weights []float64 }
+type scratch struct{ scores, turned, targets, weights []float64 }
 
 // update gives the rows of a batch to metrics. Where a row has several labels, as the positions of a sequence, each of
 // them is a row to the metric.
@@ -295,7 +245,7 @@ func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) err
 	if s.scores, err = p.scores(s.scores, n); err != nil {
 		return err
 	}
-	mb := metric.Batch{Scores: s.scores, Width: len(s.scores) / n, Weights: b.W}
+	mb := metric.Batch{Scores: s.scores, Width: len(s.scores) / n, Weights: b.W, Index: b.Rows}
 	target := b.Y.Slice(0, n*size)
 	if p.spec.Target.Kind == data.Int {
 		mb.Labels = target.Int
@@ -304,6 +254,10 @@ func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) err
 				return fmt.Errorf("%d scores for the %d labels of a row", mb.Width, size)
 			}
 			mb.Width /= size
+			if p.across {
+				s.turned = classesLast(s.turned, s.scores, n, size)
+				mb.Scores = s.turned
+			}
 			s.weights = s.weights[:0]
 			for _, w := range b.W {
 				for range size {

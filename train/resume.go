@@ -145,8 +145,8 @@ func (n *Net) metadata() (map[string]string, error) {
 // Save writes the parameters to a safetensors file, atomically. [Load] reads it, and so does every other reader of
 // the format.
 func (n *Net) Save(path string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.mu.RLock()
+	defer n.mu.RUnlock()
 	if n.params == nil {
 		return fmt.Errorf("train.Save: %w", errNoModel)
 	}

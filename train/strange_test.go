@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bytes"
 	"context"
 	"math"
 	"path/filepath"
@@ -144,16 +143,5 @@ func TestResumeAdvice(t *testing.T) {
 	}
 	if _, err := Load(dir, linear3); err == nil || !strings.Contains(err.Error(), "is no checkpoint and holds 2; the newest is "+filepath.Join(dir, stepDir(3))) {
 		t.Errorf("the directory of all checkpoints: %v", err)
-	}
-}
-
-// TestBar: on a terminal the bar shows the epoch, the loss of the step, the values of the last epoch and the rate.
-func TestBar(t *testing.T) {
-	var buf bytes.Buffer
-	mustFit(t, linear3, blobs(t, 64, 1), Config{Epochs: 2, BatchSize: 16, Optimizer: optim.SGD(0.1), Callbacks: []Callback{&bar{w: &buf}}})
-	for _, want := range []string{"epoch 2/2", "loss ", "8/8", "100%"} {
-		if !strings.Contains(buf.String(), want) {
-			t.Errorf("the bar lacks %q:\n%q", want, buf.String())
-		}
 	}
 }

@@ -45,14 +45,7 @@ func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (f
 		return files, err
 	}
 	last := runs[len(runs)-1]
-	confusion, err := metric.NewConfusion(10)
-	if err != nil {
-		return files, err
-	}
-	calibration, err := metric.NewCalibrationError(10)
-	if err != nil {
-		return files, err
-	}
+	confusion, calibration := metric.NewConfusion(10), metric.NewCalibrationError(10)
 	values, err := last.Evaluate(ctx, nil, test, confusion, calibration)
 	if err != nil {
 		return files, err

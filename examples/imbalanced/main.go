@@ -89,11 +89,7 @@ func run(ctx context.Context, w, progress io.Writer, images, test *data.Images, 
 		if err != nil {
 			return err
 		}
-		calibration, err := metric.NewCalibrationError(10)
-		if err != nil {
-			return err
-		}
-		v, err := res.Evaluate(ctx, nil, eightOrNot{test}, metric.NewAveragePrecision(), metric.NewAUROC(), newBestF1(), calibration)
+		v, err := res.Evaluate(ctx, nil, eightOrNot{test}, metric.NewAveragePrecision(), metric.NewAUROC(), newBestF1(), metric.NewCalibrationError(10))
 		if err != nil {
 			return err
 		}

@@ -101,10 +101,7 @@ func writeReport(ctx context.Context, path, title string, test data.Dataset, res
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}
-	confusion, err := metric.NewConfusion(10)
-	if err != nil {
-		return "", err
-	}
+	confusion := metric.NewConfusion(10)
 	if _, err := res.Evaluate(ctx, nil, test, confusion); err != nil {
 		return "", err
 	}

@@ -39,7 +39,8 @@ type Field struct {
 	Shape []int // dimensions of one example; empty for a single number
 }
 
-// Size returns how many numbers one example has in the field: 0 for the kind None.
+// Size returns how many numbers one example has in the field: 0 for the kind None. [Spec.Check]
+// refuses a shape whose size no int holds.
 func (f Field) Size() int {
 	if f.Kind == None {
 		return 0
@@ -84,7 +85,8 @@ type Spec struct {
 	Input, Target Field
 }
 
-// Check returns an error when the input is missing or a dimension is not positive.
+// Check returns an error when the input is missing, a dimension is not positive or the size of a
+// field overflows.
 func (s Spec) Check() error {
 	if s.Input.Kind != Float && s.Input.Kind != Int {
 		return fmt.Errorf("input has kind %v, want float or int", s.Input.Kind)
@@ -96,17 +98,23 @@ func (s Spec) Check() error {
 		name string
 		Field
 	}{{"input", s.Input}, {"target", s.Target}} {
+		size := 1
 		for _, d := range f.Shape {
 			if d <= 0 {
 				return fmt.Errorf("%s has shape %v, want positive dimensions", f.name, f.Shape)
 			}
+			if size > math.MaxInt/d {
+				return fmt.Errorf("%s has shape %v, which is too large", f.name, f.Shape)
+			}
+			size *= d
 		}
 	}
 	return nil
 }
 
-// A Column is the numbers of one field of consecutive examples, one example after the other. The slice that fits the
-// field is used, Int for the kind Int and F32 or F64 for the kind Float; the others are nil.
+// A Column is the numbers of one field of consecutive examples, one example after the other. The
+// slice that fits the field is used, Int for the kind Int and F32 or F64 for the kind Float; the
+// others are nil.
 type Column struct {
 	F32 []float32
 	F64 []float64
@@ -129,8 +137,9 @@ func (c Column) Slice(i, j int) Column {
 	return Column{}
 }
 
-// Copy converts the numbers of src into c; both have the same length. Floats are rounded to float32 where c
-// holds them. Whole numbers convert to floats and never the other way: that returns an error.
+// Copy converts the numbers of src into c; both have the same length. Floats are rounded to float32
+// where c holds them. Whole numbers convert to floats and never the other way: that returns an
+// error.
 func (c Column) Copy(src Column) error {
 	if c.Len() != src.Len() {
 		return fmt.Errorf("data: copy of %d numbers into %d", src.Len(), c.Len())
@@ -172,7 +181,8 @@ func (c Column) NonFinite() int {
 	return nonFinite(c.F64)
 }
 
-// nonFinite looks at all numbers at once first: every batch is looked at, and hardly ever is there anything to find.
+// nonFinite looks at all numbers at once first: every batch is looked at, and hardly ever is there
+// anything to find.
 func nonFinite[F float32 | float64](x []F) int {
 	top := F(math.MaxFloat32)
 	if _, single := any(top).(float32); !single {
@@ -196,16 +206,19 @@ type Dataset interface {
 	Len() int
 	// Spec describes every example.
 	Spec() Spec
-	// Read copies the examples with the given indices, in [0, Len()), to the front of x and y, which have
-	// room for them. It converts floats to the slice that x and y hold. y is empty when there is no
-	// target. The same index always gives the same numbers. Read may be called from any one goroutine at a time.
+	// Read copies the examples with the given indices, in [0, Len()), to the front of x and y,
+	// which have room for them. It converts floats to the slice that x and y hold. y is empty when
+	// there is no target. The same index always gives the same numbers. Read may be called from any
+	// one goroutine at a time, and from several at once only where a program hands the dataset to
+	// calls that run at the same time. The datasets of this package allow that.
 	Read(rows []int, x, y Column) error
 }
 
 // A Weighter is a Dataset whose examples do not all count the same.
 type Weighter interface {
 	Dataset
-	// Weight returns the sample weight of an example, a finite number >= 0; the weight of an example in any other Dataset is 1.
+	// Weight returns the sample weight of an example, a finite number >= 0; the weight of an
+	// example in any other Dataset is 1.
 	Weight(row int) float64
 }
 
@@ -220,11 +233,11 @@ func WeightOf(ds Dataset, row int) float64 {
 // subset presents some of the examples of a dataset, in an order of its own.
 type subset struct {
 	Dataset
-	rows    []int
-	scratch []int
+	rows []int
 }
 
-// Subset returns the examples of ds with the given indices, in that order and with repetitions. Nothing is copied but rows.
+// Subset returns the examples of ds with the given indices, in that order and with repetitions.
+// Nothing is copied but rows.
 func Subset(ds Dataset, rows []int) (Dataset, error) {
 	if ds == nil {
 		return nil, errors.New("data.Subset: dataset is nil")
@@ -237,7 +250,8 @@ func Subset(ds Dataset, rows []int) (Dataset, error) {
 	return &subset{Dataset: ds, rows: append([]int(nil), rows...)}, nil
 }
 
-// Split divides the examples of ds into those of which test says false and those of which it says true, each in order.
+// Split divides the examples of ds into those of which test says false and those of which it says
+// true, each in order.
 func Split(ds Dataset, test func(row int) bool) (train, held Dataset, err error) {
 	if ds == nil || test == nil {
 		return nil, nil, errors.New("data.Split: dataset or test is nil")
@@ -256,11 +270,14 @@ func Split(ds Dataset, test func(row int) bool) (train, held Dataset, err error)
 func (s *subset) Len() int { return len(s.rows) }
 
 func (s *subset) Read(rows []int, x, y Column) error {
-	s.scratch = s.scratch[:0]
-	for _, r := range rows {
-		s.scratch = append(s.scratch, s.rows[r])
+	inner := make([]int, len(rows)) // and not a field: calls may come at the same time
+	for i, r := range rows {
+		if r < 0 || r >= len(s.rows) {
+			return fmt.Errorf("data: row %d, want a row in [0, %d)", r, len(s.rows))
+		}
+		inner[i] = s.rows[r]
 	}
-	return s.Dataset.Read(s.scratch, x, y)
+	return s.Dataset.Read(inner, x, y)
 }
 
 func (s *subset) Weight(row int) float64 { return WeightOf(s.Dataset, s.rows[row]) }

@@ -2,7 +2,6 @@ package data
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"crypto/md5"
 	"encoding/binary"
@@ -11,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 )
@@ -21,8 +21,39 @@ type Bytes struct {
 	Data  []uint8
 }
 
-// IDX reads an IDX file of unsigned bytes, the format of MNIST and its successors. It may be compressed with gzip.
+// check returns an error when the shape is missing, has a dimension that is not positive, or does
+// not fit the data.
+func (b *Bytes) check() error {
+	if b == nil {
+		return errors.New("array is nil")
+	}
+	if len(b.Shape) == 0 {
+		return errors.New("array has no dimensions")
+	}
+	size := 1
+	for _, d := range b.Shape {
+		if d <= 0 {
+			return fmt.Errorf("shape is %v, want positive dimensions", b.Shape)
+		}
+	}
+	for _, d := range b.Shape {
+		if size > len(b.Data)/d { // more than there is, and perhaps more than an int holds
+			return fmt.Errorf("%d elements, too few for shape %v", len(b.Data), b.Shape)
+		}
+		size *= d
+	}
+	if len(b.Data) != size {
+		return fmt.Errorf("%d elements, want %d for shape %v", len(b.Data), size, b.Shape)
+	}
+	return nil
+}
+
+// IDX reads an IDX file of unsigned bytes, the format of MNIST and its successors. It may be
+// compressed with gzip.
 func IDX(r io.Reader) (*Bytes, error) {
+	if r == nil {
+		return nil, errors.New("data.IDX: reader is nil")
+	}
 	text, err := readIDX(r)
 	if err != nil {
 		return nil, fmt.Errorf("data.IDX: %w", err)
@@ -58,25 +89,22 @@ func parseIDX(text []byte) (*Bytes, error) {
 	if dims == 0 || len(text) < 4+4*dims {
 		return nil, fmt.Errorf("%d bytes, too short for the header of %d dimensions", len(text), dims)
 	}
-	b := new(Bytes)
-	size := 1
+	b := &Bytes{Data: text[4+4*dims:]}
 	for i := range dims {
-		d := int(binary.BigEndian.Uint32(text[4+4*i:]))
-		if d == 0 || size > (1<<40)/d {
-			return nil, fmt.Errorf("dimension %d is %d", i, d)
+		d := binary.BigEndian.Uint32(text[4+4*i:])
+		if uint64(d) > uint64(len(text)) { // also what an int of 32 bits does not hold
+			return nil, fmt.Errorf("dimension %d is %d in a file of %d bytes", i, d, len(text))
 		}
-		b.Shape = append(b.Shape, d)
-		size *= d
+		b.Shape = append(b.Shape, int(d))
 	}
-	b.Data = text[4+4*dims:]
-	if len(b.Data) != size {
-		return nil, fmt.Errorf("%d elements, want %d for shape %v", len(b.Data), size, b.Shape)
+	if err := b.check(); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
 
-// Images is a dataset of byte images with class labels. Pixels are divided by 255 when they are read, so that the images stay
-// as small as they are.
+// Images is a dataset of byte images with class labels. Pixels are divided by 255 when they are
+// read, so that the images stay as small as they are.
 type Images struct {
 	images *Bytes
 	labels []int
@@ -84,10 +112,17 @@ type Images struct {
 	pixels [256]float64
 }
 
-// NewImages pairs images, shape (n, height, width), with labels, shape (n). An example's input is flat: height·width numbers in [0, 1].
+// NewImages pairs images, shape (n, height, width), with labels, shape (n). An example's input is
+// flat: height·width numbers in [0, 1].
 func NewImages(images, labels *Bytes) (*Images, error) {
-	if images == nil || labels == nil || len(images.Shape) < 2 || len(labels.Shape) != 1 || images.Shape[0] != labels.Shape[0] {
-		return nil, errors.New("data.NewImages: images and labels do not have the shapes (n, ...) and (n)")
+	if err := images.check(); err != nil {
+		return nil, fmt.Errorf("data.NewImages: images: %w", err)
+	}
+	if err := labels.check(); err != nil {
+		return nil, fmt.Errorf("data.NewImages: labels: %w", err)
+	}
+	if len(images.Shape) < 2 || len(labels.Shape) != 1 || images.Shape[0] != labels.Shape[0] {
+		return nil, fmt.Errorf("data.NewImages: images have shape %v and labels %v, want (n, ...) and (n)", images.Shape, labels.Shape)
 	}
 	m := &Images{images: images, size: len(images.Data) / images.Shape[0]}
 	for _, l := range labels.Data {
@@ -116,7 +151,9 @@ func (m *Images) Read(rows []int, x, y Column) error {
 		if r < 0 || r >= len(m.labels) {
 			return fmt.Errorf("data: row %d, want a row in [0, %d)", r, len(m.labels))
 		}
-		y.Int[i] = m.labels[r]
+		if y.Int != nil {
+			y.Int[i] = m.labels[r]
+		}
 		src := m.images.Data[r*m.size : (r+1)*m.size]
 		if x.F32 != nil {
 			dst := x.F32[i*m.size : (i+1)*m.size]
@@ -144,8 +181,9 @@ var mnistFiles = []struct{ name, sum string }{
 // ErrNoMNIST is wrapped by the error of [MNIST] for a directory that lacks the files.
 var ErrNoMNIST = errors.New("MNIST is not there")
 
-// MNIST reads the 60,000 training and 10,000 test images of handwritten digits from a directory with the four files of the
-// original distribution, packed (train-images-idx3-ubyte.gz and so on) or unpacked. Their contents are checked by digest.
+// MNIST reads the 60,000 training and 10,000 test images of handwritten digits from a directory
+// with the four files of the original distribution, packed (train-images-idx3-ubyte.gz and so on)
+// or unpacked. Their contents are checked by digest.
 func MNIST(dir string) (train, test *Images, err error) {
 	var parts [4]*Bytes
 	for i, f := range mnistFiles {
@@ -183,22 +221,27 @@ func MNIST(dir string) (train, test *Images, err error) {
 
 // WriteIDX writes an array in the IDX format.
 func WriteIDX(w io.Writer, b *Bytes) error {
-	var head bytes.Buffer
-	head.Write([]byte{0, 0, 8, byte(len(b.Shape))})
-	size := 1
+	if w == nil {
+		return errors.New("data.WriteIDX: writer is nil")
+	}
+	if err := b.check(); err != nil {
+		return fmt.Errorf("data.WriteIDX: %w", err)
+	}
+	if len(b.Shape) > math.MaxUint8 {
+		return fmt.Errorf("data.WriteIDX: %d dimensions, want at most %d", len(b.Shape), math.MaxUint8)
+	}
+	head := []byte{0, 0, 8, byte(len(b.Shape))}
 	for _, d := range b.Shape {
-		if d <= 0 || d > 1<<31 {
-			return fmt.Errorf("data.WriteIDX: shape is %v, want positive dimensions", b.Shape)
+		if uint64(d) > math.MaxUint32 {
+			return fmt.Errorf("data.WriteIDX: dimension %d, want at most %d", d, uint32(math.MaxUint32))
 		}
-		head.Write(binary.BigEndian.AppendUint32(nil, uint32(d)))
-		size *= d
+		head = binary.BigEndian.AppendUint32(head, uint32(d))
 	}
-	if len(b.Shape) == 0 || len(b.Shape) > 255 || size != len(b.Data) {
-		return fmt.Errorf("data.WriteIDX: %d elements of shape %v", len(b.Data), b.Shape)
+	if _, err := w.Write(head); err != nil {
+		return fmt.Errorf("data.WriteIDX: %w", err)
 	}
-	if _, err := w.Write(head.Bytes()); err != nil {
-		return err
+	if _, err := w.Write(b.Data); err != nil {
+		return fmt.Errorf("data.WriteIDX: %w", err)
 	}
-	_, err := w.Write(b.Data)
-	return err
+	return nil
 }

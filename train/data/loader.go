@@ -2,6 +2,7 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -13,13 +14,14 @@ type Batch struct {
 	W    []float64 // their sample weights
 }
 
-// NewBatch makes room for size examples of spec, floats as float32 or float64.
+// NewBatch makes room for size examples of spec, floats as float32 or float64. A size below 1 makes
+// a batch without room.
 func NewBatch(spec Spec, size int, single bool) *Batch {
-	return &Batch{X: makeColumn(spec.Input, size, single), Y: makeColumn(spec.Target, size, single), W: make([]float64, 0, size)}
+	return &Batch{X: makeColumn(spec.Input, size, single), Y: makeColumn(spec.Target, size, single), W: make([]float64, 0, max(size, 0))}
 }
 
 func makeColumn(f Field, n int, single bool) Column {
-	n *= f.Size()
+	n = max(n, 0) * f.Size()
 	switch {
 	case f.Kind == Int:
 		return Column{Int: make([]int, n)}
@@ -31,9 +33,15 @@ func makeColumn(f Field, n int, single bool) Column {
 	return Column{F64: make([]float64, n)}
 }
 
-// Fill reads examples into the batch, with a check that every float is finite: a NaN among the features would
-// turn all parameters into NaN, one step later and without a trace.
+// Fill reads examples into the batch, with a check that every float is finite: a NaN among the
+// features would turn all parameters into NaN, one step later and without a trace.
 func (b *Batch) Fill(ds Dataset, rows []int) error {
+	if ds == nil {
+		return errors.New("dataset is nil")
+	}
+	if have, want := b.X.Len(), len(rows)*ds.Spec().Input.Size(); have < want {
+		return fmt.Errorf("%d rows need room for %d numbers, and the batch has room for %d", len(rows), want, have)
+	}
 	b.Rows = append(b.Rows[:0], rows...)
 	b.W = b.W[:0]
 	if err := ds.Read(rows, b.X, b.Y); err != nil {
@@ -75,6 +83,7 @@ type Loader struct {
 	rows    []int
 	size    int
 	pos     int
+	fault   error // in the loader's own arguments
 	direct  *Batch
 	free    chan *Batch
 	ready   chan loaded
@@ -88,10 +97,20 @@ type loaded struct {
 	err   error
 }
 
-// NewLoader starts a pass over the given examples in batches of size. With ahead = 0 batches are read when they are asked
-// for; otherwise a goroutine keeps up to ahead of them ready. The batches are the same in both cases. Close ends it.
+// NewLoader starts a pass over the given examples in batches of size. With ahead = 0 batches are
+// read when they are asked for; otherwise a goroutine keeps up to ahead of them ready. The batches
+// are the same in both cases. Close ends it. Where ds is nil or size is below 1, Next returns an
+// error.
 func NewLoader(ds Dataset, rows []int, size, ahead int, single bool) *Loader {
 	l := &Loader{ds: ds, rows: rows, size: size}
+	switch {
+	case ds == nil:
+		l.fault = errors.New("data.NewLoader: dataset is nil")
+		return l
+	case size < 1:
+		l.fault = fmt.Errorf("data.NewLoader: batches of %d rows, want at least 1", size)
+		return l
+	}
 	if ahead <= 0 {
 		l.direct = NewBatch(ds.Spec(), size, single)
 		return l
@@ -129,7 +148,8 @@ func (l *Loader) read(ctx context.Context) {
 	}
 }
 
-// fill turns a panic in a foreign Read into an error: on the reading goroutine it would end the process.
+// fill turns a panic in a foreign Read into an error: on the reading goroutine it would end the
+// process.
 func fill(b *Batch, ds Dataset, rows []int) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -141,6 +161,9 @@ func fill(b *Batch, ds Dataset, rows []int) (err error) {
 
 // Next returns the next batch, valid until the following call, or nil at the end of the pass.
 func (l *Loader) Next() (*Batch, error) {
+	if l.fault != nil {
+		return nil, l.fault
+	}
 	if l.direct != nil {
 		if l.pos >= len(l.rows) {
 			return nil, nil

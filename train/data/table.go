@@ -28,7 +28,11 @@ func NewTable(n int, spec Spec, x, y Column) (*Table, error) {
 		Field
 		Column
 	}{{"input", spec.Input, x}, {"target", spec.Target, y}} {
-		if got, want := c.Column.Len(), n*c.Field.Size(); got != want {
+		size := c.Field.Size()
+		if size > 0 && n > math.MaxInt/size {
+			return nil, fmt.Errorf("data.NewTable: %d rows of %s %v are too large", n, c.name, c.Field)
+		}
+		if got, want := c.Column.Len(), n*size; got != want {
 			return nil, fmt.Errorf("data.NewTable: %s has %d numbers, want %d for %d rows of %v", c.name, got, want, n, c.Field)
 		}
 		if want := c.Field.Kind == Int; want != (c.Column.Int != nil) {
@@ -50,7 +54,8 @@ func (c Column) kind() string {
 	return "nothing"
 }
 
-// Classes makes a dataset of feature rows with one class label each. The rows have one length; they are copied.
+// Classes makes a dataset of feature rows with one class label each. The rows have one length; they
+// are copied.
 func Classes[F float32 | float64](x [][]F, labels []int) (*Table, error) {
 	if len(labels) != len(x) {
 		return nil, fmt.Errorf("data.Classes: %d labels, want %d to match the rows", len(labels), len(x))
@@ -63,7 +68,8 @@ func Classes[F float32 | float64](x [][]F, labels []int) (*Table, error) {
 	return NewTable(len(x), spec, col, Column{Int: append([]int(nil), labels...)})
 }
 
-// Values makes a dataset of feature rows with a row of real targets each, for regression, binary and soft labels. They are copied.
+// Values makes a dataset of feature rows with a row of real targets each, for regression, binary
+// and soft labels. They are copied.
 func Values[F float32 | float64](x, y [][]F) (*Table, error) {
 	if len(y) != len(x) {
 		return nil, fmt.Errorf("data.Values: %d target rows, want %d to match the input rows", len(y), len(x))
@@ -113,8 +119,8 @@ func flatten[F float32 | float64](fn, name string, rows [][]F) (Column, int, err
 	return Column{}, 0, errors.New("data: unreachable element type")
 }
 
-// WithWeights returns the same examples with one sample weight each, finite and >= 0; a weight of 2 counts like
-// the example given twice, 0 leaves it out of losses and metrics. w is copied.
+// WithWeights returns the same examples with one sample weight each, finite and >= 0; a weight of 2
+// counts like the example given twice, 0 leaves it out of losses and metrics. w is copied.
 func (t *Table) WithWeights(w []float64) (*Table, error) {
 	if len(w) != t.n {
 		return nil, fmt.Errorf("data.WithWeights: %d weights, want %d to match the rows", len(w), t.n)

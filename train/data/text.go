@@ -10,8 +10,11 @@ import (
 // words matches words with apostrophes, numbers, and any other sign by itself.
 var words = regexp.MustCompile(`[a-z']+|[0-9]+|[^\sa-z0-9]`)
 
-// Words cuts a text, in lower case, into words of the letters a to z and apostrophes, numbers, and single other signs.
+// Words cuts a text, in lower case, into words of the letters a to z and apostrophes, numbers, and
+// single other signs. Byte-order marks, which editors put before a text and concatenation leaves
+// inside one, are no signs.
 func Words(text string) []string {
+	text = strings.ReplaceAll(text, byteOrderMark, "")
 	return words.FindAllString(strings.ToLower(text), -1)
 }
 
@@ -21,7 +24,8 @@ type Vocabulary struct {
 	index  map[string]int
 }
 
-// NewVocabulary numbers the distinct tokens of a text, the most frequent first, and those of one frequency in the order of their texts.
+// NewVocabulary numbers the distinct tokens of a text, the most frequent first, and those of one
+// frequency in the order of their texts.
 func NewVocabulary(tokens []string) *Vocabulary {
 	count := make(map[string]int)
 	for _, t := range tokens {
@@ -68,8 +72,9 @@ type windows struct {
 	context int
 }
 
-// Windows makes a dataset of a sequence of tokens: example i has the input tokens[i : i+context] and the target that follows,
-// tokens[i+context]. The sequence is kept, not copied; it is longer than the context.
+// Windows makes a dataset of a sequence of tokens: example i has the input tokens[i : i+context]
+// and the target that follows, tokens[i+context]. The sequence is kept, not copied; it is longer
+// than the context.
 func Windows(tokens []int, context int) (Dataset, error) {
 	if context < 1 || len(tokens) <= context {
 		return nil, fmt.Errorf("data.Windows: %d tokens with context %d, want a context >= 1 and more tokens than that", len(tokens), context)

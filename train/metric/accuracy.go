@@ -16,8 +16,8 @@ func (r ratio) value() float64 {
 	return r.sum / r.weight
 }
 
-// Accuracy is the weighted share of rows whose largest score is the label's. Among equal scores the first
-// counts as the largest. Labels required.
+// Accuracy is the weighted share of rows whose largest score is the label's. Among equal scores the
+// first counts as the largest. Labels required.
 type Accuracy struct{ ratio }
 
 // NewAccuracy returns an empty Accuracy.
@@ -66,29 +66,33 @@ func (a *Accuracy) State() []float64 { return []float64{a.sum, a.weight} }
 // Restore sets the sums.
 func (a *Accuracy) Restore(s []float64) error { return restore("Accuracy", s, &a.sum, &a.weight) }
 
-// TopK is the weighted share of rows whose label is among the K largest scores. A label counts when fewer than K other
-// classes come before it; of equal scores the class with the larger index comes first, as in scikit-learn's
-// top_k_accuracy_score. Labels required.
+// TopK is the weighted share of rows whose label is among the K largest scores. A label counts when
+// fewer than K other classes come before it; of equal scores the class with the larger index comes
+// first, as in scikit-learn's top_k_accuracy_score. Labels required.
 type TopK struct {
 	k int
 	ratio
 }
 
-// NewTopK returns an empty TopK; k is at least 1.
-func NewTopK(k int) (*TopK, error) {
-	if k < 1 {
-		return nil, fmt.Errorf("metric.NewTopK: k is %d, want at least 1", k)
-	}
-	return &TopK{k: k}, nil
-}
+// NewTopK returns an empty TopK; k is at least 1, and at most the number of classes.
+func NewTopK(k int) *TopK { return &TopK{k: k} }
+
+// Check returns an error when K is below 1.
+func (t *TopK) Check() error { return between("TopK", "K", t.k, 1, math.MaxInt) }
 
 // Name returns "top5_accuracy" for K = 5.
 func (t *TopK) Name() string { return "top" + strconv.Itoa(t.k) + "_accuracy" }
 
 // Update adds the rows of b.
 func (t *TopK) Update(b Batch) error {
+	if err := t.Check(); err != nil {
+		return err
+	}
 	if err := b.check("TopK", "labels"); err != nil {
 		return err
+	}
+	if t.k > b.Width {
+		return fmt.Errorf("metric.TopK: K is %d and rows have %d scores, among which every label is", t.k, b.Width)
 	}
 	for i, label := range b.Labels {
 		w := b.Weight(i)
@@ -135,8 +139,9 @@ func (t *TopK) State() []float64 { return []float64{t.sum, t.weight} }
 // Restore sets the sums.
 func (t *TopK) Restore(s []float64) error { return restore("TopK", s, &t.sum, &t.weight) }
 
-// BinaryAccuracy is the weighted share of logits on the right side of 0: a logit above 0 means 1, any other means 0.
-// With several scores per row each counts for itself. Targets, each 0 or 1, or labels with one score per row, required.
+// BinaryAccuracy is the weighted share of logits on the right side of 0: a logit above 0 means 1,
+// any other means 0. With several scores per row each counts for itself. Targets, each 0 or 1, or
+// labels with one score per row, required.
 type BinaryAccuracy struct{ ratio }
 
 // NewBinaryAccuracy returns an empty BinaryAccuracy.
@@ -175,7 +180,7 @@ func (b Batch) binary(name string) (func(i int) float64, error) {
 		}
 		for i, l := range b.Labels {
 			if l != 0 && l != 1 && b.Weight(i) != 0 {
-				return nil, fmt.Errorf("metric.%s: label of row %d is %d, want 0 or 1", name, i, l)
+				return nil, fmt.Errorf("metric.%s: label of %s is %d, want 0 or 1", name, b.row(i), l)
 			}
 		}
 		return func(i int) float64 { return float64(b.Labels[i]) }, nil
@@ -185,7 +190,7 @@ func (b Batch) binary(name string) (func(i int) float64, error) {
 	}
 	for i, t := range b.Targets {
 		if t != 0 && t != 1 && b.Weight(i/b.Width) != 0 {
-			return nil, fmt.Errorf("metric.%s: target %d is %v, want 0 or 1", name, i, t)
+			return nil, fmt.Errorf("metric.%s: target %d of %s is %v, want 0 or 1", name, i%b.Width, b.row(i/b.Width), t)
 		}
 	}
 	return func(i int) float64 { return b.Targets[i] }, nil

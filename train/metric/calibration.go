@@ -5,12 +5,15 @@ import (
 	"math"
 )
 
-// CalibrationError is the expected calibration error: rows are sorted by their confidence into bins of equal width,
+// CalibrationError is the expected calibration error: rows are sorted by their confidence into bins
+// of equal width,
 //
 //	Σ_bins (weight of the bin / weight of all) · |accuracy in the bin - mean confidence in the bin|
 //
-// The confidence of a row with several scores is the softmax of its largest, and the row is right when the label
-// is its class. With one score per row it is the sigmoid of the score, and the row is right when the target is 1. Scores are logits.
+// The confidence of a row with several scores is the softmax of its largest, and the row is right
+// when the label is its class. With one score per row it is the sigmoid of the score, and the row
+// is right when the target is 1. Scores are logits, and an infinite one counts as the limit: k
+// logits of +Inf have the confidence 1/k. A row of nothing but -Inf is an error.
 //
 // Reference: C. Guo et al., On Calibration of Modern Neural Networks, 2017.
 type CalibrationError struct {
@@ -20,12 +23,18 @@ type CalibrationError struct {
 	conf   []float64
 }
 
-// NewCalibrationError returns an empty CalibrationError with at least 1 bin; 10 or 15 are usual.
-func NewCalibrationError(bins int) (*CalibrationError, error) {
-	if bins < 1 {
-		return nil, fmt.Errorf("metric.NewCalibrationError: %d bins, want at least 1", bins)
+// NewCalibrationError returns an empty CalibrationError with 1 to 2^20 bins; 10 or 15 are usual.
+func NewCalibrationError(bins int) *CalibrationError {
+	c := &CalibrationError{bins: bins}
+	if c.Check() == nil {
+		c.weight, c.hits, c.conf = make([]float64, bins), make([]float64, bins), make([]float64, bins)
 	}
-	return &CalibrationError{bins, make([]float64, bins), make([]float64, bins), make([]float64, bins)}, nil
+	return c
+}
+
+// Check returns an error when the number of bins is out of its range.
+func (c *CalibrationError) Check() error {
+	return between("CalibrationError", "number of bins", c.bins, 1, 1<<20)
 }
 
 // Name returns "calibration_error".
@@ -33,6 +42,9 @@ func (*CalibrationError) Name() string { return "calibration_error" }
 
 // Update adds the rows of b.
 func (c *CalibrationError) Update(b Batch) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
 	if b.Width == 1 {
 		target, err := b.binary("CalibrationError")
 		if err != nil {
@@ -54,6 +66,11 @@ func (c *CalibrationError) Update(b Batch) error {
 	if err := b.noNaN("CalibrationError"); err != nil {
 		return err
 	}
+	for i := range b.Labels {
+		if row := b.Scores[i*b.Width : (i+1)*b.Width]; b.Weight(i) != 0 && math.IsInf(row[argmax(row)], -1) {
+			return fmt.Errorf("metric.CalibrationError: all scores of %s are -Inf, want at least one that is larger", b.row(i))
+		}
+	}
 	for i, label := range b.Labels {
 		if w := b.Weight(i); w != 0 {
 			row := b.Scores[i*b.Width : (i+1)*b.Width]
@@ -61,16 +78,30 @@ func (c *CalibrationError) Update(b Batch) error {
 			if top == label {
 				hit = 1
 			}
-			c.add(math.Exp(-surprise(row, top)), hit, w)
+			c.add(confidence(row, top), hit, w)
 		}
 	}
 	return nil
 }
 
+// confidence returns the softmax of the largest score, at index top.
+func confidence(row []float64, top int) float64 {
+	if !math.IsInf(row[top], 1) {
+		return math.Exp(-surprise(row, top))
+	}
+	var n float64
+	for _, v := range row {
+		if v == row[top] {
+			n++
+		}
+	}
+	return 1 / n
+}
+
 func (b Batch) noNaN(name string) error {
 	for i, x := range b.Scores {
 		if math.IsNaN(x) && b.Weight(i/b.Width) != 0 {
-			return fmt.Errorf("metric.%s: a score of row %d is NaN", name, i/b.Width)
+			return fmt.Errorf("metric.%s: a score of %s is NaN", name, b.row(i/b.Width))
 		}
 	}
 	return nil
@@ -102,7 +133,7 @@ type Bin struct {
 
 // Bins returns the bins in order of confidence.
 func (c *CalibrationError) Bins() []Bin {
-	out := make([]Bin, c.bins)
+	out := make([]Bin, len(c.weight))
 	for k, w := range c.weight {
 		out[k] = Bin{w, c.conf[k] / w, c.hits[k] / w}
 	}
@@ -134,9 +165,7 @@ func (c *CalibrationError) Merge(other Metric) error {
 }
 
 // New returns an empty CalibrationError of as many bins.
-func (c *CalibrationError) New() Metric {
-	return &CalibrationError{c.bins, make([]float64, c.bins), make([]float64, c.bins), make([]float64, c.bins)}
-}
+func (c *CalibrationError) New() Metric { return NewCalibrationError(c.bins) }
 
 // State returns the sums of the bins.
 func (c *CalibrationError) State() []float64 {
@@ -145,11 +174,12 @@ func (c *CalibrationError) State() []float64 {
 
 // Restore sets the sums of the bins.
 func (c *CalibrationError) Restore(s []float64) error {
-	if len(s) != 3*c.bins {
-		return fmt.Errorf("metric.CalibrationError: state has %d numbers, want %d", len(s), 3*c.bins)
+	n := len(c.weight)
+	if len(s) != 3*n {
+		return fmt.Errorf("metric.CalibrationError: state has %d numbers, want %d", len(s), 3*n)
 	}
 	copy(c.weight, s)
-	copy(c.hits, s[c.bins:])
-	copy(c.conf, s[2*c.bins:])
+	copy(c.hits, s[n:])
+	copy(c.conf, s[2*n:])
 	return nil
 }

@@ -5,26 +5,39 @@ import (
 	"math"
 )
 
-// Confusion counts, with weights, how often each class was taken for each. Its value is the accuracy. Labels required.
+// Confusion counts, with weights, how often each class was taken for each. Its value is the
+// accuracy. Labels required.
 type Confusion struct {
 	classes int
 	counts  []float64 // true class, then predicted
 	missed  []float64 // by true class: rows with NaN scores, predicted as nothing
 }
 
-// NewConfusion returns an empty matrix for at least 2 classes. With a single score per row, a logit, there are two classes.
-func NewConfusion(classes int) (*Confusion, error) {
-	if classes < 2 {
-		return nil, fmt.Errorf("metric.NewConfusion: %d classes, want at least 2", classes)
+// NewConfusion returns an empty matrix for 2 to 2^14 classes. With a single score per row, a logit,
+// there are two classes.
+func NewConfusion(classes int) *Confusion {
+	c := &Confusion{classes: classes}
+	if c.Check() == nil {
+		c.counts, c.missed = make([]float64, classes*classes), make([]float64, classes)
 	}
-	return &Confusion{classes, make([]float64, classes*classes), make([]float64, classes)}, nil
+	return c
+}
+
+// Check returns an error when the number of classes is out of its range: the matrix of 2^14 takes 2
+// GiB.
+func (c *Confusion) Check() error {
+	return between("Confusion", "number of classes", c.classes, 2, 1<<14)
 }
 
 // Name returns "confusion_accuracy".
 func (*Confusion) Name() string { return "confusion_accuracy" }
 
-// Update adds the rows of b: the largest score is the prediction, or with one score per row class 1 where it is above 0.
+// Update adds the rows of b: the largest score is the prediction, or with one score per row class 1
+// where it is above 0.
 func (c *Confusion) Update(b Batch) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
 	if b.Width == 1 && c.classes == 2 {
 		target, err := b.binary("Confusion")
 		if err != nil {
@@ -71,7 +84,7 @@ func (c *Confusion) add(label, predicted int, w float64) {
 
 // Counts returns the matrix: Counts()[t][p] is how often class t was taken for class p.
 func (c *Confusion) Counts() [][]float64 {
-	m := make([][]float64, c.classes)
+	m := make([][]float64, len(c.missed))
 	for i := range m {
 		m[i] = append([]float64(nil), c.counts[i*c.classes:(i+1)*c.classes]...)
 	}
@@ -99,25 +112,17 @@ func (c *Confusion) Merge(other Metric) error {
 	if !ok || o.classes != c.classes {
 		return mismatch(c, other)
 	}
-	c.merge(o)
-	return nil
-}
-
-func (c *Confusion) merge(o *Confusion) {
 	for i, v := range o.counts {
 		c.counts[i] += v
 	}
 	for i, v := range o.missed {
 		c.missed[i] += v
 	}
+	return nil
 }
 
 // New returns an empty matrix of as many classes.
-func (c *Confusion) New() Metric { return c.empty() }
-
-func (c *Confusion) empty() *Confusion {
-	return &Confusion{c.classes, make([]float64, len(c.counts)), make([]float64, len(c.missed))}
-}
+func (c *Confusion) New() Metric { return NewConfusion(c.classes) }
 
 // State returns the counts.
 func (c *Confusion) State() []float64 {

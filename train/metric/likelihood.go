@@ -2,12 +2,13 @@ package metric
 
 import "math"
 
-// Perplexity is exp of the mean cross-entropy in nats: 2 to the power of [Bits]. Scores are logits, of which the softmax is
-// taken. Labels required.
+// Perplexity is exp of the mean cross-entropy in nats: 2 to the power of [Bits]. Scores are logits,
+// of which the softmax is taken. Labels required. A row with a logit of NaN or +Inf, or of nothing
+// but -Inf, is no distribution and makes it NaN, as it makes the loss.
 type Perplexity struct{ likelihood }
 
-// Bits is the mean cross-entropy in bits per row: what a symbol costs in an ideal code made from the model. Scores are
-// logits, of which the softmax is taken. Labels required.
+// Bits is the mean cross-entropy in bits per row: what a symbol costs in an ideal code made from
+// the model. Scores are logits, of which the softmax is taken. Labels required.
 type Bits struct{ likelihood }
 
 // likelihood is a weighted mean of -log softmax(scores)[label].

@@ -1,11 +1,17 @@
-// Package metric measures predictions while they stream by: accuracy, top-k accuracy, perplexity, confusion matrices,
-// precision, recall and F1, areas under curves, calibration and regression errors.
+// Package metric measures predictions while they stream by: accuracy, top-k accuracy, perplexity,
+// confusion matrices, precision, recall and F1, areas under curves, calibration and regression
+// errors.
 //
-// Every metric is a [Metric]: it is updated batch by batch, gives its value at any time, and merges with another of its
-// kind that saw other rows, with the result of having seen them all. Values agree with scikit-learn's functions of the
-// same name. Rows carry weights; a row of weight 0 is as if it were not there. A metric of no rows is NaN.
+// Every metric is a [Metric]: it is updated batch by batch, gives its value at any time, and merges
+// with another of its kind that saw other rows, with the result of having seen them all. Values
+// agree with scikit-learn's functions of the same name. Rows carry weights; a row of weight 0, or
+// with the label [Ignored], is as if it were not there. A metric of no rows is NaN.
 //
-// The package imports no graph: the scores are plain float64 slices, raw (logits) unless a metric says otherwise.
+// Constructors return no error. A setting out of its range, such as 0 classes, is an error of the
+// metric's Check and of every Update; a training run checks its metrics before it begins.
+//
+// The package imports no graph: the scores are plain float64 slices, raw (logits) unless a metric
+// says otherwise.
 package metric
 
 import (
@@ -13,14 +19,22 @@ import (
 	"math"
 )
 
-// A Batch is predictions for some rows together with what was true. Slices belong to the caller and are not kept.
+// A Batch is predictions for some rows together with what was true. Slices belong to the caller and
+// are not kept.
 type Batch struct {
 	Width   int       // scores per row
 	Scores  []float64 // the model's output, row after row
 	Labels  []int     // class labels, one per row, for classifiers
 	Targets []float64 // real targets, as many as scores, for regression and binary targets
 	Weights []float64 // one per row; nil means 1 for all
+	// Index has the numbers of the rows in their dataset, for errors; nil means their places in the
+	// batch. A number may stand for several consecutive rows, the positions of a sequence.
+	Index []int
 }
+
+// Ignored is the label of a row that is not measured, such as padding: the one that losses ignore
+// unless an option says otherwise. [Ignore] ignores others.
+const Ignored = -100
 
 // Rows returns the number of rows.
 func (b Batch) Rows() int {
@@ -30,12 +44,26 @@ func (b Batch) Rows() int {
 	return len(b.Scores) / b.Width
 }
 
-// Weight returns the weight of a row.
+// Weight returns the weight of a row: 0 where its label is [Ignored].
 func (b Batch) Weight(row int) float64 {
+	if row < len(b.Labels) && b.Labels[row] == Ignored {
+		return 0
+	}
 	if b.Weights == nil {
 		return 1
 	}
 	return b.Weights[row]
+}
+
+// row names a row in errors.
+func (b Batch) row(i int) string {
+	if len(b.Index) == 0 {
+		return fmt.Sprintf("row %d", i)
+	}
+	if each := b.Rows() / len(b.Index); each > 1 {
+		return fmt.Sprintf("row %d, position %d", b.Index[i/each], i%each)
+	}
+	return fmt.Sprintf("row %d", b.Index[i])
 }
 
 // A Metric accumulates over batches.
@@ -56,7 +84,23 @@ type Metric interface {
 	Restore(state []float64) error
 }
 
-// check returns an error for a batch whose slices disagree, or that lacks what kind ("labels" or "targets") names.
+// A Checker is a Metric whose settings may be out of their range.
+type Checker interface {
+	Metric
+	// Check returns an error when a setting is out of its range. Update returns it too.
+	Check() error
+}
+
+// between returns an error for a setting outside [lo, hi].
+func between(name, setting string, v, lo, hi int) error {
+	if v < lo || v > hi {
+		return fmt.Errorf("metric.%s: %s is %d, want %d to %d", name, setting, v, lo, hi)
+	}
+	return nil
+}
+
+// check returns an error for a batch whose slices disagree, or that lacks what kind ("labels" or
+// "targets") names.
 func (b Batch) check(name, kind string) error {
 	if b.Width <= 0 || len(b.Scores)%b.Width != 0 {
 		return fmt.Errorf("metric.%s: %d scores in rows of %d", name, len(b.Scores), b.Width)
@@ -65,22 +109,35 @@ func (b Batch) check(name, kind string) error {
 	if b.Weights != nil && len(b.Weights) != n {
 		return fmt.Errorf("metric.%s: %d weights, want %d to match the rows", name, len(b.Weights), n)
 	}
+	if k := len(b.Index); k > 0 && n%k != 0 {
+		return fmt.Errorf("metric.%s: %d numbers of rows for %d rows, want as many, or a divisor for sequences", name, k, n)
+	}
 	for i, w := range b.Weights {
 		if !(w >= 0) || math.IsInf(w, 1) {
-			return fmt.Errorf("metric.%s: weight of row %d is %v, want a finite number >= 0", name, i, w)
+			return fmt.Errorf("metric.%s: weight of %s is %v, want a finite number >= 0", name, b.row(i), w)
 		}
 	}
 	switch kind {
 	case "labels":
+		if b.Labels == nil && b.Targets != nil {
+			return fmt.Errorf("metric.%s: the batch has a target for each score, want one class label per row", name)
+		}
 		if len(b.Labels) != n {
 			return fmt.Errorf("metric.%s: %d labels, want %d to match the rows", name, len(b.Labels), n)
 		}
 		for i, l := range b.Labels {
 			if (l < 0 || l >= b.Width) && b.Weight(i) != 0 {
-				return fmt.Errorf("metric.%s: label of row %d is %d, want a label in [0, %d)", name, i, l, b.Width)
+				if b.Width == 1 && l == 1 {
+					return fmt.Errorf("metric.%s: label of %s is 1 and there is one score per row, "+
+						"want a score for each class; BinaryAccuracy takes one", name, b.row(i))
+				}
+				return fmt.Errorf("metric.%s: label of %s is %d, want a label in [0, %d)", name, b.row(i), l, b.Width)
 			}
 		}
 	case "targets":
+		if b.Targets == nil && b.Labels != nil {
+			return fmt.Errorf("metric.%s: the batch has class labels and %d scores per row, want a target for each score", name, b.Width)
+		}
 		if len(b.Targets) != len(b.Scores) {
 			return fmt.Errorf("metric.%s: %d targets, want %d to match the scores", name, len(b.Targets), len(b.Scores))
 		}
@@ -88,7 +145,8 @@ func (b Batch) check(name, kind string) error {
 	return nil
 }
 
-// argmax returns the index of the first largest score, or -1 when one of them is NaN: such a row is right for no class.
+// argmax returns the index of the first largest score, or -1 when one of them is NaN: such a row is
+// right for no class.
 func argmax(row []float64) int {
 	best := 0
 	for i, v := range row {

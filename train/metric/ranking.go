@@ -7,33 +7,53 @@ import (
 	"slices"
 )
 
-// scored keeps every score with its truth, since an exact area needs all of them in order: 24 bytes a row.
+// scored keeps every score with its truth, since an exact area needs all of them in order: 24 bytes
+// a row.
 type scored struct{ rows []scoredRow }
 
 type scoredRow struct{ score, target, weight float64 }
 
 func (s *scored) update(name string, b Batch) error {
-	if b.Width != 1 {
-		return fmt.Errorf("metric.%s: %d scores per row, want 1", name, b.Width)
-	}
-	target, err := b.binary(name)
+	score, target, err := b.positive(name)
 	if err != nil {
 		return err
 	}
-	for i, x := range b.Scores {
-		if math.IsNaN(x) && b.Weight(i) != 0 {
-			return fmt.Errorf("metric.%s: score of row %d is NaN", name, i)
+	for i := range b.Rows() {
+		if math.IsNaN(score(i)) && b.Weight(i) != 0 {
+			return fmt.Errorf("metric.%s: score of %s is NaN", name, b.row(i))
 		}
 	}
-	for i, x := range b.Scores {
+	for i := range b.Rows() {
 		if w := b.Weight(i); w != 0 {
-			s.rows = append(s.rows, scoredRow{x, target(i), w})
+			s.rows = append(s.rows, scoredRow{score(i), target(i), w})
 		}
 	}
 	return nil
 }
 
-// groups calls f with the weights of the positives and negatives of each distinct score, the largest first.
+// positive returns the score of class 1 of each row and its 0/1 target. Of two scores, logits or
+// probabilities of both classes, it is the difference, in the order of which the probability of
+// class 1 is too.
+func (b Batch) positive(name string) (score, target func(i int) float64, err error) {
+	switch {
+	case b.Width == 1:
+		target, err = b.binary(name)
+		return func(i int) float64 { return b.Scores[i] }, target, err
+	case b.Width == 2 && b.Labels != nil:
+		err = b.check(name, "labels")
+		score = func(i int) float64 {
+			if b.Scores[2*i] == b.Scores[2*i+1] { // also where both are infinite
+				return 0
+			}
+			return b.Scores[2*i+1] - b.Scores[2*i]
+		}
+		return score, func(i int) float64 { return float64(b.Labels[i]) }, err
+	}
+	return nil, nil, fmt.Errorf("metric.%s: %d scores per row, want 1, or 2 with class labels", name, b.Width)
+}
+
+// groups calls f with the weights of the positives and negatives of each distinct score, the
+// largest first.
 func (s *scored) groups(f func(score, positive, negative float64)) {
 	slices.SortStableFunc(s.rows, func(a, b scoredRow) int { return cmp.Compare(b.score, a.score) })
 	for i := 0; i < len(s.rows); {
@@ -73,9 +93,10 @@ func (s *scored) Restore(state []float64) error {
 	return nil
 }
 
-// AUROC is the area under the receiver operating characteristic: the probability that a positive row has a larger score than a
-// negative one, ties counting one half. It is NaN unless both kinds occur. One score per row, logit or probability, and a 0/1
-// target or label. It keeps all scores.
+// AUROC is the area under the receiver operating characteristic: the probability that a positive
+// row has a larger score than a negative one, ties counting one half. It is NaN unless both kinds
+// occur. One score per row, logit or probability, and a 0/1 target or label, or two scores per row,
+// those of both classes, and a label. It keeps all scores.
 type AUROC struct{ scored }
 
 // NewAUROC returns an empty AUROC.
@@ -111,8 +132,9 @@ func (a *AUROC) Merge(other Metric) error {
 // New returns an empty AUROC.
 func (*AUROC) New() Metric { return NewAUROC() }
 
-// AveragePrecision summarises the precision-recall curve as Σ (R_n - R_{n-1})·P_n over the distinct scores in falling
-// order, without interpolation. It is NaN without a positive row. Inputs as for [AUROC]; it keeps all scores.
+// AveragePrecision summarises the precision-recall curve as Σ (R_n - R_{n-1})·P_n over the distinct
+// scores in falling order, without interpolation. It is NaN without a positive row. Inputs as for
+// [AUROC]; it keeps all scores.
 type AveragePrecision struct{ scored }
 
 // NewAveragePrecision returns an empty AveragePrecision.

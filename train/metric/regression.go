@@ -88,15 +88,17 @@ func (m *MAE) Restore(s []float64) error { return restore("MAE", s, &m.sum, &m.w
 // Restore sets the sums.
 func (m *RMSE) Restore(s []float64) error { return restore("RMSE", s, &m.sum, &m.weight) }
 
-// R2 is the coefficient of determination, 1 - Σ w(y-p)²/Σ w(y-ȳ)², averaged over the columns of the target. A column whose
-// target is constant gives 1 when it is predicted exactly and 0 otherwise. It is NaN for fewer than 2 rows. Targets required.
+// R2 is the coefficient of determination, 1 - Σ w(y-p)²/Σ w(y-ȳ)², averaged over the columns of the
+// target. A column whose target is constant gives 1 when it is predicted exactly and 0 otherwise.
+// It is NaN for fewer than 2 rows. Targets required.
 type R2 struct {
 	rows float64 // of weight other than 0
 	cols []moments
 }
 
-// moments are a column's weight, mean of the target, Σ w(y-mean)² and Σ w(y-p)²: deviations, since sums of squares of targets
-// far from 0 would lose all digits. For the same reason the mean is relative to the first target, the origin.
+// moments are a column's weight, mean of the target, Σ w(y-mean)² and Σ w(y-p)²: deviations, since
+// sums of squares of targets far from 0 would lose all digits. For the same reason the mean is
+// relative to the first target, the origin.
 type moments struct{ weight, origin, mean, spread, residual float64 }
 
 // NewR2 returns an empty R2.
@@ -131,8 +133,8 @@ func (r *R2) Update(b Batch) error {
 	return nil
 }
 
-// merge is the pairwise update of Chan, Golub and LeVeque (Updating Formulae and a Pairwise Algorithm for Computing
-// Sample Variances, 1979).
+// merge is the pairwise update of Chan, Golub and LeVeque (Updating Formulae and a Pairwise
+// Algorithm for Computing Sample Variances, 1979).
 func (m *moments) merge(o moments) {
 	total := m.weight + o.weight
 	if total == 0 {

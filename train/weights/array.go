@@ -1,9 +1,10 @@
-// Package weights holds named arrays of numbers, such as the parameters of a model and the memory of its optimizer, and
-// keeps them in safetensors files.
+// Package weights holds named arrays of numbers, such as the parameters of a model and the memory
+// of its optimizer, and keeps them in safetensors files. It reads files of half precision too.
 //
-// A file is written to a temporary name in the same directory, flushed to the disk and renamed, so that a reader never
-// sees half of one and a crash leaves the earlier file. It carries the SHA-256 of its contents; a file that is
-// truncated, damaged or of another format is refused with an error that names the file and the fault.
+// A file is written to a temporary name in the same directory, flushed to the disk and renamed, so
+// that a reader never sees half of one and a crash leaves the earlier file. It carries the SHA-256
+// of its contents; a file that is truncated, damaged or of another format is refused with an error
+// that names the file and the fault.
 //
 // The package imports no graph.
 package weights
@@ -21,7 +22,7 @@ type Array struct {
 	F64   []float64
 }
 
-// New returns an array of zeros, of float32 when single is true.
+// New returns an array of zeros, of float32 when single is true. Dimensions are not negative.
 func New(name string, single bool, shape ...int) *Array {
 	a := &Array{Name: name, Shape: slices.Clone(shape)}
 	if single {
@@ -51,8 +52,14 @@ func (a *Array) Clone() *Array {
 
 // CopyFrom overwrites the numbers of a by those of an array of the same type and shape.
 func (a *Array) CopyFrom(b *Array) error {
+	if b == nil {
+		return fmt.Errorf("weights: array to copy to %q is nil", a.Name)
+	}
 	if !slices.Equal(a.Shape, b.Shape) || a.Single() != b.Single() {
 		return fmt.Errorf("weights: %q is %s %v, want %s %v", b.Name, b.dtype(), b.Shape, a.dtype(), a.Shape)
+	}
+	if len(a.F32) != len(b.F32) || len(a.F64) != len(b.F64) {
+		return fmt.Errorf("weights: %q has %d numbers, want %d for shape %v", b.Name, len(b.F32)+len(b.F64), len(a.F32)+len(a.F64), a.Shape)
 	}
 	copy(a.F32, b.F32)
 	copy(a.F64, b.F64)
