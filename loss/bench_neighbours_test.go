@@ -171,7 +171,7 @@ func TestNeighbours(t *testing.T) {
 }
 
 func plainCase(of *contender, dt tensor.Dtype, shape [2]int) *goldenCase {
-	c := &goldenCase{of: of, shape: []int{shape[0], shape[1]}, axis: 1, dtype: dt, labels: tensor.Int, lay: contiguous, reuse: true}
+	c := &goldenCase{of: of, shape: []int{shape[0], shape[1]}, axis: 1, dtype: dt, labels: tensor.Int, lay: contiguous, reuse: !of.node}
 	if of.node {
 		c.red = loss.None
 	}
