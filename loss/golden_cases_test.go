@@ -237,6 +237,36 @@ func (c *goldenCase) build() (b *construction, out *G.Node, err error) {
 			b.y[row] = map[string]int{"ignored": -100, "above": b.classes(), "below": -1}[c.spoil]
 		}
 	}
+	c.addOperands(b)
+	if c.reuse {
+		b.opts = append(b.opts, loss.WithBufferReuse())
+	}
+	if c.change != nil {
+		c.change(b)
+	}
+	out, err = c.of.call(b.in, b.opts...)
+	return b, out, err
+}
+
+// wrt are the floating operands.
+func (b *construction) wrt() (out G.Nodes) {
+	for k, n := range b.in {
+		if !b.of.integer(k) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// operandsOf is the graph of the case with the data of a problem.
+func (c *goldenCase) operandsOf(p *problem) *construction {
+	b := &construction{problem: p, from: c, dtype: c.dtype, g: G.NewGraph()}
+	c.addOperands(b)
+	return b
+}
+
+// addOperands makes the nodes of the operands, and the options.
+func (c *goldenCase) addOperands(b *construction) {
 	for k, d := range c.of.operands {
 		name := fmt.Sprintf("x%d", k)
 		switch d {
@@ -257,22 +287,4 @@ func (c *goldenCase) build() (b *construction, out *G.Node, err error) {
 	for _, s := range c.set {
 		b.opts = append(b.opts, s.make(b))
 	}
-	if c.reuse {
-		b.opts = append(b.opts, loss.WithBufferReuse())
-	}
-	if c.change != nil {
-		c.change(b)
-	}
-	out, err = c.of.call(b.in, b.opts...)
-	return b, out, err
-}
-
-// wrt are the floating operands.
-func (b *construction) wrt() (out G.Nodes) {
-	for k, n := range b.in {
-		if !b.of.integer(k) {
-			out = append(out, n)
-		}
-	}
-	return out
 }

@@ -209,7 +209,7 @@ func (p *problem) outShape() []int { return slices.Delete(slices.Clone(p.shape),
 
 // valueShape is the shape of the loss under None, and of weights and masks.
 func (p *problem) valueShape() []int {
-	if p.of.elementwise {
+	if p.of.elementwise || p.of.keepsAxis {
 		return p.shape
 	}
 	return p.outShape()
