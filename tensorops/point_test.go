@@ -191,7 +191,10 @@ func testPointAccuracy[F Float](t *testing.T) {
 		if !HasPoint[F](c.Point) {
 			continue
 		}
-		const n = 3000
+		n := 3000
+		if testing.Short() {
+			n = 300
+		}
 		x, y := pointOperands[F](c, rand.New(rand.NewPCG(700, uint64(at))), n)
 		d := PointData[F]{X: x, T: y, Dst: make([]F, n), Values: make([]F, n)}
 		sum := PointSum(c.Point, &d, -0.25)

@@ -125,8 +125,7 @@ func absoluteParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 func huberParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	k.sub(x, t, x)
 	value, c := k.abs(x), t
-	k.set(k.scalar["a"], c)
-	k.lesser(value, c, c)
+	f(k.gen, VMINPS, VMINPD)(k.scalar["a"], value, c)
 	k.fnma231(k.constant(0.5), c, value)
 	k.mul(c, value, value)
 	return value, func() reg.VecVirtual {
