@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	set := flag.String("kernels", "rows", "the kernels to write: rows, points")
+	set := flag.String("kernels", "rows", "the kernels to write: rows, points, weights")
 	flag.Parse()
 	ConstraintExpr("amd64,!purego")
 	switch *set {
@@ -22,6 +22,8 @@ func main() {
 		rowKernels()
 	case "points":
 		pointKernels()
+	case "weights":
+		weightKernels()
 	}
 	Generate()
 }
@@ -35,6 +37,18 @@ func pointKernels() {
 			}
 		}
 		newGen(isa, "F32", "F32").point(bernoulli)
+	}
+}
+
+// weightKernels emits what package vec does with weights.
+func weightKernels() {
+	for _, isa := range []string{"AVX2", "AVX512"} {
+		for _, elem := range []string{"F32", "F64"} {
+			g := newGen(isa, elem, elem)
+			g.maskWeights()
+			g.sumWeights()
+			g.multiply()
+		}
 	}
 }
 
