@@ -2920,9 +2920,1128 @@ DATA c32_29800000<>+48(SB)/8, $0x2980000029800000
 DATA c32_29800000<>+56(SB)/8, $0x2980000029800000
 GLOBL c32_29800000<>(SB), RODATA|NOPTR, $64
 
-// func pointFocalPowerF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// func pointCharbonnierF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointCharbonnierF32AVX2(SB), NOSPLIT, $64-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSS 48(R9), Y0
+	VMOVUPS      Y0, 32(SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside101
+
+back101:
+	VSUBPS  Y2, Y0, Y0
+	VMULPS  Y0, Y0, Y2
+	VADDPS  32(SP), Y2, Y2
+	VSQRTPS Y2, Y2
+	VMOVUPS Y2, Y3
+	TESTL   $0x0000000c, R11
+	JNZ     aside102
+
+back102:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VDIVPS Y2, Y0, Y0
+	VMULPS (SP), Y0, Y0
+	TESTL  $0x00000006, R11
+	JNZ    aside103
+
+back103:
+	VMOVUPS Y0, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y3, Y3
+	VMOVUPS Y3, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside104
+
+back104:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside101:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back101
+
+aside102:
+	TESTL  $0x00000004, R11
+	JZ     unset105
+	VMULPS (BX)(R8*1), Y3, Y3
+
+unset105:
+	TESTL        $0x00000008, R11
+	JZ           unset106
+	VBROADCASTSS 44(R9), Y4
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y4, (SI)(R8*1)
+
+unset106:
+	JMP back102
+
+aside103:
+	TESTL  $0x00000004, R11
+	JZ     unset107
+	VMULPS (BX)(R8*1), Y0, Y0
+
+unset107:
+	TESTL    $0x00000002, R11
+	JZ       back103
+	VMOVNTPS Y0, (AX)(R8*1)
+	JMP      next0
+
+aside104:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back104
+
+// func pointQuantileF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointQuantileF32AVX2(SB), NOSPLIT, $128-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSS 48(R9), Y0
+	VMOVUPS      Y0, 32(SP)
+	VBROADCASTSS 52(R9), Y0
+	VMOVUPS      Y0, 64(SP)
+	VBROADCASTSS 56(R9), Y0
+	VMOVUPS      Y0, 96(SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside108
+
+back108:
+	VSUBPS Y2, Y0, Y0
+	VMULPS 32(SP), Y0, Y2
+	VMULPS 64(SP), Y0, Y3
+	VMAXPS Y3, Y2, Y2
+	TESTL  $0x0000000c, R11
+	JNZ    aside109
+
+back109:
+	TESTL     $0x00000001, R11
+	JNZ       next0
+	VMOVUPS   64(SP), Y3
+	VMOVUPS   32(SP), Y4
+	VBLENDVPS Y0, Y3, Y4, Y4
+	VMOVUPS   96(SP), Y3
+	VCMPPS    $0x00, c32_0<>+0(SB), Y0, Y0
+	VBLENDVPS Y0, Y3, Y4, Y4
+	VMULPS    (SP), Y4, Y4
+	TESTL     $0x00000006, R11
+	JNZ       aside110
+
+back110:
+	VMOVUPS Y4, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y2, Y2
+	VMOVUPS Y2, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside111
+
+back111:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside108:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back108
+
+aside109:
+	TESTL  $0x00000004, R11
+	JZ     unset112
+	VMULPS (BX)(R8*1), Y2, Y2
+
+unset112:
+	TESTL        $0x00000008, R11
+	JZ           unset113
+	VBROADCASTSS 44(R9), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, (SI)(R8*1)
+
+unset113:
+	JMP back109
+
+aside110:
+	TESTL  $0x00000004, R11
+	JZ     unset114
+	VMULPS (BX)(R8*1), Y4, Y4
+
+unset114:
+	TESTL    $0x00000002, R11
+	JZ       back110
+	VMOVNTPS Y4, (AX)(R8*1)
+	JMP      next0
+
+aside111:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back111
+
+// func pointExpectileF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointExpectileF32AVX2(SB), NOSPLIT, $96-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSS 48(R9), Y0
+	VMOVUPS      Y0, 32(SP)
+	VBROADCASTSS 52(R9), Y0
+	VMOVUPS      Y0, 64(SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside115
+
+back115:
+	VSUBPS    Y2, Y0, Y0
+	VMOVUPS   64(SP), Y2
+	VMOVUPS   32(SP), Y3
+	VBLENDVPS Y0, Y2, Y3, Y3
+	VMULPS    Y0, Y3, Y3
+	VMULPS    Y0, Y3, Y2
+	TESTL     $0x0000000c, R11
+	JNZ       aside116
+
+back116:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VMULPS (SP), Y3, Y3
+	TESTL  $0x00000006, R11
+	JNZ    aside117
+
+back117:
+	VMOVUPS Y3, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y2, Y2
+	VMOVUPS Y2, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside118
+
+back118:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside115:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back115
+
+aside116:
+	TESTL  $0x00000004, R11
+	JZ     unset119
+	VMULPS (BX)(R8*1), Y2, Y2
+
+unset119:
+	TESTL        $0x00000008, R11
+	JZ           unset120
+	VBROADCASTSS 44(R9), Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (SI)(R8*1)
+
+unset120:
+	JMP back116
+
+aside117:
+	TESTL  $0x00000004, R11
+	JZ     unset121
+	VMULPS (BX)(R8*1), Y3, Y3
+
+unset121:
+	TESTL    $0x00000002, R11
+	JZ       back117
+	VMOVNTPS Y3, (AX)(R8*1)
+	JMP      next0
+
+aside118:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back118
+
+// func pointInsensitiveF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointInsensitiveF32AVX2(SB), NOSPLIT, $64-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSS 48(R9), Y0
+	VMOVUPS      Y0, 32(SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside122
+
+back122:
+	VSUBPS  Y2, Y0, Y0
+	VANDPS  c32_7fffffff<>+0(SB), Y0, Y3
+	VMOVUPS 32(SP), Y2
+	VSUBPS  Y2, Y3, Y2
+	VMOVUPS c32_0<>+0(SB), Y4
+	VMAXPS  Y2, Y4, Y2
+	TESTL   $0x0000000c, R11
+	JNZ     aside123
+
+back123:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VANDPS c32_80000000<>+0(SB), Y0, Y0
+	VORPS  c32_3f800000<>+0(SB), Y0, Y0
+	VCMPPS $0x0e, 32(SP), Y3, Y3
+	VANDPS Y3, Y0, Y0
+	VMULPS (SP), Y0, Y0
+	TESTL  $0x00000006, R11
+	JNZ    aside124
+
+back124:
+	VMOVUPS Y0, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y2, Y2
+	VMOVUPS Y2, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside125
+
+back125:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside122:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back122
+
+aside123:
+	TESTL  $0x00000004, R11
+	JZ     unset126
+	VMULPS (BX)(R8*1), Y2, Y2
+
+unset126:
+	TESTL        $0x00000008, R11
+	JZ           unset127
+	VBROADCASTSS 44(R9), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (SI)(R8*1)
+
+unset127:
+	JMP back123
+
+aside124:
+	TESTL  $0x00000004, R11
+	JZ     unset128
+	VMULPS (BX)(R8*1), Y0, Y0
+
+unset128:
+	TESTL    $0x00000002, R11
+	JZ       back124
+	VMOVNTPS Y0, (AX)(R8*1)
+	JMP      next0
+
+aside125:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back125
+
+// func pointRelativeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointRelativeF32AVX2(SB), NOSPLIT, $64-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSS 48(R9), Y0
+	VMOVUPS      Y0, 32(SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside129
+
+back129:
+	VANDPS  c32_7fffffff<>+0(SB), Y2, Y3
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS 32(SP), Y2
+	VMAXPS  Y3, Y2, Y3
+	VANDPS  c32_7fffffff<>+0(SB), Y0, Y2
+	VDIVPS  Y3, Y2, Y2
+	TESTL   $0x0000000c, R11
+	JNZ     aside130
+
+back130:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VANDPS c32_80000000<>+0(SB), Y0, Y4
+	VORPS  c32_3f800000<>+0(SB), Y4, Y4
+	VDIVPS Y3, Y4, Y4
+	VCMPPS $0x04, c32_0<>+0(SB), Y0, Y0
+	VANDPS Y0, Y4, Y4
+	VMULPS (SP), Y4, Y4
+	TESTL  $0x00000006, R11
+	JNZ    aside131
+
+back131:
+	VMOVUPS Y4, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y2, Y2
+	VMOVUPS Y2, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside132
+
+back132:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside129:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back129
+
+aside130:
+	TESTL  $0x00000004, R11
+	JZ     unset133
+	VMULPS (BX)(R8*1), Y2, Y2
+
+unset133:
+	TESTL        $0x00000008, R11
+	JZ           unset134
+	VBROADCASTSS 44(R9), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (SI)(R8*1)
+
+unset134:
+	JMP back130
+
+aside131:
+	TESTL  $0x00000004, R11
+	JZ     unset135
+	VMULPS (BX)(R8*1), Y4, Y4
+
+unset135:
+	TESTL    $0x00000002, R11
+	JZ       back131
+	VMOVNTPS Y4, (AX)(R8*1)
+	JMP      next0
+
+aside132:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back132
+
+// func pointSymmetricF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointSymmetricF32AVX2(SB), NOSPLIT, $32-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside136
+
+back136:
+	VANDPS  c32_7fffffff<>+0(SB), Y2, Y6
+	VSUBPS  Y2, Y0, Y3
+	VANDPS  c32_7fffffff<>+0(SB), Y0, Y5
+	VADDPS  Y6, Y5, Y5
+	VMOVUPS c32_800000<>+0(SB), Y4
+	VMAXPS  Y5, Y4, Y5
+	VANDPS  c32_7fffffff<>+0(SB), Y3, Y4
+	VDIVPS  Y5, Y4, Y4
+	TESTL   $0x0000000c, R11
+	JNZ     aside137
+
+back137:
+	TESTL     $0x00000001, R11
+	JNZ       next0
+	VDIVPS    Y5, Y6, Y6
+	VDIVPS    Y5, Y6, Y6
+	VADDPS    Y6, Y6, Y5
+	VXORPS    Y0, Y2, Y2
+	VMOVUPS   c32_0<>+0(SB), Y7
+	VBLENDVPS Y2, Y7, Y5, Y5
+	VCMPPS    $0x00, c32_0<>+0(SB), Y0, Y0
+	VBLENDVPS Y0, Y6, Y5, Y5
+	VCMPPS    $0x04, c32_0<>+0(SB), Y3, Y0
+	VANDPS    Y0, Y5, Y5
+	VANDPS    c32_80000000<>+0(SB), Y3, Y3
+	VORPS     Y3, Y5, Y5
+	VMULPS    (SP), Y5, Y5
+	TESTL     $0x00000006, R11
+	JNZ       aside138
+
+back138:
+	VMOVUPS Y5, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y4, Y4
+	VMOVUPS Y4, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside139
+
+back139:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside136:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back136
+
+aside137:
+	TESTL  $0x00000004, R11
+	JZ     unset140
+	VMULPS (BX)(R8*1), Y4, Y4
+
+unset140:
+	TESTL        $0x00000008, R11
+	JZ           unset141
+	VBROADCASTSS 44(R9), Y7
+	VMULPS       Y4, Y7, Y7
+	VMOVUPS      Y7, (SI)(R8*1)
+
+unset141:
+	JMP back137
+
+aside138:
+	TESTL  $0x00000004, R11
+	JZ     unset142
+	VMULPS (BX)(R8*1), Y5, Y5
+
+unset142:
+	TESTL    $0x00000002, R11
+	JZ       back138
+	VMOVNTPS Y5, (AX)(R8*1)
+	JMP      next0
+
+aside139:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back139
+
+DATA c32_800000<>+0(SB)/8, $0x0080000000800000
+DATA c32_800000<>+8(SB)/8, $0x0080000000800000
+DATA c32_800000<>+16(SB)/8, $0x0080000000800000
+DATA c32_800000<>+24(SB)/8, $0x0080000000800000
+DATA c32_800000<>+32(SB)/8, $0x0080000000800000
+DATA c32_800000<>+40(SB)/8, $0x0080000000800000
+DATA c32_800000<>+48(SB)/8, $0x0080000000800000
+DATA c32_800000<>+56(SB)/8, $0x0080000000800000
+GLOBL c32_800000<>(SB), RODATA|NOPTR, $64
+
+// func pointHingeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointHingeF32AVX2(SB), NOSPLIT, $96-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSS 48(R9), Y0
+	VMOVUPS      Y0, 32(SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside143
+
+back143:
+	VANDPS  c32_7fffffff<>+0(SB), Y2, Y3
+	VCMPPS  $0x04, c32_3f800000<>+0(SB), Y3, Y3
+	VMOVUPS Y3, 64(SP)
+	VMOVUPS 32(SP), Y3
+	VMULPS  Y2, Y0, Y0
+	VSUBPS  Y0, Y3, Y3
+	VMOVUPS c32_0<>+0(SB), Y4
+	VMAXPS  Y3, Y4, Y3
+	VORPS   64(SP), Y3, Y3
+	TESTL   $0x0000000c, R11
+	JNZ     aside144
+
+back144:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VXORPS c32_80000000<>+0(SB), Y2, Y2
+	VCMPPS $0x01, 32(SP), Y0, Y0
+	VANDPS Y0, Y2, Y2
+	VMULPS (SP), Y2, Y2
+	TESTL  $0x00000006, R11
+	JNZ    aside145
+
+back145:
+	VMOVUPS Y2, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y3, Y3
+	VMOVUPS Y3, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside146
+
+back146:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside143:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back143
+
+aside144:
+	TESTL  $0x00000004, R11
+	JZ     unset147
+	VMULPS (BX)(R8*1), Y3, Y3
+
+unset147:
+	TESTL        $0x00000008, R11
+	JZ           unset148
+	VBROADCASTSS 44(R9), Y4
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y4, (SI)(R8*1)
+
+unset148:
+	JMP back144
+
+aside145:
+	TESTL  $0x00000004, R11
+	JZ     unset149
+	VMULPS (BX)(R8*1), Y2, Y2
+
+unset149:
+	TESTL    $0x00000002, R11
+	JZ       back145
+	VMOVNTPS Y2, (AX)(R8*1)
+	JMP      next0
+
+aside146:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back146
+
+// func pointBentHingeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·pointBentHingeF32AVX2(SB), NOSPLIT, $96-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSS 48(R9), Y0
+	VMOVUPS      Y0, 32(SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside150
+
+back150:
+	VANDPS       c32_7fffffff<>+0(SB), Y2, Y3
+	VCMPPS       $0x04, c32_3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      Y3, 64(SP)
+	VMOVUPS      c32_3f800000<>+0(SB), Y3
+	VMOVUPS      32(SP), Y4
+	VFNMADD231PS Y2, Y0, Y3
+	VMOVUPS      c32_0<>+0(SB), Y0
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y4, Y4
+	VADDPS       Y3, Y3, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMULPS       Y4, Y0, Y0
+	VORPS        64(SP), Y0, Y0
+	TESTL        $0x0000000c, R11
+	JNZ          aside151
+
+back151:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VXORPS c32_80000000<>+0(SB), Y2, Y2
+	VMULPS Y2, Y4, Y4
+	VMULPS (SP), Y4, Y4
+	TESTL  $0x00000006, R11
+	JNZ    aside152
+
+back152:
+	VMOVUPS Y4, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y0, Y0
+	VMOVUPS Y0, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside153
+
+back153:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside150:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back150
+
+aside151:
+	TESTL  $0x00000004, R11
+	JZ     unset154
+	VMULPS (BX)(R8*1), Y0, Y0
+
+unset154:
+	TESTL        $0x00000008, R11
+	JZ           unset155
+	VBROADCASTSS 44(R9), Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (SI)(R8*1)
+
+unset155:
+	JMP back151
+
+aside152:
+	TESTL  $0x00000004, R11
+	JZ     unset156
+	VMULPS (BX)(R8*1), Y4, Y4
+
+unset156:
+	TESTL    $0x00000002, R11
+	JZ       back152
+	VMOVNTPS Y4, (AX)(R8*1)
+	JMP      next0
+
+aside153:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back153
+
+// func pointEmbeddingF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointEmbeddingF32AVX2(SB), NOSPLIT, $96-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSS 48(R9), Y0
+	VMOVUPS      Y0, 32(SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside157
+
+back157:
+	VANDPS    c32_7fffffff<>+0(SB), Y2, Y3
+	VCMPPS    $0x04, c32_3f800000<>+0(SB), Y3, Y3
+	VMOVUPS   Y3, 64(SP)
+	VMOVUPS   32(SP), Y3
+	VSUBPS    Y0, Y3, Y3
+	VMOVUPS   c32_0<>+0(SB), Y4
+	VMAXPS    Y3, Y4, Y3
+	VMOVUPS   Y0, Y4
+	VBLENDVPS Y2, Y3, Y4, Y4
+	VORPS     64(SP), Y4, Y4
+	TESTL     $0x0000000c, R11
+	JNZ       aside158
+
+back158:
+	TESTL     $0x00000001, R11
+	JNZ       next0
+	VMOVUPS   c32_bf800000<>+0(SB), Y3
+	VCMPPS    $0x01, 32(SP), Y0, Y0
+	VANDPS    Y0, Y3, Y3
+	VMOVUPS   c32_3f800000<>+0(SB), Y0
+	VBLENDVPS Y2, Y3, Y0, Y0
+	VMULPS    (SP), Y0, Y0
+	TESTL     $0x00000006, R11
+	JNZ       aside159
+
+back159:
+	VMOVUPS Y0, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y4, Y4
+	VMOVUPS Y4, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside160
+
+back160:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside157:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back157
+
+aside158:
+	TESTL  $0x00000004, R11
+	JZ     unset161
+	VMULPS (BX)(R8*1), Y4, Y4
+
+unset161:
+	TESTL        $0x00000008, R11
+	JZ           unset162
+	VBROADCASTSS 44(R9), Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (SI)(R8*1)
+
+unset162:
+	JMP back158
+
+aside159:
+	TESTL  $0x00000004, R11
+	JZ     unset163
+	VMULPS (BX)(R8*1), Y0, Y0
+
+unset163:
+	TESTL    $0x00000002, R11
+	JZ       back159
+	VMOVNTPS Y0, (AX)(R8*1)
+	JMP      next0
+
+aside160:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back160
+
+DATA c32_bf800000<>+0(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+8(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+16(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+24(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+32(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+40(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+48(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+56(SB)/8, $0xbf800000bf800000
+GLOBL c32_bf800000<>(SB), RODATA|NOPTR, $64
+
+// func pointLogGapF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointFocalPowerF32AVX2(SB), NOSPLIT, $160-76
+TEXT ·pointLogGapF32AVX2(SB), NOSPLIT, $64-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         t+16(FP), DX
@@ -2938,170 +4057,85 @@ TEXT ·pointFocalPowerF32AVX2(SB), NOSPLIT, $160-76
 	VXORPS       X1, X1, X1
 	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
 	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y2
-	VMOVUPS      Y2, (SP)
-	VBROADCASTSD 16(R9), Y2
-	VMOVUPS      Y2, 32(SP)
-	VBROADCASTSD 24(R9), Y2
-	VMOVUPS      Y2, 64(SP)
-	VBROADCASTSD 32(R9), Y2
-	VMOVUPS      Y2, 96(SP)
+	VBROADCASTSD (R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSD 16(R9), Y0
+	VMOVUPS      Y0, 32(SP)
 	XORL         R12, R12
 
 loop:
-	VCVTPS2PD  (CX)(R8*1), Y2
-	VCVTPS2PD  (DX)(R8*1), Y3
+	VCVTPS2PD  (CX)(R8*1), Y0
+	VCVTPS2PD  (DX)(R8*1), Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched101
+	JNZ        fetched164
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched101:
+fetched164:
 	TESTL $0x00000004, R11
-	JNZ   aside102
+	JNZ   aside165
 
-back102:
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
-	VSUBPD       Y3, Y4, Y4
-	VMINPD       Y3, Y4, Y4
-	VCMPPD       $0x09, c64_0<>+0(SB), Y4, Y4
-	VMOVUPS      Y4, 128(SP)
-	VMOVUPD      32(SP), Y4
-	VFMADD231PD  64(SP), Y3, Y4
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y5
-	VSUBPD       Y3, Y5, Y5
-	VBLENDVPD    Y2, Y3, Y5, Y5
-	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y3
-	VORPD        c64_8000000000000000<>+0(SB), Y3, Y7
-	VCMPPD       $0x05, Y0, Y7, Y8
-	VMAXPD       Y7, Y0, Y7
-	VMOVAPS      Y1, Y6
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y6
-	VSUBPD       Y1, Y6, Y9
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y7
-	VPSHUFD      $0xa0, Y6, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y9
-	VPSLLQ       $0x32, Y6, Y6
-	VPADDQ       Y6, Y9, Y9
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y6
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y6
-	VMULPD       Y7, Y6, Y6
-	VFMADD213PD  Y9, Y9, Y6
-	VANDPS       Y8, Y6, Y6
-	VCMPPD       $0x0e, c64_3fda827999fcef32<>+0(SB), Y6, Y8
-	VANDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
-	VADDPD       c64_4000000000000000<>+0(SB), Y6, Y7
-	VADDPD       Y8, Y7, Y7
-	VSUBPD       Y8, Y6, Y9
-	VDIVPD       Y7, Y9, Y9
-	VMULPD       Y9, Y9, Y10
-	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y7
-	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y10, Y7
-	VMULPD       Y10, Y7, Y7
-	VADDPD       Y9, Y9, Y10
-	VFMADD213PD  Y10, Y9, Y7
-	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y8, Y7
-	VCMPPD       $0x04, c64_0<>+0(SB), Y5, Y8
-	VANDPD       Y8, Y3, Y3
-	VFMADD231PD  Y3, Y5, Y7
-	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y3
-	VDIVPD       Y3, Y6, Y6
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y8
-	VFNMADD231PD c64_4000000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  Y6, Y5, Y8
-	VMOVUPD      c64_170000000000000<>+0(SB), Y3
-	VMAXPD       Y8, Y3, Y8
-	VDIVPD       Y8, Y7, Y3
-	VPADDQ       c64_95f619980c433<>+0(SB), Y8, Y8
-	VANDPD       c64_fffffffffffff<>+0(SB), Y8, Y9
-	VPADDQ       c64_3fe6a09e667f3bcd<>+0(SB), Y9, Y9
-	VADDPD       c64_3ff0000000000000<>+0(SB), Y9, Y10
-	VSUBPD       c64_3ff0000000000000<>+0(SB), Y9, Y9
-	VDIVPD       Y10, Y9, Y9
-	VMULPD       Y9, Y9, Y10
-	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y11
-	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y10, Y11
-	VMULPD       Y10, Y11, Y11
-	VADDPD       Y9, Y9, Y10
-	VFMADD213PD  Y10, Y9, Y11
-	VPSRLQ       $0x34, Y8, Y8
-	VORPD        c64_4330000000000000<>+0(SB), Y8, Y8
-	VSUBPD       c64_43300000000003ff<>+0(SB), Y8, Y8
-	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y8, Y11
-	VMULPD       96(SP), Y11, Y11
-	VMOVAPD      Y11, Y8
-	VCMPPD       $0x05, Y0, Y8, Y10
-	VMAXPD       Y8, Y0, Y8
-	VMOVAPS      Y1, Y9
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y9
-	VSUBPD       Y1, Y9, Y12
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
-	VPSHUFD      $0xa0, Y9, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y12
-	VPSLLQ       $0x32, Y9, Y9
-	VPADDQ       Y9, Y12, Y12
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y9
-	VMULPD       Y8, Y9, Y9
-	VFMADD213PD  Y12, Y12, Y9
-	VANDPS       Y10, Y9, Y9
-	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y8
-	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y11, Y10
-	VBLENDVPD    Y10, Y8, Y9, Y9
-	VMULPD       Y9, Y4, Y4
-	VMULPD       Y4, Y7, Y7
-	VORPS        128(SP), Y7, Y7
-	TESTL        $0x0000000d, R11
-	JNZ          aside103
+back165:
+	VMOVUPD     32(SP), Y2
+	VMAXPD      Y0, Y2, Y3
+	VMAXPD      Y1, Y2, Y1
+	VMINPD      Y3, Y1, Y2
+	VADDPD      c64_3ff0000000000000<>+0(SB), Y2, Y2
+	VSUBPD      Y1, Y3, Y1
+	VANDPD      c64_7fffffffffffffff<>+0(SB), Y1, Y4
+	VDIVPD      Y2, Y4, Y2
+	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y4
+	VADDPD      Y4, Y2, Y4
+	VPADDQ      c64_95f619980c433<>+0(SB), Y4, Y4
+	VPSRLQ      $0x34, Y4, Y4
+	VMOVUPD     c64_7fe<>+0(SB), Y5
+	VPSUBQ      Y4, Y5, Y5
+	VPSLLQ      $0x34, Y5, Y5
+	VORPD       c64_4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD      c64_43300000000003ff<>+0(SB), Y4, Y4
+	VSUBPD      c64_3ff0000000000000<>+0(SB), Y5, Y6
+	VFMADD231PD Y2, Y5, Y6
+	VADDPD      c64_4000000000000000<>+0(SB), Y6, Y5
+	VDIVPD      Y5, Y6, Y6
+	VMULPD      Y6, Y6, Y7
+	VMOVUPD     c64_3fbaf286bca1af28<>+0(SB), Y5
+	VFMADD213PD c64_3fbe1e1e1e1e1e1e<>+0(SB), Y7, Y5
+	VFMADD213PD c64_3fc1111111111111<>+0(SB), Y7, Y5
+	VFMADD213PD c64_3fc3b13b13b13b14<>+0(SB), Y7, Y5
+	VFMADD213PD c64_3fc745d1745d1746<>+0(SB), Y7, Y5
+	VFMADD213PD c64_3fcc71c71c71c71c<>+0(SB), Y7, Y5
+	VFMADD213PD c64_3fd2492492492492<>+0(SB), Y7, Y5
+	VFMADD213PD c64_3fd999999999999a<>+0(SB), Y7, Y5
+	VFMADD213PD c64_3fe5555555555555<>+0(SB), Y7, Y5
+	VMULPD      Y7, Y5, Y5
+	VADDPD      Y6, Y6, Y7
+	VFMADD213PD Y7, Y6, Y5
+	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y4, Y5
+	VMOVUPD     c64_7ff8000000000001<>+0(SB), Y4
+	VCMPPD      $0x0e, c64_4630000000000000<>+0(SB), Y2, Y2
+	VBLENDVPD   Y2, Y4, Y5, Y5
+	VMULPD      Y5, Y5, Y4
+	TESTL       $0x0000000d, R11
+	JNZ         aside166
 
-back103:
-	VMULPD       96(SP), Y3, Y3
-	VMULPD       Y6, Y3, Y3
-	VFNMADD231PD Y6, Y3, Y3
-	VSUBPD       Y5, Y6, Y6
-	VADDPD       Y5, Y5, Y5
-	VSUBPD       c64_3ff0000000000000<>+0(SB), Y5, Y5
-	VFNMADD231PD Y5, Y3, Y6
-	VMULPD       Y4, Y6, Y6
-	VANDNPD      c64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y6, Y6
-	VMULPD       (SP), Y6, Y6
-	TESTL        $0x00000006, R11
-	JNZ          aside104
+back166:
+	VANDPD c64_8000000000000000<>+0(SB), Y1, Y1
+	VORPD  Y1, Y5, Y5
+	VADDPD c64_3ff0000000000000<>+0(SB), Y3, Y3
+	VDIVPD Y3, Y5, Y5
+	VCMPPD $0x05, 32(SP), Y0, Y0
+	VANDPS Y0, Y5, Y5
+	VMULPD (SP), Y5, Y5
+	TESTL  $0x00000006, R11
+	JNZ    aside167
 
-back104:
-	VCVTPD2PSY Y6, X2
-	VMOVUPS    X2, (AX)(R8*1)
+back167:
+	VCVTPD2PSY Y5, X0
+	VMOVUPS    X0, (AX)(R8*1)
 
 next0:
-	VADDPD  (R10)(R12*1), Y7, Y7
-	VMOVUPD Y7, (R10)(R12*1)
+	VADDPD  (R10)(R12*1), Y4, Y4
+	VMOVUPD Y4, (R10)(R12*1)
 	XORL    $0x00000020, R12
 	ADDQ    $0x00000010, R8
 	CMPQ    R8, DI
@@ -3109,51 +4143,51 @@ next0:
 	VZEROUPPER
 	RET
 
-aside102:
-	VCVTPS2PD  (BX)(R8*1), Y4
-	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
-	VANDNPS    Y2, Y4, Y2
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
-	VBLENDVPD  Y4, Y5, Y3, Y3
+aside165:
+	VCVTPS2PD  (BX)(R8*1), Y2
+	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
+	VANDNPS    Y0, Y2, Y0
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD  Y2, Y3, Y1, Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched105
+	JNZ        fetched168
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched105:
-	JMP back102
+fetched168:
+	JMP back165
 
-aside103:
+aside166:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset106
-	VCVTPS2PD (BX)(R8*1), Y8
-	VMULPD    Y8, Y7, Y7
+	JZ        unset169
+	VCVTPS2PD (BX)(R8*1), Y2
+	VMULPD    Y2, Y4, Y4
 
-unset106:
+unset169:
 	TESTL        $0x00000008, R11
-	JZ           unset107
-	VBROADCASTSD 8(R9), Y8
-	VMULPD       Y7, Y8, Y8
-	VCVTPD2PSY   Y8, X8
-	VMOVUPS      X8, (SI)(R8*1)
+	JZ           unset170
+	VBROADCASTSD 8(R9), Y2
+	VMULPD       Y4, Y2, Y2
+	VCVTPD2PSY   Y2, X2
+	VMOVUPS      X2, (SI)(R8*1)
 
-unset107:
+unset170:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back103
+	JMP   back166
 
-aside104:
+aside167:
 	TESTL     $0x00000004, R11
-	JZ        unset108
-	VCVTPS2PD (BX)(R8*1), Y2
-	VMULPD    Y2, Y6, Y6
+	JZ        unset171
+	VCVTPS2PD (BX)(R8*1), Y0
+	VMULPD    Y0, Y5, Y5
 
-unset108:
+unset171:
 	TESTL      $0x00000002, R11
-	JZ         back104
-	VCVTPD2PSY Y6, X2
-	VMOVNTPS   X2, (AX)(R8*1)
+	JZ         back167
+	VCVTPD2PSY Y5, X0
+	VMOVNTPS   X0, (AX)(R8*1)
 	JMP        next0
 
 DATA c64_c086200000000000<>+0(SB)/8, $0xc086200000000000
@@ -3386,16 +4420,6 @@ DATA c64_3fbaf286bca1af28<>+48(SB)/8, $0x3fbaf286bca1af28
 DATA c64_3fbaf286bca1af28<>+56(SB)/8, $0x3fbaf286bca1af28
 GLOBL c64_3fbaf286bca1af28<>(SB), RODATA|NOPTR, $64
 
-DATA c64_0<>+0(SB)/8, $0x0000000000000000
-DATA c64_0<>+8(SB)/8, $0x0000000000000000
-DATA c64_0<>+16(SB)/8, $0x0000000000000000
-DATA c64_0<>+24(SB)/8, $0x0000000000000000
-DATA c64_0<>+32(SB)/8, $0x0000000000000000
-DATA c64_0<>+40(SB)/8, $0x0000000000000000
-DATA c64_0<>+48(SB)/8, $0x0000000000000000
-DATA c64_0<>+56(SB)/8, $0x0000000000000000
-GLOBL c64_0<>(SB), RODATA|NOPTR, $64
-
 DATA c64_7fffffffffffffff<>+0(SB)/8, $0x7fffffffffffffff
 DATA c64_7fffffffffffffff<>+8(SB)/8, $0x7fffffffffffffff
 DATA c64_7fffffffffffffff<>+16(SB)/8, $0x7fffffffffffffff
@@ -3405,56 +4429,6 @@ DATA c64_7fffffffffffffff<>+40(SB)/8, $0x7fffffffffffffff
 DATA c64_7fffffffffffffff<>+48(SB)/8, $0x7fffffffffffffff
 DATA c64_7fffffffffffffff<>+56(SB)/8, $0x7fffffffffffffff
 GLOBL c64_7fffffffffffffff<>(SB), RODATA|NOPTR, $64
-
-DATA c64_8000000000000000<>+0(SB)/8, $0x8000000000000000
-DATA c64_8000000000000000<>+8(SB)/8, $0x8000000000000000
-DATA c64_8000000000000000<>+16(SB)/8, $0x8000000000000000
-DATA c64_8000000000000000<>+24(SB)/8, $0x8000000000000000
-DATA c64_8000000000000000<>+32(SB)/8, $0x8000000000000000
-DATA c64_8000000000000000<>+40(SB)/8, $0x8000000000000000
-DATA c64_8000000000000000<>+48(SB)/8, $0x8000000000000000
-DATA c64_8000000000000000<>+56(SB)/8, $0x8000000000000000
-GLOBL c64_8000000000000000<>(SB), RODATA|NOPTR, $64
-
-DATA c64_100000000<>+0(SB)/8, $0x0000000100000000
-DATA c64_100000000<>+8(SB)/8, $0x0000000100000000
-DATA c64_100000000<>+16(SB)/8, $0x0000000100000000
-DATA c64_100000000<>+24(SB)/8, $0x0000000100000000
-DATA c64_100000000<>+32(SB)/8, $0x0000000100000000
-DATA c64_100000000<>+40(SB)/8, $0x0000000100000000
-DATA c64_100000000<>+48(SB)/8, $0x0000000100000000
-DATA c64_100000000<>+56(SB)/8, $0x0000000100000000
-GLOBL c64_100000000<>(SB), RODATA|NOPTR, $64
-
-DATA c64_3fda827999fcef32<>+0(SB)/8, $0x3fda827999fcef32
-DATA c64_3fda827999fcef32<>+8(SB)/8, $0x3fda827999fcef32
-DATA c64_3fda827999fcef32<>+16(SB)/8, $0x3fda827999fcef32
-DATA c64_3fda827999fcef32<>+24(SB)/8, $0x3fda827999fcef32
-DATA c64_3fda827999fcef32<>+32(SB)/8, $0x3fda827999fcef32
-DATA c64_3fda827999fcef32<>+40(SB)/8, $0x3fda827999fcef32
-DATA c64_3fda827999fcef32<>+48(SB)/8, $0x3fda827999fcef32
-DATA c64_3fda827999fcef32<>+56(SB)/8, $0x3fda827999fcef32
-GLOBL c64_3fda827999fcef32<>(SB), RODATA|NOPTR, $64
-
-DATA c64_3fe62e42fefa39ef<>+0(SB)/8, $0x3fe62e42fefa39ef
-DATA c64_3fe62e42fefa39ef<>+8(SB)/8, $0x3fe62e42fefa39ef
-DATA c64_3fe62e42fefa39ef<>+16(SB)/8, $0x3fe62e42fefa39ef
-DATA c64_3fe62e42fefa39ef<>+24(SB)/8, $0x3fe62e42fefa39ef
-DATA c64_3fe62e42fefa39ef<>+32(SB)/8, $0x3fe62e42fefa39ef
-DATA c64_3fe62e42fefa39ef<>+40(SB)/8, $0x3fe62e42fefa39ef
-DATA c64_3fe62e42fefa39ef<>+48(SB)/8, $0x3fe62e42fefa39ef
-DATA c64_3fe62e42fefa39ef<>+56(SB)/8, $0x3fe62e42fefa39ef
-GLOBL c64_3fe62e42fefa39ef<>(SB), RODATA|NOPTR, $64
-
-DATA c64_170000000000000<>+0(SB)/8, $0x0170000000000000
-DATA c64_170000000000000<>+8(SB)/8, $0x0170000000000000
-DATA c64_170000000000000<>+16(SB)/8, $0x0170000000000000
-DATA c64_170000000000000<>+24(SB)/8, $0x0170000000000000
-DATA c64_170000000000000<>+32(SB)/8, $0x0170000000000000
-DATA c64_170000000000000<>+40(SB)/8, $0x0170000000000000
-DATA c64_170000000000000<>+48(SB)/8, $0x0170000000000000
-DATA c64_170000000000000<>+56(SB)/8, $0x0170000000000000
-GLOBL c64_170000000000000<>(SB), RODATA|NOPTR, $64
 
 DATA c64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
 DATA c64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
@@ -3466,25 +4440,15 @@ DATA c64_95f619980c433<>+48(SB)/8, $0x00095f619980c433
 DATA c64_95f619980c433<>+56(SB)/8, $0x00095f619980c433
 GLOBL c64_95f619980c433<>(SB), RODATA|NOPTR, $64
 
-DATA c64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+32(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+40(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
-GLOBL c64_fffffffffffff<>(SB), RODATA|NOPTR, $64
-
-DATA c64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+32(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+40(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+48(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+56(SB)/8, $0x3fe6a09e667f3bcd
-GLOBL c64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $64
+DATA c64_7fe<>+0(SB)/8, $0x00000000000007fe
+DATA c64_7fe<>+8(SB)/8, $0x00000000000007fe
+DATA c64_7fe<>+16(SB)/8, $0x00000000000007fe
+DATA c64_7fe<>+24(SB)/8, $0x00000000000007fe
+DATA c64_7fe<>+32(SB)/8, $0x00000000000007fe
+DATA c64_7fe<>+40(SB)/8, $0x00000000000007fe
+DATA c64_7fe<>+48(SB)/8, $0x00000000000007fe
+DATA c64_7fe<>+56(SB)/8, $0x00000000000007fe
+GLOBL c64_7fe<>(SB), RODATA|NOPTR, $64
 
 DATA c64_4330000000000000<>+0(SB)/8, $0x4330000000000000
 DATA c64_4330000000000000<>+8(SB)/8, $0x4330000000000000
@@ -3506,6 +4470,16 @@ DATA c64_43300000000003ff<>+48(SB)/8, $0x43300000000003ff
 DATA c64_43300000000003ff<>+56(SB)/8, $0x43300000000003ff
 GLOBL c64_43300000000003ff<>(SB), RODATA|NOPTR, $64
 
+DATA c64_3fe62e42fefa39ef<>+0(SB)/8, $0x3fe62e42fefa39ef
+DATA c64_3fe62e42fefa39ef<>+8(SB)/8, $0x3fe62e42fefa39ef
+DATA c64_3fe62e42fefa39ef<>+16(SB)/8, $0x3fe62e42fefa39ef
+DATA c64_3fe62e42fefa39ef<>+24(SB)/8, $0x3fe62e42fefa39ef
+DATA c64_3fe62e42fefa39ef<>+32(SB)/8, $0x3fe62e42fefa39ef
+DATA c64_3fe62e42fefa39ef<>+40(SB)/8, $0x3fe62e42fefa39ef
+DATA c64_3fe62e42fefa39ef<>+48(SB)/8, $0x3fe62e42fefa39ef
+DATA c64_3fe62e42fefa39ef<>+56(SB)/8, $0x3fe62e42fefa39ef
+GLOBL c64_3fe62e42fefa39ef<>(SB), RODATA|NOPTR, $64
+
 DATA c64_7ff8000000000001<>+0(SB)/8, $0x7ff8000000000001
 DATA c64_7ff8000000000001<>+8(SB)/8, $0x7ff8000000000001
 DATA c64_7ff8000000000001<>+16(SB)/8, $0x7ff8000000000001
@@ -3516,1296 +4490,6 @@ DATA c64_7ff8000000000001<>+48(SB)/8, $0x7ff8000000000001
 DATA c64_7ff8000000000001<>+56(SB)/8, $0x7ff8000000000001
 GLOBL c64_7ff8000000000001<>(SB), RODATA|NOPTR, $64
 
-DATA c64_4086280000000000<>+0(SB)/8, $0x4086280000000000
-DATA c64_4086280000000000<>+8(SB)/8, $0x4086280000000000
-DATA c64_4086280000000000<>+16(SB)/8, $0x4086280000000000
-DATA c64_4086280000000000<>+24(SB)/8, $0x4086280000000000
-DATA c64_4086280000000000<>+32(SB)/8, $0x4086280000000000
-DATA c64_4086280000000000<>+40(SB)/8, $0x4086280000000000
-DATA c64_4086280000000000<>+48(SB)/8, $0x4086280000000000
-DATA c64_4086280000000000<>+56(SB)/8, $0x4086280000000000
-GLOBL c64_4086280000000000<>(SB), RODATA|NOPTR, $64
-
-// func pointCharbonnierF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointCharbonnierF32AVX2(SB), NOSPLIT, $64-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSS 48(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPS    (CX)(R8*1), Y0
-	VMOVUPS    (DX)(R8*1), Y2
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside109
-
-back109:
-	VSUBPS  Y2, Y0, Y0
-	VMULPS  Y0, Y0, Y2
-	VADDPS  32(SP), Y2, Y2
-	VSQRTPS Y2, Y2
-	VMOVUPS Y2, Y3
-	TESTL   $0x0000000c, R11
-	JNZ     aside110
-
-back110:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VDIVPS Y2, Y0, Y0
-	VMULPS (SP), Y0, Y0
-	TESTL  $0x00000006, R11
-	JNZ    aside111
-
-back111:
-	VMOVUPS Y0, (AX)(R8*1)
-
-next0:
-	VADDPS  128(R10)(R12*1), Y3, Y3
-	VMOVUPS Y3, 128(R10)(R12*1)
-	LEAL    32(R8), R13
-	TESTL   $0x000000ff, R13
-	JZ      aside112
-
-back112:
-	XORL $0x00000020, R12
-	ADDQ $0x00000020, R8
-	CMPQ R8, DI
-	JL   loop
-	VZEROUPPER
-	RET
-
-aside109:
-	VMOVUPS    (BX)(R8*1), Y3
-	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
-	VANDNPS    Y0, Y3, Y0
-	VMOVUPS    c32_3f800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y4, Y2, Y2
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back109
-
-aside110:
-	TESTL  $0x00000004, R11
-	JZ     unset113
-	VMULPS (BX)(R8*1), Y3, Y3
-
-unset113:
-	TESTL        $0x00000008, R11
-	JZ           unset114
-	VBROADCASTSS 44(R9), Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y4, (SI)(R8*1)
-
-unset114:
-	JMP back110
-
-aside111:
-	TESTL  $0x00000004, R11
-	JZ     unset115
-	VMULPS (BX)(R8*1), Y0, Y0
-
-unset115:
-	TESTL    $0x00000002, R11
-	JZ       back111
-	VMOVNTPS Y0, (AX)(R8*1)
-	JMP      next0
-
-aside112:
-	VCVTPS2PD 128(R10), Y0
-	VADDPD    (R10), Y0, Y0
-	VMOVUPD   Y0, (R10)
-	VCVTPS2PD 144(R10), Y0
-	VADDPD    32(R10), Y0, Y0
-	VMOVUPD   Y0, 32(R10)
-	VCVTPS2PD 160(R10), Y0
-	VADDPD    64(R10), Y0, Y0
-	VMOVUPD   Y0, 64(R10)
-	VCVTPS2PD 176(R10), Y0
-	VADDPD    96(R10), Y0, Y0
-	VMOVUPD   Y0, 96(R10)
-	VXORPS    X1, X1, X1
-	VMOVUPS   Y1, 128(R10)
-	VMOVUPS   Y1, 160(R10)
-	JMP       back112
-
-// func pointQuantileF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointQuantileF32AVX2(SB), NOSPLIT, $128-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSS 48(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	VBROADCASTSS 52(R9), Y0
-	VMOVUPS      Y0, 64(SP)
-	VBROADCASTSS 56(R9), Y0
-	VMOVUPS      Y0, 96(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPS    (CX)(R8*1), Y0
-	VMOVUPS    (DX)(R8*1), Y2
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside116
-
-back116:
-	VSUBPS Y2, Y0, Y0
-	VMULPS 32(SP), Y0, Y2
-	VMULPS 64(SP), Y0, Y3
-	VMAXPS Y3, Y2, Y2
-	TESTL  $0x0000000c, R11
-	JNZ    aside117
-
-back117:
-	TESTL     $0x00000001, R11
-	JNZ       next0
-	VMOVUPS   64(SP), Y3
-	VMOVUPS   32(SP), Y4
-	VBLENDVPS Y0, Y3, Y4, Y4
-	VMOVUPS   96(SP), Y3
-	VCMPPS    $0x00, c32_0<>+0(SB), Y0, Y0
-	VBLENDVPS Y0, Y3, Y4, Y4
-	VMULPS    (SP), Y4, Y4
-	TESTL     $0x00000006, R11
-	JNZ       aside118
-
-back118:
-	VMOVUPS Y4, (AX)(R8*1)
-
-next0:
-	VADDPS  128(R10)(R12*1), Y2, Y2
-	VMOVUPS Y2, 128(R10)(R12*1)
-	LEAL    32(R8), R13
-	TESTL   $0x000000ff, R13
-	JZ      aside119
-
-back119:
-	XORL $0x00000020, R12
-	ADDQ $0x00000020, R8
-	CMPQ R8, DI
-	JL   loop
-	VZEROUPPER
-	RET
-
-aside116:
-	VMOVUPS    (BX)(R8*1), Y3
-	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
-	VANDNPS    Y0, Y3, Y0
-	VMOVUPS    c32_3f800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y4, Y2, Y2
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back116
-
-aside117:
-	TESTL  $0x00000004, R11
-	JZ     unset120
-	VMULPS (BX)(R8*1), Y2, Y2
-
-unset120:
-	TESTL        $0x00000008, R11
-	JZ           unset121
-	VBROADCASTSS 44(R9), Y3
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      Y3, (SI)(R8*1)
-
-unset121:
-	JMP back117
-
-aside118:
-	TESTL  $0x00000004, R11
-	JZ     unset122
-	VMULPS (BX)(R8*1), Y4, Y4
-
-unset122:
-	TESTL    $0x00000002, R11
-	JZ       back118
-	VMOVNTPS Y4, (AX)(R8*1)
-	JMP      next0
-
-aside119:
-	VCVTPS2PD 128(R10), Y0
-	VADDPD    (R10), Y0, Y0
-	VMOVUPD   Y0, (R10)
-	VCVTPS2PD 144(R10), Y0
-	VADDPD    32(R10), Y0, Y0
-	VMOVUPD   Y0, 32(R10)
-	VCVTPS2PD 160(R10), Y0
-	VADDPD    64(R10), Y0, Y0
-	VMOVUPD   Y0, 64(R10)
-	VCVTPS2PD 176(R10), Y0
-	VADDPD    96(R10), Y0, Y0
-	VMOVUPD   Y0, 96(R10)
-	VXORPS    X1, X1, X1
-	VMOVUPS   Y1, 128(R10)
-	VMOVUPS   Y1, 160(R10)
-	JMP       back119
-
-// func pointExpectileF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointExpectileF32AVX2(SB), NOSPLIT, $96-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSS 48(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	VBROADCASTSS 52(R9), Y0
-	VMOVUPS      Y0, 64(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPS    (CX)(R8*1), Y0
-	VMOVUPS    (DX)(R8*1), Y2
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside123
-
-back123:
-	VSUBPS    Y2, Y0, Y0
-	VMOVUPS   64(SP), Y2
-	VMOVUPS   32(SP), Y3
-	VBLENDVPS Y0, Y2, Y3, Y3
-	VMULPS    Y0, Y3, Y3
-	VMULPS    Y0, Y3, Y2
-	TESTL     $0x0000000c, R11
-	JNZ       aside124
-
-back124:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VMULPS (SP), Y3, Y3
-	TESTL  $0x00000006, R11
-	JNZ    aside125
-
-back125:
-	VMOVUPS Y3, (AX)(R8*1)
-
-next0:
-	VADDPS  128(R10)(R12*1), Y2, Y2
-	VMOVUPS Y2, 128(R10)(R12*1)
-	LEAL    32(R8), R13
-	TESTL   $0x000000ff, R13
-	JZ      aside126
-
-back126:
-	XORL $0x00000020, R12
-	ADDQ $0x00000020, R8
-	CMPQ R8, DI
-	JL   loop
-	VZEROUPPER
-	RET
-
-aside123:
-	VMOVUPS    (BX)(R8*1), Y3
-	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
-	VANDNPS    Y0, Y3, Y0
-	VMOVUPS    c32_3f800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y4, Y2, Y2
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back123
-
-aside124:
-	TESTL  $0x00000004, R11
-	JZ     unset127
-	VMULPS (BX)(R8*1), Y2, Y2
-
-unset127:
-	TESTL        $0x00000008, R11
-	JZ           unset128
-	VBROADCASTSS 44(R9), Y0
-	VMULPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (SI)(R8*1)
-
-unset128:
-	JMP back124
-
-aside125:
-	TESTL  $0x00000004, R11
-	JZ     unset129
-	VMULPS (BX)(R8*1), Y3, Y3
-
-unset129:
-	TESTL    $0x00000002, R11
-	JZ       back125
-	VMOVNTPS Y3, (AX)(R8*1)
-	JMP      next0
-
-aside126:
-	VCVTPS2PD 128(R10), Y0
-	VADDPD    (R10), Y0, Y0
-	VMOVUPD   Y0, (R10)
-	VCVTPS2PD 144(R10), Y0
-	VADDPD    32(R10), Y0, Y0
-	VMOVUPD   Y0, 32(R10)
-	VCVTPS2PD 160(R10), Y0
-	VADDPD    64(R10), Y0, Y0
-	VMOVUPD   Y0, 64(R10)
-	VCVTPS2PD 176(R10), Y0
-	VADDPD    96(R10), Y0, Y0
-	VMOVUPD   Y0, 96(R10)
-	VXORPS    X1, X1, X1
-	VMOVUPS   Y1, 128(R10)
-	VMOVUPS   Y1, 160(R10)
-	JMP       back126
-
-// func pointInsensitiveF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointInsensitiveF32AVX2(SB), NOSPLIT, $64-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSS 48(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPS    (CX)(R8*1), Y0
-	VMOVUPS    (DX)(R8*1), Y2
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside130
-
-back130:
-	VSUBPS  Y2, Y0, Y0
-	VANDPS  c32_7fffffff<>+0(SB), Y0, Y3
-	VMOVUPS 32(SP), Y2
-	VSUBPS  Y2, Y3, Y2
-	VMOVUPS c32_0<>+0(SB), Y4
-	VMAXPS  Y2, Y4, Y2
-	TESTL   $0x0000000c, R11
-	JNZ     aside131
-
-back131:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VANDPS c32_80000000<>+0(SB), Y0, Y0
-	VORPS  c32_3f800000<>+0(SB), Y0, Y0
-	VCMPPS $0x0e, 32(SP), Y3, Y3
-	VANDPS Y3, Y0, Y0
-	VMULPS (SP), Y0, Y0
-	TESTL  $0x00000006, R11
-	JNZ    aside132
-
-back132:
-	VMOVUPS Y0, (AX)(R8*1)
-
-next0:
-	VADDPS  128(R10)(R12*1), Y2, Y2
-	VMOVUPS Y2, 128(R10)(R12*1)
-	LEAL    32(R8), R13
-	TESTL   $0x000000ff, R13
-	JZ      aside133
-
-back133:
-	XORL $0x00000020, R12
-	ADDQ $0x00000020, R8
-	CMPQ R8, DI
-	JL   loop
-	VZEROUPPER
-	RET
-
-aside130:
-	VMOVUPS    (BX)(R8*1), Y3
-	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
-	VANDNPS    Y0, Y3, Y0
-	VMOVUPS    c32_3f800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y4, Y2, Y2
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back130
-
-aside131:
-	TESTL  $0x00000004, R11
-	JZ     unset134
-	VMULPS (BX)(R8*1), Y2, Y2
-
-unset134:
-	TESTL        $0x00000008, R11
-	JZ           unset135
-	VBROADCASTSS 44(R9), Y4
-	VMULPS       Y2, Y4, Y4
-	VMOVUPS      Y4, (SI)(R8*1)
-
-unset135:
-	JMP back131
-
-aside132:
-	TESTL  $0x00000004, R11
-	JZ     unset136
-	VMULPS (BX)(R8*1), Y0, Y0
-
-unset136:
-	TESTL    $0x00000002, R11
-	JZ       back132
-	VMOVNTPS Y0, (AX)(R8*1)
-	JMP      next0
-
-aside133:
-	VCVTPS2PD 128(R10), Y0
-	VADDPD    (R10), Y0, Y0
-	VMOVUPD   Y0, (R10)
-	VCVTPS2PD 144(R10), Y0
-	VADDPD    32(R10), Y0, Y0
-	VMOVUPD   Y0, 32(R10)
-	VCVTPS2PD 160(R10), Y0
-	VADDPD    64(R10), Y0, Y0
-	VMOVUPD   Y0, 64(R10)
-	VCVTPS2PD 176(R10), Y0
-	VADDPD    96(R10), Y0, Y0
-	VMOVUPD   Y0, 96(R10)
-	VXORPS    X1, X1, X1
-	VMOVUPS   Y1, 128(R10)
-	VMOVUPS   Y1, 160(R10)
-	JMP       back133
-
-// func pointRelativeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointRelativeF32AVX2(SB), NOSPLIT, $64-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSS 48(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPS    (CX)(R8*1), Y0
-	VMOVUPS    (DX)(R8*1), Y2
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside137
-
-back137:
-	VANDPS  c32_7fffffff<>+0(SB), Y2, Y3
-	VSUBPS  Y2, Y0, Y0
-	VMOVUPS 32(SP), Y2
-	VMAXPS  Y3, Y2, Y3
-	VANDPS  c32_7fffffff<>+0(SB), Y0, Y2
-	VDIVPS  Y3, Y2, Y2
-	TESTL   $0x0000000c, R11
-	JNZ     aside138
-
-back138:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VANDPS c32_80000000<>+0(SB), Y0, Y4
-	VORPS  c32_3f800000<>+0(SB), Y4, Y4
-	VDIVPS Y3, Y4, Y4
-	VCMPPS $0x04, c32_0<>+0(SB), Y0, Y0
-	VANDPS Y0, Y4, Y4
-	VMULPS (SP), Y4, Y4
-	TESTL  $0x00000006, R11
-	JNZ    aside139
-
-back139:
-	VMOVUPS Y4, (AX)(R8*1)
-
-next0:
-	VADDPS  128(R10)(R12*1), Y2, Y2
-	VMOVUPS Y2, 128(R10)(R12*1)
-	LEAL    32(R8), R13
-	TESTL   $0x000000ff, R13
-	JZ      aside140
-
-back140:
-	XORL $0x00000020, R12
-	ADDQ $0x00000020, R8
-	CMPQ R8, DI
-	JL   loop
-	VZEROUPPER
-	RET
-
-aside137:
-	VMOVUPS    (BX)(R8*1), Y3
-	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
-	VANDNPS    Y0, Y3, Y0
-	VMOVUPS    c32_3f800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y4, Y2, Y2
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back137
-
-aside138:
-	TESTL  $0x00000004, R11
-	JZ     unset141
-	VMULPS (BX)(R8*1), Y2, Y2
-
-unset141:
-	TESTL        $0x00000008, R11
-	JZ           unset142
-	VBROADCASTSS 44(R9), Y4
-	VMULPS       Y2, Y4, Y4
-	VMOVUPS      Y4, (SI)(R8*1)
-
-unset142:
-	JMP back138
-
-aside139:
-	TESTL  $0x00000004, R11
-	JZ     unset143
-	VMULPS (BX)(R8*1), Y4, Y4
-
-unset143:
-	TESTL    $0x00000002, R11
-	JZ       back139
-	VMOVNTPS Y4, (AX)(R8*1)
-	JMP      next0
-
-aside140:
-	VCVTPS2PD 128(R10), Y0
-	VADDPD    (R10), Y0, Y0
-	VMOVUPD   Y0, (R10)
-	VCVTPS2PD 144(R10), Y0
-	VADDPD    32(R10), Y0, Y0
-	VMOVUPD   Y0, 32(R10)
-	VCVTPS2PD 160(R10), Y0
-	VADDPD    64(R10), Y0, Y0
-	VMOVUPD   Y0, 64(R10)
-	VCVTPS2PD 176(R10), Y0
-	VADDPD    96(R10), Y0, Y0
-	VMOVUPD   Y0, 96(R10)
-	VXORPS    X1, X1, X1
-	VMOVUPS   Y1, 128(R10)
-	VMOVUPS   Y1, 160(R10)
-	JMP       back140
-
-// func pointSymmetricF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointSymmetricF32AVX2(SB), NOSPLIT, $32-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Y0
-	VMOVUPS      Y0, (SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPS    (CX)(R8*1), Y0
-	VMOVUPS    (DX)(R8*1), Y2
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside144
-
-back144:
-	VANDPS  c32_7fffffff<>+0(SB), Y2, Y6
-	VSUBPS  Y2, Y0, Y3
-	VANDPS  c32_7fffffff<>+0(SB), Y0, Y5
-	VADDPS  Y6, Y5, Y5
-	VMOVUPS c32_800000<>+0(SB), Y4
-	VMAXPS  Y5, Y4, Y5
-	VANDPS  c32_7fffffff<>+0(SB), Y3, Y4
-	VDIVPS  Y5, Y4, Y4
-	TESTL   $0x0000000c, R11
-	JNZ     aside145
-
-back145:
-	TESTL     $0x00000001, R11
-	JNZ       next0
-	VDIVPS    Y5, Y6, Y6
-	VDIVPS    Y5, Y6, Y6
-	VADDPS    Y6, Y6, Y5
-	VXORPS    Y0, Y2, Y2
-	VMOVUPS   c32_0<>+0(SB), Y7
-	VBLENDVPS Y2, Y7, Y5, Y5
-	VCMPPS    $0x00, c32_0<>+0(SB), Y0, Y0
-	VBLENDVPS Y0, Y6, Y5, Y5
-	VCMPPS    $0x04, c32_0<>+0(SB), Y3, Y0
-	VANDPS    Y0, Y5, Y5
-	VANDPS    c32_80000000<>+0(SB), Y3, Y3
-	VORPS     Y3, Y5, Y5
-	VMULPS    (SP), Y5, Y5
-	TESTL     $0x00000006, R11
-	JNZ       aside146
-
-back146:
-	VMOVUPS Y5, (AX)(R8*1)
-
-next0:
-	VADDPS  128(R10)(R12*1), Y4, Y4
-	VMOVUPS Y4, 128(R10)(R12*1)
-	LEAL    32(R8), R13
-	TESTL   $0x000000ff, R13
-	JZ      aside147
-
-back147:
-	XORL $0x00000020, R12
-	ADDQ $0x00000020, R8
-	CMPQ R8, DI
-	JL   loop
-	VZEROUPPER
-	RET
-
-aside144:
-	VMOVUPS    (BX)(R8*1), Y3
-	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
-	VANDNPS    Y0, Y3, Y0
-	VMOVUPS    c32_3f800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y4, Y2, Y2
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back144
-
-aside145:
-	TESTL  $0x00000004, R11
-	JZ     unset148
-	VMULPS (BX)(R8*1), Y4, Y4
-
-unset148:
-	TESTL        $0x00000008, R11
-	JZ           unset149
-	VBROADCASTSS 44(R9), Y7
-	VMULPS       Y4, Y7, Y7
-	VMOVUPS      Y7, (SI)(R8*1)
-
-unset149:
-	JMP back145
-
-aside146:
-	TESTL  $0x00000004, R11
-	JZ     unset150
-	VMULPS (BX)(R8*1), Y5, Y5
-
-unset150:
-	TESTL    $0x00000002, R11
-	JZ       back146
-	VMOVNTPS Y5, (AX)(R8*1)
-	JMP      next0
-
-aside147:
-	VCVTPS2PD 128(R10), Y0
-	VADDPD    (R10), Y0, Y0
-	VMOVUPD   Y0, (R10)
-	VCVTPS2PD 144(R10), Y0
-	VADDPD    32(R10), Y0, Y0
-	VMOVUPD   Y0, 32(R10)
-	VCVTPS2PD 160(R10), Y0
-	VADDPD    64(R10), Y0, Y0
-	VMOVUPD   Y0, 64(R10)
-	VCVTPS2PD 176(R10), Y0
-	VADDPD    96(R10), Y0, Y0
-	VMOVUPD   Y0, 96(R10)
-	VXORPS    X1, X1, X1
-	VMOVUPS   Y1, 128(R10)
-	VMOVUPS   Y1, 160(R10)
-	JMP       back147
-
-DATA c32_800000<>+0(SB)/8, $0x0080000000800000
-DATA c32_800000<>+8(SB)/8, $0x0080000000800000
-DATA c32_800000<>+16(SB)/8, $0x0080000000800000
-DATA c32_800000<>+24(SB)/8, $0x0080000000800000
-DATA c32_800000<>+32(SB)/8, $0x0080000000800000
-DATA c32_800000<>+40(SB)/8, $0x0080000000800000
-DATA c32_800000<>+48(SB)/8, $0x0080000000800000
-DATA c32_800000<>+56(SB)/8, $0x0080000000800000
-GLOBL c32_800000<>(SB), RODATA|NOPTR, $64
-
-// func pointHingeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointHingeF32AVX2(SB), NOSPLIT, $96-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSS 48(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPS    (CX)(R8*1), Y0
-	VMOVUPS    (DX)(R8*1), Y2
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside151
-
-back151:
-	VANDPS  c32_7fffffff<>+0(SB), Y2, Y3
-	VCMPPS  $0x04, c32_3f800000<>+0(SB), Y3, Y3
-	VMOVUPS Y3, 64(SP)
-	VMOVUPS 32(SP), Y3
-	VMULPS  Y2, Y0, Y0
-	VSUBPS  Y0, Y3, Y3
-	VMOVUPS c32_0<>+0(SB), Y4
-	VMAXPS  Y3, Y4, Y3
-	VORPS   64(SP), Y3, Y3
-	TESTL   $0x0000000c, R11
-	JNZ     aside152
-
-back152:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VXORPS c32_80000000<>+0(SB), Y2, Y2
-	VCMPPS $0x01, 32(SP), Y0, Y0
-	VANDPS Y0, Y2, Y2
-	VMULPS (SP), Y2, Y2
-	TESTL  $0x00000006, R11
-	JNZ    aside153
-
-back153:
-	VMOVUPS Y2, (AX)(R8*1)
-
-next0:
-	VADDPS  128(R10)(R12*1), Y3, Y3
-	VMOVUPS Y3, 128(R10)(R12*1)
-	LEAL    32(R8), R13
-	TESTL   $0x000000ff, R13
-	JZ      aside154
-
-back154:
-	XORL $0x00000020, R12
-	ADDQ $0x00000020, R8
-	CMPQ R8, DI
-	JL   loop
-	VZEROUPPER
-	RET
-
-aside151:
-	VMOVUPS    (BX)(R8*1), Y3
-	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
-	VANDNPS    Y0, Y3, Y0
-	VMOVUPS    c32_3f800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y4, Y2, Y2
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back151
-
-aside152:
-	TESTL  $0x00000004, R11
-	JZ     unset155
-	VMULPS (BX)(R8*1), Y3, Y3
-
-unset155:
-	TESTL        $0x00000008, R11
-	JZ           unset156
-	VBROADCASTSS 44(R9), Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y4, (SI)(R8*1)
-
-unset156:
-	JMP back152
-
-aside153:
-	TESTL  $0x00000004, R11
-	JZ     unset157
-	VMULPS (BX)(R8*1), Y2, Y2
-
-unset157:
-	TESTL    $0x00000002, R11
-	JZ       back153
-	VMOVNTPS Y2, (AX)(R8*1)
-	JMP      next0
-
-aside154:
-	VCVTPS2PD 128(R10), Y0
-	VADDPD    (R10), Y0, Y0
-	VMOVUPD   Y0, (R10)
-	VCVTPS2PD 144(R10), Y0
-	VADDPD    32(R10), Y0, Y0
-	VMOVUPD   Y0, 32(R10)
-	VCVTPS2PD 160(R10), Y0
-	VADDPD    64(R10), Y0, Y0
-	VMOVUPD   Y0, 64(R10)
-	VCVTPS2PD 176(R10), Y0
-	VADDPD    96(R10), Y0, Y0
-	VMOVUPD   Y0, 96(R10)
-	VXORPS    X1, X1, X1
-	VMOVUPS   Y1, 128(R10)
-	VMOVUPS   Y1, 160(R10)
-	JMP       back154
-
-// func pointBentHingeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, FMA3, MMX+
-TEXT ·pointBentHingeF32AVX2(SB), NOSPLIT, $96-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSS 48(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPS    (CX)(R8*1), Y0
-	VMOVUPS    (DX)(R8*1), Y2
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside158
-
-back158:
-	VANDPS       c32_7fffffff<>+0(SB), Y2, Y3
-	VCMPPS       $0x04, c32_3f800000<>+0(SB), Y3, Y3
-	VMOVUPS      Y3, 64(SP)
-	VMOVUPS      c32_3f800000<>+0(SB), Y3
-	VMOVUPS      32(SP), Y4
-	VFNMADD231PS Y2, Y0, Y3
-	VMOVUPS      c32_0<>+0(SB), Y0
-	VMAXPS       Y3, Y0, Y3
-	VMINPS       Y3, Y4, Y4
-	VADDPS       Y3, Y3, Y0
-	VSUBPS       Y4, Y0, Y0
-	VMULPS       Y4, Y0, Y0
-	VORPS        64(SP), Y0, Y0
-	TESTL        $0x0000000c, R11
-	JNZ          aside159
-
-back159:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VXORPS c32_80000000<>+0(SB), Y2, Y2
-	VMULPS Y2, Y4, Y4
-	VMULPS (SP), Y4, Y4
-	TESTL  $0x00000006, R11
-	JNZ    aside160
-
-back160:
-	VMOVUPS Y4, (AX)(R8*1)
-
-next0:
-	VADDPS  128(R10)(R12*1), Y0, Y0
-	VMOVUPS Y0, 128(R10)(R12*1)
-	LEAL    32(R8), R13
-	TESTL   $0x000000ff, R13
-	JZ      aside161
-
-back161:
-	XORL $0x00000020, R12
-	ADDQ $0x00000020, R8
-	CMPQ R8, DI
-	JL   loop
-	VZEROUPPER
-	RET
-
-aside158:
-	VMOVUPS    (BX)(R8*1), Y3
-	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
-	VANDNPS    Y0, Y3, Y0
-	VMOVUPS    c32_3f800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y4, Y2, Y2
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back158
-
-aside159:
-	TESTL  $0x00000004, R11
-	JZ     unset162
-	VMULPS (BX)(R8*1), Y0, Y0
-
-unset162:
-	TESTL        $0x00000008, R11
-	JZ           unset163
-	VBROADCASTSS 44(R9), Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, (SI)(R8*1)
-
-unset163:
-	JMP back159
-
-aside160:
-	TESTL  $0x00000004, R11
-	JZ     unset164
-	VMULPS (BX)(R8*1), Y4, Y4
-
-unset164:
-	TESTL    $0x00000002, R11
-	JZ       back160
-	VMOVNTPS Y4, (AX)(R8*1)
-	JMP      next0
-
-aside161:
-	VCVTPS2PD 128(R10), Y0
-	VADDPD    (R10), Y0, Y0
-	VMOVUPD   Y0, (R10)
-	VCVTPS2PD 144(R10), Y0
-	VADDPD    32(R10), Y0, Y0
-	VMOVUPD   Y0, 32(R10)
-	VCVTPS2PD 160(R10), Y0
-	VADDPD    64(R10), Y0, Y0
-	VMOVUPD   Y0, 64(R10)
-	VCVTPS2PD 176(R10), Y0
-	VADDPD    96(R10), Y0, Y0
-	VMOVUPD   Y0, 96(R10)
-	VXORPS    X1, X1, X1
-	VMOVUPS   Y1, 128(R10)
-	VMOVUPS   Y1, 160(R10)
-	JMP       back161
-
-// func pointEmbeddingF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointEmbeddingF32AVX2(SB), NOSPLIT, $96-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSS 48(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPS    (CX)(R8*1), Y0
-	VMOVUPS    (DX)(R8*1), Y2
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside165
-
-back165:
-	VANDPS    c32_7fffffff<>+0(SB), Y2, Y3
-	VCMPPS    $0x04, c32_3f800000<>+0(SB), Y3, Y3
-	VMOVUPS   Y3, 64(SP)
-	VMOVUPS   32(SP), Y3
-	VSUBPS    Y0, Y3, Y3
-	VMOVUPS   c32_0<>+0(SB), Y4
-	VMAXPS    Y3, Y4, Y3
-	VMOVUPS   Y0, Y4
-	VBLENDVPS Y2, Y3, Y4, Y4
-	VORPS     64(SP), Y4, Y4
-	TESTL     $0x0000000c, R11
-	JNZ       aside166
-
-back166:
-	TESTL     $0x00000001, R11
-	JNZ       next0
-	VMOVUPS   c32_bf800000<>+0(SB), Y3
-	VCMPPS    $0x01, 32(SP), Y0, Y0
-	VANDPS    Y0, Y3, Y3
-	VMOVUPS   c32_3f800000<>+0(SB), Y0
-	VBLENDVPS Y2, Y3, Y0, Y0
-	VMULPS    (SP), Y0, Y0
-	TESTL     $0x00000006, R11
-	JNZ       aside167
-
-back167:
-	VMOVUPS Y0, (AX)(R8*1)
-
-next0:
-	VADDPS  128(R10)(R12*1), Y4, Y4
-	VMOVUPS Y4, 128(R10)(R12*1)
-	LEAL    32(R8), R13
-	TESTL   $0x000000ff, R13
-	JZ      aside168
-
-back168:
-	XORL $0x00000020, R12
-	ADDQ $0x00000020, R8
-	CMPQ R8, DI
-	JL   loop
-	VZEROUPPER
-	RET
-
-aside165:
-	VMOVUPS    (BX)(R8*1), Y3
-	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
-	VANDNPS    Y0, Y3, Y0
-	VMOVUPS    c32_3f800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y4, Y2, Y2
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back165
-
-aside166:
-	TESTL  $0x00000004, R11
-	JZ     unset169
-	VMULPS (BX)(R8*1), Y4, Y4
-
-unset169:
-	TESTL        $0x00000008, R11
-	JZ           unset170
-	VBROADCASTSS 44(R9), Y3
-	VMULPS       Y4, Y3, Y3
-	VMOVUPS      Y3, (SI)(R8*1)
-
-unset170:
-	JMP back166
-
-aside167:
-	TESTL  $0x00000004, R11
-	JZ     unset171
-	VMULPS (BX)(R8*1), Y0, Y0
-
-unset171:
-	TESTL    $0x00000002, R11
-	JZ       back167
-	VMOVNTPS Y0, (AX)(R8*1)
-	JMP      next0
-
-aside168:
-	VCVTPS2PD 128(R10), Y0
-	VADDPD    (R10), Y0, Y0
-	VMOVUPD   Y0, (R10)
-	VCVTPS2PD 144(R10), Y0
-	VADDPD    32(R10), Y0, Y0
-	VMOVUPD   Y0, 32(R10)
-	VCVTPS2PD 160(R10), Y0
-	VADDPD    64(R10), Y0, Y0
-	VMOVUPD   Y0, 64(R10)
-	VCVTPS2PD 176(R10), Y0
-	VADDPD    96(R10), Y0, Y0
-	VMOVUPD   Y0, 96(R10)
-	VXORPS    X1, X1, X1
-	VMOVUPS   Y1, 128(R10)
-	VMOVUPS   Y1, 160(R10)
-	JMP       back168
-
-DATA c32_bf800000<>+0(SB)/8, $0xbf800000bf800000
-DATA c32_bf800000<>+8(SB)/8, $0xbf800000bf800000
-DATA c32_bf800000<>+16(SB)/8, $0xbf800000bf800000
-DATA c32_bf800000<>+24(SB)/8, $0xbf800000bf800000
-DATA c32_bf800000<>+32(SB)/8, $0xbf800000bf800000
-DATA c32_bf800000<>+40(SB)/8, $0xbf800000bf800000
-DATA c32_bf800000<>+48(SB)/8, $0xbf800000bf800000
-DATA c32_bf800000<>+56(SB)/8, $0xbf800000bf800000
-GLOBL c32_bf800000<>(SB), RODATA|NOPTR, $64
-
-// func pointLogGapF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointLogGapF32AVX2(SB), NOSPLIT, $64-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
-	VXORPS       X1, X1, X1
-	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
-	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSD 16(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	XORL         R12, R12
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Y0
-	VCVTPS2PD  (DX)(R8*1), Y1
-	TESTL      $0x0000003f, R8
-	JNZ        fetched172
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-
-fetched172:
-	TESTL $0x00000004, R11
-	JNZ   aside173
-
-back173:
-	VMOVUPD     32(SP), Y2
-	VMAXPD      Y0, Y2, Y3
-	VMAXPD      Y1, Y2, Y1
-	VMINPD      Y3, Y1, Y2
-	VADDPD      c64_3ff0000000000000<>+0(SB), Y2, Y2
-	VSUBPD      Y1, Y3, Y1
-	VANDPD      c64_7fffffffffffffff<>+0(SB), Y1, Y4
-	VDIVPD      Y2, Y4, Y2
-	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y4
-	VADDPD      Y4, Y2, Y4
-	VPADDQ      c64_95f619980c433<>+0(SB), Y4, Y4
-	VPSRLQ      $0x34, Y4, Y4
-	VMOVUPD     c64_7fe<>+0(SB), Y5
-	VPSUBQ      Y4, Y5, Y5
-	VPSLLQ      $0x34, Y5, Y5
-	VORPD       c64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD      c64_43300000000003ff<>+0(SB), Y4, Y4
-	VSUBPD      c64_3ff0000000000000<>+0(SB), Y5, Y6
-	VFMADD231PD Y2, Y5, Y6
-	VADDPD      c64_4000000000000000<>+0(SB), Y6, Y5
-	VDIVPD      Y5, Y6, Y6
-	VMULPD      Y6, Y6, Y7
-	VMOVUPD     c64_3fbaf286bca1af28<>+0(SB), Y5
-	VFMADD213PD c64_3fbe1e1e1e1e1e1e<>+0(SB), Y7, Y5
-	VFMADD213PD c64_3fc1111111111111<>+0(SB), Y7, Y5
-	VFMADD213PD c64_3fc3b13b13b13b14<>+0(SB), Y7, Y5
-	VFMADD213PD c64_3fc745d1745d1746<>+0(SB), Y7, Y5
-	VFMADD213PD c64_3fcc71c71c71c71c<>+0(SB), Y7, Y5
-	VFMADD213PD c64_3fd2492492492492<>+0(SB), Y7, Y5
-	VFMADD213PD c64_3fd999999999999a<>+0(SB), Y7, Y5
-	VFMADD213PD c64_3fe5555555555555<>+0(SB), Y7, Y5
-	VMULPD      Y7, Y5, Y5
-	VADDPD      Y6, Y6, Y7
-	VFMADD213PD Y7, Y6, Y5
-	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y4, Y5
-	VMOVUPD     c64_7ff8000000000001<>+0(SB), Y4
-	VCMPPD      $0x0e, c64_4630000000000000<>+0(SB), Y2, Y2
-	VBLENDVPD   Y2, Y4, Y5, Y5
-	VMULPD      Y5, Y5, Y4
-	TESTL       $0x0000000d, R11
-	JNZ         aside174
-
-back174:
-	VANDPD c64_8000000000000000<>+0(SB), Y1, Y1
-	VORPD  Y1, Y5, Y5
-	VADDPD c64_3ff0000000000000<>+0(SB), Y3, Y3
-	VDIVPD Y3, Y5, Y5
-	VCMPPD $0x05, 32(SP), Y0, Y0
-	VANDPS Y0, Y5, Y5
-	VMULPD (SP), Y5, Y5
-	TESTL  $0x00000006, R11
-	JNZ    aside175
-
-back175:
-	VCVTPD2PSY Y5, X0
-	VMOVUPS    X0, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y4, Y4
-	VMOVUPD Y4, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000010, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside173:
-	VCVTPS2PD  (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
-	TESTL      $0x0000003f, R8
-	JNZ        fetched176
-	PREFETCHT0 16384(BX)(R8*1)
-
-fetched176:
-	JMP back173
-
-aside174:
-	TESTL     $0x0000000c, R11
-	JZ        next0
-	TESTL     $0x00000004, R11
-	JZ        unset177
-	VCVTPS2PD (BX)(R8*1), Y2
-	VMULPD    Y2, Y4, Y4
-
-unset177:
-	TESTL        $0x00000008, R11
-	JZ           unset178
-	VBROADCASTSD 8(R9), Y2
-	VMULPD       Y4, Y2, Y2
-	VCVTPD2PSY   Y2, X2
-	VMOVUPS      X2, (SI)(R8*1)
-
-unset178:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back174
-
-aside175:
-	TESTL     $0x00000004, R11
-	JZ        unset179
-	VCVTPS2PD (BX)(R8*1), Y0
-	VMULPD    Y0, Y5, Y5
-
-unset179:
-	TESTL      $0x00000002, R11
-	JZ         back175
-	VCVTPD2PSY Y5, X0
-	VMOVNTPS   X0, (AX)(R8*1)
-	JMP        next0
-
-DATA c64_7fe<>+0(SB)/8, $0x00000000000007fe
-DATA c64_7fe<>+8(SB)/8, $0x00000000000007fe
-DATA c64_7fe<>+16(SB)/8, $0x00000000000007fe
-DATA c64_7fe<>+24(SB)/8, $0x00000000000007fe
-DATA c64_7fe<>+32(SB)/8, $0x00000000000007fe
-DATA c64_7fe<>+40(SB)/8, $0x00000000000007fe
-DATA c64_7fe<>+48(SB)/8, $0x00000000000007fe
-DATA c64_7fe<>+56(SB)/8, $0x00000000000007fe
-GLOBL c64_7fe<>(SB), RODATA|NOPTR, $64
-
 DATA c64_4630000000000000<>+0(SB)/8, $0x4630000000000000
 DATA c64_4630000000000000<>+8(SB)/8, $0x4630000000000000
 DATA c64_4630000000000000<>+16(SB)/8, $0x4630000000000000
@@ -4815,6 +4499,26 @@ DATA c64_4630000000000000<>+40(SB)/8, $0x4630000000000000
 DATA c64_4630000000000000<>+48(SB)/8, $0x4630000000000000
 DATA c64_4630000000000000<>+56(SB)/8, $0x4630000000000000
 GLOBL c64_4630000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA c64_8000000000000000<>+0(SB)/8, $0x8000000000000000
+DATA c64_8000000000000000<>+8(SB)/8, $0x8000000000000000
+DATA c64_8000000000000000<>+16(SB)/8, $0x8000000000000000
+DATA c64_8000000000000000<>+24(SB)/8, $0x8000000000000000
+DATA c64_8000000000000000<>+32(SB)/8, $0x8000000000000000
+DATA c64_8000000000000000<>+40(SB)/8, $0x8000000000000000
+DATA c64_8000000000000000<>+48(SB)/8, $0x8000000000000000
+DATA c64_8000000000000000<>+56(SB)/8, $0x8000000000000000
+GLOBL c64_8000000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA c64_0<>+0(SB)/8, $0x0000000000000000
+DATA c64_0<>+8(SB)/8, $0x0000000000000000
+DATA c64_0<>+16(SB)/8, $0x0000000000000000
+DATA c64_0<>+24(SB)/8, $0x0000000000000000
+DATA c64_0<>+32(SB)/8, $0x0000000000000000
+DATA c64_0<>+40(SB)/8, $0x0000000000000000
+DATA c64_0<>+48(SB)/8, $0x0000000000000000
+DATA c64_0<>+56(SB)/8, $0x0000000000000000
+GLOBL c64_0<>(SB), RODATA|NOPTR, $64
 
 // func pointWingF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -4848,15 +4552,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y0
 	VCVTPS2PD  (DX)(R8*1), Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched180
+	JNZ        fetched172
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched180:
+fetched172:
 	TESTL $0x00000004, R11
-	JNZ   aside181
+	JNZ   aside173
 
-back181:
+back173:
 	VMOVUPD     32(SP), Y2
 	VSUBPD      Y1, Y0, Y0
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y0, Y3
@@ -4899,9 +4603,9 @@ back181:
 	VCMPPD      $0x01, 32(SP), Y3, Y2
 	VBLENDVPD   Y2, Y4, Y1, Y1
 	TESTL       $0x0000000d, R11
-	JNZ         aside182
+	JNZ         aside174
 
-back182:
+back174:
 	VMOVUPD   32(SP), Y2
 	VMOVUPD   64(SP), Y4
 	VADDPD    Y3, Y4, Y4
@@ -4915,9 +4619,9 @@ back182:
 	VORPD     Y0, Y4, Y4
 	VMULPD    (SP), Y4, Y4
 	TESTL     $0x00000006, R11
-	JNZ       aside183
+	JNZ       aside175
 
-back183:
+back175:
 	VCVTPD2PSY Y4, X0
 	VMOVUPS    X0, (AX)(R8*1)
 
@@ -4931,49 +4635,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside181:
+aside173:
 	VCVTPS2PD  (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched184
+	JNZ        fetched176
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched184:
-	JMP back181
+fetched176:
+	JMP back173
 
-aside182:
+aside174:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset185
+	JZ        unset177
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y1, Y1
 
-unset185:
+unset177:
 	TESTL        $0x00000008, R11
-	JZ           unset186
+	JZ           unset178
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VCVTPD2PSY   Y2, X2
 	VMOVUPS      X2, (SI)(R8*1)
 
-unset186:
+unset178:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back182
+	JMP   back174
 
-aside183:
+aside175:
 	TESTL     $0x00000004, R11
-	JZ        unset187
+	JZ        unset179
 	VCVTPS2PD (BX)(R8*1), Y0
 	VMULPD    Y0, Y4, Y4
 
-unset187:
+unset179:
 	TESTL      $0x00000002, R11
-	JZ         back183
+	JZ         back175
 	VCVTPD2PSY Y4, X0
 	VMOVNTPS   X0, (AX)(R8*1)
 	JMP        next0
@@ -5002,15 +4706,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y0
 	VCVTPS2PD  (DX)(R8*1), Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched188
+	JNZ        fetched180
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched188:
+fetched180:
 	TESTL $0x00000004, R11
-	JNZ   aside189
+	JNZ   aside181
 
-back189:
+back181:
 	VSUBPD      Y1, Y0, Y0
 	VMULPD      32(SP), Y0, Y0
 	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y2
@@ -5021,18 +4725,18 @@ back189:
 	VMULPD      Y3, Y1, Y1
 	VMULPD      c64_3fe0000000000000<>+0(SB), Y1, Y1
 	TESTL       $0x0000000c, R11
-	JNZ         aside190
+	JNZ         aside182
 
-back190:
+back182:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Y3, Y3, Y3
 	VMULPD Y3, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside191
+	JNZ    aside183
 
-back191:
+back183:
 	VCVTPD2PSY Y0, X0
 	VMOVUPS    X0, (AX)(R8*1)
 
@@ -5046,45 +4750,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside189:
+aside181:
 	VCVTPS2PD  (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched192
+	JNZ        fetched184
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched192:
-	JMP back189
+fetched184:
+	JMP back181
 
-aside190:
+aside182:
 	TESTL     $0x00000004, R11
-	JZ        unset193
+	JZ        unset185
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y1, Y1
 
-unset193:
+unset185:
 	TESTL        $0x00000008, R11
-	JZ           unset194
+	JZ           unset186
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VCVTPD2PSY   Y2, X2
 	VMOVUPS      X2, (SI)(R8*1)
 
-unset194:
-	JMP back190
+unset186:
+	JMP back182
 
-aside191:
+aside183:
 	TESTL     $0x00000004, R11
-	JZ        unset195
+	JZ        unset187
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y0, Y0
 
-unset195:
+unset187:
 	TESTL      $0x00000002, R11
-	JZ         back191
+	JZ         back183
 	VCVTPD2PSY Y0, X0
 	VMOVNTPS   X0, (AX)(R8*1)
 	JMP        next0
@@ -5137,15 +4841,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched196
+	JNZ        fetched188
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched196:
+fetched188:
 	TESTL $0x00000004, R11
-	JNZ   aside197
+	JNZ   aside189
 
-back197:
+back189:
 	VSUBPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y2, Y2
 	VMULPD       Y2, Y2, Y3
@@ -5185,17 +4889,17 @@ back197:
 	VBLENDVPD    Y3, Y4, Y6, Y6
 	VXORPD       c64_8000000000000000<>+0(SB), Y6, Y6
 	TESTL        $0x0000000d, R11
-	JNZ          aside198
+	JNZ          aside190
 
-back198:
+back190:
 	VCMPPD $0x04, c64_0<>+0(SB), Y5, Y3
 	VANDPS Y3, Y2, Y2
 	VMULPD Y5, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside199
+	JNZ    aside191
 
-back199:
+back191:
 	VCVTPD2PSY Y2, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
@@ -5209,49 +4913,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside197:
+aside189:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched200
+	JNZ        fetched192
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched200:
-	JMP back197
+fetched192:
+	JMP back189
 
-aside198:
+aside190:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset201
+	JZ        unset193
 	VCVTPS2PD (BX)(R8*1), Y3
 	VMULPD    Y3, Y6, Y6
 
-unset201:
+unset193:
 	TESTL        $0x00000008, R11
-	JZ           unset202
+	JZ           unset194
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y6, Y3, Y3
 	VCVTPD2PSY   Y3, X3
 	VMOVUPS      X3, (SI)(R8*1)
 
-unset202:
+unset194:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back198
+	JMP   back190
 
-aside199:
+aside191:
 	TESTL     $0x00000004, R11
-	JZ        unset203
+	JZ        unset195
 	VCVTPS2PD (BX)(R8*1), Y3
 	VMULPD    Y3, Y2, Y2
 
-unset203:
+unset195:
 	TESTL      $0x00000002, R11
-	JZ         back199
+	JZ         back191
 	VCVTPD2PSY Y2, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
@@ -5265,6 +4969,26 @@ DATA c64_bfe0000000000000<>+40(SB)/8, $0xbfe0000000000000
 DATA c64_bfe0000000000000<>+48(SB)/8, $0xbfe0000000000000
 DATA c64_bfe0000000000000<>+56(SB)/8, $0xbfe0000000000000
 GLOBL c64_bfe0000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA c64_100000000<>+0(SB)/8, $0x0000000100000000
+DATA c64_100000000<>+8(SB)/8, $0x0000000100000000
+DATA c64_100000000<>+16(SB)/8, $0x0000000100000000
+DATA c64_100000000<>+24(SB)/8, $0x0000000100000000
+DATA c64_100000000<>+32(SB)/8, $0x0000000100000000
+DATA c64_100000000<>+40(SB)/8, $0x0000000100000000
+DATA c64_100000000<>+48(SB)/8, $0x0000000100000000
+DATA c64_100000000<>+56(SB)/8, $0x0000000100000000
+GLOBL c64_100000000<>(SB), RODATA|NOPTR, $64
+
+DATA c64_4086280000000000<>+0(SB)/8, $0x4086280000000000
+DATA c64_4086280000000000<>+8(SB)/8, $0x4086280000000000
+DATA c64_4086280000000000<>+16(SB)/8, $0x4086280000000000
+DATA c64_4086280000000000<>+24(SB)/8, $0x4086280000000000
+DATA c64_4086280000000000<>+32(SB)/8, $0x4086280000000000
+DATA c64_4086280000000000<>+40(SB)/8, $0x4086280000000000
+DATA c64_4086280000000000<>+48(SB)/8, $0x4086280000000000
+DATA c64_4086280000000000<>+56(SB)/8, $0x4086280000000000
+GLOBL c64_4086280000000000<>(SB), RODATA|NOPTR, $64
 
 DATA c64_3fc5555555555555<>+0(SB)/8, $0x3fc5555555555555
 DATA c64_3fc5555555555555<>+8(SB)/8, $0x3fc5555555555555
@@ -5310,15 +5034,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y0
 	VCVTPS2PD  (DX)(R8*1), Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched204
+	JNZ        fetched196
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched204:
+fetched196:
 	TESTL $0x00000004, R11
-	JNZ   aside205
+	JNZ   aside197
 
-back205:
+back197:
 	VSUBPD       Y1, Y0, Y0
 	VMULPD       32(SP), Y0, Y0
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
@@ -5332,18 +5056,18 @@ back205:
 	VMULPD       Y0, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTL        $0x0000000c, R11
-	JNZ          aside206
+	JNZ          aside198
 
-back206:
+back198:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Y2, Y2, Y2
 	VMULPD Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside207
+	JNZ    aside199
 
-back207:
+back199:
 	VCVTPD2PSY Y0, X0
 	VMOVUPS    X0, (AX)(R8*1)
 
@@ -5357,45 +5081,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside205:
+aside197:
 	VCVTPS2PD  (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched208
+	JNZ        fetched200
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched208:
-	JMP back205
+fetched200:
+	JMP back197
 
-aside206:
+aside198:
 	TESTL     $0x00000004, R11
-	JZ        unset209
+	JZ        unset201
 	VCVTPS2PD (BX)(R8*1), Y3
 	VMULPD    Y3, Y1, Y1
 
-unset209:
+unset201:
 	TESTL        $0x00000008, R11
-	JZ           unset210
+	JZ           unset202
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VCVTPD2PSY   Y3, X3
 	VMOVUPS      X3, (SI)(R8*1)
 
-unset210:
-	JMP back206
+unset202:
+	JMP back198
 
-aside207:
+aside199:
 	TESTL     $0x00000004, R11
-	JZ        unset211
+	JZ        unset203
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y0, Y0
 
-unset211:
+unset203:
 	TESTL      $0x00000002, R11
-	JZ         back207
+	JZ         back199
 	VCVTPD2PSY Y0, X0
 	VMOVNTPS   X0, (AX)(R8*1)
 	JMP        next0
@@ -5410,9 +5134,178 @@ DATA c64_bff0000000000000<>+48(SB)/8, $0xbff0000000000000
 DATA c64_bff0000000000000<>+56(SB)/8, $0xbff0000000000000
 GLOBL c64_bff0000000000000<>(SB), RODATA|NOPTR, $64
 
-// func pointBarronF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// func pointTweedieF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointBarronF32AVX2(SB), NOSPLIT, $128-76
+TEXT ·pointTweedieF32AVX2(SB), NOSPLIT, $128-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
+	VXORPS       X1, X1, X1
+	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
+	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
+	VBROADCASTSD (R9), Y2
+	VMOVUPS      Y2, (SP)
+	VBROADCASTSD 16(R9), Y2
+	VMOVUPS      Y2, 32(SP)
+	VBROADCASTSD 24(R9), Y2
+	VMOVUPS      Y2, 64(SP)
+	XORL         R12, R12
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Y2
+	VCVTPS2PD  (DX)(R8*1), Y3
+	TESTL      $0x0000003f, R8
+	JNZ        fetched204
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+
+fetched204:
+	TESTL $0x00000004, R11
+	JNZ   aside205
+
+back205:
+	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
+	VMOVUPS      Y4, 96(SP)
+	VMOVUPD      Y2, Y4
+	VMULPD       64(SP), Y4, Y4
+	VMOVAPD      Y4, Y5
+	VCMPPD       $0x05, Y0, Y5, Y7
+	VMAXPD       Y5, Y0, Y5
+	VMOVAPS      Y1, Y6
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y5, Y6
+	VSUBPD       Y1, Y6, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y8, Y5
+	VPSHUFD      $0xa0, Y6, Y8
+	VPADDD       Y8, Y8, Y8
+	VPOR         c64_100000000<>+0(SB), Y8, Y8
+	VPERMPS      powersF64<>+0(SB), Y8, Y8
+	VPSLLQ       $0x32, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y6
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y5, Y6
+	VMULPD       Y5, Y6, Y6
+	VFMADD213PD  Y8, Y8, Y6
+	VANDPS       Y7, Y6, Y6
+	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y5
+	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y4, Y4
+	VBLENDVPD    Y4, Y5, Y6, Y6
+	VMULPD       32(SP), Y2, Y2
+	VMOVAPD      Y2, Y4
+	VCMPPD       $0x05, Y0, Y4, Y7
+	VMAXPD       Y4, Y0, Y4
+	VMOVAPS      Y1, Y5
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y5
+	VSUBPD       Y1, Y5, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y8, Y4
+	VPSHUFD      $0xa0, Y5, Y8
+	VPADDD       Y8, Y8, Y8
+	VPOR         c64_100000000<>+0(SB), Y8, Y8
+	VPERMPS      powersF64<>+0(SB), Y8, Y8
+	VPSLLQ       $0x32, Y5, Y5
+	VPADDQ       Y5, Y8, Y8
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y5
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y4, Y5
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y4, Y5
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y4, Y5
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y4, Y5
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y5
+	VMULPD       Y4, Y5, Y5
+	VFMADD213PD  Y8, Y8, Y5
+	VANDPS       Y7, Y5, Y5
+	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y4
+	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y2, Y2
+	VBLENDVPD    Y2, Y4, Y5, Y5
+	VMULPD       Y3, Y5, Y5
+	VMULPD       64(SP), Y5, Y3
+	VMULPD       32(SP), Y6, Y2
+	VSUBPD       Y3, Y2, Y3
+	VORPS        96(SP), Y3, Y3
+	TESTL        $0x0000000d, R11
+	JNZ          aside206
+
+back206:
+	VSUBPD Y5, Y6, Y6
+	VMULPD (SP), Y6, Y6
+	TESTL  $0x00000006, R11
+	JNZ    aside207
+
+back207:
+	VCVTPD2PSY Y6, X2
+	VMOVUPS    X2, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y3, Y3
+	VMOVUPD Y3, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000010, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside205:
+	VCVTPS2PD  (BX)(R8*1), Y4
+	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
+	VANDNPS    Y2, Y4, Y2
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD  Y4, Y5, Y3, Y3
+	TESTL      $0x0000003f, R8
+	JNZ        fetched208
+	PREFETCHT0 16384(BX)(R8*1)
+
+fetched208:
+	JMP back205
+
+aside206:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset209
+	VCVTPS2PD (BX)(R8*1), Y2
+	VMULPD    Y2, Y3, Y3
+
+unset209:
+	TESTL        $0x00000008, R11
+	JZ           unset210
+	VBROADCASTSD 8(R9), Y2
+	VMULPD       Y3, Y2, Y2
+	VCVTPD2PSY   Y2, X2
+	VMOVUPS      X2, (SI)(R8*1)
+
+unset210:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back206
+
+aside207:
+	TESTL     $0x00000004, R11
+	JZ        unset211
+	VCVTPS2PD (BX)(R8*1), Y2
+	VMULPD    Y2, Y6, Y6
+
+unset211:
+	TESTL      $0x00000002, R11
+	JZ         back207
+	VCVTPD2PSY Y6, X2
+	VMOVNTPS   X2, (AX)(R8*1)
+	JMP        next0
+
+// func pointFocalPowerF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·pointFocalPowerF32AVX2(SB), NOSPLIT, $160-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         t+16(FP), DX
@@ -5451,6 +5344,282 @@ fetched212:
 	JNZ   aside213
 
 back213:
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
+	VSUBPD       Y3, Y4, Y4
+	VMINPD       Y3, Y4, Y4
+	VCMPPD       $0x09, c64_0<>+0(SB), Y4, Y4
+	VMOVUPS      Y4, 128(SP)
+	VMOVUPD      32(SP), Y4
+	VFMADD231PD  64(SP), Y3, Y4
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y5
+	VSUBPD       Y3, Y5, Y5
+	VBLENDVPD    Y2, Y3, Y5, Y5
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y3
+	VORPD        c64_8000000000000000<>+0(SB), Y3, Y7
+	VCMPPD       $0x05, Y0, Y7, Y8
+	VMAXPD       Y7, Y0, Y7
+	VMOVAPS      Y1, Y6
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y6
+	VSUBPD       Y1, Y6, Y9
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y7
+	VPSHUFD      $0xa0, Y6, Y9
+	VPADDD       Y9, Y9, Y9
+	VPOR         c64_100000000<>+0(SB), Y9, Y9
+	VPERMPS      powersF64<>+0(SB), Y9, Y9
+	VPSLLQ       $0x32, Y6, Y6
+	VPADDQ       Y6, Y9, Y9
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y6
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y7, Y6
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y7, Y6
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y7, Y6
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y7, Y6
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y6
+	VMULPD       Y7, Y6, Y6
+	VFMADD213PD  Y9, Y9, Y6
+	VANDPS       Y8, Y6, Y6
+	VCMPPD       $0x0e, c64_3fda827999fcef32<>+0(SB), Y6, Y8
+	VANDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
+	VADDPD       c64_4000000000000000<>+0(SB), Y6, Y7
+	VADDPD       Y8, Y7, Y7
+	VSUBPD       Y8, Y6, Y9
+	VDIVPD       Y7, Y9, Y9
+	VMULPD       Y9, Y9, Y10
+	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y7
+	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y10, Y7
+	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y10, Y7
+	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y10, Y7
+	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y10, Y7
+	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y10, Y7
+	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y10, Y7
+	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y10, Y7
+	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y10, Y7
+	VMULPD       Y10, Y7, Y7
+	VADDPD       Y9, Y9, Y10
+	VFMADD213PD  Y10, Y9, Y7
+	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y8, Y7
+	VCMPPD       $0x04, c64_0<>+0(SB), Y5, Y8
+	VANDPD       Y8, Y3, Y3
+	VFMADD231PD  Y3, Y5, Y7
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y3
+	VDIVPD       Y3, Y6, Y6
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y8
+	VFNMADD231PD c64_4000000000000000<>+0(SB), Y6, Y8
+	VFMADD213PD  Y6, Y5, Y8
+	VMOVUPD      c64_170000000000000<>+0(SB), Y3
+	VMAXPD       Y8, Y3, Y8
+	VDIVPD       Y8, Y7, Y3
+	VPADDQ       c64_95f619980c433<>+0(SB), Y8, Y8
+	VANDPD       c64_fffffffffffff<>+0(SB), Y8, Y9
+	VPADDQ       c64_3fe6a09e667f3bcd<>+0(SB), Y9, Y9
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y9, Y10
+	VSUBPD       c64_3ff0000000000000<>+0(SB), Y9, Y9
+	VDIVPD       Y10, Y9, Y9
+	VMULPD       Y9, Y9, Y10
+	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y11
+	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y10, Y11
+	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y10, Y11
+	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y10, Y11
+	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y10, Y11
+	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y10, Y11
+	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y10, Y11
+	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y10, Y11
+	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y10, Y11
+	VMULPD       Y10, Y11, Y11
+	VADDPD       Y9, Y9, Y10
+	VFMADD213PD  Y10, Y9, Y11
+	VPSRLQ       $0x34, Y8, Y8
+	VORPD        c64_4330000000000000<>+0(SB), Y8, Y8
+	VSUBPD       c64_43300000000003ff<>+0(SB), Y8, Y8
+	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y8, Y11
+	VMULPD       96(SP), Y11, Y11
+	VMOVAPD      Y11, Y8
+	VCMPPD       $0x05, Y0, Y8, Y10
+	VMAXPD       Y8, Y0, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y9
+	VSUBPD       Y1, Y9, Y12
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
+	VPSHUFD      $0xa0, Y9, Y12
+	VPADDD       Y12, Y12, Y12
+	VPOR         c64_100000000<>+0(SB), Y12, Y12
+	VPERMPS      powersF64<>+0(SB), Y12, Y12
+	VPSLLQ       $0x32, Y9, Y9
+	VPADDQ       Y9, Y12, Y12
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y9
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y9
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y9
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y9
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y9
+	VMULPD       Y8, Y9, Y9
+	VFMADD213PD  Y12, Y12, Y9
+	VANDPS       Y10, Y9, Y9
+	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y8
+	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y11, Y10
+	VBLENDVPD    Y10, Y8, Y9, Y9
+	VMULPD       Y9, Y4, Y4
+	VMULPD       Y4, Y7, Y7
+	VORPS        128(SP), Y7, Y7
+	TESTL        $0x0000000d, R11
+	JNZ          aside214
+
+back214:
+	VMULPD       96(SP), Y3, Y3
+	VMULPD       Y6, Y3, Y3
+	VFNMADD231PD Y6, Y3, Y3
+	VSUBPD       Y5, Y6, Y6
+	VADDPD       Y5, Y5, Y5
+	VSUBPD       c64_3ff0000000000000<>+0(SB), Y5, Y5
+	VFNMADD231PD Y5, Y3, Y6
+	VMULPD       Y4, Y6, Y6
+	VANDNPD      c64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y6, Y6
+	VMULPD       (SP), Y6, Y6
+	TESTL        $0x00000006, R11
+	JNZ          aside215
+
+back215:
+	VCVTPD2PSY Y6, X2
+	VMOVUPS    X2, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y7, Y7
+	VMOVUPD Y7, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000010, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside213:
+	VCVTPS2PD  (BX)(R8*1), Y4
+	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
+	VANDNPS    Y2, Y4, Y2
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD  Y4, Y5, Y3, Y3
+	TESTL      $0x0000003f, R8
+	JNZ        fetched216
+	PREFETCHT0 16384(BX)(R8*1)
+
+fetched216:
+	JMP back213
+
+aside214:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset217
+	VCVTPS2PD (BX)(R8*1), Y8
+	VMULPD    Y8, Y7, Y7
+
+unset217:
+	TESTL        $0x00000008, R11
+	JZ           unset218
+	VBROADCASTSD 8(R9), Y8
+	VMULPD       Y7, Y8, Y8
+	VCVTPD2PSY   Y8, X8
+	VMOVUPS      X8, (SI)(R8*1)
+
+unset218:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back214
+
+aside215:
+	TESTL     $0x00000004, R11
+	JZ        unset219
+	VCVTPS2PD (BX)(R8*1), Y2
+	VMULPD    Y2, Y6, Y6
+
+unset219:
+	TESTL      $0x00000002, R11
+	JZ         back215
+	VCVTPD2PSY Y6, X2
+	VMOVNTPS   X2, (AX)(R8*1)
+	JMP        next0
+
+DATA c64_3fda827999fcef32<>+0(SB)/8, $0x3fda827999fcef32
+DATA c64_3fda827999fcef32<>+8(SB)/8, $0x3fda827999fcef32
+DATA c64_3fda827999fcef32<>+16(SB)/8, $0x3fda827999fcef32
+DATA c64_3fda827999fcef32<>+24(SB)/8, $0x3fda827999fcef32
+DATA c64_3fda827999fcef32<>+32(SB)/8, $0x3fda827999fcef32
+DATA c64_3fda827999fcef32<>+40(SB)/8, $0x3fda827999fcef32
+DATA c64_3fda827999fcef32<>+48(SB)/8, $0x3fda827999fcef32
+DATA c64_3fda827999fcef32<>+56(SB)/8, $0x3fda827999fcef32
+GLOBL c64_3fda827999fcef32<>(SB), RODATA|NOPTR, $64
+
+DATA c64_170000000000000<>+0(SB)/8, $0x0170000000000000
+DATA c64_170000000000000<>+8(SB)/8, $0x0170000000000000
+DATA c64_170000000000000<>+16(SB)/8, $0x0170000000000000
+DATA c64_170000000000000<>+24(SB)/8, $0x0170000000000000
+DATA c64_170000000000000<>+32(SB)/8, $0x0170000000000000
+DATA c64_170000000000000<>+40(SB)/8, $0x0170000000000000
+DATA c64_170000000000000<>+48(SB)/8, $0x0170000000000000
+DATA c64_170000000000000<>+56(SB)/8, $0x0170000000000000
+GLOBL c64_170000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA c64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+32(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+40(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
+GLOBL c64_fffffffffffff<>(SB), RODATA|NOPTR, $64
+
+DATA c64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+32(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+40(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+48(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+56(SB)/8, $0x3fe6a09e667f3bcd
+GLOBL c64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $64
+
+// func pointBarronF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·pointBarronF32AVX2(SB), NOSPLIT, $128-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
+	VXORPS       X1, X1, X1
+	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
+	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
+	VBROADCASTSD (R9), Y2
+	VMOVUPS      Y2, (SP)
+	VBROADCASTSD 16(R9), Y2
+	VMOVUPS      Y2, 32(SP)
+	VBROADCASTSD 24(R9), Y2
+	VMOVUPS      Y2, 64(SP)
+	VBROADCASTSD 32(R9), Y2
+	VMOVUPS      Y2, 96(SP)
+	XORL         R12, R12
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Y2
+	VCVTPS2PD  (DX)(R8*1), Y3
+	TESTL      $0x0000003f, R8
+	JNZ        fetched220
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+
+fetched220:
+	TESTL $0x00000004, R11
+	JNZ   aside221
+
+back221:
 	VSUBPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y2, Y2
 	VMULPD       Y2, Y2, Y3
@@ -5520,192 +5689,23 @@ back213:
 	VCMPPD       $0x01, c64_3f30000000000000<>+0(SB), Y7, Y7
 	VBLENDVPD    Y7, Y4, Y6, Y6
 	TESTL        $0x0000000d, R11
-	JNZ          aside214
+	JNZ          aside222
 
-back214:
+back222:
 	VADDPD c64_3ff0000000000000<>+0(SB), Y3, Y3
 	VDIVPD Y3, Y2, Y2
 	VMULPD Y5, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside215
+	JNZ    aside223
 
-back215:
+back223:
 	VCVTPD2PSY Y2, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
 next0:
 	VADDPD  (R10)(R12*1), Y6, Y6
 	VMOVUPD Y6, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000010, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside213:
-	VCVTPS2PD  (BX)(R8*1), Y4
-	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
-	VANDNPS    Y2, Y4, Y2
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	TESTL      $0x0000003f, R8
-	JNZ        fetched216
-	PREFETCHT0 16384(BX)(R8*1)
-
-fetched216:
-	JMP back213
-
-aside214:
-	TESTL     $0x0000000c, R11
-	JZ        next0
-	TESTL     $0x00000004, R11
-	JZ        unset217
-	VCVTPS2PD (BX)(R8*1), Y4
-	VMULPD    Y4, Y6, Y6
-
-unset217:
-	TESTL        $0x00000008, R11
-	JZ           unset218
-	VBROADCASTSD 8(R9), Y4
-	VMULPD       Y6, Y4, Y4
-	VCVTPD2PSY   Y4, X4
-	VMOVUPS      X4, (SI)(R8*1)
-
-unset218:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back214
-
-aside215:
-	TESTL     $0x00000004, R11
-	JZ        unset219
-	VCVTPS2PD (BX)(R8*1), Y3
-	VMULPD    Y3, Y2, Y2
-
-unset219:
-	TESTL      $0x00000002, R11
-	JZ         back215
-	VCVTPD2PSY Y2, X2
-	VMOVNTPS   X2, (AX)(R8*1)
-	JMP        next0
-
-// func pointTweedieF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointTweedieF32AVX2(SB), NOSPLIT, $128-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
-	VXORPS       X1, X1, X1
-	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
-	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y2
-	VMOVUPS      Y2, (SP)
-	VBROADCASTSD 16(R9), Y2
-	VMOVUPS      Y2, 32(SP)
-	VBROADCASTSD 24(R9), Y2
-	VMOVUPS      Y2, 64(SP)
-	XORL         R12, R12
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Y2
-	VCVTPS2PD  (DX)(R8*1), Y3
-	TESTL      $0x0000003f, R8
-	JNZ        fetched220
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-
-fetched220:
-	TESTL $0x00000004, R11
-	JNZ   aside221
-
-back221:
-	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
-	VMOVUPS      Y4, 96(SP)
-	VMOVUPD      Y2, Y4
-	VMULPD       64(SP), Y4, Y4
-	VMOVAPD      Y4, Y5
-	VCMPPD       $0x05, Y0, Y5, Y7
-	VMAXPD       Y5, Y0, Y5
-	VMOVAPS      Y1, Y6
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y5, Y6
-	VSUBPD       Y1, Y6, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y8, Y5
-	VPSHUFD      $0xa0, Y6, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y6
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y5, Y6
-	VMULPD       Y5, Y6, Y6
-	VFMADD213PD  Y8, Y8, Y6
-	VANDPS       Y7, Y6, Y6
-	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y5
-	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y4, Y4
-	VBLENDVPD    Y4, Y5, Y6, Y6
-	VMULPD       32(SP), Y2, Y2
-	VMOVAPD      Y2, Y4
-	VCMPPD       $0x05, Y0, Y4, Y7
-	VMAXPD       Y4, Y0, Y4
-	VMOVAPS      Y1, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y5
-	VSUBPD       Y1, Y5, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y8, Y4
-	VPSHUFD      $0xa0, Y5, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y8
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y8, Y8
-	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y5
-	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y5
-	VMULPD       Y4, Y5, Y5
-	VFMADD213PD  Y8, Y8, Y5
-	VANDPS       Y7, Y5, Y5
-	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y4
-	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y2, Y2
-	VBLENDVPD    Y2, Y4, Y5, Y5
-	VMULPD       Y3, Y5, Y5
-	VMULPD       64(SP), Y5, Y3
-	VMULPD       32(SP), Y6, Y2
-	VSUBPD       Y3, Y2, Y3
-	VORPS        96(SP), Y3, Y3
-	TESTL        $0x0000000d, R11
-	JNZ          aside222
-
-back222:
-	VSUBPD Y5, Y6, Y6
-	VMULPD (SP), Y6, Y6
-	TESTL  $0x00000006, R11
-	JNZ    aside223
-
-back223:
-	VCVTPD2PSY Y6, X2
-	VMOVUPS    X2, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y3, Y3
-	VMOVUPD Y3, (R10)(R12*1)
 	XORL    $0x00000020, R12
 	ADDQ    $0x00000010, R8
 	CMPQ    R8, DI
@@ -5731,16 +5731,16 @@ aside222:
 	JZ        next0
 	TESTL     $0x00000004, R11
 	JZ        unset225
-	VCVTPS2PD (BX)(R8*1), Y2
-	VMULPD    Y2, Y3, Y3
+	VCVTPS2PD (BX)(R8*1), Y4
+	VMULPD    Y4, Y6, Y6
 
 unset225:
 	TESTL        $0x00000008, R11
 	JZ           unset226
-	VBROADCASTSD 8(R9), Y2
-	VMULPD       Y3, Y2, Y2
-	VCVTPD2PSY   Y2, X2
-	VMOVUPS      X2, (SI)(R8*1)
+	VBROADCASTSD 8(R9), Y4
+	VMULPD       Y6, Y4, Y4
+	VCVTPD2PSY   Y4, X4
+	VMOVUPS      X4, (SI)(R8*1)
 
 unset226:
 	TESTL $0x00000001, R11
@@ -5750,13 +5750,13 @@ unset226:
 aside223:
 	TESTL     $0x00000004, R11
 	JZ        unset227
-	VCVTPS2PD (BX)(R8*1), Y2
-	VMULPD    Y2, Y6, Y6
+	VCVTPS2PD (BX)(R8*1), Y3
+	VMULPD    Y3, Y2, Y2
 
 unset227:
 	TESTL      $0x00000002, R11
 	JZ         back223
-	VCVTPD2PSY Y6, X2
+	VCVTPD2PSY Y2, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
 
@@ -6113,288 +6113,16 @@ unset243:
 	VMOVNTPS   X0, (AX)(R8*1)
 	JMP        next0
 
-// func pointSquaredF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointSquaredF64AVX2(SB), NOSPLIT, $32-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Y0
-	VMOVUPS      Y0, (SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Y0
-	VMOVUPD    (DX)(R8*1), Y1
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside244
-
-back244:
-	VSUBPD Y1, Y0, Y0
-	VMULPD Y0, Y0, Y1
-	TESTL  $0x0000000c, R11
-	JNZ    aside245
-
-back245:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VMULPD (SP), Y0, Y0
-	TESTL  $0x00000006, R11
-	JNZ    aside246
-
-back246:
-	VMOVUPD Y0, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y1, Y1
-	VMOVUPD Y1, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside244:
-	VMOVUPD    (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back244
-
-aside245:
-	TESTL  $0x00000004, R11
-	JZ     unset247
-	VMULPD (BX)(R8*1), Y1, Y1
-
-unset247:
-	TESTL        $0x00000008, R11
-	JZ           unset248
-	VBROADCASTSD 8(R9), Y2
-	VMULPD       Y1, Y2, Y2
-	VMOVUPD      Y2, (SI)(R8*1)
-
-unset248:
-	JMP back245
-
-aside246:
-	TESTL  $0x00000004, R11
-	JZ     unset249
-	VMULPD (BX)(R8*1), Y0, Y0
-
-unset249:
-	TESTL    $0x00000002, R11
-	JZ       back246
-	VMOVNTPD Y0, (AX)(R8*1)
-	JMP      next0
-
-// func pointAbsoluteF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
-TEXT ·pointAbsoluteF64AVX2(SB), NOSPLIT, $32-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Y0
-	VMOVUPS      Y0, (SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Y0
-	VMOVUPD    (DX)(R8*1), Y1
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside250
-
-back250:
-	VSUBPD Y1, Y0, Y0
-	VANDPD c64_7fffffffffffffff<>+0(SB), Y0, Y1
-	TESTL  $0x0000000c, R11
-	JNZ    aside251
-
-back251:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VANDPD c64_8000000000000000<>+0(SB), Y0, Y2
-	VORPD  c64_3ff0000000000000<>+0(SB), Y2, Y2
-	VCMPPD $0x04, c64_0<>+0(SB), Y0, Y0
-	VANDPS Y0, Y2, Y2
-	VMULPD (SP), Y2, Y2
-	TESTL  $0x00000006, R11
-	JNZ    aside252
-
-back252:
-	VMOVUPD Y2, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y1, Y1
-	VMOVUPD Y1, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside250:
-	VMOVUPD    (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back250
-
-aside251:
-	TESTL  $0x00000004, R11
-	JZ     unset253
-	VMULPD (BX)(R8*1), Y1, Y1
-
-unset253:
-	TESTL        $0x00000008, R11
-	JZ           unset254
-	VBROADCASTSD 8(R9), Y2
-	VMULPD       Y1, Y2, Y2
-	VMOVUPD      Y2, (SI)(R8*1)
-
-unset254:
-	JMP back251
-
-aside252:
-	TESTL  $0x00000004, R11
-	JZ     unset255
-	VMULPD (BX)(R8*1), Y2, Y2
-
-unset255:
-	TESTL    $0x00000002, R11
-	JZ       back252
-	VMOVNTPD Y2, (AX)(R8*1)
-	JMP      next0
-
-// func pointHuberF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, FMA3, MMX+
-TEXT ·pointHuberF64AVX2(SB), NOSPLIT, $64-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Y0
-	VMOVUPS      Y0, (SP)
-	VBROADCASTSD 16(R9), Y0
-	VMOVUPS      Y0, 32(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Y0
-	VMOVUPD    (DX)(R8*1), Y1
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside256
-
-back256:
-	VSUBPD       Y1, Y0, Y0
-	VANDPD       c64_7fffffffffffffff<>+0(SB), Y0, Y2
-	VMINPD       32(SP), Y2, Y1
-	VFNMADD231PD c64_3fe0000000000000<>+0(SB), Y1, Y2
-	VMULPD       Y1, Y2, Y2
-	TESTL        $0x0000000c, R11
-	JNZ          aside257
-
-back257:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VANDPD c64_8000000000000000<>+0(SB), Y0, Y0
-	VORPD  Y0, Y1, Y1
-	VMULPD (SP), Y1, Y1
-	TESTL  $0x00000006, R11
-	JNZ    aside258
-
-back258:
-	VMOVUPD Y1, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y2, Y2
-	VMOVUPD Y2, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside256:
-	VMOVUPD    (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back256
-
-aside257:
-	TESTL  $0x00000004, R11
-	JZ     unset259
-	VMULPD (BX)(R8*1), Y2, Y2
-
-unset259:
-	TESTL        $0x00000008, R11
-	JZ           unset260
-	VBROADCASTSD 8(R9), Y3
-	VMULPD       Y2, Y3, Y3
-	VMOVUPD      Y3, (SI)(R8*1)
-
-unset260:
-	JMP back257
-
-aside258:
-	TESTL  $0x00000004, R11
-	JZ     unset261
-	VMULPD (BX)(R8*1), Y1, Y1
-
-unset261:
-	TESTL    $0x00000002, R11
-	JZ       back258
-	VMOVNTPD Y1, (AX)(R8*1)
-	JMP      next0
-
-// func pointLogCoshF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// func pointBernoulliF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointLogCoshF64AVX2(SB), NOSPLIT, $32-76
+TEXT ·pointBernoulliF32AVX2(SB), NOSPLIT, $32-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         t+16(FP), DX
 	MOVQ         w+24(FP), BX
 	MOVQ         values+40(FP), SI
 	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
+	SHLQ         $0x02, DI
 	XORL         R8, R8
 	MOVQ         p+56(FP), R9
 	MOVQ         sums+64(FP), R10
@@ -6408,169 +6136,197 @@ TEXT ·pointLogCoshF64AVX2(SB), NOSPLIT, $32-76
 	XORL         R12, R12
 
 loop:
-	VMOVUPD    (CX)(R8*1), Y2
-	VMOVUPD    (DX)(R8*1), Y3
+	VCVTPS2PD  (CX)(R8*1), Y2
+	VCVTPS2PD  (DX)(R8*1), Y3
+	TESTL      $0x0000003f, R8
+	JNZ        fetched244
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside262
 
-back262:
-	VSUBPD       Y3, Y2, Y2
-	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y4
-	VMULPD       Y2, Y2, Y3
-	VMOVUPD      c64_3e3f25366a68a217<>+0(SB), Y5
-	VFMADD213PD  c64_be73b8bd33b02cc2<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_3e99610a19f6dacd<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_beb71b8eb5b95425<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_3ed1960986bc9a47<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_bee8ce147842735c<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_3f0127e522acc29a<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_bf17d8f96bbd06f8<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_3f30d0a2fff8745c<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_bf4833d859501c92<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_3f61ea5d30588ccf<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_bf7ba1ba1b58682c<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_3f96c16c16c0db05<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_bfb55555555554f1<>+0(SB), Y3, Y5
-	VFMADD213PD  c64_3fe0000000000000<>+0(SB), Y3, Y5
-	VMULPD       Y3, Y5, Y5
-	VADDPD       Y4, Y4, Y6
-	VORPD        c64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x05, Y0, Y6, Y8
-	VMAXPD       Y6, Y0, Y6
+fetched244:
+	TESTL $0x00000004, R11
+	JNZ   aside245
+
+back245:
+	VSUBPD       Y2, Y3, Y3
+	VMOVUPD      Y3, Y4
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y5
+	VORPD        c64_8000000000000000<>+0(SB), Y5, Y5
+	VCMPPD       $0x05, Y0, Y5, Y6
+	VMAXPD       Y5, Y0, Y5
 	VMOVAPS      Y1, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y7
-	VSUBPD       Y1, Y7, Y9
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y6
-	VPSHUFD      $0xa0, Y7, Y9
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y5, Y7
+	VSUBPD       Y1, Y7, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y8, Y5
+	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y8, Y5
+	VPSHUFD      $0xa0, Y7, Y8
+	VPADDD       Y8, Y8, Y8
+	VPOR         c64_100000000<>+0(SB), Y8, Y8
+	VPERMPS      powersF64<>+0(SB), Y8, Y9
+	VPSLLQ       $0x32, Y7, Y7
+	VPADDQ       Y7, Y9, Y9
+	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y7
+	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y5, Y7
+	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y5, Y7
+	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y5, Y7
+	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y5, Y7
+	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y5, Y7
+	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y5, Y7
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y5, Y7
+	VPERMPS      powersF64lost<>+0(SB), Y8, Y8
+	VFMADD213PD  Y8, Y5, Y7
+	VFMADD213PD  Y9, Y9, Y7
+	VANDPS       Y6, Y7, Y7
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y7, Y5
+	VDIVPD       Y5, Y7, Y7
+	VANDNPD      c64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y3, Y3
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y7, Y2, Y2
+	VMULPD       Y7, Y2, Y5
+	VMULPD       Y5, Y4, Y4
+	VSUBPD       Y7, Y2, Y2
+	VMULPD       Y3, Y2, Y2
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y6
+	VFMADD231PD  c64_3fd5555555555555<>+0(SB), Y2, Y6
+	VMULPD       Y5, Y6, Y6
+	VMULPD       Y3, Y6, Y6
+	VMULPD       Y3, Y6, Y6
+	VMULPD       c64_3fe0000000000000<>+0(SB), Y6, Y6
+	VMOVAPD      Y3, Y2
+	VCMPPD       $0x05, Y0, Y2, Y8
+	VMAXPD       Y2, Y0, Y2
+	VMOVAPS      Y1, Y5
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y2, Y5
+	VSUBPD       Y1, Y5, Y9
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y2
+	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y2
+	VPSHUFD      $0xa0, Y5, Y9
 	VPADDD       Y9, Y9, Y9
 	VPOR         c64_100000000<>+0(SB), Y9, Y9
 	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y10, Y10
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y7
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y7
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y7
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y7
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y7
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y7
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y7
+	VPSLLQ       $0x32, Y5, Y5
+	VPADDQ       Y5, Y10, Y10
+	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y5
+	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y2, Y5
+	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y2, Y5
+	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y2, Y5
+	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y2, Y5
+	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y2, Y5
+	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y2, Y5
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y2, Y5
 	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y6, Y7
-	VFMADD213PD  Y10, Y10, Y7
-	VANDPS       Y8, Y7, Y7
-	VCMPPD       $0x0e, c64_3fda827999fcef32<>+0(SB), Y7, Y6
-	VANDPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
-	VADDPD       c64_4000000000000000<>+0(SB), Y7, Y8
-	VADDPD       Y6, Y8, Y8
-	VSUBPD       Y6, Y7, Y9
+	VFMADD213PD  Y9, Y2, Y5
+	VFMADD213PD  Y10, Y10, Y5
+	VANDPS       Y8, Y5, Y5
+	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y2
+	VCMPPD       $0x0e, c64_4083600000000000<>+0(SB), Y3, Y8
+	VBLENDVPD    Y8, Y2, Y5, Y5
+	VSUBPD       c64_3ff0000000000000<>+0(SB), Y5, Y5
+	VMULPD       Y7, Y5, Y5
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y5, Y2
+	VPADDQ       c64_95f619980c433<>+0(SB), Y2, Y2
+	VPSRLQ       $0x34, Y2, Y2
+	VMOVUPD      c64_7fe<>+0(SB), Y8
+	VPSUBQ       Y2, Y8, Y8
+	VPSLLQ       $0x34, Y8, Y8
+	VORPD        c64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD       c64_43300000000003ff<>+0(SB), Y2, Y2
+	VSUBPD       c64_3ff0000000000000<>+0(SB), Y8, Y9
+	VFMADD231PD  Y5, Y8, Y9
+	VADDPD       c64_4000000000000000<>+0(SB), Y9, Y8
 	VDIVPD       Y8, Y9, Y9
-	VMULPD       Y9, Y9, Y10
-	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y8
-	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y10, Y8
-	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y10, Y8
-	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y10, Y8
-	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y10, Y8
-	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y10, Y8
-	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y10, Y8
-	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y10, Y8
-	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y10, Y8
-	VMULPD       Y10, Y8, Y8
-	VADDPD       Y9, Y9, Y10
-	VFMADD213PD  Y10, Y9, Y8
-	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y6, Y8
-	VSUBPD       c64_3fe62e42fefa39ef<>+0(SB), Y4, Y6
-	VADDPD       Y6, Y8, Y8
-	VCMPPD       $0x01, c64_3ff0000000000000<>+0(SB), Y4, Y6
-	VBLENDVPD    Y6, Y5, Y8, Y8
+	VMULPD       Y9, Y9, Y8
+	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y10
+	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y8, Y10
+	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y8, Y10
+	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y8, Y10
+	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y8, Y10
+	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y8, Y10
+	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y8, Y10
+	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y8, Y10
+	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y8, Y10
+	VMULPD       Y8, Y10, Y10
+	VADDPD       Y9, Y9, Y8
+	VFMADD213PD  Y8, Y9, Y10
+	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y2, Y10
+	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y2
+	VCMPPD       $0x0e, c64_4630000000000000<>+0(SB), Y5, Y5
+	VBLENDVPD    Y5, Y2, Y10, Y10
+	VFNMADD231PD Y7, Y3, Y10
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y3, Y2
+	VCMPPD       $0x01, c64_3f30000000000000<>+0(SB), Y2, Y2
+	VBLENDVPD    Y2, Y6, Y10, Y10
 	TESTL        $0x0000000d, R11
-	JNZ          aside263
+	JNZ          aside246
 
-back263:
-	VADDPD      c64_3ff0000000000000<>+0(SB), Y7, Y5
-	VDIVPD      Y5, Y7, Y7
-	VADDPD      Y7, Y7, Y7
-	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y5
-	VSUBPD      Y7, Y5, Y5
-	VANDPD      c64_8000000000000000<>+0(SB), Y2, Y7
-	VORPD       Y7, Y5, Y5
-	VMOVUPD     c64_be70d43ef056aa8e<>+0(SB), Y6
-	VFMADD213PD c64_3ea5f613133040e8<>+0(SB), Y3, Y6
-	VFMADD213PD c64_beccafb4959cdf42<>+0(SB), Y3, Y6
-	VFMADD213PD c64_3ee9e1b3228d8798<>+0(SB), Y3, Y6
-	VFMADD213PD c64_bf02eb76cb901cc2<>+0(SB), Y3, Y6
-	VFMADD213PD c64_3f18d7c8be6c1e07<>+0(SB), Y3, Y6
-	VFMADD213PD c64_bf2f336d3a9f85bf<>+0(SB), Y3, Y6
-	VFMADD213PD c64_3f4352147d494c8e<>+0(SB), Y3, Y6
-	VFMADD213PD c64_bf57d9bcdfa227ab<>+0(SB), Y3, Y6
-	VFMADD213PD c64_3f6d6d310352600e<>+0(SB), Y3, Y6
-	VFMADD213PD c64_bf8226e2ec22d166<>+0(SB), Y3, Y6
-	VFMADD213PD c64_3f9664f4836cc10c<>+0(SB), Y3, Y6
-	VFMADD213PD c64_bfaba1ba1b811eeb<>+0(SB), Y3, Y6
-	VFMADD213PD c64_3fc111111110d81f<>+0(SB), Y3, Y6
-	VFMADD213PD c64_bfd555555555550f<>+0(SB), Y3, Y6
-	VMULPD      Y3, Y6, Y6
-	VFMADD213PD Y2, Y2, Y6
-	VCMPPD      $0x01, c64_3ff0000000000000<>+0(SB), Y4, Y2
-	VBLENDVPD   Y2, Y6, Y5, Y5
-	VMULPD      (SP), Y5, Y5
-	TESTL       $0x00000006, R11
-	JNZ         aside264
+back246:
+	VXORPD c64_8000000000000000<>+0(SB), Y4, Y4
+	VMULPD (SP), Y4, Y4
+	TESTL  $0x00000006, R11
+	JNZ    aside247
 
-back264:
-	VMOVUPD Y5, (AX)(R8*1)
+back247:
+	VCVTPD2PSY Y4, X2
+	VMOVUPS    X2, (AX)(R8*1)
 
 next0:
-	VADDPD  (R10)(R12*1), Y8, Y8
-	VMOVUPD Y8, (R10)(R12*1)
+	VADDPD  (R10)(R12*1), Y10, Y10
+	VMOVUPD Y10, (R10)(R12*1)
 	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000010, R8
 	CMPQ    R8, DI
 	JL      loop
 	VZEROUPPER
 	RET
 
-aside262:
-	VMOVUPD    (BX)(R8*1), Y4
+aside245:
+	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
+	TESTL      $0x0000003f, R8
+	JNZ        fetched248
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back262
 
-aside263:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset265
-	VMULPD (BX)(R8*1), Y8, Y8
+fetched248:
+	JMP back245
 
-unset265:
+aside246:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset249
+	VCVTPS2PD (BX)(R8*1), Y2
+	VMULPD    Y2, Y10, Y10
+
+unset249:
 	TESTL        $0x00000008, R11
-	JZ           unset266
-	VBROADCASTSD 8(R9), Y5
-	VMULPD       Y8, Y5, Y5
-	VMOVUPD      Y5, (SI)(R8*1)
+	JZ           unset250
+	VBROADCASTSD 8(R9), Y2
+	VMULPD       Y10, Y2, Y2
+	VCVTPD2PSY   Y2, X2
+	VMOVUPS      X2, (SI)(R8*1)
 
-unset266:
+unset250:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back263
+	JMP   back246
 
-aside264:
-	TESTL  $0x00000004, R11
-	JZ     unset267
-	VMULPD (BX)(R8*1), Y5, Y5
+aside247:
+	TESTL     $0x00000004, R11
+	JZ        unset251
+	VCVTPS2PD (BX)(R8*1), Y2
+	VMULPD    Y2, Y4, Y4
 
-unset267:
-	TESTL    $0x00000002, R11
-	JZ       back264
-	VMOVNTPD Y5, (AX)(R8*1)
-	JMP      next0
+unset251:
+	TESTL      $0x00000002, R11
+	JZ         back247
+	VCVTPD2PSY Y4, X2
+	VMOVNTPS   X2, (AX)(R8*1)
+	JMP        next0
 
 DATA c64_3fe0000000000006<>+0(SB)/8, $0x3fe0000000000006
 DATA c64_3fe0000000000006<>+8(SB)/8, $0x3fe0000000000006
@@ -6651,6 +6407,485 @@ DATA c64_3c5abc9e3b39803f<>+40(SB)/8, $0x3c5abc9e3b39803f
 DATA c64_3c5abc9e3b39803f<>+48(SB)/8, $0x3c5abc9e3b39803f
 DATA c64_3c5abc9e3b39803f<>+56(SB)/8, $0x3c5abc9e3b39803f
 GLOBL c64_3c5abc9e3b39803f<>(SB), RODATA|NOPTR, $64
+
+DATA c64_3fd5555555555555<>+0(SB)/8, $0x3fd5555555555555
+DATA c64_3fd5555555555555<>+8(SB)/8, $0x3fd5555555555555
+DATA c64_3fd5555555555555<>+16(SB)/8, $0x3fd5555555555555
+DATA c64_3fd5555555555555<>+24(SB)/8, $0x3fd5555555555555
+DATA c64_3fd5555555555555<>+32(SB)/8, $0x3fd5555555555555
+DATA c64_3fd5555555555555<>+40(SB)/8, $0x3fd5555555555555
+DATA c64_3fd5555555555555<>+48(SB)/8, $0x3fd5555555555555
+DATA c64_3fd5555555555555<>+56(SB)/8, $0x3fd5555555555555
+GLOBL c64_3fd5555555555555<>(SB), RODATA|NOPTR, $64
+
+DATA c64_4083600000000000<>+0(SB)/8, $0x4083600000000000
+DATA c64_4083600000000000<>+8(SB)/8, $0x4083600000000000
+DATA c64_4083600000000000<>+16(SB)/8, $0x4083600000000000
+DATA c64_4083600000000000<>+24(SB)/8, $0x4083600000000000
+DATA c64_4083600000000000<>+32(SB)/8, $0x4083600000000000
+DATA c64_4083600000000000<>+40(SB)/8, $0x4083600000000000
+DATA c64_4083600000000000<>+48(SB)/8, $0x4083600000000000
+DATA c64_4083600000000000<>+56(SB)/8, $0x4083600000000000
+GLOBL c64_4083600000000000<>(SB), RODATA|NOPTR, $64
+
+// func pointSquaredF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointSquaredF64AVX2(SB), NOSPLIT, $32-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Y0
+	VMOVUPS      Y0, (SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPD    (CX)(R8*1), Y0
+	VMOVUPD    (DX)(R8*1), Y1
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside252
+
+back252:
+	VSUBPD Y1, Y0, Y0
+	VMULPD Y0, Y0, Y1
+	TESTL  $0x0000000c, R11
+	JNZ    aside253
+
+back253:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VMULPD (SP), Y0, Y0
+	TESTL  $0x00000006, R11
+	JNZ    aside254
+
+back254:
+	VMOVUPD Y0, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y1, Y1
+	VMOVUPD Y1, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside252:
+	VMOVUPD    (BX)(R8*1), Y2
+	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
+	VANDNPS    Y0, Y2, Y0
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD  Y2, Y3, Y1, Y1
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back252
+
+aside253:
+	TESTL  $0x00000004, R11
+	JZ     unset255
+	VMULPD (BX)(R8*1), Y1, Y1
+
+unset255:
+	TESTL        $0x00000008, R11
+	JZ           unset256
+	VBROADCASTSD 8(R9), Y2
+	VMULPD       Y1, Y2, Y2
+	VMOVUPD      Y2, (SI)(R8*1)
+
+unset256:
+	JMP back253
+
+aside254:
+	TESTL  $0x00000004, R11
+	JZ     unset257
+	VMULPD (BX)(R8*1), Y0, Y0
+
+unset257:
+	TESTL    $0x00000002, R11
+	JZ       back254
+	VMOVNTPD Y0, (AX)(R8*1)
+	JMP      next0
+
+// func pointAbsoluteF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, MMX+
+TEXT ·pointAbsoluteF64AVX2(SB), NOSPLIT, $32-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Y0
+	VMOVUPS      Y0, (SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPD    (CX)(R8*1), Y0
+	VMOVUPD    (DX)(R8*1), Y1
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside258
+
+back258:
+	VSUBPD Y1, Y0, Y0
+	VANDPD c64_7fffffffffffffff<>+0(SB), Y0, Y1
+	TESTL  $0x0000000c, R11
+	JNZ    aside259
+
+back259:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VANDPD c64_8000000000000000<>+0(SB), Y0, Y2
+	VORPD  c64_3ff0000000000000<>+0(SB), Y2, Y2
+	VCMPPD $0x04, c64_0<>+0(SB), Y0, Y0
+	VANDPS Y0, Y2, Y2
+	VMULPD (SP), Y2, Y2
+	TESTL  $0x00000006, R11
+	JNZ    aside260
+
+back260:
+	VMOVUPD Y2, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y1, Y1
+	VMOVUPD Y1, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside258:
+	VMOVUPD    (BX)(R8*1), Y2
+	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
+	VANDNPS    Y0, Y2, Y0
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD  Y2, Y3, Y1, Y1
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back258
+
+aside259:
+	TESTL  $0x00000004, R11
+	JZ     unset261
+	VMULPD (BX)(R8*1), Y1, Y1
+
+unset261:
+	TESTL        $0x00000008, R11
+	JZ           unset262
+	VBROADCASTSD 8(R9), Y2
+	VMULPD       Y1, Y2, Y2
+	VMOVUPD      Y2, (SI)(R8*1)
+
+unset262:
+	JMP back259
+
+aside260:
+	TESTL  $0x00000004, R11
+	JZ     unset263
+	VMULPD (BX)(R8*1), Y2, Y2
+
+unset263:
+	TESTL    $0x00000002, R11
+	JZ       back260
+	VMOVNTPD Y2, (AX)(R8*1)
+	JMP      next0
+
+// func pointHuberF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·pointHuberF64AVX2(SB), NOSPLIT, $64-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Y0
+	VMOVUPS      Y0, (SP)
+	VBROADCASTSD 16(R9), Y0
+	VMOVUPS      Y0, 32(SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPD    (CX)(R8*1), Y0
+	VMOVUPD    (DX)(R8*1), Y1
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside264
+
+back264:
+	VSUBPD       Y1, Y0, Y0
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y0, Y2
+	VMINPD       32(SP), Y2, Y1
+	VFNMADD231PD c64_3fe0000000000000<>+0(SB), Y1, Y2
+	VMULPD       Y1, Y2, Y2
+	TESTL        $0x0000000c, R11
+	JNZ          aside265
+
+back265:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VANDPD c64_8000000000000000<>+0(SB), Y0, Y0
+	VORPD  Y0, Y1, Y1
+	VMULPD (SP), Y1, Y1
+	TESTL  $0x00000006, R11
+	JNZ    aside266
+
+back266:
+	VMOVUPD Y1, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y2, Y2
+	VMOVUPD Y2, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside264:
+	VMOVUPD    (BX)(R8*1), Y2
+	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
+	VANDNPS    Y0, Y2, Y0
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD  Y2, Y3, Y1, Y1
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back264
+
+aside265:
+	TESTL  $0x00000004, R11
+	JZ     unset267
+	VMULPD (BX)(R8*1), Y2, Y2
+
+unset267:
+	TESTL        $0x00000008, R11
+	JZ           unset268
+	VBROADCASTSD 8(R9), Y3
+	VMULPD       Y2, Y3, Y3
+	VMOVUPD      Y3, (SI)(R8*1)
+
+unset268:
+	JMP back265
+
+aside266:
+	TESTL  $0x00000004, R11
+	JZ     unset269
+	VMULPD (BX)(R8*1), Y1, Y1
+
+unset269:
+	TESTL    $0x00000002, R11
+	JZ       back266
+	VMOVNTPD Y1, (AX)(R8*1)
+	JMP      next0
+
+// func pointLogCoshF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·pointLogCoshF64AVX2(SB), NOSPLIT, $32-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
+	VXORPS       X1, X1, X1
+	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
+	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
+	VBROADCASTSD (R9), Y2
+	VMOVUPS      Y2, (SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPD    (CX)(R8*1), Y2
+	VMOVUPD    (DX)(R8*1), Y3
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside270
+
+back270:
+	VSUBPD       Y3, Y2, Y2
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y4
+	VMULPD       Y2, Y2, Y3
+	VMOVUPD      c64_3e3f25366a68a217<>+0(SB), Y5
+	VFMADD213PD  c64_be73b8bd33b02cc2<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_3e99610a19f6dacd<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_beb71b8eb5b95425<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_3ed1960986bc9a47<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_bee8ce147842735c<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_3f0127e522acc29a<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_bf17d8f96bbd06f8<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_3f30d0a2fff8745c<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_bf4833d859501c92<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_3f61ea5d30588ccf<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_bf7ba1ba1b58682c<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_3f96c16c16c0db05<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_bfb55555555554f1<>+0(SB), Y3, Y5
+	VFMADD213PD  c64_3fe0000000000000<>+0(SB), Y3, Y5
+	VMULPD       Y3, Y5, Y5
+	VADDPD       Y4, Y4, Y6
+	VORPD        c64_8000000000000000<>+0(SB), Y6, Y6
+	VCMPPD       $0x05, Y0, Y6, Y8
+	VMAXPD       Y6, Y0, Y6
+	VMOVAPS      Y1, Y7
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y6, Y7
+	VSUBPD       Y1, Y7, Y9
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y6
+	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y6
+	VPSHUFD      $0xa0, Y7, Y9
+	VPADDD       Y9, Y9, Y9
+	VPOR         c64_100000000<>+0(SB), Y9, Y9
+	VPERMPS      powersF64<>+0(SB), Y9, Y10
+	VPSLLQ       $0x32, Y7, Y7
+	VPADDQ       Y7, Y10, Y10
+	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y7
+	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y6, Y7
+	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y6, Y7
+	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y6, Y7
+	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y6, Y7
+	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y6, Y7
+	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y6, Y7
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y6, Y7
+	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
+	VFMADD213PD  Y9, Y6, Y7
+	VFMADD213PD  Y10, Y10, Y7
+	VANDPS       Y8, Y7, Y7
+	VCMPPD       $0x0e, c64_3fda827999fcef32<>+0(SB), Y7, Y6
+	VANDPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
+	VADDPD       c64_4000000000000000<>+0(SB), Y7, Y8
+	VADDPD       Y6, Y8, Y8
+	VSUBPD       Y6, Y7, Y9
+	VDIVPD       Y8, Y9, Y9
+	VMULPD       Y9, Y9, Y10
+	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y8
+	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y10, Y8
+	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y10, Y8
+	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y10, Y8
+	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y10, Y8
+	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y10, Y8
+	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y10, Y8
+	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y10, Y8
+	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y10, Y8
+	VMULPD       Y10, Y8, Y8
+	VADDPD       Y9, Y9, Y10
+	VFMADD213PD  Y10, Y9, Y8
+	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y6, Y8
+	VSUBPD       c64_3fe62e42fefa39ef<>+0(SB), Y4, Y6
+	VADDPD       Y6, Y8, Y8
+	VCMPPD       $0x01, c64_3ff0000000000000<>+0(SB), Y4, Y6
+	VBLENDVPD    Y6, Y5, Y8, Y8
+	TESTL        $0x0000000d, R11
+	JNZ          aside271
+
+back271:
+	VADDPD      c64_3ff0000000000000<>+0(SB), Y7, Y5
+	VDIVPD      Y5, Y7, Y7
+	VADDPD      Y7, Y7, Y7
+	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y5
+	VSUBPD      Y7, Y5, Y5
+	VANDPD      c64_8000000000000000<>+0(SB), Y2, Y7
+	VORPD       Y7, Y5, Y5
+	VMOVUPD     c64_be70d43ef056aa8e<>+0(SB), Y6
+	VFMADD213PD c64_3ea5f613133040e8<>+0(SB), Y3, Y6
+	VFMADD213PD c64_beccafb4959cdf42<>+0(SB), Y3, Y6
+	VFMADD213PD c64_3ee9e1b3228d8798<>+0(SB), Y3, Y6
+	VFMADD213PD c64_bf02eb76cb901cc2<>+0(SB), Y3, Y6
+	VFMADD213PD c64_3f18d7c8be6c1e07<>+0(SB), Y3, Y6
+	VFMADD213PD c64_bf2f336d3a9f85bf<>+0(SB), Y3, Y6
+	VFMADD213PD c64_3f4352147d494c8e<>+0(SB), Y3, Y6
+	VFMADD213PD c64_bf57d9bcdfa227ab<>+0(SB), Y3, Y6
+	VFMADD213PD c64_3f6d6d310352600e<>+0(SB), Y3, Y6
+	VFMADD213PD c64_bf8226e2ec22d166<>+0(SB), Y3, Y6
+	VFMADD213PD c64_3f9664f4836cc10c<>+0(SB), Y3, Y6
+	VFMADD213PD c64_bfaba1ba1b811eeb<>+0(SB), Y3, Y6
+	VFMADD213PD c64_3fc111111110d81f<>+0(SB), Y3, Y6
+	VFMADD213PD c64_bfd555555555550f<>+0(SB), Y3, Y6
+	VMULPD      Y3, Y6, Y6
+	VFMADD213PD Y2, Y2, Y6
+	VCMPPD      $0x01, c64_3ff0000000000000<>+0(SB), Y4, Y2
+	VBLENDVPD   Y2, Y6, Y5, Y5
+	VMULPD      (SP), Y5, Y5
+	TESTL       $0x00000006, R11
+	JNZ         aside272
+
+back272:
+	VMOVUPD Y5, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y8, Y8
+	VMOVUPD Y8, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside270:
+	VMOVUPD    (BX)(R8*1), Y4
+	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
+	VANDNPS    Y2, Y4, Y2
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD  Y4, Y5, Y3, Y3
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back270
+
+aside271:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset273
+	VMULPD (BX)(R8*1), Y8, Y8
+
+unset273:
+	TESTL        $0x00000008, R11
+	JZ           unset274
+	VBROADCASTSD 8(R9), Y5
+	VMULPD       Y8, Y5, Y5
+	VMOVUPD      Y5, (SI)(R8*1)
+
+unset274:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back271
+
+aside272:
+	TESTL  $0x00000004, R11
+	JZ     unset275
+	VMULPD (BX)(R8*1), Y5, Y5
+
+unset275:
+	TESTL    $0x00000002, R11
+	JZ       back272
+	VMOVNTPD Y5, (AX)(R8*1)
+	JMP      next0
 
 DATA c64_3e3f25366a68a217<>+0(SB)/8, $0x3e3f25366a68a217
 DATA c64_3e3f25366a68a217<>+8(SB)/8, $0x3e3f25366a68a217
@@ -6970,9 +7205,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside268
+	JNZ        aside276
 
-back268:
+back276:
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD       Y3, Y4, Y4
 	VMINPD       Y3, Y4, Y4
@@ -7033,9 +7268,9 @@ back268:
 	VFMADD231PD  Y3, Y4, Y9
 	VORPS        32(SP), Y9, Y9
 	TESTL        $0x0000000d, R11
-	JNZ          aside269
+	JNZ          aside277
 
-back269:
+back277:
 	VADDPD  c64_3ff0000000000000<>+0(SB), Y7, Y3
 	VDIVPD  Y3, Y7, Y7
 	VSUBPD  Y4, Y7, Y7
@@ -7043,9 +7278,9 @@ back269:
 	VXORPD  Y2, Y7, Y7
 	VMULPD  (SP), Y7, Y7
 	TESTL   $0x00000006, R11
-	JNZ     aside270
+	JNZ     aside278
 
-back270:
+back278:
 	VMOVUPD Y7, (AX)(R8*1)
 
 next0:
@@ -7058,42 +7293,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside268:
+aside276:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back268
+	JMP        back276
 
-aside269:
+aside277:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset271
+	JZ     unset279
 	VMULPD (BX)(R8*1), Y9, Y9
 
-unset271:
+unset279:
 	TESTL        $0x00000008, R11
-	JZ           unset272
+	JZ           unset280
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y9, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset272:
+unset280:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back269
+	JMP   back277
 
-aside270:
+aside278:
 	TESTL  $0x00000004, R11
-	JZ     unset273
+	JZ     unset281
 	VMULPD (BX)(R8*1), Y7, Y7
 
-unset273:
+unset281:
 	TESTL    $0x00000002, R11
-	JZ       back270
+	JZ       back278
 	VMOVNTPD Y7, (AX)(R8*1)
 	JMP      next0
 
@@ -7130,9 +7365,9 @@ loop:
 	PREFETCHT0 16384(CX)(R9*1)
 	PREFETCHT0 16384(DX)(R9*1)
 	TESTL      $0x00000004, R12
-	JNZ        aside274
+	JNZ        aside282
 
-back274:
+back282:
 	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD      Y3, Y4, Y4
 	VMINPD      Y3, Y4, Y4
@@ -7145,9 +7380,9 @@ back274:
 	VFMADD213PD 64(SP), Y5, Y3
 	VFMADD213PD 64(SP), Y5, Y4
 	TESTL       $0x00000010, R12
-	JNZ         aside275
+	JNZ         aside283
 
-back275:
+back283:
 	VBLENDVPD    Y2, Y3, Y4, Y4
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y3
 	VORPD        c64_8000000000000000<>+0(SB), Y3, Y5
@@ -7202,9 +7437,9 @@ back275:
 	VFMADD231PD  Y3, Y4, Y10
 	VORPS        96(SP), Y10, Y10
 	TESTL        $0x0000000d, R12
-	JNZ          aside276
+	JNZ          aside284
 
-back276:
+back284:
 	VADDPD  c64_3ff0000000000000<>+0(SB), Y8, Y3
 	VDIVPD  Y3, Y8, Y8
 	VMULPD  Y6, Y8, Y8
@@ -7213,9 +7448,9 @@ back276:
 	VXORPD  Y2, Y8, Y8
 	VMULPD  (SP), Y8, Y8
 	TESTL   $0x00000006, R12
-	JNZ     aside277
+	JNZ     aside285
 
-back277:
+back285:
 	VMOVUPD Y8, (AX)(R9*1)
 
 next0:
@@ -7228,48 +7463,48 @@ next0:
 	VZEROUPPER
 	RET
 
-aside274:
+aside282:
 	VMOVUPD    (BX)(R9*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R9*1)
-	JMP        back274
+	JMP        back282
 
-aside275:
+aside283:
 	VMOVUPD (SI)(R9*1), Y5
 	VMULPD  Y5, Y3, Y3
 	VADDPD  Y4, Y3, Y6
-	JMP     back275
+	JMP     back283
 
-aside276:
+aside284:
 	TESTL  $0x0000000c, R12
 	JZ     next0
 	TESTL  $0x00000004, R12
-	JZ     unset278
+	JZ     unset286
 	VMULPD (BX)(R9*1), Y10, Y10
 
-unset278:
+unset286:
 	TESTL        $0x00000008, R12
-	JZ           unset279
+	JZ           unset287
 	VBROADCASTSD 8(R10), Y3
 	VMULPD       Y10, Y3, Y3
 	VMOVUPD      Y3, (DI)(R9*1)
 
-unset279:
+unset287:
 	TESTL $0x00000001, R12
 	JNZ   next0
-	JMP   back276
+	JMP   back284
 
-aside277:
+aside285:
 	TESTL  $0x00000004, R12
-	JZ     unset280
+	JZ     unset288
 	VMULPD (BX)(R9*1), Y8, Y8
 
-unset280:
+unset288:
 	TESTL    $0x00000002, R12
-	JZ       back277
+	JZ       back285
 	VMOVNTPD Y8, (AX)(R9*1)
 	JMP      next0
 
@@ -7301,9 +7536,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside281
+	JNZ        aside289
 
-back281:
+back289:
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y3, Y4
 	VCMPPD       $0x04, c64_3ff0000000000000<>+0(SB), Y4, Y4
 	VMOVUPS      Y4, 32(SP)
@@ -7360,9 +7595,9 @@ back281:
 	VADDPD       Y5, Y9, Y9
 	VORPS        32(SP), Y9, Y9
 	TESTL        $0x0000000d, R11
-	JNZ          aside282
+	JNZ          aside290
 
-back282:
+back290:
 	VADDPD    c64_3ff0000000000000<>+0(SB), Y7, Y4
 	VDIVPD    Y4, Y7, Y7
 	VMOVUPD   c64_3ff0000000000000<>+0(SB), Y4
@@ -7372,9 +7607,9 @@ back282:
 	VMULPD    Y3, Y7, Y7
 	VMULPD    (SP), Y7, Y7
 	TESTL     $0x00000006, R11
-	JNZ       aside283
+	JNZ       aside291
 
-back283:
+back291:
 	VMOVUPD Y7, (AX)(R8*1)
 
 next0:
@@ -7387,42 +7622,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside281:
+aside289:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back281
+	JMP        back289
 
-aside282:
+aside290:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset284
+	JZ     unset292
 	VMULPD (BX)(R8*1), Y9, Y9
 
-unset284:
+unset292:
 	TESTL        $0x00000008, R11
-	JZ           unset285
+	JZ           unset293
 	VBROADCASTSD 8(R9), Y4
 	VMULPD       Y9, Y4, Y4
 	VMOVUPD      Y4, (SI)(R8*1)
 
-unset285:
+unset293:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back282
+	JMP   back290
 
-aside283:
+aside291:
 	TESTL  $0x00000004, R11
-	JZ     unset286
+	JZ     unset294
 	VMULPD (BX)(R8*1), Y7, Y7
 
-unset286:
+unset294:
 	TESTL    $0x00000002, R11
-	JZ       back283
+	JZ       back291
 	VMOVNTPD Y7, (AX)(R8*1)
 	JMP      next0
 
@@ -7454,9 +7689,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside287
+	JNZ        aside295
 
-back287:
+back295:
 	VSUBPD  Y1, Y0, Y0
 	VMULPD  Y0, Y0, Y1
 	VADDPD  64(SP), Y1, Y2
@@ -7465,17 +7700,17 @@ back287:
 	VMULPD  32(SP), Y1, Y1
 	VDIVPD  Y3, Y1, Y1
 	TESTL   $0x0000000c, R11
-	JNZ     aside288
+	JNZ     aside296
 
-back288:
+back296:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside289
+	JNZ    aside297
 
-back289:
+back297:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -7488,38 +7723,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside287:
+aside295:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back287
+	JMP        back295
 
-aside288:
+aside296:
 	TESTL  $0x00000004, R11
-	JZ     unset290
+	JZ     unset298
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset290:
+unset298:
 	TESTL        $0x00000008, R11
-	JZ           unset291
+	JZ           unset299
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset291:
-	JMP back288
+unset299:
+	JMP back296
 
-aside289:
+aside297:
 	TESTL  $0x00000004, R11
-	JZ     unset292
+	JZ     unset300
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset292:
+unset300:
 	TESTL    $0x00000002, R11
-	JZ       back289
+	JZ       back297
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -7553,9 +7788,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside293
+	JNZ        aside301
 
-back293:
+back301:
 	VSUBPD      Y1, Y0, Y0
 	VMULPD      32(SP), Y0, Y0
 	VMULPD      c64_3fe0000000000000<>+0(SB), Y0, Y1
@@ -7591,16 +7826,16 @@ back293:
 	VCMPPD      $0x0e, c64_4630000000000000<>+0(SB), Y1, Y3
 	VBLENDVPD   Y3, Y2, Y5, Y5
 	TESTL       $0x0000000d, R11
-	JNZ         aside294
+	JNZ         aside302
 
-back294:
+back302:
 	VADDPD c64_3ff0000000000000<>+0(SB), Y1, Y1
 	VDIVPD Y1, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside295
+	JNZ    aside303
 
-back295:
+back303:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -7613,42 +7848,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside293:
+aside301:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back293
+	JMP        back301
 
-aside294:
+aside302:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset296
+	JZ     unset304
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset296:
+unset304:
 	TESTL        $0x00000008, R11
-	JZ           unset297
+	JZ           unset305
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y5, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset297:
+unset305:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back294
+	JMP   back302
 
-aside295:
+aside303:
 	TESTL  $0x00000004, R11
-	JZ     unset298
+	JZ     unset306
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset298:
+unset306:
 	TESTL    $0x00000002, R11
-	JZ       back295
+	JZ       back303
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -7680,9 +7915,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside299
+	JNZ        aside307
 
-back299:
+back307:
 	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 32(SP)
 	VMOVAPD      Y2, Y4
@@ -7718,15 +7953,15 @@ back299:
 	VFNMADD231PD Y3, Y2, Y4
 	VORPS        32(SP), Y4, Y4
 	TESTL        $0x0000000d, R11
-	JNZ          aside300
+	JNZ          aside308
 
-back300:
+back308:
 	VSUBPD Y3, Y5, Y5
 	VMULPD (SP), Y5, Y5
 	TESTL  $0x00000006, R11
-	JNZ    aside301
+	JNZ    aside309
 
-back301:
+back309:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -7739,42 +7974,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside299:
+aside307:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back299
+	JMP        back307
 
-aside300:
+aside308:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset302
+	JZ     unset310
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset302:
+unset310:
 	TESTL        $0x00000008, R11
-	JZ           unset303
+	JZ           unset311
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y4, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset303:
+unset311:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back300
+	JMP   back308
 
-aside301:
+aside309:
 	TESTL  $0x00000004, R11
-	JZ     unset304
+	JZ     unset312
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset304:
+unset312:
 	TESTL    $0x00000002, R11
-	JZ       back301
+	JZ       back309
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -7806,9 +8041,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside305
+	JNZ        aside313
 
-back305:
+back313:
 	VCMPPD       $0x0a, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 32(SP)
 	VMOVUPD      Y2, Y4
@@ -7846,16 +8081,16 @@ back305:
 	VADDPD       Y6, Y2, Y2
 	VORPS        32(SP), Y2, Y2
 	TESTL        $0x0000000d, R11
-	JNZ          aside306
+	JNZ          aside314
 
-back306:
+back314:
 	VMOVUPD c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD  Y6, Y4, Y6
 	VMULPD  (SP), Y6, Y6
 	TESTL   $0x00000006, R11
-	JNZ     aside307
+	JNZ     aside315
 
-back307:
+back315:
 	VMOVUPD Y6, (AX)(R8*1)
 
 next0:
@@ -7868,42 +8103,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside305:
+aside313:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back305
+	JMP        back313
 
-aside306:
+aside314:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset308
+	JZ     unset316
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset308:
+unset316:
 	TESTL        $0x00000008, R11
-	JZ           unset309
+	JZ           unset317
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset309:
+unset317:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back306
+	JMP   back314
 
-aside307:
+aside315:
 	TESTL  $0x00000004, R11
-	JZ     unset310
+	JZ     unset318
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset310:
+unset318:
 	TESTL    $0x00000002, R11
-	JZ       back307
+	JZ       back315
 	VMOVNTPD Y6, (AX)(R8*1)
 	JMP      next0
 
@@ -7939,9 +8174,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside311
+	JNZ        aside319
 
-back311:
+back319:
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD       Y3, Y4, Y4
 	VMINPD       Y3, Y4, Y4
@@ -8014,9 +8249,9 @@ back311:
 	VMULPD       Y7, Y3, Y3
 	VORPS        96(SP), Y3, Y3
 	TESTL        $0x0000000d, R11
-	JNZ          aside312
+	JNZ          aside320
 
-back312:
+back320:
 	VCMPPD       $0x05, c64_2a80000000000000<>+0(SB), Y8, Y9
 	VANDPS       Y9, Y6, Y6
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y9
@@ -8034,9 +8269,9 @@ back312:
 	VXORPD       Y2, Y8, Y8
 	VMULPD       (SP), Y8, Y8
 	TESTL        $0x00000006, R11
-	JNZ          aside313
+	JNZ          aside321
 
-back313:
+back321:
 	VMOVUPD Y8, (AX)(R8*1)
 
 next0:
@@ -8049,42 +8284,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside311:
+aside319:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back311
+	JMP        back319
 
-aside312:
+aside320:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset314
+	JZ     unset322
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset314:
+unset322:
 	TESTL        $0x00000008, R11
-	JZ           unset315
+	JZ           unset323
 	VBROADCASTSD 8(R9), Y9
 	VMULPD       Y3, Y9, Y9
 	VMOVUPD      Y9, (SI)(R8*1)
 
-unset315:
+unset323:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back312
+	JMP   back320
 
-aside313:
+aside321:
 	TESTL  $0x00000004, R11
-	JZ     unset316
+	JZ     unset324
 	VMULPD (BX)(R8*1), Y8, Y8
 
-unset316:
+unset324:
 	TESTL    $0x00000002, R11
-	JZ       back313
+	JZ       back321
 	VMOVNTPD Y8, (AX)(R8*1)
 	JMP      next0
 
@@ -8097,237 +8332,6 @@ DATA c64_2a80000000000000<>+40(SB)/8, $0x2a80000000000000
 DATA c64_2a80000000000000<>+48(SB)/8, $0x2a80000000000000
 DATA c64_2a80000000000000<>+56(SB)/8, $0x2a80000000000000
 GLOBL c64_2a80000000000000<>(SB), RODATA|NOPTR, $64
-
-// func pointFocalPowerF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointFocalPowerF64AVX2(SB), NOSPLIT, $160-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
-	VXORPS       X1, X1, X1
-	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
-	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y2
-	VMOVUPS      Y2, (SP)
-	VBROADCASTSD 16(R9), Y2
-	VMOVUPS      Y2, 32(SP)
-	VBROADCASTSD 24(R9), Y2
-	VMOVUPS      Y2, 64(SP)
-	VBROADCASTSD 32(R9), Y2
-	VMOVUPS      Y2, 96(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Y2
-	VMOVUPD    (DX)(R8*1), Y3
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside317
-
-back317:
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
-	VSUBPD       Y3, Y4, Y4
-	VMINPD       Y3, Y4, Y4
-	VCMPPD       $0x09, c64_0<>+0(SB), Y4, Y4
-	VMOVUPS      Y4, 128(SP)
-	VMOVUPD      32(SP), Y4
-	VFMADD231PD  64(SP), Y3, Y4
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y5
-	VSUBPD       Y3, Y5, Y5
-	VBLENDVPD    Y2, Y3, Y5, Y5
-	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y3
-	VORPD        c64_8000000000000000<>+0(SB), Y3, Y7
-	VCMPPD       $0x05, Y0, Y7, Y8
-	VMAXPD       Y7, Y0, Y7
-	VMOVAPS      Y1, Y6
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y7, Y6
-	VSUBPD       Y1, Y6, Y9
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y7
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y7
-	VPSHUFD      $0xa0, Y6, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y6, Y6
-	VPADDQ       Y6, Y10, Y10
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y6
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y7, Y6
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y6
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y7, Y6
-	VFMADD213PD  Y10, Y10, Y6
-	VANDPS       Y8, Y6, Y6
-	VCMPPD       $0x0e, c64_3fda827999fcef32<>+0(SB), Y6, Y8
-	VANDPD       c64_3ff0000000000000<>+0(SB), Y8, Y8
-	VADDPD       c64_4000000000000000<>+0(SB), Y6, Y7
-	VADDPD       Y8, Y7, Y7
-	VSUBPD       Y8, Y6, Y9
-	VDIVPD       Y7, Y9, Y9
-	VMULPD       Y9, Y9, Y10
-	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y7
-	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y10, Y7
-	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y10, Y7
-	VMULPD       Y10, Y7, Y7
-	VADDPD       Y9, Y9, Y10
-	VFMADD213PD  Y10, Y9, Y7
-	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y8, Y7
-	VCMPPD       $0x04, c64_0<>+0(SB), Y5, Y8
-	VANDPD       Y8, Y3, Y3
-	VFMADD231PD  Y3, Y5, Y7
-	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y3
-	VDIVPD       Y3, Y6, Y6
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y8
-	VFNMADD231PD c64_4000000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  Y6, Y5, Y8
-	VMOVUPD      c64_170000000000000<>+0(SB), Y3
-	VMAXPD       Y8, Y3, Y8
-	VDIVPD       Y8, Y7, Y3
-	VPADDQ       c64_95f619980c433<>+0(SB), Y8, Y8
-	VANDPD       c64_fffffffffffff<>+0(SB), Y8, Y9
-	VPADDQ       c64_3fe6a09e667f3bcd<>+0(SB), Y9, Y9
-	VADDPD       c64_3ff0000000000000<>+0(SB), Y9, Y10
-	VSUBPD       c64_3ff0000000000000<>+0(SB), Y9, Y9
-	VDIVPD       Y10, Y9, Y9
-	VMULPD       Y9, Y9, Y10
-	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y11
-	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y10, Y11
-	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y10, Y11
-	VMULPD       Y10, Y11, Y11
-	VADDPD       Y9, Y9, Y10
-	VFMADD213PD  Y10, Y9, Y11
-	VPSRLQ       $0x34, Y8, Y8
-	VORPD        c64_4330000000000000<>+0(SB), Y8, Y8
-	VSUBPD       c64_43300000000003ff<>+0(SB), Y8, Y8
-	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y8, Y11
-	VMULPD       96(SP), Y11, Y11
-	VMOVAPD      Y11, Y8
-	VCMPPD       $0x05, Y0, Y8, Y10
-	VMAXPD       Y8, Y0, Y8
-	VMOVAPS      Y1, Y9
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y9
-	VSUBPD       Y1, Y9, Y12
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y12, Y8
-	VPSHUFD      $0xa0, Y9, Y12
-	VPADDD       Y12, Y12, Y12
-	VPOR         c64_100000000<>+0(SB), Y12, Y12
-	VPERMPS      powersF64<>+0(SB), Y12, Y13
-	VPSLLQ       $0x32, Y9, Y9
-	VPADDQ       Y9, Y13, Y13
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y9
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y8, Y9
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y9
-	VPERMPS      powersF64lost<>+0(SB), Y12, Y12
-	VFMADD213PD  Y12, Y8, Y9
-	VFMADD213PD  Y13, Y13, Y9
-	VANDPS       Y10, Y9, Y9
-	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y8
-	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y11, Y10
-	VBLENDVPD    Y10, Y8, Y9, Y9
-	VMULPD       Y9, Y4, Y4
-	VMULPD       Y4, Y7, Y7
-	VORPS        128(SP), Y7, Y7
-	TESTL        $0x0000000d, R11
-	JNZ          aside318
-
-back318:
-	VMULPD       96(SP), Y3, Y3
-	VMULPD       Y6, Y3, Y3
-	VFNMADD231PD Y6, Y3, Y3
-	VSUBPD       Y5, Y6, Y6
-	VADDPD       Y5, Y5, Y5
-	VSUBPD       c64_3ff0000000000000<>+0(SB), Y5, Y5
-	VFNMADD231PD Y5, Y3, Y6
-	VMULPD       Y4, Y6, Y6
-	VANDNPD      c64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y6, Y6
-	VMULPD       (SP), Y6, Y6
-	TESTL        $0x00000006, R11
-	JNZ          aside319
-
-back319:
-	VMOVUPD Y6, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y7, Y7
-	VMOVUPD Y7, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside317:
-	VMOVUPD    (BX)(R8*1), Y4
-	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
-	VANDNPS    Y2, Y4, Y2
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back317
-
-aside318:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset320
-	VMULPD (BX)(R8*1), Y7, Y7
-
-unset320:
-	TESTL        $0x00000008, R11
-	JZ           unset321
-	VBROADCASTSD 8(R9), Y8
-	VMULPD       Y7, Y8, Y8
-	VMOVUPD      Y8, (SI)(R8*1)
-
-unset321:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back318
-
-aside319:
-	TESTL  $0x00000004, R11
-	JZ     unset322
-	VMULPD (BX)(R8*1), Y6, Y6
-
-unset322:
-	TESTL    $0x00000002, R11
-	JZ       back319
-	VMOVNTPD Y6, (AX)(R8*1)
-	JMP      next0
 
 // func pointCharbonnierF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, MMX+
@@ -8355,26 +8359,26 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside323
+	JNZ        aside325
 
-back323:
+back325:
 	VSUBPD  Y1, Y0, Y0
 	VMULPD  Y0, Y0, Y1
 	VADDPD  32(SP), Y1, Y1
 	VSQRTPD Y1, Y1
 	VMOVUPD Y1, Y2
 	TESTL   $0x0000000c, R11
-	JNZ     aside324
+	JNZ     aside326
 
-back324:
+back326:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Y1, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside325
+	JNZ    aside327
 
-back325:
+back327:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -8387,38 +8391,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside323:
+aside325:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back323
+	JMP        back325
 
-aside324:
+aside326:
 	TESTL  $0x00000004, R11
-	JZ     unset326
+	JZ     unset328
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset326:
+unset328:
 	TESTL        $0x00000008, R11
-	JZ           unset327
+	JZ           unset329
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset327:
-	JMP back324
+unset329:
+	JMP back326
 
-aside325:
+aside327:
 	TESTL  $0x00000004, R11
-	JZ     unset328
+	JZ     unset330
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset328:
+unset330:
 	TESTL    $0x00000002, R11
-	JZ       back325
+	JZ       back327
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -8452,17 +8456,17 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside329
+	JNZ        aside331
 
-back329:
+back331:
 	VSUBPD Y1, Y0, Y0
 	VMULPD 32(SP), Y0, Y1
 	VMULPD 64(SP), Y0, Y2
 	VMAXPD Y2, Y1, Y1
 	TESTL  $0x0000000c, R11
-	JNZ    aside330
+	JNZ    aside332
 
-back330:
+back332:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VMOVUPD   64(SP), Y2
@@ -8473,9 +8477,9 @@ back330:
 	VBLENDVPD Y0, Y2, Y3, Y3
 	VMULPD    (SP), Y3, Y3
 	TESTL     $0x00000006, R11
-	JNZ       aside331
+	JNZ       aside333
 
-back331:
+back333:
 	VMOVUPD Y3, (AX)(R8*1)
 
 next0:
@@ -8488,38 +8492,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside329:
+aside331:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back329
+	JMP        back331
 
-aside330:
+aside332:
 	TESTL  $0x00000004, R11
-	JZ     unset332
+	JZ     unset334
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset332:
+unset334:
 	TESTL        $0x00000008, R11
-	JZ           unset333
+	JZ           unset335
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset333:
-	JMP back330
+unset335:
+	JMP back332
 
-aside331:
+aside333:
 	TESTL  $0x00000004, R11
-	JZ     unset334
+	JZ     unset336
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset334:
+unset336:
 	TESTL    $0x00000002, R11
-	JZ       back331
+	JZ       back333
 	VMOVNTPD Y3, (AX)(R8*1)
 	JMP      next0
 
@@ -8551,9 +8555,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside335
+	JNZ        aside337
 
-back335:
+back337:
 	VSUBPD    Y1, Y0, Y0
 	VMOVUPD   64(SP), Y1
 	VMOVUPD   32(SP), Y2
@@ -8561,16 +8565,16 @@ back335:
 	VMULPD    Y0, Y2, Y2
 	VMULPD    Y0, Y2, Y1
 	TESTL     $0x0000000c, R11
-	JNZ       aside336
+	JNZ       aside338
 
-back336:
+back338:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside337
+	JNZ    aside339
 
-back337:
+back339:
 	VMOVUPD Y2, (AX)(R8*1)
 
 next0:
@@ -8583,38 +8587,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside335:
+aside337:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back335
+	JMP        back337
 
-aside336:
+aside338:
 	TESTL  $0x00000004, R11
-	JZ     unset338
+	JZ     unset340
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset338:
+unset340:
 	TESTL        $0x00000008, R11
-	JZ           unset339
+	JZ           unset341
 	VBROADCASTSD 8(R9), Y0
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, (SI)(R8*1)
 
-unset339:
-	JMP back336
+unset341:
+	JMP back338
 
-aside337:
+aside339:
 	TESTL  $0x00000004, R11
-	JZ     unset340
+	JZ     unset342
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset340:
+unset342:
 	TESTL    $0x00000002, R11
-	JZ       back337
+	JZ       back339
 	VMOVNTPD Y2, (AX)(R8*1)
 	JMP      next0
 
@@ -8644,9 +8648,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside341
+	JNZ        aside343
 
-back341:
+back343:
 	VSUBPD  Y1, Y0, Y0
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y0, Y2
 	VMOVUPD 32(SP), Y1
@@ -8654,9 +8658,9 @@ back341:
 	VMOVUPD c64_0<>+0(SB), Y3
 	VMAXPD  Y1, Y3, Y1
 	TESTL   $0x0000000c, R11
-	JNZ     aside342
+	JNZ     aside344
 
-back342:
+back344:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y0, Y0
@@ -8665,9 +8669,9 @@ back342:
 	VANDPS Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside343
+	JNZ    aside345
 
-back343:
+back345:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -8680,38 +8684,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside341:
+aside343:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back341
+	JMP        back343
 
-aside342:
+aside344:
 	TESTL  $0x00000004, R11
-	JZ     unset344
+	JZ     unset346
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset344:
+unset346:
 	TESTL        $0x00000008, R11
-	JZ           unset345
+	JZ           unset347
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset345:
-	JMP back342
+unset347:
+	JMP back344
 
-aside343:
+aside345:
 	TESTL  $0x00000004, R11
-	JZ     unset346
+	JZ     unset348
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset346:
+unset348:
 	TESTL    $0x00000002, R11
-	JZ       back343
+	JZ       back345
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -8741,9 +8745,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside347
+	JNZ        aside349
 
-back347:
+back349:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VSUBPD  Y1, Y0, Y0
 	VMOVUPD 32(SP), Y1
@@ -8751,9 +8755,9 @@ back347:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y0, Y1
 	VDIVPD  Y2, Y1, Y1
 	TESTL   $0x0000000c, R11
-	JNZ     aside348
+	JNZ     aside350
 
-back348:
+back350:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y0, Y3
@@ -8763,9 +8767,9 @@ back348:
 	VANDPS Y0, Y3, Y3
 	VMULPD (SP), Y3, Y3
 	TESTL  $0x00000006, R11
-	JNZ    aside349
+	JNZ    aside351
 
-back349:
+back351:
 	VMOVUPD Y3, (AX)(R8*1)
 
 next0:
@@ -8778,38 +8782,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside347:
+aside349:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back347
+	JMP        back349
 
-aside348:
+aside350:
 	TESTL  $0x00000004, R11
-	JZ     unset350
+	JZ     unset352
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset350:
+unset352:
 	TESTL        $0x00000008, R11
-	JZ           unset351
+	JZ           unset353
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset351:
-	JMP back348
+unset353:
+	JMP back350
 
-aside349:
+aside351:
 	TESTL  $0x00000004, R11
-	JZ     unset352
+	JZ     unset354
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset352:
+unset354:
 	TESTL    $0x00000002, R11
-	JZ       back349
+	JZ       back351
 	VMOVNTPD Y3, (AX)(R8*1)
 	JMP      next0
 
@@ -8837,9 +8841,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside353
+	JNZ        aside355
 
-back353:
+back355:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y1, Y5
 	VSUBPD  Y1, Y0, Y2
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y0, Y4
@@ -8849,9 +8853,9 @@ back353:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y2, Y3
 	VDIVPD  Y4, Y3, Y3
 	TESTL   $0x0000000c, R11
-	JNZ     aside354
+	JNZ     aside356
 
-back354:
+back356:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VDIVPD    Y4, Y5, Y5
@@ -8868,9 +8872,9 @@ back354:
 	VORPD     Y2, Y4, Y4
 	VMULPD    (SP), Y4, Y4
 	TESTL     $0x00000006, R11
-	JNZ       aside355
+	JNZ       aside357
 
-back355:
+back357:
 	VMOVUPD Y4, (AX)(R8*1)
 
 next0:
@@ -8883,38 +8887,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside353:
+aside355:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back353
+	JMP        back355
 
-aside354:
+aside356:
 	TESTL  $0x00000004, R11
-	JZ     unset356
+	JZ     unset358
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset356:
+unset358:
 	TESTL        $0x00000008, R11
-	JZ           unset357
+	JZ           unset359
 	VBROADCASTSD 8(R9), Y6
 	VMULPD       Y3, Y6, Y6
 	VMOVUPD      Y6, (SI)(R8*1)
 
-unset357:
-	JMP back354
+unset359:
+	JMP back356
 
-aside355:
+aside357:
 	TESTL  $0x00000004, R11
-	JZ     unset358
+	JZ     unset360
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset358:
+unset360:
 	TESTL    $0x00000002, R11
-	JZ       back355
+	JZ       back357
 	VMOVNTPD Y4, (AX)(R8*1)
 	JMP      next0
 
@@ -8954,9 +8958,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside359
+	JNZ        aside361
 
-back359:
+back361:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VCMPPD  $0x04, c64_3ff0000000000000<>+0(SB), Y2, Y2
 	VMOVUPS Y2, 64(SP)
@@ -8967,9 +8971,9 @@ back359:
 	VMAXPD  Y2, Y3, Y2
 	VORPS   64(SP), Y2, Y2
 	TESTL   $0x0000000c, R11
-	JNZ     aside360
+	JNZ     aside362
 
-back360:
+back362:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
@@ -8977,9 +8981,9 @@ back360:
 	VANDPS Y0, Y1, Y1
 	VMULPD (SP), Y1, Y1
 	TESTL  $0x00000006, R11
-	JNZ    aside361
+	JNZ    aside363
 
-back361:
+back363:
 	VMOVUPD Y1, (AX)(R8*1)
 
 next0:
@@ -8992,38 +8996,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside359:
+aside361:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back359
+	JMP        back361
 
-aside360:
+aside362:
 	TESTL  $0x00000004, R11
-	JZ     unset362
+	JZ     unset364
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset362:
+unset364:
 	TESTL        $0x00000008, R11
-	JZ           unset363
+	JZ           unset365
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset363:
-	JMP back360
+unset365:
+	JMP back362
 
-aside361:
+aside363:
 	TESTL  $0x00000004, R11
-	JZ     unset364
+	JZ     unset366
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset364:
+unset366:
 	TESTL    $0x00000002, R11
-	JZ       back361
+	JZ       back363
 	VMOVNTPD Y1, (AX)(R8*1)
 	JMP      next0
 
@@ -9053,9 +9057,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside365
+	JNZ        aside367
 
-back365:
+back367:
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VCMPPD       $0x04, c64_3ff0000000000000<>+0(SB), Y2, Y2
 	VMOVUPS      Y2, 64(SP)
@@ -9070,18 +9074,18 @@ back365:
 	VMULPD       Y3, Y0, Y0
 	VORPS        64(SP), Y0, Y0
 	TESTL        $0x0000000c, R11
-	JNZ          aside366
+	JNZ          aside368
 
-back366:
+back368:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
 	VMULPD Y1, Y3, Y3
 	VMULPD (SP), Y3, Y3
 	TESTL  $0x00000006, R11
-	JNZ    aside367
+	JNZ    aside369
 
-back367:
+back369:
 	VMOVUPD Y3, (AX)(R8*1)
 
 next0:
@@ -9094,38 +9098,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside365:
+aside367:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back365
+	JMP        back367
 
-aside366:
+aside368:
 	TESTL  $0x00000004, R11
-	JZ     unset368
+	JZ     unset370
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset368:
+unset370:
 	TESTL        $0x00000008, R11
-	JZ           unset369
+	JZ           unset371
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y0, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset369:
-	JMP back366
+unset371:
+	JMP back368
 
-aside367:
+aside369:
 	TESTL  $0x00000004, R11
-	JZ     unset370
+	JZ     unset372
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset370:
+unset372:
 	TESTL    $0x00000002, R11
-	JZ       back367
+	JZ       back369
 	VMOVNTPD Y3, (AX)(R8*1)
 	JMP      next0
 
@@ -9155,9 +9159,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside371
+	JNZ        aside373
 
-back371:
+back373:
 	VANDPD    c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VCMPPD    $0x04, c64_3ff0000000000000<>+0(SB), Y2, Y2
 	VMOVUPS   Y2, 64(SP)
@@ -9169,9 +9173,9 @@ back371:
 	VBLENDVPD Y1, Y2, Y3, Y3
 	VORPS     64(SP), Y3, Y3
 	TESTL     $0x0000000c, R11
-	JNZ       aside372
+	JNZ       aside374
 
-back372:
+back374:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VMOVUPD   c64_bff0000000000000<>+0(SB), Y2
@@ -9181,9 +9185,9 @@ back372:
 	VBLENDVPD Y1, Y2, Y0, Y0
 	VMULPD    (SP), Y0, Y0
 	TESTL     $0x00000006, R11
-	JNZ       aside373
+	JNZ       aside375
 
-back373:
+back375:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -9196,38 +9200,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside371:
+aside373:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back371
+	JMP        back373
 
-aside372:
+aside374:
 	TESTL  $0x00000004, R11
-	JZ     unset374
+	JZ     unset376
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset374:
+unset376:
 	TESTL        $0x00000008, R11
-	JZ           unset375
+	JZ           unset377
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y3, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset375:
-	JMP back372
+unset377:
+	JMP back374
 
-aside373:
+aside375:
 	TESTL  $0x00000004, R11
-	JZ     unset376
+	JZ     unset378
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset376:
+unset378:
 	TESTL    $0x00000002, R11
-	JZ       back373
+	JZ       back375
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -9261,9 +9265,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside377
+	JNZ        aside379
 
-back377:
+back379:
 	VMOVUPD     32(SP), Y2
 	VMAXPD      Y0, Y2, Y3
 	VMAXPD      Y1, Y2, Y1
@@ -9304,9 +9308,9 @@ back377:
 	VBLENDVPD   Y2, Y4, Y5, Y5
 	VMULPD      Y5, Y5, Y4
 	TESTL       $0x0000000d, R11
-	JNZ         aside378
+	JNZ         aside380
 
-back378:
+back380:
 	VANDPD c64_8000000000000000<>+0(SB), Y1, Y1
 	VORPD  Y1, Y5, Y5
 	VADDPD c64_3ff0000000000000<>+0(SB), Y3, Y3
@@ -9315,9 +9319,9 @@ back378:
 	VANDPS Y0, Y5, Y5
 	VMULPD (SP), Y5, Y5
 	TESTL  $0x00000006, R11
-	JNZ    aside379
+	JNZ    aside381
 
-back379:
+back381:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -9330,42 +9334,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside377:
+aside379:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back377
+	JMP        back379
 
-aside378:
+aside380:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset380
+	JZ     unset382
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset380:
+unset382:
 	TESTL        $0x00000008, R11
-	JZ           unset381
+	JZ           unset383
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y4, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset381:
+unset383:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back378
+	JMP   back380
 
-aside379:
+aside381:
 	TESTL  $0x00000004, R11
-	JZ     unset382
+	JZ     unset384
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset382:
+unset384:
 	TESTL    $0x00000002, R11
-	JZ       back379
+	JZ       back381
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -9403,9 +9407,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside383
+	JNZ        aside385
 
-back383:
+back385:
 	VMOVUPD     32(SP), Y2
 	VSUBPD      Y1, Y0, Y0
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y0, Y3
@@ -9448,9 +9452,9 @@ back383:
 	VCMPPD      $0x01, 32(SP), Y3, Y2
 	VBLENDVPD   Y2, Y4, Y1, Y1
 	TESTL       $0x0000000d, R11
-	JNZ         aside384
+	JNZ         aside386
 
-back384:
+back386:
 	VMOVUPD   32(SP), Y2
 	VMOVUPD   64(SP), Y4
 	VADDPD    Y3, Y4, Y4
@@ -9464,9 +9468,9 @@ back384:
 	VORPD     Y0, Y4, Y4
 	VMULPD    (SP), Y4, Y4
 	TESTL     $0x00000006, R11
-	JNZ       aside385
+	JNZ       aside387
 
-back385:
+back387:
 	VMOVUPD Y4, (AX)(R8*1)
 
 next0:
@@ -9479,42 +9483,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside383:
+aside385:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back383
+	JMP        back385
 
-aside384:
+aside386:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset386
+	JZ     unset388
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset386:
+unset388:
 	TESTL        $0x00000008, R11
-	JZ           unset387
+	JZ           unset389
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset387:
+unset389:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back384
+	JMP   back386
 
-aside385:
+aside387:
 	TESTL  $0x00000004, R11
-	JZ     unset388
+	JZ     unset390
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset388:
+unset390:
 	TESTL    $0x00000002, R11
-	JZ       back385
+	JZ       back387
 	VMOVNTPD Y4, (AX)(R8*1)
 	JMP      next0
 
@@ -9544,9 +9548,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside389
+	JNZ        aside391
 
-back389:
+back391:
 	VSUBPD      Y1, Y0, Y0
 	VMULPD      32(SP), Y0, Y0
 	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y2
@@ -9557,18 +9561,18 @@ back389:
 	VMULPD      Y3, Y1, Y1
 	VMULPD      c64_3fe0000000000000<>+0(SB), Y1, Y1
 	TESTL       $0x0000000c, R11
-	JNZ         aside390
+	JNZ         aside392
 
-back390:
+back392:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Y3, Y3, Y3
 	VMULPD Y3, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside391
+	JNZ    aside393
 
-back391:
+back393:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -9581,38 +9585,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside389:
+aside391:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back389
+	JMP        back391
 
-aside390:
+aside392:
 	TESTL  $0x00000004, R11
-	JZ     unset392
+	JZ     unset394
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset392:
+unset394:
 	TESTL        $0x00000008, R11
-	JZ           unset393
+	JZ           unset395
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset393:
-	JMP back390
+unset395:
+	JMP back392
 
-aside391:
+aside393:
 	TESTL  $0x00000004, R11
-	JZ     unset394
+	JZ     unset396
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset394:
+unset396:
 	TESTL    $0x00000002, R11
-	JZ       back391
+	JZ       back393
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -9646,9 +9650,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside395
+	JNZ        aside397
 
-back395:
+back397:
 	VSUBPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y2, Y2
 	VMULPD       Y2, Y2, Y3
@@ -9699,17 +9703,17 @@ back395:
 	VBLENDVPD    Y3, Y4, Y6, Y6
 	VXORPD       c64_8000000000000000<>+0(SB), Y6, Y6
 	TESTL        $0x0000000d, R11
-	JNZ          aside396
+	JNZ          aside398
 
-back396:
+back398:
 	VCMPPD $0x04, c64_0<>+0(SB), Y5, Y3
 	VANDPS Y3, Y2, Y2
 	VMULPD Y5, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside397
+	JNZ    aside399
 
-back397:
+back399:
 	VMOVUPD Y2, (AX)(R8*1)
 
 next0:
@@ -9722,42 +9726,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside395:
+aside397:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back395
+	JMP        back397
 
-aside396:
+aside398:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset398
+	JZ     unset400
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset398:
+unset400:
 	TESTL        $0x00000008, R11
-	JZ           unset399
+	JZ           unset401
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y6, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset399:
+unset401:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back396
+	JMP   back398
 
-aside397:
+aside399:
 	TESTL  $0x00000004, R11
-	JZ     unset400
+	JZ     unset402
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset400:
+unset402:
 	TESTL    $0x00000002, R11
-	JZ       back397
+	JZ       back399
 	VMOVNTPD Y2, (AX)(R8*1)
 	JMP      next0
 
@@ -9867,9 +9871,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside401
+	JNZ        aside403
 
-back401:
+back403:
 	VSUBPD       Y1, Y0, Y0
 	VMULPD       32(SP), Y0, Y0
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
@@ -9883,18 +9887,18 @@ back401:
 	VMULPD       Y0, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTL        $0x0000000c, R11
-	JNZ          aside402
+	JNZ          aside404
 
-back402:
+back404:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Y2, Y2, Y2
 	VMULPD Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside403
+	JNZ    aside405
 
-back403:
+back405:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -9907,218 +9911,39 @@ next0:
 	VZEROUPPER
 	RET
 
-aside401:
+aside403:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back401
+	JMP        back403
 
-aside402:
+aside404:
 	TESTL  $0x00000004, R11
-	JZ     unset404
+	JZ     unset406
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset404:
+unset406:
 	TESTL        $0x00000008, R11
-	JZ           unset405
+	JZ           unset407
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset405:
-	JMP back402
+unset407:
+	JMP back404
 
-aside403:
+aside405:
 	TESTL  $0x00000004, R11
-	JZ     unset406
+	JZ     unset408
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset406:
+unset408:
 	TESTL    $0x00000002, R11
-	JZ       back403
+	JZ       back405
 	VMOVNTPD Y0, (AX)(R8*1)
-	JMP      next0
-
-// func pointBarronF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointBarronF64AVX2(SB), NOSPLIT, $128-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
-	VXORPS       X1, X1, X1
-	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
-	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y2
-	VMOVUPS      Y2, (SP)
-	VBROADCASTSD 16(R9), Y2
-	VMOVUPS      Y2, 32(SP)
-	VBROADCASTSD 24(R9), Y2
-	VMOVUPS      Y2, 64(SP)
-	VBROADCASTSD 32(R9), Y2
-	VMOVUPS      Y2, 96(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Y2
-	VMOVUPD    (DX)(R8*1), Y3
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside407
-
-back407:
-	VSUBPD       Y3, Y2, Y2
-	VMULPD       32(SP), Y2, Y2
-	VMULPD       Y2, Y2, Y3
-	VMULPD       64(SP), Y3, Y3
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y3, Y4
-	VPADDQ       c64_95f619980c433<>+0(SB), Y4, Y4
-	VPSRLQ       $0x34, Y4, Y4
-	VMOVUPD      c64_7fe<>+0(SB), Y5
-	VPSUBQ       Y4, Y5, Y5
-	VPSLLQ       $0x34, Y5, Y5
-	VORPD        c64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       c64_43300000000003ff<>+0(SB), Y4, Y4
-	VSUBPD       c64_3ff0000000000000<>+0(SB), Y5, Y6
-	VFMADD231PD  Y3, Y5, Y6
-	VADDPD       c64_4000000000000000<>+0(SB), Y6, Y5
-	VDIVPD       Y5, Y6, Y6
-	VMULPD       Y6, Y6, Y5
-	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y7
-	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y5, Y7
-	VMULPD       Y5, Y7, Y7
-	VADDPD       Y6, Y6, Y5
-	VFMADD213PD  Y5, Y6, Y7
-	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y4, Y7
-	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y4
-	VCMPPD       $0x0e, c64_4630000000000000<>+0(SB), Y3, Y5
-	VBLENDVPD    Y5, Y4, Y7, Y7
-	VMULPD       96(SP), Y7, Y7
-	VMOVAPD      Y7, Y4
-	VCMPPD       $0x05, Y0, Y4, Y6
-	VMAXPD       Y4, Y0, Y4
-	VMOVAPS      Y1, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y5
-	VSUBPD       Y1, Y5, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y8, Y4
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y8, Y4
-	VPSHUFD      $0xa0, Y5, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y9
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y9, Y9
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y5
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y4, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y5
-	VPERMPS      powersF64lost<>+0(SB), Y8, Y8
-	VFMADD213PD  Y8, Y4, Y5
-	VFMADD213PD  Y9, Y9, Y5
-	VANDPS       Y6, Y5, Y5
-	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y4
-	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y7, Y6
-	VBLENDVPD    Y6, Y4, Y5, Y5
-	VMOVUPD      c64_3e927e4fb7789f5c<>+0(SB), Y4
-	VFMADD213PD  c64_3ec71de3a556c734<>+0(SB), Y7, Y4
-	VFMADD213PD  c64_3efa01a01a01a01a<>+0(SB), Y7, Y4
-	VFMADD213PD  c64_3f2a01a01a01a01a<>+0(SB), Y7, Y4
-	VFMADD213PD  c64_3f56c16c16c16c17<>+0(SB), Y7, Y4
-	VFMADD213PD  c64_3f81111111111111<>+0(SB), Y7, Y4
-	VFMADD213PD  c64_3fa5555555555555<>+0(SB), Y7, Y4
-	VFMADD213PD  c64_3fc5555555555555<>+0(SB), Y7, Y4
-	VFMADD213PD  c64_3fe0000000000000<>+0(SB), Y7, Y4
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y7, Y4
-	VMULPD       Y7, Y4, Y4
-	VSUBPD       c64_3ff0000000000000<>+0(SB), Y5, Y6
-	VANDPD       c64_7fffffffffffffff<>+0(SB), Y7, Y7
-	VCMPPD       $0x01, c64_3fc0000000000000<>+0(SB), Y7, Y7
-	VBLENDVPD    Y7, Y4, Y6, Y6
-	TESTL        $0x0000000d, R11
-	JNZ          aside408
-
-back408:
-	VADDPD c64_3ff0000000000000<>+0(SB), Y3, Y3
-	VDIVPD Y3, Y2, Y2
-	VMULPD Y5, Y2, Y2
-	VMULPD (SP), Y2, Y2
-	TESTL  $0x00000006, R11
-	JNZ    aside409
-
-back409:
-	VMOVUPD Y2, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y6, Y6
-	VMOVUPD Y6, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside407:
-	VMOVUPD    (BX)(R8*1), Y4
-	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
-	VANDNPS    Y2, Y4, Y2
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back407
-
-aside408:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset410
-	VMULPD (BX)(R8*1), Y6, Y6
-
-unset410:
-	TESTL        $0x00000008, R11
-	JZ           unset411
-	VBROADCASTSD 8(R9), Y4
-	VMULPD       Y6, Y4, Y4
-	VMOVUPD      Y4, (SI)(R8*1)
-
-unset411:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back408
-
-aside409:
-	TESTL  $0x00000004, R11
-	JZ     unset412
-	VMULPD (BX)(R8*1), Y2, Y2
-
-unset412:
-	TESTL    $0x00000002, R11
-	JZ       back409
-	VMOVNTPD Y2, (AX)(R8*1)
 	JMP      next0
 
 // func pointTweedieF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
@@ -10153,9 +9978,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside413
+	JNZ        aside409
 
-back413:
+back409:
 	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 96(SP)
 	VMOVUPD      Y2, Y4
@@ -10225,15 +10050,15 @@ back413:
 	VSUBPD       Y3, Y2, Y3
 	VORPS        96(SP), Y3, Y3
 	TESTL        $0x0000000d, R11
-	JNZ          aside414
+	JNZ          aside410
 
-back414:
+back410:
 	VSUBPD Y5, Y6, Y6
 	VMULPD (SP), Y6, Y6
 	TESTL  $0x00000006, R11
-	JNZ    aside415
+	JNZ    aside411
 
-back415:
+back411:
 	VMOVUPD Y6, (AX)(R8*1)
 
 next0:
@@ -10246,610 +10071,44 @@ next0:
 	VZEROUPPER
 	RET
 
-aside413:
+aside409:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back413
+	JMP        back409
 
-aside414:
+aside410:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset416
+	JZ     unset412
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset416:
+unset412:
 	TESTL        $0x00000008, R11
-	JZ           unset417
+	JZ           unset413
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y3, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset417:
+unset413:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back414
+	JMP   back410
 
-aside415:
+aside411:
 	TESTL  $0x00000004, R11
-	JZ     unset418
+	JZ     unset414
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset418:
+unset414:
 	TESTL    $0x00000002, R11
-	JZ       back415
+	JZ       back411
 	VMOVNTPD Y6, (AX)(R8*1)
 	JMP      next0
-
-// func pointNegativeBinomialF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointNegativeBinomialF64AVX2(SB), NOSPLIT, $128-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
-	VXORPS       X1, X1, X1
-	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
-	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y2
-	VMOVUPS      Y2, (SP)
-	VBROADCASTSD 16(R9), Y2
-	VMOVUPS      Y2, 32(SP)
-	VBROADCASTSD 24(R9), Y2
-	VMOVUPS      Y2, 64(SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Y2
-	VMOVUPD    (DX)(R8*1), Y3
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside419
-
-back419:
-	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
-	VMOVUPS      Y4, 96(SP)
-	VADDPD       32(SP), Y2, Y4
-	VANDPD       c64_7fffffffffffffff<>+0(SB), Y4, Y5
-	VORPD        c64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x05, Y0, Y5, Y7
-	VMAXPD       Y5, Y0, Y5
-	VMOVAPS      Y1, Y6
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y5, Y6
-	VSUBPD       Y1, Y6, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y8, Y5
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y8, Y5
-	VPSHUFD      $0xa0, Y6, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y9
-	VPSLLQ       $0x32, Y6, Y6
-	VPADDQ       Y6, Y9, Y9
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y6
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y5, Y6
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y5, Y6
-	VPERMPS      powersF64lost<>+0(SB), Y8, Y8
-	VFMADD213PD  Y8, Y5, Y6
-	VFMADD213PD  Y9, Y9, Y6
-	VANDPS       Y7, Y6, Y6
-	VCMPPD       $0x0e, c64_3fda827999fcef32<>+0(SB), Y6, Y5
-	VANDPD       c64_3ff0000000000000<>+0(SB), Y5, Y5
-	VADDPD       c64_4000000000000000<>+0(SB), Y6, Y7
-	VADDPD       Y5, Y7, Y7
-	VSUBPD       Y5, Y6, Y8
-	VDIVPD       Y7, Y8, Y8
-	VMULPD       Y8, Y8, Y9
-	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y7
-	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y9, Y7
-	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y9, Y7
-	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y9, Y7
-	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y9, Y7
-	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y9, Y7
-	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y9, Y7
-	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y9, Y7
-	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y9, Y7
-	VMULPD       Y9, Y7, Y7
-	VADDPD       Y8, Y8, Y9
-	VFMADD213PD  Y9, Y8, Y7
-	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y5, Y7
-	VXORPD       c64_8000000000000000<>+0(SB), Y2, Y2
-	VMOVUPD      32(SP), Y5
-	VMAXPD       Y2, Y5, Y5
-	VADDPD       Y7, Y5, Y5
-	VMOVUPD      Y4, Y2
-	VMOVUPD      c64_0<>+0(SB), Y8
-	VMAXPD       Y2, Y8, Y2
-	VADDPD       Y2, Y7, Y7
-	VMULPD       64(SP), Y7, Y7
-	VFMADD231PD  Y5, Y3, Y7
-	VORPS        96(SP), Y7, Y7
-	TESTL        $0x0000000d, R11
-	JNZ          aside420
-
-back420:
-	VMOVUPD      64(SP), Y2
-	VMOVUPD      64(SP), Y5
-	VMULPD       Y6, Y2, Y2
-	VSUBPD       Y3, Y2, Y2
-	VFNMADD231PD Y3, Y6, Y5
-	VBLENDVPD    Y4, Y2, Y5, Y5
-	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
-	VDIVPD       Y6, Y5, Y5
-	VMULPD       (SP), Y5, Y5
-	TESTL        $0x00000006, R11
-	JNZ          aside421
-
-back421:
-	VMOVUPD Y5, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y7, Y7
-	VMOVUPD Y7, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside419:
-	VMOVUPD    (BX)(R8*1), Y4
-	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
-	VANDNPS    Y2, Y4, Y2
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back419
-
-aside420:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset422
-	VMULPD (BX)(R8*1), Y7, Y7
-
-unset422:
-	TESTL        $0x00000008, R11
-	JZ           unset423
-	VBROADCASTSD 8(R9), Y2
-	VMULPD       Y7, Y2, Y2
-	VMOVUPD      Y2, (SI)(R8*1)
-
-unset423:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back420
-
-aside421:
-	TESTL  $0x00000004, R11
-	JZ     unset424
-	VMULPD (BX)(R8*1), Y5, Y5
-
-unset424:
-	TESTL    $0x00000002, R11
-	JZ       back421
-	VMOVNTPD Y5, (AX)(R8*1)
-	JMP      next0
-
-// func pointProbabilityF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointProbabilityF64AVX2(SB), NOSPLIT, $64-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
-	VXORPS       X1, X1, X1
-	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
-	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y0
-	VMOVUPS      Y0, (SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Y0
-	VMOVUPD    (DX)(R8*1), Y1
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside425
-
-back425:
-	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y2
-	VSUBPD      Y1, Y2, Y2
-	VMINPD      Y1, Y2, Y2
-	VCMPPD      $0x09, c64_0<>+0(SB), Y2, Y2
-	VMOVUPS     Y2, 32(SP)
-	VMOVUPD     Y0, Y2
-	VMOVUPD     Y0, Y3
-	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y4
-	VSUBPD      Y1, Y4, Y4
-	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
-	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y5
-	VPADDQ      c64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VADDPD      c64_3ff0000000000000<>+0(SB), Y5, Y6
-	VSUBPD      c64_3ff0000000000000<>+0(SB), Y5, Y5
-	VDIVPD      Y6, Y5, Y5
-	VMULPD      Y5, Y5, Y6
-	VMOVUPD     c64_3fbaf286bca1af28<>+0(SB), Y7
-	VFMADD213PD c64_3fbe1e1e1e1e1e1e<>+0(SB), Y6, Y7
-	VFMADD213PD c64_3fc1111111111111<>+0(SB), Y6, Y7
-	VFMADD213PD c64_3fc3b13b13b13b14<>+0(SB), Y6, Y7
-	VFMADD213PD c64_3fc745d1745d1746<>+0(SB), Y6, Y7
-	VFMADD213PD c64_3fcc71c71c71c71c<>+0(SB), Y6, Y7
-	VFMADD213PD c64_3fd2492492492492<>+0(SB), Y6, Y7
-	VFMADD213PD c64_3fd999999999999a<>+0(SB), Y6, Y7
-	VFMADD213PD c64_3fe5555555555555<>+0(SB), Y6, Y7
-	VMULPD      Y6, Y7, Y7
-	VADDPD      Y5, Y5, Y6
-	VFMADD213PD Y6, Y5, Y7
-	VPSRLQ      $0x34, Y2, Y2
-	VORPD       c64_4330000000000000<>+0(SB), Y2, Y2
-	VSUBPD      c64_43300000000003ff<>+0(SB), Y2, Y2
-	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y7
-	VMULPD      Y1, Y7, Y7
-	VXORPD      c64_8000000000000000<>+0(SB), Y3, Y3
-	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y2
-	VADDPD      Y2, Y3, Y2
-	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
-	VPSRLQ      $0x34, Y2, Y2
-	VMOVUPD     c64_7fe<>+0(SB), Y5
-	VPSUBQ      Y2, Y5, Y5
-	VPSLLQ      $0x34, Y5, Y5
-	VORPD       c64_4330000000000000<>+0(SB), Y2, Y2
-	VSUBPD      c64_43300000000003ff<>+0(SB), Y2, Y2
-	VSUBPD      c64_3ff0000000000000<>+0(SB), Y5, Y6
-	VFMADD231PD Y3, Y5, Y6
-	VADDPD      c64_4000000000000000<>+0(SB), Y6, Y5
-	VDIVPD      Y5, Y6, Y6
-	VMULPD      Y6, Y6, Y5
-	VMOVUPD     c64_3fbaf286bca1af28<>+0(SB), Y8
-	VFMADD213PD c64_3fbe1e1e1e1e1e1e<>+0(SB), Y5, Y8
-	VFMADD213PD c64_3fc1111111111111<>+0(SB), Y5, Y8
-	VFMADD213PD c64_3fc3b13b13b13b14<>+0(SB), Y5, Y8
-	VFMADD213PD c64_3fc745d1745d1746<>+0(SB), Y5, Y8
-	VFMADD213PD c64_3fcc71c71c71c71c<>+0(SB), Y5, Y8
-	VFMADD213PD c64_3fd2492492492492<>+0(SB), Y5, Y8
-	VFMADD213PD c64_3fd999999999999a<>+0(SB), Y5, Y8
-	VFMADD213PD c64_3fe5555555555555<>+0(SB), Y5, Y8
-	VMULPD      Y5, Y8, Y8
-	VADDPD      Y6, Y6, Y5
-	VFMADD213PD Y5, Y6, Y8
-	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y8
-	VMOVUPD     c64_7ff8000000000001<>+0(SB), Y2
-	VCMPPD      $0x0e, c64_4630000000000000<>+0(SB), Y3, Y3
-	VBLENDVPD   Y3, Y2, Y8, Y8
-	VFMADD213PD Y7, Y4, Y8
-	VXORPD      c64_8000000000000000<>+0(SB), Y8, Y8
-	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y2
-	VSUBPD      Y0, Y2, Y2
-	VMINPD      Y0, Y2, Y4
-	VMOVUPD     c64_7ff8000000000001<>+0(SB), Y3
-	VCMPPD      $0x0e, c64_0<>+0(SB), Y4, Y4
-	VBLENDVPD   Y4, Y8, Y3, Y3
-	VORPS       32(SP), Y3, Y3
-	TESTL       $0x0000000d, R11
-	JNZ         aside426
-
-back426:
-	VSUBPD Y1, Y0, Y1
-	VMULPD Y0, Y2, Y2
-	VDIVPD Y2, Y1, Y1
-	VMULPD (SP), Y1, Y1
-	TESTL  $0x00000006, R11
-	JNZ    aside427
-
-back427:
-	VMOVUPD Y1, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y3, Y3
-	VMOVUPD Y3, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside425:
-	VMOVUPD    (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back425
-
-aside426:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset428
-	VMULPD (BX)(R8*1), Y3, Y3
-
-unset428:
-	TESTL        $0x00000008, R11
-	JZ           unset429
-	VBROADCASTSD 8(R9), Y4
-	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, (SI)(R8*1)
-
-unset429:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back426
-
-aside427:
-	TESTL  $0x00000004, R11
-	JZ     unset430
-	VMULPD (BX)(R8*1), Y1, Y1
-
-unset430:
-	TESTL    $0x00000002, R11
-	JZ       back427
-	VMOVNTPD Y1, (AX)(R8*1)
-	JMP      next0
-
-// func pointBernoulliF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointBernoulliF32AVX2(SB), NOSPLIT, $32-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
-	VXORPS       X1, X1, X1
-	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
-	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y2
-	VMOVUPS      Y2, (SP)
-	XORL         R12, R12
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Y2
-	VCVTPS2PD  (DX)(R8*1), Y3
-	TESTL      $0x0000003f, R8
-	JNZ        fetched431
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-
-fetched431:
-	TESTL $0x00000004, R11
-	JNZ   aside432
-
-back432:
-	VSUBPD       Y2, Y3, Y3
-	VMOVUPD      Y3, Y4
-	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y5
-	VORPD        c64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x05, Y0, Y5, Y6
-	VMAXPD       Y5, Y0, Y5
-	VMOVAPS      Y1, Y7
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y5, Y7
-	VSUBPD       Y1, Y7, Y8
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y8, Y5
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y8, Y5
-	VPSHUFD      $0xa0, Y7, Y8
-	VPADDD       Y8, Y8, Y8
-	VPOR         c64_100000000<>+0(SB), Y8, Y8
-	VPERMPS      powersF64<>+0(SB), Y8, Y9
-	VPSLLQ       $0x32, Y7, Y7
-	VPADDQ       Y7, Y9, Y9
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y7
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y5, Y7
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y5, Y7
-	VPERMPS      powersF64lost<>+0(SB), Y8, Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VFMADD213PD  Y9, Y9, Y7
-	VANDPS       Y6, Y7, Y7
-	VADDPD       c64_3ff0000000000000<>+0(SB), Y7, Y5
-	VDIVPD       Y5, Y7, Y7
-	VANDNPD      c64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
-	VSUBPD       Y7, Y2, Y2
-	VMULPD       Y7, Y2, Y5
-	VMULPD       Y5, Y4, Y4
-	VSUBPD       Y7, Y2, Y2
-	VMULPD       Y3, Y2, Y2
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y6
-	VFMADD231PD  c64_3fd5555555555555<>+0(SB), Y2, Y6
-	VMULPD       Y5, Y6, Y6
-	VMULPD       Y3, Y6, Y6
-	VMULPD       Y3, Y6, Y6
-	VMULPD       c64_3fe0000000000000<>+0(SB), Y6, Y6
-	VMOVAPD      Y3, Y2
-	VCMPPD       $0x05, Y0, Y2, Y8
-	VMAXPD       Y2, Y0, Y2
-	VMOVAPS      Y1, Y5
-	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y2, Y5
-	VSUBPD       Y1, Y5, Y9
-	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y9, Y2
-	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y9, Y2
-	VPSHUFD      $0xa0, Y5, Y9
-	VPADDD       Y9, Y9, Y9
-	VPOR         c64_100000000<>+0(SB), Y9, Y9
-	VPERMPS      powersF64<>+0(SB), Y9, Y10
-	VPSLLQ       $0x32, Y5, Y5
-	VPADDQ       Y5, Y10, Y10
-	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y5
-	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y2, Y5
-	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y2, Y5
-	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y2, Y5
-	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y2, Y5
-	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y2, Y5
-	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y2, Y5
-	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y2, Y5
-	VPERMPS      powersF64lost<>+0(SB), Y9, Y9
-	VFMADD213PD  Y9, Y2, Y5
-	VFMADD213PD  Y10, Y10, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y2
-	VCMPPD       $0x0e, c64_4083600000000000<>+0(SB), Y3, Y8
-	VBLENDVPD    Y8, Y2, Y5, Y5
-	VSUBPD       c64_3ff0000000000000<>+0(SB), Y5, Y5
-	VMULPD       Y7, Y5, Y5
-	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
-	VADDPD       Y2, Y5, Y2
-	VPADDQ       c64_95f619980c433<>+0(SB), Y2, Y2
-	VPSRLQ       $0x34, Y2, Y2
-	VMOVUPD      c64_7fe<>+0(SB), Y8
-	VPSUBQ       Y2, Y8, Y8
-	VPSLLQ       $0x34, Y8, Y8
-	VORPD        c64_4330000000000000<>+0(SB), Y2, Y2
-	VSUBPD       c64_43300000000003ff<>+0(SB), Y2, Y2
-	VSUBPD       c64_3ff0000000000000<>+0(SB), Y8, Y9
-	VFMADD231PD  Y5, Y8, Y9
-	VADDPD       c64_4000000000000000<>+0(SB), Y9, Y8
-	VDIVPD       Y8, Y9, Y9
-	VMULPD       Y9, Y9, Y8
-	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y10
-	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y8, Y10
-	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y8, Y10
-	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y8, Y10
-	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y8, Y10
-	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y8, Y10
-	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y8, Y10
-	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y8, Y10
-	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y8, Y10
-	VMULPD       Y8, Y10, Y10
-	VADDPD       Y9, Y9, Y8
-	VFMADD213PD  Y8, Y9, Y10
-	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y2, Y10
-	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y2
-	VCMPPD       $0x0e, c64_4630000000000000<>+0(SB), Y5, Y5
-	VBLENDVPD    Y5, Y2, Y10, Y10
-	VFNMADD231PD Y7, Y3, Y10
-	VANDPD       c64_7fffffffffffffff<>+0(SB), Y3, Y2
-	VCMPPD       $0x01, c64_3f30000000000000<>+0(SB), Y2, Y2
-	VBLENDVPD    Y2, Y6, Y10, Y10
-	TESTL        $0x0000000d, R11
-	JNZ          aside433
-
-back433:
-	VXORPD c64_8000000000000000<>+0(SB), Y4, Y4
-	VMULPD (SP), Y4, Y4
-	TESTL  $0x00000006, R11
-	JNZ    aside434
-
-back434:
-	VCVTPD2PSY Y4, X2
-	VMOVUPS    X2, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y10, Y10
-	VMOVUPD Y10, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000010, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside432:
-	VCVTPS2PD  (BX)(R8*1), Y4
-	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
-	VANDNPS    Y2, Y4, Y2
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
-	VBLENDVPD  Y4, Y5, Y3, Y3
-	TESTL      $0x0000003f, R8
-	JNZ        fetched435
-	PREFETCHT0 16384(BX)(R8*1)
-
-fetched435:
-	JMP back432
-
-aside433:
-	TESTL     $0x0000000c, R11
-	JZ        next0
-	TESTL     $0x00000004, R11
-	JZ        unset436
-	VCVTPS2PD (BX)(R8*1), Y2
-	VMULPD    Y2, Y10, Y10
-
-unset436:
-	TESTL        $0x00000008, R11
-	JZ           unset437
-	VBROADCASTSD 8(R9), Y2
-	VMULPD       Y10, Y2, Y2
-	VCVTPD2PSY   Y2, X2
-	VMOVUPS      X2, (SI)(R8*1)
-
-unset437:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back433
-
-aside434:
-	TESTL     $0x00000004, R11
-	JZ        unset438
-	VCVTPS2PD (BX)(R8*1), Y2
-	VMULPD    Y2, Y4, Y4
-
-unset438:
-	TESTL      $0x00000002, R11
-	JZ         back434
-	VCVTPD2PSY Y4, X2
-	VMOVNTPS   X2, (AX)(R8*1)
-	JMP        next0
-
-DATA c64_3fd5555555555555<>+0(SB)/8, $0x3fd5555555555555
-DATA c64_3fd5555555555555<>+8(SB)/8, $0x3fd5555555555555
-DATA c64_3fd5555555555555<>+16(SB)/8, $0x3fd5555555555555
-DATA c64_3fd5555555555555<>+24(SB)/8, $0x3fd5555555555555
-DATA c64_3fd5555555555555<>+32(SB)/8, $0x3fd5555555555555
-DATA c64_3fd5555555555555<>+40(SB)/8, $0x3fd5555555555555
-DATA c64_3fd5555555555555<>+48(SB)/8, $0x3fd5555555555555
-DATA c64_3fd5555555555555<>+56(SB)/8, $0x3fd5555555555555
-GLOBL c64_3fd5555555555555<>(SB), RODATA|NOPTR, $64
-
-DATA c64_4083600000000000<>+0(SB)/8, $0x4083600000000000
-DATA c64_4083600000000000<>+8(SB)/8, $0x4083600000000000
-DATA c64_4083600000000000<>+16(SB)/8, $0x4083600000000000
-DATA c64_4083600000000000<>+24(SB)/8, $0x4083600000000000
-DATA c64_4083600000000000<>+32(SB)/8, $0x4083600000000000
-DATA c64_4083600000000000<>+40(SB)/8, $0x4083600000000000
-DATA c64_4083600000000000<>+48(SB)/8, $0x4083600000000000
-DATA c64_4083600000000000<>+56(SB)/8, $0x4083600000000000
-GLOBL c64_4083600000000000<>(SB), RODATA|NOPTR, $64
 
 // func pointSquaredF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
@@ -10880,25 +10139,25 @@ loop:
 	PREFETCHT0 16448(CX)(R8*1)
 	PREFETCHT0 16448(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside439
+	JNZ        aside415
 
-back439:
+back415:
 	VSUBPS Z5, Z4, Z4
 	VMULPS Z4, Z4, Z5
 	VSUBPS Z7, Z6, Z6
 	VMULPS Z6, Z6, Z7
 	TESTL  $0x0000000c, R11
-	JNZ    aside440
+	JNZ    aside416
 
-back440:
+back416:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPS Z0, Z4, Z4
 	VMULPS Z0, Z6, Z6
 	TESTL  $0x00000006, R11
-	JNZ    aside441
+	JNZ    aside417
 
-back441:
+back417:
 	VMOVUPS Z4, (AX)(R8*1)
 	VMOVUPS Z6, 64(AX)(R8*1)
 
@@ -10913,25 +10172,25 @@ next0:
 	PREFETCHT0 16576(CX)(R8*1)
 	PREFETCHT0 16576(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside442
+	JNZ        aside418
 
-back442:
+back418:
 	VSUBPS Z6, Z4, Z4
 	VMULPS Z4, Z4, Z6
 	VSUBPS Z8, Z7, Z7
 	VMULPS Z7, Z7, Z8
 	TESTL  $0x0000000c, R11
-	JNZ    aside443
+	JNZ    aside419
 
-back443:
+back419:
 	TESTL  $0x00000001, R11
 	JNZ    next2
 	VMULPS Z0, Z4, Z4
 	VMULPS Z0, Z7, Z7
 	TESTL  $0x00000006, R11
-	JNZ    aside444
+	JNZ    aside420
 
-back444:
+back420:
 	VMOVUPS Z4, 128(AX)(R8*1)
 	VMOVUPS Z7, 192(AX)(R8*1)
 
@@ -10952,7 +10211,7 @@ next2:
 	VZEROUPPER
 	RET
 
-aside439:
+aside415:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X9, X9, X9
@@ -10965,17 +10224,17 @@ aside439:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
 	PREFETCHT0   16448(BX)(R8*1)
-	JMP          back439
+	JMP          back415
 
-aside440:
+aside416:
 	TESTL  $0x00000004, R11
-	JZ     unset445
+	JZ     unset421
 	VMULPS (BX)(R8*1), Z5, Z5
 	VMULPS 64(BX)(R8*1), Z7, Z7
 
-unset445:
+unset421:
 	TESTL        $0x00000008, R11
-	JZ           unset446
+	JZ           unset422
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z5, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
@@ -10983,23 +10242,23 @@ unset445:
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS      Z8, 64(SI)(R8*1)
 
-unset446:
-	JMP back440
+unset422:
+	JMP back416
 
-aside441:
+aside417:
 	TESTL  $0x00000004, R11
-	JZ     unset447
+	JZ     unset423
 	VMULPS (BX)(R8*1), Z4, Z4
 	VMULPS 64(BX)(R8*1), Z6, Z6
 
-unset447:
+unset423:
 	TESTL    $0x00000002, R11
-	JZ       back441
+	JZ       back417
 	VMOVNTPS Z4, (AX)(R8*1)
 	VMOVNTPS Z6, 64(AX)(R8*1)
 	JMP      next0
 
-aside442:
+aside418:
 	VMOVUPS      128(BX)(R8*1), Z10
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z10, K1
 	VXORPS       X9, X9, X9
@@ -11012,17 +10271,17 @@ aside442:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16512(BX)(R8*1)
 	PREFETCHT0   16576(BX)(R8*1)
-	JMP          back442
+	JMP          back418
 
-aside443:
+aside419:
 	TESTL  $0x00000004, R11
-	JZ     unset448
+	JZ     unset424
 	VMULPS 128(BX)(R8*1), Z6, Z6
 	VMULPS 192(BX)(R8*1), Z8, Z8
 
-unset448:
+unset424:
 	TESTL        $0x00000008, R11
-	JZ           unset449
+	JZ           unset425
 	VBROADCASTSS 44(R9), Z10
 	VMULPS       Z6, Z10, Z10
 	VMOVUPS      Z10, 128(SI)(R8*1)
@@ -11030,18 +10289,18 @@ unset448:
 	VMULPS       Z8, Z10, Z10
 	VMOVUPS      Z10, 192(SI)(R8*1)
 
-unset449:
-	JMP back443
+unset425:
+	JMP back419
 
-aside444:
+aside420:
 	TESTL  $0x00000004, R11
-	JZ     unset450
+	JZ     unset426
 	VMULPS 128(BX)(R8*1), Z4, Z4
 	VMULPS 192(BX)(R8*1), Z7, Z7
 
-unset450:
+unset426:
 	TESTL    $0x00000002, R11
-	JZ       back444
+	JZ       back420
 	VMOVNTPS Z4, 128(AX)(R8*1)
 	VMOVNTPS Z7, 192(AX)(R8*1)
 	JMP      next2
@@ -11075,17 +10334,17 @@ loop:
 	PREFETCHT0 16448(CX)(R8*1)
 	PREFETCHT0 16448(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside451
+	JNZ        aside427
 
-back451:
+back427:
 	VSUBPS      Z5, Z4, Z4
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z4, Z5
 	VSUBPS      Z7, Z6, Z6
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z6, Z7
 	TESTL       $0x0000000c, R11
-	JNZ         aside452
+	JNZ         aside428
 
-back452:
+back428:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z4, Z8
@@ -11099,9 +10358,9 @@ back452:
 	VMOVAPS.Z   Z4, K1, Z4
 	VMULPS      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside453
+	JNZ         aside429
 
-back453:
+back429:
 	VMOVUPS Z8, (AX)(R8*1)
 	VMOVUPS Z4, 64(AX)(R8*1)
 
@@ -11116,17 +10375,17 @@ next0:
 	PREFETCHT0 16576(CX)(R8*1)
 	PREFETCHT0 16576(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside454
+	JNZ        aside430
 
-back454:
+back430:
 	VSUBPS      Z6, Z4, Z4
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z4, Z6
 	VSUBPS      Z8, Z7, Z7
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z7, Z8
 	TESTL       $0x0000000c, R11
-	JNZ         aside455
+	JNZ         aside431
 
-back455:
+back431:
 	TESTL       $0x00000001, R11
 	JNZ         next2
 	VANDPS.BCST c32_80000000<>+0(SB), Z4, Z10
@@ -11140,9 +10399,9 @@ back455:
 	VMOVAPS.Z   Z4, K1, Z4
 	VMULPS      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside456
+	JNZ         aside432
 
-back456:
+back432:
 	VMOVUPS Z10, 128(AX)(R8*1)
 	VMOVUPS Z4, 192(AX)(R8*1)
 
@@ -11163,7 +10422,7 @@ next2:
 	VZEROUPPER
 	RET
 
-aside451:
+aside427:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X9, X9, X9
@@ -11176,17 +10435,17 @@ aside451:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
 	PREFETCHT0   16448(BX)(R8*1)
-	JMP          back451
+	JMP          back427
 
-aside452:
+aside428:
 	TESTL  $0x00000004, R11
-	JZ     unset457
+	JZ     unset433
 	VMULPS (BX)(R8*1), Z5, Z5
 	VMULPS 64(BX)(R8*1), Z7, Z7
 
-unset457:
+unset433:
 	TESTL        $0x00000008, R11
-	JZ           unset458
+	JZ           unset434
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z5, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
@@ -11194,23 +10453,23 @@ unset457:
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS      Z8, 64(SI)(R8*1)
 
-unset458:
-	JMP back452
+unset434:
+	JMP back428
 
-aside453:
+aside429:
 	TESTL  $0x00000004, R11
-	JZ     unset459
+	JZ     unset435
 	VMULPS (BX)(R8*1), Z8, Z8
 	VMULPS 64(BX)(R8*1), Z4, Z4
 
-unset459:
+unset435:
 	TESTL    $0x00000002, R11
-	JZ       back453
+	JZ       back429
 	VMOVNTPS Z8, (AX)(R8*1)
 	VMOVNTPS Z4, 64(AX)(R8*1)
 	JMP      next0
 
-aside454:
+aside430:
 	VMOVUPS      128(BX)(R8*1), Z10
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z10, K1
 	VXORPS       X9, X9, X9
@@ -11223,17 +10482,17 @@ aside454:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16512(BX)(R8*1)
 	PREFETCHT0   16576(BX)(R8*1)
-	JMP          back454
+	JMP          back430
 
-aside455:
+aside431:
 	TESTL  $0x00000004, R11
-	JZ     unset460
+	JZ     unset436
 	VMULPS 128(BX)(R8*1), Z6, Z6
 	VMULPS 192(BX)(R8*1), Z8, Z8
 
-unset460:
+unset436:
 	TESTL        $0x00000008, R11
-	JZ           unset461
+	JZ           unset437
 	VBROADCASTSS 44(R9), Z10
 	VMULPS       Z6, Z10, Z10
 	VMOVUPS      Z10, 128(SI)(R8*1)
@@ -11241,18 +10500,18 @@ unset460:
 	VMULPS       Z8, Z10, Z10
 	VMOVUPS      Z10, 192(SI)(R8*1)
 
-unset461:
-	JMP back455
+unset437:
+	JMP back431
 
-aside456:
+aside432:
 	TESTL  $0x00000004, R11
-	JZ     unset462
+	JZ     unset438
 	VMULPS 128(BX)(R8*1), Z10, Z10
 	VMULPS 192(BX)(R8*1), Z4, Z4
 
-unset462:
+unset438:
 	TESTL    $0x00000002, R11
-	JZ       back456
+	JZ       back432
 	VMOVNTPS Z10, 128(AX)(R8*1)
 	VMOVNTPS Z4, 192(AX)(R8*1)
 	JMP      next2
@@ -11287,9 +10546,9 @@ loop:
 	PREFETCHT0 16448(CX)(R8*1)
 	PREFETCHT0 16448(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside463
+	JNZ        aside439
 
-back463:
+back439:
 	VSUBPS            Z6, Z5, Z5
 	VANDPS.BCST       c32_7fffffff<>+0(SB), Z5, Z9
 	VMINPS            Z1, Z9, Z6
@@ -11301,9 +10560,9 @@ back463:
 	VFNMADD231PS.BCST c32_3f000000<>+0(SB), Z8, Z10
 	VMULPS            Z8, Z10, Z10
 	TESTL             $0x0000000c, R11
-	JNZ               aside464
+	JNZ               aside440
 
-back464:
+back440:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
@@ -11313,9 +10572,9 @@ back464:
 	VORPS       Z7, Z8, Z8
 	VMULPS      Z0, Z8, Z8
 	TESTL       $0x00000006, R11
-	JNZ         aside465
+	JNZ         aside441
 
-back465:
+back441:
 	VMOVUPS Z6, (AX)(R8*1)
 	VMOVUPS Z8, 64(AX)(R8*1)
 
@@ -11330,9 +10589,9 @@ next0:
 	PREFETCHT0 16576(CX)(R8*1)
 	PREFETCHT0 16576(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside466
+	JNZ        aside442
 
-back466:
+back442:
 	VSUBPS            Z6, Z5, Z5
 	VANDPS.BCST       c32_7fffffff<>+0(SB), Z5, Z10
 	VMINPS            Z1, Z10, Z6
@@ -11344,9 +10603,9 @@ back466:
 	VFNMADD231PS.BCST c32_3f000000<>+0(SB), Z8, Z12
 	VMULPS            Z8, Z12, Z12
 	TESTL             $0x0000000c, R11
-	JNZ               aside467
+	JNZ               aside443
 
-back467:
+back443:
 	TESTL       $0x00000001, R11
 	JNZ         next2
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
@@ -11356,9 +10615,9 @@ back467:
 	VORPS       Z7, Z8, Z8
 	VMULPS      Z0, Z8, Z8
 	TESTL       $0x00000006, R11
-	JNZ         aside468
+	JNZ         aside444
 
-back468:
+back444:
 	VMOVUPS Z6, 128(AX)(R8*1)
 	VMOVUPS Z8, 192(AX)(R8*1)
 
@@ -11379,7 +10638,7 @@ next2:
 	VZEROUPPER
 	RET
 
-aside463:
+aside439:
 	VMOVUPS      (BX)(R8*1), Z9
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z9, K1
 	VXORPS       X11, X11, X11
@@ -11392,17 +10651,17 @@ aside463:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16384(BX)(R8*1)
 	PREFETCHT0   16448(BX)(R8*1)
-	JMP          back463
+	JMP          back439
 
-aside464:
+aside440:
 	TESTL  $0x00000004, R11
-	JZ     unset469
+	JZ     unset445
 	VMULPS (BX)(R8*1), Z9, Z9
 	VMULPS 64(BX)(R8*1), Z10, Z10
 
-unset469:
+unset445:
 	TESTL        $0x00000008, R11
-	JZ           unset470
+	JZ           unset446
 	VBROADCASTSS 44(R9), Z12
 	VMULPS       Z9, Z12, Z12
 	VMOVUPS      Z12, (SI)(R8*1)
@@ -11410,23 +10669,23 @@ unset469:
 	VMULPS       Z10, Z12, Z12
 	VMOVUPS      Z12, 64(SI)(R8*1)
 
-unset470:
-	JMP back464
+unset446:
+	JMP back440
 
-aside465:
+aside441:
 	TESTL  $0x00000004, R11
-	JZ     unset471
+	JZ     unset447
 	VMULPS (BX)(R8*1), Z6, Z6
 	VMULPS 64(BX)(R8*1), Z8, Z8
 
-unset471:
+unset447:
 	TESTL    $0x00000002, R11
-	JZ       back465
+	JZ       back441
 	VMOVNTPS Z6, (AX)(R8*1)
 	VMOVNTPS Z8, 64(AX)(R8*1)
 	JMP      next0
 
-aside466:
+aside442:
 	VMOVUPS      128(BX)(R8*1), Z10
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z10, K1
 	VXORPS       X11, X11, X11
@@ -11439,17 +10698,17 @@ aside466:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16512(BX)(R8*1)
 	PREFETCHT0   16576(BX)(R8*1)
-	JMP          back466
+	JMP          back442
 
-aside467:
+aside443:
 	TESTL  $0x00000004, R11
-	JZ     unset472
+	JZ     unset448
 	VMULPS 128(BX)(R8*1), Z10, Z10
 	VMULPS 192(BX)(R8*1), Z12, Z12
 
-unset472:
+unset448:
 	TESTL        $0x00000008, R11
-	JZ           unset473
+	JZ           unset449
 	VBROADCASTSS 44(R9), Z13
 	VMULPS       Z10, Z13, Z13
 	VMOVUPS      Z13, 128(SI)(R8*1)
@@ -11457,18 +10716,18 @@ unset472:
 	VMULPS       Z12, Z13, Z13
 	VMOVUPS      Z13, 192(SI)(R8*1)
 
-unset473:
-	JMP back467
+unset449:
+	JMP back443
 
-aside468:
+aside444:
 	TESTL  $0x00000004, R11
-	JZ     unset474
+	JZ     unset450
 	VMULPS 128(BX)(R8*1), Z6, Z6
 	VMULPS 192(BX)(R8*1), Z8, Z8
 
-unset474:
+unset450:
 	TESTL    $0x00000002, R11
-	JZ       back468
+	JZ       back444
 	VMOVNTPS Z6, 128(AX)(R8*1)
 	VMOVNTPS Z8, 192(AX)(R8*1)
 	JMP      next2
@@ -11508,9 +10767,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside475
+	JNZ        aside451
 
-back475:
+back451:
 	VSUBPS           Z15, Z14, Z14
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z14, Z16
 	VMULPS           Z14, Z14, Z15
@@ -11572,9 +10831,9 @@ back475:
 	VCMPPS           $0x01, Z6, Z16, K1
 	VMOVAPS          Z18, K1, Z21
 	TESTL            $0x0000000d, R11
-	JNZ              aside476
+	JNZ              aside452
 
-back476:
+back452:
 	VADDPS           Z6, Z20, Z18
 	VDIVPS           Z18, Z20, Z20
 	VADDPS           Z20, Z20, Z20
@@ -11600,18 +10859,18 @@ back476:
 	VMOVAPS          Z19, K1, Z18
 	VMULPS           Z10, Z18, Z18
 	TESTL            $0x00000006, R11
-	JNZ              aside477
+	JNZ              aside453
 
-back477:
+back453:
 	VMOVUPS Z18, (AX)(R8*1)
 
 next0:
 	VADDPS Z21, Z13, Z13
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside478
+	JZ     aside454
 
-back478:
+back454:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -11621,53 +10880,53 @@ back478:
 	VZEROUPPER
 	RET
 
-aside475:
+aside451:
 	VMOVUPS      (BX)(R8*1), Z16
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z16, K1
 	VXORPS       X22, X22, X22
 	VMOVAPS      Z22, K1, Z14
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z15
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back475
+	JMP          back451
 
-aside476:
+aside452:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset479
+	JZ     unset455
 	VMULPS (BX)(R8*1), Z21, Z21
 
-unset479:
+unset455:
 	TESTL        $0x00000008, R11
-	JZ           unset480
+	JZ           unset456
 	VBROADCASTSS 44(R9), Z18
 	VMULPS       Z21, Z18, Z18
 	VMOVUPS      Z18, (SI)(R8*1)
 
-unset480:
+unset456:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back476
+	JMP   back452
 
-aside477:
+aside453:
 	TESTL  $0x00000004, R11
-	JZ     unset481
+	JZ     unset457
 	VMULPS (BX)(R8*1), Z18, Z18
 
-unset481:
+unset457:
 	TESTL    $0x00000002, R11
-	JZ       back477
+	JZ       back453
 	VMOVNTPS Z18, (AX)(R8*1)
 	JMP      next0
 
-aside478:
+aside454:
 	VEXTRACTF64X4 $0x01, Z13, Y15
 	VCVTPS2PD     Y13, Z14
 	VCVTPS2PD     Y15, Z15
 	VADDPD        Z14, Z11, Z11
 	VADDPD        Z15, Z12, Z12
 	VXORPS        X13, X13, X13
-	JMP           back478
+	JMP           back454
 
 // func pointBinaryF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -11708,9 +10967,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside482
+	JNZ        aside458
 
-back482:
+back458:
 	VBROADCASTSS     c32_3f800000<>+0(SB), Z20
 	VSUBPS           Z19, Z20, Z20
 	VMINPS           Z19, Z20, Z20
@@ -11762,27 +11021,27 @@ back482:
 	VFMADD231PS      Z19, Z20, K2, Z24
 	VBROADCASTSS     c32_7fc00000<>+0(SB), K1, Z24
 	TESTL            $0x0000000d, R11
-	JNZ              aside483
+	JNZ              aside459
 
-back483:
+back459:
 	VADDPS          Z6, Z22, Z19
 	VDIVPS          Z19, Z22, Z22
 	VSUBPS          Z20, Z22, Z22
 	VPTERNLOGD.BCST $0xd2, c32_80000000<>+0(SB), Z18, Z22
 	VMULPS          Z14, Z22, Z22
 	TESTL           $0x00000006, R11
-	JNZ             aside484
+	JNZ             aside460
 
-back484:
+back460:
 	VMOVUPS Z22, (AX)(R8*1)
 
 next0:
 	VADDPS Z24, Z17, Z17
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside485
+	JZ     aside461
 
-back485:
+back461:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -11792,53 +11051,53 @@ back485:
 	VZEROUPPER
 	RET
 
-aside482:
+aside458:
 	VMOVUPS      (BX)(R8*1), Z20
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z20, K1
 	VXORPS       X21, X21, X21
 	VMOVAPS      Z21, K1, Z18
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z19
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back482
+	JMP          back458
 
-aside483:
+aside459:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset486
+	JZ     unset462
 	VMULPS (BX)(R8*1), Z24, Z24
 
-unset486:
+unset462:
 	TESTL        $0x00000008, R11
-	JZ           unset487
+	JZ           unset463
 	VBROADCASTSS 44(R9), Z19
 	VMULPS       Z24, Z19, Z19
 	VMOVUPS      Z19, (SI)(R8*1)
 
-unset487:
+unset463:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back483
+	JMP   back459
 
-aside484:
+aside460:
 	TESTL  $0x00000004, R11
-	JZ     unset488
+	JZ     unset464
 	VMULPS (BX)(R8*1), Z22, Z22
 
-unset488:
+unset464:
 	TESTL    $0x00000002, R11
-	JZ       back484
+	JZ       back460
 	VMOVNTPS Z22, (AX)(R8*1)
 	JMP      next0
 
-aside485:
+aside461:
 	VEXTRACTF64X4 $0x01, Z17, Y19
 	VCVTPS2PD     Y17, Z18
 	VCVTPS2PD     Y19, Z19
 	VADDPD        Z18, Z15, Z15
 	VADDPD        Z19, Z16, Z16
 	VXORPS        X17, X17, X17
-	JMP           back485
+	JMP           back461
 
 // func pointBinaryOptionsF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -11878,9 +11137,9 @@ loop:
 	PREFETCHT0 16384(CX)(R9*1)
 	PREFETCHT0 16384(DX)(R9*1)
 	TESTL      $0x00000004, R12
-	JNZ        aside489
+	JNZ        aside465
 
-back489:
+back465:
 	VBROADCASTSS c32_3f800000<>+0(SB), Z18
 	VSUBPS       Z17, Z18, Z18
 	VMINPS       Z17, Z18, Z18
@@ -11892,9 +11151,9 @@ back489:
 	VFMADD213PS  Z12, Z20, Z17
 	VFMADD213PS  Z12, Z20, Z18
 	TESTL        $0x00000010, R12
-	JNZ          aside490
+	JNZ          aside466
 
-back490:
+back466:
 	VPMOVD2M         Z16, K2
 	VMOVAPS          Z17, K2, Z18
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z16, Z17
@@ -11941,9 +11200,9 @@ back490:
 	VFMADD231PS      Z17, Z18, K2, Z23
 	VBROADCASTSS     c32_7fc00000<>+0(SB), K1, Z23
 	TESTL            $0x0000000d, R12
-	JNZ              aside491
+	JNZ              aside467
 
-back491:
+back467:
 	VADDPS          Z6, Z20, Z17
 	VDIVPS          Z17, Z20, Z20
 	VMULPS          Z21, Z20, Z20
@@ -11951,18 +11210,18 @@ back491:
 	VPTERNLOGD.BCST $0xd2, c32_80000000<>+0(SB), Z16, Z20
 	VMULPS          Z10, Z20, Z20
 	TESTL           $0x00000006, R12
-	JNZ             aside492
+	JNZ             aside468
 
-back492:
+back468:
 	VMOVUPS Z20, (AX)(R9*1)
 
 next0:
 	VADDPS Z23, Z15, Z15
 	LEAL   64(R9), R13
 	TESTL  $0x000000ff, R13
-	JZ     aside493
+	JZ     aside469
 
-back493:
+back469:
 	ADDQ    $0x00000040, R9
 	CMPQ    R9, R8
 	JL      loop
@@ -11972,59 +11231,59 @@ back493:
 	VZEROUPPER
 	RET
 
-aside489:
+aside465:
 	VMOVUPS      (BX)(R9*1), Z18
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z18, K1
 	VXORPS       X19, X19, X19
 	VMOVAPS      Z19, K1, Z16
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z17
 	PREFETCHT0   16384(BX)(R9*1)
-	JMP          back489
+	JMP          back465
 
-aside490:
+aside466:
 	VMOVUPS (SI)(R9*1), Z20
 	VMULPS  Z20, Z17, Z17
 	VADDPS  Z18, Z17, Z21
-	JMP     back490
+	JMP     back466
 
-aside491:
+aside467:
 	TESTL  $0x0000000c, R12
 	JZ     next0
 	TESTL  $0x00000004, R12
-	JZ     unset494
+	JZ     unset470
 	VMULPS (BX)(R9*1), Z23, Z23
 
-unset494:
+unset470:
 	TESTL        $0x00000008, R12
-	JZ           unset495
+	JZ           unset471
 	VBROADCASTSS 44(R10), Z17
 	VMULPS       Z23, Z17, Z17
 	VMOVUPS      Z17, (DI)(R9*1)
 
-unset495:
+unset471:
 	TESTL $0x00000001, R12
 	JNZ   next0
-	JMP   back491
+	JMP   back467
 
-aside492:
+aside468:
 	TESTL  $0x00000004, R12
-	JZ     unset496
+	JZ     unset472
 	VMULPS (BX)(R9*1), Z20, Z20
 
-unset496:
+unset472:
 	TESTL    $0x00000002, R12
-	JZ       back492
+	JZ       back468
 	VMOVNTPS Z20, (AX)(R9*1)
 	JMP      next0
 
-aside493:
+aside469:
 	VEXTRACTF64X4 $0x01, Z15, Y17
 	VCVTPS2PD     Y15, Z16
 	VCVTPS2PD     Y17, Z17
 	VADDPD        Z16, Z13, Z13
 	VADDPD        Z17, Z14, Z14
 	VXORPS        X15, X15, X15
-	JMP           back493
+	JMP           back469
 
 // func pointMarginF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12065,9 +11324,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside497
+	JNZ        aside473
 
-back497:
+back473:
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z19, Z20
 	VCMPPS.BCST      $0x04, c32_3f800000<>+0(SB), Z20, K1
 	VMULPS           Z19, Z18, Z18
@@ -12114,9 +11373,9 @@ back497:
 	VADDPS           Z20, Z24, K2, Z24
 	VBROADCASTSS     c32_7fc00000<>+0(SB), K1, Z24
 	TESTL            $0x0000000d, R11
-	JNZ              aside498
+	JNZ              aside474
 
-back498:
+back474:
 	VADDPS      Z6, Z22, Z20
 	VDIVPS      Z20, Z22, Z22
 	VMOVUPS     Z6, Z20
@@ -12127,18 +11386,18 @@ back498:
 	VMULPS      Z19, Z22, Z22
 	VMULPS      Z14, Z22, Z22
 	TESTL       $0x00000006, R11
-	JNZ         aside499
+	JNZ         aside475
 
-back499:
+back475:
 	VMOVUPS Z22, (AX)(R8*1)
 
 next0:
 	VADDPS Z24, Z17, Z17
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside500
+	JZ     aside476
 
-back500:
+back476:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12148,53 +11407,53 @@ back500:
 	VZEROUPPER
 	RET
 
-aside497:
+aside473:
 	VMOVUPS      (BX)(R8*1), Z20
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z20, K1
 	VXORPS       X21, X21, X21
 	VMOVAPS      Z21, K1, Z18
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z19
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back497
+	JMP          back473
 
-aside498:
+aside474:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset501
+	JZ     unset477
 	VMULPS (BX)(R8*1), Z24, Z24
 
-unset501:
+unset477:
 	TESTL        $0x00000008, R11
-	JZ           unset502
+	JZ           unset478
 	VBROADCASTSS 44(R9), Z20
 	VMULPS       Z24, Z20, Z20
 	VMOVUPS      Z20, (SI)(R8*1)
 
-unset502:
+unset478:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back498
+	JMP   back474
 
-aside499:
+aside475:
 	TESTL  $0x00000004, R11
-	JZ     unset503
+	JZ     unset479
 	VMULPS (BX)(R8*1), Z22, Z22
 
-unset503:
+unset479:
 	TESTL    $0x00000002, R11
-	JZ       back499
+	JZ       back475
 	VMOVNTPS Z22, (AX)(R8*1)
 	JMP      next0
 
-aside500:
+aside476:
 	VEXTRACTF64X4 $0x01, Z17, Y19
 	VCVTPS2PD     Y17, Z18
 	VCVTPS2PD     Y19, Z19
 	VADDPD        Z18, Z15, Z15
 	VADDPD        Z19, Z16, Z16
 	VXORPS        X17, X17, X17
-	JMP           back500
+	JMP           back476
 
 // func pointPseudoHuberF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
@@ -12223,9 +11482,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside504
+	JNZ        aside480
 
-back504:
+back480:
 	VSUBPS  Z7, Z6, Z6
 	VMULPS  Z6, Z6, Z7
 	VADDPS  Z2, Z7, Z8
@@ -12234,26 +11493,26 @@ back504:
 	VMULPS  Z1, Z7, Z7
 	VDIVPS  Z9, Z7, Z7
 	TESTL   $0x0000000c, R11
-	JNZ     aside505
+	JNZ     aside481
 
-back505:
+back481:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPS Z8, Z6, Z6
 	VMULPS Z0, Z6, Z6
 	TESTL  $0x00000006, R11
-	JNZ    aside506
+	JNZ    aside482
 
-back506:
+back482:
 	VMOVUPS Z6, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z5, Z5
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside507
+	JZ     aside483
 
-back507:
+back483:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12263,49 +11522,49 @@ back507:
 	VZEROUPPER
 	RET
 
-aside504:
+aside480:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X10, X10, X10
 	VMOVAPS      Z10, K1, Z6
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back504
+	JMP          back480
 
-aside505:
+aside481:
 	TESTL  $0x00000004, R11
-	JZ     unset508
+	JZ     unset484
 	VMULPS (BX)(R8*1), Z7, Z7
 
-unset508:
+unset484:
 	TESTL        $0x00000008, R11
-	JZ           unset509
+	JZ           unset485
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z7, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset509:
-	JMP back505
+unset485:
+	JMP back481
 
-aside506:
+aside482:
 	TESTL  $0x00000004, R11
-	JZ     unset510
+	JZ     unset486
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset510:
+unset486:
 	TESTL    $0x00000002, R11
-	JZ       back506
+	JZ       back482
 	VMOVNTPS Z6, (AX)(R8*1)
 	JMP      next0
 
-aside507:
+aside483:
 	VEXTRACTF64X4 $0x01, Z5, Y7
 	VCVTPS2PD     Y5, Z6
 	VCVTPS2PD     Y7, Z7
 	VADDPD        Z6, Z3, Z3
 	VADDPD        Z7, Z4, Z4
 	VXORPS        X5, X5, X5
-	JMP           back507
+	JMP           back483
 
 // func pointCauchyF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12343,9 +11602,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside511
+	JNZ        aside487
 
-back511:
+back487:
 	VSUBPS           Z7, Z6, Z6
 	VMULPS           Z5, Z6, Z6
 	VMULPS.BCST      c32_3f000000<>+0(SB), Z6, Z7
@@ -12377,25 +11636,25 @@ back511:
 	VCMPPS.BCST      $0x0e, c32_71800000<>+0(SB), Z7, K1
 	VMOVAPS          Z8, K1, Z9
 	TESTL            $0x0000000d, R11
-	JNZ              aside512
+	JNZ              aside488
 
-back512:
+back488:
 	VADDPS.BCST c32_3f800000<>+0(SB), Z7, Z7
 	VDIVPS      Z7, Z6, Z6
 	VMULPS      Z0, Z6, Z6
 	TESTL       $0x00000006, R11
-	JNZ         aside513
+	JNZ         aside489
 
-back513:
+back489:
 	VMOVUPS Z6, (AX)(R8*1)
 
 next0:
 	VADDPS Z9, Z3, Z3
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside514
+	JZ     aside490
 
-back514:
+back490:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12405,53 +11664,53 @@ back514:
 	VZEROUPPER
 	RET
 
-aside511:
+aside487:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X4, X4, X4
 	VMOVAPS      Z4, K1, Z6
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back511
+	JMP          back487
 
-aside512:
+aside488:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset515
+	JZ     unset491
 	VMULPS (BX)(R8*1), Z9, Z9
 
-unset515:
+unset491:
 	TESTL        $0x00000008, R11
-	JZ           unset516
+	JZ           unset492
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z9, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
 
-unset516:
+unset492:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back512
+	JMP   back488
 
-aside513:
+aside489:
 	TESTL  $0x00000004, R11
-	JZ     unset517
+	JZ     unset493
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset517:
+unset493:
 	TESTL    $0x00000002, R11
-	JZ       back513
+	JZ       back489
 	VMOVNTPS Z6, (AX)(R8*1)
 	JMP      next0
 
-aside514:
+aside490:
 	VEXTRACTF64X4 $0x01, Z3, Y7
 	VCVTPS2PD     Y3, Z6
 	VCVTPS2PD     Y7, Z7
 	VADDPD        Z6, Z1, Z1
 	VADDPD        Z7, Z2, Z2
 	VXORPS        X3, X3, X3
-	JMP           back514
+	JMP           back490
 
 // func pointPoissonF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
@@ -12488,9 +11747,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside518
+	JNZ        aside494
 
-back518:
+back494:
 	VCMPPS.BCST  $0x09, c32_0<>+0(SB), Z14, K1
 	VMOVUPS      Z1, Z16
 	VFMADD231PS  Z2, Z13, Z16
@@ -12519,24 +11778,24 @@ back518:
 	VFNMADD231PS Z14, Z13, Z15
 	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z15
 	TESTL        $0x0000000d, R11
-	JNZ          aside519
+	JNZ          aside495
 
-back519:
+back495:
 	VSUBPS Z14, Z16, Z16
 	VMULPS Z12, Z16, Z16
 	TESTL  $0x00000006, R11
-	JNZ    aside520
+	JNZ    aside496
 
-back520:
+back496:
 	VMOVUPS Z16, (AX)(R8*1)
 
 next0:
 	VADDPS Z15, Z8, Z8
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside521
+	JZ     aside497
 
-back521:
+back497:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12546,53 +11805,53 @@ back521:
 	VZEROUPPER
 	RET
 
-aside518:
+aside494:
 	VMOVUPS      (BX)(R8*1), Z15
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z15, K1
 	VXORPS       X9, X9, X9
 	VMOVAPS      Z9, K1, Z13
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z14
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back518
+	JMP          back494
 
-aside519:
+aside495:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset522
+	JZ     unset498
 	VMULPS (BX)(R8*1), Z15, Z15
 
-unset522:
+unset498:
 	TESTL        $0x00000008, R11
-	JZ           unset523
+	JZ           unset499
 	VBROADCASTSS 44(R9), Z13
 	VMULPS       Z15, Z13, Z13
 	VMOVUPS      Z13, (SI)(R8*1)
 
-unset523:
+unset499:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back519
+	JMP   back495
 
-aside520:
+aside496:
 	TESTL  $0x00000004, R11
-	JZ     unset524
+	JZ     unset500
 	VMULPS (BX)(R8*1), Z16, Z16
 
-unset524:
+unset500:
 	TESTL    $0x00000002, R11
-	JZ       back520
+	JZ       back496
 	VMOVNTPS Z16, (AX)(R8*1)
 	JMP      next0
 
-aside521:
+aside497:
 	VEXTRACTF64X4 $0x01, Z8, Y14
 	VCVTPS2PD     Y8, Z13
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z13, Z6, Z6
 	VADDPD        Z14, Z7, Z7
 	VXORPS        X8, X8, X8
-	JMP           back521
+	JMP           back497
 
 // func pointGammaF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12629,9 +11888,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside525
+	JNZ        aside501
 
-back525:
+back501:
 	VCMPPS.BCST  $0x0a, c32_0<>+0(SB), Z14, K1
 	VMOVUPS      Z13, Z15
 	VXORPS.BCST  c32_80000000<>+0(SB), Z15, Z15
@@ -12662,25 +11921,25 @@ back525:
 	VADDPS       Z17, Z13, Z13
 	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z13
 	TESTL        $0x0000000d, R11
-	JNZ          aside526
+	JNZ          aside502
 
-back526:
+back502:
 	VBROADCASTSS c32_3f800000<>+0(SB), Z15
 	VSUBPS       Z17, Z15, Z17
 	VMULPS       Z12, Z17, Z17
 	TESTL        $0x00000006, R11
-	JNZ          aside527
+	JNZ          aside503
 
-back527:
+back503:
 	VMOVUPS Z17, (AX)(R8*1)
 
 next0:
 	VADDPS Z13, Z8, Z8
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside528
+	JZ     aside504
 
-back528:
+back504:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12690,53 +11949,53 @@ back528:
 	VZEROUPPER
 	RET
 
-aside525:
+aside501:
 	VMOVUPS      (BX)(R8*1), Z15
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z15, K1
 	VXORPS       X9, X9, X9
 	VMOVAPS      Z9, K1, Z13
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z14
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back525
+	JMP          back501
 
-aside526:
+aside502:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset529
+	JZ     unset505
 	VMULPS (BX)(R8*1), Z13, Z13
 
-unset529:
+unset505:
 	TESTL        $0x00000008, R11
-	JZ           unset530
+	JZ           unset506
 	VBROADCASTSS 44(R9), Z14
 	VMULPS       Z13, Z14, Z14
 	VMOVUPS      Z14, (SI)(R8*1)
 
-unset530:
+unset506:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back526
+	JMP   back502
 
-aside527:
+aside503:
 	TESTL  $0x00000004, R11
-	JZ     unset531
+	JZ     unset507
 	VMULPS (BX)(R8*1), Z17, Z17
 
-unset531:
+unset507:
 	TESTL    $0x00000002, R11
-	JZ       back527
+	JZ       back503
 	VMOVNTPS Z17, (AX)(R8*1)
 	JMP      next0
 
-aside528:
+aside504:
 	VEXTRACTF64X4 $0x01, Z8, Y14
 	VCVTPS2PD     Y8, Z13
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z13, Z6, Z6
 	VADDPD        Z14, Z7, Z7
 	VXORPS        X8, X8, X8
-	JMP           back528
+	JMP           back504
 
 // func pointFocalF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12775,9 +12034,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside532
+	JNZ        aside508
 
-back532:
+back508:
 	VBROADCASTSS      c32_3f800000<>+0(SB), Z18
 	VSUBPS            Z17, Z18, Z18
 	VMINPS            Z17, Z18, Z18
@@ -12841,9 +12100,9 @@ back532:
 	VMULPS            Z22, Z17, Z17
 	VBROADCASTSS      c32_7fc00000<>+0(SB), K1, Z17
 	TESTL             $0x0000000d, R11
-	JNZ               aside533
+	JNZ               aside509
 
-back533:
+back509:
 	VCMPPS.BCST     $0x05, c32_29800000<>+0(SB), Z23, K1
 	VMOVAPS.Z       Z21, K1, Z21
 	VMOVUPS         Z6, Z24
@@ -12860,18 +12119,18 @@ back533:
 	VPTERNLOGD.BCST $0xd2, c32_80000000<>+0(SB), Z16, Z23
 	VMULPS          Z10, Z23, Z23
 	TESTL           $0x00000006, R11
-	JNZ             aside534
+	JNZ             aside510
 
-back534:
+back510:
 	VMOVUPS Z23, (AX)(R8*1)
 
 next0:
 	VADDPS Z17, Z15, Z15
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside535
+	JZ     aside511
 
-back535:
+back511:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12881,53 +12140,1865 @@ back535:
 	VZEROUPPER
 	RET
 
-aside532:
+aside508:
 	VMOVUPS      (BX)(R8*1), Z18
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z18, K1
 	VXORPS       X19, X19, X19
 	VMOVAPS      Z19, K1, Z16
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z17
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back532
+	JMP          back508
 
-aside533:
+aside509:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset536
+	JZ     unset512
 	VMULPS (BX)(R8*1), Z17, Z17
 
-unset536:
+unset512:
 	TESTL        $0x00000008, R11
-	JZ           unset537
+	JZ           unset513
 	VBROADCASTSS 44(R9), Z24
 	VMULPS       Z17, Z24, Z24
 	VMOVUPS      Z24, (SI)(R8*1)
 
-unset537:
+unset513:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back533
+	JMP   back509
 
-aside534:
+aside510:
 	TESTL  $0x00000004, R11
-	JZ     unset538
+	JZ     unset514
 	VMULPS (BX)(R8*1), Z23, Z23
 
-unset538:
+unset514:
 	TESTL    $0x00000002, R11
-	JZ       back534
+	JZ       back510
 	VMOVNTPS Z23, (AX)(R8*1)
 	JMP      next0
 
-aside535:
+aside511:
 	VEXTRACTF64X4 $0x01, Z15, Y17
 	VCVTPS2PD     Y15, Z16
 	VCVTPS2PD     Y17, Z17
 	VADDPD        Z16, Z13, Z13
 	VADDPD        Z17, Z14, Z14
 	VXORPS        X15, X15, X15
-	JMP           back535
+	JMP           back511
+
+// func pointCharbonnierF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointCharbonnierF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z5
+	VMOVUPS    (DX)(R8*1), Z6
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside515
+
+back515:
+	VSUBPS  Z6, Z5, Z5
+	VMULPS  Z5, Z5, Z6
+	VADDPS  Z1, Z6, Z6
+	VSQRTPS Z6, Z6
+	VMOVUPS Z6, Z7
+	TESTL   $0x0000000c, R11
+	JNZ     aside516
+
+back516:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VDIVPS Z6, Z5, Z5
+	VMULPS Z0, Z5, Z5
+	TESTL  $0x00000006, R11
+	JNZ    aside517
+
+back517:
+	VMOVUPS Z5, (AX)(R8*1)
+
+next0:
+	VADDPS Z7, Z4, Z4
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside518
+
+back518:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	VMOVUPS Z4, 128(R10)
+	VZEROUPPER
+	RET
+
+aside515:
+	VMOVUPS      (BX)(R8*1), Z7
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
+	VXORPS       X8, X8, X8
+	VMOVAPS      Z8, K1, Z5
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back515
+
+aside516:
+	TESTL  $0x00000004, R11
+	JZ     unset519
+	VMULPS (BX)(R8*1), Z7, Z7
+
+unset519:
+	TESTL        $0x00000008, R11
+	JZ           unset520
+	VBROADCASTSS 44(R9), Z9
+	VMULPS       Z7, Z9, Z9
+	VMOVUPS      Z9, (SI)(R8*1)
+
+unset520:
+	JMP back516
+
+aside517:
+	TESTL  $0x00000004, R11
+	JZ     unset521
+	VMULPS (BX)(R8*1), Z5, Z5
+
+unset521:
+	TESTL    $0x00000002, R11
+	JZ       back517
+	VMOVNTPS Z5, (AX)(R8*1)
+	JMP      next0
+
+aside518:
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VCVTPS2PD     Y4, Z5
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	VXORPS        X4, X4, X4
+	JMP           back518
+
+// func pointQuantileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointQuantileF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VBROADCASTSS 52(R9), Z2
+	VBROADCASTSS 56(R9), Z3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z7
+	VMOVUPS    (DX)(R8*1), Z8
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside522
+
+back522:
+	VSUBPS Z8, Z7, Z7
+	VMULPS Z1, Z7, Z8
+	VMULPS Z2, Z7, Z9
+	VMAXPS Z9, Z8, Z8
+	TESTL  $0x0000000c, R11
+	JNZ    aside523
+
+back523:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VMOVUPS     Z2, Z9
+	VMOVUPS     Z1, Z11
+	VPMOVD2M    Z7, K1
+	VMOVAPS     Z9, K1, Z11
+	VMOVUPS     Z3, Z9
+	VCMPPS.BCST $0x00, c32_0<>+0(SB), Z7, K1
+	VMOVAPS     Z9, K1, Z11
+	VMULPS      Z0, Z11, Z11
+	TESTL       $0x00000006, R11
+	JNZ         aside524
+
+back524:
+	VMOVUPS Z11, (AX)(R8*1)
+
+next0:
+	VADDPS Z8, Z6, Z6
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside525
+
+back525:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z4, (R10)
+	VMOVUPS Z5, 64(R10)
+	VMOVUPS Z6, 128(R10)
+	VZEROUPPER
+	RET
+
+aside522:
+	VMOVUPS      (BX)(R8*1), Z9
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z9, K1
+	VXORPS       X10, X10, X10
+	VMOVAPS      Z10, K1, Z7
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back522
+
+aside523:
+	TESTL  $0x00000004, R11
+	JZ     unset526
+	VMULPS (BX)(R8*1), Z8, Z8
+
+unset526:
+	TESTL        $0x00000008, R11
+	JZ           unset527
+	VBROADCASTSS 44(R9), Z9
+	VMULPS       Z8, Z9, Z9
+	VMOVUPS      Z9, (SI)(R8*1)
+
+unset527:
+	JMP back523
+
+aside524:
+	TESTL  $0x00000004, R11
+	JZ     unset528
+	VMULPS (BX)(R8*1), Z11, Z11
+
+unset528:
+	TESTL    $0x00000002, R11
+	JZ       back524
+	VMOVNTPS Z11, (AX)(R8*1)
+	JMP      next0
+
+aside525:
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VCVTPS2PD     Y6, Z7
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z7, Z4, Z4
+	VADDPD        Z8, Z5, Z5
+	VXORPS        X6, X6, X6
+	JMP           back525
+
+// func pointExpectileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointExpectileF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VBROADCASTSS 52(R9), Z2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z6
+	VMOVUPS    (DX)(R8*1), Z7
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside529
+
+back529:
+	VSUBPS   Z7, Z6, Z6
+	VMOVUPS  Z2, Z7
+	VMOVUPS  Z1, Z8
+	VPMOVD2M Z6, K1
+	VMOVAPS  Z7, K1, Z8
+	VMULPS   Z6, Z8, Z8
+	VMULPS   Z6, Z8, Z7
+	TESTL    $0x0000000c, R11
+	JNZ      aside530
+
+back530:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VMULPS Z0, Z8, Z8
+	TESTL  $0x00000006, R11
+	JNZ    aside531
+
+back531:
+	VMOVUPS Z8, (AX)(R8*1)
+
+next0:
+	VADDPS Z7, Z5, Z5
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside532
+
+back532:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z3, (R10)
+	VMOVUPS Z4, 64(R10)
+	VMOVUPS Z5, 128(R10)
+	VZEROUPPER
+	RET
+
+aside529:
+	VMOVUPS      (BX)(R8*1), Z8
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
+	VXORPS       X9, X9, X9
+	VMOVAPS      Z9, K1, Z6
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back529
+
+aside530:
+	TESTL  $0x00000004, R11
+	JZ     unset533
+	VMULPS (BX)(R8*1), Z7, Z7
+
+unset533:
+	TESTL        $0x00000008, R11
+	JZ           unset534
+	VBROADCASTSS 44(R9), Z6
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (SI)(R8*1)
+
+unset534:
+	JMP back530
+
+aside531:
+	TESTL  $0x00000004, R11
+	JZ     unset535
+	VMULPS (BX)(R8*1), Z8, Z8
+
+unset535:
+	TESTL    $0x00000002, R11
+	JZ       back531
+	VMOVNTPS Z8, (AX)(R8*1)
+	JMP      next0
+
+aside532:
+	VEXTRACTF64X4 $0x01, Z5, Y7
+	VCVTPS2PD     Y5, Z6
+	VCVTPS2PD     Y7, Z7
+	VADDPD        Z6, Z3, Z3
+	VADDPD        Z7, Z4, Z4
+	VXORPS        X5, X5, X5
+	JMP           back532
+
+// func pointInsensitiveF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointInsensitiveF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z5
+	VMOVUPS    (DX)(R8*1), Z6
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside536
+
+back536:
+	VSUBPS       Z6, Z5, Z5
+	VANDPS.BCST  c32_7fffffff<>+0(SB), Z5, Z7
+	VMOVUPS      Z1, Z6
+	VSUBPS       Z6, Z7, Z6
+	VBROADCASTSS c32_0<>+0(SB), Z8
+	VMAXPS       Z6, Z8, Z6
+	TESTL        $0x0000000c, R11
+	JNZ          aside537
+
+back537:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
+	VORPS.BCST  c32_3f800000<>+0(SB), Z5, Z5
+	VCMPPS      $0x0e, Z1, Z7, K1
+	VMOVAPS.Z   Z5, K1, Z5
+	VMULPS      Z0, Z5, Z5
+	TESTL       $0x00000006, R11
+	JNZ         aside538
+
+back538:
+	VMOVUPS Z5, (AX)(R8*1)
+
+next0:
+	VADDPS Z6, Z4, Z4
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside539
+
+back539:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	VMOVUPS Z4, 128(R10)
+	VZEROUPPER
+	RET
+
+aside536:
+	VMOVUPS      (BX)(R8*1), Z7
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
+	VXORPS       X9, X9, X9
+	VMOVAPS      Z9, K1, Z5
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back536
+
+aside537:
+	TESTL  $0x00000004, R11
+	JZ     unset540
+	VMULPS (BX)(R8*1), Z6, Z6
+
+unset540:
+	TESTL        $0x00000008, R11
+	JZ           unset541
+	VBROADCASTSS 44(R9), Z8
+	VMULPS       Z6, Z8, Z8
+	VMOVUPS      Z8, (SI)(R8*1)
+
+unset541:
+	JMP back537
+
+aside538:
+	TESTL  $0x00000004, R11
+	JZ     unset542
+	VMULPS (BX)(R8*1), Z5, Z5
+
+unset542:
+	TESTL    $0x00000002, R11
+	JZ       back538
+	VMOVNTPS Z5, (AX)(R8*1)
+	JMP      next0
+
+aside539:
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VCVTPS2PD     Y4, Z5
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	VXORPS        X4, X4, X4
+	JMP           back539
+
+// func pointRelativeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointRelativeF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z5
+	VMOVUPS    (DX)(R8*1), Z6
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside543
+
+back543:
+	VANDPS.BCST c32_7fffffff<>+0(SB), Z6, Z7
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z1, Z6
+	VMAXPS      Z7, Z6, Z7
+	VANDPS.BCST c32_7fffffff<>+0(SB), Z5, Z6
+	VDIVPS      Z7, Z6, Z6
+	TESTL       $0x0000000c, R11
+	JNZ         aside544
+
+back544:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z9
+	VORPS.BCST  c32_3f800000<>+0(SB), Z9, Z9
+	VDIVPS      Z7, Z9, Z9
+	VCMPPS.BCST $0x04, c32_0<>+0(SB), Z5, K1
+	VMOVAPS.Z   Z9, K1, Z9
+	VMULPS      Z0, Z9, Z9
+	TESTL       $0x00000006, R11
+	JNZ         aside545
+
+back545:
+	VMOVUPS Z9, (AX)(R8*1)
+
+next0:
+	VADDPS Z6, Z4, Z4
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside546
+
+back546:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	VMOVUPS Z4, 128(R10)
+	VZEROUPPER
+	RET
+
+aside543:
+	VMOVUPS      (BX)(R8*1), Z7
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
+	VXORPS       X8, X8, X8
+	VMOVAPS      Z8, K1, Z5
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back543
+
+aside544:
+	TESTL  $0x00000004, R11
+	JZ     unset547
+	VMULPS (BX)(R8*1), Z6, Z6
+
+unset547:
+	TESTL        $0x00000008, R11
+	JZ           unset548
+	VBROADCASTSS 44(R9), Z9
+	VMULPS       Z6, Z9, Z9
+	VMOVUPS      Z9, (SI)(R8*1)
+
+unset548:
+	JMP back544
+
+aside545:
+	TESTL  $0x00000004, R11
+	JZ     unset549
+	VMULPS (BX)(R8*1), Z9, Z9
+
+unset549:
+	TESTL    $0x00000002, R11
+	JZ       back545
+	VMOVNTPS Z9, (AX)(R8*1)
+	JMP      next0
+
+aside546:
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VCVTPS2PD     Y4, Z5
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	VXORPS        X4, X4, X4
+	JMP           back546
+
+// func pointSymmetricF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointSymmetricF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z4
+	VMOVUPS    (DX)(R8*1), Z5
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside550
+
+back550:
+	VANDPS.BCST  c32_7fffffff<>+0(SB), Z5, Z9
+	VSUBPS       Z5, Z4, Z6
+	VANDPS.BCST  c32_7fffffff<>+0(SB), Z4, Z8
+	VADDPS       Z9, Z8, Z8
+	VBROADCASTSS c32_800000<>+0(SB), Z7
+	VMAXPS       Z8, Z7, Z8
+	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
+	VDIVPS       Z8, Z7, Z7
+	TESTL        $0x0000000c, R11
+	JNZ          aside551
+
+back551:
+	TESTL        $0x00000001, R11
+	JNZ          next0
+	VDIVPS       Z8, Z9, Z9
+	VDIVPS       Z8, Z9, Z9
+	VADDPS       Z9, Z9, Z8
+	VXORPS       Z4, Z5, Z5
+	VBROADCASTSS c32_0<>+0(SB), Z11
+	VPMOVD2M     Z5, K1
+	VMOVAPS      Z11, K1, Z8
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z4, K1
+	VMOVAPS      Z9, K1, Z8
+	VCMPPS.BCST  $0x04, c32_0<>+0(SB), Z6, K1
+	VMOVAPS.Z    Z8, K1, Z8
+	VANDPS.BCST  c32_80000000<>+0(SB), Z6, Z6
+	VORPS        Z6, Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	TESTL        $0x00000006, R11
+	JNZ          aside552
+
+back552:
+	VMOVUPS Z8, (AX)(R8*1)
+
+next0:
+	VADDPS Z7, Z3, Z3
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside553
+
+back553:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z1, (R10)
+	VMOVUPS Z2, 64(R10)
+	VMOVUPS Z3, 128(R10)
+	VZEROUPPER
+	RET
+
+aside550:
+	VMOVUPS      (BX)(R8*1), Z6
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z6, K1
+	VXORPS       X10, X10, X10
+	VMOVAPS      Z10, K1, Z4
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z5
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back550
+
+aside551:
+	TESTL  $0x00000004, R11
+	JZ     unset554
+	VMULPS (BX)(R8*1), Z7, Z7
+
+unset554:
+	TESTL        $0x00000008, R11
+	JZ           unset555
+	VBROADCASTSS 44(R9), Z11
+	VMULPS       Z7, Z11, Z11
+	VMOVUPS      Z11, (SI)(R8*1)
+
+unset555:
+	JMP back551
+
+aside552:
+	TESTL  $0x00000004, R11
+	JZ     unset556
+	VMULPS (BX)(R8*1), Z8, Z8
+
+unset556:
+	TESTL    $0x00000002, R11
+	JZ       back552
+	VMOVNTPS Z8, (AX)(R8*1)
+	JMP      next0
+
+aside553:
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VCVTPS2PD     Y3, Z4
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z1, Z1
+	VADDPD        Z5, Z2, Z2
+	VXORPS        X3, X3, X3
+	JMP           back553
+
+// func pointHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointHingeF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z5
+	VMOVUPS    (DX)(R8*1), Z6
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside557
+
+back557:
+	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
+	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
+	VMOVUPS      Z1, Z7
+	VMULPS       Z6, Z5, Z5
+	VSUBPS       Z5, Z7, Z7
+	VBROADCASTSS c32_0<>+0(SB), Z9
+	VMAXPS       Z7, Z9, Z7
+	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z7
+	TESTL        $0x0000000c, R11
+	JNZ          aside558
+
+back558:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
+	VCMPPS      $0x01, Z1, Z5, K1
+	VMOVAPS.Z   Z6, K1, Z6
+	VMULPS      Z0, Z6, Z6
+	TESTL       $0x00000006, R11
+	JNZ         aside559
+
+back559:
+	VMOVUPS Z6, (AX)(R8*1)
+
+next0:
+	VADDPS Z7, Z4, Z4
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside560
+
+back560:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	VMOVUPS Z4, 128(R10)
+	VZEROUPPER
+	RET
+
+aside557:
+	VMOVUPS      (BX)(R8*1), Z7
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
+	VXORPS       X8, X8, X8
+	VMOVAPS      Z8, K1, Z5
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back557
+
+aside558:
+	TESTL  $0x00000004, R11
+	JZ     unset561
+	VMULPS (BX)(R8*1), Z7, Z7
+
+unset561:
+	TESTL        $0x00000008, R11
+	JZ           unset562
+	VBROADCASTSS 44(R9), Z9
+	VMULPS       Z7, Z9, Z9
+	VMOVUPS      Z9, (SI)(R8*1)
+
+unset562:
+	JMP back558
+
+aside559:
+	TESTL  $0x00000004, R11
+	JZ     unset563
+	VMULPS (BX)(R8*1), Z6, Z6
+
+unset563:
+	TESTL    $0x00000002, R11
+	JZ       back559
+	VMOVNTPS Z6, (AX)(R8*1)
+	JMP      next0
+
+aside560:
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VCVTPS2PD     Y4, Z5
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	VXORPS        X4, X4, X4
+	JMP           back560
+
+// func pointBentHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointBentHingeF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z5
+	VMOVUPS    (DX)(R8*1), Z6
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside564
+
+back564:
+	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
+	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
+	VBROADCASTSS c32_3f800000<>+0(SB), Z7
+	VMOVUPS      Z1, Z9
+	VFNMADD231PS Z6, Z5, Z7
+	VBROADCASTSS c32_0<>+0(SB), Z5
+	VMAXPS       Z7, Z5, Z7
+	VMINPS       Z7, Z9, Z9
+	VADDPS       Z7, Z7, Z5
+	VSUBPS       Z9, Z5, Z5
+	VMULPS       Z9, Z5, Z5
+	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z5
+	TESTL        $0x0000000c, R11
+	JNZ          aside565
+
+back565:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
+	VMULPS      Z6, Z9, Z9
+	VMULPS      Z0, Z9, Z9
+	TESTL       $0x00000006, R11
+	JNZ         aside566
+
+back566:
+	VMOVUPS Z9, (AX)(R8*1)
+
+next0:
+	VADDPS Z5, Z4, Z4
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside567
+
+back567:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	VMOVUPS Z4, 128(R10)
+	VZEROUPPER
+	RET
+
+aside564:
+	VMOVUPS      (BX)(R8*1), Z7
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
+	VXORPS       X8, X8, X8
+	VMOVAPS      Z8, K1, Z5
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back564
+
+aside565:
+	TESTL  $0x00000004, R11
+	JZ     unset568
+	VMULPS (BX)(R8*1), Z5, Z5
+
+unset568:
+	TESTL        $0x00000008, R11
+	JZ           unset569
+	VBROADCASTSS 44(R9), Z7
+	VMULPS       Z5, Z7, Z7
+	VMOVUPS      Z7, (SI)(R8*1)
+
+unset569:
+	JMP back565
+
+aside566:
+	TESTL  $0x00000004, R11
+	JZ     unset570
+	VMULPS (BX)(R8*1), Z9, Z9
+
+unset570:
+	TESTL    $0x00000002, R11
+	JZ       back566
+	VMOVNTPS Z9, (AX)(R8*1)
+	JMP      next0
+
+aside567:
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VCVTPS2PD     Y4, Z5
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	VXORPS        X4, X4, X4
+	JMP           back567
+
+// func pointEmbeddingF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointEmbeddingF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z5
+	VMOVUPS    (DX)(R8*1), Z6
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside571
+
+back571:
+	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
+	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
+	VMOVUPS      Z1, Z7
+	VSUBPS       Z5, Z7, Z7
+	VBROADCASTSS c32_0<>+0(SB), Z9
+	VMAXPS       Z7, Z9, Z7
+	VMOVUPS      Z5, Z9
+	VPMOVD2M     Z6, K2
+	VMOVAPS      Z7, K2, Z9
+	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z9
+	TESTL        $0x0000000c, R11
+	JNZ          aside572
+
+back572:
+	TESTL        $0x00000001, R11
+	JNZ          next0
+	VBROADCASTSS c32_bf800000<>+0(SB), Z7
+	VCMPPS       $0x01, Z1, Z5, K1
+	VMOVAPS.Z    Z7, K1, Z7
+	VBROADCASTSS c32_3f800000<>+0(SB), Z5
+	VPMOVD2M     Z6, K1
+	VMOVAPS      Z7, K1, Z5
+	VMULPS       Z0, Z5, Z5
+	TESTL        $0x00000006, R11
+	JNZ          aside573
+
+back573:
+	VMOVUPS Z5, (AX)(R8*1)
+
+next0:
+	VADDPS Z9, Z4, Z4
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside574
+
+back574:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	VMOVUPS Z4, 128(R10)
+	VZEROUPPER
+	RET
+
+aside571:
+	VMOVUPS      (BX)(R8*1), Z7
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
+	VXORPS       X8, X8, X8
+	VMOVAPS      Z8, K1, Z5
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back571
+
+aside572:
+	TESTL  $0x00000004, R11
+	JZ     unset575
+	VMULPS (BX)(R8*1), Z9, Z9
+
+unset575:
+	TESTL        $0x00000008, R11
+	JZ           unset576
+	VBROADCASTSS 44(R9), Z7
+	VMULPS       Z9, Z7, Z7
+	VMOVUPS      Z7, (SI)(R8*1)
+
+unset576:
+	JMP back572
+
+aside573:
+	TESTL  $0x00000004, R11
+	JZ     unset577
+	VMULPS (BX)(R8*1), Z5, Z5
+
+unset577:
+	TESTL    $0x00000002, R11
+	JZ       back573
+	VMOVNTPS Z5, (AX)(R8*1)
+	JMP      next0
+
+aside574:
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VCVTPS2PD     Y4, Z5
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	VXORPS        X4, X4, X4
+	JMP           back574
+
+// func pointLogGapF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointLogGapF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
+	VMOVUPS      powersF64<>+0(SB), Z0
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Z4
+	VCVTPS2PD  (DX)(R8*1), Z5
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside578
+
+back578:
+	VMOVUPD          Z1, Z6
+	VMAXPD           Z4, Z6, Z7
+	VMAXPD           Z5, Z6, Z5
+	VMINPD           Z7, Z5, Z6
+	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z6
+	VSUBPD           Z5, Z7, Z5
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z5, Z8
+	VDIVPD           Z6, Z8, Z6
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z8
+	VADDPD           Z8, Z6, Z8
+	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z8, Z8
+	VPSRLQ           $0x34, Z8, Z8
+	VBROADCASTSD     c64_7fe<>+0(SB), Z9
+	VPSUBQ           Z8, Z9, Z9
+	VPSLLQ           $0x34, Z9, Z9
+	VORPD.BCST       c64_4330000000000000<>+0(SB), Z8, Z8
+	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z8, Z8
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z9, Z10
+	VFMADD231PD      Z6, Z9, Z10
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z10, Z9
+	VDIVPD           Z9, Z10, Z10
+	VMULPD           Z10, Z10, Z11
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z9
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z11, Z9
+	VMULPD           Z11, Z9, Z9
+	VADDPD           Z10, Z10, Z11
+	VFMADD213PD      Z11, Z10, Z9
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z8, Z9
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z8
+	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z6, K1
+	VMOVAPD          Z8, K1, Z9
+	VMULPD           Z9, Z9, Z8
+	TESTL            $0x0000000d, R11
+	JNZ              aside579
+
+back579:
+	VANDPD.BCST c64_8000000000000000<>+0(SB), Z5, Z5
+	VORPD       Z5, Z9, Z9
+	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z7, Z7
+	VDIVPD      Z7, Z9, Z9
+	VCMPPD      $0x05, Z1, Z4, K1
+	VMOVAPD.Z   Z9, K1, Z9
+	VMULPD      Z0, Z9, Z9
+	TESTL       $0x00000006, R11
+	JNZ         aside580
+
+back580:
+	VCVTPD2PS Z9, Y4
+	VMOVUPS   Y4, (AX)(R8*1)
+
+next0:
+	VADDPD  Z8, Z2, Z2
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside578:
+	VCVTPS2PD    (BX)(R8*1), Z6
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
+	VXORPS       X3, X3, X3
+	VMOVAPD      Z3, K1, Z4
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back578
+
+aside579:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset581
+	VCVTPS2PD (BX)(R8*1), Z6
+	VMULPD    Z6, Z8, Z8
+
+unset581:
+	TESTL        $0x00000008, R11
+	JZ           unset582
+	VBROADCASTSD 8(R9), Z6
+	VMULPD       Z8, Z6, Z6
+	VCVTPD2PS    Z6, Y6
+	VMOVUPS      Y6, (SI)(R8*1)
+
+unset582:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back579
+
+aside580:
+	TESTL     $0x00000004, R11
+	JZ        unset583
+	VCVTPS2PD (BX)(R8*1), Z4
+	VMULPD    Z4, Z9, Z9
+
+unset583:
+	TESTL     $0x00000002, R11
+	JZ        back580
+	VCVTPD2PS Z9, Y4
+	VMOVNTPS  Y4, (AX)(R8*1)
+	JMP       next0
+
+// func pointWingF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointWingF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
+	VMOVUPS      powersF64<>+0(SB), Z0
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VBROADCASTSD 24(R9), Z4
+	VBROADCASTSD 32(R9), Z5
+	VXORPS       X2, X2, X2
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Z6
+	VCVTPS2PD  (DX)(R8*1), Z7
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside584
+
+back584:
+	VMOVUPD          Z1, Z8
+	VSUBPD           Z7, Z6, Z6
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z6, Z9
+	VMINPD           Z9, Z8, Z8
+	VMOVUPD          Z4, Z7
+	VDIVPD           Z7, Z8, Z8
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z7
+	VADDPD           Z7, Z8, Z7
+	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z7, Z7
+	VPSRLQ           $0x34, Z7, Z7
+	VBROADCASTSD     c64_7fe<>+0(SB), Z10
+	VPSUBQ           Z7, Z10, Z10
+	VPSLLQ           $0x34, Z10, Z10
+	VORPD.BCST       c64_4330000000000000<>+0(SB), Z7, Z7
+	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z7, Z7
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z10, Z11
+	VFMADD231PD      Z8, Z10, Z11
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z11, Z10
+	VDIVPD           Z10, Z11, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z10
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z12, Z10
+	VMULPD           Z12, Z10, Z10
+	VADDPD           Z11, Z11, Z12
+	VFMADD213PD      Z12, Z11, Z10
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z7, Z10
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z7
+	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z8, K1
+	VMOVAPD          Z7, K1, Z10
+	VMULPD           Z1, Z10, Z10
+	VMOVUPD          Z5, Z7
+	VSUBPD           Z7, Z9, Z7
+	VCMPPD           $0x01, Z1, Z9, K1
+	VMOVAPD          Z10, K1, Z7
+	TESTL            $0x0000000d, R11
+	JNZ              aside585
+
+back585:
+	VMOVUPD      Z1, Z8
+	VMOVUPD      Z4, Z10
+	VADDPD       Z9, Z10, Z10
+	VDIVPD       Z10, Z8, Z8
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z10
+	VCMPPD       $0x01, Z1, Z9, K1
+	VMOVAPD      Z8, K1, Z10
+	VCMPPD.BCST  $0x04, c64_0<>+0(SB), Z6, K1
+	VMOVAPD.Z    Z10, K1, Z10
+	VANDPD.BCST  c64_8000000000000000<>+0(SB), Z6, Z6
+	VORPD        Z6, Z10, Z10
+	VMULPD       Z0, Z10, Z10
+	TESTL        $0x00000006, R11
+	JNZ          aside586
+
+back586:
+	VCVTPD2PS Z10, Y6
+	VMOVUPS   Y6, (AX)(R8*1)
+
+next0:
+	VADDPD  Z7, Z2, Z2
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside584:
+	VCVTPS2PD    (BX)(R8*1), Z8
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z8, K1
+	VXORPS       X3, X3, X3
+	VMOVAPD      Z3, K1, Z6
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z7
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back584
+
+aside585:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset587
+	VCVTPS2PD (BX)(R8*1), Z8
+	VMULPD    Z8, Z7, Z7
+
+unset587:
+	TESTL        $0x00000008, R11
+	JZ           unset588
+	VBROADCASTSD 8(R9), Z8
+	VMULPD       Z7, Z8, Z8
+	VCVTPD2PS    Z8, Y8
+	VMOVUPS      Y8, (SI)(R8*1)
+
+unset588:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back585
+
+aside586:
+	TESTL     $0x00000004, R11
+	JZ        unset589
+	VCVTPS2PD (BX)(R8*1), Z6
+	VMULPD    Z6, Z10, Z10
+
+unset589:
+	TESTL     $0x00000002, R11
+	JZ        back586
+	VCVTPD2PS Z10, Y6
+	VMOVNTPS  Y6, (AX)(R8*1)
+	JMP       next0
+
+// func pointGemanMcClureF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointGemanMcClureF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Z3
+	VCVTPS2PD  (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside590
+
+back590:
+	VSUBPD           Z4, Z3, Z3
+	VMULPD           Z1, Z3, Z3
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z6
+	VMULPD           Z3, Z3, Z4
+	VFMADD231PD.BCST c64_3fd0000000000000<>+0(SB), Z4, Z5
+	VDIVPD           Z5, Z6, Z6
+	VMULPD           Z6, Z4, Z4
+	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z4
+	TESTL            $0x0000000c, R11
+	JNZ              aside591
+
+back591:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VMULPD Z6, Z6, Z6
+	VMULPD Z6, Z3, Z3
+	VMULPD Z0, Z3, Z3
+	TESTL  $0x00000006, R11
+	JNZ    aside592
+
+back592:
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, (AX)(R8*1)
+
+next0:
+	VADDPD  Z4, Z2, Z2
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside590:
+	VCVTPS2PD    (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X7, X7, X7
+	VMOVAPD      Z7, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back590
+
+aside591:
+	TESTL     $0x00000004, R11
+	JZ        unset593
+	VCVTPS2PD (BX)(R8*1), Z5
+	VMULPD    Z5, Z4, Z4
+
+unset593:
+	TESTL        $0x00000008, R11
+	JZ           unset594
+	VBROADCASTSD 8(R9), Z5
+	VMULPD       Z4, Z5, Z5
+	VCVTPD2PS    Z5, Y5
+	VMOVUPS      Y5, (SI)(R8*1)
+
+unset594:
+	JMP back591
+
+aside592:
+	TESTL     $0x00000004, R11
+	JZ        unset595
+	VCVTPS2PD (BX)(R8*1), Z5
+	VMULPD    Z5, Z3, Z3
+
+unset595:
+	TESTL     $0x00000002, R11
+	JZ        back592
+	VCVTPD2PS Z3, Y3
+	VMOVNTPS  Y3, (AX)(R8*1)
+	JMP       next0
+
+// func pointWelschF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointWelschF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z6
+	VBROADCASTSD 16(R9), Z7
+	VXORPS       X8, X8, X8
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Z9
+	VCVTPS2PD  (DX)(R8*1), Z10
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside596
+
+back596:
+	VSUBPD           Z10, Z9, Z9
+	VMULPD           Z7, Z9, Z9
+	VMULPD           Z9, Z9, Z10
+	VMULPD.BCST      c64_bfe0000000000000<>+0(SB), Z10, Z10
+	VMOVAPD          Z10, Z11
+	VCMPPD           $0x05, Z0, Z11, K1
+	VMOVAPS          Z1, Z12
+	VFMADD231PD      Z2, Z11, Z12
+	VSUBPD           Z1, Z12, Z14
+	VFNMADD231PD     Z3, Z14, Z11
+	VPERMPD          Z5, Z12, Z14
+	VPSLLQ           $0x32, Z12, Z12
+	VPADDQ           Z12, Z14, Z14
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z12
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z11, Z12
+	VFMADD213PD      Z4, Z11, Z12
+	VMULPD           Z11, Z12, Z12
+	VFMADD213PD.Z    Z14, Z14, K1, Z12
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z11
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z10, K1
+	VMOVAPD          Z11, K1, Z12
+	VBROADCASTSD     c64_3fc5555555555555<>+0(SB), Z11
+	VFMADD213PD.BCST c64_3fe0000000000000<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST c64_3ff0000000000000<>+0(SB), Z10, Z11
+	VMULPD           Z10, Z11, Z11
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z12, Z14
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z10
+	VCMPPD.BCST      $0x01, c64_3f30000000000000<>+0(SB), Z10, K1
+	VMOVAPD          Z11, K1, Z14
+	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z14, Z14
+	TESTL            $0x0000000d, R11
+	JNZ              aside597
+
+back597:
+	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z12, K1
+	VMOVAPD.Z   Z9, K1, Z9
+	VMULPD      Z12, Z9, Z9
+	VMULPD      Z6, Z9, Z9
+	TESTL       $0x00000006, R11
+	JNZ         aside598
+
+back598:
+	VCVTPD2PS Z9, Y9
+	VMOVUPS   Y9, (AX)(R8*1)
+
+next0:
+	VADDPD  Z14, Z8, Z8
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z8, (R10)
+	VZEROUPPER
+	RET
+
+aside596:
+	VCVTPS2PD    (BX)(R8*1), Z11
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z11, K1
+	VXORPS       X13, X13, X13
+	VMOVAPD      Z13, K1, Z9
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z10
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back596
+
+aside597:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset599
+	VCVTPS2PD (BX)(R8*1), Z10
+	VMULPD    Z10, Z14, Z14
+
+unset599:
+	TESTL        $0x00000008, R11
+	JZ           unset600
+	VBROADCASTSD 8(R9), Z10
+	VMULPD       Z14, Z10, Z10
+	VCVTPD2PS    Z10, Y10
+	VMOVUPS      Y10, (SI)(R8*1)
+
+unset600:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back597
+
+aside598:
+	TESTL     $0x00000004, R11
+	JZ        unset601
+	VCVTPS2PD (BX)(R8*1), Z10
+	VMULPD    Z10, Z9, Z9
+
+unset601:
+	TESTL     $0x00000002, R11
+	JZ        back598
+	VCVTPD2PS Z9, Y9
+	VMOVNTPS  Y9, (AX)(R8*1)
+	JMP       next0
+
+// func pointTukeyF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointTukeyF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Z3
+	VCVTPS2PD  (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside602
+
+back602:
+	VSUBPD       Z4, Z3, Z3
+	VMULPD       Z1, Z3, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z4
+	VMINPD       Z3, Z4, Z3
+	VBROADCASTSD c64_bff0000000000000<>+0(SB), Z7
+	VMAXPD       Z3, Z7, Z3
+	VFNMADD231PD Z3, Z3, Z5
+	VADDPD       Z5, Z4, Z4
+	VFMADD231PD  Z5, Z5, Z4
+	VMULPD       Z3, Z4, Z4
+	VMULPD       Z3, Z4, Z4
+	TESTL        $0x0000000c, R11
+	JNZ          aside603
+
+back603:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VMULPD Z5, Z5, Z5
+	VMULPD Z5, Z3, Z3
+	VMULPD Z0, Z3, Z3
+	TESTL  $0x00000006, R11
+	JNZ    aside604
+
+back604:
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, (AX)(R8*1)
+
+next0:
+	VADDPD  Z4, Z2, Z2
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside602:
+	VCVTPS2PD    (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X6, X6, X6
+	VMOVAPD      Z6, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back602
+
+aside603:
+	TESTL     $0x00000004, R11
+	JZ        unset605
+	VCVTPS2PD (BX)(R8*1), Z7
+	VMULPD    Z7, Z4, Z4
+
+unset605:
+	TESTL        $0x00000008, R11
+	JZ           unset606
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z4, Z7, Z7
+	VCVTPD2PS    Z7, Y7
+	VMOVUPS      Y7, (SI)(R8*1)
+
+unset606:
+	JMP back603
+
+aside604:
+	TESTL     $0x00000004, R11
+	JZ        unset607
+	VCVTPS2PD (BX)(R8*1), Z5
+	VMULPD    Z5, Z3, Z3
+
+unset607:
+	TESTL     $0x00000002, R11
+	JZ        back604
+	VCVTPD2PS Z3, Y3
+	VMOVNTPS  Y3, (AX)(R8*1)
+	JMP       next0
+
+// func pointTweedieF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointTweedieF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z6
+	VBROADCASTSD 16(R9), Z7
+	VBROADCASTSD 24(R9), Z8
+	VXORPS       X9, X9, X9
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Z10
+	VCVTPS2PD  (DX)(R8*1), Z11
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside608
+
+back608:
+	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
+	VMOVUPD          Z10, Z12
+	VMULPD           Z8, Z12, Z12
+	VMOVAPD          Z12, Z13
+	VCMPPD           $0x05, Z0, Z13, K2
+	VMOVAPS          Z1, Z14
+	VFMADD231PD      Z2, Z13, Z14
+	VSUBPD           Z1, Z14, Z16
+	VFNMADD231PD     Z3, Z16, Z13
+	VPERMPD          Z5, Z14, Z16
+	VPSLLQ           $0x32, Z14, Z14
+	VPADDQ           Z14, Z16, Z16
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z14
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z13, Z14
+	VFMADD213PD      Z4, Z13, Z14
+	VMULPD           Z13, Z14, Z14
+	VFMADD213PD.Z    Z16, Z16, K2, Z14
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z13
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z12, K2
+	VMOVAPD          Z13, K2, Z14
+	VMULPD           Z7, Z10, Z10
+	VMOVAPD          Z10, Z12
+	VCMPPD           $0x05, Z0, Z12, K2
+	VMOVAPS          Z1, Z13
+	VFMADD231PD      Z2, Z12, Z13
+	VSUBPD           Z1, Z13, Z16
+	VFNMADD231PD     Z3, Z16, Z12
+	VPERMPD          Z5, Z13, Z16
+	VPSLLQ           $0x32, Z13, Z13
+	VPADDQ           Z13, Z16, Z16
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z13
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z12, Z13
+	VFMADD213PD      Z4, Z12, Z13
+	VMULPD           Z12, Z13, Z13
+	VFMADD213PD.Z    Z16, Z16, K2, Z13
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z12
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z10, K2
+	VMOVAPD          Z12, K2, Z13
+	VMULPD           Z11, Z13, Z13
+	VMULPD           Z8, Z13, Z11
+	VMULPD           Z7, Z14, Z10
+	VSUBPD           Z11, Z10, Z11
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z11
+	TESTL            $0x0000000d, R11
+	JNZ              aside609
+
+back609:
+	VSUBPD Z13, Z14, Z14
+	VMULPD Z6, Z14, Z14
+	TESTL  $0x00000006, R11
+	JNZ    aside610
+
+back610:
+	VCVTPD2PS Z14, Y10
+	VMOVUPS   Y10, (AX)(R8*1)
+
+next0:
+	VADDPD  Z11, Z9, Z9
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z9, (R10)
+	VZEROUPPER
+	RET
+
+aside608:
+	VCVTPS2PD    (BX)(R8*1), Z12
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
+	VXORPS       X15, X15, X15
+	VMOVAPD      Z15, K1, Z10
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back608
+
+aside609:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset611
+	VCVTPS2PD (BX)(R8*1), Z10
+	VMULPD    Z10, Z11, Z11
+
+unset611:
+	TESTL        $0x00000008, R11
+	JZ           unset612
+	VBROADCASTSD 8(R9), Z10
+	VMULPD       Z11, Z10, Z10
+	VCVTPD2PS    Z10, Y10
+	VMOVUPS      Y10, (SI)(R8*1)
+
+unset612:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back609
+
+aside610:
+	TESTL     $0x00000004, R11
+	JZ        unset613
+	VCVTPS2PD (BX)(R8*1), Z10
+	VMULPD    Z10, Z14, Z14
+
+unset613:
+	TESTL     $0x00000002, R11
+	JZ        back610
+	VCVTPD2PS Z14, Y10
+	VMOVNTPS  Y10, (AX)(R8*1)
+	JMP       next0
 
 // func pointFocalPowerF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12963,9 +14034,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside539
+	JNZ        aside614
 
-back539:
+back614:
 	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z13
 	VSUBPD            Z12, Z13, Z13
 	VMINPD            Z12, Z13, Z13
@@ -13072,9 +14143,9 @@ back539:
 	VMULPD            Z13, Z17, Z17
 	VBROADCASTSD      c64_7ff8000000000001<>+0(SB), K1, Z17
 	TESTL             $0x0000000d, R11
-	JNZ               aside540
+	JNZ               aside615
 
-back540:
+back615:
 	VMULPD          Z9, Z12, Z12
 	VMULPD          Z16, Z12, Z12
 	VFNMADD231PD    Z16, Z12, Z12
@@ -13086,9 +14157,9 @@ back540:
 	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z11, Z16
 	VMULPD          Z6, Z16, Z16
 	TESTL           $0x00000006, R11
-	JNZ             aside541
+	JNZ             aside616
 
-back541:
+back616:
 	VCVTPD2PS Z16, Y11
 	VMOVUPS   Y11, (AX)(R8*1)
 
@@ -13101,1336 +14172,12 @@ next0:
 	VZEROUPPER
 	RET
 
-aside539:
+aside614:
 	VCVTPS2PD    (BX)(R8*1), Z13
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
 	VXORPS       X14, X14, X14
 	VMOVAPD      Z14, K1, Z11
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back539
-
-aside540:
-	TESTL     $0x0000000c, R11
-	JZ        next0
-	TESTL     $0x00000004, R11
-	JZ        unset542
-	VCVTPS2PD (BX)(R8*1), Z18
-	VMULPD    Z18, Z17, Z17
-
-unset542:
-	TESTL        $0x00000008, R11
-	JZ           unset543
-	VBROADCASTSD 8(R9), Z18
-	VMULPD       Z17, Z18, Z18
-	VCVTPD2PS    Z18, Y18
-	VMOVUPS      Y18, (SI)(R8*1)
-
-unset543:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back540
-
-aside541:
-	TESTL     $0x00000004, R11
-	JZ        unset544
-	VCVTPS2PD (BX)(R8*1), Z11
-	VMULPD    Z11, Z16, Z16
-
-unset544:
-	TESTL     $0x00000002, R11
-	JZ        back541
-	VCVTPD2PS Z16, Y11
-	VMOVNTPS  Y11, (AX)(R8*1)
-	JMP       next0
-
-// func pointCharbonnierF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointCharbonnierF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VXORPS       X2, X2, X2
-	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z5
-	VMOVUPS    (DX)(R8*1), Z6
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside545
-
-back545:
-	VSUBPS  Z6, Z5, Z5
-	VMULPS  Z5, Z5, Z6
-	VADDPS  Z1, Z6, Z6
-	VSQRTPS Z6, Z6
-	VMOVUPS Z6, Z7
-	TESTL   $0x0000000c, R11
-	JNZ     aside546
-
-back546:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VDIVPS Z6, Z5, Z5
-	VMULPS Z0, Z5, Z5
-	TESTL  $0x00000006, R11
-	JNZ    aside547
-
-back547:
-	VMOVUPS Z5, (AX)(R8*1)
-
-next0:
-	VADDPS Z7, Z4, Z4
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside548
-
-back548:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VMOVUPS Z3, 64(R10)
-	VMOVUPS Z4, 128(R10)
-	VZEROUPPER
-	RET
-
-aside545:
-	VMOVUPS      (BX)(R8*1), Z7
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
-	VXORPS       X8, X8, X8
-	VMOVAPS      Z8, K1, Z5
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back545
-
-aside546:
-	TESTL  $0x00000004, R11
-	JZ     unset549
-	VMULPS (BX)(R8*1), Z7, Z7
-
-unset549:
-	TESTL        $0x00000008, R11
-	JZ           unset550
-	VBROADCASTSS 44(R9), Z9
-	VMULPS       Z7, Z9, Z9
-	VMOVUPS      Z9, (SI)(R8*1)
-
-unset550:
-	JMP back546
-
-aside547:
-	TESTL  $0x00000004, R11
-	JZ     unset551
-	VMULPS (BX)(R8*1), Z5, Z5
-
-unset551:
-	TESTL    $0x00000002, R11
-	JZ       back547
-	VMOVNTPS Z5, (AX)(R8*1)
-	JMP      next0
-
-aside548:
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VCVTPS2PD     Y4, Z5
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z2, Z2
-	VADDPD        Z6, Z3, Z3
-	VXORPS        X4, X4, X4
-	JMP           back548
-
-// func pointQuantileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointQuantileF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VBROADCASTSS 52(R9), Z2
-	VBROADCASTSS 56(R9), Z3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z7
-	VMOVUPS    (DX)(R8*1), Z8
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside552
-
-back552:
-	VSUBPS Z8, Z7, Z7
-	VMULPS Z1, Z7, Z8
-	VMULPS Z2, Z7, Z9
-	VMAXPS Z9, Z8, Z8
-	TESTL  $0x0000000c, R11
-	JNZ    aside553
-
-back553:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VMOVUPS     Z2, Z9
-	VMOVUPS     Z1, Z11
-	VPMOVD2M    Z7, K1
-	VMOVAPS     Z9, K1, Z11
-	VMOVUPS     Z3, Z9
-	VCMPPS.BCST $0x00, c32_0<>+0(SB), Z7, K1
-	VMOVAPS     Z9, K1, Z11
-	VMULPS      Z0, Z11, Z11
-	TESTL       $0x00000006, R11
-	JNZ         aside554
-
-back554:
-	VMOVUPS Z11, (AX)(R8*1)
-
-next0:
-	VADDPS Z8, Z6, Z6
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside555
-
-back555:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z4, (R10)
-	VMOVUPS Z5, 64(R10)
-	VMOVUPS Z6, 128(R10)
-	VZEROUPPER
-	RET
-
-aside552:
-	VMOVUPS      (BX)(R8*1), Z9
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z9, K1
-	VXORPS       X10, X10, X10
-	VMOVAPS      Z10, K1, Z7
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back552
-
-aside553:
-	TESTL  $0x00000004, R11
-	JZ     unset556
-	VMULPS (BX)(R8*1), Z8, Z8
-
-unset556:
-	TESTL        $0x00000008, R11
-	JZ           unset557
-	VBROADCASTSS 44(R9), Z9
-	VMULPS       Z8, Z9, Z9
-	VMOVUPS      Z9, (SI)(R8*1)
-
-unset557:
-	JMP back553
-
-aside554:
-	TESTL  $0x00000004, R11
-	JZ     unset558
-	VMULPS (BX)(R8*1), Z11, Z11
-
-unset558:
-	TESTL    $0x00000002, R11
-	JZ       back554
-	VMOVNTPS Z11, (AX)(R8*1)
-	JMP      next0
-
-aside555:
-	VEXTRACTF64X4 $0x01, Z6, Y8
-	VCVTPS2PD     Y6, Z7
-	VCVTPS2PD     Y8, Z8
-	VADDPD        Z7, Z4, Z4
-	VADDPD        Z8, Z5, Z5
-	VXORPS        X6, X6, X6
-	JMP           back555
-
-// func pointExpectileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointExpectileF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VBROADCASTSS 52(R9), Z2
-	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z6
-	VMOVUPS    (DX)(R8*1), Z7
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside559
-
-back559:
-	VSUBPS   Z7, Z6, Z6
-	VMOVUPS  Z2, Z7
-	VMOVUPS  Z1, Z8
-	VPMOVD2M Z6, K1
-	VMOVAPS  Z7, K1, Z8
-	VMULPS   Z6, Z8, Z8
-	VMULPS   Z6, Z8, Z7
-	TESTL    $0x0000000c, R11
-	JNZ      aside560
-
-back560:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VMULPS Z0, Z8, Z8
-	TESTL  $0x00000006, R11
-	JNZ    aside561
-
-back561:
-	VMOVUPS Z8, (AX)(R8*1)
-
-next0:
-	VADDPS Z7, Z5, Z5
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside562
-
-back562:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z3, (R10)
-	VMOVUPS Z4, 64(R10)
-	VMOVUPS Z5, 128(R10)
-	VZEROUPPER
-	RET
-
-aside559:
-	VMOVUPS      (BX)(R8*1), Z8
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
-	VXORPS       X9, X9, X9
-	VMOVAPS      Z9, K1, Z6
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back559
-
-aside560:
-	TESTL  $0x00000004, R11
-	JZ     unset563
-	VMULPS (BX)(R8*1), Z7, Z7
-
-unset563:
-	TESTL        $0x00000008, R11
-	JZ           unset564
-	VBROADCASTSS 44(R9), Z6
-	VMULPS       Z7, Z6, Z6
-	VMOVUPS      Z6, (SI)(R8*1)
-
-unset564:
-	JMP back560
-
-aside561:
-	TESTL  $0x00000004, R11
-	JZ     unset565
-	VMULPS (BX)(R8*1), Z8, Z8
-
-unset565:
-	TESTL    $0x00000002, R11
-	JZ       back561
-	VMOVNTPS Z8, (AX)(R8*1)
-	JMP      next0
-
-aside562:
-	VEXTRACTF64X4 $0x01, Z5, Y7
-	VCVTPS2PD     Y5, Z6
-	VCVTPS2PD     Y7, Z7
-	VADDPD        Z6, Z3, Z3
-	VADDPD        Z7, Z4, Z4
-	VXORPS        X5, X5, X5
-	JMP           back562
-
-// func pointInsensitiveF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointInsensitiveF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VXORPS       X2, X2, X2
-	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z5
-	VMOVUPS    (DX)(R8*1), Z6
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside566
-
-back566:
-	VSUBPS       Z6, Z5, Z5
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z5, Z7
-	VMOVUPS      Z1, Z6
-	VSUBPS       Z6, Z7, Z6
-	VBROADCASTSS c32_0<>+0(SB), Z8
-	VMAXPS       Z6, Z8, Z6
-	TESTL        $0x0000000c, R11
-	JNZ          aside567
-
-back567:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
-	VORPS.BCST  c32_3f800000<>+0(SB), Z5, Z5
-	VCMPPS      $0x0e, Z1, Z7, K1
-	VMOVAPS.Z   Z5, K1, Z5
-	VMULPS      Z0, Z5, Z5
-	TESTL       $0x00000006, R11
-	JNZ         aside568
-
-back568:
-	VMOVUPS Z5, (AX)(R8*1)
-
-next0:
-	VADDPS Z6, Z4, Z4
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside569
-
-back569:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VMOVUPS Z3, 64(R10)
-	VMOVUPS Z4, 128(R10)
-	VZEROUPPER
-	RET
-
-aside566:
-	VMOVUPS      (BX)(R8*1), Z7
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
-	VXORPS       X9, X9, X9
-	VMOVAPS      Z9, K1, Z5
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back566
-
-aside567:
-	TESTL  $0x00000004, R11
-	JZ     unset570
-	VMULPS (BX)(R8*1), Z6, Z6
-
-unset570:
-	TESTL        $0x00000008, R11
-	JZ           unset571
-	VBROADCASTSS 44(R9), Z8
-	VMULPS       Z6, Z8, Z8
-	VMOVUPS      Z8, (SI)(R8*1)
-
-unset571:
-	JMP back567
-
-aside568:
-	TESTL  $0x00000004, R11
-	JZ     unset572
-	VMULPS (BX)(R8*1), Z5, Z5
-
-unset572:
-	TESTL    $0x00000002, R11
-	JZ       back568
-	VMOVNTPS Z5, (AX)(R8*1)
-	JMP      next0
-
-aside569:
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VCVTPS2PD     Y4, Z5
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z2, Z2
-	VADDPD        Z6, Z3, Z3
-	VXORPS        X4, X4, X4
-	JMP           back569
-
-// func pointRelativeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointRelativeF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VXORPS       X2, X2, X2
-	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z5
-	VMOVUPS    (DX)(R8*1), Z6
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside573
-
-back573:
-	VANDPS.BCST c32_7fffffff<>+0(SB), Z6, Z7
-	VSUBPS      Z6, Z5, Z5
-	VMOVUPS     Z1, Z6
-	VMAXPS      Z7, Z6, Z7
-	VANDPS.BCST c32_7fffffff<>+0(SB), Z5, Z6
-	VDIVPS      Z7, Z6, Z6
-	TESTL       $0x0000000c, R11
-	JNZ         aside574
-
-back574:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z9
-	VORPS.BCST  c32_3f800000<>+0(SB), Z9, Z9
-	VDIVPS      Z7, Z9, Z9
-	VCMPPS.BCST $0x04, c32_0<>+0(SB), Z5, K1
-	VMOVAPS.Z   Z9, K1, Z9
-	VMULPS      Z0, Z9, Z9
-	TESTL       $0x00000006, R11
-	JNZ         aside575
-
-back575:
-	VMOVUPS Z9, (AX)(R8*1)
-
-next0:
-	VADDPS Z6, Z4, Z4
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside576
-
-back576:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VMOVUPS Z3, 64(R10)
-	VMOVUPS Z4, 128(R10)
-	VZEROUPPER
-	RET
-
-aside573:
-	VMOVUPS      (BX)(R8*1), Z7
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
-	VXORPS       X8, X8, X8
-	VMOVAPS      Z8, K1, Z5
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back573
-
-aside574:
-	TESTL  $0x00000004, R11
-	JZ     unset577
-	VMULPS (BX)(R8*1), Z6, Z6
-
-unset577:
-	TESTL        $0x00000008, R11
-	JZ           unset578
-	VBROADCASTSS 44(R9), Z9
-	VMULPS       Z6, Z9, Z9
-	VMOVUPS      Z9, (SI)(R8*1)
-
-unset578:
-	JMP back574
-
-aside575:
-	TESTL  $0x00000004, R11
-	JZ     unset579
-	VMULPS (BX)(R8*1), Z9, Z9
-
-unset579:
-	TESTL    $0x00000002, R11
-	JZ       back575
-	VMOVNTPS Z9, (AX)(R8*1)
-	JMP      next0
-
-aside576:
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VCVTPS2PD     Y4, Z5
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z2, Z2
-	VADDPD        Z6, Z3, Z3
-	VXORPS        X4, X4, X4
-	JMP           back576
-
-// func pointSymmetricF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointSymmetricF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VXORPS       X1, X1, X1
-	VXORPS       X2, X2, X2
-	VXORPS       X3, X3, X3
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z4
-	VMOVUPS    (DX)(R8*1), Z5
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside580
-
-back580:
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z5, Z9
-	VSUBPS       Z5, Z4, Z6
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z4, Z8
-	VADDPS       Z9, Z8, Z8
-	VBROADCASTSS c32_800000<>+0(SB), Z7
-	VMAXPS       Z8, Z7, Z8
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
-	VDIVPS       Z8, Z7, Z7
-	TESTL        $0x0000000c, R11
-	JNZ          aside581
-
-back581:
-	TESTL        $0x00000001, R11
-	JNZ          next0
-	VDIVPS       Z8, Z9, Z9
-	VDIVPS       Z8, Z9, Z9
-	VADDPS       Z9, Z9, Z8
-	VXORPS       Z4, Z5, Z5
-	VBROADCASTSS c32_0<>+0(SB), Z11
-	VPMOVD2M     Z5, K1
-	VMOVAPS      Z11, K1, Z8
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z4, K1
-	VMOVAPS      Z9, K1, Z8
-	VCMPPS.BCST  $0x04, c32_0<>+0(SB), Z6, K1
-	VMOVAPS.Z    Z8, K1, Z8
-	VANDPS.BCST  c32_80000000<>+0(SB), Z6, Z6
-	VORPS        Z6, Z8, Z8
-	VMULPS       Z0, Z8, Z8
-	TESTL        $0x00000006, R11
-	JNZ          aside582
-
-back582:
-	VMOVUPS Z8, (AX)(R8*1)
-
-next0:
-	VADDPS Z7, Z3, Z3
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside583
-
-back583:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z1, (R10)
-	VMOVUPS Z2, 64(R10)
-	VMOVUPS Z3, 128(R10)
-	VZEROUPPER
-	RET
-
-aside580:
-	VMOVUPS      (BX)(R8*1), Z6
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z6, K1
-	VXORPS       X10, X10, X10
-	VMOVAPS      Z10, K1, Z4
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z5
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back580
-
-aside581:
-	TESTL  $0x00000004, R11
-	JZ     unset584
-	VMULPS (BX)(R8*1), Z7, Z7
-
-unset584:
-	TESTL        $0x00000008, R11
-	JZ           unset585
-	VBROADCASTSS 44(R9), Z11
-	VMULPS       Z7, Z11, Z11
-	VMOVUPS      Z11, (SI)(R8*1)
-
-unset585:
-	JMP back581
-
-aside582:
-	TESTL  $0x00000004, R11
-	JZ     unset586
-	VMULPS (BX)(R8*1), Z8, Z8
-
-unset586:
-	TESTL    $0x00000002, R11
-	JZ       back582
-	VMOVNTPS Z8, (AX)(R8*1)
-	JMP      next0
-
-aside583:
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VCVTPS2PD     Y3, Z4
-	VCVTPS2PD     Y5, Z5
-	VADDPD        Z4, Z1, Z1
-	VADDPD        Z5, Z2, Z2
-	VXORPS        X3, X3, X3
-	JMP           back583
-
-// func pointHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointHingeF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VXORPS       X2, X2, X2
-	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z5
-	VMOVUPS    (DX)(R8*1), Z6
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside587
-
-back587:
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
-	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
-	VMOVUPS      Z1, Z7
-	VMULPS       Z6, Z5, Z5
-	VSUBPS       Z5, Z7, Z7
-	VBROADCASTSS c32_0<>+0(SB), Z9
-	VMAXPS       Z7, Z9, Z7
-	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z7
-	TESTL        $0x0000000c, R11
-	JNZ          aside588
-
-back588:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
-	VCMPPS      $0x01, Z1, Z5, K1
-	VMOVAPS.Z   Z6, K1, Z6
-	VMULPS      Z0, Z6, Z6
-	TESTL       $0x00000006, R11
-	JNZ         aside589
-
-back589:
-	VMOVUPS Z6, (AX)(R8*1)
-
-next0:
-	VADDPS Z7, Z4, Z4
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside590
-
-back590:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VMOVUPS Z3, 64(R10)
-	VMOVUPS Z4, 128(R10)
-	VZEROUPPER
-	RET
-
-aside587:
-	VMOVUPS      (BX)(R8*1), Z7
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
-	VXORPS       X8, X8, X8
-	VMOVAPS      Z8, K1, Z5
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back587
-
-aside588:
-	TESTL  $0x00000004, R11
-	JZ     unset591
-	VMULPS (BX)(R8*1), Z7, Z7
-
-unset591:
-	TESTL        $0x00000008, R11
-	JZ           unset592
-	VBROADCASTSS 44(R9), Z9
-	VMULPS       Z7, Z9, Z9
-	VMOVUPS      Z9, (SI)(R8*1)
-
-unset592:
-	JMP back588
-
-aside589:
-	TESTL  $0x00000004, R11
-	JZ     unset593
-	VMULPS (BX)(R8*1), Z6, Z6
-
-unset593:
-	TESTL    $0x00000002, R11
-	JZ       back589
-	VMOVNTPS Z6, (AX)(R8*1)
-	JMP      next0
-
-aside590:
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VCVTPS2PD     Y4, Z5
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z2, Z2
-	VADDPD        Z6, Z3, Z3
-	VXORPS        X4, X4, X4
-	JMP           back590
-
-// func pointBentHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointBentHingeF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VXORPS       X2, X2, X2
-	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z5
-	VMOVUPS    (DX)(R8*1), Z6
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside594
-
-back594:
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
-	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
-	VBROADCASTSS c32_3f800000<>+0(SB), Z7
-	VMOVUPS      Z1, Z9
-	VFNMADD231PS Z6, Z5, Z7
-	VBROADCASTSS c32_0<>+0(SB), Z5
-	VMAXPS       Z7, Z5, Z7
-	VMINPS       Z7, Z9, Z9
-	VADDPS       Z7, Z7, Z5
-	VSUBPS       Z9, Z5, Z5
-	VMULPS       Z9, Z5, Z5
-	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z5
-	TESTL        $0x0000000c, R11
-	JNZ          aside595
-
-back595:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
-	VMULPS      Z6, Z9, Z9
-	VMULPS      Z0, Z9, Z9
-	TESTL       $0x00000006, R11
-	JNZ         aside596
-
-back596:
-	VMOVUPS Z9, (AX)(R8*1)
-
-next0:
-	VADDPS Z5, Z4, Z4
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside597
-
-back597:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VMOVUPS Z3, 64(R10)
-	VMOVUPS Z4, 128(R10)
-	VZEROUPPER
-	RET
-
-aside594:
-	VMOVUPS      (BX)(R8*1), Z7
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
-	VXORPS       X8, X8, X8
-	VMOVAPS      Z8, K1, Z5
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back594
-
-aside595:
-	TESTL  $0x00000004, R11
-	JZ     unset598
-	VMULPS (BX)(R8*1), Z5, Z5
-
-unset598:
-	TESTL        $0x00000008, R11
-	JZ           unset599
-	VBROADCASTSS 44(R9), Z7
-	VMULPS       Z5, Z7, Z7
-	VMOVUPS      Z7, (SI)(R8*1)
-
-unset599:
-	JMP back595
-
-aside596:
-	TESTL  $0x00000004, R11
-	JZ     unset600
-	VMULPS (BX)(R8*1), Z9, Z9
-
-unset600:
-	TESTL    $0x00000002, R11
-	JZ       back596
-	VMOVNTPS Z9, (AX)(R8*1)
-	JMP      next0
-
-aside597:
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VCVTPS2PD     Y4, Z5
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z2, Z2
-	VADDPD        Z6, Z3, Z3
-	VXORPS        X4, X4, X4
-	JMP           back597
-
-// func pointEmbeddingF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointEmbeddingF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VXORPS       X2, X2, X2
-	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z5
-	VMOVUPS    (DX)(R8*1), Z6
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside601
-
-back601:
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
-	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
-	VMOVUPS      Z1, Z7
-	VSUBPS       Z5, Z7, Z7
-	VBROADCASTSS c32_0<>+0(SB), Z9
-	VMAXPS       Z7, Z9, Z7
-	VMOVUPS      Z5, Z9
-	VPMOVD2M     Z6, K2
-	VMOVAPS      Z7, K2, Z9
-	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z9
-	TESTL        $0x0000000c, R11
-	JNZ          aside602
-
-back602:
-	TESTL        $0x00000001, R11
-	JNZ          next0
-	VBROADCASTSS c32_bf800000<>+0(SB), Z7
-	VCMPPS       $0x01, Z1, Z5, K1
-	VMOVAPS.Z    Z7, K1, Z7
-	VBROADCASTSS c32_3f800000<>+0(SB), Z5
-	VPMOVD2M     Z6, K1
-	VMOVAPS      Z7, K1, Z5
-	VMULPS       Z0, Z5, Z5
-	TESTL        $0x00000006, R11
-	JNZ          aside603
-
-back603:
-	VMOVUPS Z5, (AX)(R8*1)
-
-next0:
-	VADDPS Z9, Z4, Z4
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside604
-
-back604:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VMOVUPS Z3, 64(R10)
-	VMOVUPS Z4, 128(R10)
-	VZEROUPPER
-	RET
-
-aside601:
-	VMOVUPS      (BX)(R8*1), Z7
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
-	VXORPS       X8, X8, X8
-	VMOVAPS      Z8, K1, Z5
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back601
-
-aside602:
-	TESTL  $0x00000004, R11
-	JZ     unset605
-	VMULPS (BX)(R8*1), Z9, Z9
-
-unset605:
-	TESTL        $0x00000008, R11
-	JZ           unset606
-	VBROADCASTSS 44(R9), Z7
-	VMULPS       Z9, Z7, Z7
-	VMOVUPS      Z7, (SI)(R8*1)
-
-unset606:
-	JMP back602
-
-aside603:
-	TESTL  $0x00000004, R11
-	JZ     unset607
-	VMULPS (BX)(R8*1), Z5, Z5
-
-unset607:
-	TESTL    $0x00000002, R11
-	JZ       back603
-	VMOVNTPS Z5, (AX)(R8*1)
-	JMP      next0
-
-aside604:
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VCVTPS2PD     Y4, Z5
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z2, Z2
-	VADDPD        Z6, Z3, Z3
-	VXORPS        X4, X4, X4
-	JMP           back604
-
-// func pointLogGapF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointLogGapF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
-	VMOVUPS      powersF64<>+0(SB), Z0
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Z4
-	VCVTPS2PD  (DX)(R8*1), Z5
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside608
-
-back608:
-	VMOVUPD          Z1, Z6
-	VMAXPD           Z4, Z6, Z7
-	VMAXPD           Z5, Z6, Z5
-	VMINPD           Z7, Z5, Z6
-	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z6
-	VSUBPD           Z5, Z7, Z5
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z5, Z8
-	VDIVPD           Z6, Z8, Z6
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z8
-	VADDPD           Z8, Z6, Z8
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z8, Z8
-	VPSRLQ           $0x34, Z8, Z8
-	VBROADCASTSD     c64_7fe<>+0(SB), Z9
-	VPSUBQ           Z8, Z9, Z9
-	VPSLLQ           $0x34, Z9, Z9
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z8, Z8
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z8, Z8
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z9, Z10
-	VFMADD231PD      Z6, Z9, Z10
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z10, Z9
-	VDIVPD           Z9, Z10, Z10
-	VMULPD           Z10, Z10, Z11
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z9
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z11, Z9
-	VMULPD           Z11, Z9, Z9
-	VADDPD           Z10, Z10, Z11
-	VFMADD213PD      Z11, Z10, Z9
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z8, Z9
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z8
-	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z6, K1
-	VMOVAPD          Z8, K1, Z9
-	VMULPD           Z9, Z9, Z8
-	TESTL            $0x0000000d, R11
-	JNZ              aside609
-
-back609:
-	VANDPD.BCST c64_8000000000000000<>+0(SB), Z5, Z5
-	VORPD       Z5, Z9, Z9
-	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z7, Z7
-	VDIVPD      Z7, Z9, Z9
-	VCMPPD      $0x05, Z1, Z4, K1
-	VMOVAPD.Z   Z9, K1, Z9
-	VMULPD      Z0, Z9, Z9
-	TESTL       $0x00000006, R11
-	JNZ         aside610
-
-back610:
-	VCVTPD2PS Z9, Y4
-	VMOVUPS   Y4, (AX)(R8*1)
-
-next0:
-	VADDPD  Z8, Z2, Z2
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside608:
-	VCVTPS2PD    (BX)(R8*1), Z6
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
-	VXORPS       X3, X3, X3
-	VMOVAPD      Z3, K1, Z4
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back608
-
-aside609:
-	TESTL     $0x0000000c, R11
-	JZ        next0
-	TESTL     $0x00000004, R11
-	JZ        unset611
-	VCVTPS2PD (BX)(R8*1), Z6
-	VMULPD    Z6, Z8, Z8
-
-unset611:
-	TESTL        $0x00000008, R11
-	JZ           unset612
-	VBROADCASTSD 8(R9), Z6
-	VMULPD       Z8, Z6, Z6
-	VCVTPD2PS    Z6, Y6
-	VMOVUPS      Y6, (SI)(R8*1)
-
-unset612:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back609
-
-aside610:
-	TESTL     $0x00000004, R11
-	JZ        unset613
-	VCVTPS2PD (BX)(R8*1), Z4
-	VMULPD    Z4, Z9, Z9
-
-unset613:
-	TESTL     $0x00000002, R11
-	JZ        back610
-	VCVTPD2PS Z9, Y4
-	VMOVNTPS  Y4, (AX)(R8*1)
-	JMP       next0
-
-// func pointWingF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointWingF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
-	VMOVUPS      powersF64<>+0(SB), Z0
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VBROADCASTSD 24(R9), Z4
-	VBROADCASTSD 32(R9), Z5
-	VXORPS       X2, X2, X2
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Z6
-	VCVTPS2PD  (DX)(R8*1), Z7
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside614
-
-back614:
-	VMOVUPD          Z1, Z8
-	VSUBPD           Z7, Z6, Z6
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z6, Z9
-	VMINPD           Z9, Z8, Z8
-	VMOVUPD          Z4, Z7
-	VDIVPD           Z7, Z8, Z8
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z7
-	VADDPD           Z7, Z8, Z7
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z7, Z7
-	VPSRLQ           $0x34, Z7, Z7
-	VBROADCASTSD     c64_7fe<>+0(SB), Z10
-	VPSUBQ           Z7, Z10, Z10
-	VPSLLQ           $0x34, Z10, Z10
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z7, Z7
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z7, Z7
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z10, Z11
-	VFMADD231PD      Z8, Z10, Z11
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z11, Z10
-	VDIVPD           Z10, Z11, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z10
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z12, Z10
-	VMULPD           Z12, Z10, Z10
-	VADDPD           Z11, Z11, Z12
-	VFMADD213PD      Z12, Z11, Z10
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z7, Z10
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z7
-	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z8, K1
-	VMOVAPD          Z7, K1, Z10
-	VMULPD           Z1, Z10, Z10
-	VMOVUPD          Z5, Z7
-	VSUBPD           Z7, Z9, Z7
-	VCMPPD           $0x01, Z1, Z9, K1
-	VMOVAPD          Z10, K1, Z7
-	TESTL            $0x0000000d, R11
-	JNZ              aside615
-
-back615:
-	VMOVUPD      Z1, Z8
-	VMOVUPD      Z4, Z10
-	VADDPD       Z9, Z10, Z10
-	VDIVPD       Z10, Z8, Z8
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z10
-	VCMPPD       $0x01, Z1, Z9, K1
-	VMOVAPD      Z8, K1, Z10
-	VCMPPD.BCST  $0x04, c64_0<>+0(SB), Z6, K1
-	VMOVAPD.Z    Z10, K1, Z10
-	VANDPD.BCST  c64_8000000000000000<>+0(SB), Z6, Z6
-	VORPD        Z6, Z10, Z10
-	VMULPD       Z0, Z10, Z10
-	TESTL        $0x00000006, R11
-	JNZ          aside616
-
-back616:
-	VCVTPD2PS Z10, Y6
-	VMOVUPS   Y6, (AX)(R8*1)
-
-next0:
-	VADDPD  Z7, Z2, Z2
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside614:
-	VCVTPS2PD    (BX)(R8*1), Z8
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z8, K1
-	VXORPS       X3, X3, X3
-	VMOVAPD      Z3, K1, Z6
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
 	JMP          back614
 
@@ -14439,16 +14186,16 @@ aside615:
 	JZ        next0
 	TESTL     $0x00000004, R11
 	JZ        unset617
-	VCVTPS2PD (BX)(R8*1), Z8
-	VMULPD    Z8, Z7, Z7
+	VCVTPS2PD (BX)(R8*1), Z18
+	VMULPD    Z18, Z17, Z17
 
 unset617:
 	TESTL        $0x00000008, R11
 	JZ           unset618
-	VBROADCASTSD 8(R9), Z8
-	VMULPD       Z7, Z8, Z8
-	VCVTPD2PS    Z8, Y8
-	VMOVUPS      Y8, (SI)(R8*1)
+	VBROADCASTSD 8(R9), Z18
+	VMULPD       Z17, Z18, Z18
+	VCVTPD2PS    Z18, Y18
+	VMOVUPS      Y18, (SI)(R8*1)
 
 unset618:
 	TESTL $0x00000001, R11
@@ -14458,352 +14205,14 @@ unset618:
 aside616:
 	TESTL     $0x00000004, R11
 	JZ        unset619
-	VCVTPS2PD (BX)(R8*1), Z6
-	VMULPD    Z6, Z10, Z10
+	VCVTPS2PD (BX)(R8*1), Z11
+	VMULPD    Z11, Z16, Z16
 
 unset619:
 	TESTL     $0x00000002, R11
 	JZ        back616
-	VCVTPD2PS Z10, Y6
-	VMOVNTPS  Y6, (AX)(R8*1)
-	JMP       next0
-
-// func pointGemanMcClureF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointGemanMcClureF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Z3
-	VCVTPS2PD  (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside620
-
-back620:
-	VSUBPD           Z4, Z3, Z3
-	VMULPD           Z1, Z3, Z3
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z6
-	VMULPD           Z3, Z3, Z4
-	VFMADD231PD.BCST c64_3fd0000000000000<>+0(SB), Z4, Z5
-	VDIVPD           Z5, Z6, Z6
-	VMULPD           Z6, Z4, Z4
-	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z4
-	TESTL            $0x0000000c, R11
-	JNZ              aside621
-
-back621:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VMULPD Z6, Z6, Z6
-	VMULPD Z6, Z3, Z3
-	VMULPD Z0, Z3, Z3
-	TESTL  $0x00000006, R11
-	JNZ    aside622
-
-back622:
-	VCVTPD2PS Z3, Y3
-	VMOVUPS   Y3, (AX)(R8*1)
-
-next0:
-	VADDPD  Z4, Z2, Z2
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside620:
-	VCVTPS2PD    (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X7, X7, X7
-	VMOVAPD      Z7, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back620
-
-aside621:
-	TESTL     $0x00000004, R11
-	JZ        unset623
-	VCVTPS2PD (BX)(R8*1), Z5
-	VMULPD    Z5, Z4, Z4
-
-unset623:
-	TESTL        $0x00000008, R11
-	JZ           unset624
-	VBROADCASTSD 8(R9), Z5
-	VMULPD       Z4, Z5, Z5
-	VCVTPD2PS    Z5, Y5
-	VMOVUPS      Y5, (SI)(R8*1)
-
-unset624:
-	JMP back621
-
-aside622:
-	TESTL     $0x00000004, R11
-	JZ        unset625
-	VCVTPS2PD (BX)(R8*1), Z5
-	VMULPD    Z5, Z3, Z3
-
-unset625:
-	TESTL     $0x00000002, R11
-	JZ        back622
-	VCVTPD2PS Z3, Y3
-	VMOVNTPS  Y3, (AX)(R8*1)
-	JMP       next0
-
-// func pointWelschF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointWelschF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z6
-	VBROADCASTSD 16(R9), Z7
-	VXORPS       X8, X8, X8
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Z9
-	VCVTPS2PD  (DX)(R8*1), Z10
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside626
-
-back626:
-	VSUBPD           Z10, Z9, Z9
-	VMULPD           Z7, Z9, Z9
-	VMULPD           Z9, Z9, Z10
-	VMULPD.BCST      c64_bfe0000000000000<>+0(SB), Z10, Z10
-	VMOVAPD          Z10, Z11
-	VCMPPD           $0x05, Z0, Z11, K1
-	VMOVAPS          Z1, Z12
-	VFMADD231PD      Z2, Z11, Z12
-	VSUBPD           Z1, Z12, Z14
-	VFNMADD231PD     Z3, Z14, Z11
-	VPERMPD          Z5, Z12, Z14
-	VPSLLQ           $0x32, Z12, Z12
-	VPADDQ           Z12, Z14, Z14
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z12
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z11, Z12
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z11, Z12
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z11, Z12
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z11, Z12
-	VFMADD213PD      Z4, Z11, Z12
-	VMULPD           Z11, Z12, Z12
-	VFMADD213PD.Z    Z14, Z14, K1, Z12
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z11
-	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z10, K1
-	VMOVAPD          Z11, K1, Z12
-	VBROADCASTSD     c64_3fc5555555555555<>+0(SB), Z11
-	VFMADD213PD.BCST c64_3fe0000000000000<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST c64_3ff0000000000000<>+0(SB), Z10, Z11
-	VMULPD           Z10, Z11, Z11
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z12, Z14
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z10
-	VCMPPD.BCST      $0x01, c64_3f30000000000000<>+0(SB), Z10, K1
-	VMOVAPD          Z11, K1, Z14
-	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z14, Z14
-	TESTL            $0x0000000d, R11
-	JNZ              aside627
-
-back627:
-	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z12, K1
-	VMOVAPD.Z   Z9, K1, Z9
-	VMULPD      Z12, Z9, Z9
-	VMULPD      Z6, Z9, Z9
-	TESTL       $0x00000006, R11
-	JNZ         aside628
-
-back628:
-	VCVTPD2PS Z9, Y9
-	VMOVUPS   Y9, (AX)(R8*1)
-
-next0:
-	VADDPD  Z14, Z8, Z8
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z8, (R10)
-	VZEROUPPER
-	RET
-
-aside626:
-	VCVTPS2PD    (BX)(R8*1), Z11
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z11, K1
-	VXORPS       X13, X13, X13
-	VMOVAPD      Z13, K1, Z9
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z10
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back626
-
-aside627:
-	TESTL     $0x0000000c, R11
-	JZ        next0
-	TESTL     $0x00000004, R11
-	JZ        unset629
-	VCVTPS2PD (BX)(R8*1), Z10
-	VMULPD    Z10, Z14, Z14
-
-unset629:
-	TESTL        $0x00000008, R11
-	JZ           unset630
-	VBROADCASTSD 8(R9), Z10
-	VMULPD       Z14, Z10, Z10
-	VCVTPD2PS    Z10, Y10
-	VMOVUPS      Y10, (SI)(R8*1)
-
-unset630:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back627
-
-aside628:
-	TESTL     $0x00000004, R11
-	JZ        unset631
-	VCVTPS2PD (BX)(R8*1), Z10
-	VMULPD    Z10, Z9, Z9
-
-unset631:
-	TESTL     $0x00000002, R11
-	JZ        back628
-	VCVTPD2PS Z9, Y9
-	VMOVNTPS  Y9, (AX)(R8*1)
-	JMP       next0
-
-// func pointTukeyF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointTukeyF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Z3
-	VCVTPS2PD  (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside632
-
-back632:
-	VSUBPD       Z4, Z3, Z3
-	VMULPD       Z1, Z3, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z4
-	VMINPD       Z3, Z4, Z3
-	VBROADCASTSD c64_bff0000000000000<>+0(SB), Z7
-	VMAXPD       Z3, Z7, Z3
-	VFNMADD231PD Z3, Z3, Z5
-	VADDPD       Z5, Z4, Z4
-	VFMADD231PD  Z5, Z5, Z4
-	VMULPD       Z3, Z4, Z4
-	VMULPD       Z3, Z4, Z4
-	TESTL        $0x0000000c, R11
-	JNZ          aside633
-
-back633:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VMULPD Z5, Z5, Z5
-	VMULPD Z5, Z3, Z3
-	VMULPD Z0, Z3, Z3
-	TESTL  $0x00000006, R11
-	JNZ    aside634
-
-back634:
-	VCVTPD2PS Z3, Y3
-	VMOVUPS   Y3, (AX)(R8*1)
-
-next0:
-	VADDPD  Z4, Z2, Z2
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside632:
-	VCVTPS2PD    (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X6, X6, X6
-	VMOVAPD      Z6, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back632
-
-aside633:
-	TESTL     $0x00000004, R11
-	JZ        unset635
-	VCVTPS2PD (BX)(R8*1), Z7
-	VMULPD    Z7, Z4, Z4
-
-unset635:
-	TESTL        $0x00000008, R11
-	JZ           unset636
-	VBROADCASTSD 8(R9), Z7
-	VMULPD       Z4, Z7, Z7
-	VCVTPD2PS    Z7, Y7
-	VMOVUPS      Y7, (SI)(R8*1)
-
-unset636:
-	JMP back633
-
-aside634:
-	TESTL     $0x00000004, R11
-	JZ        unset637
-	VCVTPS2PD (BX)(R8*1), Z5
-	VMULPD    Z5, Z3, Z3
-
-unset637:
-	TESTL     $0x00000002, R11
-	JZ        back634
-	VCVTPD2PS Z3, Y3
-	VMOVNTPS  Y3, (AX)(R8*1)
+	VCVTPD2PS Z16, Y11
+	VMOVNTPS  Y11, (AX)(R8*1)
 	JMP       next0
 
 // func pointBarronF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
@@ -14840,9 +14249,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside638
+	JNZ        aside620
 
-back638:
+back620:
 	VSUBPD           Z12, Z11, Z11
 	VMULPD           Z7, Z11, Z11
 	VMULPD           Z11, Z11, Z12
@@ -14907,17 +14316,17 @@ back638:
 	VCMPPD.BCST      $0x01, c64_3f30000000000000<>+0(SB), Z17, K1
 	VMOVAPD          Z13, K1, Z15
 	TESTL            $0x0000000d, R11
-	JNZ              aside639
+	JNZ              aside621
 
-back639:
+back621:
 	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z12, Z12
 	VDIVPD      Z12, Z11, Z11
 	VMULPD      Z14, Z11, Z11
 	VMULPD      Z6, Z11, Z11
 	TESTL       $0x00000006, R11
-	JNZ         aside640
+	JNZ         aside622
 
-back640:
+back622:
 	VCVTPD2PS Z11, Y11
 	VMOVUPS   Y11, (AX)(R8*1)
 
@@ -14930,197 +14339,47 @@ next0:
 	VZEROUPPER
 	RET
 
-aside638:
+aside620:
 	VCVTPS2PD    (BX)(R8*1), Z13
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
 	VXORPS       X16, X16, X16
 	VMOVAPD      Z16, K1, Z11
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back638
+	JMP          back620
 
-aside639:
+aside621:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset641
+	JZ        unset623
 	VCVTPS2PD (BX)(R8*1), Z13
 	VMULPD    Z13, Z15, Z15
 
-unset641:
+unset623:
 	TESTL        $0x00000008, R11
-	JZ           unset642
+	JZ           unset624
 	VBROADCASTSD 8(R9), Z13
 	VMULPD       Z15, Z13, Z13
 	VCVTPD2PS    Z13, Y13
 	VMOVUPS      Y13, (SI)(R8*1)
 
-unset642:
+unset624:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back639
+	JMP   back621
 
-aside640:
+aside622:
 	TESTL     $0x00000004, R11
-	JZ        unset643
+	JZ        unset625
 	VCVTPS2PD (BX)(R8*1), Z12
 	VMULPD    Z12, Z11, Z11
 
-unset643:
+unset625:
 	TESTL     $0x00000002, R11
-	JZ        back640
+	JZ        back622
 	VCVTPD2PS Z11, Y11
 	VMOVNTPS  Y11, (AX)(R8*1)
-	JMP       next0
-
-// func pointTweedieF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointTweedieF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z6
-	VBROADCASTSD 16(R9), Z7
-	VBROADCASTSD 24(R9), Z8
-	VXORPS       X9, X9, X9
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Z10
-	VCVTPS2PD  (DX)(R8*1), Z11
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside644
-
-back644:
-	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
-	VMOVUPD          Z10, Z12
-	VMULPD           Z8, Z12, Z12
-	VMOVAPD          Z12, Z13
-	VCMPPD           $0x05, Z0, Z13, K2
-	VMOVAPS          Z1, Z14
-	VFMADD231PD      Z2, Z13, Z14
-	VSUBPD           Z1, Z14, Z16
-	VFNMADD231PD     Z3, Z16, Z13
-	VPERMPD          Z5, Z14, Z16
-	VPSLLQ           $0x32, Z14, Z14
-	VPADDQ           Z14, Z16, Z16
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z14
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z13, Z14
-	VFMADD213PD      Z4, Z13, Z14
-	VMULPD           Z13, Z14, Z14
-	VFMADD213PD.Z    Z16, Z16, K2, Z14
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z13
-	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z12, K2
-	VMOVAPD          Z13, K2, Z14
-	VMULPD           Z7, Z10, Z10
-	VMOVAPD          Z10, Z12
-	VCMPPD           $0x05, Z0, Z12, K2
-	VMOVAPS          Z1, Z13
-	VFMADD231PD      Z2, Z12, Z13
-	VSUBPD           Z1, Z13, Z16
-	VFNMADD231PD     Z3, Z16, Z12
-	VPERMPD          Z5, Z13, Z16
-	VPSLLQ           $0x32, Z13, Z13
-	VPADDQ           Z13, Z16, Z16
-	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z13
-	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z12, Z13
-	VFMADD213PD      Z4, Z12, Z13
-	VMULPD           Z12, Z13, Z13
-	VFMADD213PD.Z    Z16, Z16, K2, Z13
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z12
-	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z10, K2
-	VMOVAPD          Z12, K2, Z13
-	VMULPD           Z11, Z13, Z13
-	VMULPD           Z8, Z13, Z11
-	VMULPD           Z7, Z14, Z10
-	VSUBPD           Z11, Z10, Z11
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z11
-	TESTL            $0x0000000d, R11
-	JNZ              aside645
-
-back645:
-	VSUBPD Z13, Z14, Z14
-	VMULPD Z6, Z14, Z14
-	TESTL  $0x00000006, R11
-	JNZ    aside646
-
-back646:
-	VCVTPD2PS Z14, Y10
-	VMOVUPS   Y10, (AX)(R8*1)
-
-next0:
-	VADDPD  Z11, Z9, Z9
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z9, (R10)
-	VZEROUPPER
-	RET
-
-aside644:
-	VCVTPS2PD    (BX)(R8*1), Z12
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
-	VXORPS       X15, X15, X15
-	VMOVAPD      Z15, K1, Z10
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back644
-
-aside645:
-	TESTL     $0x0000000c, R11
-	JZ        next0
-	TESTL     $0x00000004, R11
-	JZ        unset647
-	VCVTPS2PD (BX)(R8*1), Z10
-	VMULPD    Z10, Z11, Z11
-
-unset647:
-	TESTL        $0x00000008, R11
-	JZ           unset648
-	VBROADCASTSD 8(R9), Z10
-	VMULPD       Z11, Z10, Z10
-	VCVTPD2PS    Z10, Y10
-	VMOVUPS      Y10, (SI)(R8*1)
-
-unset648:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back645
-
-aside646:
-	TESTL     $0x00000004, R11
-	JZ        unset649
-	VCVTPS2PD (BX)(R8*1), Z10
-	VMULPD    Z10, Z14, Z14
-
-unset649:
-	TESTL     $0x00000002, R11
-	JZ        back646
-	VCVTPD2PS Z14, Y10
-	VMOVNTPS  Y10, (AX)(R8*1)
 	JMP       next0
 
 // func pointNegativeBinomialF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
@@ -15156,9 +14415,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside650
+	JNZ        aside626
 
-back650:
+back626:
 	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
 	VADDPD           Z7, Z10, Z12
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z12, Z13
@@ -15211,9 +14470,9 @@ back650:
 	VFMADD231PD      Z13, Z11, Z15
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z15
 	TESTL            $0x0000000d, R11
-	JNZ              aside651
+	JNZ              aside627
 
-back651:
+back627:
 	VMOVUPD      Z8, Z10
 	VMOVUPD      Z8, Z13
 	VMULPD       Z14, Z10, Z10
@@ -15225,9 +14484,9 @@ back651:
 	VDIVPD       Z14, Z13, Z13
 	VMULPD       Z6, Z13, Z13
 	TESTL        $0x00000006, R11
-	JNZ          aside652
+	JNZ          aside628
 
-back652:
+back628:
 	VCVTPD2PS Z13, Y10
 	VMOVUPS   Y10, (AX)(R8*1)
 
@@ -15240,45 +14499,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside650:
+aside626:
 	VCVTPS2PD    (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X16, X16, X16
 	VMOVAPD      Z16, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back650
+	JMP          back626
 
-aside651:
+aside627:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset653
+	JZ        unset629
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z15, Z15
 
-unset653:
+unset629:
 	TESTL        $0x00000008, R11
-	JZ           unset654
+	JZ           unset630
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z15, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset654:
+unset630:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back651
+	JMP   back627
 
-aside652:
+aside628:
 	TESTL     $0x00000004, R11
-	JZ        unset655
+	JZ        unset631
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z13, Z13
 
-unset655:
+unset631:
 	TESTL     $0x00000002, R11
-	JZ        back652
+	JZ        back628
 	VCVTPD2PS Z13, Y10
 	VMOVNTPS  Y10, (AX)(R8*1)
 	JMP       next0
@@ -15314,9 +14573,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside656
+	JNZ        aside632
 
-back656:
+back632:
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
 	VSUBPD           Z4, Z5, Z5
 	VMINPD           Z4, Z5, Z5
@@ -15390,17 +14649,17 @@ back656:
 	VMOVAPD          Z11, K2, Z6
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z6
 	TESTL            $0x0000000d, R11
-	JNZ              aside657
+	JNZ              aside633
 
-back657:
+back633:
 	VSUBPD Z4, Z1, Z4
 	VMULPD Z1, Z5, Z5
 	VDIVPD Z5, Z4, Z4
 	VMULPD Z0, Z4, Z4
 	TESTL  $0x00000006, R11
-	JNZ    aside658
+	JNZ    aside634
 
-back658:
+back634:
 	VCVTPD2PS Z4, Y1
 	VMOVUPS   Y1, (AX)(R8*1)
 
@@ -15413,3998 +14672,48 @@ next0:
 	VZEROUPPER
 	RET
 
-aside656:
+aside632:
 	VCVTPS2PD    (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X3, X3, X3
 	VMOVAPD      Z3, K1, Z1
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back656
+	JMP          back632
 
-aside657:
+aside633:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset659
+	JZ        unset635
 	VCVTPS2PD (BX)(R8*1), Z7
 	VMULPD    Z7, Z6, Z6
 
-unset659:
+unset635:
 	TESTL        $0x00000008, R11
-	JZ           unset660
+	JZ           unset636
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z6, Z7, Z7
 	VCVTPD2PS    Z7, Y7
 	VMOVUPS      Y7, (SI)(R8*1)
 
-unset660:
+unset636:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back657
+	JMP   back633
 
-aside658:
+aside634:
 	TESTL     $0x00000004, R11
-	JZ        unset661
+	JZ        unset637
 	VCVTPS2PD (BX)(R8*1), Z1
 	VMULPD    Z1, Z4, Z4
 
-unset661:
+unset637:
 	TESTL     $0x00000002, R11
-	JZ        back658
+	JZ        back634
 	VCVTPD2PS Z4, Y1
 	VMOVNTPS  Y1, (AX)(R8*1)
 	JMP       next0
-
-// func pointSquaredF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointSquaredF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VXORPS       X1, X1, X1
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z2
-	VMOVUPD    (DX)(R8*1), Z3
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside662
-
-back662:
-	VSUBPD Z3, Z2, Z2
-	VMULPD Z2, Z2, Z3
-	TESTL  $0x0000000c, R11
-	JNZ    aside663
-
-back663:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VMULPD Z0, Z2, Z2
-	TESTL  $0x00000006, R11
-	JNZ    aside664
-
-back664:
-	VMOVUPD Z2, (AX)(R8*1)
-
-next0:
-	VADDPD  Z3, Z1, Z1
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z1, (R10)
-	VZEROUPPER
-	RET
-
-aside662:
-	VMOVUPD      (BX)(R8*1), Z4
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
-	VXORPS       X5, X5, X5
-	VMOVAPD      Z5, K1, Z2
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back662
-
-aside663:
-	TESTL  $0x00000004, R11
-	JZ     unset665
-	VMULPD (BX)(R8*1), Z3, Z3
-
-unset665:
-	TESTL        $0x00000008, R11
-	JZ           unset666
-	VBROADCASTSD 8(R9), Z4
-	VMULPD       Z3, Z4, Z4
-	VMOVUPD      Z4, (SI)(R8*1)
-
-unset666:
-	JMP back663
-
-aside664:
-	TESTL  $0x00000004, R11
-	JZ     unset667
-	VMULPD (BX)(R8*1), Z2, Z2
-
-unset667:
-	TESTL    $0x00000002, R11
-	JZ       back664
-	VMOVNTPD Z2, (AX)(R8*1)
-	JMP      next0
-
-// func pointAbsoluteF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointAbsoluteF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VXORPS       X1, X1, X1
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z2
-	VMOVUPD    (DX)(R8*1), Z3
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside668
-
-back668:
-	VSUBPD      Z3, Z2, Z2
-	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z2, Z3
-	TESTL       $0x0000000c, R11
-	JNZ         aside669
-
-back669:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VANDPD.BCST c64_8000000000000000<>+0(SB), Z2, Z4
-	VORPD.BCST  c64_3ff0000000000000<>+0(SB), Z4, Z4
-	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z2, K1
-	VMOVAPD.Z   Z4, K1, Z4
-	VMULPD      Z0, Z4, Z4
-	TESTL       $0x00000006, R11
-	JNZ         aside670
-
-back670:
-	VMOVUPD Z4, (AX)(R8*1)
-
-next0:
-	VADDPD  Z3, Z1, Z1
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z1, (R10)
-	VZEROUPPER
-	RET
-
-aside668:
-	VMOVUPD      (BX)(R8*1), Z4
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
-	VXORPS       X5, X5, X5
-	VMOVAPD      Z5, K1, Z2
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back668
-
-aside669:
-	TESTL  $0x00000004, R11
-	JZ     unset671
-	VMULPD (BX)(R8*1), Z3, Z3
-
-unset671:
-	TESTL        $0x00000008, R11
-	JZ           unset672
-	VBROADCASTSD 8(R9), Z4
-	VMULPD       Z3, Z4, Z4
-	VMOVUPD      Z4, (SI)(R8*1)
-
-unset672:
-	JMP back669
-
-aside670:
-	TESTL  $0x00000004, R11
-	JZ     unset673
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset673:
-	TESTL    $0x00000002, R11
-	JZ       back670
-	VMOVNTPD Z4, (AX)(R8*1)
-	JMP      next0
-
-// func pointHuberF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointHuberF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside674
-
-back674:
-	VSUBPD            Z4, Z3, Z3
-	VANDPD.BCST       c64_7fffffffffffffff<>+0(SB), Z3, Z5
-	VMINPD            Z1, Z5, Z4
-	VFNMADD231PD.BCST c64_3fe0000000000000<>+0(SB), Z4, Z5
-	VMULPD            Z4, Z5, Z5
-	TESTL             $0x0000000c, R11
-	JNZ               aside675
-
-back675:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z3
-	VORPD       Z3, Z4, Z4
-	VMULPD      Z0, Z4, Z4
-	TESTL       $0x00000006, R11
-	JNZ         aside676
-
-back676:
-	VMOVUPD Z4, (AX)(R8*1)
-
-next0:
-	VADDPD  Z5, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside674:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X6, X6, X6
-	VMOVAPD      Z6, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back674
-
-aside675:
-	TESTL  $0x00000004, R11
-	JZ     unset677
-	VMULPD (BX)(R8*1), Z5, Z5
-
-unset677:
-	TESTL        $0x00000008, R11
-	JZ           unset678
-	VBROADCASTSD 8(R9), Z7
-	VMULPD       Z5, Z7, Z7
-	VMOVUPD      Z7, (SI)(R8*1)
-
-unset678:
-	JMP back675
-
-aside676:
-	TESTL  $0x00000004, R11
-	JZ     unset679
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset679:
-	TESTL    $0x00000002, R11
-	JZ       back676
-	VMOVNTPD Z4, (AX)(R8*1)
-	JMP      next0
-
-// func pointLogCoshF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointLogCoshF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VXORPS       X9, X9, X9
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z10
-	VMOVUPD    (DX)(R8*1), Z11
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside680
-
-back680:
-	VSUBPD           Z11, Z10, Z10
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z12
-	VMULPD           Z10, Z10, Z11
-	VBROADCASTSD     c64_3e3f25366a68a217<>+0(SB), Z13
-	VFMADD213PD.BCST c64_be73b8bd33b02cc2<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_3e99610a19f6dacd<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_beb71b8eb5b95425<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_3ed1960986bc9a47<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_bee8ce147842735c<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_3f0127e522acc29a<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_bf17d8f96bbd06f8<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_3f30d0a2fff8745c<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_bf4833d859501c92<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_3f61ea5d30588ccf<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_bf7ba1ba1b58682c<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_3f96c16c16c0db05<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_bfb55555555554f1<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST c64_3fe0000000000000<>+0(SB), Z11, Z13
-	VMULPD           Z11, Z13, Z13
-	VADDPD           Z12, Z12, Z14
-	VORPD            c64_8000000000000000<>+0(SB), Z14, Z14
-	VCMPPD           $0x05, Z0, Z14, K1
-	VMOVAPS          Z1, Z16
-	VFMADD231PD      Z2, Z14, Z16
-	VSUBPD           Z1, Z16, Z15
-	VFNMADD231PD     Z3, Z15, Z14
-	VFNMADD231PD     Z6, Z15, Z14
-	VPERMPD          Z5, Z16, Z18
-	VPSLLQ           $0x32, Z16, Z15
-	VPADDQ           Z15, Z18, Z18
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z15
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z15
-	VFMADD213PD      Z4, Z14, Z15
-	VPERMPD          Z7, Z16, Z16
-	VFMADD213PD      Z16, Z14, Z15
-	VFMADD213PD.Z    Z18, Z18, K1, Z15
-	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z15, K1
-	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K1, Z14
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z15, Z16
-	VADDPD           Z14, Z16, Z16
-	VSUBPD           Z14, Z15, Z18
-	VDIVPD           Z16, Z18, Z18
-	VMULPD           Z18, Z18, Z19
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z16
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z19, Z16
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z19, Z16
-	VMULPD           Z19, Z16, Z16
-	VADDPD           Z18, Z18, Z19
-	VFMADD213PD      Z19, Z18, Z16
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z14, Z16
-	VSUBPD.BCST      c64_3fe62e42fefa39ef<>+0(SB), Z12, Z14
-	VADDPD           Z14, Z16, Z16
-	VCMPPD.BCST      $0x01, c64_3ff0000000000000<>+0(SB), Z12, K1
-	VMOVAPD          Z13, K1, Z16
-	TESTL            $0x0000000d, R11
-	JNZ              aside681
-
-back681:
-	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z15, Z13
-	VDIVPD           Z13, Z15, Z15
-	VADDPD           Z15, Z15, Z15
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z13
-	VSUBPD           Z15, Z13, Z13
-	VANDPD.BCST      c64_8000000000000000<>+0(SB), Z10, Z15
-	VORPD            Z15, Z13, Z13
-	VBROADCASTSD     c64_be70d43ef056aa8e<>+0(SB), Z14
-	VFMADD213PD.BCST c64_3ea5f613133040e8<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_beccafb4959cdf42<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3ee9e1b3228d8798<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_bf02eb76cb901cc2<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3f18d7c8be6c1e07<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_bf2f336d3a9f85bf<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3f4352147d494c8e<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_bf57d9bcdfa227ab<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3f6d6d310352600e<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_bf8226e2ec22d166<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3f9664f4836cc10c<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_bfaba1ba1b811eeb<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_3fc111111110d81f<>+0(SB), Z11, Z14
-	VFMADD213PD.BCST c64_bfd555555555550f<>+0(SB), Z11, Z14
-	VMULPD           Z11, Z14, Z14
-	VFMADD213PD      Z10, Z10, Z14
-	VCMPPD.BCST      $0x01, c64_3ff0000000000000<>+0(SB), Z12, K1
-	VMOVAPD          Z14, K1, Z13
-	VMULPD           Z8, Z13, Z13
-	TESTL            $0x00000006, R11
-	JNZ              aside682
-
-back682:
-	VMOVUPD Z13, (AX)(R8*1)
-
-next0:
-	VADDPD  Z16, Z9, Z9
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z9, (R10)
-	VZEROUPPER
-	RET
-
-aside680:
-	VMOVUPD      (BX)(R8*1), Z12
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
-	VXORPS       X17, X17, X17
-	VMOVAPD      Z17, K1, Z10
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back680
-
-aside681:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset683
-	VMULPD (BX)(R8*1), Z16, Z16
-
-unset683:
-	TESTL        $0x00000008, R11
-	JZ           unset684
-	VBROADCASTSD 8(R9), Z13
-	VMULPD       Z16, Z13, Z13
-	VMOVUPD      Z13, (SI)(R8*1)
-
-unset684:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back681
-
-aside682:
-	TESTL  $0x00000004, R11
-	JZ     unset685
-	VMULPD (BX)(R8*1), Z13, Z13
-
-unset685:
-	TESTL    $0x00000002, R11
-	JZ       back682
-	VMOVNTPD Z13, (AX)(R8*1)
-	JMP      next0
-
-// func pointBinaryF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointBinaryF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VXORPS       X9, X9, X9
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z10
-	VMOVUPD    (DX)(R8*1), Z11
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside686
-
-back686:
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z12
-	VSUBPD           Z11, Z12, Z12
-	VMINPD           Z11, Z12, Z12
-	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z12, K1
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z12
-	VSUBPD           Z11, Z12, Z12
-	VPMOVQ2M         Z10, K2
-	VMOVAPD          Z11, K2, Z12
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z11
-	VORPD            c64_8000000000000000<>+0(SB), Z11, Z14
-	VCMPPD           $0x05, Z0, Z14, K2
-	VMOVAPS          Z1, Z15
-	VFMADD231PD      Z2, Z14, Z15
-	VSUBPD           Z1, Z15, Z16
-	VFNMADD231PD     Z3, Z16, Z14
-	VFNMADD231PD     Z6, Z16, Z14
-	VPERMPD          Z5, Z15, Z16
-	VPSLLQ           $0x32, Z15, Z17
-	VPADDQ           Z17, Z16, Z16
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z17
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z17
-	VFMADD213PD      Z4, Z14, Z17
-	VPERMPD          Z7, Z15, Z15
-	VFMADD213PD      Z15, Z14, Z17
-	VFMADD213PD.Z    Z16, Z16, K2, Z17
-	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z17, K2
-	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K2, Z14
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z17, Z15
-	VADDPD           Z14, Z15, Z15
-	VSUBPD           Z14, Z17, Z16
-	VDIVPD           Z15, Z16, Z16
-	VMULPD           Z16, Z16, Z15
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z18
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z15, Z18
-	VMULPD           Z15, Z18, Z18
-	VADDPD           Z16, Z16, Z15
-	VFMADD213PD      Z15, Z16, Z18
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z14, Z18
-	VCMPPD.BCST      $0x04, c64_0<>+0(SB), Z12, K2
-	VFMADD231PD      Z11, Z12, K2, Z18
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z18
-	TESTL            $0x0000000d, R11
-	JNZ              aside687
-
-back687:
-	VADDPD.BCST     c64_3ff0000000000000<>+0(SB), Z17, Z11
-	VDIVPD          Z11, Z17, Z17
-	VSUBPD          Z12, Z17, Z17
-	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z10, Z17
-	VMULPD          Z8, Z17, Z17
-	TESTL           $0x00000006, R11
-	JNZ             aside688
-
-back688:
-	VMOVUPD Z17, (AX)(R8*1)
-
-next0:
-	VADDPD  Z18, Z9, Z9
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z9, (R10)
-	VZEROUPPER
-	RET
-
-aside686:
-	VMOVUPD      (BX)(R8*1), Z12
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
-	VXORPS       X13, X13, X13
-	VMOVAPD      Z13, K1, Z10
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back686
-
-aside687:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset689
-	VMULPD (BX)(R8*1), Z18, Z18
-
-unset689:
-	TESTL        $0x00000008, R11
-	JZ           unset690
-	VBROADCASTSD 8(R9), Z11
-	VMULPD       Z18, Z11, Z11
-	VMOVUPD      Z11, (SI)(R8*1)
-
-unset690:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back687
-
-aside688:
-	TESTL  $0x00000004, R11
-	JZ     unset691
-	VMULPD (BX)(R8*1), Z17, Z17
-
-unset691:
-	TESTL    $0x00000002, R11
-	JZ       back688
-	VMOVNTPD Z17, (AX)(R8*1)
-	JMP      next0
-
-// func pointBinaryOptionsF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointBinaryOptionsF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         v+32(FP), SI
-	MOVQ         values+40(FP), DI
-	MOVQ         n+48(FP), R8
-	SHLQ         $0x03, R8
-	XORL         R9, R9
-	MOVQ         p+56(FP), R10
-	MOVQ         sums+64(FP), R11
-	MOVL         flags+72(FP), R12
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R10), Z8
-	VBROADCASTSD 16(R10), Z9
-	VBROADCASTSD 24(R10), Z10
-	VXORPS       X11, X11, X11
-
-loop:
-	VMOVUPD    (CX)(R9*1), Z12
-	VMOVUPD    (DX)(R9*1), Z13
-	PREFETCHT0 16384(CX)(R9*1)
-	PREFETCHT0 16384(DX)(R9*1)
-	TESTL      $0x00000004, R12
-	JNZ        aside692
-
-back692:
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z14
-	VSUBPD       Z13, Z14, Z14
-	VMINPD       Z13, Z14, Z14
-	VCMPPD.BCST  $0x09, c64_0<>+0(SB), Z14, K1
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z14
-	VMOVUPD      Z9, Z16
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z17
-	VSUBPD       Z13, Z14, Z14
-	VFMADD213PD  Z10, Z16, Z13
-	VFMADD213PD  Z10, Z16, Z14
-	TESTL        $0x00000010, R12
-	JNZ          aside693
-
-back693:
-	VPMOVQ2M         Z12, K2
-	VMOVAPD          Z13, K2, Z14
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z12, Z13
-	VORPD            c64_8000000000000000<>+0(SB), Z13, Z16
-	VCMPPD           $0x05, Z0, Z16, K2
-	VMOVAPS          Z1, Z18
-	VFMADD231PD      Z2, Z16, Z18
-	VSUBPD           Z1, Z18, Z19
-	VFNMADD231PD     Z3, Z19, Z16
-	VFNMADD231PD     Z6, Z19, Z16
-	VPERMPD          Z5, Z18, Z19
-	VPSLLQ           $0x32, Z18, Z20
-	VPADDQ           Z20, Z19, Z19
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z20
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z16, Z20
-	VFMADD213PD      Z4, Z16, Z20
-	VPERMPD          Z7, Z18, Z18
-	VFMADD213PD      Z18, Z16, Z20
-	VFMADD213PD.Z    Z19, Z19, K2, Z20
-	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z20, K2
-	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K2, Z16
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z20, Z18
-	VADDPD           Z16, Z18, Z18
-	VSUBPD           Z16, Z20, Z19
-	VDIVPD           Z18, Z19, Z19
-	VMULPD           Z19, Z19, Z18
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z21
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z18, Z21
-	VMULPD           Z18, Z21, Z21
-	VADDPD           Z19, Z19, Z18
-	VFMADD213PD      Z18, Z19, Z21
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z16, Z21
-	VMULPD           Z17, Z21, Z21
-	VCMPPD.BCST      $0x04, c64_0<>+0(SB), Z14, K2
-	VFMADD231PD      Z13, Z14, K2, Z21
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z21
-	TESTL            $0x0000000d, R12
-	JNZ              aside694
-
-back694:
-	VADDPD.BCST     c64_3ff0000000000000<>+0(SB), Z20, Z13
-	VDIVPD          Z13, Z20, Z20
-	VMULPD          Z17, Z20, Z20
-	VSUBPD          Z14, Z20, Z20
-	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z12, Z20
-	VMULPD          Z8, Z20, Z20
-	TESTL           $0x00000006, R12
-	JNZ             aside695
-
-back695:
-	VMOVUPD Z20, (AX)(R9*1)
-
-next0:
-	VADDPD  Z21, Z11, Z11
-	ADDQ    $0x00000040, R9
-	CMPQ    R9, R8
-	JL      loop
-	VMOVUPS Z11, (R11)
-	VZEROUPPER
-	RET
-
-aside692:
-	VMOVUPD      (BX)(R9*1), Z14
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
-	VXORPS       X15, X15, X15
-	VMOVAPD      Z15, K1, Z12
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
-	PREFETCHT0   16384(BX)(R9*1)
-	JMP          back692
-
-aside693:
-	VMOVUPD (SI)(R9*1), Z16
-	VMULPD  Z16, Z13, Z13
-	VADDPD  Z14, Z13, Z17
-	JMP     back693
-
-aside694:
-	TESTL  $0x0000000c, R12
-	JZ     next0
-	TESTL  $0x00000004, R12
-	JZ     unset696
-	VMULPD (BX)(R9*1), Z21, Z21
-
-unset696:
-	TESTL        $0x00000008, R12
-	JZ           unset697
-	VBROADCASTSD 8(R10), Z13
-	VMULPD       Z21, Z13, Z13
-	VMOVUPD      Z13, (DI)(R9*1)
-
-unset697:
-	TESTL $0x00000001, R12
-	JNZ   next0
-	JMP   back694
-
-aside695:
-	TESTL  $0x00000004, R12
-	JZ     unset698
-	VMULPD (BX)(R9*1), Z20, Z20
-
-unset698:
-	TESTL    $0x00000002, R12
-	JZ       back695
-	VMOVNTPD Z20, (AX)(R9*1)
-	JMP      next0
-
-// func pointMarginF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointMarginF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VXORPS       X9, X9, X9
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z10
-	VMOVUPD    (DX)(R8*1), Z11
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside699
-
-back699:
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z11, Z12
-	VCMPPD.BCST      $0x04, c64_3ff0000000000000<>+0(SB), Z12, K1
-	VMULPD           Z11, Z10, Z10
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z12
-	VORPD            c64_8000000000000000<>+0(SB), Z12, Z14
-	VCMPPD           $0x05, Z0, Z14, K2
-	VMOVAPS          Z1, Z15
-	VFMADD231PD      Z2, Z14, Z15
-	VSUBPD           Z1, Z15, Z16
-	VFNMADD231PD     Z3, Z16, Z14
-	VFNMADD231PD     Z6, Z16, Z14
-	VPERMPD          Z5, Z15, Z16
-	VPSLLQ           $0x32, Z15, Z17
-	VPADDQ           Z17, Z16, Z16
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z17
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z17
-	VFMADD213PD      Z4, Z14, Z17
-	VPERMPD          Z7, Z15, Z15
-	VFMADD213PD      Z15, Z14, Z17
-	VFMADD213PD.Z    Z16, Z16, K2, Z17
-	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z17, K2
-	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K2, Z14
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z17, Z15
-	VADDPD           Z14, Z15, Z15
-	VSUBPD           Z14, Z17, Z16
-	VDIVPD           Z15, Z16, Z16
-	VMULPD           Z16, Z16, Z15
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z18
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z15, Z18
-	VMULPD           Z15, Z18, Z18
-	VADDPD           Z16, Z16, Z15
-	VFMADD213PD      Z15, Z16, Z18
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z14, Z18
-	VPMOVQ2M         Z10, K2
-	VADDPD           Z12, Z18, K2, Z18
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z18
-	TESTL            $0x0000000d, R11
-	JNZ              aside700
-
-back700:
-	VADDPD.BCST  c64_3ff0000000000000<>+0(SB), Z17, Z12
-	VDIVPD       Z12, Z17, Z17
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z12
-	VSUBPD       Z17, Z12, Z12
-	VPMOVQ2M     Z10, K1
-	VMOVAPD      Z12, K1, Z17
-	VXORPD.BCST  c64_8000000000000000<>+0(SB), Z11, Z11
-	VMULPD       Z11, Z17, Z17
-	VMULPD       Z8, Z17, Z17
-	TESTL        $0x00000006, R11
-	JNZ          aside701
-
-back701:
-	VMOVUPD Z17, (AX)(R8*1)
-
-next0:
-	VADDPD  Z18, Z9, Z9
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z9, (R10)
-	VZEROUPPER
-	RET
-
-aside699:
-	VMOVUPD      (BX)(R8*1), Z12
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
-	VXORPS       X13, X13, X13
-	VMOVAPD      Z13, K1, Z10
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back699
-
-aside700:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset702
-	VMULPD (BX)(R8*1), Z18, Z18
-
-unset702:
-	TESTL        $0x00000008, R11
-	JZ           unset703
-	VBROADCASTSD 8(R9), Z12
-	VMULPD       Z18, Z12, Z12
-	VMOVUPD      Z12, (SI)(R8*1)
-
-unset703:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back700
-
-aside701:
-	TESTL  $0x00000004, R11
-	JZ     unset704
-	VMULPD (BX)(R8*1), Z17, Z17
-
-unset704:
-	TESTL    $0x00000002, R11
-	JZ       back701
-	VMOVNTPD Z17, (AX)(R8*1)
-	JMP      next0
-
-// func pointPseudoHuberF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointPseudoHuberF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VBROADCASTSD 24(R9), Z2
-	VXORPS       X3, X3, X3
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z4
-	VMOVUPD    (DX)(R8*1), Z5
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside705
-
-back705:
-	VSUBPD  Z5, Z4, Z4
-	VMULPD  Z4, Z4, Z5
-	VADDPD  Z2, Z5, Z6
-	VSQRTPD Z6, Z6
-	VADDPD  Z1, Z6, Z7
-	VMULPD  Z1, Z5, Z5
-	VDIVPD  Z7, Z5, Z5
-	TESTL   $0x0000000c, R11
-	JNZ     aside706
-
-back706:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VDIVPD Z6, Z4, Z4
-	VMULPD Z0, Z4, Z4
-	TESTL  $0x00000006, R11
-	JNZ    aside707
-
-back707:
-	VMOVUPD Z4, (AX)(R8*1)
-
-next0:
-	VADDPD  Z5, Z3, Z3
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z3, (R10)
-	VZEROUPPER
-	RET
-
-aside705:
-	VMOVUPD      (BX)(R8*1), Z6
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
-	VXORPS       X8, X8, X8
-	VMOVAPD      Z8, K1, Z4
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back705
-
-aside706:
-	TESTL  $0x00000004, R11
-	JZ     unset708
-	VMULPD (BX)(R8*1), Z5, Z5
-
-unset708:
-	TESTL        $0x00000008, R11
-	JZ           unset709
-	VBROADCASTSD 8(R9), Z7
-	VMULPD       Z5, Z7, Z7
-	VMOVUPD      Z7, (SI)(R8*1)
-
-unset709:
-	JMP back706
-
-aside707:
-	TESTL  $0x00000004, R11
-	JZ     unset710
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset710:
-	TESTL    $0x00000002, R11
-	JZ       back707
-	VMOVNTPD Z4, (AX)(R8*1)
-	JMP      next0
-
-// func pointCauchyF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointCauchyF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
-	VMOVUPS      powersF64<>+0(SB), Z0
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z0
-	VMOVUPS      powersF64lost<>+0(SB), Z0
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z4
-	VMOVUPD    (DX)(R8*1), Z5
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside711
-
-back711:
-	VSUBPD           Z5, Z4, Z4
-	VMULPD           Z1, Z4, Z4
-	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z5
-	VMULPD           Z4, Z5, Z5
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z6
-	VADDPD           Z6, Z5, Z6
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z6, Z6
-	VPSRLQ           $0x34, Z6, Z6
-	VBROADCASTSD     c64_7fe<>+0(SB), Z7
-	VPSUBQ           Z6, Z7, Z7
-	VPSLLQ           $0x34, Z7, Z7
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z6, Z6
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z6, Z6
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z7, Z8
-	VFMADD231PD      Z5, Z7, Z8
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z8, Z7
-	VDIVPD           Z7, Z8, Z8
-	VMULPD           Z8, Z8, Z7
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z9
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z7, Z9
-	VMULPD           Z7, Z9, Z9
-	VADDPD           Z8, Z8, Z7
-	VFMADD213PD      Z7, Z8, Z9
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z6, Z9
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z6
-	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z5, K1
-	VMOVAPD          Z6, K1, Z9
-	TESTL            $0x0000000d, R11
-	JNZ              aside712
-
-back712:
-	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z5, Z5
-	VDIVPD      Z5, Z4, Z4
-	VMULPD      Z0, Z4, Z4
-	TESTL       $0x00000006, R11
-	JNZ         aside713
-
-back713:
-	VMOVUPD Z4, (AX)(R8*1)
-
-next0:
-	VADDPD  Z9, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside711:
-	VMOVUPD      (BX)(R8*1), Z6
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
-	VXORPS       X3, X3, X3
-	VMOVAPD      Z3, K1, Z4
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back711
-
-aside712:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset714
-	VMULPD (BX)(R8*1), Z9, Z9
-
-unset714:
-	TESTL        $0x00000008, R11
-	JZ           unset715
-	VBROADCASTSD 8(R9), Z6
-	VMULPD       Z9, Z6, Z6
-	VMOVUPD      Z6, (SI)(R8*1)
-
-unset715:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back712
-
-aside713:
-	TESTL  $0x00000004, R11
-	JZ     unset716
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset716:
-	TESTL    $0x00000002, R11
-	JZ       back713
-	VMOVNTPD Z4, (AX)(R8*1)
-	JMP      next0
-
-// func pointPoissonF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointPoissonF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VXORPS       X9, X9, X9
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z10
-	VMOVUPD    (DX)(R8*1), Z11
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside717
-
-back717:
-	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
-	VMOVAPD          Z10, Z12
-	VCMPPD           $0x05, Z0, Z12, K2
-	VMOVAPS          Z1, Z15
-	VFMADD231PD      Z2, Z12, Z15
-	VSUBPD           Z1, Z15, Z13
-	VFNMADD231PD     Z3, Z13, Z12
-	VFNMADD231PD     Z6, Z13, Z12
-	VPERMPD          Z5, Z15, Z16
-	VPSLLQ           $0x32, Z15, Z13
-	VPADDQ           Z13, Z16, Z16
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z13
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z12, Z13
-	VFMADD213PD      Z4, Z12, Z13
-	VPERMPD          Z7, Z15, Z15
-	VFMADD213PD      Z15, Z12, Z13
-	VFMADD213PD.Z    Z16, Z16, K2, Z13
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z12
-	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z10, K2
-	VMOVAPD          Z12, K2, Z13
-	VMOVUPD          Z13, Z12
-	VFNMADD231PD     Z11, Z10, Z12
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z12
-	TESTL            $0x0000000d, R11
-	JNZ              aside718
-
-back718:
-	VSUBPD Z11, Z13, Z13
-	VMULPD Z8, Z13, Z13
-	TESTL  $0x00000006, R11
-	JNZ    aside719
-
-back719:
-	VMOVUPD Z13, (AX)(R8*1)
-
-next0:
-	VADDPD  Z12, Z9, Z9
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z9, (R10)
-	VZEROUPPER
-	RET
-
-aside717:
-	VMOVUPD      (BX)(R8*1), Z12
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
-	VXORPS       X14, X14, X14
-	VMOVAPD      Z14, K1, Z10
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back717
-
-aside718:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset720
-	VMULPD (BX)(R8*1), Z12, Z12
-
-unset720:
-	TESTL        $0x00000008, R11
-	JZ           unset721
-	VBROADCASTSD 8(R9), Z10
-	VMULPD       Z12, Z10, Z10
-	VMOVUPD      Z10, (SI)(R8*1)
-
-unset721:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back718
-
-aside719:
-	TESTL  $0x00000004, R11
-	JZ     unset722
-	VMULPD (BX)(R8*1), Z13, Z13
-
-unset722:
-	TESTL    $0x00000002, R11
-	JZ       back719
-	VMOVNTPD Z13, (AX)(R8*1)
-	JMP      next0
-
-// func pointGammaF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointGammaF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VXORPS       X9, X9, X9
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z10
-	VMOVUPD    (DX)(R8*1), Z11
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside723
-
-back723:
-	VCMPPD.BCST      $0x0a, c64_0<>+0(SB), Z11, K1
-	VMOVUPD          Z10, Z12
-	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z12, Z12
-	VMOVAPD          Z12, Z13
-	VCMPPD           $0x05, Z0, Z13, K2
-	VMOVAPS          Z1, Z16
-	VFMADD231PD      Z2, Z13, Z16
-	VSUBPD           Z1, Z16, Z14
-	VFNMADD231PD     Z3, Z14, Z13
-	VFNMADD231PD     Z6, Z14, Z13
-	VPERMPD          Z5, Z16, Z17
-	VPSLLQ           $0x32, Z16, Z14
-	VPADDQ           Z14, Z17, Z17
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z14
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z13, Z14
-	VFMADD213PD      Z4, Z13, Z14
-	VPERMPD          Z7, Z16, Z16
-	VFMADD213PD      Z16, Z13, Z14
-	VFMADD213PD.Z    Z17, Z17, K2, Z14
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z13
-	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z12, K2
-	VMOVAPD          Z13, K2, Z14
-	VMULPD           Z11, Z14, Z14
-	VADDPD           Z14, Z10, Z10
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z10
-	TESTL            $0x0000000d, R11
-	JNZ              aside724
-
-back724:
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z12
-	VSUBPD       Z14, Z12, Z14
-	VMULPD       Z8, Z14, Z14
-	TESTL        $0x00000006, R11
-	JNZ          aside725
-
-back725:
-	VMOVUPD Z14, (AX)(R8*1)
-
-next0:
-	VADDPD  Z10, Z9, Z9
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z9, (R10)
-	VZEROUPPER
-	RET
-
-aside723:
-	VMOVUPD      (BX)(R8*1), Z12
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
-	VXORPS       X15, X15, X15
-	VMOVAPD      Z15, K1, Z10
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back723
-
-aside724:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset726
-	VMULPD (BX)(R8*1), Z10, Z10
-
-unset726:
-	TESTL        $0x00000008, R11
-	JZ           unset727
-	VBROADCASTSD 8(R9), Z11
-	VMULPD       Z10, Z11, Z11
-	VMOVUPD      Z11, (SI)(R8*1)
-
-unset727:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back724
-
-aside725:
-	TESTL  $0x00000004, R11
-	JZ     unset728
-	VMULPD (BX)(R8*1), Z14, Z14
-
-unset728:
-	TESTL    $0x00000002, R11
-	JZ       back725
-	VMOVNTPD Z14, (AX)(R8*1)
-	JMP      next0
-
-// func pointFocalF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointFocalF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VBROADCASTSD 16(R9), Z9
-	VBROADCASTSD 24(R9), Z10
-	VXORPS       X11, X11, X11
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z12
-	VMOVUPD    (DX)(R8*1), Z13
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside729
-
-back729:
-	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z14
-	VSUBPD            Z13, Z14, Z14
-	VMINPD            Z13, Z14, Z14
-	VCMPPD.BCST       $0x09, c64_0<>+0(SB), Z14, K1
-	VMOVUPD           Z9, Z14
-	VFMADD231PD       Z10, Z13, Z14
-	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z16
-	VSUBPD            Z13, Z16, Z16
-	VPMOVQ2M          Z12, K2
-	VMOVAPD           Z13, K2, Z16
-	VANDPD.BCST       c64_7fffffffffffffff<>+0(SB), Z12, Z13
-	VORPD             c64_8000000000000000<>+0(SB), Z13, Z18
-	VCMPPD            $0x05, Z0, Z18, K2
-	VMOVAPS           Z1, Z19
-	VFMADD231PD       Z2, Z18, Z19
-	VSUBPD            Z1, Z19, Z17
-	VFNMADD231PD      Z3, Z17, Z18
-	VFNMADD231PD      Z6, Z17, Z18
-	VPERMPD           Z5, Z19, Z20
-	VPSLLQ            $0x32, Z19, Z17
-	VPADDQ            Z17, Z20, Z20
-	VMOVUPS           c64_3efa000af06c7b19<>+0(SB), Z17
-	VFMADD213PD.BCST  c64_3f2a030c686160fe<>+0(SB), Z18, Z17
-	VFMADD213PD.BCST  c64_3f56c16c38238cb3<>+0(SB), Z18, Z17
-	VFMADD213PD.BCST  c64_3f8111110a18c20b<>+0(SB), Z18, Z17
-	VFMADD213PD.BCST  c64_3fa5555555541ba4<>+0(SB), Z18, Z17
-	VFMADD213PD.BCST  c64_3fc5555555557e6b<>+0(SB), Z18, Z17
-	VFMADD213PD.BCST  c64_3fe0000000000006<>+0(SB), Z18, Z17
-	VFMADD213PD       Z4, Z18, Z17
-	VPERMPD           Z7, Z19, Z19
-	VFMADD213PD       Z19, Z18, Z17
-	VFMADD213PD.Z     Z20, Z20, K2, Z17
-	VCMPPD.BCST       $0x0e, c64_3fda827999fcef32<>+0(SB), Z17, K2
-	VBROADCASTSD.Z    c64_3ff0000000000000<>+0(SB), K2, Z19
-	VADDPD.BCST       c64_4000000000000000<>+0(SB), Z17, Z18
-	VADDPD            Z19, Z18, Z18
-	VSUBPD            Z19, Z17, Z20
-	VDIVPD            Z18, Z20, Z20
-	VMULPD            Z20, Z20, Z21
-	VBROADCASTSD      c64_3fbaf286bca1af28<>+0(SB), Z18
-	VFMADD213PD.BCST  c64_3fbe1e1e1e1e1e1e<>+0(SB), Z21, Z18
-	VFMADD213PD.BCST  c64_3fc1111111111111<>+0(SB), Z21, Z18
-	VFMADD213PD.BCST  c64_3fc3b13b13b13b14<>+0(SB), Z21, Z18
-	VFMADD213PD.BCST  c64_3fc745d1745d1746<>+0(SB), Z21, Z18
-	VFMADD213PD.BCST  c64_3fcc71c71c71c71c<>+0(SB), Z21, Z18
-	VFMADD213PD.BCST  c64_3fd2492492492492<>+0(SB), Z21, Z18
-	VFMADD213PD.BCST  c64_3fd999999999999a<>+0(SB), Z21, Z18
-	VFMADD213PD.BCST  c64_3fe5555555555555<>+0(SB), Z21, Z18
-	VMULPD            Z21, Z18, Z18
-	VADDPD            Z20, Z20, Z21
-	VFMADD213PD       Z21, Z20, Z18
-	VFMADD231PD.BCST  c64_3fe62e42fefa39ef<>+0(SB), Z19, Z18
-	VCMPPD.BCST       $0x04, c64_0<>+0(SB), Z16, K2
-	VFMADD231PD       Z13, Z16, K2, Z18
-	VADDPD.BCST       c64_3ff0000000000000<>+0(SB), Z17, Z13
-	VDIVPD            Z13, Z17, Z17
-	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z19
-	VFNMADD231PD.BCST c64_4000000000000000<>+0(SB), Z17, Z19
-	VFMADD213PD       Z17, Z16, Z19
-	VCMPPD.BCST       $0x05, c64_2a80000000000000<>+0(SB), Z19, K2
-	VMOVAPD.Z         Z19, K2, Z19
-	VMULPD            Z19, Z14, Z14
-	VMULPD            Z19, Z14, Z13
-	VMULPD            Z18, Z13, Z13
-	VBROADCASTSD      c64_7ff8000000000001<>+0(SB), K1, Z13
-	TESTL             $0x0000000d, R11
-	JNZ               aside730
-
-back730:
-	VCMPPD.BCST     $0x05, c64_2a80000000000000<>+0(SB), Z19, K1
-	VMOVAPD.Z       Z17, K1, Z17
-	VBROADCASTSD    c64_3ff0000000000000<>+0(SB), Z20
-	VSUBPD          Z17, Z20, Z20
-	VMULPD          Z17, Z20, Z20
-	VMULPD          Z18, Z20, Z20
-	VADDPD          Z20, Z20, Z20
-	VSUBPD          Z16, Z17, Z17
-	VMULPD          Z17, Z19, Z19
-	VADDPD          Z16, Z16, Z16
-	VSUBPD.BCST     c64_3ff0000000000000<>+0(SB), Z16, Z16
-	VFNMADD231PD    Z16, Z20, Z19
-	VMULPD          Z14, Z19, Z19
-	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z12, Z19
-	VMULPD          Z8, Z19, Z19
-	TESTL           $0x00000006, R11
-	JNZ             aside731
-
-back731:
-	VMOVUPD Z19, (AX)(R8*1)
-
-next0:
-	VADDPD  Z13, Z11, Z11
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z11, (R10)
-	VZEROUPPER
-	RET
-
-aside729:
-	VMOVUPD      (BX)(R8*1), Z14
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
-	VXORPS       X15, X15, X15
-	VMOVAPD      Z15, K1, Z12
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back729
-
-aside730:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset732
-	VMULPD (BX)(R8*1), Z13, Z13
-
-unset732:
-	TESTL        $0x00000008, R11
-	JZ           unset733
-	VBROADCASTSD 8(R9), Z20
-	VMULPD       Z13, Z20, Z20
-	VMOVUPD      Z20, (SI)(R8*1)
-
-unset733:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back730
-
-aside731:
-	TESTL  $0x00000004, R11
-	JZ     unset734
-	VMULPD (BX)(R8*1), Z19, Z19
-
-unset734:
-	TESTL    $0x00000002, R11
-	JZ       back731
-	VMOVNTPD Z19, (AX)(R8*1)
-	JMP      next0
-
-// func pointFocalPowerF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointFocalPowerF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VBROADCASTSD 16(R9), Z9
-	VBROADCASTSD 24(R9), Z10
-	VBROADCASTSD 32(R9), Z11
-	VXORPS       X12, X12, X12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z13
-	VMOVUPD    (DX)(R8*1), Z14
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside735
-
-back735:
-	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z15
-	VSUBPD            Z14, Z15, Z15
-	VMINPD            Z14, Z15, Z15
-	VCMPPD.BCST       $0x09, c64_0<>+0(SB), Z15, K1
-	VMOVUPD           Z9, Z15
-	VFMADD231PD       Z10, Z14, Z15
-	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z17
-	VSUBPD            Z14, Z17, Z17
-	VPMOVQ2M          Z13, K2
-	VMOVAPD           Z14, K2, Z17
-	VANDPD.BCST       c64_7fffffffffffffff<>+0(SB), Z13, Z14
-	VORPD             c64_8000000000000000<>+0(SB), Z14, Z19
-	VCMPPD            $0x05, Z0, Z19, K2
-	VMOVAPS           Z1, Z20
-	VFMADD231PD       Z2, Z19, Z20
-	VSUBPD            Z1, Z20, Z18
-	VFNMADD231PD      Z3, Z18, Z19
-	VFNMADD231PD      Z6, Z18, Z19
-	VPERMPD           Z5, Z20, Z21
-	VPSLLQ            $0x32, Z20, Z18
-	VPADDQ            Z18, Z21, Z21
-	VMOVUPS           c64_3efa000af06c7b19<>+0(SB), Z18
-	VFMADD213PD.BCST  c64_3f2a030c686160fe<>+0(SB), Z19, Z18
-	VFMADD213PD.BCST  c64_3f56c16c38238cb3<>+0(SB), Z19, Z18
-	VFMADD213PD.BCST  c64_3f8111110a18c20b<>+0(SB), Z19, Z18
-	VFMADD213PD.BCST  c64_3fa5555555541ba4<>+0(SB), Z19, Z18
-	VFMADD213PD.BCST  c64_3fc5555555557e6b<>+0(SB), Z19, Z18
-	VFMADD213PD.BCST  c64_3fe0000000000006<>+0(SB), Z19, Z18
-	VFMADD213PD       Z4, Z19, Z18
-	VPERMPD           Z7, Z20, Z20
-	VFMADD213PD       Z20, Z19, Z18
-	VFMADD213PD.Z     Z21, Z21, K2, Z18
-	VCMPPD.BCST       $0x0e, c64_3fda827999fcef32<>+0(SB), Z18, K2
-	VBROADCASTSD.Z    c64_3ff0000000000000<>+0(SB), K2, Z20
-	VADDPD.BCST       c64_4000000000000000<>+0(SB), Z18, Z19
-	VADDPD            Z20, Z19, Z19
-	VSUBPD            Z20, Z18, Z21
-	VDIVPD            Z19, Z21, Z21
-	VMULPD            Z21, Z21, Z22
-	VBROADCASTSD      c64_3fbaf286bca1af28<>+0(SB), Z19
-	VFMADD213PD.BCST  c64_3fbe1e1e1e1e1e1e<>+0(SB), Z22, Z19
-	VFMADD213PD.BCST  c64_3fc1111111111111<>+0(SB), Z22, Z19
-	VFMADD213PD.BCST  c64_3fc3b13b13b13b14<>+0(SB), Z22, Z19
-	VFMADD213PD.BCST  c64_3fc745d1745d1746<>+0(SB), Z22, Z19
-	VFMADD213PD.BCST  c64_3fcc71c71c71c71c<>+0(SB), Z22, Z19
-	VFMADD213PD.BCST  c64_3fd2492492492492<>+0(SB), Z22, Z19
-	VFMADD213PD.BCST  c64_3fd999999999999a<>+0(SB), Z22, Z19
-	VFMADD213PD.BCST  c64_3fe5555555555555<>+0(SB), Z22, Z19
-	VMULPD            Z22, Z19, Z19
-	VADDPD            Z21, Z21, Z22
-	VFMADD213PD       Z22, Z21, Z19
-	VFMADD231PD.BCST  c64_3fe62e42fefa39ef<>+0(SB), Z20, Z19
-	VCMPPD.BCST       $0x04, c64_0<>+0(SB), Z17, K2
-	VFMADD231PD       Z14, Z17, K2, Z19
-	VADDPD.BCST       c64_3ff0000000000000<>+0(SB), Z18, Z14
-	VDIVPD            Z14, Z18, Z18
-	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z20
-	VFNMADD231PD.BCST c64_4000000000000000<>+0(SB), Z18, Z20
-	VFMADD213PD       Z18, Z17, Z20
-	VBROADCASTSD      c64_170000000000000<>+0(SB), Z14
-	VMAXPD            Z20, Z14, Z20
-	VDIVPD            Z20, Z19, Z14
-	VPADDQ.BCST       c64_95f619980c433<>+0(SB), Z20, Z20
-	VANDPD.BCST       c64_fffffffffffff<>+0(SB), Z20, Z21
-	VPADDQ.BCST       c64_3fe6a09e667f3bcd<>+0(SB), Z21, Z21
-	VADDPD.BCST       c64_3ff0000000000000<>+0(SB), Z21, Z22
-	VSUBPD.BCST       c64_3ff0000000000000<>+0(SB), Z21, Z21
-	VDIVPD            Z22, Z21, Z21
-	VMULPD            Z21, Z21, Z22
-	VBROADCASTSD      c64_3fbaf286bca1af28<>+0(SB), Z23
-	VFMADD213PD.BCST  c64_3fbe1e1e1e1e1e1e<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST  c64_3fc1111111111111<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST  c64_3fc3b13b13b13b14<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST  c64_3fc745d1745d1746<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST  c64_3fcc71c71c71c71c<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST  c64_3fd2492492492492<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST  c64_3fd999999999999a<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST  c64_3fe5555555555555<>+0(SB), Z22, Z23
-	VMULPD            Z22, Z23, Z23
-	VADDPD            Z21, Z21, Z22
-	VFMADD213PD       Z22, Z21, Z23
-	VPSRLQ            $0x34, Z20, Z20
-	VORPD.BCST        c64_4330000000000000<>+0(SB), Z20, Z20
-	VSUBPD.BCST       c64_43300000000003ff<>+0(SB), Z20, Z20
-	VFMADD231PD.BCST  c64_3fe62e42fefa39ef<>+0(SB), Z20, Z23
-	VMULPD            Z11, Z23, Z23
-	VMOVAPD           Z23, Z20
-	VCMPPD            $0x05, Z0, Z20, K2
-	VMOVAPS           Z1, Z22
-	VFMADD231PD       Z2, Z20, Z22
-	VSUBPD            Z1, Z22, Z21
-	VFNMADD231PD      Z3, Z21, Z20
-	VFNMADD231PD      Z6, Z21, Z20
-	VPERMPD           Z5, Z22, Z24
-	VPSLLQ            $0x32, Z22, Z21
-	VPADDQ            Z21, Z24, Z24
-	VMOVUPS           c64_3efa000af06c7b19<>+0(SB), Z21
-	VFMADD213PD.BCST  c64_3f2a030c686160fe<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST  c64_3f56c16c38238cb3<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST  c64_3f8111110a18c20b<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST  c64_3fa5555555541ba4<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST  c64_3fc5555555557e6b<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST  c64_3fe0000000000006<>+0(SB), Z20, Z21
-	VFMADD213PD       Z4, Z20, Z21
-	VPERMPD           Z7, Z22, Z22
-	VFMADD213PD       Z22, Z20, Z21
-	VFMADD213PD.Z     Z24, Z24, K2, Z21
-	VBROADCASTSD      c64_7ff8000000000001<>+0(SB), Z20
-	VCMPPD.BCST       $0x0e, c64_4086280000000000<>+0(SB), Z23, K2
-	VMOVAPD           Z20, K2, Z21
-	VMULPD            Z21, Z15, Z15
-	VMULPD            Z15, Z19, Z19
-	VBROADCASTSD      c64_7ff8000000000001<>+0(SB), K1, Z19
-	TESTL             $0x0000000d, R11
-	JNZ               aside736
-
-back736:
-	VMULPD          Z11, Z14, Z14
-	VMULPD          Z18, Z14, Z14
-	VFNMADD231PD    Z18, Z14, Z14
-	VSUBPD          Z17, Z18, Z18
-	VADDPD          Z17, Z17, Z17
-	VSUBPD.BCST     c64_3ff0000000000000<>+0(SB), Z17, Z17
-	VFNMADD231PD    Z17, Z14, Z18
-	VMULPD          Z15, Z18, Z18
-	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z13, Z18
-	VMULPD          Z8, Z18, Z18
-	TESTL           $0x00000006, R11
-	JNZ             aside737
-
-back737:
-	VMOVUPD Z18, (AX)(R8*1)
-
-next0:
-	VADDPD  Z19, Z12, Z12
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z12, (R10)
-	VZEROUPPER
-	RET
-
-aside735:
-	VMOVUPD      (BX)(R8*1), Z15
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z15, K1
-	VXORPS       X16, X16, X16
-	VMOVAPD      Z16, K1, Z13
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z14
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back735
-
-aside736:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset738
-	VMULPD (BX)(R8*1), Z19, Z19
-
-unset738:
-	TESTL        $0x00000008, R11
-	JZ           unset739
-	VBROADCASTSD 8(R9), Z20
-	VMULPD       Z19, Z20, Z20
-	VMOVUPD      Z20, (SI)(R8*1)
-
-unset739:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back736
-
-aside737:
-	TESTL  $0x00000004, R11
-	JZ     unset740
-	VMULPD (BX)(R8*1), Z18, Z18
-
-unset740:
-	TESTL    $0x00000002, R11
-	JZ       back737
-	VMOVNTPD Z18, (AX)(R8*1)
-	JMP      next0
-
-// func pointCharbonnierF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointCharbonnierF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside741
-
-back741:
-	VSUBPD  Z4, Z3, Z3
-	VMULPD  Z3, Z3, Z4
-	VADDPD  Z1, Z4, Z4
-	VSQRTPD Z4, Z4
-	VMOVUPD Z4, Z5
-	TESTL   $0x0000000c, R11
-	JNZ     aside742
-
-back742:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VDIVPD Z4, Z3, Z3
-	VMULPD Z0, Z3, Z3
-	TESTL  $0x00000006, R11
-	JNZ    aside743
-
-back743:
-	VMOVUPD Z3, (AX)(R8*1)
-
-next0:
-	VADDPD  Z5, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside741:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X6, X6, X6
-	VMOVAPD      Z6, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back741
-
-aside742:
-	TESTL  $0x00000004, R11
-	JZ     unset744
-	VMULPD (BX)(R8*1), Z5, Z5
-
-unset744:
-	TESTL        $0x00000008, R11
-	JZ           unset745
-	VBROADCASTSD 8(R9), Z7
-	VMULPD       Z5, Z7, Z7
-	VMOVUPD      Z7, (SI)(R8*1)
-
-unset745:
-	JMP back742
-
-aside743:
-	TESTL  $0x00000004, R11
-	JZ     unset746
-	VMULPD (BX)(R8*1), Z3, Z3
-
-unset746:
-	TESTL    $0x00000002, R11
-	JZ       back743
-	VMOVNTPD Z3, (AX)(R8*1)
-	JMP      next0
-
-// func pointQuantileF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointQuantileF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VBROADCASTSD 24(R9), Z2
-	VBROADCASTSD 32(R9), Z3
-	VXORPS       X4, X4, X4
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z5
-	VMOVUPD    (DX)(R8*1), Z6
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside747
-
-back747:
-	VSUBPD Z6, Z5, Z5
-	VMULPD Z1, Z5, Z6
-	VMULPD Z2, Z5, Z7
-	VMAXPD Z7, Z6, Z6
-	TESTL  $0x0000000c, R11
-	JNZ    aside748
-
-back748:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VMOVUPD     Z2, Z7
-	VMOVUPD     Z1, Z9
-	VPMOVQ2M    Z5, K1
-	VMOVAPD     Z7, K1, Z9
-	VMOVUPD     Z3, Z7
-	VCMPPD.BCST $0x00, c64_0<>+0(SB), Z5, K1
-	VMOVAPD     Z7, K1, Z9
-	VMULPD      Z0, Z9, Z9
-	TESTL       $0x00000006, R11
-	JNZ         aside749
-
-back749:
-	VMOVUPD Z9, (AX)(R8*1)
-
-next0:
-	VADDPD  Z6, Z4, Z4
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z4, (R10)
-	VZEROUPPER
-	RET
-
-aside747:
-	VMOVUPD      (BX)(R8*1), Z7
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z7, K1
-	VXORPS       X8, X8, X8
-	VMOVAPD      Z8, K1, Z5
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z6
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back747
-
-aside748:
-	TESTL  $0x00000004, R11
-	JZ     unset750
-	VMULPD (BX)(R8*1), Z6, Z6
-
-unset750:
-	TESTL        $0x00000008, R11
-	JZ           unset751
-	VBROADCASTSD 8(R9), Z7
-	VMULPD       Z6, Z7, Z7
-	VMOVUPD      Z7, (SI)(R8*1)
-
-unset751:
-	JMP back748
-
-aside749:
-	TESTL  $0x00000004, R11
-	JZ     unset752
-	VMULPD (BX)(R8*1), Z9, Z9
-
-unset752:
-	TESTL    $0x00000002, R11
-	JZ       back749
-	VMOVNTPD Z9, (AX)(R8*1)
-	JMP      next0
-
-// func pointExpectileF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointExpectileF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VBROADCASTSD 24(R9), Z2
-	VXORPS       X3, X3, X3
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z4
-	VMOVUPD    (DX)(R8*1), Z5
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside753
-
-back753:
-	VSUBPD   Z5, Z4, Z4
-	VMOVUPD  Z2, Z5
-	VMOVUPD  Z1, Z6
-	VPMOVQ2M Z4, K1
-	VMOVAPD  Z5, K1, Z6
-	VMULPD   Z4, Z6, Z6
-	VMULPD   Z4, Z6, Z5
-	TESTL    $0x0000000c, R11
-	JNZ      aside754
-
-back754:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VMULPD Z0, Z6, Z6
-	TESTL  $0x00000006, R11
-	JNZ    aside755
-
-back755:
-	VMOVUPD Z6, (AX)(R8*1)
-
-next0:
-	VADDPD  Z5, Z3, Z3
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z3, (R10)
-	VZEROUPPER
-	RET
-
-aside753:
-	VMOVUPD      (BX)(R8*1), Z6
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
-	VXORPS       X7, X7, X7
-	VMOVAPD      Z7, K1, Z4
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back753
-
-aside754:
-	TESTL  $0x00000004, R11
-	JZ     unset756
-	VMULPD (BX)(R8*1), Z5, Z5
-
-unset756:
-	TESTL        $0x00000008, R11
-	JZ           unset757
-	VBROADCASTSD 8(R9), Z4
-	VMULPD       Z5, Z4, Z4
-	VMOVUPD      Z4, (SI)(R8*1)
-
-unset757:
-	JMP back754
-
-aside755:
-	TESTL  $0x00000004, R11
-	JZ     unset758
-	VMULPD (BX)(R8*1), Z6, Z6
-
-unset758:
-	TESTL    $0x00000002, R11
-	JZ       back755
-	VMOVNTPD Z6, (AX)(R8*1)
-	JMP      next0
-
-// func pointInsensitiveF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointInsensitiveF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside759
-
-back759:
-	VSUBPD       Z4, Z3, Z3
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z3, Z5
-	VMOVUPD      Z1, Z4
-	VSUBPD       Z4, Z5, Z4
-	VBROADCASTSD c64_0<>+0(SB), Z6
-	VMAXPD       Z4, Z6, Z4
-	TESTL        $0x0000000c, R11
-	JNZ          aside760
-
-back760:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z3
-	VORPD.BCST  c64_3ff0000000000000<>+0(SB), Z3, Z3
-	VCMPPD      $0x0e, Z1, Z5, K1
-	VMOVAPD.Z   Z3, K1, Z3
-	VMULPD      Z0, Z3, Z3
-	TESTL       $0x00000006, R11
-	JNZ         aside761
-
-back761:
-	VMOVUPD Z3, (AX)(R8*1)
-
-next0:
-	VADDPD  Z4, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside759:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X7, X7, X7
-	VMOVAPD      Z7, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back759
-
-aside760:
-	TESTL  $0x00000004, R11
-	JZ     unset762
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset762:
-	TESTL        $0x00000008, R11
-	JZ           unset763
-	VBROADCASTSD 8(R9), Z6
-	VMULPD       Z4, Z6, Z6
-	VMOVUPD      Z6, (SI)(R8*1)
-
-unset763:
-	JMP back760
-
-aside761:
-	TESTL  $0x00000004, R11
-	JZ     unset764
-	VMULPD (BX)(R8*1), Z3, Z3
-
-unset764:
-	TESTL    $0x00000002, R11
-	JZ       back761
-	VMOVNTPD Z3, (AX)(R8*1)
-	JMP      next0
-
-// func pointRelativeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointRelativeF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside765
-
-back765:
-	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z4, Z5
-	VSUBPD      Z4, Z3, Z3
-	VMOVUPD     Z1, Z4
-	VMAXPD      Z5, Z4, Z5
-	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z3, Z4
-	VDIVPD      Z5, Z4, Z4
-	TESTL       $0x0000000c, R11
-	JNZ         aside766
-
-back766:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z7
-	VORPD.BCST  c64_3ff0000000000000<>+0(SB), Z7, Z7
-	VDIVPD      Z5, Z7, Z7
-	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z3, K1
-	VMOVAPD.Z   Z7, K1, Z7
-	VMULPD      Z0, Z7, Z7
-	TESTL       $0x00000006, R11
-	JNZ         aside767
-
-back767:
-	VMOVUPD Z7, (AX)(R8*1)
-
-next0:
-	VADDPD  Z4, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside765:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X6, X6, X6
-	VMOVAPD      Z6, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back765
-
-aside766:
-	TESTL  $0x00000004, R11
-	JZ     unset768
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset768:
-	TESTL        $0x00000008, R11
-	JZ           unset769
-	VBROADCASTSD 8(R9), Z7
-	VMULPD       Z4, Z7, Z7
-	VMOVUPD      Z7, (SI)(R8*1)
-
-unset769:
-	JMP back766
-
-aside767:
-	TESTL  $0x00000004, R11
-	JZ     unset770
-	VMULPD (BX)(R8*1), Z7, Z7
-
-unset770:
-	TESTL    $0x00000002, R11
-	JZ       back767
-	VMOVNTPD Z7, (AX)(R8*1)
-	JMP      next0
-
-// func pointSymmetricF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointSymmetricF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VXORPS       X1, X1, X1
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z2
-	VMOVUPD    (DX)(R8*1), Z3
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside771
-
-back771:
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z3, Z7
-	VSUBPD       Z3, Z2, Z4
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z2, Z6
-	VADDPD       Z7, Z6, Z6
-	VBROADCASTSD c64_10000000000000<>+0(SB), Z5
-	VMAXPD       Z6, Z5, Z6
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
-	VDIVPD       Z6, Z5, Z5
-	TESTL        $0x0000000c, R11
-	JNZ          aside772
-
-back772:
-	TESTL        $0x00000001, R11
-	JNZ          next0
-	VDIVPD       Z6, Z7, Z7
-	VDIVPD       Z6, Z7, Z7
-	VADDPD       Z7, Z7, Z6
-	VXORPD       Z2, Z3, Z3
-	VBROADCASTSD c64_0<>+0(SB), Z9
-	VPMOVQ2M     Z3, K1
-	VMOVAPD      Z9, K1, Z6
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z2, K1
-	VMOVAPD      Z7, K1, Z6
-	VCMPPD.BCST  $0x04, c64_0<>+0(SB), Z4, K1
-	VMOVAPD.Z    Z6, K1, Z6
-	VANDPD.BCST  c64_8000000000000000<>+0(SB), Z4, Z4
-	VORPD        Z4, Z6, Z6
-	VMULPD       Z0, Z6, Z6
-	TESTL        $0x00000006, R11
-	JNZ          aside773
-
-back773:
-	VMOVUPD Z6, (AX)(R8*1)
-
-next0:
-	VADDPD  Z5, Z1, Z1
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z1, (R10)
-	VZEROUPPER
-	RET
-
-aside771:
-	VMOVUPD      (BX)(R8*1), Z4
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
-	VXORPS       X8, X8, X8
-	VMOVAPD      Z8, K1, Z2
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back771
-
-aside772:
-	TESTL  $0x00000004, R11
-	JZ     unset774
-	VMULPD (BX)(R8*1), Z5, Z5
-
-unset774:
-	TESTL        $0x00000008, R11
-	JZ           unset775
-	VBROADCASTSD 8(R9), Z9
-	VMULPD       Z5, Z9, Z9
-	VMOVUPD      Z9, (SI)(R8*1)
-
-unset775:
-	JMP back772
-
-aside773:
-	TESTL  $0x00000004, R11
-	JZ     unset776
-	VMULPD (BX)(R8*1), Z6, Z6
-
-unset776:
-	TESTL    $0x00000002, R11
-	JZ       back773
-	VMOVNTPD Z6, (AX)(R8*1)
-	JMP      next0
-
-// func pointHingeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointHingeF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside777
-
-back777:
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
-	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
-	VMOVUPD      Z1, Z5
-	VMULPD       Z4, Z3, Z3
-	VSUBPD       Z3, Z5, Z5
-	VBROADCASTSD c64_0<>+0(SB), Z7
-	VMAXPD       Z5, Z7, Z5
-	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z5
-	TESTL        $0x0000000c, R11
-	JNZ          aside778
-
-back778:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
-	VCMPPD      $0x01, Z1, Z3, K1
-	VMOVAPD.Z   Z4, K1, Z4
-	VMULPD      Z0, Z4, Z4
-	TESTL       $0x00000006, R11
-	JNZ         aside779
-
-back779:
-	VMOVUPD Z4, (AX)(R8*1)
-
-next0:
-	VADDPD  Z5, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside777:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X6, X6, X6
-	VMOVAPD      Z6, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back777
-
-aside778:
-	TESTL  $0x00000004, R11
-	JZ     unset780
-	VMULPD (BX)(R8*1), Z5, Z5
-
-unset780:
-	TESTL        $0x00000008, R11
-	JZ           unset781
-	VBROADCASTSD 8(R9), Z7
-	VMULPD       Z5, Z7, Z7
-	VMOVUPD      Z7, (SI)(R8*1)
-
-unset781:
-	JMP back778
-
-aside779:
-	TESTL  $0x00000004, R11
-	JZ     unset782
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset782:
-	TESTL    $0x00000002, R11
-	JZ       back779
-	VMOVNTPD Z4, (AX)(R8*1)
-	JMP      next0
-
-// func pointBentHingeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointBentHingeF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside783
-
-back783:
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
-	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
-	VMOVUPD      Z1, Z7
-	VFNMADD231PD Z4, Z3, Z5
-	VBROADCASTSD c64_0<>+0(SB), Z3
-	VMAXPD       Z5, Z3, Z5
-	VMINPD       Z5, Z7, Z7
-	VADDPD       Z5, Z5, Z3
-	VSUBPD       Z7, Z3, Z3
-	VMULPD       Z7, Z3, Z3
-	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z3
-	TESTL        $0x0000000c, R11
-	JNZ          aside784
-
-back784:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
-	VMULPD      Z4, Z7, Z7
-	VMULPD      Z0, Z7, Z7
-	TESTL       $0x00000006, R11
-	JNZ         aside785
-
-back785:
-	VMOVUPD Z7, (AX)(R8*1)
-
-next0:
-	VADDPD  Z3, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside783:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X6, X6, X6
-	VMOVAPD      Z6, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back783
-
-aside784:
-	TESTL  $0x00000004, R11
-	JZ     unset786
-	VMULPD (BX)(R8*1), Z3, Z3
-
-unset786:
-	TESTL        $0x00000008, R11
-	JZ           unset787
-	VBROADCASTSD 8(R9), Z5
-	VMULPD       Z3, Z5, Z5
-	VMOVUPD      Z5, (SI)(R8*1)
-
-unset787:
-	JMP back784
-
-aside785:
-	TESTL  $0x00000004, R11
-	JZ     unset788
-	VMULPD (BX)(R8*1), Z7, Z7
-
-unset788:
-	TESTL    $0x00000002, R11
-	JZ       back785
-	VMOVNTPD Z7, (AX)(R8*1)
-	JMP      next0
-
-// func pointEmbeddingF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointEmbeddingF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside789
-
-back789:
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
-	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
-	VMOVUPD      Z1, Z5
-	VSUBPD       Z3, Z5, Z5
-	VBROADCASTSD c64_0<>+0(SB), Z7
-	VMAXPD       Z5, Z7, Z5
-	VMOVUPD      Z3, Z7
-	VPMOVQ2M     Z4, K2
-	VMOVAPD      Z5, K2, Z7
-	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z7
-	TESTL        $0x0000000c, R11
-	JNZ          aside790
-
-back790:
-	TESTL        $0x00000001, R11
-	JNZ          next0
-	VBROADCASTSD c64_bff0000000000000<>+0(SB), Z5
-	VCMPPD       $0x01, Z1, Z3, K1
-	VMOVAPD.Z    Z5, K1, Z5
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z3
-	VPMOVQ2M     Z4, K1
-	VMOVAPD      Z5, K1, Z3
-	VMULPD       Z0, Z3, Z3
-	TESTL        $0x00000006, R11
-	JNZ          aside791
-
-back791:
-	VMOVUPD Z3, (AX)(R8*1)
-
-next0:
-	VADDPD  Z7, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside789:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X6, X6, X6
-	VMOVAPD      Z6, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back789
-
-aside790:
-	TESTL  $0x00000004, R11
-	JZ     unset792
-	VMULPD (BX)(R8*1), Z7, Z7
-
-unset792:
-	TESTL        $0x00000008, R11
-	JZ           unset793
-	VBROADCASTSD 8(R9), Z5
-	VMULPD       Z7, Z5, Z5
-	VMOVUPD      Z5, (SI)(R8*1)
-
-unset793:
-	JMP back790
-
-aside791:
-	TESTL  $0x00000004, R11
-	JZ     unset794
-	VMULPD (BX)(R8*1), Z3, Z3
-
-unset794:
-	TESTL    $0x00000002, R11
-	JZ       back791
-	VMOVNTPD Z3, (AX)(R8*1)
-	JMP      next0
-
-// func pointLogGapF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointLogGapF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
-	VMOVUPS      powersF64<>+0(SB), Z0
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z0
-	VMOVUPS      powersF64lost<>+0(SB), Z0
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z4
-	VMOVUPD    (DX)(R8*1), Z5
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside795
-
-back795:
-	VMOVUPD          Z1, Z6
-	VMAXPD           Z4, Z6, Z7
-	VMAXPD           Z5, Z6, Z5
-	VMINPD           Z7, Z5, Z6
-	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z6
-	VSUBPD           Z5, Z7, Z5
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z5, Z8
-	VDIVPD           Z6, Z8, Z6
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z8
-	VADDPD           Z8, Z6, Z8
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z8, Z8
-	VPSRLQ           $0x34, Z8, Z8
-	VBROADCASTSD     c64_7fe<>+0(SB), Z9
-	VPSUBQ           Z8, Z9, Z9
-	VPSLLQ           $0x34, Z9, Z9
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z8, Z8
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z8, Z8
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z9, Z10
-	VFMADD231PD      Z6, Z9, Z10
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z10, Z9
-	VDIVPD           Z9, Z10, Z10
-	VMULPD           Z10, Z10, Z11
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z9
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z11, Z9
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z11, Z9
-	VMULPD           Z11, Z9, Z9
-	VADDPD           Z10, Z10, Z11
-	VFMADD213PD      Z11, Z10, Z9
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z8, Z9
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z8
-	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z6, K1
-	VMOVAPD          Z8, K1, Z9
-	VMULPD           Z9, Z9, Z8
-	TESTL            $0x0000000d, R11
-	JNZ              aside796
-
-back796:
-	VANDPD.BCST c64_8000000000000000<>+0(SB), Z5, Z5
-	VORPD       Z5, Z9, Z9
-	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z7, Z7
-	VDIVPD      Z7, Z9, Z9
-	VCMPPD      $0x05, Z1, Z4, K1
-	VMOVAPD.Z   Z9, K1, Z9
-	VMULPD      Z0, Z9, Z9
-	TESTL       $0x00000006, R11
-	JNZ         aside797
-
-back797:
-	VMOVUPD Z9, (AX)(R8*1)
-
-next0:
-	VADDPD  Z8, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside795:
-	VMOVUPD      (BX)(R8*1), Z6
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
-	VXORPS       X3, X3, X3
-	VMOVAPD      Z3, K1, Z4
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back795
-
-aside796:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset798
-	VMULPD (BX)(R8*1), Z8, Z8
-
-unset798:
-	TESTL        $0x00000008, R11
-	JZ           unset799
-	VBROADCASTSD 8(R9), Z6
-	VMULPD       Z8, Z6, Z6
-	VMOVUPD      Z6, (SI)(R8*1)
-
-unset799:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back796
-
-aside797:
-	TESTL  $0x00000004, R11
-	JZ     unset800
-	VMULPD (BX)(R8*1), Z9, Z9
-
-unset800:
-	TESTL    $0x00000002, R11
-	JZ       back797
-	VMOVNTPD Z9, (AX)(R8*1)
-	JMP      next0
-
-// func pointWingF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointWingF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
-	VMOVUPS      powersF64<>+0(SB), Z0
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z0
-	VMOVUPS      powersF64lost<>+0(SB), Z0
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VBROADCASTSD 24(R9), Z4
-	VBROADCASTSD 32(R9), Z5
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z6
-	VMOVUPD    (DX)(R8*1), Z7
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside801
-
-back801:
-	VMOVUPD          Z1, Z8
-	VSUBPD           Z7, Z6, Z6
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z6, Z9
-	VMINPD           Z9, Z8, Z8
-	VMOVUPD          Z4, Z7
-	VDIVPD           Z7, Z8, Z8
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z7
-	VADDPD           Z7, Z8, Z7
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z7, Z7
-	VPSRLQ           $0x34, Z7, Z7
-	VBROADCASTSD     c64_7fe<>+0(SB), Z10
-	VPSUBQ           Z7, Z10, Z10
-	VPSLLQ           $0x34, Z10, Z10
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z7, Z7
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z7, Z7
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z10, Z11
-	VFMADD231PD      Z8, Z10, Z11
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z11, Z10
-	VDIVPD           Z10, Z11, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z10
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z12, Z10
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z12, Z10
-	VMULPD           Z12, Z10, Z10
-	VADDPD           Z11, Z11, Z12
-	VFMADD213PD      Z12, Z11, Z10
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z7, Z10
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z7
-	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z8, K1
-	VMOVAPD          Z7, K1, Z10
-	VMULPD           Z1, Z10, Z10
-	VMOVUPD          Z5, Z7
-	VSUBPD           Z7, Z9, Z7
-	VCMPPD           $0x01, Z1, Z9, K1
-	VMOVAPD          Z10, K1, Z7
-	TESTL            $0x0000000d, R11
-	JNZ              aside802
-
-back802:
-	VMOVUPD      Z1, Z8
-	VMOVUPD      Z4, Z10
-	VADDPD       Z9, Z10, Z10
-	VDIVPD       Z10, Z8, Z8
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z10
-	VCMPPD       $0x01, Z1, Z9, K1
-	VMOVAPD      Z8, K1, Z10
-	VCMPPD.BCST  $0x04, c64_0<>+0(SB), Z6, K1
-	VMOVAPD.Z    Z10, K1, Z10
-	VANDPD.BCST  c64_8000000000000000<>+0(SB), Z6, Z6
-	VORPD        Z6, Z10, Z10
-	VMULPD       Z0, Z10, Z10
-	TESTL        $0x00000006, R11
-	JNZ          aside803
-
-back803:
-	VMOVUPD Z10, (AX)(R8*1)
-
-next0:
-	VADDPD  Z7, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside801:
-	VMOVUPD      (BX)(R8*1), Z8
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z8, K1
-	VXORPS       X3, X3, X3
-	VMOVAPD      Z3, K1, Z6
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z7
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back801
-
-aside802:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset804
-	VMULPD (BX)(R8*1), Z7, Z7
-
-unset804:
-	TESTL        $0x00000008, R11
-	JZ           unset805
-	VBROADCASTSD 8(R9), Z8
-	VMULPD       Z7, Z8, Z8
-	VMOVUPD      Z8, (SI)(R8*1)
-
-unset805:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back802
-
-aside803:
-	TESTL  $0x00000004, R11
-	JZ     unset806
-	VMULPD (BX)(R8*1), Z10, Z10
-
-unset806:
-	TESTL    $0x00000002, R11
-	JZ       back803
-	VMOVNTPD Z10, (AX)(R8*1)
-	JMP      next0
-
-// func pointGemanMcClureF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointGemanMcClureF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside807
-
-back807:
-	VSUBPD           Z4, Z3, Z3
-	VMULPD           Z1, Z3, Z3
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z6
-	VMULPD           Z3, Z3, Z4
-	VFMADD231PD.BCST c64_3fd0000000000000<>+0(SB), Z4, Z5
-	VDIVPD           Z5, Z6, Z6
-	VMULPD           Z6, Z4, Z4
-	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z4
-	TESTL            $0x0000000c, R11
-	JNZ              aside808
-
-back808:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VMULPD Z6, Z6, Z6
-	VMULPD Z6, Z3, Z3
-	VMULPD Z0, Z3, Z3
-	TESTL  $0x00000006, R11
-	JNZ    aside809
-
-back809:
-	VMOVUPD Z3, (AX)(R8*1)
-
-next0:
-	VADDPD  Z4, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside807:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X7, X7, X7
-	VMOVAPD      Z7, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back807
-
-aside808:
-	TESTL  $0x00000004, R11
-	JZ     unset810
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset810:
-	TESTL        $0x00000008, R11
-	JZ           unset811
-	VBROADCASTSD 8(R9), Z5
-	VMULPD       Z4, Z5, Z5
-	VMOVUPD      Z5, (SI)(R8*1)
-
-unset811:
-	JMP back808
-
-aside809:
-	TESTL  $0x00000004, R11
-	JZ     unset812
-	VMULPD (BX)(R8*1), Z3, Z3
-
-unset812:
-	TESTL    $0x00000002, R11
-	JZ       back809
-	VMOVNTPD Z3, (AX)(R8*1)
-	JMP      next0
-
-// func pointWelschF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointWelschF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VBROADCASTSD 16(R9), Z9
-	VXORPS       X10, X10, X10
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z11
-	VMOVUPD    (DX)(R8*1), Z12
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside813
-
-back813:
-	VSUBPD           Z12, Z11, Z11
-	VMULPD           Z9, Z11, Z11
-	VMULPD           Z11, Z11, Z12
-	VMULPD.BCST      c64_bfe0000000000000<>+0(SB), Z12, Z12
-	VMOVAPD          Z12, Z13
-	VCMPPD           $0x05, Z0, Z13, K1
-	VMOVAPS          Z1, Z16
-	VFMADD231PD      Z2, Z13, Z16
-	VSUBPD           Z1, Z16, Z14
-	VFNMADD231PD     Z3, Z14, Z13
-	VFNMADD231PD     Z6, Z14, Z13
-	VPERMPD          Z5, Z16, Z17
-	VPSLLQ           $0x32, Z16, Z14
-	VPADDQ           Z14, Z17, Z17
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z14
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z13, Z14
-	VFMADD213PD      Z4, Z13, Z14
-	VPERMPD          Z7, Z16, Z16
-	VFMADD213PD      Z16, Z13, Z14
-	VFMADD213PD.Z    Z17, Z17, K1, Z14
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z13
-	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z12, K1
-	VMOVAPD          Z13, K1, Z14
-	VBROADCASTSD     c64_3e927e4fb7789f5c<>+0(SB), Z13
-	VFMADD213PD.BCST c64_3ec71de3a556c734<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3efa01a01a01a01a<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3f2a01a01a01a01a<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3f56c16c16c16c17<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3f81111111111111<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3fa5555555555555<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3fc5555555555555<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3fe0000000000000<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST c64_3ff0000000000000<>+0(SB), Z12, Z13
-	VMULPD           Z12, Z13, Z13
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z14, Z16
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z12, Z12
-	VCMPPD.BCST      $0x01, c64_3fc0000000000000<>+0(SB), Z12, K1
-	VMOVAPD          Z13, K1, Z16
-	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z16, Z16
-	TESTL            $0x0000000d, R11
-	JNZ              aside814
-
-back814:
-	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z14, K1
-	VMOVAPD.Z   Z11, K1, Z11
-	VMULPD      Z14, Z11, Z11
-	VMULPD      Z8, Z11, Z11
-	TESTL       $0x00000006, R11
-	JNZ         aside815
-
-back815:
-	VMOVUPD Z11, (AX)(R8*1)
-
-next0:
-	VADDPD  Z16, Z10, Z10
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z10, (R10)
-	VZEROUPPER
-	RET
-
-aside813:
-	VMOVUPD      (BX)(R8*1), Z13
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
-	VXORPS       X15, X15, X15
-	VMOVAPD      Z15, K1, Z11
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back813
-
-aside814:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset816
-	VMULPD (BX)(R8*1), Z16, Z16
-
-unset816:
-	TESTL        $0x00000008, R11
-	JZ           unset817
-	VBROADCASTSD 8(R9), Z12
-	VMULPD       Z16, Z12, Z12
-	VMOVUPD      Z12, (SI)(R8*1)
-
-unset817:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back814
-
-aside815:
-	TESTL  $0x00000004, R11
-	JZ     unset818
-	VMULPD (BX)(R8*1), Z11, Z11
-
-unset818:
-	TESTL    $0x00000002, R11
-	JZ       back815
-	VMOVNTPD Z11, (AX)(R8*1)
-	JMP      next0
-
-// func pointTukeyF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointTukeyF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSD (R9), Z0
-	VBROADCASTSD 16(R9), Z1
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside819
-
-back819:
-	VSUBPD       Z4, Z3, Z3
-	VMULPD       Z1, Z3, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z4
-	VMINPD       Z3, Z4, Z3
-	VBROADCASTSD c64_bff0000000000000<>+0(SB), Z7
-	VMAXPD       Z3, Z7, Z3
-	VFNMADD231PD Z3, Z3, Z5
-	VADDPD       Z5, Z4, Z4
-	VFMADD231PD  Z5, Z5, Z4
-	VMULPD       Z3, Z4, Z4
-	VMULPD       Z3, Z4, Z4
-	TESTL        $0x0000000c, R11
-	JNZ          aside820
-
-back820:
-	TESTL  $0x00000001, R11
-	JNZ    next0
-	VMULPD Z5, Z5, Z5
-	VMULPD Z5, Z3, Z3
-	VMULPD Z0, Z3, Z3
-	TESTL  $0x00000006, R11
-	JNZ    aside821
-
-back821:
-	VMOVUPD Z3, (AX)(R8*1)
-
-next0:
-	VADDPD  Z4, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside819:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X6, X6, X6
-	VMOVAPD      Z6, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back819
-
-aside820:
-	TESTL  $0x00000004, R11
-	JZ     unset822
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset822:
-	TESTL        $0x00000008, R11
-	JZ           unset823
-	VBROADCASTSD 8(R9), Z7
-	VMULPD       Z4, Z7, Z7
-	VMOVUPD      Z7, (SI)(R8*1)
-
-unset823:
-	JMP back820
-
-aside821:
-	TESTL  $0x00000004, R11
-	JZ     unset824
-	VMULPD (BX)(R8*1), Z3, Z3
-
-unset824:
-	TESTL    $0x00000002, R11
-	JZ       back821
-	VMOVNTPD Z3, (AX)(R8*1)
-	JMP      next0
-
-// func pointBarronF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointBarronF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VBROADCASTSD 16(R9), Z9
-	VBROADCASTSD 24(R9), Z10
-	VBROADCASTSD 32(R9), Z11
-	VXORPS       X12, X12, X12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z13
-	VMOVUPD    (DX)(R8*1), Z14
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside825
-
-back825:
-	VSUBPD           Z14, Z13, Z13
-	VMULPD           Z9, Z13, Z13
-	VMULPD           Z13, Z13, Z14
-	VMULPD           Z10, Z14, Z14
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z15
-	VADDPD           Z15, Z14, Z15
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z15, Z15
-	VPSRLQ           $0x34, Z15, Z15
-	VBROADCASTSD     c64_7fe<>+0(SB), Z16
-	VPSUBQ           Z15, Z16, Z16
-	VPSLLQ           $0x34, Z16, Z16
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z15, Z15
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z16, Z17
-	VFMADD231PD      Z14, Z16, Z17
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z17, Z16
-	VDIVPD           Z16, Z17, Z17
-	VMULPD           Z17, Z17, Z16
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z19
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z16, Z19
-	VMULPD           Z16, Z19, Z19
-	VADDPD           Z17, Z17, Z16
-	VFMADD213PD      Z16, Z17, Z19
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z15, Z19
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z15
-	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z14, K1
-	VMOVAPD          Z15, K1, Z19
-	VMULPD           Z11, Z19, Z19
-	VMOVAPD          Z19, Z15
-	VCMPPD           $0x05, Z0, Z15, K1
-	VMOVAPS          Z1, Z17
-	VFMADD231PD      Z2, Z15, Z17
-	VSUBPD           Z1, Z17, Z16
-	VFNMADD231PD     Z3, Z16, Z15
-	VFNMADD231PD     Z6, Z16, Z15
-	VPERMPD          Z5, Z17, Z20
-	VPSLLQ           $0x32, Z17, Z16
-	VPADDQ           Z16, Z20, Z20
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z16
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z15, Z16
-	VFMADD213PD      Z4, Z15, Z16
-	VPERMPD          Z7, Z17, Z17
-	VFMADD213PD      Z17, Z15, Z16
-	VFMADD213PD.Z    Z20, Z20, K1, Z16
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z15
-	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z19, K1
-	VMOVAPD          Z15, K1, Z16
-	VBROADCASTSD     c64_3e927e4fb7789f5c<>+0(SB), Z15
-	VFMADD213PD.BCST c64_3ec71de3a556c734<>+0(SB), Z19, Z15
-	VFMADD213PD.BCST c64_3efa01a01a01a01a<>+0(SB), Z19, Z15
-	VFMADD213PD.BCST c64_3f2a01a01a01a01a<>+0(SB), Z19, Z15
-	VFMADD213PD.BCST c64_3f56c16c16c16c17<>+0(SB), Z19, Z15
-	VFMADD213PD.BCST c64_3f81111111111111<>+0(SB), Z19, Z15
-	VFMADD213PD.BCST c64_3fa5555555555555<>+0(SB), Z19, Z15
-	VFMADD213PD.BCST c64_3fc5555555555555<>+0(SB), Z19, Z15
-	VFMADD213PD.BCST c64_3fe0000000000000<>+0(SB), Z19, Z15
-	VFMADD213PD.BCST c64_3ff0000000000000<>+0(SB), Z19, Z15
-	VMULPD           Z19, Z15, Z15
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z16, Z17
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z19, Z19
-	VCMPPD.BCST      $0x01, c64_3fc0000000000000<>+0(SB), Z19, K1
-	VMOVAPD          Z15, K1, Z17
-	TESTL            $0x0000000d, R11
-	JNZ              aside826
-
-back826:
-	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z14, Z14
-	VDIVPD      Z14, Z13, Z13
-	VMULPD      Z16, Z13, Z13
-	VMULPD      Z8, Z13, Z13
-	TESTL       $0x00000006, R11
-	JNZ         aside827
-
-back827:
-	VMOVUPD Z13, (AX)(R8*1)
-
-next0:
-	VADDPD  Z17, Z12, Z12
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z12, (R10)
-	VZEROUPPER
-	RET
-
-aside825:
-	VMOVUPD      (BX)(R8*1), Z15
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z15, K1
-	VXORPS       X18, X18, X18
-	VMOVAPD      Z18, K1, Z13
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z14
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back825
-
-aside826:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset828
-	VMULPD (BX)(R8*1), Z17, Z17
-
-unset828:
-	TESTL        $0x00000008, R11
-	JZ           unset829
-	VBROADCASTSD 8(R9), Z15
-	VMULPD       Z17, Z15, Z15
-	VMOVUPD      Z15, (SI)(R8*1)
-
-unset829:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back826
-
-aside827:
-	TESTL  $0x00000004, R11
-	JZ     unset830
-	VMULPD (BX)(R8*1), Z13, Z13
-
-unset830:
-	TESTL    $0x00000002, R11
-	JZ       back827
-	VMOVNTPD Z13, (AX)(R8*1)
-	JMP      next0
-
-// func pointTweedieF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·pointTweedieF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VBROADCASTSD 16(R9), Z9
-	VBROADCASTSD 24(R9), Z10
-	VXORPS       X11, X11, X11
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z12
-	VMOVUPD    (DX)(R8*1), Z13
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside831
-
-back831:
-	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z13, K1
-	VMOVUPD          Z12, Z14
-	VMULPD           Z10, Z14, Z14
-	VMOVAPD          Z14, Z15
-	VCMPPD           $0x05, Z0, Z15, K2
-	VMOVAPS          Z1, Z18
-	VFMADD231PD      Z2, Z15, Z18
-	VSUBPD           Z1, Z18, Z16
-	VFNMADD231PD     Z3, Z16, Z15
-	VFNMADD231PD     Z6, Z16, Z15
-	VPERMPD          Z5, Z18, Z19
-	VPSLLQ           $0x32, Z18, Z16
-	VPADDQ           Z16, Z19, Z19
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z16
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z15, Z16
-	VFMADD213PD      Z4, Z15, Z16
-	VPERMPD          Z7, Z18, Z18
-	VFMADD213PD      Z18, Z15, Z16
-	VFMADD213PD.Z    Z19, Z19, K2, Z16
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z15
-	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z14, K2
-	VMOVAPD          Z15, K2, Z16
-	VMULPD           Z9, Z12, Z12
-	VMOVAPD          Z12, Z14
-	VCMPPD           $0x05, Z0, Z14, K2
-	VMOVAPS          Z1, Z18
-	VFMADD231PD      Z2, Z14, Z18
-	VSUBPD           Z1, Z18, Z15
-	VFNMADD231PD     Z3, Z15, Z14
-	VFNMADD231PD     Z6, Z15, Z14
-	VPERMPD          Z5, Z18, Z19
-	VPSLLQ           $0x32, Z18, Z15
-	VPADDQ           Z15, Z19, Z19
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z15
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z15
-	VFMADD213PD      Z4, Z14, Z15
-	VPERMPD          Z7, Z18, Z18
-	VFMADD213PD      Z18, Z14, Z15
-	VFMADD213PD.Z    Z19, Z19, K2, Z15
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z14
-	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z12, K2
-	VMOVAPD          Z14, K2, Z15
-	VMULPD           Z13, Z15, Z15
-	VMULPD           Z10, Z15, Z13
-	VMULPD           Z9, Z16, Z12
-	VSUBPD           Z13, Z12, Z13
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z13
-	TESTL            $0x0000000d, R11
-	JNZ              aside832
-
-back832:
-	VSUBPD Z15, Z16, Z16
-	VMULPD Z8, Z16, Z16
-	TESTL  $0x00000006, R11
-	JNZ    aside833
-
-back833:
-	VMOVUPD Z16, (AX)(R8*1)
-
-next0:
-	VADDPD  Z13, Z11, Z11
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z11, (R10)
-	VZEROUPPER
-	RET
-
-aside831:
-	VMOVUPD      (BX)(R8*1), Z14
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
-	VXORPS       X17, X17, X17
-	VMOVAPD      Z17, K1, Z12
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back831
-
-aside832:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset834
-	VMULPD (BX)(R8*1), Z13, Z13
-
-unset834:
-	TESTL        $0x00000008, R11
-	JZ           unset835
-	VBROADCASTSD 8(R9), Z12
-	VMULPD       Z13, Z12, Z12
-	VMOVUPD      Z12, (SI)(R8*1)
-
-unset835:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back832
-
-aside833:
-	TESTL  $0x00000004, R11
-	JZ     unset836
-	VMULPD (BX)(R8*1), Z16, Z16
-
-unset836:
-	TESTL    $0x00000002, R11
-	JZ       back833
-	VMOVNTPD Z16, (AX)(R8*1)
-	JMP      next0
-
-// func pointNegativeBinomialF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointNegativeBinomialF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
-	VMOVUPS      powersF64<>+0(SB), Z5
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
-	VMOVUPS      powersF64lost<>+0(SB), Z7
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z8
-	VBROADCASTSD 16(R9), Z9
-	VBROADCASTSD 24(R9), Z10
-	VXORPS       X11, X11, X11
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z12
-	VMOVUPD    (DX)(R8*1), Z13
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside837
-
-back837:
-	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z13, K1
-	VADDPD           Z9, Z12, Z14
-	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z14, Z15
-	VORPD            c64_8000000000000000<>+0(SB), Z15, Z15
-	VCMPPD           $0x05, Z0, Z15, K2
-	VMOVAPS          Z1, Z17
-	VFMADD231PD      Z2, Z15, Z17
-	VSUBPD           Z1, Z17, Z16
-	VFNMADD231PD     Z3, Z16, Z15
-	VFNMADD231PD     Z6, Z16, Z15
-	VPERMPD          Z5, Z17, Z19
-	VPSLLQ           $0x32, Z17, Z16
-	VPADDQ           Z16, Z19, Z19
-	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z16
-	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z15, Z16
-	VFMADD213PD      Z4, Z15, Z16
-	VPERMPD          Z7, Z17, Z17
-	VFMADD213PD      Z17, Z15, Z16
-	VFMADD213PD.Z    Z19, Z19, K2, Z16
-	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z16, K2
-	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K2, Z15
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z16, Z17
-	VADDPD           Z15, Z17, Z17
-	VSUBPD           Z15, Z16, Z19
-	VDIVPD           Z17, Z19, Z19
-	VMULPD           Z19, Z19, Z20
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z17
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z20, Z17
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z20, Z17
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z20, Z17
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z20, Z17
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z20, Z17
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z20, Z17
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z20, Z17
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z20, Z17
-	VMULPD           Z20, Z17, Z17
-	VADDPD           Z19, Z19, Z20
-	VFMADD213PD      Z20, Z19, Z17
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z15, Z17
-	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z12, Z12
-	VMOVUPD          Z9, Z15
-	VMAXPD           Z12, Z15, Z15
-	VADDPD           Z17, Z15, Z15
-	VMOVUPD          Z14, Z12
-	VBROADCASTSD     c64_0<>+0(SB), Z19
-	VMAXPD           Z12, Z19, Z12
-	VADDPD           Z12, Z17, Z17
-	VMULPD           Z10, Z17, Z17
-	VFMADD231PD      Z15, Z13, Z17
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z17
-	TESTL            $0x0000000d, R11
-	JNZ              aside838
-
-back838:
-	VMOVUPD      Z10, Z12
-	VMOVUPD      Z10, Z15
-	VMULPD       Z16, Z12, Z12
-	VSUBPD       Z13, Z12, Z12
-	VFNMADD231PD Z13, Z16, Z15
-	VPMOVQ2M     Z14, K1
-	VMOVAPD      Z12, K1, Z15
-	VADDPD.BCST  c64_3ff0000000000000<>+0(SB), Z16, Z16
-	VDIVPD       Z16, Z15, Z15
-	VMULPD       Z8, Z15, Z15
-	TESTL        $0x00000006, R11
-	JNZ          aside839
-
-back839:
-	VMOVUPD Z15, (AX)(R8*1)
-
-next0:
-	VADDPD  Z17, Z11, Z11
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z11, (R10)
-	VZEROUPPER
-	RET
-
-aside837:
-	VMOVUPD      (BX)(R8*1), Z14
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
-	VXORPS       X18, X18, X18
-	VMOVAPD      Z18, K1, Z12
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back837
-
-aside838:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset840
-	VMULPD (BX)(R8*1), Z17, Z17
-
-unset840:
-	TESTL        $0x00000008, R11
-	JZ           unset841
-	VBROADCASTSD 8(R9), Z12
-	VMULPD       Z17, Z12, Z12
-	VMOVUPD      Z12, (SI)(R8*1)
-
-unset841:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back838
-
-aside839:
-	TESTL  $0x00000004, R11
-	JZ     unset842
-	VMULPD (BX)(R8*1), Z15, Z15
-
-unset842:
-	TESTL    $0x00000002, R11
-	JZ       back839
-	VMOVNTPD Z15, (AX)(R8*1)
-	JMP      next0
-
-// func pointProbabilityF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointProbabilityF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
-	VMOVUPS      powersF64<>+0(SB), Z0
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z0
-	VMOVUPS      powersF64lost<>+0(SB), Z0
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z0
-	VXORPS       X2, X2, X2
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z1
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside843
-
-back843:
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
-	VSUBPD           Z4, Z5, Z5
-	VMINPD           Z4, Z5, Z5
-	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z5, K1
-	VMOVUPD          Z1, Z5
-	VMOVUPD          Z1, Z6
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z7
-	VSUBPD           Z4, Z7, Z7
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z5, Z5
-	VANDPD.BCST      c64_fffffffffffff<>+0(SB), Z5, Z8
-	VPADDQ.BCST      c64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z8, Z9
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z8, Z8
-	VDIVPD           Z9, Z8, Z8
-	VMULPD           Z8, Z8, Z9
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z10
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z9, Z10
-	VMULPD           Z9, Z10, Z10
-	VADDPD           Z8, Z8, Z9
-	VFMADD213PD      Z9, Z8, Z10
-	VPSRLQ           $0x34, Z5, Z5
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z5, Z5
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z5, Z5
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z5, Z10
-	VMULPD           Z4, Z10, Z10
-	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z6, Z6
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
-	VADDPD           Z5, Z6, Z5
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z5, Z5
-	VPSRLQ           $0x34, Z5, Z5
-	VBROADCASTSD     c64_7fe<>+0(SB), Z8
-	VPSUBQ           Z5, Z8, Z8
-	VPSLLQ           $0x34, Z8, Z8
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z5, Z5
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z5, Z5
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z8, Z9
-	VFMADD231PD      Z6, Z8, Z9
-	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z9, Z8
-	VDIVPD           Z8, Z9, Z9
-	VMULPD           Z9, Z9, Z8
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z11
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z8, Z11
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z8, Z11
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z8, Z11
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z8, Z11
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z8, Z11
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z8, Z11
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z8, Z11
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z8, Z11
-	VMULPD           Z8, Z11, Z11
-	VADDPD           Z9, Z9, Z8
-	VFMADD213PD      Z8, Z9, Z11
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z5, Z11
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z5
-	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z6, K2
-	VMOVAPD          Z5, K2, Z11
-	VFMADD213PD      Z10, Z7, Z11
-	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z11, Z11
-	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
-	VSUBPD           Z1, Z5, Z5
-	VMINPD           Z1, Z5, Z7
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z6
-	VCMPPD.BCST      $0x0e, c64_0<>+0(SB), Z7, K2
-	VMOVAPD          Z11, K2, Z6
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z6
-	TESTL            $0x0000000d, R11
-	JNZ              aside844
-
-back844:
-	VSUBPD Z4, Z1, Z4
-	VMULPD Z1, Z5, Z5
-	VDIVPD Z5, Z4, Z4
-	VMULPD Z0, Z4, Z4
-	TESTL  $0x00000006, R11
-	JNZ    aside845
-
-back845:
-	VMOVUPD Z4, (AX)(R8*1)
-
-next0:
-	VADDPD  Z6, Z2, Z2
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VZEROUPPER
-	RET
-
-aside843:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X3, X3, X3
-	VMOVAPD      Z3, K1, Z1
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back843
-
-aside844:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset846
-	VMULPD (BX)(R8*1), Z6, Z6
-
-unset846:
-	TESTL        $0x00000008, R11
-	JZ           unset847
-	VBROADCASTSD 8(R9), Z7
-	VMULPD       Z6, Z7, Z7
-	VMOVUPD      Z7, (SI)(R8*1)
-
-unset847:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back844
-
-aside845:
-	TESTL  $0x00000004, R11
-	JZ     unset848
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset848:
-	TESTL    $0x00000002, R11
-	JZ       back845
-	VMOVNTPD Z4, (AX)(R8*1)
-	JMP      next0
 
 // func pointBernoulliF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -19439,9 +14748,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside849
+	JNZ        aside638
 
-back849:
+back638:
 	VSUBPD           Z10, Z11, Z11
 	VMOVUPD          Z11, Z12
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z13
@@ -19542,15 +14851,15 @@ back849:
 	VCMPPD.BCST      $0x01, c64_3f30000000000000<>+0(SB), Z10, K1
 	VMOVAPD          Z15, K1, Z19
 	TESTL            $0x0000000d, R11
-	JNZ              aside850
+	JNZ              aside639
 
-back850:
+back639:
 	VXORPD.BCST c64_8000000000000000<>+0(SB), Z12, Z12
 	VMULPD      Z8, Z12, Z12
 	TESTL       $0x00000006, R11
-	JNZ         aside851
+	JNZ         aside640
 
-back851:
+back640:
 	VCVTPD2PS Z12, Y10
 	VMOVUPS   Y10, (AX)(R8*1)
 
@@ -19563,45 +14872,3269 @@ next0:
 	VZEROUPPER
 	RET
 
-aside849:
+aside638:
 	VCVTPS2PD    (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X14, X14, X14
 	VMOVAPD      Z14, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back849
+	JMP          back638
 
-aside850:
+aside639:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset852
+	JZ        unset641
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z19, Z19
 
-unset852:
+unset641:
 	TESTL        $0x00000008, R11
-	JZ           unset853
+	JZ           unset642
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z19, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset853:
+unset642:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back850
+	JMP   back639
 
-aside851:
+aside640:
 	TESTL     $0x00000004, R11
-	JZ        unset854
+	JZ        unset643
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z12, Z12
 
-unset854:
+unset643:
 	TESTL     $0x00000002, R11
-	JZ        back851
+	JZ        back640
 	VCVTPD2PS Z12, Y10
 	VMOVNTPS  Y10, (AX)(R8*1)
 	JMP       next0
+
+// func pointSquaredF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointSquaredF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VXORPS       X1, X1, X1
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z2
+	VMOVUPD    (DX)(R8*1), Z3
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside644
+
+back644:
+	VSUBPD Z3, Z2, Z2
+	VMULPD Z2, Z2, Z3
+	TESTL  $0x0000000c, R11
+	JNZ    aside645
+
+back645:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VMULPD Z0, Z2, Z2
+	TESTL  $0x00000006, R11
+	JNZ    aside646
+
+back646:
+	VMOVUPD Z2, (AX)(R8*1)
+
+next0:
+	VADDPD  Z3, Z1, Z1
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z1, (R10)
+	VZEROUPPER
+	RET
+
+aside644:
+	VMOVUPD      (BX)(R8*1), Z4
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
+	VXORPS       X5, X5, X5
+	VMOVAPD      Z5, K1, Z2
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back644
+
+aside645:
+	TESTL  $0x00000004, R11
+	JZ     unset647
+	VMULPD (BX)(R8*1), Z3, Z3
+
+unset647:
+	TESTL        $0x00000008, R11
+	JZ           unset648
+	VBROADCASTSD 8(R9), Z4
+	VMULPD       Z3, Z4, Z4
+	VMOVUPD      Z4, (SI)(R8*1)
+
+unset648:
+	JMP back645
+
+aside646:
+	TESTL  $0x00000004, R11
+	JZ     unset649
+	VMULPD (BX)(R8*1), Z2, Z2
+
+unset649:
+	TESTL    $0x00000002, R11
+	JZ       back646
+	VMOVNTPD Z2, (AX)(R8*1)
+	JMP      next0
+
+// func pointAbsoluteF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointAbsoluteF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VXORPS       X1, X1, X1
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z2
+	VMOVUPD    (DX)(R8*1), Z3
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside650
+
+back650:
+	VSUBPD      Z3, Z2, Z2
+	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z2, Z3
+	TESTL       $0x0000000c, R11
+	JNZ         aside651
+
+back651:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VANDPD.BCST c64_8000000000000000<>+0(SB), Z2, Z4
+	VORPD.BCST  c64_3ff0000000000000<>+0(SB), Z4, Z4
+	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z2, K1
+	VMOVAPD.Z   Z4, K1, Z4
+	VMULPD      Z0, Z4, Z4
+	TESTL       $0x00000006, R11
+	JNZ         aside652
+
+back652:
+	VMOVUPD Z4, (AX)(R8*1)
+
+next0:
+	VADDPD  Z3, Z1, Z1
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z1, (R10)
+	VZEROUPPER
+	RET
+
+aside650:
+	VMOVUPD      (BX)(R8*1), Z4
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
+	VXORPS       X5, X5, X5
+	VMOVAPD      Z5, K1, Z2
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back650
+
+aside651:
+	TESTL  $0x00000004, R11
+	JZ     unset653
+	VMULPD (BX)(R8*1), Z3, Z3
+
+unset653:
+	TESTL        $0x00000008, R11
+	JZ           unset654
+	VBROADCASTSD 8(R9), Z4
+	VMULPD       Z3, Z4, Z4
+	VMOVUPD      Z4, (SI)(R8*1)
+
+unset654:
+	JMP back651
+
+aside652:
+	TESTL  $0x00000004, R11
+	JZ     unset655
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset655:
+	TESTL    $0x00000002, R11
+	JZ       back652
+	VMOVNTPD Z4, (AX)(R8*1)
+	JMP      next0
+
+// func pointHuberF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointHuberF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside656
+
+back656:
+	VSUBPD            Z4, Z3, Z3
+	VANDPD.BCST       c64_7fffffffffffffff<>+0(SB), Z3, Z5
+	VMINPD            Z1, Z5, Z4
+	VFNMADD231PD.BCST c64_3fe0000000000000<>+0(SB), Z4, Z5
+	VMULPD            Z4, Z5, Z5
+	TESTL             $0x0000000c, R11
+	JNZ               aside657
+
+back657:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z3
+	VORPD       Z3, Z4, Z4
+	VMULPD      Z0, Z4, Z4
+	TESTL       $0x00000006, R11
+	JNZ         aside658
+
+back658:
+	VMOVUPD Z4, (AX)(R8*1)
+
+next0:
+	VADDPD  Z5, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside656:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X6, X6, X6
+	VMOVAPD      Z6, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back656
+
+aside657:
+	TESTL  $0x00000004, R11
+	JZ     unset659
+	VMULPD (BX)(R8*1), Z5, Z5
+
+unset659:
+	TESTL        $0x00000008, R11
+	JZ           unset660
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z5, Z7, Z7
+	VMOVUPD      Z7, (SI)(R8*1)
+
+unset660:
+	JMP back657
+
+aside658:
+	TESTL  $0x00000004, R11
+	JZ     unset661
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset661:
+	TESTL    $0x00000002, R11
+	JZ       back658
+	VMOVNTPD Z4, (AX)(R8*1)
+	JMP      next0
+
+// func pointLogCoshF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointLogCoshF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z8
+	VXORPS       X9, X9, X9
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z10
+	VMOVUPD    (DX)(R8*1), Z11
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside662
+
+back662:
+	VSUBPD           Z11, Z10, Z10
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z12
+	VMULPD           Z10, Z10, Z11
+	VBROADCASTSD     c64_3e3f25366a68a217<>+0(SB), Z13
+	VFMADD213PD.BCST c64_be73b8bd33b02cc2<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_3e99610a19f6dacd<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_beb71b8eb5b95425<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_3ed1960986bc9a47<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_bee8ce147842735c<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_3f0127e522acc29a<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_bf17d8f96bbd06f8<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_3f30d0a2fff8745c<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_bf4833d859501c92<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_3f61ea5d30588ccf<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_bf7ba1ba1b58682c<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_3f96c16c16c0db05<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_bfb55555555554f1<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST c64_3fe0000000000000<>+0(SB), Z11, Z13
+	VMULPD           Z11, Z13, Z13
+	VADDPD           Z12, Z12, Z14
+	VORPD            c64_8000000000000000<>+0(SB), Z14, Z14
+	VCMPPD           $0x05, Z0, Z14, K1
+	VMOVAPS          Z1, Z16
+	VFMADD231PD      Z2, Z14, Z16
+	VSUBPD           Z1, Z16, Z15
+	VFNMADD231PD     Z3, Z15, Z14
+	VFNMADD231PD     Z6, Z15, Z14
+	VPERMPD          Z5, Z16, Z18
+	VPSLLQ           $0x32, Z16, Z15
+	VPADDQ           Z15, Z18, Z18
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z15
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z15
+	VFMADD213PD      Z4, Z14, Z15
+	VPERMPD          Z7, Z16, Z16
+	VFMADD213PD      Z16, Z14, Z15
+	VFMADD213PD.Z    Z18, Z18, K1, Z15
+	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z15, K1
+	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K1, Z14
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z15, Z16
+	VADDPD           Z14, Z16, Z16
+	VSUBPD           Z14, Z15, Z18
+	VDIVPD           Z16, Z18, Z18
+	VMULPD           Z18, Z18, Z19
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z16
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z19, Z16
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z19, Z16
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z19, Z16
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z19, Z16
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z19, Z16
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z19, Z16
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z19, Z16
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z19, Z16
+	VMULPD           Z19, Z16, Z16
+	VADDPD           Z18, Z18, Z19
+	VFMADD213PD      Z19, Z18, Z16
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z14, Z16
+	VSUBPD.BCST      c64_3fe62e42fefa39ef<>+0(SB), Z12, Z14
+	VADDPD           Z14, Z16, Z16
+	VCMPPD.BCST      $0x01, c64_3ff0000000000000<>+0(SB), Z12, K1
+	VMOVAPD          Z13, K1, Z16
+	TESTL            $0x0000000d, R11
+	JNZ              aside663
+
+back663:
+	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z15, Z13
+	VDIVPD           Z13, Z15, Z15
+	VADDPD           Z15, Z15, Z15
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z13
+	VSUBPD           Z15, Z13, Z13
+	VANDPD.BCST      c64_8000000000000000<>+0(SB), Z10, Z15
+	VORPD            Z15, Z13, Z13
+	VBROADCASTSD     c64_be70d43ef056aa8e<>+0(SB), Z14
+	VFMADD213PD.BCST c64_3ea5f613133040e8<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_beccafb4959cdf42<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3ee9e1b3228d8798<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_bf02eb76cb901cc2<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3f18d7c8be6c1e07<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_bf2f336d3a9f85bf<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3f4352147d494c8e<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_bf57d9bcdfa227ab<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3f6d6d310352600e<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_bf8226e2ec22d166<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3f9664f4836cc10c<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_bfaba1ba1b811eeb<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_3fc111111110d81f<>+0(SB), Z11, Z14
+	VFMADD213PD.BCST c64_bfd555555555550f<>+0(SB), Z11, Z14
+	VMULPD           Z11, Z14, Z14
+	VFMADD213PD      Z10, Z10, Z14
+	VCMPPD.BCST      $0x01, c64_3ff0000000000000<>+0(SB), Z12, K1
+	VMOVAPD          Z14, K1, Z13
+	VMULPD           Z8, Z13, Z13
+	TESTL            $0x00000006, R11
+	JNZ              aside664
+
+back664:
+	VMOVUPD Z13, (AX)(R8*1)
+
+next0:
+	VADDPD  Z16, Z9, Z9
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z9, (R10)
+	VZEROUPPER
+	RET
+
+aside662:
+	VMOVUPD      (BX)(R8*1), Z12
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
+	VXORPS       X17, X17, X17
+	VMOVAPD      Z17, K1, Z10
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back662
+
+aside663:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset665
+	VMULPD (BX)(R8*1), Z16, Z16
+
+unset665:
+	TESTL        $0x00000008, R11
+	JZ           unset666
+	VBROADCASTSD 8(R9), Z13
+	VMULPD       Z16, Z13, Z13
+	VMOVUPD      Z13, (SI)(R8*1)
+
+unset666:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back663
+
+aside664:
+	TESTL  $0x00000004, R11
+	JZ     unset667
+	VMULPD (BX)(R8*1), Z13, Z13
+
+unset667:
+	TESTL    $0x00000002, R11
+	JZ       back664
+	VMOVNTPD Z13, (AX)(R8*1)
+	JMP      next0
+
+// func pointBinaryF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointBinaryF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z8
+	VXORPS       X9, X9, X9
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z10
+	VMOVUPD    (DX)(R8*1), Z11
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside668
+
+back668:
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z12
+	VSUBPD           Z11, Z12, Z12
+	VMINPD           Z11, Z12, Z12
+	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z12, K1
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z12
+	VSUBPD           Z11, Z12, Z12
+	VPMOVQ2M         Z10, K2
+	VMOVAPD          Z11, K2, Z12
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z11
+	VORPD            c64_8000000000000000<>+0(SB), Z11, Z14
+	VCMPPD           $0x05, Z0, Z14, K2
+	VMOVAPS          Z1, Z15
+	VFMADD231PD      Z2, Z14, Z15
+	VSUBPD           Z1, Z15, Z16
+	VFNMADD231PD     Z3, Z16, Z14
+	VFNMADD231PD     Z6, Z16, Z14
+	VPERMPD          Z5, Z15, Z16
+	VPSLLQ           $0x32, Z15, Z17
+	VPADDQ           Z17, Z16, Z16
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z17
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z17
+	VFMADD213PD      Z4, Z14, Z17
+	VPERMPD          Z7, Z15, Z15
+	VFMADD213PD      Z15, Z14, Z17
+	VFMADD213PD.Z    Z16, Z16, K2, Z17
+	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z17, K2
+	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K2, Z14
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z17, Z15
+	VADDPD           Z14, Z15, Z15
+	VSUBPD           Z14, Z17, Z16
+	VDIVPD           Z15, Z16, Z16
+	VMULPD           Z16, Z16, Z15
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z18
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z15, Z18
+	VMULPD           Z15, Z18, Z18
+	VADDPD           Z16, Z16, Z15
+	VFMADD213PD      Z15, Z16, Z18
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z14, Z18
+	VCMPPD.BCST      $0x04, c64_0<>+0(SB), Z12, K2
+	VFMADD231PD      Z11, Z12, K2, Z18
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z18
+	TESTL            $0x0000000d, R11
+	JNZ              aside669
+
+back669:
+	VADDPD.BCST     c64_3ff0000000000000<>+0(SB), Z17, Z11
+	VDIVPD          Z11, Z17, Z17
+	VSUBPD          Z12, Z17, Z17
+	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z10, Z17
+	VMULPD          Z8, Z17, Z17
+	TESTL           $0x00000006, R11
+	JNZ             aside670
+
+back670:
+	VMOVUPD Z17, (AX)(R8*1)
+
+next0:
+	VADDPD  Z18, Z9, Z9
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z9, (R10)
+	VZEROUPPER
+	RET
+
+aside668:
+	VMOVUPD      (BX)(R8*1), Z12
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
+	VXORPS       X13, X13, X13
+	VMOVAPD      Z13, K1, Z10
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back668
+
+aside669:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset671
+	VMULPD (BX)(R8*1), Z18, Z18
+
+unset671:
+	TESTL        $0x00000008, R11
+	JZ           unset672
+	VBROADCASTSD 8(R9), Z11
+	VMULPD       Z18, Z11, Z11
+	VMOVUPD      Z11, (SI)(R8*1)
+
+unset672:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back669
+
+aside670:
+	TESTL  $0x00000004, R11
+	JZ     unset673
+	VMULPD (BX)(R8*1), Z17, Z17
+
+unset673:
+	TESTL    $0x00000002, R11
+	JZ       back670
+	VMOVNTPD Z17, (AX)(R8*1)
+	JMP      next0
+
+// func pointBinaryOptionsF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointBinaryOptionsF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         v+32(FP), SI
+	MOVQ         values+40(FP), DI
+	MOVQ         n+48(FP), R8
+	SHLQ         $0x03, R8
+	XORL         R9, R9
+	MOVQ         p+56(FP), R10
+	MOVQ         sums+64(FP), R11
+	MOVL         flags+72(FP), R12
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R10), Z8
+	VBROADCASTSD 16(R10), Z9
+	VBROADCASTSD 24(R10), Z10
+	VXORPS       X11, X11, X11
+
+loop:
+	VMOVUPD    (CX)(R9*1), Z12
+	VMOVUPD    (DX)(R9*1), Z13
+	PREFETCHT0 16384(CX)(R9*1)
+	PREFETCHT0 16384(DX)(R9*1)
+	TESTL      $0x00000004, R12
+	JNZ        aside674
+
+back674:
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z14
+	VSUBPD       Z13, Z14, Z14
+	VMINPD       Z13, Z14, Z14
+	VCMPPD.BCST  $0x09, c64_0<>+0(SB), Z14, K1
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z14
+	VMOVUPD      Z9, Z16
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z17
+	VSUBPD       Z13, Z14, Z14
+	VFMADD213PD  Z10, Z16, Z13
+	VFMADD213PD  Z10, Z16, Z14
+	TESTL        $0x00000010, R12
+	JNZ          aside675
+
+back675:
+	VPMOVQ2M         Z12, K2
+	VMOVAPD          Z13, K2, Z14
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z12, Z13
+	VORPD            c64_8000000000000000<>+0(SB), Z13, Z16
+	VCMPPD           $0x05, Z0, Z16, K2
+	VMOVAPS          Z1, Z18
+	VFMADD231PD      Z2, Z16, Z18
+	VSUBPD           Z1, Z18, Z19
+	VFNMADD231PD     Z3, Z19, Z16
+	VFNMADD231PD     Z6, Z19, Z16
+	VPERMPD          Z5, Z18, Z19
+	VPSLLQ           $0x32, Z18, Z20
+	VPADDQ           Z20, Z19, Z19
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z20
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z16, Z20
+	VFMADD213PD      Z4, Z16, Z20
+	VPERMPD          Z7, Z18, Z18
+	VFMADD213PD      Z18, Z16, Z20
+	VFMADD213PD.Z    Z19, Z19, K2, Z20
+	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z20, K2
+	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K2, Z16
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z20, Z18
+	VADDPD           Z16, Z18, Z18
+	VSUBPD           Z16, Z20, Z19
+	VDIVPD           Z18, Z19, Z19
+	VMULPD           Z19, Z19, Z18
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z21
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z18, Z21
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z18, Z21
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z18, Z21
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z18, Z21
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z18, Z21
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z18, Z21
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z18, Z21
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z18, Z21
+	VMULPD           Z18, Z21, Z21
+	VADDPD           Z19, Z19, Z18
+	VFMADD213PD      Z18, Z19, Z21
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z16, Z21
+	VMULPD           Z17, Z21, Z21
+	VCMPPD.BCST      $0x04, c64_0<>+0(SB), Z14, K2
+	VFMADD231PD      Z13, Z14, K2, Z21
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z21
+	TESTL            $0x0000000d, R12
+	JNZ              aside676
+
+back676:
+	VADDPD.BCST     c64_3ff0000000000000<>+0(SB), Z20, Z13
+	VDIVPD          Z13, Z20, Z20
+	VMULPD          Z17, Z20, Z20
+	VSUBPD          Z14, Z20, Z20
+	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z12, Z20
+	VMULPD          Z8, Z20, Z20
+	TESTL           $0x00000006, R12
+	JNZ             aside677
+
+back677:
+	VMOVUPD Z20, (AX)(R9*1)
+
+next0:
+	VADDPD  Z21, Z11, Z11
+	ADDQ    $0x00000040, R9
+	CMPQ    R9, R8
+	JL      loop
+	VMOVUPS Z11, (R11)
+	VZEROUPPER
+	RET
+
+aside674:
+	VMOVUPD      (BX)(R9*1), Z14
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
+	VXORPS       X15, X15, X15
+	VMOVAPD      Z15, K1, Z12
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
+	PREFETCHT0   16384(BX)(R9*1)
+	JMP          back674
+
+aside675:
+	VMOVUPD (SI)(R9*1), Z16
+	VMULPD  Z16, Z13, Z13
+	VADDPD  Z14, Z13, Z17
+	JMP     back675
+
+aside676:
+	TESTL  $0x0000000c, R12
+	JZ     next0
+	TESTL  $0x00000004, R12
+	JZ     unset678
+	VMULPD (BX)(R9*1), Z21, Z21
+
+unset678:
+	TESTL        $0x00000008, R12
+	JZ           unset679
+	VBROADCASTSD 8(R10), Z13
+	VMULPD       Z21, Z13, Z13
+	VMOVUPD      Z13, (DI)(R9*1)
+
+unset679:
+	TESTL $0x00000001, R12
+	JNZ   next0
+	JMP   back676
+
+aside677:
+	TESTL  $0x00000004, R12
+	JZ     unset680
+	VMULPD (BX)(R9*1), Z20, Z20
+
+unset680:
+	TESTL    $0x00000002, R12
+	JZ       back677
+	VMOVNTPD Z20, (AX)(R9*1)
+	JMP      next0
+
+// func pointMarginF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointMarginF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z8
+	VXORPS       X9, X9, X9
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z10
+	VMOVUPD    (DX)(R8*1), Z11
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside681
+
+back681:
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z11, Z12
+	VCMPPD.BCST      $0x04, c64_3ff0000000000000<>+0(SB), Z12, K1
+	VMULPD           Z11, Z10, Z10
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z12
+	VORPD            c64_8000000000000000<>+0(SB), Z12, Z14
+	VCMPPD           $0x05, Z0, Z14, K2
+	VMOVAPS          Z1, Z15
+	VFMADD231PD      Z2, Z14, Z15
+	VSUBPD           Z1, Z15, Z16
+	VFNMADD231PD     Z3, Z16, Z14
+	VFNMADD231PD     Z6, Z16, Z14
+	VPERMPD          Z5, Z15, Z16
+	VPSLLQ           $0x32, Z15, Z17
+	VPADDQ           Z17, Z16, Z16
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z17
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z17
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z17
+	VFMADD213PD      Z4, Z14, Z17
+	VPERMPD          Z7, Z15, Z15
+	VFMADD213PD      Z15, Z14, Z17
+	VFMADD213PD.Z    Z16, Z16, K2, Z17
+	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z17, K2
+	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K2, Z14
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z17, Z15
+	VADDPD           Z14, Z15, Z15
+	VSUBPD           Z14, Z17, Z16
+	VDIVPD           Z15, Z16, Z16
+	VMULPD           Z16, Z16, Z15
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z18
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z15, Z18
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z15, Z18
+	VMULPD           Z15, Z18, Z18
+	VADDPD           Z16, Z16, Z15
+	VFMADD213PD      Z15, Z16, Z18
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z14, Z18
+	VPMOVQ2M         Z10, K2
+	VADDPD           Z12, Z18, K2, Z18
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z18
+	TESTL            $0x0000000d, R11
+	JNZ              aside682
+
+back682:
+	VADDPD.BCST  c64_3ff0000000000000<>+0(SB), Z17, Z12
+	VDIVPD       Z12, Z17, Z17
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z12
+	VSUBPD       Z17, Z12, Z12
+	VPMOVQ2M     Z10, K1
+	VMOVAPD      Z12, K1, Z17
+	VXORPD.BCST  c64_8000000000000000<>+0(SB), Z11, Z11
+	VMULPD       Z11, Z17, Z17
+	VMULPD       Z8, Z17, Z17
+	TESTL        $0x00000006, R11
+	JNZ          aside683
+
+back683:
+	VMOVUPD Z17, (AX)(R8*1)
+
+next0:
+	VADDPD  Z18, Z9, Z9
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z9, (R10)
+	VZEROUPPER
+	RET
+
+aside681:
+	VMOVUPD      (BX)(R8*1), Z12
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
+	VXORPS       X13, X13, X13
+	VMOVAPD      Z13, K1, Z10
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back681
+
+aside682:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset684
+	VMULPD (BX)(R8*1), Z18, Z18
+
+unset684:
+	TESTL        $0x00000008, R11
+	JZ           unset685
+	VBROADCASTSD 8(R9), Z12
+	VMULPD       Z18, Z12, Z12
+	VMOVUPD      Z12, (SI)(R8*1)
+
+unset685:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back682
+
+aside683:
+	TESTL  $0x00000004, R11
+	JZ     unset686
+	VMULPD (BX)(R8*1), Z17, Z17
+
+unset686:
+	TESTL    $0x00000002, R11
+	JZ       back683
+	VMOVNTPD Z17, (AX)(R8*1)
+	JMP      next0
+
+// func pointPseudoHuberF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointPseudoHuberF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VBROADCASTSD 24(R9), Z2
+	VXORPS       X3, X3, X3
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z4
+	VMOVUPD    (DX)(R8*1), Z5
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside687
+
+back687:
+	VSUBPD  Z5, Z4, Z4
+	VMULPD  Z4, Z4, Z5
+	VADDPD  Z2, Z5, Z6
+	VSQRTPD Z6, Z6
+	VADDPD  Z1, Z6, Z7
+	VMULPD  Z1, Z5, Z5
+	VDIVPD  Z7, Z5, Z5
+	TESTL   $0x0000000c, R11
+	JNZ     aside688
+
+back688:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VDIVPD Z6, Z4, Z4
+	VMULPD Z0, Z4, Z4
+	TESTL  $0x00000006, R11
+	JNZ    aside689
+
+back689:
+	VMOVUPD Z4, (AX)(R8*1)
+
+next0:
+	VADDPD  Z5, Z3, Z3
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z3, (R10)
+	VZEROUPPER
+	RET
+
+aside687:
+	VMOVUPD      (BX)(R8*1), Z6
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
+	VXORPS       X8, X8, X8
+	VMOVAPD      Z8, K1, Z4
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back687
+
+aside688:
+	TESTL  $0x00000004, R11
+	JZ     unset690
+	VMULPD (BX)(R8*1), Z5, Z5
+
+unset690:
+	TESTL        $0x00000008, R11
+	JZ           unset691
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z5, Z7, Z7
+	VMOVUPD      Z7, (SI)(R8*1)
+
+unset691:
+	JMP back688
+
+aside689:
+	TESTL  $0x00000004, R11
+	JZ     unset692
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset692:
+	TESTL    $0x00000002, R11
+	JZ       back689
+	VMOVNTPD Z4, (AX)(R8*1)
+	JMP      next0
+
+// func pointCauchyF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointCauchyF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
+	VMOVUPS      powersF64<>+0(SB), Z0
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z0
+	VMOVUPS      powersF64lost<>+0(SB), Z0
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z4
+	VMOVUPD    (DX)(R8*1), Z5
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside693
+
+back693:
+	VSUBPD           Z5, Z4, Z4
+	VMULPD           Z1, Z4, Z4
+	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z5
+	VMULPD           Z4, Z5, Z5
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z6
+	VADDPD           Z6, Z5, Z6
+	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z6, Z6
+	VPSRLQ           $0x34, Z6, Z6
+	VBROADCASTSD     c64_7fe<>+0(SB), Z7
+	VPSUBQ           Z6, Z7, Z7
+	VPSLLQ           $0x34, Z7, Z7
+	VORPD.BCST       c64_4330000000000000<>+0(SB), Z6, Z6
+	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z6, Z6
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z7, Z8
+	VFMADD231PD      Z5, Z7, Z8
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z8, Z7
+	VDIVPD           Z7, Z8, Z8
+	VMULPD           Z8, Z8, Z7
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z9
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z7, Z9
+	VMULPD           Z7, Z9, Z9
+	VADDPD           Z8, Z8, Z7
+	VFMADD213PD      Z7, Z8, Z9
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z6, Z9
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z6
+	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z5, K1
+	VMOVAPD          Z6, K1, Z9
+	TESTL            $0x0000000d, R11
+	JNZ              aside694
+
+back694:
+	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z5, Z5
+	VDIVPD      Z5, Z4, Z4
+	VMULPD      Z0, Z4, Z4
+	TESTL       $0x00000006, R11
+	JNZ         aside695
+
+back695:
+	VMOVUPD Z4, (AX)(R8*1)
+
+next0:
+	VADDPD  Z9, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside693:
+	VMOVUPD      (BX)(R8*1), Z6
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
+	VXORPS       X3, X3, X3
+	VMOVAPD      Z3, K1, Z4
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back693
+
+aside694:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset696
+	VMULPD (BX)(R8*1), Z9, Z9
+
+unset696:
+	TESTL        $0x00000008, R11
+	JZ           unset697
+	VBROADCASTSD 8(R9), Z6
+	VMULPD       Z9, Z6, Z6
+	VMOVUPD      Z6, (SI)(R8*1)
+
+unset697:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back694
+
+aside695:
+	TESTL  $0x00000004, R11
+	JZ     unset698
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset698:
+	TESTL    $0x00000002, R11
+	JZ       back695
+	VMOVNTPD Z4, (AX)(R8*1)
+	JMP      next0
+
+// func pointPoissonF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointPoissonF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z8
+	VXORPS       X9, X9, X9
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z10
+	VMOVUPD    (DX)(R8*1), Z11
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside699
+
+back699:
+	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
+	VMOVAPD          Z10, Z12
+	VCMPPD           $0x05, Z0, Z12, K2
+	VMOVAPS          Z1, Z15
+	VFMADD231PD      Z2, Z12, Z15
+	VSUBPD           Z1, Z15, Z13
+	VFNMADD231PD     Z3, Z13, Z12
+	VFNMADD231PD     Z6, Z13, Z12
+	VPERMPD          Z5, Z15, Z16
+	VPSLLQ           $0x32, Z15, Z13
+	VPADDQ           Z13, Z16, Z16
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z13
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z12, Z13
+	VFMADD213PD      Z4, Z12, Z13
+	VPERMPD          Z7, Z15, Z15
+	VFMADD213PD      Z15, Z12, Z13
+	VFMADD213PD.Z    Z16, Z16, K2, Z13
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z12
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z10, K2
+	VMOVAPD          Z12, K2, Z13
+	VMOVUPD          Z13, Z12
+	VFNMADD231PD     Z11, Z10, Z12
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z12
+	TESTL            $0x0000000d, R11
+	JNZ              aside700
+
+back700:
+	VSUBPD Z11, Z13, Z13
+	VMULPD Z8, Z13, Z13
+	TESTL  $0x00000006, R11
+	JNZ    aside701
+
+back701:
+	VMOVUPD Z13, (AX)(R8*1)
+
+next0:
+	VADDPD  Z12, Z9, Z9
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z9, (R10)
+	VZEROUPPER
+	RET
+
+aside699:
+	VMOVUPD      (BX)(R8*1), Z12
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
+	VXORPS       X14, X14, X14
+	VMOVAPD      Z14, K1, Z10
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back699
+
+aside700:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset702
+	VMULPD (BX)(R8*1), Z12, Z12
+
+unset702:
+	TESTL        $0x00000008, R11
+	JZ           unset703
+	VBROADCASTSD 8(R9), Z10
+	VMULPD       Z12, Z10, Z10
+	VMOVUPD      Z10, (SI)(R8*1)
+
+unset703:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back700
+
+aside701:
+	TESTL  $0x00000004, R11
+	JZ     unset704
+	VMULPD (BX)(R8*1), Z13, Z13
+
+unset704:
+	TESTL    $0x00000002, R11
+	JZ       back701
+	VMOVNTPD Z13, (AX)(R8*1)
+	JMP      next0
+
+// func pointGammaF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointGammaF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z8
+	VXORPS       X9, X9, X9
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z10
+	VMOVUPD    (DX)(R8*1), Z11
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside705
+
+back705:
+	VCMPPD.BCST      $0x0a, c64_0<>+0(SB), Z11, K1
+	VMOVUPD          Z10, Z12
+	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z12, Z12
+	VMOVAPD          Z12, Z13
+	VCMPPD           $0x05, Z0, Z13, K2
+	VMOVAPS          Z1, Z16
+	VFMADD231PD      Z2, Z13, Z16
+	VSUBPD           Z1, Z16, Z14
+	VFNMADD231PD     Z3, Z14, Z13
+	VFNMADD231PD     Z6, Z14, Z13
+	VPERMPD          Z5, Z16, Z17
+	VPSLLQ           $0x32, Z16, Z14
+	VPADDQ           Z14, Z17, Z17
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z14
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z13, Z14
+	VFMADD213PD      Z4, Z13, Z14
+	VPERMPD          Z7, Z16, Z16
+	VFMADD213PD      Z16, Z13, Z14
+	VFMADD213PD.Z    Z17, Z17, K2, Z14
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z13
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z12, K2
+	VMOVAPD          Z13, K2, Z14
+	VMULPD           Z11, Z14, Z14
+	VADDPD           Z14, Z10, Z10
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z10
+	TESTL            $0x0000000d, R11
+	JNZ              aside706
+
+back706:
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z12
+	VSUBPD       Z14, Z12, Z14
+	VMULPD       Z8, Z14, Z14
+	TESTL        $0x00000006, R11
+	JNZ          aside707
+
+back707:
+	VMOVUPD Z14, (AX)(R8*1)
+
+next0:
+	VADDPD  Z10, Z9, Z9
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z9, (R10)
+	VZEROUPPER
+	RET
+
+aside705:
+	VMOVUPD      (BX)(R8*1), Z12
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
+	VXORPS       X15, X15, X15
+	VMOVAPD      Z15, K1, Z10
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back705
+
+aside706:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset708
+	VMULPD (BX)(R8*1), Z10, Z10
+
+unset708:
+	TESTL        $0x00000008, R11
+	JZ           unset709
+	VBROADCASTSD 8(R9), Z11
+	VMULPD       Z10, Z11, Z11
+	VMOVUPD      Z11, (SI)(R8*1)
+
+unset709:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back706
+
+aside707:
+	TESTL  $0x00000004, R11
+	JZ     unset710
+	VMULPD (BX)(R8*1), Z14, Z14
+
+unset710:
+	TESTL    $0x00000002, R11
+	JZ       back707
+	VMOVNTPD Z14, (AX)(R8*1)
+	JMP      next0
+
+// func pointFocalF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointFocalF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z8
+	VBROADCASTSD 16(R9), Z9
+	VBROADCASTSD 24(R9), Z10
+	VXORPS       X11, X11, X11
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z12
+	VMOVUPD    (DX)(R8*1), Z13
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside711
+
+back711:
+	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z14
+	VSUBPD            Z13, Z14, Z14
+	VMINPD            Z13, Z14, Z14
+	VCMPPD.BCST       $0x09, c64_0<>+0(SB), Z14, K1
+	VMOVUPD           Z9, Z14
+	VFMADD231PD       Z10, Z13, Z14
+	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z16
+	VSUBPD            Z13, Z16, Z16
+	VPMOVQ2M          Z12, K2
+	VMOVAPD           Z13, K2, Z16
+	VANDPD.BCST       c64_7fffffffffffffff<>+0(SB), Z12, Z13
+	VORPD             c64_8000000000000000<>+0(SB), Z13, Z18
+	VCMPPD            $0x05, Z0, Z18, K2
+	VMOVAPS           Z1, Z19
+	VFMADD231PD       Z2, Z18, Z19
+	VSUBPD            Z1, Z19, Z17
+	VFNMADD231PD      Z3, Z17, Z18
+	VFNMADD231PD      Z6, Z17, Z18
+	VPERMPD           Z5, Z19, Z20
+	VPSLLQ            $0x32, Z19, Z17
+	VPADDQ            Z17, Z20, Z20
+	VMOVUPS           c64_3efa000af06c7b19<>+0(SB), Z17
+	VFMADD213PD.BCST  c64_3f2a030c686160fe<>+0(SB), Z18, Z17
+	VFMADD213PD.BCST  c64_3f56c16c38238cb3<>+0(SB), Z18, Z17
+	VFMADD213PD.BCST  c64_3f8111110a18c20b<>+0(SB), Z18, Z17
+	VFMADD213PD.BCST  c64_3fa5555555541ba4<>+0(SB), Z18, Z17
+	VFMADD213PD.BCST  c64_3fc5555555557e6b<>+0(SB), Z18, Z17
+	VFMADD213PD.BCST  c64_3fe0000000000006<>+0(SB), Z18, Z17
+	VFMADD213PD       Z4, Z18, Z17
+	VPERMPD           Z7, Z19, Z19
+	VFMADD213PD       Z19, Z18, Z17
+	VFMADD213PD.Z     Z20, Z20, K2, Z17
+	VCMPPD.BCST       $0x0e, c64_3fda827999fcef32<>+0(SB), Z17, K2
+	VBROADCASTSD.Z    c64_3ff0000000000000<>+0(SB), K2, Z19
+	VADDPD.BCST       c64_4000000000000000<>+0(SB), Z17, Z18
+	VADDPD            Z19, Z18, Z18
+	VSUBPD            Z19, Z17, Z20
+	VDIVPD            Z18, Z20, Z20
+	VMULPD            Z20, Z20, Z21
+	VBROADCASTSD      c64_3fbaf286bca1af28<>+0(SB), Z18
+	VFMADD213PD.BCST  c64_3fbe1e1e1e1e1e1e<>+0(SB), Z21, Z18
+	VFMADD213PD.BCST  c64_3fc1111111111111<>+0(SB), Z21, Z18
+	VFMADD213PD.BCST  c64_3fc3b13b13b13b14<>+0(SB), Z21, Z18
+	VFMADD213PD.BCST  c64_3fc745d1745d1746<>+0(SB), Z21, Z18
+	VFMADD213PD.BCST  c64_3fcc71c71c71c71c<>+0(SB), Z21, Z18
+	VFMADD213PD.BCST  c64_3fd2492492492492<>+0(SB), Z21, Z18
+	VFMADD213PD.BCST  c64_3fd999999999999a<>+0(SB), Z21, Z18
+	VFMADD213PD.BCST  c64_3fe5555555555555<>+0(SB), Z21, Z18
+	VMULPD            Z21, Z18, Z18
+	VADDPD            Z20, Z20, Z21
+	VFMADD213PD       Z21, Z20, Z18
+	VFMADD231PD.BCST  c64_3fe62e42fefa39ef<>+0(SB), Z19, Z18
+	VCMPPD.BCST       $0x04, c64_0<>+0(SB), Z16, K2
+	VFMADD231PD       Z13, Z16, K2, Z18
+	VADDPD.BCST       c64_3ff0000000000000<>+0(SB), Z17, Z13
+	VDIVPD            Z13, Z17, Z17
+	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z19
+	VFNMADD231PD.BCST c64_4000000000000000<>+0(SB), Z17, Z19
+	VFMADD213PD       Z17, Z16, Z19
+	VCMPPD.BCST       $0x05, c64_2a80000000000000<>+0(SB), Z19, K2
+	VMOVAPD.Z         Z19, K2, Z19
+	VMULPD            Z19, Z14, Z14
+	VMULPD            Z19, Z14, Z13
+	VMULPD            Z18, Z13, Z13
+	VBROADCASTSD      c64_7ff8000000000001<>+0(SB), K1, Z13
+	TESTL             $0x0000000d, R11
+	JNZ               aside712
+
+back712:
+	VCMPPD.BCST     $0x05, c64_2a80000000000000<>+0(SB), Z19, K1
+	VMOVAPD.Z       Z17, K1, Z17
+	VBROADCASTSD    c64_3ff0000000000000<>+0(SB), Z20
+	VSUBPD          Z17, Z20, Z20
+	VMULPD          Z17, Z20, Z20
+	VMULPD          Z18, Z20, Z20
+	VADDPD          Z20, Z20, Z20
+	VSUBPD          Z16, Z17, Z17
+	VMULPD          Z17, Z19, Z19
+	VADDPD          Z16, Z16, Z16
+	VSUBPD.BCST     c64_3ff0000000000000<>+0(SB), Z16, Z16
+	VFNMADD231PD    Z16, Z20, Z19
+	VMULPD          Z14, Z19, Z19
+	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z12, Z19
+	VMULPD          Z8, Z19, Z19
+	TESTL           $0x00000006, R11
+	JNZ             aside713
+
+back713:
+	VMOVUPD Z19, (AX)(R8*1)
+
+next0:
+	VADDPD  Z13, Z11, Z11
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z11, (R10)
+	VZEROUPPER
+	RET
+
+aside711:
+	VMOVUPD      (BX)(R8*1), Z14
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
+	VXORPS       X15, X15, X15
+	VMOVAPD      Z15, K1, Z12
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back711
+
+aside712:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset714
+	VMULPD (BX)(R8*1), Z13, Z13
+
+unset714:
+	TESTL        $0x00000008, R11
+	JZ           unset715
+	VBROADCASTSD 8(R9), Z20
+	VMULPD       Z13, Z20, Z20
+	VMOVUPD      Z20, (SI)(R8*1)
+
+unset715:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back712
+
+aside713:
+	TESTL  $0x00000004, R11
+	JZ     unset716
+	VMULPD (BX)(R8*1), Z19, Z19
+
+unset716:
+	TESTL    $0x00000002, R11
+	JZ       back713
+	VMOVNTPD Z19, (AX)(R8*1)
+	JMP      next0
+
+// func pointCharbonnierF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointCharbonnierF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside717
+
+back717:
+	VSUBPD  Z4, Z3, Z3
+	VMULPD  Z3, Z3, Z4
+	VADDPD  Z1, Z4, Z4
+	VSQRTPD Z4, Z4
+	VMOVUPD Z4, Z5
+	TESTL   $0x0000000c, R11
+	JNZ     aside718
+
+back718:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VDIVPD Z4, Z3, Z3
+	VMULPD Z0, Z3, Z3
+	TESTL  $0x00000006, R11
+	JNZ    aside719
+
+back719:
+	VMOVUPD Z3, (AX)(R8*1)
+
+next0:
+	VADDPD  Z5, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside717:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X6, X6, X6
+	VMOVAPD      Z6, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back717
+
+aside718:
+	TESTL  $0x00000004, R11
+	JZ     unset720
+	VMULPD (BX)(R8*1), Z5, Z5
+
+unset720:
+	TESTL        $0x00000008, R11
+	JZ           unset721
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z5, Z7, Z7
+	VMOVUPD      Z7, (SI)(R8*1)
+
+unset721:
+	JMP back718
+
+aside719:
+	TESTL  $0x00000004, R11
+	JZ     unset722
+	VMULPD (BX)(R8*1), Z3, Z3
+
+unset722:
+	TESTL    $0x00000002, R11
+	JZ       back719
+	VMOVNTPD Z3, (AX)(R8*1)
+	JMP      next0
+
+// func pointQuantileF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointQuantileF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VBROADCASTSD 24(R9), Z2
+	VBROADCASTSD 32(R9), Z3
+	VXORPS       X4, X4, X4
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z5
+	VMOVUPD    (DX)(R8*1), Z6
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside723
+
+back723:
+	VSUBPD Z6, Z5, Z5
+	VMULPD Z1, Z5, Z6
+	VMULPD Z2, Z5, Z7
+	VMAXPD Z7, Z6, Z6
+	TESTL  $0x0000000c, R11
+	JNZ    aside724
+
+back724:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VMOVUPD     Z2, Z7
+	VMOVUPD     Z1, Z9
+	VPMOVQ2M    Z5, K1
+	VMOVAPD     Z7, K1, Z9
+	VMOVUPD     Z3, Z7
+	VCMPPD.BCST $0x00, c64_0<>+0(SB), Z5, K1
+	VMOVAPD     Z7, K1, Z9
+	VMULPD      Z0, Z9, Z9
+	TESTL       $0x00000006, R11
+	JNZ         aside725
+
+back725:
+	VMOVUPD Z9, (AX)(R8*1)
+
+next0:
+	VADDPD  Z6, Z4, Z4
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z4, (R10)
+	VZEROUPPER
+	RET
+
+aside723:
+	VMOVUPD      (BX)(R8*1), Z7
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z7, K1
+	VXORPS       X8, X8, X8
+	VMOVAPD      Z8, K1, Z5
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z6
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back723
+
+aside724:
+	TESTL  $0x00000004, R11
+	JZ     unset726
+	VMULPD (BX)(R8*1), Z6, Z6
+
+unset726:
+	TESTL        $0x00000008, R11
+	JZ           unset727
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z6, Z7, Z7
+	VMOVUPD      Z7, (SI)(R8*1)
+
+unset727:
+	JMP back724
+
+aside725:
+	TESTL  $0x00000004, R11
+	JZ     unset728
+	VMULPD (BX)(R8*1), Z9, Z9
+
+unset728:
+	TESTL    $0x00000002, R11
+	JZ       back725
+	VMOVNTPD Z9, (AX)(R8*1)
+	JMP      next0
+
+// func pointExpectileF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointExpectileF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VBROADCASTSD 24(R9), Z2
+	VXORPS       X3, X3, X3
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z4
+	VMOVUPD    (DX)(R8*1), Z5
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside729
+
+back729:
+	VSUBPD   Z5, Z4, Z4
+	VMOVUPD  Z2, Z5
+	VMOVUPD  Z1, Z6
+	VPMOVQ2M Z4, K1
+	VMOVAPD  Z5, K1, Z6
+	VMULPD   Z4, Z6, Z6
+	VMULPD   Z4, Z6, Z5
+	TESTL    $0x0000000c, R11
+	JNZ      aside730
+
+back730:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VMULPD Z0, Z6, Z6
+	TESTL  $0x00000006, R11
+	JNZ    aside731
+
+back731:
+	VMOVUPD Z6, (AX)(R8*1)
+
+next0:
+	VADDPD  Z5, Z3, Z3
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z3, (R10)
+	VZEROUPPER
+	RET
+
+aside729:
+	VMOVUPD      (BX)(R8*1), Z6
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
+	VXORPS       X7, X7, X7
+	VMOVAPD      Z7, K1, Z4
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back729
+
+aside730:
+	TESTL  $0x00000004, R11
+	JZ     unset732
+	VMULPD (BX)(R8*1), Z5, Z5
+
+unset732:
+	TESTL        $0x00000008, R11
+	JZ           unset733
+	VBROADCASTSD 8(R9), Z4
+	VMULPD       Z5, Z4, Z4
+	VMOVUPD      Z4, (SI)(R8*1)
+
+unset733:
+	JMP back730
+
+aside731:
+	TESTL  $0x00000004, R11
+	JZ     unset734
+	VMULPD (BX)(R8*1), Z6, Z6
+
+unset734:
+	TESTL    $0x00000002, R11
+	JZ       back731
+	VMOVNTPD Z6, (AX)(R8*1)
+	JMP      next0
+
+// func pointInsensitiveF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointInsensitiveF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside735
+
+back735:
+	VSUBPD       Z4, Z3, Z3
+	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z3, Z5
+	VMOVUPD      Z1, Z4
+	VSUBPD       Z4, Z5, Z4
+	VBROADCASTSD c64_0<>+0(SB), Z6
+	VMAXPD       Z4, Z6, Z4
+	TESTL        $0x0000000c, R11
+	JNZ          aside736
+
+back736:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z3
+	VORPD.BCST  c64_3ff0000000000000<>+0(SB), Z3, Z3
+	VCMPPD      $0x0e, Z1, Z5, K1
+	VMOVAPD.Z   Z3, K1, Z3
+	VMULPD      Z0, Z3, Z3
+	TESTL       $0x00000006, R11
+	JNZ         aside737
+
+back737:
+	VMOVUPD Z3, (AX)(R8*1)
+
+next0:
+	VADDPD  Z4, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside735:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X7, X7, X7
+	VMOVAPD      Z7, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back735
+
+aside736:
+	TESTL  $0x00000004, R11
+	JZ     unset738
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset738:
+	TESTL        $0x00000008, R11
+	JZ           unset739
+	VBROADCASTSD 8(R9), Z6
+	VMULPD       Z4, Z6, Z6
+	VMOVUPD      Z6, (SI)(R8*1)
+
+unset739:
+	JMP back736
+
+aside737:
+	TESTL  $0x00000004, R11
+	JZ     unset740
+	VMULPD (BX)(R8*1), Z3, Z3
+
+unset740:
+	TESTL    $0x00000002, R11
+	JZ       back737
+	VMOVNTPD Z3, (AX)(R8*1)
+	JMP      next0
+
+// func pointRelativeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointRelativeF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside741
+
+back741:
+	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z4, Z5
+	VSUBPD      Z4, Z3, Z3
+	VMOVUPD     Z1, Z4
+	VMAXPD      Z5, Z4, Z5
+	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z3, Z4
+	VDIVPD      Z5, Z4, Z4
+	TESTL       $0x0000000c, R11
+	JNZ         aside742
+
+back742:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z7
+	VORPD.BCST  c64_3ff0000000000000<>+0(SB), Z7, Z7
+	VDIVPD      Z5, Z7, Z7
+	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z3, K1
+	VMOVAPD.Z   Z7, K1, Z7
+	VMULPD      Z0, Z7, Z7
+	TESTL       $0x00000006, R11
+	JNZ         aside743
+
+back743:
+	VMOVUPD Z7, (AX)(R8*1)
+
+next0:
+	VADDPD  Z4, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside741:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X6, X6, X6
+	VMOVAPD      Z6, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back741
+
+aside742:
+	TESTL  $0x00000004, R11
+	JZ     unset744
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset744:
+	TESTL        $0x00000008, R11
+	JZ           unset745
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z4, Z7, Z7
+	VMOVUPD      Z7, (SI)(R8*1)
+
+unset745:
+	JMP back742
+
+aside743:
+	TESTL  $0x00000004, R11
+	JZ     unset746
+	VMULPD (BX)(R8*1), Z7, Z7
+
+unset746:
+	TESTL    $0x00000002, R11
+	JZ       back743
+	VMOVNTPD Z7, (AX)(R8*1)
+	JMP      next0
+
+// func pointSymmetricF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointSymmetricF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VXORPS       X1, X1, X1
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z2
+	VMOVUPD    (DX)(R8*1), Z3
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside747
+
+back747:
+	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z3, Z7
+	VSUBPD       Z3, Z2, Z4
+	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z2, Z6
+	VADDPD       Z7, Z6, Z6
+	VBROADCASTSD c64_10000000000000<>+0(SB), Z5
+	VMAXPD       Z6, Z5, Z6
+	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
+	VDIVPD       Z6, Z5, Z5
+	TESTL        $0x0000000c, R11
+	JNZ          aside748
+
+back748:
+	TESTL        $0x00000001, R11
+	JNZ          next0
+	VDIVPD       Z6, Z7, Z7
+	VDIVPD       Z6, Z7, Z7
+	VADDPD       Z7, Z7, Z6
+	VXORPD       Z2, Z3, Z3
+	VBROADCASTSD c64_0<>+0(SB), Z9
+	VPMOVQ2M     Z3, K1
+	VMOVAPD      Z9, K1, Z6
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z2, K1
+	VMOVAPD      Z7, K1, Z6
+	VCMPPD.BCST  $0x04, c64_0<>+0(SB), Z4, K1
+	VMOVAPD.Z    Z6, K1, Z6
+	VANDPD.BCST  c64_8000000000000000<>+0(SB), Z4, Z4
+	VORPD        Z4, Z6, Z6
+	VMULPD       Z0, Z6, Z6
+	TESTL        $0x00000006, R11
+	JNZ          aside749
+
+back749:
+	VMOVUPD Z6, (AX)(R8*1)
+
+next0:
+	VADDPD  Z5, Z1, Z1
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z1, (R10)
+	VZEROUPPER
+	RET
+
+aside747:
+	VMOVUPD      (BX)(R8*1), Z4
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
+	VXORPS       X8, X8, X8
+	VMOVAPD      Z8, K1, Z2
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back747
+
+aside748:
+	TESTL  $0x00000004, R11
+	JZ     unset750
+	VMULPD (BX)(R8*1), Z5, Z5
+
+unset750:
+	TESTL        $0x00000008, R11
+	JZ           unset751
+	VBROADCASTSD 8(R9), Z9
+	VMULPD       Z5, Z9, Z9
+	VMOVUPD      Z9, (SI)(R8*1)
+
+unset751:
+	JMP back748
+
+aside749:
+	TESTL  $0x00000004, R11
+	JZ     unset752
+	VMULPD (BX)(R8*1), Z6, Z6
+
+unset752:
+	TESTL    $0x00000002, R11
+	JZ       back749
+	VMOVNTPD Z6, (AX)(R8*1)
+	JMP      next0
+
+// func pointHingeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointHingeF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside753
+
+back753:
+	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
+	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
+	VMOVUPD      Z1, Z5
+	VMULPD       Z4, Z3, Z3
+	VSUBPD       Z3, Z5, Z5
+	VBROADCASTSD c64_0<>+0(SB), Z7
+	VMAXPD       Z5, Z7, Z5
+	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z5
+	TESTL        $0x0000000c, R11
+	JNZ          aside754
+
+back754:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
+	VCMPPD      $0x01, Z1, Z3, K1
+	VMOVAPD.Z   Z4, K1, Z4
+	VMULPD      Z0, Z4, Z4
+	TESTL       $0x00000006, R11
+	JNZ         aside755
+
+back755:
+	VMOVUPD Z4, (AX)(R8*1)
+
+next0:
+	VADDPD  Z5, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside753:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X6, X6, X6
+	VMOVAPD      Z6, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back753
+
+aside754:
+	TESTL  $0x00000004, R11
+	JZ     unset756
+	VMULPD (BX)(R8*1), Z5, Z5
+
+unset756:
+	TESTL        $0x00000008, R11
+	JZ           unset757
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z5, Z7, Z7
+	VMOVUPD      Z7, (SI)(R8*1)
+
+unset757:
+	JMP back754
+
+aside755:
+	TESTL  $0x00000004, R11
+	JZ     unset758
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset758:
+	TESTL    $0x00000002, R11
+	JZ       back755
+	VMOVNTPD Z4, (AX)(R8*1)
+	JMP      next0
+
+// func pointBentHingeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointBentHingeF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside759
+
+back759:
+	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
+	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
+	VMOVUPD      Z1, Z7
+	VFNMADD231PD Z4, Z3, Z5
+	VBROADCASTSD c64_0<>+0(SB), Z3
+	VMAXPD       Z5, Z3, Z5
+	VMINPD       Z5, Z7, Z7
+	VADDPD       Z5, Z5, Z3
+	VSUBPD       Z7, Z3, Z3
+	VMULPD       Z7, Z3, Z3
+	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z3
+	TESTL        $0x0000000c, R11
+	JNZ          aside760
+
+back760:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
+	VMULPD      Z4, Z7, Z7
+	VMULPD      Z0, Z7, Z7
+	TESTL       $0x00000006, R11
+	JNZ         aside761
+
+back761:
+	VMOVUPD Z7, (AX)(R8*1)
+
+next0:
+	VADDPD  Z3, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside759:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X6, X6, X6
+	VMOVAPD      Z6, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back759
+
+aside760:
+	TESTL  $0x00000004, R11
+	JZ     unset762
+	VMULPD (BX)(R8*1), Z3, Z3
+
+unset762:
+	TESTL        $0x00000008, R11
+	JZ           unset763
+	VBROADCASTSD 8(R9), Z5
+	VMULPD       Z3, Z5, Z5
+	VMOVUPD      Z5, (SI)(R8*1)
+
+unset763:
+	JMP back760
+
+aside761:
+	TESTL  $0x00000004, R11
+	JZ     unset764
+	VMULPD (BX)(R8*1), Z7, Z7
+
+unset764:
+	TESTL    $0x00000002, R11
+	JZ       back761
+	VMOVNTPD Z7, (AX)(R8*1)
+	JMP      next0
+
+// func pointEmbeddingF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointEmbeddingF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside765
+
+back765:
+	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
+	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
+	VMOVUPD      Z1, Z5
+	VSUBPD       Z3, Z5, Z5
+	VBROADCASTSD c64_0<>+0(SB), Z7
+	VMAXPD       Z5, Z7, Z5
+	VMOVUPD      Z3, Z7
+	VPMOVQ2M     Z4, K2
+	VMOVAPD      Z5, K2, Z7
+	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z7
+	TESTL        $0x0000000c, R11
+	JNZ          aside766
+
+back766:
+	TESTL        $0x00000001, R11
+	JNZ          next0
+	VBROADCASTSD c64_bff0000000000000<>+0(SB), Z5
+	VCMPPD       $0x01, Z1, Z3, K1
+	VMOVAPD.Z    Z5, K1, Z5
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z3
+	VPMOVQ2M     Z4, K1
+	VMOVAPD      Z5, K1, Z3
+	VMULPD       Z0, Z3, Z3
+	TESTL        $0x00000006, R11
+	JNZ          aside767
+
+back767:
+	VMOVUPD Z3, (AX)(R8*1)
+
+next0:
+	VADDPD  Z7, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside765:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X6, X6, X6
+	VMOVAPD      Z6, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back765
+
+aside766:
+	TESTL  $0x00000004, R11
+	JZ     unset768
+	VMULPD (BX)(R8*1), Z7, Z7
+
+unset768:
+	TESTL        $0x00000008, R11
+	JZ           unset769
+	VBROADCASTSD 8(R9), Z5
+	VMULPD       Z7, Z5, Z5
+	VMOVUPD      Z5, (SI)(R8*1)
+
+unset769:
+	JMP back766
+
+aside767:
+	TESTL  $0x00000004, R11
+	JZ     unset770
+	VMULPD (BX)(R8*1), Z3, Z3
+
+unset770:
+	TESTL    $0x00000002, R11
+	JZ       back767
+	VMOVNTPD Z3, (AX)(R8*1)
+	JMP      next0
+
+// func pointLogGapF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointLogGapF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
+	VMOVUPS      powersF64<>+0(SB), Z0
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z0
+	VMOVUPS      powersF64lost<>+0(SB), Z0
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z4
+	VMOVUPD    (DX)(R8*1), Z5
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside771
+
+back771:
+	VMOVUPD          Z1, Z6
+	VMAXPD           Z4, Z6, Z7
+	VMAXPD           Z5, Z6, Z5
+	VMINPD           Z7, Z5, Z6
+	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z6
+	VSUBPD           Z5, Z7, Z5
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z5, Z8
+	VDIVPD           Z6, Z8, Z6
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z8
+	VADDPD           Z8, Z6, Z8
+	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z8, Z8
+	VPSRLQ           $0x34, Z8, Z8
+	VBROADCASTSD     c64_7fe<>+0(SB), Z9
+	VPSUBQ           Z8, Z9, Z9
+	VPSLLQ           $0x34, Z9, Z9
+	VORPD.BCST       c64_4330000000000000<>+0(SB), Z8, Z8
+	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z8, Z8
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z9, Z10
+	VFMADD231PD      Z6, Z9, Z10
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z10, Z9
+	VDIVPD           Z9, Z10, Z10
+	VMULPD           Z10, Z10, Z11
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z9
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z11, Z9
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z11, Z9
+	VMULPD           Z11, Z9, Z9
+	VADDPD           Z10, Z10, Z11
+	VFMADD213PD      Z11, Z10, Z9
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z8, Z9
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z8
+	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z6, K1
+	VMOVAPD          Z8, K1, Z9
+	VMULPD           Z9, Z9, Z8
+	TESTL            $0x0000000d, R11
+	JNZ              aside772
+
+back772:
+	VANDPD.BCST c64_8000000000000000<>+0(SB), Z5, Z5
+	VORPD       Z5, Z9, Z9
+	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z7, Z7
+	VDIVPD      Z7, Z9, Z9
+	VCMPPD      $0x05, Z1, Z4, K1
+	VMOVAPD.Z   Z9, K1, Z9
+	VMULPD      Z0, Z9, Z9
+	TESTL       $0x00000006, R11
+	JNZ         aside773
+
+back773:
+	VMOVUPD Z9, (AX)(R8*1)
+
+next0:
+	VADDPD  Z8, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside771:
+	VMOVUPD      (BX)(R8*1), Z6
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
+	VXORPS       X3, X3, X3
+	VMOVAPD      Z3, K1, Z4
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back771
+
+aside772:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset774
+	VMULPD (BX)(R8*1), Z8, Z8
+
+unset774:
+	TESTL        $0x00000008, R11
+	JZ           unset775
+	VBROADCASTSD 8(R9), Z6
+	VMULPD       Z8, Z6, Z6
+	VMOVUPD      Z6, (SI)(R8*1)
+
+unset775:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back772
+
+aside773:
+	TESTL  $0x00000004, R11
+	JZ     unset776
+	VMULPD (BX)(R8*1), Z9, Z9
+
+unset776:
+	TESTL    $0x00000002, R11
+	JZ       back773
+	VMOVNTPD Z9, (AX)(R8*1)
+	JMP      next0
+
+// func pointWingF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointWingF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
+	VMOVUPS      powersF64<>+0(SB), Z0
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z0
+	VMOVUPS      powersF64lost<>+0(SB), Z0
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VBROADCASTSD 24(R9), Z4
+	VBROADCASTSD 32(R9), Z5
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z6
+	VMOVUPD    (DX)(R8*1), Z7
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside777
+
+back777:
+	VMOVUPD          Z1, Z8
+	VSUBPD           Z7, Z6, Z6
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z6, Z9
+	VMINPD           Z9, Z8, Z8
+	VMOVUPD          Z4, Z7
+	VDIVPD           Z7, Z8, Z8
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z7
+	VADDPD           Z7, Z8, Z7
+	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z7, Z7
+	VPSRLQ           $0x34, Z7, Z7
+	VBROADCASTSD     c64_7fe<>+0(SB), Z10
+	VPSUBQ           Z7, Z10, Z10
+	VPSLLQ           $0x34, Z10, Z10
+	VORPD.BCST       c64_4330000000000000<>+0(SB), Z7, Z7
+	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z7, Z7
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z10, Z11
+	VFMADD231PD      Z8, Z10, Z11
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z11, Z10
+	VDIVPD           Z10, Z11, Z11
+	VMULPD           Z11, Z11, Z12
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z10
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z12, Z10
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z12, Z10
+	VMULPD           Z12, Z10, Z10
+	VADDPD           Z11, Z11, Z12
+	VFMADD213PD      Z12, Z11, Z10
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z7, Z10
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z7
+	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z8, K1
+	VMOVAPD          Z7, K1, Z10
+	VMULPD           Z1, Z10, Z10
+	VMOVUPD          Z5, Z7
+	VSUBPD           Z7, Z9, Z7
+	VCMPPD           $0x01, Z1, Z9, K1
+	VMOVAPD          Z10, K1, Z7
+	TESTL            $0x0000000d, R11
+	JNZ              aside778
+
+back778:
+	VMOVUPD      Z1, Z8
+	VMOVUPD      Z4, Z10
+	VADDPD       Z9, Z10, Z10
+	VDIVPD       Z10, Z8, Z8
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z10
+	VCMPPD       $0x01, Z1, Z9, K1
+	VMOVAPD      Z8, K1, Z10
+	VCMPPD.BCST  $0x04, c64_0<>+0(SB), Z6, K1
+	VMOVAPD.Z    Z10, K1, Z10
+	VANDPD.BCST  c64_8000000000000000<>+0(SB), Z6, Z6
+	VORPD        Z6, Z10, Z10
+	VMULPD       Z0, Z10, Z10
+	TESTL        $0x00000006, R11
+	JNZ          aside779
+
+back779:
+	VMOVUPD Z10, (AX)(R8*1)
+
+next0:
+	VADDPD  Z7, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside777:
+	VMOVUPD      (BX)(R8*1), Z8
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z8, K1
+	VXORPS       X3, X3, X3
+	VMOVAPD      Z3, K1, Z6
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z7
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back777
+
+aside778:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset780
+	VMULPD (BX)(R8*1), Z7, Z7
+
+unset780:
+	TESTL        $0x00000008, R11
+	JZ           unset781
+	VBROADCASTSD 8(R9), Z8
+	VMULPD       Z7, Z8, Z8
+	VMOVUPD      Z8, (SI)(R8*1)
+
+unset781:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back778
+
+aside779:
+	TESTL  $0x00000004, R11
+	JZ     unset782
+	VMULPD (BX)(R8*1), Z10, Z10
+
+unset782:
+	TESTL    $0x00000002, R11
+	JZ       back779
+	VMOVNTPD Z10, (AX)(R8*1)
+	JMP      next0
+
+// func pointGemanMcClureF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointGemanMcClureF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside783
+
+back783:
+	VSUBPD           Z4, Z3, Z3
+	VMULPD           Z1, Z3, Z3
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z6
+	VMULPD           Z3, Z3, Z4
+	VFMADD231PD.BCST c64_3fd0000000000000<>+0(SB), Z4, Z5
+	VDIVPD           Z5, Z6, Z6
+	VMULPD           Z6, Z4, Z4
+	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z4
+	TESTL            $0x0000000c, R11
+	JNZ              aside784
+
+back784:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VMULPD Z6, Z6, Z6
+	VMULPD Z6, Z3, Z3
+	VMULPD Z0, Z3, Z3
+	TESTL  $0x00000006, R11
+	JNZ    aside785
+
+back785:
+	VMOVUPD Z3, (AX)(R8*1)
+
+next0:
+	VADDPD  Z4, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside783:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X7, X7, X7
+	VMOVAPD      Z7, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back783
+
+aside784:
+	TESTL  $0x00000004, R11
+	JZ     unset786
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset786:
+	TESTL        $0x00000008, R11
+	JZ           unset787
+	VBROADCASTSD 8(R9), Z5
+	VMULPD       Z4, Z5, Z5
+	VMOVUPD      Z5, (SI)(R8*1)
+
+unset787:
+	JMP back784
+
+aside785:
+	TESTL  $0x00000004, R11
+	JZ     unset788
+	VMULPD (BX)(R8*1), Z3, Z3
+
+unset788:
+	TESTL    $0x00000002, R11
+	JZ       back785
+	VMOVNTPD Z3, (AX)(R8*1)
+	JMP      next0
+
+// func pointWelschF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointWelschF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z8
+	VBROADCASTSD 16(R9), Z9
+	VXORPS       X10, X10, X10
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z11
+	VMOVUPD    (DX)(R8*1), Z12
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside789
+
+back789:
+	VSUBPD           Z12, Z11, Z11
+	VMULPD           Z9, Z11, Z11
+	VMULPD           Z11, Z11, Z12
+	VMULPD.BCST      c64_bfe0000000000000<>+0(SB), Z12, Z12
+	VMOVAPD          Z12, Z13
+	VCMPPD           $0x05, Z0, Z13, K1
+	VMOVAPS          Z1, Z16
+	VFMADD231PD      Z2, Z13, Z16
+	VSUBPD           Z1, Z16, Z14
+	VFNMADD231PD     Z3, Z14, Z13
+	VFNMADD231PD     Z6, Z14, Z13
+	VPERMPD          Z5, Z16, Z17
+	VPSLLQ           $0x32, Z16, Z14
+	VPADDQ           Z14, Z17, Z17
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z14
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z13, Z14
+	VFMADD213PD      Z4, Z13, Z14
+	VPERMPD          Z7, Z16, Z16
+	VFMADD213PD      Z16, Z13, Z14
+	VFMADD213PD.Z    Z17, Z17, K1, Z14
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z13
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z12, K1
+	VMOVAPD          Z13, K1, Z14
+	VBROADCASTSD     c64_3e927e4fb7789f5c<>+0(SB), Z13
+	VFMADD213PD.BCST c64_3ec71de3a556c734<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3efa01a01a01a01a<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3f2a01a01a01a01a<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3f56c16c16c16c17<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3f81111111111111<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3fa5555555555555<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3fc5555555555555<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3fe0000000000000<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST c64_3ff0000000000000<>+0(SB), Z12, Z13
+	VMULPD           Z12, Z13, Z13
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z14, Z16
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z12, Z12
+	VCMPPD.BCST      $0x01, c64_3fc0000000000000<>+0(SB), Z12, K1
+	VMOVAPD          Z13, K1, Z16
+	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z16, Z16
+	TESTL            $0x0000000d, R11
+	JNZ              aside790
+
+back790:
+	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z14, K1
+	VMOVAPD.Z   Z11, K1, Z11
+	VMULPD      Z14, Z11, Z11
+	VMULPD      Z8, Z11, Z11
+	TESTL       $0x00000006, R11
+	JNZ         aside791
+
+back791:
+	VMOVUPD Z11, (AX)(R8*1)
+
+next0:
+	VADDPD  Z16, Z10, Z10
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z10, (R10)
+	VZEROUPPER
+	RET
+
+aside789:
+	VMOVUPD      (BX)(R8*1), Z13
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
+	VXORPS       X15, X15, X15
+	VMOVAPD      Z15, K1, Z11
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back789
+
+aside790:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset792
+	VMULPD (BX)(R8*1), Z16, Z16
+
+unset792:
+	TESTL        $0x00000008, R11
+	JZ           unset793
+	VBROADCASTSD 8(R9), Z12
+	VMULPD       Z16, Z12, Z12
+	VMOVUPD      Z12, (SI)(R8*1)
+
+unset793:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back790
+
+aside791:
+	TESTL  $0x00000004, R11
+	JZ     unset794
+	VMULPD (BX)(R8*1), Z11, Z11
+
+unset794:
+	TESTL    $0x00000002, R11
+	JZ       back791
+	VMOVNTPD Z11, (AX)(R8*1)
+	JMP      next0
+
+// func pointTukeyF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointTukeyF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSD (R9), Z0
+	VBROADCASTSD 16(R9), Z1
+	VXORPS       X2, X2, X2
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside795
+
+back795:
+	VSUBPD       Z4, Z3, Z3
+	VMULPD       Z1, Z3, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z4
+	VMINPD       Z3, Z4, Z3
+	VBROADCASTSD c64_bff0000000000000<>+0(SB), Z7
+	VMAXPD       Z3, Z7, Z3
+	VFNMADD231PD Z3, Z3, Z5
+	VADDPD       Z5, Z4, Z4
+	VFMADD231PD  Z5, Z5, Z4
+	VMULPD       Z3, Z4, Z4
+	VMULPD       Z3, Z4, Z4
+	TESTL        $0x0000000c, R11
+	JNZ          aside796
+
+back796:
+	TESTL  $0x00000001, R11
+	JNZ    next0
+	VMULPD Z5, Z5, Z5
+	VMULPD Z5, Z3, Z3
+	VMULPD Z0, Z3, Z3
+	TESTL  $0x00000006, R11
+	JNZ    aside797
+
+back797:
+	VMOVUPD Z3, (AX)(R8*1)
+
+next0:
+	VADDPD  Z4, Z2, Z2
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VZEROUPPER
+	RET
+
+aside795:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X6, X6, X6
+	VMOVAPD      Z6, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back795
+
+aside796:
+	TESTL  $0x00000004, R11
+	JZ     unset798
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset798:
+	TESTL        $0x00000008, R11
+	JZ           unset799
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z4, Z7, Z7
+	VMOVUPD      Z7, (SI)(R8*1)
+
+unset799:
+	JMP back796
+
+aside797:
+	TESTL  $0x00000004, R11
+	JZ     unset800
+	VMULPD (BX)(R8*1), Z3, Z3
+
+unset800:
+	TESTL    $0x00000002, R11
+	JZ       back797
+	VMOVNTPD Z3, (AX)(R8*1)
+	JMP      next0
+
+// func pointTweedieF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·pointTweedieF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z8
+	VBROADCASTSD 16(R9), Z9
+	VBROADCASTSD 24(R9), Z10
+	VXORPS       X11, X11, X11
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z12
+	VMOVUPD    (DX)(R8*1), Z13
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside801
+
+back801:
+	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z13, K1
+	VMOVUPD          Z12, Z14
+	VMULPD           Z10, Z14, Z14
+	VMOVAPD          Z14, Z15
+	VCMPPD           $0x05, Z0, Z15, K2
+	VMOVAPS          Z1, Z18
+	VFMADD231PD      Z2, Z15, Z18
+	VSUBPD           Z1, Z18, Z16
+	VFNMADD231PD     Z3, Z16, Z15
+	VFNMADD231PD     Z6, Z16, Z15
+	VPERMPD          Z5, Z18, Z19
+	VPSLLQ           $0x32, Z18, Z16
+	VPADDQ           Z16, Z19, Z19
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z16
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z15, Z16
+	VFMADD213PD      Z4, Z15, Z16
+	VPERMPD          Z7, Z18, Z18
+	VFMADD213PD      Z18, Z15, Z16
+	VFMADD213PD.Z    Z19, Z19, K2, Z16
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z15
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z14, K2
+	VMOVAPD          Z15, K2, Z16
+	VMULPD           Z9, Z12, Z12
+	VMOVAPD          Z12, Z14
+	VCMPPD           $0x05, Z0, Z14, K2
+	VMOVAPS          Z1, Z18
+	VFMADD231PD      Z2, Z14, Z18
+	VSUBPD           Z1, Z18, Z15
+	VFNMADD231PD     Z3, Z15, Z14
+	VFNMADD231PD     Z6, Z15, Z14
+	VPERMPD          Z5, Z18, Z19
+	VPSLLQ           $0x32, Z18, Z15
+	VPADDQ           Z15, Z19, Z19
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z15
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z14, Z15
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z14, Z15
+	VFMADD213PD      Z4, Z14, Z15
+	VPERMPD          Z7, Z18, Z18
+	VFMADD213PD      Z18, Z14, Z15
+	VFMADD213PD.Z    Z19, Z19, K2, Z15
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z14
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z12, K2
+	VMOVAPD          Z14, K2, Z15
+	VMULPD           Z13, Z15, Z15
+	VMULPD           Z10, Z15, Z13
+	VMULPD           Z9, Z16, Z12
+	VSUBPD           Z13, Z12, Z13
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z13
+	TESTL            $0x0000000d, R11
+	JNZ              aside802
+
+back802:
+	VSUBPD Z15, Z16, Z16
+	VMULPD Z8, Z16, Z16
+	TESTL  $0x00000006, R11
+	JNZ    aside803
+
+back803:
+	VMOVUPD Z16, (AX)(R8*1)
+
+next0:
+	VADDPD  Z13, Z11, Z11
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z11, (R10)
+	VZEROUPPER
+	RET
+
+aside801:
+	VMOVUPD      (BX)(R8*1), Z14
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
+	VXORPS       X17, X17, X17
+	VMOVAPD      Z17, K1, Z12
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back801
+
+aside802:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset804
+	VMULPD (BX)(R8*1), Z13, Z13
+
+unset804:
+	TESTL        $0x00000008, R11
+	JZ           unset805
+	VBROADCASTSD 8(R9), Z12
+	VMULPD       Z13, Z12, Z12
+	VMOVUPD      Z12, (SI)(R8*1)
+
+unset805:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back802
+
+aside803:
+	TESTL  $0x00000004, R11
+	JZ     unset806
+	VMULPD (BX)(R8*1), Z16, Z16
+
+unset806:
+	TESTL    $0x00000002, R11
+	JZ       back803
+	VMOVNTPD Z16, (AX)(R8*1)
+	JMP      next0

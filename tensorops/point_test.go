@@ -139,7 +139,7 @@ func pointTolerance[F Float](p Point) (own, largest, absolute float64) {
 // pointIn64 reports whether the kernels compute the loss of float32 elements in float64.
 func pointIn64(p Point) bool {
 	k := p.plan().kernel
-	return k == pointFocalPower || k >= pointLogGap && k < pointBodies
+	return k >= pointLogGap && k < pointBodies
 }
 
 // pointSizes returns the largest numbers that a value and a derivative are the difference of, both times what their errors count.

@@ -36,10 +36,11 @@ type pointwise struct {
 type kind int
 
 const (
-	plain   kind = iota
-	simple       // a float32 kernel takes several registers at a time: little work goes with each
-	in64         // float32 elements are computed with in float64
-	options      // the loss has weights of the positive class
+	plain    kind = iota
+	simple        // a float32 kernel takes several registers at a time: little work goes with each
+	in64          // float32 elements are computed with in float64
+	in64Only      // and there are no kernels for float64 elements, which are for few and have a long way
+	options       // the loss has weights of the positive class
 )
 
 // domain says which t a loss has. The value of an element outside is NaN.
@@ -83,7 +84,7 @@ const (
 
 // point emits the kernel of a loss.
 func (g *gen) point(l pointwise) {
-	if l.kind == in64 && g.elem == "F32" {
+	if (l.kind == in64 || l.kind == in64Only) && g.elem == "F32" {
 		g = g.inFloat64()
 	}
 	g.textWith(NOSPLIT, "point"+strings.ToUpper(l.name[:1])+l.name[1:],
