@@ -161,16 +161,19 @@ func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 	return sum
 }
 
-// HasPoint reports whether the kernels for elements of type F compute the loss with these parameters to their accuracy. Where they do
-// not, as for scales whose square or inverse leaves the type, PointSum is right too, and slow.
+// HasPoint reports whether there is a kernel for elements of type F that computes the loss with these parameters to its accuracy. Where
+// there is none, as for scales whose square or inverse leaves the type, PointSum is right too, and slow. The float64 elements of
+// [BernoulliKL], [NegativeBinomial], [BinaryCrossEntropyFromProb], [Barron] and [SigmoidFocal] have none, but for shapes of 0, 1 and 2
+// and the exponent 2.
 func HasPoint[F Float](p Point) bool {
 	single := isFloat32[F]()
+	if !single && p.plan().kernel >= pointFocalPower {
+		return false
+	}
 	// The losses that are computed in float64 for both types take any scale that float64 has the square of.
 	within := func(v, bound float64) bool { return v >= 1/bound && v <= bound }
 	scale := func(v float64) bool { return within(v, 0x1p100) && (!single || within(v, 0x1p20)) }
 	switch p.Loss {
-	case BernoulliKL:
-		return single
 	case SmoothL1:
 		return p.A == 0 || scale(p.A)
 	case Huber, PseudoHuber, Charbonnier, Cauchy:

@@ -270,9 +270,13 @@ func TestPointInstructionSets(t *testing.T) {
 }
 
 func testPointInstructionSets[F Float](t *testing.T) {
+	lengths := []int{1, 33, 130, pointBlock + 77}
+	if testing.Short() {
+		lengths = lengths[1:3]
+	}
 	for at, c := range pointCases() {
 		rng := rand.New(rand.NewPCG(1700, uint64(at)))
-		for _, n := range []int{1, 33, 130, pointBlock + 77} {
+		for _, n := range lengths {
 			for _, form := range pointForms {
 				x, y := pointOperands[F](c, rng, n)
 				w := make([]F, n)

@@ -64,11 +64,6 @@ func pointGammaF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *floa
 //go:noescape
 func pointFocalF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pointFocalPowerF32AVX2 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
-//
-//go:noescape
-func pointFocalPowerF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-
 // pointCharbonnierF32AVX2 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = r = √(e² + a), e = x[i] - t[i].
 //
 //go:noescape
@@ -139,15 +134,20 @@ func pointWelschF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *flo
 //go:noescape
 func pointTukeyF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pointBarronF32AVX2 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
-//
-//go:noescape
-func pointBarronF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-
 // pointTweedieF32AVX2 writes factor·w[i]·(exp(b·x[i]) - t[i]·exp(a·x[i])) and scale·w[i]·l, and adds w[i]·l with l = a·exp(b·x[i]) - b·t[i]·exp(a·x[i]).
 //
 //go:noescape
 func pointTweedieF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+
+// pointFocalPowerF32AVX2 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
+//
+//go:noescape
+func pointFocalPowerF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+
+// pointBarronF32AVX2 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pointBarronF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
 // pointNegativeBinomialF32AVX2 writes factor·w[i]·((b·u - t[i])/(1 + u)) and scale·w[i]·l, and adds w[i]·l with l = b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a).
 //
@@ -158,6 +158,11 @@ func pointNegativeBinomialF32AVX2(dst *float32, x *float32, t *float32, w *float
 //
 //go:noescape
 func pointProbabilityF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+
+// pointBernoulliF32AVX2 writes factor·w[i]·(p·(1-p)·(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func pointBernoulliF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
 // pointSquaredF64AVX2 writes factor·w[i]·(x[i] - t[i]) and scale·w[i]·l, and adds w[i]·l with l = (x[i] - t[i])².
 //
@@ -218,11 +223,6 @@ func pointGammaF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *floa
 //
 //go:noescape
 func pointFocalF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
-// pointFocalPowerF64AVX2 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
-//
-//go:noescape
-func pointFocalPowerF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
 // pointCharbonnierF64AVX2 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = r = √(e² + a), e = x[i] - t[i].
 //
@@ -294,30 +294,10 @@ func pointWelschF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *flo
 //go:noescape
 func pointTukeyF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// pointBarronF64AVX2 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
-//
-//go:noescape
-func pointBarronF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
 // pointTweedieF64AVX2 writes factor·w[i]·(exp(b·x[i]) - t[i]·exp(a·x[i])) and scale·w[i]·l, and adds w[i]·l with l = a·exp(b·x[i]) - b·t[i]·exp(a·x[i]).
 //
 //go:noescape
 func pointTweedieF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
-// pointNegativeBinomialF64AVX2 writes factor·w[i]·((b·u - t[i])/(1 + u)) and scale·w[i]·l, and adds w[i]·l with l = b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a).
-//
-//go:noescape
-func pointNegativeBinomialF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
-// pointProbabilityF64AVX2 writes factor·w[i]·((x[i] - t[i])/(x[i]·(1 - x[i]))) and scale·w[i]·l, and adds w[i]·l with l = -t[i]·log(x[i]) - (1-t[i])·log1p(-x[i]) for 0 < x[i] < 1.
-//
-//go:noescape
-func pointProbabilityF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
-// pointBernoulliF32AVX2 writes factor·w[i]·(p·(1-p)·(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
-//
-//go:noescape
-func pointBernoulliF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
 // pointSquaredF32AVX512 writes factor·w[i]·(x[i] - t[i]) and scale·w[i]·l, and adds w[i]·l with l = (x[i] - t[i])².
 //
@@ -378,11 +358,6 @@ func pointGammaF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *fl
 //
 //go:noescape
 func pointFocalF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-
-// pointFocalPowerF32AVX512 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
-//
-//go:noescape
-func pointFocalPowerF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
 // pointCharbonnierF32AVX512 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = r = √(e² + a), e = x[i] - t[i].
 //
@@ -454,15 +429,20 @@ func pointWelschF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *f
 //go:noescape
 func pointTukeyF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pointBarronF32AVX512 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
-//
-//go:noescape
-func pointBarronF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-
 // pointTweedieF32AVX512 writes factor·w[i]·(exp(b·x[i]) - t[i]·exp(a·x[i])) and scale·w[i]·l, and adds w[i]·l with l = a·exp(b·x[i]) - b·t[i]·exp(a·x[i]).
 //
 //go:noescape
 func pointTweedieF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+
+// pointFocalPowerF32AVX512 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
+//
+//go:noescape
+func pointFocalPowerF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+
+// pointBarronF32AVX512 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
+//
+//go:noescape
+func pointBarronF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
 // pointNegativeBinomialF32AVX512 writes factor·w[i]·((b·u - t[i])/(1 + u)) and scale·w[i]·l, and adds w[i]·l with l = b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a).
 //
@@ -473,6 +453,11 @@ func pointNegativeBinomialF32AVX512(dst *float32, x *float32, t *float32, w *flo
 //
 //go:noescape
 func pointProbabilityF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+
+// pointBernoulliF32AVX512 writes factor·w[i]·(p·(1-p)·(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
+//
+//go:noescape
+func pointBernoulliF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
 // pointSquaredF64AVX512 writes factor·w[i]·(x[i] - t[i]) and scale·w[i]·l, and adds w[i]·l with l = (x[i] - t[i])².
 //
@@ -533,11 +518,6 @@ func pointGammaF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *fl
 //
 //go:noescape
 func pointFocalF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
-// pointFocalPowerF64AVX512 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
-//
-//go:noescape
-func pointFocalPowerF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
 // pointCharbonnierF64AVX512 writes factor·w[i]·(e/r) and scale·w[i]·l, and adds w[i]·l with l = r = √(e² + a), e = x[i] - t[i].
 //
@@ -609,27 +589,7 @@ func pointWelschF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *f
 //go:noescape
 func pointTukeyF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// pointBarronF64AVX512 writes factor·w[i]·(z·exp(u)/(1 + b·z²)) and scale·w[i]·l, and adds w[i]·l with l = exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i]).
-//
-//go:noescape
-func pointBarronF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
 // pointTweedieF64AVX512 writes factor·w[i]·(exp(b·x[i]) - t[i]·exp(a·x[i])) and scale·w[i]·l, and adds w[i]·l with l = a·exp(b·x[i]) - b·t[i]·exp(a·x[i]).
 //
 //go:noescape
 func pointTweedieF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
-// pointNegativeBinomialF64AVX512 writes factor·w[i]·((b·u - t[i])/(1 + u)) and scale·w[i]·l, and adds w[i]·l with l = b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a).
-//
-//go:noescape
-func pointNegativeBinomialF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
-// pointProbabilityF64AVX512 writes factor·w[i]·((x[i] - t[i])/(x[i]·(1 - x[i]))) and scale·w[i]·l, and adds w[i]·l with l = -t[i]·log(x[i]) - (1-t[i])·log1p(-x[i]) for 0 < x[i] < 1.
-//
-//go:noescape
-func pointProbabilityF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
-// pointBernoulliF32AVX512 writes factor·w[i]·(p·(1-p)·(x[i] - t[i])) and scale·w[i]·l, and adds w[i]·l with l = p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i]).
-//
-//go:noescape
-func pointBernoulliF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)

@@ -61,7 +61,6 @@ const (
 	pointPoisson
 	pointGamma
 	pointFocal
-	pointFocalPower
 	pointCharbonnier
 	pointQuantile
 	pointExpectile
@@ -76,8 +75,10 @@ const (
 	pointGemanMcClure
 	pointWelsch
 	pointTukey
-	pointBarron
 	pointTweedie
+	// What follows is for float32 elements alone.
+	pointFocalPower
+	pointBarron
 	pointNegativeBinomial
 	pointProbability
 	pointBernoulli

@@ -8,8 +8,8 @@ import (
 const (
 	// pointBlock is the number of elements that one call of a kernel gets.
 	pointBlock = 4 << 10
-	// pointGroup divides the number of elements that the kernels take.
-	pointGroup = 32
+	// pointGroup divides the number of elements that every kernel takes.
+	pointGroup = 64
 )
 
 // pointRun is one call of PointSum, with the memory that it needs. The gain of the plan includes the factor of the call.

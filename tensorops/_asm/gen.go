@@ -170,14 +170,14 @@ func bitsConstant(bits uint64, bytes int) Mem {
 	return table(fmt.Sprintf("c%d_%x", bytes*8, bits), bytes, 64/bytes, func(int) uint64 { return bits })
 }
 
-// table returns the memory of n numbers of so many bytes, number i being the lower bits of at(i). A name stands for one table.
+// table returns the memory of n numbers of so many bytes, an even number if they have 4, number i being at(i). A name stands for one table.
 func table(name string, bytes, n int, at func(i int) uint64) Mem {
 	m, ok := constants[name]
 	if !ok {
 		m = GLOBL(name, RODATA|NOPTR)
-		for i := range n {
-			if bytes == 4 {
-				DATA(i*4, U32(uint32(at(i))))
+		for i := range bytes * n / 8 {
+			if bytes == 4 { // two numbers at a time
+				DATA(i*8, U64(at(2*i+1)<<32|at(2*i)&math.MaxUint32))
 			} else {
 				DATA(i*8, U64(at(i)))
 			}

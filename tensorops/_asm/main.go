@@ -29,6 +29,7 @@ type output struct {
 var outputs = []output{
 	{"rows", "../kernels_amd64.s", "../stubs_amd64.go", "tensorops", rowKernels, fence},
 	{"vec", "../vec/kernel_amd64.s", "../vec/kernel_amd64.go", "vec", functionKernels, nil},
+	{"weights", "../vec/weights_amd64.s", "../vec/weights_stubs_amd64.go", "vec", weightKernels, nil},
 	{"optim", "../../train/optim/kernel_amd64.s", "../../train/optim/kernel_amd64.go", "optim", updateKernels, nil},
 	{"point", "../point_amd64.s", "../point_stubs_amd64.go", "tensorops", pointKernels, nil},
 	{"softmax", "../softmax_amd64.s", "../softmax_stubs_amd64.go", "tensorops", softmaxKernels, nil},
@@ -153,8 +154,19 @@ func rowKernels(isa string) {
 func pointKernels(isa string) {
 	for _, elem := range []string{"F32", "F64"} {
 		for _, l := range pointLosses {
-			newGen(isa, elem, elem).point(l)
+			if elem == "F32" || l.kind != in64Only {
+				newGen(isa, elem, elem).point(l)
+			}
 		}
 	}
-	newGen(isa, "F32", "F32").point(bernoulli)
+}
+
+// weightKernels emits what package vec does with weights.
+func weightKernels(isa string) {
+	for _, elem := range []string{"F32", "F64"} {
+		g := newGen(isa, elem, elem)
+		g.maskWeights()
+		g.sumWeights()
+		g.multiply()
+	}
 }

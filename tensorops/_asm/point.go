@@ -36,10 +36,11 @@ type pointwise struct {
 type kind int
 
 const (
-	plain   kind = iota
-	simple       // a float32 kernel takes several registers at a time: little work goes with each
-	in64         // float32 elements are computed with in float64
-	options      // the loss has weights of the positive class
+	plain    kind = iota
+	simple        // a float32 kernel takes several registers at a time: little work goes with each
+	in64          // float32 elements are computed with in float64
+	in64Only      // and there are no kernels for float64 elements, which are for few and have a long way
+	options       // the loss has weights of the positive class
 )
 
 // domain says which t a loss has. The value of an element outside is NaN.
@@ -68,6 +69,7 @@ type points struct {
 	sums     []reg.VecVirtual        // those of AVX-512: float64, then one of float32
 	half     reg.GPVirtual           // which half of the lanes an AVX2 register has, in bytes
 	later    []func()                // code for uncommon flags, behind the loop
+	from     int                     // the first register of the step in work
 }
 
 // A slope completes the derivative, from what the value has left in registers.
@@ -82,7 +84,7 @@ const (
 
 // point emits the kernel of a loss.
 func (g *gen) point(l pointwise) {
-	if l.kind == in64 && g.elem == "F32" {
+	if (l.kind == in64 || l.kind == in64Only) && g.elem == "F32" {
 		g = g.inFloat64()
 	}
 	g.textWith(NOSPLIT, "point"+strings.ToUpper(l.name[:1])+l.name[1:],
@@ -109,31 +111,37 @@ func (g *gen) point(l pointwise) {
 	for _, name := range append([]string{"factor"}, strings.Split(l.scalars, "")...) {
 		k.scalar[name] = k.place(k.spread(name))
 	}
-	depth := 1
+	depth, steps := 1, 1
 	if l.kind == simple && g.comp == "F32" {
-		depth = 2 * g.halves()
+		depth, steps = 2*g.halves(), 2
 	}
 	k.beginSums(depth)
 
 	Label("loop")
-	x, t := k.operands(depth)
-	k.look(t)
-	var values, d []reg.VecVirtual
-	var slopes []slope
-	for i := range depth {
-		value, slope := l.parts(k, x[i], t[i])
-		values, slopes = append(values, value), append(slopes, slope)
+	var sums []reg.VecVirtual
+	for range steps {
+		v := k.step(depth)
+		for ; len(v) > k.halves(); v = v[:len(v)/2] { // 16 numbers and the next 16
+			for i, upper := range v[len(v)/2:] {
+				g.add(upper, v[i], v[i])
+			}
+		}
+		for i, sum := range sums {
+			g.add(v[i], sum, sum)
+		}
+		if sums == nil {
+			sums = v
+		}
+		k.from += depth
 	}
-	k.done(values)
-	for _, slope := range slopes {
-		v := slope()
-		k.mul(k.scalar["factor"], v, v)
-		d = append(d, v)
+	if depth == 1 {
+		k.addValue(sums[0])
+	} else {
+		for i, sum := range sums {
+			k.addWide(64*i, sum)
+		}
 	}
-	k.results(d)
-	Label("next")
-	k.addValues(values)
-	ADDQ(U32(uint32(depth*k.stride())), k.at)
+	ADDQ(U32(uint32(k.from*k.stride())), k.at)
 	CMPQ(k.at, k.n)
 	JL(LabelRef("loop"))
 	k.endSums()
@@ -143,6 +151,30 @@ func (g *gen) point(l pointwise) {
 		k.later[i]()
 	}
 }
+
+// step emits the work on some registers and returns the values.
+func (k *points) step(depth int) (values []reg.VecVirtual) {
+	x, t := k.operands(depth)
+	k.look(t)
+	var d []reg.VecVirtual
+	var slopes []slope
+	for i := range depth {
+		value, slope := k.parts(k, x[i], t[i])
+		values, slopes = append(values, value), append(slopes, slope)
+	}
+	k.done(values)
+	for _, slope := range slopes {
+		v := slope()
+		k.mul(k.scalar["factor"], v, v)
+		d = append(d, v)
+	}
+	k.results(d)
+	Label(k.next())
+	return values
+}
+
+// next is where the next step begins.
+func (k *points) next() string { return fmt.Sprintf("next%d", k.from) }
 
 // stride is the number of bytes that the elements of a register take.
 func (k *points) stride() int { return k.lanes() * size(k.elem) }
@@ -154,7 +186,9 @@ func (k *points) aside(flags uint32, code func(back LabelRef)) {
 	TESTL(U32(flags), k.flags)
 	JNZ(LabelRef(there))
 	Label(back)
+	from := k.from
 	k.later = append(k.later, func() {
+		k.from = from
 		Label(there)
 		code(LabelRef(back))
 	})
@@ -170,9 +204,9 @@ func (k *points) whenSet(flag uint32, code func()) {
 	Label(skip)
 }
 
-// memory is where the elements of register i lie.
+// memory is where the elements of register i of the step lie.
 func (k *points) memory(name string, i int) Mem {
-	return Mem{Base: k.ptr[name], Index: k.at, Scale: 1, Disp: i * k.stride()}
+	return Mem{Base: k.ptr[name], Index: k.at, Scale: 1, Disp: (k.from + i) * k.stride()}
 }
 
 // get loads the elements of register i.
@@ -242,13 +276,17 @@ func (k *points) operands(depth int) (x, t []reg.VecVirtual) {
 func (k *points) fetch(depth int, names ...string) {
 	ahead := func(at int) {
 		for _, name := range names {
-			PREFETCHT0(Mem{Base: k.ptr[name], Index: k.at, Scale: 1, Disp: pointsAhead + at})
+			PREFETCHT0(Mem{Base: k.ptr[name], Index: k.at, Scale: 1, Disp: pointsAhead + k.from*k.stride() + at})
 		}
 	}
 	if bytes := depth * k.stride(); bytes >= 64 {
 		for at := 0; at < bytes; at += 64 {
 			ahead(at)
 		}
+		return
+	}
+	if depth*k.stride() == 32 { // a second request for a line costs less than a test
+		ahead(0)
 		return
 	}
 	labels++
@@ -305,7 +343,7 @@ func (k *points) look(ts []reg.VecVirtual) {
 
 // done completes the values. What follows is for the derivative alone and must not change them.
 func (k *points) done(values []reg.VecVirtual) {
-	g := k.gen
+	g, next := k.gen, k.next()
 	for i, v := range values {
 		switch {
 		case k.domain == anything:
@@ -315,28 +353,42 @@ func (k *points) done(values []reg.VecVirtual) {
 			VORPS(k.outside[i], v, v) // all bits set are a NaN
 		}
 	}
-	k.aside(pointValueOnly|pointWeights|pointValues, func(back LabelRef) {
+	rare := func() {
 		k.whenSet(pointWeights, func() {
 			for i, v := range values {
 				g.mul(k.weights(i), v, v)
 			}
 		})
 		k.whenSet(pointValues, func() {
-			scale := k.spread("scale")
 			for i, v := range values {
-				scaled := g.vec()
-				g.mul(scale, v, scaled)
+				scaled := k.spread("scale")
+				k.mul(v, scaled, scaled)
 				k.put(scaled, "values", i, false)
 			}
 		})
+	}
+	if k.pointwise.logs == none { // one more test counts less than one more jump
+		k.aside(pointWeights|pointValues, func(back LabelRef) {
+			rare()
+			JMP(back)
+		})
 		TESTL(U32(pointValueOnly), k.flags)
-		JNZ(LabelRef("next"))
+		JNZ(LabelRef(next))
+		return
+	}
+	k.aside(pointValueOnly|pointWeights|pointValues, func(back LabelRef) {
+		TESTL(U32(pointWeights|pointValues), k.flags)
+		JZ(LabelRef(next)) // the value only
+		rare()
+		TESTL(U32(pointValueOnly), k.flags)
+		JNZ(LabelRef(next))
 		JMP(back)
 	})
 }
 
 // results stores the derivatives.
 func (k *points) results(d []reg.VecVirtual) {
+	next := k.next()
 	store := func(stream bool) {
 		for i, v := range d {
 			k.put(v, "dst", i, stream)
@@ -351,7 +403,7 @@ func (k *points) results(d []reg.VecVirtual) {
 		TESTL(U32(pointStream), k.flags)
 		JZ(back)
 		store(true)
-		JMP(LabelRef("next"))
+		JMP(LabelRef(next))
 	})
 	store(false)
 }
@@ -381,20 +433,12 @@ func (k *points) endSums() {
 	}
 }
 
-// addValues adds the values of a step.
-func (k *points) addValues(values []reg.VecVirtual) {
+// addValue adds the value of a step on one register.
+func (k *points) addValue(v reg.VecVirtual) {
 	g := k.gen
-	switch {
-	case k.comp == "F64":
-		k.addTo(0, values[0])
-	case len(values) > 1:
-		half := len(values) / 2 // 16 numbers and the next 16
-		for i := range half {
-			g.add(values[half+i], values[i], values[i])
-			k.addWide(64*i, values[i])
-		}
-	default:
-		v := values[0]
+	if k.comp == "F64" {
+		k.addTo(0, v)
+	} else {
 		if g.is512() {
 			g.add(v, k.sums[2], k.sums[2])
 		} else {

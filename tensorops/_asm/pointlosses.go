@@ -28,8 +28,6 @@ var pointLosses = []pointwise{
 	{"gamma", "t[i]·exp(-x[i]) + x[i]", "1 - t[i]·exp(-x[i])", positive, "", 0, plain, gammaParts},
 	{"focal", "(a + b·t[i])·u²·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h", "the derivative by x[i]",
 		unitInterval, "ab", 0, plain, focalParts},
-	{"focalPower", "(a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h", "the derivative by x[i]",
-		unitInterval, "abc", 0, in64, focalPowerParts},
 	{"charbonnier", "r = √(e² + a), e = x[i] - t[i]", "e/r", anything, "a", none, plain, charbonnierParts},
 	{"quantile", "max(a·e, b·e), e = x[i] - t[i]", "a for e > 0, b for e < 0, c for 0", anything, "abc", none, plain, quantileParts},
 	{"expectile", "r·e², e = x[i] - t[i], r = a for e >= 0, else b", "r·e", anything, "ab", none, plain, expectileParts},
@@ -46,15 +44,15 @@ var pointLosses = []pointwise{
 	{"gemanMcClure", "z²/2·y, y = 1/(1 + z²/4), z = a·(x[i] - t[i])", "z·y²", anything, "a", none, in64, gemanMcClureParts},
 	{"welsch", "1 - exp(-z²/2), z = a·(x[i] - t[i])", "z·exp(-z²/2)", anything, "a", 0, in64, welschParts},
 	{"tukey", "z²·(1 + w + w²), w = 1 - z², z = a·(x[i] - t[i]) cut off at ±1", "z·w²", anything, "a", none, in64, tukeyParts},
-	{"barron", "exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i])", "z·exp(u)/(1 + b·z²)", anything, "abc", 0, in64, barronParts},
 	{"tweedie", "a·exp(b·x[i]) - b·t[i]·exp(a·x[i])", "exp(b·x[i]) - t[i]·exp(a·x[i])", nonNegative, "ab", 0, in64, tweedieParts},
-	{"negativeBinomial", "b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a)", "(b·u - t[i])/(1 + u)", nonNegative, "ab", 0, in64, negativeBinomialParts},
-	{"probability", "-t[i]·log(x[i]) - (1-t[i])·log1p(-x[i]) for 0 < x[i] < 1", "(x[i] - t[i])/(x[i]·(1 - x[i]))", unitInterval, "", 0, in64, probabilityParts},
+	{"focalPower", "(a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h", "the derivative by x[i]",
+		unitInterval, "abc", 0, in64Only, focalPowerParts},
+	{"barron", "exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i])", "z·exp(u)/(1 + b·z²)", anything, "abc", 0, in64Only, barronParts},
+	{"negativeBinomial", "b·log1p(u) + t[i]·(log1p(u) - x[i]), u = exp(x[i] + a)", "(b·u - t[i])/(1 + u)", nonNegative, "ab", 0, in64Only, negativeBinomialParts},
+	{"probability", "-t[i]·log(x[i]) - (1-t[i])·log1p(-x[i]) for 0 < x[i] < 1", "(x[i] - t[i])/(x[i]·(1 - x[i]))", unitInterval, "", 0, in64Only, probabilityParts},
+	{"bernoulli", "p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i])", "p·(1-p)·(x[i] - t[i])",
+		anything, "", 0, in64Only, bernoulliParts},
 }
-
-// bernoulli is for float32 elements alone: what it computes in float64 has the digits of float32 where x and t are nearly equal.
-var bernoulli = pointwise{"bernoulli", "p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i])", "p·(1-p)·(x[i] - t[i])",
-	anything, "", 0, in64, bernoulliParts}
 
 // fill returns a register with a number in every lane.
 func (k *points) fill(v Op) reg.VecVirtual {
@@ -125,8 +123,7 @@ func absoluteParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 func huberParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	k.sub(x, t, x)
 	value, c := k.abs(x), t
-	k.set(k.scalar["a"], c)
-	k.lesser(value, c, c)
+	f(k.gen, VMINPS, VMINPD)(k.scalar["a"], value, c)
 	k.fnma231(k.constant(0.5), c, value)
 	k.mul(c, value, value)
 	return value, func() reg.VecVirtual {

@@ -1,5 +1,7 @@
 package core
 
+import "github.com/surprisal-go/surprisal/tensorops/vec"
+
 // rowsByKernel computes a range of rows by the kernel, and what the kernel leaves by the block function.
 func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	n := hi - lo
@@ -203,7 +205,7 @@ func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (
 			weights[i] = m
 		}
 	case e.in.Mask != nil && e.MaskShape.Equal(e.Values):
-		if !maskWeights(weights, e.in.Mask[lo:hi]) {
+		if _, valid := vec.MaskWeights(weights, e.in.Mask[lo:hi]); !valid {
 			return nil, false
 		}
 	default:
@@ -227,29 +229,9 @@ func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (
 			}
 			return weights, true
 		}
-		multiply(weights, weights, e.in.Weights[lo:hi])
+		vec.Multiply(weights, weights, e.in.Weights[lo:hi])
 	}
 	return weights, true
-}
-
-// maskWeights writes the bytes of a mask as weights and reports whether each is 0 or 1.
-func maskWeights[F Float](dst []F, mask []uint8) bool {
-	bits := uint8(0)
-	for i, m := range mask {
-		dst[i] = F(m)
-		bits |= m
-	}
-	return bits <= 1
-}
-
-// multiply writes a·b, 0 where a is 0.
-func multiply[F Float](dst, a, b []F) {
-	for i, v := range a {
-		if v != 0 {
-			v *= b[i]
-		}
-		dst[i] = v
-	}
 }
 
 // timesUpstream returns the weights times the upstream of each value.
@@ -257,7 +239,7 @@ func (e *evaluation[F]) timesUpstream(w *work[F], weights []F, lo, hi int, facto
 	up := e.in.Upstream[lo:hi]
 	if weights != nil {
 		dst := fit(&w.elements, hi-lo)
-		multiply(dst, weights, up)
+		vec.Multiply(dst, weights, up)
 		return dst
 	}
 	if factor == 1 {
@@ -314,7 +296,7 @@ func (e *evaluation[F]) mend(w *work[F], lo, hi int, sum float64) error {
 				values.Dst, k.Out = nil, nil
 				e.kernel(&values)
 			}
-			multiply(k.W, k.W, e.in.Upstream[lo:hi])
+			vec.Multiply(k.W, k.W, e.in.Upstream[lo:hi])
 			k.Out = nil
 		} else {
 			k.Scale = e.upstream(0) / e.scale

@@ -1,8 +1,11 @@
 package core
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // This file is the one place that knows about weights, masks, ignored labels and denominators. The factor of a value is
@@ -229,7 +232,7 @@ func (e *evaluation[F]) elementDenominator(t *totals) bool {
 		if e.perRow(e.WeightShape) {
 			per = e.Dims.Rows / e.WeightShape[0]
 		}
-		d, nonzero, finite := sumWeights(e.in.Weights)
+		d, nonzero, finite := vec.SumWeights(e.in.Weights)
 		if !finite {
 			return false
 		}
@@ -252,12 +255,25 @@ func (e *evaluation[F]) elementDenominator(t *totals) bool {
 
 // countOnes returns the number of bytes that are 1, and whether the others are 0.
 func countOnes(mask []uint8) (ones int, valid bool) {
-	bits := uint8(0)
-	for _, m := range mask {
-		ones += int(m)
-		bits |= m
+	const low, high = 0x0101010101010101, 0xfefefefefefefefe
+	bits := uint64(0)
+	for len(mask) >= 8 {
+		// the bytes of up to 31 words are added side by side: none overflows
+		words := min(len(mask)/8, 31)
+		sum := uint64(0)
+		for range words {
+			m := binary.LittleEndian.Uint64(mask)
+			bits |= m
+			sum += m & low
+			mask = mask[8:]
+		}
+		ones += int((sum&0x00ff00ff00ff00ff + sum>>8&0x00ff00ff00ff00ff) * 0x0001000100010001 >> 48)
 	}
-	return ones, bits <= 1
+	for _, m := range mask {
+		bits |= uint64(m)
+		ones += int(m & 1)
+	}
+	return ones, bits&high == 0
 }
 
 // grain is the number of entries of a range: few enough to stay in the nearer caches, and to share among cores.

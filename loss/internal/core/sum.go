@@ -65,15 +65,3 @@ func mean(w []float64) float64 {
 	}
 	return s / float64(len(w))
 }
-
-// sumWeights returns Σ w, the number of entries that are not 0, and whether all are finite.
-func sumWeights[F Float](w []F) (s float64, nonzero int, finite bool) {
-	var all sum
-	for _, v := range w {
-		all.add(float64(v))
-		if v != 0 {
-			nonzero++
-		}
-	}
-	return all.value(), nonzero, Finite(all.value())
-}
