@@ -409,7 +409,7 @@ func (k *points) results(d []reg.VecVirtual) {
 }
 
 // The sums have a lane for each number of 64 bytes of type comp. Where that is float32, four terms of a lane are added in float32
-// before they go to its float64 sum. AVX-512 has the sums in registers, AVX2 in memory; both add to what is there.
+// before they go to its float64 sum. AVX-512 has the sums in registers, AVX2 in memory. A kernel goes on with what is in memory.
 
 func (k *points) beginSums(depth int) {
 	if k.is512() {
@@ -426,7 +426,7 @@ func (k *points) beginSums(depth int) {
 	}
 }
 
-// endSums writes the sums that are in registers: float64 ones, then float32.
+// endSums writes the sums that are in registers, float64 before float32.
 func (k *points) endSums() {
 	for i, s := range k.sums {
 		VMOVUPS(s, Mem{Base: k.acc, Disp: 64 * i})
