@@ -14,6 +14,9 @@
 // wanted, in one pass; [BinaryCrossEntropySum], [SquaredErrorSum] and the other sums and their Grad forms share such ranges among the
 // cores. None of them allocates.
 //
+// [LabelSoftmaxRows] and [TargetSoftmaxRows] are the cross-entropy, the divergence and functions of -log p with every option
+// (temperature, softcap, smoothing, class weights, z-loss), of ranges of rows of any axis, on the caller's core.
+//
 // # Implementations
 //
 // On amd64 the inner loops are assembly for AVX2 with FMA or for AVX-512, whichever the processor has; their results
@@ -32,6 +35,10 @@
 // results, in units of the last place (half a unit is the rounding), for 1 to 10^7 elements:
 //
 //	log-sum-exp 0.6    softmax 4    log-softmax 2 or 1e-7    cross-entropy, KL, entropy 1
+//
+// Rows of up to 128 classes that go by [LabelSoftmaxRows] or [TargetSoftmaxRows] are computed in float64 throughout, and so are
+// longer ones with options or along another axis: their float32 gradients are within 0.5001 units, but for differences of
+// terms that cancel. Values are good to a relative 1e-12, under a softcap to 1e-11 of its logits.
 //
 // The estimate takes the errors of different elements for independent. In long rows of a few values many times over they are
 // not: there a log-sum-exp near 1 was seen off by 1.2 units, and a cross-entropy near 0 by 2.4. Rows of one value are

@@ -6644,34 +6644,35 @@ end155:
 	VZEROUPPER
 	RET
 
-// func laneSumAVX2(st *float64, e *float64, classes int)
+// func laneSumAVX2(st *float64, e *float64, from int, classes int)
 // Requires: AVX
-TEXT ·laneSumAVX2(SB), NOSPLIT, $0-24
+TEXT ·laneSumAVX2(SB), NOSPLIT, $0-32
 	MOVQ st+0(FP), AX
 	MOVQ e+8(FP), CX
-	MOVQ classes+16(FP), DX
+	MOVQ classes+24(FP), DX
+	MOVQ from+16(FP), SI
 	XORQ BX, BX
 
 label:
-	XORQ  DI, DI
-	XORQ  R8, R8
-	MOVQ  1408(AX)(BX*8), SI
-	TESTQ SI, SI
-	JL    own168
-	SHLQ  $0x04, SI
-	ADDQ  BX, SI
-	MOVQ  (CX)(SI*8), R8
-	MOVQ  DI, (CX)(SI*8)
+	XORQ R8, R8
+	MOVQ 1408(AX)(BX*8), DI
+	SUBQ SI, DI
+	CMPQ DI, DX
+	JCC  own168
+	SHLQ $0x04, DI
+	ADDQ BX, DI
+	MOVQ (CX)(DI*8), R9
+	MOVQ R8, (CX)(DI*8)
+	MOVQ R9, 128(AX)(BX*8)
 
 own168:
-	MOVQ   R8, 128(AX)(BX*8)
-	INCQ   BX
-	CMPQ   BX, $0x00000010
-	JL     label
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
+	INCQ    BX
+	CMPQ    BX, $0x00000010
+	JL      label
+	VMOVUPD (AX), Y0
+	VMOVUPD 32(AX), Y1
+	VMOVUPD 64(AX), Y2
+	VMOVUPD 96(AX), Y3
 
 loop:
 	VADDPD  (CX), Y0, Y0
@@ -6698,15 +6699,15 @@ TEXT ·rowSumAVX2(SB), NOSPLIT, $0-32
 
 row:
 	XORQ  DI, DI
-	XORQ  R8, R8
 	MOVQ  1408(AX)(SI*8), DX
+	MOVQ  DI, 128(AX)(SI*8)
 	TESTQ DX, DX
 	JL    own169
 	MOVQ  (CX)(DX*8), R8
 	MOVQ  DI, (CX)(DX*8)
+	MOVQ  R8, 128(AX)(SI*8)
 
 own169:
-	MOVQ   R8, 128(AX)(SI*8)
 	MOVQ   classes+16(FP), DX
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1

@@ -239,10 +239,10 @@ func laneGradCappedSoftF64AVX2(dst *float64, e *float64, slope *float64, t *floa
 //go:noescape
 func rowGradCappedSoftF64AVX2(dst *float64, e *float64, slope *float64, t *float64, k *float64, b *float64, st *float64, classes int, rows int)
 
-// laneSumAVX2 sums each row of a group, apart from the label's exponential, which becomes 0.
+// laneSumAVX2 adds up classes of each row of a group, apart from the label's exponential, which becomes 0.
 //
 //go:noescape
-func laneSumAVX2(st *float64, e *float64, classes int)
+func laneSumAVX2(st *float64, e *float64, from int, classes int)
 
 // rowSumAVX2 sums rows, apart from the label's exponential, which becomes 0.
 //

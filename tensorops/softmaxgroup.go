@@ -20,6 +20,7 @@ type softmaxCall[F Float] struct {
 	o               *LabelSoftmax
 	target          *TargetSoftmax // nil against labels
 	lanes, valid    bool
+	loaded          bool // the group is in memory, and may no longer be in x
 	digits          bool // exponentials need all digits of float64
 	block           int  // groups that are computed together
 	per             int  // rows of a group
@@ -114,8 +115,11 @@ func (c *softmaxCall[F]) labelGroups() {
 		for at := i; at < c.hi && groups < c.block; at += c.per {
 			st := &c.w.stats[groups]
 			c.takeLabels(st, at)
-			c.load(c.mem.x, c.x, at, groups)
-			c.w.hard[groups] = c.exps(st, at, groups, false)
+			if !c.straight(at) {
+				c.load(c.mem.x, c.x, at, groups)
+			}
+			c.exps(st, at, groups, false)
+			c.w.hard[groups] = c.finishLabels(st, at, groups)
 			groups++
 		}
 		if c.o.Curve != nil {
@@ -160,7 +164,7 @@ func (c *softmaxCall[F]) load(buf, src []F, i, b int) {
 	n := c.count(i)
 	at := place(i, c.classes, c.inner)
 	switch {
-	case c.inner > 1 && n == groupRows && c.together(i, n):
+	case c.straight(i):
 		c.k.classes(&buf[0], &src[at], c.inner, c.classes)
 	case c.inner > 1:
 		for j := range n {
@@ -180,40 +184,55 @@ func (c *softmaxCall[F]) load(buf, src []F, i, b int) {
 	}
 }
 
-// elements returns the first logit of group b, which begins with row i, and how many there are.
-func (c *softmaxCall[F]) elements(i, b int) (x *F, n int) {
-	if c.lanes {
-		return &c.mem.x[b*c.room], c.roomWidth
-	}
-	return &c.x[i*c.classes], c.count(i) * c.classes
+// chunkClasses is the number of classes of a group that go through loading, exponentials and sums together: what one step writes,
+// the next one reads from the nearest cache.
+const chunkClasses = 64
+
+// straight says that the group of row i is loaded chunk by chunk.
+func (c *softmaxCall[F]) straight(i int) bool {
+	return c.inner > 1 && c.count(i) == groupRows && c.together(i, groupRows)
 }
 
-// exps computes a group's exponentials and the sums over them, and finishes rows with labels. It returns a bit for each row that
-// needs the row function.
-func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) (hard int) {
+// exps computes a group's exponentials and the sums over them.
+func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 	w, k := c.w, c.k
-	x, n := c.elements(i, b)
-	e := &w.e[b*c.room]
+	if !c.lanes {
+		c.exp(b, 0, &c.x[i*c.classes], c.count(i)*c.classes, full)
+		k.rowSum(&st.others[0], &w.e[b*c.room], c.classes, c.count(i))
+		return
+	}
+	st.others, st.own = [groupRows]float64{}, [groupRows]float64{}
+	straight := c.straight(i) && !c.loaded
+	for from := 0; from < c.classes; from += chunkClasses {
+		n, at := min(chunkClasses, c.classes-from), b*c.room+from*groupRows
+		if straight {
+			k.classes(&c.mem.x[at], &c.x[place(i, c.classes, c.inner)+from*c.inner], c.inner, n)
+		}
+		c.exp(b, from*groupRows, &c.mem.x[at], n*groupRows, full)
+		k.laneSum(&st.others[0], &w.e[at], from, n)
+	}
+}
+
+// exp computes the exponentials of n logits, the first of which is number at of group b.
+func (c *softmaxCall[F]) exp(b, at int, x *F, n int, full bool) {
+	w, k := c.w, c.k
+	at += b * c.room
 	switch {
 	case c.softcap != 0:
-		k.expCapped(e, &w.z[b*c.room], &w.slope[b*c.room], x, n, 1/c.softcap, c.softcap*c.scale)
+		k.expCapped(&w.e[at], &w.z[at], &w.slope[at], x, n, 1/c.softcap, c.softcap*c.scale)
 	case full:
-		k.expFull(e, x, n, c.scale)
+		k.expFull(&w.e[at], x, n, c.scale)
 	default:
-		k.exp(e, x, n, c.scale)
+		k.exp(&w.e[at], x, n, c.scale)
 	}
-	if c.lanes {
-		k.laneSum(&st.others[0], e, c.classes)
-	} else {
-		k.rowSum(&st.others[0], e, c.classes, c.count(i))
-	}
-	if full {
-		return 0
-	}
-	if w.numbers.more != 0 {
+}
+
+// finishLabels finishes a group against labels. It returns a bit for each row that needs the row function.
+func (c *softmaxCall[F]) finishLabels(st *softmaxRows, i, b int) (hard int) {
+	if c.w.numbers.more != 0 {
 		c.gaps(st, i, b)
 	}
-	return k.finish(&st.others[0], &w.numbers.keep)
+	return c.k.finish(&st.others[0], &c.w.numbers.keep)
 }
 
 // gaps sets Σ w·z where there is smoothing.
@@ -293,11 +312,19 @@ func (c *softmaxCall[F]) finishGroup(st *softmaxRows, i, b int) {
 		return
 	}
 	c.write(st, i, b)
+	first, step := place(i, c.classes, c.inner), 1
+	if c.inner == 1 {
+		step = c.classes
+	}
+	together := c.inner == 1 || c.together(i, n)
 	for j, y := range st.label[:n] {
 		if y < 0 {
 			continue
 		}
-		at := place(i+j, c.classes, c.inner)
+		at := first + j*step
+		if !together {
+			at = place(i+j, c.classes, c.inner)
+		}
 		if hard>>j&1 != 0 {
 			writeRow(c.dst, at, c.inner, late[:c.classes])
 			late = late[c.classes:]
@@ -339,7 +366,7 @@ func (c *softmaxCall[F]) write(st *softmaxRows, i, b int) {
 		t = &c.mem.t[b*c.room]
 	}
 	at := place(i, c.classes, c.inner)
-	if c.inner > 1 && n == groupRows && c.together(i, n) {
+	if c.straight(i) {
 		c.k.laneGrad[c.kind](&c.dst[at], e, slope, t, k, bs, &st.others[0], c.inner, c.classes)
 		return
 	}

@@ -30,9 +30,9 @@ type softmaxKernels[F Float] struct {
 	// laneEntropy writes Σ t·log t of each row of a group.
 	laneEntropy func(sum *float64, t *F, classes int)
 
-	// laneSum sets own to the exponential of each row's label, which becomes 0 in e, and others to the sum of the others. rowSum
-	// does for rows that lie one after another.
-	laneSum func(st, e *float64, classes int)
+	// laneSum sets own to the exponential of each row's label, which becomes 0 in e, and adds the others to others: for as many
+	// classes from one on, with which e begins. rowSum does for rows that lie one after another, from 0 on.
+	laneSum func(st, e *float64, from, classes int)
 	rowSum  func(st, e *float64, classes, rows int)
 
 	// finish sets values and factors from others, own, gap, label, weight and up. It returns a bit for each row that it cannot do.

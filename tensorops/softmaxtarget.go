@@ -11,7 +11,9 @@ func (c *softmaxCall[F]) targetGroups() bool {
 	c.valid = true
 	for i := c.lo; i < c.hi; i += c.per {
 		st := &c.w.stats[0]
-		c.load(c.mem.x, c.x, i, 0)
+		if !c.straight(i) {
+			c.load(c.mem.x, c.x, i, 0)
+		}
 		c.load(c.mem.t, c.t, i, 0)
 		singles := c.takeTargets(st, i)
 		if singles != 0 {
@@ -228,7 +230,9 @@ func (c *softmaxCall[F]) single(st *softmaxRows, i, singles int) {
 			st.up[j] = 0
 		}
 	}
+	c.loaded = true
 	c.soft(st, i)
+	c.loaded = false
 	for j := range n {
 		if singles>>j&1 == 0 {
 			continue

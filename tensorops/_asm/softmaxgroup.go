@@ -374,40 +374,48 @@ func (g *gen) laneEntropy() {
 	RET()
 }
 
-// takeOwn moves the exponential of a row's label to own[i], 0 in its place; 0 where there is no label. e is a group with
-// lanes, else the row itself.
-func takeOwn(st, e, i reg.GPVirtual, lanes bool) {
+// takeOwn moves the exponential of a row's label to own[i], 0 in its place. In a group e begins with class from and has classes of
+// them; for a row both are nil, and own[i] is 0 where there is no label.
+func takeOwn(st, e, i, from, classes reg.GPVirtual) {
 	labels++
 	done := fmt.Sprintf("own%d", labels)
 	y, zero, own := GP64(), GP64(), GP64()
 	XORQ(zero, zero)
-	XORQ(own, own)
 	MOVQ(Mem{Base: st, Index: i, Scale: 8, Disp: statLabel}, y)
-	TESTQ(y, y)
-	JL(LabelRef(done))
-	if lanes {
+	if from == nil {
+		MOVQ(zero, Mem{Base: st, Index: i, Scale: 8, Disp: statOwn})
+		TESTQ(y, y)
+		JL(LabelRef(done))
+	} else {
+		SUBQ(from, y)
+		CMPQ(y, classes)
+		JCC(LabelRef(done)) // below from, too
 		SHLQ(U8(4), y)
 		ADDQ(i, y)
 	}
 	MOVQ(Mem{Base: e, Index: y, Scale: 8}, own)
 	MOVQ(zero, Mem{Base: e, Index: y, Scale: 8})
-	Label(done)
 	MOVQ(own, Mem{Base: st, Index: i, Scale: 8, Disp: statOwn})
+	Label(done)
 }
 
-// laneSum emits own[i], the exponential of row i's label, and others[i], the sum of the others.
+// laneSum sets own[i] to the exponential of row i's label, if it is one of the classes, and adds the others to others[i].
 func (g *gen) laneSum() {
-	TEXT("laneSumAVX2", NOSPLIT, "func(st, e *float64, classes int)")
+	TEXT("laneSumAVX2", NOSPLIT, "func(st, e *float64, from, classes int)")
 	Pragma("noescape")
-	Doc("laneSumAVX2 sums each row of a group, apart from the label's exponential, which becomes 0.")
-	st, e, n, i := pointer("st"), pointer("e"), pointer("classes"), GP64()
+	Doc("laneSumAVX2 adds up classes of each row of a group, apart from the label's exponential, which becomes 0.")
+	st, e, n, i, from := pointer("st"), pointer("e"), pointer("classes"), GP64(), pointer("from")
 	XORQ(i, i)
 	Label("label")
-	takeOwn(st, e, i, true)
+	takeOwn(st, e, i, from, n)
 	INCQ(i)
 	CMPQ(i, U32(16))
 	JL(LabelRef("label"))
-	acc := []reg.VecVirtual{g.zero(), g.zero(), g.zero(), g.zero()}
+	acc := make([]reg.VecVirtual, 4)
+	for h := range acc {
+		acc[h] = g.vec()
+		VMOVUPD(Mem{Base: st, Disp: statOthers + 32*h}, acc[h])
+	}
 	Label("loop")
 	for h, a := range acc {
 		VADDPD(lane(e, 4*h), a, a)
@@ -430,7 +438,7 @@ func (g *gen) rowSum() {
 	st, e, n, rows, i := pointer("st"), pointer("e"), GP64(), pointer("rows"), GP64()
 	XORQ(i, i)
 	Label("row")
-	takeOwn(st, e, i, false)
+	takeOwn(st, e, i, nil, nil)
 	Load(Param("classes"), n)
 	acc := []reg.VecVirtual{g.zero(), g.zero(), g.zero(), g.zero()}
 	g.forSixteens(n, []stepped{{e, 8}}, func(tail bool) {
