@@ -230,6 +230,34 @@ func TestModes(t *testing.T) {
 	}
 }
 
+// Batch normalisation uses its statistics of the runs before in evaluation.
+func TestEvaluationEqualsTheTapeMachine(t *testing.T) {
+	var want string
+	for name, evaluation := range map[string]func(g *G.ExprGraph) G.VM{
+		"tape":    func(g *G.ExprGraph) G.VM { return G.NewTapeMachine(g, G.EvalMode()) },
+		"machine": func(g *G.ExprGraph) G.VM { return newMachine(t, g, machine.WithEvalMode()) },
+	} {
+		s := &scene{g: G.NewGraph(), dt: tensor.Float32}
+		y, _, _, _, err := G.BatchNorm(s.in("x", 2, 3, 4, 4), s.in("scale", 2, 3, 4, 4), s.in("bias", 2, 3, 4, 4), 0.9, 1e-5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var into G.Value
+		G.Read(y, &into)
+		run(t, newMachine(t, s.g))
+		trained := bits(into)
+		vm := evaluation(s.g)
+		if err := vm.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		if got := bits(into); want == "" {
+			want = got
+		} else if got != want || got == trained {
+			t.Errorf("%s gives %.80s in evaluation, want %.80s, and in training %.80s", name, got, want, trained)
+		}
+	}
+}
+
 func TestRandomNodesAreDrawnInEachRun(t *testing.T) {
 	for name, build := range map[string]func(g *G.ExprGraph) *G.Node{
 		"uniform":  func(g *G.ExprGraph) *G.Node { return G.UniformRandomNode(g, tensor.Float64, 0, 1, 20) },

@@ -111,8 +111,11 @@ func (m *Machine) do(s *step) (err error) {
 	}
 	var v G.Value
 	if s.memory != nil {
-		v, err = s.reuse.UsePreallocDo(s.memory, s.args...)
-	} else {
+		if v, err = s.reuse.UsePreallocDo(s.memory, s.args...); err != nil {
+			s.memory = nil // it does not fit what the operands have become
+		}
+	}
+	if s.memory == nil {
 		v, err = s.op.Do(s.args...)
 	}
 	switch {

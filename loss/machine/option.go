@@ -13,7 +13,7 @@ type config struct {
 	outputs   G.Nodes
 	bindAll   bool
 	bind      G.Nodes // inputs whose gradient nodes Gorgonia knows
-	pairs     []pair
+	given     []pair  // gradients of which only the caller knows
 	reuse     bool
 	inference bool
 }
@@ -88,7 +88,7 @@ func WithGradientNodes(inputs, gradients G.Nodes) Option {
 			case !in.Shape().Eq(g.Shape()) || in.Dtype() != g.Dtype():
 				return fmt.Errorf("the gradient by %v has shape %v and dtype %v, want %v and %v", in, g.Shape(), g.Dtype(), in.Shape(), in.Dtype())
 			default:
-				c.pairs = append(c.pairs, pair{in, g})
+				c.given = append(c.given, pair{in, g})
 			}
 		}
 		return nil
