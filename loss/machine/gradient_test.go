@@ -166,7 +166,8 @@ func TestGradientsOfHostileValues(t *testing.T) {
 	}
 }
 
-// A gradient that a solver or a program replaced by something else is an error with the input's name.
+// A gradient that a solver or a program replaced by something else is an error with the input's
+// name.
 func TestGradientOfAnotherShape(t *testing.T) {
 	g, x := vector()
 	if _, err := G.Grad(G.Must(G.Sum(G.Must(G.Square(x)))), x); err != nil {
@@ -178,8 +179,8 @@ func TestGradientOfAnotherShape(t *testing.T) {
 	}
 }
 
-// Batch normalisation leaves statistics for its derivative, which does not have it as an operand. A run of the
-// derivative alone runs it all the same.
+// Batch normalisation leaves statistics for its derivative, which does not have it as an operand. A
+// run of the derivative alone runs it all the same.
 func TestOperationsThatADerivativeNeedsBehindTheGraph(t *testing.T) {
 	build := func() (*scene, *G.Node) {
 		s := &scene{g: G.NewGraph(), dt: tensor.Float64}

@@ -51,7 +51,8 @@ func (m *Machine) plan(g *G.ExprGraph, c *config) error {
 		return err
 	}
 	p := &planner{config: c, host: h, operand: make(map[*G.Node]G.Nodes)}
-	// In the order in which the nodes were made: operations that leave something for their derivative come before it.
+	// In the order in which the nodes were made: operations that leave something for their
+	// derivative come before it.
 	for n, operands := range loss.Walk(g.AllNodes()...) {
 		for _, k := range operands {
 			if _, known := p.operand[k]; !known {
@@ -176,8 +177,8 @@ func (p *planner) needs() map[*G.Node]bool {
 		}
 		needs[n] = true
 		roots = append(roots, p.operand[n]...)
-		// The derivatives of batch normalisation and CTC hold the operation itself and use what its run left there:
-		// an operand that the graph does not show.
+		// The derivatives of batch normalisation and CTC hold the operation itself and use what its
+		// run left there: an operand that the graph does not show.
 		if op := n.Op(); op != nil {
 			for _, a := range pointers(op) {
 				if k := owner[a]; k != nil {
