@@ -92,8 +92,8 @@ func TestWalkOfLeavesAndNothing(t *testing.T) {
 	}
 }
 
-// Gorgonia rewrites Log(1-x) and removes the nodes it replaces. ExprGraph.From then answers for the nodes behind them
-// with the operands of others, and may panic.
+// Gorgonia rewrites Log(1-x) and removes the nodes it replaces. ExprGraph.From then answers for the
+// nodes behind them with the operands of others, and may panic.
 func TestWalkAfterGorgoniaRemovedNodes(t *testing.T) {
 	g := G.NewGraph()
 	x := G.NewVector(g, tensor.Float64, G.WithName("x"), G.WithShape(3))

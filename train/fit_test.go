@@ -230,8 +230,8 @@ func TestNonFinite(t *testing.T) {
 	}
 }
 
-// TestFirstBadNode plants the logarithm of a negative number behind a sound layer, alone and behind nodes of which
-// Gorgonia rewrites some.
+// TestFirstBadNode plants the logarithm of a negative number behind a sound layer, alone and behind
+// nodes of which Gorgonia rewrites some.
 func TestFirstBadNode(t *testing.T) {
 	for name, between := range map[string]func(h *G.Node) (*G.Node, error){
 		"layer": func(h *G.Node) (*G.Node, error) { return h, nil },

@@ -209,9 +209,9 @@ func (pr *program) addGradients(cost *G.Node) (taps G.Nodes, err error) {
 	return taps, nil
 }
 
-// start compiles what the roots need and nothing else: Gorgonia's derivatives are built for every operand, and the
-// derivative of the input would cost as much as that of the first weight. Results keep their memory from run to run,
-// as taps copy whatever leaves the graph.
+// start compiles what the roots need and nothing else: Gorgonia's derivatives are built for every
+// operand, and the derivative of the input would cost as much as that of the first weight. Results
+// keep their memory from run to run, as taps copy whatever leaves the graph.
 func (pr *program) start(roots G.Nodes) (err error) {
 	pr.vm, err = machine.New(pr.graph, machine.WithOutputs(roots...), machine.WithBufferReuse())
 	return err
@@ -287,8 +287,8 @@ func pad(dst, src data.Column, n, batch, size int) error {
 	return nil
 }
 
-// run executes the graph once. The error of an operation comes without the machine's words around it: those of this module
-// name themselves.
+// run executes the graph once. The error of an operation comes without the machine's words around
+// it: those of this module name themselves.
 func (pr *program) run() error {
 	err := pr.vm.RunAll()
 	var failed *machine.Error

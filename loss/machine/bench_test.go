@@ -18,7 +18,8 @@ func BenchmarkEmpty(b *testing.B) {
 	})
 }
 
-// BenchmarkStep measures forward and backward of a dense network of 784-256-10 with a batch of 128, of Gorgonia's own operations.
+// BenchmarkStep measures forward and backward of a dense network of 784-256-10 with a batch of 128,
+// of Gorgonia's own operations.
 func BenchmarkStep(b *testing.B) {
 	benchmarkMachines(b, func(b *testing.B) *network {
 		return newDense(b, tensor.Float32, 128, 784, 256, 10)

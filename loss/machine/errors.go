@@ -7,9 +7,11 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// The kinds of fault that New and Run report, for errors.Is. The error of an operation is wrapped as it is.
+// The kinds of fault that New and Run report, for errors.Is. The error of an operation is wrapped
+// as it is.
 var (
-	// ErrOption: an option that does not fit the graph, such as a node of another graph or an input without a gradient.
+	// ErrOption: an option that does not fit the graph, such as a node of another graph or an input
+	// without a gradient.
 	ErrOption = errors.New("invalid option")
 	// ErrCycle: a graph in which nodes need each other, or Set statements assign in a circle.
 	ErrCycle = errors.New("cycle in the graph")

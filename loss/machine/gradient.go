@@ -13,8 +13,8 @@ type gradient struct {
 	slot int
 }
 
-// bound returns the gradient that is bound to a node, nil where there is none. Node.Grad answers with the value of the
-// derivative node in that case.
+// bound returns the gradient that is bound to a node, nil where there is none. Node.Grad answers
+// with the value of the derivative node in that case.
 func bound(n *G.Node) G.Value {
 	d, err := n.Grad()
 	if err != nil || d == nil {

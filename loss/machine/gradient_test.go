@@ -166,7 +166,8 @@ func TestGradientsOfHostileValues(t *testing.T) {
 	}
 }
 
-// A gradient that a solver or a program replaced by something else is an error with the input's name.
+// A gradient that a solver or a program replaced by something else is an error with the input's
+// name.
 func TestGradientOfAnotherShape(t *testing.T) {
 	g, x := vector()
 	if _, err := G.Grad(G.Must(G.Sum(G.Must(G.Square(x)))), x); err != nil {
@@ -178,8 +179,8 @@ func TestGradientOfAnotherShape(t *testing.T) {
 	}
 }
 
-// Batch normalisation leaves statistics for its derivative, which does not have it as an operand. A run of the
-// derivative alone runs it all the same.
+// Batch normalisation leaves statistics for its derivative, which does not have it as an operand. A
+// run of the derivative alone runs it all the same.
 func TestOperationsThatADerivativeNeedsBehindTheGraph(t *testing.T) {
 	build := func() (*scene, *G.Node) {
 		s := &scene{g: G.NewGraph(), dt: tensor.Float64}
@@ -226,6 +227,34 @@ func TestModes(t *testing.T) {
 		run(t, evaluation)
 		if n := zeros(y.Value()); n != 0 {
 			t.Errorf("evaluation drops %d numbers", n)
+		}
+	}
+}
+
+// Batch normalisation uses its statistics of the runs before in evaluation.
+func TestEvaluationEqualsTheTapeMachine(t *testing.T) {
+	var want string
+	for name, evaluation := range map[string]func(g *G.ExprGraph) G.VM{
+		"tape":    func(g *G.ExprGraph) G.VM { return G.NewTapeMachine(g, G.EvalMode()) },
+		"machine": func(g *G.ExprGraph) G.VM { return newMachine(t, g, machine.WithEvalMode()) },
+	} {
+		s := &scene{g: G.NewGraph(), dt: tensor.Float32}
+		y, _, _, _, err := G.BatchNorm(s.in("x", 2, 3, 4, 4), s.in("scale", 2, 3, 4, 4), s.in("bias", 2, 3, 4, 4), 0.9, 1e-5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var into G.Value
+		G.Read(y, &into)
+		run(t, newMachine(t, s.g))
+		trained := bits(into)
+		vm := evaluation(s.g)
+		if err := vm.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		if got := bits(into); want == "" {
+			want = got
+		} else if got != want || got == trained {
+			t.Errorf("%s gives %.80s in evaluation, want %.80s, and in training %.80s", name, got, want, trained)
 		}
 	}
 }

@@ -15,7 +15,8 @@ type hostTypes struct {
 	reusing   map[reflect.Type]bool // operations whose UsePreallocDo overwrites all of the memory that it is given
 }
 
-// host returns Gorgonia's own types, or an error where this version of Gorgonia is none that the machine knows.
+// host returns Gorgonia's own types, or an error where this version of Gorgonia is none that the
+// machine knows.
 var host = sync.OnceValues(func() (*hostTypes, error) {
 	g := G.NewGraph()
 	x := G.NewMatrix(g, tensor.Float64, G.WithName("x"), G.WithShape(2, 2))
@@ -39,7 +40,8 @@ var host = sync.OnceValues(func() (*hostTypes, error) {
 	return h, nil
 })
 
-// destination returns where a Read statement writes, nil for any other operation. Nothing exported tells it.
+// destination returns where a Read statement writes, nil for any other operation. Nothing exported
+// tells it.
 func (h *hostTypes) destination(op G.Op) *G.Value {
 	if op == nil || reflect.TypeOf(op) != h.read {
 		return nil
@@ -56,7 +58,8 @@ func isConstant(op G.Op) bool {
 	return ok
 }
 
-// address returns the address of an operation that has one of its own, else 0: all empty structs share theirs.
+// address returns the address of an operation that has one of its own, else 0: all empty structs
+// share theirs.
 func address(op G.Op) uintptr {
 	if v := reflect.ValueOf(op); v.Kind() == reflect.Pointer && !v.IsNil() && v.Type().Elem().Size() > 0 {
 		return v.Pointer()

@@ -9,8 +9,9 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A Machine runs one graph, as it was when New was called. It is a [G.VM]. Its runs may come from different goroutines
-// but not at the same time: the second gets [ErrBusy]. Neither may two machines run one graph at the same time.
+// A Machine runs one graph, as it was when New was called. It is a [G.VM]. Its runs may come from
+// different goroutines but not at the same time: the second gets [ErrBusy]. Neither may two
+// machines run one graph at the same time.
 type Machine struct {
 	leaves    []leaf
 	values    []G.Value // of the last run, by slot; constants stay
@@ -25,10 +26,11 @@ type Machine struct {
 
 var _ G.VM = (*Machine)(nil)
 
-// New prepares a graph for running. Nodes and Read statements that are added to it later do not take part.
+// New prepares a graph for running. Nodes and Read statements that are added to it later do not
+// take part.
 //
-// It returns an error of kind [ErrOption] for options that do not fit the graph and one of kind [ErrCycle], with the node, for a
-// graph with a cycle.
+// It returns an error of kind [ErrOption] for options that do not fit the graph and one of kind
+// [ErrCycle], with the node, for a graph with a cycle.
 func New(g *G.ExprGraph, opts ...Option) (*Machine, error) {
 	if g == nil {
 		return nil, errors.New("machine.New: the graph is nil")
@@ -47,11 +49,13 @@ func New(g *G.ExprGraph, opts ...Option) (*Machine, error) {
 // RunAll computes the graph from the values that its inputs have now: Run without a context.
 func (m *Machine) RunAll() error { return m.Run(context.Background()) }
 
-// Run computes the graph from the values that its inputs have now, on the goroutine of the caller. It returns the first
-// error, an [Error] that names the node: of an operation, a panic of one ([ErrPanic]), or an input without a
-// value ([ErrNoValue]). A run that failed may be followed by another.
+// Run computes the graph from the values that its inputs have now, on the goroutine of the caller.
+// It returns the first error, an [Error] that names the node: of an operation, a panic of one
+// ([ErrPanic]), or an input without a value ([ErrNoValue]). A run that failed may be followed by
+// another.
 //
-// The context is looked at between operations; once it is done, Run returns an error that wraps ctx.Err.
+// The context is looked at between operations; once it is done, Run returns an error that wraps
+// ctx.Err.
 func (m *Machine) Run(ctx context.Context) (err error) {
 	if ctx == nil {
 		return errors.New("machine: the context is nil")
@@ -111,8 +115,11 @@ func (m *Machine) do(s *step) (err error) {
 	}
 	var v G.Value
 	if s.memory != nil {
-		v, err = s.reuse.UsePreallocDo(s.memory, s.args...)
-	} else {
+		if v, err = s.reuse.UsePreallocDo(s.memory, s.args...); err != nil {
+			s.memory = nil // it does not fit what the operands have become
+		}
+	}
+	if s.memory == nil {
 		v, err = s.op.Do(s.args...)
 	}
 	switch {
@@ -136,8 +143,8 @@ func bind(n *G.Node, v G.Value) (err error) {
 	if G.UnsafeLet(n, v) == nil {
 		return nil
 	}
-	// Operations that return another shape than Gorgonia inferred run on a TapeMachine. What follows asks only for the
-	// right number of dimensions, and panics.
+	// Operations that return another shape than Gorgonia inferred run on a TapeMachine. What
+	// follows asks only for the right number of dimensions, and panics.
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the operation returned a value of shape %v and dtype %v, want %v and %v", v.Shape(), v.Dtype(), n.Shape(), n.Dtype())
@@ -161,10 +168,12 @@ func read(into *G.Value, v G.Value) error {
 	return nil
 }
 
-// Reset does nothing: each run starts from the beginning. It is there for programs that were written for a TapeMachine.
+// Reset does nothing: each run starts from the beginning. It is there for programs that were
+// written for a TapeMachine.
 func (m *Machine) Reset() {}
 
-// Close releases the memory that the machine keeps. It returns nil, and the machine may be run again.
+// Close releases the memory that the machine keeps. It returns nil, and the machine may be run
+// again.
 func (m *Machine) Close() error {
 	for i := range m.steps {
 		s := &m.steps[i]

@@ -232,7 +232,8 @@ func TestFailingOperations(t *testing.T) {
 	}
 }
 
-// An operation whose result has another shape than the one that was inferred runs, as on a TapeMachine.
+// An operation whose result has another shape than the one that was inferred runs, as on a
+// TapeMachine.
 func TestWronglyInferredShape(t *testing.T) {
 	g, x := vector()
 	y := G.Must(G.ApplyOp(&function{"longer", func(G.Value) (G.Value, error) {
@@ -404,7 +405,8 @@ func TestGoroutinesAndMemoryStayFlat(t *testing.T) {
 		if moreGoroutines > goroutines {
 			t.Errorf("%s: %d goroutines after %d runs, %d before", name, moreGoroutines, *runs, goroutines)
 		}
-		// 32 bytes that stay behind in each run would be seen; the heap itself moves by some kilobytes.
+		// 32 bytes that stay behind in each run would be seen; the heap itself moves by some
+		// kilobytes.
 		if moreBytes > bytes+uint64(32**runs) {
 			t.Errorf("%s: %d bytes after %d runs, %d before", name, moreBytes, *runs, bytes)
 		}

@@ -18,7 +18,8 @@ type network struct {
 	value   G.Value
 }
 
-// newDense is a dense network with tanh between its layers and the mean squared error of its outputs.
+// newDense is a dense network with tanh between its layers and the mean squared error of its
+// outputs.
 func newDense(t testing.TB, dt tensor.Dtype, batch int, widths ...int) *network {
 	t.Helper()
 	n := &network{g: G.NewGraph()}
@@ -61,7 +62,8 @@ func (n *network) finish(t testing.TB, dt tensor.Dtype, out *G.Node, rows, colum
 	return n
 }
 
-// trajectory makes ten steps of Adam, each with another batch, and returns the costs and the last weights to the bit.
+// trajectory makes ten steps of Adam, each with another batch, and returns the costs and the last
+// weights to the bit.
 func (n *network) trajectory(t *testing.T, vm G.VM) (out []string) {
 	t.Helper()
 	defer vm.Close()
@@ -86,11 +88,12 @@ func (n *network) trajectory(t *testing.T, vm G.VM) (out []string) {
 	return out
 }
 
-// TestTrainingEqualsTheTapeMachine makes ten steps of Adam of two networks on a TapeMachine with BindDualValues and on
-// the machine.
+// TestTrainingEqualsTheTapeMachine makes ten steps of Adam of two networks on a TapeMachine with
+// BindDualValues and on the machine.
 func TestTrainingEqualsTheTapeMachine(t *testing.T) {
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
-		// Widths of whole cache lines: gonum's float32 sums depend on how a row is aligned, which the allocator decides.
+		// Widths of whole cache lines: gonum's float32 sums depend on how a row is aligned, which
+		// the allocator decides.
 		for name, build := range map[string]func() *network{
 			"dense":         func() *network { return newDense(t, dt, 16, 32, 16, 16) },
 			"convolutional": func() *network { return newConvolutional(t, dt, 8) },

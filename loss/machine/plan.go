@@ -41,7 +41,7 @@ type planner struct {
 	host    *hostTypes
 	order   G.Nodes // operands first
 	operand map[*G.Node]G.Nodes
-	pairs   []pair
+	bound   []pair // the gradients to bind, in the order in which they are computed
 }
 
 // plan compiles a graph into m.
@@ -51,7 +51,8 @@ func (m *Machine) plan(g *G.ExprGraph, c *config) error {
 		return err
 	}
 	p := &planner{config: c, host: h, operand: make(map[*G.Node]G.Nodes)}
-	// In the order in which the nodes were made: operations that leave something for their derivative come before it.
+	// In the order in which the nodes were made: operations that leave something for their
+	// derivative come before it.
 	for n, operands := range loss.Walk(g.AllNodes()...) {
 		for _, k := range operands {
 			if _, known := p.operand[k]; !known {
@@ -115,9 +116,9 @@ func (p *planner) checkOutputs() error {
 
 func (p *planner) has(n *G.Node) bool { _, ok := p.operand[n]; return ok }
 
-// findGradients collects the gradients to bind, in the order in which they are computed.
+// findGradients collects the gradients to bind.
 func (p *planner) findGradients() error {
-	for _, n := range p.config.pairs {
+	for _, n := range p.given {
 		if !p.has(n.input) || !p.has(n.gradient) {
 			return fmt.Errorf("%v or its gradient %v is not in the graph", n.input, n.gradient)
 		}
@@ -126,13 +127,13 @@ func (p *planner) findGradients() error {
 	for _, n := range p.order {
 		for _, of := range n.DerivOf() {
 			if slices.Contains(p.bind, of) || p.bindAll && of.Op() == nil && p.has(of) {
-				p.pairs = append(p.pairs, pair{of, n})
+				p.bound = append(p.bound, pair{of, n})
 				found[of] = true
 			}
 		}
-		for _, q := range p.config.pairs {
+		for _, q := range p.given {
 			if q.gradient == n {
-				p.pairs = append(p.pairs, q)
+				p.bound = append(p.bound, q)
 			}
 		}
 	}
@@ -157,7 +158,7 @@ func (p *planner) needs() map[*G.Node]bool {
 				roots = append(roots, n)
 			}
 		}
-		for _, q := range p.pairs {
+		for _, q := range p.bound {
 			roots = append(roots, q.gradient)
 		}
 	}
@@ -176,8 +177,8 @@ func (p *planner) needs() map[*G.Node]bool {
 		}
 		needs[n] = true
 		roots = append(roots, p.operand[n]...)
-		// The derivatives of batch normalisation and CTC hold the operation itself and use what its run left there:
-		// an operand that the graph does not show.
+		// The derivatives of batch normalisation and CTC hold the operation itself and use what its
+		// run left there: an operand that the graph does not show.
 		if op := n.Op(); op != nil {
 			for _, a := range pointers(op) {
 				if k := owner[a]; k != nil {
@@ -225,7 +226,7 @@ func (m *Machine) compile(p *planner) {
 		}
 		m.steps = append(m.steps, s)
 	}
-	for _, q := range p.pairs {
+	for _, q := range p.bound {
 		m.gradients = append(m.gradients, gradient{of: q.input, slot: slot(q.gradient)})
 	}
 }

@@ -20,7 +20,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// tapeFails lists the graphs of the sweep that a TapeMachine of Gorgonia v0.9.18 cannot run, or runs wrongly.
+// tapeFails lists the graphs of the sweep that a TapeMachine of Gorgonia v0.9.18 cannot run, or
+// runs wrongly.
 var tapeFails = map[string]string{
 	"At/matrix":             "the TapeMachine leaves the operation out and reads the matrix",
 	"ConvType/to the other": "the operation converts scalars only",
@@ -30,7 +31,8 @@ var tapeFails = map[string]string{
 	"YOLOv3/evaluation":     "the operation takes float32 only, and changes the shape of its operand, which the second run cannot take",
 }
 
-// setUp builds a case with the gradients of its sum by all inputs and Read statements for everything.
+// setUp builds a case with the gradients of its sum by all inputs and Read statements for
+// everything.
 func setUp(build builder, dt tensor.Dtype, gradients bool) (s *scene, results []G.Value, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -88,7 +90,8 @@ func (s *scene) change(run int) {
 	}
 }
 
-// bits are the numbers of a value, exactly. A NaN is a NaN: which of two operands gives its sign is the compiler's choice.
+// bits are the numbers of a value, exactly. A NaN is a NaN: which of two operands gives its sign is
+// the compiler's choice.
 func bits(v G.Value) string {
 	if v == nil {
 		return "nothing"
@@ -133,8 +136,9 @@ func threeRuns(s *scene, vm G.VM, results []G.Value) (text []string, err error) 
 	return text, nil
 }
 
-// TestEveryOperationEqualsTheTapeMachine runs every operation of Gorgonia with its gradients three times, with inputs
-// that change, on a TapeMachine and in three ways on the machine, and compares all results to the bit.
+// TestEveryOperationEqualsTheTapeMachine runs every operation of Gorgonia with its gradients three
+// times, with inputs that change, on a TapeMachine and in three ways on the machine, and compares
+// all results to the bit.
 func TestEveryOperationEqualsTheTapeMachine(t *testing.T) {
 	all := operations()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -199,8 +203,8 @@ func sweep(t *testing.T, name string, build builder, dt tensor.Dtype) {
 	}
 }
 
-// TestEveryExportedOperationIsInTheSweep reads Gorgonia's source: each exported function that returns a node has a case,
-// or stands here with the reason why not.
+// TestEveryExportedOperationIsInTheSweep reads Gorgonia's source: each exported function that
+// returns a node has a case, or stands here with the reason why not.
 func TestEveryExportedOperationIsInTheSweep(t *testing.T) {
 	without := map[string]string{
 		"Grad": "every case", "Must": "no operation", "Read": "every case", "Set": "see TestSet",
