@@ -19,6 +19,9 @@ func (p *product[F]) packB(dst []F, b block) {
 		}
 		return
 	}
+	if b.cols == 0 {
+		return
+	}
 	from := p.b[b.row*p.ldb+b.col:]
 	if whole > 0 {
 		p.k.packB(b.rows, whole, &dst[0], panel*es, &from[0], p.ldb*es)

@@ -169,10 +169,16 @@ type block struct{ row, rows, col, cols int }
 func (p *product[F]) tiles(s *space[F], i0, i1 int, b block) {
 	k, es := p.k, size[F]()
 	panels := ceil(b.cols, k.cols)
-	packed := aligned(&s.b, panels*k.cols*b.rows)
-	p.packB(packed, b)
-	packA := p.ta && panels >= packedFrom
 	strips := ceil(i1-i0, k.rows)
+	// Where there is one strip, the panels are used once: whole ones stay where they are, unless their
+	// rows are so far apart that the processor does not fetch them ahead.
+	whole := 0
+	if strips == 1 && !p.tb && p.ldb*es <= 4096 {
+		whole = b.cols / k.cols
+	}
+	packed := aligned(&s.b, (panels-whole)*k.cols*b.rows)
+	p.packB(packed, block{row: b.row, rows: b.rows, col: b.col + whole*k.cols, cols: b.cols - whole*k.cols})
+	packA := p.ta && panels >= packedFrom
 	// Strips of equal height avoid a last one that is so low that its sums wait for each other.
 	strip := func(n int) int { return i0 + n*(i1-i0)/strips }
 	if packA {
@@ -193,7 +199,11 @@ func (p *product[F]) tiles(s *space[F], i0, i1 int, b block) {
 			t.a, t.rs, t.cs = &p.a[i*p.lda+b.row], p.lda*es, es
 		}
 		for q := range panels {
-			t.b = &packed[q*k.cols*b.rows]
+			if q < whole {
+				t.b, t.bs = &p.b[b.row*p.ldb+b.col+q*k.cols], p.ldb*es
+			} else {
+				t.b, t.bs = &packed[(q-whole)*k.cols*b.rows], k.cols*es
+			}
 			t.i, t.j, t.rows, t.cols = i, b.col+q*k.cols, next-i, min(k.cols, b.cols-q*k.cols)
 			p.tile(s, t, b)
 		}
@@ -204,7 +214,7 @@ func (p *product[F]) tiles(s *space[F], i0, i1 int, b block) {
 type tile[F Float] struct {
 	i, j, rows, cols int
 	a, b             *F
-	rs, cs           int // of a, in bytes
+	rs, cs, bs       int // strides of a and b in bytes
 }
 
 func (p *product[F]) tile(s *space[F], t tile[F], b block) {
@@ -216,7 +226,7 @@ func (p *product[F]) tile(s *space[F], t tile[F], b block) {
 	c := &p.c[t.i*p.ldc+t.j]
 	d, ldd := p.addend(b.row, t.i, t.j)
 	if t.cols == width {
-		run(b.rows, t.a, t.rs, t.cs, t.b, k.cols*es, c, p.ldc*es, d, ldd*es, p.alpha)
+		run(b.rows, t.a, t.rs, t.cs, t.b, t.bs, c, p.ldc*es, d, ldd*es, p.alpha)
 		return
 	}
 	// The last columns do not fill a register: they are computed elsewhere.
@@ -230,7 +240,7 @@ func (p *product[F]) tile(s *space[F], t tile[F], b block) {
 	} else {
 		lde = 0
 	}
-	run(b.rows, t.a, t.rs, t.cs, t.b, k.cols*es, into, width*es, d, lde, p.alpha)
+	run(b.rows, t.a, t.rs, t.cs, t.b, t.bs, into, width*es, d, lde, p.alpha)
 	for r := range t.rows {
 		copy(p.c[(t.i+r)*p.ldc+t.j:][:t.cols], e[r*width:])
 	}
