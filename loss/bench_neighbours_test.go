@@ -12,7 +12,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A neighbour is a form of a loss beside those of BenchmarkGraph, measured against the plain form of a loss.
+// A neighbour is a form of a loss beside those of BenchmarkGraph, measured against the plain form
+// of a loss.
 type neighbour struct {
 	of      string // a contender
 	option  string // what is different, in the name of the benchmark
@@ -124,10 +125,10 @@ func byTitle(tb testing.TB) map[string]contender {
 	return out
 }
 
-// BenchmarkNeighbours measures what BenchmarkGraph does not: other layouts, masks, label dtypes, numbers of classes,
-// combinations of options, and all other losses. The metric "xplain" is the time of the fastest run over that of the plain
-// form of the same loss and shape, or of a cross-entropy where the loss itself is in question. Numbers are drawn as for
-// the golden dump.
+// BenchmarkNeighbours measures what BenchmarkGraph does not: other layouts, masks, label dtypes,
+// numbers of classes, combinations of options, and all other losses. The metric "xplain" is the
+// time of the fastest run over that of the plain form of the same loss and shape, or of a
+// cross-entropy where the loss itself is in question. Numbers are drawn as for the golden dump.
 func BenchmarkNeighbours(b *testing.B) {
 	contenders := byTitle(b)
 	for _, n := range neighbours(b) {
@@ -136,7 +137,8 @@ func BenchmarkNeighbours(b *testing.B) {
 				if dt == tensor.Float64 && !slices.Contains(neighbours64, n.option) {
 					continue
 				}
-				name := fmt.Sprintf("loss=%s/option=%s/dtype=%s/shape=%dx%d", strings.ReplaceAll(n.of, "/", "-"), n.option, dtypeName(dt), shape[0], shape[1])
+				of := strings.ReplaceAll(n.of, "/", "-")
+				name := fmt.Sprintf("loss=%s/option=%s/dtype=%s/shape=%dx%d", of, n.option, dtypeName(dt), shape[0], shape[1])
 				b.Run(name, func(b *testing.B) {
 					m, plain := n.machines(b, contenders, dt, shape)
 					defer m.Close()

@@ -12,7 +12,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// benchShapes are the shapes of every benchmark of this module: tiny, an image classifier, and two vocabularies.
+// benchShapes are the shapes of every benchmark of this module: tiny, an image classifier, and two
+// vocabularies.
 var benchShapes = [][2]int{{64, 10}, {1024, 1000}, {512, 32000}, {128, 128256}}
 
 // fewClasses are many rows of few classes: a small vocabulary, pixels, digits, yes or no.
@@ -50,8 +51,8 @@ var plainGraphs = []graphBenchmark{
 	{loss: "Huber", fn: loss.Huber, target: reversedSigmoid},
 }
 
-// BenchmarkGraph measures one RunAll of a machine over a loss and its gradient by the prediction: the plain forms, those for few
-// classes, and those with an option.
+// BenchmarkGraph measures one RunAll of a machine over a loss and its gradient by the
+// prediction: the plain forms, those for few classes, and those with an option.
 func BenchmarkGraph(b *testing.B) {
 	run := func(c graphBenchmark, shapes [][2]int) {
 		for _, dt := range []tensor.Dtype{tensor.Float32, tensor.Float64} {

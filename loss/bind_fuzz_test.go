@@ -145,9 +145,10 @@ func (c *chooser) option(g *G.ExprGraph, dt tensor.Dtype, name string, values []
 		return w
 	}
 	scalars := map[string]func(float64) loss.Option{
-		"WithNormalizer": loss.WithNormalizer, "WithLabelSmoothing": loss.WithLabelSmoothing, "WithTemperature": loss.WithTemperature,
-		"WithSoftcap": loss.WithSoftcap, "WithZLoss": loss.WithZLoss, "WithDelta": loss.WithDelta, "WithBeta": loss.WithBeta, "WithGamma": loss.WithGamma,
-		"WithAlpha": loss.WithAlpha, "WithEpsilon": loss.WithEpsilon, "WithQ": loss.WithQ, "WithMargin": loss.WithMargin, "WithScale": loss.WithScale,
+		"WithNormalizer": loss.WithNormalizer, "WithLabelSmoothing": loss.WithLabelSmoothing,
+		"WithTemperature": loss.WithTemperature, "WithSoftcap": loss.WithSoftcap, "WithZLoss": loss.WithZLoss,
+		"WithDelta": loss.WithDelta, "WithBeta": loss.WithBeta, "WithGamma": loss.WithGamma, "WithAlpha": loss.WithAlpha,
+		"WithEpsilon": loss.WithEpsilon, "WithQ": loss.WithQ, "WithMargin": loss.WithMargin, "WithScale": loss.WithScale,
 		"WithPower": loss.WithPower, "WithQuantile": loss.WithQuantile, "WithTau": loss.WithTau,
 	}
 	if f, ok := scalars[name]; ok {

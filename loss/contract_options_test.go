@@ -11,7 +11,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A loss refuses the options that it does not take, names itself and the option, and leaves nothing in the graph.
+// A loss refuses the options that it does not take, names itself and the option, and leaves nothing
+// in the graph.
 func TestContractForeignOptions(t *testing.T) {
 	for _, c := range append(lossContenders(t), nodeContenders()...) {
 		p := newProblem(&c, []int{4, 3}, 1, loss.Real)
@@ -34,7 +35,8 @@ func TestContractForeignOptions(t *testing.T) {
 	}
 }
 
-// The same call twice is one node, and of the settings of an option at most one is what the loss does anyway.
+// The same call twice is one node, and of the settings of an option at most one is what the loss
+// does anyway.
 func TestContractNodes(t *testing.T) {
 	for _, c := range lossContenders(t) {
 		p := newProblem(&c, []int{4, 3}, 1, loss.Real)

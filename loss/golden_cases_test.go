@@ -18,7 +18,8 @@ type setting struct {
 	make   func(c *construction) loss.Option
 }
 
-// settings have for every option values that are no loss's default, among them those where a formula changes.
+// settings have for every option values that are no loss's default, among them those where a
+// formula changes.
 var settings = func() []setting {
 	out := []setting{
 		{"WithWeights", "weights", 0, func(c *construction) loss.Option {
@@ -39,8 +40,12 @@ var settings = func() []setting {
 		}},
 		{"WithIgnoreIndex", "ignore", 0, func(*construction) loss.Option { return loss.WithIgnoreIndex(0, 7) }},
 		{"WithIgnoreIndex", "ignorenone", 0, func(*construction) loss.Option { return loss.WithIgnoreIndex() }},
-		{"WithClassWeights", "classweights", 0, func(c *construction) loss.Option { return loss.WithClassWeights(c.classWeights(c.classes())) }},
-		{"WithPosWeight", "posweight", 0, func(c *construction) loss.Option { return loss.WithPosWeight(c.classWeights(c.classes())) }},
+		{"WithClassWeights", "classweights", 0, func(c *construction) loss.Option {
+			return loss.WithClassWeights(c.classWeights(c.classes()))
+		}},
+		{"WithPosWeight", "posweight", 0, func(c *construction) loss.Option {
+			return loss.WithPosWeight(c.classWeights(c.classes()))
+		}},
 		{"WithPosWeight", "posweight1", 0, func(*construction) loss.Option { return loss.WithPosWeight([]float64{1.75}) }},
 		{"WithNormalizerNode", "normalizernode", 0, func(c *construction) loss.Option {
 			return loss.WithNormalizerNode(c.leaf(c.dtype, "normalizer", nil, []float64{3.5}))
@@ -91,9 +96,11 @@ var settings = func() []setting {
 
 // combinations are settings that share code in a loss or meet in a denominator.
 var combinations = [][]string{
-	{"smoothing0.17", "classweights"}, {"smoothing0.17", "weights"}, {"mask-bool", "weights"}, {"ignore", "weights"}, {"ignore", "classweights"},
-	{"normalizer17", "weights"}, {"normalizer17", "classweights"}, {"normalizernode", "mask-uint8"}, {"softcap3", "temperature1.7"},
-	{"softcap3", "zloss0.17"}, {"softcap3", "smoothing0.17", "classweights", "temperature1.7", "zloss0.17", "weights"},
+	{"smoothing0.17", "classweights"}, {"smoothing0.17", "weights"}, {"mask-bool", "weights"},
+	{"ignore", "weights"}, {"ignore", "classweights"}, {"normalizer17", "weights"},
+	{"normalizer17", "classweights"}, {"normalizernode", "mask-uint8"}, {"softcap3", "temperature1.7"},
+	{"softcap3", "zloss0.17"},
+	{"softcap3", "smoothing0.17", "classweights", "temperature1.7", "zloss0.17", "weights"},
 	{"zloss0.17", "temperature1.7"}, {"gamma1.5", "classweights"}, {"posweight", "smoothing0.17"}, {"posweight", "mask-bool"},
 	{"posweight", "weights"}, {"alpha0.17", "weights"}, {"alpha0.17", "gamma1.5"}, {"temperature1.7", "logtarget"},
 	{"temperature1.7", "targetlogits"}, {"alpha0.17", "temperature1.7", "classweights"}, {"full", "weights"}, {"mask-float64", "classweights"},

@@ -27,7 +27,8 @@ type contender struct {
 	call        func(in G.Nodes, opts ...loss.Option) (*G.Node, error)
 }
 
-// wide are the losses that Lookup does not return: their operands beyond the second, and their functions.
+// wide are the losses that Lookup does not return: their operands beyond the second, and their
+// functions.
 var wide = map[string]struct {
 	extra []loss.Domain
 	call  func(in G.Nodes, opts ...loss.Option) (*G.Node, error)
@@ -49,7 +50,8 @@ func unary(f func(x *G.Node, opts ...loss.Option) (*G.Node, error)) func(G.Nodes
 	return func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return f(in[0], opts...) }
 }
 
-// lossContenders are all registered losses; those that take labels or a soft target are there twice.
+// lossContenders are all registered losses; those that take labels or a soft target are there
+// twice.
 func lossContenders(tb testing.TB) []contender {
 	tb.Helper()
 	var out []contender
@@ -131,8 +133,8 @@ func (c *contender) integer(k int) bool {
 	return c.operands[k] == loss.Labels || c.operands[k] == loss.ClassLists
 }
 
-// A problem is data for a contender: the shape of its floating operands, the class axis, and per operand numbers in
-// row-major order.
+// A problem is data for a contender: the shape of its floating operands, the class axis, and per
+// operand numbers in row-major order.
 type problem struct {
 	of    *contender
 	shape []int
@@ -142,8 +144,8 @@ type problem struct {
 	r     *rand.Rand  // for weights, masks, upstreams and directions, in the order of use
 }
 
-// newProblem draws data, the same for the same contender, shape and axis. Target logs and target logits ask for a target
-// of that domain.
+// newProblem draws data, the same for the same contender, shape and axis. Target logs and target
+// logits ask for a target of that domain.
 func newProblem(c *contender, shape []int, axis int, target loss.Domain) *problem {
 	h := fnv.New64a()
 	fmt.Fprint(h, c.title(), shape, axis)
@@ -271,7 +273,8 @@ const (
 	fortran    layout = "fortran"    // column-major memory
 )
 
-// denseOf is a tensor of the shape whose memory lies as the layout says; junk fills what a view leaves out.
+// denseOf is a tensor of the shape whose memory lies as the layout says; junk fills what a view
+// leaves out.
 func denseOf[T any](lay layout, shape []int, data []T, junk T) *tensor.Dense {
 	n := len(shape)
 	place := func(strides []int, offset, size int) []T {

@@ -32,7 +32,7 @@ func mistakesOf(c *contender) []mistake {
 		}
 		set("nil", func(*construction) *G.Node { return nil })
 		set("othergraph", func(b *construction) *G.Node {
-			return leafOf(G.NewGraph(), b.in[k].Dtype(), "stranger", contiguous, b.in[k].Shape(), make([]float64, b.in[k].Shape().TotalSize()))
+			return zeros(&construction{g: G.NewGraph()}, b.in[k].Dtype(), "stranger", b.in[k].Shape()...)
 		})
 		for _, shape := range [][]int{{}, {6}, {5}, {6, 1}, {5, 6}, {6, 4}, {6, 5, 1}, {1, 6, 5}} {
 			set(fmt.Sprint("shape", shape), func(b *construction) *G.Node { return zeros(b, b.in[k].Dtype(), "misshapen", shape...) })
@@ -98,7 +98,9 @@ func mistakesOf(c *contender) []mistake {
 	option("full", loss.WithFull())
 	option("logtarget", loss.WithLogTarget())
 	option("twotargets", loss.WithLogTarget(), loss.WithTargetLogits())
-	for name, f := range map[string]func(*G.Node) loss.Option{"weights": loss.WithWeights, "mask": loss.WithMask, "normalizer": loss.WithNormalizerNode} {
+	for name, f := range map[string]func(*G.Node) loss.Option{
+		"weights": loss.WithWeights, "mask": loss.WithMask, "normalizer": loss.WithNormalizerNode,
+	} {
 		node := func(what string, n func(b *construction) *G.Node) {
 			add(name+what, func(b *construction) { b.opts = append(b.opts, f(n(b))) })
 		}

@@ -15,23 +15,24 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// The golden dump holds a rewrite of this package to what it computed before: every loss and node with its options one by
-// one and in pairs, under all reductions, in both dtypes and all layouts, with first and second derivatives, on ordinary and
-// hostile rows, and the errors of wrong calls. Only the public interface is used, so the files golden*_test.go compile
-// against any commit. To compare two of them:
+// The golden dump holds a rewrite of this package to what it computed before: every loss and node
+// with its options one by one and in pairs, under all reductions, in both dtypes and all layouts,
+// with first and second derivatives, on ordinary and hostile rows, and the errors of wrong calls.
+// Only the public interface is used, so the files golden*_test.go compile against any commit. To
+// compare two of them:
 //
 //	git worktree add /tmp/old OLD
 //	cp loss/golden*_test.go /tmp/old/loss/
 //	(cd /tmp/old && go test ./loss -run TestGolden -golden.write /tmp/old.golden)
 //	go test ./loss -run TestGolden -golden.compare /tmp/old.golden
 //
-// Both on one machine: kernels may differ from processor to processor. The comparison fails where results differ by more
-// than the bounds, where an error says less than before, and where a case is gone. A test without these
-// flags runs a part of the cases twice.
+// Both on one machine: kernels may differ from processor to processor. The comparison fails where
+// results differ by more than the bounds, where an error says less than before, and where a case is
+// gone. A test without these flags runs a part of the cases twice.
 var (
 	goldenWrite   = stdflag.String("golden.write", "", "write the results of all golden cases to this file")
 	goldenCompare = stdflag.String("golden.compare", "", "compare the results of all golden cases with this file")
-	goldenUlp64   = stdflag.Float64("golden.ulp64", 0, "largest difference of float64 results, in units in the last place of the array's largest entry")
+	goldenUlp64   = stdflag.Float64("golden.ulp64", 0, "largest difference of float64 results, in ulp of the array's largest entry")
 	goldenUlp32   = stdflag.Float64("golden.ulp32", 8, "the same of float32 results")
 	goldenExcept  = stdflag.String("golden.except", "^$", "cases whose names match may differ; they are listed all the same")
 	goldenOnly    = stdflag.String("golden.only", "", "compare only the cases whose names match")
@@ -120,7 +121,8 @@ func addLayouts(c *contender, dt tensor.Dtype, add func(goldenCase)) {
 
 // addSizes adds numbers of classes and elements around the borders of blocks.
 func addSizes(c *contender, dt tensor.Dtype, add func(goldenCase)) {
-	shapes := [][]int{{1, 1}, {1, 2}, {1, 3}, {1, 21}, {1, 130}, {7, 1}, {7, 2}, {7, 3}, {7, 21}, {1025, 3}, {2500, 2}, {300, 21}, {40, 130}, {3, 1025}}
+	shapes := [][]int{{1, 1}, {1, 2}, {1, 3}, {1, 21}, {1, 130}, {7, 1}, {7, 2}, {7, 3}, {7, 21},
+		{1025, 3}, {2500, 2}, {300, 21}, {40, 130}, {3, 1025}}
 	if c.elementwise {
 		shapes = [][]int{{1}, {5}, {1000}, {1025}, {5000}, {1, 130}, {1025, 3}}
 		add(goldenCase{of: c, axis: -1, dtype: dt, red: loss.Mean, second: 9})
@@ -171,8 +173,9 @@ func addHostile(c *contender, dt tensor.Dtype, add func(goldenCase)) {
 	}
 	rows := []hostility{
 		{"-Inf", 0, false, first(-inf)}, {"all-Inf", 0, false, alternate(-inf, -inf)}, {"half-Inf", 0, false, alternate(1, -inf)},
-		{"+Inf", 0, false, first(inf)}, {"NaN", 0, false, first(nan)}, {"allNaN", 0, false, alternate(nan, nan)}, {"-3", 0, false, first(-3)},
-		{"3e38", 0, true, alternate(3e38, -3e38)}, {"1e4", 0, true, alternate(1e4, -1e4)}, {"1e-40", 0, true, alternate(1e-40, 0)}, {"equal", 0, true, alternate(2, 2)},
+		{"+Inf", 0, false, first(inf)}, {"NaN", 0, false, first(nan)}, {"allNaN", 0, false, alternate(nan, nan)},
+		{"-3", 0, false, first(-3)}, {"3e38", 0, true, alternate(3e38, -3e38)}, {"1e4", 0, true, alternate(1e4, -1e4)},
+		{"1e-40", 0, true, alternate(1e-40, 0)}, {"equal", 0, true, alternate(2, 2)},
 		{"targetNaN", 1, false, first(nan)}, {"target0", 1, true, alternate(0, 1)}, {"target3e38", 1, true, alternate(3e38, 0)},
 	}
 	for _, shape := range [][]int{{7, 5}, {7, 130}} {
