@@ -284,6 +284,9 @@ func (t *capTerm) cap(xs []reg.VecVirtual, z, slope reg.GPVirtual, at int) {
 // nearCap bounds the u² for which tanh u is a polynomial.
 const nearCap = 0.5
 
+// farCap is where |u| is cut off: the exponential of twice it is a number, and the slope is below 2^-960.
+const farCap = 340
+
 // capFar replaces tanh u and the slope of the lanes whose u² is not near; u is used up.
 //
 //	tanh|u| = 1 - 2s    1 - tanh² = 4s(1 - s)    with s = 1/(exp(2|u|) + 1)
@@ -295,7 +298,7 @@ func (t *capTerm) capFar(u, tanh, slope reg.VecVirtual) {
 	pick := g.mask(notAtMost, s, g.constant(nearCap))
 	g.and(bitsConstant(1<<63, 8), u, sign)
 	g.and(bitsConstant(1<<63-1, 8), u, u)
-	g.set(g.constant(20), s)
+	g.set(g.constant(farCap), s)
 	VMINPD(u, s, u)
 	VADDPD(u, u, u)
 	e := g.expKept([]reg.VecVirtual{u}, nil, t.c)[0]
@@ -305,6 +308,9 @@ func (t *capTerm) capFar(u, tanh, slope reg.VecVirtual) {
 	g.set(g.constant(4), u)
 	g.fnma231(g.constant(4), s, u)
 	VMULPD(s, u, u)
+	g.sub(u, g.constant(0x1p-960), u) // 0 from farCap on, as at infinity
+	zero := g.zero()
+	VMAXPD(zero, u, u)
 	g.moveTo(pick, u, slope)
 	g.set(g.constant(1), u)
 	g.fnma231(g.constant(2), s, u)
