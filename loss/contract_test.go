@@ -127,7 +127,7 @@ func onLispMachine(g *G.ExprGraph, out, upstream *G.Node, wrt G.Nodes) ([]G.Valu
 		return nil, err
 	}
 	if !root.IsScalar() {
-		if root, err = G.Sum(root); err != nil {
+		if _, err = G.Sum(root); err != nil {
 			return nil, err
 		}
 	}

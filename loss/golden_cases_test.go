@@ -159,9 +159,9 @@ type goldenCase struct {
 	second  int // derivatives of second order of so many gradients
 	reuse   bool
 	rows    *hostility
-	spoil   string                // how labels are spoiled: "ignored" or "range"
-	wrongly string                // what is wrong with the call
-	change  func(b *construction) // makes it wrong
+	spoil   string                // how labels are spoilt: "ignored", "above" or "below"
+	wrongly string                // what is changed in the call, most often for the worse
+	change  func(b *construction) // makes the change
 }
 
 // name says all that makes the case.

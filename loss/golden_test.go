@@ -50,7 +50,7 @@ func goldenCases(tb testing.TB) (out []*goldenCase) {
 		if c.lay == "" {
 			c.lay = contiguous
 		}
-		if c.of.node && c.red != loss.None {
+		if c.of.node && (c.red != loss.None || c.reuse) {
 			return
 		}
 		name := c.name()
@@ -71,6 +71,13 @@ func goldenCases(tb testing.TB) (out []*goldenCase) {
 					add(goldenCase{of: c, shape: []int{9, 130}, axis: 1, dtype: dt, red: red, set: set, second: 1})
 				}
 				add(goldenCase{of: c, shape: []int{9, 130}, axis: 1, dtype: dt, red: loss.Mean, set: set, reuse: true})
+			}
+			unchecked := func(b *construction) { b.opts = append(b.opts, loss.WithUncheckedValues()) }
+			for _, shape := range [][]int{{6, 5}, {9, 130}} {
+				add(goldenCase{of: c, shape: shape, axis: 1, dtype: dt, wrongly: "unchecked", change: unchecked})
+				// an upstream that is not 1, beside kept memory
+				add(goldenCase{of: c, shape: shape, axis: 1, dtype: dt, red: loss.Sum, reuse: true})
+				add(goldenCase{of: c, shape: shape, axis: 1, dtype: dt, red: loss.None, reuse: true})
 			}
 			addLayouts(c, dt, add)
 			addSizes(c, dt, add)
