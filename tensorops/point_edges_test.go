@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -43,7 +47,7 @@ func TestPointLengths(t *testing.T) {
 func testPointLengths[F Float](t *testing.T) {
 	const longest = pointBlock + pointGroup + 1
 	lengths := []int{pointBlock - 1, pointBlock, longest}
-	for n := range 131 {
+	for n := range 131 { // all of 0 to 130
 		lengths = append(lengths, n)
 	}
 	for at, c := range pointCases() {
@@ -309,6 +313,35 @@ func testPointInstructionSets[F Float](t *testing.T, sets ...implementation) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestAVX2Registers looks for registers in the AVX2 kernels that only AVX-512 has: the generator may run out of the sixteen.
+func TestAVX2Registers(t *testing.T) {
+	files, err := filepath.Glob("*_amd64.s")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	upper := regexp.MustCompile(`\b[XYZ](1[6-9]|2\d|3[01])\b`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kernel, kernels := "", 0
+		for line := range strings.Lines(string(text)) {
+			if name, ok := strings.CutPrefix(line, "TEXT ·"); ok {
+				if kernel, _, _ = strings.Cut(name, "("); strings.HasSuffix(kernel, "AVX2") {
+					kernels++
+				}
+			}
+			if strings.HasSuffix(kernel, "AVX2") && upper.MatchString(line) {
+				t.Fatalf("%s in %s: %s", kernel, file, line)
+			}
+		}
+		if kernels == 0 {
+			t.Errorf("%s has no AVX2 kernels", file)
 		}
 	}
 }

@@ -104,9 +104,9 @@ func (g *gen) point(l pointwise) {
 	k.flags = Load(Param("flags"), GP32())
 	switch {
 	case l.name == "bernoulli": // with the exponential and the logarithm of float64
-		k.logistic = newGen(g.isa, "F64", "F64").logistic(l.logs, 1)
+		k.logistic = newGen(g.isa, "F64", "F64").logistic(l.logs)
 	case l.logs >= 0:
-		k.logistic = g.logistic(l.logs, 1)
+		k.logistic = g.logistic(l.logs)
 	}
 	for _, name := range append([]string{"factor"}, strings.Split(l.scalars, "")...) {
 		k.scalar[name] = k.place(k.spread(name))
