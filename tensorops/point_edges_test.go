@@ -158,7 +158,8 @@ func TestPointNeighbours(t *testing.T) {
 			dst, values := make([]float32, n), make([]float32, n)
 			PointSum(c.Point, &PointData[float32]{X: x, T: y, Dst: dst, Values: values}, 0.5)
 			for _, bad := range [][2]float64{{3e38, -3e38}, {math.Inf(1), 1}, {math.Inf(-1), 1}, {1, math.Inf(1)}, {math.NaN(), 1}, {1, math.NaN()}, {90, 1}, {-90, 1},
-				{0.5, -2}, {0, 0}, {1, 0}, {-1e25, 1}, {1e25, 1}} {
+				{0.5, -2}, {0, 0}, {1, 0}, {-1e25, 1}, {1e25, 1}, {3e38, 1e38}, {-3e38, -1e38},
+				{1e-40, 2e-40}} {
 				const k = 77
 				gx, gy := append([]float32(nil), x...), append([]float32(nil), y...)
 				gx[k], gy[k] = float32(bad[0]), float32(bad[1])
