@@ -253,7 +253,7 @@ func (p Point) plan() pointPlan {
 	case MAPE:
 		r.kernel = pointRelative
 	case SMAPE:
-		r.kernel, r.scale, r.gain = pointSymmetric, 2, 2
+		r.kernel = pointSymmetric
 	case MSLE:
 		r.kernel, r.a, r.gain = pointLogGap, logFloor, 2
 	case Poisson:

@@ -1000,7 +1000,7 @@ back37:
 	VMULPS       Y8, Y7, Y7
 	VFMADD213PS  Y8, Y8, Y7
 	VFMADD213PS  Y9, Y9, Y7
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y6, Y9
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y6, Y9
 	VANDPS       Y9, Y7, Y7
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y7, Y6
@@ -1282,15 +1282,15 @@ DATA c32_3d2aa41e<>+48(SB)/8, $0x3d2aa41e3d2aa41e
 DATA c32_3d2aa41e<>+56(SB)/8, $0x3d2aa41e3d2aa41e
 GLOBL c32_3d2aa41e<>(SB), RODATA|NOPTR, $64
 
-DATA c32_42ad3333<>+0(SB)/8, $0x42ad333342ad3333
-DATA c32_42ad3333<>+8(SB)/8, $0x42ad333342ad3333
-DATA c32_42ad3333<>+16(SB)/8, $0x42ad333342ad3333
-DATA c32_42ad3333<>+24(SB)/8, $0x42ad333342ad3333
-DATA c32_42ad3333<>+32(SB)/8, $0x42ad333342ad3333
-DATA c32_42ad3333<>+40(SB)/8, $0x42ad333342ad3333
-DATA c32_42ad3333<>+48(SB)/8, $0x42ad333342ad3333
-DATA c32_42ad3333<>+56(SB)/8, $0x42ad333342ad3333
-GLOBL c32_42ad3333<>(SB), RODATA|NOPTR, $64
+DATA c32_42ad495f<>+0(SB)/8, $0x42ad495f42ad495f
+DATA c32_42ad495f<>+8(SB)/8, $0x42ad495f42ad495f
+DATA c32_42ad495f<>+16(SB)/8, $0x42ad495f42ad495f
+DATA c32_42ad495f<>+24(SB)/8, $0x42ad495f42ad495f
+DATA c32_42ad495f<>+32(SB)/8, $0x42ad495f42ad495f
+DATA c32_42ad495f<>+40(SB)/8, $0x42ad495f42ad495f
+DATA c32_42ad495f<>+48(SB)/8, $0x42ad495f42ad495f
+DATA c32_42ad495f<>+56(SB)/8, $0x42ad495f42ad495f
+GLOBL c32_42ad495f<>(SB), RODATA|NOPTR, $64
 
 DATA c32_38800000<>+0(SB)/8, $0x3880000038800000
 DATA c32_38800000<>+8(SB)/8, $0x3880000038800000
@@ -1525,7 +1525,7 @@ back44:
 	VMULPS       Y5, Y4, Y4
 	VFMADD213PS  Y5, Y5, Y4
 	VFMADD213PS  Y6, Y6, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y6
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y2, Y6
 	VANDPS       Y6, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y5
 	VMAXPS       Y5, Y4, Y5
@@ -1705,7 +1705,7 @@ back52:
 	VMULPS       Y6, Y4, Y4
 	VFMADD213PS  Y6, Y6, Y4
 	VFMADD213PS  Y7, Y7, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y6
 	VMAXPS       Y6, Y4, Y6
@@ -1876,7 +1876,7 @@ back59:
 	VMULPS       Y5, Y4, Y4
 	VFMADD213PS  Y5, Y5, Y4
 	VFMADD213PS  Y6, Y6, Y4
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y3, Y6
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y3, Y6
 	VANDPS       Y6, Y4, Y4
 	VMOVUPS      c32_38800000<>+0(SB), Y5
 	VMAXPS       Y5, Y4, Y5
@@ -2453,7 +2453,7 @@ back80:
 	VFMADD213PS  Y3, Y3, Y4
 	VFMADD213PS  Y5, Y5, Y4
 	VMOVUPS      c32_0<>+0(SB), Y3
-	VCMPPS       $0x01, c32_c2ad3333<>+0(SB), Y0, Y5
+	VCMPPS       $0x01, c32_c2ad495f<>+0(SB), Y0, Y5
 	VBLENDVPS    Y5, Y3, Y4, Y4
 	VMOVUPS      c32_7fc00000<>+0(SB), Y3
 	VCMPPS       $0x0e, c32_42b00000<>+0(SB), Y0, Y5
@@ -2545,15 +2545,15 @@ aside83:
 	VMOVUPS   Y1, 160(R10)
 	JMP       back83
 
-DATA c32_c2ad3333<>+0(SB)/8, $0xc2ad3333c2ad3333
-DATA c32_c2ad3333<>+8(SB)/8, $0xc2ad3333c2ad3333
-DATA c32_c2ad3333<>+16(SB)/8, $0xc2ad3333c2ad3333
-DATA c32_c2ad3333<>+24(SB)/8, $0xc2ad3333c2ad3333
-DATA c32_c2ad3333<>+32(SB)/8, $0xc2ad3333c2ad3333
-DATA c32_c2ad3333<>+40(SB)/8, $0xc2ad3333c2ad3333
-DATA c32_c2ad3333<>+48(SB)/8, $0xc2ad3333c2ad3333
-DATA c32_c2ad3333<>+56(SB)/8, $0xc2ad3333c2ad3333
-GLOBL c32_c2ad3333<>(SB), RODATA|NOPTR, $64
+DATA c32_c2ad495f<>+0(SB)/8, $0xc2ad495fc2ad495f
+DATA c32_c2ad495f<>+8(SB)/8, $0xc2ad495fc2ad495f
+DATA c32_c2ad495f<>+16(SB)/8, $0xc2ad495fc2ad495f
+DATA c32_c2ad495f<>+24(SB)/8, $0xc2ad495fc2ad495f
+DATA c32_c2ad495f<>+32(SB)/8, $0xc2ad495fc2ad495f
+DATA c32_c2ad495f<>+40(SB)/8, $0xc2ad495fc2ad495f
+DATA c32_c2ad495f<>+48(SB)/8, $0xc2ad495fc2ad495f
+DATA c32_c2ad495f<>+56(SB)/8, $0xc2ad495fc2ad495f
+GLOBL c32_c2ad495f<>(SB), RODATA|NOPTR, $64
 
 DATA c32_42b00000<>+0(SB)/8, $0x42b0000042b00000
 DATA c32_42b00000<>+8(SB)/8, $0x42b0000042b00000
@@ -2614,7 +2614,7 @@ back87:
 	VFMADD213PS  Y4, Y4, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VMOVUPS      c32_0<>+0(SB), Y4
-	VCMPPS       $0x01, c32_c2ad3333<>+0(SB), Y3, Y6
+	VCMPPS       $0x01, c32_c2ad495f<>+0(SB), Y3, Y6
 	VBLENDVPS    Y6, Y4, Y5, Y5
 	VMOVUPS      c32_7fc00000<>+0(SB), Y4
 	VCMPPS       $0x0e, c32_42b00000<>+0(SB), Y3, Y3
@@ -2766,7 +2766,7 @@ back94:
 	VMULPS       Y6, Y5, Y5
 	VFMADD213PS  Y6, Y6, Y5
 	VFMADD213PS  Y7, Y7, Y5
-	VCMPPS       $0x0a, c32_42ad3333<>+0(SB), Y2, Y7
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y2, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      c32_38800000<>+0(SB), Y7
 	VMAXPS       Y7, Y5, Y7
@@ -3520,7 +3520,7 @@ aside132:
 	JMP       back132
 
 // func pointSymmetricF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
+// Requires: AVX, FMA3, MMX+
 TEXT ·pointSymmetricF32AVX2(SB), NOSPLIT, $32-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -3546,38 +3546,39 @@ loop:
 	JNZ        aside136
 
 back136:
-	VANDPS  c32_7fffffff<>+0(SB), Y2, Y6
-	VSUBPS  Y2, Y0, Y3
-	VANDPS  c32_7fffffff<>+0(SB), Y0, Y5
-	VADDPS  Y6, Y5, Y5
-	VMOVUPS c32_800000<>+0(SB), Y4
-	VMAXPS  Y5, Y4, Y5
-	VANDPS  c32_7fffffff<>+0(SB), Y3, Y4
-	VDIVPS  Y5, Y4, Y4
-	TESTL   $0x0000000c, R11
-	JNZ     aside137
+	VANDPS      c32_7fffffff<>+0(SB), Y2, Y6
+	VSUBPS      Y2, Y0, Y3
+	VANDPS      c32_7fffffff<>+0(SB), Y0, Y5
+	VMULPS      c32_3f000000<>+0(SB), Y5, Y5
+	VFMADD231PS c32_3f000000<>+0(SB), Y6, Y5
+	VMOVUPS     c32_1<>+0(SB), Y4
+	VMAXPS      Y5, Y4, Y5
+	VANDPS      c32_7fffffff<>+0(SB), Y3, Y4
+	VDIVPS      Y5, Y4, Y4
+	TESTL       $0x0000000c, R11
+	JNZ         aside137
 
 back137:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VDIVPS    Y5, Y6, Y6
 	VDIVPS    Y5, Y6, Y6
-	VADDPS    Y6, Y6, Y5
+	VMULPS    c32_3f000000<>+0(SB), Y6, Y5
 	VXORPS    Y0, Y2, Y2
 	VMOVUPS   c32_0<>+0(SB), Y7
-	VBLENDVPS Y2, Y7, Y5, Y5
+	VBLENDVPS Y2, Y7, Y6, Y6
 	VCMPPS    $0x00, c32_0<>+0(SB), Y0, Y0
-	VBLENDVPS Y0, Y6, Y5, Y5
+	VBLENDVPS Y0, Y5, Y6, Y6
 	VCMPPS    $0x04, c32_0<>+0(SB), Y3, Y0
-	VANDPS    Y0, Y5, Y5
+	VANDPS    Y0, Y6, Y6
 	VANDPS    c32_80000000<>+0(SB), Y3, Y3
-	VORPS     Y3, Y5, Y5
-	VMULPS    (SP), Y5, Y5
+	VORPS     Y3, Y6, Y6
+	VMULPS    (SP), Y6, Y6
 	TESTL     $0x00000006, R11
 	JNZ       aside138
 
 back138:
-	VMOVUPS Y5, (AX)(R8*1)
+	VMOVUPS Y6, (AX)(R8*1)
 
 next0:
 	VADDPS  128(R10)(R12*1), Y4, Y4
@@ -3621,12 +3622,12 @@ unset141:
 aside138:
 	TESTL  $0x00000004, R11
 	JZ     unset142
-	VMULPS (BX)(R8*1), Y5, Y5
+	VMULPS (BX)(R8*1), Y6, Y6
 
 unset142:
 	TESTL    $0x00000002, R11
 	JZ       back138
-	VMOVNTPS Y5, (AX)(R8*1)
+	VMOVNTPS Y6, (AX)(R8*1)
 	JMP      next0
 
 aside139:
@@ -3647,15 +3648,15 @@ aside139:
 	VMOVUPS   Y1, 160(R10)
 	JMP       back139
 
-DATA c32_800000<>+0(SB)/8, $0x0080000000800000
-DATA c32_800000<>+8(SB)/8, $0x0080000000800000
-DATA c32_800000<>+16(SB)/8, $0x0080000000800000
-DATA c32_800000<>+24(SB)/8, $0x0080000000800000
-DATA c32_800000<>+32(SB)/8, $0x0080000000800000
-DATA c32_800000<>+40(SB)/8, $0x0080000000800000
-DATA c32_800000<>+48(SB)/8, $0x0080000000800000
-DATA c32_800000<>+56(SB)/8, $0x0080000000800000
-GLOBL c32_800000<>(SB), RODATA|NOPTR, $64
+DATA c32_1<>+0(SB)/8, $0x0000000100000001
+DATA c32_1<>+8(SB)/8, $0x0000000100000001
+DATA c32_1<>+16(SB)/8, $0x0000000100000001
+DATA c32_1<>+24(SB)/8, $0x0000000100000001
+DATA c32_1<>+32(SB)/8, $0x0000000100000001
+DATA c32_1<>+40(SB)/8, $0x0000000100000001
+DATA c32_1<>+48(SB)/8, $0x0000000100000001
+DATA c32_1<>+56(SB)/8, $0x0000000100000001
+GLOBL c32_1<>(SB), RODATA|NOPTR, $64
 
 // func pointHingeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, MMX+
@@ -8818,7 +8819,7 @@ unset354:
 	JMP      next0
 
 // func pointSymmetricF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, MMX+
+// Requires: AVX, FMA3, MMX+
 TEXT ·pointSymmetricF64AVX2(SB), NOSPLIT, $32-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -8844,38 +8845,39 @@ loop:
 	JNZ        aside355
 
 back355:
-	VANDPD  c64_7fffffffffffffff<>+0(SB), Y1, Y5
-	VSUBPD  Y1, Y0, Y2
-	VANDPD  c64_7fffffffffffffff<>+0(SB), Y0, Y4
-	VADDPD  Y5, Y4, Y4
-	VMOVUPD c64_10000000000000<>+0(SB), Y3
-	VMAXPD  Y4, Y3, Y4
-	VANDPD  c64_7fffffffffffffff<>+0(SB), Y2, Y3
-	VDIVPD  Y4, Y3, Y3
-	TESTL   $0x0000000c, R11
-	JNZ     aside356
+	VANDPD      c64_7fffffffffffffff<>+0(SB), Y1, Y5
+	VSUBPD      Y1, Y0, Y2
+	VANDPD      c64_7fffffffffffffff<>+0(SB), Y0, Y4
+	VMULPD      c64_3fe0000000000000<>+0(SB), Y4, Y4
+	VFMADD231PD c64_3fe0000000000000<>+0(SB), Y5, Y4
+	VMOVUPD     c64_1<>+0(SB), Y3
+	VMAXPD      Y4, Y3, Y4
+	VANDPD      c64_7fffffffffffffff<>+0(SB), Y2, Y3
+	VDIVPD      Y4, Y3, Y3
+	TESTL       $0x0000000c, R11
+	JNZ         aside356
 
 back356:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VDIVPD    Y4, Y5, Y5
 	VDIVPD    Y4, Y5, Y5
-	VADDPD    Y5, Y5, Y4
+	VMULPD    c64_3fe0000000000000<>+0(SB), Y5, Y4
 	VXORPD    Y0, Y1, Y1
 	VMOVUPD   c64_0<>+0(SB), Y6
-	VBLENDVPD Y1, Y6, Y4, Y4
+	VBLENDVPD Y1, Y6, Y5, Y5
 	VCMPPD    $0x00, c64_0<>+0(SB), Y0, Y0
-	VBLENDVPD Y0, Y5, Y4, Y4
+	VBLENDVPD Y0, Y4, Y5, Y5
 	VCMPPD    $0x04, c64_0<>+0(SB), Y2, Y0
-	VANDPS    Y0, Y4, Y4
+	VANDPS    Y0, Y5, Y5
 	VANDPD    c64_8000000000000000<>+0(SB), Y2, Y2
-	VORPD     Y2, Y4, Y4
-	VMULPD    (SP), Y4, Y4
+	VORPD     Y2, Y5, Y5
+	VMULPD    (SP), Y5, Y5
 	TESTL     $0x00000006, R11
 	JNZ       aside357
 
 back357:
-	VMOVUPD Y4, (AX)(R8*1)
+	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
 	VADDPD  (R10)(R12*1), Y3, Y3
@@ -8914,23 +8916,23 @@ unset359:
 aside357:
 	TESTL  $0x00000004, R11
 	JZ     unset360
-	VMULPD (BX)(R8*1), Y4, Y4
+	VMULPD (BX)(R8*1), Y5, Y5
 
 unset360:
 	TESTL    $0x00000002, R11
 	JZ       back357
-	VMOVNTPD Y4, (AX)(R8*1)
+	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
-DATA c64_10000000000000<>+0(SB)/8, $0x0010000000000000
-DATA c64_10000000000000<>+8(SB)/8, $0x0010000000000000
-DATA c64_10000000000000<>+16(SB)/8, $0x0010000000000000
-DATA c64_10000000000000<>+24(SB)/8, $0x0010000000000000
-DATA c64_10000000000000<>+32(SB)/8, $0x0010000000000000
-DATA c64_10000000000000<>+40(SB)/8, $0x0010000000000000
-DATA c64_10000000000000<>+48(SB)/8, $0x0010000000000000
-DATA c64_10000000000000<>+56(SB)/8, $0x0010000000000000
-GLOBL c64_10000000000000<>(SB), RODATA|NOPTR, $64
+DATA c64_1<>+0(SB)/8, $0x0000000000000001
+DATA c64_1<>+8(SB)/8, $0x0000000000000001
+DATA c64_1<>+16(SB)/8, $0x0000000000000001
+DATA c64_1<>+24(SB)/8, $0x0000000000000001
+DATA c64_1<>+32(SB)/8, $0x0000000000000001
+DATA c64_1<>+40(SB)/8, $0x0000000000000001
+DATA c64_1<>+48(SB)/8, $0x0000000000000001
+DATA c64_1<>+56(SB)/8, $0x0000000000000001
+GLOBL c64_1<>(SB), RODATA|NOPTR, $64
 
 // func pointHingeF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, MMX+
@@ -10751,7 +10753,7 @@ TEXT ·pointLogCoshF32AVX512(SB), NOSPLIT, $0-76
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
 	VMOVUPS      c32_af82e308<>+0(SB), Z4
-	VMOVUPS      c32_42ad3333<>+0(SB), Z5
+	VMOVUPS      c32_42ad495f<>+0(SB), Z5
 	VMOVUPS      c32_3f800000<>+0(SB), Z6
 	VMOVUPS      c32_3f000000<>+0(SB), Z7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z8
@@ -10947,7 +10949,7 @@ TEXT ·pointBinaryF32AVX512(SB), NOSPLIT, $0-76
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
 	VMOVUPS      c32_af82e308<>+0(SB), Z4
-	VMOVUPS      c32_42ad3333<>+0(SB), Z5
+	VMOVUPS      c32_42ad495f<>+0(SB), Z5
 	VMOVUPS      c32_3f800000<>+0(SB), Z6
 	VMOVUPS      c32_3f000000<>+0(SB), Z7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z8
@@ -11119,7 +11121,7 @@ TEXT ·pointBinaryOptionsF32AVX512(SB), NOSPLIT, $0-76
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
 	VMOVUPS      c32_af82e308<>+0(SB), Z4
-	VMOVUPS      c32_42ad3333<>+0(SB), Z5
+	VMOVUPS      c32_42ad495f<>+0(SB), Z5
 	VMOVUPS      c32_3f800000<>+0(SB), Z6
 	VMOVUPS      c32_3f000000<>+0(SB), Z7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z8
@@ -11304,7 +11306,7 @@ TEXT ·pointMarginF32AVX512(SB), NOSPLIT, $0-76
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
 	VMOVUPS      c32_af82e308<>+0(SB), Z4
-	VMOVUPS      c32_42ad3333<>+0(SB), Z5
+	VMOVUPS      c32_42ad495f<>+0(SB), Z5
 	VMOVUPS      c32_3f800000<>+0(SB), Z6
 	VMOVUPS      c32_3f000000<>+0(SB), Z7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z8
@@ -11585,7 +11587,7 @@ TEXT ·pointCauchyF32AVX512(SB), NOSPLIT, $0-76
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z0
 	VMOVUPS      c32_3db17218<>+0(SB), Z0
 	VMOVUPS      c32_af82e308<>+0(SB), Z0
-	VMOVUPS      c32_42ad3333<>+0(SB), Z0
+	VMOVUPS      c32_42ad495f<>+0(SB), Z0
 	VMOVUPS      c32_3f800000<>+0(SB), Z0
 	VMOVUPS      c32_3f000000<>+0(SB), Z0
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z0
@@ -11731,7 +11733,7 @@ TEXT ·pointPoissonF32AVX512(SB), NOSPLIT, $0-76
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
 	VMOVUPS      c32_af82e308<>+0(SB), Z4
-	VMOVUPS      c32_42ad3333<>+0(SB), Z5
+	VMOVUPS      c32_42ad495f<>+0(SB), Z5
 	VMOVUPS      c32_3f800000<>+0(SB), Z5
 	VMOVUPS      c32_3f000000<>+0(SB), Z5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z7
@@ -11769,7 +11771,7 @@ back494:
 	VFMADD213PS  Z15, Z15, Z16
 	VFMADD213PS  Z17, Z17, Z16
 	VBROADCASTSS c32_0<>+0(SB), Z15
-	VCMPPS.BCST  $0x01, c32_c2ad3333<>+0(SB), Z13, K2
+	VCMPPS.BCST  $0x01, c32_c2ad495f<>+0(SB), Z13, K2
 	VMOVAPS      Z15, K2, Z16
 	VBROADCASTSS c32_7fc00000<>+0(SB), Z15
 	VCMPPS.BCST  $0x0e, c32_42b00000<>+0(SB), Z13, K2
@@ -11872,7 +11874,7 @@ TEXT ·pointGammaF32AVX512(SB), NOSPLIT, $0-76
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
 	VMOVUPS      c32_af82e308<>+0(SB), Z4
-	VMOVUPS      c32_42ad3333<>+0(SB), Z5
+	VMOVUPS      c32_42ad495f<>+0(SB), Z5
 	VMOVUPS      c32_3f800000<>+0(SB), Z5
 	VMOVUPS      c32_3f000000<>+0(SB), Z5
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z7
@@ -11912,7 +11914,7 @@ back501:
 	VFMADD213PS  Z16, Z16, Z17
 	VFMADD213PS  Z18, Z18, Z17
 	VBROADCASTSS c32_0<>+0(SB), Z16
-	VCMPPS.BCST  $0x01, c32_c2ad3333<>+0(SB), Z15, K2
+	VCMPPS.BCST  $0x01, c32_c2ad495f<>+0(SB), Z15, K2
 	VMOVAPS      Z16, K2, Z17
 	VBROADCASTSS c32_7fc00000<>+0(SB), Z16
 	VCMPPS.BCST  $0x0e, c32_42b00000<>+0(SB), Z15, K2
@@ -12016,7 +12018,7 @@ TEXT ·pointFocalF32AVX512(SB), NOSPLIT, $0-76
 	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
 	VMOVUPS      c32_3db17218<>+0(SB), Z3
 	VMOVUPS      c32_af82e308<>+0(SB), Z4
-	VMOVUPS      c32_42ad3333<>+0(SB), Z5
+	VMOVUPS      c32_42ad495f<>+0(SB), Z5
 	VMOVUPS      c32_3f800000<>+0(SB), Z6
 	VMOVUPS      c32_3f000000<>+0(SB), Z7
 	VMOVUPS      c32_3e2aae3d<>+0(SB), Z8
@@ -12774,39 +12776,40 @@ loop:
 	JNZ        aside550
 
 back550:
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z5, Z9
-	VSUBPS       Z5, Z4, Z6
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z4, Z8
-	VADDPS       Z9, Z8, Z8
-	VBROADCASTSS c32_800000<>+0(SB), Z7
-	VMAXPS       Z8, Z7, Z8
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
-	VDIVPS       Z8, Z7, Z7
-	TESTL        $0x0000000c, R11
-	JNZ          aside551
+	VANDPS.BCST      c32_7fffffff<>+0(SB), Z5, Z9
+	VSUBPS           Z5, Z4, Z6
+	VANDPS.BCST      c32_7fffffff<>+0(SB), Z4, Z8
+	VMULPS.BCST      c32_3f000000<>+0(SB), Z8, Z8
+	VFMADD231PS.BCST c32_3f000000<>+0(SB), Z9, Z8
+	VBROADCASTSS     c32_1<>+0(SB), Z7
+	VMAXPS           Z8, Z7, Z8
+	VANDPS.BCST      c32_7fffffff<>+0(SB), Z6, Z7
+	VDIVPS           Z8, Z7, Z7
+	TESTL            $0x0000000c, R11
+	JNZ              aside551
 
 back551:
 	TESTL        $0x00000001, R11
 	JNZ          next0
 	VDIVPS       Z8, Z9, Z9
 	VDIVPS       Z8, Z9, Z9
-	VADDPS       Z9, Z9, Z8
+	VMULPS.BCST  c32_3f000000<>+0(SB), Z9, Z8
 	VXORPS       Z4, Z5, Z5
 	VBROADCASTSS c32_0<>+0(SB), Z11
 	VPMOVD2M     Z5, K1
-	VMOVAPS      Z11, K1, Z8
+	VMOVAPS      Z11, K1, Z9
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z4, K1
-	VMOVAPS      Z9, K1, Z8
+	VMOVAPS      Z8, K1, Z9
 	VCMPPS.BCST  $0x04, c32_0<>+0(SB), Z6, K1
-	VMOVAPS.Z    Z8, K1, Z8
+	VMOVAPS.Z    Z9, K1, Z9
 	VANDPS.BCST  c32_80000000<>+0(SB), Z6, Z6
-	VORPS        Z6, Z8, Z8
-	VMULPS       Z0, Z8, Z8
+	VORPS        Z6, Z9, Z9
+	VMULPS       Z0, Z9, Z9
 	TESTL        $0x00000006, R11
 	JNZ          aside552
 
 back552:
-	VMOVUPS Z8, (AX)(R8*1)
+	VMOVUPS Z9, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z3, Z3
@@ -12851,12 +12854,12 @@ unset555:
 aside552:
 	TESTL  $0x00000004, R11
 	JZ     unset556
-	VMULPS (BX)(R8*1), Z8, Z8
+	VMULPS (BX)(R8*1), Z9, Z9
 
 unset556:
 	TESTL    $0x00000002, R11
 	JZ       back552
-	VMOVNTPS Z8, (AX)(R8*1)
+	VMOVNTPS Z9, (AX)(R8*1)
 	JMP      next0
 
 aside553:
@@ -16986,39 +16989,40 @@ loop:
 	JNZ        aside747
 
 back747:
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z3, Z7
-	VSUBPD       Z3, Z2, Z4
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z2, Z6
-	VADDPD       Z7, Z6, Z6
-	VBROADCASTSD c64_10000000000000<>+0(SB), Z5
-	VMAXPD       Z6, Z5, Z6
-	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
-	VDIVPD       Z6, Z5, Z5
-	TESTL        $0x0000000c, R11
-	JNZ          aside748
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z3, Z7
+	VSUBPD           Z3, Z2, Z4
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z2, Z6
+	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z6, Z6
+	VFMADD231PD.BCST c64_3fe0000000000000<>+0(SB), Z7, Z6
+	VBROADCASTSD     c64_1<>+0(SB), Z5
+	VMAXPD           Z6, Z5, Z6
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z4, Z5
+	VDIVPD           Z6, Z5, Z5
+	TESTL            $0x0000000c, R11
+	JNZ              aside748
 
 back748:
 	TESTL        $0x00000001, R11
 	JNZ          next0
 	VDIVPD       Z6, Z7, Z7
 	VDIVPD       Z6, Z7, Z7
-	VADDPD       Z7, Z7, Z6
+	VMULPD.BCST  c64_3fe0000000000000<>+0(SB), Z7, Z6
 	VXORPD       Z2, Z3, Z3
 	VBROADCASTSD c64_0<>+0(SB), Z9
 	VPMOVQ2M     Z3, K1
-	VMOVAPD      Z9, K1, Z6
+	VMOVAPD      Z9, K1, Z7
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z2, K1
-	VMOVAPD      Z7, K1, Z6
+	VMOVAPD      Z6, K1, Z7
 	VCMPPD.BCST  $0x04, c64_0<>+0(SB), Z4, K1
-	VMOVAPD.Z    Z6, K1, Z6
+	VMOVAPD.Z    Z7, K1, Z7
 	VANDPD.BCST  c64_8000000000000000<>+0(SB), Z4, Z4
-	VORPD        Z4, Z6, Z6
-	VMULPD       Z0, Z6, Z6
+	VORPD        Z4, Z7, Z7
+	VMULPD       Z0, Z7, Z7
 	TESTL        $0x00000006, R11
 	JNZ          aside749
 
 back749:
-	VMOVUPD Z6, (AX)(R8*1)
+	VMOVUPD Z7, (AX)(R8*1)
 
 next0:
 	VADDPD  Z5, Z1, Z1
@@ -17056,12 +17060,12 @@ unset751:
 aside749:
 	TESTL  $0x00000004, R11
 	JZ     unset752
-	VMULPD (BX)(R8*1), Z6, Z6
+	VMULPD (BX)(R8*1), Z7, Z7
 
 unset752:
 	TESTL    $0x00000002, R11
 	JZ       back749
-	VMOVNTPD Z6, (AX)(R8*1)
+	VMOVNTPD Z7, (AX)(R8*1)
 	JMP      next0
 
 // func pointHingeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)

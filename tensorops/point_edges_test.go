@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/tensorops/vec"
@@ -45,7 +49,7 @@ func TestPointLengths(t *testing.T) {
 func testPointLengths[F Float](t *testing.T) {
 	const longest = pointBlock + pointGroup + 1
 	lengths := []int{pointBlock - 1, pointBlock, longest}
-	for n := range 131 {
+	for n := range 131 { // all of 0 to 130
 		lengths = append(lengths, n)
 	}
 	for at, c := range pointCases() {
@@ -156,7 +160,8 @@ func TestPointNeighbours(t *testing.T) {
 			dst, values := make([]float32, n), make([]float32, n)
 			PointSum(c.Point, &PointData[float32]{X: x, T: y, Dst: dst, Values: values}, 0.5)
 			for _, bad := range [][2]float64{{3e38, -3e38}, {math.Inf(1), 1}, {math.Inf(-1), 1}, {1, math.Inf(1)}, {math.NaN(), 1}, {1, math.NaN()}, {90, 1}, {-90, 1},
-				{0.5, -2}, {0, 0}, {1, 0}, {-1e25, 1}, {1e25, 1}} {
+				{0.5, -2}, {0, 0}, {1, 0}, {-1e25, 1}, {1e25, 1}, {3e38, 1e38}, {-3e38, -1e38},
+				{1e-40, 2e-40}} {
 				const k = 77
 				gx, gy := append([]float32(nil), x...), append([]float32(nil), y...)
 				gx[k], gy[k] = float32(bad[0]), float32(bad[1])
@@ -301,6 +306,35 @@ func testPointInstructionSets[F Float](t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestAVX2Registers looks for registers in the AVX2 kernels that only AVX-512 has: the generator may run out of the sixteen.
+func TestAVX2Registers(t *testing.T) {
+	files, err := filepath.Glob("*_amd64.s")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	upper := regexp.MustCompile(`\b[XYZ](1[6-9]|2\d|3[01])\b`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kernel, kernels := "", 0
+		for line := range strings.Lines(string(text)) {
+			if name, ok := strings.CutPrefix(line, "TEXT ·"); ok {
+				if kernel, _, _ = strings.Cut(name, "("); strings.HasSuffix(kernel, "AVX2") {
+					kernels++
+				}
+			}
+			if strings.HasSuffix(kernel, "AVX2") && upper.MatchString(line) {
+				t.Fatalf("%s in %s: %s", kernel, file, line)
+			}
+		}
+		if kernels == 0 {
+			t.Errorf("%s has no AVX2 kernels", file)
 		}
 	}
 }

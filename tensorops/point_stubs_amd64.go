@@ -89,7 +89,7 @@ func pointInsensitiveF32AVX2(dst *float32, x *float32, t *float32, w *float32, v
 //go:noescape
 func pointRelativeF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pointSymmetricF32AVX2 writes factor·w[i]·(2·sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = |x[i]| + |t[i]|.
+// pointSymmetricF32AVX2 writes factor·w[i]·(sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = (|x[i]| + |t[i]|)/2.
 //
 //go:noescape
 func pointSymmetricF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
@@ -249,7 +249,7 @@ func pointInsensitiveF64AVX2(dst *float64, x *float64, t *float64, w *float64, v
 //go:noescape
 func pointRelativeF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// pointSymmetricF64AVX2 writes factor·w[i]·(2·sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = |x[i]| + |t[i]|.
+// pointSymmetricF64AVX2 writes factor·w[i]·(sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = (|x[i]| + |t[i]|)/2.
 //
 //go:noescape
 func pointSymmetricF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
@@ -384,7 +384,7 @@ func pointInsensitiveF32AVX512(dst *float32, x *float32, t *float32, w *float32,
 //go:noescape
 func pointRelativeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pointSymmetricF32AVX512 writes factor·w[i]·(2·sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = |x[i]| + |t[i]|.
+// pointSymmetricF32AVX512 writes factor·w[i]·(sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = (|x[i]| + |t[i]|)/2.
 //
 //go:noescape
 func pointSymmetricF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
@@ -544,7 +544,7 @@ func pointInsensitiveF64AVX512(dst *float64, x *float64, t *float64, w *float64,
 //go:noescape
 func pointRelativeF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// pointSymmetricF64AVX512 writes factor·w[i]·(2·sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = |x[i]| + |t[i]|.
+// pointSymmetricF64AVX512 writes factor·w[i]·(sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0) and scale·w[i]·l, and adds w[i]·l with l = |x[i] - t[i]|/r, r = (|x[i]| + |t[i]|)/2.
 //
 //go:noescape
 func pointSymmetricF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)

@@ -23,17 +23,16 @@ type pointSums struct {
 	narrow [16]float32
 }
 
-// total returns the sum of all lanes.
+// total returns the sum of all lanes: those of one half onto the other, and so on.
 func (s *pointSums) total() float64 {
-	for i, v := range s.narrow {
-		s.wide[i] += float64(v)
-	}
-	for half := 8; half > 0; half /= 2 {
-		for i := range half {
-			s.wide[i] += s.wide[half+i]
+	w := &s.wide
+	if s.narrow != [16]float32{} {
+		for i, v := range s.narrow {
+			w[i] += float64(v)
 		}
 	}
-	return s.wide[0]
+	a, b, c, d := (w[0]+w[8])+(w[4]+w[12]), (w[1]+w[9])+(w[5]+w[13]), (w[2]+w[10])+(w[6]+w[14]), (w[3]+w[11])+(w[7]+w[15])
+	return (a + c) + (b + d)
 }
 
 // The flags of a pointKernel.

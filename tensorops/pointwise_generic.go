@@ -2,7 +2,7 @@ package tensorops
 
 import "math"
 
-// The generic kernels for entropies and for losses of two numbers.
+// The generic kernels for entropies.
 
 func xlogxGeneric[F Float](t []F) (sum float64) {
 	for _, v := range t {

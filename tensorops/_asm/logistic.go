@@ -29,13 +29,12 @@ func (l *logistic) num(v float64) Op {
 	return l.constant(v)
 }
 
-// logistic loads the constants, so many of the logarithm's into registers as the loss leaves free. Where the results go with a power
-// of exp(-a), it is 0 as soon as that power is below the normal numbers.
-func (g *gen) logistic(free int, power float64) *logistic {
-	l := &logistic{gen: g, zero: beyond32 / power}
+// logistic loads the constants, so many of the logarithm's into registers as the loss leaves free.
+func (g *gen) logistic(free int) *logistic {
+	l := &logistic{gen: g, zero: beyond32}
 	if g.comp == "F64" {
 		low := g.vec()
-		VMOVUPD(g.constant(-708/power), low) // exp(-708) is above 2^-1022
+		VMOVUPD(g.constant(-708), low) // exp(-708) is above 2^-1022
 		l.exp, l.log = g.expConsts(g.zero(), low), g.logConsts()
 		return l
 	}
@@ -71,8 +70,8 @@ const (
 	eighthLo = math.Ln2/8 - eighthHi
 )
 
-// beyond32 is where exp(-a) becomes 0 in float32: half of exp(-86.6) is above 2^-126.
-const beyond32 = 86.6
+// beyond32 is where exp(-a) becomes 0 in float32: half of exp(-86.6433) is above 2^-126.
+const beyond32 = 86.6433
 
 // expMinus returns exp(-a) for a >= 0, 0 where that is below the normal numbers and NaN for NaN. It keeps a.
 //

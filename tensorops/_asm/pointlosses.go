@@ -33,7 +33,7 @@ var pointLosses = []pointwise{
 	{"expectile", "r·e², e = x[i] - t[i], r = a for e >= 0, else b", "r·e", anything, "ab", none, plain, expectileParts},
 	{"insensitive", "max(|x[i] - t[i]| - a, 0)", "sign(x[i] - t[i]) where |x[i] - t[i]| > a, else 0", anything, "a", none, plain, insensitiveParts},
 	{"relative", "|x[i] - t[i]|/m, m = max(|t[i]|, a)", "sign(x[i] - t[i])/m", anything, "a", none, plain, relativeParts},
-	{"symmetric", "|x[i] - t[i]|/r, r = |x[i]| + |t[i]|", "2·sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0",
+	{"symmetric", "|x[i] - t[i]|/r, r = (|x[i]| + |t[i]|)/2", "sign(x[i] - t[i])·|t[i]|/r² for equal signs, half of it for x[i] = 0, else 0",
 		anything, "", none, plain, symmetricParts},
 	{"hinge", "max(a - x[i]·t[i], 0)", "-t[i] where x[i]·t[i] < a, else 0", signs, "a", none, plain, hingeParts},
 	{"bentHinge", "c·(2s - c), s = max(1 - x[i]·t[i], 0), c = min(s, a)", "-c·t[i]", signs, "a", none, plain, bentHingeParts},

@@ -56,24 +56,25 @@ func relativeParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	}
 }
 
-// symmetricParts: a size of 0 counts as the smallest normal number. The derivative is 0 where the signs differ or x = t, and for
-// x = 0 the mean of its sides.
+// symmetricParts works with half of the sum of the sizes, which does not overflow; 0 counts as the smallest number. The derivative is 0
+// where the signs differ or x = t, and for x = 0 the mean of its sides.
 func symmetricParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	e, value, size, b := k.vec(), k.vec(), k.vec(), k.abs(t)
 	k.sub(x, t, e)
 	k.and(k.magnitudeBits(), x, size)
-	k.add(b, size, size)
-	k.larger(size, k.fill(k.constant(map[string]float64{"F32": 0x1p-126, "F64": 0x1p-1022}[k.comp])), size)
+	k.mul(k.constant(0.5), size, size)
+	k.fma231(k.constant(0.5), b, size)
+	k.larger(size, k.fill(k.constant(map[string]float64{"F32": 0x1p-149, "F64": 0x1p-1074}[k.comp])), size)
 	k.and(k.magnitudeBits(), e, value)
 	k.div(value, size, value)
 	return value, func() reg.VecVirtual {
 		k.div(b, size, b)
 		k.div(b, size, b)
-		full := k.vec()
-		k.add(b, b, full)
+		half := k.vec()
+		k.mul(k.constant(0.5), b, half)
 		k.xor(x, t, t)
-		full = k.bySign(t, k.fill(k.constant(0)), full)
-		d := k.where(equal, x, k.constant(0), b, full)
+		full := k.bySign(t, k.fill(k.constant(0)), b)
+		d := k.where(equal, x, k.constant(0), half, full)
 		k.clearUnless(notEqual, e, k.constant(0), d)
 		k.withSign(e, d)
 		return d
