@@ -21,7 +21,6 @@ type softmaxCall[F Float] struct {
 	target          *TargetSoftmax // nil against labels
 	lanes, valid    bool
 	loaded          bool // the group is in memory, and may no longer be in x
-	digits          bool // exponentials need all digits of float64
 	block           int  // groups that are computed together
 	per             int  // rows of a group
 	kind            int  // of gradients

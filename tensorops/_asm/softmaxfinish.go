@@ -1,0 +1,145 @@
+package main
+
+import (
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// finish emits what a group's rows come to, from the sums over their exponentials. With o = others, m = own, w the
+// weight, g = up, and o = 0 where o/m lies below the floor,
+//
+//	l = log(1 + o/m)    L = log(o + m)    A = keep·w    M = A + each·whole    p = m/(o + m)
+//	value = A·l + each·(whole·L - gap) + ζ·L²
+//	factor = g·scale·(M + 2ζL)/(o + m)    add = -g·scale·each
+//	atLabel = g·scale·(each·(whole·p - w) + 2ζL·p - A·o/(o + m))
+//
+// All are 0 for rows without a label. It returns a bit for each row that is to be done otherwise.
+func (g *gen) finish() {
+	TEXT("finishLabelsAVX2", NOSPLIT, "func(st, numbers *float64) (hard int)")
+	Pragma("noescape")
+	Doc("finishLabelsAVX2 turns sums over exponentials into values and factors of gradients.")
+	st, p := pointer("st"), pointer("numbers")
+	hard, shift := GP64(), GP64()
+	XORQ(hard, hard)
+	XORQ(shift, shift)
+	const notAtLeast, notAtMost, unequal = 9, 6, 4
+	at := func(stat int) Mem { return Mem{Base: st, Disp: stat} }
+	Label("quarter")
+	o, m, total, r, u := g.vec(), g.vec(), g.vec(), g.vec(), g.vec()
+	VMOVUPD(at(statOthers), o)
+	VMOVUPD(at(statOwn), m)
+	VADDPD(m, o, total)
+	VDIVPD(m, o, r)
+	bad, c := g.vec(), g.vec()
+	g.compare(notAtLeast, m, g.constant(0x1p-990), bad)
+	g.compare(notAtMost, total, g.constant(0x1p990), c)
+	VORPD(c, bad, bad)
+	g.compare(notAtMost, r, g.constant(0x1p990), c)
+	VORPD(c, bad, bad)
+	VCMPPD(Imm(less), g.number(Mem{Base: p, Disp: numFloor}), r, c)
+	VANDNPD(r, c, r)
+	VANDNPD(o, c, o)
+	g.add(g.constant(1), r, u)
+	l := g.logBeside(u, r)
+	gs, w := g.vec(), g.vec()
+	VMULPD(at(statUp), g.number(Mem{Base: p, Disp: numScale}), gs)
+	VMOVUPD(at(statWeight), w)
+	VDIVPD(total, gs, total) // g·scale/total from here on
+	sum := g.vec()
+	VADDPD(m, o, sum)
+	atLabel, factor, add := g.vec(), g.vec(), g.zero()
+	more := GP64()
+	MOVQ(Mem{Base: p, Disp: numMore}, more)
+	TESTQ(more, more)
+	JNZ(LabelRef("more"))
+	VMULPD(w, total, factor)
+	VMULPD(o, factor, atLabel)
+	VXORPD(bitsConstant(1<<63, 8), atLabel, atLabel)
+	VMULPD(w, l, l)
+	JMP(LabelRef("store"))
+
+	Label("more")
+	{
+		a, mass := g.vec(), g.vec()
+		VMULPD(g.number(Mem{Base: p, Disp: numKeep}), w, a)
+		VMULPD(a, l, l)
+		big := g.logBeside(sum, nil)
+		each, whole := g.number(Mem{Base: p, Disp: numEach}), g.number(Mem{Base: p, Disp: numWhole})
+		// atLabel so far in units of g·scale/total: -A·o + each·(whole·m - w·(o + m))
+		VADDPD(m, o, factor)
+		VMULPD(w, factor, factor)
+		VFMSUB231PD(whole, m, factor) // whole·m - w·(o + m)
+		VMULPD(each, factor, factor)
+		VFNMADD231PD(a, o, factor)
+		VMOVAPD(factor, atLabel)
+		VMOVAPD(a, mass)
+		VFMADD231PD(each, whole, mass)
+		VMULPD(big, whole, a)
+		gap := g.number(Mem{Base: p, Disp: numGapScale})
+		VMULPD(at(statGap), gap, gap)
+		VSUBPD(gap, a, a)
+		VFMADD231PD(each, a, l)
+		zl := g.number(Mem{Base: p, Disp: numZLoss})
+		VMULPD(big, zl, zl)
+		VFMADD231PD(zl, big, l)
+		VADDPD(zl, zl, zl)
+		VFMADD231PD(zl, m, atLabel)
+		VADDPD(zl, mass, mass)
+		VMULPD(total, mass, factor)
+		VMULPD(total, atLabel, atLabel)
+		VMULPD(each, gs, add)
+		VXORPD(bitsConstant(1<<63, 8), add, add)
+		// a value that is no number
+		VSUBPD(l, l, a)
+		g.compare(unequal, a, g.constant(0), a)
+		VORPD(a, bad, bad)
+	}
+	Label("store")
+	gone := g.vec()
+	VPXOR(gone, gone, gone)
+	VPCMPGTQ(at(statLabel), gone, gone)
+	VANDNPD(bad, gone, bad)
+	for _, out := range []struct {
+		v    reg.VecVirtual
+		stat int
+	}{{l, statValue}, {factor, statFactor}, {add, statAdd}, {atLabel, statAtLabel}} {
+		VANDNPD(out.v, gone, out.v)
+		VMOVUPD(out.v, at(out.stat))
+	}
+	bits := GP64()
+	VMOVMSKPD(bad, bits.As32())
+	SHLXQ(shift, bits, bits)
+	ORQ(bits, hard)
+	ADDQ(U32(32), st)
+	ADDQ(U32(4), shift)
+	CMPQ(shift, U32(16))
+	JL(LabelRef("quarter"))
+	Store(hard, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// logBeside returns log u for normal u; u is used up. Where r is not nil it is u - 1, and better known than by u.
+func (g *gen) logBeside(u, r reg.VecVirtual) reg.VecVirtual {
+	const sqrtHalf, oneBits = 0x3fe6a09e667f3bcd, 0x3ff0000000000000
+	m, den := g.vec(), g.vec()
+	g.addq(bitsConstant(oneBits-sqrtHalf, 8), u, u)
+	g.and(bitsConstant(1<<52-1, 8), u, m)
+	g.addq(bitsConstant(sqrtHalf, 8), m, m)
+	VPSRLQ(Imm(52), u, u)
+	g.or(g.constant(0x1p52), u, u)
+	g.sub(u, g.constant(0x1p52+1023), u)
+	g.sub(m, g.constant(1), m)
+	if r != nil {
+		small := g.vec()
+		g.compare(0, u, g.constant(0), small)
+		VBLENDVPD(small, r, m, m)
+	}
+	g.add(g.constant(2), m, den)
+	l := g.atanh2(m, den, g.logConsts())
+	g.fma231(g.constant(math.Ln2), u, l)
+	return l
+}
