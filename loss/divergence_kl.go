@@ -54,12 +54,11 @@ func KL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var kl = core.Definition{
 	Name: "KL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.RowOptions | core.OptLogTarget | core.OptTargetLogits | core.OptTemperature,
-	Kernel:         klKernels,
-	Defaults:       core.Settings{Temperature: 1},
-	Target:         targetDomain,
-	RecomputeBelow: 1. / 16,
-	Laws:           core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual | core.Convex,
-	Torch:          "kl_div(log_softmax(x), t, reduction=\"batchmean\")", Optax: "kl_divergence",
+	Kernel:   klKernels,
+	Defaults: core.Settings{Temperature: 1},
+	Target:   targetDomain,
+	Laws:     core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual | core.Convex,
+	Torch:    "kl_div(log_softmax(x), t, reduction=\"batchmean\")", Optax: "kl_divergence",
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			p := formula.Softmax(r, 0, s.Temperature)

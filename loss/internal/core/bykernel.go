@@ -22,14 +22,7 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	done := true
 	if e.Order.hasResult() {
 		k.Factor, k.Dst = fit(&w.g, n), e.Dst
-		vanished := false // a factor that is 0 for its value counts
-		for i, v := range s {
-			if v != 0 {
-				v = e.upstream(lo+i) * v / e.scale
-				vanished = vanished || v == 0
-			}
-			k.Factor[i] = v
-		}
+		vanished := e.gradientFactors(k.Factor, s, lo)
 		if vanished && k.Values != nil {
 			values := *k
 			values.Factor, values.Dst, k.Values = s, nil, nil
@@ -45,23 +38,47 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	if !e.Order.hasValue() {
 		return nil
 	}
-	if e.Def.RecomputeBelow > 0 {
-		if err := e.recompute(w, lo, s); err != nil {
-			return err
+	// the values of rows that do not count are 0, so that they may be added
+	for i, v := range s {
+		if v != 1 {
+			w.values[i] *= v
 		}
 	}
-	for i, l := range w.values {
-		l *= s[i]
-		if s[i] == 0 {
-			l = 0
-		} else {
-			w.total.n.add(l)
-		}
-		if e.Out != nil {
-			e.Out[lo+i] = F(l)
-		}
+	w.total.n.add(total(w.values))
+	if e.Out != nil {
+		narrow(e.Out[lo:hi], w.values, 1)
 	}
 	return nil
+}
+
+// gradientFactors writes what the derivatives of rows with the factors s are multiplied with. It reports whether one is 0
+// although the row's value counts.
+func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished bool) {
+	if e.Set.Reduction == None && e.in.Upstream != nil {
+		for i, u := range e.in.Upstream[lo : lo+len(s)] {
+			v := s[i]
+			if v != 0 {
+				v = float64(u) * v / e.scale
+				vanished = vanished || v == 0
+			}
+			g[i] = v
+		}
+		return vanished
+	}
+	up := e.upstream(lo)
+	one := up / e.scale
+	for i, v := range s {
+		switch v {
+		case 1:
+			v = one
+		case 0:
+		default:
+			v = up * v / e.scale
+			vanished = vanished || v == 0
+		}
+		g[i] = v
+	}
+	return vanished || one == 0
 }
 
 // refused computes a range by the block function that the kernel has refused.
@@ -70,27 +87,6 @@ func (e *evaluation[F]) refused(w *work[F], lo, hi int) error {
 		p.refused.Add(1)
 	}
 	return e.byBlocks(w, lo, hi)
-}
-
-// recompute computes the values by the block function that are too small for the digits of the kernel.
-func (e *evaluation[F]) recompute(w *work[F], lo int, s []float64) error {
-	var one [1]float64
-	label := w.labels
-	defer func() { w.labels = label }()
-	for i, l := range w.values {
-		if s[i] == 0 || !(l < e.Def.RecomputeBelow) {
-			continue
-		}
-		one[0] = s[i]
-		w.labels = label[i : i+1]
-		e.pack(w, lo+i, one[:])
-		if err := e.checkBlock(&w.block); err != nil {
-			return err
-		}
-		w.block.Out = w.values[i : i+1]
-		e.block(&w.block)
-	}
-	return nil
 }
 
 // elementsByKernel computes a range of elements by the kernel. Where weights or a mask have one entry per row, each row of

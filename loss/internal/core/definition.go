@@ -47,8 +47,6 @@ type Definition struct {
 	Row   func(s *Settings, d Dims) RowFunc
 	// Kernel makes the fast form, for the losses that have one.
 	Kernel func(s *Settings, d Dims) Kernels
-	// RecomputeBelow is the value below which a kernel's digits are not enough and the block function is used; 0: never.
-	RecomputeBelow float64
 	// MultiLabel losses have a target for every class: under class weights a row has their mean as its share in the
 	// denominator, where other losses have the weight of the label, or Σ w·t for a soft target.
 	MultiLabel bool

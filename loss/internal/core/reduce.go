@@ -140,10 +140,23 @@ func (e *evaluation[F]) maskFactors(s []float64, lo int) error {
 
 // labelFactors multiplies s by the weights and by 0 for ignored labels, and checks the other labels.
 func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
-	ignore := e.Set.Ignore
+	ignore, classes := e.Set.Ignore, uint(e.Dims.Classes)
+	ordinary := -1 // a label that is ignored as it is no class; the other forms take every label the long way
+	if len(ignore) == 1 && ignore[0] < 0 {
+		ordinary = ignore[0]
+	} else if len(ignore) > 0 {
+		classes = 0
+	}
+	long := e.Weighted || e.MaskType != ""
 	for i, y := range labels {
-		if uint(y) < uint(e.Dims.Classes) && s[i] == 1 && !e.Weighted && (len(ignore) == 0 || len(ignore) == 1 && y != ignore[0]) {
-			continue
+		if !long {
+			if uint(y) < classes {
+				continue
+			}
+			if y == ordinary && len(ignore) == 1 {
+				s[i], labels[i] = 0, -1
+				continue
+			}
 		}
 		if s[i] == 0 || slices.Contains(ignore, y) || e.Weighted && e.in.Weights[lo+i] == 0 {
 			s[i], labels[i] = 0, -1
@@ -180,11 +193,13 @@ func (e *evaluation[F]) sharesOf(t *totals, s []float64, labels []int, lo int) {
 		e.softShares(t, s, lo)
 		return
 	}
+	sum := 0.0
 	for _, v := range s {
-		if v != 0 {
-			t.share(v * common)
-		}
+		part := v * common
+		sum += part
+		t.active = t.active || part != 0
 	}
+	t.d.add(sum)
 }
 
 // softShares adds s·Σ_c w_c·t_c of each row.
@@ -213,12 +228,52 @@ func (e *evaluation[F]) denominator() (all totals) {
 		all.share(float64(e.Dims.Rows))
 		return all
 	}
-	if e.Def.Elementwise() {
-		if e.elementDenominator(&all) {
-			return all
-		}
+	if e.Def.Elementwise() && e.elementDenominator(&all) || e.countLabels(&all) {
+		return all
 	}
 	return e.ranges(sumShares)
+}
+
+// countLabels counts the labels that are not ignored, where they alone decide and all are valid.
+func (e *evaluation[F]) countLabels(t *totals) bool {
+	if e.Labels == "" || e.Lists || e.Weighted || e.MaskType != "" || e.Set.ClassWeights != nil || len(e.Set.Ignore) > 1 {
+		return false
+	}
+	ignore := -1 // no valid label
+	if len(e.Set.Ignore) == 1 {
+		ignore = e.Set.Ignore[0]
+	}
+	n, valid := 0, false
+	switch l := &e.in.Labels; {
+	case l.Int != nil:
+		n, valid = countValid(l.Int, ignore, e.Dims.Classes)
+	case l.Int64 != nil:
+		n, valid = countValid(l.Int64, ignore, e.Dims.Classes)
+	case l.Int32 != nil:
+		n, valid = countValid(l.Int32, ignore, e.Dims.Classes)
+	default:
+		n, valid = countValid(l.Uint8, ignore, e.Dims.Classes)
+	}
+	if valid && (n > 0 || ignore != -1) {
+		t.share(float64(n))
+		return true
+	}
+	return false
+}
+
+// countValid counts the labels other than ignore and reports whether they all lie in [0, classes).
+func countValid[T int | int64 | int32 | uint8](labels []T, ignore, classes int) (n int, valid bool) {
+	bad := 0
+	for _, y := range labels {
+		if int(y) == ignore {
+			continue
+		}
+		n++
+		if uint(y) >= uint(classes) {
+			bad++
+		}
+	}
+	return n, bad == 0
 }
 
 // elementDenominator sums the weights, or counts the mask, of an elementwise loss where nothing else decides.

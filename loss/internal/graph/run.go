@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
@@ -71,7 +72,8 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 	default:
 		if o.b.Set.Reduction == core.None {
 			request.Out = make([]F, o.b.Values.Size())
-		} else if o.order == core.OrderValue && o.fused != nil {
+		}
+		if o.order == core.OrderValue && o.fused != nil {
 			prepare(o.fused, inputs, &request)
 		}
 	}
@@ -81,6 +83,9 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 		return nil, err
 	case request.Order == core.OrderBoth:
 		o.fused.ready = true
+		if request.Out != nil {
+			return wrap(request.Out, o.b.Values), nil
+		}
 		return wrap([]F{F(r.Value)}, nil), nil
 	case request.Dst != nil:
 		return wrap(request.Dst, o.b.Shape), nil
@@ -92,13 +97,15 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 
 // fused is the gradient that the operation of the value has computed in the same reading of the operands. The operation of the
 // derivative has the value among its children, so that every machine runs the value first, and finds the gradient
-// done. It is for the upstream of the last run, which seldom changes; where it has, the gradient is computed again.
+// done. It is for the upstream of the last run; where that has changed, the gradient is computed again. A scalar upstream seldom
+// changes, and is taken for 1 at first; an upstream of its own for every value must have come twice.
 type fused struct {
 	requested atomic.Bool // an operation of the derivative by the first operand exists
 	ready     bool
-	data      any     // the gradient
-	of        any     // the address of the first entry of the operand that it was computed of
-	upstream  float64 // that it was computed for; 0 before the first run
+	data      any  // the gradient
+	of        any  // the address of the first entry of the operand that it was computed of
+	upstream  any  // that it was computed for
+	repeated  bool // the last two upstreams were the same
 }
 
 // prepare makes a request for the value one for the value and the gradient, where that is wanted.
@@ -107,13 +114,17 @@ func prepare[F core.Float](f *fused, in *core.Inputs[F], r *core.Request[F]) {
 	if !f.requested.Load() {
 		return
 	}
-	if f.upstream == 0 {
-		f.upstream = 1
-	}
-	if !core.Finite(f.upstream) {
+	up, known := f.upstream.([]F)
+	switch {
+	case r.Out == nil && !known:
+		up = []F{1}
+		f.upstream = up
+	case r.Out == nil && !core.Finite(float64(up[0])):
+		return
+	case r.Out != nil && !(known && f.repeated):
 		return
 	}
-	in.Upstream = []F{F(f.upstream)}
+	in.Upstream = up
 	r.Order, r.Wrt = core.OrderBoth, 0
 	r.Dst, r.Zeroed = gradientMemory[F](f, len(in.X[0]))
 	f.of = &in.X[0][0]
@@ -133,14 +144,18 @@ func gradientMemory[F core.Float](f *fused, n int) (data []F, fresh bool) {
 func take[F core.Float](f *fused, in *core.Inputs[F]) ([]F, bool) {
 	ready := f.ready
 	f.ready = false
-	if len(in.Upstream) != 1 {
-		return nil, false
-	}
-	up := float64(in.Upstream[0])
+	up, known := f.upstream.([]F)
 	// A product with another upstream would round twice, and make NaN of the zeros of rows that do not count.
-	if same := up == f.upstream; !ready || !same || f.of != any(&in.X[0][0]) {
-		f.upstream = up
-		return nil, false
+	f.repeated = known && slices.Equal(up, in.Upstream)
+	if ready && f.repeated && f.of == any(&in.X[0][0]) {
+		return f.data.([]F), true
 	}
-	return f.data.([]F), true
+	if !f.repeated {
+		if len(up) != len(in.Upstream) {
+			up = make([]F, len(in.Upstream))
+		}
+		copy(up, in.Upstream)
+		f.upstream = up
+	}
+	return nil, false
 }
