@@ -70,7 +70,8 @@ func LabelSoftmaxRows[F Float](values []float64, dst, x []F, lo, hi int, labels 
 	}
 	w := softmaxPool.Get().(*softmaxWork)
 	defer softmaxPool.Put(w)
-	if k := active[F]().softmax; k != nil {
+	// A single class has no loss, whatever rounding leaves of it.
+	if k := active[F]().softmax; k != nil && !(o.Classes == 1 && o.Smoothing != 0) {
 		c := softmaxCall[F]{k: k, w: w, values: values, dst: dst, x: x, lo: lo, hi: hi, labels: labels, g: g,
 			classes: o.Classes, inner: o.Inner, scale: o.Scale, softcap: o.Softcap, smoothing: o.Smoothing, o: o}
 		c.labelGroups()
@@ -102,7 +103,7 @@ func TargetSoftmaxRows[F Float](values []float64, dst, x, t []F, lo, hi int, g [
 
 // groups says that kernels do this: not gradients by the targets, and divergences from targets as they are.
 func (o *TargetSoftmax) groups() bool {
-	return o.Wrt == 0 && (!o.KL || o.Smoothing == 0 && o.Weights == nil)
+	return o.Wrt == 0 && !(o.Classes == 1 && o.Smoothing != 0) && (!o.KL || o.Smoothing == 0 && o.Weights == nil)
 }
 
 // checkLayout panics where lengths do not fit.

@@ -60,6 +60,9 @@ func Bind(d *Definition, set Settings, operands []Given) (*Bound, error) {
 		b.Domain[k] = d.holds(&set, k).soft()
 		b.Floats++
 	}
+	if b.Labels == "" && set.Has(OptIgnoreIndex) {
+		return nil, Faultf(ErrOption, d.Name, "WithIgnoreIndex needs integer labels, %s has dtype %v", d.Operands[1].Name, operands[1].DType)
+	}
 	for _, list := range []struct {
 		o      OptionSet
 		w      []float64
@@ -156,9 +159,6 @@ func (b *Bound) bindFloat(k int, g Given) error {
 	}
 	if want := b.wantShape(k); !g.Shape.Equal(want) {
 		return Faultf(ErrShape, d.Name, "%s has shape %s, want %s to match %s", o.Name, g.Shape, want, first)
-	}
-	if k == 1 && b.Set.Has(OptIgnoreIndex) {
-		return Faultf(ErrOption, d.Name, "WithIgnoreIndex needs integer labels, %s has dtype %v", o.Name, g.DType)
 	}
 	return nil
 }
