@@ -129,14 +129,6 @@ func active[F Float]() *kernels[F] {
 	return any(kernels64[vec.Active()]).(*kernels[F])
 }
 
-// generic returns the generic kernels for F.
-func generic[F Float]() *kernels[F] {
-	if isFloat32[F]() {
-		return any(&generic32).(*kernels[F])
-	}
-	return any(&generic64).(*kernels[F])
-}
-
 // atLeast returns v rounded up to a number of type F.
 func atLeast[F Float](v float64) F {
 	f := F(v)

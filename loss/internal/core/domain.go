@@ -77,32 +77,6 @@ func (d Domain) String() string {
 	return fmt.Sprintf("Domain(%d)", uint8(d))
 }
 
-// predName is the name that error messages give to a prediction of the domain.
-func (d Domain) predName() string {
-	switch d {
-	case Logits:
-		return "logits"
-	case LogProbabilities:
-		return "logProb"
-	case Probabilities, UnitInterval:
-		return "prob"
-	case Cosines:
-		return "cosines"
-	}
-	return "pred"
-}
-
-// targetName is the name that error messages give to a target of the domain.
-func (d Domain) targetName() string {
-	switch d {
-	case Labels:
-		return "labels"
-	case ClassLists:
-		return "lists"
-	}
-	return "target"
-}
-
 func (d Domain) TakesLabels() bool { return d == Labels || d == LabelsOrSoft }
 
 // soft is the domain of a floating target.
