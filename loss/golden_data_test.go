@@ -346,7 +346,7 @@ func leafOf[F int | float64](g *G.ExprGraph, dt tensor.Dtype, name string, lay l
 	case tensor.Float32:
 		all, first = leafData(lay, shape, convert[float32](x), float32(math.NaN()))
 	case tensor.Int:
-		all, first = leafData(lay, shape, convert[int](x), 1<<40)
+		all, first = leafData(lay, shape, convert[int](x), 1<<30)
 	case tensor.Int64:
 		all, first = leafData(lay, shape, convert[int64](x), 1<<40)
 	case tensor.Int32:
