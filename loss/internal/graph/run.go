@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
@@ -35,10 +36,14 @@ func (o *Op) Do(in ...G.Value) (out G.Value, err error) {
 		}
 	}()
 	if o.memory != nil {
-		if !o.memory.busy.CompareAndSwap(false, true) {
+		busy := &o.memory.busy
+		if o.order == core.OrderValue || o.after {
+			busy = &o.fused.busy // they write to the same memory
+		}
+		if !busy.CompareAndSwap(false, true) {
 			return nil, fmt.Errorf("%v: run by two machines at once, which a graph with WithBufferReuse does not allow", o)
 		}
-		defer o.memory.busy.Store(false)
+		defer busy.Store(false)
 	}
 	if len(in) != o.Arity() {
 		return nil, fmt.Errorf("%v: %d operands, want %d", o, len(in), o.Arity())
@@ -58,21 +63,26 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 	request := core.Request[F]{Order: o.order, Wrt: o.wrt, Then: o.then}
 	switch o.order {
 	case core.OrderGradient, core.OrderHessian:
-		if o.fused != nil && o.after {
-			if data, ok := take(o.fused, inputs); ok {
-				return wrap(data, o.b.Shape), nil
-			}
+		n := o.b.Shape.Size()
+		if o.fused == nil || !o.after {
+			request.Dst, request.Zeroed = result[F](o, n)
+			break
 		}
-		if o.fused != nil && o.after {
-			request.Dst, request.Zeroed = gradientMemory[F](o.fused, o.b.Shape.Size())
-		} else {
-			request.Dst, request.Zeroed = result[F](o, o.b.Shape.Size())
+		data, own, done := take(o.fused, in, inputs)
+		switch {
+		case done:
+			return wrap(data, o.b.Shape), nil
+		case own:
+			request.Dst, request.Zeroed = gradientMemory[F](o.fused, n)
+		default: // another machine may still use the memory
+			request.Dst, request.Zeroed = make([]F, n), true
+			o.fused.data = request.Dst
 		}
 	default:
 		if o.b.Set.Reduction == core.None {
 			request.Out = make([]F, o.b.Values.Size())
 		} else if o.order == core.OrderValue && o.fused != nil {
-			prepare(o.fused, inputs, &request)
+			prepare(o.fused, in, inputs, &request)
 		}
 	}
 	r, err := core.Evaluate(o.b, inputs, request)
@@ -95,14 +105,15 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 // done. It is for the upstream of the last run, which seldom changes; where it has, the gradient is computed again.
 type fused struct {
 	requested atomic.Bool // an operation of the derivative by the first operand exists
+	busy      atomic.Bool
 	ready     bool
-	data      any     // the gradient
-	of        any     // the address of the first entry of the operand that it was computed of
-	upstream  float64 // that it was computed for; 0 before the first run
+	data      any       // the gradient
+	of        []G.Value // that it was computed of; another machine has others, or the same numbers
+	upstream  float64   // that it was computed for; 0 before the first run
 }
 
 // prepare makes a request for the value one for the value and the gradient, where that is wanted.
-func prepare[F core.Float](f *fused, in *core.Inputs[F], r *core.Request[F]) {
+func prepare[F core.Float](f *fused, of []G.Value, in *core.Inputs[F], r *core.Request[F]) {
 	f.ready = false
 	if !f.requested.Load() {
 		return
@@ -116,7 +127,7 @@ func prepare[F core.Float](f *fused, in *core.Inputs[F], r *core.Request[F]) {
 	in.Upstream = []F{F(f.upstream)}
 	r.Order, r.Wrt = core.OrderBoth, 0
 	r.Dst, r.Zeroed = gradientMemory[F](f, len(in.X[0]))
-	f.of = &in.X[0][0]
+	f.of = append(f.of[:0], of...)
 }
 
 // gradientMemory returns the memory of the fused gradient, of n entries.
@@ -129,18 +140,21 @@ func gradientMemory[F core.Float](f *fused, n int) (data []F, fresh bool) {
 	return data, true
 }
 
-// take returns the gradient that the operation of the value has computed in this run, if it is the one requested.
-func take[F core.Float](f *fused, in *core.Inputs[F]) ([]F, bool) {
-	ready := f.ready
+// take returns the gradient that the operation of the value has computed of the same operands in this run, if it is the one
+// requested. own reports whether the memory of the gradient is this run's, done or not.
+func take[F core.Float](f *fused, of []G.Value, in *core.Inputs[F]) (data []F, own, done bool) {
+	own = f.ready && len(of) >= len(f.of) && slices.Equal(of[:len(f.of)], f.of)
 	f.ready = false
+	clear(f.of) // which would keep the operands' memory
+	f.of = f.of[:0]
 	if len(in.Upstream) != 1 {
-		return nil, false
+		return nil, own, false
 	}
-	up := float64(in.Upstream[0])
 	// A product with another upstream would round twice, and make NaN of the zeros of rows that do not count.
-	if same := up == f.upstream; !ready || !same || f.of != any(&in.X[0][0]) {
+	up := float64(in.Upstream[0])
+	if !own || up != f.upstream {
 		f.upstream = up
-		return nil, false
+		return nil, own, false
 	}
-	return f.data.([]F), true
+	return f.data.([]F), true, true
 }
