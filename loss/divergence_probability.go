@@ -110,7 +110,7 @@ var reverseKLOfProbabilities = formula.Separable{
 //
 // With p a row of prob and t the target,
 //
-//	l = ½·Σ_c |p_c - t_c|      dl/dp_j = ½·formula.Sign(p_j - t_j), 0 where they are equal
+//	l = ½·Σ_c |p_c - t_c|      dl/dp_j = ½·sign(p_j - t_j), 0 where they are equal
 //	                           dl/dt_j = -dl/dp_j
 //
 // prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that shape without the class

@@ -50,7 +50,7 @@ func goldenCases(tb testing.TB) (out []*goldenCase) {
 		if c.lay == "" {
 			c.lay = contiguous
 		}
-		if c.of.node && (c.red != loss.None || c.reuse) {
+		if c.of.node && c.red != loss.None {
 			return
 		}
 		name := c.name()

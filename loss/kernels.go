@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"math"
 	"sync"
 	"unsafe"
 
@@ -129,12 +130,20 @@ func softmaxKernel[F core.Float](s *core.Settings, d core.Dims, labels func(*cor
 			tensorops.LabelSoftmaxRows(r.Values, r.Dst, r.X[0], r.Lo, r.Hi, r.Labels, r.Factor, &l)
 			return 0, true
 		case r.X[1] != nil && targets != nil && r.Wrt == 0:
-			return 0, tensorops.TargetSoftmaxRows(r.Values, r.Dst, r.X[0], r.X[1], r.Lo, r.Hi, r.Factor, &t)
+			return rowsValid(tensorops.TargetSoftmaxRows(r.Values, r.Dst, r.X[0], r.X[1], r.Lo, r.Hi, r.Factor, &t))
 		case r.X[1] != nil && targets != nil && r.Wrt == 1:
-			return 0, tensorops.TargetSoftmaxRows(r.Values, r.Dst, r.X[0], r.X[1], r.Lo, r.Hi, r.Factor, &byTarget)
+			return rowsValid(tensorops.TargetSoftmaxRows(r.Values, r.Dst, r.X[0], r.X[1], r.Lo, r.Hi, r.Factor, &byTarget))
 		}
 		return 0, false
 	}
+}
+
+// rowsValid returns what a kernel does for rows whose targets are all in their domain, or are not.
+func rowsValid(valid bool) (sum float64, ok bool) {
+	if valid {
+		return 0, true
+	}
+	return math.NaN(), false
 }
 
 // noPoint is a loss without kernels.

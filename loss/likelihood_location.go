@@ -106,7 +106,7 @@ var gaussianNLL = core.Definition{
 //
 // With e = mean - target and b the scale,
 //
-//	l = log(2b) + |e|/b        dl/dmean = formula.Sign(e)/b = -dl/dtarget, 0 at e = 0
+//	l = log(2b) + |e|/b        dl/dmean = sign(e)/b = -dl/dtarget, 0 at e = 0
 //	                           dl/dscale = (1 - |e|/b)/b
 //
 // mean, target and scale have the same shape (any rank); scales are > 0. The result is a scalar, or has the shape of mean

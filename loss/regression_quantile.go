@@ -109,7 +109,7 @@ var expectile = core.Definition{
 //
 // With e = pred - target,
 //
-//	l(e) = max(0, |e| - ε)        dl/de = formula.Sign(e) where |e| > ε, else 0
+//	l(e) = max(0, |e| - ε)        dl/de = sign(e) where |e| > ε, else 0
 //
 // pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
 //

@@ -21,8 +21,8 @@ var relativeLosses = []entry{
 //
 // With e = pred - target and m = max(|target|, ε),
 //
-//	l = |e|/m        dl/dpred = formula.Sign(e)/m
-//	                 dl/dtarget = -formula.Sign(e)·pred/(target·|target|), or -formula.Sign(e)/ε where |target| <= ε
+//	l = |e|/m        dl/dpred = sign(e)/m
+//	                 dl/dtarget = -sign(e)·pred/(target·|target|), or -sign(e)/ε where |target| <= ε
 //
 // pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
 //
@@ -74,7 +74,7 @@ var mape = core.Definition{
 
 // SMAPE returns the absolute error of pred against target as a fraction of their mean size.
 //
-//	l = 2·|p - t|/(|p| + |t|)        dl/dp = 4·t·formula.Sign(p - t)/(p + t)² where p and t have one sign
+//	l = 2·|p - t|/(|p| + |t|)        dl/dp = 4·t·sign(p - t)/(p + t)² where p and t have one sign
 //	                                 dl/dp = 0 where they have not: there l = 2
 //
 // pred p and target t have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].

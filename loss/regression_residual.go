@@ -103,7 +103,7 @@ var halfSquares = formula.Curve{
 //
 // With e = pred - target,
 //
-//	l(e) = |e|        dl/de = formula.Sign(e), 0 at e = 0
+//	l(e) = |e|        dl/de = sign(e), 0 at e = 0
 //
 // pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
 //
@@ -146,7 +146,7 @@ var absolutes = formula.Curve{
 // With e = pred - target,
 //
 //	l(e) = e²/2           |e| <= δ        dl/de = e
-//	l(e) = δ(|e| - δ/2)   |e| >  δ        dl/de = δ·formula.Sign(e)
+//	l(e) = δ(|e| - δ/2)   |e| >  δ        dl/de = δ·sign(e)
 //
 // pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
 //
@@ -191,7 +191,7 @@ var huber = core.Definition{
 // With e = pred - target,
 //
 //	l(e) = e²/(2β)     |e| <= β        dl/de = e/β
-//	l(e) = |e| - β/2   |e| >  β        dl/de = formula.Sign(e)
+//	l(e) = |e| - β/2   |e| >  β        dl/de = sign(e)
 //
 // pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
 //

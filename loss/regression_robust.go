@@ -25,8 +25,8 @@ var robustLosses = []entry{
 //
 // With e = pred - target and C = w - w·log(1 + w/ε),
 //
-//	l(e) = w·log(1 + |e|/ε)   |e| < w         dl/de = formula.Sign(e)·w/(ε + |e|), 0 at e = 0
-//	l(e) = |e| - C            |e| >= w        dl/de = formula.Sign(e)
+//	l(e) = w·log(1 + |e|/ε)   |e| < w         dl/de = sign(e)·w/(ε + |e|), 0 at e = 0
+//	l(e) = |e| - C            |e| >= w        dl/de = sign(e)
 //
 // pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
 //

@@ -2,10 +2,12 @@ package loss_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/loss/internal/core"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -94,5 +96,72 @@ func TestUpstreamsBesideIgnoredRows(t *testing.T) {
 			}
 			m.Close()
 		}
+	}
+}
+
+// TestBufferReuseOfOverlappingMachines does what two machines do whose runs overlap: the second runs the value between the value
+// and the derivative of the first, of other logits or of other targets. Both get their own gradient, and keep it.
+func TestBufferReuseOfOverlappingMachines(t *testing.T) {
+	for name, fn := range map[string]loss.Func{"CrossEntropy": loss.CrossEntropy, "MSE": loss.MSE} {
+		for _, classes := range []int{10, 300} {
+			const rows = 20
+			value := func(first float32) G.Value {
+				data := make([]float32, rows*classes)
+				for i := range data {
+					data[i] = first / float32(1+i%7)
+				}
+				return tensor.New(tensor.WithShape(rows, classes), tensor.WithBacking(data))
+			}
+			run := func(n *G.Node, in ...G.Value) []float32 {
+				t.Helper()
+				v, err := n.Op().Do(in...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if data, ok := v.Data().([]float32); ok {
+					return data
+				}
+				return nil
+			}
+			x, y, other := value(1), value(0.5), value(0.25)
+			up := G.NewF32(1)
+			_, freshCost, freshGrad, _, _ := softGraph(t, fn, rows, classes)
+			cost := freshCost.Op()
+			mean, err := cost.Do(x, y)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, second := range map[string][2]G.Value{"logits": {value(2), y}, "targets": {x, other}} {
+				_, cost, grad, _, _ := softGraph(t, fn, rows, classes, loss.WithBufferReuse())
+				for range 2 {
+					run(cost, x, y)
+					run(cost, second[0], second[1])
+					a := run(grad, x, y, up, mean)
+					b := run(grad, second[0], second[1], up, mean)
+					if want := run(freshGrad, x, y, up); !slices.Equal(a, want) {
+						t.Errorf("%s, %d classes, other %s: the first machine's gradient is %v, want %v", name, classes, what, a[:4], want[:4])
+					}
+					if want := run(freshGrad, second[0], second[1], up); !slices.Equal(b, want) {
+						t.Errorf("%s, %d classes, other %s: the second machine's gradient is %v, want %v", name, classes, what, b[:4], want[:4])
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestBufferReuseReadsOnce: value and gradient of one run come from one reading of the operands.
+func TestBufferReuseReadsOnce(t *testing.T) {
+	for reuse, want := range map[bool]int64{false: 2, true: 1} {
+		var opts []loss.Option
+		if reuse {
+			opts = append(opts, loss.WithBufferReuse())
+		}
+		m, _, _, _ := crossEntropyGraph(t, 20, 10, 1, opts...)
+		paths := core.CountPaths(func() { runOnce(t, m) })
+		if got := paths.Kernel + paths.Block; got != want {
+			t.Errorf("kept memory %v: %d readings, want %d", reuse, got, want)
+		}
+		m.Close()
 	}
 }

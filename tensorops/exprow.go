@@ -37,8 +37,8 @@ func ExpRow(dst, x []float64) (max, rest float64) {
 		}
 		return max, math.NaN()
 	}
-	// Sums of 1024 keep the rounding error of a row of ten million elements near that of a short one.
 	const block = 1024
+	lost := 0.0 // what the additions of eights round off
 	for lo := 0; lo < len(x); lo += block {
 		hi := min(lo+block, len(x))
 		part := dst[lo:hi]
@@ -46,13 +46,18 @@ func ExpRow(dst, x []float64) (max, rest float64) {
 			part[i] = v - max
 		}
 		vec.Exp(part, part)
-		sum := 0.0
-		for i, e := range part {
-			if lo+i != at {
-				sum += e
-			}
+		if at >= lo && at < hi {
+			part[at-lo] = 0
 		}
-		rest += sum
+		for len(part) >= 8 {
+			e := part[:8:8]
+			rest, lost = addLost(rest, lost, ((e[0]+e[1])+(e[2]+e[3]))+((e[4]+e[5])+(e[6]+e[7])))
+			part = part[8:]
+		}
+		for _, e := range part {
+			rest, lost = addLost(rest, lost, e)
+		}
 	}
-	return max, rest
+	dst[at] = 1
+	return max, rest + lost
 }

@@ -8,6 +8,7 @@ import "math"
 type expSum struct {
 	max            float64 // largest element; NaN once a NaN was seen
 	anchor, others float64 // Σ over all blocks but the top one, as others·2^anchor
+	lost           float64 // what the additions of blocks have rounded off, as lost·2^anchor
 	topAnchor, top float64 // the same for the top block
 	topAt          int     // index of the top block's first element
 	othersMax      float64 // largest element outside the top block
@@ -49,23 +50,30 @@ const guessBelow = 30
 
 // fold adds sum·2^anchor to the others.
 func (s *expSum) fold(anchor, sum float64) {
-	s.anchor, s.others = addScaled(s.anchor, s.others, anchor, sum)
+	if sum == 0 {
+		s.anchor = math.Max(s.anchor, anchor)
+		return
+	}
+	a, b := s.others, sum
+	switch {
+	case s.others == 0:
+		s.anchor = anchor
+	case anchor > s.anchor:
+		down := exp2(s.anchor - anchor)
+		a *= down
+		s.lost *= down
+		s.anchor = anchor
+	default:
+		b *= exp2(anchor - s.anchor)
+	}
+	s.others, s.lost = addLost(a, s.lost, b)
 }
 
 // total returns the whole sum as sum·2^anchor.
 func (s *expSum) total() (anchor, sum float64) {
-	return addScaled(s.anchor, s.others, s.topAnchor, s.top)
-}
-
-// addScaled returns a·2^m + b·2^n as sum·2^anchor, anchor = max(m, n). 0·2^-Inf is nothing.
-func addScaled(m, a, n, b float64) (anchor, sum float64) {
-	if n > m {
-		m, a, n, b = n, b, m, a
-	}
-	if b == 0 {
-		return m, a
-	}
-	return m, a + b*exp2(n-m)
+	all := *s
+	all.fold(s.topAnchor, s.top)
+	return all.anchor, all.others + all.lost
 }
 
 // block runs the kernel on a block of a long row and sorts out what the kernel leaves unspecified.
@@ -149,11 +157,12 @@ func (s *expSum) beyondAnchors() bool {
 
 // sumBeyondAnchors returns Σ exp(x[i] - max) over every i but skip. For elements beyond anchorLimit x - max is either
 // exact or so far below 0 that the term is 0, so nothing is lost here.
-func sumBeyondAnchors[F Float](x []F, max float64, skip int) (sum float64) {
+func sumBeyondAnchors[F Float](x []F, max float64, skip int) float64 {
+	sum, lost := 0.0, 0.0
 	for i, v := range x {
 		if i != skip {
-			sum += math.Exp(float64(v) - max)
+			sum, lost = addLost(sum, lost, math.Exp(float64(v)-max))
 		}
 	}
-	return sum
+	return sum + lost
 }

@@ -197,11 +197,17 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 	w, k := c.w, c.k
 	if !c.lanes {
 		c.exp(b, 0, &c.x[i*c.classes], c.count(i)*c.classes, full)
-		k.rowSum(&st.others[0], &w.e[b*c.room], c.classes, c.count(i))
+		if c.classes > pieceClasses {
+			c.sumPieces(st, b)
+		} else {
+			k.rowSum(&st.others[0], &w.e[b*c.room], c.classes, c.count(i))
+		}
 		return
 	}
 	st.others, st.own = [groupRows]float64{}, [groupRows]float64{}
 	straight := c.straight(i) && !c.loaded
+	compensated := c.classes > 2*chunkClasses && !isFloat32[F]()
+	var sum, lost [groupRows]float64
 	for from := 0; from < c.classes; from += chunkClasses {
 		n, at := min(chunkClasses, c.classes-from), b*c.room+from*groupRows
 		if straight {
@@ -209,7 +215,44 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 		}
 		c.exp(b, from*groupRows, &c.mem.x[at], n*groupRows, full)
 		k.laneSum(&st.others[0], &w.e[at], from, n)
+		if compensated {
+			for j, v := range st.others {
+				sum[j], lost[j] = addLost(sum[j], lost[j], v)
+			}
+			st.others = [groupRows]float64{}
+		}
 	}
+	if compensated {
+		for j, v := range sum {
+			st.others[j] = v + lost[j]
+		}
+	}
+}
+
+// pieceClasses is the number of classes from which the exponentials of a row are summed piece by piece, and what the additions of
+// pieces round off is kept. Such a row is a group by itself.
+const pieceClasses = 2048
+
+// sumPieces is rowSum of a row of many classes.
+func (c *softmaxCall[F]) sumPieces(st *softmaxRows, b int) {
+	e, y, own := c.w.e[b*c.room:][:c.classes], st.label[0], 0.0
+	if y >= 0 {
+		own, e[y] = e[y], 0
+	}
+	st.label[0] = -1
+	sum, lost := 0.0, 0.0
+	for from := 0; from < c.classes; from += pieceClasses {
+		c.k.rowSum(&st.others[0], &e[from], min(pieceClasses, c.classes-from), 1)
+		sum, lost = addLost(sum, lost, st.others[0])
+	}
+	st.label[0], st.own[0], st.others[0] = y, own, sum+lost
+}
+
+// addLost adds v to sum, and what that rounds off to lost.
+func addLost(sum, lost, v float64) (nextSum, nextLost float64) {
+	next := sum + v
+	moved := next - sum
+	return next, lost + ((sum - (next - moved)) + (v - moved))
 }
 
 // exp computes the exponentials of n logits, the first of which is number at of group b.

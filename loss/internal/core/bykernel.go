@@ -5,7 +5,7 @@ import "github.com/surprisal-go/surprisal/tensorops/vec"
 // rowsByKernel computes a range of rows by the kernel, and what the kernel leaves by the block function.
 func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	n := hi - lo
-	s := w.s
+	s := w.s[:n]
 	if e.Labels == "" || e.Lists {
 		for i := range w.labels {
 			w.labels[i] = -1
@@ -15,24 +15,32 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 		return err
 	}
 	k := &w.kernel
-	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, Labels: w.labels, Factor: s, Wrt: e.Wrt}
+	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, Labels: w.labels[:n], Factor: s, Wrt: e.Wrt}
 	if e.Order.hasValue() {
 		k.Values = fit(&w.values, n)
 	}
-	done := true
+	done, why := true, 0.0
 	if e.Order.hasResult() {
 		k.Factor, k.Dst = fit(&w.g, n), e.Dst
 		vanished := e.gradientFactors(k.Factor, s, lo)
 		if vanished && k.Values != nil {
 			values := *k
 			values.Factor, values.Dst, k.Values = s, nil, nil
-			_, done = e.kernel(&values)
+			why, done = e.kernel(&values)
 		}
 	}
 	if done {
-		_, done = e.kernel(k)
+		why, done = e.kernel(k)
 	}
-	if !done {
+	switch {
+	case !done && why != why && n > 1: // the rows beside the one that is the reason are computed as ever
+		for i := lo; i < hi; i++ {
+			if err := e.rowsByKernel(w, i, i+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	case !done:
 		return e.refused(w, lo, hi)
 	}
 	if !e.Order.hasValue() {
@@ -155,7 +163,7 @@ func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
 			// the upstream of each value is one more factor, of the derivative alone
 			if e.Order == OrderBoth {
 				if sum, ok = e.kernel(k); !ok || !Finite(sum) {
-					return e.mend(w, lo, hi, sum)
+					return e.mend(w, lo, hi, weights, factor, common)
 				}
 			}
 			k.Out, k.W = nil, e.timesUpstream(w, weights, lo, hi, factor)
@@ -166,7 +174,7 @@ func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
 	}
 	total, ok := e.kernel(k)
 	if !ok || !Finite(total) {
-		return e.mend(w, lo, hi, total)
+		return e.mend(w, lo, hi, weights, factor, common)
 	}
 	if e.Order != OrderBoth || e.Set.Reduction != None || e.in.Upstream == nil {
 		sum = total
@@ -249,15 +257,16 @@ func (e *evaluation[F]) timesUpstream(w *work[F], weights []F, lo, hi int, facto
 }
 
 // mend computes elements whose kernel's sum is not finite or that it has left: those that are the reason by the block
-// function, the others as the kernel has. The result of an element does not depend on the others.
-func (e *evaluation[F]) mend(w *work[F], lo, hi int, sum float64) error {
+// function, the others as the kernel has, with the weights and the common factor of the whole range. The result of an element
+// does not depend on the others.
+func (e *evaluation[F]) mend(w *work[F], lo, hi int, weights []F, factor, common float64) error {
 	n := hi - lo
 	s := fit(&w.s, n)
 	if err := e.factors(s, nil, lo); err != nil {
 		return err
 	}
 	k := &w.kernel
-	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, W: fit(&w.weights, n), Wrt: e.Wrt, Scale: 1, Out: fit(&w.elements, n)}
+	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, W: fit(&w.mended, n), Wrt: e.Wrt, Scale: 1, Out: fit(&w.elements, n)}
 	for i, v := range s {
 		if k.W[i] = 0; v != 0 {
 			k.W[i] = 1
@@ -272,13 +281,13 @@ func (e *evaluation[F]) mend(w *work[F], lo, hi int, sum float64) error {
 	hard := fit(&w.values, n) // the factors of the elements for the block function, 0 for the others
 	for i, v := range k.Out {
 		hard[i] = 0
-		if s[i] != 0 && !Finite(float64(v)) {
+		switch {
+		case s[i] != 0 && !Finite(float64(v)):
 			hard[i] = s[i]
-			s[i] = 0
+			k.W[i] = 0
+		case weights != nil:
+			k.W[i] = weights[i]
 		}
-	}
-	for i, v := range s {
-		k.W[i] = F(v)
 	}
 	k.Out = nil
 	if e.Out != nil {
@@ -292,14 +301,19 @@ func (e *evaluation[F]) mend(w *work[F], lo, hi int, sum float64) error {
 				values.Dst, k.Out = nil, nil
 				e.kernel(&values)
 			}
+			if weights == nil && factor != 1 {
+				for i := range k.W {
+					k.W[i] *= F(factor)
+				}
+			}
 			vec.Multiply(k.W, k.W, e.in.Upstream[lo:hi])
 			k.Out = nil
 		} else {
-			k.Scale = e.upstream(0) / e.scale
+			k.Scale = e.upstream(0) / e.scale * common
 		}
 	}
 	total, _ := e.kernel(k)
-	w.total.n.add(total)
+	w.total.n.add(total * common)
 	w.keep = true // what the kernel has written stays
 	defer func() { w.keep = false }()
 	for a := 0; a < n; a += blockLen {

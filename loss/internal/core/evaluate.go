@@ -233,6 +233,7 @@ type work[F Float] struct {
 	packed, packedDir    [MaxOperands][]float64
 	out, value, resultOf []float64
 	weights, elements    []F
+	mended               []F // weights of elements that the kernel does beside the block function
 	kernel               Range[F]
 	keep                 bool // derivatives of rows that are not in the block stay as they are
 }

@@ -24,7 +24,8 @@ type Range[F Float] struct {
 
 // A Kernel computes a range on the operands' own memory. It returns the sum of the weighted values of elements, which is not
 // finite where an element needs the block function, and ok = false where the block function must do the whole range: at a
-// derivative that the kernel lacks, or a target outside its domain.
+// derivative that the kernel lacks, or a target outside its domain. Beside ok = false a sum of NaN says that some rows alone are
+// the reason, so that the others are offered again.
 type Kernel[F Float] func(r *Range[F]) (sum float64, ok bool)
 
 // Kernels holds the kernel of a loss for both element types; nil: none.

@@ -31,11 +31,11 @@ func TestRunByTwoMachinesAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := cost.Op().(*Op)
-	o.memory.busy.Store(true) // as while another machine is inside the operation
+	o.fused.busy.Store(true) // as while another machine is inside the operation
 	if _, err := o.Do(x.Value()); err == nil || !strings.Contains(err.Error(), "run by two machines at once") {
 		t.Errorf("error %v, want one that says so", err)
 	}
-	o.memory.busy.Store(false)
+	o.fused.busy.Store(false)
 	if v, err := o.Do(x.Value()); err != nil || v.Data().(float64) != 5 {
 		t.Errorf("value %v, error %v, want 5", v, err)
 	}

@@ -36,10 +36,14 @@ func (o *Op) Do(in ...G.Value) (out G.Value, err error) {
 		}
 	}()
 	if o.memory != nil {
-		if !o.memory.busy.CompareAndSwap(false, true) {
+		busy := &o.memory.busy
+		if o.order == core.OrderValue || o.after {
+			busy = &o.fused.busy // they write to the same memory
+		}
+		if !busy.CompareAndSwap(false, true) {
 			return nil, fmt.Errorf("%v: run by two machines at once, which a graph with WithBufferReuse does not allow", o)
 		}
-		defer o.memory.busy.Store(false)
+		defer busy.Store(false)
 	}
 	if len(in) != o.Arity() {
 		return nil, fmt.Errorf("%v: %d operands, want %d", o, len(in), o.Arity())
@@ -59,22 +63,27 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 	request := core.Request[F]{Order: o.order, Wrt: o.wrt, Then: o.then}
 	switch o.order {
 	case core.OrderGradient, core.OrderHessian:
-		if o.fused != nil && o.after {
-			if data, ok := take(o.fused, inputs); ok {
-				return wrap(data, o.b.Shape), nil
-			}
+		n := o.b.Shape.Size()
+		if o.fused == nil || !o.after {
+			request.Dst, request.Zeroed = result[F](o, n)
+			break
 		}
-		if o.fused != nil && o.after {
-			request.Dst, request.Zeroed = gradientMemory[F](o.fused, o.b.Shape.Size())
-		} else {
-			request.Dst, request.Zeroed = result[F](o, o.b.Shape.Size())
+		data, own, done := take(o.fused, in, inputs)
+		switch {
+		case done:
+			return wrap(data, o.b.Shape), nil
+		case own:
+			request.Dst, request.Zeroed = gradientMemory[F](o.fused, n)
+		default: // another machine may still use the memory
+			request.Dst, request.Zeroed = make([]F, n), true
+			o.fused.data = request.Dst
 		}
 	default:
 		if o.b.Set.Reduction == core.None {
 			request.Out = make([]F, o.b.Values.Size())
 		}
 		if o.order == core.OrderValue && o.fused != nil {
-			prepare(o.fused, inputs, &request)
+			prepare(o.fused, in, inputs, &request)
 		}
 	}
 	r, err := core.Evaluate(o.b, inputs, request)
@@ -101,19 +110,22 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 // changes, and is taken for 1 at first; an upstream of its own for every value must have come twice.
 type fused struct {
 	requested atomic.Bool // an operation of the derivative by the first operand exists
-	ready     bool
-	data      any  // the gradient
-	of        any  // the address of the first entry of the operand that it was computed of
-	upstream  any  // that it was computed for
-	repeated  bool // the last two upstreams were the same
+	busy      atomic.Bool
+	begun     bool      // the value of this run is computed
+	ready     bool      // and the gradient with it
+	data      any       // the gradient
+	of        []G.Value // that it was computed of; another machine has others, or the same numbers
+	upstream  any       // that it was computed for
+	repeated  bool      // the last two upstreams were the same
 }
 
 // prepare makes a request for the value one for the value and the gradient, where that is wanted.
-func prepare[F core.Float](f *fused, in *core.Inputs[F], r *core.Request[F]) {
-	f.ready = false
+func prepare[F core.Float](f *fused, of []G.Value, in *core.Inputs[F], r *core.Request[F]) {
+	f.begun, f.ready = false, false
 	if !f.requested.Load() {
 		return
 	}
+	f.begun, f.of = true, append(f.of[:0], of...)
 	up, known := f.upstream.([]F)
 	switch {
 	case r.Out == nil && !known:
@@ -127,7 +139,6 @@ func prepare[F core.Float](f *fused, in *core.Inputs[F], r *core.Request[F]) {
 	in.Upstream = up
 	r.Order, r.Wrt = core.OrderBoth, 0
 	r.Dst, r.Zeroed = gradientMemory[F](f, len(in.X[0]))
-	f.of = &in.X[0][0]
 }
 
 // gradientMemory returns the memory of the fused gradient, of n entries.
@@ -140,15 +151,19 @@ func gradientMemory[F core.Float](f *fused, n int) (data []F, fresh bool) {
 	return data, true
 }
 
-// take returns the gradient that the operation of the value has computed in this run, if it is the one requested.
-func take[F core.Float](f *fused, in *core.Inputs[F]) ([]F, bool) {
+// take returns the gradient that the operation of the value has computed of the same operands in this run, if it is the one
+// requested. own reports whether the memory of the gradient is this run's, done or not.
+func take[F core.Float](f *fused, of []G.Value, in *core.Inputs[F]) (data []F, own, done bool) {
+	own = f.begun && len(of) >= len(f.of) && slices.Equal(of[:len(f.of)], f.of)
 	ready := f.ready
-	f.ready = false
+	f.begun, f.ready = false, false
+	clear(f.of) // which would keep the operands' memory
+	f.of = f.of[:0]
 	up, known := f.upstream.([]F)
 	// A product with another upstream would round twice, and make NaN of the zeros of rows that do not count.
 	f.repeated = known && slices.Equal(up, in.Upstream)
-	if ready && f.repeated && f.of == any(&in.X[0][0]) {
-		return f.data.([]F), true
+	if own && ready && f.repeated {
+		return f.data.([]F), true, true
 	}
 	if !f.repeated {
 		if len(up) != len(in.Upstream) {
@@ -157,5 +172,5 @@ func take[F core.Float](f *fused, in *core.Inputs[F]) ([]F, bool) {
 		copy(up, in.Upstream)
 		f.upstream = up
 	}
-	return nil, false
+	return nil, own, false
 }
