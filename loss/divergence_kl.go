@@ -288,7 +288,7 @@ func (g *goal) hessian(dst, dt, dq []float64, mean float64, s *core.Settings) {
 //
 // 0·log 0 is 0, also against a log-probability of -Inf. logProb is taken as it is and need not be normalised.
 //
-// [KL] takes logits and is the better choice where they are at hand.
+// Keras's KLDivergence takes probabilities. [KL] takes logits and is the better choice where they are at hand.
 //
 // Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
 func KLFromLogProb(logProb, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -299,7 +299,7 @@ var klFromLogProb = core.Definition{
 	Name: "KLFromLogProb", Operands: rows("logProb", core.LogProbabilities, "target", core.SoftTargets), Takes: core.RowOptions | core.OptLogTarget,
 	Target: targetDomain,
 	Laws:   core.ZeroAtEqual | core.Convex,
-	Torch:  "kl_div(reduction=\"batchmean\")", Keras: "KLDivergence", Optax: "kl_divergence, kl_divergence_with_log_targets",
+	Torch:  "kl_div(reduction=\"batchmean\")", Keras: "KLDivergence (of probabilities)", Optax: "kl_divergence, kl_divergence_with_log_targets",
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			q := r.X[0]

@@ -164,8 +164,8 @@ var hellinger = core.Definition{
 	Laws: core.NonNegative | core.ZeroAtEqual,
 	Row: func(*core.Settings, core.Dims) core.RowFunc {
 		return formula.FiniteRows(overlap{alpha: 0.5, curve: func(z, _, _ float64) (l, d, dd float64) {
-			if !(z < 0) {
-				return 0 * z, 0, 0
+			if z >= 0 {
+				return 0, 0, 0
 			}
 			l = math.Sqrt(-z)
 			return l, -1 / (2 * l), 1 / (4 * l * z)

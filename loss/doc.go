@@ -107,7 +107,7 @@
 //
 // Allocating a large gradient takes longer than computing it; [WithBufferReuse] keeps the memory from run to run.
 //
-// A NaN in an example makes that example NaN and no other. 0·log 0 is 0. A logit of -Inf is a probability of 0: such a class is
+// A NaN in an example makes that example NaN and no other. [NLL] reads the label's entry alone. 0·log 0 is 0. A logit of -Inf is a probability of 0: such a class is
 // masked, takes no part in label smoothing, and as the true class makes the loss +Inf with the gradient softmax - target.
 // A row of logits that are all -Inf, or one with +Inf, is no distribution: [LogSumExp] is -Inf or +Inf and all else
 // NaN. Sigmoids have limits at ±Inf, and [BinaryCrossEntropy] has them too. The gradient by a target or probability

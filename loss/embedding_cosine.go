@@ -37,7 +37,7 @@ func CosineDistance(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 var cosineDistance = core.Definition{
 	Name: "CosineDistance", Operands: rows("pred", core.Real, "target", core.Real), Takes: core.RowOptions | core.OptEpsilon, Defaults: core.Settings{Epsilon: 1e-8},
 	Laws:  core.NonNegative | core.ZeroAtEqual,
-	Torch: "1 - cosine_similarity", Keras: "CosineSimilarity", Optax: "cosine_distance",
+	Torch: "1 - cosine_similarity", Keras: "1 + CosineSimilarity", Optax: "cosine_distance",
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			a, b := directionOf(r, 0, s.Epsilon), directionOf(r, 1, s.Epsilon)

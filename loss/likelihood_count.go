@@ -34,6 +34,8 @@ var countLosses = []entry{
 //
 // A log-rate of -Inf gives 0 for a target of 0 and +Inf for others. Targets need not be whole numbers.
 //
+// Keras's Poisson takes rates, exp(x) in place of x.
+//
 // It is [Tweedie] with power 1. [NegativeBinomial] is for counts whose variance exceeds their mean.
 //
 // Reference: standard.
@@ -45,7 +47,7 @@ var poissonNLL = core.Definition{
 	Name: "PoissonNLL", Operands: elements("pred", core.Real, "target", core.Counts), Takes: core.ReduceOptions | core.OptFull,
 	Kernel: points(false, poissonPoint),
 	Laws:   core.Convex,
-	Torch:  "poisson_nll_loss", Keras: "Poisson",
+	Torch:  "poisson_nll_loss", Keras: "Poisson (of rates: exp of pred)",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		if !s.Full {
 			return poissonRow
@@ -54,7 +56,11 @@ var poissonNLL = core.Definition{
 			j := poissonJet(x, t, rate, rate)
 			if t > 1 {
 				log := math.Log(t)
-				j.L += t*log - t + (math.Log(2*math.Pi)+log)/2
+				if d := rate - t; math.Abs(d) <= t/2 { // the terms that grow with t cancel
+					j.L = t*formula.Log1pmx(d/t) + (math.Log(2*math.Pi)+log)/2
+				} else {
+					j.L += t*log - t + (math.Log(2*math.Pi)+log)/2
+				}
 				j.T += log + 1/(2*t)
 				j.TT = 1/t - 1/(2*t*t)
 			}
@@ -311,8 +317,14 @@ var negativeBinomial = core.Definition{
 			if s.Full {
 				first, second := psiGap(t, shape)
 				j.T, j.TT = miss+first, second
+				d := math.Exp(f) - t
 				switch {
 				case t == 0:
+				case min(t, shape) >= 10 && t <= 16*shape && math.Abs(d) <= t/2:
+					// the terms that grow with t cancel
+					sum := t + shape
+					j.L = t*formula.Log1pmx(d/t) - sum*formula.Log1pmx(d/sum) + math.Log(2*math.Pi*t)/2 + math.Log1p(t/shape)/2 +
+						stirling(t) + (stirling(shape) - stirling(sum))
 				case t <= shape:
 					j.L += lgamma(t+1) + gammaGap(t, shape)
 				default: // log t! and log Γ(t+shape) are both large

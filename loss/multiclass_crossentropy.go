@@ -271,7 +271,8 @@ func (c *smoothedTarget) gradTarget(r *core.Block, nll func(c int) float64) {
 // Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithClassWeights],
 // [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// A label of weight 0 has loss 0 even where its log-probability is -Inf.
+// A label of weight 0 has loss 0 even where its log-probability is -Inf. No other entry of a row than the label's is read, so that
+// NaN in another class changes nothing.
 //
 // [CrossEntropy] on logits is NLL of [LogSoftmax] in one pass.
 //

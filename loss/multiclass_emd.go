@@ -9,8 +9,9 @@ import (
 // EMD returns the squared distance between the cumulative distributions of softmax(logits) and target: an earth mover's
 // distance for classes that have an order, where near misses cost less than far ones.
 //
-// With x a row of logits, p = softmax(x), t the target (one-hot for a label y), m = Σ_c w_c·t_c of the class weights w (1
-// without them) and G_i = 2·Σ_{k>=i} Σ_{j<=k} (p_j - t_j),
+// With x a row of logits, p = softmax(x), t the target (one-hot for a label y), m = Σ_c w_c·t_c with the class weights w
+// (without [WithClassWeights] m = 1 and the term w_j·l/m is not there) and
+// G_i = 2·Σ_{k>=i} Σ_{j<=k} (p_j - t_j),
 //
 //	l = m·Σ_k (Σ_{j<=k} (p_j - t_j))²        dl/dx_j = m·p_j·(G_j - ⟨p, G⟩)
 //	                                         dl/dt_j = -m·G_j + w_j·l/m

@@ -2,6 +2,7 @@ package loss
 
 import (
 	"math"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
@@ -44,44 +45,54 @@ var evidentialMSE = core.Definition{
 					rest += v + 1
 				}
 			}
+			unit := 1.0 // S is total/unit, where that is a number
+			if math.IsInf(total, 1) && core.Finite(slices.Max(e)) {
+				unit, total, rest = 0x1p-64, 0, 0
+				for j, v := range e {
+					total += v*unit + unit
+					if j != y {
+						rest += v*unit + unit
+					}
+				}
+			}
 			if total != total || math.IsInf(total, 0) {
 				return formula.SetNaN(r)
 			}
+			v1 := total + unit
 			n := len(e)
 			p, a := r.Buf(n), r.Buf(n)
 			misses, spread, along := 0.0, 0.0, 0.0 // Σ (t-p)², V, ⟨a, p⟩
 			for j, v := range e {
-				p[j] = (v + 1) / total
+				p[j] = (v*unit + unit) / total
 				miss, other := p[j], 1-p[j]
 				if j == y {
 					miss, other = -rest/total, rest/total
 				}
 				misses += miss * miss
 				spread += p[j] * other
-				a[j] = 2*miss + (1-2*p[j])/(total+1)
+				a[j] = 2*miss + (1-2*p[j])*unit/v1
 				along += a[j] * p[j]
 			}
-			v1 := total + 1
 			for j := range r.Grad[0] {
-				r.Grad[0][j] = (a[j]-along)/total - spread/v1/v1
+				r.Grad[0][j] = unit * ((a[j]-along)/total - unit*spread/v1/v1)
 			}
 			if h, v := r.Hess[0], r.Dir[0]; h != nil {
 				ds := 0.0
 				for _, u := range v {
-					ds += u
+					ds += u * unit
 				}
 				da, turned, widened := r.Buf(n), 0.0, 0.0 // dα, d⟨a, p⟩, dV
 				for j, u := range v {
-					dp := (u - p[j]*ds) / total
-					da[j] = 2*dp - (2*dp+(1-2*p[j])*ds/v1)/v1
+					dp := (u*unit - p[j]*ds) / total
+					da[j] = 2*dp - unit*(2*dp+(1-2*p[j])*ds/v1)/v1
 					turned += da[j]*p[j] + a[j]*dp
 					widened += (1 - 2*p[j]) * dp
 				}
 				for j := range h {
-					h[j] = (da[j]-turned-(a[j]-along)*ds/total)/total - (widened-2*spread*ds/v1)/v1/v1
+					h[j] = unit * ((da[j]-turned-(a[j]-along)*ds/total)/total - unit*(widened-2*spread*ds/v1)/v1/v1)
 				}
 			}
-			return misses + spread/v1
+			return misses + unit*spread/v1
 		})
 	},
 }

@@ -119,7 +119,7 @@ func bySurprisal(set *core.Settings, phi curve) core.RowFunc {
 //
 // Gradient and second derivative are finite at p = 1 for γ < 1 too, where the power's own are not.
 //
-// γ = 0 is [CrossEntropy]. [SigmoidFocal] is for independent classes.
+// Keras's has a factor alpha beside, 0.25 by default. γ = 0 is [CrossEntropy]. [SigmoidFocal] is for independent classes.
 //
 // Reference: T.-Y. Lin et al., Focal Loss for Dense Object Detection, 2017.
 func SoftmaxFocal(logits, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -131,7 +131,7 @@ var softmaxFocal = core.Definition{
 	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = focalCurve(s.Gamma) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Gamma: 2},
 	Laws:     core.ShiftInvariant | core.NonNegative,
-	Keras:    "CategoricalFocalCrossentropy(from_logits=True)",
+	Keras:    "CategoricalFocalCrossentropy(from_logits=True, alpha=1)",
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
 		return bySurprisal(set, focalOf(set.Gamma))
 	},

@@ -196,8 +196,8 @@ var multiclassPerceptron = core.Definition{
 
 // CategoricalHinge returns Keras's multi-class hinge loss, in which the true class takes part in the maximum with 0.
 //
-// With x a row of logits, t the target (one-hot for a label y), k the class of the maximum and m = Σ_c w_c·t_c of the class
-// weights w (1 without them),
+// With x a row of logits, t the target (one-hot for a label y), k the class of the maximum and m = Σ_c w_c·t_c with the class
+// weights w (without [WithClassWeights] m = 1 and the term w_j·l/m is not there),
 //
 //	l = m·max(0, 1 + max_c (1-t_c)·x_c - Σ_c t_c·x_c)        dl/dx_j = m·([j = k]·(1-t_j) - t_j) where l > 0
 //	                                                         dl/dt_j = -m·([j = k] + 1)·x_j + w_j·l/m where l > 0

@@ -21,8 +21,8 @@ type regulariser func(t, p float64) (divergence, slope, bend float64)
 //
 //	l = Σ_c ω(t_c; p_c) + Σ_{p_c=0} t_c·(τ - z_c) + (τ + max x)·(1 - Σ t)
 //
-// with ω(t; p) the divergence and z = x - max x, nothing cancels when t is a distribution, and near t = p all terms are small.
-func fenchel(s *core.Settings, project projection, omega regulariser) core.RowFunc {
+// with ω(t; p) the divergence, integral the number with ω(t) = integral·t·ω'(t), and z = x - max x, nothing cancels when t is a distribution, and near t = p all terms are small.
+func fenchel(s *core.Settings, project projection, omega regulariser, integral float64) core.RowFunc {
 	return formula.ByClassWeight(s, func(r *core.Block) float64 {
 		x := r.X[0]
 		n := len(x)
@@ -46,6 +46,9 @@ func fenchel(s *core.Settings, project projection, omega regulariser) core.RowFu
 			}
 		}
 		value += formula.Times(1-mass, tau+top)
+		if value != value {
+			value = extreme(t, p, x, omega, integral)
+		}
 		for j := range r.Grad[0] {
 			r.Grad[0][j] = p[j] - t[j]
 		}
@@ -82,6 +85,19 @@ func fenchel(s *core.Settings, project projection, omega regulariser) core.RowFu
 	})
 }
 
+// extreme is the loss as it is defined, with terms that may be too large for float64 before they are added.
+func extreme(t, p, x []float64, omega regulariser, integral float64) float64 {
+	const unit = 0x1p-600
+	of := func(q []float64) (sum float64) {
+		for j, v := range q {
+			_, slope, _ := omega(v, v)
+			sum += v * unit * (integral*slope*unit - x[j]*unit)
+		}
+		return sum
+	}
+	return (of(t) - of(p)) / unit / unit
+}
+
 // descending returns the entries of z above -1, largest first, in the memory of dst. A largest entry of 0 alone already
 // holds all of the mass at a distance of 1, so no other has a part in a projection.
 func descending(dst, z []float64) []float64 {
@@ -106,8 +122,8 @@ func descending(dst, z []float64) []float64 {
 // Sparsemax returns the sparsemax loss of target against logits: what cross-entropy is to softmax, for the projection of
 // the logits on the simplex.
 //
-// With x a row of logits, p the distribution nearest to x, t the target (one-hot for a label y) and m = Σ_c w_c·t_c of the
-// class weights w (1 without them),
+// With x a row of logits, p the distribution nearest to x, t the target (one-hot for a label y) and m = Σ_c w_c·t_c with the
+// class weights w (without [WithClassWeights] m = 1 and the term w_j·l/m is not there),
 //
 //	l = m·(½(‖t‖² - ‖p‖²) + ⟨p - t, x⟩)        dl/dx_j = m·(p_j - t_j)
 //	                                           dl/dt_j = m·(t_j - x_j) + w_j·l/m
@@ -135,7 +151,7 @@ var sparsemax = core.Definition{
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return fenchel(s, projectSparsemax, func(t, p float64) (divergence, slope, bend float64) {
 			return (t - p) * (t - p) / 2, t, 1
-		})
+		}, 1./2)
 	},
 }
 
@@ -159,7 +175,7 @@ func projectSparsemax(p, s, z, sorted []float64) (tau float64) {
 // Entmax15 returns the entmax loss with α = 1.5 of target against logits: sparse as sparsemax, smooth as softmax.
 //
 // With x a row of logits, p = max(0, x/2 - τ)² with τ such that p sums to 1, t the target (one-hot for a label y) and
-// m = Σ_c w_c·t_c of the class weights w (1 without them),
+// m = Σ_c w_c·t_c with the class weights w (without [WithClassWeights] m = 1 and the term w_j·l/m is not there),
 //
 //	l = m·(4/3·Σ_c (t_c^1.5 - p_c^1.5) + ⟨p - t, x⟩)        dl/dx_j = m·(p_j - t_j)
 //	                                                        dl/dt_j = m·(2·√t_j - x_j) + w_j·l/m
@@ -190,7 +206,7 @@ var entmax15 = core.Definition{
 				bend = 1 / a
 			}
 			return 2. / 3 * (a - b) * (a - b) * (2*a + b), 2 * a, bend
-		})
+		}, 2./3)
 	},
 }
 

@@ -111,8 +111,8 @@ func WithNormalizerNode(n *G.Node) Option {
 	return operand(core.OptNormalizerNode, n)
 }
 
-// WithLabelSmoothing moves the share eps, in [0, 1], of the target's mass evenly to all classes that are not
-// masked by a logit of -Inf. Default 0.
+// WithLabelSmoothing replaces a target t by (1-eps)·t + eps/K in the K classes that are not masked by a logit of -Inf, with eps
+// in [0, 1]: the share eps of a target that sums to 1 is spread evenly. Default 0.
 func WithLabelSmoothing(eps float64) Option {
 	return number(core.OptLabelSmoothing, eps)
 }

@@ -28,7 +28,7 @@ var relativeLosses = []entry{
 //
 // Options: [WithEpsilon] (ε > 0, default 1e-7), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// The result is a fraction, not a percentage: 0.25 where pred is a quarter off. The derivatives at e = 0
+// The result is a fraction, not a percentage as Keras's: 0.25 where pred is a quarter off. The derivatives at e = 0
 // are 0. An infinite target gives NaN.
 //
 // [SMAPE] is bounded; [MSLE] weighs ratios alike in both directions.
@@ -42,7 +42,7 @@ var mape = core.Definition{
 	Name: "MAPE", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.ReduceOptions | core.OptEpsilon, Defaults: core.Settings{Epsilon: 1e-7},
 	Kernel: points(false, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.MAPE, A: s.Epsilon} }),
 	Laws:   core.NonNegative | core.ZeroAtEqual | core.Convex,
-	Keras:  "MeanAbsolutePercentageError",
+	Keras:  "MeanAbsolutePercentageError / 100",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		eps := s.Epsilon
 		return formula.FirstOrder{
@@ -136,6 +136,11 @@ func smapeJet(p, t float64, _ int) formula.Partials {
 		return formula.Partials{L: 2}
 	case side == 0: // one of them 0
 		return formula.Partials{L: 2, P: 2 * (formula.Sign(p-t) - formula.Sign(p)) / size, T: 2 * (formula.Sign(t-p) - formula.Sign(t)) / size}
+	}
+	if math.IsInf(size, 1) { // l is of ratios
+		const unit = 0x1p-2
+		j := smapeJet(p*unit, t*unit, 0)
+		return formula.Partials{L: j.L, P: j.P * unit, T: j.T * unit, PP: j.PP * unit * unit, PT: j.PT * unit * unit, TT: j.TT * unit * unit}
 	}
 	// l = 2·|a - b|/size and a moves with formula.Sign(p)·p, b with formula.Sign(t)·t, the same sign.
 	r, s := formula.Sign(a-b), formula.Sign(p)

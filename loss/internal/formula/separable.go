@@ -2,6 +2,7 @@ package formula
 
 import (
 	"math"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 )
@@ -69,6 +70,9 @@ func SumMinusOne(x []float64) float64 {
 			lost += v - s + sum
 		}
 		sum = s
+	}
+	if math.IsInf(sum, 1) && core.Finite(slices.Max(x)) {
+		return sum // finite numbers whose sum is none
 	}
 	return sum + lost
 }
