@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/surprisal-go/surprisal/train/tensorboard"
@@ -36,6 +37,9 @@ func (b *board) Event(_ context.Context, e Event) error {
 			tag string
 			v   float64
 		}{{"step/loss", e.Loss}, {"step/rate", e.Rate}, {"step/gradient norm", e.Norm}} {
+			if math.IsNaN(s.v) { // no row of the step counts
+				continue
+			}
 			if err := b.w.Scalar(s.tag, e.Step, now, s.v); err != nil {
 				return err
 			}

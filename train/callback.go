@@ -28,7 +28,7 @@ type Event struct {
 	Step, Steps   int     // updates made, and the number in the whole run
 	InEpoch       int     // updates made in this epoch
 	PerEpoch      int     // updates in an epoch
-	Loss          float64 // of the last step (StepDone)
+	Loss          float64 // of the last step (StepDone), NaN where no row of it counts
 	Norm          float64 // of the gradients before clipping (StepDone)
 	Rate          float64 // of the last step
 	Record        *Epoch  // EpochDone only; not to be changed

@@ -48,8 +48,9 @@ func (t Timing) Overhead() float64 {
 // Fit trains a model on a dataset and returns it with its history.
 //
 // Each epoch visits every example once, in an order that depends on the seed and the epoch. A short last batch is padded
-// and the padding weighted 0, so its mean, its gradient and the epoch's loss are exactly those of its rows. The same
-// configuration and data give the same bits, whatever the number of cores.
+// and the padding weighted 0, so its mean, its gradient and the epoch's loss are exactly those of its rows. Rows with
+// ignored labels, of weight 0 and masked targets (see [data.Masker]) count nowhere; where no row of an epoch counts Fit
+// returns an error. The same configuration and data give the same bits, whatever the number of cores.
 //
 // When the context is cancelled Fit returns what it has along with an error that wraps the context's. A loss or
 // gradient that is not finite ends the run before the parameters are touched with a [*NonFiniteError]. Other errors
@@ -166,7 +167,8 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 	if cfg.NoTrainMetrics {
 		r.metrics = nil
 	}
-	r.graph, err = compile(f, spec, purpose{lossFn: lossFn, gradients: true, sum: cfg.Accumulate > 1, readOutput: len(r.metrics) > 0})
+	_, masked := ds.(data.Masker)
+	r.graph, err = compile(f, spec, purpose{lossFn: lossFn, masked: masked, gradients: true, sum: cfg.Accumulate > 1, readOutput: len(r.metrics) > 0})
 	if err != nil {
 		return nil, err
 	}

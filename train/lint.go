@@ -70,7 +70,7 @@ func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
 	root := f.out
 	if lossFn != nil {
 		pr := &program{forward: f, spec: spec}
-		if root, err = pr.addLoss(purpose{lossFn: lossFn}); err != nil {
+		if root, _, err = pr.addLoss(purpose{lossFn: lossFn}); err != nil {
 			return nil, fmt.Errorf("train.Lint: %w", err)
 		}
 	}

@@ -212,20 +212,14 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 		} else {
 			rows = b.Rows
 		}
-		err = r.forward(b, func(c, w float64) error {
-			if !r.graph.summing {
-				m.add(c, w)
-			} else {
-				m.Sum, m.Weight = m.Sum+c, m.Weight+w*float64(r.graph.perRow)
-			}
+		err = r.forward(b, func(weight float64) error {
+			m.add(r.graph.parts(weight))
 			if !last {
 				return nil
 			}
 			scale := 1.0
 			if r.graph.summing && m.Weight != 0 {
 				scale = 1 / m.Weight
-				m.Weight /= float64(r.graph.perRow)
-				m.Sum /= float64(r.graph.perRow)
 			}
 			if norm, err = r.clip(scale, rows); err == nil {
 				r.update()
@@ -238,17 +232,14 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 		r.at.Batch++
 		r.at.Batches++
 	}
-	r.at.Loss.Sum += m.Sum
-	r.at.Loss.Weight += m.Weight
-	if m.Weight != 0 { // otherwise every row has weight 0
-		cost = m.value()
-	}
-	return cost, norm, nil
+	r.at.Loss.add(m)
+	return m.value(), norm, nil
 }
 
-// forward runs the graph on a batch. Its last operation calls then with the batch's loss, where that is finite, and the weight of
-// its rows: the parameters are moved at once, while the gradients are still in the caches and the other cores awake.
-func (r *run) forward(b *data.Batch, then func(cost, weight float64) error) error {
+// forward runs the graph on a batch. Its last operation calls then with the weight of the batch's rows,
+// where its loss is finite: the parameters are moved at once, while the gradients are still in the caches and the other
+// cores awake.
+func (r *run) forward(b *data.Batch, then func(weight float64) error) error {
 	step := r.at.Step + 1
 	factor, err := r.classFactors(b)
 	if err != nil {
@@ -273,7 +264,7 @@ func (r *run) forward(b *data.Batch, then func(cost, weight float64) error) erro
 	r.graph.finish = func() {
 		start := time.Now()
 		if finite() {
-			thenErr = then(r.graph.loss(), weight)
+			thenErr = then(weight)
 		}
 		update = time.Since(start)
 	}
@@ -299,6 +290,9 @@ func (r *run) forward(b *data.Batch, then func(cost, weight float64) error) erro
 	return nil
 }
 
+// classes returns how many scores the model has for a row.
+func (r *run) classes() int { return r.graph.out.Shape().TotalSize() / r.graph.batch }
+
 // classFactors returns the class weight of each row of a batch, nil where there are none.
 func (r *run) classFactors(b *data.Batch) ([]float64, error) {
 	if len(r.cfg.ClassWeights) == 0 {
@@ -306,11 +300,14 @@ func (r *run) classFactors(b *data.Batch) ([]float64, error) {
 	}
 	f := make([]float64, len(b.Rows))
 	for i, row := range b.Rows {
-		label := b.Y.Int[i]
-		if label < 0 || label >= len(r.cfg.ClassWeights) {
+		switch label := b.Y.Int[i]; {
+		case label >= 0 && label < len(r.cfg.ClassWeights):
+			f[i] = r.cfg.ClassWeights[label]
+		case label >= 0 && label < r.classes() && (b.Mask == nil || b.Mask[i]):
 			return nil, fmt.Errorf("row %d has label %d and there are %d class weights", row, label, len(r.cfg.ClassWeights))
+		default: // no class: the loss ignores the label or refuses it
+			f[i] = 1
 		}
-		f[i] = r.cfg.ClassWeights[label]
 	}
 	return f, nil
 }
