@@ -187,19 +187,35 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 				w *= factor[i]
 			}
 		}
-		for j := i * pr.perRow; j < (i+1)*pr.perRow; j++ {
-			v := w
-			if pr.masked && i < n && !b.Mask[j] {
-				v = 0
-			}
-			if pr.single {
-				pr.w.F32[j] = float32(v)
-			} else {
-				pr.w.F64[j] = v
-			}
+		var mask []bool
+		if pr.masked && i < n {
+			mask = b.Mask[i*pr.perRow : (i+1)*pr.perRow]
+		}
+		if pr.single {
+			weigh(pr.w.F32[i*pr.perRow:(i+1)*pr.perRow], float32(w), mask)
+		} else {
+			weigh(pr.w.F64[i*pr.perRow:(i+1)*pr.perRow], w, mask)
 		}
 	}
 	return nil
+}
+
+// weigh fills in the weights of a row: an element that is masked has the weight 0, with which losses never read it.
+func weigh[F float32 | float64](dst []F, w F, mask []bool) {
+	if mask == nil {
+		for j := range dst {
+			dst[j] = w
+		}
+		return
+	}
+	choice := [2]F{0, w}
+	for j := range dst {
+		k := 0
+		if mask[j] { // no jump for the compiler, and none that a random mask would make expensive
+			k = 1
+		}
+		dst[j] = choice[k]
+	}
 }
 
 // bind makes a batch the graph's input: a whole one as it lies, until the loader's next step, and a short one as a padded copy.
