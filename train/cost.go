@@ -117,8 +117,7 @@ func scratchLoss(fn loss.Func, out *G.Node, target data.Field, weights tensor.Sh
 	}
 	if errors.Is(err, loss.ErrOption) {
 		if _, meanErr := build(); meanErr == nil {
-			return nil, fmt.Errorf("the loss cannot be built without reduction, which a trainer needs to weight its rows: "+
-				"leave WithNormalizer and WithNormalizerNode out, a trainer divides by what its batches add up to: %w", err)
+			return nil, noNormalizer()
 		}
 	}
 	return nil, err
@@ -128,11 +127,11 @@ func scratchLoss(fn loss.Func, out *G.Node, target data.Field, weights tensor.Sh
 func buildLoss(fn loss.Func, pred, target *G.Node, opts ...loss.Option) (n *G.Node, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			n, err = nil, fmt.Errorf("the loss panicked while it was built: %v", r)
+			n, err = nil, panicked("the loss", r)
 		}
 	}()
 	if n, err = fn(pred, target, opts...); err != nil {
-		return nil, fmt.Errorf("building the loss: %w", err)
+		return nil, explainLoss(err, pred.Shape()[0])
 	}
 	if n == nil {
 		return nil, errors.New("the loss returned a nil node")

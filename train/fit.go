@@ -158,7 +158,7 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 	if cfg.EarlyStop != nil && cfg.EarlyStop.Maximize {
 		r.at.BestValue = exact(math.Inf(-1))
 	}
-	f, err := build(model, spec, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
+	f, err := buildSound(model, spec, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}

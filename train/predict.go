@@ -132,7 +132,7 @@ func (n *Net) give(p *program) {
 func (n *Net) compile(spec data.Spec, batch int, p purpose) (*program, error) {
 	n.predictors.building.Lock()
 	defer n.predictors.building.Unlock()
-	f, err := build(n.model, spec, n.params, n.dtype, batch, false, n.seed)
+	f, err := buildSound(n.model, spec, n.params, n.dtype, batch, false, n.seed)
 	if err != nil {
 		return nil, err
 	}

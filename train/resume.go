@@ -206,7 +206,7 @@ func Load(path string, model Model) (*Net, error) {
 	if n.params, err = newParamSet(arrays, true); err != nil {
 		return nil, fmt.Errorf("train.Load: %w", err)
 	}
-	if _, err := build(model, n.spec, n.params, n.dtype, 1, false, 0); err != nil {
+	if _, err := buildSound(model, n.spec, n.params, n.dtype, 1, false, 0); err != nil {
 		return nil, fmt.Errorf("train.Load: %s is of another model: %w", path, err)
 	}
 	return n, nil
