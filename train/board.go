@@ -16,7 +16,8 @@ type board struct {
 }
 
 // NewTensorBoard returns a callback that writes event files for TensorBoard into a directory: the loss, the rate and the norm of the
-// gradients of each step under "step/", or of every n-th step for every > 1, and the values of each epoch under "epoch/".
+// gradients of each step under "step/", or of every n-th step for every > 1, and the values of each epoch under "epoch/", at its
+// last step. A run begins with a session record: of the run that it resumes, TensorBoard forgets the steps that are made again.
 func NewTensorBoard(dir string, every int) Callback { return &board{dir: dir, every: max(1, every)} }
 
 func (b *board) Event(_ context.Context, e Event) error {
@@ -29,6 +30,8 @@ func (b *board) Event(_ context.Context, e Event) error {
 	}
 	now := time.Now()
 	switch e.Kind {
+	case RunBegin:
+		return b.w.Start(e.Step+1, now)
 	case StepDone:
 		if e.Step%b.every != 0 {
 			return nil
@@ -46,7 +49,7 @@ func (b *board) Event(_ context.Context, e Event) error {
 		}
 	case EpochDone:
 		for _, n := range e.Record.Values.Names() {
-			if err := b.w.Scalar("epoch/"+n, e.Epoch, now, e.Record.Values[n]); err != nil {
+			if err := b.w.Scalar("epoch/"+n, e.Step, now, e.Record.Values[n]); err != nil {
 				return err
 			}
 		}

@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// ErrStop is returned by a [Callback] to end a run early and in good order: [Fit] returns without error.
+// ErrStop is returned by a [Callback] to end a run early and in good order: [Fit] returns without error, with
+// Config.Checkpoint the steps so far are saved, and Config.EarlyStop puts the best parameters back.
 var ErrStop = errors.New("train: stop requested")
 
 // An EventKind says what happened.

@@ -44,6 +44,7 @@ func (pr *program) addLoss(p purpose) (cost, divisor *G.Node, err error) {
 	if !cost.IsScalar() {
 		return nil, nil, fmt.Errorf("the loss %s, want a scalar", describe(cost))
 	}
+	pr.root = cost
 	_, divisor, err = loss.Parts(cost)
 	switch {
 	case err == nil:

@@ -21,8 +21,10 @@ type Result struct {
 	History *History
 	Steps   int    // updates made
 	Best    *Epoch // the best epoch by Config.EarlyStop; nil without it
-	Stopped string // why the run ended before its last epoch: "early stopping", "callback" or ""
-	Time    Timing
+	// BestPath is where the best parameters lie that checkpoints have, which [LoadBest] reads; "" where there are none.
+	BestPath string
+	Stopped  string // why the run ended before its last epoch: "early stopping", "callback" or ""
+	Time     Timing
 
 	CheckpointError error // the last that Checkpoint.KeepGoing passed over
 }
@@ -93,7 +95,8 @@ type run struct {
 	history *History
 	best    []*weights.Array
 	stopped string
-	savedAt [2]int // mark of the last checkpoint
+	savedAt [2]int            // mark of the last checkpoint
+	words   map[string]string // the settings, once they were needed
 	saveErr error
 	started time.Time
 	time    Timing
@@ -303,7 +306,7 @@ func (r *run) close() {
 
 func (r *run) result() *Result {
 	r.time.Total = time.Since(r.started)
-	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, Stopped: r.stopped, Time: r.time, CheckpointError: r.saveErr}
+	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, BestPath: r.bestPath(), Stopped: r.stopped, Time: r.time, CheckpointError: r.saveErr}
 	if i := r.at.BestEpoch; i > 0 && i <= len(r.history.Epochs) {
 		res.Best = &r.history.Epochs[i-1]
 	}

@@ -23,6 +23,7 @@ type program struct {
 	y, w    data.Column
 	perRow  int // weights per row; 0 without a loss
 	masked  bool
+	root    *G.Node // the loss
 	cost    data.Column
 	divisor data.Column // what the mean loss is divided by; empty for a loss that is no quotient
 	output  data.Column

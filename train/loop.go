@@ -14,7 +14,7 @@ import (
 // loop trains until the last epoch, a stop or an error.
 func (r *run) loop(ctx context.Context) error {
 	if err := r.emit(ctx, Event{Kind: RunBegin}); err != nil {
-		return r.stop(err)
+		return r.stop(ctx, err)
 	}
 	for {
 		if len(r.history.Epochs) >= r.at.Epoch { // the epoch is complete
@@ -26,7 +26,7 @@ func (r *run) loop(ctx context.Context) error {
 			r.metrics = fresh(r.metrics)
 		}
 		if err := r.epoch(ctx); err != nil {
-			return r.stop(err)
+			return r.stop(ctx, err)
 		}
 	}
 	if r.at.Stopped {
@@ -36,12 +36,19 @@ func (r *run) loop(ctx context.Context) error {
 	return nil
 }
 
-// stop turns a callback's wish to end into the reason of the end.
-func (r *run) stop(err error) error {
-	if errors.Is(err, ErrStop) {
-		r.stopped = "callback"
-		return nil
+// stop turns a callback's wish to end into an end in good order: what was trained is saved and the best parameters are put
+// back.
+func (r *run) stop(ctx context.Context, err error) error {
+	if !errors.Is(err, ErrStop) {
+		return err
 	}
+	r.stopped, err = "callback", nil
+	if r.cfg.Checkpoint != nil && r.at.Step > 0 {
+		if err = r.checkpoint(ctx); errors.Is(err, ErrStop) {
+			err = nil
+		}
+	}
+	r.restoreBest()
 	return err
 }
 
@@ -100,7 +107,13 @@ func (r *run) epoch(ctx context.Context) error {
 	r.watch(values)
 	err = r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
 	if c := r.cfg.Checkpoint; c != nil && (err == nil || errors.Is(err, ErrStop)) && c.due(r.at.Epoch, r.cfg.Epochs, r.at.Stopped || err != nil) {
-		if saveErr := r.checkpoint(ctx); saveErr != nil {
+		before := r.at.Kept
+		r.keep(values)
+		saveErr := r.checkpoint(ctx)
+		if r.savedAt != r.mark() { // it could not be written
+			r.at.Kept = before
+		}
+		if saveErr != nil {
 			return saveErr
 		}
 	}
@@ -116,8 +129,11 @@ func (r *run) cancelled(ctx context.Context, cause error) error {
 	return errors.Join(err, r.checkpoint(context.WithoutCancel(ctx)))
 }
 
-// checkpoint saves the run and tells the callbacks.
+// checkpoint saves the run and tells the callbacks, unless that was done at this place already.
 func (r *run) checkpoint(ctx context.Context) error {
+	if r.savedAt == r.mark() {
+		return nil
+	}
 	path, err := r.save()
 	if err != nil {
 		err = fmt.Errorf("checkpoint at step %d, %s: %w", r.at.Step, path, err)
@@ -166,14 +182,8 @@ func (r *run) validate(ctx context.Context, values Values) error {
 	return nil
 }
 
-// watch keeps the best parameters and decides whether to go on.
+// watch keeps the best parameters for early stopping and decides whether to go on.
 func (r *run) watch(values Values) {
-	if c := r.cfg.Checkpoint; c != nil && c.Monitor != "" && c.due(r.at.Epoch, r.cfg.Epochs, false) {
-		v, best := values[c.Monitor], float64(r.at.Kept.Value)
-		if r.at.Kept.Step == 0 || v < best && !c.Maximize || v > best && c.Maximize {
-			r.at.Kept = kept{r.at.Step, exact(v)}
-		}
-	}
 	e := r.cfg.EarlyStop
 	if e == nil {
 		return
