@@ -450,3 +450,41 @@ func TestRowWeights(t *testing.T) {
 		}
 	}
 }
+
+// TestNegativeWeights: they divide as they multiply, so that -1 everywhere is 1 everywhere, and batches add up to one.
+func TestNegativeWeights(t *testing.T) {
+	ds := blobs(t, 4, 1)
+	fit := func(weights []float64, size int) (*Result, error) {
+		weighted, err := ds.WithWeights(weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Fit(background, linear3, loss.CrossEntropy, weighted, Config{Epochs: 2, BatchSize: size, Accumulate: 4 / size,
+			Optimizer: optim.SGD(0.1), DType: tensor.Float64, KeepOrder: true})
+	}
+	for _, c := range []struct {
+		a, b []float64
+		size int // of the batches of a; those of b have 4 rows
+	}{
+		{[]float64{-1, -1, -1, -1}, []float64{1, 1, 1, 1}, 4},
+		{[]float64{-1, -1, -1, -1}, []float64{1, 1, 1, 1}, 1},
+		{[]float64{2, -1, 1, 0.5}, []float64{2, -1, 1, 0.5}, 1},
+		{[]float64{2, -1, 1, 0.5}, []float64{2, -1, 1, 0.5}, 2},
+	} {
+		a, err := fit(c.a, c.size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := fit(c.b, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Four terms in another order, 2 steps.
+		if d := far(t, a.Net, b.Net); !(d < 1e-14) || math.Abs(a.History.Last("loss")-b.History.Last("loss")) > 1e-14 {
+			t.Errorf("%v in batches of %d: parameters differ by %v, losses %v and %v", c.a, c.size, d, a.History.Last("loss"), b.History.Last("loss"))
+		}
+	}
+	if _, err := fit([]float64{1, -1, 1, -1}, 1); err == nil || !strings.Contains(err.Error(), "step 1: the weights of the rows 0, 1, 2, 3 add up to 0") {
+		t.Errorf("error %v of weights that add up to 0", err)
+	}
+}

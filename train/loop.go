@@ -227,6 +227,9 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 			if !last {
 				return nil
 			}
+			if r.graph.summing && m.Weight == 0 && m.Sum != 0 {
+				return fmt.Errorf("step %d: the weights of the rows %s add up to 0, so there is no mean loss", r.at.Step+1, someRows(rows))
+			}
 			scale := 1.0
 			if r.graph.summing && m.Weight != 0 {
 				scale = 1 / m.Weight

@@ -182,7 +182,7 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 		err := e.run()
 		e.graph += time.Since(start)
 		if err != nil {
-			return err
+			return fmt.Errorf("a batch of the rows %s: %w", someRows(b.Rows), err)
 		}
 		if e.perRow > 0 {
 			m.add(e.parts(sum(b.W)))

@@ -217,8 +217,9 @@ type Dataset interface {
 // A Weighter is a Dataset whose examples do not all count the same.
 type Weighter interface {
 	Dataset
-	// Weight returns the sample weight of an example, a finite number >= 0; the weight of an
-	// example in any other Dataset is 1.
+	// Weight returns the sample weight of an example, a finite number; the weight of an example in
+	// any other Dataset is 1. A negative weight turns an example's loss around, and is an error to
+	// metrics.
 	Weight(row int) float64
 }
 

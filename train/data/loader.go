@@ -67,8 +67,8 @@ func (b *Batch) Fill(ds Dataset, rows []int) error {
 	}
 	for _, r := range rows {
 		w := WeightOf(ds, r)
-		if !(w >= 0) || math.IsInf(w, 1) {
-			return fmt.Errorf("weight of row %d is %v, want a finite number >= 0", r, w)
+		if math.IsNaN(w) || math.IsInf(w, 0) {
+			return fmt.Errorf("weight of row %d is %v, want a finite number", r, w)
 		}
 		b.W = append(b.W, w)
 	}
