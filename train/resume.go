@@ -179,7 +179,8 @@ func (n *Net) Save(path string) error {
 }
 
 // Load returns a model with the parameters of a file that [Net.Save] wrote or of a checkpoint's directory, ready to predict
-// and evaluate. It needs neither data nor an optimizer. The parameters must be exactly those that the model builds.
+// and evaluate. It needs neither data nor an optimizer. The parameters must be exactly those that the model builds. Those of a
+// checkpoint are the last that were trained; [LoadBest] takes the best.
 func Load(path string, model Model) (*Net, error) {
 	if model == nil {
 		return nil, errors.New("train.Load: model is nil")
