@@ -139,7 +139,7 @@ func (r *run) settings() (map[string]string, error) {
 		"optimizer": c.Optimizer.Name(), "schedule": r.schedule.Name(), "dtype": c.DType.String(),
 		"batch size": strconv.Itoa(r.graph.batch), "accumulate": strconv.Itoa(c.Accumulate),
 		"seed": strconv.FormatUint(c.Seed, 10), "keep order": strconv.FormatBool(c.KeepOrder),
-		"loss": r.graph.lossIdentity(), "examples": examples, "validation": validation, "input": r.net.spec.Input.String(), "target": r.net.spec.Target.String(),
+		"loss": r.graph.lossIdentity(), "model": r.graph.modelIdentity(), "examples": examples, "validation": validation, "input": r.net.spec.Input.String(), "target": r.net.spec.Target.String(),
 		"groups": fmt.Sprintf("%+v", c.Groups), "clip norm": number(c.ClipNorm), "clip value": number(c.ClipValue),
 		"class weights": fmt.Sprint(c.ClassWeights), "overfit batch": strconv.Itoa(c.OverfitBatch),
 	}

@@ -20,13 +20,21 @@ import (
 
 // lossIdentity describes the part of a graph that computes the loss from the model's output.
 func (pr *program) lossIdentity() string {
+	return fmt.Sprintf("%v %016x", pr.root.Op(), graphIdentity(pr.root, pr.out))
+}
+
+// modelIdentity describes the part that computes the model's output from input and parameters.
+func (pr *program) modelIdentity() string { return fmt.Sprintf("%016x", graphIdentity(pr.out, nil)) }
+
+// graphIdentity is a digest of the operations and constants that compute a node, without those that compute another.
+func graphIdentity(to, from *G.Node) uint64 {
 	model := make(map[*G.Node]bool)
-	for n := range loss.Walk(pr.out) {
+	for n := range loss.Walk(from) {
 		model[n] = true
 	}
 	h := fnv.New64a()
 	number := make(map[*G.Node]int)
-	for n, operands := range loss.Walk(pr.root) {
+	for n, operands := range loss.Walk(to) {
 		if model[n] {
 			continue
 		}
@@ -39,16 +47,18 @@ func (pr *program) lossIdentity() string {
 				fmt.Fprint(h, " ", number[o])
 			}
 		}
-		switch v := leafValue(n); {
-		case len(operands) == 0 && (n.Name() == "target" || n.Name() == "weights"): // data
-			fmt.Fprint(h, n.Name(), n.Dtype())
-		case len(operands) == 0 && v != nil:
+		_, constant := n.Op().(interface{ Value() G.Value })
+		switch {
+		case constant:
+			v := leafValue(n)
 			fmt.Fprint(h, v.Dtype(), v.Data())
 		case n.Op() != nil:
 			n.Op().WriteHash(opHash{h})
+		default:
+			fmt.Fprint(h, n.Name(), n.Dtype())
 		}
 	}
-	return fmt.Sprintf("%v %016x", pr.root.Op(), h.Sum64())
+	return h.Sum64()
 }
 
 // opHash is a 64-bit hash where operations of a graph expect any.

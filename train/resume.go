@@ -66,7 +66,7 @@ func (r *run) restore(path string, st *savedState) error {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if name == "loss" { // with another model it is another too: see below
+		if name == "loss" || name == "model" { // see below: parameters that do not fit say more
 			continue
 		}
 		if err := differs(name); err != nil {
@@ -85,8 +85,10 @@ func (r *run) restore(path string, st *savedState) error {
 	if err := fill(filepath.Join(path, weightsFile), r.net.params.list); err != nil {
 		return err
 	}
-	if err := differs("loss"); err != nil {
-		return err
+	for _, name := range []string{"model", "loss"} {
+		if err := differs(name); err != nil {
+			return err
+		}
 	}
 	if err := fill(filepath.Join(path, optimizerFile), slices.Concat(r.slots...)); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/optim"
 	"google.golang.org/protobuf/encoding/protowire"
+	G "gorgonia.org/gorgonia"
 )
 
 // TestResumeIsTheSameRun: another loss, other examples and another validation set are noticed, the same ones are taken.
@@ -49,6 +50,33 @@ func TestResumeIsTheSameRun(t *testing.T) {
 		_, err := Fit(background, linear3, c.fn, c.ds, cfg)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+// TestResumeOfAnotherModel: one with the same parameters and another activation is noticed too.
+func TestResumeOfAnotherModel(t *testing.T) {
+	model := func(activation func(*G.Node) (*G.Node, error), scale float32) Model {
+		return func(b *Builder, x *G.Node) (*G.Node, error) {
+			h, err := b.Dense("out", x, 3)
+			if err != nil {
+				return nil, err
+			}
+			if h, err = activation(h); err != nil {
+				return nil, err
+			}
+			return G.Mul(h, G.NewConstant(scale))
+		}
+	}
+	cfg := Config{Epochs: 1, Optimizer: optim.SGD(.1), Checkpoint: &Checkpoint{Dir: t.TempDir(), Resume: true}}
+	mustFit(t, model(G.Tanh, 2), blobs(t, 12, 1), cfg)
+	for name, c := range map[string]struct {
+		m     Model
+		wrong bool
+	}{"the same": {model(G.Tanh, 2), false}, "another activation": {model(G.Rectify, 2), true}, "another constant": {model(G.Tanh, 3), true}} {
+		_, err := Fit(background, c.m, loss.CrossEntropy, blobs(t, 12, 1), cfg)
+		if c.wrong != (err != nil) || err != nil && !strings.Contains(err.Error(), `is of another run: model is "`) {
+			t.Errorf("%s: error %v", name, err)
 		}
 	}
 }
