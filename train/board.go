@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/surprisal-go/surprisal/train/tensorboard"
@@ -15,7 +16,8 @@ type board struct {
 }
 
 // NewTensorBoard returns a callback that writes event files for TensorBoard into a directory: the loss, the rate and the norm of the
-// gradients of each step under "step/", or of every n-th step for every > 1, and the values of each epoch under "epoch/".
+// gradients of each step under "step/", or of every n-th step for every > 1, and the values of each epoch under "epoch/", at its
+// last step. A run begins with a session record: of the run that it resumes, TensorBoard forgets the steps that are made again.
 func NewTensorBoard(dir string, every int) Callback { return &board{dir: dir, every: max(1, every)} }
 
 func (b *board) Event(_ context.Context, e Event) error {
@@ -28,6 +30,8 @@ func (b *board) Event(_ context.Context, e Event) error {
 	}
 	now := time.Now()
 	switch e.Kind {
+	case RunBegin:
+		return b.w.Start(e.Step+1, now)
 	case StepDone:
 		if e.Step%b.every != 0 {
 			return nil
@@ -36,13 +40,16 @@ func (b *board) Event(_ context.Context, e Event) error {
 			tag string
 			v   float64
 		}{{"step/loss", e.Loss}, {"step/rate", e.Rate}, {"step/gradient norm", e.Norm}} {
+			if math.IsNaN(s.v) { // no row of the step counts
+				continue
+			}
 			if err := b.w.Scalar(s.tag, e.Step, now, s.v); err != nil {
 				return err
 			}
 		}
 	case EpochDone:
 		for _, n := range e.Record.Values.Names() {
-			if err := b.w.Scalar("epoch/"+n, e.Epoch, now, e.Record.Values[n]); err != nil {
+			if err := b.w.Scalar("epoch/"+n, e.Step, now, e.Record.Values[n]); err != nil {
 				return err
 			}
 		}

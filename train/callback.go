@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// ErrStop is returned by a [Callback] to end a run early and in good order: [Fit] returns without error.
+// ErrStop is returned by a [Callback] to end a run early and in good order: [Fit] returns without error, with
+// Config.Checkpoint the steps so far are saved, and Config.EarlyStop puts the best parameters back.
 var ErrStop = errors.New("train: stop requested")
 
 // An EventKind says what happened.
@@ -28,7 +29,7 @@ type Event struct {
 	Step, Steps   int     // updates made, and the number in the whole run
 	InEpoch       int     // updates made in this epoch
 	PerEpoch      int     // updates in an epoch
-	Loss          float64 // of the last step (StepDone)
+	Loss          float64 // of the last step (StepDone), NaN where no row of it counts
 	Norm          float64 // of the gradients before clipping (StepDone)
 	Rate          float64 // of the last step
 	Record        *Epoch  // EpochDone only; not to be changed

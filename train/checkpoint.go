@@ -24,16 +24,19 @@ import (
 
 // Checkpoint keeps a run on disk, so that one that was killed goes on to the same bits as one that was left alone.
 //
+// A run goes on with the configuration, loss and data it began with; anything else is an error. Epochs may change where the
+// schedule gives the steps that were made the rates that they had: a cosine over the whole run does not.
+//
 // Each checkpoint is a directory below Dir named by its step, with weights.safetensors, optimizer.safetensors, for early stopping
 // best.safetensors, and state.json, which has the digest of the others and its own. It is written under another name, flushed to the
 // disk and renamed, so it is there whole or not at all, and the earlier ones are removed only afterwards.
 type Checkpoint struct {
 	Dir        string // made where it does not exist
 	Resume     bool   // go on from the newest checkpoint in Dir where there is one; otherwise a Dir with checkpoints is an error
-	Every      int    // epochs between checkpoints; 0 means 1. The last epoch always has one, and so has a cancelled run
+	Every      int    // epochs between checkpoints; 0 means 1. The last epoch always has one, and so has a run that was cancelled or stopped
 	EverySteps int    // additional checkpoints after so many steps within an epoch; 0 means none
 	Keep       int    // newest checkpoints that are kept; 0 means 2
-	Monitor    string // keep the checkpoint with the best such value too; "" means none
+	Monitor    string // keep the checkpoint with the best such value too, for LoadBest; "" means none. NaN is never the best
 	Maximize   bool   // larger is better, for Monitor
 	KeepGoing  bool   // when a checkpoint cannot be written, train on and report it in Result.CheckpointError
 }
@@ -60,7 +63,7 @@ const (
 	bestFile      = "best.safetensors"
 	stepPrefix    = "step-"
 	stateFormat   = "surprisal checkpoint"
-	stateVersion  = 1
+	stateVersion  = 2
 )
 
 // savedState is state.json.
@@ -68,6 +71,7 @@ type savedState struct {
 	Format   string            `json:"format"`
 	Version  int               `json:"version"`
 	Settings map[string]string `json:"settings"` // what has to be the same for the run to go on
+	Epochs   int               `json:"epochs"`   // of the whole run, as it was planned
 	At       position          `json:"at"`
 	History  *History          `json:"history"`
 	Schedule bits              `json:"schedule"`
@@ -118,13 +122,24 @@ func (b *bits) UnmarshalJSON(text []byte) error {
 }
 
 // settings are all that decides a run's course, in words. Epochs is not among them: a run may be made longer.
-func (r *run) settings() map[string]string {
+func (r *run) settings() (map[string]string, error) {
+	if r.words != nil {
+		return r.words, nil
+	}
 	c := &r.cfg
+	examples, err := dataIdentity(r.ds)
+	if err != nil {
+		return nil, err
+	}
+	validation, err := dataIdentity(c.Validation)
+	if err != nil {
+		return nil, fmt.Errorf("validation: %w", err)
+	}
 	s := map[string]string{
 		"optimizer": c.Optimizer.Name(), "schedule": r.schedule.Name(), "dtype": c.DType.String(),
 		"batch size": strconv.Itoa(r.graph.batch), "accumulate": strconv.Itoa(c.Accumulate),
 		"seed": strconv.FormatUint(c.Seed, 10), "keep order": strconv.FormatBool(c.KeepOrder),
-		"rows": strconv.Itoa(r.ds.Len()), "input": r.net.spec.Input.String(), "target": r.net.spec.Target.String(),
+		"loss": r.graph.lossIdentity(), "model": r.graph.modelIdentity(), "examples": examples, "validation": validation, "input": r.net.spec.Input.String(), "target": r.net.spec.Target.String(),
 		"groups": fmt.Sprintf("%+v", c.Groups), "clip norm": number(c.ClipNorm), "clip value": number(c.ClipValue),
 		"class weights": fmt.Sprint(c.ClassWeights), "overfit batch": strconv.Itoa(c.OverfitBatch),
 	}
@@ -139,7 +154,8 @@ func (r *run) settings() map[string]string {
 		metrics = append(metrics, m.Name())
 	}
 	s["metrics"] = strings.Join(metrics, ", ")
-	return s
+	r.words = s
+	return s, nil
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
@@ -159,7 +175,11 @@ func (r *run) save() (path string, err error) {
 		return path, err
 	}
 	defer os.RemoveAll(tmp)
-	st := savedState{Format: stateFormat, Version: stateVersion, Settings: r.settings(), At: r.at, History: r.history, Files: make(map[string]string)}
+	settings, err := r.settings()
+	if err != nil {
+		return path, err
+	}
+	st := savedState{Format: stateFormat, Version: stateVersion, Settings: settings, Epochs: r.cfg.Epochs, At: r.at, History: r.history, Files: make(map[string]string)}
 	if a, ok := r.schedule.(optim.Adaptive); ok {
 		st.Schedule = a.State()
 	}

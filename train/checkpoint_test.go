@@ -251,10 +251,10 @@ func TestForeignCheckpoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(strings.Replace(string(text), `"version": 1`, `"version": 2`, 1)), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), `"version": 2`, `"version": 3`, 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Fit(background, mlp, loss.CrossEntropy, ds, cfg); err == nil || !strings.Contains(err.Error(), "version is 2, want 1") {
+	if _, err := Fit(background, mlp, loss.CrossEntropy, ds, cfg); err == nil || !strings.Contains(err.Error(), "version is 3, want 2") {
 		t.Errorf("version: error %v", err)
 	}
 }

@@ -18,8 +18,11 @@ type Config struct {
 	Epochs    int             // passes over the training set, at least 1
 	Optimizer optim.Optimizer // such as optim.Adam(1e-3)
 
-	BatchSize  int    // rows of a batch; 0 means 32. The last batch of an epoch may be shorter
-	Accumulate int    // batches whose gradients make one update; 0 means 1. Exact: k batches of n are one batch of k·n
+	BatchSize int // rows of a batch; 0 means 32. The last batch of an epoch may be shorter
+	// Accumulate is the number of batches whose gradients make one update; 0 means 1. Exact: k batches
+	// of n are one batch of k·n, with ignored labels and weights of any kind too. A loss that is no
+	// quotient of two sums (see loss.Parts) has no such parts and is refused.
+	Accumulate int
 	Seed       uint64 // decides initial parameters, shuffling and dropout
 	KeepOrder  bool   // visit the examples in their order instead of shuffling each epoch
 	Prefetch   int    // batches that a goroutine reads ahead, of the validation set too; 0 reads each when it is needed. The results are the same
@@ -39,7 +42,9 @@ type Config struct {
 	Metrics        []metric.Metric
 	NoTrainMetrics bool // measure Metrics on the validation set only
 
-	ClassWeights []float64 // multiplies the weight of a training row by its label's entry; for whole-number targets
+	// ClassWeights multiplies the weight of a training row by its label's entry; for whole-number
+	// targets. A row whose label is no class, such as -100, is left to the loss.
+	ClassWeights []float64
 
 	EarlyStop  *EarlyStop  // end when a value no longer improves; nil means never
 	Checkpoint *Checkpoint // keep the run on disk; nil means not

@@ -21,14 +21,27 @@
 // Parameters, gradients and the optimizer's memory are plain named slices. Optimizers are in package [optim],
 // metrics in package [metric], datasets in package [data], pictures in package [report]; none of them needs a graph.
 //
+// The loss of an epoch, of a validation set and of accumulated batches is one quotient: the sum of all numerators over
+// the sum of all denominators, in the words of package loss. Ignored labels, class weights, row weights and masks of
+// missing targets ([data.Masker]) give the same numbers in batches of any size, up to rounding. Where nothing counts there is
+// no loss, which is an error.
+//
 // A loss or gradient that is not finite ends the run before it reaches the parameters, with an error that names the step,
 // the rows of the batch and the first node of the graph that went wrong.
+//
+// # Losses of one's own
+//
+// A [loss.Func] of one's own makes its result from its two operands and hands the options on to the losses of package
+// loss that it is made of: by these it gets weights and reduction. It is built for several numbers of rows, in graphs of their own.
+// [loss.Reduce] makes a loss of values for which there is none, [loss.Weighted] adds losses, [loss.With] fixes options. A sum of losses
+// is no quotient: an epoch's loss is then the mean of its batches' losses, weighted by their rows, and
+// Config.Accumulate is refused.
 //
 // # Keeping a run
 //
 // With a [Checkpoint] the whole state of a run is on disk after each epoch, or every few steps: a process that is killed at any moment
 // and started again with the same configuration ends with the same bits as one that was left alone. [Load] makes a model for prediction
-// from a checkpoint or from a file of [Net.Save], without data or an optimizer. Weights are safetensors files, which other tools read.
+// from a checkpoint or from a file of [Net.Save], without data or an optimizer, [LoadBest] from the best checkpoint of a run. Weights are safetensors files, which other tools read.
 //
 // # Watching a run
 //
@@ -42,5 +55,6 @@
 //
 // Gorgonia's solvers cannot be saved, its AdamW changes nothing and its RMSProp differs from every other; its dropout
 // scales gradients wrongly; its matrix product transposes shared weights in place. This package uses none of them. Models
-// may use any of Gorgonia's operations; [Lint] names those that are known to be wrong.
+// may use any of Gorgonia's operations but those that are known to be wrong, which are refused unless a model names them to
+// [Builder.Allow].
 package train

@@ -21,8 +21,10 @@ type Result struct {
 	History *History
 	Steps   int    // updates made
 	Best    *Epoch // the best epoch by Config.EarlyStop; nil without it
-	Stopped string // why the run ended before its last epoch: "early stopping", "callback" or ""
-	Time    Timing
+	// BestPath is where the best parameters lie that checkpoints have, which [LoadBest] reads; "" where there are none.
+	BestPath string
+	Stopped  string // why the run ended before its last epoch: "early stopping", "callback" or ""
+	Time     Timing
 
 	CheckpointError error // the last that Checkpoint.KeepGoing passed over
 }
@@ -48,8 +50,9 @@ func (t Timing) Overhead() float64 {
 // Fit trains a model on a dataset and returns it with its history.
 //
 // Each epoch visits every example once, in an order that depends on the seed and the epoch. A short last batch is padded
-// and the padding weighted 0, so its mean, its gradient and the epoch's loss are exactly those of its rows. The same
-// configuration and data give the same bits, whatever the number of cores.
+// and the padding weighted 0, so its mean, its gradient and the epoch's loss are exactly those of its rows. Rows with
+// ignored labels, of weight 0 and masked targets (see [data.Masker]) count nowhere; where no row of an epoch counts Fit
+// returns an error. The same configuration and data give the same bits, whatever the number of cores.
 //
 // When the context is cancelled Fit returns what it has along with an error that wraps the context's. A loss or
 // gradient that is not finite ends the run before the parameters are touched with a [*NonFiniteError]. Other errors
@@ -92,7 +95,8 @@ type run struct {
 	history *History
 	best    []*weights.Array
 	stopped string
-	savedAt [2]int // mark of the last checkpoint
+	savedAt [2]int            // mark of the last checkpoint
+	words   map[string]string // the settings, once they were needed
 	saveErr error
 	started time.Time
 	time    Timing
@@ -157,7 +161,7 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 	if cfg.EarlyStop != nil && cfg.EarlyStop.Maximize {
 		r.at.BestValue = exact(math.Inf(-1))
 	}
-	f, err := build(model, spec, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
+	f, err := buildSound(model, spec, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +170,8 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 	if cfg.NoTrainMetrics {
 		r.metrics = nil
 	}
-	r.graph, err = compile(f, spec, purpose{lossFn: lossFn, gradients: true, sum: cfg.Accumulate > 1, readOutput: len(r.metrics) > 0})
+	_, masked := ds.(data.Masker)
+	r.graph, err = compile(f, spec, purpose{lossFn: lossFn, masked: masked, gradients: true, sum: cfg.Accumulate > 1, readOutput: len(r.metrics) > 0})
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +306,7 @@ func (r *run) close() {
 
 func (r *run) result() *Result {
 	r.time.Total = time.Since(r.started)
-	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, Stopped: r.stopped, Time: r.time, CheckpointError: r.saveErr}
+	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, BestPath: r.bestPath(), Stopped: r.stopped, Time: r.time, CheckpointError: r.saveErr}
 	if i := r.at.BestEpoch; i > 0 && i <= len(r.history.Epochs) {
 		res.Best = &r.history.Epochs[i-1]
 	}

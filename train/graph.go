@@ -21,8 +21,11 @@ type program struct {
 	vm      *machine.Machine
 	spec    data.Spec
 	y, w    data.Column
-	perRow  int // loss values per row
+	perRow  int // weights per row; 0 without a loss
+	masked  bool
+	root    *G.Node // the loss
 	cost    data.Column
+	divisor data.Column // what the mean loss is divided by; empty for a loss that is no quotient
 	output  data.Column
 	grads   []*gradient // of params.list, in its order
 	summing bool        // the loss is a sum, to be divided by the caller
@@ -39,6 +42,7 @@ type gradient struct {
 // purpose says what a program computes besides the model's output.
 type purpose struct {
 	lossFn     loss.Func // nil for prediction
+	masked     bool      // batches say which elements of their targets count
 	gradients  bool
 	sum        bool // Sum in place of Mean, and gradients that add up over runs
 	readOutput bool
@@ -55,13 +59,19 @@ func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
 		return err
 	}
 	if p.lossFn != nil {
-		cost, err := pr.addLoss(p)
+		cost, divisor, err := pr.addLoss(p)
 		if err != nil {
 			return nil, err
 		}
 		pr.cost = f.buffer(1)
 		if err := add("cost", cost, pr.cost); err != nil {
 			return nil, err
+		}
+		if divisor != nil {
+			pr.divisor = f.buffer(1)
+			if err := add("divisor", divisor, pr.divisor); err != nil {
+				return nil, err
+			}
 		}
 		if p.gradients {
 			taps, err := pr.addGradients(cost)
@@ -114,73 +124,6 @@ func (pr *program) end(taps G.Nodes) (*G.Node, error) {
 	}, taps...)
 }
 
-// addLoss puts the loss with its target and weights on top of the model.
-func (pr *program) addLoss(p purpose) (*G.Node, error) {
-	if pr.spec.Target.Kind == data.None {
-		return nil, errors.New("the dataset has no targets")
-	}
-	shape, err := lossShape(p.lossFn, pr.out, pr.spec.Target)
-	if err != nil {
-		return nil, err
-	}
-	if len(shape) == 0 || shape[0] != pr.batch {
-		return nil, fmt.Errorf("the loss has shape %v without reduction, want %d rows to weight", shape, pr.batch)
-	}
-	var y, w *G.Node
-	if y, pr.y, err = leaf(pr.graph, "target", pr.spec.Target, pr.dtype, pr.batch); err != nil {
-		return nil, err
-	}
-	if w, pr.w, err = leaf(pr.graph, "weights", data.Field{Kind: data.Float, Shape: shape[1:]}, pr.dtype, pr.batch); err != nil {
-		return nil, err
-	}
-	pr.perRow = shape.TotalSize() / pr.batch
-	reduction := loss.Mean
-	if p.sum {
-		reduction = loss.Sum
-	}
-	cost, err := buildLoss(p.lossFn, pr.out, y, loss.WithWeights(w), loss.WithReduction(reduction), loss.WithBufferReuse())
-	if err != nil {
-		return nil, err
-	}
-	if !cost.IsScalar() {
-		return nil, fmt.Errorf("the loss %s, want a scalar", describe(cost))
-	}
-	return cost, nil
-}
-
-// lossShape returns the shape that the loss has without reduction, which is the shape of its weights: (rows) for a loss
-// of rows, more for an elementwise loss. It is built in a graph of its own, where it leaves nothing behind.
-func lossShape(fn loss.Func, out *G.Node, target data.Field) (tensor.Shape, error) {
-	g := G.NewGraph()
-	shape := out.Shape()
-	pred := G.NewTensor(g, out.Dtype(), len(shape), G.WithShape(shape...), G.WithName("pred"))
-	y, _, err := leaf(g, "target", target, out.Dtype(), shape[0])
-	if err != nil {
-		return nil, err
-	}
-	n, err := buildLoss(fn, pred, y, loss.WithReduction(loss.None))
-	if err != nil {
-		return nil, err
-	}
-	return n.Shape(), nil
-}
-
-// buildLoss calls a loss function, which may be a stranger's.
-func buildLoss(fn loss.Func, pred, target *G.Node, opts ...loss.Option) (n *G.Node, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			n, err = nil, fmt.Errorf("the loss panicked while it was built: %v", r)
-		}
-	}()
-	if n, err = fn(pred, target, opts...); err != nil {
-		return nil, fmt.Errorf("building the loss: %w", err)
-	}
-	if n == nil {
-		return nil, errors.New("the loss returned a nil node")
-	}
-	return n, nil
-}
-
 func (pr *program) addGradients(cost *G.Node) (taps G.Nodes, err error) {
 	byName := make(map[string]*G.Node)
 	for _, n := range pr.leaves {
@@ -231,6 +174,9 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 	if pr.perRow == 0 {
 		return nil
 	}
+	if pr.masked && b.Mask == nil {
+		return errors.New("the dataset no longer masks its targets")
+	}
 	if err := pad(pr.y, b.Y, n, pr.batch, pr.spec.Target.Size()); err != nil {
 		return err
 	}
@@ -242,15 +188,35 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 				w *= factor[i]
 			}
 		}
-		for j := i * pr.perRow; j < (i+1)*pr.perRow; j++ {
-			if pr.single {
-				pr.w.F32[j] = float32(w)
-			} else {
-				pr.w.F64[j] = w
-			}
+		var mask []bool
+		if pr.masked && i < n {
+			mask = b.Mask[i*pr.perRow : (i+1)*pr.perRow]
+		}
+		if pr.single {
+			weigh(pr.w.F32[i*pr.perRow:(i+1)*pr.perRow], float32(w), mask)
+		} else {
+			weigh(pr.w.F64[i*pr.perRow:(i+1)*pr.perRow], w, mask)
 		}
 	}
 	return nil
+}
+
+// weigh fills in the weights of a row: an element that is masked has the weight 0, with which losses never read it.
+func weigh[F float32 | float64](dst []F, w F, mask []bool) {
+	if mask == nil {
+		for j := range dst {
+			dst[j] = w
+		}
+		return
+	}
+	choice := [2]F{0, w}
+	for j := range dst {
+		k := 0
+		if mask[j] { // no jump for the compiler, and none that a random mask would make expensive
+			k = 1
+		}
+		dst[j] = choice[k]
+	}
 }
 
 // bind makes a batch the graph's input: a whole one as it lies, until the loader's next step, and a short one as a padded copy.
@@ -299,14 +265,6 @@ func (pr *program) run() error {
 		return failed.Err
 	}
 	return fmt.Errorf("%v: %w", failed.Node.Op(), failed.Err)
-}
-
-// loss returns the value of the last run.
-func (pr *program) loss() float64 {
-	if pr.single {
-		return float64(pr.cost.F32[0])
-	}
-	return pr.cost.F64[0]
 }
 
 // scores copies the first n rows of the output into dst as float64.

@@ -56,7 +56,7 @@ func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
 		return "", err
 	}
 	pr := &program{forward: f, spec: r.net.spec}
-	cost, err := pr.addLoss(purpose{lossFn: r.lossFn, sum: r.graph.summing})
+	cost, _, err := pr.addLoss(purpose{lossFn: r.lossFn, sum: r.graph.summing, masked: r.graph.masked})
 	if err != nil {
 		return "", err
 	}

@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -22,22 +21,11 @@ type Finding struct {
 // String returns the node and the finding.
 func (f Finding) String() string { return f.Node + ": " + f.What }
 
-// wrongOps are operations of Gorgonia v0.9.18 that compute something else than they say, by the name of their Go type.
-var wrongOps = map[string]string{
-	"softmaxOp":   "Gorgonia's SoftMax takes the row maximum from the whole tensor and its logarithm changes it in place; return logits, or use loss.Softmax or loss.LogSoftmax",
-	"sparsemaxOp": "Gorgonia's Sparsemax is wrong on axis 0",
-	"dropoutOp":   "Gorgonia's Dropout scales gradients by 1/p; use Builder.Dropout",
-	"randomOp":    "a random operation of Gorgonia draws from a source that no seed of this package reaches; use Builder.Dropout for dropout",
-	"ctcLossOp":   "Gorgonia's CTCLoss does not divide its mean gradient and fails on padded steps",
-	"byIndicesOp": "Gorgonia's ByIndices has a wrong gradient on axis 1; use Builder.Embedding to look up rows",
-	"BatchNormOp": "Gorgonia's BatchNorm keeps statistics that a checkpoint does not hold and a padded batch disturbs",
-	"maxBetween":  "Gorgonia's MaxBetween has a wrong gradient on a LispMachine",
-	"minBetween":  "Gorgonia's MinBetween has a wrong gradient on a LispMachine",
-}
-
-// Lint builds a model, with its loss where lossFn is not nil, as [Fit] would for a dataset with the given spec, and reports what is
-// suspicious: leaves without a name, which Gorgonia merges because it cannot tell them apart, leaves that are no parameter, parameters that the loss does not depend on, and operations of Gorgonia that are known to be wrong. It returns an
-// error where the model cannot be built at all.
+// Lint builds a model, with its loss where lossFn is not nil, as [Fit] would for a dataset with the given spec, and
+// reports what is suspicious: leaves without a name, which Gorgonia merges because it cannot tell them apart, leaves that
+// are no parameter, parameters that the loss does not depend on, and operations of Gorgonia that are known to be wrong. It
+// returns an error where the model cannot be built at all. Fit itself refuses leaves whose numbers differ from graph to
+// graph, and the operations that [Builder.Allow] lists.
 func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
 	if model == nil {
 		return nil, errors.New("train.Lint: model is nil")
@@ -55,22 +43,11 @@ func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
 		return nil, fmt.Errorf("train.Lint: %w", err)
 	}
 	var found []Finding
-	leaves := make(map[*G.Node]string)
-	for _, n := range f.leaves {
-		leaves[n] = "parameter"
-	}
-	leaves[f.x] = "input"
-	for _, n := range f.noises {
-		for _, in := range f.graph.Inputs() {
-			if in.Name() == n.name+".mask" {
-				leaves[in] = "mask"
-			}
-		}
-	}
+	leaves := f.own()
 	root := f.out
 	if lossFn != nil {
 		pr := &program{forward: f, spec: spec}
-		if root, err = pr.addLoss(purpose{lossFn: lossFn}); err != nil {
+		if root, _, err = pr.addLoss(purpose{lossFn: lossFn}); err != nil {
 			return nil, fmt.Errorf("train.Lint: %w", err)
 		}
 	}
@@ -97,20 +74,16 @@ func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
 }
 
 func lintNode(n *G.Node, leaves map[*G.Node]string) []Finding {
-	if op := n.Op(); op != nil {
-		t := reflect.TypeOf(op)
-		if t.Kind() == reflect.Pointer {
-			t = t.Elem()
-		}
-		if what := wrongOps[t.Name()]; what != "" && strings.HasSuffix(t.PkgPath(), "gorgonia.org/gorgonia") {
-			return []Finding{{fmt.Sprint(op), what}}
-		}
+	if w := wrong(n); w != nil {
+		return []Finding{{fmt.Sprint(n.Op()), w.what}}
+	}
+	if n.Op() != nil {
 		return nil
 	}
 	if leaves[n] != "" || n.Name() == "target" || n.Name() == "weights" {
 		return nil
 	}
-	text := fmt.Sprintf("%q of shape %v", n.Name(), n.Shape())
+	text := leafText(n)
 	if !named(n) {
 		return []Finding{{text, "a leaf without a name of its own: Gorgonia merges it with every other of its shape"}}
 	}

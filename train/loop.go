@@ -14,7 +14,7 @@ import (
 // loop trains until the last epoch, a stop or an error.
 func (r *run) loop(ctx context.Context) error {
 	if err := r.emit(ctx, Event{Kind: RunBegin}); err != nil {
-		return r.stop(err)
+		return r.stop(ctx, err)
 	}
 	for {
 		if len(r.history.Epochs) >= r.at.Epoch { // the epoch is complete
@@ -26,7 +26,7 @@ func (r *run) loop(ctx context.Context) error {
 			r.metrics = fresh(r.metrics)
 		}
 		if err := r.epoch(ctx); err != nil {
-			return r.stop(err)
+			return r.stop(ctx, err)
 		}
 	}
 	if r.at.Stopped {
@@ -36,12 +36,19 @@ func (r *run) loop(ctx context.Context) error {
 	return nil
 }
 
-// stop turns a callback's wish to end into the reason of the end.
-func (r *run) stop(err error) error {
-	if errors.Is(err, ErrStop) {
-		r.stopped = "callback"
-		return nil
+// stop turns a callback's wish to end into an end in good order: what was trained is saved and the best parameters are put
+// back.
+func (r *run) stop(ctx context.Context, err error) error {
+	if !errors.Is(err, ErrStop) {
+		return err
 	}
+	r.stopped, err = "callback", nil
+	if r.cfg.Checkpoint != nil && r.at.Step > 0 {
+		if err = r.checkpoint(ctx); errors.Is(err, ErrStop) {
+			err = nil
+		}
+	}
+	r.restoreBest()
 	return err
 }
 
@@ -100,7 +107,13 @@ func (r *run) epoch(ctx context.Context) error {
 	r.watch(values)
 	err = r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
 	if c := r.cfg.Checkpoint; c != nil && (err == nil || errors.Is(err, ErrStop)) && c.due(r.at.Epoch, r.cfg.Epochs, r.at.Stopped || err != nil) {
-		if saveErr := r.checkpoint(ctx); saveErr != nil {
+		before := r.at.Kept
+		r.keep(values)
+		saveErr := r.checkpoint(ctx)
+		if r.savedAt != r.mark() { // it could not be written
+			r.at.Kept = before
+		}
+		if saveErr != nil {
 			return saveErr
 		}
 	}
@@ -116,8 +129,11 @@ func (r *run) cancelled(ctx context.Context, cause error) error {
 	return errors.Join(err, r.checkpoint(context.WithoutCancel(ctx)))
 }
 
-// checkpoint saves the run and tells the callbacks.
+// checkpoint saves the run and tells the callbacks, unless that was done at this place already.
 func (r *run) checkpoint(ctx context.Context) error {
+	if r.savedAt == r.mark() {
+		return nil
+	}
 	path, err := r.save()
 	if err != nil {
 		err = fmt.Errorf("checkpoint at step %d, %s: %w", r.at.Step, path, err)
@@ -166,14 +182,8 @@ func (r *run) validate(ctx context.Context, values Values) error {
 	return nil
 }
 
-// watch keeps the best parameters and decides whether to go on.
+// watch keeps the best parameters for early stopping and decides whether to go on.
 func (r *run) watch(values Values) {
-	if c := r.cfg.Checkpoint; c != nil && c.Monitor != "" && c.due(r.at.Epoch, r.cfg.Epochs, false) {
-		v, best := values[c.Monitor], float64(r.at.Kept.Value)
-		if r.at.Kept.Step == 0 || v < best && !c.Maximize || v > best && c.Maximize {
-			r.at.Kept = kept{r.at.Step, exact(v)}
-		}
-	}
 	e := r.cfg.EarlyStop
 	if e == nil {
 		return
@@ -212,20 +222,17 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 		} else {
 			rows = b.Rows
 		}
-		err = r.forward(b, func(c, w float64) error {
-			if !r.graph.summing {
-				m.add(c, w)
-			} else {
-				m.Sum, m.Weight = m.Sum+c, m.Weight+w*float64(r.graph.perRow)
-			}
+		err = r.forward(b, func(weight float64) error {
+			m.add(r.graph.parts(weight))
 			if !last {
 				return nil
+			}
+			if r.graph.summing && m.Weight == 0 && m.Sum != 0 {
+				return fmt.Errorf("step %d: the weights of the rows %s add up to 0, so there is no mean loss", r.at.Step+1, someRows(rows))
 			}
 			scale := 1.0
 			if r.graph.summing && m.Weight != 0 {
 				scale = 1 / m.Weight
-				m.Weight /= float64(r.graph.perRow)
-				m.Sum /= float64(r.graph.perRow)
 			}
 			if norm, err = r.clip(scale, rows); err == nil {
 				r.update()
@@ -238,17 +245,14 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 		r.at.Batch++
 		r.at.Batches++
 	}
-	r.at.Loss.Sum += m.Sum
-	r.at.Loss.Weight += m.Weight
-	if m.Weight != 0 { // otherwise every row has weight 0
-		cost = m.value()
-	}
-	return cost, norm, nil
+	r.at.Loss.add(m)
+	return m.value(), norm, nil
 }
 
-// forward runs the graph on a batch. Its last operation calls then with the batch's loss, where that is finite, and the weight of
-// its rows: the parameters are moved at once, while the gradients are still in the caches and the other cores awake.
-func (r *run) forward(b *data.Batch, then func(cost, weight float64) error) error {
+// forward runs the graph on a batch. Its last operation calls then with the weight of the batch's rows,
+// where its loss is finite: the parameters are moved at once, while the gradients are still in the caches and the other
+// cores awake.
+func (r *run) forward(b *data.Batch, then func(weight float64) error) error {
 	step := r.at.Step + 1
 	factor, err := r.classFactors(b)
 	if err != nil {
@@ -273,7 +277,7 @@ func (r *run) forward(b *data.Batch, then func(cost, weight float64) error) erro
 	r.graph.finish = func() {
 		start := time.Now()
 		if finite() {
-			thenErr = then(r.graph.loss(), weight)
+			thenErr = then(weight)
 		}
 		update = time.Since(start)
 	}
@@ -299,6 +303,9 @@ func (r *run) forward(b *data.Batch, then func(cost, weight float64) error) erro
 	return nil
 }
 
+// classes returns how many scores the model has for a row.
+func (r *run) classes() int { return r.graph.out.Shape().TotalSize() / r.graph.batch }
+
 // classFactors returns the class weight of each row of a batch, nil where there are none.
 func (r *run) classFactors(b *data.Batch) ([]float64, error) {
 	if len(r.cfg.ClassWeights) == 0 {
@@ -306,11 +313,14 @@ func (r *run) classFactors(b *data.Batch) ([]float64, error) {
 	}
 	f := make([]float64, len(b.Rows))
 	for i, row := range b.Rows {
-		label := b.Y.Int[i]
-		if label < 0 || label >= len(r.cfg.ClassWeights) {
+		switch label := b.Y.Int[i]; {
+		case label >= 0 && label < len(r.cfg.ClassWeights):
+			f[i] = r.cfg.ClassWeights[label]
+		case label >= 0 && label < r.classes() && (b.Mask == nil || b.Mask[i]):
 			return nil, fmt.Errorf("row %d has label %d and there are %d class weights", row, label, len(r.cfg.ClassWeights))
+		default: // no class: the loss ignores the label or refuses it
+			f[i] = 1
 		}
-		f[i] = r.cfg.ClassWeights[label]
 	}
 	return f, nil
 }

@@ -17,7 +17,9 @@ import (
 //
 // The function is called more than once, for training, evaluation and prediction at different batch sizes, and has to build the
 // same model each time: the same parameters, by name. Parameters come from [Builder.Param] or a layer; everything else is plain
-// Gorgonia in the graph of x. Give each leaf of your own a unique name: Gorgonia merges unnamed leaves of one shape.
+// Gorgonia in the graph of x. Give each leaf of your own a unique name: Gorgonia merges unnamed leaves of one shape. A leaf whose
+// numbers are not the same each time, such as one with a random WithInit, is refused by name, and so are operations
+// of Gorgonia that are known to be wrong, unless the model names them to [Builder.Allow].
 type Model func(b *Builder, x *G.Node) (*G.Node, error)
 
 // A Builder gives a [Model] its parameters and what it has to know of the graph under construction.
@@ -32,6 +34,7 @@ type Builder struct {
 	leaves   G.Nodes
 	noises   []*noise
 	names    map[string]bool
+	allowed  []string // operations of Gorgonia that the model wants in spite of what is wrong with them
 }
 
 // Graph returns the graph under construction, that of x.
@@ -196,11 +199,11 @@ func build(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, ba
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			f, err = nil, fmt.Errorf("the model panicked while it was built: %v", r)
+			f, err = nil, panicked("the model", r)
 		}
 	}()
 	if f.out, err = model(b, f.x); err != nil {
-		return nil, fmt.Errorf("building the model: %w", err)
+		return nil, explainModel(err, batch)
 	}
 	switch {
 	case f.out == nil:
@@ -210,7 +213,7 @@ func build(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, ba
 	case f.out.Dtype() != dtype:
 		return nil, fmt.Errorf("the model's output is %v, want %v", f.out.Dtype(), dtype)
 	case f.out.Dims() == 0 || f.out.Shape()[0] != batch:
-		return nil, fmt.Errorf("the model's output has shape %v, want %d rows as the input %v has", f.out.Shape(), batch, f.x.Shape())
+		return nil, fmt.Errorf("the model's output has shape %v, want %d rows as the input %v has: %s", f.out.Shape(), batch, f.x.Shape(), manySizes)
 	}
 	if len(b.used) != len(params.list) {
 		used := make(map[string]bool)

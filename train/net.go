@@ -106,6 +106,9 @@ func eachBatch(ctx context.Context, ds data.Dataset, from, to, size, ahead int, 
 // Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and under its name the value
 // of each metric, after the rows of the dataset were added to it. lossFn may be nil when metrics are given.
 //
+// The mean loss is that of the whole dataset, however its ignored labels and weights fall into batches; an error where
+// no row counts. A loss that is no quotient (see [loss.Parts]) gives the mean of its batches, weighted by their rows.
+//
 // A call builds a graph of its own, of at most 256 rows and of no more than the dataset has. Calls
 // from several goroutines run at the same time, as those of [Net.Predict] do; metrics belong to one
 // call.
@@ -150,7 +153,8 @@ func newEvaluator(n *Net, lossFn loss.Func, ds data.Dataset, batch int, measured
 	if spec.Target.Kind == data.None {
 		return nil, errors.New("the dataset has no targets")
 	}
-	p, err := n.compile(spec, min(batch, ds.Len()), purpose{lossFn: lossFn, readOutput: measured})
+	_, masked := ds.(data.Masker)
+	p, err := n.compile(spec, min(batch, ds.Len()), purpose{lossFn: lossFn, masked: masked, readOutput: measured})
 	if err != nil {
 		return nil, err
 	}
@@ -178,10 +182,10 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 		err := e.run()
 		e.graph += time.Since(start)
 		if err != nil {
-			return err
+			return fmt.Errorf("a batch of the rows %s: %w", someRows(b.Rows), err)
 		}
 		if e.perRow > 0 {
-			m.add(e.program.loss(), sum(b.W))
+			m.add(e.parts(sum(b.W)))
 		}
 		if len(metrics) > 0 {
 			if err := e.scratch.update(metrics, e.program, b); err != nil {
@@ -209,24 +213,6 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 	return v, nil
 }
 
-// errNoWeight is what a mean over nothing is.
-var errNoWeight = errors.New("every row has weight 0, so there is no mean loss")
-
-// mean is a weighted mean of batch means: with the weight of its rows for each, the mean over all rows.
-type mean struct {
-	Sum    float64 `json:"sum"`
-	Weight float64 `json:"weight"`
-}
-
-func (m *mean) add(v, weight float64) {
-	if weight != 0 {
-		m.Sum += v * weight
-		m.Weight += weight
-	}
-}
-
-func (m *mean) value() float64 { return m.Sum / m.Weight }
-
 func sum(v []float64) (s float64) {
 	for _, x := range v {
 		s += x
@@ -235,7 +221,21 @@ func sum(v []float64) (s float64) {
 }
 
 // scratch is the memory for handing batches to metrics.
-type scratch struct{ scores, turned, targets, weights []float64 }
+type scratch struct {
+	scores, turned, targets, weights []float64
+	labels                           []int
+}
+
+// ignore returns labels with those that are masked replaced by the one that no metric measures.
+func (s *scratch) ignore(labels []int, mask []bool) []int {
+	s.labels = append(s.labels[:0], labels...)
+	for i, counts := range mask {
+		if !counts {
+			s.labels[i] = metric.Ignored
+		}
+	}
+	return s.labels
+}
 
 // update gives the rows of a batch to metrics. Where a row has several labels, as the positions of a sequence, each of
 // them is a row to the metric.
@@ -249,6 +249,9 @@ func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) err
 	target := b.Y.Slice(0, n*size)
 	if p.spec.Target.Kind == data.Int {
 		mb.Labels = target.Int
+		if b.Mask != nil {
+			mb.Labels = s.ignore(target.Int, b.Mask)
+		}
 		if size > 1 {
 			if mb.Width%size != 0 {
 				return fmt.Errorf("%d scores for the %d labels of a row", mb.Width, size)
@@ -270,7 +273,7 @@ func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) err
 		if cap(s.targets) < target.Len() {
 			s.targets = make([]float64, target.Len())
 		}
-		mb.Targets = s.targets[:target.Len()]
+		mb.Targets, mb.Mask = s.targets[:target.Len()], b.Mask
 		if err := (data.Column{F64: mb.Targets}).Copy(target); err != nil {
 			return err
 		}

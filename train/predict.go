@@ -81,7 +81,7 @@ func (n *Net) predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 				return err
 			}
 			if err := p.run(); err != nil {
-				return err
+				return fmt.Errorf("a batch of the rows %s: %w", someRows(b.Rows), err)
 			}
 			k := len(b.Rows)
 			if err := all.Slice(done*size, (done+k)*size).Copy(p.output.Slice(0, k*size)); err != nil {
@@ -132,7 +132,7 @@ func (n *Net) give(p *program) {
 func (n *Net) compile(spec data.Spec, batch int, p purpose) (*program, error) {
 	n.predictors.building.Lock()
 	defer n.predictors.building.Unlock()
-	f, err := build(n.model, spec, n.params, n.dtype, batch, false, n.seed)
+	f, err := buildSound(n.model, spec, n.params, n.dtype, batch, false, n.seed)
 	if err != nil {
 		return nil, err
 	}

@@ -55,10 +55,22 @@ func (r *run) openCheckpoints() error {
 
 // restore puts the run where a checkpoint says.
 func (r *run) restore(path string, st *savedState) error {
-	want := r.settings()
-	for _, name := range slices.Sorted(maps.Keys(want)) {
+	want, err := r.settings()
+	if err != nil {
+		return err
+	}
+	differs := func(name string) error {
 		if st.Settings[name] != want[name] {
 			return fmt.Errorf("%s is of another run: %s is %q there and %q here", path, name, st.Settings[name], want[name])
+		}
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if name == "loss" || name == "model" { // see below: parameters that do not fit say more
+			continue
+		}
+		if err := differs(name); err != nil {
+			return err
 		}
 	}
 	if len(st.Settings) != len(want) {
@@ -67,8 +79,16 @@ func (r *run) restore(path string, st *savedState) error {
 	if n := len(st.History.Epochs); n > r.cfg.Epochs {
 		return fmt.Errorf("%s has %d epochs and Epochs is %d", path, n, r.cfg.Epochs)
 	}
+	if err := r.checkRates(st); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	if err := fill(filepath.Join(path, weightsFile), r.net.params.list); err != nil {
 		return err
+	}
+	for _, name := range []string{"model", "loss"} {
+		if err := differs(name); err != nil {
+			return err
+		}
 	}
 	if err := fill(filepath.Join(path, optimizerFile), slices.Concat(r.slots...)); err != nil {
 		return err
@@ -161,7 +181,8 @@ func (n *Net) Save(path string) error {
 }
 
 // Load returns a model with the parameters of a file that [Net.Save] wrote or of a checkpoint's directory, ready to predict
-// and evaluate. It needs neither data nor an optimizer. The parameters must be exactly those that the model builds.
+// and evaluate. It needs neither data nor an optimizer. The parameters must be exactly those that the model builds. Those of a
+// checkpoint are the last that were trained; [LoadBest] takes the best.
 func Load(path string, model Model) (*Net, error) {
 	if model == nil {
 		return nil, errors.New("train.Load: model is nil")
@@ -206,23 +227,10 @@ func Load(path string, model Model) (*Net, error) {
 	if n.params, err = newParamSet(arrays, true); err != nil {
 		return nil, fmt.Errorf("train.Load: %w", err)
 	}
-	if _, err := build(model, n.spec, n.params, n.dtype, 1, false, 0); err != nil {
+	if _, err := buildSound(model, n.spec, n.params, n.dtype, 1, false, 0); err != nil {
 		return nil, fmt.Errorf("train.Load: %s is of another model: %w", path, err)
 	}
 	return n, nil
-}
-
-// restoreBest puts the parameters of the best epoch back at the end of a run.
-func (r *run) restoreBest() {
-	if r.best == nil {
-		return
-	}
-	r.net.mu.Lock()
-	defer r.net.mu.Unlock()
-	for i, a := range r.net.params.list {
-		copy(a.F32, r.best[i].F32)
-		copy(a.F64, r.best[i].F64)
-	}
 }
 
 // exact is a number that JSON keeps to the bit, an infinity too.

@@ -52,15 +52,17 @@ func TestStrangers(t *testing.T) {
 		want  string
 	}{
 		{"nil pointer as dataset", linear3, loss.CrossEntropy, nilTable, base, "dataset, a *data.Table, panicked"},
-		{"NaN weight", linear3, loss.CrossEntropy, weighing{ds, math.NaN()}, base, "step 1: weight of row 0 is NaN, want a finite number >= 0"},
-		{"negative weight", linear3, loss.CrossEntropy, weighing{ds, -1}, base, "step 1: weight of row 0 is -1"},
+		{"NaN weight", linear3, loss.CrossEntropy, weighing{ds, math.NaN()}, base, "step 1: weight of row 0 is NaN, want a finite number"},
+		{"infinite weight", linear3, loss.CrossEntropy, weighing{ds, math.Inf(-1)}, base, "step 1: weight of row 0 is -Inf, want a finite number"},
+		{"negative weight and a metric", linear3, loss.CrossEntropy, weighing{ds, -1}, with(func(c *Config) { c.Metrics = []metric.Metric{metric.NewAccuracy()} }),
+			"step 1: metric.Accuracy: weight of row 0 is -1, want a finite number >= 0"},
 		{"no weight", linear3, loss.CrossEntropy, weighing{ds, 0}, base, "epoch 1: every row has weight 0"},
 		{"no class weight", linear3, loss.CrossEntropy, ds, with(func(c *Config) { c.ClassWeights = []float64{0, 0, 0} }), "epoch 1: every row has weight 0"},
 		{"no weight in validation", linear3, loss.CrossEntropy, ds, with(func(c *Config) { c.Validation = weighing{ds, 0} }),
 			"validation after epoch 1: every row has weight 0"},
 		{"label", linear3, loss.CrossEntropy, outside, base, "step 1 (epoch 1, a batch of the rows 0, 1): loss.CrossEntropy: label is 7 at row 1"},
 		{"validation label", linear3, loss.CrossEntropy, ds, with(func(c *Config) { c.Validation = outside }),
-			"validation after epoch 1: loss.CrossEntropy: label is 7 at row 1"},
+			"validation after epoch 1: a batch of the rows 0, 1: loss.CrossEntropy: label is 7 at row 1"},
 		{"loss that panics", linear3, func(_, _ *G.Node, _ ...loss.Option) (*G.Node, error) { panic("oops") }, ds, base,
 			"the loss panicked while it was built: oops"},
 		{"loss that is a vector", linear3, func(p, y *G.Node, o ...loss.Option) (*G.Node, error) {

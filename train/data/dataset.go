@@ -217,8 +217,9 @@ type Dataset interface {
 // A Weighter is a Dataset whose examples do not all count the same.
 type Weighter interface {
 	Dataset
-	// Weight returns the sample weight of an example, a finite number >= 0; the weight of an
-	// example in any other Dataset is 1.
+	// Weight returns the sample weight of an example, a finite number; the weight of an example in
+	// any other Dataset is 1. A negative weight turns an example's loss around, and is an error to
+	// metrics.
 	Weight(row int) float64
 }
 
@@ -247,7 +248,15 @@ func Subset(ds Dataset, rows []int) (Dataset, error) {
 			return nil, fmt.Errorf("data.Subset: index %d is row %d, want a row in [0, %d)", i, r, ds.Len())
 		}
 	}
-	return &subset{Dataset: ds, rows: append([]int(nil), rows...)}, nil
+	return newSubset(ds, append([]int(nil), rows...)), nil
+}
+
+func newSubset(ds Dataset, rows []int) Dataset {
+	s := &subset{Dataset: ds, rows: rows}
+	if m, ok := ds.(Masker); ok {
+		return &maskedSubset{subset: s, from: m}
+	}
+	return s
 }
 
 // Split divides the examples of ds into those of which test says false and those of which it says
@@ -264,20 +273,29 @@ func Split(ds Dataset, test func(row int) bool) (train, held Dataset, err error)
 			a = append(a, i)
 		}
 	}
-	return &subset{Dataset: ds, rows: a}, &subset{Dataset: ds, rows: b}, nil
+	return newSubset(ds, a), newSubset(ds, b), nil
 }
 
 func (s *subset) Len() int { return len(s.rows) }
 
 func (s *subset) Read(rows []int, x, y Column) error {
+	inner, err := s.inner(rows)
+	if err != nil {
+		return err
+	}
+	return s.Dataset.Read(inner, x, y)
+}
+
+// inner returns the numbers that rows of the subset have in its dataset.
+func (s *subset) inner(rows []int) ([]int, error) {
 	inner := make([]int, len(rows)) // and not a field: calls may come at the same time
 	for i, r := range rows {
 		if r < 0 || r >= len(s.rows) {
-			return fmt.Errorf("data: row %d, want a row in [0, %d)", r, len(s.rows))
+			return nil, fmt.Errorf("data: row %d, want a row in [0, %d)", r, len(s.rows))
 		}
 		inner[i] = s.rows[r]
 	}
-	return s.Dataset.Read(inner, x, y)
+	return inner, nil
 }
 
 func (s *subset) Weight(row int) float64 { return WeightOf(s.Dataset, s.rows[row]) }

@@ -12,6 +12,7 @@ type Batch struct {
 	Rows []int     // the examples' indices in the dataset
 	X, Y Column    // their inputs and targets, then room up to the fixed size
 	W    []float64 // their sample weights
+	Mask []bool    // of a [Masker]: which elements of their targets count
 }
 
 // NewBatch makes room for size examples of spec, floats as float32 or float64. A size below 1 makes
@@ -33,7 +34,7 @@ func makeColumn(f Field, n int, single bool) Column {
 	return Column{F64: make([]float64, n)}
 }
 
-// Fill reads examples into the batch, with a check that every float is finite: a NaN among the
+// Fill reads examples into the batch, with a check that every float that counts is finite: a NaN among the
 // features would turn all parameters into NaN, one step later and without a trace.
 func (b *Batch) Fill(ds Dataset, rows []int) error {
 	if ds == nil {
@@ -47,23 +48,27 @@ func (b *Batch) Fill(ds Dataset, rows []int) error {
 	if err := ds.Read(rows, b.X, b.Y); err != nil {
 		return err
 	}
+	if err := b.readMask(ds, rows); err != nil {
+		return err
+	}
 	spec := ds.Spec()
 	for _, c := range []struct {
 		name string
 		Column
 		size int
-	}{{"input", b.X, spec.Input.Size()}, {"target", b.Y, spec.Target.Size()}} {
+		mask []bool
+	}{{"input", b.X, spec.Input.Size(), nil}, {"target", b.Y, spec.Target.Size(), b.Mask}} {
 		if c.size == 0 {
 			continue
 		}
-		if i := c.Column.Slice(0, len(rows)*c.size).NonFinite(); i >= 0 {
+		if i := firstNonFinite(c.Column.Slice(0, len(rows)*c.size), c.mask); i >= 0 {
 			return fmt.Errorf("%s of row %d has %s at element %d, want finite numbers", c.name, rows[i/c.size], c.Column.text(i), i%c.size)
 		}
 	}
 	for _, r := range rows {
 		w := WeightOf(ds, r)
-		if !(w >= 0) || math.IsInf(w, 1) {
-			return fmt.Errorf("weight of row %d is %v, want a finite number >= 0", r, w)
+		if math.IsNaN(w) || math.IsInf(w, 0) {
+			return fmt.Errorf("weight of row %d is %v, want a finite number", r, w)
 		}
 		b.W = append(b.W, w)
 	}

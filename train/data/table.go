@@ -119,15 +119,16 @@ func flatten[F float32 | float64](fn, name string, rows [][]F) (Column, int, err
 	return Column{}, 0, errors.New("data: unreachable element type")
 }
 
-// WithWeights returns the same examples with one sample weight each, finite and >= 0; a weight of 2
-// counts like the example given twice, 0 leaves it out of losses and metrics. w is copied.
+// WithWeights returns the same examples with one finite sample weight each; a weight of 2 counts like
+// the example given twice, 0 leaves it out of losses and metrics, and a negative one, which metrics
+// refuse, turns its loss around. w is copied.
 func (t *Table) WithWeights(w []float64) (*Table, error) {
 	if len(w) != t.n {
 		return nil, fmt.Errorf("data.WithWeights: %d weights, want %d to match the rows", len(w), t.n)
 	}
 	for i, v := range w {
-		if !(v >= 0) || math.IsInf(v, 1) {
-			return nil, fmt.Errorf("data.WithWeights: weight %d is %v, want a finite number >= 0", i, v)
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("data.WithWeights: weight %d is %v, want a finite number", i, v)
 		}
 	}
 	c := *t

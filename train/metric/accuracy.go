@@ -157,7 +157,7 @@ func (a *BinaryAccuracy) Update(b Batch) error {
 		return err
 	}
 	for i, x := range b.Scores {
-		w := b.Weight(i / b.Width)
+		w := b.ScoreWeight(i)
 		if w == 0 {
 			continue
 		}
@@ -189,7 +189,7 @@ func (b Batch) binary(name string) (func(i int) float64, error) {
 		return nil, err
 	}
 	for i, t := range b.Targets {
-		if t != 0 && t != 1 && b.Weight(i/b.Width) != 0 {
+		if t != 0 && t != 1 && b.ScoreWeight(i) != 0 {
 			return nil, fmt.Errorf("metric.%s: target %d of %s is %v, want 0 or 1", name, i%b.Width, b.row(i/b.Width), t)
 		}
 	}

@@ -157,7 +157,7 @@ func (s *Score) several(b Batch) error {
 		s.weight += b.Weight(i)
 	}
 	for i, x := range b.Scores {
-		w := b.Weight(i / b.Width)
+		w := b.ScoreWeight(i)
 		if w == 0 {
 			continue
 		}

@@ -27,6 +27,7 @@ type Batch struct {
 	Labels  []int     // class labels, one per row, for classifiers
 	Targets []float64 // real targets, as many as scores, for regression and binary targets
 	Weights []float64 // one per row; nil means 1 for all
+	Mask    []bool    // one per target: where it is false the target and its score do not count; nil means all count
 	// Index has the numbers of the rows in their dataset, for errors; nil means their places in the
 	// batch. A number may stand for several consecutive rows, the positions of a sequence.
 	Index []int
@@ -44,15 +45,24 @@ func (b Batch) Rows() int {
 	return len(b.Scores) / b.Width
 }
 
-// Weight returns the weight of a row: 0 where its label is [Ignored].
+// Weight returns the weight of a row: 0 where its label is [Ignored] or its only target is masked.
 func (b Batch) Weight(row int) float64 {
-	if row < len(b.Labels) && b.Labels[row] == Ignored {
+	if row < len(b.Labels) && b.Labels[row] == Ignored || b.Width == 1 && row < len(b.Mask) && !b.Mask[row] {
 		return 0
 	}
 	if b.Weights == nil {
 		return 1
 	}
 	return b.Weights[row]
+}
+
+// ScoreWeight returns the weight of a score and its target, by their place in Scores and Targets: that of
+// their row, or 0 where they are masked.
+func (b Batch) ScoreWeight(i int) float64 {
+	if i < len(b.Mask) && !b.Mask[i] {
+		return 0
+	}
+	return b.Weight(i / b.Width)
 }
 
 // row names a row in errors.
@@ -140,6 +150,9 @@ func (b Batch) check(name, kind string) error {
 		}
 		if len(b.Targets) != len(b.Scores) {
 			return fmt.Errorf("metric.%s: %d targets, want %d to match the scores", name, len(b.Targets), len(b.Scores))
+		}
+		if b.Mask != nil && len(b.Mask) != len(b.Targets) {
+			return fmt.Errorf("metric.%s: %d entries of the mask, want %d to match the targets", name, len(b.Mask), len(b.Targets))
 		}
 	}
 	return nil

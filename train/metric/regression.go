@@ -22,7 +22,7 @@ func (r *ratio) residuals(name string, b Batch, f func(e float64) float64) error
 		return err
 	}
 	for i, x := range b.Scores {
-		if w := b.Weight(i / b.Width); w != 0 {
+		if w := b.ScoreWeight(i); w != 0 {
 			r.sum += w * f(x-b.Targets[i])
 			r.weight += w
 		}
@@ -125,6 +125,9 @@ func (r *R2) Update(b Batch) error {
 		}
 		r.rows++
 		for c := range r.cols {
+			if b.ScoreWeight(i*b.Width+c) == 0 {
+				continue
+			}
 			y := b.Targets[i*b.Width+c]
 			e := y - b.Scores[i*b.Width+c]
 			r.cols[c].merge(moments{w, y, 0, 0, w * e * e})

@@ -64,6 +64,14 @@ func (w *Writer) Scalar(tag string, step int, at time.Time, v float64) error {
 	return w.record(bytesField(event(at, step), fieldSummary, bytesField(nil, fieldValue, value)))
 }
 
+// Start appends the record of a session that begins with a step: what other files of the directory, of a session that was
+// interrupted, have at this step and after it no longer holds.
+func (w *Writer) Start(step int, at time.Time) error {
+	status := binary.AppendUvarint(nil, fieldStatus<<3|wireVarint)
+	status = binary.AppendUvarint(status, statusStart)
+	return w.record(bytesField(event(at, step), fieldSessionLog, status))
+}
+
 // Flush hands everything to the operating system.
 func (w *Writer) Flush() error {
 	if err := w.out.Flush(); err != nil {
@@ -84,6 +92,9 @@ const (
 	fieldValue       = 1 // Summary, repeated Value
 	fieldTag         = 1 // Value, string
 	fieldSimpleValue = 2 // Value, float
+	fieldSessionLog  = 7 // Event, SessionLog
+	fieldStatus      = 1 // SessionLog, SessionStatus
+	statusStart      = 1
 
 	wireVarint = 0
 	wire64     = 1

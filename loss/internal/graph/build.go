@@ -82,12 +82,13 @@ func bind(d *core.Definition, set core.Settings, nodes G.Nodes) (*core.Bound, G.
 	return b, kids, nil
 }
 
-// sameGraph checks that a node exists and belongs to the first operand's graph.
+// sameGraph checks that a node exists and belongs to the first operand's graph. A constant belongs to none until it is used.
 func sameGraph(d *core.Definition, first, n *G.Node, name string) error {
 	if n == nil {
 		return core.Faultf(core.ErrShape, d.Name, "%s is nil", name)
 	}
-	if n.Graph() != first.Graph() {
+	_, constant := n.Op().(interface{ Value() G.Value })
+	if n.Graph() != first.Graph() && !(constant && n.Graph() == nil) {
 		verb := "belongs"
 		if core.Plural(name) {
 			verb = "belong"

@@ -1,0 +1,83 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+)
+
+// LoadBest returns the model with the best parameters of the run whose checkpoints are in a directory, that of
+// Checkpoint.Dir: those of the best checkpoint by Checkpoint.Monitor where that was set, and of the best epoch by
+// Config.EarlyStop otherwise. [Load] of a checkpoint gives the parameters with which a run goes on, its last.
+func LoadBest(dir string, model Model) (*Net, error) {
+	path, err := bestOf(dir)
+	if err != nil {
+		return nil, fmt.Errorf("train.LoadBest: %w", err)
+	}
+	return Load(path, model)
+}
+
+// bestOf returns the file or directory of the best parameters among the checkpoints of a run.
+func bestOf(dir string) (string, error) {
+	paths, err := Checkpoints(dir)
+	if err != nil {
+		return "", err
+	}
+	if len(paths) == 0 {
+		return "", fmt.Errorf("%s holds no checkpoints", dir)
+	}
+	newest := paths[len(paths)-1]
+	st, err := readState(newest)
+	switch {
+	case err != nil:
+		return "", err
+	case st.At.Kept.Step > 0:
+		return filepath.Join(dir, stepDir(st.At.Kept.Step)), nil
+	case st.Files[bestFile] != "":
+		return filepath.Join(newest, bestFile), nil
+	}
+	return "", errNoBest
+}
+
+// bestPath is where bestOf finds the best parameters of this run, "" where they are on no disk.
+func (r *run) bestPath() string {
+	c := r.cfg.Checkpoint
+	if c == nil || r.savedAt[0] == 0 {
+		return ""
+	}
+	path := filepath.Join(c.Dir, stepDir(r.savedAt[0]), bestFile)
+	if r.at.Kept.Step > 0 {
+		path = filepath.Join(c.Dir, stepDir(r.at.Kept.Step))
+	}
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// keep notes the checkpoint that is about to be written where it is the best so far by Checkpoint.Monitor. NaN is never
+// the best: nothing would improve on it.
+func (r *run) keep(values Values) {
+	c := r.cfg.Checkpoint
+	if c.Monitor == "" {
+		return
+	}
+	v, best := values[c.Monitor], float64(r.at.Kept.Value)
+	if !math.IsNaN(v) && (r.at.Kept.Step == 0 || v < best && !c.Maximize || v > best && c.Maximize) {
+		r.at.Kept = kept{r.at.Step, exact(v)}
+	}
+}
+
+// restoreBest puts the parameters of the best epoch back at the end of a run.
+func (r *run) restoreBest() {
+	if r.best == nil {
+		return
+	}
+	r.net.mu.Lock()
+	defer r.net.mu.Unlock()
+	for i, a := range r.net.params.list {
+		copy(a.F32, r.best[i].F32)
+		copy(a.F64, r.best[i].F64)
+	}
+}
