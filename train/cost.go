@@ -52,7 +52,7 @@ func (pr *program) addLoss(p purpose) (cost, divisor *G.Node, err error) {
 	case !errors.Is(err, loss.ErrOption):
 		return nil, nil, err
 	case p.sum:
-		return nil, nil, fmt.Errorf("Accumulate adds up the numerators and denominators of batches: %w", err)
+		return nil, nil, fmt.Errorf("more than one batch a step (Accumulate) takes the numerators and denominators of batches: %w", err)
 	}
 	return cost, nil, nil
 }

@@ -249,7 +249,7 @@ func TestLossWithoutParts(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = Fit(background, linear3, fn, soft, cfg)
-		if !errors.Is(err, loss.ErrOption) || !strings.Contains(err.Error(), "Accumulate adds up the numerators and denominators") ||
+		if !errors.Is(err, loss.ErrOption) || !strings.Contains(err.Error(), "takes the numerators and denominators of batches") ||
 			!strings.Contains(err.Error(), "is not a loss of this package, whose mean is a quotient of two sums") {
 			t.Errorf("%s: error %v, want one with the reason", name, err)
 		}

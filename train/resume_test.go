@@ -291,7 +291,7 @@ func boardEvent(t *testing.T, b []byte) (step int, tag string, start bool) {
 			tag = string(name)
 		case 7:
 			log, _ := protowire.ConsumeBytes(v)
-			start = slices.Equal(log, []byte{1<<3 | 0, 1})
+			start = slices.Equal(log, []byte{1 << 3, 1})
 		}
 	}
 	return step, tag, start

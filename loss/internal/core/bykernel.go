@@ -201,41 +201,62 @@ func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (
 	}
 	weights = fit(&w.weights, hi-lo)
 	switch {
-	case e.in.MaskF != nil && e.MaskShape.Equal(e.Values):
+	case !e.MaskShape.Equal(e.Values):
+		copy(weights, e.in.Weights[lo:hi])
+	case e.in.MaskF != nil:
 		for i, m := range e.in.MaskF[lo:hi] {
 			if m != 0 && m != 1 {
 				return nil, false
 			}
 			weights[i] = m
 		}
-	case e.in.Mask != nil && e.MaskShape.Equal(e.Values):
+	default:
 		if _, valid := vec.MaskWeights(weights, e.in.Mask[lo:hi]); !valid {
 			return nil, false
 		}
-	default:
-		s := fit(&w.g, hi-lo)
-		if e.factors(s, nil, lo) != nil {
-			return nil, false
-		}
-		for i, v := range s {
-			weights[i] = F(v)
-		}
-		return weights, true
 	}
-	if e.Weighted {
-		if !e.WeightShape.Equal(e.Values) {
-			s := fit(&w.g, hi-lo)
-			if e.factors(s, nil, lo) != nil {
-				return nil, false
-			}
-			for i, v := range s {
-				weights[i] = F(v)
-			}
-			return weights, true
-		}
+	switch {
+	case e.Weighted && !e.WeightShape.Equal(e.Values):
+		return weights, e.timesRows(weights, e.WeightShape, lo)
+	case !e.MaskShape.Equal(e.Values):
+		return weights, e.timesRows(weights, e.MaskShape, lo)
+	case e.Weighted:
 		vec.Multiply(weights, weights, e.in.Weights[lo:hi])
 	}
 	return weights, true
+}
+
+// timesRows multiplies the weights of elements from lo on by what their rows have, weights or a mask of the shape, and reports
+// whether that is valid. A weight of 0 stays 0.
+func (e *evaluation[F]) timesRows(weights []F, shape Shape, lo int) bool {
+	per := e.Dims.Rows / shape[0]
+	for a := 0; a < len(weights); {
+		row := (lo + a) / per
+		b := min(len(weights), (row+1)*per-lo)
+		f := F(0)
+		switch {
+		case e.MaskType == "" || !e.MaskShape.Equal(shape):
+			f = e.in.Weights[row]
+		case e.in.Mask != nil:
+			f = F(e.in.Mask[row])
+		default:
+			f = e.in.MaskF[row]
+		}
+		if !Finite(float64(f)) || e.MaskShape.Equal(shape) && f != 0 && f != 1 {
+			return false
+		}
+		for i, v := range weights[a:b] {
+			if f == 0 {
+				v = 0
+			}
+			if v != 0 {
+				v *= f
+			}
+			weights[a+i] = v
+		}
+		a = b
+	}
+	return true
 }
 
 // timesUpstream returns the weights times the upstream of each value.

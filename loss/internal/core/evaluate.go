@@ -130,7 +130,9 @@ func (e *evaluation[F]) do(w *work[F], lo, hi int) {
 		}
 	}
 	switch {
+	case e.task == sumShares && e.Def.Elementwise() && e.elementShares(w, lo, hi):
 	case e.task == sumShares:
+		w.total = totals{}
 		if w.total.err = e.factors(w.s, w.labels, lo); w.total.err == nil {
 			e.sharesOf(&w.total, w.s, w.labels, lo)
 		}

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"encoding/binary"
 	"math"
 	"slices"
 
@@ -228,7 +227,7 @@ func (e *evaluation[F]) denominator() (all totals) {
 		all.share(float64(e.Dims.Rows))
 		return all
 	}
-	if e.Def.Elementwise() && e.elementDenominator(&all) || e.countLabels(&all) {
+	if e.countLabels(&all) {
 		return all
 	}
 	return e.ranges(sumShares)
@@ -276,59 +275,32 @@ func countValid[T int | int64 | int32 | uint8](labels []T, ignore, classes int) 
 	return n, bad == 0
 }
 
-// elementDenominator sums the weights, or counts the mask, of an elementwise loss where nothing else decides.
-func (e *evaluation[F]) elementDenominator(t *totals) bool {
-	if e.Weighted && e.MaskType != "" {
-		return false
-	}
-	per := 1
-	switch {
-	case e.Weighted:
-		if e.perRow(e.WeightShape) {
-			per = e.Dims.Rows / e.WeightShape[0]
+// elementShares adds the weights of a range of elements, and reports whether they are valid.
+func (e *evaluation[F]) elementShares(w *work[F], lo, hi int) bool {
+	per := e.elementsPerFactor()
+	if per == 0 {
+		weights, ok := e.elementWeights(w, lo, hi, 1)
+		if !ok || weights == nil {
+			return false
 		}
-		d, nonzero, finite := vec.SumWeights(e.in.Weights)
+		d, nonzero, finite := vec.SumWeights(weights)
 		if !finite {
 			return false
 		}
-		t.d.add(d * float64(per))
-		t.active = nonzero > 0
+		w.total.d.add(d)
+		w.total.active = nonzero > 0
 		return true
-	case e.in.Mask != nil:
-		if e.perRow(e.MaskShape) {
-			per = e.Dims.Rows / e.MaskShape[0]
-		}
-		ones, valid := countOnes(e.in.Mask)
-		if !valid {
+	}
+	for a := lo; a < hi; {
+		b := min(hi, (a/per+1)*per)
+		var one [1]float64
+		if e.factors(one[:], nil, a) != nil {
 			return false
 		}
-		t.share(float64(ones * per))
-		return true
+		w.total.share(one[0] * float64(b-a))
+		a = b
 	}
-	return false
-}
-
-// countOnes returns the number of bytes that are 1, and whether the others are 0.
-func countOnes(mask []uint8) (ones int, valid bool) {
-	const low, high = 0x0101010101010101, 0xfefefefefefefefe
-	bits := uint64(0)
-	for len(mask) >= 8 {
-		// the bytes of up to 31 words are added side by side: none overflows
-		words := min(len(mask)/8, 31)
-		sum := uint64(0)
-		for range words {
-			m := binary.LittleEndian.Uint64(mask)
-			bits |= m
-			sum += m & low
-			mask = mask[8:]
-		}
-		ones += int((sum&0x00ff00ff00ff00ff + sum>>8&0x00ff00ff00ff00ff) * 0x0001000100010001 >> 48)
-	}
-	for _, m := range mask {
-		bits |= uint64(m)
-		ones += int(m & 1)
-	}
-	return ones, bits&high == 0
+	return true
 }
 
 // grain is the number of entries of a range: few enough to stay in the nearer caches, and to share among cores.
