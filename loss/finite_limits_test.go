@@ -68,6 +68,18 @@ func TestSMAPEOfHugeRows(t *testing.T) {
 	}
 }
 
+// TestSMAPEOfInfinities: two infinite operands have no ratio.
+func TestSMAPEOfInfinities(t *testing.T) {
+	of := lossContenders(t)[slices.IndexFunc(lossContenders(t), func(d contender) bool { return d.name == "SMAPE" })]
+	for _, n := range []int{1, 200} {
+		inf := slices.Repeat([]float64{math.Inf(1)}, n)
+		p := &problem{of: &of, shape: []int{n, 1}, axis: 1, x: [][]float64{inf, inf}}
+		if v := p.solve(t, trial{red: loss.None, dtype: tensor.Float64}).value[0]; v == v {
+			t.Errorf("SMAPE of Inf and Inf is %v, want NaN", v)
+		}
+	}
+}
+
 // TestLargeCounts: where the rate is near the count, the terms of the likelihood that grow with it cancel. At μ = t the
 // negative binomial is ½·log(2πt(1+t/r)) and small terms of Stirling's series, Poisson's ½·log(2πt) and, in the one that has the
 // exact t!, 1/(12t) - 1/(360t³).

@@ -137,7 +137,7 @@ func smapeJet(p, t float64, _ int) formula.Partials {
 	case side == 0: // one of them 0
 		return formula.Partials{L: 2, P: 2 * (formula.Sign(p-t) - formula.Sign(p)) / size, T: 2 * (formula.Sign(t-p) - formula.Sign(t)) / size}
 	}
-	if math.IsInf(size, 1) { // l is of ratios
+	if math.IsInf(size, 1) && core.Finite(p) { // l is of ratios
 		const unit = 0x1p-2
 		j := smapeJet(p*unit, t*unit, 0)
 		return formula.Partials{L: j.L, P: j.P * unit, T: j.T * unit, PP: j.PP * unit * unit, PT: j.PT * unit * unit, TT: j.TT * unit * unit}

@@ -239,7 +239,7 @@ func symmetricValue(_ Point, x, t, _ float64) (l, slope float64) {
 	case side == 0: // one of them 0
 		return 2, 2 * (signOf(x-t) - signOf(x)) / size
 	}
-	if math.IsInf(size, 1) { // the value is one of ratios
+	if math.IsInf(size, 1) && !math.IsInf(x, 0) { // the value is one of ratios
 		l, slope = symmetricValue(Point{}, x/4, t/4, 0)
 		return l, slope / 4
 	}
