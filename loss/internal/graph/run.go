@@ -58,20 +58,28 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 	request := core.Request[F]{Order: o.order, Wrt: o.wrt, Then: o.then}
 	switch o.order {
 	case core.OrderGradient, core.OrderHessian:
-		if o.fused != nil && o.after {
+		n := o.shape().Size()
+		switch {
+		case o.fused != nil && o.after && o.manyGradients():
+			if data, ok := takeOne(o, inputs); ok {
+				return wrap(data, o.shape()), nil
+			}
+			request.Dst, request.Zeroed = result[F](o, n)
+		case o.fused != nil && o.after:
 			if data, ok := take(o.fused, inputs); ok {
 				return wrap(data, o.b.Shape), nil
 			}
-		}
-		if o.fused != nil && o.after {
-			request.Dst, request.Zeroed = gradientMemory[F](o.fused, o.b.Shape.Size())
-		} else {
-			request.Dst, request.Zeroed = result[F](o, o.b.Shape.Size())
+			request.Dst, request.Zeroed = gradientMemory[F](o.fused, n)
+		default:
+			request.Dst, request.Zeroed = result[F](o, n)
 		}
 	default:
-		if o.b.Set.Reduction == core.None {
+		switch {
+		case o.b.Set.Reduction == core.None:
 			request.Out = make([]F, o.b.Values.Size())
-		} else if o.order == core.OrderValue && o.fused != nil {
+		case o.order == core.OrderValue && o.manyGradients():
+			prepareMany(o, inputs, &request)
+		case o.order == core.OrderValue && o.fused != nil:
 			prepare(o.fused, inputs, &request)
 		}
 	}
@@ -80,10 +88,10 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 	case err != nil:
 		return nil, err
 	case request.Order == core.OrderBoth:
-		o.fused.ready = true
+		o.fused.done(o)
 		return wrap([]F{F(r.Value)}, nil), nil
 	case request.Dst != nil:
-		return wrap(request.Dst, o.b.Shape), nil
+		return wrap(request.Dst, o.shape()), nil
 	case request.Out != nil:
 		return wrap(request.Out, o.b.Values), nil
 	}
@@ -99,6 +107,7 @@ type fused struct {
 	data      any     // the gradient
 	of        any     // the address of the first entry of the operand that it was computed of
 	upstream  float64 // that it was computed for; 0 before the first run
+	many      many    // of a loss with a link
 }
 
 // prepare makes a request for the value one for the value and the gradient, where that is wanted.
