@@ -62,7 +62,7 @@ func lossContenders(tb testing.TB) []contender {
 				tb.Fatalf("the family %q lists %s, which Describe does not know", family.Name, name)
 			}
 			if info.Node || info.Product {
-				continue // in linear_test.go
+				continue // TestLinearIsDense and its neighbours
 			}
 			c := contender{name: name, operands: []loss.Domain{info.Pred, info.Target}, elementwise: info.Elementwise, options: info.Options}
 			if f, ok := loss.Lookup(name); ok {

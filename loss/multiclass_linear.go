@@ -27,7 +27,7 @@ func WithBias(b *G.Node) Option {
 // 0), [WithTemperature] (T > 0, default 1), [WithSoftcap] (c > 0, default off), [WithZLoss] (s >= 0, default 0),
 // [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Beside the results it takes the memory of 24 MiB of logits, or of 16 rows where those are larger. Rows that do not count are left out
+// Beside the results it takes the memory of 32 MiB of logits, or of 16 rows of them where that is more. Rows that do not count are left out
 // before the product. Value and gradients come from one pass over the logits where the upstream is that of the run before. The
 // logits are products in the operands' dtype; the rest is as accurate as CrossEntropy.
 //

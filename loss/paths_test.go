@@ -57,7 +57,7 @@ func optionValues(classes int) map[string]Option {
 func TestPaths(t *testing.T) {
 	for info := range Losses() {
 		if info.Node || info.Product {
-			continue // in linear_paths_test.go
+			continue // in TestLinearPaths
 		}
 		if _, ok := withoutKernel[info.Name]; ok {
 			if info.def.Kernel != nil {

@@ -111,7 +111,7 @@ func domains(info loss.Info) []loss.Domain {
 func TestSameAsGraph(t *testing.T) {
 	for info := range loss.Losses() {
 		if info.Node || info.Product {
-			continue // in linear_test.go
+			continue // TestLinearIsDense and its neighbours
 		}
 		for _, dt := range []tensor.Dtype{tensor.Float32, tensor.Float64} {
 			for _, size := range [][2]int{{3, 4}, {40, 11}, {7, 300}} {

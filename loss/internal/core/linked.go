@@ -8,7 +8,7 @@ import (
 )
 
 // linkBytes is the memory of the logits that exist at once: as much as pays for reading a shared operand again, and no more.
-const linkBytes = 24 << 20
+const linkBytes = 32 << 20
 
 // linkRows is the least number of rows that a link gets at once, and divides the others.
 const linkRows = 16
@@ -174,6 +174,13 @@ func (e *evaluation[F]) checkTarget(t []F, k int, at []int) error {
 
 // logitGradients computes the values of the chunk and writes the derivatives by its logits over those.
 func (e *evaluation[F]) logitGradients(z []F, target int) {
+	if p := paths.Load(); p != nil {
+		if e.kernel == nil {
+			p.block.Add(1)
+		} else {
+			p.kernel.Add(1)
+		}
+	}
 	if e.kernel == nil {
 		e.logitBlocks(z, nil, target)
 		return
