@@ -118,6 +118,31 @@ func TestLinearEager(t *testing.T) {
 	}
 }
 
+// The second derivatives of eager are the diagonal of the Hessian, one product with a unit vector after another.
+func TestLinearDerivatives(t *testing.T) {
+	s := newLinearSample(5, 3, 4)
+	l, err := eager.LinearCrossEntropy(loss.WithReduction(loss.Sum))
+	if err != nil {
+		t.Fatal(err)
+	}
+	operands := []eager.Operand{eager.Slice(s.hidden, s.n, s.h), eager.Slice(s.weight, s.c, s.h), eager.Slice(s.labels)}
+	size := s.n * s.h
+	first, second, product := make([]float64, size), make([]float64, size), make([]float64, size)
+	if err := l.Derivatives(eager.Slice(first, s.n, s.h), eager.Slice(second, s.n, s.h), eager.Data{}, operands...); err != nil {
+		t.Fatal(err)
+	}
+	for i := range size {
+		unit := make([]float64, size)
+		unit[i] = 1
+		if err := l.HessianVector(eager.Slice(product, s.n, s.h), eager.Slice(unit, s.n, s.h), eager.Data{}, operands...); err != nil {
+			t.Fatal(err)
+		}
+		if d := second[i] - product[i]; d > 1e-15 || d < -1e-15 { // the products have other zeros beside the row
+			t.Errorf("second derivative %d is %v, the Hessian's %v", i, second[i], product[i])
+		}
+	}
+}
+
 // The logits of 1024 rows of 32,000 classes are 131 MB in float32. No more than 40 MB are allocated.
 func TestLinearMemory(t *testing.T) {
 	n, h, c := 1024, 2, 32000
