@@ -366,6 +366,9 @@ func (s *state[F]) read(b *core.Bound, c *call, d *Data, operands []Operand, r *
 		if !ok {
 			return noGradient(b, i)
 		}
+		if r.Each == nil {
+			r.Each = new([core.MaxOperands][]F)
+		}
 		if r.Each[k], err = output[F](b, &c.each[i], "dst", b.ShapeOf(k), operands, d); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ type Request[F Float] struct {
 	Dst       []F  // the derivative, in the shape of its operand
 	Zeroed    bool // Dst holds zeros
 	// Each is where the gradients by several operands go, of a loss with a link; nil: not requested, or Dst.
-	Each [MaxOperands][]F
+	Each *[MaxOperands][]F
 }
 
 // evaluation is one evaluation of a bound loss.
@@ -162,7 +162,10 @@ func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
 	e := pool.Get().(*evaluation[F])
 	e.Bound, e.Request, e.in, e.kernel = b, r, in, nil
 	result, err := e.run()
-	e.Bound, e.Request, e.in, e.kernel, e.chunk.link = nil, Request[F]{}, nil, nil, LinkRows[F]{}
+	e.Bound, e.Request, e.in, e.kernel = nil, Request[F]{}, nil, nil
+	if b.Linked() {
+		e.chunk.link = LinkRows[F]{}
+	}
 	pool.Put(e)
 	return result, err
 }
@@ -187,7 +190,7 @@ func (e *evaluation[F]) run() (Result, error) {
 	if none {
 		clear(e.Dst)
 		clear(e.Out)
-		for _, d := range e.Each {
+		for _, d := range e.derivatives() {
 			clear(d)
 		}
 		return Result{}, nil

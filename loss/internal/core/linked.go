@@ -81,7 +81,9 @@ func (e *evaluation[F]) logits() int {
 
 // derivatives returns where the derivative by each operand goes.
 func (e *evaluation[F]) derivatives() (dst [MaxOperands][]F) {
-	dst = e.Each
+	if e.Each != nil {
+		dst = *e.Each
+	}
 	switch e.Order {
 	case OrderGradient, OrderBoth:
 		if e.Dst != nil {

@@ -53,7 +53,10 @@ func prepareMany[F core.Float](o *Op, in *core.Inputs[F], r *core.Request[F]) {
 		if !ok || !o.b.Set.Reuse || len(data) != n {
 			data = make([]F, n)
 		}
-		f.data[k], r.Each[k], r.Order = data, data, core.OrderBoth
+		if r.Order = core.OrderBoth; r.Each == nil {
+			r.Each = new([core.MaxOperands][]F)
+		}
+		f.data[k], r.Each[k] = data, data
 	}
 	for k := range o.b.Floats {
 		f.of[k] = &in.X[k][0]
