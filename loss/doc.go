@@ -33,6 +33,9 @@
 // Soft targets are finite numbers >= 0 in the shape of the logits. They need not sum to 1. A one-hot soft target gives the
 // same number as its label.
 //
+// [LinearCrossEntropy] and [LinearTokenLogProb] take the factors of the logits, hidden states and an output matrix, and compute the
+// logits some rows at a time: for vocabularies whose logits do not fit in memory.
+//
 // # Reduction
 //
 // [WithReduction] sets how the values of the examples are combined: [Mean], the default, [Sum], or [None], which keeps
@@ -145,7 +148,8 @@
 // # Nodes that losses stand on
 //
 // [LogSumExp], [Softmax], [LogSoftmax], [LogSigmoid], [Softplus], [Entropy] and [EntropyFromProb] are nodes of one operand, with
-// the same care for numbers and derivatives. A softmax followed by a loss on probabilities gives away what the loss on
+// the same care for numbers and derivatives; [TokenLogProb], [LinearTokenLogProb] and [EntropyTerm] give log-probabilities of labels and
+// the entropies beside them. A softmax followed by a loss on probabilities gives away what the loss on
 // logits keeps.
 //
 // # Adding a loss

@@ -19,6 +19,9 @@
 //   - [ArcFace]: the cross-entropy of scaled cosines in which the angle to the true class is made larger by a margin
 //   - [CosFace]: the cross-entropy of scaled cosines from which, for the true class, a margin is taken
 //   - [Distillation]: the loss of a student that learns from a teacher's distribution and from labels
+//   - [LinearCrossEntropy]: the cross-entropy of target against the softmax of hidden·weightᵀ, without ever holding all of these logits
+//   - [TokenLogProb]: the log-probability that the softmax of logits gives each label
+//   - [LinearTokenLogProb]: the log-probability that the softmax of hidden·weightᵀ gives each label, without ever holding all of these logits
 //
 // # Binary and multi-label
 //

@@ -37,6 +37,8 @@ type Info struct {
 	Pred, Target Domain   // what the first two operands hold
 	Elementwise  bool     // one value per element instead of one per example
 	Options      []string // the options that the loss takes
+	Node         bool     // a node, such as TokenLogProb: its values are no loss and are not reduced
+	Product      bool     // the first two operands are the factors of the logits
 	Laws         Law
 	// The nearest functions of other toolkits, "" where there is none.
 	Torch, Keras, Optax string
@@ -67,7 +69,7 @@ var families = []struct {
 	losses []entry
 	wide   []*core.Definition // of more than two operands
 }{
-	{"Multi-class", multiclassLosses, []*core.Definition{&distillation}},
+	{"Multi-class", multiclassLosses, []*core.Definition{&distillation, &linearCrossEntropy, &tokenLogProb, &linearTokenLogProb}},
 	{"Binary and multi-label", binaryLosses, nil},
 	{"Regression", regressionLosses, nil},
 	{"Quantiles and tolerances", quantileLosses, nil},
@@ -172,9 +174,9 @@ func Describe(name string) (Info, bool) {
 
 // info describes a loss.
 func info(d *core.Definition, family string) Info {
-	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Target: d.Operands[1].Holds, Elementwise: d.Elementwise(),
+	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Target: d.Operands[1].Holds, Elementwise: d.Elementwise(), Node: d.Node, Product: d.Linked != nil,
 		Options: d.OptionNames(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax, def: d}
-	for _, o := range d.Operands {
+	for _, o := range d.Required() {
 		info.Operands = append(info.Operands, o.Name)
 	}
 	return info
@@ -191,12 +193,17 @@ func build(d *core.Definition, opts []Option, operands ...*G.Node) (*G.Node, err
 
 // buildNode adds a node of one operand: the value of each row or element, under no reduction.
 func buildNode(d *core.Definition, opts []Option, x *G.Node) (*G.Node, error) {
+	return buildValues(d, opts, x)
+}
+
+// buildValues adds a node of several operands: the value of each row, under no reduction.
+func buildValues(d *core.Definition, opts []Option, operands ...*G.Node) (*G.Node, error) {
 	set, err := core.Configure(d, opts)
 	if err != nil {
 		return nil, err
 	}
 	set.Reduction = None
-	return graph.Build(d, set, x)
+	return graph.Build(d, set, operands...)
 }
 
 // buildMap adds a node that maps rows to rows.

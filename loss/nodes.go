@@ -265,31 +265,7 @@ var entropy = core.Definition{
 }
 
 // entropyRow is the function of one row.
-func entropyRow(r *core.Block) float64 {
-	p := formula.Softmax(r, 0, 1)
-	// Every term p·(max - x) is >= 0: nothing cancels.
-	h := p.L1
-	for j, q := range p.P {
-		h += formula.Times(q, p.Max-p.Z[j])
-	}
-	slope := func(j int) float64 { return formula.Times(-p.P[j], h-p.NLL(j)) }
-	if g := r.Grad[0]; g != nil {
-		for j := range g {
-			g[j] = slope(j)
-		}
-	}
-	if d := r.Hess[0]; d != nil {
-		v := r.Dir[0]
-		moved, mean := 0.0, formula.Dot(p.P, v)
-		for j, u := range v {
-			moved += slope(j) * u
-		}
-		for j, u := range v {
-			d[j] = -formula.Times(p.P[j]*(u-mean), h-p.NLL(j)) - p.P[j]*(u-mean+moved)
-		}
-	}
-	return h
-}
+var entropyRow = entropyOf(1)
 
 // EntropyFromProb returns the entropy, in nats, of given probabilities along an axis, which it removes.
 //

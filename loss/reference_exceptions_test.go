@@ -13,7 +13,7 @@ import (
 type exception struct {
 	file, cases string // the cases by a regular expression on their names
 	why         string
-	unsupported bool // a dtype that there is not
+	unsupported bool // a dtype or a derivative that there is not
 	refused     error
 	want        func(*refCase) (*refCase, error) // the case with the values of this package's convention
 	hessian     func(*refCase) *refArray         // where PyTorch's Hessian-vector product alone is another

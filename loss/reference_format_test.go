@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +24,8 @@ type refFile struct {
 // refCase is one call of a PyTorch function.
 type refCase struct {
 	Name     string
+	Loss     string
+	Function string
 	Dtype    string
 	Inputs   map[string]*refArray
 	Options  map[string]any
@@ -33,7 +36,8 @@ type refCase struct {
 	Grads    map[string]*refArray
 	Grads64  map[string]*refArray
 	HVP      map[string]*refArray
-	HVPError string `json:"hvp_error"`
+	HVPError string                          `json:"hvp_error"`
+	HVPJoint map[string]map[string]*refArray `json:"hvp_joint"`
 	Error    string
 	Tags     []string
 }
@@ -147,7 +151,7 @@ func readReference(t *testing.T) map[string]*refFile {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files[f.Loss] = f
+		files[strings.TrimSuffix(filepath.Base(path), ".json.gz")] = f
 	}
 	return files
 }
@@ -166,7 +170,7 @@ func readReferenceFile(path string) (*refFile, error) {
 	if err := json.NewDecoder(z).Decode(f); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if want := filepath.Base(path); f.Loss+".json.gz" != want {
+	if !strings.HasPrefix(filepath.Base(path), f.Loss) {
 		return nil, fmt.Errorf("%s holds %s", path, f.Loss)
 	}
 	return f, nil
@@ -241,6 +245,12 @@ func (c *refCase) compareSummary(what string, got []float64, want *refArray, ulp
 func (c *refCase) near(got, want float64, ulps int) bool {
 	scale := c.spread()
 	if c.Dtype == "float32" {
+		if c.Loss == "linear_cross_entropy" || c.Function == "LinearTokenLogProb" {
+			// The logits are float32 products of up to 32 terms: off by up to 34·2^-24·Σ|h·w|, here 2^-24·34·5 and below.
+			if math.Abs(got-want) <= 1e-5*max(1, math.Abs(want)) {
+				return true
+			}
+		}
 		return near32(float32(got), float32(want), ulps) || math.Abs(got-want) <= 1e-14
 	}
 	return near64(got, want, 1e-12*scale, 1e-14*scale)

@@ -79,7 +79,7 @@ var wides = map[string]wide{
 	}},
 }
 
-// specimens returns all losses, family by family.
+// specimens returns all losses of predictions, family by family.
 func specimens() ([]specimen, error) {
 	var all []specimen
 	for _, family := range loss.Families() {
@@ -87,6 +87,9 @@ func specimens() ([]specimen, error) {
 			info, ok := loss.Describe(name)
 			if !ok {
 				return nil, fmt.Errorf("zoo: the family %q has no description of %s", family.Name, name)
+			}
+			if info.Node || info.Product {
+				continue // no loss of predictions: a log-probability, or a loss whose curves are those of CrossEntropy
 			}
 			s := specimen{Info: info, domains: []loss.Domain{info.Pred, info.Target}, knobs: knobs[name]}
 			if fn, ok := loss.Lookup(name); ok {

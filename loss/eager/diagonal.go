@@ -29,6 +29,9 @@ func diagonalOf[F core.Float](l *Loss, b *core.Bound, dst *Operand, d *Data, ope
 	given := core.Given{Shape: b.Shape, DType: b.DType}
 	direction, product := Operand{data: s.direction, given: given}, Operand{data: s.product, given: given}
 	n, inner := b.Dims.Cols, b.Dims.Inner
+	if b.Linked() {
+		n = b.Shape[1]
+	}
 	for c := range n {
 		for i := range s.direction {
 			s.direction[i] = 0

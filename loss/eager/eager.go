@@ -26,6 +26,8 @@ type Data struct {
 	Mask Operand
 	// Normalizer replaces the denominator of loss.Mean, as loss.WithNormalizerNode does: a scalar.
 	Normalizer Operand
+	// Bias is added to the logits of a loss that has them from a product, as loss.WithBias does.
+	Bias Operand
 	// Upstream multiplies gradients: a scalar, or one number per value under loss.None. Default 1.
 	Upstream Operand
 }
@@ -47,7 +49,7 @@ func newLoss(name string, opts []loss.Option) (*Loss, error) {
 	for _, o := range []struct {
 		option core.OptionSet
 		use    string
-	}{{core.OptWeights, "Data.Weights"}, {core.OptMask, "Data.Mask"}, {core.OptNormalizerNode, "Data.Normalizer"}} {
+	}{{core.OptBias, "Data.Bias"}, {core.OptWeights, "Data.Weights"}, {core.OptMask, "Data.Mask"}, {core.OptNormalizerNode, "Data.Normalizer"}} {
 		if set.Has(o.option) {
 			return nil, core.Faultf(core.ErrOption, d.Name, "%s holds a node, want %s here", o.option.Names()[0], o.use)
 		}
@@ -92,8 +94,25 @@ func (l *Loss) ValueGradient(dst Operand, d Data, operands ...Operand) (float64,
 	return l.evaluate(call{order: order, dst: &dst}, &d, operands)
 }
 
+// ValueGradients writes the gradients by several operands, times the upstream, from one computation of the logits, and returns the
+// value, which is 0 under loss.None. It is for losses that have their logits from a product, such as [LinearCrossEntropy]: dst has one
+// entry for each operand, and one after them for Data.Bias. The zero Operand stands for a gradient that is not wanted.
+func (l *Loss) ValueGradients(dst []Operand, d Data, operands ...Operand) (float64, error) {
+	order := core.OrderBoth
+	if l.set.Reduction == core.None {
+		order = core.OrderGradient
+	}
+	if l.def.Linked == nil {
+		return 0, core.Faultf(core.ErrOption, l.def.Name, "the loss has no product of operands, want ValueGradient or Gradient")
+	}
+	if len(dst) > len(operands)+1 {
+		return 0, core.Faultf(core.ErrShape, l.def.Name, "%d gradients, want at most %d, for the operands and the bias", len(dst), len(operands)+1)
+	}
+	return l.evaluate(call{order: order, each: dst}, &d, operands)
+}
+
 // Gradient writes the gradient by operand k, counted from 0, times the upstream, to dst, which has that operand's shape.
-// There is no gradient by labels.
+// There is no gradient by labels. Data.Bias counts as the operand after the last.
 func (l *Loss) Gradient(k int, dst Operand, d Data, operands ...Operand) error {
 	_, err := l.evaluate(call{order: core.OrderGradient, wrt: k, dst: &dst}, &d, operands)
 	return err
@@ -124,7 +143,8 @@ type call struct {
 	dst       *Operand
 	values    *Operand
 	direction *Operand
-	none      bool // no reduction, whatever the option says
+	each      []Operand // where the gradients by operands go
+	none      bool      // no reduction, whatever the option says
 }
 
 // evaluate runs a call in the element type of its operands.
@@ -150,8 +170,8 @@ func (l *Loss) bind(none bool, d *Data, operands []Operand) (*core.Bound, error)
 // bindNew binds the loss. It has copies of its arguments, so that those of ordinary calls need not be on the heap.
 func (l *Loss) bindNew(none bool, d Data, operands []Operand) (*core.Bound, error) {
 	def := l.def
-	if len(operands) != len(def.Operands) {
-		return nil, core.Faultf(core.ErrShape, def.Name, "%d operands, want %d", len(operands), len(def.Operands))
+	if want := len(def.Required()); len(operands) != want {
+		return nil, core.Faultf(core.ErrShape, def.Name, "%d operands, want %d", len(operands), want)
 	}
 	k := &binding{none: none}
 	for i := range operands {
@@ -163,6 +183,16 @@ func (l *Loss) bindNew(none bool, d Data, operands []Operand) (*core.Bound, erro
 	set := l.set
 	if none {
 		set = l.none
+	}
+	if d.Bias.data != nil || d.Bias.err != nil {
+		if def.Takes&core.OptBias == 0 {
+			return nil, core.Faultf(core.ErrOption, def.Name, "a bias is not an input of this loss")
+		}
+		if err := l.checkOperand(&d.Bias, "bias"); err != nil {
+			return nil, err
+		}
+		set.Given |= core.OptBias
+		k.givens = append(k.givens, d.Bias.given)
 	}
 	b, err := core.Bind(def, set, k.givens)
 	if err != nil {
@@ -234,7 +264,11 @@ func (l *Loss) checkOperand(o *Operand, name string) error {
 // fits reports whether a call has the shapes and types of the binding.
 func (k *binding) fits(d *Data, operands []Operand) bool {
 	n := len(operands)
-	if len(k.givens) != n+3 {
+	bias := d.Bias.data != nil || d.Bias.err != nil
+	if bias {
+		n++
+	}
+	if len(k.givens) != n+3 || bias && !same(&k.givens[n-1], &d.Bias) {
 		return false
 	}
 	for i := range operands {
@@ -299,6 +333,9 @@ func (s *state[F]) read(b *core.Bound, c *call, d *Data, operands []Operand, r *
 			s.in.Labels = operands[i].ints()
 		}
 	}
+	if x, ok := d.Bias.data.([]F); ok {
+		s.in.X[float] = x
+	}
 	if b.Weighted {
 		s.in.Weights = d.Weights.data.([]F)
 	}
@@ -310,12 +347,29 @@ func (s *state[F]) read(b *core.Bound, c *call, d *Data, operands []Operand, r *
 	if b.Normalized {
 		s.in.Normalizer = float64(d.Normalizer.data.([]F)[0])
 	}
-	if c.wrt < 0 || c.wrt >= b.Floats {
-		return core.Faultf(core.ErrShape, b.Def.Name, "operand %d has no gradient, want one of the first %d", c.wrt, b.Floats)
+	wrt, ok := b.FloatAt(c.wrt)
+	if !ok {
+		return noGradient(b, c.wrt)
 	}
+	r.Wrt = wrt
 	var err error
 	if c.dst != nil {
-		if r.Dst, err = output[F](b, c.dst, "dst", b.Shape, operands, d); err != nil {
+		if r.Dst, err = output[F](b, c.dst, "dst", b.ShapeOf(wrt), operands, d); err != nil {
+			return err
+		}
+	}
+	for i := range c.each {
+		if c.each[i].data == nil && c.each[i].err == nil {
+			continue
+		}
+		k, ok := b.FloatAt(i)
+		if !ok {
+			return noGradient(b, i)
+		}
+		if r.Each == nil {
+			r.Each = new([core.MaxOperands][]F)
+		}
+		if r.Each[k], err = output[F](b, &c.each[i], "dst", b.ShapeOf(k), operands, d); err != nil {
 			return err
 		}
 	}
@@ -340,6 +394,14 @@ func (s *state[F]) read(b *core.Bound, c *call, d *Data, operands []Operand, r *
 	}
 	s.in.Upstream, err = input[F](b, &d.Upstream, "Data.Upstream", b.Result())
 	return err
+}
+
+// noGradient says that there is no gradient by operand k.
+func noGradient(b *core.Bound, k int) error {
+	if b.Linked() {
+		return core.Faultf(core.ErrShape, b.Def.Name, "operand %d has no gradient, want one that is not data", k)
+	}
+	return core.Faultf(core.ErrShape, b.Def.Name, "operand %d has no gradient, want one of the first %d", k, b.Floats)
 }
 
 // input returns an operand's elements if it has the dtype of the loss and the shape.
@@ -370,7 +432,7 @@ func output[F core.Float](b *core.Bound, o *Operand, name string, shape core.Sha
 			return nil, core.Faultf(core.ErrShape, b.Def.Name, "%s overlaps %s, want memory of its own", name, b.OperandName(i))
 		}
 	}
-	if o.overlaps(&d.Weights) || o.overlaps(&d.Mask) || o.overlaps(&d.Upstream) {
+	if o.overlaps(&d.Bias) || o.overlaps(&d.Weights) || o.overlaps(&d.Mask) || o.overlaps(&d.Upstream) {
 		return nil, core.Faultf(core.ErrShape, b.Def.Name, "%s overlaps an entry of Data, want memory of its own", name)
 	}
 	return x, nil

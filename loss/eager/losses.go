@@ -61,6 +61,19 @@ func CosFace(opts ...loss.Option) (*Loss, error) { return newLoss("CosFace", opt
 // Distillation returns [loss.Distillation] with its options fixed. Operands: studentLogits, teacherLogits, labels.
 func Distillation(opts ...loss.Option) (*Loss, error) { return newLoss("Distillation", opts) }
 
+// LinearCrossEntropy returns [loss.LinearCrossEntropy] with its options fixed. Operands: hidden, weight, target.
+func LinearCrossEntropy(opts ...loss.Option) (*Loss, error) {
+	return newLoss("LinearCrossEntropy", opts)
+}
+
+// TokenLogProb returns [loss.TokenLogProb] with its options fixed. Operands: logits, labels.
+func TokenLogProb(opts ...loss.Option) (*Loss, error) { return newLoss("TokenLogProb", opts) }
+
+// LinearTokenLogProb returns [loss.LinearTokenLogProb] with its options fixed. Operands: hidden, weight, labels.
+func LinearTokenLogProb(opts ...loss.Option) (*Loss, error) {
+	return newLoss("LinearTokenLogProb", opts)
+}
+
 // BinaryCrossEntropy returns [loss.BinaryCrossEntropy] with its options fixed. Operands: logits, target.
 func BinaryCrossEntropy(opts ...loss.Option) (*Loss, error) {
 	return newLoss("BinaryCrossEntropy", opts)
@@ -245,6 +258,9 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"ArcFace":                    ArcFace,
 	"CosFace":                    CosFace,
 	"Distillation":               Distillation,
+	"LinearCrossEntropy":         LinearCrossEntropy,
+	"TokenLogProb":               TokenLogProb,
+	"LinearTokenLogProb":         LinearTokenLogProb,
 	"BinaryCrossEntropy":         BinaryCrossEntropy,
 	"BinaryCrossEntropyFromProb": BinaryCrossEntropyFromProb,
 	"SigmoidFocal":               SigmoidFocal,

@@ -33,7 +33,11 @@ type Bound struct {
 	// IsMap marks a node that maps rows to rows. It is treated as the derivative of ⟨a, f(x)⟩ by a, its second operand.
 	IsMap bool
 
+	operand [MaxOperands]int   // with a link: the places of the floating operands in the definition
+	shapes  [MaxOperands]Shape // with a link: their shapes
+
 	block   BlockFunc
+	links   Links
 	kernels Kernels
 	text    string
 }
@@ -41,6 +45,12 @@ type Bound struct {
 // Bind checks the settings and the operands of a loss, in the order of its declaration.
 func Bind(d *Definition, set Settings, operands []Given) (*Bound, error) {
 	b := &Bound{Def: d, Set: set}
+	if d.Linked != nil {
+		if err := b.bindLetters(operands); err != nil {
+			return nil, err
+		}
+		return b, b.checkSettings()
+	}
 	if err := b.bindFirst(operands[0]); err != nil {
 		return nil, err
 	}
@@ -63,21 +73,27 @@ func Bind(d *Definition, set Settings, operands []Given) (*Bound, error) {
 	if b.Labels == "" && set.Has(OptIgnoreIndex) {
 		return nil, Faultf(ErrOption, d.Name, "WithIgnoreIndex needs integer labels, %s has dtype %v", d.Operands[1].Name, operands[1].DType)
 	}
+	return b, b.checkSettings()
+}
+
+// checkSettings checks the settings whose range depends on the operands.
+func (b *Bound) checkSettings() error {
+	d, set := b.Def, &b.Set
 	for _, list := range []struct {
 		o      OptionSet
 		w      []float64
 		single bool
 	}{{OptClassWeights, set.ClassWeights, false}, {OptPosWeight, set.PosWeight, true}} {
 		if n := len(list.w); n != 0 && n != b.Dims.Classes && !(list.single && n == 1) {
-			return nil, Faultf(ErrOption, d.Name, "%s has %d entries, want %d, one for each class", list.o.row().name, n, b.Dims.Classes)
+			return Faultf(ErrOption, d.Name, "%s has %d entries, want %d, one for each class", list.o.row().name, n, b.Dims.Classes)
 		}
 	}
 	if d.Check != nil {
-		if err := d.Check(&set); err != nil {
-			return nil, Faultf(ErrOption, d.Name, "%v", err)
+		if err := d.Check(set); err != nil {
+			return Faultf(ErrOption, d.Name, "%v", err)
 		}
 	}
-	return b, nil
+	return nil
 }
 
 // bindFirst takes dtype, shape and axis from the first operand.
@@ -222,18 +238,25 @@ func (b *Bound) Seal() *Bound {
 	if b.Set.Unchecked {
 		b.Domain = [MaxOperands]Domain{}
 	}
-	if b.Def.Row != nil {
-		b.block = EachRow(b.Def.Row(&b.Set, b.Dims))
+	d := b.Def
+	if b.Linked() {
+		b.links, d = d.Linked.Link(b.Dims, b.linkOperands()), d.Linked.Of
+	}
+	if d.Row != nil {
+		b.block = EachRow(d.Row(&b.Set, b.Dims))
 	} else {
-		b.block = b.Def.Block(&b.Set, b.Dims)
+		b.block = d.Block(&b.Set, b.Dims)
 	}
 	b.kernels = Kernels{}
-	if b.Def.Kernel != nil {
-		b.kernels = b.Def.Kernel(&b.Set, b.Dims)
+	if d.Kernel != nil {
+		b.kernels = d.Kernel(&b.Set, b.Dims)
 	}
 	var t strings.Builder
 	fmt.Fprintf(&t, "loss.%s %s %v %v %v operands=%d map=%t", b.Def.Name, b.Set.text(), b.DType, b.Shape, b.Dims, b.Floats, b.IsMap)
 	fmt.Fprintf(&t, " labels=%s weights=%t%v mask=%s%v normalizer=%t", b.Labels, b.Weighted, b.WeightShape, b.MaskType, b.MaskShape, b.Normalized)
+	if b.Linked() {
+		fmt.Fprintf(&t, " shapes=%v", b.shapes)
+	}
 	b.text = t.String()
 	return b
 }
@@ -258,4 +281,9 @@ func (b *Bound) LabelShape() Shape {
 }
 
 // OperandName returns the name of operand k in error messages.
-func (b *Bound) OperandName(k int) string { return b.Def.Operands[k].Name }
+func (b *Bound) OperandName(k int) string {
+	if b.Linked() {
+		k = b.operand[k]
+	}
+	return b.Def.Operands[k].Name
+}

@@ -6,11 +6,16 @@ const MaxOperands = 4
 // An Operand declares one input of a loss.
 //
 // Shape names its axes by letters, separated by spaces. A letter stands for the same length wherever it occurs; "*" stands
-// for any number of axes, the same ones in every operand. "C" is the class axis: WithAxis moves it.
+// for any number of axes, the same ones in every operand. "C" is the class axis: WithAxis moves it. Operands of a loss with
+// a link have letters alone: N for the values, C for the classes; those that an option gives come last.
 type Operand struct {
 	Name  string
 	Holds Domain
 	Shape string
+	// Option is the option that gives the operand; 0: it is always there.
+	Option OptionSet
+	// Data has no derivative.
+	Data bool
 }
 
 // A BlockFunc is the mathematics of a loss: it writes the values of a block's rows to Out and the derivatives that
@@ -47,6 +52,10 @@ type Definition struct {
 	Row   func(s *Settings, d Dims) RowFunc
 	// Kernel makes the fast form, for the losses that have one.
 	Kernel func(s *Settings, d Dims) Kernels
+	// Linked says how the logits come about that Block, Row and Kernel read; nil: they are the first operand.
+	Linked *Linked
+	// Node marks a node whose values are no loss.
+	Node bool
 	// MultiLabel losses have a target for every class: under class weights a row has their mean as its share in the
 	// denominator, where other losses have the weight of the label, or Σ w·t for a soft target.
 	MultiLabel bool
@@ -86,6 +95,16 @@ func (d *Dims) Place(i int) int {
 
 // Class returns the class of element i.
 func (d *Dims) Class(i int) int { return i / d.Stride % d.Classes }
+
+// Required returns the operands that are always there; those that options give come after them.
+func (d *Definition) Required() []Operand {
+	for k, o := range d.Operands {
+		if o.Option != 0 {
+			return d.Operands[:k]
+		}
+	}
+	return d.Operands
+}
 
 // OptionNames lists the options of a loss in the order of their declaration, those that every loss takes included last.
 func (d *Definition) OptionNames() []string { return d.Takes.Names() }

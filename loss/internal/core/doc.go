@@ -6,7 +6,7 @@
 //
 //	Operand    a declared input: its name, what it holds and its shape in letters
 //	Block      rows, packed in float64, as the mathematics of a loss reads them; rows that do not count are left out
-//	Link       a map from operands to what a loss reads, such as a softcap (package formula)
+//	Link       a map from operands to the logits that a loss reads, some rows at a time, such as a product of matrices
 //	Reduction  the factor of every value and the denominator, from weights, masks, ignored labels and class weights
 //	Kernel     an optional fast form on the operands' own memory, with one signature for all losses
 //

@@ -35,6 +35,8 @@ type Request[F Float] struct {
 	Out       []F  // the values under None
 	Dst       []F  // the derivative, in the shape of its operand
 	Zeroed    bool // Dst holds zeros
+	// Each is where the gradients by several operands go, of a loss with a link; nil: not requested, or Dst.
+	Each *[MaxOperands][]F
 }
 
 // evaluation is one evaluation of a bound loss.
@@ -49,6 +51,7 @@ type evaluation[F Float] struct {
 	task  task
 	parts []totals
 	share func(lo, hi int) // computes a range; made once
+	chunk linked[F]        // of a loss with a link
 }
 
 // A task is what an evaluation does with each range.
@@ -64,6 +67,8 @@ const (
 var (
 	evaluations32 = sync.Pool{New: func() any { return newEvaluation[float32]() }}
 	evaluations64 = sync.Pool{New: func() any { return newEvaluation[float64]() }}
+	linked32      = sync.Pool{New: func() any { return newEvaluation[float32]() }} // with the memory of logits
+	linked64      = sync.Pool{New: func() any { return newEvaluation[float64]() }}
 	works32       = sync.Pool{New: func() any { return new(work[float32]) }}
 	works64       = sync.Pool{New: func() any { return new(work[float64]) }}
 )
@@ -153,10 +158,16 @@ func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
 		return Result{}, err
 	}
 	pool := poolOf[F](&evaluations32, &evaluations64)
+	if b.Linked() {
+		pool = poolOf[F](&linked32, &linked64)
+	}
 	e := pool.Get().(*evaluation[F])
 	e.Bound, e.Request, e.in, e.kernel = b, r, in, nil
 	result, err := e.run()
 	e.Bound, e.Request, e.in, e.kernel = nil, Request[F]{}, nil, nil
+	if b.Linked() {
+		e.chunk.link = LinkRows[F]{}
+	}
 	pool.Put(e)
 	return result, err
 }
@@ -180,6 +191,10 @@ func (e *evaluation[F]) run() (Result, error) {
 	d, none := e.divisor(&before)
 	if none {
 		clear(e.Dst)
+		clear(e.Out)
+		for _, d := range e.derivatives() {
+			clear(d)
+		}
 		return Result{}, nil
 	}
 	if e.Order == OrderDenominator {
@@ -187,7 +202,12 @@ func (e *evaluation[F]) run() (Result, error) {
 	}
 	e.scale, e.stages = d, before
 	e.chooseKernel(varies)
-	all := e.ranges(compute)
+	var all totals
+	if e.Linked() {
+		all = e.chunks()
+	} else {
+		all = e.ranges(compute)
+	}
 	if all.err != nil {
 		return Result{}, all.err
 	}

@@ -39,6 +39,7 @@ const (
 	OptFull
 	OptLogTarget
 	OptTargetLogits
+	OptBias
 	OptBufferReuse
 	OptUncheckedValues
 )
@@ -100,6 +101,7 @@ var optionTable = [...]option{
 	{name: "WithFull", flag: func(s *Settings) *bool { return &s.Full }},
 	{name: "WithLogTarget", flag: func(s *Settings) *bool { return &s.LogTarget }},
 	{name: "WithTargetLogits", flag: func(s *Settings) *bool { return &s.TargetLogits }},
+	{name: "WithBias"},
 	{name: "WithBufferReuse", flag: func(s *Settings) *bool { return &s.Reuse }},
 	{name: "WithUncheckedValues", flag: func(s *Settings) *bool { return &s.Unchecked }},
 }
@@ -159,7 +161,7 @@ func (o OptionSet) Flag(s *Settings) error {
 	return nil
 }
 
-// Handle sets one of the operands that come with an option: the weights, the mask or the normalizer. Its type is the face's.
+// Handle sets one of the operands that come with an option: the weights, the mask, the normalizer or a bias. Its type is the face's.
 func (o OptionSet) Handle(s *Settings, handle any, missing bool) error {
 	if missing {
 		return fmt.Errorf("%s is nil", o.row().name)
@@ -172,6 +174,16 @@ func (o OptionSet) Handle(s *Settings, handle any, missing bool) error {
 		s.Mask = handle
 	case OptNormalizerNode:
 		s.NormalizerNode = handle
+	case OptBias:
+		s.Bias = handle
+	}
+	return nil
+}
+
+// Operand returns the handle of an operand of the loss that an option gives, or nil.
+func (s *Settings) Operand(o OptionSet) any {
+	if o == OptBias {
+		return s.Bias
 	}
 	return nil
 }
@@ -205,8 +217,8 @@ type Settings struct {
 	Reuse        bool
 	Unchecked    bool
 
-	Given                         OptionSet // the options that were given
-	Weights, Mask, NormalizerNode any       // handles of operands, nil without
+	Given                               OptionSet // the options that were given
+	Weights, Mask, NormalizerNode, Bias any       // handles of operands, nil without
 }
 
 // Has reports whether one of the options was given.
@@ -214,7 +226,7 @@ func (s *Settings) Has(o OptionSet) bool { return s.Given&o != 0 }
 
 // text prints every setting that is data.
 func (s Settings) text() string {
-	s.Weights, s.Mask, s.NormalizerNode = nil, nil, nil
+	s.Weights, s.Mask, s.NormalizerNode, s.Bias = nil, nil, nil, nil
 	return fmt.Sprintf("%+v", s)
 }
 

@@ -51,7 +51,7 @@ func (e *evaluation[F]) fixedNormalizer() bool { return e.Set.Normalizer != 0 ||
 // denominatorVaries reports whether the denominator depends on a differentiable operand: the soft target under class weights.
 func (b *Bound) denominatorVaries() bool {
 	return b.Set.Reduction == Mean && b.Set.ClassWeights != nil && b.Labels == "" && !b.Def.MultiLabel &&
-		!b.Normalized && b.Set.Normalizer == 0 && !b.IsMap && b.Floats > 1
+		!b.Normalized && b.Set.Normalizer == 0 && !b.IsMap && b.Floats > 1 && !b.Linked()
 }
 
 // divisor returns what a weighted sum is divided by; none reports that no value has a part in it, which makes the loss 0.
@@ -203,7 +203,7 @@ func (e *evaluation[F]) sharesOf(t *totals, s []float64, labels []int, lo int) {
 
 // softShares adds s·Σ_c w_c·t_c of each row.
 func (e *evaluation[F]) softShares(t *totals, s []float64, lo int) {
-	w, x, inner := e.Set.ClassWeights, e.in.X[1], e.Dims.Inner
+	w, x, inner := e.Set.ClassWeights, e.in.X[max(1, e.soft())], e.Dims.Inner
 	for i, v := range s {
 		if v == 0 {
 			continue

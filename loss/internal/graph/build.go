@@ -46,14 +46,23 @@ func Parts(b *core.Bound, kids G.Nodes) (numerator, denominator *G.Node, err err
 
 // bind binds a loss to nodes and returns the children of its operation.
 func bind(d *core.Definition, set core.Settings, nodes G.Nodes) (*core.Bound, G.Nodes, error) {
+	names := make([]string, len(nodes), core.MaxOperands)
+	for k := range names {
+		names[k] = d.Operands[k].Name
+	}
+	for _, o := range d.Operands[len(nodes):] {
+		if n, ok := set.Operand(o.Option).(*G.Node); ok {
+			nodes, names = append(slices.Clip(nodes), n), append(names, o.Name)
+		}
+	}
 	given := make([]core.Given, len(nodes))
 	for k, n := range nodes {
-		name := d.Operands[k].Name
+		name := names[k]
 		if err := sameGraph(d, nodes[0], n, name); err != nil {
 			return nil, nil, err
 		}
 		if i := slices.Index(nodes[:k], n); i >= 0 {
-			return nil, nil, core.Faultf(core.ErrShape, d.Name, "%s and %s are the same node", d.Operands[i].Name, name)
+			return nil, nil, core.Faultf(core.ErrShape, d.Name, "%s and %s are the same node", names[i], name)
 		}
 		given[k] = Given(n)
 	}
@@ -62,6 +71,11 @@ func bind(d *core.Definition, set core.Settings, nodes G.Nodes) (*core.Bound, G.
 		return nil, nil, err
 	}
 	kids := slices.Clone(nodes)
+	if b.Linked() { // labels come after all floating operands
+		slices.SortStableFunc(kids, func(m, n *G.Node) int {
+			return count(Given(m).DType.IsInteger()) - count(Given(n).DType.IsInteger())
+		})
+	}
 	for _, option := range []struct {
 		name   string
 		handle any

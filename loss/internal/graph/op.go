@@ -37,7 +37,7 @@ type Op struct {
 	derivative
 	dtype  tensor.Dtype
 	memory *memory // of the results, for losses that reuse it
-	fused  *fused  // the value and the gradient of one reading, for the same losses
+	fused  *fused  // the value and the gradients of one reading, for the same losses and for those with a link
 }
 
 var (
@@ -53,6 +53,8 @@ func newOp(b *core.Bound, d derivative, f *fused) *Op {
 	}
 	if b.Set.Reuse {
 		o.memory = new(memory)
+	}
+	if b.Set.Reuse || o.manyGradients() {
 		if o.fused = f; f == nil {
 			o.fused = new(fused)
 		}
@@ -125,8 +127,8 @@ func typeOf(dt tensor.Dtype, s core.Shape) hm.Type {
 // Type implements gorgonia.Op.
 func (o *Op) Type() hm.Type {
 	var t []hm.Type
-	for range o.floats() {
-		t = append(t, typeOf(o.dtype, o.b.Shape))
+	for k := range o.floats() {
+		t = append(t, typeOf(o.dtype, o.b.ShapeOf(k)))
 	}
 	if o.b.Labels != "" {
 		t = append(t, typeOf(dtypeOf(o.b.Labels), o.b.LabelShape()))
@@ -144,7 +146,7 @@ func (o *Op) Type() hm.Type {
 		t = append(t, typeOf(o.dtype, o.b.Result()))
 	}
 	if o.hasDirection() {
-		t = append(t, typeOf(o.dtype, o.b.Shape))
+		t = append(t, typeOf(o.dtype, o.b.ShapeOf(o.wrt)))
 	}
 	if o.after {
 		t = append(t, typeOf(o.dtype, o.b.Result()))
@@ -154,8 +156,11 @@ func (o *Op) Type() hm.Type {
 
 // shape is the shape of the result.
 func (o *Op) shape() core.Shape {
-	if o.order == core.OrderGradient || o.order == core.OrderHessian {
-		return o.b.Shape
+	switch o.order {
+	case core.OrderGradient:
+		return o.b.ShapeOf(o.wrt)
+	case core.OrderHessian:
+		return o.b.ShapeOf(o.then)
 	}
 	return o.b.Result()
 }
@@ -194,7 +199,7 @@ func (o *Op) Hashcode() uint32 {
 func (o *Op) DiffWRT(n int) []bool {
 	wrt := make([]bool, n)
 	for i := range wrt {
-		wrt[i] = !o.b.Def.Observed && o.order != core.OrderDenominator && i < o.floats() || o.hasUpstream() && i == o.upstreamAt() || o.hasDirection() && i == o.directionAt()
+		wrt[i] = o.order != core.OrderDenominator && i < o.floats() && o.b.Differentiable(i) || o.hasUpstream() && i == o.upstreamAt() || o.hasDirection() && i == o.directionAt()
 	}
 	return wrt
 }
@@ -217,8 +222,8 @@ func (o *Op) derivativeBy(i int) (d *Op, args []int, err error) {
 	}
 	switch {
 	case o.order == core.OrderValue && operand:
-		if i == 0 && o.fused != nil {
-			o.fused.requested.Store(true)
+		if o.fused != nil && (i == 0 || o.manyGradients()) {
+			o.fused.request(i)
 			return op(derivative{order: core.OrderGradient, wrt: i, after: true}, upstream, itself)
 		}
 		return op(derivative{order: core.OrderGradient, wrt: i}, upstream)

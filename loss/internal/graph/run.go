@@ -63,26 +63,36 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 	request := core.Request[F]{Order: o.order, Wrt: o.wrt, Then: o.then}
 	switch o.order {
 	case core.OrderGradient, core.OrderHessian:
-		n := o.b.Shape.Size()
-		if o.fused == nil || !o.after {
-			request.Dst, request.Zeroed = result[F](o, n)
-			break
-		}
-		data, own, done := take(o.fused, in, inputs)
+		n := o.shape().Size()
 		switch {
-		case done:
-			return wrap(data, o.b.Shape), nil
-		case own:
-			request.Dst, request.Zeroed = gradientMemory[F](o.fused, n)
-		default: // another machine may still use the memory
-			request.Dst, request.Zeroed = make([]F, n), true
-			o.fused.data = request.Dst
+		case o.fused == nil || !o.after:
+			request.Dst, request.Zeroed = result[F](o, n)
+		case o.manyGradients():
+			if data, ok := takeOne(o, inputs); ok {
+				return wrap(data, o.shape()), nil
+			}
+			request.Dst, request.Zeroed = result[F](o, n)
+		default:
+			data, own, done := take(o.fused, in, inputs)
+			switch {
+			case done:
+				return wrap(data, o.shape()), nil
+			case own:
+				request.Dst, request.Zeroed = gradientMemory[F](o.fused, n)
+			default: // another machine may still use the memory
+				request.Dst, request.Zeroed = make([]F, n), true
+				o.fused.data = request.Dst
+			}
 		}
 	default:
 		if o.b.Set.Reduction == core.None {
 			request.Out = make([]F, o.b.Values.Size())
 		}
-		if o.order == core.OrderValue && o.fused != nil {
+		switch {
+		case o.order != core.OrderValue || o.fused == nil:
+		case o.manyGradients():
+			prepareMany(o, inputs, &request)
+		case !o.b.Linked():
 			prepare(o.fused, in, inputs, &request)
 		}
 	}
@@ -91,13 +101,13 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 	case err != nil:
 		return nil, err
 	case request.Order == core.OrderBoth:
-		o.fused.ready = true
+		o.fused.done(o)
 		if request.Out != nil {
 			return wrap(request.Out, o.b.Values), nil
 		}
 		return wrap([]F{F(r.Value)}, nil), nil
 	case request.Dst != nil:
-		return wrap(request.Dst, o.b.Shape), nil
+		return wrap(request.Dst, o.shape()), nil
 	case request.Out != nil:
 		return wrap(request.Out, o.b.Values), nil
 	}
@@ -117,6 +127,7 @@ type fused struct {
 	of        []G.Value // that it was computed of; another machine has others, or the same numbers
 	upstream  any       // that it was computed for
 	repeated  bool      // the last two upstreams were the same
+	many      many      // of a loss with a link
 }
 
 // prepare makes a request for the value one for the value and the gradient, where that is wanted.

@@ -47,7 +47,7 @@ func read[F core.Float](o *Op, in []G.Value) (*core.Inputs[F], error) {
 	r := new(core.Inputs[F])
 	var err error
 	for k := range o.floats() {
-		if r.X[k], err = flat[F](in[k], b.Shape.Size()); err != nil {
+		if r.X[k], err = flat[F](in[k], b.ShapeOf(k).Size()); err != nil {
 			return nil, core.Faultf(core.ErrShape, b.Def.Name, "operand %d has %v", k, err)
 		}
 	}
@@ -79,7 +79,7 @@ func read[F core.Float](o *Op, in []G.Value) (*core.Inputs[F], error) {
 		}
 	}
 	if o.hasDirection() {
-		if r.Dir, err = flat[F](in[o.directionAt()], b.Shape.Size()); err != nil {
+		if r.Dir, err = flat[F](in[o.directionAt()], b.ShapeOf(o.wrt).Size()); err != nil {
 			return nil, core.Faultf(core.ErrShape, b.Def.Name, "direction has %v", err)
 		}
 	}

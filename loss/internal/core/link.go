@@ -1,0 +1,199 @@
+package core
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Link is a map from operands to the rows that a loss reads, its logits. It is run on a few rows at a time, so that the logits
+// of all of them never exist. Operands whose shape begins with N have a row for each row of the loss; the others are shared by
+// all rows, and their derivatives add up over the calls.
+//
+// Operands are counted among the floating ones.
+type Link[F Float] interface {
+	// Apply writes the logits of the rows to z.
+	Apply(z []F, r *LinkRows[F])
+	// Pull writes the derivative by operand k to dst, given that by the logits: of the rows for an operand that has rows, else of
+	// the whole operand, to which calls after the first add.
+	Pull(k int, dst, dz []F, r *LinkRows[F])
+	// Push writes the change of the logits along v, a direction in operand k.
+	Push(k int, dz, v []F, r *LinkRows[F])
+	// Second adds to dst, a derivative by operand then, what it changes by along v, a direction in operand k, with the derivative
+	// by the logits held fixed.
+	Second(then, k int, dst, dz, v []F, r *LinkRows[F])
+}
+
+// LinkRows is what a link reads.
+type LinkRows[F Float] struct {
+	N     int              // rows
+	First bool             // of all calls of one evaluation
+	X     [MaxOperands][]F // the rows of operands that have rows, otherwise the whole operand; nil for one that is not there
+}
+
+// Links holds a link for both element types.
+type Links struct {
+	F32 Link[float32]
+	F64 Link[float64]
+}
+
+func linkOf[F Float](l *Links) Link[F] {
+	if f, ok := any(l.F32).(Link[F]); ok {
+		return f
+	}
+	return any(l.F64).(Link[F])
+}
+
+// A Linked says how the logits of a loss come about.
+type Linked struct {
+	// Link makes the map for dimensions and floating operands.
+	Link func(d Dims, operands LinkOperands) Links
+	// Of is the loss of logits and labels or a soft target.
+	Of *Definition
+}
+
+// LinkOperands describes the floating operands of a loss with a link.
+type LinkOperands struct {
+	Width  [MaxOperands]int // the entries of a row
+	option [MaxOperands]OptionSet
+}
+
+// Of returns which operand an option gave, or 0.
+func (o *LinkOperands) Of(option OptionSet) int { return max(0, slices.Index(o.option[:], option)) }
+
+// linkOperands describes the operands to a link.
+func (b *Bound) linkOperands() (o LinkOperands) {
+	for k := range b.Floats {
+		o.Width[k], o.option[k] = b.width(k), b.Def.Operands[b.operand[k]].Option
+	}
+	return o
+}
+
+// Linked reports whether the loss reads its operands through a link.
+func (b *Bound) Linked() bool { return b.Def.Linked != nil }
+
+// ShapeOf returns the shape of floating operand k.
+func (b *Bound) ShapeOf(k int) Shape {
+	if b.Linked() {
+		return b.shapes[k]
+	}
+	return b.Shape
+}
+
+// Differentiable reports whether floating operand k has a derivative.
+func (b *Bound) Differentiable(k int) bool {
+	return !b.Def.Observed && !(b.Linked() && b.Def.Operands[b.operand[k]].Data)
+}
+
+// FloatAt returns which floating operand the operand in place k of the declaration is, and whether it is one that is there and
+// has a derivative.
+func (b *Bound) FloatAt(k int) (float int, ok bool) {
+	if !b.Linked() {
+		return k, k >= 0 && k < b.Floats
+	}
+	for float := range b.Floats {
+		if b.operand[float] == k {
+			return float, b.Differentiable(float)
+		}
+	}
+	return 0, false
+}
+
+// hasRows reports whether floating operand k has a row for each value.
+func (b *Bound) hasRows(k int) bool { return b.Def.Operands[b.operand[k]].Shape[0] == 'N' }
+
+// width is the number of entries of one row of floating operand k.
+func (b *Bound) width(k int) int { return b.shapes[k][1:].Size() }
+
+// soft returns the position of the soft target among the floating operands, or 0 with labels.
+func (b *Bound) soft() int {
+	for k := range b.Floats {
+		if b.Linked() && b.Def.Operands[b.operand[k]].Holds.TakesLabels() {
+			return k
+		}
+	}
+	return 0
+}
+
+// bindLetters checks operands whose axes are named by letters.
+func (b *Bound) bindLetters(operands []Given) error {
+	d := b.Def
+	letters := make(map[byte]int)
+	for k, o := range d.Operands {
+		if o.Option != 0 && !b.Set.Has(o.Option) {
+			continue
+		}
+		g := operands[0]
+		operands = operands[1:]
+		name, pattern := o.Name, o.Shape
+		labels := o.Holds == Labels || o.Holds.TakesLabels() && g.DType.IsInteger()
+		switch {
+		case labels && !g.DType.IsInteger():
+			return Faultf(ErrDType, d.Name, "labels have dtype %v, want Int, Int64, Int32 or Uint8", g.DType)
+		case labels:
+			name, pattern = "labels", "N"
+		case k == 0:
+			if b.DType = g.DType; !b.DType.IsFloat() {
+				return Faultf(ErrDType, d.Name, "%s %s dtype %v, want float32 or float64", name, hasVerb(name), g.DType)
+			}
+		case g.DType != b.DType:
+			or := ""
+			if o.Holds.TakesLabels() {
+				or = ", or Int, Int64, Int32 or Uint8 labels"
+			}
+			return Faultf(ErrDType, d.Name, "%s has dtype %v, want %v like %s%s", name, g.DType, b.DType, d.Operands[0].Name, or)
+		}
+		if err := b.unify(letters, name, pattern, g.Shape); err != nil {
+			return err
+		}
+		if labels {
+			b.Labels = g.DType
+			continue
+		}
+		if o.Holds.TakesLabels() && b.Set.Has(OptIgnoreIndex) {
+			return Faultf(ErrOption, d.Name, "WithIgnoreIndex needs integer labels, %s has dtype %v", name, g.DType)
+		}
+		b.operand[b.Floats], b.shapes[b.Floats] = k, slices.Clone(g.Shape)
+		b.Domain[b.Floats] = o.Holds.soft()
+		b.Floats++
+	}
+	b.Shape, b.Values = b.shapes[0], Shape{letters['N']}
+	b.Dims = Dims{Rows: letters['N'], Cols: letters['C'], Inner: 1, Classes: letters['C'], Stride: 1}
+	return nil
+}
+
+// unify checks a shape against letters and gives those that are new their lengths.
+func (b *Bound) unify(letters map[byte]int, name, pattern string, s Shape) error {
+	fits := len(s) == (len(pattern)+1)/2
+	var want, match []string
+	for i := 0; i < len(pattern); i += 2 {
+		n, ok := letters[pattern[i]]
+		if !ok {
+			want = append(want, pattern[i:i+1])
+			continue
+		}
+		fits = fits && s[i/2] == n
+		want = append(want, strconv.Itoa(n))
+		for _, o := range b.Def.Operands { // the first operand that has the letter
+			if strings.Contains(o.Shape, pattern[i:i+1]) {
+				if !slices.Contains(match, o.Name) {
+					match = append(match, o.Name)
+				}
+				break
+			}
+		}
+	}
+	switch {
+	case !fits && match == nil:
+		return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want (%s)", name, hasVerb(name), s, strings.Join(want, ", "))
+	case !fits:
+		return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want (%s) to match %s", name, hasVerb(name), s, strings.Join(want, ", "),
+			strings.Join(match, " and "))
+	case s.Size() == 0:
+		return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want no empty axis", name, hasVerb(name), s)
+	}
+	for i := 0; i < len(pattern); i += 2 {
+		letters[pattern[i]] = s[i/2]
+	}
+	return nil
+}
