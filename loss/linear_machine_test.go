@@ -159,6 +159,6 @@ func TestLinearMemory(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 40e6 {
-		t.Error(fmt.Sprintf("%d bytes allocated", bytes))
+		t.Errorf("%d bytes allocated", bytes)
 	}
 }

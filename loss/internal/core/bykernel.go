@@ -233,7 +233,7 @@ func (e *evaluation[F]) timesRows(weights []F, shape Shape, lo int) bool {
 	for a := 0; a < len(weights); {
 		row := (lo + a) / per
 		b := min(len(weights), (row+1)*per-lo)
-		f := F(0)
+		var f F
 		switch {
 		case e.MaskType == "" || !e.MaskShape.Equal(shape):
 			f = e.in.Weights[row]
