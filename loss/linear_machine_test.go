@@ -1,7 +1,6 @@
 package loss_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
