@@ -24,25 +24,26 @@ var binaryLosses = []entry{
 	{&hingeEmbedding, HingeEmbedding},
 }
 
-// BinaryCrossEntropy returns the cross-entropy of independent yes/no targets against the sigmoid of logits, computed from
-// the logits.
+// BinaryCrossEntropy returns the cross-entropy of independent yes/no targets against the sigmoid of
+// logits, computed from the logits.
 //
-// With x a logit, y its target, w the positive weight of its class (1 by default) and σ the sigmoid,
+// With x a logit, y its target, w the positive weight of its class (1 by default) and σ the
+// sigmoid,
 //
 //	l = w·y·log(1+e^-x) + (1-y)·log(1+e^x)      dl/dx = (1-y)·σ(x) - w·y·σ(-x)
 //	                                            dl/dy = w·log(1+e^-x) - log(1+e^x), which is -x for w = 1
 //
 // With label smoothing ε, y(1-ε) + ε/2 stands for y.
 //
-// logits and target have the same shape (any rank); targets lie in [0, 1]. The result is a scalar, or has the shape
-// of logits under [None].
+// logits and target have the same shape (any rank); targets lie in [0, 1]. The result is a scalar,
+// or has the shape of logits under [None].
 //
-// Options: [WithPosWeight] (w >= 0, one per class along the class axis or one for all), [WithLabelSmoothing] (ε in
-// [0, 1], default 0), [WithAxis] (the class axis of WithPosWeight, default -1), [WithReduction], [WithWeights],
-// [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithPosWeight] (w >= 0, one per class along the class axis or one for all),
+// [WithLabelSmoothing] (ε in [0, 1], default 0), [WithAxis] (the class axis of WithPosWeight,
+// default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Logits of ±Inf give the limits: 0 on the right side, +Inf on the wrong one. The mean
-// divides by the number of elements, or the sum of their weights; positive weights have no part in it.
+// Logits of ±Inf give the limits: 0 on the right side, +Inf on the wrong one. The mean divides by
+// the number of elements, or the sum of their weights; positive weights have no part in it.
 //
 // [CrossEntropy] is for classes of which exactly one is true.
 //
@@ -79,7 +80,8 @@ var binaryCrossEntropy = core.Definition{
 	},
 }
 
-// binaryJet is the binary cross-entropy of logit x with its odds and target y with the positive weight w.
+// binaryJet is the binary cross-entropy of logit x with its odds and target y with the positive
+// weight w.
 func binaryJet(o formula.Odds, x, y, w float64) formula.Partials {
 	j := formula.Partials{
 		L:  formula.Times(w*y, o.Won) + formula.Times(1-y, o.Lost),
@@ -97,21 +99,21 @@ func binaryJet(o formula.Odds, x, y, w float64) formula.Partials {
 	return j
 }
 
-// BinaryCrossEntropyFromProb returns the cross-entropy of independent yes/no targets against given probabilities, exactly:
-// nothing is clipped.
+// BinaryCrossEntropyFromProb returns the cross-entropy of independent yes/no targets against given
+// probabilities, exactly: nothing is clipped.
 //
 // With p a probability and y its target,
 //
 //	l = -(y·log p + (1-y)·log(1-p))        dl/dp = (1-y)/(1-p) - y/p
 //	                                       dl/dy = log(1-p) - log p
 //
-// prob and target have the same shape (any rank); the entries of both lie in [0, 1]. The result is a scalar, or has the
-// shape of prob under [None].
+// prob and target have the same shape (any rank); the entries of both lie in [0, 1]. The result is
+// a scalar, or has the shape of prob under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// A probability of exactly 0 or 1 on the right side has loss and gradient 0; on the wrong side, or with a target in
-// between, the loss is +Inf.
+// A probability of exactly 0 or 1 on the right side has loss and gradient 0; on the wrong side, or
+// with a target in between, the loss is +Inf.
 //
 // [BinaryCrossEntropy] takes logits and is the better choice where they are at hand.
 //

@@ -22,14 +22,15 @@ func ofMargin(curve formula.Curve) func(*core.Settings, core.Dims) core.BlockFun
 //	l(m) = max(0, 1 - m)        dl/dx = -y where m < 1, else 0
 //	                            dl/dy = -x where m < 1, else 0
 //
-// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar, or has the shape of
-// logits under [None].
+// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar,
+// or has the shape of logits under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // At m = 1 the derivative is 0. The second derivative is 0, but for the mixed one, -1 where m < 1.
 //
-// [SquaredHinge] and [ModifiedHuber] are smooth at m = 1, [Perceptron] has no margin, [MulticlassHinge] more classes.
+// [SquaredHinge] and [ModifiedHuber] are smooth at m = 1, [Perceptron] has no margin,
+// [MulticlassHinge] more classes.
 //
 // Reference: C. Cortes, V. Vapnik, Support-Vector Networks, 1995.
 func Hinge(logits, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -44,8 +45,8 @@ var hinge = core.Definition{
 	Block: ofMargin(shortfall(1)),
 }
 
-// shortfall is max(0, bound - m), with the derivative 0 at m = bound. Inlined into the package's initialisation its loops would
-// call pick instead of inlining it.
+// shortfall is max(0, bound - m), with the derivative 0 at m = bound. Inlined into the package's
+// initialisation its loops would call pick instead of inlining it.
 //
 //go:noinline
 func shortfall(bound float64) formula.Curve {
@@ -71,8 +72,8 @@ func shortfall(bound float64) formula.Curve {
 //	l(m) = max(0, 1 - m)²        dl/dx = -2y·max(0, 1 - m)
 //	                             dl/dy = -2x·max(0, 1 - m)
 //
-// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar, or has the shape of
-// logits under [None].
+// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar,
+// or has the shape of logits under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
@@ -106,20 +107,21 @@ var squaredHinge = core.Definition{
 	}),
 }
 
-// Perceptron returns the perceptron's loss of logits against signs: by how much a logit is on the wrong side of 0.
+// Perceptron returns the perceptron's loss of logits against signs: by how much a logit is on the
+// wrong side of 0.
 //
 // With x a logit, y its sign and m = y·x,
 //
 //	l(m) = max(0, -m)        dl/dx = -y where m < 0, else 0
 //	                         dl/dy = -x where m < 0, else 0
 //
-// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar, or has the shape of
-// logits under [None].
+// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar,
+// or has the shape of logits under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// At m = 0 the derivative is 0: a model that starts with all logits 0 does not move. The second derivative is 0, but for the
-// mixed one, -1 where m < 0.
+// At m = 0 the derivative is 0: a model that starts with all logits 0 does not move. The second
+// derivative is 0, but for the mixed one, -1 where m < 0.
 //
 // [Hinge] has a margin of 1.
 //
@@ -136,15 +138,16 @@ var perceptron = core.Definition{
 	Block:  ofMargin(shortfall(0)),
 }
 
-// SoftMargin returns the logistic loss of logits against signs: binary cross-entropy for targets -1 and +1.
+// SoftMargin returns the logistic loss of logits against signs: binary cross-entropy for targets -1
+// and +1.
 //
 // With x a logit, y its sign, m = y·x and σ the sigmoid,
 //
 //	l(m) = log(1 + e^-m)        dl/dx = -y·σ(-m)
 //	                            dl/dy = -x·σ(-m)
 //
-// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar, or has the shape of
-// logits under [None].
+// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar,
+// or has the shape of logits under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
@@ -192,7 +195,8 @@ var softMargin = core.Definition{
 	}),
 }
 
-// ModifiedHuber returns the smoothed hinge loss of logits against signs: the squared hinge with a linear tail.
+// ModifiedHuber returns the smoothed hinge loss of logits against signs: the squared hinge with a
+// linear tail.
 //
 // With x a logit, y its sign and m = y·x,
 //
@@ -200,8 +204,8 @@ var softMargin = core.Definition{
 //	l(m) = -4m               m <  -1        dl/dx = -4y
 //	                                        dl/dy the same with x in the place of y
 //
-// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar, or has the shape of
-// logits under [None].
+// logits and target have the same shape (any rank); targets are -1 or +1. The result is a scalar,
+// or has the shape of logits under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
@@ -209,7 +213,8 @@ var softMargin = core.Definition{
 //
 // [SquaredHinge] lets an outlier count as its square.
 //
-// Reference: T. Zhang, Solving Large Scale Linear Prediction Problems Using Stochastic Gradient Descent Algorithms, 2004.
+// Reference: T. Zhang, Solving Large Scale Linear Prediction Problems Using Stochastic Gradient
+// Descent Algorithms, 2004.
 func ModifiedHuber(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&modifiedHuber, opts, logits, target)
 }
@@ -243,21 +248,22 @@ var modifiedHuber = core.Definition{
 	}),
 }
 
-// HingeEmbedding returns PyTorch's hinge embedding loss of distances against signs: it pulls similar pairs together and pushes dissimilar pairs apart.
+// HingeEmbedding returns PyTorch's hinge embedding loss of distances against signs: it pulls
+// similar pairs together and pushes dissimilar pairs apart.
 //
 // With x a distance, y its sign and m the margin,
 //
 //	l = x                y = +1        dl/dx = 1
 //	l = max(0, m - x)    y = -1        dl/dx = -1 where x < m, else 0
 //
-// pred and target have the same shape (any rank); targets are -1 or +1. The result is a scalar, or has the shape of
-// pred under [None].
+// pred and target have the same shape (any rank); targets are -1 or +1. The result is a scalar, or
+// has the shape of pred under [None].
 //
-// Options: [WithMargin] (m, any finite number, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithMargin] (m, any finite number, default 1), [WithReduction], [WithWeights],
+// [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Distances may be any numbers: a negative one of a similar pair has a negative loss. The signs choose a case and have
-// gradient 0, as have second derivatives. At x = m the derivative is 0.
+// Distances may be any numbers: a negative one of a similar pair has a negative loss. The signs
+// choose a case and have gradient 0, as have second derivatives. At x = m the derivative is 0.
 //
 // Reference: PyTorch, HingeEmbeddingLoss.
 func HingeEmbedding(pred, target *G.Node, opts ...Option) (*G.Node, error) {

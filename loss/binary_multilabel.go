@@ -9,22 +9,22 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// MultiLabelSoftMargin returns the mean over the classes of binary cross-entropy on logits: for examples to which any
-// number of classes apply.
+// MultiLabelSoftMargin returns the mean over the classes of binary cross-entropy on logits: for
+// examples to which any number of classes apply.
 //
 // With x a row of C logits, y its targets, w the class weights (1 by default) and σ the sigmoid,
 //
 //	l = 1/C·Σ_c w_c·(y_c·log(1+e^-x_c) + (1-y_c)·log(1+e^x_c))        dl/dx_j = w_j/C·(σ(x_j) - y_j)
 //	                                                                  dl/dy_j = -w_j/C·x_j
 //
-// logits and target have the same shape (N, C), or any other with a class axis; targets lie in [0, 1]. The result is a
-// scalar, or has that shape without the axis under [None].
+// logits and target have the same shape (N, C), or any other with a class axis; targets lie in [0,
+// 1]. The result is a scalar, or has that shape without the axis under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithClassWeights], [WithReduction], [WithWeights], [WithMask],
-// [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithClassWeights], [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Logits of ±Inf give the limits: 0 on the right side, +Inf on the wrong one. The mean with class weights
-// divides by their mean for each row, Σ_c w_c/C, so that weights of 2 change nothing.
+// Logits of ±Inf give the limits: 0 on the right side, +Inf on the wrong one. The mean with class
+// weights divides by their mean for each row, Σ_c w_c/C, so that weights of 2 change nothing.
 //
 // [BinaryCrossEntropy] has one value per class.
 //
@@ -66,23 +66,25 @@ var multiLabelSoftMargin = core.Definition{
 	},
 }
 
-// MultiLabelMargin returns the margin loss of examples to which a list of classes applies: every other class whose logit
-// comes within 1 of a listed one's costs.
+// MultiLabelMargin returns the margin loss of examples to which a list of classes applies: every
+// other class whose logit comes within 1 of a listed one's costs.
 //
 // With x a row of C logits and Y its list of classes,
 //
 //	l = 1/C·Σ_{y∈Y} Σ_{j∉Y} max(0, 1 - (x_y - x_j))
 //	dl/dx_y = -1/C·#{j∉Y: x_y - x_j < 1}        dl/dx_j = 1/C·#{y∈Y: x_y - x_j < 1}
 //
-// logits have the shape (N, C), or any other with a class axis. lists (Int, Int64, Int32 or Uint8) have the same shape: along
-// the class axis the classes of an example, each once, in any order, then -1; what stands after the -1 is not read.
-// The result is a scalar, or has that shape without the axis under [None].
+// logits have the shape (N, C), or any other with a class axis. lists (Int, Int64, Int32 or Uint8)
+// have the same shape: along the class axis the classes of an example, each once, in any order,
+// then -1; what stands after the -1 is not read. The result is a scalar, or has that shape without
+// the axis under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
-// An empty list and one of all classes have loss 0. A logit of -Inf takes its class out; the loss of such a listed class is +Inf.
-// At a difference of 1 the derivative is 0. The second derivative is 0. Uint8 lists cannot end before the last class.
+// An empty list and one of all classes have loss 0. A logit of -Inf takes its class out; the loss
+// of such a listed class is +Inf. At a difference of 1 the derivative is 0. The second derivative
+// is 0. Uint8 lists cannot end before the last class.
 //
 // [MultiMargin] is for one class per example.
 //

@@ -11,8 +11,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// With returns fn with options fixed, for callers that choose no options of their own, such as a trainer. Options of a later
-// call come after the fixed ones: given twice, the last one counts.
+// With returns fn with options fixed, for callers that choose no options of their own, such as a
+// trainer. Options of a later call come after the fixed ones: given twice, the last one counts.
 func With(fn Func, opts ...Option) Func {
 	fixed := slices.Clone(opts)
 	return func(pred, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -31,11 +31,12 @@ type Term struct {
 //
 //	l = Σ_k f_k·l_k        dl = Σ_k f_k·dl_k
 //
-// Each term has its own denominator under [Mean]; options of a call go to every term, which must take them.
-// A term with the factor 0 is computed and adds 0. [Terms] gives the nodes of the terms.
+// Each term has its own denominator under [Mean]; options of a call go to every term, which must
+// take them. A term with the factor 0 is computed and adds 0. [Terms] gives the nodes of the terms.
 //
-// A call returns an error of kind [ErrOption] without terms, for a term without a loss and for a factor that is not finite, and an
-// error of kind [ErrShape] for terms of different shapes or dtypes, as elementwise losses and losses of rows have under [None].
+// A call returns an error of kind [ErrOption] without terms, for a term without a loss and for a
+// factor that is not finite, and an error of kind [ErrShape] for terms of different shapes or
+// dtypes, as elementwise losses and losses of rows have under [None].
 func Weighted(terms ...Term) Func {
 	terms = slices.Clone(terms)
 	return func(pred, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -79,8 +80,9 @@ func Weighted(terms ...Term) Func {
 	}
 }
 
-// Terms returns the names and nodes of the terms of a cost made by [Weighted], before their factors, or nil for any
-// other node. Two terms that are the same loss with the same options are one node, listed for each.
+// Terms returns the names and nodes of the terms of a cost made by [Weighted], before their
+// factors, or nil for any other node. Two terms that are the same loss with the same options are
+// one node, listed for each.
 func Terms(cost *G.Node) (names []string, nodes G.Nodes) {
 	if cost == nil {
 		return nil, nil
@@ -92,7 +94,8 @@ func Terms(cost *G.Node) (names []string, nodes G.Nodes) {
 	return slices.Clone(sum.Names), Operands(cost)(cost)
 }
 
-// Reduce returns a reduction of values of one's own, one per example or element, as the losses of this package reduce theirs.
+// Reduce returns a reduction of values of one's own, one per example or element, as the losses of
+// this package reduce theirs.
 //
 // With s the weight of a value (1 by default), 0 where it is masked,
 //
@@ -100,7 +103,8 @@ func Terms(cost *G.Node) (names []string, nodes G.Nodes) {
 //
 // Values that are masked are never read.
 //
-// values is a node of any shape and dtype float32 or float64. The result is a scalar, or has the shape of values under [None].
+// values is a node of any shape and dtype float32 or float64. The result is a scalar, or has the
+// shape of values under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
@@ -120,15 +124,18 @@ var reduce = core.Definition{
 	},
 }
 
-// Parts returns the two numbers of [Mean] for a loss of this package, whatever its reduction, as scalar nodes:
+// Parts returns the two numbers of [Mean] for a loss of this package, whatever its reduction, as
+// scalar nodes:
 //
 //	numerator Σ s·l        denominator Σ s·share, or the normalizer
 //
-// Their quotient is the mean. Both are sums over examples: adding the numerators and the denominators of several batches gives the
-// two numbers of all of them together. A batch in which no example counts has the denominator 0. The numerator is differentiable;
-// the denominator is taken for a constant.
+// Their quotient is the mean. Both are sums over examples: adding the numerators and the
+// denominators of several batches gives the two numbers of all of them together. A batch in which
+// no example counts has the denominator 0. The numerator is differentiable; the denominator is
+// taken for a constant.
 //
-// The error is of kind [ErrOption] for a node that is not a loss of this package, such as a sum of losses.
+// The error is of kind [ErrOption] for a node that is not a loss of this package, such as a sum of
+// losses.
 func Parts(cost *G.Node) (numerator, denominator *G.Node, err error) {
 	const name = "Parts"
 	if cost == nil {

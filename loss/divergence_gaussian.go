@@ -12,20 +12,22 @@ import (
 
 // GaussianKL returns the Kullback-Leibler divergence of normal distributions, element by element.
 //
-// With m₁, m₂ entries of the means, s₁, s₂ of the standard deviations, ρ = s₁/s₂ and e = (m₁-m₂)/s₂,
+// With m₁, m₂ entries of the means, s₁, s₂ of the standard deviations, ρ = s₁/s₂ and e =
+// (m₁-m₂)/s₂,
 //
 //	l = ½·(ρ² - 1 + e²) - log ρ      dl/dm₁ = e/s₂            dl/dm₂ = -e/s₂
 //	                                 dl/ds₁ = (ρ²-1)/s₁       dl/ds₂ = (1-ρ²-e²)/s₂
 //
-// which is KL(N(m₁, s₁²) ‖ N(m₂, s₂²)): the first distribution is averaged over. The four operands have the same shape
-// (any rank) and dtype. The result is a scalar, or has that shape under [None].
+// which is KL(N(m₁, s₁²) ‖ N(m₂, s₂²)): the first distribution is averaged over. The four operands
+// have the same shape (any rank) and dtype. The result is a scalar, or has that shape under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// A standard deviation that is not > 0 is an error; one of +Inf gives the value +Inf and no derivatives. Nearly equal distributions
-// keep their digits; equal ones give 0.
+// A standard deviation that is not > 0 is an error; one of +Inf gives the value +Inf and no
+// derivatives. Nearly equal distributions keep their digits; equal ones give 0.
 //
-// [StandardGaussianKL] is the divergence from the standard normal distribution, summed over an axis.
+// [StandardGaussianKL] is the divergence from the standard normal distribution, summed over an
+// axis.
 //
 // Reference: S. Kullback, Information Theory and Statistics, 1959, chapter 9.
 func GaussianKL(mean1, std1, mean2, std2 *G.Node, opts ...Option) (*G.Node, error) {
@@ -112,21 +114,23 @@ func gaussianBends(x [core.MaxOperands]float64) (j formula.MultiPartials) {
 	return j
 }
 
-// StandardGaussianKL returns the Kullback-Leibler divergence of a diagonal normal distribution from the standard one: the
-// regulariser of a variational autoencoder.
+// StandardGaussianKL returns the Kullback-Leibler divergence of a diagonal normal distribution from
+// the standard one: the regulariser of a variational autoencoder.
 //
 // With m a row of mean and v a row of logVar,
 //
 //	l = ½·Σ_c m_c² + e^v_c - 1 - v_c      dl/dm_j = m_j
 //	                                      dl/dv_j = ½·(e^v_j - 1)
 //
-// mean and logVar, the logarithm of the variance, have the same shape and dtype; the last axis is that of the latent
-// variables. The result is a scalar, or has that shape without the axis under [None].
+// mean and logVar, the logarithm of the variance, have the same shape and dtype; the last axis is
+// that of the latent variables. The result is a scalar, or has that shape without the axis under
+// [None].
 //
-// Options: [WithAxis] (the axis that is summed, default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithAxis] (the axis that is summed, default -1), [WithReduction], [WithWeights],
+// [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Near the standard normal distribution the value keeps its digits. A variance of 0 or +Inf (logVar ±Inf) gives +Inf.
+// Near the standard normal distribution the value keeps its digits. A variance of 0 or +Inf (logVar
+// ±Inf) gives +Inf.
 //
 // [GaussianKL] is the divergence of any two normal distributions.
 //
@@ -146,22 +150,25 @@ var standardGaussianKL = core.Definition{
 	},
 }
 
-// BernoulliKL returns the Kullback-Leibler divergence of Bernoulli distributions, element by element, from their logits.
+// BernoulliKL returns the Kullback-Leibler divergence of Bernoulli distributions, element by
+// element, from their logits.
 //
 // With a an entry of logits1, b of logits2 and σ the sigmoid,
 //
 //	l = σ(a)·(a - b) + log(1+e^b) - log(1+e^a)      dl/da = σ(a)·σ(-a)·(a - b)
 //	                                                dl/db = σ(b) - σ(a)
 //
-// which is KL(Bernoulli(σ(a)) ‖ Bernoulli(σ(b))): the first distribution is averaged over. logits1 and logits2 have the
-// same shape (any rank) and dtype. The result is a scalar, or has that shape under [None].
+// which is KL(Bernoulli(σ(a)) ‖ Bernoulli(σ(b))): the first distribution is averaged over. logits1
+// and logits2 have the same shape (any rank) and dtype. The result is a scalar, or has that shape
+// under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Nearly equal logits keep their digits in the value and both derivatives. Equal ones give 0, infinite ones too; a certain b
-// that contradicts a gives +Inf.
+// Nearly equal logits keep their digits in the value and both derivatives. Equal ones give 0,
+// infinite ones too; a certain b that contradicts a gives +Inf.
 //
-// [KL] is for one distribution over several classes, [BinaryCrossEntropy] for a target that is a probability.
+// [KL] is for one distribution over several classes, [BinaryCrossEntropy] for a target that is a
+// probability.
 //
 // Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
 func BernoulliKL(logits1, logits2 *G.Node, opts ...Option) (*G.Node, error) {
@@ -202,12 +209,13 @@ func difference(a, b float64) float64 {
 	return a - b
 }
 
-// bernoulliValues writes the values of BernoulliKL. With yes and no exchanged where a > 0, which changes nothing, 1 - σ(a)
-// loses no digits. Then with p = σ(a), d = a - b and u = e^-d - 1,
+// bernoulliValues writes the values of BernoulliKL. With yes and no exchanged where a > 0, which
+// changes nothing, 1 - σ(a) loses no digits. Then with p = σ(a), d = a - b and u = e^-d - 1,
 //
 //	l = p·d + log(1 + p·u), since (1+e^b)/(1+e^a) = 1 + p·u
 //
-// whose terms cancel for small d, and u overflows for large ones: bernoulli computes those elements again.
+// whose terms cancel for small d, and u overflows for large ones: bernoulli computes those elements
+// again.
 func bernoulliValues(r *core.Block) {
 	a, b := r.X[0], r.X[1][:len(r.X[0])]
 	p, d, u := r.Buf(len(a)), r.Buf(len(a)), r.Buf(len(a))

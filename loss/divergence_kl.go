@@ -24,28 +24,33 @@ var divergenceLosses = []entry{
 	{&bernoulliKL, BernoulliKL},
 }
 
-// KL returns the Kullback-Leibler divergence of the softmax of logits from target: the nats lost by coding the
-// target with the model's distribution instead of its own.
+// KL returns the Kullback-Leibler divergence of the softmax of logits from target: the nats lost by
+// coding the target with the model's distribution instead of its own.
 //
-// With x a row of logits divided by the temperature, p = softmax(x), t the target and T = Σ t (1 for a distribution),
+// With x a row of logits divided by the temperature, p = softmax(x), t the target and T = Σ t (1
+// for a distribution),
 //
 //	l = Σ_c t_c·(log t_c - log p_c)      dl/dx_j = T·p_j - t_j
 //	                                     dl/dt_j = log t_j + 1 - log p_j, 0 where t_j = 0
 //
-// For a target of log-probabilities τ ([WithLogTarget]) t = e^τ and dl/dτ_j = t_j·(τ_j - log p_j + 1); for a target of
-// logits z ([WithTargetLogits]) t = softmax(z) and dl/dz_j = t_j·(log t_j - log p_j - l).
+// For a target of log-probabilities τ ([WithLogTarget]) t = e^τ and dl/dτ_j = t_j·(τ_j - log p_j +
+// 1); for a target of logits z ([WithTargetLogits]) t = softmax(z) and dl/dz_j = t_j·(log t_j - log
+// p_j - l).
 //
-// logits and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None]: the divergence is summed over the classes, then reduced over the rows.
+// logits and target have the same shape and dtype. The result is a scalar, or has that shape
+// without the class axis under [None]: the divergence is summed over the classes, then reduced over
+// the rows.
 //
-// Options: [WithLogTarget], [WithTargetLogits] (not both), [WithTemperature] (T > 0, default 1; divides target logits
-// too; there is no factor T²), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithLogTarget], [WithTargetLogits] (not both), [WithTemperature] (T > 0, default 1;
+// divides target logits too; there is no factor T²), [WithAxis] (default -1), [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// 0·log 0 is 0. A class with probability 0 and a positive target makes the value +Inf. Where the two distributions
-// are nearly equal the value keeps its digits, is never negative, and is 0 for equal logits.
+// 0·log 0 is 0. A class with probability 0 and a positive target makes the value +Inf. Where the
+// two distributions are nearly equal the value keeps its digits, is never negative, and is 0 for
+// equal logits.
 //
-// [ReverseKL] exchanges the two distributions. [CrossEntropy] is KL plus the entropy of the target and has the same gradient for logits.
+// [ReverseKL] exchanges the two distributions. [CrossEntropy] is KL plus the entropy of the target
+// and has the same gradient for logits.
 //
 // Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
 func KL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -132,7 +137,8 @@ func targetDomain(s *core.Settings) Domain {
 	return SoftTargets
 }
 
-// A goal is the target row of a divergence: t, its logarithm (after use log t - log p), and Σ t = 1 + over.
+// A goal is the target row of a divergence: t, its logarithm (after use log t - log p), and Σ t = 1
+// + over.
 type goal struct {
 	t, log     []float64
 	mass, over float64
@@ -167,8 +173,8 @@ func targetOf(r *core.Block, s *core.Settings) goal {
 	return g
 }
 
-// against is Σ t·(log t - log p) with 0·Inf = 0, where log holds the difference and p sums to 1 + over. mean is
-// that sum as it stands, without care for its second-order digits, for derivatives.
+// against is Σ t·(log t - log p) with 0·Inf = 0, where log holds the difference and p sums to 1 +
+// over. mean is that sum as it stands, without care for its second-order digits, for derivatives.
 func (g *goal) against(p []float64, over float64) (value, mean float64) {
 	sum := 0.0
 	for j, t := range g.t {
@@ -181,9 +187,9 @@ func (g *goal) against(p []float64, over float64) (value, mean float64) {
 	return mean, mean
 }
 
-// tilt is w·(a - mean) where mean is Σ w·a over a distribution w: how a mean moves when mass moves to an entry. An infinite a
-// makes the mean infinite, and moving mass there or away from there moves it without bound, if there is
-// mass to move.
+// tilt is w·(a - mean) where mean is Σ w·a over a distribution w: how a mean moves when mass moves
+// to an entry. An infinite a makes the mean infinite, and moving mass there or away from there
+// moves it without bound, if there is mass to move.
 func tilt(w, a, mean float64) float64 {
 	switch {
 	case w == 0 || w == 1 && math.IsInf(mean, 1):
@@ -194,7 +200,8 @@ func tilt(w, a, mean float64) float64 {
 	return w * (a - mean)
 }
 
-// gradient writes the derivative by the target's own parametrisation; g.log holds a = log t - log p.
+// gradient writes the derivative by the target's own parametrisation; g.log holds a = log t - log
+// p.
 func (g *goal) gradient(dst []float64, mean float64, s *core.Settings) {
 	for j := range dst {
 		switch t, a := g.t[j], g.log[j]; {
@@ -210,7 +217,8 @@ func (g *goal) gradient(dst []float64, mean float64, s *core.Settings) {
 	}
 }
 
-// move writes to dst how t moves when its parameters move along v, and returns the change of its mass. An entry of 0 stays.
+// move writes to dst how t moves when its parameters move along v, and returns the change of its
+// mass. An entry of 0 stays.
 func (g *goal) move(dst, v []float64, s *core.Settings) (mass float64) {
 	mean := 0.0
 	if s.TargetLogits {
@@ -232,8 +240,8 @@ func (g *goal) move(dst, v []float64, s *core.Settings) (mass float64) {
 	return mass
 }
 
-// hessian adds to dst the change of gradient when t moves by dt (nil for 0), which moves log t by dt/t, and
-// -log p by dq (nil for 0).
+// hessian adds to dst the change of gradient when t moves by dt (nil for 0), which moves log t by
+// dt/t, and -log p by dq (nil for 0).
 func (g *goal) hessian(dst, dt, dq []float64, mean float64, s *core.Settings) {
 	change := func(j int) (da, d float64) {
 		if dt != nil {
@@ -279,16 +287,18 @@ func (g *goal) hessian(dst, dt, dq []float64, mean float64, s *core.Settings) {
 //
 // For a target of log-probabilities τ ([WithLogTarget]) t = e^τ and dl/dτ_j = t_j·(τ_j - q_j + 1).
 //
-// logProb and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None]: the divergence is summed over the classes, then reduced over the rows, which PyTorch's kl_div
-// calls "batchmean".
+// logProb and target have the same shape and dtype. The result is a scalar, or has that shape
+// without the class axis under [None]: the divergence is summed over the classes, then reduced over
+// the rows, which PyTorch's kl_div calls "batchmean".
 //
-// Options: [WithLogTarget], [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithLogTarget], [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
-// 0·log 0 is 0, also against a log-probability of -Inf. logProb is taken as it is and need not be normalised.
+// 0·log 0 is 0, also against a log-probability of -Inf. logProb is taken as it is and need not be
+// normalised.
 //
-// Keras's KLDivergence takes probabilities. [KL] takes logits and is the better choice where they are at hand.
+// Keras's KLDivergence takes probabilities. [KL] takes logits and is the better choice where they
+// are at hand.
 //
 // Reference: S. Kullback, R. A. Leibler, On Information and Sufficiency, 1951.
 func KLFromLogProb(logProb, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -350,26 +360,27 @@ var klFromLogProb = core.Definition{
 	},
 }
 
-// ReverseKL returns the Kullback-Leibler divergence of target from the softmax of logits: the model's distribution is the one
-// that is averaged over, so it may leave out what the target has but not add to it.
+// ReverseKL returns the Kullback-Leibler divergence of target from the softmax of logits: the
+// model's distribution is the one that is averaged over, so it may leave out what the target has
+// but not add to it.
 //
 // With x a row of logits divided by the temperature, p = softmax(x) and t the target,
 //
 //	l = Σ_c p_c·(log p_c - log t_c)      dl/dx_j = p_j·(log p_j - log t_j - l)
 //	                                     dl/dt_j = -p_j/t_j, 0 where p_j = 0
 //
-// For a target of log-probabilities τ ([WithLogTarget]) t = e^τ and dl/dτ_j = -p_j; for a target of logits z
-// ([WithTargetLogits]) t = softmax(z) and dl/dz_j = t_j - p_j.
+// For a target of log-probabilities τ ([WithLogTarget]) t = e^τ and dl/dτ_j = -p_j; for a target of
+// logits z ([WithTargetLogits]) t = softmax(z) and dl/dz_j = t_j - p_j.
 //
-// logits and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None].
+// logits and target have the same shape and dtype. The result is a scalar, or has that shape
+// without the class axis under [None].
 //
-// Options: [WithLogTarget], [WithTargetLogits] (not both), [WithTemperature] (T > 0, default 1; divides target logits
-// too; there is no factor T²), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithLogTarget], [WithTargetLogits] (not both), [WithTemperature] (T > 0, default 1;
+// divides target logits too; there is no factor T²), [WithAxis] (default -1), [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// 0·log 0 is 0. A class with target 0 and a positive probability makes the value +Inf, with the gradient +Inf for the logits
-// of such classes and -Inf for the others.
+// 0·log 0 is 0. A class with target 0 and a positive probability makes the value +Inf, with the
+// gradient +Inf for the logits of such classes and -Inf for the others.
 //
 // [KL] exchanges the two distributions. [JensenShannon] lies between them and is finite.
 //

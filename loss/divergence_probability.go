@@ -9,27 +9,28 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// JensenShannon returns the Jensen-Shannon divergence of two rows of probabilities: the divergence of both from their mixture.
+// JensenShannon returns the Jensen-Shannon divergence of two rows of probabilities: the divergence
+// of both from their mixture.
 //
 // With p a row of prob, t the target and m = βt + (1-β)p,
 //
 //	l = Σ_c β·t_c·log(t_c/m_c) + (1-β)·p_c·log(p_c/m_c)      dl/dp_j = (1-β)·log(p_j/m_j), 0 where p_j = 0
 //	                                                         dl/dt_j = β·log(t_j/m_j), 0 where t_j = 0
 //
-// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None].
+// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that
+// shape without the class axis under [None].
 //
-// Options: [WithBeta] (β in [0, 1], default 0.5), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask],
-// [WithNormalizer], [WithNormalizerNode].
+// Options: [WithBeta] (β in [0, 1], default 0.5), [WithAxis] (default -1), [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// It is at most the entropy of (β, 1-β), log 2 by default, for any two distributions. At β = 0, where the formula would
-// be 0, it is KL(t‖p) by definition, and at β = 1 KL(p‖t): the limits of the value over β and over 1-β. Nearly equal rows
-// keep their digits; equal ones give exactly 0.
+// It is at most the entropy of (β, 1-β), log 2 by default, for any two distributions. At β = 0,
+// where the formula would be 0, it is KL(t‖p) by definition, and at β = 1 KL(p‖t): the limits of
+// the value over β and over 1-β. Nearly equal rows keep their digits; equal ones give exactly 0.
 //
 // [KL] and [ReverseKL] take logits.
 //
-// Reference: J. Lin, Divergence Measures Based on the Shannon Entropy, 1991; the ends from R. Agarwal et al., On-Policy
-// Distillation of Language Models, 2024.
+// Reference: J. Lin, Divergence Measures Based on the Shannon Entropy, 1991; the ends from R.
+// Agarwal et al., On-Policy Distillation of Language Models, 2024.
 func JensenShannon(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&jensenShannon, opts, prob, target)
 }
@@ -105,20 +106,22 @@ var reverseKLOfProbabilities = formula.Separable{
 	},
 }
 
-// TotalVariation returns the total variation distance of two rows of probabilities: the largest difference that they give to
-// the probability of any event.
+// TotalVariation returns the total variation distance of two rows of probabilities: the largest
+// difference that they give to the probability of any event.
 //
 // With p a row of prob and t the target,
 //
 //	l = ½·Σ_c |p_c - t_c|      dl/dp_j = ½·sign(p_j - t_j), 0 where they are equal
 //	                           dl/dt_j = -dl/dp_j
 //
-// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None].
+// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that
+// shape without the class axis under [None].
 //
-// Options: [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// The second derivative is 0 everywhere. The value of two distributions lies in [0, 1] and is at most √(KL/2).
+// The second derivative is 0 everywhere. The value of two distributions lies in [0, 1] and is at
+// most √(KL/2).
 //
 // [Hellinger] is smooth where the rows differ.
 //
@@ -141,21 +144,22 @@ var totalVariation = core.Definition{
 	},
 }
 
-// GeneralizedKL returns the Kullback-Leibler divergence of measures, which need not sum to 1: also known as I-divergence and,
-// in matrix factorisation, as KL divergence.
+// GeneralizedKL returns the Kullback-Leibler divergence of measures, which need not sum to 1: also
+// known as I-divergence and, in matrix factorisation, as KL divergence.
 //
 // With p a row of prob and t the target,
 //
 //	l = Σ_c t_c·log(t_c/p_c) + p_c - t_c      dl/dp_j = 1 - t_j/p_j
 //	                                          dl/dt_j = log(t_j/p_j), 0 where t_j = 0
 //
-// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None].
+// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that
+// shape without the class axis under [None].
 //
-// Options: [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// It is 0 for equal rows and only for them, whatever they sum to. 0·log 0 is 0; an entry of 0 with a positive target makes
-// the value +Inf.
+// It is 0 for equal rows and only for them, whatever they sum to. 0·log 0 is 0; an entry of 0 with
+// a positive target makes the value +Inf.
 //
 // For two distributions it is [KL].
 //

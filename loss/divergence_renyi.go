@@ -9,27 +9,29 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// AlphaDivergence returns the α-divergence of two rows of probabilities, a family that runs from one Kullback-Leibler divergence
-// to the other.
+// AlphaDivergence returns the α-divergence of two rows of probabilities, a family that runs from
+// one Kullback-Leibler divergence to the other.
 //
 // With p a row of prob and t the target,
 //
 //	l = (Σ_c t_c^α·p_c^(1-α) - 1)/(α(α-1))      dl/dp_j = -(t_j/p_j)^α/α
 //	                                            dl/dt_j = (p_j/t_j)^(1-α)/(α-1)
 //
-// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None].
+// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that
+// shape without the class axis under [None].
 //
-// Options: [WithAlpha] (any finite α, default 0.5), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask],
-// [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAlpha] (any finite α, default 0.5), [WithAxis] (default -1), [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// α = 1 is KL(t‖p), α = 0 is KL(p‖t), 2 is half of χ². Large α make p cover all of t, small ones let it
-// leave parts out. Nearly equal distributions and α near 0 and 1 keep their digits; equal distributions give 0. The derivative by
-// an entry of 0 is 0, unless that entry makes the value +Inf.
+// α = 1 is KL(t‖p), α = 0 is KL(p‖t), 2 is half of χ². Large α make p cover all of t, small ones
+// let it leave parts out. Nearly equal distributions and α near 0 and 1 keep their digits; equal
+// distributions give 0. The derivative by an entry of 0 is 0, unless that entry makes the value
+// +Inf.
 //
 // At α = ½ it is 4 times the square of [Hellinger]. [Renyi] is a function of the same sum.
 //
-// Reference: S. Amari, α-Divergence Is Unique, Belonging to Both f-Divergence and Bregman Divergence Classes, 2009.
+// Reference: S. Amari, α-Divergence Is Unique, Belonging to Both f-Divergence and Bregman
+// Divergence Classes, 2009.
 func AlphaDivergence(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&alphaDivergence, opts, prob, target)
 }
@@ -71,20 +73,21 @@ func alphaOf(alpha float64) formula.Separable {
 //
 // where w_j is the share of class j in the sum.
 //
-// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None].
+// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that
+// shape without the class axis under [None].
 //
-// Options: [WithAlpha] (α > 0, default 2), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask],
-// [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAlpha] (α > 0, default 2), [WithAxis] (default -1), [WithReduction], [WithWeights],
+// [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// α = 1 is KL(t‖p), the limit for distributions; the value grows with α. Nearly equal distributions and α near 1 keep
-// their digits; equal distributions give 0. The derivative by an entry of 0 is 0, unless that entry makes the value +Inf. Rows
-// without a common class have the value +Inf, and the gradient 0 for α < 1.
+// α = 1 is KL(t‖p), the limit for distributions; the value grows with α. Nearly equal distributions
+// and α near 1 keep their digits; equal distributions give 0. The derivative by an entry of 0 is 0,
+// unless that entry makes the value +Inf. Rows without a common class have the value +Inf, and the
+// gradient 0 for α < 1.
 //
 // [Bhattacharyya] is half of it at α = ½. [AlphaDivergence] is a function of the same sum.
 //
-// Reference: A. Rényi, On Measures of Entropy and Information, 1961; T. van Erven, P. Harremoës, Rényi Divergence and
-// Kullback-Leibler Divergence, 2014.
+// Reference: A. Rényi, On Measures of Entropy and Information, 1961; T. van Erven, P. Harremoës,
+// Rényi Divergence and Kullback-Leibler Divergence, 2014.
 func Renyi(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&renyi, opts, prob, target)
 }
@@ -109,22 +112,25 @@ var renyi = core.Definition{
 
 // Bhattacharyya returns the Bhattacharyya distance of two rows of probabilities.
 //
-// With p a row of prob, t the target and B = Σ_c √(p_c·t_c), 1 for equal distributions and 0 for disjoint ones,
+// With p a row of prob, t the target and B = Σ_c √(p_c·t_c), 1 for equal distributions and 0 for
+// disjoint ones,
 //
 //	l = -log B      dl/dp_j = -½·√(t_j/p_j)/B
 //	                dl/dt_j = -½·√(p_j/t_j)/B
 //
-// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None].
+// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that
+// shape without the class axis under [None].
 //
-// Options: [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// Nearly equal distributions keep their digits; equal ones give 0. The derivative by an entry of 0 is 0. Rows without a common
-// class have the value +Inf and the gradient 0.
+// Nearly equal distributions keep their digits; equal ones give 0. The derivative by an entry of 0
+// is 0. Rows without a common class have the value +Inf and the gradient 0.
 //
 // It is half of [Renyi] at α = ½. [Hellinger] is √(1-B).
 //
-// Reference: A. Bhattacharyya, On a Measure of Divergence between Two Statistical Populations, 1943.
+// Reference: A. Bhattacharyya, On a Measure of Divergence between Two Statistical Populations,
+// 1943.
 func Bhattacharyya(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&bhattacharyya, opts, prob, target)
 }
@@ -139,22 +145,26 @@ var bhattacharyya = core.Definition{
 
 // Hellinger returns the Hellinger distance of two rows of probabilities.
 //
-// With p a row of prob, t the target and B = Σ_c √(p_c·t_c), 1 for equal distributions and 0 for disjoint ones,
+// With p a row of prob, t the target and B = Σ_c √(p_c·t_c), 1 for equal distributions and 0 for
+// disjoint ones,
 //
 //	l = √(1 - B)      dl/dp_j = -¼·√(t_j/p_j)/l, 0 where l = 0
 //	                  dl/dt_j = -¼·√(p_j/t_j)/l, 0 where l = 0
 //
-// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that shape without the class
-// axis under [None].
+// prob (numbers >= 0) and target have the same shape and dtype. The result is a scalar, or has that
+// shape without the class axis under [None].
 //
-// Options: [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// Nearly equal distributions keep their digits; equal ones give 0, and so do rows of more than unit mass with B > 1. The derivative
-// by an entry of 0 is 0; the others grow without bound as the distributions meet.
+// Nearly equal distributions keep their digits; equal ones give 0, and so do rows of more than unit
+// mass with B > 1. The derivative by an entry of 0 is 0; the others grow without bound as the
+// distributions meet.
 //
 // [Bhattacharyya] is -log B. The square is a quarter of [AlphaDivergence] at α = ½.
 //
-// Reference: E. Hellinger, Neue Begründung der Theorie quadratischer Formen von unendlichvielen Veränderlichen, 1909.
+// Reference: E. Hellinger, Neue Begründung der Theorie quadratischer Formen von unendlichvielen
+// Veränderlichen, 1909.
 func Hellinger(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&hellinger, opts, prob, target)
 }
@@ -176,7 +186,8 @@ var hellinger = core.Definition{
 // An overlap is a divergence that is a curve of S = Σ_c t_c^α·p_c^(1-α), 0 < α != 1.
 type overlap struct {
 	alpha float64
-	// curve returns the value and its derivatives by S·e^-shift, from z = S - 1, S·e^-shift and shift.
+	// curve returns the value and its derivatives by S·e^-shift, from z = S - 1, S·e^-shift and
+	// shift.
 	curve func(z, s, shift float64) (l, d, dd float64)
 	log   bool // the curve is one of log S and takes a shift
 }
@@ -234,8 +245,8 @@ func (o overlap) Rows() core.RowFunc {
 	}
 }
 
-// shift returns a number to take from the logarithms of the terms of S so that their exponentials neither overflow nor vanish. a
-// is log(p/t).
+// shift returns a number to take from the logarithms of the terms of S so that their exponentials
+// neither overflow nor vanish. a is log(p/t).
 func (o overlap) shift(t, a []float64) float64 {
 	if !o.log {
 		return 0
@@ -253,8 +264,9 @@ func (o overlap) shift(t, a []float64) float64 {
 	return largest
 }
 
-// powerTerm returns (t^α·p^β - α·t - β·p)/(α(α-1)) for α + β = 1, a term >= 0 of the divergences that are made of Σ t^α·p^β. It is
-// t·log(t/p) - t + p at α = 1 and that with t and p exchanged at α = 0, and keeps its digits in between and for p near t. a is log(p/t).
+// powerTerm returns (t^α·p^β - α·t - β·p)/(α(α-1)) for α + β = 1, a term >= 0 of the divergences
+// that are made of Σ t^α·p^β. It is t·log(t/p) - t + p at α = 1 and that with t and p exchanged at
+// α = 0, and keeps its digits in between and for p near t. a is log(p/t).
 func powerTerm(alpha, beta, p, t, a float64) float64 {
 	if alpha < beta {
 		return powerTerm(beta, alpha, t, p, -a)
@@ -281,8 +293,8 @@ func powerTerm(alpha, beta, p, t, a float64) float64 {
 	return (beta*(p-t) - grown) / (alpha * beta)
 }
 
-// powerJet returns t^α·p^β·e^-shift with its derivatives for α + β = 1 and neither 0. An entry where p or t is 0 has no derivatives,
-// unless it makes the value infinite. a is log(p/t).
+// powerJet returns t^α·p^β·e^-shift with its derivatives for α + β = 1 and neither 0. An entry
+// where p or t is 0 has no derivatives, unless it makes the value infinite. a is log(p/t).
 func powerJet(alpha, beta, p, t, a, shift float64) formula.Partials {
 	if (t == 0 && alpha > 0) || (p == 0 && beta > 0) {
 		return formula.Partials{}

@@ -34,6 +34,7 @@ const (
 	Variances = core.Variances
 	// Scales: predicted numbers > 0, such as standard deviations.
 	Scales = core.Scales
-	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds them all.
+	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds
+	// them all.
 	ClassLists = core.ClassLists
 )

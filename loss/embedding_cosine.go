@@ -19,15 +19,16 @@ var directionLosses = []entry{
 //
 //	l = 1 - u·v        dl/dx = -(v - (u·v)·u)/‖x‖, or -v/ε where ‖x‖ <= ε
 //
-// and the same for y. pred and target have the same shape (any rank above 0). The result is a scalar, or has that shape without
-// the axis under [None].
+// and the same for y. pred and target have the same shape (any rank above 0). The result is a
+// scalar, or has that shape without the axis under [None].
 //
-// Options: [WithEpsilon] (ε > 0, default 1e-8), [WithAxis] (default -1), [WithReduction], [WithWeights], [WithMask],
-// [WithNormalizer], [WithNormalizerNode].
+// Options: [WithEpsilon] (ε > 0, default 1e-8), [WithAxis] (default -1), [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// A zero vector has distance 1 to everything and a finite gradient. Long vectors do not overflow; an infinite entry gives NaN.
-// It is computed as half the squared distance of u and v, which is never negative, and 0 between a vector and itself; for an angle
-// θ the relative error is of the order 1e-16/θ, where that of 1 - u·v is 1e-16/θ².
+// A zero vector has distance 1 to everything and a finite gradient. Long vectors do not overflow;
+// an infinite entry gives NaN. It is computed as half the squared distance of u and v, which is
+// never negative, and 0 between a vector and itself; for an angle θ the relative error is of the
+// order 1e-16/θ, where that of 1 - u·v is 1e-16/θ².
 //
 // Reference: standard.
 func CosineDistance(pred, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -113,7 +114,8 @@ func (d *direction) move(dst, v []float64) {
 	}
 }
 
-// pull writes the gradient of the distance l to another direction w, -(w - (1-l)·u)/length; w - u is small where l is.
+// pull writes the gradient of the distance l to another direction w, -(w - (1-l)·u)/length; w - u
+// is small where l is.
 func (d *direction) pull(dst, w []float64, l float64) {
 	for i, u := range d.u {
 		if d.free {

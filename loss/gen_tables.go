@@ -1,9 +1,9 @@
 //go:build ignore
 
-// The program gen_tables writes the tables of losses: the index by family at the end of the package documentation, in
-// doc_tables.go, and the table between the lines "<!-- losses:begin -->" and "<!-- losses:end -->" of README.md. Names,
-// families and the names in other toolkits come from the registry of the package, the descriptions are
-// the first sentences of the doc comments.
+// The program gen_tables writes the tables of losses: the index by family at the end of the package
+// documentation, in doc_tables.go, and the table between the lines "<!-- losses:begin -->" and
+// "<!-- losses:end -->" of README.md. Names, families and the names in other toolkits come from the
+// registry of the package, the descriptions are the first sentences of the doc comments.
 //
 //	go generate ./loss
 package main
@@ -64,7 +64,8 @@ func generate() error {
 	return os.WriteFile(readme, page, 0o644)
 }
 
-// descriptions returns what each loss returns, in the words of the first sentence of its doc comment.
+// descriptions returns what each loss returns, in the words of the first sentence of its doc
+// comment.
 func descriptions() (map[string]string, error) {
 	paths, err := filepath.Glob("*.go")
 	if err != nil {
@@ -157,7 +158,8 @@ func code(name string) string {
 	return "`" + strings.ReplaceAll(name, "|", `\|`) + "`"
 }
 
-// replaceBlock replaces what stands between the lines begin and end, each of which must be there once.
+// replaceBlock replaces what stands between the lines begin and end, each of which must be there
+// once.
 func replaceBlock(page, block []byte) ([]byte, error) {
 	for _, mark := range []string{begin, end} {
 		if n := bytes.Count(page, []byte(mark+"\n")); n != 1 {

@@ -10,12 +10,14 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Gradients returns the derivatives of a scalar cost with respect to each of wrt as new nodes of the same graph.
+// Gradients returns the derivatives of a scalar cost with respect to each of wrt as new nodes of
+// the same graph.
 //
-// It is a reverse pass without state: unlike gorgonia.Grad it neither reads nor writes what an earlier call left in
-// the nodes, so it is right when called twice in a graph, on a gradient (second order: Hessian-vector products are
-// Gradients of Σ g·v), on costs that share nodes, and on nodes that are not inputs. A node that the cost
-// does not depend on differentiably gets a node of zeros of its shape.
+// It is a reverse pass without state: unlike gorgonia.Grad it neither reads nor writes what an
+// earlier call left in the nodes, so it is right when called twice in a graph, on a gradient
+// (second order: Hessian-vector products are Gradients of Σ g·v), on costs that share nodes, and on
+// nodes that are not inputs. A node that the cost does not depend on differentiably gets a node of
+// zeros of its shape.
 //
 // The results are not bound to wrt: read them with gorgonia.Read, not with Node.Grad.
 func Gradients(cost *G.Node, wrt ...*G.Node) (G.Nodes, error) {
@@ -40,8 +42,9 @@ func Gradients(cost *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	return reverse("Gradients", cost, cost.Graph().AddNode(one), wrt)
 }
 
-// VJP returns the vector-Jacobian products of out with respect to each of wrt: the derivatives of
-// Σ upstream·out with upstream held fixed. upstream has the shape and dtype of out. Otherwise as [Gradients].
+// VJP returns the vector-Jacobian products of out with respect to each of wrt: the derivatives of Σ
+// upstream·out with upstream held fixed. upstream has the shape and dtype of out. Otherwise as
+// [Gradients].
 func VJP(out, upstream *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	switch {
 	case out == nil:
@@ -74,8 +77,8 @@ func checkWrt(name string, out *G.Node, wrt G.Nodes) error {
 	return nil
 }
 
-// reverse is the pass behind Gradients and VJP. Gorgonia's own operations may panic while they differentiate
-// themselves; that becomes an error.
+// reverse is the pass behind Gradients and VJP. Gorgonia's own operations may panic while they
+// differentiate themselves; that becomes an error.
 func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -126,7 +129,8 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 	return result, nil
 }
 
-// diffWRT reports in which of its n operands a node is differentiable: none for a leaf or a foreign operation without SymDiff.
+// diffWRT reports in which of its n operands a node is differentiable: none for a leaf or a foreign
+// operation without SymDiff.
 func diffWRT(node *G.Node, n int) []bool {
 	op, ok := node.Op().(G.SDOp)
 	if !ok || n == 0 {

@@ -10,14 +10,14 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops"
 )
 
-// The kernels of the losses: which function of tensorops computes a loss under its settings. What a kernel lacks goes to the
-// loss's block function.
+// The kernels of the losses: which function of tensorops computes a loss under its settings. What a
+// kernel lacks goes to the loss's block function.
 
 // streamBytes is the size from which results are written past the caches.
 const streamBytes = 16 << 20
 
-// points makes the kernels of an elementwise loss. A residual loss is a function of pred - target, so that its derivative
-// by the target is the negative of that by the prediction.
+// points makes the kernels of an elementwise loss. A residual loss is a function of pred - target,
+// so that its derivative by the target is the negative of that by the prediction.
 func points(residual bool, point func(s *core.Settings) tensorops.Point) func(*core.Settings, core.Dims) core.Kernels {
 	return func(s *core.Settings, d core.Dims) (k core.Kernels) {
 		p := point(s)
@@ -57,7 +57,8 @@ func plain(l tensorops.PointLoss) func(*core.Settings) tensorops.Point {
 	return func(*core.Settings) tensorops.Point { return tensorops.Point{Loss: l} }
 }
 
-// classTiles repeat one number per class in the order of elements, so that any range of them can be cut out.
+// classTiles repeat one number per class in the order of elements, so that any range of them can be
+// cut out.
 type classTiles[F core.Float] struct {
 	once   sync.Once
 	w      []float64
@@ -96,12 +97,14 @@ func (t *classTiles[F]) cut(lo, hi int) []F {
 	return t.tiles[at : at+hi-lo]
 }
 
-// labelled makes the kernels of a loss of softmax rows against labels: a function of the label's surprisal, -log p.
+// labelled makes the kernels of a loss of softmax rows against labels: a function of the label's
+// surprisal, -log p.
 func labelled(options func(s *core.Settings, o *tensorops.LabelSoftmax)) func(*core.Settings, core.Dims) core.Kernels {
 	return softmaxRows(options, nil)
 }
 
-// softmaxRows makes the kernels of a loss of softmax rows against labels and against soft targets; nil: none.
+// softmaxRows makes the kernels of a loss of softmax rows against labels and against soft targets;
+// nil: none.
 func softmaxRows(labels func(*core.Settings, *tensorops.LabelSoftmax), targets func(*core.Settings, *tensorops.TargetSoftmax)) func(*core.Settings, core.Dims) core.Kernels {
 	return func(s *core.Settings, d core.Dims) core.Kernels {
 		return core.Kernels{F32: softmaxKernel[float32](s, d, labels, targets), F64: softmaxKernel[float64](s, d, labels, targets)}

@@ -11,7 +11,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Losses of a predicted logarithm of the mean, for targets that are counted or measured and never negative.
+// Losses of a predicted logarithm of the mean, for targets that are counted or measured and never
+// negative.
 var countLosses = []entry{
 	{&poissonNLL, PoissonNLL},
 	{&gamma, Gamma},
@@ -19,7 +20,8 @@ var countLosses = []entry{
 	{&negativeBinomial, NegativeBinomial},
 }
 
-// PoissonNLL returns the negative log-likelihood of counts under Poisson distributions whose log-rates are predicted.
+// PoissonNLL returns the negative log-likelihood of counts under Poisson distributions whose
+// log-rates are predicted.
 //
 // With x the log-rate and t the target,
 //
@@ -27,12 +29,14 @@ var countLosses = []entry{
 //
 // and with [WithFull] for t > 1 Stirling's approximation of log t!, t·log t - t + log(2πt)/2.
 //
-// pred x and target t have the same shape (any rank); targets are finite and >= 0. The result is a scalar, or has the shape
-// of pred under [None].
+// pred x and target t have the same shape (any rank); targets are finite and >= 0. The result is a
+// scalar, or has the shape of pred under [None].
 //
-// Options: [WithFull], [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithFull], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// A log-rate of -Inf gives 0 for a target of 0 and +Inf for others. Targets need not be whole numbers.
+// A log-rate of -Inf gives 0 for a target of 0 and +Inf for others. Targets need not be whole
+// numbers.
 //
 // Keras's Poisson takes rates, exp(x) in place of x.
 //
@@ -104,21 +108,22 @@ func poissonJet(x, t, rate, _ float64) formula.Partials {
 	return formula.Partials{L: l, P: rate - t, T: -x, PP: rate, PT: -1}
 }
 
-// Gamma returns the negative log-likelihood, up to terms of the target and a factor, of targets under gamma distributions whose
-// log-means are predicted.
+// Gamma returns the negative log-likelihood, up to terms of the target and a factor, of targets
+// under gamma distributions whose log-means are predicted.
 //
 // With f the log-mean and t the target,
 //
 //	l = t·exp(-f) + f        dl/df = 1 - t·exp(-f)        dl/dt = exp(-f)
 //
-// pred f and target t have the same shape (any rank); targets are finite and > 0. The result is a scalar, or has the shape
-// of pred under [None].
+// pred f and target t have the same shape (any rank); targets are finite and > 0. The result is a
+// scalar, or has the shape of pred under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // The smallest value, at f = log t, is 1 + log t. A log-mean of ±Inf has loss +Inf.
 //
-// It is [Tweedie] with power 2, and with the shape parameter k as a factor the likelihood's part that depends on f.
+// It is [Tweedie] with power 2, and with the shape parameter k as a factor the likelihood's part
+// that depends on f.
 //
 // Reference: P. McCullagh, J. A. Nelder, Generalized Linear Models, 1989.
 func Gamma(pred, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -166,22 +171,23 @@ func gammaJet(_, t, g, _ float64) formula.Partials {
 	return formula.Partials{T: g, PP: t * g, PT: -g}
 }
 
-// Tweedie returns the negative log-likelihood, up to terms of the target and a factor, of targets under Tweedie distributions
-// whose log-means are predicted: between the Poisson (power 1) and the gamma distribution (power 2), with a share of exact zeros.
+// Tweedie returns the negative log-likelihood, up to terms of the target and a factor, of targets
+// under Tweedie distributions whose log-means are predicted: between the Poisson (power 1) and the
+// gamma distribution (power 2), with a share of exact zeros.
 //
 // With f the log-mean, t the target and p the power,
 //
 //	l = -t·exp((1-p)f)/(1-p) + exp((2-p)f)/(2-p)        dl/df = exp((2-p)f) - t·exp((1-p)f)
 //	                                                    dl/dt = -exp((1-p)f)/(1-p)
 //
-// p = 1 is [PoissonNLL], exp(f) - t·f, and p = 2 is [Gamma], t·exp(-f) + f: the constants -t/(1-p) and 1/(2-p), without which the
-// formula has these limits, are part of the value for other powers.
+// p = 1 is [PoissonNLL], exp(f) - t·f, and p = 2 is [Gamma], t·exp(-f) + f: the constants -t/(1-p)
+// and 1/(2-p), without which the formula has these limits, are part of the value for other powers.
 //
-// pred f and target t have the same shape (any rank); targets are finite and >= 0, for p = 2 > 0. The result is a scalar, or has
-// the shape of pred under [None].
+// pred f and target t have the same shape (any rank); targets are finite and >= 0, for p = 2 > 0.
+// The result is a scalar, or has the shape of pred under [None].
 //
-// Options: [WithPower] (p in [1, 2], default 1.5), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithPower] (p in [1, 2], default 1.5), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
 // The derivatives by f are continuous in p.
 //
@@ -250,8 +256,8 @@ var tweedie = core.Definition{
 	},
 }
 
-// NegativeBinomial returns the negative log-likelihood of counts under negative binomial distributions whose log-means are
-// predicted; their variance is μ + α·μ².
+// NegativeBinomial returns the negative log-likelihood of counts under negative binomial
+// distributions whose log-means are predicted; their variance is μ + α·μ².
 //
 // With f the log-mean, μ = exp(f), t the target, α the dispersion and r = 1/α,
 //
@@ -260,14 +266,14 @@ var tweedie = core.Definition{
 //
 // and with [WithFull] the terms of t and α alone, log Γ(t+1) + log Γ(r) - log Γ(t+r) - t·log α.
 //
-// pred f and target t have the same shape (any rank); targets are finite and >= 0. The result is a scalar, or has the shape
-// of pred under [None].
+// pred f and target t have the same shape (any rank); targets are finite and >= 0. The result is a
+// scalar, or has the shape of pred under [None].
 //
-// Options: [WithAlpha] (α > 0, default 1), [WithFull], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithAlpha] (α > 0, default 1), [WithFull], [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
-// Neither large log-means nor small or large α cost accuracy. A log-mean of -Inf gives 0 for a target of 0 and +Inf for others.
-// Targets need not be whole numbers.
+// Neither large log-means nor small or large α cost accuracy. A log-mean of -Inf gives 0 for a
+// target of 0 and +Inf for others. Targets need not be whole numbers.
 //
 // As α falls to 0 it becomes [PoissonNLL] (with the exact log t! under WithFull).
 //
@@ -373,7 +379,8 @@ func lgamma(x float64) float64 {
 	return l
 }
 
-// gammaGap returns log Γ(b) - log Γ(a+b) + a·log b for 0 <= a <= b, a difference of terms that grow with b and itself does not.
+// gammaGap returns log Γ(b) - log Γ(a+b) + a·log b for 0 <= a <= b, a difference of terms that grow
+// with b and itself does not.
 func gammaGap(a, b float64) float64 {
 	if b < 10 {
 		return lgamma(b) - lgamma(a+b) + a*math.Log(b)
@@ -381,7 +388,8 @@ func gammaGap(a, b float64) float64 {
 	return a - (a+b-0.5)*math.Log1p(a/b) + (stirling(b) - stirling(a+b))
 }
 
-// stirling returns log Γ(x) - (x - 1/2)·log x + x - log(2π)/2 for x >= 10. The first term left out is below 4e-17 there.
+// stirling returns log Γ(x) - (x - 1/2)·log x + x - log(2π)/2 for x >= 10. The first term left out
+// is below 4e-17 there.
 func stirling(x float64) float64 {
 	y := 1 / (x * x)
 	// B_2k/(2k(2k-1)) for k = 1 to 7
@@ -396,7 +404,8 @@ func psiGap(t, r float64) (first, second float64) {
 		second += d / a / b * (1/a + 1/b)
 		a, b = a+1, b+1
 	}
-	// ψ(x) = log x - 1/(2x) - tail(x)/x², ψ'(x) = 1/x + 1/(2x²) + tails(x)/x³; the leading terms are subtracted by hand.
+	// ψ(x) = log x - 1/(2x) - tail(x)/x², ψ'(x) = 1/x + 1/(2x²) + tails(x)/x³; the leading terms
+	// are subtracted by hand.
 	tail := func(x float64) float64 { // B_2k/2k
 		y := 1 / (x * x)
 		return y * (1./12 - y*(1./120-y*(1./252-y*(1./240-y*(1./132-y*(691./32760-y/12))))))

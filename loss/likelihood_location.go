@@ -13,9 +13,9 @@ import (
 // Likelihoods of a target under a distribution whose location and width are both predicted.
 var likelihoodLosses = []*core.Definition{&gaussianNLL, &laplaceNLL, &studentTNLL}
 
-// located lifts a function of e = mean - target and a width s to a block function of the three operands: logs writes the part of
-// its value that takes logarithms, and f is the rest of the value with the derivatives of the
-// whole, in (e, s).
+// located lifts a function of e = mean - target and a width s to a block function of the three
+// operands: logs writes the part of its value that takes logarithms, and f is the rest of the value
+// with the derivatives of the whole, in (e, s).
 func located(logs func(r *core.Block, dst, e, s []float64), f func(e, s float64) formula.Partials) core.BlockFunc {
 	return func(r *core.Block) {
 		e, s := formula.Residuals(r), r.X[2]
@@ -49,25 +49,28 @@ func located(logs func(r *core.Block, dst, e, s []float64), f func(e, s float64)
 	}
 }
 
-// GaussianNLL returns the negative log-likelihood of target under normal distributions whose mean and variance are predicted.
+// GaussianNLL returns the negative log-likelihood of target under normal distributions whose mean
+// and variance are predicted.
 //
 // With e = mean - target and v = max(variance, ε),
 //
 //	l = (log v + e²/v)/2        dl/dmean = e/v = -dl/dtarget
 //	                            dl/dvariance = (1 - e²/v)/(2v)
 //
-// and with [WithFull] log(2π)/2 more. mean, target and variance have the same shape (any rank); variances are >= 0. The
-// result is a scalar, or has the shape of mean under [None].
+// and with [WithFull] log(2π)/2 more. mean, target and variance have the same shape (any rank);
+// variances are >= 0. The result is a scalar, or has the shape of mean under [None].
 //
-// Options: [WithEpsilon] (ε > 0, default 1e-6), [WithFull], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithEpsilon] (ε > 0, default 1e-6), [WithFull], [WithReduction], [WithWeights],
+// [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Below the floor the derivative by the variance is that at the floor, so that a variance of 0 can recover. A negative variance is
-// an error when the graph runs.
+// Below the floor the derivative by the variance is that at the floor, so that a variance of 0 can
+// recover. A negative variance is an error when the graph runs.
 //
-// [LaplaceNLL] and [StudentTNLL] have heavier tails. With a constant variance it teaches like [HalfSquared].
+// [LaplaceNLL] and [StudentTNLL] have heavier tails. With a constant variance it teaches like
+// [HalfSquared].
 //
-// Reference: D. A. Nix, A. S. Weigend, Estimating the Mean and Variance of the Target Probability Distribution, 1994.
+// Reference: D. A. Nix, A. S. Weigend, Estimating the Mean and Variance of the Target Probability
+// Distribution, 1994.
 func GaussianNLL(mean, target, variance *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&gaussianNLL, opts, mean, target, variance)
 }
@@ -102,15 +105,16 @@ var gaussianNLL = core.Definition{
 	Check: positiveEpsilon,
 }
 
-// LaplaceNLL returns the negative log-likelihood of target under Laplace distributions whose mean and scale are predicted.
+// LaplaceNLL returns the negative log-likelihood of target under Laplace distributions whose mean
+// and scale are predicted.
 //
 // With e = mean - target and b the scale,
 //
 //	l = log(2b) + |e|/b        dl/dmean = sign(e)/b = -dl/dtarget, 0 at e = 0
 //	                           dl/dscale = (1 - |e|/b)/b
 //
-// mean, target and scale have the same shape (any rank); scales are > 0. The result is a scalar, or has the shape of mean
-// under [None].
+// mean, target and scale have the same shape (any rank); scales are > 0. The result is a scalar, or
+// has the shape of mean under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
@@ -135,25 +139,28 @@ var laplaceNLL = core.Definition{
 	},
 }
 
-// StudentTNLL returns the negative log-likelihood of target under Student's t distributions whose location and scale are
-// predicted.
+// StudentTNLL returns the negative log-likelihood of target under Student's t distributions whose
+// location and scale are predicted.
 //
 // With e = mean - target, σ the scale, z = e/σ and ν the degrees of freedom,
 //
 //	l = log σ + (ν+1)/2·log(1 + z²/ν) + c(ν)        dl/dmean = (ν+1)·z/(ν + z²)/σ = -dl/dtarget
 //	                                                dl/dscale = (1 - (ν+1)·z²/(ν + z²))/σ
 //
-// with c(ν) = log Γ(ν/2) - log Γ((ν+1)/2) + log(νπ)/2. mean, target and scale have the same shape (any rank); scales are
-// > 0. The result is a scalar, or has the shape of mean under [None].
+// with c(ν) = log Γ(ν/2) - log Γ((ν+1)/2) + log(νπ)/2. mean, target and scale have the same shape
+// (any rank); scales are > 0. The result is a scalar, or has the shape of mean under [None].
 //
-// Options: [WithAlpha] (ν > 0, default 4), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAlpha] (ν > 0, default 4), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
-// A scale that is not above 0 is an error when the graph runs. The constant keeps its accuracy for large ν, where it approaches
-// log(2π)/2.
+// A scale that is not above 0 is an error when the graph runs. The constant keeps its accuracy for
+// large ν, where it approaches log(2π)/2.
 //
-// As ν grows it becomes [GaussianNLL] under [WithFull] with variance σ²; with ν = 1 it is [Cauchy] with c = σ/√2 beside log πσ.
+// As ν grows it becomes [GaussianNLL] under [WithFull] with variance σ²; with ν = 1 it is [Cauchy]
+// with c = σ/√2 beside log πσ.
 //
-// Reference: K. L. Lange, R. J. A. Little, J. M. G. Taylor, Robust Statistical Modeling Using the t Distribution, 1989.
+// Reference: K. L. Lange, R. J. A. Little, J. M. G. Taylor, Robust Statistical Modeling Using the t
+// Distribution, 1989.
 func StudentTNLL(mean, target, scale *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&studentTNLL, opts, mean, target, scale)
 }

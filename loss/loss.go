@@ -8,16 +8,19 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A Func is a loss of two operands: what the model produced and what the data says. It adds the loss to their graph and
-// returns its node: a scalar under [Mean] and [Sum], one value per example (per element for elementwise losses)
-// under [None]. It returns an error instead of a node, and adds nothing, when an operand or option does not fit.
+// A Func is a loss of two operands: what the model produced and what the data says. It adds the
+// loss to their graph and returns its node: a scalar under [Mean] and [Sum], one value per example
+// (per element for elementwise losses) under [None]. It returns an error instead of a node, and
+// adds nothing, when an operand or option does not fit.
 type Func func(pred, target *G.Node, opts ...Option) (*G.Node, error)
 
-// A Law is a set of properties that a loss has whatever its data; the tests hold each loss to its laws.
+// A Law is a set of properties that a loss has whatever its data; the tests hold each loss to its
+// laws.
 type Law = core.Law
 
 const (
-	// ShiftInvariant: adding a constant to a row of logits changes nothing, so a gradient row sums to 0.
+	// ShiftInvariant: adding a constant to a row of logits changes nothing, so a gradient row sums
+	// to 0.
 	ShiftInvariant = core.ShiftInvariant
 	// Symmetric: l(p, t) = l(t, p), and l is a function of p - t.
 	Symmetric = core.Symmetric
@@ -46,7 +49,8 @@ type Info struct {
 	def *core.Definition
 }
 
-// Call adds the loss to the graph of its operands, which are in the order of Operands, and returns its node.
+// Call adds the loss to the graph of its operands, which are in the order of Operands, and returns
+// its node.
 func (i Info) Call(operands []*G.Node, opts ...Option) (*G.Node, error) {
 	if i.def == nil {
 		return nil, core.Faultf(ErrOption, i.Name, "not a registered loss; Losses and Describe return those")
@@ -137,7 +141,8 @@ func Lookup(name string) (Func, bool) {
 	return nil, false
 }
 
-// Losses yields every registered loss, of any number of operands, in the order of the documentation.
+// Losses yields every registered loss, of any number of operands, in the order of the
+// documentation.
 func Losses() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
 		for _, f := range families {

@@ -9,25 +9,27 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// ArcFace returns the cross-entropy of scaled cosines in which the angle to the true class is made larger by a margin.
+// ArcFace returns the cross-entropy of scaled cosines in which the angle to the true class is made
+// larger by a margin.
 //
-// With c a row of cosines between an embedding and the classes' directions, y its label, θ_y = arccos c_y, s the scale, m
-// the margin, w the class weights (1 by default) and p = softmax(z),
+// With c a row of cosines between an embedding and the classes' directions, y its label, θ_y =
+// arccos c_y, s the scale, m the margin, w the class weights (1 by default) and p = softmax(z),
 //
 //	z_y = s·cos(θ_y + m) = s·(c_y·cos m - √(1-c_y²)·sin m)        z_j = s·c_j
 //	l = w_y·(log Σ exp(z) - z_y)        dl/dc_j = w_y·s·p_j
 //	                                    dl/dc_y = w_y·s·(p_y - 1)·(cos m + c_y/√(1-c_y²)·sin m)
 //
-// cosines have the shape (N, C), or any other with a class axis, and lie in [-1, 1]; labels (Int, Int64, Int32 or Uint8)
-// have that shape without the axis. The result is a scalar, or has the labels' shape under [None].
+// cosines have the shape (N, C), or any other with a class axis, and lie in [-1, 1]; labels (Int,
+// Int64, Int32 or Uint8) have that shape without the axis. The result is a scalar, or has the
+// labels' shape under [None].
 //
-// Options: [WithScale] (s > 0, default 64), [WithMargin] (m in radians, in [0, π], default 0.5), [WithAxis] (the class axis,
-// default -1), [WithIgnoreIndex] (default -100), [WithClassWeights], [WithReduction], [WithWeights], [WithMask],
-// [WithNormalizer], [WithNormalizerNode].
+// Options: [WithScale] (s > 0, default 64), [WithMargin] (m in radians, in [0, π], default 0.5),
+// [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithClassWeights],
+// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// There is no fallback for θ_y + m > π ("easy margin"). Up to 1e-4 beyond ±1 is rounding and has a sine of 0. Where the sine
-// is 0 its derivatives, which are infinite there, are taken as 0. The scale makes float32 cosines a coarse input: one rounding
-// step moves z by 4e-6.
+// There is no fallback for θ_y + m > π ("easy margin"). Up to 1e-4 beyond ±1 is rounding and has a
+// sine of 0. Where the sine is 0 its derivatives, which are infinite there, are taken as 0. The
+// scale makes float32 cosines a coarse input: one rounding step moves z by 4e-6.
 //
 // [CosFace] takes the margin from the cosine.
 //
@@ -60,20 +62,22 @@ var arcFace = core.Definition{
 	},
 }
 
-// CosFace returns the cross-entropy of scaled cosines from which, for the true class, a margin is taken.
+// CosFace returns the cross-entropy of scaled cosines from which, for the true class, a margin is
+// taken.
 //
-// With c a row of cosines between an embedding and the classes' directions, y its label, s the scale, m the margin, w the
-// class weights (1 by default) and p = softmax(z),
+// With c a row of cosines between an embedding and the classes' directions, y its label, s the
+// scale, m the margin, w the class weights (1 by default) and p = softmax(z),
 //
 //	z_y = s·(c_y - m)        z_j = s·c_j
 //	l = w_y·(log Σ exp(z) - z_y)        dl/dc_j = w_y·s·(p_j - [j = y])
 //
-// cosines have the shape (N, C), or any other with a class axis, and lie in [-1, 1]; labels (Int, Int64, Int32 or Uint8)
-// have that shape without the axis. The result is a scalar, or has the labels' shape under [None].
+// cosines have the shape (N, C), or any other with a class axis, and lie in [-1, 1]; labels (Int,
+// Int64, Int32 or Uint8) have that shape without the axis. The result is a scalar, or has the
+// labels' shape under [None].
 //
-// Options: [WithScale] (s > 0, default 64), [WithMargin] (m >= 0, default 0.35), [WithAxis] (the class axis, default -1),
-// [WithIgnoreIndex] (default -100), [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithScale] (s > 0, default 64), [WithMargin] (m >= 0, default 0.35), [WithAxis] (the
+// class axis, default -1), [WithIgnoreIndex] (default -100), [WithClassWeights], [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // Up to 1e-4 beyond ±1 is taken for rounding.
 //
@@ -99,7 +103,8 @@ var cosFace = core.Definition{
 	},
 }
 
-// scaled is the cross-entropy of scaled cosines of which the true class's goes through a curve before.
+// scaled is the cross-entropy of scaled cosines of which the true class's goes through a curve
+// before.
 func scaled(s *core.Settings, curve func(c float64) (z, d, dd float64)) core.RowFunc {
 	return formula.Compose(func(r *core.Block, z, d, dd []float64) {
 		for j, c := range r.X[0] {

@@ -28,33 +28,39 @@ var multiclassLosses = []entry{
 	{&cosFace, CosFace},
 }
 
-// CrossEntropy returns the cross-entropy of target against the softmax of logits: the information, in nats, that it takes to
-// code what the target says with the model's distribution.
+// CrossEntropy returns the cross-entropy of target against the softmax of logits: the information,
+// in nats, that it takes to code what the target says with the model's distribution.
 //
-// With x a row of logits divided by the temperature, p = softmax(x), t the target (one-hot for a label y), w
-// the class weights (1 by default) and t' = (1-ε)t + ε/K the smoothed target,
+// With x a row of logits divided by the temperature, p = softmax(x), t the target (one-hot for a
+// label y), w the class weights (1 by default) and t' = (1-ε)t + ε/K the smoothed target,
 //
 //	l = Σ_c w_c·t'_c·(-log p_c)         dl/dx_j = (Σ_c w_c·t'_c)·p_j - w_j·t'_j
 //	l = log Σ exp(x) - x_y              dl/dx_j = p_j - [j = y]          for a label without options
 //	                                    dl/dt_j = -(1-ε)·w_j·log p_j     for a soft target
 //
-// [WithSoftcap] puts c·tanh(x/c) in the place of x before the temperature divides. [WithZLoss] adds s·z² with
-// z = log Σ exp(x) of the logits after both, without class weights and with gradient 2s·z·p_j; [ZTerm] shows that part.
+// [WithSoftcap] puts c·tanh(x/c) in the place of x before the temperature divides. [WithZLoss] adds
+// s·z² with z = log Σ exp(x) of the logits after both, without class weights and with gradient
+// 2s·z·p_j; [ZTerm] shows that part.
 //
-// logits have the shape (N, C), or any other with a class axis. target is either integer labels (Int, Int64, Int32 or
-// Uint8) in the shape of logits without that axis, or numbers >= 0 in the dtype and shape of logits, which need not sum
-// to 1. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis. target is either integer labels
+// (Int, Int64, Int32 or Uint8) in the shape of logits without that axis, or numbers >= 0 in the
+// dtype and shape of logits, which need not sum to 1. The result is a scalar, or has the labels'
+// shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
-// [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0, default 1), [WithSoftcap] (c > 0, default off),
-// [WithZLoss] (s >= 0, default 0), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100),
+// [WithClassWeights], [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0,
+// default 1), [WithSoftcap] (c > 0, default off), [WithZLoss] (s >= 0, default 0), [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// -log p keeps its relative accuracy near p = 1. A logit of -Inf masks its class, with a softcap too: it gets no smoothing
-// mass (K counts the others), and a masked true class has loss +Inf. A soft one-hot target gives the same number as its label.
+// -log p keeps its relative accuracy near p = 1. A logit of -Inf masks its class, with a softcap
+// too: it gets no smoothing mass (K counts the others), and a masked true class has loss +Inf. A
+// soft one-hot target gives the same number as its label.
 //
-// [NLL] takes log-probabilities, [CrossEntropyFromProb] probabilities; [KL] subtracts the entropy of the target.
+// [NLL] takes log-probabilities, [CrossEntropyFromProb] probabilities; [KL] subtracts the entropy
+// of the target.
 //
-// Reference: standard; label smoothing from C. Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016.
+// Reference: standard; label smoothing from C. Szegedy et al., Rethinking the Inception
+// Architecture for Computer Vision, 2016.
 func CrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&crossEntropy, opts, logits, target)
 }
@@ -116,7 +122,8 @@ func crossEntropyRow(s *core.Settings) core.RowFunc {
 	}
 }
 
-// addZLoss returns s·z² with z the log-sum-exp and adds its derivatives, 2s·z·p and 2s·(p·⟨p, v⟩ + z·dp), to the row's.
+// addZLoss returns s·z² with z the log-sum-exp and adds its derivatives, 2s·z·p and 2s·(p·⟨p, v⟩ +
+// z·dp), to the row's.
 func addZLoss(p *formula.SoftmaxRow, r *core.Block, s *core.Settings) float64 {
 	z := p.Max + p.L1
 	rate := 2 * s.ZLoss / s.Temperature
@@ -133,7 +140,8 @@ func addZLoss(p *formula.SoftmaxRow, r *core.Block, s *core.Settings) float64 {
 	return s.ZLoss * z * z
 }
 
-// softcapped is a loss of logits after c·tanh(x/c), where the settings have a softcap. A masked class stays masked.
+// softcapped is a loss of logits after c·tanh(x/c), where the settings have a softcap. A masked
+// class stays masked.
 func softcapped(s *core.Settings, f core.RowFunc) core.RowFunc {
 	c := s.Softcap
 	if c == 0 {
@@ -152,14 +160,16 @@ func softcapped(s *core.Settings, f core.RowFunc) core.RowFunc {
 	}, f)
 }
 
-// ZTerm returns the part of a [CrossEntropy] that [WithZLoss] added, for a person or a log to look at.
+// ZTerm returns the part of a [CrossEntropy] that [WithZLoss] added, for a person or a log to look
+// at.
 //
 //	s·(log Σ exp(x))²        reduced, weighted and divided as in cost
 //
-// cost is a node that CrossEntropy returned, with WithZLoss among its options. The result has its shape and dtype, and
-// cost minus the result is the cross-entropy alone.
+// cost is a node that CrossEntropy returned, with WithZLoss among its options. The result has its
+// shape and dtype, and cost minus the result is the cross-entropy alone.
 //
-// Nothing is differentiated: the node adds nothing to any gradient, on either machine, and is not computed unless asked for.
+// Nothing is differentiated: the node adds nothing to any gradient, on either machine, and is not
+// computed unless asked for.
 func ZTerm(cost *G.Node) (*G.Node, error) {
 	if cost == nil {
 		return nil, core.Faultf(ErrShape, zTerm.Name, "cost is nil")
@@ -184,7 +194,8 @@ var zTerm = core.Definition{
 	},
 }
 
-// A smoothedTarget is what a cross-entropy weighs the surprisals with: a_c = w_c·t'_c with t' the smoothed target.
+// A smoothedTarget is what a cross-entropy weighs the surprisals with: a_c = w_c·t'_c with t' the
+// smoothed target.
 type smoothedTarget struct {
 	a    []float64
 	mass float64   // Σ a
@@ -265,14 +276,15 @@ func (c *smoothedTarget) gradTarget(r *core.Block, nll func(c int) float64) {
 //
 //	l = -w_y·q_y        dl/dq_j = -w_y·[j = y]
 //
-// logProb has the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8) that shape without
-// the axis. The result is a scalar, or has the labels' shape under [None].
+// logProb has the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8)
+// that shape without the axis. The result is a scalar, or has the labels' shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithClassWeights],
-// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100),
+// [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// A label of weight 0 has loss 0 even where its log-probability is -Inf. No other entry of a row than the label's is read, so that
-// NaN in another class changes nothing.
+// A label of weight 0 has loss 0 even where its log-probability is -Inf. No other entry of a row
+// than the label's is read, so that NaN in another class changes nothing.
 //
 // [CrossEntropy] on logits is NLL of [LogSoftmax] in one pass.
 //
@@ -304,22 +316,25 @@ var nll = core.Definition{
 	},
 }
 
-// CrossEntropyFromProb returns the cross-entropy of target against given probabilities, exactly: nothing is clipped.
+// CrossEntropyFromProb returns the cross-entropy of target against given probabilities, exactly:
+// nothing is clipped.
 //
-// With p a row of probabilities, t the target (one-hot for a label), w the class weights (1 by default) and
-// t' = (1-ε)t + ε/K the smoothed target,
+// With p a row of probabilities, t the target (one-hot for a label), w the class weights (1 by
+// default) and t' = (1-ε)t + ε/K the smoothed target,
 //
 //	l = Σ_c w_c·t'_c·(-log p_c)        dl/dp_j = -w_j·t'_j/p_j
 //	                                   dl/dt_j = -(1-ε)·w_j·log p_j
 //
-// prob (numbers >= 0, not normalised here) has the shape (N, C), or any other with a class axis. target is integer
-// labels in that shape without the axis, or numbers >= 0 in the dtype and shape of prob. The result is a scalar, or
-// has the labels' shape under [None].
+// prob (numbers >= 0, not normalised here) has the shape (N, C), or any other with a class axis.
+// target is integer labels in that shape without the axis, or numbers >= 0 in the dtype and shape
+// of prob. The result is a scalar, or has the labels' shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
-// [WithLabelSmoothing] (ε in [0, 1], default 0), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100),
+// [WithClassWeights], [WithLabelSmoothing] (ε in [0, 1], default 0), [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// A probability of 0 with target 0 contributes nothing; with a positive target the loss is +Inf. It gets no smoothing mass.
+// A probability of 0 with target 0 contributes nothing; with a positive target the loss is +Inf. It
+// gets no smoothing mass.
 //
 // [CrossEntropy] takes logits and is the better choice where they are at hand.
 //

@@ -8,24 +8,27 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Distillation returns the loss of a student that learns from a teacher's distribution and from labels.
+// Distillation returns the loss of a student that learns from a teacher's distribution and from
+// labels.
 //
-// With x and z rows of student and teacher logits, y the label, T the temperature, w the class weights (1 by default),
-// q = softmax(x/T), t = softmax(z/T) and p = softmax(x),
+// With x and z rows of student and teacher logits, y the label, T the temperature, w the class
+// weights (1 by default), q = softmax(x/T), t = softmax(z/T) and p = softmax(x),
 //
 //	l = w_y·(α·T²·Σ_c t_c·(log t_c - log q_c) + (1-α)·(-log p_y))
 //	dl/dx_j = w_y·(α·T·(q_j - t_j) + (1-α)·(p_j - [j = y]))
 //	dl/dz_j = w_y·α·T·t_j·(log t_j - log q_j - Σ_c t_c·(log t_c - log q_c))
 //
-// studentLogits and teacherLogits have the same shape (N, C), or any other with a class axis, and dtype; labels (Int, Int64,
-// Int32 or Uint8) have that shape without the axis. The result is a scalar, or has the labels' shape under [None].
+// studentLogits and teacherLogits have the same shape (N, C), or any other with a class axis, and
+// dtype; labels (Int, Int64, Int32 or Uint8) have that shape without the axis. The result is a
+// scalar, or has the labels' shape under [None].
 //
-// Options: [WithTemperature] (T > 0, default 4), [WithAlpha] (α in [0, 1], default 0.5), [WithAxis] (the class axis, default
-// -1), [WithIgnoreIndex] (default -100), [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithTemperature] (T > 0, default 4), [WithAlpha] (α in [0, 1], default 0.5), [WithAxis]
+// (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithClassWeights],
+// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// An ignored label leaves out the whole example, the teacher's part too, also where α = 1. T² keeps the size of the
-// gradient while T changes. A teacher that is not trained needs no gradient: do not ask for it.
+// An ignored label leaves out the whole example, the teacher's part too, also where α = 1. T² keeps
+// the size of the gradient while T changes. A teacher that is not trained needs no gradient: do not
+// ask for it.
 //
 // [KL] with [WithTargetLogits] is the first term without T², [CrossEntropy] the second.
 //

@@ -6,28 +6,31 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// EMD returns the squared distance between the cumulative distributions of softmax(logits) and target: an earth mover's
-// distance for classes that have an order, where near misses cost less than far ones.
+// EMD returns the squared distance between the cumulative distributions of softmax(logits) and
+// target: an earth mover's distance for classes that have an order, where near misses cost less
+// than far ones.
 //
-// With x a row of logits, p = softmax(x), t the target (one-hot for a label y), m = Σ_c w_c·t_c with the class weights w
-// (without [WithClassWeights] m = 1 and the term w_j·l/m is not there) and
+// With x a row of logits, p = softmax(x), t the target (one-hot for a label y), m = Σ_c w_c·t_c
+// with the class weights w (without [WithClassWeights] m = 1 and the term w_j·l/m is not there) and
 // G_i = 2·Σ_{k>=i} Σ_{j<=k} (p_j - t_j),
 //
 //	l = m·Σ_k (Σ_{j<=k} (p_j - t_j))²        dl/dx_j = m·p_j·(G_j - ⟨p, G⟩)
 //	                                         dl/dt_j = -m·G_j + w_j·l/m
 //
-// logits have the shape (N, C), or any other with a class axis, in the order of the classes. target is integer labels in
-// that shape without the axis, or numbers >= 0 in the dtype and shape of logits. The result is a scalar, or has the labels'
-// shape under [None].
+// logits have the shape (N, C), or any other with a class axis, in the order of the classes. target
+// is integer labels in that shape without the axis, or numbers >= 0 in the dtype and shape of
+// logits. The result is a scalar, or has the labels' shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
-// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100),
+// [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
 // The distance is a sum over the C cumulative differences: not divided by C, and no root is taken.
 //
 // [CrossEntropy] does not look at the order.
 //
-// Reference: L. Hou, C.-P. Yu, D. Samaras, Squared Earth Mover's Distance-based Loss for Training Deep Neural Networks, 2016.
+// Reference: L. Hou, C.-P. Yu, D. Samaras, Squared Earth Mover's Distance-based Loss for Training
+// Deep Neural Networks, 2016.
 func EMD(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&emd, opts, logits, target)
 }

@@ -9,24 +9,29 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// EvidentialMSE returns the expected squared error of class probabilities that are themselves uncertain: Dirichlet
-// distributed with the evidence for each class.
+// EvidentialMSE returns the expected squared error of class probabilities that are themselves
+// uncertain: Dirichlet distributed with the evidence for each class.
 //
-// With e a row of evidence, y its label, t its one-hot row, α = e + 1, S = Σ α, p = α/S and w the class weights (1 by default),
+// With e a row of evidence, y its label, t its one-hot row, α = e + 1, S = Σ α, p = α/S and w the
+// class weights (1 by default),
 //
 //	l = w_y·Σ_c ((t_c - p_c)² + p_c·(1-p_c)/(S+1))
 //	dl/de_j = w_y·((a_j - ⟨a, p⟩)/S - V/(S+1)²)    with a_c = 2·(p_c-t_c) + (1-2p_c)/(S+1), V = Σ_c p_c·(1-p_c)
 //
-// evidence, numbers >= 0 such as [Softplus] gives, has the shape (N, C), or any other with a class axis, labels (Int, Int64,
-// Int32 or Uint8) that shape without the axis. The result is a scalar, or has the labels' shape under [None].
+// evidence, numbers >= 0 such as [Softplus] gives, has the shape (N, C), or any other with a class
+// axis, labels (Int, Int64, Int32 or Uint8) that shape without the axis. The result is a scalar, or
+// has the labels' shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithClassWeights], [WithReduction],
-// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100),
+// [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// No evidence at all is the uniform distribution. Rows with evidence of +Inf are NaN. The regulariser of the paper, a
-// divergence from the uniform distribution without the true class's evidence, is not part of it.
+// No evidence at all is the uniform distribution. Rows with evidence of +Inf are NaN. The
+// regulariser of the paper, a divergence from the uniform distribution without the true class's
+// evidence, is not part of it.
 //
-// Reference: M. Sensoy, L. Kaplan, M. Kandemir, Evidential Deep Learning to Quantify Classification Uncertainty, 2018, equation 5.
+// Reference: M. Sensoy, L. Kaplan, M. Kandemir, Evidential Deep Learning to Quantify Classification
+// Uncertainty, 2018, equation 5.
 func EvidentialMSE(evidence, labels *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&evidentialMSE, opts, evidence, labels)
 }

@@ -11,8 +11,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A curve of the surprisal s = -log p gives its value with the first and second derivative; p = e^-s, u = 1 - p without
-// cancellation. s is +Inf at p = 0.
+// A curve of the surprisal s = -log p gives its value with the first and second derivative; p =
+// e^-s, u = 1 - p without cancellation. s is +Inf at p = 0.
 type curve func(s, p, u float64) (l, d, dd float64)
 
 // power is u^γ, without the cost of a general power where γ is the common 0, 1 or 2.
@@ -103,23 +103,26 @@ func bySurprisal(set *core.Settings, phi curve) core.RowFunc {
 	}
 }
 
-// SoftmaxFocal returns the focal loss of target against the softmax of logits: cross-entropy with less weight on
-// examples that are already right.
+// SoftmaxFocal returns the focal loss of target against the softmax of logits: cross-entropy with
+// less weight on examples that are already right.
 //
 // With p = softmax(x), s = -log p, u = 1 - p, and w the class weights (1 by default),
 //
 //	l = w_y·u_y^γ·s_y                  φ' = u^γ·(1 + γ·p·s/u)        dl/dx_j = w_y·φ'_y·(p_j - [j = y])
 //	l = Σ_c w_c·t_c·u_c^γ·s_c          for a soft target             dl/dt_j = w_j·u_j^γ·s_j
 //
-// logits have the shape (N, C), or any other with a class axis. target is integer labels in that shape without the axis, or
-// numbers >= 0 in the dtype and shape of logits. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis. target is integer labels in that
+// shape without the axis, or numbers >= 0 in the dtype and shape of logits. The result is a scalar,
+// or has the labels' shape under [None].
 //
-// Options: [WithGamma] (γ >= 0, default 2), [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only,
-// default -100), [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithGamma] (γ >= 0, default 2), [WithAxis] (the class axis, default -1),
+// [WithIgnoreIndex] (labels only, default -100), [WithClassWeights], [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // Gradient and second derivative are finite at p = 1 for γ < 1 too, where the power's own are not.
 //
-// Keras's has a factor alpha beside, 0.25 by default. γ = 0 is [CrossEntropy]. [SigmoidFocal] is for independent classes.
+// Keras's has a factor alpha beside, 0.25 by default. γ = 0 is [CrossEntropy]. [SigmoidFocal] is
+// for independent classes.
 //
 // Reference: T.-Y. Lin et al., Focal Loss for Dense Object Detection, 2017.
 func SoftmaxFocal(logits, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -150,23 +153,26 @@ func focalOf(gamma float64) curve {
 	}
 }
 
-// PolyCrossEntropy returns cross-entropy with one more term of its expansion in powers of 1 - p set free.
+// PolyCrossEntropy returns cross-entropy with one more term of its expansion in powers of 1 - p set
+// free.
 //
 // With p = softmax(x), t the target (one-hot for a label y) and w the class weights (1 by default),
 //
 //	l = Σ_c w_c·t_c·(-log p_c + ε·(1-p_c))        dl/dx_j = Σ_c w_c·t_c·(1+ε·p_c)·(p_j - [j = c])
 //	                                              dl/dt_j = w_j·(-log p_j + ε·(1-p_j))
 //
-// logits have the shape (N, C), or any other with a class axis. target is integer labels in that shape without the axis, or
-// numbers >= 0 in the dtype and shape of logits. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis. target is integer labels in that
+// shape without the axis, or numbers >= 0 in the dtype and shape of logits. The result is a scalar,
+// or has the labels' shape under [None].
 //
-// Options: [WithEpsilon] (ε, any finite number, default 2), [WithAxis] (the class axis, default -1), [WithIgnoreIndex]
-// (labels only, default -100), [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithEpsilon] (ε, any finite number, default 2), [WithAxis] (the class axis, default
+// -1), [WithIgnoreIndex] (labels only, default -100), [WithClassWeights], [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // ε = 0 is [CrossEntropy]. Below ε = -1 the loss no longer falls all the way to p = 1.
 //
-// Reference: Z. Leng et al., PolyLoss: A Polynomial Expansion Perspective of Classification Loss Functions, 2022.
+// Reference: Z. Leng et al., PolyLoss: A Polynomial Expansion Perspective of Classification Loss
+// Functions, 2022.
 func PolyCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&polyCrossEntropy, opts, logits, target)
 }
@@ -185,24 +191,29 @@ var polyCrossEntropy = core.Definition{
 	},
 }
 
-// GeneralizedCrossEntropy returns a loss between cross-entropy and 1 - p that a share of wrong labels harms less.
+// GeneralizedCrossEntropy returns a loss between cross-entropy and 1 - p that a share of wrong
+// labels harms less.
 //
 // With p = softmax(x), t the target (one-hot for a label y) and w the class weights (1 by default),
 //
 //	l = Σ_c w_c·t_c·(1-p_c^q)/q        dl/dx_j = Σ_c w_c·t_c·p_c^q·(p_j - [j = c])
 //	                                   dl/dt_j = w_j·(1-p_j^q)/q
 //
-// logits have the shape (N, C), or any other with a class axis. target is integer labels in that shape without the axis, or
-// numbers >= 0 in the dtype and shape of logits. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis. target is integer labels in that
+// shape without the axis, or numbers >= 0 in the dtype and shape of logits. The result is a scalar,
+// or has the labels' shape under [None].
 //
-// Options: [WithQ] (q in (0, 1], default 0.7), [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only,
-// default -100), [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithQ] (q in (0, 1], default 0.7), [WithAxis] (the class axis, default -1),
+// [WithIgnoreIndex] (labels only, default -100), [WithClassWeights], [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// The loss is at most 1/q: a masked true class (logit -Inf) has loss 1/q and gradient 0. Small q lose no digits.
+// The loss is at most 1/q: a masked true class (logit -Inf) has loss 1/q and gradient 0. Small q
+// lose no digits.
 //
 // q → 0 is [CrossEntropy], q = 1 is 1 - p, half the absolute error of p.
 //
-// Reference: Z. Zhang, M. R. Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels, 2018.
+// Reference: Z. Zhang, M. R. Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural
+// Networks with Noisy Labels, 2018.
 func GeneralizedCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&generalizedCrossEntropy, opts, logits, target)
 }
@@ -223,21 +234,23 @@ var generalizedCrossEntropy = core.Definition{
 
 // SigmoidFocal returns the focal loss of independent yes/no targets against the sigmoid of logits.
 //
-// With x a logit, y its target, p = σ(x), u = p(1-y) + (1-p)y the probability of being wrong, b the binary cross-entropy
-// and a = α·y + (1-α)·(1-y) (1 without α),
+// With x a logit, y its target, p = σ(x), u = p(1-y) + (1-p)y the probability of being wrong, b the
+// binary cross-entropy and a = α·y + (1-α)·(1-y) (1 without α),
 //
 //	l = a·u^γ·b        dl/dx = a·u^γ·(p - y + γ·b·p(1-p)(1-2y)/u)
 //	                   dl/dy = a·u^γ·(γ·b·(1-2p)/u - x) + (2α-1)·u^γ·b
 //
-// logits and target have the same shape (any rank); targets lie in [0, 1]. The result is a scalar, or has the shape
-// of logits under [None].
+// logits and target have the same shape (any rank); targets lie in [0, 1]. The result is a scalar,
+// or has the shape of logits under [None].
 //
-// Options: [WithGamma] (γ >= 0, default 2), [WithAlpha] (α in [0, 1], default off), [WithReduction], [WithWeights],
-// [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithGamma] (γ >= 0, default 2), [WithAlpha] (α in [0, 1], default off),
+// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Gradient and second derivative by logits are finite for γ < 1 too, and logits of ±Inf give the limits 0, 0 and +Inf.
+// Gradient and second derivative by logits are finite for γ < 1 too, and logits of ±Inf give the
+// limits 0, 0 and +Inf.
 //
-// γ = 0 without α is [BinaryCrossEntropy]. [SoftmaxFocal] is for classes of which exactly one is true.
+// γ = 0 without α is [BinaryCrossEntropy]. [SoftmaxFocal] is for classes of which exactly one is
+// true.
 //
 // Reference: T.-Y. Lin et al., Focal Loss for Dense Object Detection, 2017.
 func SigmoidFocal(logits, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -300,7 +313,8 @@ var sigmoidFocal = core.Definition{
 // ordinaryLogit is the size of a logit below which no probability underflows.
 const ordinaryLogit = 700
 
-// focalJet is u^γ·b. It works with the quotients of u's derivatives and u, which stay finite as u falls to 0.
+// focalJet is u^γ·b. It works with the quotients of u's derivatives and u, which stay finite as u
+// falls to 0.
 func focalJet(o formula.Odds, x, y, gamma float64) formula.Partials {
 	b := binaryJet(o, x, y, 1)
 	p, q := o.Yes, o.No
@@ -346,8 +360,8 @@ func sigmoidFocalPoint(s *core.Settings) tensorops.Point {
 	return p
 }
 
-// The kernels take the losses against labels as curves of the surprisal s = -log p, for many rows at a time; slope receives
-// dl/ds.
+// The kernels take the losses against labels as curves of the surprisal s = -log p, for many rows
+// at a time; slope receives dl/ds.
 
 // ordinarySurprisal bounds the surprisals whose probability is a normal number.
 const ordinarySurprisal = 700

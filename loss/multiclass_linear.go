@@ -6,34 +6,39 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// WithBias adds b, a node of the logits' dtype with one entry for each class, to the logits of [LinearCrossEntropy] and
-// [LinearTokenLogProb]. It is differentiated like any operand. An entry of -Inf masks its class.
+// WithBias adds b, a node of the logits' dtype with one entry for each class, to the logits of
+// [LinearCrossEntropy] and [LinearTokenLogProb]. It is differentiated like any operand. An entry of
+// -Inf masks its class.
 func WithBias(b *G.Node) Option {
 	return operand(core.OptBias, b)
 }
 
-// LinearCrossEntropy returns the cross-entropy of target against the softmax of hidden·weightᵀ, without ever holding all of
-// these logits.
+// LinearCrossEntropy returns the cross-entropy of target against the softmax of hidden·weightᵀ,
+// without ever holding all of these logits.
 //
-// With x = W·h (+ b) the logits of a row h of hidden, l the [CrossEntropy] of x with all its options and g = dl/dx,
+// With x = W·h (+ b) the logits of a row h of hidden, l the [CrossEntropy] of x with all its
+// options and g = dl/dx,
 //
 //	l = CrossEntropy(x)        dl/dh = Wᵀ·g        dl/dW = g⊗h        dl/db = g
 //
-// hidden has the shape (N, H), weight (C, H). target is either integer labels (Int, Int64, Int32 or Uint8) of shape (N), or numbers
-// >= 0 in the dtype of hidden and of shape (N, C), which are data and have no gradient. The result is a scalar, or has the
-// shape (N) under [None].
+// hidden has the shape (N, H), weight (C, H). target is either integer labels (Int, Int64, Int32 or
+// Uint8) of shape (N), or numbers >= 0 in the dtype of hidden and of shape (N, C), which are data
+// and have no gradient. The result is a scalar, or has the shape (N) under [None].
 //
-// Options: [WithBias], [WithIgnoreIndex] (labels only, default -100), [WithClassWeights], [WithLabelSmoothing] (ε in [0, 1], default
-// 0), [WithTemperature] (T > 0, default 1), [WithSoftcap] (c > 0, default off), [WithZLoss] (s >= 0, default 0),
-// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithBias], [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
+// [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0, default 1),
+// [WithSoftcap] (c > 0, default off), [WithZLoss] (s >= 0, default 0), [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Beside the results it takes the memory of 32 MiB of logits, or of 16 rows of them where that is more. Rows that do not count are left out
-// before the product. Value and gradients come from one pass over the logits where the upstream is that of the run before. The
-// logits are products in the operands' dtype; the rest is as accurate as CrossEntropy.
+// Beside the results it takes the memory of 32 MiB of logits, or of 16 rows of them where that is
+// more. Rows that do not count are left out before the product. Value and gradients come from one
+// pass over the logits where the upstream is that of the run before. The logits are products in the
+// operands' dtype; the rest is as accurate as CrossEntropy.
 //
 // [CrossEntropy] takes logits, [LinearTokenLogProb] gives the log-probabilities of labels.
 //
-// Reference: standard; E. Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models, 2025.
+// Reference: standard; E. Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models,
+// 2025.
 func LinearCrossEntropy(hidden, weight, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&linearCrossEntropy, opts, hidden, weight, target)
 }
@@ -48,20 +53,22 @@ var linearCrossEntropy = core.Definition{
 	Torch:    "linear_cross_entropy",
 }
 
-// LinearTokenLogProb returns the log-probability that the softmax of hidden·weightᵀ gives each label, without ever holding all
-// of these logits.
+// LinearTokenLogProb returns the log-probability that the softmax of hidden·weightᵀ gives each
+// label, without ever holding all of these logits.
 //
-// With x = W·h (+ b) the logits of a row h of hidden, l the [TokenLogProb] of x with its options and g = dl/dx,
+// With x = W·h (+ b) the logits of a row h of hidden, l the [TokenLogProb] of x with its options
+// and g = dl/dx,
 //
 //	l = log p_y        dl/dh = Wᵀ·g        dl/dW = g⊗h        dl/db = g
 //
-// hidden has the shape (N, H), weight (C, H), labels (Int, Int64, Int32 or Uint8) the shape (N). The result has the labels' shape:
-// this is a node, not a loss, and nothing is reduced.
+// hidden has the shape (N, H), weight (C, H), labels (Int, Int64, Int32 or Uint8) the shape (N).
+// The result has the labels' shape: this is a node, not a loss, and nothing is reduced.
 //
-// Options: [WithBias], [WithIgnoreIndex] (default -100), [WithMask], [WithSoftcap] (c > 0, default off), [WithTemperature] (T > 0,
-// default 1).
+// Options: [WithBias], [WithIgnoreIndex] (default -100), [WithMask], [WithSoftcap] (c > 0, default
+// off), [WithTemperature] (T > 0, default 1).
 //
-// Memory and numbers are those of [LinearCrossEntropy]. Rows that are ignored or masked are 0 with gradient 0.
+// Memory and numbers are those of [LinearCrossEntropy]. Rows that are ignored or masked are 0 with
+// gradient 0.
 //
 // [EntropyTerm] gives the entropy of the same distributions, [TokenLogProb] takes logits.
 //

@@ -9,25 +9,28 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// MultiMargin returns the multi-class margin loss: every class whose logit comes within a margin of the true one's costs.
+// MultiMargin returns the multi-class margin loss: every class whose logit comes within a margin of
+// the true one's costs.
 //
 // With x a row of C logits, y its label, m the margin and w the class weights (1 by default),
 //
 //	l = w_y/C·Σ_{j≠y} max(0, m - x_y + x_j)^p        dl/dx_j = w_y/C·p·max(0, m - x_y + x_j)^(p-1), 0 where the maximum is 0
 //	                                                 dl/dx_y = -Σ_{j≠y} dl/dx_j
 //
-// logits have the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8) that shape without the
-// axis. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8)
+// that shape without the axis. The result is a scalar, or has the labels' shape under [None].
 //
-// Options: [WithMargin] (m, any finite number, default 1), [WithPower] (p, 1 or 2, default 1), [WithAxis] (the class axis,
-// default -1), [WithIgnoreIndex] (default -100), [WithClassWeights], [WithReduction], [WithWeights], [WithMask],
-// [WithNormalizer], [WithNormalizerNode].
+// Options: [WithMargin] (m, any finite number, default 1), [WithPower] (p, 1 or 2, default 1),
+// [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithClassWeights],
+// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// A logit of -Inf takes its class out, though C still counts it; the loss of such a true class is +Inf.
+// A logit of -Inf takes its class out, though C still counts it; the loss of such a true class is
+// +Inf.
 //
 // [MulticlassHinge] looks at the worst class alone.
 //
-// Reference: J. Weston, C. Watkins, Support Vector Machines for Multi-Class Pattern Recognition, 1999.
+// Reference: J. Weston, C. Watkins, Support Vector Machines for Multi-Class Pattern Recognition,
+// 1999.
 func MultiMargin(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&multiMargin, opts, logits, labels)
 }
@@ -104,7 +107,8 @@ func vacant(x []float64) bool {
 	return true
 }
 
-// worst is the loss max(0, m + max_{j≠y} x_j - x_y) of a label. At a tie the first class is taken, at 0 none.
+// worst is the loss max(0, m + max_{j≠y} x_j - x_y) of a label. At a tie the first class is taken,
+// at 0 none.
 func worst(s *core.Settings, margin float64) core.RowFunc {
 	return formula.ByClassWeight(s, func(r *core.Block) float64 {
 		x, y := r.X[0], r.Class()
@@ -136,24 +140,29 @@ func worst(s *core.Settings, margin float64) core.RowFunc {
 	})
 }
 
-// MulticlassHinge returns the hinge loss of Crammer and Singer: by how much the best wrong class fails to stay 1 below the true one.
+// MulticlassHinge returns the hinge loss of Crammer and Singer: by how much the best wrong class
+// fails to stay 1 below the true one.
 //
-// With x a row of logits, y its label, k the best wrong class and w the class weights (1 by default),
+// With x a row of logits, y its label, k the best wrong class and w the class weights (1 by
+// default),
 //
 //	l = w_y·max(0, 1 + max_{j≠y} x_j - x_y)        dl/dx_k = w_y, dl/dx_y = -w_y where l > 0
 //
-// logits have the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8) that shape without the
-// axis. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8)
+// that shape without the axis. The result is a scalar, or has the labels' shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithClassWeights], [WithReduction],
-// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100),
+// [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// Among equal wrong classes the first has the gradient. A logit of -Inf takes its class out; the loss of such a true class
-// is +Inf. The second derivative is 0.
+// Among equal wrong classes the first has the gradient. A logit of -Inf takes its class out; the
+// loss of such a true class is +Inf. The second derivative is 0.
 //
-// [MulticlassPerceptron] has no margin, [MultiMargin] sums over the classes, [CategoricalHinge] is Keras's variant.
+// [MulticlassPerceptron] has no margin, [MultiMargin] sums over the classes, [CategoricalHinge] is
+// Keras's variant.
 //
-// Reference: K. Crammer, Y. Singer, On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines, 2001.
+// Reference: K. Crammer, Y. Singer, On the Algorithmic Implementation of Multiclass Kernel-based
+// Vector Machines, 2001.
 func MulticlassHinge(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&multiclassHinge, opts, logits, labels)
 }
@@ -171,18 +180,21 @@ var multiclassHinge = core.Definition{
 //
 //	l = w_y·(max_j x_j - x_y)        dl/dx_k = w_y, dl/dx_y = -w_y where k ≠ y
 //
-// logits have the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8) that shape without the
-// axis. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8)
+// that shape without the axis. The result is a scalar, or has the labels' shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithClassWeights], [WithReduction],
-// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100),
+// [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// Where the true class is among the best the gradient is 0; among equal wrong classes the first has it. A logit of -Inf
-// takes its class out; the loss of such a true class is +Inf. The second derivative is 0.
+// Where the true class is among the best the gradient is 0; among equal wrong classes the first has
+// it. A logit of -Inf takes its class out; the loss of such a true class is +Inf. The second
+// derivative is 0.
 //
 // [MulticlassHinge] has a margin of 1, [Perceptron] is for one class.
 //
-// Reference: M. Collins, Discriminative Training Methods for Hidden Markov Models, 2002, for the structured form.
+// Reference: M. Collins, Discriminative Training Methods for Hidden Markov Models, 2002, for the
+// structured form.
 func MulticlassPerceptron(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&multiclassPerceptron, opts, logits, labels)
 }
@@ -194,22 +206,26 @@ var multiclassPerceptron = core.Definition{
 	Row:   func(s *core.Settings, _ core.Dims) core.RowFunc { return worst(s, 0) },
 }
 
-// CategoricalHinge returns Keras's multi-class hinge loss, in which the true class takes part in the maximum with 0.
+// CategoricalHinge returns Keras's multi-class hinge loss, in which the true class takes part in
+// the maximum with 0.
 //
-// With x a row of logits, t the target (one-hot for a label y), k the class of the maximum and m = Σ_c w_c·t_c with the class
-// weights w (without [WithClassWeights] m = 1 and the term w_j·l/m is not there),
+// With x a row of logits, t the target (one-hot for a label y), k the class of the maximum and m =
+// Σ_c w_c·t_c with the class weights w (without [WithClassWeights] m = 1 and the term w_j·l/m is
+// not there),
 //
 //	l = m·max(0, 1 + max_c (1-t_c)·x_c - Σ_c t_c·x_c)        dl/dx_j = m·([j = k]·(1-t_j) - t_j) where l > 0
 //	                                                         dl/dt_j = -m·([j = k] + 1)·x_j + w_j·l/m where l > 0
 //
-// which is 1 + max(0, max_{j≠y} x_j) - x_y for a label: unlike [MulticlassHinge] it wants x_y above 1 however low the
-// others are.
+// which is 1 + max(0, max_{j≠y} x_j) - x_y for a label: unlike [MulticlassHinge] it wants x_y above
+// 1 however low the others are.
 //
-// logits have the shape (N, C), or any other with a class axis. target is integer labels in that shape without the axis, or
-// numbers >= 0 in the dtype and shape of logits. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis. target is integer labels in that
+// shape without the axis, or numbers >= 0 in the dtype and shape of logits. The result is a scalar,
+// or has the labels' shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
-// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100),
+// [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
 // At a tie the first class is taken; the true class's 0 counts as such a class. 0·Inf is 0.
 //

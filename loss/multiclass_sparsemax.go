@@ -9,19 +9,21 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A projection maps a row of logits whose largest is 0 to a distribution p, most of whose entries may be 0. It writes p and
-// s, p's derivative in the sense that dp = s∘v - s·⟨s, v⟩/Σs, and returns τ, where p is positive above τ alone.
+// A projection maps a row of logits whose largest is 0 to a distribution p, most of whose entries
+// may be 0. It writes p and s, p's derivative in the sense that dp = s∘v - s·⟨s, v⟩/Σs, and returns
+// τ, where p is positive above τ alone.
 type projection func(p, s, z, sorted []float64) (tau float64)
 
-// A regulariser is the convex function Ω(t) = Σ ω(t_c) that a projection maximises ⟨p, z⟩ - Ω(p) with: its divergence
-// ω(t) - ω(p) - ω'(p)·(t-p), and the first and second derivative of ω at t.
+// A regulariser is the convex function Ω(t) = Σ ω(t_c) that a projection maximises ⟨p, z⟩ - Ω(p)
+// with: its divergence ω(t) - ω(p) - ω'(p)·(t-p), and the first and second derivative of ω at t.
 type regulariser func(t, p float64) (divergence, slope, bend float64)
 
 // fenchel is the loss Ω(t) - Ω(p) + ⟨p - t, x⟩, with p the projection of x. Written as
 //
 //	l = Σ_c ω(t_c; p_c) + Σ_{p_c=0} t_c·(τ - z_c) + (τ + max x)·(1 - Σ t)
 //
-// with ω(t; p) the divergence, integral the number with ω(t) = integral·t·ω'(t), and z = x - max x, nothing cancels when t is a distribution, and near t = p all terms are small.
+// with ω(t; p) the divergence, integral the number with ω(t) = integral·t·ω'(t), and z = x - max x,
+// nothing cancels when t is a distribution, and near t = p all terms are small.
 func fenchel(s *core.Settings, project projection, omega regulariser, integral float64) core.RowFunc {
 	return formula.ByClassWeight(s, func(r *core.Block) float64 {
 		x := r.X[0]
@@ -85,7 +87,8 @@ func fenchel(s *core.Settings, project projection, omega regulariser, integral f
 	})
 }
 
-// extreme is the loss as it is defined, with terms that may be too large for float64 before they are added.
+// extreme is the loss as it is defined, with terms that may be too large for float64 before they
+// are added.
 func extreme(t, p, x []float64, omega regulariser, integral float64) float64 {
 	const unit = 0x1p-600
 	of := func(q []float64) (sum float64) {
@@ -98,8 +101,9 @@ func extreme(t, p, x []float64, omega regulariser, integral float64) float64 {
 	return (of(t) - of(p)) / unit / unit
 }
 
-// descending returns the entries of z above -1, largest first, in the memory of dst. A largest entry of 0 alone already
-// holds all of the mass at a distance of 1, so no other has a part in a projection.
+// descending returns the entries of z above -1, largest first, in the memory of dst. A largest
+// entry of 0 alone already holds all of the mass at a distance of 1, so no other has a part in a
+// projection.
 func descending(dst, z []float64) []float64 {
 	dst = dst[:0]
 	for _, v := range z {
@@ -119,23 +123,27 @@ func descending(dst, z []float64) []float64 {
 	return dst
 }
 
-// Sparsemax returns the sparsemax loss of target against logits: what cross-entropy is to softmax, for the projection of
-// the logits on the simplex.
+// Sparsemax returns the sparsemax loss of target against logits: what cross-entropy is to softmax,
+// for the projection of the logits on the simplex.
 //
-// With x a row of logits, p the distribution nearest to x, t the target (one-hot for a label y) and m = Σ_c w_c·t_c with the
-// class weights w (without [WithClassWeights] m = 1 and the term w_j·l/m is not there),
+// With x a row of logits, p the distribution nearest to x, t the target (one-hot for a label y) and
+// m = Σ_c w_c·t_c with the class weights w (without [WithClassWeights] m = 1 and the term w_j·l/m
+// is not there),
 //
 //	l = m·(½(‖t‖² - ‖p‖²) + ⟨p - t, x⟩)        dl/dx_j = m·(p_j - t_j)
 //	                                           dl/dt_j = m·(t_j - x_j) + w_j·l/m
 //
-// logits have the shape (N, C), or any other with a class axis. target is integer labels in that shape without the axis, or
-// numbers >= 0 in the dtype and shape of logits. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis. target is integer labels in that
+// shape without the axis, or numbers >= 0 in the dtype and shape of logits. The result is a scalar,
+// or has the labels' shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
-// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100),
+// [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// The loss of a label is 0, with its gradient, once its logit is 1 above the others. Where t sums to 1 the loss is >= 0 and
-// adding a constant to x changes nothing. The second derivative is that of the side on which ties have p = 0.
+// The loss of a label is 0, with its gradient, once its logit is 1 above the others. Where t sums
+// to 1 the loss is >= 0 and adding a constant to x changes nothing. The second derivative is that
+// of the side on which ties have p = 0.
 //
 // [Entmax15] is between it and [CrossEntropy].
 //
@@ -155,7 +163,8 @@ var sparsemax = core.Definition{
 	},
 }
 
-// projectSparsemax is p = max(0, z - τ): τ = (Σ z - 1)/k over the k largest, the most that lie above it.
+// projectSparsemax is p = max(0, z - τ): τ = (Σ z - 1)/k over the k largest, the most that lie
+// above it.
 func projectSparsemax(p, s, z, sorted []float64) (tau float64) {
 	sum := 0.0
 	for k, v := range descending(sorted, z) {
@@ -172,22 +181,27 @@ func projectSparsemax(p, s, z, sorted []float64) (tau float64) {
 	return tau
 }
 
-// Entmax15 returns the entmax loss with α = 1.5 of target against logits: sparse as sparsemax, smooth as softmax.
+// Entmax15 returns the entmax loss with α = 1.5 of target against logits: sparse as sparsemax,
+// smooth as softmax.
 //
-// With x a row of logits, p = max(0, x/2 - τ)² with τ such that p sums to 1, t the target (one-hot for a label y) and
-// m = Σ_c w_c·t_c with the class weights w (without [WithClassWeights] m = 1 and the term w_j·l/m is not there),
+// With x a row of logits, p = max(0, x/2 - τ)² with τ such that p sums to 1, t the target (one-hot
+// for a label y) and m = Σ_c w_c·t_c with the class weights w (without [WithClassWeights] m = 1 and
+// the term w_j·l/m is not there),
 //
 //	l = m·(4/3·Σ_c (t_c^1.5 - p_c^1.5) + ⟨p - t, x⟩)        dl/dx_j = m·(p_j - t_j)
 //	                                                        dl/dt_j = m·(2·√t_j - x_j) + w_j·l/m
 //
-// logits have the shape (N, C), or any other with a class axis. target is integer labels in that shape without the axis, or
-// numbers >= 0 in the dtype and shape of logits. The result is a scalar, or has the labels' shape under [None].
+// logits have the shape (N, C), or any other with a class axis. target is integer labels in that
+// shape without the axis, or numbers >= 0 in the dtype and shape of logits. The result is a scalar,
+// or has the labels' shape under [None].
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
-// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100),
+// [WithClassWeights], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
-// The loss of a label is 0, with its gradient, once its logit is 2 above the others. Where t sums to 1 the loss is >= 0 and
-// adding a constant to x changes nothing. The second derivative by a target of 0, which is infinite, is taken as 0.
+// The loss of a label is 0, with its gradient, once its logit is 2 above the others. Where t sums
+// to 1 the loss is >= 0 and adding a constant to x changes nothing. The second derivative by a
+// target of 0, which is infinite, is taken as 0.
 //
 // [Sparsemax] is the case α = 2, [CrossEntropy] α = 1.
 //
@@ -210,8 +224,9 @@ var entmax15 = core.Definition{
 	},
 }
 
-// projectEntmax15 is p = max(0, y - t)² for y = z/2: t = mean - √((1-S)/k) with the mean and the squared deviations S of the k
-// largest y, the most that lie above it. In z the threshold is τ = 2t.
+// projectEntmax15 is p = max(0, y - t)² for y = z/2: t = mean - √((1-S)/k) with the mean and the
+// squared deviations S of the k largest y, the most that lie above it. In z the threshold is τ =
+// 2t.
 func projectEntmax15(p, s, z, sorted []float64) (tau float64) {
 	for j, v := range z {
 		p[j] = v / 2

@@ -13,12 +13,13 @@ import (
 //
 //	y = log Σ_c exp(x_c)        dy/dx_j = softmax(x)_j
 //
-// x is a node of any rank >= 1 and dtype float32 or float64; the result has its shape without the axis.
+// x is a node of any rank >= 1 and dtype float32 or float64; the result has its shape without the
+// axis.
 //
 // Options: [WithAxis] (default -1, the last axis).
 //
-// A row of only -Inf gives -Inf (and gradient NaN), a row with +Inf gives +Inf (and gradient NaN at the +Inf entries, 0
-// elsewhere), a NaN makes its row NaN.
+// A row of only -Inf gives -Inf (and gradient NaN), a row with +Inf gives +Inf (and gradient NaN at
+// the +Inf entries, 0 elsewhere), a NaN makes its row NaN.
 //
 // Reference: standard.
 func LogSumExp(x *G.Node, opts ...Option) (*G.Node, error) { return buildNode(&logSumExp, opts, x) }
@@ -57,19 +58,20 @@ func logSumExpRow(r *core.Block) float64 {
 //
 //	y_j = exp(x_j)/Σ_c exp(x_c)        Σ u·dy/dx_j = y_j·(u_j - ⟨y, u⟩)
 //
-// x is a node of any rank >= 1 and dtype float32 or float64; the result has its shape. Softmax of -x is what
-// PyTorch calls softmin.
+// x is a node of any rank >= 1 and dtype float32 or float64; the result has its shape. Softmax of
+// -x is what PyTorch calls softmin.
 //
 // Options: [WithAxis] (default -1, the last axis).
 //
-// -Inf gives exactly 0. A row of only -Inf, one with +Inf and one with NaN are NaN. A loss on the result should be
-// taken from the logits instead: [CrossEntropy], [KL], [Entropy].
+// -Inf gives exactly 0. A row of only -Inf, one with +Inf and one with NaN are NaN. A loss on the
+// result should be taken from the logits instead: [CrossEntropy], [KL], [Entropy].
 //
 // Reference: standard.
 func Softmax(x *G.Node, opts ...Option) (*G.Node, error) { return buildMap(&softmax, opts, x) }
 
-// The row function of a row-to-row node f is the scalar ⟨a, f(x)⟩ of x and a: its derivative by a is f, its
-// derivative by x the vector-Jacobian product, and its second derivatives are those of the node.
+// The row function of a row-to-row node f is the scalar ⟨a, f(x)⟩ of x and a: its derivative by a
+// is f, its derivative by x the vector-Jacobian product, and its second derivatives are those of
+// the node.
 var softmax = core.Definition{
 	Name: "Softmax", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
@@ -120,7 +122,8 @@ func softmaxRow(r *core.Block) float64 {
 //
 // Options: [WithAxis] (default -1, the last axis).
 //
-// Values near 0 keep their relative accuracy. -Inf stays -Inf; a row of only -Inf, one with +Inf and one with NaN are NaN.
+// Values near 0 keep their relative accuracy. -Inf stays -Inf; a row of only -Inf, one with +Inf
+// and one with NaN are NaN.
 //
 // Reference: standard.
 func LogSoftmax(x *G.Node, opts ...Option) (*G.Node, error) { return buildMap(&logSoftmax, opts, x) }
@@ -244,11 +247,13 @@ var softPlus = core.Definition{
 //
 //	H = -Σ_c p_c·log p_c        dH/dx_j = -p_j·(log p_j + H)
 //
-// logits is a node of any rank >= 1 and dtype float32 or float64; the result has its shape without the axis.
+// logits is a node of any rank >= 1 and dtype float32 or float64; the result has its shape without
+// the axis.
 //
 // Options: [WithAxis] (default -1, the last axis).
 //
-// A class masked by -Inf adds nothing and has gradient 0. Rows of only -Inf and rows with +Inf or NaN are NaN.
+// A class masked by -Inf adds nothing and has gradient 0. Rows of only -Inf and rows with +Inf or
+// NaN are NaN.
 //
 // [EntropyFromProb] takes probabilities.
 //
@@ -267,12 +272,13 @@ var entropy = core.Definition{
 // entropyRow is the function of one row.
 var entropyRow = entropyOf(1)
 
-// EntropyFromProb returns the entropy, in nats, of given probabilities along an axis, which it removes.
+// EntropyFromProb returns the entropy, in nats, of given probabilities along an axis, which it
+// removes.
 //
 //	H = -Σ_c p_c·log p_c        dH/dp_j = -(log p_j + 1), 0 where p_j = 0
 //
-// prob is a node of numbers >= 0, of any rank >= 1 and dtype float32 or float64; the result has its shape without the
-// axis. Rows are taken as they are and not normalised.
+// prob is a node of numbers >= 0, of any rank >= 1 and dtype float32 or float64; the result has its
+// shape without the axis. Rows are taken as they are and not normalised.
 //
 // Options: [WithAxis] (default -1, the last axis).
 //
@@ -318,7 +324,8 @@ func logSumExps(b *core.Block, _ int, grad []float64) {
 	}
 }
 
-// softmaxes: the derivative by operand 1 is the softmax itself, that by operand 0 its Jacobian times operand 1.
+// softmaxes: the derivative by operand 1 is the softmax itself, that by operand 0 its Jacobian
+// times operand 1.
 func softmaxes(b *core.Block, wrt int, grad []float64) {
 	if grad == nil {
 		return

@@ -8,7 +8,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A Reduction combines the values of the examples into the result of a loss: [Mean], [Sum] or [None].
+// A Reduction combines the values of the examples into the result of a loss: [Mean], [Sum] or
+// [None].
 type Reduction = core.Reduction
 
 const (
@@ -20,8 +21,9 @@ const (
 	None = core.None
 )
 
-// An Option changes how a loss is computed. An option that a loss does not take, and a value outside an
-// option's range, are errors of kind [ErrOption] when the loss is built. Given twice, the last one counts.
+// An Option changes how a loss is computed. An option that a loss does not take, and a value
+// outside an option's range, are errors of kind [ErrOption] when the loss is built. Given twice,
+// the last one counts.
 type Option func(*core.Settings) error
 
 // number makes the Option of a number.
@@ -40,7 +42,8 @@ func operand(o core.OptionSet, n *G.Node) Option {
 	return func(s *core.Settings) error { return o.Handle(s, n, n == nil) }
 }
 
-// WithReduction sets how the values of the examples are combined: [Mean] (default), [Sum] or [None].
+// WithReduction sets how the values of the examples are combined: [Mean] (default), [Sum] or
+// [None].
 func WithReduction(r Reduction) Option {
 	return func(s *core.Settings) error {
 		if r > None {
@@ -52,7 +55,8 @@ func WithReduction(r Reduction) Option {
 	}
 }
 
-// WithAxis sets the class axis, counted from 0, or from the end when negative. Default -1, the last axis.
+// WithAxis sets the class axis, counted from 0, or from the end when negative. Default -1, the last
+// axis.
 func WithAxis(axis int) Option {
 	return func(s *core.Settings) error {
 		s.Given |= core.OptAxis
@@ -61,8 +65,9 @@ func WithAxis(axis int) Option {
 	}
 }
 
-// WithIgnoreIndex replaces the labels that mark an example as not to be counted. Default -100. An ignored
-// example is never read: it has value 0, gradient 0 and no part in the denominator. Without arguments no label is ignored.
+// WithIgnoreIndex replaces the labels that mark an example as not to be counted. Default -100. An
+// ignored example is never read: it has value 0, gradient 0 and no part in the denominator. Without
+// arguments no label is ignored.
 func WithIgnoreIndex(labels ...int) Option {
 	labels = slices.Clone(labels)
 	return func(s *core.Settings) error {
@@ -72,29 +77,31 @@ func WithIgnoreIndex(labels ...int) Option {
 	}
 }
 
-// WithWeights multiplies the value of each example (of each element for elementwise losses) by an entry of w, a node of the
-// prediction's dtype in the shape that the loss has under [None]; elementwise losses also take one entry per row, in the shape of
-// the first axis. An example with the weight 0 is never read; negative weights are legal; NaN or Inf is an error when the
-// graph runs. There is no gradient with respect to w.
+// WithWeights multiplies the value of each example (of each element for elementwise losses) by an
+// entry of w, a node of the prediction's dtype in the shape that the loss has under [None];
+// elementwise losses also take one entry per row, in the shape of the first axis. An example with
+// the weight 0 is never read; negative weights are legal; NaN or Inf is an error when the graph
+// runs. There is no gradient with respect to w.
 func WithWeights(w *G.Node) Option {
 	return operand(core.OptWeights, w)
 }
 
-// WithMask keeps the examples (elements) whose entry of m is 1 or true and leaves out those with 0 or false as if
-// they were not there. m is Bool, Uint8 or of the prediction's dtype, in the shape that the loss has under [None], or for
-// elementwise losses in the shape of the first axis.
+// WithMask keeps the examples (elements) whose entry of m is 1 or true and leaves out those with 0
+// or false as if they were not there. m is Bool, Uint8 or of the prediction's dtype, in the shape
+// that the loss has under [None], or for elementwise losses in the shape of the first axis.
 func WithMask(m *G.Node) Option {
 	return operand(core.OptMask, m)
 }
 
-// WithClassWeights gives class c the weight w[c], finite and >= 0; one entry per class. The slice is copied.
-// Under [Mean] the weights of the true classes enter the denominator.
+// WithClassWeights gives class c the weight w[c], finite and >= 0; one entry per class. The slice
+// is copied. Under [Mean] the weights of the true classes enter the denominator.
 func WithClassWeights(w []float64) Option {
 	return numbers(core.OptClassWeights, w)
 }
 
-// WithPosWeight multiplies the term of the positive class by w[c], finite and >= 0: one entry per class along the
-// class axis, or a single one for all. The slice is copied. It has no part in the denominator.
+// WithPosWeight multiplies the term of the positive class by w[c], finite and >= 0: one entry per
+// class along the class axis, or a single one for all. The slice is copied. It has no part in the
+// denominator.
 func WithPosWeight(w []float64) Option {
 	return numbers(core.OptPosWeight, w)
 }
@@ -105,14 +112,16 @@ func WithNormalizer(n float64) Option {
 	return number(core.OptNormalizer, n)
 }
 
-// WithNormalizerNode is [WithNormalizer] with the value of a scalar node of the prediction's dtype, which
-// may change from run to run. There is no gradient for n. A value of 0 is legal when no example is active.
+// WithNormalizerNode is [WithNormalizer] with the value of a scalar node of the prediction's dtype,
+// which may change from run to run. There is no gradient for n. A value of 0 is legal when no
+// example is active.
 func WithNormalizerNode(n *G.Node) Option {
 	return operand(core.OptNormalizerNode, n)
 }
 
-// WithLabelSmoothing replaces a target t by (1-eps)·t + eps/K in the K classes that are not masked by a logit of -Inf, with eps
-// in [0, 1]: the share eps of a target that sums to 1 is spread evenly. Default 0.
+// WithLabelSmoothing replaces a target t by (1-eps)·t + eps/K in the K classes that are not masked
+// by a logit of -Inf, with eps in [0, 1]: the share eps of a target that sums to 1 is spread
+// evenly. Default 0.
 func WithLabelSmoothing(eps float64) Option {
 	return number(core.OptLabelSmoothing, eps)
 }
@@ -122,7 +131,8 @@ func WithTemperature(t float64) Option {
 	return number(core.OptTemperature, t)
 }
 
-// WithDelta sets the residual δ > 0 at which a robust loss turns from quadratic to linear. Default 1.
+// WithDelta sets the residual δ > 0 at which a robust loss turns from quadratic to linear. Default
+// 1.
 func WithDelta(delta float64) Option {
 	return number(core.OptDelta, delta)
 }
@@ -137,18 +147,20 @@ func WithTargetLogits() Option {
 	return core.OptTargetLogits.Flag
 }
 
-// WithBufferReuse keeps the memory of the derivatives from run to run: allocating a large gradient takes longer than computing it.
-// Every loss and node takes it. Off by default.
+// WithBufferReuse keeps the memory of the derivatives from run to run: allocating a large gradient
+// takes longer than computing it. Every loss and node takes it. Off by default.
 //
-// The Value of such a node is overwritten by the next run; what gorgonia.Read copied stays. A graph built with it serves one
-// machine at a time: a second one that runs at the same moment gets an error.
+// The Value of such a node is overwritten by the next run; what gorgonia.Read copied stays. A graph
+// built with it serves one machine at a time: a second one that runs at the same moment gets an
+// error.
 func WithBufferReuse() Option {
 	return core.OptBufferReuse.Flag
 }
 
-// WithUncheckedValues, an option of every loss and node, leaves out the check that operands lie in their domains: soft targets >= 0,
-// probabilities in [0, 1], signs of -1 and +1, positive scales. A value outside gives a meaningless result instead of an error.
-// Labels are checked all the same. The check costs up to a fifth of a cheap elementwise loss (BENCHMARKS.md) and little elsewhere.
+// WithUncheckedValues, an option of every loss and node, leaves out the check that operands lie in
+// their domains: soft targets >= 0, probabilities in [0, 1], signs of -1 and +1, positive scales. A
+// value outside gives a meaningless result instead of an error. Labels are checked all the same.
+// The check costs up to a fifth of a cheap elementwise loss (BENCHMARKS.md) and little elsewhere.
 func WithUncheckedValues() Option {
 	return core.OptUncheckedValues.Flag
 }

@@ -2,7 +2,8 @@ package loss
 
 import "github.com/surprisal-go/surprisal/loss/internal/core"
 
-// WithBeta sets the β of a loss that has one; its documentation gives range and default. β is finite and >= 0.
+// WithBeta sets the β of a loss that has one; its documentation gives range and default. β is
+// finite and >= 0.
 func WithBeta(beta float64) Option {
 	return number(core.OptBeta, beta)
 }
@@ -12,12 +13,14 @@ func WithGamma(gamma float64) Option {
 	return number(core.OptGamma, gamma)
 }
 
-// WithAlpha sets the α of a loss that has one; its documentation gives range and default. α is finite.
+// WithAlpha sets the α of a loss that has one; its documentation gives range and default. α is
+// finite.
 func WithAlpha(alpha float64) Option {
 	return number(core.OptAlpha, alpha)
 }
 
-// WithEpsilon sets the ε of a loss that has one; its documentation gives range and default. ε is finite.
+// WithEpsilon sets the ε of a loss that has one; its documentation gives range and default. ε is
+// finite.
 func WithEpsilon(epsilon float64) Option {
 	return number(core.OptEpsilon, epsilon)
 }
@@ -27,7 +30,8 @@ func WithQ(q float64) Option {
 	return number(core.OptQ, q)
 }
 
-// WithMargin sets the margin of a loss that has one; its documentation gives range and default. The margin is finite.
+// WithMargin sets the margin of a loss that has one; its documentation gives range and default. The
+// margin is finite.
 func WithMargin(margin float64) Option {
 	return number(core.OptMargin, margin)
 }
@@ -37,7 +41,8 @@ func WithScale(scale float64) Option {
 	return number(core.OptScale, scale)
 }
 
-// WithPower sets the exponent of a loss that has one; its documentation gives range and default. The power is finite.
+// WithPower sets the exponent of a loss that has one; its documentation gives range and default.
+// The power is finite.
 func WithPower(power float64) Option {
 	return number(core.OptPower, power)
 }
@@ -57,14 +62,14 @@ func WithFull() Option {
 	return core.OptFull.Flag
 }
 
-// WithSoftcap replaces each logit x by c·tanh(x/c), c > 0, which keeps it within ±c. Off by default. It
-// comes before the temperature.
+// WithSoftcap replaces each logit x by c·tanh(x/c), c > 0, which keeps it within ±c. Off by
+// default. It comes before the temperature.
 func WithSoftcap(c float64) Option {
 	return number(core.OptSoftcap, c)
 }
 
-// WithZLoss adds s·(log Σ exp(x))², s >= 0, to each example, which keeps logits from drifting. Default 0. [ZTerm] shows
-// the part that it adds.
+// WithZLoss adds s·(log Σ exp(x))², s >= 0, to each example, which keeps logits from drifting.
+// Default 0. [ZTerm] shows the part that it adds.
 func WithZLoss(scale float64) Option {
 	return number(core.OptZLoss, scale)
 }

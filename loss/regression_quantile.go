@@ -10,24 +10,27 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Losses whose minimiser is another statistic than mean or median, and the one that tolerates small errors.
+// Losses whose minimiser is another statistic than mean or median, and the one that tolerates small
+// errors.
 var quantileLosses = []entry{
 	{&quantile, Quantile},
 	{&expectile, Expectile},
 	{&epsilonInsensitive, EpsilonInsensitive},
 }
 
-// Quantile returns the quantile (pinball) loss of pred against target, whose minimiser is the τ-quantile of the targets.
+// Quantile returns the quantile (pinball) loss of pred against target, whose minimiser is the
+// τ-quantile of the targets.
 //
 // With e = pred - target,
 //
 //	l(e) = (1-τ)·e   e > 0        dl/de = 1-τ
 //	l(e) = τ·|e|     e < 0        dl/de = -τ
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithQuantile] (τ in (0, 1), default 0.5), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithQuantile] (τ in (0, 1), default 0.5), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
 // The derivative at e = 0 is the mean of its sides, 1/2 - τ; the second derivative is 0 everywhere.
 //
@@ -62,17 +65,19 @@ var quantile = core.Definition{
 	},
 }
 
-// Expectile returns the asymmetric squared error of pred against target, whose minimiser is the τ-expectile of the targets.
+// Expectile returns the asymmetric squared error of pred against target, whose minimiser is the
+// τ-expectile of the targets.
 //
 // With e = pred - target,
 //
 //	l(e) = (1-τ)·e²   e > 0        dl/de = 2(1-τ)·e
 //	l(e) = τ·e²       e < 0        dl/de = 2τ·e
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithTau] (τ in (0, 1), default 0.5), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithTau] (τ in (0, 1), default 0.5), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
 // The second derivative at e = 0 is the mean of its sides, 1.
 //
@@ -105,16 +110,18 @@ var expectile = core.Definition{
 	},
 }
 
-// EpsilonInsensitive returns the absolute error of pred against target beyond a tolerance ε, as in support vector regression.
+// EpsilonInsensitive returns the absolute error of pred against target beyond a tolerance ε, as in
+// support vector regression.
 //
 // With e = pred - target,
 //
 //	l(e) = max(0, |e| - ε)        dl/de = sign(e) where |e| > ε, else 0
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithEpsilon] (ε >= 0, default 0.1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithEpsilon] (ε >= 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
 // The second derivative is 0 everywhere. ε = 0 is [MAE].
 //

@@ -24,12 +24,14 @@ var relativeLosses = []entry{
 //	l = |e|/m        dl/dpred = sign(e)/m
 //	                 dl/dtarget = -sign(e)·pred/(target·|target|), or -sign(e)/ε where |target| <= ε
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithEpsilon] (ε > 0, default 1e-7), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithEpsilon] (ε > 0, default 1e-7), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
-// The result is a fraction, not a percentage as Keras's: 0.25 where pred is a quarter off. The derivatives at e = 0
-// are 0. An infinite target gives NaN.
+// The result is a fraction, not a percentage as Keras's: 0.25 where pred is a quarter off. The
+// derivatives at e = 0 are 0. An infinite target gives NaN.
 //
 // [SMAPE] is bounded; [MSLE] weighs ratios alike in both directions.
 //
@@ -77,12 +79,14 @@ var mape = core.Definition{
 //	l = 2·|p - t|/(|p| + |t|)        dl/dp = 4·t·sign(p - t)/(p + t)² where p and t have one sign
 //	                                 dl/dp = 0 where they have not: there l = 2
 //
-// pred p and target t have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred p and target t have the same shape (any rank). The result is a scalar, or has the shape of
+// pred under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// The result is a fraction in [0, 2], and 0 where both are 0. It is constant, and does not teach, where pred and target differ in
-// sign. Derivatives on a corner (p = t, p = 0 or t = 0) are the mean of their sides. One infinite operand gives the limit 2.
+// The result is a fraction in [0, 2], and 0 where both are 0. It is constant, and does not teach,
+// where pred and target differ in sign. Derivatives on a corner (p = t, p = 0 or t = 0) are the
+// mean of their sides. One infinite operand gives the limit 2.
 //
 // [MAPE] divides by the target alone.
 //
@@ -142,7 +146,8 @@ func smapeJet(p, t float64, _ int) formula.Partials {
 		j := smapeJet(p*unit, t*unit, 0)
 		return formula.Partials{L: j.L, P: j.P * unit, T: j.T * unit, PP: j.PP * unit * unit, PT: j.PT * unit * unit, TT: j.TT * unit * unit}
 	}
-	// l = 2·|a - b|/size and a moves with formula.Sign(p)·p, b with formula.Sign(t)·t, the same sign.
+	// l = 2·|a - b|/size and a moves with formula.Sign(p)·p, b with formula.Sign(t)·t, the same
+	// sign.
 	r, s := formula.Sign(a-b), formula.Sign(p)
 	x, y := a/size, b/size
 	l := 2 * math.Abs(p-t) / size
@@ -156,20 +161,22 @@ func smapeJet(p, t float64, _ int) formula.Partials {
 // logFloor is the number at which MSLE clamps both of its operands, as Keras does.
 const logFloor = 1e-7
 
-// MSLE returns the squared difference of the logarithms of 1 + pred and 1 + target, both taken as at least 1e-7.
+// MSLE returns the squared difference of the logarithms of 1 + pred and 1 + target, both taken as
+// at least 1e-7.
 //
 //	l = D², D = log(1+p) - log(1+t)        dl/dp = 2D/(1+p)
 //	                                       dl/dt = -2D/(1+t)
 //
-// pred p and target t have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred p and target t have the same shape (any rank). The result is a scalar, or has the shape of
+// pred under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// An operand below 1e-7 has derivative 0. D is computed from the difference p - t, so it keeps its relative
-// accuracy where they are close.
+// An operand below 1e-7 has derivative 0. D is computed from the difference p - t, so it keeps its
+// relative accuracy where they are close.
 //
-// It is for quantities that spread over orders of magnitude; [MAPE] never charges more than 1 for a positive
-// prediction that is too low.
+// It is for quantities that spread over orders of magnitude; [MAPE] never charges more than 1 for a
+// positive prediction that is too low.
 //
 // Reference: standard.
 func MSLE(pred, target *G.Node, opts ...Option) (*G.Node, error) {

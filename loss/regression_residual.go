@@ -28,7 +28,8 @@ var regressionLosses = []entry{
 //
 //	l(e) = e²        dl/de = 2e
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
@@ -61,13 +62,15 @@ var mse = core.Definition{
 	},
 }
 
-// HalfSquared returns half the squared error of pred against target, whose derivative is the error itself.
+// HalfSquared returns half the squared error of pred against target, whose derivative is the error
+// itself.
 //
 // With e = pred - target,
 //
 //	l(e) = e²/2        dl/de = e
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
@@ -105,7 +108,8 @@ var halfSquares = formula.Curve{
 //
 //	l(e) = |e|        dl/de = sign(e), 0 at e = 0
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
@@ -148,13 +152,16 @@ var absolutes = formula.Curve{
 //	l(e) = e²/2           |e| <= δ        dl/de = e
 //	l(e) = δ(|e| - δ/2)   |e| >  δ        dl/de = δ·sign(e)
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithDelta] (δ > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithDelta] (δ > 0, default 1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
 // The second derivative at |e| = δ is that of the quadratic side.
 //
-// As δ grows Huber approaches [HalfSquared]; as δ falls Huber/δ, which is [SmoothL1], approaches [MAE].
+// As δ grows Huber approaches [HalfSquared]; as δ falls Huber/δ, which is [SmoothL1], approaches
+// [MAE].
 //
 // Reference: P. J. Huber, Robust Estimation of a Location Parameter, 1964.
 func Huber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -193,11 +200,14 @@ var huber = core.Definition{
 //	l(e) = e²/(2β)     |e| <= β        dl/de = e/β
 //	l(e) = |e| - β/2   |e| >  β        dl/de = sign(e)
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithBeta] (β >= 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithBeta] (β >= 0, default 1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
-// β = 0 is [MAE], with the derivative 0 at e = 0. The second derivative at |e| = β is that of the quadratic side.
+// β = 0 is [MAE], with the derivative 0 at e = 0. The second derivative at |e| = β is that of the
+// quadratic side.
 //
 // It is [Huber] with δ = β, divided by β.
 //
@@ -234,18 +244,20 @@ var smoothL1 = core.Definition{
 	},
 }
 
-// LogCosh returns the logarithm of the hyperbolic cosine of the error of pred against target: e²/2 near zero, |e| - log 2
-// in the tails.
+// LogCosh returns the logarithm of the hyperbolic cosine of the error of pred against target: e²/2
+// near zero, |e| - log 2 in the tails.
 //
 // With e = pred - target,
 //
 //	l(e) = log cosh e        dl/de = tanh e
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
 // Options: [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Small errors keep their relative accuracy (e = 1e-10 has loss 5e-21, not 0), large ones do not overflow.
+// Small errors keep their relative accuracy (e = 1e-10 has loss 5e-21, not 0), large ones do not
+// overflow.
 //
 // [Huber] is its piecewise relative.
 //
@@ -279,8 +291,8 @@ var logCosh = core.Definition{
 	},
 }
 
-// logCoshRun writes log cosh e with m = exp(-|e|) - 1: below 1 as log1p(cosh e - 1), where cosh e - 1 = m²/(2(1+m)), and as
-// |e| - log 2 + log1p(exp(-2|e|)) above.
+// logCoshRun writes log cosh e with m = exp(-|e|) - 1: below 1 as log1p(cosh e - 1), where cosh e -
+// 1 = m²/(2(1+m)), and as |e| - log 2 + log1p(exp(-2|e|)) above.
 func logCoshRun(dst, e []float64) {
 	for i, v := range e {
 		dst[i] = -math.Abs(v)
@@ -303,15 +315,20 @@ func logCoshRun(dst, e []float64) {
 //
 //	l(e) = δ²·(√(1 + (e/δ)²) - 1)        dl/de = e/√(1 + (e/δ)²)
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithDelta] (δ > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithDelta] (δ > 0, default 1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
-// Computed as e²/(1 + √(1 + (e/δ)²)), which does not cancel for small e, in an order that does not overflow for large e.
+// Computed as e²/(1 + √(1 + (e/δ)²)), which does not cancel for small e, in an order that does not
+// overflow for large e.
 //
-// It behaves as e²/2 near zero and as δ·|e| in the tails, like [Huber]; with δ = 1 it is [Barron] with α = 1.
+// It behaves as e²/2 near zero and as δ·|e| in the tails, like [Huber]; with δ = 1 it is [Barron]
+// with α = 1.
 //
-// Reference: P. Charbonnier et al., Deterministic Edge-Preserving Regularization in Computed Imaging, 1997.
+// Reference: P. Charbonnier et al., Deterministic Edge-Preserving Regularization in Computed
+// Imaging, 1997.
 func PseudoHuber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&pseudoHuber, opts, pred, target)
 }
@@ -367,21 +384,25 @@ func hypotenuses(dst, e []float64, a float64) {
 	}
 }
 
-// Charbonnier returns the absolute error of pred against target with its corner at zero smoothed by ε.
+// Charbonnier returns the absolute error of pred against target with its corner at zero smoothed by
+// ε.
 //
 // With e = pred - target,
 //
 //	l(e) = √(e² + ε²)        dl/de = e/√(e² + ε²)
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithEpsilon] (ε > 0, default 1e-3), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithEpsilon] (ε > 0, default 1e-3), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
 // The value at e = 0 is ε. The squares do not overflow.
 //
 // [PseudoHuber] with δ = ε is ε·(l - ε).
 //
-// Reference: P. Charbonnier et al., Two Deterministic Half-Quadratic Regularization Algorithms for Computed Imaging, 1994.
+// Reference: P. Charbonnier et al., Two Deterministic Half-Quadratic Regularization Algorithms for
+// Computed Imaging, 1994.
 func Charbonnier(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&charbonnier, opts, pred, target)
 }

@@ -28,16 +28,19 @@ var robustLosses = []entry{
 //	l(e) = w·log(1 + |e|/ε)   |e| < w         dl/de = sign(e)·w/(ε + |e|), 0 at e = 0
 //	l(e) = |e| - C            |e| >= w        dl/de = sign(e)
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithMargin] (w > 0, default 1), [WithEpsilon] (ε > 0, default 0.5), [WithReduction], [WithWeights], [WithMask],
-// [WithNormalizer], [WithNormalizerNode].
+// Options: [WithMargin] (w > 0, default 1), [WithEpsilon] (ε > 0, default 0.5), [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// The derivative jumps at e = 0, from -w/ε to w/ε, and at |e| = w, where it is that of the linear side.
+// The derivative jumps at e = 0, from -w/ε to w/ε, and at |e| = w, where it is that of the linear
+// side.
 //
 // [MAE] is its tail.
 //
-// Reference: Z.-H. Feng et al., Wing Loss for Robust Facial Landmark Localisation with Convolutional Neural Networks, 2018.
+// Reference: Z.-H. Feng et al., Wing Loss for Robust Facial Landmark Localisation with
+// Convolutional Neural Networks, 2018.
 func Wing(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&wing, opts, pred, target)
 }
@@ -84,17 +87,21 @@ var wing = core.Definition{
 	},
 }
 
-// Cauchy returns the Cauchy (Lorentzian) loss of pred against target, which grows with the logarithm of the error.
+// Cauchy returns the Cauchy (Lorentzian) loss of pred against target, which grows with the
+// logarithm of the error.
 //
 // With e = pred - target and z = e/c,
 //
 //	l(e) = log(1 + z²/2)        dl/de = 2z/(2 + z²)/c
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithScale] (c > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithScale] (c > 0, default 1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
-// It is [Barron] with α = 0, and [StudentTNLL] with one degree of freedom up to scale and constants.
+// It is [Barron] with α = 0, and [StudentTNLL] with one degree of freedom up to scale and
+// constants.
 //
 // Reference: M. J. Black, P. Anandan, The Robust Estimation of Multiple Motions, 1996.
 func Cauchy(pred, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -138,13 +145,16 @@ func reciprocal(z, b float64) float64 {
 //
 //	l(e) = 2z²/(z² + 4)        dl/de = 16z/(z² + 4)²/c
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithScale] (c > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithScale] (c > 0, default 1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
 // It is [Barron] with α = -2. [Welsch] and [Tukey] reach their bound sooner.
 //
-// Reference: S. Geman, D. E. McClure, Bayesian Image Analysis: An Application to Single Photon Emission Tomography, 1985.
+// Reference: S. Geman, D. E. McClure, Bayesian Image Analysis: An Application to Single Photon
+// Emission Tomography, 1985.
 func GemanMcClure(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&gemanMcClure, opts, pred, target)
 }
@@ -187,15 +197,18 @@ var gemanMcClure = core.Definition{
 //
 //	l(e) = 1 - exp(-z²/2)        dl/de = z·exp(-z²/2)/c
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithScale] (c > 0, default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithScale] (c > 0, default 1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
 // The derivative of errors above 38 scales is 0.
 //
 // It is the limit of [Barron] as α falls to minus infinity.
 //
-// Reference: J. E. Dennis, R. E. Welsch, Techniques for Nonlinear Least Squares and Robust Regression, 1978.
+// Reference: J. E. Dennis, R. E. Welsch, Techniques for Nonlinear Least Squares and Robust
+// Regression, 1978.
 func Welsch(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&welsch, opts, pred, target)
 }
@@ -243,18 +256,19 @@ func bell(dst, z []float64, fn func(dst, x []float64)) {
 //	l(e) = c²/6·(1 - (1 - z²)³)   |z| <= 1        dl/de = e·(1 - z²)²
 //	l(e) = c²/6                   |z| >  1        dl/de = 0
 //
-// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred under [None].
+// pred and target have the same shape (any rank). The result is a scalar, or has the shape of pred
+// under [None].
 //
-// Options: [WithScale] (c > 0, default 4.685), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
-// [WithNormalizerNode].
+// Options: [WithScale] (c > 0, default 4.685), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
 //
-// The default has 95 % of the efficiency of least squares on normal errors with standard deviation 1. An error beyond c teaches
-// nothing.
+// The default has 95 % of the efficiency of least squares on normal errors with standard deviation
+// 1. An error beyond c teaches nothing.
 //
 // [Welsch] is its relative without a cut.
 //
-// Reference: A. E. Beaton, J. W. Tukey, The Fitting of Power Series, Meaning Polynomials, Illustrated on Band-Spectroscopic
-// Data, 1974.
+// Reference: A. E. Beaton, J. W. Tukey, The Fitting of Power Series, Meaning Polynomials,
+// Illustrated on Band-Spectroscopic Data, 1974.
 func Tukey(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&tukey, opts, pred, target)
 }
@@ -290,22 +304,24 @@ var tukey = core.Definition{
 	},
 }
 
-// Barron returns the general robust loss of pred against target, a family from least squares to bounded losses.
+// Barron returns the general robust loss of pred against target, a family from least squares to
+// bounded losses.
 //
 // With e = pred - target, z = e/c and b = |α - 2|,
 //
 //	l(e) = b/α·((z²/b + 1)^(α/2) - 1)        dl/de = z/c·(z²/b + 1)^(α/2 - 1)
 //
-// with the limits z²/2 at α = 2 and log(1 + z²/2) at α = 0. pred and target have the same shape (any rank). The result is a
-// scalar, or has the shape of pred under [None].
+// with the limits z²/2 at α = 2 and log(1 + z²/2) at α = 0. pred and target have the same shape
+// (any rank). The result is a scalar, or has the shape of pred under [None].
 //
-// Options: [WithAlpha] (the shape α, any number, default 1), [WithScale] (c > 0, default 1), [WithReduction], [WithWeights],
-// [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithAlpha] (the shape α, any number, default 1), [WithScale] (c > 0, default 1),
+// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Values near α = 0 and α = 2 keep their accuracy. The loss is convex for α >= 1 and bounded by b/|α| for α < 0.
+// Values near α = 0 and α = 2 keep their accuracy. The loss is convex for α >= 1 and bounded by
+// b/|α| for α < 0.
 //
-// With c = 1, α = 2, 1, 0 and -2 are [HalfSquared], [PseudoHuber], [Cauchy] and [GemanMcClure]; [Welsch] is the limit as
-// α falls to minus infinity.
+// With c = 1, α = 2, 1, 0 and -2 are [HalfSquared], [PseudoHuber], [Cauchy] and [GemanMcClure];
+// [Welsch] is the limit as α falls to minus infinity.
 //
 // Reference: J. T. Barron, A General and Adaptive Robust Loss Function, 2019.
 func Barron(pred, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -366,7 +382,8 @@ var barron = core.Definition{
 	},
 }
 
-// barronTail returns the limits of Barron's first and second derivative for infinite z, where α is not 2.
+// barronTail returns the limits of Barron's first and second derivative for infinite z, where α is
+// not 2.
 func barronTail(alpha, z float64) (d, dd float64) {
 	switch {
 	case alpha < 1:

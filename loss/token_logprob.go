@@ -18,17 +18,18 @@ import (
 //
 // [WithSoftcap] puts c·tanh(x/c) in the place of x before the temperature divides.
 //
-// logits have the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8) that shape without the
-// axis. The result has the labels' shape: this is a node, not a loss, and nothing is reduced.
+// logits have the shape (N, C), or any other with a class axis, labels (Int, Int64, Int32 or Uint8)
+// that shape without the axis. The result has the labels' shape: this is a node, not a loss, and
+// nothing is reduced.
 //
-// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithMask], [WithSoftcap] (c > 0, default
-// off), [WithTemperature] (T > 0, default 1).
+// Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithMask],
+// [WithSoftcap] (c > 0, default off), [WithTemperature] (T > 0, default 1).
 //
-// The result is never above 0 and keeps its relative accuracy near p = 1. Rows that are ignored or masked are 0 with gradient
-// 0. A masked true class, with a logit of -Inf, gives -Inf.
+// The result is never above 0 and keeps its relative accuracy near p = 1. Rows that are ignored or
+// masked are 0 with gradient 0. A masked true class, with a logit of -Inf, gives -Inf.
 //
-// [EntropyTerm] gives the entropy of the same distributions, [LinearTokenLogProb] takes the logits' factors, [NLL] and
-// [CrossEntropy] are losses.
+// [EntropyTerm] gives the entropy of the same distributions, [LinearTokenLogProb] takes the logits'
+// factors, [NLL] and [CrossEntropy] are losses.
 //
 // Reference: standard.
 func TokenLogProb(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
@@ -57,21 +58,24 @@ var tokenLogProb = core.Definition{
 	},
 }
 
-// negative is the curve of a log-probability over the surprisal. Its value is 0, not -0, where that is 0.
+// negative is the curve of a log-probability over the surprisal. Its value is 0, not -0, where that
+// is 0.
 func negative(value, slope, nll []float64) {
 	for i, v := range nll {
 		value[i], slope[i] = 0-v, -1
 	}
 }
 
-// EntropyTerm returns the entropy, in nats, of the distributions that a node of [TokenLogProb] or [LinearTokenLogProb] took
-// its log-probabilities from, after softcap and temperature.
+// EntropyTerm returns the entropy, in nats, of the distributions that a node of [TokenLogProb] or
+// [LinearTokenLogProb] took its log-probabilities from, after softcap and temperature.
 //
 //	H = -Σ_c p_c·log p_c        dH/dx_j = -p_j·(log p_j + H)
 //
-// node is a node that one of the two returned. The result has its shape and dtype, and is differentiable by the same operands.
+// node is a node that one of the two returned. The result has its shape and dtype, and is
+// differentiable by the same operands.
 //
-// Rows that are ignored or masked are 0 with gradient 0. A class masked by -Inf adds nothing and has gradient 0.
+// Rows that are ignored or masked are 0 with gradient 0. A class masked by -Inf adds nothing and
+// has gradient 0.
 //
 // [Entropy] takes logits alone.
 //

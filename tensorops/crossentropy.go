@@ -36,12 +36,13 @@ func (o *CrossEntropyOptions) check(cols int) {
 	}
 }
 
-// CrossEntropyRow returns the cross-entropy of the logits x against a class label: -log softmax(x)[label]
-// without options. It keeps its relative accuracy where that probability is near 1, is +Inf for a label whose
-// logit is -Inf, and NaN for a row with a NaN, a +Inf or nothing but -Inf.
+// CrossEntropyRow returns the cross-entropy of the logits x against a class label: -log
+// softmax(x)[label] without options. It keeps its relative accuracy where that probability is near
+// 1, is +Inf for a label whose logit is -Inf, and NaN for a row with a NaN, a +Inf or nothing but
+// -Inf.
 //
-// It panics with "tensorops: label out of range", and with "tensorops: length mismatch" for class weights of
-// another length than x.
+// It panics with "tensorops: label out of range", and with "tensorops: length mismatch" for class
+// weights of another length than x.
 func CrossEntropyRow[F Float](x []F, label int, o *CrossEntropyOptions) float64 {
 	o.check(len(x))
 	if uint(label) >= uint(len(x)) {
@@ -50,11 +51,12 @@ func CrossEntropyRow[F Float](x []F, label int, o *CrossEntropyOptions) float64 
 	return active[F]().crossEntropyRow(new(rowTotal), x, label, o)
 }
 
-// CrossEntropyGradRow writes g times the gradient of [CrossEntropyRow] to dst and returns the value, from one
-// reading of x where the row fits into the cache. dst may be x and must not overlap it otherwise.
+// CrossEntropyGradRow writes g times the gradient of [CrossEntropyRow] to dst and returns the
+// value, from one reading of x where the row fits into the cache. dst may be x and must not overlap
+// it otherwise.
 //
-// Without options dst = g·(softmax(x) - onehot); the label's element is -g·Σ of the other probabilities, which
-// keeps its relative accuracy. It panics as CrossEntropyRow does.
+// Without options dst = g·(softmax(x) - onehot); the label's element is -g·Σ of the other
+// probabilities, which keeps its relative accuracy. It panics as CrossEntropyRow does.
 func CrossEntropyGradRow[F Float](dst, x []F, label int, g float64, o *CrossEntropyOptions) float64 {
 	o.check(len(x))
 	mustLen(dst, len(x))
@@ -64,9 +66,9 @@ func CrossEntropyGradRow[F Float](dst, x []F, label int, g float64, o *CrossEntr
 	return active[F]().crossEntropyGradRow(new(rowTotal), dst, x, label, g, o, false)
 }
 
-// SoftCrossEntropyRow returns the cross-entropy of the logits x against the target t, which has one weight >= 0
-// for each class. A target of one 1 and zeros gives the number of [CrossEntropyRow], to the bit.
-// It panics with "tensorops: length mismatch".
+// SoftCrossEntropyRow returns the cross-entropy of the logits x against the target t, which has one
+// weight >= 0 for each class. A target of one 1 and zeros gives the number of [CrossEntropyRow], to
+// the bit. It panics with "tensorops: length mismatch".
 func SoftCrossEntropyRow[F Float](x, t []F, o *CrossEntropyOptions) float64 {
 	o.check(len(x))
 	mustLen(t, len(x))
@@ -74,8 +76,9 @@ func SoftCrossEntropyRow[F Float](x, t []F, o *CrossEntropyOptions) float64 {
 	return l
 }
 
-// SoftCrossEntropyGradRow writes g times the gradient of [SoftCrossEntropyRow] by x to dst and returns the value.
-// dst may be x or t and must not overlap them otherwise. It panics with "tensorops: length mismatch".
+// SoftCrossEntropyGradRow writes g times the gradient of [SoftCrossEntropyRow] by x to dst and
+// returns the value. dst may be x or t and must not overlap them otherwise. It panics with
+// "tensorops: length mismatch".
 func SoftCrossEntropyGradRow[F Float](dst, x, t []F, g float64, o *CrossEntropyOptions) float64 {
 	o.check(len(x))
 	mustLen(t, len(x))
@@ -100,8 +103,8 @@ func (k *kernels[F]) crossEntropyRow(t *rowTotal, x []F, y int, o *CrossEntropyO
 	return generalCrossEntropy(nil, x, nil, y, 0, o)
 }
 
-// smoothed returns the smoothed value for the total t and the value l without smoothing. ok is false for a row
-// with masked classes, and where the total is not accurate enough.
+// smoothed returns the smoothed value for the total t and the value l without smoothing. ok is
+// false for a row with masked classes, and where the total is not accurate enough.
 func (k *kernels[F]) smoothed(x []F, t *rowTotal, l, eps float64) (smooth float64, ok bool) {
 	if !ordinary(t.max) {
 		return math.NaN(), true
@@ -117,7 +120,8 @@ func (k *kernels[F]) smoothed(x []F, t *rowTotal, l, eps float64) (smooth float6
 	return smooth, k.accurate(t, len(x), eps, smooth)
 }
 
-// accurate reports whether a multiple of the logarithm of the sum of t, a row of n elements, keeps enough digits in l.
+// accurate reports whether a multiple of the logarithm of the sum of t, a row of n elements, keeps
+// enough digits in l.
 func (k *kernels[F]) accurate(t *rowTotal, n int, factor, l float64) bool {
 	if t.err == 0 {
 		return l > max(1, factor)*k.smallRest()*max(1, math.Abs(t.max))

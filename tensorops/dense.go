@@ -10,26 +10,28 @@ import (
 //
 //	dst[..] = log Σ_j exp(x[.., j, ..])
 //
-// x is float32 or float64, of rank 1 or more and of any layout: transposed by T, a sliced view, column-major.
-// A negative axis counts from the end. The sum over a vector is a tensor of shape ().
+// x is float32 or float64, of rank 1 or more and of any layout: transposed by T, a sliced view,
+// column-major. A negative axis counts from the end. The sum over a vector is a tensor of shape ().
 //
-// dst takes the result and is returned; it has the dtype of x and the shape of the result, in any layout. With
-// a nil dst the result is a new row-major tensor. Memory that dst shares with x is dealt with by a copy of x.
+// dst takes the result and is returned; it has the dtype of x and the shape of the result, in any
+// layout. With a nil dst the result is a new row-major tensor. Memory that dst shares with x is
+// dealt with by a copy of x.
 //
-// The error wraps [ErrDType] or [ErrShape]: another dtype, rank 0, an axis out of range, no elements, a masked
-// or nil tensor, memory that the processor cannot reach, a dst that does not fit.
+// The error wraps [ErrDType] or [ErrShape]: another dtype, rank 0, an axis out of range, no
+// elements, a masked or nil tensor, memory that the processor cannot reach, a dst that does not
+// fit.
 func LogSumExp(dst, x *tensor.Dense, axis int) (*tensor.Dense, error) {
 	return alongAxis("LogSumExp", opLogSumExp, dst, x, axis)
 }
 
-// Softmax returns exp(x) / Σ exp(x), the sum being taken along an axis of x; the result has the shape of x.
-// Tensors, axis, dst and errors are as for [LogSumExp], but dst may be x itself.
+// Softmax returns exp(x) / Σ exp(x), the sum being taken along an axis of x; the result has the
+// shape of x. Tensors, axis, dst and errors are as for [LogSumExp], but dst may be x itself.
 func Softmax(dst, x *tensor.Dense, axis int) (*tensor.Dense, error) {
 	return alongAxis("Softmax", opSoftmax, dst, x, axis)
 }
 
-// LogSoftmax returns x - log Σ exp(x), the sum being taken along an axis of x; the result has the shape of x.
-// Tensors, axis, dst and errors are as for [LogSumExp], but dst may be x itself.
+// LogSoftmax returns x - log Σ exp(x), the sum being taken along an axis of x; the result has the
+// shape of x. Tensors, axis, dst and errors are as for [LogSumExp], but dst may be x itself.
 func LogSoftmax(dst, x *tensor.Dense, axis int) (*tensor.Dense, error) {
 	return alongAxis("LogSoftmax", opLogSoftmax, dst, x, axis)
 }

@@ -6,8 +6,9 @@ import "math"
 //
 //	Σ_c t_c·(log t_c - log softmax(x)_c)        d/dx_j = (Σ t)·p_j - t_j        d/dt_j = log t_j + 1 - log p_j
 //
-// where 0·log 0 = 0. t has one weight >= 0 for each class. A class with t > 0 and a logit of -Inf makes it +Inf;
-// a row with a NaN, a +Inf or nothing but -Inf is NaN. It panics with "tensorops: length mismatch".
+// where 0·log 0 = 0. t has one weight >= 0 for each class. A class with t > 0 and a logit of -Inf
+// makes it +Inf; a row with a NaN, a +Inf or nothing but -Inf is NaN. It panics with "tensorops:
+// length mismatch".
 //
 // The gradient by x is that of [SoftCrossEntropyRow]; [KLGradRow] returns it with the value.
 func KLRow[F Float](x, t []F) float64 {
@@ -16,8 +17,8 @@ func KLRow[F Float](x, t []F) float64 {
 	return kl
 }
 
-// KLGradRow writes g times the gradient of [KLRow] by x to dst and returns the value. dst may be x or t and must
-// not overlap them otherwise. It panics with "tensorops: length mismatch".
+// KLGradRow writes g times the gradient of [KLRow] by x to dst and returns the value. dst may be x
+// or t and must not overlap them otherwise. It panics with "tensorops: length mismatch".
 func KLGradRow[F Float](dst, x, t []F, g float64) float64 {
 	mustLen(t, len(x))
 	mustLen(dst, len(x))
@@ -25,8 +26,9 @@ func KLGradRow[F Float](dst, x, t []F, g float64) float64 {
 	return kl
 }
 
-// KLTargetGradRow writes g times the gradient of [KLRow] by the target, log t + 1 - log softmax(x), and 0 where
-// t = 0. dst may be x or t and must not overlap them otherwise. It panics with "tensorops: length mismatch".
+// KLTargetGradRow writes g times the gradient of [KLRow] by the target, log t + 1 - log softmax(x),
+// and 0 where t = 0. dst may be x or t and must not overlap them otherwise. It panics with
+// "tensorops: length mismatch".
 func KLTargetGradRow[F Float](dst, x, t []F, g float64) {
 	mustLen(t, len(x))
 	mustLen(dst, len(x))
@@ -43,16 +45,16 @@ func EntropyRow[F Float](x []F) float64 {
 	return h
 }
 
-// EntropyGradRow writes g times the gradient of [EntropyRow] to dst and returns the value. dst may be x and must
-// not overlap it otherwise. It panics with "tensorops: length mismatch".
+// EntropyGradRow writes g times the gradient of [EntropyRow] to dst and returns the value. dst may
+// be x and must not overlap it otherwise. It panics with "tensorops: length mismatch".
 func EntropyGradRow[F Float](dst, x []F, g float64) float64 {
 	mustLen(dst, len(x))
 	return active[F]().entropyGradRow(dst, x, g, false)
 }
 
-// KLRows writes [KLRow] of each row of x and t to values. Where g is not nil, a row with a g of 0 is not read and
-// its value is 0. It reports whether every weight that it read is finite and >= 0; where one is not, its row's value
-// means nothing. It panics with "tensorops: length mismatch".
+// KLRows writes [KLRow] of each row of x and t to values. Where g is not nil, a row with a g of 0
+// is not read and its value is 0. It reports whether every weight that it read is finite and >= 0;
+// where one is not, its row's value means nothing. It panics with "tensorops: length mismatch".
 func KLRows[F Float](values []float64, x, t []F, cols int, g []float64) (valid bool) {
 	rows := countRows(x, cols)
 	mustLen(t, len(x))
@@ -63,9 +65,10 @@ func KLRows[F Float](values []float64, x, t []F, cols int, g []float64) (valid b
 	return runRows(rowJob[F]{op: opKL, x: x, g: t, cols: cols, values: values, scale: g}, rows)
 }
 
-// KLGradRows writes [KLGradRow] of each row of x and t with its factor g[i] to the row of dst, and the value to values,
-// which may be nil. A row with a g of 0 is not read: its gradient row and value are 0. It reports what [KLRows] does. dst
-// may be x or t and must not overlap them otherwise. It panics with "tensorops: length mismatch".
+// KLGradRows writes [KLGradRow] of each row of x and t with its factor g[i] to the row of dst, and
+// the value to values, which may be nil. A row with a g of 0 is not read: its gradient row and
+// value are 0. It reports what [KLRows] does. dst may be x or t and must not overlap them
+// otherwise. It panics with "tensorops: length mismatch".
 func KLGradRows[F Float](values []float64, dst, x, t []F, cols int, g []float64) (valid bool) {
 	rows := countRows(x, cols)
 	mustLen(t, len(x))
@@ -77,8 +80,9 @@ func KLGradRows[F Float](values []float64, dst, x, t []F, cols int, g []float64)
 	return runRows(rowJob[F]{op: opKLGrad, dst: dst, x: x, g: t, cols: cols, values: values, scale: g}, rows)
 }
 
-// KLTargetGradRows writes [KLTargetGradRow] of each row with its factor g[i] to the row of dst. A row with a g of
-// 0 is not read: its gradient row is 0. It panics with "tensorops: length mismatch".
+// KLTargetGradRows writes [KLTargetGradRow] of each row with its factor g[i] to the row of dst. A
+// row with a g of 0 is not read: its gradient row is 0. It panics with "tensorops: length
+// mismatch".
 func KLTargetGradRows[F Float](dst, x, t []F, cols int, g []float64) {
 	rows := countRows(x, cols)
 	mustLen(t, len(x))
@@ -87,8 +91,8 @@ func KLTargetGradRows[F Float](dst, x, t []F, cols int, g []float64) {
 	runRows(rowJob[F]{op: opKLTargetGrad, dst: dst, x: x, g: t, cols: cols, scale: g}, rows)
 }
 
-// EntropyRows writes [EntropyRow] of each row of x to values. Where g is not nil, a row with a g of 0 is not read
-// and its value is 0. It panics with "tensorops: length mismatch".
+// EntropyRows writes [EntropyRow] of each row of x to values. Where g is not nil, a row with a g of
+// 0 is not read and its value is 0. It panics with "tensorops: length mismatch".
 func EntropyRows[F Float](values []float64, x []F, cols int, g []float64) {
 	rows := countRows(x, cols)
 	mustLen(values, rows)
@@ -98,9 +102,9 @@ func EntropyRows[F Float](values []float64, x []F, cols int, g []float64) {
 	runRows(rowJob[F]{op: opEntropy, x: x, cols: cols, values: values, scale: g}, rows)
 }
 
-// EntropyGradRows writes [EntropyGradRow] of each row of x with its factor g[i] to the row of dst, and the value to
-// values, which may be nil. A row with a g of 0 is not read: its gradient row and value are 0. It panics with
-// "tensorops: length mismatch".
+// EntropyGradRows writes [EntropyGradRow] of each row of x with its factor g[i] to the row of dst,
+// and the value to values, which may be nil. A row with a g of 0 is not read: its gradient row and
+// value are 0. It panics with "tensorops: length mismatch".
 func EntropyGradRows[F Float](values []float64, dst, x []F, cols int, g []float64) {
 	rows := countRows(x, cols)
 	mustLen(dst, len(x))
@@ -132,7 +136,8 @@ func (k *kernels[F]) klTargetGradRow(dst, x, t []F, g float64, stream bool) {
 	k.logGap(dst, t, x, total.max+total.logSum+1, g, stream)
 }
 
-// entropy returns the total of x, with logSum, and the entropy: logSum + Σ p·(max - x), both terms >= 0.
+// entropy returns the total of x, with logSum, and the entropy: logSum + Σ p·(max - x), both terms
+// >= 0.
 func (k *kernels[F]) entropy(x []F) (t rowTotal, h float64) {
 	k.rowTotal(&t, x, forShares)
 	if !ordinary(t.max) {

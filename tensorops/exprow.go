@@ -6,16 +6,16 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// ExpRow writes exp(x[i] - max) to dst and returns max, the largest element of x, and rest, the sum of
-// exp(x[i] - max) over every element but the first that attains the maximum. Then
+// ExpRow writes exp(x[i] - max) to dst and returns max, the largest element of x, and rest, the sum
+// of exp(x[i] - max) over every element but the first that attains the maximum. Then
 //
 //	log Σ exp(x) = max + log1p(rest)        softmax(x)[i] = dst[i] / (1 + rest)
 //
-// and log1p(rest) keeps its relative accuracy where one element dominates: -log of a probability near 1 is
-// log1p(rest) itself. dst may be x.
+// and log1p(rest) keeps its relative accuracy where one element dominates: -log of a probability
+// near 1 is log1p(rest) itself. dst may be x.
 //
-// A row of only -Inf gives max -Inf, a row with +Inf max +Inf; a row with a NaN has max NaN. In these
-// three cases every dst[i] and rest are NaN.
+// A row of only -Inf gives max -Inf, a row with +Inf max +Inf; a row with a NaN has max NaN. In
+// these three cases every dst[i] and rest are NaN.
 //
 // ExpRow panics when the lengths differ. An empty row gives max -Inf and rest NaN.
 func ExpRow(dst, x []float64) (max, rest float64) {

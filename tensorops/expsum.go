@@ -2,9 +2,9 @@ package tensorops
 
 import "math"
 
-// expSum is Σ exp(x) over some elements of a row. Blocks are added one after another. The block that holds the
-// largest element so far is kept apart from the others, so that it alone need be read again when the largest
-// element must be taken out of the sum.
+// expSum is Σ exp(x) over some elements of a row. Blocks are added one after another. The block
+// that holds the largest element so far is kept apart from the others, so that it alone need be
+// read again when the largest element must be taken out of the sum.
 type expSum struct {
 	max            float64 // largest element; NaN once a NaN was seen
 	anchor, others float64 // Σ over all blocks but the top one, as others·2^anchor
@@ -44,8 +44,8 @@ func (s *expSum) guess() float64 {
 	return s.topAnchor - guessBelow
 }
 
-// guessBelow is how far below the anchor of one row that of the next is guessed: kernels take rows whose largest element lies far
-// above their anchor sooner than rows where it lies below.
+// guessBelow is how far below the anchor of one row that of the next is guessed: kernels take rows
+// whose largest element lies far above their anchor sooner than rows where it lies below.
 const guessBelow = 30
 
 // fold adds sum·2^anchor to the others.
@@ -108,8 +108,8 @@ func outside[F Float](x []F, max float64) (float64, float64, float64) {
 			return math.NaN(), 0, 0
 		}
 	}
-	// Nothing but -Inf, or elements too large for anchors: those below -anchorLimit vanish beside any
-	// ordinary element, the others are left to sumBeyondAnchors.
+	// Nothing but -Inf, or elements too large for anchors: those below -anchorLimit vanish beside
+	// any ordinary element, the others are left to sumBeyondAnchors.
 	return max, math.Inf(-1), 0
 }
 
@@ -155,8 +155,8 @@ func (s *expSum) beyondAnchors() bool {
 	return math.Abs(s.max) > anchorLimit && !math.IsInf(s.max, 0)
 }
 
-// sumBeyondAnchors returns Σ exp(x[i] - max) over every i but skip. For elements beyond anchorLimit x - max is either
-// exact or so far below 0 that the term is 0, so nothing is lost here.
+// sumBeyondAnchors returns Σ exp(x[i] - max) over every i but skip. For elements beyond anchorLimit
+// x - max is either exact or so far below 0 that the term is 0, so nothing is lost here.
 func sumBeyondAnchors[F Float](x []F, max float64, skip int) float64 {
 	sum, lost := 0.0, 0.0
 	for i, v := range x {

@@ -7,8 +7,9 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// float64 scratch rows for what the fast kernels are not made for: temperatures, soft targets under class weights,
-// smoothing beside masked classes, elements beyond the anchors. A row in flight costs a few rows of memory, whatever the batch.
+// float64 scratch rows for what the fast kernels are not made for: temperatures, soft targets under
+// class weights, smoothing beside masked classes, elements beyond the anchors. A row in flight
+// costs a few rows of memory, whatever the batch.
 var scratchRows = sync.Pool{New: func() any { return new([]float64) }}
 
 func scratch(n int) *[]float64 {
@@ -20,8 +21,9 @@ func scratch(n int) *[]float64 {
 	return s
 }
 
-// generalCrossEntropy is the cross-entropy of a row with every option. The target is t, or the label y where t is nil.
-// With a dst it writes g times the gradient. It computes in float64 but for labels whose row needs no scaling.
+// generalCrossEntropy is the cross-entropy of a row with every option. The target is t, or the
+// label y where t is nil. With a dst it writes g times the gradient. It computes in float64 but for
+// labels whose row needs no scaling.
 func generalCrossEntropy[F Float](dst, x, t []F, y int, g float64, o *CrossEntropyOptions) float64 {
 	scale, weight := 1.0, 1.0
 	if o != nil && o.Scale != 0 {
@@ -58,8 +60,8 @@ func generalCrossEntropy[F Float](dst, x, t []F, y int, g float64, o *CrossEntro
 	return l
 }
 
-// weightedLabel is the cross-entropy against the label y times its class weight. A weight of 0 lets nothing but NaN
-// through.
+// weightedLabel is the cross-entropy against the label y times its class weight. A weight of 0 lets
+// nothing but NaN through.
 func weightedLabel[F Float](k *kernels[F], dst, x []F, y int, g, weight float64) float64 {
 	var l float64
 	switch {
@@ -79,8 +81,8 @@ func weightedLabel[F Float](k *kernels[F], dst, x []F, y int, g, weight float64)
 	return weight * l
 }
 
-// massCrossEntropy is Σ mass·(-log softmax(z)), and g times its gradient where there is a dst, which is nil or z. A y that is
-// not negative says that mass comes from that label.
+// massCrossEntropy is Σ mass·(-log softmax(z)), and g times its gradient where there is a dst,
+// which is nil or z. A y that is not negative says that mass comes from that label.
 func massCrossEntropy(dst, z, mass []float64, y int, g float64) float64 {
 	k := active[float64]()
 	var total rowTotal

@@ -11,33 +11,37 @@ import (
 type Float interface{ float32 | float64 }
 
 // kernels is the contract between the row functions and an implementation of the inner loops. An
-// implementation fills every field for float32 and for float64; the row functions call nothing else.
+// implementation fills every field for float32 and for float64; the row functions call nothing
+// else.
 //
-// The anchor of an element m is the integer nearest to m·log2 e. Sums of exponentials are scaled by 2^-anchor,
-// which is exact, instead of being taken of x - max, whose rounding would cost digits. Anchors hold for
-// |m| <= anchorLimit; beyond, the row functions do not use the kernels.
+// The anchor of an element m is the integer nearest to m·log2 e. Sums of exponentials are scaled by
+// 2^-anchor, which is exact, instead of being taken of x - max, whose rounding would cost digits.
+// Anchors hold for |m| <= anchorLimit; beyond, the row functions do not use the kernels.
 //
-// Slices given to a kernel have the lengths that the comment implies; no kernel checks. dst is an input slice
-// or overlaps none. Reading beyond a slice and writing beyond dst is forbidden.
+// Slices given to a kernel have the lengths that the comment implies; no kernel checks. dst is an
+// input slice or overlaps none. Reading beyond a slice and writing beyond dst is forbidden.
 type kernels[F Float] struct {
 	// name is the implementation's name: generic, avx2, avx512.
 	name string
 
-	// termErr estimates the relative error of an expSum with one large term, and half as much again that of an
-	// expSumLong; 0 where they are as good as float64.
+	// termErr estimates the relative error of an expSum with one large term, and half as much again
+	// that of an expSumLong; 0 where they are as good as float64.
 	termErr float64
 
-	// expSum returns the largest element of x that is no NaN (-Inf when there is none), an integer anchor that is
-	// at most 62 below and 12 above its own (float64 terms: 92 and 42), and Σ exp(x[i])·2^-anchor. The sum is NaN
-	// when x holds a NaN; it and the anchor are unspecified when |max| > anchorLimit. guess is an anchor that will
-	// do, or NaN: the bits of sum·2^anchor do not depend on it, the time may. len(x) is 1 to blockLen.
+	// expSum returns the largest element of x that is no NaN (-Inf when there is none), an integer
+	// anchor that is at most 62 below and 12 above its own (float64 terms: 92 and 42), and Σ
+	// exp(x[i])·2^-anchor. The sum is NaN when x holds a NaN; it and the anchor are unspecified
+	// when |max| > anchorLimit. guess is an anchor that will do, or NaN: the bits of sum·2^anchor
+	// do not depend on it, the time may. len(x) is 1 to blockLen.
 	expSum func(x []F, guess float64) (max F, anchor, sum float64)
 
-	// expSumLong is expSum for the blocks of longer rows. It may lose more of terms that have most of the sum.
+	// expSumLong is expSum for the blocks of longer rows. It may lose more of terms that have most
+	// of the sum.
 	expSumLong func(x []F, guess float64) (max F, anchor, sum float64)
 
-	// expSumStore is like expSum, with the largest element's own anchor; it also writes dst[i] = exp(x[i])·2^-anchor,
-	// which is unspecified where the sum is. nil says that keeping the terms saves nothing.
+	// expSumStore is like expSum, with the largest element's own anchor; it also writes dst[i] =
+	// exp(x[i])·2^-anchor, which is unspecified where the sum is. nil says that keeping the terms
+	// saves nothing.
 	expSumStore func(dst, x []F) (max F, anchor, sum float64)
 
 	// scale writes dst[i] = src[i]·factor, 0 where src[i] < low.
@@ -46,13 +50,14 @@ type kernels[F Float] struct {
 	// expSumWide is expSum with terms computed in float64.
 	expSumWide func(x []F, guess float64) (max F, anchor, sum float64)
 
-	// expScale writes dst[i] = exp(x[i])·2^-anchor·factor + add; the first term is 0 where x[i] < low.
-	// low is at least (anchor + minExponent)·ln 2, so that no denormal number comes up; anchor is an integer and
-	// no x[i] exceeds (anchor + maxExponent)·ln 2. stream says that dst should go past the caches.
-	// factor is 1 to 4 in magnitude.
+	// expScale writes dst[i] = exp(x[i])·2^-anchor·factor + add; the first term is 0 where x[i] <
+	// low. low is at least (anchor + minExponent)·ln 2, so that no denormal number comes up; anchor
+	// is an integer and no x[i] exceeds (anchor + maxExponent)·ln 2. stream says that dst should go
+	// past the caches. factor is 1 to 4 in magnitude.
 	expScale func(dst, x []F, anchor, low F, factor float64, add F, stream bool)
 
-	// expScaleAdd writes dst[i] = exp(x[i])·2^-anchor·factor + (a·t[i] + b), the first term as for expScale.
+	// expScaleAdd writes dst[i] = exp(x[i])·2^-anchor·factor + (a·t[i] + b), the first term as for
+	// expScale.
 	expScaleAdd func(dst, x, t []F, anchor, low, factor, a, b F, stream bool)
 
 	// fence waits until what was written past the caches can be seen by other cores.
@@ -64,8 +69,8 @@ type kernels[F Float] struct {
 	// mulShift writes dst[i] = x[i]·(t[i] + c), computed in float64.
 	mulShift func(dst, x, t []F, c float64)
 
-	// targetSum returns Σ t[i] and Σ t[i]·(c - x[i]) in float64, where t[i] = 0 adds 0 whatever x[i] is. signs is 0 when no
-	// t[i] has a sign bit.
+	// targetSum returns Σ t[i] and Σ t[i]·(c - x[i]) in float64, where t[i] = 0 adds 0 whatever
+	// x[i] is. signs is 0 when no t[i] has a sign bit.
 	targetSum func(t, x []F, c float64) (sum, gap float64, signs int)
 
 	// scaleAdd writes dst[i] = src[i]·factor + a·t[i], where a src[i] < low counts as 0.
@@ -83,8 +88,8 @@ type kernels[F Float] struct {
 	// expGap returns Σ exp(x[i])·2^-anchor·(c - x[i]) in float64 over the x[i] >= low.
 	expGap func(x []F, anchor, low, c float64) float64
 
-	// expScaleGap writes dst[i] = exp(x[i])·2^-anchor·factor·((c - x[i]) + d), computed in float64; 0 where
-	// x[i] < low.
+	// expScaleGap writes dst[i] = exp(x[i])·2^-anchor·factor·((c - x[i]) + d), computed in float64;
+	// 0 where x[i] < low.
 	expScaleGap func(dst, x []F, anchor, low, factor, c, d float64, stream bool)
 
 	// point holds the kernels of the elementwise losses, nil where there is none.
@@ -98,12 +103,12 @@ type kernels[F Float] struct {
 }
 
 const (
-	// blockLen is the number of elements over which one expSum runs: few enough that the second reading of a
-	// block comes from the nearest cache, and that partial sums stay short.
+	// blockLen is the number of elements over which one expSum runs: few enough that the second
+	// reading of a block comes from the nearest cache, and that partial sums stay short.
 	blockLen = 1024
 
-	// anchorLimit bounds the elements that the kernels' range reduction is exact for: float32 x·log2 e is
-	// then within 2^-7 of its integer part.
+	// anchorLimit bounds the elements that the kernels' range reduction is exact for: float32
+	// x·log2 e is then within 2^-7 of its integer part.
 	anchorLimit = 1 << 16
 )
 

@@ -2,8 +2,8 @@ package tensorops
 
 import "math"
 
-// The generic kernels: plain Go, every term in float64, one rounding at the end. They run wherever no
-// assembly does, and they are what the assembly is tested against.
+// The generic kernels: plain Go, every term in float64, one rounding at the end. They run wherever
+// no assembly does, and they are what the assembly is tested against.
 var (
 	generic32 = genericKernels[float32]()
 	generic64 = genericKernels[float64]()
@@ -38,16 +38,16 @@ const (
 	ln2Lo = 0x1.cf79abc9e3b3ap-40
 )
 
-// expCoefs are c2 to c11 of the polynomial 1 + r + Σ c_i r^i that is within 2^-57.9 of exp(r), relative, for
-// |r| <= ln 2 / 2: a minimax fit with the first two coefficients held at 1.
+// expCoefs are c2 to c11 of the polynomial 1 + r + Σ c_i r^i that is within 2^-57.9 of exp(r),
+// relative, for |r| <= ln 2 / 2: a minimax fit with the first two coefficients held at 1.
 var expCoefs = [...]float64{
 	0.5000000000000011, 0.1666666666666641, 0.041666666666529725, 0.008333333333494976, 0.0013888888943759984,
 	0.00019841269505773806, 2.480149294961707e-05, 2.755758680384707e-06, 2.7630306255647857e-07, 2.500001885308334e-08,
 }
 
 // expAnchored returns exp(x)·2^-anchor for an integer anchor and |x| <= anchorLimit or x = -Inf.
-// The argument is reduced by an exact multiple of ln 2, so the result is good to less than one unit in the last
-// place however large x is; [math.Exp] has twice that error.
+// The argument is reduced by an exact multiple of ln 2, so the result is good to less than one unit
+// in the last place however large x is; [math.Exp] has twice that error.
 func expAnchored(x, anchor float64) float64 {
 	if x < (anchor-1074)*math.Ln2 {
 		return 0

@@ -6,13 +6,13 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Elements returns the elements of t in row-major order: t's own memory where that is their order, a copy for transposed,
-// sliced and column-major tensors. The strides alone decide; what a Dense says of itself (RequiresIterator, Materialize)
-// takes a column-major tensor for a row-major one.
+// Elements returns the elements of t in row-major order: t's own memory where that is their order,
+// a copy for transposed, sliced and column-major tensors. The strides alone decide; what a Dense
+// says of itself (RequiresIterator, Materialize) takes a column-major tensor for a row-major one.
 //
-// The error says what t is and what is wanted, without a prefix, for callers to add theirs. It wraps [ErrDType] for
-// elements of another type than T, and [ErrShape] for a nil or masked tensor, less memory than elements, or strides
-// that do not fit the shape.
+// The error says what t is and what is wanted, without a prefix, for callers to add theirs. It
+// wraps [ErrDType] for elements of another type than T, and [ErrShape] for a nil or masked tensor,
+// less memory than elements, or strides that do not fit the shape.
 func Elements[T any](t *tensor.Dense) ([]T, error) {
 	if t == nil || t.Dtype().Type == nil {
 		return nil, layoutError{ErrShape, "no tensor, or one that was never given a shape"}
@@ -51,8 +51,8 @@ func copied[T any](t *tensor.Dense, data []T) []T {
 	return out
 }
 
-// EachElement calls f with the row-major number i of every element of t, in order, and its place in t's memory. t is a tensor that
-// [Elements] takes.
+// EachElement calls f with the row-major number i of every element of t, in order, and its place in
+// t's memory. t is a tensor that [Elements] takes.
 func EachElement(t *tensor.Dense, f func(i, at int)) {
 	shape, strides := t.Shape(), stridesOf(t)
 	index := make([]int, len(shape))

@@ -7,8 +7,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// runDense runs a row operation along an axis of x. dd and xd are the memory of dst and x, from their first
-// elements on. Only shapes and strides are trusted: a Dense's own flags call column-major tensors ordinary.
+// runDense runs a row operation along an axis of x. dd and xd are the memory of dst and x, from
+// their first elements on. Only shapes and strides are trusted: a Dense's own flags call
+// column-major tensors ordinary.
 func runDense[F Float](op rowOp, dst, x *tensor.Dense, dd, xd []F, axis int) {
 	shape, xs, ds := x.Shape(), stridesOf(x), stridesOf(dst)
 	reduces := op == opLogSumExp
@@ -40,7 +41,8 @@ func runDense[F Float](op rowOp, dst, x *tensor.Dense, dd, xd []F, axis int) {
 	pool.Put(j)
 }
 
-// stridesOf returns the strides of t. Where all axes but one have length 1, a Dense may have one stride or none.
+// stridesOf returns the strides of t. Where all axes but one have length 1, a Dense may have one
+// stride or none.
 func stridesOf(t *tensor.Dense) []int {
 	strides := t.Strides()
 	if len(strides) == t.Dims() {
@@ -106,11 +108,12 @@ type lineJob[F Float] struct {
 	reduces       bool
 }
 
-// tileLines lines are gathered together: neighbours in memory are mostly neighbours in the other axes.
+// tileLines lines are gathered together: neighbours in memory are mostly neighbours in the other
+// axes.
 const tileLines = 16
 
-// run handles lines lo to hi. Lines whose elements are not adjacent are gathered into contiguous rows and the
-// result is scattered.
+// run handles lines lo to hi. Lines whose elements are not adjacent are gathered into contiguous
+// rows and the result is scattered.
 func (j *lineJob[F]) run(lo, hi int) {
 	n := j.shape[j.axis]
 	buf := bufferPool[F]()

@@ -7,8 +7,8 @@ func logOf(anchor, sum float64) float64 {
 	return anchor*ln2Hi + (anchor*ln2Lo + shortLog(sum))
 }
 
-// shortLog is log v of a normal v > 0, to 2^-52 of the larger of 1 and |log v|. [math.Log] divides, and
-// takes five times as long: much for a row of a few hundred elements.
+// shortLog is log v of a normal v > 0, to 2^-52 of the larger of 1 and |log v|. [math.Log] divides,
+// and takes five times as long: much for a row of a few hundred elements.
 //
 //	v = 2^e·m    c the middle of m's interval among shortLogLen    log v = e·ln 2 + log c + log1p(m/c - 1)
 func shortLog(v float64) float64 {
@@ -36,7 +36,8 @@ var shortLogs = func() (t [shortLogLen]struct{ inverse, log float64 }) {
 	return t
 }()
 
-// expm1 is exp(v) - 1 for v <= 0. [math.Expm1] takes three times as long as [math.Exp], which is as good where nothing cancels.
+// expm1 is exp(v) - 1 for v <= 0. [math.Expm1] takes three times as long as [math.Exp], which is as
+// good where nothing cancels.
 func expm1(v float64) float64 {
 	if v < -0.7 {
 		return math.Exp(v) - 1

@@ -2,24 +2,25 @@ package tensorops
 
 import "sync/atomic"
 
-// CrossEntropyRows writes [CrossEntropyRow] of each row of x and its label to values. A negative label says that
-// its row is ignored: the row is not read and its value is 0.
+// CrossEntropyRows writes [CrossEntropyRow] of each row of x and its label to values. A negative
+// label says that its row is ignored: the row is not read and its value is 0.
 //
-// x holds len(labels) contiguous rows of cols elements. The rows are shared among cores; the values do not depend
-// on how many there are. It panics with "tensorops: length mismatch" when cols < 1 or the lengths do not fit, and
-// with "tensorops: label out of range" for a label that is cols or more.
+// x holds len(labels) contiguous rows of cols elements. The rows are shared among cores; the values
+// do not depend on how many there are. It panics with "tensorops: length mismatch" when cols < 1 or
+// the lengths do not fit, and with "tensorops: label out of range" for a label that is cols or
+// more.
 func CrossEntropyRows[F Float](values []float64, x []F, cols int, labels []int, o *CrossEntropyOptions) {
 	rows := checkLabels(x, cols, labels, o)
 	mustLen(values, rows)
 	runRows(rowJob[F]{op: opCrossEntropy, x: x, cols: cols, labels: labels, values: values, o: o}, rows)
 }
 
-// CrossEntropyGradRows writes [CrossEntropyGradRow] of each row of x, its label and its factor g[i] to the row of
-// dst, and the value to values, which may be nil. A row with a negative label or a g of 0 is not read: its
-// gradient row and value are 0.
+// CrossEntropyGradRows writes [CrossEntropyGradRow] of each row of x, its label and its factor g[i]
+// to the row of dst, and the value to values, which may be nil. A row with a negative label or a g
+// of 0 is not read: its gradient row and value are 0.
 //
-// dst may be x and must not overlap it otherwise. A large dst is written past the caches. It panics as
-// [CrossEntropyRows] does.
+// dst may be x and must not overlap it otherwise. A large dst is written past the caches. It panics
+// as [CrossEntropyRows] does.
 func CrossEntropyGradRows[F Float](values []float64, dst, x []F, cols int, labels []int, g []float64, o *CrossEntropyOptions) {
 	rows := checkLabels(x, cols, labels, o)
 	mustLen(dst, len(x))
@@ -30,9 +31,10 @@ func CrossEntropyGradRows[F Float](values []float64, dst, x []F, cols int, label
 	runRows(rowJob[F]{op: opCrossEntropyGrad, dst: dst, x: x, cols: cols, labels: labels, values: values, scale: g, o: o}, rows)
 }
 
-// SoftCrossEntropyRows writes [SoftCrossEntropyRow] of each row of x and t to values. Where g is not nil, a row
-// with a g of 0 is not read and its value is 0. It reports whether every weight that it read is finite and >= 0; where
-// one is not, its row's value means nothing. It panics with "tensorops: length mismatch".
+// SoftCrossEntropyRows writes [SoftCrossEntropyRow] of each row of x and t to values. Where g is
+// not nil, a row with a g of 0 is not read and its value is 0. It reports whether every weight that
+// it read is finite and >= 0; where one is not, its row's value means nothing. It panics with
+// "tensorops: length mismatch".
 func SoftCrossEntropyRows[F Float](values []float64, x, t []F, cols int, g []float64, o *CrossEntropyOptions) (valid bool) {
 	rows := countRows(x, cols)
 	mustLen(t, len(x))
@@ -44,10 +46,10 @@ func SoftCrossEntropyRows[F Float](values []float64, x, t []F, cols int, g []flo
 	return runRows(rowJob[F]{op: opSoftCrossEntropy, x: x, g: t, cols: cols, values: values, scale: g, o: o}, rows)
 }
 
-// SoftCrossEntropyGradRows writes [SoftCrossEntropyGradRow] of each row of x and t with its factor g[i] to the row
-// of dst, and the value to values, which may be nil. A row with a g of 0 is not read: its gradient row and value
-// are 0. It reports what [SoftCrossEntropyRows] does. dst may be x or t and must not overlap them otherwise. It panics
-// with "tensorops: length mismatch".
+// SoftCrossEntropyGradRows writes [SoftCrossEntropyGradRow] of each row of x and t with its factor
+// g[i] to the row of dst, and the value to values, which may be nil. A row with a g of 0 is not
+// read: its gradient row and value are 0. It reports what [SoftCrossEntropyRows] does. dst may be x
+// or t and must not overlap them otherwise. It panics with "tensorops: length mismatch".
 func SoftCrossEntropyGradRows[F Float](values []float64, dst, x, t []F, cols int, g []float64, o *CrossEntropyOptions) (valid bool) {
 	rows := countRows(x, cols)
 	mustLen(t, len(x))

@@ -15,7 +15,8 @@ const (
 	HalfSquaredError
 	// AbsoluteError is |e|, with the derivative 0 at 0.
 	AbsoluteError
-	// Huber is c·(|e| - c/2) with c = min(|e|, A). SmoothL1 is that divided by A, and |e| for A = 0.
+	// Huber is c·(|e| - c/2) with c = min(|e|, A). SmoothL1 is that divided by A, and |e| for A =
+	// 0.
 	Huber
 	SmoothL1
 	// LogCosh is log cosh e.
@@ -30,7 +31,8 @@ const (
 	Welsch
 	// Tukey is A²/6·(1 - (1 - z²)³) with z = e/A, and A²/6 for |z| > 1.
 	Tukey
-	// Barron is b/A·((1 + z²/b)^(A/2) - 1) with z = e/B and b = |A - 2|, and its limits z²/2 for A = 2 and log(1 + z²/2) for A = 0.
+	// Barron is b/A·((1 + z²/b)^(A/2) - 1) with z = e/B and b = |A - 2|, and its limits z²/2 for A
+	// = 2 and log(1 + z²/2) for A = 0.
 	Barron
 	// Wing is A·log(1 + |e|/B) for |e| < A, else |e| - A + A·log(1 + A/B).
 	Wing
@@ -42,31 +44,37 @@ const (
 	EpsilonInsensitive
 	// MAPE is |e|/max(|t|, A).
 	MAPE
-	// SMAPE is 2·|e|/(|x| + |t|), 0 where both are 0. Derivatives on a corner are the mean of their sides.
+	// SMAPE is 2·|e|/(|x| + |t|), 0 where both are 0. Derivatives on a corner are the mean of their
+	// sides.
 	SMAPE
-	// MSLE is (log(1+p) - log(1+q))² with p = max(x, 1e-7) and q = max(t, 1e-7). The derivative is 0 for x < 1e-7.
+	// MSLE is (log(1+p) - log(1+q))² with p = max(x, 1e-7) and q = max(t, 1e-7). The derivative is
+	// 0 for x < 1e-7.
 	MSLE
 	// Poisson is exp(x) - t·x for finite t >= 0.
 	Poisson
 	// Gamma is t·exp(-x) + x for finite t > 0.
 	Gamma
-	// Tweedie is -t·exp((1-A)·x)/(1-A) + exp((2-A)·x)/(2-A) for finite t >= 0 and 1 < A < 2, Poisson for A = 1 and Gamma for A = 2.
+	// Tweedie is -t·exp((1-A)·x)/(1-A) + exp((2-A)·x)/(2-A) for finite t >= 0 and 1 < A < 2,
+	// Poisson for A = 1 and Gamma for A = 2.
 	Tweedie
 	// NegativeBinomial is (t + 1/A)·log(1 + A·exp(x)) - t·x for finite t >= 0.
 	NegativeBinomial
-	// BinaryCrossEntropy is v·y·log(1 + exp(-x)) + (1-y)·log(1 + exp(x)) of a logit x and a target t in [0, 1], with the label
-	// smoothing A in y = t·(1-A) + A/2 and the weight v of the positive class, 1 without [PointData.V].
+	// BinaryCrossEntropy is v·y·log(1 + exp(-x)) + (1-y)·log(1 + exp(x)) of a logit x and a target
+	// t in [0, 1], with the label smoothing A in y = t·(1-A) + A/2 and the weight v of the positive
+	// class, 1 without [PointData.V].
 	BinaryCrossEntropy
-	// BinaryCrossEntropyFromProb is -t·log x - (1-t)·log(1-x) of a probability x and a target t, both in [0, 1].
+	// BinaryCrossEntropyFromProb is -t·log x - (1-t)·log(1-x) of a probability x and a target t,
+	// both in [0, 1].
 	BinaryCrossEntropyFromProb
-	// SigmoidFocal is w·u^A·l of a logit x and a target t in [0, 1], with the binary cross-entropy l, u = σ(x)·(1-t) + σ(-x)·t and
-	// w = B·(1-t) + C·t. An infinite loss without weight is 0.
+	// SigmoidFocal is w·u^A·l of a logit x and a target t in [0, 1], with the binary cross-entropy
+	// l, u = σ(x)·(1-t) + σ(-x)·t and w = B·(1-t) + C·t. An infinite loss without weight is 0.
 	SigmoidFocal
-	// BernoulliKL is p·(x - t) + log((1 + exp(t))/(1 + exp(x))) of the logits x and t with p = sigmoid(x): the divergence of the
-	// probability sigmoid(t) from p, to the digits of float32.
+	// BernoulliKL is p·(x - t) + log((1 + exp(t))/(1 + exp(x))) of the logits x and t with p =
+	// sigmoid(x): the divergence of the probability sigmoid(t) from p, to the digits of float32.
 	BernoulliKL
-	// SoftMargin is log(1 + exp(-m)), Hinge max(0, 1 - m), SquaredHinge the square of that and Perceptron max(0, -m), of m = t·x for a
-	// logit x and a target t of -1 or 1. ModifiedHuber is SquaredHinge for m >= -1, else -4m.
+	// SoftMargin is log(1 + exp(-m)), Hinge max(0, 1 - m), SquaredHinge the square of that and
+	// Perceptron max(0, -m), of m = t·x for a logit x and a target t of -1 or 1. ModifiedHuber is
+	// SquaredHinge for m >= -1, else -4m.
 	SoftMargin
 	Hinge
 	SquaredHinge
@@ -77,8 +85,8 @@ const (
 	pointLosses
 )
 
-// Point is an elementwise loss with its parameters, whose meaning is described beside the losses. Parameters that a loss does not
-// have are ignored.
+// Point is an elementwise loss with its parameters, whose meaning is described beside the losses.
+// Parameters that a loss does not have are ignored.
 type Point struct {
 	Loss    PointLoss
 	A, B, C float64
@@ -89,10 +97,12 @@ type PointData[F Float] struct {
 	// X and T are the predictions and the targets.
 	X, T []F
 
-	// W has the weight w of each element, nil stands for 1. Where it is 0, X and T do not count and may hold anything.
+	// W has the weight w of each element, nil stands for 1. Where it is 0, X and T do not count and
+	// may hold anything.
 	W []F
 
-	// V has the weight of the positive class for each element, nil stands for 1. Only BinaryCrossEntropy reads it.
+	// V has the weight of the positive class for each element, nil stands for 1. Only
+	// BinaryCrossEntropy reads it.
 	V []F
 
 	// Values receives w·l. It must not overlap any other slice.
@@ -101,19 +111,22 @@ type PointData[F Float] struct {
 	// Dst receives g·w·dl/dx. It may be X or T and must not overlap them otherwise.
 	Dst []F
 
-	// Stream writes Dst past the caches, which pays from about 16 MB on, where Dst is aligned to 64 bytes.
+	// Stream writes Dst past the caches, which pays from about 16 MB on, where Dst is aligned to 64
+	// bytes.
 	Stream bool
 }
 
-// PointSum returns Σ w·l over the elements and writes what d asks for, on the caller's core. It panics with
-// "tensorops: length mismatch". Lengths of 0 are allowed.
+// PointSum returns Σ w·l over the elements and writes what d asks for, on the caller's core. It
+// panics with "tensorops: length mismatch". Lengths of 0 are allowed.
 //
-// A target outside the domain of its loss has the loss NaN. The sum is NaN or infinite where the loss of an element is. What is
-// written for an element depends on that element alone: not on its neighbours, its place or the number of elements. The sum of
-// the same elements has the same bits wherever they lie. PointSum does not allocate.
+// A target outside the domain of its loss has the loss NaN. The sum is NaN or infinite where the
+// loss of an element is. What is written for an element depends on that element alone: not on its
+// neighbours, its place or the number of elements. The sum of the same elements has the same bits
+// wherever they lie. PointSum does not allocate.
 //
-// float32 elements are computed with in float32 or in float64, as the loss needs it; see "Numbers". Elements whose loss is no
-// number of the type that it is computed in, and all elements where [HasPoint] is false, are computed in float64 one by one.
+// float32 elements are computed with in float32 or in float64, as the loss needs it; see "Numbers".
+// Elements whose loss is no number of the type that it is computed in, and all elements where
+// [HasPoint] is false, are computed in float64 one by one.
 func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 	n := len(d.X)
 	mustLen(d.T, n)
@@ -161,16 +174,18 @@ func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 	return sum
 }
 
-// HasPoint reports whether there is a kernel for elements of type F that computes the loss with these parameters to its accuracy. Where
-// there is none, as for scales whose square or inverse leaves the type, PointSum is right too, and slow. The float64 elements of
-// [BernoulliKL], [NegativeBinomial], [BinaryCrossEntropyFromProb], [Barron] and [SigmoidFocal] have none, but for shapes of 0, 1 and 2
-// and the exponent 2.
+// HasPoint reports whether there is a kernel for elements of type F that computes the loss with
+// these parameters to its accuracy. Where there is none, as for scales whose square or inverse
+// leaves the type, PointSum is right too, and slow. The float64 elements of [BernoulliKL],
+// [NegativeBinomial], [BinaryCrossEntropyFromProb], [Barron] and [SigmoidFocal] have none, but for
+// shapes of 0, 1 and 2 and the exponent 2.
 func HasPoint[F Float](p Point) bool {
 	single := isFloat32[F]()
 	if !single && p.plan().kernel >= pointFocalPower {
 		return false
 	}
-	// The losses that are computed in float64 for both types take any scale that float64 has the square of.
+	// The losses that are computed in float64 for both types take any scale that float64 has the
+	// square of.
 	within := func(v, bound float64) bool { return v >= 1/bound && v <= bound }
 	scale := func(v float64) bool { return within(v, 0x1p100) && (!single || within(v, 0x1p20)) }
 	switch p.Loss {
@@ -203,7 +218,8 @@ func HasPoint[F Float](p Point) bool {
 	return p.Loss < pointLosses
 }
 
-// pointPlan is how a kernel computes a loss: it is scale times the kernel's, and its derivative gain times the kernel's.
+// pointPlan is how a kernel computes a loss: it is scale times the kernel's, and its derivative
+// gain times the kernel's.
 type pointPlan struct {
 	kernel      int
 	scale, gain float64

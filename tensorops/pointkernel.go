@@ -1,10 +1,12 @@
 package tensorops
 
-// pointKernel computes an elementwise loss l with the parameters a, b and c of p, for n elements, a multiple of pointGroup. It adds
-// the terms w·l to the sums, and writes scale·w·l to values and factor·w·dl/dx to dst as the flags say; w is 1 without weights. Where
-// w is 0, x and t do not count. dst is an input or overlaps none. l is NaN for targets outside the domain; where it is not finite,
-// a number may have overflowed on the way, and what is written to dst is unspecified. What is written for an element depends
-// on that element alone. p and sums point to a pointParams and a pointSums.
+// pointKernel computes an elementwise loss l with the parameters a, b and c of p, for n elements, a
+// multiple of pointGroup. It adds the terms w·l to the sums, and writes scale·w·l to values and
+// factor·w·dl/dx to dst as the flags say; w is 1 without weights. Where w is 0, x and t do not
+// count. dst is an input or overlaps none. l is NaN for targets outside the domain; where it is not
+// finite, a number may have overflowed on the way, and what is written to dst is unspecified. What
+// is written for an element depends on that element alone. p and sums point to a pointParams and a
+// pointSums.
 type pointKernel[F Float] func(dst, x, t, w, v, values *F, n int, p, sums *float64, flags uint32)
 
 // pointParams are the parameters of a kernel, in both types.
@@ -17,7 +19,8 @@ func (p *pointParams) narrow() {
 	p.single = [5]float32{float32(p.factor), float32(p.scale), float32(p.a), float32(p.b), float32(p.c)}
 }
 
-// pointSums are the lanes of a kernel's sum: those that it has moved to float64 and what has come since.
+// pointSums are the lanes of a kernel's sum: those that it has moved to float64 and what has come
+// since.
 type pointSums struct {
 	wide   [16]float64
 	narrow [16]float32
@@ -44,7 +47,8 @@ const (
 	pointPositive              // v holds the weights of the positive class
 )
 
-// pointKernels are the kernels of the losses below, whose formulas are documented with the assembly.
+// pointKernels are the kernels of the losses below, whose formulas are documented with the
+// assembly.
 type pointKernels[F Float] [pointBodies]pointKernel[F]
 
 const (

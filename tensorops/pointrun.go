@@ -12,7 +12,8 @@ const (
 	pointGroup = 64
 )
 
-// pointRun is one call of PointSum, with the memory that it needs. The gain of the plan includes the factor of the call.
+// pointRun is one call of PointSum, with the memory that it needs. The gain of the plan includes
+// the factor of the call.
 type pointRun[F Float] struct {
 	point Point
 	pointPlan
@@ -49,7 +50,8 @@ func (d *PointData[F]) cut(lo, hi int) PointData[F] {
 	return PointData[F]{X: d.X[lo:hi], T: d.T[lo:hi], W: part(d.W), V: part(d.V), Values: part(d.Values), Dst: part(d.Dst), Stream: d.Stream}
 }
 
-// block computes one block and returns its sum. Inputs that are overwritten are kept as long as they may be asked for again.
+// block computes one block and returns its sum. Inputs that are overwritten are kept as long as
+// they may be asked for again.
 func (r *pointRun[F]) block(all *PointData[F], lo, hi int) float64 {
 	d := all.cut(lo, hi)
 	if d.Dst != nil {
@@ -72,7 +74,8 @@ func (r *pointRun[F]) save(s []F) []F {
 	return own
 }
 
-// run calls the kernel. What is left beside whole groups goes through buffers, with weights of 0 behind the end.
+// run calls the kernel. What is left beside whole groups goes through buffers, with weights of 0
+// behind the end.
 func (r *pointRun[F]) run(d *PointData[F], flags uint32) float64 {
 	n := len(d.X)
 	r.sums = pointSums{}
@@ -112,8 +115,8 @@ func (r *pointRun[F]) rest(d *PointData[F], whole int, flags uint32) {
 	}
 }
 
-// mend returns the sum of a block in which not every loss is a number of the kernel's type: those that are not are computed again in
-// float64.
+// mend returns the sum of a block in which not every loss is a number of the kernel's type: those
+// that are not are computed again in float64.
 func (r *pointRun[F]) mend(d *PointData[F]) (sum float64) {
 	terms := d.Values
 	if terms == nil {

@@ -2,7 +2,8 @@ package tensorops
 
 import "math"
 
-// The elementwise losses in float64. They take any parameters and operands, and are what the kernels are tested against.
+// The elementwise losses in float64. They take any parameters and operands, and are what the
+// kernels are tested against.
 
 // pointFunc returns a loss and its derivative by x.
 type pointFunc func(p Point, x, t, v float64) (l, slope float64)
@@ -90,7 +91,8 @@ func huberValue(e, delta float64) (l, slope float64) {
 	return c * (m - c/2), math.Copysign(c, e)
 }
 
-// logCoshValue is |e| - log 2 + log(1 + exp(-2|e|)), or for small e, where that cancels, ½·log(1 + sinh² e).
+// logCoshValue is |e| - log 2 + log(1 + exp(-2|e|)), or for small e, where that cancels, ½·log(1 +
+// sinh² e).
 func logCoshValue(e float64) (l, slope float64) {
 	if a := math.Abs(e); a >= 1 {
 		l = a - math.Ln2 + math.Log1p(math.Exp(-2*a))
@@ -304,7 +306,8 @@ func negativeBinomialValue(p Point, x, t, _ float64) (l, slope float64) {
 	return inDomain(t >= 0 && !math.IsInf(t, 1), shape*rise+times(t, fall)), slope
 }
 
-// A logit is what the losses of a logit x and a target t in [0, 1] are made of, with p = t and n = 1 - t.
+// A logit is what the losses of a logit x and a target t in [0, 1] are made of, with p = t and n =
+// 1 - t.
 type logit struct {
 	s    float64 // the smaller of the two probabilities
 	q    float64 // the cost of a unit of |x|: n for x >= 0, else p
@@ -353,7 +356,8 @@ func marginValue(_ Point, x, t, _ float64) (l, slope float64) {
 	return inDomain(t == 1 || t == -1, o.l), -t * o.s
 }
 
-// focalValue: u = σ(x)·(1-t) + σ(-x)·t has the derivative ±s·(1-s)·(2q-1). An infinite loss without weight is 0.
+// focalValue: u = σ(x)·(1-t) + σ(-x)·t has the derivative ±s·(1-s)·(2q-1). An infinite loss without
+// weight is 0.
 func focalValue(p Point, x, t, _ float64) (l, slope float64) {
 	o := logitOf(x, t, 1-t)
 	w, u := p.B*(1-t)+p.C*t, o.s+o.q*(1-2*o.s)

@@ -10,9 +10,10 @@ import (
 
 // pool is a set of goroutines that help with one task at a time.
 //
-// A task is offered in the slot. A helper announces itself in the task's count of helpers and then looks whether
-// the task is still in the slot: only if so may it read the task. The caller takes the task out of the slot when
-// no range is left and waits until the count is 0, after which nobody reads the task and it can be used again.
+// A task is offered in the slot. A helper announces itself in the task's count of helpers and then
+// looks whether the task is still in the slot: only if so may it read the task. The caller takes
+// the task out of the slot when no range is left and waits until the count is 0, after which nobody
+// reads the task and it can be used again.
 type pool struct {
 	slot    atomic.Pointer[task]
 	started atomic.Int32 // helpers that exist
@@ -40,8 +41,8 @@ type task struct {
 	failed           atomic.Pointer[string]
 }
 
-// share runs the work on the caller's goroutine and workers - 1 helpers. It returns false, and does nothing, while
-// the helpers serve another call.
+// share runs the work on the caller's goroutine and workers - 1 helpers. It returns false, and does
+// nothing, while the helpers serve another call.
 func (p *pool) share(work ranger, n, grain, chunks, workers int) bool {
 	t := p.tasks.Get().(*task)
 	t.work, t.n, t.grain, t.chunks, t.limit = work, n, grain, chunks, int32(min(workers-1, maxHelpers))
@@ -85,10 +86,12 @@ func (p *pool) wake(n int32) {
 	}
 }
 
-// spinTime is how long a helper looks for new work before it sleeps. To wake it costs several microseconds.
+// spinTime is how long a helper looks for new work before it sleeps. To wake it costs several
+// microseconds.
 const spinTime = 20 * time.Microsecond
 
-// help is a helper's life. It remembers the offer that had nothing left for it, so as not to ask again.
+// help is a helper's life. It remembers the offer that had nothing left for it, so as not to ask
+// again.
 func (p *pool) help() {
 	var seen *task
 	var seenOffer int64
@@ -126,8 +129,8 @@ func (p *pool) join(t *task) bool {
 	return worked
 }
 
-// limitIfOffered returns the number of helpers that may work on t: 0 when it is in the slot no more, in which case
-// none of its fields but the atomic ones may be read.
+// limitIfOffered returns the number of helpers that may work on t: 0 when it is in the slot no
+// more, in which case none of its fields but the atomic ones may be read.
 func (t *task) limitIfOffered(p *pool) int32 {
 	if p.slot.Load() != t {
 		return 0

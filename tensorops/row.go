@@ -2,7 +2,8 @@ package tensorops
 
 import "math"
 
-// rowTotal is the sum of the exponentials of one row. Reused for the next row, its anchor serves as the initial guess.
+// rowTotal is the sum of the exponentials of one row. Reused for the next row, its anchor serves as
+// the initial guess.
 type rowTotal struct {
 	max    float64 // largest element; NaN or ±Inf where the row is not ordinary
 	anchor float64 // Σ exp(x) = sum·2^anchor; for a row beyond the anchors sum·exp(max)
@@ -35,15 +36,16 @@ const (
 // ordinary reports whether a row with this largest element holds no NaN, no +Inf and not only -Inf.
 func ordinary(max float64) bool { return max-max == 0 }
 
-// float64Len is the number of elements up to which float32 rows are summed in float64 from the start: the rounding
-// errors of so few terms do not average out, and the time is about the same.
+// float64Len is the number of elements up to which float32 rows are summed in float64 from the
+// start: the rounding errors of so few terms do not average out, and the time is about the same.
 const float64Len = 64
 
 // fastSum reports whether rows of n elements are summed by the fast kernel first.
 func (k *kernels[F]) fastSum(n int) bool { return k.termErr != 0 && n > float64Len }
 
-// rowTotal sets t to the total of the row x. The fast kernel sums float32 rows first. If the bound on its error is too large for
-// the precision, the elements around the largest are summed again in float64; if that does not suffice, all elements are.
+// rowTotal sets t to the total of the row x. The fast kernel sums float32 rows first. If the bound
+// on its error is too large for the precision, the elements around the largest are summed again in
+// float64; if that does not suffice, all elements are.
 func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 	if k.fastSum(len(x)) {
 		if k.fastTotal(t, x) {
@@ -67,12 +69,12 @@ func (k *kernels[F]) rowTotal(t *rowTotal, x []F, p precision) {
 	k.totalInFloat64(t, x, p)
 }
 
-// nearlyEqual reports whether the n elements of a row are nearly the same: then the errors of their terms are, too, and do not
-// average out.
+// nearlyEqual reports whether the n elements of a row are nearly the same: then the errors of their
+// terms are, too, and do not average out.
 func nearlyEqual(t *rowTotal, n int) bool { return t.sum > 0.9*float64(n)*topBound(t) }
 
-// next prepares t for another row and returns a guess at its anchor: the previous row's anchor, or NaN. The bits of the total do
-// not depend on it.
+// next prepares t for another row and returns a guess at its anchor: the previous row's anchor, or
+// NaN. The bits of the total do not depend on it.
 func (t *rowTotal) next() float64 {
 	guess := math.NaN()
 	if t.known {
@@ -83,7 +85,8 @@ func (t *rowTotal) next() float64 {
 	return guess
 }
 
-// set stores the results of a kernel for a row of one block, and reports whether the row is ordinary and within the anchors.
+// set stores the results of a kernel for a row of one block, and reports whether the row is
+// ordinary and within the anchors.
 func (t *rowTotal) set(max, anchor, sum float64) bool {
 	t.max = max
 	if !withinAnchors(max) || sum != sum {
@@ -94,7 +97,8 @@ func (t *rowTotal) set(max, anchor, sum float64) bool {
 	return true
 }
 
-// fastTotal sets t to the total by the fast kernel. ok is false for a row that is not ordinary or beyond the anchors.
+// fastTotal sets t to the total by the fast kernel. ok is false for a row that is not ordinary or
+// beyond the anchors.
 func (k *kernels[F]) fastTotal(t *rowTotal, x []F) (ok bool) {
 	guess := t.next()
 	if len(x) <= blockLen {
@@ -116,7 +120,8 @@ func (k *kernels[F]) fastTotal(t *rowTotal, x []F) (ok bool) {
 	return !nearlyEqual(t, len(x))
 }
 
-// refineError estimates the error from the share of the largest element. Few rows of one block need it.
+// refineError estimates the error from the share of the largest element. Few rows of one block need
+// it.
 func (k *kernels[F]) refineError(t *rowTotal, n int) {
 	if t.err != 0 && !t.refined {
 		t.err = k.sumErr(n, min(1, topBound(t)/t.sum))
@@ -124,8 +129,8 @@ func (k *kernels[F]) refineError(t *rowTotal, n int) {
 	}
 }
 
-// resumTop replaces the terms around the largest element by their values in float64: the error of the largest weighs
-// most.
+// resumTop replaces the terms around the largest element by their values in float64: the error of
+// the largest weighs most.
 func (k *kernels[F]) resumTop(t *rowTotal, x []F) {
 	t.refined, t.resummed = true, true
 	block := x[t.at:min(t.at+blockLen, len(x))]
@@ -143,7 +148,8 @@ func (k *kernels[F]) resumTop(t *rowTotal, x []F) {
 	t.err = k.sumErr(len(x), min(share, rest)*rest)
 }
 
-// aroundIndex returns the elements of a block that a fast kernel takes together with the one at index i.
+// aroundIndex returns the elements of a block that a fast kernel takes together with the one at
+// index i.
 func aroundIndex[F Float](block []F, i, taken int) []F {
 	if i >= len(block)&^(taken-1) {
 		taken = groupLen
@@ -152,16 +158,18 @@ func aroundIndex[F Float](block []F, i, taken int) []F {
 	return block[lo:min(lo+taken, len(block))]
 }
 
-// groupLen is the number of elements that the fast kernel takes at once. The kernel for long rows takes twice as many, except for
-// the last elements.
+// groupLen is the number of elements that the fast kernel takes at once. The kernel for long rows
+// takes twice as many, except for the last elements.
 const groupLen = 64
 
-// withinBlocks is withinAnchors for a block of a longer row: one below -anchorLimit may count beside a largest element that is not.
+// withinBlocks is withinAnchors for a block of a longer row: one below -anchorLimit may count
+// beside a largest element that is not.
 func withinBlocks(max float64) bool { return max >= -anchorLimit-2048 && max <= anchorLimit }
 
 func withinAnchors(max float64) bool { return max >= -anchorLimit && max <= anchorLimit }
 
-// accurateEnough sets the logarithms that the precision calls for, and reports whether the error of the sum admits them.
+// accurateEnough sets the logarithms that the precision calls for, and reports whether the error of
+// the sum admits them.
 func (k *kernels[F]) accurateEnough(t *rowTotal, p precision) bool {
 	switch p {
 	case forTotal:
@@ -190,14 +198,15 @@ func (k *kernels[F]) finish(t *rowTotal, p precision) bool {
 	return true
 }
 
-// largeLogSum sets logSum as the difference that it is, and reports whether it is large enough for that: the two terms that cancel,
-// anchor·ln 2 and max, do so exactly.
+// largeLogSum sets logSum as the difference that it is, and reports whether it is large enough for
+// that: the two terms that cancel, anchor·ln 2 and max, do so exactly.
 func (t *rowTotal) largeLogSum() bool {
 	t.logSum = (t.anchor*ln2Hi - t.max) + (t.anchor*ln2Lo + shortLog(t.sum))
 	return t.logSum > 0.1
 }
 
-// setLogSum sets the logarithm of the sum over the largest term, and returns how much more than that the sum is.
+// setLogSum sets the logarithm of the sum over the largest term, and returns how much more than
+// that the sum is.
 func (k *kernels[F]) setLogSum(t *rowTotal) (rest float64) {
 	top := expAnchored(t.max, t.anchor)
 	rest = t.sum/top - 1
@@ -211,16 +220,18 @@ func (k *kernels[F]) setLogSum(t *rowTotal) (rest float64) {
 }
 
 const (
-	// sharesTolerance is the relative error of the sum that is admitted where shares are computed from it: a unit in the
-	// last place of a float32 is 2^-24 to 2^-23 of it, and exponential, factor and product add two more.
+	// sharesTolerance is the relative error of the sum that is admitted where shares are computed
+	// from it: a unit in the last place of a float32 is 2^-24 to 2^-23 of it, and exponential,
+	// factor and product add two more.
 	sharesTolerance = 1.3e-7
 
-	// totalTolerance is the error of a total that is admitted, in units of its last place. Its rounding adds half a unit,
-	// and the estimate that is held against it is seldom reached.
+	// totalTolerance is the error of a total that is admitted, in units of its last place. Its
+	// rounding adds half a unit, and the estimate that is held against it is seldom reached.
 	totalTolerance = 0.115
 
-	// logsTolerance is the error of logSum that is admitted, in units of its last place. Roundings add half a unit, or
-	// one and a half for elements other than the largest; the bound that is held against it is seldom reached.
+	// logsTolerance is the error of logSum that is admitted, in units of its last place. Roundings
+	// add half a unit, or one and a half for elements other than the largest; the bound that is
+	// held against it is seldom reached.
 	logsTolerance = 1.2
 )
 
@@ -230,11 +241,12 @@ func topBound(t *rowTotal) float64 {
 	return 1 + f*(1+0.6*f)
 }
 
-// smallTotal is the magnitude below which a total is computed from logSum: the terms that cancel in it have
-// errors of 2^-39 (float32) or 2^-53 (float64).
+// smallTotal is the magnitude below which a total is computed from logSum: the terms that cancel in
+// it have errors of 2^-39 (float32) or 2^-53 (float64).
 const smallTotal = 1e-2
 
-// smallRest is the size of the rest beside the largest term below which it is not taken as a difference.
+// smallRest is the size of the rest beside the largest term below which it is not taken as a
+// difference.
 func (k *kernels[F]) smallRest() float64 {
 	if isFloat32[F]() {
 		return 1e-3
@@ -267,8 +279,8 @@ func (k *kernels[F]) totalInFloat64(t *rowTotal, x []F, p precision) {
 	t.total = s.max + t.logSum
 }
 
-// restOfTop returns the sum over every element but the first of the largest, as a multiple of 2^topAnchor.
-// The largest element's block is read again, in float64.
+// restOfTop returns the sum over every element but the first of the largest, as a multiple of
+// 2^topAnchor. The largest element's block is read again, in float64.
 func (k *kernels[F]) restOfTop(x []F, s *expSum) float64 {
 	lo, hi := s.topAt, min(s.topAt+blockLen, len(x))
 	rest := newExpSum()
@@ -278,8 +290,9 @@ func (k *kernels[F]) restOfTop(x []F, s *expSum) float64 {
 	return sum * exp2(anchor-s.topAnchor)
 }
 
-// sumErr estimates the relative error of a sum of the fast kernel over n elements, of which the largest has the given share:
-// independent errors of the terms add up to the root of Σ share² at most, and root(share) bounds that.
+// sumErr estimates the relative error of a sum of the fast kernel over n elements, of which the
+// largest has the given share: independent errors of the terms add up to the root of Σ share² at
+// most, and root(share) bounds that.
 func (k *kernels[F]) sumErr(n int, share float64) float64 {
 	err := k.termErr
 	if share != 1 {
@@ -291,8 +304,8 @@ func (k *kernels[F]) sumErr(n int, share float64) float64 {
 	return err + termBias
 }
 
-// termBias is the part of the terms' error that does not average out: mostly that of ln 2, 2^-28.4 times the distance of the
-// elements that count from the largest.
+// termBias is the part of the terms' error that does not average out: mostly that of ln 2, 2^-28.4
+// times the distance of the elements that count from the largest.
 const termBias = 8e-9
 
 // ulp returns the distance between |v| and the next larger number of type F.
@@ -305,8 +318,8 @@ func ulp[F Float](v float64) float64 {
 	return max(math.Float64frombits(e<<52)*0x1p-52, 0x1p-1074)
 }
 
-// labelLoss returns -log of the share of x[y] in the total t of the row x, with nearly the relative accuracy of F,
-// also where that share is near 1.
+// labelLoss returns -log of the share of x[y] in the total t of the row x, with nearly the relative
+// accuracy of F, also where that share is near 1.
 func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 	if !ordinary(t.max) {
 		return math.NaN()
@@ -332,15 +345,17 @@ func (k *kernels[F]) labelLoss(t *rowTotal, x []F, y int) float64 {
 	return k.negLog(x, y)
 }
 
-// lossTolerance is the error of a loss that is admitted, in units of its last place as a number of type F, to which the caller
-// may round it.
+// lossTolerance is the error of a loss that is admitted, in units of its last place as a number of
+// type F, to which the caller may round it.
 const lossTolerance = 0.4
 
-// smallLoss is the loss below which a correction of the sum does not help, because termBias alone is more than is admitted.
+// smallLoss is the loss below which a correction of the sum does not help, because termBias alone
+// is more than is admitted.
 const smallLoss = 0.25
 
-// fastNegLog is negLog from sums of the fast kernel, for a label that has most of the sum of a row of several blocks: only the
-// terms beside it in its own block are summed once more. ok is false where the estimate of the error does not admit that.
+// fastNegLog is negLog from sums of the fast kernel, for a label that has most of the sum of a row
+// of several blocks: only the terms beside it in its own block are summed once more. ok is false
+// where the estimate of the error does not admit that.
 func (k *kernels[F]) fastNegLog(t *rowTotal, x []F, y int) (l float64, ok bool) {
 	hi := min(t.at+blockLen, len(x))
 	if len(x) <= blockLen || float64(x[y]) != t.max || y < t.at || y >= hi {

@@ -6,15 +6,16 @@ import "sync"
 //
 //	dst[i] = log Σ_j exp(x[i,j])        d dst[i] / d x[i,j] = softmax(x[i])[j]
 //
-// x holds len(x)/cols contiguous rows of cols elements; dst has one element for each. It panics with
-// "tensorops: length mismatch" when cols < 1 or the lengths do not fit.
+// x holds len(x)/cols contiguous rows of cols elements; dst has one element for each. It panics
+// with "tensorops: length mismatch" when cols < 1 or the lengths do not fit.
 func LogSumExpRows[F Float](dst, x []F, cols int) {
 	rows := countRows(x, cols)
 	mustLen(dst, rows)
 	runRows(rowJob[F]{op: opLogSumExp, dst: dst, x: x, cols: cols}, rows)
 }
 
-// SoftmaxRows writes the softmax of each row of x to dst, which may be x and must not overlap it otherwise:
+// SoftmaxRows writes the softmax of each row of x to dst, which may be x and must not overlap it
+// otherwise:
 //
 //	dst[i,j] = exp(x[i,j]) / Σ_k exp(x[i,k])
 //
@@ -25,8 +26,8 @@ func SoftmaxRows[F Float](dst, x []F, cols int) {
 	runRows(rowJob[F]{op: opSoftmax, dst: dst, x: x, cols: cols}, rows)
 }
 
-// LogSoftmaxRows writes the logarithm of the softmax of each row of x to dst, which may be x and must not
-// overlap it otherwise:
+// LogSoftmaxRows writes the logarithm of the softmax of each row of x to dst, which may be x and
+// must not overlap it otherwise:
 //
 //	dst[i,j] = x[i,j] - log Σ_k exp(x[i,k])
 //
@@ -37,13 +38,13 @@ func LogSoftmaxRows[F Float](dst, x []F, cols int) {
 	runRows(rowJob[F]{op: opLogSoftmax, dst: dst, x: x, cols: cols}, rows)
 }
 
-// LogSumExpGradRows writes the vector-Jacobian product of [LogSumExpRows]: with g[i] the gradient of the
-// result by row i,
+// LogSumExpGradRows writes the vector-Jacobian product of [LogSumExpRows]: with g[i] the gradient
+// of the result by row i,
 //
 //	dst[i,j] = g[i]·softmax(x[i])[j]
 //
-// dst may be x and must not overlap it otherwise. A row with a +Inf gives NaN there and 0 beside it. It panics
-// with "tensorops: length mismatch" when cols < 1 or the lengths do not fit.
+// dst may be x and must not overlap it otherwise. A row with a +Inf gives NaN there and 0 beside
+// it. It panics with "tensorops: length mismatch" when cols < 1 or the lengths do not fit.
 func LogSumExpGradRows[F Float](dst, x, g []F, cols int) {
 	rows := countRows(x, cols)
 	mustLen(dst, len(x))
@@ -55,8 +56,8 @@ func LogSumExpGradRows[F Float](dst, x, g []F, cols int) {
 //
 //	dst[i,j] = y[i,j]·(g[i,j] - Σ_k g[i,k]·y[i,k])
 //
-// dst may be y or g and must not overlap them otherwise. It panics with "tensorops: length mismatch" when
-// cols < 1 or the lengths do not fit.
+// dst may be y or g and must not overlap them otherwise. It panics with "tensorops: length
+// mismatch" when cols < 1 or the lengths do not fit.
 func SoftmaxGradRows[F Float](dst, y, g []F, cols int) {
 	rows := countRows(y, cols)
 	mustLen(dst, len(y))
@@ -68,8 +69,8 @@ func SoftmaxGradRows[F Float](dst, y, g []F, cols int) {
 //
 //	dst[i,j] = g[i,j] - exp(y[i,j])·Σ_k g[i,k]
 //
-// dst may be y or g and must not overlap them otherwise. It panics with "tensorops: length mismatch" when
-// cols < 1 or the lengths do not fit.
+// dst may be y or g and must not overlap them otherwise. It panics with "tensorops: length
+// mismatch" when cols < 1 or the lengths do not fit.
 func LogSoftmaxGradRows[F Float](dst, y, g []F, cols int) {
 	rows := countRows(y, cols)
 	mustLen(dst, len(y))
@@ -77,12 +78,14 @@ func LogSoftmaxGradRows[F Float](dst, y, g []F, cols int) {
 	runRows(rowJob[F]{op: opLogSoftmaxGrad, dst: dst, x: y, g: g, cols: cols}, rows)
 }
 
-// LogSoftmaxLogitGradRows is [LogSoftmaxGradRows] from the argument x of the log-softmax instead of its result:
+// LogSoftmaxLogitGradRows is [LogSoftmaxGradRows] from the argument x of the log-softmax instead of
+// its result:
 //
 //	dst[i,j] = g[i,j] - softmax(x[i])[j]·Σ_k g[i,k]
 //
-// It keeps the digits of probabilities that the rounding of their logarithms takes away. dst may be x or g and must not
-// overlap them otherwise. It panics with "tensorops: length mismatch" when cols < 1 or the lengths do not fit.
+// It keeps the digits of probabilities that the rounding of their logarithms takes away. dst may be
+// x or g and must not overlap them otherwise. It panics with "tensorops: length mismatch" when cols
+// < 1 or the lengths do not fit.
 func LogSoftmaxLogitGradRows[F Float](dst, x, g []F, cols int) {
 	rows := countRows(x, cols)
 	mustLen(dst, len(x))
@@ -124,8 +127,8 @@ const (
 	opEntropyGrad
 )
 
-// rowJob is an operation on contiguous rows, ready to be cut into ranges of rows. Jobs are recycled, so that a
-// call allocates nothing.
+// rowJob is an operation on contiguous rows, ready to be cut into ranges of rows. Jobs are
+// recycled, so that a call allocates nothing.
 type rowJob[F Float] struct {
 	op        rowOp
 	dst, x, g []F // g: upstream gradient, or targets
@@ -183,8 +186,8 @@ var (
 	jobs64 = sync.Pool{New: func() any { return new(rowJob[float64]) }}
 )
 
-// runRows runs the job on all rows: on the caller's core where the work is small, in ranges on several cores
-// where it is not. It reports whether all targets lay in their domain.
+// runRows runs the job on all rows: on the caller's core where the work is small, in ranges on
+// several cores where it is not. It reports whether all targets lay in their domain.
 func runRows[F Float](job rowJob[F], rows int) (valid bool) {
 	n := rows * job.cols
 	job.stream = len(job.dst) == n && streams[F](n, job.cols)
@@ -210,8 +213,8 @@ const (
 	serialLen = 16 << 10
 	// chunkLen is about the number of elements that a core takes at once.
 	chunkLen = 16 << 10
-	// streamBytes is the size of a result from which it is written past the caches: less may still be there
-	// when it is read next.
+	// streamBytes is the size of a result from which it is written past the caches: less may still
+	// be there when it is read next.
 	streamBytes = 16 << 20
 )
 

@@ -1,7 +1,7 @@
 package tensorops
 
-// laneClasses is the number of classes up to which rows that lie one after another are turned into a group: in longer ones registers
-// are full along the row.
+// laneClasses is the number of classes up to which rows that lie one after another are turned into
+// a group: in longer ones registers are full along the row.
 const laneClasses = 32
 
 // softmaxCall is a call of LabelSoftmaxRows or TargetSoftmaxRows that kernels work on.
@@ -75,7 +75,8 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 	if c.smoothing != 0 || zloss != 0 {
 		n.more = 1
 	}
-	// w.k is w or 1 for each class against labels, and what t is multiplied by against targets; w.b is added to that.
+	// w.k is w or 1 for each class against labels, and what t is multiplied by against targets; w.b
+	// is added to that.
 	padded := (c.classes + 15) &^ 15
 	k, b := sized(&w.k, padded), sized(&w.b, padded)
 	clear(k[c.classes:])
@@ -151,7 +152,7 @@ func (c *softmaxCall[F]) takeLabels(st *softmaxRows, i int) {
 	}
 }
 
-// together says that row i and the n-1 after it lie side by side.
+// together reports whether row i and the n-1 after it lie side by side.
 func (c *softmaxCall[F]) together(i, n int) bool { return i%c.inner+n <= c.inner }
 
 // load copies the group of row i to group b of buf. Long rows stay where they are.
@@ -183,11 +184,11 @@ func (c *softmaxCall[F]) load(buf, src []F, i, b int) {
 	}
 }
 
-// chunkClasses is the number of classes of a group that go through loading, exponentials and sums together: what one step writes,
-// the next one reads from the nearest cache.
+// chunkClasses is the number of classes of a group that go through loading, exponentials and sums
+// together: what one step writes, the next one reads from the nearest cache.
 const chunkClasses = 64
 
-// straight says that the group of row i is loaded chunk by chunk.
+// straight: the group of row i is loaded chunk by chunk.
 func (c *softmaxCall[F]) straight(i int) bool {
 	return c.inner > 1 && c.count(i) == groupRows && c.together(i, groupRows)
 }
@@ -229,8 +230,8 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 	}
 }
 
-// pieceClasses is the number of classes from which the exponentials of a row are summed piece by piece, and what the additions of
-// pieces round off is kept. Such a row is a group by itself.
+// pieceClasses is the number of classes from which the exponentials of a row are summed piece by
+// piece, and what the additions of pieces round off is kept. Such a row is a group by itself.
 const pieceClasses = 2048
 
 // sumPieces is rowSum of a row of many classes.
@@ -269,7 +270,8 @@ func (c *softmaxCall[F]) exp(b, at int, x *F, n int, full bool) {
 	}
 }
 
-// finishLabels finishes a group against labels. It returns a bit for each row that needs the row function.
+// finishLabels finishes a group against labels. It returns a bit for each row that needs the row
+// function.
 func (c *softmaxCall[F]) finishLabels(st *softmaxRows, i, b int) (hard int) {
 	if c.w.numbers.more != 0 {
 		c.gaps(st, i, b)
@@ -298,7 +300,8 @@ func (c *softmaxCall[F]) gaps(st *softmaxRows, i, b int) {
 	}
 }
 
-// bend applies the curve to the values of the first groups, which are -log p, and takes its slope into the factors.
+// bend applies the curve to the values of the first groups, which are -log p, and takes its slope
+// into the factors.
 func (c *softmaxCall[F]) bend(groups int) {
 	w := c.w
 	nll, value, slope := w.nll[:groups*groupRows], w.bent[:groups*groupRows], w.slopes[:groups*groupRows]

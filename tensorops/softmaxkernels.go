@@ -1,18 +1,21 @@
 package tensorops
 
-// softmaxKernels are the inner loops of softmax losses. A group is groupRows rows side by side: element c of its row i is number
-// groupRows·c + i. Pointers are to the first of as many elements as the comment implies; st is a softmaxRows, numbers a
-// softmaxNumbers.
+// softmaxKernels are the inner loops of softmax losses. A group is groupRows rows side by side:
+// element c of its row i is number groupRows·c + i. Pointers are to the first of as many elements
+// as the comment implies; st is a softmaxRows, numbers a softmaxNumbers.
 type softmaxKernels[F Float] struct {
-	// exp writes e[i] = exp(scale·x[i]) for n elements, and what it likes up to the next multiple of 16. An exponent is taken for
-	// the nearest number within ±1000·ln 2. expFull is good to float64's last digits, exp to a relative 2^-42 for float32.
+	// exp writes e[i] = exp(scale·x[i]) for n elements, and what it likes up to the next multiple
+	// of 16. An exponent is taken for the nearest number within ±1000·ln 2. expFull is good to
+	// float64's last digits, exp to a relative 2^-42 for float32.
 	exp, expFull func(e *float64, x *F, n int, scale float64)
 
-	// expCapped writes z = out·tanh(in·x), e = exp(z) and the slope 1 - tanh². -Inf stays, with a slope of 0.
+	// expCapped writes z = out·tanh(in·x), e = exp(z) and the slope 1 - tanh². -Inf stays, with a
+	// slope of 0.
 	expCapped func(e, z, slope *float64, x *F, n int, in, out float64)
 
-	// pack makes a group of rows of elements that lie one after another, stride apart, classes of rows that lie side by side, their
-	// classes stride apart. unpack is pack turned round. Of fewer than 4 classes both take 4.
+	// pack makes a group of rows of elements that lie one after another, stride apart, classes of
+	// rows that lie side by side, their classes stride apart. unpack is pack turned round. Of fewer
+	// than 4 classes both take 4.
 	pack, unpack, classes func(dst, x *F, stride, classes int)
 
 	// laneDot writes Σ v[c]·x for each row of a group, rowDot returns it for a row.
@@ -21,7 +24,8 @@ type softmaxKernels[F Float] struct {
 	rowDot      func(x *F, v *float64, n int) float64
 	rowDotWide  func(x, v *float64, n int) float64
 
-	// laneTarget sets mass = Σ a, gap = Σ a·z and signs for a = k·t + b, where a = 0 adds nothing. rowTarget returns them.
+	// laneTarget sets mass = Σ a, gap = Σ a·z and signs for a = k·t + b, where a = 0 adds nothing.
+	// rowTarget returns them.
 	laneTarget       func(st *float64, t, z *F, k, b *float64, classes int)
 	laneTargetCapped func(st *float64, t *F, z, k, b *float64, classes int)
 	rowTarget        func(t, z *F, k, b *float64, n int) (mass, gap, signs float64)
@@ -30,20 +34,24 @@ type softmaxKernels[F Float] struct {
 	// laneEntropy writes Σ t·log t of each row of a group.
 	laneEntropy func(sum *float64, t *F, classes int)
 
-	// laneSum sets own to the exponential of each row's label, which becomes 0 in e, and adds the others to others: for as many
-	// classes from one on, with which e begins. rowSum does for rows that lie one after another, from 0 on.
+	// laneSum sets own to the exponential of each row's label, which becomes 0 in e, and adds the
+	// others to others: for as many classes from one on, with which e begins. rowSum does for rows
+	// that lie one after another, from 0 on.
 	laneSum func(st, e *float64, from, classes int)
 	rowSum  func(st, e *float64, classes, rows int)
 
-	// finish sets values and factors from others, own, gap, label, weight and up. It returns a bit for each row that it cannot do.
+	// finish sets values and factors from others, own, gap, label, weight and up. It returns a bit
+	// for each row that it cannot do.
 	finish func(st, numbers *float64) (hard int)
 
-	// laneGrad writes the gradients of a group to classes that lie stride apart, rowGrad those of rows one after another.
+	// laneGrad writes the gradients of a group to classes that lie stride apart, rowGrad those of
+	// rows one after another.
 	laneGrad [gradKinds]func(dst *F, e, slope *float64, t *F, k, b, st *float64, stride, classes int)
 	rowGrad  [gradKinds]func(dst *F, e, slope *float64, t *F, k, b, st *float64, classes, rows int)
 }
 
-// The kinds of gradients: factor·e, and + add·k or + add·(k·t + b); times the slopes of a softcap with gradCapped added.
+// The kinds of gradients: factor·e, and + add·k or + add·(k·t + b); times the slopes of a softcap
+// with gradCapped added.
 const (
 	gradPlain = iota
 	gradClasses
@@ -55,7 +63,8 @@ const (
 // groupRows is the number of rows that are computed together.
 const groupRows = 16
 
-// softmaxRows is what is known of the rows of a group. The order of its fields is known to the kernels.
+// softmaxRows is what is known of the rows of a group. The order of its fields is known to the
+// kernels.
 type softmaxRows struct {
 	others, own      [groupRows]float64 // Σ exp z over the classes but the label, and exp z of the label
 	gap, mass, signs [groupRows]float64
@@ -66,7 +75,8 @@ type softmaxRows struct {
 	label            [groupRows]int // -1 for none
 }
 
-// softmaxNumbers is what the rows of a call have in common. The order of its fields is known to the kernels.
+// softmaxNumbers is what the rows of a call have in common. The order of its fields is known to the
+// kernels.
 type softmaxNumbers struct {
 	keep, each, whole float64 // 1 - ε, ε/K, Σ w
 	zloss, scale      float64

@@ -1,10 +1,10 @@
 package tensorops
 
-// longClasses is the number of classes from which rows without options are summed in float32 first, and read twice: the
-// exponentials of such rows are worth more than the reading.
+// longClasses is the number of classes from which rows without options are summed in float32 first,
+// and read twice: the exponentials of such rows are worth more than the reading.
 const longClasses = 320
 
-// long says that this call's rows go by the functions of single rows that have no options.
+// long reports whether this call's rows go by the functions of single rows that have no options.
 func (c *softmaxCall[F]) long() bool {
 	if c.inner != 1 || c.classes < longClasses || c.scale != 1 || c.softcap != 0 || c.smoothing != 0 {
 		return false

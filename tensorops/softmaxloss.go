@@ -2,11 +2,12 @@ package tensorops
 
 import "sync"
 
-// LabelSoftmax describes a softmax loss against class labels, of rows of classes in any layout: the cross-entropy with its
-// options, or a function of it.
+// LabelSoftmax describes a softmax loss against class labels, of rows of classes in any layout: the
+// cross-entropy with its options, or a function of it.
 //
-// With z = Scale·x, or Scale·c·tanh(x/c) under a Softcap of c, p = softmax(z), y the label, K the number of classes whose logit
-// is not -Inf, w the class weights (1 by default), ε the Smoothing and ζ the ZLoss,
+// With z = Scale·x, or Scale·c·tanh(x/c) under a Softcap of c, p = softmax(z), y the label, K the
+// number of classes whose logit is not -Inf, w the class weights (1 by default), ε the Smoothing
+// and ζ the ZLoss,
 //
 //	a_j = w_j·((1-ε)·[j = y] + ε/K)
 //	l = Σ_j a_j·(-log p_j) + ζ·(log Σ exp z)²
@@ -16,9 +17,10 @@ import "sync"
 //
 //	l = w_y·φ(-log p_y)        dl/dz_j = w_y·φ'(-log p_y)·(p_j - [j = y])
 //
-// -log p keeps its relative accuracy where p is near 1. A class with a_j = 0 adds 0, also where its -log p is +Inf. A
-// logit of -Inf masks its class, with a Softcap too: its probability is 0, and it gets no smoothing mass. A row with a NaN, with
-// a +Inf that no Softcap limits, or with nothing but -Inf is NaN.
+// -log p keeps its relative accuracy where p is near 1. A class with a_j = 0 adds 0, also where its
+// -log p is +Inf. A logit of -Inf masks its class, with a Softcap too: its probability is 0, and it
+// gets no smoothing mass. A row with a NaN, with a +Inf that no Softcap limits, or with nothing but
+// -Inf is NaN.
 type LabelSoftmax struct {
 	Classes, Inner int       // element c of row i lies at (i/Inner)·Classes·Inner + i%Inner + c·Inner
 	Scale          float64   // factor of the logits, the inverse of a temperature; > 0
@@ -31,7 +33,8 @@ type LabelSoftmax struct {
 	Curve func(value, slope, nll []float64)
 }
 
-// TargetSoftmax describes a softmax loss against soft targets t >= 0, which have the layout of the logits.
+// TargetSoftmax describes a softmax loss against soft targets t >= 0, which have the layout of the
+// logits.
 //
 // With z, p, K, w, ε and ζ as for [LabelSoftmax] and t'_j = (1-ε)·t_j + ε/K,
 //
@@ -52,12 +55,14 @@ type TargetSoftmax struct {
 	Wrt            int       // what the gradient is by: 0 the logits, 1 the targets
 }
 
-// LabelSoftmaxRows writes the losses of rows lo to hi-1 to values and g times their gradients by the logits to dst. labels, g and
-// values have hi-lo elements, for those rows; x and dst are whole tensors. values or dst may be nil; dst may be x and must
-// not overlap it otherwise. Values are not multiplied by g.
+// LabelSoftmaxRows writes the losses of rows lo to hi-1 to values and g times their gradients by
+// the logits to dst. labels, g and values have hi-lo elements, for those rows; x and dst are whole
+// tensors. values or dst may be nil; dst may be x and must not overlap it otherwise. Values are not
+// multiplied by g.
 //
-// A row with a negative label or a g of 0 is not read: its value is 0 and its part of dst is 0. What a row comes to does not
-// depend on the others, nor on lo and hi, to the bit. The caller's core does all the work.
+// A row with a negative label or a g of 0 is not read: its value is 0 and its part of dst is 0.
+// What a row comes to does not depend on the others, nor on lo and hi, to the bit. The caller's
+// core does all the work.
 //
 // It panics with "tensorops: length mismatch" and "tensorops: label out of range".
 func LabelSoftmaxRows[F Float](values []float64, dst, x []F, lo, hi int, labels []int, g []float64, o *LabelSoftmax) {
@@ -82,8 +87,9 @@ func LabelSoftmaxRows[F Float](values []float64, dst, x []F, lo, hi int, labels 
 	}
 }
 
-// TargetSoftmaxRows is [LabelSoftmaxRows] for soft targets t. Its gradient is by what Wrt says. It reports whether every target
-// that it read is finite and >= 0; the value of a row where one is not means nothing.
+// TargetSoftmaxRows is [LabelSoftmaxRows] for soft targets t. Its gradient is by what Wrt says. It
+// reports whether every target that it read is finite and >= 0; the value of a row where one is not
+// means nothing.
 func TargetSoftmaxRows[F Float](values []float64, dst, x, t []F, lo, hi int, g []float64, o *TargetSoftmax) (valid bool) {
 	checkLayout(values, dst, x, lo, hi, g, o.Classes, o.Inner, o.Weights)
 	mustLen(t, len(x))
@@ -101,7 +107,8 @@ func TargetSoftmaxRows[F Float](values []float64, dst, x, t []F, lo, hi int, g [
 	return valid
 }
 
-// groups says that kernels do this: not gradients by the targets, and divergences from targets as they are.
+// groups reports whether kernels do this: not gradients by the targets, and divergences from targets as
+// they are.
 func (o *TargetSoftmax) groups() bool {
 	return o.Wrt == 0 && !(o.Classes == 1 && o.Smoothing != 0) && (!o.KL || o.Smoothing == 0 && o.Weights == nil)
 }

@@ -2,8 +2,8 @@ package tensorops
 
 import "math"
 
-// A softmaxRow computes softmax losses of one row in float64, with every option: all of them where there is no assembly, and
-// those that the kernels leave.
+// A softmaxRow computes softmax losses of one row in float64, with every option: all of them where
+// there is no assembly, and those that the kernels leave.
 type softmaxRow struct {
 	z, p, a []float64 // logits after softcap and scale; exp(z - max); what the surprisals are weighed by
 	slope   []float64 // dz/dx, nil where it is the scale throughout
@@ -157,7 +157,8 @@ func labelRow[F Float](w *softmaxWork, values []float64, dst, x []F, i, lo, y in
 	}
 }
 
-// label returns the loss of the row that was read and prepares the gradient, whose factor becomes g.
+// label returns the loss of the row that was read and prepares the gradient, whose factor becomes
+// g.
 func (r *softmaxRow) label(y int, g *float64, o *LabelSoftmax) float64 {
 	clear(r.a)
 	r.a[y] = 1
@@ -228,8 +229,9 @@ func (r *softmaxRow) target(o *TargetSoftmax) float64 {
 	return l + r.divergence(o) + 0*r.logSum
 }
 
-// divergence returns Σ a·(log t' - log p). Near t' = p it is a sum of differences that cancel to the second order; what cancels
-// is Σ t' - Σ p, so that there the terms are t'·log(t'/p) - t' + p, each >= 0, and Σ t' - 1 is added apart.
+// divergence returns Σ a·(log t' - log p). Near t' = p it is a sum of differences that cancel to
+// the second order; what cancels is Σ t' - Σ p, so that there the terms are t'·log(t'/p) - t' + p,
+// each >= 0, and Σ t' - 1 is added apart.
 func (r *softmaxRow) divergence(o *TargetSoftmax) float64 {
 	sum, near := 0.0, 0.0
 	over, lost := -1.0, 0.0 // Σ t' - 1, and what its additions lost

@@ -2,7 +2,8 @@ package tensorops
 
 import "math"
 
-// writeShares writes dst[i] = factor·exp(x[i]) / (sum·2^anchor), the total being that of an ordinary row.
+// writeShares writes dst[i] = factor·exp(x[i]) / (sum·2^anchor), the total being that of an
+// ordinary row.
 func (k *kernels[F]) writeShares(dst, x []F, t *rowTotal, factor float64, stream bool) {
 	anchor, low, m, ok := scaling[F](t.anchor, factor/t.sum)
 	if t.beyondAnchors || !ok {
@@ -12,9 +13,10 @@ func (k *kernels[F]) writeShares(dst, x []F, t *rowTotal, factor float64, stream
 	k.expScale(dst, x, anchor, low, m, 0, stream)
 }
 
-// scaling returns f·2^-anchor as m·2^-newAnchor with 1 <= |m| < 4, and the low below which exp(x)·2^-newAnchor would not be a
-// normal number of type F. What is dropped there is below 2^minExponent·|m|. ok is false for an f that is 0, denormal,
-// infinite or NaN, or too large for type F.
+// scaling returns f·2^-anchor as m·2^-newAnchor with 1 <= |m| < 4, and the low below which
+// exp(x)·2^-newAnchor would not be a normal number of type F. What is dropped there is below
+// 2^minExponent·|m|. ok is false for an f that is 0, denormal, infinite or NaN, or too large for
+// type F.
 func scaling[F Float](anchor, f float64) (newAnchor, low F, m float64, ok bool) {
 	bits := math.Float64bits(f)
 	e := int(bits >> 52 & 0x7ff)
@@ -31,8 +33,8 @@ func scaling[F Float](anchor, f float64) (newAnchor, low F, m float64, ok bool) 
 	return F(anchor), atLeast[F]((anchor + minExponent) * math.Ln2), mantissa, true
 }
 
-// writeSharesSlow is writeShares for what the kernels are not made for: elements beyond the anchors, and factors
-// that are 0, infinite or NaN.
+// writeSharesSlow is writeShares for what the kernels are not made for: elements beyond the
+// anchors, and factors that are 0, infinite or NaN.
 func writeSharesSlow[F Float](dst, x []F, t *rowTotal, factor float64) {
 	for i, v := range x {
 		var e float64

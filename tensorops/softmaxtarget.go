@@ -25,7 +25,8 @@ func (c *softmaxCall[F]) targetGroups() bool {
 	return c.valid
 }
 
-// takeTargets sets up of a group, and returns a bit for each row whose target is one 1, with that label.
+// takeTargets sets up of a group, and returns a bit for each row whose target is one 1, with that
+// label.
 func (c *softmaxCall[F]) takeTargets(st *softmaxRows, i int) (singles int) {
 	n := c.count(i)
 	st.up = [groupRows]float64{}
@@ -140,10 +141,12 @@ func (c *softmaxCall[F]) targetSums(st *softmaxRows, i int) {
 	}
 }
 
-// cancels is the share of the terms that a loss is the difference of below which it has lost too many digits.
+// cancels is the share of the terms that a loss is the difference of below which it has lost too
+// many digits.
 const cancels = 0x1p-14
 
-// finishTargets sets values and factors of n rows of a group. It returns a bit for each row that needs the row function.
+// finishTargets sets values and factors of n rows of a group. It returns a bit for each row that
+// needs the row function.
 func (c *softmaxCall[F]) finishTargets(st *softmaxRows, n int) (hard int) {
 	numbers := &c.w.numbers
 	limit := cancels
@@ -180,7 +183,8 @@ func (c *softmaxCall[F]) finishTargets(st *softmaxRows, n int) (hard int) {
 	return hard
 }
 
-// single does a group in which the targets of some rows are one 1: those as labels, then the others.
+// single does a group in which the targets of some rows are one 1: those as labels, then the
+// others.
 func (c *softmaxCall[F]) single(st *softmaxRows, i, singles int) {
 	n, others := c.count(i), 0
 	for j := range n {
@@ -212,7 +216,8 @@ func (c *softmaxCall[F]) single(st *softmaxRows, i, singles int) {
 		}
 		return
 	}
-	// The group is still in memory when the labels' rows are done; what those came to is kept beside it.
+	// The group is still in memory when the labels' rows are done; what those came to is kept
+	// beside it.
 	c.labelled(i, n, c.w.labels[:n])
 	var values [groupRows]float64
 	if c.values != nil {

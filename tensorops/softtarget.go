@@ -2,7 +2,8 @@ package tensorops
 
 import "math"
 
-// A target is what a loss must know of a row's target t: whether it is one class, and its sums with the row.
+// A target is what a loss must know of a row's target t: whether it is one class, and its sums with
+// the row.
 type target struct {
 	label int     // the only class that is not 0, where its weight is 1; else -1
 	valid bool    // every weight is finite and >= 0
@@ -11,8 +12,8 @@ type target struct {
 	own   float64 // Σ t·log t, where it was asked for
 }
 
-// oneHot returns the index of the only element of t that is not 0 if that is a 1, and -1 otherwise. Most other targets
-// show with their first element that they are none.
+// oneHot returns the index of the only element of t that is not 0 if that is a 1, and -1 otherwise.
+// Most other targets show with their first element that they are none.
 func (k *kernels[F]) oneHot(t []F) int {
 	if len(t) == 0 || t[0] != 0 && t[0] != 1 {
 		return -1
@@ -45,8 +46,8 @@ func zeros[F Float](t []F) bool {
 	return true
 }
 
-// target reads the target t of the row x, whose largest element is max: once, with own twice while it is in the nearest
-// cache.
+// target reads the target t of the row x, whose largest element is max: once, with own twice while
+// it is in the nearest cache.
 func (k *kernels[F]) target(t, x []F, max float64, own bool) target {
 	s := target{label: -1, valid: true}
 	for lo := 0; lo < len(t); lo += blockLen {
@@ -113,8 +114,8 @@ func (k *kernels[F]) softCrossEntropyGradRow(total *rowTotal, dst, x, t []F, g f
 	return l, s.valid
 }
 
-// softValue returns the value for the total of x and what is known of the target, and Σ t'. ok is false for rows that need
-// the general form.
+// softValue returns the value for the total of x and what is known of the target, and Σ t'. ok is
+// false for rows that need the general form.
 func (k *kernels[F]) softValue(total *rowTotal, s *target, x []F, eps float64) (l, mass float64, ok bool) {
 	if !ordinary(total.max) {
 		return math.NaN(), 0, true
@@ -141,7 +142,8 @@ func (k *kernels[F]) softValue(total *rowTotal, s *target, x []F, eps float64) (
 	return known + mass*exact.logSum, mass, true
 }
 
-// startSoft is startShares for a gradient that finishSoft writes. dst may be t, which is read once more.
+// startSoft is startShares for a gradient that finishSoft writes. dst may be t, which is read once
+// more.
 func (k *kernels[F]) startSoft(total *rowTotal, dst, x, t []F, eps float64, stream bool) (s storedRow[F]) {
 	if eps > 0 || len(t) == 0 || &dst[0] == &t[0] {
 		k.rowTotal(total, x, forShares)
@@ -150,8 +152,9 @@ func (k *kernels[F]) startSoft(total *rowTotal, dst, x, t []F, eps float64, stre
 	return k.startShares(total, dst, x, stream)
 }
 
-// finishSoft writes g·(mass·softmax(x) - t'), t' being the target after smoothing by eps. It reports false, and has changed
-// nothing but a dst that is neither x nor t, for rows and factors that the kernels are not made for.
+// finishSoft writes g·(mass·softmax(x) - t'), t' being the target after smoothing by eps. It
+// reports false, and has changed nothing but a dst that is neither x nor t, for rows and factors
+// that the kernels are not made for.
 func (k *kernels[F]) finishSoft(s *storedRow[F], total *rowTotal, dst, x, t []F, mass, g, eps float64, stream bool) bool {
 	defer s.release()
 	if !ordinary(total.max) {
@@ -183,7 +186,8 @@ func (k *kernels[F]) finishSoft(s *storedRow[F], total *rowTotal, dst, x, t []F,
 	return true
 }
 
-// klRow returns the divergence. With a dst it also writes g times the gradient by x, which is that of the cross-entropy.
+// klRow returns the divergence. With a dst it also writes g times the gradient by x, which is that
+// of the cross-entropy.
 func (k *kernels[F]) klRow(total *rowTotal, dst, x, t []F, g float64, stream bool) (kl float64, valid bool) {
 	if y := k.oneHot(t); y >= 0 {
 		if dst == nil {

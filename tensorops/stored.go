@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// storedRow is a row of exponentials on its way to shares: the terms of the sum, kept so that they need not be
-// computed again, each block with its own anchor. buf is nil where they were not kept.
+// storedRow is a row of exponentials on its way to shares: the terms of the sum, kept so that they
+// need not be computed again, each block with its own anchor. buf is nil where they were not kept.
 type storedRow[F Float] struct {
 	buf     []F
 	anchors []float64        // nil for a row of one block
@@ -31,13 +31,14 @@ func storedPool[F Float]() *sync.Pool {
 	return &stored64
 }
 
-// storedLen is the number of elements up to which a row's terms are kept: they stay in the second cache then. The terms of
-// longer rows are computed twice. So are all of float32, where sums are made of terms that are good for nothing else.
+// storedLen is the number of elements up to which a row's terms are kept: they stay in the second
+// cache then. The terms of longer rows are computed twice. So are all of float32, where sums are
+// made of terms that are good for nothing else.
 const storedLen = 32 << 10
 
-// startShares sets t to the total of x, for shares, and keeps the terms of the sum where that saves time: in dst,
-// or in memory of its own where dst is to be written past the caches. finishShares must follow, before x or dst
-// change, or release.
+// startShares sets t to the total of x, for shares, and keeps the terms of the sum where that saves
+// time: in dst, or in memory of its own where dst is to be written past the caches. finishShares
+// must follow, before x or dst change, or release.
 func (k *kernels[F]) startShares(t *rowTotal, dst, x []F, stream bool) (s storedRow[F]) {
 	if k.expSumStore == nil || len(x) > storedLen || len(x) <= float64Len || &dst[0] == &x[0] {
 		k.rowTotal(t, x, forShares)
@@ -60,7 +61,8 @@ func (k *kernels[F]) startShares(t *rowTotal, dst, x []F, stream bool) (s stored
 	return s
 }
 
-// storeBlocks is startShares for rows of several blocks. It returns no buf for rows that are not ordinary.
+// storeBlocks is startShares for rows of several blocks. It returns no buf for rows that are not
+// ordinary.
 func (k *kernels[F]) storeBlocks(t *rowTotal, dst, x []F, stream bool) (s storedRow[F]) {
 	s.own = storedPool[F]().Get().(*storedMemory[F])
 	blocks := (len(x) + blockLen - 1) / blockLen
@@ -122,7 +124,8 @@ func (k *kernels[F]) finishShares(s *storedRow[F], t *rowTotal, dst, x []F, fact
 	s.release()
 }
 
-// scaleTerms writes src·f; what writeShares would write as 0, below 2^minExponent times the mantissa of f, is 0.
+// scaleTerms writes src·f; what writeShares would write as 0, below 2^minExponent times the
+// mantissa of f, is 0.
 func (k *kernels[F]) scaleTerms(dst, src []F, f float64, stream bool) {
 	minExponent, _ := exponents[F]()
 	low := exp2(minExponent - float64(int(math.Float64bits(f)>>52&0x7ff)-1023))

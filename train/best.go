@@ -7,9 +7,10 @@ import (
 	"path/filepath"
 )
 
-// LoadBest returns the model with the best parameters of the run whose checkpoints are in a directory, that of
-// Checkpoint.Dir: those of the best checkpoint by Checkpoint.Monitor where that was set, and of the best epoch by
-// Config.EarlyStop otherwise. [Load] of a checkpoint gives the parameters with which a run goes on, its last.
+// LoadBest returns the model with the best parameters of the run whose checkpoints are in a
+// directory, that of Checkpoint.Dir: those of the best checkpoint by Checkpoint.Monitor where that
+// was set, and of the best epoch by Config.EarlyStop otherwise. [Load] of a checkpoint gives the
+// parameters with which a run goes on, its last.
 func LoadBest(dir string, model Model) (*Net, error) {
 	path, err := bestOf(dir)
 	if err != nil {
@@ -56,8 +57,8 @@ func (r *run) bestPath() string {
 	return path
 }
 
-// keep notes the checkpoint that is about to be written where it is the best so far by Checkpoint.Monitor. NaN is never
-// the best: nothing would improve on it.
+// keep notes the checkpoint that is about to be written where it is the best so far by
+// Checkpoint.Monitor. NaN is never the best: nothing would improve on it.
 func (r *run) keep(values Values) {
 	c := r.cfg.Checkpoint
 	if c.Monitor == "" {

@@ -5,15 +5,17 @@ import (
 	"errors"
 )
 
-// ErrStop is returned by a [Callback] to end a run early and in good order: [Fit] returns without error, with
-// Config.Checkpoint the steps so far are saved, and Config.EarlyStop puts the best parameters back.
+// ErrStop is returned by a [Callback] to end a run early and in good order: [Fit] returns without
+// error, with Config.Checkpoint the steps so far are saved, and Config.EarlyStop puts the best
+// parameters back.
 var ErrStop = errors.New("train: stop requested")
 
 // An EventKind says what happened.
 type EventKind uint8
 
-// The events of a run, in order: RunBegin, then for every epoch its StepDone events and one EpochDone, each followed by
-// a CheckpointSaved where one was written, and RunEnd, which comes however the run ended.
+// The events of a run, in order: RunBegin, then for every epoch its StepDone events and one
+// EpochDone, each followed by a CheckpointSaved where one was written, and RunEnd, which comes
+// however the run ended.
 const (
 	RunBegin EventKind = iota
 	StepDone
@@ -39,8 +41,8 @@ type Event struct {
 	Err           error  // why the run ended (RunEnd)
 }
 
-// A Callback is told what happens in a run. An error from it ends the run with that error, [ErrStop] without one.
-// Errors at RunEnd are reported when the run itself ended well.
+// A Callback is told what happens in a run. An error from it ends the run with that error,
+// [ErrStop] without one. Errors at RunEnd are reported when the run itself ended well.
 type Callback interface {
 	Event(ctx context.Context, e Event) error
 }

@@ -22,14 +22,17 @@ import (
 	"github.com/surprisal-go/surprisal/train/weights"
 )
 
-// Checkpoint keeps a run on disk, so that one that was killed goes on to the same bits as one that was left alone.
+// Checkpoint keeps a run on disk, so that one that was killed goes on to the same bits as one that
+// was left alone.
 //
-// A run goes on with the configuration, loss and data it began with; anything else is an error. Epochs may change where the
-// schedule gives the steps that were made the rates that they had: a cosine over the whole run does not.
+// A run goes on with the configuration, loss and data it began with; anything else is an error.
+// Epochs may change where the schedule gives the steps that were made the rates that they had: a
+// cosine over the whole run does not.
 //
-// Each checkpoint is a directory below Dir named by its step, with weights.safetensors, optimizer.safetensors, for early stopping
-// best.safetensors, and state.json, which has the digest of the others and its own. It is written under another name, flushed to the
-// disk and renamed, so it is there whole or not at all, and the earlier ones are removed only afterwards.
+// Each checkpoint is a directory below Dir named by its step, with weights.safetensors,
+// optimizer.safetensors, for early stopping best.safetensors, and state.json, which has the digest
+// of the others and its own. It is written under another name, flushed to the disk and renamed, so
+// it is there whole or not at all, and the earlier ones are removed only afterwards.
 type Checkpoint struct {
 	Dir        string // made where it does not exist
 	Resume     bool   // go on from the newest checkpoint in Dir where there is one; otherwise a Dir with checkpoints is an error
@@ -121,7 +124,8 @@ func (b *bits) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// settings are all that decides a run's course, in words. Epochs is not among them: a run may be made longer.
+// settings are all that decides a run's course, in words. Epochs is not among them: a run may be
+// made longer.
 func (r *run) settings() (map[string]string, error) {
 	if r.words != nil {
 		return r.words, nil
@@ -163,7 +167,8 @@ func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 // stepDir is the name of the checkpoint of a step.
 func stepDir(step int) string { return fmt.Sprintf("%s%09d", stepPrefix, step) }
 
-// save writes a checkpoint of the present and removes those that are no longer kept. It returns its path.
+// save writes a checkpoint of the present and removes those that are no longer kept. It returns its
+// path.
 func (r *run) save() (path string, err error) {
 	c := r.cfg.Checkpoint
 	path = filepath.Join(c.Dir, stepDir(r.at.Step))
@@ -230,11 +235,13 @@ func (r *run) save() (path string, err error) {
 	return path, r.prune()
 }
 
-// mark tells apart the moments at which a run can be saved: a step, before and after its epoch was measured.
+// mark tells apart the moments at which a run can be saved: a step, before and after its epoch was
+// measured.
 func (r *run) mark() [2]int { return [2]int{r.at.Step, 1 + len(r.history.Epochs)} }
 
-// replaceDir renames a finished directory. One that already has the name, saved at the same step before the epoch was
-// measured, steps aside first; a crash between the two renames leaves the older checkpoints.
+// replaceDir renames a finished directory. One that already has the name, saved at the same step
+// before the epoch was measured, steps aside first; a crash between the two renames leaves the
+// older checkpoints.
 func replaceDir(tmp, path string) error {
 	err := os.Rename(tmp, path)
 	if err != nil {
@@ -285,7 +292,8 @@ func Checkpoints(dir string) ([]string, error) {
 	return out, nil
 }
 
-// prune removes all checkpoints but the newest and the best, and what killed runs left half written.
+// prune removes all checkpoints but the newest and the best, and what killed runs left half
+// written.
 func (r *run) prune() error {
 	c := r.cfg.Checkpoint
 	paths, err := Checkpoints(c.Dir)

@@ -13,15 +13,16 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Config says how [Fit] trains. Epochs and Optimizer are required; the zero value of everything else is its default.
+// A Config says how [Fit] trains. Epochs and Optimizer are required; the zero value of everything
+// else is its default.
 type Config struct {
 	Epochs    int             // passes over the training set, at least 1
 	Optimizer optim.Optimizer // such as optim.Adam(1e-3)
 
 	BatchSize int // rows of a batch; 0 means 32. The last batch of an epoch may be shorter
-	// Accumulate is the number of batches whose gradients make one update; 0 means 1. Exact: k batches
-	// of n are one batch of k·n, with ignored labels and weights of any kind too. A loss that is no
-	// quotient of two sums (see loss.Parts) has no such parts and is refused.
+	// Accumulate is the number of batches whose gradients make one update; 0 means 1. Exact: k
+	// batches of n are one batch of k·n, with ignored labels and weights of any kind too. A loss
+	// that is no quotient of two sums (see loss.Parts) has no such parts and is refused.
 	Accumulate int
 	Seed       uint64 // decides initial parameters, shuffling and dropout
 	KeepOrder  bool   // visit the examples in their order instead of shuffling each epoch
@@ -57,7 +58,8 @@ type Config struct {
 	Callbacks []Callback
 }
 
-// EarlyStop ends a run when a value has not improved for a while and puts the parameters of its best epoch back.
+// EarlyStop ends a run when a value has not improved for a while and puts the parameters of its
+// best epoch back.
 type EarlyStop struct {
 	Monitor  string  // "" means "val_loss"
 	Patience int     // epochs without improvement after which the run ends, at least 1
@@ -154,7 +156,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// checkMetrics returns an error when a metric is nil or two have one name, of which only one would be seen.
+// checkMetrics returns an error when a metric is nil or two have one name, of which only one would
+// be seen.
 func checkMetrics(metrics []metric.Metric) error {
 	seen := make(map[string]bool)
 	for i, m := range metrics {

@@ -1,8 +1,8 @@
 // Package train fits models that are plain Gorgonia graphs.
 //
-// A [Model] is a function that builds the forward graph; a [loss.Func] says what is minimised; a [data.Dataset] holds the
-// examples; a [Config] says how. [Fit] does the rest and returns a [Result]: the [Net], which predicts, evaluates and is
-// saved, and the [History].
+// A [Model] is a function that builds the forward graph; a [loss.Func] says what is minimised; a
+// [data.Dataset] holds the examples; a [Config] says how. [Fit] does the rest and returns a
+// [Result]: the [Net], which predicts, evaluates and is saved, and the [History].
 //
 //	model := func(b *train.Builder, x *G.Node) (*G.Node, error) { return b.Dense("out", x, 10) }
 //	res, err := train.Fit(ctx, model, loss.CrossEntropy, images, train.Config{
@@ -11,50 +11,57 @@
 //
 // # What holds for every run
 //
-// Every batch has one shape. A short last batch is padded with copies of its last row that have weight 0 in the loss, so
-// means, gradients and metrics are exactly those of the rows that are there.
+// Every batch has one shape. A short last batch is padded with copies of its last row that have
+// weight 0 in the loss, so means, gradients and metrics are exactly those of the rows that are
+// there.
 //
-// One seed decides initial parameters, shuffling and dropout. Each of these draws its numbers by name and
-// position, not from a common stream, so a run that is resumed goes on to the same bits as one that was left alone, and
-// nothing depends on the number of cores.
+// One seed decides initial parameters, shuffling and dropout. Each of these draws its numbers by
+// name and position, not from a common stream, so a run that is resumed goes on to the same bits as
+// one that was left alone, and nothing depends on the number of cores.
 //
-// Parameters, gradients and the optimizer's memory are plain named slices. Optimizers are in package [optim],
-// metrics in package [metric], datasets in package [data], pictures in package [report]; none of them needs a graph.
+// Parameters, gradients and the optimizer's memory are plain named slices. Optimizers are in
+// package [optim], metrics in package [metric], datasets in package [data], pictures in package
+// [report]; none of them needs a graph.
 //
-// The loss of an epoch, of a validation set and of accumulated batches is one quotient: the sum of all numerators over
-// the sum of all denominators, in the words of package loss. Ignored labels, class weights, row weights and masks of
-// missing targets ([data.Masker]) give the same numbers in batches of any size, up to rounding. Where nothing counts there is
-// no loss, which is an error.
+// The loss of an epoch, of a validation set and of accumulated batches is one quotient: the sum of
+// all numerators over the sum of all denominators, in the words of package loss. Ignored labels,
+// class weights, row weights and masks of missing targets ([data.Masker]) give the same numbers in
+// batches of any size, up to rounding. Where nothing counts there is no loss, which is an error.
 //
-// A loss or gradient that is not finite ends the run before it reaches the parameters, with an error that names the step,
-// the rows of the batch and the first node of the graph that went wrong.
+// A loss or gradient that is not finite ends the run before it reaches the parameters, with an
+// error that names the step, the rows of the batch and the first node of the graph that went wrong.
 //
 // # Losses of one's own
 //
-// A [loss.Func] of one's own makes its result from its two operands and hands the options on to the losses of package
-// loss that it is made of: by these it gets weights and reduction. It is built for several numbers of rows, in graphs of their own.
-// [loss.Reduce] makes a loss of values for which there is none, [loss.Weighted] adds losses, [loss.With] fixes options. A sum of losses
-// is no quotient: an epoch's loss is then the mean of its batches' losses, weighted by their rows, and
+// A [loss.Func] of one's own makes its result from its two operands and hands the options on to the
+// losses of package loss that it is made of: by these it gets weights and reduction. It is built
+// for several numbers of rows, in graphs of their own. [loss.Reduce] makes a loss of values for
+// which there is none, [loss.Weighted] adds losses, [loss.With] fixes options. A sum of losses is
+// no quotient: an epoch's loss is then the mean of its batches' losses, weighted by their rows, and
 // Config.Accumulate is refused.
 //
 // # Keeping a run
 //
-// With a [Checkpoint] the whole state of a run is on disk after each epoch, or every few steps: a process that is killed at any moment
-// and started again with the same configuration ends with the same bits as one that was left alone. [Load] makes a model for prediction
-// from a checkpoint or from a file of [Net.Save], without data or an optimizer, [LoadBest] from the best checkpoint of a run. Weights are safetensors files, which other tools read.
+// With a [Checkpoint] the whole state of a run is on disk after each epoch, or every few steps: a
+// process that is killed at any moment and started again with the same configuration ends with the
+// same bits as one that was left alone. [Load] makes a model for prediction from a checkpoint or
+// from a file of [Net.Save], without data or an optimizer, [LoadBest] from the best checkpoint of a
+// run. Weights are safetensors files, which other tools read.
 //
 // # Watching a run
 //
-// Config.Progress shows a bar on a terminal and lines elsewhere, Config.Logger writes records, [NewTensorBoard] event files;
-// a [Callback] is told of every step and epoch and may stop the run. History writes JSON and CSV, and package report draws it.
+// Config.Progress shows a bar on a terminal and lines elsewhere, Config.Logger writes records,
+// [NewTensorBoard] event files; a [Callback] is told of every step and epoch and may stop the run.
+// History writes JSON and CSV, and package report draws it.
 //
-// Before a long run, Config.FastDevRun tries one batch of everything, Config.OverfitBatch whether the model can learn a few
-// batches by heart, and [Lint] looks for what Gorgonia would take without a word.
+// Before a long run, Config.FastDevRun tries one batch of everything, Config.OverfitBatch whether
+// the model can learn a few batches by heart, and [Lint] looks for what Gorgonia would take without
+// a word.
 //
 // # Why not Gorgonia's own parts
 //
-// Gorgonia's solvers cannot be saved, its AdamW changes nothing and its RMSProp differs from every other; its dropout
-// scales gradients wrongly; its matrix product transposes shared weights in place. This package uses none of them. Models
-// may use any of Gorgonia's operations but those that are known to be wrong, which are refused unless a model names them to
-// [Builder.Allow].
+// Gorgonia's solvers cannot be saved, its AdamW changes nothing and its RMSProp differs from every
+// other; its dropout scales gradients wrongly; its matrix product transposes shared weights in
+// place. This package uses none of them. Models may use any of Gorgonia's operations but those that
+// are known to be wrong, which are refused unless a model names them to [Builder.Allow].
 package train

@@ -21,7 +21,8 @@ type Result struct {
 	History *History
 	Steps   int    // updates made
 	Best    *Epoch // the best epoch by Config.EarlyStop; nil without it
-	// BestPath is where the best parameters lie that checkpoints have, which [LoadBest] reads; "" where there are none.
+	// BestPath is where the best parameters lie that checkpoints have, which [LoadBest] reads; ""
+	// where there are none.
 	BestPath string
 	Stopped  string // why the run ended before its last epoch: "early stopping", "callback" or ""
 	Time     Timing
@@ -38,8 +39,8 @@ type Timing struct {
 	Validate time.Duration // validation, with its graph
 }
 
-// Overhead returns the share of the time after the setup in which no graph ran: reading data, the optimizer, metrics,
-// callbacks and checkpoints.
+// Overhead returns the share of the time after the setup in which no graph ran: reading data, the
+// optimizer, metrics, callbacks and checkpoints.
 func (t Timing) Overhead() float64 {
 	if t.Total <= t.Setup {
 		return 0
@@ -49,14 +50,16 @@ func (t Timing) Overhead() float64 {
 
 // Fit trains a model on a dataset and returns it with its history.
 //
-// Each epoch visits every example once, in an order that depends on the seed and the epoch. A short last batch is padded
-// and the padding weighted 0, so its mean, its gradient and the epoch's loss are exactly those of its rows. Rows with
-// ignored labels, of weight 0 and masked targets (see [data.Masker]) count nowhere; where no row of an epoch counts Fit
-// returns an error. The same configuration and data give the same bits, whatever the number of cores.
+// Each epoch visits every example once, in an order that depends on the seed and the epoch. A short
+// last batch is padded and the padding weighted 0, so its mean, its gradient and the epoch's loss
+// are exactly those of its rows. Rows with ignored labels, of weight 0 and masked targets (see
+// [data.Masker]) count nowhere; where no row of an epoch counts Fit returns an error. The same
+// configuration and data give the same bits, whatever the number of cores.
 //
-// When the context is cancelled Fit returns what it has along with an error that wraps the context's. A loss or
-// gradient that is not finite ends the run before the parameters are touched with a [*NonFiniteError]. Other errors
-// return a nil Result where nothing was trained yet. With Config.Checkpoint a cancelled run has saved itself.
+// When the context is cancelled Fit returns what it has along with an error that wraps the
+// context's. A loss or gradient that is not finite ends the run before the parameters are touched
+// with a [*NonFiniteError]. Other errors return a nil Result where nothing was trained yet. With
+// Config.Checkpoint a cancelled run has saved itself.
 func Fit(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*Result, error) {
 	r, err := newRun(ctx, model, lossFn, ds, cfg)
 	if err != nil {
@@ -102,7 +105,8 @@ type run struct {
 	time    Timing
 }
 
-// position is where a run is. With parameters, slots and history it is all that a run needs to go on.
+// position is where a run is. With parameters, slots and history it is all that a run needs to go
+// on.
 type position struct {
 	Epoch     int     `json:"epoch"`   // the current one, from 1
 	Step      int     `json:"step"`    // updates made

@@ -48,9 +48,10 @@ func wrong(n *G.Node) *wrongOp {
 	return nil
 }
 
-// Allow lets the model use operations of Gorgonia that are refused otherwise, by the name of the function that makes
-// them, because they compute something else than they say or draw from a source that no seed reaches: SoftMax,
-// Sparsemax, Dropout, Random, CTCLoss, ByIndices and BatchNorm. [Lint] reports them all the same.
+// Allow lets the model use operations of Gorgonia that are refused otherwise, by the name of the
+// function that makes them, because they compute something else than they say or draw from a source
+// that no seed reaches: SoftMax, Sparsemax, Dropout, Random, CTCLoss, ByIndices and BatchNorm.
+// [Lint] reports them all the same.
 func (b *Builder) Allow(operations ...string) error {
 	for _, name := range operations {
 		known := false
@@ -75,8 +76,9 @@ func refused() (names []string) {
 	return names
 }
 
-// buildSound builds a model of which everything is known to be right: no operation that is not, and no leaf whose
-// numbers are drawn anew for every graph. Those would be others in training, evaluation and after loading.
+// buildSound builds a model of which everything is known to be right: no operation that is not, and
+// no leaf whose numbers are drawn anew for every graph. Those would be others in training,
+// evaluation and after loading.
 func buildSound(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, batch int, training bool, seed uint64) (*forward, error) {
 	f, err := build(model, spec, params, dtype, batch, training, seed)
 	if err != nil {
@@ -128,7 +130,8 @@ func (f *forward) own() map[*G.Node]string {
 	return leaves
 }
 
-// foreign returns the other leaves and the constants that the output depends on, in the order in which it does.
+// foreign returns the other leaves and the constants that the output depends on, in the order in
+// which it does.
 func (f *forward) foreign(own map[*G.Node]string) (found G.Nodes) {
 	for n, operands := range loss.Walk(f.out) {
 		if len(operands) == 0 && own[n] == "" {
@@ -140,8 +143,8 @@ func (f *forward) foreign(own map[*G.Node]string) (found G.Nodes) {
 
 func leafText(n *G.Node) string { return fmt.Sprintf("%q of shape %v", n.Name(), n.Shape()) }
 
-// sameLeaf reports whether two leaves hold the same numbers. NaN is the same as NaN: what matters is what a graph
-// computes from them.
+// sameLeaf reports whether two leaves hold the same numbers. NaN is the same as NaN: what matters
+// is what a graph computes from them.
 func sameLeaf(a, b *G.Node) bool {
 	va, vb := leafValue(a), leafValue(b)
 	if va == nil || vb == nil {

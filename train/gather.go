@@ -9,7 +9,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// gather looks up rows of a table (V, D) by indices of any shape S: the result has the shape (S..., D).
+// gather looks up rows of a table (V, D) by indices of any shape S: the result has the shape (S...,
+// D).
 func gather(table, ids *G.Node) (*G.Node, error) {
 	dt, dims := table.Dtype(), ids.Dims()
 	vocabulary, width := table.Shape()[0], table.Shape()[1]
@@ -30,7 +31,8 @@ func gather(table, ids *G.Node) (*G.Node, error) {
 	}, table, ids)
 }
 
-// scatter adds the rows of g (S..., D) into a table of zeros (vocabulary, D) at the rows that ids names.
+// scatter adds the rows of g (S..., D) into a table of zeros (vocabulary, D) at the rows that ids
+// names.
 func scatter(ids, g *G.Node, vocabulary int) (*G.Node, error) {
 	dt, dims := g.Dtype(), ids.Dims()
 	width := g.Shape()[g.Dims()-1]

@@ -14,8 +14,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// program is a compiled graph of a fixed number of rows: the model, where there is a loss its value, and where the
-// graph trains the gradients. Short batches are padded by copies of their last row, of weight 0.
+// program is a compiled graph of a fixed number of rows: the model, where there is a loss its
+// value, and where the graph trains the gradients. Short batches are padded by copies of their last
+// row, of weight 0.
 type program struct {
 	*forward
 	vm      *machine.Machine
@@ -201,7 +202,8 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 	return nil
 }
 
-// weigh fills in the weights of a row: an element that is masked has the weight 0, with which losses never read it.
+// weigh fills in the weights of a row: an element that is masked has the weight 0, with which
+// losses never read it.
 func weigh[F float32 | float64](dst []F, w F, mask []bool) {
 	if mask == nil {
 		for j := range dst {
@@ -219,7 +221,8 @@ func weigh[F float32 | float64](dst []F, w F, mask []bool) {
 	}
 }
 
-// bind makes a batch the graph's input: a whole one as it lies, until the loader's next step, and a short one as a padded copy.
+// bind makes a batch the graph's input: a whole one as it lies, until the loader's next step, and a
+// short one as a padded copy.
 func (pr *program) bind(b *data.Batch, n int) error {
 	from := b.X
 	if size := pr.spec.Input.Size(); n < pr.batch || from.Len() != pr.batch*size || (from.F32 != nil) != (pr.xbuf.F32 != nil) || (from.Int != nil) != (pr.xbuf.Int != nil) {
@@ -240,7 +243,8 @@ func (pr *program) bind(b *data.Batch, n int) error {
 	return G.Let(pr.x, v)
 }
 
-// pad copies n rows and repeats the last: a row that the model can process like any other, whatever it computes.
+// pad copies n rows and repeats the last: a row that the model can process like any other, whatever
+// it computes.
 func pad(dst, src data.Column, n, batch, size int) error {
 	if err := dst.Slice(0, n*size).Copy(src.Slice(0, n*size)); err != nil {
 		return err

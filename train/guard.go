@@ -10,7 +10,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A NonFiniteError reports a loss or a gradient that is NaN or infinite. The parameters are as they were before the step.
+// A NonFiniteError reports a loss or a gradient that is NaN or infinite. The parameters are as they
+// were before the step.
 type NonFiniteError struct {
 	Step  int     // the update that was not made, from 1
 	Epoch int     // from 1
@@ -48,8 +49,8 @@ func (r *run) nonFinite(what string, v float64, b *data.Batch, factor []float64)
 	return e
 }
 
-// firstBad runs the forward graph again with a tap on every node and names the first, operands before results, whose
-// value is not finite.
+// firstBad runs the forward graph again with a tap on every node and names the first, operands
+// before results, whose value is not finite.
 func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
 	f, err := build(r.net.model, r.net.spec, r.net.params, r.net.dtype, r.graph.batch, true, r.cfg.Seed)
 	if err != nil {

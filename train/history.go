@@ -25,15 +25,18 @@ type Epoch struct {
 	Step    int     `json:"step"`  // updates made so far
 	Rate    float64 `json:"rate"`  // learning rate of the last update
 	Seconds float64 `json:"seconds"`
-	// Values are the epoch's losses and metrics by name: "loss" and "accuracy" over the training batches as they
-	// came, each batch before its own update, "val_loss" and "val_accuracy" over the validation set after the epoch.
+	// Values are the epoch's losses and metrics by name: "loss" and "accuracy" over the training
+	// batches as they came, each batch before its own update, "val_loss" and "val_accuracy" over
+	// the validation set after the epoch.
 	Values Values `json:"values"`
 }
 
-// Values are numbers by name. In JSON a number that is not finite is a string: "NaN", "+Inf" or "-Inf".
+// Values are numbers by name. In JSON a number that is not finite is a string: "NaN", "+Inf" or
+// "-Inf".
 type Values map[string]float64
 
-// Names returns the names in the order in which they are shown: training before validation, losses before metrics.
+// Names returns the names in the order in which they are shown: training before validation, losses
+// before metrics.
 func (v Values) Names() []string {
 	names := make([]string, 0, len(v))
 	for n := range v {

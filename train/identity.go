@@ -26,7 +26,8 @@ func (pr *program) lossIdentity() string {
 // modelIdentity describes the part that computes the model's output from input and parameters.
 func (pr *program) modelIdentity() string { return fmt.Sprintf("%016x", graphIdentity(pr.out, nil)) }
 
-// graphIdentity is a digest of the operations and constants that compute a node, without those that compute another.
+// graphIdentity is a digest of the operations and constants that compute a node, without those that
+// compute another.
 func graphIdentity(to, from *G.Node) uint64 {
 	model := make(map[*G.Node]bool)
 	for n := range loss.Walk(from) {
@@ -117,8 +118,8 @@ func writeBits(w io.Writer, v uint64) {
 	w.Write(b[:])
 }
 
-// checkRates returns an error when a run that was planned for another number of epochs would have had other learning rates
-// so far: its rate would jump.
+// checkRates returns an error when a run that was planned for another number of epochs would have
+// had other learning rates so far: its rate would jump.
 func (r *run) checkRates(st *savedState) error {
 	if st.Epochs == r.cfg.Epochs {
 		return nil

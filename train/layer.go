@@ -12,8 +12,8 @@ import (
 
 // Dense returns x·W + b for x of shape (rows, inputs): shape (rows, units).
 //
-// Parameters: name.weight of shape (inputs, units) and name.bias of shape (units), both drawn by [FanIn] of the
-// inputs. DenseWith takes other initialisers.
+// Parameters: name.weight of shape (inputs, units) and name.bias of shape (units), both drawn by
+// [FanIn] of the inputs. DenseWith takes other initialisers.
 func (b *Builder) Dense(name string, x *G.Node, units int) (*G.Node, error) {
 	if x == nil || x.Dims() != 2 {
 		return nil, fmt.Errorf("train.Dense: input of %q %s, want shape (rows, inputs)", name, describe(x))
@@ -22,7 +22,8 @@ func (b *Builder) Dense(name string, x *G.Node, units int) (*G.Node, error) {
 	return b.DenseWith(name, x, units, Uniform(bound), Uniform(bound))
 }
 
-// DenseWith is [Builder.Dense] with initialisers for the weight and the bias; a nil bias means none.
+// DenseWith is [Builder.Dense] with initialisers for the weight and the bias; a nil bias means
+// none.
 func (b *Builder) DenseWith(name string, x *G.Node, units int, weight, bias Init) (*G.Node, error) {
 	switch {
 	case name == "":
@@ -55,17 +56,17 @@ func describe(n *G.Node) string {
 	return fmt.Sprintf("has shape %v", n.Shape())
 }
 
-// Embedding returns the rows of a table that ids names: shape (ids..., width). ids is a node of Int with entries in
-// [0, vocabulary); an entry outside is an error when the graph runs.
+// Embedding returns the rows of a table that ids names: shape (ids..., width). ids is a node of Int
+// with entries in [0, vocabulary); an entry outside is an error when the graph runs.
 //
-// Parameter: name.weight of shape (vocabulary, width), drawn from a normal distribution of deviation 1, as in PyTorch.
-// EmbeddingWith takes another initialiser.
+// Parameter: name.weight of shape (vocabulary, width), drawn from a normal distribution of
+// deviation 1, as in PyTorch. EmbeddingWith takes another initialiser.
 func (b *Builder) Embedding(name string, ids *G.Node, vocabulary, width int) (*G.Node, error) {
 	return b.EmbeddingWith(name, ids, vocabulary, width, Normal(1))
 }
 
-// EmbeddingWith is [Builder.Embedding] with an initialiser. A row that training never sees stays as it was drawn, so small numbers
-// keep rare tokens from saying anything at random.
+// EmbeddingWith is [Builder.Embedding] with an initialiser. A row that training never sees stays as
+// it was drawn, so small numbers keep rare tokens from saying anything at random.
 func (b *Builder) EmbeddingWith(name string, ids *G.Node, vocabulary, width int, table Init) (*G.Node, error) {
 	switch {
 	case name == "":
@@ -91,11 +92,13 @@ type noise struct {
 	buf  data.Column
 }
 
-// Dropout returns x with each number set to 0 with probability p in [0, 1) and divided by 1-p otherwise while the
-// model is trained, and x itself when it is not. The pattern of a step depends on the run's seed, the name and the step
-// alone. (Gorgonia's own Dropout scales gradients wrongly.)
+// Dropout returns x with each number set to 0 with probability p in [0, 1) and divided by 1-p
+// otherwise while the model is trained, and x itself when it is not. The pattern of a step depends
+// on the run's seed, the name and the step alone. (Gorgonia's own Dropout scales gradients
+// wrongly.)
 //
-// Reference: N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
+// Reference: N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from
+// Overfitting, 2014.
 func (b *Builder) Dropout(name string, x *G.Node, p float64) (*G.Node, error) {
 	switch {
 	case x == nil || x.Dims() == 0 || x.Dtype() != b.dtype:

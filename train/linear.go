@@ -10,8 +10,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// product returns the matrix product of a or its transpose with b or its transpose. Unlike Gorgonia's it leaves its
-// operands alone while it works, and its derivatives are products again.
+// product returns the matrix product of a or its transpose with b or its transpose. Unlike
+// Gorgonia's it leaves its operands alone while it works, and its derivatives are products again.
 func product(a, b *G.Node, ta, tb bool) (*G.Node, error) {
 	dt := a.Dtype()
 	matrix := tensorType(2, dt)
@@ -35,7 +35,8 @@ func product(a, b *G.Node, ta, tb bool) (*G.Node, error) {
 			return multiply[float64](r, in[0], in[1], nil, ta, tb)
 		},
 	}
-	// With C = op(A)·op(B): d op(A) = G·op(B)ᵀ, d op(B) = op(A)ᵀ·G, transposed back where op transposes.
+	// With C = op(A)·op(B): d op(A) = G·op(B)ᵀ, d op(B) = op(A)ᵀ·G, transposed back where op
+	// transposes.
 	o.sym = func(in G.Nodes, _, g *G.Node) (G.Nodes, error) {
 		var da, db *G.Node
 		var err error

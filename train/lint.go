@@ -21,11 +21,12 @@ type Finding struct {
 // String returns the node and the finding.
 func (f Finding) String() string { return f.Node + ": " + f.What }
 
-// Lint builds a model, with its loss where lossFn is not nil, as [Fit] would for a dataset with the given spec, and
-// reports what is suspicious: leaves without a name, which Gorgonia merges because it cannot tell them apart, leaves that
-// are no parameter, parameters that the loss does not depend on, and operations of Gorgonia that are known to be wrong. It
-// returns an error where the model cannot be built at all. Fit itself refuses leaves whose numbers differ from graph to
-// graph, and the operations that [Builder.Allow] lists.
+// Lint builds a model, with its loss where lossFn is not nil, as [Fit] would for a dataset with the
+// given spec, and reports what is suspicious: leaves without a name, which Gorgonia merges because
+// it cannot tell them apart, leaves that are no parameter, parameters that the loss does not depend
+// on, and operations of Gorgonia that are known to be wrong. It returns an error where the model
+// cannot be built at all. Fit itself refuses leaves whose numbers differ from graph to graph, and
+// the operations that [Builder.Allow] lists.
 func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
 	if model == nil {
 		return nil, errors.New("train.Lint: model is nil")

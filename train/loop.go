@@ -36,8 +36,8 @@ func (r *run) loop(ctx context.Context) error {
 	return nil
 }
 
-// stop turns a callback's wish to end into an end in good order: what was trained is saved and the best parameters are put
-// back.
+// stop turns a callback's wish to end into an end in good order: what was trained is saved and the
+// best parameters are put back.
 func (r *run) stop(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrStop) {
 		return err
@@ -198,7 +198,8 @@ func (r *run) watch(values Values) {
 	}
 }
 
-// step makes one update from up to Accumulate batches. It returns the mean loss and the norm of the gradients.
+// step makes one update from up to Accumulate batches. It returns the mean loss and the norm of the
+// gradients.
 func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 	if r.graph.summing {
 		for _, g := range r.graph.grads {
@@ -249,9 +250,9 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 	return m.value(), norm, nil
 }
 
-// forward runs the graph on a batch. Its last operation calls then with the weight of the batch's rows,
-// where its loss is finite: the parameters are moved at once, while the gradients are still in the caches and the other
-// cores awake.
+// forward runs the graph on a batch. Its last operation calls then with the weight of the batch's
+// rows, where its loss is finite: the parameters are moved at once, while the gradients are still
+// in the caches and the other cores awake.
 func (r *run) forward(b *data.Batch, then func(weight float64) error) error {
 	step := r.at.Step + 1
 	factor, err := r.classFactors(b)

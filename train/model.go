@@ -12,14 +12,17 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Model builds the forward graph from the input x and returns the node of its output, usually logits. x has the shape (batch,
-// shape of one input) and is of the training dtype, or Int where the dataset's inputs are whole numbers.
+// A Model builds the forward graph from the input x and returns the node of its output, usually
+// logits. x has the shape (batch, shape of one input) and is of the training dtype, or Int where
+// the dataset's inputs are whole numbers.
 //
-// The function is called more than once, for training, evaluation and prediction at different batch sizes, and has to build the
-// same model each time: the same parameters, by name. Parameters come from [Builder.Param] or a layer; everything else is plain
-// Gorgonia in the graph of x. Give each leaf of your own a unique name: Gorgonia merges unnamed leaves of one shape. A leaf whose
-// numbers are not the same each time, such as one with a random WithInit, is refused by name, and so are operations
-// of Gorgonia that are known to be wrong, unless the model names them to [Builder.Allow].
+// The function is called more than once, for training, evaluation and prediction at different batch
+// sizes, and has to build the same model each time: the same parameters, by name. Parameters come
+// from [Builder.Param] or a layer; everything else is plain Gorgonia in the graph of x. Give each
+// leaf of your own a unique name: Gorgonia merges unnamed leaves of one shape. A leaf whose numbers
+// are not the same each time, such as one with a random WithInit, is refused by name, and so are
+// operations of Gorgonia that are known to be wrong, unless the model names them to
+// [Builder.Allow].
 type Model func(b *Builder, x *G.Node) (*G.Node, error)
 
 // A Builder gives a [Model] its parameters and what it has to know of the graph under construction.
@@ -61,9 +64,10 @@ func (b *Builder) reserve(fn, name string) error {
 	return nil
 }
 
-// Param returns the leaf of a parameter with the given name and shape. When the model is built for the first time the
-// parameter is made by init from numbers that depend on the run's seed and the parameter's name alone; later the same numbers
-// are used again. A shape has at least one dimension.
+// Param returns the leaf of a parameter with the given name and shape. When the model is built for
+// the first time the parameter is made by init from numbers that depend on the run's seed and the
+// parameter's name alone; later the same numbers are used again. A shape has at least one
+// dimension.
 func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
 	if err := b.reserve("Param", name); err != nil {
 		return nil, err
@@ -172,7 +176,8 @@ func (s *paramSet) names() []string {
 	return out
 }
 
-// forward is the part that training and evaluation have in common: a graph with an input and the model's output.
+// forward is the part that training and evaluation have in common: a graph with an input and the
+// model's output.
 type forward struct {
 	*Builder
 	x      *G.Node
@@ -250,8 +255,8 @@ func leaf(g *G.ExprGraph, name string, f data.Field, dtype tensor.Dtype, batch i
 	return node, c, err
 }
 
-// place puts a leaf with a value into a graph. Gorgonia returns a leaf that is already there when name, type and shape are the
-// same, with its own value: then this one would never be used.
+// place puts a leaf with a value into a graph. Gorgonia returns a leaf that is already there when
+// name, type and shape are the same, with its own value: then this one would never be used.
 func place(g *G.ExprGraph, name string, dtype tensor.Dtype, v *tensor.Dense) (*G.Node, error) {
 	shape := v.Shape()
 	n := G.NewTensor(g, dtype, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(v))

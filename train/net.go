@@ -103,11 +103,13 @@ func eachBatch(ctx context.Context, ds data.Dataset, from, to, size, ahead int, 
 	}
 }
 
-// Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and under its name the value
-// of each metric, after the rows of the dataset were added to it. lossFn may be nil when metrics are given.
+// Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and
+// under its name the value of each metric, after the rows of the dataset were added to it. lossFn
+// may be nil when metrics are given.
 //
-// The mean loss is that of the whole dataset, however its ignored labels and weights fall into batches; an error where
-// no row counts. A loss that is no quotient (see [loss.Parts]) gives the mean of its batches, weighted by their rows.
+// The mean loss is that of the whole dataset, however its ignored labels and weights fall into
+// batches; an error where no row counts. A loss that is no quotient (see [loss.Parts]) gives the
+// mean of its batches, weighted by their rows.
 //
 // A call builds a graph of its own, of at most 256 rows and of no more than the dataset has. Calls
 // from several goroutines run at the same time, as those of [Net.Predict] do; metrics belong to one
@@ -237,8 +239,8 @@ func (s *scratch) ignore(labels []int, mask []bool) []int {
 	return s.labels
 }
 
-// update gives the rows of a batch to metrics. Where a row has several labels, as the positions of a sequence, each of
-// them is a row to the metric.
+// update gives the rows of a batch to metrics. Where a row has several labels, as the positions of
+// a sequence, each of them is a row to the metric.
 func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) error {
 	n, size := len(b.Rows), p.spec.Target.Size()
 	var err error

@@ -11,9 +11,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// op is every graph operation of this package: its identity and what it does, as functions. The layers use these in
-// place of Gorgonia's own where those are wrong (dropout), transpose shared weights in place
-// (matrix product) or copy more than they compute (broadcast addition).
+// op is every graph operation of this package: its identity and what it does, as functions. The
+// layers use these in place of Gorgonia's own where those are wrong (dropout), transpose shared
+// weights in place (matrix product) or copy more than they compute (broadcast addition).
 type op struct {
 	text  string // the whole identity: nodes of equal hash are merged
 	types []hm.Type
@@ -30,9 +30,10 @@ var (
 	_ G.ADOp = (*op)(nil)
 )
 
-// room is the memory of an operation's result, which the next run overwrites. Graphs of this package run on one machine
-// each and everything that leaves them is copied by a tap, so nobody sees that; with fresh memory for
-// every run, which Gorgonia's own operations take, the parameters and the optimizer's state fall out of the caches.
+// room is the memory of an operation's result, which the next run overwrites. Graphs of this
+// package run on one machine each and everything that leaves them is copied by a tap, so nobody
+// sees that; with fresh memory for every run, which Gorgonia's own operations take, the parameters
+// and the optimizer's state fall out of the caches.
 type room struct {
 	f32 []float32
 	f64 []float64
@@ -73,7 +74,8 @@ func (o *op) InferShape(in ...G.DimSizer) (tensor.Shape, error) {
 	return o.shape(shapes)
 }
 
-// Do runs the operation. A panic becomes an error with its name; on a TapeMachine it would end the process.
+// Do runs the operation. A panic becomes an error with its name; on a TapeMachine it would end the
+// process.
 func (o *op) Do(in ...G.Value) (v G.Value, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -108,8 +110,8 @@ func (o *op) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
 	return o.sym(in, out, grad)
 }
 
-// DoDiff is what a LispMachine calls. The trainer differentiates symbolically and never runs one; without this method
-// that machine would take the gradient for zero and say nothing.
+// DoDiff is what a LispMachine calls. The trainer differentiates symbolically and never runs one;
+// without this method that machine would take the gradient for zero and say nothing.
 func (o *op) DoDiff(G.ExecutionContext, G.Nodes, *G.Node) error {
 	return fmt.Errorf("%s: layers of package train do not run on a LispMachine; take the gradients of loss.Gradients", o.text)
 }

@@ -16,8 +16,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// openCheckpoints makes the directory of checkpoints and, where that is asked for and there is one, puts the run where the
-// newest says.
+// openCheckpoints makes the directory of checkpoints and, where that is asked for and there is one,
+// puts the run where the newest says.
 func (r *run) openCheckpoints() error {
 	c := r.cfg.Checkpoint
 	if c == nil {
@@ -118,7 +118,8 @@ func (r *run) restore(path string, st *savedState) error {
 	return nil
 }
 
-// fill overwrites arrays by those of a file, which has the same names, types and shapes and no others.
+// fill overwrites arrays by those of a file, which has the same names, types and shapes and no
+// others.
 func fill(path string, into []*weights.Array) error {
 	from, _, err := weights.Load(path)
 	if err != nil {
@@ -162,8 +163,8 @@ func (n *Net) metadata() (map[string]string, error) {
 	return map[string]string{inputKey: string(input), targetKey: string(target)}, nil
 }
 
-// Save writes the parameters to a safetensors file, atomically. [Load] reads it, and so does every other reader of
-// the format.
+// Save writes the parameters to a safetensors file, atomically. [Load] reads it, and so does every
+// other reader of the format.
 func (n *Net) Save(path string) error {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -180,9 +181,10 @@ func (n *Net) Save(path string) error {
 	return nil
 }
 
-// Load returns a model with the parameters of a file that [Net.Save] wrote or of a checkpoint's directory, ready to predict
-// and evaluate. It needs neither data nor an optimizer. The parameters must be exactly those that the model builds. Those of a
-// checkpoint are the last that were trained; [LoadBest] takes the best.
+// Load returns a model with the parameters of a file that [Net.Save] wrote or of a checkpoint's
+// directory, ready to predict and evaluate. It needs neither data nor an optimizer. The parameters
+// must be exactly those that the model builds. Those of a checkpoint are the last that were
+// trained; [LoadBest] takes the best.
 func Load(path string, model Model) (*Net, error) {
 	if model == nil {
 		return nil, errors.New("train.Load: model is nil")

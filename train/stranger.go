@@ -9,11 +9,11 @@ import (
 	"github.com/surprisal-go/surprisal/loss"
 )
 
-// Models and losses are functions of programs. What goes wrong in them is told in words of this package, with the place
-// where it began and the rule that was broken.
+// Models and losses are functions of programs. What goes wrong in them is told in words of this
+// package, with the place where it began and the rule that was broken.
 
-// panicked returns the error for a value that a function has panicked with. It is called by the deferred function that
-// recovered it, while the stack still has the place.
+// panicked returns the error for a value that a function has panicked with. It is called by the
+// deferred function that recovered it, while the stack still has the place.
 func panicked(what string, r any) error {
 	cause, ok := r.(error)
 	if !ok {
@@ -41,7 +41,8 @@ func panicSite() string {
 	}
 }
 
-// explainLoss adds to the error of a loss function what the trainer asks of it, where it seems not to know.
+// explainLoss adds to the error of a loss function what the trainer asks of it, where it seems not
+// to know.
 func explainLoss(err error, batch int) error {
 	text := err.Error()
 	err = fmt.Errorf("building the loss for %d rows: %w", batch, err)
@@ -70,7 +71,8 @@ func explainModel(err error, batch int) error {
 
 const manySizes = "graphs are built for several numbers of rows, which is the first dimension of the operands (Builder.Batch)"
 
-// noNormalizer is the error of a loss that cannot be built without reduction, though it can with one.
+// noNormalizer is the error of a loss that cannot be built without reduction, though it can with
+// one.
 func noNormalizer() error {
 	return fmt.Errorf("%w: the loss fixes its own denominator, by WithNormalizer or WithNormalizerNode: leave that out, "+
 		"as a trainer divides by what its batches add up to", loss.ErrOption)

@@ -10,8 +10,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// tap adds an operation that copies a node's value to dst whenever the graph runs. The value itself is memory that the
-// next run writes to.
+// tap adds an operation that copies a node's value to dst whenever the graph runs. The value itself
+// is memory that the next run writes to.
 func tap(name string, n *G.Node, dst data.Column) (*G.Node, error) {
 	return tapWith(name, n, func(v G.Value) error {
 		if dst.F32 != nil {

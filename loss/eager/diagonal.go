@@ -14,8 +14,8 @@ func (l *Loss) diagonal(dst *Operand, d *Data, operands []Operand) error {
 	return diagonalOf[float64](l, b, dst, d, operands)
 }
 
-// diagonalOf takes the products of the Hessian with directions that are 1 in one class and 0 in the others: as rows do not
-// meet in a value, entry c of every row is that row's diagonal element.
+// diagonalOf takes the products of the Hessian with directions that are 1 in one class and 0 in the
+// others: as rows do not meet in a value, entry c of every row is that row's diagonal element.
 func diagonalOf[F core.Float](l *Loss, b *core.Bound, dst *Operand, d *Data, operands []Operand) error {
 	out, err := output[F](b, dst, "second", b.Shape, operands, d)
 	if err != nil {

@@ -62,14 +62,15 @@ func newLoss(name string, opts []loss.Option) (*Loss, error) {
 	return l, nil
 }
 
-// Constructors returns the constructors of this package by the names of their losses, which are those of package loss.
+// Constructors returns the constructors of this package by the names of their losses, which are
+// those of package loss.
 func Constructors() map[string]func(...loss.Option) (*Loss, error) { return maps.Clone(constructors) }
 
 // Name returns the name of the loss.
 func (l *Loss) Name() string { return l.def.Name }
 
-// Value returns the loss of operands under loss.Mean or loss.Sum, rounded to their element type. Under loss.None it is an
-// error of kind loss.ErrOption: [Loss.Values] is for that.
+// Value returns the loss of operands under loss.Mean or loss.Sum, rounded to their element type.
+// Under loss.None it is an error of kind loss.ErrOption: [Loss.Values] is for that.
 func (l *Loss) Value(d Data, operands ...Operand) (float64, error) {
 	if l.set.Reduction == core.None {
 		return 0, core.Faultf(core.ErrOption, l.def.Name, "reduction is None, want Mean or Sum for Value; Values writes one number per example")
@@ -77,15 +78,16 @@ func (l *Loss) Value(d Data, operands ...Operand) (float64, error) {
 	return l.evaluate(call{order: core.OrderValue}, &d, operands)
 }
 
-// Values writes the values of the examples, or of the elements for elementwise losses, times their weights, to dst, whatever the
-// reduction. dst has the shape that the loss has under loss.None.
+// Values writes the values of the examples, or of the elements for elementwise losses, times their
+// weights, to dst, whatever the reduction. dst has the shape that the loss has under loss.None.
 func (l *Loss) Values(dst Operand, d Data, operands ...Operand) error {
 	_, err := l.evaluate(call{order: core.OrderValue, values: &dst, none: true}, &d, operands)
 	return err
 }
 
-// ValueGradient writes the gradient by the first operand, times the upstream, to dst, which has that operand's shape, and
-// returns the value. Under loss.None the value is 0: [Loss.Values] gives the values.
+// ValueGradient writes the gradient by the first operand, times the upstream, to dst, which has
+// that operand's shape, and returns the value. Under loss.None the value is 0: [Loss.Values] gives
+// the values.
 func (l *Loss) ValueGradient(dst Operand, d Data, operands ...Operand) (float64, error) {
 	order := core.OrderBoth
 	if l.set.Reduction == core.None {
@@ -94,9 +96,10 @@ func (l *Loss) ValueGradient(dst Operand, d Data, operands ...Operand) (float64,
 	return l.evaluate(call{order: order, dst: &dst}, &d, operands)
 }
 
-// ValueGradients writes the gradients by several operands, times the upstream, from one computation of the logits, and returns the
-// value, which is 0 under loss.None. It is for losses that have their logits from a product, such as [LinearCrossEntropy]: dst has one
-// entry for each operand, and one after them for Data.Bias. The zero Operand stands for a gradient that is not wanted.
+// ValueGradients writes the gradients by several operands, times the upstream, from one computation
+// of the logits, and returns the value, which is 0 under loss.None. It is for losses that have
+// their logits from a product, such as [LinearCrossEntropy]: dst has one entry for each operand,
+// and one after them for Data.Bias. The zero Operand stands for a gradient that is not wanted.
 func (l *Loss) ValueGradients(dst []Operand, d Data, operands ...Operand) (float64, error) {
 	order := core.OrderBoth
 	if l.set.Reduction == core.None {
@@ -111,24 +114,27 @@ func (l *Loss) ValueGradients(dst []Operand, d Data, operands ...Operand) (float
 	return l.evaluate(call{order: order, each: dst}, &d, operands)
 }
 
-// Gradient writes the gradient by operand k, counted from 0, times the upstream, to dst, which has that operand's shape.
-// There is no gradient by labels. Data.Bias counts as the operand after the last.
+// Gradient writes the gradient by operand k, counted from 0, times the upstream, to dst, which has
+// that operand's shape. There is no gradient by labels. Data.Bias counts as the operand after the
+// last.
 func (l *Loss) Gradient(k int, dst Operand, d Data, operands ...Operand) error {
 	_, err := l.evaluate(call{order: core.OrderGradient, wrt: k, dst: &dst}, &d, operands)
 	return err
 }
 
-// HessianVector writes the product of the Hessian by the first operand with a direction, times the upstream, to dst. direction and
-// dst have the first operand's shape.
+// HessianVector writes the product of the Hessian by the first operand with a direction, times the
+// upstream, to dst. direction and dst have the first operand's shape.
 func (l *Loss) HessianVector(dst, direction Operand, d Data, operands ...Operand) error {
 	_, err := l.evaluate(call{order: core.OrderHessian, dst: &dst, direction: &direction}, &d, operands)
 	return err
 }
 
-// Derivatives writes the first and second derivative of the weighted values by each entry of the first operand, without a
-// reduction: the gradient, and the diagonal of the Hessian. first and second have the first operand's shape.
+// Derivatives writes the first and second derivative of the weighted values by each entry of the
+// first operand, without a reduction: the gradient, and the diagonal of the Hessian. first and
+// second have the first operand's shape.
 //
-// The diagonal of an elementwise loss takes one product with the Hessian; losses of rows take one for each class.
+// The diagonal of an elementwise loss takes one product with the Hessian; losses of rows take one
+// for each class.
 func (l *Loss) Derivatives(first, second Operand, d Data, operands ...Operand) error {
 	if _, err := l.evaluate(call{order: core.OrderGradient, dst: &first, none: true}, &d, operands); err != nil {
 		return err
@@ -167,7 +173,8 @@ func (l *Loss) bind(none bool, d *Data, operands []Operand) (*core.Bound, error)
 	return l.bindNew(none, *d, slices.Clone(operands))
 }
 
-// bindNew binds the loss. It has copies of its arguments, so that those of ordinary calls need not be on the heap.
+// bindNew binds the loss. It has copies of its arguments, so that those of ordinary calls need not
+// be on the heap.
 func (l *Loss) bindNew(none bool, d Data, operands []Operand) (*core.Bound, error) {
 	def := l.def
 	if want := len(def.Required()); len(operands) != want {
@@ -396,7 +403,7 @@ func (s *state[F]) read(b *core.Bound, c *call, d *Data, operands []Operand, r *
 	return err
 }
 
-// noGradient says that there is no gradient by operand k.
+// noGradient returns the error for there being no gradient by operand k.
 func noGradient(b *core.Bound, k int) error {
 	if b.Linked() {
 		return core.Faultf(core.ErrShape, b.Def.Name, "operand %d has no gradient, want one that is not data", k)

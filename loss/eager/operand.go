@@ -22,9 +22,11 @@ type Operand struct {
 	err   error // found when it was made, reported when it is used
 }
 
-// Slice returns data with a shape; without one it has one axis, of all its elements. The data is not copied.
+// Slice returns data with a shape; without one it has one axis, of all its elements. The data is
+// not copied.
 //
-// A shape that does not multiply out to the number of elements is an error of the call that uses the operand.
+// A shape that does not multiply out to the number of elements is an error of the call that uses
+// the operand.
 func Slice[T Element](data []T, shape ...int) Operand {
 	s := slices.Clone(core.Shape(shape))
 	if shape == nil {
@@ -48,8 +50,9 @@ func Scalar[T Element](v T) Operand {
 	return Operand{data: []T{v}, given: core.Given{DType: dtypeOf[T]()}}
 }
 
-// Dense returns the elements of a tensor: its own memory where that is in row-major order, a copy for transposed, sliced and
-// column-major tensors. A result cannot be written to a copy: that is an error of the call.
+// Dense returns the elements of a tensor: its own memory where that is in row-major order, a copy
+// for transposed, sliced and column-major tensors. A result cannot be written to a copy: that is an
+// error of the call.
 func Dense(t *tensor.Dense) Operand {
 	if t == nil {
 		return Operand{err: fmt.Errorf("a nil tensor")}

@@ -83,8 +83,8 @@ func (p *pattern) causes() []string {
 	return out
 }
 
-// close compares two numbers at element i: relative 1e-4 is finer than any cause needs and coarser than the rounding
-// of the differences.
+// close compares two numbers at element i: relative 1e-4 is finer than any cause needs and coarser
+// than the rounding of the differences.
 func (p *pattern) close(i int, x, y float64) bool {
 	return math.Abs(x-y) <= p.tol[i]+1e-4*math.Max(math.Abs(x), math.Abs(y))
 }
@@ -161,8 +161,8 @@ func (p *pattern) transposed() bool {
 	return true
 }
 
-// axisTerm recognises a residual that does not vary along an axis, and a gradient that should sum to 0 along an axis
-// and does not: both are what is left when a sum along the axis is forgotten.
+// axisTerm recognises a residual that does not vary along an axis, and a gradient that should sum
+// to 0 along an axis and does not: both are what is left when a sum along the axis is forgotten.
 func (p *pattern) axisTerm() (string, bool) {
 	for axis := range p.shape {
 		if p.shape[axis] < 2 {

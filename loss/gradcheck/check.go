@@ -10,10 +10,11 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Check compares the gradients of the function that build makes with differences of it, at the values of the inputs.
+// Check compares the gradients of the function that build makes with differences of it, at the
+// values of the inputs.
 //
-// An error, of one of the kinds [ErrInput], [ErrOption], [ErrBuild] and [ErrRun], means that nothing could be compared. What is
-// wrong with a gradient stands in the report: see [Report.OK].
+// An error, of one of the kinds [ErrInput], [ErrOption], [ErrBuild] and [ErrRun], means that
+// nothing could be compared. What is wrong with a gradient stands in the report: see [Report.OK].
 func Check(build Builder, inputs []Input, opts ...Option) (*Report, error) {
 	c, err := configure(opts)
 	if err != nil {
@@ -241,7 +242,8 @@ func (k *checker) compare() error {
 	return k.checkSecond()
 }
 
-// small reports a check to which a dozen more evaluations do not matter: all but the directional mode on many elements.
+// small reports a check to which a dozen more evaluations do not matter: all but the directional
+// mode on many elements.
 func (k *checker) small() bool {
 	n := 0
 	for _, o := range k.ref.operands {
@@ -250,7 +252,8 @@ func (k *checker) small() bool {
 	return k.directions == 0 || n <= 1<<16
 }
 
-// prepare runs a pass at the point. That it fails is a finding, not an error: the other passes can still be checked.
+// prepare runs a pass at the point. That it fails is a finding, not an error: the other passes can
+// still be checked.
 func (k *checker) prepare(p Pass) {
 	fail := func(err error) {
 		k.report.find(Missing, p.String(), "there is no gradient: %v", err)
@@ -402,8 +405,8 @@ func sameShape(a, b tensor.Shape) bool {
 	return true
 }
 
-// judge compares. The tolerance is widened by the measured rounding error of the gradient, and the difference is
-// confirmed with other steps, before an element is called wrong.
+// judge compares. The tolerance is widened by the measured rounding error of the gradient, and the
+// difference is confirmed with other steps, before an element is called wrong.
 func (k *checker) judge(j *judge, el *Element, i, e int, s slope, again line, unit float64) {
 	el.Tol = s.tol + k.rounding(j, i, s.value) + k.saturation()*k.differ.touched/unit
 	if decide(el, s); !el.Failed() || el.Verdict != Wrong && el.Verdict != Zero && el.Verdict != Kink {
@@ -423,9 +426,10 @@ func (k *checker) judge(j *judge, el *Element, i, e int, s slope, again line, un
 	}
 }
 
-// rounding is the error that any correctly written gradient may have: a few units in the last place of the element and, in
-// float64, of the largest element of the same input, which nothing that uses the gradient could tell from 0. (In float32
-// that would hide faults; there the measured rounding error must do.) The caller adds saturation.
+// rounding is the error that any correctly written gradient may have: a few units in the last place
+// of the element and, in float64, of the largest element of the same input, which nothing that uses
+// the gradient could tell from 0. (In float32 that would hide faults; there the measured rounding
+// error must do.) The caller adds saturation.
 func (k *checker) rounding(j *judge, i int, value float64) float64 {
 	tol := 16 * epsOf(k.dtype) * math.Abs(value)
 	if k.dtype == tensor.Float64 {
@@ -434,9 +438,9 @@ func (k *checker) rounding(j *judge, i int, value float64) float64 {
 	return tol
 }
 
-// saturation is the error that an operation which saturates may leave in the gradient, relative to the part of the cost that the
-// element has a hand in: a few units in the last place, times the slope between the element and that operation. Float64
-// leaves room for large slopes.
+// saturation is the error that an operation which saturates may leave in the gradient, relative to
+// the part of the cost that the element has a hand in: a few units in the last place, times the
+// slope between the element and that operation. Float64 leaves room for large slopes.
 func (k *checker) saturation() float64 {
 	if k.dtype == tensor.Float32 {
 		return 4 * eps32

@@ -16,8 +16,8 @@ type differ struct {
 	out  tensor.Shape
 	u    []float64
 	base []float64 // out at the point
-	// touched is the magnitude of the terms of L that changed along the last line, of all where none did, as the root of the
-	// sum of their squares
+	// touched is the magnitude of the terms of L that changed along the last line, of all where
+	// none did, as the root of the sum of their squares
 	touched float64
 	sigma   []float64 // rounding error of each entry of out, as a standard deviation
 	buf     []float64
@@ -75,9 +75,9 @@ func (d *differ) measureNoise(rng *rand.Rand) error {
 	return d.f.run()
 }
 
-// addScatter raises sigma to what Monte Carlo arithmetic says (see roundingOf): the terms of a sum that cancel, or an
-// operation that is saturated, round without showing it at nearby points. What scatters by more than rounding can, because
-// an operation compares its operands, is not believed.
+// addScatter raises sigma to what Monte Carlo arithmetic says (see roundingOf): the terms of a sum
+// that cancel, or an operation that is saturated, round without showing it at nearby points. What
+// scatters by more than rounding can, because an operation compares its operands, is not believed.
 func (d *differ) addScatter(rng *rand.Rand) {
 	eps, most := epsOf(d.f.inst.dtype), 0.0
 	for _, s := range d.f.steps {
@@ -108,20 +108,23 @@ func (d *differ) addScatter(rng *rand.Rand) {
 	}
 }
 
-// noisePoints is the number of evaluations behind an estimate of rounding error: enough for differences of order 6.
+// noisePoints is the number of evaluations behind an estimate of rounding error: enough for
+// differences of order 6.
 const noisePoints = 9
 
-// noiseSteps are the distances of these points, relative to the operands. Over the larger ones rounding errors are
-// independent even of an operation that is nearly flat; where the function is not smooth over them the smaller ones serve.
+// noiseSteps are the distances of these points, relative to the operands. Over the larger ones
+// rounding errors are independent even of an operation that is nearly flat; where the function is
+// not smooth over them the smaller ones serve.
 func noiseSteps(eps float64) []float64 { return []float64{0x1p-10, 0x1p-20, 1024 * eps} }
 
-// noisyAtMost is what rounding error over the larger distances may be of a value, in units in the last place: a function
-// with a part that oscillates between the points looks like noise too.
+// noisyAtMost is what rounding error over the larger distances may be of a value, in units in the
+// last place: a function with a part that oscillates between the points looks like noise too.
 const noisyAtMost = 4096
 
-// noiseOf estimates the rounding error of each entry of a result near the point, as a standard deviation. It evaluates
-// the result at points in a row. The higher differences of a smooth function vanish and those of rounding errors
-// do not, and all their orders speak for the same size of error: where they do, that is the estimate.
+// noiseOf estimates the rounding error of each entry of a result near the point, as a standard
+// deviation. It evaluates the result at points in a row. The higher differences of a smooth
+// function vanish and those of rounding errors do not, and all their orders speak for the same size
+// of error: where they do, that is the estimate.
 //
 // Reference: J. J. Moré, S. M. Wild, Estimating Computational Noise, 2011.
 func noiseOf(inst *instance, rng *rand.Rand, eval func() ([]float64, error), base []float64) []float64 {
@@ -159,7 +162,8 @@ func noiseOf(inst *instance, rng *rand.Rand, eval func() ([]float64, error), bas
 	return sigma
 }
 
-// towardsZero evaluates at points from the point towards 0, which does not leave the domains [0,1] and x >= 0.
+// towardsZero evaluates at points from the point towards 0, which does not leave the domains [0,1]
+// and x >= 0.
 func towardsZero(inst *instance, rng *rand.Rand, delta float64, eval func() ([]float64, error), n int) [][]float64 {
 	directions := make([][]float64, len(inst.operands))
 	for i, o := range inst.operands {
@@ -189,8 +193,8 @@ func towardsZero(inst *instance, rng *rand.Rand, delta float64, eval func() ([]f
 	return table
 }
 
-// differenceNoise returns the standard deviation that the differences of order 4 to 6 of y speak for, and whether
-// they agree on it, as they do when it is rounding and not curvature.
+// differenceNoise returns the standard deviation that the differences of order 4 to 6 of y speak
+// for, and whether they agree on it, as they do when it is rounding and not curvature.
 func differenceNoise(y []float64) (float64, bool) {
 	d := append([]float64(nil), y...)
 	factor, least, most := 1.0, math.Inf(1), 0.0 // factor is (j!)²/(2j)!, one over the variance of the j-th difference
@@ -248,7 +252,8 @@ func (d *differ) change() (sum, noise float64, err error) {
 	return sum, math.Sqrt(variance), nil
 }
 
-// coordinate is the line along element i of operand k. The operand is put back after each evaluation.
+// coordinate is the line along element i of operand k. The operand is put back after each
+// evaluation.
 func (d *differ) coordinate(k, i int) line {
 	o := d.f.inst.operands[k]
 	x := o.pristine[i]

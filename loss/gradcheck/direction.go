@@ -8,12 +8,13 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops"
 )
 
-// chunk is the number of elements that one core works on at a time; a sum is kept per chunk, so that it does not depend on
-// the number of cores.
+// chunk is the number of elements that one core works on at a time; a sum is kept per chunk, so
+// that it does not depend on the number of cores.
 const chunk = 1 << 16
 
-// randomDirection draws numbers of random sign between half and one and a half units for the elements of the inputs that have
-// a gradient. Infinite elements stay. It writes to dir where that has room.
+// randomDirection draws numbers of random sign between half and one and a half units for the
+// elements of the inputs that have a gradient. Infinite elements stay. It writes to dir where that
+// has room.
 func (k *checker) randomDirection(dir [][]float64) [][]float64 {
 	if dir == nil {
 		dir = make([][]float64, len(k.ref.operands))
@@ -44,16 +45,17 @@ func (k *checker) randomDirection(dir [][]float64) [][]float64 {
 	return dir
 }
 
-// quickStep is the step of a quick look along a direction, and quickSafety what its truncation error may be, in units of that
-// of the first direction.
+// quickStep is the step of a quick look along a direction, and quickSafety what its truncation
+// error may be, in units of that of the first direction.
 const (
 	quickStep   = 1.0 / 2048
 	quickSafety = 16
 )
 
-// checkDirections is the directional mode. The first direction is differentiated in full, which also tells the error of a single
-// central difference. That is enough for another direction on which the gradients agree; one on which they do not is
-// differentiated in full before it is called wrong.
+// checkDirections is the directional mode. The first direction is differentiated in full, which
+// also tells the error of a single central difference. That is enough for another direction on
+// which the gradients agree; one on which they do not is differentiated in full before it is called
+// wrong.
 func (k *checker) checkDirections() error {
 	var (
 		dir   [][]float64

@@ -83,9 +83,9 @@ func leaf(n *G.Node) bool {
 	return constant || n.Op() == nil
 }
 
-// function evaluates nodes operation by operation on the caller's goroutine. It is independent of Gorgonia's machines:
-// it reuses no memory, it survives operations that panic, and after a change of one input it runs only what
-// depends on that input.
+// function evaluates nodes operation by operation on the caller's goroutine. It is independent of
+// Gorgonia's machines: it reuses no memory, it survives operations that panic, and after a change
+// of one input it runs only what depends on that input.
 type function struct {
 	inst    *instance
 	steps   []step

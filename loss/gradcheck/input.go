@@ -8,25 +8,28 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Builder adds the function under test to the graph g and returns its node: a scalar, or any shape together with
-// [WithUpstream]. dt is the dtype of this build, and in holds one node per [Input], in order, with the input's name and
-// shape. Check calls it several times, each time with a new graph, and for a float32 check with both dtypes; it must
-// build the same function each time.
+// A Builder adds the function under test to the graph g and returns its node: a scalar, or any
+// shape together with [WithUpstream]. dt is the dtype of this build, and in holds one node per
+// [Input], in order, with the input's name and shape. Check calls it several times, each time with
+// a new graph, and for a float32 check with both dtypes; it must build the same function each time.
 type Builder func(g *G.ExprGraph, dt tensor.Dtype, in G.Nodes) (*G.Node, error)
 
-// An Input is one operand of the function under test and the point at which the function is checked.
+// An Input is one operand of the function under test and the point at which the function is
+// checked.
 type Input struct {
 	// Name is the node's name; it must not be empty and differ from the names of the other inputs.
 	Name string
-	// Value is a *tensor.Dense of any layout, a []float64, []float32, []int, []int64, []int32, []uint8 or []bool (a vector),
-	// or one number of those types (a scalar). It is copied. Floating values are converted to the dtype of the check;
-	// integers and booleans are passed through as data.
+	// Value is a *tensor.Dense of any layout, a []float64, []float32, []int, []int64, []int32,
+	// []uint8 or []bool (a vector), or one number of those types (a scalar). It is copied. Floating
+	// values are converted to the dtype of the check; integers and booleans are passed through as
+	// data.
 	Value any
 	// Data marks a floating input that has no gradient, such as sample weights.
 	Data bool
 }
 
-// Var returns a floating input of the shape with these values in row-major order; without a shape, a scalar.
+// Var returns a floating input of the shape with these values in row-major order; without a shape,
+// a scalar.
 func Var(name string, values []float64, shape ...int) Input {
 	if len(shape) == 0 && len(values) == 1 {
 		return Input{Name: name, Value: values[0]}
@@ -52,7 +55,8 @@ type operand struct {
 	shape tensor.Shape
 	dtype tensor.Dtype
 	fixed bool // no gradient is checked
-	// pristine holds the floating values, rounded to the dtype of the check; nil for integers and booleans
+	// pristine holds the floating values, rounded to the dtype of the check; nil for integers and
+	// booleans
 	pristine []float64
 	value    G.Value
 	f64      []float64

@@ -7,8 +7,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A LispMachine runs operations and their DoDiff on a goroutine of its own, where a panic ends the process. So it is
-// given a copy of the graph whose operations recover.
+// A LispMachine runs operations and their DoDiff on a goroutine of its own, where a panic ends the
+// process. So it is given a copy of the graph whose operations recover.
 type guarded struct {
 	G.Op
 }
@@ -51,8 +51,9 @@ func guard(op G.Op) G.Op {
 	return guarded{op}
 }
 
-// transplant copies the result and all below it to a new graph, with each operation passed through wrap. The copy
-// has the same operands; it does not have other roots, which a LispMachine would differentiate too.
+// transplant copies the result and all below it to a new graph, with each operation passed through
+// wrap. The copy has the same operands; it does not have other roots, which a LispMachine would
+// differentiate too.
 func (inst *instance) transplant(wrap func(G.Op) G.Op) (copied *instance, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -70,7 +71,8 @@ func (inst *instance) transplant(wrap func(G.Op) G.Op) (copied *instance, err er
 	return to, err
 }
 
-// copyBelow copies a node and all below it to g; at holds what has been copied, and receives the rest.
+// copyBelow copies a node and all below it to g; at holds what has been copied, and receives the
+// rest.
 func copyBelow(out *G.Node, g *G.ExprGraph, at map[*G.Node]*G.Node, wrap func(G.Op) G.Op) (c *G.Node, err error) {
 	for n, kids := range loss.Walk(out) {
 		if at[n] == nil {
@@ -106,17 +108,18 @@ func copyNode(n *G.Node, kids G.Nodes, g *G.ExprGraph, at map[*G.Node]*G.Node, w
 	return G.NewTensor(g, n.Dtype(), n.Dims(), G.WithShape(n.Shape()...), G.WithName(fmt.Sprintf("constant %d", n.ID())), G.WithValue(v)), nil
 }
 
-// applied adds an operation with the type and shape that like has. ApplyOp would infer them, which for some of Gorgonia's
-// operations depends on the operands' own operations.
+// applied adds an operation with the type and shape that like has. ApplyOp would infer them, which
+// for some of Gorgonia's operations depends on the operands' own operations.
 func applied(op G.Op, like *G.Node, args G.Nodes) *G.Node {
 	return G.NewUniqueNode(G.WithType(like.Type()), G.WithOp(op), G.WithChildren(args), G.In(args[0].Graph()), G.WithShape(like.Shape()...))
 }
 
-// newLisp sets up the LispMachine. It differentiates scalars with an upstream of 1, so another upstream is
-// multiplied into the result and summed.
+// newLisp sets up the LispMachine. It differentiates scalars with an upstream of 1, so another
+// upstream is multiplied into the result and summed.
 func newLisp(inst *instance, upstream []float64) (*gradient, error) {
 	any, _ := inst.reach()
-	// the machine cannot run twice, nor a second one on the same nodes: each run has a copy of the graph
+	// the machine cannot run twice, nor a second one on the same nodes: each run has a copy of the
+	// graph
 	run := func() ([]part, []float64, error) {
 		c, err := inst.transplant(guard)
 		if err != nil {

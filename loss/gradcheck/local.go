@@ -16,8 +16,8 @@ const (
 	localSample = 32
 )
 
-// localise checks every operation of a function that failed by itself, at the operands that it has in the graph, and
-// names those whose own derivative is wrong.
+// localise checks every operation of a function that failed by itself, at the operands that it has
+// in the graph, and names those whose own derivative is wrong.
 func (k *checker) localise() {
 	if k.local || !k.compared {
 		return

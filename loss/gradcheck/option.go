@@ -10,8 +10,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// The kinds of fault that [Check] returns as an error, for errors.Is. What is wrong with a gradient is no error: it
-// stands in the report.
+// The kinds of fault that [Check] returns as an error, for errors.Is. What is wrong with a gradient
+// is no error: it stands in the report.
 var (
 	// ErrInput: an input's value, shape or dtype cannot be checked.
 	ErrInput = errors.New("invalid input")
@@ -90,8 +90,9 @@ func configure(opts []Option) (*config, error) {
 	return c, nil
 }
 
-// WithDType sets the dtype of the graph whose gradient is checked: tensor.Float64 (the default) or tensor.Float32. The
-// differences are always taken in float64, on a second build of the function at the same float32 point.
+// WithDType sets the dtype of the graph whose gradient is checked: tensor.Float64 (the default) or
+// tensor.Float32. The differences are always taken in float64, on a second build of the function at
+// the same float32 point.
 func WithDType(dt tensor.Dtype) Option {
 	return func(c *config) error {
 		if !isFloat(dt) {
@@ -102,8 +103,8 @@ func WithDType(dt tensor.Dtype) Option {
 	}
 }
 
-// WithPasses sets the ways to the gradient that are checked; the default is [Grad] alone. The differences are taken once
-// for all of them.
+// WithPasses sets the ways to the gradient that are checked; the default is [Grad] alone. The
+// differences are taken once for all of them.
 func WithPasses(passes ...Pass) Option {
 	return func(c *config) error {
 		if len(passes) == 0 {
@@ -122,8 +123,8 @@ func WithPasses(passes ...Pass) Option {
 	}
 }
 
-// WithUpstream sets the gradient that flows into the result, in row-major order: the check is of Σ upstream·result. Without
-// it the result must be a scalar, and the upstream is 1.
+// WithUpstream sets the gradient that flows into the result, in row-major order: the check is of Σ
+// upstream·result. Without it the result must be a scalar, and the upstream is 1.
 func WithUpstream(upstream ...float64) Option {
 	return func(c *config) error {
 		for i, u := range upstream {
@@ -139,7 +140,8 @@ func WithUpstream(upstream ...float64) Option {
 	}
 }
 
-// WithRandomUpstream draws the upstream from [0.5, 1.5] with random signs. It suits results of any shape.
+// WithRandomUpstream draws the upstream from [0.5, 1.5] with random signs. It suits results of any
+// shape.
 func WithRandomUpstream() Option {
 	return func(c *config) error {
 		c.upstream, c.random = nil, true
@@ -147,7 +149,8 @@ func WithRandomUpstream() Option {
 	}
 }
 
-// WithSample checks k random elements of each input (all where it has no more) instead of every one.
+// WithSample checks k random elements of each input (all where it has no more) instead of every
+// one.
 func WithSample(k int) Option {
 	return func(c *config) error {
 		if k < 1 {
@@ -158,8 +161,9 @@ func WithSample(k int) Option {
 	}
 }
 
-// WithDirections checks the derivative along n random directions over all inputs together instead of single elements. It
-// takes a few evaluations per direction whatever the number of elements, and says whether something is wrong, not where.
+// WithDirections checks the derivative along n random directions over all inputs together instead
+// of single elements. It takes a few evaluations per direction whatever the number of elements, and
+// says whether something is wrong, not where.
 func WithDirections(n int) Option {
 	return func(c *config) error {
 		if n < 1 {
@@ -170,8 +174,9 @@ func WithDirections(n int) Option {
 	}
 }
 
-// WithSecondOrder also checks Hessian-vector products along n random directions, every element against differences of
-// the gradient, and that the Hessian is symmetric. The gradient and its derivative come from loss.VJP.
+// WithSecondOrder also checks Hessian-vector products along n random directions, every element
+// against differences of the gradient, and that the Hessian is symmetric. The gradient and its
+// derivative come from loss.VJP.
 func WithSecondOrder(n int) Option {
 	return func(c *config) error {
 		if n < 1 {
@@ -190,8 +195,8 @@ func WithSeed(seed uint64) Option {
 	}
 }
 
-// WithBudget bounds the time spent on differences. Elements that are not reached count as skipped in the report, which
-// says so. The elements are then visited in random order.
+// WithBudget bounds the time spent on differences. Elements that are not reached count as skipped
+// in the report, which says so. The elements are then visited in random order.
 func WithBudget(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
@@ -202,8 +207,8 @@ func WithBudget(d time.Duration) Option {
 	}
 }
 
-// WithZero names elements of an input, by their coordinates, whose derivative must be exactly 0: masked or ignored
-// entries. Without coordinates it is the whole input.
+// WithZero names elements of an input, by their coordinates, whose derivative must be exactly 0:
+// masked or ignored entries. Without coordinates it is the whole input.
 func WithZero(input string, at ...[]int) Option {
 	return func(c *config) error {
 		if c.zeros == nil {
@@ -219,8 +224,9 @@ func WithZero(input string, at ...[]int) Option {
 	}
 }
 
-// WithReference compares the result, as computed in the dtype of the check, with f of the inputs in row-major order
-// (integers as numbers, booleans as 0 and 1): each value may be ulps units in the last place away.
+// WithReference compares the result, as computed in the dtype of the check, with f of the inputs in
+// row-major order (integers as numbers, booleans as 0 and 1): each value may be ulps units in the
+// last place away.
 func WithReference(ulps float64, f func(in [][]float64) ([]float64, error)) Option {
 	return func(c *config) error {
 		if f == nil || !(ulps >= 0) {
@@ -231,8 +237,8 @@ func WithReference(ulps float64, f func(in [][]float64) ([]float64, error)) Opti
 	}
 }
 
-// WithBigReference is [WithReference] for a function of big floats, which come with a precision of 256 bits.
-// It must not be given infinite inputs.
+// WithBigReference is [WithReference] for a function of big floats, which come with a precision of
+// 256 bits. It must not be given infinite inputs.
 func WithBigReference(ulps float64, f func(in [][]*big.Float) ([]*big.Float, error)) Option {
 	return func(c *config) error {
 		if f == nil || !(ulps >= 0) {

@@ -18,7 +18,8 @@ type part struct {
 	why    string // why it is missing
 }
 
-// gradient is a pass set up for one dtype: run gives the parts for the values that the instance's operands hold.
+// gradient is a pass set up for one dtype: run gives the parts for the values that the instance's
+// operands hold.
 type gradient struct {
 	pass Pass
 	inst *instance
@@ -87,7 +88,8 @@ func (inst *instance) addUpstream(u []float64) *G.Node {
 	return n
 }
 
-// reach reports which inputs the result depends on at all, and which through operations that are differentiable in them.
+// reach reports which inputs the result depends on at all, and which through operations that are
+// differentiable in them.
 func (inst *instance) reach() (any, differentiable map[*G.Node]bool) {
 	any, differentiable = make(map[*G.Node]bool), map[*G.Node]bool{inst.out: true}
 	operands := make(map[*G.Node]G.Nodes)
@@ -111,7 +113,8 @@ func (inst *instance) reach() (any, differentiable map[*G.Node]bool) {
 	return any, differentiable
 }
 
-// wanted lists the inputs whose gradient the pass can be asked for; the others get a part that says why not.
+// wanted lists the inputs whose gradient the pass can be asked for; the others get a part that says
+// why not.
 func (inst *instance) wanted() (wrt G.Nodes, at []int, parts []part) {
 	any, differentiable := inst.reach()
 	parts = make([]part, len(inst.in))
@@ -164,7 +167,8 @@ func newSymbolic(p Pass, inst *instance, upstream []float64) (*gradient, error) 
 	return &gradient{p, inst, run, t.close}, nil
 }
 
-// symbolic builds the gradient nodes. Gorgonia's operations may panic when they differentiate themselves.
+// symbolic builds the gradient nodes. Gorgonia's operations may panic when they differentiate
+// themselves.
 func symbolic(p Pass, out, up *G.Node, wrt G.Nodes) (grads G.Nodes, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -196,8 +200,8 @@ type graphRun struct {
 	into  []G.Value
 }
 
-// newGraphRun compiles the instance's graph for a pass. A panic on a TapeMachine's goroutine would end the process, so the
-// first run is preceded by one on ours.
+// newGraphRun compiles the instance's graph for a pass. A panic on a TapeMachine's goroutine would
+// end the process, so the first run is preceded by one on ours.
 func newGraphRun(p Pass, inst *instance, nodes G.Nodes) (t *graphRun, err error) {
 	t = &graphRun{inst: inst, name: "TapeMachine", nodes: nodes, into: make([]G.Value, len(nodes))}
 	defer func() {

@@ -164,8 +164,8 @@ func convert[T int | int64 | int32 | uint8](d []T) []float64 {
 	return out
 }
 
-// ulps is the distance of got from want in units in the last place of want, in dt. Equal infinities, and two NaN, are 0
-// apart; a value that is not finite where the other is, +Inf.
+// ulps is the distance of got from want in units in the last place of want, in dt. Equal
+// infinities, and two NaN, are 0 apart; a value that is not finite where the other is, +Inf.
 func ulps(got, want float64, dt tensor.Dtype) float64 {
 	if dt.Eq(tensor.Float32) && math.Abs(want) > math.MaxFloat32+0x1p103 {
 		want = math.Inf(int(math.Copysign(1, want))) // rounds to infinity in float32

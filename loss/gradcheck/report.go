@@ -24,13 +24,15 @@ const (
 	Shape
 	// DType: the gradient does not have the input's dtype.
 	DType
-	// Kink: the one-sided slopes differ. The element passes if the analytic derivative lies between them.
+	// Kink: the one-sided slopes differ. The element passes if the analytic derivative lies between
+	// them.
 	Kink
 	// NotDeterministic: a second run gave other bits.
 	NotDeterministic
 	// InputMutated: the run wrote to the input.
 	InputMutated
-	// Unresolved: the differences do not settle on a derivative: an infinite slope, an infinite input, a jump.
+	// Unresolved: the differences do not settle on a derivative: an infinite slope, an infinite
+	// input, a jump.
 	Unresolved
 )
 
@@ -64,8 +66,8 @@ type Element struct {
 	Note      string
 }
 
-// Failed reports whether the element speaks against the gradient: every verdict but OK, and a Kink whose analytic
-// derivative lies outside the interval.
+// Failed reports whether the element speaks against the gradient: every verdict but OK, and a Kink
+// whose analytic derivative lies outside the interval.
 func (e *Element) Failed() bool {
 	switch e.Verdict {
 	case OK:
@@ -110,8 +112,8 @@ type Summary struct {
 	Failed  int
 	Count   map[Verdict]int
 	MaxRel  float64 // the largest relative error
-	// Resolution is the smallest error that would have been seen in every element, relative to the largest numeric
-	// derivative of the input.
+	// Resolution is the smallest error that would have been seen in every element, relative to the
+	// largest numeric derivative of the input.
 	Resolution float64
 	Causes     []string // likely causes of what failed
 }
@@ -154,7 +156,8 @@ func (r *Report) Failures() []Element {
 	return failed
 }
 
-// Worst returns the k worst elements: those that failed before those that passed, and each by error over tolerance.
+// Worst returns the k worst elements: those that failed before those that passed, and each by error
+// over tolerance.
 func (r *Report) Worst(k int) []Element {
 	order := slices.Clone(r.Elements)
 	slices.SortStableFunc(order, func(a, b Element) int {

@@ -2,8 +2,9 @@ package gradcheck
 
 import "math"
 
-// A line is a function along a line through the point of the check: the change of the cost from t = 0 to t, and the
-// rounding error to expect in it. An error means that the function is not defined there.
+// A line is a function along a line through the point of the check: the change of the cost from t =
+// 0 to t, and the rounding error to expect in it. An error means that the function is not defined
+// there.
 type line func(t float64) (change, noise float64, err error)
 
 // slope is what differences say about a derivative.
@@ -18,31 +19,35 @@ type slope struct {
 }
 
 const (
-	// Steps of a block halve, so that an extrapolation over a block cancels the terms in h², h⁴, h⁶, ...
+	// Steps of a block halve, so that an extrapolation over a block cancels the terms in h², h⁴,
+	// h⁶, ...
 	blockSteps = 5
-	// The first step as a part of the operand's magnitude: large, because rounding error falls with the step and the
-	// extrapolation takes care of curvature.
+	// The first step as a part of the operand's magnitude: large, because rounding error falls with
+	// the step and the extrapolation takes care of curvature.
 	firstStep = 0.1
 	// From block to block the step shrinks by this factor when the differences do not settle.
 	blockShrink = 1.0 / 256
 	lastBlock   = 5
-	// A derivative is settled when its truncation error is below this part of it: a fiftieth of the faults that must
-	// be found.
+	// A derivative is settled when its truncation error is below this part of it: a fiftieth of the
+	// faults that must be found.
 	settled = 2e-8
 	// Where rounding error is above this part of the derivative, larger steps are tried.
 	coarse = 1e-7
-	// tol = errSafety·(estimated truncation error) + noiseSafety·(estimated rounding error) + leastTol·|derivative|. The
-	// first estimate is the error of a lower order, the second a standard deviation. The last term, a fiftieth of the
-	// faults that must be found, makes it harmless that one estimate in thousands is small by chance.
+	// tol = errSafety·(estimated truncation error) + noiseSafety·(estimated rounding error) +
+	// leastTol·|derivative|. The first estimate is the error of a lower order, the second a
+	// standard deviation. The last term, a fiftieth of the faults that must be found, makes it
+	// harmless that one estimate in thousands is small by chance.
 	errSafety   = 4
 	noiseSafety = 8
 	leastTol    = 2e-8
-	// Where the differences have not settled, the estimate is the luckiest of many and gets a further factor.
+	// Where the differences have not settled, the estimate is the luckiest of many and gets a
+	// further factor.
 	unsettled = 10
 )
 
-// extrapolate runs Neville's scheme on d, the values at steps that halve, whose error terms have the powers first,
-// first+step, ... of the step; noise are the errors of d. It returns the entry with the least total error.
+// extrapolate runs Neville's scheme on d, the values at steps that halve, whose error terms have
+// the powers first, first+step, ... of the step; noise are the errors of d. It returns the entry
+// with the least total error.
 func extrapolate(d, noise []float64, first, step int) (best, err, rounding float64) {
 	var prev, prevNoise []float64
 	best, err, rounding = math.NaN(), math.Inf(1), math.Inf(1)
@@ -82,8 +87,9 @@ type plan struct {
 	settled float64
 }
 
-// coordinatePlan is for single elements. Along a direction over millions of elements an evaluation is dear and its rounding error
-// small beside the change: two steps, near enough together for the fourth power of the step not to matter.
+// coordinatePlan is for single elements. Along a direction over millions of elements an evaluation
+// is dear and its rounding error small beside the change: two steps, near enough together for the
+// fourth power of the step not to matter.
 var (
 	coordinatePlan = plan{first: firstStep, least: 3, settled: settled}
 	directionPlan  = plan{first: 1.0 / 512, least: 2, settled: 4e-7}
@@ -190,7 +196,8 @@ func (p plan) smooth(f line, unit float64, n int, b block) slope {
 			if w.failed[0] || w.failed[1] || !w.done || !(w.tol < b.tol) || math.Abs(w.jump) > w.jumpTol || math.Abs(w.slope-b.slope) > b.tol {
 				break
 			}
-			// A derivative that is constant in pieces has another value beyond the next kink, and no error of its own there.
+			// A derivative that is constant in pieces has another value beyond the next kink, and
+			// no error of its own there.
 			if math.Abs(w.slope-b.slope) > b.tol+w.tol {
 				break
 			}

@@ -9,13 +9,16 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// This file measures the rounding error of gradients. It is needed only where a gradient and the differences disagree.
+// This file measures the rounding error of gradients. It is needed only where a gradient and the
+// differences disagree.
 
-// conditionMost bounds the rounding error that is believed, in units in the last place of the largest element: operations that
-// compare for equality, such as the mask of a maximum, jump when their operands are jittered.
+// conditionMost bounds the rounding error that is believed, in units in the last place of the
+// largest element: operations that compare for equality, such as the mask of a maximum, jump when
+// their operands are jittered.
 const conditionMost = 1e6
 
-// gradientNoise returns the rounding error of element e of the gradient of input i, as a standard deviation.
+// gradientNoise returns the rounding error of element e of the gradient of input i, as a standard
+// deviation.
 func (k *checker) gradientNoise(j *judge, i, e int) float64 {
 	if j.noise[i] == nil {
 		k.measureGradientNoise(j)
@@ -68,8 +71,9 @@ func (k *checker) measureGradientNoise(j *judge) {
 	}
 }
 
-// spread is the rounding error of a float32 gradient: how the difference to the same gradient in float64 scatters over
-// nearby points. A fault moves all the differences alike and adds nothing to it.
+// spread is the rounding error of a float32 gradient: how the difference to the same gradient in
+// float64 scatters over nearby points. A fault moves all the differences alike and adds nothing to
+// it.
 func (k *checker) spread(j *judge, eval func(*gradient) ([]float64, error), n int) []float64 {
 	if j.twin == nil {
 		twin, err := k.newGradient(j.pass, tensor.Float64, nil)
@@ -88,7 +92,8 @@ func (k *checker) spread(j *judge, eval func(*gradient) ([]float64, error), n in
 				continue
 			}
 			for e, x := range o.pristine {
-				// far enough for rounding errors to be independent, towards 0, the same point in both dtypes
+				// far enough for rounding errors to be independent, towards 0, the same point in
+				// both dtypes
 				moved := o.set(e, x*(1-k.rng.Float64()/64))
 				j.twin.inst.operands[i].set(e, moved)
 			}
@@ -110,16 +115,18 @@ func (k *checker) spread(j *judge, eval func(*gradient) ([]float64, error), n in
 	}
 	for e := range sq {
 		mean := sum[e] / count
-		// twice, because few points stand for all: where a function oscillates its rounding error varies from point to point
+		// twice, because few points stand for all: where a function oscillates its rounding error
+		// varies from point to point
 		sq[e] = 2 * math.Sqrt(math.Max(0, sq[e]/count-mean*mean)*count/(count-1))
 	}
 	return sq
 }
 
-// roundingOf estimates the rounding error of the gradient of each input by Monte Carlo arithmetic: the gradient graph is
-// evaluated several times, with the operands and the result of every operation moved by a random part of a unit in the
-// last place of the check's dtype. What scatters is what rounding can do. It sees what nearby points cannot: an operation that is
-// saturated, whose result is the same for all of them.
+// roundingOf estimates the rounding error of the gradient of each input by Monte Carlo arithmetic:
+// the gradient graph is evaluated several times, with the operands and the result of every
+// operation moved by a random part of a unit in the last place of the check's dtype. What scatters
+// is what rounding can do. It sees what nearby points cannot: an operation that is saturated, whose
+// result is the same for all of them.
 //
 // Reference: D. S. Parker, Monte Carlo Arithmetic, 1997.
 func (k *checker) roundingOf() [][]float64 {
@@ -179,8 +186,8 @@ func deviation(runs [][]float64, e int) float64 {
 	return math.Sqrt(sq / float64(len(runs)-1))
 }
 
-// jittered is a copy of a value, each number multiplied by 1 + eps·ξ with ξ uniform in [-1, 1]. Whole numbers stay: they are
-// exact more often than not, and sizes and masks must.
+// jittered is a copy of a value, each number multiplied by 1 + eps·ξ with ξ uniform in [-1, 1].
+// Whole numbers stay: they are exact more often than not, and sizes and masks must.
 func jittered(v G.Value, eps float64, rng *rand.Rand) (G.Value, error) {
 	if !isFloat(v.Dtype()) {
 		return v, nil

@@ -82,7 +82,8 @@ func (s *second) product(parts []part) ([][]float64, error) {
 	return out, nil
 }
 
-// productRounding estimates the rounding error of a product in the check's dtype as roundingOf does for gradients, per wrt.
+// productRounding estimates the rounding error of a product in the check's dtype as roundingOf does
+// for gradients, per wrt.
 func (k *checker) productRounding(dir [][]float64) [][]float64 {
 	s, err := k.newSecond(k.ref.dtype)
 	if err != nil {
@@ -122,7 +123,8 @@ func (k *checker) productRounding(dir [][]float64) [][]float64 {
 	return sigma
 }
 
-// checkSecond compares Hessian-vector products with differences of the gradient, and the Hessian with its transpose.
+// checkSecond compares Hessian-vector products with differences of the gradient, and the Hessian
+// with its transpose.
 func (k *checker) checkSecond() error {
 	s, err := k.newSecond(k.dtype)
 	if err != nil {

@@ -27,14 +27,16 @@ func (s source) differencesIn() tensor.Dtype {
 	return tensor.Float64
 }
 
-// CheckNode is [Check] for a node that already exists: out and what it is computed from, at the values that are bound
-// to its inputs. wrt are the input nodes whose gradients are checked; the other inputs are data.
+// CheckNode is [Check] for a node that already exists: out and what it is computed from, at the
+// values that are bound to its inputs. wrt are the input nodes whose gradients are checked; the
+// other inputs are data.
 //
-// The graph is copied, operation by operation, and not run or changed. It has one dtype, so the differences of a float32 graph
-// are taken in float32, with the tolerances that this needs: faults below about 1e-3 are then not seen. [Check] does better.
+// The graph is copied, operation by operation, and not run or changed. It has one dtype, so the
+// differences of a float32 graph are taken in float32, with the tolerances that this needs: faults
+// below about 1e-3 are then not seen. [Check] does better.
 //
-// Where Gorgonia's Grad has already been called in the graph for all of wrt, the gradient nodes it left (Node.Deriv) are
-// checked too, as the pass [Given].
+// Where Gorgonia's Grad has already been called in the graph for all of wrt, the gradient nodes it
+// left (Node.Deriv) are checked too, as the pass [Given].
 func CheckNode(out *G.Node, wrt G.Nodes, opts ...Option) (*Report, error) {
 	report, err := checkNode(out, wrt, opts)
 	if err != nil {

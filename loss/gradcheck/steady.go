@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// steady looks at the function itself: that a second run gives the same bits, and that nothing writes to what it reads.
+// steady looks at the function itself: that a second run gives the same bits, and that nothing
+// writes to what it reads.
 func (k *checker) steady() error {
 	f := k.differ.f
 	for i, o := range k.ref.operands {
@@ -48,7 +49,8 @@ func changed(o *operand, i int, note flaws) (first string) {
 	return first
 }
 
-// watch runs the function once more and finds operations that write to an operand, be it an input or an intermediate.
+// watch runs the function once more and finds operations that write to an operand, be it an input
+// or an intermediate.
 func (k *checker) watch() error {
 	f := k.differ.f
 	prints := make([]uint64, len(f.values))
@@ -134,7 +136,8 @@ func (k *checker) mark(v Verdict, note string) {
 	}
 }
 
-// compareValue holds the value that a pass's machine computed beside that of the same operations run one by one.
+// compareValue holds the value that a pass's machine computed beside that of the same operations
+// run one by one.
 func (k *checker) compareValue(j *judge, value []float64) {
 	base, err := k.direct()
 	if err != nil {
@@ -191,8 +194,9 @@ func (k *checker) repeat(j *judge) {
 	}
 }
 
-// rebind moves the inputs by Let, runs the pass again and compares with a fresh build at the same point; then it goes back.
-// A gradient that was computed when the graph was built, or that remembers the last run, does not follow.
+// rebind moves the inputs by Let, runs the pass again and compares with a fresh build at the same
+// point; then it goes back. A gradient that was computed when the graph was built, or that
+// remembers the last run, does not follow.
 func (k *checker) rebind(j *judge) {
 	if j.pass == Lisp || len(j.flaws) > 0 {
 		return // a LispMachine cannot be run again

@@ -11,8 +11,8 @@ import (
 // worstShown is the number of elements that the text of a report shows.
 const worstShown = 8
 
-// String is the report for people: the outcome, a line per pass and input with likely causes, the findings and, where
-// something failed, the worst elements.
+// String is the report for people: the outcome, a line per pass and input with likely causes, the
+// findings and, where something failed, the worst elements.
 func (r *Report) String() string {
 	var b strings.Builder
 	outcome := "ok"
@@ -170,7 +170,8 @@ type jsonElement struct {
 	Note      string  `json:"note,omitempty"`
 }
 
-// MarshalJSON gives the element's fields in lower case; NaN and infinities are the strings "NaN", "+Inf" and "-Inf".
+// MarshalJSON gives the element's fields in lower case; NaN and infinities are the strings "NaN",
+// "+Inf" and "-Inf".
 func (e Element) MarshalJSON() ([]byte, error) {
 	j := jsonElement{Pass: e.Pass.String(), Order: e.Order, Input: e.Input, Index: e.Index, Analytic: number(e.Analytic),
 		Numeric: number(e.Numeric), Abs: number(e.Abs), Rel: number(e.Rel), Tol: number(e.Tol), Verdict: e.Verdict, Failed: e.Failed(), Note: e.Note}

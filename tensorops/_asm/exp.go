@@ -13,13 +13,14 @@ import (
 //
 //	n = rint(x·m·log2 e)    r = x - n·ln 2/m    exp(x)·2^-anchor = exp(r)·2^((n mod m)/m)·2^(⌊n/m⌋ - anchor)
 //
-// x·m·log2 e + (1.5·2^23 - m·anchor) leaves n - m·anchor in its low bits (1.5·2^52 for float64). Shifted so that ⌊n/m⌋ comes to
-// the exponent, they are added to the bits of the table's entry j = n mod m, which has j subtracted where the shift
-// puts n mod m.
+// x·m·log2 e + (1.5·2^23 - m·anchor) leaves n - m·anchor in its low bits (1.5·2^52 for float64).
+// Shifted so that ⌊n/m⌋ comes to the exponent, they are added to the bits of the table's entry j =
+// n mod m, which has j subtracted where the shift puts n mod m.
 type powers struct {
 	entries uint // a power of 2; as many as a register holds on AVX2
 
-	// The polynomial for exp(r), |r| <= ln 2/(2·entries): minimax fits of the relative error with c0 = c1 = 1.
+	// The polynomial for exp(r), |r| <= ln 2/(2·entries): minimax fits of the relative error with
+	// c0 = c1 = 1.
 	coefs []float64
 }
 
@@ -48,7 +49,8 @@ func (p *powers) entry(j uint, elem string) (rounded, lost float64) {
 	return rounded, lost
 }
 
-// tables returns the constants that a register is looked up in: the entries as described, and what their rounding lost.
+// tables returns the constants that a register is looked up in: the entries as described, and what
+// their rounding lost.
 func (p *powers) tables(elem string) (entries, lost Mem) {
 	bytes, places := size(elem), 52-p.bits()
 	if elem == "F32" {
@@ -74,8 +76,8 @@ func numberBits(v float64, elem string) uint64 {
 	return math.Float64bits(v)
 }
 
-// expConsts are the constants of exp and the two numbers it is called with: exp(x)·2^-anchor for x >= low, 0 for
-// x < low, NaN for NaN.
+// expConsts are the constants of exp and the two numbers it is called with: exp(x)·2^-anchor for x
+// >= low, 0 for x < low, NaN for NaN.
 type expConsts struct {
 	*powers
 	log2e, hi, lo, one Op
@@ -84,7 +86,8 @@ type expConsts struct {
 	magic, low         reg.VecVirtual
 }
 
-// expConsts loads the constants. anchor and low are registers full of the number; anchor is used up.
+// expConsts loads the constants. anchor and low are registers full of the number; anchor is used
+// up.
 func (g *gen) expConsts(anchor, low reg.VecVirtual) *expConsts {
 	switch {
 	case g.wide():
@@ -97,7 +100,8 @@ func (g *gen) expConsts(anchor, low reg.VecVirtual) *expConsts {
 
 // expConstsOf is expConsts with a choice of digits.
 func (g *gen) expConstsOf(p *powers, anchor, low reg.VecVirtual) *expConsts {
-	// ln 2 = hi + lo with hi rounded to comp. With fused multiply-adds x - n·hi needs no spare bits in hi.
+	// ln 2 = hi + lo with hi rounded to comp. With fused multiply-adds x - n·hi needs no spare bits
+	// in hi.
 	hi, lo, magic := math.Ln2, 2.3190468138462996e-17, 0x1.8p52
 	if g.comp == "F32" {
 		hi, magic = float64(float32(math.Ln2)), 0x1.8p23
@@ -123,8 +127,9 @@ func (g *gen) expConstsOf(p *powers, anchor, low reg.VecVirtual) *expConsts {
 	return c
 }
 
-// scaleBy makes exp return factor·exp(x)·2^-anchor for a float64 factor in memory, 1 to 4 in magnitude: the products with the
-// table's entries take their place, with what their own rounding loses. It is made for float32.
+// scaleBy makes exp return factor·exp(x)·2^-anchor for a float64 factor in memory, 1 to 4 in
+// magnitude: the products with the table's entries take their place, with what their own rounding
+// loses. It is made for float32.
 func (g *gen) scaleBy(c *expConsts, factor Op) {
 	fours := make([]reg.VecVirtual, 0, 2)
 	losts := make([]reg.VecVirtual, 0, 2)
@@ -153,7 +158,8 @@ func (g *gen) scaleBy(c *expConsts, factor Op) {
 	}
 }
 
-// joined returns a register with 8 float32 numbers, twice for AVX-512, from one register of half its size or two.
+// joined returns a register with 8 float32 numbers, twice for AVX-512, from one register of half
+// its size or two.
 func (g *gen) joined(parts []reg.VecVirtual) reg.VecVirtual {
 	v := g.vec()
 	if g.is512() {
@@ -224,7 +230,8 @@ func (g *gen) expKept(xs []reg.VecVirtual, keep []reg.Register, c *expConsts) []
 	return p
 }
 
-// scale is the power of 2 that belongs to an element, and the register that its entry was looked up by.
+// scale is the power of 2 that belongs to an element, and the register that its entry was looked up
+// by.
 type scale struct{ power, index reg.VecVirtual }
 
 // reduce replaces each of xs by r and returns the powers of 2.
@@ -304,8 +311,8 @@ func (g *gen) polynomial(rs []reg.VecVirtual, coefs []Op) []reg.VecVirtual {
 	return p
 }
 
-// fma213Constant is fma213 for a constant that may lie in memory, which AVX-512 reads one number of: 64 bytes might cross a
-// line of the cache.
+// fma213Constant is fma213 for a constant that may lie in memory, which AVX-512 reads one number
+// of: 64 bytes might cross a line of the cache.
 func (g *gen) fma213Constant(c Op, b, dst reg.VecVirtual) {
 	if _, memory := c.(Mem); memory && g.is512() {
 		f(g, VFMADD213PS_BCST, VFMADD213PD_BCST)(c, b, dst)

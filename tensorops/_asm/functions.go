@@ -32,7 +32,8 @@ func newRangeReduction(s values) *rangeReduction {
 		lowest: s.constant(-746), highest: s.constant(710), half: s.constant(0.5), exponentOfOne: s.constant(1)}
 }
 
-// split computes n, r and 2^n as a product of two powers, because n ranges beyond the exponents. A NaN stays in r.
+// split computes n, r and 2^n as a product of two powers, because n ranges beyond the exponents. A
+// NaN stays in r.
 func (d *rangeReduction) split(x reg.VecVirtual) {
 	s := d.s
 	c := s.vec()
@@ -79,7 +80,8 @@ func expm1Of(s values) func(x reg.VecVirtual) reg.VecVirtual {
 	}
 }
 
-// The coefficients of log((1+s)/(1-s)) as in FreeBSD's e_log.c, which Go's math.Log cites too: error below 1 ulp.
+// The coefficients of log((1+s)/(1-s)) as in FreeBSD's e_log.c, which Go's math.Log cites too:
+// error below 1 ulp.
 var logCoefficients = []float64{6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01,
 	1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01}
 
@@ -162,7 +164,8 @@ func functionKernels(isa string) {
 	s.within()
 }
 
-// unary emits a kernel func(dst, x *float64, n int) where n is a multiple of 8; setup loads the constants.
+// unary emits a kernel func(dst, x *float64, n int) where n is a multiple of 8; setup loads the
+// constants.
 func (s values) unary(name, doc string, setup func(s values) func(x reg.VecVirtual) reg.VecVirtual) {
 	begin(name+s.isa, "func(dst, x *float64, n int)", doc)
 	dst, x, n := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("n"), GP64())
@@ -185,7 +188,8 @@ func (s values) widen() {
 	end()
 }
 
-// narrowed emits func(dst *float32, x *float64, scale float64, n int): dst[i] = float32(scale·x[i]), n a multiple of 8.
+// narrowed emits func(dst *float32, x *float64, scale float64, n int): dst[i] =
+// float32(scale·x[i]), n a multiple of 8.
 func (s values) narrowed() {
 	begin("narrow"+s.isa, "func(dst *float32, x *float64, scale float64, n int)", "writes scale·x[i] to dst[i].")
 	dst, x, n := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("n"), GP64())
@@ -198,7 +202,8 @@ func (s values) narrowed() {
 	end()
 }
 
-// within emits func(x *F, n int, lo, hi F) bool: whether lo <= x[i] <= hi for every i, false for a NaN. n is a multiple of 16.
+// within emits func(x *F, n int, lo, hi F) bool: whether lo <= x[i] <= hi for every i, false for a
+// NaN. n is a multiple of 16.
 func (s values) within() {
 	bits := s.goType()[len("float"):]
 	begin("within"+bits+s.isa, "func(x *float"+bits+", n int, lo, hi float"+bits+") bool", "reports whether every x[i] lies in [lo, hi].")

@@ -10,7 +10,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// gen emits kernels for one instruction set, one type of element in memory and one type to compute in.
+// gen emits kernels for one instruction set, one type of element in memory and one type to compute
+// in.
 type gen struct {
 	isa        string // AVX2, AVX512
 	elem, comp string // F32, F64
@@ -40,7 +41,8 @@ func (g *gen) vecBytes() int {
 
 func (g *gen) lanes() int { return g.vecBytes() / size(g.comp) }
 
-// halves is the number of registers that make up the lanes of the layout: 1 for AVX-512, 2 for AVX2.
+// halves is the number of registers that make up the lanes of the layout: 1 for AVX-512, 2 for
+// AVX2.
 func (g *gen) halves() int { return 64 / g.vecBytes() }
 
 // depth is the number of elements of a group that share a lane.
@@ -79,7 +81,8 @@ func (g *gen) text(name, signature, doc string) string {
 	return g.textWith(NOSPLIT|NOFRAME, name, signature, doc)
 }
 
-// textWith is text with other attributes: a kernel with variables on the stack must not have NOFRAME.
+// textWith is text with other attributes: a kernel with variables on the stack must not have
+// NOFRAME.
 func (g *gen) textWith(attributes attr.Attribute, name, signature, doc string) string {
 	full := name + g.elem + g.isa
 	sig := ""
@@ -104,8 +107,9 @@ func f[T any](g *gen, ps, pd T) T {
 	return pd
 }
 
-// in chooses the instruction for an operand that may be a constant in memory: AVX-512 reads a single number and spreads it,
-// because a constant of a whole register would mostly lie across two cache lines.
+// in chooses the instruction for an operand that may be a constant in memory: AVX-512 reads a
+// single number and spreads it, because a constant of a whole register would mostly lie across two
+// cache lines.
 func in(g *gen, a Op, ps, pd, psOne, pdOne func(...Op)) func(...Op) {
 	if m, ok := a.(Mem); ok && g.is512() && m.Symbol.Name != "" {
 		ps, pd = psOne, pdOne
@@ -158,7 +162,8 @@ func (g *gen) zero() reg.VecVirtual {
 	return v
 }
 
-// constants in memory: name -> symbol. Each is repeated over 64 bytes, so that AVX2 can use it as an operand.
+// constants in memory: name -> symbol. Each is repeated over 64 bytes, so that AVX2 can use it as
+// an operand.
 var constants = map[string]Mem{}
 
 // constant returns the memory of a constant of type comp.
@@ -170,7 +175,8 @@ func bitsConstant(bits uint64, bytes int) Mem {
 	return table(fmt.Sprintf("c%d_%x", bytes*8, bits), bytes, 64/bytes, func(int) uint64 { return bits })
 }
 
-// table returns the memory of n numbers of so many bytes, an even number if they have 4, number i being at(i). A name stands for one table.
+// table returns the memory of n numbers of so many bytes, an even number if they have 4, number i
+// being at(i). A name stands for one table.
 func table(name string, bytes, n int, at func(i int) uint64) Mem {
 	m, ok := constants[name]
 	if !ok {
@@ -187,8 +193,8 @@ func table(name string, bytes, n int, at func(i int) uint64) Mem {
 	return m
 }
 
-// held returns a constant where an instruction of this set reads it best: in a register for AVX-512, which has
-// enough of them, in memory for AVX2.
+// held returns a constant where an instruction of this set reads it best: in a register for
+// AVX-512, which has enough of them, in memory for AVX2.
 func (g *gen) held(v float64) Op {
 	if !g.is512() {
 		return g.constant(v)
@@ -244,7 +250,8 @@ func (g *gen) load(ptr reg.Register, i int) reg.VecVirtual {
 	return v
 }
 
-// loadTail loads the elements from index i on that lie below count, and fill (a constant) for the others.
+// loadTail loads the elements from index i on that lie below count, and fill (a constant) for the
+// others.
 func (g *gen) loadTail(ptr, count reg.Register, i int, fill float64) reg.VecVirtual {
 	v := g.vec()
 	t := g.tailOf(count)
@@ -371,8 +378,8 @@ func (g *gen) storeSome(v reg.VecVirtual, ptr reg.GPVirtual, count reg.Register,
 	Label(done)
 }
 
-// storePart stores the first count elements of v, fewer than it has, in pieces of 32, 16, 8 and 4 bytes: masked
-// stores are slow on some processors.
+// storePart stores the first count elements of v, fewer than it has, in pieces of 32, 16, 8 and 4
+// bytes: masked stores are slow on some processors.
 func (g *gen) storePart(v reg.VecVirtual, ptr, count reg.Register) {
 	bytes := g.vecBytes()
 	if g.wide() {
@@ -448,8 +455,9 @@ func (g *gen) tailMasks() Mem {
 	})
 }
 
-// fold reduces the registers of the layout's lanes (one for AVX-512, two for AVX2) to one number in lane 0.
-// The order is the same for both instruction sets: upper half of the lanes onto the lower, and so on.
+// fold reduces the registers of the layout's lanes (one for AVX-512, two for AVX2) to one number in
+// lane 0. The order is the same for both instruction sets: upper half of the lanes onto the lower,
+// and so on.
 func (g *gen) fold(v []reg.VecVirtual, comp string, op func(a, dst Op)) reg.VecVirtual {
 	y := v[0]
 	if g.is512() {

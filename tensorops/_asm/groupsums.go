@@ -6,8 +6,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// sums accumulates groups in float64, one lane for each of the layout's. float32 terms are added in float32 within a group and
-// then converted. Compensated sums are Kahan's; all of their terms are float64.
+// sums accumulates groups in float64, one lane for each of the layout's. float32 terms are added in
+// float32 within a group and then converted. Compensated sums are Kahan's; all of their terms are
+// float64.
 type sums struct {
 	g         *gen
 	acc, lost []Op // as place has them
@@ -33,7 +34,8 @@ func (g *gen) newSums(compensated bool) *sums {
 	return s
 }
 
-// place returns where v is kept as long as the kernel lives: on the stack for AVX2, which has few registers.
+// place returns where v is kept as long as the kernel lives: on the stack for AVX2, which has few
+// registers.
 func (g *gen) place(v reg.VecVirtual) Op {
 	if g.is512() {
 		return v
@@ -83,7 +85,8 @@ func (s *sums) add(v reg.VecVirtual, h int) {
 	}
 }
 
-// addAt adds the terms of the half whose sums lie at ptr, and returns the distance to those of the next half.
+// addAt adds the terms of the half whose sums lie at ptr, and returns the distance to those of the
+// next half.
 func (s *sums) addAt(v reg.VecVirtual, ptr reg.Register) int {
 	first, second := Mem{Base: ptr}, Mem{Base: ptr, Disp: s.g.vecBytes()}
 	switch {

@@ -8,7 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// logConsts are the constants of log and log1p, in memory: they are for kernels that compute in float64.
+// logConsts are the constants of log and log1p, in memory: they are for kernels that compute in
+// float64.
 type logConsts struct {
 	series []Op // 2/3, 2/5, .. 2/19: 2·atanh(s) = 2s + s³·(2/3 + 2/5·s² + ..)
 	two    Op
@@ -22,7 +23,8 @@ func (g *gen) logConsts() *logConsts {
 	return c
 }
 
-// logSeries is logConsts for log alone: float32 elements need fewer terms, the first one that lacks is below 2^-39 of the result.
+// logSeries is logConsts for log alone: float32 elements need fewer terms, the first one that lacks
+// is below 2^-39 of the result.
 func (g *gen) logSeries() *logConsts {
 	c := g.logConsts()
 	if g.wide() {
@@ -31,8 +33,8 @@ func (g *gen) logSeries() *logConsts {
 	return c
 }
 
-// atanh2 returns 2·atanh(num/den) for |num/den| <= 0.1716 = (√2-1)/(√2+1). The first term that the series lacks is
-// below 2^-55 of the result.
+// atanh2 returns 2·atanh(num/den) for |num/den| <= 0.1716 = (√2-1)/(√2+1). The first term that the
+// series lacks is below 2^-55 of the result.
 func (g *gen) atanh2(num, den reg.VecVirtual, c *logConsts) reg.VecVirtual {
 	return g.atanhs([]reg.VecVirtual{num}, []reg.VecVirtual{den}, c)[0]
 }
@@ -64,7 +66,8 @@ func (g *gen) atanhs(num, den []reg.VecVirtual, c *logConsts) []reg.VecVirtual {
 	return p
 }
 
-// log returns log v for normal v > 0. For 0 it returns a finite number, for denormal ones a rough one.
+// log returns log v for normal v > 0. For 0 it returns a finite number, for denormal ones a rough
+// one.
 //
 //	v = 2^k·m with √½ <= m < √2    log v = k·ln 2 + 2·atanh((m-1)/(m+1))
 func (g *gen) log(v reg.VecVirtual, c *logConsts) reg.VecVirtual {

@@ -8,10 +8,11 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// What the losses of logits are made of: z = exp(-a) for a >= 0, log(1 + z) and z/(1 + z). Numbers of type comp are
-// computed with in that type.
+// What the losses of logits are made of: z = exp(-a) for a >= 0, log(1 + z) and z/(1 + z). Numbers
+// of type comp are computed with in that type.
 
-// logistic holds the constants. Those of float32 are memory operands where they can be, because the losses need the registers.
+// logistic holds the constants. Those of float32 are memory operands where they can be, because the
+// losses need the registers.
 type logistic struct {
 	*gen
 	exp   *expConsts // float64
@@ -21,7 +22,8 @@ type logistic struct {
 	regs  map[float64]reg.VecVirtual // constants in registers, for AVX-512
 }
 
-// num returns a constant: in a register where there are enough of them, because two loads in a cycle are soon used up.
+// num returns a constant: in a register where there are enough of them, because two loads in a
+// cycle are soon used up.
 func (l *logistic) num(v float64) Op {
 	if r, ok := l.regs[v]; ok {
 		return r
@@ -73,7 +75,8 @@ const (
 // beyond32 is where exp(-a) becomes 0 in float32: half of exp(-86.6433) is above 2^-126.
 const beyond32 = 86.6433
 
-// expMinus returns exp(-a) for a >= 0, 0 where that is below the normal numbers and NaN for NaN. It keeps a.
+// expMinus returns exp(-a) for a >= 0, 0 where that is below the normal numbers and NaN for NaN. It
+// keeps a.
 //
 //	n = rint(-a·8·log2 e)    r = -a - n·ln 2/8    exp(-a) = 2^(n/8)·exp(r)
 func (l *logistic) expMinus(a reg.VecVirtual) reg.VecVirtual {
@@ -103,7 +106,8 @@ func (l *logistic) expMinus(a reg.VecVirtual) reg.VecVirtual {
 	return q
 }
 
-// expAny returns exp(x), 0 where that is below the normal numbers and NaN for NaN and where it may be above all numbers. It keeps x.
+// expAny returns exp(x), 0 where that is below the normal numbers and NaN for NaN and where it may
+// be above all numbers. It keeps x.
 func (l *logistic) expAny(x reg.VecVirtual) reg.VecVirtual { return l.expBelow(x, 709) }
 
 // expBelow is expAny for which results may not count from top on: they are NaN.
@@ -136,8 +140,8 @@ func (l *logistic) integer(t reg.VecVirtual) reg.VecVirtual {
 	return n
 }
 
-// power completes the reduction in r with the integer n, which stands in the low bits of t too, and returns
-// s = 2^(n/8) and q = exp(r) - 1.
+// power completes the reduction in r with the integer n, which stands in the low bits of t too, and
+// returns s = 2^(n/8) and q = exp(r) - 1.
 func (l *logistic) power(t, n, r reg.VecVirtual) (s, q reg.VecVirtual) {
 	g := l.gen
 	g.fnma231(l.num(eighthLo), n, r)
@@ -167,8 +171,8 @@ func (g *gen) horner(c []float64, x reg.VecVirtual) reg.VecVirtual {
 	return p
 }
 
-// polynomial is horner by pairs of terms, pairs of pairs and so on: the steps that must wait for each other are
-// few.
+// polynomial is horner by pairs of terms, pairs of pairs and so on: the steps that must wait for
+// each other are few.
 func (l *logistic) polynomial(c []float64, x reg.VecVirtual) reg.VecVirtual {
 	if len(c) > 10 { // as many registers are not to be had
 		return l.horner(c, x)
@@ -200,8 +204,9 @@ func (l *logistic) polynomial(c []float64, x reg.VecVirtual) reg.VecVirtual {
 	return p[0]
 }
 
-// notBelow returns v, or the bound where that is larger or v is NaN. Below the bounds it is used with a polynomial does not
-// change any more, and the powers of v would underflow, which takes a hundred times as long as a product.
+// notBelow returns v, or the bound where that is larger or v is NaN. Below the bounds it is used
+// with a polynomial does not change any more, and the powers of v would underflow, which takes a
+// hundred times as long as a product.
 func (l *logistic) notBelow(bound float64, v reg.VecVirtual) reg.VecVirtual {
 	b := l.vec()
 	l.set(l.num(bound), b)
@@ -225,7 +230,8 @@ func (l *logistic) log1p(z reg.VecVirtual) reg.VecVirtual {
 var log1pWideCoefs = []float64{-0.49999988079071045, 0.33333325386047363, -0.25001582503318787, 0.2000197321176529,
 	-0.16609083116054535, 0.14181827008724213, -0.13242988288402557, 0.12904423475265503, -0.0762176439166069}
 
-// log1pAny returns log(1 + v) for v >= -½ with its relative accuracy near 0, and NaN where v may be above all numbers. It keeps v.
+// log1pAny returns log(1 + v) for v >= -½ with its relative accuracy near 0, and NaN where v may be
+// above all numbers. It keeps v.
 //
 //	1 + v = 2^k·(1 + f) with √½ <= 1+f < √2, where f = 2^-k·v + (2^-k - 1)    log(1+v) = k·log 2 + log(1+f)
 func (l *logistic) log1pAny(v reg.VecVirtual) reg.VecVirtual {
@@ -302,7 +308,8 @@ func (g *gen) abs(v reg.VecVirtual) reg.VecVirtual {
 	return a
 }
 
-// bySign returns minus in the lanes where the sign of v is set and plus, which it uses up, in the others.
+// bySign returns minus in the lanes where the sign of v is set and plus, which it uses up, in the
+// others.
 func (g *gen) bySign(v, minus, plus reg.VecVirtual) reg.VecVirtual {
 	if g.is512() {
 		k := K()
@@ -339,7 +346,8 @@ func (g *gen) moveWhere(k reg.Register, from, to reg.VecVirtual) {
 	VMOVAPD(from, k, to)
 }
 
-// where returns yes in the lanes where a stands in the relation to b, and no, which it uses up, in the others.
+// where returns yes in the lanes where a stands in the relation to b, and no, which it uses up, in
+// the others.
 func (g *gen) where(relation int, a reg.VecVirtual, b Op, yes, no reg.VecVirtual) reg.VecVirtual {
 	if g.is512() {
 		k := K()

@@ -1,8 +1,10 @@
-// Command _asm writes the assembly of tensorops, vec and optim: all of it, or the outputs that are named.
+// Command _asm writes the assembly of tensorops, vec and optim: all of it, or the outputs that are
+// named.
 //
 //	go run . [output]...
 //
-// Every kernel exists for AVX2 with FMA and for AVX-512, from the same description, and gives the same bits on both.
+// Every kernel exists for AVX2 with FMA and for AVX-512, from the same description, and gives the
+// same bits on both.
 package main
 
 import (
@@ -121,9 +123,10 @@ func writeEach(names []string) error {
 	return nil
 }
 
-// rowKernels emits the kernels of rows: sums, maps and the search. Elements are taken in groups of four AVX-512 registers,
-// or eight AVX2 ones (twice that in sums of float32 exponentials), and element i of a group adds to lane i mod 16 (float64: 8)
-// on both, in the same order: that makes the sums of the two equal to the bit.
+// rowKernels emits the kernels of rows: sums, maps and the search. Elements are taken in groups of
+// four AVX-512 registers, or eight AVX2 ones (twice that in sums of float32 exponentials), and
+// element i of a group adds to lane i mod 16 (float64: 8) on both, in the same order: that makes
+// the sums of the two equal to the bit.
 func rowKernels(isa string) {
 	for _, elem := range []string{"F32", "F64"} {
 		g := newGen(isa, elem, elem)

@@ -117,8 +117,9 @@ func fence() {
 	RET()
 }
 
-// rowMap is the state of a kernel that writes dst from inputs of the same length: pointers that advance and the number of
-// elements left, from which the loops have already subtracted those of the registers at hand.
+// rowMap is the state of a kernel that writes dst from inputs of the same length: pointers that
+// advance and the number of elements left, from which the loops have already subtracted those of
+// the registers at hand.
 type rowMap struct {
 	*gen
 	body   func(v [][]reg.VecVirtual) []reg.VecVirtual // its results replace the registers of the inputs
@@ -161,9 +162,10 @@ func (g *gen) mapPlain(unroll int, inputs []string, body func(v [][]reg.VecVirtu
 	g.newRowMap(unroll, inputs, body).loops()
 }
 
-// mapRow is mapPlain for a kernel whose parameter stream chooses stores past the caches. These need aligned addresses: the
-// elements before the first of them are a short row of their own. The caller fences. With ahead the next row is fetched
-// meanwhile, which pays where there is something to compute.
+// mapRow is mapPlain for a kernel whose parameter stream chooses stores past the caches. These need
+// aligned addresses: the elements before the first of them are a short row of their own. The caller
+// fences. With ahead the next row is fetched meanwhile, which pays where there is something to
+// compute.
 func (g *gen) mapRow(unroll int, ahead bool, inputs []string, body func(v [][]reg.VecVirtual) []reg.VecVirtual) {
 	m := g.newRowMap(unroll, inputs, body)
 	m.stream = &streaming{after: GP64(), row: GP64(), ahead: ahead}
@@ -197,7 +199,8 @@ func (g *gen) mapRow(unroll int, ahead bool, inputs []string, body func(v [][]re
 	m.loops()
 }
 
-// loops emits the loop over unroll registers at a time, one over single registers and the last elements, and the return.
+// loops emits the loop over unroll registers at a time, one over single registers and the last
+// elements, and the return.
 func (m *rowMap) loops() {
 	if m.unroll > 1 {
 		m.blocks()
@@ -284,8 +287,8 @@ func (m *rowMap) singles() {
 	Label("end")
 }
 
-// storeBlock stores whole registers and goes on with the loop, if there are enough elements left. While stores go out past the
-// caches the next row is fetched, which mostly follows this one.
+// storeBlock stores whole registers and goes on with the loop, if there are enough elements left.
+// While stores go out past the caches the next row is fetched, which mostly follows this one.
 func (m *rowMap) storeBlock(loop string, out []reg.VecVirtual, stream bool) {
 	elems := len(out) * m.lanes()
 	for i, v := range out {

@@ -298,8 +298,8 @@ func (g *gen) transpose(n int, block func(rows []reg.VecVirtual) []reg.VecVirtua
 // transpose8 interleaves pairs of rows, then pairs of pairs, then exchanges halves.
 func (g *gen) transpose8() {
 	g.transpose(8, func(r []reg.VecVirtual) []reg.VecVirtual {
-		// Number i of rows 0 to 3 is in quads[i], number i + 4 in its upper half; quads 4 to 7 are the
-		// same for the other rows.
+		// Number i of rows 0 to 3 is in quads[i], number i + 4 in its upper half; quads 4 to 7 are
+		// the same for the other rows.
 		quads := make([]reg.VecVirtual, 8)
 		for h := 0; h < 8; h += 4 {
 			var pairs [4]reg.VecVirtual

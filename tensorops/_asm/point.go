@@ -10,8 +10,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The elementwise losses. One kernel serves every use of a loss; flags, which every element of a call shares, choose between them
-// outside the arithmetic, in branches that are always predicted. A kernel takes whole groups of 64 bytes of type comp alone.
+// The elementwise losses. One kernel serves every use of a loss; flags, which every element of a
+// call shares, choose between them outside the arithmetic, in branches that are always predicted. A
+// kernel takes whole groups of 64 bytes of type comp alone.
 
 // The flags are those of kernel.go.
 const (
@@ -78,7 +79,8 @@ type slope func() reg.VecVirtual
 const (
 	// pointsAhead is how far ahead of a group its inputs are fetched, in bytes.
 	pointsAhead = 16 << 10
-	// partials is the number of bytes whose terms are added in float32, four to a lane, before they go to the float64 sums.
+	// partials is the number of bytes whose terms are added in float32, four to a lane, before they
+	// go to the float64 sums.
 	partials = 256
 )
 
@@ -179,7 +181,8 @@ func (k *points) next() string { return fmt.Sprintf("next%d", k.from) }
 // stride is the number of bytes that the elements of a register take.
 func (k *points) stride() int { return k.lanes() * size(k.elem) }
 
-// aside emits a jump to code behind the loop, which is made for calls with one of the flags and jumps back.
+// aside emits a jump to code behind the loop, which is made for calls with one of the flags and
+// jumps back.
 func (k *points) aside(flags uint32, code func(back LabelRef)) {
 	labels++
 	there, back := fmt.Sprintf("aside%d", labels), fmt.Sprintf("back%d", labels)
@@ -243,7 +246,8 @@ func (k *points) put(v reg.VecVirtual, name string, i int, stream bool) {
 	f(elem, VMOVUPS, VMOVUPD)(v, k.memory(name, i))
 }
 
-// operands loads x and t. What stands at a weight of 0 counts as x = 0 and t = 1, which lie in every domain.
+// operands loads x and t. What stands at a weight of 0 counts as x = 0 and t = 1, which lie in
+// every domain.
 func (k *points) operands(depth int) (x, t []reg.VecVirtual) {
 	g := k.gen
 	for i := range depth {

@@ -8,8 +8,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The losses of two numbers. Each computes the value, says so by done, and returns the derivative; what follows done is left out
-// where the value alone is wanted. Where the value is not finite, the derivative is not used.
+// The losses of two numbers. Each computes the value, says so by done, and returns the derivative;
+// what follows done is left out where the value alone is wanted. Where the value is not finite, the
+// derivative is not used.
 
 const none = -1 // for losses without exponentials
 
@@ -147,7 +148,8 @@ func binaryParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	}
 }
 
-// binaryOptionsParts: with p = a·t + b, n = a·(1-t) + b, p times the weight of the positive class, and q = n for x >= 0, else p,
+// binaryOptionsParts: with p = a·t + b, n = a·(1-t) + b, p times the weight of the positive class,
+// and q = n for x >= 0, else p,
 //
 //	value = |x|·q + (n+p)·log1p(z), z = exp(-|x|)    slope = ±(q - (n+p)·z/(1+z)), + for x >= 0
 //
@@ -172,7 +174,8 @@ func binaryOptionsParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) 
 	}
 }
 
-// binaryValue returns |x|·q + total·log1p(z) with z = exp(-|x|) and q, which is n for x >= 0, else p; total is 1 where it is nil.
+// binaryValue returns |x|·q + total·log1p(z) with z = exp(-|x|) and q, which is n for x >= 0, else
+// p; total is 1 where it is nil.
 func (k *points) binaryValue(x, p, n, total reg.VecVirtual) (q, z, value reg.VecVirtual) {
 	q = k.bySign(x, p, n)
 	a := k.abs(x)
@@ -185,7 +188,8 @@ func (k *points) binaryValue(x, p, n, total reg.VecVirtual) (q, z, value reg.Vec
 	return q, z, value
 }
 
-// focal returns the binary loss with q and z, the share s of the smaller probability and u = s + q·(1 - 2s).
+// focal returns the binary loss with q and z, the share s of the smaller probability and u = s +
+// q·(1 - 2s).
 func (k *points) focal(x, t reg.VecVirtual) (q, s, u, loss reg.VecVirtual) {
 	n := k.fill(k.logistic.num(1))
 	k.sub(n, t, n)
@@ -201,7 +205,8 @@ func (k *points) focal(x, t reg.VecVirtual) (q, s, u, loss reg.VecVirtual) {
 //
 //	value = w·u²·l    slope = ±w·u·(u·(s - q) - 2·s·(1-s)·(2q-1)·l),  - for x >= 0
 //
-// u and s count as 0 where u³ is below the normal numbers: l and the slope are a small multiple of u² there.
+// u and s count as 0 where u³ is below the normal numbers: l and the slope are a small multiple of
+// u² there.
 func focalParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	w := k.fill(k.scalar["a"])
 	k.fma231(k.scalar["b"], t, w)
@@ -279,8 +284,8 @@ func marginParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 }
 
 var (
-	// (log cosh e - e²/2)/e⁴ and (tanh e - e)/e³ in e² for |e| <= 1, minimax: relative errors of log cosh and tanh 2^-27.0 and
-	// 2^-27.7, for float64 2^-56.5 and 2^-56.2
+	// (log cosh e - e²/2)/e⁴ and (tanh e - e)/e³ in e² for |e| <= 1, minimax: relative errors of
+	// log cosh and tanh 2^-27.0 and 2^-27.7, for float64 2^-56.5 and 2^-56.2
 	logCoshCoefs = map[string][]float64{
 		"F32": {-0.0833330973982811, 0.022217417135834694, -0.006713374983519316, 0.002082296647131443, -0.0005602157907560468,
 			8.78056525834836e-05},
@@ -399,8 +404,8 @@ func gammaParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	}
 }
 
-// bernoulliParts: the divergence does not change when both logits change their signs, so that x is taken as <= 0. With
-// p = σ(x) and h = t - x,
+// bernoulliParts: the divergence does not change when both logits change their signs, so that x is
+// taken as <= 0. With p = σ(x) and h = t - x,
 //
 //	value = log(1 + p·(exp(h) - 1)) - p·h    slope = p·(1-p)·(x - t)
 //

@@ -56,8 +56,9 @@ func relativeParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	}
 }
 
-// symmetricParts works with half of the sum of the sizes, which does not overflow; 0 counts as the smallest number. The derivative is 0
-// where the signs differ or x = t, and for x = 0 the mean of its sides.
+// symmetricParts works with half of the sum of the sizes, which does not overflow; 0 counts as the
+// smallest number. The derivative is 0 where the signs differ or x = t, and for x = 0 the mean of
+// its sides.
 func symmetricParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	e, value, size, b := k.vec(), k.vec(), k.vec(), k.abs(t)
 	k.sub(x, t, e)
@@ -120,7 +121,8 @@ func embeddingParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	}
 }
 
-// logGapParts takes the logarithm of the ratio of 1 + p and 1 + q from their difference, which keeps its digits.
+// logGapParts takes the logarithm of the ratio of 1 + p and 1 + q from their difference, which
+// keeps its digits.
 func logGapParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	floor := k.fill(k.scalar["a"])
 	p, v := k.vec(), k.vec()
@@ -178,7 +180,8 @@ func gemanMcClureParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	}
 }
 
-// expLess1 returns exp(v) - 1 for v <= 0 or small v > 0, with e = exp(v), by the series where that would cancel.
+// expLess1 returns exp(v) - 1 for v <= 0 or small v > 0, with e = exp(v), by the series where that
+// would cancel.
 func (k *points) expLess1(v, e reg.VecVirtual) reg.VecVirtual {
 	// the first term left out is below 2^-51 of the result, for float32 2^-39
 	terms, bound := 10, 0x1p-3
@@ -260,8 +263,8 @@ func tweedieParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	}
 }
 
-// negativeBinomialParts: with g = x + a, z = exp(-|g|) and the logarithm h = log1p(z), log1p(u) = h + max(g, 0) and
-// log1p(u) - x = h + max(a, -x).
+// negativeBinomialParts: with g = x + a, z = exp(-|g|) and the logarithm h = log1p(z), log1p(u) = h
+// + max(g, 0) and log1p(u) - x = h + max(a, -x).
 func negativeBinomialParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 	g := k.vec()
 	k.add(k.scalar["a"], x, g)

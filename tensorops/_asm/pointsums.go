@@ -8,8 +8,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The sums have a lane for each number of 64 bytes of type comp. Where that is float32, four terms of a lane are added in float32
-// before they go to its float64 sum. AVX-512 has the sums in registers, AVX2 in memory. A kernel goes on with what is in memory.
+// The sums have a lane for each number of 64 bytes of type comp. Where that is float32, four terms
+// of a lane are added in float32 before they go to its float64 sum. AVX-512 has the sums in
+// registers, AVX2 in memory. A kernel goes on with what is in memory.
 
 func (k *points) beginSums(depth int) {
 	if k.is512() {

@@ -8,8 +8,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// rolled emits the loops over n elements for AVX2, where a group is two halves of two or four pairs of registers: two of these
-// pairs fill all registers. The last elements are copied to the stack, and -Inf behind them.
+// rolled emits the loops over n elements for AVX2, where a group is two halves of two or four pairs
+// of registers: two of these pairs fill all registers. The last elements are copied to the stack,
+// and -Inf behind them.
 func (t *terms) rolled(n reg.Register, groupLen int) {
 	group, elem := t.gen.group(), size(t.elem)
 	pairElems := t.gen.at(2, 0)
@@ -106,7 +107,8 @@ func (t *terms) copyBack(buffer Mem, count reg.Register) {
 	Label("back_done")
 }
 
-// halvesOf adds the terms of a group to the sums, half by half, and writes them where to says so. It uses from and to up.
+// halvesOf adds the terms of a group to the sums, half by half, and writes them where to says so.
+// It uses from and to up.
 func (t *terms) halvesOf(from, to, pairs reg.GPVirtual) {
 	elem := size(t.elem)
 	sum, half, at, left := GP64(), GP64(), GP64(), GP64()

@@ -20,9 +20,10 @@ func (g *gen) unroll() int {
 // prefetchBytes is how far ahead a sum fetches. A few thousand bytes are too late for memory.
 const prefetchBytes = 16 << 10
 
-// window returns the middle and half the width of the range in which the largest element of an expSum may lie above its anchor, in
-// powers of 2. Above, terms stay far from the largest number; below, what is cut off must be lost in the sum, even as the
-// bit that decides between two of its neighbours.
+// window returns the middle and half the width of the range in which the largest element of an
+// expSum may lie above its anchor, in powers of 2. Above, terms stay far from the largest number;
+// below, what is cut off must be lost in the sum, even as the bit that decides between two of its
+// neighbours.
 func (g *gen) window() (middle, half float64) {
 	if g.comp == "F32" {
 		return 25, 35
@@ -41,8 +42,9 @@ type sumKind struct {
 //
 //	max = max x[i]    sum = Σ exp(x[i])·2^-anchor
 //
-// in one reading: the anchor is the guess, or that of the largest among the first elements where the guess is NaN. Where the
-// largest of all proves to lie outside the window above it, the sum is taken again with the anchor of that.
+// in one reading: the anchor is the guess, or that of the largest among the first elements where
+// the guess is NaN. Where the largest of all proves to lie outside the window above it, the sum is
+// taken again with the anchor of that.
 func (g *gen) expSum(kind sumKind) {
 	signature, doc := "func(x []F, guess float64) (max F, anchor, sum float64)", "returns the largest element, an anchor near its own and Σ exp(x[i])·2^-anchor."
 	if kind.store {
@@ -135,8 +137,8 @@ func (g *gen) expSum(kind sumKind) {
 	RET()
 }
 
-// underflow is the distance in powers of 2 below the anchor at which terms end: where they are lost in any sum whose largest term
-// is not, or, for terms that are kept, where they would be denormal.
+// underflow is the distance in powers of 2 below the anchor at which terms end: where they are lost
+// in any sum whose largest term is not, or, for terms that are kept, where they would be denormal.
 func (g *gen) underflow(kind sumKind) float64 {
 	switch {
 	case kind.store:
@@ -193,8 +195,8 @@ func (t *terms) advance(n reg.Register, elems int) {
 	SUBQ(imm(elems), n)
 }
 
-// group adds one group of elements: those of a lane first, then to the sums. Where only count elements are there, the second
-// half of the group is left out if it is empty.
+// group adds one group of elements: those of a lane first, then to the sums. Where only count
+// elements are there, the second half of the group is left out if it is empty.
 func (t *terms) group(elems int, count reg.Register, load func(i int) reg.VecVirtual, store func(v reg.VecVirtual, i int)) {
 	unroll := 4 // as many as there are registers for
 	if !t.is512() || count != nil {
@@ -234,7 +236,8 @@ func (t *terms) group(elems int, count reg.Register, load func(i int) reg.VecVir
 	}
 }
 
-// terms replaces xs by their terms. Where they are not to be written, elements are raised to low instead of becoming 0.
+// terms replaces xs by their terms. Where they are not to be written, elements are raised to low
+// instead of becoming 0.
 func (t *terms) terms(xs []reg.VecVirtual) []reg.VecVirtual {
 	if t.dst != nil {
 		return t.exp(xs, t.c)
@@ -253,9 +256,10 @@ func (t *terms) raise(xs []reg.VecVirtual) {
 	}
 }
 
-// addFast adds the terms of xs, the registers from k on of a group, to acc[k mod 2], which the first of them set. These terms
-// are good for a sum only: the polynomial is rounded before it is scaled, what the table's entries lost is neglected but
-// for its mean, and n·ln 2/m is taken with the rounded constant alone.
+// addFast adds the terms of xs, the registers from k on of a group, to acc[k mod 2], which the
+// first of them set. These terms are good for a sum only: the polynomial is rounded before it is
+// scaled, what the table's entries lost is neglected but for its mean, and n·ln 2/m is taken with
+// the rounded constant alone.
 func (t *terms) addFast(xs []reg.VecVirtual, k int, acc []reg.VecVirtual) {
 	t.raise(xs)
 	c := *t.c
@@ -271,12 +275,13 @@ func (t *terms) addFast(xs []reg.VecVirtual, k int, acc []reg.VecVirtual) {
 	}
 }
 
-// fastBias is the mean relative error of the terms of addFast, with the sign changed: that of the polynomial over all r,
-// 1.11e-8, and that of the table over its entries, 1.2e-9.
+// fastBias is the mean relative error of the terms of addFast, with the sign changed: that of the
+// polynomial over all r, 1.11e-8, and that of the table over its entries, 1.2e-9.
 const fastBias = -1.2269963329e-08
 
-// corrected returns the sum of addFast without its systematic error. The error of ln 2/m multiplies each term by exp of the
-// error times n, about exp(-y) for the relative error of ln 2 times an element, y: it is made good for the largest.
+// corrected returns the sum of addFast without its systematic error. The error of ln 2/m multiplies
+// each term by exp of the error times n, about exp(-y) for the relative error of ln 2 times an
+// element, y: it is made good for the largest.
 func (g *gen) corrected(sum, max reg.VecVirtual) reg.VecVirtual {
 	d := &gen{g.isa, g.elem, "F64"}
 	y, part := XMM(), XMM()
@@ -306,7 +311,8 @@ func (g *gen) signless() Mem {
 	return bitsConstant(1<<63-1, 8)
 }
 
-// maximum emits the loop over n elements from x on; it uses both up and returns the largest in lane 0.
+// maximum emits the loop over n elements from x on; it uses both up and returns the largest in lane
+// 0.
 func (g *gen) maximum(x, n reg.Register) reg.VecVirtual {
 	acc := make([]reg.VecVirtual, depth)
 	for i := range acc {

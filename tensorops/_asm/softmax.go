@@ -9,11 +9,12 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Kernels of softmax losses. A group is 16 rows side by side: element c of row i of the group is number 16c+i of an array. Their
-// exponentials are the work, and exist for both instruction sets; what comes before and after waits for memory and exists
-// for AVX2 alone.
+// Kernels of softmax losses. A group is 16 rows side by side: element c of row i of the group is
+// number 16c+i of an array. Their exponentials are the work, and exist for both instruction sets;
+// what comes before and after waits for memory and exists for AVX2 alone.
 
-// Where the arrays of 16 float64 numbers lie that belong to a group's rows; package tensorops has the same order in softmaxRows.
+// Where the arrays of 16 float64 numbers lie that belong to a group's rows; package tensorops has
+// the same order in softmaxRows.
 const (
 	statOthers = 128 * iota
 	statOwn
@@ -29,7 +30,8 @@ const (
 	statLabel
 )
 
-// Where the numbers lie that belong to a call; package tensorops has the same order in softmaxNumbers.
+// Where the numbers lie that belong to a call; package tensorops has the same order in
+// softmaxNumbers.
 const (
 	numKeep = 8 * iota
 	numEach
@@ -41,7 +43,8 @@ const (
 	numMore
 )
 
-// softmaxKernels emits the exponentials of softmax losses, and with AVX2 all else: that waits for memory.
+// softmaxKernels emits the exponentials of softmax losses, and with AVX2 all else: that waits for
+// memory.
 func softmaxKernels(isa string) {
 	for _, elem := range []string{"F32", "F64"} {
 		g := newGen(isa, elem, "F64")
@@ -104,7 +107,8 @@ func (g *gen) number(m Mem) reg.VecVirtual {
 	return v
 }
 
-// tanhWide and tanh64 are (tanh u/u - 1)/u² in u² for u² <= 1/2, interpolated at Chebyshev's nodes: tanh to 2^-41.7 and 2^-54.6.
+// tanhWide and tanh64 are (tanh u/u - 1)/u² in u² for u² <= 1/2, interpolated at Chebyshev's nodes:
+// tanh to 2^-41.7 and 2^-54.6.
 var (
 	tanhWide = []float64{-0.33333333333271575, 0.13333333313299142, -0.0539682432155052, 0.021869265055670266, -0.008860891124627391,
 		0.0035781557441939903, -0.0014059752738979207, 0.0004823989393060029, -0.00010225947037950059}
@@ -113,15 +117,17 @@ var (
 		-2.8040703619543624e-05, 5.1287079738925226e-06}
 )
 
-// expLimit bounds the exponents of the powers of 2 that exps returns. Sums of up to 2^22 of them remain numbers.
+// expLimit bounds the exponents of the powers of 2 that exps returns. Sums of up to 2^22 of them
+// remain numbers.
 const expLimit = 1000
 
 // exps emits
 //
 //	e[i] = exp(z[i])    z[i] = scale·x[i]    or with a softcap, c being in and out multipliers    z[i] = out·tanh(in·x[i])
 //
-// and with a softcap z itself and slope[i] = 1 - tanh². z is taken for the nearest number within ±1000·ln 2. n is rounded up to a
-// multiple of 16 in what is written; there z is -Inf, or 0 with a softcap. An x of -Inf is a z of -Inf with a softcap, too.
+// and with a softcap z itself and slope[i] = 1 - tanh². z is taken for the nearest number within
+// ±1000·ln 2. n is rounded up to a multiple of 16 in what is written; there z is -Inf, or 0 with a
+// softcap. An x of -Inf is a z of -Inf with a softcap, too.
 func (g *gen) exps(name string, digits *powers, tanh []float64) {
 	signature, doc := "func(e *float64, x *F, n int, scale float64)", "writes exp(scale·x)."
 	fill := math.Inf(-1)
@@ -178,7 +184,8 @@ func (g *gen) exps(name string, digits *powers, tanh []float64) {
 	RET()
 }
 
-// copyTail copies the register of elements from index i on to the memory at to, with fill for those that do not lie below n.
+// copyTail copies the register of elements from index i on to the memory at to, with fill for those
+// that do not lie below n.
 func (g *gen) copyTail(x, n reg.Register, i int, fill float64, to Mem) {
 	to = to.Offset(i * size(g.elem))
 	if !g.wide() {
@@ -218,8 +225,8 @@ func (g *gen) newExpTerm(digits *powers) *expTerm {
 	return t
 }
 
-// exp replaces xs by their exponentials. Those of float64 elements below the range are 0; those of float32 elements are as
-// good as 0.
+// exp replaces xs by their exponentials. Those of float64 elements below the range are 0; those of
+// float32 elements are as good as 0.
 func (t *expTerm) exp(xs []reg.VecVirtual) []reg.VecVirtual {
 	for _, x := range xs {
 		VMINPD(x, t.high, x) // NaN stays
@@ -240,7 +247,8 @@ type capTerm struct {
 	in, out Mem
 }
 
-// cap replaces xs by out·tanh(in·x), which it writes with the slopes. Numbers with a large |in·x| go by the exponential.
+// cap replaces xs by out·tanh(in·x), which it writes with the slopes. Numbers with a large |in·x|
+// go by the exponential.
 func (t *capTerm) cap(xs []reg.VecVirtual, z, slope reg.GPVirtual, at int) {
 	g := t.gen
 	labels++
@@ -284,7 +292,8 @@ func (t *capTerm) cap(xs []reg.VecVirtual, z, slope reg.GPVirtual, at int) {
 // nearCap bounds the u² for which tanh u is a polynomial.
 const nearCap = 0.5
 
-// farCap is where |u| is cut off: the exponential of twice it is a number, and the slope is below 2^-960.
+// farCap is where |u| is cut off: the exponential of twice it is a number, and the slope is below
+// 2^-960.
 const farCap = 340
 
 // capFar replaces tanh u and the slope of the lanes whose u² is not near; u is used up.
@@ -354,7 +363,8 @@ func (g *gen) above(vs []reg.VecVirtual, limit float64) reg.GPVirtual {
 	return bits
 }
 
-// masked makes 0 of the exponentials and slopes, and -Inf of the z, of the 16 elements at x that are -Inf.
+// masked makes 0 of the exponentials and slopes, and -Inf of the z, of the 16 elements at x that
+// are -Inf.
 func (t *capTerm) masked(x, e, z, slope reg.GPVirtual) {
 	g := newGen("AVX2", t.elem, t.elem)
 	labels++

@@ -8,8 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// finish emits what a group's rows come to, from the sums over their exponentials. With o = others, m = own, w the
-// weight, g = up, and o = 0 where o/m lies below the floor,
+// finish emits what a group's rows come to, from the sums over their exponentials. With o = others,
+// m = own, w the weight, g = up, and o = 0 where o/m lies below the floor,
 //
 //	l = log(1 + o/m)    L = log(o + m)    A = keep·w    M = A + each·whole    p = m/(o + m)
 //	value = A·l + each·(whole·L - gap) + ζ·L²
@@ -122,7 +122,8 @@ func (g *gen) finish() {
 	RET()
 }
 
-// logBeside returns log u for normal u; u is used up. Where r is not nil it is u - 1, and better known than by u.
+// logBeside returns log u for normal u; u is used up. Where r is not nil it is u - 1, and better
+// known than by u.
 func (g *gen) logBeside(u, r reg.VecVirtual) reg.VecVirtual {
 	const sqrtHalf, oneBits = 0x3fe6a09e667f3bcd, 0x3ff0000000000000
 	m, den := g.vec(), g.vec()

@@ -105,7 +105,8 @@ func (g *gen) laneGrad(kind gradKind) {
 	RET()
 }
 
-// rowGrad writes the gradients of rows of n elements, one after another; k and b have zeros behind their ends.
+// rowGrad writes the gradients of rows of n elements, one after another; k and b have zeros behind
+// their ends.
 func (g *gen) rowGrad(kind gradKind) {
 	g.kernel("rowGrad"+kind.name, "func(dst *F, e, slope *float64, t *F, k, b, st *float64, classes, rows int)", "writes gradients of rows.")
 	dst, e, n, st, rows := pointer("dst"), pointer("e"), GP64(), pointer("st"), pointer("rows")

@@ -44,8 +44,9 @@ func (r *rowsAt) advance(bytes Op) {
 	ADDQ(bytes, r.base[1])
 }
 
-// transposed returns the transpose of 4 columns of a block, register i being column i: register k of the result has
-// row k, and in its upper half row 4+k of float32 elements. It is its own inverse.
+// transposed returns the transpose of 4 columns of a block, register i being column i: register k
+// of the result has row k, and in its upper half row 4+k of float32 elements. It is its own
+// inverse.
 func (g *gen) transposed(v [4]reg.VecVirtual) (o [4]reg.VecVirtual) {
 	var t [4]reg.VecVirtual
 	for i := range 4 {
@@ -73,8 +74,8 @@ func (g *gen) transposed(v [4]reg.VecVirtual) (o [4]reg.VecVirtual) {
 	return o
 }
 
-// columns emits a loop over the columns of 16 rows, 4 at a time, the last of them overlapping: body is to do a block at at and
-// column. Fewer than 4 columns are taken for 4.
+// columns emits a loop over the columns of 16 rows, 4 at a time, the last of them overlapping: body
+// is to do a block at at and column. Fewer than 4 columns are taken for 4.
 func (g *gen) columns(rows, group string, body func(r *rowsAt, column reg.GPVirtual)) {
 	p, column, stride, n := pointer(rows), pointer(group), pointer("stride"), GP64()
 	shift := 1 + size(g.elem)/4
@@ -133,8 +134,8 @@ func (g *gen) pack() {
 	RET()
 }
 
-// unpack emits dst[i·stride + c] = x[16c + i]. Of fewer than 4 classes it writes 4, in order, so that the next row's follow;
-// the last row is written with room for that.
+// unpack emits dst[i·stride + c] = x[16c + i]. Of fewer than 4 classes it writes 4, in order, so
+// that the next row's follow; the last row is written with room for that.
 func (g *gen) unpack() {
 	g.kernel("unpack", "func(dst, x *F, stride, classes int)", "writes a group to rows that lie one after another.")
 	load := func(column reg.GPVirtual) (v [4]reg.VecVirtual) {
@@ -251,7 +252,8 @@ func (g *gen) forSixteens(n reg.Register, ps []stepped, body func(tail bool)) {
 	Label(done)
 }
 
-// some loads the register of elements from index i on, with 0 for those that do not lie below n in a tail.
+// some loads the register of elements from index i on, with 0 for those that do not lie below n in
+// a tail.
 func (g *gen) some(p, n reg.Register, i int, tail bool) reg.VecVirtual {
 	if tail {
 		return g.loadTail(p, n, i, 0)
@@ -266,7 +268,8 @@ func (g *gen) foldAll(v []reg.VecVirtual) reg.VecVirtual {
 	return g.fold(v[:2], "F64", func(a, dst Op) { VADDPD(a, dst, dst) })
 }
 
-// targetSums are the sums over a target: Σ a, Σ a·z and the signs of t, with a = k·t + b. Where a = 0, z adds nothing.
+// targetSums are the sums over a target: Σ a, Σ a·z and the signs of t, with a = k·t + b. Where a =
+// 0, z adds nothing.
 type targetSums struct{ mass, gap, signs reg.VecVirtual }
 
 func (g *gen) addTarget(s *targetSums, t, z reg.VecVirtual, k, b Op) {
@@ -324,7 +327,8 @@ func (g *gen) laneTarget(capped bool) {
 	RET()
 }
 
-// rowTarget emits the sums of a target for one row. k and b have zeros behind their ends, up to a multiple of 16.
+// rowTarget emits the sums of a target for one row. k and b have zeros behind their ends, up to a
+// multiple of 16.
 func (g *gen) rowTarget(capped bool) {
 	suffix, elem, zs := g.targetLogits(capped)
 	g.kernel("rowTarget"+suffix, "func(t *F, z *"+elem+", k, b *float64, n int) (mass, gap, signs float64)",
@@ -373,8 +377,9 @@ func (g *gen) laneEntropy() {
 	RET()
 }
 
-// takeOwn moves the exponential of a row's label to own[i], 0 in its place. In a group e begins with class from and has classes of
-// them; for a row both are nil, and own[i] is 0 where there is no label.
+// takeOwn moves the exponential of a row's label to own[i], 0 in its place. In a group e begins
+// with class from and has classes of them; for a row both are nil, and own[i] is 0 where there is
+// no label.
 func takeOwn(st, e, i, from, classes reg.GPVirtual) {
 	labels++
 	done := fmt.Sprintf("own%d", labels)
@@ -398,7 +403,8 @@ func takeOwn(st, e, i, from, classes reg.GPVirtual) {
 	Label(done)
 }
 
-// laneSum sets own[i] to the exponential of row i's label, if it is one of the classes, and adds the others to others[i].
+// laneSum sets own[i] to the exponential of row i's label, if it is one of the classes, and adds
+// the others to others[i].
 func (g *gen) laneSum() {
 	TEXT("laneSumAVX2", NOSPLIT, "func(st, e *float64, from, classes int)")
 	Pragma("noescape")

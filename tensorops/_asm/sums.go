@@ -38,7 +38,8 @@ func (a *accumulators) store() {
 	RET()
 }
 
-// storeResult stores lane 0 of v as result i of type float64. Unlike avo's Store it takes all 32 registers.
+// storeResult stores lane 0 of v as result i of type float64. Unlike avo's Store it takes all 32
+// registers.
 func storeResult(v reg.VecVirtual, i int) {
 	b, err := ReturnIndex(i).Resolve()
 	if err != nil {
@@ -47,8 +48,8 @@ func storeResult(v reg.VecVirtual, i int) {
 	VMOVSD(v, b.Addr)
 }
 
-// reduceRow emits a kernel that sums over inputs of the same length, and its end. It takes step registers of each in a turn;
-// body adds one register of each.
+// reduceRow emits a kernel that sums over inputs of the same length, and its end. It takes step
+// registers of each in a turn; body adds one register of each.
 func (g *gen) reduceRow(step int, inputs []string, fill []float64, a *accumulators, body func(v []reg.VecVirtual, h int)) {
 	r := &reduction{gen: g, inputs: inputs, fill: fill, step: step, unroll: 1}
 	r.body = func(v [][]reg.VecVirtual, _ int, h []int) {

@@ -19,7 +19,8 @@ type reduction struct {
 	ahead  int       // how many elements ahead the first input is fetched, 0: not
 	apart  bool      // the last turn has a body of its own: there are not registers enough to load all before it
 
-	// body adds registers: by input, the number of the first in its group, and the half of the lanes that each is for.
+	// body adds registers: by input, the number of the first in its group, and the half of the
+	// lanes that each is for.
 	body func(v [][]reg.VecVirtual, first int, h []int)
 }
 
@@ -93,8 +94,9 @@ func (r *reduction) addEach(load func(j, at int) reg.VecVirtual) {
 	}
 }
 
-// targetSum emits all that a loss must know of a target t: whether a sign bit is set, Σ t[i] and Σ t[i]·(c - x[i]). Elements go
-// to two lanes in turn, which is two sums for each that need not wait for each other.
+// targetSum emits all that a loss must know of a target t: whether a sign bit is set, Σ t[i] and Σ
+// t[i]·(c - x[i]). Elements go to two lanes in turn, which is two sums for each that need not wait
+// for each other.
 func (g *gen) targetSum() {
 	g = g.inFloat64()
 	g.text("targetSum", "func(t, x []F, c float64) (sum, gap float64, signs int)",

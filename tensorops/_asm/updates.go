@@ -70,7 +70,8 @@ func updateKernels(isa string) {
 	}
 }
 
-// beginUpdate begins a kernel and loads its pointers and count. The signature has %[1]s for the type of element.
+// beginUpdate begins a kernel and loads its pointers and count. The signature has %[1]s for the
+// type of element.
 func (t values) beginUpdate(kernel, signature, doc string, pointers ...string) (ptrs []reg.Register, n reg.Register) {
 	begin(fmt.Sprintf("%s%d%s", kernel, 8*size(t.elem), t.isa), fmt.Sprintf(signature, t.goType()), doc)
 	for _, p := range pointers {
@@ -122,7 +123,8 @@ func (t values) rule(r rule) {
 // squareLanes is the number of sums that squares keeps apart.
 const squareLanes = 32
 
-// squares emits func(sums *float64, x *F, n int): sums[i%32] += x[i]², in float64, for n a multiple of 32.
+// squares emits func(sums *float64, x *F, n int): sums[i%32] += x[i]², in float64, for n a multiple
+// of 32.
 func (t values) squares() {
 	ptrs, n := t.beginUpdate("squares", "func(sums *float64, x *%s, n int)",
 		"adds the square of x[i] to sums[i%32].", "x")

@@ -6,8 +6,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// values is the vocabulary of kernels that are written as formulas: an operation leaves its operands alone and returns a new
-// register. Operands are registers, and constants in memory as the second of two.
+// values is the vocabulary of kernels that are written as formulas: an operation leaves its
+// operands alone and returns a new register. Operands are registers, and constants in memory as the
+// second of two.
 type values struct{ *gen }
 
 func newValues(isa, elem string) values { return values{newGen(isa, elem, elem)} }
@@ -108,7 +109,8 @@ func (g values) horner(x reg.VecVirtual, c []Op) reg.VecVirtual {
 // lessQuiet is the comparison predicate "less" that does not trap.
 const lessQuiet = 0x11
 
-// cmp returns where a stands in the relation to b: a vector of ones for AVX2, a mask register for AVX-512.
+// cmp returns where a stands in the relation to b: a vector of ones for AVX2, a mask register for
+// AVX-512.
 func (g values) cmp(relation int, a, b Op) reg.Register {
 	x, compare := g.in(a), f(g.gen, VCMPPS, VCMPPD)
 	if g.is512() {

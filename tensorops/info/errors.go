@@ -17,7 +17,8 @@ var (
 	ErrDType = errors.New("info: unsupported dtype")
 	// ErrAxis: an axis is out of range, or the same axis is given twice.
 	ErrAxis = errors.New("info: axis out of range")
-	// ErrProbability: an element is negative, NaN or infinite, or no probability for another reason.
+	// ErrProbability: an element is negative, NaN or infinite, or no probability for another
+	// reason.
 	ErrProbability = errors.New("info: not a probability")
 	// ErrSum: the elements do not sum to 1, or weights sum to 0.
 	ErrSum = errors.New("info: not normalised")
@@ -43,7 +44,8 @@ type fault struct {
 	reason error
 }
 
-// in completes the fault to the error of function name; where is the operand with the element's position.
+// in completes the fault to the error of function name; where is the operand with the element's
+// position.
 func (f *fault) in(name, where string) error {
 	return refuse(f.reason, "info.%s: %s %s", name, where, f.text)
 }

@@ -2,7 +2,8 @@ package info
 
 import "math"
 
-// The measures on checked operands. Each is the whole of its formula; what the exported functions add is the checking.
+// The measures on checked operands. Each is the whole of its formula; what the exported functions
+// add is the checking.
 
 func entropy[T Weight](p vec[T], u Unit) float64 {
 	var h sum
@@ -32,15 +33,16 @@ func crossEntropy[T Weight](p, q vec[T], u Unit) float64 {
 // perplexity has the form of the others; its unit is fixed.
 func perplexity[T Weight](p, q vec[T], _ Unit) float64 { return math.Exp(crossEntropy(p, q, Nats)) }
 
-// near is the largest |p-q|/(p+q) at which a divergence term is summed as a series. At 1/4, where the closed
-// form takes over, that form loses one digit in KL and less in JensenShannon; the series there has 13 terms.
+// near is the largest |p-q|/(p+q) at which a divergence term is summed as a series. At 1/4, where
+// the closed form takes over, that form loses one digit in KL and less in JensenShannon; the series
+// there has 13 terms.
 const near = 0.25
 
 // relative accumulates a relative entropy Σ p log(p/q) in the unit.
 //
-// Terms of both signs cancel where p and q are alike: elements that differ by δ have terms near δ and a sum near δ².
-// p log(p/q) - (p - q) is near δ²/2 and never negative, so for elements that are near each other this is summed,
-// and the exact differences p - q apart from it.
+// Terms of both signs cancel where p and q are alike: elements that differ by δ have terms near δ
+// and a sum near δ². p log(p/q) - (p - q) is near δ²/2 and never negative, so for elements that are
+// near each other this is summed, and the exact differences p - q apart from it.
 type relative struct {
 	unit    Unit
 	terms   sum // p log(p/q) of far elements, p log(p/q) - (p-q) of near ones, in the unit
@@ -49,7 +51,8 @@ type relative struct {
 	offQ    bool
 }
 
-// add takes the term of p against q = a·b. The factors are apart because the product of two small marginals underflows.
+// add takes the term of p against q = a·b. The factors are apart because the product of two small
+// marginals underflows.
 func (r *relative) add(p, a, b float64) {
 	q := float64(a * b)
 	d, s := p-q, p+q
@@ -75,8 +78,8 @@ func (r *relative) logRatio(p, a, b, q float64) float64 {
 	return r.unit.log(p) - r.unit.log(a) - r.unit.log(b)
 }
 
-// excess returns p ln(p/q) - d for d = p - q and v = d/(p + q), without cancellation for small v. From
-// ln(p/q) = 2 artanh v = 2(v + v³/3 + v⁵/5 + ...) and 2pv - d = dv,
+// excess returns p ln(p/q) - d for d = p - q and v = d/(p + q), without cancellation for small v.
+// From ln(p/q) = 2 artanh v = 2(v + v³/3 + v⁵/5 + ...) and 2pv - d = dv,
 //
 //	p ln(p/q) - d = dv + 2pv(v²/3 + v⁴/5 + ...)
 func excess(p, d, v float64) float64 {
@@ -100,7 +103,8 @@ func (r *relative) asGiven() float64 {
 	return max(0, r.terms.value())
 }
 
-// normalised returns Σ p log(p/q) - (Σp - Σq), the difference being 0 but for the rounding of p and q.
+// normalised returns Σ p log(p/q) - (Σp - Σq), the difference being 0 but for the rounding of p and
+// q.
 func (r *relative) normalised() float64 {
 	if r.offQ {
 		return math.Inf(1)
@@ -151,7 +155,8 @@ func jensenShannon[T Weight](p, q vec[T], u Unit) float64 {
 	return min(js.value()/2, u.log(2))
 }
 
-// toMiddle returns p log(p/m) + q log(q/m), m = (p + q)/2, which is at least 0. With s = p + q and v = (p - q)/s,
+// toMiddle returns p log(p/m) + q log(q/m), m = (p + q)/2, which is at least 0. With s = p + q and
+// v = (p - q)/s,
 //
 //	s/2·((1+v) log(1+v) + (1-v) log(1-v)) = s/2·(v² + v⁴/6 + v⁶/15 + ... + v^2k/(k(2k-1)) + ...)
 func toMiddle(p, q float64, u Unit) float64 {

@@ -30,8 +30,9 @@ func (u Unit) String() string {
 
 func (u Unit) valid() bool { return u >= Nats && u <= Hartleys }
 
-// log returns the logarithm of x >= 0 in the unit, within about one unit in the last place, also for subnormal x.
-// It is exact for powers of two in bits, and a whole number for the float64 next to a power of ten in hartleys.
+// log returns the logarithm of x >= 0 in the unit, within about one unit in the last place, also
+// for subnormal x. It is exact for powers of two in bits, and a whole number for the float64 next
+// to a power of ten in hartleys.
 func (u Unit) log(x float64) float64 {
 	switch u {
 	case Bits:
@@ -46,8 +47,8 @@ func (u Unit) log(x float64) float64 {
 	return ln(x)
 }
 
-// ln returns the natural logarithm of x >= 0. The amd64 assembly of math.Log takes subnormal numbers for normal ones: it
-// gives -709.09 for 5e-324, not -744.44.
+// ln returns the natural logarithm of x >= 0. The amd64 assembly of math.Log takes subnormal
+// numbers for normal ones: it gives -709.09 for 5e-324, not -744.44.
 func ln(x float64) float64 {
 	if x < minNormal {
 		return math.Log(x*0x1p54) - 54*math.Ln2

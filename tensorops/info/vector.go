@@ -13,8 +13,9 @@ type Weight interface {
 	uint8 | int | int32 | int64 | float32 | float64
 }
 
-// sum is a compensated sum: high is the running sum as rounded, low the total of what rounding took away (the
-// error of each addition is itself a float64, by D. E. Knuth's TwoSum). Terms must be finite.
+// sum is a compensated sum: high is the running sum as rounded, low the total of what rounding took
+// away (the error of each addition is itself a float64, by D. E. Knuth's TwoSum). Terms must be
+// finite.
 type sum struct{ high, low float64 }
 
 func (s *sum) add(x float64) {
@@ -47,10 +48,12 @@ func distribution[T Float]() input {
 	return input{roundoff: roundoff64}
 }
 
-// tolerance is how far the sum of n elements may be from 1. The package documentation has the reason.
+// tolerance is how far the sum of n elements may be from 1. The package documentation has the
+// reason.
 func (in input) tolerance(n int) float64 { return (256 + 8*math.Sqrt(float64(n))) * in.roundoff }
 
-// vec is a checked operand: element i has the probability data[i]·scale/total. Scale and total are 1 for a distribution.
+// vec is a checked operand: element i has the probability data[i]·scale/total. Scale and total are
+// 1 for a distribution.
 type vec[T Weight] struct {
 	data    []T
 	weights bool
@@ -73,7 +76,8 @@ func (v *vec[T]) sum() sum {
 func (v *vec[T]) surprisal(i int, u Unit) float64 {
 	if v.weights {
 		if x := float64(v.data[i]) * v.scale; 2*x > v.total.high {
-			// The quotient would round the distance to 1 away, and with it the digits of the result.
+			// The quotient would round the distance to 1 away, and with it the digits of the
+			// result.
 			rest := (v.total.high - x) + v.total.low
 			return 0 - u.log1p(-rest/v.total.high)
 		}
@@ -113,7 +117,8 @@ func read[T Weight](data []T, in input) (vec[T], *fault) {
 	return v, nil
 }
 
-// normalise sets v's scale and total. largest is the largest weight, least the index of the smallest positive one.
+// normalise sets v's scale and total. largest is the largest weight, least the index of the
+// smallest positive one.
 func normalise[T Weight](v vec[T], largest float64, least int) (vec[T], *fault) {
 	if least < 0 {
 		return v, &fault{-1, "sums to 0, want a positive weight", ErrSum}

@@ -111,8 +111,8 @@ func resolve(name, what string, axis int, o operand) (int, error) {
 	return axis, nil
 }
 
-// walk evaluates f on the sub-tensors that axes span, one for each position on the other axes, and returns the
-// results with the shape of the other axes.
+// walk evaluates f on the sub-tensors that axes span, one for each position on the other axes, and
+// returns the results with the shape of the other axes.
 func walk(name string, in input, axes []int, f func([]vec[float64]) float64, operands []operand) (*tensor.Dense, error) {
 	first := operands[0].x
 	if first.Dtype() == tensor.Float32 {
@@ -139,7 +139,8 @@ func walk(name string, in input, axes []int, f func([]vec[float64]) float64, ope
 		data[i] = o.x.Data()
 	}
 	result := make([]float64, count)
-	// Ranges of about 4096 elements take tens of microseconds, some hundred times what handing one out costs.
+	// Ranges of about 4096 elements take tens of microseconds, some hundred times what handing one
+	// out costs.
 	grain := max(1, 4096/size)
 	failed := make([]error, (count+grain-1)/grain)
 	tensorops.ParallelFor(count, grain, func(lo, hi int) {
@@ -187,8 +188,9 @@ func offset(x *tensor.Dense, outer []int, kept tensor.Shape, k int) int {
 	return at
 }
 
-// gather copies the sub-tensor of x that one or two axes span and that begins at start of x's data. It goes by the
-// strides alone: RequiresIterator and Materialize of tensor v0.9.24 take a column-major tensor for a row-major one.
+// gather copies the sub-tensor of x that one or two axes span and that begins at start of x's data.
+// It goes by the strides alone: RequiresIterator and Materialize of tensor v0.9.24 take a
+// column-major tensor for a row-major one.
 func gather(dst []float64, data any, x *tensor.Dense, start int, axes []int) {
 	switch data := data.(type) {
 	case []float64:
@@ -224,7 +226,8 @@ func gatherFrom[T Weight](dst []float64, data []T, x *tensor.Dense, start int, a
 	}
 }
 
-// position names the element of an operand that is wrong, "p[1, 0, 2]", or the line, "p[1, :, 2]", if index is negative.
+// position names the element of an operand that is wrong, "p[1, 0, 2]", or the line, "p[1, :, 2]",
+// if index is negative.
 func position(operand string, index int, shape tensor.Shape, axes, outer []int, kept tensor.Shape, k int) string {
 	if len(outer) == 0 && index < 0 {
 		return operand

@@ -170,8 +170,8 @@ func (p *product[F]) tiles(s *space[F], i0, i1 int, b block) {
 	k, es := p.k, size[F]()
 	panels := ceil(b.cols, k.cols)
 	strips := ceil(i1-i0, k.rows)
-	// Where there is one strip, the panels are used once: whole ones stay where they are, unless their
-	// rows are so far apart that the processor does not fetch them ahead.
+	// Where there is one strip, the panels are used once: whole ones stay where they are, unless
+	// their rows are so far apart that the processor does not fetch them ahead.
 	whole := 0
 	if strips == 1 && !p.tb && p.ldb*es <= 4096 {
 		whole = b.cols / k.cols

@@ -28,8 +28,8 @@ func evaluateGeneric(f function, dst, x []float64) {
 	}
 }
 
-// logarithm is math.Log, which on some processors is wrong for subnormal numbers (Go 1.26 on amd64 gives -709.1 for 5e-324,
-// not -744.4): they are lifted into the normal range first.
+// logarithm is math.Log, which on some processors is wrong for subnormal numbers (Go 1.26 on amd64
+// gives -709.1 for 5e-324, not -744.4): they are lifted into the normal range first.
 func logarithm(x float64) float64 {
 	if x > 0 && x < 0x1p-1022 {
 		return math.Log(x*0x1p54) - 54*math.Ln2

@@ -9,8 +9,8 @@ import (
 
 // Level is the set of instructions that tensorops, vec and optim compute with.
 //
-// AVX2 and AVX512 give the same bits. Generic gives the same bits in optim; in tensorops and vec its results lie within the
-// documented error of the exact ones, but round otherwise.
+// AVX2 and AVX512 give the same bits. Generic gives the same bits in optim; in tensorops and vec
+// its results lie within the documented error of the exact ones, but round otherwise.
 type Level uint8
 
 // The levels, from slow to fast.
@@ -30,10 +30,11 @@ func (l Level) String() string {
 	return [Levels]string{"generic", "avx2", "avx512"}[l]
 }
 
-// LevelVariable is the environment variable that chooses the level at the start of a program: generic, avx2 or avx512. It is
-// meant for a comparison, where a result differs from another machine's. Without it the highest available level is in use. With
-// another value, or with a level that the build or the processor lacks, one line on standard error names the problem and
-// the program goes on as if the variable were not set.
+// LevelVariable is the environment variable that chooses the level at the start of a program:
+// generic, avx2 or avx512. It is meant for a comparison, where a result differs from another
+// machine's. Without it the highest available level is in use. With another value, or with a level
+// that the build or the processor lacks, one line on standard error names the problem and the
+// program goes on as if the variable were not set.
 const LevelVariable = "SURPRISAL_LEVEL"
 
 var active = initial(os.Getenv(LevelVariable))
@@ -41,11 +42,13 @@ var active = initial(os.Getenv(LevelVariable))
 // Active returns the level in use.
 func Active() Level { return active }
 
-// Available returns the levels that this build has and this processor runs, in increasing order. The first is Generic.
+// Available returns the levels that this build has and this processor runs, in increasing order.
+// The first is Generic.
 func Available() []Level { return available() }
 
-// Use makes l the level of tensorops, vec and optim, and returns an error where it is not available. It must not run beside
-// any function of these packages: it is for tests and comparisons, not for a program at work.
+// Use makes l the level of tensorops, vec and optim, and returns an error where it is not
+// available. It must not run beside any function of these packages: it is for tests and
+// comparisons, not for a program at work.
 func Use(l Level) error {
 	if !slices.Contains(available(), l) {
 		return fmt.Errorf("vec.Use: level %v is not available, want one of %v", l, available())

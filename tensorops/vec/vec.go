@@ -1,12 +1,15 @@
-// Package vec evaluates elementary functions over slices of float64, several elements at a time where the processor can.
+// Package vec evaluates elementary functions over slices of float64, several elements at a time
+// where the processor can.
 //
-// It is what losses are computed with: a block of a thousand elements stays in the nearest cache while one
-// function after the other runs over it. On amd64 the functions use AVX-512 or AVX2 with FMA, whichever
-// the processor has, with the same bits from both; elsewhere, and under the build tag purego, they call package math. The
-// [Level] in use is one for this package, tensorops and optim; the environment variable SURPRISAL_LEVEL lowers it.
+// It is what losses are computed with: a block of a thousand elements stays in the nearest cache
+// while one function after the other runs over it. On amd64 the functions use AVX-512 or AVX2 with
+// FMA, whichever the processor has, with the same bits from both; elsewhere, and under the build
+// tag purego, they call package math. The [Level] in use is one for this package, tensorops and
+// optim; the environment variable SURPRISAL_LEVEL lowers it.
 //
-// Results are within 2 units in the last place of the exact value over the whole range, with the special values of package math
-// (NaN stays NaN, Exp(-Inf) = 0, Log(0) = -Inf, Log of a negative number NaN); the tests hold them to it.
+// Results are within 2 units in the last place of the exact value over the whole range, with the
+// special values of package math (NaN stays NaN, Exp(-Inf) = 0, Log(0) = -Inf, Log of a negative
+// number NaN); the tests hold them to it.
 //
 // dst and x must have the same length and be the same slice or not overlap; other lengths panic.
 package vec
@@ -53,7 +56,8 @@ func apply(f function, dst, x []float64) {
 		evaluate(f, dst[:whole], x[:whole])
 	}
 	if whole < len(x) {
-		// the rest goes through a full vector, so an element's bits do not depend on where it stands
+		// the rest goes through a full vector, so an element's bits do not depend on where it
+		// stands
 		var buf [width]float64
 		n := copy(buf[:], x[whole:])
 		evaluate(f, buf[:], buf[:])

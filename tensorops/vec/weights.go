@@ -3,8 +3,8 @@ package vec
 // step is the number of elements that the kernels for weights advance by.
 const step = 16
 
-// MaskWeights writes mask[i], which is 0 or 1, to dst[i] and returns the number of ones. valid reports whether all of mask is 0 or 1;
-// where it is not, dst and ones are unspecified.
+// MaskWeights writes mask[i], which is 0 or 1, to dst[i] and returns the number of ones. valid
+// reports whether all of mask is 0 or 1; where it is not, dst and ones are unspecified.
 func MaskWeights[F float32 | float64](dst []F, mask []byte) (ones int, valid bool) {
 	if len(dst) != len(mask) {
 		panic("vec: length mismatch")
@@ -36,8 +36,9 @@ func MaskWeights[F float32 | float64](dst []F, mask []byte) (ones int, valid boo
 	return ones, bits <= 1
 }
 
-// SumWeights returns the sum of w in float64, the number of elements that are not 0, and whether all are finite. Elements are added in an
-// order that depends on the length alone; every implementation has the same bits.
+// SumWeights returns the sum of w in float64, the number of elements that are not 0, and whether
+// all are finite. Elements are added in an order that depends on the length alone; every
+// implementation has the same bits.
 func SumWeights[F float32 | float64](w []F) (sum float64, nonzero int, finite bool) {
 	const most = 1 << 24
 	finite = true

@@ -34,8 +34,8 @@ func makeColumn(f Field, n int, single bool) Column {
 	return Column{F64: make([]float64, n)}
 }
 
-// Fill reads examples into the batch, with a check that every float that counts is finite: a NaN among the
-// features would turn all parameters into NaN, one step later and without a trace.
+// Fill reads examples into the batch, with a check that every float that counts is finite: a NaN
+// among the features would turn all parameters into NaN, one step later and without a trace.
 func (b *Batch) Fill(ds Dataset, rows []int) error {
 	if ds == nil {
 		return errors.New("dataset is nil")

@@ -21,9 +21,9 @@ type masked struct {
 	mask []bool
 }
 
-// WithMask returns the examples of ds with a mask for the elements of their targets, one example after
-// the other: where it is false an element has no part in losses and metrics. A mask that ds has
-// already is replaced. mask is copied.
+// WithMask returns the examples of ds with a mask for the elements of their targets, one example
+// after the other: where it is false an element has no part in losses and metrics. A mask that ds
+// has already is replaced. mask is copied.
 func WithMask(ds Dataset, mask []bool) (Dataset, error) {
 	if ds == nil {
 		return nil, errors.New("data.WithMask: dataset is nil")
@@ -38,8 +38,8 @@ func WithMask(ds Dataset, mask []bool) (Dataset, error) {
 	return &masked{Dataset: ds, mask: append([]bool(nil), mask...)}, nil
 }
 
-// WithoutMissing returns the examples of ds with a mask that leaves out every element of a target that
-// is NaN. It reads all examples once.
+// WithoutMissing returns the examples of ds with a mask that leaves out every element of a target
+// that is NaN. It reads all examples once.
 func WithoutMissing(ds Dataset) (Dataset, error) {
 	if ds == nil {
 		return nil, errors.New("data.WithoutMissing: dataset is nil")

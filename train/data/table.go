@@ -119,9 +119,9 @@ func flatten[F float32 | float64](fn, name string, rows [][]F) (Column, int, err
 	return Column{}, 0, errors.New("data: unreachable element type")
 }
 
-// WithWeights returns the same examples with one finite sample weight each; a weight of 2 counts like
-// the example given twice, 0 leaves it out of losses and metrics, and a negative one, which metrics
-// refuse, turns its loss around. w is copied.
+// WithWeights returns the same examples with one finite sample weight each; a weight of 2 counts
+// like the example given twice, 0 leaves it out of losses and metrics, and a negative one, which
+// metrics refuse, turns its loss around. w is copied.
 func (t *Table) WithWeights(w []float64) (*Table, error) {
 	if len(w) != t.n {
 		return nil, fmt.Errorf("data.WithWeights: %d weights, want %d to match the rows", len(w), t.n)

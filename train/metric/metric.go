@@ -56,8 +56,8 @@ func (b Batch) Weight(row int) float64 {
 	return b.Weights[row]
 }
 
-// ScoreWeight returns the weight of a score and its target, by their place in Scores and Targets: that of
-// their row, or 0 where they are masked.
+// ScoreWeight returns the weight of a score and its target, by their place in Scores and Targets:
+// that of their row, or 0 where they are masked.
 func (b Batch) ScoreWeight(i int) float64 {
 	if i < len(b.Mask) && !b.Mask[i] {
 		return 0

@@ -2,8 +2,9 @@ package optim
 
 import "math"
 
-// Norm returns the Euclidean norm of all numbers of some gradients together. Squares are summed in float64, in pieces
-// of a fixed length, so the result does not depend on the number of cores. NaN or infinity in any number gives NaN or +Inf.
+// Norm returns the Euclidean norm of all numbers of some gradients together. Squares are summed in
+// float64, in pieces of a fixed length, so the result does not depend on the number of cores. NaN
+// or infinity in any number gives NaN or +Inf.
 func Norm[F float32 | float64](grads ...[]F) float64 {
 	var total float64
 	for _, g := range grads {
@@ -35,8 +36,8 @@ func scaledNorm[F float32 | float64](grads [][]F) float64 {
 	return top * math.Sqrt(sum)
 }
 
-// ClipNorm scales gradients with the norm given by [Norm] down to limit: by limit/(norm + 1e-6) where that is below 1,
-// as PyTorch's clip_grad_norm_ does, and not at all otherwise.
+// ClipNorm scales gradients with the norm given by [Norm] down to limit: by limit/(norm + 1e-6)
+// where that is below 1, as PyTorch's clip_grad_norm_ does, and not at all otherwise.
 func ClipNorm[F float32 | float64](norm, limit float64, grads ...[]F) {
 	factor := limit / (norm + 1e-6)
 	if !(factor < 1) {

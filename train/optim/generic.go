@@ -2,10 +2,12 @@ package optim
 
 import "math"
 
-// The loops below are the rules of this package as every processor computes them. The conversions of products keep the
-// compiler from fusing them with additions, so the assembly, which does the same operations, gives the same bits.
+// The loops below are the rules of this package as every processor computes them. The conversions
+// of products keep the compiler from fusing them with additions, so the assembly, which does the
+// same operations, gives the same bits.
 
-// updateGeneric makes an update with the constants that the function of the rule's name in rules.go returns.
+// updateGeneric makes an update with the constants that the function of the rule's name in rules.go
+// returns.
 func updateGeneric[F float32 | float64](f formula, c *[constants]F, p, g, a, b []F) {
 	keep, l2 := c[0], c[1]
 	p = p[:len(g)]

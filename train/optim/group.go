@@ -6,8 +6,9 @@ import (
 	"path"
 )
 
-// A Group gives the parameters whose names match a pattern a rate and a decay of their own. The first group of a
-// list that matches a name counts; a parameter that none matches has the optimizer's own settings.
+// A Group gives the parameters whose names match a pattern a rate and a decay of their own. The
+// first group of a list that matches a name counts; a parameter that none matches has the
+// optimizer's own settings.
 type Group struct {
 	// Match is a pattern in the form of path.Match: "*.bias", "embedding.*".
 	Match string
@@ -19,7 +20,8 @@ type Group struct {
 	Frozen bool
 }
 
-// CheckGroups returns an error when a group's pattern or numbers are invalid, or when it is the first match of none of names.
+// CheckGroups returns an error when a group's pattern or numbers are invalid, or when it is the
+// first match of none of names.
 func CheckGroups(groups []Group, names []string) error {
 	for i, g := range groups {
 		if _, err := path.Match(g.Match, ""); err != nil {

@@ -1,9 +1,11 @@
-// Package optim holds the update rules of training: optimizers, learning-rate schedules, parameter groups and clipping.
+// Package optim holds the update rules of training: optimizers, learning-rate schedules, parameter
+// groups and clipping.
 //
-// An [Optimizer] is settings and a formula. It owns no parameters and no memory of past steps: both are plain slices that
-// the caller keeps, so that saving them saves the run. The rules agree step by step with PyTorch's optimizers of the same
-// name (Lion with its paper). All arithmetic is done in the parameters' own type, float32 or float64, with AVX-512 or AVX2 where the
-// processor has them and the same bits everywhere. Long parameters are shared among the cores.
+// An [Optimizer] is settings and a formula. It owns no parameters and no memory of past steps: both
+// are plain slices that the caller keeps, so that saving them saves the run. The rules agree step
+// by step with PyTorch's optimizers of the same name (Lion with its paper). All arithmetic is done
+// in the parameters' own type, float32 or float64, with AVX-512 or AVX2 where the processor has
+// them and the same bits everywhere. Long parameters are shared among the cores.
 //
 // The package imports no graph.
 package optim
@@ -28,17 +30,18 @@ type Optimizer interface {
 	Rate() float64
 	// Decay is the decoupled weight decay of parameters whose group does not say otherwise.
 	Decay() float64
-	// Slots names the memory that the rule needs for each parameter, such as "exp_avg". Each slot is a slice
-	// as long as the parameter that starts at [Optimizer.Start].
+	// Slots names the memory that the rule needs for each parameter, such as "exp_avg". Each slot
+	// is a slice as long as the parameter that starts at [Optimizer.Start].
 	Slots() []string
 	// Start is the value that every number of a slot begins with.
 	Start() float64
-	// Settings lists everything else that determines the rule, for a checkpoint to be compared with.
+	// Settings lists everything else that determines the rule, for a checkpoint to be compared
+	// with.
 	Settings() map[string]float64
 	// Check returns an error when a setting is out of its range.
 	Check() error
-	// Update32 makes step s on a parameter p with gradient g. It touches each index by itself, so a caller may cut long
-	// parameters into pieces. slots holds one slice per name of Slots.
+	// Update32 makes step s on a parameter p with gradient g. It touches each index by itself, so a
+	// caller may cut long parameters into pieces. slots holds one slice per name of Slots.
 	Update32(s Step, p, g []float32, slots [][]float32)
 	// Update64 is Update32 for float64.
 	Update64(s Step, p, g []float64, slots [][]float64)
@@ -58,8 +61,8 @@ const (
 	formulas = 7
 )
 
-// constants is the number of scalars of an update, unused ones 0: first the factor of the decay, the weight of the L2 term and
-// the rate, then the rule's own.
+// constants is the number of scalars of an update, unused ones 0: first the factor of the decay,
+// the weight of the L2 term and the rate, then the rule's own.
 const constants = 8
 
 // rule is every optimizer of this package.
@@ -81,8 +84,8 @@ type rule struct {
 	err       error
 }
 
-// An Option changes a setting of an optimizer. An option that the optimizer does not take, or a value out of range, is
-// reported by [Optimizer.Check].
+// An Option changes a setting of an optimizer. An option that the optimizer does not take, or a
+// value out of range, is reported by [Optimizer.Check].
 type Option func(*rule)
 
 func (r *rule) set(option string, field *float64, v float64, ok bool, want string) {
@@ -101,22 +104,24 @@ func (r *rule) set(option string, field *float64, v float64, ok bool, want strin
 	}
 }
 
-// WithWeightDecay sets the decoupled decay λ >= 0: parameters shrink by the factor 1 - rate·λ before each update,
-// whatever the gradient (Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019). Default 0, and 0.01 for [AdamW].
-// Parameter groups may replace it. All optimizers take it.
+// WithWeightDecay sets the decoupled decay λ >= 0: parameters shrink by the factor 1 - rate·λ
+// before each update, whatever the gradient (Loshchilov and Hutter, Decoupled Weight Decay
+// Regularization, 2019). Default 0, and 0.01 for [AdamW]. Parameter groups may replace it. All
+// optimizers take it.
 func WithWeightDecay(lambda float64) Option {
 	return func(r *rule) {
 		r.set("WithWeightDecay", &r.decay, lambda, lambda >= 0, "a finite number >= 0")
 	}
 }
 
-// WithL2 adds λ·parameter to the gradient, PyTorch's weight_decay outside AdamW. λ >= 0, default 0. SGD, Momentum, Nesterov, Adam,
-// RMSProp and Adagrad take it.
+// WithL2 adds λ·parameter to the gradient, PyTorch's weight_decay outside AdamW. λ >= 0, default 0.
+// SGD, Momentum, Nesterov, Adam, RMSProp and Adagrad take it.
 func WithL2(lambda float64) Option {
 	return func(r *rule) { r.set("WithL2", &r.l2, lambda, lambda >= 0, "a finite number >= 0") }
 }
 
-// WithBetas sets the decay rates of the two moving averages, each in [0, 1). Adam, AdamW (default .9, .999) and Lion (.9, .99) take it.
+// WithBetas sets the decay rates of the two moving averages, each in [0, 1). Adam, AdamW (default
+// .9, .999) and Lion (.9, .99) take it.
 func WithBetas(beta1, beta2 float64) Option {
 	return func(r *rule) {
 		r.set("WithBetas", &r.beta1, beta1, beta1 >= 0 && beta1 < 1, "beta1 in [0, 1)")
@@ -124,12 +129,14 @@ func WithBetas(beta1, beta2 float64) Option {
 	}
 }
 
-// WithEpsilon sets the number added to the root in the denominator, >= 0. Adam, AdamW, RMSProp (default 1e-8) and Adagrad (1e-10) take it.
+// WithEpsilon sets the number added to the root in the denominator, >= 0. Adam, AdamW, RMSProp
+// (default 1e-8) and Adagrad (1e-10) take it.
 func WithEpsilon(eps float64) Option {
 	return func(r *rule) { r.set("WithEpsilon", &r.eps, eps, eps >= 0, "a finite number >= 0") }
 }
 
-// WithAlpha sets the decay rate of the moving average of squares, in [0, 1). RMSProp takes it; default 0.99.
+// WithAlpha sets the decay rate of the moving average of squares, in [0, 1). RMSProp takes it;
+// default 0.99.
 func WithAlpha(alpha float64) Option {
 	return func(r *rule) {
 		r.set("WithAlpha", &r.beta2, alpha, alpha >= 0 && alpha < 1, "a number in [0, 1)")

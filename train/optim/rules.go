@@ -19,7 +19,8 @@ func sgdScalars(_ *rule, s Step) []float64 { return []float64{s.Rate} }
 //	v ← mu·v + g
 //	p ← p - rate·v
 //
-// Slot: "momentum_buffer" (v, from 0). Options: [WithL2], [WithWeightDecay]. It is PyTorch's SGD(momentum=mu).
+// Slot: "momentum_buffer" (v, from 0). Options: [WithL2], [WithWeightDecay]. It is PyTorch's
+// SGD(momentum=mu).
 //
 // Reference: B. T. Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
 func Momentum(rate, mu float64, opts ...Option) Optimizer {
@@ -31,9 +32,11 @@ func Momentum(rate, mu float64, opts ...Option) Optimizer {
 //	v ← mu·v + g
 //	p ← p - rate·(g + mu·v)
 //
-// Slot: "momentum_buffer" (v, from 0). Options: [WithL2], [WithWeightDecay]. It is PyTorch's SGD(momentum=mu, nesterov=True).
+// Slot: "momentum_buffer" (v, from 0). Options: [WithL2], [WithWeightDecay]. It is PyTorch's
+// SGD(momentum=mu, nesterov=True).
 //
-// Reference: I. Sutskever et al., On the importance of initialization and momentum in deep learning, 2013.
+// Reference: I. Sutskever et al., On the importance of initialization and momentum in deep
+// learning, 2013.
 func Nesterov(rate, mu float64, opts ...Option) Optimizer {
 	return ball("nesterov", rate, mu, nesterov, opts)
 }
@@ -52,7 +55,8 @@ func ballScalars(r *rule, s Step) []float64 { return []float64{s.Rate, r.momentu
 //	v ← β2·v + (1-β2)·g²
 //	p ← p - rate/(1-β1ⁿ) · m / (√v/√(1-β2ⁿ) + ε)
 //
-// Slots: "exp_avg" (m), "exp_avg_sq" (v), from 0. Options: [WithBetas] (.9, .999), [WithEpsilon] (1e-8), [WithL2], [WithWeightDecay].
+// Slots: "exp_avg" (m), "exp_avg_sq" (v), from 0. Options: [WithBetas] (.9, .999), [WithEpsilon]
+// (1e-8), [WithL2], [WithWeightDecay].
 //
 // Reference: D. P. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, 2015.
 func Adam(rate float64, opts ...Option) Optimizer {
@@ -86,7 +90,8 @@ func adamScalars(r *rule, s Step) []float64 {
 //	v ← α·v + (1-α)·g²
 //	p ← p - rate·g / (√v + ε)
 //
-// Slot: "square_avg" (v, from 0). Options: [WithAlpha] (.99), [WithEpsilon] (1e-8, outside the root), [WithL2], [WithWeightDecay].
+// Slot: "square_avg" (v, from 0). Options: [WithAlpha] (.99), [WithEpsilon] (1e-8, outside the
+// root), [WithL2], [WithWeightDecay].
 //
 // Reference: T. Tieleman and G. Hinton, Lecture 6.5 - RMSProp, Coursera, 2012.
 func RMSProp(rate float64, opts ...Option) Optimizer {
@@ -103,9 +108,11 @@ func rmspropScalars(r *rule, s Step) []float64 {
 //	v ← v + g²
 //	p ← p - rate/(1 + (n-1)·d) · g / (√v + ε)
 //
-// Slot: "sum" (v, from [WithInitial], 0). Options: [WithRateDecay] (d, 0), [WithInitial], [WithEpsilon] (1e-10), [WithL2], [WithWeightDecay].
+// Slot: "sum" (v, from [WithInitial], 0). Options: [WithRateDecay] (d, 0), [WithInitial],
+// [WithEpsilon] (1e-10), [WithL2], [WithWeightDecay].
 //
-// Reference: J. Duchi, E. Hazan and Y. Singer, Adaptive Subgradient Methods for Online Learning and Stochastic Optimization, 2011.
+// Reference: J. Duchi, E. Hazan and Y. Singer, Adaptive Subgradient Methods for Online Learning and
+// Stochastic Optimization, 2011.
 func Adagrad(rate float64, opts ...Option) Optimizer {
 	return build(&rule{name: "adagrad", rate: rate, eps: 1e-10, slots: []string{"sum"},
 		takes: []string{"WithRateDecay", "WithInitial", "WithEpsilon", "WithL2"}, formula: adagrad, own: adagradScalars}, opts)
@@ -121,7 +128,8 @@ func adagradScalars(r *rule, s Step) []float64 {
 //	p ← p - rate·sign(u)         sign(0) = 0
 //	m ← β2·m + (1-β2)·g
 //
-// Slot: "exp_avg" (m, from 0). Options: [WithBetas] (.9, .99), [WithWeightDecay], which the paper applies as the decoupled decay of this package.
+// Slot: "exp_avg" (m, from 0). Options: [WithBetas] (.9, .99), [WithWeightDecay], which the paper
+// applies as the decoupled decay of this package.
 //
 // Reference: X. Chen et al., Symbolic Discovery of Optimization Algorithms, 2023.
 func Lion(rate float64, opts ...Option) Optimizer {

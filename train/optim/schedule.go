@@ -52,8 +52,8 @@ type staircase struct {
 	gamma float64
 }
 
-// Staircase returns the schedule that multiplies the rate by gamma > 0 after every so many epochs, PyTorch's StepLR:
-// factor = gamma^⌊(epoch-1)/every⌋.
+// Staircase returns the schedule that multiplies the rate by gamma > 0 after every so many epochs,
+// PyTorch's StepLR: factor = gamma^⌊(epoch-1)/every⌋.
 func Staircase(every int, gamma float64) Schedule { return staircase{every, gamma} }
 
 func (s staircase) Factor(p Position) float64 {
@@ -74,13 +74,14 @@ type cosine struct {
 	floor  float64
 }
 
-// Cosine returns the schedule that rises linearly over the first warmup steps and then falls along half a cosine to floor,
-// in [0, 1], at the run's last step. With N steps in all, at step n,
+// Cosine returns the schedule that rises linearly over the first warmup steps and then falls along
+// half a cosine to floor, in [0, 1], at the run's last step. With N steps in all, at step n,
 //
 //	factor = n/warmup                                                        n <= warmup
 //	factor = floor + (1-floor)·(1 + cos(π·(n-warmup)/(N-warmup)))/2          n > warmup
 //
-// Reference: I. Loshchilov and F. Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017.
+// Reference: I. Loshchilov and F. Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts,
+// 2017.
 func Cosine(warmup int, floor float64) Schedule { return cosine{warmup, floor} }
 
 func (c cosine) Factor(p Position) float64 {
@@ -101,8 +102,8 @@ func (c cosine) Check() error {
 	return nil
 }
 
-// Plateau multiplies the rate by Factor when a value has not improved for more than Patience epochs. It is PyTorch's
-// ReduceLROnPlateau with threshold_mode "abs".
+// Plateau multiplies the rate by Factor when a value has not improved for more than Patience
+// epochs. It is PyTorch's ReduceLROnPlateau with threshold_mode "abs".
 type plateau struct {
 	monitor  string
 	factor   float64
@@ -115,7 +116,8 @@ type plateau struct {
 	bad      int
 }
 
-// PlateauSettings are the settings of [Plateau]; the zero value has the defaults that PyTorch has, with an absolute threshold of 0.
+// PlateauSettings are the settings of [Plateau]; the zero value has the defaults that PyTorch has,
+// with an absolute threshold of 0.
 type PlateauSettings struct {
 	Monitor  string  // value to watch; "" means "val_loss"
 	Factor   float64 // in (0, 1); 0 means 0.1
@@ -124,8 +126,8 @@ type PlateauSettings struct {
 	Maximize bool    // larger is better
 }
 
-// Plateau returns the schedule that multiplies the rate by Factor each time the monitored value has gone more than
-// Patience epochs without improving by more than MinDelta.
+// Plateau returns the schedule that multiplies the rate by Factor each time the monitored value has
+// gone more than Patience epochs without improving by more than MinDelta.
 func Plateau(s PlateauSettings) Schedule {
 	if s.Monitor == "" {
 		s.Monitor = "val_loss"

@@ -5,15 +5,16 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// lanes is what the lengths that kernels take are multiples of, and the number of sums of squares that are kept apart. The
-// rest of a slice goes through the Go code.
+// lanes is what the lengths that kernels take are multiples of, and the number of sums of squares
+// that are kept apart. The rest of a slice goes through the Go code.
 const lanes = 32
 
-// chunk is the piece of a long slice that one core works on at a time: 32 KB of float32, so that a parameter, its gradient
-// and two slots fit into the second cache. It is a multiple of lanes.
+// chunk is the piece of a long slice that one core works on at a time: 32 KB of float32, so that a
+// parameter, its gradient and two slots fit into the second cache. It is a multiple of lanes.
 const chunk = 8192
 
-// inPieces calls f for the pieces [i, j) of n elements, over the cores where there is more than one.
+// inPieces calls f for the pieces [i, j) of n elements, over the cores where there is more than
+// one.
 func inPieces(n int, f func(i, j int)) {
 	if n <= chunk {
 		f(0, n)
@@ -85,8 +86,9 @@ func Scale[F float32 | float64](f F, grads ...[]F) {
 	}
 }
 
-// Collect copies a gradient into a slice of the same length, or adds it where add is set, and returns the sum of squares of
-// what the slice then holds, as [Norm] takes it: one pass in place of two over memory. Another length panics.
+// Collect copies a gradient into a slice of the same length, or adds it where add is set, and
+// returns the sum of squares of what the slice then holds, as [Norm] takes it: one pass in place of
+// two over memory. Another length panics.
 func Collect[F float32 | float64](dst, g []F, add bool) float64 {
 	if len(dst) != len(g) {
 		panic("optim.Collect: length mismatch")

@@ -10,8 +10,9 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Confusion draws a confusion matrix: counts[t][p] is how often class t was taken for class p. A cell's colour is its
-// share of its row, its text the count. classes names the classes; nil means 0, 1, 2 and so on.
+// Confusion draws a confusion matrix: counts[t][p] is how often class t was taken for class p. A
+// cell's colour is its share of its row, its text the count. classes names the classes; nil means
+// 0, 1, 2 and so on.
 func Confusion(title string, classes []string, counts [][]float64) (*Picture, error) {
 	n := len(counts)
 	if n == 0 {
@@ -86,8 +87,9 @@ func (m cells) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// shade returns the colour of a share and a text colour that is readable on it: white to blue on the diagonal of a
-// good classifier, with small shares visible, as the root of the share sets the depth.
+// shade returns the colour of a share and a text colour that is readable on it: white to blue on
+// the diagonal of a good classifier, with small shares visible, as the root of the share sets the
+// depth.
 func shade(share float64) (fill, ink color.Color) {
 	t := math.Sqrt(share)
 	mix := func(a, b float64) uint8 { return uint8(math.Round(a + (b-a)*t)) }

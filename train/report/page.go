@@ -13,7 +13,8 @@ import (
 	"github.com/surprisal-go/surprisal/train/weights"
 )
 
-// A Page is an HTML report of a run: one file with pictures, styles and numbers in it, which a browser shows without a network.
+// A Page is an HTML report of a run: one file with pictures, styles and numbers in it, which a
+// browser shows without a network.
 type Page struct {
 	Title   string
 	Summary string
@@ -43,8 +44,9 @@ type History interface {
 	Series(name string) []float64
 }
 
-// NewPage returns a page with a picture for each value of a history, training and validation in one, and a table of them all.
-// Losses are drawn on a logarithmic axis. The caller adds facts and figures.
+// NewPage returns a page with a picture for each value of a history, training and validation in
+// one, and a table of them all. Losses are drawn on a logarithmic axis. The caller adds facts and
+// figures.
 func NewPage(title string, h History) (*Page, error) {
 	p := &Page{Title: title}
 	names := h.Names()
@@ -89,8 +91,8 @@ func historyTable(names []string, h History) Table {
 	return t
 }
 
-// columnFormat returns the text of the numbers of a column: five digits of the largest, the same number of places for all, and
-// powers of ten for those that would be 0 that way.
+// columnFormat returns the text of the numbers of a column: five digits of the largest, the same
+// number of places for all, and powers of ten for those that would be 0 that way.
 func columnFormat(values []float64) func(v float64) string {
 	var top float64
 	for _, v := range values {
@@ -115,7 +117,8 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// prolog is what precedes the <svg> element in a file of its own, and fixed sizes that keep a picture from fitting its column.
+// prolog is what precedes the <svg> element in a file of its own, and fixed sizes that keep a
+// picture from fitting its column.
 var prolog = regexp.MustCompile(`(?s)^.*?<svg `)
 
 var fixedSize = regexp.MustCompile(`^<svg width="[^"]*" height="[^"]*"`)
@@ -137,7 +140,8 @@ func (p *Page) Write(w io.Writer) error {
 		}
 		svg := prolog.ReplaceAllString(b.String(), "<svg ")
 		svg = fixedSize.ReplaceAllString(svg, `<svg role="img"`)
-		// The text is gonum's drawing of numbers and of names that it escapes, not markup of a stranger.
+		// The text is gonum's drawing of numbers and of names that it escapes, not markup of a
+		// stranger.
 		view.Drawn = append(view.Drawn, figure{f.Caption, template.HTML(svg)})
 	}
 	if err := pageTemplate.Execute(w, view); err != nil {

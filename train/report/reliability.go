@@ -13,9 +13,9 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Reliability draws a reliability diagram: the share of right predictions in each bin of confidence, against the diagonal on
-// which a calibrated model lies. The light part of a bar is the gap to the bin's mean confidence; the strip below shows how the
-// rows are spread over the bins.
+// Reliability draws a reliability diagram: the share of right predictions in each bin of
+// confidence, against the diagonal on which a calibrated model lies. The light part of a bar is the
+// gap to the bin's mean confidence; the strip below shows how the rows are spread over the bins.
 func Reliability(title string, bins []metric.Bin) (*Picture, error) {
 	if len(bins) == 0 {
 		return nil, errors.New("report.Reliability: no bins")

@@ -1,5 +1,5 @@
-// Package report draws what a training run measured: curves, confusion matrices and reliability diagrams as PNG or SVG,
-// and one HTML page that holds them all and needs no network.
+// Package report draws what a training run measured: curves, confusion matrices and reliability
+// diagrams as PNG or SVG, and one HTML page that holds them all and needs no network.
 //
 // It takes plain numbers, from a history, a metric or elsewhere, and imports no graph.
 package report
@@ -25,14 +25,16 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// A Series is a named sequence of numbers over epochs 1, 2, 3 and so on. Numbers that are not finite leave a gap.
+// A Series is a named sequence of numbers over epochs 1, 2, 3 and so on. Numbers that are not
+// finite leave a gap.
 type Series struct {
 	Name   string
 	Values []float64
 	Dashed bool // drawn dashed, and in the colour of the series before it
 }
 
-// palette has colours that people with colour blindness tell apart (Okabe and Ito, Color Universal Design, 2008).
+// palette has colours that people with colour blindness tell apart (Okabe and Ito, Color Universal
+// Design, 2008).
 var palette = []color.RGBA{
 	{0x00, 0x72, 0xb2, 0xff}, {0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff},
 	{0x56, 0xb4, 0xe9, 0xff}, {0xe6, 0x9f, 0x00, 0xff}, {0x33, 0x33, 0x33, 0xff},
@@ -95,7 +97,8 @@ func newPlot(title, x, y string) *plot.Plot {
 	return p
 }
 
-// Curves draws series over epochs. With log the vertical axis is logarithmic, and numbers <= 0 leave gaps too.
+// Curves draws series over epochs. With log the vertical axis is logarithmic, and numbers <= 0
+// leave gaps too.
 func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
 	if len(series) == 0 {
 		return nil, errors.New("report.Curves: no series")
@@ -107,8 +110,9 @@ func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
 	if log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, logTicks{}
 	}
-	// The legend goes to the right, above curves that fall and below those that rise. Its text follows the lines, with
-	// room for the longest name in a browser's wider font: two thirds of the size for a letter.
+	// The legend goes to the right, above curves that fall and below those that rise. Its text
+	// follows the lines, with room for the longest name in a browser's wider font: two thirds of
+	// the size for a letter.
 	width, longest := 5.6*vg.Inch, 0
 	for _, s := range series {
 		longest = max(longest, utf8.RuneCountInString(s.Name))

@@ -1,7 +1,7 @@
 // Package tensorboard writes scalars to event files that TensorBoard shows.
 //
-// An event file is a sequence of TFRecords, each a length, its checksum, a protocol buffer of the message Event and its
-// checksum. Only the fields for scalars are written.
+// An event file is a sequence of TFRecords, each a length, its checksum, a protocol buffer of the
+// message Event and its checksum. Only the fields for scalars are written.
 package tensorboard
 
 import (
@@ -23,8 +23,8 @@ type Writer struct {
 	path string
 }
 
-// NewWriter makes a new event file in a directory, which it makes too where needed. Runs that go on write a file each;
-// TensorBoard shows those of a directory as one run.
+// NewWriter makes a new event file in a directory, which it makes too where needed. Runs that go on
+// write a file each; TensorBoard shows those of a directory as one run.
 func NewWriter(dir string) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("tensorboard.NewWriter: %w", err)
@@ -64,8 +64,8 @@ func (w *Writer) Scalar(tag string, step int, at time.Time, v float64) error {
 	return w.record(bytesField(event(at, step), fieldSummary, bytesField(nil, fieldValue, value)))
 }
 
-// Start appends the record of a session that begins with a step: what other files of the directory, of a session that was
-// interrupted, have at this step and after it no longer holds.
+// Start appends the record of a session that begins with a step: what other files of the directory,
+// of a session that was interrupted, have at this step and after it no longer holds.
 func (w *Writer) Start(step int, at time.Time) error {
 	status := binary.AppendUvarint(nil, fieldStatus<<3|wireVarint)
 	status = binary.AppendUvarint(status, statusStart)
@@ -83,7 +83,8 @@ func (w *Writer) Flush() error {
 // Close flushes and closes the file.
 func (w *Writer) Close() error { return errors.Join(w.Flush(), w.file.Close()) }
 
-// Field numbers of tensorflow/core/util/event.proto and tensorflow/core/framework/summary.proto, and wire types of protocol buffers.
+// Field numbers of tensorflow/core/util/event.proto and tensorflow/core/framework/summary.proto,
+// and wire types of protocol buffers.
 const (
 	fieldWallTime    = 1 // Event, double
 	fieldStep        = 2 // Event, int64
@@ -118,7 +119,8 @@ func bytesField(b []byte, field uint64, v []byte) []byte {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// masked returns the checksum of a TFRecord: CRC-32C, turned and shifted so that a record may hold records.
+// masked returns the checksum of a TFRecord: CRC-32C, turned and shifted so that a record may hold
+// records.
 func masked(b []byte) uint32 {
 	c := crc32.Checksum(b, castagnoli)
 	return (c>>15 | c<<17) + 0xa282ead8

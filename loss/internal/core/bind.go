@@ -12,8 +12,8 @@ type Given struct {
 	DType DType
 }
 
-// Bound is a definition bound to settings, dtypes and shapes. It never changes after [Bind] and the functions that
-// add weights, a mask and a normalizer, and may be used by any number of goroutines.
+// Bound is a definition bound to settings, dtypes and shapes. It never changes after [Bind] and the
+// functions that add weights, a mask and a normalizer, and may be used by any number of goroutines.
 type Bound struct {
 	Def   *Definition
 	Set   Settings
@@ -30,7 +30,8 @@ type Bound struct {
 	MaskType      DType // "" without a mask
 	MaskShape     Shape
 	Normalized    bool
-	// IsMap marks a node that maps rows to rows. It is treated as the derivative of ⟨a, f(x)⟩ by a, its second operand.
+	// IsMap marks a node that maps rows to rows. It is treated as the derivative of ⟨a, f(x)⟩ by a,
+	// its second operand.
 	IsMap bool
 
 	operand [MaxOperands]int   // with a link: the places of the floating operands in the definition
@@ -179,7 +180,8 @@ func (b *Bound) bindFloat(k int, g Given) error {
 	return nil
 }
 
-// BindWeights adds weights: one per value, or for elementwise losses one per entry of the first axis.
+// BindWeights adds weights: one per value, or for elementwise losses one per entry of the first
+// axis.
 func (b *Bound) BindWeights(g Given) error {
 	if g.DType != b.DType {
 		return Faultf(ErrDType, b.Def.Name, "weights have dtype %v, want %v like %s", g.DType, b.DType, b.Def.Operands[0].Name)
@@ -215,7 +217,8 @@ func (b *Bound) BindNormalizer(g Given) error {
 	return nil
 }
 
-// perValue checks that a weight or mask has one entry per value, or one per row of an elementwise loss.
+// perValue checks that a weight or mask has one entry per value, or one per row of an elementwise
+// loss.
 func (b *Bound) perValue(what string, s Shape) error {
 	if s.Equal(b.Values) || b.perRow(s) {
 		return nil
@@ -228,12 +231,14 @@ func (b *Bound) perValue(what string, s Shape) error {
 		b.Values, or, b.Def.Operands[0].Name, b.Shape)
 }
 
-// perRow reports whether a shape is that of one entry per entry of the first axis of an elementwise loss.
+// perRow reports whether a shape is that of one entry per entry of the first axis of an elementwise
+// loss.
 func (b *Bound) perRow(s Shape) bool {
 	return b.Def.Elementwise() && len(b.Values) > 1 && len(s) == 1 && s[0] == b.Values[0]
 }
 
-// Seal makes the block function, the kernels and the identity. It is called once, after the operands of options.
+// Seal makes the block function, the kernels and the identity. It is called once, after the
+// operands of options.
 func (b *Bound) Seal() *Bound {
 	if b.Set.Unchecked {
 		b.Domain = [MaxOperands]Domain{}

@@ -1,8 +1,8 @@
 package core
 
-// A Block is a number of rows as the mathematics of a loss reads them: the operands' entries in float64, whatever their
-// dtype, so that a float32 result is rounded once. Row i has the entries [i·Cols, (i+1)·Cols) of each slice.
-// Rows that do not count are not in a block.
+// A Block is a number of rows as the mathematics of a loss reads them: the operands' entries in
+// float64, whatever their dtype, so that a float32 result is rounded once. Row i has the entries
+// [i·Cols, (i+1)·Cols) of each slice. Rows that do not count are not in a block.
 //
 // A derivative that is nil is not requested; a direction that is nil is zero.
 type Block struct {
@@ -39,7 +39,8 @@ func (b *Block) Class() int {
 	return b.Label[0]
 }
 
-// Buf returns a slice of n elements with arbitrary content that belongs to the block function until it returns.
+// Buf returns a slice of n elements with arbitrary content that belongs to the block function until
+// it returns.
 func (b *Block) Buf(n int) []float64 {
 	if b.used+n > len(b.scratch) {
 		// Slices handed out earlier stay valid: they keep the old array.
@@ -51,8 +52,8 @@ func (b *Block) Buf(n int) []float64 {
 	return s
 }
 
-// EachRow lifts the mathematics of one row, which returns the value, to a block function. The block that f gets is a
-// single row without Out.
+// EachRow lifts the mathematics of one row, which returns the value, to a block function. The block
+// that f gets is a single row without Out.
 func EachRow(f RowFunc) BlockFunc {
 	return func(b *Block) {
 		if b.row == nil {

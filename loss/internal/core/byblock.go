@@ -2,8 +2,8 @@ package core
 
 import "github.com/surprisal-go/surprisal/tensorops/vec"
 
-// blockLen is the number of entries of a block: few enough that operands, results and what the mathematics keeps stay in the
-// nearest cache.
+// blockLen is the number of entries of a block: few enough that operands, results and what the
+// mathematics keeps stay in the nearest cache.
 const blockLen = 1024
 
 // byBlocks computes a range by the block function.
@@ -21,7 +21,8 @@ func (e *evaluation[F]) byBlocks(w *work[F], lo, hi int) error {
 	return nil
 }
 
-// oneBlock computes the values from lo up to hi, whose factors are s, by one call of the block function.
+// oneBlock computes the values from lo up to hi, whose factors are s, by one call of the block
+// function.
 func (e *evaluation[F]) oneBlock(w *work[F], lo, hi int, s []float64) error {
 	if e.Order.hasResult() && !e.Zeroed && !w.keep && e.task == compute {
 		e.clearRows(lo, s)
@@ -86,7 +87,8 @@ func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
 	}
 }
 
-// gather returns the entries of the block's rows in float64: the operand's own memory where it is that already.
+// gather returns the entries of the block's rows in float64: the operand's own memory where it is
+// that already.
 func (e *evaluation[F]) gather(buf *[]float64, x []F, b *Block) []float64 {
 	cols, inner := e.Dims.Cols, e.Dims.Inner
 	if b.at == nil && inner == 1 {
@@ -246,8 +248,8 @@ func (e *evaluation[F]) storeRows(w *work[F], s []float64, lo int) {
 	}
 }
 
-// addVariation adds what the derivatives of L = N/D have beside those of N/D with D fixed: with N' and D' the derivatives
-// along the direction v in operand k,
+// addVariation adds what the derivatives of L = N/D have beside those of N/D with D fixed: with N'
+// and D' the derivatives along the direction v in operand k,
 //
 //	D·∂_j L      = ∂_j N - (N/D)·∂_j D
 //	D·∂_j(L')    = H_jk·v - (D'/D)·∂_j N - (N'/D - 2·N·D'/D²)·∂_j D

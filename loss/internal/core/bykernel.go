@@ -2,7 +2,8 @@ package core
 
 import "github.com/surprisal-go/surprisal/tensorops/vec"
 
-// rowsByKernel computes a range of rows by the kernel, and what the kernel leaves by the block function.
+// rowsByKernel computes a range of rows by the kernel, and what the kernel leaves by the block
+// function.
 func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	n := hi - lo
 	s := w.s[:n]
@@ -59,8 +60,8 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	return nil
 }
 
-// gradientFactors writes what the derivatives of rows with the factors s are multiplied with. It reports whether one is 0
-// although the row's value counts.
+// gradientFactors writes what the derivatives of rows with the factors s are multiplied with. It
+// reports whether one is 0 although the row's value counts.
 func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished bool) {
 	if e.Set.Reduction == None && e.in.Upstream != nil {
 		for i, u := range e.in.Upstream[lo : lo+len(s)] {
@@ -97,8 +98,8 @@ func (e *evaluation[F]) refused(w *work[F], lo, hi int) error {
 	return e.byBlocks(w, lo, hi)
 }
 
-// elementsByKernel computes a range of elements by the kernel. Where weights or a mask have one entry per row, each row of
-// elements is a call with another factor.
+// elementsByKernel computes a range of elements by the kernel. Where weights or a mask have one
+// entry per row, each row of elements is a call with another factor.
 func (e *evaluation[F]) elementsByKernel(w *work[F], lo, hi int) error {
 	per := e.elementsPerFactor()
 	if per == 0 {
@@ -183,8 +184,9 @@ func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
 	return nil
 }
 
-// elementWeights returns the weights of elements, nil where they are all the same; a factor other than 1 is among them where
-// values are requested. ok is false where a mask or weight is no valid one.
+// elementWeights returns the weights of elements, nil where they are all the same; a factor other
+// than 1 is among them where values are requested. ok is false where a mask or weight is no valid
+// one.
 func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (weights []F, ok bool) {
 	if e.elementsPerFactor() != 0 || e.allCount() {
 		if factor == 1 || e.Out == nil {
@@ -226,8 +228,8 @@ func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (
 	return weights, true
 }
 
-// timesRows multiplies the weights of elements from lo on by what their rows have, weights or a mask of the shape, and reports
-// whether that is valid. A weight of 0 stays 0.
+// timesRows multiplies the weights of elements from lo on by what their rows have, weights or a
+// mask of the shape, and reports whether that is valid. A weight of 0 stays 0.
 func (e *evaluation[F]) timesRows(weights []F, shape Shape, lo int) bool {
 	per := e.Dims.Rows / shape[0]
 	for a := 0; a < len(weights); {
@@ -277,9 +279,9 @@ func (e *evaluation[F]) timesUpstream(w *work[F], weights []F, lo, hi int, facto
 	return dst
 }
 
-// mend computes elements whose kernel's sum is not finite or that it has left: those that are the reason by the block
-// function, the others as the kernel has, with the weights and the common factor of the whole range. The result of an element
-// does not depend on the others.
+// mend computes elements whose kernel's sum is not finite or that it has left: those that are the
+// reason by the block function, the others as the kernel has, with the weights and the common
+// factor of the whole range. The result of an element does not depend on the others.
 func (e *evaluation[F]) mend(w *work[F], lo, hi int, weights []F, factor, common float64) error {
 	n := hi - lo
 	s := fit(&w.s, n)

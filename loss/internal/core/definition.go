@@ -5,9 +5,10 @@ const MaxOperands = 4
 
 // An Operand declares one input of a loss.
 //
-// Shape names its axes by letters, separated by spaces. A letter stands for the same length wherever it occurs; "*" stands
-// for any number of axes, the same ones in every operand. "C" is the class axis: WithAxis moves it. Operands of a loss with
-// a link have letters alone: N for the values, C for the classes; those that an option gives come last.
+// Shape names its axes by letters, separated by spaces. A letter stands for the same length
+// wherever it occurs; "*" stands for any number of axes, the same ones in every operand. "C" is the
+// class axis: WithAxis moves it. Operands of a loss with a link have letters alone: N for the
+// values, C for the classes; those that an option gives come last.
 type Operand struct {
 	Name  string
 	Holds Domain
@@ -18,11 +19,12 @@ type Operand struct {
 	Data bool
 }
 
-// A BlockFunc is the mathematics of a loss: it writes the values of a block's rows to Out and the derivatives that
-// the block requests, each in full.
+// A BlockFunc is the mathematics of a loss: it writes the values of a block's rows to Out and the
+// derivatives that the block requests, each in full.
 type BlockFunc func(b *Block)
 
-// A RowFunc is the mathematics of one row, a block of one: it returns the value and writes the requested derivatives.
+// A RowFunc is the mathematics of one row, a block of one: it returns the value and writes the
+// requested derivatives.
 type RowFunc func(r *Block) float64
 
 // A Law is a set of properties that a loss has whatever its data; package loss documents them.
@@ -47,17 +49,20 @@ type Definition struct {
 	Target func(s *Settings) Domain
 	// Check refuses combinations of settings; nil: none.
 	Check func(s *Settings) error
-	// Block makes the mathematics for settings and dimensions; Row does for losses that read a row at a time. One of them is set.
+	// Block makes the mathematics for settings and dimensions; Row does for losses that read a row
+	// at a time. One of them is set.
 	Block func(s *Settings, d Dims) BlockFunc
 	Row   func(s *Settings, d Dims) RowFunc
 	// Kernel makes the fast form, for the losses that have one.
 	Kernel func(s *Settings, d Dims) Kernels
-	// Linked says how the logits come about that Block, Row and Kernel read; nil: they are the first operand.
+	// Linked says how the logits come about that Block, Row and Kernel read; nil: they are the
+	// first operand.
 	Linked *Linked
 	// Node marks a node whose values are no loss.
 	Node bool
-	// MultiLabel losses have a target for every class: under class weights a row has their mean as its share in the
-	// denominator, where other losses have the weight of the label, or Σ w·t for a soft target.
+	// MultiLabel losses have a target for every class: under class weights a row has their mean as
+	// its share in the denominator, where other losses have the weight of the label, or Σ w·t for a
+	// soft target.
 	MultiLabel bool
 	// Observed values have no derivative.
 	Observed bool
@@ -77,9 +82,9 @@ func (d *Definition) holds(s *Settings, k int) Domain {
 	return d.Operands[k].Holds
 }
 
-// Dims are the dimensions of a bound loss. Value i of Rows has Cols entries in each operand; entry c of it lies at
-// i/Inner·Cols·Inner + i%Inner + c·Inner. Elementwise losses have Cols 1, and the class of element i, for options with one
-// number per class, is i/Stride mod Classes.
+// Dims are the dimensions of a bound loss. Value i of Rows has Cols entries in each operand; entry
+// c of it lies at i/Inner·Cols·Inner + i%Inner + c·Inner. Elementwise losses have Cols 1, and the
+// class of element i, for options with one number per class, is i/Stride mod Classes.
 type Dims struct {
 	Rows, Cols, Inner int
 	Classes, Stride   int
@@ -106,7 +111,8 @@ func (d *Definition) Required() []Operand {
 	return d.Operands
 }
 
-// OptionNames lists the options of a loss in the order of their declaration, those that every loss takes included last.
+// OptionNames lists the options of a loss in the order of their declaration, those that every loss
+// takes included last.
 func (d *Definition) OptionNames() []string { return d.Takes.Names() }
 
 var registry = map[string]*Definition{}

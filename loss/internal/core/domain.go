@@ -40,7 +40,8 @@ const (
 	Variances
 	// Scales: predicted numbers > 0, such as standard deviations.
 	Scales
-	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds them all.
+	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds
+	// them all.
 	ClassLists
 )
 
@@ -92,8 +93,8 @@ func (d Domain) Checked() bool {
 	return d == Probabilities || d == UnitInterval || d >= SoftTargets
 }
 
-// Holds reports whether v lies in the domain. A NaN lies in the domains of predictions: it makes the
-// row's value NaN.
+// Holds reports whether v lies in the domain. A NaN lies in the domains of predictions: it makes
+// the row's value NaN.
 func (d Domain) Holds(v float64) bool {
 	switch d {
 	case Probabilities, Variances:

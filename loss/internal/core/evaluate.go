@@ -35,7 +35,8 @@ type Request[F Float] struct {
 	Out       []F  // the values under None
 	Dst       []F  // the derivative, in the shape of its operand
 	Zeroed    bool // Dst holds zeros
-	// Each is where the gradients by several operands go, of a loss with a link; nil: not requested, or Dst.
+	// Each is where the gradients by several operands go, of a loss with a link; nil: not
+	// requested, or Dst.
 	Each *[MaxOperands][]F
 }
 
@@ -112,8 +113,8 @@ type pathCounts struct{ kernel, block, refused, mended atomic.Int64 }
 
 var paths atomic.Pointer[pathCounts]
 
-// Paths says how ranges were computed: given to a kernel, or to the block function at once; of the first, those that the kernel
-// refused, and those with elements that it left to the block function.
+// Paths says how ranges were computed: given to a kernel, or to the block function at once; of the
+// first, those that the kernel refused, and those with elements that it left to the block function.
 type Paths struct{ Kernel, Block, Refused, Mended int64 }
 
 // CountPaths counts the ranges computed while f runs, by all goroutines. It is for tests.
@@ -172,8 +173,8 @@ func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
 	return result, err
 }
 
-// roundedOnce is the number of elements up to which float32 elementwise losses are computed in float64 and rounded once:
-// kernels would not be faster on so few.
+// roundedOnce is the number of elements up to which float32 elementwise losses are computed in
+// float64 and rounded once: kernels would not be faster on so few.
 const roundedOnce = 128
 
 // run computes the denominator where it is needed first, and then what is requested.

@@ -63,7 +63,8 @@ type Inputs[F Float] struct {
 type Result struct {
 	// Value is the loss under Mean and Sum.
 	Value float64
-	// Numerator and Denominator are the two numbers of Mean, whatever the reduction; Value is their quotient under Mean.
+	// Numerator and Denominator are the two numbers of Mean, whatever the reduction; Value is their
+	// quotient under Mean.
 	Numerator, Denominator float64
 }
 
@@ -75,7 +76,8 @@ func (b *Bound) checkNormalizer(n float64) error {
 	return nil
 }
 
-// checkRow checks the entries of row i of a block whose domain is restricted. k is the row's place in the block.
+// checkRow checks the entries of row i of a block whose domain is restricted. k is the row's place
+// in the block.
 func (b *Bound) checkRow(blk *Block, k int) error {
 	if blk.List != nil {
 		if err := b.checkList(blk.List[k], blk.Index(k)); err != nil {

@@ -1,14 +1,15 @@
 package core
 
-// A Range is what a kernel computes: the values from Lo up to Hi, of rows or of elements, and with Dst one derivative.
-// Rows and elements differ in how factors are given, because a float64 factor for each element would cost more
-// than the loss.
+// A Range is what a kernel computes: the values from Lo up to Hi, of rows or of elements, and with
+// Dst one derivative. Rows and elements differ in how factors are given, because a float64 factor
+// for each element would cost more than the loss.
 type Range[F Float] struct {
 	Dims   Dims
 	Lo, Hi int
 	X      [MaxOperands][]F // the whole operands
 
-	// Rows: entry 0 belongs to row Lo. A row with the factor 0 is not read; its value and derivative are 0.
+	// Rows: entry 0 belongs to row Lo. A row with the factor 0 is not read; its value and
+	// derivative are 0.
 	Labels []int     // the label, -1 where there is none
 	Factor []float64 // what the derivative is multiplied with
 	Values []float64 // receives the loss; nil: not requested
@@ -22,10 +23,11 @@ type Range[F Float] struct {
 	Dst []F // receives the derivative, in the layout of the whole operand; nil: not requested
 }
 
-// A Kernel computes a range on the operands' own memory. It returns the sum of the weighted values of elements, which is not
-// finite where an element needs the block function, and ok = false where the block function must do the whole range: at a
-// derivative that the kernel lacks, or a target outside its domain. Beside ok = false a sum of NaN says that some rows alone are
-// the reason, so that the others are offered again.
+// A Kernel computes a range on the operands' own memory. It returns the sum of the weighted values
+// of elements, which is not finite where an element needs the block function, and ok = false where
+// the block function must do the whole range: at a derivative that the kernel lacks, or a target
+// outside its domain. Beside ok = false a sum of NaN means that some rows alone are the reason, so
+// that the others are offered again.
 type Kernel[F Float] func(r *Range[F]) (sum float64, ok bool)
 
 // Kernels holds the kernel of a loss for both element types; nil: none.

@@ -6,21 +6,22 @@ import (
 	"strings"
 )
 
-// A Link is a map from operands to the rows that a loss reads, its logits. It is run on a few rows at a time, so that the logits
-// of all of them never exist. Operands whose shape begins with N have a row for each row of the loss; the others are shared by
-// all rows, and their derivatives add up over the calls.
+// A Link is a map from operands to the rows that a loss reads, its logits. It is run on a few rows
+// at a time, so that the logits of all of them never exist. Operands whose shape begins with N have
+// a row for each row of the loss; the others are shared by all rows, and their derivatives add up
+// over the calls.
 //
 // Operands are counted among the floating ones.
 type Link[F Float] interface {
 	// Apply writes the logits of the rows to z.
 	Apply(z []F, r *LinkRows[F])
-	// Pull writes the derivative by operand k to dst, given that by the logits: of the rows for an operand that has rows, else of
-	// the whole operand, to which calls after the first add.
+	// Pull writes the derivative by operand k to dst, given that by the logits: of the rows for an
+	// operand that has rows, else of the whole operand, to which calls after the first add.
 	Pull(k int, dst, dz []F, r *LinkRows[F])
 	// Push writes the change of the logits along v, a direction in operand k.
 	Push(k int, dz, v []F, r *LinkRows[F])
-	// Second adds to dst, a derivative by operand then, what it changes by along v, a direction in operand k, with the derivative
-	// by the logits held fixed.
+	// Second adds to dst, a derivative by operand then, what it changes by along v, a direction in
+	// operand k, with the derivative by the logits held fixed.
 	Second(then, k int, dst, dz, v []F, r *LinkRows[F])
 }
 
@@ -85,8 +86,8 @@ func (b *Bound) Differentiable(k int) bool {
 	return !b.Def.Observed && !(b.Linked() && b.Def.Operands[b.operand[k]].Data)
 }
 
-// FloatAt returns which floating operand the operand in place k of the declaration is, and whether it is one that is there and
-// has a derivative.
+// FloatAt returns which floating operand the operand in place k of the declaration is, and whether
+// it is one that is there and has a derivative.
 func (b *Bound) FloatAt(k int) (float int, ok bool) {
 	if !b.Linked() {
 		return k, k >= 0 && k < b.Floats

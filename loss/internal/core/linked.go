@@ -7,7 +7,8 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// linkBytes is the memory of the logits that exist at once: as much as pays for reading a shared operand again, and no more.
+// linkBytes is the memory of the logits that exist at once: as much as pays for reading a shared
+// operand again, and no more.
 const linkBytes = 32 << 20
 
 // linkRows is the least number of rows that a link gets at once, and divides the others.
@@ -174,7 +175,8 @@ func (e *evaluation[F]) checkTarget(t []F, k int, at []int) error {
 	return nil
 }
 
-// logitGradients computes the values of the chunk and writes the derivatives by its logits over those.
+// logitGradients computes the values of the chunk and writes the derivatives by its logits over
+// those.
 func (e *evaluation[F]) logitGradients(z []F, target int) {
 	if p := paths.Load(); p != nil {
 		if e.kernel == nil {
@@ -223,9 +225,9 @@ func vanish(g []float64) bool {
 	return false
 }
 
-// logitBlocks computes the chunk by the block function: the values, and with dz, the change of the logits, the
-// tangents of the rows or the derivatives of second order, which are written over it. The derivatives by the logits, where they are
-// wanted, are written over those.
+// logitBlocks computes the chunk by the block function: the values, and with dz, the change of the
+// logits, the tangents of the rows or the derivatives of second order, which are written over it.
+// The derivatives by the logits, where they are wanted, are written over those.
 func (e *evaluation[F]) logitBlocks(z, dz []F, target int) {
 	l, cols := &e.chunk, e.Dims.Cols
 	step := max(1, blockLen/cols)
@@ -305,7 +307,8 @@ func (e *evaluation[F]) rowsTo(k int, dst []F, at []int) []F {
 	return fit(&e.chunk.out[k], len(at)*e.width(k))
 }
 
-// store writes the rows of the derivative by operand k to their places, where they are not there already.
+// store writes the rows of the derivative by operand k to their places, where they are not there
+// already.
 func (e *evaluation[F]) store(k int, dst, rows []F, at []int) {
 	if !e.hasRows(k) || consecutive(at) {
 		return

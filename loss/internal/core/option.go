@@ -52,7 +52,8 @@ const (
 	commonOptions = OptBufferReuse | OptUncheckedValues // taken by every loss and node
 )
 
-// An option is one row of the table: its name and, where it sets a number, a list or a switch, the field and the range.
+// An option is one row of the table: its name and, where it sets a number, a list or a switch, the
+// field and the range.
 type option struct {
 	name   string
 	number func(s *Settings) *float64
@@ -161,7 +162,8 @@ func (o OptionSet) Flag(s *Settings) error {
 	return nil
 }
 
-// Handle sets one of the operands that come with an option: the weights, the mask, the normalizer or a bias. Its type is the face's.
+// Handle sets one of the operands that come with an option: the weights, the mask, the normalizer
+// or a bias. Its type is the face's.
 func (o OptionSet) Handle(s *Settings, handle any, missing bool) error {
 	if missing {
 		return fmt.Errorf("%s is nil", o.row().name)
@@ -188,7 +190,8 @@ func (s *Settings) Operand(o OptionSet) any {
 	return nil
 }
 
-// Settings is the whole configuration of a loss. All of it but the handles is part of the identity of an operation.
+// Settings is the whole configuration of a loss. All of it but the handles is part of the identity
+// of an operation.
 type Settings struct {
 	Reduction    Reduction
 	Axis         int

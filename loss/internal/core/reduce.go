@@ -7,16 +7,17 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// This file is the one place that knows about weights, masks, ignored labels and denominators. The factor of a value is
+// This file is the one place that knows about weights, masks, ignored labels and denominators. The
+// factor of a value is
 //
 //	s = weight × mask × (label not ignored)
 //	None: s·l      Sum: Σ s·l      Mean: Σ s·l / Σ s·share
 //
-// where the share of a row is the class weight of its label, Σ_c w_c·t_c for a soft target under class weights, and 1
-// otherwise. Rows with s = 0 are never read.
+// where the share of a row is the class weight of its label, Σ_c w_c·t_c for a soft target under
+// class weights, and 1 otherwise. Rows with s = 0 are never read.
 
-// totals are the sums over all values that the reduction needs: numerator and denominator and, where the
-// denominator depends on an operand, their derivatives along the direction.
+// totals are the sums over all values that the reduction needs: numerator and denominator and,
+// where the denominator depends on an operand, their derivatives along the direction.
 type totals struct {
 	n, d, dn, dd sum
 	active       bool // a value has a part in the denominator
@@ -48,13 +49,15 @@ func (e *evaluation[F]) allCount() bool {
 // fixedNormalizer reports whether the denominator of Mean is given.
 func (e *evaluation[F]) fixedNormalizer() bool { return e.Set.Normalizer != 0 || e.Normalized }
 
-// denominatorVaries reports whether the denominator depends on a differentiable operand: the soft target under class weights.
+// denominatorVaries reports whether the denominator depends on a differentiable operand: the soft
+// target under class weights.
 func (b *Bound) denominatorVaries() bool {
 	return b.Set.Reduction == Mean && b.Set.ClassWeights != nil && b.Labels == "" && !b.Def.MultiLabel &&
 		!b.Normalized && b.Set.Normalizer == 0 && !b.IsMap && b.Floats > 1 && !b.Linked()
 }
 
-// divisor returns what a weighted sum is divided by; none reports that no value has a part in it, which makes the loss 0.
+// divisor returns what a weighted sum is divided by; none reports that no value has a part in it,
+// which makes the loss 0.
 func (e *evaluation[F]) divisor(t *totals) (d float64, none bool) {
 	switch {
 	case e.Set.Reduction != Mean || e.IsMap:
@@ -77,7 +80,8 @@ func (b *Bound) entry(s Shape, i int) int {
 	return i
 }
 
-// factors writes the factors of the values from lo on to s and their labels, -1 where a row does not count, to labels.
+// factors writes the factors of the values from lo on to s and their labels, -1 where a row does
+// not count, to labels.
 func (e *evaluation[F]) factors(s []float64, labels []int, lo int) error {
 	for i := range s {
 		s[i] = 1
@@ -137,7 +141,8 @@ func (e *evaluation[F]) maskFactors(s []float64, lo int) error {
 	return nil
 }
 
-// labelFactors multiplies s by the weights and by 0 for ignored labels, and checks the other labels.
+// labelFactors multiplies s by the weights and by 0 for ignored labels, and checks the other
+// labels.
 func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 	ignore, classes := e.Set.Ignore, uint(e.Dims.Classes)
 	ordinary := -1 // a label that is ignored as it is no class; the other forms take every label the long way
@@ -173,7 +178,8 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 	return nil
 }
 
-// sharesOf adds the parts of a range of rows in the denominator. Those of soft targets under class weights are read from rows.
+// sharesOf adds the parts of a range of rows in the denominator. Those of soft targets under class
+// weights are read from rows.
 func (e *evaluation[F]) sharesOf(t *totals, s []float64, labels []int, lo int) {
 	w := e.Set.ClassWeights
 	common := 1.0
@@ -303,7 +309,8 @@ func (e *evaluation[F]) elementShares(w *work[F], lo, hi int) bool {
 	return true
 }
 
-// grain is the number of entries of a range: few enough to stay in the nearer caches, and to share among cores.
+// grain is the number of entries of a range: few enough to stay in the nearer caches, and to share
+// among cores.
 const grain = 1 << 14
 
 // step is the number of values in a range.

@@ -2,8 +2,8 @@ package formula
 
 import "github.com/surprisal-go/surprisal/loss/internal/core"
 
-// Compose returns the loss f of z, where inner writes z, an elementwise function of operand 0, with its first and second
-// derivative d and dd:
+// Compose returns the loss f of z, where inner writes z, an elementwise function of operand 0, with
+// its first and second derivative d and dd:
 //
 //	∂l/∂x = d·∂l/∂z        ∂²l/∂x²·v = d·∂²l/∂z²·(d·v) + dd·v·∂l/∂z
 func Compose(inner func(r *core.Block, z, d, dd []float64), f core.RowFunc) core.RowFunc {
@@ -38,7 +38,8 @@ func Compose(inner func(r *core.Block, z, d, dd []float64), f core.RowFunc) core
 	}
 }
 
-// ByClassWeight multiplies the loss f by the class weight w_y of the label or, with a soft target t, by m = Σ_c w_c·t_c:
+// ByClassWeight multiplies the loss f by the class weight w_y of the label or, with a soft target
+// t, by m = Σ_c w_c·t_c:
 //
 //	∂(m·l)/∂x = m·∂l/∂x        ∂(m·l)/∂t = m·∂l/∂t + w·l
 func ByClassWeight(s *core.Settings, f core.RowFunc) core.RowFunc {

@@ -7,11 +7,13 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// Elementwise losses are loops over a block. In ordinary data half of the elements lie on each side of a corner, where a branch
-// costs more than the arithmetic of both sides: sides are picked, and branches are left for rare numbers only.
-// Exponentials and logarithms are computed for the whole block.
+// Elementwise losses are loops over a block. In ordinary data half of the elements lie on each side
+// of a corner, where a branch costs more than the arithmetic of both sides: sides are picked, and
+// branches are left for rare numbers only. Exponentials and logarithms are computed for the whole
+// block.
 
-// A Curve is a function of one number: Value, Deriv and Second write its value and derivatives at each element of e to dst.
+// A Curve is a function of one number: Value, Deriv and Second write its value and derivatives at
+// each element of e to dst.
 type Curve struct {
 	Value, Deriv, Second func(dst, e []float64)
 }
@@ -111,8 +113,8 @@ func Scale(dst []float64, a float64) {
 	}
 }
 
-// Pick returns a where the condition holds, else b. Both are numbers already when the condition is evaluated, which
-// lets the compiler move one over the other instead of branching.
+// Pick returns a where the condition holds, else b. Both are numbers already when the condition is
+// evaluated, which lets the compiler move one over the other instead of branching.
 func Pick(condition bool, a, b float64) float64 {
 	yes, bits := math.Float64bits(a), math.Float64bits(b)
 	if condition {
@@ -142,8 +144,8 @@ func Each(f func(e float64) float64) func(dst, e []float64) {
 	}
 }
 
-// Square and LogOfSquare go around log1p to make log(1 + x²) without overflow: beyond 1e16, where the 1 does not count, square
-// is |x| and its logarithm is doubled.
+// Square and LogOfSquare go around log1p to make log(1 + x²) without overflow: beyond 1e16, where
+// the 1 does not count, square is |x| and its logarithm is doubled.
 func Square(x float64) float64 {
 	if a := math.Abs(x); a > 1e16 {
 		return a
@@ -175,10 +177,12 @@ func LogOfSquares(dst, z []float64, b float64) {
 	}
 }
 
-// Wide is the magnitude beyond which the square of a number, or products of some of them, may leave float64.
+// Wide is the magnitude beyond which the square of a number, or products of some of them, may leave
+// float64.
 const Wide = 0x1p500
 
-// Times returns a·b, and 0 where a is 0 whatever b is: what has no weight adds nothing, even if it is infinite.
+// Times returns a·b, and 0 where a is 0 whatever b is: what has no weight adds nothing, even if it
+// is infinite.
 func Times(a, b float64) float64 {
 	if a == 0 {
 		return 0

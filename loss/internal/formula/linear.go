@@ -5,8 +5,8 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/mat"
 )
 
-// Linear is the link z = x·Wᵀ + b of the rows x of operand 0, a matrix W, operand 1, and a bias b, operand bias, which 0 stands for
-// the absence of:
+// Linear is the link z = x·Wᵀ + b of the rows x of operand 0, a matrix W, operand 1, and a bias b,
+// operand bias, which 0 stands for the absence of:
 //
 //	dx = dz·W        dW = dzᵀ·x        db_j = Σ_i dz_ij        z' = x'·Wᵀ + x·W'ᵀ + b'
 //

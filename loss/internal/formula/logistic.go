@@ -7,8 +7,8 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// A Logistic holds what sigmoids and softplus of the elements x are made of: e = e^-|x| and, where requested,
-// l = log(1 + e). Then
+// A Logistic holds what sigmoids and softplus of the elements x are made of: e = e^-|x| and, where
+// requested, l = log(1 + e). Then
 //
 //	log(1+e^x) = max(x, 0) + l      σ(x) = 1/(1+e) for x >= 0, e/(1+e) below, and σ(-x) the other of the two
 type Logistic struct{ X, e, l []float64 }
@@ -37,7 +37,8 @@ func (b *Logistic) Sigmoids(i int) (yes, no float64) {
 	return Pick(b.X[i] < 0, small, big), Pick(b.X[i] < 0, big, small)
 }
 
-// Odds are the two outcomes of a logit: -log σ(x) if it is won, -log σ(-x) if it is lost, and their probabilities.
+// Odds are the two outcomes of a logit: -log σ(x) if it is won, -log σ(-x) if it is lost, and their
+// probabilities.
 type Odds struct{ Won, Lost, Yes, No float64 }
 
 // Odds returns the odds of element i.
@@ -47,7 +48,8 @@ func (b *Logistic) Odds(i int) Odds {
 	return Odds{Won: Pick(x < 0, -x, 0) + l, Lost: Pick(x > 0, x, 0) + l, Yes: Pick(x < 0, small, big), No: Pick(x < 0, big, small)}
 }
 
-// ByOdds lifts a function of the odds of a logit, the logit and the target; i is the element's place in the block.
+// ByOdds lifts a function of the odds of a logit, the logit and the target; i is the element's
+// place in the block.
 func ByOdds(f func(o Odds, x, y float64, i int) Partials) core.BlockFunc {
 	return func(b *core.Block) {
 		l := LogisticOf(b, b.X[0], true)

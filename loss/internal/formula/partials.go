@@ -1,10 +1,12 @@
-// Package formula lifts formulas of a few numbers to the block functions of package core: functions of a residual, of a
-// margin, of two to four numbers, of a logistic or a softmax, separable sums, and compositions of those.
+// Package formula lifts formulas of a few numbers to the block functions of package core: functions
+// of a residual, of a margin, of two to four numbers, of a logistic or a softmax, separable sums,
+// and compositions of those.
 package formula
 
 import "github.com/surprisal-go/surprisal/loss/internal/core"
 
-// Partials are the value of a function of a prediction p and a target t, and its derivatives up to the second.
+// Partials are the value of a function of a prediction p and a target t, and its derivatives up to
+// the second.
 type Partials struct{ L, P, T, PP, PT, TT float64 }
 
 // Swapped returns the partials of the function with its arguments exchanged.
@@ -50,7 +52,8 @@ func Bivariate(f func(p, t float64, i int) Partials) core.BlockFunc {
 	}
 }
 
-// BivariateBy is Bivariate with two numbers y and z for each element that prepare computes for the whole block.
+// BivariateBy is Bivariate with two numbers y and z for each element that prepare computes for the
+// whole block.
 func BivariateBy(prepare func(b *core.Block) (y, z []float64), f func(p, t, y, z float64) Partials) core.BlockFunc {
 	return func(b *core.Block) {
 		y, z := prepare(b)
@@ -86,7 +89,8 @@ func ResidualDir(b *core.Block, i int) float64 {
 	return v
 }
 
-// FirstOrder is loops over a block for the value and the derivative by the prediction, which training needs.
+// FirstOrder is loops over a block for the value and the derivative by the prediction, which
+// training needs.
 type FirstOrder struct {
 	Value, Deriv func(b *core.Block, dst []float64)
 }
@@ -109,11 +113,14 @@ func (f FirstOrder) Completed(others core.BlockFunc) core.BlockFunc {
 	}
 }
 
-// Rows is a function of many rows at a time for what is needed most, and a function of one row for the rest.
+// Rows is a function of many rows at a time for what is needed most, and a function of one row for
+// the rest.
 type Rows struct {
-	// Fast writes the values, if requested, and the derivative by operand wrt to grad, if that is not nil.
+	// Fast writes the values, if requested, and the derivative by operand wrt to grad, if that is
+	// not nil.
 	Fast func(b *core.Block, wrt int, grad []float64)
-	// From is the number of classes from which Fast keeps the digits of the row function; 0: always.
+	// From is the number of classes from which Fast keeps the digits of the row function; 0:
+	// always.
 	From int
 	Row  core.RowFunc
 }
@@ -137,8 +144,8 @@ func (f Rows) Block() core.BlockFunc {
 	}
 }
 
-// MultiPartials are the value, gradient and Hessian of a function of up to core.MaxOperands numbers; the Hessian is symmetric,
-// both halves filled.
+// MultiPartials are the value, gradient and Hessian of a function of up to core.MaxOperands
+// numbers; the Hessian is symmetric, both halves filled.
 type MultiPartials struct {
 	L float64
 	D [core.MaxOperands]float64

@@ -7,9 +7,10 @@ import (
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 )
 
-// Divergences of nearly equal distributions are sums of differences that cancel to the second order: Σ t·log(t/p) adds terms of
-// order δ to a result of order δ². What cancels is Σ(p - t) = 0, so the sums here are over t·log(t/p) - t + p,
-// each >= 0, and the difference of the masses of rows that are no distributions is added apart.
+// Divergences of nearly equal distributions are sums of differences that cancel to the second
+// order: Σ t·log(t/p) adds terms of order δ to a result of order δ². What cancels is Σ(p - t) = 0,
+// so the sums here are over t·log(t/p) - t + p, each >= 0, and the difference of the masses of rows
+// that are no distributions is added apart.
 
 // Log1pmx returns u - log(1 + u) >= 0, for finite u > -1, to full relative accuracy.
 func Log1pmx(u float64) float64 {
@@ -37,7 +38,8 @@ func Expm1mx(y float64) float64 {
 	return math.Expm1(y) - y
 }
 
-// LogRatio returns log(a/b) for a, b >= 0 that are not both 0, to full relative accuracy near a = b.
+// LogRatio returns log(a/b) for a, b >= 0 that are not both 0, to full relative accuracy near a =
+// b.
 func LogRatio(a, b float64) float64 {
 	if d := a - b; math.Abs(d) <= b/2 && core.Finite(b) {
 		return math.Log1p(d / b)
@@ -59,7 +61,8 @@ func KLTerm(t, p, a float64) float64 {
 	return t*a + (p - t)
 }
 
-// SumMinusOne returns Σ x - 1, rounded once: 0, or some units in the last place, for a distribution.
+// SumMinusOne returns Σ x - 1, rounded once: 0, or some units in the last place, for a
+// distribution.
 func SumMinusOne(x []float64) float64 {
 	sum, lost := -1.0, 0.0
 	for _, v := range x {
@@ -77,10 +80,11 @@ func SumMinusOne(x []float64) float64 {
 	return sum + lost
 }
 
-// AddMass returns n + cp·dp + ct·dt: a divergence from its part n >= 0, which is 0 for equal rows and only for them, and from what
-// the masses 1+dp and 1+dt of the two rows add to it. Rows whose masses miss 1 by the rounding of their
-// entries are distributions: for them it returns n alone, which is never negative and loses no digits. The
-// rounding of float64 adds nothing to any value that is worth keeping; that of float32 is dropped where it would disturb n.
+// AddMass returns n + cp·dp + ct·dt: a divergence from its part n >= 0, which is 0 for equal rows
+// and only for them, and from what the masses 1+dp and 1+dt of the two rows add to it. Rows whose
+// masses miss 1 by the rounding of their entries are distributions: for them it returns n alone,
+// which is never negative and loses no digits. The rounding of float64 adds nothing to any value
+// that is worth keeping; that of float32 is dropped where it would disturb n.
 func AddMass(n, dp, dt, cp, ct float64) float64 {
 	miss := max(math.Abs(dp), math.Abs(dt))
 	off := cp*dp + ct*dt
@@ -90,7 +94,8 @@ func AddMass(n, dp, dt, cp, ct float64) float64 {
 	return n + off
 }
 
-// NearUnity reports whether the masses 1+dp and 1+dt allow AddMass: far from 1 a sum of n with their difference would lose digits.
+// NearUnity reports whether the masses 1+dp and 1+dt allow AddMass: far from 1 a sum of n with
+// their difference would lose digits.
 func NearUnity(dp, dt float64) bool { return math.Abs(dp) <= 0.5 && math.Abs(dt) <= 0.5 }
 
 // A Separable divergence is l = offset + Σ_c f(p_c, t_c).

@@ -17,8 +17,8 @@ type SoftmaxRow struct {
 	L1   float64 // log1p(Rest) = log-sum-exp - max
 }
 
-// Softmax computes the softmax of a row's operand k at temperature t. Where the row is all -Inf, has a +Inf or a NaN,
-// P and L1 are NaN.
+// Softmax computes the softmax of a row's operand k at temperature t. Where the row is all -Inf,
+// has a +Inf or a NaN, P and L1 are NaN.
 func Softmax(r *core.Block, k int, t float64) SoftmaxRow {
 	s := SoftmaxRow{Z: r.X[k]}
 	if t != 1 {
@@ -50,8 +50,8 @@ func (s *SoftmaxRow) OneMinus(c int) float64 {
 	return (1 + (s.Rest - e)) / sum
 }
 
-// NLLDeriv writes the derivative of -log p along v, ⟨p, v⟩ - v_j, to dst. Taken from the direction at the largest p it is
-// exact where that p is near 1 and the two nearly cancel.
+// NLLDeriv writes the derivative of -log p along v, ⟨p, v⟩ - v_j, to dst. Taken from the direction
+// at the largest p it is exact where that p is near 1 and the two nearly cancel.
 func (s *SoftmaxRow) NLLDeriv(dst, v []float64) {
 	top := max(0, slices.Index(s.Z, s.Max))
 	mean := 0.0
@@ -79,7 +79,8 @@ func (s *SoftmaxRow) LogProbDeriv(dst, v []float64, scale float64) {
 	}
 }
 
-// Log is the natural logarithm. math.Log is wrong for subnormal numbers on amd64 (-709.1 for 1e-310 instead of -713.8).
+// Log is the natural logarithm. math.Log is wrong for subnormal numbers on amd64 (-709.1 for 1e-310
+// instead of -713.8).
 func Log(x float64) float64 {
 	if x > 0 && x < 0x1p-1022 {
 		return math.Log(x*0x1p54) - 54*math.Ln2

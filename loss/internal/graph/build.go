@@ -26,7 +26,8 @@ func BuildMap(d *core.Definition, set core.Settings, x *G.Node) (*G.Node, error)
 	return Apply(newOp(b.Seal(), derivative{order: core.OrderGradient, wrt: 1}, nil), kids...)
 }
 
-// BuildOf adds a node with the operands of another loss's node: another definition on the same settings.
+// BuildOf adds a node with the operands of another loss's node: another definition on the same
+// settings.
 func BuildOf(d *core.Definition, b *core.Bound, kids G.Nodes) (*G.Node, error) {
 	other := *b
 	other.Def = d
@@ -96,7 +97,8 @@ func bind(d *core.Definition, set core.Settings, nodes G.Nodes) (*core.Bound, G.
 	return b, kids, nil
 }
 
-// sameGraph checks that a node exists and belongs to the first operand's graph. A constant belongs to none until it is used.
+// sameGraph checks that a node exists and belongs to the first operand's graph. A constant belongs
+// to none until it is used.
 func sameGraph(d *core.Definition, first, n *G.Node, name string) error {
 	if n == nil {
 		return core.Faultf(core.ErrShape, d.Name, "%s is nil", name)

@@ -6,8 +6,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 )
 
-// many is what fused is, for the gradients by all operands of a loss with a link: its logits are computed once for the value
-// and all of them.
+// many is what fused is, for the gradients by all operands of a loss with a link: its logits are
+// computed once for the value and all of them.
 type many struct {
 	mu        sync.Mutex
 	requested [core.MaxOperands]bool
@@ -22,7 +22,7 @@ func (o *Op) manyGradients() bool {
 	return o.b.Linked() && o.b.Set.Reduction != core.None && !o.b.Def.Observed
 }
 
-// request says that an operation of the derivative by operand k exists.
+// request records that an operation of the derivative by operand k exists.
 func (f *fused) request(k int) {
 	f.many.mu.Lock()
 	f.many.requested[k] = true
@@ -66,7 +66,7 @@ func prepareMany[F core.Float](o *Op, in *core.Inputs[F], r *core.Request[F]) {
 	}
 }
 
-// done says that the gradients that were requested are there.
+// done records that the requested gradients are computed.
 func (f *fused) done(o *Op) {
 	if !o.manyGradients() {
 		f.ready = true
@@ -79,7 +79,8 @@ func (f *fused) done(o *Op) {
 	}
 }
 
-// takeOne returns the gradient that the operation of the value has computed in this run, if it is the one requested.
+// takeOne returns the gradient that the operation of the value has computed in this run, if it is
+// the one requested.
 func takeOne[F core.Float](o *Op, in *core.Inputs[F]) ([]F, bool) {
 	f, k := &o.fused.many, o.wrt
 	f.mu.Lock()

@@ -1,5 +1,5 @@
-// Package graph makes Gorgonia operations of bound losses: the loss itself and its derivatives. It is the only package that
-// knows both Gorgonia's interfaces and the core.
+// Package graph makes Gorgonia operations of bound losses: the loss itself and its derivatives. It
+// is the only package that knows both Gorgonia's interfaces and the core.
 package graph
 
 import (
@@ -14,24 +14,25 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A derivative is what an operation computes of its loss: the value, the derivative by operand wrt, the Hessian's block
-// (then, wrt) times a direction in operand wrt, or that derivative's inner product with the direction.
+// A derivative is what an operation computes of its loss: the value, the derivative by operand wrt,
+// the Hessian's block (then, wrt) times a direction in operand wrt, or that derivative's inner
+// product with the direction.
 type derivative struct {
 	order     core.Order
 	wrt, then int
 	after     bool // the value's node is the last child, which is not read: it has to run before
 }
 
-// Op is the operation of a bound loss. Its children are the floating operands, the labels, the weights, the mask, the
-// normalizer, and then
+// Op is the operation of a bound loss. Its children are the floating operands, the labels, the
+// weights, the mask, the normalizer, and then
 //
 //	value     -
 //	grad      the upstream
 //	hess      the upstream, a direction in operand wrt
 //	jvp       a direction in operand wrt
 //
-// without the upstream for maps of rows. A type variable would let Gorgonia infer types from values that it does
-// not check; the types here are the bound loss's own.
+// without the upstream for maps of rows. A type variable would let Gorgonia infer types from values
+// that it does not check; the types here are the bound loss's own.
 type Op struct {
 	b *core.Bound
 	derivative
@@ -62,7 +63,8 @@ func newOp(b *core.Bound, d derivative, f *fused) *Op {
 	return o
 }
 
-// Apply adds an operation to the graph. Gorgonia panics on some malformed graphs; building a loss never does.
+// Apply adds an operation to the graph. Gorgonia panics on some malformed graphs; building a loss
+// never does.
 func Apply(o G.Op, kids ...*G.Node) (n *G.Node, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -95,7 +97,8 @@ func (o *Op) hasDirection() bool {
 	return o.order == core.OrderHessian || o.order == core.OrderTangent
 }
 
-// isMap reports whether the operation is the value of a map of rows: the derivative of ⟨a, f(x)⟩ by a, which does not read a.
+// isMap reports whether the operation is the value of a map of rows: the derivative of ⟨a, f(x)⟩ by
+// a, which does not read a.
 func (o *Op) isMap() bool { return o.b.IsMap && o.order == core.OrderGradient && o.wrt == 1 }
 
 // floats is the number of floating operands among the children.
@@ -185,7 +188,8 @@ func (o *Op) String() string {
 	return fmt.Sprintf("loss.%s.%v[%d,%d]", o.b.Def.Name, o.order, o.wrt, o.then)
 }
 
-// WriteHash implements gorgonia.Op. Gorgonia merges nodes of equal hash, so all that the operation depends on goes in.
+// WriteHash implements gorgonia.Op. Gorgonia merges nodes of equal hash, so all that the operation
+// depends on goes in.
 func (o *Op) WriteHash(h hash.Hash) { fmt.Fprintf(h, "%s %v", o.b.Text(), o.derivative) }
 
 // Hashcode implements gorgonia.Op.
@@ -195,7 +199,8 @@ func (o *Op) Hashcode() uint32 {
 	return h.Sum32()
 }
 
-// DiffWRT implements gorgonia.SDOp: the floating operands, the upstream and the direction; data is not differentiated.
+// DiffWRT implements gorgonia.SDOp: the floating operands, the upstream and the direction; data is
+// not differentiated.
 func (o *Op) DiffWRT(n int) []bool {
 	wrt := make([]bool, n)
 	for i := range wrt {
@@ -210,8 +215,8 @@ const (
 	itself   = -2
 )
 
-// derivativeBy returns the operation that computes the vector-Jacobian product of o by child i, and its children as positions
-// among those of o.
+// derivativeBy returns the operation that computes the vector-Jacobian product of o by child i, and
+// its children as positions among those of o.
 func (o *Op) derivativeBy(i int) (d *Op, args []int, err error) {
 	for a := range o.upstreamAt() {
 		args = append(args, a)
@@ -281,7 +286,8 @@ func (o *Op) SymDiffOf(in G.Nodes, n, up *G.Node, wanted []bool) (G.Nodes, error
 	return out, nil
 }
 
-// DoDiff implements gorgonia.ADOp with the operations of SymDiff, so that both machines compute the same numbers.
+// DoDiff implements gorgonia.ADOp with the operations of SymDiff, so that both machines compute the
+// same numbers.
 func (o *Op) DoDiff(_ G.ExecutionContext, in G.Nodes, out *G.Node) error {
 	up, err := out.Grad()
 	if err != nil {

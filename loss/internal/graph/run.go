@@ -15,7 +15,8 @@ type memory struct {
 	data any
 }
 
-// result returns memory for n entries of the result, all 0 when fresh. Kept memory has the last result in it.
+// result returns memory for n entries of the result, all 0 when fresh. Kept memory has the last
+// result in it.
 func result[F core.Float](o *Op, n int) (data []F, fresh bool) {
 	if o.memory == nil {
 		return make([]F, n), true
@@ -28,7 +29,8 @@ func result[F core.Float](o *Op, n int) (data []F, fresh bool) {
 	return data, true
 }
 
-// Do implements gorgonia.Op. A panic on Gorgonia's goroutine would end the process, so it becomes an error.
+// Do implements gorgonia.Op. A panic on Gorgonia's goroutine would end the process, so it becomes
+// an error.
 func (o *Op) Do(in ...G.Value) (out G.Value, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -114,10 +116,11 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 	return wrap([]F{F(r.Value)}, nil), nil
 }
 
-// fused is the gradient that the operation of the value has computed in the same reading of the operands. The operation of the
-// derivative has the value among its children, so that every machine runs the value first, and finds the gradient
-// done. It is for the upstream of the last run; where that has changed, the gradient is computed again. A scalar upstream seldom
-// changes, and is taken for 1 at first; an upstream of its own for every value must have come twice.
+// fused is the gradient that the operation of the value has computed in the same reading of the
+// operands. The operation of the derivative has the value among its children, so that every machine
+// runs the value first, and finds the gradient done. It is for the upstream of the last run; where
+// that has changed, the gradient is computed again. A scalar upstream seldom changes, and is taken
+// for 1 at first; an upstream of its own for every value must have come twice.
 type fused struct {
 	requested atomic.Bool // an operation of the derivative by the first operand exists
 	busy      atomic.Bool
@@ -162,8 +165,9 @@ func gradientMemory[F core.Float](f *fused, n int) (data []F, fresh bool) {
 	return data, true
 }
 
-// take returns the gradient that the operation of the value has computed of the same operands in this run, if it is the one
-// requested. own reports whether the memory of the gradient is this run's, done or not.
+// take returns the gradient that the operation of the value has computed of the same operands in
+// this run, if it is the one requested. own reports whether the memory of the gradient is this
+// run's, done or not.
 func take[F core.Float](f *fused, of []G.Value, in *core.Inputs[F]) (data []F, own, done bool) {
 	own = f.begun && len(of) >= len(f.of) && slices.Equal(of[:len(f.of)], f.of)
 	ready := f.ready
@@ -171,7 +175,8 @@ func take[F core.Float](f *fused, of []G.Value, in *core.Inputs[F]) (data []F, o
 	clear(f.of) // which would keep the operands' memory
 	f.of = f.of[:0]
 	up, known := f.upstream.([]F)
-	// A product with another upstream would round twice, and make NaN of the zeros of rows that do not count.
+	// A product with another upstream would round twice, and make NaN of the zeros of rows that do
+	// not count.
 	f.repeated = known && slices.Equal(up, in.Upstream)
 	if own && ready && f.repeated {
 		return f.data.([]F), true, true

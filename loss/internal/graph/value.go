@@ -120,7 +120,8 @@ func integers(v G.Value, n int) (r core.Ints, err error) {
 	return r, err
 }
 
-// flat returns the n entries of a value in row-major order, as [tensorops.Elements] does for tensors.
+// flat returns the n entries of a value in row-major order, as [tensorops.Elements] does for
+// tensors.
 func flat[T any](v G.Value, n int) ([]T, error) {
 	switch v := v.(type) {
 	case *tensor.Dense:
@@ -143,7 +144,8 @@ func flat[T any](v G.Value, n int) ([]T, error) {
 	return nil, fmt.Errorf("data of type %T, want %T", v.Data(), want)
 }
 
-// wrap makes the value of a node of the shape: a scalar for rank 0, because Gorgonia cannot use a tensor there.
+// wrap makes the value of a node of the shape: a scalar for rank 0, because Gorgonia cannot use a
+// tensor there.
 func wrap[F core.Float](data []F, shape core.Shape) G.Value {
 	if len(shape) > 0 {
 		return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))

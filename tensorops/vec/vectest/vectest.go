@@ -1,7 +1,7 @@
 // Package vectest runs tests at every processor level of [vec].
 //
-// A level is one for all of tensorops, vec and optim, so tests that use this package must not run in parallel with
-// others of the same binary.
+// A level is one for all of tensorops, vec and optim, so tests that use this package must not run
+// in parallel with others of the same binary.
 package vectest
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// RequireVariable is the environment variable with levels, separated by commas, that a test run must cover: [Each] fails where
-// one of them is not available.
+// RequireVariable is the environment variable with levels, separated by commas, that a test run
+// must cover: [Each] fails where one of them is not available.
 const RequireVariable = "SURPRISAL_REQUIRE"
 
 // Each runs a test as a subtest level=NAME at every available level.
