@@ -1,6 +1,18 @@
 package eager
 
-import "github.com/surprisal-go/surprisal/loss/internal/core"
+import (
+	"sync"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+)
+
+// buffers are what Derivatives needs beside the memory of its calls.
+type buffers[F core.Float] struct{ direction, product []F }
+
+var (
+	buffers32 = sync.Pool{New: func() any { return new(buffers[float32]) }}
+	buffers64 = sync.Pool{New: func() any { return new(buffers[float64]) }}
+)
 
 // diagonal writes the diagonal of the Hessian by the first operand.
 func (l *Loss) diagonal(dst *Operand, d *Data, operands []Operand) error {
@@ -21,8 +33,12 @@ func diagonalOf[F core.Float](l *Loss, b *core.Bound, dst *Operand, d *Data, ope
 	if err != nil {
 		return err
 	}
-	s := getState[F]()
-	defer s.put()
+	pool := &buffers64
+	if b.DType == core.Float32 {
+		pool = &buffers32
+	}
+	s := pool.Get().(*buffers[F])
+	defer pool.Put(s)
 	if len(s.direction) != len(out) {
 		s.direction, s.product = make([]F, len(out)), make([]F, len(out))
 	}

@@ -292,8 +292,7 @@ func same(g *core.Given, o *Operand) bool {
 
 // state is what a call needs beside its operands.
 type state[F core.Float] struct {
-	in                 core.Inputs[F]
-	direction, product []F // of Derivatives
+	in core.Inputs[F]
 }
 
 var (
