@@ -7,7 +7,10 @@ import (
 )
 
 // buffers are what Derivatives needs beside the memory of its calls.
-type buffers[F core.Float] struct{ direction, product []F }
+type buffers[F core.Float] struct {
+	direction, product []F
+	operands           [2]any // the same slices, as operands hold them
+}
 
 var (
 	buffers32 = sync.Pool{New: func() any { return new(buffers[float32]) }}
@@ -41,9 +44,10 @@ func diagonalOf[F core.Float](l *Loss, b *core.Bound, dst *Operand, d *Data, ope
 	defer pool.Put(s)
 	if len(s.direction) != len(out) {
 		s.direction, s.product = make([]F, len(out)), make([]F, len(out))
+		s.operands = [2]any{s.direction, s.product}
 	}
 	given := core.Given{Shape: b.Shape, DType: b.DType}
-	direction, product := Operand{data: s.direction, given: given}, Operand{data: s.product, given: given}
+	direction, product := Operand{data: s.operands[0], given: given}, Operand{data: s.operands[1], given: given}
 	n, inner := b.Dims.Cols, b.Dims.Inner
 	if b.Linked() {
 		n = b.Shape[1]
