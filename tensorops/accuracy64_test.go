@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // expDifference returns exp(x - max) with what the rounding of the difference takes away: within a unit.
@@ -69,6 +71,12 @@ func TestLongSums(t *testing.T) {
 // TestLongSumsOfLosses is TestLongSums for the losses' kernels, along rows and across them: the gradient beside the label is the
 // probability.
 func TestLongSumsOfLosses(t *testing.T) {
+	// Go code takes the maximum away before the exponential, and the rounding of a difference of 8 to
+	// 16 is up to 8 units of the exponential.
+	limit := 4.0
+	if vec.Active() == vec.Generic {
+		limit = 12
+	}
 	for _, c := range []struct{ classes, inner int }{{100, 1}, {1000, 1}, {1 << 20, 1}, {1000, 16}, {1 << 17, 16}} {
 		for _, o := range []LabelSoftmax{{Scale: 1}, {Scale: 0.5}, {Scale: 1, ZLoss: 1e-300}} {
 			o.Classes, o.Inner = c.classes, c.inner
@@ -88,7 +96,7 @@ func TestLongSumsOfLosses(t *testing.T) {
 			}
 			sum += lost
 			for i := c.inner; i < len(x); i += c.inner {
-				if p := o.Scale * math.Exp(o.Scale*x[i]) / sum; units(dst[i], p) > 4 {
+				if p := o.Scale * math.Exp(o.Scale*x[i]) / sum; units(dst[i], p) > limit {
 					t.Errorf("%+v: gradient %v, want %v: %v units", o, dst[i], p, units(dst[i], p))
 					break
 				}
