@@ -52,7 +52,7 @@ func identical(t *testing.T, what string, got, want []float64) {
 func TestNeighboursChangeNothing(t *testing.T) {
 	for at, shape := range neighbourShapes {
 		contractOfNodes(t, shape[0], shape[1], func(t *testing.T, p *problem, _ []loss.Reduction) {
-			if p.of.elementwise && at == 1 {
+			if p.of.elementwise && at == 1 || testing.Short() && at > 0 {
 				return
 			}
 			for _, dt := range []tensor.Dtype{tensor.Float32, tensor.Float64} {

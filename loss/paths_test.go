@@ -55,6 +55,10 @@ func optionValues(classes int) map[string]Option {
 // Value and gradient of every loss with kernels come from kernels alone: under every option, weight, mask, reduction, axis,
 // number of classes and dtype. No clock is needed to see that nothing falls off.
 func TestPaths(t *testing.T) {
+	shapes := [][]int{{40, 21}, {6, 5, 7}, {300, 2}, {3, 700}}
+	if testing.Short() {
+		shapes = shapes[:2]
+	}
 	for info := range Losses() {
 		if info.Node || info.Product {
 			continue // in TestLinearPaths
@@ -73,7 +77,7 @@ func TestPaths(t *testing.T) {
 			if dt == tensor.Float64 && float32Only[info.Name] {
 				continue
 			}
-			for _, shape := range [][]int{{300, 2}, {40, 21}, {3, 700}, {6, 5, 7}} {
+			for _, shape := range shapes {
 				for axis := range shape {
 					if info.Elementwise && axis > 0 && info.def.Takes&core.OptAxis == 0 {
 						continue

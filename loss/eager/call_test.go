@@ -33,7 +33,7 @@ func TestNoAllocation(t *testing.T) {
 			failed = errors.Join(failed, call())
 		}
 		// A garbage collection may empty the pools of working memory once in a while.
-		if n := testing.AllocsPerRun(100, func() { failed = errors.Join(failed, call()) }); n > 1 || failed != nil {
+		if n := testing.AllocsPerRun(100, func() { failed = errors.Join(failed, call()) }); n > 1 && !raceEnabled || failed != nil {
 			t.Errorf("%s: %v allocations a call, error %v", name, n, failed)
 		}
 	}

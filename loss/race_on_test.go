@@ -1,0 +1,6 @@
+//go:build race
+
+package loss_test
+
+// raceEnabled: the race detector makes pools drop what they hold, so memory is not counted then.
+const raceEnabled = true
