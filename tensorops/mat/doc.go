@@ -10,7 +10,8 @@
 // # Implementations
 //
 // On amd64 the inner loops are assembly for AVX2 with FMA or for AVX-512, whichever the processor
-// has. Everywhere else, and under the build tag purego, they are Go.
+// has, with the same bits from both. Everywhere else, and under the build tag purego, they are Go.
+// Package vec chooses the level for them, too.
 //
 // Large products are shared among up to GOMAXPROCS cores by [tensorops.ParallelFor].
 //

@@ -10,6 +10,9 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 )
 
 // gemmCase is one product with guarded operands of random content.
@@ -111,7 +114,7 @@ func (c gemmCase[F]) check(t *testing.T, want, sizes []float64) {
 }
 
 func TestGemm(t *testing.T) {
-	forEachImpl(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		testGemm[float32](t)
 		testGemm[float64](t)
 	})
@@ -141,7 +144,7 @@ func (m matrix[F]) fill(v F) {
 
 // TestGemmEdges has every height and width of a tile and the sizes beside the edges of blocks.
 func TestGemmEdges(t *testing.T) {
-	forEachImpl(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		testGemmEdges[float32](t)
 		testGemmEdges[float64](t)
 	})
@@ -177,7 +180,7 @@ func testGemmEdges[F Float](t *testing.T) {
 	try(3, blockBytes/(512*size[F]())+1, 512)
 }
 
-// TestBits: the implementations, and any number of cores, give the same bits.
+// TestBits: the levels with vector instructions, and any number of cores, give the same bits.
 func TestBits(t *testing.T) {
 	testBits[float32](t)
 	testBits[float64](t)
@@ -190,22 +193,21 @@ func testBits[F Float](t *testing.T) {
 		if round%10 == 0 { // large enough for several cores
 			c = newCase(rng, c.ta, c.tb, 1+rng.IntN(300), 1+rng.IntN(300), 100+rng.IntN(700), c.alpha, c.beta)
 		}
-		for _, names := range [][]string{{"generic"}, {"avx2", "avx512"}} {
-			var first []F
-			for _, name := range names {
-				if !use(t, name) {
-					continue
+		var generic, vector []F
+		for _, l := range vec.Available() {
+			first := &vector
+			if l == vec.Generic {
+				first = &generic
+			}
+			for _, cores := range []int{1, 2, 5, 16} {
+				own, before := c.copyC(), runtime.GOMAXPROCS(cores)
+				vectest.At(l, own.run)
+				runtime.GOMAXPROCS(before)
+				if *first == nil {
+					*first = own.c.all
 				}
-				for _, cores := range []int{1, 2, 5, 16} {
-					own, before := c.copyC(), runtime.GOMAXPROCS(cores)
-					own.run()
-					runtime.GOMAXPROCS(before)
-					if first == nil {
-						first = own.c.all
-					}
-					if !sameBits(first, own.c.all) {
-						t.Fatalf("%v: %s on %d cores differs from the first", c, name, cores)
-					}
+				if !sameBits(*first, own.c.all) {
+					t.Fatalf("%v: %v on %d cores differs from the first", c, l, cores)
 				}
 			}
 		}

@@ -4,56 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"slices"
-	"strings"
 	"testing"
 )
-
-// forEachImpl runs a test once for every implementation of the kernels. One that the processor
-// lacks is skipped, or fails where the environment variable TENSOROPS_REQUIRE (names separated by
-// commas) names it.
-func forEachImpl(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	for _, name := range []string{"generic", "avx2", "avx512"} {
-		t.Run("impl="+name, func(t *testing.T) {
-			if !use(t, name) {
-				if slices.Contains(strings.Split(os.Getenv("TENSOROPS_REQUIRE"), ","), name) {
-					t.Fatalf("TENSOROPS_REQUIRE names %s, which this build or processor does not have", name)
-				}
-				t.Skipf("this build or processor has no %s", name)
-			}
-			test(t)
-		})
-	}
-}
-
-// use makes the implementation of this name the one in use until the test ends, if there is one.
-func use(t testing.TB, name string) bool {
-	all := implementations()
-	i := slices.IndexFunc(all, func(m implementation) bool { return m.name == name && m.available })
-	if i < 0 {
-		return false
-	}
-	before32, before64 := active32, active64
-	t.Cleanup(func() { active32, active64 = before32, before64 })
-	useImplementation(all[i])
-	return true
-}
-
-// TestMain lets the environment variable TENSOROPS_USE choose the implementation, for benchmarks.
-func TestMain(m *testing.M) {
-	if name := os.Getenv("TENSOROPS_USE"); name != "" {
-		all := implementations()
-		i := slices.IndexFunc(all, func(m implementation) bool { return m.name == name && m.available })
-		if i < 0 {
-			fmt.Fprintf(os.Stderr, "TENSOROPS_USE names %s, which this build or processor does not have\n", name)
-			os.Exit(1)
-		}
-		useImplementation(all[i])
-	}
-	os.Exit(m.Run())
-}
 
 // newRand returns a generator whose seed is printed when the test fails.
 func newRand(t testing.TB, seed uint64) *rand.Rand {

@@ -1,18 +1,20 @@
 package mat
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+)
 
 // Float is the element type of a matrix.
 type Float interface{ float32 | float64 }
 
-// kernels are the inner loops of one implementation. Their strides are in bytes, and a nil d has
+// kernels are the inner loops of one level. Their strides are in bytes, and a nil d has
 // the stride 0.
 //
 // The results must depend on the operands and on k alone, not on the size of the tile or the place
 // within it: a number of c is alpha times a sum, plus d in the same rounding.
 type kernels[F Float] struct {
-	name string
-
 	// tile writes c = alpha·a·b + d for a tile of rows × cols numbers: tile[0][r] for r rows and
 	// half of the columns, tile[1][r] for all. A sum takes its k terms one after another. rs and cs
 	// are the strides of a between rows and between terms.
@@ -44,45 +46,15 @@ type dots[F Float] struct {
 	run  func(tiles, k int, a *F, lda int, b *F, ldb int, c *F, ldc int, d *F, ldd int, alpha F)
 }
 
-// maxRows is the height of the largest tile that an implementation may have.
+// maxRows is the height of the largest tile that a level may have.
 const maxRows = 12
 
-// implementation is one set of kernels that this binary contains.
-type implementation struct {
-	name      string
-	available bool // this processor runs it
-	k32       *kernels[float32]
-	k64       *kernels[float64]
-}
-
-// implementations lists them from slow to fast; the last available one is in use from start-up on.
-func implementations() []implementation {
-	return append([]implementation{{"generic", true, &generic32, &generic64}}, archImplementations()...)
-}
-
-func init() {
-	for _, impl := range implementations() {
-		if impl.available {
-			useImplementation(impl)
-		}
-	}
-}
-
-// useImplementation makes impl the one in use. It must not run beside anything else of this
-// package.
-func useImplementation(impl implementation) { active32, active64 = impl.k32, impl.k64 }
-
-var (
-	active32 *kernels[float32]
-	active64 *kernels[float64]
-)
-
-// active returns the kernels in use for F.
+// active returns the kernels of the level in use for F.
 func active[F Float]() *kernels[F] {
-	if k, ok := any(active32).(*kernels[F]); ok {
+	if k, ok := any(kernels32[vec.Active()]).(*kernels[F]); ok {
 		return k
 	}
-	return any(active64).(*kernels[F])
+	return any(kernels64[vec.Active()]).(*kernels[F])
 }
 
 // size is the number of bytes of an F.

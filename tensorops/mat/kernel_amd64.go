@@ -2,21 +2,16 @@
 
 package mat
 
-import "golang.org/x/sys/cpu"
+import "github.com/surprisal-go/surprisal/tensorops/vec"
 
-func archImplementations() []implementation {
-	x := &cpu.X86
-	avx2 := x.HasAVX && x.HasAVX2 && x.HasFMA && x.HasBMI2
-	avx512 := avx2 && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL
-	return []implementation{
-		{"avx2", avx2, &avx2Kernels32, &avx2Kernels64},
-		{"avx512", avx512, &avx512Kernels32, &avx512Kernels64},
-	}
-}
+// The kernels by level.
+var (
+	kernels32 = [vec.Levels]*kernels[float32]{&generic32, &avx2Kernels32, &avx512Kernels32}
+	kernels64 = [vec.Levels]*kernels[float64]{&generic64, &avx2Kernels64, &avx512Kernels64}
+)
 
 var (
 	avx2Kernels32 = kernels[float32]{
-		name: "avx2",
 		rows: 6, cols: 16,
 		tile: [2][maxRows + 1]tileFunc[float32]{
 			{
@@ -37,7 +32,6 @@ var (
 		transpose: transpose8F32AVX2,
 	}
 	avx2Kernels64 = kernels[float64]{
-		name: "avx2",
 		rows: 6, cols: 8,
 		tile: [2][maxRows + 1]tileFunc[float64]{
 			{
@@ -58,7 +52,6 @@ var (
 		transpose: transpose4F64AVX2,
 	}
 	avx512Kernels32 = kernels[float32]{
-		name: "avx512",
 		rows: 12, cols: 32,
 		tile: [2][maxRows + 1]tileFunc[float32]{
 			{
@@ -81,7 +74,6 @@ var (
 		transpose: transpose8F32AVX2,
 	}
 	avx512Kernels64 = kernels[float64]{
-		name: "avx512",
 		rows: 12, cols: 16,
 		tile: [2][maxRows + 1]tileFunc[float64]{
 			{

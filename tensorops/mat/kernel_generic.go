@@ -11,7 +11,6 @@ var (
 
 func genericKernels[F Float]() kernels[F] {
 	k := kernels[F]{
-		name: "generic",
 		rows: 4, cols: 2,
 		dots:      []dots[F]{{1, dotsGeneric[F]}},
 		single:    []dots[F]{{1, dotsGeneric[F]}},

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 )
 
 func panicOf(f func()) (message any) {
@@ -88,7 +90,7 @@ var paths = []struct {
 
 // TestSpecialValues compares where a NaN, an infinity and a 0 beside them lead with a plain loop.
 func TestSpecialValues(t *testing.T) {
-	forEachImpl(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		testSpecialValues[float32](t)
 		testSpecialValues[float64](t)
 	})
@@ -182,7 +184,7 @@ func TestNoTerms(t *testing.T) {
 
 // TestBias: a bias gives the bits of the same numbers in every row of C, with beta = 1.
 func TestBias(t *testing.T) {
-	forEachImpl(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		rng := newRand(t, 7)
 		for _, p := range paths {
 			for _, k := range []int{p.k, 700} {
@@ -204,7 +206,7 @@ func TestBias(t *testing.T) {
 }
 
 func TestMatVec(t *testing.T) {
-	forEachImpl(t, func(t *testing.T) {
+	vectest.Each(t, func(t *testing.T) {
 		testMatVec[float32](t)
 		testMatVec[float64](t)
 	})

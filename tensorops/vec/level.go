@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Level is the set of instructions that tensorops, vec and optim compute with.
+// Level is the set of instructions that tensorops, vec, mat and optim compute with.
 //
-// AVX2 and AVX512 give the same bits. Generic gives the same bits in optim; in tensorops and vec
-// its results lie within the documented error of the exact ones, but round otherwise.
+// AVX2 and AVX512 give the same bits. Generic gives the same bits in optim; in tensorops, vec
+// and mat its results lie within the documented error of the exact ones, but round otherwise.
 type Level uint8
 
 // The levels, from slow to fast.
@@ -46,7 +46,7 @@ func Active() Level { return active }
 // The first is Generic.
 func Available() []Level { return available() }
 
-// Use makes l the level of tensorops, vec and optim, and returns an error where it is not
+// Use makes l the level of tensorops, vec, mat and optim, and returns an error where it is not
 // available. It must not run beside any function of these packages: it is for tests and
 // comparisons, not for a program at work.
 func Use(l Level) error {

@@ -4,8 +4,8 @@
 // It is what losses are computed with: a block of a thousand elements stays in the nearest cache
 // while one function after the other runs over it. On amd64 the functions use AVX-512 or AVX2 with
 // FMA, whichever the processor has, with the same bits from both; elsewhere, and under the build
-// tag purego, they call package math. The [Level] in use is one for this package, tensorops and
-// optim; the environment variable SURPRISAL_LEVEL lowers it.
+// tag purego, they call package math. The [Level] in use is one for this package, tensorops, mat
+// and optim; the environment variable SURPRISAL_LEVEL lowers it.
 //
 // Results are within 2 units in the last place of the exact value over the whole range, with the
 // special values of package math (NaN stays NaN, Exp(-Inf) = 0, Log(0) = -Inf, Log of a negative
