@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
-	"github.com/surprisal-go/surprisal/loss/internal/formula"
 )
 
 // derivativeCase is a loss under settings, with rows of data made for it.
@@ -176,7 +175,7 @@ func checkRow(f core.RowFunc, r *core.Block, elementwise bool, random *rand.Rand
 		up, _ := evaluate(j, v, step, -1)
 		down, _ := evaluate(j, v, -step, -1)
 		_, g := evaluate(j, v, 0, j)
-		if got, want := formula.Dot(g, v), (up-down)/(2*step); !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
+		if got, want := core.Dot(g, v), (up-down)/(2*step); !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
 			return fmt.Errorf("derivative by operand %d is %v, difference %v", j, got, want)
 		}
 		for k := range r.X {

@@ -134,7 +134,7 @@ func TestRegressionDerivatives(t *testing.T) {
 				g, hv := c.grad(fn, x), c.hess(fn, x, v)
 				want := slope(func(h float64) float64 { return c.value(fn, moved(h)) })
 				// 1e-9 of the size of the terms: what rounding leaves of a difference over a step of 1/2048, and more.
-				if got := formula.Dot(g, v); !(math.Abs(got-want) <= 1e-9*(1+math.Abs(c.value(fn, x))+norm(g)*norm(v))) {
+				if got := core.Dot(g, v); !(math.Abs(got-want) <= 1e-9*(1+math.Abs(c.value(fn, x))+norm(g)*norm(v))) {
 					t.Errorf("at %v along %v: derivative %v, difference quotient %v (seed %d)", x, v, got, want, seed)
 				}
 				for i := range x {
@@ -149,7 +149,7 @@ func TestRegressionDerivatives(t *testing.T) {
 	}
 }
 
-func norm(x []float64) float64 { return math.Sqrt(formula.Dot(x, x)) }
+func norm(x []float64) float64 { return math.Sqrt(core.Dot(x, x)) }
 
 // checkTogether holds value and first derivative against those of a block that requests both.
 func (c probe) checkTogether(t *testing.T, fn core.RowFunc, x []float64) {

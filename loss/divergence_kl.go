@@ -222,7 +222,7 @@ func (g *goal) gradient(dst []float64, mean float64, s *core.Settings) {
 func (g *goal) move(dst, v []float64, s *core.Settings) (mass float64) {
 	mean := 0.0
 	if s.TargetLogits {
-		mean = formula.Dot(g.t, v)
+		mean = core.Dot(g.t, v)
 	}
 	for j, u := range v {
 		switch t := g.t[j]; {
@@ -477,7 +477,7 @@ func (g *goal) bend(p, dp, dt float64, j int, s *core.Settings) float64 {
 func (g *goal) moveLog(dst, v []float64, s *core.Settings) {
 	mean := 0.0
 	if s.TargetLogits {
-		mean = formula.Dot(g.t, v)
+		mean = core.Dot(g.t, v)
 	}
 	for j, u := range v {
 		switch {

@@ -42,7 +42,7 @@ var cosineDistance = core.Definition{
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			a, b := directionOf(r, 0, s.Epsilon), directionOf(r, 1, s.Epsilon)
-			l := 1 - formula.Dot(a.u, b.u)
+			l := 1 - core.Dot(a.u, b.u)
 			if a.free && b.free {
 				l = 0
 				for i, u := range a.u {
@@ -107,7 +107,7 @@ func directionOf(r *core.Block, k int, eps float64) direction {
 func (d *direction) move(dst, v []float64) {
 	along := 0.0
 	if d.free {
-		along = formula.Dot(d.u, v)
+		along = core.Dot(d.u, v)
 	}
 	for i, w := range v {
 		dst[i] = (w - along*d.u[i]) / d.length
@@ -134,7 +134,7 @@ func (d *direction) curve(dst, w, v []float64, l float64, r *core.Block) {
 	du := r.Buf(len(v))
 	d.move(du, v)
 	d.pull(dst, w, l)
-	along, turned := formula.Dot(d.u, v), formula.Dot(du, w)
+	along, turned := core.Dot(d.u, v), core.Dot(du, w)
 	for i, u := range d.u {
 		dst[i] = ((1-l)*du[i] + u*turned - dst[i]*along) / d.length
 	}

@@ -132,7 +132,7 @@ func addZLoss(p *formula.SoftmaxRow, r *core.Block, s *core.Settings) float64 {
 	}
 	if h, v := r.Hess[0], r.Dir[0]; h != nil && v != nil {
 		rate /= s.Temperature
-		mean := formula.Dot(p.P, v)
+		mean := core.Dot(p.P, v)
 		for j, q := range p.P {
 			h[j] += rate * q * (mean + z*(v[j]-mean))
 		}

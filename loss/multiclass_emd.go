@@ -70,7 +70,7 @@ var emd = core.Definition{
 			if v := r.Dir[0]; v != nil {
 				p.Jacobian(de, v, 1)
 				if h != nil {
-					along, moved := formula.Dot(p.P, g), formula.Dot(de, g)
+					along, moved := core.Dot(p.P, g), core.Dot(de, g)
 					for j := range h {
 						h[j] = de[j]*(g[j]-along) - p.P[j]*moved
 					}

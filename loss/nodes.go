@@ -93,7 +93,7 @@ func softmaxRow(r *core.Block) float64 {
 		formula.Fill(h, 0)
 		if v := r.Dir[0]; v != nil {
 			u := r.Buf(len(v))
-			ma, mv := formula.Dot(p.P, a), formula.Dot(p.P, v)
+			ma, mv := core.Dot(p.P, a), core.Dot(p.P, v)
 			for j := range u {
 				u[j] = a[j]*v[j] - a[j]*mv - v[j]*ma
 			}

@@ -116,7 +116,7 @@ func entropyOf(t float64) core.RowFunc {
 		}
 		if d := r.Hess[0]; d != nil {
 			v := r.Dir[0]
-			moved, mean := 0.0, formula.Dot(p.P, v)/t
+			moved, mean := 0.0, core.Dot(p.P, v)/t
 			for j, u := range v {
 				moved += slope(j) * u
 			}

@@ -328,6 +328,16 @@ func (c *softmaxCall[F]) bend(groups int) {
 	}
 }
 
+// readRow reads row j of group b, which begins with row i, to be computed by itself.
+func (c *softmaxCall[F]) readRow(i, b, j int) *softmaxRow {
+	src, at, step := c.x, (i+j)*c.classes, 1
+	if c.lanes {
+		src, at, step = c.mem.x, b*c.room+j, groupRows
+	}
+	readRow(&c.w.row, src, at, c.classes, step, c.scale, c.softcap)
+	return &c.w.row
+}
+
 // finishGroup writes values and gradients of group b, which begins with row i.
 func (c *softmaxCall[F]) finishGroup(st *softmaxRows, i, b int) {
 	w, n := c.w, c.count(i)
@@ -337,15 +347,10 @@ func (c *softmaxCall[F]) finishGroup(st *softmaxRows, i, b int) {
 		if hard>>j&1 == 0 {
 			continue
 		}
-		src, at, step := c.x, (i+j)*c.classes, 1
-		if c.lanes {
-			src, at, step = c.mem.x, b*c.room+j, groupRows
-		}
-		g := st.up[j]
-		readRow(&w.row, src, at, c.classes, step, c.scale, c.softcap)
-		st.value[j] = w.row.label(st.label[j], &g, c.o)
+		r, g := c.readRow(i, b, j), st.up[j]
+		st.value[j] = r.label(st.label[j], &g, c.o)
 		if c.dst != nil {
-			late = append(late, w.row.gradient(g, c.o.ZLoss)...)
+			late = append(late, r.gradient(g, c.o.ZLoss)...)
 		}
 		st.up[j] = 0
 	}

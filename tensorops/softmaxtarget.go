@@ -78,12 +78,7 @@ func (c *softmaxCall[F]) soft(st *softmaxRows, i int) {
 		if hard>>j&1 == 0 {
 			continue
 		}
-		src, at, step := c.x, (i+j)*c.classes, 1
-		if c.lanes {
-			src, at, step = c.mem.x, j, groupRows
-		}
-		r := &w.row
-		readRow(r, src, at, c.classes, step, c.scale, c.softcap)
+		r := c.readRow(i, 0, j)
 		t, at, step := c.targetAt(i, j)
 		for y := range r.a {
 			q := float64(t[at+y*step])

@@ -171,11 +171,11 @@ func (e *evaluation[F]) addVarying(w *work[F], s []float64, lo int) {
 		i := b.Index(r) - lo
 		from, to := r*b.Cols, (r+1)*b.Cols
 		t.n.add(s[i] * b.Out[r])
-		t.share(s[i] * dot(e.Set.ClassWeights, b.X[1][from:to]))
+		t.share(s[i] * Dot(e.Set.ClassWeights, b.X[1][from:to]))
 		if v := b.Dir[e.Wrt]; v != nil {
-			t.dn.add(s[i] * dot(b.Grad[e.Wrt][from:to], v[from:to]))
+			t.dn.add(s[i] * Dot(b.Grad[e.Wrt][from:to], v[from:to]))
 			if e.Wrt == 1 {
-				t.dd.add(s[i] * dot(e.Set.ClassWeights, v[from:to]))
+				t.dd.add(s[i] * Dot(e.Set.ClassWeights, v[from:to]))
 			}
 		}
 	}
@@ -189,7 +189,7 @@ func (e *evaluation[F]) takeValues(w *work[F], s []float64, lo int) {
 		l = fit(&w.value, b.Rows)
 		for r := range l {
 			from, to := r*b.Cols, (r+1)*b.Cols
-			if l[r] = dot(b.Grad[e.Wrt][from:to], b.Dir[e.Wrt][from:to]); b.Cols == 1 {
+			if l[r] = Dot(b.Grad[e.Wrt][from:to], b.Dir[e.Wrt][from:to]); b.Cols == 1 {
 				l[r] = b.Grad[e.Wrt][r] * b.Dir[e.Wrt][r]
 			}
 		}

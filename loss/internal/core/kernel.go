@@ -38,8 +38,13 @@ type Kernels struct {
 
 // kernelOf returns the kernel for F, or nil.
 func kernelOf[F Float](k *Kernels) Kernel[F] {
-	if f, ok := any(k.F32).(Kernel[F]); ok {
+	return ofType[Kernel[F]](k.F32, k.F64)
+}
+
+// ofType returns the one of two values that has type T.
+func ofType[T any](f32, f64 any) T {
+	if f, ok := f32.(T); ok {
 		return f
 	}
-	return any(k.F64).(Kernel[F])
+	return f64.(T)
 }

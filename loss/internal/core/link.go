@@ -38,12 +38,7 @@ type Links struct {
 	F64 Link[float64]
 }
 
-func linkOf[F Float](l *Links) Link[F] {
-	if f, ok := any(l.F32).(Link[F]); ok {
-		return f
-	}
-	return any(l.F64).(Link[F])
-}
+func linkOf[F Float](l *Links) Link[F] { return ofType[Link[F]](l.F32, l.F64) }
 
 // A Linked says how the logits of a loss come about.
 type Linked struct {

@@ -261,7 +261,7 @@ func (e *evaluation[F]) logitBlocks(z, dz []F, target int) {
 			case e.Order == OrderValue:
 				continue
 			case e.Order == OrderTangent:
-				l.values[lo+i] = dot(row[i*cols:(i+1)*cols], b.Dir[0][i*cols:(i+1)*cols])
+				l.values[lo+i] = Dot(row[i*cols:(i+1)*cols], b.Dir[0][i*cols:(i+1)*cols])
 				continue
 			case e.Order == OrderHessian:
 				narrow(dz[from+i*cols:][:cols], b.Hess[0][i*cols:(i+1)*cols], l.up[lo+i])

@@ -51,7 +51,7 @@ func ByClassWeight(s *core.Settings, f core.RowFunc) core.RowFunc {
 		soft := r.Class() < 0
 		m := 0.0
 		if soft {
-			m = Dot(w, r.X[1])
+			m = core.Dot(w, r.X[1])
 		} else {
 			m = w[r.Class()]
 		}
@@ -65,7 +65,7 @@ func ByClassWeight(s *core.Settings, f core.RowFunc) core.RowFunc {
 		l := f(r)
 		moved := 0.0 // the change of m along the direction
 		if soft && r.Dir[1] != nil {
-			moved = Dot(w, r.Dir[1])
+			moved = core.Dot(w, r.Dir[1])
 		}
 		for k, h := range r.Hess {
 			for i := range h {
@@ -79,7 +79,7 @@ func ByClassWeight(s *core.Settings, f core.RowFunc) core.RowFunc {
 			slope := 0.0 // the change of l
 			for k, v := range r.Dir {
 				if v != nil {
-					slope += Dot(r.Grad[k], v)
+					slope += core.Dot(r.Grad[k], v)
 				}
 			}
 			for i := range h {
