@@ -186,13 +186,6 @@ var (
 	points64 = sync.Pool{New: func() any { return new(pointJob[float64]) }}
 )
 
-func pointPool[F Float]() *sync.Pool {
-	if isFloat32[F]() {
-		return &points32
-	}
-	return &points64
-}
-
 func sumPoints[F Float](p Point, x, t []F) float64 {
 	mustLen(t, len(x))
 	return runPoints(p, PointData[F]{X: x, T: t}, 0)
@@ -209,7 +202,7 @@ func runPoints[F Float](p Point, data PointData[F], g float64) float64 {
 	if n <= pointChunk {
 		return PointSum(p, &data, g)
 	}
-	pool := pointPool[F]()
+	pool := poolOf[F](&points32, &points64)
 	j := pool.Get().(*pointJob[F])
 	chunks := (n + pointChunk - 1) / pointChunk
 	sums := j.sums

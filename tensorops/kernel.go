@@ -2,6 +2,7 @@ package tensorops
 
 import (
 	"math"
+	"sync"
 	"unsafe"
 
 	"github.com/surprisal-go/surprisal/tensorops/vec"
@@ -124,6 +125,14 @@ func exponents[F Float]() (minExponent, maxExponent float64) {
 func isFloat32[F Float]() bool {
 	var z F
 	return unsafe.Sizeof(z) == 4
+}
+
+// poolOf returns the one of two pools that is for F.
+func poolOf[F Float](of32, of64 *sync.Pool) *sync.Pool {
+	if isFloat32[F]() {
+		return of32
+	}
+	return of64
 }
 
 // active returns the kernels of the level in use for F.

@@ -28,7 +28,7 @@ func runDense[F Float](op rowOp, dst, x *tensor.Dense, dd, xd []F, axis int) {
 		runRows(rowJob[F]{op: op, dst: dd[:out], x: xd[:n], cols: shape[axis]}, rows)
 		return
 	}
-	pool := linePool[F]()
+	pool := poolOf[F](&lines32, &lines64)
 	j := pool.Get().(*lineJob[F])
 	*j = lineJob[F]{op: op, dst: dd, x: xd, shape: shape, xs: xs, ds: ds, axis: axis, reduces: reduces}
 	rows := shape.TotalSize() / shape[axis]
@@ -116,7 +116,7 @@ const tileLines = 16
 // rows and the result is scattered.
 func (j *lineJob[F]) run(lo, hi int) {
 	n := j.shape[j.axis]
-	buf := bufferPool[F]()
+	buf := poolOf[F](&buffers32, &buffers64)
 	b := buf.Get().(*[]F)
 	tile := min(hi-lo, max(1, min(tileLines, (1<<20)/n)))
 	if cap(*b) < tile*n+tile {
@@ -182,17 +182,3 @@ var (
 	buffers32 = sync.Pool{New: func() any { return new([]float32) }}
 	buffers64 = sync.Pool{New: func() any { return new([]float64) }}
 )
-
-func linePool[F Float]() *sync.Pool {
-	if isFloat32[F]() {
-		return &lines32
-	}
-	return &lines64
-}
-
-func bufferPool[F Float]() *sync.Pool {
-	if isFloat32[F]() {
-		return &buffers32
-	}
-	return &buffers64
-}

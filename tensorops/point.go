@@ -147,7 +147,7 @@ func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 	if kernel == nil || !HasPoint[F](p) || !representable[F](plan.gain) {
 		return pointEach(p, d, g)
 	}
-	pool := pointRuns[F]()
+	pool := poolOf[F](&pointRuns32, &pointRuns64)
 	r := pool.Get().(*pointRun[F])
 	r.point, r.pointPlan, r.g, r.kernel, r.stream = p, plan, g, kernel, 0
 	r.params = pointParams{factor: r.gain, scale: r.scale, a: r.a, b: r.b, c: r.c}

@@ -32,13 +32,6 @@ var (
 	pointRuns64 = sync.Pool{New: func() any { return new(pointRun[float64]) }}
 )
 
-func pointRuns[F Float]() *sync.Pool {
-	if isFloat32[F]() {
-		return &pointRuns32
-	}
-	return &pointRuns64
-}
-
 // cut returns the elements from lo to hi.
 func (d *PointData[F]) cut(lo, hi int) PointData[F] {
 	part := func(s []F) []F {

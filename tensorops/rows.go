@@ -195,10 +195,7 @@ func runRows[F Float](job rowJob[F], rows int) (valid bool) {
 		job.run(0, rows)
 		return job.invalid == 0
 	}
-	pool := &jobs64
-	if isFloat32[F]() {
-		pool = &jobs32
-	}
+	pool := poolOf[F](&jobs32, &jobs64)
 	j := pool.Get().(*rowJob[F])
 	*j = job
 	parallel(rows, max(1, chunkLen/job.cols), j)

@@ -24,13 +24,6 @@ var (
 	stored64 = sync.Pool{New: func() any { return new(storedMemory[float64]) }}
 )
 
-func storedPool[F Float]() *sync.Pool {
-	if isFloat32[F]() {
-		return &stored32
-	}
-	return &stored64
-}
-
 // storedLen is the number of elements up to which a row's terms are kept: they stay in the second
 // cache then. The terms of longer rows are computed twice. So are all of float32, where sums are
 // made of terms that are good for nothing else.
@@ -64,7 +57,7 @@ func (k *kernels[F]) startShares(t *rowTotal, dst, x []F, stream bool) (s stored
 // storeBlocks is startShares for rows of several blocks. It returns no buf for rows that are not
 // ordinary.
 func (k *kernels[F]) storeBlocks(t *rowTotal, dst, x []F, stream bool) (s storedRow[F]) {
-	s.own = storedPool[F]().Get().(*storedMemory[F])
+	s.own = poolOf[F](&stored32, &stored64).Get().(*storedMemory[F])
 	blocks := (len(x) + blockLen - 1) / blockLen
 	if cap(s.own.anchors) < blocks {
 		s.own.anchors = make([]float64, blocks)
@@ -99,7 +92,7 @@ func (k *kernels[F]) storeBlocks(t *rowTotal, dst, x []F, stream bool) (s stored
 // release gives the row's memory back.
 func (s *storedRow[F]) release() {
 	if s.own != nil {
-		storedPool[F]().Put(s.own)
+		poolOf[F](&stored32, &stored64).Put(s.own)
 		s.own, s.buf = nil, nil
 	}
 }

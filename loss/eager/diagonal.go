@@ -36,10 +36,7 @@ func diagonalOf[F core.Float](l *Loss, b *core.Bound, dst *Operand, d *Data, ope
 	if err != nil {
 		return err
 	}
-	pool := &buffers64
-	if b.DType == core.Float32 {
-		pool = &buffers32
-	}
+	pool := core.PoolOf[F](&buffers32, &buffers64)
 	s := pool.Get().(*buffers[F])
 	defer pool.Put(s)
 	if len(s.direction) != len(out) {

@@ -301,19 +301,12 @@ var (
 )
 
 func getState[F core.Float]() *state[F] {
-	if core.DTypeOf[F]() == core.Float32 {
-		return states32.Get().(*state[F])
-	}
-	return states64.Get().(*state[F])
+	return core.PoolOf[F](&states32, &states64).Get().(*state[F])
 }
 
 func (s *state[F]) put() {
 	s.in = core.Inputs[F]{}
-	if core.DTypeOf[F]() == core.Float32 {
-		states32.Put(s)
-	} else {
-		states64.Put(s)
-	}
+	core.PoolOf[F](&states32, &states64).Put(s)
 }
 
 // run evaluates a call.

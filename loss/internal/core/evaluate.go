@@ -74,7 +74,8 @@ var (
 	works64       = sync.Pool{New: func() any { return new(work[float64]) }}
 )
 
-func poolOf[F Float](of32, of64 *sync.Pool) *sync.Pool {
+// PoolOf returns the one of two pools that is for F.
+func PoolOf[F Float](of32, of64 *sync.Pool) *sync.Pool {
 	if DTypeOf[F]() == Float32 {
 		return of32
 	}
@@ -158,9 +159,9 @@ func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
 	if err := b.checkNormalizer(in.Normalizer); err != nil {
 		return Result{}, err
 	}
-	pool := poolOf[F](&evaluations32, &evaluations64)
+	pool := PoolOf[F](&evaluations32, &evaluations64)
 	if b.Linked() {
-		pool = poolOf[F](&linked32, &linked64)
+		pool = PoolOf[F](&linked32, &linked64)
 	}
 	e := pool.Get().(*evaluation[F])
 	e.Bound, e.Request, e.in, e.kernel = b, r, in, nil
@@ -263,7 +264,7 @@ type work[F Float] struct {
 
 // getWork returns working memory for a range of n values.
 func getWork[F Float](n int) *work[F] {
-	w := poolOf[F](&works32, &works64).Get().(*work[F])
+	w := PoolOf[F](&works32, &works64).Get().(*work[F])
 	w.s, w.labels = fit(&w.s, n), fit(&w.labels, n)
 	w.total = totals{}
 	return w
@@ -273,7 +274,7 @@ func getWork[F Float](n int) *work[F] {
 func (w *work[F]) put() {
 	w.block = Block{scratch: w.block.scratch, row: w.block.row}
 	w.kernel = Range[F]{}
-	poolOf[F](&works32, &works64).Put(w)
+	PoolOf[F](&works32, &works64).Put(w)
 }
 
 // fit returns n elements of *buf, with arbitrary content.
