@@ -98,20 +98,7 @@ var kl = core.Definition{
 					}
 				}
 			}
-			if h := r.Hess[1]; h != nil {
-				formula.Fill(h, 0)
-				if v := r.Dir[0]; v != nil {
-					// log t - log p moves by -(v - ⟨p, v⟩)
-					d := r.Buf(len(v))
-					p.LogProbDeriv(d, v, -1/s.Temperature)
-					t.hessian(h, nil, d, mean, s)
-				}
-				if v := r.Dir[1]; v != nil {
-					d := r.Buf(len(v))
-					t.move(d, v, s)
-					t.hessian(h, d, nil, mean, s)
-				}
-			}
+			t.secondDerivative(r, mean, s, func(d, v []float64) { p.LogProbDeriv(d, v, -1/s.Temperature) })
 			return value
 		}
 	},
@@ -240,6 +227,26 @@ func (g *goal) move(dst, v []float64, s *core.Settings) (mass float64) {
 	return mass
 }
 
+// secondDerivative writes the derivative of gradient along the directions of r; dq writes how -log p
+// moves when the first operand moves along v.
+func (g *goal) secondDerivative(r *core.Block, mean float64, s *core.Settings, dq func(dst, v []float64)) {
+	h := r.Hess[1]
+	if h == nil {
+		return
+	}
+	formula.Fill(h, 0)
+	if v := r.Dir[0]; v != nil {
+		d := r.Buf(len(v))
+		dq(d, v)
+		g.hessian(h, nil, d, mean, s)
+	}
+	if v := r.Dir[1]; v != nil {
+		d := r.Buf(len(v))
+		g.move(d, v, s)
+		g.hessian(h, d, nil, mean, s)
+	}
+}
+
 // hessian adds to dst the change of gradient when t moves by dt (nil for 0), which moves log t by
 // dt/t, and -log p by dq (nil for 0).
 func (g *goal) hessian(dst, dt, dq []float64, mean float64, s *core.Settings) {
@@ -340,21 +347,7 @@ var klFromLogProb = core.Definition{
 					}
 				}
 			}
-			if h := r.Hess[1]; h != nil {
-				formula.Fill(h, 0)
-				if v := r.Dir[0]; v != nil {
-					d := r.Buf(len(v))
-					for j, u := range v {
-						d[j] = -u
-					}
-					t.hessian(h, nil, d, mean, s)
-				}
-				if v := r.Dir[1]; v != nil {
-					d := r.Buf(len(v))
-					t.move(d, v, s)
-					t.hessian(h, d, nil, mean, s)
-				}
-			}
+			t.secondDerivative(r, mean, s, formula.Negate)
 			return value
 		}
 	},

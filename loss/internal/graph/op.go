@@ -289,21 +289,10 @@ func (o *Op) SymDiffOf(in G.Nodes, n, up *G.Node, wanted []bool) (G.Nodes, error
 // DoDiff implements gorgonia.ADOp with the operations of SymDiff, so that both machines compute the
 // same numbers.
 func (o *Op) DoDiff(_ G.ExecutionContext, in G.Nodes, out *G.Node) error {
-	up, err := out.Grad()
-	if err != nil {
-		return fmt.Errorf("%v: no upstream gradient: %w", o, err)
-	}
-	for i, differentiable := range o.DiffWRT(len(in)) {
-		if !differentiable {
-			continue
-		}
-		into, err := in[i].Grad()
-		if err != nil {
-			continue // Gorgonia allocates no gradient where none is wanted
-		}
+	return differentiate(o, in, out, func(i int, up G.Value) (G.Value, error) {
 		d, args, err := o.derivativeBy(i)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		values := make([]G.Value, len(args))
 		for a, from := range args {
@@ -316,7 +305,26 @@ func (o *Op) DoDiff(_ G.ExecutionContext, in G.Nodes, out *G.Node) error {
 				values[a] = in[from].Value()
 			}
 		}
-		g, err := d.Do(values...)
+		return d.Do(values...)
+	})
+}
+
+// differentiate adds the derivatives of out to the gradients of its operands; by computes that by
+// operand i from the gradient of out.
+func differentiate(o G.SDOp, in G.Nodes, out *G.Node, by func(i int, up G.Value) (G.Value, error)) error {
+	up, err := out.Grad()
+	if err != nil {
+		return fmt.Errorf("%v: no upstream gradient: %w", o, err)
+	}
+	for i, differentiable := range o.DiffWRT(len(in)) {
+		if !differentiable {
+			continue
+		}
+		into, err := in[i].Grad()
+		if err != nil {
+			continue // Gorgonia allocates no gradient where none is wanted
+		}
+		g, err := by(i, up)
 		if err != nil {
 			return err
 		}

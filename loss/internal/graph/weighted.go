@@ -99,24 +99,7 @@ func (o *WeightedSum) SymDiff(in G.Nodes, _, up *G.Node) (G.Nodes, error) {
 
 // DoDiff implements gorgonia.ADOp.
 func (o *WeightedSum) DoDiff(_ G.ExecutionContext, in G.Nodes, out *G.Node) error {
-	up, err := out.Grad()
-	if err != nil {
-		return fmt.Errorf("%v: no upstream gradient: %w", o, err)
-	}
-	for i, n := range in {
-		into, err := n.Grad()
-		if err != nil {
-			continue // Gorgonia allocates no gradient where none is wanted
-		}
-		g, err := o.part(i).Do(up)
-		if err != nil {
-			return err
-		}
-		if err := accumulate(into, g); err != nil {
-			return fmt.Errorf("%v: %w", o, err)
-		}
-	}
-	return nil
+	return differentiate(o, in, out, func(i int, up G.Value) (G.Value, error) { return o.part(i).Do(up) })
 }
 
 // Do implements gorgonia.Op.
