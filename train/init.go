@@ -77,15 +77,25 @@ func (f Fans) of(shape []int) (in, out float64) {
 // usual returns the fans of a vector, which has one input, or a matrix of shape (inputs, outputs).
 // Of more axes none is the usual one for inputs: a convolution's kernel has them first, second or
 // last, and a wrong guess makes weights several times too small.
-func usual(name string, shape []int) (in, out float64) {
-	switch len(shape) {
-	case 1:
-		return 1, float64(shape[0])
-	case 2:
-		return matrix.of(shape)
+func usual(name string) func(shape []int) (in, out float64) {
+	return func(shape []int) (in, out float64) {
+		switch len(shape) {
+		case 1:
+			return 1, float64(shape[0])
+		case 2:
+			return matrix.of(shape)
+		}
+		panic(fmt.Errorf("train.%s takes shapes of 1 or 2 axes, not %v; "+
+			"train.Fans{In: 1, Out: 0}.%s() is for kernels of shape (out, in, ...)", name, shape, name))
 	}
-	panic(fmt.Errorf("train.%s takes shapes of 1 or 2 axes, not %v; "+
-		"train.Fans{In: 1, Out: 0}.%s() is for kernels of shape (out, in, ...)", name, shape, name))
+}
+
+// byFans returns the initialiser that fills a parameter by the fans of its shape.
+func byFans(fans func(shape []int) (in, out float64), fill func(rng *rand.Rand, in, out float64, dst []float64)) Init {
+	return func(rng *rand.Rand, shape []int, dst []float64) {
+		in, out := fans(shape)
+		fill(rng, in, out, dst)
+	}
 }
 
 // glorot, he and fanIn fill dst for the given numbers of inputs and outputs.
@@ -93,9 +103,9 @@ func glorot(rng *rand.Rand, in, out float64, dst []float64) {
 	Uniform(math.Sqrt(6/(in+out)))(rng, nil, dst)
 }
 
-func he(rng *rand.Rand, in float64, dst []float64) { Normal(math.Sqrt(2/in))(rng, nil, dst) }
+func he(rng *rand.Rand, in, _ float64, dst []float64) { Normal(math.Sqrt(2/in))(rng, nil, dst) }
 
-func fanIn(rng *rand.Rand, in float64, dst []float64) { Uniform(1/math.Sqrt(in))(rng, nil, dst) }
+func fanIn(rng *rand.Rand, in, _ float64, dst []float64) { Uniform(1/math.Sqrt(in))(rng, nil, dst) }
 
 // Glorot returns the initialiser that draws from [-a, a) with a = √(6/(inputs+outputs)), for a
 // weight of shape (inputs, outputs). [Fans.Glorot] is for other shapes; one of more than 2 axes is
@@ -103,55 +113,25 @@ func fanIn(rng *rand.Rand, in float64, dst []float64) { Uniform(1/math.Sqrt(in))
 //
 // Reference: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward
 // neural networks, 2010.
-func Glorot() Init {
-	return func(rng *rand.Rand, shape []int, dst []float64) {
-		in, out := usual("Glorot", shape)
-		glorot(rng, in, out, dst)
-	}
-}
+func Glorot() Init { return byFans(usual("Glorot"), glorot) }
 
 // Glorot is [Glorot] with the inputs and outputs of f.
-func (f Fans) Glorot() Init {
-	return func(rng *rand.Rand, shape []int, dst []float64) {
-		in, out := f.of(shape)
-		glorot(rng, in, out, dst)
-	}
-}
+func (f Fans) Glorot() Init { return byFans(f.of, glorot) }
 
 // He returns the initialiser that draws from a normal distribution with standard deviation
 // √(2/inputs), for a weight of shape (inputs, outputs). [Fans.He] is for other shapes; one of more
 // than 2 axes is an error here.
 //
 // Reference: K. He et al., Delving Deep into Rectifiers, 2015.
-func He() Init {
-	return func(rng *rand.Rand, shape []int, dst []float64) {
-		in, _ := usual("He", shape)
-		he(rng, in, dst)
-	}
-}
+func He() Init { return byFans(usual("He"), he) }
 
 // He is [He] with the inputs of f.
-func (f Fans) He() Init {
-	return func(rng *rand.Rand, shape []int, dst []float64) {
-		in, _ := f.of(shape)
-		he(rng, in, dst)
-	}
-}
+func (f Fans) He() Init { return byFans(f.of, he) }
 
 // FanIn returns the initialiser that draws from [-a, a) with a = 1/√inputs, the default of
 // PyTorch's linear and convolutional layers, for a weight of shape (inputs, outputs). [Fans.FanIn]
 // is for other shapes; one of more than 2 axes is an error here.
-func FanIn() Init {
-	return func(rng *rand.Rand, shape []int, dst []float64) {
-		in, _ := usual("FanIn", shape)
-		fanIn(rng, in, dst)
-	}
-}
+func FanIn() Init { return byFans(usual("FanIn"), fanIn) }
 
 // FanIn is [FanIn] with the inputs of f.
-func (f Fans) FanIn() Init {
-	return func(rng *rand.Rand, shape []int, dst []float64) {
-		in, _ := f.of(shape)
-		fanIn(rng, in, dst)
-	}
-}
+func (f Fans) FanIn() Init { return byFans(f.of, fanIn) }
