@@ -426,6 +426,9 @@ func output[F core.Float](b *core.Bound, o *Operand, name string, shape core.Sha
 	if err != nil {
 		return nil, err
 	}
+	if o.copied {
+		return nil, core.Faultf(core.ErrShape, b.Def.Name, "%s is a copy of a scalar or of a tensor not in row-major order, want memory to write to", name)
+	}
 	for i := range operands {
 		if o.overlaps(&operands[i]) {
 			return nil, core.Faultf(core.ErrShape, b.Def.Name, "%s overlaps %s, want memory of its own", name, b.OperandName(i))

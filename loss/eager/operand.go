@@ -17,9 +17,10 @@ type Element interface {
 
 // An Operand is data with a shape, in row-major order. The zero value is no operand.
 type Operand struct {
-	data  any // a slice
-	given core.Given
-	err   error // found when it was made, reported when it is used
+	data   any // a slice
+	given  core.Given
+	copied bool  // data is a copy that the caller does not see, so nothing can be written to it
+	err    error // found when it was made, reported when it is used
 }
 
 // Slice returns data with a shape; without one it has one axis, of all its elements. The data is
@@ -45,14 +46,14 @@ func Slice[T Element](data []T, shape ...int) Operand {
 	return o
 }
 
-// Scalar returns a single number of shape ().
+// Scalar returns a single number of shape (). It is a copy, so that no result can be written to it.
 func Scalar[T Element](v T) Operand {
-	return Operand{data: []T{v}, given: core.Given{DType: dtypeOf[T]()}}
+	return Operand{data: []T{v}, given: core.Given{DType: dtypeOf[T]()}, copied: true}
 }
 
 // Dense returns the elements of a tensor: its own memory where that is in row-major order, a copy
-// for transposed, sliced and column-major tensors. A result cannot be written to a copy: that is an
-// error of the call.
+// for scalar, transposed, sliced and column-major tensors. A result cannot be written to a copy:
+// that is an error of the call.
 func Dense(t *tensor.Dense) Operand {
 	if t == nil {
 		return Operand{err: fmt.Errorf("a nil tensor")}
@@ -85,6 +86,7 @@ func dense[T Element](t *tensor.Dense) Operand {
 	if t.Shape().IsScalar() {
 		o.given.Shape, o.err = nil, nil
 	}
+	o.copied = len(data) > 0 && uintptr(unsafe.Pointer(&data[0])) != t.Uintptr()
 	return o
 }
 

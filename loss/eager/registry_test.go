@@ -107,7 +107,8 @@ func domains(info loss.Info) []loss.Domain {
 	return out
 }
 
-// Every loss gives the numbers of its graph to the bit: values and gradients, with weights, masks and every reduction.
+// Every loss gives the numbers of its graph to the bit: values and gradients, with weights, masks
+// and every reduction.
 func TestSameAsGraph(t *testing.T) {
 	for info := range loss.Losses() {
 		if info.Node || info.Product {
