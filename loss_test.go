@@ -1,4 +1,4 @@
-// Package surprisal_test holds the contract that every registered loss keeps, through the public API alone.
+// Package surprisal_test holds the contract of every registered loss, by the public API alone.
 package surprisal_test
 
 import (
@@ -34,7 +34,7 @@ type problem struct {
 	weights, mask []float64
 }
 
-// variants are the problems that a loss must solve: one, or two where a target may be labels or floating.
+// variants are the problems of a loss: one, or two where a target may be labels or floating.
 func variants(name string, rows, classes int) map[string]problem {
 	info, _ := loss.Describe(name)
 	r := rand.New(rand.NewPCG(seed, uint64(rows*1000+classes)))
@@ -202,7 +202,7 @@ func numbers(t *testing.T, v G.Value) []float64 {
 	return nil
 }
 
-// solve runs a loss on a TapeMachine with the gradient of this module's reverse pass, a vector's through its sum.
+// solve runs a loss on a TapeMachine with this module's reverse pass, a vector's through its sum.
 func solve(t *testing.T, fn loss.Func, p problem, dt tensor.Dtype, opts ...loss.Option) result {
 	t.Helper()
 	return run(t, fn, p, dt, false, opts)
@@ -243,7 +243,7 @@ func run(t *testing.T, fn loss.Func, p problem, dt tensor.Dtype, lisp bool, opts
 	return result{numbers(t, value), numbers(t, grad)}
 }
 
-// near compares numbers: within tol of each other relative to the larger, or to 1 where both are small.
+// near compares numbers to tol, relative to the larger, or to 1 where both are small.
 func near(t *testing.T, what string, got, want []float64, tol float64) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -542,7 +542,7 @@ func softmaxRows(x []float64, classes int) []float64 {
 	return out
 }
 
-// TestEveryLossIsRegistered reads the source: a function of type Func that All does not know is a loss without a contract.
+// TestEveryLossIsRegistered reads the source: a Func that All does not know has no contract.
 func TestEveryLossIsRegistered(t *testing.T) {
 	signature := regexp.MustCompile(`(?m)^func ([A-Z]\w*)\(\w+, \w+ \*G\.Node, opts \.\.\.Option\) \(\*G\.Node, error\)`)
 	var found []string
@@ -571,7 +571,7 @@ func TestEveryLossIsRegistered(t *testing.T) {
 	}
 }
 
-// TestGradients holds first and second derivatives of every loss, by every operand, to differences of its value, on both machines.
+// TestGradients holds all derivatives of every loss to differences of its value, on both machines.
 func TestGradients(t *testing.T) {
 	forEach(t, 3, 4, func(t *testing.T, fn loss.Func, p problem, info loss.Info) {
 		inputs := []gradcheck.Input{gradcheck.Var("pred", p.pred, p.rows, p.classes)}

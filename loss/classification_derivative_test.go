@@ -17,7 +17,8 @@ type derivativeCase struct {
 	soft bool // a soft target where the loss takes labels or one
 }
 
-// classificationCases are the losses on classes under settings that reach every branch of their derivatives.
+// classificationCases are the losses on classes under settings that reach every branch of their
+// derivatives.
 var classificationCases = []derivativeCase{
 	{"CrossEntropy", &crossEntropy, nil, false},
 	{"CrossEntropy soft", &crossEntropy, []Option{WithClassWeights([]float64{1, 0.5, 0, 2, 3})}, true},
@@ -64,8 +65,9 @@ var classificationCases = []derivativeCase{
 	{"HingeEmbedding", &hingeEmbedding, nil, true},
 }
 
-// TestClassificationDerivatives holds first and second derivatives of the formulas to central differences of the value
-// and of the first derivative. At a step of 1e-5 a difference has an error near 1e-10 of truncation and 1e-11 of rounding.
+// TestClassificationDerivatives holds first and second derivatives of the formulas to central
+// differences of the value and of the first derivative. At a step of 1e-5 a difference has an error
+// near 1e-10 of truncation and 1e-11 of rounding.
 func TestClassificationDerivatives(t *testing.T) {
 	const classes, step, tolerance = 5, 1e-5, 2e-8
 	for at, c := range classificationCases {
@@ -145,7 +147,8 @@ func randomRow(random *rand.Rand, c *derivativeCase, classes int) *core.Block {
 // checkRow compares the derivatives of one row with differences.
 func checkRow(f core.RowFunc, r *core.Block, elementwise bool, random *rand.Rand, step, tolerance float64) error {
 	n := len(r.X[0])
-	// evaluate runs f with operand j moved by h along v, asking for the gradient by operand k (or only the value).
+	// evaluate runs f with operand j moved by h along v, asking for the gradient by operand k (or
+	// only the value).
 	evaluate := func(j int, v []float64, h float64, k int) (value float64, grad []float64) {
 		m := &core.Block{X: r.X, Rows: r.Rows, Label: r.Label, List: r.List}
 		m.X[j] = make([]float64, n)

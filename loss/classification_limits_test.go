@@ -26,7 +26,8 @@ func randomExamples(seed uint64) []example {
 	return out
 }
 
-// sameLoss compares values and gradients of two losses on a row, to a tolerance relative to the larger or to 1.
+// sameLoss compares values and gradients of two losses on a row, to a tolerance relative to the
+// larger or to 1.
 func sameLoss(t *testing.T, what string, e example, got, want *computed, factor, tol float64) {
 	t.Helper()
 	near := func(a, b float64) bool { return near64(a, b, tol, tol) }
@@ -105,7 +106,8 @@ func TestClassificationLimits(t *testing.T) {
 	}
 }
 
-// TestEntmaxIsBetween: the projections for α = 1, 1.5 and 2 get sparser, so the probability of the largest logit grows.
+// TestEntmaxIsBetween: the projections for α = 1, 1.5 and 2 get sparser, so the probability of the
+// largest logit grows.
 func TestEntmaxIsBetween(t *testing.T) {
 	for _, e := range randomExamples(2) {
 		// dl/dx = p for a target without mass
@@ -139,8 +141,8 @@ func softmaxOf(x []float64) []float64 {
 	return p
 }
 
-// TestFenchelYoung holds the forms in which nothing cancels against the definition, for labels and distributions, on rows
-// with more classes than the projections keep.
+// TestFenchelYoung holds the forms in which nothing cancels against the definition, for labels and
+// distributions, on rows with more classes than the projections keep.
 func TestFenchelYoung(t *testing.T) {
 	for _, e := range randomExamples(3) {
 		e.x = append(e.x, e.x...)
@@ -179,8 +181,9 @@ func TestFenchelYoung(t *testing.T) {
 	}
 }
 
-// TestFocalNearOne: with logits (40, 0, 0), u = 1 - p and s = -log p are 2e^-40 to a relative 1e-17, and φ = u^γ·s = s^(1+γ).
-// The gradient's exponent is then that of (e^(x₁-x₀) + e^(x₂-x₀))^(1+γ), whose derivatives by x₀ bring down -(1+γ).
+// TestFocalNearOne: with logits (40, 0, 0), u = 1 - p and s = -log p are 2e^-40 to a relative
+// 1e-17, and φ = u^γ·s = s^(1+γ). The gradient's exponent is then that of (e^(x₁-x₀) +
+// e^(x₂-x₀))^(1+γ), whose derivatives by x₀ bring down -(1+γ).
 func TestFocalNearOne(t *testing.T) {
 	e := example{x: []float64{40, 0, 0}}
 	s := 2 * math.Exp(-40)
@@ -225,7 +228,8 @@ func hessianOf(t *testing.T, b *bench, l *G.Node, v []float64) []float64 {
 	return out[0]
 }
 
-// TestDistillationParts: α = 0 is the cross-entropy of the labels, α = 1 T² times the divergence from the teacher.
+// TestDistillationParts: α = 0 is the cross-entropy of the labels, α = 1 T² times the divergence
+// from the teacher.
 func TestDistillationParts(t *testing.T) {
 	shape := []int{2, 3}
 	x, z, y := []float64{1, -0.5, 0.3, 2, 0, -1}, []float64{0.2, 1.5, -1, 0, 0.1, 4}, []int{2, 0}
@@ -269,8 +273,8 @@ func TestDistillationParts(t *testing.T) {
 	}
 }
 
-// TestClassWeightsMultiply: beside cross-entropy, a class weight is a factor on value and gradient of its rows, and of a
-// one-hot soft target's.
+// TestClassWeightsMultiply: beside cross-entropy, a class weight is a factor on value and gradient
+// of its rows, and of a one-hot soft target's.
 func TestClassWeightsMultiply(t *testing.T) {
 	w := []float64{0.5, 2, 0, 3, 1}
 	for name, f := range map[string]loss.Func{"SoftmaxFocal": loss.SoftmaxFocal, "PolyCrossEntropy": loss.PolyCrossEntropy,
@@ -291,7 +295,8 @@ func TestClassWeightsMultiply(t *testing.T) {
 	}
 }
 
-// TestMultiLabelWeights: equal class weights change nothing in a mean, which divides by the weights.
+// TestMultiLabelWeights: equal class weights change nothing in a mean, which divides by the
+// weights.
 func TestMultiLabelWeights(t *testing.T) {
 	x, y := []float64{1, -0.5, 0.3, 2, 0, -1}, []float64{0, 0, 0, 1, 0, 1}
 	mean := func(opts ...loss.Option) float64 {
@@ -336,7 +341,8 @@ func TestZTerm(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			// Both are used, so that neither is a root of its own; the loss's gradient is taken out again.
+			// Both are used, so that neither is a root of its own; the loss's gradient is taken out
+			// again.
 			back, err := loss.CrossEntropy(x, y, append(opts, z)...)
 			if err != nil {
 				return nil, err
@@ -369,7 +375,8 @@ func TestZTerm(t *testing.T) {
 	}
 }
 
-// TestSoftcapAtTheEnds: the cap is the limit of large logits, with gradient 0; a masked class stays masked.
+// TestSoftcapAtTheEnds: the cap is the limit of large logits, with gradient 0; a masked class stays
+// masked.
 func TestSoftcapAtTheEnds(t *testing.T) {
 	for _, c := range []struct {
 		x     []float64

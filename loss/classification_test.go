@@ -18,7 +18,8 @@ type example struct {
 	list  []int
 }
 
-// of runs a loss without reduction on one row on both machines; the gradients are those by "x" and, for a soft target, "t".
+// of runs a loss without reduction on one row on both machines; the gradients are those by "x" and,
+// for a soft target, "t".
 func (e example) of(t *testing.T, f loss.Func, opts ...loss.Option) *computed {
 	t.Helper()
 	wrt := []string{"x"}
@@ -117,7 +118,8 @@ func TestClassificationValues(t *testing.T) {
 		{"MultiLabelSoftMargin", loss.MultiLabelSoftMargin, nil, example{x: quarter, soft: []float64{1, 0}}, (ln2 + ln4) / 2, []float64{-0.25, 0.375}},
 		{"MultiLabelSoftMargin weights", loss.MultiLabelSoftMargin, opt(loss.WithClassWeights([]float64{2, 0})), example{x: quarter, soft: []float64{1, 0}},
 			ln2, []float64{-0.5, 0}},
-		// the example of PyTorch's documentation: ¼·(1-(0.1-0.2) + 1-(0.1-0.4) + 1-(0.8-0.2) + 1-(0.8-0.4))
+		// the example of PyTorch's documentation: ¼·(1-(0.1-0.2) + 1-(0.1-0.4) + 1-(0.8-0.2) +
+		// 1-(0.8-0.4))
 		{"MultiLabelMargin", loss.MultiLabelMargin, nil, example{x: []float64{0.1, 0.2, 0.4, 0.8}, list: []int{3, 0, -1, 1}}, 0.85,
 			[]float64{-0.5, 0.5, 0.5, -0.5}},
 		{"MultiLabelMargin none", loss.MultiLabelMargin, nil, example{x: []float64{0.1, 0.2}, list: []int{-1, 7}}, 0, []float64{0, 0}},
@@ -196,7 +198,8 @@ func TestSignedValues(t *testing.T) {
 	}
 }
 
-// TestClassificationExtremes has rows at the ends of the numbers: the limit, +Inf, or NaN where there is none.
+// TestClassificationExtremes has rows at the ends of the numbers: the limit, +Inf, or NaN where
+// there is none.
 func TestClassificationExtremes(t *testing.T) {
 	const big = 3e38
 	softmaxes := map[string]loss.Func{"SoftmaxFocal": loss.SoftmaxFocal, "PolyCrossEntropy": loss.PolyCrossEntropy,
@@ -238,7 +241,8 @@ func TestClassificationExtremes(t *testing.T) {
 	checkExtreme(t, "EvidentialMSE much", loss.EvidentialMSE, example{x: []float64{big, 0}}, 0, false)
 	checkExtreme(t, "EvidentialMSE wrong", loss.EvidentialMSE, example{x: []float64{0, big}}, 2, false)
 	checkExtreme(t, "EvidentialMSE infinite", loss.EvidentialMSE, example{x: []float64{0, inf}}, nan, true)
-	// cos(θ+m) at θ = 0 and π, and beyond by rounding; log1p(e^-z) with z = 64·(cos ½ - 0) is below 1e-24
+	// cos(θ+m) at θ = 0 and π, and beyond by rounding; log1p(e^-z) with z = 64·(cos ½ - 0) is below
+	// 1e-24
 	for _, c := range []float64{1, 1 + 1e-7} {
 		checkExtreme(t, "ArcFace right", loss.ArcFace, example{x: []float64{c, 0}}, math.Log1p(math.Exp(-64*c*math.Cos(0.5))), false)
 		checkExtreme(t, "ArcFace opposite", loss.ArcFace, example{x: []float64{-c, 0}}, 64*c*math.Cos(0.5), false)
@@ -246,7 +250,8 @@ func TestClassificationExtremes(t *testing.T) {
 	checkExtreme(t, "ArcFace NaN", loss.ArcFace, example{x: []float64{0, nan}}, nan, true)
 }
 
-// checkExtreme checks a value to 1e-12 (absolute 1e-17 at 0) and that the gradient is NaN or free of it.
+// checkExtreme checks a value to 1e-12 (absolute 1e-17 at 0) and that the gradient is NaN or free
+// of it.
 func checkExtreme(t *testing.T, name string, f loss.Func, e example, value float64, isNaN bool) {
 	t.Helper()
 	got := e.of(t, f)

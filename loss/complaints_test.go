@@ -225,7 +225,8 @@ func TestComplaintUpstreamOfRows(t *testing.T) { // Liger#968, Liger#678: None w
 			for i := range want {
 				want[i] *= up[i*len(up)/len(want)]
 			}
-			// A gradient is the difference of terms up to 30 times its size, which kernels multiply by the upstream first.
+			// A gradient is the difference of terms up to 30 times its size, which kernels multiply
+			// by the upstream first.
 			checkNear(t, s.name+" ∂/∂"+name, got.grads[name], want, 1e-14)
 		}
 	}

@@ -40,8 +40,8 @@ func scalarOf(t *testing.T, n *G.Node) float64 {
 	return v
 }
 
-// The numbers of Parts are those of Mean whatever the reduction: three rows of which one is ignored and the others weigh 2 and 3
-// under class weights 1 and 10 have the denominator 2·1 + 3·10 = 32.
+// The numbers of Parts are those of Mean whatever the reduction: three rows of which one is ignored
+// and the others weigh 2 and 3 under class weights 1 and 10 have the denominator 2·1 + 3·10 = 32.
 func TestParts(t *testing.T) {
 	for _, reduction := range []loss.Reduction{loss.Mean, loss.Sum, loss.None} {
 		g := G.NewGraph()
@@ -68,7 +68,8 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// Two batches' parts add up to those of both together, and a batch in which nothing counts has none.
+// Two batches' parts add up to those of both together, and a batch in which nothing counts has
+// none.
 func TestPartsAddUp(t *testing.T) {
 	parts := func(labels ...int) (n, d float64) {
 		g := G.NewGraph()
@@ -109,7 +110,8 @@ func TestPartsRefuses(t *testing.T) {
 	}
 }
 
-// 2·MSE - 0.5·MAE of errors 1 and -3: 2·5 - 0.5·2 = 9, with the derivative (2·2e - 0.5·sign e)/2 by each prediction.
+// 2·MSE - 0.5·MAE of errors 1 and -3: 2·5 - 0.5·2 = 9, with the derivative (2·2e - 0.5·sign e)/2 by
+// each prediction.
 func TestWeighted(t *testing.T) {
 	g := G.NewGraph()
 	x, y := vectorOf(g, "x", tensor.Float64, 2., 1), vectorOf(g, "y", tensor.Float64, 1., 4)
@@ -178,7 +180,8 @@ func TestWith(t *testing.T) {
 	}
 }
 
-// Values 1, 5 and NaN with weights 3, 1 and 2, the last masked: (3·1 + 1·5)/4 = 2, and the derivative is weight/4.
+// Values 1, 5 and NaN with weights 3, 1 and 2, the last masked: (3·1 + 1·5)/4 = 2, and the
+// derivative is weight/4.
 func TestReduce(t *testing.T) {
 	g := G.NewGraph()
 	v := vectorOf(g, "v", tensor.Float64, 1., 5, math.NaN())
@@ -201,7 +204,8 @@ func TestReduce(t *testing.T) {
 	}
 }
 
-// Weights and masks of elementwise losses may have one entry per row: the same as repeating it along the row.
+// Weights and masks of elementwise losses may have one entry per row: the same as repeating it
+// along the row.
 func TestRowWeights(t *testing.T) {
 	const rows, cols = 5, 40
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
@@ -245,7 +249,8 @@ func TestRowWeights(t *testing.T) {
 			for _, pair := range []G.Nodes{costs, grads} {
 				got, want := floats(pair[0].Value()), floats(pair[1].Value())
 				for i := range want {
-					// A factor for a row multiplies once what a weight for an element multiplies twice: some units of float32.
+					// A factor for a row multiplies once what a weight for an element multiplies
+					// twice: some units of float32.
 					if tolerance := 4e-7 * math.Abs(want[i]); !(math.Abs(got[i]-want[i]) <= tolerance) {
 						t.Errorf("%v, %v: %v[%d] is %v with row weights, %v with repeated ones", dt, reduction, pair[0], i, got[i], want[i])
 					}

@@ -59,8 +59,9 @@ type computed struct {
 	grads map[string][]float64
 }
 
-// compute builds a node twice and runs it with its gradients by the named leaves on the TapeMachine and on the LispMachine,
-// which must agree to the bit. The error is that of building, or the cause of the machines' errors.
+// compute builds a node twice and runs it with its gradients by the named leaves on the TapeMachine
+// and on the LispMachine, which must agree to the bit. The error is that of building, or the cause
+// of the machines' errors.
 func compute(dt tensor.Dtype, build func(b *bench) (*G.Node, error), wrt ...string) (*computed, error) {
 	tape, err := computeTape(dt, build, wrt)
 	if err != nil {
@@ -166,8 +167,8 @@ func mustCompute(t *testing.T, dt tensor.Dtype, build func(b *bench) (*G.Node, e
 	return c
 }
 
-// sameBits reports the first difference of two slices; all NaN are one value, and so are 0 and -0, of which
-// a LispMachine's sum 0 + -0 makes 0.
+// sameBits reports the first difference of two slices; all NaN are one value, and so are 0 and -0,
+// of which a LispMachine's sum 0 + -0 makes 0.
 func sameBits(got, want []float64) error {
 	if len(got) != len(want) {
 		return fmt.Errorf("%d elements, want %d", len(got), len(want))
@@ -194,7 +195,8 @@ func checkNear(t *testing.T, what string, got, want []float64, rel float64) {
 	}
 }
 
-// checkNear32 holds float32 numbers to want rounded to float32, within ulps units in the last place.
+// checkNear32 holds float32 numbers to want rounded to float32, within ulps units in the last
+// place.
 func checkNear32(t *testing.T, what string, got, want []float64, ulps int) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -10,7 +10,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// TestConstantOperands: constants are in no graph before they are used, and are taken as targets, labels and weights.
+// TestConstantOperands: constants are in no graph before they are used, and are taken as targets,
+// labels and weights.
 func TestConstantOperands(t *testing.T) {
 	constant := func(backing any, shape ...int) *G.Node {
 		return G.NewConstant(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(backing)))

@@ -455,9 +455,9 @@ func TestContractAxes(t *testing.T) {
 	}
 }
 
-// The second derivative by operands k and j is the difference of the gradient by j along a
-// direction in k, which also says that it is symmetric, because it is computed as the derivative by
-// j of a product with the gradient by k.
+// The second derivative by operands k and j equals the difference of the gradient by j along a
+// direction in k. It is computed as the derivative by j of a product with the gradient by k, so this
+// also shows that it is symmetric.
 func TestContractSecondOrder(t *testing.T) {
 	contractOfNodes(t, 4, 3, func(t *testing.T, p *problem, reductions []loss.Reduction) {
 		for _, names := range [][]string{nil, {"classweights"}, {"smoothing0.17", "temperature1.7", "softcap3", "zloss0.17"}, {"full"}} {

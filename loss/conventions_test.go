@@ -18,7 +18,8 @@ var (
 	ninf = math.Inf(-1)
 )
 
-// A subject is a loss with operands of 3 classes for the tests of conventions that all losses share.
+// A subject is a loss with operands of 3 classes for the tests of conventions that all losses
+// share.
 type subject struct {
 	name   string
 	fn     loss.Func
@@ -95,8 +96,8 @@ func (s *subject) spread(rows ...float64) (shape []int, out []float64) {
 	return []int{len(rows), 3}, out
 }
 
-// A row that is ignored, masked or of weight 0 is never read: whatever stands in it, the result has the bits of the graph
-// without the row, and the row's gradient is 0.
+// A row that is ignored, masked or of weight 0 is never read: whatever stands in it, the result has
+// the bits of the graph without the row, and the row's gradient is 0.
 func TestRowsLeftOutAreNotRead(t *testing.T) {
 	const out = 2 // the row that is left out
 	ways := map[string]func(s *subject, b *bench) loss.Option{
@@ -170,8 +171,9 @@ func without(v []float64, row int) []float64 {
 	return slices.Delete(slices.Clone(v), row*3, row*3+3)
 }
 
-// With s the product of weight and mask and v the value of a row by itself: None is s·v, Sum Σ s·v, and Mean that over Σ s·w_y, for a
-// soft target under class weights Σ s·Σ_c w_c·t_c. Negative weights are ordinary.
+// With s the product of weight and mask and v the value of a row by itself: None is s·v, Sum Σ s·v,
+// and Mean that over Σ s·w_y, for a soft target under class weights Σ s·Σ_c w_c·t_c. Negative
+// weights are ordinary.
 func TestOneDenominator(t *testing.T) {
 	weights, mask := []float64{2, -0.5, 1.5, 4}, []int{1, 1, 1, 0}
 	for _, s := range subjects {
@@ -273,7 +275,8 @@ func (s *subject) fnName() string {
 	return s.name
 }
 
-// Weights that cancel leave a denominator of 0 that is no mean over nothing: the result must not look like one.
+// Weights that cancel leave a denominator of 0 that is no mean over nothing: the result must not
+// look like one.
 func TestCancellingWeights(t *testing.T) {
 	for _, s := range subjects {
 		shape, w := s.spread(1, -1, 0, 0)

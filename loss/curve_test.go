@@ -10,7 +10,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
 )
 
-// A probe is a loss with settings, and the points at which its formula is looked at, away from corners.
+// A probe is a loss with settings, and the points at which its formula is looked at, away from
+// corners.
 type probe struct {
 	def    *core.Definition
 	opts   []Option
@@ -105,8 +106,8 @@ func slope(f func(h float64) float64) float64 {
 	return b + (b-a)/15
 }
 
-// The first derivatives are those of the value, the second those of the first, in every operand; and a formula
-// gives the same when it is asked for everything at once.
+// The first derivatives are those of the value, the second those of the first, in every operand;
+// and a formula gives the same when it is asked for everything at once.
 func TestRegressionDerivatives(t *testing.T) {
 	const seed = 5
 	for _, c := range regressionProbes() {
@@ -121,7 +122,8 @@ func TestRegressionDerivatives(t *testing.T) {
 			for _, x := range c.points {
 				v := make([]float64, len(x))
 				for i := range v {
-					// Steps in proportion to the operand keep a scale away from 0 and a curve away from its corners.
+					// Steps in proportion to the operand keep a scale away from 0 and a curve away
+					// from its corners.
 					v[i] = rng.NormFloat64() * min(1, math.Abs(x[i]))
 				}
 				moved := func(h float64) []float64 {
@@ -133,7 +135,8 @@ func TestRegressionDerivatives(t *testing.T) {
 				}
 				g, hv := c.grad(fn, x), c.hess(fn, x, v)
 				want := slope(func(h float64) float64 { return c.value(fn, moved(h)) })
-				// 1e-9 of the size of the terms: what rounding leaves of a difference over a step of 1/2048, and more.
+				// 1e-9 of the size of the terms: what rounding leaves of a difference over a step
+				// of 1/2048, and more.
 				if got := core.Dot(g, v); !(math.Abs(got-want) <= 1e-9*(1+math.Abs(c.value(fn, x))+norm(g)*norm(v))) {
 					t.Errorf("at %v along %v: derivative %v, difference quotient %v (seed %d)", x, v, got, want, seed)
 				}
@@ -179,7 +182,8 @@ func (c probe) checkTogether(t *testing.T, fn core.RowFunc, x []float64) {
 	}
 }
 
-// pairs are predictions and targets of both signs whose differences reach from 0.04 to 40, and stay away from 1, 0.1 and 4.685.
+// pairs are predictions and targets of both signs whose differences reach from 0.04 to 40, and stay
+// away from 1, 0.1 and 4.685.
 var pairs = [][]float64{
 	{0.3, 0.34}, {1.2, 0.9}, {-0.7, -1.2}, {0.4, -0.25}, {2.5, 0.25}, {-1.5, 1.5}, {-9, -2.5}, {7, 1}, {30, -10}, {-3, 37},
 }
@@ -235,7 +239,8 @@ func regressionProbes() []probe {
 	return append(out, probe{def: &cosineDistance, points: vectors, length: 4})
 }
 
-// extremes are what an operand may hold at worst: zeros of both signs, the smallest and largest float32 and near them.
+// extremes are what an operand may hold at worst: zeros of both signs, the smallest and largest
+// float32 and near them.
 var extremes = []float64{0, math.Copysign(0, -1), 1e-45, -1e-38, 1e-7, 1, -1, 1e4, -1e4, 3e38, -3e38, math.MaxFloat32}
 
 // No operand that is finite makes a value or a derivative NaN, whatever the settings.

@@ -13,7 +13,8 @@ import (
 
 var differentialCases = cmdline.Int("differential", 3000, "number of random cases that TestDifferential compares")
 
-// documented are values of losses as their documentation writes them, in plain float64: of an element, or of a row.
+// documented are values of losses as their documentation writes them, in plain float64: of an
+// element, or of a row.
 var documented = map[string]func(p, t []float64, y int, d *drawn) float64{
 	"MSE":         func(p, t []float64, _ int, _ *drawn) float64 { return (p[0] - t[0]) * (p[0] - t[0]) },
 	"HalfSquared": func(p, t []float64, _ int, _ *drawn) float64 { return (p[0] - t[0]) * (p[0] - t[0]) / 2 },
@@ -94,8 +95,9 @@ func (d *drawn) probabilities(x []float64) []float64 {
 	return q
 }
 
-// TestDifferential draws losses, options, shapes, layouts and reductions, and compares with the formulas above. What they lose to
-// cancellation bounds the tolerance: 1e-9 of float64, 1e-5 of float32.
+// TestDifferential draws losses, options, shapes, layouts and reductions, and compares with the
+// formulas above. What they lose to cancellation bounds the tolerance: 1e-9 of float64, 1e-5 of
+// float32.
 func TestDifferential(t *testing.T) {
 	var all []contender
 	for _, c := range lossContenders(t) {

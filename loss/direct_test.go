@@ -13,10 +13,12 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// The losses of many classes and of many elements run through kernels in the operands' dtype. The same numbers with the class
-// axis first, and with a mask of ones, run through the row functions in float64: both must say the same.
+// The losses of many classes and of many elements run through kernels in the operands' dtype. The
+// same numbers with the class axis first, and with a mask of ones, run through the row functions in
+// float64: both must say the same.
 
-// hostileRows returns rows of logits: ordinary ones of several spreads, then those that go wrong elsewhere.
+// hostileRows returns rows of logits: ordinary ones of several spreads, then those that go wrong
+// elsewhere.
 func hostileRows(r *rand.Rand, classes int) [][]float64 {
 	var rows [][]float64
 	random := func(scale float64) []float64 {
@@ -146,8 +148,9 @@ func kernelsAndRowFunctionsAgree(t *testing.T, classes int) {
 						wrt = append(wrt, "t")
 					}
 					got, want := mustCompute(t, dt, build(false), wrt...), mustCompute(t, dt, build(true), wrt...)
-					// float64: a few roundings of sums of 300 terms. float32: the kernels' 4 ulp of the largest term; the
-					// terms of a gradient are at most 1 (2 with class weights and row weights).
+					// float64: a few roundings of sums of 300 terms. float32: the kernels' 4 ulp of
+					// the largest term; the terms of a gradient are at most 1 (2 with class weights
+					// and row weights).
 					tol, floor := 1e-12, 1e-14
 					if dt == tensor.Float32 && classes <= 128 {
 						tol = 2 * 0x1p-23
@@ -165,7 +168,8 @@ func kernelsAndRowFunctionsAgree(t *testing.T, classes int) {
 	}
 }
 
-// nearby returns the softmax of x with small changes, or the target itself for an x without a softmax.
+// nearby returns the softmax of x with small changes, or the target itself for an x without a
+// softmax.
 func nearby(x, target []float64) []float64 {
 	top, sum := slices.Max(x), 0.0
 	out := make([]float64, len(x))
@@ -219,7 +223,8 @@ func TestSoftmaxKernelsAndRowFunctionsAgree(t *testing.T) {
 				if len(values) > rows {
 					values = turned(values, classes, rows)
 				}
-				// Both are in float64 and rounded once. The terms of a log-softmax's gradient are p·Σu, and |Σu| is below 64.
+				// Both are in float64 and rounded once. The terms of a log-softmax's gradient are
+				// p·Σu, and |Σu| is below 64.
 				tol, floor := 1e-12, 64*1e-15
 				if dt == tensor.Float32 {
 					tol = 0x1p-23
@@ -302,7 +307,8 @@ func TestElementKernelsAndRowFunctionsAgree(t *testing.T) {
 						tol = 4 * 0x1p-23
 					}
 					agree(t, "value", got.value, want.value, tol, 0)
-					// a gradient of σ - y is within 4 ulp of its larger term, of which there are n in the mean
+					// a gradient of σ - y is within 4 ulp of its larger term, of which there are n
+					// in the mean
 					agree(t, "gradient", got.grads["x"], want.grads["x"], tol, tol/n)
 					agree(t, "target gradient", got.grads["t"], want.grads["t"], tol, tol/n)
 				})

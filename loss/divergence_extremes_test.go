@@ -40,7 +40,8 @@ func TestDivergencesOfExtremeRows(t *testing.T) {
 		{divergence{"Renyi", loss.Renyi, nil}, []float64{0, 1}, []float64{0.5, 0.5}, inf, []float64{ninf, 0}, []float64{4, 0}},
 		{divergence{"Renyi covered", loss.Renyi, nil}, []float64{0.5, 0.5}, disjoint, math.Ln2, []float64{-2, 0}, []float64{2, 0}},
 		{divergence{"Renyi apart", loss.Renyi, alpha(0.5)}, disjoint, other, inf, []float64{0, 0}, []float64{0, 0}},
-		// Σ t^9·p^-8 is 1e2560, far out of range: l = ⅛·log of it, and the derivatives by the other class vanish.
+		// Σ t^9·p^-8 is 1e2560, far out of range: l = ⅛·log of it, and the derivatives by the other
+		// class vanish.
 		{divergence{"Renyi out of range", loss.Renyi, alpha(9)}, []float64{0x1p-1000, 1}, disjoint, 1000 * math.Ln2,
 			[]float64{-0x1p1000, 0}, []float64{9. / 8, 0}},
 		{divergence{"AlphaDivergence", loss.AlphaDivergence, nil}, disjoint, other, 4, []float64{0, 0}, []float64{0, 0}},

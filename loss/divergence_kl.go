@@ -227,8 +227,8 @@ func (g *goal) move(dst, v []float64, s *core.Settings) (mass float64) {
 	return mass
 }
 
-// secondDerivative writes the derivative of gradient along the directions of r; dq writes how -log p
-// moves when the first operand moves along v.
+// secondDerivative writes the derivative of gradient along the directions of r; dq writes how -log
+// p moves when the first operand moves along v.
 func (g *goal) secondDerivative(r *core.Block, mean float64, s *core.Settings, dq func(dst, v []float64)) {
 	h := r.Hess[1]
 	if h == nil {

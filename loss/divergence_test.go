@@ -90,7 +90,8 @@ func TestDivergenceValues(t *testing.T) {
 		{divergence{"AlphaDivergence α=-1", loss.AlphaDivergence, alpha(-1)}, half, quarters, 1. / 6},
 		{divergence{"AlphaDivergence α=1", loss.AlphaDivergence, alpha(1)}, half, quarters, kl},
 		{divergence{"AlphaDivergence α=0", loss.AlphaDivergence, alpha(0)}, half, quarters, reverse},
-		// rows that are no distributions: the formula as it stands. 2·log 2/1 + 1·log 1/3; Σ t²/p = 4 + ⅓
+		// rows that are no distributions: the formula as it stands. 2·log 2/1 + 1·log 1/3; Σ t²/p =
+		// 4 + ⅓
 		{divergence{"KLFromLogProb of masses", loss.KLFromLogProb, nil}, []float64{0, math.Log(3)}, []float64{2, 1}, 2*math.Ln2 - math.Log(3)},
 		{divergence{"Renyi of masses", loss.Renyi, nil}, []float64{1, 3}, []float64{2, 1}, math.Log(13. / 3)},
 		{divergence{"AlphaDivergence of masses", loss.AlphaDivergence, alpha(2)}, []float64{1, 3}, []float64{2, 1}, 5. / 3},
@@ -129,7 +130,8 @@ func TestDivergenceValues(t *testing.T) {
 	}
 }
 
-// Every divergence has the derivatives of its formula, first and second, for both operands, on distributions and on other rows.
+// Every divergence has the derivatives of its formula, first and second, for both operands, on
+// distributions and on other rows.
 func TestDivergenceDerivatives(t *testing.T) {
 	logits := []float64{0.3, -1.2, 0.8, 2, 0.1, -0.4}
 	other := []float64{-0.6, 0.4, 1.1, 0.5, -1.5, 0.9}
@@ -165,7 +167,8 @@ func TestDivergenceDerivatives(t *testing.T) {
 	check("BernoulliKL", loss.BernoulliKL, logits, other)
 }
 
-// Equal rows have divergence 0 to the bit, also those of float32 whose sums miss 1, and nearly equal ones are never below it.
+// Equal rows have divergence 0 to the bit, also those of float32 whose sums miss 1, and nearly
+// equal ones are never below it.
 func TestDivergencesOfEqualRows(t *testing.T) {
 	const seed, n, rows = 43, 5, 40
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -219,7 +222,8 @@ func TestDivergenceRelations(t *testing.T) {
 		return out
 	}
 	kl, reverse := value(loss.KLFromLogProb, logs(p), q), value(loss.KLFromLogProb, logs(q), p)
-	// The relative slopes of these values in the parameter are below 100, the largest ratio of two entries.
+	// The relative slopes of these values in the parameter are below 100, the largest ratio of two
+	// entries.
 	const step, rel = 1e-8, 1e-6
 	checkNear(t, "JensenShannon(β)/β", scaled(value(loss.JensenShannon, p, q, loss.WithBeta(step)), 1/step), kl, rel)
 	checkNear(t, "JensenShannon(1-β)/β", scaled(value(loss.JensenShannon, p, q, loss.WithBeta(1-step)), 1/step), reverse, rel)

@@ -41,7 +41,8 @@ func documentation(t *testing.T) *doc.Package {
 	return pkg
 }
 
-// graphFuncs are the exported functions that take nodes and options: the losses and the nodes they stand on.
+// graphFuncs are the exported functions that take nodes and options: the losses and the nodes they
+// stand on.
 func graphFuncs(pkg *doc.Package) (funcs []*doc.Func, operands map[string]int) {
 	operands = make(map[string]int)
 	all := slices.Clone(pkg.Funcs)
@@ -89,8 +90,8 @@ func paragraphs(pkg *doc.Package, text string) (prose, code []string) {
 	return prose, code
 }
 
-// TestDocumentation: the doc comment of a loss or node has a formula with a derivative, an Options line that says what
-// the registry says, a source, and an example that is run.
+// TestDocumentation: the doc comment of a loss or node has a formula with a derivative, an Options
+// line that says what the registry says, a source, and an example that is run.
 func TestDocumentation(t *testing.T) {
 	pkg := documentation(t)
 	funcs, _ := graphFuncs(pkg)
@@ -132,8 +133,8 @@ func TestDocumentation(t *testing.T) {
 	}
 }
 
-// TestFamiliesAreComplete: each exported function of two or more operands is a loss that the registry knows and a
-// family lists, once, with its number of operands.
+// TestFamiliesAreComplete: each exported function of two or more operands is a loss that the
+// registry knows and a family lists, once, with its number of operands.
 func TestFamiliesAreComplete(t *testing.T) {
 	funcs, operands := graphFuncs(documentation(t))
 	seen := make(map[string]bool)

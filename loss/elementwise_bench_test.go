@@ -10,8 +10,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// BenchmarkElementwise measures one RunAll of a machine over every elementwise loss and its gradient by the prediction, on
-// the shape and the numbers of testdata/torch_elementwise.py, which measures PyTorch's nearest.
+// BenchmarkElementwise measures one RunAll of a machine over every elementwise loss and its
+// gradient by the prediction, on the shape and the numbers of testdata/torch_elementwise.py, which
+// measures PyTorch's nearest.
 func BenchmarkElementwise(b *testing.B) {
 	const rows, classes = 512, 32000
 	r := rand.New(rand.NewPCG(1, 2))

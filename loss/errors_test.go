@@ -37,7 +37,8 @@ func labelled(fn loss.Func, pred, target []int, opts ...loss.Option) func(b *ben
 	}
 }
 
-// withNode makes the call of CrossEntropy on (4, 3) logits with an option that takes a node of the shape.
+// withNode makes the call of CrossEntropy on (4, 3) logits with an option that takes a node of the
+// shape.
 func withNode(option func(*G.Node) loss.Option, dt tensor.Dtype, shape ...int) func(b *bench) call {
 	return func(b *bench) call {
 		x, y := b.float("x", []int{4, 3}, make([]float64, 12)...), b.labels([]int{4}, 0, 1, 2, 0)
@@ -240,7 +241,8 @@ var faults = []faulty{
 		"loss.BinaryCrossEntropy: WithPosWeight has +Inf at index 0, want a finite number >= 0"},
 }
 
-// A wrong call returns an error that says what is wrong, is of its kind, and leaves the graph as it was.
+// A wrong call returns an error that says what is wrong, is of its kind, and leaves the graph as it
+// was.
 func TestWrongCalls(t *testing.T) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
@@ -394,7 +396,8 @@ func TestWrongDerivatives(t *testing.T) {
 			if err == nil || err.Error() != test.text || !errors.Is(err, test.kind) {
 				t.Errorf("error %v, want %s", err, test.text)
 			}
-			// Gradients puts the constant 1 that it starts from into the graph, once, before it looks at wrt.
+			// Gradients puts the constant 1 that it starts from into the graph, once, before it
+			// looks at wrt.
 			if after := len(b.g.AllNodes()); after > before+1 {
 				t.Errorf("%d nodes in the graph, want %d as before the call", after, before)
 			}

@@ -44,8 +44,9 @@ var exactOptions = map[string]func(float64) Option{
 	"quantile": WithQuantile, "scale": WithScale, "tau": WithTau,
 }
 
-// TestRegressionExact holds values and derivatives of first and second order against multiple-precision arithmetic
-// (testdata/exact/regression.py): tiny and huge errors, and parameters at and beside the values where a formula is 0/0.
+// TestRegressionExact holds values and derivatives of first and second order against
+// multiple-precision arithmetic (testdata/exact/regression.py): tiny and huge errors, and
+// parameters at and beside the values where a formula is 0/0.
 func TestRegressionExact(t *testing.T) {
 	f, err := os.Open("testdata/exact/regression.json.gz")
 	if err != nil {
@@ -117,8 +118,9 @@ func TestRegressionExact(t *testing.T) {
 	}
 }
 
-// exactly reports whether got is want up to the rounding of a dozen operations and of one exponential with an argument of a few
-// hundred: 2e-13 relative. Numbers below 1e-307 have not all their digits.
+// exactly reports whether got is want up to the rounding of a dozen operations and of one
+// exponential with an argument of a few hundred: 2e-13 relative. Numbers below 1e-307 have not all
+// their digits.
 func exactly(got, want float64) bool {
 	return got == want || math.Abs(got-want) <= max(2e-13*math.Abs(want), 1e-307)
 }

@@ -151,7 +151,8 @@ func ExampleNegativeBinomial() {
 	// Output: [1.6740 2.1286]
 }
 
-// exampleWidths prints the mean of a likelihood for means 1 and 3, targets 2 and 3, and widths 1 and 4.
+// exampleWidths prints the mean of a likelihood for means 1 and 3, targets 2 and 3, and widths 1
+// and 4.
 func exampleWidths(f func(mean, target, width *G.Node, opts ...loss.Option) (*G.Node, error), opts ...loss.Option) {
 	g := G.NewGraph()
 	mean, target, width := exampleRow(g, "mean", 1, 3), exampleRow(g, "target", 2, 3), exampleRow(g, "width", 1, 4)

@@ -22,7 +22,8 @@ func withCores(t *testing.T, cores int, dt tensor.Dtype, build func(b *bench) (*
 	return c
 }
 
-// What each function makes of a row that is not ordinary, and that the ordinary row beside it does not notice.
+// What each function makes of a row that is not ordinary, and that the ordinary row beside it does
+// not notice.
 func TestExtremeRows(t *testing.T) {
 	third, log3 := 1.0/3, math.Log(3)
 	nans := []float64{nan, nan, nan}
@@ -108,7 +109,8 @@ func TestExtremeRows(t *testing.T) {
 					return
 				}
 				for i, w := range want {
-					// 1e-16 beside 0: gradients of equal probabilities are differences of their roundings
+					// 1e-16 beside 0: gradients of equal probabilities are differences of their
+					// roundings
 					if !near64(got[i], w, 1e-15, 1.2e-16) {
 						t.Errorf("%s[%d] = %v, want %v", what, i, got[i], w)
 					}
@@ -129,7 +131,8 @@ func TestExtremeRows(t *testing.T) {
 // pick is an upstream gradient that looks at the first class of both rows.
 var pick = []float64{1, 0, 0, 1, 0, 0}
 
-// Smoothing gives masked classes no mass: t' = (1-ε)·onehot + ε/K over the K classes that are not masked.
+// Smoothing gives masked classes no mass: t' = (1-ε)·onehot + ε/K over the K classes that are not
+// masked.
 func TestSmoothingOverMaskedClasses(t *testing.T) {
 	x := []float64{1, ninf, 2, 0.5}
 	for _, eps := range []float64{0.2, 1} {
@@ -157,7 +160,8 @@ func TestSmoothingOverMaskedClasses(t *testing.T) {
 	}
 }
 
-// The gradient for a target or probability of exactly 0 is 0 in KL and Entropy, and -log p in CrossEntropy.
+// The gradient for a target or probability of exactly 0 is 0 in KL and Entropy, and -log p in
+// CrossEntropy.
 func TestZeroTargets(t *testing.T) {
 	x, target := []float64{0, ninf, 0, 0}, []float64{0.5, 0, 0.5, 0}
 	tests := []struct {
@@ -199,7 +203,8 @@ func TestZeroTargets(t *testing.T) {
 	}
 }
 
-// BinaryCrossEntropy at ±Inf is the limit: 0 on the right side, +Inf on the wrong one and for anything between.
+// BinaryCrossEntropy at ±Inf is the limit: 0 on the right side, +Inf on the wrong one and for
+// anything between.
 func TestBinaryCrossEntropyAtInfinity(t *testing.T) {
 	for _, test := range []struct{ x, y, value, grad float64 }{
 		{inf, 1, 0, 0}, {ninf, 0, 0, 0}, {inf, 0, inf, 1}, {ninf, 1, inf, -1}, {inf, 0.5, inf, 0.5}, {ninf, 0.25, inf, -0.25}, {nan, 1, nan, nan},
@@ -244,8 +249,8 @@ func TestOneClass(t *testing.T) {
 	}
 }
 
-// Ten million classes in one float32 row: half at 0, half at -20, so that log Σ exp is log(5e6·(1 + e^-20)), of which a float32
-// sum would lose everything beyond 2^24 terms and the small half.
+// Ten million classes in one float32 row: half at 0, half at -20, so that log Σ exp is log(5e6·(1 +
+// e^-20)), of which a float32 sum would lose everything beyond 2^24 terms and the small half.
 func TestTenMillionClasses(t *testing.T) {
 	const classes = 10_000_000
 	data := make([]float32, classes)
@@ -275,8 +280,9 @@ func TestTenMillionClasses(t *testing.T) {
 	checkNear32(t, "gradient", append(values[1][:3], values[1][classes-1]), []float64{p, q, p, q - 1}, 1)
 }
 
-// A float32 loss is the float64 loss of the same float32 numbers, rounded once. The gradient of a cross-entropy of many classes
-// comes from float32 kernels: there an element is within 4 units in the last place of the larger of p and t', whose difference it is.
+// A float32 loss is the float64 loss of the same float32 numbers, rounded once. The gradient of a
+// cross-entropy of many classes comes from float32 kernels: there an element is within 4 units in
+// the last place of the larger of p and t', whose difference it is.
 func TestFloat32IsFloat64Rounded(t *testing.T) {
 	const seed = 77
 	rng := rand.New(rand.NewPCG(seed, 4))

@@ -15,8 +15,8 @@ const (
 	half = 0.8e308
 )
 
-// TestFiniteLimits holds losses to values that are finite though sums of their operands are not. Each want follows from the
-// formula with all operands divided by a number that cancels.
+// TestFiniteLimits holds losses to values that are finite though sums of their operands are not.
+// Each want follows from the formula with all operands divided by a number that cancels.
 func TestFiniteLimits(t *testing.T) {
 	for _, c := range []struct {
 		name         string
@@ -80,9 +80,9 @@ func TestSMAPEOfInfinities(t *testing.T) {
 	}
 }
 
-// TestLargeCounts: where the rate is near the count, the terms of the likelihood that grow with it cancel. At μ = t the
-// negative binomial is ½·log(2πt(1+t/r)) and small terms of Stirling's series, Poisson's ½·log(2πt) and, in the one that has the
-// exact t!, 1/(12t) - 1/(360t³).
+// TestLargeCounts: where the rate is near the count, the terms of the likelihood that grow with it
+// cancel. At μ = t the negative binomial is ½·log(2πt(1+t/r)) and small terms of Stirling's series,
+// Poisson's ½·log(2πt) and, in the one that has the exact t!, 1/(12t) - 1/(360t³).
 func TestLargeCounts(t *testing.T) {
 	for _, alpha := range []float64{1e-12, 1e-9, 1e-6, 1e-3, 0.01} {
 		for _, f := range []float64{3, 7, 14} {

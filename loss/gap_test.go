@@ -27,7 +27,8 @@ func bigNeg(x *big.Float) *big.Float    { return bigZero().Neg(x) }
 func bigLog(x *big.Float) *big.Float    { return bigfloat.Log(x) }
 func bigExp(x *big.Float) *big.Float    { return bigfloat.Exp(x) }
 
-// dyadicRows returns two rows of multiples of 2^-50 that sum to exactly 1 and differ by about the gap relative to their entries.
+// dyadicRows returns two rows of multiples of 2^-50 that sum to exactly 1 and differ by about the
+// gap relative to their entries.
 func dyadicRows(rng *rand.Rand, gap float64) (p, t []float64) {
 	const unit = 0x1p-50
 	for {
@@ -48,7 +49,8 @@ func dyadicRows(rng *rand.Rand, gap float64) (p, t []float64) {
 	}
 }
 
-// The divergence of nearly equal distributions is of second order in their distance; every digit of it is there.
+// The divergence of nearly equal distributions is of second order in their distance; every digit of
+// it is there.
 func TestDivergencesKeepTheirDigits(t *testing.T) {
 	const seed = 47
 	rng := rand.New(rand.NewPCG(seed, 3))
@@ -111,7 +113,8 @@ func TestDivergencesKeepTheirDigits(t *testing.T) {
 	}
 }
 
-// The closed forms keep their digits where their distributions are nearly equal, and where they are far apart.
+// The closed forms keep their digits where their distributions are nearly equal, and where they are
+// far apart.
 func TestClosedFormsKeepTheirDigits(t *testing.T) {
 	const seed = 53
 	rng := rand.New(rand.NewPCG(seed, 4))
@@ -159,8 +162,8 @@ func gaussian(t *testing.T, m1, s1, m2, s2 float64) *computed {
 	}, "m1", "s1", "m2", "s2")
 }
 
-// The divergences of logits from probabilities that were rounded are never below 0, and right to second order: ½·Σ p·δ² for targets
-// of p·(1+δ) up to the third.
+// The divergences of logits from probabilities that were rounded are never below 0, and right to
+// second order: ½·Σ p·δ² for targets of p·(1+δ) up to the third.
 func TestKLNextToItsMinimum(t *testing.T) {
 	const seed, n, rows = 59, 5, 50
 	rng := rand.New(rand.NewPCG(seed, 5))
@@ -186,7 +189,8 @@ func TestKLNextToItsMinimum(t *testing.T) {
 			for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 				got := d.of(t, dt, n, x, target).value
 				for i, v := range got {
-					// float32 targets are off by a rounding each, which the divergence sees squared and times the gap
+					// float32 targets are off by a rounding each, which the divergence sees squared
+					// and times the gap
 					tolerance := gap*want[i] + 1e-16*gap + 1e-30
 					if dt == tensor.Float32 {
 						tolerance = gap*want[i] + 0x1p-24*gap + 0x1p-48

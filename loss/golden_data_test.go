@@ -50,8 +50,8 @@ func unary(f func(x *G.Node, opts ...loss.Option) (*G.Node, error)) func(G.Nodes
 	return func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return f(in[0], opts...) }
 }
 
-// lossContenders are all registered losses of predictions and targets; those that take labels or a soft target are there
-// twice.
+// lossContenders are all registered losses of predictions and targets; those that take labels or a
+// soft target are there twice.
 func lossContenders(tb testing.TB) []contender {
 	tb.Helper()
 	var out []contender

@@ -9,8 +9,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// What Gorgonia v0.9.18 computes with its own operations beside what this package computes. Its numbers here are what it
-// prints, not what is right: a test that fails on one of them means that Gorgonia has changed.
+// What Gorgonia v0.9.18 computes with its own operations beside what this package computes. Its
+// numbers here are what it prints, not what is right: a test that fails on one of them means that
+// Gorgonia has changed.
 
 // onGorgonia runs a graph of Gorgonia's own operations; a panic counts as an error.
 func onGorgonia(t *testing.T, g *G.ExprGraph, nodes ...*G.Node) [][]float64 {
@@ -96,8 +97,9 @@ func TestGorgoniaMergesSoftMaxAndLogSoftMax(t *testing.T) {
 }
 
 func TestGorgoniaCrossEntropyByHand(t *testing.T) {
-	// -log(SoftMax(x)[y]) through a slice, as programs on Gorgonia write it: +Inf, and a gradient of NaN. With 1e-12 inside the
-	// logarithm the loss stops at 27.6 and the gradient is 0: nothing is learned where most is to learn.
+	// -log(SoftMax(x)[y]) through a slice, as programs on Gorgonia write it: +Inf, and a gradient
+	// of NaN. With 1e-12 inside the logarithm the loss stops at 27.6 and the gradient is 0: nothing
+	// is learned where most is to learn.
 	row := []float64{1000, 2, 3}
 	byHand := func(offset float64) (value float64, grad []float64) {
 		b := newBench(tensor.Float64)
@@ -128,7 +130,8 @@ func TestGorgoniaCrossEntropyByHand(t *testing.T) {
 }
 
 func TestGorgoniaSoftMaxOfViews(t *testing.T) {
-	// The rows {1, 3, 5} and {2, 4, 6} as the transpose of a 3×2 matrix, and as columns 0-2 of a wider one.
+	// The rows {1, 3, 5} and {2, 4, 6} as the transpose of a 3×2 matrix, and as columns 0-2 of a
+	// wider one.
 	transposed := tensor.New(tensor.WithShape(3, 2), tensor.WithBacking([]float64{1, 2, 3, 4, 5, 6}))
 	if err := transposed.T(); err != nil {
 		t.Fatal(err)

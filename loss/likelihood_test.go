@@ -71,7 +71,8 @@ func TestStudentTNLLIsGaussianInTheLimit(t *testing.T) {
 	checkNear(t, "∂/∂scale", got.grads["s"], want.grads["s"], 1e-12)
 }
 
-// Reductions, weights and masks treat three operands as they treat two, and float32 is float64 rounded.
+// Reductions, weights and masks treat three operands as they treat two, and float32 is float64
+// rounded.
 func TestLikelihoodReductions(t *testing.T) {
 	m, y, s := []float64{0.5, -1, 4, 2}, []float64{1, 1, 1.5, -0.25}, []float64{0.5, 2, 3, 0.125}
 	for name, f := range likelihoods {

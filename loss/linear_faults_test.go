@@ -9,7 +9,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// TestLinearFaults: what the losses of linear logits refuse, with the text and the kind of the error.
+// TestLinearFaults: what the losses of linear logits refuse, with the text and the kind of the
+// error.
 func TestLinearFaults(t *testing.T) {
 	type shapes struct{ hidden, weight, labels, bias []int }
 	fits := shapes{[]int{2, 3}, []int{4, 3}, []int{2}, []int{4}}

@@ -12,8 +12,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A graph that is run again with other data gives what a new graph gives, to the bit: the gradients that the value computes on
-// the way are those of its own run. The cost times a factor has another upstream than 1.
+// A graph that is run again with other data gives what a new graph gives, to the bit: the gradients
+// that the value computes on the way are those of its own run. The cost times a factor has another
+// upstream than 1.
 func TestLinearRunAgain(t *testing.T) {
 	for _, factor := range []float64{1, 0.5} {
 		for _, reuse := range []bool{false, true} {
@@ -117,7 +118,8 @@ func TestLinearEager(t *testing.T) {
 	}
 }
 
-// The second derivatives of eager are the diagonal of the Hessian, one product with a unit vector after another.
+// The second derivatives of eager are the diagonal of the Hessian, one product with a unit vector
+// after another.
 func TestLinearDerivatives(t *testing.T) {
 	s := newLinearSample(5, 3, 4)
 	l, err := eager.LinearCrossEntropy(loss.WithReduction(loss.Sum))
@@ -142,7 +144,8 @@ func TestLinearDerivatives(t *testing.T) {
 	}
 }
 
-// The logits of 1024 rows of 32,000 classes are 131 MB in float32. No more than 40 MB are allocated.
+// The logits of 1024 rows of 32,000 classes are 131 MB in float32. No more than 40 MB are
+// allocated.
 func TestLinearMemory(t *testing.T) {
 	n, h, c := 1024, 2, 32000
 	l, err := eager.LinearCrossEntropy()

@@ -8,8 +8,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Value and gradients of the losses of logits that are products, and of log-probabilities of tokens, come from kernels alone under
-// every option; their entropies have none.
+// Value and gradients of the losses of logits that are products, and of log-probabilities of
+// tokens, come from kernels alone under every option; their entropies have none.
 func TestLinearPaths(t *testing.T) {
 	n, h, c := 12, 3, 7
 	fill := func(n int) []float64 {

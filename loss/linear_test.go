@@ -45,7 +45,8 @@ func newLinearSample(n, h, c int) *linearSample {
 	return s
 }
 
-// linearForm builds a loss of the sample: through the link, or of the product that Gorgonia computes.
+// linearForm builds a loss of the sample: through the link, or of the product that Gorgonia
+// computes.
 func (s *linearSample) build(g *G.ExprGraph, dt tensor.Dtype, dense, soft, bias bool, opts []loss.Option, data ...string) (cost *G.Node, wrt G.Nodes, err error) {
 	x, w := floatLeaf(g, dt, "hidden", []int{s.n, s.h}, s.hidden), floatLeaf(g, dt, "weight", []int{s.c, s.h}, s.weight)
 	wrt = G.Nodes{x, w}
@@ -107,9 +108,10 @@ func (s *linearSample) run(dt tensor.Dtype, dense, soft, bias bool, opts []loss.
 	return runTape(g, append(G.Nodes{cost}, grads...)...)
 }
 
-// The linear form is the dense form under every option, reduction, weight and mask, for labels and soft targets, with and
-// without a bias. float64: both sum products of 7 terms of size 1 in some order, 1e-12 is a thousand roundings. float32: logits of
-// size up to 10 are off by 7·2^-24·10 = 4e-6 in each form; gradients add up 13 rows.
+// The linear form is the dense form under every option, reduction, weight and mask, for labels and
+// soft targets, with and without a bias. float64: both sum products of 7 terms of size 1 in some
+// order, 1e-12 is a thousand roundings. float32: logits of size up to 10 are off by 7·2^-24·10 =
+// 4e-6 in each form; gradients add up 13 rows.
 func TestLinearIsDense(t *testing.T) {
 	s := newLinearSample(13, 7, 21)
 	classWeights := make([]float64, s.c)
@@ -154,7 +156,8 @@ func TestLinearIsDense(t *testing.T) {
 	}
 }
 
-// Rows that are ignored, masked or of weight 0 are never read: NaN and labels out of range in them change nothing.
+// Rows that are ignored, masked or of weight 0 are never read: NaN and labels out of range in them
+// change nothing.
 func TestLinearLeavesRowsOut(t *testing.T) {
 	s := newLinearSample(12, 3, 5)
 	s.mask[0], s.labels[1], s.weights[2] = 0, -100, 0
@@ -237,8 +240,8 @@ func TestLinearHostileValues(t *testing.T) {
 	}
 }
 
-// More logits than are held at once: the rows are computed some after others, and the result is that of each row alone. Rows of
-// 200,000 classes come in 16 or so at a time.
+// More logits than are held at once: the rows are computed some after others, and the result is
+// that of each row alone. Rows of 200,000 classes come in 16 or so at a time.
 func TestLinearChunks(t *testing.T) {
 	s := newLinearSample(70, 2, 200_000)
 	l, err := eager.LinearCrossEntropy(loss.WithReduction(loss.Sum))

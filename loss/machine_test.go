@@ -107,8 +107,9 @@ func runTape(g *G.ExprGraph, nodes ...*G.Node) ([][]float64, error) {
 	return out, nil
 }
 
-// runLisp runs a graph with a scalar root on a LispMachine and returns the gradients of wrt. Without wrt it runs forward only, which
-// is the way to run an operation that fails: after a failure the machine goes on backward in a race with its own clearing up.
+// runLisp runs a graph with a scalar root on a LispMachine and returns the gradients of wrt.
+// Without wrt it runs forward only, which is the way to run an operation that fails: after a
+// failure the machine goes on backward in a race with its own clearing up.
 func runLisp(g *G.ExprGraph, wrt G.Nodes) ([][]float64, error) {
 	var opts []G.VMOpt
 	if len(wrt) == 0 {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestConsumer builds and runs a module that requires only this one: it must start on a current Go without a step of its own.
+// TestConsumer builds and runs a module that requires only this one: it must start on a current Go
+// without a step of its own.
 func TestConsumer(t *testing.T) {
 	here, err := filepath.Abs("..")
 	if err != nil {
@@ -59,8 +60,8 @@ func main() {
 	}
 }
 
-// TestImports holds the arrows examples -> train -> loss -> tensorops, and those between the packages of loss: the core and the
-// formulas know nothing of graphs.
+// TestImports holds the arrows examples -> train -> loss -> tensorops, and those between the
+// packages of loss: the core and the formulas know nothing of graphs.
 func TestImports(t *testing.T) {
 	const module = "github.com/surprisal-go/surprisal/"
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{join .Imports ","}}`, "../...").Output()

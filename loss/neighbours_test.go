@@ -19,8 +19,8 @@ func hostileNumbers(dt tensor.Dtype) map[string]float64 {
 	return map[string]float64{"NaN": math.NaN(), "Inf": math.Inf(1), "5e-324": 5e-324, "-3e38": -3e38, "1e300": 1e300}
 }
 
-// neighbourShapes reach each way to compute: few elements, ranges with whole and cut vectors, rows of many classes, and two
-// ranges.
+// neighbourShapes reach each way to compute: few elements, ranges with whole and cut vectors, rows
+// of many classes, and two ranges.
 var neighbourShapes = [][2]int{{7, 31}, {3, 400}, {126, 140}}
 
 // sameRows compares the results of some of the rows.
@@ -47,8 +47,8 @@ func identical(t *testing.T, what string, got, want []float64) {
 	}
 }
 
-// The result of a row, or of an element of an elementwise loss, is the same to the bit whatever the others are: ordinary, hostile,
-// or masked.
+// The result of a row, or of an element of an elementwise loss, is the same to the bit whatever the
+// others are: ordinary, hostile, or masked.
 func TestNeighboursChangeNothing(t *testing.T) {
 	for at, shape := range neighbourShapes {
 		contractOfNodes(t, shape[0], shape[1], func(t *testing.T, p *problem, _ []loss.Reduction) {

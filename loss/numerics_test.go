@@ -13,7 +13,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Values where a float64 reference loses its digits, against arithmetic in 1200 bits: enough for 1 + e^-745.
+// Values where a float64 reference loses its digits, against arithmetic in 1200 bits: enough for 1
+// + e^-745.
 const bigPrecision = 1200
 
 func bigOf(x float64) *big.Float { return new(big.Float).SetPrec(bigPrecision).SetFloat64(x) }
@@ -61,8 +62,9 @@ var nearOne = [][]float64{
 	{0, -40, -41}, {-100, -160, -150}, {1000, 950, 955.5}, {64, 0.5, -64}, {5, 0, 0}, {1, 0, 0}, {0, 0, 0},
 }
 
-// The value keeps its relative accuracy, which the difference lse - x does not: it is 0 for {40, 0, 0} where 8.5e-18
-// is right. The label's gradient is -Σ of the others' probabilities and keeps it too, where p - 1 is 0.
+// The value keeps its relative accuracy, which the difference lse - x does not: it is 0 for {40, 0,
+// 0} where 8.5e-18 is right. The label's gradient is -Σ of the others' probabilities and keeps it
+// too, where p - 1 is 0.
 func TestCrossEntropyNearOne(t *testing.T) {
 	for _, x := range nearOne {
 		p, nll, others := bigSoftmax(x)
@@ -94,8 +96,9 @@ func TestCrossEntropyNearOne(t *testing.T) {
 	}
 }
 
-// checkSharp holds float64 results to a few roundings of the functions that make them up (exp, log1p and a
-// quotient, each good to one unit in the last place; 5e-324 is one unit there), and float32 results to one unit.
+// checkSharp holds float64 results to a few roundings of the functions that make them up (exp,
+// log1p and a quotient, each good to one unit in the last place; 5e-324 is one unit there), and
+// float32 results to one unit.
 func checkSharp(t *testing.T, dt tensor.Dtype, what string, got, want []float64) {
 	t.Helper()
 	if dt == tensor.Float32 {
@@ -138,7 +141,8 @@ func TestLogSoftmaxNearOne(t *testing.T) {
 	}
 }
 
-// Random rows of all widths and sizes of logits: value and gradient of CrossEntropy and the log-sum-exp.
+// Random rows of all widths and sizes of logits: value and gradient of CrossEntropy and the
+// log-sum-exp.
 func TestCrossEntropyRandomRows(t *testing.T) {
 	const seed = 20240607
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -168,12 +172,14 @@ func TestCrossEntropyRandomRows(t *testing.T) {
 	}
 }
 
-// tails are logits on which log(1 + e^x) by its definition overflows or loses its digits; all are float32.
+// tails are logits on which log(1 + e^x) by its definition overflows or loses its digits; all are
+// float32.
 var tails = []float64{
 	0, 0.0625, -0.0625, 1, -1, 17, -17, 20.125, -20.125, 36.75, -36.75, 40, -40, 88, -88, 104, -104, 700, -700, 740, -740, 745, -745, 800, -800, 1e4, -1e4,
 }
 
-// Softplus has no threshold above which it returns x (PyTorch's is 20, where that costs 2e-9), and it is e^x far below 0.
+// Softplus has no threshold above which it returns x (PyTorch's is 20, where that costs 2e-9), and
+// it is e^x far below 0.
 func TestSoftplusTails(t *testing.T) {
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		for _, x := range tails {
@@ -226,8 +232,9 @@ func klTerms(t []*big.Float, x []float64) (kl, distance, largest float64) {
 	return float64Of(sum), float64Of(size), largest
 }
 
-// The divergence of nearly equal distributions is of second order in their distance, and a sum of terms of first order that cancel.
-// What is left of the error is that of the logarithms, times the distance: never a negative value, and 0 for the same logits.
+// The divergence of nearly equal distributions is of second order in their distance, and a sum of
+// terms of first order that cancel. What is left of the error is that of the logarithms, times the
+// distance: never a negative value, and 0 for the same logits.
 func TestKLNearlyEqual(t *testing.T) {
 	const seed = 41
 	rng := rand.New(rand.NewPCG(seed, 2))

@@ -18,7 +18,8 @@ func scaled(v []float64, k float64) []float64 {
 	return out
 }
 
-// A temperature divides the logits, and those of a target too; a gradient is divided by it, and nothing is multiplied by T².
+// A temperature divides the logits, and those of a target too; a gradient is divided by it, and
+// nothing is multiplied by T².
 func TestTemperatureDividesLogits(t *testing.T) {
 	const temperature = 4 // a power of two: x/T is exact
 	for _, s := range subjects {
@@ -152,7 +153,8 @@ func TestFormsAgree(t *testing.T) {
 	}
 }
 
-// The options that a loss copies are its own from then on, and two losses that differ in one are two nodes.
+// The options that a loss copies are its own from then on, and two losses that differ in one are
+// two nodes.
 func TestOptionsAreIdentity(t *testing.T) {
 	b := newBench(tensor.Float64)
 	x, y := b.float("x", []int{4, 3}, someLogits...), b.labels([]int{4}, someLabels...)

@@ -24,7 +24,8 @@ var withoutKernel = map[string]string{
 	"AlphaDivergence": "reads probabilities", "StandardGaussianKL": "reads logarithms of variances",
 }
 
-// float32Only lists the losses whose kernels have the digits of float32, or are too long to have twice.
+// float32Only lists the losses whose kernels have the digits of float32, or are too long to have
+// twice.
 var float32Only = map[string]bool{"BernoulliKL": true, "Barron": true, "BinaryCrossEntropyFromProb": true, "NegativeBinomial": true, "Tweedie": true}
 
 // refusals lists the options under which a loss with kernels has none.
@@ -52,8 +53,9 @@ func optionValues(classes int) map[string]Option {
 	}
 }
 
-// Value and gradient of every loss with kernels come from kernels alone: under every option, weight, mask, reduction, axis,
-// number of classes and dtype. No clock is needed to see that nothing falls off.
+// Value and gradient of every loss with kernels come from kernels alone: under every option,
+// weight, mask, reduction, axis, number of classes and dtype. No clock is needed to see that
+// nothing falls off.
 func TestPaths(t *testing.T) {
 	shapes := [][]int{{40, 21}, {6, 5, 7}, {300, 2}, {3, 700}}
 	if testing.Short() {
@@ -136,7 +138,8 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// pathGraph builds a loss and its gradient on data of its domains and returns a function that runs them.
+// pathGraph builds a loss and its gradient on data of its domains and returns a function that runs
+// them.
 func pathGraph(g *G.ExprGraph, info Info, dt tensor.Dtype, shape []int, axis int, soft bool, data string, opts []Option) (func() error, error) {
 	r := rand.New(rand.NewPCG(1, 2))
 	float := func(name string, shape []int, d Domain) *G.Node {

@@ -236,7 +236,8 @@ func scaledBy(factor func(*refCase) float64) func(*refCase) (*refCase, error) {
 	}
 }
 
-// emdRule computes a case of emd_ordinal_squared for p divided by its sum, which the file's p is but for rounding.
+// emdRule computes a case of emd_ordinal_squared for p divided by its sum, which the file's p is
+// but for rounding.
 func emdRule(c *refCase) (*refCase, error) {
 	shape := c.Inputs["p"].Shape
 	rows, n := shape[0], shape[1]

@@ -30,7 +30,8 @@ func noSlopeAtZero(c *refCase) (*refCase, error) {
 	return c.replaced(output.values(), changed), nil
 }
 
-// perRow is the reduction of a file whose function returns a value for each row unless a case says otherwise.
+// perRow is the reduction of a file whose function returns a value for each row unless a case says
+// otherwise.
 func (b *refGraph) perRow() loss.Option {
 	if len(b.c.Output.Shape) > 0 {
 		return loss.WithReduction(loss.None)
@@ -38,8 +39,9 @@ func (b *refGraph) perRow() loss.Option {
 	return b.reduction()
 }
 
-// exp is the exponential of an input. Both are float64 for the float32 cases too: Gorgonia's float32 exponential would
-// round, and the reference for float32 is the float64 computation on the same inputs.
+// exp is the exponential of an input. Both are float64 for the float32 cases too: Gorgonia's
+// float32 exponential would round, and the reference for float32 is the float64 computation on the
+// same inputs.
 func (b *refGraph) exp(name string) (*G.Node, error) {
 	b.dtype = tensor.Float64
 	return G.Exp(b.input(name))

@@ -19,8 +19,9 @@ type exception struct {
 	hessian     func(*refCase) *refArray         // where PyTorch's Hessian-vector product alone is another
 }
 
-// exceptions is the whole list of what this package does otherwise than PyTorch in the cases of the reference files.
-// The values that stand in for PyTorch's are computed from the inputs of the case by the rule that is named.
+// exceptions is the whole list of what this package does otherwise than PyTorch in the cases of the
+// reference files. The values that stand in for PyTorch's are computed from the inputs of the case
+// by the rule that is named.
 var exceptions = []exception{
 	{file: "cross_entropy", cases: `^lowp-`, why: "Gorgonia has neither float16 nor bfloat16", unsupported: true},
 	{file: "cross_entropy", cases: `^bad-label-`, why: "label out of range", refused: loss.ErrValue},
@@ -73,7 +74,8 @@ func exceptionOf(file string, c *refCase) *exception {
 	return nil
 }
 
-// runRefused expects the error of an exception, from building the node or from running it on either machine.
+// runRefused expects the error of an exception, from building the node or from running it on either
+// machine.
 func runRefused(e *exception, c *refCase, number int, build adapter) error {
 	_, tape := onTape(c, number, build, false)
 	if !errors.Is(loss.Cause(tape), e.refused) {
@@ -87,7 +89,8 @@ func runRefused(e *exception, c *refCase, number int, build adapter) error {
 	return nil
 }
 
-// TestExceptionsAreDisjoint: a case falls under one exception, so that the reason given for it is the reason.
+// TestExceptionsAreDisjoint: a case falls under one exception, so that the reason given for it is
+// the reason.
 func TestExceptionsAreDisjoint(t *testing.T) {
 	for name, f := range readReference(t) {
 		for _, c := range f.Cases {

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// The files of testdata/torch hold values and derivatives that PyTorch computed; README.md there explains the format.
+// The files of testdata/torch hold values and derivatives that PyTorch computed; README.md there
+// explains the format.
 
 // refFile is one of them.
 type refFile struct {
@@ -105,7 +106,8 @@ func (a *refArray) values() []float64 {
 		}
 	case "sin":
 		for k := range out {
-			// The conversions keep a compiler from fusing the products into the sums, which the generator does not do.
+			// The conversions keep a compiler from fusing the products into the sums, which the
+			// generator does not do.
 			i, j := float64(k/a.Shape[1]), float64(k%a.Shape[1])
 			out[k] = float64(a.Scale*math.Sin(float64(i*a.A)+float64(j*a.B))) + a.Offset
 		}
@@ -126,8 +128,9 @@ func (a *refArray) values() []float64 {
 	return out
 }
 
-// spread is the factor on the tolerances of a case with inputs from a formula: Go's sine and PyTorch's differ in the last bit
-// of float64, and the derivative of every function here is of order 1.
+// spread is the factor on the tolerances of a case with inputs from a formula: Go's sine and
+// PyTorch's differ in the last bit of float64, and the derivative of every function here is of
+// order 1.
 func (c *refCase) spread() float64 {
 	scale := 1.0
 	for _, a := range c.Inputs {
@@ -176,9 +179,10 @@ func readReferenceFile(path string) (*refFile, error) {
 	return f, nil
 }
 
-// compare holds got against the reference: float64 to a relative error of 1e-12 or 1e-14 absolute, float32 to ulps units in the
-// last place of the reference computed in float64 and rounded, or 1e-14 absolute. PyTorch rounds its own
-// results to a few units of float64, and float32 results are the float64 computation rounded once.
+// compare holds got against the reference: float64 to a relative error of 1e-12 or 1e-14 absolute,
+// float32 to ulps units in the last place of the reference computed in float64 and rounded, or
+// 1e-14 absolute. PyTorch rounds its own results to a few units of float64, and float32 results are
+// the float64 computation rounded once.
 func (c *refCase) compare(what string, got []float64, want *refArray, ulps int) error {
 	if len(got) != want.size() && !want.zero {
 		return fmt.Errorf("%s has %d elements, want %d", what, len(got), want.size())
@@ -246,7 +250,8 @@ func (c *refCase) near(got, want float64, ulps int) bool {
 	scale := c.spread()
 	if c.Dtype == "float32" {
 		if c.Loss == "linear_cross_entropy" || c.Function == "LinearTokenLogProb" {
-			// The logits are float32 products of up to 32 terms: off by up to 34·2^-24·Σ|h·w|, here 2^-24·34·5 and below.
+			// The logits are float32 products of up to 32 terms: off by up to 34·2^-24·Σ|h·w|, here
+			// 2^-24·34·5 and below.
 			if math.Abs(got-want) <= 1e-5*max(1, math.Abs(want)) {
 				return true
 			}
@@ -256,7 +261,8 @@ func (c *refCase) near(got, want float64, ulps int) bool {
 	return near64(got, want, 1e-12*scale, 1e-14*scale)
 }
 
-// near64 reports whether got is want: both NaN, the same infinity, or within the relative or the absolute error.
+// near64 reports whether got is want: both NaN, the same infinity, or within the relative or the
+// absolute error.
 func near64(got, want, rel, abs float64) bool {
 	if got == want || got != got && want != want {
 		return true

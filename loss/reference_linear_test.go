@@ -16,7 +16,8 @@ func init() {
 		exception{file: "linear_cross_entropy_options", cases: `^soft-target-classweights/`, why: "a soft target is data here", unsupported: true})
 }
 
-// linearCase builds a case of linear_cross_entropy, whose inputs have the names that the file gives them.
+// linearCase builds a case of linear_cross_entropy, whose inputs have the names that the file gives
+// them.
 func linearCase(hidden, weight, target, bias, classWeights string) adapter {
 	return func(b *refGraph) (*G.Node, error) {
 		opts := []loss.Option{b.reduction()}
@@ -52,7 +53,8 @@ func linearCase(hidden, weight, target, bias, classWeights string) adapter {
 	}
 }
 
-// tokenCase builds a case of token_log_prob: on logits or on their factors, the log-probabilities or the entropies.
+// tokenCase builds a case of token_log_prob: on logits or on their factors, the log-probabilities
+// or the entropies.
 func tokenCase(b *refGraph) (*G.Node, error) {
 	var opts []loss.Option
 	for _, o := range []func(*refGraph) loss.Option{number("softcap", loss.WithSoftcap), number("temperature", loss.WithTemperature)} {

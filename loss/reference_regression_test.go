@@ -52,7 +52,8 @@ var regressionAdapters = map[string]struct {
 	"wing":             {classified(loss.Wing, number("w", loss.WithMargin), number("eps", loss.WithEpsilon)), tally{2, 2, 0, 0, 0, 0}},
 }
 
-// gaussianCase builds a case of gaussian_nll_loss. A variance for each row is spread over the row by a product with ones.
+// gaussianCase builds a case of gaussian_nll_loss. A variance for each row is spread over the row
+// by a product with ones.
 func gaussianCase(b *refGraph) (*G.Node, error) {
 	opts := []loss.Option{b.reduction(), loss.WithEpsilon(b.option("eps", 1e-6))}
 	if b.c.Options["full"] == true {

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// The rules by which this package differs from PyTorch, each written out from its definition and apart from the package.
+// The rules by which this package differs from PyTorch, each written out from its definition and
+// apart from the package.
 
 // replaced returns the case with other results; gradients that are not given stay as in the file.
 func (c *refCase) replaced(output []float64, grads map[string][]float64) *refCase {
@@ -38,7 +39,8 @@ func (c *refCase) results() (output *refArray, grads map[string]*refArray) {
 	return c.Output, c.Grads
 }
 
-// upstreams is the upstream gradient of the case's n values: of value i, where a mean divides by d and none does not.
+// upstreams is the upstream gradient of the case's n values: of value i, where a mean divides by d
+// and none does not.
 func (c *refCase) upstreams(n int, d float64) []float64 {
 	if c.Upstream != nil {
 		return c.Upstream.values()
@@ -75,8 +77,8 @@ func distribution(x []float64) (p, nll []float64) {
 	return p, nll
 }
 
-// crossEntropyRow is -Σ w_c·t'_c·log p_c with its derivatives by x and t. Smoothing spreads over the classes that are
-// not masked; 0·log 0 is 0.
+// crossEntropyRow is -Σ w_c·t'_c·log p_c with its derivatives by x and t. Smoothing spreads over
+// the classes that are not masked; 0·log 0 is 0.
 func crossEntropyRow(x, t, w []float64, eps float64) (l float64, gx, gt []float64) {
 	p, nll := distribution(x)
 	gx, gt = make([]float64, len(x)), make([]float64, len(x))
@@ -109,7 +111,8 @@ func crossEntropyRow(x, t, w []float64, eps float64) (l float64, gx, gt []float6
 	return l, gx, gt
 }
 
-// crossEntropyRule computes a case of cross_entropy with the class axis last, without class weights.
+// crossEntropyRule computes a case of cross_entropy with the class axis last, without class
+// weights.
 func crossEntropyRule(c *refCase) (*refCase, error) {
 	in, target := c.Inputs["input"], c.Inputs["target"]
 	if len(in.Shape) != 2 || c.Inputs["weight"] != nil {
@@ -157,7 +160,8 @@ func crossEntropyRule(c *refCase) (*refCase, error) {
 	return c.replaced(values, map[string][]float64{"input": gx, "target": gt}), nil
 }
 
-// divideByWeights turns PyTorch's mean over N rows of a soft target into the mean over Σ w·t, which depends on the target.
+// divideByWeights turns PyTorch's mean over N rows of a soft target into the mean over Σ w·t, which
+// depends on the target.
 func divideByWeights(c *refCase) (*refCase, error) {
 	output, grads := c.results()
 	w, t := c.Inputs["weight"].values(), c.Inputs["target"].values()
@@ -220,7 +224,8 @@ func klRule(c *refCase) (*refCase, error) {
 	return c.replaced(values, map[string][]float64{"input": gq, "target": gt}), nil
 }
 
-// binaryRule computes a case of bce_with_logits whose logits are not finite, with targets of 0 and 1.
+// binaryRule computes a case of bce_with_logits whose logits are not finite, with targets of 0 and
+// 1.
 func binaryRule(c *refCase) (*refCase, error) {
 	x, y, up := c.Inputs["input"].values(), c.Inputs["target"].values(), c.Upstream.values()
 	values, g := make([]float64, len(x)), make([]float64, len(x))

@@ -31,7 +31,8 @@ func newRefGraph(c *refCase, number int) *refGraph {
 	return b
 }
 
-// input is the leaf for a floating input, in the file's shape or in another one with as many elements.
+// input is the leaf for a floating input, in the file's shape or in another one with as many
+// elements.
 func (b *refGraph) input(name string, shape ...int) *G.Node {
 	a := b.c.Inputs[name]
 	if a == nil {
@@ -95,7 +96,8 @@ func expand(a *refArray, shape []int) []float64 {
 	return out
 }
 
-// labels is a leaf for integer labels. Its dtype changes from case to case so that all four are covered.
+// labels is a leaf for integer labels. Its dtype changes from case to case so that all four are
+// covered.
 func (b *refGraph) labels(name string) *G.Node {
 	a := b.c.Inputs[name]
 	values := make([]int, a.size())
@@ -141,7 +143,8 @@ type outcome struct {
 	grads map[string][]float64
 }
 
-// check holds an outcome against the case: values to 2 units in the last place in float32, gradients to 4.
+// check holds an outcome against the case: values to 2 units in the last place in float32,
+// gradients to 4.
 func (o *outcome) check(c *refCase) error {
 	output, grads := c.Output, c.Grads
 	if c.Dtype == "float32" {
@@ -208,8 +211,8 @@ func start(c *refCase, number int, build adapter) (b *refGraph, out *G.Node, wrt
 	return b, out, wrt, err
 }
 
-// onTape runs a case on the TapeMachine. viaGrad takes the gradients from gorgonia.Grad, otherwise they come from
-// loss.Gradients, or loss.VJP with the case's upstream.
+// onTape runs a case on the TapeMachine. viaGrad takes the gradients from gorgonia.Grad, otherwise
+// they come from loss.Gradients, or loss.VJP with the case's upstream.
 func onTape(c *refCase, number int, build adapter, viaGrad bool) (*outcome, error) {
 	b, out, wrt, err := start(c, number, build)
 	if err != nil {
@@ -348,8 +351,9 @@ func (n tally) String() string {
 	return fmt.Sprintf("tally{%d, %d, %d, %d, %d, %d}", n.cases, n.same, n.differ, n.refused, n.unsupported, n.hessians)
 }
 
-// TestReference runs every case of every reference file: against the file, or against the convention of this package
-// where it differs on purpose, or expecting the error that it must be. No case is left out.
+// TestReference runs every case of every reference file: against the file, or against the
+// convention of this package where it differs on purpose, or expecting the error that it must be.
+// No case is left out.
 func TestReference(t *testing.T) {
 	files := readReference(t)
 	for name := range files {

@@ -8,8 +8,9 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// adapters says for each reference file how its cases are built and how many come out how: cases, equal to PyTorch, different
-// on purpose, an error, of an unsupported dtype; and Hessian-vector products.
+// adapters says for each reference file how its cases are built and how many come out how: cases,
+// equal to PyTorch, different on purpose, an error, of an unsupported dtype; and Hessian-vector
+// products.
 var adapters = map[string]struct {
 	build adapter
 	want  tally
@@ -85,7 +86,8 @@ var adapters = map[string]struct {
 
 func (b *refGraph) axis() loss.Option { return loss.WithAxis(int(b.option("axis", -1))) }
 
-// crossEntropyCase builds a case of cross_entropy. PyTorch's class axis is 1 for batches and 0 for a single example.
+// crossEntropyCase builds a case of cross_entropy. PyTorch's class axis is 1 for batches and 0 for
+// a single example.
 func crossEntropyCase(b *refGraph) (*G.Node, error) {
 	axis := min(1, len(b.c.Inputs["input"].Shape)-1)
 	opts := []loss.Option{b.reduction(), loss.WithAxis(axis)}
@@ -105,8 +107,8 @@ func crossEntropyCase(b *refGraph) (*G.Node, error) {
 	return loss.CrossEntropy(b.input("input"), b.input("target"), opts...)
 }
 
-// klDivCase builds a case of kl_div. PyTorch's function is one of elements: its "none" and "mean" are those of rows of a single
-// class here, its "batchmean" divides by the first axis alone.
+// klDivCase builds a case of kl_div. PyTorch's function is one of elements: its "none" and "mean"
+// are those of rows of a single class here, its "batchmean" divides by the first axis alone.
 func klDivCase(b *refGraph) (*G.Node, error) {
 	opts := []loss.Option{b.reduction()}
 	if b.c.Options["log_target"] == true {

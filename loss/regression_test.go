@@ -97,7 +97,8 @@ func TestRegressionValues(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for _, r := range c.rows {
 				got := regress(t, c.f, []float64{r.p}, []float64{r.t}, c.opts...)
-				// Logarithms and quotients in another order than here: some units in the last place.
+				// Logarithms and quotients in another order than here: some units in the last
+				// place.
 				for what, pair := range map[string][2]float64{"value": {got.value[0], r.l}, "∂/∂pred": {got.grads["p"][0], r.dp}, "∂/∂target": {got.grads["t"][0], r.dt}} {
 					if !near64(pair[0], pair[1], 1e-15, 4e-16) {
 						t.Errorf("at (%v, %v): %s is %v, want %v", r.p, r.t, what, pair[0], pair[1])
@@ -220,7 +221,8 @@ func TestRegressionIdentities(t *testing.T) {
 	}
 }
 
-// The value of Tweedie has no limit at powers 1 and 2, where terms without the prediction are left out; its derivative has.
+// The value of Tweedie has no limit at powers 1 and 2, where terms without the prediction are left
+// out; its derivative has.
 func TestTweedieGradientIsContinuous(t *testing.T) {
 	p, y := randomPairs(23, 40, true)
 	for at, f := range map[float64]loss.Func{1: loss.PoissonNLL, 2: loss.Gamma} {

@@ -35,8 +35,8 @@ func softGraph(t *testing.T, fn loss.Func, rows, classes int, opts ...loss.Optio
 	return g, cost, grads[0], x, target
 }
 
-// TestBufferReuseInTwoMachines: a machine that runs the gradient alone does not take one that another machine has computed of
-// data that has changed since.
+// TestBufferReuseInTwoMachines: a machine that runs the gradient alone does not take one that
+// another machine has computed of data that has changed since.
 func TestBufferReuseInTwoMachines(t *testing.T) {
 	for name, fn := range map[string]loss.Func{"CrossEntropy": loss.CrossEntropy, "MSE": loss.MSE} {
 		for _, classes := range []int{10, 300} {
@@ -62,7 +62,8 @@ func TestBufferReuseInTwoMachines(t *testing.T) {
 	}
 }
 
-// TestGradientAloneRefusesTargets: the domain of the targets is checked where the value does not run, too.
+// TestGradientAloneRefusesTargets: the domain of the targets is checked where the value does not
+// run, too.
 func TestGradientAloneRefusesTargets(t *testing.T) {
 	for name, c := range map[string]struct {
 		fn     loss.Func
@@ -80,7 +81,8 @@ func TestGradientAloneRefusesTargets(t *testing.T) {
 	}
 }
 
-// TestUpstreamsBesideIgnoredRows: an upstream that is not finite leaves the zeros of rows that do not count.
+// TestUpstreamsBesideIgnoredRows: an upstream that is not finite leaves the zeros of rows that do
+// not count.
 func TestUpstreamsBesideIgnoredRows(t *testing.T) {
 	for _, classes := range []int{10, 300} {
 		for _, scale := range []float32{float32(math.Inf(1)), float32(math.NaN())} {
@@ -99,8 +101,9 @@ func TestUpstreamsBesideIgnoredRows(t *testing.T) {
 	}
 }
 
-// TestBufferReuseOfOverlappingMachines does what two machines do whose runs overlap: the second runs the value between the value
-// and the derivative of the first, of other logits or of other targets. Both get their own gradient, and keep it.
+// TestBufferReuseOfOverlappingMachines does what two machines do whose runs overlap: the second
+// runs the value between the value and the derivative of the first, of other logits or of other
+// targets. Both get their own gradient, and keep it.
 func TestBufferReuseOfOverlappingMachines(t *testing.T) {
 	for name, fn := range map[string]loss.Func{"CrossEntropy": loss.CrossEntropy, "MSE": loss.MSE} {
 		for _, classes := range []int{10, 300} {

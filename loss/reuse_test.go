@@ -12,7 +12,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// crossEntropyGraph is a cross-entropy of float32 logits with its gradient, and the leaves' values to change.
+// crossEntropyGraph is a cross-entropy of float32 logits with its gradient, and the leaves' values
+// to change.
 func crossEntropyGraph(t *testing.T, rows, classes int, scale float32, opts ...loss.Option) (m G.VM, grad *G.Node, logits []float32, labels []int) {
 	t.Helper()
 	logits, labels = make([]float32, rows*classes), make([]int, rows)
@@ -49,7 +50,8 @@ func runOnce(t *testing.T, m G.VM) {
 	m.Reset()
 }
 
-// Kept memory holds the last gradient when the next one is written: rows that have become ignored must not show it.
+// Kept memory holds the last gradient when the next one is written: rows that have become ignored
+// must not show it.
 func TestBufferReuseGivesTheSameGradients(t *testing.T) {
 	for _, c := range []struct {
 		classes int
@@ -88,8 +90,8 @@ func TestBufferReuseGivesTheSameGradients(t *testing.T) {
 	}
 }
 
-// TestMemory reads what a run allocates: the gradient, or nothing where its memory is kept, and little that does not grow with
-// rows times classes.
+// TestMemory reads what a run allocates: the gradient, or nothing where its memory is kept, and
+// little that does not grow with rows times classes.
 func TestMemory(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes pools drop the memory that is counted here")
@@ -106,7 +108,8 @@ func TestMemory(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		return after.TotalAlloc - before.TotalAlloc
 	}
-	// A fifth of a gradient of room: one scratch row for each core, should the pools have been emptied, and the machine's own.
+	// A fifth of a gradient of room: one scratch row for each core, should the pools have been
+	// emptied, and the machine's own.
 	const room = gradient / 5
 	if got := allocated(); got < gradient || got > gradient+room {
 		t.Errorf("a run allocates %d bytes, want the gradient's %d and at most %d beside it", got, gradient, room)
@@ -116,7 +119,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// pointGraph is an elementwise loss of 700 float32 elements with its gradient, times a leaf to change.
+// pointGraph is an elementwise loss of 700 float32 elements with its gradient, times a leaf to
+// change.
 func pointGraph(t *testing.T, fn loss.Func, pred, target []float32, opts ...loss.Option) (m G.VM, cost, grad *G.Node, scale *G.F32) {
 	t.Helper()
 	g := G.NewGraph()
@@ -137,8 +141,8 @@ func pointGraph(t *testing.T, fn loss.Func, pred, target []float32, opts ...loss
 	return G.NewTapeMachine(g), cost, grads[0], scale
 }
 
-// The gradient that the value's operation computes fused is for the upstream of the last run: the first run with another
-// must not show it, and no bit may depend on the order of the work.
+// The gradient that the value's operation computes fused is for the upstream of the last run: the
+// first run with another must not show it, and no bit may depend on the order of the work.
 func TestElementsFused(t *testing.T) {
 	pred, target := make([]float32, 700), make([]float32, 700)
 	for name, fn := range map[string]loss.Func{"BinaryCrossEntropy": loss.BinaryCrossEntropy, "MSE": loss.MSE, "Huber": loss.Huber, "SmoothL1": loss.SmoothL1,
@@ -171,7 +175,8 @@ func TestElementsFused(t *testing.T) {
 	}
 }
 
-// A target outside its domain is found also where value and gradient are computed together, and the next run is right again.
+// A target outside its domain is found also where value and gradient are computed together, and the
+// next run is right again.
 func TestElementsFusedCheckTargets(t *testing.T) {
 	pred, target := make([]float32, 700), make([]float32, 700)
 	for _, c := range []struct {

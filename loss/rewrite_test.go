@@ -9,8 +9,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Gorgonia's BinaryXent is made of logarithms of 1-x, which it rewrites while it builds them: it removes the node in between, after
-// which the graph's own list of operands is wrong for nodes that came later. The derivatives must not be.
+// Gorgonia's BinaryXent is made of logarithms of 1-x, which it rewrites while it builds them: it
+// removes the node in between, after which the graph's own list of operands is wrong for nodes that
+// came later. The derivatives must not be.
 func TestGradientsAfterGorgoniaRemovedNodes(t *testing.T) {
 	g := G.NewGraph()
 	logits, target := []float64{-1, 0.5, 2}, []float64{0, 1, 0.25}

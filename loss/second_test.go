@@ -11,8 +11,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Every block of the Hessian of every loss, under the options that have a part in it, against central differences of the
-// gradient: the reference files have Hessians by the first operand alone.
+// Every block of the Hessian of every loss, under the options that have a part in it, against
+// central differences of the gradient: the reference files have Hessians by the first operand
+// alone.
 func TestHessianBlocks(t *testing.T) {
 	weighted := loss.WithClassWeights([]float64{1, 2, 0.5})
 	list := append(slices.Clone(subjects), []subject{
@@ -83,7 +84,8 @@ func checkHessian(t *testing.T, s *subject, red loss.Reduction, k string, v []fl
 	if err != nil {
 		t.Fatal(err)
 	}
-	// With a step of 1e-4 the error of the four-point formula and the rounding of the difference are both near 1e-11.
+	// With a step of 1e-4 the error of the four-point formula and the rounding of the difference
+	// are both near 1e-11.
 	const step, tolerance = 1e-4, 1e-9
 	for o, name := range s.wrt() {
 		for i := range 12 {

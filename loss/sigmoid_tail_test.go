@@ -9,7 +9,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// TestSigmoidFocalTails: the loss of a logit that agrees with its target is below the smallest difference from 1 long before it is
+// TestSigmoidFocalTails: the loss of a logit that agrees with its target is below the smallest
+// difference from 1 long before it is
 // 0. With target 1, q = σ(-x) = exp(-x)/(1 + exp(-x)) makes it -q^γ·log(1-q), with the gradient
 // -q^γ·(γ·(1-q)·(-log(1-q)) + q).
 func TestSigmoidFocalTails(t *testing.T) {

@@ -8,7 +8,8 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// expDifference returns exp(x - max) with what the rounding of the difference takes away: within a unit.
+// expDifference returns exp(x - max) with what the rounding of the difference takes away: within a
+// unit.
 func expDifference(x, max float64) float64 {
 	d := x - max
 	moved := d - x
@@ -19,9 +20,10 @@ func expDifference(x, max float64) float64 {
 // units returns the distance of got from want in units in the last place.
 func units(got, want float64) float64 { return math.Abs(got-want) / ulp[float64](want) }
 
-// TestLongSums holds float64 softmax to 4 units, of which 2 are the exponential's and one each the sum's and the quotient's, and
-// what is made of it, on rows of up to a million classes (ten million without -short), near 0 and far from it: beyond anchorLimit,
-// too. The terms of the reference are added without loss, and hold to a unit.
+// TestLongSums holds float64 softmax to 4 units, of which 2 are the exponential's and one each the
+// sum's and the quotient's, and what is made of it, on rows of up to a million classes (ten million
+// without -short), near 0 and far from it: beyond anchorLimit, too. The terms of the reference are
+// added without loss, and hold to a unit.
 func TestLongSums(t *testing.T) {
 	lengths := []int{5, 100, 1000, 5000, 1 << 20}
 	if !testing.Short() {
@@ -68,11 +70,11 @@ func TestLongSums(t *testing.T) {
 	}
 }
 
-// TestLongSumsOfLosses is TestLongSums for the losses' kernels, along rows and across them: the gradient beside the label is the
-// probability.
+// TestLongSumsOfLosses is TestLongSums for the losses' kernels, along rows and across them: the
+// gradient beside the label is the probability.
 func TestLongSumsOfLosses(t *testing.T) {
-	// Go code takes the maximum away before the exponential, and the rounding of a difference of 8 to
-	// 16 is up to 8 units of the exponential.
+	// Go code takes the maximum away before the exponential, and the rounding of a difference of 8
+	// to 16 is up to 8 units of the exponential.
 	limit := 4.0
 	if vec.Active() == vec.Generic {
 		limit = 12

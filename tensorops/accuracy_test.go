@@ -22,8 +22,8 @@ func (s *exactSum) add(v float64) {
 
 func (s *exactSum) value() float64 { return s.sum + s.lost }
 
-// longRow holds what a float32 row comes down to, in float64 with compensated sums: x - max is exact there and
-// exponentials are good to 2^-52, which is far below a unit of float32.
+// longRow holds what a float32 row comes down to, in float64 with compensated sums: x - max is
+// exact there and exponentials are good to 2^-52, which is far below a unit of float32.
 type longRow struct{ max, sum, rest float64 } // rest: the sum without the largest element
 
 func longRowOf(x []float32) longRow {
@@ -45,7 +45,8 @@ func longRowOf(x []float32) longRow {
 	return r
 }
 
-// TestAccuracyOfLongRows holds the limits of the package documentation for float32 rows of 1 to 10^7 elements.
+// TestAccuracyOfLongRows holds the limits of the package documentation for float32 rows of 1 to
+// 10^7 elements.
 func TestAccuracyOfLongRows(t *testing.T) {
 	sizes := []int{1, 10, 100, 1000, 32000, 128256, 1_000_000}
 	forEachImpl(t, func(t *testing.T) {
@@ -117,8 +118,8 @@ func (worst *rowErrors) check(t *testing.T, name string, x []float32) {
 	}
 }
 
-// TestExpIsGoodToOneUlp checks the exponential inside the kernels: every 997th float32 from -87 to 88 against
-// float64, and float64 arguments against big floats.
+// TestExpIsGoodToOneUlp checks the exponential inside the kernels: every 997th float32 from -87 to
+// 88 against float64, and float64 arguments against big floats.
 func TestExpIsGoodToOneUlp(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		k := active[float32]()
@@ -158,7 +159,8 @@ func TestExpIsGoodToOneUlp(t *testing.T) {
 	})
 }
 
-// Results below twice the smallest normal number are 0 or right, and nothing else: probabilities of wide logits.
+// Results below twice the smallest normal number are 0 or right, and nothing else: probabilities of
+// wide logits.
 func TestTinyProbabilities(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		x, dst := make([]float32, 2000), make([]float32, 2000)

@@ -8,7 +8,8 @@ import (
 // benchShapes are small, medium, and two the size of a language model's vocabulary: rows x columns.
 var benchShapes = [][2]int{{64, 10}, {1024, 1000}, {512, 32000}, {128, 128256}}
 
-// benchRows runs a benchmark for every type and shape. bytes is what the work reads and writes, in units of x.
+// benchRows runs a benchmark for every type and shape. bytes is what the work reads and writes, in
+// units of x.
 func benchRows(b *testing.B, suffix string, units int, f32 func(x []float32, cols int) func(), f64 func(x []float64, cols int) func()) {
 	for _, shape := range benchShapes {
 		n := shape[0] * shape[1]
@@ -98,8 +99,9 @@ func benchCrossEntropyGrad[F Float](x []F, cols int) func() {
 	return func() { CrossEntropyGradRows(values, dst, x, cols, labels, g, nil) }
 }
 
-// BenchmarkMemory prints what the machine's memory allows: reading, copying with ordinary stores, and copying with
-// stores past the caches, over a matrix of the shapes above. A kernel's time is to be read beside these.
+// BenchmarkMemory prints what the machine's memory allows: reading, copying with ordinary stores,
+// and copying with stores past the caches, over a matrix of the shapes above. A kernel's time is to
+// be read beside these.
 func BenchmarkMemory(b *testing.B) {
 	for _, shape := range benchShapes[1:] {
 		x := normal3[float32](shape[0] * shape[1])

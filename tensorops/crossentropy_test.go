@@ -8,16 +8,16 @@ import (
 	"testing"
 )
 
-// Limits. A value may be one unit in the last place of float32 off, half of which is the rounding; a gradient
-// element four units of the largest term that it is a difference of.
+// Limits. A value may be one unit in the last place of float32 off, half of which is the rounding;
+// a gradient element four units of the largest term that it is a difference of.
 const (
 	crossEntropyUlps = 1
 	gradientUlps     = 4
 	gradientUlps64   = 64 // float64 is held to a relative 1e-12 by the rule for references; this is tighter
 )
 
-// bigLoss is a cross-entropy in big floats: the value, the gradient, and the larger of the two terms of which each
-// element of the gradient is the difference.
+// bigLoss is a cross-entropy in big floats: the value, the gradient, and the larger of the two
+// terms of which each element of the gradient is the difference.
 type bigLoss struct {
 	value         float64
 	grad, largest []float64
@@ -219,8 +219,8 @@ func TestCrossEntropyMaskedClasses(t *testing.T) {
 	})
 }
 
-// The values that a subtraction from 1 destroys: log1p(2e^-40) and its gradient, computed with 50 digits by
-// Python's decimal.
+// The values that a subtraction from 1 destroys: log1p(2e^-40) and its gradient, computed with 50
+// digits by Python's decimal.
 func TestCrossEntropyNearOne(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		dst := make([]float64, 3)

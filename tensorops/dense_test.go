@@ -93,7 +93,8 @@ func layouts(t *testing.T, dt tensor.Dtype) map[string]*tensor.Dense {
 	}
 }
 
-// TestLayoutsAndAxes compares every axis of every layout with the slice forms on lines read one by one.
+// TestLayoutsAndAxes compares every axis of every layout with the slice forms on lines read one by
+// one.
 func TestLayoutsAndAxes(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		for _, dt := range []tensor.Dtype{tensor.Float32, tensor.Float64} {
@@ -366,7 +367,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestStreamedResults compares results large enough to be written past the caches with the same rows one by one.
+// TestStreamedResults compares results large enough to be written past the caches with the same
+// rows one by one.
 func TestStreamedResults(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		const rows, cols = 3, streamBytes/3/4 + 1001 // odd: every row begins at another alignment

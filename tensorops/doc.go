@@ -60,8 +60,8 @@
 // float64.
 //
 // float64 results are within a relative 1e-12 or an absolute 1e-14, softmax within 4 units (in Go
-// code, which subtracts the maximum first, up to a unit more for each unit of the difference). -log p
-// keeps its relative accuracy where p is near 1: the log-softmax of {40, 0, 0} begins with
+// code, which subtracts the maximum first, up to a unit more for each unit of the difference). -log
+// p keeps its relative accuracy where p is near 1: the log-softmax of {40, 0, 0} begins with
 // -8.5e-18, not with 0. A result smaller in magnitude than 2·2^-126 (float64: 2·2^-1022) may be
 // returned as 0; no denormal numbers slow the loops down.
 //

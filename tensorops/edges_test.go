@@ -32,7 +32,8 @@ func TestRowsAcrossTheAnchorLimit(t *testing.T) {
 	})
 }
 
-// TestTiesDoNotDependOnTheRowBefore: what a sum cuts off must not decide a rounding, for rows of masked classes least of all.
+// TestTiesDoNotDependOnTheRowBefore: what a sum cuts off must not decide a rounding, for rows of
+// masked classes least of all.
 func TestTiesDoNotDependOnTheRowBefore(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		const n = 256
@@ -53,7 +54,8 @@ func TestTiesDoNotDependOnTheRowBefore(t *testing.T) {
 	})
 }
 
-// TestFactorsNearTheLargestNumber: gradients of a factor near 3.4e38 are finite where the factor times a probability is.
+// TestFactorsNearTheLargestNumber: gradients of a factor near 3.4e38 are finite where the factor
+// times a probability is.
 func TestFactorsNearTheLargestNumber(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		x, dst := make([]float32, 100), make([]float32, 100)
@@ -110,7 +112,8 @@ func TestZerosHaveNoSign(t *testing.T) {
 	})
 }
 
-// TestHeavySoftTargets: the relative accuracy of a soft cross-entropy does not depend on how much its weights come to.
+// TestHeavySoftTargets: the relative accuracy of a soft cross-entropy does not depend on how much
+// its weights come to.
 func TestHeavySoftTargets(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		for _, off := range []float64{0, 100, 50000} {
@@ -131,7 +134,8 @@ func TestHeavySoftTargets(t *testing.T) {
 	})
 }
 
-// TestBernoulliKLOfFarLogits: beyond 708 exp(-x) is 0 where its product with another exponential counts.
+// TestBernoulliKLOfFarLogits: beyond 708 exp(-x) is 0 where its product with another exponential
+// counts.
 func TestBernoulliKLOfFarLogits(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		for _, c := range []struct {

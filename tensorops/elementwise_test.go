@@ -18,13 +18,14 @@ type pointLoss[F Float] struct {
 	value func(x, t float64) expected
 }
 
-// expected is the value of a loss, its slope, and the size of the larger of the two numbers whose difference the slope is.
+// expected is the value of a loss, its slope, and the size of the larger of the two numbers whose
+// difference the slope is.
 type expected struct{ l, slope, size float64 }
 
 func ofDifference(l, slope float64) expected { return expected{l, slope, math.Abs(slope)} }
 
-// expectBinary works by the side of 0: what is left of the target on the other side counts with |x|. It returns s, the
-// smaller probability, and q too.
+// expectBinary works by the side of 0: what is left of the target on the other side counts with
+// |x|. It returns s, the smaller probability, and q too.
 func expectBinary(x, t float64) (e expected, s, q float64) {
 	a, z, sign := math.Abs(x), math.Exp(-math.Abs(x)), -1.0
 	if q = t; x > 0 {
@@ -96,7 +97,8 @@ func pointLossesOf[F Float]() []pointLoss[F] {
 			func(dst, x, t []F, g float64) float64 { return SigmoidFocalGrad(dst, x, t, 0.75, 0.25, g) },
 			func(x, t float64) expected {
 				e, s, q := expectBinary(x, t)
-				// u = 1 - σ or σ, mixed by the target, falls to s where the target is on the logit's side
+				// u = 1 - σ or σ, mixed by the target, falls to s where the target is on the
+				// logit's side
 				u, w, sign := s*(1-q)+q*(1-s), 0.75*(1-t)+0.25*t, math.Copysign(1, x)
 				ux := s * (1 - s) * (2*q - 1)
 				// twice the terms, because they have twice the factors that the others have
@@ -121,9 +123,10 @@ func TestPointLosses(t *testing.T) {
 	})
 }
 
-// pointUnits bounds the errors of the kernels, relative to the largest term: 6 units of half the last place for the slopes (the
-// difference, the exponential, the quotient and the products each add one at most) and for a value. For float64
-// the expected numbers have as many. What both leave is beside the smallest normal number.
+// pointUnits bounds the errors of the kernels, relative to the largest term: 6 units of half the
+// last place for the slopes (the difference, the exponential, the quotient and the products each
+// add one at most) and for a value. For float64 the expected numbers have as many. What both leave
+// is beside the smallest normal number.
 func pointUnits[F Float]() (relative, absolute float64) {
 	if isFloat32[F]() {
 		return 6 * 0x1p-24, 0x1p-125

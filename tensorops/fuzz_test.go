@@ -73,8 +73,8 @@ func allOf[F Float](x []F) rowResults[F] {
 	return r
 }
 
-// compareAll admits the limits of both sides: 4 units for softmax, 2 for logarithms, 1 for values; 1e-14 of the
-// entropy's and a loss's terms in float64.
+// compareAll admits the limits of both sides: 4 units for softmax, 2 for logarithms, 1 for values;
+// 1e-14 of the entropy's and a loss's terms in float64.
 func compareAll[F Float](t *testing.T, name string, x []F, got, want rowResults[F]) {
 	t.Helper()
 	value := func(what string, g, w float64) {
@@ -114,8 +114,8 @@ func tiny[F Float](a, b F) bool {
 	return math.Abs(float64(a)) < 2*limit && math.Abs(float64(b)) < 2*limit
 }
 
-// FuzzPoint calls elementwise losses with any operands: an element gets what it gets alone, in place too, and the sum is finite where
-// all losses are.
+// FuzzPoint calls elementwise losses with any operands: an element gets what it gets alone, in
+// place too, and the sum is finite where all losses are.
 func FuzzPoint(f *testing.F) {
 	seed(f)
 	cases := pointCases()

@@ -81,8 +81,8 @@ func weightedLabel[F Float](k *kernels[F], dst, x []F, y int, g, weight float64)
 	return weight * l
 }
 
-// massCrossEntropy is Σ mass·(-log softmax(z)), and g times its gradient where there is a dst,
-// which is nil or z. A y that is not negative says that mass comes from that label.
+// massCrossEntropy returns Σ mass·(-log softmax(z)). dst is nil or z; where it is z, g times the
+// gradient is written to it. y is the label that mass was made from, or negative for a soft target.
 func massCrossEntropy(dst, z, mass []float64, y int, g float64) float64 {
 	k := active[float64]()
 	var total rowTotal

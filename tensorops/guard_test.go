@@ -8,8 +8,9 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// guarded returns a slice of n elements between two bands of NaN in one allocation, beginning off elements after
-// the first band so that every alignment comes up, and a check that the bands are still whole.
+// guarded returns a slice of n elements between two bands of NaN in one allocation, beginning off
+// elements after the first band so that every alignment comes up, and a check that the bands are
+// still whole.
 func guarded[F Float](n, off int) (s []F, intact func() bool) {
 	const band = 64
 	nan := F(math.NaN())
@@ -32,13 +33,14 @@ func guarded[F Float](n, off int) (s []F, intact func() bool) {
 type kernelCall[F Float] struct {
 	name string
 	run  func(k *kernels[F], dst, x, t []F, stream bool) []float64
-	// units is the error against the generic kernel that dst may have, in units of the last place of the largest
-	// term; relative that of the results.
+	// units is the error against the generic kernel that dst may have, in units of the last place
+	// of the largest term; relative that of the results.
 	units    float64
 	relative float64
 }
 
-// polynomialError is what float32 elements computed with in float64 are good to, where series are short: 2^-39.6.
+// polynomialError is what float32 elements computed with in float64 are good to, where series are
+// short: 2^-39.6.
 func polynomialError[F Float]() float64 {
 	if isFloat32[F]() {
 		return 2e-12
@@ -127,8 +129,9 @@ func kernelCalls[F Float]() []kernelCall[F] {
 	return calls
 }
 
-// TestKernelsStayInside runs every kernel at every length and at starts of every alignment, between bands of NaN:
-// no band changes, no input changes, no NaN from a band reaches a result, and the results are the generic ones.
+// TestKernelsStayInside runs every kernel at every length and at starts of every alignment, between
+// bands of NaN: no band changes, no input changes, no NaN from a band reaches a result, and the
+// results are the generic ones.
 func TestKernelsStayInside(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		t.Run("float32", func(t *testing.T) { testKernelsStayInside(t, &generic32) })
@@ -205,7 +208,8 @@ func TestKernelsInPlace(t *testing.T) {
 	})
 }
 
-// TestInstructionSetsAgree demands the same bits from AVX2 and AVX-512, of every kernel, also on hostile rows.
+// TestInstructionSetsAgree demands the same bits from AVX2 and AVX-512, of every kernel, also on
+// hostile rows.
 func TestInstructionSetsAgree(t *testing.T) {
 	if len(vec.Available()) < vec.Levels {
 		t.Skip("this build or processor has not both AVX2 and AVX-512")

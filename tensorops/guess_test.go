@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestGuessChangesNoBits sums rows with good, bad and no guesses at the anchor: rows that begin with other elements than they go
-// on with, masked ones among them, so that the first elements mislead.
+// TestGuessChangesNoBits sums rows with good, bad and no guesses at the anchor: rows that begin
+// with other elements than they go on with, masked ones among them, so that the first elements
+// mislead.
 func TestGuessChangesNoBits(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		t.Run("float32", testGuess[float32])
@@ -75,8 +76,8 @@ func cond(yes bool, a, b float64) float64 {
 	return b
 }
 
-// TestSumsAroundTheLargest plants elements that share nearly all of the sum in every position of a row: what float32 sums lose of
-// them is put right.
+// TestSumsAroundTheLargest plants elements that share nearly all of the sum in every position of a
+// row: what float32 sums lose of them is put right.
 func TestSumsAroundTheLargest(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		rng := newRand(t, 82)
@@ -101,8 +102,9 @@ func TestSumsAroundTheLargest(t *testing.T) {
 	})
 }
 
-// TestRowsAfterRows compares rows in a matrix, where the row before gives the guess, with the same rows alone: rows whose anchors are far apart, masked rows, rows with
-// NaN or infinities, and rows that are not to be read, in every order.
+// TestRowsAfterRows compares rows in a matrix, where the row before gives the guess, with the same
+// rows alone: rows whose anchors are far apart, masked rows, rows with NaN or infinities, and rows
+// that are not to be read, in every order.
 func TestRowsAfterRows(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		rng := newRand(t, 83)

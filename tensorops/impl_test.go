@@ -54,8 +54,8 @@ func dtypeName[F Float]() string {
 	return "float64"
 }
 
-// ulps returns |got - want| in units of the last place of want as an F. NaN equals NaN, infinities equal
-// themselves, and a 0 for a result below twice the smallest normal number is exact.
+// ulps returns |got - want| in units of the last place of want as an F. NaN equals NaN, infinities
+// equal themselves, and a 0 for a result below twice the smallest normal number is exact.
 func ulps[F Float](got F, want float64) float64 {
 	g, is32 := float64(got), isFloat32[F]()
 	smallest := 0x1p-1021
@@ -161,7 +161,8 @@ type distribution struct {
 	draw func(rng *rand.Rand, i int) float64
 }
 
-// distributions are those on which PERFORMANCE figures for softmax are usually given, and two that strain it.
+// distributions are those on which PERFORMANCE figures for softmax are usually given, and two that
+// strain it.
 var distributions = []distribution{
 	{"normal", func(rng *rand.Rand, _ int) float64 { return rng.NormFloat64() }},
 	{"normal3", func(rng *rand.Rand, _ int) float64 { return 3 * rng.NormFloat64() }},

@@ -37,8 +37,9 @@ func pointForm[F Float](form string, d *PointData[F], w, dst, values []F) {
 	}
 }
 
-// TestPointLengths calls every loss in every form at every length up to 130 and around the blocks, between bands of NaN and at every
-// alignment: nothing outside changes, and what an element gets is what it gets alone.
+// TestPointLengths calls every loss in every form at every length up to 130 and around the blocks,
+// between bands of NaN and at every alignment: nothing outside changes, and what an element gets is
+// what it gets alone.
 func TestPointLengths(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		t.Run("float32", testPointLengths[float32])
@@ -150,8 +151,8 @@ func testPointWeightsOfZero[F Float](t *testing.T) {
 	}
 }
 
-// TestPointNeighbours puts elements whose loss leaves float32, is infinite or NaN among others: they get what they get in float64, the
-// others what they had.
+// TestPointNeighbours puts elements whose loss leaves float32, is infinite or NaN among others:
+// they get what they get in float64, the others what they had.
 func TestPointNeighbours(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		for at, c := range pointCases() {
@@ -184,7 +185,8 @@ func TestPointNeighbours(t *testing.T) {
 						t.Fatalf("%v: element %d has %v and %v beside %v, before %v and %v", c, i, gotL[i], gotD[i], bad, values[i], dst[i])
 					}
 				}
-				// ordinary accuracy is tested elsewhere: this is about limits, and kernels that miss them by far
+				// ordinary accuracy is tested elsewhere: this is about limits, and kernels that
+				// miss them by far
 				near := func(got float32, want float64) bool {
 					return same(float64(got), float64(float32(want))) || math.Abs(float64(got)-want) <= 1e-5*max(1, math.Abs(want))
 				}
@@ -215,7 +217,8 @@ func TestPointParameters(t *testing.T) {
 	})
 }
 
-// TestPointPositive holds the weights of the positive class and smoothing to the formula, with NaN in the weights where nothing counts.
+// TestPointPositive holds the weights of the positive class and smoothing to the formula, with NaN
+// in the weights where nothing counts.
 func TestPointPositive(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		t.Run("float32", testPointPositive[float32])
@@ -310,7 +313,8 @@ func testPointInstructionSets[F Float](t *testing.T) {
 	}
 }
 
-// TestAVX2Registers looks for registers in the AVX2 kernels that only AVX-512 has: the generator may run out of the sixteen.
+// TestAVX2Registers looks for registers in the AVX2 kernels that only AVX-512 has: the generator
+// may run out of the sixteen.
 func TestAVX2Registers(t *testing.T) {
 	files, err := filepath.Glob("*_amd64.s")
 	if err != nil || len(files) == 0 {
@@ -363,7 +367,8 @@ func TestPointAllocations(t *testing.T) {
 	})
 }
 
-// BenchmarkPoint measures value and gradient of 1024x1000 elements on one core, beside "sum", the value alone.
+// BenchmarkPoint measures value and gradient of 1024x1000 elements on one core, beside "sum", the
+// value alone.
 func BenchmarkPoint(b *testing.B) {
 	const n = 1024 * 1000
 	seen := map[PointLoss]bool{}

@@ -120,10 +120,12 @@ func TestPointAccuracy(t *testing.T) {
 	})
 }
 
-// pointTolerance bounds the errors by a multiple of the last place's half of the result and of the largest number in the computation, as
-// the package's documentation does: 3 units for what is computed in float32 (6 for the focal loss, whose power doubles the error of
-// its base), half a unit beside 1e-12 for what is computed in float64 and rounded once. float64 results are compared with a formula
-// that has errors of its own: 1e-12. Numbers beside the smallest normal one may be 0.
+// pointTolerance bounds the errors by a multiple of the last place's half of the result and of the
+// largest number in the computation, as the package's documentation does: 3 units for what is
+// computed in float32 (6 for the focal loss, whose power doubles the error of its base), half a
+// unit beside 1e-12 for what is computed in float64 and rounded once. float64 results are compared
+// with a formula that has errors of its own: 1e-12. Numbers beside the smallest normal one may be
+// 0.
 func pointTolerance[F Float](p Point) (own, largest, absolute float64) {
 	switch {
 	case !isFloat32[F]():
@@ -142,7 +144,8 @@ func pointIn64(p Point) bool {
 	return k >= pointLogGap && k < pointBodies
 }
 
-// pointSizes returns the largest numbers that a value and a derivative are the difference of, both times what their errors count.
+// pointSizes returns the largest numbers that a value and a derivative are the difference of, both
+// times what their errors count.
 func pointSizes(p Point, x, t, l, d float64) (value, slope float64) {
 	value, slope = math.Abs(l), math.Abs(d)
 	e := math.Abs(x - t)
@@ -218,8 +221,8 @@ func testPointAccuracy[F Float](t *testing.T) {
 	}
 }
 
-// TestPointFormulas holds the float64 functions to the formulas of the documentation, written down without regard to digits, and their
-// derivatives to the differences of their values.
+// TestPointFormulas holds the float64 functions to the formulas of the documentation, written down
+// without regard to digits, and their derivatives to the differences of their values.
 func TestPointFormulas(t *testing.T) {
 	log1pExp := func(x float64) float64 { return math.Log(1 + math.Exp(x)) }
 	formulas := map[PointLoss]func(p Point, x, t float64) float64{
@@ -327,7 +330,8 @@ func TestPointFormulas(t *testing.T) {
 			if want := formulas[c.Loss](c.Point, x, y); !(math.Abs(l-want) <= 1e-9*max(1, math.Abs(want))) {
 				t.Errorf("%v at (%v, %v) is %v, want %v", c, x, y, l, want)
 			}
-			// third derivatives are below 1e4 where no corner is near; differences over a corner lie between its sides
+			// third derivatives are below 1e4 where no corner is near; differences over a corner
+			// lie between its sides
 			const h = 1e-5
 			_, before := pointFuncs[c.Loss](c.Point, x-h, y, 1.75)
 			_, after := pointFuncs[c.Loss](c.Point, x+h, y, 1.75)

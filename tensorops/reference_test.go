@@ -136,8 +136,8 @@ func (c *torchCase) check(t *testing.T, f func(dst, x *tensor.Dense, axis int) (
 	}
 }
 
-// checkSummary compares sums and samples. Go's and PyTorch's sin differ in the last bit of the inputs, hence
-// the absolute tolerance in units of scale.
+// checkSummary compares sums and samples. Go's and PyTorch's sin differ in the last bit of the
+// inputs, hence the absolute tolerance in units of scale.
 func (c *torchCase) checkSummary(t *testing.T, got []float64, want *torchArray, is32 bool) {
 	sum, abs := 0.0, 0.0
 	for _, v := range got {
@@ -161,8 +161,8 @@ func (c *torchCase) checkSummary(t *testing.T, got []float64, want *torchArray, 
 	}
 }
 
-// close is the rule for values: float64 relative 1e-12 or absolute 1e-14; float32 within the case's limit of the
-// float64 value of the same inputs, or absolute 1e-14.
+// close is the rule for values: float64 relative 1e-12 or absolute 1e-14; float32 within the case's
+// limit of the float64 value of the same inputs, or absolute 1e-14.
 func (c *torchCase) close(got, want float64, is32 bool, scale float64) bool {
 	if !is32 {
 		return same(got, want) || math.Abs(got-want) <= scale*max(1e-14, 1e-12*math.Abs(want))
@@ -170,13 +170,15 @@ func (c *torchCase) close(got, want float64, is32 bool, scale float64) bool {
 	return math.Abs(got-want) <= 1e-14 || ulps(float32(got), want) <= c.limit
 }
 
-// referenceRounds names the cases of logsumexp in which PyTorch's gradient, exp(x - logsumexp), suffers from the
-// rounding of a large logsumexp: three equal logits of -3e38 get 1 each. There our gradient is held to its sum.
+// referenceRounds names the cases of logsumexp in which PyTorch's gradient, exp(x - logsumexp),
+// suffers from the rounding of a large logsumexp: three equal logits of -3e38 get 1 each. There our
+// gradient is held to its sum.
 var referenceRounds = map[string]bool{
 	"hostile-plus1e4": true, "hostile-pm3e38": true, "hostile-pm1e308": true, "hostile-all_equal": true,
 }
 
-// checkRowSums checks that a gradient of log-sum-exp adds up to the upstream one in the rows that are finite.
+// checkRowSums checks that a gradient of log-sum-exp adds up to the upstream one in the rows that
+// are finite.
 func checkRowSums[F Float](t *testing.T, dst, g []F, cols int) {
 	t.Helper()
 	for i, want := range g {
@@ -190,8 +192,8 @@ func checkRowSums[F Float](t *testing.T, dst, g []F, cols int) {
 	}
 }
 
-// checkTorchGradient compares the vector-Jacobian products of the row forms. Each element is a difference of terms
-// of up to the upstream gradient's size.
+// checkTorchGradient compares the vector-Jacobian products of the row forms. Each element is a
+// difference of terms of up to the upstream gradient's size.
 func checkTorchGradient[F Float](t *testing.T, c *torchCase, file string, want torchArray) {
 	t.Helper()
 	shape := c.Inputs.Input.Shape

@@ -5,15 +5,16 @@ import (
 	"testing"
 )
 
-// Limits in units of the last place. exp, softmax and the sums have their own rounding errors in float32; the
-// float64 ones are bounded by the polynomial and the two roundings after it.
+// Limits in units of the last place. exp, softmax and the sums have their own rounding errors in
+// float32; the float64 ones are bounded by the polynomial and the two roundings after it.
 const (
 	softmaxUlps = 4
 	totalUlps32 = 0.6
 	logUlps32   = 2
 )
 
-// checkRow compares all three functions with the exact values of one row. slack admits an absolute error besides.
+// checkRow compares all three functions with the exact values of one row. slack admits an absolute
+// error besides.
 func checkRow[F Float](t *testing.T, what string, x []F) {
 	t.Helper()
 	want := bigOf(x)

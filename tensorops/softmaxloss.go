@@ -107,8 +107,8 @@ func TargetSoftmaxRows[F Float](values []float64, dst, x, t []F, lo, hi int, g [
 	return valid
 }
 
-// groups reports whether kernels do this: not gradients by the targets, and divergences from targets as
-// they are.
+// groups reports whether kernels do this: not gradients by the targets, and divergences from
+// targets as they are.
 func (o *TargetSoftmax) groups() bool {
 	return o.Wrt == 0 && !(o.Classes == 1 && o.Smoothing != 0) && (!o.KL || o.Smoothing == 0 && o.Weights == nil)
 }

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// BenchmarkLabelSoftmax is value and gradient of softmax losses of few classes, one core, with one option at a time. inner is the
-// number of rows that lie side by side.
+// BenchmarkLabelSoftmax is value and gradient of softmax losses of few classes, one core, with one
+// option at a time. inner is the number of rows that lie side by side.
 func BenchmarkLabelSoftmax(b *testing.B) {
 	for _, s := range [][3]int{{65536, 21, 1}, {100000, 10, 1}, {1000000, 2, 1}, {8192, 128, 1}, {1024, 1000, 1}, {65536, 21, 65536}, {1024, 1000, 1024}} {
 		for _, c := range softmaxCases {

@@ -110,7 +110,8 @@ func testSoftmaxHostile[F Float](t *testing.T) {
 	}
 }
 
-// TestSoftmaxOneHot checks that targets of one 1 give the numbers of labels, alone and beside others, to the bit.
+// TestSoftmaxOneHot checks that targets of one 1 give the numbers of labels, alone and beside
+// others, to the bit.
 func TestSoftmaxOneHot(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		testSoftmaxOneHot[float32](t)
@@ -215,7 +216,8 @@ func TestSoftmaxTargetGradient(t *testing.T) {
 	})
 }
 
-// TestSoftmaxKLNear checks that the divergence of equal distributions is 0, and that of near ones keeps its digits.
+// TestSoftmaxKLNear checks that the divergence of equal distributions is 0, and that of near ones
+// keeps its digits.
 func TestSoftmaxKLNear(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		x := []float64{1, 2, 3, 4}

@@ -149,7 +149,8 @@ func TestSoftmaxRowsExactly(t *testing.T) {
 					continue
 				}
 				l, grad, size := in.exact(i)
-				// 1e-14 of the terms that cancel covers the rounding of exponentials, sums and logarithms.
+				// 1e-14 of the terms that cancel covers the rounding of exponentials, sums and
+				// logarithms.
 				if !(math.Abs(values[i]-l) <= 1e-14*size) {
 					t.Errorf("%s, %d classes: value %v, want %v", c.name, classes, values[i], l)
 				}
@@ -163,7 +164,8 @@ func TestSoftmaxRowsExactly(t *testing.T) {
 	}
 }
 
-// exact returns value and gradient of row i, and the size of the terms they are made of. Inner is 1.
+// exact returns value and gradient of row i, and the size of the terms they are made of. Inner is
+// 1.
 func (in *softmaxInput[F]) exact(i int) (l float64, grad []float64, size float64) {
 	n := in.classes
 	num := func() *big.Float { return newBig(0) }
@@ -224,14 +226,16 @@ func (in *softmaxInput[F]) exact(i int) (l float64, grad []float64, size float64
 	return toFloat(value), grad, size
 }
 
-// near reports whether got is want rounded once to F, up to what float64 loses: floor is the size of the terms.
+// near reports whether got is want rounded once to F, up to what float64 loses: floor is the size
+// of the terms.
 func softmaxNear[F Float](got F, want, floor float64) bool {
 	if math.IsNaN(want) || math.IsInf(want, 0) {
 		return same(float64(got), want)
 	}
 	off := math.Abs(float64(got) - want)
 	if isFloat32[F]() {
-		// Half a unit is the rounding. Exponentials are good to 2^-42, those under a softcap to 2^-37.
+		// Half a unit is the rounding. Exponentials are good to 2^-42, those under a softcap to
+		// 2^-37.
 		return off <= 0.5001*ulp[F](want)+1e-12*floor || got == 0 && math.Abs(want) < 0x1p-125
 	}
 	return off <= 1e-13*math.Abs(want)+1e-14*floor
@@ -290,8 +294,8 @@ func TestSoftmaxEachInner(t *testing.T) {
 	})
 }
 
-// TestSoftmaxRanges checks that a row does not depend on the rows beside it, on the range that it is in, or on the place of the
-// result.
+// TestSoftmaxRanges checks that a row does not depend on the rows beside it, on the range that it
+// is in, or on the place of the result.
 func TestSoftmaxRanges(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		testSoftmaxRanges[float32](t)

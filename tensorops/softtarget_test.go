@@ -9,7 +9,8 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 )
 
-// Whole blocks of -Inf have no anchor: their terms must be 0 in every gradient, whichever way it is taken.
+// Whole blocks of -Inf have no anchor: their terms must be 0 in every gradient, whichever way it is
+// taken.
 func TestMaskedBlocks(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		t.Run("float32", testMaskedBlocks[float32])
@@ -46,8 +47,8 @@ func testMaskedBlocks[F Float](t *testing.T) {
 	}
 }
 
-// The divergence's gradient is that of the cross-entropy, its value does not depend on whether a gradient is taken, and dst may
-// be either operand.
+// The divergence's gradient is that of the cross-entropy, its value does not depend on whether a
+// gradient is taken, and dst may be either operand.
 func TestKLGrad(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		t.Run("float32", testKLGrad[float32])
@@ -73,7 +74,8 @@ func testKLGrad[F Float](t *testing.T) {
 				if dst[i] != want[i] {
 					t.Fatalf("n=%d, g=%v: gradient[%d] = %v, of the cross-entropy %v", n, g, i, dst[i], want[i])
 				}
-				// in place the exponentials are taken again: 4 units of the larger term on either side
+				// in place the exponentials are taken again: 4 units of the larger term on either
+				// side
 				limit := 2 * gradientUlps * ulp[F](math.Abs(g)*max(1, math.Abs(float64(p[i]))))
 				if math.Abs(float64(overX[i]-dst[i])) > limit || math.Abs(float64(overT[i]-dst[i])) > limit {
 					t.Fatalf("n=%d, g=%v: gradient[%d] = %v, over x %v, over t %v", n, g, i, dst[i], overX[i], overT[i])
@@ -83,7 +85,8 @@ func testKLGrad[F Float](t *testing.T) {
 	}
 }
 
-// Weights outside their domain are reported, wherever they stand; those of rows that do not count are not read.
+// Weights outside their domain are reported, wherever they stand; those of rows that do not count
+// are not read.
 func TestTargetsOutsideTheirDomain(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		rng := newRand(t, 46)

@@ -28,8 +28,9 @@ func benchData() (x []float32, y []int) {
 	return x, y
 }
 
-// BenchmarkEpoch is an epoch of 20 batches of a network 784-256-10 with Adam: with this package, and with Gorgonia's own parts
-// put together as its examples do (whose softmax is stable here only because the logits are small).
+// BenchmarkEpoch is an epoch of 20 batches of a network 784-256-10 with Adam: with this package,
+// and with Gorgonia's own parts put together as its examples do (whose softmax is stable here only
+// because the logits are small).
 func BenchmarkEpoch(b *testing.B) {
 	x, y := benchData()
 	b.Run("impl=train", func(b *testing.B) {

@@ -18,7 +18,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// fullConfig uses everything that has a state: slots, an adaptive schedule, dropout, metrics, early stopping, accumulation.
+// fullConfig uses everything that has a state: slots, an adaptive schedule, dropout, metrics, early
+// stopping, accumulation.
 func fullConfig(t testing.TB, dir string) Config {
 	c := Config{
 		Epochs: 10, BatchSize: 8, Accumulate: 2, Optimizer: optim.Adam(0.02), Seed: 3, Validation: blobs(t, 40, 9),
@@ -68,7 +69,8 @@ func stopAt(step int, cancel func()) Callback {
 	})
 }
 
-// TestResume cancels a run at every one of its steps in turn, and lets it go on: the end is the same to the bit.
+// TestResume cancels a run at every one of its steps in turn, and lets it go on: the end is the
+// same to the bit.
 func TestResume(t *testing.T) {
 	ds := blobs(t, 60, 8) // 8 batches, 4 steps an epoch, the last batch short
 	for _, dt := range []tensor.Dtype{tensor.Float32, tensor.Float64} {
@@ -308,7 +310,8 @@ func TestCheckpointInTheWay(t *testing.T) {
 	}
 }
 
-// TestLoad: a model from a checkpoint or a saved file predicts the same bits, for any number of rows.
+// TestLoad: a model from a checkpoint or a saved file predicts the same bits, for any number of
+// rows.
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	ds := blobs(t, 60, 8)

@@ -79,8 +79,8 @@ func unevens(t *testing.T) []uneven {
 	}
 }
 
-// TestAccumulateIsOneBatch: k batches of n rows make the same step as one of k·n, however the denominator falls
-// into them; the first batches of one and of two rows count nothing.
+// TestAccumulateIsOneBatch: k batches of n rows make the same step as one of k·n, however the
+// denominator falls into them; the first batches of one and of two rows count nothing.
 func TestAccumulateIsOneBatch(t *testing.T) {
 	for _, c := range unevens(t) {
 		cfg := Config{Epochs: 3, BatchSize: 24, Optimizer: optim.SGD(0.3), DType: tensor.Float64, KeepOrder: true}
@@ -108,8 +108,9 @@ func TestAccumulateIsOneBatch(t *testing.T) {
 	}
 }
 
-// TestThreeRows: with parameters of 0 the probabilities are 1/2, so the mean over the two rows that count is log 2.
-// Divided by three rows, or as a mean of means with 0 for the ignored one, it would be 2/3·log 2.
+// TestThreeRows: with parameters of 0 the probabilities are 1/2, so the mean over the two rows that
+// count is log 2. Divided by three rows, or as a mean of means with 0 for the ignored one, it would
+// be 2/3·log 2.
 func TestThreeRows(t *testing.T) {
 	ds, err := data.Classes([][]float64{{1}, {1}, {-1}}, []int{1, -100, 0})
 	if err != nil {
@@ -142,7 +143,8 @@ func TestThreeRows(t *testing.T) {
 	}
 }
 
-// TestIgnoredBatch: a batch in which nothing counts has no loss, leaves the epoch's alone and moves nothing.
+// TestIgnoredBatch: a batch in which nothing counts has no loss, leaves the epoch's alone and moves
+// nothing.
 func TestIgnoredBatch(t *testing.T) {
 	ds, err := data.Classes([][]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, []int{1, -100, 0})
 	if err != nil {
@@ -164,7 +166,8 @@ func TestIgnoredBatch(t *testing.T) {
 	}
 }
 
-// TestEvaluationByParts: the loss of a dataset does not depend on the batches in which it is measured.
+// TestEvaluationByParts: the loss of a dataset does not depend on the batches in which it is
+// measured.
 func TestEvaluationByParts(t *testing.T) {
 	for _, c := range unevens(t) {
 		var want float64
@@ -217,8 +220,8 @@ func TestNothingToMeasure(t *testing.T) {
 	}
 }
 
-// TestLossWithoutParts: a loss that is no quotient of sums trains batch by batch and is refused where batches are
-// added up.
+// TestLossWithoutParts: a loss that is no quotient of sums trains batch by batch and is refused
+// where batches are added up.
 func TestLossWithoutParts(t *testing.T) {
 	twice := func(pred, target *G.Node, opts ...loss.Option) (*G.Node, error) {
 		l, err := loss.CrossEntropy(pred, target, opts...)
@@ -256,7 +259,8 @@ func TestLossWithoutParts(t *testing.T) {
 	}
 }
 
-// TestClassWeightsAtIgnoredLabels: a label that is no class has no class weight; the loss ignores it or names it.
+// TestClassWeightsAtIgnoredLabels: a label that is no class has no class weight; the loss ignores
+// it or names it.
 func TestClassWeightsAtIgnoredLabels(t *testing.T) {
 	x := [][]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 0}}
 	with, err := data.Classes(x, []int{0, -100, 255, 2})
@@ -370,7 +374,8 @@ func TestMaskedLabels(t *testing.T) {
 	}
 }
 
-// TestPaddedSequences: positions with ignored labels are neither in the loss nor in the perplexity, its exponential.
+// TestPaddedSequences: positions with ignored labels are neither in the loss nor in the perplexity,
+// its exponential.
 func TestPaddedSequences(t *testing.T) {
 	spec := data.Spec{Input: data.Field{Kind: data.Int, Shape: []int{4}}, Target: data.Field{Kind: data.Int, Shape: []int{4}}}
 	ds, err := data.NewTable(3, spec, data.Column{Int: []int{0, 1, 2, 3, 4, 0, 0, 0, 1, 2, 0, 0}},
@@ -399,8 +404,8 @@ func TestPaddedSequences(t *testing.T) {
 	}
 }
 
-// TestRowWeights: an elementwise loss is given one weight per row, one per element where it takes no other, and the
-// numbers are the same.
+// TestRowWeights: an elementwise loss is given one weight per row, one per element where it takes
+// no other, and the numbers are the same.
 func TestRowWeights(t *testing.T) {
 	c := unevens(t)[4]
 	stranger := func(pred, target *G.Node, opts ...loss.Option) (*G.Node, error) {
@@ -451,7 +456,8 @@ func TestRowWeights(t *testing.T) {
 	}
 }
 
-// TestNegativeWeights: they divide as they multiply, so that -1 everywhere is 1 everywhere, and batches add up to one.
+// TestNegativeWeights: they divide as they multiply, so that -1 everywhere is 1 everywhere, and
+// batches add up to one.
 func TestNegativeWeights(t *testing.T) {
 	ds := blobs(t, 4, 1)
 	fit := func(weights []float64, size int) (*Result, error) {

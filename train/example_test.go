@@ -62,8 +62,8 @@ func fit(ctx context.Context, table io.Reader) (*train.Result, error) {
 		Epochs: 100, Optimizer: optim.Adam(0.01), Metrics: []metric.Metric{metric.NewAccuracy()}, Progress: os.Stderr})
 }
 
-// Learn the classes of a table of text. The classes of this one are those of a chessboard of four squares, which no straight line
-// tells apart.
+// Learn the classes of a table of text. The classes of this one are those of a chessboard of four
+// squares, which no straight line tells apart.
 func ExampleFit_table() {
 	var table strings.Builder
 	table.WriteString("east,north,colour\n")

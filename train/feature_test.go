@@ -34,7 +34,8 @@ func far(t *testing.T, a, b *Net) float64 {
 	return worst
 }
 
-// TestAccumulate: k batches of n rows make the same step as one of k·n, with a short last group and a short last batch.
+// TestAccumulate: k batches of n rows make the same step as one of k·n, with a short last group and
+// a short last batch.
 func TestAccumulate(t *testing.T) {
 	ds := blobs(t, 77, 1)
 	cfg := Config{Epochs: 3, BatchSize: 24, Optimizer: optim.Adam(0.01), DType: tensor.Float64, ClipNorm: 0.3,
@@ -58,7 +59,8 @@ func TestAccumulate(t *testing.T) {
 	}
 }
 
-// TestWeights: a row of weight 2 is a row given twice, a row of weight 0 is not there; class weights are weights of rows.
+// TestWeights: a row of weight 2 is a row given twice, a row of weight 0 is not there; class
+// weights are weights of rows.
 func TestWeights(t *testing.T) {
 	ds := blobs(t, 12, 1)
 	weights := []float64{1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0} // by class, as it happens
@@ -181,7 +183,8 @@ func TestEarlyStop(t *testing.T) {
 				return nil
 			})}}
 		res := mustFit(t, linear3, blobs(t, 64, 1), cfg)
-		// 2.95 is not 0.1 better than 3: the best is epoch 2, and epoch 5 is the third without improvement.
+		// 2.95 is not 0.1 better than 3: the best is epoch 2, and epoch 5 is the third without
+		// improvement.
 		if res.Stopped != "early stopping" || len(res.History.Epochs) != 5 || res.Best == nil || res.Best.Epoch != 2 {
 			t.Fatalf("stopped %q after %d epochs, best %+v", res.Stopped, len(res.History.Epochs), res.Best)
 		}

@@ -71,7 +71,8 @@ func sameParams(a, b *Net) bool {
 	})
 }
 
-// softmaxStep is one gradient step of softmax regression written out: the loss before it and the parameters changed in place.
+// softmaxStep is one gradient step of softmax regression written out: the loss before it and the
+// parameters changed in place.
 func softmaxStep(x [][]float64, y []int, w, b []float64, rate float64) float64 {
 	classes := len(b)
 	dw, db := make([]float64, len(w)), make([]float64, classes)
@@ -110,7 +111,8 @@ func softmaxStep(x [][]float64, y []int, w, b []float64, rate float64) float64 {
 	return total / n
 }
 
-// TestShortLastBatch holds a run whose last batch has 2 of 4 rows against the same steps written out.
+// TestShortLastBatch holds a run whose last batch has 2 of 4 rows against the same steps written
+// out.
 func TestShortLastBatch(t *testing.T) {
 	ds := blobs(t, 10, 3)
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {

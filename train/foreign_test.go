@@ -12,7 +12,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// published is a model as Gorgonia's examples write them: its first layer is a leaf with an initialiser.
+// published is a model as Gorgonia's examples write them: its first layer is a leaf with an
+// initialiser.
 func published(init G.InitWFn) Model {
 	return func(b *Builder, x *G.Node) (*G.Node, error) {
 		w := G.NewMatrix(b.Graph(), tensor.Float32, G.WithShape(3, 3), G.WithName("w0"), G.WithInit(init))
@@ -24,8 +25,8 @@ func published(init G.InitWFn) Model {
 	}
 }
 
-// TestForeignLeaves: a leaf that is drawn anew for each graph makes training, evaluation and a loaded model different
-// ones; all refuse it and name it.
+// TestForeignLeaves: a leaf that is drawn anew for each graph makes training, evaluation and a
+// loaded model different ones; all refuse it and name it.
 func TestForeignLeaves(t *testing.T) {
 	ds := blobs(t, 12, 1)
 	cfg := Config{Epochs: 1, Optimizer: optim.SGD(0.1)}
@@ -67,7 +68,8 @@ func TestForeignLeaves(t *testing.T) {
 	refusal("Load", err)
 }
 
-// TestForeignLeavesThatAreTheSame: constants, masks with infinities and NaN, and whole numbers are as good as any.
+// TestForeignLeavesThatAreTheSame: constants, masks with infinities and NaN, and whole numbers are
+// as good as any.
 func TestForeignLeavesThatAreTheSame(t *testing.T) {
 	model := func(b *Builder, x *G.Node) (*G.Node, error) {
 		h, err := b.Dense("out", x, 3)
@@ -111,7 +113,8 @@ func TestLeafWithoutValue(t *testing.T) {
 	}
 }
 
-// TestWrongOperations: what Lint knows to be wrong is refused with the reason, unless the model allows it.
+// TestWrongOperations: what Lint knows to be wrong is refused with the reason, unless the model
+// allows it.
 func TestWrongOperations(t *testing.T) {
 	with := func(allow []string, f func(h *G.Node) (*G.Node, error)) Model {
 		return func(b *Builder, x *G.Node) (*G.Node, error) {

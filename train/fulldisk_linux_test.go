@@ -19,9 +19,10 @@ import (
 // fullEnv names the way in which a process of TestFullDisk runs out of room.
 const fullEnv = "SURPRISAL_TRAIN_FULL_DISK"
 
-// TestFullDisk runs out of room in processes of its own, in two ways. A limit on the length of files, which needs no privilege,
-// lets every write of a file fail; the error is EFBIG and not ENOSPC. A file system in memory, mounted in a namespace of
-// the process's own, is full in earnest: there files can still be made and renamed, and hold nothing.
+// TestFullDisk runs out of room in processes of its own, in two ways. A limit on the length of
+// files, which needs no privilege, lets every write of a file fail; the error is EFBIG and not
+// ENOSPC. A file system in memory, mounted in a namespace of the process's own, is full in earnest:
+// there files can still be made and renamed, and hold nothing.
 func TestFullDisk(t *testing.T) {
 	switch os.Getenv(fullEnv) {
 	case "limit":

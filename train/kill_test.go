@@ -33,8 +33,8 @@ type victim struct{ testing.TB }
 func (*victim) Helper()        {}
 func (*victim) Fatal(a ...any) { panic(fmt.Sprint(a...)) }
 
-// TestKill kills a process with a run at 50 random moments, its beginning and its end among them, and lets another run go on from what
-// is on the disk: the end is always the same to the bit.
+// TestKill kills a process with a run at 50 random moments, its beginning and its end among them,
+// and lets another run go on from what is on the disk: the end is always the same to the bit.
 func TestKill(t *testing.T) {
 	kills := 50
 	if testing.Short() {

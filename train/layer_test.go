@@ -85,7 +85,8 @@ func TestGradients(t *testing.T) {
 	}
 }
 
-// TestDropout: the mean over many masks is the input, the mask changes from step to step and is the same for the same step.
+// TestDropout: the mean over many masks is the input, the mask changes from step to step and is the
+// same for the same step.
 func TestDropout(t *testing.T) {
 	n := &noise{name: "d", p: 0.3, buf: data.Column{F64: make([]float64, 10000)}}
 	n.draw(1, 1)
@@ -126,7 +127,8 @@ func TestDropout(t *testing.T) {
 	}
 }
 
-// TestEvaluationLeavesWeightsAlone: graphs share the numbers of the parameters, and running one must not change them.
+// TestEvaluationLeavesWeightsAlone: graphs share the numbers of the parameters, and running one
+// must not change them.
 func TestEvaluationLeavesWeightsAlone(t *testing.T) {
 	ds := blobs(t, 100, 1)
 	plain := func(b *Builder, x *G.Node) (*G.Node, error) {

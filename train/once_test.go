@@ -20,7 +20,8 @@ func (c *counted) Read(rows []int, x, y data.Column) error {
 	return c.Dataset.Read(rows, x, y)
 }
 
-// TestNothingIsReadTwice: an epoch reads every example once, whether ahead or not, and validation reads its own once.
+// TestNothingIsReadTwice: an epoch reads every example once, whether ahead or not, and validation
+// reads its own once.
 func TestNothingIsReadTwice(t *testing.T) {
 	const epochs, rows, held = 3, 50, 17
 	for _, ahead := range []int{0, 1, 4} {

@@ -18,7 +18,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// TestResumeIsTheSameRun: another loss, other examples and another validation set are noticed, the same ones are taken.
+// TestResumeIsTheSameRun: another loss, other examples and another validation set are noticed, the
+// same ones are taken.
 func TestResumeIsTheSameRun(t *testing.T) {
 	smooth := func(eps float64) loss.Func { return loss.With(loss.CrossEntropy, loss.WithLabelSmoothing(eps)) }
 	weighted, err := blobs(t, 24, 1).WithWeights(append(make([]float64, 23), 1))
@@ -81,7 +82,8 @@ func TestResumeOfAnotherModel(t *testing.T) {
 	}
 }
 
-// TestResumeRates: a run may be made longer where its past would have been the same, not where the rate would jump.
+// TestResumeRates: a run may be made longer where its past would have been the same, not where the
+// rate would jump.
 func TestResumeRates(t *testing.T) {
 	ds := blobs(t, 24, 1) // 3 steps an epoch
 	for _, c := range []struct {
@@ -111,8 +113,8 @@ func TestResumeRates(t *testing.T) {
 	}
 }
 
-// TestStopSaves: a callback that ends a run within an epoch loses no step, and the run goes on to the bits of one that
-// was left alone.
+// TestStopSaves: a callback that ends a run within an epoch loses no step, and the run goes on to
+// the bits of one that was left alone.
 func TestStopSaves(t *testing.T) {
 	ds := blobs(t, 60, 8)
 	whole := mustFit(t, mlp, ds, fullConfig(t, t.TempDir()))
@@ -140,7 +142,8 @@ func TestStopSaves(t *testing.T) {
 	sameRun(t, "resumed after a stop", mustFit(t, mlp, ds, cfg), whole)
 }
 
-// TestStopRestoresTheBest: with EarlyStop a stop by a callback puts the best parameters back, as the end of the run does.
+// TestStopRestoresTheBest: with EarlyStop a stop by a callback puts the best parameters back, as
+// the end of the run does.
 func TestStopRestoresTheBest(t *testing.T) {
 	var best []float32
 	cfg := Config{Epochs: 9, BatchSize: 32, Optimizer: optim.SGD(.1), Validation: blobs(t, 10, 1), NoTrainMetrics: true,
@@ -215,8 +218,9 @@ func TestBest(t *testing.T) {
 	}
 }
 
-// TestBoardAfterResume: a run that is killed after steps that no checkpoint has makes them again. The session record
-// tells which of the first are void; without them each step and epoch is there once.
+// TestBoardAfterResume: a run that is killed after steps that no checkpoint has makes them again.
+// The session record tells which of the first are void; without them each step and epoch is there
+// once.
 func TestBoardAfterResume(t *testing.T) {
 	dir := t.TempDir()
 	board := filepath.Join(dir, "board")
@@ -267,7 +271,8 @@ func TestBoardAfterResume(t *testing.T) {
 	}
 }
 
-// boardEvent reads step and tag of an Event of TensorFlow's event.proto, and whether it is a SessionLog of status START.
+// boardEvent reads step and tag of an Event of TensorFlow's event.proto, and whether it is a
+// SessionLog of status START.
 func boardEvent(t *testing.T, b []byte) (step int, tag string, start bool) {
 	t.Helper()
 	for len(b) > 0 {

@@ -13,8 +13,9 @@ import (
 
 var soakSteps = flag.Int("soak", 10000, "steps of TestSoak; 200000 is the figure it is meant for")
 
-// TestSoak makes many steps of a tiny model, with reading ahead, validation, TensorBoard files and checkpoints, and compares
-// what the process holds after a quarter of them with what it holds at the end.
+// TestSoak makes many steps of a tiny model, with reading ahead, validation, TensorBoard files and
+// checkpoints, and compares what the process holds after a quarter of them with what it holds at
+// the end.
 func TestSoak(t *testing.T) {
 	const perEpoch = 500
 	dir := t.TempDir()

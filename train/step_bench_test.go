@@ -12,7 +12,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// benchSteps measures the steps of a run: reading a batch, forward, backward and the update, as Fit makes them.
+// benchSteps measures the steps of a run: reading a batch, forward, backward and the update, as Fit
+// makes them.
 func benchSteps(b *testing.B, model Model, fn loss.Func, ds data.Dataset, cfg Config) {
 	cfg.Epochs, cfg.Optimizer, cfg.KeepOrder = 1, optim.Adam(1e-3), true
 	r, err := newRun(background, model, fn, ds, cfg)
@@ -41,8 +42,8 @@ func benchSteps(b *testing.B, model Model, fn loss.Func, ds data.Dataset, cfg Co
 	}
 }
 
-// BenchmarkStep is a step of a network with one hidden layer, CrossEntropy and Adam; shapes are batch, inputs, hidden
-// units and classes.
+// BenchmarkStep is a step of a network with one hidden layer, CrossEntropy and Adam; shapes are
+// batch, inputs, hidden units and classes.
 func BenchmarkStep(b *testing.B) {
 	for _, dt := range []struct {
 		name string
@@ -80,8 +81,9 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-// BenchmarkWeightedStep is a step of an autoencoder 784-16-784 with an elementwise loss, whose time is mostly the
-// loss's: on rows that count alike, on rows with random weights and with a random mask of the targets.
+// BenchmarkWeightedStep is a step of an autoencoder 784-16-784 with an elementwise loss, whose time
+// is mostly the loss's: on rows that count alike, on rows with random weights and with a random
+// mask of the targets.
 func BenchmarkWeightedStep(b *testing.B) {
 	const batch, width = 256, 784
 	rng := rand.New(rand.NewPCG(3, 4))

@@ -29,7 +29,8 @@ func (breaking) Name() string              { return "breaking" }
 func (b breaking) New() metric.Metric      { return b }
 func (breaking) Update(metric.Batch) error { panic("no such class") }
 
-// TestStrangers: what a user's own code gets wrong is an error that says where, at the first step at the latest, and never a panic.
+// TestStrangers: what a user's own code gets wrong is an error that says where, at the first step
+// at the latest, and never a panic.
 func TestStrangers(t *testing.T) {
 	ds := blobs(t, 12, 1)
 	outside, err := data.Classes([][]float64{{1, 2, 3}, {4, 5, 6}}, []int{0, 7})

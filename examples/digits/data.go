@@ -14,7 +14,8 @@ import (
 //go:embed digits.csv.gz
 var digits []byte
 
-// loadDigits returns the training and the test images, 64 pixels in [0, 1] each: every fifth row is a test row.
+// loadDigits returns the training and the test images, 64 pixels in [0, 1] each: every fifth row is
+// a test row.
 func loadDigits() (train, test data.Dataset, err error) {
 	z, err := gzip.NewReader(bytes.NewReader(digits))
 	if err != nil {

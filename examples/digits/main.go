@@ -1,5 +1,5 @@
-// Digits trains two classifiers of handwritten digits, softmax regression and a network with one hidden layer, on
-// images that are part of the program, and draws how it went.
+// Digits trains two classifiers of handwritten digits, softmax regression and a network with one
+// hidden layer, on images that are part of the program, and draws how it went.
 //
 //	go run ./examples/digits
 package main

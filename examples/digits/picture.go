@@ -18,7 +18,8 @@ type trained struct {
 	*train.Result
 }
 
-// draw writes the loss curves of all models, the confusion matrix of the last and a report on it, and returns the files.
+// draw writes the loss curves of all models, the confusion matrix of the last and a report on it,
+// and returns the files.
 func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err

@@ -1,15 +1,15 @@
-// Command gradcheck checks the gradients of Gorgonia's own operations and prints a report for each: what is wrong, at
-// which elements, by how much and, where it can tell, why.
+// Command gradcheck checks the gradients of Gorgonia's own operations and prints a report for each:
+// what is wrong, at which elements, by how much and, where it can tell, why.
 //
 //	go run ./examples/gradcheck            all operations; those that pass in one line
 //	go run ./examples/gradcheck -v         the full report of each
 //	go run ./examples/gradcheck -only Max  those whose name contains Max
 //	go run ./examples/gradcheck -json      one JSON object per operation
 //
-// Nothing in the table of operations says which of them are faulty. Operations may panic, and on a machine's goroutine
-// a panic ends the program; the checker runs them on its own goroutine first, and gives the LispMachine a copy of the
-// graph whose operations recover. What it cannot catch is a panic in a machine itself, or on a goroutine that an
-// operation starts.
+// Nothing in the table of operations says which of them are faulty. Operations may panic, and on a
+// machine's goroutine a panic ends the program; the checker runs them on its own goroutine first,
+// and gives the LispMachine a copy of the graph whose operations recover. What it cannot catch is a
+// panic in a machine itself, or on a goroutine that an operation starts.
 package main
 
 import (

@@ -10,7 +10,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss/gradcheck"
 )
 
-// faulty are the operations of Gorgonia v0.9.18 that the checker is known to find; all others must pass.
+// faulty are the operations of Gorgonia v0.9.18 that the checker is known to find; all others must
+// pass.
 var faulty = []string{
 	"BinaryXent at the ends",
 	"ByIndices on axis 1",

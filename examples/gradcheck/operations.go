@@ -84,7 +84,8 @@ func ctc(r G.Reduction) gradcheck.Builder {
 	}
 }
 
-// penalty is Σ (d Σx³/dx)², a gradient penalty: Grad is called to build it, and again by whoever differentiates it.
+// penalty is Σ (d Σx³/dx)², a gradient penalty: Grad is called to build it, and again by whoever
+// differentiates it.
 func penalty(x *G.Node) (*G.Node, error) {
 	cube, err := G.Cube(x)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/surprisal-go/surprisal/train/metric"
 )
 
-// bestF1 is the largest F1 over all thresholds: a metric of the program's own, on top of one that keeps the scores.
+// bestF1 is the largest F1 over all thresholds: a metric of the program's own, on top of one that
+// keeps the scores.
 type bestF1 struct{ *metric.AUROC }
 
 func newBestF1() bestF1 { return bestF1{metric.NewAUROC()} }
@@ -15,7 +16,8 @@ func newBestF1() bestF1 { return bestF1{metric.NewAUROC()} }
 func (bestF1) Name() string       { return "best_f1" }
 func (bestF1) New() metric.Metric { return newBestF1() }
 
-// Value tries each score as the threshold: the rows from the largest score down to it are called positive.
+// Value tries each score as the threshold: the rows from the largest score down to it are called
+// positive.
 func (b bestF1) Value() float64 {
 	state := b.State() // score, target and weight of each row
 	rows := make([][3]float64, len(state)/3)

@@ -1,5 +1,5 @@
-// Imbalanced finds the eights among MNIST's digits when only one digit in 186 is an eight, with three losses:
-// binary cross-entropy, the same with a weight on the rare class, and the focal loss.
+// Imbalanced finds the eights among MNIST's digits when only one digit in 186 is an eight, with
+// three losses: binary cross-entropy, the same with a weight on the rare class, and the focal loss.
 //
 //	go run ./examples/imbalanced -data DIR
 package main
@@ -60,7 +60,8 @@ func with(fn loss.Func, own ...loss.Option) loss.Func {
 	}
 }
 
-// candidate is a loss to try, and candidates are all of them for a training set with so many rows and eights.
+// candidate is a loss to try, and candidates are all of them for a training set with so many rows
+// and eights.
 type candidate struct {
 	name string
 	fn   loss.Func

@@ -1,5 +1,5 @@
-// Information walks from the surprise of one event to the cross-entropy that classifiers are trained with, with
-// the figures of every step.
+// Information walks from the surprise of one event to the cross-entropy that classifiers are
+// trained with, with the figures of every step.
 //
 //	go run ./examples/information
 package main
@@ -41,7 +41,8 @@ func run(w io.Writer, out string) error {
 	return nil
 }
 
-// A ledger takes the results of calls that may fail and keeps the first error, so that a table can be written as one.
+// A ledger takes the results of calls that may fail and keeps the first error, so that a table can
+// be written as one.
 type ledger struct{ err error }
 
 func (l *ledger) of(v float64, err error) float64 {

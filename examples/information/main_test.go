@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// TestWalk runs the program and reads its figures. Those of P and Q are worked out by hand, with log2 .1 = -3.321928,
-// log2 .4 = -1.321928, log2 .8 = -.321928, log2 .15 = -2.736966, log2 .05 = -4.321928 and a nat of 1.442695 bits.
+// TestWalk runs the program and reads its figures. Those of P and Q are worked out by hand, with
+// log2 .1 = -3.321928, log2 .4 = -1.321928, log2 .8 = -.321928, log2 .15 = -2.736966, log2 .05 =
+// -4.321928 and a nat of 1.442695 bits.
 func TestWalk(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "made", "by the program")
 	var text bytes.Buffer
@@ -45,7 +46,8 @@ func TestWalk(t *testing.T) {
 		{"Jensen-Shannon divergence", 0, []float64{.42020, .42020, 1}},
 		{"perplexity of P ", 0, []float64{2.56857, 9.76719}},
 		{"no ", 0, []float64{.2, .22314, .22314}},
-		// (-ln .9 - ln .8 - ln .6 - ln .95 - ln .3 - ln .3)/6 = (.10536 + .22314 + .51083 + .05129 + 2·1.20397)/6
+		// (-ln .9 - ln .8 - ln .6 - ln .95 - ln .3 - ln .3)/6 = (.10536 + .22314 + .51083 + .05129
+		// + 2·1.20397)/6
 		{"mean", 0, []float64{.54976, .54976}},
 		{"loss.CrossEntropyFromProb", 0, []float64{2.27903, 3}},
 		{"loss.BinaryCrossEntropy", 0, []float64{.54976, 5}},
@@ -122,8 +124,8 @@ func checkPicture(t *testing.T, text, file string) {
 	if size.X < 800 || size.Y < 500 {
 		t.Errorf("the picture has %v pixels, want at least 800x500", size)
 	}
-	// The curve is the only thing in its colour, with its dots: it covers some thousands of pixels and it falls,
-	// so the leftmost column that has it has it higher than the rightmost.
+	// The curve is the only thing in its colour, with its dots: it covers some thousands of pixels
+	// and it falls, so the leftmost column that has it has it higher than the rightmost.
 	count := 0
 	var first, last int
 	for x := range size.X {

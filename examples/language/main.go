@@ -1,4 +1,5 @@
-// Language trains a bigram model of English on Newton's Opticks: from each word, a distribution over the next.
+// Language trains a bigram model of English on Newton's Opticks: from each word, a distribution
+// over the next.
 //
 //	go run ./examples/language
 package main
@@ -48,7 +49,8 @@ func main() {
 	}
 }
 
-// bigram looks the last word up in a table of 64 numbers for each and scores all words by a linear map of them.
+// bigram looks the last word up in a table of 64 numbers for each and scores all words by a linear
+// map of them.
 func bigram(vocabulary int) train.Model {
 	return func(b *train.Builder, x *G.Node) (*G.Node, error) {
 		h, err := b.EmbeddingWith("embedding", x, vocabulary, 64, train.Normal(0.1))

@@ -2,7 +2,8 @@ package main
 
 import "math"
 
-// unigram returns the perplexity of test under the frequencies of words in training, each count raised by one.
+// unigram returns the perplexity of test under the frequencies of words in training, each count
+// raised by one.
 func unigram(training, test []int, vocabulary int) float64 {
 	count := make([]float64, vocabulary)
 	for i := range count {

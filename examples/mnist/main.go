@@ -1,4 +1,5 @@
-// Mnist trains softmax regression and a network with one hidden layer on MNIST, which is not part of the program.
+// Mnist trains softmax regression and a network with one hidden layer on MNIST, which is not part
+// of the program.
 //
 //	go run ./examples/mnist -data DIR
 package main

@@ -12,7 +12,8 @@ import (
 	"github.com/surprisal-go/surprisal/train/data"
 )
 
-// strokes makes n images of 28 by 28 pixels with noise and a bright row at a height that is the digit.
+// strokes makes n images of 28 by 28 pixels with noise and a bright row at a height that is the
+// digit.
 func strokes(t *testing.T, n int, seed uint64) *data.Images {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 1))

@@ -17,8 +17,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss"
 )
 
-// TestRun: every loss has one row, with right derivatives, and one panel in pictures of both kinds. A second run writes
-// the same bytes.
+// TestRun: every loss has one row, with right derivatives, and one panel in pictures of both kinds.
+// A second run writes the same bytes.
 func TestRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "by the run")
 	var text, again bytes.Buffer
@@ -134,7 +134,8 @@ func svgText(t *testing.T, path string, b []byte) (texts []string) {
 	return texts
 }
 
-// TestFaults: a loss without a sheet, a loss without a view and a directory that cannot be made are errors.
+// TestFaults: a loss without a sheet, a loss without a view and a directory that cannot be made are
+// errors.
 func TestFaults(t *testing.T) {
 	all := specimenList(t)
 	all[0].Family = "Unheard of"

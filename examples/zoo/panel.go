@@ -10,7 +10,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A view is what a panel shows: the loss while a number x moves one operand of an example and the others stay.
+// A view is what a panel shows: the loss while a number x moves one operand of an example and the
+// others stay.
 type view struct {
 	label       string // what x is
 	lo, hi      float64
@@ -115,8 +116,9 @@ const samples = 240
 // A curve is a loss and its derivative by x.
 type curve struct{ x, value, slope []float64 }
 
-// curve computes the loss of one example for each x, and its derivative from the gradient: Σ ∂l/∂row·drow/dx. The places
-// are the middles of equal parts of the view, where neither its ends nor round numbers are, at which losses have kinks.
+// curve computes the loss of one example for each x, and its derivative from the gradient: Σ
+// ∂l/∂row·drow/dx. The places are the middles of equal parts of the view, where neither its ends
+// nor round numbers are, at which losses have kinks.
 func (s *specimen) curve(v view) (c curve, err error) {
 	var moving, slopes []float64
 	for i := range samples {
@@ -145,8 +147,8 @@ func (s *specimen) curve(v view) (c curve, err error) {
 	return c, nil
 }
 
-// pieces cuts a curve where it jumps, so that no line is drawn there: where a step is more than a thirtieth of the height
-// of the panel and much more than the steps before and after it.
+// pieces cuts a curve where it jumps, so that no line is drawn there: where a step is more than a
+// thirtieth of the height of the panel and much more than the steps before and after it.
 func pieces(x, y []float64, height float64) []plotter.XYs {
 	step := func(i int) float64 { // from i-1 to i
 		if i < 1 || i >= len(y) {

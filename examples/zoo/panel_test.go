@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestCurves: what is drawn as the derivative is that of what is drawn as the loss. Over a short step the mean slope lies
-// between the slopes at its ends, if these rise or fall between them, give or take the change of the steps around it.
+// TestCurves: what is drawn as the derivative is that of what is drawn as the loss. Over a short
+// step the mean slope lies between the slopes at its ends, if these rise or fall between them, give
+// or take the change of the steps around it.
 func TestCurves(t *testing.T) {
 	for _, s := range specimenList(t) {
 		v, err := s.view()

@@ -25,9 +25,10 @@ type knob struct {
 	value  float64
 }
 
-// knobs are the defaults, except where the default hides what the loss is for: a quantile of 0.5 is half of MAE, a
-// tolerance of 0.1 or an ε of 0.001 is not to be seen next to residuals of 6, a SmoothL1 of 1 is a Huber, and a Barron of
-// 1 is a PseudoHuber. Table and panels say how they are set.
+// knobs are the defaults, except where the default hides what the loss is for: a quantile of 0.5 is
+// half of MAE, a tolerance of 0.1 or an ε of 0.001 is not to be seen next to residuals of 6, a
+// SmoothL1 of 1 is a Huber, and a Barron of 1 is a PseudoHuber. Table and panels say how they are
+// set.
 var knobs = map[string][]knob{
 	"SoftmaxFocal":            {{"γ", loss.WithGamma, 2}},
 	"PolyCrossEntropy":        {{"ε", loss.WithEpsilon, 2}},
@@ -59,7 +60,8 @@ var knobs = map[string][]knob{
 	"AlphaDivergence":         {{"α", loss.WithAlpha, .5}},
 }
 
-// A wide loss has more than two operands, so it is no loss.Func; rest are the domains of the third and later ones.
+// A wide loss has more than two operands, so it is no loss.Func; rest are the domains of the third
+// and later ones.
 type wide struct {
 	rest []loss.Domain
 	call func(in G.Nodes, opts ...loss.Option) (*G.Node, error)
@@ -124,8 +126,8 @@ func (s *specimen) build(in G.Nodes, opts ...loss.Option) (*G.Node, error) {
 	return s.call(in, opts...)
 }
 
-// evaluate returns the loss of the operands under the reduction show, and the gradient by operand wrt of the loss under
-// the reduction cost.
+// evaluate returns the loss of the operands under the reduction show, and the gradient by operand
+// wrt of the loss under the reduction cost.
 func (s *specimen) evaluate(operands []*tensor.Dense, show, cost loss.Reduction, wrt int) (value, gradient []float64, err error) {
 	g := G.NewGraph()
 	in := make(G.Nodes, len(operands))
@@ -165,7 +167,8 @@ func numbers(v G.Value) []float64 {
 	return v.Data().([]float64)
 }
 
-// operand is a tensor of n rows for operand k: its entries lie row by row in x, as integers where the domain has them.
+// operand is a tensor of n rows for operand k: its entries lie row by row in x, as integers where
+// the domain has them.
 func (s *specimen) operand(k, n int, x []float64) *tensor.Dense {
 	shape := tensor.Shape{n, len(x) / n}
 	labels := s.isLabels(k)
@@ -182,7 +185,8 @@ func (s *specimen) operand(k, n int, x []float64) *tensor.Dense {
 	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(classes))
 }
 
-// isLabels says whether operand k holds one class for each row. Losses that take labels or distributions get labels.
+// isLabels says whether operand k holds one class for each row. Losses that take labels or
+// distributions get labels.
 func (s *specimen) isLabels(k int) bool {
 	return s.domains[k] == loss.Labels || s.domains[k] == loss.LabelsOrSoft
 }

@@ -19,13 +19,14 @@ func names() []string {
 	return all
 }
 
-// linear are the losses that are piecewise linear in all operands: their second derivative is 0 where it exists.
+// linear are the losses that are piecewise linear in all operands: their second derivative is 0
+// where it exists.
 var linear = map[string]bool{"NLL": true, "MultiMargin": true, "MulticlassHinge": true, "MulticlassPerceptron": true,
 	"CategoricalHinge": true, "MultiLabelMargin": true, "Hinge": true, "Perceptron": true, "HingeEmbedding": true, "MAE": true,
 	"Quantile": true, "EpsilonInsensitive": true, "TotalVariation": true}
 
-// TestMeasure: products with the Hessian are right to 1e-6 of their largest element (differences of gradients are good
-// to some 1e-7 of it), and are 0 for the losses without curvature alone.
+// TestMeasure: products with the Hessian are right to 1e-6 of their largest element (differences of
+// gradients are good to some 1e-7 of it), and are 0 for the losses without curvature alone.
 func TestMeasure(t *testing.T) {
 	for _, s := range specimenList(t) {
 		m, err := s.measure()

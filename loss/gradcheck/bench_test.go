@@ -37,7 +37,8 @@ func BenchmarkFull(b *testing.B) {
 	}
 }
 
-// BenchmarkContract is a check of the size that a test of many losses makes: 12 derivatives by two passes, to second order.
+// BenchmarkContract is a check of the size that a test of many losses makes: 12 derivatives by two
+// passes, to second order.
 func BenchmarkContract(b *testing.B) {
 	in := logits(4, 3)
 	for b.Loop() {
@@ -60,8 +61,8 @@ func network(_ *G.ExprGraph, _ tensor.Dtype, in G.Nodes) (*G.Node, error) {
 	return loss.CrossEntropy(h, in[3])
 }
 
-// BenchmarkDirections checks 10 million parameters along 10 directions. passes/direction is its time per direction in units of one
-// forward and backward pass on a TapeMachine.
+// BenchmarkDirections checks 10 million parameters along 10 directions. passes/direction is its
+// time per direction in units of one forward and backward pass on a TapeMachine.
 func BenchmarkDirections(b *testing.B) {
 	const directions = 10
 	rng := rand.New(rand.NewPCG(1, 2))

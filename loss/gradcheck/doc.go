@@ -40,9 +40,9 @@
 //
 // # Modes
 //
-// All elements, or a sample of each input ([WithSample]), or random directions over all inputs at
-// once ([WithDirections]), which takes two to six evaluations per direction and says whether
-// something is wrong but not where. [WithBudget] bounds the time. Beside the numbers, Check looks
+// All elements, a sample of each input ([WithSample]), or random directions over all inputs at once
+// ([WithDirections]). A direction costs two to six evaluations and shows that something is wrong, but
+// not where. [WithBudget] bounds the time. Beside the numbers, Check looks
 // for runs that differ to the bit, operations that write to their operands, gradients that do not
 // follow when an input is bound again, entries that must be exactly 0 ([WithZero]), values that
 // differ from a reference ([WithReference]) and, with [WithSecondOrder], wrong Hessian-vector

@@ -70,8 +70,8 @@ func TestNotDeterministicFunction(t *testing.T) {
 	}
 }
 
-// The second derivative: a right one passes, one that is wrong by 1e-5 at one element is found there, and one that is not
-// symmetric is named so.
+// The second derivative: a right one passes, one that is wrong by 1e-5 at one element is found
+// there, and one that is not symmetric is named so.
 func TestSecondOrder(t *testing.T) {
 	in := []gradcheck.Input{gradcheck.Var("x", []float64{0.3, -1, 2, 0.5}, 2, 2), gradcheck.Var("y", []float64{1, 0.2, -0.4, 3}, 2, 2)}
 	right := func(_ *G.ExprGraph, _ tensor.Dtype, in G.Nodes) (*G.Node, error) {
@@ -91,7 +91,8 @@ func TestSecondOrder(t *testing.T) {
 			t.Errorf("%v: %d elements, want 32:\n%v", dt, n, r)
 		}
 	}
-	// y_i = x_i³ through an operation whose derivative 3x²·u has, by x, 6x·u·v with a fault in element 2
+	// y_i = x_i³ through an operation whose derivative 3x²·u has, by x, 6x·u·v with a fault in
+	// element 2
 	fault := func(f func(h []float64)) gradcheck.Builder {
 		return func(_ *G.ExprGraph, _ tensor.Dtype, in G.Nodes) (*G.Node, error) {
 			return (&twice{spoil: f}).apply(in[0])

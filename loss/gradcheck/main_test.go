@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestMain fixes the seed of the property tests, so that a run that passed passes again; -rapid.seed=N draws other graphs.
+// TestMain fixes the seed of the property tests, so that a run that passed passes again;
+// -rapid.seed=N draws other graphs.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if f := flag.Lookup("rapid.seed"); f != nil && f.Value.String() == "0" {

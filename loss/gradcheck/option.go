@@ -162,8 +162,8 @@ func WithSample(k int) Option {
 }
 
 // WithDirections checks the derivative along n random directions over all inputs together instead
-// of single elements. It takes a few evaluations per direction whatever the number of elements, and
-// says whether something is wrong, not where.
+// of single elements. A direction costs a few evaluations, however many elements there are, and
+// shows that something is wrong, but not where.
 func WithDirections(n int) Option {
 	return func(c *config) error {
 		if n < 1 {

@@ -257,7 +257,8 @@ func (o *plantedGrad) Do(in ...G.Value) (G.Value, error) {
 	return value(g, o.shape(), o.result()), nil
 }
 
-// twice is x³ with a derivative that is an operation with a derivative of its own, which spoil changes.
+// twice is x³ with a derivative that is an operation with a derivative of its own, which spoil
+// changes.
 type twice struct {
 	spoil func(h []float64)
 	order int // 0 x³, 1 3x²·u, 2 6x·u·v by x, 3 3x²·v by u

@@ -13,12 +13,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// instruction is one operation of a random graph: a choice of operation and of operands, made valid when it is built.
+// instruction is one operation of a random graph: a choice of operation and of operands, made valid
+// when it is built.
 type instruction struct{ op, a, b int }
 
-// unary operations keep the shape. Gorgonia's Softplus and Sigmoid are not among them: above 16 and 19 they return x and 1,
-// which is wrong by 1e-7 and 6e-9, and the checker says so. The same goes for Sin and Cos of large numbers in float32
-// (cos(1e9) has no right digit), which grow keeps to small ones.
+// unary operations keep the shape. Gorgonia's Softplus and Sigmoid are not among them: above 16 and
+// 19 they return x and 1, which is wrong by 1e-7 and 6e-9, and the checker says so. The same goes
+// for Sin and Cos of large numbers in float32 (cos(1e9) has no right digit), which grow keeps to
+// small ones.
 var unary = []func(*G.Node) (*G.Node, error){
 	G.Tanh, G.Sin, G.Cos, G.Neg, G.Square, G.Cube, G.Abs,
 	func(x *G.Node) (*G.Node, error) { return loss.Softplus(x) },
@@ -145,8 +147,8 @@ func partner(pool G.Nodes, a *G.Node, b int, fits func(tensor.Shape) bool) *G.No
 	return a
 }
 
-// Random graphs that are right pass at random points: no false alarm in 10,000 checks, a tenth of it under -short. Each of
-// the two halves is 100 graphs.
+// Random graphs that are right pass at random points: no false alarm in 10,000 checks, a tenth of
+// it under -short. Each of the two halves is 100 graphs.
 func TestNoFalseAlarm(t *testing.T) {
 	points := 50
 	if testing.Short() {

@@ -9,7 +9,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// pointwise is an operation of one operand, given by value and derivative, at a scale: height·f(x/width).
+// pointwise is an operation of one operand, given by value and derivative, at a scale:
+// height·f(x/width).
 func pointwise(name string, f, df func(x float64) float64, height, width float64) *planted {
 	return &planted{
 		name: name,
@@ -47,8 +48,8 @@ var curves = []struct {
 		func(x float64) float64 { return 1 / (1 + math.Exp(-1000*x)) }, []float64{-1, -1e-3, 0, 1e-4, 2}},
 }
 
-// Correct functions pass whatever the scale of their operand and of their value, in both dtypes, at every element by its
-// own; the same with one element wrong by 1e-4 fail in that one.
+// Correct functions pass whatever the scale of their operand and of their value, in both dtypes, at
+// every element by its own; the same with one element wrong by 1e-4 fail in that one.
 func TestScales(t *testing.T) {
 	for _, c := range curves {
 		for _, height := range []float64{1e-8, 1e-4, 1, 1e4, 1e8} {
@@ -157,8 +158,8 @@ func at0(x float64) float64 {
 	return 0
 }
 
-// Where a function is defined on one side of the point only, the one-sided slope is compared; where it has no finite
-// slope, or jumps, the element is unresolved and says so.
+// Where a function is defined on one side of the point only, the one-sided slope is compared; where
+// it has no finite slope, or jumps, the element is unresolved and says so.
 func TestEdges(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -56,8 +56,8 @@ func operand(r *rand.Rand, d loss.Domain, dt tensor.Dtype, rows, classes int) *t
 	return tensor.New(tensor.WithShape(rows, classes), tensor.WithBacking(narrow))
 }
 
-// TestEveryLossEqualsTheTapeMachine runs every registered loss of two operands three times, with its gradient by the
-// prediction and with the memory of results kept.
+// TestEveryLossEqualsTheTapeMachine runs every registered loss of two operands three times, with
+// its gradient by the prediction and with the memory of results kept.
 func TestEveryLossEqualsTheTapeMachine(t *testing.T) {
 	const rows, classes = 4, 6
 	tested := 0

@@ -276,7 +276,7 @@ func (k *points) operands(depth int) (x, t []reg.VecVirtual) {
 	return x, t
 }
 
-// fetch asks for what lies ahead, once for each line of the caches.
+// fetch prefetches what depth elements need pointsAhead bytes further on, once for each cache line.
 func (k *points) fetch(depth int, names ...string) {
 	ahead := func(at int) {
 		for _, name := range names {

@@ -12,7 +12,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// layouts returns tensors that all hold the elements f(i, j, k) in shape (2, 3, 4), each in another layout.
+// layouts returns tensors that all hold the elements f(i, j, k) in shape (2, 3, 4), each in another
+// layout.
 func layouts[T Float](t *testing.T, f func(i, j, k int) T) map[string]*tensor.Dense {
 	t.Helper()
 	const a, b, c = 2, 3, 4

@@ -163,7 +163,8 @@ func TestTolerance(t *testing.T) {
 			}
 		}
 	}
-	// What a plain softmax makes in float32, normalised by a running float32 sum, is a distribution.
+	// What a plain softmax makes in float32, normalised by a running float32 sum, is a
+	// distribution.
 	const n = 50000
 	p := make([]float32, n)
 	total := float32(0)
@@ -179,7 +180,8 @@ func TestTolerance(t *testing.T) {
 	}
 }
 
-// TestHugeWeights: sums that overflow float64 are no obstacle, shares that float64 cannot hold are an error.
+// TestHugeWeights: sums that overflow float64 are no obstacle, shares that float64 cannot hold are
+// an error.
 func TestHugeWeights(t *testing.T) {
 	ok := must(t)
 	top := math.MaxFloat64
@@ -204,7 +206,8 @@ func TestHugeWeights(t *testing.T) {
 	refused(t, v, err, ErrProbability, "info.KLWeights: q[1] is -1, want a finite number of at least 0")
 }
 
-// TestMany: a million outcomes. Entropy is log n to the last digits, because the sum's error does not grow with n.
+// TestMany: a million outcomes. Entropy is log n to the last digits, because the sum's error does
+// not grow with n.
 func TestMany(t *testing.T) {
 	ok := must(t)
 	const n = 1 << 20

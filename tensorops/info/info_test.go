@@ -23,8 +23,8 @@ func must(t *testing.T) func(v float64, err error) float64 {
 	}
 }
 
-// TestCheckValues holds the measures against figures worked out by hand with a table of logarithms, to the five
-// places they are usually printed with.
+// TestCheckValues holds the measures against figures worked out by hand with a table of logarithms,
+// to the five places they are usually printed with.
 func TestCheckValues(t *testing.T) {
 	ok := must(t)
 	die := []float64{1. / 6, 1. / 6, 1. / 6, 1. / 6, 1. / 6, 1. / 6}
@@ -141,8 +141,8 @@ func TestSubnormal(t *testing.T) {
 			if got := ok(KL(a, a, u)); got != 0 {
 				t.Errorf("KL(p, p, %v) = %v for p = %v, want 0", u, got, a)
 			}
-			// The marginals of the second outcome multiply to less than any float64. Its term is p·log(1/p), and the
-			// first outcome's share is 1-p, which gives p nats.
+			// The marginals of the second outcome multiply to less than any float64. Its term is
+			// p·log(1/p), and the first outcome's share is 1-p, which gives p nats.
 			want = bigTerm(bigOf(p), bigOf(1), bigOf(p), u)
 			want.Add(want, bigOf(u.fromNats(p)))
 			scale, _ = want.Float64()
@@ -153,8 +153,9 @@ func TestSubnormal(t *testing.T) {
 	}
 }
 
-// TestAlike: distributions that differ by δ have a divergence near δ², which the plain sum of terms near δ drowns in
-// rounding. The error here is that of the divergence itself and of rounding the shares, 1.1e-16·δ.
+// TestAlike: distributions that differ by δ have a divergence near δ², which the plain sum of terms
+// near δ drowns in rounding. The error here is that of the divergence itself and of rounding the
+// shares, 1.1e-16·δ.
 func TestAlike(t *testing.T) {
 	const seed = 30
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -195,7 +196,8 @@ func TestAlike(t *testing.T) {
 	}
 }
 
-// TestNeverNegative: the formulas at sums that are off 1 by a rounding are below 0 here, the results are not.
+// TestNeverNegative: the formulas at sums that are off 1 by a rounding are below 0 here, the
+// results are not.
 func TestNeverNegative(t *testing.T) {
 	ok := must(t)
 	above, below := []float32{1 + 0x1p-23}, []float32{1 - 0x1p-24}

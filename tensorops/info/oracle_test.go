@@ -9,8 +9,8 @@ import (
 	"github.com/ALTree/bigfloat"
 )
 
-// The oracle evaluates the formulas of the package documentation literally, with 320 bits: cancellation between
-// distributions that differ by 1e-15 leaves 220 of them.
+// The oracle evaluates the formulas of the package documentation literally, with 320 bits:
+// cancellation between distributions that differ by 1e-15 leaves 220 of them.
 const oracleBits = 320
 
 func bigOf(x float64) *big.Float { return new(big.Float).SetPrec(oracleBits).SetFloat64(x) }
@@ -100,8 +100,8 @@ func oracleMI(joint []*big.Float, cols int, u Unit) *big.Float {
 	return d
 }
 
-// closeTo reports whether got is within tolerance of the oracle's value, or of 0 where the formula at rounded
-// numbers is negative, and by how much it is off.
+// closeTo reports whether got is within tolerance of the oracle's value, or of 0 where the formula
+// at rounded numbers is negative, and by how much it is off.
 func closeTo(got float64, want *big.Float, tolerance float64) (float64, bool) {
 	if want.Sign() < 0 {
 		want = bigOf(0)
@@ -147,15 +147,16 @@ func normalised[T Float](w []float64) []T {
 	return p
 }
 
-// Each term has a logarithm of about 1 unit in the last place, a quotient, a product and a conversion, and the sums
-// are compensated, so all-positive sums are right to a few units of 1.1e-16. The divergences lose up to a factor of ten
-// at the edge between series and closed form.
+// Each term has a logarithm of about 1 unit in the last place, a quotient, a product and a
+// conversion, and the sums are compensated, so all-positive sums are right to a few units of
+// 1.1e-16. The divergences lose up to a factor of ten at the edge between series and closed form.
 const (
 	positiveError   = 6e-16
 	divergenceError = 2e-15
 )
 
-// trials is how many random cases are tried; arithmetic with 320 bits is slow under the race detector and emulators.
+// trials is how many random cases are tried; arithmetic with 320 bits is slow under the race
+// detector and emulators.
 func trials() int {
 	if testing.Short() {
 		return 20
@@ -217,7 +218,8 @@ func TestWeightsOracle(t *testing.T) {
 				t.Fatalf("seed %d, trial %d: %s: %v", seed, trial, measure, err)
 			}
 			scale, _ := want.Float64()
-			// A share is rounded to 1.1e-16 of itself, and a divergence moves by that times its square root.
+			// A share is rounded to 1.1e-16 of itself, and a divergence moves by that times its
+			// square root.
 			tolerance := relative * scale
 			if relative == divergenceError {
 				tolerance += 4e-16*math.Sqrt(math.Abs(scale)) + 0x1p-104

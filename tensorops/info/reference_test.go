@@ -82,9 +82,10 @@ func pairEach[T Float](f func(p, q []T, u Unit) (float64, error), u Unit) func(p
 	return func(p, q []T) (float64, error) { return f(p, q, u) }
 }
 
-// TestReference compares with PyTorch, see testdata/README.md. The value is float64 for both dtypes, so float32 cases
-// are held against what PyTorch makes of the same float32 numbers in float64. The tolerance is that of PyTorch's own
-// sums, which are not compensated: relative 1e-12, or 1e-14 where terms cancel.
+// TestReference compares with PyTorch, see testdata/README.md. The value is float64 for both
+// dtypes, so float32 cases are held against what PyTorch makes of the same float32 numbers in
+// float64. The tolerance is that of PyTorch's own sums, which are not compensated: relative 1e-12,
+// or 1e-14 where terms cancel.
 func TestReference(t *testing.T) {
 	files := map[string]struct {
 		f64  func(u Unit) func(p, q []float64) (float64, error)

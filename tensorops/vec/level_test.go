@@ -59,7 +59,8 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// TestLevelVariable starts this test binary anew with the environment variable set, and has it print what it uses.
+// TestLevelVariable starts this test binary anew with the environment variable set, and has it
+// print what it uses.
 func TestLevelVariable(t *testing.T) {
 	if os.Getenv("VEC_TEST_PRINT") != "" {
 		os.Stdout.WriteString("level " + Active().String() + "\n")

@@ -21,7 +21,8 @@ var (
 		math.Nextafter(1, 0), math.Nextafter(1, 2), math.Nextafter(-1, 0), 0x1p52, 0x1p53, 1e16}
 )
 
-// functions are the functions under test beside an exact evaluation, with where to draw points from.
+// functions are the functions under test beside an exact evaluation, with where to draw points
+// from.
 var functions = []struct {
 	name  string
 	f     func(dst, x []float64)
@@ -43,7 +44,8 @@ var functions = []struct {
 
 func exactSqrt(x *big.Float) *big.Float { return new(big.Float).SetPrec(200).Sqrt(x) }
 
-// The exact forms carry enough bits that the subtraction and the addition of 1 lose none that matter.
+// The exact forms carry enough bits that the subtraction and the addition of 1 lose none that
+// matter.
 func exactExpm1(x *big.Float) *big.Float {
 	return new(big.Float).Sub(bigfloat.Exp(x), big.NewFloat(1))
 }
@@ -103,7 +105,8 @@ func TestSpecialValues(t *testing.T) {
 	})
 }
 
-// TestLengthsAndGuards runs every length around the vectors with guards around the slices, in place and not.
+// TestLengthsAndGuards runs every length around the vectors with guards around the slices, in place
+// and not.
 func TestLengthsAndGuards(t *testing.T) {
 	vectest.Each(t, func(t *testing.T) {
 		for _, f := range functions {

@@ -11,7 +11,8 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 )
 
-// bands returns n numbers between bands of 64 in one allocation, and a check that the bands still have the value.
+// bands returns n numbers between bands of 64 in one allocation, and a check that the bands still
+// have the value.
 func bands[T comparable](n, off int, band T) (s []T, intact func() bool) {
 	all := make([]T, 64+off+n+64)
 	for i := range all {

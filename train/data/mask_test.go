@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestMask: masks follow their rows through subsets, weights and short batches, and what they leave out is not checked.
+// TestMask: masks follow their rows through subsets, weights and short batches, and what they leave
+// out is not checked.
 func TestMask(t *testing.T) {
 	nan := math.NaN()
 	table, err := Values([][]float64{{1}, {2}, {3}}, [][]float64{{1, nan}, {nan, nan}, {5, 6}})

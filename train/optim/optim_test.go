@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// recording is testdata/torch.json, which testdata/torch.py made with the PyTorch version that it names.
+// recording is testdata/torch.json, which testdata/torch.py made with the PyTorch version that it
+// names.
 type recording struct {
 	Torch string
 	Start []float64
@@ -92,8 +93,9 @@ func trajectory[F float32 | float64](o Optimizer, start []float64, steps int, gr
 	}
 }
 
-// TestTorch holds 100 steps of every rule against PyTorch's, relative to the largest that a parameter has been so far, which
-// is what its roundings were relative to: 1e-12 in float64; 1e-6 in float32, where 100 roundings of 6e-8 each may add up.
+// TestTorch holds 100 steps of every rule against PyTorch's, relative to the largest that a
+// parameter has been so far, which is what its roundings were relative to: 1e-12 in float64; 1e-6
+// in float32, where 100 roundings of 6e-8 each may add up.
 func TestTorch(t *testing.T) {
 	rec := load(t)
 	if len(rec.Cases) != len(torchCases) {

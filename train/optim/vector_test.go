@@ -22,12 +22,14 @@ var rulesWithEverything = []Optimizer{
 	Lion(0.01, WithWeightDecay(0.2)),
 }
 
-// hostile are gradients that no sound run has; what becomes of them must not depend on the processor either.
+// hostile are gradients that no sound run has; what becomes of them must not depend on the
+// processor either.
 var hostile = []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), 3e38, -3e38, 1e-45, -1e-45, 1e-300, 1e-39, 1e19, 1e200}
 
 const guard = 7 // numbers on either side that a kernel must leave alone; odd, so that slices begin off a vector's boundary
 
-// steps makes three updates of n numbers at one level and returns everything that it may have written, guards too.
+// steps makes three updates of n numbers at one level and returns everything that it may have
+// written, guards too.
 func steps[F float32 | float64](o Optimizer, l vec.Level, n int, seed uint64, nasty bool) (all [][]F) {
 	vectest.At(l, func() { all = stepsNow[F](o, n, seed, nasty) })
 	return all
@@ -68,7 +70,8 @@ func stepsNow[F float32 | float64](o Optimizer, n int, seed uint64, nasty bool) 
 	return all
 }
 
-// sameBits reports whether two slices agree, NaN with NaN of any payload, and where they first do not.
+// sameBits reports whether two slices agree, NaN with NaN of any payload, and where they first do
+// not.
 func sameBits[F float32 | float64](a, b []F) (int, bool) {
 	for i := range a {
 		x, y := float64(a[i]), float64(b[i])
@@ -79,8 +82,8 @@ func sameBits[F float32 | float64](a, b []F) (int, bool) {
 	return 0, len(a) == len(b)
 }
 
-// TestImplementationsAgree: every rule gives the same bits with all implementations, at every length around a vector's and
-// over several pieces, and writes nowhere else.
+// TestImplementationsAgree: every rule gives the same bits with all implementations, at every
+// length around a vector's and over several pieces, and writes nowhere else.
 func TestImplementationsAgree(t *testing.T) {
 	var lengths []int
 	for n := 1; n <= 3*lanes+1; n++ {
@@ -114,8 +117,9 @@ func agree[F float32 | float64](t *testing.T, o Optimizer, n int, nasty bool) {
 	}
 }
 
-// TestSameEverywhere holds the bits of an update against those that were recorded: with AVX-512, AVX2 and the Go code on amd64,
-// and with the Go code on arm64, where the compiler fuses products with sums unless told not to.
+// TestSameEverywhere holds the bits of an update against those that were recorded: with AVX-512,
+// AVX2 and the Go code on amd64, and with the Go code on arm64, where the compiler fuses products
+// with sums unless told not to.
 func TestSameEverywhere(t *testing.T) {
 	want := map[string]uint64{
 		"sgd": 0xc9bef1c7ca1a5137, "momentum": 0x55eb721b384a4f2a, "nesterov": 0x797492940bc37694, "adam": 0xd99f13e38fbe9444,

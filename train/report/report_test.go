@@ -160,7 +160,8 @@ func (s series) Names() []string {
 }
 func (s series) Series(name string) []float64 { return s[name] }
 
-// TestPage: the page is well-formed where a parser of XML can tell, has all pictures inside and no address outside itself.
+// TestPage: the page is well-formed where a parser of XML can tell, has all pictures inside and no
+// address outside itself.
 func TestPage(t *testing.T) {
 	p, err := NewPage("A <title> & more", series{"loss": {2, 1, 0.5}, "val_loss": {2, 1.5, math.NaN()}, "accuracy": {0.1, 0.5, 0.9}})
 	if err != nil {
@@ -204,7 +205,8 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestColumnFormat: the numbers of a column have the same places, and none that is not 0 is shown as 0.
+// TestColumnFormat: the numbers of a column have the same places, and none that is not 0 is shown
+// as 0.
 func TestColumnFormat(t *testing.T) {
 	inf := math.Inf(1)
 	for _, c := range []struct {

@@ -36,7 +36,8 @@ type scalar struct {
 	value   float32
 }
 
-// parse reads an event file without this package: framing by hand, messages by the wire format of the protobuf module.
+// parse reads an event file without this package: framing by hand, messages by the wire format of
+// the protobuf module.
 func parse(text []byte) ([]scalar, error) {
 	var out []scalar
 	for len(text) > 0 {

@@ -1,7 +1,7 @@
 // Package vectest runs tests at every processor level of [vec].
 //
-// A level is one for all of tensorops, vec, mat and optim, so tests that use this package must not run
-// in parallel with others of the same binary.
+// A level is one for all of tensorops, vec, mat and optim, so tests that use this package must not
+// run in parallel with others of the same binary.
 package vectest
 
 import (
