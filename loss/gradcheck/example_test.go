@@ -44,8 +44,10 @@ func ExampleReport() {
 		fmt.Println(strings.Join(s.Causes, "\n"))
 	}
 	// Output:
-	// x[0 0] is 1.000 and should be 0.000: wrong x[0 3] is 0.000 and should be 1.000: zero x[1 0]
-	// is 4.000 and should be 0.000: wrong x[1 3] is 0.000 and should be 4.000: zero only where axis
-	// 1 is [0 3] operation ByIndicesOp{axis=1}: its own derivative by operand 0 is wrong: 1.17075
-	// instead of 0 at (1, 0)
+	// x[0 0] is 1.000 and should be 0.000: wrong
+	// x[0 3] is 0.000 and should be 1.000: zero
+	// x[1 0] is 4.000 and should be 0.000: wrong
+	// x[1 3] is 0.000 and should be 4.000: zero
+	// only where axis 1 is [0 3]
+	// operation ByIndicesOp{axis=1}: its own derivative by operand 0 is wrong: 1.17075 instead of 0 at (1, 0)
 }
