@@ -42,7 +42,7 @@ func lossContenders(tb testing.TB) []contender {
 			if !ok {
 				tb.Fatalf("the family %q lists %s, which Describe does not know", family.Name, name)
 			}
-			if info.Node || info.Product || info.Grouped {
+			if info.Node || info.Product || info.Grouped || info.Requires != nil {
 				continue // TestLinearIsDense and its neighbours
 			}
 			c := contender{name: name, operands: info.Holds, elementwise: info.Elementwise, options: info.Options, call: func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return info.Call(in, opts...) }}

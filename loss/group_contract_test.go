@@ -174,7 +174,7 @@ func eachGroupProblem(t *testing.T, f func(t *testing.T, p *groupProblem)) {
 // Every registered loss of groups has a problem here.
 func TestGroupsAreComplete(t *testing.T) {
 	for info := range loss.Losses() {
-		if info.Grouped && !slices.ContainsFunc(groupProblems, func(p groupProblem) bool { return p.loss == info.Name }) {
+		if (info.Grouped || info.Requires != nil) && !slices.ContainsFunc(groupProblems, func(p groupProblem) bool { return p.loss == info.Name }) {
 			t.Errorf("%s has no problem in groupProblems", info.Name)
 		}
 	}

@@ -41,6 +41,7 @@ type Info struct {
 	Holds        []Domain // what each operand holds
 	Elementwise  bool     // one value per element instead of one per example
 	Options      []string // the options that the loss takes
+	Requires     []string // those that must be given
 	Node         bool     // a node, such as TokenLogProb: its values are no loss and are not reduced
 	Product      bool     // the first two operands are the factors of the logits
 	Grouped      bool     // a value reads more than a row: a list, an image, a sequence or the batch
@@ -195,7 +196,7 @@ func Describe(name string) (Info, bool) {
 // info describes a loss.
 func info(d *core.Definition, family string) Info {
 	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Target: d.Operands[1].Holds, Elementwise: d.Elementwise(), Node: d.Node, Product: d.Linked != nil, Grouped: d.Grouped != nil,
-		Options: d.OptionNames(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax, Others: d.Others, def: d}
+		Options: d.OptionNames(), Requires: d.Requires.Names(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax, Others: d.Others, def: d}
 	for _, o := range d.Required() {
 		info.Operands, info.Holds = append(info.Operands, o.Name), append(info.Holds, o.Holds)
 	}

@@ -11,7 +11,7 @@ import (
 func names() []string {
 	var all []string
 	for info := range loss.Losses() {
-		if !info.Node && !info.Product && !info.Grouped {
+		if !info.Node && !info.Product && !info.Grouped && info.Requires == nil {
 			all = append(all, info.Name)
 		}
 	}

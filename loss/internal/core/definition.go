@@ -47,6 +47,7 @@ type Definition struct {
 	Name     string
 	Operands []Operand
 	Takes    OptionSet
+	Requires OptionSet // options without a default
 	Defaults Settings
 	// Target says what the target holds where that depends on the settings; nil: what is declared.
 	Target func(s *Settings) Domain
@@ -55,10 +56,12 @@ type Definition struct {
 	// Block makes the mathematics for settings and dimensions; Row does for losses that read a row
 	// at a time, and Group for those whose values read groups of entries, which Grouped describes.
 	// One of the three is set.
-	Block   func(s *Settings, d Dims) BlockFunc
-	Row     func(s *Settings, d Dims) RowFunc
-	Group   func(s *Settings, d *GroupDims) GroupFunc
-	Parts   func(s *Settings, d *GroupDims) PartsFunc // of groups; nil: every value has 1
+	Block func(s *Settings, d Dims) BlockFunc
+	Row   func(s *Settings, d Dims) RowFunc
+	Group func(s *Settings, d *GroupDims) GroupFunc
+	Parts func(s *Settings, d *GroupDims) PartsFunc // of groups; nil: every value has 1
+	// Bind refuses settings that do not fit the dimensions of groups; nil: none.
+	Bind    func(s *Settings, d *GroupDims) error
 	Grouped func(s *Settings) Grouping
 	// Kernel makes the fast form, for the losses that have one.
 	Kernel func(s *Settings, d Dims) Kernels

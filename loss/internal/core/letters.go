@@ -91,12 +91,12 @@ func (b *Bound) bindLetters(operands []Given) error {
 		integer := o.Holds.integer() || o.Holds.maybeInteger() && g.DType.IsInteger()
 		switch {
 		case integer && !g.DType.IsInteger():
-			if o.Holds.TakesLabels() {
-				name = "labels"
-			}
 			return Faultf(ErrDType, d.Name, "%s %s dtype %v, want Int, Int64, Int32 or Uint8", name, hasVerb(name), g.DType)
 		case integer && o.Holds.TakesLabels():
-			name, pattern = "labels", strings.Join(strings.Fields(strings.Replace(pattern, "C", "", 1)), " ")
+			if o.Holds == LabelsOrSoft {
+				name = "labels"
+			}
+			pattern = strings.Join(strings.Fields(strings.Replace(pattern, "C", "", 1)), " ")
 		case integer:
 		case k == 0:
 			if b.DType = g.DType; !b.DType.IsFloat() {
