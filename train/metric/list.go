@@ -104,7 +104,21 @@ func (r *Ranking) Name() string {
 }
 
 // item is an element of a list.
-type item struct{ score, relevance float64 }
+type item struct {
+	score, relevance float64
+	place            int // in the list
+}
+
+// byRank compares items by their rank; no score is NaN.
+func byRank(a, b item) int {
+	switch {
+	case a.score > b.score:
+		return -1
+	case a.score < b.score:
+		return 1
+	}
+	return a.place - b.place
+}
 
 // Update adds the lists of b.
 func (r *Ranking) Update(b Batch) error {
@@ -135,15 +149,16 @@ func (r *Ranking) Update(b Batch) error {
 		list = list[:0]
 		for c := range b.Width {
 			at := i*b.Width + c
+			t := item{score: b.Scores[at], place: c}
 			switch {
 			case b.ScoreWeight(at) == 0:
+				continue
 			case b.Targets != nil:
-				list = append(list, item{b.Scores[at], b.Targets[at]})
+				t.relevance = b.Targets[at]
 			case b.Labels[i] == c:
-				list = append(list, item{b.Scores[at], 1})
-			default:
-				list = append(list, item{b.Scores[at], 0})
+				t.relevance = 1
 			}
+			list = append(list, t)
 		}
 		r.add(list, b.Weight(i))
 	}
@@ -161,7 +176,7 @@ func (r *Ranking) add(list []item, w float64) {
 	if relevant == 0 || w == 0 {
 		return
 	}
-	slices.SortStableFunc(list, func(a, b item) int { return cmp.Compare(b.score, a.score) })
+	slices.SortFunc(list, byRank)
 	k := len(list)
 	if r.k > 0 {
 		k = min(k, r.k)

@@ -144,7 +144,7 @@ func (r *Retrieval) Value() float64 {
 			if other == l {
 				relevance = 1
 			}
-			list = append(list, item{r.near(i, j), relevance})
+			list = append(list, item{r.near(i, j), relevance, j})
 		}
 		all.add(list, r.weights[i])
 	}
@@ -178,7 +178,7 @@ func (r *Retrieval) State() []float64 {
 
 // Restore sets the rows.
 func (r *Retrieval) Restore(s []float64) error {
-	if len(s) == 0 || !(s[0] >= 0 && s[0] < 1<<31) || (len(s)-1)%(int(s[0])+2) != 0 || s[0] == 0 && len(s) > 1 {
+	if len(s) == 0 || !(s[0] >= 0 && s[0] < 1<<30) || (len(s)-1)%(int(s[0])+2) != 0 || s[0] == 0 && len(s) > 1 {
 		return fmt.Errorf("metric.Retrieval: state has %d numbers, want the width of the embeddings, and 2 and the width for each row", len(s))
 	}
 	r.width = int(s[0])
