@@ -287,15 +287,24 @@ func TestCTCAlignEnumeration(t *testing.T) {
 	}
 }
 
-// TestCTCAlignTies: with all paths equal, labels come as late as they can.
+// TestCTCAlignTies: with all paths equal, labels come as late as they can. The states 0 to 4 are
+// blank, label, blank, label, blank: the last is 3, and before it comes 2, where the labels are the
+// same, or 1.
 func TestCTCAlignTies(t *testing.T) {
-	a, err := CTCAlign(make([]float32, 5*3), [3]int{5, 1, 3}, []int{1, 1}, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// States 0 to 4 are blank, 1, blank, 1, blank: the last is 3, before it 2, 1, 0 and 0.
-	if want := []int{0, 0, 1, 0, 1}; !slices.Equal(a[0].Path, want) || !slices.Equal(a[0].Spans, []Span{{2, 3}, {4, 5}}) {
-		t.Errorf("%+v, want the path %v", a, want)
+	for _, c := range []struct {
+		target, path []int
+		spans        []Span
+	}{
+		{[]int{1, 1}, []int{0, 0, 1, 0, 1}, []Span{{2, 3}, {4, 5}}},
+		{[]int{1, 2}, []int{0, 0, 0, 1, 2}, []Span{{3, 4}, {4, 5}}},
+	} {
+		a, err := CTCAlign(make([]float32, 5*3), [3]int{5, 1, 3}, c.target, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(a[0].Path, c.path) || !slices.Equal(a[0].Spans, c.spans) {
+			t.Errorf("%+v, want the path %v", a, c.path)
+		}
 	}
 }
 

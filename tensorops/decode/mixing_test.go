@@ -34,6 +34,15 @@ func TestMixing(t *testing.T) {
 			t.Errorf("at %v, want the image", x)
 		}
 	}
+	// The second of two differences along a line has nothing to add.
+	m = mixing{}
+	for _, p := range [][]float64{{8}, {4}, {2}} {
+		m.add(p, []float64{p[0] / 2})
+	}
+	if m.next(x[:1], []float64{1}); x[0] != 0 {
+		t.Errorf("at %v, want the fixed point 0", x[0])
+	}
+	m = mixing{}
 	for range 9 { // more points than are kept, and NaN
 		m.add([]float64{math.NaN(), 2, 3}, []float64{2, 1, 3})
 		m.next(x, []float64{1, 1, 1})

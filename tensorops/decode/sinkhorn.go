@@ -167,7 +167,7 @@ type problem struct {
 // plan is nearly split into parts; so each iteration goes from the last points and their sweeps to
 // where, were the sweep linear, it would change nothing. Where that is too far away for potentials
 // of such costs, or makes the marginal error larger than it was, the iteration goes on from the last
-// sweep, which never does.
+// improvement's sweep, which never does.
 func (p *problem) solve(plan *Plan, set settings) {
 	var past mixing
 	swept := make([]float64, len(p.a)) // from plan.F
@@ -193,7 +193,7 @@ func (p *problem) solve(plan *Plan, set settings) {
 				}
 			}
 		default:
-			past, last = mixing{}, math.Inf(1)
+			last = math.Inf(1)
 			copy(plan.F, safe)
 		}
 	}
