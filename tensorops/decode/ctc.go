@@ -20,9 +20,9 @@ type Labelling struct {
 // is the path's log-probability, at most that of the labelling, which other paths have too. The
 // most likely labelling may be another one: see [CTCBeam].
 //
-// logits have the shape (T, N, C), lengths has N elements or is nil. Log-probabilities are logits
-// too. Among equal logits the lowest class counts as the largest. A row of length 0 has the empty
-// labelling of probability 1. A frame of nothing but -Inf is an error.
+// logits have the shape (T, N, C), lengths has N elements or is nil. Log-probabilities may be given
+// in their place. Among equal logits the lowest class counts as the largest. A row of length 0 has
+// the empty labelling of probability 1. A frame of nothing but -Inf is an error.
 //
 // Options: [WithBlank] (default 0).
 //
@@ -99,7 +99,7 @@ func (in *frames[F]) read(dst []float64, row, t int) error {
 	possible := false
 	for c, v := range x {
 		dst[c] = float64(v)
-		if !forbidding(dst[c]) {
+		if !belowInf(dst[c]) {
 			return fail(ErrValue, in.name, "logit of row %d, frame %d, class %d is %v, want a number or -Inf", row, t, c, v)
 		}
 		possible = possible || !math.IsInf(dst[c], -1)

@@ -24,7 +24,8 @@ type Span struct{ From, To int }
 // over the paths that become the target without repetitions and blanks.
 //
 // logits have the shape (T, N, C), targets (N, S); lengths and targetLengths have N elements or are
-// nil. Log-probabilities are logits too. A label within its length is a class other than the blank.
+// nil. Log-probabilities may be given in their place. A label within its length is a class other
+// than the blank.
 //
 // A row has no path where its length is below the number of labels and of repetitions among them,
 // or where the logits forbid all of its paths: then LogProb is -Inf, and Path and Spans are nil. A
@@ -35,7 +36,7 @@ type Span struct{ From, To int }
 // the alignment has the one with the lowest last state, and from there backwards the lowest
 // predecessor each time: labels come late.
 //
-// It takes T·S steps and bytes of memory a row, times 2.
+// It takes 2·T·S steps and as many bytes of memory a row.
 //
 // Options: [WithBlank] (default 0).
 //

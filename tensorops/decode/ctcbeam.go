@@ -19,8 +19,8 @@ import (
 // lexical order.
 //
 // logits have the shape (T, N, C), lengths has N elements or is nil; width is at least 1.
-// Log-probabilities are logits too. A row of length 0 has the empty labelling of probability 1. A
-// frame of nothing but -Inf is an error.
+// Log-probabilities may be given in their place. A row of length 0 has the empty labelling of
+// probability 1. A frame of nothing but -Inf is an error.
 //
 // It takes at most T·C·width steps and T·width prefixes of memory a row.
 //
@@ -74,7 +74,8 @@ type search struct {
 // prefix is a labelling: another, by its number, and a label.
 type prefix struct{ parent, label int }
 
-// hypothesis is a prefix in the beam with the log-probabilities of its paths, apart by how they end.
+// hypothesis is a prefix in the beam with the log-probabilities of its paths, apart by how they
+// end.
 type hypothesis struct {
 	prefix          int
 	inBlank, inLast float64

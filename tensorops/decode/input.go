@@ -47,8 +47,8 @@ func checkLengths(name, operand string, lengths []int, n, most int) ([]int, erro
 	return lengths, nil
 }
 
-// forbidding reports whether v is a number or the -Inf that rules something out.
-func forbidding(v float64) bool { return v < math.Inf(1) }
+// belowInf reports whether v is a number, or the -Inf that rules something out.
+func belowInf(v float64) bool { return v < math.Inf(1) }
 
 // eachRow calls f for n rows, on several cores, and returns the error of the first row that has
 // one.

@@ -20,8 +20,8 @@ func TestMixing(t *testing.T) {
 		m.add(x, y)
 		m.next(x, []float64{1, 1, 0})
 	}
-	// The residuals differ by 4e-6, out of numbers that are rounded to 4e-16: 1e-10 of the distance 4,
-	// a few times over.
+	// The residuals differ by 4e-6, out of numbers that are rounded to 4e-16: 1e-10 of the distance
+	// 4, a few times over.
 	if math.Abs(x[0]-1) > 4e-9 || math.Abs(x[1]+2) > 4e-9 {
 		t.Errorf("after 3 steps at %v, want (1, -2)", x)
 	}

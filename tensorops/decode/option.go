@@ -35,8 +35,8 @@ func limited(name string, value any, fits bool, want string, set func(*settings)
 	return o
 }
 
-// WithBlank sets the class of the blank, by default 0. A negative one counts from the end: -1 is the
-// last class.
+// WithBlank sets the class of the blank, by default 0. A negative one counts from the end: -1 is
+// the last class.
 func WithBlank(class int) Option {
 	return Option{name: "WithBlank", set: func(s *settings) { s.blank = class }}
 }

@@ -121,8 +121,8 @@ func TestSinkhornReference(t *testing.T) {
 
 // sinkhornCase: with a marginal error of 1e-13 the plan is within 1e-12 of the one at the optimum,
 // and the potentials within 1e-11, since the mass that links rows and columns is at least a tenth.
-// In the case with ε = 0.1 it is e^-12.5, 3.7e-6: there potentials are good to ε·1e-13/3.7e-6 = 3e-9.
-// Both dtypes are computed in float64 from the same numbers.
+// In the case with ε = 0.1 it is e^-12.5, 3.7e-6: there potentials are good to ε·1e-13/3.7e-6 =
+// 3e-9. Both dtypes are computed in float64 from the same numbers.
 func sinkhornCase[F tensorops.Float](t *testing.T, c refCase) {
 	in := c.Inputs["cost"]
 	n, m := in.Shape[0], in.Shape[1]

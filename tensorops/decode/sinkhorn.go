@@ -18,7 +18,7 @@ type Plan struct {
 }
 
 // SinkhornPlan returns the entropic optimal transport plan from the weights a to the weights b, by
-// Sinkhorn's algorithm in the log domain.
+// Sinkhorn's algorithm in the log domain, accelerated by Anderson's method.
 //
 //	P = argmin <P,C> + ε·KL(P‖a⊗b)  over P1 = a, Pᵀ1 = b
 //	P_ij = a_i b_j exp((f_i + g_j - C_ij)/ε)
@@ -30,8 +30,9 @@ type Plan struct {
 // cost has the shape (N, M), a has N elements and b M; nil is uniform. Weights are finite, at least
 // 0, and sum to 1 within 1e-6; they are divided by their sum. Costs may be negative, and +Inf
 // forbids a cell. A row or column of weight 0 has no mass; its potential follows from those of the
-// others, f_i = -ε log Σ_j b_j exp((g_j - C_ij)/ε), and is +Inf where all its cells are forbidden. A
-// row or column of any other weight must have a cell to go to. With N = 1 or M = 1 the plan is a⊗b.
+// others, f_i = -ε log Σ_j b_j exp((g_j - C_ij)/ε), and is +Inf where all its cells are forbidden.
+// A row or column of any other weight must have a cell to go to. With N = 1 or M = 1 the plan is
+// a⊗b.
 //
 // The iteration ends when the marginal error, after an update of g with which the columns are
 // exact, is at most the threshold. Where that does not come to pass the error is [ErrNotConverged]
@@ -40,6 +41,9 @@ type Plan struct {
 //
 // It takes N·M exponentials twice an iteration, shared among the cores, and 3·N·M numbers of
 // memory.
+//
+// As in POT: Value is that of ot.solve with reg_type "KL", TransportCost that of ot.sinkhorn2. As
+// in OTT: reg_ot_cost and primal_cost. All of them take the same ε.
 //
 // Options: [WithEpsilon] (ε > 0, default 0.1), [WithIterations] (at least 1, default 2000),
 // [WithThreshold] (positive, default 1e-9).
@@ -166,8 +170,8 @@ type problem struct {
 // A sweep turns potentials f of the rows into better ones. Repeated sweeps alone are slow where the
 // plan is nearly split into parts; so each iteration goes from the last points and their sweeps to
 // where, were the sweep linear, it would change nothing. Where that is too far away for potentials
-// of such costs, or makes the marginal error larger than it was, the iteration goes on from the last
-// improvement's sweep, which never does.
+// of such costs, or makes the marginal error larger than it was, the iteration goes on from the
+// last improvement's sweep, which never does.
 func (p *problem) solve(plan *Plan, set settings) {
 	var past mixing
 	swept := make([]float64, len(p.a)) // from plan.F

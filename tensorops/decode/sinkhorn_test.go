@@ -93,8 +93,8 @@ func TestSinkhornMarginals(t *testing.T) {
 
 // TestSinkhornSmall: values by hand.
 func TestSinkhornSmall(t *testing.T) {
-	// At ε = 1e-3 the cells off the diagonal have e^-1250 of the mass: the plan is diag(½, ½), its cost
-	// (1 + 1.5)/2, and KL = log 2 (POT #54).
+	// At ε = 1e-3 the cells off the diagonal have e^-1250 of the mass: the plan is diag(½, ½), its
+	// cost (1 + 1.5)/2, and KL = log 2 (POT #54).
 	p, err := SinkhornPlan([]float64{1, 2, 3, 1.5}, [2]int{2, 2}, nil, nil, WithEpsilon(1e-3))
 	if err != nil || !near(p.Mass, []float64{0.5, 0, 0, 0.5}, 1e-13) || !near([]float64{p.TransportCost, p.Value}, []float64{1.25, 1.25 + 1e-3*math.Ln2}, 1e-13) {
 		t.Errorf("%+v, %v", p, err)
@@ -109,8 +109,8 @@ func TestSinkhornSmall(t *testing.T) {
 	if err != nil || !slices.Equal(one.Mass, []float64{0.25, 0.75}) || one.Value != 0.5-3 || one.TransportCost != -2.5 || one.G[0] != -1.25 {
 		t.Errorf("one column: %+v, %v", one, err)
 	}
-	// A symmetric problem has f = g, to what is left of the marginal error: points at a distance of 1
-	// are linked by e^-10 of mass, which divides it.
+	// A symmetric problem has f = g, to what is left of the marginal error: points at a distance of
+	// 1 are linked by e^-10 of mass, which divides it.
 	s, err := SinkhornPlan([]float64{0, 1, 4, 1, 0, 1, 4, 1, 0}, [2]int{3, 3}, []float64{0.2, 0.3, 0.5}, []float64{0.2, 0.3, 0.5}, WithThreshold(1e-14))
 	if err != nil || !near(s.F, s.G, 1e-14/math.Exp(-10)) {
 		t.Errorf("f %v, g %v, %v", s.F, s.G, err)
@@ -155,8 +155,8 @@ func TestSinkhornHard(t *testing.T) {
 
 // TestSinkhornNotConverged: the error says how far it is, and the plan beside it is what it says.
 func TestSinkhornNotConverged(t *testing.T) {
-	// Nothing may go from one half to the other, and they do not weigh the same: what is too much on
-	// one side is too little on the other.
+	// Nothing may go from one half to the other, and they do not weigh the same: what is too much
+	// on one side is too little on the other.
 	for _, c := range []struct {
 		a    []float64
 		most int
@@ -212,7 +212,8 @@ func TestSinkhornErrors(t *testing.T) {
 			t.Errorf("costs %v: %+v, %v", cost, p, err)
 		}
 	}
-	// A float32 tenth sums to 1 within rounding, and the plan has the weights that do to the last digit.
+	// A float32 tenth sums to 1 within rounding, and the plan has the weights that do to the last
+	// digit.
 	tenths := slices.Repeat([]float32{0.1}, 10)
 	if p, err := SinkhornPlan(make([]float32, 100), [2]int{10, 10}, tenths, tenths); err != nil || !near(p.Mass[:1], []float64{0.01}, 1e-15) {
 		t.Errorf("tenths: %v, %v", p, err)

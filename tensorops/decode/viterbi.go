@@ -11,7 +11,8 @@ import (
 //	score(y) = Σ_t emissions[t,y_t] + Σ_t transitions[y_(t-1),y_t] + start[y_0] + end[y_last]
 //
 // emissions have the shape (N, T, C), transitions (C, C), row from and column to; lengths has N
-// elements or is nil. scores has N elements, tags N·T, row after row, with -1 beyond a row's length.
+// elements or is nil. scores has N elements, tags N·T, row after row, with -1 beyond a row's
+// length.
 //
 // Of several best sequences tags has the one with the lowest last tag, and from there backwards the
 // lowest predecessor each time. Where every sequence is forbidden the score is -Inf and the tags
@@ -43,7 +44,7 @@ func Viterbi[F tensorops.Float](emissions []F, shape [3]int, transitions []F, le
 	}
 	into := make([]float64, c*c) // by the tag that a transition leads to
 	for i, x := range transitions {
-		if !forbidding(float64(x)) {
+		if !belowInf(float64(x)) {
 			return nil, nil, fail(ErrValue, name, "transition from %d to %d is %v, want a number or -Inf", i/c, i%c, x)
 		}
 		into[i%c*c+i/c] = float64(x)
@@ -59,7 +60,7 @@ func Viterbi[F tensorops.Float](emissions []F, shape [3]int, transitions []F, le
 			return nil, nil, err
 		}
 		for k, x := range *edge.scores {
-			if !forbidding(x) {
+			if !belowInf(x) {
 				return nil, nil, fail(ErrValue, name, "%s of tag %d is %v, want a number or -Inf", edge.operand, k, x)
 			}
 		}
@@ -90,7 +91,7 @@ func viterbi[F tensorops.Float](row int, emissions []F, into []float64, set sett
 	for t := range tags {
 		for k := range next {
 			e := float64(emissions[t*c+k])
-			if !forbidding(e) {
+			if !belowInf(e) {
 				return 0, fail(ErrValue, "Viterbi", "emission of row %d, step %d, tag %d is %v, want a number or -Inf", row, t, k, e)
 			}
 			if t == 0 {

@@ -19,8 +19,8 @@ import (
 //
 // Scores, one per row, are risks, such as logarithms of hazard ratios: a larger one means an
 // earlier event. Targets are times and labels are 1 for an event and 0 for a censored row, both
-// required. A NaN is an error. It is NaN without a comparable pair. It keeps all rows, and its value
-// takes O(n log n).
+// required. A NaN is an error. It is NaN without a comparable pair. It keeps all rows, and its
+// value takes O(n log n).
 //
 // As in scikit-survival's concordance_index_censored, but for its tolerance of 1e-8 in ties, and
 // lifelines' concordance_index with the sign of the scores turned.

@@ -31,9 +31,10 @@ func pairs(b Batch) float64 {
 }
 
 func TestConcordance(t *testing.T) {
-	// Events at 1, 2 and 2, censored at 2 and 3. Comparable: the first with the four others; each of
-	// the events at 2 with both censored rows. Risks 5, 4, 1, 1, 3: the first is above all (4 of 4),
-	// the second above both (2 of 2), the third equal to one and below the other (½ of 2): 6.5/8.
+	// Events at 1, 2 and 2, censored at 2 and 3. Comparable: the first with the four others; each
+	// of the events at 2 with both censored rows. Risks 5, 4, 1, 1, 3: the first is above all (4 of
+	// 4), the second above both (2 of 2), the third equal to one and below the other (½ of 2):
+	// 6.5/8.
 	b := Batch{Width: 1, Scores: []float64{5, 4, 1, 1, 3}, Targets: []float64{1, 2, 2, 2, 3}, Labels: []int{1, 1, 1, 0, 0}}
 	c := NewConcordance()
 	if err := c.Update(b); err != nil || c.Value() != 6.5/8 {
@@ -164,8 +165,8 @@ func texts(pairs ...string) Batch {
 }
 
 func TestErrorRate(t *testing.T) {
-	// Characters: "hello world" has 11, of which "helo wurld" lost one and changed one; "naïve" has 5,
-	// one changed. Words: 2 of 2 and 1 of 1.
+	// Characters: "hello world" has 11, of which "helo wurld" lost one and changed one; "naïve" has
+	// 5, one changed. Words: 2 of 2 and 1 of 1.
 	b := texts("hello world", "helo wurld", "naïve", "naive")
 	weighted := b
 	weighted.Weights = []float64{1, 3}

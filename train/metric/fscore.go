@@ -50,8 +50,8 @@ const (
 //	F1, Dice   2·tp / (2·tp + fp + fn)
 //	IoU        tp / (tp + fp + fn)
 //
-// and 0 where that is 0/0. IoU is the Jaccard index. Of an image each pixel is a row, and all pixels
-// of all images are counted together.
+// and 0 where that is 0/0. IoU is the Jaccard index. Of an image each pixel is a row, and all
+// pixels of all images are counted together.
 //
 // With labels the largest score of a row is the prediction, and with one score per row, for two
 // classes, it is class 1 where the score is above 0. With targets, each 0 or 1, any number of

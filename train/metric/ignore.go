@@ -10,8 +10,8 @@ type ignoring struct {
 }
 
 // Ignore returns m without the rows whose label is among labels, such as that of padding: what
-// loss.WithIgnoreIndex is to a loss. Of sequences it ignores the elements that are among labels. The
-// label [Ignored] is always ignored. What is measured accumulates in m.
+// loss.WithIgnoreIndex is to a loss. Of sequences it ignores the elements that are among labels.
+// The label [Ignored] is always ignored. What is measured accumulates in m.
 func Ignore(m Metric, labels ...int) Metric {
 	return &ignoring{Metric: m, labels: slices.Clone(labels)}
 }

@@ -12,7 +12,8 @@ type lawful struct {
 	metrics []Metric
 	rows    Batch
 	n       int
-	// a row given twice is not a row of weight 2: it is found by itself, or its weight is that of a query
+	// a row given twice is not a row of weight 2: it is found by itself, or its weight is that of a
+	// query
 	counted bool
 }
 

@@ -45,11 +45,11 @@ const (
 // without a relevant item is left out; scikit-learn's ndcg_score counts it as 0. A NaN among the
 // scores is an error.
 //
-// For [NewNDCG] with [LinearGain] and different scores scikit-learn's ndcg_score gives the same; its
-// label_ranking_average_precision_score is [NewMAP].
+// For [NewNDCG] with [LinearGain] and different scores scikit-learn's ndcg_score gives the same;
+// its label_ranking_average_precision_score is [NewMAP].
 //
-// References: K. Järvelin and J. Kekäläinen, Cumulated Gain-Based Evaluation of IR Techniques, 2002;
-// E. M. Voorhees, The TREC-8 Question Answering Track Report, 1999.
+// References: K. Järvelin and J. Kekäläinen, Cumulated Gain-Based Evaluation of IR Techniques,
+// 2002; E. M. Voorhees, The TREC-8 Question Answering Track Report, 1999.
 type Ranking struct {
 	what listMeasure
 	k    int
@@ -57,8 +57,8 @@ type Ranking struct {
 	ratio
 }
 
-// NewNDCG returns an empty normalized discounted cumulative gain of the first k items, or of all for
-// k = 0.
+// NewNDCG returns an empty normalized discounted cumulative gain of the first k items, or of all
+// for k = 0.
 func NewNDCG(k int, g Gain) *Ranking { return &Ranking{what: ndcg, k: k, gain: g} }
 
 // NewMRR returns an empty mean reciprocal rank among the first k items, or all for k = 0.
@@ -70,8 +70,8 @@ func NewMAP(k int) *Ranking { return &Ranking{what: averagePrecision, k: k} }
 // NewRecallAt returns an empty share of the relevant items that are among the first k, at least 1.
 func NewRecallAt(k int) *Ranking { return &Ranking{what: recallAt, k: k} }
 
-// NewHitRate returns an empty share of the lists with a relevant item among the first k, at least 1.
-// For embeddings it is known as recall@k.
+// NewHitRate returns an empty share of the lists with a relevant item among the first k, at least
+// 1. For embeddings it is known as recall@k.
 func NewHitRate(k int) *Ranking { return &Ranking{what: hitRate, k: k} }
 
 // kind returns the end of the constructor's name.

@@ -11,13 +11,14 @@ import (
 // TestRankingExamples: values with their arithmetic.
 func TestRankingExamples(t *testing.T) {
 	log2 := math.Log2
-	// scikit-learn's documentation of ndcg_score: the relevance 10, 0, 0, 1, 5 under scores that rank
-	// it 5, 1, 0, 0, 10 and 0, 0, 10, 1, 5. It gives 0.69..., 0.49... and, of 4 items, 0.35....
+	// scikit-learn's documentation of ndcg_score: the relevance 10, 0, 0, 1, 5 under scores that
+	// rank it 5, 1, 0, 0, 10 and 0, 0, 10, 1, 5. It gives 0.69..., 0.49... and, of 4 items,
+	// 0.35....
 	relevance := []float64{10, 0, 0, 1, 5}
 	first, second := []float64{.1, .2, .3, 4, 70}, []float64{.05, 1.1, 1., .5, .0}
 	ideal := 10 + 5/log2(3) + 1/log2(4)
-	// The documentation of label_ranking_average_precision_score: the relevant items have ranks 2 and
-	// 3, so that (1/2 + 1/3)/2 = 0.416....
+	// The documentation of label_ranking_average_precision_score: the relevant items have ranks 2
+	// and 3, so that (1/2 + 1/3)/2 = 0.416....
 	two := Batch{Width: 3, Scores: []float64{.75, .5, 1, 1, .2, .1}, Targets: []float64{1, 0, 0, 0, 0, 1}}
 	// Relevant at the ranks 1, 3 and 4 of 5.
 	one := Batch{Width: 5, Scores: []float64{5, 4, 3, 2, 1}, Targets: []float64{1, 0, 2, 3, 0}}
@@ -52,7 +53,8 @@ func TestRankingExamples(t *testing.T) {
 		{NewMRR(0), Batch{Width: 2, Scores: []float64{1, 0, 1, 0, 1, 0}, Targets: []float64{1, 0, 0, 1, 0, 0}, Weights: []float64{1, 3, 5}}, (1 + 3./2) / 4},
 		// Equal scores: the first comes first.
 		{NewMRR(0), Batch{Width: 3, Scores: []float64{2, 2, 2}, Targets: []float64{0, 1, 1}}, 1. / 2},
-		// Infinite scores are ordinary; large relevance does not overflow: the gains are 1 : 2^-1000.
+		// Infinite scores are ordinary; large relevance does not overflow: the gains are 1 :
+		// 2^-1000.
 		{NewMRR(0), Batch{Width: 3, Scores: []float64{math.Inf(-1), math.Inf(1), 0}, Targets: []float64{0, 0, 1}}, 1. / 2},
 		{NewNDCG(0, ExponentialGain), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{1000, 1}}, 1 / log2(3)},
 		{NewNDCG(0, LinearGain), Batch{Width: 3, Scores: []float64{1, 2, 3}, Targets: []float64{math.MaxFloat64, 0, math.MaxFloat64}}, (1 + 1/log2(4)) / (1 + 1/log2(3))},
@@ -248,10 +250,10 @@ func TestRetrievalExample(t *testing.T) {
 // everything as a right angle.
 func TestRetrievalCosine(t *testing.T) {
 	b := Batch{Width: 2, Scores: []float64{1e300, 0, 1e-300, 1e-301, 0, 3, -1e-320, 0, 0, 0}, Labels: []int{0, 0, 1, 1, 1}}
-	// Cosines of the first: 0.995, 0, -1, 0: finds its like. The second: 0.995 with the first. The third
-	// (0, 3): 0, 0.0995, 0, 0: the second, of another label, comes first, then the first of those at 0,
-	// the fourth, the fifth: rank 3. The fourth: -1, -0.995, 0, 0: the third. The fifth: all 0: the
-	// first, the second, then the third: rank 3.
+	// Cosines of the first: 0.995, 0, -1, 0: finds its like. The second: 0.995 with the first. The
+	// third (0, 3): 0, 0.0995, 0, 0: the second, of another label, comes first, then the first of
+	// those at 0, the fourth, the fifth: rank 3. The fourth: -1, -0.995, 0, 0: the third. The
+	// fifth: all 0: the first, the second, then the third: rank 3.
 	m := NewRetrieval(NewMRR(0), Cosine)
 	if err := m.Update(b); err != nil {
 		t.Fatal(err)

@@ -32,8 +32,8 @@ type Batch struct {
 	Labels  []int     // class labels, one per row
 	Targets []float64 // real targets, as many as scores: for regression, binary targets, relevance
 	Weights []float64 // one per row; nil means 1 for all
-	// Mask has one entry per target: where it is false the target and its score do not count. Without
-	// Targets it has one per row. nil means all count.
+	// Mask has one entry per target: where it is false the target and its score do not count.
+	// Without Targets it has one per row. nil means all count.
 	Mask []bool
 	// References are true sequences of labels, one per row, and Decoded those that were predicted.
 	References, Decoded [][]int

@@ -65,9 +65,9 @@ func TestOneVsRestExample(t *testing.T) {
 	if got, want := ap.Value(), (5./6+1.5)/3; math.Abs(got-want) > 1e-15 {
 		t.Errorf("%s is %v, want %v", ap.Name(), got, want)
 	}
-	// Pairs of a positive and a negative row in order: class 0 has 0.7 above all 4 and 0.4 above 3 and
-	// equal to one: 7.5/8. Class 1: 0.8 above 4, 0.3 above 2 and equal to one, below 0.4: 6.5/8. Class 2:
-	// 0.2 above 2, 0.7 above 4: 6/8.
+	// Pairs of a positive and a negative row in order: class 0 has 0.7 above all 4 and 0.4 above 3
+	// and equal to one: 7.5/8. Class 1: 0.8 above 4, 0.3 above 2 and equal to one, below 0.4:
+	// 6.5/8. Class 2: 0.2 above 2, 0.7 above 4: 6/8.
 	auc := NewOneVsRestAUROC(3, Macro)
 	if err := auc.Update(b); err != nil {
 		t.Fatal(err)
