@@ -96,7 +96,7 @@ func (c *chooser) leaf(g *G.ExprGraph, dt tensor.Dtype, name string, d loss.Doma
 			x[i] = math.Copysign(1, u-0.5)
 		case loss.Real, loss.Logits:
 			x[i] = 4*u - 2
-		case loss.LogProbabilities:
+		case loss.LogProbabilities, loss.NonPositive:
 			x[i] = -0.1 - u
 		default:
 			x[i] = 0.05 + 0.9*u
@@ -176,6 +176,8 @@ func (c *chooser) option(g *G.ExprGraph, dt tensor.Dtype, name string, values []
 		return loss.WithCounts(list())
 	case "WithGammas":
 		return loss.WithGammas(c.value(), c.value())
+	case "WithRobust":
+		return loss.WithRobust()
 	case "WithFull":
 		return loss.WithFull()
 	case "WithLogTarget":

@@ -207,6 +207,8 @@ func (p *problem) draw(d loss.Domain) []float64 {
 			x[i] = math.Copysign(1, n)
 		case loss.Cosines:
 			x[i] = 1.8*u - 0.9
+		case loss.NonPositive:
+			x[i] = -0.1 - 2*u
 		default:
 			x[i] = 1.5 * n
 		}

@@ -23,7 +23,8 @@ var withoutKernel = map[string]string{
 	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",
 	"AlphaDivergence": "reads probabilities", "StandardGaussianKL": "reads logarithms of variances",
 	"Brier": "a quadratic form", "RankedProbability": "sums along the classes", "LDAM": "a margin in the label's logit", "GaussianCRPS": "three operands",
-	"AsymmetricLoss": "two powers",
+	"AsymmetricLoss": "two powers", "DPO": "four operands", "DPOHinge": "four operands", "IPO": "four operands", "APOZero": "four operands", "APODown": "four operands",
+	"NCA": "four operands", "SimPO": "a few numbers a sequence", "CPO": "a few numbers a sequence", "ORPO": "a few numbers a sequence",
 }
 
 // float32Only lists the losses whose kernels have the digits of float32, or are too long to have

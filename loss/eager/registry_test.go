@@ -33,6 +33,8 @@ func draw(r *rand.Rand, d loss.Domain) float64 {
 		return 0.1 + 0.8*r.Float64()
 	case loss.Cosines:
 		return 1.8*r.Float64() - 0.9
+	case loss.NonPositive:
+		return -0.1 - r.Float64()
 	case loss.Signs:
 		return math.Copysign(1, r.NormFloat64())
 	}

@@ -39,7 +39,7 @@ func operand(r *rand.Rand, d loss.Domain, dt tensor.Dtype, rows, classes int) *t
 		for i := range row {
 			row[i] /= sum
 			switch d {
-			case loss.LogProbabilities:
+			case loss.LogProbabilities, loss.NonPositive:
 				row[i] = math.Log(row[i])
 			case loss.Signs:
 				row[i] = math.Copysign(1, r.Float64()-0.5)

@@ -11,7 +11,8 @@ const MaxPlaces = 2 * MaxOperands
 // Shape names its axes by letters, separated by spaces. A letter stands for the same length
 // wherever it occurs; "*" stands for any number of axes, the same ones in every operand. "C" is the
 // class axis: WithAxis moves it. Operands of a loss with a link have letters alone: N for the
-// values, C for the classes. Operands that an option gives come last.
+// values, C for the classes. With groups, "N|N T" is one of two shapes. Operands that an option gives
+// come last.
 type Operand struct {
 	Name  string
 	Holds Domain

@@ -138,6 +138,19 @@ func (g *grouped) declared(d *Definition, k int) string {
 
 func (g *grouped) pattern(k int) string { return g.Shapes[k] }
 
+// choose settles on one of the shapes "a|b" that an operand may have, by its rank.
+func (g *grouped) choose(k int, l *letters, rank int) string {
+	if all := strings.Split(g.Shapes[k], "|"); len(all) > 1 {
+		g.Shapes[k] = all[0]
+		for _, p := range all {
+			if l.order(p, rank) != nil {
+				g.Shapes[k] = p
+			}
+		}
+	}
+	return g.Shapes[k]
+}
+
 // bind computes the layouts once all letters are known.
 func (g *grouped) bind(b *Bound, l *letters) error {
 	d := &g.dims

@@ -58,6 +58,7 @@ func (l *letters) order(pattern string, rank int) (out []byte) {
 	if stars < 0 || stars > 0 && !strings.Contains(pattern, "*") {
 		return nil
 	}
+	out = make([]byte, 0, len(pattern)+stars)
 	for _, c := range []byte(pattern) {
 		if c == '*' {
 			out = append(out, slices.Repeat([]byte{'*'}, stars)...)
@@ -86,7 +87,7 @@ func (b *Bound) bindLetters(operands []Given) error {
 		operands = operands[1:]
 		name, pattern := o.Name, o.Shape
 		if b.grouped != nil {
-			pattern = b.grouped.pattern(k)
+			pattern = b.grouped.choose(k, l, len(g.Shape))
 		}
 		integer := o.Holds.integer() || o.Holds.maybeInteger() && g.DType.IsInteger()
 		switch {

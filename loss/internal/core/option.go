@@ -139,7 +139,7 @@ func (o OptionSet) row() *option {
 func (o OptionSet) Names() []string {
 	var out []string
 	for i := range optionTable {
-		if name := optionTable[i].name; o[i/64]&(1<<(i%64)) != 0 && !slices.Contains(out, name) {
+		if name := optionTable[i].name; name != optionTable[i].operand && o[i/64]&(1<<(i%64)) != 0 && !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}
