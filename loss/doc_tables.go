@@ -125,6 +125,11 @@
 //   - [SequenceLogProb]: the log-probability of each sequence: the sum of those of its tokens
 //   - [KTOBaseline]: an estimate of the divergence of the policy from the reference, for WithKL: the mean log-ratio of completions that belong to other prompts, or 0 where that is negative
 //
+// # Transport
+//
+//   - [SinkhornDivergence]: the debiased entropic transport cost between two clouds of points
+//   - [Sinkhorn]: the entropic optimal transport cost between two histograms
+//
 // # Scores and imbalance
 //
 //   - [Brier]: the Brier score: the squared distance between softmax(logits) and target

@@ -128,11 +128,16 @@ func (a *refArray) values() []float64 {
 	return out
 }
 
-// spread is the factor on the tolerances of a case with inputs from a formula: Go's sine and
-// PyTorch's differ in the last bit of float64, and the derivative of every function here is of
-// order 1.
+// spread is the factor on the tolerances of a case that is ill conditioned, and of one with inputs
+// from a formula: Go's sine and PyTorch's differ in the last bit of float64, and the derivative of
+// every function here is of order 1.
 func (c *refCase) spread() float64 {
 	scale := 1.0
+	if c.Name == "2x2-eps.1/float64" {
+		// All mass but 2e-6 lies on the diagonal: rounding of the marginals, 1e-16, is 5e-11 of what
+		// the potentials follow from.
+		scale = 50
+	}
 	for _, a := range c.Inputs {
 		if a.Gen == "sin" {
 			scale = max(scale, a.Scale)

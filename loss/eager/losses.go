@@ -291,6 +291,14 @@ func SequenceLogProb(opts ...loss.Option) (*Loss, error) { return newLoss("Seque
 // KTOBaseline returns [loss.KTOBaseline] with its options fixed. Operands: logp, refLogp.
 func KTOBaseline(opts ...loss.Option) (*Loss, error) { return newLoss("KTOBaseline", opts) }
 
+// SinkhornDivergence returns [loss.SinkhornDivergence] with its options fixed. Operands: x, y.
+func SinkhornDivergence(opts ...loss.Option) (*Loss, error) {
+	return newLoss("SinkhornDivergence", opts)
+}
+
+// Sinkhorn returns [loss.Sinkhorn] with its options fixed. Operands: cost.
+func Sinkhorn(opts ...loss.Option) (*Loss, error) { return newLoss("Sinkhorn", opts) }
+
 // Brier returns [loss.Brier] with its options fixed. Operands: logits, target.
 func Brier(opts ...loss.Option) (*Loss, error) { return newLoss("Brier", opts) }
 
@@ -416,6 +424,8 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"PPOValue":                   PPOValue,
 	"SequenceLogProb":            SequenceLogProb,
 	"KTOBaseline":                KTOBaseline,
+	"SinkhornDivergence":         SinkhornDivergence,
+	"Sinkhorn":                   Sinkhorn,
 	"Brier":                      Brier,
 	"SphericalScore":             SphericalScore,
 	"RankedProbability":          RankedProbability,

@@ -33,6 +33,8 @@ type Grouping struct {
 	Shapes map[int]string
 	// Classes returns the number of classes that labels may have; nil: the length of axis C.
 	Classes func(d *GroupDims) int
+	// Data are the places of operands that have no derivative under the settings.
+	Data []int
 	// Scan: the parts of the values in the denominator depend on operands with a derivative.
 	Scan bool
 }

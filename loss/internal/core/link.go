@@ -78,6 +78,9 @@ func (b *Bound) Separate() bool { return b.Def.Linked != nil || b.Def.Grouped !=
 
 // Differentiable reports whether floating operand k has a derivative.
 func (b *Bound) Differentiable(k int) bool {
+	if b.grouped != nil && slices.Contains(b.grouped.Data, b.operand[k]) {
+		return false
+	}
 	return !b.Def.Observed && !(b.Separate() && b.Def.Operands[b.operand[k]].Data)
 }
 
