@@ -64,6 +64,7 @@ func (s *linearSample) build(g *G.ExprGraph, dt tensor.Dtype, dense, soft, bias 
 	}
 	if soft {
 		t = floatLeaf(g, dt, "target", []int{s.n, s.c}, s.soft)
+		wrt = append(wrt, t)
 	} else {
 		t = labelLeaf(g, tensor.Int32, "labels", []int{s.n}, s.labels)
 	}

@@ -22,8 +22,8 @@ func WithBias(b *G.Node) Option {
 //	l = CrossEntropy(x)        dl/dh = Wᵀ·g        dl/dW = g⊗h        dl/db = g
 //
 // hidden has the shape (N, H), weight (C, H). target is either integer labels (Int, Int64, Int32 or
-// Uint8) of shape (N), or numbers >= 0 in the dtype of hidden and of shape (N, C), which are data
-// and have no gradient. The result is a scalar, or has the shape (N) under [None].
+// Uint8) of shape (N), or numbers >= 0 in the dtype of hidden and of shape (N, C), whose derivative
+// is that of CrossEntropy. The result is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithBias], [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
 // [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0, default 1),
@@ -99,7 +99,7 @@ func linearOperands(target string, holds core.Domain) []core.Operand {
 		shape = "N"
 	}
 	return []core.Operand{{Name: "hidden", Holds: core.Real, Shape: "N H"}, {Name: "weight", Holds: core.Real, Shape: "C H"},
-		{Name: target, Holds: holds, Shape: shape, Data: true}, {Name: "bias", Holds: core.Real, Shape: "C", Option: core.OptBias}}
+		{Name: target, Holds: holds, Shape: shape}, {Name: "bias", Holds: core.Real, Shape: "C", Option: core.OptBias}}
 }
 
 // linear is the linear link.

@@ -15,8 +15,6 @@ type Operand struct {
 	Shape string
 	// Option is the option that gives the operand; 0: it is always there.
 	Option OptionSet
-	// Data has no derivative.
-	Data bool
 }
 
 // A BlockFunc is the mathematics of a loss: it writes the values of a block's rows to Out and the

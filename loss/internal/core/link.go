@@ -78,7 +78,7 @@ func (b *Bound) ShapeOf(k int) Shape {
 
 // Differentiable reports whether floating operand k has a derivative.
 func (b *Bound) Differentiable(k int) bool {
-	return !b.Def.Observed && !(b.Linked() && b.Def.Operands[b.operand[k]].Data)
+	return !b.Def.Observed
 }
 
 // FloatAt returns which floating operand the operand in place k of the declaration is, and whether
