@@ -101,4 +101,8 @@
 //   - [StandardGaussianKL]: the Kullback-Leibler divergence of a diagonal normal distribution from the standard one: the regulariser of a variational autoencoder
 //   - [BernoulliKL]: the Kullback-Leibler divergence of Bernoulli distributions, element by element, from their logits
 //   - [GaussianKL]: the Kullback-Leibler divergence of normal distributions, element by element
+//
+// # Ranking
+//
+//   - [ListNet]: the cross-entropy between the top-one probabilities of relevance and of scores in each list
 package loss

@@ -66,7 +66,7 @@ func CrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var crossEntropy = core.Definition{
-	Name: "CrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptLabelSmoothing | core.OptTemperature | core.OptSoftcap | core.OptZLoss,
+	Name: "CrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptLabelSmoothing, core.OptTemperature, core.OptSoftcap, core.OptZLoss),
 	Kernel:   softmaxRows(crossEntropyLabels, crossEntropyTargets),
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 1},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.Convex,
@@ -344,7 +344,7 @@ func CrossEntropyFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error)
 }
 
 var crossEntropyFromProb = core.Definition{
-	Name: "CrossEntropyFromProb", Operands: rows("prob", core.Probabilities, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptLabelSmoothing,
+	Name: "CrossEntropyFromProb", Operands: rows("prob", core.Probabilities, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptLabelSmoothing),
 	Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:     core.Convex,
 	Keras:    "CategoricalCrossentropy, SparseCategoricalCrossentropy",

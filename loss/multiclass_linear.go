@@ -45,7 +45,7 @@ func LinearCrossEntropy(hidden, weight, target *G.Node, opts ...Option) (*G.Node
 
 var linearCrossEntropy = core.Definition{
 	Name: "LinearCrossEntropy", Operands: linearOperands("target", core.LabelsOrSoft),
-	Takes:    crossEntropy.Takes&^core.OptAxis | core.OptBias,
+	Takes:    core.Options(crossEntropy.Takes.Without(core.OptAxis), core.OptBias),
 	Defaults: crossEntropy.Defaults,
 	Linked:   &core.Linked{Link: linear, Of: &crossEntropy},
 	Kernel:   crossEntropy.Kernel,
@@ -79,7 +79,7 @@ func LinearTokenLogProb(hidden, weight, labels *G.Node, opts ...Option) (*G.Node
 
 var linearTokenLogProb = core.Definition{
 	Name: "LinearTokenLogProb", Operands: linearOperands("labels", core.Labels),
-	Takes:    tokenLogProb.Takes&^core.OptAxis | core.OptBias,
+	Takes:    core.Options(tokenLogProb.Takes.Without(core.OptAxis), core.OptBias),
 	Defaults: tokenLogProb.Defaults,
 	Linked:   &core.Linked{Link: linear, Of: &tokenLogProb},
 	Kernel:   tokenLogProb.Kernel,

@@ -240,6 +240,9 @@ func BernoulliKL(opts ...loss.Option) (*Loss, error) { return newLoss("Bernoulli
 // GaussianKL returns [loss.GaussianKL] with its options fixed. Operands: mean1, std1, mean2, std2.
 func GaussianKL(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianKL", opts) }
 
+// ListNet returns [loss.ListNet] with its options fixed. Operands: scores, relevance.
+func ListNet(opts ...loss.Option) (*Loss, error) { return newLoss("ListNet", opts) }
+
 var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"CrossEntropy":               CrossEntropy,
 	"NLL":                        NLL,
@@ -313,4 +316,5 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"StandardGaussianKL":         StandardGaussianKL,
 	"BernoulliKL":                BernoulliKL,
 	"GaussianKL":                 GaussianKL,
+	"ListNet":                    ListNet,
 }
