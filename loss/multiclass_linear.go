@@ -31,9 +31,18 @@ func WithBias(b *G.Node) Option {
 // [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // Beside the results it takes the memory of 32 MiB of logits, or of 16 rows of them where that is
-// more. Rows that do not count are left out before the product. Value and gradients come from one
-// pass over the logits where the upstream is that of the run before. The logits are products in the
-// operands' dtype; the rest is as accurate as CrossEntropy.
+// more. Second derivatives count the changes of the logits among these, and where rows are left out
+// a soft target's rows are copied and counted, too. Rows that do not count are left out before the
+// product. Value and gradients come from one pass over the logits where the upstream is that of the
+// run before. The logits are products in the operands' dtype; the rest is as accurate as
+// CrossEntropy.
+//
+//	as in PyTorch's LinearCrossEntropyLoss        the defaults
+//	as in Liger and trl with num_items_in_batch   WithNormalizer(items), or WithNormalizerNode
+//	Liger's logit_scale s                         WithTemperature(1/s)
+//	Gemma's cap of final logits                   WithSoftcap(30)
+//	Liger's lse_square_scale                      WithZLoss; Liger divides it by the number of labels
+//	                                              alone, which differs under class weights
 //
 // [CrossEntropy] takes logits, [LinearTokenLogProb] gives the log-probabilities of labels.
 //
