@@ -41,8 +41,8 @@ func WithBias(b *G.Node) Option {
 //	as in Liger and trl with num_items_in_batch   WithNormalizer(items), or WithNormalizerNode
 //	Liger's logit_scale s                         WithTemperature(1/s)
 //	Gemma's cap of final logits                   WithSoftcap(30)
-//	Liger's lse_square_scale                      WithZLoss; Liger divides it by the number of labels
-//	                                              alone, which differs under class weights
+//	Liger's lse_square_scale                      WithZLoss, which Liger divides by the number of
+//	                                              labels even under class weights
 //
 // [CrossEntropy] takes logits, [LinearTokenLogProb] gives the log-probabilities of labels.
 //

@@ -12,8 +12,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// tokens builds the log-probabilities of a sample's labels with its mask, through the link or of the
-// product that Gorgonia computes, and the entropies.
+// tokens builds the log-probabilities of a sample's labels with its mask, through the link or of
+// the product that Gorgonia computes, and the entropies.
 func (s *linearSample) tokens(g *G.ExprGraph, dt tensor.Dtype, dense bool, opts []loss.Option) (nodes, wrt G.Nodes, err error) {
 	x, w, b := floatLeaf(g, dt, "hidden", []int{s.n, s.h}, s.hidden), floatLeaf(g, dt, "weight", []int{s.c, s.h}, s.weight), floatLeaf(g, dt, "bias", []int{s.c}, s.bias)
 	labels := labelLeaf(g, tensor.Int64, "labels", []int{s.n}, s.labels)

@@ -13,8 +13,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// TestConvolutionsUnderMat compares convolutions and their gradients under mat.Use with those of the
-// product that Gorgonia has by itself, on both machines.
+// TestConvolutionsUnderMat compares convolutions and their gradients under mat.Use with those of
+// the product that Gorgonia has by itself, on both machines.
 func TestConvolutionsUnderMat(t *testing.T) {
 	t.Cleanup(func() {
 		tensor.Use(gonum.Implementation{})
@@ -33,8 +33,8 @@ func TestConvolutionsUnderMat(t *testing.T) {
 		}, []int{2, 3, 10, 10}, []int{4, 3, 3, 3}),
 		"of one dimension": of2(func(a, b *G.Node) (*G.Node, error) { return G.Conv1d(a, b, 3, 1, 1, 1) }, []int{2, 3, 1, 40}, []int{4, 3, 1, 3}),
 	}
-	// Both products sum at most 432 terms, all positive, in some order, in the graph of the square's
-	// gradient two of them after another: 2·432 roundings on either side.
+	// Both products sum at most 432 positive terms in some order, and in the gradient of the square
+	// two of them follow one another: 2·432 roundings on either side.
 	tolerance := map[tensor.Dtype]float64{tensor.Float64: 4 * 432 * 0x1p-53, tensor.Float32: 4 * 432 * 0x1p-24}
 	values := func(build builder, dt tensor.Dtype, tape bool) [][]float64 {
 		s, results, err := setUp(build, dt, true)
