@@ -96,7 +96,7 @@ func (c *chooser) leaf(g *G.ExprGraph, dt tensor.Dtype, name string, d loss.Doma
 			x[i] = math.Copysign(1, u-0.5)
 		case loss.Real, loss.Logits:
 			x[i] = 4*u - 2
-		case loss.LogProbabilities:
+		case loss.LogProbabilities, loss.NonPositive:
 			x[i] = -0.1 - u
 		default:
 			x[i] = 0.05 + 0.9*u
@@ -149,7 +149,7 @@ func (c *chooser) option(g *G.ExprGraph, dt tensor.Dtype, name string, values []
 		"WithTemperature": loss.WithTemperature, "WithSoftcap": loss.WithSoftcap, "WithZLoss": loss.WithZLoss,
 		"WithDelta": loss.WithDelta, "WithBeta": loss.WithBeta, "WithGamma": loss.WithGamma, "WithAlpha": loss.WithAlpha,
 		"WithEpsilon": loss.WithEpsilon, "WithQ": loss.WithQ, "WithMargin": loss.WithMargin, "WithScale": loss.WithScale,
-		"WithPower": loss.WithPower, "WithQuantile": loss.WithQuantile, "WithTau": loss.WithTau,
+		"WithPower": loss.WithPower, "WithQuantile": loss.WithQuantile, "WithTau": loss.WithTau, "WithClip": loss.WithClip,
 	}
 	if f, ok := scalars[name]; ok {
 		return f(c.value())
@@ -170,6 +170,14 @@ func (c *chooser) option(g *G.ExprGraph, dt tensor.Dtype, name string, values []
 		return loss.WithClassWeights(list())
 	case "WithPosWeight":
 		return loss.WithPosWeight(list())
+	case "WithLogPrior":
+		return loss.WithLogPrior(list())
+	case "WithCounts":
+		return loss.WithCounts(list())
+	case "WithGammas":
+		return loss.WithGammas(c.value(), c.value())
+	case "WithRobust":
+		return loss.WithRobust()
 	case "WithFull":
 		return loss.WithFull()
 	case "WithLogTarget":

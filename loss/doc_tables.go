@@ -105,4 +105,40 @@
 // # Ranking
 //
 //   - [ListNet]: the cross-entropy between the top-one probabilities of relevance and of scores in each list
+//
+// # Preference and policy
+//
+//   - [SimPO]: the loss of simple preference optimisation: the logistic loss of the difference of two completions beyond a margin, without a reference
+//   - [CPO]: the preference term of contrastive preference optimisation: the logistic loss of the difference of two completions, without a reference
+//   - [ORPO]: the odds-ratio term of odds ratio preference optimisation
+//   - [BradleyTerry]: the negative log-likelihood of preferences between scored completions: the loss of reward models
+//   - [DPO]: the loss of direct preference optimisation: the logistic loss of how much more than the reference the policy prefers the chosen completion to the rejected one
+//   - [DPOHinge]: the hinge loss of how much more than the reference the policy prefers the chosen completion to the rejected one
+//   - [IPO]: the loss of identity preference optimisation: the squared distance of the preference of the policy over that of the reference from a target
+//   - [APOZero]: the loss of anchored preference optimisation that raises the chosen completion and lowers the rejected one
+//   - [APODown]: the loss of anchored preference optimisation that lowers the chosen completion and the rejected one more
+//   - [NCA]: the loss of noise contrastive alignment of pairs, which holds on to the likelihood of the chosen completion
+//   - [KTO]: the loss of Kahneman-Tversky optimisation: it learns from completions that are each called desirable or undesirable
+//   - [GRPO]: the clipped surrogate of group relative policy optimisation with an estimate of the divergence from the reference, token by token
+//   - [PPO]: the clipped surrogate of proximal policy optimisation, token by token
+//   - [PPOValue]: the clipped loss of the value function in proximal policy optimisation, element by element
+//   - [SequenceLogProb]: the log-probability of each sequence: the sum of those of its tokens
+//   - [KTOBaseline]: an estimate of the divergence of the policy from the reference, for WithKL: the mean log-ratio of completions that belong to other prompts, or 0 where that is negative
+//
+// # Scores and imbalance
+//
+//   - [Brier]: the Brier score: the squared distance between softmax(logits) and target
+//   - [SphericalScore]: 1 minus the spherical score of softmax(logits) under target
+//   - [RankedProbability]: the ranked probability score: the squared distance between the cumulative distributions of softmax(logits) and target, for classes that have an order
+//   - [EnsembleCRPS]: the continuous ranked probability score of a sample of forecasts under target
+//   - [QuantileCRPS]: the continuous ranked probability score of quantile forecasts under target: the mean of the quantile losses, doubled
+//   - [AsymmetricLoss]: the asymmetric focal loss of independent yes/no targets against the sigmoid of logits: easy negatives count less than positives, and very easy ones not at all
+//   - [LDAM]: the cross-entropy of logits from which, for the true class, a margin is taken that is larger for rarer classes
+//   - [CumulativeLink]: the negative log-likelihood of ordered classes that thresholds cut from a score: the ordered logit, or proportional odds, model
+//   - [GaussianCRPS]: the continuous ranked probability score of normal distributions under target, element by element
+//
+// # Survival
+//
+//   - [CoxPartialLikelihood]: the negative log partial likelihood of the proportional hazards model
+//   - [DiscreteHazard]: the negative log-likelihood of survival times that are grouped into intervals, under hazards from logits
 package loss

@@ -39,6 +39,8 @@ const (
 	ClassLists = core.ClassLists
 	// FiniteReal: finite numbers.
 	FiniteReal = core.FiniteReal
+	// NonPositive: predicted numbers <= 0.
+	NonPositive = core.NonPositive
 	// Identifiers: integers that say which examples belong together.
 	Identifiers = core.Identifiers
 	// Lengths: integers >= 0.

@@ -42,7 +42,7 @@ func lossContenders(tb testing.TB) []contender {
 			if !ok {
 				tb.Fatalf("the family %q lists %s, which Describe does not know", family.Name, name)
 			}
-			if info.Node || info.Product || info.Grouped {
+			if info.Node || info.Product || info.Grouped || info.Requires != nil {
 				continue // TestLinearIsDense and its neighbours
 			}
 			c := contender{name: name, operands: info.Holds, elementwise: info.Elementwise, options: info.Options, call: func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return info.Call(in, opts...) }}
@@ -207,6 +207,8 @@ func (p *problem) draw(d loss.Domain) []float64 {
 			x[i] = math.Copysign(1, n)
 		case loss.Cosines:
 			x[i] = 1.8*u - 0.9
+		case loss.NonPositive:
+			x[i] = -0.1 - 2*u
 		default:
 			x[i] = 1.5 * n
 		}

@@ -37,10 +37,12 @@ type Info struct {
 	Name         string
 	Family       string   // the name of its family
 	Operands     []string // their names in error messages
+	Optional     []string // those of operands that options give, or that may be nil
 	Pred, Target Domain   // what the first two operands hold
 	Holds        []Domain // what each operand holds
 	Elementwise  bool     // one value per element instead of one per example
 	Options      []string // the options that the loss takes
+	Requires     []string // those that must be given
 	Node         bool     // a node, such as TokenLogProb: its values are no loss and are not reduced
 	Product      bool     // the first two operands are the factors of the logits
 	Grouped      bool     // a value reads more than a row: a list, an image, a sequence or the batch
@@ -60,6 +62,9 @@ func (i Info) Call(operands []*G.Node, opts ...Option) (*G.Node, error) {
 	}
 	if len(operands) != len(i.Operands) {
 		return nil, core.Faultf(ErrShape, i.Name, "%d operands, want %d", len(operands), len(i.Operands))
+	}
+	if i.Node {
+		return buildValues(i.def, opts, operands...)
 	}
 	return build(i.def, opts, operands...)
 }
@@ -194,8 +199,14 @@ func Describe(name string) (Info, bool) {
 
 // info describes a loss.
 func info(d *core.Definition, family string) Info {
-	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Target: d.Operands[1].Holds, Elementwise: d.Elementwise(), Node: d.Node, Product: d.Linked != nil, Grouped: d.Grouped != nil,
-		Options: d.OptionNames(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax, Others: d.Others, def: d}
+	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Elementwise: d.Elementwise(), Node: d.Node, Product: d.Linked != nil, Grouped: d.Grouped != nil,
+		Options: d.OptionNames(), Requires: d.Requires.Names(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax, Others: d.Others, def: d}
+	if len(d.Required()) > 1 {
+		info.Target = d.Operands[1].Holds
+	}
+	for _, o := range d.Operands[len(d.Required()):] {
+		info.Optional = append(info.Optional, o.Name)
+	}
 	for _, o := range d.Required() {
 		info.Operands, info.Holds = append(info.Operands, o.Name), append(info.Holds, o.Holds)
 	}

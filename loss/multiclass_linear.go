@@ -27,8 +27,8 @@ func WithBias(b *G.Node) Option {
 //
 // Options: [WithBias], [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
 // [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0, default 1),
-// [WithSoftcap] (c > 0, default off), [WithZLoss] (s >= 0, default 0), [WithReduction],
-// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// [WithSoftcap] (c > 0, default off), [WithLogPrior] (default 0), [WithZLoss] (s >= 0, default 0),
+// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // Beside the results it takes the memory of 32 MiB of logits, or of 16 rows of them where that is
 // more. Second derivatives count the changes of the logits among these, and where rows are left out

@@ -361,3 +361,41 @@ func ones(b *core.Block) []float64 {
 	formula.Fill(g, 1)
 	return g
 }
+
+// Log1mExp returns log(1 - e^x), element by element: the log-probability of the complement of an
+// event from its own.
+//
+//	y = log(1 - e^x)        dy/dx = -1/(e^-x - 1)
+//
+// x is a node of any shape and dtype float32 or float64.
+//
+// Options: none.
+//
+// It keeps its digits on both sides of -log 2. 0 gives -Inf with gradient -Inf, -Inf gives 0 with
+// gradient 0, numbers above 0 give NaN.
+//
+// Reference: M. Mächler, Accurately Computing log(1 - exp(-|a|)), 2012.
+func Log1mExp(x *G.Node, opts ...Option) (*G.Node, error) { return buildNode(&log1mExp, opts, x) }
+
+var log1mExp = core.Definition{
+	Name: "Log1mExp", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "*"}},
+	Block: func(*core.Settings, core.Dims) core.BlockFunc {
+		return func(b *core.Block) {
+			for i, x := range b.X[0] {
+				d := -1 / math.Expm1(0-x) // 0 - 0 is no -0
+				if x > 0 {
+					d = math.NaN()
+				}
+				if b.Out != nil {
+					b.Out[i] = formula.Log1mExp(x)
+				}
+				if b.Grad[0] != nil {
+					b.Grad[0][i] = d
+				}
+				if b.Hess[0] != nil { // e^x/(1-e^x)² = d·(d-1), negated
+					b.Hess[0][i] = formula.Times(b.Dir[0][i], d*(1-d))
+				}
+			}
+		}
+	},
+}

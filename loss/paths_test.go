@@ -22,6 +22,9 @@ var withoutKernel = map[string]string{
 	"JensenShannon": "reads probabilities", "TotalVariation": "reads probabilities", "Hellinger": "reads probabilities",
 	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",
 	"AlphaDivergence": "reads probabilities", "StandardGaussianKL": "reads logarithms of variances",
+	"Brier": "a quadratic form", "RankedProbability": "sums along the classes", "LDAM": "a margin in the label's logit", "GaussianCRPS": "three operands",
+	"AsymmetricLoss": "two powers", "DPO": "four operands", "DPOHinge": "four operands", "IPO": "four operands", "APOZero": "four operands", "APODown": "four operands",
+	"NCA": "four operands", "SimPO": "a few numbers a sequence", "CPO": "a few numbers a sequence", "ORPO": "a few numbers a sequence",
 }
 
 // float32Only lists the losses whose kernels have the digits of float32, or are too long to have
@@ -31,7 +34,8 @@ var float32Only = map[string]bool{"BernoulliKL": true, "Barron": true, "BinaryCr
 // refusals lists the options under which a loss with kernels has none.
 var refusals = map[string]bool{
 	"PoissonNLL WithFull": true, "NegativeBinomial WithFull": true, "KL WithLogTarget": true, "KL WithTargetLogits": true,
-	"SoftmaxFocal soft": true, "PolyCrossEntropy soft": true, "GeneralizedCrossEntropy soft": true,
+	"SoftmaxFocal soft": true, "PolyCrossEntropy soft": true, "GeneralizedCrossEntropy soft": true, "SphericalScore soft": true,
+	"CrossEntropy WithLogPrior": true,
 }
 
 // float64Refusals lists the options under which a loss has a kernel for float32 alone.
@@ -49,7 +53,7 @@ func optionValues(classes int) map[string]Option {
 		"WithSoftcap": WithSoftcap(30), "WithZLoss": WithZLoss(1e-4), "WithDelta": WithDelta(0.5), "WithBeta": WithBeta(0.5),
 		"WithGamma": WithGamma(1.5), "WithAlpha": WithAlpha(0.25), "WithEpsilon": WithEpsilon(0.3), "WithQ": WithQ(0.5),
 		"WithMargin": WithMargin(0.2), "WithScale": WithScale(3), "WithPower": WithPower(1.3), "WithQuantile": WithQuantile(0.9),
-		"WithTau": WithTau(0.9), "WithFull": WithFull(), "WithLogTarget": WithLogTarget(), "WithTargetLogits": WithTargetLogits(),
+		"WithTau": WithTau(0.9), "WithLogPrior": WithLogPrior(w), "WithFull": WithFull(), "WithLogTarget": WithLogTarget(), "WithTargetLogits": WithTargetLogits(),
 	}
 }
 

@@ -1,6 +1,384 @@
 package loss
 
-import "github.com/surprisal-go/surprisal/loss/internal/core"
+import (
+	"fmt"
 
-// preferenceWide are those of other than two operands.
-var preferenceLosses, preferenceWide = []entry(nil), []*core.Definition(nil)
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	G "gorgonia.org/gorgonia"
+)
+
+// preferenceLosses are the losses of two operands that learn from preferences, preferenceWide the
+// others, with those of policies.
+var preferenceLosses = []entry{
+	{&simPO, SimPO},
+	{&cpo, CPO},
+	{&orpo, ORPO},
+	{&bradleyTerry, BradleyTerry},
+}
+
+var preferenceWide = []*core.Definition{&dpo, &dpoHinge, &ipo, &apoZero, &apoDown, &nca, &kto, &grpo, &ppo, &ppoValue, &sequenceLogProb, &ktoBaseline}
+
+// policyPairs declares the operands of a loss of log-probabilities under a policy and a reference.
+func policyPairs() []core.Operand {
+	var out []core.Operand
+	for _, name := range []string{"chosen", "rejected", "refChosen", "refRejected"} {
+		out = append(out, core.Operand{Name: name, Holds: core.Real, Shape: "*"})
+	}
+	return out
+}
+
+// WithRobust makes [DPO] the robust form, whose expectation does not depend on the share ε of
+// swapped labels, the one of [WithLabelSmoothing]; ε < ½.
+func WithRobust() Option { return core.OptRobust.Flag }
+
+// DPO returns the loss of direct preference optimisation: the logistic loss of how much more than
+// the reference the policy prefers the chosen completion to the rejected one.
+//
+// With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
+// reference and d = β·((c - c') - (r - r')),
+//
+//	l = -(1-ε)·log σ(d) - ε·log σ(-d)                  dl/dc = -dl/dr = -dl/dc' = dl/dr' = β·(ε·σ(d) - (1-ε)·σ(-d))
+//	l = (-(1-ε)·log σ(d) + ε·log σ(-d))/(1-2ε)         [WithRobust]
+//	                                                   dl/dc = -β·((1-ε)·σ(-d) + ε·σ(d))/(1-2ε)
+//
+// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype;
+// [SequenceLogProb] makes them. All four are differentiable: the reference is constant where its
+// nodes are. Without a reference, pass zeros. The result is a scalar, or has the shape (N) under
+// [None].
+//
+// Options: [WithBeta] (β > 0, default 0.1), [WithLabelSmoothing] (ε in [0, 1], default 0),
+// [WithRobust], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// The robust form may be negative.
+//
+// [IPO] is bounded in what it asks of the difference, [DPOHinge] has a margin, [SimPO] and [ORPO]
+// need no reference.
+//
+// Reference: R. Rafailov et al., Direct Preference Optimization, 2023; S. R. Chowdhury et al.,
+// Provably Robust DPO, 2024.
+func DPO(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&dpo, opts, chosen, rejected, refChosen, refRejected)
+}
+
+var dpo = core.Definition{
+	Name: "DPO", Operands: policyPairs(), Takes: core.Options(core.ReduceOptions, core.OptBeta, core.OptLabelSmoothing, core.OptRobust), Defaults: core.Settings{Beta: 0.1},
+	Others: "trl loss_type sigmoid; robust: WithRobust",
+	Check: func(s *core.Settings) error {
+		if s.Preference.Robust && !(s.Smoothing < 0.5) {
+			return fmt.Errorf("WithLabelSmoothing is %v, want a number in [0, 0.5) with WithRobust", s.Smoothing)
+		}
+		return positiveBeta(s)
+	},
+	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
+		eps, robust := s.Smoothing, s.Preference.Robust
+		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+			if robust {
+				o := formula.OddsOf(u - v)
+				return formula.OfDifference((formula.Times(1-eps, o.Won)-formula.Times(eps, o.Lost))/(1-2*eps), -((1-eps)*o.No+eps*o.Yes)/(1-2*eps), o.Yes*o.No)
+			}
+			return formula.OfDifference(formula.Preferred(u-v, eps))
+		})
+	},
+}
+
+// positiveBeta refuses a β of 0.
+func positiveBeta(s *core.Settings) error {
+	if s.Beta == 0 {
+		return fmt.Errorf("WithBeta is 0, want a number > 0")
+	}
+	return nil
+}
+
+// DPOHinge returns the hinge loss of how much more than the reference the policy prefers the chosen
+// completion to the rejected one.
+//
+// With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
+// reference and d = β·((c - c') - (r - r')),
+//
+//	l = max(0, 1 - d)        dl/dc = -dl/dr = -dl/dc' = dl/dr' = -β where d < 1, else 0
+//
+// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype. All
+// four are differentiable. The result is a scalar, or has the shape (N) under [None].
+//
+// Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// The second derivative is 0.
+//
+// [DPO] is the logistic form.
+//
+// Reference: Y. Zhao et al., SLiC-HF: Sequence Likelihood Calibration with Human Feedback, 2023.
+func DPOHinge(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&dpoHinge, opts, chosen, rejected, refChosen, refRejected)
+}
+
+// pairOptions are the options of losses of pairs.
+var pairOptions = core.Options(core.ReduceOptions, core.OptBeta)
+
+var dpoHinge = core.Definition{
+	Name: "DPOHinge", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Laws: core.NonNegative, Others: "trl loss_type hinge",
+	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
+		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+			switch d := u - v; {
+			case d < 1:
+				return formula.OfDifference(1-d, -1, 0)
+			case d != d:
+				return formula.OfDifference(d, d, d)
+			}
+			return formula.Partials{}
+		})
+	},
+}
+
+// IPO returns the loss of identity preference optimisation: the squared distance of the preference
+// of the policy over that of the reference from a target.
+//
+// With c, r the mean log-probabilities of the tokens of the chosen and the rejected completion, c',
+// r' those under the reference and h = (c - c') - (r - r'),
+//
+//	l = (h - 1/(2β))²        dl/dc = -dl/dr = -dl/dc' = dl/dr' = 2·(h - 1/(2β))
+//
+// chosen, rejected, refChosen and refRejected are means over tokens ([SequenceLogProb] with
+// [WithMean]) of one shape, (N), and dtype. All four are differentiable. The result is a scalar, or
+// has the shape (N) under [None].
+//
+// Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// [DPO] is the logistic form.
+//
+// Reference: M. G. Azar et al., A General Theoretical Paradigm to Understand Learning from Human
+// Preferences, 2023.
+func IPO(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&ipo, opts, chosen, rejected, refChosen, refRejected)
+}
+
+var ipo = core.Definition{
+	Name: "IPO", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Laws: core.NonNegative, Others: "trl loss_type ipo",
+	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
+		goal := 1 / (2 * s.Beta)
+		return formula.Pairs(1, func(u, v float64) formula.Partials {
+			e := u - v - goal
+			return formula.OfDifference(e*e, 2*e, 2)
+		})
+	},
+}
+
+// APOZero returns the loss of anchored preference optimisation that raises the chosen completion and
+// lowers the rejected one.
+//
+// With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
+// reference, u = β·(c - c') and v = β·(r - r'),
+//
+//	l = σ(-u) + σ(v)        dl/dc = -dl/dc' = -β·σ(u)·σ(-u)
+//	                        dl/dr = -dl/dr' = β·σ(v)·σ(-v)
+//
+// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype. All
+// four are differentiable. The result is a scalar, or has the shape (N) under [None].
+//
+// Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// It is for chosen completions that are better than the policy's own.
+//
+// [APODown] lowers both, the rejected one more.
+//
+// Reference: K. D'Oosterlinck et al., Anchored Preference Optimization and Contrastive Revisions,
+// 2024.
+func APOZero(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&apoZero, opts, chosen, rejected, refChosen, refRejected)
+}
+
+var apoZero = core.Definition{
+	Name: "APOZero", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Laws: core.NonNegative, Others: "trl loss_type apo_zero",
+	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
+		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+			a, da, dda := formula.SigmoidOf(-u)
+			b, db, ddb := formula.SigmoidOf(v)
+			return formula.Partials{L: a + b, P: -da, T: db, PP: dda, TT: ddb}
+		})
+	},
+}
+
+// APODown returns the loss of anchored preference optimisation that lowers the chosen completion and
+// the rejected one more.
+//
+// With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
+// reference, u = β·(c - c'), v = β·(r - r') and d = u - v,
+//
+//	l = σ(u) + σ(-d)        dl/dc = -dl/dc' = β·(σ(u)·σ(-u) - σ(d)·σ(-d))
+//	                        dl/dr = -dl/dr' = β·σ(d)·σ(-d)
+//
+// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype. All
+// four are differentiable. The result is a scalar, or has the shape (N) under [None].
+//
+// Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// It is for chosen completions that are worse than the policy's own.
+//
+// [APOZero] raises the chosen one.
+//
+// Reference: K. D'Oosterlinck et al., Anchored Preference Optimization and Contrastive Revisions,
+// 2024.
+func APODown(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&apoDown, opts, chosen, rejected, refChosen, refRejected)
+}
+
+var apoDown = core.Definition{
+	Name: "APODown", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Laws: core.NonNegative, Others: "trl loss_type apo_down",
+	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
+		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+			a, da, dda := formula.SigmoidOf(u)
+			b, db, ddb := formula.SigmoidOf(v - u)
+			return formula.Partials{L: a + b, P: da - db, T: db, PP: dda + ddb, PT: -ddb, TT: ddb}
+		})
+	},
+}
+
+// NCA returns the loss of noise contrastive alignment of pairs, which holds on to the likelihood of
+// the chosen completion.
+//
+// With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
+// reference, u = β·(c - c') and v = β·(r - r'),
+//
+//	l = -log σ(u) - ½·log σ(-u) - ½·log σ(-v)        dl/dc = -dl/dc' = β·(½·σ(u) - σ(-u))
+//	                                                 dl/dr = -dl/dr' = ½·β·σ(v)
+//
+// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype. All
+// four are differentiable. The result is a scalar, or has the shape (N) under [None].
+//
+// Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// [DPO] looks at the difference alone.
+//
+// Reference: H. Chen et al., Noise Contrastive Alignment of Language Models with Explicit Rewards,
+// 2024.
+func NCA(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&nca, opts, chosen, rejected, refChosen, refRejected)
+}
+
+var nca = core.Definition{
+	Name: "NCA", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Laws: core.NonNegative | core.Convex, Others: "trl loss_type nca_pair",
+	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
+		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+			a, da, dda := formula.SoftplusOf(u)
+			b, db, ddb := formula.SoftplusOf(-u)
+			c, dc, ddc := formula.SoftplusOf(v)
+			return formula.Partials{L: b + a/2 + c/2, P: da/2 - db, T: dc / 2, PP: dda/2 + ddb, TT: ddc / 2}
+		})
+	},
+}
+
+// SimPO returns the loss of simple preference optimisation: the logistic loss of the difference of
+// two completions beyond a margin, without a reference.
+//
+// With c, r the mean log-probabilities of the tokens of the chosen and the rejected completion and
+// d = β·(c - r) - γ,
+//
+//	l = -(1-ε)·log σ(d) - ε·log σ(-d)        dl/dc = -dl/dr = β·(ε·σ(d) - (1-ε)·σ(-d))
+//
+// chosen and rejected are means over tokens ([SequenceLogProb] with [WithMean]) of one shape, (N),
+// and dtype. The result is a scalar, or has the shape (N) under [None].
+//
+// Options: [WithBeta] (β > 0, default 2), [WithGamma] (γ >= 0, default 0.5), [WithLabelSmoothing]
+// (ε in [0, 1], default 0), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// The margin is absolute: for the ratio ρ = γ/β of the paper, pass γ = ρβ.
+//
+// [CPO] has no margin; [DPO] has a reference.
+//
+// Reference: Y. Meng, M. Xia, D. Chen, SimPO: Simple Preference Optimization with a Reference-Free
+// Reward, 2024.
+func SimPO(chosen, rejected *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&simPO, opts, chosen, rejected)
+}
+
+var simPO = core.Definition{
+	Name: "SimPO", Operands: elements("chosen", core.Real, "rejected", core.Real),
+	Takes: core.Options(pairOptions, core.OptGamma, core.OptLabelSmoothing), Defaults: core.Settings{Beta: 2, Gamma: 0.5}, Check: positiveBeta,
+	Laws: core.NonNegative | core.Convex, Others: "trl CPOTrainer loss_type simpo: simpo_gamma is WithGamma",
+	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc { return preferredBy(s, s.Gamma) },
+}
+
+// preferredBy is the logistic loss of β·(c - r) - γ.
+func preferredBy(s *core.Settings, gamma float64) core.BlockFunc {
+	return formula.Bivariate(func(c, r float64, _ int) formula.Partials {
+		l, d, dd := formula.Preferred(s.Beta*(c-r)-gamma, s.Smoothing)
+		return formula.OfDifference(l, s.Beta*d, s.Beta*s.Beta*dd)
+	})
+}
+
+// CPO returns the preference term of contrastive preference optimisation: the logistic loss of the
+// difference of two completions, without a reference.
+//
+// With c, r the log-probabilities of the chosen and the rejected completion and d = β·(c - r),
+//
+//	l = -(1-ε)·log σ(d) - ε·log σ(-d)        dl/dc = -dl/dr = β·(ε·σ(d) - (1-ε)·σ(-d))
+//
+// chosen and rejected are sums over tokens of one shape, (N), and dtype. The result is a scalar, or
+// has the shape (N) under [None].
+//
+// Options: [WithBeta] (β > 0, default 0.1), [WithLabelSmoothing] (ε in [0, 1], default 0),
+// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// The likelihood of the chosen completion, which the authors add, is a term of its own: see
+// [Weighted].
+//
+// [SimPO] takes means over tokens and a margin.
+//
+// Reference: H. Xu et al., Contrastive Preference Optimization, 2024.
+func CPO(chosen, rejected *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&cpo, opts, chosen, rejected)
+}
+
+var cpo = core.Definition{
+	Name: "CPO", Operands: elements("chosen", core.Real, "rejected", core.Real), Takes: core.Options(pairOptions, core.OptLabelSmoothing),
+	Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta, Laws: core.NonNegative | core.Convex,
+	Others: "trl CPOTrainer loss_type sigmoid: cpo_alpha weighs the likelihood beside it",
+	Block:  func(s *core.Settings, _ core.Dims) core.BlockFunc { return preferredBy(s, 0) },
+}
+
+// ORPO returns the odds-ratio term of odds ratio preference optimisation.
+//
+// With c, r the mean log-probabilities of the tokens of the chosen and the rejected completion, p =
+// e^c and q = e^r,
+//
+//	l = β·log(1 + q(1-p)/(p(1-q)))        dl/dc = -β·q/(p(1-q) + q(1-p))
+//	                                      dl/dr = -dl/dc·(1-p)/(1-q)
+//
+// chosen and rejected are means over tokens ([SequenceLogProb] with [WithMean]), <= 0, of one shape,
+// (N), and dtype. The result is a scalar, or has the shape (N) under [None].
+//
+// Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// Probabilities near 1 keep their digits. c = 0 > r gives 0, r = 0 > c gives +Inf, and c = r = 0
+// gives β·log 2 with infinite gradients. The likelihood of the chosen completion, which the authors
+// add, is a term of its own: see [Weighted].
+//
+// Reference: J. Hong, N. Lee, J. Thorne, ORPO: Monolithic Preference Optimization without Reference
+// Model, 2024.
+func ORPO(chosen, rejected *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&orpo, opts, chosen, rejected)
+}
+
+var orpo = core.Definition{
+	Name: "ORPO", Operands: elements("chosen", core.NonPositive, "rejected", core.NonPositive), Takes: pairOptions,
+	Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta, Laws: core.NonNegative, Others: "trl ORPOTrainer: the term beside the likelihood",
+	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
+		return formula.Bivariate(func(c, r float64, _ int) formula.Partials {
+			j := formula.OddsRatio(c, r)
+			return formula.Partials{L: s.Beta * j.L, P: s.Beta * j.P, T: s.Beta * j.T, PP: s.Beta * j.PP, PT: s.Beta * j.PT, TT: s.Beta * j.TT}
+		})
+	},
+}

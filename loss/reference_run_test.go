@@ -297,7 +297,7 @@ func runCase(c *refCase, number int, build adapter, check func(*outcome) error) 
 	if err := check(o); err != nil {
 		return fmt.Errorf("tape: %w", err)
 	}
-	if len(o.shape) == 0 {
+	if len(o.shape) == 0 && len(c.Diff) > 0 {
 		if o, err = onTape(c, number, build, true); err != nil {
 			return fmt.Errorf("gorgonia.Grad: %w", err)
 		}

@@ -61,12 +61,27 @@ var special = map[string]view{
 	"GaussianNLL":        residual("mean − target (variance 1)", 0, []float64{1}),
 	"LaplaceNLL":         residual("mean − target (scale 1)", 0, []float64{1}),
 	"StudentTNLL":        residual("mean − target (scale 1)", 0, []float64{1}),
+	"DPO":                policy(),
+	"DPOHinge":           policy(),
+	"IPO":                {"difference of preferences (β = 0.1)", -5, 15, -4, 60, 0, first(), [][]float64{{0}, {0}, {0}}},
+	"APOZero":            policy(),
+	"APODown":            policy(),
+	"NCA":                policy(),
+	"SimPO":              {"chosen log-probability (rejected −1)", -4, 2, -2, 8, 0, first(), [][]float64{{-1}}},
+	"CPO":                {"chosen log-probability (rejected −1)", -40, 40, -.2, 4, 0, first(), [][]float64{{-1}}},
+	"ORPO":               {"chosen log-probability (rejected −1)", -4, 0, -.4, 1, 0, first(), [][]float64{{-1}}},
+	"GaussianCRPS":       residual("mean − target (deviation 1)", 0, []float64{1}),
 	"StandardGaussianKL": {"log-variance (mean 0)", -4, 4, -2, 4, 1, first(), [][]float64{{0}}},
 	"GaussianKL":         {"first standard deviation (second 1, means equal)", 0, 4, -2, 4, 1, first(), [][]float64{{0}, {0}, {1}}},
 	"BernoulliKL": {"probability of the first logit (second 0.3)", 0, 1, -2, 2, 0,
 		func(x float64) (row, slope []float64) {
 			return []float64{math.Log(x / (1 - x))}, []float64{1 / (x * (1 - x))}
 		}, [][]float64{{math.Log(.3 / .7)}}},
+}
+
+// policy is the view of a loss of a policy and a reference.
+func policy() view {
+	return view{"chosen log-probability over the reference's", -40, 40, -1, 5, 0, first(), [][]float64{{0}, {0}, {0}}}
 }
 
 // view returns what the panel of the loss shows.

@@ -69,7 +69,7 @@ func specimens() ([]specimen, error) {
 			if !ok {
 				return nil, fmt.Errorf("zoo: the family %q has no description of %s", family.Name, name)
 			}
-			if info.Node || info.Product || info.Grouped {
+			if info.Node || info.Product || info.Grouped || info.Requires != nil {
 				continue // no loss of a row: a log-probability, a loss whose curves are those of CrossEntropy, or one of lists
 			}
 			s := specimen{Info: info, domains: info.Holds, knobs: knobs[name]}

@@ -54,6 +54,8 @@ func sample(r *rand.Rand, d loss.Domain, n int) []float64 {
 			x[i] = -.8 + 1.6*r.Float64()
 		case loss.Signs:
 			x[i] = float64(2*r.IntN(2) - 1)
+		case loss.NonPositive:
+			x[i] = -.1 - 2*r.Float64()
 		case loss.Counts:
 			x[i] = float64(r.IntN(6))
 		case loss.Positive, loss.Scales, loss.Variances, loss.Probabilities, loss.SoftTargets, loss.LogProbabilities:

@@ -33,6 +33,9 @@ type Data struct {
 	KL Operand
 	// Start and End are the scores of first and last tags, as in loss.WithStart and loss.WithEnd.
 	Start, End Operand
+	// OldLogProb and RefLogProb are the old policy and the reference of loss.GRPO, where they are not
+	// nil.
+	OldLogProb, RefLogProb Operand
 	// A and B are the marginals of a transport plan, as in loss.WithMarginals.
 	A, B Operand
 	// Upstream multiplies gradients: a scalar, or one number per value under loss.None. Default 1.
@@ -74,6 +77,10 @@ func (d *Data) of(o core.OptionSet) (operand *Operand, field string) {
 		return &d.A, "A"
 	case core.OptMarginalB:
 		return &d.B, "B"
+	case core.OptOldLogProb:
+		return &d.OldLogProb, "OldLogProb"
+	case core.OptRefLogProb:
+		return &d.RefLogProb, "RefLogProb"
 	}
 	return nil, ""
 }

@@ -30,6 +30,9 @@ func newLoss(name string, opts []loss.Option) (*Loss, error) {
 		_, field := new(Data).of(o)
 		return nil, core.Faultf(core.ErrOption, d.Name, "%s holds a node, want Data.%s here", o.Name(), field)
 	}
+	if d.Node { // nothing is reduced
+		set.Reduction = core.None
+	}
 	l := &Loss{def: d, set: set, none: set}
 	for _, o := range d.Operands[len(d.Required()):] {
 		l.optional = append(l.optional, o.Option)
@@ -219,7 +222,7 @@ func (s *state[F]) read(l *Loss, b *core.Bound, c *call, d *Data, operands []Ope
 		s.in.Normalizer = float64(d.Normalizer.data.([]F)[0])
 	}
 	wrt, ok := b.FloatAt(c.wrt)
-	if !ok {
+	if !ok && c.order != core.OrderValue {
 		return noGradient(b, c.wrt)
 	}
 	r.Wrt = wrt

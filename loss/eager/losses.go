@@ -243,6 +243,89 @@ func GaussianKL(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianKL
 // ListNet returns [loss.ListNet] with its options fixed. Operands: scores, relevance.
 func ListNet(opts ...loss.Option) (*Loss, error) { return newLoss("ListNet", opts) }
 
+// SimPO returns [loss.SimPO] with its options fixed. Operands: chosen, rejected.
+func SimPO(opts ...loss.Option) (*Loss, error) { return newLoss("SimPO", opts) }
+
+// CPO returns [loss.CPO] with its options fixed. Operands: chosen, rejected.
+func CPO(opts ...loss.Option) (*Loss, error) { return newLoss("CPO", opts) }
+
+// ORPO returns [loss.ORPO] with its options fixed. Operands: chosen, rejected.
+func ORPO(opts ...loss.Option) (*Loss, error) { return newLoss("ORPO", opts) }
+
+// BradleyTerry returns [loss.BradleyTerry] with its options fixed. Operands: chosen, rejected.
+func BradleyTerry(opts ...loss.Option) (*Loss, error) { return newLoss("BradleyTerry", opts) }
+
+// DPO returns [loss.DPO] with its options fixed. Operands: chosen, rejected, refChosen, refRejected.
+func DPO(opts ...loss.Option) (*Loss, error) { return newLoss("DPO", opts) }
+
+// DPOHinge returns [loss.DPOHinge] with its options fixed. Operands: chosen, rejected, refChosen, refRejected.
+func DPOHinge(opts ...loss.Option) (*Loss, error) { return newLoss("DPOHinge", opts) }
+
+// IPO returns [loss.IPO] with its options fixed. Operands: chosen, rejected, refChosen, refRejected.
+func IPO(opts ...loss.Option) (*Loss, error) { return newLoss("IPO", opts) }
+
+// APOZero returns [loss.APOZero] with its options fixed. Operands: chosen, rejected, refChosen, refRejected.
+func APOZero(opts ...loss.Option) (*Loss, error) { return newLoss("APOZero", opts) }
+
+// APODown returns [loss.APODown] with its options fixed. Operands: chosen, rejected, refChosen, refRejected.
+func APODown(opts ...loss.Option) (*Loss, error) { return newLoss("APODown", opts) }
+
+// NCA returns [loss.NCA] with its options fixed. Operands: chosen, rejected, refChosen, refRejected.
+func NCA(opts ...loss.Option) (*Loss, error) { return newLoss("NCA", opts) }
+
+// KTO returns [loss.KTO] with its options fixed. Operands: logp, refLogp, labels.
+func KTO(opts ...loss.Option) (*Loss, error) { return newLoss("KTO", opts) }
+
+// GRPO returns [loss.GRPO] with its options fixed. Operands: logp, advantages.
+func GRPO(opts ...loss.Option) (*Loss, error) { return newLoss("GRPO", opts) }
+
+// PPO returns [loss.PPO] with its options fixed. Operands: logp, oldLogp, advantages.
+func PPO(opts ...loss.Option) (*Loss, error) { return newLoss("PPO", opts) }
+
+// PPOValue returns [loss.PPOValue] with its options fixed. Operands: value, oldValue, returns.
+func PPOValue(opts ...loss.Option) (*Loss, error) { return newLoss("PPOValue", opts) }
+
+// SequenceLogProb returns [loss.SequenceLogProb] with its options fixed. Operands: tokenLogProb.
+func SequenceLogProb(opts ...loss.Option) (*Loss, error) { return newLoss("SequenceLogProb", opts) }
+
+// KTOBaseline returns [loss.KTOBaseline] with its options fixed. Operands: logp, refLogp.
+func KTOBaseline(opts ...loss.Option) (*Loss, error) { return newLoss("KTOBaseline", opts) }
+
+// Brier returns [loss.Brier] with its options fixed. Operands: logits, target.
+func Brier(opts ...loss.Option) (*Loss, error) { return newLoss("Brier", opts) }
+
+// SphericalScore returns [loss.SphericalScore] with its options fixed. Operands: logits, target.
+func SphericalScore(opts ...loss.Option) (*Loss, error) { return newLoss("SphericalScore", opts) }
+
+// RankedProbability returns [loss.RankedProbability] with its options fixed. Operands: logits, target.
+func RankedProbability(opts ...loss.Option) (*Loss, error) { return newLoss("RankedProbability", opts) }
+
+// EnsembleCRPS returns [loss.EnsembleCRPS] with its options fixed. Operands: ensemble, target.
+func EnsembleCRPS(opts ...loss.Option) (*Loss, error) { return newLoss("EnsembleCRPS", opts) }
+
+// QuantileCRPS returns [loss.QuantileCRPS] with its options fixed. Operands: quantiles, target.
+func QuantileCRPS(opts ...loss.Option) (*Loss, error) { return newLoss("QuantileCRPS", opts) }
+
+// AsymmetricLoss returns [loss.AsymmetricLoss] with its options fixed. Operands: logits, target.
+func AsymmetricLoss(opts ...loss.Option) (*Loss, error) { return newLoss("AsymmetricLoss", opts) }
+
+// LDAM returns [loss.LDAM] with its options fixed. Operands: logits, labels.
+func LDAM(opts ...loss.Option) (*Loss, error) { return newLoss("LDAM", opts) }
+
+// CumulativeLink returns [loss.CumulativeLink] with its options fixed. Operands: score, thresholds, labels.
+func CumulativeLink(opts ...loss.Option) (*Loss, error) { return newLoss("CumulativeLink", opts) }
+
+// GaussianCRPS returns [loss.GaussianCRPS] with its options fixed. Operands: mean, target, std.
+func GaussianCRPS(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianCRPS", opts) }
+
+// CoxPartialLikelihood returns [loss.CoxPartialLikelihood] with its options fixed. Operands: risk, time, event.
+func CoxPartialLikelihood(opts ...loss.Option) (*Loss, error) {
+	return newLoss("CoxPartialLikelihood", opts)
+}
+
+// DiscreteHazard returns [loss.DiscreteHazard] with its options fixed. Operands: logits, interval, event.
+func DiscreteHazard(opts ...loss.Option) (*Loss, error) { return newLoss("DiscreteHazard", opts) }
+
 var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"CrossEntropy":               CrossEntropy,
 	"NLL":                        NLL,
@@ -317,4 +400,31 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"BernoulliKL":                BernoulliKL,
 	"GaussianKL":                 GaussianKL,
 	"ListNet":                    ListNet,
+	"SimPO":                      SimPO,
+	"CPO":                        CPO,
+	"ORPO":                       ORPO,
+	"BradleyTerry":               BradleyTerry,
+	"DPO":                        DPO,
+	"DPOHinge":                   DPOHinge,
+	"IPO":                        IPO,
+	"APOZero":                    APOZero,
+	"APODown":                    APODown,
+	"NCA":                        NCA,
+	"KTO":                        KTO,
+	"GRPO":                       GRPO,
+	"PPO":                        PPO,
+	"PPOValue":                   PPOValue,
+	"SequenceLogProb":            SequenceLogProb,
+	"KTOBaseline":                KTOBaseline,
+	"Brier":                      Brier,
+	"SphericalScore":             SphericalScore,
+	"RankedProbability":          RankedProbability,
+	"EnsembleCRPS":               EnsembleCRPS,
+	"QuantileCRPS":               QuantileCRPS,
+	"AsymmetricLoss":             AsymmetricLoss,
+	"LDAM":                       LDAM,
+	"CumulativeLink":             CumulativeLink,
+	"GaussianCRPS":               GaussianCRPS,
+	"CoxPartialLikelihood":       CoxPartialLikelihood,
+	"DiscreteHazard":             DiscreteHazard,
 }

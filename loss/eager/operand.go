@@ -51,6 +51,15 @@ func Scalar[T Element](v T) Operand {
 	return Operand{data: []T{v}, given: core.Given{DType: dtypeOf[T]()}, copied: true}
 }
 
+// Variable returns the number that p points to, of shape (). Unlike [Scalar] it can take a result,
+// such as the gradient with respect to a scale.
+func Variable[T Element](p *T) Operand {
+	if p == nil {
+		return Operand{err: fmt.Errorf("a nil pointer")}
+	}
+	return Operand{data: unsafe.Slice(p, 1), given: core.Given{DType: dtypeOf[T]()}}
+}
+
 // Dense returns the elements of a tensor: its own memory where that is in row-major order, a copy
 // for scalar, transposed, sliced and column-major tensors. A result cannot be written to a copy:
 // that is an error of the call.

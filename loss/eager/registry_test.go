@@ -33,6 +33,8 @@ func draw(r *rand.Rand, d loss.Domain) float64 {
 		return 0.1 + 0.8*r.Float64()
 	case loss.Cosines:
 		return 1.8*r.Float64() - 0.9
+	case loss.NonPositive:
+		return -0.1 - r.Float64()
 	case loss.Signs:
 		return math.Copysign(1, r.NormFloat64())
 	}
@@ -95,7 +97,7 @@ func leaf[T eager.Element](g *G.ExprGraph, name string, dt tensor.Dtype, data []
 // and every reduction.
 func TestSameAsGraph(t *testing.T) {
 	for info := range loss.Losses() {
-		if info.Node || info.Product || info.Grouped {
+		if info.Node || info.Product || info.Grouped || info.Requires != nil {
 			continue // TestLinearIsDense and its neighbours
 		}
 		for _, dt := range []tensor.Dtype{tensor.Float32, tensor.Float64} {

@@ -90,7 +90,7 @@ func (b *Bound) checkSettings() error {
 		o      OptionSet
 		w      []float64
 		single bool
-	}{{OptClassWeights, set.ClassWeights, false}, {OptPosWeight, set.PosWeight, true}, {OptLogPrior, set.LogPrior, false}} {
+	}{{OptClassWeights, set.ClassWeights, false}, {OptPosWeight, set.PosWeight, true}, {OptLogPrior, set.LogPrior, false}, {OptCounts, set.Score.Counts, false}} {
 		if n := len(list.w); n != 0 && n != b.Dims.Classes && !(list.single && n == 1) {
 			return Faultf(ErrOption, d.Name, "%s has %d entries, want %d, one for each class", list.o.row().name, n, b.Dims.Classes)
 		}
@@ -303,8 +303,8 @@ func (b *Bound) OperandName(k int) string {
 // IntegerName returns the name of integer operand k in error messages.
 func (b *Bound) IntegerName(k int) string {
 	o := &b.Def.Operands[b.integer[k]]
-	if o.Holds.TakesLabels() {
-		return "labels"
+	if o.Holds == LabelsOrSoft {
+		return "labels" // also where the target may be floating
 	}
 	return o.Name
 }

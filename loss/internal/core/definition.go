@@ -11,7 +11,8 @@ const MaxPlaces = 2 * MaxOperands
 // Shape names its axes by letters, separated by spaces. A letter stands for the same length
 // wherever it occurs; "*" stands for any number of axes, the same ones in every operand. "C" is the
 // class axis: WithAxis moves it. Operands of a loss with a link have letters alone: N for the
-// values, C for the classes. Operands that an option gives come last.
+// values, C for the classes. With groups, "N|N T" is one of two shapes. Operands that an option gives
+// come last.
 type Operand struct {
 	Name  string
 	Holds Domain
@@ -47,6 +48,7 @@ type Definition struct {
 	Name     string
 	Operands []Operand
 	Takes    OptionSet
+	Requires OptionSet // options without a default
 	Defaults Settings
 	// Target says what the target holds where that depends on the settings; nil: what is declared.
 	Target func(s *Settings) Domain
@@ -55,10 +57,12 @@ type Definition struct {
 	// Block makes the mathematics for settings and dimensions; Row does for losses that read a row
 	// at a time, and Group for those whose values read groups of entries, which Grouped describes.
 	// One of the three is set.
-	Block   func(s *Settings, d Dims) BlockFunc
-	Row     func(s *Settings, d Dims) RowFunc
-	Group   func(s *Settings, d *GroupDims) GroupFunc
-	Parts   func(s *Settings, d *GroupDims) PartsFunc // of groups; nil: every value has 1
+	Block func(s *Settings, d Dims) BlockFunc
+	Row   func(s *Settings, d Dims) RowFunc
+	Group func(s *Settings, d *GroupDims) GroupFunc
+	Parts func(s *Settings, d *GroupDims) PartsFunc // of groups; nil: every value has 1
+	// Bind refuses settings that do not fit the dimensions of groups; nil: none.
+	Bind    func(s *Settings, d *GroupDims) error
 	Grouped func(s *Settings) Grouping
 	// Kernel makes the fast form, for the losses that have one.
 	Kernel func(s *Settings, d Dims) Kernels

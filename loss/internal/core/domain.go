@@ -45,6 +45,8 @@ const (
 	ClassLists
 	// FiniteReal: finite numbers.
 	FiniteReal
+	// NonPositive: predicted numbers <= 0.
+	NonPositive
 	// Identifiers: integers that say which examples belong together.
 	Identifiers
 	// Lengths: integers >= 0.
@@ -86,6 +88,8 @@ func (d Domain) String() string {
 		return "lists of classes, each ended by -1"
 	case FiniteReal:
 		return "finite numbers"
+	case NonPositive:
+		return "numbers <= 0"
 	case Identifiers:
 		return "integers"
 	case Lengths:
@@ -139,6 +143,8 @@ func (d Domain) Holds(v float64) bool {
 		return v == 0 || v == 1
 	case FiniteReal:
 		return Finite(v)
+	case NonPositive:
+		return !(v > 0)
 	case Lengths:
 		return v >= 0
 	case Cosines:

@@ -31,8 +31,8 @@ type Grouping struct {
 	Whole bool
 	// Shapes replaces the declared shapes of some operands, by their places.
 	Shapes map[int]string
-	// Classes is the number of classes that labels may have; 0: the length of axis C.
-	Classes int
+	// Classes returns the number of classes that labels may have; nil: the length of axis C.
+	Classes func(d *GroupDims) int
 	// Scan: the parts of the values in the denominator depend on operands with a derivative.
 	Scan bool
 }
@@ -83,6 +83,7 @@ type grouped struct {
 	parts    PartsFunc
 	weights  bool // come with the group
 	byLabel  bool // labels leave out entries
+	classes  int
 }
 
 // groupAxis is an axis of an operand, or several that lie behind each other.
@@ -137,12 +138,26 @@ func (g *grouped) declared(d *Definition, k int) string {
 
 func (g *grouped) pattern(k int) string { return g.Shapes[k] }
 
+// choose settles on one of the shapes "a|b" that an operand may have, by its rank.
+func (g *grouped) choose(k int, l *letters, rank int) string {
+	if all := strings.Split(g.Shapes[k], "|"); len(all) > 1 {
+		g.Shapes[k] = all[0]
+		for _, p := range all {
+			if l.order(p, rank) != nil {
+				g.Shapes[k] = p
+			}
+		}
+	}
+	return g.Shapes[k]
+}
+
 // bind computes the layouts once all letters are known.
 func (g *grouped) bind(b *Bound, l *letters) error {
 	d := &g.dims
 	d.n, d.rest, d.Float32 = l.n, l.rest, b.DType == Float32
-	if g.Classes == 0 {
-		g.Classes = d.n['C']
+	g.classes = d.n['C']
+	if g.Classes != nil {
+		g.classes = g.Classes(d)
 	}
 	g.entries = l.shape(g.Entries).Size()
 	d.Groups = l.shape(g.Over).Size()
@@ -158,9 +173,7 @@ func (g *grouped) bind(b *Bound, l *letters) error {
 	for k, given := range b.Integers {
 		g.dims.Integer[b.integer[k]] = true
 		g.place(b, l, b.integer[k], given.Shape)
-		if b.Def.Operands[b.integer[k]].Holds.TakesLabels() && g.Entries != "" && b.Def.Takes.Has(OptIgnoreIndex) {
-			g.byLabel = true
-		}
+		g.byLabel = g.byLabel || b.Def.Operands[b.integer[k]].Holds.TakesLabels() && b.Def.Takes.Has(OptIgnoreIndex)
 	}
 	d.Mean = b.Set.Reduction == Mean
 	weights := g.Weights
@@ -178,9 +191,14 @@ func (g *grouped) bind(b *Bound, l *letters) error {
 	for k := range b.Floats {
 		cols += g.layout[b.operand[k]].size
 	}
-	b.Dims = Dims{Rows: d.Groups, Cols: cols, Inner: 1, Classes: g.Classes, Stride: 1}
+	b.Dims = Dims{Rows: d.Groups, Cols: cols, Inner: 1, Classes: g.classes, Stride: 1}
 	if d.Groups == 1 || b.Set.Has(OptSegments) {
 		b.Dims.Cols = grain // groups of segments are counted when the graph runs
+	}
+	if b.Def.Bind != nil {
+		if err := b.Def.Bind(&b.Set, d); err != nil {
+			return Faultf(ErrOption, b.Def.Name, "%v", err)
+		}
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ func (l *letters) order(pattern string, rank int) (out []byte) {
 	if stars < 0 || stars > 0 && !strings.Contains(pattern, "*") {
 		return nil
 	}
+	out = make([]byte, 0, len(pattern)+stars)
 	for _, c := range []byte(pattern) {
 		if c == '*' {
 			out = append(out, slices.Repeat([]byte{'*'}, stars)...)
@@ -86,17 +87,17 @@ func (b *Bound) bindLetters(operands []Given) error {
 		operands = operands[1:]
 		name, pattern := o.Name, o.Shape
 		if b.grouped != nil {
-			pattern = b.grouped.pattern(k)
+			pattern = b.grouped.choose(k, l, len(g.Shape))
 		}
 		integer := o.Holds.integer() || o.Holds.maybeInteger() && g.DType.IsInteger()
 		switch {
 		case integer && !g.DType.IsInteger():
-			if o.Holds.TakesLabels() {
-				name = "labels"
-			}
 			return Faultf(ErrDType, d.Name, "%s %s dtype %v, want Int, Int64, Int32 or Uint8", name, hasVerb(name), g.DType)
 		case integer && o.Holds.TakesLabels():
-			name, pattern = "labels", strings.Join(strings.Fields(strings.Replace(pattern, "C", "", 1)), " ")
+			if o.Holds == LabelsOrSoft {
+				name = "labels"
+			}
+			pattern = strings.Join(strings.Fields(strings.Replace(pattern, "C", "", 1)), " ")
 		case integer:
 		case k == 0:
 			if b.DType = g.DType; !b.DType.IsFloat() {

@@ -139,7 +139,7 @@ func (o OptionSet) row() *option {
 func (o OptionSet) Names() []string {
 	var out []string
 	for i := range optionTable {
-		if name := optionTable[i].name; o[i/64]&(1<<(i%64)) != 0 && !slices.Contains(out, name) {
+		if name := optionTable[i].name; name != optionTable[i].operand && o[i/64]&(1<<(i%64)) != 0 && !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}
@@ -352,6 +352,9 @@ func Configure[O ~func(*Settings) error](d *Definition, opts []O) (Settings, err
 		}
 		return s, Faultf(ErrOption, d.Name, "%s is not an option of this loss, which takes %s",
 			strings.Join(foreign.Names(), ", "), have)
+	}
+	if missing := d.Requires.Without(s.Given); !missing.None() {
+		return s, Faultf(ErrOption, d.Name, "%s is missing, which has no default", missing.row().name)
 	}
 	if s.Has(Options(OptNormalizer, OptNormalizerNode)) && s.Reduction != Mean {
 		return s, Faultf(ErrOption, d.Name, "a normalizer replaces the denominator of Mean, reduction is %v", s.Reduction)

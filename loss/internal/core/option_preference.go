@@ -5,11 +5,12 @@ type Preference struct {
 	Robust        bool
 	SequenceRatio bool
 	EpsilonHigh   float64
-	Delta         float64
 	KLEstimator   uint8
 	Aggregation   uint8
 	FixedLength   int
 	TokenMean     bool
+	Scale         uint8
+	LeaveOneOut   bool
 }
 
 // The options of losses of preferences and policies.
@@ -22,5 +23,10 @@ var (
 	OptKLEstimator   = declare(option{name: "WithKLEstimator"})
 	OptAggregation   = declare(option{name: "WithAggregation"})
 	OptFixedLength   = declare(option{name: "WithFixedLength", integer: func(s *Settings) *int { return &s.Preference.FixedLength }, valid: isPositive, want: "a number >= 1"})
+	OptOldLogProb    = declare(option{name: "oldLogp", operand: "oldLogp"}) // arguments that may be nil, no options
+	OptRefLogProb    = declare(option{name: "refLogp", operand: "refLogp"})
+	OptNoScale       = declare(option{name: "NoScale"})
+	OptBatchScale    = declare(option{name: "BatchScale"})
+	OptLeaveOneOut   = declare(option{name: "LeaveOneOut", flag: func(s *Settings) *bool { return &s.Preference.LeaveOneOut }})
 	OptMeanTokens    = declare(option{name: "WithMean", flag: func(s *Settings) *bool { return &s.Preference.TokenMean }})
 )

@@ -59,8 +59,15 @@ func (e *evaluation[F]) ignored(i, p int) bool {
 	for k := range e.Integers {
 		place := e.integer[k]
 		y := &e.grouped.layout[place]
-		if e.Def.Operands[place].Holds.TakesLabels() && len(y.entries[0]) > 0 {
-			return slices.Contains(e.Set.Ignore, e.in.Ints[k].at(y.base(i)+offset(y.entries[0], p)))
+		if !e.Def.Operands[place].Holds.TakesLabels() {
+			continue
+		}
+		at := y.base(i)
+		if len(y.entries[0]) > 0 {
+			at += offset(y.entries[0], p)
+		}
+		if slices.Contains(e.Set.Ignore, e.in.Ints[k].at(at)) {
+			return true
 		}
 	}
 	return false
@@ -144,7 +151,7 @@ func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 	lo, hi := math.MinInt, math.MaxInt
 	switch {
 	case o.Holds.TakesLabels():
-		lo, hi = 0, e.grouped.Classes-1
+		lo, hi = 0, e.grouped.classes-1
 	case o.Holds == Lengths:
 		lo = 0
 	case o.Holds == Flags:
@@ -158,7 +165,11 @@ func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 		}
 		at := e.Integers[k].Shape.coordinates(base + placeOf(loops, j))
 		if o.Holds.TakesLabels() {
-			return Faultf(ErrValue, e.Def.Name, "label is %d at %s, want one in [0, %d)", v, at, e.grouped.Classes)
+			name := e.IntegerName(k)
+			if name == "labels" {
+				name = "label"
+			}
+			return Faultf(ErrValue, e.Def.Name, "%s is %d at %s, want one in [0, %d)", name, v, at, e.grouped.classes)
 		}
 		return Faultf(ErrValue, e.Def.Name, "%s is %d at %s, want %v", e.IntegerName(k), v, at, o.Holds)
 	}

@@ -30,6 +30,21 @@ func Softmax(r *core.Block, k int, t float64) SoftmaxRow {
 	return softmax(r.Buf(len(z)), z)
 }
 
+// SoftmaxWithPrior computes the softmax of z/t + prior for a row's operand k; nil: no prior. A prior
+// of -Inf masks its class whatever the logit.
+func SoftmaxWithPrior(r *core.Block, k int, t float64, prior []float64) SoftmaxRow {
+	if prior == nil {
+		return Softmax(r, k, t)
+	}
+	z := r.Buf(len(r.X[k]))
+	for i, x := range r.X[k] {
+		if z[i] = prior[i]; !math.IsInf(z[i], -1) {
+			z[i] += x / t
+		}
+	}
+	return softmax(r.Buf(len(z)), z)
+}
+
 // SoftmaxOf computes the softmax of logits in a group, as [Softmax] does.
 func SoftmaxOf(g *core.Group, z []float64) SoftmaxRow { return softmax(g.Buf(len(z)), z) }
 
