@@ -8,30 +8,71 @@ import (
 	"github.com/surprisal-go/surprisal/loss/eager"
 )
 
-// BenchmarkLinearCrossEntropy is the value with the gradients by hidden and weight.
+// linearBench is rows × width hidden numbers, as many weights for each class, and labels.
+type linearBench struct {
+	n, h, c        int
+	hidden, weight []float32
+	labels         []int
+}
+
+func newLinearBench(n, h, c int) *linearBench {
+	r := rand.New(rand.NewPCG(1, 2))
+	s := &linearBench{n, h, c, make([]float32, n*h), make([]float32, c*h), make([]int, n)}
+	for i := range s.hidden {
+		s.hidden[i] = float32(r.NormFloat64())
+	}
+	for i := range s.weight {
+		s.weight[i] = float32(r.NormFloat64()) * 0.05
+	}
+	for i := range s.labels {
+		s.labels[i] = r.IntN(c)
+	}
+	return s
+}
+
+func (s *linearBench) operands() []eager.Operand {
+	return []eager.Operand{eager.Slice(s.hidden, s.n, s.h), eager.Slice(s.weight, s.c, s.h), eager.Slice(s.labels)}
+}
+
+// valueGradients measures the value with the gradients by hidden and weight.
+func (s *linearBench) valueGradients(b *testing.B) {
+	l, err := eager.LinearCrossEntropy()
+	if err != nil {
+		b.Fatal(err)
+	}
+	dst := []eager.Operand{eager.Slice(make([]float32, s.n*s.h), s.n, s.h), eager.Slice(make([]float32, s.c*s.h), s.c, s.h)}
+	operands := s.operands()
+	b.ResetTimer()
+	for b.Loop() {
+		if _, err := l.ValueGradients(dst, eager.Data{}, operands...); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkLinearCrossEntropy is the value with the gradients by hidden and weight, of rows × width
+// × classes, also with every second row ignored, and the product of the Hessian by hidden.
 func BenchmarkLinearCrossEntropy(b *testing.B) {
-	for _, size := range [][3]int{{2048, 512, 32000}, {256, 512, 128256}} {
+	for _, size := range [][3]int{{2048, 512, 32000}, {256, 512, 128256}, {512, 512, 32000}} {
 		n, h, c := size[0], size[1], size[2]
-		b.Run(fmt.Sprintf("dtype=f32/shape=%dx%dx%d/pass=both", n, h, c), func(b *testing.B) {
-			r := rand.New(rand.NewPCG(1, 2))
-			hidden, weight, labels := make([]float32, n*h), make([]float32, c*h), make([]int, n)
-			for i := range hidden {
-				hidden[i] = float32(r.NormFloat64())
+		name := fmt.Sprintf("dtype=f32/shape=%dx%dx%d", n, h, c)
+		b.Run(name+"/pass=both", func(b *testing.B) { newLinearBench(n, h, c).valueGradients(b) })
+		b.Run("option=ignored/"+name+"/pass=both", func(b *testing.B) {
+			s := newLinearBench(n, h, c)
+			for i := 0; i < n; i += 2 {
+				s.labels[i] = -100
 			}
-			for i := range weight {
-				weight[i] = float32(r.NormFloat64()) * 0.05
-			}
-			for i := range labels {
-				labels[i] = r.IntN(c)
-			}
+			s.valueGradients(b)
+		})
+		b.Run(name+"/pass=hessian", func(b *testing.B) {
+			s := newLinearBench(n, h, c)
 			l, err := eager.LinearCrossEntropy()
 			if err != nil {
 				b.Fatal(err)
 			}
-			x, w, y := eager.Slice(hidden, n, h), eager.Slice(weight, c, h), eager.Slice(labels)
-			dst := []eager.Operand{eager.Slice(make([]float32, n*h), n, h), eager.Slice(make([]float32, c*h), c, h)}
+			dst := eager.Slice(make([]float32, n*h), n, h)
 			for b.Loop() {
-				if _, err := l.ValueGradients(dst, eager.Data{}, x, w, y); err != nil {
+				if err := l.HessianVector(dst, eager.Slice(s.hidden, n, h), eager.Data{}, s.operands()...); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -64,6 +64,7 @@ func (s *linearSample) build(g *G.ExprGraph, dt tensor.Dtype, dense, soft, bias 
 	}
 	if soft {
 		t = floatLeaf(g, dt, "target", []int{s.n, s.c}, s.soft)
+		wrt = append(wrt, t)
 	} else {
 		t = labelLeaf(g, tensor.Int32, "labels", []int{s.n}, s.labels)
 	}
@@ -120,7 +121,7 @@ func TestLinearIsDense(t *testing.T) {
 	}
 	for name, opts := range map[string][]loss.Option{
 		"plain": nil, "smoothing": {loss.WithLabelSmoothing(0.2)}, "classWeights": {loss.WithClassWeights(classWeights)},
-		"temperature": {loss.WithTemperature(1.7)}, "softcap": {loss.WithSoftcap(3)}, "zloss": {loss.WithZLoss(0.01)},
+		"temperature": {loss.WithTemperature(1.7)}, "softcap": {loss.WithSoftcap(3)}, "zloss": {loss.WithZLoss(0.01)}, "prior": {loss.WithLogPrior(s.bias)},
 		"all": {loss.WithLabelSmoothing(0.1), loss.WithClassWeights(classWeights), loss.WithTemperature(2), loss.WithSoftcap(4), loss.WithZLoss(0.1)},
 	} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {

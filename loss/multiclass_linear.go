@@ -22,8 +22,8 @@ func WithBias(b *G.Node) Option {
 //	l = CrossEntropy(x)        dl/dh = Wᵀ·g        dl/dW = g⊗h        dl/db = g
 //
 // hidden has the shape (N, H), weight (C, H). target is either integer labels (Int, Int64, Int32 or
-// Uint8) of shape (N), or numbers >= 0 in the dtype of hidden and of shape (N, C), which are data
-// and have no gradient. The result is a scalar, or has the shape (N) under [None].
+// Uint8) of shape (N), or numbers >= 0 in the dtype of hidden and of shape (N, C), whose derivative
+// is that of CrossEntropy. The result is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithBias], [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
 // [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0, default 1),
@@ -31,9 +31,18 @@ func WithBias(b *G.Node) Option {
 // [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // Beside the results it takes the memory of 32 MiB of logits, or of 16 rows of them where that is
-// more. Rows that do not count are left out before the product. Value and gradients come from one
-// pass over the logits where the upstream is that of the run before. The logits are products in the
-// operands' dtype; the rest is as accurate as CrossEntropy.
+// more. Second derivatives count the changes of the logits among these, and where rows are left out
+// a soft target's rows are copied and counted, too. Rows that do not count are left out before the
+// product. Value and gradients come from one pass over the logits where the upstream is that of the
+// run before. The logits are products in the operands' dtype; the rest is as accurate as
+// CrossEntropy.
+//
+//	as in PyTorch's LinearCrossEntropyLoss        the defaults
+//	as in Liger and trl with num_items_in_batch   WithNormalizer(items), or WithNormalizerNode
+//	Liger's logit_scale s                         WithTemperature(1/s)
+//	Gemma's cap of final logits                   WithSoftcap(30)
+//	Liger's lse_square_scale                      WithZLoss, which Liger divides by the number of
+//	                                              labels even under class weights
 //
 // [CrossEntropy] takes logits, [LinearTokenLogProb] gives the log-probabilities of labels.
 //
@@ -99,7 +108,7 @@ func linearOperands(target string, holds core.Domain) []core.Operand {
 		shape = "N"
 	}
 	return []core.Operand{{Name: "hidden", Holds: core.Real, Shape: "N H"}, {Name: "weight", Holds: core.Real, Shape: "C H"},
-		{Name: target, Holds: holds, Shape: shape, Data: true}, {Name: "bias", Holds: core.Real, Shape: "C", Option: core.OptBias}}
+		{Name: target, Holds: holds, Shape: shape}, {Name: "bias", Holds: core.Real, Shape: "C", Option: core.OptBias}}
 }
 
 // linear is the linear link.

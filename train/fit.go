@@ -56,7 +56,8 @@ func (t Timing) Overhead() float64 {
 // [data.Masker]) count nowhere; where no row of an epoch counts Fit returns an error. The same
 // configuration and data give the same bits, whatever the number of cores.
 //
-// When the context is cancelled Fit returns what it has along with an error that wraps the
+// When the context is cancelled Fit ends before the next operation of its graph, or after the
+// update that several batches make, and returns what it has along with an error that wraps the
 // context's. A loss or gradient that is not finite ends the run before the parameters are touched
 // with a [*NonFiniteError]. Other errors return a nil Result where nothing was trained yet. With
 // Config.Checkpoint a cancelled run has saved itself.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -257,10 +258,10 @@ func pad(dst, src data.Column, n, batch, size int) error {
 	return nil
 }
 
-// run executes the graph once. The error of an operation comes without the machine's words around
+// run executes the graph once, and ends between two operations where the context does. The error of an operation comes without the machine's words around
 // it: those of this module name themselves.
-func (pr *program) run() error {
-	err := pr.vm.RunAll()
+func (pr *program) run(ctx context.Context) error {
+	err := pr.vm.Run(ctx)
 	var failed *machine.Error
 	switch {
 	case !errors.As(err, &failed):

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -91,7 +92,7 @@ func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
 	for _, n := range pr.noises {
 		n.draw(r.cfg.Seed, r.at.Batches)
 	}
-	if err := pr.run(); err != nil {
+	if err := pr.run(context.Background()); err != nil {
 		return "", err
 	}
 	for i, v := range values {

@@ -66,8 +66,11 @@ func (r *run) epoch(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return r.cancelled(ctx, err)
 		}
-		cost, norm, err := r.step(loader)
+		cost, norm, err := r.step(ctx, loader)
 		if err != nil {
+			if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+				return r.cancelled(ctx, ended)
+			}
 			return err
 		}
 		r.at.Seconds = before + time.Since(start).Seconds()
@@ -199,8 +202,9 @@ func (r *run) watch(values Values) {
 }
 
 // step makes one update from up to Accumulate batches. It returns the mean loss and the norm of the
-// gradients.
-func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
+// gradients. Where the context ends during the first batch, nothing is done; later batches are
+// computed all the same, because those of an update belong together.
+func (r *run) step(ctx context.Context, loader *data.Loader) (cost, norm float64, err error) {
 	if r.graph.summing {
 		for _, g := range r.graph.grads {
 			clear(g.F32)
@@ -223,7 +227,7 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 		} else {
 			rows = b.Rows
 		}
-		err = r.forward(b, func(weight float64) error {
+		err = r.forward(ctx, b, func(weight float64) error {
 			m.add(r.graph.parts(weight))
 			if !last {
 				return nil
@@ -245,6 +249,7 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 		}
 		r.at.Batch++
 		r.at.Batches++
+		ctx = context.WithoutCancel(ctx)
 	}
 	r.at.Loss.add(m)
 	return m.value(), norm, nil
@@ -253,7 +258,7 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 // forward runs the graph on a batch. Its last operation calls then with the weight of the batch's
 // rows, where its loss is finite: the parameters are moved at once, while the gradients are still
 // in the caches and the other cores awake.
-func (r *run) forward(b *data.Batch, then func(weight float64) error) error {
+func (r *run) forward(ctx context.Context, b *data.Batch, then func(weight float64) error) error {
 	step := r.at.Step + 1
 	factor, err := r.classFactors(b)
 	if err != nil {
@@ -284,7 +289,7 @@ func (r *run) forward(b *data.Batch, then func(weight float64) error) error {
 	}
 	start := time.Now()
 	r.net.mu.Lock()
-	err = r.graph.run()
+	err = r.graph.run(ctx)
 	r.net.mu.Unlock()
 	r.time.Graph += time.Since(start) - update
 	r.time.Update += update

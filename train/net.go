@@ -181,7 +181,7 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 			return err
 		}
 		start := time.Now()
-		err := e.run()
+		err := e.run(ctx)
 		e.graph += time.Since(start)
 		if err != nil {
 			return fmt.Errorf("a batch of the rows %s: %w", someRows(b.Rows), err)

@@ -80,7 +80,7 @@ func (n *Net) predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 			if err := p.load(b, nil); err != nil {
 				return err
 			}
-			if err := p.run(); err != nil {
+			if err := p.run(ctx); err != nil {
 				return fmt.Errorf("a batch of the rows %s: %w", someRows(b.Rows), err)
 			}
 			k := len(b.Rows)

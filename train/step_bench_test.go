@@ -33,7 +33,7 @@ func benchSteps(b *testing.B, model Model, fn loss.Func, ds data.Dataset, cfg Co
 			loader.Close()
 			loader = data.NewLoader(ds, rows, r.graph.batch, 0, r.graph.single)
 		}
-		if _, _, err := r.step(loader); err != nil {
+		if _, _, err := r.step(background, loader); err != nil {
 			b.Fatal(err)
 		}
 		if r.at.Batch == r.batches {

@@ -1,7 +1,12 @@
 // Language trains a bigram model of English on Newton's Opticks: from each word, a distribution
-// over the next.
+// over the next. The scores of all words are the largest matrix of such a model, and its loss,
+// loss.LinearCrossEntropy, never holds all of them.
 //
 //	go run ./examples/language
+//	go run ./examples/language -vocabulary 128256
+//
+// The second takes random text of so many different words, as many as current language models know,
+// to show the memory.
 package main
 
 import (
@@ -13,16 +18,14 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 
-	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/data"
-	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/optim"
-	G "gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 )
 
 // opticks is the fourth edition of 1730 in the text of Project Gutenberg, in the public domain.
@@ -31,66 +34,88 @@ import (
 var opticks []byte
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides initial weights and shuffling")
+	seed := flag.Uint64("seed", 0, "decides initial weights, shuffling and random text")
 	epochs := flag.Int("epochs", 10, "at most so many passes over the text")
+	vocabulary := flag.Int("vocabulary", 0, "in place of the Opticks, random text of so many different words")
 	flag.Parse()
+	if *vocabulary < 0 {
+		log.Fatalf("-vocabulary is %d, want at least 1, or 0 for the Opticks", *vocabulary)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	z, err := gzip.NewReader(bytes.NewReader(opticks))
-	if err != nil {
-		log.Fatal(err)
-	}
-	text, err := io.ReadAll(z)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := run(ctx, os.Stdout, os.Stderr, string(text), *seed, *epochs); err != nil {
-		log.Fatal(err)
-	}
-}
-
-// bigram looks the last word up in a table of 64 numbers for each and scores all words by a linear
-// map of them.
-func bigram(vocabulary int) train.Model {
-	return func(b *train.Builder, x *G.Node) (*G.Node, error) {
-		h, err := b.EmbeddingWith("embedding", x, vocabulary, 64, train.Normal(0.1))
+	var c corpus
+	if *vocabulary > 0 {
+		c = random(*vocabulary, *seed)
+	} else {
+		z, err := gzip.NewReader(bytes.NewReader(opticks))
 		if err != nil {
-			return nil, err
+			log.Fatal(err)
 		}
-		if h, err = G.Reshape(h, tensor.Shape{b.Batch(), 64}); err != nil {
-			return nil, err
+		text, err := io.ReadAll(z)
+		if err != nil {
+			log.Fatal(err)
 		}
-		return b.Dense("out", h, vocabulary)
+		if c, err = read(string(text)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := run(ctx, os.Stdout, os.Stderr, c, *seed, *epochs); err != nil {
+		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, w, progress io.Writer, text string, seed uint64, epochs int) error {
+// corpus is a text by the numbers of its words.
+type corpus struct {
+	words    []int
+	distinct int
+}
+
+func read(text string) (c corpus, err error) {
 	words := data.Words(text)
 	vocabulary := data.NewVocabulary(words)
-	ids, err := vocabulary.Encode(words)
+	c.distinct = vocabulary.Len()
+	c.words, err = vocabulary.Encode(words)
+	return c, err
+}
+
+// random is a text for four batches, in which no word says anything about the next.
+func random(distinct int, seed uint64) corpus {
+	r := rand.New(rand.NewPCG(seed, 0))
+	c := corpus{make([]int, 4*batch*10/9), distinct}
+	for i := range c.words {
+		c.words[i] = r.IntN(distinct)
+	}
+	return c
+}
+
+// batch is the number of words whose successors are predicted at once.
+const batch = 512
+
+func run(ctx context.Context, w, progress io.Writer, c corpus, seed uint64, epochs int) error {
+	cut := len(c.words) - len(c.words)/10
+	fmt.Fprintf(w, "%d words, %d distinct; the last tenth is the test\n", len(c.words), c.distinct)
+	if err := compareMemory(w, c.distinct); err != nil {
+		return err
+	}
+	training, err := data.Windows(c.words[:cut], 1)
 	if err != nil {
 		return err
 	}
-	cut := len(ids) - len(ids)/10
-	fmt.Fprintf(w, "%d words, %d distinct; the last tenth is the test\n", len(ids), vocabulary.Len())
-	training, err := data.Windows(ids[:cut], 1)
+	test, err := data.Windows(c.words[cut:], 1)
 	if err != nil {
 		return err
 	}
-	test, err := data.Windows(ids[cut:], 1)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "unigrams, add-one:  test perplexity %.1f\n", unigram(ids[:cut], ids[cut:], vocabulary.Len()))
-	res, err := train.Fit(ctx, bigram(vocabulary.Len()), loss.CrossEntropy, training, train.Config{
-		Epochs: epochs, BatchSize: 512, Optimizer: optim.Adam(1e-2), Seed: seed, Validation: test, ValidationBatch: 512,
-		Metrics: []metric.Metric{metric.NewPerplexity(), metric.NewBits()}, NoTrainMetrics: true,
-		EarlyStop: &train.EarlyStop{Monitor: "val_perplexity", Patience: 1}, Progress: progress,
+	fmt.Fprintf(w, "unigrams, add-one:  test perplexity %.1f\n", unigram(c.words[:cut], c.words[cut:], c.distinct))
+	m := newBigram(c.distinct)
+	res, err := train.Fit(ctx, m.hidden, m.loss, training, train.Config{
+		Epochs: epochs, BatchSize: batch, Optimizer: optim.Adam(1e-2), Seed: seed, Validation: test, ValidationBatch: batch,
+		EarlyStop: &train.EarlyStop{Monitor: "val_loss", Patience: 1}, Progress: progress,
 	})
 	if err != nil {
 		return err
 	}
+	nats := res.Best.Values["val_loss"]
 	fmt.Fprintf(w, "bigrams, trained:   test perplexity %.1f, %.2f bits per word, after epoch %d of %d\n",
-		res.Best.Values["val_perplexity"], res.Best.Values["val_bits"], res.Best.Epoch, len(res.History.Epochs))
+		math.Exp(nats), nats/math.Ln2, res.Best.Epoch, len(res.History.Epochs))
 	return nil
 }

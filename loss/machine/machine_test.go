@@ -168,7 +168,7 @@ func TestInputsWithoutValue(t *testing.T) {
 	sum := G.Must(G.Add(y, empty))
 	err := newMachine(t, g).RunAll()
 	var at *machine.Error
-	if !errors.Is(err, machine.ErrNoValue) || !errors.As(err, &at) || at.Node != empty {
+	if !errors.Is(err, machine.ErrNoValue) || !errors.As(err, &at) || at.Node != empty || !strings.Contains(err.Error(), "no value is bound to this input") {
 		t.Errorf("the error is %v, want ErrNoValue at the input", err)
 	}
 	run(t, newMachine(t, g, machine.WithOutputs(y)))
@@ -290,7 +290,7 @@ func TestTwoGoroutinesOnOneMachine(t *testing.T) {
 		}
 	})
 	<-inside
-	if err := m.RunAll(); !errors.Is(err, machine.ErrBusy) {
+	if err := m.RunAll(); !errors.Is(err, machine.ErrBusy) || err.Error() != "machine: the machine is running already" {
 		t.Errorf("the error is %v, want ErrBusy", err)
 	}
 	close(done)
@@ -328,7 +328,7 @@ func TestCycles(t *testing.T) {
 	G.WithChildren(G.Nodes{b})(a)
 	_, err := machine.New(g)
 	var at *machine.Error
-	if !errors.Is(err, machine.ErrCycle) || !errors.As(err, &at) || at.Node != a && at.Node != b {
+	if !errors.Is(err, machine.ErrCycle) || !errors.As(err, &at) || at.Node != a && at.Node != b || !strings.Contains(err.Error(), "needed for its own operand") {
 		t.Errorf("the error of a cycle of operands is %v, want ErrCycle", err)
 	}
 
@@ -341,7 +341,7 @@ func TestCycles(t *testing.T) {
 		t.Errorf("Set did something, which it does not on a TapeMachine")
 	}
 	G.Set(z, x)
-	if _, err := machine.New(g); !errors.Is(err, machine.ErrCycle) {
+	if _, err := machine.New(g); !errors.Is(err, machine.ErrCycle) || !strings.Contains(err.Error(), "Set statements assign to it what they take from it") {
 		t.Errorf("the error of a cycle of Set statements is %v, want ErrCycle", err)
 	}
 	g, x = vector()

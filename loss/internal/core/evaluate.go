@@ -187,7 +187,7 @@ func (e *evaluation[F]) run() (Result, error) {
 	if e.grouped != nil {
 		return e.byGroups()
 	}
-	varies := e.denominatorVaries() && (e.Order == OrderHessian || e.Order == OrderTangent || e.Order.hasResult() && e.Wrt == 1)
+	varies := e.denominatorVaries() && !e.Linked() && (e.Order == OrderHessian || e.Order == OrderTangent || e.Order.hasResult() && e.Wrt == 1)
 	var before totals
 	if varies {
 		before = e.ranges(sumVarying)
@@ -225,8 +225,8 @@ func (e *evaluation[F]) run() (Result, error) {
 	if e.Normalized && d == 0 { // no value counts, or there is an error
 		result.Value = 0
 	}
-	if e.Order == OrderTangent && varies {
-		result.Value = (n - before.n.value()/before.d.value()*before.dd.value()) / d
+	if t := &e.stages; e.Order == OrderTangent && e.denominatorVaries() {
+		result.Value = (n - t.n.value()/d*t.dd.value()) / d
 	}
 	return result, nil
 }
@@ -263,6 +263,7 @@ type work[F Float] struct {
 	block                Block
 	packed, packedDir    [MaxOperands][]float64
 	out, value, resultOf []float64
+	grad                 [2][]float64 // of the logits of a link and of the target
 	weights, elements    []F
 	mended               []F // weights of elements that the kernel does beside the block function
 	kernel               Range[F]

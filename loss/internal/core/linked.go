@@ -16,17 +16,26 @@ const linkRows = 16
 
 // linked is the working memory of the evaluation of a loss with a link.
 type linked[F Float] struct {
-	s, g, values []float64 // of all values: factors, factors of the derivative; of the chunk: values
-	labels       []int
-	at           []int // the values that count
-	label        []int // of the chunk
-	factor, up   []float64
-	z, dz        []F // logits, and their derivative or change
-	rows         [MaxOperands][]F
-	out          [MaxOperands][]F
-	dir          []F
-	link         LinkRows[F]
+	target int  // which floating operand is the soft target; 0: there are labels
+	varies bool // the denominator depends on the target
+
+	// of all values
+	s, g   []float64 // factors, and those of the derivative
+	labels []int
+	at     []int // the values that count
+
+	// of the rows at hand
+	label         []int
+	factor, up    []float64
+	values, moved []float64 // the losses, and what they change by along the direction
+	z, dz         []F       // logits, and their derivative or change
+	rows, out     [MaxOperands][]F
+	dir           []F
+	link          LinkRows[F]
 }
+
+// isTarget reports whether floating operand k is the soft target, which is not the link's.
+func (l *linked[F]) isTarget(k int) bool { return k > 0 && k == l.target }
 
 // chunks computes what is requested of a loss with a link, some rows after others.
 func (e *evaluation[F]) chunks() (all totals) {
@@ -37,6 +46,11 @@ func (e *evaluation[F]) chunks() (all totals) {
 		return all
 	}
 	dst := e.derivatives()
+	l.target = e.soft()
+	e.stages = totals{}
+	if l.varies = l.target != 0 && e.denominatorVaries(); l.varies {
+		e.sumTarget(s)
+	}
 	g := fit(&l.g, n)
 	at := fit(&l.at, n)[:0]
 	for i, v := range s {
@@ -62,12 +76,22 @@ func (e *evaluation[F]) chunks() (all totals) {
 		}
 		return all
 	}
-	per := max(linkRows, linkBytes/int(unsafe.Sizeof(F(0)))/e.Dims.Cols/e.logits()/linkRows*linkRows)
+	numbers := e.logits()
+	if l.target != 0 && !consecutive(at) { // copies of rows of the target, and of its derivative
+		numbers++
+		if dst[l.target] != nil {
+			numbers++
+		}
+	}
+	per := max(linkRows, linkBytes/int(unsafe.Sizeof(F(0)))/e.Dims.Cols/numbers/linkRows*linkRows)
 	for a := 0; a < len(at); a += per {
 		b := min(a+per, len(at))
 		if all.err = e.linkedRows(&all, at[a:b], &dst, a == 0); all.err != nil {
 			return all
 		}
+	}
+	if d := dst[l.target]; l.varies && d != nil {
+		e.addTargetVariation(d, at)
 	}
 	return all
 }
@@ -107,7 +131,7 @@ func (e *evaluation[F]) linkedRows(all *totals, at []int, dst *[MaxOperands][]F,
 			r.X[k] = rowsOf(&l.rows[k], e.in.X[k], at, e.width(k))
 		}
 	}
-	target := e.soft()
+	target := l.target
 	if err := e.checkTarget(r.X[target], target, at); err != nil {
 		return err
 	}
@@ -120,44 +144,64 @@ func (e *evaluation[F]) linkedRows(all *totals, at []int, dst *[MaxOperands][]F,
 	}
 	z := fit(&l.z, n*cols)
 	link.Apply(z, r)
-	values := fit(&l.values, n)
-	var dz []F
-	if e.logits() == 2 {
-		dz = fit(&l.dz, n*cols)
-		v := e.in.Dir
+	var byTarget []F
+	if d := dst[target]; l.isTarget(target) && d != nil {
+		byTarget = e.rowsTo(target, d, at)
+	}
+	dz, second := z, e.logits() == 2
+	var v []F
+	if second {
+		dz, v = fit(&l.dz, n*cols), e.in.Dir
 		if e.hasRows(e.Wrt) {
 			v = rowsOf(&l.dir, v, at, e.width(e.Wrt))
 		}
-		link.Push(e.Wrt, dz, v, r)
-		e.logitBlocks(z, dz, target)
-		for k, d := range dst {
-			if d != nil {
-				to := e.rowsTo(k, d, at)
-				link.Pull(k, to, dz, r)
-				link.Second(k, e.Wrt, to, z, v, r)
-				e.store(k, d, to, at)
-			}
+		if !l.isTarget(e.Wrt) {
+			link.Push(e.Wrt, dz, v, r)
 		}
+		e.logitBlocks(z, dz, v, byTarget)
 	} else {
-		e.logitGradients(z, target)
-		for k, d := range dst {
-			if d != nil {
-				to := e.rowsTo(k, d, at)
-				link.Pull(k, to, z, r)
-				e.store(k, d, to, at)
+		e.logitGradients(z, byTarget)
+	}
+	for k, d := range dst {
+		switch {
+		case d == nil:
+		case l.isTarget(k):
+			e.store(k, d, byTarget, at)
+		default:
+			to := e.rowsTo(k, d, at)
+			link.Pull(k, to, dz, r)
+			if second && !l.isTarget(e.Wrt) {
+				link.Second(k, e.Wrt, to, z, v, r)
 			}
+			e.store(k, d, to, at)
 		}
 	}
-	if e.Order.hasValue() {
-		for i, v := range values {
-			v *= factor[i]
+	e.addValues(all, at)
+	return nil
+}
+
+// addValues adds the values of the rows at, or what they change by.
+func (e *evaluation[F]) addValues(all *totals, at []int) {
+	l := &e.chunk
+	values := l.values
+	if e.Order == OrderTangent {
+		values = l.moved
+	}
+	for i, f := range l.factor {
+		if l.varies {
+			e.stages.n.add(f * l.values[i])
+			if e.logits() == 2 {
+				e.stages.dn.add(f * l.moved[i])
+			}
+		}
+		if e.Order.hasValue() {
+			v := f * values[i]
 			all.n.add(v)
 			if e.Out != nil {
 				e.Out[at[i]] = F(v)
 			}
 		}
 	}
-	return nil
 }
 
 // checkTarget checks a soft target's rows.
@@ -175,9 +219,9 @@ func (e *evaluation[F]) checkTarget(t []F, k int, at []int) error {
 	return nil
 }
 
-// logitGradients computes the values of the chunk and writes the derivatives by its logits over
-// those.
-func (e *evaluation[F]) logitGradients(z []F, target int) {
+// logitGradients computes the values of the rows at hand and writes the derivatives by their logits
+// over those, and those by the target to byTarget.
+func (e *evaluation[F]) logitGradients(z, byTarget []F) {
 	if p := paths.Load(); p != nil {
 		if e.kernel == nil {
 			p.block.Add(1)
@@ -186,22 +230,28 @@ func (e *evaluation[F]) logitGradients(z []F, target int) {
 		}
 	}
 	if e.kernel == nil {
-		e.logitBlocks(z, nil, target)
+		e.logitBlocks(z, nil, nil, byTarget)
 		return
 	}
 	l := &e.chunk
 	n := l.link.N
+	fit(&l.values, n)
 	dims := Dims{Rows: n, Cols: e.Dims.Cols, Inner: 1, Classes: e.Dims.Cols, Stride: 1}
 	tensorops.ParallelFor(n, dims.step(), func(lo, hi int) {
 		k := Range[F]{Dims: dims, Lo: lo, Hi: hi, Labels: l.label[lo:hi], Factor: l.factor[lo:hi]}
-		if k.X[0] = z; target != 0 {
-			k.X[1] = l.link.X[target]
+		if k.X[0] = z; l.target != 0 {
+			k.X[1] = l.link.X[l.target]
+		}
+		if byTarget != nil {
+			t := k
+			t.Wrt, t.Factor, t.Dst = 1, l.up[lo:hi], byTarget
+			e.kernel(&t)
 		}
 		values := l.values[lo:hi]
-		switch e.Order {
-		case OrderValue:
+		switch {
+		case e.Order == OrderValue:
 			k.Values = values
-		case OrderGradient:
+		case e.Order == OrderGradient && !l.varies:
 			k.Factor, k.Dst = l.up[lo:hi], z
 		default:
 			k.Values = values
@@ -225,48 +275,69 @@ func vanish(g []float64) bool {
 	return false
 }
 
-// logitBlocks computes the chunk by the block function: the values, and with dz, the change of the
-// logits, the tangents of the rows or the derivatives of second order, which are written over it.
-// The derivatives by the logits, where they are wanted, are written over those.
-func (e *evaluation[F]) logitBlocks(z, dz []F, target int) {
+// logitBlocks computes the rows at hand by the block function: the values, and with dz, which holds
+// the change of the logits along the direction v, what they change by or the derivatives of second
+// order, which are written over it. The derivatives by the logits, where they are wanted, are
+// written over those; byTarget receives the derivatives by the target.
+func (e *evaluation[F]) logitBlocks(z, dz, v, byTarget []F) {
 	l, cols := &e.chunk, e.Dims.Cols
-	step := max(1, blockLen/cols)
-	tensorops.ParallelFor(l.link.N, step, func(lo, hi int) {
+	values, moved := fit(&l.values, l.link.N), fit(&l.moved, l.link.N)
+	side := 0 // of the block's operands, that which moves
+	if l.isTarget(e.Wrt) {
+		side = 1
+	}
+	second := e.Order == OrderHessian
+	tensorops.ParallelFor(l.link.N, max(1, blockLen/cols), func(lo, hi int) {
 		w := getWork[F](hi - lo)
 		defer w.put()
 		b := &w.block
 		n, from, to := hi-lo, lo*cols, hi*cols
 		*b = Block{Rows: n, Cols: cols, scratch: b.scratch, row: b.row, first: lo}
 		b.X[0] = widen(&w.packed[0], z[from:to])
-		if target != 0 {
-			b.X[1] = widen(&w.packed[1], l.link.X[target][from:to])
+		if l.target != 0 {
+			b.X[1] = widen(&w.packed[1], l.link.X[l.target][from:to])
 		}
 		if e.Labels != "" {
 			b.Label = l.label[lo:hi]
 		}
-		b.Out = l.values[lo:hi]
+		b.Out = values[lo:hi]
 		if e.Order != OrderValue {
-			b.Grad[0] = fit(&w.out, n*cols)
+			b.Grad[0] = fit(&w.grad[0], n*cols)
+		}
+		if byTarget != nil || side == 1 && dz != nil {
+			b.Grad[1] = fit(&w.grad[1], n*cols)
 		}
 		if dz != nil {
-			b.Dir[0] = widen(&w.packedDir[0], dz[from:to])
-			if e.Order == OrderHessian {
-				b.Hess[0] = fit(&w.resultOf, n*cols)
+			b.Dir[side] = widen(&w.packedDir[side], [2][]F{dz, v}[side][from:to])
+		}
+		if second {
+			b.Hess[0] = fit(&w.out, n*cols)
+			if byTarget != nil {
+				b.Hess[1] = fit(&w.resultOf, n*cols)
 			}
 		}
 		e.block(b)
 		for i := range n {
-			row := b.Grad[0]
-			switch {
-			case e.Order == OrderValue:
-				continue
-			case e.Order == OrderTangent:
-				l.values[lo+i] = Dot(row[i*cols:(i+1)*cols], b.Dir[0][i*cols:(i+1)*cols])
-				continue
-			case e.Order == OrderHessian:
-				narrow(dz[from+i*cols:][:cols], b.Hess[0][i*cols:(i+1)*cols], l.up[lo+i])
+			row := func(x []float64) []float64 { return x[i*cols : (i+1)*cols] }
+			if dz != nil {
+				moved[lo+i] = Dot(row(b.Grad[side]), row(b.Dir[side]))
 			}
-			narrow(z[from+i*cols:][:cols], row[i*cols:(i+1)*cols], l.up[lo+i])
+			up, at := l.up[lo+i], from+i*cols
+			of := &b.Grad
+			if second {
+				of = &b.Hess
+				e.addMovedTarget(row(b.Hess[0]), row(b.Grad[0]))
+				narrow(dz[at:at+cols], row(b.Hess[0]), up)
+			}
+			if e.Order.hasResult() {
+				narrow(z[at:at+cols], row(b.Grad[0]), up)
+			}
+			if byTarget != nil {
+				if second {
+					e.addMovedTarget(row(b.Hess[1]), row(b.Grad[1]))
+				}
+				narrow(byTarget[at:at+cols], row(of[1]), up)
+			}
 		}
 	})
 }

@@ -53,7 +53,7 @@ func (e *evaluation[F]) fixedNormalizer() bool { return e.Set.Normalizer != 0 ||
 // target under class weights.
 func (b *Bound) denominatorVaries() bool {
 	return b.Set.Reduction == Mean && b.Set.ClassWeights != nil && b.Labels == "" && !b.Def.MultiLabel &&
-		!b.Normalized && b.Set.Normalizer == 0 && !b.IsMap && b.Floats > 1 && !b.Linked()
+		!b.Normalized && b.Set.Normalizer == 0 && !b.IsMap && b.Floats > 1
 }
 
 // divisor returns what a weighted sum is divided by; none reports that no value has a part in it,
