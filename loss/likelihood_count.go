@@ -38,7 +38,9 @@ var countLosses = []entry{
 // A log-rate of -Inf gives 0 for a target of 0 and +Inf for others. Targets need not be whole
 // numbers.
 //
-// Keras's Poisson takes rates, exp(x) in place of x.
+// A model that predicts rates λ > 0 passes their logarithms, as the example does: l = λ - t·log λ with
+// dl/dλ = 1 - t/λ. Where a rate may be 0, log(λ + ε) is finite; with 1e-8 and 1e-7 that is the
+// convention of PyTorch's log_input=False and of Keras's Poisson.
 //
 // It is [Tweedie] with power 1. [NegativeBinomial] is for counts whose variance exceeds their mean.
 //
