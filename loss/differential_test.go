@@ -271,8 +271,8 @@ func differentialCase(t *testing.T, n int, c *contender, r *rand.Rand) (derivati
 			moved[j] += step
 			return documented[c.name](moved, y, d)
 		}
-		// The error of differences is of the order of h² and of 1e-16/h. Where two steps do not agree
-		// there is a kink, or the domain's end, between.
+		// The error of differences is of the order of h² and of 1e-16/h. Where two steps do not
+		// agree there is a kink, or the domain's end, between.
 		difference := func(h float64) float64 { return (f(h) - f(-h)) / (2 * h) }
 		wide, narrow := difference(2e-5), difference(1e-5)
 		if !(math.Abs(wide-narrow) <= 1e-7*(1+math.Abs(narrow))) || math.Abs((f(1e-5)-f(0))/1e-5-narrow) > 1e-3*(1+math.Abs(narrow)) {

@@ -85,7 +85,8 @@ func kullback(t, p []float64) float64 {
 	return sumOver(t, func(c int) float64 { return t[c] * math.Log(t[c]/p[c]) })
 }
 
-// A formula is the value of an element, or of a row with its target t, which is one-hot for a label.
+// A formula is the value of an element, or of a row with its target t, which is one-hot for a
+// label.
 type formula func(p, t []float64, d *drawn) float64
 
 // ofError is a formula of e = pred - target.
@@ -432,7 +433,7 @@ func (d *drawn) scaledCosines(c, t []float64, margin func(float64) float64) floa
 	for j := range z {
 		z[j] *= d.number["WithScale"]
 	}
-	return d.weight(y) * (math.Log(sumOver(z, func(j int) float64 { return math.Exp(z[j]-z[y]) })))
+	return d.weight(y) * (math.Log(sumOver(z, func(j int) float64 { return math.Exp(z[j] - z[y]) })))
 }
 
 // bisected finds τ such that Σ p = 1, between the largest number (times unit), where the sum is 0,

@@ -33,9 +33,9 @@ func logGamma(x real) real {
 	return minus(plus(plus(l, multiple(0.5, logOf(multiple(2, pi)))), series), logOf(product))
 }
 
-// TestNegativeBinomialOfLargeCounts holds the whole likelihood to big floats from α near 0, where it
-// is Poisson's, to large α, at counts up to 1e15 and means near them and far away: to 1e-12 and what
-// the rounding of exp(f), a unit of the mean, makes of it.
+// TestNegativeBinomialOfLargeCounts holds the whole likelihood to big floats from α near 0, where
+// it is Poisson's, to large α, at counts up to 1e15 and means near them and far away: to 1e-12 and
+// what the rounding of exp(f), a unit of the mean, makes of it.
 func TestNegativeBinomialOfLargeCounts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(14, 1))
 	for range *extremeRows {

@@ -38,9 +38,9 @@ var countLosses = []entry{
 // A log-rate of -Inf gives 0 for a target of 0 and +Inf for others. Targets need not be whole
 // numbers.
 //
-// A model that predicts rates λ > 0 passes their logarithms, as the example does: l = λ - t·log λ with
-// dl/dλ = 1 - t/λ. Where a rate may be 0, log(λ + ε) is finite; with 1e-8 and 1e-7 that is the
-// convention of PyTorch's log_input=False and of Keras's Poisson.
+// A model that predicts rates λ > 0 passes their logarithms, as the example does: l = λ - t·log λ
+// with dl/dλ = 1 - t/λ. Where a rate may be 0, log(λ + ε) is finite: up to the constant ε that is
+// PyTorch's log_input=False with ε = 1e-8, and Keras's Poisson with 1e-7.
 //
 // It is [Tweedie] with power 1. [NegativeBinomial] is for counts whose variance exceeds their mean.
 //

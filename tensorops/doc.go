@@ -56,10 +56,10 @@
 // [Wing], [MSLE], [Tweedie], [NegativeBinomial], [BinaryCrossEntropyFromProb], [BernoulliKL] and
 // [SigmoidFocal] with an exponent other than 2 are computed in float64 and rounded once, but for
 // parameters that make them another loss. The others are computed in float32: their values are
-// within 6 units in the last place of the larger of the numbers that they are the difference of, and
-// their derivatives within 4; [SigmoidFocal] within 10, and 0 where its base u is below 2^-44. A
-// weight, the weight of the positive class and label smoothing add one unit each. Terms are added in
-// float32 four at a time, then in float64.
+// within 6 units in the last place of the larger of the numbers that they are the difference of,
+// and their derivatives within 4; [SigmoidFocal] within 10, and 0 where its base u is below 2^-44.
+// A weight, the weight of the positive class and label smoothing add one unit each. Terms are added
+// in float32 four at a time, then in float64.
 //
 // float64 results are within a relative 1e-12 or an absolute 1e-14, softmax within 4 units (in Go
 // code, which subtracts the maximum first, up to a unit more for each unit of the difference). -log

@@ -13,8 +13,8 @@ import (
 
 var everyBit = flag.Bool("everybit", false, "TestEveryBitOfCheckpoints damages every bit and not one in 61")
 
-// TestEveryBitOfCheckpoints: a checkpoint of which any file is cut anywhere, or has any bit flipped,
-// is no checkpoint, neither to go on from nor to load.
+// TestEveryBitOfCheckpoints: a checkpoint of which any file is cut anywhere, or has any bit
+// flipped, is no checkpoint, neither to go on from nor to load.
 func TestEveryBitOfCheckpoints(t *testing.T) {
 	ds, dir := blobs(t, 8, 8), t.TempDir()
 	mustFit(t, linear3, ds, Config{Epochs: 1, BatchSize: 8, Optimizer: optim.Adam(0.1), EarlyStop: &EarlyStop{Monitor: "loss", Patience: 1}, Checkpoint: &Checkpoint{Dir: dir}})

@@ -116,9 +116,9 @@ func (n *Net) keep(e *keptEvaluator) {
 }
 
 // evaluationKey describes the graph that measures a dataset: its rows, what is read, and the
-// operations of the loss with their numbers. It is "" as long as the model's output for such a graph
-// is unknown, for a loss that does not go with it, and for one with operations that may hold more
-// than they say.
+// operations of the loss with their numbers. It is "" as long as the model's output for such a
+// graph is unknown, for a loss that does not go with it, and for one with operations that may hold
+// more than they say.
 func (n *Net) evaluationKey(lossFn loss.Func, ds data.Dataset, measured bool) string {
 	batch := min(predictBatch, ds.Len())
 	n.evaluators.mu.Lock()

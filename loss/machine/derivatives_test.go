@@ -23,9 +23,8 @@ var refusedOperations = map[string]string{
 	"MaxPool2D": "second", "SoftMax": "second", "Sparsemax": "second", "Upsample2D": "second",
 }
 
-// failingOperations are the graphs that Gorgonia itself cannot build, run or differentiate: an error
-// or a panic, which Gradients makes an error.
-// BinaryXent is that of a probability above 1.
+// failingOperations are the graphs that Gorgonia itself cannot build, run or differentiate: an
+// error or a panic, which Gradients makes an error. BinaryXent is that of a probability above 1.
 var failingOperations = []string{"BinaryXent/vectors", "DiagFlat/vector", "LogSumExp/vector", "MaxBetween/scalars", "MinBetween/scalars",
 	"Mul/matrix and vector", "OuterProd/vectors", "YOLOv3/evaluation"}
 

@@ -53,7 +53,8 @@ func TestDamagedIDX(t *testing.T) {
 	})
 }
 
-// TestDamagedCSV: no damage makes the reader panic, and what it takes is finite, named and labelled.
+// TestDamagedCSV: no damage makes the reader panic, and what it takes is finite, named and
+// labelled.
 func TestDamagedCSV(t *testing.T) {
 	for _, text := range []string{"\ufeffheight,\"wing, left\",kind\n1.5,-2e3,cat\n2,0.25,\"dog\"\n-0,7,cat\n", "1;2\r\n\"3\";4\r\n"} {
 		for _, f := range []CSVFormat{{Header: true, Target: -1}, {Target: 0, Divisor: 255}, {Target: 1, Comma: ';'}} {

@@ -305,8 +305,8 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// TestDecayBesideL2: the parameter in the L2 term has decayed. With the rate ½, both factors ½, p = 4
-// and g = 1: p becomes 4·(1-¼) = 3 and 3 - ½·(1 + ½·3) = 1.75.
+// TestDecayBesideL2: the parameter in the L2 term has decayed. With the rate ½, both factors ½, p =
+// 4 and g = 1: p becomes 4·(1-¼) = 3 and 3 - ½·(1 + ½·3) = 1.75.
 func TestDecayBesideL2(t *testing.T) {
 	o := SGD(0.5, WithWeightDecay(0.5), WithL2(0.5))
 	p := []float64{4}
