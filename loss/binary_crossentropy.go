@@ -53,7 +53,7 @@ func BinaryCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error)
 }
 
 var binaryCrossEntropy = core.Definition{
-	Name: "BinaryCrossEntropy", Operands: elements("logits", core.Logits, "target", core.UnitInterval), Takes: core.ReduceOptions | core.OptAxis | core.OptPosWeight | core.OptLabelSmoothing,
+	Name: "BinaryCrossEntropy", Operands: elements("logits", core.Logits, "target", core.UnitInterval), Takes: core.Options(core.ReduceOptions, core.OptAxis, core.OptPosWeight, core.OptLabelSmoothing),
 	Kernel: points(false, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.BinaryCrossEntropy, A: s.Smoothing}
 	}),

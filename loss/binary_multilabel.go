@@ -34,7 +34,7 @@ func MultiLabelSoftMargin(logits, target *G.Node, opts ...Option) (*G.Node, erro
 }
 
 var multiLabelSoftMargin = core.Definition{
-	Name: "MultiLabelSoftMargin", Operands: rows("logits", core.Logits, "target", core.UnitInterval), Takes: core.RowOptions | core.OptClassWeights,
+	Name: "MultiLabelSoftMargin", Operands: rows("logits", core.Logits, "target", core.UnitInterval), Takes: core.Options(core.RowOptions, core.OptClassWeights),
 	MultiLabel: true,
 	Laws:       core.NonNegative | core.Convex,
 	Torch:      "multilabel_soft_margin_loss",

@@ -152,7 +152,7 @@ func (c *chooser) option(g *G.ExprGraph, dt tensor.Dtype, name string, values []
 		"WithTemperature": loss.WithTemperature, "WithSoftcap": loss.WithSoftcap, "WithZLoss": loss.WithZLoss,
 		"WithDelta": loss.WithDelta, "WithBeta": loss.WithBeta, "WithGamma": loss.WithGamma, "WithAlpha": loss.WithAlpha,
 		"WithEpsilon": loss.WithEpsilon, "WithQ": loss.WithQ, "WithMargin": loss.WithMargin, "WithScale": loss.WithScale,
-		"WithPower": loss.WithPower, "WithQuantile": loss.WithQuantile, "WithTau": loss.WithTau,
+		"WithPower": loss.WithPower, "WithQuantile": loss.WithQuantile, "WithTau": loss.WithTau, "WithClip": loss.WithClip,
 	}
 	if f, ok := scalars[name]; ok {
 		return f(c.value())
@@ -173,6 +173,12 @@ func (c *chooser) option(g *G.ExprGraph, dt tensor.Dtype, name string, values []
 		return loss.WithClassWeights(list())
 	case "WithPosWeight":
 		return loss.WithPosWeight(list())
+	case "WithLogPrior":
+		return loss.WithLogPrior(list())
+	case "WithCounts":
+		return loss.WithCounts(list())
+	case "WithGammas":
+		return loss.WithGammas(c.value(), c.value())
 	case "WithFull":
 		return loss.WithFull()
 	case "WithLogTarget":

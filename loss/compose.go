@@ -135,15 +135,18 @@ var reduce = core.Definition{
 // taken for a constant.
 //
 // The error is of kind [ErrOption] for a node that is not a loss of this package, such as a sum of
-// losses.
+// losses, and for a loss whose mean is no such quotient, as its documentation says.
 func Parts(cost *G.Node) (numerator, denominator *G.Node, err error) {
 	const name = "Parts"
 	if cost == nil {
 		return nil, nil, core.Faultf(ErrShape, name, "cost is nil")
 	}
 	b, ok := graph.Loss(cost)
-	if !ok || b.Def.Takes&core.OptReduction == 0 {
+	if !ok || !b.Def.Takes.Has(core.OptReduction) {
 		return nil, nil, core.Faultf(ErrOption, name, "%v is not a loss of this package, whose mean is a quotient of two sums", cost)
+	}
+	if !b.Quotient() {
+		return nil, nil, core.Faultf(ErrOption, name, "the mean of %s is no quotient of two sums", b.Def.Name)
 	}
 	return graph.Parts(b, Operands(cost)(cost))
 }

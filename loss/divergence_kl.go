@@ -58,7 +58,7 @@ func KL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var kl = core.Definition{
-	Name: "KL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.RowOptions | core.OptLogTarget | core.OptTargetLogits | core.OptTemperature,
+	Name: "KL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget, core.OptTargetLogits, core.OptTemperature),
 	Kernel:   klKernels,
 	Defaults: core.Settings{Temperature: 1},
 	Target:   targetDomain,
@@ -313,7 +313,7 @@ func KLFromLogProb(logProb, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var klFromLogProb = core.Definition{
-	Name: "KLFromLogProb", Operands: rows("logProb", core.LogProbabilities, "target", core.SoftTargets), Takes: core.RowOptions | core.OptLogTarget,
+	Name: "KLFromLogProb", Operands: rows("logProb", core.LogProbabilities, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget),
 	Target: targetDomain,
 	Laws:   core.ZeroAtEqual | core.Convex,
 	Torch:  "kl_div(reduction=\"batchmean\")", Keras: "KLDivergence (of probabilities)", Optax: "kl_divergence, kl_divergence_with_log_targets",
@@ -383,7 +383,7 @@ func ReverseKL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var reverseKL = core.Definition{
-	Name: "ReverseKL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.RowOptions | core.OptLogTarget | core.OptTargetLogits | core.OptTemperature,
+	Name: "ReverseKL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget, core.OptTargetLogits, core.OptTemperature),
 	Defaults: core.Settings{Temperature: 1},
 	Target:   targetDomain, Check: oneTarget,
 	Laws: core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,

@@ -37,7 +37,7 @@ func AlphaDivergence(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var alphaDivergence = core.Definition{
-	Name: "AlphaDivergence", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets), Takes: core.RowOptions | core.OptAlpha, Defaults: core.Settings{Alpha: 0.5},
+	Name: "AlphaDivergence", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptAlpha), Defaults: core.Settings{Alpha: 0.5},
 
 	Laws: core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Row:  func(s *core.Settings, _ core.Dims) core.RowFunc { return formula.FiniteRows(alphaOf(s.Alpha).Rows()) },
@@ -93,7 +93,7 @@ func Renyi(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var renyi = core.Definition{
-	Name: "Renyi", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets), Takes: core.RowOptions | core.OptAlpha, Defaults: core.Settings{Alpha: 2},
+	Name: "Renyi", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptAlpha), Defaults: core.Settings{Alpha: 2},
 
 	Laws: core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Check: func(s *core.Settings) error {

@@ -101,4 +101,25 @@
 //   - [StandardGaussianKL]: the Kullback-Leibler divergence of a diagonal normal distribution from the standard one: the regulariser of a variational autoencoder
 //   - [BernoulliKL]: the Kullback-Leibler divergence of Bernoulli distributions, element by element, from their logits
 //   - [GaussianKL]: the Kullback-Leibler divergence of normal distributions, element by element
+//
+// # Ranking
+//
+//   - [ListNet]: the cross-entropy between the top-one probabilities of relevance and of scores in each list
+//
+// # Scores and imbalance
+//
+//   - [Brier]: the Brier score: the squared distance between softmax(logits) and target
+//   - [SphericalScore]: 1 minus the spherical score of softmax(logits) under target
+//   - [RankedProbability]: the ranked probability score: the squared distance between the cumulative distributions of softmax(logits) and target, for classes that have an order
+//   - [EnsembleCRPS]: the continuous ranked probability score of a sample of forecasts under target
+//   - [QuantileCRPS]: the continuous ranked probability score of quantile forecasts under target: the mean of the quantile losses, doubled
+//   - [AsymmetricLoss]: the asymmetric focal loss of independent yes/no targets against the sigmoid of logits: easy negatives count less than positives, and very easy ones not at all
+//   - [LDAM]: the cross-entropy of logits from which, for the true class, a margin is taken that is larger for rarer classes
+//   - [CumulativeLink]: the negative log-likelihood of ordered classes that thresholds cut from a score: the ordered logit, or proportional odds, model
+//   - [GaussianCRPS]: the continuous ranked probability score of normal distributions under target, element by element
+//
+// # Survival
+//
+//   - [CoxPartialLikelihood]: the negative log partial likelihood of the proportional hazards model
+//   - [DiscreteHazard]: the negative log-likelihood of survival times that are grouped into intervals, under hazards from logits
 package loss

@@ -37,4 +37,14 @@ const (
 	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds
 	// them all.
 	ClassLists = core.ClassLists
+	// FiniteReal: finite numbers.
+	FiniteReal = core.FiniteReal
+	// Identifiers: integers that say which examples belong together.
+	Identifiers = core.Identifiers
+	// Lengths: integers >= 0.
+	Lengths = core.Lengths
+	// Flags: 0 or 1, as integers or in the dtype of the first operand.
+	Flags = core.Flags
+	// SignFlags: -1 or 1, as integers or in the dtype of the first operand.
+	SignFlags = core.SignFlags
 )

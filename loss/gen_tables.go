@@ -134,11 +134,23 @@ func table(what map[string]string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, "<!-- written by go generate ./loss -->")
 	for _, family := range loss.Families() {
-		fmt.Fprintf(&b, "\n**%s**\n\n| Loss | What it is | PyTorch | Keras | Optax |\n|---|---|---|---|---|\n", family.Name)
+		others, head, line := false, "", ""
 		for _, name := range family.Losses {
 			info, _ := loss.Describe(name)
-			fmt.Fprintf(&b, "| [%s](https://pkg.go.dev/%s/loss#%s) | %s | %s | %s | %s |\n", name, module, name,
+			others = others || info.Others != ""
+		}
+		if others {
+			head, line = " Others |", "---|"
+		}
+		fmt.Fprintf(&b, "\n**%s**\n\n| Loss | What it is | PyTorch | Keras | Optax |%s\n|---|---|---|---|---|%s\n", family.Name, head, line)
+		for _, name := range family.Losses {
+			info, _ := loss.Describe(name)
+			fmt.Fprintf(&b, "| [%s](https://pkg.go.dev/%s/loss#%s) | %s | %s | %s | %s |", name, module, name,
 				cell(what[name]), code(info.Torch), code(info.Keras), code(info.Optax))
+			if others {
+				fmt.Fprintf(&b, " %s |", cell(info.Others))
+			}
+			fmt.Fprintln(&b)
 		}
 	}
 	fmt.Fprintln(&b)

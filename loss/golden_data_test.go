@@ -27,25 +27,6 @@ type contender struct {
 	call        func(in G.Nodes, opts ...loss.Option) (*G.Node, error)
 }
 
-// wide are the losses that Lookup does not return: their operands beyond the second, and their
-// functions.
-var wide = map[string]struct {
-	extra []loss.Domain
-	call  func(in G.Nodes, opts ...loss.Option) (*G.Node, error)
-}{
-	"Distillation": {[]loss.Domain{loss.Labels}, ternary(loss.Distillation)},
-	"GaussianNLL":  {[]loss.Domain{loss.Variances}, ternary(loss.GaussianNLL)},
-	"LaplaceNLL":   {[]loss.Domain{loss.Scales}, ternary(loss.LaplaceNLL)},
-	"StudentTNLL":  {[]loss.Domain{loss.Scales}, ternary(loss.StudentTNLL)},
-	"GaussianKL": {[]loss.Domain{loss.Real, loss.Scales}, func(in G.Nodes, opts ...loss.Option) (*G.Node, error) {
-		return loss.GaussianKL(in[0], in[1], in[2], in[3], opts...)
-	}},
-}
-
-func ternary(f func(a, b, c *G.Node, opts ...loss.Option) (*G.Node, error)) func(G.Nodes, ...loss.Option) (*G.Node, error) {
-	return func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return f(in[0], in[1], in[2], opts...) }
-}
-
 func unary(f func(x *G.Node, opts ...loss.Option) (*G.Node, error)) func(G.Nodes, ...loss.Option) (*G.Node, error) {
 	return func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return f(in[0], opts...) }
 }
@@ -61,25 +42,17 @@ func lossContenders(tb testing.TB) []contender {
 			if !ok {
 				tb.Fatalf("the family %q lists %s, which Describe does not know", family.Name, name)
 			}
-			if info.Node || info.Product {
+			if info.Node || info.Product || info.Grouped || info.Requires != nil {
 				continue // TestLinearIsDense and its neighbours
 			}
-			c := contender{name: name, operands: []loss.Domain{info.Pred, info.Target}, elementwise: info.Elementwise, options: info.Options}
-			if f, ok := loss.Lookup(name); ok {
-				c.call = func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return f(in[0], in[1], opts...) }
-			} else if w, ok := wide[name]; ok {
-				c.call, c.operands = w.call, append(c.operands, w.extra...)
-			}
-			if c.call == nil || len(c.operands) != len(info.Operands) {
-				tb.Fatalf("%s with operands %v is unknown to this test: add it to wide", name, info.Operands)
-			}
+			c := contender{name: name, operands: info.Holds, elementwise: info.Elementwise, options: info.Options, call: func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return info.Call(in, opts...) }}
 			if info.Target != loss.LabelsOrSoft {
 				out = append(out, c)
 				continue
 			}
 			for kind, d := range map[string]loss.Domain{"labels": loss.Labels, "soft": loss.SoftTargets} {
 				k := c
-				k.kind, k.operands = kind, []loss.Domain{info.Pred, d}
+				k.kind, k.operands = kind, append([]loss.Domain{info.Pred, d}, info.Holds[2:]...)
 				out = append(out, k)
 			}
 		}

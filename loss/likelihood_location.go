@@ -76,7 +76,7 @@ func GaussianNLL(mean, target, variance *G.Node, opts ...Option) (*G.Node, error
 }
 
 var gaussianNLL = core.Definition{
-	Name: "GaussianNLL", Operands: []core.Operand{{Name: "mean", Holds: core.Real, Shape: "*"}, {Name: "target", Holds: core.Real, Shape: "*"}, {Name: "variance", Holds: core.Variances, Shape: "*"}}, Takes: core.ReduceOptions | core.OptEpsilon | core.OptFull,
+	Name: "GaussianNLL", Operands: []core.Operand{{Name: "mean", Holds: core.Real, Shape: "*"}, {Name: "target", Holds: core.Real, Shape: "*"}, {Name: "variance", Holds: core.Variances, Shape: "*"}}, Takes: core.Options(core.ReduceOptions, core.OptEpsilon, core.OptFull),
 	Defaults: core.Settings{Epsilon: 1e-6},
 
 	Torch: "gaussian_nll_loss",
@@ -166,7 +166,7 @@ func StudentTNLL(mean, target, scale *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var studentTNLL = core.Definition{
-	Name: "StudentTNLL", Operands: []core.Operand{{Name: "mean", Holds: core.Real, Shape: "*"}, {Name: "target", Holds: core.Real, Shape: "*"}, {Name: "scale", Holds: core.Scales, Shape: "*"}}, Takes: core.ReduceOptions | core.OptAlpha, Defaults: core.Settings{Alpha: 4},
+	Name: "StudentTNLL", Operands: []core.Operand{{Name: "mean", Holds: core.Real, Shape: "*"}, {Name: "target", Holds: core.Real, Shape: "*"}, {Name: "scale", Holds: core.Scales, Shape: "*"}}, Takes: core.Options(core.ReduceOptions, core.OptAlpha), Defaults: core.Settings{Alpha: 4},
 
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		nu := s.Alpha

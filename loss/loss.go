@@ -38,13 +38,17 @@ type Info struct {
 	Family       string   // the name of its family
 	Operands     []string // their names in error messages
 	Pred, Target Domain   // what the first two operands hold
+	Holds        []Domain // what each operand holds
 	Elementwise  bool     // one value per element instead of one per example
 	Options      []string // the options that the loss takes
+	Requires     []string // those that must be given
 	Node         bool     // a node, such as TokenLogProb: its values are no loss and are not reduced
 	Product      bool     // the first two operands are the factors of the logits
+	Grouped      bool     // a value reads more than a row: a list, an image, a sequence or the batch
 	Laws         Law
-	// The nearest functions of other toolkits, "" where there is none.
-	Torch, Keras, Optax string
+	// The nearest functions of other toolkits, "" where there is none; Others lists those beyond the
+	// three, with the options that reproduce them.
+	Torch, Keras, Optax, Others string
 
 	def *core.Definition
 }
@@ -83,6 +87,15 @@ var families = []struct {
 	{"Location-scale likelihoods", nil, likelihoodLosses},
 	{"Similarity", directionLosses, nil},
 	{"Divergences", divergenceLosses, []*core.Definition{&gaussianKL}},
+	{"Overlap", overlapLosses, overlapWide},
+	{"Ranking", rankingLosses, nil},
+	{"Embeddings", embeddingLosses, embeddingWide},
+	{"Contrastive", contrastiveLosses, contrastiveWide},
+	{"Preference and policy", preferenceLosses, preferenceWide},
+	{"Sequences", sequenceLosses, sequenceWide},
+	{"Transport", transportLosses, transportWide},
+	{"Scores and imbalance", scoreLosses, scoreWide},
+	{"Survival", survivalLosses, survivalWide},
 }
 
 func init() {
@@ -106,6 +119,9 @@ type Family struct {
 func Families() []Family {
 	var out []Family
 	for _, f := range families {
+		if len(f.losses)+len(f.wide) == 0 {
+			continue
+		}
 		family := Family{Name: f.name}
 		for _, e := range f.losses {
 			family.Losses = append(family.Losses, e.def.Name)
@@ -179,10 +195,10 @@ func Describe(name string) (Info, bool) {
 
 // info describes a loss.
 func info(d *core.Definition, family string) Info {
-	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Target: d.Operands[1].Holds, Elementwise: d.Elementwise(), Node: d.Node, Product: d.Linked != nil,
-		Options: d.OptionNames(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax, def: d}
+	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Target: d.Operands[1].Holds, Elementwise: d.Elementwise(), Node: d.Node, Product: d.Linked != nil, Grouped: d.Grouped != nil,
+		Options: d.OptionNames(), Requires: d.Requires.Names(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax, Others: d.Others, def: d}
 	for _, o := range d.Required() {
-		info.Operands = append(info.Operands, o.Name)
+		info.Operands, info.Holds = append(info.Operands, o.Name), append(info.Holds, o.Holds)
 	}
 	return info
 }

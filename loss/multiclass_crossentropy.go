@@ -38,9 +38,9 @@ var multiclassLosses = []entry{
 //	l = log Σ exp(x) - x_y              dl/dx_j = p_j - [j = y]          for a label without options
 //	                                    dl/dt_j = -(1-ε)·w_j·log p_j     for a soft target
 //
-// [WithSoftcap] puts c·tanh(x/c) in the place of x before the temperature divides. [WithZLoss] adds
-// s·z² with z = log Σ exp(x) of the logits after both, without class weights and with gradient
-// 2s·z·p_j; [ZTerm] shows that part.
+// [WithSoftcap] puts c·tanh(x/c) in the place of x before the temperature divides, [WithLogPrior]
+// adds to x after that. [WithZLoss] adds s·z² with z = log Σ exp(x) of the logits after all three,
+// without class weights and with gradient 2s·z·p_j; [ZTerm] shows that part.
 //
 // logits have the shape (N, C), or any other with a class axis. target is either integer labels
 // (Int, Int64, Int32 or Uint8) in the shape of logits without that axis, or numbers >= 0 in the
@@ -49,8 +49,8 @@ var multiclassLosses = []entry{
 //
 // Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100),
 // [WithClassWeights], [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0,
-// default 1), [WithSoftcap] (c > 0, default off), [WithZLoss] (s >= 0, default 0), [WithReduction],
-// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// default 1), [WithSoftcap] (c > 0, default off), [WithLogPrior] (default 0), [WithZLoss] (s >= 0,
+// default 0), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // -log p keeps its relative accuracy near p = 1. A logit of -Inf masks its class, with a softcap
 // too: it gets no smoothing mass (K counts the others), and a masked true class has loss +Inf. A
@@ -66,7 +66,7 @@ func CrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var crossEntropy = core.Definition{
-	Name: "CrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptLabelSmoothing | core.OptTemperature | core.OptSoftcap | core.OptZLoss,
+	Name: "CrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptLabelSmoothing, core.OptTemperature, core.OptSoftcap, core.OptZLoss, core.OptLogPrior),
 	Kernel:   softmaxRows(crossEntropyLabels, crossEntropyTargets),
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 1},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.Convex,
@@ -78,7 +78,7 @@ var crossEntropy = core.Definition{
 // crossEntropyRow is the cross-entropy with everything but the softcap.
 func crossEntropyRow(s *core.Settings) core.RowFunc {
 	return func(r *core.Block) float64 {
-		p := formula.Softmax(r, 0, s.Temperature)
+		p := formula.SoftmaxWithPrior(r, 0, s.Temperature, s.LogPrior)
 		c := smoothed(r, s, func(j int) bool { return p.Z[j] != math.Inf(-1) })
 		value := c.value(p.NLL)
 		if g := r.Grad[0]; g != nil {
@@ -188,7 +188,7 @@ var zTerm = core.Definition{
 	Name: "ZTerm", Operands: crossEntropy.Operands, Observed: true,
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return softcapped(s, func(r *core.Block) float64 {
-			p := formula.Softmax(r, 0, s.Temperature)
+			p := formula.SoftmaxWithPrior(r, 0, s.Temperature, s.LogPrior)
 			return addZLoss(&p, r, s)
 		})
 	},
@@ -344,7 +344,7 @@ func CrossEntropyFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error)
 }
 
 var crossEntropyFromProb = core.Definition{
-	Name: "CrossEntropyFromProb", Operands: rows("prob", core.Probabilities, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptLabelSmoothing,
+	Name: "CrossEntropyFromProb", Operands: rows("prob", core.Probabilities, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptLabelSmoothing),
 	Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:     core.Convex,
 	Keras:    "CategoricalCrossentropy, SparseCategoricalCrossentropy",

@@ -38,7 +38,7 @@ func Distillation(studentLogits, teacherLogits, labels *G.Node, opts ...Option) 
 }
 
 var distillation = core.Definition{
-	Name: "Distillation", Operands: []core.Operand{{Name: "studentLogits", Holds: core.Logits, Shape: "* C"}, {Name: "teacherLogits", Holds: core.Logits, Shape: "* C"}, {Name: "labels", Holds: core.Labels, Shape: "*"}}, Takes: core.ClassOptions | core.OptTemperature | core.OptAlpha,
+	Name: "Distillation", Operands: []core.Operand{{Name: "studentLogits", Holds: core.Logits, Shape: "* C"}, {Name: "teacherLogits", Holds: core.Logits, Shape: "* C"}, {Name: "labels", Holds: core.Labels, Shape: "*"}}, Takes: core.Options(core.ClassOptions, core.OptTemperature, core.OptAlpha),
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 4, Alpha: 0.5},
 
 	Laws: core.ShiftInvariant | core.NonNegative | core.Convex,

@@ -38,60 +38,64 @@ func EMD(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var emd = core.Definition{
 	Name: "EMD", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
 	Laws: core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
-	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
-		return formula.ByClassWeight(s, func(r *core.Block) float64 {
-			p := formula.Softmax(r, 0, 1)
-			if p.L1 != p.L1 {
-				return formula.SetNaN(r)
+	Row:  func(s *core.Settings, _ core.Dims) core.RowFunc { return quadraticScore(s, ahead) },
+}
+
+// quadraticScore is the loss m·Q(softmax(x) - t) with a quadratic form Q and m = Σ_c w_c·t_c. form
+// returns Q(e) and writes its derivative, which is linear in e, to dst.
+func quadraticScore(s *core.Settings, form func(dst, e []float64) (value float64)) core.RowFunc {
+	return formula.ByClassWeight(s, func(r *core.Block) float64 {
+		p := formula.Softmax(r, 0, 1)
+		if p.L1 != p.L1 {
+			return formula.SetNaN(r)
+		}
+		n := len(p.P)
+		t, e, g := targets(r), r.Buf(n), r.Buf(n)
+		for j := range e {
+			if e[j] = p.P[j] - t[j]; t[j] == 1 {
+				e[j] = -p.OneMinus(j)
 			}
-			n := len(p.P)
-			t, e, g := targets(r), r.Buf(n), r.Buf(n)
-			for j := range e {
-				if e[j] = p.P[j] - t[j]; t[j] == 1 {
-					e[j] = -p.OneMinus(j)
-				}
-			}
-			value := ahead(g, e)
-			if d := r.Grad[0]; d != nil {
-				p.Jacobian(d, g, 1)
-			}
-			for j := range r.Grad[1] {
-				r.Grad[1][j] = -g[j]
-			}
-			h, u := r.Hess[0], r.Hess[1]
-			if h == nil && u == nil {
-				return value
-			}
-			formula.Fill(h, 0)
-			formula.Fill(u, 0)
-			// e moves by de, so g by dg; softmax's own second derivative stands beside.
-			de, dg := r.Buf(n), r.Buf(n)
-			formula.Fill(de, 0)
-			if v := r.Dir[0]; v != nil {
-				p.Jacobian(de, v, 1)
-				if h != nil {
-					along, moved := core.Dot(p.P, g), core.Dot(de, g)
-					for j := range h {
-						h[j] = de[j]*(g[j]-along) - p.P[j]*moved
-					}
-				}
-			}
-			if v := r.Dir[1]; v != nil {
-				for j := range de {
-					de[j] -= v[j]
-				}
-			}
-			ahead(dg, de)
-			if h != nil {
-				p.Jacobian(de, dg, 1)
-				formula.AddTo(h, de)
-			}
-			for j := range u {
-				u[j] = -dg[j]
-			}
+		}
+		value := form(g, e)
+		if d := r.Grad[0]; d != nil {
+			p.Jacobian(d, g, 1)
+		}
+		for j := range r.Grad[1] {
+			r.Grad[1][j] = -g[j]
+		}
+		h, u := r.Hess[0], r.Hess[1]
+		if h == nil && u == nil {
 			return value
-		})
-	},
+		}
+		formula.Fill(h, 0)
+		formula.Fill(u, 0)
+		// e moves by de, so g by dg; softmax's own second derivative stands beside.
+		de, dg := r.Buf(n), r.Buf(n)
+		formula.Fill(de, 0)
+		if v := r.Dir[0]; v != nil {
+			p.Jacobian(de, v, 1)
+			if h != nil {
+				along, moved := core.Dot(p.P, g), core.Dot(de, g)
+				for j := range h {
+					h[j] = de[j]*(g[j]-along) - p.P[j]*moved
+				}
+			}
+		}
+		if v := r.Dir[1]; v != nil {
+			for j := range de {
+				de[j] -= v[j]
+			}
+		}
+		form(dg, de)
+		if h != nil {
+			p.Jacobian(de, dg, 1)
+			formula.AddTo(h, de)
+		}
+		for j := range u {
+			u[j] = -dg[j]
+		}
+		return value
+	})
 }
 
 // ahead returns Σ_k E_k² with E_k = Σ_{j<=k} e_j and writes its derivative, 2·Σ_{k>=j} E_k, to dst.

@@ -130,7 +130,7 @@ func SoftmaxFocal(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var softmaxFocal = core.Definition{
-	Name: "SoftmaxFocal", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptGamma,
+	Name: "SoftmaxFocal", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptGamma),
 	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = focalCurve(s.Gamma) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Gamma: 2},
 	Laws:     core.ShiftInvariant | core.NonNegative,
@@ -178,7 +178,7 @@ func PolyCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var polyCrossEntropy = core.Definition{
-	Name: "PolyCrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptEpsilon,
+	Name: "PolyCrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptEpsilon),
 	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = polyCurve(s.Epsilon) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Epsilon: 2},
 	Laws:     core.ShiftInvariant,
@@ -219,7 +219,7 @@ func GeneralizedCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, e
 }
 
 var generalizedCrossEntropy = core.Definition{
-	Name: "GeneralizedCrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions | core.OptQ,
+	Name: "GeneralizedCrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptQ),
 	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = generalizedCurve(s.Q) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Q: 0.7},
 	Laws:     core.ShiftInvariant | core.NonNegative,
@@ -258,7 +258,7 @@ func SigmoidFocal(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var sigmoidFocal = core.Definition{
-	Name: "SigmoidFocal", Operands: elements("logits", core.Logits, "target", core.UnitInterval), Takes: core.ReduceOptions | core.OptGamma | core.OptAlpha, Defaults: core.Settings{Gamma: 2},
+	Name: "SigmoidFocal", Operands: elements("logits", core.Logits, "target", core.UnitInterval), Takes: core.Options(core.ReduceOptions, core.OptGamma, core.OptAlpha), Defaults: core.Settings{Gamma: 2},
 	Kernel: points(false, sigmoidFocalPoint),
 	Laws:   core.NonNegative,
 	Torch:  "torchvision.ops.sigmoid_focal_loss", Keras: "BinaryFocalCrossentropy(from_logits=True)", Optax: "sigmoid_focal_loss",
@@ -270,7 +270,7 @@ var sigmoidFocal = core.Definition{
 	},
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		gamma, base, slope := s.Gamma, 1.0, 0.0
-		if s.Given&core.OptAlpha != 0 {
+		if s.Given.Has(core.OptAlpha) {
 			base, slope = 1-s.Alpha, 2*s.Alpha-1
 		}
 		at := func(o formula.Odds, x, y float64, _ int) formula.Partials {

@@ -27,8 +27,8 @@ func WithBias(b *G.Node) Option {
 //
 // Options: [WithBias], [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
 // [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0, default 1),
-// [WithSoftcap] (c > 0, default off), [WithZLoss] (s >= 0, default 0), [WithReduction],
-// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// [WithSoftcap] (c > 0, default off), [WithLogPrior] (default 0), [WithZLoss] (s >= 0, default 0),
+// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // Beside the results it takes the memory of 32 MiB of logits, or of 16 rows of them where that is
 // more. Rows that do not count are left out before the product. Value and gradients come from one
@@ -45,7 +45,7 @@ func LinearCrossEntropy(hidden, weight, target *G.Node, opts ...Option) (*G.Node
 
 var linearCrossEntropy = core.Definition{
 	Name: "LinearCrossEntropy", Operands: linearOperands("target", core.LabelsOrSoft),
-	Takes:    crossEntropy.Takes&^core.OptAxis | core.OptBias,
+	Takes:    core.Options(crossEntropy.Takes.Without(core.OptAxis), core.OptBias),
 	Defaults: crossEntropy.Defaults,
 	Linked:   &core.Linked{Link: linear, Of: &crossEntropy},
 	Kernel:   crossEntropy.Kernel,
@@ -79,7 +79,7 @@ func LinearTokenLogProb(hidden, weight, labels *G.Node, opts ...Option) (*G.Node
 
 var linearTokenLogProb = core.Definition{
 	Name: "LinearTokenLogProb", Operands: linearOperands("labels", core.Labels),
-	Takes:    tokenLogProb.Takes&^core.OptAxis | core.OptBias,
+	Takes:    core.Options(tokenLogProb.Takes.Without(core.OptAxis), core.OptBias),
 	Defaults: tokenLogProb.Defaults,
 	Linked:   &core.Linked{Link: linear, Of: &tokenLogProb},
 	Kernel:   tokenLogProb.Kernel,

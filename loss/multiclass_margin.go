@@ -36,7 +36,7 @@ func MultiMargin(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var multiMargin = core.Definition{
-	Name: "MultiMargin", Operands: rows("logits", core.Logits, "labels", core.Labels), Takes: core.ClassOptions | core.OptMargin | core.OptPower,
+	Name: "MultiMargin", Operands: rows("logits", core.Logits, "labels", core.Labels), Takes: core.Options(core.ClassOptions, core.OptMargin, core.OptPower),
 	Defaults: core.Settings{Ignore: []int{-100}, Margin: 1, Power: 1},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.Convex,
 	Torch:    "multi_margin_loss",

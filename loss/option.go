@@ -31,6 +31,11 @@ func number(o core.OptionSet, v float64) Option {
 	return func(s *core.Settings) error { return o.Number(s, v) }
 }
 
+// integer makes the Option of a whole number.
+func integer(o core.OptionSet, v int) Option {
+	return func(s *core.Settings) error { return o.Integer(s, v) }
+}
+
 // numbers makes the Option of a list of numbers, which is copied.
 func numbers(o core.OptionSet, v []float64) Option {
 	v = slices.Clone(v)
@@ -39,7 +44,7 @@ func numbers(o core.OptionSet, v []float64) Option {
 
 // operand makes the Option of a node.
 func operand(o core.OptionSet, n *G.Node) Option {
-	return func(s *core.Settings) error { return o.Handle(s, n, n == nil) }
+	return func(s *core.Settings) error { return o.Operand(s, n, n == nil) }
 }
 
 // WithReduction sets how the values of the examples are combined: [Mean] (default), [Sum] or
@@ -49,9 +54,7 @@ func WithReduction(r Reduction) Option {
 		if r > None {
 			return fmt.Errorf("WithReduction is %v, want Mean, Sum or None", r)
 		}
-		s.Given |= core.OptReduction
-		s.Reduction = r
-		return nil
+		return core.Choice(s, core.OptReduction, &s.Reduction, r, int(None)+1)
 	}
 }
 
@@ -59,9 +62,8 @@ func WithReduction(r Reduction) Option {
 // axis.
 func WithAxis(axis int) Option {
 	return func(s *core.Settings) error {
-		s.Given |= core.OptAxis
 		s.Axis = axis
-		return nil
+		return s.Give(core.OptAxis)
 	}
 }
 
@@ -71,9 +73,8 @@ func WithAxis(axis int) Option {
 func WithIgnoreIndex(labels ...int) Option {
 	labels = slices.Clone(labels)
 	return func(s *core.Settings) error {
-		s.Given |= core.OptIgnoreIndex
 		s.Ignore = labels
-		return nil
+		return s.Give(core.OptIgnoreIndex)
 	}
 }
 

@@ -62,6 +62,12 @@ func WithFull() Option {
 	return core.OptFull.Flag
 }
 
+// WithLogPrior adds π_c to the logit of class c after the softcap and the temperature: π = τ·log of
+// the classes' frequencies adjusts logits (A. K. Menon et al., 2021), π = log of their counts is
+// the balanced softmax. One entry per class, below +Inf; -Inf masks its class. The slice is copied.
+// Off by default.
+func WithLogPrior(prior []float64) Option { return numbers(core.OptLogPrior, prior) }
+
 // WithSoftcap replaces each logit x by c·tanh(x/c), c > 0, which keeps it within ±c. Off by
 // default. It comes before the temperature.
 func WithSoftcap(c float64) Option {

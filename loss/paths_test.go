@@ -22,6 +22,8 @@ var withoutKernel = map[string]string{
 	"JensenShannon": "reads probabilities", "TotalVariation": "reads probabilities", "Hellinger": "reads probabilities",
 	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",
 	"AlphaDivergence": "reads probabilities", "StandardGaussianKL": "reads logarithms of variances",
+	"Brier": "a quadratic form", "RankedProbability": "sums along the classes", "LDAM": "a margin in the label's logit", "GaussianCRPS": "three operands",
+	"AsymmetricLoss": "two powers",
 }
 
 // float32Only lists the losses whose kernels have the digits of float32, or are too long to have
@@ -31,7 +33,8 @@ var float32Only = map[string]bool{"BernoulliKL": true, "Barron": true, "BinaryCr
 // refusals lists the options under which a loss with kernels has none.
 var refusals = map[string]bool{
 	"PoissonNLL WithFull": true, "NegativeBinomial WithFull": true, "KL WithLogTarget": true, "KL WithTargetLogits": true,
-	"SoftmaxFocal soft": true, "PolyCrossEntropy soft": true, "GeneralizedCrossEntropy soft": true,
+	"SoftmaxFocal soft": true, "PolyCrossEntropy soft": true, "GeneralizedCrossEntropy soft": true, "SphericalScore soft": true,
+	"CrossEntropy WithLogPrior": true,
 }
 
 // float64Refusals lists the options under which a loss has a kernel for float32 alone.
@@ -49,7 +52,7 @@ func optionValues(classes int) map[string]Option {
 		"WithSoftcap": WithSoftcap(30), "WithZLoss": WithZLoss(1e-4), "WithDelta": WithDelta(0.5), "WithBeta": WithBeta(0.5),
 		"WithGamma": WithGamma(1.5), "WithAlpha": WithAlpha(0.25), "WithEpsilon": WithEpsilon(0.3), "WithQ": WithQ(0.5),
 		"WithMargin": WithMargin(0.2), "WithScale": WithScale(3), "WithPower": WithPower(1.3), "WithQuantile": WithQuantile(0.9),
-		"WithTau": WithTau(0.9), "WithFull": WithFull(), "WithLogTarget": WithLogTarget(), "WithTargetLogits": WithTargetLogits(),
+		"WithTau": WithTau(0.9), "WithLogPrior": WithLogPrior(w), "WithFull": WithFull(), "WithLogTarget": WithLogTarget(), "WithTargetLogits": WithTargetLogits(),
 	}
 }
 
@@ -62,8 +65,8 @@ func TestPaths(t *testing.T) {
 		shapes = shapes[:2]
 	}
 	for info := range Losses() {
-		if info.Node || info.Product {
-			continue // in TestLinearPaths
+		if info.Node || info.Product || info.Grouped {
+			continue // in TestLinearPaths; groups have no kernels
 		}
 		if _, ok := withoutKernel[info.Name]; ok {
 			if info.def.Kernel != nil {
@@ -81,7 +84,7 @@ func TestPaths(t *testing.T) {
 			}
 			for _, shape := range shapes {
 				for axis := range shape {
-					if info.Elementwise && axis > 0 && info.def.Takes&core.OptAxis == 0 {
+					if info.Elementwise && axis > 0 && !info.def.Takes.Has(core.OptAxis) {
 						continue
 					}
 					testPaths(t, info, dt, shape, axis)
@@ -110,7 +113,7 @@ func testPaths(t *testing.T, info Info, dt tensor.Dtype, shape []int, axis int) 
 					if opt != nil {
 						opts = append(opts, opt)
 					}
-					if info.def.Takes&core.OptAxis != 0 {
+					if info.def.Takes.Has(core.OptAxis) {
 						opts = append(opts, WithAxis(axis))
 					}
 					g := G.NewGraph()

@@ -62,10 +62,7 @@ func weightEach(b *refGraph) loss.Option {
 	return loss.WithWeights(b.expanded("weight", "input"))
 }
 
-var classificationAdapters = map[string]struct {
-	build adapter
-	want  tally
-}{
+var classificationAdapters = map[string]reference{
 	"arcface":              {angular(loss.ArcFace), tally{2, 2, 0, 0, 0, 0}},
 	"cosface":              {angular(loss.CosFace), tally{2, 2, 0, 0, 0, 0}},
 	"binary_cross_entropy": {classified(loss.BinaryCrossEntropyFromProb, weightEach), tally{26, 16, 8, 2, 0, 3}},

@@ -47,10 +47,7 @@ func (b *refGraph) exp(name string) (*G.Node, error) {
 	return G.Exp(b.input(name))
 }
 
-var divergenceAdapters = map[string]struct {
-	build adapter
-	want  tally
-}{
+var divergenceAdapters = map[string]reference{
 	"bhattacharyya": {func(b *refGraph) (*G.Node, error) {
 		return loss.Bhattacharyya(b.input("p"), b.input("q"), b.perRow())
 	}, tally{2, 2, 0, 0, 0, 0}},

@@ -93,10 +93,7 @@ func tokenCase(b *refGraph) (*G.Node, error) {
 	return G.Add(h, node)
 }
 
-var linearAdapters = map[string]struct {
-	build adapter
-	want  tally
-}{
+var linearAdapters = map[string]reference{
 	"linear_cross_entropy":         {linearCase("input", "linear_weight", "target", "linear_bias", "weight"), tally{74, 66, 8, 0, 0, 0}},
 	"linear_cross_entropy_options": {linearCase("hidden", "weight", "labels", "bias", ""), tally{29, 27, 0, 0, 2, 14}},
 	"token_log_prob":               {tokenCase, tally{16, 16, 0, 0, 0, 8}},

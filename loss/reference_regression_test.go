@@ -23,10 +23,7 @@ func flag(name string, opt loss.Option) func(*refGraph) loss.Option {
 	}
 }
 
-var regressionAdapters = map[string]struct {
-	build adapter
-	want  tally
-}{
+var regressionAdapters = map[string]reference{
 	"charbonnier": {classified(loss.Charbonnier, number("eps2", func(v float64) loss.Option { return loss.WithEpsilon(math.Sqrt(v)) })),
 		tally{2, 2, 0, 0, 0, 0}},
 	"cosine_similarity": {func(b *refGraph) (*G.Node, error) {

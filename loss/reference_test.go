@@ -8,13 +8,15 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// adapters says for each reference file how its cases are built and how many come out how: cases,
-// equal to PyTorch, different on purpose, an error, of an unsupported dtype; and Hessian-vector
-// products.
-var adapters = map[string]struct {
+// A reference says how the cases of a file are built and how many come out how: cases, equal to
+// PyTorch, different on purpose, an error, of an unsupported dtype; and Hessian-vector products.
+type reference struct {
 	build adapter
 	want  tally
-}{
+}
+
+// adapters are the references by the names of the files.
+var adapters = map[string]reference{
 	"bce_with_logits": {func(b *refGraph) (*G.Node, error) {
 		opts := []loss.Option{b.reduction()}
 		if b.has("weight") {

@@ -38,7 +38,7 @@ func TokenLogProb(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
 
 var tokenLogProb = core.Definition{
 	Name: "TokenLogProb", Operands: rows("logits", core.Logits, "labels", core.Labels),
-	Takes:    core.OptAxis | core.OptIgnoreIndex | core.OptMask | core.OptSoftcap | core.OptTemperature,
+	Takes:    core.Options(core.OptAxis, core.OptIgnoreIndex, core.OptMask, core.OptSoftcap, core.OptTemperature),
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 1},
 	Kernel: labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) {
 		o.Softcap, o.Curve = s.Softcap, negative

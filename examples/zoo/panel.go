@@ -61,6 +61,7 @@ var special = map[string]view{
 	"GaussianNLL":        residual("mean − target (variance 1)", 0, []float64{1}),
 	"LaplaceNLL":         residual("mean − target (scale 1)", 0, []float64{1}),
 	"StudentTNLL":        residual("mean − target (scale 1)", 0, []float64{1}),
+	"GaussianCRPS":       residual("mean − target (deviation 1)", 0, []float64{1}),
 	"StandardGaussianKL": {"log-variance (mean 0)", -4, 4, -2, 4, 1, first(), [][]float64{{0}}},
 	"GaussianKL":         {"first standard deviation (second 1, means equal)", 0, 4, -2, 4, 1, first(), [][]float64{{0}, {0}, {1}}},
 	"BernoulliKL": {"probability of the first logit (second 0.3)", 0, 1, -2, 2, 0,

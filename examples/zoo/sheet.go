@@ -40,6 +40,9 @@ var sheets = []sheet{
 	{"zoo-divergences", "Divergences",
 		"All are 0 where the distributions are equal. One that shoots up at an edge forbids certainty there; a bounded one allows it.",
 		[]string{"Divergences"}},
+	{"zoo-scores", "Scores and imbalance",
+		"A bounded score forgives a confident error, which then pulls no more; an asymmetric one lets go of what is right.",
+		[]string{"Scores and imbalance"}},
 }
 
 const (

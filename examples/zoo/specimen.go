@@ -60,27 +60,6 @@ var knobs = map[string][]knob{
 	"AlphaDivergence":         {{"α", loss.WithAlpha, .5}},
 }
 
-// A wide loss has more than two operands, so it is no loss.Func; rest are the domains of the third
-// and later ones.
-type wide struct {
-	rest []loss.Domain
-	call func(in G.Nodes, opts ...loss.Option) (*G.Node, error)
-}
-
-func three(fn func(a, b, c *G.Node, opts ...loss.Option) (*G.Node, error), third loss.Domain) wide {
-	return wide{[]loss.Domain{third}, func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return fn(in[0], in[1], in[2], opts...) }}
-}
-
-var wides = map[string]wide{
-	"Distillation": three(loss.Distillation, loss.Labels),
-	"GaussianNLL":  three(loss.GaussianNLL, loss.Variances),
-	"LaplaceNLL":   three(loss.LaplaceNLL, loss.Scales),
-	"StudentTNLL":  three(loss.StudentTNLL, loss.Scales),
-	"GaussianKL": {[]loss.Domain{loss.Real, loss.Scales}, func(in G.Nodes, opts ...loss.Option) (*G.Node, error) {
-		return loss.GaussianKL(in[0], in[1], in[2], in[3], opts...)
-	}},
-}
-
 // specimens returns all losses of predictions, family by family.
 func specimens() ([]specimen, error) {
 	var all []specimen
@@ -90,19 +69,11 @@ func specimens() ([]specimen, error) {
 			if !ok {
 				return nil, fmt.Errorf("zoo: the family %q has no description of %s", family.Name, name)
 			}
-			if info.Node || info.Product {
-				continue // no loss of predictions: a log-probability, or a loss whose curves are those of CrossEntropy
+			if info.Node || info.Product || info.Grouped || info.Requires != nil {
+				continue // no loss of a row: a log-probability, a loss whose curves are those of CrossEntropy, or one of lists
 			}
-			s := specimen{Info: info, domains: []loss.Domain{info.Pred, info.Target}, knobs: knobs[name]}
-			if fn, ok := loss.Lookup(name); ok {
-				s.call = func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return fn(in[0], in[1], opts...) }
-			} else {
-				w := wides[name]
-				s.domains, s.call = append(s.domains, w.rest...), w.call
-			}
-			if len(s.domains) != len(info.Operands) {
-				return nil, fmt.Errorf("zoo: %s has the operands %v, of which %d are known", name, info.Operands, len(s.domains))
-			}
+			s := specimen{Info: info, domains: info.Holds, knobs: knobs[name]}
+			s.call = func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return info.Call(in, opts...) }
 			all = append(all, s)
 		}
 	}

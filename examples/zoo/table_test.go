@@ -7,14 +7,13 @@ import (
 	"github.com/surprisal-go/surprisal/loss"
 )
 
-// names are all losses: those of two operands, and those of the families that have more.
+// names are all losses of rows and elements.
 func names() []string {
 	var all []string
-	for name := range loss.All() {
-		all = append(all, name)
-	}
-	for name := range wides {
-		all = append(all, name)
+	for info := range loss.Losses() {
+		if !info.Node && !info.Product && !info.Grouped && info.Requires == nil {
+			all = append(all, info.Name)
+		}
 	}
 	return all
 }

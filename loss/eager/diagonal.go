@@ -30,7 +30,8 @@ func (l *Loss) diagonal(dst *Operand, d *Data, operands []Operand) error {
 }
 
 // diagonalOf takes the products of the Hessian with directions that are 1 in one class and 0 in the
-// others: as rows do not meet in a value, entry c of every row is that row's diagonal element.
+// others: as rows do not meet in a value, entry c of every row is that row's diagonal element. Where
+// they do, every entry takes a product of its own.
 func diagonalOf[F core.Float](l *Loss, b *core.Bound, dst *Operand, d *Data, operands []Operand) error {
 	out, err := output[F](b, dst, "second", b.Shape, operands, d)
 	if err != nil {
@@ -46,8 +47,11 @@ func diagonalOf[F core.Float](l *Loss, b *core.Bound, dst *Operand, d *Data, ope
 	given := core.Given{Shape: b.Shape, DType: b.DType}
 	direction, product := Operand{data: s.operands[0], given: given}, Operand{data: s.operands[1], given: given}
 	n, inner := b.Dims.Cols, b.Dims.Inner
-	if b.Linked() {
+	switch {
+	case b.Linked():
 		n = b.Shape[1]
+	case b.Separate(): // entries of a group meet in its values
+		n = len(out)
 	}
 	for c := range n {
 		for i := range s.direction {

@@ -2,7 +2,6 @@ package eager
 
 import (
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,28 +14,9 @@ type Loss struct {
 	def  *core.Definition
 	set  core.Settings
 	none core.Settings // the same without a reduction
-	last atomic.Pointer[binding]
-}
-
-// Data is what comes with the operands of one call. The zero value is none of it.
-type Data struct {
-	// Weights multiply the values, as loss.WithWeights does.
-	Weights Operand
-	// Mask leaves out values, as loss.WithMask does.
-	Mask Operand
-	// Normalizer replaces the denominator of loss.Mean, as loss.WithNormalizerNode does: a scalar.
-	Normalizer Operand
-	// Bias is added to the logits of a loss that has them from a product, as loss.WithBias does.
-	Bias Operand
-	// Upstream multiplies gradients: a scalar, or one number per value under loss.None. Default 1.
-	Upstream Operand
-}
-
-// A binding is a loss bound to the shapes of a call, kept for the next one.
-type binding struct {
-	givens []core.Given // operands, weights, mask, normalizer
-	none   bool
-	bound  *core.Bound
+	// optional are the options that give operands of the loss, in the order of its declaration.
+	optional []core.OptionSet
+	last     atomic.Pointer[binding]
 }
 
 // newLoss checks the options of the loss of that name.
@@ -46,15 +26,14 @@ func newLoss(name string, opts []loss.Option) (*Loss, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range []struct {
-		option core.OptionSet
-		use    string
-	}{{core.OptBias, "Data.Bias"}, {core.OptWeights, "Data.Weights"}, {core.OptMask, "Data.Mask"}, {core.OptNormalizerNode, "Data.Normalizer"}} {
-		if set.Has(o.option) {
-			return nil, core.Faultf(core.ErrOption, d.Name, "%s holds a node, want %s here", o.option.Names()[0], o.use)
-		}
+	for _, o := range set.Given.Operands() {
+		_, field := new(Data).of(o)
+		return nil, core.Faultf(core.ErrOption, d.Name, "%s holds a node, want Data.%s here", o.Name(), field)
 	}
 	l := &Loss{def: d, set: set, none: set}
+	for _, o := range d.Operands[len(d.Required()):] {
+		l.optional = append(l.optional, o.Option)
+	}
 	l.none.Reduction = core.None
 	if set.Has(core.OptNormalizer) {
 		l.none.Normalizer = 0
@@ -65,6 +44,17 @@ func newLoss(name string, opts []loss.Option) (*Loss, error) {
 // Constructors returns the constructors of this package by the names of their losses, which are
 // those of package loss.
 func Constructors() map[string]func(...loss.Option) (*Loss, error) { return maps.Clone(constructors) }
+
+// Place returns the place of an operand among all of the loss, those of options included, by which
+// [Loss.Gradient] and [Loss.ValueGradients] count; -1 for a name that is none.
+func (l *Loss) Place(operand string) int {
+	for k, o := range l.def.Operands {
+		if o.Name == operand {
+			return k
+		}
+	}
+	return -1
+}
 
 // Name returns the name of the loss.
 func (l *Loss) Name() string { return l.def.Name }
@@ -97,26 +87,27 @@ func (l *Loss) ValueGradient(dst Operand, d Data, operands ...Operand) (float64,
 }
 
 // ValueGradients writes the gradients by several operands, times the upstream, from one computation
-// of the logits, and returns the value, which is 0 under loss.None. It is for losses that have
-// their logits from a product, such as [LinearCrossEntropy]: dst has one entry for each operand,
-// and one after them for Data.Bias. The zero Operand stands for a gradient that is not wanted.
+// of the values, and returns the value, which is 0 under loss.None. It is for losses whose operands
+// have shapes of their own, such as [LinearCrossEntropy]: dst has one entry for each operand, and
+// after them for those that options give, such as Data.Bias. The zero Operand stands for a gradient
+// that is not wanted.
 func (l *Loss) ValueGradients(dst []Operand, d Data, operands ...Operand) (float64, error) {
 	order := core.OrderBoth
 	if l.set.Reduction == core.None {
 		order = core.OrderGradient
 	}
-	if l.def.Linked == nil {
-		return 0, core.Faultf(core.ErrOption, l.def.Name, "the loss has no product of operands, want ValueGradient or Gradient")
+	if l.def.Linked == nil && l.def.Grouped == nil {
+		return 0, core.Faultf(core.ErrOption, l.def.Name, "the operands have one shape and no product, want ValueGradient or Gradient")
 	}
-	if len(dst) > len(operands)+1 {
-		return 0, core.Faultf(core.ErrShape, l.def.Name, "%d gradients, want at most %d, for the operands and the bias", len(dst), len(operands)+1)
+	if n := len(l.def.Operands); len(dst) > n {
+		return 0, core.Faultf(core.ErrShape, l.def.Name, "%d gradients, want at most %d, for the operands and those of options", len(dst), n)
 	}
 	return l.evaluate(call{order: order, each: dst}, &d, operands)
 }
 
 // Gradient writes the gradient by operand k, counted from 0, times the upstream, to dst, which has
-// that operand's shape. There is no gradient by labels. Data.Bias counts as the operand after the
-// last.
+// that operand's shape. There is no gradient by labels. Operands that options give, such as
+// Data.Bias, are counted after the others.
 func (l *Loss) Gradient(k int, dst Operand, d Data, operands ...Operand) error {
 	_, err := l.evaluate(call{order: core.OrderGradient, wrt: k, dst: &dst}, &d, operands)
 	return err
@@ -160,134 +151,9 @@ func (l *Loss) evaluate(c call, d *Data, operands []Operand) (float64, error) {
 		return 0, err
 	}
 	if b.DType == core.Float32 {
-		return run[float32](b, &c, d, operands)
+		return run[float32](l, b, &c, d, operands)
 	}
-	return run[float64](b, &c, d, operands)
-}
-
-// bind returns the loss bound to the shapes of a call: the last one where they are the same.
-func (l *Loss) bind(none bool, d *Data, operands []Operand) (*core.Bound, error) {
-	if last := l.last.Load(); last != nil && last.none == none && last.fits(d, operands) {
-		return last.bound, nil
-	}
-	return l.bindNew(none, *d, slices.Clone(operands))
-}
-
-// bindNew binds the loss. It has copies of its arguments, so that those of ordinary calls need not
-// be on the heap.
-func (l *Loss) bindNew(none bool, d Data, operands []Operand) (*core.Bound, error) {
-	def := l.def
-	if want := len(def.Required()); len(operands) != want {
-		return nil, core.Faultf(core.ErrShape, def.Name, "%d operands, want %d", len(operands), want)
-	}
-	k := &binding{none: none}
-	for i := range operands {
-		if err := l.checkOperand(&operands[i], def.Operands[i].Name); err != nil {
-			return nil, err
-		}
-		k.givens = append(k.givens, operands[i].given)
-	}
-	set := l.set
-	if none {
-		set = l.none
-	}
-	if d.Bias.data != nil || d.Bias.err != nil {
-		if def.Takes&core.OptBias == 0 {
-			return nil, core.Faultf(core.ErrOption, def.Name, "a bias is not an input of this loss")
-		}
-		if err := l.checkOperand(&d.Bias, "bias"); err != nil {
-			return nil, err
-		}
-		set.Given |= core.OptBias
-		k.givens = append(k.givens, d.Bias.given)
-	}
-	b, err := core.Bind(def, set, k.givens)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range []struct {
-		operand *Operand
-		name    string
-		option  core.OptionSet
-		bind    func(core.Given) error
-	}{{&d.Weights, "weights", core.OptWeights, b.BindWeights}, {&d.Mask, "mask", core.OptMask, b.BindMask},
-		{&d.Normalizer, "normalizer", core.OptNormalizerNode, b.BindNormalizer}} {
-		k.givens = append(k.givens, o.operand.given)
-		if o.operand.data == nil && o.operand.err == nil {
-			continue
-		}
-		if def.Takes&o.option == 0 {
-			return nil, core.Faultf(core.ErrOption, def.Name, "%s are not an input of this loss", o.name)
-		}
-		if o.option == core.OptNormalizerNode {
-			if err := l.checkNormalizer(none); err != nil {
-				return nil, err
-			}
-			if none {
-				continue
-			}
-		}
-		if err := l.checkOperand(o.operand, o.name); err != nil {
-			return nil, err
-		}
-		if err := o.bind(o.operand.given); err != nil {
-			return nil, err
-		}
-	}
-	for i := range k.givens {
-		k.givens[i].Shape = slices.Clone(k.givens[i].Shape)
-	}
-	k.bound = b.Seal()
-	l.last.Store(k)
-	return k.bound, nil
-}
-
-// checkNormalizer refuses a normalizer where the options have no place for it.
-func (l *Loss) checkNormalizer(none bool) error {
-	switch {
-	case l.set.Has(core.OptNormalizer):
-		return core.Faultf(core.ErrOption, l.def.Name, "WithNormalizer and Data.Normalizer exclude each other")
-	case l.set.Reduction != core.Mean:
-		return core.Faultf(core.ErrOption, l.def.Name, "a normalizer replaces the denominator of Mean, reduction is %v", l.set.Reduction)
-	}
-	return nil
-}
-
-// checkOperand reports what was wrong with an operand when it was made.
-func (l *Loss) checkOperand(o *Operand, name string) error {
-	verb := "has"
-	if core.Plural(name) {
-		verb = "have"
-	}
-	switch {
-	case o.err != nil:
-		return core.Faultf(core.ErrShape, l.def.Name, "%s %s %v", name, verb, o.err)
-	case o.data == nil:
-		return core.Faultf(core.ErrShape, l.def.Name, "%s is missing", name)
-	}
-	return nil
-}
-
-// fits reports whether a call has the shapes and types of the binding.
-func (k *binding) fits(d *Data, operands []Operand) bool {
-	n := len(operands)
-	bias := d.Bias.data != nil || d.Bias.err != nil
-	if bias {
-		n++
-	}
-	if len(k.givens) != n+3 || bias && !same(&k.givens[n-1], &d.Bias) {
-		return false
-	}
-	for i := range operands {
-		if !same(&k.givens[i], &operands[i]) {
-			return false
-		}
-	}
-	return same(&k.givens[n], &d.Weights) && same(&k.givens[n+1], &d.Mask) && same(&k.givens[n+2], &d.Normalizer)
-}
-
-func same(g *core.Given, o *Operand) bool {
-	return o.err == nil && g.DType == o.given.DType && g.Shape.Equal(o.given.Shape)
+	return run[float64](l, b, &c, d, operands)
 }
 
 // state is what a call needs beside its operands.
@@ -310,11 +176,11 @@ func (s *state[F]) put() {
 }
 
 // run evaluates a call.
-func run[F core.Float](b *core.Bound, c *call, d *Data, operands []Operand) (float64, error) {
+func run[F core.Float](l *Loss, b *core.Bound, c *call, d *Data, operands []Operand) (float64, error) {
 	s := getState[F]()
 	defer s.put()
 	r := core.Request[F]{Order: c.order, Wrt: c.wrt, Then: c.then}
-	if err := s.read(b, c, d, operands, &r); err != nil {
+	if err := s.read(l, b, c, d, operands, &r); err != nil {
 		return 0, err
 	}
 	result, err := core.Evaluate(b, &s.in, r)
@@ -322,18 +188,24 @@ func run[F core.Float](b *core.Bound, c *call, d *Data, operands []Operand) (flo
 }
 
 // read takes the inputs and results of a call.
-func (s *state[F]) read(b *core.Bound, c *call, d *Data, operands []Operand, r *core.Request[F]) error {
-	float := 0
-	for i := range operands {
-		if x, ok := operands[i].data.([]F); ok {
+func (s *state[F]) read(l *Loss, b *core.Bound, c *call, d *Data, operands []Operand, r *core.Request[F]) error {
+	float, integer := 0, 0
+	take := func(o *Operand) {
+		if x, ok := o.data.([]F); ok {
 			s.in.X[float] = x
 			float++
 		} else {
-			s.in.Labels = operands[i].ints()
+			s.in.Ints[integer] = o.ints()
+			integer++
 		}
 	}
-	if x, ok := d.Bias.data.([]F); ok {
-		s.in.X[float] = x
+	for i := range operands {
+		take(&operands[i])
+	}
+	for _, o := range l.optional {
+		if operand, _ := d.of(o); operand.present() {
+			take(operand)
+		}
 	}
 	if b.Weighted {
 		s.in.Weights = d.Weights.data.([]F)
@@ -397,7 +269,7 @@ func (s *state[F]) read(b *core.Bound, c *call, d *Data, operands []Operand, r *
 
 // noGradient returns the error for there being no gradient by operand k.
 func noGradient(b *core.Bound, k int) error {
-	if b.Linked() {
+	if b.Separate() {
 		return core.Faultf(core.ErrShape, b.Def.Name, "operand %d has no gradient, want one that is not data", k)
 	}
 	return core.Faultf(core.ErrShape, b.Def.Name, "operand %d has no gradient, want one of the first %d", k, b.Floats)
@@ -434,7 +306,13 @@ func output[F core.Float](b *core.Bound, o *Operand, name string, shape core.Sha
 			return nil, core.Faultf(core.ErrShape, b.Def.Name, "%s overlaps %s, want memory of its own", name, b.OperandName(i))
 		}
 	}
-	if o.overlaps(&d.Bias) || o.overlaps(&d.Weights) || o.overlaps(&d.Mask) || o.overlaps(&d.Upstream) {
+	overlaps := o.overlaps(&d.Upstream)
+	for _, option := range dataOptions {
+		if operand, _ := d.of(option); operand.present() {
+			overlaps = overlaps || o.overlaps(operand)
+		}
+	}
+	if overlaps {
 		return nil, core.Faultf(core.ErrShape, b.Def.Name, "%s overlaps an entry of Data, want memory of its own", name)
 	}
 	return x, nil

@@ -240,6 +240,44 @@ func BernoulliKL(opts ...loss.Option) (*Loss, error) { return newLoss("Bernoulli
 // GaussianKL returns [loss.GaussianKL] with its options fixed. Operands: mean1, std1, mean2, std2.
 func GaussianKL(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianKL", opts) }
 
+// ListNet returns [loss.ListNet] with its options fixed. Operands: scores, relevance.
+func ListNet(opts ...loss.Option) (*Loss, error) { return newLoss("ListNet", opts) }
+
+// Brier returns [loss.Brier] with its options fixed. Operands: logits, target.
+func Brier(opts ...loss.Option) (*Loss, error) { return newLoss("Brier", opts) }
+
+// SphericalScore returns [loss.SphericalScore] with its options fixed. Operands: logits, target.
+func SphericalScore(opts ...loss.Option) (*Loss, error) { return newLoss("SphericalScore", opts) }
+
+// RankedProbability returns [loss.RankedProbability] with its options fixed. Operands: logits, target.
+func RankedProbability(opts ...loss.Option) (*Loss, error) { return newLoss("RankedProbability", opts) }
+
+// EnsembleCRPS returns [loss.EnsembleCRPS] with its options fixed. Operands: ensemble, target.
+func EnsembleCRPS(opts ...loss.Option) (*Loss, error) { return newLoss("EnsembleCRPS", opts) }
+
+// QuantileCRPS returns [loss.QuantileCRPS] with its options fixed. Operands: quantiles, target.
+func QuantileCRPS(opts ...loss.Option) (*Loss, error) { return newLoss("QuantileCRPS", opts) }
+
+// AsymmetricLoss returns [loss.AsymmetricLoss] with its options fixed. Operands: logits, target.
+func AsymmetricLoss(opts ...loss.Option) (*Loss, error) { return newLoss("AsymmetricLoss", opts) }
+
+// LDAM returns [loss.LDAM] with its options fixed. Operands: logits, labels.
+func LDAM(opts ...loss.Option) (*Loss, error) { return newLoss("LDAM", opts) }
+
+// CumulativeLink returns [loss.CumulativeLink] with its options fixed. Operands: score, thresholds, labels.
+func CumulativeLink(opts ...loss.Option) (*Loss, error) { return newLoss("CumulativeLink", opts) }
+
+// GaussianCRPS returns [loss.GaussianCRPS] with its options fixed. Operands: mean, target, std.
+func GaussianCRPS(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianCRPS", opts) }
+
+// CoxPartialLikelihood returns [loss.CoxPartialLikelihood] with its options fixed. Operands: risk, time, event.
+func CoxPartialLikelihood(opts ...loss.Option) (*Loss, error) {
+	return newLoss("CoxPartialLikelihood", opts)
+}
+
+// DiscreteHazard returns [loss.DiscreteHazard] with its options fixed. Operands: logits, interval, event.
+func DiscreteHazard(opts ...loss.Option) (*Loss, error) { return newLoss("DiscreteHazard", opts) }
+
 var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"CrossEntropy":               CrossEntropy,
 	"NLL":                        NLL,
@@ -313,4 +351,16 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"StandardGaussianKL":         StandardGaussianKL,
 	"BernoulliKL":                BernoulliKL,
 	"GaussianKL":                 GaussianKL,
+	"ListNet":                    ListNet,
+	"Brier":                      Brier,
+	"SphericalScore":             SphericalScore,
+	"RankedProbability":          RankedProbability,
+	"EnsembleCRPS":               EnsembleCRPS,
+	"QuantileCRPS":               QuantileCRPS,
+	"AsymmetricLoss":             AsymmetricLoss,
+	"LDAM":                       LDAM,
+	"CumulativeLink":             CumulativeLink,
+	"GaussianCRPS":               GaussianCRPS,
+	"CoxPartialLikelihood":       CoxPartialLikelihood,
+	"DiscreteHazard":             DiscreteHazard,
 }

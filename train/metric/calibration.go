@@ -98,15 +98,6 @@ func confidence(row []float64, top int) float64 {
 	return 1 / n
 }
 
-func (b Batch) noNaN(name string) error {
-	for i, x := range b.Scores {
-		if math.IsNaN(x) && b.Weight(i/b.Width) != 0 {
-			return fmt.Errorf("metric.%s: a score of %s is NaN", name, b.row(i/b.Width))
-		}
-	}
-	return nil
-}
-
 func sigmoid(x float64) float64 {
 	if x >= 0 {
 		return 1 / (1 + math.Exp(-x))

@@ -38,16 +38,20 @@ const (
 	precision quotient = iota
 	recall
 	f1
+	iou
+	dice
 )
 
-// Score is precision, recall or F1 of the predicted classes, averaged over classes. With tp, fp and
-// fn the weights of the true positives, false positives and false negatives of a class,
+// Score is precision, recall, F1, IoU or Dice of the predicted classes, averaged over classes. With
+// tp, fp and fn the weights of the true positives, false positives and false negatives of a class,
 //
 //	precision  tp / (tp + fp)
 //	recall     tp / (tp + fn)
-//	F1         2·tp / (2·tp + fp + fn)
+//	F1, Dice   2·tp / (2·tp + fp + fn)
+//	IoU        tp / (tp + fp + fn)
 //
-// and 0 where that is 0/0.
+// and 0 where that is 0/0. IoU is the Jaccard index. Of an image each pixel is a row, and all
+// pixels of all images are counted together.
 //
 // With labels the largest score of a row is the prediction, and with one score per row, for two
 // classes, it is class 1 where the score is above 0. With targets, each 0 or 1, any number of
@@ -70,6 +74,12 @@ func NewRecall(classes int, a Average) *Score { return newScore(recall, classes,
 // NewF1 returns an empty F1 for 2 to 2^24 classes; the average Positive is of 2.
 func NewF1(classes int, a Average) *Score { return newScore(f1, classes, a) }
 
+// NewIoU returns an empty IoU for 2 to 2^24 classes; the average Positive is of 2.
+func NewIoU(classes int, a Average) *Score { return newScore(iou, classes, a) }
+
+// NewDice returns an empty Dice for 2 to 2^24 classes; the average Positive is of 2.
+func NewDice(classes int, a Average) *Score { return newScore(dice, classes, a) }
+
 func newScore(what quotient, classes int, a Average) *Score {
 	s := &Score{what: what, average: a, classes: classes}
 	if s.Check() == nil {
@@ -88,11 +98,11 @@ func (s *Score) Check() error {
 }
 
 // kind returns the end of the constructor's name.
-func (s *Score) kind() string { return [...]string{"Precision", "Recall", "F1"}[s.what] }
+func (s *Score) kind() string { return [...]string{"Precision", "Recall", "F1", "IoU", "Dice"}[s.what] }
 
 // Name returns for instance "f1_macro", and "f1" for the average Positive.
 func (s *Score) Name() string {
-	name := [...]string{"precision", "recall", "f1"}[s.what]
+	name := [...]string{"precision", "recall", "f1", "iou", "dice"}[s.what]
 	if s.average == Positive {
 		return name
 	}
@@ -189,7 +199,9 @@ func (s *Score) divide(tp, fp, fn float64) float64 {
 		d = tp + fp
 	case recall:
 		d = tp + fn
-	case f1:
+	case iou:
+		d = tp + fp + fn
+	case f1, dice:
 		tp *= 2
 		d = tp + fp + fn
 	}

@@ -36,7 +36,7 @@ func TestConstructors(t *testing.T) {
 			}
 		}
 	}
-	if seen < 15 {
+	if seen < 28 {
 		t.Errorf("%d constructors found", seen)
 	}
 	for _, c := range []struct {
@@ -55,6 +55,20 @@ func TestConstructors(t *testing.T) {
 		{NewRecall(-1, Micro), "metric.Recall: number of classes is -1"},
 		{NewRecall(2, Average(9)), "metric.Recall: average Average(9) of 2 classes"},
 		{Ignore(NewTopK(0), 3).(Checker), "metric.TopK: K is 0"},
+		{NewIoU(1, Macro), "metric.IoU: number of classes is 1"},
+		{NewDice(3, Positive), "metric.Dice: average positive of 3 classes"},
+		{NewOneVsRestAUROC(1, Macro), "metric.OneVsRestAUROC: number of classes is 1, want 2 to 65536"},
+		{NewOneVsRestAveragePrecision(2, Positive), "metric.OneVsRestAveragePrecision: average positive, want Macro or Micro"},
+		{NewNDCG(-1, LinearGain), "metric.NDCG: K is -1, want 0 to"},
+		{NewNDCG(1, 7), "metric.NDCG: gain is 7, want ExponentialGain or LinearGain"},
+		{NewMRR(math.MinInt), "metric.MRR: K is"},
+		{NewMAP(-2), "metric.MAP: K is -2"},
+		{NewRecallAt(0), "metric.RecallAt: K is 0, want 1 to"},
+		{NewHitRate(0), "metric.HitRate: K is 0, want 1 to"},
+		{NewRetrieval(nil, Cosine), "metric.Retrieval: the ranking is nil"},
+		{NewRetrieval(NewMAP(0), 2), "metric.Retrieval: similarity is 2, want Cosine or Euclidean"},
+		{NewRetrieval(NewHitRate(0), Cosine), "metric.HitRate: K is 0"},
+		{NewWER(), "metric.WER: no labels between words"},
 	} {
 		for _, m := range []Checker{c.m, c.m.New().(Checker)} {
 			for _, err := range []error{m.Check(), m.Update(Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{0}})} {

@@ -10,8 +10,8 @@ type ignoring struct {
 }
 
 // Ignore returns m without the rows whose label is among labels, such as that of padding: what
-// loss.WithIgnoreIndex is to a loss. The label [Ignored] is always ignored. What is measured
-// accumulates in m.
+// loss.WithIgnoreIndex is to a loss. Of sequences it ignores the elements that are among labels.
+// The label [Ignored] is always ignored. What is measured accumulates in m.
 func Ignore(m Metric, labels ...int) Metric {
 	return &ignoring{Metric: m, labels: slices.Clone(labels)}
 }
@@ -28,14 +28,26 @@ func (g *ignoring) Check() error {
 func (g *ignoring) Update(b Batch) error {
 	if b.Labels != nil {
 		g.copied = append(g.copied[:0], b.Labels...)
-		for i, l := range g.copied {
-			if slices.Contains(g.labels, l) {
-				g.copied[i] = Ignored
-			}
-		}
+		g.mark(g.copied)
 		b.Labels = g.copied
 	}
+	for _, list := range []*[][]int{&b.References, &b.Decoded} {
+		*list = slices.Clone(*list)
+		for i, s := range *list {
+			(*list)[i] = slices.Clone(s)
+			g.mark((*list)[i])
+		}
+	}
 	return g.Metric.Update(b)
+}
+
+// mark replaces the labels to be ignored by the one that no metric measures.
+func (g *ignoring) mark(labels []int) {
+	for i, l := range labels {
+		if slices.Contains(g.labels, l) {
+			labels[i] = Ignored
+		}
+	}
 }
 
 // Merge adds the rows of a metric that ignores the same labels.

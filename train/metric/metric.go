@@ -1,6 +1,11 @@
-// Package metric measures predictions while they stream by: accuracy, top-k accuracy, perplexity,
-// confusion matrices, precision, recall and F1, areas under curves, calibration and regression
-// errors.
+// Package metric measures predictions while they stream by.
+//
+//	classes          [Accuracy], [TopK], [BinaryAccuracy], [Confusion], [Perplexity], [Bits],
+//	                 [CalibrationError]; precision, recall, F1, IoU and Dice ([Score])
+//	areas            [AUROC], [AveragePrecision], and both of several classes ([OneVsRest])
+//	ranked lists     NDCG, MRR, MAP, recall and hit rate ([Ranking]), of embeddings [Retrieval]
+//	numbers, times   [MAE], [RMSE], [R2]; [Concordance]
+//	sequences        character and word error rates ([ErrorRate])
 //
 // Every metric is a [Metric]: it is updated batch by batch, gives its value at any time, and merges
 // with another of its kind that saw other rows, with the result of having seen them all. Values
@@ -24,10 +29,14 @@ import (
 type Batch struct {
 	Width   int       // scores per row
 	Scores  []float64 // the model's output, row after row
-	Labels  []int     // class labels, one per row, for classifiers
-	Targets []float64 // real targets, as many as scores, for regression and binary targets
+	Labels  []int     // class labels, one per row
+	Targets []float64 // real targets, as many as scores: for regression, binary targets, relevance
 	Weights []float64 // one per row; nil means 1 for all
-	Mask    []bool    // one per target: where it is false the target and its score do not count; nil means all count
+	// Mask has one entry per target: where it is false the target and its score do not count.
+	// Without Targets it has one per row. nil means all count.
+	Mask []bool
+	// References are true sequences of labels, one per row, and Decoded those that were predicted.
+	References, Decoded [][]int
 	// Index has the numbers of the rows in their dataset, for errors; nil means their places in the
 	// batch. A number may stand for several consecutive rows, the positions of a sequence.
 	Index []int
@@ -47,7 +56,8 @@ func (b Batch) Rows() int {
 
 // Weight returns the weight of a row: 0 where its label is [Ignored] or its only target is masked.
 func (b Batch) Weight(row int) float64 {
-	if row < len(b.Labels) && b.Labels[row] == Ignored || b.Width == 1 && row < len(b.Mask) && !b.Mask[row] {
+	oneTarget := b.Width == 1 || b.Targets == nil
+	if row < len(b.Labels) && b.Labels[row] == Ignored || oneTarget && row < len(b.Mask) && !b.Mask[row] {
 		return 0
 	}
 	if b.Weights == nil {
@@ -59,7 +69,7 @@ func (b Batch) Weight(row int) float64 {
 // ScoreWeight returns the weight of a score and its target, by their place in Scores and Targets:
 // that of their row, or 0 where they are masked.
 func (b Batch) ScoreWeight(i int) float64 {
-	if i < len(b.Mask) && !b.Mask[i] {
+	if b.Targets != nil && i < len(b.Mask) && !b.Mask[i] {
 		return 0
 	}
 	return b.Weight(i / b.Width)
@@ -109,26 +119,18 @@ func between(name, setting string, v, lo, hi int) error {
 	return nil
 }
 
-// check returns an error for a batch whose slices disagree, or that lacks what kind ("labels" or
-// "targets") names.
+// check returns an error for a batch whose slices disagree, or that lacks what kind names: "labels"
+// that are classes, "ids", which are labels of any value, or "targets".
 func (b Batch) check(name, kind string) error {
 	if b.Width <= 0 || len(b.Scores)%b.Width != 0 {
 		return fmt.Errorf("metric.%s: %d scores in rows of %d", name, len(b.Scores), b.Width)
 	}
 	n := b.Rows()
-	if b.Weights != nil && len(b.Weights) != n {
-		return fmt.Errorf("metric.%s: %d weights, want %d to match the rows", name, len(b.Weights), n)
-	}
-	if k := len(b.Index); k > 0 && n%k != 0 {
-		return fmt.Errorf("metric.%s: %d numbers of rows for %d rows, want as many, or a divisor for sequences", name, k, n)
-	}
-	for i, w := range b.Weights {
-		if !(w >= 0) || math.IsInf(w, 1) {
-			return fmt.Errorf("metric.%s: weight of %s is %v, want a finite number >= 0", name, b.row(i), w)
-		}
+	if err := b.checkRows(name, n); err != nil {
+		return err
 	}
 	switch kind {
-	case "labels":
+	case "labels", "ids":
 		if b.Labels == nil && b.Targets != nil {
 			return fmt.Errorf("metric.%s: the batch has a target for each score, want one class label per row", name)
 		}
@@ -136,7 +138,7 @@ func (b Batch) check(name, kind string) error {
 			return fmt.Errorf("metric.%s: %d labels, want %d to match the rows", name, len(b.Labels), n)
 		}
 		for i, l := range b.Labels {
-			if (l < 0 || l >= b.Width) && b.Weight(i) != 0 {
+			if kind == "labels" && (l < 0 || l >= b.Width) && b.Weight(i) != 0 {
 				if b.Width == 1 && l == 1 {
 					return fmt.Errorf("metric.%s: label of %s is 1 and there is one score per row, "+
 						"want a score for each class; BinaryAccuracy takes one", name, b.row(i))
@@ -151,8 +153,38 @@ func (b Batch) check(name, kind string) error {
 		if len(b.Targets) != len(b.Scores) {
 			return fmt.Errorf("metric.%s: %d targets, want %d to match the scores", name, len(b.Targets), len(b.Scores))
 		}
-		if b.Mask != nil && len(b.Mask) != len(b.Targets) {
-			return fmt.Errorf("metric.%s: %d entries of the mask, want %d to match the targets", name, len(b.Mask), len(b.Targets))
+	}
+	return nil
+}
+
+// checkRows returns an error unless what there is for n rows fits.
+func (b Batch) checkRows(name string, n int) error {
+	if b.Weights != nil && len(b.Weights) != n {
+		return fmt.Errorf("metric.%s: %d weights, want %d to match the rows", name, len(b.Weights), n)
+	}
+	if k := len(b.Index); k > 0 && n%k != 0 {
+		return fmt.Errorf("metric.%s: %d numbers of rows for %d rows, want as many, or a divisor for sequences", name, k, n)
+	}
+	for i, w := range b.Weights {
+		if !(w >= 0) || math.IsInf(w, 1) {
+			return fmt.Errorf("metric.%s: weight of %s is %v, want a finite number >= 0", name, b.row(i), w)
+		}
+	}
+	want, what := n, "rows"
+	if b.Targets != nil {
+		want, what = len(b.Targets), "targets"
+	}
+	if b.Mask != nil && len(b.Mask) != want {
+		return fmt.Errorf("metric.%s: %d entries of the mask, want %d to match the %s", name, len(b.Mask), want, what)
+	}
+	return nil
+}
+
+// noNaN returns an error for a score that counts and is NaN.
+func (b Batch) noNaN(name string) error {
+	for i, x := range b.Scores {
+		if math.IsNaN(x) && b.ScoreWeight(i) != 0 {
+			return fmt.Errorf("metric.%s: a score of %s is NaN", name, b.row(i/b.Width))
 		}
 	}
 	return nil

@@ -23,19 +23,25 @@ type Bound struct {
 	Shape, Values Shape
 	Floats        int // floating operands
 	Domain        [MaxOperands]Domain
-	Labels        DType // "" without integer operand
+	Labels        DType // of the first integer operand; "" without one
 	Lists         bool  // the integer operand holds lists of classes in the shape of the operands
-	Weighted      bool
-	WeightShape   Shape
-	MaskType      DType // "" without a mask
-	MaskShape     Shape
-	Normalized    bool
+	// Integers describes the integer operands, in the order of their declaration.
+	Integers    []Given
+	Weighted    bool
+	WeightShape Shape
+	MaskType    DType // "" without a mask
+	MaskShape   Shape
+	Normalized  bool
 	// IsMap marks a node that maps rows to rows. It is treated as the derivative of ⟨a, f(x)⟩ by a,
 	// its second operand.
 	IsMap bool
+	// Numerator makes Sum the numerator of Mean, where the two differ.
+	Numerator bool
 
-	operand [MaxOperands]int   // with a link: the places of the floating operands in the definition
-	shapes  [MaxOperands]Shape // with a link: their shapes
+	operand [MaxOperands]int   // where operands have separate shapes: the places of the floating ones
+	shapes  [MaxOperands]Shape // and their shapes
+	integer [MaxOperands]int   // the places of the integer operands
+	grouped *grouped
 
 	block   BlockFunc
 	links   Links
@@ -46,7 +52,7 @@ type Bound struct {
 // Bind checks the settings and the operands of a loss, in the order of its declaration.
 func Bind(d *Definition, set Settings, operands []Given) (*Bound, error) {
 	b := &Bound{Def: d, Set: set}
-	if d.Linked != nil {
+	if b.Separate() {
 		if err := b.bindLetters(operands); err != nil {
 			return nil, err
 		}
@@ -84,7 +90,7 @@ func (b *Bound) checkSettings() error {
 		o      OptionSet
 		w      []float64
 		single bool
-	}{{OptClassWeights, set.ClassWeights, false}, {OptPosWeight, set.PosWeight, true}} {
+	}{{OptClassWeights, set.ClassWeights, false}, {OptPosWeight, set.PosWeight, true}, {OptLogPrior, set.LogPrior, false}, {OptCounts, set.Score.Counts, false}} {
 		if n := len(list.w); n != 0 && n != b.Dims.Classes && !(list.single && n == 1) {
 			return Faultf(ErrOption, d.Name, "%s has %d entries, want %d, one for each class", list.o.row().name, n, b.Dims.Classes)
 		}
@@ -154,6 +160,7 @@ func (b *Bound) bindLabels(k int, g Given) error {
 	if b.Lists = d.Operands[k].Holds == ClassLists; b.Lists {
 		want = b.Shape
 	}
+	b.Integers, b.integer[0] = []Given{{want, g.DType}}, k
 	if !g.Shape.Equal(want) {
 		return Faultf(ErrShape, d.Name, "%s %s shape %s, want %s to match %s %s", name, hasVerb(name),
 			g.Shape, want, d.Operands[0].Name, b.Shape)
@@ -220,6 +227,9 @@ func (b *Bound) BindNormalizer(g Given) error {
 // perValue checks that a weight or mask has one entry per value, or one per row of an elementwise
 // loss.
 func (b *Bound) perValue(what string, s Shape) error {
+	if b.grouped != nil {
+		return b.grouped.perValue(b, what, s)
+	}
 	if s.Equal(b.Values) || b.perRow(s) {
 		return nil
 	}
@@ -244,12 +254,17 @@ func (b *Bound) Seal() *Bound {
 		b.Domain = [MaxOperands]Domain{}
 	}
 	d := b.Def
+	if b.grouped != nil {
+		b.grouped = b.grouped.sealed(b)
+	}
 	if b.Linked() {
 		b.links, d = d.Linked.Link(b.Dims, b.linkOperands()), d.Linked.Of
 	}
-	if d.Row != nil {
+	switch {
+	case b.grouped != nil:
+	case d.Row != nil:
 		b.block = EachRow(d.Row(&b.Set, b.Dims))
-	} else {
+	default:
 		b.block = d.Block(&b.Set, b.Dims)
 	}
 	b.kernels = Kernels{}
@@ -258,9 +273,9 @@ func (b *Bound) Seal() *Bound {
 	}
 	var t strings.Builder
 	fmt.Fprintf(&t, "loss.%s %s %v %v %v operands=%d map=%t", b.Def.Name, b.Set.text(), b.DType, b.Shape, b.Dims, b.Floats, b.IsMap)
-	fmt.Fprintf(&t, " labels=%s weights=%t%v mask=%s%v normalizer=%t", b.Labels, b.Weighted, b.WeightShape, b.MaskType, b.MaskShape, b.Normalized)
-	if b.Linked() {
-		fmt.Fprintf(&t, " shapes=%v", b.shapes)
+	fmt.Fprintf(&t, " integers=%v weights=%t%v mask=%s%v normalizer=%t", b.Integers, b.Weighted, b.WeightShape, b.MaskType, b.MaskShape, b.Normalized)
+	if b.Separate() {
+		fmt.Fprintf(&t, " shapes=%v numerator=%t", b.shapes, b.Numerator)
 	}
 	b.text = t.String()
 	return b
@@ -277,18 +292,19 @@ func (b *Bound) Result() Shape {
 	return nil
 }
 
-// LabelShape returns the shape of the integer operand.
-func (b *Bound) LabelShape() Shape {
-	if b.Lists {
-		return b.Shape
-	}
-	return b.Values
-}
-
-// OperandName returns the name of operand k in error messages.
+// OperandName returns the name of floating operand k in error messages.
 func (b *Bound) OperandName(k int) string {
-	if b.Linked() {
+	if b.Separate() {
 		k = b.operand[k]
 	}
 	return b.Def.Operands[k].Name
+}
+
+// IntegerName returns the name of integer operand k in error messages.
+func (b *Bound) IntegerName(k int) string {
+	o := &b.Def.Operands[b.integer[k]]
+	if o.Holds == LabelsOrSoft {
+		return "labels" // also where the target may be floating
+	}
+	return o.Name
 }

@@ -125,7 +125,7 @@ func (e *evaluation[F]) packLists(w *work[F]) {
 	for r := range b.Rows {
 		from, first := e.Dims.Place(b.Index(r)), len(all)
 		for range b.Cols {
-			class := e.in.Labels.at(from)
+			class := e.in.Ints[0].at(from)
 			if class == -1 {
 				break
 			}

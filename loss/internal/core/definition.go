@@ -1,19 +1,22 @@
 package core
 
-// MaxOperands is the largest number of floating operands of a loss.
+// MaxOperands is the largest number of floating operands of a loss, and that of integer operands.
 const MaxOperands = 4
+
+// MaxPlaces is the largest number of operands of a loss.
+const MaxPlaces = 2 * MaxOperands
 
 // An Operand declares one input of a loss.
 //
 // Shape names its axes by letters, separated by spaces. A letter stands for the same length
 // wherever it occurs; "*" stands for any number of axes, the same ones in every operand. "C" is the
 // class axis: WithAxis moves it. Operands of a loss with a link have letters alone: N for the
-// values, C for the classes; those that an option gives come last.
+// values, C for the classes. Operands that an option gives come last.
 type Operand struct {
 	Name  string
 	Holds Domain
 	Shape string
-	// Option is the option that gives the operand; 0: it is always there.
+	// Option is the option that gives the operand; none: it is always there.
 	Option OptionSet
 	// Data has no derivative.
 	Data bool
@@ -44,15 +47,22 @@ type Definition struct {
 	Name     string
 	Operands []Operand
 	Takes    OptionSet
+	Requires OptionSet // options without a default
 	Defaults Settings
 	// Target says what the target holds where that depends on the settings; nil: what is declared.
 	Target func(s *Settings) Domain
 	// Check refuses combinations of settings; nil: none.
 	Check func(s *Settings) error
 	// Block makes the mathematics for settings and dimensions; Row does for losses that read a row
-	// at a time. One of them is set.
+	// at a time, and Group for those whose values read groups of entries, which Grouped describes.
+	// One of the three is set.
 	Block func(s *Settings, d Dims) BlockFunc
 	Row   func(s *Settings, d Dims) RowFunc
+	Group func(s *Settings, d *GroupDims) GroupFunc
+	Parts func(s *Settings, d *GroupDims) PartsFunc // of groups; nil: every value has 1
+	// Bind refuses settings that do not fit the dimensions of groups; nil: none.
+	Bind    func(s *Settings, d *GroupDims) error
+	Grouped func(s *Settings) Grouping
 	// Kernel makes the fast form, for the losses that have one.
 	Kernel func(s *Settings, d Dims) Kernels
 	// Linked says how the logits come about that Block, Row and Kernel read; nil: they are the
@@ -67,12 +77,13 @@ type Definition struct {
 	// Observed values have no derivative.
 	Observed bool
 	Laws     Law
-	// The nearest functions of other toolkits, for the documentation.
-	Torch, Keras, Optax string
+	// The nearest functions of other toolkits, for the documentation. Others names toolkits and the
+	// options that reproduce them: "rax softmax_loss: WithPairSum; MONAI DiceLoss".
+	Torch, Keras, Optax, Others string
 }
 
 // Elementwise reports whether a loss has one value per element.
-func (d *Definition) Elementwise() bool { return d.Operands[0].Shape == "*" }
+func (d *Definition) Elementwise() bool { return d.Operands[0].Shape == "*" && d.Grouped == nil }
 
 // holds returns what operand k holds under the settings.
 func (d *Definition) holds(s *Settings, k int) Domain {
@@ -104,7 +115,7 @@ func (d *Dims) Class(i int) int { return i / d.Stride % d.Classes }
 // Required returns the operands that are always there; those that options give come after them.
 func (d *Definition) Required() []Operand {
 	for k, o := range d.Operands {
-		if o.Option != 0 {
+		if !o.Option.None() {
 			return d.Operands[:k]
 		}
 	}

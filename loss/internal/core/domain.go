@@ -43,6 +43,16 @@ const (
 	// ClassLists: a list of different classes along the class axis, ended by -1 unless it holds
 	// them all.
 	ClassLists
+	// FiniteReal: finite numbers.
+	FiniteReal
+	// Identifiers: integers that say which examples belong together.
+	Identifiers
+	// Lengths: integers >= 0.
+	Lengths
+	// Flags: 0 or 1, as integers or in the dtype of the first operand.
+	Flags
+	// SignFlags: -1 or 1, as integers or in the dtype of the first operand.
+	SignFlags
 )
 
 // String names the domain in words.
@@ -74,11 +84,27 @@ func (d Domain) String() string {
 		return "numbers in [-1, 1]"
 	case ClassLists:
 		return "lists of classes, each ended by -1"
+	case FiniteReal:
+		return "finite numbers"
+	case Identifiers:
+		return "integers"
+	case Lengths:
+		return "integers >= 0"
+	case Flags:
+		return "0 or 1"
+	case SignFlags:
+		return "-1 or 1"
 	}
 	return fmt.Sprintf("Domain(%d)", uint8(d))
 }
 
 func (d Domain) TakesLabels() bool { return d == Labels || d == LabelsOrSoft }
+
+// integer reports whether an operand is of an integer type.
+func (d Domain) integer() bool { return d == Labels || d == Identifiers || d == Lengths }
+
+// maybeInteger reports whether an operand may be of an integer type.
+func (d Domain) maybeInteger() bool { return d == LabelsOrSoft || d == Flags || d == SignFlags }
 
 // soft is the domain of a floating target.
 func (d Domain) soft() Domain {
@@ -90,7 +116,7 @@ func (d Domain) soft() Domain {
 
 // Checked reports whether a domain excludes any number, so that its entries are checked.
 func (d Domain) Checked() bool {
-	return d == Probabilities || d == UnitInterval || d >= SoftTargets
+	return d == Probabilities || d == UnitInterval || d >= SoftTargets && d != Identifiers
 }
 
 // Holds reports whether v lies in the domain. A NaN lies in the domains of predictions: it makes
@@ -107,8 +133,14 @@ func (d Domain) Holds(v float64) bool {
 		return v >= 0 && Finite(v)
 	case Positive:
 		return v > 0 && Finite(v)
-	case Signs:
+	case Signs, SignFlags:
 		return v == 1 || v == -1
+	case Flags:
+		return v == 0 || v == 1
+	case FiniteReal:
+		return Finite(v)
+	case Lengths:
+		return v >= 0
 	case Cosines:
 		return !(math.Abs(v) > 1+1e-4)
 	}
@@ -122,6 +154,8 @@ func (d Domain) HoldsAll(x []float64) bool {
 		return vec.Within(x, 0, math.MaxFloat64)
 	case Positive:
 		return vec.Within(x, math.SmallestNonzeroFloat64, math.MaxFloat64)
+	case FiniteReal:
+		return vec.Within(x, -math.MaxFloat64, math.MaxFloat64)
 	case UnitInterval:
 		if vec.Within(x, 0, 1) {
 			return true
@@ -146,5 +180,5 @@ func Finite(v float64) bool { return v-v == 0 }
 
 // Plural reports whether an operand's name is a plural.
 func Plural(name string) bool {
-	return name == "labels" || name == "lists" || name == "weights" || strings.HasSuffix(name, "ogits") || name == "cosines"
+	return strings.HasSuffix(name, "s") && name != "bias" && !strings.HasSuffix(name, "ss")
 }

@@ -53,6 +53,7 @@ type evaluation[F Float] struct {
 	parts []totals
 	share func(lo, hi int) // computes a range; made once
 	chunk linked[F]        // of a loss with a link
+	group groups[F]        // of a loss whose values read groups
 }
 
 // A task is what an evaluation does with each range.
@@ -170,6 +171,9 @@ func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
 	if b.Linked() {
 		e.chunk.link = LinkRows[F]{}
 	}
+	if b.grouped != nil {
+		e.group.dst = [MaxOperands][]F{}
+	}
 	pool.Put(e)
 	return result, err
 }
@@ -180,6 +184,9 @@ const roundedOnce = 128
 
 // run computes the denominator where it is needed first, and then what is requested.
 func (e *evaluation[F]) run() (Result, error) {
+	if e.grouped != nil {
+		return e.byGroups()
+	}
 	varies := e.denominatorVaries() && (e.Order == OrderHessian || e.Order == OrderTangent || e.Order.hasResult() && e.Wrt == 1)
 	var before totals
 	if varies {
@@ -259,6 +266,7 @@ type work[F Float] struct {
 	weights, elements    []F
 	mended               []F // weights of elements that the kernel does beside the block function
 	kernel               Range[F]
+	groups               groupWork[F]
 	keep                 bool // derivatives of rows that are not in the block stay as they are
 }
 
@@ -274,6 +282,7 @@ func getWork[F Float](n int) *work[F] {
 func (w *work[F]) put() {
 	w.block = Block{scratch: w.block.scratch, row: w.block.row}
 	w.kernel = Range[F]{}
+	w.groups.group = Group{scratch: w.groups.group.scratch, ints: w.groups.group.ints}
 	PoolOf[F](&works32, &works64).Put(w)
 }
 

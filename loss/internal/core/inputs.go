@@ -49,7 +49,7 @@ func convert[T int64 | int32 | uint8](dst []int, src []T) {
 // Inputs is the data of one evaluation, each operand in row-major order.
 type Inputs[F Float] struct {
 	X          [MaxOperands][]F
-	Labels     Ints
+	Ints       [MaxOperands]Ints // the integer operands
 	Weights    []F
 	Mask       []uint8 // of a Bool or Uint8 mask
 	MaskF      []F     // of a floating mask

@@ -1,10 +1,6 @@
 package core
 
-import (
-	"slices"
-	"strconv"
-	"strings"
-)
+import "slices"
 
 // A Link is a map from operands to the rows that a loss reads, its logits. It is run on a few rows
 // at a time, so that the logits of all of them never exist. Operands whose shape begins with N have
@@ -70,21 +66,25 @@ func (b *Bound) Linked() bool { return b.Def.Linked != nil }
 
 // ShapeOf returns the shape of floating operand k.
 func (b *Bound) ShapeOf(k int) Shape {
-	if b.Linked() {
+	if b.Separate() {
 		return b.shapes[k]
 	}
 	return b.Shape
 }
 
+// Separate reports whether every operand has a shape of its own, and the gradients by all of them
+// come from one evaluation: with a link, and where values read groups of entries.
+func (b *Bound) Separate() bool { return b.Def.Linked != nil || b.Def.Grouped != nil }
+
 // Differentiable reports whether floating operand k has a derivative.
 func (b *Bound) Differentiable(k int) bool {
-	return !b.Def.Observed && !(b.Linked() && b.Def.Operands[b.operand[k]].Data)
+	return !b.Def.Observed && !(b.Separate() && b.Def.Operands[b.operand[k]].Data)
 }
 
 // FloatAt returns which floating operand the operand in place k of the declaration is, and whether
 // it is one that is there and has a derivative.
 func (b *Bound) FloatAt(k int) (float int, ok bool) {
-	if !b.Linked() {
+	if !b.Separate() {
 		return k, k >= 0 && k < b.Floats
 	}
 	for float := range b.Floats {
@@ -109,87 +109,4 @@ func (b *Bound) soft() int {
 		}
 	}
 	return 0
-}
-
-// bindLetters checks operands whose axes are named by letters.
-func (b *Bound) bindLetters(operands []Given) error {
-	d := b.Def
-	letters := make(map[byte]int)
-	for k, o := range d.Operands {
-		if o.Option != 0 && !b.Set.Has(o.Option) {
-			continue
-		}
-		g := operands[0]
-		operands = operands[1:]
-		name, pattern := o.Name, o.Shape
-		labels := o.Holds == Labels || o.Holds.TakesLabels() && g.DType.IsInteger()
-		switch {
-		case labels && !g.DType.IsInteger():
-			return Faultf(ErrDType, d.Name, "labels have dtype %v, want Int, Int64, Int32 or Uint8", g.DType)
-		case labels:
-			name, pattern = "labels", "N"
-		case k == 0:
-			if b.DType = g.DType; !b.DType.IsFloat() {
-				return Faultf(ErrDType, d.Name, "%s %s dtype %v, want float32 or float64", name, hasVerb(name), g.DType)
-			}
-		case g.DType != b.DType:
-			or := ""
-			if o.Holds.TakesLabels() {
-				or = ", or Int, Int64, Int32 or Uint8 labels"
-			}
-			return Faultf(ErrDType, d.Name, "%s has dtype %v, want %v like %s%s", name, g.DType, b.DType, d.Operands[0].Name, or)
-		}
-		if err := b.unify(letters, name, pattern, g.Shape); err != nil {
-			return err
-		}
-		if labels {
-			b.Labels = g.DType
-			continue
-		}
-		if o.Holds.TakesLabels() && b.Set.Has(OptIgnoreIndex) {
-			return Faultf(ErrOption, d.Name, "WithIgnoreIndex needs integer labels, %s has dtype %v", name, g.DType)
-		}
-		b.operand[b.Floats], b.shapes[b.Floats] = k, slices.Clone(g.Shape)
-		b.Domain[b.Floats] = o.Holds.soft()
-		b.Floats++
-	}
-	b.Shape, b.Values = b.shapes[0], Shape{letters['N']}
-	b.Dims = Dims{Rows: letters['N'], Cols: letters['C'], Inner: 1, Classes: letters['C'], Stride: 1}
-	return nil
-}
-
-// unify checks a shape against letters and gives those that are new their lengths.
-func (b *Bound) unify(letters map[byte]int, name, pattern string, s Shape) error {
-	fits := len(s) == (len(pattern)+1)/2
-	var want, match []string
-	for i := 0; i < len(pattern); i += 2 {
-		n, ok := letters[pattern[i]]
-		if !ok {
-			want = append(want, pattern[i:i+1])
-			continue
-		}
-		fits = fits && s[i/2] == n
-		want = append(want, strconv.Itoa(n))
-		for _, o := range b.Def.Operands { // the first operand that has the letter
-			if strings.Contains(o.Shape, pattern[i:i+1]) {
-				if !slices.Contains(match, o.Name) {
-					match = append(match, o.Name)
-				}
-				break
-			}
-		}
-	}
-	switch {
-	case !fits && match == nil:
-		return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want (%s)", name, hasVerb(name), s, strings.Join(want, ", "))
-	case !fits:
-		return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want (%s) to match %s", name, hasVerb(name), s, strings.Join(want, ", "),
-			strings.Join(match, " and "))
-	case s.Size() == 0:
-		return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want no empty axis", name, hasVerb(name), s)
-	}
-	for i := 0; i < len(pattern); i += 2 {
-		letters[pattern[i]] = s[i/2]
-	}
-	return nil
 }

@@ -92,7 +92,7 @@ func (e *evaluation[F]) factors(s []float64, labels []int, lo int) error {
 		}
 	}
 	if e.Labels != "" && !e.Lists {
-		e.in.Labels.copyTo(labels[:len(s)], lo)
+		e.in.Ints[0].copyTo(labels[:len(s)], lo)
 		if err := e.labelFactors(s, labels[:len(s)], lo); err != nil {
 			return err
 		}
@@ -249,7 +249,7 @@ func (e *evaluation[F]) countLabels(t *totals) bool {
 		ignore = e.Set.Ignore[0]
 	}
 	n, valid := 0, false
-	switch l := &e.in.Labels; {
+	switch l := &e.in.Ints[0]; {
 	case l.Int != nil:
 		n, valid = countValid(l.Int, ignore, e.Dims.Classes)
 	case l.Int64 != nil:

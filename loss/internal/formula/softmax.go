@@ -20,14 +20,37 @@ type SoftmaxRow struct {
 // Softmax computes the softmax of a row's operand k at temperature t. Where the row is all -Inf,
 // has a +Inf or a NaN, P and L1 are NaN.
 func Softmax(r *core.Block, k int, t float64) SoftmaxRow {
-	s := SoftmaxRow{Z: r.X[k]}
+	z := r.X[k]
 	if t != 1 {
-		s.Z = r.Buf(len(r.X[k]))
+		z = r.Buf(len(r.X[k]))
 		for i, x := range r.X[k] {
-			s.Z[i] = x / t
+			z[i] = x / t
 		}
 	}
-	s.P = r.Buf(len(s.Z))
+	return softmax(r.Buf(len(z)), z)
+}
+
+// SoftmaxWithPrior computes the softmax of z/t + prior for a row's operand k; nil: no prior. A prior
+// of -Inf masks its class whatever the logit.
+func SoftmaxWithPrior(r *core.Block, k int, t float64, prior []float64) SoftmaxRow {
+	if prior == nil {
+		return Softmax(r, k, t)
+	}
+	z := r.Buf(len(r.X[k]))
+	for i, x := range r.X[k] {
+		if z[i] = prior[i]; !math.IsInf(z[i], -1) {
+			z[i] += x / t
+		}
+	}
+	return softmax(r.Buf(len(z)), z)
+}
+
+// SoftmaxOf computes the softmax of logits in a group, as [Softmax] does.
+func SoftmaxOf(g *core.Group, z []float64) SoftmaxRow { return softmax(g.Buf(len(z)), z) }
+
+// softmax writes the softmax of z to p.
+func softmax(p, z []float64) SoftmaxRow {
+	s := SoftmaxRow{Z: z, P: p}
 	s.Max, s.Rest = tensorops.ExpRow(s.P, s.Z)
 	s.L1 = math.Log1p(s.Rest)
 	sum := 1 + s.Rest

@@ -38,6 +38,7 @@ func BuildOf(d *core.Definition, b *core.Bound, kids G.Nodes) (*G.Node, error) {
 func Parts(b *core.Bound, kids G.Nodes) (numerator, denominator *G.Node, err error) {
 	sum, mean := *b, *b
 	sum.Set.Reduction, mean.Set.Reduction = core.Sum, core.Mean
+	sum.Numerator = !b.Normalized && b.Set.Normalizer == 0
 	if numerator, err = Apply(newOp(sum.Seal(), derivative{}, nil), kids...); err != nil {
 		return nil, nil, err
 	}
@@ -72,17 +73,17 @@ func bind(d *core.Definition, set core.Settings, nodes G.Nodes) (*core.Bound, G.
 		return nil, nil, err
 	}
 	kids := slices.Clone(nodes)
-	if b.Linked() { // labels come after all floating operands
+	if b.Separate() { // integers come after all floating operands
 		slices.SortStableFunc(kids, func(m, n *G.Node) int {
 			return count(Given(m).DType.IsInteger()) - count(Given(n).DType.IsInteger())
 		})
 	}
 	for _, option := range []struct {
-		name   string
-		handle any
-		bind   func(core.Given) error
-	}{{"weights", set.Weights, b.BindWeights}, {"mask", set.Mask, b.BindMask}, {"normalizer", set.NormalizerNode, b.BindNormalizer}} {
-		n, ok := option.handle.(*G.Node)
+		name string
+		from core.OptionSet
+		bind func(core.Given) error
+	}{{"weights", core.OptWeights, b.BindWeights}, {"mask", core.OptMask, b.BindMask}, {"normalizer", core.OptNormalizerNode, b.BindNormalizer}} {
+		n, ok := set.Operand(option.from).(*G.Node)
 		if !ok {
 			continue
 		}

@@ -6,8 +6,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 )
 
-// many is what fused is, for the gradients by all operands of a loss with a link: its logits are
-// computed once for the value and all of them.
+// many is what fused is, for the gradients by all operands of a loss whose operands have separate
+// shapes: they are computed once for the value and all of them.
 type many struct {
 	mu        sync.Mutex
 	requested [core.MaxOperands]bool
@@ -19,7 +19,7 @@ type many struct {
 
 // manyGradients reports whether the value of the loss comes with the gradients by several operands.
 func (o *Op) manyGradients() bool {
-	return o.b.Linked() && o.b.Set.Reduction != core.None && !o.b.Def.Observed
+	return o.b.Separate() && o.b.Set.Reduction != core.None && !o.b.Def.Observed
 }
 
 // request records that an operation of the derivative by operand k exists.

@@ -23,7 +23,7 @@ type derivative struct {
 	after     bool // the value's node is the last child, which is not read: it has to run before
 }
 
-// Op is the operation of a bound loss. Its children are the floating operands, the labels, the
+// Op is the operation of a bound loss. Its children are the floating operands, the integer ones, the
 // weights, the mask, the normalizer, and then
 //
 //	value     -
@@ -110,8 +110,8 @@ func (o *Op) floats() int {
 }
 
 // positions among the children
-func (o *Op) labelsAt() int     { return o.floats() }
-func (o *Op) weightsAt() int    { return o.labelsAt() + count(o.b.Labels != "") }
+func (o *Op) integersAt() int   { return o.floats() }
+func (o *Op) weightsAt() int    { return o.integersAt() + len(o.b.Integers) }
 func (o *Op) maskAt() int       { return o.weightsAt() + count(o.b.Weighted) }
 func (o *Op) normalizerAt() int { return o.maskAt() + count(o.b.MaskType != "") }
 func (o *Op) upstreamAt() int   { return o.normalizerAt() + count(o.b.Normalized) }
@@ -133,8 +133,8 @@ func (o *Op) Type() hm.Type {
 	for k := range o.floats() {
 		t = append(t, typeOf(o.dtype, o.b.ShapeOf(k)))
 	}
-	if o.b.Labels != "" {
-		t = append(t, typeOf(dtypeOf(o.b.Labels), o.b.LabelShape()))
+	for _, g := range o.b.Integers {
+		t = append(t, typeOf(dtypeOf(g.DType), g.Shape))
 	}
 	if o.b.Weighted {
 		t = append(t, typeOf(o.dtype, o.b.WeightShape))

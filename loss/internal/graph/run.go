@@ -94,7 +94,7 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 		case o.order != core.OrderValue || o.fused == nil:
 		case o.manyGradients():
 			prepareMany(o, inputs, &request)
-		case !o.b.Linked():
+		case !o.b.Separate():
 			prepare(o.fused, in, inputs, &request)
 		}
 	}

@@ -51,9 +51,14 @@ func read[F core.Float](o *Op, in []G.Value) (*core.Inputs[F], error) {
 			return nil, core.Faultf(core.ErrShape, b.Def.Name, "operand %d has %v", k, err)
 		}
 	}
-	if b.Labels != "" {
-		if r.Labels, err = integers(in[o.labelsAt()], b.LabelShape().Size()); err != nil {
-			return nil, core.Faultf(core.ErrShape, b.Def.Name, "labels have %v", err)
+	for k, g := range b.Integers {
+		if r.Ints[k], err = integers(in[o.integersAt()+k], g.Shape.Size()); err != nil {
+			name := b.IntegerName(k)
+			verb := "has"
+			if core.Plural(name) {
+				verb = "have"
+			}
+			return nil, core.Faultf(core.ErrShape, b.Def.Name, "%s %s %v", name, verb, err)
 		}
 	}
 	if b.Weighted {

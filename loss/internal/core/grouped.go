@@ -1,0 +1,382 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Grouping says how the values of a loss read their operands where a value reads more than a row:
+// the items of a list, the pixels of an image, the frames of a sequence, the embeddings of a batch.
+// Axes are named by the letters of the operands' shapes.
+//
+// A group is what several values, or one, read together. Entries that are masked, or whose label is
+// ignored, are in no group.
+type Grouping struct {
+	// Over are the axes along which groups differ; "": the batch is one group.
+	Over string
+	// Entries are the axes whose entries a mask leaves out, such as the pixels of an image; "":
+	// a mask leaves out groups.
+	Entries string
+	// Values are the axes of a value: those of groups, followed by the entries or by other axes.
+	Values string
+	// Weights are the axes of WithWeights; "": those of a value, or of groups.
+	Weights string
+	// Items: weights may also have the axes of groups and entries, and come with the group then.
+	Items bool
+	// Inside: weights come with the group, which makes its values of them.
+	Inside bool
+	// Whole: Mean is one value of the whole group instead of a quotient of two sums; its weights
+	// come with the group.
+	Whole bool
+	// Shapes replaces the declared shapes of some operands, by their places.
+	Shapes map[int]string
+	// Classes returns the number of classes that labels may have; nil: the length of axis C.
+	Classes func(d *GroupDims) int
+	// Scan: the parts of the values in the denominator depend on operands with a derivative.
+	Scan bool
+}
+
+// A GroupFunc is the mathematics of a group: it writes the values to Value and, in full, the
+// derivatives that the group requests: Σ_i Factor_i·∂l_i/∂x. Values whose factor is 0 have no part
+// in a derivative, whatever theirs is.
+type GroupFunc func(g *Group) error
+
+// A PartsFunc writes the parts that the values of a group have: Weight multiplies a value under
+// every reduction, Num under Mean alone, and Den is its part in the denominator of Mean. All are 1
+// before.
+type PartsFunc func(g *Group) error
+
+// GroupDims are the dimensions of a bound loss whose values read groups.
+type GroupDims struct {
+	Groups  int
+	Present [MaxPlaces]bool // the operands that are there
+	Integer [MaxPlaces]bool // those of an integer type
+	Float32 bool            // the dtype of the others
+	Mean    bool            // the reduction is Mean, and the denominator is not given
+	n       [128]int
+	rest    Shape
+}
+
+// Len returns the length of an axis; '*' stands for the product of its axes.
+func (d *GroupDims) Len(letter byte) int {
+	if letter == '*' {
+		return d.rest.Size()
+	}
+	return d.n[letter]
+}
+
+// grouped is what binding knows of groups.
+type grouped struct {
+	Grouping
+	dims     GroupDims
+	dropped  bool // segments, or one list alone: the axes of groups are not there
+	layout   [MaxPlaces]groupLayout
+	entries  int     // of a group, all of them
+	values   int     // of a group
+	perItem  bool    // a value for each entry
+	single   bool    // a value for each group, at its first entry
+	shapes   []Shape // that weights may have
+	perGroup bool    // the first of them has a weight for each group
+	mask     Shape
+	f        GroupFunc
+	parts    PartsFunc
+	weights  bool // come with the group
+	byLabel  bool // labels leave out entries
+	classes  int
+}
+
+// groupAxis is an axis of an operand, or several that lie behind each other.
+type groupAxis struct {
+	kind      byte // 'o' of groups, 'e' of entries, 'r' of neither
+	n, stride int
+}
+
+// groupLayout says where the entries of a group lie in an operand: the axes of groups, those of
+// entries, once or twice, and the others, in the order in which a group has them.
+type groupLayout struct {
+	over, rest []groupAxis
+	entries    [2][]groupAxis
+	size       int  // of a group without masked entries, or of the whole operand
+	shared     bool // all groups read the same
+}
+
+// newGrouped decides what the settings and the first operand decide.
+func newGrouped(b *Bound, first Given) *grouped {
+	g := &grouped{Grouping: b.Def.Grouped(&b.Set)}
+	pattern := g.declared(b.Def, 0)
+	lone := g.Over != "" && !strings.Contains(pattern, "*") && len(first.Shape) == len(strings.Fields(pattern))-1
+	if g.dropped = lone || b.Set.Has(OptSegments); g.dropped {
+		drop := strings.NewReplacer(g.Over+" ", "", " "+g.Over, "", g.Over, "")
+		shapes := make(map[int]string)
+		for k := range b.Def.Operands {
+			shapes[k] = drop.Replace(g.declared(b.Def, k))
+		}
+		if b.Set.Has(OptSegments) && g.Values == g.Over {
+			g.Values = g.Entries // the value of a list stands at its first item
+		} else {
+			g.Values = drop.Replace(g.Values)
+		}
+		g.Weights = drop.Replace(g.Weights)
+		g.Shapes, g.Over = shapes, ""
+	} else {
+		shapes := make(map[int]string)
+		for k := range b.Def.Operands {
+			shapes[k] = g.declared(b.Def, k)
+		}
+		g.Shapes = shapes
+	}
+	return g
+}
+
+func (g *grouped) declared(d *Definition, k int) string {
+	if p, ok := g.Shapes[k]; ok {
+		return p
+	}
+	return d.Operands[k].Shape
+}
+
+func (g *grouped) pattern(k int) string { return g.Shapes[k] }
+
+// bind computes the layouts once all letters are known.
+func (g *grouped) bind(b *Bound, l *letters) error {
+	d := &g.dims
+	d.n, d.rest, d.Float32 = l.n, l.rest, b.DType == Float32
+	g.classes = d.n['C']
+	if g.Classes != nil {
+		g.classes = g.Classes(d)
+	}
+	g.entries = l.shape(g.Entries).Size()
+	d.Groups = l.shape(g.Over).Size()
+	g.values = l.shape(g.Values).Size() / d.Groups
+	b.Values = l.shape(g.Values)
+	if g.single = b.singles(); g.single {
+		g.values = 1
+	}
+	g.perItem = g.Entries != "" && strings.HasSuffix(g.Values, g.Entries) && !g.single
+	for k := range b.Floats {
+		g.place(b, l, b.operand[k], b.shapes[k])
+	}
+	for k, given := range b.Integers {
+		g.dims.Integer[b.integer[k]] = true
+		g.place(b, l, b.integer[k], given.Shape)
+		g.byLabel = g.byLabel || b.Def.Operands[b.integer[k]].Holds.TakesLabels() && b.Def.Takes.Has(OptIgnoreIndex)
+	}
+	d.Mean = b.Set.Reduction == Mean
+	weights := g.Weights
+	if weights == "" {
+		weights = g.Values
+	}
+	g.shapes = []Shape{l.shape(weights)}
+	g.perGroup = weights == g.Over && g.Over != ""
+	all := strings.TrimSpace(g.Over + " " + g.Entries)
+	if g.Items && weights != all {
+		g.shapes = append(g.shapes, l.shape(all))
+	}
+	g.mask = l.shape(all)
+	cols := 1
+	for k := range b.Floats {
+		cols += g.layout[b.operand[k]].size
+	}
+	b.Dims = Dims{Rows: d.Groups, Cols: cols, Inner: 1, Classes: g.classes, Stride: 1}
+	if d.Groups == 1 || b.Set.Has(OptSegments) {
+		b.Dims.Cols = grain // groups of segments are counted when the graph runs
+	}
+	if b.Def.Bind != nil {
+		if err := b.Def.Bind(&b.Set, d); err != nil {
+			return Faultf(ErrOption, b.Def.Name, "%v", err)
+		}
+	}
+	return nil
+}
+
+// singles reports whether every group has one value, although values have the axes of entries.
+func (b *Bound) singles() bool {
+	return b.Set.Has(OptSegments) && b.Def.Grouped(&b.Set).Values == b.Def.Grouped(&b.Set).Over
+}
+
+// place computes the layout of the operand in a place.
+func (g *grouped) place(b *Bound, l *letters, k int, s Shape) {
+	g.dims.Present[k] = true
+	pattern := g.pattern(k)
+	if b.Def.Operands[k].Holds.TakesLabels() && g.dims.Integer[k] {
+		pattern = strings.Replace(pattern, "C", "", 1)
+	}
+	order := l.order(pattern, len(s))
+	lay := &g.layout[k]
+	*lay = groupLayout{shared: true, size: 1}
+	seen := map[byte]bool{}
+	stride := 1
+	axes := make([]groupAxis, len(order))
+	second := make([]bool, len(order))
+	for i := len(order) - 1; i >= 0; i-- {
+		axes[i] = groupAxis{'r', s[i], stride}
+		stride *= s[i]
+	}
+	for i, c := range order {
+		switch {
+		case strings.IndexByte(g.Over, c) >= 0:
+			axes[i].kind = 'o'
+			lay.shared = false
+		case strings.IndexByte(g.Entries, c) >= 0:
+			axes[i].kind = 'e'
+			second[i] = c != '*' && seen[c]
+			seen[c] = true
+		}
+	}
+	for i, a := range axes {
+		to := &lay.rest
+		switch {
+		case a.kind == 'o':
+			to = &lay.over
+		case a.kind == 'e' && second[i]:
+			to = &lay.entries[1]
+		case a.kind == 'e':
+			to = &lay.entries[0]
+		}
+		if a.kind != 'o' {
+			lay.size *= a.n
+		}
+		if n := len(*to); n > 0 && (*to)[n-1].stride == a.n*a.stride { // behind each other
+			(*to)[n-1] = groupAxis{a.kind, (*to)[n-1].n * a.n, a.stride}
+			continue
+		}
+		*to = append(*to, a)
+	}
+	if g.Over == "" {
+		lay.shared = len(lay.entries[0]) == 0 && b.Set.Has(OptSegments)
+	}
+}
+
+// base is where group i of an operand begins.
+func (y *groupLayout) base(i int) (at int) {
+	for a := len(y.over) - 1; a >= 0; a-- {
+		at += i % y.over[a].n * y.over[a].stride
+		i /= y.over[a].n
+	}
+	return at
+}
+
+// offset is where entry i lies.
+func offset(axes []groupAxis, i int) (at int) {
+	for a := len(axes) - 1; a > 0; a-- {
+		at += i % axes[a].n * axes[a].stride
+		i /= axes[a].n
+	}
+	return at + i*axes[0].stride
+}
+
+// perValue checks the shape of weights or of a mask.
+func (g *grouped) perValue(b *Bound, what string, s Shape) error {
+	shapes := g.shapes
+	if what == "mask" {
+		shapes = []Shape{g.mask}
+	}
+	var words []string
+	for _, want := range shapes {
+		if s.Equal(want) {
+			return nil
+		}
+		words = append(words, want.String())
+	}
+	return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want %s to match %s %s", what, hasVerb(what), s,
+		strings.Join(words, " or "), b.Def.Operands[0].Name, b.Shape)
+}
+
+// sealed returns a copy with the mathematics.
+func (g *grouped) sealed(b *Bound) *grouped {
+	c := *g
+	g = &c
+	g.dims.Mean = b.Set.Reduction == Mean && b.Set.Normalizer == 0 && !b.Normalized
+	g.weights = b.Weighted && (g.Inside || g.whole(b) || len(g.shapes) > 1 && b.WeightShape.Equal(g.shapes[1]) ||
+		b.Set.Has(OptSegments))
+	g.f = b.Def.Group(&b.Set, &g.dims)
+	if b.Def.Parts != nil {
+		g.parts = b.Def.Parts(&b.Set, &g.dims)
+	}
+	return g
+}
+
+// whole reports whether Mean is one value of the group.
+func (g *grouped) whole(b *Bound) bool { return g.Whole && g.dims.Mean }
+
+// Quotient reports whether Mean is a quotient of two sums.
+func (b *Bound) Quotient() bool { return b.grouped == nil || !b.grouped.Whole }
+
+// A Group is a group of entries as the mathematics of a loss reads them, in float64 whatever their
+// dtype. Operands and derivatives stand at their places in the declaration; those with the axes of
+// entries have the entries first, the others are whole. A derivative that is nil is not requested, a
+// direction that is nil is zero.
+type Group struct {
+	Index int // of the group
+	N     int // the entries that are there
+	// At are the positions of the entries among all of the group; nil: all are there.
+	At     []int
+	X      [MaxPlaces][]float64 // floating operands; flags and signs of either type
+	Int    [MaxPlaces][]int     // integer operands
+	Weight []float64            // of entries; nil: 1, or they multiply the values
+	// Whole requests the mean of all values as one value.
+	Whole bool
+
+	Value  []float64 // the values; nil: not requested
+	Factor []float64 // of the values, in the derivatives
+	Grad   [MaxPlaces][]float64
+	Dir    [MaxPlaces][]float64
+	Hess   [MaxPlaces][]float64
+
+	Parts, Num, Den []float64 // for a PartsFunc
+
+	name    string
+	scratch []float64
+	used    int
+	ints    []int
+	intUsed int
+}
+
+// Buf returns a slice of n elements with arbitrary content that belongs to the function until it
+// returns.
+func (g *Group) Buf(n int) []float64 {
+	if g.used+n > len(g.scratch) {
+		g.scratch = make([]float64, max(2*len(g.scratch), g.used+n))
+		g.used = 0
+	}
+	s := g.scratch[g.used : g.used+n : g.used+n]
+	g.used += n
+	return s
+}
+
+// Zeros is Buf with zeros.
+func (g *Group) Zeros(n int) []float64 {
+	s := g.Buf(n)
+	clear(s)
+	return s
+}
+
+// Ints is Buf for integers.
+func (g *Group) Ints(n int) []int {
+	if g.intUsed+n > len(g.ints) {
+		g.ints = make([]int, max(2*len(g.ints), g.intUsed+n))
+		g.intUsed = 0
+	}
+	s := g.ints[g.intUsed : g.intUsed+n : g.intUsed+n]
+	g.intUsed += n
+	return s
+}
+
+// Position returns the position of entry i among all entries of the group.
+func (g *Group) Position(i int) int {
+	if g.At != nil {
+		return g.At[i]
+	}
+	return i
+}
+
+// Errorf returns an error of kind ErrValue in the name of the loss.
+func (g *Group) Errorf(format string, args ...any) error {
+	return Faultf(ErrValue, g.name, "%s", fmt.Sprintf(format, args...))
+}
+
+// Second reports whether a derivative of second order is requested, of operand k by any other.
+func (g *Group) Second() bool {
+	return slices.ContainsFunc(g.Hess[:], func(h []float64) bool { return h != nil })
+}

@@ -1,0 +1,272 @@
+package core
+
+import (
+	"math"
+	"slices"
+)
+
+// entriesOf finds the entries of group i that are there.
+func (e *evaluation[F]) entriesOf(w *groupWork[F], i int) error {
+	y, g := e.grouped, &w.group
+	g.N = y.entries
+	var from []int
+	if e.Set.Has(OptSegments) {
+		from = e.group.segments[i]
+		g.N = len(from)
+	}
+	if e.MaskType == "" && !y.byLabel {
+		g.At = from
+		return nil
+	}
+	at := fit(&w.at, g.N)[:0]
+	for k := range g.N {
+		p := k
+		if from != nil {
+			p = from[k]
+		}
+		place := i*y.entries + p
+		if e.Set.Has(OptSegments) {
+			place = p
+		}
+		if e.MaskType != "" {
+			m := 0.0
+			if e.in.Mask != nil {
+				m = float64(e.in.Mask[place])
+			} else {
+				m = float64(e.in.MaskF[place])
+			}
+			if m != 0 && m != 1 {
+				return Faultf(ErrValue, e.Def.Name, "mask has %v at %s, want 0 or 1", m, e.MaskShape.coordinates(place))
+			}
+			if m == 0 {
+				continue
+			}
+		}
+		if y.byLabel && e.ignored(i, p) {
+			continue
+		}
+		at = append(at, p)
+	}
+	if len(at) < y.entries || from != nil {
+		g.At = at
+	}
+	g.N = len(at)
+	return nil
+}
+
+// ignored reports whether the label of entry p of group i is ignored.
+func (e *evaluation[F]) ignored(i, p int) bool {
+	for k := range e.Integers {
+		place := e.integer[k]
+		y := &e.grouped.layout[place]
+		if !e.Def.Operands[place].Holds.TakesLabels() {
+			continue
+		}
+		at := y.base(i)
+		if len(y.entries[0]) > 0 {
+			at += offset(y.entries[0], p)
+		}
+		if slices.Contains(e.Set.Ignore, e.in.Ints[k].at(at)) {
+			return true
+		}
+	}
+	return false
+}
+
+// packGroup reads the operands of group i.
+func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
+	g := &w.group
+	for k := range e.Integers {
+		place := e.integer[k]
+		y := &e.grouped.layout[place]
+		loops, n := y.loops(w.loops[:0], g.At)
+		w.loops = loops[:0]
+		base := y.base(i)
+		g.Int[place] = fit(&w.ints[place], n)
+		gatherInts(g.Int[place], &e.in.Ints[k], base, loops)
+		if err := e.checkInts(g.Int[place], k, base, loops); err != nil {
+			return err
+		}
+		if h := e.Def.Operands[place].Holds; h == Flags || h == SignFlags {
+			g.X[place] = fit(&w.x[place], n)
+			for j, v := range g.Int[place] {
+				g.X[place][j] = float64(v)
+			}
+		}
+	}
+	for k := range e.Floats {
+		place := e.operand[k]
+		if e.task == sumShares && !e.grouped.Scan && !e.Def.Operands[place].Data {
+			continue
+		}
+		y := &e.grouped.layout[place]
+		loops, n := y.loops(w.loops[:0], g.At)
+		w.loops = loops[:0]
+		base := y.base(i)
+		g.X[place] = pack(&w.x[place], e.in.X[k][base:], loops, n)
+		if h := e.Domain[k]; h.Checked() && !h.HoldsAll(g.X[place]) {
+			if err := e.findOutside(g.X[place], k, base, loops); err != nil {
+				return err
+			}
+		}
+		if e.in.Dir != nil && k == e.Wrt && e.task == compute {
+			g.Dir[place] = pack(&w.dir[place], e.in.Dir[base:], loops, n)
+		}
+	}
+	return nil
+}
+
+// pack returns the n elements that the loops run over: their own memory where that is possible.
+func pack[F Float](buf *[]float64, x []F, loops []loop, n int) []float64 {
+	if d, ok := any(x).([]float64); ok && dense(loops) {
+		return d[:n:n]
+	}
+	dst := fit(buf, n)
+	gather(dst, x, loops)
+	return dst
+}
+
+// place returns where element j of the loops lies.
+func placeOf(loops []loop, j int) (at int) {
+	for i := len(loops) - 1; i >= 0; i-- {
+		at += loops[i].step(j % loops[i].n)
+		j /= loops[i].n
+	}
+	return at
+}
+
+// findOutside returns the error for the first entry outside the domain of floating operand k.
+func (e *evaluation[F]) findOutside(x []float64, k, base int, loops []loop) error {
+	for j, v := range x {
+		if d := e.Domain[k]; !d.Holds(v) {
+			return Faultf(ErrValue, e.Def.Name, "%s is %v at %s, want %v", e.OperandName(k), v, e.shapes[k].coordinates(base+placeOf(loops, j)), d)
+		}
+	}
+	return nil
+}
+
+// checkInts checks the entries of integer operand k.
+func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
+	o := &e.Def.Operands[e.integer[k]]
+	lo, hi := math.MinInt, math.MaxInt
+	switch {
+	case o.Holds.TakesLabels():
+		lo, hi = 0, e.grouped.classes-1
+	case o.Holds == Lengths:
+		lo = 0
+	case o.Holds == Flags:
+		lo, hi = 0, 1
+	case o.Holds == SignFlags:
+		lo, hi = -1, 1
+	}
+	for j, v := range x {
+		if v >= lo && v <= hi && !(o.Holds == SignFlags && v == 0) {
+			continue
+		}
+		at := e.Integers[k].Shape.coordinates(base + placeOf(loops, j))
+		if o.Holds.TakesLabels() {
+			name := e.IntegerName(k)
+			if name == "labels" {
+				name = "label"
+			}
+			return Faultf(ErrValue, e.Def.Name, "%s is %d at %s, want one in [0, %d)", name, v, at, e.grouped.classes)
+		}
+		return Faultf(ErrValue, e.Def.Name, "%s is %d at %s, want %v", e.IntegerName(k), v, at, o.Holds)
+	}
+	return nil
+}
+
+// requestGroup tells the group what to compute.
+func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
+	g := &w.group
+	if e.Order.hasValue() && e.Order != OrderTangent {
+		g.Value = fit(&w.value, len(g.Factor))
+	}
+	if e.Order == OrderTangent {
+		place := e.operand[e.Wrt]
+		g.Grad[place] = fit(&w.grad[place], len(g.X[place]))
+		return
+	}
+	for k, d := range e.group.dst {
+		if d == nil {
+			continue
+		}
+		place := e.operand[k]
+		out := &g.Grad[place]
+		if e.Order == OrderHessian {
+			out = &g.Hess[place]
+		}
+		y := &e.grouped.layout[place]
+		loops, n := y.loops(w.loops[:0], g.At)
+		w.loops = loops[:0]
+		if direct, ok := any(d).([]float64); ok && !y.shared && dense(loops) {
+			base := y.base(i)
+			*out = direct[base : base+n : base+n]
+			continue
+		}
+		*out = fit(&w.grad[place], n)
+	}
+}
+
+// storeGroup writes the derivatives of group i to their places.
+func (e *evaluation[F]) storeGroup(w *groupWork[F], i, at int) {
+	g := &w.group
+	shared := e.group.partial[at*e.group.shared:][:e.group.shared]
+	if e.Order == OrderTangent {
+		return
+	}
+	for k, d := range e.group.dst {
+		if d == nil {
+			continue
+		}
+		place := e.operand[k]
+		out := g.Grad[place]
+		if e.Order == OrderHessian {
+			out = g.Hess[place]
+		}
+		y := &e.grouped.layout[place]
+		if y.shared {
+			for j, v := range out {
+				shared[j] += v
+			}
+			shared = shared[len(out):]
+			continue
+		}
+		if g.At != nil && !e.Zeroed {
+			e.clearPlace(w, y, d, i)
+		}
+		loops, _ := y.loops(w.loops[:0], g.At)
+		w.loops = loops[:0]
+		if _, ok := any(d).([]float64); !ok || !dense(loops) {
+			scatter(d[y.base(i):], out, loops)
+		}
+	}
+}
+
+// clearPlace writes 0 to all entries of group i, the masked ones included.
+func (e *evaluation[F]) clearPlace(w *groupWork[F], y *groupLayout, d []F, i int) {
+	if e.Set.Has(OptSegments) {
+		return // all is cleared at the beginning
+	}
+	loops, n := y.loops(w.loops[:0], nil)
+	base := y.base(i)
+	if dense(loops) {
+		clear(d[base : base+n])
+		return
+	}
+	for j := range n {
+		d[base+placeOf(loops, j)] = 0
+	}
+}
+
+// clearGroup writes 0 to the derivatives of a group that has no part.
+func (e *evaluation[F]) clearGroup(w *groupWork[F], i int) {
+	if e.task != compute || e.Zeroed {
+		return
+	}
+	for k, d := range e.group.dst {
+		if y := &e.grouped.layout[e.operand[k]]; d != nil && !y.shared {
+			e.clearPlace(w, y, d, i)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package loss
+
+import (
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	G "gorgonia.org/gorgonia"
+)
+
+// rankingLosses are the losses of lists.
+var rankingLosses = []entry{{&listNet, ListNet}}
+
+// WithSegments declares that the items of all lists, or the tokens of all sequences, stand in one
+// row without padding: items with the same integer in ids belong together. ids (Int, Int64, Int32
+// or Uint8) has the shape of the operands without the axis of lists, (L). A segment need not be in
+// one piece; items with a negative integer are padding and are never read.
+//
+// Under [None] the value of a segment stands at its first item, and the others are 0. Weights are
+// given for each item; where they weigh lists they must agree within a list.
+func WithSegments(ids *G.Node) Option { return operand(core.OptSegments, ids) }
+
+// lists declares the operands of a loss with one value per list of items.
+func lists(scores string, holds core.Domain, relevance string, target core.Domain) []core.Operand {
+	return []core.Operand{{Name: scores, Holds: holds, Shape: "N L"}, {Name: relevance, Holds: target, Shape: "N L", Data: true},
+		{Name: "segments", Holds: core.Identifiers, Shape: "L", Option: core.OptSegments}}
+}
+
+// ofLists is the grouping of losses of lists.
+func ofLists(*core.Settings) core.Grouping {
+	return core.Grouping{Over: "N", Entries: "L", Values: "N"}
+}
+
+// listOptions are the options that every loss of lists takes.
+var listOptions = core.Options(core.ReduceOptions, core.OptSegments)
+
+// ListNet returns the cross-entropy between the top-one probabilities of relevance and of scores
+// in each list.
+//
+// With s the scores and y the relevances of a list,
+//
+//	l = -Σ_i softmax(y)_i·log softmax(s)_i        dl/ds_i = softmax(s)_i - softmax(y)_i
+//
+// scores and relevance (any finite numbers) have the shape (N, L), a list in each row, or (L) for
+// one list, and the same dtype. The result is a scalar, or has the shape (N) under [None]. There is
+// no gradient with respect to relevance.
+//
+// Options: [WithSegments], [WithReduction], [WithWeights] (N), [WithMask] (N, L), [WithNormalizer],
+// [WithNormalizerNode].
+//
+// Masked items are not there. A list of one item has the value 0 and counts; a list without items
+// does not. Where all relevances are equal, the target is uniform.
+//
+// Reference: Z. Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007.
+func ListNet(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&listNet, opts, scores, relevance)
+}
+
+var listNet = core.Definition{
+	Name: "ListNet", Operands: lists("scores", core.Logits, "relevance", core.FiniteReal), Takes: listOptions, Grouped: ofLists,
+	Laws: core.NonNegative, Others: "allRank listNet",
+	Group: func(*core.Settings, *core.GroupDims) core.GroupFunc {
+		return func(g *core.Group) error {
+			t, p := formula.SoftmaxOf(g, g.X[1]), formula.SoftmaxOf(g, g.X[0])
+			f := g.Factor[0]
+			if g.Value != nil {
+				v := 0.0
+				for i, q := range t.P {
+					v += formula.Times(q, p.NLL(i))
+				}
+				g.Value[0] = v
+			}
+			if d := g.Grad[0]; d != nil {
+				for i := range d {
+					d[i] = f * (p.P[i] - t.P[i])
+				}
+			}
+			if h := g.Hess[0]; h != nil {
+				p.Jacobian(h, g.Dir[0], f)
+			}
+			return nil
+		}
+	},
+}
