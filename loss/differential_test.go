@@ -14,8 +14,8 @@ import (
 
 var differentialCases = cmdline.Int("differential", 2000, "number of random cases that TestDifferential compares")
 
-// A numberOption is an option of one number: how it is given, and what it is without.
-type numberOption struct {
+// A drawnOption is an option of one number: how it is given, and what it is without.
+type drawnOption struct {
 	name   string
 	apply  func(float64) loss.Option
 	absent map[string]float64 // the documented default by the name of the loss, "" for any other; none: off
@@ -40,7 +40,7 @@ func orOneOf(lo, hi float64, special ...float64) func(r *rand.Rand) float64 {
 	}
 }
 
-var numberOptions = []numberOption{
+var drawnOptions = []drawnOption{
 	{"WithLabelSmoothing", loss.WithLabelSmoothing, map[string]float64{"": 0}, between(0, 1)},
 	{"WithTemperature", loss.WithTemperature, map[string]float64{"": 1}, between(0.5, 1.5)},
 	{"WithSoftcap", loss.WithSoftcap, nil, between(2, 7)},
@@ -76,6 +76,7 @@ var numberOptions = []numberOption{
 		return orOneOf(1, 2, 1, 2)(r)
 	}},
 	{"WithGamma", loss.WithGamma, map[string]float64{"": 2}, func(_ string, r *rand.Rand) float64 { return orOneOf(0, 4, 0, 2)(r) }},
+	{"WithClip", loss.WithClip, map[string]float64{"": 0.05}, between(0, 0.3)},
 	{"WithQ", loss.WithQ, map[string]float64{"": 0.7}, between(0.1, 1)},
 	{"WithFull", flagged(loss.WithFull), nil, between(1, 1)},
 	{"WithLogTarget", flagged(loss.WithLogTarget), nil, between(1, 1)},
@@ -84,8 +85,12 @@ var numberOptions = []numberOption{
 
 // drawOptions draws each of a loss's options, and gives the others their documented values.
 func drawOptions(c *contender, r *rand.Rand) (d *drawn, opts []loss.Option, target loss.Domain) {
-	d, target = &drawn{number: map[string]float64{}}, loss.Real
-	for _, o := range numberOptions {
+	d, target = &drawn{number: map[string]float64{}, gammas: [2]float64{1, 4}}, loss.Real
+	if c.has("WithGammas") && r.IntN(2) == 0 {
+		d.gammas = [2]float64{3 * r.Float64(), 5 * r.Float64()}
+		opts = append(opts, loss.WithGammas(d.gammas[0], d.gammas[1]))
+	}
+	for _, o := range drawnOptions {
 		if !c.has(o.name) {
 			continue
 		}

@@ -11,7 +11,8 @@ type drawn struct {
 	classes []float64
 	columns []float64 // WithPosWeight
 	column  int       // the class of an element
-	labels  []int     // what integer targets say
+	gammas  [2]float64
+	labels  []int // what integer targets say
 }
 
 func (d *drawn) weight(c int) float64 {
@@ -230,6 +231,11 @@ var documented = map[string]formula{
 		}
 		return a * math.Pow(p*(1-y)+(1-p)*y, d.number["WithGamma"]) * (y*softplusOf(-x[0]) + (1-y)*softplusOf(x[0]))
 	},
+	"AsymmetricLoss": func(x, t []float64, d *drawn) float64 {
+		p, y := sigma(x[0]), t[0]
+		m := max(p-d.number["WithClip"], 0)
+		return -y*math.Pow(1-p, d.gammas[0])*math.Log(p) - (1-y)*math.Pow(m, d.gammas[1])*math.Log(1-m)
+	},
 	"BernoulliKL": func(a, b []float64, _ *drawn) float64 {
 		return sigma(a[0])*(a[0]-b[0]) + softplusOf(b[0]) - softplusOf(a[0])
 	},
@@ -305,6 +311,22 @@ var documented = map[string]formula{
 			ahead += p[c] - t[c]
 			return ahead * ahead
 		})
+	},
+	"Brier": func(x, t []float64, d *drawn) float64 {
+		p := d.softmax(x)
+		return d.mass(t) * sumOver(p, func(c int) float64 { return (p[c] - t[c]) * (p[c] - t[c]) })
+	},
+	"RankedProbability": func(x, t []float64, d *drawn) float64 {
+		p, ahead := d.softmax(x), 0.0
+		return d.mass(t) * sumOver(p[:len(p)-1], func(c int) float64 {
+			ahead += p[c] - t[c]
+			return ahead * ahead
+		})
+	},
+	"SphericalScore": func(x, t []float64, d *drawn) float64 {
+		p := d.softmax(x)
+		norm := math.Sqrt(sumOver(p, func(c int) float64 { return p[c] * p[c] }))
+		return d.mass(t) * sumOver(p, func(c int) float64 { return t[c] * (1 - p[c]/norm) })
 	},
 	"EvidentialMSE": func(e, t []float64, d *drawn) float64 {
 		s := sumOver(e, func(c int) float64 { return e[c] + 1 })
