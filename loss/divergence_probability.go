@@ -73,8 +73,8 @@ var jensenShannon = core.Definition{
 
 // mixed returns log(x/m) where m is x moved by the share toward y.
 func mixed(x, y, m, share float64) float64 {
-	if d := share * (y - x); math.Abs(d) <= x/2 {
-		return -math.Log1p(d / x)
+	if d := share * ((y - x) / x); math.Abs(d) <= 0.5 {
+		return -math.Log1p(d)
 	}
 	return formula.LogRatio(x, m)
 }

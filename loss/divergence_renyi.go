@@ -234,7 +234,7 @@ func (o overlap) Rows() core.RowFunc {
 		l, d, dd := o.curve(z, s, shift)
 		for i := range p {
 			j := powerJet(alpha, beta, p[i], t[i], a[i], shift)
-			formula.Partials{P: d * j.P, T: d * j.T, PP: d * j.PP, PT: d * j.PT, TT: d * j.TT}.WriteTo(r, i)
+			formula.Partials{P: formula.Times(d, j.P), T: formula.Times(d, j.T), PP: formula.Times(d, j.PP), PT: formula.Times(d, j.PT), TT: formula.Times(d, j.TT)}.WriteTo(r, i)
 			for k, slope := range [2]float64{j.P, j.T} {
 				if r.Hess[k] != nil {
 					r.Hess[k][i] += dd * moved * slope
@@ -300,21 +300,27 @@ func powerJet(alpha, beta, p, t, a, shift float64) formula.Partials {
 		return formula.Partials{}
 	}
 	up := math.Exp(beta*a - shift) // value/t
-	down := up * t / p             // value/p
-	if !(down <= math.MaxFloat64 && up >= 0x1p-1022) {
+	l, down := t*up, up*(t/p)      // the value, value/p
+	if !(normal(up) && normal(t/p) && normal(down)) {
 		down = math.Exp(-alpha*a - shift)
+	}
+	if !(normal(up) && normal(l)) {
+		l = math.Exp(formula.Log(t) + beta*a - shift)
 	}
 	if math.IsInf(shift, 1) {
 		// Beside an infinite term the others are nothing.
 		if !math.IsInf(beta*a, 1) {
 			return formula.Partials{}
 		}
-		up, down = 1/t, math.Inf(1)
+		up, down, l = 1/t, math.Inf(1), 1
 	}
-	j := formula.Partials{L: t * up, P: beta * down, T: alpha * up}
+	j := formula.Partials{L: l, P: beta * down, T: alpha * up}
 	if t == 0 {
 		j.L = p * down
 	}
 	j.PP, j.PT, j.TT = -alpha*j.P/p, alpha*beta*up/p, -beta*j.T/t
 	return j
 }
+
+// normal reports whether x > 0 has all digits of float64.
+func normal(x float64) bool { return x >= 0x1p-1022 && x <= math.MaxFloat64 }

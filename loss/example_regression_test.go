@@ -135,6 +135,33 @@ func ExamplePoissonNLL() {
 	// Output: [0.6137 0.1717]
 }
 
+// A model whose outputs are rates, such as those of a softplus, passes their logarithms.
+func ExamplePoissonNLL_rates() {
+	g := G.NewGraph()
+	rate, target := exampleRow(g, "rate", 2, 0.5), exampleRow(g, "target", 3, 0)
+	cost, err := loss.PoissonNLL(G.Must(G.Log(rate)), target, loss.WithReduction(loss.Sum))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	grads, err := loss.Gradients(cost, rate)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var value, gradient G.Value
+	G.Read(cost, &value)
+	G.Read(grads[0], &gradient)
+	if err := G.NewTapeMachine(g).RunAll(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%.4f\n%.4f\n", value, gradient.Data()) // 2 - 3·log 2 + 0.5, and 1 - t/λ
+	// Output:
+	// 0.4206
+	// [-0.5000 1.0000]
+}
+
 func ExampleGamma() {
 	exampleCounts(loss.Gamma)
 	// Output: [1.6931 2.2094]

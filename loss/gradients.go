@@ -19,6 +19,13 @@ import (
 // nodes that are not inputs. A node that the cost does not depend on differentiably gets a node of
 // zeros of its shape.
 //
+// Some operations of Gorgonia v0.9.18 differentiate themselves wrongly. Gradients has the right
+// derivatives of Log2 and InverseSqrt, and the right second ones of Slice, Unconcat, Im2Col, Conv1d
+// and Conv2d. It is an error, which names the operation, to differentiate through At,
+// AveragePool2D, GlobalAveragePool2D, CTCLoss and Dropout, and to differentiate twice through
+// AveragePool1D, BatchNorm, ByIndices, GroupNorm, LogSoftMax, MaxPool1D, MaxPool2D, SoftMax,
+// Sparsemax and Upsample2D. The second derivatives of all others are right.
+//
 // The results are not bound to wrt: read them with gorgonia.Read, not with Node.Grad.
 func Gradients(cost *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	if cost == nil {
@@ -92,6 +99,9 @@ func reverse(name string, out, upstream *G.Node, wrt G.Nodes) (result G.Nodes, e
 	var order G.Nodes
 	operands := make(map[*G.Node]G.Nodes)
 	for n, in := range Walk(out) {
+		if fault := underivable[gorgoniaName(n.Op())]; fault != "" && slices.ContainsFunc(in, func(o *G.Node) bool { return needed[o] }) {
+			return nil, fmt.Errorf("loss.%s: %s", name, fault)
+		}
 		for i, differentiable := range diffWRT(n, len(in)) {
 			if differentiable && needed[in[i]] {
 				needed[n] = true // on a differentiable path to wrt
@@ -136,6 +146,9 @@ func diffWRT(node *G.Node, n int) []bool {
 	if !ok || n == 0 {
 		return nil
 	}
+	if gorgoniaName(op) == "sliceIncrOp" {
+		return []bool{false, true}
+	}
 	return slices.Clone(op.DiffWRT(n))
 }
 
@@ -159,6 +172,8 @@ func propagate(n *G.Node, kids G.Nodes, upstream *G.Node, needed map[*G.Node]boo
 	)
 	if own, ok := n.Op().(*graph.Op); ok {
 		parts, err = own.SymDiffOf(kids, n, upstream, wanted)
+	} else if derive := mended[gorgoniaName(n.Op())]; derive != nil {
+		parts, err = derive(n.Op(), kids, n, upstream)
 	} else {
 		parts, err = n.Op().(G.SDOp).SymDiff(kids, n, upstream)
 	}

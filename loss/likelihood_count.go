@@ -38,7 +38,9 @@ var countLosses = []entry{
 // A log-rate of -Inf gives 0 for a target of 0 and +Inf for others. Targets need not be whole
 // numbers.
 //
-// Keras's Poisson takes rates, exp(x) in place of x.
+// A model that predicts rates λ > 0 passes their logarithms, as the example does: l = λ - t·log λ
+// with dl/dλ = 1 - t/λ. Where a rate may be 0, log(λ + ε) is finite: up to the constant ε that is
+// PyTorch's log_input=False with ε = 1e-8, and Keras's Poisson with 1e-7.
 //
 // It is [Tweedie] with power 1. [NegativeBinomial] is for counts whose variance exceeds their mean.
 //
@@ -326,11 +328,16 @@ var negativeBinomial = core.Definition{
 				d := math.Exp(f) - t
 				switch {
 				case t == 0:
-				case min(t, shape) >= 10 && t <= 16*shape && math.Abs(d) <= t/2:
-					// the terms that grow with t cancel
+				case min(t, shape) >= 10 && math.Abs(d) <= t/2:
+					// The terms that grow with t and r cancel. What is left of them is written in two
+					// ways, of which one does not cancel.
 					sum := t + shape
-					j.L = t*formula.Log1pmx(d/t) - sum*formula.Log1pmx(d/sum) + math.Log(2*math.Pi*t)/2 + math.Log1p(t/shape)/2 +
-						stirling(t) + (stirling(shape) - stirling(sum))
+					rest := t*formula.Log1pmx(d/t) - sum*formula.Log1pmx(d/sum)
+					if t > shape {
+						y := -d / (t + d)
+						rest = shape*formula.Log1pmx(y) - sum*formula.Log1pmx(shape/sum*y)
+					}
+					j.L = rest + math.Log(2*math.Pi*t)/2 + math.Log1p(t/shape)/2 + stirling(t) + (stirling(shape) - stirling(sum))
 				case t <= shape:
 					j.L += lgamma(t+1) + gammaGap(t, shape)
 				default: // log t! and log Γ(t+shape) are both large

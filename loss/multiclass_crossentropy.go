@@ -358,7 +358,7 @@ var crossEntropyFromProb = core.Definition{
 			c := smoothed(r, s, func(j int) bool { return p[j] != 0 })
 			if g := r.Grad[0]; g != nil {
 				for j, a := range c.a {
-					g[j] = formula.Times(-a, 1/p[j])
+					g[j] = formula.Quotient(-a, p[j])
 				}
 			}
 			c.gradTarget(r, nll)
@@ -371,7 +371,7 @@ var crossEntropyFromProb = core.Definition{
 				}
 				if v := r.Dir[1]; v != nil {
 					for j := range v {
-						h[j] += formula.Times(-c.rate(j)*v[j], 1/p[j])
+						h[j] += formula.Quotient(-c.rate(j)*v[j], p[j])
 					}
 				}
 			}
@@ -379,7 +379,7 @@ var crossEntropyFromProb = core.Definition{
 				formula.Fill(h, 0)
 				if v := r.Dir[0]; v != nil {
 					for j := range v {
-						h[j] = formula.Times(-c.rate(j)*v[j], 1/p[j])
+						h[j] = formula.Quotient(-c.rate(j)*v[j], p[j])
 					}
 				}
 			}

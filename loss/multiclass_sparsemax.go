@@ -48,8 +48,11 @@ func fenchel(s *core.Settings, project projection, omega regulariser, integral f
 			}
 		}
 		value += formula.Times(1-mass, tau+top)
-		if value != value {
-			value = extreme(t, p, x, omega, integral)
+		if !(math.Abs(1-mass) <= 0.5) { // here the sum above cancels more than the definition does
+			value = defined(t, p, x, omega, integral, 1)
+		}
+		if value != value || math.IsInf(value, 0) && core.Finite(slices.Min(x)) {
+			value = defined(t, p, x, omega, integral, 0x1p-600)
 		}
 		for j := range r.Grad[0] {
 			r.Grad[0][j] = p[j] - t[j]
@@ -87,14 +90,13 @@ func fenchel(s *core.Settings, project projection, omega regulariser, integral f
 	})
 }
 
-// extreme is the loss as it is defined, with terms that may be too large for float64 before they
-// are added.
-func extreme(t, p, x []float64, omega regulariser, integral float64) float64 {
-	const unit = 0x1p-600
+// defined is the loss as it is defined. Terms may be too large for float64 before they are added:
+// they are added in units of unit⁻².
+func defined(t, p, x []float64, omega regulariser, integral, unit float64) float64 {
 	of := func(q []float64) (sum float64) {
 		for j, v := range q {
 			_, slope, _ := omega(v, v)
-			sum += v * unit * (integral*slope*unit - x[j]*unit)
+			sum += formula.Times(v*unit, integral*slope*unit-x[j]*unit)
 		}
 		return sum
 	}

@@ -76,7 +76,7 @@ var mape = core.Definition{
 
 // SMAPE returns the absolute error of pred against target as a fraction of their mean size.
 //
-//	l = 2·|p - t|/(|p| + |t|)        dl/dp = 4·t·sign(p - t)/(p + t)² where p and t have one sign
+//	l = 2·|p - t|/(|p| + |t|)        dl/dp = 4·|t|·sign(p - t)/(p + t)² where p and t have one sign
 //	                                 dl/dp = 0 where they have not: there l = 2
 //
 // pred p and target t have the same shape (any rank). The result is a scalar, or has the shape of
@@ -105,7 +105,7 @@ var smape = core.Definition{
 				t := r.X[1][:len(dst)]
 				for i, p := range r.X[0] {
 					size := math.Abs(p) + math.Abs(t[i])
-					dst[i] = 2 * math.Abs(p-t[i]) / size
+					dst[i] = 2 * (math.Abs(p-t[i]) / size)
 					if !(size > 0 && size < wide) {
 						dst[i] = smapeJet(p, t[i], 0).L
 					}
@@ -150,7 +150,7 @@ func smapeJet(p, t float64, _ int) formula.Partials {
 	// sign.
 	r, s := formula.Sign(a-b), formula.Sign(p)
 	x, y := a/size, b/size
-	l := 2 * math.Abs(p-t) / size
+	l := 2 * (math.Abs(p-t) / size)
 	return formula.Partials{
 		L: l,
 		P: 4 * r * s * y / size, T: -4 * r * s * x / size,

@@ -38,7 +38,7 @@ func ExpRow(dst, x []float64) (max, rest float64) {
 		return max, math.NaN()
 	}
 	const block = 1024
-	lost := 0.0 // what the additions of eights round off
+	lost := 0.0 // what the additions below round off
 	for lo := 0; lo < len(x); lo += block {
 		hi := min(lo+block, len(x))
 		part := dst[lo:hi]
@@ -49,14 +49,20 @@ func ExpRow(dst, x []float64) (max, rest float64) {
 		if at >= lo && at < hi {
 			part[at-lo] = 0
 		}
-		for len(part) >= 8 {
+		for len(part) > 8 {
 			e := part[:8:8]
 			rest, lost = addLost(rest, lost, ((e[0]+e[1])+(e[2]+e[3]))+((e[4]+e[5])+(e[6]+e[7])))
 			part = part[8:]
 		}
+		few := 0.0 // eight at most round off too little to be worth keeping
 		for _, e := range part {
-			rest, lost = addLost(rest, lost, e)
+			few += e
 		}
+		if len(x) <= 8 { // a short row does not wait for the chain of additions
+			rest = few
+			break
+		}
+		rest, lost = addLost(rest, lost, few)
 	}
 	dst[at] = 1
 	return max, rest + lost

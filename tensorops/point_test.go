@@ -121,8 +121,8 @@ func TestPointAccuracy(t *testing.T) {
 }
 
 // pointTolerance bounds the errors by a multiple of the last place's half of the result and of the
-// largest number in the computation, as the package's documentation does: 3 units for what is
-// computed in float32 (6 for the focal loss, whose power doubles the error of its base), half a
+// largest number in the computation: 6 halves for what is computed in float32, which are 6 units at
+// most (twice that for the focal loss, whose power doubles the error of its base), half a
 // unit beside 1e-12 for what is computed in float64 and rounded once. float64 results are compared
 // with a formula that has errors of its own: 1e-12. Numbers beside the smallest normal one may be
 // 0.

@@ -245,7 +245,7 @@ func symmetricValue(_ Point, x, t, _ float64) (l, slope float64) {
 		l, slope = symmetricValue(Point{}, x/4, t/4, 0)
 		return l, slope / 4
 	}
-	return 2 * math.Abs(x-t) / size, 4 * signOf(a-b) * signOf(x) * (b / size) / size
+	return 2 * (math.Abs(x-t) / size), 4 * signOf(a-b) * signOf(x) * (b / size) / size
 }
 
 // logFloor is the number at which MSLE cuts off both of its operands.

@@ -169,6 +169,33 @@ func TestGroupsInFit(t *testing.T) {
 	}
 }
 
+// TestGroupsOfL2: a group's L2 takes the place of the optimizer's, and 0 is none. Beside a step
+// without it, one with λ moves each parameter by -rate·λ·parameter, here -¼·parameter.
+func TestGroupsOfL2(t *testing.T) {
+	ds := blobs(t, 16, 1)
+	one := func(groups []optim.Group, opts ...optim.Option) []*arrayT {
+		return mustFit(t, linear3, ds, Config{Epochs: 1, BatchSize: 16, Optimizer: optim.SGD(0.5, opts...), DType: tensor.Float64, Groups: groups}).Params()
+	}
+	start, plain := one([]optim.Group{{Match: "*", Frozen: true}}), one(nil)
+	all := one(nil, optim.WithL2(0.5))
+	group := one([]optim.Group{{Match: "*.weight", L2: 0.5}}, optim.WithL2(7))
+	without := one([]optim.Group{{Match: "*"}}, optim.WithL2(7))
+	for k, p := range plain {
+		for i, v := range p.F64 {
+			shrunk := v - 0.25*start[k].F64[i]
+			mine := shrunk
+			if p.Name == "out.bias" {
+				mine = v - 0.5*7*start[k].F64[i]
+			}
+			for what, pair := range map[string][2]float64{"the optimizer's": {all[k].F64[i], shrunk}, "a group's": {group[k].F64[i], mine}, "none": {without[k].F64[i], v}} {
+				if math.Abs(pair[0]-pair[1]) > 1e-15 {
+					t.Errorf("%s of %s is %v, want %v", what, p.Name, pair[0], pair[1])
+				}
+			}
+		}
+	}
+}
+
 func TestEarlyStop(t *testing.T) {
 	for _, keepLast := range []bool{false, true} {
 		values := []float64{5, 3, 4, 3.5, 2.95, 6}

@@ -87,7 +87,7 @@ type run struct {
 	val    *evaluator
 
 	slots     [][]*weights.Array // by parameter, by slot of the optimizer
-	groups    []group            // by parameter
+	groups    []optim.Group      // by parameter
 	schedule  optim.Schedule
 	callbacks []Callback
 	metrics   []metric.Metric // of the training batches of this epoch
@@ -126,11 +126,6 @@ type position struct {
 type kept struct {
 	Step  int   `json:"step"`
 	Value exact `json:"value"`
-}
-
-type group struct {
-	scale, decay float64
-	frozen       bool
 }
 
 func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*run, error) {
@@ -196,8 +191,7 @@ func (r *run) prepare() error {
 		return err
 	}
 	for _, a := range r.net.params.list {
-		scale, decay, frozen := optim.GroupOf(cfg.Groups, a.Name, cfg.Optimizer.Decay())
-		r.groups = append(r.groups, group{scale, decay, frozen})
+		r.groups = append(r.groups, optim.GroupOf(cfg.Groups, a.Name, cfg.Optimizer))
 		var slots []*weights.Array
 		for _, s := range cfg.Optimizer.Slots() {
 			slot := weights.New(a.Name+"."+s, a.Single(), a.Shape...)

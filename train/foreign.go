@@ -16,20 +16,26 @@ import (
 type wrongOp struct {
 	name string // the function that makes it
 	what string
-	lisp bool // right on the machine of this package, wrong on a LispMachine
+	lisp bool // right in Fit, wrong on a LispMachine or by gorgonia.Grad
 }
 
-// wrongOps are those of Gorgonia v0.9.18, by the name of their Go type.
+// wrongOps are those of Gorgonia v0.9.18, by the name of their Go type, or of their function for
+// operations of numbers.
 var wrongOps = map[string]wrongOp{
-	"softmaxOp":   {name: "SoftMax", what: "Gorgonia's SoftMax takes the row maximum from the whole tensor and its logarithm changes it in place; return logits, or use loss.Softmax or loss.LogSoftmax"},
-	"sparsemaxOp": {name: "Sparsemax", what: "Gorgonia's Sparsemax is wrong on axis 0"},
-	"dropoutOp":   {name: "Dropout", what: "Gorgonia's Dropout scales gradients by 1/p; use Builder.Dropout"},
-	"randomOp":    {name: "Random", what: "a random operation of Gorgonia draws from a source that no seed of this package reaches; use Builder.Dropout for dropout"},
-	"ctcLossOp":   {name: "CTCLoss", what: "Gorgonia's CTCLoss does not divide its mean gradient and fails on padded steps"},
-	"byIndicesOp": {name: "ByIndices", what: "Gorgonia's ByIndices has a wrong gradient on axis 1; use Builder.Embedding to look up rows"},
-	"BatchNormOp": {name: "BatchNorm", what: "Gorgonia's BatchNorm keeps statistics that a checkpoint does not hold and a padded batch disturbs"},
-	"maxBetween":  {name: "MaxBetween", what: "Gorgonia's MaxBetween has a wrong gradient on a LispMachine", lisp: true},
-	"minBetween":  {name: "MinBetween", what: "Gorgonia's MinBetween has a wrong gradient on a LispMachine", lisp: true},
+	"softmaxOp":           {name: "SoftMax", what: "Gorgonia's SoftMax takes the row maximum from the whole tensor and its logarithm changes it in place; return logits, or use loss.Softmax or loss.LogSoftmax"},
+	"sparsemaxOp":         {name: "Sparsemax", what: "Gorgonia's Sparsemax is wrong on axis 0"},
+	"dropoutOp":           {name: "Dropout", what: "Gorgonia's Dropout scales gradients by 1/p; use Builder.Dropout"},
+	"randomOp":            {name: "Random", what: "a random operation of Gorgonia draws from a source that no seed of this package reaches; use Builder.Dropout for dropout"},
+	"ctcLossOp":           {name: "CTCLoss", what: "Gorgonia's CTCLoss does not divide its mean gradient and fails on padded steps"},
+	"byIndicesOp":         {name: "ByIndices", what: "Gorgonia's ByIndices has a wrong gradient on axis 1; use Builder.Embedding to look up rows"},
+	"BatchNormOp":         {name: "BatchNorm", what: "Gorgonia's BatchNorm keeps statistics that a checkpoint does not hold and a padded batch disturbs"},
+	"avgPoolOp":           {name: "AveragePool2D", what: "Gorgonia's AveragePool2D has a wrong gradient; a Conv2d with a constant kernel is a mean, too"},
+	"globalAveragePoolOp": {name: "GlobalAveragePool2D", what: "Gorgonia's GlobalAveragePool2D has no gradient; take the Mean along axes 2 and 3"},
+	"atOp":                {name: "At", what: "Gorgonia's At has no gradient; use Slice"},
+	"log2":                {name: "Log2", what: "Gorgonia's Log2 has a wrong gradient by gorgonia.Grad; Fit's is right", lisp: true},
+	"invSqrt":             {name: "InverseSqrt", what: "Gorgonia's InverseSqrt has a wrong gradient by gorgonia.Grad; Fit's is right", lisp: true},
+	"maxBetween":          {name: "MaxBetween", what: "Gorgonia's MaxBetween has a wrong gradient on a LispMachine", lisp: true},
+	"minBetween":          {name: "MinBetween", what: "Gorgonia's MinBetween has a wrong gradient on a LispMachine", lisp: true},
 }
 
 // wrong returns what is known to be wrong about the operation of a node, nil where nothing is.
@@ -42,16 +48,22 @@ func wrong(n *G.Node) *wrongOp {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if w, ok := wrongOps[t.Name()]; ok && strings.HasSuffix(t.PkgPath(), "gorgonia.org/gorgonia") {
+	name := t.Name()
+	if name == "elemUnaryOp" {
+		name = fmt.Sprint(op)
+	}
+	if w, ok := wrongOps[name]; ok && strings.HasSuffix(t.PkgPath(), "gorgonia.org/gorgonia") {
 		return &w
 	}
 	return nil
 }
 
 // Allow lets the model use operations of Gorgonia that are refused otherwise, by the name of the
-// function that makes them, because they compute something else than they say or draw from a source
-// that no seed reaches: SoftMax, Sparsemax, Dropout, Random, CTCLoss, ByIndices and BatchNorm.
-// [Lint] reports them all the same.
+// function that makes them, because they compute something else than they say, draw from a source
+// that no seed reaches, or have no right gradient: SoftMax, Sparsemax, Dropout, Random, CTCLoss,
+// ByIndices, BatchNorm, AveragePool2D, GlobalAveragePool2D and At. [Lint] reports them all the
+// same. [loss.Gradients], and with it Fit, differentiates through none of Dropout, CTCLoss,
+// AveragePool2D, GlobalAveragePool2D and At.
 func (b *Builder) Allow(operations ...string) error {
 	for _, name := range operations {
 		known := false

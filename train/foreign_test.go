@@ -141,8 +141,9 @@ func TestWrongOperations(t *testing.T) {
 		{"the option's name", with(nil, softmax), `Builder.Allow("SoftMax") takes it as it is`},
 		{"another allowed", with([]string{"Dropout"}, softmax), "Gorgonia's SoftMax"},
 		{"dropout", with(nil, dropout), "use Builder.Dropout"},
-		{"unknown", with([]string{"Softmax"}, softmax), `train.Allow: "Softmax" is not refused; refused are ["BatchNorm" "ByIndices" "CTCLoss" "Dropout" "Random" "SoftMax" "Sparsemax"]`},
+		{"unknown", with([]string{"Softmax"}, softmax), `train.Allow: "Softmax" is not refused; refused are ["At" "AveragePool2D" "BatchNorm" "ByIndices" "CTCLoss" "Dropout" "GlobalAveragePool2D" "Random" "SoftMax" "Sparsemax"]`},
 		{"allowed", with([]string{"SoftMax"}, softmax), ""},
+		{"allowed, and without a right gradient", with([]string{"Dropout"}, dropout), "gorgonia.Dropout has a wrong derivative"},
 		{"wrong on another machine only", with(nil, between), ""},
 	} {
 		_, err := Fit(background, c.model, loss.CrossEntropy, ds, Config{Epochs: 1, Optimizer: optim.SGD(0.1)})

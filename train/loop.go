@@ -389,10 +389,10 @@ func (r *run) update() {
 		Step: r.at.Step, Epoch: r.at.Epoch, StepsPerEpoch: r.perEpoch, Steps: r.cfg.Epochs * r.perEpoch})
 	for i, p := range r.net.params.list {
 		g := r.groups[i]
-		if g.frozen {
+		if g.Frozen {
 			continue
 		}
-		s := optim.Step{N: r.at.Step, Rate: r.at.Rate * g.scale, Decay: g.decay}
+		s := optim.Step{N: r.at.Step, Rate: r.at.Rate * g.Scale, Decay: g.Decay, L2: g.L2}
 		if p.Single() {
 			slots := make([][]float32, len(r.slots[i]))
 			for k, slot := range r.slots[i] {

@@ -26,6 +26,7 @@ type Net struct {
 	seed   uint64
 
 	predictors predictors
+	evaluators evaluators
 }
 
 // errNoModel is what becomes of a zero Net.
@@ -101,37 +102,6 @@ func eachBatch(ctx context.Context, ds data.Dataset, from, to, size, ahead int, 
 			return err
 		}
 	}
-}
-
-// Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and
-// under its name the value of each metric, after the rows of the dataset were added to it. lossFn
-// may be nil when metrics are given.
-//
-// The mean loss is that of the whole dataset, however its ignored labels and weights fall into
-// batches; an error where no row counts. A loss that is no quotient (see [loss.Parts]) gives the
-// mean of its batches, weighted by their rows.
-//
-// A call builds a graph of its own, of at most 256 rows and of no more than the dataset has. Calls
-// from several goroutines run at the same time, as those of [Net.Predict] do; metrics belong to one
-// call.
-func (n *Net) Evaluate(ctx context.Context, lossFn loss.Func, ds data.Dataset, metrics ...metric.Metric) (Values, error) {
-	if ctx == nil {
-		return nil, errors.New("train.Evaluate: context is nil")
-	}
-	err := checkMetrics(metrics)
-	var e *evaluator
-	if err == nil {
-		e, err = newEvaluator(n, lossFn, ds, predictBatch, len(metrics) > 0)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("train.Evaluate: %w", err)
-	}
-	defer e.close()
-	v, err := e.measure(ctx, ds, metrics)
-	if err != nil {
-		return nil, fmt.Errorf("train.Evaluate: %w", err)
-	}
-	return v, nil
 }
 
 // evaluator is a compiled graph for measuring a model.

@@ -13,13 +13,25 @@ type scene struct {
 	g      *G.ExprGraph
 	dt     tensor.Dtype
 	inputs G.Nodes // those that are differentiated and changed
+	bent   bool    // the operation is given x + x²/4 for an input x
 }
 
 // in adds an input with random values in [0.2, 1.2), which every operation takes.
 func (s *scene) in(name string, shape ...int) *G.Node {
 	n := newInput(s.g, s.dt, name, shape...)
 	s.inputs = append(s.inputs, n)
+	if s.bent {
+		half := G.Must(G.Mul(n, constantOf(s.dt, 0.5)))
+		return G.Must(G.Add(n, G.Must(G.Square(half))))
+	}
 	return n
+}
+
+func constantOf(dt tensor.Dtype, v float64) *G.Node {
+	if dt == tensor.Float32 {
+		return G.NewConstant(float32(v))
+	}
+	return G.NewConstant(v)
 }
 
 // ints adds an integer input, which is data.

@@ -241,24 +241,30 @@ func FuzzCSV(f *testing.F) {
 	f.Add("1;2\r\n\"3\";4\r\n", false, 0, 255.0)
 	f.Add(wide("a,kind\n1,cat\n", false), true, 1, math.Inf(1))
 	f.Fuzz(func(t *testing.T, text string, header bool, target int, divisor float64) {
-		d, err := CSV(strings.NewReader(text), CSVFormat{Header: header, Target: target, Divisor: divisor})
-		if err != nil {
-			return
-		}
-		if len(d.Labels()) != d.Len() || header && len(d.Features) != d.Spec().Input.Size() {
-			t.Fatalf("%d labels and names %q for %d rows of %v", len(d.Labels()), d.Features, d.Len(), d.Spec())
-		}
-		for i, label := range d.Labels() {
-			if label < 0 || label >= len(d.Classes) || d.Input(i).NonFinite() >= 0 {
-				t.Fatalf("row %d is %v with label %d of %d", i, d.Input(i), label, len(d.Classes))
-			}
-		}
-		for _, name := range slices.Concat(d.Features, d.Classes) {
-			if name == "" || name != strings.TrimSpace(name) || !utf8.ValidString(name) || strings.ContainsAny(name, "\ufeff\x00") {
-				t.Fatalf("name %q", name)
-			}
-		}
+		checkCSV(t, text, CSVFormat{Header: header, Target: target, Divisor: divisor})
 	})
+}
+
+// checkCSV holds what the reader takes of a text to what it promises.
+func checkCSV(t *testing.T, text string, f CSVFormat) {
+	t.Helper()
+	d, err := CSV(strings.NewReader(text), f)
+	if err != nil {
+		return
+	}
+	if len(d.Labels()) != d.Len() || f.Header && len(d.Features) != d.Spec().Input.Size() {
+		t.Fatalf("%d labels and names %q for %d rows of %v", len(d.Labels()), d.Features, d.Len(), d.Spec())
+	}
+	for i, label := range d.Labels() {
+		if label < 0 || label >= len(d.Classes) || d.Input(i).NonFinite() >= 0 {
+			t.Fatalf("row %d is %v with label %d of %d", i, d.Input(i), label, len(d.Classes))
+		}
+	}
+	for _, name := range slices.Concat(d.Features, d.Classes) {
+		if name == "" || name != strings.TrimSpace(name) || !utf8.ValidString(name) || strings.ContainsAny(name, "\ufeff\x00") {
+			t.Fatalf("name %q", name)
+		}
+	}
 }
 
 // FuzzIDX: no text makes the reader panic, and what it takes is written as it was.

@@ -16,6 +16,8 @@ type Group struct {
 	Scale float64
 	// Decay replaces the optimizer's decoupled weight decay, >= 0; 0 means no decay.
 	Decay float64
+	// L2 replaces the λ of the optimizer's [WithL2], >= 0; 0 means none. Any optimizer follows it.
+	L2 float64
 	// Frozen keeps the parameters as they are.
 	Frozen bool
 }
@@ -27,8 +29,10 @@ func CheckGroups(groups []Group, names []string) error {
 		if _, err := path.Match(g.Match, ""); err != nil {
 			return fmt.Errorf("optim: group %d has pattern %q: %w", i, g.Match, err)
 		}
-		if !(g.Scale >= 0) || math.IsInf(g.Scale, 1) || !(g.Decay >= 0) || math.IsInf(g.Decay, 1) {
-			return fmt.Errorf("optim: group %d (%q) has scale %v and decay %v, want finite numbers >= 0", i, g.Match, g.Scale, g.Decay)
+		for _, v := range []float64{g.Scale, g.Decay, g.L2} {
+			if !(v >= 0) || math.IsInf(v, 1) {
+				return fmt.Errorf("optim: group %d (%q) has scale %v, decay %v and L2 %v, want finite numbers >= 0", i, g.Match, g.Scale, g.Decay, g.L2)
+			}
 		}
 	}
 	used := make([]bool, len(groups))
@@ -54,15 +58,16 @@ func find(groups []Group, name string) int {
 	return -1
 }
 
-// GroupOf returns the rate's factor and the decay of a parameter, and whether it is frozen.
-func GroupOf(groups []Group, name string, decay float64) (scale, ownDecay float64, frozen bool) {
+// GroupOf returns the settings of a parameter: those of the first group that matches its name, with
+// a Scale that is never 0, or the optimizer's.
+func GroupOf(groups []Group, name string, o Optimizer) Group {
 	i := find(groups, name)
 	if i < 0 {
-		return 1, decay, false
+		return Group{Scale: 1, Decay: o.Decay(), L2: o.L2()}
 	}
 	g := groups[i]
 	if g.Scale == 0 {
 		g.Scale = 1
 	}
-	return g.Scale, g.Decay, g.Frozen
+	return g
 }

@@ -20,6 +20,7 @@ type Step struct {
 	N     int     // counts from 1
 	Rate  float64 // learning rate of this step
 	Decay float64 // decoupled weight decay λ: parameters are first multiplied by 1 - Rate·λ
+	L2    float64 // λ: λ·parameter, after the decay, is added to the gradient
 }
 
 // An Optimizer changes parameters by their gradients.
@@ -30,6 +31,9 @@ type Optimizer interface {
 	Rate() float64
 	// Decay is the decoupled weight decay of parameters whose group does not say otherwise.
 	Decay() float64
+	// L2 is the factor of the parameter that is added to its gradient where the parameter's group
+	// does not say otherwise.
+	L2() float64
 	// Slots names the memory that the rule needs for each parameter, such as "exp_avg". Each slot
 	// is a slice as long as the parameter that starts at [Optimizer.Start].
 	Slots() []string
@@ -115,7 +119,9 @@ func WithWeightDecay(lambda float64) Option {
 }
 
 // WithL2 adds λ·parameter to the gradient, PyTorch's weight_decay outside AdamW. λ >= 0, default 0.
-// SGD, Momentum, Nesterov, Adam, RMSProp and Adagrad take it.
+// Beside [WithWeightDecay] the parameter is the one that the decay has already shrunk: with both,
+// [SGD] makes p·(1-rate·decay)·(1-rate·λ) - rate·g of p. Parameter groups may replace it. SGD,
+// Momentum, Nesterov, Adam, RMSProp and Adagrad take it.
 func WithL2(lambda float64) Option {
 	return func(r *rule) { r.set("WithL2", &r.l2, lambda, lambda >= 0, "a finite number >= 0") }
 }
@@ -169,6 +175,7 @@ func build(r *rule, opts []Option) Optimizer {
 func (r *rule) Name() string    { return r.name }
 func (r *rule) Rate() float64   { return r.rate }
 func (r *rule) Decay() float64  { return r.decay }
+func (r *rule) L2() float64     { return r.l2 }
 func (r *rule) Slots() []string { return append([]string(nil), r.slots...) }
 func (r *rule) Start() float64  { return r.start }
 func (r *rule) Check() error    { return r.err }
@@ -190,7 +197,7 @@ func (r *rule) Update64(s Step, p, g []float64, slots [][]float64) {
 
 // scalars returns the constants of a step, each rounded once from float64.
 func scalars[F float32 | float64](r *rule, s Step) *[constants]F {
-	c := &[constants]F{F(1 - float64(s.Rate*s.Decay)), F(r.l2)}
+	c := &[constants]F{F(1 - float64(s.Rate*s.Decay)), F(s.L2)}
 	for i, v := range r.own(r, s) {
 		c[2+i] = F(v)
 	}

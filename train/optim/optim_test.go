@@ -82,7 +82,7 @@ func trajectory[F float32 | float64](o Optimizer, start []float64, steps int, gr
 		for i := range g {
 			g[i] = F(grad(n, i, float64(p[i])))
 		}
-		s := Step{N: n, Rate: o.Rate(), Decay: o.Decay()}
+		s := Step{N: n, Rate: o.Rate(), Decay: o.Decay(), L2: o.L2()}
 		switch p := any(p).(type) {
 		case []float32:
 			o.Update32(s, p, any(g).([]float32), any(slots).([][]float32))
@@ -286,24 +286,33 @@ func TestCheck(t *testing.T) {
 }
 
 func TestGroups(t *testing.T) {
-	groups := []Group{{Match: "*.bias"}, {Match: "head.*", Scale: 0.5, Decay: 0.3}, {Match: "old.*", Frozen: true}}
+	groups := []Group{{Match: "*.bias"}, {Match: "head.*", Scale: 0.5, Decay: 0.3, L2: 0.4}, {Match: "old.*", Frozen: true}}
 	names := []string{"head.weight", "head.bias", "old.weight", "body.weight"}
 	if err := CheckGroups(groups, names); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		name         string
-		scale, decay float64
-		frozen       bool
-	}{{"head.weight", 0.5, 0.3, false}, {"head.bias", 1, 0, false}, {"old.weight", 1, 0, true}, {"body.weight", 1, 0.1, false}} {
-		if s, d, f := GroupOf(groups, c.name, 0.1); s != c.scale || d != c.decay || f != c.frozen {
-			t.Errorf("%s: scale %v, decay %v, frozen %v, want %v", c.name, s, d, f, c)
+	o := SGD(1, WithWeightDecay(0.1), WithL2(0.2))
+	for name, want := range map[string]Group{"head.weight": groups[1], "head.bias": {Match: "*.bias", Scale: 1},
+		"old.weight": {Match: "old.*", Scale: 1, Frozen: true}, "body.weight": {Scale: 1, Decay: 0.1, L2: 0.2}} {
+		if got := GroupOf(groups, name, o); got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
-	for _, g := range []Group{{Match: "["}, {Match: "x"}, {Match: "*", Scale: -1}, {Match: "*", Decay: math.NaN()}} {
+	for _, g := range []Group{{Match: "["}, {Match: "x"}, {Match: "*", Scale: -1}, {Match: "*", Decay: math.NaN()}, {Match: "*", L2: -1}, {Match: "*", L2: math.Inf(1)}} {
 		if err := CheckGroups([]Group{g}, names); err == nil {
 			t.Errorf("%+v: no error", g)
 		}
+	}
+}
+
+// TestDecayBesideL2: the parameter in the L2 term has decayed. With the rate ½, both factors ½, p =
+// 4 and g = 1: p becomes 4·(1-¼) = 3 and 3 - ½·(1 + ½·3) = 1.75.
+func TestDecayBesideL2(t *testing.T) {
+	o := SGD(0.5, WithWeightDecay(0.5), WithL2(0.5))
+	p := []float64{4}
+	o.Update64(Step{N: 1, Rate: 0.5, Decay: o.Decay(), L2: o.L2()}, p, []float64{1}, nil)
+	if p[0] != 1.75 {
+		t.Errorf("4 becomes %v, want 1.75", p[0])
 	}
 }
 

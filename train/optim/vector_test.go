@@ -59,7 +59,7 @@ func stepsNow[F float32 | float64](o Optimizer, n int, seed uint64, nasty bool) 
 				g[i] = F(hostile[rng.IntN(len(hostile))])
 			}
 		}
-		s := Step{N: step, Rate: o.Rate(), Decay: o.Decay()}
+		s := Step{N: step, Rate: o.Rate(), Decay: o.Decay(), L2: o.L2()}
 		switch p := any(p[guard : guard+n]).(type) {
 		case []float32:
 			o.Update32(s, p, any(g[guard:guard+n]).([]float32), any(slots).([][]float32))

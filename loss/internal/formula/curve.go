@@ -190,6 +190,14 @@ func Times(a, b float64) float64 {
 	return a * b
 }
 
+// Quotient returns a/b with 0/0 = 0.
+func Quotient(a, b float64) float64 {
+	if a == 0 {
+		return 0
+	}
+	return a / b
+}
+
 // Indicator returns 1 where the condition holds, else 0.
 func Indicator(condition bool) int {
 	if condition {
