@@ -80,6 +80,16 @@
 //
 // Weights, masks and normalizers are data: they have no gradient.
 //
+// # Lists, images, sequences and batches
+//
+// The values of some losses read more than one example's row: all items of a list ([ListNet]), all
+// tokens of a sequence ([GRPO]), all subjects at risk ([CoxPartialLikelihood]), two clouds of points
+// ([SinkhornDivergence]). The rules above hold for their values. A mask leaves out what such a value
+// reads, items, tokens or rows, as if it were not there: neither the value nor a gradient depends on
+// it. Each loss says what its weights weigh, and which of its values have a part in the mean. Lists
+// and sequences of different lengths may be padded and masked, or stand in one row without padding:
+// [WithSegments].
+//
 // # Options
 //
 // An option that a loss does not take is an error, and so is a value out of range. The
@@ -212,7 +222,10 @@
 // Package loss/internal/formula lifts formulas: a Curve is a function of pred - target or of a
 // margin, Bivariate of one prediction and one target, Multivariate of more operands, Separable a
 // sum of such functions along the class axis. A loss that couples the classes is a Row function, as
-// in multiclass_crossentropy.go. Reductions, weights, masks, axes, float32, both machines, the
+// in multiclass_crossentropy.go. A loss whose values read lists, images, sequences or the whole batch
+// is a Group function, as in ranking.go: its Grouping names by letters the axes that make groups,
+// those that a mask thins out and those of the values, and the function gets the entries that are
+// there and writes the derivatives of the weighted sum of its values. Reductions, weights, masks, axes, float32, both machines, the
 // second order and package eager belong to the mechanism (loss/internal/core and graph), and no
 // loss mentions them. A loss takes an option by naming it in Takes, with a default in Defaults; the
 // formula reads it from the settings, and Check refuses values that the option allows but the loss
