@@ -222,15 +222,16 @@
 // Package loss/internal/formula lifts formulas: a Curve is a function of pred - target or of a
 // margin, Bivariate of one prediction and one target, Multivariate of more operands, Separable a
 // sum of such functions along the class axis. A loss that couples the classes is a Row function, as
-// in multiclass_crossentropy.go. A loss whose values read lists, images, sequences or the whole batch
-// is a Group function, as in ranking.go: its Grouping names by letters the axes that make groups,
-// those that a mask thins out and those of the values, and the function gets the entries that are
-// there and writes the derivatives of the weighted sum of its values. Reductions, weights, masks, axes, float32, both machines, the
-// second order and package eager belong to the mechanism (loss/internal/core and graph), and no
-// loss mentions them. A loss takes an option by naming it in Takes, with a default in Defaults; the
-// formula reads it from the settings, and Check refuses values that the option allows but the loss
-// does not. A new option is one row of the table in loss/internal/core/option.go. Laws are the
-// properties that tests hold the loss to. A Kernel, a function of package tensorops, is optional.
+// in multiclass_crossentropy.go. A loss whose values read lists, images, sequences or the whole
+// batch is a Group function, as in ranking.go: its Grouping names by letters the axes that make
+// groups, those that a mask thins out and those of the values, and the function gets the entries
+// that are there and writes the derivatives of the weighted sum of its values. Reductions, weights,
+// masks, axes, float32, both machines, the second order and package eager belong to the mechanism
+// (loss/internal/core and graph), and no loss mentions them. A loss takes an option by naming it in
+// Takes, with a default in Defaults; the formula reads it from the settings, and Check refuses
+// values that the option allows but the loss does not. A new option is one row of the table in
+// loss/internal/core/option.go. Laws are the properties that tests hold the loss to. A Kernel, a
+// function of package tensorops, is optional.
 //
 // Second, a line in the family's list, {&cubic, Cubic}, at the head of the file. It makes the loss
 // known to [All], and so to the tests of the contract that every loss keeps: derivatives,
