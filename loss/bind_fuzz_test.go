@@ -92,7 +92,7 @@ func (c *chooser) leaf(g *G.ExprGraph, dt tensor.Dtype, name string, d loss.Doma
 		switch d {
 		case loss.Labels, loss.ClassLists:
 			x[i] = float64(i % 2)
-		case loss.Signs:
+		case loss.Signs, loss.SignFlags:
 			x[i] = math.Copysign(1, u-0.5)
 		case loss.Real, loss.Logits:
 			x[i] = 4*u - 2

@@ -47,7 +47,8 @@ func WithPower(power float64) Option {
 	return number(core.OptPower, power)
 }
 
-// WithQuantile sets the quantile, in (0, 1), that the quantile loss aims at. Default 0.5.
+// WithQuantile sets the quantile, in [0, 1], that a quantile loss aims at; [Quantile] takes neither
+// end. Default 0.5.
 func WithQuantile(quantile float64) Option {
 	return number(core.OptQuantile, quantile)
 }

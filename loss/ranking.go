@@ -7,7 +7,24 @@ import (
 )
 
 // rankingLosses are the losses of lists.
-var rankingLosses = []entry{{&listNet, ListNet}}
+var rankingLosses = []entry{
+	{&listNet, ListNet},
+	{&rankingSoftmax, RankingSoftmax},
+	{&uniqueSoftmax, UniqueSoftmax},
+	{&listMLE, ListMLE},
+	{&rankNet, RankNet},
+	{&lambdaRank, LambdaRank},
+	{&pairwiseHinge, PairwiseHinge},
+	{&pairwiseMSE, PairwiseMSE},
+	{&pairwiseQuantile, PairwiseQuantile},
+	{&pairwiseSoftZeroOne, PairwiseSoftZeroOne},
+	{&approxNDCG, ApproxNDCG},
+	{&approxMRR, ApproxMRR},
+	{&neuralNDCG, NeuralNDCG},
+}
+
+// rankingWide are those of other than two operands.
+var rankingWide = []*core.Definition{&marginRanking}
 
 // WithSegments declares that the items of all lists, or the tokens of all sequences, stand in one
 // row without padding: items with the same integer in ids belong together. ids (Int, Int64, Int32
