@@ -95,7 +95,7 @@ func (c *chooser) leaf(g *G.ExprGraph, dt tensor.Dtype, name string, d loss.Doma
 		switch d {
 		case loss.Labels, loss.ClassLists:
 			x[i] = float64(i % 2)
-		case loss.Signs:
+		case loss.Signs, loss.SignFlags:
 			x[i] = math.Copysign(1, u-0.5)
 		case loss.Real, loss.Logits:
 			x[i] = 4*u - 2
@@ -272,7 +272,7 @@ func bindRandom(t *testing.T, contenders []contender, data []byte) int {
 	}
 	var wrt G.Nodes
 	for k, n := range in {
-		if !of.integer(k) {
+		if !of.integer(k) && (n.Dtype() == tensor.Float32 || n.Dtype() == tensor.Float64) {
 			wrt = append(wrt, n)
 		}
 	}

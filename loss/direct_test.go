@@ -276,7 +276,7 @@ func TestElementKernelsAndRowFunctionsAgree(t *testing.T) {
 					info, _ := loss.Describe(strings.Fields(name)[0])
 					for i, v := range y {
 						switch info.Target {
-						case loss.Signs:
+						case loss.Signs, loss.SignFlags:
 							y[i] = math.Copysign(1, v-0.5)
 						case loss.Positive:
 							y[i] = v + 0.125

@@ -105,6 +105,19 @@
 // # Ranking
 //
 //   - [ListNet]: the cross-entropy between the top-one probabilities of relevance and of scores in each list
+//   - [RankingSoftmax]: the cross-entropy of relevance, as it is, against the softmax of the scores of each list
+//   - [UniqueSoftmax]: the cross-entropy of each relevant item against the softmax over itself and the less relevant items of its list, weighted by its gain
+//   - [ListMLE]: the negative log-likelihood of the order by relevance under the Plackett-Luce model of the scores, in each list
+//   - [RankNet]: the logistic loss of the score differences of all pairs of items of different relevance, in each list
+//   - [LambdaRank]: the logistic loss of all pairs of items of different relevance, weighted by how much the normalised discounted cumulative gain of the list would change if the two exchanged their ranks
+//   - [PairwiseHinge]: the amount by which the score differences of all pairs of items of different relevance fall short of a margin, in each list
+//   - [PairwiseMSE]: the mean squared difference between the score differences of all pairs of items and their differences of relevance, in each list
+//   - [PairwiseQuantile]: the quantile loss between the score differences of all pairs of items of different relevance and their differences of relevance, in each list
+//   - [PairwiseSoftZeroOne]: the share of pairs of items of different relevance that are in the wrong order, smoothed by the sigmoid, in each list
+//   - [ApproxNDCG]: 1 minus the normalised discounted cumulative gain of each list with smooth ranks
+//   - [ApproxMRR]: 1 minus the reciprocal of the smooth rank of the best relevant item of each list
+//   - [NeuralNDCG]: 1 minus the normalised discounted cumulative gain of each list, sorted by a smooth permutation matrix
+//   - [MarginRanking]: the amount by which the first of two scores fails to be above the second, or below it, by a margin, element by element
 //
 // # Preference and policy
 //

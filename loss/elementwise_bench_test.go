@@ -26,7 +26,7 @@ func BenchmarkElementwise(b *testing.B) {
 		switch d {
 		case loss.UnitInterval, loss.Counts, loss.Positive, loss.SoftTargets, loss.Probabilities:
 			return unit
-		case loss.Signs:
+		case loss.Signs, loss.SignFlags:
 			return signs
 		}
 		return x

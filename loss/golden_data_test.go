@@ -203,7 +203,7 @@ func (p *problem) draw(d loss.Domain) []float64 {
 			x[i] = 0.05 + 0.9*u
 		case loss.Counts, loss.Positive, loss.Variances, loss.Scales:
 			x[i] = 0.2 + 3*u
-		case loss.Signs:
+		case loss.Signs, loss.SignFlags:
 			x[i] = math.Copysign(1, n)
 		case loss.Cosines:
 			x[i] = 1.8*u - 0.9

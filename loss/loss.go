@@ -92,7 +92,7 @@ var families = []struct {
 	{"Similarity", directionLosses, nil},
 	{"Divergences", divergenceLosses, []*core.Definition{&gaussianKL}},
 	{"Overlap", overlapLosses, overlapWide},
-	{"Ranking", rankingLosses, nil},
+	{"Ranking", rankingLosses, rankingWide},
 	{"Embeddings", embeddingLosses, embeddingWide},
 	{"Contrastive", contrastiveLosses, contrastiveWide},
 	{"Preference and policy", preferenceLosses, preferenceWide},

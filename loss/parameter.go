@@ -47,7 +47,8 @@ func WithPower(power float64) Option {
 	return number(core.OptPower, power)
 }
 
-// WithQuantile sets the quantile, in (0, 1), that the quantile loss aims at. Default 0.5.
+// WithQuantile sets the quantile, in [0, 1], that a quantile loss aims at; [Quantile] takes neither
+// end. Default 0.5.
 func WithQuantile(quantile float64) Option {
 	return number(core.OptQuantile, quantile)
 }
@@ -61,6 +62,10 @@ func WithTau(tau float64) Option {
 func WithFull() Option {
 	return core.OptFull.Flag
 }
+
+// WithIterations sets a number of iterations >= 0: of [NeuralNDCG], exactly (default 50), and of
+// [Sinkhorn] and [SinkhornDivergence], at most (>= 1, default 2000).
+func WithIterations(n int) Option { return integer(core.OptIterations, n) }
 
 // WithLogPrior adds π_c to the logit of class c after the softcap and the temperature: π = τ·log of
 // the classes' frequencies adjusts logits (A. K. Menon et al., 2021), π = log of their counts is

@@ -114,11 +114,11 @@ func DPOHinge(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) 
 	return build(&dpoHinge, opts, chosen, rejected, refChosen, refRejected)
 }
 
-// pairOptions are the options of losses of pairs.
-var pairOptions = core.Options(core.ReduceOptions, core.OptBeta)
+// preferenceOptions are the options of losses of pairs.
+var preferenceOptions = core.Options(core.ReduceOptions, core.OptBeta)
 
 var dpoHinge = core.Definition{
-	Name: "DPOHinge", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Name: "DPOHinge", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type hinge",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
@@ -157,7 +157,7 @@ func IPO(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (*G.N
 }
 
 var ipo = core.Definition{
-	Name: "IPO", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Name: "IPO", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type ipo",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		goal := 1 / (2 * s.Beta)
@@ -194,7 +194,7 @@ func APOZero(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (
 }
 
 var apoZero = core.Definition{
-	Name: "APOZero", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Name: "APOZero", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type apo_zero",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
@@ -231,7 +231,7 @@ func APODown(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (
 }
 
 var apoDown = core.Definition{
-	Name: "APODown", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Name: "APODown", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type apo_down",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
@@ -266,7 +266,7 @@ func NCA(chosen, rejected, refChosen, refRejected *G.Node, opts ...Option) (*G.N
 }
 
 var nca = core.Definition{
-	Name: "NCA", Operands: policyPairs(), Takes: pairOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Name: "NCA", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative | core.Convex, Others: "trl loss_type nca_pair",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
@@ -305,7 +305,7 @@ func SimPO(chosen, rejected *G.Node, opts ...Option) (*G.Node, error) {
 
 var simPO = core.Definition{
 	Name: "SimPO", Operands: elements("chosen", core.Real, "rejected", core.Real),
-	Takes: core.Options(pairOptions, core.OptGamma, core.OptLabelSmoothing), Defaults: core.Settings{Beta: 2, Gamma: 0.5}, Check: positiveBeta,
+	Takes: core.Options(preferenceOptions, core.OptGamma, core.OptLabelSmoothing), Defaults: core.Settings{Beta: 2, Gamma: 0.5}, Check: positiveBeta,
 	Laws: core.NonNegative | core.Convex, Others: "trl CPOTrainer loss_type simpo: simpo_gamma is WithGamma",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc { return preferredBy(s, s.Gamma) },
 }
@@ -342,7 +342,7 @@ func CPO(chosen, rejected *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var cpo = core.Definition{
-	Name: "CPO", Operands: elements("chosen", core.Real, "rejected", core.Real), Takes: core.Options(pairOptions, core.OptLabelSmoothing),
+	Name: "CPO", Operands: elements("chosen", core.Real, "rejected", core.Real), Takes: core.Options(preferenceOptions, core.OptLabelSmoothing),
 	Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta, Laws: core.NonNegative | core.Convex,
 	Others: "trl CPOTrainer loss_type sigmoid: cpo_alpha weighs the likelihood beside it",
 	Block:  func(s *core.Settings, _ core.Dims) core.BlockFunc { return preferredBy(s, 0) },
@@ -373,7 +373,7 @@ func ORPO(chosen, rejected *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var orpo = core.Definition{
-	Name: "ORPO", Operands: elements("chosen", core.NonPositive, "rejected", core.NonPositive), Takes: pairOptions,
+	Name: "ORPO", Operands: elements("chosen", core.NonPositive, "rejected", core.NonPositive), Takes: preferenceOptions,
 	Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta, Laws: core.NonNegative, Others: "trl ORPOTrainer: the term beside the likelihood",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return formula.Bivariate(func(c, r float64, _ int) formula.Partials {

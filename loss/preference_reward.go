@@ -121,7 +121,7 @@ func KTO(logp, refLogp, labels *G.Node, opts ...Option) (*G.Node, error) {
 var kto = core.Definition{
 	Name: "KTO", Operands: []core.Operand{{Name: "logp", Holds: core.Real, Shape: "N"}, {Name: "refLogp", Holds: core.Real, Shape: "N"},
 		{Name: "labels", Holds: core.Flags, Shape: "N", Data: true}, {Name: "kl", Holds: core.Real, Shape: "", Option: core.OptKL, Data: true}},
-	Takes: core.Options(pairOptions, core.OptKL, core.OptClassWeights), Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
+	Takes: core.Options(preferenceOptions, core.OptKL, core.OptClassWeights), Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl KTOTrainer: WithNormalizer(N)",
 	Grouped: func(*core.Settings) core.Grouping {
 		return core.Grouping{Entries: "N", Values: "N", Classes: func(*core.GroupDims) int { return 2 }}

@@ -3,11 +3,29 @@ package loss
 import (
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
 // rankingLosses are the losses of lists.
-var rankingLosses = []entry{{&listNet, ListNet}}
+var rankingLosses = []entry{
+	{&listNet, ListNet},
+	{&rankingSoftmax, RankingSoftmax},
+	{&uniqueSoftmax, UniqueSoftmax},
+	{&listMLE, ListMLE},
+	{&rankNet, RankNet},
+	{&lambdaRank, LambdaRank},
+	{&pairwiseHinge, PairwiseHinge},
+	{&pairwiseMSE, PairwiseMSE},
+	{&pairwiseQuantile, PairwiseQuantile},
+	{&pairwiseSoftZeroOne, PairwiseSoftZeroOne},
+	{&approxNDCG, ApproxNDCG},
+	{&approxMRR, ApproxMRR},
+	{&neuralNDCG, NeuralNDCG},
+}
+
+// rankingWide are those of other than two operands.
+var rankingWide = []*core.Definition{&marginRanking}
 
 // WithSegments declares that the items of all lists, or the tokens of all sequences, stand in one
 // row without padding: items with the same integer in ids belong together. ids (Int, Int64, Int32
@@ -59,22 +77,21 @@ var listNet = core.Definition{
 	Laws: core.NonNegative, Others: "allRank listNet",
 	Group: func(*core.Settings, *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {
-			t, p := formula.SoftmaxOf(g, g.X[1]), formula.SoftmaxOf(g, g.X[0])
-			f := g.Factor[0]
-			if g.Value != nil {
-				v := 0.0
-				for i, q := range t.P {
-					v += formula.Times(q, p.NLL(i))
-				}
-				g.Value[0] = v
-			}
-			if d := g.Grad[0]; d != nil {
-				for i := range d {
-					d[i] = f * (p.P[i] - t.P[i])
-				}
-			}
+			scores, f := g.X[0], g.Factor[0]
 			if h := g.Hess[0]; h != nil {
+				p := formula.SoftmaxOf(g, scores)
 				p.Jacobian(h, g.Dir[0], f)
+				return nil
+			}
+			t, v := g.Buf(g.N), 0.0
+			tensorops.SoftmaxRows(t, g.X[1], g.N)
+			if d := g.Grad[0]; d != nil {
+				v = tensorops.SoftCrossEntropyGradRow(d, scores, t, f, nil)
+			} else {
+				v = tensorops.SoftCrossEntropyRow(scores, t, nil)
+			}
+			if g.Value != nil {
+				g.Value[0] = v
 			}
 			return nil
 		}

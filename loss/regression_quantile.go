@@ -63,6 +63,12 @@ var quantile = core.Definition{
 			Second: formula.Constant(0),
 		}.Residual
 	},
+	Check: func(s *core.Settings) error {
+		if s.Quantile == 0 || s.Quantile == 1 {
+			return fmt.Errorf("WithQuantile is %v, want a number in (0, 1)", s.Quantile)
+		}
+		return nil
+	},
 }
 
 // Expectile returns the asymmetric squared error of pred against target, whose minimiser is the

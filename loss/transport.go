@@ -41,10 +41,6 @@ func WithMarginals(a, b *G.Node) Option {
 	}
 }
 
-// WithIterations sets the number of iterations: at most that many in [Sinkhorn] and
-// [SinkhornDivergence] (>= 1, default 2000).
-func WithIterations(n int) Option { return integer(core.OptIterations, n) }
-
 // Sinkhorn returns the entropic optimal transport cost between two histograms.
 //
 // With C the cost of moving a unit of mass, a and b the histograms and P the plan,

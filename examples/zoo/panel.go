@@ -61,6 +61,7 @@ var special = map[string]view{
 	"GaussianNLL":        residual("mean − target (variance 1)", 0, []float64{1}),
 	"LaplaceNLL":         residual("mean − target (scale 1)", 0, []float64{1}),
 	"StudentTNLL":        residual("mean − target (scale 1)", 0, []float64{1}),
+	"MarginRanking":      {"difference of the scores (y = 1, margin 0)", -4, 4, -2, 5, 0, first(), [][]float64{{0}, {1}}},
 	"DPO":                policy(),
 	"DPOHinge":           policy(),
 	"IPO":                {"difference of preferences (β = 0.1)", -5, 15, -4, 60, 0, first(), [][]float64{{0}, {0}, {0}}},

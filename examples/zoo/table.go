@@ -52,7 +52,7 @@ func sample(r *rand.Rand, d loss.Domain, n int) []float64 {
 			x[i] = .05 + .9*r.Float64()
 		case loss.Cosines:
 			x[i] = -.8 + 1.6*r.Float64()
-		case loss.Signs:
+		case loss.Signs, loss.SignFlags:
 			x[i] = float64(2*r.IntN(2) - 1)
 		case loss.NonPositive:
 			x[i] = -.1 - 2*r.Float64()
@@ -105,7 +105,7 @@ func (s *specimen) measure() (row, error) {
 	}
 	inputs := make([]gradcheck.Input, len(operands))
 	for k, t := range operands {
-		inputs[k] = gradcheck.Input{Name: s.Operands[k], Value: t, Data: s.domains[k] == loss.Signs}
+		inputs[k] = gradcheck.Input{Name: s.Operands[k], Value: t, Data: s.domains[k] == loss.Signs || s.domains[k] == loss.SignFlags}
 	}
 	report, err := gradcheck.Check(func(_ *G.ExprGraph, _ tensor.Dtype, in G.Nodes) (*G.Node, error) { return s.build(in) },
 		inputs, gradcheck.WithPasses(gradcheck.Reverse), gradcheck.WithSecondOrder(3))

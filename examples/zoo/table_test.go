@@ -21,7 +21,7 @@ func names() []string {
 // linear are the losses that are piecewise linear in all operands: their second derivative is 0
 // where it exists.
 var linear = map[string]bool{"NLL": true, "MultiMargin": true, "MulticlassHinge": true, "MulticlassPerceptron": true,
-	"CategoricalHinge": true, "MultiLabelMargin": true, "Hinge": true, "DPOHinge": true, "Perceptron": true, "HingeEmbedding": true, "MAE": true,
+	"CategoricalHinge": true, "MultiLabelMargin": true, "Hinge": true, "DPOHinge": true, "MarginRanking": true, "Perceptron": true, "HingeEmbedding": true, "MAE": true,
 	"Quantile": true, "EpsilonInsensitive": true, "TotalVariation": true}
 
 // TestMeasure: products with the Hessian are right to 1e-6 of their largest element (differences of

@@ -243,6 +243,47 @@ func GaussianKL(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianKL
 // ListNet returns [loss.ListNet] with its options fixed. Operands: scores, relevance.
 func ListNet(opts ...loss.Option) (*Loss, error) { return newLoss("ListNet", opts) }
 
+// RankingSoftmax returns [loss.RankingSoftmax] with its options fixed. Operands: scores, relevance.
+func RankingSoftmax(opts ...loss.Option) (*Loss, error) { return newLoss("RankingSoftmax", opts) }
+
+// UniqueSoftmax returns [loss.UniqueSoftmax] with its options fixed. Operands: scores, relevance.
+func UniqueSoftmax(opts ...loss.Option) (*Loss, error) { return newLoss("UniqueSoftmax", opts) }
+
+// ListMLE returns [loss.ListMLE] with its options fixed. Operands: scores, relevance.
+func ListMLE(opts ...loss.Option) (*Loss, error) { return newLoss("ListMLE", opts) }
+
+// RankNet returns [loss.RankNet] with its options fixed. Operands: scores, relevance.
+func RankNet(opts ...loss.Option) (*Loss, error) { return newLoss("RankNet", opts) }
+
+// LambdaRank returns [loss.LambdaRank] with its options fixed. Operands: scores, relevance.
+func LambdaRank(opts ...loss.Option) (*Loss, error) { return newLoss("LambdaRank", opts) }
+
+// PairwiseHinge returns [loss.PairwiseHinge] with its options fixed. Operands: scores, relevance.
+func PairwiseHinge(opts ...loss.Option) (*Loss, error) { return newLoss("PairwiseHinge", opts) }
+
+// PairwiseMSE returns [loss.PairwiseMSE] with its options fixed. Operands: scores, relevance.
+func PairwiseMSE(opts ...loss.Option) (*Loss, error) { return newLoss("PairwiseMSE", opts) }
+
+// PairwiseQuantile returns [loss.PairwiseQuantile] with its options fixed. Operands: scores, relevance.
+func PairwiseQuantile(opts ...loss.Option) (*Loss, error) { return newLoss("PairwiseQuantile", opts) }
+
+// PairwiseSoftZeroOne returns [loss.PairwiseSoftZeroOne] with its options fixed. Operands: scores, relevance.
+func PairwiseSoftZeroOne(opts ...loss.Option) (*Loss, error) {
+	return newLoss("PairwiseSoftZeroOne", opts)
+}
+
+// ApproxNDCG returns [loss.ApproxNDCG] with its options fixed. Operands: scores, relevance.
+func ApproxNDCG(opts ...loss.Option) (*Loss, error) { return newLoss("ApproxNDCG", opts) }
+
+// ApproxMRR returns [loss.ApproxMRR] with its options fixed. Operands: scores, relevance.
+func ApproxMRR(opts ...loss.Option) (*Loss, error) { return newLoss("ApproxMRR", opts) }
+
+// NeuralNDCG returns [loss.NeuralNDCG] with its options fixed. Operands: scores, relevance.
+func NeuralNDCG(opts ...loss.Option) (*Loss, error) { return newLoss("NeuralNDCG", opts) }
+
+// MarginRanking returns [loss.MarginRanking] with its options fixed. Operands: x1, x2, y.
+func MarginRanking(opts ...loss.Option) (*Loss, error) { return newLoss("MarginRanking", opts) }
+
 // SimPO returns [loss.SimPO] with its options fixed. Operands: chosen, rejected.
 func SimPO(opts ...loss.Option) (*Loss, error) { return newLoss("SimPO", opts) }
 
@@ -408,6 +449,19 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"BernoulliKL":                BernoulliKL,
 	"GaussianKL":                 GaussianKL,
 	"ListNet":                    ListNet,
+	"RankingSoftmax":             RankingSoftmax,
+	"UniqueSoftmax":              UniqueSoftmax,
+	"ListMLE":                    ListMLE,
+	"RankNet":                    RankNet,
+	"LambdaRank":                 LambdaRank,
+	"PairwiseHinge":              PairwiseHinge,
+	"PairwiseMSE":                PairwiseMSE,
+	"PairwiseQuantile":           PairwiseQuantile,
+	"PairwiseSoftZeroOne":        PairwiseSoftZeroOne,
+	"ApproxNDCG":                 ApproxNDCG,
+	"ApproxMRR":                  ApproxMRR,
+	"NeuralNDCG":                 NeuralNDCG,
+	"MarginRanking":              MarginRanking,
 	"SimPO":                      SimPO,
 	"CPO":                        CPO,
 	"ORPO":                       ORPO,

@@ -35,7 +35,7 @@ func draw(r *rand.Rand, d loss.Domain) float64 {
 		return 1.8*r.Float64() - 0.9
 	case loss.NonPositive:
 		return -0.1 - r.Float64()
-	case loss.Signs:
+	case loss.Signs, loss.SignFlags:
 		return math.Copysign(1, r.NormFloat64())
 	}
 	return 2 * r.NormFloat64()

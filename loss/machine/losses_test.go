@@ -41,7 +41,7 @@ func operand(r *rand.Rand, d loss.Domain, dt tensor.Dtype, rows, classes int) *t
 			switch d {
 			case loss.LogProbabilities, loss.NonPositive:
 				row[i] = math.Log(row[i])
-			case loss.Signs:
+			case loss.Signs, loss.SignFlags:
 				row[i] = math.Copysign(1, r.Float64()-0.5)
 			}
 		}

@@ -71,6 +71,12 @@ func Bind(d *Definition, set Settings, operands []Given) (*Bound, error) {
 			}
 			continue
 		}
+		if holds.maybeInteger() && operands[k].DType.IsInteger() {
+			if err := b.bindFlags(k, operands[k]); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err := b.bindFloat(k, operands[k]); err != nil {
 			return nil, err
 		}
@@ -168,6 +174,17 @@ func (b *Bound) bindLabels(k int, g Given) error {
 	return nil
 }
 
+// bindFlags checks flags or signs of an integer type, which the mathematics reads as numbers. They
+// come after the floating operands.
+func (b *Bound) bindFlags(k int, g Given) error {
+	d, o := b.Def, b.Def.Operands[k]
+	b.Integers, b.integer[0], b.Domain[k] = []Given{{b.Shape, g.DType}}, k, o.Holds
+	if !g.Shape.Equal(b.Shape) {
+		return Faultf(ErrShape, d.Name, "%s %s shape %s, want %s to match %s", o.Name, hasVerb(o.Name), g.Shape, b.Shape, d.Operands[0].Name)
+	}
+	return nil
+}
+
 // bindFloat checks a floating operand after the first.
 func (b *Bound) bindFloat(k int, g Given) error {
 	d, o, first := b.Def, b.Def.Operands[k], b.Def.Operands[0].Name
@@ -178,6 +195,8 @@ func (b *Bound) bindFloat(k int, g Given) error {
 		or := ""
 		if o.Holds.TakesLabels() {
 			or = ", or Int, Int64, Int32 or Uint8 labels"
+		} else if o.Holds.maybeInteger() {
+			or = ", or Int, Int64, Int32 or Uint8"
 		}
 		return Faultf(ErrDType, d.Name, "%s has dtype %v, want %v like %s%s", o.Name, g.DType, b.DType, first, or)
 	}

@@ -71,6 +71,13 @@ func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
 			b.X[k] = e.gather(&w.packed[k], e.in.X[k], b)
 		}
 	}
+	if len(e.Integers) > 0 && !e.Def.Operands[e.integer[0]].Holds.TakesLabels() && !e.Lists {
+		k := e.integer[0]
+		b.X[k] = fit(&w.packed[k], b.Rows)
+		for i := range b.X[k] {
+			b.X[k][i] = float64(e.in.Ints[0].at(b.Index(i)))
+		}
+	}
 	if e.in.Dir != nil {
 		b.Dir[e.Wrt] = e.gather(&w.packedDir[e.Wrt], e.in.Dir, b)
 	}

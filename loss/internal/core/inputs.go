@@ -85,7 +85,7 @@ func (b *Bound) checkRow(blk *Block, k int) error {
 		}
 	}
 	lo, hi := k*blk.Cols, (k+1)*blk.Cols
-	for o := range b.Floats {
+	for o := range blk.X {
 		d := b.Domain[o]
 		if !d.Checked() || blk.X[o] == nil || d.HoldsAll(blk.X[o][lo:hi]) {
 			continue
@@ -107,7 +107,7 @@ func (b *Bound) checkRow(blk *Block, k int) error {
 func (b *Bound) checkBlock(blk *Block) error {
 	if blk.List == nil {
 		fine := true
-		for o := range b.Floats {
+		for o := range blk.X {
 			d := b.Domain[o]
 			fine = fine && (!d.Checked() || blk.X[o] == nil || d.HoldsAll(blk.X[o]))
 		}

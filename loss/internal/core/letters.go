@@ -128,7 +128,7 @@ func (b *Bound) bindLetters(operands []Given) error {
 			return Faultf(ErrOption, d.Name, "WithIgnoreIndex needs integer labels, %s has dtype %v", name, g.DType)
 		}
 		b.operand[b.Floats], b.shapes[b.Floats] = k, slices.Clone(g.Shape)
-		b.Domain[b.Floats] = o.Holds.soft()
+		b.Domain[b.Floats] = d.holds(&b.Set, k).soft()
 		b.Floats++
 	}
 	b.Shape = b.shapes[0]

@@ -78,17 +78,20 @@ func (b *Bound) Separate() bool { return b.Def.Linked != nil || b.Def.Grouped !=
 
 // Differentiable reports whether floating operand k has a derivative.
 func (b *Bound) Differentiable(k int) bool {
-	if b.grouped != nil && slices.Contains(b.grouped.Data, b.operand[k]) {
+	if b.Separate() {
+		k = b.operand[k]
+	}
+	if b.grouped != nil && slices.Contains(b.grouped.Data, k) {
 		return false
 	}
-	return !b.Def.Observed && !(b.Separate() && b.Def.Operands[b.operand[k]].Data)
+	return !b.Def.Observed && !(k < len(b.Def.Operands) && b.Def.Operands[k].Data)
 }
 
 // FloatAt returns which floating operand the operand in place k of the declaration is, and whether
 // it is one that is there and has a derivative.
 func (b *Bound) FloatAt(k int) (float int, ok bool) {
 	if !b.Separate() {
-		return k, k >= 0 && k < b.Floats
+		return k, k >= 0 && k < b.Floats && b.Differentiable(k)
 	}
 	for float := range b.Floats {
 		if b.operand[float] == k {

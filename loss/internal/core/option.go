@@ -76,7 +76,7 @@ var (
 	OptMargin          = declare(option{name: "WithMargin", number: func(s *Settings) *float64 { return &s.Margin }, valid: Finite, want: anyFinite})
 	OptScale           = declare(option{name: "WithScale", number: func(s *Settings) *float64 { return &s.Scale }, valid: isPositive, want: positive})
 	OptPower           = declare(option{name: "WithPower", number: func(s *Settings) *float64 { return &s.Power }, valid: Finite, want: anyFinite})
-	OptQuantile        = declare(option{name: "WithQuantile", number: func(s *Settings) *float64 { return &s.Quantile }, valid: isInsideUnit, want: insideUnit})
+	OptQuantile        = declare(option{name: "WithQuantile", number: func(s *Settings) *float64 { return &s.Quantile }, valid: isUnit, want: unit})
 	OptTau             = declare(option{name: "WithTau", number: func(s *Settings) *float64 { return &s.Tau }, valid: isInsideUnit, want: insideUnit})
 	OptFull            = declare(option{name: "WithFull", flag: func(s *Settings) *bool { return &s.Full }})
 	OptLogTarget       = declare(option{name: "WithLogTarget", flag: func(s *Settings) *bool { return &s.LogTarget }})

@@ -1,0 +1,56 @@
+package loss
+
+import (
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	G "gorgonia.org/gorgonia"
+)
+
+// MarginRanking returns the amount by which the first of two scores fails to be above the second, or
+// below it, by a margin, element by element.
+//
+// With m the margin and y the sign that says which score should be larger,
+//
+//	l = max(0, -y·(x1-x2) + m)        dl/dx1 = -y where l > 0, else 0
+//	                                  dl/dx2 = y where l > 0, else 0
+//
+// x1, x2 and y have the same shape (any rank). y holds +1 where x1 should be larger and -1 where x2
+// should be, in the dtype of x1 or as Int, Int64, Int32 or Uint8; there is no gradient with respect
+// to y. The result is a scalar, or has the shape of x1 under [None].
+//
+// Options: [WithMargin] (m, default 0), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// Where -y·(x1-x2) + m = 0 the derivatives are 0; the second derivatives are 0 everywhere. A y other
+// than -1 and 1 is an error when the graph runs.
+//
+// [PairwiseHinge] forms all pairs of a list itself.
+//
+// Reference: R. Herbrich, T. Graepel, K. Obermayer, Large Margin Rank Boundaries for Ordinal
+// Regression, 2000.
+func MarginRanking(x1, x2, y *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&marginRanking, opts, x1, x2, y)
+}
+
+var marginRanking = core.Definition{
+	Name: "MarginRanking", Takes: core.Options(core.ReduceOptions, core.OptMargin),
+	Operands: []core.Operand{{Name: "x1", Holds: core.Real, Shape: "*"}, {Name: "x2", Holds: core.Real, Shape: "*"}, {Name: "y", Holds: core.SignFlags, Shape: "*", Data: true}},
+	Laws:     core.NonNegative, Torch: "margin_ranking_loss",
+	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
+		return func(r *core.Block) {
+			short := formula.Residuals(r)
+			for i, y := range r.X[2] {
+				short[i] = s.Margin - y*short[i]
+			}
+			for i := range r.Out {
+				r.Out[i] = formula.Pick(short[i] <= 0, 0, short[i])
+			}
+			for k, sign := range [2]float64{-1, 1} {
+				for i := range r.Grad[k] {
+					r.Grad[k][i] = sign * r.X[2][i] * aboveZero(short[i])
+				}
+				clear(r.Hess[k])
+			}
+		}
+	},
+}
