@@ -4,15 +4,15 @@
 
 package tensorops
 
-// expFullF32AVX2 writes exp(scale·x).
-//
-//go:noescape
-func expFullF32AVX2(e *float64, x *float32, n int, scale float64)
-
 // expF32AVX2 writes exp(scale·x).
 //
 //go:noescape
 func expF32AVX2(e *float64, x *float32, n int, scale float64)
+
+// expFullF32AVX2 writes exp(scale·x).
+//
+//go:noescape
+func expFullF32AVX2(e *float64, x *float32, n int, scale float64)
 
 // expCappedF32AVX2 writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².
 //
@@ -254,15 +254,15 @@ func rowSumAVX2(st *float64, e *float64, classes int, rows int)
 //go:noescape
 func finishLabelsAVX2(st *float64, numbers *float64) (hard int)
 
-// expFullF32AVX512 writes exp(scale·x).
-//
-//go:noescape
-func expFullF32AVX512(e *float64, x *float32, n int, scale float64)
-
 // expF32AVX512 writes exp(scale·x).
 //
 //go:noescape
 func expF32AVX512(e *float64, x *float32, n int, scale float64)
+
+// expFullF32AVX512 writes exp(scale·x).
+//
+//go:noescape
+func expFullF32AVX512(e *float64, x *float32, n int, scale float64)
 
 // expCappedF32AVX512 writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².
 //

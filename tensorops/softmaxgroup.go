@@ -56,8 +56,10 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 	c.mem = memoryOf[F](w)
 	sized(&w.e, c.block*c.room)
 	if c.softcap != 0 {
-		sized(&w.z, c.block*c.room)
 		sized(&w.slope, c.block*c.room)
+		if c.keepsZ() {
+			sized(&w.z, c.block*c.room)
+		}
 	}
 	if c.lanes {
 		sized(&c.mem.x, c.block*c.room)
@@ -256,13 +258,20 @@ func addLost(sum, lost, v float64) (nextSum, nextLost float64) {
 	return next, lost + ((sum - (next - moved)) + (v - moved))
 }
 
+// keepsZ reports whether the logits after a softcap are summed, with weights.
+func (c *softmaxCall[F]) keepsZ() bool { return c.target != nil || c.smoothing != 0 }
+
 // exp computes the exponentials of n logits, the first of which is number at of group b.
 func (c *softmaxCall[F]) exp(b, at int, x *F, n int, full bool) {
 	w, k := c.w, c.k
 	at += b * c.room
 	switch {
 	case c.softcap != 0:
-		k.expCapped(&w.e[at], &w.z[at], &w.slope[at], x, n, 1/c.softcap, c.softcap*c.scale)
+		var z *float64
+		if c.keepsZ() {
+			z = &w.z[at]
+		}
+		k.expCapped(&w.e[at], z, &w.slope[at], x, n, 1/c.softcap, c.softcap*c.scale)
 	case full:
 		k.expFull(&w.e[at], x, n, c.scale)
 	default:

@@ -9,8 +9,8 @@ type softmaxKernels[F Float] struct {
 	// float64's last digits, exp to a relative 2^-42 for float32.
 	exp, expFull func(e *float64, x *F, n int, scale float64)
 
-	// expCapped writes z = out·tanh(in·x), e = exp(z) and the slope 1 - tanh². -Inf stays, with a
-	// slope of 0.
+	// expCapped writes z = out·tanh(in·x) unless it is nil, e = exp(z) and the slope 1 - tanh².
+	// -Inf stays, with a slope of 0.
 	expCapped func(e, z, slope *float64, x *F, n int, in, out float64)
 
 	// pack makes a group of rows of elements that lie one after another, stride apart, classes of
