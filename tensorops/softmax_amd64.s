@@ -3264,6 +3264,32 @@ DATA c64_43300000000003ff<>+48(SB)/8, $0x43300000000003ff
 DATA c64_43300000000003ff<>+56(SB)/8, $0x43300000000003ff
 GLOBL c64_43300000000003ff<>(SB), RODATA|NOPTR, $64
 
+// func storeLabelsF32AVX2(dst *float32, st *float64, step int, stride int)
+// Requires: AVX
+TEXT ·storeLabelsF32AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ st+8(FP), CX
+	MOVQ step+16(FP), DX
+	MOVQ stride+24(FP), BX
+	SHLQ $0x02, DX
+	MOVQ $0x00000010, SI
+
+row:
+	MOVQ      1408(CX), DI
+	TESTQ     DI, DI
+	JL        next
+	IMULQ     BX, DI
+	VXORPS    X0, X0, X0
+	VCVTSD2SS 896(CX), X0, X0
+	VMOVSS    X0, (AX)(DI*4)
+
+next:
+	ADDQ DX, AX
+	ADDQ $0x00000008, CX
+	DECQ SI
+	JNZ  row
+	RET
+
 // func laneGradPlainF32AVX2(dst *float32, e *float64, slope *float64, t *float32, k *float64, b *float64, st *float64, stride int, classes int)
 // Requires: AVX, MMX+
 TEXT ·laneGradPlainF32AVX2(SB), NOSPLIT, $128-72
@@ -5387,6 +5413,31 @@ loop:
 	VZEROUPPER
 	RET
 
+// func storeLabelsF64AVX2(dst *float64, st *float64, step int, stride int)
+// Requires: AVX
+TEXT ·storeLabelsF64AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ st+8(FP), CX
+	MOVQ step+16(FP), DX
+	MOVQ stride+24(FP), BX
+	SHLQ $0x03, DX
+	MOVQ $0x00000010, SI
+
+row:
+	MOVQ   1408(CX), DI
+	TESTQ  DI, DI
+	JL     next
+	IMULQ  BX, DI
+	VMOVSD 896(CX), X0
+	VMOVSD X0, (AX)(DI*8)
+
+next:
+	ADDQ DX, AX
+	ADDQ $0x00000008, CX
+	DECQ SI
+	JNZ  row
+	RET
+
 // func laneGradPlainF64AVX2(dst *float64, e *float64, slope *float64, t *float64, k *float64, b *float64, st *float64, stride int, classes int)
 // Requires: AVX, MMX+
 TEXT ·laneGradPlainF64AVX2(SB), NOSPLIT, $128-72
@@ -7205,6 +7256,93 @@ DATA c64_7dd0000000000000<>+48(SB)/8, $0x7dd0000000000000
 DATA c64_7dd0000000000000<>+56(SB)/8, $0x7dd0000000000000
 GLOBL c64_7dd0000000000000<>(SB), RODATA|NOPTR, $64
 
+// func takeLabelsAVX2(st *float64, labels *int, up *float64, weights *float64)
+// Requires: AVX, AVX2
+TEXT ·takeLabelsAVX2(SB), NOSPLIT, $0-32
+	MOVQ       st+0(FP), AX
+	MOVQ       labels+8(FP), CX
+	MOVQ       up+16(FP), DX
+	MOVQ       weights+24(FP), BX
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y0
+	VXORPS     X4, X4, X4
+	VMOVUPD    (CX), Y1
+	VMOVUPD    (DX), Y2
+	VPCMPGTQ   Y1, Y4, Y3
+	VCMPPD     $0x00, Y4, Y2, Y4
+	VORPD      Y4, Y3, Y3
+	VORPD      Y3, Y1, Y1
+	VANDNPD    Y2, Y3, Y2
+	VMOVUPD    Y1, 1408(AX)
+	VMOVUPD    Y2, 1152(AX)
+	VMOVAPD    Y0, Y2
+	TESTQ      BX, BX
+	JZ         unweighted169
+	VPCMPEQD   Y4, Y4, Y4
+	VANDNPD    Y4, Y3, Y3
+	VGATHERQPD Y3, (BX)(Y1*8), Y2
+
+unweighted169:
+	VMOVUPD    Y2, 1024(AX)
+	VXORPS     X5, X5, X5
+	VMOVUPD    32(CX), Y1
+	VMOVUPD    32(DX), Y2
+	VPCMPGTQ   Y1, Y5, Y3
+	VCMPPD     $0x00, Y5, Y2, Y5
+	VORPD      Y5, Y3, Y3
+	VORPD      Y3, Y1, Y1
+	VANDNPD    Y2, Y3, Y2
+	VMOVUPD    Y1, 1440(AX)
+	VMOVUPD    Y2, 1184(AX)
+	VMOVAPD    Y0, Y2
+	TESTQ      BX, BX
+	JZ         unweighted170
+	VPCMPEQD   Y5, Y5, Y5
+	VANDNPD    Y5, Y3, Y3
+	VGATHERQPD Y3, (BX)(Y1*8), Y2
+
+unweighted170:
+	VMOVUPD    Y2, 1056(AX)
+	VXORPS     X6, X6, X6
+	VMOVUPD    64(CX), Y1
+	VMOVUPD    64(DX), Y2
+	VPCMPGTQ   Y1, Y6, Y3
+	VCMPPD     $0x00, Y6, Y2, Y6
+	VORPD      Y6, Y3, Y3
+	VORPD      Y3, Y1, Y1
+	VANDNPD    Y2, Y3, Y2
+	VMOVUPD    Y1, 1472(AX)
+	VMOVUPD    Y2, 1216(AX)
+	VMOVAPD    Y0, Y2
+	TESTQ      BX, BX
+	JZ         unweighted171
+	VPCMPEQD   Y6, Y6, Y6
+	VANDNPD    Y6, Y3, Y3
+	VGATHERQPD Y3, (BX)(Y1*8), Y2
+
+unweighted171:
+	VMOVUPD    Y2, 1088(AX)
+	VXORPS     X7, X7, X7
+	VMOVUPD    96(CX), Y1
+	VMOVUPD    96(DX), Y2
+	VPCMPGTQ   Y1, Y7, Y3
+	VCMPPD     $0x00, Y7, Y2, Y7
+	VORPD      Y7, Y3, Y3
+	VORPD      Y3, Y1, Y1
+	VANDNPD    Y2, Y3, Y2
+	VMOVUPD    Y1, 1504(AX)
+	VMOVUPD    Y2, 1248(AX)
+	VMOVAPD    Y0, Y0
+	TESTQ      BX, BX
+	JZ         unweighted172
+	VPCMPEQD   Y7, Y7, Y7
+	VANDNPD    Y7, Y3, Y3
+	VGATHERQPD Y3, (BX)(Y1*8), Y0
+
+unweighted172:
+	VMOVUPD Y0, 1120(AX)
+	VZEROUPPER
+	RET
+
 // func expF32AVX512(e *float64, x *float32, n int, scale float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·expF32AVX512(SB), NOSPLIT, $64-32
@@ -7460,7 +7598,7 @@ whole:
 	VMULPD            Z0, Z9, Z9
 	VMOVUPD           Z9, 64(SP)
 	TESTL             DI, DI
-	JZ                capped169
+	JZ                capped173
 	VCVTPS2PD         (CX), Z0
 	VBROADCASTSD      in+40(FP), Z1
 	VMULPD            Z1, Z0, Z0
@@ -7554,7 +7692,7 @@ whole:
 	VMOVAPD           Z0, K1, Z6
 	VMOVUPD           Z6, 64(SP)
 
-capped169:
+capped173:
 	VBROADCASTSD     c64_c085a92d6d005c94<>+0(SB), Z0
 	VBROADCASTSD     c64_4085a92d6d005c94<>+0(SB), Z1
 	VMOVUPD          (SP), Z5
@@ -7614,31 +7752,31 @@ dropped:
 	VORPS     Y0, Y7, Y7
 	VMOVMSKPS Y7, DI
 	TESTL     DI, DI
-	JZ        open170
+	JZ        open174
 	XORQ      DI, DI
 	VMOVSS    c32_ff800000<>+0(SB), X1
 
-element170:
+element174:
 	VMOVSS   (CX)(DI*4), X0
 	VUCOMISS X0, X1
-	JNE      not170
-	JP       not170
+	JNE      not174
+	JP       not174
 	TESTQ    BX, BX
-	JZ       drop170
+	JZ       drop174
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop170:
+drop174:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not170:
+not174:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element170
+	JL   element174
 
-open170:
+open174:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -7853,7 +7991,7 @@ whole:
 	VMULPD            Z0, Z14, Z14
 	VMOVUPD           Z14, 64(SP)
 	TESTL             DI, DI
-	JZ                capped171
+	JZ                capped175
 	VMOVUPD           (CX), Z0
 	VBROADCASTSD      in+40(FP), Z1
 	VMULPD            Z1, Z0, Z0
@@ -7953,7 +8091,7 @@ whole:
 	VMOVAPD           Z0, K1, Z11
 	VMOVUPD           Z11, 64(SP)
 
-capped171:
+capped175:
 	VBROADCASTSD     c64_c085a92d6d005c94<>+0(SB), Z0
 	VBROADCASTSD     c64_4085a92d6d005c94<>+0(SB), Z1
 	VMOVUPD          (SP), Z10
@@ -8025,31 +8163,31 @@ dropped:
 	VORPS     Y0, Y12, Y12
 	VMOVMSKPD Y12, DI
 	TESTL     DI, DI
-	JZ        open172
+	JZ        open176
 	XORQ      DI, DI
 	VMOVSD    c64_fff0000000000000<>+0(SB), X1
 
-element172:
+element176:
 	VMOVSD   (CX)(DI*8), X0
 	VUCOMISD X0, X1
-	JNE      not172
-	JP       not172
+	JNE      not176
+	JP       not176
 	TESTQ    BX, BX
-	JZ       drop172
+	JZ       drop176
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop172:
+drop176:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not172:
+not176:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element172
+	JL   element176
 
-open172:
+open176:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX

@@ -79,6 +79,11 @@ func rowTargetCappedF32AVX2(t *float32, z *float64, k *float64, b *float64, n in
 //go:noescape
 func laneEntropyF32AVX2(sum *float64, t *float32, classes int)
 
+// storeLabelsF32AVX2 writes the gradients at the labels of a group.
+//
+//go:noescape
+func storeLabelsF32AVX2(dst *float32, st *float64, step int, stride int)
+
 // laneGradPlainF32AVX2 writes gradients of a group.
 //
 //go:noescape
@@ -179,6 +184,11 @@ func rowTargetF64AVX2(t *float64, z *float64, k *float64, b *float64, n int) (ma
 //go:noescape
 func laneEntropyF64AVX2(sum *float64, t *float64, classes int)
 
+// storeLabelsF64AVX2 writes the gradients at the labels of a group.
+//
+//go:noescape
+func storeLabelsF64AVX2(dst *float64, st *float64, step int, stride int)
+
 // laneGradPlainF64AVX2 writes gradients of a group.
 //
 //go:noescape
@@ -253,6 +263,11 @@ func rowSumAVX2(st *float64, e *float64, classes int, rows int)
 //
 //go:noescape
 func finishLabelsAVX2(st *float64, numbers *float64) (hard int)
+
+// takeLabelsAVX2 sets label, weight and up of a group; weights may be nil.
+//
+//go:noescape
+func takeLabelsAVX2(st *float64, labels *int, up *float64, weights *float64)
 
 // expF32AVX512 writes exp(scale·x).
 //

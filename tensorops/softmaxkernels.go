@@ -40,9 +40,16 @@ type softmaxKernels[F Float] struct {
 	laneSum func(st, e *float64, from, classes int)
 	rowSum  func(st, e *float64, classes, rows int)
 
+	// takeLabels sets label, weight and up of a group. A row with a negative label or an up of 0 is
+	// left out; its label becomes -1, its up 0. weights may be nil.
+	takeLabels func(st *float64, labels *int, up, weights *float64)
+
 	// finish sets values and factors from others, own, gap, label, weight and up. It returns a bit
 	// for each row that it cannot do.
 	finish func(st, numbers *float64) (hard int)
+
+	// storeLabels writes atLabel to dst[i·step + label·stride].
+	storeLabels func(dst *F, st *float64, step, stride int)
 
 	// laneGrad writes the gradients of a group to classes that lie stride apart, rowGrad those of
 	// rows one after another.

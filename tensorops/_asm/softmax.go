@@ -71,6 +71,7 @@ func softmaxKernels(isa string) {
 			g.rowTarget(capped)
 		}
 		g.laneEntropy()
+		g.storeLabels()
 		for _, k := range gradKinds {
 			g.laneGrad(k)
 			g.rowGrad(k)
@@ -80,6 +81,7 @@ func softmaxKernels(isa string) {
 	g.laneSum()
 	g.rowSum()
 	g.finish()
+	g.takeLabels()
 }
 
 // kernel begins a kernel. The signature may say F for the type of element.
