@@ -19,6 +19,11 @@ func expFullF32AVX2(e *float64, x *float32, n int, scale float64)
 //go:noescape
 func expCappedF32AVX2(e *float64, z *float64, slope *float64, x *float32, n int, in float64, out float64)
 
+// expCappedShortF32AVX2 writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².
+//
+//go:noescape
+func expCappedShortF32AVX2(e *float64, z *float64, slope *float64, x *float32, n int, in float64, out float64)
+
 // expF64AVX2 writes exp(scale·x).
 //
 //go:noescape
@@ -283,6 +288,11 @@ func expFullF32AVX512(e *float64, x *float32, n int, scale float64)
 //
 //go:noescape
 func expCappedF32AVX512(e *float64, z *float64, slope *float64, x *float32, n int, in float64, out float64)
+
+// expCappedShortF32AVX512 writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².
+//
+//go:noescape
+func expCappedShortF32AVX512(e *float64, z *float64, slope *float64, x *float32, n int, in float64, out float64)
 
 // expF64AVX512 writes exp(scale·x).
 //

@@ -262,6 +262,10 @@ func addLost(sum, lost, v float64) (nextSum, nextLost float64) {
 // keepsZ reports whether the logits after a softcap are summed, with weights.
 func (c *softmaxCall[F]) keepsZ() bool { return c.target != nil || c.smoothing != 0 }
 
+// shortCapClasses is the number of classes up to which float32 rows under a softcap have more digits
+// than float32: in longer ones they would cost more than twice what the rows cost without.
+const shortCapClasses = 512
+
 // exp computes the exponentials of n logits, the first of which is number at of group b.
 func (c *softmaxCall[F]) exp(b, at int, x *F, n int, full bool) {
 	w, k := c.w, c.k
@@ -272,7 +276,11 @@ func (c *softmaxCall[F]) exp(b, at int, x *F, n int, full bool) {
 		if c.keepsZ() {
 			z = &w.z[at]
 		}
-		k.expCapped(&w.e[at], z, &w.slope[at], x, n, 1/c.softcap, c.softcap*c.scale)
+		capped := k.expCapped
+		if c.classes > shortCapClasses && c.target == nil {
+			capped = k.expCappedShort
+		}
+		capped(&w.e[at], z, &w.slope[at], x, n, 1/c.softcap, c.softcap*c.scale)
 	case full:
 		k.expFull(&w.e[at], x, n, c.scale)
 	default:

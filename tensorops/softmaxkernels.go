@@ -10,8 +10,9 @@ type softmaxKernels[F Float] struct {
 	exp, expFull func(e *float64, x *F, n int, scale float64)
 
 	// expCapped writes z = out·tanh(in·x) unless it is nil, e = exp(z) and the slope 1 - tanh².
-	// -Inf stays, with a slope of 0.
-	expCapped func(e, z, slope *float64, x *F, n int, in, out float64)
+	// -Inf stays, with a slope of 0. expCappedShort has a bit more than the digits of float32: tanh to
+	// a relative 2^-32, exp to 2^-28.
+	expCapped, expCappedShort func(e, z, slope *float64, x *F, n int, in, out float64)
 
 	// pack makes a group of rows of elements that lie one after another, stride apart, classes of
 	// rows that lie side by side, their classes stride apart. unpack is pack turned round. Of fewer

@@ -14,8 +14,10 @@ import (
 // save three steps of the polynomial and cost six of looking up.
 
 // pow2Wide and pow2Full are the coefficients of r, r² .. in 2^r for |r| <= 1/2, minimax fits of the
-// relative error with c0 = 1: to 2^-43.6 and to 2^-55.6.
+// relative error with c0 = 1: to 2^-43.6 and to 2^-55.6. pow2Short is for long rows, to 2^-28.5.
 var (
+	pow2Short = []float64{0.6931472149680908, 0.24022652782880335, 0.05550310550862438, 0.009617692973575058, 0.0013406643960188385,
+		0.00015594678104340442}
 	pow2Wide = []float64{0.6931471805585505, 0.24022650695813708, 0.05550410873971297, 0.009618129159172541, 0.0013333547331355713,
 		0.00015403456036382687, 1.5258493120577333e-05, 1.3255182851974167e-06, 9.16810943360765e-08}
 	pow2Full = []float64{0.6931471805599453, 0.24022650695910072, 0.055504108664821736, 0.009618129107628562, 0.0013333558146381738,
@@ -31,12 +33,18 @@ type pow2 struct {
 }
 
 func (g *gen) newPow2(coefs []float64) *pow2 {
-	p := &pow2{gen: g, magic: g.vec()}
-	g.set(g.constant(0x1.8p52), p.magic)
+	magic := g.vec()
+	g.set(g.constant(0x1.8p52), magic)
+	return (&pow2{gen: g, magic: magic}).with(coefs)
+}
+
+// with returns p with other coefficients.
+func (p *pow2) with(coefs []float64) *pow2 {
+	q := &pow2{gen: p.gen, magic: p.magic}
 	for _, c := range coefs {
-		p.coefs = append(p.coefs, g.constant(c))
+		q.coefs = append(q.coefs, p.constant(c))
 	}
-	return p
+	return q
 }
 
 // of returns 2^(c·x) for each of xs, which are used up. The steps of all are interleaved.

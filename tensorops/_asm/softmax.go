@@ -49,10 +49,11 @@ func softmaxKernels(isa string) {
 	g := newGen(isa, "F32", "F64")
 	g.exps("exp", pow2Wide)
 	g.exps("expFull", pow2Full)
-	g.cappedExps(pow2Wide, tanhWide)
+	g.cappedExps("expCapped", pow2Wide, tanhWide)
+	g.cappedExps("expCappedShort", pow2Short, tanhShort)
 	g = newGen(isa, "F64", "F64")
 	g.exps("exp", nil)
-	g.cappedExps(nil, tanh64)
+	g.cappedExps("expCapped", nil, tanh64)
 	if isa != "AVX2" {
 		return
 	}
@@ -106,9 +107,11 @@ func (g *gen) number(m Mem) reg.VecVirtual {
 	return v
 }
 
-// tanhWide and tanh64 are (tanh u/u - 1)/u² in u² for u² <= 1/2, interpolated at Chebyshev's nodes:
-// tanh to 2^-41.7 and 2^-54.6.
+// tanhShort, tanhWide and tanh64 are (tanh u/u - 1)/u² in u² for u² <= 1/2, interpolated at
+// Chebyshev's nodes: tanh to 2^-32.7, 2^-41.6 and 2^-54.6.
 var (
+	tanhShort = []float64{-0.33333333304271195, 0.1333332762537552, -0.05396640805737392, 0.02184686708787544, -0.008729076952095726,
+		0.0031711169593203474, -0.0007519124375358081}
 	tanhWide = []float64{-0.33333333333271575, 0.13333333313299142, -0.0539682432155052, 0.021869265055670266, -0.008860891124627391,
 		0.0035781557441939903, -0.0014059752738979207, 0.0004823989393060029, -0.00010225947037950059}
 	tanh64 = []float64{-0.33333333333333326, 0.13333333333329847, -0.053968253964917945, 0.021869488410785825, -0.00886323308732899,
@@ -159,32 +162,33 @@ func (g *gen) registers(x reg.Register, i, n int) (xs []reg.VecVirtual) {
 //
 // z is taken for the nearest number within ±1000·ln 2. An x of -Inf is a z of -Inf. n is rounded up
 // to a multiple of 16 in what is written; there x is 0. z may be nil.
-func (g *gen) cappedExps(coefs, tanh []float64) {
-	g.kernel("expCapped", "func(e, z, slope *float64, x *F, n int, in, out float64)", "writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².")
+func (g *gen) cappedExps(name string, coefs, tanh []float64) {
+	g.kernel(name, "func(e, z, slope *float64, x *F, n int, in, out float64)", "writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².")
 	e, x, n, z, slope := pointer("e"), pointer("x"), pointer("n"), pointer("z"), pointer("slope")
-	t := &capTerm{expTerm: g.newExpTerm(coefs), coefs: tanh, in: param("in"), out: param("out"), z: AllocLocal(128)}
+	t := &capTerm{expTerm: g.newExpTerm(coefs), coefs: tanh, in: param("in"), out: param("out"), far: AllocLocal(128)}
 	g.sixteens(x, n, 0, func() {
-		t.cap(x, slope)
-		t.limits() // whose registers were taken
-		for i := 0; i < 16; i += t.per {
-			var xs []reg.VecVirtual
-			for j := i; j < i+t.per; j += g.lanes() {
-				v := g.vec()
-				VMOVUPD(t.z.Offset(8*j), v)
-				xs = append(xs, v)
-			}
-			for j, v := range t.exp(xs) {
-				VMOVUPD(v, Mem{Base: e, Disp: 8 * (i + j*g.lanes())})
-			}
-		}
+		zs := t.cap(x, slope)
 		TESTQ(z, z)
 		JZ(LabelRef("dropped"))
-		for i := 0; i < 16; i += g.lanes() {
-			v := g.vec()
-			VMOVUPD(t.z.Offset(8*i), v)
-			VMOVUPD(v, lane(z, i))
+		for i, v := range zs {
+			VMOVUPD(v, lane(z, i*g.lanes()))
 		}
 		Label("dropped")
+		t.limits()      // whose registers were taken
+		if t.per < 16 { // the others are in memory meanwhile
+			for i, v := range zs {
+				VMOVUPD(v, t.far.Offset(8*i*g.lanes()))
+			}
+		}
+		for i := 0; i < 16; i += t.per {
+			xs := zs[:t.per/g.lanes()]
+			for j := 0; i > 0 && j < len(xs); j++ {
+				VMOVUPD(t.far.Offset(8*(i+j*g.lanes())), xs[j])
+			}
+			for j, v := range t.exp(xs) {
+				VMOVUPD(v, lane(e, i+j*g.lanes()))
+			}
+		}
 		t.masked(x, e, z, slope)
 		TESTQ(z, z)
 		JZ(LabelRef("next"))
@@ -294,13 +298,13 @@ func (t *expTerm) exp(xs []reg.VecVirtual) []reg.VecVirtual {
 	return t.pow2.of(xs, t.by)
 }
 
-// within is exp for numbers within the range.
+// within is exp for numbers within the range, with pow2Wide's digits at least.
 func (t *expTerm) within(x reg.VecVirtual) reg.VecVirtual {
 	xs := []reg.VecVirtual{x}
 	if t.pow2 == nil {
 		return t.expKept(xs, nil, t.c)[0]
 	}
-	return t.pow2.of(xs, t.by)[0]
+	return t.pow2.with(pow2Wide).of(xs, t.by)[0]
 }
 
 // capTerm is an expTerm of out·tanh(in·x).
@@ -308,11 +312,12 @@ type capTerm struct {
 	*expTerm
 	coefs   []float64
 	in, out Mem
-	z       Mem // out·tanh(in·x) of 16 elements
+	far     Mem // z of 16 elements of which some have a large |in·x|
 }
 
-// cap sets t.z and the slopes of 16 elements. Where a |in·x| is large, it goes by the exponential.
-func (t *capTerm) cap(x, slope reg.GPVirtual) {
+// cap returns out·tanh(in·x) of 16 elements and writes the slopes. Where a |in·x| is large, it goes
+// by the exponential.
+func (t *capTerm) cap(x, slope reg.GPVirtual) (zs []reg.VecVirtual) {
 	g := t.gen
 	labels++
 	done := fmt.Sprintf("capped%d", labels)
@@ -344,14 +349,20 @@ func (t *capTerm) cap(x, slope reg.GPVirtual) {
 	for i := range us {
 		VMOVUPD(w[i], lane(slope, i*g.lanes()))
 		VMULPD(out, p[i], p[i])
-		VMOVUPD(p[i], t.z.Offset(8*i*g.lanes()))
 	}
 	TESTL(far, far)
 	JZ(LabelRef(done))
+	for i, z := range p {
+		VMOVUPD(z, t.far.Offset(8*i*g.lanes()))
+	}
 	for i := 0; i < 16; i += g.lanes() {
-		t.capFar(g.load(x, i), t.z.Offset(8*i), lane(slope, i))
+		t.capFar(g.load(x, i), t.far.Offset(8*i), lane(slope, i))
+	}
+	for i, z := range p {
+		VMOVUPD(t.far.Offset(8*i*g.lanes()), z)
 	}
 	Label(done)
+	return p
 }
 
 // nearCap bounds the u² for which tanh u is a polynomial.
