@@ -44,7 +44,8 @@
 // Rows of up to 128 classes that go by [LabelSoftmaxRows] or [TargetSoftmaxRows] are computed in
 // float64 throughout, and so are longer ones with options or along another axis: their float32
 // gradients are within 0.5001 units, but for differences of terms that cancel. Values are good to a
-// relative 1e-12, under a softcap to 1e-11 of its logits.
+// relative 1e-12, under a softcap to 1e-11 of its logits. Of more than 512 classes against labels
+// under a softcap both are within 1 unit, for logits up to 100.
 //
 // A KL divergence that is smaller than that is within 1e-14 of its cross-entropy.
 //

@@ -164,8 +164,12 @@ func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 		r.stream = pointStream
 	}
 	sum := 0.0
-	for lo := 0; lo < n; lo += pointBlock {
-		sum += r.block(d, lo, min(lo+pointBlock, n))
+	if n <= pointBlock {
+		sum += r.block(d)
+	}
+	for lo := 0; lo < n && n > pointBlock; lo += pointBlock {
+		part := d.cut(lo, min(lo+pointBlock, n))
+		sum += r.block(&part)
 	}
 	if r.stream != 0 {
 		active[F]().fence()

@@ -45,20 +45,20 @@ func (d *PointData[F]) cut(lo, hi int) PointData[F] {
 
 // block computes one block and returns its sum. Inputs that are overwritten are kept as long as
 // they may be asked for again.
-func (r *pointRun[F]) block(all *PointData[F], lo, hi int) float64 {
-	d := all.cut(lo, hi)
-	if d.Dst != nil {
-		switch &d.Dst[0] {
-		case &d.X[0]:
-			d.X = r.save(d.X)
-		case &d.T[0]:
-			d.T = r.save(d.T)
+func (r *pointRun[F]) block(d *PointData[F]) float64 {
+	if d.Dst != nil && (&d.Dst[0] == &d.X[0] || &d.Dst[0] == &d.T[0]) {
+		kept := *d
+		if &d.Dst[0] == &d.X[0] {
+			kept.X = r.save(d.X)
+		} else {
+			kept.T = r.save(d.T)
 		}
+		d = &kept
 	}
-	if sum := r.run(&d, r.flags|r.stream); finite(sum) {
+	if sum := r.run(d, r.flags|r.stream); finite(sum) {
 		return sum * r.scale
 	}
-	return r.mend(&d)
+	return r.mend(d)
 }
 
 func (r *pointRun[F]) save(s []F) []F {

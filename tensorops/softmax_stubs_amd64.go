@@ -4,20 +4,25 @@
 
 package tensorops
 
-// expFullF32AVX2 writes exp(scale·x).
-//
-//go:noescape
-func expFullF32AVX2(e *float64, x *float32, n int, scale float64)
-
 // expF32AVX2 writes exp(scale·x).
 //
 //go:noescape
 func expF32AVX2(e *float64, x *float32, n int, scale float64)
 
+// expFullF32AVX2 writes exp(scale·x).
+//
+//go:noescape
+func expFullF32AVX2(e *float64, x *float32, n int, scale float64)
+
 // expCappedF32AVX2 writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².
 //
 //go:noescape
 func expCappedF32AVX2(e *float64, z *float64, slope *float64, x *float32, n int, in float64, out float64)
+
+// expCappedShortF32AVX2 writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².
+//
+//go:noescape
+func expCappedShortF32AVX2(e *float64, z *float64, slope *float64, x *float32, n int, in float64, out float64)
 
 // expF64AVX2 writes exp(scale·x).
 //
@@ -78,6 +83,11 @@ func rowTargetCappedF32AVX2(t *float32, z *float64, k *float64, b *float64, n in
 //
 //go:noescape
 func laneEntropyF32AVX2(sum *float64, t *float32, classes int)
+
+// storeLabelsF32AVX2 writes the gradients at the labels of a group.
+//
+//go:noescape
+func storeLabelsF32AVX2(dst *float32, st *float64, step int, stride int)
 
 // laneGradPlainF32AVX2 writes gradients of a group.
 //
@@ -179,6 +189,11 @@ func rowTargetF64AVX2(t *float64, z *float64, k *float64, b *float64, n int) (ma
 //go:noescape
 func laneEntropyF64AVX2(sum *float64, t *float64, classes int)
 
+// storeLabelsF64AVX2 writes the gradients at the labels of a group.
+//
+//go:noescape
+func storeLabelsF64AVX2(dst *float64, st *float64, step int, stride int)
+
 // laneGradPlainF64AVX2 writes gradients of a group.
 //
 //go:noescape
@@ -254,20 +269,30 @@ func rowSumAVX2(st *float64, e *float64, classes int, rows int)
 //go:noescape
 func finishLabelsAVX2(st *float64, numbers *float64) (hard int)
 
-// expFullF32AVX512 writes exp(scale·x).
+// takeLabelsAVX2 sets label, weight and up of a group; weights may be nil.
 //
 //go:noescape
-func expFullF32AVX512(e *float64, x *float32, n int, scale float64)
+func takeLabelsAVX2(st *float64, labels *int, up *float64, weights *float64)
 
 // expF32AVX512 writes exp(scale·x).
 //
 //go:noescape
 func expF32AVX512(e *float64, x *float32, n int, scale float64)
 
+// expFullF32AVX512 writes exp(scale·x).
+//
+//go:noescape
+func expFullF32AVX512(e *float64, x *float32, n int, scale float64)
+
 // expCappedF32AVX512 writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².
 //
 //go:noescape
 func expCappedF32AVX512(e *float64, z *float64, slope *float64, x *float32, n int, in float64, out float64)
+
+// expCappedShortF32AVX512 writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².
+//
+//go:noescape
+func expCappedShortF32AVX512(e *float64, z *float64, slope *float64, x *float32, n int, in float64, out float64)
 
 // expF64AVX512 writes exp(scale·x).
 //

@@ -56,8 +56,10 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 	c.mem = memoryOf[F](w)
 	sized(&w.e, c.block*c.room)
 	if c.softcap != 0 {
-		sized(&w.z, c.block*c.room)
 		sized(&w.slope, c.block*c.room)
+		if c.keepsZ() {
+			sized(&w.z, c.block*c.room)
+		}
 	}
 	if c.lanes {
 		sized(&c.mem.x, c.block*c.room)
@@ -137,19 +139,18 @@ func (c *softmaxCall[F]) count(i int) int { return min(c.per, c.hi-i) }
 // takeLabels sets label, weight and up of a group.
 func (c *softmaxCall[F]) takeLabels(st *softmaxRows, i int) {
 	n := c.count(i)
-	labels, g := c.labels[i-c.lo:][:n], c.g[i-c.lo:][:n]
-	for j, y := range labels {
-		up, weight := g[j], 1.0
-		if y < 0 || up == 0 {
-			y, up = -1, 0
-		} else if c.o.Weights != nil && c.o.Curve == nil {
-			weight = c.o.Weights[y]
-		}
-		st.label[j], st.up[j], st.weight[j] = y, up, weight
+	labels, up := &c.labels[i-c.lo], &c.g[i-c.lo]
+	if n < groupRows {
+		few := &c.w.few
+		copy(few.labels[:], c.labels[i-c.lo:][:n])
+		clear(few.up[copy(few.up[:], c.g[i-c.lo:][:n]):]) // an up of 0 leaves a row out
+		labels, up = &few.labels[0], &few.up[0]
 	}
-	for j := n; j < groupRows; j++ {
-		st.label[j], st.up[j], st.weight[j] = -1, 0, 1
+	var weights *float64
+	if c.o.Weights != nil && c.o.Curve == nil {
+		weights = &c.o.Weights[0]
 	}
+	c.k.takeLabels(&st.others[0], labels, up, weights)
 }
 
 // together reports whether row i and the n-1 after it lie side by side.
@@ -208,7 +209,9 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 	st.others, st.own = [groupRows]float64{}, [groupRows]float64{}
 	straight := c.straight(i) && !c.loaded
 	compensated := c.classes > 2*chunkClasses && !isFloat32[F]()
-	var sum, lost [groupRows]float64
+	if compensated {
+		w.sum, w.lost = [groupRows]float64{}, [groupRows]float64{}
+	}
 	for from := 0; from < c.classes; from += chunkClasses {
 		n, at := min(chunkClasses, c.classes-from), b*c.room+from*groupRows
 		if straight {
@@ -218,14 +221,14 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 		k.laneSum(&st.others[0], &w.e[at], from, n)
 		if compensated {
 			for j, v := range st.others {
-				sum[j], lost[j] = addLost(sum[j], lost[j], v)
+				w.sum[j], w.lost[j] = addLost(w.sum[j], w.lost[j], v)
 			}
 			st.others = [groupRows]float64{}
 		}
 	}
 	if compensated {
-		for j, v := range sum {
-			st.others[j] = v + lost[j]
+		for j, v := range w.sum {
+			st.others[j] = v + w.lost[j]
 		}
 	}
 }
@@ -256,13 +259,28 @@ func addLost(sum, lost, v float64) (nextSum, nextLost float64) {
 	return next, lost + ((sum - (next - moved)) + (v - moved))
 }
 
+// keepsZ reports whether the logits after a softcap are summed, with weights.
+func (c *softmaxCall[F]) keepsZ() bool { return c.target != nil || c.smoothing != 0 }
+
+// shortCapClasses is the number of classes up to which float32 rows under a softcap have more digits
+// than float32: in longer ones they would cost more than twice what the rows cost without.
+const shortCapClasses = 512
+
 // exp computes the exponentials of n logits, the first of which is number at of group b.
 func (c *softmaxCall[F]) exp(b, at int, x *F, n int, full bool) {
 	w, k := c.w, c.k
 	at += b * c.room
 	switch {
 	case c.softcap != 0:
-		k.expCapped(&w.e[at], &w.z[at], &w.slope[at], x, n, 1/c.softcap, c.softcap*c.scale)
+		var z *float64
+		if c.keepsZ() {
+			z = &w.z[at]
+		}
+		capped := k.expCapped
+		if c.classes > shortCapClasses && c.target == nil {
+			capped = k.expCappedShort
+		}
+		capped(&w.e[at], z, &w.slope[at], x, n, 1/c.softcap, c.softcap*c.scale)
 	case full:
 		k.expFull(&w.e[at], x, n, c.scale)
 	default:
@@ -352,7 +370,7 @@ func (c *softmaxCall[F]) finishGroup(st *softmaxRows, i, b int) {
 		if c.dst != nil {
 			late = append(late, r.gradient(g, c.o.ZLoss)...)
 		}
-		st.up[j] = 0
+		st.up[j], st.label[j] = 0, -1
 	}
 	w.late = late
 	if c.values != nil {
@@ -362,29 +380,37 @@ func (c *softmaxCall[F]) finishGroup(st *softmaxRows, i, b int) {
 		return
 	}
 	c.write(st, i, b)
-	first, step := place(i, c.classes, c.inner), 1
-	if c.inner == 1 {
-		step = c.classes
-	}
-	together := c.inner == 1 || c.together(i, n)
-	for j, y := range st.label[:n] {
-		if y < 0 {
-			continue
-		}
-		at := first + j*step
-		if !together {
-			at = place(i+j, c.classes, c.inner)
-		}
+	c.storeLabels(st, i, b)
+	for j := 0; hard != 0; j++ {
 		if hard>>j&1 != 0 {
-			writeRow(c.dst, at, c.inner, late[:c.classes])
+			hard &^= 1 << j
+			writeRow(c.dst, place(i+j, c.classes, c.inner), c.inner, late[:c.classes])
 			late = late[c.classes:]
-			continue
 		}
-		d := st.atLabel[j]
-		if c.softcap != 0 {
-			d *= c.w.slope[b*c.room+c.index(j, y)]
+	}
+}
+
+// storeLabels writes the gradients at the labels of group b, which begins with row i.
+func (c *softmaxCall[F]) storeLabels(st *softmaxRows, i, b int) {
+	if c.softcap != 0 {
+		for j, y := range st.label {
+			if y >= 0 {
+				st.atLabel[j] *= c.w.slope[b*c.room+c.index(j, y)]
+			}
 		}
-		c.dst[at+y*c.inner] = F(d)
+	}
+	at := place(i, c.classes, c.inner)
+	switch {
+	case c.inner == 1:
+		c.k.storeLabels(&c.dst[at], &st.others[0], c.classes, 1)
+	case c.together(i, c.count(i)):
+		c.k.storeLabels(&c.dst[at], &st.others[0], 1, c.inner)
+	default:
+		for j, y := range st.label {
+			if y >= 0 {
+				c.dst[place(i+j, c.classes, c.inner)+y*c.inner] = F(st.atLabel[j])
+			}
+		}
 	}
 }
 

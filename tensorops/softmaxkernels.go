@@ -9,9 +9,10 @@ type softmaxKernels[F Float] struct {
 	// float64's last digits, exp to a relative 2^-42 for float32.
 	exp, expFull func(e *float64, x *F, n int, scale float64)
 
-	// expCapped writes z = out·tanh(in·x), e = exp(z) and the slope 1 - tanh². -Inf stays, with a
-	// slope of 0.
-	expCapped func(e, z, slope *float64, x *F, n int, in, out float64)
+	// expCapped writes z = out·tanh(in·x) unless it is nil, e = exp(z) and the slope 1 - tanh².
+	// -Inf stays, with a slope of 0. expCappedShort has a bit more than the digits of float32: tanh to
+	// a relative 2^-32, exp to 2^-28.
+	expCapped, expCappedShort func(e, z, slope *float64, x *F, n int, in, out float64)
 
 	// pack makes a group of rows of elements that lie one after another, stride apart, classes of
 	// rows that lie side by side, their classes stride apart. unpack is pack turned round. Of fewer
@@ -40,9 +41,16 @@ type softmaxKernels[F Float] struct {
 	laneSum func(st, e *float64, from, classes int)
 	rowSum  func(st, e *float64, classes, rows int)
 
+	// takeLabels sets label, weight and up of a group. A row with a negative label or an up of 0 is
+	// left out; its label becomes -1, its up 0. weights may be nil.
+	takeLabels func(st *float64, labels *int, up, weights *float64)
+
 	// finish sets values and factors from others, own, gap, label, weight and up. It returns a bit
 	// for each row that it cannot do.
 	finish func(st, numbers *float64) (hard int)
+
+	// storeLabels writes atLabel to dst[i·step + label·stride].
+	storeLabels func(dst *F, st *float64, step, stride int)
 
 	// laneGrad writes the gradients of a group to classes that lie stride apart, rowGrad those of
 	// rows one after another.

@@ -4,10 +4,10 @@ package tensorops
 
 // The exponentials are the work; what is before and after them waits for memory, and is the same for both instruction sets.
 var (
-	avx2Softmax32   = withExponentials(softmax32, expF32AVX2, expFullF32AVX2, expCappedF32AVX2)
-	avx512Softmax32 = withExponentials(softmax32, expF32AVX512, expFullF32AVX512, expCappedF32AVX512)
-	avx2Softmax64   = withExponentials(softmax64, expF64AVX2, expF64AVX2, expCappedF64AVX2)
-	avx512Softmax64 = withExponentials(softmax64, expF64AVX512, expF64AVX512, expCappedF64AVX512)
+	avx2Softmax32   = withExponentials(softmax32, expF32AVX2, expFullF32AVX2, expCappedF32AVX2, expCappedShortF32AVX2)
+	avx512Softmax32 = withExponentials(softmax32, expF32AVX512, expFullF32AVX512, expCappedF32AVX512, expCappedShortF32AVX512)
+	avx2Softmax64   = withExponentials(softmax64, expF64AVX2, expF64AVX2, expCappedF64AVX2, expCappedF64AVX2)
+	avx512Softmax64 = withExponentials(softmax64, expF64AVX512, expF64AVX512, expCappedF64AVX512, expCappedF64AVX512)
 
 	softmax32 = softmaxKernels[float32]{
 		pack:             packF32AVX2,
@@ -22,6 +22,8 @@ var (
 		rowTarget:        rowTargetF32AVX2,
 		rowTargetCapped:  rowTargetCappedF32AVX2,
 		laneEntropy:      laneEntropyF32AVX2,
+		takeLabels:       takeLabelsAVX2,
+		storeLabels:      storeLabelsF32AVX2,
 		laneSum:          laneSumAVX2,
 		rowSum:           rowSumAVX2,
 		finish:           finishLabelsAVX2,
@@ -48,6 +50,8 @@ var (
 		rowTarget:        rowTargetF64AVX2,
 		rowTargetCapped:  rowTargetF64AVX2,
 		laneEntropy:      laneEntropyF64AVX2,
+		takeLabels:       takeLabelsAVX2,
+		storeLabels:      storeLabelsF64AVX2,
 		laneSum:          laneSumAVX2,
 		rowSum:           rowSumAVX2,
 		finish:           finishLabelsAVX2,
@@ -64,7 +68,7 @@ var (
 
 // withExponentials returns k with the exponentials of an instruction set.
 func withExponentials[F Float](k softmaxKernels[F], exp, full func(e *float64, x *F, n int, scale float64),
-	capped func(e, z, slope *float64, x *F, n int, in, out float64)) softmaxKernels[F] {
-	k.exp, k.expFull, k.expCapped = exp, full, capped
+	capped, short func(e, z, slope *float64, x *F, n int, in, out float64)) softmaxKernels[F] {
+	k.exp, k.expFull, k.expCapped, k.expCappedShort = exp, full, capped, short
 	return k
 }

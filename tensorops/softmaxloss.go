@@ -142,6 +142,12 @@ type softmaxWork struct {
 
 	nll, bent, slopes [maxGroups * groupRows]float64 // of a curve
 
+	few struct { // of a group of fewer rows than a kernel reads
+		labels [groupRows]int
+		up     [groupRows]float64
+	}
+	sum, lost [groupRows]float64 // of exponentials, chunk by chunk
+
 	e, z, slope []float64 // exponentials, logits after a softcap, and its slopes
 	k, b        []float64 // one number for each class
 	late, kept  []float64 // gradients of the row function, and of targets of one 1
@@ -163,4 +169,9 @@ func sized[T any](buf *[]T, n int) []T {
 }
 
 // place returns where row i begins.
-func place(i, classes, inner int) int { return i/inner*classes*inner + i%inner }
+func place(i, classes, inner int) int {
+	if inner == 1 {
+		return i * classes
+	}
+	return i/inner*classes*inner + i%inner
+}

@@ -238,6 +238,43 @@ func TestSoftmaxKLNear(t *testing.T) {
 	})
 }
 
+// TestSoftmaxLongCapped holds float32 rows of more than 512 classes under a softcap to the unit in
+// the last place that doc.go promises. Half a unit is the rounding; exponentials are good to 2^-28
+// and 2^-32 of the logit, which is at most 72 here: a quarter of a unit. Where terms cancel, it is
+// one of the largest of them.
+func TestSoftmaxLongCapped(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		for _, c := range softmaxCases {
+			if c.cap == 0 || c.soft {
+				continue
+			}
+			for _, inner := range []int{1, 16} {
+				for _, dev := range []float64{3, 40} {
+					in := newSoftmaxInput[float32](newRand(nil, uint64(inner)), c, 16, 600, inner, dev)
+					in.cap = 10 * c.cap
+					want, wantD := in.byRows()
+					values, dst := make([]float64, in.rows), make([]float32, len(in.x))
+					in.run(values, dst, 0, in.rows)
+					for i, v := range values {
+						if u := ulps(float32(v), want[i]); !(u <= 1) {
+							t.Errorf("%s, inner %d, deviation %v: value %v, want %v: %.2f ulp", c.name, inner, dev, v, want[i], u)
+						}
+					}
+					term := 0.0 // of the gradient's terms with smoothing
+					if c.smooth > 0 {
+						term = 2 * c.smooth * c.scale / 600
+					}
+					for i, v := range dst {
+						if !(math.Abs(float64(v)-wantD[i]) <= ulp[float32](max(math.Abs(wantD[i]), term))) {
+							t.Fatalf("%s, inner %d, deviation %v: gradient %v at %d, want %v", c.name, inner, dev, v, i, wantD[i])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestSoftmaxPanics(t *testing.T) {
 	x, g := make([]float32, 6), make([]float64, 2)
 	o := &LabelSoftmax{Classes: 3, Inner: 1, Scale: 1}

@@ -234,7 +234,7 @@ func softmaxNear[F Float](got F, want, floor float64) bool {
 	}
 	off := math.Abs(float64(got) - want)
 	if isFloat32[F]() {
-		// Half a unit is the rounding. Exponentials are good to 2^-42, those under a softcap to
+		// Half a unit is the rounding. Exponentials are good to 2^-43, those under a softcap to
 		// 2^-37.
 		return off <= 0.5001*ulp[F](want)+1e-12*floor || got == 0 && math.Abs(want) < 0x1p-125
 	}

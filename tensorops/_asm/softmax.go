@@ -46,16 +46,14 @@ const (
 // softmaxKernels emits the exponentials of softmax losses, and with AVX2 all else: that waits for
 // memory.
 func softmaxKernels(isa string) {
-	for _, elem := range []string{"F32", "F64"} {
-		g := newGen(isa, elem, "F64")
-		digits, capped := powers64, tanh64
-		if elem == "F32" {
-			digits, capped = powersWide, tanhWide
-			g.exps("expFull", powers64, nil)
-		}
-		g.exps("exp", digits, nil)
-		g.exps("expCapped", digits, capped)
-	}
+	g := newGen(isa, "F32", "F64")
+	g.exps("exp", pow2Wide)
+	g.exps("expFull", pow2Full)
+	g.cappedExps("expCapped", pow2Wide, tanhWide)
+	g.cappedExps("expCappedShort", pow2Short, tanhShort)
+	g = newGen(isa, "F64", "F64")
+	g.exps("exp", nil)
+	g.cappedExps("expCapped", nil, tanh64)
 	if isa != "AVX2" {
 		return
 	}
@@ -74,15 +72,17 @@ func softmaxKernels(isa string) {
 			g.rowTarget(capped)
 		}
 		g.laneEntropy()
+		g.storeLabels()
 		for _, k := range gradKinds {
 			g.laneGrad(k)
 			g.rowGrad(k)
 		}
 	}
-	g := newGen("AVX2", "F64", "F64")
+	g = newGen("AVX2", "F64", "F64")
 	g.laneSum()
 	g.rowSum()
 	g.finish()
+	g.takeLabels()
 }
 
 // kernel begins a kernel. The signature may say F for the type of element.
@@ -107,9 +107,11 @@ func (g *gen) number(m Mem) reg.VecVirtual {
 	return v
 }
 
-// tanhWide and tanh64 are (tanh u/u - 1)/u² in u² for u² <= 1/2, interpolated at Chebyshev's nodes:
-// tanh to 2^-41.7 and 2^-54.6.
+// tanhShort, tanhWide and tanh64 are (tanh u/u - 1)/u² in u² for u² <= 1/2, interpolated at
+// Chebyshev's nodes: tanh to 2^-32.7, 2^-41.6 and 2^-54.6.
 var (
+	tanhShort = []float64{-0.33333333304271195, 0.1333332762537552, -0.05396640805737392, 0.02184686708787544, -0.008729076952095726,
+		0.0031711169593203474, -0.0007519124375358081}
 	tanhWide = []float64{-0.33333333333271575, 0.13333333313299142, -0.0539682432155052, 0.021869265055670266, -0.008860891124627391,
 		0.0035781557441939903, -0.0014059752738979207, 0.0004823989393060029, -0.00010225947037950059}
 	tanh64 = []float64{-0.33333333333333326, 0.13333333333329847, -0.053968253964917945, 0.021869488410785825, -0.00886323308732899,
@@ -121,31 +123,84 @@ var (
 // remain numbers.
 const expLimit = 1000
 
-// exps emits
-//
-//	e[i] = exp(z[i])    z[i] = scale·x[i]    or with a softcap, c being in and out multipliers    z[i] = out·tanh(in·x[i])
-//
-// and with a softcap z itself and slope[i] = 1 - tanh². z is taken for the nearest number within
-// ±1000·ln 2. n is rounded up to a multiple of 16 in what is written; there z is -Inf, or 0 with a
-// softcap. An x of -Inf is a z of -Inf with a softcap, too.
-func (g *gen) exps(name string, digits *powers, tanh []float64) {
-	signature, doc := "func(e *float64, x *F, n int, scale float64)", "writes exp(scale·x)."
-	fill := math.Inf(-1)
-	if tanh != nil {
-		signature = "func(e, z, slope *float64, x *F, n int, in, out float64)"
-		doc, fill = "writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².", 0
-	}
-	g.kernel(name, signature, doc)
+// exps emits e[i] = exp(scale·x[i]). scale·x is taken for the nearest number within ±1000·ln 2. n is
+// rounded up to a multiple of 16 in what is written; there x is -Inf.
+func (g *gen) exps(name string, coefs []float64) {
+	g.kernel(name, "func(e *float64, x *F, n int, scale float64)", "writes exp(scale·x).")
 	e, x, n := pointer("e"), pointer("x"), pointer("n")
-	t := &capTerm{expTerm: g.newExpTerm(digits), coefs: tanh}
-	var z, slope reg.GPVirtual
-	if tanh != nil {
-		z, slope = pointer("z"), pointer("slope")
-		t.in, t.out = param("in"), param("out")
-	} else {
-		t.scale = g.number(param("scale"))
+	t, scale := g.newExpTerm(coefs), g.number(param("scale"))
+	if t.pow2 != nil {
+		t.factor(scale)
 	}
-	per := 2 * g.lanes() // elements whose steps are interleaved
+	g.sixteens(x, n, math.Inf(-1), func() {
+		for i := 0; i < 16; i += t.per {
+			xs := g.registers(x, i, t.per)
+			if t.pow2 == nil {
+				for _, v := range xs {
+					g.mul(scale, v, v)
+				}
+			}
+			for j, v := range t.exp(xs) {
+				VMOVUPD(v, Mem{Base: e, Disp: 8 * (i + j*g.lanes())})
+			}
+		}
+		ADDQ(U32(128), e)
+	})
+}
+
+// registers loads n elements from index i on.
+func (g *gen) registers(x reg.Register, i, n int) (xs []reg.VecVirtual) {
+	for j := i; j < i+n; j += g.lanes() {
+		xs = append(xs, g.load(x, j))
+	}
+	return xs
+}
+
+// cappedExps emits, in and out being the multipliers of a softcap,
+//
+//	z[i] = out·tanh(in·x[i])    e[i] = exp(z[i])    slope[i] = 1 - tanh²
+//
+// z is taken for the nearest number within ±1000·ln 2. An x of -Inf is a z of -Inf. n is rounded up
+// to a multiple of 16 in what is written; there x is 0. z may be nil.
+func (g *gen) cappedExps(name string, coefs, tanh []float64) {
+	g.kernel(name, "func(e, z, slope *float64, x *F, n int, in, out float64)", "writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².")
+	e, x, n, z, slope := pointer("e"), pointer("x"), pointer("n"), pointer("z"), pointer("slope")
+	t := &capTerm{expTerm: g.newExpTerm(coefs), coefs: tanh, in: param("in"), out: param("out"), far: AllocLocal(128)}
+	g.sixteens(x, n, 0, func() {
+		zs := t.cap(x, slope)
+		TESTQ(z, z)
+		JZ(LabelRef("dropped"))
+		for i, v := range zs {
+			VMOVUPD(v, lane(z, i*g.lanes()))
+		}
+		Label("dropped")
+		t.limits()      // whose registers were taken
+		if t.per < 16 { // the others are in memory meanwhile
+			for i, v := range zs {
+				VMOVUPD(v, t.far.Offset(8*i*g.lanes()))
+			}
+		}
+		for i := 0; i < 16; i += t.per {
+			xs := zs[:t.per/g.lanes()]
+			for j := 0; i > 0 && j < len(xs); j++ {
+				VMOVUPD(t.far.Offset(8*(i+j*g.lanes())), xs[j])
+			}
+			for j, v := range t.exp(xs) {
+				VMOVUPD(v, lane(e, i+j*g.lanes()))
+			}
+		}
+		t.masked(x, e, z, slope)
+		TESTQ(z, z)
+		JZ(LabelRef("next"))
+		ADDQ(U32(128), z)
+		Label("next")
+		ADDQ(U32(128), e)
+		ADDQ(U32(128), slope)
+	})
+}
+
+// sixteens emits a kernel's loop over n elements at x, 16 at a time; fill stands behind their end.
+func (g *gen) sixteens(x, n reg.GPVirtual, fill float64, body func()) {
 	rest := AllocLocal(16 * size(g.elem))
 	Label("loop")
 	CMPQ(n, U32(16))
@@ -157,26 +212,8 @@ func (g *gen) exps(name string, digits *powers, tanh []float64) {
 	}
 	LEAQ(rest, x)
 	Label("whole")
-	for i := 0; i < 16; i += per {
-		xs := []reg.VecVirtual{g.load(x, i), g.load(x, i+g.lanes())}
-		if tanh != nil {
-			t.cap(xs, z, slope, i)
-		} else {
-			for _, v := range xs {
-				g.mul(t.scale, v, v)
-			}
-		}
-		for j, v := range t.exp(xs) {
-			VMOVUPD(v, Mem{Base: e, Disp: 8 * (i + j*g.lanes())})
-		}
-	}
-	if tanh != nil {
-		t.masked(x, e, z, slope)
-		ADDQ(U32(128), z)
-		ADDQ(U32(128), slope)
-	}
+	body()
 	ADDQ(U32(uint32(16*size(g.elem))), x)
-	ADDQ(U32(128), e)
 	SUBQ(U32(16), n)
 	JG(LabelRef("loop"))
 	Label("done")
@@ -209,20 +246,41 @@ func (g *gen) copyTail(x, n reg.Register, i int, fill float64, to Mem) {
 	VMOVUPS(v, to)
 }
 
-// expTerm is an exponential of numbers within ±1000·ln 2, or taken for such.
+// expTerm is an exponential of numbers within ±1000·ln 2, or taken for such: by the table of package
+// exp for float64 elements, by pow2 for float32 ones.
 type expTerm struct {
 	*gen
 	c         *expConsts
+	pow2      *pow2
+	by        Op  // what pow2 multiplies the numbers with
+	per       int // elements whose steps are interleaved
 	low, high reg.VecVirtual
-	scale     reg.VecVirtual
 }
 
-func (g *gen) newExpTerm(digits *powers) *expTerm {
-	t := &expTerm{gen: g, low: g.vec(), high: g.vec()}
-	g.set(g.constant(-expLimit*math.Ln2), t.low)
-	g.set(g.constant(expLimit*math.Ln2), t.high)
-	t.c = g.expConstsOf(digits, g.zero(), t.low)
+// newExpTerm takes the coefficients of pow2, or nil.
+func (g *gen) newExpTerm(coefs []float64) *expTerm {
+	t := &expTerm{gen: g, low: g.vec(), high: g.vec(), per: 2 * g.lanes()}
+	t.limits()
+	if coefs == nil {
+		t.c = g.expConstsOf(powers64, g.zero(), t.low)
+		return t
+	}
+	t.pow2, t.by, t.per = g.newPow2(coefs), g.held(math.Log2E), 16
 	return t
+}
+
+// limits loads the ends of the range.
+func (t *expTerm) limits() {
+	t.set(t.constant(-expLimit*math.Ln2), t.low)
+	t.set(t.constant(expLimit*math.Ln2), t.high)
+}
+
+// factor makes the term that of numbers times scale, which is used up.
+func (t *expTerm) factor(scale reg.VecVirtual) {
+	VDIVPD(scale, t.high, t.high)
+	VDIVPD(scale, t.low, t.low)
+	t.mul(t.by, scale, scale)
+	t.by = scale
 }
 
 // exp replaces xs by their exponentials. Those of float64 elements below the range are 0; those of
@@ -231,13 +289,22 @@ func (t *expTerm) exp(xs []reg.VecVirtual) []reg.VecVirtual {
 	for _, x := range xs {
 		VMINPD(x, t.high, x) // NaN stays
 	}
-	if !t.wide() {
+	if t.pow2 == nil {
 		return t.gen.exp(xs, t.c)
 	}
 	for _, x := range xs {
 		VMAXPD(x, t.low, x)
 	}
-	return t.expKept(xs, nil, t.c)
+	return t.pow2.of(xs, t.by)
+}
+
+// within is exp for numbers within the range, with pow2Wide's digits at least.
+func (t *expTerm) within(x reg.VecVirtual) reg.VecVirtual {
+	xs := []reg.VecVirtual{x}
+	if t.pow2 == nil {
+		return t.expKept(xs, nil, t.c)[0]
+	}
+	return t.pow2.with(pow2Wide).of(xs, t.by)[0]
 }
 
 // capTerm is an expTerm of out·tanh(in·x).
@@ -245,48 +312,57 @@ type capTerm struct {
 	*expTerm
 	coefs   []float64
 	in, out Mem
+	far     Mem // z of 16 elements of which some have a large |in·x|
 }
 
-// cap replaces xs by out·tanh(in·x), which it writes with the slopes. Numbers with a large |in·x|
-// go by the exponential.
-func (t *capTerm) cap(xs []reg.VecVirtual, z, slope reg.GPVirtual, at int) {
+// cap returns out·tanh(in·x) of 16 elements and writes the slopes. Where a |in·x| is large, it goes
+// by the exponential.
+func (t *capTerm) cap(x, slope reg.GPVirtual) (zs []reg.VecVirtual) {
 	g := t.gen
 	labels++
 	done := fmt.Sprintf("capped%d", labels)
-	w, p := []reg.VecVirtual{g.vec(), g.vec()}, []reg.VecVirtual{g.vec(), g.vec()}
+	us := g.registers(x, 0, 16)
+	w, p := make([]reg.VecVirtual, len(us)), make([]reg.VecVirtual, len(us))
 	in := g.number(t.in)
-	for i, x := range xs {
-		VMULPD(in, x, x)
-		VMULPD(x, x, w[i])
+	for i, u := range us {
+		w[i], p[i] = g.vec(), g.vec()
+		VMULPD(in, u, u)
+		VMULPD(u, u, w[i])
 	}
 	far := g.above(w, nearCap)
 	last := len(t.coefs) - 1
-	for i := range xs {
+	for i := range us {
 		g.set(g.constant(t.coefs[last]), p[i])
 	}
 	for d := last - 1; d >= 0; d-- {
-		for i := range xs {
+		for i := range us {
 			g.fma213(g.constant(t.coefs[d]), w[i], p[i])
 		}
 	}
-	for i, x := range xs {
+	for i, u := range us {
 		VMULPD(w[i], p[i], p[i])
-		VFMADD213PD(x, x, p[i]) // tanh
+		VFMADD213PD(u, u, p[i]) // tanh
 		g.set(g.constant(1), w[i])
 		VFNMADD231PD(p[i], p[i], w[i])
 	}
+	out := g.number(t.out)
+	for i := range us {
+		VMOVUPD(w[i], lane(slope, i*g.lanes()))
+		VMULPD(out, p[i], p[i])
+	}
 	TESTL(far, far)
 	JZ(LabelRef(done))
-	for i, x := range xs {
-		t.capFar(x, p[i], w[i])
+	for i, z := range p {
+		VMOVUPD(z, t.far.Offset(8*i*g.lanes()))
+	}
+	for i := 0; i < 16; i += g.lanes() {
+		t.capFar(g.load(x, i), t.far.Offset(8*i), lane(slope, i))
+	}
+	for i, z := range p {
+		VMOVUPD(t.far.Offset(8*i*g.lanes()), z)
 	}
 	Label(done)
-	out := g.number(t.out)
-	for i, x := range xs {
-		VMOVUPD(w[i], Mem{Base: slope, Disp: 8 * (at + i*g.lanes())})
-		VMULPD(out, p[i], x)
-		VMOVUPD(x, Mem{Base: z, Disp: 8 * (at + i*g.lanes())})
-	}
+	return p
 }
 
 // nearCap bounds the u² for which tanh u is a polynomial.
@@ -296,13 +372,14 @@ const nearCap = 0.5
 // 2^-960.
 const farCap = 340
 
-// capFar replaces tanh u and the slope of the lanes whose u² is not near; u is used up.
+// capFar replaces z and the slope of the lanes whose u² is not near, u = in·x; x is used up.
 //
 //	tanh|u| = 1 - 2s    1 - tanh² = 4s(1 - s)    with s = 1/(exp(2|u|) + 1)
-func (t *capTerm) capFar(u, tanh, slope reg.VecVirtual) {
+func (t *capTerm) capFar(u reg.VecVirtual, z, slope Mem) {
 	g := t.gen
 	const notAtMost = 6
-	s, sign := g.vec(), g.vec()
+	VMULPD(g.number(t.in), u, u)
+	s, sign, v := g.vec(), g.vec(), g.vec()
 	VMULPD(u, u, s)
 	pick := g.mask(notAtMost, s, g.constant(nearCap))
 	g.and(bitsConstant(1<<63, 8), u, sign)
@@ -310,7 +387,7 @@ func (t *capTerm) capFar(u, tanh, slope reg.VecVirtual) {
 	g.set(g.constant(farCap), s)
 	VMINPD(u, s, u)
 	VADDPD(u, u, u)
-	e := g.expKept([]reg.VecVirtual{u}, nil, t.c)[0]
+	e := t.within(u)
 	g.add(g.constant(1), e, e)
 	g.set(g.constant(1), s)
 	VDIVPD(e, s, s)
@@ -320,11 +397,16 @@ func (t *capTerm) capFar(u, tanh, slope reg.VecVirtual) {
 	g.sub(u, g.constant(0x1p-960), u) // 0 from farCap on, as at infinity
 	zero := g.zero()
 	VMAXPD(zero, u, u)
-	g.moveTo(pick, u, slope)
+	VMOVUPD(slope, v)
+	g.moveTo(pick, u, v)
+	VMOVUPD(v, slope)
 	g.set(g.constant(1), u)
 	g.fnma231(g.constant(2), s, u)
 	VORPD(sign, u, u)
-	g.moveTo(pick, u, tanh)
+	VMULPD(g.number(t.out), u, u)
+	VMOVUPD(z, v)
+	g.moveTo(pick, u, v)
+	VMOVUPD(v, z)
 }
 
 // mask returns the lanes where a stands in the relation to b.
@@ -352,19 +434,25 @@ func (g *gen) moveTo(mask reg.Register, v, dst reg.VecVirtual) {
 func (g *gen) above(vs []reg.VecVirtual, limit float64) reg.GPVirtual {
 	const notAtMost = 6
 	bits := GP32()
-	a, b := g.mask(notAtMost, vs[0], g.constant(limit)), g.mask(notAtMost, vs[1], g.constant(limit))
+	any := g.mask(notAtMost, vs[0], g.constant(limit))
+	for _, v := range vs[1:] {
+		m := g.mask(notAtMost, v, g.constant(limit))
+		if g.is512() {
+			KORB(m, any, any)
+		} else {
+			VORPD(m, any, any)
+		}
+	}
 	if g.is512() {
-		KORB(a, b, a)
-		KMOVB(a, bits)
+		KMOVB(any, bits)
 	} else {
-		VORPD(a, b, a)
-		VMOVMSKPD(a, bits)
+		VMOVMSKPD(any, bits)
 	}
 	return bits
 }
 
-// masked makes 0 of the exponentials and slopes, and -Inf of the z, of the 16 elements at x that
-// are -Inf.
+// masked makes 0 of the exponentials and slopes, and -Inf of the z if kept, of the 16 elements at x
+// that are -Inf.
 func (t *capTerm) masked(x, e, z, slope reg.GPVirtual) {
 	g := newGen("AVX2", t.elem, t.elem)
 	labels++
@@ -390,11 +478,15 @@ func (t *capTerm) masked(x, e, z, slope reg.GPVirtual) {
 	JNE(LabelRef(skip))
 	JP(LabelRef(skip))
 	bits64 := GP64()
+	drop := fmt.Sprintf("drop%d", labels)
+	TESTQ(z, z)
+	JZ(LabelRef(drop))
+	MOVQ(U64(math.Float64bits(math.Inf(-1))), bits64)
+	MOVQ(bits64, Mem{Base: z, Index: i, Scale: 8})
+	Label(drop)
 	XORQ(bits64, bits64)
 	MOVQ(bits64, Mem{Base: e, Index: i, Scale: 8})
 	MOVQ(bits64, Mem{Base: slope, Index: i, Scale: 8})
-	MOVQ(U64(math.Float64bits(math.Inf(-1))), bits64)
-	MOVQ(bits64, Mem{Base: z, Index: i, Scale: 8})
 	Label(skip)
 	INCQ(i)
 	CMPQ(i, U32(16))

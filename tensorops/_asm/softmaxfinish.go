@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -143,4 +144,69 @@ func (g *gen) logBeside(u, r reg.VecVirtual) reg.VecVirtual {
 	l := g.atanh2(m, den, g.logConsts())
 	g.fma231(g.constant(math.Ln2), u, l)
 	return l
+}
+
+// takeLabels emits what finish reads of 16 rows: the labels, their weights and what gradients are
+// multiplied with. A row with a negative label or an up of 0 is left out: -1, 1 and 0.
+func (g *gen) takeLabels() {
+	TEXT("takeLabelsAVX2", NOSPLIT, "func(st *float64, labels *int, up, weights *float64)")
+	Pragma("noescape")
+	Doc("takeLabelsAVX2 sets label, weight and up of a group; weights may be nil.")
+	st, y, up, w := pointer("st"), pointer("labels"), pointer("up"), pointer("weights")
+	one := g.vec()
+	VMOVUPD(g.constant(1), one)
+	for h := range 4 {
+		labels++
+		unweighted := fmt.Sprintf("unweighted%d", labels)
+		label, u, gone, none := g.vec(), g.vec(), g.vec(), g.zero()
+		VMOVUPD(lane(y, 4*h), label)
+		VMOVUPD(lane(up, 4*h), u)
+		VPCMPGTQ(label, none, gone)
+		VCMPPD(Imm(0), none, u, none)
+		VORPD(none, gone, gone)
+		VORPD(gone, label, label)
+		VANDNPD(u, gone, u)
+		VMOVUPD(label, Mem{Base: st, Disp: statLabel + 32*h})
+		VMOVUPD(u, Mem{Base: st, Disp: statUp + 32*h})
+		weight := g.vec()
+		VMOVAPD(one, weight)
+		TESTQ(w, w)
+		JZ(LabelRef(unweighted))
+		VPCMPEQD(none, none, none)
+		VANDNPD(none, gone, gone)
+		VGATHERQPD(gone, Mem{Base: w, Index: label, Scale: 8}, weight)
+		Label(unweighted)
+		VMOVUPD(weight, Mem{Base: st, Disp: statWeight + 32*h})
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// storeLabels emits dst[i·step + label·stride] = atLabel of 16 rows, but for those without a label.
+func (g *gen) storeLabels() {
+	g.kernel("storeLabels", "func(dst *F, st *float64, step, stride int)", "writes the gradients at the labels of a group.")
+	dst, st, step, stride := pointer("dst"), pointer("st"), pointer("step"), pointer("stride")
+	rows, y, d := GP64(), GP64(), XMM()
+	SHLQ(U8(uint8(1+size(g.elem)/4)), step)
+	MOVQ(U32(16), rows)
+	Label("row")
+	MOVQ(Mem{Base: st, Disp: statLabel}, y)
+	TESTQ(y, y)
+	JL(LabelRef("next"))
+	IMULQ(stride, y)
+	at := Mem{Base: dst, Index: y, Scale: uint8(size(g.elem))}
+	if g.elem == "F32" {
+		VXORPS(d, d, d)
+		VCVTSD2SS(Mem{Base: st, Disp: statAtLabel}, d, d)
+		VMOVSS(d, at)
+	} else {
+		VMOVSD(Mem{Base: st, Disp: statAtLabel}, d)
+		VMOVSD(d, at)
+	}
+	Label("next")
+	ADDQ(step, dst)
+	ADDQ(U32(8), st)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	RET()
 }

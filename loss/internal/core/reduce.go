@@ -151,16 +151,22 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 	} else if len(ignore) > 0 {
 		classes = 0
 	}
-	long := e.Weighted || e.MaskType != ""
+	var weights []F
+	if e.Weighted {
+		weights = e.in.Weights[lo:][:len(labels)]
+	}
 	for i, y := range labels {
-		if !long {
-			if uint(y) < classes {
+		switch {
+		case weights != nil:
+			if w := float64(weights[i]); uint(y) < classes && s[i] != 0 && w != 0 && Finite(w) {
+				s[i] = w
 				continue
 			}
-			if y == ordinary && len(ignore) == 1 {
-				s[i], labels[i] = 0, -1
-				continue
-			}
+		case uint(y) < classes && s[i] != 0:
+			continue
+		case y == ordinary && len(ignore) == 1:
+			s[i], labels[i] = 0, -1
+			continue
 		}
 		if s[i] == 0 || slices.Contains(ignore, y) || e.Weighted && e.in.Weights[lo+i] == 0 {
 			s[i], labels[i] = 0, -1
@@ -188,11 +194,13 @@ func (e *evaluation[F]) sharesOf(t *totals, s []float64, labels []int, lo int) {
 	case e.Def.MultiLabel:
 		common = mean(w)
 	case e.Labels != "" && !e.Lists:
+		local := *t // whose fields stay in registers
 		for i, v := range s {
 			if v != 0 {
-				t.share(v * w[labels[i]])
+				local.share(v * w[labels[i]])
 			}
 		}
+		*t = local
 		return
 	case e.Floats > 1:
 		e.softShares(t, s, lo)
