@@ -341,3 +341,38 @@ func TestListMLEIsALikelihood(t *testing.T) {
 		t.Errorf("the likelihoods add up to %v, want 1", sum)
 	}
 }
+
+// Lists of few grades are computed without a logarithm for each pair. Weights of 1 for the items take
+// the other way, whose values the oracles above hold.
+func TestLambdaRankOfFewGrades(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, c := range []struct {
+		n, grades int
+		draw      func(y float64) float64
+		opts      []loss.Option
+	}{
+		{700, 2, func(float64) float64 { return 3 * r.NormFloat64() }, nil},
+		{300, 5, func(float64) float64 { return 3 * r.NormFloat64() }, []loss.Option{loss.WithPairSum(), loss.WithSigma(1.5)}},
+		{80, 5, func(float64) float64 { return float64(r.IntN(7)) }, []loss.Option{loss.WithTopK(9)}}, // ties
+		{40, 3, func(y float64) float64 { return 12*y + r.Float64() }, nil},                           // in order
+		{40, 3, func(y float64) float64 { return -12*y + r.Float64() }, []loss.Option{loss.WithLinearGain()}},
+	} {
+		s, y, ones := make([]float64, c.n), make([]float64, c.n), make([]float64, c.n)
+		for i := range s {
+			y[i], ones[i] = float64(i%c.grades), 1
+			s[i] = c.draw(y[i])
+		}
+		v, g := listGradient(t, "LambdaRank", c.n, s, y, eager.Data{}, c.opts...)
+		want, pairs := listGradient(t, "LambdaRank", c.n, s, y, eager.Data{Weights: eager.Slice(ones, 1, c.n)}, c.opts...)
+		if !(math.Abs(v-want) <= 1e-12*want) {
+			t.Errorf("%d items: value %v, want %v (relative %.1e)", c.n, v, want, math.Abs(v-want)/want)
+		}
+		for i, d := range g {
+			// Exponentials of quotients: the spread of the scores times 2^-53, and sums of 700 terms.
+			if !(math.Abs(d-pairs[i]) <= 1e-12*math.Abs(pairs[i])+1e-15*want) {
+				t.Errorf("%d items: gradient %v at %d, want %v", c.n, d, i, pairs[i])
+				break
+			}
+		}
+	}
+}

@@ -313,7 +313,7 @@ func WithSquared() Option { return core.OptSquared.Flag }
 // logisticPairs is the loss of RankNet and LambdaRank.
 func logisticPairs(s *core.Settings) pairLoss {
 	sigma := s.Ranking.Sigma
-	return pairLoss{curve: formula.Curve{
+	return pairLoss{sigma: sigma, curve: formula.Curve{
 		Value: func(dst, x []float64) {
 			decays(dst, x, sigma)
 			vec.Log1p(dst, dst)
