@@ -25,8 +25,8 @@ const lambdaTile = 256
 // digits: its relative error is the spread times 2^-53.
 const lambdaSpread = 64
 
-// lambdaGrade is the average number of items of a grade from which the logarithms of items are fewer
-// than those of pairs.
+// lambdaGrade is the average number of items of a grade from which the logarithms of items are
+// fewer than those of pairs.
 const lambdaGrade = 8
 
 // A lambdaSide is the items of one grade in a tile: u = exp(σ·(s - max)), v = 1/u, x = σ·(s - max)

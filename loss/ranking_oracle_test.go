@@ -12,8 +12,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss/eager"
 )
 
-// A listOracle computes the value of a list in big floats from the definition: all pairs, all ranks,
-// the matrix entry by entry.
+// A listOracle computes the value of a list in big floats from the definition: all pairs, all
+// ranks, the matrix entry by entry.
 type listOracle struct {
 	loss string
 	opts []loss.Option
@@ -296,8 +296,8 @@ func TestRankingOracles(t *testing.T) {
 					bs, by = append(bs, bigOf(s[i])), append(by, bigOf(y[i]))
 				}
 				want := float64Of(o.want(bs, by))
-				// Sums of up to 36 positive terms of a few roundings each, and the differences of scores
-				// near 30 in exponents.
+				// Sums of up to 36 positive terms of a few roundings each, and the differences of
+				// scores near 30 in exponents.
 				if got := listValue(t, o.loss, s, y, o.opts...); !(math.Abs(got-want) <= 2e-13*math.Abs(want)) {
 					t.Errorf("scores %v relevance %v: %v, want %v (relative %.1e)", s, y, got, want, math.Abs(got-want)/math.Abs(want))
 				}
@@ -342,8 +342,8 @@ func TestListMLEIsALikelihood(t *testing.T) {
 	}
 }
 
-// Lists of few grades are computed without a logarithm for each pair. Weights of 1 for the items take
-// the other way, whose values the oracles above hold.
+// Lists of few grades are computed without a logarithm for each pair. Weights of 1 for the items
+// take the other way, whose values the oracles above hold.
 func TestLambdaRankOfFewGrades(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, c := range []struct {
@@ -368,7 +368,8 @@ func TestLambdaRankOfFewGrades(t *testing.T) {
 			t.Errorf("%d items: value %v, want %v (relative %.1e)", c.n, v, want, math.Abs(v-want)/want)
 		}
 		for i, d := range g {
-			// Exponentials of quotients: the spread of the scores times 2^-53, and sums of 700 terms.
+			// Exponentials of quotients: the spread of the scores times 2^-53, and sums of 700
+			// terms.
 			if !(math.Abs(d-pairs[i]) <= 1e-12*math.Abs(pairs[i])+1e-15*want) {
 				t.Errorf("%d items: gradient %v at %d, want %v", c.n, d, i, pairs[i])
 				break

@@ -38,8 +38,8 @@ func pairPart(g *core.Group, sum, all bool) float64 {
 	return part
 }
 
-// pairTotal is Σ w_i over the pairs with y_i > y_j, or over all. order is that of falling relevance,
-// or nil.
+// pairTotal is Σ w_i over the pairs with y_i > y_j, or over all. order is that of falling
+// relevance, or nil.
 func pairTotal(g *core.Group, all bool, order []int) (sum float64) {
 	y := g.X[1]
 	if all {

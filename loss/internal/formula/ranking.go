@@ -26,8 +26,8 @@ func Order(g *core.Group, compare func(a, b int) int) []int {
 // fewValues is the number of different values up to which a list is sorted by counting them.
 const fewValues = 16
 
-// Downwards returns the places of x from the largest entry to the smallest, equal ones by place. NaN
-// comes last.
+// Downwards returns the places of x from the largest entry to the smallest, equal ones by place.
+// NaN comes last.
 func Downwards(g *core.Group, x []float64) []int {
 	if order := countedDownwards(g, x); order != nil {
 		return order
@@ -142,8 +142,8 @@ func IdealDCG(gains []float64, order []int, k int) (sum float64) {
 	return sum
 }
 
-// A SoftmaxTail is the log-sum-exp of the scores that were added, in two parts whose sum need not be
-// rounded, and the mean of their directions under their softmax.
+// A SoftmaxTail is the log-sum-exp of the scores that were added, in two parts whose sum need not
+// be rounded, and the mean of their directions under their softmax.
 type SoftmaxTail struct{ High, Low, Mean float64 }
 
 // EmptyTail is the tail without scores.
