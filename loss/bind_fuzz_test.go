@@ -272,7 +272,7 @@ func bindRandom(t *testing.T, contenders []contender, data []byte) int {
 	}
 	var wrt G.Nodes
 	for k, n := range in {
-		if !of.integer(k) && (n.Dtype() == tensor.Float32 || n.Dtype() == tensor.Float64) {
+		if dt := n.Dtype(); !of.integer(k) && (dt == tensor.Float64 || dt == tensor.Float32) {
 			wrt = append(wrt, n)
 		}
 	}

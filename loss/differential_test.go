@@ -46,11 +46,11 @@ var drawnOptions = []drawnOption{
 	{"WithSoftcap", loss.WithSoftcap, nil, between(2, 7)},
 	{"WithZLoss", loss.WithZLoss, map[string]float64{"": 0}, between(0, 1)},
 	{"WithDelta", loss.WithDelta, map[string]float64{"": 1}, between(0.1, 1.1)},
-	{"WithBeta", loss.WithBeta, map[string]float64{"SmoothL1": 1, "JensenShannon": 0.5}, func(name string, r *rand.Rand) float64 {
-		if name == "SmoothL1" {
-			return 0.1 + r.Float64()
+	{"WithBeta", loss.WithBeta, map[string]float64{"SmoothL1": 1, "JensenShannon": 0.5, "SimPO": 2, "CPO": 0.1, "ORPO": 0.1}, func(name string, r *rand.Rand) float64 {
+		if name == "JensenShannon" {
+			return orOneOf(0, 1, 0, 1)(r)
 		}
-		return orOneOf(0, 1, 0, 1)(r)
+		return 0.1 + r.Float64()
 	}},
 	{"WithAlpha", loss.WithAlpha, map[string]float64{"Barron": 1, "AlphaDivergence": 0.5, "NegativeBinomial": 1, "Renyi": 2}, func(name string, r *rand.Rand) float64 {
 		switch name {
@@ -75,7 +75,7 @@ var drawnOptions = []drawnOption{
 		}
 		return orOneOf(1, 2, 1, 2)(r)
 	}},
-	{"WithGamma", loss.WithGamma, map[string]float64{"": 2}, func(_ string, r *rand.Rand) float64 { return orOneOf(0, 4, 0, 2)(r) }},
+	{"WithGamma", loss.WithGamma, map[string]float64{"": 2, "SimPO": 0.5}, func(_ string, r *rand.Rand) float64 { return orOneOf(0, 4, 0, 2)(r) }},
 	{"WithClip", loss.WithClip, map[string]float64{"": 0.05}, between(0, 0.3)},
 	{"WithQ", loss.WithQ, map[string]float64{"": 0.7}, between(0.1, 1)},
 	{"WithFull", flagged(loss.WithFull), nil, between(1, 1)},

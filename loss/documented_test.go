@@ -30,6 +30,12 @@ func (d *drawn) mass(t []float64) float64 {
 	return sumOver(t, func(c int) float64 { return d.classes[c] * t[c] })
 }
 
+// preferred is -(1-ε)·log σ(x) - ε·log σ(-x).
+func preferred(x float64, d *drawn) float64 {
+	eps := d.number["WithLabelSmoothing"]
+	return (1-eps)*softplusOf(-x) + eps*softplusOf(x)
+}
+
 func sumOver(x []float64, term func(c int) float64) float64 {
 	sum := 0.0
 	for c := range x {
@@ -235,6 +241,14 @@ var documented = map[string]formula{
 		p, y := sigma(x[0]), t[0]
 		m := max(p-d.number["WithClip"], 0)
 		return -y*math.Pow(1-p, d.gammas[0])*math.Log(p) - (1-y)*math.Pow(m, d.gammas[1])*math.Log(1-m)
+	},
+	"CPO": func(c, r []float64, d *drawn) float64 { return preferred(d.number["WithBeta"]*(c[0]-r[0]), d) },
+	"SimPO": func(c, r []float64, d *drawn) float64 {
+		return preferred(d.number["WithBeta"]*(c[0]-r[0])-d.number["WithGamma"], d)
+	},
+	"ORPO": func(c, r []float64, d *drawn) float64 {
+		p, q := math.Exp(c[0]), math.Exp(r[0])
+		return d.number["WithBeta"] * math.Log1p(q*(1-p)/(p*(1-q)))
 	},
 	"BernoulliKL": func(a, b []float64, _ *drawn) float64 {
 		return sigma(a[0])*(a[0]-b[0]) + softplusOf(b[0]) - softplusOf(a[0])

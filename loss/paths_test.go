@@ -17,7 +17,7 @@ var withoutKernel = map[string]string{
 	"MulticlassPerceptron": "compares logits", "CategoricalHinge": "compares logits", "Sparsemax": "sorts", "Entmax15": "sorts",
 	"EMD": "sums along the classes", "EvidentialMSE": "reads evidence", "ArcFace": "an angle", "CosFace": "an angle",
 	"Distillation": "two softmaxes", "MultiLabelSoftMargin": "sums elements", "MultiLabelMargin": "compares lists",
-	"GaussianNLL": "three operands", "LaplaceNLL": "three operands", "StudentTNLL": "three operands", "GaussianKL": "four operands",
+	"GaussianNLL": "three operands", "LaplaceNLL": "three operands", "StudentTNLL": "three operands", "MarginRanking": "three operands", "GaussianKL": "four operands",
 	"CosineDistance": "two norms", "KLFromLogProb": "reads log-probabilities", "ReverseKL": "the softmax on the other side",
 	"JensenShannon": "reads probabilities", "TotalVariation": "reads probabilities", "Hellinger": "reads probabilities",
 	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",

@@ -169,8 +169,8 @@ func TestBadLists(t *testing.T) {
 	fails(call("NeuralNDCG", make([]float64, 4), eager.Data{}, loss.WithIterations(-1)), loss.ErrOption, "want a number >= 0")
 }
 
-// The weights of λ are constants: the gradient is Σ λ·∂l/∂s with the weights of the ranks at hand, and
-// so is the Hessian, which the change of ranks has no part in.
+// The weights of λ are constants: the gradient is Σ λ·∂l/∂s with the weights of the ranks at hand,
+// and so is the Hessian, which the change of ranks has no part in.
 func TestLambdaIsConstant(t *testing.T) {
 	s, y := []float64{0.5, 1.25, -1, 0.75}, []float64{2, 0, 1, 0}
 	_, got := listGradient(t, "LambdaRank", 4, s, y, eager.Data{}, loss.WithPairSum())

@@ -14,8 +14,8 @@ import (
 // qualityOptions are the options that losses of a ranking's quality take.
 var qualityOptions = core.Options(listOptions, core.OptTemperature, core.OptTopK, core.OptLinearGain, core.OptEmptyLists)
 
-// ofQuality completes the definition of a loss of a ranking's quality: f is its mathematics for lists
-// with relevant items, and the others have what WithEmptyLists says.
+// ofQuality completes the definition of a loss of a ranking's quality: f is its mathematics for
+// lists with relevant items, and the others have what WithEmptyLists says.
 func ofQuality(d core.Definition, has func(g *core.Group, s *core.Settings) bool, f func(g *core.Group, s *core.Settings)) core.Definition {
 	d.Operands, d.Grouped = lists("scores", core.Real, "relevance", core.Counts), ofItems
 	d.Parts = func(s *core.Settings, _ *core.GroupDims) core.PartsFunc {
@@ -48,14 +48,17 @@ func hasGain(g *core.Group, _ *core.Settings) bool { return relevant(g) != 0 }
 // ApproxNDCG returns 1 minus the normalised discounted cumulative gain of each list with smooth
 // ranks.
 //
-// With s the scores, y the relevances, w the weights of the items (1 without them) and σ the sigmoid,
+// With s the scores, y the relevances, w the weights of the items (1 without them) and σ the
+// sigmoid,
 //
-//	l = 1 - Σ_i w_i·g_i·c_i/log₂(1+r_i) / IDCG        dl/dr_i = w_i·g_i·c_i·ln 2/((1+r_i)·log²(1+r_i)) / IDCG
-//	r_i = 1 + Σ_(j≠i) σ((s_j-s_i)/T)                  dr_i/ds_j = σ(z)·σ(-z)/T, z = (s_j-s_i)/T
+//	l = 1 - Σ_i w_i·g_i·c_i/log₂(1+r_i) / IDCG        r_i = 1 + Σ_(j≠i) σ((s_j-s_i)/T)
+//	dl/dr_i = w_i·g_i·c_i·ln 2/((1+r_i)·log²(1+r_i)) / IDCG
+//	dr_i/ds_j = σ(z)·σ(-z)/T with z = (s_j-s_i)/T
 //
 // with g = 2^y - 1 and IDCG the discounted sum of the w·g in the best order. c_i is 1, and under
-// [WithTopK] in lists of more than k items σ((s_i-s*)/T), where s* is the middle of the k-th and the
-// next score in falling order; IDCG has k terms then. s* is differentiated like everything else.
+// [WithTopK] in lists of more than k items σ((s_i-s*)/T), where s* is the middle of the k-th and
+// the next score in falling order; IDCG has k terms then. s* is differentiated like everything
+// else.
 //
 // scores and relevance (>= 0) have the shape (N, L), a list in each row, or (L) for one list, and
 // the same dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient
@@ -112,7 +115,8 @@ var approxNDCG = ofQuality(core.Definition{
 	}
 })
 
-// ApproxMRR returns 1 minus the reciprocal of the smooth rank of the best relevant item of each list.
+// ApproxMRR returns 1 minus the reciprocal of the smooth rank of the best relevant item of each
+// list.
 //
 // With s the scores, y the relevances, σ the sigmoid and i the relevant item (y_i > 0) with the
 // largest c_i/r_i, the first of equals,
@@ -120,10 +124,10 @@ var approxNDCG = ofQuality(core.Definition{
 //	l = 1 - c_i/r_i        dl/dr_i = c_i/r_i²
 //
 // where r_i and c_i are those of [ApproxNDCG]. The gradient goes through that item's rank alone.
-// Under [WithLinearGain] it is l = 1 - Σ w_i·y_i·c_i/r_i / Σ w_i·y_i, over all relevant items, with w
-// the weights of the items. scores and relevance (>= 0) have the shape (N, L), a list in each row, or
-// (L) for one list, and the same dtype. The result is a scalar, or has the shape (N) under [None].
-// There is no gradient with respect to relevance.
+// Under [WithLinearGain] it is l = 1 - Σ w_i·y_i·c_i/r_i / Σ w_i·y_i, over all relevant items, with
+// w the weights of the items. scores and relevance (>= 0) have the shape (N, L), a list in each
+// row, or (L) for one list, and the same dtype. The result is a scalar, or has the shape (N) under
+// [None]. There is no gradient with respect to relevance.
 //
 // Options: [WithTemperature] (T, default 1), [WithTopK] (default all), [WithLinearGain],
 // [WithEmptyLists], [WithSegments], [WithReduction], [WithWeights] ((N), or the shape of scores for

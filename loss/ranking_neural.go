@@ -17,21 +17,22 @@ import (
 //	P_ij = softmax_j(((L+1-2i)·s_j - Σ_m |s_j-s_m|)/T)
 //
 // and the columns and then the rows of P are divided by their sums, n times in turn. IDCG is the
-// discounted sum of the first k gains in the best order. The gradient is that of these steps, with 0
-// for the sign of a difference of equal scores.
+// discounted sum of the first k gains in the best order. The gradient is that of these steps, with
+// 0 for the sign of a difference of equal scores.
 //
 // scores and relevance (>= 0) have the shape (N, L), a list in each row, or (L) for one list, and
 // the same dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient
 // with respect to relevance.
 //
-// Options: [WithIterations] (n, default 50), [WithTemperature] (T, default 1), [WithTopK] (k, default
-// all), [WithLinearGain], [WithEmptyLists], [WithSegments], [WithReduction], [WithWeights] ((N), or
-// the shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
+// Options: [WithIterations] (n, default 50), [WithTemperature] (T, default 1), [WithTopK] (k,
+// default all), [WithLinearGain], [WithEmptyLists], [WithSegments], [WithReduction], [WithWeights]
+// ((N), or the shape of scores for items), [WithMask] (that shape), [WithNormalizer],
+// [WithNormalizerNode].
 //
-// Masked items are not there: L counts the others. Lists without a relevant item have no part unless
-// [WithEmptyLists] says otherwise. The value keeps its digits where the order is nearly ideal.
-// Relevance that is negative or not finite is an error when the graph runs. Each list takes the
-// memory of a few L×L matrices.
+// Masked items are not there: L counts the others. Lists without a relevant item have no part
+// unless [WithEmptyLists] says otherwise. The value keeps its digits where the order is nearly
+// ideal. Relevance that is negative or not finite is an error when the graph runs. Each list takes
+// the memory of a few L×L matrices.
 //
 // [ApproxNDCG] smooths the ranks of single items, in less time.
 //

@@ -44,10 +44,10 @@ const (
 //	PairLabelDiff   |y_i - y_j|
 //	PairDCG         |g_i - g_j|·|1/log₂(1+r_i) - 1/log₂(1+r_j)|/IDCG
 //
-// with g the gain 2^y - 1 (y under [WithLinearGain]), r the rank by score, equal scores by position,
-// and IDCG the discounted sum of the gains in the best order; under [WithTopK] the discount is 0
-// beyond rank k. λ has no part in the denominator and is a constant in all derivatives. Default
-// [PairEqual].
+// with g the gain 2^y - 1 (y under [WithLinearGain]), r the rank by score, equal scores by
+// position, and IDCG the discounted sum of the gains in the best order; under [WithTopK] the
+// discount is 0 beyond rank k. λ has no part in the denominator and is a constant in all
+// derivatives. Default [PairEqual].
 func WithPairWeights(w PairWeight) Option {
 	return func(s *core.Settings) error {
 		return core.Choice(s, core.OptPairWeights, &s.Ranking.PairWeights, uint8(w), int(PairDCG)+1)
@@ -90,8 +90,8 @@ func itemWeight(g *core.Group, i int) float64 {
 	return g.Weight[i]
 }
 
-// partOf makes the parts of lists: part returns that of a list in the denominator, 0 for a list that
-// has none.
+// partOf makes the parts of lists: part returns that of a list in the denominator, 0 for a list
+// that has none.
 func partOf(part func(g *core.Group) float64) core.PartsFunc {
 	return func(g *core.Group) error {
 		for i, w := range g.Weight {

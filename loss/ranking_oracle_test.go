@@ -12,8 +12,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss/eager"
 )
 
-// A listOracle computes the value of a list in big floats from the definition: all pairs, all ranks,
-// the matrix entry by entry.
+// A listOracle computes the value of a list in big floats from the definition: all pairs, all
+// ranks, the matrix entry by entry.
 type listOracle struct {
 	loss string
 	opts []loss.Option
@@ -296,8 +296,8 @@ func TestRankingOracles(t *testing.T) {
 					bs, by = append(bs, bigOf(s[i])), append(by, bigOf(y[i]))
 				}
 				want := float64Of(o.want(bs, by))
-				// Sums of up to 36 positive terms of a few roundings each, and the differences of scores
-				// near 30 in exponents.
+				// Sums of up to 36 positive terms of a few roundings each, and the differences of
+				// scores near 30 in exponents.
 				if got := listValue(t, o.loss, s, y, o.opts...); !(math.Abs(got-want) <= 2e-13*math.Abs(want)) {
 					t.Errorf("scores %v relevance %v: %v, want %v (relative %.1e)", s, y, got, want, math.Abs(got-want)/math.Abs(want))
 				}
@@ -339,5 +339,41 @@ func TestListMLEIsALikelihood(t *testing.T) {
 	walk(make([]float64, 4), 4)
 	if math.Abs(sum-1) > 1e-14 { // 24 terms below 1, each within 2 units in the last place
 		t.Errorf("the likelihoods add up to %v, want 1", sum)
+	}
+}
+
+// Lists of few grades are computed without a logarithm for each pair. Weights of 1 for the items
+// take the other way, whose values the oracles above hold.
+func TestLambdaRankOfFewGrades(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, c := range []struct {
+		n, grades int
+		draw      func(y float64) float64
+		opts      []loss.Option
+	}{
+		{700, 2, func(float64) float64 { return 3 * r.NormFloat64() }, nil},
+		{300, 5, func(float64) float64 { return 3 * r.NormFloat64() }, []loss.Option{loss.WithPairSum(), loss.WithSigma(1.5)}},
+		{80, 5, func(float64) float64 { return float64(r.IntN(7)) }, []loss.Option{loss.WithTopK(9)}}, // ties
+		{40, 3, func(y float64) float64 { return 12*y + r.Float64() }, nil},                           // in order
+		{40, 3, func(y float64) float64 { return -12*y + r.Float64() }, []loss.Option{loss.WithLinearGain()}},
+	} {
+		s, y, ones := make([]float64, c.n), make([]float64, c.n), make([]float64, c.n)
+		for i := range s {
+			y[i], ones[i] = float64(i%c.grades), 1
+			s[i] = c.draw(y[i])
+		}
+		v, g := listGradient(t, "LambdaRank", c.n, s, y, eager.Data{}, c.opts...)
+		want, pairs := listGradient(t, "LambdaRank", c.n, s, y, eager.Data{Weights: eager.Slice(ones, 1, c.n)}, c.opts...)
+		if !(math.Abs(v-want) <= 1e-12*want) {
+			t.Errorf("%d items: value %v, want %v (relative %.1e)", c.n, v, want, math.Abs(v-want)/want)
+		}
+		for i, d := range g {
+			// Exponentials of quotients: the spread of the scores times 2^-53, and sums of 700
+			// terms.
+			if !(math.Abs(d-pairs[i]) <= 1e-12*math.Abs(pairs[i])+1e-15*want) {
+				t.Errorf("%d items: gradient %v at %d, want %v", c.n, d, i, pairs[i])
+				break
+			}
+		}
 	}
 }

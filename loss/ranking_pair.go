@@ -49,19 +49,20 @@ func checkPairs(s *core.Settings) error {
 // RankNet returns the logistic loss of the score differences of all pairs of items of different
 // relevance, in each list.
 //
-// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1 without
-// them), over the pairs with y_i > y_j and with d = s_i - s_j,
+// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1
+// without them), over the pairs with y_i > y_j and with d = s_i - s_j,
 //
-//	l = Σ w_i·λ_ij·log(1 + exp(-σd)) / Σ w_i        dl/ds_i = -Σ_j w_i·λ_ij·σ/(1 + exp(σd)) / Σ w_i
+//	l = Σ w_i·λ_ij·log(1 + exp(-σd)) / Σ w_i
+//	dl/ds_i = -Σ_j w_i·λ_ij·σ/(1 + exp(σd)) / Σ w_i
 //
-// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >= 0
-// under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
+// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >=
+// 0 under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
 // dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
 // respect to relevance.
 //
 // Options: [WithSigma] (σ, default 1), [WithPairSum], [WithPairWeights], [WithTopK] and
-// [WithLinearGain] (of [PairDCG]), [WithSegments], [WithReduction], [WithWeights] ((N), or the shape
-// of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
+// [WithLinearGain] (of [PairDCG]), [WithSegments], [WithReduction], [WithWeights] ((N), or the
+// shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
 // Masked items are not there. Lists without a pair have no part. Loss and gradient scale with σ: it
 // is not divided by.
@@ -80,24 +81,25 @@ var rankNet = ofPairs(core.Definition{
 	Others: "rax pairwise_logistic_loss: WithPairSum; allRank rankNet: WithPairSum; TF-Ranking PairwiseLogisticLoss",
 }, logisticPairs)
 
-// LambdaRank returns the logistic loss of all pairs of items of different relevance, weighted by how
-// much the normalised discounted cumulative gain of the list would change if the two exchanged their
-// ranks.
+// LambdaRank returns the logistic loss of all pairs of items of different relevance, weighted by
+// how much the normalised discounted cumulative gain of the list would change if the two exchanged
+// their ranks.
 //
 // It is [RankNet] with [PairDCG]: over the pairs with y_i > y_j and with d = s_i - s_j,
 //
-//	l = Σ w_i·λ_ij·log(1 + exp(-σd)) / Σ w_i        dl/ds_i = -Σ_j w_i·λ_ij·σ/(1 + exp(σd)) / Σ w_i
+//	l = Σ w_i·λ_ij·log(1 + exp(-σd)) / Σ w_i
+//	dl/ds_i = -Σ_j w_i·λ_ij·σ/(1 + exp(σd)) / Σ w_i
 //	λ_ij = |g_i - g_j|·|1/log₂(1+r_i) - 1/log₂(1+r_j)|/IDCG
 //
-// with g = 2^y - 1, r the rank by score, equal scores by position, and IDCG the discounted sum of the
-// gains in the best order. λ is a constant in all derivatives: it jumps where ranks change. scores
-// and relevance (>= 0) have the shape (N, L), a list in each row, or (L) for one list, and the same
-// dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient with respect
-// to relevance.
+// with g = 2^y - 1, r the rank by score, equal scores by position, and IDCG the discounted sum of
+// the gains in the best order. λ is a constant in all derivatives: it jumps where ranks change.
+// scores and relevance (>= 0) have the shape (N, L), a list in each row, or (L) for one list, and
+// the same dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient
+// with respect to relevance.
 //
 // Options: [WithSigma] (σ, default 1), [WithTopK] (no discount beyond rank k, default all),
-// [WithLinearGain], [WithPairSum], [WithSegments], [WithReduction], [WithWeights] ((N), or the shape
-// of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
+// [WithLinearGain], [WithPairSum], [WithSegments], [WithReduction], [WithWeights] ((N), or the
+// shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
 // Masked items are not there. Lists without a pair have no part. Relevance that is negative or not
 // finite is an error when the graph runs.
@@ -116,22 +118,22 @@ var lambdaRank = ofPairs(core.Definition{
 	Laws:     core.NonNegative, Others: "LightGBM lambdarank; allRank lambdaLoss, times 1/ln 2: WithPairSum, WithReduction(Sum)",
 }, logisticPairs)
 
-// PairwiseHinge returns the amount by which the score differences of all pairs of items of different
-// relevance fall short of a margin, in each list.
+// PairwiseHinge returns the amount by which the score differences of all pairs of items of
+// different relevance fall short of a margin, in each list.
 //
-// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1 without
-// them), over the pairs with y_i > y_j and with d = s_i - s_j,
+// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1
+// without them), over the pairs with y_i > y_j and with d = s_i - s_j,
 //
 //	l = Σ w_i·λ_ij·max(0, m - d) / Σ w_i        dl/ds_i = -Σ_(j: d < m) w_i·λ_ij / Σ w_i
 //
-// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >= 0
-// under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
+// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >=
+// 0 under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
 // dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
 // respect to relevance.
 //
 // Options: [WithMargin] (m, default 1), [WithPairSum], [WithPairWeights], [WithTopK] and
-// [WithLinearGain] (of [PairDCG]), [WithSegments], [WithReduction], [WithWeights] ((N), or the shape
-// of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
+// [WithLinearGain] (of [PairDCG]), [WithSegments], [WithReduction], [WithWeights] ((N), or the
+// shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
 // Masked items are not there. Lists without a pair have no part. At d = m the derivative is 0; the
 // second derivative is 0 everywhere.
@@ -164,19 +166,19 @@ func aboveZero(x float64) float64 {
 // PairwiseSoftZeroOne returns the share of pairs of items of different relevance that are in the
 // wrong order, smoothed by the sigmoid, in each list.
 //
-// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1 without
-// them), over the pairs with y_i > y_j and with p = 1/(1 + exp(σ·(s_i-s_j))),
+// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1
+// without them), over the pairs with y_i > y_j and with p = 1/(1 + exp(σ·(s_i-s_j))),
 //
 //	l = Σ w_i·λ_ij·p / Σ w_i        dl/ds_i = -Σ_j w_i·λ_ij·σ·p·(1-p) / Σ w_i
 //
-// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >= 0
-// under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
+// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >=
+// 0 under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
 // dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
 // respect to relevance.
 //
 // Options: [WithSigma] (σ, default 1), [WithPairSum], [WithPairWeights], [WithTopK] and
-// [WithLinearGain] (of [PairDCG]), [WithSegments], [WithReduction], [WithWeights] ((N), or the shape
-// of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
+// [WithLinearGain] (of [PairDCG]), [WithSegments], [WithReduction], [WithWeights] ((N), or the
+// shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
 // Masked items are not there. Lists without a pair have no part. It is bounded: pairs far in the
 // wrong order have hardly any gradient.
@@ -221,8 +223,8 @@ func oppositeOf(p, x, sigma float64) float64 {
 // PairwiseMSE returns the mean squared difference between the score differences of all pairs of
 // items and their differences of relevance, in each list.
 //
-// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1 without
-// them), over all ordered pairs i ≠ j and with u = (y_i - y_j) - (s_i - s_j),
+// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1
+// without them), over all ordered pairs i ≠ j and with u = (y_i - y_j) - (s_i - s_j),
 //
 //	l = Σ w_i·λ_ij·u² / Σ w_i        dl/ds_i = -2·Σ_j (w_i + w_j)·λ_ij·u / Σ w_i
 //
@@ -231,8 +233,8 @@ func oppositeOf(p, x, sigma float64) float64 {
 // under [None]. There is no gradient with respect to relevance.
 //
 // Options: [WithPairSum], [WithPairWeights], [WithTopK] and [WithLinearGain] (of [PairDCG]),
-// [WithSegments], [WithReduction], [WithWeights] ((N), or the shape of scores for items), [WithMask]
-// (that shape), [WithNormalizer], [WithNormalizerNode].
+// [WithSegments], [WithReduction], [WithWeights] ((N), or the shape of scores for items),
+// [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
 // Masked items are not there. Lists of one item have no part. A constant added to all scores of a
 // list changes nothing, which is the difference to [MSE].
@@ -258,14 +260,14 @@ var pairwiseMSE = ofPairs(core.Definition{
 // PairwiseQuantile returns the quantile loss between the score differences of all pairs of items of
 // different relevance and their differences of relevance, in each list.
 //
-// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1 without
-// them), over the pairs with y_i > y_j and with u = (y_i - y_j) - (s_i - s_j),
+// With s the scores, y the relevances, w the weights of the items and λ those of the pairs (1
+// without them), over the pairs with y_i > y_j and with u = (y_i - y_j) - (s_i - s_j),
 //
 //	l = Σ w_i·λ_ij·q(u) / Σ w_i        dl/ds_i = -Σ_j w_i·λ_ij·q'(u) / Σ w_i
 //	q(u) = τ·max(0, u) + (1-τ)·max(0, -u)
 //
-// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >= 0
-// under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
+// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >=
+// 0 under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
 // dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
 // respect to relevance.
 //
@@ -274,8 +276,8 @@ var pairwiseMSE = ofPairs(core.Definition{
 // [WithReduction], [WithWeights] ((N), or the shape of scores for items), [WithMask] (that shape),
 // [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a pair have no part. At u = 0 the derivative is 0, and the
-// second one under [WithSquared] the mean of its sides, 1.
+// Masked items are not there. Lists without a pair have no part. At u = 0 the derivative is 0, and
+// the second one under [WithSquared] the mean of its sides, 1.
 //
 // [Quantile] is the loss of single predictions.
 //
@@ -313,7 +315,7 @@ func WithSquared() Option { return core.OptSquared.Flag }
 // logisticPairs is the loss of RankNet and LambdaRank.
 func logisticPairs(s *core.Settings) pairLoss {
 	sigma := s.Ranking.Sigma
-	return pairLoss{curve: formula.Curve{
+	return pairLoss{sigma: sigma, curve: formula.Curve{
 		Value: func(dst, x []float64) {
 			decays(dst, x, sigma)
 			vec.Log1p(dst, dst)

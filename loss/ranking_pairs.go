@@ -12,6 +12,7 @@ import (
 type pairLoss struct {
 	curve     formula.Curve
 	gaps, all bool
+	sigma     float64 // of logistic losses, else 0
 }
 
 // pairPart is the part of a list in the denominator: 0 without a pair, else 1, or the weight of its
@@ -37,8 +38,8 @@ func pairPart(g *core.Group, sum, all bool) float64 {
 	return part
 }
 
-// pairTotal is Σ w_i over the pairs with y_i > y_j, or over all. order is that of falling relevance,
-// or nil.
+// pairTotal is Σ w_i over the pairs with y_i > y_j, or over all. order is that of falling
+// relevance, or nil.
 func pairTotal(g *core.Group, all bool, order []int) (sum float64) {
 	y := g.X[1]
 	if all {
@@ -79,6 +80,12 @@ func (p *pairLoss) group(g *core.Group, s *core.Settings) {
 	if !s.Ranking.PairSum {
 		total = pairTotal(g, p.all, r.order)
 	}
+	if p.sigma != 0 && r.discount != nil && r.hess == nil {
+		if v, ok := r.lambdas(g, p.sigma, total, f); ok {
+			r.write(g, v)
+			return
+		}
+	}
 	next := 0 // the first item that is less relevant
 	for i := range g.N {
 		if !p.all {
@@ -90,6 +97,11 @@ func (p *pairLoss) group(g *core.Group, s *core.Settings) {
 			value += r.row(p, i, next, s.Ranking.PairWeights, r.w[i]/total, f)
 		}
 	}
+	r.write(g, value)
+}
+
+// write writes the value and the derivatives to their places.
+func (r *pairRows) write(g *core.Group, value float64) {
 	if g.Value != nil {
 		g.Value[0] = value
 	}
@@ -103,9 +115,17 @@ func (p *pairLoss) group(g *core.Group, s *core.Settings) {
 	}
 }
 
-// rows sorts the items of a list.
+// rows sorts the items of a list: by relevance, those of the same by their ranks.
 func (p *pairLoss) rows(g *core.Group, s *core.Settings) *pairRows {
-	r := &pairRows{order: formula.Downwards(g, g.X[1]), s: g.Buf(g.N), y: g.Buf(g.N), w: g.Buf(g.N), x: g.Buf(g.N), lambda: g.Buf(g.N)}
+	ranking, order := formula.Downwards(g, g.X[0]), g.Ints(g.N)
+	y := g.Buf(g.N)
+	for k, i := range ranking {
+		y[k] = g.X[1][i]
+	}
+	for k, i := range formula.Downwards(g, y) {
+		order[k] = ranking[i]
+	}
+	r := &pairRows{order: order, s: g.Buf(g.N), y: g.Buf(g.N), w: g.Buf(g.N), x: g.Buf(g.N), lambda: g.Buf(g.N)}
 	for k, i := range r.order {
 		r.s[k], r.y[k], r.w[k] = g.X[0][i], g.X[1][i], itemWeight(g, i)
 	}
@@ -128,7 +148,7 @@ func (p *pairLoss) rows(g *core.Group, s *core.Settings) *pairRows {
 	gains := formula.Gains(g, g.X[1], nil, s.Ranking.LinearGain)
 	ideal := formula.IdealDCG(gains, r.order, s.TopK)
 	rank := g.Buf(g.N)
-	for k, i := range formula.Downwards(g, g.X[0]) {
+	for k, i := range ranking {
 		rank[i] = formula.Discount(float64(k+1), s.TopK)
 	}
 	for k, i := range r.order {

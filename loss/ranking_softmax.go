@@ -9,20 +9,21 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// RankingSoftmax returns the cross-entropy of relevance, as it is, against the softmax of the scores
-// of each list.
+// RankingSoftmax returns the cross-entropy of relevance, as it is, against the softmax of the
+// scores of each list.
 //
 // With s the scores, y the relevances, w the weights of the items (1 without them), p = softmax(s),
 // t = w·y and T = Σ_i t_i,
 //
-//	l = -Σ_i t_i·log p_i + ε·Σ_i t_i/T·(1-p_i)        dl/ds_i = T·p_i - t_i - ε·p_i·(t_i/T - Σ_j p_j·t_j/T)
+//	l = -Σ_i t_i·log p_i + ε·Σ_i t_i/T·(1-p_i)
+//	dl/ds_i = T·p_i - t_i - ε·p_i·(t_i/T - Σ_j p_j·t_j/T)
 //
 // scores and relevance (>= 0) have the shape (N, L), a list in each row, or (L) for one list, and
 // the same dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient
 // with respect to relevance.
 //
-// Options: [WithEpsilon] (ε, default 0), [WithSegments], [WithReduction], [WithWeights] ((N), or the
-// shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
+// Options: [WithEpsilon] (ε, default 0), [WithSegments], [WithReduction], [WithWeights] ((N), or
+// the shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
 // Masked items are not there. Lists without a relevant item have no part. Relevance that is
 // negative or not finite is an error when the graph runs.
@@ -30,8 +31,8 @@ import (
 // [ListNet] takes the softmax of the relevances for the target, [UniqueSoftmax] compares relevant
 // items with less relevant ones only.
 //
-// Reference: Z. Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007; the
-// second term: Z. Leng et al., PolyLoss, 2022.
+// Reference: Z. Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007;
+// the second term: Z. Leng et al., PolyLoss, 2022.
 func RankingSoftmax(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&rankingSoftmax, opts, scores, relevance)
 }
@@ -116,7 +117,7 @@ var uniqueSoftmax = core.Definition{
 // uniqueTerms is the mathematics of UniqueSoftmax. The less relevant items of all items of one
 // relevance are the same: one pass upwards adds them level by level, and one downwards adds up
 //
-//	c = Σ_i w_i·g_i·(1-p_i(i))·exp(s_k-lse A_i), the derivative by s_k of the terms of more relevant items,
+//	Σ_i w_i·g_i·(1-p_i(i))·exp(s_k-lse A_i), the derivative by s_k of more relevant items' terms,
 //
 // as sum·exp(s_k-anchor), and likewise its derivative along the direction.
 func uniqueTerms(g *core.Group, linear bool) {
@@ -216,8 +217,8 @@ var listMLE = core.Definition{
 const tieKeyPlace = 3
 
 // likelihoodOfOrder is the mathematics of ListMLE. One pass from the last place to the first makes
-// the log-sum-exp L_k of what is left, and one from the first to the last adds up Σ exp(-L_k), whose
-// logarithm is -past.
+// the log-sum-exp L_k of what is left, and one from the first to the last adds up Σ exp(-L_k),
+// whose logarithm is -past.
 func likelihoodOfOrder(g *core.Group, top int) {
 	scores, y, key, f := g.X[0], g.X[1], g.X[tieKeyPlace], g.Factor[0]
 	order := formula.Order(g, func(a, b int) int {

@@ -6,9 +6,9 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// The items of three lists of four. No difference of scores lies at a kink or near 0: the ranks, and
-// with them the weights of pairs by PairDCG, which are constants in derivatives, stay the same under
-// the steps of differences.
+// The items of three lists of four. No difference of scores lies at a kink or near 0: the ranks,
+// and with them the weights of pairs by PairDCG, which are constants in derivatives, stay the same
+// under the steps of differences.
 var (
 	listScores    = []float64{0.53, -1.04, 2.11, 0.27, 1.48, -0.71, 0.06, 3.02, -1.97, 1.25, 0.79, -0.57}
 	listRelevance = []float64{0, 1, 3, 2, 1, 0, 0, 2, 1, 1, 0, 2}
@@ -34,8 +34,8 @@ var rankingVariants = map[string]map[string][]loss.Option{
 	"NeuralNDCG": {"": nil, "no iterations": {loss.WithIterations(0)}, "top 2": {loss.WithTopK(2), loss.WithIterations(3), loss.WithTemperature(2), loss.WithLinearGain()}},
 }
 
-// withItemWeights lists the losses whose weights may be those of items, with the options under which
-// they count.
+// withItemWeights lists the losses whose weights may be those of items, with the options under
+// which they count.
 var withItemWeights = map[string][]loss.Option{"RankingSoftmax": {loss.WithEpsilon(0.25)}, "UniqueSoftmax": nil, "RankNet": nil, "LambdaRank": nil, "PairwiseHinge": nil,
 	"PairwiseMSE": nil, "PairwiseQuantile": nil, "PairwiseSoftZeroOne": {loss.WithPairSum()}, "ApproxNDCG": nil, "ApproxMRR": {loss.WithLinearGain()}, "NeuralNDCG": nil}
 

@@ -23,10 +23,75 @@ func Order(g *core.Group, compare func(a, b int) int) []int {
 	return order
 }
 
-// Downwards returns the items of a list from the largest entry of x to the smallest, equal ones by
-// place.
+// fewValues is the number of different values up to which a list is sorted by counting them.
+const fewValues = 16
+
+// Downwards returns the places of x from the largest entry to the smallest, equal ones by place.
+// NaN comes last.
 func Downwards(g *core.Group, x []float64) []int {
-	return Order(g, func(a, b int) int { return cmp.Compare(x[b], x[a]) })
+	if order := countedDownwards(g, x); order != nil {
+		return order
+	}
+	type item struct {
+		x  float64
+		at int
+	}
+	items := make([]item, len(x))
+	for i, v := range x {
+		items[i] = item{v, i}
+	}
+	slices.SortFunc(items, func(a, b item) int {
+		switch {
+		case a.x > b.x:
+			return -1
+		case a.x < b.x:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(b.x, a.x), a.at-b.at)
+	})
+	order := g.Ints(len(x))
+	for k, it := range items {
+		order[k] = it.at
+	}
+	return order
+}
+
+// countedDownwards is Downwards of entries of few values, grades of relevance for instance, or nil.
+func countedDownwards(g *core.Group, x []float64) []int {
+	var values [fewValues]float64
+	var count [fewValues]int
+	n := 0
+	for _, v := range x {
+		k := 0
+		for k < n && values[k] > v {
+			k++
+		}
+		if k < n && values[k] == v {
+			count[k]++
+			continue
+		}
+		if n == fewValues || v != v {
+			return nil
+		}
+		copy(values[k+1:n+1], values[k:n])
+		copy(count[k+1:n+1], count[k:n])
+		values[k], count[k] = v, 1
+		n++
+	}
+	var next [fewValues]int // where the next item of each value goes
+	for k := 1; k < n; k++ {
+		next[k] = next[k-1] + count[k-1]
+	}
+	order := g.Ints(len(x))
+	for i, v := range x {
+		k := 0
+		for values[k] > v {
+			k++
+		}
+		order[next[k]] = i
+		next[k]++
+	}
+	return order
 }
 
 // Gain is the gain of a relevance: y where it is linear, else 2^y - 1.
@@ -77,8 +142,8 @@ func IdealDCG(gains []float64, order []int, k int) (sum float64) {
 	return sum
 }
 
-// A SoftmaxTail is the log-sum-exp of the scores that were added, in two parts whose sum need not be
-// rounded, and the mean of their directions under their softmax.
+// A SoftmaxTail is the log-sum-exp of the scores that were added, in two parts whose sum need not
+// be rounded, and the mean of their directions under their softmax.
 type SoftmaxTail struct{ High, Low, Mean float64 }
 
 // EmptyTail is the tail without scores.
