@@ -105,4 +105,12 @@
 // # Ranking
 //
 //   - [ListNet]: the cross-entropy between the top-one probabilities of relevance and of scores in each list
+//
+// # Embeddings
+//
+//   - [Alignment]: a power of the distance between the directions of the vectors in each row of x and y
+//   - [PairwiseDistance]: the distance between the vectors in each row of x1 and x2
+//   - [TripletMargin]: by how much each anchor is not nearer to its positive than to its negative, with a margin
+//   - [CosineEmbedding]: 1 minus the cosine of the angle between the vectors of similar pairs, and the cosine beyond a margin of dissimilar ones
+//   - [Contrastive]: the squared distance between the vectors of similar pairs, and the square of what dissimilar ones lack to a margin
 package loss

@@ -194,8 +194,11 @@ func Describe(name string) (Info, bool) {
 
 // info describes a loss.
 func info(d *core.Definition, family string) Info {
-	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Target: d.Operands[1].Holds, Elementwise: d.Elementwise(), Node: d.Node, Product: d.Linked != nil, Grouped: d.Grouped != nil,
+	info := Info{Name: d.Name, Family: family, Pred: d.Operands[0].Holds, Elementwise: d.Elementwise(), Node: d.Node, Product: d.Linked != nil, Grouped: d.Grouped != nil,
 		Options: d.OptionNames(), Laws: d.Laws, Torch: d.Torch, Keras: d.Keras, Optax: d.Optax, Others: d.Others, def: d}
+	if len(d.Operands) > 1 {
+		info.Target = d.Operands[1].Holds
+	}
 	for _, o := range d.Required() {
 		info.Operands, info.Holds = append(info.Operands, o.Name), append(info.Holds, o.Holds)
 	}

@@ -42,7 +42,7 @@ func WithScale(scale float64) Option {
 }
 
 // WithPower sets the exponent of a loss that has one; its documentation gives range and default.
-// The power is finite.
+// The power is finite, or +Inf where that documentation allows it.
 func WithPower(power float64) Option {
 	return number(core.OptPower, power)
 }

@@ -243,6 +243,21 @@ func GaussianKL(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianKL
 // ListNet returns [loss.ListNet] with its options fixed. Operands: scores, relevance.
 func ListNet(opts ...loss.Option) (*Loss, error) { return newLoss("ListNet", opts) }
 
+// Alignment returns [loss.Alignment] with its options fixed. Operands: x, y.
+func Alignment(opts ...loss.Option) (*Loss, error) { return newLoss("Alignment", opts) }
+
+// PairwiseDistance returns [loss.PairwiseDistance] with its options fixed. Operands: x1, x2.
+func PairwiseDistance(opts ...loss.Option) (*Loss, error) { return newLoss("PairwiseDistance", opts) }
+
+// TripletMargin returns [loss.TripletMargin] with its options fixed. Operands: anchor, positive, negative.
+func TripletMargin(opts ...loss.Option) (*Loss, error) { return newLoss("TripletMargin", opts) }
+
+// CosineEmbedding returns [loss.CosineEmbedding] with its options fixed. Operands: x1, x2, y.
+func CosineEmbedding(opts ...loss.Option) (*Loss, error) { return newLoss("CosineEmbedding", opts) }
+
+// Contrastive returns [loss.Contrastive] with its options fixed. Operands: x1, x2, y.
+func Contrastive(opts ...loss.Option) (*Loss, error) { return newLoss("Contrastive", opts) }
+
 var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"CrossEntropy":               CrossEntropy,
 	"NLL":                        NLL,
@@ -317,4 +332,9 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"BernoulliKL":                BernoulliKL,
 	"GaussianKL":                 GaussianKL,
 	"ListNet":                    ListNet,
+	"Alignment":                  Alignment,
+	"PairwiseDistance":           PairwiseDistance,
+	"TripletMargin":              TripletMargin,
+	"CosineEmbedding":            CosineEmbedding,
+	"Contrastive":                Contrastive,
 }

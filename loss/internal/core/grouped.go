@@ -326,6 +326,9 @@ type Group struct {
 	used    int
 	ints    []int
 	intUsed int
+
+	singles    []float32
+	singleUsed int
 }
 
 // Buf returns a slice of n elements with arbitrary content that belongs to the function until it
@@ -344,6 +347,17 @@ func (g *Group) Buf(n int) []float64 {
 func (g *Group) Zeros(n int) []float64 {
 	s := g.Buf(n)
 	clear(s)
+	return s
+}
+
+// Singles is Buf for float32.
+func (g *Group) Singles(n int) []float32 {
+	if g.singleUsed+n > len(g.singles) {
+		g.singles = make([]float32, max(2*len(g.singles), g.singleUsed+n))
+		g.singleUsed = 0
+	}
+	s := g.singles[g.singleUsed : g.singleUsed+n : g.singleUsed+n]
+	g.singleUsed += n
 	return s
 }
 

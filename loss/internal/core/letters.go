@@ -58,6 +58,7 @@ func (l *letters) order(pattern string, rank int) (out []byte) {
 	if stars < 0 || stars > 0 && !strings.Contains(pattern, "*") {
 		return nil
 	}
+	out = make([]byte, 0, rank+1)
 	for _, c := range []byte(pattern) {
 		if c == '*' {
 			out = append(out, slices.Repeat([]byte{'*'}, stars)...)
@@ -88,9 +89,9 @@ func (b *Bound) bindLetters(operands []Given) error {
 		if b.grouped != nil {
 			pattern = b.grouped.pattern(k)
 		}
-		integer := o.Holds.integer() || o.Holds.maybeInteger() && g.DType.IsInteger()
+		integer := o.Holds.integer() || o.Holds.takes(g.DType)
 		switch {
-		case integer && !g.DType.IsInteger():
+		case o.Holds.integer() && !g.DType.IsInteger():
 			if o.Holds.TakesLabels() {
 				name = "labels"
 			}
@@ -107,6 +108,8 @@ func (b *Bound) bindLetters(operands []Given) error {
 			switch {
 			case o.Holds.TakesLabels():
 				or = ", or Int, Int64, Int32 or Uint8 labels"
+			case o.Holds == Relations:
+				or = ", or Bool, Int, Int64, Int32 or Uint8"
 			case o.Holds.maybeInteger():
 				or = ", or Int, Int64, Int32 or Uint8"
 			}

@@ -80,7 +80,7 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 		if err := e.checkInts(g.Int[place], k, base, loops); err != nil {
 			return err
 		}
-		if h := e.Def.Operands[place].Holds; h == Flags || h == SignFlags {
+		if e.Def.Operands[place].Holds.numeric() {
 			g.X[place] = fit(&w.x[place], n)
 			for j, v := range g.Int[place] {
 				g.X[place][j] = float64(v)
@@ -145,9 +145,9 @@ func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 	switch {
 	case o.Holds.TakesLabels():
 		lo, hi = 0, e.grouped.Classes-1
-	case o.Holds == Lengths:
+	case o.Holds == Lengths, o.Holds == Relations:
 		lo = 0
-	case o.Holds == Flags:
+	case o.Holds == Flags, o.Holds == SoftFlags:
 		lo, hi = 0, 1
 	case o.Holds == SignFlags:
 		lo, hi = -1, 1

@@ -1,0 +1,150 @@
+package formula
+
+import (
+	"math"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+)
+
+// unitFloor is the least length that a vector is divided by. A vector of zeros stays one.
+const unitFloor = 1e-8
+
+// A Matrix is an operand of rows: its entries, the direction in it (nil: 0) and the memory of the
+// requested derivatives (nil: not requested).
+type Matrix struct{ X, V, Grad, Hess []float64 }
+
+// MatrixOf returns the operand in a place of a group.
+func MatrixOf(g *core.Group, place int) Matrix {
+	return Matrix{g.X[place], g.Dir[place], g.Grad[place], g.Hess[place]}
+}
+
+// Points are the rows of a matrix as a loss reads them: as they are, or divided by their lengths.
+type Points struct {
+	N, D  int
+	U, DU []float64 // the points, and their change along the direction; nil: 0
+	// W and DW are the derivative of the loss by the points, and its change along the direction: sums
+	// that begin at 0; nil: not requested.
+	W, DW []float64
+
+	m      Matrix
+	length []float64 // what the rows were divided by, 0 for rows of zeros; nil: nothing
+	free   []bool    // that is the length of the row, which moves with it
+}
+
+// PointsOf returns the rows of d entries of a matrix, divided by their lengths where unit is set.
+func PointsOf(g *core.Group, m Matrix, d int, unit bool) *Points {
+	p := &Points{N: len(m.X) / d, D: d, U: m.X, DU: m.V, m: m}
+	if unit {
+		p.normalise(g, unitFloor, 0)
+	}
+	p.request(g)
+	return p
+}
+
+// request takes memory for what is requested.
+func (p *Points) request(g *core.Group) {
+	if p.m.Grad != nil || p.m.Hess != nil {
+		p.W = g.Zeros(len(p.U))
+	}
+	if p.m.Hess != nil {
+		p.DW = g.Zeros(len(p.U))
+	}
+}
+
+// normalise divides the rows by √(their squared length + add), or by floor where that is less.
+func (p *Points) normalise(g *core.Group, floor, add float64) {
+	p.U, p.length, p.free = g.Buf(len(p.m.X)), g.Buf(p.N), make([]bool, p.N)
+	for i := range p.N {
+		x, u := p.m.X[i*p.D:(i+1)*p.D], p.U[i*p.D:(i+1)*p.D]
+		n := Length(x)
+		if add != 0 {
+			n = math.Hypot(n, math.Sqrt(add))
+		}
+		switch {
+		case n == 0:
+			clear(u)
+		case n <= floor:
+			n = floor
+		default:
+			p.free[i] = true
+		}
+		if p.length[i] = n; n != 0 {
+			for k, v := range x {
+				u[k] = v / n
+			}
+		}
+	}
+	if v := p.m.V; v != nil {
+		p.DU = g.Buf(len(v))
+		for i := range p.N {
+			lo, hi := i*p.D, (i+1)*p.D
+			p.project(i, p.DU[lo:hi], v[lo:hi])
+		}
+	}
+}
+
+// Length returns the Euclidean length of x, which neither overflows nor underflows on the way.
+func Length(x []float64) float64 {
+	if s := core.Dot(x, x); s > 1e-280 && s < 1e280 {
+		return math.Sqrt(s)
+	}
+	largest := 0.0
+	for _, v := range x {
+		largest = max(largest, math.Abs(v))
+	}
+	if largest == 0 || !core.Finite(largest) {
+		return largest
+	}
+	s := 0.0
+	for _, v := range x {
+		s += (v / largest) * (v / largest)
+	}
+	return largest * math.Sqrt(s)
+}
+
+// project writes (w - ⟨u, w⟩·u)/length for row i: how the point moves when its row moves along w,
+// and the derivative by the row when w is that by the point. dst may be w.
+func (p *Points) project(i int, dst, w []float64) {
+	n, u := p.length[i], p.U[i*p.D:(i+1)*p.D]
+	along := 0.0
+	if p.free[i] {
+		along = core.Dot(u, w)
+	}
+	if n == 0 {
+		clear(dst)
+		return
+	}
+	for k, v := range w {
+		dst[k] = (v - along*u[k]) / n
+	}
+}
+
+// Finish writes the derivatives by the matrix.
+func (p *Points) Finish() {
+	if p.length == nil {
+		copy(p.m.Grad, p.W)
+		copy(p.m.Hess, p.DW)
+		return
+	}
+	for i := range p.N {
+		lo, hi := i*p.D, (i+1)*p.D
+		if g := p.m.Grad; g != nil {
+			p.project(i, g[lo:hi], p.W[lo:hi])
+		}
+		if h := p.m.Hess; h != nil {
+			p.project(i, h[lo:hi], p.DW[lo:hi])
+			if v := p.m.V; v != nil && p.free[i] {
+				p.curve(h[lo:hi], lo, hi, p.length[i], v[lo:hi])
+			}
+		}
+	}
+}
+
+// curve adds what the projection of w changes by when the row moves along v.
+func (p *Points) curve(dst []float64, lo, hi int, n float64, v []float64) {
+	u, du, w := p.U[lo:hi], p.DU[lo:hi], p.W[lo:hi]
+	along, turned, grown := core.Dot(u, w), core.Dot(du, w), core.Dot(u, v)
+	for k := range dst {
+		dst[k] -= (du[k]*along + u[k]*turned + (w[k]-along*u[k])*grown/n) / n
+	}
+}
