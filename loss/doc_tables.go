@@ -113,4 +113,11 @@
 //   - [TripletMargin]: by how much each anchor is not nearer to its positive than to its negative, with a margin
 //   - [CosineEmbedding]: 1 minus the cosine of the angle between the vectors of similar pairs, and the cosine beyond a margin of dissimilar ones
 //   - [Contrastive]: the squared distance between the vectors of similar pairs, and the square of what dissimilar ones lack to a margin
+//
+// # Contrastive
+//
+//   - [NTXent]: the cross-entropy of telling each positive of an anchor from its negatives by cosine, summed over the positives
+//   - [SupCon]: the mean cross-entropy of telling the positives of each anchor from all other examples by cosine
+//   - [Circle]: the circle loss of each anchor, which gives every cosine a pace of its own
+//   - [MultiSimilarity]: smooth maxima of how far the cosines of an anchor with its positives fall below a margin and those with its negatives exceed it
 package loss

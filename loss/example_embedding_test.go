@@ -10,7 +10,7 @@ import (
 
 // exampleInts is a row of integers, such as the labels of a batch.
 func exampleInts(g *G.ExprGraph, name string, values ...int) *G.Node {
-	return G.NodeFromAny(g, tensor.New(tensor.WithBacking(values)), G.WithName(name))
+	return G.NodeFromAny(g, tensor.New(tensor.WithShape(len(values)), tensor.WithBacking(values)), G.WithName(name))
 }
 
 func ExamplePairwiseDistance() {

@@ -25,7 +25,8 @@ func distanceOption(v any) loss.Option {
 // embeddingOptions are the options of all losses of embeddings by their names in the files.
 var embeddingOptions = map[string]func(any) loss.Option{
 	"power": powerOption, "p": powerOption, "epsilon": numberOption(loss.WithEpsilon), "eps": numberOption(loss.WithEpsilon),
-	"margin": numberOption(loss.WithMargin), "swap": flagOption(loss.WithSwap), "soft": flagOption(loss.WithSoft), "distance": distanceOption,
+	"margin": numberOption(loss.WithMargin), "temperature": numberOption(loss.WithTemperature), "gamma": numberOption(loss.WithGamma), "alpha": numberOption(loss.WithAlpha), "beta": numberOption(loss.WithBeta),
+	"swap": flagOption(loss.WithSwap), "soft": flagOption(loss.WithSoft), "distance": distanceOption,
 }
 
 func embedding(name string, operands ...string) adapter {

@@ -258,6 +258,18 @@ func CosineEmbedding(opts ...loss.Option) (*Loss, error) { return newLoss("Cosin
 // Contrastive returns [loss.Contrastive] with its options fixed. Operands: x1, x2, y.
 func Contrastive(opts ...loss.Option) (*Loss, error) { return newLoss("Contrastive", opts) }
 
+// NTXent returns [loss.NTXent] with its options fixed. Operands: embeddings, labels.
+func NTXent(opts ...loss.Option) (*Loss, error) { return newLoss("NTXent", opts) }
+
+// SupCon returns [loss.SupCon] with its options fixed. Operands: embeddings, labels.
+func SupCon(opts ...loss.Option) (*Loss, error) { return newLoss("SupCon", opts) }
+
+// Circle returns [loss.Circle] with its options fixed. Operands: embeddings, labels.
+func Circle(opts ...loss.Option) (*Loss, error) { return newLoss("Circle", opts) }
+
+// MultiSimilarity returns [loss.MultiSimilarity] with its options fixed. Operands: embeddings, labels.
+func MultiSimilarity(opts ...loss.Option) (*Loss, error) { return newLoss("MultiSimilarity", opts) }
+
 var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"CrossEntropy":               CrossEntropy,
 	"NLL":                        NLL,
@@ -337,4 +349,8 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"TripletMargin":              TripletMargin,
 	"CosineEmbedding":            CosineEmbedding,
 	"Contrastive":                Contrastive,
+	"NTXent":                     NTXent,
+	"SupCon":                     SupCon,
+	"Circle":                     Circle,
+	"MultiSimilarity":            MultiSimilarity,
 }

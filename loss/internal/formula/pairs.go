@@ -54,8 +54,8 @@ type PairRow struct {
 	S, DS []float64 // the numbers, and their change along the direction; nil: 0
 	// G and DG receive the derivative of the loss by the numbers, and its change along the direction.
 	// G may be written in any case, DG is nil unless it is requested.
-	G, DG []float64
-	Buf   []float64 // for the function
+	G, DG     []float64
+	Buf, Buf2 []float64 // for the function
 }
 
 // NewPairs returns the pairs of points. float32 says that the operands are of that type.
@@ -84,7 +84,7 @@ func (p *Pairs) EachRow(f func(r *PairRow)) {
 	p.row = f
 	p.rows = min(p.A.N, max(16, tileEntries/p.B.N))
 	p.take(p.rows)
-	p.buf = p.g.Buf(p.rows * p.B.N)
+	p.buf = p.g.Buf(2 * p.rows * p.B.N)
 	for p.lo = 0; p.lo < p.A.N; p.lo += p.rows {
 		n := min(p.rows, p.A.N-p.lo)
 		p.fill(n)
@@ -123,7 +123,7 @@ func (p *Pairs) take(n int) {
 func (p *Pairs) eachOf(lo, hi int) {
 	m := p.B.N
 	for i := lo; i < hi; i++ {
-		r := PairRow{I: p.lo + i, S: p.s[i*m : (i+1)*m], G: p.k[i*m : (i+1)*m], Buf: p.buf[i*m : (i+1)*m]}
+		r := PairRow{I: p.lo + i, S: p.s[i*m : (i+1)*m], G: p.k[i*m : (i+1)*m], Buf: p.buf[2*i*m : (2*i+1)*m], Buf2: p.buf[(2*i+1)*m : (2*i+2)*m]}
 		if p.second {
 			r.DS, r.DG = p.ds[i*m:(i+1)*m], p.dk[i*m:(i+1)*m]
 		}
@@ -394,5 +394,13 @@ func (p *Pairs) pullDistances(n int) {
 				}
 			}
 		})
+	}
+}
+
+// Finish writes the derivatives by the matrices of the points.
+func (p *Pairs) Finish() {
+	p.A.Finish()
+	if p.B != p.A {
+		p.B.Finish()
 	}
 }

@@ -1,0 +1,56 @@
+package loss_test
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/surprisal-go/surprisal/loss"
+	G "gorgonia.org/gorgonia"
+)
+
+// exampleBatch is a batch of three embeddings: two of class 0 with the cosine 0.6 and one of class 1
+// with the cosines 0 and 0.8.
+func exampleBatch(g *G.ExprGraph) (embeddings, labels *G.Node) {
+	return exampleMatrix(g, "embeddings", 3, 2, 1, 0, 3, 4, 0, 2), exampleInts(g, "labels", 0, 0, 1)
+}
+
+func ExampleNTXent() {
+	g := G.NewGraph()
+	embeddings, labels := exampleBatch(g)
+	fmt.Printf("%.6f\n", exampleValue(loss.NTXent(embeddings, labels, loss.WithTemperature(0.5), loss.WithReduction(loss.None))))
+	fmt.Printf("%.6f %.6f\n", math.Log1p(math.Exp(0-1.2)), math.Log1p(math.Exp(1.6-1.2)))
+	// Output:
+	// [0.263282 0.913015 0.000000]
+	// 0.263282 0.913015
+}
+
+func ExampleSupCon() {
+	g := G.NewGraph()
+	embeddings, labels := exampleBatch(g)
+	fmt.Printf("%.6f\n", exampleValue(loss.SupCon(embeddings, labels, loss.WithTemperature(0.5))))
+	// Output: 0.588149
+}
+
+func ExampleCircle() {
+	g := G.NewGraph()
+	embeddings, labels := exampleBatch(g)
+	fmt.Printf("%.6f\n", exampleValue(loss.Circle(embeddings, labels, loss.WithGamma(1))))
+	// Output: 0.789009
+}
+
+func ExampleMultiSimilarity() {
+	g := G.NewGraph()
+	embeddings, labels := exampleBatch(g)
+	fmt.Printf("%.6f\n", exampleValue(loss.MultiSimilarity(embeddings, labels)))
+	// Output: 0.449069
+}
+
+// The partners come from a memory of earlier batches.
+func ExampleWithReference() {
+	g := G.NewGraph()
+	embeddings, labels := exampleMatrix(g, "embeddings", 1, 2, 1, 0), exampleInts(g, "labels", 7)
+	memory := exampleMatrix(g, "memory", 2, 2, 3, 4, 0, 2)
+	reference := loss.WithReference(memory, exampleInts(g, "memory labels", 7, 8))
+	fmt.Printf("%.6f\n", exampleValue(loss.NTXent(embeddings, labels, reference, loss.WithTemperature(0.5))))
+	// Output: 0.263282
+}

@@ -1,0 +1,45 @@
+package loss_test
+
+import (
+	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	G "gorgonia.org/gorgonia"
+)
+
+// A referencePair gathers the two nodes of WithReference, which come one after the other.
+type referencePair [2]*G.Node
+
+// with returns what takes node k; the second one that comes makes the option.
+func (p *referencePair) with(k int) func(n *G.Node) loss.Option {
+	return func(n *G.Node) loss.Option {
+		if p[k] = n; p[1-k] == nil {
+			return func(*core.Settings) error { return nil }
+		}
+		pair := *p
+		*p = referencePair{}
+		return loss.WithReference(pair[0], pair[1])
+	}
+}
+
+// contrastiveCase builds the cases of a loss of a batch.
+func contrastiveCase(name string, operands ...string) adapter {
+	return func(b *refGraph) (*G.Node, error) {
+		var reference referencePair
+		return second{loss: name, operands: operands, options: embeddingOptions, nodes: map[string]func(*G.Node) loss.Option{
+			"reference": reference.with(0), "reference_labels": reference.with(1),
+		}}.build(b)
+	}
+}
+
+func init() {
+	for file, r := range map[string]reference{
+		"ntxent":           {contrastiveCase("NTXent", "embeddings", "labels"), tally{28, 28, 0, 0, 0, 14}},
+		"ntxent_first":     {contrastiveCase("NTXent", "emb", "labels"), tally{4, 4, 0, 0, 0, 0}},
+		"supcon":           {contrastiveCase("SupCon", "embeddings", "labels"), tally{28, 28, 0, 0, 0, 14}},
+		"supcon_first":     {contrastiveCase("SupCon", "emb", "labels"), tally{4, 4, 0, 0, 0, 0}},
+		"circle":           {contrastiveCase("Circle", "embeddings", "labels"), tally{26, 26, 0, 0, 0, 13}},
+		"multi_similarity": {contrastiveCase("MultiSimilarity", "embeddings", "labels"), tally{24, 24, 0, 0, 0, 12}},
+	} {
+		adapters[file] = r
+	}
+}
