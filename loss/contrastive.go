@@ -11,7 +11,8 @@ import (
 
 // contrastiveLosses are the losses of batches of embeddings; contrastiveWide are those of other than
 // two operands.
-var contrastiveLosses = []entry{{&ntXent, NTXent}, {&supCon, SupCon}, {&circle, Circle}, {&multiSimilarity, MultiSimilarity}}
+var contrastiveLosses = []entry{{&ntXent, NTXent}, {&supCon, SupCon}, {&circle, Circle}, {&multiSimilarity, MultiSimilarity},
+	{&infoNCE, InfoNCE}, {&sigLIP, SigLIP}, {&dcl, DCL}}
 var contrastiveWide = []*core.Definition(nil)
 
 // WithReference takes the partners of the anchors from elsewhere, such as a memory of earlier
@@ -267,18 +268,18 @@ var supCon = core.Definition{
 		return func(a *anchor) float64 {
 			positives := 0.0
 			for j := range a.S {
-				switch a.Buf[j] = 0; a.set(j) {
+				switch a.Buf[0][j] = 0; a.set(j) {
 				case 0:
 					a.S[j] = math.Inf(-1)
 				case 1:
-					a.Buf[j] = 1
+					a.Buf[0][j] = 1
 					positives++
 				}
 			}
 			if positives > 1 {
-				formula.Divide(a.Buf, positives)
+				formula.Divide(a.Buf[0], positives)
 			}
-			return a.CrossEntropy(a.Buf, 0, a.factor)
+			return a.CrossEntropy(a.Buf[0], 0, a.factor)
 		}
 	}),
 }

@@ -1,6 +1,8 @@
 package loss_test
 
 import (
+	"slices"
+
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/loss/eager"
 )
@@ -30,4 +32,46 @@ func init() {
 		p.inputs = append(p.inputs, referenceOf()...)
 		problemsOf(p, map[string][]loss.Option{"reference": options["plain"]})
 	}
+	views := []groupInput{vectorsOf("queries", 5, 0.3), vectorsOf("keys", 5, 1.1)}
+	scale := groupInput{name: "scale", shape: []int{}, x: []float64{3}, with: loss.WithScaleNode, field: func(d *eager.Data) *eager.Operand { return &d.Scale }}
+	bias := groupInput{name: "bias", shape: []int{}, x: []float64{-1.5}, with: loss.WithBias, field: func(d *eager.Data) *eager.Operand { return &d.Bias }}
+	positives := groupInput{name: "positives", shape: []int{5, 5}, data: true, with: loss.WithPositives,
+		field: func(d *eager.Data) *eager.Operand { return &d.Positives },
+		x:     []float64{1, 0, 0, 0.5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0, 0, 0, 1},
+		masked: func(i int) (at []int) {
+			for k := range 5 {
+				at = append(at, 5*i+k, 5*k+i)
+			}
+			return at
+		}}
+	flags := positives
+	flags.ints, flags.x = make([]int, 25), nil
+	for i, w := range positives.x {
+		if w > 0 {
+			flags.ints[i] = 1
+		}
+	}
+	with := func(more ...groupInput) []groupInput { return append(slices.Clip(views), more...) }
+	infoNCE := groupProblem{loss: "InfoNCE", inputs: views, mask: []int{5}, weights: []int{5}, whole: true}
+	problemsOf(infoNCE, map[string][]loss.Option{"plain": {loss.WithTemperature(0.5)}, "scale": {loss.WithScale(400)}})
+	infoNCE.inputs = with(positives, scale)
+	problemsOf(infoNCE, map[string][]loss.Option{"positives and scale": nil})
+	infoNCE.inputs = with(scale)
+	problemsOf(infoNCE, map[string][]loss.Option{"scale node": nil})
+	infoNCE.inputs = with(flags)
+	problemsOf(infoNCE, map[string][]loss.Option{"flags": nil})
+	oneWay := groupProblem{loss: "InfoNCE", inputs: views, mask: []int{5}, weights: []int{5}}
+	problemsOf(oneWay, map[string][]loss.Option{"one way": {loss.WithOneWay(), loss.WithTemperature(0.25)}})
+	more := vectorsOf("keys", 7, 1.9)
+	more.masked = nil
+	oneWay.inputs = []groupInput{views[0], more}
+	problemsOf(oneWay, map[string][]loss.Option{"more keys": {loss.WithOneWay(), loss.WithTemperature(0.25)}})
+	sigLIP := groupProblem{loss: "SigLIP", inputs: views, mask: []int{5}, weights: []int{5}}
+	problemsOf(sigLIP, map[string][]loss.Option{"plain": nil, "scale": {loss.WithScale(2)}})
+	sigLIP.inputs = with(positives, scale, bias)
+	problemsOf(sigLIP, map[string][]loss.Option{"nodes": nil})
+	sigLIP.inputs = with(bias)
+	problemsOf(sigLIP, map[string][]loss.Option{"bias": nil})
+	problemsOf(groupProblem{loss: "DCL", inputs: []groupInput{vectorsOf("x", 5, 0.3), vectorsOf("y", 5, 1.1)}, mask: []int{5}, weights: []int{5}},
+		map[string][]loss.Option{"plain": nil, "warm": {loss.WithTemperature(1)}})
 }

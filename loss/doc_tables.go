@@ -120,4 +120,7 @@
 //   - [SupCon]: the mean cross-entropy of telling the positives of each anchor from all other examples by cosine
 //   - [Circle]: the circle loss of each anchor, which gives every cosine a pace of its own
 //   - [MultiSimilarity]: smooth maxima of how far the cosines of an anchor with its positives fall below a margin and those with its negatives exceed it
+//   - [InfoNCE]: the cross-entropy of telling the key of each query from all other keys by cosine, and the query of each key from all other queries
+//   - [SigLIP]: the cross-entropy of telling, for each pair of a query and a key, whether they belong together
+//   - [DCL]: the decoupled contrastive loss of two views: the cross-entropy of telling the other view of an example from all other examples, without the positive in the denominator
 package loss

@@ -54,3 +54,39 @@ func ExampleWithReference() {
 	fmt.Printf("%.6f\n", exampleValue(loss.NTXent(embeddings, labels, reference, loss.WithTemperature(0.5))))
 	// Output: 0.263282
 }
+
+// exampleViews are two views of two examples, with the cosines 1 and 0.6 of those that belong
+// together, 0 and 0.8 of the others.
+func exampleViews(g *G.ExprGraph) (queries, keys *G.Node) {
+	return exampleMatrix(g, "queries", 2, 2, 1, 0, 0, 1), exampleMatrix(g, "keys", 2, 2, 1, 0, 4, 3)
+}
+
+func ExampleInfoNCE() {
+	g := G.NewGraph()
+	queries, keys := exampleViews(g)
+	fmt.Printf("%.6f\n", exampleValue(loss.InfoNCE(queries, keys, loss.WithScale(2))))
+	// Output: 0.454060
+}
+
+// The second key belongs to both queries.
+func ExampleWithPositives() {
+	g := G.NewGraph()
+	queries, keys := exampleViews(g)
+	positives := loss.WithPositives(exampleMatrix(g, "positives", 2, 2, 1, 1, 0, 1))
+	fmt.Printf("%.6f\n", exampleValue(loss.InfoNCE(queries, keys, positives, loss.WithScale(2), loss.WithOneWay())))
+	// Output: 0.488149
+}
+
+func ExampleSigLIP() {
+	g := G.NewGraph()
+	queries, keys := exampleViews(g)
+	fmt.Printf("%.6f\n", exampleValue(loss.SigLIP(queries, keys)))
+	// Output: 2.419135
+}
+
+func ExampleDCL() {
+	g := G.NewGraph()
+	queries, keys := exampleViews(g)
+	fmt.Printf("%.6f\n", exampleValue(loss.DCL(queries, keys, loss.WithTemperature(1))))
+	// Output: 0.332124
+}

@@ -27,6 +27,7 @@ func contrastiveCase(name string, operands ...string) adapter {
 		var reference referencePair
 		return second{loss: name, operands: operands, options: embeddingOptions, nodes: map[string]func(*G.Node) loss.Option{
 			"reference": reference.with(0), "reference_labels": reference.with(1),
+			"positives_mask": loss.WithPositives, "scale": loss.WithScaleNode, "bias": loss.WithBias,
 		}}.build(b)
 	}
 }
@@ -39,6 +40,15 @@ func init() {
 		"supcon_first":     {contrastiveCase("SupCon", "emb", "labels"), tally{4, 4, 0, 0, 0, 0}},
 		"circle":           {contrastiveCase("Circle", "embeddings", "labels"), tally{26, 26, 0, 0, 0, 13}},
 		"multi_similarity": {contrastiveCase("MultiSimilarity", "embeddings", "labels"), tally{24, 24, 0, 0, 0, 12}},
+		"info_nce":         {contrastiveCase("InfoNCE", "queries", "keys"), tally{30, 30, 0, 0, 0, 15}},
+		"siglip":           {contrastiveCase("SigLIP", "queries", "keys"), tally{20, 20, 0, 0, 0, 10}},
+		"dcl":              {contrastiveCase("DCL", "x", "y"), tally{16, 16, 0, 0, 0, 8}},
+		"info_nce_symmetric": {func(b *refGraph) (*G.Node, error) {
+			return loss.InfoNCE(b.input("a"), b.input("b"), loss.WithScale(b.option("scale", 1)))
+		}, tally{2, 2, 0, 0, 0, 0}},
+		"siglip_first": {func(b *refGraph) (*G.Node, error) {
+			return loss.SigLIP(b.input("a"), b.input("b"), loss.WithScale(b.option("t", 1)))
+		}, tally{2, 2, 0, 0, 0, 0}},
 	} {
 		adapters[file] = r
 	}

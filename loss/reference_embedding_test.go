@@ -26,7 +26,7 @@ func distanceOption(v any) loss.Option {
 var embeddingOptions = map[string]func(any) loss.Option{
 	"power": powerOption, "p": powerOption, "epsilon": numberOption(loss.WithEpsilon), "eps": numberOption(loss.WithEpsilon),
 	"margin": numberOption(loss.WithMargin), "temperature": numberOption(loss.WithTemperature), "gamma": numberOption(loss.WithGamma), "alpha": numberOption(loss.WithAlpha), "beta": numberOption(loss.WithBeta),
-	"swap": flagOption(loss.WithSwap), "soft": flagOption(loss.WithSoft), "distance": distanceOption,
+	"scale": numberOption(loss.WithScale), "one_way": flagOption(loss.WithOneWay), "swap": flagOption(loss.WithSwap), "soft": flagOption(loss.WithSoft), "distance": distanceOption,
 }
 
 func embedding(name string, operands ...string) adapter {

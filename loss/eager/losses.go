@@ -270,6 +270,15 @@ func Circle(opts ...loss.Option) (*Loss, error) { return newLoss("Circle", opts)
 // MultiSimilarity returns [loss.MultiSimilarity] with its options fixed. Operands: embeddings, labels.
 func MultiSimilarity(opts ...loss.Option) (*Loss, error) { return newLoss("MultiSimilarity", opts) }
 
+// InfoNCE returns [loss.InfoNCE] with its options fixed. Operands: queries, keys.
+func InfoNCE(opts ...loss.Option) (*Loss, error) { return newLoss("InfoNCE", opts) }
+
+// SigLIP returns [loss.SigLIP] with its options fixed. Operands: queries, keys.
+func SigLIP(opts ...loss.Option) (*Loss, error) { return newLoss("SigLIP", opts) }
+
+// DCL returns [loss.DCL] with its options fixed. Operands: x, y.
+func DCL(opts ...loss.Option) (*Loss, error) { return newLoss("DCL", opts) }
+
 var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"CrossEntropy":               CrossEntropy,
 	"NLL":                        NLL,
@@ -353,4 +362,7 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"SupCon":                     SupCon,
 	"Circle":                     Circle,
 	"MultiSimilarity":            MultiSimilarity,
+	"InfoNCE":                    InfoNCE,
+	"SigLIP":                     SigLIP,
+	"DCL":                        DCL,
 }

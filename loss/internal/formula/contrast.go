@@ -5,6 +5,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // A LogSum is L = log Σ exp(z) of a row and its derivative P, the softmax, with 0 at entries of
@@ -69,8 +70,8 @@ type Join struct{ V, P, N, PP, PN, NN float64 }
 // for positives, -1 for negatives, 0 for neither; at maps an entry of that set and returns the slope
 // of the map, which is a constant for the derivatives.
 func (r *PairRow) Joined(set func(j int) int, at func(set int, s float64) (z, slope float64), join func(p, n float64) Join, f float64) float64 {
-	slopes := r.Buf
-	pz, nz := r.G, r.Buf2
+	slopes := r.Buf[0]
+	pz, nz := r.G, r.Buf[1]
 	for j, s := range r.S {
 		k := set(j)
 		pz[j], nz[j], slopes[j] = math.Inf(-1), math.Inf(-1), 0
@@ -100,4 +101,110 @@ func (r *PairRow) Joined(set func(j int) int, at func(set int, s float64) (z, sl
 		r.G[j] = f * slopes[j] * (h.P*p.P[j] + h.N*n.P[j])
 	}
 	return h.V
+}
+
+// Pairwise returns Σ_j log(1 + e^(∓S_j)), with - for positives, and writes f times its derivatives.
+func (r *PairRow) Pairwise(positive func(j int) bool, f float64) (v float64) {
+	e, log := r.Buf[0], r.G
+	for j, z := range r.S {
+		e[j] = -math.Abs(z)
+	}
+	vec.Exp(e, e)
+	vec.Log1p(log, e)
+	for j, z := range r.S {
+		sign := 1.0
+		if positive(j) {
+			sign = -1
+		}
+		v += max(0, sign*z) + log[j]
+		big, small := 1/(1+e[j]), e[j]/(1+e[j])
+		if r.DG != nil {
+			r.DG[j] = f * big * small * r.DS[j]
+		}
+		r.G[j] = sign * f * Pick(sign*z < 0, small, big)
+	}
+	return v
+}
+
+// Decoupled returns log Σ e^S over all points but its own and its partner's, less S of the partner,
+// and writes f times its derivatives.
+func (r *PairRow) Decoupled(partner int, f float64) float64 {
+	positive := r.S[partner]
+	r.S[r.I], r.S[partner] = math.Inf(-1), math.Inf(-1)
+	s := LogSumOf(r.G, r.S)
+	if r.DG != nil {
+		along := s.Along(r.DS)
+		for j, p := range s.P {
+			r.DG[j] = f * p * (r.DS[j] - along)
+		}
+	}
+	Scale(r.G, f)
+	r.G[partner] = -f
+	return s.L - positive
+}
+
+// BothWays takes a square of pairs, none further than anchor from 0, as logits of its rows and of
+// its columns. It writes the cross-entropy of the diagonal by rows and by columns to values, and
+// the derivatives with those factors.
+func (r *PairRow) BothWays(g *core.Group, anchor float64, values, factors [2][]float64) {
+	n := len(values[0])
+	step := max(1, 1<<13/n)
+	ranges := (n + step - 1) / step
+	part, rest, per := g.Zeros(ranges*n), [2][]float64{g.Buf(n), g.Zeros(n)}, [2][]float64{g.Buf(n), g.Buf(n)}
+	tensorops.ParallelFor(n, step, func(lo, hi int) {
+		columns := part[lo/step*n:][:n]
+		for i := lo; i < hi; i++ {
+			e := r.G[i*n : (i+1)*n]
+			for j, z := range r.S[i*n : (i+1)*n] {
+				e[j] = z - anchor
+			}
+			vec.Exp(e, e)
+			own := e[i]
+			e[i] = 0
+			rest[0][i] = addRow(columns, e)
+			e[i] = own
+		}
+	})
+	for at := 0; at < len(part); at += n {
+		AddTo(rest[1], part[at:at+n])
+	}
+	own := func(i int) float64 { return r.G[i*(n+1)] }
+	for k := range 2 {
+		for i, s := range rest[k] {
+			values[k][i] = math.Log1p(s / own(i))
+			per[k][i] = factors[k][i] / (s + own(i))
+		}
+	}
+	tensorops.ParallelFor(n, step, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			e, f := r.G[i*n:(i+1)*n], per[0][i]
+			for j, h := range per[1] {
+				e[j] *= f + h
+			}
+			e[i] = -f*rest[0][i] - per[1][i]*rest[1][i]
+		}
+	})
+}
+
+// addRow adds row to sums and returns the sum of its entries, in four chains.
+func addRow(sums, row []float64) float64 {
+	sums = sums[:len(row)]
+	var s, t, u, v float64
+	i := 0
+	for ; i+4 <= len(row); i += 4 {
+		x, y := row[i:i+4:i+4], sums[i:i+4:i+4]
+		s += x[0]
+		t += x[1]
+		u += x[2]
+		v += x[3]
+		y[0] += x[0]
+		y[1] += x[1]
+		y[2] += x[2]
+		y[3] += x[3]
+	}
+	for ; i < len(row); i++ {
+		s += row[i]
+		sums[i] += row[i]
+	}
+	return (s + t) + (u + v)
 }

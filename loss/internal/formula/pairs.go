@@ -35,6 +35,8 @@ type Pairs struct {
 	Kind PairKind
 	// Scale multiplies products.
 	Scale float64
+	// Factor are the factors of the rows in the derivatives.
+	Factor []float64
 
 	g              *core.Group
 	single         bool // the products are computed in float32
@@ -44,6 +46,7 @@ type Pairs struct {
 	buf            []float64
 	s32, k32, w32  []float32
 	wb32           []float32
+	saved          []float64
 	row            func(r *PairRow)
 	lo, rows, step int
 }
@@ -54,13 +57,16 @@ type PairRow struct {
 	S, DS []float64 // the numbers, and their change along the direction; nil: 0
 	// G and DG receive the derivative of the loss by the numbers, and its change along the direction.
 	// G may be written in any case, DG is nil unless it is requested.
-	G, DG     []float64
-	Buf, Buf2 []float64 // for the function
+	G, DG []float64
+	Buf   [3][]float64 // for the function
 }
 
 // NewPairs returns the pairs of points. float32 says that the operands are of that type.
 func NewPairs(g *core.Group, kind PairKind, a, b *Points, float32 bool) *Pairs {
 	p := &Pairs{A: a, B: b, Kind: kind, Scale: 1, g: g, second: g.Second()}
+	if len(g.Factor) == a.N {
+		p.Factor = g.Factor
+	}
 	p.first = a.W != nil || b.W != nil
 	p.single = float32 && kind == Products && !p.second && a.length != nil && b.length != nil && a.N*b.N*a.D >= singleProducts
 	if p.single {
@@ -84,7 +90,7 @@ func (p *Pairs) EachRow(f func(r *PairRow)) {
 	p.row = f
 	p.rows = min(p.A.N, max(16, tileEntries/p.B.N))
 	p.take(p.rows)
-	p.buf = p.g.Buf(2 * p.rows * p.B.N)
+	p.buf = p.g.Buf(3 * p.rows * p.B.N)
 	for p.lo = 0; p.lo < p.A.N; p.lo += p.rows {
 		n := min(p.rows, p.A.N-p.lo)
 		p.fill(n)
@@ -123,7 +129,10 @@ func (p *Pairs) take(n int) {
 func (p *Pairs) eachOf(lo, hi int) {
 	m := p.B.N
 	for i := lo; i < hi; i++ {
-		r := PairRow{I: p.lo + i, S: p.s[i*m : (i+1)*m], G: p.k[i*m : (i+1)*m], Buf: p.buf[2*i*m : (2*i+1)*m], Buf2: p.buf[(2*i+1)*m : (2*i+2)*m]}
+		r := PairRow{I: p.lo + i, S: p.s[i*m : (i+1)*m], G: p.k[i*m : (i+1)*m]}
+		for k := range r.Buf {
+			r.Buf[k] = p.buf[(3*i+k)*m : (3*i+k+1)*m]
+		}
 		if p.second {
 			r.DS, r.DG = p.ds[i*m:(i+1)*m], p.dk[i*m:(i+1)*m]
 		}
@@ -170,6 +179,7 @@ func (p *Pairs) pull(n int) {
 	u := a.U[from:to]
 	if a != b {
 		u = p.withoutIdle(n, u)
+		p.saveIdle(n)
 	}
 	switch {
 	case p.Kind != Products:
@@ -196,8 +206,8 @@ func (p *Pairs) pull(n int) {
 		}
 		p.pullProducts(n, a.DW, b.DW, p.k, du, b.DU)
 	}
-	if a != b && a.W != nil {
-		p.clearIdle(n, a)
+	if a != b {
+		p.restoreIdle(n)
 	}
 }
 
@@ -219,7 +229,7 @@ func addSingle(dst []float64, src []float32) {
 }
 
 // idle reports whether row i has no part in a derivative.
-func (p *Pairs) idle(i int) bool { return len(p.g.Factor) == p.A.N && p.g.Factor[i] == 0 }
+func (p *Pairs) idle(i int) bool { return p.Factor != nil && p.Factor[i] == 0 }
 
 // withoutIdle returns the n points u with zeros for idle ones that are not finite, as 0·NaN is NaN.
 func (p *Pairs) withoutIdle(n int, u []float64) []float64 {
@@ -243,13 +253,25 @@ func (p *Pairs) withoutIdle(n int, u []float64) []float64 {
 	return u
 }
 
-// clearIdle clears the derivatives by idle points among n rows.
-func (p *Pairs) clearIdle(n int, a *Points) {
-	for i := p.lo; i < p.lo+n; i++ {
-		if p.idle(i) {
-			clear(a.W[i*a.D : (i+1)*a.D])
-			if a.DW != nil {
-				clear(a.DW[i*a.D : (i+1)*a.D])
+// saveIdle keeps the derivatives by idle points among n rows, to which a product may add 0·NaN.
+func (p *Pairs) saveIdle(n int) {
+	p.saved = p.saved[:0]
+	for _, w := range [2][]float64{p.A.W, p.A.DW} {
+		for i := p.lo; w != nil && i < p.lo+n; i++ {
+			if p.idle(i) {
+				p.saved = append(p.saved, w[i*p.A.D:(i+1)*p.A.D]...)
+			}
+		}
+	}
+}
+
+// restoreIdle puts back what saveIdle has kept.
+func (p *Pairs) restoreIdle(n int) {
+	saved := p.saved
+	for _, w := range [2][]float64{p.A.W, p.A.DW} {
+		for i := p.lo; w != nil && i < p.lo+n; i++ {
+			if p.idle(i) {
+				saved = saved[copy(w[i*p.A.D:(i+1)*p.A.D], saved):]
 			}
 		}
 	}

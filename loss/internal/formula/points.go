@@ -148,3 +148,36 @@ func (p *Points) curve(dst []float64, lo, hi int, n float64, v []float64) {
 		dst[k] -= (du[k]*along + u[k]*turned + (w[k]-along*u[k])*grown/n) / n
 	}
 }
+
+// Stacked returns the rows of two operands, one below the other. The function it returns writes the
+// derivatives to their places.
+func Stacked(g *core.Group, x, y int) (m Matrix, split func()) {
+	a, b := MatrixOf(g, x), MatrixOf(g, y)
+	n := len(a.X)
+	stack := func(p, q []float64) []float64 {
+		if p == nil && q == nil {
+			return nil
+		}
+		s := g.Zeros(2 * n)
+		copy(s, p)
+		copy(s[n:], q)
+		return s
+	}
+	m = Matrix{X: stack(a.X, b.X), V: stack(a.V, b.V)}
+	if a.Grad != nil || b.Grad != nil {
+		m.Grad = g.Buf(2 * n)
+	}
+	if a.Hess != nil || b.Hess != nil {
+		m.Hess = g.Buf(2 * n)
+	}
+	return m, func() {
+		copy(a.Grad, m.Grad)
+		copy(a.Hess, m.Hess)
+		if b.Grad != nil {
+			copy(b.Grad, m.Grad[n:])
+		}
+		if b.Hess != nil {
+			copy(b.Hess, m.Hess[n:])
+		}
+	}
+}
