@@ -12,8 +12,8 @@ import (
 // contrastiveLosses are the losses of batches of embeddings; contrastiveWide are those of other than
 // two operands.
 var contrastiveLosses = []entry{{&ntXent, NTXent}, {&supCon, SupCon}, {&circle, Circle}, {&multiSimilarity, MultiSimilarity},
-	{&infoNCE, InfoNCE}, {&sigLIP, SigLIP}, {&dcl, DCL}}
-var contrastiveWide = []*core.Definition(nil)
+	{&infoNCE, InfoNCE}, {&sigLIP, SigLIP}, {&dcl, DCL}, {&vicReg, VICReg}, {&barlowTwins, BarlowTwins}}
+var contrastiveWide = []*core.Definition{&nPairs, &proxyNCA, &proxyAnchor, &uniformity}
 
 // WithReference takes the partners of the anchors from elsewhere, such as a memory of earlier
 // batches, instead of the batch: embeddings of shape (M, D) in the dtype of the anchors, with labels
@@ -117,6 +117,16 @@ type anchor struct {
 }
 
 func (a *anchor) set(j int) int { return a.relation(a.I, j) }
+
+// where returns the partners of a set.
+func (a *anchor) where(set int) (at []int) {
+	for j := range a.S {
+		if a.set(j) == set {
+			at = append(at, j)
+		}
+	}
+	return at
+}
 
 // byAnchors makes the mathematics of a loss of the cosines of anchors and partners, times a scale;
 // row returns the value of an anchor and writes the derivatives.

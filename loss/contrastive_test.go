@@ -74,4 +74,32 @@ func init() {
 	problemsOf(sigLIP, map[string][]loss.Option{"bias": nil})
 	problemsOf(groupProblem{loss: "DCL", inputs: []groupInput{vectorsOf("x", 5, 0.3), vectorsOf("y", 5, 1.1)}, mask: []int{5}, weights: []int{5}},
 		map[string][]loss.Option{"plain": nil, "warm": {loss.WithTemperature(1)}})
+	batch := groupProblem{loss: "BatchTriplet", inputs: []groupInput{e, batchLabels}, mask: []int{6}, weights: []int{6}}
+	problemsOf(batch, map[string][]loss.Option{"all": nil, "hard": {loss.WithMining(loss.MineHard)}, "semi-hard": {loss.WithMining(loss.MineSemiHard)},
+		"soft": {loss.WithSoft(), loss.WithMargin(0.5)}, "squared": {loss.WithDistance(loss.DistanceSquared), loss.WithSoft()},
+		"cosine": {loss.WithDistance(loss.DistanceCosine), loss.WithSoft()}, "non-zero": {loss.WithNonZero(), loss.WithMargin(0.25)},
+		"soft non-zero": {loss.WithNonZero(), loss.WithSoft(), loss.WithMining(loss.MineHard)}})
+	batch.inputs = append(batch.inputs, referenceOf()...)
+	problemsOf(batch, map[string][]loss.Option{"reference": {loss.WithSoft()}})
+	ids := batchLabels
+	ids.shape, ids.ints = []int{5}, ids.ints[:5]
+	nPairs := groupProblem{loss: "NPairs", inputs: []groupInput{vectorsOf("anchors", 5, 0.3), vectorsOf("positives", 5, 1.1), ids}, mask: []int{5}, weights: []int{5}}
+	problemsOf(nPairs, map[string][]loss.Option{"labels": nil})
+	shares := positives
+	shares.name = "shares"
+	nPairs.inputs = append(slices.Clip(nPairs.inputs), shares)
+	problemsOf(nPairs, map[string][]loss.Option{"positives": nil})
+	proxies := vectorsOf("proxies", 4, 2.1)
+	proxies.masked = nil
+	classes := groupInput{name: "labels", shape: []int{6}, ints: []int{2, 0, 2, 2, 0, 1}, masked: everyRow(1)}
+	proxy := groupProblem{loss: "ProxyNCA", inputs: []groupInput{e, proxies, classes}, mask: []int{6}, weights: []int{6}}
+	problemsOf(proxy, map[string][]loss.Option{"plain": nil, "scale": {loss.WithScale(4)}})
+	proxy.loss, proxy.weights, proxy.whole = "ProxyAnchor", nil, true
+	problemsOf(proxy, map[string][]loss.Option{"plain": {loss.WithAlpha(4)}, "margin": {loss.WithMargin(0.3), loss.WithAlpha(2)}})
+	problemsOf(groupProblem{loss: "Uniformity", inputs: []groupInput{vectorsOf("x", 5, 0.3)}, mask: []int{5}, whole: true},
+		map[string][]loss.Option{"plain": nil, "scale": {loss.WithScale(0.5)}})
+	twoViews := groupProblem{loss: "VICReg", inputs: []groupInput{vectorsOf("x", 5, 0.3), vectorsOf("y", 5, 1.1)}, mask: []int{5}, whole: true}
+	problemsOf(twoViews, map[string][]loss.Option{"plain": nil, "terms": {loss.WithTerms(1, 2, 3), loss.WithMargin(2), loss.WithEpsilon(0.01)}})
+	twoViews.loss = "BarlowTwins"
+	problemsOf(twoViews, map[string][]loss.Option{"plain": nil, "unbiased": {loss.WithUnbiased(), loss.WithEpsilon(0), loss.WithAlpha(0.5)}})
 }

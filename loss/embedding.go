@@ -11,7 +11,7 @@ import (
 
 // embeddingLosses are the losses of rows of vectors; embeddingWide are those of other than two
 // operands.
-var embeddingLosses, embeddingWide = []entry{{&alignment, Alignment}},
+var embeddingLosses, embeddingWide = []entry{{&batchTriplet, BatchTriplet}, {&alignment, Alignment}},
 	[]*core.Definition{&pairwiseDistance, &tripletMargin, &cosineEmbedding, &contrastive}
 
 // A Distance is the distance between two embeddings that [WithDistance] chooses.
@@ -176,7 +176,7 @@ func tripletMarginOf(s *core.Settings) float64 {
 // DistanceCosine takes neither p nor ε. Three equal rows cost the margin. The derivatives
 // of the distance of equal rows are 0.
 //
-// BatchTriplet makes the triplets of a batch with labels.
+// [BatchTriplet] makes the triplets of a batch with labels.
 //
 // Reference: F. Schroff, D. Kalenichenko, J. Philbin, FaceNet: A Unified Embedding for Face
 // Recognition and Clustering, 2015.
@@ -347,7 +347,7 @@ var contrastive = core.Definition{
 // A vector of zeros stays one and has gradient 0; vectors shorter than 1e-8 are divided by that. For
 // α below 2 the derivatives at equal directions are 0.
 //
-// Uniformity is its counterpart, which keeps embeddings apart. For α = 2 the loss is twice
+// [Uniformity] is its counterpart, which keeps embeddings apart. For α = 2 the loss is twice
 // [CosineDistance].
 //
 // Reference: T. Wang, P. Isola, Understanding Contrastive Representation Learning through Alignment

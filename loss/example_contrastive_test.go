@@ -90,3 +90,73 @@ func ExampleDCL() {
 	fmt.Printf("%.6f\n", exampleValue(loss.DCL(queries, keys, loss.WithTemperature(1))))
 	// Output: 0.332124
 }
+
+func ExampleBatchTriplet() {
+	g := G.NewGraph()
+	embeddings := exampleMatrix(g, "embeddings", 4, 1, 0, 3, 1, 5) // points on a line
+	labels := exampleInts(g, "labels", 0, 0, 1, 1)
+	fmt.Printf("%.6f\n", exampleValue(loss.BatchTriplet(embeddings, labels, loss.WithReduction(loss.None))))
+	fmt.Printf("%.6f\n", exampleValue(loss.BatchTriplet(embeddings, labels, loss.WithMining(loss.MineHard))))
+	// Output:
+	// [3.000000 4.000000 7.000000 3.000000]
+	// 3.000000
+}
+
+// The sum over two anchors, in every triplet.
+func ExampleWithMining() {
+	g := G.NewGraph()
+	embeddings := exampleMatrix(g, "embeddings", 3, 1, 0, 3, 4)
+	labels := exampleInts(g, "labels", 0, 0, 1)
+	semiHard := loss.WithMining(loss.MineSemiHard)
+	fmt.Printf("%.6f\n", exampleValue(loss.BatchTriplet(embeddings, labels, semiHard, loss.WithReduction(loss.None))))
+	// Output: [0.000000 3.000000 0.000000]
+}
+
+func ExampleNPairs() {
+	g := G.NewGraph()
+	anchors := exampleMatrix(g, "anchors", 2, 2, 1, 0, 0, 1)
+	positives := exampleMatrix(g, "positives", 2, 2, math.Log(3), 0, 0, 0) // products log 3 and 0
+	fmt.Printf("%.6f\n", exampleValue(loss.NPairs(anchors, positives, exampleInts(g, "labels", 4, 9), loss.WithReduction(loss.None))))
+	// Output: [0.287682 0.693147]
+}
+
+func ExampleProxyNCA() {
+	g := G.NewGraph()
+	embeddings := exampleMatrix(g, "embeddings", 1, 2, 5, 0)
+	proxies := exampleMatrix(g, "proxies", 2, 2, 1, 0, 0, 1) // squared distances 0 and 2
+	fmt.Printf("%.6f\n", exampleValue(loss.ProxyNCA(embeddings, proxies, exampleInts(g, "labels", 0))))
+	// Output: 0.126928
+}
+
+func ExampleProxyAnchor() {
+	g := G.NewGraph()
+	embeddings := exampleMatrix(g, "embeddings", 1, 2, 5, 0)
+	proxies := exampleMatrix(g, "proxies", 2, 2, 1, 0, 0, 1) // cosines 1 and 0
+	fmt.Printf("%.6f\n", exampleValue(loss.ProxyAnchor(embeddings, proxies, exampleInts(g, "labels", 0), loss.WithAlpha(1))))
+	// Output: 0.713352
+}
+
+func ExampleUniformity() {
+	g := G.NewGraph()
+	x := exampleMatrix(g, "x", 2, 2, 5, 0, 0, 1) // squared distance 2
+	fmt.Printf("%.6f\n", exampleValue(loss.Uniformity(x)))
+	// Output: -4.000000
+}
+
+func ExampleVICReg() {
+	g := G.NewGraph()
+	x := exampleMatrix(g, "x", 2, 2, 1, 0, -1, 0)
+	y := exampleMatrix(g, "y", 2, 2, 1, 1, -1, -1)
+	// the variances are 2 and, in one view, 0
+	fmt.Printf("%.6f\n", exampleValue(loss.VICReg(x, y)))
+	// Output: 22.687500
+}
+
+func ExampleBarlowTwins() {
+	g := G.NewGraph()
+	x := exampleMatrix(g, "x", 2, 2, 1, 1, -1, -1)
+	y := exampleMatrix(g, "y", 2, 2, 1, 1, -1, -1)
+	// all four correlations are 1
+	fmt.Printf("%.6f\n", exampleValue(loss.BarlowTwins(x, y, loss.WithEpsilon(0))))
+	// Output: 0.010000
+}

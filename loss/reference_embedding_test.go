@@ -26,7 +26,16 @@ func distanceOption(v any) loss.Option {
 var embeddingOptions = map[string]func(any) loss.Option{
 	"power": powerOption, "p": powerOption, "epsilon": numberOption(loss.WithEpsilon), "eps": numberOption(loss.WithEpsilon),
 	"margin": numberOption(loss.WithMargin), "temperature": numberOption(loss.WithTemperature), "gamma": numberOption(loss.WithGamma), "alpha": numberOption(loss.WithAlpha), "beta": numberOption(loss.WithBeta),
-	"scale": numberOption(loss.WithScale), "one_way": flagOption(loss.WithOneWay), "swap": flagOption(loss.WithSwap), "soft": flagOption(loss.WithSoft), "distance": distanceOption,
+	"scale": numberOption(loss.WithScale), "one_way": flagOption(loss.WithOneWay),
+	"non_zero": flagOption(loss.WithNonZero), "unbiased": flagOption(loss.WithUnbiased),
+	"mining": func(v any) loss.Option {
+		return loss.WithMining(map[any]loss.Mining{"all": loss.MineAll, "hard": loss.MineHard, "semi_hard": loss.MineSemiHard}[v])
+	},
+	"terms": func(v any) loss.Option {
+		list := v.([]any)
+		return loss.WithTerms(list[0].(float64), list[1].(float64), list[2].(float64))
+	},
+	"swap": flagOption(loss.WithSwap), "soft": flagOption(loss.WithSoft), "distance": distanceOption,
 }
 
 func embedding(name string, operands ...string) adapter {

@@ -243,6 +243,9 @@ func GaussianKL(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianKL
 // ListNet returns [loss.ListNet] with its options fixed. Operands: scores, relevance.
 func ListNet(opts ...loss.Option) (*Loss, error) { return newLoss("ListNet", opts) }
 
+// BatchTriplet returns [loss.BatchTriplet] with its options fixed. Operands: embeddings, labels.
+func BatchTriplet(opts ...loss.Option) (*Loss, error) { return newLoss("BatchTriplet", opts) }
+
 // Alignment returns [loss.Alignment] with its options fixed. Operands: x, y.
 func Alignment(opts ...loss.Option) (*Loss, error) { return newLoss("Alignment", opts) }
 
@@ -278,6 +281,24 @@ func SigLIP(opts ...loss.Option) (*Loss, error) { return newLoss("SigLIP", opts)
 
 // DCL returns [loss.DCL] with its options fixed. Operands: x, y.
 func DCL(opts ...loss.Option) (*Loss, error) { return newLoss("DCL", opts) }
+
+// VICReg returns [loss.VICReg] with its options fixed. Operands: x, y.
+func VICReg(opts ...loss.Option) (*Loss, error) { return newLoss("VICReg", opts) }
+
+// BarlowTwins returns [loss.BarlowTwins] with its options fixed. Operands: x, y.
+func BarlowTwins(opts ...loss.Option) (*Loss, error) { return newLoss("BarlowTwins", opts) }
+
+// NPairs returns [loss.NPairs] with its options fixed. Operands: anchors, positives, labels.
+func NPairs(opts ...loss.Option) (*Loss, error) { return newLoss("NPairs", opts) }
+
+// ProxyNCA returns [loss.ProxyNCA] with its options fixed. Operands: embeddings, proxies, labels.
+func ProxyNCA(opts ...loss.Option) (*Loss, error) { return newLoss("ProxyNCA", opts) }
+
+// ProxyAnchor returns [loss.ProxyAnchor] with its options fixed. Operands: embeddings, proxies, labels.
+func ProxyAnchor(opts ...loss.Option) (*Loss, error) { return newLoss("ProxyAnchor", opts) }
+
+// Uniformity returns [loss.Uniformity] with its options fixed. Operands: x.
+func Uniformity(opts ...loss.Option) (*Loss, error) { return newLoss("Uniformity", opts) }
 
 var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"CrossEntropy":               CrossEntropy,
@@ -353,6 +374,7 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"BernoulliKL":                BernoulliKL,
 	"GaussianKL":                 GaussianKL,
 	"ListNet":                    ListNet,
+	"BatchTriplet":               BatchTriplet,
 	"Alignment":                  Alignment,
 	"PairwiseDistance":           PairwiseDistance,
 	"TripletMargin":              TripletMargin,
@@ -365,4 +387,10 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"InfoNCE":                    InfoNCE,
 	"SigLIP":                     SigLIP,
 	"DCL":                        DCL,
+	"VICReg":                     VICReg,
+	"BarlowTwins":                BarlowTwins,
+	"NPairs":                     NPairs,
+	"ProxyNCA":                   ProxyNCA,
+	"ProxyAnchor":                ProxyAnchor,
+	"Uniformity":                 Uniformity,
 }

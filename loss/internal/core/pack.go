@@ -221,7 +221,7 @@ func (e *evaluation[F]) storeGroup(w *groupWork[F], i, at int) {
 			shared = shared[len(out):]
 			continue
 		}
-		if g.At != nil && !e.Zeroed {
+		if g.At != nil && len(y.entries[0]) > 0 && !e.Zeroed {
 			e.clearPlace(w, y, d, i)
 		}
 		loops, _ := y.loops(w.loops[:0], g.At)

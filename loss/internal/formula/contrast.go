@@ -208,3 +208,41 @@ func addRow(sums, row []float64) float64 {
 	}
 	return (s + t) + (u + v)
 }
+
+// LogSum returns log Σ e^(scale·S) over some of the pairs and writes f times its derivatives.
+func (r *PairRow) LogSum(scale float64, some func(at int) bool, f float64) float64 {
+	for at, q := range r.S {
+		if r.G[at] = math.Inf(-1); some(at) {
+			r.G[at] = scale * q
+		}
+	}
+	s := LogSumOf(r.G, r.G)
+	if r.DG != nil {
+		along := s.Along(r.DS)
+		for at, p := range s.P {
+			r.DG[at] = f * scale * scale * p * (r.DS[at] - along)
+		}
+	}
+	Scale(r.G, f*scale)
+	return s.L
+}
+
+// SquaresBesides returns own of the pair of a point with itself plus a·S² of its other pairs, and
+// writes f times the derivatives.
+func (r *PairRow) SquaresBesides(a, f float64, own func(s float64) (v, d, dd float64)) float64 {
+	v, d, dd := own(r.S[r.I])
+	rest := 0.0
+	for j, s := range r.S {
+		if j != r.I {
+			rest += s * s
+		}
+		r.G[j] = 2 * a * f * s
+		if r.DG != nil {
+			r.DG[j] = 2 * a * f * r.DS[j]
+		}
+	}
+	if r.G[r.I] = f * d; r.DG != nil {
+		r.DG[r.I] = f * dd * r.DS[r.I]
+	}
+	return v + a*rest
+}

@@ -181,3 +181,84 @@ func Stacked(g *core.Group, x, y int) (m Matrix, split func()) {
 		}
 	}
 }
+
+// ScaledPoints returns the rows of a matrix divided by √(their squared length + add).
+func ScaledPoints(g *core.Group, m Matrix, d int, add float64) *Points {
+	p := &Points{N: len(m.X) / d, D: d, m: m}
+	p.normalise(g, 0, add)
+	p.request(g)
+	return p
+}
+
+// FeaturesOf returns the columns of a matrix of d columns as rows, less their means. The function it
+// returns adds the derivatives to those by the matrix.
+func FeaturesOf(g *core.Group, m Matrix, d int) (features Matrix, back func()) {
+	n := len(m.X) / d
+	centred := func(x []float64) []float64 {
+		if x == nil {
+			return nil
+		}
+		dst := g.Buf(len(x))
+		for c := range d {
+			row := dst[c*n : (c+1)*n]
+			for i := range row {
+				row[i] = x[i*d+c]
+			}
+			centre(row)
+		}
+		return dst
+	}
+	features = Matrix{X: centred(m.X), V: centred(m.V)}
+	if m.Grad != nil {
+		features.Grad = g.Buf(len(m.X))
+	}
+	if m.Hess != nil {
+		features.Hess = g.Buf(len(m.X))
+	}
+	return features, func() {
+		for _, to := range [2]struct{ dst, src []float64 }{{m.Grad, features.Grad}, {m.Hess, features.Hess}} {
+			for c := 0; c < d && to.dst != nil; c++ {
+				row := to.src[c*n : (c+1)*n]
+				centre(row)
+				for i, v := range row {
+					to.dst[i*d+c] += v
+				}
+			}
+		}
+	}
+}
+
+// centre subtracts the mean of x from its entries. Equal entries become 0.
+func centre(x []float64) {
+	shift := x[0]
+	for range 2 {
+		sum := 0.0
+		for i := range x {
+			x[i] -= shift
+			sum += x[i]
+		}
+		shift = sum / float64(len(x))
+	}
+	for i := range x {
+		x[i] -= shift
+	}
+}
+
+// MeanSquare returns a·Σ (x - y)² of operands 0 and 1 and writes f times its derivatives.
+func MeanSquare(g *core.Group, a, f float64) (v float64) {
+	x, y := g.X[0], g.X[1]
+	for i, u := range x {
+		v += (u - y[i]) * (u - y[i])
+	}
+	for k, sign := range [2]float64{1, -1} {
+		for i := range g.Grad[k] {
+			g.Grad[k][i] = 2 * sign * a * f * (x[i] - y[i])
+		}
+		if h := g.Hess[k]; h != nil {
+			clear(h)
+			difference(h, g.Dir[0], g.Dir[1])
+			Scale(h, 2*sign*a*f)
+		}
+	}
+	return a * v
+}
