@@ -71,6 +71,7 @@ func BenchmarkGraph(b *testing.B) {
 	for _, c := range optionGraphs {
 		run(c, optionShapes)
 	}
+	benchEmbeddings(b)
 }
 
 // graphData is the data of a benchmark while its graph is built.

@@ -401,16 +401,18 @@ func (v *views) direction(y *scaling, pairs *formula.Pairs, values, factors []fl
 // joint computes both directions from one exponential of each pair: no logit is further than 2·|σ|
 // from another, which does not underflow.
 func (v *views) joint(y *scaling, a, b *formula.Points, values, factors [2][]float64, float32 bool) {
+	if y.grad[0] != nil && a.W == nil {
+		a.W = v.g.Zeros(len(a.U))
+	}
 	pairs := y.pairs(a, b, nil, float32)
 	pairs.Scale = y.scale[0]
-	pairs.All(func(r *formula.PairRow) {
-		r.BothWays(v.g, math.Abs(y.scale[0]), values, factors)
-		if y.grad[0] != nil { // dz/dσ = z/σ
-			for i := range v.n {
-				y.grad[0][i] = core.Dot(r.G[i*v.m:(i+1)*v.m], r.S[i*v.m:(i+1)*v.m]) / y.scale[0]
-			}
+	pairs.BothWays(math.Abs(y.scale[0]), values, factors)
+	if y.grad[0] != nil { // Σ_j dl/dz_ij·c_ij is ⟨u_i, Σ_j dl/dz_ij·σ·v_j⟩/σ
+		for i := range v.n {
+			lo, hi := i*a.D, (i+1)*a.D
+			y.grad[0][i] = core.Dot(a.U[lo:hi], a.W[lo:hi]) / y.scale[0]
 		}
-	})
+	}
 }
 
 // SigLIP returns the cross-entropy of telling, for each pair of a query and a key, whether they

@@ -123,15 +123,10 @@ var pairwiseDistance = core.Definition{
 func gapDerivatives(g *core.Group, gap *formula.Gap, d, dd float64) {
 	for k := range 2 {
 		if out := g.Grad[k]; out != nil {
-			clear(out)
-			gap.Grad(out, k, d)
+			formula.Combine(out, gap.Grad(k, d))
 		}
 		if out := g.Hess[k]; out != nil {
-			clear(out)
-			gap.Hess(out, k, d)
-			if dd != 0 {
-				gap.Grad(out, k, dd*gap.DD)
-			}
+			formula.Combine(out, gap.Hess(k, d), gap.Grad(k, dd*gap.DD))
 		}
 	}
 }
@@ -207,28 +202,16 @@ var tripletMargin = core.Definition{
 			d *= g.Factor[0]
 			dd *= g.Factor[0] * (near.DD - far.DD)
 			for k := range 3 {
-				grad, hess := g.Grad[k], g.Hess[k]
-				clear(grad)
-				clear(hess)
-				if grad == nil && hess == nil || d == 0 {
-					continue
+				a, b := k, formula.Indicator(k == 2) // the sides of the operand in near and far
+				p, q := float64(formula.Indicator(k < 2)), -float64(formula.Indicator(k == 2 || k == from))
+				if k == 2 {
+					a = 0 // which counts 0 times
 				}
-				for _, part := range [2]struct {
-					gap  *formula.Gap
-					side int
-					sign float64
-					has  bool
-				}{{&near, k, 1, k < 2}, {&far, formula.Indicator(k == 2), -1, k == 2 || k == from}} {
-					if !part.has {
-						continue
-					}
-					if grad != nil {
-						part.gap.Grad(grad, part.side, part.sign*d)
-					}
-					if hess != nil {
-						part.gap.Hess(hess, part.side, part.sign*d)
-						part.gap.Grad(hess, part.side, part.sign*dd)
-					}
+				if grad := g.Grad[k]; grad != nil {
+					formula.Combine(grad, near.Grad(a, p*d), far.Grad(b, q*d))
+				}
+				if hess := g.Hess[k]; hess != nil {
+					formula.Combine(hess, near.Hess(a, p*d), near.Grad(a, p*dd), far.Hess(b, q*d), far.Grad(b, q*dd))
 				}
 			}
 			return nil

@@ -143,20 +143,31 @@ func (r *PairRow) Decoupled(partner int, f float64) float64 {
 	return s.L - positive
 }
 
-// BothWays takes a square of pairs, none further than anchor from 0, as logits of its rows and of
-// its columns. It writes the cross-entropy of the diagonal by rows and by columns to values, and
-// the derivatives with those factors.
-func (r *PairRow) BothWays(g *core.Group, anchor float64, values, factors [2][]float64) {
-	n := len(values[0])
+// BothWays computes, for as many points in A as in B whose products are none further than anchor
+// from 0, the cross-entropy of the diagonal by rows and by columns: the products are the logits. It
+// writes values and takes the derivatives with those factors, of first order.
+func (p *Pairs) BothWays(anchor float64, values, factors [2][]float64) {
+	n := p.A.N
+	p.lo, p.Factor = 0, nil
+	if p.k = p.g.Buf(n * n); p.single {
+		p.takeSingle(n * n)
+		p.productSingle(n)
+	} else {
+		p.s = p.k
+		p.fill(n)
+	}
 	step := max(1, 1<<13/n)
-	ranges := (n + step - 1) / step
-	part, rest, per := g.Zeros(ranges*n), [2][]float64{g.Buf(n), g.Zeros(n)}, [2][]float64{g.Buf(n), g.Buf(n)}
+	part := p.g.Zeros((n + step - 1) / step * n)
+	rest, per := [2][]float64{p.g.Buf(n), p.g.Zeros(n)}, [2][]float64{p.g.Buf(n), p.g.Buf(n)} // sums without the diagonal
 	tensorops.ParallelFor(n, step, func(lo, hi int) {
 		columns := part[lo/step*n:][:n]
 		for i := lo; i < hi; i++ {
-			e := r.G[i*n : (i+1)*n]
-			for j, z := range r.S[i*n : (i+1)*n] {
-				e[j] = z - anchor
+			e := p.k[i*n : (i+1)*n]
+			if p.single {
+				vec.Widen(e, p.s32[i*n:(i+1)*n])
+			}
+			for j := range e {
+				e[j] -= anchor
 			}
 			vec.Exp(e, e)
 			own := e[i]
@@ -168,22 +179,28 @@ func (r *PairRow) BothWays(g *core.Group, anchor float64, values, factors [2][]f
 	for at := 0; at < len(part); at += n {
 		AddTo(rest[1], part[at:at+n])
 	}
-	own := func(i int) float64 { return r.G[i*(n+1)] }
 	for k := range 2 {
 		for i, s := range rest[k] {
-			values[k][i] = math.Log1p(s / own(i))
-			per[k][i] = factors[k][i] / (s + own(i))
+			own := p.k[i*(n+1)]
+			values[k][i] = math.Log1p(s / own)
+			per[k][i] = factors[k][i] / (s + own)
 		}
+	}
+	if !p.first {
+		return
 	}
 	tensorops.ParallelFor(n, step, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			e, f := r.G[i*n:(i+1)*n], per[0][i]
+			e, f := p.k[i*n:(i+1)*n], per[0][i]
 			for j, h := range per[1] {
 				e[j] *= f + h
 			}
-			e[i] = -f*rest[0][i] - per[1][i]*rest[1][i]
+			if e[i] = -f*rest[0][i] - per[1][i]*rest[1][i]; p.single {
+				vec.Narrow(p.k32[i*n:(i+1)*n], e, 1)
+			}
 		}
 	})
+	p.pull(n)
 }
 
 // addRow adds row to sums and returns the sum of its entries, in four chains.

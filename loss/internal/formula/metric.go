@@ -2,6 +2,7 @@ package formula
 
 import (
 	"math"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 )
@@ -21,28 +22,52 @@ type Metric struct {
 	Power, Epsilon float64
 }
 
-// A Gap is the distance D of the vectors x and y and its change DD along the direction. The
-// derivatives by x and y are added to results by Grad and Hess.
+// A Gap is the distance D of the vectors x and y and its change DD along the direction.
 type Gap struct {
 	D, DD float64
-	// grad is the derivative by x and y, hess its change along the direction. Those by y are nil
-	// where they are those by x with the other sign.
+	// grad is the derivative by x and y without the factor scale, hess its change along the
+	// direction. Those by y are nil where they are those by x with the other sign.
 	grad, hess [2][]float64
+	scale      float64
 }
 
-// Grad adds f times the derivative of the distance by x (side 0) or y (side 1) to dst.
-func (a *Gap) Grad(dst []float64, side int, f float64) { addSide(dst, &a.grad, side, f) }
+// A Term is a multiple of a vector; nil: 0.
+type Term struct {
+	F float64
+	X []float64
+}
 
-// Hess adds f times the change of that derivative along the direction to dst.
-func (a *Gap) Hess(dst []float64, side int, f float64) { addSide(dst, &a.hess, side, f) }
+// Grad returns f times the derivative of the distance by x (side 0) or y (side 1).
+func (a *Gap) Grad(side int, f float64) Term { return termOf(&a.grad, side, f*a.scale) }
 
-func addSide(dst []float64, of *[2][]float64, side int, f float64) {
-	src := of[side]
-	if src == nil {
-		src, f = of[0], -f
+// Hess returns f times the change of that derivative along the direction.
+func (a *Gap) Hess(side int, f float64) Term { return termOf(&a.hess, side, f) }
+
+func termOf(of *[2][]float64, side int, f float64) Term {
+	if x := of[side]; x != nil {
+		return Term{f, x}
 	}
-	for i, v := range src[:len(dst)] {
-		dst[i] += f * v
+	return Term{-f, of[0]}
+}
+
+// Combine writes the sum of terms to dst.
+func Combine(dst []float64, terms ...Term) {
+	if len(terms) == 2 && terms[0].F != 0 && terms[1].F != 0 {
+		s, t := terms[0], terms[1]
+		y := t.X[:len(dst)]
+		for i, v := range s.X[:len(dst)] {
+			dst[i] = s.F*v + t.F*y[i]
+		}
+		return
+	}
+	clear(dst)
+	for _, t := range terms {
+		if t.F == 0 {
+			continue
+		}
+		for i, v := range t.X[:len(dst)] {
+			dst[i] += t.F * v
+		}
 	}
 }
 
@@ -53,16 +78,14 @@ func (m *Metric) Between(g *core.Group, x, y int) Gap {
 	}
 	n, second := len(g.X[x]), g.Second()
 	e, v := g.Buf(n), []float64(nil)
-	same := true
+	b := g.X[y][:n]
 	for i, a := range g.X[x] {
-		b := g.X[y][i]
-		e[i] = a - b + m.Epsilon
-		same = same && a == b
+		e[i] = a - b[i] + m.Epsilon
 	}
 	if second {
 		v = difference(g.Zeros(n), g.Dir[x], g.Dir[y])
 	}
-	gap := Gap{grad: [2][]float64{e}}
+	gap := Gap{grad: [2][]float64{e}, scale: 1}
 	if second {
 		gap.hess[0] = g.Zeros(n)
 	}
@@ -77,22 +100,22 @@ func (m *Metric) Between(g *core.Group, x, y int) Gap {
 		}
 	case m.Power == 2:
 		gap.D = Length(e)
-		Scale(e, over(1, gap.D))
+		gap.scale = over(1, gap.D)
 		if second {
-			along := core.Dot(e, v)
+			along := core.Dot(e, v) * gap.scale * gap.scale
 			for i, w := range v {
-				gap.hess[0][i] = over(w-along*e[i], gap.D)
+				gap.hess[0][i] = gap.scale * (w - along*e[i])
 			}
 		}
 	default:
 		m.power(&gap, e, v)
 	}
-	if same { // a constant by convention
+	if slices.Equal(g.X[x], g.X[y]) { // a constant by convention
 		clear(e)
 		clear(gap.hess[0])
 	}
 	if second {
-		gap.DD = core.Dot(e, v)
+		gap.DD = gap.scale * core.Dot(e, v)
 	}
 	return gap
 }
@@ -153,6 +176,7 @@ func difference(dst, v, w []float64) []float64 {
 // cosineGap is the gap 1 - ⟨u, w⟩ of the unit vectors u and w, as ‖u - w‖²/2 where both are of
 // length 1: that is exact where they are near.
 func cosineGap(g *core.Group, x, y int) (gap Gap) {
+	gap.scale = 1
 	n := len(g.X[x])
 	var p [2]*Points
 	for k, place := range [2]int{x, y} {

@@ -96,6 +96,7 @@ func (p *Pairs) EachRow(f func(r *PairRow)) {
 		p.fill(n)
 		p.step = max(1, 4096/p.B.N)
 		tensorops.ParallelFor(n, p.step, p.eachOf)
+		p.narrowRows(n)
 		p.pull(n)
 	}
 }
@@ -106,6 +107,7 @@ func (p *Pairs) All(f func(r *PairRow)) {
 	p.take(p.A.N)
 	p.fill(p.A.N)
 	f(&PairRow{S: p.s, DS: p.ds, G: p.k, DG: p.dk})
+	p.narrowRows(p.A.N)
 	p.pull(p.A.N)
 }
 
@@ -117,12 +119,30 @@ func (p *Pairs) take(n int) {
 		p.ds, p.dk = p.g.Buf(n), p.g.Buf(n)
 	}
 	if p.single {
-		p.s32 = p.g.Singles(n)
-		p.k32 = p.s32
-		if p.first {
-			p.w32 = p.g.Singles(len(p.A.U))
-			p.wb32 = p.g.Singles(len(p.B.U))
-		}
+		p.takeSingle(n)
+	}
+}
+
+// takeSingle takes memory for n products in float32.
+func (p *Pairs) takeSingle(n int) {
+	p.s32 = p.g.Singles(n)
+	p.k32 = p.s32
+	if p.first {
+		p.w32 = p.g.Singles(len(p.A.U))
+		p.wb32 = p.g.Singles(len(p.B.U))
+	}
+}
+
+// productSingle computes n rows of products in float32.
+func (p *Pairs) productSingle(n int) {
+	d, m := p.A.D, p.B.N
+	mat.Gemm(false, true, n, m, d, float32(p.Scale), p.a32[p.lo*d:(p.lo+n)*d], d, p.b32, d, 0, p.s32, m)
+}
+
+// narrowRows rounds the derivatives by n rows where those of the points are computed in float32.
+func (p *Pairs) narrowRows(n int) {
+	if p.single && p.first {
+		tensorops.ParallelFor(n*p.B.N, 1<<14, func(lo, hi int) { vec.Narrow(p.k32[lo:hi], p.k[lo:hi], 1) })
 	}
 }
 
@@ -152,7 +172,7 @@ func (p *Pairs) fill(n int) {
 	case p.Kind != Products:
 		p.fillDistances(n)
 	case p.single:
-		mat.Gemm(false, true, n, m, d, float32(p.Scale), p.a32[from:to], d, p.b32, d, 0, p.s32, m)
+		p.productSingle(n)
 		tensorops.ParallelFor(n*m, 1<<14, func(lo, hi int) { vec.Widen(p.s[lo:hi], p.s32[lo:hi]) })
 	default:
 		mat.Gemm(false, true, n, m, d, p.Scale, a.U[from:to], d, b.U, d, 0, p.s, m)
@@ -185,7 +205,6 @@ func (p *Pairs) pull(n int) {
 	case p.Kind != Products:
 		p.pullDistances(n)
 	case p.single:
-		tensorops.ParallelFor(n*m, 1<<14, func(lo, hi int) { vec.Narrow(p.k32[lo:hi], p.k[lo:hi], 1) })
 		if a.W != nil {
 			mat.Gemm(false, false, n, d, m, float32(p.Scale), p.k32, m, p.b32, d, 0, p.w32, d)
 			addSingle(a.W[from:to], p.w32)
