@@ -96,8 +96,9 @@ type groupAxis struct {
 type groupLayout struct {
 	over, rest []groupAxis
 	entries    [2][]groupAxis
-	size       int  // of a group without masked entries, or of the whole operand
-	shared     bool // all groups read the same
+	size       int    // of a group without masked entries, or of the whole operand
+	shared     bool   // all groups read the same
+	plain      []loop // over all entries
 }
 
 // newGrouped decides what the settings and the first operand decide.
@@ -241,6 +242,7 @@ func (g *grouped) place(b *Bound, l *letters, k int, s Shape) {
 	if g.Over == "" {
 		lay.shared = len(lay.entries[0]) == 0 && b.Set.Has(OptSegments)
 	}
+	lay.plain, _ = lay.loops(nil, nil)
 }
 
 // base is where group i of an operand begins.

@@ -72,8 +72,7 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 	for k := range e.Integers {
 		place := e.integer[k]
 		y := &e.grouped.layout[place]
-		loops, n := y.loops(w.loops[:0], g.At)
-		w.loops = loops[:0]
+		loops, n := w.loopsOf(y, g.At)
 		base := y.base(i)
 		g.Int[place] = fit(&w.ints[place], n)
 		gatherInts(g.Int[place], &e.in.Ints[k], base, loops)
@@ -93,8 +92,7 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 			continue
 		}
 		y := &e.grouped.layout[place]
-		loops, n := y.loops(w.loops[:0], g.At)
-		w.loops = loops[:0]
+		loops, n := w.loopsOf(y, g.At)
 		base := y.base(i)
 		g.X[place] = pack(&w.x[place], e.in.X[k][base:], loops, n)
 		if h := e.Domain[k]; h.Checked() && !h.HoldsAll(g.X[place]) {
@@ -186,8 +184,7 @@ func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 			out = &g.Hess[place]
 		}
 		y := &e.grouped.layout[place]
-		loops, n := y.loops(w.loops[:0], g.At)
-		w.loops = loops[:0]
+		loops, n := w.loopsOf(y, g.At)
 		if direct, ok := any(d).([]float64); ok && !y.shared && dense(loops) {
 			base := y.base(i)
 			*out = direct[base : base+n : base+n]
@@ -224,8 +221,7 @@ func (e *evaluation[F]) storeGroup(w *groupWork[F], i, at int) {
 		if g.At != nil && len(y.entries[0]) > 0 && !e.Zeroed {
 			e.clearPlace(w, y, d, i)
 		}
-		loops, _ := y.loops(w.loops[:0], g.At)
-		w.loops = loops[:0]
+		loops, _ := w.loopsOf(y, g.At)
 		if _, ok := any(d).([]float64); !ok || !dense(loops) {
 			scatter(d[y.base(i):], out, loops)
 		}
@@ -237,7 +233,7 @@ func (e *evaluation[F]) clearPlace(w *groupWork[F], y *groupLayout, d []F, i int
 	if e.Set.Has(OptSegments) {
 		return // all is cleared at the beginning
 	}
-	loops, n := y.loops(w.loops[:0], nil)
+	loops, n := w.loopsOf(y, nil)
 	base := y.base(i)
 	if dense(loops) {
 		clear(d[base : base+n])

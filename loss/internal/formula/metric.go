@@ -78,10 +78,7 @@ func (m *Metric) Between(g *core.Group, x, y int) Gap {
 	}
 	n, second := len(g.X[x]), g.Second()
 	e, v := g.Buf(n), []float64(nil)
-	b := g.X[y][:n]
-	for i, a := range g.X[x] {
-		e[i] = a - b[i] + m.Epsilon
-	}
+	sum := residualsTo(e, g.X[x], g.X[y], m.Epsilon)
 	if second {
 		v = difference(g.Zeros(n), g.Dir[x], g.Dir[y])
 	}
@@ -99,7 +96,9 @@ func (m *Metric) Between(g *core.Group, x, y int) Gap {
 			gap.hess[0][i] = 2 * v[i]
 		}
 	case m.Power == 2:
-		gap.D = Length(e)
+		if gap.D = math.Sqrt(sum); !(sum > 1e-280 && sum < 1e280) {
+			gap.D = Length(e)
+		}
 		gap.scale = over(1, gap.D)
 		if second {
 			along := core.Dot(e, v) * gap.scale * gap.scale
@@ -118,6 +117,27 @@ func (m *Metric) Between(g *core.Group, x, y int) Gap {
 		gap.DD = gap.scale * core.Dot(e, v)
 	}
 	return gap
+}
+
+// residualsTo writes a - b + eps to e and returns the sum of its squares, in four chains.
+func residualsTo(e, a, b []float64, eps float64) float64 {
+	a, b = a[:len(e)], b[:len(e)]
+	var s, t, u, v float64
+	i := 0
+	for ; i+4 <= len(e); i += 4 {
+		x, y, to := a[i:i+4:i+4], b[i:i+4:i+4], e[i:i+4:i+4]
+		p, q, r, w := x[0]-y[0]+eps, x[1]-y[1]+eps, x[2]-y[2]+eps, x[3]-y[3]+eps
+		to[0], to[1], to[2], to[3] = p, q, r, w
+		s += p * p
+		t += q * q
+		u += r * r
+		v += w * w
+	}
+	for ; i < len(e); i++ {
+		e[i] = a[i] - b[i] + eps
+		s += e[i] * e[i]
+	}
+	return (s + t) + (u + v)
 }
 
 // power computes the gap ‖e‖_p and writes its derivative over e.

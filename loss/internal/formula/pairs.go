@@ -242,8 +242,9 @@ func (p *Pairs) pullProducts(n int, wa, wb, k, u, v []float64) {
 }
 
 func addSingle(dst []float64, src []float32) {
-	for i := range dst {
-		dst[i] += float64(src[i])
+	src = src[:len(dst)]
+	for i, v := range src {
+		dst[i] += float64(v)
 	}
 }
 
