@@ -121,23 +121,41 @@ func (p *Points) project(i int, dst, w []float64) {
 
 // Finish writes the derivatives by the matrix.
 func (p *Points) Finish() {
-	if p.length == nil {
+	switch {
+	case p.W == nil:
+		return
+	case p.length == nil:
 		copy(p.m.Grad, p.W)
 		copy(p.m.Hess, p.DW)
 		return
 	}
 	for i := range p.N {
 		lo, hi := i*p.D, (i+1)*p.D
-		if g := p.m.Grad; g != nil {
+		idle := vanishes(p.W[lo:hi]) // the row may hold NaN then
+		if g := p.m.Grad; g != nil && idle {
+			clear(g[lo:hi])
+		} else if g != nil {
 			p.project(i, g[lo:hi], p.W[lo:hi])
 		}
-		if h := p.m.Hess; h != nil {
+		if h := p.m.Hess; h != nil && idle && vanishes(p.DW[lo:hi]) {
+			clear(h[lo:hi])
+		} else if h != nil {
 			p.project(i, h[lo:hi], p.DW[lo:hi])
 			if v := p.m.V; v != nil && p.free[i] {
 				p.curve(h[lo:hi], lo, hi, p.length[i], v[lo:hi])
 			}
 		}
 	}
+}
+
+// vanishes reports whether all entries are 0.
+func vanishes(x []float64) bool {
+	for _, v := range x {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // curve adds what the projection of w changes by when the row moves along v.
