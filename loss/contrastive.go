@@ -9,16 +9,16 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// contrastiveLosses are the losses of batches of embeddings; contrastiveWide are those of other than
-// two operands.
+// contrastiveLosses are the losses of batches of embeddings; contrastiveWide are those of other
+// than two operands.
 var contrastiveLosses = []entry{{&ntXent, NTXent}, {&supCon, SupCon}, {&circle, Circle}, {&multiSimilarity, MultiSimilarity},
 	{&infoNCE, InfoNCE}, {&sigLIP, SigLIP}, {&dcl, DCL}, {&vicReg, VICReg}, {&barlowTwins, BarlowTwins}}
 var contrastiveWide = []*core.Definition{&nPairs, &proxyNCA, &proxyAnchor, &uniformity}
 
 // WithReference takes the partners of the anchors from elsewhere, such as a memory of earlier
-// batches, instead of the batch: embeddings of shape (M, D) in the dtype of the anchors, with labels
-// of shape (M) and any integer dtype. An anchor is then no partner, not even of itself. embeddings
-// are differentiated like any operand.
+// batches, instead of the batch: embeddings of shape (M, D) in the dtype of the anchors, with
+// labels of shape (M) and any integer dtype. An anchor is then no partner, not even of itself.
+// embeddings are differentiated like any operand.
 func WithReference(embeddings, labels *G.Node) Option {
 	return func(s *core.Settings) error {
 		if err := core.OptReference.Operand(s, embeddings, embeddings == nil); err != nil {
@@ -171,13 +171,13 @@ func unscaled(*core.Settings) float64         { return 1 }
 //	l_i = Σ_{j∈P} -log (e^(z_ij)/(e^(z_ij) + Σ_{k∈N} e^(z_ik)))
 //	dl_i/dz_ij = -q_j        dl_i/dz_ik = Σ_{j∈P} q_j·e^(z_ik)/Σ_{N} e^z
 //
-// with q_j the share of the negatives in the sum of j. embeddings have the shape (N, D), labels (Int,
-// Int64, Int32 or Uint8, any integers) the shape (N). The result is a scalar, or has the shape (N)
-// under [None]. The denominator of [Mean] is the number of positives, times the weights of their
-// anchors: it is the mean over ordered pairs.
+// with q_j the share of the negatives in the sum of j. embeddings have the shape (N, D), labels
+// (Int, Int64, Int32 or Uint8, any integers) the shape (N). The result is a scalar, or has the
+// shape (N) under [None]. The denominator of [Mean] is the number of positives, times the weights
+// of their anchors: it is the mean over ordered pairs.
 //
-// Options: [WithTemperature] (T > 0, default 0.07), [WithReference], [WithReduction], [WithWeights],
-// [WithMask], [WithNormalizer], [WithNormalizerNode].
+// Options: [WithTemperature] (T > 0, default 0.07), [WithReference], [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // Masked examples are neither anchors nor partners. An anchor without a positive has no part, and a
 // batch without any has the value 0 and the gradient 0; without negatives the value of an anchor is
@@ -190,8 +190,8 @@ func unscaled(*core.Settings) float64         { return 1 }
 // example, one after the other with the labels 0, 1, ..., make this SimCLR's loss, with the
 // temperature 0.5.
 //
-// Reference: T. Chen, S. Kornblith, M. Norouzi, G. Hinton, A Simple Framework for Contrastive Learning
-// of Visual Representations, 2020.
+// Reference: T. Chen, S. Kornblith, M. Norouzi, G. Hinton, A Simple Framework for Contrastive
+// Learning of Visual Representations, 2020.
 func NTXent(embeddings, labels *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&ntXent, opts, embeddings, labels)
 }
@@ -251,9 +251,9 @@ var ntXent = core.Definition{
 //
 //	l_i = -1/|P|·Σ_{j∈P} log p_j        dl_i/dz_ij = p_j - [j∈P]/|P|
 //
-// embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8, any integers) the shape (N).
-// The result is a scalar, or has the shape (N) under [None]. [Mean] is the mean over the anchors
-// that have a positive.
+// embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8, any integers) the shape
+// (N). The result is a scalar, or has the shape (N) under [None]. [Mean] is the mean over the
+// anchors that have a positive.
 //
 // Options: [WithTemperature] (T > 0, default 0.1), [WithReference], [WithReduction], [WithWeights],
 // [WithMask], [WithNormalizer], [WithNormalizerNode].
@@ -304,8 +304,8 @@ var supCon = core.Definition{
 //
 // with the paces a_j = (1 + m - c_ij)₊ and b_k = (c_ik + m)₊ and the shares p and q of the terms in
 // their sums. The paces are constants for all derivatives, which are therefore not those of
-// differences of the value. embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8, any
-// integers) the shape (N). The result is a scalar, or has the shape (N) under [None].
+// differences of the value. embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8,
+// any integers) the shape (N). The result is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithMargin] (default 0.4), [WithGamma] (γ >= 0, default 80), [WithReference],
 // [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
@@ -315,7 +315,8 @@ var supCon = core.Definition{
 //
 // [MultiSimilarity] treats positives and negatives apart. In Keras the paces are differentiated.
 //
-// Reference: Y. Sun et al., Circle Loss: A Unified Perspective of Pair Similarity Optimization, 2020.
+// Reference: Y. Sun et al., Circle Loss: A Unified Perspective of Pair Similarity Optimization,
+// 2020.
 func Circle(embeddings, labels *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&circle, opts, embeddings, labels)
 }
@@ -353,15 +354,16 @@ var circle = core.Definition{
 //	dl_i/dc_ij = -e^(-α(c_ij - m))/(1 + Σ_{P} e^(-α(c - m)))
 //	dl_i/dc_ik = e^(β(c_ik - m))/(1 + Σ_{N} e^(β(c - m)))
 //
-// embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8, any integers) the shape (N).
-// The result is a scalar, or has the shape (N) under [None].
+// embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8, any integers) the shape
+// (N). The result is a scalar, or has the shape (N) under [None].
 //
-// Options: [WithAlpha] (α > 0, default 2), [WithBeta] (β > 0, default 50), [WithMargin] (default 0.5),
-// [WithReference], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// Options: [WithAlpha] (α > 0, default 2), [WithBeta] (β > 0, default 50), [WithMargin] (default
+// 0.5), [WithReference], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
 // [WithNormalizerNode].
 //
 // An anchor without a positive has no part, and a batch without any has the value 0; one without
-// negatives has the first term alone. Masks, vectors of zeros, memory and float32 are as in [NTXent].
+// negatives has the first term alone. Masks, vectors of zeros, memory and float32 are as in
+// [NTXent].
 //
 // [Circle] weighs every pair by its own distance to the optimum.
 //

@@ -271,8 +271,8 @@ func TestLargeBatches(t *testing.T) {
 }
 
 // Similarities of many float32 embeddings are computed in float32: they are within 2^-21, twice
-// what the products of unit vectors of 128 entries were seen off by, and so is an entry of a gradient
-// beside the scale times the largest.
+// what the products of unit vectors of 128 entries were seen off by, and so is an entry of a
+// gradient beside the scale times the largest.
 func TestFloat32Batches(t *testing.T) {
 	const n, d = 128, 96 // above 2^20 products
 	x, y := randomPoints(n, d, 12), randomPoints(n, d, 13)

@@ -7,7 +7,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss/eager"
 )
 
-// batchLabels are the labels of a batch: two classes with several examples, and one with a single one.
+// batchLabels are the labels of a batch: two classes with several examples, and one with a single
+// one.
 var batchLabels = groupInput{name: "labels", shape: []int{6}, ints: []int{4, -7, 4, 4, -7, 9}, masked: everyRow(1)}
 
 // referenceOf is a reference of four embeddings with labels.

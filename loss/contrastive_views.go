@@ -11,8 +11,8 @@ import (
 
 // WithPositives says which rows of two views belong together, instead of those with the same place:
 // a Bool node, or one of numbers >= 0 of any integer type or the dtype of the operands, with a row
-// for each row of the first and a column for each row of the second. Numbers weigh several positives
-// of a row. It has no gradient.
+// for each row of the first and a column for each row of the second. Numbers weigh several
+// positives of a row. It has no gradient.
 func WithPositives(w *G.Node) Option { return operand(core.OptPositives, w) }
 
 // WithScaleNode is [WithScale] with a scalar node of the operands' dtype, which is differentiated
@@ -37,8 +37,8 @@ func twoViews() []core.Operand {
 		core.Operand{Name: "scale", Holds: core.Real, Option: core.OptScaleNode})
 }
 
-// A scaling makes logits of cosines, z = σ·c + b, with the derivatives by σ and b: those of each row
-// are kept apart, so that their sum does not depend on the cores.
+// A scaling makes logits of cosines, z = σ·c + b, with the derivatives by σ and b: those of each
+// row are kept apart, so that their sum does not depend on the cores.
 type scaling struct {
 	g                *core.Group
 	scale, bias      [2]float64 // with their changes along the direction
@@ -160,17 +160,17 @@ func oneScale(s *core.Settings) error {
 // InfoNCE returns the cross-entropy of telling the key of each query from all other keys by cosine,
 // and the query of each key from all other queries.
 //
-// With c_ij the cosine of query i and key j, z = σ·c, σ the scale, and p and q the softmax of z over
-// the keys of a query and over the queries of a key,
+// With c_ij the cosine of query i and key j, z = σ·c, σ the scale, and p and q the softmax of z
+// over the keys of a query and over the queries of a key,
 //
 //	r_i = -log p_ii        dr_i/dz_ij = p_ij - [i=j]
 //	c_j = -log q_jj        dc_j/dz_ij = q_ij - [i=j]
 //
-// the result is half the mean of r plus half the mean of c. Under [None], of shape (N), and in [Sum],
-// the values are (r_i + c_i)/2. queries and keys have the shape (N, D) and the same dtype.
+// the result is half the mean of r plus half the mean of c. Under [None], of shape (N), and in
+// [Sum], the values are (r_i + c_i)/2. queries and keys have the shape (N, D) and the same dtype.
 // [WithPositives] W of shape (N, N) makes r_i = -Σ_j W_ij·log p_ij/Σ_j W_ij, and c_j the same by
-// columns; a mean is then over the rows, or the columns, that have a positive. [WithOneWay] leaves r
-// alone, for keys of shape (M, D) and W of shape (N, M).
+// columns; a mean is then over the rows, or the columns, that have a positive. [WithOneWay] leaves
+// r alone, for keys of shape (M, D) and W of shape (N, M).
 //
 // Options: [WithTemperature] (T > 0, σ = 1/T, default 0.07), [WithScale] (σ > 0) or [WithScaleNode]
 // (any number) instead, [WithPositives], [WithOneWay], [WithReduction], [WithWeights], [WithMask],
@@ -178,15 +178,15 @@ func oneScale(s *core.Settings) error {
 //
 // A mask of shape (N) takes out row i of both views, and its row and column of W. Weights of shape
 // (N) weigh queries in the mean of r and keys in that of c. The mean of both directions is no
-// quotient of two sums; with a normalizer it is Σ (r + c)/2 divided by that. Duplicates of a key are
-// negatives of its query unless W says otherwise. The memory beside the operands is two numbers
+// quotient of two sums; with a normalizer it is Σ (r + c)/2 divided by that. Duplicates of a key
+// are negatives of its query unless W says otherwise. The memory beside the operands is two numbers
 // for each pair. Vectors of zeros and float32 are as in [NTXent].
 //
 // [SigLIP] treats each pair apart. [DCL] leaves the positive out of the denominator.
 //
-// Reference: A. van den Oord, Y. Li, O. Vinyals, Representation Learning with Contrastive Predictive
-// Coding, 2018; A. Radford et al., Learning Transferable Visual Models from Natural Language
-// Supervision, 2021.
+// Reference: A. van den Oord, Y. Li, O. Vinyals, Representation Learning with Contrastive
+// Predictive Coding, 2018; A. Radford et al., Learning Transferable Visual Models from Natural
+// Language Supervision, 2021.
 func InfoNCE(queries, keys *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&infoNCE, opts, queries, keys)
 }
@@ -418,21 +418,21 @@ func (v *views) joint(y *scaling, a, b *formula.Points, values, factors [2][]flo
 // SigLIP returns the cross-entropy of telling, for each pair of a query and a key, whether they
 // belong together.
 //
-// With c_ij the cosine of query i and key j, z = σ·c + b with the scale σ and the bias b, and y_ij = 1
-// where they belong together and -1 elsewhere,
+// With c_ij the cosine of query i and key j, z = σ·c + b with the scale σ and the bias b, and y_ij
+// = 1 where they belong together and -1 elsewhere,
 //
 //	l_i = Σ_j log(1 + e^(-y_ij·z_ij))        dl_i/dz_ij = -y_ij/(1 + e^(y_ij·z_ij))
 //
-// queries and keys have the shape (N, D) and the same dtype. Row i of both belong together, or those
-// with a number above 0 in [WithPositives] of shape (N, N). The result is a scalar, or has the shape
-// (N) under [None]. [Mean] divides by the number of rows, not of pairs.
+// queries and keys have the shape (N, D) and the same dtype. Row i of both belong together, or
+// those with a number above 0 in [WithPositives] of shape (N, N). The result is a scalar, or has
+// the shape (N) under [None]. [Mean] divides by the number of rows, not of pairs.
 //
-// Options: [WithScale] (σ > 0, default 10) or [WithScaleNode] (any number) instead, [WithBias] (b, a
-// scalar node, default -10), [WithPositives], [WithReduction], [WithWeights], [WithMask],
+// Options: [WithScale] (σ > 0, default 10) or [WithScaleNode] (any number) instead, [WithBias] (b,
+// a scalar node, default -10), [WithPositives], [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// A mask takes out row i of both views. The scale is taken as it is, not its exponential. Vectors of
-// zeros, memory and float32 are as in [NTXent].
+// A mask takes out row i of both views. The scale is taken as it is, not its exponential. Vectors
+// of zeros, memory and float32 are as in [NTXent].
 //
 // [InfoNCE] lets the keys of a query compete.
 //
@@ -471,8 +471,8 @@ var sigLIP = core.Definition{
 // DCL returns the decoupled contrastive loss of two views: the cross-entropy of telling the other
 // view of an example from all other examples, without the positive in the denominator.
 //
-// With z the cosines of the rows of both views divided by the temperature, x_i and y_i the two views
-// of example i and N all rows but these two,
+// With z the cosines of the rows of both views divided by the temperature, x_i and y_i the two
+// views of example i and N all rows but these two,
 //
 //	l_i = -z(x_i, y_i) + ½·log Σ_{k∈N} e^z(x_i, k) + ½·log Σ_{k∈N} e^z(y_i, k)
 //	dl_i/dz(x_i, k) = ½·e^z(x_i, k)/Σ_{N} e^z(x_i, ·)        dl_i/dz(x_i, y_i) = -1

@@ -9,8 +9,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// WithTerms sets the factors >= 0 of invariance, variance and covariance in [VICReg]. Default 25, 25
-// and 1.
+// WithTerms sets the factors >= 0 of invariance, variance and covariance in [VICReg]. Default 25,
+// 25 and 1.
 func WithTerms(invariance, variance, covariance float64) Option {
 	return numbers(core.OptTerms, []float64{invariance, variance, covariance})
 }
@@ -30,9 +30,9 @@ func WithUnbiased() Option {
 //
 // Options: [WithScale] (t > 0, default 2), [WithReduction], [WithMask].
 //
-// The value is never above 0. A mask of shape (N) takes out rows; with fewer than two the value is 0.
-// A vector of zeros stays one, with gradient 0; vectors shorter than 1e-8 are divided by that. The
-// memory beside the operand is two numbers for each pair of rows.
+// The value is never above 0. A mask of shape (N) takes out rows; with fewer than two the value is
+// 0. A vector of zeros stays one, with gradient 0; vectors shorter than 1e-8 are divided by that.
+// The memory beside the operand is two numbers for each pair of rows.
 //
 // [Alignment] is its counterpart, which pulls the views of an example together.
 //
@@ -76,7 +76,8 @@ func zeroBelow(g *core.Group, n int) bool {
 }
 
 // VICReg returns the weighted sum of the squared difference of two views, of what the standard
-// deviation of each of their features lacks to a margin, and of the squared covariances of features.
+// deviation of each of their features lacks to a margin, and of the squared covariances of
+// features.
 //
 // With C the covariance matrix of the features of a view, divided by N - 1, a, b and c the factors
 // and γ the margin,
@@ -84,20 +85,20 @@ func zeroBelow(g *core.Group, n int) bool {
 //	l = a·mean (x - y)² + b/2·Σ mean_d max(0, γ - √(C_dd + ε)) + c/D·Σ Σ_{d≠e} C_de²
 //	dl/dx = 2a/(ND)·(x - y) + 2/(N-1)·(x - mean x)·K
 //
-// with the sums over both views, K_de = 2c/D·C_de and K_dd = -b/(4D)/√(C_dd + ε) below the margin and
-// 0 above. x and y have the shape (N, D) and the same dtype. The result is a scalar under every
+// with the sums over both views, K_de = 2c/D·C_de and K_dd = -b/(4D)/√(C_dd + ε) below the margin
+// and 0 above. x and y have the shape (N, D) and the same dtype. The result is a scalar under every
 // reduction, and takes no weights.
 //
-// Options: [WithTerms] (a, b, c >= 0, default 25, 25, 1), [WithMargin] (γ, default 1), [WithEpsilon]
-// (ε > 0, default 1e-4), [WithReduction], [WithMask].
+// Options: [WithTerms] (a, b, c >= 0, default 25, 25, 1), [WithMargin] (γ, default 1),
+// [WithEpsilon] (ε > 0, default 1e-4), [WithReduction], [WithMask].
 //
 // A mask of shape (N) takes out row i of both views; with fewer than two rows the value is 0. A
 // constant feature has a variance of 0, whose derivative ε keeps finite.
 //
 // [BarlowTwins] compares the features of one view with those of the other.
 //
-// Reference: A. Bardes, J. Ponce, Y. LeCun, VICReg: Variance-Invariance-Covariance Regularization for
-// Self-Supervised Learning, 2022.
+// Reference: A. Bardes, J. Ponce, Y. LeCun, VICReg: Variance-Invariance-Covariance Regularization
+// for Self-Supervised Learning, 2022.
 func VICReg(x, y *G.Node, opts ...Option) (*G.Node, error) { return build(&vicReg, opts, x, y) }
 
 var vicReg = core.Definition{
@@ -151,19 +152,19 @@ var vicReg = core.Definition{
 //
 //	l = Σ_d (C_dd - 1)² + α·Σ_{d≠e} C_de²        dl/dC_dd = 2·(C_dd - 1)        dl/dC_de = 2α·C_de
 //
-// x and y have the shape (N, D) and the same dtype. The result is a scalar under every reduction, and
-// takes no weights.
+// x and y have the shape (N, D) and the same dtype. The result is a scalar under every reduction,
+// and takes no weights.
 //
-// Options: [WithAlpha] (α >= 0, default 5e-3), [WithEpsilon] (ε >= 0, default 1e-5), [WithUnbiased],
-// [WithReduction], [WithMask].
+// Options: [WithAlpha] (α >= 0, default 5e-3), [WithEpsilon] (ε >= 0, default 1e-5),
+// [WithUnbiased], [WithReduction], [WithMask].
 //
 // A mask of shape (N) takes out row i of both views; with fewer than two rows the value is 0. A
 // constant feature has the correlation 0 with all others, with gradient 0 if ε is 0.
 //
 // [VICReg] looks at the features of each view apart.
 //
-// Reference: J. Zbontar, L. Jing, I. Misra, Y. LeCun, S. Deny, Barlow Twins: Self-Supervised Learning
-// via Redundancy Reduction, 2021.
+// Reference: J. Zbontar, L. Jing, I. Misra, Y. LeCun, S. Deny, Barlow Twins: Self-Supervised
+// Learning via Redundancy Reduction, 2021.
 func BarlowTwins(x, y *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&barlowTwins, opts, x, y)
 }

@@ -94,7 +94,8 @@ func distanceOptions(s *core.Settings) error {
 // Equal rows have the distance ε·D^(1/p) and the derivatives 0. Distances neither overflow nor
 // underflow on the way.
 //
-// [TripletMargin] and [Contrastive] are losses of distances, [CosineDistance] is that of directions.
+// [TripletMargin] and [Contrastive] are losses of distances, [CosineDistance] is that of
+// directions.
 //
 // Reference: standard.
 func PairwiseDistance(x1, x2 *G.Node, opts ...Option) (*G.Node, error) {
@@ -159,9 +160,9 @@ func tripletMarginOf(s *core.Settings) float64 {
 //	l = max(0, d(a, p) - d(a, n) + m)        dl/dp = ∂d(a, p)/∂p where l > 0, and 0 elsewhere
 //
 // and the like for a and n. [WithSwap] puts min(d(a, n), d(p, n)) in the place of d(a, n), and
-// [WithSoft] log(1 + e^x) in that of max(0, x). anchor, positive and negative have the shape (N, D),
-// or (D) for one triplet, and the same dtype. The result is a scalar, or has the shape (N) under
-// [None].
+// [WithSoft] log(1 + e^x) in that of max(0, x). anchor, positive and negative have the shape (N,
+// D), or (D) for one triplet, and the same dtype. The result is a scalar, or has the shape (N)
+// under [None].
 //
 // Options: [WithMargin] (default 1, with WithSoft 0), [WithDistance] (default [DistanceL2]),
 // [WithPower] (p >= 1 or +Inf, default 2), [WithEpsilon] (ε >= 0, default 1e-6), [WithSwap],
@@ -327,8 +328,8 @@ var contrastive = core.Definition{
 // Options: [WithPower] (α >= 1, default 2), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// A vector of zeros stays one and has gradient 0; vectors shorter than 1e-8 are divided by that. For
-// α below 2 the derivatives at equal directions are 0.
+// A vector of zeros stays one and has gradient 0; vectors shorter than 1e-8 are divided by that.
+// For α below 2 the derivatives at equal directions are 0.
 //
 // [Uniformity] is its counterpart, which keeps embeddings apart. For α = 2 the loss is twice
 // [CosineDistance].

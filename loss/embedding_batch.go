@@ -16,8 +16,8 @@ const (
 	MineAll Mining = iota
 	// MineHard takes the farthest positive and the nearest negative of an anchor.
 	MineHard
-	// MineSemiHard takes the farthest positive and the nearest of the negatives that are farther than
-	// that, or the farthest negative where none is.
+	// MineSemiHard takes the farthest positive and the nearest of the negatives that are farther
+	// than that, or the farthest negative where none is.
 	MineSemiHard
 )
 
@@ -40,11 +40,12 @@ func WithNonZero() Option {
 // With d_ij the distance of embeddings i and j, m the margin and T the triplets of anchor i, each
 // with another example j of the same label and an example k of another,
 //
-//	l_i = Σ_{(j,k)∈T} max(0, d_ij - d_ik + m)        dl_i/dd_ij = |{k: d_ij - d_ik + m > 0}| = -dl_i/dd_ik of the like
+//	l_i = Σ_{(j,k)∈T} max(0, d_ij - d_ik + m)
+//	dl_i/dd_ij = |{k: d_ij - d_ik + m > 0}|        dl_i/dd_ik = -|{j: d_ij - d_ik + m > 0}|
 //
 // [WithMining] chooses T. embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8, any
-// integers) the shape (N). The result is a scalar, or has the shape (N) under [None]. The denominator
-// of [Mean] is the number of triplets, times the weights of their anchors.
+// integers) the shape (N). The result is a scalar, or has the shape (N) under [None]. The
+// denominator of [Mean] is the number of triplets, times the weights of their anchors.
 //
 // Options: [WithMining] (default [MineAll]), [WithMargin] (default 1, with WithSoft 0), [WithSoft],
 // [WithDistance] (default [DistanceL2]), [WithNonZero], [WithReference], [WithReduction],
@@ -193,20 +194,20 @@ func (t *triplets) row(a *anchor) (sum float64, above int) {
 // NPairs returns the cross-entropy of telling the positives of each anchor from the positives of
 // other anchors by their product.
 //
-// With S_ij the product of anchor i and positive j, p_i the softmax of S_i and t_ij the share 1/n of
-// each of the n positives whose label is that of anchor i,
+// With S_ij the product of anchor i and positive j, p_i the softmax of S_i and t_ij the share 1/n
+// of each of the n positives whose label is that of anchor i,
 //
 //	l_i = -Σ_j t_ij·log p_ij        dl_i/dS_ij = p_ij - t_ij
 //
-// anchors and positives have the shape (N, D) and the same dtype; labels (Int, Int64, Int32 or Uint8,
-// any integers) the shape (N). [WithPositives] W of shape (N, N) takes t_ij = W_ij/Σ_j W_ij instead of
-// labels. The result is a scalar, or has the shape (N) under [None].
+// anchors and positives have the shape (N, D) and the same dtype; labels (Int, Int64, Int32 or
+// Uint8, any integers) the shape (N). [WithPositives] W of shape (N, N) takes t_ij = W_ij/Σ_j W_ij
+// instead of labels. The result is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithPositives], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
 // [WithNormalizerNode].
 //
-// A mask takes out row i of both operands, and its row and column of W. An anchor whose row of W is 0
-// has no part. There is no penalty on lengths: [MSE] of the rows with zeros is one.
+// A mask takes out row i of both operands, and its row and column of W. An anchor whose row of W is
+// 0 has no part. There is no penalty on lengths: [MSE] of the rows with zeros is one.
 //
 // [InfoNCE] takes cosines, in both directions.
 //
@@ -223,7 +224,7 @@ var nPairs = core.Definition{
 	Parts: func(*core.Settings, *core.GroupDims) core.PartsFunc {
 		return func(g *core.Group) error {
 			for i := range g.Parts {
-				if w := g.X[3]; w != nil && len(w) > 0 && !positiveRow(w[i*g.N:(i+1)*g.N]) {
+				if w := g.X[3]; len(w) > 0 && !positiveRow(w[i*g.N:(i+1)*g.N]) {
 					g.Parts[i], g.Den[i] = 0, 0
 				}
 			}
@@ -272,7 +273,8 @@ func withProxies() []core.Operand {
 		core.Operand{Name: "labels", Holds: core.Labels, Shape: "N", Data: true})
 }
 
-// proxyPairs returns the pairs of embeddings and proxies, or with byProxy of proxies and embeddings.
+// proxyPairs returns the pairs of embeddings and proxies, or with byProxy of proxies and
+// embeddings.
 func proxyPairs(g *core.Group, d *core.GroupDims, kind formula.PairKind, byProxy bool) *formula.Pairs {
 	var p [2]*formula.Points
 	for k := range p {
@@ -292,20 +294,20 @@ func proxyPairs(g *core.Group, d *core.GroupDims, kind formula.PairKind, byProxy
 //
 //	l = -log p_y        dl/d‖u - v_c‖² = s·([c=y] - p_c)
 //
-// embeddings have the shape (N, D), proxies, one for each class, (C, D) and the same dtype; both are
-// differentiated. labels (Int, Int64, Int32 or Uint8) in [0, C) have the shape (N). The result is a
-// scalar, or has the shape (N) under [None].
+// embeddings have the shape (N, D), proxies, one for each class, (C, D) and the same dtype; both
+// are differentiated. labels (Int, Int64, Int32 or Uint8) in [0, C) have the shape (N). The result
+// is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithScale] (s > 0, default 1), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// The sum has the proxy of the label, too, which the first paper leaves out. A vector of zeros stays
-// one, with gradient 0; vectors shorter than 1e-8 are divided by that.
+// The sum has the proxy of the label, too, which the first paper leaves out. A vector of zeros
+// stays one, with gradient 0; vectors shorter than 1e-8 are divided by that.
 //
 // [ProxyAnchor] takes proxies for anchors. [ArcFace] takes cosines, with a margin.
 //
-// Reference: Y. Movshovitz-Attias et al., No Fuss Distance Metric Learning Using Proxies, 2017; E. W.
-// Teh, T. DeVries, G. W. Taylor, ProxyNCA++, 2020.
+// Reference: Y. Movshovitz-Attias et al., No Fuss Distance Metric Learning Using Proxies, 2017; E.
+// W. Teh, T. DeVries, G. W. Taylor, ProxyNCA++, 2020.
 func ProxyNCA(embeddings, proxies, labels *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&proxyNCA, opts, embeddings, proxies, labels)
 }
@@ -338,23 +340,24 @@ func oneValue(*core.Settings) core.Grouping { return core.Grouping{Entries: "N",
 // wholeOptions are the options of losses with one value for the whole batch.
 var wholeOptions = core.Options(core.OptReduction, core.OptMask)
 
-// ProxyAnchor returns how far the cosines of proxies with the embeddings of their classes fall below
-// a margin and those with others exceed its negative.
+// ProxyAnchor returns how far the cosines of proxies with the embeddings of their classes fall
+// below a margin and those with others exceed its negative.
 //
-// With c_xp the cosine of embedding x and proxy p, X_p the embeddings whose label is p, P the proxies
-// with any, C the number of proxies and m the margin,
+// With c_xp the cosine of embedding x and proxy p, X_p the embeddings whose label is p, P the
+// proxies with any, C the number of proxies and m the margin,
 //
 //	l = 1/|P|·Σ_{p∈P} log(1 + Σ_{x∈X_p} e^(-α(c_xp - m))) + 1/C·Σ_p log(1 + Σ_{x∉X_p} e^(α(c_xp + m)))
 //	dl/dc_xp = -α/|P|·e^(-α(c_xp - m))/(1 + Σ_{X_p} e^(-α(c - m)))  for x in X_p
 //
-// and the like for the others. embeddings have the shape (N, D), proxies, one for each class, (C, D)
-// and the same dtype; both are differentiated. labels (Int, Int64, Int32 or Uint8) in [0, C) have the
-// shape (N). The result is a scalar under every reduction, and takes no weights.
+// and the like for the others. embeddings have the shape (N, D), proxies, one for each class, (C,
+// D) and the same dtype; both are differentiated. labels (Int, Int64, Int32 or Uint8) in [0, C)
+// have the shape (N). The result is a scalar under every reduction, and takes no weights.
 //
-// Options: [WithMargin] (default 0.1), [WithAlpha] (α > 0, default 32), [WithReduction], [WithMask].
+// Options: [WithMargin] (default 0.1), [WithAlpha] (α > 0, default 32), [WithReduction],
+// [WithMask].
 //
-// A mask of shape (N) takes out embeddings; without any the value is 0. Vectors of zeros and float32
-// are as in [NTXent].
+// A mask of shape (N) takes out embeddings; without any the value is 0. Vectors of zeros and
+// float32 are as in [NTXent].
 //
 // [ProxyNCA] takes embeddings for anchors, [MultiSimilarity] has no proxies.
 //

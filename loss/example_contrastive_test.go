@@ -8,8 +8,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// exampleBatch is a batch of three embeddings: two of class 0 with the cosine 0.6 and one of class 1
-// with the cosines 0 and 0.8.
+// exampleBatch is a batch of three embeddings: two of class 0 with the cosine 0.6 and one of class
+// 1 with the cosines 0 and 0.8.
 func exampleBatch(g *G.ExprGraph) (embeddings, labels *G.Node) {
 	return exampleMatrix(g, "embeddings", 3, 2, 1, 0, 3, 4, 0, 2), exampleInts(g, "labels", 0, 0, 1)
 }

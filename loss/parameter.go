@@ -8,7 +8,8 @@ func WithBeta(beta float64) Option {
 	return number(core.OptBeta, beta)
 }
 
-// WithGamma sets the focusing exponent γ >= 0 of the focal losses. Default 2.
+// WithGamma sets the focusing exponent γ >= 0 of the focal losses, default 2, or the scale of
+// [Circle].
 func WithGamma(gamma float64) Option {
 	return number(core.OptGamma, gamma)
 }

@@ -79,8 +79,8 @@ func noGradients(c *refCase) (*refCase, error) {
 	return c.replaced(output.values(), grads), nil
 }
 
-// cosineRule computes the gradients of a case of cosine_embedding_loss with 120 bits: for the rows a
-// and b with the lengths m and n and the cosine c they are ∓(b/n - c·a/m)/m, and 0 for zeros.
+// cosineRule computes the gradients of a case of cosine_embedding_loss with 120 bits: for the rows
+// a and b with the lengths m and n and the cosine c they are ∓(b/n - c·a/m)/m, and 0 for zeros.
 func cosineRule(c *refCase) (*refCase, error) {
 	x, y, target := c.Inputs["input1"].values(), c.Inputs["input2"].values(), c.Inputs["target"].values()
 	margin, _ := c.Options["margin"].(float64)

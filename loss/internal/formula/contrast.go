@@ -65,10 +65,10 @@ func (r *PairRow) CrossEntropy(t []float64, c int, f float64) (v float64) {
 // A Join is a function of two log-sum-exps: its value, and its derivatives.
 type Join struct{ V, P, N, PP, PN, NN float64 }
 
-// Joined computes a loss of a row that is a function of the log-sum-exps of two sets of its entries,
-// each after a linear map, and writes f times its derivatives. set reports the set of an entry: 1
-// for positives, -1 for negatives, 0 for neither; at maps an entry of that set and returns the slope
-// of the map, which is a constant for the derivatives.
+// Joined computes a loss of a row that is a function of the log-sum-exps of two sets of its
+// entries, each after a linear map, and writes f times its derivatives. set reports the set of an
+// entry: 1 for positives, -1 for negatives, 0 for neither; at maps an entry of that set and returns
+// the slope of the map, which is a constant for the derivatives.
 func (r *PairRow) Joined(set func(j int) int, at func(set int, s float64) (z, slope float64), join func(p, n float64) Join, f float64) float64 {
 	slopes := r.Buf[0]
 	pz, nz := r.G, r.Buf[1]

@@ -19,8 +19,8 @@ const (
 )
 
 const (
-	// tileEntries is the number of pairs whose numbers exist at once, in rows of A: they stay in the
-	// cache, and memory does not grow with the square of the batch.
+	// tileEntries is the number of pairs whose numbers exist at once, in rows of A: they stay in
+	// the cache, and memory does not grow with the square of the batch.
 	tileEntries = 1 << 16
 	// singleProducts is the number of products from which those of float32 operands are computed in
 	// float32. An entry of k products of unit vectors is within k·2^-24 of the exact one, and
@@ -55,8 +55,8 @@ type Pairs struct {
 type PairRow struct {
 	I     int       // of A
 	S, DS []float64 // the numbers, and their change along the direction; nil: 0
-	// G and DG receive the derivative of the loss by the numbers, and its change along the direction.
-	// G may be written in any case, DG is nil unless it is requested.
+	// G and DG receive the derivative of the loss by the numbers, and its change along the
+	// direction. G may be written in any case, DG is nil unless it is requested.
 	G, DG []float64
 	Buf   [3][]float64 // for the function
 }
@@ -84,8 +84,8 @@ func (p *Pairs) narrow(x []float64) []float32 {
 	return dst
 }
 
-// EachRow calls f for every row, in parallel, and takes the derivatives that it writes. Those of rows
-// whose factor is 0 count as 0.
+// EachRow calls f for every row, in parallel, and takes the derivatives that it writes. Those of
+// rows whose factor is 0 count as 0.
 func (p *Pairs) EachRow(f func(r *PairRow)) {
 	p.row = f
 	p.rows = min(p.A.N, max(16, tileEntries/p.B.N))

@@ -22,8 +22,8 @@ func MatrixOf(g *core.Group, place int) Matrix {
 type Points struct {
 	N, D  int
 	U, DU []float64 // the points, and their change along the direction; nil: 0
-	// W and DW are the derivative of the loss by the points, and its change along the direction: sums
-	// that begin at 0; nil: not requested.
+	// W and DW are the derivative of the loss by the points, and its change along the direction:
+	// sums that begin at 0; nil: not requested.
 	W, DW []float64
 
 	m      Matrix
@@ -208,8 +208,8 @@ func ScaledPoints(g *core.Group, m Matrix, d int, add float64) *Points {
 	return p
 }
 
-// FeaturesOf returns the columns of a matrix of d columns as rows, less their means. The function it
-// returns adds the derivatives to those by the matrix.
+// FeaturesOf returns the columns of a matrix of d columns as rows, less their means. The function
+// it returns adds the derivatives to those by the matrix.
 func FeaturesOf(g *core.Group, m Matrix, d int) (features Matrix, back func()) {
 	n := len(m.X) / d
 	centred := func(x []float64) []float64 {
