@@ -559,7 +559,7 @@ func TestEveryLossIsRegistered(t *testing.T) {
 			found = append(found, string(m[1]))
 		}
 	}
-	registered := []string{"TokenLogProb", "KTOBaseline", "SequenceLogProb"} // nodes of two operands, no losses
+	registered := []string{"TokenLogProb", "KTOBaseline", "SequenceLogProb", "PairwiseDistance"} // nodes
 	for name, fn := range loss.All() {
 		registered = append(registered, name)
 		if f, ok := loss.Lookup(name); !ok || reflect.ValueOf(f).Pointer() != reflect.ValueOf(fn).Pointer() {

@@ -74,6 +74,7 @@ func BenchmarkGraph(b *testing.B) {
 	for _, c := range listGraphs {
 		run(c, listShapes)
 	}
+	benchEmbeddings(b)
 }
 
 // graphData is the data of a benchmark while its graph is built.

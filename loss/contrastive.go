@@ -1,6 +1,409 @@
 package loss
 
-import "github.com/surprisal-go/surprisal/loss/internal/core"
+import (
+	"fmt"
+	"math"
 
-// contrastiveWide are those of other than two operands.
-var contrastiveLosses, contrastiveWide = []entry(nil), []*core.Definition(nil)
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	G "gorgonia.org/gorgonia"
+)
+
+// contrastiveLosses are the losses of batches of embeddings; contrastiveWide are those of other
+// than two operands.
+var contrastiveLosses = []entry{{&ntXent, NTXent}, {&supCon, SupCon}, {&circle, Circle}, {&multiSimilarity, MultiSimilarity},
+	{&infoNCE, InfoNCE}, {&sigLIP, SigLIP}, {&dcl, DCL}, {&vicReg, VICReg}, {&barlowTwins, BarlowTwins}}
+var contrastiveWide = []*core.Definition{&nPairs, &proxyNCA, &proxyAnchor, &uniformity}
+
+// WithReference takes the partners of the anchors from elsewhere, such as a memory of earlier
+// batches, instead of the batch: embeddings of shape (M, D) in the dtype of the anchors, with
+// labels of shape (M) and any integer dtype. An anchor is then no partner, not even of itself.
+// embeddings are differentiated like any operand.
+func WithReference(embeddings, labels *G.Node) Option {
+	return func(s *core.Settings) error {
+		if err := core.OptReference.Operand(s, embeddings, embeddings == nil); err != nil {
+			return err
+		}
+		return core.OptReferenceLabels.Operand(s, labels, labels == nil)
+	}
+}
+
+// withLabels declares the operands of a loss of a batch of embeddings with labels.
+func withLabels() []core.Operand {
+	return []core.Operand{{Name: "embeddings", Holds: core.Real, Shape: "N D"}, {Name: "labels", Holds: core.Identifiers, Shape: "N", Data: true},
+		{Name: "reference", Holds: core.Real, Shape: "M D", Option: core.OptReference},
+		{Name: "referenceLabels", Holds: core.Identifiers, Shape: "M", Option: core.OptReferenceLabels, Data: true}}
+}
+
+// ofBatch is the grouping of losses with a value for each example of a batch that read all of it.
+func ofBatch(*core.Settings) core.Grouping { return core.Grouping{Entries: "N", Values: "N"} }
+
+// referenceOptions checks that a reference has labels; a graph cannot give one without the other.
+func referenceOptions(s *core.Settings) error {
+	if s.Has(core.OptReference) != s.Has(core.OptReferenceLabels) {
+		return fmt.Errorf("WithReference needs embeddings and labels")
+	}
+	return nil
+}
+
+// batchOptions are the options of losses of batches with labels.
+var batchOptions = core.Options(core.ReduceOptions, core.OptReference, core.OptReferenceLabels)
+
+// A batch is the anchors and their partners with labels.
+type batch struct {
+	anchors, partners []int
+	self              bool // the partners are the anchors
+}
+
+func batchOf(g *core.Group) batch {
+	if g.Int[3] != nil {
+		return batch{g.Int[1], g.Int[3], false}
+	}
+	return batch{g.Int[1], g.Int[1], true}
+}
+
+// relation is 1 for a positive of anchor i, -1 for a negative and 0 for the anchor itself.
+func (b *batch) relation(i, j int) int {
+	switch {
+	case b.anchors[i] != b.partners[j]:
+		return -1
+	case b.self && i == j:
+		return 0
+	}
+	return 1
+}
+
+// counts returns a function that counts the positives and negatives of an anchor.
+func (b *batch) counts() func(i int) (p, n int) {
+	same := make(map[int]int)
+	for _, label := range b.partners {
+		same[label]++
+	}
+	return func(i int) (p, n int) {
+		p = same[b.anchors[i]]
+		n = len(b.partners) - p
+		if b.self {
+			p--
+		}
+		return p, n
+	}
+}
+
+// shares makes the parts of anchors: none without a positive, nor, with both, without a negative;
+// share is the part in the denominator.
+func shares(both bool, share func(p, n int) int) func(*core.Settings, *core.GroupDims) core.PartsFunc {
+	return func(*core.Settings, *core.GroupDims) core.PartsFunc {
+		return func(g *core.Group) error {
+			b := batchOf(g)
+			count := b.counts()
+			for i := range g.Parts {
+				p, n := count(i)
+				if p == 0 || both && n == 0 {
+					g.Parts[i], g.Den[i] = 0, 0
+				} else if share != nil {
+					g.Den[i] = float64(share(p, n))
+				}
+			}
+			return nil
+		}
+	}
+}
+
+// An anchor is the row of an anchor: its pairs with all partners.
+type anchor struct {
+	*formula.PairRow
+	*batch
+	factor float64
+}
+
+func (a *anchor) set(j int) int { return a.relation(a.I, j) }
+
+// where returns the partners of a set.
+func (a *anchor) where(set int) (at []int) {
+	for j := range a.S {
+		if a.set(j) == set {
+			at = append(at, j)
+		}
+	}
+	return at
+}
+
+// byAnchors makes the mathematics of a loss of the cosines of anchors and partners, times a scale;
+// row returns the value of an anchor and writes the derivatives.
+func byAnchors(scale func(s *core.Settings) float64, row func(s *core.Settings) func(a *anchor) float64) func(*core.Settings, *core.GroupDims) core.GroupFunc {
+	return func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
+		f := row(s)
+		return func(g *core.Group) error {
+			b := batchOf(g)
+			pairs := anchorPairs(g, d, formula.Products, true)
+			pairs.Scale = scale(s)
+			pairs.EachRow(func(r *formula.PairRow) {
+				v := f(&anchor{r, &b, g.Factor[r.I]})
+				if g.Value != nil {
+					g.Value[r.I] = v
+				}
+			})
+			pairs.Finish()
+			return nil
+		}
+	}
+}
+
+// anchorPairs returns the pairs of anchors and partners.
+func anchorPairs(g *core.Group, d *core.GroupDims, kind formula.PairKind, unit bool) *formula.Pairs {
+	x := formula.PointsOf(g, formula.MatrixOf(g, 0), d.Len('D'), unit)
+	y := x
+	if g.X[2] != nil {
+		y = formula.PointsOf(g, formula.MatrixOf(g, 2), d.Len('D'), unit)
+	}
+	return formula.NewPairs(g, kind, x, y, d.Float32)
+}
+
+func perTemperature(s *core.Settings) float64 { return 1 / s.Temperature }
+func unscaled(*core.Settings) float64         { return 1 }
+
+// NTXent returns the cross-entropy of telling each positive of an anchor from its negatives by
+// cosine, summed over the positives.
+//
+// With z_ij the cosine of embeddings i and j divided by the temperature, P the other examples with
+// the label of anchor i and N those with other labels,
+//
+//	l_i = Σ_{j∈P} -log (e^(z_ij)/(e^(z_ij) + Σ_{k∈N} e^(z_ik)))
+//	dl_i/dz_ij = -q_j        dl_i/dz_ik = Σ_{j∈P} q_j·e^(z_ik)/Σ_{N} e^z
+//
+// with q_j the share of the negatives in the sum of j. embeddings have the shape (N, D), labels
+// (Int, Int64, Int32 or Uint8, any integers) the shape (N). The result is a scalar, or has the
+// shape (N) under [None]. The denominator of [Mean] is the number of positives, times the weights
+// of their anchors: it is the mean over ordered pairs.
+//
+// Options: [WithTemperature] (T > 0, default 0.07), [WithReference], [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// Masked examples are neither anchors nor partners. An anchor without a positive has no part, and a
+// batch without any has the value 0 and the gradient 0; without negatives the value of an anchor is
+// 0. The cosine with a vector of zeros is 0, with gradient 0. The memory beside the operands grows
+// with the size of the batch, not with its square. From 2^20 products of entries on, cosines of
+// float32 embeddings are computed in float32: they are within 5e-7, as are, next to the largest
+// entry, the sums that gradients consist of.
+//
+// [SupCon] has the positives in the denominator, too, and takes their mean. Two views of each
+// example, one after the other with the labels 0, 1, ..., make this SimCLR's loss, with the
+// temperature 0.5.
+//
+// Reference: T. Chen, S. Kornblith, M. Norouzi, G. Hinton, A Simple Framework for Contrastive
+// Learning of Visual Representations, 2020.
+func NTXent(embeddings, labels *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&ntXent, opts, embeddings, labels)
+}
+
+var ntXent = core.Definition{
+	Name: "NTXent", Operands: withLabels(), Takes: core.Options(batchOptions, core.OptTemperature), Defaults: core.Settings{Temperature: 0.07},
+	Grouped: ofBatch, Check: referenceOptions, Laws: core.NonNegative,
+	Optax: "ntxent", Others: "PML NTXentLoss; lightly NTXentLoss",
+	Parts: shares(false, func(p, _ int) int { return p }),
+	Group: byAnchors(perTemperature, func(*core.Settings) func(*anchor) float64 {
+		return func(a *anchor) (v float64) {
+			for j, z := range a.S {
+				if a.G[j] = math.Inf(-1); a.set(j) < 0 {
+					a.G[j] = z
+				}
+			}
+			n := formula.LogSumOf(a.G, a.G)
+			dn, q, dq := n.Along(a.DS), 0.0, 0.0
+			for j, z := range a.S {
+				if a.set(j) <= 0 {
+					continue
+				}
+				v += formula.Softplus(n.L - z)
+				yes, no := formula.Sigmoids(n.L - z)
+				q += yes
+				if a.DG != nil {
+					a.DG[j] = -yes * no * (dn - a.DS[j])
+					dq -= a.DG[j]
+				}
+			}
+			for j, z := range a.S {
+				switch k := a.set(j); {
+				case k > 0:
+					yes, _ := formula.Sigmoids(n.L - z)
+					a.G[j] = -yes
+				case a.DG != nil && k == 0:
+					a.DG[j] = 0
+				case a.DG != nil:
+					a.DG[j] = n.P[j] * (dq + q*(a.DS[j]-dn))
+					fallthrough
+				default:
+					a.G[j] *= q
+				}
+			}
+			formula.Scale(a.G, a.factor)
+			formula.Scale(a.DG, a.factor)
+			return v
+		}
+	}),
+}
+
+// SupCon returns the mean cross-entropy of telling the positives of each anchor from all other
+// examples by cosine.
+//
+// With z_ij the cosine of embeddings i and j divided by the temperature, P the other examples with
+// the label of anchor i and p the softmax of z_i over all examples but i,
+//
+//	l_i = -1/|P|·Σ_{j∈P} log p_j        dl_i/dz_ij = p_j - [j∈P]/|P|
+//
+// embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8, any integers) the shape
+// (N). The result is a scalar, or has the shape (N) under [None]. [Mean] is the mean over the
+// anchors that have a positive.
+//
+// Options: [WithTemperature] (T > 0, default 0.1), [WithReference], [WithReduction], [WithWeights],
+// [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// Masked examples are neither anchors nor partners. An anchor without a positive has no part, and a
+// batch without any has the value 0 and the gradient 0. Vectors of zeros, memory and float32 are as
+// in [NTXent].
+//
+// [NTXent] leaves the other positives out of the denominator.
+//
+// Reference: P. Khosla et al., Supervised Contrastive Learning, 2020.
+func SupCon(embeddings, labels *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&supCon, opts, embeddings, labels)
+}
+
+var supCon = core.Definition{
+	Name: "SupCon", Operands: withLabels(), Takes: core.Options(batchOptions, core.OptTemperature), Defaults: core.Settings{Temperature: 0.1},
+	Grouped: ofBatch, Check: referenceOptions, Laws: core.NonNegative,
+	Others: "PML SupConLoss; Keras examples' SupervisedContrastiveLoss",
+	Parts:  shares(false, nil),
+	Group: byAnchors(perTemperature, func(*core.Settings) func(*anchor) float64 {
+		return func(a *anchor) float64 {
+			positives := 0.0
+			for j := range a.S {
+				switch a.Buf[0][j] = 0; a.set(j) {
+				case 0:
+					a.S[j] = math.Inf(-1)
+				case 1:
+					a.Buf[0][j] = 1
+					positives++
+				}
+			}
+			if positives > 1 {
+				formula.Divide(a.Buf[0], positives)
+			}
+			return a.CrossEntropy(a.Buf[0], 0, a.factor)
+		}
+	}),
+}
+
+// Circle returns the circle loss of each anchor, which gives every cosine a pace of its own.
+//
+// With c_ij the cosine of embeddings i and j, P the other examples with the label of anchor i and N
+// those with other labels, m the margin and x₊ = max(0, x),
+//
+//	l_i = log(1 + Σ_{j∈P} e^(-γ·a_j·(c_ij - 1 + m))·Σ_{k∈N} e^(γ·b_k·(c_ik - m)))
+//	dl_i/dc_ij = -γ·a_j·(1 - e^(-l_i))·p_j        dl_i/dc_ik = γ·b_k·(1 - e^(-l_i))·q_k
+//
+// with the paces a_j = (1 + m - c_ij)₊ and b_k = (c_ik + m)₊ and the shares p and q of the terms in
+// their sums. The paces are constants for all derivatives, which are therefore not those of
+// differences of the value. embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8,
+// any integers) the shape (N). The result is a scalar, or has the shape (N) under [None].
+//
+// Options: [WithMargin] (default 0.4), [WithGamma] (γ >= 0, default 80), [WithReference],
+// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// An anchor without a positive or without a negative has no part, and a batch without any other has
+// the value 0. Masks, vectors of zeros, memory and float32 are as in [NTXent].
+//
+// [MultiSimilarity] treats positives and negatives apart. In Keras the paces are differentiated.
+//
+// Reference: Y. Sun et al., Circle Loss: A Unified Perspective of Pair Similarity Optimization,
+// 2020.
+func Circle(embeddings, labels *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&circle, opts, embeddings, labels)
+}
+
+var circle = core.Definition{
+	Name: "Circle", Operands: withLabels(), Takes: core.Options(batchOptions, core.OptMargin, core.OptGamma), Defaults: core.Settings{Margin: 0.4, Gamma: 80},
+	Grouped: ofBatch, Check: referenceOptions, Laws: core.NonNegative,
+	Keras: "Circle", Others: "PML CircleLoss",
+	Parts: shares(true, nil),
+	Group: byAnchors(unscaled, func(s *core.Settings) func(*anchor) float64 {
+		m, gamma := s.Margin, s.Gamma
+		at := func(set int, c float64) (z, slope float64) {
+			if set > 0 {
+				slope = -gamma * max(0, 1+m-c)
+				return slope * (c - 1 + m), slope
+			}
+			slope = gamma * max(0, c+m)
+			return slope * (c - m), slope
+		}
+		join := func(p, n float64) formula.Join {
+			yes, no := formula.Sigmoids(p + n)
+			return formula.Join{V: formula.Softplus(p + n), P: yes, N: yes, PP: yes * no, PN: yes * no, NN: yes * no}
+		}
+		return func(a *anchor) float64 { return a.Joined(a.set, at, join, a.factor) }
+	}),
+}
+
+// MultiSimilarity returns smooth maxima of how far the cosines of an anchor with its positives fall
+// below a margin and those with its negatives exceed it.
+//
+// With c_ij the cosine of embeddings i and j, P the other examples with the label of anchor i, N
+// those with other labels and m the margin,
+//
+//	l_i = 1/α·log(1 + Σ_{j∈P} e^(-α(c_ij - m))) + 1/β·log(1 + Σ_{k∈N} e^(β(c_ik - m)))
+//	dl_i/dc_ij = -e^(-α(c_ij - m))/(1 + Σ_{P} e^(-α(c - m)))
+//	dl_i/dc_ik = e^(β(c_ik - m))/(1 + Σ_{N} e^(β(c - m)))
+//
+// embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8, any integers) the shape
+// (N). The result is a scalar, or has the shape (N) under [None].
+//
+// Options: [WithAlpha] (α > 0, default 2), [WithBeta] (β > 0, default 50), [WithMargin] (default
+// 0.5), [WithReference], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
+//
+// An anchor without a positive has no part, and a batch without any has the value 0; one without
+// negatives has the first term alone. Masks, vectors of zeros, memory and float32 are as in
+// [NTXent].
+//
+// [Circle] weighs every pair by its own distance to the optimum.
+//
+// Reference: X. Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric
+// Learning, 2019.
+func MultiSimilarity(embeddings, labels *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&multiSimilarity, opts, embeddings, labels)
+}
+
+var multiSimilarity = core.Definition{
+	Name: "MultiSimilarity", Operands: withLabels(), Takes: core.Options(batchOptions, core.OptAlpha, core.OptBeta, core.OptMargin),
+	Defaults: core.Settings{Alpha: 2, Beta: 50, Margin: 0.5}, Grouped: ofBatch, Laws: core.NonNegative,
+	Others: "PML MultiSimilarityLoss, which keeps the negatives of anchors without a positive; TF Similarity MultiSimilarityLoss",
+	Check: func(s *core.Settings) error {
+		if s.Alpha <= 0 {
+			return fmt.Errorf("WithAlpha is %v, want a number > 0", s.Alpha)
+		}
+		if s.Beta <= 0 {
+			return fmt.Errorf("WithBeta is %v, want a number > 0", s.Beta)
+		}
+		return referenceOptions(s)
+	},
+	Parts: shares(false, nil),
+	Group: byAnchors(unscaled, func(s *core.Settings) func(*anchor) float64 {
+		at := func(set int, c float64) (z, slope float64) {
+			if set > 0 {
+				return -s.Alpha * (c - s.Margin), -s.Alpha
+			}
+			return s.Beta * (c - s.Margin), s.Beta
+		}
+		join := apart(1/s.Alpha, 1/s.Beta)
+		return func(a *anchor) float64 { return a.Joined(a.set, at, join, a.factor) }
+	}),
+}
+
+// apart returns a·log(1 + e^p) + b·log(1 + e^n).
+func apart(a, b float64) func(p, n float64) formula.Join {
+	return func(p, n float64) formula.Join {
+		py, pn := formula.Sigmoids(p)
+		ny, nn := formula.Sigmoids(n)
+		return formula.Join{V: a*formula.Softplus(p) + b*formula.Softplus(n), P: a * py, N: b * ny, PP: a * py * pn, NN: b * ny * nn}
+	}
+}

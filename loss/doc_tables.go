@@ -119,6 +119,31 @@
 //   - [NeuralNDCG]: 1 minus the normalised discounted cumulative gain of each list, sorted by a smooth permutation matrix
 //   - [MarginRanking]: the amount by which the first of two scores fails to be above the second, or below it, by a margin, element by element
 //
+// # Embeddings
+//
+//   - [BatchTriplet]: the triplet losses of the anchors of a batch with their positives and negatives
+//   - [Alignment]: a power of the distance between the directions of the vectors in each row of x and y
+//   - [PairwiseDistance]: the distance between the vectors in each row of x1 and x2
+//   - [TripletMargin]: by how much each anchor is not nearer to its positive than to its negative, with a margin
+//   - [CosineEmbedding]: 1 minus the cosine of the angle between the vectors of similar pairs, and the cosine beyond a margin of dissimilar ones
+//   - [Contrastive]: the squared distance between the vectors of similar pairs, and the square of what dissimilar ones lack to a margin
+//
+// # Contrastive
+//
+//   - [NTXent]: the cross-entropy of telling each positive of an anchor from its negatives by cosine, summed over the positives
+//   - [SupCon]: the mean cross-entropy of telling the positives of each anchor from all other examples by cosine
+//   - [Circle]: the circle loss of each anchor, which gives every cosine a pace of its own
+//   - [MultiSimilarity]: smooth maxima of how far the cosines of an anchor with its positives fall below a margin and those with its negatives exceed it
+//   - [InfoNCE]: the cross-entropy of telling the key of each query from all other keys by cosine, and the query of each key from all other queries
+//   - [SigLIP]: the cross-entropy of telling, for each pair of a query and a key, whether they belong together
+//   - [DCL]: the decoupled contrastive loss of two views: the cross-entropy of telling the other view of an example from all other examples, without the positive in the denominator
+//   - [VICReg]: the weighted sum of the squared difference of two views, of what the standard deviation of each of their features lacks to a margin, and of the squared covariances of features
+//   - [BarlowTwins]: how far the matrix of correlations between the features of two views is from the identity
+//   - [NPairs]: the cross-entropy of telling the positives of each anchor from the positives of other anchors by their product
+//   - [ProxyNCA]: the cross-entropy of each embedding's label against the softmax of its negated squared distances to the proxies of all classes
+//   - [ProxyAnchor]: how far the cosines of proxies with the embeddings of their classes fall below a margin and those with others exceed its negative
+//   - [Uniformity]: the logarithm of the mean of a Gaussian kernel over all pairs of directions
+//
 // # Preference and policy
 //
 //   - [SimPO]: the loss of simple preference optimisation: the logistic loss of the difference of two completions beyond a margin, without a reference

@@ -49,4 +49,9 @@ const (
 	Flags = core.Flags
 	// SignFlags: -1 or 1, as integers or in the dtype of the first operand.
 	SignFlags = core.SignFlags
+	// SoftFlags: 0 or 1 as integers, or numbers in [0, 1] in the dtype of the first operand.
+	SoftFlags = core.SoftFlags
+	// Relations: numbers >= 0 that say how far two examples belong together, as Bool, as integers or
+	// in the dtype of the first operand.
+	Relations = core.Relations
 )

@@ -7,8 +7,8 @@ import (
 )
 
 // WithBias adds b, a node of the logits' dtype with one entry for each class, to the logits of
-// [LinearCrossEntropy] and [LinearTokenLogProb]. It is differentiated like any operand. An entry of
-// -Inf masks its class.
+// [LinearCrossEntropy] and [LinearTokenLogProb], or a scalar node to those of [SigLIP]. It is
+// differentiated like any operand. An entry of -Inf masks its class.
 func WithBias(b *G.Node) Option {
 	return operand(core.OptBias, b)
 }

@@ -127,7 +127,8 @@ func WithLabelSmoothing(eps float64) Option {
 	return number(core.OptLabelSmoothing, eps)
 }
 
-// WithTemperature divides the logits by t > 0. Default 1.
+// WithTemperature divides the logits by t > 0. Default 1, unless the documentation of the loss says
+// otherwise.
 func WithTemperature(t float64) Option {
 	return number(core.OptTemperature, t)
 }

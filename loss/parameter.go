@@ -8,7 +8,8 @@ func WithBeta(beta float64) Option {
 	return number(core.OptBeta, beta)
 }
 
-// WithGamma sets the focusing exponent γ >= 0 of the focal losses. Default 2.
+// WithGamma sets the focusing exponent γ >= 0 of the focal losses, default 2, or the scale of
+// [Circle].
 func WithGamma(gamma float64) Option {
 	return number(core.OptGamma, gamma)
 }
@@ -42,7 +43,7 @@ func WithScale(scale float64) Option {
 }
 
 // WithPower sets the exponent of a loss that has one; its documentation gives range and default.
-// The power is finite.
+// The power is finite, or +Inf where that documentation allows it.
 func WithPower(power float64) Option {
 	return number(core.OptPower, power)
 }

@@ -23,7 +23,7 @@ var withoutKernel = map[string]string{
 	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",
 	"AlphaDivergence": "reads probabilities", "StandardGaussianKL": "reads logarithms of variances",
 	"Brier": "a quadratic form", "RankedProbability": "sums along the classes", "LDAM": "a margin in the label's logit", "GaussianCRPS": "three operands",
-	"AsymmetricLoss": "two powers", "MarginRanking": "three operands", "DPO": "four operands", "DPOHinge": "four operands", "IPO": "four operands", "APOZero": "four operands", "APODown": "four operands",
+	"AsymmetricLoss": "two powers", "DPO": "four operands", "DPOHinge": "four operands", "IPO": "four operands", "APOZero": "four operands", "APODown": "four operands",
 	"NCA": "four operands", "SimPO": "a few numbers a sequence", "CPO": "a few numbers a sequence", "ORPO": "a few numbers a sequence",
 }
 

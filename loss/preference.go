@@ -73,7 +73,7 @@ var dpo = core.Definition{
 	},
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		eps, robust := s.Smoothing, s.Preference.Robust
-		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
 			if robust {
 				o := formula.OddsOf(u - v)
 				return formula.OfDifference((formula.Times(1-eps, o.Won)-formula.Times(eps, o.Lost))/(1-2*eps), -((1-eps)*o.No+eps*o.Yes)/(1-2*eps), o.Yes*o.No)
@@ -121,7 +121,7 @@ var dpoHinge = core.Definition{
 	Name: "DPOHinge", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type hinge",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
-		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
 			switch d := u - v; {
 			case d < 1:
 				return formula.OfDifference(1-d, -1, 0)
@@ -161,7 +161,7 @@ var ipo = core.Definition{
 	Laws: core.NonNegative, Others: "trl loss_type ipo",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		goal := 1 / (2 * s.Beta)
-		return formula.Pairs(1, func(u, v float64) formula.Partials {
+		return formula.PolicyPairs(1, func(u, v float64) formula.Partials {
 			e := u - v - goal
 			return formula.OfDifference(e*e, 2*e, 2)
 		})
@@ -197,7 +197,7 @@ var apoZero = core.Definition{
 	Name: "APOZero", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type apo_zero",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
-		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
 			a, da, dda := formula.SigmoidOf(-u)
 			b, db, ddb := formula.SigmoidOf(v)
 			return formula.Partials{L: a + b, P: -da, T: db, PP: dda, TT: ddb}
@@ -234,7 +234,7 @@ var apoDown = core.Definition{
 	Name: "APODown", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type apo_down",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
-		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
 			a, da, dda := formula.SigmoidOf(u)
 			b, db, ddb := formula.SigmoidOf(v - u)
 			return formula.Partials{L: a + b, P: da - db, T: db, PP: dda + ddb, PT: -ddb, TT: ddb}
@@ -269,7 +269,7 @@ var nca = core.Definition{
 	Name: "NCA", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative | core.Convex, Others: "trl loss_type nca_pair",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
-		return formula.Pairs(s.Beta, func(u, v float64) formula.Partials {
+		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
 			a, da, dda := formula.SoftplusOf(u)
 			b, db, ddb := formula.SoftplusOf(-u)
 			c, dc, ddc := formula.SoftplusOf(v)

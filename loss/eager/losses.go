@@ -284,6 +284,63 @@ func NeuralNDCG(opts ...loss.Option) (*Loss, error) { return newLoss("NeuralNDCG
 // MarginRanking returns [loss.MarginRanking] with its options fixed. Operands: x1, x2, y.
 func MarginRanking(opts ...loss.Option) (*Loss, error) { return newLoss("MarginRanking", opts) }
 
+// BatchTriplet returns [loss.BatchTriplet] with its options fixed. Operands: embeddings, labels.
+func BatchTriplet(opts ...loss.Option) (*Loss, error) { return newLoss("BatchTriplet", opts) }
+
+// Alignment returns [loss.Alignment] with its options fixed. Operands: x, y.
+func Alignment(opts ...loss.Option) (*Loss, error) { return newLoss("Alignment", opts) }
+
+// PairwiseDistance returns [loss.PairwiseDistance] with its options fixed. Operands: x1, x2.
+func PairwiseDistance(opts ...loss.Option) (*Loss, error) { return newLoss("PairwiseDistance", opts) }
+
+// TripletMargin returns [loss.TripletMargin] with its options fixed. Operands: anchor, positive, negative.
+func TripletMargin(opts ...loss.Option) (*Loss, error) { return newLoss("TripletMargin", opts) }
+
+// CosineEmbedding returns [loss.CosineEmbedding] with its options fixed. Operands: x1, x2, y.
+func CosineEmbedding(opts ...loss.Option) (*Loss, error) { return newLoss("CosineEmbedding", opts) }
+
+// Contrastive returns [loss.Contrastive] with its options fixed. Operands: x1, x2, y.
+func Contrastive(opts ...loss.Option) (*Loss, error) { return newLoss("Contrastive", opts) }
+
+// NTXent returns [loss.NTXent] with its options fixed. Operands: embeddings, labels.
+func NTXent(opts ...loss.Option) (*Loss, error) { return newLoss("NTXent", opts) }
+
+// SupCon returns [loss.SupCon] with its options fixed. Operands: embeddings, labels.
+func SupCon(opts ...loss.Option) (*Loss, error) { return newLoss("SupCon", opts) }
+
+// Circle returns [loss.Circle] with its options fixed. Operands: embeddings, labels.
+func Circle(opts ...loss.Option) (*Loss, error) { return newLoss("Circle", opts) }
+
+// MultiSimilarity returns [loss.MultiSimilarity] with its options fixed. Operands: embeddings, labels.
+func MultiSimilarity(opts ...loss.Option) (*Loss, error) { return newLoss("MultiSimilarity", opts) }
+
+// InfoNCE returns [loss.InfoNCE] with its options fixed. Operands: queries, keys.
+func InfoNCE(opts ...loss.Option) (*Loss, error) { return newLoss("InfoNCE", opts) }
+
+// SigLIP returns [loss.SigLIP] with its options fixed. Operands: queries, keys.
+func SigLIP(opts ...loss.Option) (*Loss, error) { return newLoss("SigLIP", opts) }
+
+// DCL returns [loss.DCL] with its options fixed. Operands: x, y.
+func DCL(opts ...loss.Option) (*Loss, error) { return newLoss("DCL", opts) }
+
+// VICReg returns [loss.VICReg] with its options fixed. Operands: x, y.
+func VICReg(opts ...loss.Option) (*Loss, error) { return newLoss("VICReg", opts) }
+
+// BarlowTwins returns [loss.BarlowTwins] with its options fixed. Operands: x, y.
+func BarlowTwins(opts ...loss.Option) (*Loss, error) { return newLoss("BarlowTwins", opts) }
+
+// NPairs returns [loss.NPairs] with its options fixed. Operands: anchors, positives, labels.
+func NPairs(opts ...loss.Option) (*Loss, error) { return newLoss("NPairs", opts) }
+
+// ProxyNCA returns [loss.ProxyNCA] with its options fixed. Operands: embeddings, proxies, labels.
+func ProxyNCA(opts ...loss.Option) (*Loss, error) { return newLoss("ProxyNCA", opts) }
+
+// ProxyAnchor returns [loss.ProxyAnchor] with its options fixed. Operands: embeddings, proxies, labels.
+func ProxyAnchor(opts ...loss.Option) (*Loss, error) { return newLoss("ProxyAnchor", opts) }
+
+// Uniformity returns [loss.Uniformity] with its options fixed. Operands: x.
+func Uniformity(opts ...loss.Option) (*Loss, error) { return newLoss("Uniformity", opts) }
+
 // SimPO returns [loss.SimPO] with its options fixed. Operands: chosen, rejected.
 func SimPO(opts ...loss.Option) (*Loss, error) { return newLoss("SimPO", opts) }
 
@@ -462,6 +519,25 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"ApproxMRR":                  ApproxMRR,
 	"NeuralNDCG":                 NeuralNDCG,
 	"MarginRanking":              MarginRanking,
+	"BatchTriplet":               BatchTriplet,
+	"Alignment":                  Alignment,
+	"PairwiseDistance":           PairwiseDistance,
+	"TripletMargin":              TripletMargin,
+	"CosineEmbedding":            CosineEmbedding,
+	"Contrastive":                Contrastive,
+	"NTXent":                     NTXent,
+	"SupCon":                     SupCon,
+	"Circle":                     Circle,
+	"MultiSimilarity":            MultiSimilarity,
+	"InfoNCE":                    InfoNCE,
+	"SigLIP":                     SigLIP,
+	"DCL":                        DCL,
+	"VICReg":                     VICReg,
+	"BarlowTwins":                BarlowTwins,
+	"NPairs":                     NPairs,
+	"ProxyNCA":                   ProxyNCA,
+	"ProxyAnchor":                ProxyAnchor,
+	"Uniformity":                 Uniformity,
 	"SimPO":                      SimPO,
 	"CPO":                        CPO,
 	"ORPO":                       ORPO,

@@ -126,8 +126,8 @@ func (o *Operand) ints() (i core.Ints) {
 		i.Int64 = d
 	case []int32:
 		i.Int32 = d
-	case []uint8:
-		i.Uint8 = d
+	case []uint8, []bool:
+		i.Uint8 = o.bytesOf()
 	}
 	return i
 }

@@ -193,7 +193,7 @@ func (e *evaluation[F]) addShared(ranges int) {
 func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	y := e.grouped
 	g := &w.group
-	*g = Group{Index: i, name: e.Def.Name, scratch: g.scratch, ints: g.ints}
+	*g = Group{Index: i, name: e.Def.Name, scratch: g.scratch, ints: g.ints, singles: g.singles}
 	if err := e.entriesOf(w, i); err != nil {
 		return err
 	}
@@ -374,14 +374,14 @@ func (e *evaluation[F]) groupTangents(w *groupWork[F], s []float64, i int) error
 	place := e.operand[e.Wrt]
 	g.Factor = fit(&w.factor, len(s))
 	g.Grad[place] = fit(&w.grad[place], len(g.X[place]))
-	scratch, ints := g.used, g.intUsed
+	scratch, ints, singles := g.used, g.intUsed, g.singleUsed
 	for v := range s {
 		if s[v] == 0 {
 			continue
 		}
 		clear(g.Factor)
 		g.Factor[v] = s[v]
-		g.used, g.intUsed = scratch, ints
+		g.used, g.intUsed, g.singleUsed = scratch, ints, singles
 		if err := e.grouped.f(g); err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 package core
 
 // MaxOperands is the largest number of floating operands of a loss, and that of integer operands.
-const MaxOperands = 4
+const MaxOperands = 5
 
 // MaxPlaces is the largest number of operands of a loss.
 const MaxPlaces = 2 * MaxOperands

@@ -55,6 +55,11 @@ const (
 	Flags
 	// SignFlags: -1 or 1, as integers or in the dtype of the first operand.
 	SignFlags
+	// SoftFlags: 0 or 1 as integers, or numbers in [0, 1] in the dtype of the first operand.
+	SoftFlags
+	// Relations: numbers >= 0 that say how far two examples belong together, as Bool, as integers or
+	// in the dtype of the first operand.
+	Relations
 )
 
 // String names the domain in words.
@@ -68,13 +73,13 @@ func (d Domain) String() string {
 		return "log-probabilities"
 	case Probabilities, Variances:
 		return "numbers >= 0"
-	case UnitInterval:
+	case UnitInterval, SoftFlags:
 		return "numbers in [0, 1]"
 	case Labels:
 		return "integer labels"
 	case LabelsOrSoft:
 		return "integer labels or numbers >= 0"
-	case SoftTargets, Counts:
+	case SoftTargets, Counts, Relations:
 		return "finite numbers >= 0"
 	case Positive:
 		return "finite numbers > 0"
@@ -108,7 +113,17 @@ func (d Domain) TakesLabels() bool { return d == Labels || d == LabelsOrSoft }
 func (d Domain) integer() bool { return d == Labels || d == Identifiers || d == Lengths }
 
 // maybeInteger reports whether an operand may be of an integer type.
-func (d Domain) maybeInteger() bool { return d == LabelsOrSoft || d == Flags || d == SignFlags }
+func (d Domain) maybeInteger() bool { return d == LabelsOrSoft || d.numeric() }
+
+// numeric reports whether the integers of an operand are read as numbers.
+func (d Domain) numeric() bool {
+	return d == Flags || d == SignFlags || d == SoftFlags || d == Relations
+}
+
+// takes reports whether an operand may be of an integer type t, or of Bool.
+func (d Domain) takes(t DType) bool {
+	return d.maybeInteger() && t.IsInteger() || d == Relations && t == Bool
+}
 
 // soft is the domain of a floating target.
 func (d Domain) soft() Domain {
@@ -133,7 +148,9 @@ func (d Domain) Holds(v float64) bool {
 		return !(v <= 0)
 	case UnitInterval:
 		return !(v < 0 || v > 1)
-	case SoftTargets, Counts:
+	case SoftFlags:
+		return v >= 0 && v <= 1
+	case SoftTargets, Counts, Relations:
 		return v >= 0 && Finite(v)
 	case Positive:
 		return v > 0 && Finite(v)
@@ -156,7 +173,7 @@ func (d Domain) Holds(v float64) bool {
 // HoldsAll reports whether every entry lies in the domain.
 func (d Domain) HoldsAll(x []float64) bool {
 	switch d {
-	case SoftTargets, Counts:
+	case SoftTargets, Counts, Relations:
 		return vec.Within(x, 0, math.MaxFloat64)
 	case Positive:
 		return vec.Within(x, math.SmallestNonzeroFloat64, math.MaxFloat64)

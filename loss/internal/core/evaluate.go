@@ -283,7 +283,7 @@ func getWork[F Float](n int) *work[F] {
 func (w *work[F]) put() {
 	w.block = Block{scratch: w.block.scratch, row: w.block.row}
 	w.kernel = Range[F]{}
-	w.groups.group = Group{scratch: w.groups.group.scratch, ints: w.groups.group.ints}
+	w.groups.group = Group{scratch: w.groups.group.scratch, ints: w.groups.group.ints, singles: w.groups.group.singles}
 	PoolOf[F](&works32, &works64).Put(w)
 }
 

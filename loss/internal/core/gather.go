@@ -42,6 +42,16 @@ func (y *groupLayout) loops(buf []loop, at []int) (loops []loop, size int) {
 	return buf, size
 }
 
+// loopsOf returns the loops over the entries of a group, those of all entries from the layout.
+func (w *groupWork[F]) loopsOf(y *groupLayout, at []int) (loops []loop, size int) {
+	if at == nil {
+		return y.plain, y.size
+	}
+	loops, size = y.loops(w.loops[:0], at)
+	w.loops = loops[:0]
+	return loops, size
+}
+
 // dense reports whether the loops run over consecutive elements.
 func dense(loops []loop) bool {
 	want := 1

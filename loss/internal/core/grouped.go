@@ -99,8 +99,9 @@ type groupAxis struct {
 type groupLayout struct {
 	over, rest []groupAxis
 	entries    [2][]groupAxis
-	size       int  // of a group without masked entries, or of the whole operand
-	shared     bool // all groups read the same
+	size       int    // of a group without masked entries, or of the whole operand
+	shared     bool   // all groups read the same
+	plain      []loop // over all entries
 }
 
 // newGrouped decides what the settings and the first operand decide.
@@ -261,6 +262,7 @@ func (g *grouped) place(b *Bound, l *letters, k int, s Shape) {
 	if g.Over == "" {
 		lay.shared = len(lay.entries[0]) == 0 && b.Set.Has(OptSegments)
 	}
+	lay.plain, _ = lay.loops(nil, nil)
 }
 
 // base is where group i of an operand begins.
@@ -346,6 +348,9 @@ type Group struct {
 	used    int
 	ints    []int
 	intUsed int
+
+	singles    []float32
+	singleUsed int
 }
 
 // Buf returns a slice of n elements with arbitrary content that belongs to the function until it
@@ -364,6 +369,17 @@ func (g *Group) Buf(n int) []float64 {
 func (g *Group) Zeros(n int) []float64 {
 	s := g.Buf(n)
 	clear(s)
+	return s
+}
+
+// Singles is Buf for float32.
+func (g *Group) Singles(n int) []float32 {
+	if g.singleUsed+n > len(g.singles) {
+		g.singles = make([]float32, max(2*len(g.singles), g.singleUsed+n))
+		g.singleUsed = 0
+	}
+	s := g.singles[g.singleUsed : g.singleUsed+n : g.singleUsed+n]
+	g.singleUsed += n
 	return s
 }
 

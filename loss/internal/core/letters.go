@@ -89,9 +89,9 @@ func (b *Bound) bindLetters(operands []Given) error {
 		if b.grouped != nil {
 			pattern = b.grouped.choose(k, l, len(g.Shape))
 		}
-		integer := o.Holds.integer() || o.Holds.maybeInteger() && g.DType.IsInteger()
+		integer := o.Holds.integer() || o.Holds.takes(g.DType)
 		switch {
-		case integer && !g.DType.IsInteger():
+		case o.Holds.integer() && !g.DType.IsInteger():
 			return Faultf(ErrDType, d.Name, "%s %s dtype %v, want Int, Int64, Int32 or Uint8", name, hasVerb(name), g.DType)
 		case integer && o.Holds.TakesLabels():
 			if o.Holds == LabelsOrSoft {
@@ -108,6 +108,8 @@ func (b *Bound) bindLetters(operands []Given) error {
 			switch {
 			case o.Holds.TakesLabels():
 				or = ", or Int, Int64, Int32 or Uint8 labels"
+			case o.Holds == Relations:
+				or = ", or Bool, Int, Int64, Int32 or Uint8"
 			case o.Holds.maybeInteger():
 				or = ", or Int, Int64, Int32 or Uint8"
 			}

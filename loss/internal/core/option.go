@@ -75,7 +75,7 @@ var (
 	OptQ               = declare(option{name: "WithQ", number: func(s *Settings) *float64 { return &s.Q }, valid: func(v float64) bool { return v > 0 && v <= 1 }, want: "a number in (0, 1]"})
 	OptMargin          = declare(option{name: "WithMargin", number: func(s *Settings) *float64 { return &s.Margin }, valid: Finite, want: anyFinite})
 	OptScale           = declare(option{name: "WithScale", number: func(s *Settings) *float64 { return &s.Scale }, valid: isPositive, want: positive})
-	OptPower           = declare(option{name: "WithPower", number: func(s *Settings) *float64 { return &s.Power }, valid: Finite, want: anyFinite})
+	OptPower           = declare(option{name: "WithPower", number: func(s *Settings) *float64 { return &s.Power }, valid: func(v float64) bool { return v > math.Inf(-1) }, want: "a number above -Inf"})
 	OptQuantile        = declare(option{name: "WithQuantile", number: func(s *Settings) *float64 { return &s.Quantile }, valid: isUnit, want: unit})
 	OptTau             = declare(option{name: "WithTau", number: func(s *Settings) *float64 { return &s.Tau }, valid: isInsideUnit, want: insideUnit})
 	OptFull            = declare(option{name: "WithFull", flag: func(s *Settings) *bool { return &s.Full }})

@@ -79,15 +79,14 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 	for k := range e.Integers {
 		place := e.integer[k]
 		y := &e.grouped.layout[place]
-		loops, n := y.loops(w.loops[:0], g.At)
-		w.loops = loops[:0]
+		loops, n := w.loopsOf(y, g.At)
 		base := y.base(i)
 		g.Int[place] = fit(&w.ints[place], n)
 		gatherInts(g.Int[place], &e.in.Ints[k], base, loops)
 		if err := e.checkInts(g.Int[place], k, base, loops); err != nil {
 			return err
 		}
-		if h := e.Def.Operands[place].Holds; h == Flags || h == SignFlags {
+		if e.Def.Operands[place].Holds.numeric() {
 			g.X[place] = fit(&w.x[place], n)
 			for j, v := range g.Int[place] {
 				g.X[place][j] = float64(v)
@@ -100,8 +99,7 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 			continue
 		}
 		y := &e.grouped.layout[place]
-		loops, n := y.loops(w.loops[:0], g.At)
-		w.loops = loops[:0]
+		loops, n := w.loopsOf(y, g.At)
 		base := y.base(i)
 		g.X[place] = pack(&w.x[place], e.in.X[k][base:], loops, n)
 		if h := e.Domain[k]; h.Checked() && !h.HoldsAll(g.X[place]) {
@@ -152,9 +150,9 @@ func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 	switch {
 	case o.Holds.TakesLabels():
 		lo, hi = 0, e.grouped.classes-1
-	case o.Holds == Lengths:
+	case o.Holds == Lengths, o.Holds == Relations:
 		lo = 0
-	case o.Holds == Flags:
+	case o.Holds == Flags, o.Holds == SoftFlags:
 		lo, hi = 0, 1
 	case o.Holds == SignFlags:
 		lo, hi = -1, 1
@@ -197,8 +195,7 @@ func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 			out = &g.Hess[place]
 		}
 		y := &e.grouped.layout[place]
-		loops, n := y.loops(w.loops[:0], g.At)
-		w.loops = loops[:0]
+		loops, n := w.loopsOf(y, g.At)
 		if direct, ok := any(d).([]float64); ok && !y.shared && dense(loops) {
 			base := y.base(i)
 			*out = direct[base : base+n : base+n]
@@ -232,11 +229,10 @@ func (e *evaluation[F]) storeGroup(w *groupWork[F], i, at int) {
 			shared = shared[len(out):]
 			continue
 		}
-		if g.At != nil && !e.Zeroed {
+		if g.At != nil && len(y.entries[0]) > 0 && !e.Zeroed {
 			e.clearPlace(w, y, d, i)
 		}
-		loops, _ := y.loops(w.loops[:0], g.At)
-		w.loops = loops[:0]
+		loops, _ := w.loopsOf(y, g.At)
 		if _, ok := any(d).([]float64); !ok || !dense(loops) {
 			scatter(d[y.base(i):], out, loops)
 		}
@@ -248,7 +244,7 @@ func (e *evaluation[F]) clearPlace(w *groupWork[F], y *groupLayout, d []F, i int
 	if e.Set.Has(OptSegments) {
 		return // all is cleared at the beginning
 	}
-	loops, n := y.loops(w.loops[:0], nil)
+	loops, n := w.loopsOf(y, nil)
 	base := y.base(i)
 	if dense(loops) {
 		clear(d[base : base+n])

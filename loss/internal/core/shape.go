@@ -29,6 +29,9 @@ func (t DType) IsInteger() bool { return t == Int || t == Int64 || t == Int32 ||
 // IsFloat reports whether floating operands may have the type.
 func (t DType) IsFloat() bool { return t == Float32 || t == Float64 }
 
+// IsWhole reports whether a type holds whole numbers, with Bool for 0 and 1.
+func (t DType) IsWhole() bool { return t.IsInteger() || t == Bool }
+
 // DTypeOf returns the DType of F.
 func DTypeOf[F Float]() DType {
 	var z F

@@ -56,3 +56,16 @@ func ByOdds(f func(o Odds, x, y float64, i int) Partials) core.BlockFunc {
 		Bivariate(func(x, y float64, i int) Partials { return f(l.Odds(i), x, y, i) })(b)
 	}
 }
+
+// Softplus returns log(1 + e^x).
+func Softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+
+// Sigmoids returns σ(x) and σ(-x).
+func Sigmoids(x float64) (yes, no float64) {
+	e := math.Exp(-math.Abs(x))
+	big, small := 1/(1+e), e/(1+e)
+	if x < 0 {
+		return small, big
+	}
+	return big, small
+}

@@ -75,7 +75,7 @@ func bind(d *core.Definition, set core.Settings, nodes G.Nodes) (*core.Bound, G.
 	kids := slices.Clone(nodes)
 	if b.Separate() { // integers come after all floating operands
 		slices.SortStableFunc(kids, func(m, n *G.Node) int {
-			return count(Given(m).DType.IsInteger()) - count(Given(n).DType.IsInteger())
+			return count(Given(m).DType.IsWhole()) - count(Given(n).DType.IsWhole())
 		})
 	}
 	for _, option := range []struct {

@@ -95,17 +95,22 @@ func read[F core.Float](o *Op, in []G.Value) (*core.Inputs[F], error) {
 func readMask[F core.Float](r *core.Inputs[F], v G.Value, t core.DType, n int) (err error) {
 	switch t {
 	case core.Bool:
-		m, err := flat[bool](v, n)
-		if err == nil {
-			r.Mask = unsafe.Slice((*uint8)(unsafe.Pointer(&m[0])), n) // a bool is a byte of 0 or 1
-		}
-		return err
+		r.Mask, err = bools(v, n)
 	case core.Uint8:
 		r.Mask, err = flat[uint8](v, n)
 	default:
 		r.MaskF, err = flat[F](v, n)
 	}
 	return err
+}
+
+// bools takes the n entries of a Bool as bytes of 0 or 1.
+func bools(v G.Value, n int) ([]uint8, error) {
+	m, err := flat[bool](v, n)
+	if err != nil {
+		return nil, err
+	}
+	return unsafe.Slice((*uint8)(unsafe.Pointer(&m[0])), n), nil
 }
 
 // integers takes labels of any of their types.
@@ -119,6 +124,8 @@ func integers(v G.Value, n int) (r core.Ints, err error) {
 		r.Int32, err = flat[int32](v, n)
 	case tensor.Uint8:
 		r.Uint8, err = flat[uint8](v, n)
+	case tensor.Bool:
+		r.Uint8, err = bools(v, n)
 	default:
 		err = fmt.Errorf("dtype %v, want Int, Int64, Int32 or Uint8", v.Dtype())
 	}

@@ -1,0 +1,416 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	G "gorgonia.org/gorgonia"
+)
+
+// WithPositives says which rows of two views belong together, instead of those with the same place:
+// a Bool node, or one of numbers >= 0 of any integer type or the dtype of the operands, with a row
+// for each row of the first and a column for each row of the second. Numbers weigh several
+// positives of a row. It has no gradient.
+func WithPositives(w *G.Node) Option { return operand(core.OptPositives, w) }
+
+// WithScaleNode is [WithScale] with a scalar node of the operands' dtype, which is differentiated
+// like any operand. Models often learn its logarithm.
+func WithScaleNode(scale *G.Node) Option { return operand(core.OptScaleNode, scale) }
+
+// WithOneWay takes the direction from queries to keys alone; there may be more keys than queries.
+func WithOneWay() Option {
+	return core.OptOneWay.Flag
+}
+
+// The places of the operands of losses of two views that options give.
+const (
+	positivesAt = 2
+	scaleAt     = 3
+	biasAt      = 4
+)
+
+// twoViews declares the operands of a loss of two views.
+func twoViews() []core.Operand {
+	return append(vectors("queries", "keys"), core.Operand{Name: "positives", Holds: core.Relations, Shape: "N N", Option: core.OptPositives, Data: true},
+		core.Operand{Name: "scale", Holds: core.Real, Option: core.OptScaleNode})
+}
+
+// oneScale refuses more than one way to give the scale.
+func oneScale(s *core.Settings) error {
+	n := 0
+	for _, o := range [3]core.OptionSet{core.OptScale, core.OptScaleNode, core.OptTemperature} {
+		n += formula.Indicator(s.Has(o))
+	}
+	if n > 1 {
+		return fmt.Errorf("WithScale, WithScaleNode and WithTemperature exclude each other")
+	}
+	return nil
+}
+
+// InfoNCE returns the cross-entropy of telling the key of each query from all other keys by cosine,
+// and the query of each key from all other queries.
+//
+// With c_ij the cosine of query i and key j, z = σ·c, σ the scale, and p and q the softmax of z
+// over the keys of a query and over the queries of a key,
+//
+//	r_i = -log p_ii        dr_i/dz_ij = p_ij - [i=j]
+//	c_j = -log q_jj        dc_j/dz_ij = q_ij - [i=j]
+//
+// the result is half the mean of r plus half the mean of c. Under [None], of shape (N), and in
+// [Sum], the values are (r_i + c_i)/2. queries and keys have the shape (N, D) and the same dtype.
+// [WithPositives] W of shape (N, N) makes r_i = -Σ_j W_ij·log p_ij/Σ_j W_ij, and c_j the same by
+// columns; a mean is then over the rows, or the columns, that have a positive. [WithOneWay] leaves
+// r alone, for keys of shape (M, D) and W of shape (N, M).
+//
+// Options: [WithTemperature] (T > 0, σ = 1/T, default 0.07), [WithScale] (σ > 0) or [WithScaleNode]
+// (any number) instead, [WithPositives], [WithOneWay], [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// A mask of shape (N) takes out row i of both views, and its row and column of W. Weights of shape
+// (N) weigh queries in the mean of r and keys in that of c. The mean of both directions is no
+// quotient of two sums; with a normalizer it is Σ (r + c)/2 divided by that. Duplicates of a key
+// are negatives of its query unless W says otherwise. The memory beside the operands is two numbers
+// for each pair. Vectors of zeros and float32 are as in [NTXent].
+//
+// [SigLIP] treats each pair apart. [DCL] leaves the positive out of the denominator.
+//
+// Reference: A. van den Oord, Y. Li, O. Vinyals, Representation Learning with Contrastive
+// Predictive Coding, 2018; A. Radford et al., Learning Transferable Visual Models from Natural
+// Language Supervision, 2021.
+func InfoNCE(queries, keys *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&infoNCE, opts, queries, keys)
+}
+
+var infoNCE = core.Definition{
+	Name: "InfoNCE", Operands: twoViews(), Defaults: core.Settings{Temperature: 0.07}, Check: oneScale, Laws: core.NonNegative,
+	Takes:  core.Options(core.ReduceOptions, core.OptTemperature, core.OptScale, core.OptScaleNode, core.OptPositives, core.OptOneWay),
+	Others: "CLIP and open_clip ClipLoss: WithScaleNode; sentence-transformers MultipleNegativesRankingLoss: WithOneWay, WithScale(20)",
+	Grouped: func(s *core.Settings) core.Grouping {
+		if s.Embedding.OneWay {
+			return core.Grouping{Entries: "N", Values: "N", Shapes: map[int]string{1: "M D", positivesAt: "N M"}}
+		}
+		return core.Grouping{Entries: "N", Values: "N", Whole: true}
+	},
+	Parts: func(s *core.Settings, d *core.GroupDims) core.PartsFunc {
+		return func(g *core.Group) error {
+			v := newViews(g, s, d)
+			for i := range g.Parts {
+				if v.oneWay && v.total(i, false) == 0 {
+					g.Parts[i], g.Den[i] = 0, 0
+				}
+			}
+			return nil
+		}
+	},
+	Group: func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
+		return func(g *core.Group) error {
+			newViews(g, s, d).infoNCE(s, d)
+			return nil
+		}
+	},
+}
+
+// A views is what InfoNCE reads.
+type views struct {
+	g    *core.Group
+	n, m int       // queries and keys
+	w    []float64 // the positives, n×m; nil: those with the same place
+	dead []bool    // keys that the mask takes out; nil: none
+
+	oneWay bool
+}
+
+// newViews returns the views of a group. As many keys as queries are masked with them, in one
+// direction, too, where they are no entries of the group.
+func newViews(g *core.Group, s *core.Settings, d *core.GroupDims) *views {
+	v := &views{g: g, n: g.N, m: g.N, w: g.X[positivesAt], oneWay: s.Embedding.OneWay}
+	if !v.oneWay {
+		return v
+	}
+	if v.m = d.Len('M'); v.m == d.Len('N') && g.At != nil {
+		v.dead = make([]bool, v.m)
+		for j := range v.dead {
+			v.dead[j] = true
+		}
+		for _, j := range g.At {
+			v.dead[j] = false
+		}
+	}
+	return v
+}
+
+// positive returns the weight of key j as a positive of query i.
+func (v *views) positive(i, j int) float64 {
+	switch {
+	case v.dead != nil && v.dead[j]:
+		return 0
+	case v.w != nil:
+		return v.w[i*v.m+j]
+	}
+	if v.oneWay { // keys are no entries of the group
+		i = v.g.Position(i)
+	}
+	return float64(formula.Indicator(i == j))
+}
+
+// total returns the sum of the weights of the positives of query i, or of key i.
+func (v *views) total(i int, byKey bool) (sum float64) {
+	if byKey {
+		for j := range v.n {
+			sum += v.positive(j, i)
+		}
+		return sum
+	}
+	for j := range v.m {
+		sum += v.positive(i, j)
+	}
+	return sum
+}
+
+// infoNCE computes the loss.
+func (v *views) infoNCE(s *core.Settings, d *core.GroupDims) {
+	g, scale := v.g, 1/s.Temperature
+	if s.Has(core.OptScale) {
+		scale = s.Scale
+	}
+	keys := formula.MatrixOf(g, 1)
+	if v.dead != nil { // zeros for what is never read
+		keys.X = append(g.Buf(len(keys.X))[:0], keys.X...)
+		for j, dead := range v.dead {
+			if width := d.Len('D'); dead {
+				clear(keys.X[j*width : (j+1)*width])
+			}
+		}
+	}
+	a, b := formula.PointsOf(g, formula.MatrixOf(g, 0), d.Len('D'), true), formula.PointsOf(g, keys, d.Len('D'), true)
+	y := scalingOf(g, scale, 0, v.n+v.m)
+	values, factors, share := v.parts()
+	if sigma := math.Abs(y.scale[0]); !g.Second() && !v.oneWay && v.w == nil && sigma != 0 && sigma <= 300 {
+		v.joint(y, a, b, values, factors, d.Float32)
+	} else {
+		v.direction(y, y.pairs(a, b, factors[0], d.Float32), values[0], factors[0], false)
+		if !v.oneWay {
+			v.direction(y, y.pairs(b, a, factors[1], d.Float32), values[1], factors[1], true)
+		}
+	}
+	a.Finish()
+	b.Finish()
+	y.finish()
+	switch {
+	case g.Value == nil:
+	case g.Whole:
+		g.Value[0] = 0
+		for k, of := range values {
+			for i, l := range of {
+				if share[k][i] != 0 {
+					g.Value[0] += share[k][i] * l
+				}
+			}
+		}
+	case v.oneWay:
+		copy(g.Value, values[0])
+	default:
+		for i := range g.Value {
+			g.Value[i] = (values[0][i] + values[1][i]) / 2
+		}
+	}
+}
+
+// parts returns memory for the values of both directions, and their factors in the derivatives; of
+// the mean of a whole group also their shares in it.
+func (v *views) parts() (values, factors, share [2][]float64) {
+	g := v.g
+	for k := range 2 {
+		values[k], factors[k] = g.Zeros(v.n), g.Zeros(v.n)
+		switch {
+		case v.oneWay:
+			copy(factors[k], g.Factor)
+		case !g.Whole:
+			for i, f := range g.Factor {
+				factors[k][i] = f / 2
+			}
+		default:
+			share[k] = g.Zeros(v.n)
+			sum := 0.0
+			for i := range share[k] {
+				if v.w != nil && v.total(i, k == 1) == 0 {
+					continue
+				}
+				if share[k][i] = 1; g.Weight != nil {
+					share[k][i] = g.Weight[i]
+				}
+				sum += share[k][i]
+			}
+			for i, w := range share[k] {
+				if sum == 0 {
+					share[k][i] = 0
+					continue
+				}
+				share[k][i] = w / sum / 2
+				factors[k][i] = g.Factor[0] * share[k][i]
+			}
+		}
+	}
+	return values, factors, share
+}
+
+// direction computes the values of the rows of pairs, which are queries or keys.
+func (v *views) direction(y *scaling, pairs *formula.Pairs, values, factors []float64, byKey bool) {
+	pairs.EachRow(func(r *formula.PairRow) {
+		i, place := r.I, r.I
+		if byKey {
+			place += v.n
+		}
+		t, sum := r.Buf[0], 0.0
+		for j := range t {
+			if t[j] = 0; byKey {
+				t[j] = v.positive(j, i)
+			} else {
+				t[j] = v.positive(i, j)
+			}
+			sum += t[j]
+		}
+		if sum == 0 {
+			values[i] = 0
+			clear(r.G)
+			clear(r.DG)
+			return
+		}
+		formula.Divide(t, sum)
+		values[i] = y.row(r, place, factors[i] == 0, func(r *formula.PairRow) float64 {
+			for j := range r.S {
+				if v.dead != nil && v.dead[j] {
+					r.S[j] = math.Inf(-1)
+				}
+			}
+			return r.CrossEntropy(t, 0, factors[i])
+		})
+	})
+}
+
+// joint computes both directions from one exponential of each pair: no logit is further than 2·|σ|
+// from another, which does not underflow.
+func (v *views) joint(y *scaling, a, b *formula.Points, values, factors [2][]float64, float32 bool) {
+	if y.grad[0] != nil && a.W == nil {
+		a.W = v.g.Zeros(len(a.U))
+	}
+	pairs := y.pairs(a, b, nil, float32)
+	pairs.Scale = y.scale[0]
+	pairs.BothWays(math.Abs(y.scale[0]), values, factors)
+	if y.grad[0] != nil { // Σ_j dl/dz_ij·c_ij is ⟨u_i, Σ_j dl/dz_ij·σ·v_j⟩/σ
+		for i := range v.n {
+			lo, hi := i*a.D, (i+1)*a.D
+			y.grad[0][i] = core.Dot(a.U[lo:hi], a.W[lo:hi]) / y.scale[0]
+		}
+	}
+}
+
+// SigLIP returns the cross-entropy of telling, for each pair of a query and a key, whether they
+// belong together.
+//
+// With c_ij the cosine of query i and key j, z = σ·c + b with the scale σ and the bias b, and y_ij
+// = 1 where they belong together and -1 elsewhere,
+//
+//	l_i = Σ_j log(1 + e^(-y_ij·z_ij))        dl_i/dz_ij = -y_ij/(1 + e^(y_ij·z_ij))
+//
+// queries and keys have the shape (N, D) and the same dtype. Row i of both belong together, or
+// those with a number above 0 in [WithPositives] of shape (N, N). The result is a scalar, or has
+// the shape (N) under [None]. [Mean] divides by the number of rows, not of pairs.
+//
+// Options: [WithScale] (σ > 0, default 10) or [WithScaleNode] (any number) instead, [WithBias] (b,
+// a scalar node, default -10), [WithPositives], [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// A mask takes out row i of both views. The scale is taken as it is, not its exponential. Vectors
+// of zeros, memory and float32 are as in [NTXent].
+//
+// [InfoNCE] lets the keys of a query compete.
+//
+// Reference: X. Zhai et al., Sigmoid Loss for Language Image Pre-Training, 2023.
+func SigLIP(queries, keys *G.Node, opts ...Option) (*G.Node, error) {
+	return build(&sigLIP, opts, queries, keys)
+}
+
+var sigLIP = core.Definition{
+	Name: "SigLIP", Operands: append(twoViews(), core.Operand{Name: "bias", Holds: core.Real, Option: core.OptBias}),
+	Takes:    core.Options(core.ReduceOptions, core.OptScale, core.OptScaleNode, core.OptBias, core.OptPositives),
+	Defaults: core.Settings{Scale: 10}, Grouped: ofBatch, Check: oneScale, Laws: core.NonNegative,
+	Others: "open_clip SigLipLoss and big_vision, which learn log σ",
+	Group: func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
+		return func(g *core.Group) error {
+			v := newViews(g, s, d)
+			a, b := formula.PointsOf(g, formula.MatrixOf(g, 0), d.Len('D'), true), formula.PointsOf(g, formula.MatrixOf(g, 1), d.Len('D'), true)
+			y := scalingOf(g, s.Scale, -10, g.N)
+			pairs := y.pairs(a, b, g.Factor, d.Float32)
+			pairs.EachRow(func(r *formula.PairRow) {
+				f := g.Factor[r.I]
+				l := y.row(r, r.I, f == 0, func(r *formula.PairRow) float64 {
+					return r.Pairwise(func(j int) bool { return v.positive(r.I, j) > 0 }, f)
+				})
+				if g.Value != nil {
+					g.Value[r.I] = l
+				}
+			})
+			pairs.Finish()
+			y.finish()
+			return nil
+		}
+	},
+}
+
+// DCL returns the decoupled contrastive loss of two views: the cross-entropy of telling the other
+// view of an example from all other examples, without the positive in the denominator.
+//
+// With z the cosines of the rows of both views divided by the temperature, x_i and y_i the two
+// views of example i and N all rows but these two,
+//
+//	l_i = -z(x_i, y_i) + ½·log Σ_{k∈N} e^z(x_i, k) + ½·log Σ_{k∈N} e^z(y_i, k)
+//	dl_i/dz(x_i, k) = ½·e^z(x_i, k)/Σ_{N} e^z(x_i, ·)        dl_i/dz(x_i, y_i) = -1
+//
+// x and y have the shape (N, D) and the same dtype. The result is a scalar, or has the shape (N)
+// under [None].
+//
+// Options: [WithTemperature] (T > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
+// [WithNormalizer], [WithNormalizerNode].
+//
+// A mask takes out row i of both views. A single row has no part: the value is 0. The loss may be
+// negative. Vectors of zeros, memory and float32 are as in [NTXent].
+//
+// [NTXent] has the positive in the denominator, [InfoNCE] compares across the views alone.
+//
+// Reference: C.-H. Yeh et al., Decoupled Contrastive Learning, 2022.
+func DCL(x, y *G.Node, opts ...Option) (*G.Node, error) { return build(&dcl, opts, x, y) }
+
+var dcl = core.Definition{
+	Name: "DCL", Operands: vectors("x", "y"), Takes: core.Options(core.ReduceOptions, core.OptTemperature), Defaults: core.Settings{Temperature: 0.1},
+	Grouped: ofBatch, Others: "lightly DCLLoss",
+	Parts: func(*core.Settings, *core.GroupDims) core.PartsFunc {
+		return func(g *core.Group) error {
+			if g.N < 2 {
+				clear(g.Parts)
+				clear(g.Den)
+			}
+			return nil
+		}
+	},
+	Group: func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
+		return func(g *core.Group) error {
+			m, split := formula.Stacked(g, 0, 1)
+			points := formula.PointsOf(g, m, d.Len('D'), true)
+			pairs := formula.NewPairs(g, formula.Products, points, points, d.Float32)
+			pairs.Scale = 1 / s.Temperature
+			n, values := g.N, g.Buf(2*g.N)
+			pairs.EachRow(func(r *formula.PairRow) {
+				values[r.I] = r.Decoupled((r.I+n)%(2*n), g.Factor[r.I%n]/2)
+			})
+			for i := range g.Value {
+				g.Value[i] = (values[i] + values[n+i]) / 2
+			}
+			points.Finish()
+			split()
+			return nil
+		}
+	},
+}
