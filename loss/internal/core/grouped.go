@@ -22,6 +22,8 @@ type Grouping struct {
 	Values string
 	// Weights are the axes of WithWeights; "": those of a value, or of groups.
 	Weights string
+	// Unweighted groups take no weights.
+	Unweighted bool
 	// Items: weights may also have the axes of groups and entries, and come with the group then.
 	Items bool
 	// Inside: weights come with the group, which makes its values of them.
@@ -33,8 +35,14 @@ type Grouping struct {
 	Shapes map[int]string
 	// Classes is the number of classes that labels may have; 0: the length of axis C.
 	Classes int
+	// Binary: labels are 0 and 1 where there is one class.
+	Binary bool
 	// Scan: the parts of the values in the denominator depend on operands with a derivative.
 	Scan bool
+	// Streamed: floating operands are not packed; the mathematics reads them and writes derivatives
+	// by ranges of entries (Group.Read, Group.Write). X is nil, and Grad, Hess and Dir are empty but
+	// not nil where they are requested or there.
+	Streamed bool
 }
 
 // A GroupFunc is the mathematics of a group: it writes the values to Value and, in full, the
@@ -179,6 +187,9 @@ func (g *grouped) bind(b *Bound, l *letters) error {
 		cols += g.layout[b.operand[k]].size
 	}
 	b.Dims = Dims{Rows: d.Groups, Cols: cols, Inner: 1, Classes: g.Classes, Stride: 1}
+	if g.Binary && g.Classes == 1 {
+		g.Classes = 2
+	}
 	if d.Groups == 1 || b.Set.Has(OptSegments) {
 		b.Dims.Cols = grain // groups of segments are counted when the graph runs
 	}
@@ -238,6 +249,9 @@ func (g *grouped) place(b *Bound, l *letters, k int, s Shape) {
 		}
 		*to = append(*to, a)
 	}
+	if len(lay.entries[0]) == 0 && strings.Contains(pattern, "*") && strings.Contains(g.Entries, "*") {
+		lay.entries[0] = []groupAxis{{'e', 1, 1}} // "*" is no axis at all
+	}
 	if g.Over == "" {
 		lay.shared = len(lay.entries[0]) == 0 && b.Set.Has(OptSegments)
 	}
@@ -264,8 +278,11 @@ func offset(axes []groupAxis, i int) (at int) {
 // perValue checks the shape of weights or of a mask.
 func (g *grouped) perValue(b *Bound, what string, s Shape) error {
 	shapes := g.shapes
-	if what == "mask" {
+	switch {
+	case what == "mask":
 		shapes = []Shape{g.mask}
+	case g.Unweighted:
+		return Faultf(ErrOption, b.Def.Name, "weights have no place where the whole batch is one set")
 	}
 	var words []string
 	for _, want := range shapes {
@@ -322,6 +339,7 @@ type Group struct {
 	Parts, Num, Den []float64 // for a PartsFunc
 
 	name    string
+	access  access
 	scratch []float64
 	used    int
 	ints    []int
