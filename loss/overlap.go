@@ -24,8 +24,8 @@ func WithSmooth(s float64) Option { return number(core.OptSmooth, s) }
 // default.
 func WithSquared() Option { return core.OptSquared.Flag }
 
-// WithSemimetric compares soft targets by minima and differences instead of products, so that a loss
-// of overlapping sets is 0 where the prediction equals the target. Off by default.
+// WithSemimetric compares soft targets by minima and differences instead of products, so that a
+// loss of overlapping sets is 0 where the prediction equals the target. Off by default.
 func WithSemimetric() Option { return core.OptSemimetric.Flag }
 
 // WithMultiLabel takes a sigmoid of each class by itself instead of the softmax over the classes.

@@ -42,32 +42,35 @@ var generalizedOptions = core.Options(ratioOptions, core.OptPower)
 //	l = (FP + FN + e)/(2I + FP + FN + s + e)
 //	dl/dp = (1 - 2t - l)/(2I + FP + FN + s + e)
 //
-// with s of [WithSmooth] (default 1) and e of [WithEpsilon] (default 0, >= 0). l is never negative and
-// keeps its digits near 0; 0/0 is 0 with gradient 0. [WithSquared] has FP = Σ p·(p-t) and FN = Σ
-// t·(t-p), which makes the denominator Σ p² + Σ t² + s + e. [WithSemimetric] has I = Σ min(p, t), FP =
-// Σ max(p-t, 0) and FN = Σ max(t-p, 0), with the mean of both slopes at p = t: a soft target that is
-// met has the loss 0. The two exclude each other.
+// with s of [WithSmooth] (default 1) and e of [WithEpsilon] (default 0, >= 0). l is never negative
+// and keeps its digits near 0; 0/0 is 0 with gradient 0. [WithSquared] has FP = Σ p·(p-t) and FN =
+// Σ t·(t-p), which makes the denominator Σ p² + Σ t² + s + e. [WithSemimetric] has I = Σ min(p, t),
+// FP = Σ max(p-t, 0) and FN = Σ max(t-p, 0), with the mean of both slopes at p = t: a soft target
+// that is met has the loss 0. The two exclude each other.
 //
-// logits have the shape (N, C, ...), images by classes by pixels; [WithAxis] names another class axis
-// than 1, -1 for (N, ..., C). target holds labels (N, ...), which are 0 and 1 for C = 1, or numbers >=
-// 0 in the shape of the logits. There is no gradient with respect to target. The result is a scalar,
-// or under [None] it has the shape (N, C), whatever the options; (C) with [WithPooled].
+// logits have the shape (N, C, ...), images by classes by pixels; [WithAxis] names another class
+// axis than 1, -1 for (N, ..., C). target holds labels (N, ...), which are 0 and 1 for C = 1, or
+// numbers >= 0 in the shape of the logits. There is no gradient with respect to target. The result
+// is a scalar, or under [None] it has the shape (N, C), whatever the options; (C) with
+// [WithPooled].
 //
 // A class of an image counts unless [WithBackground] or [WithPresentOnly] leave it out, or no pixel
-// of the image is there. [Mean] is the mean over images of Σ_c w_c·l_c / Σ_c w_c over the classes that
-// count, with the weights w of [WithClassWeights]; images without a class do not count. [Sum] adds
-// w_c·l_c, and under [None] the classes that do not count have 0. Weights are (N), one for each image.
+// of the image is there. [Mean] is the mean over images of Σ_c w_c·l_c / Σ_c w_c over the classes
+// that count, with the weights w of [WithClassWeights]; images without a class do not count. [Sum]
+// adds w_c·l_c, and under [None] the classes that do not count have 0. Weights are (N), one for
+// each image.
 //
 // Options: [WithSmooth], [WithEpsilon], [WithSquared], [WithSemimetric], [WithMultiLabel],
-// [WithBackground], [WithPresentOnly], [WithPooled], [WithAxis], [WithIgnoreIndex], [WithClassWeights],
-// [WithReduction], [WithWeights] (N), [WithMask] (N, ...), [WithNormalizer], [WithNormalizerNode].
+// [WithBackground], [WithPresentOnly], [WithPooled], [WithAxis], [WithIgnoreIndex],
+// [WithClassWeights], [WithReduction], [WithWeights] (N), [WithMask] (N, ...), [WithNormalizer],
+// [WithNormalizerNode].
 //
 // Pixels that are masked or whose label is ignored are in no sum. A class that is absent from the
 // target counts by the formula: its loss is FP/(FP + s). [Tversky] weighs the two kinds of errors,
 // [GeneralizedDice] balances classes by their size, [Jaccard] is the intersection over the union.
 //
-// Reference: F. Milletari, N. Navab and S.-A. Ahmadi, V-Net: Fully Convolutional Neural Networks for
-// Volumetric Medical Image Segmentation, 2016; Z. Wang et al., Dice Semimetric Losses, 2023.
+// Reference: F. Milletari, N. Navab and S.-A. Ahmadi, V-Net: Fully Convolutional Neural Networks
+// for Volumetric Medical Image Segmentation, 2016; Z. Wang et al., Dice Semimetric Losses, 2023.
 func Dice(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&dice, opts, logits, target)
 }
@@ -81,11 +84,11 @@ func Dice(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 // else is as in [Dice].
 //
 // Options: [WithSmooth], [WithEpsilon], [WithSquared], [WithSemimetric], [WithBackground],
-// [WithPresentOnly], [WithPooled], [WithAxis], [WithIgnoreIndex], [WithClassWeights], [WithReduction],
-// [WithWeights] (N), [WithMask] (N, ...), [WithNormalizer], [WithNormalizerNode].
+// [WithPresentOnly], [WithPooled], [WithAxis], [WithIgnoreIndex], [WithClassWeights],
+// [WithReduction], [WithWeights] (N), [WithMask] (N, ...), [WithNormalizer], [WithNormalizerNode].
 //
-// Reference: F. Milletari, N. Navab and S.-A. Ahmadi, V-Net: Fully Convolutional Neural Networks for
-// Volumetric Medical Image Segmentation, 2016.
+// Reference: F. Milletari, N. Navab and S.-A. Ahmadi, V-Net: Fully Convolutional Neural Networks
+// for Volumetric Medical Image Segmentation, 2016.
 func DiceFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&diceFromProb, opts, prob, target)
 }
@@ -102,8 +105,8 @@ func DiceFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 //
 // Options: [WithSmooth] (default 1), [WithEpsilon] (default 0, >= 0), [WithSquared],
 // [WithSemimetric], [WithMultiLabel], [WithBackground], [WithPresentOnly], [WithPooled], [WithAxis]
-// (default 1), [WithIgnoreIndex], [WithClassWeights], [WithReduction], [WithWeights] (N), [WithMask]
-// (N, ...), [WithNormalizer], [WithNormalizerNode].
+// (default 1), [WithIgnoreIndex], [WithClassWeights], [WithReduction], [WithWeights] (N),
+// [WithMask] (N, ...), [WithNormalizer], [WithNormalizerNode].
 //
 // The loss is never negative and keeps its digits near 0; 0/0 is 0 with gradient 0. [LovaszSoftmax]
 // is another continuous form of the same index.
@@ -147,10 +150,10 @@ func JaccardFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 // logits and target are those of [Dice]. The result is a scalar, or under [None] it has the shape
 // (N); () with [WithPooled]. There is no gradient with respect to target.
 //
-// Options: [WithPower], [WithSmooth] (default 0, since v is small), [WithEpsilon] (default 0, >= 0),
-// [WithSquared], [WithSemimetric], [WithMultiLabel], [WithBackground], [WithPooled], [WithAxis]
-// (default 1), [WithIgnoreIndex], [WithClassWeights], [WithReduction], [WithWeights] (N), [WithMask]
-// (N, ...), [WithNormalizer], [WithNormalizerNode].
+// Options: [WithPower], [WithSmooth] (default 0, since v is small), [WithEpsilon] (default 0, >=
+// 0), [WithSquared], [WithSemimetric], [WithMultiLabel], [WithBackground], [WithPooled], [WithAxis]
+// (default 1), [WithIgnoreIndex], [WithClassWeights], [WithReduction], [WithWeights] (N),
+// [WithMask] (N, ...), [WithNormalizer], [WithNormalizerNode].
 //
 // [Dice] gives each class a ratio of its own.
 //
@@ -178,8 +181,8 @@ func GeneralizedDiceFromProb(prob, target *G.Node, opts ...Option) (*G.Node, err
 	return build(&generalizedDiceFromProb, opts, prob, target)
 }
 
-// sizeWeights replaces the sizes of classes by their weights w/T^p, 0 for classes that are absent or
-// do not count.
+// sizeWeights replaces the sizes of classes by their weights w/T^p, 0 for classes that are absent
+// or do not count.
 func sizeWeights(s *core.Settings, mass []float64) {
 	for c, t := range mass {
 		w := 1.0

@@ -33,8 +33,8 @@ var (
 //	l = Σ_k e_(k)·(J_k - J_(k-1))        J_k = 1 - |T without the first k| / |T or one of the first k|
 //	dl/dp_(k) = ±(J_k - J_(k-1))         - where the pixel is of the class
 //
-// The J are constants of the derivatives, and ties are in the order of the pixels, so that the second
-// derivative by p is 0; that of the softmax stays. O(P log P) for P pixels.
+// The J are constants of the derivatives, and ties are in the order of the pixels, so that the
+// second derivative by p is 0; that of the softmax stays. O(P log P) for P pixels.
 //
 // logits have the shape (N, C, ...), images by classes by pixels; [WithAxis] names another class
 // axis than 1. labels (N, ...) are classes, 0 and 1 for C = 1. The result is a scalar, or under
@@ -74,8 +74,8 @@ func LovaszSoftmaxFromProb(prob, labels *G.Node, opts ...Option) (*G.Node, error
 // LovaszHinge returns the Lovász hinge loss of each image: the convex extension of the Jaccard loss
 // to hinge errors, for two classes.
 //
-// With e_i = max(0, 1 - x_i·(2y_i - 1)) the errors of the pixels of an image, sorted downwards, and J
-// as in [LovaszSoftmax] of the pixels with y = 1,
+// With e_i = max(0, 1 - x_i·(2y_i - 1)) the errors of the pixels of an image, sorted downwards, and
+// J as in [LovaszSoftmax] of the pixels with y = 1,
 //
 //	l = Σ_k e_(k)·(J_k - J_(k-1))        dl/dx_(k) = -(2y - 1)·(J_k - J_(k-1)) where e > 0
 //
@@ -85,8 +85,8 @@ func LovaszSoftmaxFromProb(prob, labels *G.Node, opts ...Option) (*G.Node, error
 // logits and labels, 0 or 1, have the shape (N, ...) of two axes or more, pixels by images. The
 // result is a scalar, or under [None] it has the shape (N); () with [WithPooled].
 //
-// Options: [WithPooled], [WithIgnoreIndex], [WithReduction], [WithWeights] (N), [WithMask] (N, ...),
-// [WithNormalizer], [WithNormalizerNode].
+// Options: [WithPooled], [WithIgnoreIndex], [WithReduction], [WithWeights] (N), [WithMask] (N,
+// ...), [WithNormalizer], [WithNormalizerNode].
 //
 // An image without a pixel with y = 1 has its largest error as its loss.
 //

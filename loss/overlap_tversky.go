@@ -77,12 +77,12 @@ func TverskyFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 //	f = l^γ        df/dp = γ·l^(γ-1)·dl/dp
 //
 // γ is finite and >= 0, 0.75 by default: the 1/γ of the paper, whose γ is 4/3. A power below 1
-// raises the gradient of classes that are nearly right, one above 1 lowers it. The power is taken of
-// each class, before the mean. logits, target, the result and the rules for classes are those of
+// raises the gradient of classes that are nearly right, one above 1 lowers it. The power is taken
+// of each class, before the mean. logits, target, the result and the rules for classes are those of
 // [Dice].
 //
-// Options: [WithGamma], [WithAlpha], [WithBeta], [WithSmooth] (default 1), [WithEpsilon] (default 0,
-// >= 0), [WithSquared], [WithSemimetric], [WithMultiLabel], [WithBackground], [WithPresentOnly],
+// Options: [WithGamma], [WithAlpha], [WithBeta], [WithSmooth] (default 1), [WithEpsilon] (default
+// 0, >= 0), [WithSquared], [WithSemimetric], [WithMultiLabel], [WithBackground], [WithPresentOnly],
 // [WithPooled], [WithAxis] (default 1), [WithIgnoreIndex], [WithClassWeights], [WithReduction],
 // [WithWeights] (N), [WithMask] (N, ...), [WithNormalizer], [WithNormalizerNode].
 //

@@ -83,8 +83,8 @@ func (y *groupLayout) plane(r int) int {
 	return offset(y.rest, r)
 }
 
-// runs calls f for entries [lo, hi) in pieces that lie a stride apart: to is the number of the first
-// one in the range, from where it lies.
+// runs calls f for entries [lo, hi) in pieces that lie a stride apart: to is the number of the
+// first one in the range, from where it lies.
 func (y *groupLayout) runs(at []int, lo, hi int, f func(to, from, n, stride int)) {
 	axes := y.entries[0]
 	if at != nil {

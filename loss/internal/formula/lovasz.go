@@ -20,8 +20,8 @@ type errorAt struct {
 //
 //	Σ_k e_(k)·(J_k - J_(k-1))    J_k = 1 - |T without the first k| / |T or one of the first k|
 //
-// It returns the value and replaces the errors by their coefficients, J_k - J_(k-1). A NaN among the
-// errors makes both NaN.
+// It returns the value and replaces the errors by their coefficients, J_k - J_(k-1). A NaN among
+// the errors makes both NaN.
 func Lovasz(e []float64, hit func(i int) bool) (value float64) {
 	if HasNaN(e) {
 		Fill(e, math.NaN())

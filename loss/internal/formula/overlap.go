@@ -58,8 +58,8 @@ func sign(d float64) float64 {
 // and T = Σ t.
 type OverlapSums struct{ I, W, DI, DW, T float64 }
 
-// An OverlapSlope is the derivatives of Σ factor·loss by the sums of a class, and the derivatives of
-// these along the direction.
+// An OverlapSlope is the derivatives of Σ factor·loss by the sums of a class, and the derivatives
+// of these along the direction.
 type OverlapSlope struct{ I, W, DI, DW float64 }
 
 // Times returns the slope of f times the loss.

@@ -216,8 +216,8 @@ func (b *pixelBlock) softmax(classes int) {
 }
 
 // jacobian writes dst = p·(v - ⟨p, v⟩), the product of v with the softmax's Jacobian, and with dp
-// adds the derivative of that Jacobian: dst = p·(v - ⟨p, v⟩ - ⟨dp, w⟩) + dp·(w - ⟨p, w⟩). Taken from
-// the entries at the largest p, the differences are exact where that p is near 1.
+// adds the derivative of that Jacobian: dst = p·(v - ⟨p, v⟩ - ⟨dp, w⟩) + dp·(w - ⟨p, w⟩). Taken
+// from the entries at the largest p, the differences are exact where that p is near 1.
 func (b *pixelBlock) jacobian(dst, v, dp, w []float64, classes int) {
 	mean, at := b.sum, b.most
 	b.centre(mean, at, b.p, v, classes)
