@@ -80,7 +80,7 @@ func (r ratioLoss) of(d core.Definition) core.Definition {
 	d.Defaults.Axis, d.Defaults.Ignore = 1, []int{-100}
 	d.Grouped, d.Check, d.Parts, d.Laws = ofPixels(r.values), checkOverlap, r.parts, core.NonNegative
 	d.Group = func(s *core.Settings, dims *core.GroupDims) core.GroupFunc {
-		o := &formula.Overlap{Squared: s.Squared, Semimetric: s.Overlap.Semimetric}
+		o := &formula.Overlap{Squared: s.Squared, Semimetric: s.Overlap.Semimetric, Sizes: d.Takes.Has(core.OptPower)}
 		o.Alpha, o.Beta = r.errors(s)
 		score, act := r.score(s), act
 		if s.Overlap.MultiLabel {

@@ -194,7 +194,7 @@ func (e *evaluation[F]) addShared(ranges int) {
 func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	y := e.grouped
 	g := &w.group
-	*g = Group{Index: i, name: e.Def.Name, scratch: g.scratch, ints: g.ints}
+	*g = Group{Index: i, All: y.entries, name: e.Def.Name, scratch: g.scratch, ints: g.ints}
 	if err := e.entriesOf(w, i); err != nil {
 		return err
 	}

@@ -322,6 +322,7 @@ func (b *Bound) Quotient() bool { return b.grouped == nil || !b.grouped.Whole }
 type Group struct {
 	Index int // of the group
 	N     int // the entries that are there
+	All   int // and those that are not
 	// At are the positions of the entries among all of the group; nil: all are there.
 	At     []int
 	X      [MaxPlaces][]float64 // floating operands; flags and signs of either type

@@ -9,12 +9,13 @@ type stream[F Float] struct {
 
 // access is a stream of either element type.
 type access interface {
+	nativeAccess
 	read(dst []float64, place, lo, hi int) error
 	readDir(dst []float64, place, lo, hi int)
 	write(src []float64, place, lo, hi int)
 }
 
-// Requested stands for a derivative that is requested, or a direction that is there, of an operand
+// requested stands for a derivative that is requested, or a direction that is there, of an operand
 // that is read by ranges.
 var requested = []float64{}
 

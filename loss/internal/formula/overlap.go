@@ -16,6 +16,7 @@ import (
 type Overlap struct {
 	Alpha, Beta         float64
 	Squared, Semimetric bool
+	Sizes               bool // T is needed
 }
 
 // term returns the parts of a pixel in I and W with their derivatives by p; q is 1 - p.
@@ -70,6 +71,9 @@ func (s OverlapSlope) Times(f float64) OverlapSlope {
 // Group computes the losses of a group of pixels: score writes the values and the slopes of the
 // classes for their sums.
 func (o *Overlap) Group(x *Pixels, score func(sums []OverlapSums, slopes []OverlapSlope)) error {
+	if o.native(x) {
+		return o.nativeGroup(x, score)
+	}
 	g, second := x.g, x.g.Second()
 	parts := g.Zeros(x.blocks() * x.classes * 5)
 	err := x.each(second, func(b *pixelBlock, at int) {
