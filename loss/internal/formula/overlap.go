@@ -105,11 +105,23 @@ func (o *Overlap) Group(x *Pixels, score func(sums []OverlapSums, slopes []Overl
 func (o *Overlap) add(sums *[5]float64, b *pixelBlock, c int) {
 	p, q, t := b.plane(b.p, c), b.plane(b.q, c), b.plane(b.t, c)
 	var s, w, m float64
-	if b.dp == nil {
+	switch {
+	case b.dp != nil:
+	case o.Squared || o.Semimetric:
 		for k, v := range p {
 			i, e, _, _ := o.term(v, q[k], t[k])
 			s, w, m = s+i, w+e, m+t[k]
 		}
+		*sums = [5]float64{s, w, 0, 0, m}
+		return
+	default: // the terms without their derivatives
+		fp, fn := 0.0, 0.0
+		for k, v := range p {
+			y := t[k]
+			s, m = s+v*y, m+y
+			fp, fn = fp+v*(1-y), fn+y*q[k]
+		}
+		w = o.Alpha*fp + o.Beta*fn
 		*sums = [5]float64{s, w, 0, 0, m}
 		return
 	}
@@ -130,9 +142,16 @@ func (o *Overlap) slope(b *pixelBlock, c int, by OverlapSlope) {
 		b.leave(c)
 		return
 	}
-	for k, v := range p {
-		_, _, di, dw := o.term(v, q[k], t[k])
-		u[k] = by.I*di + by.W*dw
+	if o.Squared || o.Semimetric {
+		for k, v := range p {
+			_, _, di, dw := o.term(v, q[k], t[k])
+			u[k] = by.I*di + by.W*dw
+		}
+	} else {
+		off, on := o.Alpha*by.W, by.I-o.Beta*by.W // where t is 0 and 1
+		for k, y := range t {
+			u[k] = off*(1-y) + on*y
+		}
 	}
 	if b.dp == nil {
 		return

@@ -170,14 +170,16 @@ func (b *pixelBlock) sigmoid() {
 
 // softmax replaces logits by their softmax over the classes.
 func (b *pixelBlock) softmax(classes int) {
-	most, rest, top := room(&b.most, b.n), room(&b.sum, b.n), room(&b.top, b.n)
+	most, rest, top := room(&b.most, b.n), room(&b.sum, b.n), room(&b.top, b.n)[:b.n]
 	copy(most, b.p)
 	clear(top)
 	for c := 1; c < classes; c++ {
-		for i, z := range b.plane(b.p, c) {
-			if z > most[i] {
-				most[i], top[i] = z, c
+		for i, z := range b.plane(b.p, c)[:len(most)] { // without branches, which would be random
+			t, m := top[i], most[i]
+			if z > m {
+				t = c
 			}
+			top[i], most[i] = t, max(m, z)
 		}
 	}
 	for c := range classes {
