@@ -155,6 +155,9 @@ func TestOverlapFloat32(t *testing.T) {
 			clean[i] = 1
 		}
 	}
+	edges := append(slices.Repeat([]float64{math.Inf(1), math.Inf(-1)}, 150), math.NaN())
+	limits := pixelsOf(t, tensor.Float32, loss.Dice, []int{1, 1, 301}, edges, append(slices.Repeat([]int{1, 0}, 150), -100))
+	checkNear(t, "infinite logits of one class", append(limits.value, limits.grads["x"]...), make([]float64, 302), 0)
 	fns := map[string]loss.Func{"GeneralizedDice": loss.GeneralizedDice}
 	for name, fn := range classOverlaps {
 		fns[name] = fn
@@ -172,6 +175,8 @@ func TestOverlapFloat32(t *testing.T) {
 			{"last", []int{images, pixels, classes}, clean, y, []loss.Option{loss.WithAxis(-1), values()}},
 			{"pooled", []int{images, classes, pixels}, clean, ignored, []loss.Option{loss.WithPooled(), loss.WithBackground(false)}},
 			{"one class", []int{images, 1, pixels}, clean[:images*pixels], slices.Repeat([]int{0, 1}, pixels), nil},
+			{"one class, ignored", []int{images, pixels, 1}, x[:images*pixels], slices.Repeat([]int{-100, 1, 0}, pixels)[:images*pixels], []loss.Option{loss.WithAxis(-1)}},
+			{"one class, pooled", []int{images, 1, pixels}, clean[:images*pixels], slices.Repeat([]int{0, 1}, pixels), []loss.Option{loss.WithPooled()}},
 		} {
 			t.Run(name+"/"+c.title, func(t *testing.T) {
 				got, want := pixelsOf(t, tensor.Float32, fn, c.shape, c.x, c.y, c.opts...), pixelsOf(t, tensor.Float64, fn, c.shape, c.x, c.y, c.opts...)

@@ -1,6 +1,7 @@
 package formula
 
 import (
+	"math"
 	"sync"
 
 	"github.com/surprisal-go/surprisal/tensorops"
@@ -17,32 +18,65 @@ var nativeBuffers = sync.Pool{New: func() any { return new([]float32) }}
 
 // native reports whether the kernels of pixels do the plain sums of a group.
 func (o *Overlap) native(x *Pixels) bool {
-	return x.act == SoftmaxOverClasses && x.g.Int[1] != nil && !o.Squared && !o.Semimetric && x.g.All >= nativeFrom &&
-		x.g.Native() && tensorops.HasPixels()
+	return (x.act == SoftmaxOverClasses || x.classes == 1 && x.act == SigmoidEach) && x.g.Int[1] != nil &&
+		!o.Squared && !o.Semimetric && x.g.All >= nativeFrom && x.g.Native() && tensorops.HasPixels()
 }
+
+// A nativeRun is pixels as the kernels read them. The sigmoid of one class is the softmax of 0 and
+// its logit.
+type nativeRun struct {
+	x      []float32
+	stride int
+	labels []int
+	out    []float32 // for derivatives
+	block  int
+	lo, hi int
+}
+
+// nativeRuns calls f for all blocks, in parallel.
+func (x *Pixels) nativeRuns(f func(r *nativeRun)) {
+	g, labels := x.g, x.allLabels()
+	size := x.nativeSize()
+	tensorops.ParallelFor(g.All, size, func(lo, hi int) {
+		p := nativeBuffers.Get().(*[]float32)
+		defer nativeBuffers.Put(p)
+		n := hi - lo
+		r := &nativeRun{labels: labels[lo:hi], block: lo / size, lo: lo, hi: hi}
+		buf := room(p, 2*size*x.nativeClasses())
+		r.out = buf[len(buf)/2:]
+		if r.x, r.stride = g.Floats(r.out, 0, lo, hi); x.classes == 1 {
+			clear(buf[:n])
+			for i, v := range r.x[:n] { // infinite logits have the limits
+				buf[n+i] = max(-math.MaxFloat32, min(math.MaxFloat32, v))
+			}
+			r.x, r.stride = buf, n
+		} else if &r.x[0] == &r.out[0] {
+			r.out = buf
+		}
+		f(r)
+	})
+}
+
+// nativeClasses is the number of classes of the kernels.
+func (x *Pixels) nativeClasses() int { return max(2, x.classes) }
+
+// nativeSize is the number of pixels of a block.
+func (x *Pixels) nativeSize() int { return max(16, nativeBlock/x.classes) &^ 15 }
 
 // nativeGroup is Group on the operand's own memory.
 func (o *Overlap) nativeGroup(x *Pixels, score func(sums []OverlapSums, slopes []OverlapSlope)) error {
 	g := x.g
-	labels := x.allLabels()
-	size := max(16, nativeBlock/x.classes) &^ 15
-	each := func(f func(buf, x []float32, stride, lo, hi int)) {
-		tensorops.ParallelFor(g.All, size, func(lo, hi int) {
-			p := nativeBuffers.Get().(*[]float32)
-			buf := room(p, size*x.classes)
-			z, stride := g.Floats(buf, 0, lo, hi)
-			f(buf, z, stride, lo, hi)
-			nativeBuffers.Put(p)
-		})
-	}
-	parts := g.Zeros((g.All + size - 1) / size * x.classes * 3)
-	each(func(_, z []float32, stride, lo, hi int) {
-		tensorops.PixelSums(parts[lo/size*x.classes*3:][:x.classes*3], z, stride, labels[lo:hi])
+	whole := x.nativeClasses()
+	parts := g.Zeros((g.All + x.nativeSize() - 1) / x.nativeSize() * whole * 3)
+	x.nativeRuns(func(r *nativeRun) {
+		tensorops.PixelSums(parts[r.block*whole*3:][:whole*3], r.x, r.stride, r.labels)
 	})
 	sums, slopes := make([]OverlapSums, x.classes), make([]OverlapSlope, x.classes)
 	for i := 0; i < len(parts); i += 3 {
-		s := &sums[i/3%x.classes]
-		s.I, s.W = s.I+parts[i], s.W+o.Alpha*parts[i+1]+o.Beta*parts[i+2]
+		if c := i/3%whole - whole + x.classes; c >= 0 {
+			s := &sums[c]
+			s.I, s.W = s.I+parts[i], s.W+o.Alpha*parts[i+1]+o.Beta*parts[i+2]
+		}
 	}
 	if o.Sizes {
 		mass := g.Buf(x.classes)
@@ -58,9 +92,15 @@ func (o *Overlap) nativeGroup(x *Pixels, score func(sums []OverlapSums, slopes [
 		return nil
 	}
 	by := o.labelSlopes(slopes)
-	each(func(buf, z []float32, stride, lo, hi int) {
-		g.WriteFloats(buf, 0, lo, hi, func(dst []float32, dstride int) {
-			tensorops.PixelGrad(dst, dstride, z, stride, labels[lo:hi], by)
+	x.nativeRuns(func(r *nativeRun) {
+		g.WriteFloats(r.out, 0, r.lo, r.hi, func(dst []float32, stride int) {
+			if x.classes > 1 {
+				tensorops.PixelGrad(dst, stride, r.x, r.stride, r.labels, by)
+				return
+			}
+			n := r.hi - r.lo
+			tensorops.PixelGrad(r.out, n, r.x, r.stride, r.labels, by)
+			copy(dst[:n], r.out[n:])
 		})
 	})
 	return nil
@@ -73,6 +113,10 @@ func (o *Overlap) labelSlopes(slopes []OverlapSlope) []float32 {
 	mean := 0.0
 	for _, s := range slopes {
 		mean += o.Alpha * s.W / float64(len(slopes))
+	}
+	if len(slopes) == 1 {
+		s := slopes[0]
+		return []float32{0, 0, float32(o.Alpha * s.W), float32(s.I - o.Beta*s.W)}
 	}
 	out := make([]float32, 2*len(slopes))
 	for c, s := range slopes {
