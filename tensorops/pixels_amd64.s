@@ -6,7 +6,7 @@
 
 // func overlapSumsF32AVX2(acc *float32, x *float32, e *float32, labels *int, stride int, classes int, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·overlapSumsF32AVX2(SB), NOSPLIT, $128-56
+TEXT ·overlapSumsF32AVX2(SB), NOSPLIT, $192-56
 	MOVQ acc+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ e+16(FP), DX
@@ -16,25 +16,29 @@ TEXT ·overlapSumsF32AVX2(SB), NOSPLIT, $128-56
 	SHLQ $0x02, SI
 
 pixels:
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VSHUFPS $0x88, Y1, Y0, Y0
-	VPERMQ  $0xd8, Y0, Y0
-	VMOVUPS Y0, (SP)
-	VMOVUPS 64(BX), Y0
-	VMOVUPS 96(BX), Y1
-	VSHUFPS $0x88, Y1, Y0, Y0
-	VPERMQ  $0xd8, Y0, Y0
-	VMOVUPS Y0, 32(SP)
-	VXORPS  X2, X2, X2
-	VXORPS  X3, X3, X3
-	VXORPS  X4, X4, X4
-	VXORPS  X5, X5, X5
-	VMOVUPS c32_ff800000<>+0(SB), Y0
-	VMOVUPS c32_ff800000<>+0(SB), Y1
-	MOVQ    CX, R8
-	VXORPS  X6, X6, X6
-	MOVQ    DI, R9
+	VMOVUPS  (BX), Y0
+	VMOVUPS  32(BX), Y1
+	VSHUFPS  $0x88, Y1, Y0, Y0
+	VPERMQ   $0xd8, Y0, Y0
+	VMOVUPS  Y0, (SP)
+	VPCMPGTD c32_ffffffff<>+0(SB), Y0, Y0
+	VMOVUPS  Y0, 32(SP)
+	VMOVUPS  64(BX), Y0
+	VMOVUPS  96(BX), Y1
+	VSHUFPS  $0x88, Y1, Y0, Y0
+	VPERMQ   $0xd8, Y0, Y0
+	VMOVUPS  Y0, 64(SP)
+	VPCMPGTD c32_ffffffff<>+0(SB), Y0, Y0
+	VMOVUPS  Y0, 96(SP)
+	VXORPS   X2, X2, X2
+	VXORPS   X3, X3, X3
+	VXORPS   X4, X4, X4
+	VXORPS   X5, X5, X5
+	VMOVUPS  c32_ff800000<>+0(SB), Y0
+	VMOVUPS  c32_ff800000<>+0(SB), Y1
+	MOVQ     CX, R8
+	VXORPS   X6, X6, X6
+	MOVQ     DI, R9
 
 most:
 	VMAXPS  (R8), Y0, Y0
@@ -43,15 +47,15 @@ most:
 	ADDQ    SI, R8
 	DECQ    R9
 	JNZ     most
-	VMOVUPS Y0, 64(SP)
-	VMOVUPS Y1, 96(SP)
+	VMOVUPS Y0, 128(SP)
+	VMOVUPS Y1, 160(SP)
 	MOVQ    CX, R8
 	MOVQ    DX, R9
 	VXORPS  X7, X7, X7
 	MOVQ    DI, R10
 
 exps:
-	VMOVUPS      64(SP), Y0
+	VMOVUPS      128(SP), Y0
 	VSUBPS       (R8), Y0, Y0
 	VMOVUPS      c32_4b400000<>+0(SB), Y1
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
@@ -78,7 +82,7 @@ exps:
 	VADDPS       Y1, Y2, Y2
 	VANDPS       c32_3f800000<>+0(SB), Y0, Y0
 	VADDPS       Y0, Y3, Y3
-	VMOVUPS      96(SP), Y0
+	VMOVUPS      160(SP), Y0
 	VSUBPS       32(R8), Y0, Y0
 	VMOVUPS      c32_4b400000<>+0(SB), Y1
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
@@ -138,12 +142,10 @@ sums:
 	VANDPS    Y12, Y10, Y10
 	VANDPS    Y12, Y9, Y11
 	VANDNPS   Y9, Y12, Y9
-	VMOVUPS   (SP), Y12
-	VPCMPGTD  c32_ffffffff<>+0(SB), Y12, Y12
-	VANDPS    Y12, Y9, Y9
+	VANDPS    32(SP), Y9, Y9
 	VMOVUPS   32(R8), Y12
 	VCMPPS    $0x00, c32_3f800000<>+0(SB), Y12, Y14
-	VPCMPEQD  32(SP), Y8, Y15
+	VPCMPEQD  64(SP), Y8, Y15
 	VMULPS    Y1, Y12, Y12
 	VMOVUPS   c32_3f800000<>+0(SB), Y13
 	VSUBPS    Y12, Y13, Y13
@@ -151,9 +153,7 @@ sums:
 	VANDPS    Y15, Y13, Y13
 	VANDPS    Y15, Y12, Y14
 	VANDNPS   Y12, Y15, Y12
-	VMOVUPS   32(SP), Y15
-	VPCMPGTD  c32_ffffffff<>+0(SB), Y15, Y15
-	VANDPS    Y15, Y12, Y12
+	VANDPS    96(SP), Y12, Y12
 	VADDPS    Y14, Y11, Y11
 	VADDPS    Y12, Y9, Y9
 	VADDPS    Y13, Y10, Y10
@@ -176,6 +176,16 @@ sums:
 	JNZ       pixels
 	VZEROUPPER
 	RET
+
+DATA c32_ffffffff<>+0(SB)/8, $0xffffffffffffffff
+DATA c32_ffffffff<>+8(SB)/8, $0xffffffffffffffff
+DATA c32_ffffffff<>+16(SB)/8, $0xffffffffffffffff
+DATA c32_ffffffff<>+24(SB)/8, $0xffffffffffffffff
+DATA c32_ffffffff<>+32(SB)/8, $0xffffffffffffffff
+DATA c32_ffffffff<>+40(SB)/8, $0xffffffffffffffff
+DATA c32_ffffffff<>+48(SB)/8, $0xffffffffffffffff
+DATA c32_ffffffff<>+56(SB)/8, $0xffffffffffffffff
+GLOBL c32_ffffffff<>(SB), RODATA|NOPTR, $64
 
 DATA c32_ff800000<>+0(SB)/8, $0xff800000ff800000
 DATA c32_ff800000<>+8(SB)/8, $0xff800000ff800000
@@ -307,19 +317,9 @@ DATA c32_3f800000<>+48(SB)/8, $0x3f8000003f800000
 DATA c32_3f800000<>+56(SB)/8, $0x3f8000003f800000
 GLOBL c32_3f800000<>(SB), RODATA|NOPTR, $64
 
-DATA c32_ffffffff<>+0(SB)/8, $0xffffffffffffffff
-DATA c32_ffffffff<>+8(SB)/8, $0xffffffffffffffff
-DATA c32_ffffffff<>+16(SB)/8, $0xffffffffffffffff
-DATA c32_ffffffff<>+24(SB)/8, $0xffffffffffffffff
-DATA c32_ffffffff<>+32(SB)/8, $0xffffffffffffffff
-DATA c32_ffffffff<>+40(SB)/8, $0xffffffffffffffff
-DATA c32_ffffffff<>+48(SB)/8, $0xffffffffffffffff
-DATA c32_ffffffff<>+56(SB)/8, $0xffffffffffffffff
-GLOBL c32_ffffffff<>(SB), RODATA|NOPTR, $64
-
 // func overlapGradF32AVX2(dst *float32, x *float32, e *float32, coef *float32, labels *int, dstride int, stride int, classes int, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·overlapGradF32AVX2(SB), NOSPLIT, $192-72
+TEXT ·overlapGradF32AVX2(SB), NOSPLIT, $256-72
 	MOVQ dst+0(FP), AX
 	MOVQ coef+24(FP), CX
 	MOVQ x+8(FP), DX
@@ -332,26 +332,30 @@ TEXT ·overlapGradF32AVX2(SB), NOSPLIT, $192-72
 	SHLQ $0x02, R9
 
 pixels:
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VSHUFPS $0x88, Y1, Y0, Y0
-	VPERMQ  $0xd8, Y0, Y0
-	VMOVUPS Y0, (SP)
-	VMOVUPS 64(SI), Y0
-	VMOVUPS 96(SI), Y1
-	VSHUFPS $0x88, Y1, Y0, Y0
-	VPERMQ  $0xd8, Y0, Y0
-	VMOVUPS Y0, 32(SP)
-	VXORPS  X2, X2, X2
-	VMOVUPS Y2, 64(SP)
-	VXORPS  X3, X3, X3
-	VMOVUPS Y3, 96(SP)
-	MOVQ    CX, R10
-	VMOVUPS c32_ff800000<>+0(SB), Y0
-	VMOVUPS c32_ff800000<>+0(SB), Y1
-	MOVQ    DX, R11
-	VXORPS  X4, X4, X4
-	MOVQ    R8, R12
+	VMOVUPS  (SI), Y0
+	VMOVUPS  32(SI), Y1
+	VSHUFPS  $0x88, Y1, Y0, Y0
+	VPERMQ   $0xd8, Y0, Y0
+	VMOVUPS  Y0, (SP)
+	VPCMPGTD c32_ffffffff<>+0(SB), Y0, Y0
+	VMOVUPS  Y0, 32(SP)
+	VMOVUPS  64(SI), Y0
+	VMOVUPS  96(SI), Y1
+	VSHUFPS  $0x88, Y1, Y0, Y0
+	VPERMQ   $0xd8, Y0, Y0
+	VMOVUPS  Y0, 64(SP)
+	VPCMPGTD c32_ffffffff<>+0(SB), Y0, Y0
+	VMOVUPS  Y0, 96(SP)
+	VXORPS   X2, X2, X2
+	VMOVUPS  Y2, 128(SP)
+	VXORPS   X3, X3, X3
+	VMOVUPS  Y3, 160(SP)
+	MOVQ     CX, R10
+	VMOVUPS  c32_ff800000<>+0(SB), Y0
+	VMOVUPS  c32_ff800000<>+0(SB), Y1
+	MOVQ     DX, R11
+	VXORPS   X4, X4, X4
+	MOVQ     R8, R12
 
 most:
 	VMAXPS  (R11), Y0, Y0
@@ -360,15 +364,15 @@ most:
 	ADDQ    DI, R11
 	DECQ    R12
 	JNZ     most
-	VMOVUPS Y0, 128(SP)
-	VMOVUPS Y1, 160(SP)
+	VMOVUPS Y0, 192(SP)
+	VMOVUPS Y1, 224(SP)
 	MOVQ    DX, R11
 	MOVQ    BX, R12
 	VXORPS  X5, X5, X5
 	MOVQ    R8, R13
 
 exps:
-	VMOVUPS      128(SP), Y0
+	VMOVUPS      192(SP), Y0
 	VSUBPS       (R11), Y0, Y0
 	VMOVUPS      c32_4b400000<>+0(SB), Y1
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
@@ -391,15 +395,15 @@ exps:
 	VANDPS       Y11, Y1, Y1
 	VMOVUPS      Y1, (R12)
 	VADDPS       Y1, Y2, Y2
-	VMOVUPS      64(SP), Y0
+	VMOVUPS      128(SP), Y0
 	VCMPPS       $0x00, c32_3f800000<>+0(SB), Y1, Y1
 	VPCMPEQD     (SP), Y5, Y10
 	VBROADCASTSS (R10), Y11
 	VBROADCASTSS 4(R10), Y12
 	VBLENDVPS    Y10, Y12, Y11, Y11
 	VBLENDVPS    Y1, Y11, Y0, Y0
-	VMOVUPS      Y0, 64(SP)
-	VMOVUPS      160(SP), Y0
+	VMOVUPS      Y0, 128(SP)
+	VMOVUPS      224(SP), Y0
 	VSUBPS       32(R11), Y0, Y0
 	VMOVUPS      c32_4b400000<>+0(SB), Y1
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
@@ -422,14 +426,14 @@ exps:
 	VANDPS       Y11, Y1, Y1
 	VMOVUPS      Y1, 32(R12)
 	VADDPS       Y1, Y3, Y3
-	VMOVUPS      96(SP), Y0
+	VMOVUPS      160(SP), Y0
 	VCMPPS       $0x00, c32_3f800000<>+0(SB), Y1, Y1
-	VPCMPEQD     32(SP), Y5, Y10
+	VPCMPEQD     64(SP), Y5, Y10
 	VBROADCASTSS (R10), Y11
 	VBROADCASTSS 4(R10), Y12
 	VBLENDVPS    Y10, Y12, Y11, Y11
 	VBLENDVPS    Y1, Y11, Y0, Y0
-	VMOVUPS      Y0, 96(SP)
+	VMOVUPS      Y0, 160(SP)
 	ADDQ         $0x08, R10
 	VPADDD       c32_1<>+0(SB), Y5, Y5
 	ADDQ         DI, R11
@@ -452,13 +456,13 @@ mean:
 	VBROADCASTSS (R11), Y11
 	VBROADCASTSS 4(R11), Y12
 	VBLENDVPS    Y10, Y12, Y11, Y11
-	VSUBPS       64(SP), Y11, Y11
+	VSUBPS       128(SP), Y11, Y11
 	VFMADD231PS  (R10), Y11, Y6
-	VPCMPEQD     32(SP), Y8, Y10
+	VPCMPEQD     64(SP), Y8, Y10
 	VBROADCASTSS (R11), Y11
 	VBROADCASTSS 4(R11), Y12
 	VBLENDVPS    Y10, Y12, Y11, Y11
-	VSUBPS       96(SP), Y11, Y11
+	VSUBPS       160(SP), Y11, Y11
 	VFMADD231PS  32(R10), Y11, Y7
 	VPADDD       c32_1<>+0(SB), Y8, Y8
 	ADDQ         $0x40, R10
@@ -478,25 +482,21 @@ grad:
 	VBROADCASTSS (R12), Y11
 	VBROADCASTSS 4(R12), Y12
 	VBLENDVPS    Y10, Y12, Y11, Y11
-	VSUBPS       64(SP), Y11, Y11
+	VSUBPS       128(SP), Y11, Y11
 	VSUBPS       Y6, Y11, Y11
 	VMULPS       (R10), Y0, Y10
 	VMULPS       Y10, Y11, Y11
-	VMOVUPS      (SP), Y10
-	VPCMPGTD     c32_ffffffff<>+0(SB), Y10, Y10
-	VANDPS       Y10, Y11, Y11
+	VANDPS       32(SP), Y11, Y11
 	VMOVUPS      Y11, (R11)
-	VPCMPEQD     32(SP), Y9, Y10
+	VPCMPEQD     64(SP), Y9, Y10
 	VBROADCASTSS (R12), Y11
 	VBROADCASTSS 4(R12), Y12
 	VBLENDVPS    Y10, Y12, Y11, Y11
-	VSUBPS       96(SP), Y11, Y11
+	VSUBPS       160(SP), Y11, Y11
 	VSUBPS       Y7, Y11, Y11
 	VMULPS       32(R10), Y1, Y10
 	VMULPS       Y10, Y11, Y11
-	VMOVUPS      32(SP), Y10
-	VPCMPGTD     c32_ffffffff<>+0(SB), Y10, Y10
-	VANDPS       Y10, Y11, Y11
+	VANDPS       96(SP), Y11, Y11
 	VMOVUPS      Y11, 32(R11)
 	VPADDD       c32_1<>+0(SB), Y9, Y9
 	ADDQ         $0x40, R10

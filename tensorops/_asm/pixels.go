@@ -19,13 +19,13 @@ const pixelPairs = 2
 type pixels struct {
 	*logistic
 	x, e, labels, stride, classes reg.GPVirtual
-	y                             [pixelPairs]Mem // labels of 32 bits
+	y, live                       [pixelPairs]Mem // labels of 32 bits, and where there is one
 }
 
 func (g *gen) pixels() *pixels {
 	p := &pixels{logistic: g.logistic(0), x: pointer("x"), e: pointer("e"), labels: pointer("labels"), stride: pointer("stride"), classes: pointer("classes")}
 	for h := range p.y {
-		p.y[h] = AllocLocal(32)
+		p.y[h], p.live[h] = AllocLocal(32), AllocLocal(32)
 	}
 	SHLQ(U8(2), p.stride)
 	return p
@@ -40,6 +40,8 @@ func (p *pixels) readLabels() {
 		VSHUFPS(U8(0x88), b, a, a)
 		VPERMQ(U8(0xd8), a, a)
 		VMOVUPS(a, p.y[h])
+		VPCMPGTD(bitsConstant(math.MaxUint32, 4), a, a)
+		VMOVUPS(a, p.live[h])
 	}
 }
 
@@ -75,14 +77,6 @@ func (p *pixels) isOne(v reg.VecVirtual) reg.VecVirtual {
 func (p *pixels) labelled(h int, class reg.VecVirtual) reg.VecVirtual {
 	k := p.vec()
 	VPCMPEQD(p.y[h], class, k)
-	return k
-}
-
-// live returns where there is a label.
-func (p *pixels) live(h int) reg.VecVirtual {
-	k, y := p.vec(), p.vec()
-	VMOVUPS(p.y[h], y)
-	VPCMPGTD(bitsConstant(math.MaxUint32, 4), y, k)
 	return k
 }
 
@@ -181,7 +175,7 @@ func (g *gen) overlapSums() {
 			hit, other := g.vec(), g.vec()
 			VANDPS(own, v, hit)
 			VANDNPS(v, own, other)
-			VANDPS(p.live(h), other, other)
+			VANDPS(p.live[h], other, other)
 			for i, s := range []reg.VecVirtual{hit, other, q} {
 				if h == 0 {
 					sum[i] = s
@@ -263,7 +257,7 @@ func (g *gen) overlapGrad() {
 			v := g.vec()
 			VMULPS(Mem{Base: e, Disp: 32 * h}, inv[h], v)
 			VMULPS(v, d, d)
-			VANDPS(p.live(h), d, d)
+			VANDPS(p.live[h], d, d)
 			VMOVUPS(d, Mem{Base: to, Disp: 32 * h})
 		}
 	})

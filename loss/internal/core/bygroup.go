@@ -18,6 +18,7 @@ type groupWork[F Float] struct {
 	parts        [3][]float64
 	weight       []float64
 	loops        []loop
+	labelled     bool // the labels of all entries are in ints
 	stream       stream[F]
 }
 
@@ -195,6 +196,7 @@ func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	y := e.grouped
 	g := &w.group
 	*g = Group{Index: i, All: y.entries, name: e.Def.Name, scratch: g.scratch, ints: g.ints}
+	w.labelled = false
 	if err := e.entriesOf(w, i); err != nil {
 		return err
 	}

@@ -90,6 +90,7 @@ func (e *evaluation[F]) someIgnored(w *groupWork[F], i int) bool {
 	w.loops = loops[:0]
 	labels := fit(&w.ints[e.integer[k]], n)
 	gatherInts(labels, &e.in.Ints[k], y.base(i), loops)
+	w.labelled = true
 	return slices.ContainsFunc(e.Set.Ignore, func(v int) bool { return slices.Contains(labels, v) })
 }
 
@@ -106,7 +107,9 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 		w.loops = loops[:0]
 		base := y.base(i)
 		g.Int[place] = fit(&w.ints[place], n)
-		gatherInts(g.Int[place], &e.in.Ints[k], base, loops)
+		if !w.labelled || g.At != nil || k != e.labelled() { // else they are there
+			gatherInts(g.Int[place], &e.in.Ints[k], base, loops)
+		}
 		if err := e.checkInts(g.Int[place], k, base, loops); err != nil {
 			return err
 		}
@@ -176,6 +179,16 @@ func (e *evaluation[F]) findOutside(x []float64, k, base int, loops []loop) erro
 	return nil
 }
 
+// among reports whether all of x are from 0 to hi; a number outside has the sign in one of the
+// two.
+func among(x []int, hi int) bool {
+	outside := 0
+	for _, v := range x {
+		outside |= v | (hi - v)
+	}
+	return outside >= 0
+}
+
 // checkInts checks the entries of integer operand k.
 func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 	o := &e.Def.Operands[e.integer[k]]
@@ -183,6 +196,9 @@ func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 	switch {
 	case o.Holds.TakesLabels():
 		lo, hi = 0, e.grouped.Classes-1
+		if among(x, hi) {
+			return nil
+		}
 	case o.Holds == Lengths:
 		lo = 0
 	case o.Holds == Flags:

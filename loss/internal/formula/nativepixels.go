@@ -14,7 +14,7 @@ const nativeFrom = 256
 // nativeBlock is about how many logits a block has.
 const nativeBlock = 1 << 14
 
-var nativeBuffers = sync.Pool{New: func() any { return new([]float32) }}
+var nativeRuns = sync.Pool{New: func() any { return new(nativeRun) }}
 
 // native reports whether the kernels of pixels do the plain sums of a group.
 func (o *Overlap) native(x *Pixels) bool {
@@ -31,6 +31,7 @@ type nativeRun struct {
 	out    []float32 // for derivatives
 	block  int
 	lo, hi int
+	buf    []float32
 }
 
 // nativeRuns calls f for all blocks, in parallel.
@@ -38,11 +39,10 @@ func (x *Pixels) nativeRuns(f func(r *nativeRun)) {
 	g, labels := x.g, x.allLabels()
 	size := x.nativeSize()
 	tensorops.ParallelFor(g.All, size, func(lo, hi int) {
-		p := nativeBuffers.Get().(*[]float32)
-		defer nativeBuffers.Put(p)
-		n := hi - lo
-		r := &nativeRun{labels: labels[lo:hi], block: lo / size, lo: lo, hi: hi}
-		buf := room(p, 2*size*x.nativeClasses())
+		n, r := hi-lo, nativeRuns.Get().(*nativeRun)
+		defer nativeRuns.Put(r)
+		buf := room(&r.buf, 2*size*x.nativeClasses())
+		*r = nativeRun{labels: labels[lo:hi], block: lo / size, lo: lo, hi: hi, buf: r.buf}
 		r.out = buf[len(buf)/2:]
 		if r.x, r.stride = g.Floats(r.out, 0, lo, hi); x.classes == 1 {
 			clear(buf[:n])
@@ -54,6 +54,7 @@ func (x *Pixels) nativeRuns(f func(r *nativeRun)) {
 			r.out = buf
 		}
 		f(r)
+		r.x, r.labels = nil, nil
 	})
 }
 
