@@ -75,6 +75,15 @@ func BenchmarkGraph(b *testing.B) {
 		run(c, listShapes)
 	}
 	benchEmbeddings(b)
+	for _, f := range familyGraphs {
+		b.Run(f.name, f.run)
+	}
+}
+
+// familyGraphs are the benchmarks of losses of other shapes, listed by their families.
+var familyGraphs []struct {
+	name string
+	run  func(b *testing.B)
 }
 
 // graphData is the data of a benchmark while its graph is built.

@@ -102,6 +102,22 @@
 //   - [BernoulliKL]: the Kullback-Leibler divergence of Bernoulli distributions, element by element, from their logits
 //   - [GaussianKL]: the Kullback-Leibler divergence of normal distributions, element by element
 //
+// # Overlap
+//
+//   - [Dice]: the Dice loss of the pixels of each class, 1 - 2·|P∩T|/(|P|+|T|) of soft sets
+//   - [DiceFromProb]: the loss of Dice of probabilities
+//   - [GeneralizedDice]: the generalised Dice loss of each image: one ratio of sums over classes, each weighed by its size in the target
+//   - [GeneralizedDiceFromProb]: the loss of GeneralizedDice of probabilities
+//   - [Jaccard]: the Jaccard loss of the pixels of each class, 1 - |P∩T|/|P∪T| of soft sets
+//   - [JaccardFromProb]: the loss of Jaccard of probabilities
+//   - [Tversky]: the Tversky loss of the pixels of each class, which weighs false positives and false negatives
+//   - [TverskyFromProb]: the loss of Tversky of probabilities
+//   - [FocalTversky]: a power of the Tversky loss of the pixels of each class
+//   - [FocalTverskyFromProb]: the loss of FocalTversky of probabilities
+//   - [LovaszSoftmax]: the Lovász-softmax loss of each class: the convex extension of the Jaccard loss to the errors of the pixels
+//   - [LovaszSoftmaxFromProb]: the loss of LovaszSoftmax of probabilities
+//   - [LovaszHinge]: the Lovász hinge loss of each image: the convex extension of the Jaccard loss to hinge errors, for two classes
+//
 // # Ranking
 //
 //   - [ListNet]: the cross-entropy between the top-one probabilities of relevance and of scores in each list

@@ -64,6 +64,10 @@ func WithFull() Option {
 	return core.OptFull.Flag
 }
 
+// WithSquared takes squares: in losses of overlapping sets the products of [Dice] and its relatives
+// become p² and t², in [PairwiseQuantile] both sides are squared. Off by default.
+func WithSquared() Option { return core.OptSquared.Flag }
+
 // WithIterations sets a number of iterations >= 0: of [NeuralNDCG], exactly (default 50), and of
 // [Sinkhorn] and [SinkhornDivergence], at most (>= 1, default 2000).
 func WithIterations(n int) Option { return integer(core.OptIterations, n) }

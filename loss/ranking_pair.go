@@ -309,9 +309,6 @@ var pairwiseQuantile = ofPairs(core.Definition{
 	return pairLoss{gaps: true, curve: c}
 })
 
-// WithSquared squares distances or shortfalls; the documentation of a loss says which.
-func WithSquared() Option { return core.OptSquared.Flag }
-
 // logisticPairs is the loss of RankNet and LambdaRank.
 func logisticPairs(s *core.Settings) pairLoss {
 	sigma := s.Ranking.Sigma

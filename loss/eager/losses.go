@@ -240,6 +240,51 @@ func BernoulliKL(opts ...loss.Option) (*Loss, error) { return newLoss("Bernoulli
 // GaussianKL returns [loss.GaussianKL] with its options fixed. Operands: mean1, std1, mean2, std2.
 func GaussianKL(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianKL", opts) }
 
+// Dice returns [loss.Dice] with its options fixed. Operands: logits, target.
+func Dice(opts ...loss.Option) (*Loss, error) { return newLoss("Dice", opts) }
+
+// DiceFromProb returns [loss.DiceFromProb] with its options fixed. Operands: prob, target.
+func DiceFromProb(opts ...loss.Option) (*Loss, error) { return newLoss("DiceFromProb", opts) }
+
+// GeneralizedDice returns [loss.GeneralizedDice] with its options fixed. Operands: logits, target.
+func GeneralizedDice(opts ...loss.Option) (*Loss, error) { return newLoss("GeneralizedDice", opts) }
+
+// GeneralizedDiceFromProb returns [loss.GeneralizedDiceFromProb] with its options fixed. Operands: prob, target.
+func GeneralizedDiceFromProb(opts ...loss.Option) (*Loss, error) {
+	return newLoss("GeneralizedDiceFromProb", opts)
+}
+
+// Jaccard returns [loss.Jaccard] with its options fixed. Operands: logits, target.
+func Jaccard(opts ...loss.Option) (*Loss, error) { return newLoss("Jaccard", opts) }
+
+// JaccardFromProb returns [loss.JaccardFromProb] with its options fixed. Operands: prob, target.
+func JaccardFromProb(opts ...loss.Option) (*Loss, error) { return newLoss("JaccardFromProb", opts) }
+
+// Tversky returns [loss.Tversky] with its options fixed. Operands: logits, target.
+func Tversky(opts ...loss.Option) (*Loss, error) { return newLoss("Tversky", opts) }
+
+// TverskyFromProb returns [loss.TverskyFromProb] with its options fixed. Operands: prob, target.
+func TverskyFromProb(opts ...loss.Option) (*Loss, error) { return newLoss("TverskyFromProb", opts) }
+
+// FocalTversky returns [loss.FocalTversky] with its options fixed. Operands: logits, target.
+func FocalTversky(opts ...loss.Option) (*Loss, error) { return newLoss("FocalTversky", opts) }
+
+// FocalTverskyFromProb returns [loss.FocalTverskyFromProb] with its options fixed. Operands: prob, target.
+func FocalTverskyFromProb(opts ...loss.Option) (*Loss, error) {
+	return newLoss("FocalTverskyFromProb", opts)
+}
+
+// LovaszSoftmax returns [loss.LovaszSoftmax] with its options fixed. Operands: logits, labels.
+func LovaszSoftmax(opts ...loss.Option) (*Loss, error) { return newLoss("LovaszSoftmax", opts) }
+
+// LovaszSoftmaxFromProb returns [loss.LovaszSoftmaxFromProb] with its options fixed. Operands: prob, labels.
+func LovaszSoftmaxFromProb(opts ...loss.Option) (*Loss, error) {
+	return newLoss("LovaszSoftmaxFromProb", opts)
+}
+
+// LovaszHinge returns [loss.LovaszHinge] with its options fixed. Operands: logits, labels.
+func LovaszHinge(opts ...loss.Option) (*Loss, error) { return newLoss("LovaszHinge", opts) }
+
 // ListNet returns [loss.ListNet] with its options fixed. Operands: scores, relevance.
 func ListNet(opts ...loss.Option) (*Loss, error) { return newLoss("ListNet", opts) }
 
@@ -505,6 +550,19 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"StandardGaussianKL":         StandardGaussianKL,
 	"BernoulliKL":                BernoulliKL,
 	"GaussianKL":                 GaussianKL,
+	"Dice":                       Dice,
+	"DiceFromProb":               DiceFromProb,
+	"GeneralizedDice":            GeneralizedDice,
+	"GeneralizedDiceFromProb":    GeneralizedDiceFromProb,
+	"Jaccard":                    Jaccard,
+	"JaccardFromProb":            JaccardFromProb,
+	"Tversky":                    Tversky,
+	"TverskyFromProb":            TverskyFromProb,
+	"FocalTversky":               FocalTversky,
+	"FocalTverskyFromProb":       FocalTverskyFromProb,
+	"LovaszSoftmax":              LovaszSoftmax,
+	"LovaszSoftmaxFromProb":      LovaszSoftmaxFromProb,
+	"LovaszHinge":                LovaszHinge,
 	"ListNet":                    ListNet,
 	"RankingSoftmax":             RankingSoftmax,
 	"UniqueSoftmax":              UniqueSoftmax,

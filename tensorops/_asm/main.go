@@ -35,6 +35,7 @@ var outputs = []output{
 	{"optim", "../../train/optim/kernel_amd64.s", "../../train/optim/kernel_amd64.go", "optim", updateKernels, nil},
 	{"point", "../point_amd64.s", "../point_stubs_amd64.go", "tensorops", pointKernels, nil},
 	{"softmax", "../softmax_amd64.s", "../softmax_stubs_amd64.go", "tensorops", softmaxKernels, nil},
+	{"pixels", "../pixels_amd64.s", "../pixels_stubs_amd64.go", "tensorops", pixelKernels, nil},
 	{"mat", "../mat/kernels_amd64.s", "../mat/stubs_amd64.go", "mat", matrixKernels, transpositions},
 }
 

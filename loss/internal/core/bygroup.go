@@ -18,6 +18,8 @@ type groupWork[F Float] struct {
 	parts        [3][]float64
 	weight       []float64
 	loops        []loop
+	labelled     bool // the labels of all entries are in ints
+	stream       stream[F]
 }
 
 // groups is the part of an evaluation that is about groups.
@@ -193,7 +195,8 @@ func (e *evaluation[F]) addShared(ranges int) {
 func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	y := e.grouped
 	g := &w.group
-	*g = Group{Index: i, name: e.Def.Name, scratch: g.scratch, ints: g.ints, singles: g.singles}
+	*g = Group{Index: i, All: y.entries, name: e.Def.Name, scratch: g.scratch, ints: g.ints, singles: g.singles}
+	w.labelled = false
 	if err := e.entriesOf(w, i); err != nil {
 		return err
 	}
@@ -208,11 +211,15 @@ func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	if g.Whole = y.whole(e.Bound); g.Whole {
 		values = 1
 	}
-	if err := e.packGroup(w, i); err != nil {
-		return err
-	}
 	s := fit(&w.s, values)
 	if err := e.groupFactors(w, s, i); err != nil {
+		return err
+	}
+	if !y.Inside && !slices.ContainsFunc(s, func(f float64) bool { return f != 0 }) {
+		e.clearGroup(w, i)
+		return nil
+	}
+	if err := e.packGroup(w, i); err != nil {
 		return err
 	}
 	g.Parts, g.Num, g.Den = ones(&w.parts[0], values), ones(&w.parts[1], values), ones(&w.parts[2], values)
@@ -247,6 +254,9 @@ func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 		g.Factor[v] = e.groupUpstream(w, i, v) * s[v] / e.scale
 	}
 	e.requestGroup(w, i)
+	if y.Streamed {
+		e.clearMasked(w, i)
+	}
 	if err := y.f(g); err != nil {
 		return err
 	}
@@ -373,7 +383,7 @@ func (e *evaluation[F]) groupTangents(w *groupWork[F], s []float64, i int) error
 	g := &w.group
 	place := e.operand[e.Wrt]
 	g.Factor = fit(&w.factor, len(s))
-	g.Grad[place] = fit(&w.grad[place], len(g.X[place]))
+	e.requestTangent(w, place)
 	scratch, ints, singles := g.used, g.intUsed, g.singleUsed
 	for v := range s {
 		if s[v] == 0 {

@@ -284,6 +284,7 @@ func (w *work[F]) put() {
 	w.block = Block{scratch: w.block.scratch, row: w.block.row}
 	w.kernel = Range[F]{}
 	w.groups.group = Group{scratch: w.groups.group.scratch, ints: w.groups.group.ints, singles: w.groups.group.singles}
+	w.groups.stream = stream[F]{}
 	PoolOf[F](&works32, &works64).Put(w)
 }
 

@@ -140,6 +140,10 @@ func gatherInts(dst []int, x *Ints, base int, loops []loop) []int {
 		return dst[1:]
 	}
 	l := &loops[0]
+	if len(loops) == 1 && l.at == nil && l.stride == 1 {
+		x.copyTo(dst[:l.n], base)
+		return dst[l.n:]
+	}
 	for i := range l.n {
 		dst = gatherInts(dst, x, base+l.step(i), loops[1:])
 	}

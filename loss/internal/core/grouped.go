@@ -22,6 +22,8 @@ type Grouping struct {
 	Values string
 	// Weights are the axes of WithWeights; "": those of a value, or of groups.
 	Weights string
+	// Unweighted groups take no weights.
+	Unweighted bool
 	// Items: weights may also have the axes of groups and entries, and come with the group then.
 	Items bool
 	// Inside: weights come with the group, which makes its values of them.
@@ -35,8 +37,14 @@ type Grouping struct {
 	Classes func(d *GroupDims) int
 	// Data are the places of operands that have no derivative under the settings.
 	Data []int
+	// Binary: labels are 0 and 1 where there is one class.
+	Binary bool
 	// Scan: the parts of the values in the denominator depend on operands with a derivative.
 	Scan bool
+	// Streamed: floating operands are not packed; the mathematics reads them and writes derivatives
+	// by ranges of entries (Group.Read, Group.Write). X is nil, and Grad, Hess and Dir are empty but
+	// not nil where they are requested or there.
+	Streamed bool
 }
 
 // A GroupFunc is the mathematics of a group: it writes the values to Value and, in full, the
@@ -195,6 +203,9 @@ func (g *grouped) bind(b *Bound, l *letters) error {
 		cols += g.layout[b.operand[k]].size
 	}
 	b.Dims = Dims{Rows: d.Groups, Cols: cols, Inner: 1, Classes: g.classes, Stride: 1}
+	if g.Binary && g.classes == 1 {
+		g.classes = 2
+	}
 	if d.Groups == 1 || b.Set.Has(OptSegments) {
 		b.Dims.Cols = grain // groups of segments are counted when the graph runs
 	}
@@ -259,6 +270,9 @@ func (g *grouped) place(b *Bound, l *letters, k int, s Shape) {
 		}
 		*to = append(*to, a)
 	}
+	if len(lay.entries[0]) == 0 && strings.Contains(pattern, "*") && strings.Contains(g.Entries, "*") {
+		lay.entries[0] = []groupAxis{{'e', 1, 1}} // "*" is no axis at all
+	}
 	if g.Over == "" {
 		lay.shared = len(lay.entries[0]) == 0 && b.Set.Has(OptSegments)
 	}
@@ -286,8 +300,11 @@ func offset(axes []groupAxis, i int) (at int) {
 // perValue checks the shape of weights or of a mask.
 func (g *grouped) perValue(b *Bound, what string, s Shape) error {
 	shapes := g.shapes
-	if what == "mask" {
+	switch {
+	case what == "mask":
 		shapes = []Shape{g.mask}
+	case g.Unweighted:
+		return Faultf(ErrOption, b.Def.Name, "weights have no place where the whole batch is one set")
 	}
 	var words []string
 	for _, want := range shapes {
@@ -327,6 +344,7 @@ func (b *Bound) Quotient() bool { return b.grouped == nil || !b.grouped.Whole }
 type Group struct {
 	Index int // of the group
 	N     int // the entries that are there
+	All   int // and those that are not
 	// At are the positions of the entries among all of the group; nil: all are there.
 	At     []int
 	X      [MaxPlaces][]float64 // floating operands; flags and signs of either type
@@ -344,6 +362,7 @@ type Group struct {
 	Parts, Num, Den []float64 // for a PartsFunc
 
 	name    string
+	access  access
 	scratch []float64
 	used    int
 	ints    []int

@@ -16,21 +16,14 @@ type letters struct {
 	moves   bool
 }
 
-// shape is what a pattern stands for.
+// shape is what a pattern stands for that is not an operand's: the class axis has its place in it.
 func (l *letters) shape(pattern string) (s Shape) {
-	class := -1
 	for _, c := range []byte(strings.ReplaceAll(pattern, " ", "")) {
-		switch {
-		case c == '*':
+		if c == '*' {
 			s = append(s, l.rest...)
-		case c == 'C' && l.moves:
-			class = l.n['C']
-		default:
+		} else {
 			s = append(s, l.n[c])
 		}
-	}
-	if class >= 0 {
-		s = slices.Insert(s, l.at(len(s)+1), class)
 	}
 	return s
 }

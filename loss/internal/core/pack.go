@@ -14,12 +14,16 @@ func (e *evaluation[F]) entriesOf(w *groupWork[F], i int) error {
 		from = e.group.segments[i]
 		g.N = len(from)
 	}
-	if e.MaskType == "" && !y.byLabel {
+	one := e.task == sumShares && y.parts == nil && !y.perItem // whether there is one is all that counts
+	if e.MaskType == "" && (!y.byLabel || from == nil && !one && !e.someIgnored(w, i)) {
 		g.At = from
 		return nil
 	}
 	at := fit(&w.at, g.N)[:0]
 	for k := range g.N {
+		if one && len(at) > 0 {
+			break
+		}
 		p := k
 		if from != nil {
 			p = from[k]
@@ -54,35 +58,61 @@ func (e *evaluation[F]) entriesOf(w *groupWork[F], i int) error {
 	return nil
 }
 
-// ignored reports whether the label of entry p of group i is ignored.
-func (e *evaluation[F]) ignored(i, p int) bool {
+// labelled returns the number of the integer operand whose entries have labels, or -1.
+func (e *evaluation[F]) labelled() int {
 	for k := range e.Integers {
 		place := e.integer[k]
-		y := &e.grouped.layout[place]
-		if !e.Def.Operands[place].Holds.TakesLabels() {
-			continue
-		}
-		at := y.base(i)
-		if len(y.entries[0]) > 0 {
-			at += offset(y.entries[0], p)
-		}
-		if slices.Contains(e.Set.Ignore, e.in.Ints[k].at(at)) {
-			return true
+		if e.Def.Operands[place].Holds.TakesLabels() {
+			return k
 		}
 	}
-	return false
+	return -1
+}
+
+// ignored reports whether the label of entry p of group i is ignored.
+func (e *evaluation[F]) ignored(i, p int) bool {
+	k := e.labelled()
+	if k < 0 {
+		return false
+	}
+	y := &e.grouped.layout[e.integer[k]]
+	at := y.base(i)
+	if len(y.entries[0]) > 0 {
+		at += offset(y.entries[0], p)
+	}
+	return slices.Contains(e.Set.Ignore, e.in.Ints[k].at(at))
+}
+
+// someIgnored reports whether a label of group i is ignored.
+func (e *evaluation[F]) someIgnored(w *groupWork[F], i int) bool {
+	k := e.labelled()
+	if k < 0 {
+		return false
+	}
+	y := &e.grouped.layout[e.integer[k]]
+	loops, n := y.loops(w.loops[:0], nil)
+	w.loops = loops[:0]
+	labels := fit(&w.ints[e.integer[k]], n)
+	gatherInts(labels, &e.in.Ints[k], y.base(i), loops)
+	w.labelled = true
+	return slices.ContainsFunc(e.Set.Ignore, func(v int) bool { return slices.Contains(labels, v) })
 }
 
 // packGroup reads the operands of group i.
 func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 	g := &w.group
+	if e.task == sumShares && e.grouped.parts == nil {
+		return nil // what is in the group does not matter
+	}
 	for k := range e.Integers {
 		place := e.integer[k]
 		y := &e.grouped.layout[place]
 		loops, n := w.loopsOf(y, g.At)
 		base := y.base(i)
 		g.Int[place] = fit(&w.ints[place], n)
-		gatherInts(g.Int[place], &e.in.Ints[k], base, loops)
+		if !w.labelled || g.At != nil || k != e.labelled() { // else they are there
+			gatherInts(g.Int[place], &e.in.Ints[k], base, loops)
+		}
 		if err := e.checkInts(g.Int[place], k, base, loops); err != nil {
 			return err
 		}
@@ -92,6 +122,14 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 				g.X[place][j] = float64(v)
 			}
 		}
+	}
+	if e.grouped.Streamed {
+		w.stream = stream[F]{e, w}
+		g.access = &w.stream
+		if e.in.Dir != nil {
+			g.Dir[e.operand[e.Wrt]] = requested
+		}
+		return nil
 	}
 	for k := range e.Floats {
 		place := e.operand[k]
@@ -143,6 +181,16 @@ func (e *evaluation[F]) findOutside(x []float64, k, base int, loops []loop) erro
 	return nil
 }
 
+// among reports whether all of x are from 0 to hi; a number outside has the sign in one of the
+// two.
+func among(x []int, hi int) bool {
+	outside := 0
+	for _, v := range x {
+		outside |= v | (hi - v)
+	}
+	return outside >= 0
+}
+
 // checkInts checks the entries of integer operand k.
 func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 	o := &e.Def.Operands[e.integer[k]]
@@ -150,6 +198,9 @@ func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 	switch {
 	case o.Holds.TakesLabels():
 		lo, hi = 0, e.grouped.classes-1
+		if among(x, hi) {
+			return nil
+		}
 	case o.Holds == Lengths, o.Holds == Relations:
 		lo = 0
 	case o.Holds == Flags, o.Holds == SoftFlags:
@@ -181,8 +232,7 @@ func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 		g.Value = fit(&w.value, len(g.Factor))
 	}
 	if e.Order == OrderTangent {
-		place := e.operand[e.Wrt]
-		g.Grad[place] = fit(&w.grad[place], len(g.X[place]))
+		e.requestTangent(w, e.operand[e.Wrt])
 		return
 	}
 	for k, d := range e.group.dst {
@@ -193,6 +243,10 @@ func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 		out := &g.Grad[place]
 		if e.Order == OrderHessian {
 			out = &g.Hess[place]
+		}
+		if e.grouped.Streamed {
+			*out = requested
+			continue
 		}
 		y := &e.grouped.layout[place]
 		loops, n := w.loopsOf(y, g.At)
@@ -205,11 +259,28 @@ func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 	}
 }
 
+// requestTangent requests a gradient whose inner product with the direction is wanted.
+func (e *evaluation[F]) requestTangent(w *groupWork[F], place int) {
+	g, n := &w.group, len(w.group.X[place])
+	if e.grouped.Streamed {
+		n = g.N * e.grouped.layout[place].planes()
+		g.Dir[place] = fit(&w.dir[place], n)
+	}
+	g.Grad[place] = fit(&w.grad[place], n)
+}
+
+// clearMasked writes 0 to the derivatives of a group's entries that are not there.
+func (e *evaluation[F]) clearMasked(w *groupWork[F], i int) {
+	if w.group.At != nil {
+		e.clearGroup(w, i)
+	}
+}
+
 // storeGroup writes the derivatives of group i to their places.
 func (e *evaluation[F]) storeGroup(w *groupWork[F], i, at int) {
 	g := &w.group
 	shared := e.group.partial[at*e.group.shared:][:e.group.shared]
-	if e.Order == OrderTangent {
+	if e.Order == OrderTangent || e.grouped.Streamed {
 		return
 	}
 	for k, d := range e.group.dst {
