@@ -106,6 +106,11 @@
 //
 //   - [ListNet]: the cross-entropy between the top-one probabilities of relevance and of scores in each list
 //
+// # Sequences
+//
+//   - [CTC]: the negative log-probability of a labelling, summed over all of its alignments with the frames: connectionist temporal classification
+//   - [CTCFromLogProb]: the loss of CTC for log-probabilities, which are read as they are
+//
 // # Scores and imbalance
 //
 //   - [Brier]: the Brier score: the squared distance between softmax(logits) and target

@@ -243,6 +243,12 @@ func GaussianKL(opts ...loss.Option) (*Loss, error) { return newLoss("GaussianKL
 // ListNet returns [loss.ListNet] with its options fixed. Operands: scores, relevance.
 func ListNet(opts ...loss.Option) (*Loss, error) { return newLoss("ListNet", opts) }
 
+// CTC returns [loss.CTC] with its options fixed. Operands: logits, targets, input lengths, target lengths.
+func CTC(opts ...loss.Option) (*Loss, error) { return newLoss("CTC", opts) }
+
+// CTCFromLogProb returns [loss.CTCFromLogProb] with its options fixed. Operands: log-probabilities, targets, input lengths, target lengths.
+func CTCFromLogProb(opts ...loss.Option) (*Loss, error) { return newLoss("CTCFromLogProb", opts) }
+
 // Brier returns [loss.Brier] with its options fixed. Operands: logits, target.
 func Brier(opts ...loss.Option) (*Loss, error) { return newLoss("Brier", opts) }
 
@@ -352,6 +358,8 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"BernoulliKL":                BernoulliKL,
 	"GaussianKL":                 GaussianKL,
 	"ListNet":                    ListNet,
+	"CTC":                        CTC,
+	"CTCFromLogProb":             CTCFromLogProb,
 	"Brier":                      Brier,
 	"SphericalScore":             SphericalScore,
 	"RankedProbability":          RankedProbability,

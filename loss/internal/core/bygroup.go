@@ -18,6 +18,9 @@ type groupWork[F Float] struct {
 	parts        [3][]float64
 	weight       []float64
 	loops        []loop
+
+	e       *evaluation[F] // whose group it is
+	tangent float64        // of the rows that are written
 }
 
 // groups is the part of an evaluation that is about groups.
@@ -193,7 +196,8 @@ func (e *evaluation[F]) addShared(ranges int) {
 func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	y := e.grouped
 	g := &w.group
-	*g = Group{Index: i, name: e.Def.Name, scratch: g.scratch, ints: g.ints}
+	*g = Group{Index: i, name: e.Def.Name, scratch: g.scratch, ints: g.ints, rows: w}
+	w.e, w.tangent = e, 0
 	if err := e.entriesOf(w, i); err != nil {
 		return err
 	}
@@ -352,7 +356,7 @@ func (e *evaluation[F]) groupValues(w *groupWork[F], t *totals, s []float64, i i
 	g := &w.group
 	if e.Order == OrderTangent { // the factors are divided by the scale, which divides the sum again
 		place := e.operand[e.Wrt]
-		t.n.add(Dot(g.Grad[place], g.Dir[place]) * e.scale)
+		t.n.add(w.takeTangent(place) * e.scale)
 		return
 	}
 	for v, l := range g.Value {
@@ -381,11 +385,11 @@ func (e *evaluation[F]) groupTangents(w *groupWork[F], s []float64, i int) error
 		}
 		clear(g.Factor)
 		g.Factor[v] = s[v]
-		g.used, g.intUsed = scratch, ints
+		g.used, g.intUsed, w.tangent = scratch, ints, 0
 		if err := e.grouped.f(g); err != nil {
 			return err
 		}
-		e.Out[e.valuePlace(w, i, v)] = F(Dot(g.Grad[place], g.Dir[place]))
+		e.Out[e.valuePlace(w, i, v)] = F(w.takeTangent(place))
 	}
 	return nil
 }

@@ -283,6 +283,7 @@ func (w *work[F]) put() {
 	w.block = Block{scratch: w.block.scratch, row: w.block.row}
 	w.kernel = Range[F]{}
 	w.groups.group = Group{scratch: w.groups.group.scratch, ints: w.groups.group.ints}
+	w.groups.e = nil
 	PoolOf[F](&works32, &works64).Put(w)
 }
 

@@ -35,6 +35,11 @@ type Grouping struct {
 	Classes func(d *GroupDims) int
 	// Scan: the parts of the values in the denominator depend on operands with a derivative.
 	Scan bool
+	// Rows: the group function reads the floating operands that groups do not share, and writes
+	// their derivatives, in rows along the last axis, by [Group.Row], [Group.Along] and [Group.Put]:
+	// X, Dir, Grad and Hess have room for one. It is for operands that are too large to be packed;
+	// there are no entries then, and no restricted domains.
+	Rows bool
 }
 
 // A GroupFunc is the mathematics of a group: it writes the values to Value and, in full, the
@@ -327,6 +332,7 @@ type Group struct {
 	Parts, Num, Den []float64 // for a PartsFunc
 
 	name    string
+	rows    groupRows
 	scratch []float64
 	used    int
 	ints    []int

@@ -1,0 +1,33 @@
+package loss_test
+
+import (
+	"fmt"
+
+	"github.com/surprisal-go/surprisal/loss"
+	G "gorgonia.org/gorgonia"
+)
+
+func ExampleCTC() {
+	g := G.NewGraph()
+	// Two frames of a sequence with the classes blank, a and b, all equally likely.
+	logits := exampleNode(g, "logits", make([]float64, 6), 2, 1, 3)
+	targets := exampleNode(g, "targets", []int{1}, 1, 1)
+	inputLengths, targetLengths := exampleNode(g, "frames", []int{2}, 1), exampleNode(g, "labels", []int{1}, 1)
+	// 3 of 9 paths become "a": aa, a and blank, blank and a. -log(3/9)
+	fmt.Printf("%.6f\n", exampleValue(loss.CTC(logits, targets, inputLengths, targetLengths)))
+	// Output: 1.098612
+}
+
+func ExampleCTCFromLogProb() {
+	g := G.NewGraph()
+	logits := exampleNode(g, "logits", []float64{1, 2, 0, 0, 1, 3}, 2, 1, 3)
+	logProb, err := loss.LogSoftmax(logits)
+	if err != nil {
+		panic(err)
+	}
+	targets := exampleNode(g, "targets", []int{1, 2}, 1, 2)
+	inputLengths, targetLengths := exampleNode(g, "frames", []int{2}, 1), exampleNode(g, "labels", []int{2}, 1)
+	// The only path is a, b: -log softmax(1, 2, 0)[1] - log softmax(0, 1, 3)[2], divided by 2 labels
+	fmt.Printf("%.6f\n", exampleValue(loss.CTCFromLogProb(logProb, targets, inputLengths, targetLengths)))
+	// Output: 0.288726
+}
