@@ -71,6 +71,15 @@ func BenchmarkGraph(b *testing.B) {
 	for _, c := range optionGraphs {
 		run(c, optionShapes)
 	}
+	for _, f := range familyGraphs {
+		b.Run(f.name, f.run)
+	}
+}
+
+// familyGraphs are the benchmarks of losses of other shapes, listed by their families.
+var familyGraphs []struct {
+	name string
+	run  func(b *testing.B)
 }
 
 // graphData is the data of a benchmark while its graph is built.

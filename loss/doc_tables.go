@@ -110,6 +110,7 @@
 //
 //   - [CTC]: the negative log-probability of a labelling, summed over all of its alignments with the frames: connectionist temporal classification
 //   - [CTCFromLogProb]: the loss of CTC for log-probabilities, which are read as they are
+//   - [LinearChainCRF]: the negative log-likelihood of a sequence of tags under a linear-chain conditional random field
 //
 // # Scores and imbalance
 //

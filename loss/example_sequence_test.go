@@ -2,6 +2,7 @@ package loss_test
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/surprisal-go/surprisal/loss"
 	G "gorgonia.org/gorgonia"
@@ -30,4 +31,15 @@ func ExampleCTCFromLogProb() {
 	// The only path is a, b: -log softmax(1, 2, 0)[1] - log softmax(0, 1, 3)[2], divided by 2 labels
 	fmt.Printf("%.6f\n", exampleValue(loss.CTCFromLogProb(logProb, targets, inputLengths, targetLengths)))
 	// Output: 0.288726
+}
+
+func ExampleLinearChainCRF() {
+	g := G.NewGraph()
+	// Two steps of two tags. All scores are 0 but that a 1 never follows a 1.
+	emissions := exampleNode(g, "emissions", make([]float64, 4), 1, 2, 2)
+	transitions := exampleNode(g, "transitions", []float64{0, 0, 0, math.Inf(-1)}, 2, 2)
+	tags, lengths := exampleNode(g, "tags", []int{0, 1}, 1, 2), exampleNode(g, "lengths", []int{2}, 1)
+	// One of three equally likely sequences: log 3
+	fmt.Printf("%.6f\n", exampleValue(loss.LinearChainCRF(emissions, transitions, tags, lengths)))
+	// Output: 1.098612
 }

@@ -72,4 +72,6 @@ var sequenceAdapters = map[string]reference{
 		return loss.CTC(b.input("logits"), b.labels("targets"), b.lengths("input_lengths"), b.lengths("target_lengths"), opts...)
 	}, tally{40, 34, 6, 0, 0, 0}},
 	"ctc_from_log_prob": {alignment("CTCFromLogProb", alignmentOptions, "log_prob"), tally{9, 9, 0, 0, 0, 5}},
+	"linear_chain_crf": {second{loss: "LinearChainCRF", operands: []string{"emissions", "transitions", "tags", "lengths"},
+		nodes: map[string]func(*G.Node) loss.Option{"start": loss.WithStart, "end": loss.WithEnd}}.build, tally{19, 19, 0, 0, 0, 10}},
 }

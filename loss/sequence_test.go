@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,13 +151,26 @@ func init() {
 		{name: "targets", shape: []int{3, 3}, ints: []int{1, 1, 2, 2, -9, 77, 1, 2, 1}, masked: everyRow(3)},
 		{name: "input lengths", shape: []int{3}, ints: []int{5, 4, 5}, masked: everyRow(1)},
 		{name: "target lengths", shape: []int{3}, ints: []int{3, 0, 2}, masked: everyRow(1)}}
-	last := append([]groupInput(nil), aligned...)
+	last := slices.Clone(aligned)
 	last[1].ints = []int{1, 1, 0, 0, -9, 77, 1, 0, 1}
 	for _, name := range []string{"CTC", "CTCFromLogProb"} {
 		groupProblems = append(groupProblems,
 			groupProblem{loss: name, title: "plain", inputs: aligned, mask: []int{3}, weights: []int{3}},
 			groupProblem{loss: name, title: "last blank", opts: []loss.Option{loss.WithBlank(-1)}, inputs: last, mask: []int{3}, weights: []int{3}})
 	}
+}
+
+func init() {
+	crf := []groupInput{{name: "emissions", shape: []int{3, 4, 3}, x: normals(rand.New(rand.NewPCG(1, 1)), 36, 1), masked: everyRow(12)},
+		{name: "transitions", shape: []int{3, 3}, x: []float64{0.5, -1, 0.25, 1.5, -0.75, 0, 1, -0.5, 0.1}},
+		{name: "tags", shape: []int{3, 4}, ints: []int{1, 0, 2, 2, 1, 1, -5, 99, 0, 2, 1, -1}, masked: everyRow(4)},
+		{name: "lengths", shape: []int{3}, ints: []int{4, 1, 3}, masked: everyRow(1)}}
+	start := groupInput{name: "start", shape: []int{3}, x: []float64{0.25, -0.5, 1}, with: loss.WithStart, field: func(d *eager.Data) *eager.Operand { return &d.Start }}
+	end := groupInput{name: "end", shape: []int{3}, x: []float64{-1, 0.5, 0.125}, with: loss.WithEnd, field: func(d *eager.Data) *eager.Operand { return &d.End }}
+	groupProblems = append(groupProblems,
+		groupProblem{loss: "LinearChainCRF", title: "plain", inputs: crf, mask: []int{3}, weights: []int{3}},
+		groupProblem{loss: "LinearChainCRF", title: "start and end", inputs: append(slices.Clone(crf), start, end), mask: []int{3}, weights: []int{3}},
+		groupProblem{loss: "LinearChainCRF", title: "end", inputs: append(slices.Clone(crf), end), mask: []int{3}, weights: []int{3}})
 }
 
 // A sequenceFault is a call that is refused.

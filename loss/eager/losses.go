@@ -249,6 +249,9 @@ func CTC(opts ...loss.Option) (*Loss, error) { return newLoss("CTC", opts) }
 // CTCFromLogProb returns [loss.CTCFromLogProb] with its options fixed. Operands: log-probabilities, targets, input lengths, target lengths.
 func CTCFromLogProb(opts ...loss.Option) (*Loss, error) { return newLoss("CTCFromLogProb", opts) }
 
+// LinearChainCRF returns [loss.LinearChainCRF] with its options fixed. Operands: emissions, transitions, tags, lengths.
+func LinearChainCRF(opts ...loss.Option) (*Loss, error) { return newLoss("LinearChainCRF", opts) }
+
 // Brier returns [loss.Brier] with its options fixed. Operands: logits, target.
 func Brier(opts ...loss.Option) (*Loss, error) { return newLoss("Brier", opts) }
 
@@ -360,6 +363,7 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"ListNet":                    ListNet,
 	"CTC":                        CTC,
 	"CTCFromLogProb":             CTCFromLogProb,
+	"LinearChainCRF":             LinearChainCRF,
 	"Brier":                      Brier,
 	"SphericalScore":             SphericalScore,
 	"RankedProbability":          RankedProbability,
