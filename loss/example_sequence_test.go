@@ -43,3 +43,25 @@ func ExampleLinearChainCRF() {
 	fmt.Printf("%.6f\n", exampleValue(loss.LinearChainCRF(emissions, transitions, tags, lengths)))
 	// Output: 1.098612
 }
+
+func ExampleRNNT() {
+	g := G.NewGraph()
+	// Two frames, one label, the classes blank and a, all equally likely.
+	logits := exampleNode(g, "logits", make([]float64, 8), 1, 2, 2, 2)
+	targets := exampleNode(g, "targets", []int{1}, 1, 1)
+	inputLengths, targetLengths := exampleNode(g, "frames", []int{2}, 1), exampleNode(g, "labels", []int{1}, 1)
+	// Two paths of three steps, a in the first frame or in the second: -log(2/8)
+	fmt.Printf("%.6f\n", exampleValue(loss.RNNT(logits, targets, inputLengths, targetLengths)))
+	// Output: 1.386294
+}
+
+func ExampleRNNTAdditive() {
+	g := G.NewGraph()
+	encoder := exampleNode(g, "encoder", []float64{0, 1, 2, 0}, 1, 2, 2)
+	predictor := exampleNode(g, "predictor", []float64{0, 1, 1, 0}, 1, 2, 2)
+	targets := exampleNode(g, "targets", []int{1}, 1, 1)
+	inputLengths, targetLengths := exampleNode(g, "frames", []int{2}, 1), exampleNode(g, "labels", []int{1}, 1)
+	// -log((σ(2)/2 + σ(-2)·σ(-1))·σ(3)): a in the first frame or in the second
+	fmt.Printf("%.6f\n", exampleValue(loss.RNNTAdditive(encoder, predictor, targets, inputLengths, targetLengths)))
+	// Output: 0.798396
+}

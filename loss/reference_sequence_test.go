@@ -12,11 +12,9 @@ import (
 func init() {
 	maps.Copy(adapters, sequenceAdapters)
 	exceptions = append(exceptions, exception{file: "ctc_loss", cases: `^impossible-\w+-ziFalse/`, why: "an impossible row has gradient 0, in PyTorch NaN", want: impossibleRule})
-	for _, file := range []string{"ctc"} {
-		exceptions = append(exceptions,
-			exception{file: file, cases: `^target-(is-blank|out-of-range)/`, why: "a target that is the blank or no class", refused: loss.ErrValue},
-			exception{file: file, cases: `-length-too-long/`, why: "a length beyond its axis", refused: loss.ErrValue})
-	}
+	exceptions = append(exceptions,
+		exception{file: "ctc", cases: `^target-(is-blank|out-of-range)/`, why: "a target that is the blank or no class", refused: loss.ErrValue},
+		exception{file: "ctc", cases: `-length-too-long/`, why: "a length beyond its axis", refused: loss.ErrValue})
 }
 
 // alignmentOptions are the options of losses that sum over alignments.
@@ -62,6 +60,20 @@ func impossibleRule(c *refCase) (*refCase, error) {
 	return &d, nil
 }
 
+// transducer builds cases of a transducer. Targets without columns are an empty axis here, and stand
+// for those of any width that are not read.
+func transducer(name string, operands ...string) adapter {
+	options := maps.Clone(alignmentOptions)
+	options["fast_emit"] = numberOption(loss.WithFastEmit)
+	build := alignment(name, options, operands...)
+	return func(b *refGraph) (*G.Node, error) {
+		if targets := b.c.Inputs["targets"]; targets.size() == 0 {
+			targets.Shape, targets.Data = []int{targets.Shape[0], 1}, make([]refNumber, targets.Shape[0])
+		}
+		return build(b)
+	}
+}
+
 var sequenceAdapters = map[string]reference{
 	"ctc": {alignment("CTC", alignmentOptions, "logits"), tally{34, 30, 0, 4, 0, 16}},
 	"ctc_loss": {func(b *refGraph) (*G.Node, error) {
@@ -74,4 +86,6 @@ var sequenceAdapters = map[string]reference{
 	"ctc_from_log_prob": {alignment("CTCFromLogProb", alignmentOptions, "log_prob"), tally{9, 9, 0, 0, 0, 5}},
 	"linear_chain_crf": {second{loss: "LinearChainCRF", operands: []string{"emissions", "transitions", "tags", "lengths"},
 		nodes: map[string]func(*G.Node) loss.Option{"start": loss.WithStart, "end": loss.WithEnd}}.build, tally{19, 19, 0, 0, 0, 10}},
+	"rnnt":          {transducer("RNNT", "logits"), tally{27, 27, 0, 0, 0, 13}},
+	"rnnt_additive": {transducer("RNNTAdditive", "encoder", "predictor"), tally{9, 9, 0, 0, 0, 5}},
 }

@@ -10,7 +10,7 @@ import (
 // sequenceWide are those of other than two operands.
 var (
 	sequenceLosses []entry
-	sequenceWide   = []*core.Definition{&ctc, &ctcFromLogProb, &linearChainCRF}
+	sequenceWide   = []*core.Definition{&ctc, &ctcFromLogProb, &linearChainCRF, &rnnt, &rnntAdditive}
 )
 
 // WithBlank sets the class of the blank: a class, or -1 for the last one. Default 0.

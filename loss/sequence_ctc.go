@@ -36,7 +36,7 @@ import (
 // when the graph runs. The recursions are in float64 whatever the dtype and take O(T·S) time and
 // memory a row. The second order is exact.
 //
-// [CTCFromLogProb] takes log-probabilities.
+// [CTCFromLogProb] takes log-probabilities, [RNNT] has predictions that depend on the labels before.
 // Package tensorops/decode finds labellings (CTCGreedy, CTCBeam) and alignments (CTCAlign).
 //
 // Reference: A. Graves et al., Connectionist Temporal Classification: Labelling Unsegmented

@@ -283,6 +283,7 @@ func TestCTCFaults(t *testing.T) {
 		{"CTC", nil, with(func(a *aligned) { a.inputs = a.inputs[:1] }), loss.ErrShape, "loss.CTC: input lengths have shape (1), want (2) to match logits"},
 		{"CTC", []loss.Option{loss.WithStrict()}, with(func(a *aligned) { a.inputs[1] = 2 }), loss.ErrValue, "loss.CTC: row 1 is impossible: 2 frames, want 3 for 2 labels with 1 repetitions"},
 		{"CTC", []loss.Option{loss.WithBlank(3)}, with(func(*aligned) {}), loss.ErrOption, "loss.CTC: WithBlank is 3, want a class below 3, or -1 for the last"},
+		{"CTC", []loss.Option{loss.WithFastEmit(1)}, with(func(*aligned) {}), loss.ErrOption, "loss.CTC: WithFastEmit is not an option of this loss"},
 		{"CTC", []loss.Option{loss.WithBlank(-2)}, with(func(*aligned) {}), loss.ErrOption, "loss.CTC: WithBlank is -2, want a class, or -1 for the last"},
 	} {
 		f.test(t)

@@ -173,6 +173,24 @@ func init() {
 		groupProblem{loss: "LinearChainCRF", title: "end", inputs: append(slices.Clone(crf), end), mask: []int{3}, weights: []int{3}})
 }
 
+func init() {
+	r := rand.New(rand.NewPCG(2, 2))
+	rest := []groupInput{{name: "targets", shape: []int{3, 2}, ints: []int{1, 2, 2, 99, 1, 1}, masked: everyRow(2)},
+		{name: "input lengths", shape: []int{3}, ints: []int{3, 2, 1}, masked: everyRow(1)},
+		{name: "target lengths", shape: []int{3}, ints: []int{2, 1, 2}, masked: everyRow(1)}}
+	joint := append([]groupInput{{name: "logits", shape: []int{3, 3, 3, 3}, x: normals(r, 81, 1.5), masked: everyRow(27)}}, rest...)
+	terms := append([]groupInput{{name: "encoder", shape: []int{3, 3, 3}, x: normals(r, 27, 1), masked: everyRow(9)},
+		{name: "predictor", shape: []int{3, 3, 3}, x: normals(r, 27, 1), masked: everyRow(9)}}, rest...)
+	for name, inputs := range map[string][]groupInput{"RNNT": joint, "RNNTAdditive": terms} {
+		last := slices.Clone(inputs)
+		last[len(last)-3].ints = []int{1, 0, 0, 99, 1, 1}
+		groupProblems = append(groupProblems,
+			groupProblem{loss: name, title: "plain", inputs: inputs, mask: []int{3}, weights: []int{3}},
+			groupProblem{loss: name, title: "last blank", opts: []loss.Option{loss.WithBlank(-1)}, inputs: last, mask: []int{3}, weights: []int{3}},
+			groupProblem{loss: name, title: "fast emit", opts: []loss.Option{loss.WithFastEmit(.5)}, inputs: inputs, mask: []int{3}, weights: []int{3}, kinks: true})
+	}
+}
+
 // A sequenceFault is a call that is refused.
 type sequenceFault struct {
 	loss     string

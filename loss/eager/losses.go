@@ -252,6 +252,12 @@ func CTCFromLogProb(opts ...loss.Option) (*Loss, error) { return newLoss("CTCFro
 // LinearChainCRF returns [loss.LinearChainCRF] with its options fixed. Operands: emissions, transitions, tags, lengths.
 func LinearChainCRF(opts ...loss.Option) (*Loss, error) { return newLoss("LinearChainCRF", opts) }
 
+// RNNT returns [loss.RNNT] with its options fixed. Operands: logits, targets, input lengths, target lengths.
+func RNNT(opts ...loss.Option) (*Loss, error) { return newLoss("RNNT", opts) }
+
+// RNNTAdditive returns [loss.RNNTAdditive] with its options fixed. Operands: encoder, predictor, targets, input lengths, target lengths.
+func RNNTAdditive(opts ...loss.Option) (*Loss, error) { return newLoss("RNNTAdditive", opts) }
+
 // Brier returns [loss.Brier] with its options fixed. Operands: logits, target.
 func Brier(opts ...loss.Option) (*Loss, error) { return newLoss("Brier", opts) }
 
@@ -364,6 +370,8 @@ var constructors = map[string]func(...loss.Option) (*Loss, error){
 	"CTC":                        CTC,
 	"CTCFromLogProb":             CTCFromLogProb,
 	"LinearChainCRF":             LinearChainCRF,
+	"RNNT":                       RNNT,
+	"RNNTAdditive":               RNNTAdditive,
 	"Brier":                      Brier,
 	"SphericalScore":             SphericalScore,
 	"RankedProbability":          RankedProbability,

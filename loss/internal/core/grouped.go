@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -189,6 +190,9 @@ func (g *grouped) bind(b *Bound, l *letters) error {
 	}
 	if b.Def.Bind != nil {
 		if err := b.Def.Bind(&b.Set, d); err != nil {
+			if fault := (*Fault)(nil); errors.As(err, &fault) {
+				return err
+			}
 			return Faultf(ErrOption, b.Def.Name, "%v", err)
 		}
 	}
