@@ -104,6 +104,10 @@ func perLabel(*core.Settings, *core.GroupDims) core.PartsFunc {
 // ctcOf computes one sequence, of logits or of log-probabilities.
 func ctcOf(s *core.Settings, d *core.GroupDims, softmax bool) core.GroupFunc {
 	steps, most, classes, blank := d.Len('T'), d.Len('S'), d.Len('C'), blankOf(s, d)
+	least := 4e-3 // of the loss of a frame: roundings of some 1e-15 are then below 3e-13 of it
+	if d.Float32 {
+		least = 3e-7 // and below 2^-27 here
+	}
 	return func(g *core.Group) error {
 		frames, err := lengthOf(g, 2, "input length", steps)
 		if err != nil {
@@ -122,10 +126,15 @@ func ctcOf(s *core.Settings, d *core.GroupDims, softmax bool) core.GroupFunc {
 			c.Fill(g, 0, 0, steps)
 			return impossible(g, s, "%d frames, want %d for %d labels with %d repetitions", frames, n+r, n, r)
 		}
-		logProb := 0.0
+		logProb, linear := 0.0, false
 		if frames > 0 {
-			c.Start(g.Buf(formula.CTCMemory(steps, min(most, steps), classes, g.Second())), classes, g.Second())
-			logProb = c.Forward(g)
+			c.Start(g, steps, min(most, steps))
+			if softmax && !g.Second() {
+				logProb, linear = c.Linear(g, least)
+			}
+			if !linear {
+				logProb = c.Forward(g)
+			}
 		}
 		switch {
 		case logProb != logProb:
@@ -133,9 +142,12 @@ func ctcOf(s *core.Settings, d *core.GroupDims, softmax bool) core.GroupFunc {
 		case math.IsInf(logProb, -1):
 			c.Fill(g, 0, 0, steps)
 			return impossible(g, s, "every path has a logit of -Inf")
+		case g.Grad[0] == nil && g.Hess[0] == nil || frames == 0:
+		case linear:
+			c.LinearGradient(g, g.Factor[0])
 		case g.Grad[0] != nil:
 			c.Backward(g, g.Factor[0])
-		case g.Hess[0] != nil:
+		default:
 			c.Second(g, g.Factor[0])
 		}
 		c.Fill(g, 0, frames, steps)

@@ -294,6 +294,61 @@ func TestCTCFaults(t *testing.T) {
 	strict.test(t)
 }
 
+// The recursion on probabilities and the one on logarithms agree, on easy sequences, on those beyond
+// float64's range for probabilities, and on nearly sure ones: the first is that of CTC where it can
+// be, the second that of CTCFromLogProb.
+func TestCTCRecursions(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	const frames, classes, width = 300, 5, 60
+	for _, c := range []struct {
+		scale, lift float64 // of all logits; of those along an alignment
+		length      int
+	}{{1, 0, 60}, {3, 0, 60}, {30, 0, 30}, {1000, 0, 10}, {1, 8, 60}, {1, 40, 60}, {0, -40, 60}} {
+		targets := make([]int, width)
+		for k := range targets {
+			targets[k] = 1 + r.IntN(classes-1)
+		}
+		x := normals(r, frames*classes, c.scale)
+		for f := range frames { // a label in every fifth frame, blanks between
+			class := 0
+			if f%5 == 2 && f/5 < c.length {
+				class = targets[f/5]
+			}
+			x[f*classes+class] += c.lift
+		}
+		logProb, p := make([]float64, len(x)), make([]float64, len(x))
+		for at := 0; at < len(x); at += classes {
+			top := slices.Max(x[at : at+classes])
+			sum := 0.0
+			for _, v := range x[at : at+classes] {
+				sum += math.Exp(v - top)
+			}
+			for i, v := range x[at : at+classes] {
+				// log1p keeps the digits of a sure class.
+				logProb[at+i] = v - top - math.Log1p(sum-1)
+				p[at+i] = math.Exp(v-top) / sum
+			}
+		}
+		solve := func(name string, x []float64) (value float64, grad []float64) {
+			operands := append([]eager.Operand{eager.Slice(x, frames, 1, classes)}, integerOperands(targets, [2]int{1, width}, []int{frames}, []int{c.length})...)
+			grad = make([]float64, len(x))
+			value, err := sequenceLoss(t, name, loss.WithReduction(loss.Sum)).ValueGradient(eager.Slice(grad, frames, 1, classes), eager.Data{}, operands...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return value, grad
+		}
+		value, grad := solve("CTC", x)
+		want, posterior := solve("CTCFromLogProb", logProb)
+		for i, v := range posterior {
+			posterior[i] = p[i] + v
+		}
+		// 300 frames with roundings of log-probabilities up to 3000, 4.5e-13 each
+		nearList(t, "value", []float64{value}, []float64{want}, 1e-11)
+		nearList(t, "gradient", grad, posterior, 1e-11)
+	}
+}
+
 // What a row has beyond its lengths, and the rows beside it, change no bit.
 func TestCTCPadding(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))

@@ -23,7 +23,10 @@ type CTC struct {
 	Blank   int
 	Softmax bool // the rows are logits, not log-probabilities
 
-	x         []float64 // the exponentials of a row of logits
+	x         []float64 // the exponentials of a row of logits, or of all
+	rests     []float64 // their sums without the largest, if all are kept
+	best      []int     // the largest; -1: the row is not there yet
+	skip      []float64 // of each label, 1 or 0: it may follow the one before without a blank
 	em        []float64 // the states' log-probabilities in a frame
 	exps      []float64 // of the band: the smaller terms of each state relative to the largest
 	logs      []float64 // of the band
@@ -35,24 +38,30 @@ type CTC struct {
 	top       float64 // the largest state of the last column
 }
 
-// CTCMemory returns how many numbers the recursions of up to so many frames and labels keep, with
+// ctcMemory returns how many numbers the recursions of up to so many frames and labels keep, with
 // derivatives along a direction or without.
-func CTCMemory(frames, labels, classes int, second bool) int {
+func ctcMemory(frames, labels, classes int, second bool) int {
 	columns := frames + 6
 	if second {
 		columns += frames + 2
 	}
-	return columns*(2*labels+1) + classes
+	return columns*(2*labels+1) + keptRows(frames, classes)*classes + frames + labels
 }
 
-// Start takes working memory of at least [CTCMemory].
-func (c *CTC) Start(buf []float64, classes int, second bool) {
+// Start takes working memory, for up to so many frames and labels.
+func (c *CTC) Start(g *core.Group, frames, labels int) {
+	classes, second := len(g.X[0]), g.Second()
+	buf := g.Buf(ctcMemory(frames, labels, classes, second))
 	cut := func(n int) (s []float64) {
 		s, buf = buf[:n:n], buf[n:]
 		return s
 	}
 	n := c.states()
-	c.x, c.em, c.exps, c.logs = cut(classes), cut(n), cut(2*n), cut(n)
+	c.x, c.rests, c.skip = cut(keptRows(frames, classes)*classes), cut(c.Frames), cut(len(c.Labels))
+	if c.best = nil; len(c.x) > classes {
+		c.best = g.Ints(c.Frames)
+	}
+	c.em, c.exps, c.logs = cut(n), cut(2*n), cut(n)
 	c.cols = [2][]float64{cut(n), cut(n)}
 	c.keep = cut(c.Frames * n)
 	if second {
@@ -91,6 +100,7 @@ func (c *CTC) band(t int) band {
 func (c *CTC) emit(row []float64, shift float64) {
 	c.max = 0
 	if c.Softmax {
+		c.x = c.x[:len(row)]
 		c.max, c.rest = tensorops.ExpRow(c.x, row)
 		shift += math.Log1p(c.rest)
 	}
