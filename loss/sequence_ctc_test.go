@@ -104,7 +104,7 @@ func randomAligned(r *rand.Rand) *aligned {
 		}
 		a.lengths = append(a.lengths, n)
 		for k := range a.width {
-			label := -1 << 40 // beyond the length: never read
+			label := -1 << 30 // beyond the length: never read
 			if k < n {
 				if label = r.IntN(a.classes); label == a.blank {
 					label = (label + 1) % a.classes

@@ -63,7 +63,6 @@ type sequenceCase struct {
 	loss     *eager.Loss
 	floats   [][]int // the shapes of the floating operands
 	integers []eager.Operand
-	places   []int // of the floating operands that options give, after the first
 }
 
 // operands cuts x into the floating operands.
