@@ -179,6 +179,14 @@
 //   - [SequenceLogProb]: the log-probability of each sequence: the sum of those of its tokens
 //   - [KTOBaseline]: an estimate of the divergence of the policy from the reference, for WithKL: the mean log-ratio of completions that belong to other prompts, or 0 where that is negative
 //
+// # Sequences
+//
+//   - [CTC]: the negative log-probability of a labelling, summed over all of its alignments with the frames: connectionist temporal classification
+//   - [CTCFromLogProb]: the loss of CTC for log-probabilities, which are read as they are
+//   - [LinearChainCRF]: the negative log-likelihood of a sequence of tags under a linear-chain conditional random field
+//   - [RNNT]: the negative log-probability of a labelling under a transducer, summed over all monotone paths through its lattice of frames and labels
+//   - [RNNTAdditive]: the loss of RNNT for logits that are sums of an encoder's and a predictor's, which never exist together
+//
 // # Transport
 //
 //   - [SinkhornDivergence]: the debiased entropic transport cost between two clouds of points

@@ -94,8 +94,8 @@ func ktoCase(b *refGraph) (*G.Node, error) {
 	return loss.KTO(b.input("logp"), b.input("ref_logp"), b.leaf(labels), opts...)
 }
 
-// sequenceCase builds cases of sequence_log_prob.
-func sequenceCase(b *refGraph) (*G.Node, error) {
+// sequenceLogProbCase builds cases of sequence_log_prob.
+func sequenceLogProbCase(b *refGraph) (*G.Node, error) {
 	var opts []loss.Option
 	switch v := b.c.Options["mean"]; v {
 	case true:
@@ -124,7 +124,7 @@ func init() {
 		"grpo":              {policyCase, tally{26, 26, 0, 0, 0, 13}},
 		"ppo":               {policyCase, tally{7, 7, 0, 0, 0, 4}},
 		"ppo_value":         {second{loss: "PPOValue", operands: []string{"value", "old_value", "returns"}, options: map[string]func(any) loss.Option{"epsilon": numberOption(loss.WithEpsilon)}}.build, tally{7, 7, 0, 0, 0, 4}},
-		"sequence_log_prob": {sequenceCase, tally{4, 4, 0, 0, 0, 2}},
+		"sequence_log_prob": {sequenceLogProbCase, tally{4, 4, 0, 0, 0, 2}},
 		"log1mexp":          {func(b *refGraph) (*G.Node, error) { return loss.Log1mExp(b.input("x")) }, tally{4, 4, 0, 0, 0, 1}},
 		"dpo_torch":         {preference("DPO", pairNames...), tally{8, 8, 0, 0, 0, 0}},
 		"dpo_hinge_torch":   {preference("DPOHinge", pairNames...), tally{4, 4, 0, 0, 0, 0}},

@@ -20,6 +20,9 @@ type groupWork[F Float] struct {
 	loops        []loop
 	labelled     bool // the labels of all entries are in ints
 	stream       stream[F]
+
+	e       *evaluation[F] // whose group it is
+	tangent float64        // of the rows that are written
 }
 
 // groups is the part of an evaluation that is about groups.
@@ -195,8 +198,9 @@ func (e *evaluation[F]) addShared(ranges int) {
 func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	y := e.grouped
 	g := &w.group
-	*g = Group{Index: i, All: y.entries, name: e.Def.Name, scratch: g.scratch, ints: g.ints, singles: g.singles}
+	*g = Group{Index: i, All: y.entries, name: e.Def.Name, scratch: g.scratch, ints: g.ints, singles: g.singles, rows: w}
 	w.labelled = false
+	w.e, w.tangent = e, 0
 	if err := e.entriesOf(w, i); err != nil {
 		return err
 	}
@@ -362,7 +366,7 @@ func (e *evaluation[F]) groupValues(w *groupWork[F], t *totals, s []float64, i i
 	g := &w.group
 	if e.Order == OrderTangent { // the factors are divided by the scale, which divides the sum again
 		place := e.operand[e.Wrt]
-		t.n.add(Dot(g.Grad[place], g.Dir[place]) * e.scale)
+		t.n.add(w.takeTangent(place) * e.scale)
 		return
 	}
 	for v, l := range g.Value {
@@ -391,11 +395,11 @@ func (e *evaluation[F]) groupTangents(w *groupWork[F], s []float64, i int) error
 		}
 		clear(g.Factor)
 		g.Factor[v] = s[v]
-		g.used, g.intUsed, g.singleUsed = scratch, ints, singles
+		g.used, g.intUsed, g.singleUsed, w.tangent = scratch, ints, singles, 0
 		if err := e.grouped.f(g); err != nil {
 			return err
 		}
-		e.Out[e.valuePlace(w, i, v)] = F(Dot(g.Grad[place], g.Dir[place]))
+		e.Out[e.valuePlace(w, i, v)] = F(w.takeTangent(place))
 	}
 	return nil
 }

@@ -61,7 +61,8 @@ type Definition struct {
 	Row   func(s *Settings, d Dims) RowFunc
 	Group func(s *Settings, d *GroupDims) GroupFunc
 	Parts func(s *Settings, d *GroupDims) PartsFunc // of groups; nil: every value has 1
-	// Bind refuses settings that do not fit the dimensions of groups; nil: none.
+	// Bind refuses settings that do not fit the dimensions of groups, with an error of kind ErrOption
+	// or a Fault of its own; nil: none.
 	Bind    func(s *Settings, d *GroupDims) error
 	Grouped func(s *Settings) Grouping
 	// Kernel makes the fast form, for the losses that have one.

@@ -285,6 +285,7 @@ func (w *work[F]) put() {
 	w.kernel = Range[F]{}
 	w.groups.group = Group{scratch: w.groups.group.scratch, ints: w.groups.group.ints, singles: w.groups.group.singles}
 	w.groups.stream = stream[F]{}
+	w.groups.e = nil
 	PoolOf[F](&works32, &works64).Put(w)
 }
 

@@ -81,13 +81,7 @@ func gather[F Float](dst []float64, x []F, loops []loop) []float64 {
 	row := dst[:l.n]
 	switch {
 	case l.at == nil && l.stride == 1:
-		if f, ok := any(x[:l.n]).([]float32); ok && l.n >= 16 {
-			vec.Widen(row, f)
-			break
-		}
-		for i, v := range x[:l.n] {
-			row[i] = float64(v)
-		}
+		gatherRow(row, x)
 	case l.at == nil:
 		from := 0
 		for i := range row {
@@ -100,6 +94,17 @@ func gather[F Float](dst []float64, x []F, loops []loop) []float64 {
 		}
 	}
 	return dst[l.n:]
+}
+
+// gatherRow writes the first elements of x to dst, as many as it has.
+func gatherRow[F Float](dst []float64, x []F) {
+	if f, ok := any(x[:len(dst)]).([]float32); ok && len(dst) >= 16 {
+		vec.Widen(dst, f)
+		return
+	}
+	for i, v := range x[:len(dst)] {
+		dst[i] = float64(v)
+	}
 }
 
 // scatter writes src to the elements that the loops run over and returns the rest of src.

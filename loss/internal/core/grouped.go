@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,6 +46,11 @@ type Grouping struct {
 	// by ranges of entries (Group.Read, Group.Write). X is nil, and Grad, Hess and Dir are empty but
 	// not nil where they are requested or there.
 	Streamed bool
+	// Rows: the group function reads the floating operands that groups do not share, and writes
+	// their derivatives, in rows along the last axis, by [Group.Row], [Group.Along] and [Group.Put]:
+	// X, Dir, Grad and Hess have room for one. It is for operands that are too large to be packed;
+	// there are no entries then, and no restricted domains.
+	Rows bool
 }
 
 // A GroupFunc is the mathematics of a group: it writes the values to Value and, in full, the
@@ -211,6 +217,9 @@ func (g *grouped) bind(b *Bound, l *letters) error {
 	}
 	if b.Def.Bind != nil {
 		if err := b.Def.Bind(&b.Set, d); err != nil {
+			if fault := (*Fault)(nil); errors.As(err, &fault) {
+				return err
+			}
 			return Faultf(ErrOption, b.Def.Name, "%v", err)
 		}
 	}
@@ -363,6 +372,7 @@ type Group struct {
 
 	name    string
 	access  access
+	rows    groupRows
 	scratch []float64
 	used    int
 	ints    []int

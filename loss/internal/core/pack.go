@@ -3,6 +3,7 @@ package core
 import (
 	"math"
 	"slices"
+	"strings"
 )
 
 // entriesOf finds the entries of group i that are there.
@@ -137,6 +138,13 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 			continue
 		}
 		y := &e.grouped.layout[place]
+		if e.grouped.byRows(place) {
+			g.X[place] = fit(&w.x[place], e.grouped.width(e.Bound, k))
+			if e.in.Dir != nil && k == e.Wrt && e.task == compute {
+				g.Dir[place] = fit(&w.dir[place], len(g.X[place]))
+			}
+			continue
+		}
 		loops, n := w.loopsOf(y, g.At)
 		base := y.base(i)
 		g.X[place] = pack(&w.x[place], e.in.X[k][base:], loops, n)
@@ -220,7 +228,11 @@ func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 			}
 			return Faultf(ErrValue, e.Def.Name, "%s is %d at %s, want one in [0, %d)", name, v, at, e.grouped.classes)
 		}
-		return Faultf(ErrValue, e.Def.Name, "%s is %d at %s, want %v", e.IntegerName(k), v, at, o.Holds)
+		name := e.IntegerName(k)
+		if o.Holds == Lengths {
+			name = strings.TrimSuffix(name, "s")
+		}
+		return Faultf(ErrValue, e.Def.Name, "%s is %d at %s, want %v", name, v, at, o.Holds)
 	}
 	return nil
 }
@@ -249,6 +261,10 @@ func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 			continue
 		}
 		y := &e.grouped.layout[place]
+		if e.grouped.byRows(place) {
+			*out = fit(&w.grad[place], len(g.X[place]))
+			continue
+		}
 		loops, n := w.loopsOf(y, g.At)
 		if direct, ok := any(d).([]float64); ok && !y.shared && dense(loops) {
 			base := y.base(i)
@@ -293,6 +309,9 @@ func (e *evaluation[F]) storeGroup(w *groupWork[F], i, at int) {
 			out = g.Hess[place]
 		}
 		y := &e.grouped.layout[place]
+		if e.grouped.byRows(place) {
+			continue
+		}
 		if y.shared {
 			for j, v := range out {
 				shared[j] += v

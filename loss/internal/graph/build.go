@@ -48,7 +48,7 @@ func Parts(b *core.Bound, kids G.Nodes) (numerator, denominator *G.Node, err err
 
 // bind binds a loss to nodes and returns the children of its operation.
 func bind(d *core.Definition, set core.Settings, nodes G.Nodes) (*core.Bound, G.Nodes, error) {
-	names := make([]string, len(nodes), core.MaxOperands)
+	names := make([]string, len(nodes), core.MaxPlaces)
 	for k := range names {
 		names[k] = d.Operands[k].Name
 	}
