@@ -10,10 +10,7 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -23,15 +20,11 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/surprisal-go/surprisal/examples/internal/opticks"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/optim"
 )
-
-// opticks is the fourth edition of 1730 in the text of Project Gutenberg, in the public domain.
-//
-//go:embed opticks.txt.gz
-var opticks []byte
 
 func main() {
 	seed := flag.Uint64("seed", 0, "decides initial weights, shuffling and random text")
@@ -47,15 +40,11 @@ func main() {
 	if *vocabulary > 0 {
 		c = random(*vocabulary, *seed)
 	} else {
-		z, err := gzip.NewReader(bytes.NewReader(opticks))
+		text, err := opticks.Text()
 		if err != nil {
 			log.Fatal(err)
 		}
-		text, err := io.ReadAll(z)
-		if err != nil {
-			log.Fatal(err)
-		}
-		if c, err = read(string(text)); err != nil {
+		if c, err = read(text); err != nil {
 			log.Fatal(err)
 		}
 	}
