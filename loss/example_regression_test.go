@@ -178,8 +178,9 @@ func ExampleNegativeBinomial() {
 	// Output: [1.6740 2.1286]
 }
 
-// A model predicts the dispersion of each count beside its mean: 0.5 for the first, as in the example
-// above, and 0.001 for the second, where the value is near that of Poisson's distribution, 1.9634.
+// A model predicts the dispersion of each count beside its mean: 0.5 for the first, as in the
+// example above, and 0.001 for the second, where the value is near that of Poisson's distribution,
+// 1.9634.
 func ExampleWithDispersion() {
 	g := G.NewGraph()
 	pred, target := exampleRow(g, "pred", math.Ln2, math.Log(5)), exampleRow(g, "target", 2, 3)

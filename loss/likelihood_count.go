@@ -274,7 +274,8 @@ var tweedie = core.Definition{
 //
 //	dl/dα = r²·(ψ(t+r) - ψ(r) - log(1 + αμ) + (μ - t)/(r + μ))
 //
-// and dl/dt has log r - ψ(t+r) more; under WithFull, with either α, ψ(t+1) too.
+// and dl/dt has log r - ψ(t+r) more. Under WithFull dl/dt has ψ(t+1) + log r - ψ(t+r) more, with
+// either option for α.
 //
 // pred f and target t have the same shape (any rank); targets are finite and >= 0, and dispersions
 // > 0. The result is a scalar, or has the shape of pred under [None].
@@ -282,8 +283,8 @@ var tweedie = core.Definition{
 // Options: [WithAlpha] (α > 0, default 1), [WithDispersion], [WithFull], [WithReduction],
 // [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// WithAlpha and WithDispersion exclude each other. A dispersion that is not above 0 is an error when
-// the graph runs.
+// WithAlpha and WithDispersion exclude each other. A dispersion that is not above 0 is an error
+// when the graph runs.
 //
 // Neither large log-means nor small or large α cost accuracy. A log-mean of -Inf gives 0 for a
 // target of 0 and +Inf for others. Targets need not be whole numbers.
@@ -386,8 +387,8 @@ func logsOfOdds(f, u, log, logAlpha float64) (rise, fall, miss float64) {
 	return f + fall, fall, log
 }
 
-// withGammas returns the likelihood with its terms of t and r alone, under full log Γ(t+1) too, from
-// l without them.
+// withGammas returns the likelihood with its terms of t and r alone, under full log Γ(t+1) too,
+// from l without them.
 func withGammas(l, f, t, shape, rise, miss float64, full bool) float64 {
 	d := math.Exp(f) - t
 	switch {

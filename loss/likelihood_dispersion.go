@@ -68,8 +68,8 @@ func dispersedCounts(full bool) core.BlockFunc {
 	}
 }
 
-// A dispersed is a log-mean f and a count t under a dispersion α, with μ = exp(f), the shape r = 1/α,
-// the odds u = αμ and the slope dl/df.
+// A dispersed is a log-mean f and a count t under a dispersion α, with μ = exp(f), the shape r =
+// 1/α, the odds u = αμ and the slope dl/df.
 type dispersed struct{ f, t, mu, alpha, shape, u, slope float64 }
 
 func newDispersed(f, t, mu, alpha float64) dispersed {
@@ -190,9 +190,9 @@ func divided(c []float64, x, y float64) (value, quotient float64) {
 	return value * x, quotient*y + value
 }
 
-// shapeTerms returns what of dl/dα and d²l/dα² does not depend on the mean: r²·W and
-// r³·(2W + r·dW/dr) with W = (ψ(r) - log r) - (ψ(t+r) - log(t+r)). Every difference of terms at r and
-// at t+r is written as a multiple of t.
+// shapeTerms returns what of dl/dα and d²l/dα² does not depend on the mean: r²·W and r³·(2W +
+// r·dW/dr) with W = (ψ(r) - log r) - (ψ(t+r) - log(t+r)). Every difference of terms at r and at t+r
+// is written as a multiple of t.
 func shapeTerms(t, r float64) (first, second float64) {
 	// W(r) - W(r+n), times r², and its derivative; all terms of a sum have one sign.
 	step, slope, n, x := 0.0, 0.0, 0.0, r

@@ -77,8 +77,8 @@ func dispersedOf(f, t, alpha, mu real, full bool) (w dispersedTruth) {
 	return w
 }
 
-// dispersedNodes is a graph's value, gradient and Hessian of the sum of a likelihood with a predicted
-// dispersion, element by element.
+// dispersedNodes is a graph's value, gradient and Hessian of the sum of a likelihood with a
+// predicted dispersion, element by element.
 func dispersedNodes(t *testing.T, dt tensor.Dtype, in [3][]float64, opts ...loss.Option) (value []float64, grad [3][]float64, hessian [3][3][]float64) {
 	t.Helper()
 	b := newBench(dt)
@@ -118,10 +118,10 @@ func dispersedNodes(t *testing.T, dt tensor.Dtype, in [3][]float64, opts ...loss
 	return all[0], grad, hessian
 }
 
-// TestDispersion holds the likelihood of a predicted dispersion, its gradient and its Hessian to big
-// floats, for α from 1e-12 to 1e6 and counts up to 1e9, near the mean and far away. They have 1e-12
-// of themselves and 1e-14, second derivatives 1e-13, of the terms of which they are the sum; and what
-// four units in the last place of exp(f) make of them.
+// TestDispersion holds the likelihood of a predicted dispersion, its gradient and its Hessian to
+// big floats, for α from 1e-12 to 1e6 and counts up to 1e9, near the mean and far away. They have
+// 1e-12 of themselves and 1e-14, second derivatives 1e-13, of the terms of which they are the sum;
+// and what four units in the last place of exp(f) make of them.
 func TestDispersion(t *testing.T) {
 	rng := rand.New(rand.NewPCG(23, 1))
 	var in [3][]float64
@@ -217,8 +217,8 @@ func TestDispersionNearZeroIsPoisson(t *testing.T) {
 	}
 }
 
-// One dispersion everywhere is WithAlpha, to the bit under WithFull; the likelihood without it has the
-// same derivative by pred, and in its value the terms of α more.
+// One dispersion everywhere is WithAlpha, to the bit under WithFull; the likelihood without it has
+// the same derivative by pred, and in its value the terms of α more.
 func TestDispersionOfOneAlpha(t *testing.T) {
 	in, same := dispersedRows(200)
 	in[2] = same
@@ -251,8 +251,8 @@ func TestDispersionOfOneAlpha(t *testing.T) {
 }
 
 // 300 elements are enough for kernels of float32, which know one α alone and have no part: the
-// values and gradients are those of float64 up to the rounding of operands, a few units of 6e-8 times
-// derivatives below 1e2.
+// values and gradients are those of float64 up to the rounding of operands, a few units of 6e-8
+// times derivatives below 1e2.
 func TestDispersionOfFloat32(t *testing.T) {
 	in, _ := dispersedRows(300)
 	value, grad, _ := dispersedNodes(t, tensor.Float32, in)
