@@ -164,6 +164,8 @@ func (c *chooser) option(g *G.ExprGraph, dt tensor.Dtype, name string, values []
 		return loss.WithIgnoreIndex(c.of(3), -1)
 	case "WithWeights":
 		return loss.WithWeights(node())
+	case "WithDispersion":
+		return loss.WithDispersion(node())
 	case "WithMask":
 		m := c.leaf(g, []tensor.Dtype{tensor.Bool, tensor.Uint8, dt, tensor.Int}[c.of(4)], name, loss.Labels, c.near(values))
 		return loss.WithMask(m)

@@ -28,6 +28,7 @@ type trial struct {
 	dtype         tensor.Dtype // float64 where it is not given
 	red           loss.Reduction
 	weights, mask []float64
+	dispersion    []float64    // nil: none
 	maskType      tensor.Dtype // that of the problem where it is not given
 	up            []float64    // the upstream of the value; nil for ones
 	lay           layout
@@ -61,6 +62,9 @@ func (p *problem) prepared(t *trial) (*construction, *G.Node, error) {
 	}
 	if t.mask != nil {
 		b.opts = append(b.opts, loss.WithMask(b.leaf(t.maskType, "m", p.valueShape(), t.mask)))
+	}
+	if t.dispersion != nil {
+		b.opts = append(b.opts, loss.WithDispersion(b.leaf(t.dtype, "dispersion", p.valueShape(), t.dispersion)))
 	}
 	b.opts = append(b.opts, t.opts...)
 	out, err := p.of.call(b.in, b.opts...)

@@ -48,11 +48,22 @@ func (c probe) fn(t *testing.T) core.RowFunc {
 	return formulaOf(c.def, &set, max(1, c.length))
 }
 
+// operands is the number of operands, those of options that are given included.
+func (c probe) operands() (n int) {
+	set, _ := core.Configure(c.def, c.opts)
+	for _, o := range c.def.Operands {
+		if o.Option.None() || set.Has(o.Option) {
+			n++
+		}
+	}
+	return n
+}
+
 // at returns a row with a point's operands.
 func (c probe) at(x []float64) *core.Block {
 	n := max(1, c.length)
 	r := &core.Block{Rows: 1}
-	for k := range len(c.def.Operands) {
+	for k := range c.operands() {
 		r.X[k] = x[k*n : (k+1)*n]
 	}
 	return r
@@ -71,7 +82,7 @@ func (c probe) value(fn core.RowFunc, x []float64) float64 {
 
 func (c probe) grad(fn core.RowFunc, x []float64) []float64 {
 	var out []float64
-	for k := range len(c.def.Operands) {
+	for k := range c.operands() {
 		r := c.at(x)
 		r.Grad[k] = make([]float64, len(r.X[k]))
 		formula.Fill(r.Grad[k], math.NaN())
@@ -84,8 +95,8 @@ func (c probe) grad(fn core.RowFunc, x []float64) []float64 {
 func (c probe) hess(fn core.RowFunc, x, v []float64) []float64 {
 	out := make([]float64, len(x))
 	n := max(1, c.length)
-	for k := range len(c.def.Operands) {
-		for j := range len(c.def.Operands) {
+	for k := range c.operands() {
+		for j := range c.operands() {
 			r := c.at(x)
 			r.Dir[j] = v[j*n : (j+1)*n]
 			r.Hess[k] = make([]float64, n)
@@ -163,7 +174,7 @@ func (c probe) checkTogether(t *testing.T, fn core.RowFunc, x []float64) {
 		r.Out = make([]float64, 1)
 	}
 	n := len(r.X[0])
-	for k := range len(c.def.Operands) {
+	for k := range c.operands() {
 		r.Grad[k] = make([]float64, n)
 	}
 	l := fn(r)
@@ -173,7 +184,7 @@ func (c probe) checkTogether(t *testing.T, fn core.RowFunc, x []float64) {
 	if want := c.value(fn, x); l != want {
 		t.Errorf("at %v: value %v beside derivatives, %v alone", x, l, want)
 	}
-	for k := range len(c.def.Operands) {
+	for k := range c.operands() {
 		for i, v := range r.Grad[k] {
 			if v != g[k*n+i] {
 				t.Errorf("at %v: derivative %d of operand %d is %v beside the value, %v alone", x, i, k, v, g[k*n+i])
@@ -190,6 +201,9 @@ var pairs = [][]float64{
 
 // countRows are log-means and counts.
 var countRows = [][]float64{{0, 0.5}, {0.3, 1.7}, {-1.2, 3}, {2.4, 25}, {1, 0.02}, {-5, 2}, {5, 130}, {3, 14.5}}
+
+// dispersedRows are log-means, counts and dispersions, below and above each change of formula.
+var dispersedRows = [][]float64{{0, 0.5, 1}, {0.3, 1.7, 0.2}, {-1.2, 3, 0.05}, {2.4, 25, 0.07}, {1, 0.02, 3}, {-5, 2, 40}, {5, 130, 1e-3}, {3, 14.5, 0.6}, {2.5, 12, 1e-6}, {4, 3, 2}}
 
 // widths are means, targets and scales.
 var widths = [][]float64{{0.3, 0.8, 0.5}, {-1, 1, 2}, {4, 1.5, 0.9}, {-0.2, -0.35, 3}, {2, -3, 0.7}, {10, 9, 40}, {1, 1.4, 0.1}}
@@ -231,6 +245,10 @@ func regressionProbes() []probe {
 	for _, alpha := range []float64{1e-6, 0.05, 0.3, 2, 40} {
 		add(countRows, &negativeBinomial, []Option{WithAlpha(alpha)}, []Option{WithAlpha(alpha), WithFull()})
 	}
+	dispersion := func(s *core.Settings) error { return s.Give(core.OptDispersion) }
+	for _, opts := range [][]Option{{dispersion}, {dispersion, WithFull()}} {
+		out = append(out, probe{def: &negativeBinomial, opts: opts, points: dispersedRows})
+	}
 	add(widths, &gaussianNLL, []Option{WithFull()})
 	add(widths, &laplaceNLL)
 	add(widths, &studentTNLL, one(WithAlpha, 0.3, 1, 30, 1e6)...)
@@ -249,7 +267,7 @@ func TestRegressionExtremes(t *testing.T) {
 		fn := c.fn(t)
 		set := c.settings(t)
 		var domains []Domain
-		for _, o := range c.def.Operands {
+		for _, o := range c.def.Operands[:c.operands()] {
 			domains = append(domains, o.Holds)
 		}
 		if c.def.Target != nil {
@@ -297,7 +315,7 @@ func TestRegressionNaN(t *testing.T) {
 	for _, c := range regressionProbes() {
 		fn := c.fn(t)
 		n := max(1, c.length)
-		for k := range len(c.def.Operands) {
+		for k := range c.operands() {
 			if d := c.def.Operands[k].Holds; !d.Holds(math.NaN()) {
 				continue
 			}
@@ -315,7 +333,7 @@ func TestRegressionNaN(t *testing.T) {
 				continue
 			}
 			r := &core.Block{Rows: 2, Out: make([]float64, 2)}
-			for m := range len(c.def.Operands) {
+			for m := range c.operands() {
 				r.X[m] = []float64{x[m], c.points[1][m]}
 			}
 			fn(r)

@@ -208,10 +208,16 @@ func differentialCase(t *testing.T, n int, c *contender, r *rand.Rand) (derivati
 			factor[i] *= way.mask[i]
 		}
 	}
+	if c.has("WithDispersion") && d.number["WithAlpha"] == 1 && r.IntN(2) == 0 { // WithAlpha is not given
+		way.dispersion = p.uniform(values, 0.05, 1.5)
+	}
 	// row returns the operands of a value, a label as a one-hot row.
 	row := func(i int) (x, y []float64) {
 		x = p.x[0][i*cols : (i+1)*cols]
 		d.column = i % p.classes()
+		if way.dispersion != nil {
+			d.dispersion = way.dispersion[i]
+		}
 		switch {
 		case p.x[1] != nil:
 			y = p.x[1][i*cols : (i+1)*cols]

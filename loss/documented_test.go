@@ -13,6 +13,8 @@ type drawn struct {
 	column  int       // the class of an element
 	gammas  [2]float64
 	labels  []int // what integer targets say
+
+	dispersion float64 // WithDispersion of an element; 0: not given
 }
 
 func (d *drawn) weight(c int) float64 {
@@ -209,11 +211,17 @@ var documented = map[string]formula{
 		}
 	},
 	"NegativeBinomial": func(p, t []float64, d *drawn) float64 {
-		alpha := d.number["WithAlpha"]
+		alpha, full := d.number["WithAlpha"], d.number["WithFull"] != 0
+		if d.dispersion != 0 {
+			alpha = d.dispersion
+		}
 		r, gamma := 1/alpha, func(x float64) float64 { l, _ := math.Lgamma(x); return l }
 		l := (t[0]+r)*math.Log(1+alpha*math.Exp(p[0])) - t[0]*p[0]
-		if d.number["WithFull"] != 0 {
-			l += gamma(t[0]+1) + gamma(r) - gamma(t[0]+r) - t[0]*math.Log(alpha)
+		if full {
+			l += gamma(t[0] + 1)
+		}
+		if full || d.dispersion != 0 {
+			l += gamma(r) - gamma(t[0]+r) - t[0]*math.Log(alpha)
 		}
 		return l
 	},

@@ -86,7 +86,7 @@ func TestRegressionExact(t *testing.T) {
 			}
 		}
 		if !p.def.Elementwise() {
-			p.length = len(c.Rows[0].x) / len(p.def.Operands)
+			p.length = len(c.Rows[0].x) / len(p.def.Required())
 		}
 		fn := p.fn(t)
 		for _, r := range c.Rows {

@@ -178,6 +178,18 @@ func ExampleNegativeBinomial() {
 	// Output: [1.6740 2.1286]
 }
 
+// A model predicts the dispersion of each count beside its mean: 0.5 for the first, as in the
+// example above, and 0.001 for the second, where the value is near that of Poisson's distribution,
+// 1.9634.
+func ExampleWithDispersion() {
+	g := G.NewGraph()
+	pred, target := exampleRow(g, "pred", math.Ln2, math.Log(5)), exampleRow(g, "target", 2, 3)
+	dispersion := exampleRow(g, "dispersion", 0.5, 1e-3)
+	cost, err := loss.NegativeBinomial(pred, target, loss.WithDispersion(dispersion), loss.WithFull(), loss.WithReduction(loss.None))
+	fmt.Printf("%.4f\n", exampleValue(cost, err))
+	// Output: [1.6740 1.9630]
+}
+
 // exampleWidths prints the mean of a likelihood for means 1 and 3, targets 2 and 3, and widths 1
 // and 4.
 func exampleWidths(f func(mean, target, width *G.Node, opts ...loss.Option) (*G.Node, error), opts ...loss.Option) {

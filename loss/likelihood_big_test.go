@@ -11,6 +11,10 @@ import (
 	"github.com/surprisal-go/surprisal/loss/eager"
 )
 
+// bernoulliNumbers are B_2k for k = 1 to 15, as fractions.
+var bernoulliNumbers = [][2]float64{{1, 6}, {-1, 30}, {1, 42}, {-1, 30}, {5, 66}, {-691, 2730}, {7, 6}, {-3617, 510}, {43867, 798}, {-174611, 330},
+	{854513, 138}, {-236364091, 2730}, {8553103, 6}, {-23749461029, 870}, {8615841276005, 14322}}
+
 // logGamma returns log Γ(x) for x > 0 to an absolute 1e-60, by Stirling's series beyond 100.
 func logGamma(x real) real {
 	product := exact(1)
@@ -18,12 +22,9 @@ func logGamma(x real) real {
 		product = product2(product, x)
 		x = plus(x, exact(1))
 	}
-	// B_2k for k = 1 to 15, as fractions
-	bernoulli := [][2]float64{{1, 6}, {-1, 30}, {1, 42}, {-1, 30}, {5, 66}, {-691, 2730}, {7, 6}, {-3617, 510}, {43867, 798}, {-174611, 330},
-		{854513, 138}, {-236364091, 2730}, {8553103, 6}, {-23749461029, 870}, {8615841276005, 14322}}
 	power, series := quotient(exact(1), x), exact(0)
 	square := product2(power, power)
-	for i, b := range bernoulli {
+	for i, b := range bernoulliNumbers {
 		k := float64(i + 1)
 		series = plus(series, product2(quotient(exact(b[0]), exact(b[1]*2*k*(2*k-1))), power))
 		power = product2(power, square)

@@ -268,16 +268,29 @@ var tweedie = core.Definition{
 //
 // and with [WithFull] the terms of t and α alone, log Γ(t+1) + log Γ(r) - log Γ(t+r) - t·log α.
 //
-// pred f and target t have the same shape (any rank); targets are finite and >= 0. The result is a
-// scalar, or has the shape of pred under [None].
+// With [WithDispersion] the α of each element is an operand, and all terms of α belong to the loss:
+// log Γ(r) - log Γ(t+r) - t·log α is added, and log Γ(t+1) only under WithFull. With ψ the
+// derivative of log Γ,
 //
-// Options: [WithAlpha] (α > 0, default 1), [WithFull], [WithReduction], [WithWeights], [WithMask],
-// [WithNormalizer], [WithNormalizerNode].
+//	dl/dα = r²·(ψ(t+r) - ψ(r) - log(1 + αμ) + (μ - t)/(r + μ))
+//
+// and dl/dt has log r - ψ(t+r) more. Under WithFull dl/dt has ψ(t+1) + log r - ψ(t+r) more, with
+// either option for α.
+//
+// pred f and target t have the same shape (any rank); targets are finite and >= 0, and dispersions
+// > 0. The result is a scalar, or has the shape of pred under [None].
+//
+// Options: [WithAlpha] (α > 0, default 1), [WithDispersion], [WithFull], [WithReduction],
+// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+//
+// WithAlpha and WithDispersion exclude each other. A dispersion that is not above 0 is an error
+// when the graph runs.
 //
 // Neither large log-means nor small or large α cost accuracy. A log-mean of -Inf gives 0 for a
 // target of 0 and +Inf for others. Targets need not be whole numbers.
 //
-// As α falls to 0 it becomes [PoissonNLL] (with the exact log t! under WithFull).
+// As α falls to 0 it becomes [PoissonNLL] (with the exact log t! under WithFull), and dl/dα
+// approaches (t - (μ - t)²)/2.
 //
 // Reference: J. M. Hilbe, Negative Binomial Regression, 2011.
 func NegativeBinomial(pred, target *G.Node, opts ...Option) (*G.Node, error) {
@@ -285,11 +298,15 @@ func NegativeBinomial(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var negativeBinomial = core.Definition{
-	Name: "NegativeBinomial", Operands: elements("pred", core.Real, "target", core.Counts), Takes: core.Options(core.ReduceOptions, core.OptAlpha, core.OptFull),
+	Name: "NegativeBinomial", Operands: append(elements("pred", core.Real, "target", core.Counts), core.Operand{Name: "dispersion", Holds: core.Scales, Shape: "*", Option: core.OptDispersion}),
+	Takes:    core.Options(core.ReduceOptions, core.OptAlpha, core.OptDispersion, core.OptFull),
 	Kernel:   points(false, negativeBinomialPoint),
 	Defaults: core.Settings{Alpha: 1},
 	Laws:     core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
+		if s.Has(core.OptDispersion) {
+			return dispersedCounts(s.Full)
+		}
 		alpha, shape, logAlpha := s.Alpha, 1/s.Alpha, formula.Log(s.Alpha)
 		// The odds u = αμ, and log1p of u or 1/u, whichever is the smaller.
 		odds := func(row *core.Block) (u, log []float64) {
@@ -303,21 +320,14 @@ var negativeBinomial = core.Definition{
 			return u, log
 		}
 		at := func(f, t, u, log float64) formula.Partials {
-			// rise is log(1+u), miss is log(1+1/u) and fall is log(1+u) - f = miss + log α.
 			var j formula.Partials
-			var rise, fall, miss float64
+			rise, fall, miss := logsOfOdds(f, u, log, logAlpha)
 			if u <= 1 {
-				rise = log
-				fall = rise - f
-				miss = fall - logAlpha
 				mu := u * shape
 				j.P, j.PT = (mu-t)/(1+u), -1/(1+u)
 				j.PP = (1 + alpha*t) * mu / ((1 + u) * (1 + u))
 			} else {
 				v := 1 / u
-				miss = log
-				fall = miss + logAlpha
-				rise = f + fall
 				j.P, j.PT = (shape-t*v)/(1+v), -v/(1+v)
 				j.PP = (t + shape) * v / ((1 + v) * (1 + v))
 			}
@@ -325,24 +335,7 @@ var negativeBinomial = core.Definition{
 			if s.Full {
 				first, second := psiGap(t, shape)
 				j.T, j.TT = miss+first, second
-				d := math.Exp(f) - t
-				switch {
-				case t == 0:
-				case min(t, shape) >= 10 && math.Abs(d) <= t/2:
-					// The terms that grow with t and r cancel. What is left of them is written in two
-					// ways, of which one does not cancel.
-					sum := t + shape
-					rest := t*formula.Log1pmx(d/t) - sum*formula.Log1pmx(d/sum)
-					if t > shape {
-						y := -d / (t + d)
-						rest = shape*formula.Log1pmx(y) - sum*formula.Log1pmx(shape/sum*y)
-					}
-					j.L = rest + math.Log(2*math.Pi*t)/2 + math.Log1p(t/shape)/2 + stirling(t) + (stirling(shape) - stirling(sum))
-				case t <= shape:
-					j.L += lgamma(t+1) + gammaGap(t, shape)
-				default: // log t! and log Γ(t+shape) are both large
-					j.L = shape*rise + t*miss + lgamma(shape) + gammaGap(shape, t) + (1-shape)*math.Log(t)
-				}
+				j.L = withGammas(j.L, f, t, shape, rise, miss, true)
 			}
 			return j
 		}
@@ -374,11 +367,54 @@ var negativeBinomial = core.Definition{
 		}.Completed(formula.BivariateBy(odds, at))
 	},
 	Check: func(s *core.Settings) error {
+		if s.Has(core.OptAlpha) && s.Has(core.OptDispersion) {
+			return fmt.Errorf("WithAlpha and WithDispersion exclude each other")
+		}
 		if !(s.Alpha > 0 && core.Finite(1/s.Alpha)) {
 			return fmt.Errorf("WithAlpha is %v, want a number > 0", s.Alpha)
 		}
 		return nil
 	},
+}
+
+// logsOfOdds returns log(1+u), log(1+u) - f and log(1+1/u) from log, the log1p of u or 1/u,
+// whichever is the smaller.
+func logsOfOdds(f, u, log, logAlpha float64) (rise, fall, miss float64) {
+	if u <= 1 {
+		return log, log - f, log - f - logAlpha
+	}
+	fall = log + logAlpha
+	return f + fall, fall, log
+}
+
+// withGammas returns the likelihood with its terms of t and r alone, under full log Γ(t+1) too,
+// from l without them.
+func withGammas(l, f, t, shape, rise, miss float64, full bool) float64 {
+	d := math.Exp(f) - t
+	switch {
+	case t == 0:
+		return l
+	case full && min(t, shape) >= 10 && math.Abs(d) <= t/2:
+		// The terms that grow with t and r cancel. What is left of them is written in two ways, of
+		// which one does not cancel.
+		sum := t + shape
+		rest := t*formula.Log1pmx(d/t) - sum*formula.Log1pmx(d/sum)
+		if t > shape {
+			y := -d / (t + d)
+			rest = shape*formula.Log1pmx(y) - sum*formula.Log1pmx(shape/sum*y)
+		}
+		return rest + math.Log(2*math.Pi*t)/2 + math.Log1p(t/shape)/2 + stirling(t) + (stirling(shape) - stirling(sum))
+	case t <= shape && full:
+		return l + (lgamma(t+1) + gammaGap(t, shape))
+	case t <= shape:
+		return l + gammaGap(t, shape)
+	}
+	// log Γ(t) and log Γ(t+shape) are both large
+	l = shape*rise + t*miss + lgamma(shape) + gammaGap(shape, t)
+	if full {
+		return l + (1-shape)*math.Log(t)
+	}
+	return l - shape*math.Log(t) - lgamma(t)
 }
 
 func lgamma(x float64) float64 {
@@ -439,7 +475,7 @@ func poissonPoint(s *core.Settings) tensorops.Point {
 }
 
 func negativeBinomialPoint(s *core.Settings) tensorops.Point {
-	if s.Full {
+	if s.Full || s.Has(core.OptDispersion) {
 		return noPoint
 	}
 	return tensorops.Point{Loss: tensorops.NegativeBinomial, A: s.Alpha}

@@ -15,6 +15,8 @@ type Data struct {
 	Mask Operand
 	// Normalizer replaces the denominator of loss.Mean, as loss.WithNormalizerNode does: a scalar.
 	Normalizer Operand
+	// Dispersion is the α of each element of loss.NegativeBinomial, as in loss.WithDispersion.
+	Dispersion Operand
 	// Bias is added to the logits of a loss that has them from a product, as loss.WithBias does.
 	Bias Operand
 	// Segments are the lists or sequences that items belong to, as in loss.WithSegments.
@@ -51,6 +53,8 @@ func (d *Data) of(o core.OptionSet) (operand *Operand, field string) {
 		return &d.Mask, "Mask"
 	case core.OptNormalizerNode:
 		return &d.Normalizer, "Normalizer"
+	case core.OptDispersion:
+		return &d.Dispersion, "Dispersion"
 	case core.OptBias:
 		return &d.Bias, "Bias"
 	case core.OptSegments:

@@ -71,6 +71,7 @@ var (
 	OptBeta            = declare(option{name: "WithBeta", number: func(s *Settings) *float64 { return &s.Beta }, valid: isNotNegative, want: notNegative})
 	OptGamma           = declare(option{name: "WithGamma", number: func(s *Settings) *float64 { return &s.Gamma }, valid: isNotNegative, want: notNegative})
 	OptAlpha           = declare(option{name: "WithAlpha", number: func(s *Settings) *float64 { return &s.Alpha }, valid: Finite, want: anyFinite})
+	OptDispersion      = declare(option{name: "WithDispersion", operand: "dispersion"})
 	OptEpsilon         = declare(option{name: "WithEpsilon", number: func(s *Settings) *float64 { return &s.Epsilon }, valid: Finite, want: anyFinite})
 	OptQ               = declare(option{name: "WithQ", number: func(s *Settings) *float64 { return &s.Q }, valid: func(v float64) bool { return v > 0 && v <= 1 }, want: "a number in (0, 1]"})
 	OptMargin          = declare(option{name: "WithMargin", number: func(s *Settings) *float64 { return &s.Margin }, valid: Finite, want: anyFinite})
