@@ -52,7 +52,8 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 		c.block = max(1, min(maxGroups, 8192/(c.per*c.classes)))
 	}
 	c.roomWidth = c.per * c.classes
-	c.room = (c.roomWidth+15)&^15 + 16
+	// Kernels write whole multiples of 16, and packing takes 4 classes where there are fewer.
+	c.room = max((c.roomWidth+15)&^15, 4*groupRows) + 16
 	c.mem = memoryOf[F](w)
 	sized(&w.e, c.block*c.room)
 	if c.softcap != 0 {
