@@ -32,6 +32,7 @@ type Event struct {
 	InEpoch       int     // updates made in this epoch
 	PerEpoch      int     // updates in an epoch
 	Loss          float64 // of the last step (StepDone), NaN where no row of it counts
+	Terms         Values  // of the last step by name, where the objective has several (StepDone)
 	Norm          float64 // of the gradients before clipping (StepDone)
 	Rate          float64 // of the last step
 	Record        *Epoch  // EpochDone only; not to be changed

@@ -66,7 +66,7 @@ const (
 	bestFile      = "best.safetensors"
 	stepPrefix    = "step-"
 	stateFormat   = "surprisal checkpoint"
-	stateVersion  = 2
+	stateVersion  = 3
 )
 
 // savedState is state.json.
@@ -135,7 +135,7 @@ func (r *run) settings() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	validation, err := dataIdentity(c.Validation)
+	validation, err := dataIdentity(r.held)
 	if err != nil {
 		return nil, fmt.Errorf("validation: %w", err)
 	}
@@ -143,7 +143,7 @@ func (r *run) settings() (map[string]string, error) {
 		"optimizer": c.Optimizer.Name(), "schedule": r.schedule.Name(), "dtype": c.DType.String(),
 		"batch size": strconv.Itoa(r.graph.batch), "accumulate": strconv.Itoa(c.Accumulate),
 		"seed": strconv.FormatUint(c.Seed, 10), "keep order": strconv.FormatBool(c.KeepOrder),
-		"loss": r.graph.lossIdentity(), "model": r.graph.modelIdentity(), "examples": examples, "validation": validation, "input": r.net.spec.Input.String(), "target": r.net.spec.Target.String(),
+		"loss": r.graph.lossIdentity(), "model": r.graph.modelIdentity(), "examples": examples, "validation": validation, "inputs": fmt.Sprint(r.net.fields.Inputs), "targets": fmt.Sprint(r.net.fields.Targets),
 		"groups": fmt.Sprintf("%+v", c.Groups), "clip norm": number(c.ClipNorm), "clip value": number(c.ClipValue),
 		"class weights": fmt.Sprint(c.ClassWeights), "overfit batch": strconv.Itoa(c.OverfitBatch),
 	}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
@@ -35,8 +37,9 @@ type Config struct {
 	ClipNorm  float64        // largest Euclidean norm of all gradients together; 0 means no limit
 	ClipValue float64        // largest absolute value of a gradient; 0 means no limit. Applied before ClipNorm
 
-	Validation      data.Dataset // measured after each epoch; nil means none
-	ValidationBatch int          // rows of a validation batch; 0 means the larger of BatchSize and 256
+	Validation        data.Dataset // measured after each epoch; nil means none
+	ValidationRecords data.Records // for FitNamed, in the place of Validation
+	ValidationBatch   int          // rows of a validation batch; 0 means the larger of BatchSize and 256
 	// Metrics are measured besides the loss, for training and validation. After an epoch each holds
 	// what the validation set gave, or without one the training set; runs at the same time need
 	// metrics of their own.
@@ -156,6 +159,31 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// heldOut returns the validation set, nil where there is none.
+func (c *Config) heldOut() (data.Records, error) {
+	switch {
+	case c.Validation == nil:
+		return c.ValidationRecords, nil
+	case c.ValidationRecords != nil:
+		return nil, errors.New("both Validation and ValidationRecords are set")
+	}
+	return records("Validation", c.Validation)
+}
+
+// checkClassTargets returns an error where class weights have nothing to go by.
+func checkClassTargets(f data.Fields) error {
+	if len(f.Targets) > 1 {
+		return fmt.Errorf("ClassWeights need one target, the dataset has %q; loss.WithClassWeights fixes those of one loss", slices.Sorted(maps.Keys(f.Targets)))
+	}
+	for _, t := range f.Targets {
+		if t.Kind == data.Int && t.Size() == 1 {
+			return nil
+		}
+		return fmt.Errorf("ClassWeights need one whole-number target per row, the dataset has targets %v", t)
+	}
+	return errors.New("ClassWeights need one whole-number target per row, the dataset has no targets")
+}
+
 // checkMetrics returns an error when a metric is nil or two have one name, of which only one would
 // be seen.
 func checkMetrics(metrics []metric.Metric) error {
@@ -177,17 +205,30 @@ func checkMetrics(metrics []metric.Metric) error {
 	return nil
 }
 
-// checkData returns an error when a dataset is missing, empty or inconsistent.
-func checkData(name string, ds data.Dataset) (err error) {
+// records returns a dataset as records. A nil one panics when it is asked what it holds.
+func records(name string, ds data.Dataset) (r data.Records, err error) {
 	defer func() {
 		if r := recover(); r != nil { // a nil pointer of a type that is a Dataset, for one
 			err = fmt.Errorf("%s, a %T, panicked when it was asked what it holds: %v", name, ds, r)
 		}
 	}()
 	if ds == nil {
+		return nil, fmt.Errorf("%s is nil", name)
+	}
+	return data.AsRecords(ds), nil
+}
+
+// checkData returns an error when a dataset is missing, empty or inconsistent.
+func checkData(name string, ds data.Records) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s, a %T, panicked when it was asked what it holds: %v", name, ds, r)
+		}
+	}()
+	if ds == nil {
 		return fmt.Errorf("%s is nil", name)
 	}
-	if err := ds.Spec().Check(); err != nil {
+	if err := ds.Fields().Check(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if ds.Len() <= 0 {

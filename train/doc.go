@@ -31,6 +31,16 @@
 // A loss or gradient that is not finite ends the run before it reaches the parameters, with an
 // error that names the step, the rows of the batch and the first node of the graph that went wrong.
 //
+// # Several inputs, outputs and losses
+//
+// [FitNamed] is Fit with names: the examples are [data.Records] with any number of inputs and
+// targets ([data.NewFrame] makes them), the model is a [Network], which gets its inputs and returns
+// its outputs by name, and the [Objective] is a sum of terms, each a loss of some outputs and
+// targets. Each term has a denominator of its own and is shown by its name. A run of Fit is one of
+// an input, an output, a target and a term, and everything here holds for both. A method or
+// function whose name ends in Named takes records, a Network or an Objective in the place of a
+// dataset, a Model or a loss.
+//
 // # Losses of one's own
 //
 // A [loss.Func] of one's own makes its result from its two operands and hands the options on to the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"runtime/debug"
 	"time"
@@ -61,9 +62,26 @@ func (t Timing) Overhead() float64 {
 // with a [*NonFiniteError]. Other errors return a nil Result where nothing was trained yet. With
 // Config.Checkpoint a cancelled run has saved itself.
 func Fit(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*Result, error) {
-	r, err := newRun(ctx, model, lossFn, ds, cfg)
+	r, err := records("dataset", ds)
+	if err == nil && lossFn == nil {
+		err = errors.New("loss is nil")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("train.Fit: %w", err)
+	}
+	return fitAs(ctx, "Fit", model.network(), objectiveOf(lossFn), r, cfg)
+}
+
+// fitAs is Fit and FitNamed, by the name that its errors have.
+func fitAs(ctx context.Context, name string, model Network, objective Objective, ds data.Records, cfg Config) (*Result, error) {
+	r, err := newRun(ctx, model, objective, ds, cfg)
+	if err == nil && name == "FitNamed" {
+		if err = r.graph.checkUse(); err != nil {
+			r.close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("train.%s: %w", name, err)
 	}
 	defer r.close()
 	err = r.loop(ctx)
@@ -71,28 +89,28 @@ func Fit(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cf
 		err = endErr
 	}
 	if err != nil {
-		return r.result(), fmt.Errorf("train.Fit: %w", err)
+		return r.result(), fmt.Errorf("train.%s: %w", name, err)
 	}
 	return r.result(), nil
 }
 
 // run is a training run: everything that Fit works with.
 type run struct {
-	cfg    Config
-	ds     data.Dataset
-	lossFn loss.Func
-	net    *Net
-	graph  *program
-	val    *evaluator
+	cfg       Config
+	ds        data.Records
+	held      data.Records // the validation set; nil for none
+	objective Objective
+	net       *Net
+	graph     *program
+	val       *evaluator
 
 	slots     [][]*weights.Array // by parameter, by slot of the optimizer
 	groups    []group            // by parameter
 	schedule  optim.Schedule
 	callbacks []Callback
 	metrics   []metric.Metric // of the training batches of this epoch
-	scratch   scratch
-	perEpoch  int // updates
-	batches   int // of an epoch
+	perEpoch  int             // updates
+	batches   int             // of an epoch
 
 	at      position
 	history *History
@@ -112,7 +130,7 @@ type position struct {
 	Step      int     `json:"step"`    // updates made
 	Batch     int     `json:"batch"`   // batches of the epoch that are done
 	Batches   int     `json:"batches"` // batches of the run that are done: the index of dropout patterns
-	Loss      mean    `json:"loss"`    // of the epoch so far
+	Loss      means   `json:"loss"`    // of the epoch so far, by term
 	Rate      float64 `json:"rate"`
 	Seconds   float64 `json:"seconds"` // of the epoch so far
 	BestEpoch int     `json:"best_epoch"`
@@ -132,14 +150,18 @@ type group struct {
 	frozen       bool
 }
 
-func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*run, error) {
+func newRun(ctx context.Context, model Network, objective Objective, ds data.Records, cfg Config) (*run, error) {
 	switch {
 	case ctx == nil:
 		return nil, errors.New("context is nil")
 	case model == nil:
 		return nil, errors.New("model is nil")
-	case lossFn == nil:
-		return nil, errors.New("loss is nil")
+	}
+	if err := objective.check(); err != nil {
+		return nil, err
+	}
+	if objective.lossless() {
+		return nil, errors.New("the objective has no loss")
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("not started: %w", err)
@@ -151,21 +173,27 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 	if err != nil {
 		return nil, err
 	}
-	if len(cfg.ClassWeights) > 0 && (ds.Spec().Target.Kind != data.Int || ds.Spec().Target.Size() != 1) {
-		return nil, fmt.Errorf("ClassWeights need one whole-number target per row, the dataset has targets %v", ds.Spec().Target)
+	held, err := cfg.heldOut()
+	if err != nil {
+		return nil, err
+	}
+	fields := ds.Fields()
+	if len(cfg.ClassWeights) > 0 {
+		if err := checkClassTargets(fields); err != nil {
+			return nil, err
+		}
 	}
 	params, err := newParamSet(nil, false)
 	if err != nil {
 		return nil, err
 	}
-	spec := ds.Spec()
-	net := &Net{model: model, spec: spec, dtype: cfg.DType, params: params, seed: cfg.Seed}
-	r := &run{cfg: cfg, ds: ds, lossFn: lossFn, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
+	net := &Net{model: model, fields: fields, dtype: cfg.DType, params: params, seed: cfg.Seed}
+	r := &run{cfg: cfg, ds: ds, held: held, objective: objective, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
 	r.at = position{Epoch: 1, BestValue: exact(math.Inf(1))}
 	if cfg.EarlyStop != nil && cfg.EarlyStop.Maximize {
 		r.at.BestValue = exact(math.Inf(-1))
 	}
-	f, err := buildSound(model, spec, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
+	f, err := buildSound(model, fields.Inputs, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +202,7 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 	if cfg.NoTrainMetrics {
 		r.metrics = nil
 	}
-	_, masked := ds.(data.Masker)
-	r.graph, err = compile(f, spec, purpose{lossFn: lossFn, masked: masked, gradients: true, sum: cfg.Accumulate > 1, readOutput: len(r.metrics) > 0})
+	r.graph, err = compile(f, purpose{objective: objective, fields: fields, gradients: true, sum: cfg.Accumulate > 1, metrics: r.metrics})
 	if err != nil {
 		return nil, err
 	}
@@ -224,8 +251,8 @@ func (r *run) prepare() error {
 	if err := r.checkMonitors(); err != nil {
 		return err
 	}
-	if cfg.Validation != nil {
-		val, err := newEvaluator(r.net, r.lossFn, cfg.Validation, cfg.ValidationBatch, len(cfg.Metrics) > 0)
+	if r.held != nil {
+		val, err := newEvaluator(r.net, r.objective, r.held, cfg.ValidationBatch, cfg.Metrics)
 		if err != nil {
 			return fmt.Errorf("validation: %w", err)
 		}
@@ -245,13 +272,24 @@ func (r *run) prepare() error {
 // checkMonitors returns an error when a value that decides something will never be measured.
 func (r *run) checkMonitors() error {
 	have := Values{"loss": 0}
+	for _, name := range r.graph.names {
+		have[name] = 0
+	}
+	for _, m := range r.cfg.Metrics {
+		if _, ok := have[m.Name()]; ok {
+			return fmt.Errorf("a metric has the name %q of a loss", m.Name())
+		}
+	}
+	held := maps.Clone(have)
 	for _, m := range r.metrics {
 		have[m.Name()] = 0
 	}
-	if r.cfg.Validation != nil {
-		have["val_loss"] = 0
+	if r.held != nil {
 		for _, m := range r.cfg.Metrics {
-			have["val_"+m.Name()] = 0
+			held[m.Name()] = 0
+		}
+		for name := range held {
+			have["val_"+name] = 0
 		}
 	}
 	check := func(what, name string) error {

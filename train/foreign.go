@@ -79,13 +79,13 @@ func refused() (names []string) {
 // buildSound builds a model of which everything is known to be right: no operation that is not, and
 // no leaf whose numbers are drawn anew for every graph. Those would be others in training,
 // evaluation and after loading.
-func buildSound(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, batch int, training bool, seed uint64) (*forward, error) {
-	f, err := build(model, spec, params, dtype, batch, training, seed)
+func buildSound(model Network, inputs map[string]data.Field, params *paramSet, dtype tensor.Dtype, batch int, training bool, seed uint64) (*forward, error) {
+	f, err := build(model, inputs, params, dtype, batch, training, seed)
 	if err != nil {
 		return nil, err
 	}
 	own := f.own()
-	for n := range loss.Walk(f.out) {
+	for n := range loss.Walk(f.roots()...) {
 		if w := wrong(n); w != nil && !w.lisp && !slices.Contains(f.allowed, w.name) {
 			return nil, fmt.Errorf("the model uses %v: %s; Builder.Allow(%q) takes it as it is", n.Op(), w.what, w.name)
 		}
@@ -96,11 +96,11 @@ func buildSound(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtyp
 	}
 	for _, n := range foreign {
 		if n.Op() == nil && n.Value() == nil {
-			return nil, fmt.Errorf("the model has a leaf %s without a value: only the trainer's input is filled", leafText(n))
+			return nil, fmt.Errorf("the model has a leaf %s without a value: only the trainer's inputs are filled", leafText(n))
 		}
 	}
 	known := &paramSet{list: params.list, index: params.index, sealed: true}
-	again, err := build(model, spec, known, dtype, batch, training, seed)
+	again, err := build(model, inputs, known, dtype, batch, training, seed)
 	if err != nil {
 		return nil, fmt.Errorf("building the model once more: %w", err)
 	}
@@ -114,26 +114,25 @@ func buildSound(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtyp
 	return f, nil
 }
 
-// own returns the leaves that the trainer makes: parameters, the input and the patterns of dropout.
+// own returns the leaves that the trainer makes: parameters, the inputs and the patterns of dropout.
 func (f *forward) own() map[*G.Node]string {
-	leaves := map[*G.Node]string{f.x: "input"}
+	leaves := make(map[*G.Node]string)
+	for _, c := range f.in {
+		leaves[c.node] = "input"
+	}
 	for _, n := range f.leaves {
 		leaves[n] = "parameter"
 	}
 	for _, n := range f.noises {
-		for _, in := range f.graph.Inputs() {
-			if in.Name() == n.name+".mask" {
-				leaves[in] = "mask"
-			}
-		}
+		leaves[n.node] = "mask"
 	}
 	return leaves
 }
 
-// foreign returns the other leaves and the constants that the output depends on, in the order in
+// foreign returns the other leaves and the constants that the outputs depend on, in the order in
 // which it does.
 func (f *forward) foreign(own map[*G.Node]string) (found G.Nodes) {
-	for n, operands := range loss.Walk(f.out) {
+	for n, operands := range loss.Walk(f.roots()...) {
 		if len(operands) == 0 && own[n] == "" {
 			found = append(found, n)
 		}

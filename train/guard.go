@@ -16,7 +16,7 @@ type NonFiniteError struct {
 	Step  int     // the update that was not made, from 1
 	Epoch int     // from 1
 	Rows  []int   // the rows of the batch, by their index in the dataset
-	What  string  // "loss" or "gradient of NAME"
+	What  string  // "loss", `term "NAME" of the loss` or "gradient of NAME"
 	Value float64 // NaN or an infinity
 	Node  string  // the first node of the graph with such a value, operands before results; "" where it was not found
 }
@@ -40,8 +40,14 @@ func someRows(rows []int) string {
 }
 
 // nonFinite describes a loss that is not finite, after a look for where it began.
-func (r *run) nonFinite(what string, v float64, b *data.Batch, factor []float64) error {
-	e := &NonFiniteError{Step: r.at.Step + 1, Epoch: r.at.Epoch, Rows: append([]int(nil), b.Rows...), What: what, Value: v}
+func (r *run) nonFinite(b *data.Batch, factor []float64) error {
+	e := &NonFiniteError{Step: r.at.Step + 1, Epoch: r.at.Epoch, Rows: append([]int(nil), b.Rows...), What: "loss", Value: r.graph.loss()}
+	for i, name := range r.graph.names {
+		if v := first(r.graph.terms[i].cost); v-v != 0 {
+			e.What, e.Value = fmt.Sprintf("term %q of the loss", name), v
+			break
+		}
+	}
 	node, err := r.firstBad(b, factor)
 	if err == nil {
 		e.Node = node
@@ -52,12 +58,13 @@ func (r *run) nonFinite(what string, v float64, b *data.Batch, factor []float64)
 // firstBad runs the forward graph again with a tap on every node and names the first, operands
 // before results, whose value is not finite.
 func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
-	f, err := build(r.net.model, r.net.spec, r.net.params, r.net.dtype, r.graph.batch, true, r.cfg.Seed)
+	fields := r.ds.Fields()
+	f, err := build(r.net.model, fields.Inputs, r.net.params, r.net.dtype, r.graph.batch, true, r.cfg.Seed)
 	if err != nil {
 		return "", err
 	}
-	pr := &program{forward: f, spec: r.net.spec}
-	cost, _, err := pr.addLoss(purpose{lossFn: r.lossFn, sum: r.graph.summing, masked: r.graph.masked})
+	pr := &program{forward: f, summing: r.graph.summing}
+	cost, err := pr.addLoss(purpose{objective: r.objective, fields: fields, sum: r.graph.summing})
 	if err != nil {
 		return "", err
 	}

@@ -89,6 +89,7 @@ func (b *Builder) EmbeddingWith(name string, ids *G.Node, vocabulary, width int,
 type noise struct {
 	name string
 	p    float64
+	node *G.Node
 	buf  data.Column
 }
 
@@ -113,12 +114,13 @@ func (b *Builder) Dropout(name string, x *G.Node, p float64) (*G.Node, error) {
 		return x, nil
 	}
 	shape := x.Shape()
-	mask, buf, err := leaf(b.graph, name+".mask", data.Field{Kind: data.Float, Shape: shape[1:]}, b.dtype, shape[0])
+	mask := name + ".mask"
+	c, err := leaf(b.graph, mask, mask, data.Field{Kind: data.Float, Shape: shape[1:]}, b.dtype, shape[0])
 	if err != nil {
 		return nil, fmt.Errorf("train.Dropout: %w", err)
 	}
-	b.noises = append(b.noises, &noise{name, p, buf})
-	return G.HadamardProd(x, mask)
+	b.noises = append(b.noises, &noise{name, p, c.node, c.Column})
+	return G.HadamardProd(x, c.node)
 }
 
 // draw fills the mask for a step.

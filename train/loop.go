@@ -22,7 +22,7 @@ func (r *run) loop(ctx context.Context) error {
 				break
 			}
 			r.at.Epoch++
-			r.at.Batch, r.at.Loss, r.at.Seconds = 0, mean{}, 0
+			r.at.Batch, r.at.Loss, r.at.Seconds = 0, nil, 0
 			r.metrics = fresh(r.metrics)
 		}
 		if err := r.epoch(ctx); err != nil {
@@ -66,12 +66,12 @@ func (r *run) epoch(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return r.cancelled(ctx, err)
 		}
-		cost, norm, err := r.step(loader)
+		terms, norm, err := r.step(loader)
 		if err != nil {
 			return err
 		}
 		r.at.Seconds = before + time.Since(start).Seconds()
-		if err := r.emit(ctx, Event{Kind: StepDone, Loss: cost, Norm: norm}); err != nil {
+		if err := r.emit(ctx, Event{Kind: StepDone, Loss: r.graph.value(terms), Terms: r.graph.values(terms), Norm: norm}); err != nil {
 			return err
 		}
 		if c := r.cfg.Checkpoint; c != nil && c.EverySteps > 0 && r.at.Step%c.EverySteps == 0 && r.at.Batch < r.batches {
@@ -80,10 +80,10 @@ func (r *run) epoch(ctx context.Context) error {
 			}
 		}
 	}
-	if r.at.Loss.Weight == 0 {
-		return fmt.Errorf("epoch %d: %w", r.at.Epoch, errNoWeight)
+	values := make(Values)
+	if err := r.graph.show(r.at.Loss, values); err != nil {
+		return fmt.Errorf("epoch %d: %w", r.at.Epoch, err)
 	}
-	values := Values{"loss": r.at.Loss.value()}
 	for _, m := range r.metrics {
 		values[m.Name()] = m.Value()
 	}
@@ -156,20 +156,13 @@ func (r *run) validate(ctx context.Context, values Values) error {
 		r.time.Validate += time.Since(start)
 		r.time.Graph += r.val.graph - graph
 	}()
-	ds := r.cfg.Validation
+	rows := r.held.Len()
 	if r.cfg.FastDevRun {
-		rows := make([]int, min(r.val.batch, ds.Len()))
-		for i := range rows {
-			rows[i] = i
-		}
-		var err error
-		if ds, err = data.Subset(ds, rows); err != nil {
-			return err
-		}
+		rows = min(rows, r.val.batch)
 	}
-	r.val.told = func(done int) error { return r.validating(done, ds.Len()) }
+	r.val.told = func(done int) error { return r.validating(done, rows) }
 	metrics := fresh(r.cfg.Metrics)
-	v, err := r.val.measure(ctx, ds, metrics)
+	v, err := r.val.measure(ctx, rows, metrics)
 	if err == nil {
 		err = show(r.cfg.Metrics, metrics)
 	}
@@ -198,24 +191,23 @@ func (r *run) watch(values Values) {
 	}
 }
 
-// step makes one update from up to Accumulate batches. It returns the mean loss and the norm of the
-// gradients.
-func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
+// step makes one update from up to Accumulate batches. It returns the mean losses by term and the
+// norm of the gradients.
+func (r *run) step(loader *data.Loader) (all means, norm float64, err error) {
 	if r.graph.summing {
 		for _, g := range r.graph.grads {
 			clear(g.F32)
 			clear(g.F64)
 		}
 	}
-	var m mean
 	var rows []int
 	for last := false; !last; {
 		b, err := loader.Next()
 		if err != nil {
-			return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
+			return nil, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
 		}
 		if b == nil {
-			return 0, 0, fmt.Errorf("step %d: the dataset ended after %d of %d batches", r.at.Step+1, r.at.Batch, r.batches)
+			return nil, 0, fmt.Errorf("step %d: the dataset ended after %d of %d batches", r.at.Step+1, r.at.Batch, r.batches)
 		}
 		last = (r.at.Batch+1)%r.cfg.Accumulate == 0 || r.at.Batch+1 == r.batches
 		if r.graph.summing {
@@ -224,16 +216,18 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 			rows = b.Rows
 		}
 		err = r.forward(b, func(weight float64) error {
-			m.add(r.graph.parts(weight))
+			all.add(r.graph.parts(weight))
 			if !last {
 				return nil
 			}
-			if r.graph.summing && m.Weight == 0 && m.Sum != 0 {
-				return fmt.Errorf("step %d: the weights of the rows %s add up to 0, so there is no mean loss", r.at.Step+1, someRows(rows))
-			}
 			scale := 1.0
-			if r.graph.summing && m.Weight != 0 {
-				scale = 1 / m.Weight
+			if r.graph.summing { // there is one term
+				switch m := all[0]; {
+				case m.Weight != 0:
+					scale = 1 / m.Weight
+				case m.Sum != 0:
+					return fmt.Errorf("step %d: the weights of the rows %s add up to 0, so there is no mean loss", r.at.Step+1, someRows(rows))
+				}
 			}
 			if norm, err = r.clip(scale, rows); err == nil {
 				r.update()
@@ -241,13 +235,13 @@ func (r *run) step(loader *data.Loader) (cost, norm float64, err error) {
 			return err
 		})
 		if err != nil {
-			return 0, 0, err
+			return nil, 0, err
 		}
 		r.at.Batch++
 		r.at.Batches++
 	}
-	r.at.Loss.add(m)
-	return m.value(), norm, nil
+	r.at.Loss.add(all)
+	return all, norm, nil
 }
 
 // forward runs the graph on a batch. Its last operation calls then with the weight of the batch's
@@ -292,12 +286,12 @@ func (r *run) forward(b *data.Batch, then func(weight float64) error) error {
 	case err != nil:
 		return fmt.Errorf("step %d (epoch %d, a batch of the rows %s): %w", step, r.at.Epoch, someRows(b.Rows), err)
 	case !finite():
-		return r.nonFinite("loss", r.graph.loss(), b, factor)
+		return r.nonFinite(b, factor)
 	case thenErr != nil:
 		return thenErr
 	}
 	if len(r.metrics) > 0 {
-		if err := r.scratch.update(r.metrics, r.graph, b); err != nil {
+		if err := r.graph.update(r.metrics, b); err != nil {
 			return fmt.Errorf("step %d: %w", step, err)
 		}
 	}
@@ -305,7 +299,10 @@ func (r *run) forward(b *data.Batch, then func(weight float64) error) error {
 }
 
 // classes returns how many scores the model has for a row.
-func (r *run) classes() int { return r.graph.out.Shape().TotalSize() / r.graph.batch }
+func (r *run) classes() int {
+	output, _ := r.objective.pair()
+	return r.graph.out[output].Shape().TotalSize() / r.graph.batch
+}
 
 // classFactors returns the class weight of each row of a batch, nil where there are none.
 func (r *run) classFactors(b *data.Batch) ([]float64, error) {
@@ -313,11 +310,16 @@ func (r *run) classFactors(b *data.Batch) ([]float64, error) {
 		return nil, nil
 	}
 	f := make([]float64, len(b.Rows))
+	var labels []int
+	var mask []bool
+	for name, y := range b.Out { // there is one target
+		labels, mask = y.Int, b.Mask[name]
+	}
 	for i, row := range b.Rows {
-		switch label := b.Y.Int[i]; {
+		switch label := labels[i]; {
 		case label >= 0 && label < len(r.cfg.ClassWeights):
 			f[i] = r.cfg.ClassWeights[label]
-		case label >= 0 && label < r.classes() && (b.Mask == nil || b.Mask[i]):
+		case label >= 0 && label < r.classes() && (mask == nil || mask[i]):
 			return nil, fmt.Errorf("row %d has label %d and there are %d class weights", row, label, len(r.cfg.ClassWeights))
 		default: // no class: the loss ignores the label or refuses it
 			f[i] = 1

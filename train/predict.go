@@ -2,9 +2,10 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -32,24 +33,43 @@ type predictors struct {
 // call finds none that is free, never two at once; they are kept for later calls, of each size as
 // many as there are processors.
 func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
-	if ctx == nil {
-		return nil, errors.New("train.Predict: context is nil")
-	}
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	result, err := n.predict(ctx, ds)
+	r, err := records("dataset", ds)
 	if err != nil {
 		return nil, fmt.Errorf("train.Predict: %w", err)
 	}
-	return result, nil
+	all, err := n.predictAll(ctx, "Predict", r)
+	if err != nil {
+		return nil, err
+	}
+	if out := all[OutputName]; out != nil {
+		return out, nil
+	}
+	return nil, fmt.Errorf("train.Predict: the model has the outputs %q; PredictNamed returns them", slices.Sorted(maps.Keys(all)))
 }
 
-func (n *Net) predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
+// PredictNamed is [Net.Predict] for records: it returns all outputs of the model by their names.
+func (n *Net) PredictNamed(ctx context.Context, ds data.Records) (map[string]*tensor.Dense, error) {
+	return n.predictAll(ctx, "PredictNamed", ds)
+}
+
+func (n *Net) predictAll(ctx context.Context, name string, ds data.Records) (all map[string]*tensor.Dense, err error) {
+	if ctx == nil {
+		return nil, fmt.Errorf("train.%s: context is nil", name)
+	}
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	all, err = n.predict(ctx, ds)
+	if err != nil {
+		return nil, fmt.Errorf("train.%s: %w", name, err)
+	}
+	return all, nil
+}
+
+func (n *Net) predict(ctx context.Context, ds data.Records) (map[string]*tensor.Dense, error) {
 	if err := n.checkInput("dataset", ds); err != nil {
 		return nil, err
 	}
-	var all data.Column
-	var result *tensor.Dense
+	all, results := make(map[string]data.Column), make(map[string]*tensor.Dense)
 	total := ds.Len()
 	for done := 0; done < total; {
 		rest := total - done
@@ -64,18 +84,21 @@ func (n *Net) predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 		if err != nil {
 			return nil, err
 		}
-		if result == nil {
-			shape := p.out.Shape().Clone()
-			shape[0] = total
-			if p.single {
-				all.F32 = make([]float32, shape.TotalSize())
-				result = dense(all.F32, shape...)
-			} else {
-				all.F64 = make([]float64, shape.TotalSize())
-				result = dense(all.F64, shape...)
+		if done == 0 {
+			for name, out := range p.out {
+				shape := out.Shape().Clone()
+				shape[0] = total
+				var c data.Column
+				if p.single {
+					c.F32 = make([]float32, shape.TotalSize())
+					results[name] = dense(c.F32, shape...)
+				} else {
+					c.F64 = make([]float64, shape.TotalSize())
+					results[name] = dense(c.F64, shape...)
+				}
+				all[name] = c
 			}
 		}
-		size := p.output.Len() / p.batch
 		err = eachBatch(ctx, ds, done, done+rest, batch, 0, p.single, func(b *data.Batch) error {
 			if err := p.load(b, nil); err != nil {
 				return err
@@ -84,8 +107,11 @@ func (n *Net) predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 				return fmt.Errorf("a batch of the rows %s: %w", someRows(b.Rows), err)
 			}
 			k := len(b.Rows)
-			if err := all.Slice(done*size, (done+k)*size).Copy(p.output.Slice(0, k*size)); err != nil {
-				return err
+			for name, from := range p.read {
+				size := from.Len() / p.batch
+				if err := all[name].Slice(done*size, (done+k)*size).Copy(from.Slice(0, k*size)); err != nil {
+					return err
+				}
 			}
 			done += k
 			return nil
@@ -95,7 +121,7 @@ func (n *Net) predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 			return nil, err
 		}
 	}
-	return result, nil
+	return results, nil
 }
 
 // take returns a graph for prediction that nobody else uses.
@@ -109,7 +135,7 @@ func (n *Net) take(batch int) (*program, error) {
 		return p, nil
 	}
 	s.mu.Unlock()
-	return n.compile(data.Spec{Input: n.spec.Input}, batch, purpose{readOutput: true})
+	return n.compile(batch, purpose{outputs: true})
 }
 
 // give keeps a graph for a later call, or closes it where there are enough.
@@ -129,12 +155,12 @@ func (n *Net) give(p *program) {
 
 // compile builds the model, which may be a stranger's and is built by one goroutine at a time, and
 // compiles it.
-func (n *Net) compile(spec data.Spec, batch int, p purpose) (*program, error) {
+func (n *Net) compile(batch int, p purpose) (*program, error) {
 	n.predictors.building.Lock()
 	defer n.predictors.building.Unlock()
-	f, err := buildSound(n.model, spec, n.params, n.dtype, batch, false, n.seed)
+	f, err := buildSound(n.model, n.fields.Inputs, n.params, n.dtype, batch, false, n.seed)
 	if err != nil {
 		return nil, err
 	}
-	return compile(f, spec, p)
+	return compile(f, p)
 }

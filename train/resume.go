@@ -147,20 +147,20 @@ func fill(path string, into []*weights.Array) error {
 
 // The metadata of a weights file that describes the examples of the model.
 const (
-	inputKey  = "surprisal.input"
-	targetKey = "surprisal.target"
+	inputsKey  = "surprisal.inputs"
+	targetsKey = "surprisal.targets"
 )
 
 func (n *Net) metadata() (map[string]string, error) {
-	input, err := json.Marshal(n.spec.Input)
+	inputs, err := json.Marshal(n.fields.Inputs)
 	if err != nil {
 		return nil, err
 	}
-	target, err := json.Marshal(n.spec.Target)
+	targets, err := json.Marshal(n.fields.Targets)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{inputKey: string(input), targetKey: string(target)}, nil
+	return map[string]string{inputsKey: string(inputs), targetsKey: string(targets)}, nil
 }
 
 // Save writes the parameters to a safetensors file, atomically. [Load] reads it, and so does every
@@ -185,52 +185,62 @@ func (n *Net) Save(path string) error {
 // directory, ready to predict and evaluate. It needs neither data nor an optimizer. The parameters
 // must be exactly those that the model builds. Those of a checkpoint are the last that were
 // trained; [LoadBest] takes the best.
-func Load(path string, model Model) (*Net, error) {
+func Load(path string, model Model) (*Net, error) { return load("Load", path, model.network()) }
+
+// LoadNamed is [Load] for a network.
+func LoadNamed(path string, model Network) (*Net, error) { return load("LoadNamed", path, model) }
+
+func load(name, path string, model Network) (n *Net, err error) {
+	defer func() {
+		if err != nil {
+			n, err = nil, fmt.Errorf("train.%s: %w", name, err)
+		}
+	}()
 	if model == nil {
-		return nil, errors.New("train.Load: model is nil")
+		return nil, errors.New("model is nil")
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("train.Load: %w", err)
+		return nil, err
 	}
 	if info.IsDir() {
 		if _, err := readState(path); err != nil {
 			if list, listErr := Checkpoints(path); listErr == nil && len(list) > 0 {
-				return nil, fmt.Errorf("train.Load: %s is no checkpoint and holds %d; the newest is %s", path, len(list), list[len(list)-1])
+				return nil, fmt.Errorf("%s is no checkpoint and holds %d; the newest is %s", path, len(list), list[len(list)-1])
 			}
-			return nil, fmt.Errorf("train.Load: %w", err)
+			return nil, err
 		}
 		path = filepath.Join(path, weightsFile)
 	}
 	arrays, meta, err := weights.Load(path)
 	if err != nil {
-		return nil, fmt.Errorf("train.Load: %w", err)
+		return nil, err
 	}
-	n := &Net{model: model, dtype: tensor.Float32}
+	n = &Net{model: model, dtype: tensor.Float32}
 	for _, f := range []struct {
 		key  string
-		into *data.Field
-	}{{inputKey, &n.spec.Input}, {targetKey, &n.spec.Target}} {
+		into *map[string]data.Field
+	}{{inputsKey, &n.fields.Inputs}, {targetsKey, &n.fields.Targets}} {
 		if err := json.Unmarshal([]byte(meta[f.key]), f.into); err != nil {
-			return nil, fmt.Errorf("train.Load: %w", &weights.FileError{Path: path, Fault: "no model of this package: its metadata has no valid " + f.key})
+			return nil, &weights.FileError{Path: path, Fault: "no model of this package: its metadata has no valid " + f.key}
 		}
 	}
-	if err := n.spec.Check(); err != nil {
-		return nil, fmt.Errorf("train.Load: %w", &weights.FileError{Path: path, Fault: err.Error()})
+	if err := n.fields.Check(); err != nil {
+		return nil, &weights.FileError{Path: path, Fault: err.Error()}
 	}
 	for i, a := range arrays {
 		if !a.Single() {
 			n.dtype = tensor.Float64
 		}
 		if a.Single() != arrays[0].Single() {
-			return nil, fmt.Errorf("train.Load: %w", &weights.FileError{Path: path, Fault: fmt.Sprintf("array %d has another dtype than the first", i)})
+			return nil, &weights.FileError{Path: path, Fault: fmt.Sprintf("array %d has another dtype than the first", i)}
 		}
 	}
 	if n.params, err = newParamSet(arrays, true); err != nil {
-		return nil, fmt.Errorf("train.Load: %w", err)
+		return nil, err
 	}
-	if _, err := buildSound(model, n.spec, n.params, n.dtype, 1, false, 0); err != nil {
-		return nil, fmt.Errorf("train.Load: %s is of another model: %w", path, err)
+	if _, err := buildSound(model, n.fields.Inputs, n.params, n.dtype, 1, false, 0); err != nil {
+		return nil, fmt.Errorf("%s is of another model: %w", path, err)
 	}
 	return n, nil
 }
