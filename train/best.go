@@ -78,10 +78,7 @@ func (r *run) restoreBest() {
 	if r.best == nil {
 		return
 	}
-	r.net.mu.Lock()
-	defer r.net.mu.Unlock()
-	for i, a := range r.net.params.list {
-		copy(a.F32, r.best[i].F32)
-		copy(a.F64, r.best[i].F64)
-	}
+	r.net.params.mu.Lock()
+	defer r.net.params.mu.Unlock()
+	copyAll(r.net.params.list, r.best)
 }

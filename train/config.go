@@ -115,13 +115,8 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("%s is %d, want at least %d", n.name, n.v, n.lo)
 		}
 	}
-	for _, n := range []struct {
-		name string
-		v    float64
-	}{{"ClipNorm", c.ClipNorm}, {"ClipValue", c.ClipValue}} {
-		if !(n.v >= 0) || math.IsInf(n.v, 1) {
-			return c, fmt.Errorf("%s is %v, want a finite number >= 0", n.name, n.v)
-		}
+	if err := checkLimits(c.ClipNorm, c.ClipValue); err != nil {
+		return c, err
 	}
 	for i, w := range c.ClassWeights {
 		if !(w >= 0) || math.IsInf(w, 1) {
@@ -157,6 +152,19 @@ func (c Config) withDefaults() (Config, error) {
 		c.Epochs, c.Checkpoint, c.EarlyStop = 1, nil, nil
 	}
 	return c, nil
+}
+
+// checkLimits returns an error for limits of gradients that are none.
+func checkLimits(norm, value float64) error {
+	for _, n := range []struct {
+		name string
+		v    float64
+	}{{"ClipNorm", norm}, {"ClipValue", value}} {
+		if !(n.v >= 0) || math.IsInf(n.v, 1) {
+			return fmt.Errorf("%s is %v, want a finite number >= 0", n.name, n.v)
+		}
+	}
+	return nil
 }
 
 // heldOut returns the validation set, nil where there is none.

@@ -41,6 +41,13 @@
 // function whose name ends in Named takes records, a Network or an Objective in the place of a
 // dataset, a Model or a loss.
 //
+// # Steps of one's own
+//
+// A [Trainer] is a set of parameters with several [Step]s, each a model with its objective and an
+// optimizer of some of the parameters, in a loop that the caller writes: for adversarial networks,
+// online learning and reinforcement learning, with the checks and checkpoints of Fit. A [Solver] is
+// an optimizer of package optim for a loop that runs Gorgonia's machines.
+//
 // # Losses of one's own
 //
 // A [loss.Func] of one's own makes its result from its two operands and hands the options on to the

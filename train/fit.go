@@ -96,16 +96,13 @@ func fitAs(ctx context.Context, name string, model Network, objective Objective,
 
 // run is a training run: everything that Fit works with.
 type run struct {
-	cfg       Config
-	ds        data.Records
-	held      data.Records // the validation set; nil for none
-	objective Objective
-	net       *Net
-	graph     *program
-	val       *evaluator
+	*Step // of every batch
+	cfg   Config
+	ds    data.Records
+	held  data.Records // the validation set; nil for none
+	net   *Net
+	val   *evaluator
 
-	slots     [][]*weights.Array // by parameter, by slot of the optimizer
-	groups    []group            // by parameter
 	schedule  optim.Schedule
 	callbacks []Callback
 	metrics   []metric.Metric // of the training batches of this epoch
@@ -145,11 +142,6 @@ type kept struct {
 	Value exact `json:"value"`
 }
 
-type group struct {
-	scale, decay float64
-	frozen       bool
-}
-
 func newRun(ctx context.Context, model Network, objective Objective, ds data.Records, cfg Config) (*run, error) {
 	switch {
 	case ctx == nil:
@@ -183,29 +175,23 @@ func newRun(ctx context.Context, model Network, objective Objective, ds data.Rec
 			return nil, err
 		}
 	}
-	params, err := newParamSet(nil, false)
-	if err != nil {
-		return nil, err
-	}
-	net := &Net{model: model, fields: fields, dtype: cfg.DType, params: params, seed: cfg.Seed}
-	r := &run{cfg: cfg, ds: ds, held: held, objective: objective, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
+	params := newParamSet(cfg.DType, cfg.Seed)
+	net := &Net{model: model, fields: fields, params: params}
+	r := &run{cfg: cfg, ds: ds, held: held, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
 	r.at = position{Epoch: 1, BestValue: exact(math.Inf(1))}
 	if cfg.EarlyStop != nil && cfg.EarlyStop.Maximize {
 		r.at.BestValue = exact(math.Inf(-1))
 	}
-	f, err := buildSound(model, fields.Inputs, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
-	if err != nil {
-		return nil, err
-	}
-	params.sealed = true
 	r.metrics = fresh(cfg.Metrics)
 	if cfg.NoTrainMetrics {
 		r.metrics = nil
 	}
-	r.graph, err = compile(f, purpose{objective: objective, fields: fields, gradients: true, sum: cfg.Accumulate > 1, metrics: r.metrics})
+	r.Step, err = newStep("", params, StepConfig{Model: model, Objective: objective, Fields: fields, BatchSize: min(cfg.BatchSize, ds.Len()),
+		Optimizer: cfg.Optimizer, Groups: cfg.Groups, ClipNorm: cfg.ClipNorm, ClipValue: cfg.ClipValue}, cfg.Accumulate > 1, r.metrics)
 	if err != nil {
 		return nil, err
 	}
+	params.sealed = true
 	if err := r.prepare(); err != nil {
 		r.close()
 		return nil, err
@@ -217,28 +203,6 @@ func newRun(ctx context.Context, model Network, objective Objective, ds data.Rec
 // prepare sets up everything that depends on the parameters.
 func (r *run) prepare() error {
 	cfg := &r.cfg
-	names := r.net.params.names()
-	if err := optim.CheckGroups(cfg.Groups, names); err != nil {
-		return err
-	}
-	for _, a := range r.net.params.list {
-		scale, decay, frozen := optim.GroupOf(cfg.Groups, a.Name, cfg.Optimizer.Decay())
-		r.groups = append(r.groups, group{scale, decay, frozen})
-		var slots []*weights.Array
-		for _, s := range cfg.Optimizer.Slots() {
-			slot := weights.New(a.Name+"."+s, a.Single(), a.Shape...)
-			if start := cfg.Optimizer.Start(); start != 0 {
-				for i := range slot.F32 {
-					slot.F32[i] = float32(start)
-				}
-				for i := range slot.F64 {
-					slot.F64[i] = start
-				}
-			}
-			slots = append(slots, slot)
-		}
-		r.slots = append(r.slots, slots)
-	}
 	if a, ok := r.schedule.(optim.Adaptive); ok {
 		r.schedule = a.New()
 	}
@@ -252,7 +216,7 @@ func (r *run) prepare() error {
 		return err
 	}
 	if r.held != nil {
-		val, err := newEvaluator(r.net, r.objective, r.held, cfg.ValidationBatch, cfg.Metrics)
+		val, err := newEvaluator(r.net, r.Step.cfg.Objective, r.held, cfg.ValidationBatch, cfg.Metrics)
 		if err != nil {
 			return fmt.Errorf("validation: %w", err)
 		}
@@ -340,7 +304,7 @@ func (r *run) order(epoch int) ([]int, error) {
 }
 
 func (r *run) close() {
-	r.graph.close()
+	r.Step.close()
 	if r.val != nil {
 		r.val.close()
 	}

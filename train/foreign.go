@@ -9,7 +9,6 @@ import (
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
 	G "gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 )
 
 // wrongOp is an operation of Gorgonia that computes something else than it says.
@@ -79,8 +78,8 @@ func refused() (names []string) {
 // buildSound builds a model of which everything is known to be right: no operation that is not, and
 // no leaf whose numbers are drawn anew for every graph. Those would be others in training,
 // evaluation and after loading.
-func buildSound(model Network, inputs map[string]data.Field, params *paramSet, dtype tensor.Dtype, batch int, training bool, seed uint64) (*forward, error) {
-	f, err := build(model, inputs, params, dtype, batch, training, seed)
+func buildSound(model Network, inputs map[string]data.Field, params *paramSet, batch int, training bool) (*forward, error) {
+	f, err := build(model, inputs, params, batch, training)
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +98,7 @@ func buildSound(model Network, inputs map[string]data.Field, params *paramSet, d
 			return nil, fmt.Errorf("the model has a leaf %s without a value: only the trainer's inputs are filled", leafText(n))
 		}
 	}
-	known := &paramSet{list: params.list, index: params.index, sealed: true}
-	again, err := build(model, inputs, known, dtype, batch, training, seed)
+	again, err := build(model, inputs, params.with(params.list), batch, training)
 	if err != nil {
 		return nil, fmt.Errorf("building the model once more: %w", err)
 	}

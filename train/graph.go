@@ -30,7 +30,7 @@ type program struct {
 	read      map[string]data.Column
 	views     []*view
 	viewOf    []*view     // by metric
-	grads     []*gradient // of params.list, in its order
+	grads     []*gradient // of the parameters that are moved, in the order of purpose.moved
 	summing   bool        // the loss is a sum, to be divided by the caller
 	finish    func()      // called at the end of a run of a graph with gradients, when all else is computed
 }
@@ -46,8 +46,9 @@ type purpose struct {
 	objective Objective
 	fields    data.Fields // of the examples, for their targets
 	gradients bool
-	sum       bool // Sum in place of Mean, and gradients that add up over runs
-	outputs   bool // all outputs leave the graph
+	moved     []*weights.Array // the parameters that have gradients
+	sum       bool             // Sum in place of Mean, and gradients that add up over runs
+	outputs   bool             // all outputs leave the graph
 	metrics   []metric.Metric
 }
 
@@ -58,7 +59,7 @@ func compile(f *forward, p purpose) (*program, error) {
 		return nil, err
 	}
 	if p.gradients {
-		if err := pr.addGradients(cost); err != nil {
+		if err := pr.addGradients(cost, p.moved); err != nil {
 			return nil, err
 		}
 	}
@@ -122,23 +123,26 @@ func (pr *program) end(taps G.Nodes) (*G.Node, error) {
 	}, taps...)
 }
 
-func (pr *program) addGradients(cost *G.Node) error {
+func (pr *program) addGradients(cost *G.Node, moved []*weights.Array) error {
 	byName := make(map[string]*G.Node)
 	for _, n := range pr.leaves {
 		byName[n.Name()] = n
 	}
-	var wrt G.Nodes
-	for _, a := range pr.params.list {
-		wrt = append(wrt, byName[a.Name])
-	}
-	if len(wrt) == 0 {
+	if len(pr.used) == 0 {
 		return errors.New("the model has no parameters")
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	var wrt G.Nodes
+	for _, a := range moved {
+		wrt = append(wrt, byName[a.Name])
 	}
 	grads, err := loss.Gradients(cost, wrt...)
 	if err != nil {
 		return err
 	}
-	for i, a := range pr.params.list {
+	for i, a := range moved {
 		g := &gradient{Array: weights.New(a.Name, pr.single, a.Shape...)}
 		pr.grads = append(pr.grads, g)
 		t, err := tapGradient("gradient of "+a.Name, grads[i], g, pr.summing)

@@ -14,7 +14,7 @@ import (
 // were before the step.
 type NonFiniteError struct {
 	Step  int     // the update that was not made, from 1
-	Epoch int     // from 1
+	Epoch int     // from 1; 0 in a loop of one's own
 	Rows  []int   // the rows of the batch, by their index in the dataset
 	What  string  // "loss", `term "NAME" of the loss` or "gradient of NAME"
 	Value float64 // NaN or an infinity
@@ -23,7 +23,11 @@ type NonFiniteError struct {
 
 // Error names what is not finite, where and since which node.
 func (e *NonFiniteError) Error() string {
-	text := fmt.Sprintf("%s is %v at step %d (epoch %d, rows %s)", e.What, e.Value, e.Step, e.Epoch, someRows(e.Rows))
+	epoch := ""
+	if e.Epoch > 0 {
+		epoch = fmt.Sprintf("epoch %d, ", e.Epoch)
+	}
+	text := fmt.Sprintf("%s is %v at step %d (%srows %s)", e.What, e.Value, e.Step, epoch, someRows(e.Rows))
 	if e.Node != "" {
 		text += "; the first node that is not finite is " + e.Node
 	}
@@ -40,15 +44,15 @@ func someRows(rows []int) string {
 }
 
 // nonFinite describes a loss that is not finite, after a look for where it began.
-func (r *run) nonFinite(b *data.Batch, factor []float64) error {
-	e := &NonFiniteError{Step: r.at.Step + 1, Epoch: r.at.Epoch, Rows: append([]int(nil), b.Rows...), What: "loss", Value: r.graph.loss()}
-	for i, name := range r.graph.names {
-		if v := first(r.graph.terms[i].cost); v-v != 0 {
+func (s *Step) nonFinite(b *data.Batch, factor []float64, index int) error {
+	e := &NonFiniteError{Rows: append([]int(nil), b.Rows...), What: "loss", Value: s.graph.loss()}
+	for i, name := range s.graph.names {
+		if v := first(s.graph.terms[i].cost); v-v != 0 {
 			e.What, e.Value = fmt.Sprintf("term %q of the loss", name), v
 			break
 		}
 	}
-	node, err := r.firstBad(b, factor)
+	node, err := s.firstBad(b, factor, index)
 	if err == nil {
 		e.Node = node
 	}
@@ -57,14 +61,13 @@ func (r *run) nonFinite(b *data.Batch, factor []float64) error {
 
 // firstBad runs the forward graph again with a tap on every node and names the first, operands
 // before results, whose value is not finite.
-func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
-	fields := r.ds.Fields()
-	f, err := build(r.net.model, fields.Inputs, r.net.params, r.net.dtype, r.graph.batch, true, r.cfg.Seed)
+func (s *Step) firstBad(b *data.Batch, factor []float64, index int) (string, error) {
+	f, err := build(s.cfg.Model, s.cfg.Fields.Inputs, s.params, s.graph.batch, true)
 	if err != nil {
 		return "", err
 	}
-	pr := &program{forward: f, summing: r.graph.summing}
-	cost, err := pr.addLoss(purpose{objective: r.objective, fields: fields, sum: r.graph.summing})
+	pr := &program{forward: f, summing: s.graph.summing}
+	cost, err := pr.addLoss(purpose{objective: s.cfg.Objective, fields: s.cfg.Fields, sum: s.graph.summing})
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +99,7 @@ func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
 		return "", err
 	}
 	for _, n := range pr.noises {
-		n.draw(r.cfg.Seed, r.at.Batches)
+		n.draw(s.params.seed, index)
 	}
 	if err := pr.run(); err != nil {
 		return "", err

@@ -58,7 +58,7 @@ func TestGradients(t *testing.T) {
 		t.Fatal(err)
 	}
 	value := func() float64 {
-		if err := r.forward(batch, func(float64) error { return nil }); err != nil {
+		if err := r.forwardBatch(batch, func(float64) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return r.graph.loss()

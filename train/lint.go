@@ -51,12 +51,8 @@ func lint(name string, model Network, objective Objective, fields data.Fields) (
 	if err := objective.check(); err != nil {
 		return nil, err
 	}
-	params, err := newParamSet(nil, false)
-	if err != nil {
-		return nil, err
-	}
 	// The batch size is one that no dimension of a model is likely to have.
-	f, err := build(model, fields.Inputs, params, tensor.Float32, 37, true, 0)
+	f, err := build(model, fields.Inputs, newParamSet(tensor.Float32, 0), 37, true)
 	if err != nil {
 		return nil, err
 	}

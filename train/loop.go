@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"time"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -215,7 +215,7 @@ func (r *run) step(loader *data.Loader) (all means, norm float64, err error) {
 		} else {
 			rows = b.Rows
 		}
-		err = r.forward(b, func(weight float64) error {
+		err = r.forwardBatch(b, func(weight float64) error {
 			all.add(r.graph.parts(weight))
 			if !last {
 				return nil
@@ -226,14 +226,18 @@ func (r *run) step(loader *data.Loader) (all means, norm float64, err error) {
 				case m.Weight != 0:
 					scale = 1 / m.Weight
 				case m.Sum != 0:
-					return fmt.Errorf("step %d: the weights of the rows %s add up to 0, so there is no mean loss", r.at.Step+1, someRows(rows))
+					return fmt.Errorf("the weights of the rows %s add up to 0, so there is no mean loss", someRows(rows))
 				}
 			}
-			if norm, err = r.clip(scale, rows); err == nil {
+			if norm, err = r.clip(scale); err == nil {
 				r.update()
 			}
 			return err
 		})
+		var bad *NonFiniteError
+		if errors.As(err, &bad) {
+			bad.Step, bad.Epoch, bad.Rows = r.at.Step+1, r.at.Epoch, slices.Clone(rows)
+		}
 		if err != nil {
 			return nil, 0, err
 		}
@@ -244,51 +248,22 @@ func (r *run) step(loader *data.Loader) (all means, norm float64, err error) {
 	return all, norm, nil
 }
 
-// forward runs the graph on a batch. Its last operation calls then with the weight of the batch's
-// rows, where its loss is finite: the parameters are moved at once, while the gradients are still
-// in the caches and the other cores awake.
-func (r *run) forward(b *data.Batch, then func(weight float64) error) error {
+// forwardBatch is [Step.forward] with class weights, metrics and the time that it takes.
+func (r *run) forwardBatch(b *data.Batch, then func(weight float64) error) error {
 	step := r.at.Step + 1
 	factor, err := r.classFactors(b)
 	if err != nil {
 		return fmt.Errorf("step %d: %w", step, err)
 	}
-	if err := r.graph.load(b, factor); err != nil {
-		return fmt.Errorf("step %d: %w", step, err)
-	}
-	for _, n := range r.graph.noises {
-		n.draw(r.cfg.Seed, r.at.Batches)
-	}
-	var weight float64
-	for i, w := range b.W {
-		if factor != nil {
-			w *= factor[i]
-		}
-		weight += w
-	}
-	finite := func() bool { return !math.IsNaN(r.graph.loss()) && !math.IsInf(r.graph.loss(), 0) }
-	var thenErr error
-	var update time.Duration
-	r.graph.finish = func() {
-		start := time.Now()
-		if finite() {
-			thenErr = then(weight)
-		}
-		update = time.Since(start)
-	}
-	start := time.Now()
-	r.net.mu.Lock()
-	err = r.graph.run()
-	r.net.mu.Unlock()
-	r.time.Graph += time.Since(start) - update
+	graph, update, err := r.forward(b, factor, r.at.Batches, then)
+	r.time.Graph += graph
 	r.time.Update += update
+	var bad *NonFiniteError
 	switch {
+	case errors.As(err, &bad):
+		return err
 	case err != nil:
-		return fmt.Errorf("step %d (epoch %d, a batch of the rows %s): %w", step, r.at.Epoch, someRows(b.Rows), err)
-	case !finite():
-		return r.nonFinite(b, factor)
-	case thenErr != nil:
-		return thenErr
+		return fmt.Errorf("step %d: %w", step, err)
 	}
 	if len(r.metrics) > 0 {
 		if err := r.graph.update(r.metrics, b); err != nil {
@@ -300,7 +275,7 @@ func (r *run) forward(b *data.Batch, then func(weight float64) error) error {
 
 // classes returns how many scores the model has for a row.
 func (r *run) classes() int {
-	output, _ := r.objective.pair()
+	output, _ := r.Step.cfg.Objective.pair()
 	return r.graph.out[output].Shape().TotalSize() / r.graph.batch
 }
 
@@ -328,80 +303,10 @@ func (r *run) classFactors(b *data.Batch) ([]float64, error) {
 	return f, nil
 }
 
-// clip scales the gradients, limits them and returns their norm before the limits.
-func (r *run) clip(scale float64, rows []int) (float64, error) {
-	f32, f64 := make([][]float32, 0, len(r.graph.grads)), make([][]float64, 0, len(r.graph.grads))
-	var squares float64
-	for _, g := range r.graph.grads {
-		f32, f64 = append(f32, g.F32), append(f64, g.F64)
-		squares += g.squares
-	}
-	measure := func() float64 {
-		if r.graph.single {
-			return optim.Norm(f32...)
-		}
-		return optim.Norm(f64...)
-	}
-	if scale != 1 {
-		optim.Scale(float32(scale), f32...)
-		optim.Scale(scale, f64...)
-	}
-	norm := math.Sqrt(squares) * scale
-	if math.IsNaN(norm) || math.IsInf(norm, 0) { // the squares may be too large, or a number
-		norm = measure()
-	}
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		for _, g := range r.graph.grads {
-			if i := g.NonFinite(); i >= 0 {
-				var v float64
-				if g.Single() {
-					v = float64(g.F32[i])
-				} else {
-					v = g.F64[i]
-				}
-				return 0, &NonFiniteError{Step: r.at.Step + 1, Epoch: r.at.Epoch, Rows: append([]int(nil), rows...),
-					What: "gradient of " + g.Name, Value: v}
-			}
-		}
-	}
-	if l := r.cfg.ClipValue; l > 0 {
-		optim.ClipValue(l, f32...)
-		optim.ClipValue(l, f64...)
-	}
-	if l := r.cfg.ClipNorm; l > 0 {
-		after := norm
-		if r.cfg.ClipValue > 0 {
-			after = measure()
-		}
-		optim.ClipNorm(after, l, f32...)
-		optim.ClipNorm(after, l, f64...)
-	}
-	return norm, nil
-}
-
 // update moves the parameters, whose lock is held.
 func (r *run) update() {
 	r.at.Step++
 	r.at.Rate = r.cfg.Optimizer.Rate() * r.schedule.Factor(optim.Position{
 		Step: r.at.Step, Epoch: r.at.Epoch, StepsPerEpoch: r.perEpoch, Steps: r.cfg.Epochs * r.perEpoch})
-	for i, p := range r.net.params.list {
-		g := r.groups[i]
-		if g.frozen {
-			continue
-		}
-		s := optim.Step{N: r.at.Step, Rate: r.at.Rate * g.scale, Decay: g.decay}
-		if p.Single() {
-			slots := make([][]float32, len(r.slots[i]))
-			for k, slot := range r.slots[i] {
-				slots[k] = slot.F32
-			}
-			r.cfg.Optimizer.Update32(s, p.F32, r.graph.grads[i].F32, slots)
-			continue
-		}
-		slots := make([][]float64, len(r.slots[i]))
-		for k, slot := range r.slots[i] {
-			slots[k] = slot.F64
-		}
-		r.cfg.Optimizer.Update64(s, p.F64, r.graph.grads[i].F64, slots)
-	}
+	r.move(r.at.Step, r.at.Rate)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -32,7 +31,6 @@ type Builder struct {
 	dtype    tensor.Dtype
 	batch    int
 	training bool
-	seed     uint64
 	params   *paramSet
 	used     []*weights.Array
 	leaves   G.Nodes
@@ -81,7 +79,7 @@ func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
 			return nil, fmt.Errorf("train.Param: %q has shape %v, want positive dimensions", name, shape)
 		}
 	}
-	a, err := b.params.get(name, init, b.dtype == tensor.Float32, b.seed, shape)
+	a, err := b.params.get(name, init, shape)
 	if err != nil {
 		return nil, err
 	}
@@ -98,83 +96,6 @@ func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
 	b.used = append(b.used, a)
 	b.leaves = append(b.leaves, n)
 	return n, nil
-}
-
-// paramSet is the parameters of a model by name, in the order of their making.
-type paramSet struct {
-	list   []*weights.Array
-	index  map[string]*weights.Array
-	sealed bool // complete: asking for a new one is an error
-}
-
-func newParamSet(list []*weights.Array, sealed bool) (*paramSet, error) {
-	s := &paramSet{list: list, index: make(map[string]*weights.Array), sealed: sealed}
-	for _, a := range list {
-		if s.index[a.Name] != nil {
-			return nil, fmt.Errorf("parameter %q is there twice", a.Name)
-		}
-		s.index[a.Name] = a
-	}
-	return s, nil
-}
-
-func (s *paramSet) get(name string, init Init, single bool, seed uint64, shape []int) (*weights.Array, error) {
-	if a := s.index[name]; a != nil {
-		if !slices.Equal(a.Shape, shape) {
-			return nil, fmt.Errorf("train.Param: %q has shape %v, want %v as it is stored", name, shape, a.Shape)
-		}
-		if a.Single() != single {
-			return nil, fmt.Errorf("train.Param: %q is stored in another dtype than the graph's", name)
-		}
-		return a, nil
-	}
-	if s.sealed {
-		return nil, fmt.Errorf("train.Param: %q is not among the stored parameters %q", name, s.names())
-	}
-	if init == nil {
-		return nil, fmt.Errorf("train.Param: %q has no initialiser", name)
-	}
-	a := weights.New(name, single, shape...)
-	values := make([]float64, a.Size())
-	if err := initialise(init, data.Rand(seed, "init "+name, 0), slices.Clone(shape), values); err != nil {
-		return nil, fmt.Errorf("train.Param: the initialiser of %q: %w", name, err)
-	}
-	for i, v := range values {
-		if single {
-			a.F32[i] = float32(v)
-		} else {
-			a.F64[i] = v
-		}
-	}
-	if i := a.NonFinite(); i >= 0 {
-		return nil, fmt.Errorf("train.Param: the initialiser of %q made %v at element %d", name, values[i], i)
-	}
-	s.list = append(s.list, a)
-	s.index[name] = a
-	return a, nil
-}
-
-// initialise calls an initialiser, which panics where it does not fit a shape.
-func initialise(init Init, rng *rand.Rand, shape []int, dst []float64) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			if e, ok := r.(error); ok {
-				err = e
-			} else {
-				err = fmt.Errorf("it panicked: %v", r)
-			}
-		}
-	}()
-	init(rng, shape, dst)
-	return nil
-}
-
-func (s *paramSet) names() []string {
-	var out []string
-	for _, a := range s.list {
-		out = append(out, a.Name)
-	}
-	return out
 }
 
 // forward is the part that training and evaluation have in common: a graph with inputs and the
@@ -212,8 +133,9 @@ func (f *forward) roots() (nodes G.Nodes) {
 }
 
 // build makes a graph and lets the model fill it.
-func build(model Network, inputs map[string]data.Field, params *paramSet, dtype tensor.Dtype, batch int, training bool, seed uint64) (f *forward, err error) {
-	b := &Builder{graph: G.NewGraph(), dtype: dtype, batch: batch, training: training, seed: seed, params: params,
+func build(model Network, inputs map[string]data.Field, params *paramSet, batch int, training bool) (f *forward, err error) {
+	dtype := params.dtype
+	b := &Builder{graph: G.NewGraph(), dtype: dtype, batch: batch, training: training, params: params,
 		names: map[string]bool{data.InputName: true, data.TargetName: true, weightsName: true}}
 	f = &forward{Builder: b, single: dtype == tensor.Float32}
 	in := make(Nodes)
@@ -251,7 +173,7 @@ func build(model Network, inputs map[string]data.Field, params *paramSet, dtype 
 			return nil, fmt.Errorf("the model's %s has shape %v, want %d rows as its inputs have: %s", label, n.Shape(), batch, manySizes)
 		}
 	}
-	if len(b.used) != len(params.list) {
+	if len(b.used) != len(params.list) && !params.shared {
 		used := make(map[string]bool)
 		for _, a := range b.used {
 			used[a.Name] = true

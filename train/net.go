@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/surprisal-go/surprisal/loss"
@@ -18,12 +17,9 @@ import (
 // called from any number of goroutines, which work at the same time; while a run trains the model,
 // they take turns with its steps.
 type Net struct {
-	mu     sync.RWMutex // held to write by what changes parameters
 	model  Network
 	fields data.Fields
-	dtype  tensor.Dtype
 	params *paramSet
-	seed   uint64
 
 	predictors predictors
 }
@@ -32,7 +28,12 @@ type Net struct {
 var errNoModel = errors.New("the Net is empty; one comes from Fit or Load")
 
 // DType returns the type of the parameters.
-func (n *Net) DType() tensor.Dtype { return n.dtype }
+func (n *Net) DType() tensor.Dtype {
+	if n.params == nil {
+		return tensor.Dtype{}
+	}
+	return n.params.dtype
+}
 
 // Spec describes the examples that a [Model] takes, as [data.Fields.Spec] of a [Network].
 func (n *Net) Spec() data.Spec { return n.fields.Spec() }
@@ -42,11 +43,11 @@ func (n *Net) Fields() data.Fields { return n.fields }
 
 // Params returns copies of the parameters, in the order in which the model made them.
 func (n *Net) Params() []*weights.Array {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
 	if n.params == nil {
 		return nil
 	}
+	n.params.mu.RLock()
+	defer n.params.mu.RUnlock()
 	return cloneAll(n.params.list)
 }
 
@@ -185,8 +186,8 @@ func fresh(metrics []metric.Metric) []metric.Metric {
 
 // measure runs the first rows of the dataset through the graph.
 func (e *evaluator) measure(ctx context.Context, rows int, metrics []metric.Metric) (Values, error) {
-	e.net.mu.RLock()
-	defer e.net.mu.RUnlock()
+	e.net.params.mu.RLock()
+	defer e.net.params.mu.RUnlock()
 	var all means
 	done := 0
 	err := eachBatch(ctx, e.ds, 0, rows, e.batch, e.ahead, e.single, func(b *data.Batch) error {

@@ -56,8 +56,6 @@ func (n *Net) predictAll(ctx context.Context, name string, ds data.Records) (all
 	if ctx == nil {
 		return nil, fmt.Errorf("train.%s: context is nil", name)
 	}
-	n.mu.RLock()
-	defer n.mu.RUnlock()
 	all, err = n.predict(ctx, ds)
 	if err != nil {
 		return nil, fmt.Errorf("train.%s: %w", name, err)
@@ -69,6 +67,8 @@ func (n *Net) predict(ctx context.Context, ds data.Records) (map[string]*tensor.
 	if err := n.checkInput("dataset", ds); err != nil {
 		return nil, err
 	}
+	n.params.mu.RLock()
+	defer n.params.mu.RUnlock()
 	all, results := make(map[string]data.Column), make(map[string]*tensor.Dense)
 	total := ds.Len()
 	for done := 0; done < total; {
@@ -158,7 +158,7 @@ func (n *Net) give(p *program) {
 func (n *Net) compile(batch int, p purpose) (*program, error) {
 	n.predictors.building.Lock()
 	defer n.predictors.building.Unlock()
-	f, err := buildSound(n.model, n.fields.Inputs, n.params, n.dtype, batch, false, n.seed)
+	f, err := buildSound(n.model, n.fields.Inputs, n.params, batch, false)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,9 @@ type Batch struct {
 	In, Out map[string]Column // their inputs and targets by name, then room up to the fixed size
 	W       []float64         // their sample weights
 	Mask    map[string][]bool // by name of the targets that are masked, which of their elements count
-	size    int
+
+	size     int
+	maskSize map[string]int // by name, for each row
 }
 
 // NewBatch makes room for size examples, floats as float32 or float64. A size below 1 makes a batch
@@ -21,9 +23,10 @@ type Batch struct {
 func NewBatch(f Fields, size int, single bool) *Batch {
 	size = max(size, 0)
 	b := &Batch{In: makeColumns(f.Inputs, size, single), Out: makeColumns(f.Targets, size, single),
-		W: make([]float64, 0, size), Mask: make(map[string][]bool), size: size}
+		W: make([]float64, 0, size), Mask: make(map[string][]bool), size: size, maskSize: make(map[string]int)}
 	for name := range f.Masked {
-		b.Mask[name] = make([]bool, 0, size*f.Targets[name].Size())
+		b.maskSize[name] = f.Targets[name].Size()
+		b.Mask[name] = make([]bool, 0, size*b.maskSize[name])
 	}
 	return b
 }
@@ -49,6 +52,29 @@ func makeColumn(f Field, n int, single bool) Column {
 	return Column{F64: make([]float64, n)}
 }
 
+// SetLen makes the batch one of n rows, numbered from 0, that all count; their inputs and targets
+// are for the caller to fill in. It panics where the batch has no room for n.
+func (b *Batch) SetLen(n int) {
+	if n < 0 || n > b.size {
+		panic(fmt.Sprintf("data.SetLen: %d rows, and the batch has room for %d", n, b.size))
+	}
+	b.setLen(n)
+}
+
+func (b *Batch) setLen(n int) {
+	b.Rows, b.W = b.Rows[:0], b.W[:0]
+	for i := range n {
+		b.Rows, b.W = append(b.Rows, i), append(b.W, 1)
+	}
+	for name, mask := range b.Mask {
+		mask = mask[:0]
+		for range n * b.maskSize[name] {
+			mask = append(mask, true)
+		}
+		b.Mask[name] = mask
+	}
+}
+
 // Fill reads examples into the batch, which was made for the fields of r, with a check that every
 // float that counts is finite: a NaN among the features would turn all parameters into NaN, one step
 // later and without a trace.
@@ -60,17 +86,8 @@ func (b *Batch) Fill(r Records, rows []int) error {
 	if len(rows) > b.size {
 		return fmt.Errorf("%d rows, and the batch has room for %d", len(rows), b.size)
 	}
-	b.Rows, b.W = append(b.Rows[:0], rows...), b.W[:0]
-	for range rows {
-		b.W = append(b.W, 1)
-	}
-	for name, mask := range b.Mask {
-		mask = mask[:0]
-		for range len(rows) * f.Targets[name].Size() {
-			mask = append(mask, true)
-		}
-		b.Mask[name] = mask
-	}
+	b.setLen(len(rows))
+	copy(b.Rows, rows)
 	if err := r.ReadBatch(b); err != nil {
 		return err
 	}
