@@ -144,12 +144,15 @@ func (r *run) settings() (map[string]string, error) {
 		"optimizer": c.Optimizer.Name(), "schedule": r.schedule.Name(), "dtype": c.DType.String(),
 		"batch size": strconv.Itoa(r.graph.batch), "accumulate": strconv.Itoa(c.Accumulate),
 		"seed": strconv.FormatUint(c.Seed, 10), "keep order": strconv.FormatBool(c.KeepOrder),
-		"loss": r.graph.lossIdentity(), "model": r.graph.modelIdentity(), "examples": examples, "validation": validation, "inputs": fmt.Sprint(r.net.fields.Inputs), "targets": fmt.Sprint(r.net.fields.Targets),
+		"loss": r.graph.lossIdentity(), "model": r.graph.modelIdentity(), "examples": examples, "validation": validation, "inputs": fmt.Sprint(r.net.about.fields.Inputs), "targets": fmt.Sprint(r.net.about.fields.Targets),
 		"groups": fmt.Sprintf("%+v", c.Groups), "clip norm": number(c.ClipNorm), "clip value": number(c.ClipValue),
 		"class weights": fmt.Sprint(c.ClassWeights), "overfit batch": strconv.Itoa(c.OverfitBatch),
 	}
 	for name, v := range c.Optimizer.Settings() {
 		s["optimizer "+name] = number(v)
+	}
+	if len(c.Initial) > 0 {
+		s["initial"] = arraysIdentity(c.Initial)
 	}
 	if c.EarlyStop != nil {
 		s["early stop"] = fmt.Sprintf("%+v", *c.EarlyStop)
@@ -186,7 +189,7 @@ func (r *run) save() (path string, err error) {
 	for _, m := range r.metrics {
 		st.Metrics = append(st.Metrics, m.State())
 	}
-	meta, err := r.net.metadata()
+	meta, err := r.net.about.metadata()
 	if err != nil {
 		return c.path(r.at.Step), err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/optim"
+	"github.com/surprisal-go/surprisal/train/weights"
 	"gorgonia.org/tensor"
 )
 
@@ -36,6 +37,18 @@ type Config struct {
 	Groups    []optim.Group  // parameters with a rate or decay of their own
 	ClipNorm  float64        // largest Euclidean norm of all gradients together; 0 means no limit
 	ClipValue float64        // largest absolute value of a gradient; 0 means no limit. Applied before ClipNorm
+
+	// Initial has the numbers that parameters begin with, by name, in the place of those that their
+	// initialisers make: of another model's Params, of a file of weights.Load, or a part of these by
+	// weights.WithPrefix. Each entry has to be a parameter of the model.
+	Initial []*weights.Array
+
+	// Scaling scales inputs by name ("input" for that of a Dataset) before the model gets them, as
+	// data.Standardize measures it on the training set. Classes names the classes of whole-number
+	// targets by name ("target" for that of a Dataset). Both are saved with the model: whoever loads
+	// it gives it inputs as they are and gets the names by Net.ClassName.
+	Scaling map[string]data.Scaling
+	Classes map[string][]string
 
 	Validation        data.Dataset // measured after each epoch; nil means none
 	ValidationRecords data.Records // for FitNamed, in the place of Validation

@@ -65,6 +65,13 @@
 // from a file of [Net.Save], without data or an optimizer, [LoadBest] from the best checkpoint of a
 // run. Weights are safetensors files, which other tools read.
 //
+// # Parts of a model
+//
+// [Net.Part] and [LoadPart] make a model of the parameters with a prefix, such as a decoder. A run
+// begins with the numbers in Config.Initial: those of a file, of another model or of a part of it.
+// Groups freeze parameters, and a second run from the first one's Params unfreezes them.
+// Config.Scaling and Config.Classes are saved with a model, which then takes inputs as they are.
+//
 // # Watching a run
 //
 // Config.Progress shows a bar on a terminal and lines elsewhere, Config.Logger writes records,

@@ -176,7 +176,14 @@ func newRun(ctx context.Context, model Network, objective Objective, ds data.Rec
 		}
 	}
 	params := newParamSet(cfg.DType, cfg.Seed)
-	net := &Net{model: model, fields: fields, params: params}
+	if err := params.setInitial(cfg.Initial); err != nil {
+		return nil, err
+	}
+	about := description{fields: fields, classes: cfg.Classes, scaling: cfg.Scaling}
+	if err := about.check(); err != nil {
+		return nil, err
+	}
+	net := &Net{model: about.scaled(model), about: about, params: params}
 	r := &run{cfg: cfg, ds: ds, held: held, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
 	r.at = position{Epoch: 1, BestValue: exact(math.Inf(1))}
 	if cfg.EarlyStop != nil && cfg.EarlyStop.Maximize {
@@ -186,12 +193,16 @@ func newRun(ctx context.Context, model Network, objective Objective, ds data.Rec
 	if cfg.NoTrainMetrics {
 		r.metrics = nil
 	}
-	r.Step, err = newStep("", params, StepConfig{Model: model, Objective: objective, Fields: fields, BatchSize: min(cfg.BatchSize, ds.Len()),
+	r.Step, err = newStep("", params, StepConfig{Model: net.model, Objective: objective, Fields: fields, BatchSize: min(cfg.BatchSize, ds.Len()),
 		Optimizer: cfg.Optimizer, Groups: cfg.Groups, ClipNorm: cfg.ClipNorm, ClipValue: cfg.ClipValue}, cfg.Accumulate > 1, r.metrics)
 	if err != nil {
 		return nil, err
 	}
 	params.sealed = true
+	if err := params.checkInitial(); err != nil {
+		r.close()
+		return nil, err
+	}
 	if err := r.prepare(); err != nil {
 		r.close()
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/optim"
+	"github.com/surprisal-go/surprisal/train/weights"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -121,6 +122,19 @@ func dataIdentity(ds data.Records) (text string, err error) {
 		fmt.Fprint(h, name, b.Mask[name])
 	}
 	return fmt.Sprintf("%d rows %016x", n, h.Sum64()), nil
+}
+
+// arraysIdentity is a digest of the names, shapes and numbers of arrays.
+func arraysIdentity(list []*weights.Array) string {
+	h := fnv.New64a()
+	for _, a := range list {
+		fmt.Fprint(h, a.Name, a.Shape)
+		for _, v := range a.F32 {
+			writeBits(h, uint64(math.Float32bits(v)))
+		}
+		writeColumn(h, data.Column{F64: a.F64})
+	}
+	return fmt.Sprintf("%d arrays %016x", len(list), h.Sum64())
 }
 
 func writeColumn(w io.Writer, c data.Column) {

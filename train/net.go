@@ -18,7 +18,7 @@ import (
 // they take turns with its steps.
 type Net struct {
 	model  Network
-	fields data.Fields
+	about  description
 	params *paramSet
 
 	predictors predictors
@@ -36,10 +36,10 @@ func (n *Net) DType() tensor.Dtype {
 }
 
 // Spec describes the examples that a [Model] takes, as [data.Fields.Spec] of a [Network].
-func (n *Net) Spec() data.Spec { return n.fields.Spec() }
+func (n *Net) Spec() data.Spec { return n.about.fields.Spec() }
 
 // Fields describes the examples that the model was trained on.
-func (n *Net) Fields() data.Fields { return n.fields }
+func (n *Net) Fields() data.Fields { return n.about.fields }
 
 // Params returns copies of the parameters, in the order in which the model made them.
 func (n *Net) Params() []*weights.Array {
@@ -79,7 +79,7 @@ func (n *Net) checkInput(name string, ds data.Records) error {
 	if err := checkData(name, ds); err != nil {
 		return err
 	}
-	return checkInputs(name, ds.Fields().Inputs, n.fields.Inputs)
+	return checkInputs(name, ds.Fields().Inputs, n.about.fields.Inputs)
 }
 
 // eachBatch reads the rows [from, to) of a dataset in order.

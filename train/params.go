@@ -13,13 +13,14 @@ import (
 
 // paramSet is the parameters of a model by name, in the order of their making.
 type paramSet struct {
-	mu     *sync.RWMutex // held to write by what changes the numbers
-	list   []*weights.Array
-	index  map[string]*weights.Array
-	dtype  tensor.Dtype
-	seed   uint64 // of new ones
-	sealed bool   // complete: asking for a new one is an error
-	shared bool   // models need not use all of them
+	mu      *sync.RWMutex // held to write by what changes the numbers
+	list    []*weights.Array
+	index   map[string]*weights.Array
+	dtype   tensor.Dtype
+	seed    uint64                    // of new ones
+	initial map[string]*weights.Array // the numbers of parameters to be made, in the place of their initialisers
+	sealed  bool                      // complete: asking for a new one is an error
+	shared  bool                      // models need not use all of them
 }
 
 // newParamSet returns an empty set, to which models add what they ask for.
@@ -49,6 +50,14 @@ func (s *paramSet) get(name string, init Init, shape []int) (*weights.Array, err
 	}
 	if s.sealed {
 		return nil, fmt.Errorf("train.Param: %q is not among the stored parameters %q", name, s.names())
+	}
+	if from := s.initial[name]; from != nil {
+		a := weights.New(name, single, shape...)
+		if err := a.CopyFrom(from); err != nil {
+			return nil, fmt.Errorf("train.Param: Initial does not fit: %w", err)
+		}
+		s.list, s.index[name] = append(s.list, a), a
+		return a, nil
 	}
 	if init == nil {
 		return nil, fmt.Errorf("train.Param: %q has no initialiser", name)

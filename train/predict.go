@@ -158,7 +158,7 @@ func (n *Net) give(p *program) {
 func (n *Net) compile(batch int, p purpose) (*program, error) {
 	n.predictors.building.Lock()
 	defer n.predictors.building.Unlock()
-	f, err := buildSound(n.model, n.fields.Inputs, n.params, batch, false)
+	f, err := buildSound(n.model, n.about.fields.Inputs, n.params, batch, false)
 	if err != nil {
 		return nil, err
 	}

@@ -10,10 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/optim"
 	"github.com/surprisal-go/surprisal/train/weights"
-	"gorgonia.org/tensor"
 )
 
 // openCheckpoints puts the run where the newest checkpoint says, where there is one.
@@ -155,24 +153,6 @@ func fill(path string, into []*weights.Array) error {
 	return nil
 }
 
-// The metadata of a weights file that describes the examples of the model.
-const (
-	inputsKey  = "surprisal.inputs"
-	targetsKey = "surprisal.targets"
-)
-
-func (n *Net) metadata() (map[string]string, error) {
-	inputs, err := json.Marshal(n.fields.Inputs)
-	if err != nil {
-		return nil, err
-	}
-	targets, err := json.Marshal(n.fields.Targets)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{inputsKey: string(inputs), targetsKey: string(targets)}, nil
-}
-
 // Save writes the parameters to a safetensors file, atomically. [Load] reads it, and so does every
 // other reader of the format.
 func (n *Net) Save(path string) error {
@@ -181,7 +161,7 @@ func (n *Net) Save(path string) error {
 	}
 	n.params.mu.RLock()
 	defer n.params.mu.RUnlock()
-	meta, err := n.metadata()
+	meta, err := n.about.metadata()
 	if err != nil {
 		return fmt.Errorf("train.Save: %w", err)
 	}
@@ -209,49 +189,41 @@ func load(name, path string, model Network) (n *Net, err error) {
 	if model == nil {
 		return nil, errors.New("model is nil")
 	}
-	info, err := os.Stat(path)
+	path, arrays, meta, err := readModel(path)
 	if err != nil {
 		return nil, err
+	}
+	n = new(Net)
+	if n.about, err = readDescription(meta); err != nil {
+		return nil, &weights.FileError{Path: path, Fault: err.Error()}
+	}
+	if n.params, err = arraySet(path, arrays); err != nil {
+		return nil, err
+	}
+	n.model = n.about.scaled(model)
+	if _, err := buildSound(n.model, n.about.fields.Inputs, n.params, 1, false); err != nil {
+		return nil, fmt.Errorf("%s is of another model: %w", path, err)
+	}
+	return n, nil
+}
+
+// readModel reads the parameters of a file or of a checkpoint's directory and returns the file.
+func readModel(path string) (file string, arrays []*weights.Array, meta map[string]string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return path, nil, nil, err
 	}
 	if info.IsDir() {
 		if _, err := readState(path); err != nil {
 			if list, listErr := Checkpoints(path); listErr == nil && len(list) > 0 {
-				return nil, fmt.Errorf("%s is no checkpoint and holds %d; the newest is %s", path, len(list), list[len(list)-1])
+				err = fmt.Errorf("%s is no checkpoint and holds %d; the newest is %s", path, len(list), list[len(list)-1])
 			}
-			return nil, err
+			return path, nil, nil, err
 		}
 		path = filepath.Join(path, weightsFile)
 	}
-	arrays, meta, err := weights.Load(path)
-	if err != nil {
-		return nil, err
-	}
-	n = &Net{model: model}
-	dtype := tensor.Float32
-	for _, f := range []struct {
-		key  string
-		into *map[string]data.Field
-	}{{inputsKey, &n.fields.Inputs}, {targetsKey, &n.fields.Targets}} {
-		if err := json.Unmarshal([]byte(meta[f.key]), f.into); err != nil {
-			return nil, &weights.FileError{Path: path, Fault: "no model of this package: its metadata has no valid " + f.key}
-		}
-	}
-	if err := n.fields.Check(); err != nil {
-		return nil, &weights.FileError{Path: path, Fault: err.Error()}
-	}
-	for i, a := range arrays {
-		if !a.Single() {
-			dtype = tensor.Float64
-		}
-		if a.Single() != arrays[0].Single() {
-			return nil, &weights.FileError{Path: path, Fault: fmt.Sprintf("array %d has another dtype than the first", i)}
-		}
-	}
-	n.params = newParamSet(dtype, 0).with(arrays)
-	if _, err := buildSound(model, n.fields.Inputs, n.params, 1, false); err != nil {
-		return nil, fmt.Errorf("%s is of another model: %w", path, err)
-	}
-	return n, nil
+	arrays, meta, err = weights.Load(path)
+	return path, arrays, meta, err
 }
 
 // exact is a number that JSON keeps to the bit, an infinity too.

@@ -145,6 +145,11 @@ func (s *Step) Run(b *data.Batch) (Values, error) {
 	if b == nil {
 		return nil, fmt.Errorf("train.Run: step %q: batch is nil", s.name)
 	}
+	if s.runs == 0 {
+		if err := s.params.checkInitial(); err != nil {
+			return nil, s.fault("Run", err)
+		}
+	}
 	values := make(Values)
 	s.rows = nil
 	_, _, err := s.forward(b, nil, s.runs, func(weight float64) error {

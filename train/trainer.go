@@ -35,8 +35,9 @@ type Trainer struct {
 
 // A TrainerConfig describes a [Trainer]. Its zero value is its default.
 type TrainerConfig struct {
-	Seed  uint64       // decides initial parameters and dropout
-	DType tensor.Dtype // tensor.Float32, the default, or tensor.Float64
+	Seed    uint64           // decides initial parameters and dropout
+	DType   tensor.Dtype     // tensor.Float32, the default, or tensor.Float64
+	Initial []*weights.Array // as in Config; each entry has to be a parameter of a step by the first Run
 	// Checkpoint is where [Trainer.Save] keeps the run; nil means nowhere. Of its fields Dir, Resume
 	// and Keep have a meaning here.
 	Checkpoint *Checkpoint
@@ -57,6 +58,9 @@ func NewTrainer(cfg TrainerConfig) (*Trainer, error) {
 	}
 	t := &Trainer{cfg: cfg, params: newParamSet(cfg.DType, cfg.Seed)}
 	t.params.shared = true
+	if err := t.params.setInitial(cfg.Initial); err != nil {
+		return nil, fmt.Errorf("train.NewTrainer: %w", err)
+	}
 	return t, nil
 }
 
@@ -131,7 +135,7 @@ func (t *Trainer) Net(model Network, fields data.Fields) (*Net, error) {
 	if err != nil {
 		return nil, fmt.Errorf("train.Net: %w", err)
 	}
-	return &Net{model: model, fields: fields, params: known.with(f.used)}, nil
+	return &Net{model: model, about: description{fields: fields}, params: known.with(f.used)}, nil
 }
 
 // Close frees the graphs of the steps.
@@ -150,6 +154,9 @@ type progress struct {
 // settings are all that decides the course of a trainer's steps, in words.
 func (t *Trainer) settings() map[string]string {
 	words := map[string]string{"dtype": t.cfg.DType.String(), "seed": fmt.Sprint(t.cfg.Seed)}
+	if len(t.cfg.Initial) > 0 {
+		words["initial"] = arraysIdentity(t.cfg.Initial)
+	}
 	for _, s := range t.steps {
 		for name, v := range s.settings() {
 			words[s.name+": "+name] = v
