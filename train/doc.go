@@ -72,6 +72,13 @@
 // Groups freeze parameters, and a second run from the first one's Params unfreezes them.
 // Config.Scaling and Config.Classes are saved with a model, which then takes inputs as they are.
 //
+// # Serving
+//
+// [Net.PredictRow] answers one row, [Net.Predict] a dataset; [Net.Predictions] iterates over any
+// number of examples in bounded memory, and [Net.PredictStream] over a stream of rows without an
+// end. All of them run on every processor for any number of callers, end with their context, and
+// give a row the same bits.
+//
 // # Watching a run
 //
 // Config.Progress shows a bar on a terminal and lines elsewhere, Config.Logger writes records,

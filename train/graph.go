@@ -30,6 +30,7 @@ type program struct {
 	read      map[string]data.Column
 	views     []*view
 	viewOf    []*view     // by metric
+	rows      *data.Batch // of a graph that predicts rows by themselves; nil before the first
 	grads     []*gradient // of the parameters that are moved, in the order of purpose.moved
 	summing   bool        // the loss is a sum, to be divided by the caller
 	finish    func()      // called at the end of a run of a graph with gradients, when all else is computed

@@ -27,6 +27,9 @@ type Net struct {
 // errNoModel is what becomes of a zero Net.
 var errNoModel = errors.New("the Net is empty; one comes from Fit or Load")
 
+// errNoContext is what becomes of a nil context.
+var errNoContext = errors.New("context is nil")
+
 // DType returns the type of the parameters.
 func (n *Net) DType() tensor.Dtype {
 	if n.params == nil {
