@@ -22,6 +22,9 @@ const (
 	EpochDone
 	CheckpointSaved
 	RunEnd
+	// Warning comes once for each finding of [Lint] and [LintData] that a run makes by itself, after
+	// RunBegin or after an early step.
+	Warning
 )
 
 // An Event is a place in a run and what was measured there.
@@ -38,8 +41,9 @@ type Event struct {
 	Record        *Epoch  // EpochDone only; not to be changed
 	Net           *Net    // the model; a callback may evaluate it or predict with it
 	History       *History
-	Path          string // of the checkpoint (CheckpointSaved)
-	Err           error  // why the run ended (RunEnd)
+	Path          string  // of the checkpoint (CheckpointSaved)
+	Err           error   // why the run ended (RunEnd)
+	Finding       Finding // what is suspicious (Warning)
 }
 
 // A Callback is told what happens in a run. An error from it ends the run with that error,

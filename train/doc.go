@@ -86,8 +86,8 @@
 // History writes JSON and CSV, and package report draws it.
 //
 // Before a long run, Config.FastDevRun tries one batch of everything, Config.OverfitBatch whether
-// the model can learn a few batches by heart, and [Lint] looks for what Gorgonia would take without
-// a word.
+// the model can learn a few batches by heart, and [Lint] and [LintData] look for common mistakes,
+// such as a softmax before a loss of logits. Fit reports the ones that it meets.
 //
 // # Why not Gorgonia's own parts
 //

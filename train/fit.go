@@ -115,6 +115,7 @@ type run struct {
 	stopped string
 	savedAt [2]int            // mark of the last checkpoint
 	words   map[string]string // the settings, once they were needed
+	watched *watched          // what early batches show; nil once it was told
 	saveErr error
 	started time.Time
 	time    Timing
@@ -199,6 +200,7 @@ func newRun(ctx context.Context, model Network, objective Objective, ds data.Rec
 		return nil, err
 	}
 	params.sealed = true
+	r.watched = newWatched(r.graph, fields)
 	if err := params.checkInitial(); err != nil {
 		r.close()
 		return nil, err

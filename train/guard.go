@@ -59,25 +59,38 @@ func (s *Step) nonFinite(b *data.Batch, factor []float64, index int) error {
 	return e
 }
 
-// firstBad runs the forward graph again with a tap on every node and names the first, operands
-// before results, whose value is not finite.
-func (s *Step) firstBad(b *data.Batch, factor []float64, index int) (string, error) {
+// firstBad runs the forward graph again and names the first node, operands before results, whose
+// value is not finite.
+func (s *Step) firstBad(b *data.Batch, factor []float64, index int) (node string, err error) {
+	err = s.inspect(b, factor, index, func(n *G.Node, _ G.Nodes, v data.Column) {
+		if at := v.NonFinite(); at >= 0 && node == "" {
+			node = describeValue(n, at, v)
+		}
+	})
+	return node, err
+}
+
+// inspect runs the forward graph on a batch with a tap on every node and shows their values, operands
+// before results.
+func (s *Step) inspect(b *data.Batch, factor []float64, index int, see func(n *G.Node, operands G.Nodes, v data.Column)) error {
 	f, err := build(s.cfg.Model, s.cfg.Fields.Inputs, s.params, s.graph.batch, true)
 	if err != nil {
-		return "", err
+		return err
 	}
 	pr := &program{forward: f, summing: s.graph.summing}
 	cost, err := pr.addLoss(purpose{objective: s.cfg.Objective, fields: s.cfg.Fields, sum: s.graph.summing})
 	if err != nil {
-		return "", err
+		return err
 	}
-	var (
-		nodes  G.Nodes // that can be looked at, operands before results
-		values []data.Column
-		roots  G.Nodes
-	)
-	for n := range loss.Walk(cost) {
-		if n.Dtype() != f.dtype {
+	type tapped struct {
+		node     *G.Node
+		operands G.Nodes
+		value    data.Column
+	}
+	var all []tapped
+	var roots G.Nodes
+	for n, operands := range loss.Walk(cost) {
+		if _, length := n.Op().(G.DimSizer); length || n.Dtype() != f.dtype { // of an axis, for a broadcast
 			continue
 		}
 		size := 1
@@ -85,31 +98,29 @@ func (s *Step) firstBad(b *data.Batch, factor []float64, index int) (string, err
 			size = n.Shape().TotalSize()
 		}
 		v := f.buffer(size)
-		t, err := tap(fmt.Sprintf("node %d", len(nodes)), n, v)
+		t, err := tap(fmt.Sprintf("node %d", len(all)), n, v)
 		if err != nil {
-			return "", err
+			return err
 		}
-		nodes, values, roots = append(nodes, n), append(values, v), append(roots, t)
+		all, roots = append(all, tapped{n, operands, v}), append(roots, t)
 	}
 	if err := pr.start(roots); err != nil {
-		return "", err
+		return err
 	}
 	defer pr.close()
 	if err := pr.load(b, factor); err != nil {
-		return "", err
+		return err
 	}
 	for _, n := range pr.noises {
 		n.draw(s.params.seed, index)
 	}
 	if err := pr.run(); err != nil {
-		return "", err
+		return err
 	}
-	for i, v := range values {
-		if at := v.NonFinite(); at >= 0 {
-			return describeValue(nodes[i], at, v), nil
-		}
+	for _, t := range all {
+		see(t.node, t.operands, t.value)
 	}
-	return "", nil
+	return nil
 }
 
 // describeValue is the text for a number of a node's value.

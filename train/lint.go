@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,9 +25,13 @@ func (f Finding) String() string { return f.Node + ": " + f.What }
 // Lint builds a model, with its loss where lossFn is not nil, as [Fit] would for a dataset with the
 // given spec, and reports what is suspicious: leaves without a name, which Gorgonia merges because
 // it cannot tell them apart, leaves that are no parameter, parameters that the loss does not depend
-// on, and operations of Gorgonia that are known to be wrong. It returns an error where the model
-// cannot be built at all. Fit itself refuses leaves whose numbers differ from graph to graph, and
-// the operations that [Builder.Allow] lists.
+// on, operations of Gorgonia that are known to be wrong, probabilities in a loss of logits or of
+// log-probabilities, a softmax that is applied twice, and a softmax over one class. It returns an
+// error where the model cannot be built at all. [LintData] looks at numbers as well.
+//
+// Fit reports these findings once, by an event of the kind [Warning], which Config.Logger and
+// Config.Progress show. It refuses leaves whose numbers differ from graph to graph, and the
+// operations that [Builder.Allow] lists.
 func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
 	return lint("Lint", model.network(), objectiveOf(lossFn), spec.Fields())
 }
@@ -57,35 +62,46 @@ func lint(name string, model Network, objective Objective, fields data.Fields) (
 		return nil, err
 	}
 	pr := &program{forward: f}
-	roots := f.roots()
-	if !objective.lossless() {
-		cost, err := pr.addLoss(purpose{objective: objective, fields: fields})
-		if err != nil {
-			return nil, err
+	if _, err := pr.addLoss(purpose{objective: objective, fields: fields}); err != nil && !objective.lossless() {
+		return nil, err
+	}
+	return pr.lint(), nil
+}
+
+// lint returns what is suspicious in the graph of a model and its loss.
+func (pr *program) lint() (found []Finding) {
+	roots := pr.roots()
+	for i, t := range pr.terms {
+		if i == 0 {
+			roots = nil
 		}
-		roots = G.Nodes{cost}
+		roots = append(roots, t.node)
 	}
 	leaves := pr.own()
 	used := make(map[*G.Node]bool)
-	for n := range loss.Walk(roots...) {
+	for n, operands := range loss.Walk(roots...) {
 		used[n] = true
-		found = append(found, lintNode(n, leaves)...)
+		found = append(found, pr.lintNode(n, leaves)...)
+		found = append(found, lintOperand(n, operands)...)
 	}
-	if objective.lossless() {
-		for _, n := range f.leaves {
+	if len(pr.terms) == 0 {
+		for _, n := range pr.leaves {
 			if !used[n] {
 				found = append(found, Finding{n.Name(), "the output does not depend on this parameter"})
 			}
 		}
-		return found, nil
+		return found
 	}
-	reach := differentiable(roots[0])
-	for _, n := range f.leaves {
+	reach := make(map[*G.Node]bool)
+	for _, root := range roots {
+		maps.Copy(reach, differentiable(root))
+	}
+	for _, n := range pr.leaves {
 		if !reach[n] {
 			found = append(found, Finding{n.Name(), "the loss does not depend on this parameter, or only through operations without a gradient: it never changes"})
 		}
 	}
-	return found, nil
+	return found
 }
 
 // own returns the leaves that the trainer fills: those of the model, the targets and the weights.
@@ -100,7 +116,7 @@ func (pr *program) own() map[*G.Node]string {
 	return leaves
 }
 
-func lintNode(n *G.Node, leaves map[*G.Node]string) []Finding {
+func (pr *program) lintNode(n *G.Node, leaves map[*G.Node]string) []Finding {
 	if w := wrong(n); w != nil {
 		return []Finding{{fmt.Sprint(n.Op()), w.what}}
 	}

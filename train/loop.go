@@ -16,6 +16,13 @@ func (r *run) loop(ctx context.Context) error {
 	if err := r.emit(ctx, Event{Kind: RunBegin}); err != nil {
 		return r.stop(ctx, err)
 	}
+	if r.at.Batches == 0 {
+		if err := r.warn(ctx, r.graph.lint()); err != nil {
+			return r.stop(ctx, err)
+		}
+	} else {
+		r.watched = nil // an earlier part of the run has warned
+	}
 	for {
 		if len(r.history.Epochs) >= r.at.Epoch { // the epoch is complete
 			if r.at.Stopped || r.at.Epoch >= r.cfg.Epochs {
@@ -72,6 +79,9 @@ func (r *run) epoch(ctx context.Context) error {
 		}
 		r.at.Seconds = before + time.Since(start).Seconds()
 		if err := r.emit(ctx, Event{Kind: StepDone, Loss: r.graph.value(terms), Terms: r.graph.values(terms), Norm: norm}); err != nil {
+			return err
+		}
+		if err := r.warn(ctx, r.watched.findings(r.at.Batch == r.batches)); err != nil {
 			return err
 		}
 		if c := r.cfg.Checkpoint; c != nil && c.EverySteps > 0 && r.at.Step%c.EverySteps == 0 && r.at.Batch < r.batches {
@@ -265,6 +275,7 @@ func (r *run) forwardBatch(b *data.Batch, then func(weight float64) error) error
 	case err != nil:
 		return fmt.Errorf("step %d: %w", step, err)
 	}
+	r.watched.see(r.graph, b)
 	if len(r.metrics) > 0 {
 		if err := r.graph.update(r.metrics, b); err != nil {
 			return fmt.Errorf("step %d: %w", step, err)
