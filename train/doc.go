@@ -65,6 +65,14 @@
 // from a file of [Net.Save], without data or an optimizer, [LoadBest] from the best checkpoint of a
 // run. Weights are safetensors files, which other tools read.
 //
+// # Layers
+//
+// A model is plain Gorgonia; the [Builder] has layers where Gorgonia's are wrong, slow or without a
+// state that is saved: Dense, Embedding, Conv2D, MaxPool2D and MeanPool2D of pictures with the
+// channels last, GRU and LengthMask for sequences of any lengths, LayerNorm, BatchNorm with running
+// averages, and Dropout and Noise by the run's seed. Batches that are padded give the numbers of
+// their rows.
+//
 // # Parts of a model
 //
 // [Net.Part] and [LoadPart] make a model of the parameters with a prefix, such as a decoder. A run

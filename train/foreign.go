@@ -26,7 +26,7 @@ var wrongOps = map[string]wrongOp{
 	"randomOp":    {name: "Random", what: "a random operation of Gorgonia draws from a source that no seed of this package reaches; use Builder.Dropout for dropout"},
 	"ctcLossOp":   {name: "CTCLoss", what: "Gorgonia's CTCLoss does not divide its mean gradient and fails on padded steps"},
 	"byIndicesOp": {name: "ByIndices", what: "Gorgonia's ByIndices has a wrong gradient on axis 1; use Builder.Embedding to look up rows"},
-	"BatchNormOp": {name: "BatchNorm", what: "Gorgonia's BatchNorm keeps statistics that a checkpoint does not hold and a padded batch disturbs"},
+	"BatchNormOp": {name: "BatchNorm", what: "Gorgonia's BatchNorm keeps statistics that a checkpoint does not hold and a padded batch disturbs; use Builder.BatchNorm"},
 	"maxBetween":  {name: "MaxBetween", what: "Gorgonia's MaxBetween has a wrong gradient on a LispMachine", lisp: true},
 	"minBetween":  {name: "MinBetween", what: "Gorgonia's MinBetween has a wrong gradient on a LispMachine", lisp: true},
 }
@@ -123,6 +123,9 @@ func (f *forward) own() map[*G.Node]string {
 	}
 	for _, n := range f.noises {
 		leaves[n.node] = "mask"
+	}
+	if f.present != nil {
+		leaves[f.present.node] = "mask"
 	}
 	return leaves
 }

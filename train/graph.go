@@ -64,6 +64,14 @@ func compile(f *forward, p purpose) (*program, error) {
 			return nil, err
 		}
 	}
+	for i, a := range pr.averages {
+		if p.gradients {
+			a.batch = pr.buffer(a.moments.Shape().TotalSize())
+			if err := pr.copyOut(fmt.Sprintf("moments %d", i), a.moments, a.batch); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if err := pr.addViews(p); err != nil {
 		return nil, err
 	}
@@ -179,6 +187,19 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 	for _, c := range pr.targets {
 		if err := pad(c.Column, b.Out[c.name], n, pr.batch, c.field.Size()); err != nil {
 			return err
+		}
+	}
+	if pr.present != nil {
+		for i := range pr.batch {
+			here := 0.0
+			if i < n {
+				here = 1
+			}
+			if pr.single {
+				pr.present.F32[i] = float32(here)
+			} else {
+				pr.present.F64[i] = here
+			}
 		}
 	}
 	for _, w := range pr.weights {

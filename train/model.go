@@ -35,6 +35,8 @@ type Builder struct {
 	used     []*weights.Array
 	leaves   G.Nodes
 	noises   []*noise
+	present  *column    // rows of the batch that are there; nil where no layer asks
+	averages []*average // of layers that keep running statistics
 	names    map[string]bool
 	allowed  []string // operations of Gorgonia that the model wants in spite of what is wrong with them
 }

@@ -19,6 +19,7 @@ type paramSet struct {
 	dtype   tensor.Dtype
 	seed    uint64                    // of new ones
 	initial map[string]*weights.Array // the numbers of parameters to be made, in the place of their initialisers
+	states  map[string]bool           // parameters that no optimizer moves
 	sealed  bool                      // complete: asking for a new one is an error
 	shared  bool                      // models need not use all of them
 }
@@ -30,7 +31,7 @@ func newParamSet(dtype tensor.Dtype, seed uint64) *paramSet {
 
 // with returns a complete set of some parameters under the same lock.
 func (s *paramSet) with(list []*weights.Array) *paramSet {
-	t := &paramSet{mu: s.mu, list: list, index: make(map[string]*weights.Array), dtype: s.dtype, seed: s.seed, sealed: true, shared: s.shared}
+	t := &paramSet{mu: s.mu, list: list, index: make(map[string]*weights.Array), dtype: s.dtype, seed: s.seed, sealed: true, shared: s.shared, states: s.states}
 	for _, a := range list {
 		t.index[a.Name] = a
 	}

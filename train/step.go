@@ -58,7 +58,10 @@ func newStep(name string, params *paramSet, cfg StepConfig, sum bool, metrics []
 	s := &Step{name: name, cfg: cfg, params: params}
 	var free []*weights.Array
 	for _, a := range f.used {
-		if _, _, frozen := optim.GroupOf(cfg.Groups, a.Name, 0); !frozen {
+		_, _, frozen := optim.GroupOf(cfg.Groups, a.Name, 0)
+		if frozen {
+			f.averages = slices.DeleteFunc(f.averages, func(v *average) bool { return v.mean == a || v.variance == a })
+		} else if !params.states[a.Name] {
 			free = append(free, a)
 		}
 	}
@@ -94,7 +97,11 @@ func (s *Step) forward(b *data.Batch, factor []float64, index int, then func(wei
 	s.graph.finish = func() {
 		start := time.Now()
 		if finite() {
-			thenErr = then(weight)
+			if thenErr = then(weight); thenErr == nil {
+				for _, a := range s.graph.averages {
+					a.follow()
+				}
+			}
 		}
 		update = time.Since(start)
 	}
@@ -134,8 +141,8 @@ func (s *Step) NewBatch() *data.Batch {
 }
 
 // Run computes the loss of a batch, of at most as many rows as the step was made for, and the
-// gradients, and returns the loss under "loss" and the terms by their names. It changes no
-// parameter; [Step.Apply] does.
+// gradients, and returns the loss under "loss" and the terms by their names. It changes nothing but
+// the running averages of layers that keep some; [Step.Apply] moves the parameters.
 //
 // Rows of weight 0 and elements that are masked count nowhere, and a batch in which nothing counts is
 // an error. Weights divide as they multiply, so numbers that add up to about 0, such as advantages,
