@@ -68,7 +68,7 @@
 // # Layers
 //
 // A model is plain Gorgonia; the [Builder] has layers where Gorgonia's are wrong, slow or without a
-// state that is saved: Dense, Embedding, Conv2D, MaxPool2D and MeanPool2D of pictures with the
+// state that is saved: Dense, Concat, Embedding, Conv2D, MaxPool2D and MeanPool2D of pictures with the
 // channels last, GRU and LengthMask for sequences of any lengths, LayerNorm, BatchNorm with running
 // averages, and Dropout and Noise by the run's seed. Batches that are padded give the numbers of
 // their rows.

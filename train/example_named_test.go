@@ -10,7 +10,6 @@ import (
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/optim"
-	G "gorgonia.org/gorgonia"
 )
 
 // Fit a model of two inputs, a category and a number, to two targets, a class and a real number.
@@ -33,7 +32,10 @@ func ExampleFitNamed() {
 		if err != nil {
 			return nil, err
 		}
-		x := G.Must(G.Concat(1, colour, in["size"]))
+		x, err := b.Concat(colour, in["size"])
+		if err != nil {
+			return nil, err
+		}
 		ripe, err := b.Dense("ripe", x, 2)
 		if err != nil {
 			return nil, err

@@ -127,6 +127,13 @@ func TestLayerGradients(t *testing.T) {
 		{"states", []int{3, 2}, false, func(b *Builder, x, _ *G.Node) (*G.Node, error) { s, _, err := b.GRU("g", x, nil, 3); return s, err }},
 		{"states with lengths", []int{3, 2}, true, func(b *Builder, x, l *G.Node) (*G.Node, error) { s, _, err := b.GRU("g", x, l, 3); return s, err }},
 		{"last state with lengths", []int{3, 2}, true, func(b *Builder, x, l *G.Node) (*G.Node, error) { _, s, err := b.GRU("g", x, l, 3); return s, err }},
+		{"columns", []int{3}, false, func(b *Builder, x, _ *G.Node) (*G.Node, error) {
+			h, err := b.Dense("d", x, 2)
+			if err != nil {
+				return nil, err
+			}
+			return b.Concat(x, h, x)
+		}},
 		{"layer norm", []int{2, 4}, false, func(b *Builder, x, _ *G.Node) (*G.Node, error) { return b.LayerNorm("n", x) }},
 		{"batch norm", []int{4}, false, func(b *Builder, x, _ *G.Node) (*G.Node, error) { return b.BatchNorm("n", x) }},
 		{"batch norm of pictures", []int{2, 2, 3}, false, func(b *Builder, x, _ *G.Node) (*G.Node, error) { return b.BatchNorm("n", x) }},
@@ -382,6 +389,17 @@ func TestBatchNormResumes(t *testing.T) {
 	}
 }
 
+// TestLengthMask: the positions before an end count.
+func TestLengthMask(t *testing.T) {
+	fields := map[string]data.Field{"length": {Kind: data.Int}}
+	for length, want := range [][]float64{{0, 0, 0}, {1, 0, 0}, {1, 1, 0}, {1, 1, 1}} {
+		got, _ := forwardOf(t, fields, func(b *Builder, in Nodes) (*G.Node, error) { return b.LengthMask(in["length"], 3) }, Row{"length": {Int: []int{length}}})
+		if !slices.Equal(got, want) {
+			t.Errorf("length %d: %v, want %v", length, got, want)
+		}
+	}
+}
+
 // TestNoise: the numbers are standard normal, differ from batch to batch and are the same for the
 // same batch.
 func TestNoise(t *testing.T) {
@@ -439,6 +457,8 @@ func TestLayerFaults(t *testing.T) {
 		`train.BatchNorm: input of "n" is nil`:               func(b *Builder, in Nodes) error { _, err := b.BatchNorm("n", nil); return err },
 		`train.Noise: "n" has shape [0], want positive`:      func(b *Builder, in Nodes) error { _, err := b.Noise("n", 0); return err },
 		`train.Noise: name "a" is used twice`:                func(b *Builder, in Nodes) error { b.Noise("a", 1); _, err := b.Noise("a", 1); return err },
+		`train.Concat: nothing to put together`:              func(b *Builder, in Nodes) error { _, err := b.Concat(); return err },
+		`train.Concat: part 1 has shape (2), want shape (ro`: func(b *Builder, in Nodes) error { _, err := b.Concat(in["row"], in["length"]); return err },
 		`train.LengthMask: lengths has shape (2, 3), want`:   func(b *Builder, in Nodes) error { _, err := b.LengthMask(in["row"], 3); return err },
 		`train.LengthMask: width is 0`:                       func(b *Builder, in Nodes) error { _, err := b.LengthMask(in["length"], 0); return err },
 	} {

@@ -62,8 +62,8 @@ func garden(t testing.TB, n int, seed uint64) *data.Frame {
 	return f
 }
 
-// gardener uses every input of a garden: a table for the colour, the mean of the words up to their
-// length, and numbers.
+// gardener uses every input of a garden: a table for the colour, the state after the words up to
+// their length, and numbers.
 func gardener(b *Builder, in Nodes) (Nodes, error) {
 	colour, err := b.Embedding("colour", in["colour"], 4, 2)
 	if err != nil {
@@ -73,13 +73,15 @@ func gardener(b *Builder, in Nodes) (Nodes, error) {
 	if err != nil {
 		return nil, err
 	}
-	mask, err := b.LengthMask(in["length"], 3)
+	_, state, err := b.GRU("state", words, in["length"], 3)
 	if err != nil {
 		return nil, err
 	}
-	spread := G.Must(G.BroadcastHadamardProd(words, G.Must(G.Reshape(mask, tensor.Shape{b.Batch(), 3, 1})), nil, []byte{2}))
-	h, err := b.Dense("hidden", G.Must(G.Concat(1, in["sizes"], colour, G.Must(G.Sum(spread, 1)))), 6)
+	h, err := b.Concat(in["sizes"], colour, state)
 	if err != nil {
+		return nil, err
+	}
+	if h, err = b.Dense("hidden", h, 6); err != nil {
 		return nil, err
 	}
 	if h, err = b.Dropout("drop", G.Must(G.Tanh(h)), 0.2); err != nil {
