@@ -18,7 +18,8 @@ type board struct {
 
 // NewTensorBoard returns a callback that writes event files for TensorBoard into a directory: the
 // loss, its terms, the rate and the norm of the gradients of each step under "step/", or of every
-// n-th step for every > 1, and the values of each epoch under "epoch/", at its last step. A run begins with a
+// n-th step for every > 1, and the values of each epoch under "epoch/", at its last step. A run
+// begins with a
 // session record: of the run that it resumes, TensorBoard forgets the steps that are made again.
 func NewTensorBoard(dir string, every int) Callback { return &board{dir: dir, every: max(1, every)} }
 
