@@ -11,12 +11,15 @@ import (
 // directory, that of Checkpoint.Dir: those of the best checkpoint by Checkpoint.Monitor where that
 // was set, and of the best epoch by Config.EarlyStop otherwise. [Load] of a checkpoint gives the
 // parameters with which a run goes on, its last.
-func LoadBest(dir string, model Model) (*Net, error) {
+func LoadBest(dir string, model Model) (*Net, error) { return LoadBestNamed(dir, model.network()) }
+
+// LoadBestNamed is [LoadBest] for a network.
+func LoadBestNamed(dir string, model Network) (*Net, error) {
 	path, err := bestOf(dir)
 	if err != nil {
 		return nil, fmt.Errorf("train.LoadBest: %w", err)
 	}
-	return Load(path, model)
+	return load("LoadBest", path, model)
 }
 
 // bestOf returns the file or directory of the best parameters among the checkpoints of a run.
@@ -75,10 +78,7 @@ func (r *run) restoreBest() {
 	if r.best == nil {
 		return
 	}
-	r.net.mu.Lock()
-	defer r.net.mu.Unlock()
-	for i, a := range r.net.params.list {
-		copy(a.F32, r.best[i].F32)
-		copy(a.F64, r.best[i].F64)
-	}
+	r.net.params.mu.Lock()
+	defer r.net.params.mu.Unlock()
+	copyAll(r.net.params.list, r.best)
 }

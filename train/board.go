@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"maps"
 	"math"
 	"time"
 
@@ -16,9 +17,10 @@ type board struct {
 }
 
 // NewTensorBoard returns a callback that writes event files for TensorBoard into a directory: the
-// loss, the rate and the norm of the gradients of each step under "step/", or of every n-th step
-// for every > 1, and the values of each epoch under "epoch/", at its last step. A run begins with a
-// session record: of the run that it resumes, TensorBoard forgets the steps that are made again.
+// loss, its terms, the rate and the norm of the gradients of each step under "step/", or of every
+// n-th step for every > 1, and the values of each epoch under "epoch/", at its last step. A run
+// begins with a session record: of the run that it resumes, TensorBoard forgets the steps that are
+// made again.
 func NewTensorBoard(dir string, every int) Callback { return &board{dir: dir, every: max(1, every)} }
 
 func (b *board) Event(_ context.Context, e Event) error {
@@ -37,14 +39,13 @@ func (b *board) Event(_ context.Context, e Event) error {
 		if e.Step%b.every != 0 {
 			return nil
 		}
-		for _, s := range []struct {
-			tag string
-			v   float64
-		}{{"step/loss", e.Loss}, {"step/rate", e.Rate}, {"step/gradient norm", e.Norm}} {
-			if math.IsNaN(s.v) { // no row of the step counts
+		values := Values{"loss": e.Loss, "rate": e.Rate, "gradient norm": e.Norm}
+		maps.Copy(values, e.Terms)
+		for _, n := range values.Names() {
+			if math.IsNaN(values[n]) { // no row of the step counts
 				continue
 			}
-			if err := b.w.Scalar(s.tag, e.Step, now, s.v); err != nil {
+			if err := b.w.Scalar("step/"+n, e.Step, now, values[n]); err != nil {
 				return err
 			}
 		}

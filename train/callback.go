@@ -22,6 +22,9 @@ const (
 	EpochDone
 	CheckpointSaved
 	RunEnd
+	// Warning comes once for each finding of [Lint] and [LintData] that a run makes by itself, after
+	// RunBegin or after an early step.
+	Warning
 )
 
 // An Event is a place in a run and what was measured there.
@@ -32,13 +35,15 @@ type Event struct {
 	InEpoch       int     // updates made in this epoch
 	PerEpoch      int     // updates in an epoch
 	Loss          float64 // of the last step (StepDone), NaN where no row of it counts
+	Terms         Values  // of the last step by name, where the objective has several (StepDone)
 	Norm          float64 // of the gradients before clipping (StepDone)
 	Rate          float64 // of the last step
 	Record        *Epoch  // EpochDone only; not to be changed
 	Net           *Net    // the model; a callback may evaluate it or predict with it
 	History       *History
-	Path          string // of the checkpoint (CheckpointSaved)
-	Err           error  // why the run ended (RunEnd)
+	Path          string  // of the checkpoint (CheckpointSaved)
+	Err           error   // why the run ended (RunEnd)
+	Finding       Finding // what is suspicious (Warning)
 }
 
 // A Callback is told what happens in a run. An error from it ends the run with that error,

@@ -14,9 +14,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// watched is linear3 on its input after two operations that change nothing and call first and then
+// observed is linear3 on its input after two operations that change nothing and call first and then
 // second in each run.
-func watched(first, second func()) Model {
+func observed(first, second func()) Model {
 	watch := func(name string, x *G.Node, call func()) (*G.Node, error) {
 		matrix := tensorType(2, x.Dtype())
 		return apply(&op{
@@ -52,7 +52,7 @@ func TestCancelBetweenOperations(t *testing.T) {
 		ctx, cancel := context.WithCancel(background)
 		defer cancel()
 		first, second := 0, 0
-		model := watched(func() {
+		model := observed(func() {
 			if first++; first == c.at {
 				cancel()
 			}
@@ -75,7 +75,7 @@ func TestCancelBetweenOperations(t *testing.T) {
 			}
 			return nil
 		})}
-		want, err := Fit(last, watched(func() {}, func() {}), loss.CrossEntropy, ds, cfg)
+		want, err := Fit(last, observed(func() {}, func() {}), loss.CrossEntropy, ds, cfg)
 		if !errors.Is(err, context.Canceled) || !sameParams(res.Net, want.Net) {
 			t.Errorf("%+v: the parameters are not those after %d steps (error %v)", c, c.steps, err)
 		}
@@ -86,11 +86,11 @@ func TestCancelBetweenOperations(t *testing.T) {
 func TestCancelledWithinAStepResumes(t *testing.T) {
 	ds := blobs(t, 64, 1)
 	cfg := Config{Epochs: 3, BatchSize: 16, Optimizer: optim.Adam(0.1), Seed: 3}
-	whole := mustFit(t, watched(func() {}, func() {}), ds, cfg)
+	whole := mustFit(t, observed(func() {}, func() {}), ds, cfg)
 	cfg.Checkpoint = &Checkpoint{Dir: t.TempDir(), Resume: true}
 	ctx, cancel := context.WithCancel(background)
 	first := 0
-	_, err := Fit(ctx, watched(func() {
+	_, err := Fit(ctx, observed(func() {
 		if first++; first == 7 {
 			cancel()
 		}
@@ -98,7 +98,7 @@ func TestCancelledWithinAStepResumes(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v", err)
 	}
-	if res := mustFit(t, watched(func() {}, func() {}), ds, cfg); !sameParams(res.Net, whole.Net) || res.Steps != whole.Steps {
+	if res := mustFit(t, observed(func() {}, func() {}), ds, cfg); !sameParams(res.Net, whole.Net) || res.Steps != whole.Steps {
 		t.Errorf("%d steps, want the parameters of %d", res.Steps, whole.Steps)
 	}
 }
@@ -107,7 +107,7 @@ func TestCancelledWithinAStepResumes(t *testing.T) {
 func TestPredictIsCancelledBetweenOperations(t *testing.T) {
 	ds := blobs(t, 64, 1)
 	first, second := func() {}, 0
-	res := mustFit(t, watched(func() { first() }, func() { second++ }), ds, Config{Epochs: 1, Optimizer: optim.SGD(0.1)})
+	res := mustFit(t, observed(func() { first() }, func() { second++ }), ds, Config{Epochs: 1, Optimizer: optim.SGD(0.1)})
 	for name, call := range map[string]func(ctx context.Context) error{
 		"Predict":  func(ctx context.Context) error { _, err := res.Predict(ctx, ds); return err },
 		"Evaluate": func(ctx context.Context) error { _, err := res.Evaluate(ctx, loss.CrossEntropy, ds); return err },

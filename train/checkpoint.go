@@ -66,21 +66,22 @@ const (
 	bestFile      = "best.safetensors"
 	stepPrefix    = "step-"
 	stateFormat   = "surprisal checkpoint"
-	stateVersion  = 2
+	stateVersion  = 3
 )
 
 // savedState is state.json.
 type savedState struct {
-	Format   string            `json:"format"`
-	Version  int               `json:"version"`
-	Settings map[string]string `json:"settings"` // what has to be the same for the run to go on
-	Epochs   int               `json:"epochs"`   // of the whole run, as it was planned
-	At       position          `json:"at"`
-	History  *History          `json:"history"`
-	Schedule bits              `json:"schedule"`
-	Metrics  []bits            `json:"metrics"`
-	Files    map[string]string `json:"files"` // SHA-256 of the other files
-	Sum      string            `json:"sum"`   // SHA-256 of this file with an empty sum
+	Format   string              `json:"format"`
+	Version  int                 `json:"version"`
+	Settings map[string]string   `json:"settings"` // what has to be the same for the run to go on
+	Epochs   int                 `json:"epochs"`   // of the whole run, as it was planned
+	At       position            `json:"at"`
+	History  *History            `json:"history"`         // nil for a Trainer
+	Steps    map[string]progress `json:"steps,omitempty"` // of a Trainer
+	Schedule bits                `json:"schedule"`
+	Metrics  []bits              `json:"metrics"`
+	Files    map[string]string   `json:"files"` // SHA-256 of the other files
+	Sum      string              `json:"sum"`   // SHA-256 of this file with an empty sum
 }
 
 // encode returns the file's text for its contents, with the sum filled in.
@@ -135,7 +136,7 @@ func (r *run) settings() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	validation, err := dataIdentity(c.Validation)
+	validation, err := dataIdentity(r.held)
 	if err != nil {
 		return nil, fmt.Errorf("validation: %w", err)
 	}
@@ -143,12 +144,15 @@ func (r *run) settings() (map[string]string, error) {
 		"optimizer": c.Optimizer.Name(), "schedule": r.schedule.Name(), "dtype": c.DType.String(),
 		"batch size": strconv.Itoa(r.graph.batch), "accumulate": strconv.Itoa(c.Accumulate),
 		"seed": strconv.FormatUint(c.Seed, 10), "keep order": strconv.FormatBool(c.KeepOrder),
-		"loss": r.graph.lossIdentity(), "model": r.graph.modelIdentity(), "examples": examples, "validation": validation, "input": r.net.spec.Input.String(), "target": r.net.spec.Target.String(),
+		"loss": r.graph.lossIdentity(), "model": r.graph.modelIdentity(), "examples": examples, "validation": validation, "inputs": fmt.Sprint(r.net.about.fields.Inputs), "targets": fmt.Sprint(r.net.about.fields.Targets),
 		"groups": fmt.Sprintf("%+v", c.Groups), "clip norm": number(c.ClipNorm), "clip value": number(c.ClipValue),
 		"class weights": fmt.Sprint(c.ClassWeights), "overfit batch": strconv.Itoa(c.OverfitBatch),
 	}
 	for name, v := range c.Optimizer.Settings() {
 		s["optimizer "+name] = number(v)
+	}
+	if len(c.Initial) > 0 {
+		s["initial"] = arraysIdentity(c.Initial)
 	}
 	if c.EarlyStop != nil {
 		s["early stop"] = fmt.Sprintf("%+v", *c.EarlyStop)
@@ -171,68 +175,85 @@ func stepDir(step int) string { return fmt.Sprintf("%s%09d", stepPrefix, step) }
 // path.
 func (r *run) save() (path string, err error) {
 	c := r.cfg.Checkpoint
-	path = filepath.Join(c.Dir, stepDir(r.at.Step))
 	if r.savedAt == r.mark() {
-		return path, nil
+		return c.path(r.at.Step), nil
 	}
-	tmp, err := os.MkdirTemp(c.Dir, ".writing-*")
-	if err != nil {
-		return path, err
-	}
-	defer os.RemoveAll(tmp)
 	settings, err := r.settings()
 	if err != nil {
-		return path, err
+		return c.path(r.at.Step), err
 	}
-	st := savedState{Format: stateFormat, Version: stateVersion, Settings: settings, Epochs: r.cfg.Epochs, At: r.at, History: r.history, Files: make(map[string]string)}
+	st := &savedState{Settings: settings, Epochs: r.cfg.Epochs, At: r.at, History: r.history}
 	if a, ok := r.schedule.(optim.Adaptive); ok {
 		st.Schedule = a.State()
 	}
 	for _, m := range r.metrics {
 		st.Metrics = append(st.Metrics, m.State())
 	}
-	write := func(name string, arrays []*weights.Array, meta map[string]string) error {
-		file := filepath.Join(tmp, name)
-		if err := weights.Save(file, arrays, meta); err != nil {
-			return err
-		}
-		st.Files[name], err = digest(file)
-		return err
-	}
-	meta, err := r.net.metadata()
+	meta, err := r.net.about.metadata()
 	if err != nil {
-		return path, err
+		return c.path(r.at.Step), err
 	}
-	if err := write(weightsFile, r.net.params.list, meta); err != nil {
-		return path, err
-	}
-	if err := write(optimizerFile, slices.Concat(r.slots...), nil); err != nil {
-		return path, err
-	}
+	files := []file{{weightsFile, r.net.params.list, meta}, {optimizerFile, r.slots(), nil}}
 	if r.best != nil {
-		if err := write(bestFile, r.best, meta); err != nil {
-			return path, err
+		files = append(files, file{bestFile, r.best, meta})
+	}
+	best := -1
+	if c.Monitor != "" && r.at.Kept.Step > 0 {
+		best = r.at.Kept.Step
+	}
+	path, written, err := c.write(r.at.Step, st, files, best)
+	if written {
+		r.savedAt = r.mark()
+	}
+	return path, err
+}
+
+// file is a weights file of a checkpoint.
+type file struct {
+	name   string
+	arrays []*weights.Array
+	meta   map[string]string
+}
+
+func (c *Checkpoint) path(step int) string { return filepath.Join(c.Dir, stepDir(step)) }
+
+// write makes the checkpoint of a step and removes those that are no longer kept; that of the step
+// best is. It returns the path, and whether the checkpoint is there.
+func (c *Checkpoint) write(step int, st *savedState, files []file, best int) (path string, written bool, err error) {
+	path = c.path(step)
+	tmp, err := os.MkdirTemp(c.Dir, ".writing-*")
+	if err != nil {
+		return path, false, err
+	}
+	defer os.RemoveAll(tmp)
+	st.Format, st.Version, st.Files = stateFormat, stateVersion, make(map[string]string)
+	for _, f := range files {
+		name := filepath.Join(tmp, f.name)
+		if err := weights.Save(name, f.arrays, f.meta); err != nil {
+			return path, false, err
+		}
+		if st.Files[f.name], err = digest(name); err != nil {
+			return path, false, err
 		}
 	}
 	text, err := st.encode()
 	if err != nil {
-		return path, err
+		return path, false, err
 	}
 	err = weights.WriteFile(filepath.Join(tmp, stateFile), func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	})
 	if err != nil {
-		return path, err
+		return path, false, err
 	}
 	if err := os.Chmod(tmp, 0o755); err != nil {
-		return path, err
+		return path, false, err
 	}
 	if err := replaceDir(tmp, path); err != nil {
-		return path, err
+		return path, false, err
 	}
-	r.savedAt = r.mark()
-	return path, r.prune()
+	return path, true, c.prune(best)
 }
 
 // mark tells apart the moments at which a run can be saved: a step, before and after its epoch was
@@ -292,10 +313,9 @@ func Checkpoints(dir string) ([]string, error) {
 	return out, nil
 }
 
-// prune removes all checkpoints but the newest and the best, and what killed runs left half
-// written.
-func (r *run) prune() error {
-	c := r.cfg.Checkpoint
+// prune removes all checkpoints but the newest and that of the step best, and what killed runs left
+// half written.
+func (c *Checkpoint) prune(best int) error {
 	paths, err := Checkpoints(c.Dir)
 	if err != nil {
 		return err
@@ -305,7 +325,7 @@ func (r *run) prune() error {
 		keep = 2
 	}
 	for _, p := range paths[:max(0, len(paths)-keep)] {
-		if c.Monitor != "" && r.at.Kept.Step > 0 && filepath.Base(p) == stepDir(r.at.Kept.Step) {
+		if filepath.Base(p) == stepDir(best) {
 			continue
 		}
 		if err := os.RemoveAll(p); err != nil {

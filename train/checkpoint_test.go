@@ -253,10 +253,10 @@ func TestForeignCheckpoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(strings.Replace(string(text), `"version": 2`, `"version": 3`, 1)), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), `"version": 3`, `"version": 4`, 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Fit(background, mlp, loss.CrossEntropy, ds, cfg); err == nil || !strings.Contains(err.Error(), "version is 3, want 2") {
+	if _, err := Fit(background, mlp, loss.CrossEntropy, ds, cfg); err == nil || !strings.Contains(err.Error(), "version is 4, want 3") {
 		t.Errorf("version: error %v", err)
 	}
 }

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/optim"
+	"github.com/surprisal-go/surprisal/train/weights"
 	"gorgonia.org/tensor"
 )
 
@@ -31,12 +34,25 @@ type Config struct {
 	DType tensor.Dtype // tensor.Float32, the default, or tensor.Float64
 
 	Schedule  optim.Schedule // of the learning rate; nil means constant
-	Groups    []optim.Group  // parameters with a rate or decay of their own
+	Groups    []optim.Group  // parameters with settings of their own
 	ClipNorm  float64        // largest Euclidean norm of all gradients together; 0 means no limit
 	ClipValue float64        // largest absolute value of a gradient; 0 means no limit. Applied before ClipNorm
 
-	Validation      data.Dataset // measured after each epoch; nil means none
-	ValidationBatch int          // rows of a validation batch; 0 means the larger of BatchSize and 256
+	// Initial has the numbers that parameters begin with, by name, in the place of those that their
+	// initialisers make: of another model's Params, of a file of weights.Load, or a part of these by
+	// weights.WithPrefix. Each entry has to be a parameter of the model.
+	Initial []*weights.Array
+
+	// Scaling scales inputs by name ("input" for that of a Dataset) before the model gets them, as
+	// data.Standardize measures it on the training set. Classes names the classes of whole-number
+	// targets by name ("target" for that of a Dataset). Both are saved with the model: whoever loads
+	// it gives it inputs as they are and gets the names by Net.ClassName.
+	Scaling map[string]data.Scaling
+	Classes map[string][]string
+
+	Validation        data.Dataset // measured after each epoch; nil means none
+	ValidationRecords data.Records // for FitNamed, in the place of Validation
+	ValidationBatch   int          // rows of a validation batch; 0 means the larger of BatchSize and 256
 	// Metrics are measured besides the loss, for training and validation. After an epoch each holds
 	// what the validation set gave, or without one the training set; runs at the same time need
 	// metrics of their own.
@@ -112,13 +128,8 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("%s is %d, want at least %d", n.name, n.v, n.lo)
 		}
 	}
-	for _, n := range []struct {
-		name string
-		v    float64
-	}{{"ClipNorm", c.ClipNorm}, {"ClipValue", c.ClipValue}} {
-		if !(n.v >= 0) || math.IsInf(n.v, 1) {
-			return c, fmt.Errorf("%s is %v, want a finite number >= 0", n.name, n.v)
-		}
+	if err := checkLimits(c.ClipNorm, c.ClipValue); err != nil {
+		return c, err
 	}
 	for i, w := range c.ClassWeights {
 		if !(w >= 0) || math.IsInf(w, 1) {
@@ -156,6 +167,44 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// checkLimits returns an error for limits of gradients that are none.
+func checkLimits(norm, value float64) error {
+	for _, n := range []struct {
+		name string
+		v    float64
+	}{{"ClipNorm", norm}, {"ClipValue", value}} {
+		if !(n.v >= 0) || math.IsInf(n.v, 1) {
+			return fmt.Errorf("%s is %v, want a finite number >= 0", n.name, n.v)
+		}
+	}
+	return nil
+}
+
+// heldOut returns the validation set, nil where there is none.
+func (c *Config) heldOut() (data.Records, error) {
+	switch {
+	case c.Validation == nil:
+		return c.ValidationRecords, nil
+	case c.ValidationRecords != nil:
+		return nil, errors.New("both Validation and ValidationRecords are set")
+	}
+	return records("Validation", c.Validation)
+}
+
+// checkClassTargets returns an error where class weights have nothing to go by.
+func checkClassTargets(f data.Fields) error {
+	if len(f.Targets) > 1 {
+		return fmt.Errorf("ClassWeights need one target, the dataset has %q; loss.WithClassWeights fixes those of one loss", slices.Sorted(maps.Keys(f.Targets)))
+	}
+	for _, t := range f.Targets {
+		if t.Kind == data.Int && t.Size() == 1 {
+			return nil
+		}
+		return fmt.Errorf("ClassWeights need one whole-number target per row, the dataset has targets %v", t)
+	}
+	return errors.New("ClassWeights need one whole-number target per row, the dataset has no targets")
+}
+
 // checkMetrics returns an error when a metric is nil or two have one name, of which only one would
 // be seen.
 func checkMetrics(metrics []metric.Metric) error {
@@ -177,17 +226,30 @@ func checkMetrics(metrics []metric.Metric) error {
 	return nil
 }
 
-// checkData returns an error when a dataset is missing, empty or inconsistent.
-func checkData(name string, ds data.Dataset) (err error) {
+// records returns a dataset as records. A nil one panics when it is asked what it holds.
+func records(name string, ds data.Dataset) (r data.Records, err error) {
 	defer func() {
 		if r := recover(); r != nil { // a nil pointer of a type that is a Dataset, for one
 			err = fmt.Errorf("%s, a %T, panicked when it was asked what it holds: %v", name, ds, r)
 		}
 	}()
 	if ds == nil {
+		return nil, fmt.Errorf("%s is nil", name)
+	}
+	return data.AsRecords(ds), nil
+}
+
+// checkData returns an error when a dataset is missing, empty or inconsistent.
+func checkData(name string, ds data.Records) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s, a %T, panicked when it was asked what it holds: %v", name, ds, r)
+		}
+	}()
+	if ds == nil {
 		return fmt.Errorf("%s is nil", name)
 	}
-	if err := ds.Spec().Check(); err != nil {
+	if err := ds.Fields().Check(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if ds.Len() <= 0 {

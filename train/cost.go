@@ -3,6 +3,10 @@ package train
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
 
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
@@ -15,69 +19,173 @@ import (
 // numerators and the denominators and divides once; a mean of the batches' means would depend on
 // how the rows with ignored labels or large weights fell into batches.
 
-// addLoss puts the loss with its target and weights on top of the model. divisor is the node of the
-// denominator, nil for a loss that is no quotient.
-func (pr *program) addLoss(p purpose) (cost, divisor *G.Node, err error) {
-	if pr.spec.Target.Kind == data.None {
-		return nil, nil, errors.New("the dataset has no targets")
+// weightsName is the name of the leaf of the weights.
+const weightsName = "weights"
+
+// costTerm is a loss of the objective in a graph.
+type costTerm struct {
+	Term
+	label            string
+	node             *G.Node
+	outputs, targets map[string]bool // those that it depends on
+	cost             data.Column
+	divisor          data.Column // what the mean is divided by; empty for a loss that is no quotient
+}
+
+// rowWeights is a leaf for the weights of rows, or of their elements where these are masked.
+type rowWeights struct {
+	*column
+	perRow int
+	mask   string // the target whose mask they have; "" for none
+}
+
+// addLoss puts the terms of the objective with their targets and weights on top of the model. It
+// returns the cost, nil for an objective without losses.
+func (pr *program) addLoss(p purpose) (cost *G.Node, err error) {
+	targets := make(Nodes)
+	for _, name := range slices.Sorted(maps.Keys(p.fields.Targets)) {
+		c, err := leaf(pr.graph, data.TargetName, name, p.fields.Targets[name], pr.dtype, pr.batch)
+		if err != nil {
+			return nil, err
+		}
+		pr.targets, targets[name] = append(pr.targets, c), c.node
 	}
-	shape, err := weightShape(p, pr.out, pr.spec.Target)
+	for i, t := range p.objective {
+		tm := &costTerm{Term: t, label: t.label(i), outputs: map[string]bool{t.Output: true}, targets: map[string]bool{t.Target: true}}
+		if err := pr.addTerm(tm, targets, p); err != nil {
+			if len(p.objective) > 1 {
+				err = fmt.Errorf("term %q: %w", tm.label, err)
+			}
+			return nil, err
+		}
+		if t.lossless() {
+			pr.predicted = append(pr.predicted, t.Output)
+		} else {
+			pr.terms = append(pr.terms, tm)
+		}
+	}
+	pr.names = p.objective.names()
+	return pr.weightedSum()
+}
+
+// weightedSum returns the cost of all terms.
+func (pr *program) weightedSum() (*G.Node, error) {
+	var sum []loss.Term
+	for _, t := range pr.terms {
+		node := func(_, _ *G.Node, _ ...loss.Option) (*G.Node, error) { return t.node, nil }
+		sum = append(sum, loss.Term{Name: t.label, Factor: t.factor(), Loss: node})
+	}
+	switch {
+	case len(sum) == 0:
+		return nil, nil
+	case len(sum) == 1 && sum[0].Factor == 1:
+		return sum[0].Loss(nil, nil)
+	case len(sum) > 1 && pr.summing:
+		return nil, fmt.Errorf("more than one batch a step (Accumulate) takes one quotient, and the objective has %d terms with denominators of their own", len(sum))
+	}
+	return loss.Weighted(sum...)(nil, nil)
+}
+
+// addTerm builds a term and has its value and its denominator copied.
+func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) error {
+	if t.Output != "" && pr.out[t.Output] == nil {
+		return fmt.Errorf("the model has no output %q, only %q", t.Output, pr.outputs)
+	}
+	if t.Target != "" && targets[t.Target] == nil {
+		if len(targets) == 0 {
+			return errors.New("the dataset has no targets")
+		}
+		return fmt.Errorf("the dataset has no target %q, only %q", t.Target, slices.Sorted(maps.Keys(targets)))
+	}
+	if t.lossless() {
+		return nil
+	}
+	shape, err := weightShape(t, pr.out, p.fields)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	var y, w *G.Node
-	if y, pr.y, err = leaf(pr.graph, "target", pr.spec.Target, pr.dtype, pr.batch); err != nil {
-		return nil, nil, err
+	w, err := pr.weightsOf(shape, t.Target, p.fields.Masked[t.Target])
+	if err != nil {
+		return err
 	}
-	if w, pr.w, err = leaf(pr.graph, "weights", data.Field{Kind: data.Float, Shape: shape[1:]}, pr.dtype, pr.batch); err != nil {
-		return nil, nil, err
-	}
-	pr.perRow, pr.masked = shape.TotalSize()/pr.batch, p.masked
 	reduction := loss.Mean
 	if p.sum {
 		reduction = loss.Sum
 	}
-	cost, err = buildLoss(p.lossFn, pr.out, y, loss.WithWeights(w), loss.WithReduction(reduction), loss.WithBufferReuse())
+	t.node, err = t.build(pr.out, targets, loss.WithWeights(w.node), loss.WithReduction(reduction), loss.WithBufferReuse())
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	if !cost.IsScalar() {
-		return nil, nil, fmt.Errorf("the loss %s, want a scalar", describe(cost))
+	if !t.node.IsScalar() {
+		return fmt.Errorf("the loss %s, want a scalar", describe(t.node))
 	}
-	pr.root = cost
-	_, divisor, err = loss.Parts(cost)
+	t.cost = pr.buffer(1)
+	if err := pr.copyOut("cost "+t.label, t.node, t.cost); err != nil {
+		return err
+	}
+	_, divisor, err := loss.Parts(t.node)
 	switch {
 	case err == nil:
-		return cost, divisor, nil
+		t.divisor = pr.buffer(1)
+		return pr.copyOut("divisor "+t.label, divisor, t.divisor)
 	case !errors.Is(err, loss.ErrOption):
-		return nil, nil, err
+		return err
 	case p.sum:
-		return nil, nil, fmt.Errorf("more than one batch a step (Accumulate) takes the numerators and denominators of batches: %w", err)
+		return fmt.Errorf("more than one batch a step (Accumulate) takes the numerators and denominators of batches: %w", err)
 	}
-	return cost, nil, nil
+	return nil
 }
 
-// weightShape returns the shape of the weights that the loss is given: (rows) where it takes that,
-// as a weight per element makes the loss read as much again as its targets, and otherwise the shape
-// of its values. A mask has an entry for each of these.
-func weightShape(p purpose, out *G.Node, target data.Field) (tensor.Shape, error) {
-	batch := out.Shape()[0]
-	shape, err := lossShape(p.lossFn, out, target)
+// weightsOf returns the leaf of the weights of a shape with the mask of a target, which terms
+// share.
+func (pr *program) weightsOf(shape tensor.Shape, target string, masked bool) (*rowWeights, error) {
+	mask, name := "", weightsName
+	if masked {
+		mask = target
+	}
+	for _, w := range pr.weights {
+		if w.node.Shape().Eq(shape) && w.mask == mask {
+			return w, nil
+		}
+	}
+	if len(pr.weights) > 0 {
+		name = strconv.Itoa(len(pr.weights) + 1)
+	}
+	c, err := leaf(pr.graph, weightsName, name, data.Field{Kind: data.Float, Shape: shape[1:]}, pr.dtype, pr.batch)
+	if err != nil {
+		return nil, err
+	}
+	w := &rowWeights{column: c, perRow: shape.TotalSize() / pr.batch, mask: mask}
+	pr.weights = append(pr.weights, w)
+	return w, nil
+}
+
+// weightShape returns the shape of the weights that a term is given: (rows) where it takes that, as
+// a weight per element makes the loss read as much again as its targets, and otherwise the shape of
+// its values. A mask has an entry for each of these.
+func weightShape(t *costTerm, out Nodes, fields data.Fields) (tensor.Shape, error) {
+	batch := rowsOf(out)
+	shape, err := t.shape(out, fields.Targets, nil)
 	if err != nil {
 		return nil, err
 	}
 	if len(shape) == 0 || shape[0] != batch {
 		return nil, fmt.Errorf("the loss has shape %v without reduction, want %d rows to weight: %s", shape, batch, passOptions)
 	}
-	if p.masked {
-		if want := append(tensor.Shape{batch}, target.Shape...); !shape.Eq(want) {
+	for name, uses := range t.targets {
+		if uses && fields.Masked[name] && t.Target != name {
+			return nil, fmt.Errorf("its loss depends on the target %q, which is masked: set Target to it", name)
+		}
+	}
+	if fields.Masked[t.Target] {
+		if want := append(tensor.Shape{batch}, fields.Targets[t.Target].Shape...); !shape.Eq(want) {
 			return nil, fmt.Errorf("the dataset masks elements of its targets, and the loss takes no mask of their shape %v: "+
 				"its values have the shape %v", want, shape)
 		}
 		return shape, nil
 	}
 	if len(shape) > 1 {
-		if s, err := scratchLoss(p.lossFn, out, target, tensor.Shape{batch}); err == nil && s.Eq(shape) {
+		if s, err := t.shape(out, fields.Targets, tensor.Shape{batch}); err == nil && s.Eq(shape) {
 			return tensor.Shape{batch}, nil
 		}
 	}
@@ -89,50 +197,96 @@ const passOptions = "a loss gets its weights and its reduction as options, and h
 	"func(pred, target *G.Node, opts ...loss.Option) (*G.Node, error) { return loss.MSE(pred, target, opts...) }; " +
 	"loss.Reduce does so for values of one's own"
 
-// lossShape returns the shape that the loss has without reduction: (rows) for a loss of rows, more
+// lossShape returns the shape that a loss has without reduction: (rows) for a loss of rows, more
 // for an elementwise loss.
 func lossShape(fn loss.Func, out *G.Node, target data.Field) (tensor.Shape, error) {
-	return scratchLoss(fn, out, target, nil)
+	t := &costTerm{Term: objectiveOf(fn)[0], outputs: make(map[string]bool), targets: make(map[string]bool)}
+	return t.shape(Nodes{OutputName: out}, map[string]data.Field{data.TargetName: target}, nil)
 }
 
-// scratchLoss builds the loss without reduction in a graph of its own, where it leaves nothing
-// behind, with weights of the given shape if that is not nil.
-func scratchLoss(fn loss.Func, out *G.Node, target data.Field, weights tensor.Shape) (tensor.Shape, error) {
-	shape := out.Shape()
-	build := func(opts ...loss.Option) (*G.Node, error) {
-		g := G.NewGraph()
-		pred := G.NewTensor(g, out.Dtype(), len(shape), G.WithShape(shape...), G.WithName("pred"))
-		y, _, err := leaf(g, "target", target, out.Dtype(), shape[0])
-		if err != nil {
-			return nil, err
-		}
-		if weights != nil {
-			w := G.NewTensor(g, out.Dtype(), len(weights), G.WithShape(weights...), G.WithName("weights"))
-			opts = append(opts, loss.WithWeights(w))
-		}
-		return buildLoss(fn, pred, y, opts...)
+// rowsOf returns the number of rows of a batch by a model's outputs, which all have as many.
+func rowsOf(out Nodes) int {
+	for _, n := range out {
+		return n.Shape()[0]
 	}
-	n, err := build(loss.WithReduction(loss.None))
+	return 0
+}
+
+// shape returns the shape of the term without reduction, with weights of the given shape if that is
+// not nil, and notes what it depends on.
+func (t *costTerm) shape(out Nodes, targets map[string]data.Field, weights tensor.Shape) (tensor.Shape, error) {
+	n, pred, y, err := t.trial(out, targets, weights, loss.WithReduction(loss.None))
 	if err == nil {
+		reached := make(map[*G.Node]bool)
+		for m := range loss.Walk(n) {
+			reached[m] = true
+		}
+		for name, p := range pred {
+			t.outputs[name] = t.outputs[name] || reached[p]
+		}
+		for name, p := range y {
+			t.targets[name] = t.targets[name] || reached[p]
+		}
 		return n.Shape(), nil
 	}
 	if errors.Is(err, loss.ErrOption) {
-		if _, meanErr := build(); meanErr == nil {
+		if _, _, _, meanErr := t.trial(out, targets, weights); meanErr == nil {
 			return nil, noNormalizer()
 		}
 	}
 	return nil, err
 }
 
-// buildLoss calls a loss function, which may be a stranger's.
-func buildLoss(fn loss.Func, pred, target *G.Node, opts ...loss.Option) (n *G.Node, err error) {
+// trial builds the term in a graph of its own, where it leaves nothing behind, on leaves like the
+// outputs and the targets, with weights of the given shape if that is not nil.
+func (t *costTerm) trial(out Nodes, targets map[string]data.Field, weights tensor.Shape, opts ...loss.Option) (n *G.Node, pred, y Nodes, err error) {
+	g := G.NewGraph()
+	pred, y = leavesLike(g, out), make(Nodes)
+	var dtype tensor.Dtype
+	for _, p := range pred {
+		dtype = p.Dtype()
+	}
+	for name, f := range targets {
+		c, err := leaf(g, data.TargetName, name, f, dtype, rowsOf(out))
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		y[name] = c.node
+	}
+	if weights != nil {
+		w := G.NewTensor(g, dtype, len(weights), G.WithShape(weights...), G.WithName(weightsName))
+		opts = append(opts, loss.WithWeights(w))
+	}
+	n, err = t.build(pred, y, opts...)
+	return n, pred, y, err
+}
+
+// leavesLike returns leaves of a graph with the types and shapes of a model's outputs.
+func leavesLike(g *G.ExprGraph, out Nodes) Nodes {
+	leaves := make(Nodes, len(out))
+	for name, n := range out {
+		leaves[name] = G.NewTensor(g, n.Dtype(), n.Dims(), G.WithShape(n.Shape()...), G.WithName(leafName(OutputName, name)))
+	}
+	return leaves
+}
+
+// build calls the term's function, which may be a stranger's.
+func (t *costTerm) build(out, target Nodes, opts ...loss.Option) (n *G.Node, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			n, err = nil, panicked("the loss", r)
 		}
 	}()
-	if n, err = fn(pred, target, opts...); err != nil {
-		return nil, explainLoss(err, pred.Shape()[0])
+	if t.Build != nil {
+		n, err = t.Build(maps.Clone(out), maps.Clone(target), opts...)
+		if err != nil {
+			err = fmt.Errorf("%w (outputs are %q, targets %q)", err, slices.Sorted(maps.Keys(out)), slices.Sorted(maps.Keys(target)))
+		}
+	} else {
+		n, err = t.Loss(out[t.Output], target[t.Target], opts...)
+	}
+	if err != nil {
+		return nil, explainLoss(err, rowsOf(out))
 	}
 	if n == nil {
 		return nil, errors.New("the loss returned a nil node")
@@ -141,22 +295,30 @@ func buildLoss(fn loss.Func, pred, target *G.Node, opts ...loss.Option) (n *G.No
 }
 
 // loss returns the value of the last run: a mean, or a sum that the caller divides.
-func (pr *program) loss() float64 { return first(pr.cost) }
+func (pr *program) loss() (sum float64) {
+	for _, t := range pr.terms {
+		sum += t.factor() * first(t.cost)
+	}
+	return sum
+}
 
-// parts returns the numerator and the denominator of the last run's loss. One that is no quotient
-// counts with the weight of its rows.
-func (pr *program) parts(weight float64) mean {
-	m := mean{Weight: weight}
-	if pr.divisor.Len() > 0 {
-		m.Weight = first(pr.divisor)
+// parts returns the numerators and the denominators of the last run's terms. One that is no
+// quotient counts with the weight of its rows.
+func (pr *program) parts(weight float64) (all means) {
+	for _, t := range pr.terms {
+		m := mean{Weight: weight}
+		if t.divisor.Len() > 0 {
+			m.Weight = first(t.divisor)
+		}
+		switch {
+		case pr.summing:
+			m.Sum = first(t.cost)
+		case m.Weight != 0: // where nothing counts the loss may be any number
+			m.Sum = first(t.cost) * m.Weight
+		}
+		all = append(all, m)
 	}
-	switch {
-	case pr.summing:
-		m.Sum = pr.loss()
-	case m.Weight != 0: // where nothing counts the loss may be any number
-		m.Sum = pr.loss() * m.Weight
-	}
-	return m
+	return all
 }
 
 func first(c data.Column) float64 {
@@ -175,9 +337,61 @@ type mean struct {
 	Weight float64 `json:"weight"`
 }
 
-func (m *mean) add(n mean) {
-	m.Sum += n.Sum
-	m.Weight += n.Weight
+func (m *mean) value() float64 { return m.Sum / m.Weight }
+
+// means are those of the terms of an objective.
+type means []mean
+
+func (ms *means) add(ns means) {
+	if *ms == nil {
+		*ms = make(means, len(ns))
+	}
+	for i, n := range ns {
+		(*ms)[i].Sum += n.Sum
+		(*ms)[i].Weight += n.Weight
+	}
 }
 
-func (m *mean) value() float64 { return m.Sum / m.Weight }
+// value returns the loss of the objective. A term of which nothing counts adds nothing, and where
+// nothing counts at all the loss is NaN.
+func (pr *program) value(ms means) float64 {
+	total, counts := 0.0, false
+	for i, m := range ms {
+		if m.Weight != 0 || m.Sum != 0 {
+			total, counts = total+pr.terms[i].factor()*m.value(), true
+		}
+	}
+	if !counts {
+		return math.NaN()
+	}
+	return total
+}
+
+// values returns the terms by their names where there are several, NaN for one of which nothing
+// counts.
+func (pr *program) values(ms means) Values {
+	if pr.names == nil {
+		return nil
+	}
+	v := make(Values, len(ms))
+	for i, m := range ms {
+		v[pr.names[i]] = m.value()
+	}
+	return v
+}
+
+// show adds the loss and, where there are several, its terms by their names to values. A term of
+// which nothing counts is an error.
+func (pr *program) show(ms means, values Values) error {
+	for i, m := range ms {
+		switch {
+		case m.Weight == 0 && pr.names == nil:
+			return errNoWeight
+		case m.Weight == 0:
+			return fmt.Errorf("term %q: %w", pr.names[i], errNoWeight)
+		}
+	}
+	maps.Copy(values, pr.values(ms))
+	values["loss"] = pr.value(ms)
+	return nil
+}

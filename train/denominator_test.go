@@ -436,12 +436,12 @@ func TestRowWeights(t *testing.T) {
 		fn     loss.Func
 		perRow int
 	}{"MSE": {loss.MSE, 1}, "Reduce": {stranger, 1}, "strict": {strict, 3}} {
-		r, err := newRun(background, linear3, l.fn, c.ds, cfg)
+		r, err := newRun(background, Model(linear3).network(), objectiveOf(l.fn), data.AsRecords(c.ds), cfg)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if r.graph.perRow != l.perRow {
-			t.Errorf("%s: %d weights per row, want %d", name, r.graph.perRow, l.perRow)
+		if r.graph.weights[0].perRow != l.perRow {
+			t.Errorf("%s: %d weights per row, want %d", name, r.graph.weights[0].perRow, l.perRow)
 		}
 		if err := r.loop(background); err != nil {
 			t.Fatalf("%s: %v", name, err)

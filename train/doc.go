@@ -31,6 +31,23 @@
 // A loss or gradient that is not finite ends the run before it reaches the parameters, with an
 // error that names the step, the rows of the batch and the first node of the graph that went wrong.
 //
+// # Several inputs, outputs and losses
+//
+// [FitNamed] is Fit with names: the examples are [data.Records] with any number of inputs and
+// targets ([data.NewFrame] makes them), the model is a [Network], which gets its inputs and returns
+// its outputs by name, and the [Objective] is a sum of terms, each a loss of some outputs and
+// targets. Each term has a denominator of its own and is shown by its name. A run of Fit is one of
+// an input, an output, a target and a term, and everything here holds for both. A method or
+// function whose name ends in Named takes records, a Network or an Objective in the place of a
+// dataset, a Model or a loss.
+//
+// # Steps of one's own
+//
+// A [Trainer] is a set of parameters with several [Step]s, each a model with its objective and an
+// optimizer of some of the parameters, in a loop that the caller writes: for adversarial networks,
+// online learning and reinforcement learning, with the checks and checkpoints of Fit. A [Solver] is
+// an optimizer of package optim for a loop that runs Gorgonia's machines.
+//
 // # Losses of one's own
 //
 // A [loss.Func] of one's own makes its result from its two operands and hands the options on to the
@@ -48,6 +65,28 @@
 // from a file of [Net.Save], without data or an optimizer, [LoadBest] from the best checkpoint of a
 // run. Weights are safetensors files, which other tools read.
 //
+// # Layers
+//
+// A model is plain Gorgonia; the [Builder] has layers where Gorgonia's are wrong, slow or without a
+// state that is saved: Dense, Concat, Embedding, Conv2D, MaxPool2D and MeanPool2D of pictures with
+// the channels last, GRU and LengthMask for sequences of any lengths, LayerNorm, BatchNorm with
+// running averages, and Dropout and Noise by the run's seed. Batches that are padded give the
+// numbers of their rows.
+//
+// # Parts of a model
+//
+// [Net.Part] and [LoadPart] make a model of the parameters with a prefix, such as a decoder. A run
+// begins with the numbers in Config.Initial: those of a file, of another model or of a part of it.
+// Groups freeze parameters, and a second run from the first one's Params unfreezes them.
+// Config.Scaling and Config.Classes are saved with a model, which then takes inputs as they are.
+//
+// # Serving
+//
+// [Net.PredictRow] answers one row, [Net.Predict] a dataset; [Net.Predictions] iterates over any
+// number of examples in bounded memory, and [Net.PredictStream] over a stream of rows without an
+// end. All of them run on every processor for any number of callers, end with their context, and
+// give a row the same bits.
+//
 // # Watching a run
 //
 // Config.Progress shows a bar on a terminal and lines elsewhere, Config.Logger writes records,
@@ -55,8 +94,8 @@
 // History writes JSON and CSV, and package report draws it.
 //
 // Before a long run, Config.FastDevRun tries one batch of everything, Config.OverfitBatch whether
-// the model can learn a few batches by heart, and [Lint] looks for what Gorgonia would take without
-// a word.
+// the model can learn a few batches by heart, and [Lint] and [LintData] look for common mistakes,
+// such as a softmax before a loss of logits. Fit reports the ones that it meets.
 //
 // # Why not Gorgonia's own parts
 //

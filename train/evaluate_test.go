@@ -3,13 +3,16 @@ package train
 import (
 	"hash"
 	"hash/fnv"
+	"maps"
 	"math"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
+	"github.com/surprisal-go/surprisal/train/optim"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -68,6 +71,79 @@ func TestEvaluateBuildsOnce(t *testing.T) {
 	}
 	if n := len(net.evaluators.idle); n > 2*runtime.GOMAXPROCS(0) {
 		t.Errorf("%d graphs are kept", n)
+	}
+}
+
+// TestEvaluateNamedBuildsOnce: graphs are told apart by the terms, with their factors, names and
+// what they hide, and by what the metrics compare, in their order. Each case has the values of a
+// model without kept graphs, and a second call builds nothing.
+func TestEvaluateNamedBuildsOnce(t *testing.T) {
+	ds := garden(t, 30, 5)
+	built := 0
+	model := func(b *Builder, in Nodes) (Nodes, error) {
+		built++
+		return gardener(b, in)
+	}
+	net, err := FitNamed(background, model, harvest(), ds, Config{Epochs: 1, Optimizer: optim.Adam(0.02), DType: tensor.Float64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := func(change func(o Objective)) Objective {
+		o := harvest()
+		change(o)
+		return o
+	}
+	delta := 1.0
+	hidden := func(out, target Nodes, opts ...loss.Option) (*G.Node, error) {
+		return loss.Huber(out["height"], target["height"], append(opts, loss.WithDelta(delta))...)
+	}
+	cases := map[string]struct {
+		o       Objective
+		delta   float64
+		metrics []metric.Metric
+	}{
+		"no metrics":      {o: harvest()},
+		"of species":      {harvest(), 1, []metric.Metric{metric.NewAccuracy()}},
+		"species, tags":   {harvest(), 1, []metric.Metric{On("species", "species", metric.NewAccuracy()), On("tags", "tags", metric.NewAccuracy())}},
+		"tags, species":   {harvest(), 1, []metric.Metric{On("tags", "tags", metric.NewAccuracy()), On("species", "species", metric.NewAccuracy())}},
+		"factor":          {o: other(func(o Objective) { o[1].Factor = 0.5 })},
+		"name":            {o: other(func(o Objective) { o[2].Name = "distance" })},
+		"order":           {o: other(slices.Reverse[Objective])},
+		"hidden delta 1":  {o: other(func(o Objective) { o[1].Loss, o[1].Build = nil, hidden }), delta: 1},
+		"hidden delta .2": {o: other(func(o Objective) { o[1].Loss, o[1].Build = nil, hidden }), delta: 0.2},
+	}
+	evaluate := func(net *Net, name string) Values {
+		c := cases[name]
+		delta = c.delta
+		v, err := net.EvaluateNamed(background, c.o, ds, fresh(c.metrics)...)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return v
+	}
+	for range 2 {
+		for name := range cases {
+			alone := evaluate(&Net{model: net.model, about: net.about, params: net.params}, name)
+			first := evaluate(net.Net, name)
+			built = 0
+			second := evaluate(net.Net, name)
+			if !maps.Equal(first, alone) || !maps.Equal(second, alone) {
+				t.Errorf("%s: values %v and %v, want %v", name, first, second, alone)
+			}
+			if built > 0 {
+				t.Errorf("%s: the second call builds %d models", name, built)
+			}
+		}
+	}
+	// A kept graph reads the records of its call.
+	few, err := data.SubsetRecords(ds, []int{0, 0, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := evaluate(net.Net, "factor")
+	built = 0
+	if v, err := net.EvaluateNamed(background, cases["factor"].o, few); err != nil || v["loss"] == all["loss"] || built > 0 {
+		t.Errorf("other rows have the values %v after %v, with %d models built (error %v)", v, all, built, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"runtime/debug"
 	"time"
@@ -62,9 +63,26 @@ func (t Timing) Overhead() float64 {
 // with a [*NonFiniteError]. Other errors return a nil Result where nothing was trained yet. With
 // Config.Checkpoint a cancelled run has saved itself.
 func Fit(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*Result, error) {
-	r, err := newRun(ctx, model, lossFn, ds, cfg)
+	r, err := records("dataset", ds)
+	if err == nil && lossFn == nil {
+		err = errors.New("loss is nil")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("train.Fit: %w", err)
+	}
+	return fitAs(ctx, "Fit", model.network(), objectiveOf(lossFn), r, cfg)
+}
+
+// fitAs is Fit and FitNamed, by the name that its errors have.
+func fitAs(ctx context.Context, name string, model Network, objective Objective, ds data.Records, cfg Config) (*Result, error) {
+	r, err := newRun(ctx, model, objective, ds, cfg)
+	if err == nil && name == "FitNamed" {
+		if err = r.graph.checkUse(); err != nil {
+			r.close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("train.%s: %w", name, err)
 	}
 	defer r.close()
 	err = r.loop(ctx)
@@ -72,28 +90,25 @@ func Fit(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cf
 		err = endErr
 	}
 	if err != nil {
-		return r.result(), fmt.Errorf("train.Fit: %w", err)
+		return r.result(), fmt.Errorf("train.%s: %w", name, err)
 	}
 	return r.result(), nil
 }
 
 // run is a training run: everything that Fit works with.
 type run struct {
-	cfg    Config
-	ds     data.Dataset
-	lossFn loss.Func
-	net    *Net
-	graph  *program
-	val    *evaluator
+	*Step // of every batch
+	cfg   Config
+	ds    data.Records
+	held  data.Records // the validation set; nil for none
+	net   *Net
+	val   *evaluator
 
-	slots     [][]*weights.Array // by parameter, by slot of the optimizer
-	groups    []optim.Group      // by parameter
 	schedule  optim.Schedule
 	callbacks []Callback
 	metrics   []metric.Metric // of the training batches of this epoch
-	scratch   scratch
-	perEpoch  int // updates
-	batches   int // of an epoch
+	perEpoch  int             // updates
+	batches   int             // of an epoch
 
 	at      position
 	history *History
@@ -101,6 +116,7 @@ type run struct {
 	stopped string
 	savedAt [2]int            // mark of the last checkpoint
 	words   map[string]string // the settings, once they were needed
+	watched *watched          // what early batches show; nil once it was told
 	saveErr error
 	started time.Time
 	time    Timing
@@ -113,7 +129,7 @@ type position struct {
 	Step      int     `json:"step"`    // updates made
 	Batch     int     `json:"batch"`   // batches of the epoch that are done
 	Batches   int     `json:"batches"` // batches of the run that are done: the index of dropout patterns
-	Loss      mean    `json:"loss"`    // of the epoch so far
+	Loss      means   `json:"loss"`    // of the epoch so far, by term
 	Rate      float64 `json:"rate"`
 	Seconds   float64 `json:"seconds"` // of the epoch so far
 	BestEpoch int     `json:"best_epoch"`
@@ -128,14 +144,18 @@ type kept struct {
 	Value exact `json:"value"`
 }
 
-func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*run, error) {
+func newRun(ctx context.Context, model Network, objective Objective, ds data.Records, cfg Config) (*run, error) {
 	switch {
 	case ctx == nil:
 		return nil, errors.New("context is nil")
 	case model == nil:
 		return nil, errors.New("model is nil")
-	case lossFn == nil:
-		return nil, errors.New("loss is nil")
+	}
+	if err := objective.check(); err != nil {
+		return nil, err
+	}
+	if objective.lossless() {
+		return nil, errors.New("the objective has no loss")
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("not started: %w", err)
@@ -147,32 +167,43 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 	if err != nil {
 		return nil, err
 	}
-	if len(cfg.ClassWeights) > 0 && (ds.Spec().Target.Kind != data.Int || ds.Spec().Target.Size() != 1) {
-		return nil, fmt.Errorf("ClassWeights need one whole-number target per row, the dataset has targets %v", ds.Spec().Target)
-	}
-	params, err := newParamSet(nil, false)
+	held, err := cfg.heldOut()
 	if err != nil {
 		return nil, err
 	}
-	spec := ds.Spec()
-	net := &Net{model: model, spec: spec, dtype: cfg.DType, params: params, seed: cfg.Seed}
-	r := &run{cfg: cfg, ds: ds, lossFn: lossFn, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
+	fields := ds.Fields()
+	if len(cfg.ClassWeights) > 0 {
+		if err := checkClassTargets(fields); err != nil {
+			return nil, err
+		}
+	}
+	params := newParamSet(cfg.DType, cfg.Seed)
+	if err := params.setInitial(cfg.Initial); err != nil {
+		return nil, err
+	}
+	about := description{fields: fields, classes: cfg.Classes, scaling: cfg.Scaling}
+	if err := about.check(); err != nil {
+		return nil, err
+	}
+	net := &Net{model: about.scaled(model), about: about, params: params}
+	r := &run{cfg: cfg, ds: ds, held: held, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
 	r.at = position{Epoch: 1, BestValue: exact(math.Inf(1))}
 	if cfg.EarlyStop != nil && cfg.EarlyStop.Maximize {
 		r.at.BestValue = exact(math.Inf(-1))
 	}
-	f, err := buildSound(model, spec, params, cfg.DType, min(cfg.BatchSize, ds.Len()), true, cfg.Seed)
-	if err != nil {
-		return nil, err
-	}
-	params.sealed = true
 	r.metrics = fresh(cfg.Metrics)
 	if cfg.NoTrainMetrics {
 		r.metrics = nil
 	}
-	_, masked := ds.(data.Masker)
-	r.graph, err = compile(f, spec, purpose{lossFn: lossFn, masked: masked, gradients: true, sum: cfg.Accumulate > 1, readOutput: len(r.metrics) > 0})
+	r.Step, err = newStep("", params, StepConfig{Model: net.model, Objective: objective, Fields: fields, BatchSize: min(cfg.BatchSize, ds.Len()),
+		Optimizer: cfg.Optimizer, Groups: cfg.Groups, ClipNorm: cfg.ClipNorm, ClipValue: cfg.ClipValue}, cfg.Accumulate > 1, r.metrics)
 	if err != nil {
+		return nil, err
+	}
+	params.sealed = true
+	r.watched = newWatched(r.graph, fields)
+	if err := params.checkInitial(); err != nil {
+		r.close()
 		return nil, err
 	}
 	if err := r.prepare(); err != nil {
@@ -186,27 +217,6 @@ func newRun(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset,
 // prepare sets up everything that depends on the parameters.
 func (r *run) prepare() error {
 	cfg := &r.cfg
-	names := r.net.params.names()
-	if err := optim.CheckGroups(cfg.Groups, names); err != nil {
-		return err
-	}
-	for _, a := range r.net.params.list {
-		r.groups = append(r.groups, optim.GroupOf(cfg.Groups, a.Name, cfg.Optimizer))
-		var slots []*weights.Array
-		for _, s := range cfg.Optimizer.Slots() {
-			slot := weights.New(a.Name+"."+s, a.Single(), a.Shape...)
-			if start := cfg.Optimizer.Start(); start != 0 {
-				for i := range slot.F32 {
-					slot.F32[i] = float32(start)
-				}
-				for i := range slot.F64 {
-					slot.F64[i] = start
-				}
-			}
-			slots = append(slots, slot)
-		}
-		r.slots = append(r.slots, slots)
-	}
 	if a, ok := r.schedule.(optim.Adaptive); ok {
 		r.schedule = a.New()
 	}
@@ -219,8 +229,8 @@ func (r *run) prepare() error {
 	if err := r.checkMonitors(); err != nil {
 		return err
 	}
-	if cfg.Validation != nil {
-		val, err := newEvaluator(r.net, r.lossFn, cfg.Validation, cfg.ValidationBatch, len(cfg.Metrics) > 0)
+	if r.held != nil {
+		val, err := newEvaluator(r.net, r.Step.cfg.Objective, r.held, cfg.ValidationBatch, cfg.Metrics)
 		if err != nil {
 			return fmt.Errorf("validation: %w", err)
 		}
@@ -240,13 +250,24 @@ func (r *run) prepare() error {
 // checkMonitors returns an error when a value that decides something will never be measured.
 func (r *run) checkMonitors() error {
 	have := Values{"loss": 0}
+	for _, name := range r.graph.names {
+		have[name] = 0
+	}
+	for _, m := range r.cfg.Metrics {
+		if _, ok := have[m.Name()]; ok {
+			return fmt.Errorf("a metric has the name %q of a loss", m.Name())
+		}
+	}
+	held := maps.Clone(have)
 	for _, m := range r.metrics {
 		have[m.Name()] = 0
 	}
-	if r.cfg.Validation != nil {
-		have["val_loss"] = 0
+	if r.held != nil {
 		for _, m := range r.cfg.Metrics {
-			have["val_"+m.Name()] = 0
+			held[m.Name()] = 0
+		}
+		for name := range held {
+			have["val_"+name] = 0
 		}
 	}
 	check := func(what, name string) error {
@@ -297,7 +318,7 @@ func (r *run) order(epoch int) ([]int, error) {
 }
 
 func (r *run) close() {
-	r.graph.close()
+	r.Step.close()
 	if r.val != nil {
 		r.val.close()
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
 	G "gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 )
 
 // wrongOp is an operation of Gorgonia that computes something else than it says.
@@ -28,8 +27,8 @@ var wrongOps = map[string]wrongOp{
 	"randomOp":            {name: "Random", what: "a random operation of Gorgonia draws from a source that no seed of this package reaches; use Builder.Dropout for dropout"},
 	"ctcLossOp":           {name: "CTCLoss", what: "Gorgonia's CTCLoss does not divide its mean gradient and fails on padded steps"},
 	"byIndicesOp":         {name: "ByIndices", what: "Gorgonia's ByIndices has a wrong gradient on axis 1; use Builder.Embedding to look up rows"},
-	"BatchNormOp":         {name: "BatchNorm", what: "Gorgonia's BatchNorm keeps statistics that a checkpoint does not hold and a padded batch disturbs"},
-	"avgPoolOp":           {name: "AveragePool2D", what: "Gorgonia's AveragePool2D has a wrong gradient; a Conv2d with a constant kernel is a mean, too"},
+	"BatchNormOp":         {name: "BatchNorm", what: "Gorgonia's BatchNorm keeps statistics that a checkpoint does not hold and a padded batch disturbs; use Builder.BatchNorm"},
+	"avgPoolOp":           {name: "AveragePool2D", what: "Gorgonia's AveragePool2D has a wrong gradient; use Builder.MeanPool2D"},
 	"globalAveragePoolOp": {name: "GlobalAveragePool2D", what: "Gorgonia's GlobalAveragePool2D has no gradient; take the Mean along axes 2 and 3"},
 	"atOp":                {name: "At", what: "Gorgonia's At has no gradient; use Slice"},
 	"log2":                {name: "Log2", what: "Gorgonia's Log2 has a wrong gradient by gorgonia.Grad; Fit's is right", lisp: true},
@@ -91,13 +90,13 @@ func refused() (names []string) {
 // buildSound builds a model of which everything is known to be right: no operation that is not, and
 // no leaf whose numbers are drawn anew for every graph. Those would be others in training,
 // evaluation and after loading.
-func buildSound(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, batch int, training bool, seed uint64) (*forward, error) {
-	f, err := build(model, spec, params, dtype, batch, training, seed)
+func buildSound(model Network, inputs map[string]data.Field, params *paramSet, batch int, training bool) (*forward, error) {
+	f, err := build(model, inputs, params, batch, training)
 	if err != nil {
 		return nil, err
 	}
 	own := f.own()
-	for n := range loss.Walk(f.out) {
+	for n := range loss.Walk(f.roots()...) {
 		if w := wrong(n); w != nil && !w.lisp && !slices.Contains(f.allowed, w.name) {
 			return nil, fmt.Errorf("the model uses %v: %s; Builder.Allow(%q) takes it as it is", n.Op(), w.what, w.name)
 		}
@@ -108,11 +107,10 @@ func buildSound(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtyp
 	}
 	for _, n := range foreign {
 		if n.Op() == nil && n.Value() == nil {
-			return nil, fmt.Errorf("the model has a leaf %s without a value: only the trainer's input is filled", leafText(n))
+			return nil, fmt.Errorf("the model has a leaf %s without a value: only the trainer's inputs are filled", leafText(n))
 		}
 	}
-	known := &paramSet{list: params.list, index: params.index, sealed: true}
-	again, err := build(model, spec, known, dtype, batch, training, seed)
+	again, err := build(model, inputs, params.with(params.list), batch, training)
 	if err != nil {
 		return nil, fmt.Errorf("building the model once more: %w", err)
 	}
@@ -126,26 +124,29 @@ func buildSound(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtyp
 	return f, nil
 }
 
-// own returns the leaves that the trainer makes: parameters, the input and the patterns of dropout.
+// own returns the leaves that the trainer makes: parameters, the inputs and the patterns of
+// dropout.
 func (f *forward) own() map[*G.Node]string {
-	leaves := map[*G.Node]string{f.x: "input"}
+	leaves := make(map[*G.Node]string)
+	for _, c := range f.in {
+		leaves[c.node] = "input"
+	}
 	for _, n := range f.leaves {
 		leaves[n] = "parameter"
 	}
 	for _, n := range f.noises {
-		for _, in := range f.graph.Inputs() {
-			if in.Name() == n.name+".mask" {
-				leaves[in] = "mask"
-			}
-		}
+		leaves[n.node] = "mask"
+	}
+	if f.present != nil {
+		leaves[f.present.node] = "mask"
 	}
 	return leaves
 }
 
-// foreign returns the other leaves and the constants that the output depends on, in the order in
+// foreign returns the other leaves and the constants that the outputs depend on, in the order in
 // which it does.
 func (f *forward) foreign(own map[*G.Node]string) (found G.Nodes) {
-	for n, operands := range loss.Walk(f.out) {
+	for n, operands := range loss.Walk(f.roots()...) {
 		if len(operands) == 0 && own[n] == "" {
 			found = append(found, n)
 		}

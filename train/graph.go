@@ -10,6 +10,7 @@ import (
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/loss/machine"
 	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/weights"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -20,19 +21,20 @@ import (
 // row, of weight 0.
 type program struct {
 	*forward
-	vm      *machine.Machine
-	spec    data.Spec
-	y, w    data.Column
-	perRow  int // weights per row; 0 without a loss
-	masked  bool
-	root    *G.Node // the loss
-	cost    data.Column
-	divisor data.Column // what the mean loss is divided by; empty for a loss that is no quotient
-	output  data.Column
-	grads   []*gradient // of params.list, in its order
-	summing bool        // the loss is a sum, to be divided by the caller
-	across  bool        // the output has its classes before the positions of its labels
-	finish  func()      // called at the end of a run of a graph with gradients, when all else is computed
+	vm        *machine.Machine
+	taps      G.Nodes // what a run computes
+	targets   []*column
+	weights   []*rowWeights
+	terms     []*costTerm // of the loss
+	names     []string    // of the terms in a history; nil where there is only one
+	predicted []string    // outputs that the objective names and that have no loss
+	read      map[string]data.Column
+	views     []*view
+	viewOf    []*view     // by metric
+	rows      *data.Batch // of a graph that predicts rows by themselves; nil before the first
+	grads     []*gradient // of the parameters that are moved, in the order of purpose.moved
+	summing   bool        // the loss is a sum, to be divided by the caller
+	finish    func()      // called at the end of a run of a graph with gradients, when all else is computed
 }
 
 // gradient is that of a parameter, by its name.
@@ -41,68 +43,73 @@ type gradient struct {
 	squares float64 // the sum of the squares of all its numbers
 }
 
-// purpose says what a program computes besides the model's output.
+// purpose says what a program computes besides the model's outputs.
 type purpose struct {
-	lossFn     loss.Func // nil for prediction
-	masked     bool      // batches say which elements of their targets count
-	gradients  bool
-	sum        bool // Sum in place of Mean, and gradients that add up over runs
-	readOutput bool
+	objective Objective
+	fields    data.Fields // of the examples, for their targets
+	gradients bool
+	moved     []*weights.Array // the parameters that have gradients
+	sum       bool             // Sum in place of Mean, and gradients that add up over runs
+	outputs   bool             // all outputs leave the graph
+	metrics   []metric.Metric
 }
 
-func compile(f *forward, spec data.Spec, p purpose) (*program, error) {
-	pr := &program{forward: f, spec: spec, summing: p.sum}
-	var roots G.Nodes
-	add := func(name string, n *G.Node, dst data.Column) error {
-		t, err := tap(name, n, dst)
-		if err == nil {
-			roots = append(roots, t)
-		}
-		return err
+func compile(f *forward, p purpose) (*program, error) {
+	pr := &program{forward: f, summing: p.sum, read: make(map[string]data.Column)}
+	cost, err := pr.addLoss(p)
+	if err != nil {
+		return nil, err
 	}
-	if p.lossFn != nil {
-		cost, divisor, err := pr.addLoss(p)
-		if err != nil {
+	if p.gradients {
+		if err := pr.addGradients(cost, p.moved); err != nil {
 			return nil, err
 		}
-		pr.cost = f.buffer(1)
-		if err := add("cost", cost, pr.cost); err != nil {
-			return nil, err
-		}
-		if divisor != nil {
-			pr.divisor = f.buffer(1)
-			if err := add("divisor", divisor, pr.divisor); err != nil {
-				return nil, err
-			}
-		}
+	}
+	for i, a := range pr.averages {
 		if p.gradients {
-			taps, err := pr.addGradients(cost)
-			if err != nil {
+			a.batch = pr.buffer(a.moments.Shape().TotalSize())
+			if err := pr.copyOut(fmt.Sprintf("moments %d", i), a.moments, a.batch); err != nil {
 				return nil, err
 			}
-			roots = append(roots, taps...)
 		}
 	}
-	if p.readOutput {
-		pr.output = f.buffer(f.out.Shape().TotalSize())
-		if err := add("output", f.out, pr.output); err != nil {
-			return nil, err
-		}
+	if err := pr.addViews(p); err != nil {
+		return nil, err
 	}
-	if p.readOutput && spec.Target.Kind == data.Int {
-		var err error
-		if pr.across, err = classesFirst(p.lossFn, f.out, spec.Target); err != nil {
-			return nil, err
+	for _, name := range f.outputs {
+		if p.outputs {
+			if err := pr.readOutput(name); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if p.gradients {
-		end, err := pr.end(roots)
+		end, err := pr.end(pr.taps)
 		if err != nil {
 			return nil, err
 		}
-		roots = G.Nodes{end}
+		pr.taps = G.Nodes{end}
 	}
-	return pr, pr.start(roots)
+	return pr, pr.start(pr.taps)
+}
+
+// copyOut has a node's value copied to dst whenever the graph runs.
+func (pr *program) copyOut(name string, n *G.Node, dst data.Column) error {
+	t, err := tap(name, n, dst)
+	if err == nil {
+		pr.taps = append(pr.taps, t)
+	}
+	return err
+}
+
+// readOutput has an output leave the graph.
+func (pr *program) readOutput(name string) error {
+	if _, ok := pr.read[name]; ok {
+		return nil
+	}
+	n := pr.out[name]
+	pr.read[name] = pr.buffer(n.Shape().TotalSize())
+	return pr.copyOut(leafName(OutputName, name), n, pr.read[name])
 }
 
 // end adds an operation that depends on all taps and calls finish.
@@ -126,32 +133,35 @@ func (pr *program) end(taps G.Nodes) (*G.Node, error) {
 	}, taps...)
 }
 
-func (pr *program) addGradients(cost *G.Node) (taps G.Nodes, err error) {
+func (pr *program) addGradients(cost *G.Node, moved []*weights.Array) error {
 	byName := make(map[string]*G.Node)
 	for _, n := range pr.leaves {
 		byName[n.Name()] = n
 	}
-	var wrt G.Nodes
-	for _, a := range pr.params.list {
-		wrt = append(wrt, byName[a.Name])
+	if len(pr.used) == 0 {
+		return errors.New("the model has no parameters")
 	}
-	if len(wrt) == 0 {
-		return nil, errors.New("the model has no parameters")
+	if len(moved) == 0 {
+		return nil
+	}
+	var wrt G.Nodes
+	for _, a := range moved {
+		wrt = append(wrt, byName[a.Name])
 	}
 	grads, err := loss.Gradients(cost, wrt...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i, a := range pr.params.list {
+	for i, a := range moved {
 		g := &gradient{Array: weights.New(a.Name, pr.single, a.Shape...)}
 		pr.grads = append(pr.grads, g)
 		t, err := tapGradient("gradient of "+a.Name, grads[i], g, pr.summing)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		taps = append(taps, t)
+		pr.taps = append(pr.taps, t)
 	}
-	return taps, nil
+	return nil
 }
 
 // start compiles what the roots need and nothing else: Gorgonia's derivatives are built for every
@@ -170,34 +180,59 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 	if n == 0 || n > pr.batch {
 		return fmt.Errorf("a batch of %d rows, want 1 to %d", n, pr.batch)
 	}
-	if err := pr.bind(b, n); err != nil {
-		return err
+	for _, c := range pr.in {
+		if err := c.bind(b.In[c.name], n, pr.batch); err != nil {
+			return err
+		}
 	}
-	if pr.perRow == 0 {
-		return nil
+	for _, c := range pr.targets {
+		if err := pad(c.Column, b.Out[c.name], n, pr.batch, c.field.Size()); err != nil {
+			return err
+		}
 	}
-	if pr.masked && b.Mask == nil {
-		return errors.New("the dataset no longer masks its targets")
+	if pr.present != nil {
+		for i := range pr.batch {
+			here := 0.0
+			if i < n {
+				here = 1
+			}
+			if pr.single {
+				pr.present.F32[i] = float32(here)
+			} else {
+				pr.present.F64[i] = here
+			}
+		}
 	}
-	if err := pad(pr.y, b.Y, n, pr.batch, pr.spec.Target.Size()); err != nil {
-		return err
+	for _, w := range pr.weights {
+		if err := w.fill(b, factor, pr.batch); err != nil {
+			return err
+		}
 	}
-	for i := range pr.batch {
-		w := 0.0
-		if i < n {
-			w = b.W[i]
+	return nil
+}
+
+// fill writes the weights of a batch and 0 for the rows that it lacks.
+func (w *rowWeights) fill(b *data.Batch, factor []float64, batch int) error {
+	masks := b.Mask[w.mask]
+	if w.mask != "" && len(masks) < len(b.Rows)*w.perRow {
+		return fmt.Errorf("the dataset no longer masks its target %q", w.mask)
+	}
+	for i := range batch {
+		v := 0.0
+		if i < len(b.Rows) {
+			v = b.W[i]
 			if factor != nil {
-				w *= factor[i]
+				v *= factor[i]
 			}
 		}
 		var mask []bool
-		if pr.masked && i < n {
-			mask = b.Mask[i*pr.perRow : (i+1)*pr.perRow]
+		if w.mask != "" && i < len(b.Rows) {
+			mask = masks[i*w.perRow : (i+1)*w.perRow]
 		}
-		if pr.single {
-			weigh(pr.w.F32[i*pr.perRow:(i+1)*pr.perRow], float32(w), mask)
+		if w.F32 != nil {
+			weigh(w.F32[i*w.perRow:(i+1)*w.perRow], float32(v), mask)
 		} else {
-			weigh(pr.w.F64[i*pr.perRow:(i+1)*pr.perRow], w, mask)
+			weigh(w.F64[i*w.perRow:(i+1)*w.perRow], v, mask)
 		}
 	}
 	return nil
@@ -222,18 +257,17 @@ func weigh[F float32 | float64](dst []F, w F, mask []bool) {
 	}
 }
 
-// bind makes a batch the graph's input: a whole one as it lies, until the loader's next step, and a
-// short one as a padded copy.
-func (pr *program) bind(b *data.Batch, n int) error {
-	from := b.X
-	if size := pr.spec.Input.Size(); n < pr.batch || from.Len() != pr.batch*size || (from.F32 != nil) != (pr.xbuf.F32 != nil) || (from.Int != nil) != (pr.xbuf.Int != nil) {
-		if err := pad(pr.xbuf, from, n, pr.batch, size); err != nil {
+// bind makes n rows of a batch the value of the leaf: a whole batch as it lies, until the loader's
+// next step, and a short one as a padded copy.
+func (c *column) bind(from data.Column, n, batch int) error {
+	if n < batch || from.Len() != c.Len() || (from.F32 != nil) != (c.F32 != nil) || (from.Int != nil) != (c.Int != nil) {
+		if err := pad(c.Column, from, n, batch, c.field.Size()); err != nil {
 			return err
 		}
-		from = pr.xbuf
+		from = c.Column
 	}
 	var v *tensor.Dense
-	switch shape := pr.x.Shape(); {
+	switch shape := c.node.Shape(); {
 	case from.Int != nil:
 		v = dense(from.Int, shape...)
 	case from.F32 != nil:
@@ -241,7 +275,7 @@ func (pr *program) bind(b *data.Batch, n int) error {
 	default:
 		v = dense(from.F64, shape...)
 	}
-	return G.Let(pr.x, v)
+	return G.Let(c.node, v)
 }
 
 // pad copies n rows and repeats the last: a row that the model can process like any other, whatever
@@ -258,8 +292,8 @@ func pad(dst, src data.Column, n, batch, size int) error {
 	return nil
 }
 
-// run executes the graph once, and ends between two operations where the context does. The error of an operation comes without the machine's words around
-// it: those of this module name themselves.
+// run executes the graph once, and ends between two operations where the context does. The error of
+// an operation comes without the machine's words around it: those of this module name themselves.
 func (pr *program) run(ctx context.Context) error {
 	err := pr.vm.Run(ctx)
 	var failed *machine.Error
@@ -270,14 +304,4 @@ func (pr *program) run(ctx context.Context) error {
 		return failed.Err
 	}
 	return fmt.Errorf("%v: %w", failed.Node.Op(), failed.Err)
-}
-
-// scores copies the first n rows of the output into dst as float64.
-func (pr *program) scores(dst []float64, n int) ([]float64, error) {
-	size := pr.output.Len() / pr.batch
-	if cap(dst) < n*size {
-		dst = make([]float64, n*size)
-	}
-	dst = dst[:n*size]
-	return dst, data.Column{F64: dst}.Copy(pr.output.Slice(0, n*size))
 }

@@ -15,16 +15,20 @@ import (
 // were before the step.
 type NonFiniteError struct {
 	Step  int     // the update that was not made, from 1
-	Epoch int     // from 1
+	Epoch int     // from 1; 0 in a loop of one's own
 	Rows  []int   // the rows of the batch, by their index in the dataset
-	What  string  // "loss" or "gradient of NAME"
+	What  string  // "loss", `term "NAME" of the loss` or "gradient of NAME"
 	Value float64 // NaN or an infinity
 	Node  string  // the first node of the graph with such a value, operands before results; "" where it was not found
 }
 
 // Error names what is not finite, where and since which node.
 func (e *NonFiniteError) Error() string {
-	text := fmt.Sprintf("%s is %v at step %d (epoch %d, rows %s)", e.What, e.Value, e.Step, e.Epoch, someRows(e.Rows))
+	epoch := ""
+	if e.Epoch > 0 {
+		epoch = fmt.Sprintf("epoch %d, ", e.Epoch)
+	}
+	text := fmt.Sprintf("%s is %v at step %d (%srows %s)", e.What, e.Value, e.Step, epoch, someRows(e.Rows))
 	if e.Node != "" {
 		text += "; the first node that is not finite is " + e.Node
 	}
@@ -41,34 +45,53 @@ func someRows(rows []int) string {
 }
 
 // nonFinite describes a loss that is not finite, after a look for where it began.
-func (r *run) nonFinite(what string, v float64, b *data.Batch, factor []float64) error {
-	e := &NonFiniteError{Step: r.at.Step + 1, Epoch: r.at.Epoch, Rows: append([]int(nil), b.Rows...), What: what, Value: v}
-	node, err := r.firstBad(b, factor)
+func (s *Step) nonFinite(b *data.Batch, factor []float64, index int) error {
+	e := &NonFiniteError{Rows: append([]int(nil), b.Rows...), What: "loss", Value: s.graph.loss()}
+	for i, name := range s.graph.names {
+		if v := first(s.graph.terms[i].cost); v-v != 0 {
+			e.What, e.Value = fmt.Sprintf("term %q of the loss", name), v
+			break
+		}
+	}
+	node, err := s.firstBad(b, factor, index)
 	if err == nil {
 		e.Node = node
 	}
 	return e
 }
 
-// firstBad runs the forward graph again with a tap on every node and names the first, operands
-// before results, whose value is not finite.
-func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
-	f, err := build(r.net.model, r.net.spec, r.net.params, r.net.dtype, r.graph.batch, true, r.cfg.Seed)
+// firstBad runs the forward graph again and names the first node, operands before results, whose
+// value is not finite.
+func (s *Step) firstBad(b *data.Batch, factor []float64, index int) (node string, err error) {
+	err = s.inspect(b, factor, index, func(n *G.Node, _ G.Nodes, v data.Column) {
+		if at := v.NonFinite(); at >= 0 && node == "" {
+			node = describeValue(n, at, v)
+		}
+	})
+	return node, err
+}
+
+// inspect runs the forward graph on a batch with a tap on every node and shows their values,
+// operands before results.
+func (s *Step) inspect(b *data.Batch, factor []float64, index int, see func(n *G.Node, operands G.Nodes, v data.Column)) error {
+	f, err := build(s.cfg.Model, s.cfg.Fields.Inputs, s.params, s.graph.batch, true)
 	if err != nil {
-		return "", err
+		return err
 	}
-	pr := &program{forward: f, spec: r.net.spec}
-	cost, _, err := pr.addLoss(purpose{lossFn: r.lossFn, sum: r.graph.summing, masked: r.graph.masked})
+	pr := &program{forward: f, summing: s.graph.summing}
+	cost, err := pr.addLoss(purpose{objective: s.cfg.Objective, fields: s.cfg.Fields, sum: s.graph.summing})
 	if err != nil {
-		return "", err
+		return err
 	}
-	var (
-		nodes  G.Nodes // that can be looked at, operands before results
-		values []data.Column
-		roots  G.Nodes
-	)
-	for n := range loss.Walk(cost) {
-		if n.Dtype() != f.dtype {
+	type tapped struct {
+		node     *G.Node
+		operands G.Nodes
+		value    data.Column
+	}
+	var all []tapped
+	var roots G.Nodes
+	for n, operands := range loss.Walk(cost) {
+		if _, length := n.Op().(G.DimSizer); length || n.Dtype() != f.dtype { // of an axis, for a broadcast
 			continue
 		}
 		size := 1
@@ -76,31 +99,29 @@ func (r *run) firstBad(b *data.Batch, factor []float64) (string, error) {
 			size = n.Shape().TotalSize()
 		}
 		v := f.buffer(size)
-		t, err := tap(fmt.Sprintf("node %d", len(nodes)), n, v)
+		t, err := tap(fmt.Sprintf("node %d", len(all)), n, v)
 		if err != nil {
-			return "", err
+			return err
 		}
-		nodes, values, roots = append(nodes, n), append(values, v), append(roots, t)
+		all, roots = append(all, tapped{n, operands, v}), append(roots, t)
 	}
 	if err := pr.start(roots); err != nil {
-		return "", err
+		return err
 	}
 	defer pr.close()
 	if err := pr.load(b, factor); err != nil {
-		return "", err
+		return err
 	}
 	for _, n := range pr.noises {
-		n.draw(r.cfg.Seed, r.at.Batches)
+		n.draw(s.params.seed, index)
 	}
 	if err := pr.run(context.Background()); err != nil {
-		return "", err
+		return err
 	}
-	for i, v := range values {
-		if at := v.NonFinite(); at >= 0 {
-			return describeValue(nodes[i], at, v), nil
-		}
+	for _, t := range all {
+		see(t.node, t.operands, t.value)
 	}
-	return "", nil
+	return nil
 }
 
 // describeValue is the text for a number of a node's value.

@@ -7,35 +7,53 @@ import (
 	"hash"
 	"hash/fnv"
 	"io"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/optim"
+	"github.com/surprisal-go/surprisal/train/weights"
 	G "gorgonia.org/gorgonia"
 )
 
 // A run that goes on with another loss or other data is another run. Functions and datasets have no
 // names, so a checkpoint has a digest of what they do.
 
-// lossIdentity describes the part of a graph that computes the loss from the model's output.
+// lossIdentity describes the part of a graph that computes the loss from the model's outputs.
 func (pr *program) lossIdentity() string {
-	return fmt.Sprintf("%v %016x", pr.root.Op(), graphIdentity(pr.root, pr.out))
+	var terms []string
+	for _, t := range pr.terms {
+		text := fmt.Sprintf("%v %016x", t.node.Op(), graphIdentity(G.Nodes{t.node}, pr.roots()))
+		if pr.names != nil || t.factor() != 1 {
+			text = fmt.Sprintf("%v·%s %s", t.factor(), t.label, text)
+		}
+		terms = append(terms, text)
+	}
+	return strings.Join(terms, ", ")
 }
 
-// modelIdentity describes the part that computes the model's output from input and parameters.
-func (pr *program) modelIdentity() string { return fmt.Sprintf("%016x", graphIdentity(pr.out, nil)) }
+// modelIdentity describes the part that computes the model's outputs from inputs and parameters.
+func (pr *program) modelIdentity() string {
+	text := fmt.Sprintf("%016x", graphIdentity(pr.roots(), nil))
+	if len(pr.outputs) > 1 {
+		text = fmt.Sprintf("%q %s", pr.outputs, text)
+	}
+	return text
+}
 
-// graphIdentity is a digest of the operations and constants that compute a node, without those that
-// compute another.
-func graphIdentity(to, from *G.Node) uint64 {
+// graphIdentity is a digest of the operations and constants that compute some nodes, without those
+// that compute others.
+func graphIdentity(to, from G.Nodes) uint64 {
 	model := make(map[*G.Node]bool)
-	for n := range loss.Walk(from) {
+	for n := range loss.Walk(from...) {
 		model[n] = true
 	}
 	h := fnv.New64a()
 	number := make(map[*G.Node]int)
-	for n, operands := range loss.Walk(to) {
+	for n, operands := range loss.Walk(to...) {
 		if model[n] {
 			continue
 		}
@@ -43,7 +61,7 @@ func graphIdentity(to, from *G.Node) uint64 {
 		fmt.Fprint(h, n.Shape(), len(operands))
 		for _, o := range operands {
 			if model[o] {
-				fmt.Fprint(h, " model")
+				fmt.Fprint(h, " model ", slices.Index(from, o))
 			} else {
 				fmt.Fprint(h, " ", number[o])
 			}
@@ -59,6 +77,9 @@ func graphIdentity(to, from *G.Node) uint64 {
 			fmt.Fprint(h, n.Name(), n.Dtype())
 		}
 	}
+	for _, n := range to {
+		fmt.Fprint(h, " ", number[n])
+	}
 	return h.Sum64()
 }
 
@@ -69,7 +90,7 @@ type opHash struct{ hash.Hash64 }
 const identitySample = 64
 
 // dataIdentity describes a dataset by its size and some of its rows.
-func dataIdentity(ds data.Dataset) (text string, err error) {
+func dataIdentity(ds data.Records) (text string, err error) {
 	if ds == nil {
 		return "none", nil
 	}
@@ -83,24 +104,37 @@ func dataIdentity(ds data.Dataset) (text string, err error) {
 	for i := range rows {
 		rows[i] = i * n / len(rows)
 	}
-	b := data.NewBatch(ds.Spec(), len(rows), false)
-	if err := ds.Read(rows, b.X, b.Y); err != nil {
+	b := data.NewBatch(ds.Fields(), len(rows), false)
+	if err := b.Fill(ds, rows); err != nil {
 		return "", err
 	}
 	h := fnv.New64a()
-	writeColumn(h, b.X)
-	writeColumn(h, b.Y)
-	for _, r := range rows {
-		writeBits(h, math.Float64bits(data.WeightOf(ds, r)))
-	}
-	if m, ok := ds.(data.Masker); ok {
-		mask := make([]bool, len(rows)*ds.Spec().Target.Size())
-		if err := m.ReadMask(rows, mask); err != nil {
-			return "", err
+	for _, columns := range []map[string]data.Column{b.In, b.Out} {
+		for _, name := range slices.Sorted(maps.Keys(columns)) {
+			io.WriteString(h, name)
+			writeColumn(h, columns[name])
 		}
-		fmt.Fprint(h, mask)
+	}
+	for _, w := range b.W {
+		writeBits(h, math.Float64bits(w))
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.Mask)) {
+		fmt.Fprint(h, name, b.Mask[name])
 	}
 	return fmt.Sprintf("%d rows %016x", n, h.Sum64()), nil
+}
+
+// arraysIdentity is a digest of the names, shapes and numbers of arrays.
+func arraysIdentity(list []*weights.Array) string {
+	h := fnv.New64a()
+	for _, a := range list {
+		fmt.Fprint(h, a.Name, a.Shape)
+		for _, v := range a.F32 {
+			writeBits(h, uint64(math.Float32bits(v)))
+		}
+		writeColumn(h, data.Column{F64: a.F64})
+	}
+	return fmt.Sprintf("%d arrays %016x", len(list), h.Sum64())
 }
 
 func writeColumn(w io.Writer, c data.Column) {

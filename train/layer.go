@@ -85,13 +85,6 @@ func (b *Builder) EmbeddingWith(name string, ids *G.Node, vocabulary, width int,
 	return gather(w, ids)
 }
 
-// noise is the mask of a dropout layer, drawn anew for each step.
-type noise struct {
-	name string
-	p    float64
-	buf  data.Column
-}
-
 // Dropout returns x with each number set to 0 with probability p in [0, 1) and divided by 1-p
 // otherwise while the model is trained, and x itself when it is not. The pattern of a step depends
 // on the run's seed, the name and the step alone. (Gorgonia's own Dropout scales gradients
@@ -113,28 +106,11 @@ func (b *Builder) Dropout(name string, x *G.Node, p float64) (*G.Node, error) {
 		return x, nil
 	}
 	shape := x.Shape()
-	mask, buf, err := leaf(b.graph, name+".mask", data.Field{Kind: data.Float, Shape: shape[1:]}, b.dtype, shape[0])
+	mask := name + ".mask"
+	c, err := leaf(b.graph, mask, mask, data.Field{Kind: data.Float, Shape: shape[1:]}, b.dtype, shape[0])
 	if err != nil {
 		return nil, fmt.Errorf("train.Dropout: %w", err)
 	}
-	b.noises = append(b.noises, &noise{name, p, buf})
-	return G.HadamardProd(x, mask)
-}
-
-// draw fills the mask for a step.
-func (n *noise) draw(seed uint64, step int) {
-	rng := data.Rand(seed, "dropout "+n.name, uint64(step))
-	keep := 1 / (1 - n.p)
-	for i := range n.buf.F32 {
-		n.buf.F32[i] = 0
-		if rng.Float64() >= n.p {
-			n.buf.F32[i] = float32(keep)
-		}
-	}
-	for i := range n.buf.F64 {
-		n.buf.F64[i] = 0
-		if rng.Float64() >= n.p {
-			n.buf.F64[i] = keep
-		}
-	}
+	b.noises = append(b.noises, &noise{name: name, p: p, node: c.node, buf: c.Column})
+	return G.HadamardProd(x, c.node)
 }

@@ -48,17 +48,17 @@ func TestGradients(t *testing.T) {
 		}
 		return b.DenseWith("out", h, 4, Glorot(), nil)
 	}
-	r, err := newRun(background, model, loss.CrossEntropy, ds, Config{Epochs: 1, BatchSize: 8, Optimizer: optim.SGD(1), DType: tensor.Float64})
+	r, err := newRun(background, Model(model).network(), objectiveOf(loss.CrossEntropy), data.AsRecords(ds), Config{Epochs: 1, BatchSize: 8, Optimizer: optim.SGD(1), DType: tensor.Float64})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.close()
-	batch := data.NewBatch(spec, 8, false)
-	if err := batch.Fill(ds, []int{0, 1, 2, 3, 4}); err != nil {
+	batch := data.NewBatch(spec.Fields(), 8, false)
+	if err := batch.Fill(data.AsRecords(ds), []int{0, 1, 2, 3, 4}); err != nil {
 		t.Fatal(err)
 	}
 	value := func() float64 {
-		if err := r.forward(background, batch, func(float64) error { return nil }); err != nil {
+		if err := r.forwardBatch(background, batch, func(float64) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return r.graph.loss()

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,64 +25,105 @@ func (f Finding) String() string { return f.Node + ": " + f.What }
 // Lint builds a model, with its loss where lossFn is not nil, as [Fit] would for a dataset with the
 // given spec, and reports what is suspicious: leaves without a name, which Gorgonia merges because
 // it cannot tell them apart, leaves that are no parameter, parameters that the loss does not depend
-// on, and operations of Gorgonia that are known to be wrong. It returns an error where the model
-// cannot be built at all. Fit itself refuses leaves whose numbers differ from graph to graph, and
-// the operations that [Builder.Allow] lists.
+// on, operations of Gorgonia that are known to be wrong, probabilities in a loss of logits or of
+// log-probabilities, a softmax that is applied twice, and a softmax over one class. It returns an
+// error where the model cannot be built at all. [LintData] looks at numbers as well.
+//
+// Fit reports these findings once, by an event of the kind [Warning], which Config.Logger and
+// Config.Progress show. It refuses leaves whose numbers differ from graph to graph, and the
+// operations that [Builder.Allow] lists.
 func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
+	return lint("Lint", model.network(), objectiveOf(lossFn), spec.Fields())
+}
+
+// LintNamed is [Lint] for a network with its objective and the fields of its records.
+func LintNamed(model Network, objective Objective, fields data.Fields) ([]Finding, error) {
+	return lint("LintNamed", model, objective, fields)
+}
+
+func lint(name string, model Network, objective Objective, fields data.Fields) (found []Finding, err error) {
+	defer func() {
+		if err != nil {
+			found, err = nil, fmt.Errorf("train.%s: %w", name, err)
+		}
+	}()
 	if model == nil {
-		return nil, errors.New("train.Lint: model is nil")
+		return nil, errors.New("model is nil")
 	}
-	if err := spec.Check(); err != nil {
-		return nil, fmt.Errorf("train.Lint: %w", err)
+	if err := fields.Check(); err != nil {
+		return nil, err
 	}
-	params, err := newParamSet(nil, false)
-	if err != nil {
-		return nil, fmt.Errorf("train.Lint: %w", err)
+	if err := objective.check(); err != nil {
+		return nil, err
 	}
 	// The batch size is one that no dimension of a model is likely to have.
-	f, err := build(model, spec, params, tensor.Float32, 37, true, 0)
+	f, err := build(model, fields.Inputs, newParamSet(tensor.Float32, 0), 37, true)
 	if err != nil {
-		return nil, fmt.Errorf("train.Lint: %w", err)
+		return nil, err
 	}
-	var found []Finding
-	leaves := f.own()
-	root := f.out
-	if lossFn != nil {
-		pr := &program{forward: f, spec: spec}
-		if root, _, err = pr.addLoss(purpose{lossFn: lossFn}); err != nil {
-			return nil, fmt.Errorf("train.Lint: %w", err)
+	pr := &program{forward: f}
+	if _, err := pr.addLoss(purpose{objective: objective, fields: fields}); err != nil && !objective.lossless() {
+		return nil, err
+	}
+	return pr.lint(), nil
+}
+
+// lint returns what is suspicious in the graph of a model and its loss.
+func (pr *program) lint() (found []Finding) {
+	roots := pr.roots()
+	for i, t := range pr.terms {
+		if i == 0 {
+			roots = nil
 		}
+		roots = append(roots, t.node)
 	}
+	leaves := pr.own()
 	used := make(map[*G.Node]bool)
-	for n := range loss.Walk(root) {
+	for n, operands := range loss.Walk(roots...) {
 		used[n] = true
-		found = append(found, lintNode(n, leaves)...)
+		found = append(found, pr.lintNode(n, leaves)...)
+		found = append(found, lintOperand(n, operands)...)
 	}
-	if lossFn != nil {
-		reach := differentiable(root)
-		for _, n := range f.leaves {
-			if !reach[n] {
-				found = append(found, Finding{n.Name(), "the loss does not depend on this parameter, or only through operations without a gradient: it never changes"})
-			}
-		}
-	} else {
-		for _, n := range f.leaves {
+	if len(pr.terms) == 0 {
+		for _, n := range pr.leaves {
 			if !used[n] {
 				found = append(found, Finding{n.Name(), "the output does not depend on this parameter"})
 			}
 		}
+		return found
 	}
-	return found, nil
+	reach := make(map[*G.Node]bool)
+	for _, root := range roots {
+		maps.Copy(reach, differentiable(root))
+	}
+	for _, n := range pr.leaves {
+		if !reach[n] {
+			found = append(found, Finding{n.Name(), "the loss does not depend on this parameter, or only through operations without a gradient: it never changes"})
+		}
+	}
+	return found
 }
 
-func lintNode(n *G.Node, leaves map[*G.Node]string) []Finding {
+// own returns the leaves that the trainer fills: those of the model, the targets and the weights.
+func (pr *program) own() map[*G.Node]string {
+	leaves := pr.forward.own()
+	for _, c := range pr.targets {
+		leaves[c.node] = data.TargetName
+	}
+	for _, w := range pr.weights {
+		leaves[w.node] = weightsName
+	}
+	return leaves
+}
+
+func (pr *program) lintNode(n *G.Node, leaves map[*G.Node]string) []Finding {
 	if w := wrong(n); w != nil {
 		return []Finding{{fmt.Sprint(n.Op()), w.what}}
 	}
 	if n.Op() != nil {
 		return nil
 	}
-	if leaves[n] != "" || n.Name() == "target" || n.Name() == "weights" {
+	if leaves[n] != "" {
 		return nil
 	}
 	text := leafText(n)
@@ -89,7 +131,7 @@ func lintNode(n *G.Node, leaves map[*G.Node]string) []Finding {
 		return []Finding{{text, "a leaf without a name of its own: Gorgonia merges it with every other of its shape"}}
 	}
 	if n.Value() == nil {
-		return []Finding{{text, "a leaf without a value: only the trainer's input is filled"}}
+		return []Finding{{text, "a leaf without a value: only the trainer's inputs are filled"}}
 	}
 	return []Finding{{text, "a leaf that is no parameter: it is neither trained nor saved"}}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"time"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -16,13 +16,20 @@ func (r *run) loop(ctx context.Context) error {
 	if err := r.emit(ctx, Event{Kind: RunBegin}); err != nil {
 		return r.stop(ctx, err)
 	}
+	if r.at.Batches == 0 {
+		if err := r.warn(ctx, r.graph.lint()); err != nil {
+			return r.stop(ctx, err)
+		}
+	} else {
+		r.watched = nil // an earlier part of the run has warned
+	}
 	for {
 		if len(r.history.Epochs) >= r.at.Epoch { // the epoch is complete
 			if r.at.Stopped || r.at.Epoch >= r.cfg.Epochs {
 				break
 			}
 			r.at.Epoch++
-			r.at.Batch, r.at.Loss, r.at.Seconds = 0, mean{}, 0
+			r.at.Batch, r.at.Loss, r.at.Seconds = 0, nil, 0
 			r.metrics = fresh(r.metrics)
 		}
 		if err := r.epoch(ctx); err != nil {
@@ -66,7 +73,7 @@ func (r *run) epoch(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return r.cancelled(ctx, err)
 		}
-		cost, norm, err := r.step(ctx, loader)
+		terms, norm, err := r.step(ctx, loader)
 		if err != nil {
 			if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
 				return r.cancelled(ctx, ended)
@@ -74,7 +81,10 @@ func (r *run) epoch(ctx context.Context) error {
 			return err
 		}
 		r.at.Seconds = before + time.Since(start).Seconds()
-		if err := r.emit(ctx, Event{Kind: StepDone, Loss: cost, Norm: norm}); err != nil {
+		if err := r.emit(ctx, Event{Kind: StepDone, Loss: r.graph.value(terms), Terms: r.graph.values(terms), Norm: norm}); err != nil {
+			return err
+		}
+		if err := r.warn(ctx, r.watched.findings(r.at.Batch == r.batches)); err != nil {
 			return err
 		}
 		if c := r.cfg.Checkpoint; c != nil && c.EverySteps > 0 && r.at.Step%c.EverySteps == 0 && r.at.Batch < r.batches {
@@ -83,10 +93,10 @@ func (r *run) epoch(ctx context.Context) error {
 			}
 		}
 	}
-	if r.at.Loss.Weight == 0 {
-		return fmt.Errorf("epoch %d: %w", r.at.Epoch, errNoWeight)
+	values := make(Values)
+	if err := r.graph.show(r.at.Loss, values); err != nil {
+		return fmt.Errorf("epoch %d: %w", r.at.Epoch, err)
 	}
-	values := Values{"loss": r.at.Loss.value()}
 	for _, m := range r.metrics {
 		values[m.Name()] = m.Value()
 	}
@@ -159,20 +169,13 @@ func (r *run) validate(ctx context.Context, values Values) error {
 		r.time.Validate += time.Since(start)
 		r.time.Graph += r.val.graph - graph
 	}()
-	ds := r.cfg.Validation
+	rows := r.held.Len()
 	if r.cfg.FastDevRun {
-		rows := make([]int, min(r.val.batch, ds.Len()))
-		for i := range rows {
-			rows[i] = i
-		}
-		var err error
-		if ds, err = data.Subset(ds, rows); err != nil {
-			return err
-		}
+		rows = min(rows, r.val.batch)
 	}
-	r.val.told = func(done int) error { return r.validating(done, ds.Len()) }
+	r.val.told = func(done int) error { return r.validating(done, rows) }
 	metrics := fresh(r.cfg.Metrics)
-	v, err := r.val.measure(ctx, ds, metrics)
+	v, err := r.val.measure(ctx, rows, metrics)
 	if err == nil {
 		err = show(r.cfg.Metrics, metrics)
 	}
@@ -201,25 +204,24 @@ func (r *run) watch(values Values) {
 	}
 }
 
-// step makes one update from up to Accumulate batches. It returns the mean loss and the norm of the
-// gradients. Where the context ends during the first batch, nothing is done; later batches are
-// computed all the same, because those of an update belong together.
-func (r *run) step(ctx context.Context, loader *data.Loader) (cost, norm float64, err error) {
+// step makes one update from up to Accumulate batches. It returns the mean losses by term and the
+// norm of the gradients. Where the context ends during the first batch, nothing is done; later
+// batches are computed all the same, because those of an update belong together.
+func (r *run) step(ctx context.Context, loader *data.Loader) (all means, norm float64, err error) {
 	if r.graph.summing {
 		for _, g := range r.graph.grads {
 			clear(g.F32)
 			clear(g.F64)
 		}
 	}
-	var m mean
 	var rows []int
 	for last := false; !last; {
 		b, err := loader.Next()
 		if err != nil {
-			return 0, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
+			return nil, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
 		}
 		if b == nil {
-			return 0, 0, fmt.Errorf("step %d: the dataset ended after %d of %d batches", r.at.Step+1, r.at.Batch, r.batches)
+			return nil, 0, fmt.Errorf("step %d: the dataset ended after %d of %d batches", r.at.Step+1, r.at.Batch, r.batches)
 		}
 		last = (r.at.Batch+1)%r.cfg.Accumulate == 0 || r.at.Batch+1 == r.batches
 		if r.graph.summing {
@@ -227,82 +229,60 @@ func (r *run) step(ctx context.Context, loader *data.Loader) (cost, norm float64
 		} else {
 			rows = b.Rows
 		}
-		err = r.forward(ctx, b, func(weight float64) error {
-			m.add(r.graph.parts(weight))
+		err = r.forwardBatch(ctx, b, func(weight float64) error {
+			all.add(r.graph.parts(weight))
 			if !last {
 				return nil
 			}
-			if r.graph.summing && m.Weight == 0 && m.Sum != 0 {
-				return fmt.Errorf("step %d: the weights of the rows %s add up to 0, so there is no mean loss", r.at.Step+1, someRows(rows))
-			}
 			scale := 1.0
-			if r.graph.summing && m.Weight != 0 {
-				scale = 1 / m.Weight
+			if r.graph.summing { // there is one term
+				switch m := all[0]; {
+				case m.Weight != 0:
+					scale = 1 / m.Weight
+				case m.Sum != 0:
+					return fmt.Errorf("the weights of the rows %s add up to 0, so there is no mean loss", someRows(rows))
+				}
 			}
-			if norm, err = r.clip(scale, rows); err == nil {
+			if norm, err = r.clip(scale); err == nil {
 				r.update()
 			}
 			return err
 		})
+		var bad *NonFiniteError
+		if errors.As(err, &bad) {
+			bad.Step, bad.Epoch, bad.Rows = r.at.Step+1, r.at.Epoch, slices.Clone(rows)
+		}
 		if err != nil {
-			return 0, 0, err
+			return nil, 0, err
 		}
 		r.at.Batch++
 		r.at.Batches++
 		ctx = context.WithoutCancel(ctx)
 	}
-	r.at.Loss.add(m)
-	return m.value(), norm, nil
+	r.at.Loss.add(all)
+	return all, norm, nil
 }
 
-// forward runs the graph on a batch. Its last operation calls then with the weight of the batch's
-// rows, where its loss is finite: the parameters are moved at once, while the gradients are still
-// in the caches and the other cores awake.
-func (r *run) forward(ctx context.Context, b *data.Batch, then func(weight float64) error) error {
+// forwardBatch is [Step.forward] with class weights, metrics and the time that it takes.
+func (r *run) forwardBatch(ctx context.Context, b *data.Batch, then func(weight float64) error) error {
 	step := r.at.Step + 1
 	factor, err := r.classFactors(b)
 	if err != nil {
 		return fmt.Errorf("step %d: %w", step, err)
 	}
-	if err := r.graph.load(b, factor); err != nil {
+	graph, update, err := r.forward(ctx, b, factor, r.at.Batches, then)
+	r.time.Graph += graph
+	r.time.Update += update
+	var bad *NonFiniteError
+	switch {
+	case errors.As(err, &bad):
+		return err
+	case err != nil:
 		return fmt.Errorf("step %d: %w", step, err)
 	}
-	for _, n := range r.graph.noises {
-		n.draw(r.cfg.Seed, r.at.Batches)
-	}
-	var weight float64
-	for i, w := range b.W {
-		if factor != nil {
-			w *= factor[i]
-		}
-		weight += w
-	}
-	finite := func() bool { return !math.IsNaN(r.graph.loss()) && !math.IsInf(r.graph.loss(), 0) }
-	var thenErr error
-	var update time.Duration
-	r.graph.finish = func() {
-		start := time.Now()
-		if finite() {
-			thenErr = then(weight)
-		}
-		update = time.Since(start)
-	}
-	start := time.Now()
-	r.net.mu.Lock()
-	err = r.graph.run(ctx)
-	r.net.mu.Unlock()
-	r.time.Graph += time.Since(start) - update
-	r.time.Update += update
-	switch {
-	case err != nil:
-		return fmt.Errorf("step %d (epoch %d, a batch of the rows %s): %w", step, r.at.Epoch, someRows(b.Rows), err)
-	case !finite():
-		return r.nonFinite("loss", r.graph.loss(), b, factor)
-	case thenErr != nil:
-		return thenErr
-	}
+	r.watched.see(r.graph, b)
 	if len(r.metrics) > 0 {
-		if err := r.scratch.update(r.metrics, r.graph, b); err != nil {
+		if err := r.graph.update(r.metrics, b); err != nil {
 			return fmt.Errorf("step %d: %w", step, err)
 		}
 	}
@@ -310,7 +290,10 @@ func (r *run) forward(ctx context.Context, b *data.Batch, then func(weight float
 }
 
 // classes returns how many scores the model has for a row.
-func (r *run) classes() int { return r.graph.out.Shape().TotalSize() / r.graph.batch }
+func (r *run) classes() int {
+	output, _ := r.Step.cfg.Objective.pair()
+	return r.graph.out[output].Shape().TotalSize() / r.graph.batch
+}
 
 // classFactors returns the class weight of each row of a batch, nil where there are none.
 func (r *run) classFactors(b *data.Batch) ([]float64, error) {
@@ -318,11 +301,16 @@ func (r *run) classFactors(b *data.Batch) ([]float64, error) {
 		return nil, nil
 	}
 	f := make([]float64, len(b.Rows))
+	var labels []int
+	var mask []bool
+	for name, y := range b.Out { // there is one target
+		labels, mask = y.Int, b.Mask[name]
+	}
 	for i, row := range b.Rows {
-		switch label := b.Y.Int[i]; {
+		switch label := labels[i]; {
 		case label >= 0 && label < len(r.cfg.ClassWeights):
 			f[i] = r.cfg.ClassWeights[label]
-		case label >= 0 && label < r.classes() && (b.Mask == nil || b.Mask[i]):
+		case label >= 0 && label < r.classes() && (mask == nil || mask[i]):
 			return nil, fmt.Errorf("row %d has label %d and there are %d class weights", row, label, len(r.cfg.ClassWeights))
 		default: // no class: the loss ignores the label or refuses it
 			f[i] = 1
@@ -331,80 +319,10 @@ func (r *run) classFactors(b *data.Batch) ([]float64, error) {
 	return f, nil
 }
 
-// clip scales the gradients, limits them and returns their norm before the limits.
-func (r *run) clip(scale float64, rows []int) (float64, error) {
-	f32, f64 := make([][]float32, 0, len(r.graph.grads)), make([][]float64, 0, len(r.graph.grads))
-	var squares float64
-	for _, g := range r.graph.grads {
-		f32, f64 = append(f32, g.F32), append(f64, g.F64)
-		squares += g.squares
-	}
-	measure := func() float64 {
-		if r.graph.single {
-			return optim.Norm(f32...)
-		}
-		return optim.Norm(f64...)
-	}
-	if scale != 1 {
-		optim.Scale(float32(scale), f32...)
-		optim.Scale(scale, f64...)
-	}
-	norm := math.Sqrt(squares) * scale
-	if math.IsNaN(norm) || math.IsInf(norm, 0) { // the squares may be too large, or a number
-		norm = measure()
-	}
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		for _, g := range r.graph.grads {
-			if i := g.NonFinite(); i >= 0 {
-				var v float64
-				if g.Single() {
-					v = float64(g.F32[i])
-				} else {
-					v = g.F64[i]
-				}
-				return 0, &NonFiniteError{Step: r.at.Step + 1, Epoch: r.at.Epoch, Rows: append([]int(nil), rows...),
-					What: "gradient of " + g.Name, Value: v}
-			}
-		}
-	}
-	if l := r.cfg.ClipValue; l > 0 {
-		optim.ClipValue(l, f32...)
-		optim.ClipValue(l, f64...)
-	}
-	if l := r.cfg.ClipNorm; l > 0 {
-		after := norm
-		if r.cfg.ClipValue > 0 {
-			after = measure()
-		}
-		optim.ClipNorm(after, l, f32...)
-		optim.ClipNorm(after, l, f64...)
-	}
-	return norm, nil
-}
-
 // update moves the parameters, whose lock is held.
 func (r *run) update() {
 	r.at.Step++
 	r.at.Rate = r.cfg.Optimizer.Rate() * r.schedule.Factor(optim.Position{
 		Step: r.at.Step, Epoch: r.at.Epoch, StepsPerEpoch: r.perEpoch, Steps: r.cfg.Epochs * r.perEpoch})
-	for i, p := range r.net.params.list {
-		g := r.groups[i]
-		if g.Frozen {
-			continue
-		}
-		s := optim.Step{N: r.at.Step, Rate: r.at.Rate * g.Scale, Decay: g.Decay, L2: g.L2}
-		if p.Single() {
-			slots := make([][]float32, len(r.slots[i]))
-			for k, slot := range r.slots[i] {
-				slots[k] = slot.F32
-			}
-			r.cfg.Optimizer.Update32(s, p.F32, r.graph.grads[i].F32, slots)
-			continue
-		}
-		slots := make([][]float64, len(r.slots[i]))
-		for k, slot := range r.slots[i] {
-			slots[k] = slot.F64
-		}
-		r.cfg.Optimizer.Update64(s, p.F64, r.graph.grads[i].F64, slots)
-	}
+	r.move(r.at.Step, r.at.Rate)
 }

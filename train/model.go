@@ -3,7 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"maps"
 	"slices"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -31,11 +31,12 @@ type Builder struct {
 	dtype    tensor.Dtype
 	batch    int
 	training bool
-	seed     uint64
 	params   *paramSet
 	used     []*weights.Array
 	leaves   G.Nodes
 	noises   []*noise
+	present  *column    // rows of the batch that are there; nil where no layer asks
+	averages []*average // of layers that keep running statistics
 	names    map[string]bool
 	allowed  []string // operations of Gorgonia that the model wants in spite of what is wrong with them
 }
@@ -80,7 +81,7 @@ func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
 			return nil, fmt.Errorf("train.Param: %q has shape %v, want positive dimensions", name, shape)
 		}
 	}
-	a, err := b.params.get(name, init, b.dtype == tensor.Float32, b.seed, shape)
+	a, err := b.params.get(name, init, shape)
 	if err != nil {
 		return nil, err
 	}
@@ -99,91 +100,22 @@ func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
 	return n, nil
 }
 
-// paramSet is the parameters of a model by name, in the order of their making.
-type paramSet struct {
-	list   []*weights.Array
-	index  map[string]*weights.Array
-	sealed bool // complete: asking for a new one is an error
-}
-
-func newParamSet(list []*weights.Array, sealed bool) (*paramSet, error) {
-	s := &paramSet{list: list, index: make(map[string]*weights.Array), sealed: sealed}
-	for _, a := range list {
-		if s.index[a.Name] != nil {
-			return nil, fmt.Errorf("parameter %q is there twice", a.Name)
-		}
-		s.index[a.Name] = a
-	}
-	return s, nil
-}
-
-func (s *paramSet) get(name string, init Init, single bool, seed uint64, shape []int) (*weights.Array, error) {
-	if a := s.index[name]; a != nil {
-		if !slices.Equal(a.Shape, shape) {
-			return nil, fmt.Errorf("train.Param: %q has shape %v, want %v as it is stored", name, shape, a.Shape)
-		}
-		if a.Single() != single {
-			return nil, fmt.Errorf("train.Param: %q is stored in another dtype than the graph's", name)
-		}
-		return a, nil
-	}
-	if s.sealed {
-		return nil, fmt.Errorf("train.Param: %q is not among the stored parameters %q", name, s.names())
-	}
-	if init == nil {
-		return nil, fmt.Errorf("train.Param: %q has no initialiser", name)
-	}
-	a := weights.New(name, single, shape...)
-	values := make([]float64, a.Size())
-	if err := initialise(init, data.Rand(seed, "init "+name, 0), slices.Clone(shape), values); err != nil {
-		return nil, fmt.Errorf("train.Param: the initialiser of %q: %w", name, err)
-	}
-	for i, v := range values {
-		if single {
-			a.F32[i] = float32(v)
-		} else {
-			a.F64[i] = v
-		}
-	}
-	if i := a.NonFinite(); i >= 0 {
-		return nil, fmt.Errorf("train.Param: the initialiser of %q made %v at element %d", name, values[i], i)
-	}
-	s.list = append(s.list, a)
-	s.index[name] = a
-	return a, nil
-}
-
-// initialise calls an initialiser, which panics where it does not fit a shape.
-func initialise(init Init, rng *rand.Rand, shape []int, dst []float64) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			if e, ok := r.(error); ok {
-				err = e
-			} else {
-				err = fmt.Errorf("it panicked: %v", r)
-			}
-		}
-	}()
-	init(rng, shape, dst)
-	return nil
-}
-
-func (s *paramSet) names() []string {
-	var out []string
-	for _, a := range s.list {
-		out = append(out, a.Name)
-	}
-	return out
-}
-
-// forward is the part that training and evaluation have in common: a graph with an input and the
-// model's output.
+// forward is the part that training and evaluation have in common: a graph with inputs and the
+// model's outputs.
 type forward struct {
 	*Builder
-	x      *G.Node
-	xbuf   data.Column
-	out    *G.Node
-	single bool
+	in      []*column // in the order of their names
+	out     Nodes
+	outputs []string // the names of out, sorted
+	single  bool
+}
+
+// column is a leaf of the graph over memory that batches are copied to.
+type column struct {
+	name  string
+	field data.Field
+	node  *G.Node
+	data.Column
 }
 
 // buffer returns room for n numbers of the graph's dtype.
@@ -194,33 +126,56 @@ func (f *forward) buffer(n int) data.Column {
 	return data.Column{F64: make([]float64, n)}
 }
 
+// roots returns the outputs in the order of their names.
+func (f *forward) roots() (nodes G.Nodes) {
+	for _, name := range f.outputs {
+		nodes = append(nodes, f.out[name])
+	}
+	return nodes
+}
+
 // build makes a graph and lets the model fill it.
-func build(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, batch int, training bool, seed uint64) (f *forward, err error) {
-	b := &Builder{graph: G.NewGraph(), dtype: dtype, batch: batch, training: training, seed: seed, params: params,
-		names: map[string]bool{"input": true, "target": true, "weights": true}}
+func build(model Network, inputs map[string]data.Field, params *paramSet, batch int, training bool) (f *forward, err error) {
+	dtype := params.dtype
+	b := &Builder{graph: G.NewGraph(), dtype: dtype, batch: batch, training: training, params: params,
+		names: map[string]bool{data.InputName: true, data.TargetName: true, weightsName: true}}
 	f = &forward{Builder: b, single: dtype == tensor.Float32}
-	if f.x, f.xbuf, err = leaf(b.graph, "input", spec.Input, dtype, batch); err != nil {
-		return nil, err
+	in := make(Nodes)
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		c, err := leaf(b.graph, data.InputName, name, inputs[name], dtype, batch)
+		if err != nil {
+			return nil, err
+		}
+		b.names[c.node.Name()] = true
+		f.in, in[name] = append(f.in, c), c.node
 	}
 	defer func() {
 		if r := recover(); r != nil {
 			f, err = nil, panicked("the model", r)
 		}
 	}()
-	if f.out, err = model(b, f.x); err != nil {
+	out, err := model(b, in)
+	if err != nil {
 		return nil, explainModel(err, batch)
 	}
-	switch {
-	case f.out == nil:
-		return nil, errors.New("the model returned a nil node")
-	case f.out.Graph() != b.graph:
-		return nil, errors.New("the model returned a node of another graph")
-	case f.out.Dtype() != dtype:
-		return nil, fmt.Errorf("the model's output is %v, want %v", f.out.Dtype(), dtype)
-	case f.out.Dims() == 0 || f.out.Shape()[0] != batch:
-		return nil, fmt.Errorf("the model's output has shape %v, want %d rows as the input %v has: %s", f.out.Shape(), batch, f.x.Shape(), manySizes)
+	if len(out) == 0 {
+		return nil, errors.New("the model returned no outputs")
 	}
-	if len(b.used) != len(params.list) {
+	f.out, f.outputs = maps.Clone(out), slices.Sorted(maps.Keys(out))
+	for _, name := range f.outputs {
+		label := data.Label(OutputName, name)
+		switch n := out[name]; {
+		case n == nil:
+			return nil, fmt.Errorf("the model returned a nil node as its %s", label)
+		case n.Graph() != b.graph:
+			return nil, fmt.Errorf("the model returned a node of another graph as its %s", label)
+		case n.Dtype() != dtype:
+			return nil, fmt.Errorf("the model's %s is %v, want %v", label, n.Dtype(), dtype)
+		case n.Dims() == 0 || n.Shape()[0] != batch:
+			return nil, fmt.Errorf("the model's %s has shape %v, want %d rows as its inputs have: %s", label, n.Shape(), batch, manySizes)
+		}
+	}
+	if len(b.used) != len(params.list) && !params.shared {
 		used := make(map[string]bool)
 		for _, a := range b.used {
 			used[a.Name] = true
@@ -234,11 +189,19 @@ func build(model Model, spec data.Spec, params *paramSet, dtype tensor.Dtype, ba
 	return f, nil
 }
 
-// leaf makes an input of the graph over a buffer that the trainer fills.
-func leaf(g *G.ExprGraph, name string, f data.Field, dtype tensor.Dtype, batch int) (*G.Node, data.Column, error) {
+// leafName is the name of the leaf of a field: its role alone in the graph of a [Model].
+func leafName(role, name string) string {
+	if name == role {
+		return role
+	}
+	return role + " " + name
+}
+
+// leaf makes a leaf of the graph over a buffer that the trainer fills.
+func leaf(g *G.ExprGraph, role, name string, f data.Field, dtype tensor.Dtype, batch int) (*column, error) {
 	shape := append([]int{batch}, f.Shape...)
 	n := batch * f.Size()
-	var c data.Column
+	c := &column{name: name, field: f}
 	var v *tensor.Dense
 	switch {
 	case f.Kind == data.Int:
@@ -251,8 +214,9 @@ func leaf(g *G.ExprGraph, name string, f data.Field, dtype tensor.Dtype, batch i
 		c.F64 = make([]float64, n)
 		v = dense(c.F64, shape...)
 	}
-	node, err := place(g, name, dtype, v)
-	return node, c, err
+	var err error
+	c.node, err = place(g, leafName(role, name), dtype, v)
+	return c, err
 }
 
 // place puts a leaf with a value into a graph. Gorgonia returns a leaf that is already there when

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
-	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/weights"
@@ -18,12 +16,9 @@ import (
 // called from any number of goroutines, which work at the same time; while a run trains the model,
 // they take turns with its steps.
 type Net struct {
-	mu     sync.RWMutex // held to write by what changes parameters
-	model  Model
-	spec   data.Spec
-	dtype  tensor.Dtype
+	model  Network
+	about  description
 	params *paramSet
-	seed   uint64
 
 	predictors predictors
 	evaluators evaluators
@@ -32,19 +27,30 @@ type Net struct {
 // errNoModel is what becomes of a zero Net.
 var errNoModel = errors.New("the Net is empty; one comes from Fit or Load")
 
-// DType returns the type of the parameters.
-func (n *Net) DType() tensor.Dtype { return n.dtype }
+// errNoContext is what becomes of a nil context.
+var errNoContext = errors.New("context is nil")
 
-// Spec describes the examples that the model takes.
-func (n *Net) Spec() data.Spec { return n.spec }
+// DType returns the type of the parameters.
+func (n *Net) DType() tensor.Dtype {
+	if n.params == nil {
+		return tensor.Dtype{}
+	}
+	return n.params.dtype
+}
+
+// Spec describes the examples that a [Model] takes, as [data.Fields.Spec] of a [Network].
+func (n *Net) Spec() data.Spec { return n.about.fields.Spec() }
+
+// Fields describes the examples that the model was trained on.
+func (n *Net) Fields() data.Fields { return n.about.fields }
 
 // Params returns copies of the parameters, in the order in which the model made them.
 func (n *Net) Params() []*weights.Array {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
 	if n.params == nil {
 		return nil
 	}
+	n.params.mu.RLock()
+	defer n.params.mu.RUnlock()
 	return cloneAll(n.params.list)
 }
 
@@ -69,21 +75,18 @@ func cloneAll(list []*weights.Array) []*weights.Array {
 }
 
 // checkInput returns an error when the model cannot take the inputs of ds.
-func (n *Net) checkInput(name string, ds data.Dataset) error {
+func (n *Net) checkInput(name string, ds data.Records) error {
 	if n.params == nil {
 		return errNoModel
 	}
 	if err := checkData(name, ds); err != nil {
 		return err
 	}
-	if got := ds.Spec().Input; !got.Equal(n.spec.Input) {
-		return fmt.Errorf("%s has inputs %v, want %v", name, got, n.spec.Input)
-	}
-	return nil
+	return checkInputs(name, ds.Fields().Inputs, n.about.fields.Inputs)
 }
 
 // eachBatch reads the rows [from, to) of a dataset in order.
-func eachBatch(ctx context.Context, ds data.Dataset, from, to, size, ahead int, single bool, use func(*data.Batch) error) error {
+func eachBatch(ctx context.Context, ds data.Records, from, to, size, ahead int, single bool, use func(*data.Batch) error) error {
 	rows := make([]int, to-from)
 	for i := range rows {
 		rows[i] = from + i
@@ -107,30 +110,28 @@ func eachBatch(ctx context.Context, ds data.Dataset, from, to, size, ahead int, 
 // evaluator is a compiled graph for measuring a model.
 type evaluator struct {
 	*program
-	net     *Net
-	scratch scratch
-	ahead   int                  // batches that are read before they are needed
-	told    func(done int) error // called after each batch with the rows so far, if not nil
-	graph   time.Duration        // in which it ran
+	net   *Net
+	ds    data.Records
+	ahead int                  // batches that are read before they are needed
+	told  func(done int) error // called after each batch with the rows so far, if not nil
+	graph time.Duration        // in which it ran
 }
 
-func newEvaluator(n *Net, lossFn loss.Func, ds data.Dataset, batch int, measured bool) (*evaluator, error) {
+func newEvaluator(n *Net, objective Objective, ds data.Records, batch int, metrics []metric.Metric) (*evaluator, error) {
 	if err := n.checkInput("dataset", ds); err != nil {
 		return nil, err
 	}
-	if lossFn == nil && !measured {
+	if err := objective.check(); err != nil {
+		return nil, err
+	}
+	if objective.lossless() && len(metrics) == 0 {
 		return nil, errors.New("neither a loss nor a metric to measure")
 	}
-	spec := ds.Spec()
-	if spec.Target.Kind == data.None {
-		return nil, errors.New("the dataset has no targets")
-	}
-	_, masked := ds.(data.Masker)
-	p, err := n.compile(spec, min(batch, ds.Len()), purpose{lossFn: lossFn, masked: masked, readOutput: measured})
+	p, err := n.compile(min(batch, ds.Len()), purpose{objective: objective, fields: ds.Fields(), metrics: metrics})
 	if err != nil {
 		return nil, err
 	}
-	return &evaluator{program: p, net: n}, nil
+	return &evaluator{program: p, net: n, ds: ds}, nil
 }
 
 func fresh(metrics []metric.Metric) []metric.Metric {
@@ -141,12 +142,13 @@ func fresh(metrics []metric.Metric) []metric.Metric {
 	return out
 }
 
-func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metric.Metric) (Values, error) {
-	e.net.mu.RLock()
-	defer e.net.mu.RUnlock()
-	var m mean
+// measure runs the first rows of the dataset through the graph.
+func (e *evaluator) measure(ctx context.Context, rows int, metrics []metric.Metric) (Values, error) {
+	e.net.params.mu.RLock()
+	defer e.net.params.mu.RUnlock()
+	var all means
 	done := 0
-	err := eachBatch(ctx, ds, 0, ds.Len(), e.batch, e.ahead, e.single, func(b *data.Batch) error {
+	err := eachBatch(ctx, e.ds, 0, rows, e.batch, e.ahead, e.single, func(b *data.Batch) error {
 		if err := e.load(b, nil); err != nil {
 			return err
 		}
@@ -156,13 +158,9 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 		if err != nil {
 			return fmt.Errorf("a batch of the rows %s: %w", someRows(b.Rows), err)
 		}
-		if e.perRow > 0 {
-			m.add(e.parts(sum(b.W)))
-		}
-		if len(metrics) > 0 {
-			if err := e.scratch.update(metrics, e.program, b); err != nil {
-				return err
-			}
+		all.add(e.parts(sum(b.W)))
+		if err := e.update(metrics, b); err != nil {
+			return err
 		}
 		if done += len(b.Rows); e.told != nil {
 			return e.told(done)
@@ -173,11 +171,10 @@ func (e *evaluator) measure(ctx context.Context, ds data.Dataset, metrics []metr
 		return nil, err
 	}
 	v := make(Values)
-	if e.perRow > 0 {
-		if m.Weight == 0 {
-			return nil, errNoWeight
+	if len(e.terms) > 0 {
+		if err := e.show(all, v); err != nil {
+			return nil, err
 		}
-		v["loss"] = m.value()
 	}
 	for _, x := range metrics {
 		v[x.Name()] = x.Value()
@@ -190,80 +187,4 @@ func sum(v []float64) (s float64) {
 		s += x
 	}
 	return s
-}
-
-// scratch is the memory for handing batches to metrics.
-type scratch struct {
-	scores, turned, targets, weights []float64
-	labels                           []int
-}
-
-// ignore returns labels with those that are masked replaced by the one that no metric measures.
-func (s *scratch) ignore(labels []int, mask []bool) []int {
-	s.labels = append(s.labels[:0], labels...)
-	for i, counts := range mask {
-		if !counts {
-			s.labels[i] = metric.Ignored
-		}
-	}
-	return s.labels
-}
-
-// update gives the rows of a batch to metrics. Where a row has several labels, as the positions of
-// a sequence, each of them is a row to the metric.
-func (s *scratch) update(metrics []metric.Metric, p *program, b *data.Batch) error {
-	n, size := len(b.Rows), p.spec.Target.Size()
-	var err error
-	if s.scores, err = p.scores(s.scores, n); err != nil {
-		return err
-	}
-	mb := metric.Batch{Scores: s.scores, Width: len(s.scores) / n, Weights: b.W, Index: b.Rows}
-	target := b.Y.Slice(0, n*size)
-	if p.spec.Target.Kind == data.Int {
-		mb.Labels = target.Int
-		if b.Mask != nil {
-			mb.Labels = s.ignore(target.Int, b.Mask)
-		}
-		if size > 1 {
-			if mb.Width%size != 0 {
-				return fmt.Errorf("%d scores for the %d labels of a row", mb.Width, size)
-			}
-			mb.Width /= size
-			if p.across {
-				s.turned = classesLast(s.turned, s.scores, n, size)
-				mb.Scores = s.turned
-			}
-			s.weights = s.weights[:0]
-			for _, w := range b.W {
-				for range size {
-					s.weights = append(s.weights, w)
-				}
-			}
-			mb.Weights = s.weights
-		}
-	} else {
-		if cap(s.targets) < target.Len() {
-			s.targets = make([]float64, target.Len())
-		}
-		mb.Targets, mb.Mask = s.targets[:target.Len()], b.Mask
-		if err := (data.Column{F64: mb.Targets}).Copy(target); err != nil {
-			return err
-		}
-	}
-	for _, m := range metrics {
-		if err := measure(m, mb); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// measure hands a batch to a metric, which may be a stranger's.
-func measure(m metric.Metric, b metric.Batch) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("metric %q panicked: %v", m.Name(), r)
-		}
-	}()
-	return m.Update(b)
 }

@@ -2,9 +2,10 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -18,6 +19,7 @@ const predictBatch = 256
 type predictors struct {
 	mu       sync.Mutex
 	idle     map[int][]*program // by the number of rows
+	running  chan struct{}      // holds an entry for each graph in use, at most one for each processor
 	building sync.Mutex         // models are built one at a time: they are functions of programs, and may keep notes
 }
 
@@ -28,113 +30,161 @@ type predictors struct {
 // several readers at once, as those of package data do.
 //
 // Rows are predicted 256 at a time, and the last ones in a graph of the next power of two, so that
-// one row costs one row. Each call has graphs of its own. The model's function builds one when a
-// call finds none that is free, never two at once; they are kept for later calls, of each size as
-// many as there are processors.
+// one row costs one row. As many batches run at a time as there are processors, of however many
+// calls, and the others wait. The model's function builds a graph where none of the size is free,
+// never two at once; they are kept for later calls. A context that ends stops a call, and one that
+// waits.
 func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
-	if ctx == nil {
-		return nil, errors.New("train.Predict: context is nil")
-	}
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	result, err := n.predict(ctx, ds)
+	r, err := records("dataset", ds)
 	if err != nil {
 		return nil, fmt.Errorf("train.Predict: %w", err)
 	}
-	return result, nil
+	all, err := n.predictAll(ctx, "Predict", r)
+	if err != nil {
+		return nil, err
+	}
+	if out := all[OutputName]; out != nil {
+		return out, nil
+	}
+	return nil, fmt.Errorf("train.Predict: the model has the outputs %q; PredictNamed returns them", slices.Sorted(maps.Keys(all)))
 }
 
-func (n *Net) predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
+// PredictNamed is [Net.Predict] for records: it returns all outputs of the model by their names.
+func (n *Net) PredictNamed(ctx context.Context, ds data.Records) (map[string]*tensor.Dense, error) {
+	return n.predictAll(ctx, "PredictNamed", ds)
+}
+
+func (n *Net) predictAll(ctx context.Context, name string, ds data.Records) (all map[string]*tensor.Dense, err error) {
+	if ctx == nil {
+		return nil, fmt.Errorf("train.%s: context is nil", name)
+	}
+	all, err = n.predict(ctx, ds)
+	if err != nil {
+		return nil, fmt.Errorf("train.%s: %w", name, err)
+	}
+	return all, nil
+}
+
+func (n *Net) predict(ctx context.Context, ds data.Records) (map[string]*tensor.Dense, error) {
 	if err := n.checkInput("dataset", ds); err != nil {
 		return nil, err
 	}
-	var all data.Column
-	var result *tensor.Dense
+	n.params.mu.RLock()
+	defer n.params.mu.RUnlock()
+	all, results := make(map[string]data.Column), make(map[string]*tensor.Dense)
 	total := ds.Len()
 	for done := 0; done < total; {
 		rest := total - done
-		batch := 1
-		for batch < min(rest, predictBatch) {
-			batch *= 2
-		}
+		size := graphSize(rest)
 		if rest > predictBatch {
 			rest -= rest % predictBatch
 		}
-		p, err := n.take(batch)
-		if err != nil {
-			return nil, err
-		}
-		if result == nil {
-			shape := p.out.Shape().Clone()
-			shape[0] = total
-			if p.single {
-				all.F32 = make([]float32, shape.TotalSize())
-				result = dense(all.F32, shape...)
-			} else {
-				all.F64 = make([]float64, shape.TotalSize())
-				result = dense(all.F64, shape...)
-			}
-		}
-		size := p.output.Len() / p.batch
-		err = eachBatch(ctx, ds, done, done+rest, batch, 0, p.single, func(b *data.Batch) error {
-			if err := p.load(b, nil); err != nil {
-				return err
-			}
-			if err := p.run(ctx); err != nil {
-				return fmt.Errorf("a batch of the rows %s: %w", someRows(b.Rows), err)
-			}
-			k := len(b.Rows)
-			if err := all.Slice(done*size, (done+k)*size).Copy(p.output.Slice(0, k*size)); err != nil {
-				return err
-			}
-			done += k
-			return nil
+		err := eachBatch(ctx, ds, done, done+rest, size, 0, n.params.dtype == tensor.Float32, func(b *data.Batch) error {
+			err := n.runBatch(ctx, size, b, func(p *program) error {
+				if done == 0 {
+					for name, out := range p.out {
+						all[name], results[name] = p.room(out.Shape(), total)
+					}
+				}
+				for name, from := range p.read {
+					width, k := from.Len()/p.batch, len(b.Rows)
+					if err := all[name].Slice(done*width, (done+k)*width).Copy(from.Slice(0, k*width)); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			done += len(b.Rows)
+			return err
 		})
-		n.give(p)
 		if err != nil {
 			return nil, err
 		}
 	}
-	return result, nil
+	return results, nil
 }
 
-// take returns a graph for prediction that nobody else uses.
-func (n *Net) take(batch int) (*program, error) {
+// graphSize returns the number of rows of the graph for some rows.
+func graphSize(rows int) int {
+	size := 1
+	for size < min(rows, predictBatch) {
+		size *= 2
+	}
+	return size
+}
+
+// room returns memory for an output of some rows, and a tensor over it.
+func (pr *program) room(shape tensor.Shape, rows int) (c data.Column, t *tensor.Dense) {
+	shape = shape.Clone()
+	shape[0] = rows
+	if c = pr.buffer(shape.TotalSize()); pr.single {
+		return c, dense(c.F32, shape...)
+	}
+	return c, dense(c.F64, shape...)
+}
+
+// runBatch runs a batch in a graph of the given size and hands that to use.
+func (n *Net) runBatch(ctx context.Context, size int, b *data.Batch, use func(p *program) error) error {
+	p, err := n.take(ctx, size)
+	if err != nil {
+		return err
+	}
+	defer n.give(p)
+	if err := p.load(b, nil); err != nil {
+		return err
+	}
+	if err := p.run(ctx); err != nil {
+		return fmt.Errorf("a batch of the rows %s: %w", someRows(b.Rows), err)
+	}
+	return use(p)
+}
+
+// take returns a graph for prediction that nobody else uses, once fewer are in use than there are
+// processors.
+func (n *Net) take(ctx context.Context, size int) (*program, error) {
 	s := &n.predictors
 	s.mu.Lock()
-	if idle := s.idle[batch]; len(idle) > 0 {
+	if s.running == nil {
+		s.idle, s.running = make(map[int][]*program), make(chan struct{}, runtime.GOMAXPROCS(0))
+	}
+	s.mu.Unlock()
+	select {
+	case s.running <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s.mu.Lock()
+	if idle := s.idle[size]; len(idle) > 0 {
 		p := idle[len(idle)-1]
-		s.idle[batch] = idle[:len(idle)-1]
+		s.idle[size] = idle[:len(idle)-1]
 		s.mu.Unlock()
 		return p, nil
 	}
 	s.mu.Unlock()
-	return n.compile(data.Spec{Input: n.spec.Input}, batch, purpose{readOutput: true})
+	p, err := n.compile(size, purpose{outputs: true})
+	if err != nil {
+		<-s.running
+	}
+	return p, err
 }
 
-// give keeps a graph for a later call, or closes it where there are enough.
+// give keeps a graph for a later call.
 func (n *Net) give(p *program) {
 	s := &n.predictors
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.idle == nil {
-		s.idle = make(map[int][]*program)
-	}
-	if len(s.idle[p.batch]) < runtime.GOMAXPROCS(0) {
-		s.idle[p.batch] = append(s.idle[p.batch], p)
-		return
-	}
-	p.close()
+	s.idle[p.batch] = append(s.idle[p.batch], p)
+	s.mu.Unlock()
+	<-s.running
 }
 
 // compile builds the model, which may be a stranger's and is built by one goroutine at a time, and
 // compiles it.
-func (n *Net) compile(spec data.Spec, batch int, p purpose) (*program, error) {
+func (n *Net) compile(batch int, p purpose) (*program, error) {
 	n.predictors.building.Lock()
 	defer n.predictors.building.Unlock()
-	f, err := buildSound(n.model, spec, n.params, n.dtype, batch, false, n.seed)
+	f, err := buildSound(n.model, n.about.fields.Inputs, n.params, batch, false)
 	if err != nil {
 		return nil, err
 	}
-	return compile(f, spec, p)
+	return compile(f, p)
 }

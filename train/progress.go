@@ -50,6 +50,9 @@ func (l *lines) Event(_ context.Context, e Event) error {
 	switch e.Kind {
 	case RunBegin:
 		l.spoke = l.now()
+	case Warning:
+		_, err := fmt.Fprintf(l.w, "warning: %v\n", e.Finding)
+		return err
 	case StepDone:
 		return l.say(e, fmt.Sprintf("step %d/%d  step loss %s", e.InEpoch, e.PerEpoch, short(e.Loss)))
 	case EpochDone:
@@ -120,6 +123,8 @@ func (b *bar) Event(_ context.Context, e Event) error {
 	case RunBegin:
 		b.began, b.from = b.now(), e.Step
 		return b.draw(e, "", true)
+	case Warning:
+		return b.warn(e)
 	case StepDone:
 		b.loss = "step loss " + short(e.Loss)
 		return b.draw(e, "", e.Step >= e.Steps)
@@ -139,6 +144,17 @@ func (b *bar) Event(_ context.Context, e Event) error {
 
 func (b *bar) validating(e Event, done, rows int) error {
 	return b.draw(e, fmt.Sprintf("validating %d%%", 100*done/rows), false)
+}
+
+// warn writes a line of its own above that of the bar.
+func (b *bar) warn(e Event) error {
+	start := ""
+	if b.open {
+		start = "\r" + strings.Repeat(" ", min(b.width, b.columns()-1)) + "\r"
+	}
+	b.width, b.open = 0, false
+	_, err := fmt.Fprintf(b.w, "%swarning: %v\n", start, e.Finding)
+	return err
 }
 
 // draw writes the line over the one before. Between two pictures some time passes, unless it is
@@ -228,6 +244,8 @@ func NewLog(l *slog.Logger) Callback {
 				attrs = append(attrs, slog.Float64(n, e.Record.Values[n]))
 			}
 			l.LogAttrs(ctx, slog.LevelInfo, "epoch", append(attrs, slog.Float64("seconds", e.Record.Seconds))...)
+		case Warning:
+			l.LogAttrs(ctx, slog.LevelWarn, e.Finding.What, slog.String("node", e.Finding.Node))
 		case CheckpointSaved:
 			l.LogAttrs(ctx, slog.LevelInfo, "checkpoint", slog.Int("step", e.Step), slog.String("path", e.Path))
 		case RunEnd:

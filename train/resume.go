@@ -10,45 +10,65 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/optim"
 	"github.com/surprisal-go/surprisal/train/weights"
-	"gorgonia.org/tensor"
 )
 
-// openCheckpoints makes the directory of checkpoints and, where that is asked for and there is one,
-// puts the run where the newest says.
+// openCheckpoints puts the run where the newest checkpoint says, where there is one.
 func (r *run) openCheckpoints() error {
-	c := r.cfg.Checkpoint
-	if c == nil {
+	if r.cfg.Checkpoint == nil {
 		return nil
 	}
+	path, st, err := r.cfg.Checkpoint.open()
+	if err != nil || st == nil {
+		return err
+	}
+	if err := r.restore(path, st); err != nil {
+		return fmt.Errorf("resuming: %w", err)
+	}
+	return nil
+}
+
+// open makes the directory of checkpoints and returns the newest that it holds, which has to be
+// asked for; a nil state where there is none.
+func (c *Checkpoint) open() (path string, st *savedState, err error) {
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
-		return fmt.Errorf("checkpoint directory: %w", err)
+		return "", nil, fmt.Errorf("checkpoint directory: %w", err)
 	}
 	paths, err := Checkpoints(c.Dir)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	if err := removeUnfinished(c.Dir); err != nil {
-		return fmt.Errorf("checkpoint directory: %w", err)
+		return "", nil, fmt.Errorf("checkpoint directory: %w", err)
 	}
 	if len(paths) == 0 {
-		return nil
+		return "", nil, nil
 	}
 	if !c.Resume {
-		return fmt.Errorf("checkpoint directory %s holds %d checkpoints of an earlier run; set Resume to go on with it, or use another directory", c.Dir, len(paths))
+		return "", nil, fmt.Errorf("checkpoint directory %s holds %d checkpoints of an earlier run; set Resume to go on with it, or use another directory", c.Dir, len(paths))
 	}
 	newest := paths[len(paths)-1]
-	st, err := readState(newest)
+	st, err = readState(newest)
 	if err != nil {
 		if len(paths) > 1 {
-			return fmt.Errorf("resuming: %w (the checkpoint before is %s; remove the damaged one to go on from there)", err, paths[len(paths)-2])
+			return "", nil, fmt.Errorf("resuming: %w (the checkpoint before is %s; remove the damaged one to go on from there)", err, paths[len(paths)-2])
 		}
-		return fmt.Errorf("resuming: %w", err)
+		return "", nil, fmt.Errorf("resuming: %w", err)
 	}
-	if err := r.restore(newest, st); err != nil {
-		return fmt.Errorf("resuming: %w", err)
+	return newest, st, nil
+}
+
+// sameSettings returns an error for a checkpoint of a run with other settings; those that are later
+// are compared later.
+func sameSettings(path string, have, want map[string]string, later ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if have[name] != want[name] && !slices.Contains(later, name) {
+			return fmt.Errorf("%s is of another run: %s is %q there and %q here", path, name, have[name], want[name])
+		}
+	}
+	if len(have) != len(want) {
+		return fmt.Errorf("%s is of another run: it has the settings %q", path, slices.Sorted(maps.Keys(have)))
 	}
 	return nil
 }
@@ -59,22 +79,12 @@ func (r *run) restore(path string, st *savedState) error {
 	if err != nil {
 		return err
 	}
-	differs := func(name string) error {
-		if st.Settings[name] != want[name] {
-			return fmt.Errorf("%s is of another run: %s is %q there and %q here", path, name, st.Settings[name], want[name])
-		}
-		return nil
+	if st.History == nil {
+		return fmt.Errorf("%s is of another run: it is that of a Trainer", path)
 	}
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if name == "loss" || name == "model" { // see below: parameters that do not fit say more
-			continue
-		}
-		if err := differs(name); err != nil {
-			return err
-		}
-	}
-	if len(st.Settings) != len(want) {
-		return fmt.Errorf("%s is of another run: it has the settings %q", path, slices.Sorted(maps.Keys(st.Settings)))
+	// Parameters that do not fit say more about another model than its digest.
+	if err := sameSettings(path, st.Settings, want, "loss", "model"); err != nil {
+		return err
 	}
 	if n := len(st.History.Epochs); n > r.cfg.Epochs {
 		return fmt.Errorf("%s has %d epochs and Epochs is %d", path, n, r.cfg.Epochs)
@@ -85,12 +95,10 @@ func (r *run) restore(path string, st *savedState) error {
 	if err := fill(filepath.Join(path, weightsFile), r.net.params.list); err != nil {
 		return err
 	}
-	for _, name := range []string{"model", "loss"} {
-		if err := differs(name); err != nil {
-			return err
-		}
+	if err := sameSettings(path, st.Settings, want); err != nil {
+		return err
 	}
-	if err := fill(filepath.Join(path, optimizerFile), slices.Concat(r.slots...)); err != nil {
+	if err := fill(filepath.Join(path, optimizerFile), r.slots()); err != nil {
 		return err
 	}
 	if st.Files[bestFile] != "" {
@@ -145,33 +153,15 @@ func fill(path string, into []*weights.Array) error {
 	return nil
 }
 
-// The metadata of a weights file that describes the examples of the model.
-const (
-	inputKey  = "surprisal.input"
-	targetKey = "surprisal.target"
-)
-
-func (n *Net) metadata() (map[string]string, error) {
-	input, err := json.Marshal(n.spec.Input)
-	if err != nil {
-		return nil, err
-	}
-	target, err := json.Marshal(n.spec.Target)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{inputKey: string(input), targetKey: string(target)}, nil
-}
-
 // Save writes the parameters to a safetensors file, atomically. [Load] reads it, and so does every
 // other reader of the format.
 func (n *Net) Save(path string) error {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
 	if n.params == nil {
 		return fmt.Errorf("train.Save: %w", errNoModel)
 	}
-	meta, err := n.metadata()
+	n.params.mu.RLock()
+	defer n.params.mu.RUnlock()
+	meta, err := n.about.metadata()
 	if err != nil {
 		return fmt.Errorf("train.Save: %w", err)
 	}
@@ -185,54 +175,55 @@ func (n *Net) Save(path string) error {
 // directory, ready to predict and evaluate. It needs neither data nor an optimizer. The parameters
 // must be exactly those that the model builds. Those of a checkpoint are the last that were
 // trained; [LoadBest] takes the best.
-func Load(path string, model Model) (*Net, error) {
+func Load(path string, model Model) (*Net, error) { return load("Load", path, model.network()) }
+
+// LoadNamed is [Load] for a network.
+func LoadNamed(path string, model Network) (*Net, error) { return load("LoadNamed", path, model) }
+
+func load(name, path string, model Network) (n *Net, err error) {
+	defer func() {
+		if err != nil {
+			n, err = nil, fmt.Errorf("train.%s: %w", name, err)
+		}
+	}()
 	if model == nil {
-		return nil, errors.New("train.Load: model is nil")
+		return nil, errors.New("model is nil")
 	}
+	path, arrays, meta, err := readModel(path)
+	if err != nil {
+		return nil, err
+	}
+	n = new(Net)
+	if n.about, err = readDescription(meta); err != nil {
+		return nil, &weights.FileError{Path: path, Fault: err.Error()}
+	}
+	if n.params, err = arraySet(path, arrays); err != nil {
+		return nil, err
+	}
+	n.model = n.about.scaled(model)
+	if _, err := buildSound(n.model, n.about.fields.Inputs, n.params, 1, false); err != nil {
+		return nil, fmt.Errorf("%s is of another model: %w", path, err)
+	}
+	return n, nil
+}
+
+// readModel reads the parameters of a file or of a checkpoint's directory and returns the file.
+func readModel(path string) (file string, arrays []*weights.Array, meta map[string]string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("train.Load: %w", err)
+		return path, nil, nil, err
 	}
 	if info.IsDir() {
 		if _, err := readState(path); err != nil {
 			if list, listErr := Checkpoints(path); listErr == nil && len(list) > 0 {
-				return nil, fmt.Errorf("train.Load: %s is no checkpoint and holds %d; the newest is %s", path, len(list), list[len(list)-1])
+				err = fmt.Errorf("%s is no checkpoint and holds %d; the newest is %s", path, len(list), list[len(list)-1])
 			}
-			return nil, fmt.Errorf("train.Load: %w", err)
+			return path, nil, nil, err
 		}
 		path = filepath.Join(path, weightsFile)
 	}
-	arrays, meta, err := weights.Load(path)
-	if err != nil {
-		return nil, fmt.Errorf("train.Load: %w", err)
-	}
-	n := &Net{model: model, dtype: tensor.Float32}
-	for _, f := range []struct {
-		key  string
-		into *data.Field
-	}{{inputKey, &n.spec.Input}, {targetKey, &n.spec.Target}} {
-		if err := json.Unmarshal([]byte(meta[f.key]), f.into); err != nil {
-			return nil, fmt.Errorf("train.Load: %w", &weights.FileError{Path: path, Fault: "no model of this package: its metadata has no valid " + f.key})
-		}
-	}
-	if err := n.spec.Check(); err != nil {
-		return nil, fmt.Errorf("train.Load: %w", &weights.FileError{Path: path, Fault: err.Error()})
-	}
-	for i, a := range arrays {
-		if !a.Single() {
-			n.dtype = tensor.Float64
-		}
-		if a.Single() != arrays[0].Single() {
-			return nil, fmt.Errorf("train.Load: %w", &weights.FileError{Path: path, Fault: fmt.Sprintf("array %d has another dtype than the first", i)})
-		}
-	}
-	if n.params, err = newParamSet(arrays, true); err != nil {
-		return nil, fmt.Errorf("train.Load: %w", err)
-	}
-	if _, err := buildSound(model, n.spec, n.params, n.dtype, 1, false, 0); err != nil {
-		return nil, fmt.Errorf("train.Load: %s is of another model: %w", path, err)
-	}
-	return n, nil
+	arrays, meta, err = weights.Load(path)
+	return path, arrays, meta, err
 }
 
 // exact is a number that JSON keeps to the bit, an infinity too.

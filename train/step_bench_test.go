@@ -16,7 +16,8 @@ import (
 // makes them.
 func benchSteps(b *testing.B, model Model, fn loss.Func, ds data.Dataset, cfg Config) {
 	cfg.Epochs, cfg.Optimizer, cfg.KeepOrder = 1, optim.Adam(1e-3), true
-	r, err := newRun(background, model, fn, ds, cfg)
+	from := data.AsRecords(ds)
+	r, err := newRun(background, model.network(), objectiveOf(fn), from, cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -25,13 +26,13 @@ func benchSteps(b *testing.B, model Model, fn loss.Func, ds data.Dataset, cfg Co
 	if err != nil {
 		b.Fatal(err)
 	}
-	loader := data.NewLoader(ds, nil, r.graph.batch, 0, r.graph.single)
+	loader := data.NewLoader(from, nil, r.graph.batch, 0, r.graph.single)
 	defer func() { loader.Close() }()
 	b.ReportAllocs()
 	for b.Loop() {
 		if r.at.Batch == 0 {
 			loader.Close()
-			loader = data.NewLoader(ds, rows, r.graph.batch, 0, r.graph.single)
+			loader = data.NewLoader(from, rows, r.graph.batch, 0, r.graph.single)
 		}
 		if _, _, err := r.step(background, loader); err != nil {
 			b.Fatal(err)

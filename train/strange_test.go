@@ -61,7 +61,7 @@ func TestStrangers(t *testing.T) {
 		{"no class weight", linear3, loss.CrossEntropy, ds, with(func(c *Config) { c.ClassWeights = []float64{0, 0, 0} }), "epoch 1: every row has weight 0"},
 		{"no weight in validation", linear3, loss.CrossEntropy, ds, with(func(c *Config) { c.Validation = weighing{ds, 0} }),
 			"validation after epoch 1: every row has weight 0"},
-		{"label", linear3, loss.CrossEntropy, outside, base, "step 1 (epoch 1, a batch of the rows 0, 1): loss.CrossEntropy: label is 7 at row 1"},
+		{"label", linear3, loss.CrossEntropy, outside, base, "step 1: a batch of the rows 0, 1: loss.CrossEntropy: label is 7 at row 1"},
 		{"validation label", linear3, loss.CrossEntropy, ds, with(func(c *Config) { c.Validation = outside }),
 			"validation after epoch 1: a batch of the rows 0, 1: loss.CrossEntropy: label is 7 at row 1"},
 		{"loss that panics", linear3, func(_, _ *G.Node, _ ...loss.Option) (*G.Node, error) { panic("oops") }, ds, base,

@@ -55,16 +55,17 @@ func TestEights(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, single := range []bool{true, false} {
-		b := data.NewBatch(ds.Spec(), ds.Len(), single)
+		r := data.AsRecords(ds)
+		b := data.NewBatch(r.Fields(), r.Len(), single)
 		rows := make([]int, ds.Len())
 		for i := range rows {
 			rows[i] = i
 		}
-		if err := b.Fill(ds, rows); err != nil {
+		if err := b.Fill(r, rows); err != nil {
 			t.Fatal(err)
 		}
 		y := data.Column{F64: make([]float64, ds.Len())}
-		if err := y.Copy(b.Y); err != nil {
+		if err := y.Copy(b.Out[data.TargetName]); err != nil {
 			t.Fatal(err)
 		}
 		sum := 0.0

@@ -41,7 +41,7 @@ func order(t *testing.T, n int, seed uint64, epoch int) []int {
 // batches reads a whole pass and returns copies of what it gave.
 func batches(t *testing.T, ds Dataset, rows []int, size, ahead int) (seen []int, sums []float32) {
 	t.Helper()
-	l := NewLoader(ds, rows, size, ahead, true)
+	l := NewLoader(AsRecords(ds), rows, size, ahead, true)
 	defer l.Close()
 	for {
 		b, err := l.Next()
@@ -53,11 +53,11 @@ func batches(t *testing.T, ds Dataset, rows []int, size, ahead int) (seen []int,
 		}
 		seen = append(seen, b.Rows...)
 		for i, r := range b.Rows {
-			if b.X.F32[2*i] != float32(r) || b.X.F32[2*i+1] != float32(-r) || b.Y.Int[i] != r%3 || b.W[i] != 1 {
-				t.Fatalf("row %d reads as %v, %d", r, b.X.F32[2*i:2*i+2], b.Y.Int[i])
+			if b.In["input"].F32[2*i] != float32(r) || b.In["input"].F32[2*i+1] != float32(-r) || b.Out["target"].Int[i] != r%3 || b.W[i] != 1 {
+				t.Fatalf("row %d reads as %v, %d", r, b.In["input"].F32[2*i:2*i+2], b.Out["target"].Int[i])
 			}
 		}
-		sums = append(sums, b.X.F32[0])
+		sums = append(sums, b.In["input"].F32[0])
 	}
 }
 
@@ -77,7 +77,7 @@ func TestLoaderEnds(t *testing.T) {
 	ds := table(t, 1000)
 	before := runtime.NumGoroutine()
 	for range 50 {
-		l := NewLoader(ds, order(t, 1000, 1, 1), 7, 3, false)
+		l := NewLoader(AsRecords(ds), order(t, 1000, 1, 1), 7, 3, false)
 		for range 3 {
 			if _, err := l.Next(); err != nil {
 				t.Fatal(err)
@@ -114,7 +114,7 @@ func (f faulty) Read(rows []int, x, y Column) error {
 func TestLoaderErrors(t *testing.T) {
 	for _, ahead := range []int{0, 2} {
 		for _, panics := range []bool{false, true} {
-			l := NewLoader(faulty{table(t, 100), panics}, order(t, 100, 1, 1), 10, ahead, true)
+			l := NewLoader(AsRecords(faulty{table(t, 100), panics}), order(t, 100, 1, 1), 10, ahead, true)
 			var err error
 			for n := 0; err == nil && n < 20; n++ {
 				_, err = l.Next()
@@ -176,12 +176,12 @@ func TestSubsetAndSplit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := NewBatch(sub.Spec(), 3, false)
-	if err := b.Fill(sub, []int{0, 1, 2}); err != nil {
+	b := NewBatch(AsRecords(sub).Fields(), 3, false)
+	if err := b.Fill(AsRecords(sub), []int{0, 1, 2}); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(b.X.F64, []float64{9, -9, 4, -4, 9, -9}) || !slices.Equal(b.W, []float64{9, 4, 9}) || !slices.Equal(b.Y.Int, []int{0, 1, 0}) {
-		t.Errorf("read %v %v %v", b.X.F64, b.Y.Int, b.W)
+	if !slices.Equal(b.In["input"].F64, []float64{9, -9, 4, -4, 9, -9}) || !slices.Equal(b.W, []float64{9, 4, 9}) || !slices.Equal(b.Out["target"].Int, []int{0, 1, 0}) {
+		t.Errorf("read %v %v %v", b.In["input"].F64, b.Out["target"].Int, b.W)
 	}
 	if _, err := Subset(ds, []int{10}); err == nil {
 		t.Error("no error for a row that is not there")
@@ -189,7 +189,7 @@ func TestSubsetAndSplit(t *testing.T) {
 	if _, err := ds.WithWeights([]float64{1}); err == nil {
 		t.Error("no error for one weight of ten")
 	}
-	if err := ds.Read([]int{11}, b.X, b.Y); err == nil {
+	if err := ds.Read([]int{11}, b.In["input"], b.Out["target"]); err == nil {
 		t.Error("no error for reading a row that is not there")
 	}
 }
@@ -257,16 +257,16 @@ func TestIDX(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, single := range []bool{true, false} {
-		b := NewBatch(m.Spec(), 2, single)
-		if err := b.Fill(m, []int{1, 0}); err != nil {
+		b := NewBatch(AsRecords(m).Fields(), 2, single)
+		if err := b.Fill(AsRecords(m), []int{1, 0}); err != nil {
 			t.Fatal(err)
 		}
 		last := Column{F64: make([]float64, 12)}
-		if err := last.Copy(b.X); err != nil {
+		if err := last.Copy(b.In["input"]); err != nil {
 			t.Fatal(err)
 		}
-		if last.F64[11] != 1 && last.F64[11] != 255.0/255 || last.F64[6] != 0 || b.Y.Int[0] != 3 || b.Y.Int[1] != 7 {
-			t.Errorf("images %v, labels %v", last.F64, b.Y.Int)
+		if last.F64[11] != 1 && last.F64[11] != 255.0/255 || last.F64[6] != 0 || b.Out["target"].Int[0] != 3 || b.Out["target"].Int[1] != 7 {
+			t.Errorf("images %v, labels %v", last.F64, b.Out["target"].Int)
 		}
 		if d := last.F64[5] - 0.2; d > 1e-7 || d < -1e-7 {
 			t.Errorf("pixel 51 is %v, want 0.2", last.F64[5])
@@ -318,12 +318,12 @@ func TestText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := NewBatch(w.Spec(), 2, true)
-	if err := b.Fill(w, []int{0, 4}); err != nil {
+	b := NewBatch(AsRecords(w).Fields(), 2, true)
+	if err := b.Fill(AsRecords(w), []int{0, 4}); err != nil {
 		t.Fatal(err)
 	}
-	if w.Len() != 5 || !slices.Equal(b.X.Int, []int{ids[0], ids[1], ids[2], ids[4], ids[5], ids[6]}) || !slices.Equal(b.Y.Int, []int{ids[3], ids[7]}) {
-		t.Errorf("windows %v %v of %v", b.X.Int, b.Y.Int, ids)
+	if w.Len() != 5 || !slices.Equal(b.In["input"].Int, []int{ids[0], ids[1], ids[2], ids[4], ids[5], ids[6]}) || !slices.Equal(b.Out["target"].Int, []int{ids[3], ids[7]}) {
+		t.Errorf("windows %v %v of %v", b.In["input"].Int, b.Out["target"].Int, ids)
 	}
 	if _, err := Windows(ids, 8); err == nil {
 		t.Error("no error for a context as long as the text")

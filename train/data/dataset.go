@@ -87,30 +87,7 @@ type Spec struct {
 
 // Check returns an error when the input is missing, a dimension is not positive or the size of a
 // field overflows.
-func (s Spec) Check() error {
-	if s.Input.Kind != Float && s.Input.Kind != Int {
-		return fmt.Errorf("input has kind %v, want float or int", s.Input.Kind)
-	}
-	if s.Target.Kind > Int {
-		return fmt.Errorf("target has kind %v, want none, float or int", s.Target.Kind)
-	}
-	for _, f := range []struct {
-		name string
-		Field
-	}{{"input", s.Input}, {"target", s.Target}} {
-		size := 1
-		for _, d := range f.Shape {
-			if d <= 0 {
-				return fmt.Errorf("%s has shape %v, want positive dimensions", f.name, f.Shape)
-			}
-			if size > math.MaxInt/d {
-				return fmt.Errorf("%s has shape %v, which is too large", f.name, f.Shape)
-			}
-			size *= d
-		}
-	}
-	return nil
-}
+func (s Spec) Check() error { return s.Fields().Check() }
 
 // A Column is the numbers of one field of consecutive examples, one example after the other. The
 // slice that fits the field is used, Int for the kind Int and F32 or F64 for the kind Float; the
@@ -243,10 +220,8 @@ func Subset(ds Dataset, rows []int) (Dataset, error) {
 	if ds == nil {
 		return nil, errors.New("data.Subset: dataset is nil")
 	}
-	for i, r := range rows {
-		if r < 0 || r >= ds.Len() {
-			return nil, fmt.Errorf("data.Subset: index %d is row %d, want a row in [0, %d)", i, r, ds.Len())
-		}
+	if err := checkRows(rows, ds.Len()); err != nil {
+		return nil, fmt.Errorf("data.Subset: %w", err)
 	}
 	return newSubset(ds, append([]int(nil), rows...)), nil
 }

@@ -197,31 +197,31 @@ func TestArguments(t *testing.T) {
 	ds := table(t, 4)
 	for _, ahead := range []int{0, 2} {
 		for _, size := range []int{0, -1} {
-			l := NewLoader(ds, []int{0, 1}, size, ahead, true)
+			l := NewLoader(AsRecords(ds), []int{0, 1}, size, ahead, true)
 			if _, err := l.Next(); err == nil || !strings.Contains(err.Error(), "want at least 1") {
 				t.Errorf("batches of %d: error %v", size, err)
 			}
 			l.Close()
 		}
 		l := NewLoader(nil, nil, 1, ahead, true)
-		if _, err := l.Next(); err == nil || !strings.Contains(err.Error(), "dataset is nil") {
+		if _, err := l.Next(); err == nil || !strings.Contains(err.Error(), "nil") {
 			t.Errorf("no dataset: error %v", err)
 		}
 		l.Close()
 	}
-	if err := NewBatch(ds.Spec(), -1, true).Fill(ds, []int{0}); err == nil || !strings.Contains(err.Error(), "room") {
+	if err := NewBatch(AsRecords(ds).Fields(), -1, true).Fill(AsRecords(ds), []int{0}); err == nil || !strings.Contains(err.Error(), "room") {
 		t.Errorf("a batch without room: %v", err)
 	}
-	if err := NewBatch(ds.Spec(), 1, true).Fill(nil, []int{0}); err == nil {
+	if err := NewBatch(AsRecords(ds).Fields(), 1, true).Fill(nil, []int{0}); err == nil {
 		t.Error("no dataset to fill from: no error")
 	}
 	sub, err := Subset(ds, []int{1, 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := NewBatch(ds.Spec(), 1, true)
+	b := NewBatch(AsRecords(ds).Fields(), 1, true)
 	for _, row := range []int{-1, 2} {
-		if err := sub.Read([]int{row}, b.X, b.Y); err == nil || !strings.Contains(err.Error(), "want a row in [0, 2)") {
+		if err := sub.Read([]int{row}, b.In["input"], b.Out["target"]); err == nil || !strings.Contains(err.Error(), "want a row in [0, 2)") {
 			t.Errorf("row %d of a subset of 2: %v", row, err)
 		}
 	}

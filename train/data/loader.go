@@ -9,20 +9,38 @@ import (
 
 // A Batch is up to a fixed number of examples, read.
 type Batch struct {
-	Rows []int     // the examples' indices in the dataset
-	X, Y Column    // their inputs and targets, then room up to the fixed size
-	W    []float64 // their sample weights
-	Mask []bool    // of a [Masker]: which elements of their targets count
+	Rows    []int             // the examples' indices in the dataset
+	In, Out map[string]Column // their inputs and targets by name, then room up to the fixed size
+	W       []float64         // their sample weights
+	Mask    map[string][]bool // by name of the targets that are masked, which of their elements count
+
+	size     int
+	maskSize map[string]int // by name, for each row
 }
 
-// NewBatch makes room for size examples of spec, floats as float32 or float64. A size below 1 makes
-// a batch without room.
-func NewBatch(spec Spec, size int, single bool) *Batch {
-	return &Batch{X: makeColumn(spec.Input, size, single), Y: makeColumn(spec.Target, size, single), W: make([]float64, 0, max(size, 0))}
+// NewBatch makes room for size examples, floats as float32 or float64. A size below 1 makes a batch
+// without room.
+func NewBatch(f Fields, size int, single bool) *Batch {
+	size = max(size, 0)
+	b := &Batch{In: makeColumns(f.Inputs, size, single), Out: makeColumns(f.Targets, size, single),
+		W: make([]float64, 0, size), Mask: make(map[string][]bool), size: size, maskSize: make(map[string]int)}
+	for name := range f.Masked {
+		b.maskSize[name] = f.Targets[name].Size()
+		b.Mask[name] = make([]bool, 0, size*b.maskSize[name])
+	}
+	return b
+}
+
+func makeColumns(fields map[string]Field, n int, single bool) map[string]Column {
+	columns := make(map[string]Column, len(fields))
+	for name, f := range fields {
+		columns[name] = makeColumn(f, n, single)
+	}
+	return columns
 }
 
 func makeColumn(f Field, n int, single bool) Column {
-	n = max(n, 0) * f.Size()
+	n *= f.Size()
 	switch {
 	case f.Kind == Int:
 		return Column{Int: make([]int, n)}
@@ -34,43 +52,62 @@ func makeColumn(f Field, n int, single bool) Column {
 	return Column{F64: make([]float64, n)}
 }
 
-// Fill reads examples into the batch, with a check that every float that counts is finite: a NaN
-// among the features would turn all parameters into NaN, one step later and without a trace.
-func (b *Batch) Fill(ds Dataset, rows []int) error {
-	if ds == nil {
-		return errors.New("dataset is nil")
+// SetLen makes the batch one of n rows, numbered from 0, that all count; their inputs and targets
+// are for the caller to fill in. It panics where the batch has no room for n.
+func (b *Batch) SetLen(n int) {
+	if n < 0 || n > b.size {
+		panic(fmt.Sprintf("data.SetLen: %d rows, and the batch has room for %d", n, b.size))
 	}
-	if have, want := b.X.Len(), len(rows)*ds.Spec().Input.Size(); have < want {
-		return fmt.Errorf("%d rows need room for %d numbers, and the batch has room for %d", len(rows), want, have)
+	b.setLen(n)
+}
+
+func (b *Batch) setLen(n int) {
+	b.Rows, b.W = b.Rows[:0], b.W[:0]
+	for i := range n {
+		b.Rows, b.W = append(b.Rows, i), append(b.W, 1)
 	}
-	b.Rows = append(b.Rows[:0], rows...)
-	b.W = b.W[:0]
-	if err := ds.Read(rows, b.X, b.Y); err != nil {
+	for name, mask := range b.Mask {
+		mask = mask[:0]
+		for range n * b.maskSize[name] {
+			mask = append(mask, true)
+		}
+		b.Mask[name] = mask
+	}
+}
+
+// Fill reads examples into the batch, which was made for the fields of r, with a check that every
+// float that counts is finite: a NaN among the features would turn all parameters into NaN, one
+// step later and without a trace.
+func (b *Batch) Fill(r Records, rows []int) error {
+	if r == nil {
+		return errors.New("records are nil")
+	}
+	f := r.Fields()
+	if len(rows) > b.size {
+		return fmt.Errorf("%d rows, and the batch has room for %d", len(rows), b.size)
+	}
+	b.setLen(len(rows))
+	copy(b.Rows, rows)
+	if err := r.ReadBatch(b); err != nil {
 		return err
 	}
-	if err := b.readMask(ds, rows); err != nil {
-		return err
-	}
-	spec := ds.Spec()
-	for _, c := range []struct {
-		name string
-		Column
-		size int
-		mask []bool
-	}{{"input", b.X, spec.Input.Size(), nil}, {"target", b.Y, spec.Target.Size(), b.Mask}} {
-		if c.size == 0 {
-			continue
+	for _, part := range f.parts() {
+		columns, masks := b.In, map[string][]bool(nil)
+		if part.role == TargetName {
+			columns, masks = b.Out, b.Mask
 		}
-		if i := firstNonFinite(c.Column.Slice(0, len(rows)*c.size), c.mask); i >= 0 {
-			return fmt.Errorf("%s of row %d has %s at element %d, want finite numbers", c.name, rows[i/c.size], c.Column.text(i), i%c.size)
+		for name, field := range part.fields {
+			size := field.Size()
+			if i := firstNonFinite(columns[name].Slice(0, len(rows)*size), masks[name]); i >= 0 {
+				return fmt.Errorf("%s of row %d has %s at element %d, want finite numbers",
+					Label(part.role, name), rows[i/size], columns[name].text(i), i%size)
+			}
 		}
 	}
-	for _, r := range rows {
-		w := WeightOf(ds, r)
+	for i, w := range b.W {
 		if math.IsNaN(w) || math.IsInf(w, 0) {
-			return fmt.Errorf("weight of row %d is %v, want a finite number", r, w)
+			return fmt.Errorf("weight of row %d is %v, want a finite number", rows[i], w)
 		}
-		b.W = append(b.W, w)
 	}
 	return nil
 }
@@ -84,7 +121,7 @@ func (c Column) text(i int) string {
 
 // A Loader reads the batches of one pass, ahead of their use when it has more than one buffer.
 type Loader struct {
-	ds      Dataset
+	from    Records
 	rows    []int
 	size    int
 	pos     int
@@ -104,27 +141,27 @@ type loaded struct {
 
 // NewLoader starts a pass over the given examples in batches of size. With ahead = 0 batches are
 // read when they are asked for; otherwise a goroutine keeps up to ahead of them ready. The batches
-// are the same in both cases. Close ends it. Where ds is nil or size is below 1, Next returns an
+// are the same in both cases. Close ends it. Where r is nil or size is below 1, Next returns an
 // error.
-func NewLoader(ds Dataset, rows []int, size, ahead int, single bool) *Loader {
-	l := &Loader{ds: ds, rows: rows, size: size}
+func NewLoader(r Records, rows []int, size, ahead int, single bool) *Loader {
+	l := &Loader{from: r, rows: rows, size: size}
 	switch {
-	case ds == nil:
-		l.fault = errors.New("data.NewLoader: dataset is nil")
+	case r == nil:
+		l.fault = errors.New("data.NewLoader: records are nil")
 		return l
 	case size < 1:
 		l.fault = fmt.Errorf("data.NewLoader: batches of %d rows, want at least 1", size)
 		return l
 	}
 	if ahead <= 0 {
-		l.direct = NewBatch(ds.Spec(), size, single)
+		l.direct = NewBatch(r.Fields(), size, single)
 		return l
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop, l.done = cancel, make(chan struct{})
 	l.free, l.ready = make(chan *Batch, ahead+1), make(chan loaded, ahead)
 	for range ahead + 1 {
-		l.free <- NewBatch(ds.Spec(), size, single)
+		l.free <- NewBatch(r.Fields(), size, single)
 	}
 	go l.read(ctx)
 	return l
@@ -141,7 +178,7 @@ func (l *Loader) read(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		err := fill(b, l.ds, l.rows[pos:min(pos+l.size, len(l.rows))])
+		err := fill(b, l.from, l.rows[pos:min(pos+l.size, len(l.rows))])
 		select {
 		case l.ready <- loaded{b, err}:
 		case <-ctx.Done():
@@ -155,13 +192,13 @@ func (l *Loader) read(ctx context.Context) {
 
 // fill turns a panic in a foreign Read into an error: on the reading goroutine it would end the
 // process.
-func fill(b *Batch, ds Dataset, rows []int) (err error) {
+func fill(b *Batch, from Records, rows []int) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("reading rows %v: %v", rows, r)
 		}
 	}()
-	return b.Fill(ds, rows)
+	return b.Fill(from, rows)
 }
 
 // Next returns the next batch, valid until the following call, or nil at the end of the pass.
@@ -175,7 +212,7 @@ func (l *Loader) Next() (*Batch, error) {
 		}
 		from := l.pos
 		l.pos = min(from+l.size, len(l.rows))
-		return l.direct, fill(l.direct, l.ds, l.rows[from:l.pos])
+		return l.direct, fill(l.direct, l.from, l.rows[from:l.pos])
 	}
 	if l.current != nil {
 		l.free <- l.current

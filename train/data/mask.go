@@ -89,21 +89,6 @@ func (s *maskedSubset) ReadMask(rows []int, mask []bool) error {
 	return s.from.ReadMask(inner, mask)
 }
 
-// readMask fills in which elements of the targets count: nil where all of a dataset do.
-func (b *Batch) readMask(ds Dataset, rows []int) error {
-	m, ok := ds.(Masker)
-	if !ok {
-		b.Mask = nil
-		return nil
-	}
-	n := len(rows) * ds.Spec().Target.Size()
-	if cap(b.Mask) < n {
-		b.Mask = make([]bool, n)
-	}
-	b.Mask = b.Mask[:n]
-	return m.ReadMask(rows, b.Mask)
-}
-
 // firstNonFinite returns the index of the first NaN or infinity of a column that counts, or -1.
 func firstNonFinite(c Column, mask []bool) int {
 	from := 0

@@ -31,24 +31,24 @@ func TestMask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := NewBatch(held.Spec(), 3, true)
-	if err := b.Fill(held, []int{1, 0}); err != nil {
+	b := NewBatch(AsRecords(held).Fields(), 3, true)
+	if err := b.Fill(AsRecords(held), []int{1, 0}); err != nil {
 		t.Fatal(err)
 	}
-	if want := []bool{true, false, true, true}; !slices.Equal(b.Mask, want) || !slices.Equal(b.W, []float64{1, 3}) {
-		t.Errorf("mask %v and weights %v, want %v and [1 3]", b.Mask, b.W, want)
+	if want := []bool{true, false, true, true}; !slices.Equal(b.Mask["target"], want) || !slices.Equal(b.W, []float64{1, 3}) {
+		t.Errorf("mask %v and weights %v, want %v and [1 3]", b.Mask["target"], b.W, want)
 	}
-	if err := b.Fill(table, []int{2, 0}); err == nil || !strings.Contains(err.Error(), "target of row 0 has NaN at element 1") {
+	if err := b.Fill(AsRecords(table), []int{2, 0}); err == nil || !strings.Contains(err.Error(), "target of row 0 has NaN at element 1") {
 		t.Errorf("error %v of a NaN without a mask", err)
 	}
-	if err := b.Fill(table, []int{2}); err != nil || b.Mask != nil {
-		t.Errorf("mask %v of a dataset without one (%v)", b.Mask, err)
+	if err := b.Fill(AsRecords(table), []int{2}); err != nil || slices.Contains(b.Mask["target"], false) {
+		t.Errorf("mask %v of a dataset without one (%v)", b.Mask["target"], err)
 	}
 	ds, err = WithMask(table, []bool{true, true, false, false, true, true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Fill(ds, []int{1, 0}); err == nil || !strings.Contains(err.Error(), "target of row 0 has NaN at element 1") {
+	if err := b.Fill(AsRecords(ds), []int{1, 0}); err == nil || !strings.Contains(err.Error(), "target of row 0 has NaN at element 1") {
 		t.Errorf("error %v of a NaN that counts behind one that does not", err)
 	}
 	if err := ds.(Masker).ReadMask([]int{3}, make([]bool, 2)); err == nil || !strings.Contains(err.Error(), "row 3, want a row in [0, 3)") {

@@ -12,6 +12,7 @@ package weights
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // An Array is a named, dense, row-major array. Exactly one of F32 and F64 is in use.
@@ -86,4 +87,14 @@ func (a *Array) NonFinite() int {
 		}
 	}
 	return -1
+}
+
+// WithPrefix returns the arrays whose names begin with prefix. They share their numbers with list.
+func WithPrefix(list []*Array, prefix string) (part []*Array) {
+	for _, a := range list {
+		if strings.HasPrefix(a.Name, prefix) {
+			part = append(part, a)
+		}
+	}
+	return part
 }

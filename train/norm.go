@@ -1,0 +1,389 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/chewxy/hm"
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/weights"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// normEpsilon is added to variances, as in PyTorch.
+const normEpsilon = 1e-5
+
+// LayerNorm returns x with the numbers along its last axis brought to the mean 0 and the variance
+// 1, times a gain and plus a bias of each:
+//
+//	y = g ∘ (x - μ)/√(σ² + 1e-5) + b    μ and σ² over the last axis, of each row by itself
+//
+// x has the shape (rows, ..., features), with at least two axes, and so has the result.
+//
+// Parameters: name.weight (g) and name.bias (b) of shape (features), which begin with 1 and 0.
+// There is no second derivative.
+//
+// Reference: J. L. Ba, J. R. Kiros and G. E. Hinton, Layer Normalization, 2016.
+func (b *Builder) LayerNorm(name string, x *G.Node) (*G.Node, error) {
+	if x == nil || x.Dims() < 2 || x.Dtype() != b.dtype {
+		return nil, fmt.Errorf("train.LayerNorm: input of %q %s, want shape (rows, ..., features) of %v", name, describe(x), b.dtype)
+	}
+	return b.norm(name, x, func(flat *G.Node) (*G.Node, error) {
+		return norm{dtype: b.dtype, rows: true}.normalise(flat, nil)
+	})
+}
+
+// BatchNorm returns x with each feature, along the last axis, brought to the mean 0 and the
+// variance 1 over all else, times a gain and plus a bias:
+//
+//	y = g ∘ (x - μ)/√(σ² + 1e-5) + b
+//
+// While the model is trained μ and σ² are those of the batch, of its rows that are there: rows that
+// pad a short batch have no part in them. When it is not, they are running averages, to which each
+// batch of training adds a tenth of its own: m ← 0.9·m + 0.1·μ. The variances are those of all
+// numbers, divided by n, so a batch of one row is no error; its variance is 0.
+//
+// x has the shape (rows, ..., features), with at least two axes: for pictures the channels are the
+// features, as in [Builder.Conv2D].
+//
+// Parameters: name.weight (g) and name.bias (b) of shape (features), which begin with 1 and 0. The
+// averages name.running_mean and name.running_var, which begin with 0 and 1, are saved and resumed
+// with the parameters. No gradient moves them, and nothing does where a group freezes them. There
+// is no second derivative.
+//
+// Reference: S. Ioffe and C. Szegedy, Batch Normalization: Accelerating Deep Network Training by
+// Reducing Internal Covariate Shift, 2015.
+func (b *Builder) BatchNorm(name string, x *G.Node) (*G.Node, error) {
+	if x == nil || x.Dims() < 2 || x.Dtype() != b.dtype || x.Shape()[0] != b.batch {
+		return nil, fmt.Errorf("train.BatchNorm: input of %q %s, want shape (%d, ..., features) of %v", name, describe(x), b.batch, b.dtype)
+	}
+	features := x.Shape()[x.Dims()-1]
+	mean, err := b.state(name+".running_mean", Constant(0), features)
+	if err != nil {
+		return nil, err
+	}
+	variance, err := b.state(name+".running_var", Constant(1), features)
+	if err != nil {
+		return nil, err
+	}
+	n := norm{dtype: b.dtype}
+	return b.norm(name, x, func(flat *G.Node) (*G.Node, error) {
+		if !b.training {
+			return n.fixed(flat, mean, variance)
+		}
+		present, err := b.presentRows()
+		if err != nil {
+			return nil, err
+		}
+		moments, err := n.moments(flat, present)
+		if err != nil {
+			return nil, err
+		}
+		b.averages = append(b.averages, &average{mean: b.params.index[mean.Name()], variance: b.params.index[variance.Name()], moments: moments})
+		return n.normalise(flat, present)
+	})
+}
+
+// norm lays x in the rows of a matrix, lets a function normalise it and adds gain and bias.
+func (b *Builder) norm(name string, x *G.Node, normalise func(flat *G.Node) (*G.Node, error)) (*G.Node, error) {
+	shape := x.Shape().Clone()
+	features := shape[len(shape)-1]
+	gain, err := b.Param(name+".weight", Constant(1), features)
+	if err != nil {
+		return nil, err
+	}
+	bias, err := b.Param(name+".bias", Constant(0), features)
+	if err != nil {
+		return nil, err
+	}
+	flat := x
+	if len(shape) > 2 {
+		if flat, err = G.Reshape(x, tensor.Shape{shape.TotalSize() / features, features}); err != nil {
+			return nil, err
+		}
+	}
+	y, err := normalise(flat)
+	if err != nil {
+		return nil, err
+	}
+	rows := y.Shape()[0]
+	if gain, err = repeatRow(gain, rows); err != nil {
+		return nil, err
+	}
+	if bias, err = repeatRow(bias, rows); err != nil {
+		return nil, err
+	}
+	if y, err = G.HadamardProd(y, gain); err != nil {
+		return nil, err
+	}
+	if y, err = G.Add(y, bias); err != nil || len(shape) == 2 {
+		return y, err
+	}
+	return G.Reshape(y, shape)
+}
+
+// state is a parameter that no optimizer moves. In training it is no part of the graph; its node is
+// of a graph of its own there.
+func (b *Builder) state(name string, init Init, shape ...int) (*G.Node, error) {
+	if b.params.states == nil {
+		b.params.states = make(map[string]bool)
+	}
+	b.params.states[name] = true
+	if !b.training {
+		return b.Param(name, init, shape...)
+	}
+	if err := b.reserve("Param", name); err != nil {
+		return nil, err
+	}
+	a, err := b.params.get(name, init, shape)
+	if err != nil {
+		return nil, err
+	}
+	b.used = append(b.used, a)
+	return G.NewTensor(G.NewGraph(), b.dtype, len(shape), G.WithShape(shape...), G.WithName(name)), nil
+}
+
+// presentRows returns the leaf with 1 for the rows of a batch and 0 for those that pad it.
+func (b *Builder) presentRows() (*G.Node, error) {
+	if b.present == nil {
+		c, err := leaf(b.graph, "present rows", "present rows", data.Field{Kind: data.Float}, b.dtype, b.batch)
+		if err != nil {
+			return nil, err
+		}
+		b.present = c
+	}
+	return b.present.node, nil
+}
+
+// average is a running mean and variance with the moments of the last batch.
+type average struct {
+	mean, variance *weights.Array
+	moments        *G.Node
+	batch          data.Column // the moments of the last run: means, then variances
+}
+
+// follow adds the moments of a batch to the averages.
+func (a *average) follow() {
+	const share = 0.1
+	n := len(a.mean.F32) + len(a.mean.F64)
+	for i := range a.batch.F32 {
+		to := a.mean.F32
+		if i >= n {
+			to = a.variance.F32
+		}
+		to[i%n] += share * (a.batch.F32[i] - to[i%n])
+	}
+	for i := range a.batch.F64 {
+		to := a.mean.F64
+		if i >= n {
+			to = a.variance.F64
+		}
+		to[i%n] += share * (a.batch.F64[i] - to[i%n])
+	}
+}
+
+// norm is a normalisation of a matrix, of each row by itself or of each column over the rows that
+// are present.
+type norm struct {
+	dtype tensor.Dtype
+	rows  bool
+}
+
+func (n norm) operands(x *G.Node, more ...*G.Node) (G.Nodes, []hm.Type) {
+	in, types := G.Nodes{}, []hm.Type{}
+	for _, o := range append([]*G.Node{x}, more...) {
+		if o != nil {
+			in, types = append(in, o), append(types, tensorType(o.Dims(), n.dtype))
+		}
+	}
+	return in, types
+}
+
+func (n norm) text(name string) string { return fmt.Sprintf("train.norm.%s[%+v]", name, n) }
+
+// normalise returns (x - μ)/√(σ² + ε).
+func (n norm) normalise(x, present *G.Node) (*G.Node, error) {
+	in, types := n.operands(x, present)
+	return apply(&op{
+		text: n.text("normalise"), types: types, out: types[0], diff: []bool{true, false},
+		shape: func(in []tensor.Shape) (tensor.Shape, error) { return in[0].Clone(), nil },
+		do: func(r *room, in []G.Value) (G.Value, error) {
+			if n.dtype == tensor.Float32 {
+				return normValues[float32](r, n, in, nil)
+			}
+			return normValues[float64](r, n, in, nil)
+		},
+		sym: func(in G.Nodes, _, g *G.Node) (G.Nodes, error) {
+			d, err := n.gradient(in, g)
+			return append(G.Nodes{d}, make(G.Nodes, len(in)-1)...), err
+		},
+	}, in...)
+}
+
+// gradient returns (g - mean(g) - y·mean(g·y))/√(σ² + ε), with y the normalised numbers.
+func (n norm) gradient(in G.Nodes, g *G.Node) (*G.Node, error) {
+	var present *G.Node
+	if len(in) > 1 {
+		present = in[1]
+	}
+	all, types := n.operands(in[0], present, g)
+	diff := make([]bool, len(all))
+	diff[0], diff[len(diff)-1] = true, true
+	return apply(&op{
+		text: n.text("gradient"), types: types, out: types[0], diff: diff,
+		shape: func(in []tensor.Shape) (tensor.Shape, error) { return in[0].Clone(), nil },
+		do: func(r *room, in []G.Value) (G.Value, error) {
+			last := len(in) - 1
+			if n.dtype == tensor.Float32 {
+				return normValues[float32](r, n, in[:last], in[last])
+			}
+			return normValues[float64](r, n, in[:last], in[last])
+		},
+		sym: func(G.Nodes, *G.Node, *G.Node) (G.Nodes, error) {
+			return nil, errors.New("train: a normalisation has no second derivative")
+		},
+	}, all...)
+}
+
+// moments returns the means and then the variances of the columns over the rows that are present.
+func (n norm) moments(x, present *G.Node) (*G.Node, error) {
+	in, types := n.operands(x, present)
+	return apply(&op{
+		text: n.text("moments"), types: types, out: tensorType(1, n.dtype),
+		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{2 * in[0][1]}, nil },
+		do: func(r *room, in []G.Value) (G.Value, error) {
+			if n.dtype == tensor.Float32 {
+				return columnMoments[float32](r, in)
+			}
+			return columnMoments[float64](r, in)
+		},
+	}, in...)
+}
+
+// fixed returns (x - μ)/√(σ² + ε) of given means and variances of the columns.
+func (n norm) fixed(x, mean, variance *G.Node) (*G.Node, error) {
+	rows := x.Shape()[0]
+	mean, err := repeatRow(mean, rows)
+	if err != nil {
+		return nil, err
+	}
+	if variance, err = repeatRow(variance, rows); err != nil {
+		return nil, err
+	}
+	if x, err = G.Sub(x, mean); err != nil {
+		return nil, err
+	}
+	eps := G.NewConstant(normEpsilon)
+	if n.dtype == tensor.Float32 {
+		eps = G.NewConstant(float32(normEpsilon))
+	}
+	if variance, err = G.Add(variance, eps); err != nil {
+		return nil, err
+	}
+	if variance, err = G.Sqrt(variance); err != nil {
+		return nil, err
+	}
+	return G.HadamardDiv(x, variance)
+}
+
+// moment returns the mean and the variance of the numbers that at names, in two passes.
+func moment[F float32 | float64](x []F, first, step, count int, counts func(i int) bool) (mean, variance float64) {
+	n := 0.0
+	for i := range count {
+		if counts(i) {
+			mean += float64(x[first+i*step])
+			n++
+		}
+	}
+	mean /= n
+	for i := range count {
+		if counts(i) {
+			d := float64(x[first+i*step]) - mean
+			variance += d * d
+		}
+	}
+	return mean, variance / n
+}
+
+// presence returns whether a row of the matrix counts: each row of a batch has some of them.
+func presence[F float32 | float64](in []G.Value, rows int) (func(i int) bool, error) {
+	if len(in) < 2 {
+		return func(int) bool { return true }, nil
+	}
+	p, err := slice[F](in[1])
+	if err != nil {
+		return nil, err
+	}
+	each := rows / len(p)
+	return func(i int) bool { return p[i/each] != 0 }, nil
+}
+
+func columnMoments[F float32 | float64](r *room, in []G.Value) (G.Value, error) {
+	x, err := slice[F](in[0])
+	if err != nil {
+		return nil, err
+	}
+	rows, width := in[0].Shape()[0], in[0].Shape()[1]
+	counts, err := presence[F](in, rows)
+	if err != nil {
+		return nil, err
+	}
+	out := take[F](r, 2*width)
+	for j := range width {
+		mean, variance := moment(x, j, width, rows, counts)
+		out[j], out[width+j] = F(mean), F(variance)
+	}
+	return dense(out, 2*width), nil
+}
+
+// normValues normalises, or with an upstream gradient differentiates.
+func normValues[F float32 | float64](r *room, n norm, in []G.Value, upstream G.Value) (G.Value, error) {
+	x, err := slice[F](in[0])
+	if err != nil {
+		return nil, err
+	}
+	var g []F
+	if upstream != nil {
+		if g, err = slice[F](upstream); err != nil {
+			return nil, err
+		}
+	}
+	rows, width := in[0].Shape()[0], in[0].Shape()[1]
+	counts, err := presence[F](in, rows)
+	if err != nil {
+		return nil, err
+	}
+	out := take[F](r, rows*width)
+	groups, count, stride, step := width, rows, 1, width // of columns
+	if n.rows {
+		groups, count, stride, step = rows, width, width, 1
+	}
+	for j := range groups {
+		first := j * stride
+		mean, variance := moment(x, first, step, count, counts)
+		scale := 1 / math.Sqrt(variance+normEpsilon)
+		var sumG, sumGY, present float64
+		for i := range count {
+			if at := first + i*step; g != nil && counts(i) {
+				sumG += float64(g[at])
+				sumGY += float64(g[at]) * (float64(x[at]) - mean) * scale
+				present++
+			}
+		}
+		for i := range count {
+			at := first + i*step
+			y := (float64(x[at]) - mean) * scale
+			switch {
+			case g == nil:
+				out[at] = F(y)
+			case counts(i):
+				out[at] = F(scale * (float64(g[at]) - sumG/present - y*sumGY/present))
+			default:
+				out[at] = 0 // padding, whose results have the weight 0
+			}
+		}
+	}
+	return dense(out, rows, width), nil
+}
