@@ -1,4 +1,4 @@
-package surprisal_test
+package examples_test
 
 import (
 	"os"
@@ -11,7 +11,7 @@ import (
 // TestReadme: the packages to get are there, and the training snippet is the code that package
 // train's examples run.
 func TestReadme(t *testing.T) {
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func TestReadme(t *testing.T) {
 	for _, c := range commands {
 		for _, p := range strings.Fields(c)[2:] {
 			dir, ok := strings.CutPrefix(p, module)
-			files, err := filepath.Glob("." + dir + "/*.go")
+			files, err := filepath.Glob(".." + dir + "/*.go")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,7 +40,7 @@ func TestReadme(t *testing.T) {
 	}
 	_, rest, found := strings.Cut(string(text), "```go\nfunc fit")
 	snippet, _, _ := strings.Cut("func fit"+rest, "```")
-	example, err := os.ReadFile("train/example_test.go")
+	example, err := os.ReadFile("../train/example_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
