@@ -169,18 +169,24 @@ func line(k, i int) (at, stride int) {
 	return i, 0
 }
 
-// normalise divides the lines of step k by their sums.
-func (r *neuralSort) normalise(k int) {
-	n := r.n
-	sums := r.sums[k*n:][:n]
+// sumLines writes the sums of the lines of step k of a square matrix.
+func sumLines(sums, m []float64, k int) {
+	n := len(sums)
 	clear(sums)
 	for i := range n {
 		at, stride := line(k, i)
-		for _, v := range r.p[i*n:][:n] {
+		for _, v := range m[i*n:][:n] {
 			sums[at] += v
 			at += stride
 		}
 	}
+}
+
+// normalise divides the lines of step k by their sums.
+func (r *neuralSort) normalise(k int) {
+	n := r.n
+	sums := r.sums[k*n:][:n]
+	sumLines(sums, r.p, k)
 	for i := range n {
 		at, stride := line(k, i)
 		row := r.p[i*n:][:n]
@@ -193,14 +199,7 @@ func (r *neuralSort) normalise(k int) {
 		return
 	}
 	dsums := r.dsums[k*n:][:n]
-	clear(dsums)
-	for i := range n {
-		at, stride := line(k, i)
-		for _, v := range r.dp[i*n:][:n] {
-			dsums[at] += v
-			at += stride
-		}
-	}
+	sumLines(dsums, r.dp, k)
 	for i := range n {
 		at, stride := line(k, i)
 		p, row := r.p[i*n:][:n], r.dp[i*n:][:n]

@@ -18,8 +18,7 @@ type Block struct {
 
 	first   int   // position of the first row among the values
 	at      []int // position of every row, where rows are left out between them
-	scratch []float64
-	used    int
+	scratch scratch[float64]
 	row     *Block // of EachRow
 }
 
@@ -42,14 +41,7 @@ func (b *Block) Class() int {
 // Buf returns a slice of n elements with arbitrary content that belongs to the block function until
 // it returns.
 func (b *Block) Buf(n int) []float64 {
-	if b.used+n > len(b.scratch) {
-		// Slices handed out earlier stay valid: they keep the old array.
-		b.scratch = make([]float64, max(2*len(b.scratch), b.used+n))
-		b.used = 0
-	}
-	s := b.scratch[b.used : b.used+n : b.used+n]
-	b.used += n
-	return s
+	return b.scratch.take(n)
 }
 
 // EachRow lifts the mathematics of one row, which returns the value, to a block function. The block
@@ -60,8 +52,8 @@ func EachRow(f RowFunc) BlockFunc {
 			b.row = new(Block)
 		}
 		r := b.row
-		*r = Block{Rows: 1, Cols: b.Cols, scratch: b.scratch, used: b.used, row: r.row}
-		used := b.used
+		*r = Block{Rows: 1, Cols: b.Cols, scratch: b.scratch, row: r.row}
+		used := b.scratch.used
 		for i := range b.Rows {
 			lo, hi := i*b.Cols, (i+1)*b.Cols
 			for k := range b.X {
@@ -81,12 +73,12 @@ func EachRow(f RowFunc) BlockFunc {
 			if b.Out != nil {
 				b.Out[i] = l
 			}
-			if len(r.scratch) > len(b.scratch) {
+			if len(r.scratch.memory) > len(b.scratch.memory) {
 				b.scratch, used = r.scratch, 0
 			}
-			r.used = used
+			r.scratch.used = used
 		}
-		b.used = used
+		b.scratch.used = used
 		*r = Block{row: r.row}
 	}
 }

@@ -198,7 +198,8 @@ func (e *evaluation[F]) addShared(ranges int) {
 func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	y := e.grouped
 	g := &w.group
-	*g = Group{Index: i, All: y.entries, name: e.Def.Name, scratch: g.scratch, ints: g.ints, singles: g.singles, rows: w}
+	*g = g.free()
+	g.Index, g.All, g.name, g.rows = i, y.entries, e.Def.Name, w
 	w.labelled = false
 	w.e, w.tangent = e, 0
 	if err := e.entriesOf(w, i); err != nil {
@@ -388,14 +389,14 @@ func (e *evaluation[F]) groupTangents(w *groupWork[F], s []float64, i int) error
 	place := e.operand[e.Wrt]
 	g.Factor = fit(&w.factor, len(s))
 	e.requestTangent(w, place)
-	scratch, ints, singles := g.used, g.intUsed, g.singleUsed
+	floats, ints, singles := g.floats.used, g.ints.used, g.singles.used
 	for v := range s {
 		if s[v] == 0 {
 			continue
 		}
 		clear(g.Factor)
 		g.Factor[v] = s[v]
-		g.used, g.intUsed, g.singleUsed, w.tangent = scratch, ints, singles, 0
+		g.floats.used, g.ints.used, g.singles.used, w.tangent = floats, ints, singles, 0
 		if err := e.grouped.f(g); err != nil {
 			return err
 		}

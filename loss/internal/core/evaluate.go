@@ -281,9 +281,9 @@ func getWork[F Float](n int) *work[F] {
 
 // put returns the memory, without what it points to.
 func (w *work[F]) put() {
-	w.block = Block{scratch: w.block.scratch, row: w.block.row}
+	w.block = Block{scratch: w.block.scratch.free(), row: w.block.row}
 	w.kernel = Range[F]{}
-	w.groups.group = Group{scratch: w.groups.group.scratch, ints: w.groups.group.ints, singles: w.groups.group.singles}
+	w.groups.group = w.groups.group.free()
 	w.groups.stream = stream[F]{}
 	w.groups.e = nil
 	PoolOf[F](&works32, &works64).Put(w)

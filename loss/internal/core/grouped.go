@@ -373,25 +373,20 @@ type Group struct {
 	name    string
 	access  access
 	rows    groupRows
-	scratch []float64
-	used    int
-	ints    []int
-	intUsed int
+	floats  scratch[float64]
+	ints    scratch[int]
+	singles scratch[float32]
+}
 
-	singles    []float32
-	singleUsed int
+// free is the group without anything but its memory, all of it to hand out again.
+func (g *Group) free() Group {
+	return Group{floats: g.floats.free(), ints: g.ints.free(), singles: g.singles.free()}
 }
 
 // Buf returns a slice of n elements with arbitrary content that belongs to the function until it
 // returns.
 func (g *Group) Buf(n int) []float64 {
-	if g.used+n > len(g.scratch) {
-		g.scratch = make([]float64, max(2*len(g.scratch), g.used+n))
-		g.used = 0
-	}
-	s := g.scratch[g.used : g.used+n : g.used+n]
-	g.used += n
-	return s
+	return g.floats.take(n)
 }
 
 // Zeros is Buf with zeros.
@@ -403,24 +398,12 @@ func (g *Group) Zeros(n int) []float64 {
 
 // Singles is Buf for float32.
 func (g *Group) Singles(n int) []float32 {
-	if g.singleUsed+n > len(g.singles) {
-		g.singles = make([]float32, max(2*len(g.singles), g.singleUsed+n))
-		g.singleUsed = 0
-	}
-	s := g.singles[g.singleUsed : g.singleUsed+n : g.singleUsed+n]
-	g.singleUsed += n
-	return s
+	return g.singles.take(n)
 }
 
 // Ints is Buf for integers.
 func (g *Group) Ints(n int) []int {
-	if g.intUsed+n > len(g.ints) {
-		g.ints = make([]int, max(2*len(g.ints), g.intUsed+n))
-		g.intUsed = 0
-	}
-	s := g.ints[g.intUsed : g.intUsed+n : g.intUsed+n]
-	g.intUsed += n
-	return s
+	return g.ints.take(n)
 }
 
 // Position returns the position of entry i among all entries of the group.

@@ -292,7 +292,7 @@ func (e *evaluation[F]) logitBlocks(z, dz, v, byTarget []F) {
 		defer w.put()
 		b := &w.block
 		n, from, to := hi-lo, lo*cols, hi*cols
-		*b = Block{Rows: n, Cols: cols, scratch: b.scratch, row: b.row, first: lo}
+		*b = Block{Rows: n, Cols: cols, scratch: b.scratch.free(), row: b.row, first: lo}
 		b.X[0] = widen(&w.packed[0], z[from:to])
 		if l.target != 0 {
 			b.X[1] = widen(&w.packed[1], l.link.X[l.target][from:to])
