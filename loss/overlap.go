@@ -28,8 +28,8 @@ func WithSemimetric() Option { return core.OptSemimetric.Flag }
 // Off by default.
 func WithMultiLabel() Option { return core.OptMultiLabel.Flag }
 
-// WithBackground says whether class 0 counts. Default true. A class that does not count still has
-// its part in the softmax.
+// WithBackground sets whether class 0, the background, is one of the classes that the loss averages.
+// Default true. The softmax is over all classes in either case.
 func WithBackground(counts bool) Option {
 	return func(s *core.Settings) error {
 		s.Overlap.NoBackground = !counts

@@ -61,7 +61,7 @@ type PairRow struct {
 	Buf   [3][]float64 // for the function
 }
 
-// NewPairs returns the pairs of points. float32 says that the operands are of that type.
+// NewPairs returns the pairs of points of a and b, whose operands are of dtype float32 or not.
 func NewPairs(g *core.Group, kind PairKind, a, b *Points, float32 bool) *Pairs {
 	p := &Pairs{A: a, B: b, Kind: kind, Scale: 1, g: g, second: g.Second()}
 	if len(g.Factor) == a.N {
