@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 
+	"github.com/surprisal-go/surprisal/examples/internal/digits"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/metric"
@@ -51,7 +52,7 @@ func network(b *train.Builder, x *G.Node) (*G.Node, error) {
 }
 
 func run(ctx context.Context, w, progress io.Writer, seed uint64, epochs int, out string) error {
-	images, test, err := loadDigits()
+	images, test, err := digits.Split()
 	if err != nil {
 		return err
 	}

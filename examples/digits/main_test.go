@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/surprisal-go/surprisal/examples/internal/digits"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/metric"
@@ -49,7 +50,7 @@ func TestRun(t *testing.T) {
 // elsewhere: .9621 and .9655 with PyTorch, standard deviation .0028 and .0022 (1438/359 rows, batch
 // 32, 50 epochs).
 func TestAccuracy(t *testing.T) {
-	images, test, err := loadDigits()
+	images, test, err := digits.Split()
 	if err != nil {
 		t.Fatal(err)
 	}
