@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/loss/eager"
+	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/info"
+	"github.com/surprisal-go/surprisal/train"
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/metric"
+	"github.com/surprisal-go/surprisal/train/optim"
+	"gonum.org/v1/gonum/floats"
+	G "gorgonia.org/gorgonia"
+)
+
+// jury judges images by the test images and by a classifier, neither of which the forger and the
+// critic have seen.
+type jury struct {
+	training, test [][]float64
+	classifier     *train.Net
+	accuracy       float64 // of the classifier on the test images
+}
+
+func newJury(ctx context.Context, seed uint64) (*jury, error) {
+	images, _, err := digits.Images()
+	if err != nil {
+		return nil, err
+	}
+	j := new(jury)
+	for i, m := range images {
+		if digits.Held(i) {
+			j.test = append(j.test, m)
+		} else {
+			j.training = append(j.training, m)
+		}
+	}
+	training, test, err := digits.Split()
+	if err != nil {
+		return nil, err
+	}
+	network := func(b *train.Builder, x *G.Node) (*G.Node, error) {
+		h, err := b.Dense("hidden", x, 128)
+		if err != nil {
+			return nil, err
+		}
+		return b.Dense("class", G.Must(G.Rectify(h)), 10)
+	}
+	res, err := train.Fit(ctx, network, loss.CrossEntropy, training, train.Config{Epochs: 40, Optimizer: optim.Adam(1e-3), Seed: seed})
+	if err != nil {
+		return nil, err
+	}
+	j.classifier = res.Net
+	values, err := res.Evaluate(ctx, nil, test, metric.NewAccuracy())
+	j.accuracy = values["accuracy"]
+	return j, err
+}
+
+// shuffled are images whose pixels come from training images of their own.
+func (j *jury) shuffled(seed uint64) [][]float64 {
+	r := data.Rand(seed, "shuffled", 0)
+	images := make([][]float64, len(j.test))
+	for i := range images {
+		for k := range pixels {
+			images[i] = append(images[i], j.training[r.IntN(len(j.training))][k])
+		}
+	}
+	return images
+}
+
+func flat(images [][]float64) (all []float64) {
+	for _, m := range images {
+		all = append(all, m...)
+	}
+	return all
+}
+
+// judge writes a line on images: the Sinkhorn divergence from the test images, the entropy of the
+// classes over all of them, how sure the classifier is of each, and how far the nearest training
+// image is.
+func (j *jury) judge(ctx context.Context, w io.Writer, name string, images [][]float64) error {
+	transport, err := eager.SinkhornDivergence(loss.WithEpsilon(0.5), loss.WithThreshold(1e-6))
+	if err != nil {
+		return err
+	}
+	cost, err := transport.Value(eager.Data{}, eager.Slice(flat(images), len(images), pixels), eager.Slice(flat(j.test), len(j.test), pixels))
+	if err != nil {
+		return err
+	}
+	rows, err := data.Rows(images)
+	if err != nil {
+		return err
+	}
+	scores, err := j.classifier.Predict(ctx, rows)
+	if err != nil {
+		return err
+	}
+	logits := scores.Data().([]float32)
+	share, sure, nearest := make([]float64, 10), 0.0, 0.0
+	p := make([]float32, 10)
+	for i, m := range images {
+		tensorops.SoftmaxRows(p, logits[10*i:10*i+10], 10)
+		sure += float64(slices.Max(p)) / float64(len(images))
+		for c, v := range p {
+			share[c] += float64(v)
+		}
+		best := math.Inf(1)
+		for _, known := range j.training {
+			if &known[0] != &m[0] { // no image is its own neighbour
+				best = min(best, floats.Distance(m, known, 2))
+			}
+		}
+		nearest += best / float64(len(images))
+	}
+	floats.Scale(1/floats.Sum(share), share)
+	bits, err := info.Entropy(share, info.Bits)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%-26s%12.2f%16.2f%12.1f%%%10.2f\n", name, cost, bits, 100*sure, nearest)
+	return err
+}

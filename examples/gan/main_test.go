@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRun(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "made", "by the program")
+	var text bytes.Buffer
+	const updates = 60
+	if err := run(context.Background(), &text, 1, updates, out); err != nil {
+		t.Fatal(err)
+	}
+	line := func(name string) (transport, bits float64) {
+		_, rest, _ := strings.Cut(text.String(), "\n"+name)
+		if _, err := fmt.Sscanf(rest, "%f%f", &transport, &bits); err != nil {
+			t.Fatalf("%s: %v in\n%s", name, err, text.String())
+		}
+		return transport, bits
+	}
+	// What the program is there to show: the forged images come near the true ones, and are of
+	// several classes. True images are nearer still, and have all classes alike.
+	before, _ := line("forged, 0 updates")
+	after, bits := line(fmt.Sprintf("forged, %d updates", updates))
+	other, all := line("other training images")
+	if after > 0.7*before || bits < 1.5 || other > after || math.Abs(all-math.Log2(10)) > 0.02 {
+		t.Errorf("the forger has learned too little, or the measure is wrong:\n%s", text.String())
+	}
+	for name, height := range map[string]int{"forged": 230, "stages": 230} {
+		f, err := os.Open(filepath.Join(out, name+".png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		img, err := png.Decode(f)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if b := img.Bounds(); b.Dx() != 905 || b.Dy() != height {
+			t.Errorf("%s has %v pixels", name, b)
+		}
+	}
+}
+
+// TestSame: a game is decided by its seed.
+func TestSame(t *testing.T) {
+	images := [][]float64{make([]float64, pixels), make([]float64, pixels)}
+	images[1][5] = 1
+	var first [][]float64
+	for range 2 {
+		g, err := newGame(images, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		for range 3 {
+			if _, err := g.play(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		forged, err := g.forged(context.Background(), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = forged
+		} else if fmt.Sprint(first) != fmt.Sprint(forged) {
+			t.Error("two games of one seed differ")
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var pathError *os.PathError
+	if err := run(context.Background(), io.Discard, 0, 4, filepath.Join(file, "below")); !errors.As(err, &pathError) {
+		t.Errorf("a directory below a file: got the error %v, want a path error", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	g, err := newGame([][]float64{make([]float64, pixels)}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if _, err := g.play(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a game that was cancelled: got the error %v", err)
+	}
+}
