@@ -94,7 +94,8 @@
 //
 // An option that a loss does not take is an error, and so is a value out of range. The
 // documentation of a loss lists its options; in addition every loss and node takes
-// [WithBufferReuse] and [WithUncheckedValues]. Given twice, the last one counts.
+// [WithBufferReuse] and [WithUncheckedValues], and every loss with a reduction [WithComm]. Given
+// twice, the last one counts.
 //
 // Logits are transformed in this order: [WithSoftcap], then [WithTemperature]. [WithZLoss] uses the
 // log-sum-exp of the result.

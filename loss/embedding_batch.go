@@ -314,7 +314,8 @@ func ProxyNCA(embeddings, proxies, labels *G.Node, opts ...Option) (*G.Node, err
 
 var proxyNCA = core.Definition{
 	Name: "ProxyNCA", Operands: withProxies(), Takes: core.Options(core.ReduceOptions, core.OptScale), Defaults: core.Settings{Scale: 1},
-	Grouped: ofBatch, Laws: core.NonNegative, Others: "PML ProxyNCALoss: softmax_scale",
+	Grouped: func(*core.Settings) core.Grouping { return core.Grouping{Entries: "N", Values: "N", Apart: true} },
+	Laws:    core.NonNegative, Others: "PML ProxyNCALoss: softmax_scale",
 	Group: func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {
 			pairs := proxyPairs(g, d, formula.SquaredDistances, false)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/tensorops/comm"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -165,4 +166,25 @@ func WithBufferReuse() Option {
 // The check costs up to a fifth of a cheap elementwise loss (BENCHMARKS.md) and little elsewhere.
 func WithUncheckedValues() Option {
 	return core.OptUncheckedValues.Flag
+}
+
+// WithComm spreads the values of a loss over the ranks of c: each rank has operands of its own, and
+// the loss is that of all of them together. [Mean] is one mean over all ranks, whatever part each
+// has, and [Sum] the sum; every rank gets the same number, to the bit. Derivatives are those of that
+// number by the rank's own operands, so that gradients by parameters that ranks share are still to
+// be added up. Every loss with a reduction takes it but those where a value reads the whole batch.
+// Under [None] a rank's values are its own, and nothing is exchanged.
+//
+// Every rank builds the loss with the same options and runs the same operations in the same order,
+// with the same upstream. A rank without a value that counts sends a batch of weights 0. Ranks that
+// disagree, and bad data on one rank, are an error on every rank, which names the rank. What is
+// wrong with shapes is an error of one rank alone.
+func WithComm(c comm.Comm) Option {
+	return func(s *core.Settings) error {
+		if c == nil {
+			return fmt.Errorf("WithComm is nil")
+		}
+		s.Comm = c
+		return s.Give(core.OptComm)
+	}
 }

@@ -342,7 +342,7 @@ var ppoValue = core.Definition{
 		{Name: "returns", Holds: core.Real, Shape: "*", Data: true}},
 	Takes: core.Options(core.ReduceOptions, core.OptEpsilon), Defaults: core.Settings{Epsilon: 0.2}, Check: checkPolicy,
 	Laws: core.NonNegative, Others: "trl, verl: the same with the ½",
-	Grouped: func(*core.Settings) core.Grouping { return core.Grouping{Entries: "*", Values: "*"} },
+	Grouped: func(*core.Settings) core.Grouping { return core.Grouping{Entries: "*", Values: "*", Apart: true} },
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
 		eps := s.Epsilon
 		return entrywise(func(x [core.MaxPlaces]float64) (j formula.MultiPartials) {

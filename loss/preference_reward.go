@@ -45,7 +45,9 @@ var bradleyTerry = core.Definition{
 }
 
 // perEntry is the grouping of losses with a value for each entry of one axis, all in one group.
-func perEntry(*core.Settings) core.Grouping { return core.Grouping{Entries: "N", Values: "N"} }
+func perEntry(*core.Settings) core.Grouping {
+	return core.Grouping{Entries: "N", Values: "N", Apart: true}
+}
 
 // entrywise lifts a function of the entries of all operands at one place to a group; operands of one
 // number are the same everywhere, and those that are not there are 0.
@@ -124,7 +126,7 @@ var kto = core.Definition{
 	Takes: core.Options(preferenceOptions, core.OptKL, core.OptClassWeights), Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl KTOTrainer: WithNormalizer(N)",
 	Grouped: func(*core.Settings) core.Grouping {
-		return core.Grouping{Entries: "N", Values: "N", Classes: func(*core.GroupDims) int { return 2 }}
+		return core.Grouping{Entries: "N", Values: "N", Apart: true, Classes: func(*core.GroupDims) int { return 2 }}
 	},
 	Parts: func(s *core.Settings, _ *core.GroupDims) core.PartsFunc {
 		return func(g *core.Group) error {

@@ -47,6 +47,7 @@ type Bound struct {
 	links   Links
 	kernels Kernels
 	text    string
+	alike   [2]float64 // what must be the same on every rank
 }
 
 // Bind checks the settings and the operands of a loss, in the order of its declaration.
@@ -106,7 +107,7 @@ func (b *Bound) checkSettings() error {
 			return Faultf(ErrOption, d.Name, "%v", err)
 		}
 	}
-	return nil
+	return b.checkSpread()
 }
 
 // bindFirst takes dtype, shape and axis from the first operand.
@@ -296,7 +297,11 @@ func (b *Bound) Seal() *Bound {
 	if b.Separate() {
 		fmt.Fprintf(&t, " shapes=%v numerator=%t", b.shapes, b.Numerator)
 	}
+	if c := b.Set.Comm; c != nil {
+		fmt.Fprintf(&t, " comm=%d/%d %p", c.Rank(), c.Size(), c)
+	}
 	b.text = t.String()
+	b.sealRanks()
 	return b
 }
 

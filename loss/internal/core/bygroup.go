@@ -36,9 +36,13 @@ type groups[F Float] struct {
 }
 
 // byGroups computes what is requested of a loss whose values read groups.
-func (e *evaluation[F]) byGroups() (Result, error) {
+func (e *evaluation[F]) byGroups(fault error) (Result, error) {
 	e.countGroups()
-	d, none, err := e.groupDivisor()
+	before := totals{err: fault}
+	if fault == nil {
+		before = e.groupDenominator()
+	}
+	d, none, err := e.divisor(&before)
 	if err != nil {
 		return Result{}, err
 	}
@@ -54,16 +58,11 @@ func (e *evaluation[F]) byGroups() (Result, error) {
 	if e.Set.Has(OptSegments) {
 		e.clearResults()
 	}
-	all := e.groupRanges(compute)
-	if all.err != nil {
-		return Result{}, all.err
+	var all totals
+	if before.err == nil {
+		all = e.groupRanges(compute)
 	}
-	n := all.n.value()
-	result := Result{Numerator: n, Denominator: d, Value: n / d}
-	if e.Normalized && d == 0 {
-		result.Value = 0
-	}
-	return result, nil
+	return e.reduced(&before, all)
 }
 
 // clearResults writes 0 to all results.
@@ -114,23 +113,18 @@ func (e *evaluation[F]) groupCount() int {
 	return e.grouped.dims.Groups
 }
 
-// groupDivisor returns what a weighted sum is divided by.
-func (e *evaluation[F]) groupDivisor() (d float64, none bool, err error) {
-	var t totals
+// groupDenominator computes the denominator of Mean where it is not given.
+func (e *evaluation[F]) groupDenominator() (t totals) {
 	switch {
-	case e.Set.Reduction != Mean || e.fixedNormalizer() || e.grouped.whole(e.Bound):
-		if e.grouped.whole(e.Bound) {
-			return 1, false, nil
-		}
+	case e.grouped.whole(e.Bound):
+		t.share(1)
+	case e.Set.Reduction != Mean || e.fixedNormalizer():
 	case e.MaskType == "" && !e.Weighted && !e.grouped.byLabel && e.grouped.parts == nil && !e.Set.Has(OptSegments):
 		t.share(float64(e.groupCount() * e.grouped.values))
 	default:
-		if t = e.groupRanges(sumShares); t.err != nil {
-			return 0, false, t.err
-		}
+		return e.groupRanges(sumShares)
 	}
-	d, none = e.divisor(&t)
-	return d, none, nil
+	return t
 }
 
 // groupRanges performs a task on all ranges of groups and adds their totals in order.

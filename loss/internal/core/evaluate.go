@@ -157,8 +157,9 @@ func (e *evaluation[F]) do(w *work[F], lo, hi int) {
 
 // Evaluate computes what is requested of a bound loss on inputs whose lengths fit.
 func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
-	if err := b.checkNormalizer(in.Normalizer); err != nil {
-		return Result{}, err
+	fault := b.checkNormalizer(in.Normalizer)
+	if fault != nil && !b.spread() {
+		return Result{}, fault
 	}
 	pool := PoolOf[F](&evaluations32, &evaluations64)
 	if b.Linked() {
@@ -166,7 +167,7 @@ func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
 	}
 	e := pool.Get().(*evaluation[F])
 	e.Bound, e.Request, e.in, e.kernel = b, r, in, nil
-	result, err := e.run()
+	result, err := e.run(fault)
 	e.Bound, e.Request, e.in, e.kernel = nil, Request[F]{}, nil, nil
 	if b.Linked() {
 		e.chunk.link = LinkRows[F]{}
@@ -183,52 +184,50 @@ func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
 const roundedOnce = 128
 
 // run computes the denominator where it is needed first, and then what is requested.
-func (e *evaluation[F]) run() (Result, error) {
+// It begins with what is wrong already.
+func (e *evaluation[F]) run(fault error) (Result, error) {
 	if e.grouped != nil {
-		return e.byGroups()
+		return e.byGroups(fault)
 	}
 	varies := e.denominatorVaries() && !e.Linked() && (e.Order == OrderHessian || e.Order == OrderTangent || e.Order.hasResult() && e.Wrt == 1)
-	var before totals
-	if varies {
+	before := totals{err: fault}
+	switch {
+	case fault != nil:
+	case varies:
 		before = e.ranges(sumVarying)
-	} else {
+	default:
 		before = e.denominator()
 	}
-	if before.err != nil {
-		return Result{}, before.err
+	if e.Linked() && before.err == nil {
+		before.err = e.startLinked(&before)
 	}
-	d, none := e.divisor(&before)
+	d, none, err := e.divisor(&before)
+	if err != nil {
+		return Result{}, err
+	}
 	if none {
-		clear(e.Dst)
-		clear(e.Out)
-		for _, d := range e.derivatives() {
-			clear(d)
-		}
+		e.clearResults()
 		return Result{}, nil
 	}
 	if e.Order == OrderDenominator {
 		return Result{Value: d, Denominator: d}, nil
 	}
 	e.scale, e.stages = d, before
-	e.chooseKernel(varies)
 	var all totals
-	if e.Linked() {
-		all = e.chunks()
-	} else {
-		all = e.ranges(compute)
+	if before.err == nil {
+		e.chooseKernel(varies)
+		if e.Linked() {
+			all = e.chunks()
+		} else {
+			all = e.ranges(compute)
+		}
 	}
-	if all.err != nil {
-		return Result{}, all.err
-	}
-	n := all.n.value()
-	result := Result{Numerator: n, Denominator: d, Value: n / d}
-	if e.Normalized && d == 0 { // no value counts, or there is an error
-		result.Value = 0
-	}
-	if t := &e.stages; e.Order == OrderTangent && e.denominatorVaries() {
+	result, err := e.reduced(&before, all)
+	if t := &e.stages; err == nil && e.Order == OrderTangent && e.denominatorVaries() {
+		d, n := result.Denominator, result.Numerator
 		result.Value = (n - t.n.value()/d*t.dd.value()) / d
 	}
-	return result, nil
+	return result, err
 }
 
 // chooseKernel sets the kernel where there is one for the request.

@@ -29,6 +29,8 @@ type Grouping struct {
 	Items bool
 	// Inside: weights come with the group, which makes its values of them.
 	Inside bool
+	// Apart: a value reads no other entry than its own, though the batch is one group.
+	Apart bool
 	// Whole: Mean is one value of the whole group instead of a quotient of two sums; its weights
 	// come with the group.
 	Whole bool

@@ -37,22 +37,49 @@ type linked[F Float] struct {
 // isTarget reports whether floating operand k is the soft target, which is not the link's.
 func (l *linked[F]) isTarget(k int) bool { return k > 0 && k == l.target }
 
-// chunks computes what is requested of a loss with a link, some rows after others.
-func (e *evaluation[F]) chunks() (all totals) {
+// startLinked finds the factors of all rows and, where the denominator depends on the target, what
+// it changes by along the direction.
+func (e *evaluation[F]) startLinked(t *totals) error {
 	l := &e.chunk
 	n := e.Dims.Rows
 	s, labels := fit(&l.s, n), fit(&l.labels, n)
-	if all.err = e.factors(s, labels, 0); all.err != nil {
+	if err := e.factors(s, labels, 0); err != nil {
+		return err
+	}
+	l.target = e.soft()
+	if l.varies = l.target != 0 && e.denominatorVaries(); l.varies {
+		e.sumTarget(t, s)
+	}
+	return nil
+}
+
+// chunks computes what is requested of a loss with a link.
+func (e *evaluation[F]) chunks() totals {
+	all := e.eachChunk()
+	if e.Order == OrderValue || e.soft() == 0 || !e.denominatorVaries() {
 		return all
 	}
-	dst := e.derivatives()
-	l.target = e.soft()
-	e.stages = totals{}
-	if l.varies = l.target != 0 && e.denominatorVaries(); l.varies {
-		e.sumTarget(s)
+	moved := e.join(totals{n: e.stages.n, dn: e.stages.dn, err: all.err})
+	if moved.err != nil {
+		all.err = moved.err
+		return all
 	}
+	e.stages.n, e.stages.dn = moved.n, moved.dn
+	if d := e.derivatives()[e.chunk.target]; d != nil {
+		e.addTargetVariation(d, e.chunk.at)
+	}
+	return all
+}
+
+// eachChunk computes what is requested, some rows after others.
+func (e *evaluation[F]) eachChunk() (all totals) {
+	l := &e.chunk
+	n := e.Dims.Rows
+	s := l.s
+	dst := e.derivatives()
 	g := fit(&l.g, n)
 	at := fit(&l.at, n)[:0]
+	defer func() { l.at = at }()
 	for i, v := range s {
 		g[i] = 0
 		if v != 0 {
@@ -89,9 +116,6 @@ func (e *evaluation[F]) chunks() (all totals) {
 		if all.err = e.linkedRows(&all, at[a:b], &dst, a == 0); all.err != nil {
 			return all
 		}
-	}
-	if d := dst[l.target]; l.varies && d != nil {
-		e.addTargetVariation(d, at)
 	}
 	return all
 }

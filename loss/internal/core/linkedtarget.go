@@ -7,7 +7,7 @@ package core
 // enter.
 
 // sumTarget adds up what the denominator changes by along a direction in the target.
-func (e *evaluation[F]) sumTarget(s []float64) {
+func (e *evaluation[F]) sumTarget(t *totals, s []float64) {
 	if e.logits() != 2 || !e.chunk.isTarget(e.Wrt) {
 		return
 	}
@@ -19,7 +19,7 @@ func (e *evaluation[F]) sumTarget(s []float64) {
 		for c, w := range e.Set.ClassWeights {
 			moved += w * float64(e.in.Dir[i*e.Dims.Cols+c])
 		}
-		e.stages.dd.add(v * moved)
+		t.dd.add(v * moved)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/surprisal-go/surprisal/tensorops/comm"
 )
 
 // An OptionSet is a set of options.
@@ -285,6 +287,8 @@ type Settings struct {
 	Reuse        bool
 	Unchecked    bool
 
+	Comm comm.Comm // the values are spread over its ranks; nil: they are not
+
 	Overlap    Overlap
 	Ranking    Ranking
 	Embedding  Embedding
@@ -302,7 +306,7 @@ func (s *Settings) Has(o OptionSet) bool { return s.Given.Has(o) }
 
 // text prints every setting that is data.
 func (s Settings) text() string {
-	s.operands = nil
+	s.operands, s.Comm = nil, nil
 	return fmt.Sprintf("%+v", s)
 }
 
@@ -346,7 +350,11 @@ func Configure[O ~func(*Settings) error](d *Definition, opts []O) (Settings, err
 			return s, Faultf(ErrOption, d.Name, "%v", err)
 		}
 	}
-	if foreign := s.Given.Without(Options(d.Takes, commonOptions)); !foreign.None() {
+	takes := Options(d.Takes, commonOptions)
+	if d.Takes.Has(OptReduction) {
+		takes = Options(takes, OptComm)
+	}
+	if foreign := s.Given.Without(takes); !foreign.None() {
 		have := "no options"
 		if !d.Takes.None() {
 			have = strings.Join(d.Takes.Names(), ", ")

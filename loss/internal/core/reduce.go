@@ -57,8 +57,27 @@ func (b *Bound) denominatorVaries() bool {
 }
 
 // divisor returns what a weighted sum is divided by; none reports that no value has a part in it,
-// which makes the loss 0.
-func (e *evaluation[F]) divisor(t *totals) (d float64, none bool) {
+// which makes the loss 0. Where ranks meet first, t becomes the totals of all. Where they meet at
+// the end, an error stays in t, and the denominator may not be known yet.
+func (e *evaluation[F]) divisor(t *totals) (d float64, none bool, err error) {
+	switch {
+	case e.meetsFirst():
+		*t = e.join(*t)
+	case e.spread():
+		if d, none = e.quotient(t); none {
+			d = 1
+		}
+		return d, false, nil
+	}
+	if t.err != nil {
+		return 0, false, t.err
+	}
+	d, none = e.quotient(t)
+	return d, none, nil
+}
+
+// quotient is the divisor of the totals of all values.
+func (e *evaluation[F]) quotient(t *totals) (d float64, none bool) {
 	switch {
 	case e.Set.Reduction != Mean || e.IsMap:
 		return 1, false
@@ -70,6 +89,35 @@ func (e *evaluation[F]) divisor(t *totals) (d float64, none bool) {
 		return math.Inf(1), true
 	}
 	return t.d.value(), false
+}
+
+// reduced returns the result of the totals of a request, given those before it.
+func (e *evaluation[F]) reduced(before *totals, all totals) (Result, error) {
+	d := e.scale
+	if e.spread() {
+		first := e.meetsFirst()
+		if !first {
+			all.d, all.active = before.d, before.active
+			if before.err != nil {
+				all.err = before.err
+			}
+		}
+		if all = e.join(all); all.err == nil && !first {
+			var none bool
+			if d, none = e.quotient(&all); none {
+				return Result{}, nil
+			}
+		}
+	}
+	if all.err != nil {
+		return Result{}, all.err
+	}
+	n := all.n.value()
+	result := Result{Numerator: n, Denominator: d, Value: n / d}
+	if e.Normalized && d == 0 { // no value counts, or there is an error
+		result.Value = 0
+	}
+	return result, nil
 }
 
 // entry returns the place in weights or a mask of value i.
