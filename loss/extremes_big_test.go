@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/ALTree/bigfloat"
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/loss/eager"
@@ -29,7 +29,7 @@ func minus(a, b real) real            { return newReal().Sub(a, b) }
 func product2(a, b real) real         { return newReal().Mul(a, b) }
 func quotient(a, b real) real         { return newReal().Quo(a, b) }
 func root(a real) real                { return newReal().Sqrt(a) }
-func logOf(a real) real               { return bigfloat.Log(a) }
+func logOf(a real) real               { return vectest.BigLog(a) }
 func sizeOf(a real) real              { return newReal().Abs(a) }
 func greater(a, b real) real          { return map[bool]real{true: a, false: b}[a.Cmp(b) > 0] }
 func multiple(c float64, a real) real { return product2(exact(c), a) }
@@ -50,7 +50,7 @@ func expOf(a real) real {
 	if a.Cmp(exact(-1e6)) < 0 {
 		return exact(0) // far below every float64, also times the largest
 	}
-	return bigfloat.Exp(a)
+	return vectest.BigExp(a)
 }
 
 // An exactResult is a value with its derivatives by the first operand, and the sizes of the largest

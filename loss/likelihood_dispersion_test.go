@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ALTree/bigfloat"
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/loss/eager"
@@ -150,7 +150,7 @@ func TestDispersion(t *testing.T) {
 		value, grad, hessian := dispersedNodes(t, tensor.Float64, in, opts...)
 		for i, f := range in[0] {
 			count, alpha := in[1][i], in[2][i]
-			mu := bigfloat.Exp(exact(f))
+			mu := vectest.BigExp(exact(f))
 			truth := func(mu real) dispersedTruth { return dispersedOf(exact(f), exact(count), exact(alpha), mu, full) }
 			want, moved := truth(mu), truth(product2(mu, exact(1+0x1p-50)))
 			check := func(what string, got float64, want, moved real, size, own float64) {

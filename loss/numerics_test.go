@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/ALTree/bigfloat"
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/tensorops/vec/vectest"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -30,10 +30,10 @@ func bigSoftmax(x []float64) (p, nll, others []*big.Float) {
 	e := make([]*big.Float, len(x))
 	sum := bigZero()
 	for i, v := range x {
-		e[i] = bigfloat.Exp(bigOf(v))
+		e[i] = vectest.BigExp(bigOf(v))
 		sum.Add(sum, e[i])
 	}
-	lse := bigfloat.Log(sum)
+	lse := vectest.BigLog(sum)
 	for i, v := range x {
 		p = append(p, bigZero().Quo(e[i], sum))
 		nll = append(nll, bigZero().Sub(lse, bigOf(v)))
@@ -51,9 +51,9 @@ func bigSoftmax(x []float64) (p, nll, others []*big.Float) {
 // bigSoftplus returns log(1 + e^x) and 1/(1 + e^-x).
 func bigSoftplus(x float64) (value, slope *big.Float) {
 	one := bigOf(1)
-	e := bigfloat.Exp(bigOf(x))
+	e := vectest.BigExp(bigOf(x))
 	sum := bigZero().Add(one, e)
-	return bigfloat.Log(sum), bigZero().Quo(e, sum)
+	return vectest.BigLog(sum), bigZero().Quo(e, sum)
 }
 
 // nearOne are rows of logits whose first class has a probability near 1, with all float32.
@@ -223,7 +223,7 @@ func klTerms(t []*big.Float, x []float64) (kl, distance, largest float64) {
 	_, nll, _ := bigSoftmax(x)
 	sum, size := bigZero(), bigZero()
 	for j, q := range t {
-		term := bigfloat.Log(q)
+		term := vectest.BigLog(q)
 		term.Add(term, nll[j]).Mul(term, q)
 		sum.Add(sum, term)
 		size.Add(size, term.Abs(term))

@@ -117,13 +117,21 @@ func checkAxis(t *testing.T, f alongFunc, name string, dst, x *tensor.Dense, axi
 	if axis < 0 {
 		axis += x.Dims()
 	}
-	lines := map[string][]float64{} // by the coordinates without the axis
+	lineAt := func(c []int) (line int) { // the coordinates without the axis
+		for d, n := range x.Shape() {
+			if d != axis {
+				line = line*n + c[d]
+			}
+		}
+		return line
+	}
+	lines := make([][]float64, x.Shape().TotalSize()/x.Shape()[axis])
 	coords(x.Shape(), func(c []int) {
-		key := fmt.Sprint(c[:axis], c[axis+1:])
-		lines[key] = append(lines[key], at(x, c...))
+		l := lineAt(c)
+		lines[l] = append(lines[l], at(x, c...))
 	})
-	for key, line := range lines {
-		lines[key] = lineResult(x.Dtype(), name, line)
+	for l, line := range lines {
+		lines[l] = lineResult(x.Dtype(), name, line)
 	}
 	out, err := f(dst, x, axis)
 	if err != nil {
@@ -133,7 +141,7 @@ func checkAxis(t *testing.T, f alongFunc, name string, dst, x *tensor.Dense, axi
 		t.Fatal("the result is not dst")
 	}
 	coords(x.Shape(), func(c []int) {
-		want := lines[fmt.Sprint(c[:axis], c[axis+1:])]
+		want := lines[lineAt(c)]
 		if name != "LogSumExp" {
 			if got := at(out, c...); got != want[c[axis]] {
 				t.Fatalf("at %v: %v, want %v", c, got, want[c[axis]])
