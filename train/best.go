@@ -67,8 +67,9 @@ func (r *run) keep(values Values) {
 	if c.Monitor == "" {
 		return
 	}
-	v, best := values[c.Monitor], float64(r.at.Kept.Value)
-	if !math.IsNaN(v) && (r.at.Kept.Step == 0 || v < best && !c.Maximize || v > best && c.Maximize) {
+	v, measured := values[c.Monitor]
+	best := float64(r.at.Kept.Value)
+	if measured && !math.IsNaN(v) && (r.at.Kept.Step == 0 || v < best && !c.Maximize || v > best && c.Maximize) {
 		r.at.Kept = kept{r.at.Step, exact(v)}
 	}
 }

@@ -49,6 +49,12 @@ func (b *board) Event(_ context.Context, e Event) error {
 				return err
 			}
 		}
+	case Validated:
+		for _, n := range e.Record.Values.Names() {
+			if err := b.w.Scalar("step/"+n, e.Step, now, e.Record.Values[n]); err != nil {
+				return err
+			}
+		}
 	case EpochDone:
 		for _, n := range e.Record.Values.Names() {
 			if err := b.w.Scalar("epoch/"+n, e.Step, now, e.Record.Values[n]); err != nil {

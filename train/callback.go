@@ -22,6 +22,8 @@ const (
 	EpochDone
 	CheckpointSaved
 	RunEnd
+	// Validated comes after a validation within an epoch.
+	Validated
 	// Warning comes once for each finding of [Lint] and [LintData] that a run makes by itself, after
 	// RunBegin or after an early step.
 	Warning
@@ -38,7 +40,7 @@ type Event struct {
 	Terms         Values  // of the last step by name, where the objective has several (StepDone)
 	Norm          float64 // of the gradients before clipping (StepDone)
 	Rate          float64 // of the last step
-	Record        *Epoch  // EpochDone only; not to be changed
+	Record        *Epoch  // of EpochDone and Validated; not to be changed
 	Net           *Net    // the model; a callback may evaluate it or predict with it
 	History       *History
 	Path          string  // of the checkpoint (CheckpointSaved)

@@ -132,11 +132,13 @@ func (r *run) settings() (map[string]string, error) {
 		return r.words, nil
 	}
 	c := &r.cfg
-	examples, err := dataIdentity(r.ds)
+	sample := r.epochRecords(1)
+	defer closeRecords(sample)
+	examples, err := dataIdentity(sample, r.graph.single && c.Augment != nil)
 	if err != nil {
 		return nil, err
 	}
-	validation, err := dataIdentity(r.held)
+	validation, err := dataIdentity(r.held, false)
 	if err != nil {
 		return nil, fmt.Errorf("validation: %w", err)
 	}
@@ -150,6 +152,12 @@ func (r *run) settings() (map[string]string, error) {
 	}
 	for name, v := range c.Optimizer.Settings() {
 		s["optimizer "+name] = number(v)
+	}
+	if c.ValidateEvery > 1 {
+		s["validate every"] = strconv.Itoa(c.ValidateEvery)
+	}
+	if c.ValidateSteps > 0 {
+		s["validate steps"] = strconv.Itoa(c.ValidateSteps)
 	}
 	if len(c.Initial) > 0 {
 		s["initial"] = arraysIdentity(c.Initial)

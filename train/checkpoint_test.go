@@ -43,19 +43,28 @@ func sameRun(t *testing.T, how string, got, want *Result) {
 		t.Fatalf("%s: %d steps, %d epochs, stopped %q, want %d, %d, %q", how, got.Steps, len(got.History.Epochs), got.Stopped,
 			want.Steps, len(want.History.Epochs), want.Stopped)
 	}
-	for i, w := range want.History.Epochs {
-		g := got.History.Epochs[i]
-		if g.Step != w.Step || g.Rate != w.Rate || len(g.Values) != len(w.Values) {
-			t.Errorf("%s: epoch %d is %+v, want %+v", how, i+1, g, w)
+	sameEpochs(t, how+": epoch", got.History.Epochs, want.History.Epochs)
+	sameEpochs(t, how+": validation", got.History.Validations, want.History.Validations)
+	if (got.Best == nil) != (want.Best == nil) || got.Best != nil && got.Best.Epoch != want.Best.Epoch {
+		t.Errorf("%s: best %+v, want %+v", how, got.Best, want.Best)
+	}
+}
+
+func sameEpochs(t *testing.T, what string, got, want []Epoch) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d of them, want %d", what, len(got), len(want))
+	}
+	for i, w := range want {
+		g := got[i]
+		if g.Epoch != w.Epoch || g.Step != w.Step || g.Rate != w.Rate || len(g.Values) != len(w.Values) {
+			t.Errorf("%s %d is %+v, want %+v", what, i+1, g, w)
 		}
 		for name, v := range w.Values {
 			if g.Values[name] != v {
-				t.Errorf("%s: %s of epoch %d is %v, want %v", how, name, i+1, g.Values[name], v)
+				t.Errorf("%s %d: %s is %v, want %v", what, i+1, name, g.Values[name], v)
 			}
 		}
-	}
-	if (got.Best == nil) != (want.Best == nil) || got.Best != nil && got.Best.Epoch != want.Best.Epoch {
-		t.Errorf("%s: best %+v, want %+v", how, got.Best, want.Best)
 	}
 }
 

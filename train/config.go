@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -28,7 +29,7 @@ type Config struct {
 	// that is no quotient of two sums (see loss.Parts) has no such parts and is refused.
 	Accumulate int
 	Seed       uint64 // decides initial parameters, shuffling and dropout
-	KeepOrder  bool   // visit the examples in their order instead of shuffling each epoch
+	KeepOrder  bool   // visit the examples in their order instead of shuffling each epoch; a [data.Stream] always keeps it
 	Prefetch   int    // batches that a goroutine reads ahead, of the validation set too; 0 reads each when it is needed. The results are the same
 
 	DType tensor.Dtype // tensor.Float32, the default, or tensor.Float64
@@ -50,14 +51,23 @@ type Config struct {
 	Scaling map[string]data.Scaling
 	Classes map[string][]string
 
-	Validation        data.Dataset // measured after each epoch; nil means none
+	Validation        data.Dataset // held-out examples to measure; nil means none
 	ValidationRecords data.Records // for FitNamed, in the place of Validation
 	ValidationBatch   int          // rows of a validation batch; 0 means the larger of BatchSize and 256
+	ValidateEvery     int          // epochs between validations; 0 means 1. The last epoch always has one. Early stopping, schedules and Checkpoint.Monitor follow the epochs that have one
+	ValidateSteps     int          // additional validations after so many steps within an epoch, for History.Validations; 0 means none
 	// Metrics are measured besides the loss, for training and validation. After an epoch each holds
 	// what the validation set gave, or without one the training set; runs at the same time need
 	// metrics of their own.
 	Metrics        []metric.Metric
 	NoTrainMetrics bool // measure Metrics on the validation set only
+
+	// Augment changes the numbers of a training example in place, anew in each epoch: a picture that
+	// is shifted, say. Rows have the names of the fields, "input" and "target" for a Dataset, and
+	// floats are of the type DType. The numbers of rng depend on Seed, the epoch and the example
+	// alone, so a run that is resumed sees the same changes. With Prefetch it runs on the goroutine
+	// that reads ahead. Validation sees the examples as they are.
+	Augment func(rng *rand.Rand, inputs, targets Row) error
 
 	// ClassWeights multiplies the weight of a training row by its label's entry; for whole-number
 	// targets. A row whose label is no class, such as -100, is left to the loss.
@@ -123,7 +133,8 @@ func (c Config) withDefaults() (Config, error) {
 		name  string
 		v, lo int
 	}{{"Epochs", c.Epochs, 1}, {"BatchSize", c.BatchSize, 1}, {"Accumulate", c.Accumulate, 1}, {"Prefetch", c.Prefetch, 0},
-		{"ValidationBatch", c.ValidationBatch, 1}, {"OverfitBatch", c.OverfitBatch, 0}} {
+		{"ValidationBatch", c.ValidationBatch, 1}, {"OverfitBatch", c.OverfitBatch, 0}, {"ValidateEvery", c.ValidateEvery, 0},
+		{"ValidateSteps", c.ValidateSteps, 0}} {
 		if n.v < n.lo {
 			return c, fmt.Errorf("%s is %d, want at least %d", n.name, n.v, n.lo)
 		}

@@ -300,7 +300,7 @@ func (r *run) order(epoch int) ([]int, error) {
 		limit = min(n, r.cfg.OverfitBatch*r.graph.batch)
 	}
 	var rows []int
-	if r.cfg.KeepOrder || r.cfg.OverfitBatch > 0 {
+	if r.cfg.KeepOrder || streamOf(r.ds) != nil || r.cfg.OverfitBatch > 0 {
 		rows = make([]int, n)
 		for i := range rows {
 			rows[i] = i
@@ -321,6 +321,7 @@ func (r *run) close() {
 	r.Step.close()
 	if r.val != nil {
 		r.val.close()
+		closeRecords(r.held)
 	}
 }
 

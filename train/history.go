@@ -17,6 +17,9 @@ import (
 // A History is what was measured after each epoch.
 type History struct {
 	Epochs []Epoch `json:"epochs"`
+	// Validations are the measurements within epochs that Config.ValidateSteps makes, with the values
+	// of the validation set alone.
+	Validations []Epoch `json:"validations,omitempty"`
 }
 
 // An Epoch is one line of a [History].

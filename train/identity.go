@@ -89,8 +89,9 @@ type opHash struct{ hash.Hash64 }
 // identitySample is the number of rows of a dataset of which its digest is made.
 const identitySample = 64
 
-// dataIdentity describes a dataset by its size and some of its rows.
-func dataIdentity(ds data.Records) (text string, err error) {
+// dataIdentity describes a dataset by its size and some of its rows, read as float32 or float64:
+// rows from everywhere, but the first of a stream, which may take long to get to the others.
+func dataIdentity(ds data.Records, single bool) (text string, err error) {
 	if ds == nil {
 		return "none", nil
 	}
@@ -102,9 +103,12 @@ func dataIdentity(ds data.Records) (text string, err error) {
 	n := ds.Len()
 	rows := make([]int, min(n, identitySample))
 	for i := range rows {
-		rows[i] = i * n / len(rows)
+		rows[i] = i
+		if streamOf(ds) == nil {
+			rows[i] = i * n / len(rows)
+		}
 	}
-	b := data.NewBatch(ds.Fields(), len(rows), false)
+	b := data.NewBatch(ds.Fields(), len(rows), single)
 	if err := b.Fill(ds, rows); err != nil {
 		return "", err
 	}
@@ -138,6 +142,9 @@ func arraysIdentity(list []*weights.Array) string {
 }
 
 func writeColumn(w io.Writer, c data.Column) {
+	for _, v := range c.F32 {
+		writeBits(w, math.Float64bits(float64(v)))
+	}
 	for _, v := range c.F64 {
 		writeBits(w, math.Float64bits(v))
 	}

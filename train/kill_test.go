@@ -1,6 +1,7 @@
 package train
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss"
 )
+
+var kills = flag.Int("kills", 4, "moments at which TestKill kills a run of each kind; 30 is a thorough test")
 
 // killEnv names the kind of run and the checkpoint directory of a process that only runs to be
 // killed.
@@ -32,6 +35,18 @@ var killKinds = map[string]func(t testing.TB, dir string) (same func(how string,
 		res := mustFitNamed(t, garden(t, 30, 1), gardenConfig(t, dir))
 		return func(how string, t *testing.T) {
 			sameRun(t, how, res, mustFitNamed(t, garden(t, 30, 1), gardenConfig(t, "")))
+		}
+	},
+	"norm": func(t testing.TB, dir string) func(string, *testing.T) {
+		res := mustFit(t, normed, blobs(t, 60, 8), normConfig(t, dir))
+		return func(how string, t *testing.T) {
+			sameRun(t, how, res, mustFit(t, normed, blobs(t, 60, 8), normConfig(t, "")))
+		}
+	},
+	"stream": func(t testing.TB, dir string) func(string, *testing.T) {
+		res := mustFitStream(t, streamConfig(t, dir))
+		return func(how string, t *testing.T) {
+			sameRun(t, how, res, mustFitStream(t, streamConfig(t, "")))
 		}
 	},
 	"trainer": func(t testing.TB, dir string) func(string, *testing.T) {
@@ -58,14 +73,10 @@ type victim struct{ testing.TB }
 func (*victim) Helper()        {}
 func (*victim) Fatal(a ...any) { panic(fmt.Sprint(a...)) }
 
-// TestKill kills a process with a run of each kind at 30 random moments, its beginning and its end
+// TestKill kills a process with a run of each kind at random moments, its beginning and its end
 // among them, and lets another run go on from what is on the disk: the end is always the same to
 // the bit.
 func TestKill(t *testing.T) {
-	kills := 30
-	if testing.Short() {
-		kills = 4
-	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +99,7 @@ func TestKill(t *testing.T) {
 			seed := rand.Uint64()
 			rng := rand.New(rand.NewPCG(seed, 1))
 			resumed := 0
-			for i := range kills {
+			for i := range *kills {
 				dir := t.TempDir()
 				cmd := start(dir)
 				wait := time.Duration(rng.Int64N(int64(whole)))
@@ -102,7 +113,7 @@ func TestKill(t *testing.T) {
 				}
 				run(t, dir)(fmt.Sprintf("seed %d: kill %d after %v of %v", seed, i, wait, whole), t)
 			}
-			t.Logf("%d of %d killed runs of %v had checkpoints to go on from", resumed, kills, whole)
+			t.Logf("%d of %d killed runs of %v had checkpoints to go on from", resumed, *kills, whole)
 		})
 	}
 }

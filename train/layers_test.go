@@ -356,17 +356,20 @@ func TestBatchNormByHand(t *testing.T) {
 	}
 }
 
+// normConfig is a run whose checkpoints hold running averages, the best among them.
+func normConfig(t testing.TB, dir string) Config {
+	c := Config{Epochs: 3, BatchSize: 8, Optimizer: optim.Adam(0.05), Seed: 3, Validation: blobs(t, 12, 9), EarlyStop: &EarlyStop{Patience: 5}}
+	if dir != "" {
+		c.Checkpoint = &Checkpoint{Dir: dir, Resume: true, EverySteps: 1}
+	}
+	return c
+}
+
 // TestBatchNormResumes: running averages and noise go on to the same bits, and a model that was
 // loaded predicts the same.
 func TestBatchNormResumes(t *testing.T) {
 	ds := blobs(t, 30, 8)
-	cfg := func(dir string) Config {
-		c := Config{Epochs: 3, BatchSize: 8, Optimizer: optim.Adam(0.05), Seed: 3, Validation: blobs(t, 12, 9), EarlyStop: &EarlyStop{Patience: 5}}
-		if dir != "" {
-			c.Checkpoint = &Checkpoint{Dir: dir, Resume: true, EverySteps: 1}
-		}
-		return c
-	}
+	cfg := func(dir string) Config { return normConfig(t, dir) }
 	want := mustFit(t, normed, ds, cfg(""))
 	for step := 1; step <= want.Steps; step += 2 {
 		dir := t.TempDir()

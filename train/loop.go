@@ -67,11 +67,19 @@ func (r *run) epoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loader := data.NewLoader(r.ds, rows[min(r.at.Batch*r.graph.batch, len(rows)):], r.graph.batch, r.cfg.Prefetch, r.graph.single)
+	examples := r.epochRecords(r.at.Epoch)
+	defer closeRecords(examples)
+	loader := data.NewLoader(examples, rows[min(r.at.Batch*r.graph.batch, len(rows)):], r.graph.batch, r.cfg.Prefetch, r.graph.single)
 	defer loader.Close()
 	for r.at.Batch < r.batches {
 		if err := ctx.Err(); err != nil {
 			return r.cancelled(ctx, err)
+		}
+		if err := r.validateWithin(ctx); err != nil {
+			if ctx.Err() != nil {
+				return r.cancelled(ctx, err)
+			}
+			return err
 		}
 		terms, norm, err := r.step(ctx, loader)
 		if err != nil {
@@ -105,17 +113,21 @@ func (r *run) epoch(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.validate(ctx, values); err != nil {
-		if ctx.Err() != nil {
-			return r.cancelled(ctx, err)
+	if every := max(1, r.cfg.ValidateEvery); r.at.Epoch%every == 0 || r.at.Epoch == r.cfg.Epochs {
+		if err := r.validate(ctx, fmt.Sprint("epoch ", r.at.Epoch), values); err != nil {
+			if ctx.Err() != nil {
+				return r.cancelled(ctx, err)
+			}
+			return err
 		}
-		return err
 	}
 	r.at.Seconds = before + time.Since(start).Seconds()
 	r.history.Epochs = append(r.history.Epochs, Epoch{
 		Epoch: r.at.Epoch, Step: r.at.Step, Rate: r.at.Rate, Seconds: r.at.Seconds, Values: values})
 	if a, ok := r.schedule.(optim.Adaptive); ok {
-		a.Observe(values[a.Monitor()])
+		if v, measured := values[a.Monitor()]; measured {
+			a.Observe(v)
+		}
 	}
 	r.watch(values)
 	err = r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
@@ -159,8 +171,23 @@ func (r *run) checkpoint(ctx context.Context) error {
 	return r.emit(ctx, Event{Kind: CheckpointSaved, Path: path})
 }
 
-// validate adds the values of the validation set.
-func (r *run) validate(ctx context.Context, values Values) error {
+// validateWithin measures the validation set after a step within an epoch that Config.ValidateSteps
+// names, unless that was done before the run was resumed here.
+func (r *run) validateWithin(ctx context.Context) error {
+	every, done := r.cfg.ValidateSteps, r.history.Validations
+	if every == 0 || r.val == nil || r.at.Batch == 0 || r.at.Step%every != 0 || len(done) > 0 && done[len(done)-1].Step == r.at.Step {
+		return nil
+	}
+	values := make(Values)
+	if err := r.validate(ctx, fmt.Sprint("step ", r.at.Step), values); err != nil {
+		return err
+	}
+	r.history.Validations = append(done, Epoch{Epoch: r.at.Epoch, Step: r.at.Step, Rate: r.at.Rate, Seconds: r.at.Seconds, Values: values})
+	return r.emit(ctx, Event{Kind: Validated, Record: &r.history.Validations[len(done)]})
+}
+
+// validate adds the values of the validation set, after a place of the run.
+func (r *run) validate(ctx context.Context, place string, values Values) error {
 	if r.val == nil {
 		return nil
 	}
@@ -180,7 +207,7 @@ func (r *run) validate(ctx context.Context, values Values) error {
 		err = show(r.cfg.Metrics, metrics)
 	}
 	if err != nil {
-		return fmt.Errorf("validation after epoch %d: %w", r.at.Epoch, err)
+		return fmt.Errorf("validation after %s: %w", place, err)
 	}
 	for name, x := range v {
 		values["val_"+name] = x
@@ -194,7 +221,11 @@ func (r *run) watch(values Values) {
 	if e == nil {
 		return
 	}
-	if v := values[e.monitor()]; e.better(v, float64(r.at.BestValue)) {
+	v, measured := values[e.monitor()]
+	if !measured {
+		return
+	}
+	if e.better(v, float64(r.at.BestValue)) {
 		r.at.BestEpoch, r.at.BestValue, r.at.Bad = r.at.Epoch, exact(v), 0
 		if !e.KeepLast {
 			r.best = cloneAll(r.net.params.list)

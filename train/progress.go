@@ -55,6 +55,10 @@ func (l *lines) Event(_ context.Context, e Event) error {
 		return err
 	case StepDone:
 		return l.say(e, fmt.Sprintf("step %d/%d  step loss %s", e.InEpoch, e.PerEpoch, short(e.Loss)))
+	case Validated:
+		l.spoke = l.now()
+		_, err := fmt.Fprintf(l.w, "epoch %d/%d  step %d/%d  %s\n", e.Epoch, e.Epochs, e.InEpoch, e.PerEpoch, showValues(e.Record.Values))
+		return err
 	case EpochDone:
 		l.spoke = l.now()
 		_, err := fmt.Fprintf(l.w, "epoch %d/%d  %s  (%.2f s)\n", e.Epoch, e.Epochs, showValues(e.Record.Values), e.Record.Seconds)
@@ -128,7 +132,7 @@ func (b *bar) Event(_ context.Context, e Event) error {
 	case StepDone:
 		b.loss = "step loss " + short(e.Loss)
 		return b.draw(e, "", e.Step >= e.Steps)
-	case EpochDone:
+	case EpochDone, Validated:
 		b.last = showValues(e.Record.Values)
 		return b.draw(e, "", true)
 	case RunEnd:
@@ -244,6 +248,12 @@ func NewLog(l *slog.Logger) Callback {
 				attrs = append(attrs, slog.Float64(n, e.Record.Values[n]))
 			}
 			l.LogAttrs(ctx, slog.LevelInfo, "epoch", append(attrs, slog.Float64("seconds", e.Record.Seconds))...)
+		case Validated:
+			attrs := []slog.Attr{slog.Int("epoch", e.Epoch), slog.Int("step", e.Step)}
+			for _, n := range e.Record.Values.Names() {
+				attrs = append(attrs, slog.Float64(n, e.Record.Values[n]))
+			}
+			l.LogAttrs(ctx, slog.LevelInfo, "validation", attrs...)
 		case Warning:
 			l.LogAttrs(ctx, slog.LevelWarn, e.Finding.What, slog.String("node", e.Finding.Node))
 		case CheckpointSaved:
