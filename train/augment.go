@@ -66,7 +66,7 @@ func (a *augmented) ReadBatch(b *data.Batch) error {
 			err = sameMemory(data.TargetName, out, fields.Targets, b.Out, i)
 		}
 		if err != nil {
-			return fmt.Errorf("Augment of row %d: %w", row, err)
+			return fmt.Errorf("augmenting row %d: %w", row, err)
 		}
 	}
 	return nil

@@ -301,7 +301,7 @@ func TestStreamFaults(t *testing.T) {
 		f    func(rng *rand.Rand, in, out Row) error
 		want string
 	}{
-		{"error", func(*rand.Rand, Row, Row) error { return failure }, "Augment of row 0: the line is dead"},
+		{"error", func(*rand.Rand, Row, Row) error { return failure }, "augmenting row 0: the line is dead"},
 		{"panic", func(*rand.Rand, Row, Row) error { panic("oh") }, "oh"},
 		{"NaN", func(_ *rand.Rand, in, _ Row) error { in["input"].F32[2] = float32(math.NaN()); return nil }, "input of row 0 has NaN at element 2"},
 		{"other memory", func(_ *rand.Rand, in, _ Row) error {
