@@ -1,0 +1,165 @@
+// Lines reads lines of three to eight handwritten digits with gaps of random widths, and learns to
+// from the lines and what they say alone: nobody tells it where a digit begins or ends. A small
+// network looks at each column of a line with its neighbours, and loss.CTC sums over all alignments
+// of the digits with the columns.
+//
+//	go run ./examples/lines
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/tensorops/decode"
+	"github.com/surprisal-go/surprisal/train"
+	"github.com/surprisal-go/surprisal/train/metric"
+	"github.com/surprisal-go/surprisal/train/optim"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+func main() {
+	seed := flag.Uint64("seed", 0, "decides the lines, initial weights and shuffling")
+	training := flag.Int("training", 2000, "number of lines for training")
+	test := flag.Int("test", 500, "number of lines for the test")
+	epochs := flag.Int("epochs", 10, "passes over the lines for training")
+	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-lines"), "directory for the picture")
+	flag.Parse()
+	if *training < 1 || *test < 1 || *epochs < 1 {
+		log.Fatalf("-training is %d, -test %d and -epochs %d, want at least 1 each", *training, *test, *epochs)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Stdout, os.Stderr, *seed, *training, *test, *epochs, *out); err != nil {
+		log.Fatal(err)
+	}
+}
+
+const (
+	blank  = 10 // the class of a column that ends no digit; the others are the digits
+	window = 13 // columns that the network sees at a time
+)
+
+// model gives each column of a line the scores of all classes: shape (rows, columns, classes).
+func model(b *train.Builder, in train.Nodes) (train.Nodes, error) {
+	h, err := b.Conv2D("window", in["line"], 64, train.Window{Height: digits.Side, Width: window})
+	if err != nil {
+		return nil, err
+	}
+	if h, err = G.Rectify(h); err != nil {
+		return nil, err
+	}
+	if h, err = G.Reshape(h, tensor.Shape{b.Batch() * longest, 64}); err != nil {
+		return nil, err
+	}
+	if h, err = b.Dense("hidden", h, 64); err != nil {
+		return nil, err
+	}
+	if h, err = G.Rectify(h); err != nil {
+		return nil, err
+	}
+	if h, err = b.Dropout("drop", h, 0.2); err != nil {
+		return nil, err
+	}
+	if h, err = b.Dense("class", h, blank+1); err != nil {
+		return nil, err
+	}
+	scores, err := G.Reshape(h, tensor.Shape{b.Batch(), longest, blank + 1})
+	return train.Nodes{"scores": scores}, err
+}
+
+// objective hands the columns, in the order of time, to the loss. The columns behind the end of a
+// line and the labels behind its last digit have no part in it.
+var objective = train.Objective{{Name: "ctc", Output: "scores", Build: func(out, target train.Nodes, opts ...loss.Option) (*G.Node, error) {
+	columns, err := G.Transpose(out["scores"], 1, 0, 2)
+	if err != nil {
+		return nil, err
+	}
+	return loss.CTC(columns, target["digits"], target["columns"], target["length"], append(opts, loss.WithBlank(blank))...)
+}}}
+
+func run(ctx context.Context, w, progress io.Writer, seed uint64, training, test, epochs int, out string) error {
+	images, labels, err := digits.Images()
+	if err != nil {
+		return err
+	}
+	known, err := newLines(images, labels, false, seed, training)
+	if err != nil {
+		return err
+	}
+	held, err := newLines(images, labels, true, seed, test)
+	if err != nil {
+		return err
+	}
+	res, err := train.FitNamed(ctx, model, objective, known.records, train.Config{
+		Epochs: epochs, BatchSize: 8, Optimizer: optim.Adam(5e-3), Schedule: optim.Cosine(0, 0), ClipNorm: 5, Seed: seed, Progress: progress,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%d lines for training and %d of other digits for the test; %d epochs in %.1f s\n",
+		training, test, len(res.History.Epochs), res.History.Seconds())
+	scores, err := res.PredictNamed(ctx, held.records)
+	if err != nil {
+		return err
+	}
+	// By column, line and class, as the loss has them.
+	logits := make([]float32, 0, test*longest*(blank+1))
+	for t := range longest {
+		for i := range test {
+			at := (i*longest + t) * (blank + 1)
+			logits = append(logits, scores["scores"].Data().([]float32)[at:at+blank+1]...)
+		}
+	}
+	shape := [3]int{longest, test, blank + 1}
+	greedy, err := decode.CTCGreedy(logits, shape, held.columns, decode.WithBlank(blank))
+	if err != nil {
+		return err
+	}
+	beams, err := decode.CTCBeam(logits, shape, held.columns, 8, decode.WithBlank(blank))
+	if err != nil {
+		return err
+	}
+	beam := make([]decode.Labelling, test)
+	for i := range beam {
+		beam[i] = beams[i][0]
+	}
+	for _, d := range []struct {
+		name string
+		read []decode.Labelling
+	}{{"most likely path", greedy}, {"beam of 8", beam}} {
+		if err := grade(w, d.name, d.read, held.digits); err != nil {
+			return err
+		}
+	}
+	file, err := picture(out, logits, shape, held, beam)
+	if err == nil {
+		fmt.Fprintln(w, "wrote", file)
+	}
+	return err
+}
+
+// grade writes how often single digits, and whole lines, are read wrong.
+func grade(w io.Writer, name string, read []decode.Labelling, truth [][]int) error {
+	decoded, wrong := make([][]int, len(read)), 0
+	for i, r := range read {
+		decoded[i] = r.Labels
+		if metric.EditDistance(r.Labels, truth[i]) > 0 {
+			wrong++
+		}
+	}
+	cer := metric.NewCER()
+	if err := cer.Update(metric.Batch{References: truth, Decoded: decoded}); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%-18scharacter error rate %.2f%%, %d of %d lines wrong\n", name, 100*cer.Value(), wrong, len(truth))
+	return err
+}
