@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/surprisal-go/surprisal/train/tensorboard"
+	"github.com/surprisal-go/surprisal/train/weights"
 )
 
 // board writes a run to a TensorBoard event file.
@@ -68,4 +69,66 @@ func (b *board) Event(_ context.Context, e Event) error {
 		return w.Close()
 	}
 	return nil
+}
+
+// histograms writes the distributions of parameters and gradients to a TensorBoard event file.
+type histograms struct {
+	dir   string
+	every int
+	w     *tensorboard.Writer
+}
+
+// NewHistograms returns a callback that writes, after every n-th epoch and the last, histograms of
+// the parameters to event files for TensorBoard, under "parameters/", and of the gradients of the
+// epoch's last update, after clipping, under "gradients/". It goes along with [NewTensorBoard], also
+// in one directory.
+func NewHistograms(dir string, every int) Callback {
+	return &histograms{dir: dir, every: max(1, every)}
+}
+
+func (h *histograms) Event(_ context.Context, e Event) error {
+	if h.w == nil {
+		w, err := tensorboard.NewWriter(h.dir)
+		if err != nil {
+			return err
+		}
+		h.w = w
+	}
+	now := time.Now()
+	switch e.Kind {
+	case RunBegin:
+		return h.w.Start(e.Step+1, now)
+	case EpochDone:
+		if e.Epoch%h.every != 0 && e.Epoch != e.Epochs {
+			return nil
+		}
+		for _, a := range e.Net.Params() {
+			if err := h.w.Histogram("parameters/"+a.Name, e.Step, now, float64s(a)); err != nil {
+				return err
+			}
+		}
+		for _, m := range e.moved {
+			if err := h.w.Histogram("gradients/"+m.param.Name, e.Step, now, float64s(m.grad.Array)); err != nil {
+				return err
+			}
+		}
+		return h.w.Flush()
+	case RunEnd:
+		w := h.w
+		h.w = nil
+		return w.Close()
+	}
+	return nil
+}
+
+// float64s returns the numbers of an array, which are not to be changed.
+func float64s(a *weights.Array) []float64 {
+	if !a.Single() {
+		return a.F64
+	}
+	v := make([]float64, len(a.F32))
+	for i, x := range a.F32 {
+		v[i] = float64(x)
+	}
+	return v
 }

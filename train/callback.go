@@ -46,6 +46,8 @@ type Event struct {
 	Path          string  // of the checkpoint (CheckpointSaved)
 	Err           error   // why the run ended (RunEnd)
 	Finding       Finding // what is suspicious (Warning)
+
+	moved []*moved // with the gradients of the last update
 }
 
 // A Callback is told what happens in a run. An error from it ends the run with that error,

@@ -362,6 +362,7 @@ func (r *run) place(e *Event) {
 	e.Step, e.Steps = r.at.Step, r.cfg.Epochs*r.perEpoch
 	e.InEpoch, e.PerEpoch = (r.at.Batch+r.cfg.Accumulate-1)/r.cfg.Accumulate, r.perEpoch
 	e.Rate, e.Net, e.History = r.at.Rate, r.net, r.history
+	e.moved = r.moved
 }
 
 // validating tells the callbacks that watch a validation how far it is.

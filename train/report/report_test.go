@@ -230,3 +230,35 @@ func TestColumnFormat(t *testing.T) {
 		}
 	}
 }
+
+// TestRates: the curve and the line at the best rate are in the picture, with a gap where a loss is
+// not finite.
+func TestRates(t *testing.T) {
+	rates := []float64{1e-4, 1e-3, 1e-2, 0.1, 1}
+	p, err := Rates("title", rates, []float64{2, 1, 0.5, math.NaN(), 4}, 1e-3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := drawn(t, p)
+	if n := count(img, palette[0]); n < 500 {
+		t.Errorf("%d pixels of the curve", n)
+	}
+	if n := count(img, palette[1]); n < 200 { // dashed
+		t.Errorf("%d pixels of the line at the best rate", n)
+	}
+	if _, err := Rates("", rates, []float64{1, 1, 1, 1, 1}, 1e-3); err != nil {
+		t.Errorf("a flat curve: %v", err)
+	}
+	for name, c := range map[string]struct {
+		rates, losses []float64
+		best          float64
+	}{
+		"one rate": {[]float64{1}, []float64{1}, 1}, "another number of losses": {rates, []float64{1, 2}, 1},
+		"rates that fall": {[]float64{2, 1}, []float64{1, 2}, 1}, "a rate of 0": {[]float64{0, 1}, []float64{1, 2}, 1},
+		"no best": {[]float64{1, 2}, []float64{1, 2}, 0}, "nothing finite": {[]float64{1, 2}, []float64{math.NaN(), math.Inf(1)}, 1},
+	} {
+		if _, err := Rates("", c.rates, c.losses, c.best); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

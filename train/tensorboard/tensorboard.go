@@ -1,7 +1,7 @@
-// Package tensorboard writes scalars to event files that TensorBoard shows.
+// Package tensorboard writes scalars and histograms to event files that TensorBoard shows.
 //
 // An event file is a sequence of TFRecords, each a length, its checksum, a protocol buffer of the
-// message Event and its checksum. Only the fields for scalars are written.
+// message Event and its checksum. Only the fields for scalars and histograms are written.
 package tensorboard
 
 import (
@@ -64,6 +64,52 @@ func (w *Writer) Scalar(tag string, step int, at time.Time, v float64) error {
 	return w.record(bytesField(event(at, step), fieldSummary, bytesField(nil, fieldValue, value)))
 }
 
+// histogramBuckets is the number of buckets of a histogram, that of TensorFlow's summaries.
+const histogramBuckets = 30
+
+// Histogram appends the distribution of numbers under a tag at a step >= 0, at a time, as counts in
+// 30 buckets of one width from the least to the largest. No numbers, and numbers that are not
+// finite, are an error.
+func (w *Writer) Histogram(tag string, step int, at time.Time, v []float64) error {
+	if len(v) == 0 {
+		return fmt.Errorf("tensorboard.Histogram: %q has no numbers", tag)
+	}
+	low, high, sum, squares := v[0], v[0], 0.0, 0.0
+	for i, x := range v {
+		if x-x != 0 {
+			return fmt.Errorf("tensorboard.Histogram: %q has %v at index %d, want finite numbers", tag, x, i)
+		}
+		low, high, sum, squares = min(low, x), max(high, x), sum+x, squares+x*x
+	}
+	limits, counts := []float64{high}, []float64{float64(len(v))}
+	if width := high/histogramBuckets - low/histogramBuckets; low+width > low { // a range to divide
+		limits, counts = make([]float64, histogramBuckets), make([]float64, histogramBuckets)
+		for i := range limits {
+			limits[i] = low + float64(i+1)*width
+		}
+		limits[histogramBuckets-1] = high
+		for _, x := range v {
+			counts[min(int(x/width-low/width), histogramBuckets-1)]++
+		}
+	}
+	var b []byte
+	for field, x := range map[int]float64{fieldMin: low, fieldMax: high, fieldNum: float64(len(v)), fieldSum: sum, fieldSquares: squares} {
+		b = binary.AppendUvarint(b, uint64(field)<<3|wire64)
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
+	}
+	b = bytesField(bytesField(b, fieldLimits, doubles(limits)), fieldCounts, doubles(counts))
+	value := bytesField(bytesField(nil, fieldTag, []byte(tag)), fieldHistogram, b)
+	return w.record(bytesField(event(at, step), fieldSummary, bytesField(nil, fieldValue, value)))
+}
+
+// doubles returns numbers as a packed field.
+func doubles(v []float64) (b []byte) {
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
+	}
+	return b
+}
+
 // Start appends the record of a session that begins with a step: what other files of the directory,
 // of a session that was interrupted, have at this step and after it no longer holds.
 func (w *Writer) Start(step int, at time.Time) error {
@@ -93,6 +139,14 @@ const (
 	fieldValue       = 1 // Summary, repeated Value
 	fieldTag         = 1 // Value, string
 	fieldSimpleValue = 2 // Value, float
+	fieldHistogram   = 5 // Value, HistogramProto
+	fieldMin         = 1 // HistogramProto, double, and so are the next four
+	fieldMax         = 2
+	fieldNum         = 3
+	fieldSum         = 4
+	fieldSquares     = 5
+	fieldLimits      = 6 // HistogramProto, repeated double: the upper ends of the buckets
+	fieldCounts      = 7 // HistogramProto, repeated double
 	fieldSessionLog  = 7 // Event, SessionLog
 	fieldStatus      = 1 // SessionLog, SessionStatus
 	statusStart      = 1

@@ -170,3 +170,90 @@ func TestFile(t *testing.T) {
 		t.Error("a second writer has the first one's file")
 	}
 }
+
+// TestHistogram: counts and moments are those of the numbers.
+func TestHistogram(t *testing.T) {
+	w, err := NewWriter(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := []float64{-3, -2.95, 0, 0, 0.001, 2.9, 3}
+	for i, v := range [][]float64{v, {5, 5}, {-1e308, 1.5e308}, {math.SmallestNonzeroFloat64, 0}} {
+		if err := w.Histogram("weights", i, time.Unix(1, 0), v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, bad := range [][]float64{nil, {1, math.NaN()}, {math.Inf(1)}} {
+		if err := w.Histogram("weights", 0, time.Unix(1, 0), bad); err == nil {
+			t.Errorf("no error for %v", bad)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(w.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got [][8][]float64
+	for pos := 0; pos < len(text); {
+		n := int(binary.LittleEndian.Uint64(text[pos:]))
+		if err := histogram(text[pos+12:pos+12+n], &got); err != nil {
+			t.Fatal(err)
+		}
+		pos += 16 + n
+	}
+	if len(got) != 4 {
+		t.Fatalf("%d histograms, want 4", len(got))
+	}
+	h := got[0]
+	for field, want := range map[int]float64{1: -3, 2: 3, 3: 7, 4: -0.049, 5: 35.112501} {
+		if math.Abs(h[field][0]-want) > 1e-12 {
+			t.Errorf("field %d is %v, want %v", field, h[field], want)
+		}
+	}
+	for i, limit := range h[6] { // 30 buckets of width 0.2
+		want := map[int]float64{0: 2, 15: 3, 29: 2}[i]
+		if math.Abs(limit-(-3+0.2*float64(i+1))) > 1e-12 || h[7][i] != want {
+			t.Errorf("bucket %d ends at %v and has %v, want %v", i, limit, h[7][i], want)
+		}
+	}
+	for i, h := range got {
+		sum := 0.0
+		for _, c := range h[7] {
+			sum += c
+		}
+		if len(h[6]) != len(h[7]) || sum != h[3][0] || h[6][len(h[6])-1] != h[2][0] {
+			t.Errorf("histogram %d has %d limits up to %v, counts %v, and %v numbers up to %v", i, len(h[6]), h[6][len(h[6])-1], h[7], h[3][0], h[2][0])
+		}
+	}
+}
+
+// histogram appends the fields of a histogram that an event holds, where it holds one.
+func histogram(message []byte, all *[][8][]float64) error {
+	return fields(message, func(f protowire.Number, v any) error {
+		if f != 5 {
+			return nil
+		}
+		return fields(v.([]byte), func(_ protowire.Number, v any) error {
+			return fields(v.([]byte), func(f protowire.Number, v any) error {
+				if f != 5 {
+					return nil
+				}
+				var h [8][]float64
+				err := fields(v.([]byte), func(f protowire.Number, v any) error {
+					if one, ok := v.(uint64); ok {
+						h[f] = []float64{math.Float64frombits(one)}
+						return nil
+					}
+					for b := v.([]byte); len(b) > 0; b = b[8:] {
+						h[f] = append(h[f], math.Float64frombits(binary.LittleEndian.Uint64(b)))
+					}
+					return nil
+				})
+				*all = append(*all, h)
+				return err
+			})
+		})
+	})
+}
