@@ -22,8 +22,8 @@ type RateTest struct {
 type Rates struct {
 	Rates  []float64 // of each step
 	Losses []float64 // before each step, smoothed
-	// Best is the rate at which the loss falls fastest: a good one to train with, or the largest of a
-	// schedule.
+	// Best is the rate at which the loss falls fastest, which is near the largest that works: one for
+	// the peak of a schedule, and a few times too large for a constant rate.
 	Best float64
 }
 

@@ -54,7 +54,7 @@ func Rates(title string, rates, losses []float64, best float64) (*Picture, error
 	}
 	mark.LineStyle = draw.LineStyle{Color: palette[1], Width: vg.Points(1.2), Dashes: []vg.Length{vg.Points(5), vg.Points(3)}}
 	p.Add(mark)
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, vg.Points(8)
 	p.Legend.Add(fmt.Sprintf("rate %.2g", best), mark)
 	return &Picture{p, 5.6 * vg.Inch, 3.8 * vg.Inch}, nil
 }

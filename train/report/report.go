@@ -199,13 +199,18 @@ func pieces(values []float64, log bool) []plotter.XYs {
 	return out
 }
 
-// logTicks marks 1, 2 and 5 of each power of ten, with labels as plain numbers.
+// logTicks marks 1, 2 and 5 of each power of ten, of more than three only the powers, with labels as
+// plain numbers.
 type logTicks struct{}
 
 func (logTicks) Ticks(lo, hi float64) []plot.Tick {
+	steps := []float64{1, 2, 5}
+	if hi > 1e3*lo { // labels of all would overlap
+		steps = steps[:1]
+	}
 	var out []plot.Tick
 	for e := math.Floor(math.Log10(lo)); e <= math.Ceil(math.Log10(hi)); e++ {
-		for _, m := range []float64{1, 2, 5} {
+		for _, m := range steps {
 			if v := m * math.Pow(10, e); v >= lo*(1-1e-9) && v <= hi*(1+1e-9) {
 				out = append(out, plot.Tick{Value: v, Label: fmt.Sprintf("%.3g", v)})
 			}
