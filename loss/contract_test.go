@@ -83,55 +83,113 @@ func (p *problem) solve(tb testing.TB, t trial) *answer {
 
 // attempt computes the trial, which may fail.
 func (p *problem) attempt(t trial) (*answer, error) {
+	if !t.lisp {
+		c, err := p.compile(t)
+		if err != nil {
+			return nil, err
+		}
+		defer c.machine.Close()
+		var a *answer
+		for range max(1, t.runs) {
+			if a, err = c.run(); err != nil {
+				return nil, err
+			}
+		}
+		return a, nil
+	}
 	b, out, err := p.prepared(&t)
 	if err != nil {
 		return nil, err
 	}
+	values, err := onLispMachine(b.g, out, t.upstream(b, out), b.wrt())
+	if err != nil {
+		return nil, err
+	}
+	return b.answer(values), nil
+}
+
+func (t *trial) upstream(b *construction, out *G.Node) *G.Node {
 	up := t.up
 	if up == nil {
 		up = slices.Repeat([]float64{1}, out.Shape().TotalSize())
 	}
-	upstream := leafOf(b.g, t.dtype, "up", contiguous, out.Shape(), up)
-	var values []G.Value
-	if t.lisp {
-		values, err = onLispMachine(b.g, out, upstream, b.wrt())
-	} else {
-		values, err = onTapeMachine(b.g, out, upstream, b.wrt(), max(1, t.runs))
-	}
-	if err != nil {
-		return nil, err
-	}
+	return leafOf(b.g, t.dtype, "up", contiguous, out.Shape(), up)
+}
+
+// answer sorts the value and the gradients by the floating operands.
+func (b *construction) answer(values []G.Value) *answer {
 	a := &answer{value: floats(values[0])}
 	next := 1
 	for k := range b.in {
 		a.grads = append(a.grads, nil)
-		if !p.of.integer(k) {
+		if !b.of.integer(k) {
 			a.grads[k] = floats(values[next])
 			next++
 		}
 	}
-	return a, nil
+	return a
 }
 
-func onTapeMachine(g *G.ExprGraph, out, upstream *G.Node, wrt G.Nodes, runs int) ([]G.Value, error) {
-	grads, err := loss.VJP(out, upstream, wrt...)
+// A compiledTrial is a trial's graph on a machine, for any number of runs.
+type compiledTrial struct {
+	*construction
+	machine G.VM
+	values  []G.Value
+}
+
+func (p *problem) compile(t trial) (*compiledTrial, error) {
+	b, out, err := p.prepared(&t)
 	if err != nil {
 		return nil, err
 	}
+	c := &compiledTrial{construction: b}
+	c.machine, c.values, err = tapeMachine(b.g, out, t.upstream(b, out), b.wrt())
+	return c, err
+}
+
+func (c *compiledTrial) run() (*answer, error) {
+	defer c.machine.Reset()
+	if err := c.machine.RunAll(); err != nil {
+		return nil, err
+	}
+	return c.answer(c.values), nil
+}
+
+// set writes x(i) to the elements i of contiguous operand k.
+func (c *compiledTrial) set(k int, elements []int, x func(i int) float64) {
+	switch data := c.in[k].Value().Data().(type) {
+	case []float64:
+		for _, i := range elements {
+			data[i] = x(i)
+		}
+	case []float32:
+		for _, i := range elements {
+			data[i] = float32(x(i))
+		}
+	}
+}
+
+// tapeMachine returns a machine that writes the value and the gradients to values.
+func tapeMachine(g *G.ExprGraph, out, upstream *G.Node, wrt G.Nodes) (m G.VM, values []G.Value, err error) {
+	grads, err := loss.VJP(out, upstream, wrt...)
+	if err != nil {
+		return nil, nil, err
+	}
 	nodes := append(G.Nodes{out}, grads...)
-	values := make([]G.Value, len(nodes))
+	values = make([]G.Value, len(nodes))
 	for i, n := range nodes {
 		G.Read(n, &values[i])
 	}
-	m := G.NewTapeMachine(g)
-	defer m.Close()
-	for range runs {
-		if err := m.RunAll(); err != nil {
-			return nil, err
-		}
-		m.Reset()
+	return G.NewTapeMachine(g), values, nil
+}
+
+func onTapeMachine(g *G.ExprGraph, out, upstream *G.Node, wrt G.Nodes) ([]G.Value, error) {
+	m, values, err := tapeMachine(g, out, upstream, wrt)
+	if err != nil {
+		return nil, err
 	}
-	return values, nil
+	defer m.Close()
+	return values, m.RunAll()
 }
 
 func onLispMachine(g *G.ExprGraph, out, upstream *G.Node, wrt G.Nodes) ([]G.Value, error) {
@@ -176,7 +234,8 @@ func (p *problem) keep(rows []int) *problem {
 }
 
 // keepRows picks rows out of n.
-func keepRows[T any](x []T, n int, rows []int) (out []T) {
+func keepRows[T any](x []T, n int, rows []int) []T {
+	out := make([]T, 0, len(rows)*(len(x)/n))
 	for _, i := range rows {
 		out = append(out, x[i*len(x)/n:(i+1)*len(x)/n]...)
 	}

@@ -128,7 +128,7 @@ func (p *groupProblem) solve(t *testing.T, dt tensor.Dtype, more ...func(*G.Expr
 	if err != nil {
 		t.Fatal(err)
 	}
-	values, err := onTapeMachine(b.g, b.out, floatLeaf(b.g, dt, "up", b.out.Shape(), upstreamOf(b.out.Shape().TotalSize())), b.leaves, 1)
+	values, err := onTapeMachine(b.g, b.out, floatLeaf(b.g, dt, "up", b.out.Shape(), upstreamOf(b.out.Shape().TotalSize())), b.leaves)
 	if err != nil {
 		t.Fatal(err)
 	}
