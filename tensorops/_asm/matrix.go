@@ -67,19 +67,20 @@ func strided(base, stride reg.Register, n int) []Mem {
 	return at
 }
 
-// tile emits the product of rows × k numbers of a and k × vectors registers of b. Every sum is kept
-// in a lane of a register and takes its terms one after another.
+// tile emits the products of rows × k numbers of a and one panel after another of b, k × vectors
+// registers. Every sum is kept in a lane of a register and takes its terms one after another.
 func (g *gen) tile(rows, vectors int) {
 	g.text(fmt.Sprintf("tile%dx%d", rows, vectors),
-		"func(k int, a *F, rs, cs int, b *F, bs int, c *F, ldc int, d *F, ldd int, alpha F)",
-		fmt.Sprintf("writes c = alpha·a·b + d for %d rows and %d registers of columns; d may be nil. "+
-			"The strides are in bytes.", rows, vectors))
-	k, rs := Load(Param("k"), GP64()), Load(Param("rs"), GP64())
-	a := Load(Param("a"), GP64())
-	at := strided(a, rs, rows)
-	cs := Load(Param("cs"), GP64())
-	b, bs := Load(Param("b"), GP64()), Load(Param("bs"), GP64())
-	g.prefetchRows(rows, vectors)
+		"func(panels, k int, a *F, rs, cs int, b *F, bs, next int, c *F, ldc int, d *F, ldd int, alpha F)",
+		fmt.Sprintf("writes c = alpha·a·b + d for %d rows and so many panels of %d registers of columns; d may be nil. "+
+			"The strides are in bytes, next that from the end of a panel to the beginning of the next.", rows, vectors))
+	panels, b := Load(Param("panels"), GP64()), Load(Param("b"), GP64())
+	c, d := Load(Param("c"), GP64()), Load(Param("d"), GP64())
+	cs, bs := Load(Param("cs"), GP64()), Load(Param("bs"), GP64())
+	Label("panel")
+	at := strided(Load(Param("a"), GP64()), Load(Param("rs"), GP64()), rows)
+	g.prefetchRows(c, rows, vectors)
+	k := Load(Param("k"), GP64())
 	sums := make([][]reg.VecVirtual, rows)
 	for i := range sums {
 		for range vectors {
@@ -110,48 +111,56 @@ func (g *gen) tile(rows, vectors int) {
 	JNZ(LabelRef("loop"))
 	Label("summed")
 	alpha := g.param("alpha")
-	c, ldc := Load(Param("c"), GP64()), Load(Param("ldc"), GP64())
-	d := Load(Param("d"), GP64())
+	ldc := Load(Param("ldc"), GP64())
+	to := GP64()
+	MOVQ(c, to)
 	TESTQ(d, d)
 	JZ(LabelRef("bare"))
-	ldd := Load(Param("ldd"), GP64())
+	ldd, from := Load(Param("ldd"), GP64()), GP64()
+	MOVQ(d, from)
 	for i := range sums {
 		for v, sum := range sums[i] {
 			x := g.vec()
-			g.set(Mem{Base: d, Disp: v * g.vecBytes()}, x)
+			g.set(Mem{Base: from, Disp: v * g.vecBytes()}, x)
 			g.fma231(alpha, sum, x)
-			g.set(x, Mem{Base: c, Disp: v * g.vecBytes()})
+			g.set(x, Mem{Base: to, Disp: v * g.vecBytes()})
 		}
 		if i < rows-1 {
-			ADDQ(ldc, c)
-			ADDQ(ldd, d)
+			ADDQ(ldc, to)
+			ADDQ(ldd, from)
 		}
 	}
-	VZEROUPPER()
-	RET()
+	ADDQ(U32(uint32(vectors*g.vecBytes())), d)
+	JMP(LabelRef("written"))
 	Label("bare")
 	for i := range sums {
 		for v, sum := range sums[i] {
 			g.mul(alpha, sum, sum)
-			g.set(sum, Mem{Base: c, Disp: v * g.vecBytes()})
+			g.set(sum, Mem{Base: to, Disp: v * g.vecBytes()})
 		}
 		if i < rows-1 {
-			ADDQ(ldc, c)
+			ADDQ(ldc, to)
 		}
 	}
+	Label("written")
+	ADDQ(U32(uint32(vectors*g.vecBytes())), c)
+	ADDQ(Load(Param("next"), GP64()), b)
+	DECQ(panels)
+	JNZ(LabelRef("panel"))
 	VZEROUPPER()
 	RET()
 }
 
 // prefetchRows fetches the rows of c, which are needed at the end.
-func (g *gen) prefetchRows(rows, vectors int) {
-	c, ldc := Load(Param("c"), GP64()), Load(Param("ldc"), GP64())
+func (g *gen) prefetchRows(c reg.Register, rows, vectors int) {
+	at, ldc := GP64(), Load(Param("ldc"), GP64())
+	MOVQ(c, at)
 	for i := range rows {
 		for line := 0; line < vectors*g.vecBytes(); line += 64 {
-			PREFETCHT0(Mem{Base: c, Disp: line})
+			PREFETCHT0(Mem{Base: at, Disp: line})
 		}
 		if i < rows-1 {
-			ADDQ(ldc, c)
+			ADDQ(ldc, at)
 		}
 	}
 }

@@ -15,9 +15,10 @@ type Float interface{ float32 | float64 }
 // The results must depend on the operands and on k alone, not on the size of the tile or the place
 // within it: a number of c is alpha times a sum, plus d in the same rounding.
 type kernels[F Float] struct {
-	// tile writes c = alpha·a·b + d for a tile of rows × cols numbers: tile[0][r] for r rows and
-	// half of the columns, tile[1][r] for all. A sum takes its k terms one after another. rs and cs
-	// are the strides of a between rows and between terms.
+	// tile writes c = alpha·a·b + d for tiles of rows × cols numbers, side by side: tile[0][r] for r
+	// rows and half of the columns, tile[1][r] for all. A sum takes its k terms one after another.
+	// rs and cs are the strides of a between rows and between terms; from the end of the panel of b
+	// that belongs to a tile it is next bytes to the following one.
 	rows, cols int
 	tile       [2][maxRows + 1]tileFunc[F]
 
@@ -39,7 +40,9 @@ type kernels[F Float] struct {
 	transpose func(dst *F, ds int, src *F, ld, blocks int)
 }
 
-type tileFunc[F Float] func(k int, a *F, rs, cs int, b *F, bs int, c *F, ldc int, d *F, ldd int, alpha F)
+type tileFunc[F Float] func(
+	panels, k int, a *F, rs, cs int, b *F, bs, next int, c *F, ldc int, d *F, ldd int, alpha F,
+)
 
 type dots[F Float] struct {
 	rows int

@@ -21,9 +21,11 @@ func genericKernels[F Float]() kernels[F] {
 		transpose: transposeGeneric[F],
 	}
 	for rows := 1; rows <= k.rows; rows++ {
-		k.tile[0][rows], k.tile[1][rows] = tileGeneric[F](rows, 1), tileGeneric[F](rows, 2)
+		for cols := 1; cols <= 2; cols++ {
+			k.tile[cols-1][rows] = sideBySide(cols, tileGeneric[F](rows, cols))
+		}
 	}
-	k.tile[1][4] = tile4x2Generic[F]
+	k.tile[1][4] = sideBySide(2, tile4x2Generic[F])
 	return k
 }
 
@@ -37,8 +39,28 @@ func rowsOf[F Float](p *F, count, stride, n int) (s []F, step int) {
 	return unsafe.Slice(p, (count-1)*step+n), step
 }
 
-// tileGeneric returns the kernel of tiles of rows × cols numbers.
-func tileGeneric[F Float](rows, cols int) tileFunc[F] {
+// oneTile computes a tile.
+type oneTile[F Float] func(k int, a *F, rs, cs int, b *F, bs int, c *F, ldc int, d *F, ldd int, alpha F)
+
+// sideBySide returns the kernel that computes one tile of cols columns after another.
+func sideBySide[F Float](cols int, tile oneTile[F]) tileFunc[F] {
+	return func(
+		panels, k int, a *F, rs, cs int, b *F, bs, next int, c *F, ldc int, d *F, ldd int, alpha F,
+	) {
+		for q := range panels {
+			if q > 0 {
+				b, c = at(b, k*bs+next), at(c, cols*size[F]())
+				if d != nil {
+					d = at(d, cols*size[F]())
+				}
+			}
+			tile(k, a, rs, cs, b, bs, c, ldc, d, ldd, alpha)
+		}
+	}
+}
+
+// tileGeneric returns what computes a tile of rows × cols numbers.
+func tileGeneric[F Float](rows, cols int) oneTile[F] {
 	return func(k int, a *F, rs, cs int, b *F, bs int, c *F, ldc int, d *F, ldd int, alpha F) {
 		for i := range rows {
 			x, across := rowsOf(at(a, i*rs), k, cs, 1)

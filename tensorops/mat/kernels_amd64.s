@@ -4,719 +4,832 @@
 
 #include "textflag.h"
 
-// func tile1x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile1x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile1x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), CX
-	MOVQ       cs+24(FP), DX
-	MOVQ       b+32(FP), BX
-	MOVQ       bs+40(FP), SI
-	MOVQ       c+48(FP), DI
-	MOVQ       ldc+56(FP), R8
-	PREFETCHT0 (DI)
+TEXT ·tile1x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R9
+	MOVQ       DX, R9
+	PREFETCHT0 (R9)
+	MOVQ       k+8(FP), R9
 	VXORPS     X0, X0, X0
-	TESTQ      AX, AX
+	TESTQ      R9, R9
 	JZ         summed
 
 loop:
-	VMOVUPS      (BX), Y1
-	VBROADCASTSS (CX), Y2
+	VMOVUPS      (CX), Y1
+	VBROADCASTSS (R8), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DX, CX
-	ADDQ         SI, BX
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R9
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y1
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), CX
-	TESTQ        CX, CX
+	VBROADCASTSS alpha+96(FP), Y1
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R8
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), DX
-	VMOVUPS      (CX), Y2
+	MOVQ         ldd+88(FP), R9
+	MOVQ         BX, R9
+	VMOVUPS      (R9), Y2
 	VFMADD231PS  Y1, Y0, Y2
-	VMOVUPS      Y2, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y2, (R8)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, (R8)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile2x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile2x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile2x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile2x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPS      (SI), Y2
-	VBROADCASTSS (DX), Y3
+	VMOVUPS      (CX), Y2
+	VBROADCASTSS (R8), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(CX*1), Y3
+	VBROADCASTSS (R8)(R9*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y2
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y2
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y3
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y3
 	VFMADD231PS  Y2, Y0, Y3
-	VMOVUPS      Y3, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y2, Y1, Y0
-	VMOVUPS      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y3, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y3
+	VFMADD231PS  Y2, Y1, Y3
+	VMOVUPS      Y3, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPS  Y2, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y2, Y1, Y1
-	VMOVUPS Y1, (AX)
+	VMOVUPS Y1, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile3x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile3x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile3x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile3x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPS      (SI), Y3
-	VBROADCASTSS (DX), Y4
+	VMOVUPS      (CX), Y3
+	VBROADCASTSS (R8), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(CX*1), Y4
+	VBROADCASTSS (R8)(R9*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (DX)(CX*2), Y4
+	VBROADCASTSS (R8)(R9*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y3
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y3
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y4
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y4
 	VFMADD231PS  Y3, Y0, Y4
-	VMOVUPS      Y4, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y3, Y1, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y3, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y4, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y4
+	VFMADD231PS  Y3, Y1, Y4
+	VMOVUPS      Y4, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y4
+	VFMADD231PS  Y3, Y2, Y4
+	VMOVUPS      Y4, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPS  Y3, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y3, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y3, Y2, Y2
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y2, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile4x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile4x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile4x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile4x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Y4
-	VBROADCASTSS (DX), Y5
+	VMOVUPS      (CX), Y4
+	VBROADCASTSS (R8), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(CX*1), Y5
+	VBROADCASTSS (R8)(R9*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (DX)(CX*2), Y5
+	VBROADCASTSS (R8)(R9*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (BX), Y5
+	VBROADCASTSS (R10), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y4
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y4
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y5
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y5
 	VFMADD231PS  Y4, Y0, Y5
-	VMOVUPS      Y5, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y4, Y1, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y4, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVUPS      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y5
+	VFMADD231PS  Y4, Y1, Y5
+	VMOVUPS      Y5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y5
+	VFMADD231PS  Y4, Y2, Y5
+	VMOVUPS      Y5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y5
+	VFMADD231PS  Y4, Y3, Y5
+	VMOVUPS      Y5, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPS  Y4, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y4, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y4, Y2, Y2
-	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y4, Y3, Y3
-	VMOVUPS Y3, (AX)
+	VMOVUPS Y3, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile5x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile5x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile5x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile5x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Y5
-	VBROADCASTSS (DX), Y6
+	VMOVUPS      (CX), Y5
+	VBROADCASTSS (R8), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(CX*1), Y6
+	VBROADCASTSS (R8)(R9*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(CX*2), Y6
+	VBROADCASTSS (R8)(R9*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (BX), Y6
+	VBROADCASTSS (R10), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (BX)(CX*1), Y6
+	VBROADCASTSS (R10)(R9*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y5
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y5
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y6
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y6
 	VFMADD231PS  Y5, Y0, Y6
-	VMOVUPS      Y6, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y5, Y1, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y5, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y5, Y3, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVUPS      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y6
+	VFMADD231PS  Y5, Y1, Y6
+	VMOVUPS      Y6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y6
+	VFMADD231PS  Y5, Y2, Y6
+	VMOVUPS      Y6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y6
+	VFMADD231PS  Y5, Y3, Y6
+	VMOVUPS      Y6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y6
+	VFMADD231PS  Y5, Y4, Y6
+	VMOVUPS      Y6, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPS  Y5, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y5, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y5, Y2, Y2
-	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y5, Y3, Y3
-	VMOVUPS Y3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y5, Y4, Y4
-	VMOVUPS Y4, (AX)
+	VMOVUPS Y4, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile6x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile6x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile6x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile6x1F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Y6
-	VBROADCASTSS (DX), Y7
+	VMOVUPS      (CX), Y6
+	VBROADCASTSS (R8), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(CX*1), Y7
+	VBROADCASTSS (R8)(R9*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (DX)(CX*2), Y7
+	VBROADCASTSS (R8)(R9*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (BX), Y7
+	VBROADCASTSS (R10), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (BX)(CX*1), Y7
+	VBROADCASTSS (R10)(R9*1), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (BX)(CX*2), Y7
+	VBROADCASTSS (R10)(R9*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y6
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y6
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y7
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y7
 	VFMADD231PS  Y6, Y0, Y7
-	VMOVUPS      Y7, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y6, Y1, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y6, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y6, Y3, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y6, Y4, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVUPS      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y7
+	VFMADD231PS  Y6, Y1, Y7
+	VMOVUPS      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y7
+	VFMADD231PS  Y6, Y2, Y7
+	VMOVUPS      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y7
+	VFMADD231PS  Y6, Y3, Y7
+	VMOVUPS      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y7
+	VFMADD231PS  Y6, Y4, Y7
+	VMOVUPS      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y7
+	VFMADD231PS  Y6, Y5, Y7
+	VMOVUPS      Y7, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPS  Y6, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y6, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y6, Y2, Y2
-	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y6, Y3, Y3
-	VMOVUPS Y3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y6, Y4, Y4
-	VMOVUPS Y4, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Y4, (R9)
+	ADDQ    R8, R9
 	VMULPS  Y6, Y5, Y5
-	VMOVUPS Y5, (AX)
+	VMOVUPS Y5, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile1x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile1x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile1x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), CX
-	MOVQ       cs+24(FP), DX
-	MOVQ       b+32(FP), BX
-	MOVQ       bs+40(FP), SI
-	MOVQ       c+48(FP), DI
-	MOVQ       ldc+56(FP), R8
-	PREFETCHT0 (DI)
+TEXT ·tile1x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R9
+	MOVQ       DX, R9
+	PREFETCHT0 (R9)
+	MOVQ       k+8(FP), R9
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
-	TESTQ      AX, AX
+	TESTQ      R9, R9
 	JZ         summed
 
 loop:
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	VBROADCASTSS (CX), Y4
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VBROADCASTSS (R8), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         DX, CX
-	ADDQ         SI, BX
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R9
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y2
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), CX
-	TESTQ        CX, CX
+	VBROADCASTSS alpha+96(FP), Y2
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R8
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), DX
-	VMOVUPS      (CX), Y3
+	MOVQ         ldd+88(FP), R9
+	MOVQ         BX, R9
+	VMOVUPS      (R9), Y3
 	VFMADD231PS  Y2, Y0, Y3
-	VMOVUPS      Y3, (AX)
-	VMOVUPS      32(CX), Y0
-	VFMADD231PS  Y2, Y1, Y0
-	VMOVUPS      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      32(R9), Y3
+	VFMADD231PS  Y2, Y1, Y3
+	VMOVUPS      Y3, 32(R8)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Y2, Y0, Y0
-	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, (R8)
 	VMULPS  Y2, Y1, Y1
-	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y1, 32(R8)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile2x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile2x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile2x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile2x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPS      (SI), Y4
-	VMOVUPS      32(SI), Y5
-	VBROADCASTSS (DX), Y6
+	VMOVUPS      (CX), Y4
+	VMOVUPS      32(CX), Y5
+	VBROADCASTSS (R8), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(CX*1), Y6
+	VBROADCASTSS (R8)(R9*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y4
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y4
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y5
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y5
 	VFMADD231PS  Y4, Y0, Y5
-	VMOVUPS      Y5, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y4, Y1, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y4, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVUPS      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y5, (R9)
+	VMOVUPS      32(R11), Y5
+	VFMADD231PS  Y4, Y1, Y5
+	VMOVUPS      Y5, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y5
+	VFMADD231PS  Y4, Y2, Y5
+	VMOVUPS      Y5, (R9)
+	VMOVUPS      32(R11), Y5
+	VFMADD231PS  Y4, Y3, Y5
+	VMOVUPS      Y5, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Y4, Y0, Y0
-	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, (R9)
 	VMULPS  Y4, Y1, Y1
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y4, Y2, Y2
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y2, (R9)
 	VMULPS  Y4, Y3, Y3
-	VMOVUPS Y3, 32(AX)
+	VMOVUPS Y3, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile3x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile3x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile3x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile3x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPS      (SI), Y6
-	VMOVUPS      32(SI), Y7
-	VBROADCASTSS (DX), Y8
+	VMOVUPS      (CX), Y6
+	VMOVUPS      32(CX), Y7
+	VBROADCASTSS (R8), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(CX*1), Y8
+	VBROADCASTSS (R8)(R9*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (DX)(CX*2), Y8
+	VBROADCASTSS (R8)(R9*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y6
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y6
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y7
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y7
 	VFMADD231PS  Y6, Y0, Y7
-	VMOVUPS      Y7, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y6, Y1, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y6, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y6, Y3, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y6, Y4, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVUPS      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y7, (R9)
+	VMOVUPS      32(R11), Y7
+	VFMADD231PS  Y6, Y1, Y7
+	VMOVUPS      Y7, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y7
+	VFMADD231PS  Y6, Y2, Y7
+	VMOVUPS      Y7, (R9)
+	VMOVUPS      32(R11), Y7
+	VFMADD231PS  Y6, Y3, Y7
+	VMOVUPS      Y7, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y7
+	VFMADD231PS  Y6, Y4, Y7
+	VMOVUPS      Y7, (R9)
+	VMOVUPS      32(R11), Y7
+	VFMADD231PS  Y6, Y5, Y7
+	VMOVUPS      Y7, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Y6, Y0, Y0
-	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, (R9)
 	VMULPS  Y6, Y1, Y1
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y6, Y2, Y2
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y2, (R9)
 	VMULPS  Y6, Y3, Y3
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y3, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y6, Y4, Y4
-	VMOVUPS Y4, (AX)
+	VMOVUPS Y4, (R9)
 	VMULPS  Y6, Y5, Y5
-	VMOVUPS Y5, 32(AX)
+	VMOVUPS Y5, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile4x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile4x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile4x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile4x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -725,116 +838,128 @@ TEXT ·tile4x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Y8
-	VMOVUPS      32(DI), Y9
-	VBROADCASTSS (DX), Y10
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX), Y9
+	VBROADCASTSS (R8), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(CX*1), Y10
+	VBROADCASTSS (R8)(R9*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (DX)(CX*2), Y10
+	VBROADCASTSS (R8)(R9*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (BX), Y10
+	VBROADCASTSS (R10), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y8
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y8
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y9
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y9
 	VFMADD231PS  Y8, Y0, Y9
-	VMOVUPS      Y9, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y8, Y1, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y8, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y8, Y3, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y8, Y4, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y8, Y5, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y8, Y6, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y8, Y7, Y0
-	VMOVUPS      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y9, (R9)
+	VMOVUPS      32(R11), Y9
+	VFMADD231PS  Y8, Y1, Y9
+	VMOVUPS      Y9, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y9
+	VFMADD231PS  Y8, Y2, Y9
+	VMOVUPS      Y9, (R9)
+	VMOVUPS      32(R11), Y9
+	VFMADD231PS  Y8, Y3, Y9
+	VMOVUPS      Y9, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y9
+	VFMADD231PS  Y8, Y4, Y9
+	VMOVUPS      Y9, (R9)
+	VMOVUPS      32(R11), Y9
+	VFMADD231PS  Y8, Y5, Y9
+	VMOVUPS      Y9, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y9
+	VFMADD231PS  Y8, Y6, Y9
+	VMOVUPS      Y9, (R9)
+	VMOVUPS      32(R11), Y9
+	VFMADD231PS  Y8, Y7, Y9
+	VMOVUPS      Y9, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Y8, Y0, Y0
-	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, (R9)
 	VMULPS  Y8, Y1, Y1
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y8, Y2, Y2
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y2, (R9)
 	VMULPS  Y8, Y3, Y3
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y3, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y8, Y4, Y4
-	VMOVUPS Y4, (AX)
+	VMOVUPS Y4, (R9)
 	VMULPS  Y8, Y5, Y5
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y5, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y8, Y6, Y6
-	VMOVUPS Y6, (AX)
+	VMOVUPS Y6, (R9)
 	VMULPS  Y8, Y7, Y7
-	VMOVUPS Y7, 32(AX)
+	VMOVUPS Y7, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile5x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile5x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile5x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile5x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -845,134 +970,146 @@ TEXT ·tile5x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Y10
-	VMOVUPS      32(DI), Y11
-	VBROADCASTSS (DX), Y12
+	VMOVUPS      (CX), Y10
+	VMOVUPS      32(CX), Y11
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(CX*1), Y12
+	VBROADCASTSS (R8)(R9*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DX)(CX*2), Y12
+	VBROADCASTSS (R8)(R9*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (BX), Y12
+	VBROADCASTSS (R10), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (BX)(CX*1), Y12
+	VBROADCASTSS (R10)(R9*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y10
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y10
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y11
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y11
 	VFMADD231PS  Y10, Y0, Y11
-	VMOVUPS      Y11, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y10, Y1, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y10, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y10, Y3, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y10, Y4, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y10, Y6, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y10, Y7, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y10, Y8, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y10, Y9, Y0
-	VMOVUPS      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y11, (R9)
+	VMOVUPS      32(R11), Y11
+	VFMADD231PS  Y10, Y1, Y11
+	VMOVUPS      Y11, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y11
+	VFMADD231PS  Y10, Y2, Y11
+	VMOVUPS      Y11, (R9)
+	VMOVUPS      32(R11), Y11
+	VFMADD231PS  Y10, Y3, Y11
+	VMOVUPS      Y11, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y11
+	VFMADD231PS  Y10, Y4, Y11
+	VMOVUPS      Y11, (R9)
+	VMOVUPS      32(R11), Y11
+	VFMADD231PS  Y10, Y5, Y11
+	VMOVUPS      Y11, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y11
+	VFMADD231PS  Y10, Y6, Y11
+	VMOVUPS      Y11, (R9)
+	VMOVUPS      32(R11), Y11
+	VFMADD231PS  Y10, Y7, Y11
+	VMOVUPS      Y11, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y11
+	VFMADD231PS  Y10, Y8, Y11
+	VMOVUPS      Y11, (R9)
+	VMOVUPS      32(R11), Y11
+	VFMADD231PS  Y10, Y9, Y11
+	VMOVUPS      Y11, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Y10, Y0, Y0
-	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, (R9)
 	VMULPS  Y10, Y1, Y1
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y10, Y2, Y2
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y2, (R9)
 	VMULPS  Y10, Y3, Y3
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y3, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y10, Y4, Y4
-	VMOVUPS Y4, (AX)
+	VMOVUPS Y4, (R9)
 	VMULPS  Y10, Y5, Y5
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y5, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y10, Y6, Y6
-	VMOVUPS Y6, (AX)
+	VMOVUPS Y6, (R9)
 	VMULPS  Y10, Y7, Y7
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y7, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y10, Y8, Y8
-	VMOVUPS Y8, (AX)
+	VMOVUPS Y8, (R9)
 	VMULPS  Y10, Y9, Y9
-	VMOVUPS Y9, 32(AX)
+	VMOVUPS Y9, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile6x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile6x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile6x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile6x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -985,123 +1122,130 @@ TEXT ·tile6x2F32AVX2(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X9, X9, X9
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Y12
-	VMOVUPS      32(DI), Y13
-	VBROADCASTSS (DX), Y14
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
+	VBROADCASTSS (R8), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(CX*1), Y14
+	VBROADCASTSS (R8)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (DX)(CX*2), Y14
+	VBROADCASTSS (R8)(R9*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (BX), Y14
+	VBROADCASTSS (R10), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (BX)(CX*1), Y14
+	VBROADCASTSS (R10)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (BX)(CX*2), Y14
+	VBROADCASTSS (R10)(R9*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Y12
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Y12
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Y13
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Y13
 	VFMADD231PS  Y12, Y0, Y13
-	VMOVUPS      Y13, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y12, Y1, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y12, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y12, Y3, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y12, Y4, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y12, Y5, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y12, Y6, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y12, Y7, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y12, Y8, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y12, Y9, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Y0
-	VFMADD231PS  Y12, Y10, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VFMADD231PS  Y12, Y11, Y0
-	VMOVUPS      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Y13, (R9)
+	VMOVUPS      32(R11), Y13
+	VFMADD231PS  Y12, Y1, Y13
+	VMOVUPS      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y13
+	VFMADD231PS  Y12, Y2, Y13
+	VMOVUPS      Y13, (R9)
+	VMOVUPS      32(R11), Y13
+	VFMADD231PS  Y12, Y3, Y13
+	VMOVUPS      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y13
+	VFMADD231PS  Y12, Y4, Y13
+	VMOVUPS      Y13, (R9)
+	VMOVUPS      32(R11), Y13
+	VFMADD231PS  Y12, Y5, Y13
+	VMOVUPS      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y13
+	VFMADD231PS  Y12, Y6, Y13
+	VMOVUPS      Y13, (R9)
+	VMOVUPS      32(R11), Y13
+	VFMADD231PS  Y12, Y7, Y13
+	VMOVUPS      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y13
+	VFMADD231PS  Y12, Y8, Y13
+	VMOVUPS      Y13, (R9)
+	VMOVUPS      32(R11), Y13
+	VFMADD231PS  Y12, Y9, Y13
+	VMOVUPS      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Y13
+	VFMADD231PS  Y12, Y10, Y13
+	VMOVUPS      Y13, (R9)
+	VMOVUPS      32(R11), Y13
+	VFMADD231PS  Y12, Y11, Y13
+	VMOVUPS      Y13, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, (R9)
 	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y2, (R9)
 	VMULPS  Y12, Y3, Y3
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y3, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y12, Y4, Y4
-	VMOVUPS Y4, (AX)
+	VMOVUPS Y4, (R9)
 	VMULPS  Y12, Y5, Y5
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y5, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y12, Y6, Y6
-	VMOVUPS Y6, (AX)
+	VMOVUPS Y6, (R9)
 	VMULPS  Y12, Y7, Y7
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y7, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y12, Y8, Y8
-	VMOVUPS Y8, (AX)
+	VMOVUPS Y8, (R9)
 	VMULPS  Y12, Y9, Y9
-	VMOVUPS Y9, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPS Y9, 32(R9)
+	ADDQ    R8, R9
 	VMULPS  Y12, Y10, Y10
-	VMOVUPS Y10, (AX)
+	VMOVUPS Y10, (R9)
 	VMULPS  Y12, Y11, Y11
-	VMOVUPS Y11, 32(AX)
+	VMOVUPS Y11, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
@@ -2085,719 +2229,832 @@ panel:
 	VZEROUPPER
 	RET
 
-// func tile1x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile1x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile1x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), CX
-	MOVQ       cs+24(FP), DX
-	MOVQ       b+32(FP), BX
-	MOVQ       bs+40(FP), SI
-	MOVQ       c+48(FP), DI
-	MOVQ       ldc+56(FP), R8
-	PREFETCHT0 (DI)
+TEXT ·tile1x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R9
+	MOVQ       DX, R9
+	PREFETCHT0 (R9)
+	MOVQ       k+8(FP), R9
 	VXORPS     X0, X0, X0
-	TESTQ      AX, AX
+	TESTQ      R9, R9
 	JZ         summed
 
 loop:
-	VMOVUPD      (BX), Y1
-	VBROADCASTSD (CX), Y2
+	VMOVUPD      (CX), Y1
+	VBROADCASTSD (R8), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	ADDQ         DX, CX
-	ADDQ         SI, BX
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R9
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y1
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), CX
-	TESTQ        CX, CX
+	VBROADCASTSD alpha+96(FP), Y1
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R8
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), DX
-	VMOVUPD      (CX), Y2
+	MOVQ         ldd+88(FP), R9
+	MOVQ         BX, R9
+	VMOVUPD      (R9), Y2
 	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      Y2, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y2, (R8)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPD  Y1, Y0, Y0
-	VMOVUPD Y0, (AX)
+	VMOVUPD Y0, (R8)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile2x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile2x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile2x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile2x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPD      (SI), Y2
-	VBROADCASTSD (DX), Y3
+	VMOVUPD      (CX), Y2
+	VBROADCASTSD (R8), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (DX)(CX*1), Y3
+	VBROADCASTSD (R8)(R9*1), Y3
 	VFMADD231PD  Y2, Y3, Y1
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y2
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y2
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y3
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y3
 	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      Y3, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y2, Y1, Y0
-	VMOVUPD      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y3, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y3
+	VFMADD231PD  Y2, Y1, Y3
+	VMOVUPD      Y3, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPD  Y2, Y0, Y0
-	VMOVUPD Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y2, Y1, Y1
-	VMOVUPD Y1, (AX)
+	VMOVUPD Y1, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile3x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile3x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile3x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile3x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPD      (SI), Y3
-	VBROADCASTSD (DX), Y4
+	VMOVUPD      (CX), Y3
+	VBROADCASTSD (R8), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (DX)(CX*1), Y4
+	VBROADCASTSD (R8)(R9*1), Y4
 	VFMADD231PD  Y3, Y4, Y1
-	VBROADCASTSD (DX)(CX*2), Y4
+	VBROADCASTSD (R8)(R9*2), Y4
 	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y3
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y3
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y4
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y4
 	VFMADD231PD  Y3, Y0, Y4
-	VMOVUPD      Y4, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y3, Y1, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y3, Y2, Y0
-	VMOVUPD      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y4, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y4
+	VFMADD231PD  Y3, Y1, Y4
+	VMOVUPD      Y4, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y4
+	VFMADD231PD  Y3, Y2, Y4
+	VMOVUPD      Y4, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPD  Y3, Y0, Y0
-	VMOVUPD Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y3, Y1, Y1
-	VMOVUPD Y1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y3, Y2, Y2
-	VMOVUPD Y2, (AX)
+	VMOVUPD Y2, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile4x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile4x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile4x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile4x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Y4
-	VBROADCASTSD (DX), Y5
+	VMOVUPD      (CX), Y4
+	VBROADCASTSD (R8), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD (DX)(CX*1), Y5
+	VBROADCASTSD (R8)(R9*1), Y5
 	VFMADD231PD  Y4, Y5, Y1
-	VBROADCASTSD (DX)(CX*2), Y5
+	VBROADCASTSD (R8)(R9*2), Y5
 	VFMADD231PD  Y4, Y5, Y2
-	VBROADCASTSD (BX), Y5
+	VBROADCASTSD (R10), Y5
 	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y4
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y4
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y5
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y5
 	VFMADD231PD  Y4, Y0, Y5
-	VMOVUPD      Y5, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y4, Y1, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y4, Y2, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y4, Y3, Y0
-	VMOVUPD      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y5
+	VFMADD231PD  Y4, Y1, Y5
+	VMOVUPD      Y5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y5
+	VFMADD231PD  Y4, Y2, Y5
+	VMOVUPD      Y5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y5
+	VFMADD231PD  Y4, Y3, Y5
+	VMOVUPD      Y5, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPD  Y4, Y0, Y0
-	VMOVUPD Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y4, Y1, Y1
-	VMOVUPD Y1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y4, Y2, Y2
-	VMOVUPD Y2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y4, Y3, Y3
-	VMOVUPD Y3, (AX)
+	VMOVUPD Y3, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile5x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile5x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile5x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile5x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Y5
-	VBROADCASTSD (DX), Y6
+	VMOVUPD      (CX), Y5
+	VBROADCASTSD (R8), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD (DX)(CX*1), Y6
+	VBROADCASTSD (R8)(R9*1), Y6
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (DX)(CX*2), Y6
+	VBROADCASTSD (R8)(R9*2), Y6
 	VFMADD231PD  Y5, Y6, Y2
-	VBROADCASTSD (BX), Y6
+	VBROADCASTSD (R10), Y6
 	VFMADD231PD  Y5, Y6, Y3
-	VBROADCASTSD (BX)(CX*1), Y6
+	VBROADCASTSD (R10)(R9*1), Y6
 	VFMADD231PD  Y5, Y6, Y4
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y5
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y5
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y6
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y6
 	VFMADD231PD  Y5, Y0, Y6
-	VMOVUPD      Y6, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y5, Y1, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y5, Y2, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y5, Y3, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y5, Y4, Y0
-	VMOVUPD      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y6
+	VFMADD231PD  Y5, Y1, Y6
+	VMOVUPD      Y6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y6
+	VFMADD231PD  Y5, Y2, Y6
+	VMOVUPD      Y6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y6
+	VFMADD231PD  Y5, Y3, Y6
+	VMOVUPD      Y6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y6
+	VFMADD231PD  Y5, Y4, Y6
+	VMOVUPD      Y6, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPD  Y5, Y0, Y0
-	VMOVUPD Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y5, Y1, Y1
-	VMOVUPD Y1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y5, Y2, Y2
-	VMOVUPD Y2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y5, Y3, Y3
-	VMOVUPD Y3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y5, Y4, Y4
-	VMOVUPD Y4, (AX)
+	VMOVUPD Y4, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile6x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile6x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile6x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile6x1F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Y6
-	VBROADCASTSD (DX), Y7
+	VMOVUPD      (CX), Y6
+	VBROADCASTSD (R8), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD (DX)(CX*1), Y7
+	VBROADCASTSD (R8)(R9*1), Y7
 	VFMADD231PD  Y6, Y7, Y1
-	VBROADCASTSD (DX)(CX*2), Y7
+	VBROADCASTSD (R8)(R9*2), Y7
 	VFMADD231PD  Y6, Y7, Y2
-	VBROADCASTSD (BX), Y7
+	VBROADCASTSD (R10), Y7
 	VFMADD231PD  Y6, Y7, Y3
-	VBROADCASTSD (BX)(CX*1), Y7
+	VBROADCASTSD (R10)(R9*1), Y7
 	VFMADD231PD  Y6, Y7, Y4
-	VBROADCASTSD (BX)(CX*2), Y7
+	VBROADCASTSD (R10)(R9*2), Y7
 	VFMADD231PD  Y6, Y7, Y5
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y6
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y6
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y7
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y7
 	VFMADD231PD  Y6, Y0, Y7
-	VMOVUPD      Y7, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y6, Y1, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y6, Y2, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y6, Y3, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y6, Y4, Y0
-	VMOVUPD      Y0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y6, Y5, Y0
-	VMOVUPD      Y0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y7
+	VFMADD231PD  Y6, Y1, Y7
+	VMOVUPD      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y7
+	VFMADD231PD  Y6, Y2, Y7
+	VMOVUPD      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y7
+	VFMADD231PD  Y6, Y3, Y7
+	VMOVUPD      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y7
+	VFMADD231PD  Y6, Y4, Y7
+	VMOVUPD      Y7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y7
+	VFMADD231PD  Y6, Y5, Y7
+	VMOVUPD      Y7, (R9)
+	ADDQ         $0x00000020, BX
+	JMP          written
 
 bare:
 	VMULPD  Y6, Y0, Y0
-	VMOVUPD Y0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y6, Y1, Y1
-	VMOVUPD Y1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y6, Y2, Y2
-	VMOVUPD Y2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y6, Y3, Y3
-	VMOVUPD Y3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y6, Y4, Y4
-	VMOVUPD Y4, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Y4, (R9)
+	ADDQ    R8, R9
 	VMULPD  Y6, Y5, Y5
-	VMOVUPD Y5, (AX)
+	VMOVUPD Y5, (R9)
+
+written:
+	ADDQ $0x00000020, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile1x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile1x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile1x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), CX
-	MOVQ       cs+24(FP), DX
-	MOVQ       b+32(FP), BX
-	MOVQ       bs+40(FP), SI
-	MOVQ       c+48(FP), DI
-	MOVQ       ldc+56(FP), R8
-	PREFETCHT0 (DI)
+TEXT ·tile1x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R9
+	MOVQ       DX, R9
+	PREFETCHT0 (R9)
+	MOVQ       k+8(FP), R9
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
-	TESTQ      AX, AX
+	TESTQ      R9, R9
 	JZ         summed
 
 loop:
-	VMOVUPD      (BX), Y2
-	VMOVUPD      32(BX), Y3
-	VBROADCASTSD (CX), Y4
+	VMOVUPD      (CX), Y2
+	VMOVUPD      32(CX), Y3
+	VBROADCASTSD (R8), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	ADDQ         DX, CX
-	ADDQ         SI, BX
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R9
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y2
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), CX
-	TESTQ        CX, CX
+	VBROADCASTSD alpha+96(FP), Y2
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R8
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), DX
-	VMOVUPD      (CX), Y3
+	MOVQ         ldd+88(FP), R9
+	MOVQ         BX, R9
+	VMOVUPD      (R9), Y3
 	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      Y3, (AX)
-	VMOVUPD      32(CX), Y0
-	VFMADD231PD  Y2, Y1, Y0
-	VMOVUPD      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y3, (R8)
+	VMOVUPD      32(R9), Y3
+	VFMADD231PD  Y2, Y1, Y3
+	VMOVUPD      Y3, 32(R8)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Y2, Y0, Y0
-	VMOVUPD Y0, (AX)
+	VMOVUPD Y0, (R8)
 	VMULPD  Y2, Y1, Y1
-	VMOVUPD Y1, 32(AX)
+	VMOVUPD Y1, 32(R8)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile2x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile2x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile2x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile2x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPD      (SI), Y4
-	VMOVUPD      32(SI), Y5
-	VBROADCASTSD (DX), Y6
+	VMOVUPD      (CX), Y4
+	VMOVUPD      32(CX), Y5
+	VBROADCASTSD (R8), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (DX)(CX*1), Y6
+	VBROADCASTSD (R8)(R9*1), Y6
 	VFMADD231PD  Y4, Y6, Y2
 	VFMADD231PD  Y5, Y6, Y3
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y4
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y4
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y5
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y5
 	VFMADD231PD  Y4, Y0, Y5
-	VMOVUPD      Y5, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y4, Y1, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y4, Y2, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y4, Y3, Y0
-	VMOVUPD      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y5, (R9)
+	VMOVUPD      32(R11), Y5
+	VFMADD231PD  Y4, Y1, Y5
+	VMOVUPD      Y5, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y5
+	VFMADD231PD  Y4, Y2, Y5
+	VMOVUPD      Y5, (R9)
+	VMOVUPD      32(R11), Y5
+	VFMADD231PD  Y4, Y3, Y5
+	VMOVUPD      Y5, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Y4, Y0, Y0
-	VMOVUPD Y0, (AX)
+	VMOVUPD Y0, (R9)
 	VMULPD  Y4, Y1, Y1
-	VMOVUPD Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y4, Y2, Y2
-	VMOVUPD Y2, (AX)
+	VMOVUPD Y2, (R9)
 	VMULPD  Y4, Y3, Y3
-	VMOVUPD Y3, 32(AX)
+	VMOVUPD Y3, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile3x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile3x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile3x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile3x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPD      (SI), Y6
-	VMOVUPD      32(SI), Y7
-	VBROADCASTSD (DX), Y8
+	VMOVUPD      (CX), Y6
+	VMOVUPD      32(CX), Y7
+	VBROADCASTSD (R8), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (DX)(CX*1), Y8
+	VBROADCASTSD (R8)(R9*1), Y8
 	VFMADD231PD  Y6, Y8, Y2
 	VFMADD231PD  Y7, Y8, Y3
-	VBROADCASTSD (DX)(CX*2), Y8
+	VBROADCASTSD (R8)(R9*2), Y8
 	VFMADD231PD  Y6, Y8, Y4
 	VFMADD231PD  Y7, Y8, Y5
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y6
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y6
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y7
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y7
 	VFMADD231PD  Y6, Y0, Y7
-	VMOVUPD      Y7, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y6, Y1, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y6, Y2, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y6, Y3, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y6, Y4, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y6, Y5, Y0
-	VMOVUPD      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y7, (R9)
+	VMOVUPD      32(R11), Y7
+	VFMADD231PD  Y6, Y1, Y7
+	VMOVUPD      Y7, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y7
+	VFMADD231PD  Y6, Y2, Y7
+	VMOVUPD      Y7, (R9)
+	VMOVUPD      32(R11), Y7
+	VFMADD231PD  Y6, Y3, Y7
+	VMOVUPD      Y7, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y7
+	VFMADD231PD  Y6, Y4, Y7
+	VMOVUPD      Y7, (R9)
+	VMOVUPD      32(R11), Y7
+	VFMADD231PD  Y6, Y5, Y7
+	VMOVUPD      Y7, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Y6, Y0, Y0
-	VMOVUPD Y0, (AX)
+	VMOVUPD Y0, (R9)
 	VMULPD  Y6, Y1, Y1
-	VMOVUPD Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y6, Y2, Y2
-	VMOVUPD Y2, (AX)
+	VMOVUPD Y2, (R9)
 	VMULPD  Y6, Y3, Y3
-	VMOVUPD Y3, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y3, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y6, Y4, Y4
-	VMOVUPD Y4, (AX)
+	VMOVUPD Y4, (R9)
 	VMULPD  Y6, Y5, Y5
-	VMOVUPD Y5, 32(AX)
+	VMOVUPD Y5, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile4x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile4x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile4x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile4x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2806,116 +3063,128 @@ TEXT ·tile4x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Y8
-	VMOVUPD      32(DI), Y9
-	VBROADCASTSD (DX), Y10
+	VMOVUPD      (CX), Y8
+	VMOVUPD      32(CX), Y9
+	VBROADCASTSD (R8), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD (DX)(CX*1), Y10
+	VBROADCASTSD (R8)(R9*1), Y10
 	VFMADD231PD  Y8, Y10, Y2
 	VFMADD231PD  Y9, Y10, Y3
-	VBROADCASTSD (DX)(CX*2), Y10
+	VBROADCASTSD (R8)(R9*2), Y10
 	VFMADD231PD  Y8, Y10, Y4
 	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD (BX), Y10
+	VBROADCASTSD (R10), Y10
 	VFMADD231PD  Y8, Y10, Y6
 	VFMADD231PD  Y9, Y10, Y7
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y8
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y8
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y9
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y9
 	VFMADD231PD  Y8, Y0, Y9
-	VMOVUPD      Y9, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y8, Y1, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y8, Y2, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y8, Y3, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y8, Y4, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y8, Y5, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y8, Y6, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y8, Y7, Y0
-	VMOVUPD      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y9, (R9)
+	VMOVUPD      32(R11), Y9
+	VFMADD231PD  Y8, Y1, Y9
+	VMOVUPD      Y9, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y9
+	VFMADD231PD  Y8, Y2, Y9
+	VMOVUPD      Y9, (R9)
+	VMOVUPD      32(R11), Y9
+	VFMADD231PD  Y8, Y3, Y9
+	VMOVUPD      Y9, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y9
+	VFMADD231PD  Y8, Y4, Y9
+	VMOVUPD      Y9, (R9)
+	VMOVUPD      32(R11), Y9
+	VFMADD231PD  Y8, Y5, Y9
+	VMOVUPD      Y9, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y9
+	VFMADD231PD  Y8, Y6, Y9
+	VMOVUPD      Y9, (R9)
+	VMOVUPD      32(R11), Y9
+	VFMADD231PD  Y8, Y7, Y9
+	VMOVUPD      Y9, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Y8, Y0, Y0
-	VMOVUPD Y0, (AX)
+	VMOVUPD Y0, (R9)
 	VMULPD  Y8, Y1, Y1
-	VMOVUPD Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y8, Y2, Y2
-	VMOVUPD Y2, (AX)
+	VMOVUPD Y2, (R9)
 	VMULPD  Y8, Y3, Y3
-	VMOVUPD Y3, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y3, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y8, Y4, Y4
-	VMOVUPD Y4, (AX)
+	VMOVUPD Y4, (R9)
 	VMULPD  Y8, Y5, Y5
-	VMOVUPD Y5, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y5, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y8, Y6, Y6
-	VMOVUPD Y6, (AX)
+	VMOVUPD Y6, (R9)
 	VMULPD  Y8, Y7, Y7
-	VMOVUPD Y7, 32(AX)
+	VMOVUPD Y7, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile5x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile5x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile5x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile5x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2926,134 +3195,146 @@ TEXT ·tile5x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Y10
-	VMOVUPD      32(DI), Y11
-	VBROADCASTSD (DX), Y12
+	VMOVUPD      (CX), Y10
+	VMOVUPD      32(CX), Y11
+	VBROADCASTSD (R8), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD (DX)(CX*1), Y12
+	VBROADCASTSD (R8)(R9*1), Y12
 	VFMADD231PD  Y10, Y12, Y2
 	VFMADD231PD  Y11, Y12, Y3
-	VBROADCASTSD (DX)(CX*2), Y12
+	VBROADCASTSD (R8)(R9*2), Y12
 	VFMADD231PD  Y10, Y12, Y4
 	VFMADD231PD  Y11, Y12, Y5
-	VBROADCASTSD (BX), Y12
+	VBROADCASTSD (R10), Y12
 	VFMADD231PD  Y10, Y12, Y6
 	VFMADD231PD  Y11, Y12, Y7
-	VBROADCASTSD (BX)(CX*1), Y12
+	VBROADCASTSD (R10)(R9*1), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y10
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y10
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y11
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y11
 	VFMADD231PD  Y10, Y0, Y11
-	VMOVUPD      Y11, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y10, Y1, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y10, Y2, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y10, Y3, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y10, Y4, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y10, Y5, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y10, Y6, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y10, Y7, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y10, Y8, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y10, Y9, Y0
-	VMOVUPD      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y11, (R9)
+	VMOVUPD      32(R11), Y11
+	VFMADD231PD  Y10, Y1, Y11
+	VMOVUPD      Y11, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y11
+	VFMADD231PD  Y10, Y2, Y11
+	VMOVUPD      Y11, (R9)
+	VMOVUPD      32(R11), Y11
+	VFMADD231PD  Y10, Y3, Y11
+	VMOVUPD      Y11, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y11
+	VFMADD231PD  Y10, Y4, Y11
+	VMOVUPD      Y11, (R9)
+	VMOVUPD      32(R11), Y11
+	VFMADD231PD  Y10, Y5, Y11
+	VMOVUPD      Y11, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y11
+	VFMADD231PD  Y10, Y6, Y11
+	VMOVUPD      Y11, (R9)
+	VMOVUPD      32(R11), Y11
+	VFMADD231PD  Y10, Y7, Y11
+	VMOVUPD      Y11, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y11
+	VFMADD231PD  Y10, Y8, Y11
+	VMOVUPD      Y11, (R9)
+	VMOVUPD      32(R11), Y11
+	VFMADD231PD  Y10, Y9, Y11
+	VMOVUPD      Y11, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Y10, Y0, Y0
-	VMOVUPD Y0, (AX)
+	VMOVUPD Y0, (R9)
 	VMULPD  Y10, Y1, Y1
-	VMOVUPD Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y10, Y2, Y2
-	VMOVUPD Y2, (AX)
+	VMOVUPD Y2, (R9)
 	VMULPD  Y10, Y3, Y3
-	VMOVUPD Y3, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y3, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y10, Y4, Y4
-	VMOVUPD Y4, (AX)
+	VMOVUPD Y4, (R9)
 	VMULPD  Y10, Y5, Y5
-	VMOVUPD Y5, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y5, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y10, Y6, Y6
-	VMOVUPD Y6, (AX)
+	VMOVUPD Y6, (R9)
 	VMULPD  Y10, Y7, Y7
-	VMOVUPD Y7, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y7, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y10, Y8, Y8
-	VMOVUPD Y8, (AX)
+	VMOVUPD Y8, (R9)
 	VMULPD  Y10, Y9, Y9
-	VMOVUPD Y9, 32(AX)
+	VMOVUPD Y9, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile6x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile6x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tile6x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile6x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -3066,123 +3347,130 @@ TEXT ·tile6x2F64AVX2(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X9, X9, X9
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Y12
-	VMOVUPD      32(DI), Y13
-	VBROADCASTSD (DX), Y14
+	VMOVUPD      (CX), Y12
+	VMOVUPD      32(CX), Y13
+	VBROADCASTSD (R8), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD (DX)(CX*1), Y14
+	VBROADCASTSD (R8)(R9*1), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD (DX)(CX*2), Y14
+	VBROADCASTSD (R8)(R9*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD (BX), Y14
+	VBROADCASTSD (R10), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD (BX)(CX*1), Y14
+	VBROADCASTSD (R10)(R9*1), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD (BX)(CX*2), Y14
+	VBROADCASTSD (R10)(R9*2), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Y12
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Y12
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Y13
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Y13
 	VFMADD231PD  Y12, Y0, Y13
-	VMOVUPD      Y13, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y12, Y1, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y12, Y2, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y12, Y3, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y12, Y4, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y12, Y5, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y12, Y6, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y12, Y7, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y12, Y8, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y12, Y9, Y0
-	VMOVUPD      Y0, 32(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Y0
-	VFMADD231PD  Y12, Y10, Y0
-	VMOVUPD      Y0, (AX)
-	VMOVUPD      32(DX), Y0
-	VFMADD231PD  Y12, Y11, Y0
-	VMOVUPD      Y0, 32(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Y13, (R9)
+	VMOVUPD      32(R11), Y13
+	VFMADD231PD  Y12, Y1, Y13
+	VMOVUPD      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y13
+	VFMADD231PD  Y12, Y2, Y13
+	VMOVUPD      Y13, (R9)
+	VMOVUPD      32(R11), Y13
+	VFMADD231PD  Y12, Y3, Y13
+	VMOVUPD      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y13
+	VFMADD231PD  Y12, Y4, Y13
+	VMOVUPD      Y13, (R9)
+	VMOVUPD      32(R11), Y13
+	VFMADD231PD  Y12, Y5, Y13
+	VMOVUPD      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y13
+	VFMADD231PD  Y12, Y6, Y13
+	VMOVUPD      Y13, (R9)
+	VMOVUPD      32(R11), Y13
+	VFMADD231PD  Y12, Y7, Y13
+	VMOVUPD      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y13
+	VFMADD231PD  Y12, Y8, Y13
+	VMOVUPD      Y13, (R9)
+	VMOVUPD      32(R11), Y13
+	VFMADD231PD  Y12, Y9, Y13
+	VMOVUPD      Y13, 32(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Y13
+	VFMADD231PD  Y12, Y10, Y13
+	VMOVUPD      Y13, (R9)
+	VMOVUPD      32(R11), Y13
+	VFMADD231PD  Y12, Y11, Y13
+	VMOVUPD      Y13, 32(R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (AX)
+	VMOVUPD Y0, (R9)
 	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y1, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, (AX)
+	VMOVUPD Y2, (R9)
 	VMULPD  Y12, Y3, Y3
-	VMOVUPD Y3, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y3, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y12, Y4, Y4
-	VMOVUPD Y4, (AX)
+	VMOVUPD Y4, (R9)
 	VMULPD  Y12, Y5, Y5
-	VMOVUPD Y5, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y5, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y12, Y6, Y6
-	VMOVUPD Y6, (AX)
+	VMOVUPD Y6, (R9)
 	VMULPD  Y12, Y7, Y7
-	VMOVUPD Y7, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y7, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y12, Y8, Y8
-	VMOVUPD Y8, (AX)
+	VMOVUPD Y8, (R9)
 	VMULPD  Y12, Y9, Y9
-	VMOVUPD Y9, 32(AX)
-	ADDQ    CX, AX
+	VMOVUPD Y9, 32(R9)
+	ADDQ    R8, R9
 	VMULPD  Y12, Y10, Y10
-	VMOVUPD Y10, (AX)
+	VMOVUPD Y10, (R9)
 	VMULPD  Y12, Y11, Y11
-	VMOVUPD Y11, 32(AX)
+	VMOVUPD Y11, 32(R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
@@ -4253,508 +4541,585 @@ panel:
 	VZEROUPPER
 	RET
 
-// func tile1x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile1x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile1x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), CX
-	MOVQ       cs+24(FP), DX
-	MOVQ       b+32(FP), BX
-	MOVQ       bs+40(FP), SI
-	MOVQ       c+48(FP), DI
-	MOVQ       ldc+56(FP), R8
-	PREFETCHT0 (DI)
+TEXT ·tile1x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R9
+	MOVQ       DX, R9
+	PREFETCHT0 (R9)
+	MOVQ       k+8(FP), R9
 	VXORPS     X0, X0, X0
-	TESTQ      AX, AX
+	TESTQ      R9, R9
 	JZ         summed
 
 loop:
-	VMOVUPS      (BX), Z1
-	VBROADCASTSS (CX), Z2
+	VMOVUPS      (CX), Z1
+	VBROADCASTSS (R8), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DX, CX
-	ADDQ         SI, BX
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R9
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z1
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), CX
-	TESTQ        CX, CX
+	VBROADCASTSS alpha+96(FP), Z1
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R8
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), DX
-	VMOVUPS      (CX), Z2
+	MOVQ         ldd+88(FP), R9
+	MOVQ         BX, R9
+	VMOVUPS      (R9), Z2
 	VFMADD231PS  Z1, Z0, Z2
-	VMOVUPS      Z2, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z2, (R8)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R8)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile2x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile2x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile2x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile2x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPS      (SI), Z2
-	VBROADCASTSS (DX), Z3
+	VMOVUPS      (CX), Z2
+	VBROADCASTSS (R8), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(CX*1), Z3
+	VBROADCASTSS (R8)(R9*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z2
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z2
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z3
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z3
 	VFMADD231PS  Z2, Z0, Z3
-	VMOVUPS      Z3, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z2, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z3, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z3
+	VFMADD231PS  Z2, Z1, Z3
+	VMOVUPS      Z3, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z2, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z2, Z1, Z1
-	VMOVUPS Z1, (AX)
+	VMOVUPS Z1, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile3x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile3x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile3x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile3x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPS      (SI), Z3
-	VBROADCASTSS (DX), Z4
+	VMOVUPS      (CX), Z3
+	VBROADCASTSS (R8), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(CX*1), Z4
+	VBROADCASTSS (R8)(R9*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (DX)(CX*2), Z4
+	VBROADCASTSS (R8)(R9*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z3
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z3
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z4
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z4
 	VFMADD231PS  Z3, Z0, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z3, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z3, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z4, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z4
+	VFMADD231PS  Z3, Z1, Z4
+	VMOVUPS      Z4, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z4
+	VFMADD231PS  Z3, Z2, Z4
+	VMOVUPS      Z4, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z3, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z3, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z3, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile4x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile4x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile4x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile4x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Z4
-	VBROADCASTSS (DX), Z5
+	VMOVUPS      (CX), Z4
+	VBROADCASTSS (R8), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(CX*1), Z5
+	VBROADCASTSS (R8)(R9*1), Z5
 	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (DX)(CX*2), Z5
+	VBROADCASTSS (R8)(R9*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (BX), Z5
+	VBROADCASTSS (R10), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z4
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z4
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z5
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z5
 	VFMADD231PS  Z4, Z0, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z4, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z4, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z4, Z3, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z5
+	VFMADD231PS  Z4, Z1, Z5
+	VMOVUPS      Z5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z5
+	VFMADD231PS  Z4, Z2, Z5
+	VMOVUPS      Z5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z5
+	VFMADD231PS  Z4, Z3, Z5
+	VMOVUPS      Z5, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z4, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z4, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z4, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z4, Z3, Z3
-	VMOVUPS Z3, (AX)
+	VMOVUPS Z3, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile5x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile5x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile5x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile5x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Z5
-	VBROADCASTSS (DX), Z6
+	VMOVUPS      (CX), Z5
+	VBROADCASTSS (R8), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(CX*1), Z6
+	VBROADCASTSS (R8)(R9*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(CX*2), Z6
+	VBROADCASTSS (R8)(R9*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (BX), Z6
+	VBROADCASTSS (R10), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (BX)(CX*1), Z6
+	VBROADCASTSS (R10)(R9*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z5
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z5
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z6
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z6
 	VFMADD231PS  Z5, Z0, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z5, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z5, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z5, Z3, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z5, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z6
+	VFMADD231PS  Z5, Z1, Z6
+	VMOVUPS      Z6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z6
+	VFMADD231PS  Z5, Z2, Z6
+	VMOVUPS      Z6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z6
+	VFMADD231PS  Z5, Z3, Z6
+	VMOVUPS      Z6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z6
+	VFMADD231PS  Z5, Z4, Z6
+	VMOVUPS      Z6, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z5, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z5, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z5, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z5, Z3, Z3
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z5, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile6x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile6x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile6x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile6x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Z6
-	VBROADCASTSS (DX), Z7
+	VMOVUPS      (CX), Z6
+	VBROADCASTSS (R8), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(CX*1), Z7
+	VBROADCASTSS (R8)(R9*1), Z7
 	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (DX)(CX*2), Z7
+	VBROADCASTSS (R8)(R9*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (BX), Z7
+	VBROADCASTSS (R10), Z7
 	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (BX)(CX*1), Z7
+	VBROADCASTSS (R10)(R9*1), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (BX)(CX*2), Z7
+	VBROADCASTSS (R10)(R9*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z6
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z6
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z7
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z7
 	VFMADD231PS  Z6, Z0, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z6, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z6, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z6, Z3, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z6, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z6, Z5, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z7
+	VFMADD231PS  Z6, Z1, Z7
+	VMOVUPS      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z7
+	VFMADD231PS  Z6, Z2, Z7
+	VMOVUPS      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z7
+	VFMADD231PS  Z6, Z3, Z7
+	VMOVUPS      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z7
+	VFMADD231PS  Z6, Z4, Z7
+	VMOVUPS      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z7
+	VFMADD231PS  Z6, Z5, Z7
+	VMOVUPS      Z7, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z6, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z6, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z6, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z6, Z3, Z3
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z6, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z4, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z6, Z5, Z5
-	VMOVUPS Z5, (AX)
+	VMOVUPS Z5, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile7x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile7x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile7x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
+TEXT ·tile7x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -4762,130 +5127,142 @@ TEXT ·tile7x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPS      (R8), Z7
-	VBROADCASTSS (DX), Z8
+	VMOVUPS      (CX), Z7
+	VBROADCASTSS (R8), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(CX*1), Z8
+	VBROADCASTSS (R8)(R9*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(CX*2), Z8
+	VBROADCASTSS (R8)(R9*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (R10), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (BX)(CX*1), Z8
+	VBROADCASTSS (R10)(R9*1), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (BX)(CX*2), Z8
+	VBROADCASTSS (R10)(R9*2), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (R11), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z7
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z7
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z8
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z8
 	VFMADD231PS  Z7, Z0, Z8
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z7, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z7, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z7, Z3, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z7, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z7, Z5, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z7, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z8
+	VFMADD231PS  Z7, Z1, Z8
+	VMOVUPS      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z8
+	VFMADD231PS  Z7, Z2, Z8
+	VMOVUPS      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z8
+	VFMADD231PS  Z7, Z3, Z8
+	VMOVUPS      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z8
+	VFMADD231PS  Z7, Z4, Z8
+	VMOVUPS      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z8
+	VFMADD231PS  Z7, Z5, Z8
+	VMOVUPS      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z8
+	VFMADD231PS  Z7, Z6, Z8
+	VMOVUPS      Z8, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z7, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z7, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z7, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z7, Z3, Z3
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z7, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z4, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z7, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z7, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile8x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile8x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile8x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
+TEXT ·tile8x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -4894,142 +5271,154 @@ TEXT ·tile8x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPS      (R8), Z8
-	VBROADCASTSS (DX), Z9
+	VMOVUPS      (CX), Z8
+	VBROADCASTSS (R8), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(CX*1), Z9
+	VBROADCASTSS (R8)(R9*1), Z9
 	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (DX)(CX*2), Z9
+	VBROADCASTSS (R8)(R9*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (BX), Z9
+	VBROADCASTSS (R10), Z9
 	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (BX)(CX*1), Z9
+	VBROADCASTSS (R10)(R9*1), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (BX)(CX*2), Z9
+	VBROADCASTSS (R10)(R9*2), Z9
 	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (R11), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (R11)(R9*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z8
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z8
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z9
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z9
 	VFMADD231PS  Z8, Z0, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z3, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z5, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z7, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z1, Z9
+	VMOVUPS      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z2, Z9
+	VMOVUPS      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z3, Z9
+	VMOVUPS      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z4, Z9
+	VMOVUPS      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z5, Z9
+	VMOVUPS      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z6, Z9
+	VMOVUPS      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z7, Z9
+	VMOVUPS      Z9, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z8, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z3, Z3
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z4, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z6, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z7, Z7
-	VMOVUPS Z7, (AX)
+	VMOVUPS Z7, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile9x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile9x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile9x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
+TEXT ·tile9x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -5039,156 +5428,168 @@ TEXT ·tile9x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPS      (R8), Z9
-	VBROADCASTSS (DX), Z10
+	VMOVUPS      (CX), Z9
+	VBROADCASTSS (R8), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(CX*1), Z10
+	VBROADCASTSS (R8)(R9*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(CX*2), Z10
+	VBROADCASTSS (R8)(R9*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (BX), Z10
+	VBROADCASTSS (R10), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (BX)(CX*1), Z10
+	VBROADCASTSS (R10)(R9*1), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (BX)(CX*2), Z10
+	VBROADCASTSS (R10)(R9*2), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (R11), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (R11)(R9*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (R11)(R9*2), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z9
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z9
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z10
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z10
 	VFMADD231PS  Z9, Z0, Z10
-	VMOVUPS      Z10, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z9, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z9, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z9, Z3, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z9, Z5, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z9, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z9, Z7, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z9, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z10
+	VFMADD231PS  Z9, Z1, Z10
+	VMOVUPS      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z10
+	VFMADD231PS  Z9, Z2, Z10
+	VMOVUPS      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z10
+	VFMADD231PS  Z9, Z3, Z10
+	VMOVUPS      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z10
+	VFMADD231PS  Z9, Z4, Z10
+	VMOVUPS      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z10
+	VFMADD231PS  Z9, Z5, Z10
+	VMOVUPS      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z10
+	VFMADD231PS  Z9, Z6, Z10
+	VMOVUPS      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z10
+	VFMADD231PS  Z9, Z7, Z10
+	VMOVUPS      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z10
+	VFMADD231PS  Z9, Z8, Z10
+	VMOVUPS      Z10, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z9, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z9, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z9, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z9, Z3, Z3
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z9, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z4, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z9, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z9, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z6, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z9, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z9, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z8, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile10x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile10x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile10x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
+TEXT ·tile10x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -5199,169 +5600,181 @@ TEXT ·tile10x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPS      (R9), Z10
-	VBROADCASTSS (DX), Z11
+	VMOVUPS      (CX), Z10
+	VBROADCASTSS (R8), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(CX*1), Z11
+	VBROADCASTSS (R8)(R9*1), Z11
 	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS (DX)(CX*2), Z11
+	VBROADCASTSS (R8)(R9*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (BX), Z11
+	VBROADCASTSS (R10), Z11
 	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS (BX)(CX*1), Z11
+	VBROADCASTSS (R10)(R9*1), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (BX)(CX*2), Z11
+	VBROADCASTSS (R10)(R9*2), Z11
 	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (R11), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (R11)(R9*1), Z11
 	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (R11)(R9*2), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z10
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z10
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z11
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z11
 	VFMADD231PS  Z10, Z0, Z11
-	VMOVUPS      Z11, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z3, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z7, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z9, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z1, Z11
+	VMOVUPS      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z2, Z11
+	VMOVUPS      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z3, Z11
+	VMOVUPS      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z4, Z11
+	VMOVUPS      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z5, Z11
+	VMOVUPS      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z6, Z11
+	VMOVUPS      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z7, Z11
+	VMOVUPS      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z8, Z11
+	VMOVUPS      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z9, Z11
+	VMOVUPS      Z11, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z10, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z3, Z3
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z4, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z6, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z8, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z9, Z9
-	VMOVUPS Z9, (AX)
+	VMOVUPS Z9, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile11x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile11x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile11x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
+TEXT ·tile11x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -5373,181 +5786,193 @@ TEXT ·tile11x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	VXORPS     X10, X10, X10
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPS      (R9), Z11
-	VBROADCASTSS (DX), Z12
+	VMOVUPS      (CX), Z11
+	VBROADCASTSS (R8), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(CX*1), Z12
+	VBROADCASTSS (R8)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(CX*2), Z12
+	VBROADCASTSS (R8)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (R10), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (BX)(CX*1), Z12
+	VBROADCASTSS (R10)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (BX)(CX*2), Z12
+	VBROADCASTSS (R10)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (R11), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (R11)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (R11)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (R12), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (R12)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z11
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z11
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z12
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z12
 	VFMADD231PS  Z11, Z0, Z12
-	VMOVUPS      Z12, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z3, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z5, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z7, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z9, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z11, Z10, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z1, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z2, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z3, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z4, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z5, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z6, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z7, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z8, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z9, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z12
+	VFMADD231PS  Z11, Z10, Z12
+	VMOVUPS      Z12, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z11, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z3, Z3
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z4, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z6, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z8, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z9, Z9
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z9, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z11, Z10, Z10
-	VMOVUPS Z10, (AX)
+	VMOVUPS Z10, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile12x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile12x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile12x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
+TEXT ·tile12x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -5560,400 +5985,448 @@ TEXT ·tile12x1F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X9, X9, X9
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPS      (R9), Z12
-	VBROADCASTSS (DX), Z13
+	VMOVUPS      (CX), Z12
+	VBROADCASTSS (R8), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(CX*1), Z13
+	VBROADCASTSS (R8)(R9*1), Z13
 	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS (DX)(CX*2), Z13
+	VBROADCASTSS (R8)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (BX), Z13
+	VBROADCASTSS (R10), Z13
 	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS (BX)(CX*1), Z13
+	VBROADCASTSS (R10)(R9*1), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (BX)(CX*2), Z13
+	VBROADCASTSS (R10)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (R11), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (R11)(R9*1), Z13
 	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (R11)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (R12), Z13
 	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (R12)(R9*1), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DI)(CX*2), Z13
+	VBROADCASTSS (R12)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z12
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z12
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z13
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z13
 	VFMADD231PS  Z12, Z0, Z13
-	VMOVUPS      Z13, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z3, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z5, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z7, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z9, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z10, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z11, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z1, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z2, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z3, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z4, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z5, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z6, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z7, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z8, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z9, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z10, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z11, Z13
+	VMOVUPS      Z13, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPS  Z12, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z0, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z2, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z3, Z3
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z4, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z6, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z8, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z9, Z9
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z9, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z10, Z10
-	VMOVUPS Z10, (AX)
-	ADDQ    CX, AX
+	VMOVUPS Z10, (R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z11, Z11
-	VMOVUPS Z11, (AX)
+	VMOVUPS Z11, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile1x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile1x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile1x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), CX
-	MOVQ       cs+24(FP), DX
-	MOVQ       b+32(FP), BX
-	MOVQ       bs+40(FP), SI
-	MOVQ       c+48(FP), DI
-	MOVQ       ldc+56(FP), R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+TEXT ·tile1x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R9
+	MOVQ       DX, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       k+8(FP), R9
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
-	TESTQ      AX, AX
+	TESTQ      R9, R9
 	JZ         summed
 
 loop:
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	VBROADCASTSS (CX), Z4
+	VMOVUPS      (CX), Z2
+	VMOVUPS      64(CX), Z3
+	VBROADCASTSS (R8), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         DX, CX
-	ADDQ         SI, BX
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R9
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z2
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), CX
-	TESTQ        CX, CX
+	VBROADCASTSS alpha+96(FP), Z2
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R8
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), DX
-	VMOVUPS      (CX), Z3
+	MOVQ         ldd+88(FP), R9
+	MOVQ         BX, R9
+	VMOVUPS      (R9), Z3
 	VFMADD231PS  Z2, Z0, Z3
-	VMOVUPS      Z3, (AX)
-	VMOVUPS      64(CX), Z0
-	VFMADD231PS  Z2, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z3, (R8)
+	VMOVUPS      64(R9), Z3
+	VFMADD231PS  Z2, Z1, Z3
+	VMOVUPS      Z3, 64(R8)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z2, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R8)
 	VMULPS  Z2, Z1, Z1
-	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z1, 64(R8)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile2x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile2x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile2x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
+TEXT ·tile2x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPS      (SI), Z4
-	VMOVUPS      64(SI), Z5
-	VBROADCASTSS (DX), Z6
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
+	VBROADCASTSS (R8), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(CX*1), Z6
+	VBROADCASTSS (R8)(R9*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z4
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z4
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z5
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z5
 	VFMADD231PS  Z4, Z0, Z5
-	VMOVUPS      Z5, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z4, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z4, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z4, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z5, (R9)
+	VMOVUPS      64(R11), Z5
+	VFMADD231PS  Z4, Z1, Z5
+	VMOVUPS      Z5, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z5
+	VFMADD231PS  Z4, Z2, Z5
+	VMOVUPS      Z5, (R9)
+	VMOVUPS      64(R11), Z5
+	VFMADD231PS  Z4, Z3, Z5
+	VMOVUPS      Z5, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z4, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z4, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z4, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z4, Z3, Z3
-	VMOVUPS Z3, 64(AX)
+	VMOVUPS Z3, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile3x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile3x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile3x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
+TEXT ·tile3x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPS      (SI), Z6
-	VMOVUPS      64(SI), Z7
-	VBROADCASTSS (DX), Z8
+	VMOVUPS      (CX), Z6
+	VMOVUPS      64(CX), Z7
+	VBROADCASTSS (R8), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(CX*1), Z8
+	VBROADCASTSS (R8)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(CX*2), Z8
+	VBROADCASTSS (R8)(R9*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z6
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z6
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z7
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z7
 	VFMADD231PS  Z6, Z0, Z7
-	VMOVUPS      Z7, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z6, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z6, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z6, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z6, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z6, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z7, (R9)
+	VMOVUPS      64(R11), Z7
+	VFMADD231PS  Z6, Z1, Z7
+	VMOVUPS      Z7, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z7
+	VFMADD231PS  Z6, Z2, Z7
+	VMOVUPS      Z7, (R9)
+	VMOVUPS      64(R11), Z7
+	VFMADD231PS  Z6, Z3, Z7
+	VMOVUPS      Z7, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z7
+	VFMADD231PS  Z6, Z4, Z7
+	VMOVUPS      Z7, (R9)
+	VMOVUPS      64(R11), Z7
+	VFMADD231PS  Z6, Z5, Z7
+	VMOVUPS      Z7, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z6, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z6, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z6, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z6, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z6, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z6, Z5, Z5
-	VMOVUPS Z5, 64(AX)
+	VMOVUPS Z5, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile4x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile4x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile4x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
+TEXT ·tile4x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -5962,121 +6435,133 @@ TEXT ·tile4x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Z8
-	VMOVUPS      64(DI), Z9
-	VBROADCASTSS (DX), Z10
+	VMOVUPS      (CX), Z8
+	VMOVUPS      64(CX), Z9
+	VBROADCASTSS (R8), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(CX*1), Z10
+	VBROADCASTSS (R8)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DX)(CX*2), Z10
+	VBROADCASTSS (R8)(R9*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (BX), Z10
+	VBROADCASTSS (R10), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z8
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z8
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z9
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z9
 	VFMADD231PS  Z8, Z0, Z9
-	VMOVUPS      Z9, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z8, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z8, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z8, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z8, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z8, Z7, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z9, (R9)
+	VMOVUPS      64(R11), Z9
+	VFMADD231PS  Z8, Z1, Z9
+	VMOVUPS      Z9, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z2, Z9
+	VMOVUPS      Z9, (R9)
+	VMOVUPS      64(R11), Z9
+	VFMADD231PS  Z8, Z3, Z9
+	VMOVUPS      Z9, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z4, Z9
+	VMOVUPS      Z9, (R9)
+	VMOVUPS      64(R11), Z9
+	VFMADD231PS  Z8, Z5, Z9
+	VMOVUPS      Z9, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z9
+	VFMADD231PS  Z8, Z6, Z9
+	VMOVUPS      Z9, (R9)
+	VMOVUPS      64(R11), Z9
+	VFMADD231PS  Z8, Z7, Z9
+	VMOVUPS      Z9, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z8, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z8, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z8, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z8, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z8, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
 	VMULPS  Z8, Z7, Z7
-	VMOVUPS Z7, 64(AX)
+	VMOVUPS Z7, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile5x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile5x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile5x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
+TEXT ·tile5x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -6087,140 +6572,152 @@ TEXT ·tile5x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Z10
-	VMOVUPS      64(DI), Z11
-	VBROADCASTSS (DX), Z12
+	VMOVUPS      (CX), Z10
+	VMOVUPS      64(CX), Z11
+	VBROADCASTSS (R8), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(CX*1), Z12
+	VBROADCASTSS (R8)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(CX*2), Z12
+	VBROADCASTSS (R8)(R9*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (R10), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (BX)(CX*1), Z12
+	VBROADCASTSS (R10)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z10
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z10
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z11
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z11
 	VFMADD231PS  Z10, Z0, Z11
-	VMOVUPS      Z11, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z10, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z10, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z10, Z7, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z10, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z10, Z9, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z11, (R9)
+	VMOVUPS      64(R11), Z11
+	VFMADD231PS  Z10, Z1, Z11
+	VMOVUPS      Z11, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z2, Z11
+	VMOVUPS      Z11, (R9)
+	VMOVUPS      64(R11), Z11
+	VFMADD231PS  Z10, Z3, Z11
+	VMOVUPS      Z11, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z4, Z11
+	VMOVUPS      Z11, (R9)
+	VMOVUPS      64(R11), Z11
+	VFMADD231PS  Z10, Z5, Z11
+	VMOVUPS      Z11, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z6, Z11
+	VMOVUPS      Z11, (R9)
+	VMOVUPS      64(R11), Z11
+	VFMADD231PS  Z10, Z7, Z11
+	VMOVUPS      Z11, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z11
+	VFMADD231PS  Z10, Z8, Z11
+	VMOVUPS      Z11, (R9)
+	VMOVUPS      64(R11), Z11
+	VFMADD231PS  Z10, Z9, Z11
+	VMOVUPS      Z11, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z10, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z10, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z10, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z10, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
 	VMULPS  Z10, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z10, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z8, (R9)
 	VMULPS  Z10, Z9, Z9
-	VMOVUPS Z9, 64(AX)
+	VMOVUPS Z9, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile6x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile6x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile6x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
+TEXT ·tile6x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -6233,161 +6730,173 @@ TEXT ·tile6x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X9, X9, X9
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPS      (DI), Z12
-	VMOVUPS      64(DI), Z13
-	VBROADCASTSS (DX), Z14
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VBROADCASTSS (R8), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(CX*1), Z14
+	VBROADCASTSS (R8)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS (DX)(CX*2), Z14
+	VBROADCASTSS (R8)(R9*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (BX), Z14
+	VBROADCASTSS (R10), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS (BX)(CX*1), Z14
+	VBROADCASTSS (R10)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (BX)(CX*2), Z14
+	VBROADCASTSS (R10)(R9*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z12
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z12
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z13
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z13
 	VFMADD231PS  Z12, Z0, Z13
-	VMOVUPS      Z13, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z12, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z12, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z12, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z12, Z7, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z12, Z9, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z12, Z10, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z12, Z11, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z13, (R9)
+	VMOVUPS      64(R11), Z13
+	VFMADD231PS  Z12, Z1, Z13
+	VMOVUPS      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z2, Z13
+	VMOVUPS      Z13, (R9)
+	VMOVUPS      64(R11), Z13
+	VFMADD231PS  Z12, Z3, Z13
+	VMOVUPS      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z4, Z13
+	VMOVUPS      Z13, (R9)
+	VMOVUPS      64(R11), Z13
+	VFMADD231PS  Z12, Z5, Z13
+	VMOVUPS      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z6, Z13
+	VMOVUPS      Z13, (R9)
+	VMOVUPS      64(R11), Z13
+	VFMADD231PS  Z12, Z7, Z13
+	VMOVUPS      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z8, Z13
+	VMOVUPS      Z13, (R9)
+	VMOVUPS      64(R11), Z13
+	VFMADD231PS  Z12, Z9, Z13
+	VMOVUPS      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z13
+	VFMADD231PS  Z12, Z10, Z13
+	VMOVUPS      Z13, (R9)
+	VMOVUPS      64(R11), Z13
+	VFMADD231PS  Z12, Z11, Z13
+	VMOVUPS      Z13, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z12, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z12, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z12, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z12, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
 	VMULPS  Z12, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z8, (R9)
 	VMULPS  Z12, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z12, Z10, Z10
-	VMOVUPS Z10, (AX)
+	VMOVUPS Z10, (R9)
 	VMULPS  Z12, Z11, Z11
-	VMOVUPS Z11, 64(AX)
+	VMOVUPS Z11, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile7x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile7x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile7x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+TEXT ·tile7x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -6402,181 +6911,193 @@ TEXT ·tile7x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X11, X11, X11
 	VXORPS     X12, X12, X12
 	VXORPS     X13, X13, X13
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPS      (R8), Z14
-	VMOVUPS      64(R8), Z15
-	VBROADCASTSS (DX), Z16
+	VMOVUPS      (CX), Z14
+	VMOVUPS      64(CX), Z15
+	VBROADCASTSS (R8), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(CX*1), Z16
+	VBROADCASTSS (R8)(R9*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (DX)(CX*2), Z16
+	VBROADCASTSS (R8)(R9*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (BX), Z16
+	VBROADCASTSS (R10), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (BX)(CX*1), Z16
+	VBROADCASTSS (R10)(R9*1), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (BX)(CX*2), Z16
+	VBROADCASTSS (R10)(R9*2), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (R11), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z14
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z14
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z15
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z15
 	VFMADD231PS  Z14, Z0, Z15
-	VMOVUPS      Z15, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z14, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z14, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z14, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z14, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z14, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z14, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z14, Z7, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z14, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z14, Z9, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z14, Z10, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z14, Z11, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z14, Z12, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z14, Z13, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z15, (R9)
+	VMOVUPS      64(R11), Z15
+	VFMADD231PS  Z14, Z1, Z15
+	VMOVUPS      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z15
+	VFMADD231PS  Z14, Z2, Z15
+	VMOVUPS      Z15, (R9)
+	VMOVUPS      64(R11), Z15
+	VFMADD231PS  Z14, Z3, Z15
+	VMOVUPS      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z15
+	VFMADD231PS  Z14, Z4, Z15
+	VMOVUPS      Z15, (R9)
+	VMOVUPS      64(R11), Z15
+	VFMADD231PS  Z14, Z5, Z15
+	VMOVUPS      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z15
+	VFMADD231PS  Z14, Z6, Z15
+	VMOVUPS      Z15, (R9)
+	VMOVUPS      64(R11), Z15
+	VFMADD231PS  Z14, Z7, Z15
+	VMOVUPS      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z15
+	VFMADD231PS  Z14, Z8, Z15
+	VMOVUPS      Z15, (R9)
+	VMOVUPS      64(R11), Z15
+	VFMADD231PS  Z14, Z9, Z15
+	VMOVUPS      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z15
+	VFMADD231PS  Z14, Z10, Z15
+	VMOVUPS      Z15, (R9)
+	VMOVUPS      64(R11), Z15
+	VFMADD231PS  Z14, Z11, Z15
+	VMOVUPS      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z15
+	VFMADD231PS  Z14, Z12, Z15
+	VMOVUPS      Z15, (R9)
+	VMOVUPS      64(R11), Z15
+	VFMADD231PS  Z14, Z13, Z15
+	VMOVUPS      Z15, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z14, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z14, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z14, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z14, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z14, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z14, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z14, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
 	VMULPS  Z14, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z14, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z8, (R9)
 	VMULPS  Z14, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z14, Z10, Z10
-	VMOVUPS Z10, (AX)
+	VMOVUPS Z10, (R9)
 	VMULPS  Z14, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z14, Z12, Z12
-	VMOVUPS Z12, (AX)
+	VMOVUPS Z12, (R9)
 	VMULPS  Z14, Z13, Z13
-	VMOVUPS Z13, 64(AX)
+	VMOVUPS Z13, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile8x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile8x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile8x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+TEXT ·tile8x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -6593,200 +7114,212 @@ TEXT ·tile8x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X13, X13, X13
 	VXORPS     X14, X14, X14
 	VXORPS     X15, X15, X15
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPS      (R8), Z16
-	VMOVUPS      64(R8), Z17
-	VBROADCASTSS (DX), Z18
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VBROADCASTSS (R8), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(CX*1), Z18
+	VBROADCASTSS (R8)(R9*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS (DX)(CX*2), Z18
+	VBROADCASTSS (R8)(R9*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (BX), Z18
+	VBROADCASTSS (R10), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS (BX)(CX*1), Z18
+	VBROADCASTSS (R10)(R9*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (BX)(CX*2), Z18
+	VBROADCASTSS (R10)(R9*2), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (R11), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (SI)(CX*1), Z18
+	VBROADCASTSS (R11)(R9*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z16
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z16
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z17
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z17
 	VFMADD231PS  Z16, Z0, Z17
-	VMOVUPS      Z17, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z16, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z16, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z16, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z16, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z16, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z16, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z16, Z7, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z16, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z16, Z9, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z16, Z10, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z16, Z11, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z16, Z12, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z16, Z13, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z16, Z14, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z16, Z15, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z17, (R9)
+	VMOVUPS      64(R11), Z17
+	VFMADD231PS  Z16, Z1, Z17
+	VMOVUPS      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z17
+	VFMADD231PS  Z16, Z2, Z17
+	VMOVUPS      Z17, (R9)
+	VMOVUPS      64(R11), Z17
+	VFMADD231PS  Z16, Z3, Z17
+	VMOVUPS      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z17
+	VFMADD231PS  Z16, Z4, Z17
+	VMOVUPS      Z17, (R9)
+	VMOVUPS      64(R11), Z17
+	VFMADD231PS  Z16, Z5, Z17
+	VMOVUPS      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z17
+	VFMADD231PS  Z16, Z6, Z17
+	VMOVUPS      Z17, (R9)
+	VMOVUPS      64(R11), Z17
+	VFMADD231PS  Z16, Z7, Z17
+	VMOVUPS      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z17
+	VFMADD231PS  Z16, Z8, Z17
+	VMOVUPS      Z17, (R9)
+	VMOVUPS      64(R11), Z17
+	VFMADD231PS  Z16, Z9, Z17
+	VMOVUPS      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z17
+	VFMADD231PS  Z16, Z10, Z17
+	VMOVUPS      Z17, (R9)
+	VMOVUPS      64(R11), Z17
+	VFMADD231PS  Z16, Z11, Z17
+	VMOVUPS      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z17
+	VFMADD231PS  Z16, Z12, Z17
+	VMOVUPS      Z17, (R9)
+	VMOVUPS      64(R11), Z17
+	VFMADD231PS  Z16, Z13, Z17
+	VMOVUPS      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z17
+	VFMADD231PS  Z16, Z14, Z17
+	VMOVUPS      Z17, (R9)
+	VMOVUPS      64(R11), Z17
+	VFMADD231PS  Z16, Z15, Z17
+	VMOVUPS      Z17, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z16, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z16, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z16, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z16, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z16, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z16, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z16, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
 	VMULPS  Z16, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z16, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z8, (R9)
 	VMULPS  Z16, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z16, Z10, Z10
-	VMOVUPS Z10, (AX)
+	VMOVUPS Z10, (R9)
 	VMULPS  Z16, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z16, Z12, Z12
-	VMOVUPS Z12, (AX)
+	VMOVUPS Z12, (R9)
 	VMULPS  Z16, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z16, Z14, Z14
-	VMOVUPS Z14, (AX)
+	VMOVUPS Z14, (R9)
 	VMULPS  Z16, Z15, Z15
-	VMOVUPS Z15, 64(AX)
+	VMOVUPS Z15, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile9x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile9x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile9x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+TEXT ·tile9x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -6805,221 +7338,233 @@ TEXT ·tile9x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X15, X15, X15
 	VXORPS     X16, X16, X16
 	VXORPS     X17, X17, X17
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPS      (R8), Z18
-	VMOVUPS      64(R8), Z19
-	VBROADCASTSS (DX), Z20
+	VMOVUPS      (CX), Z18
+	VMOVUPS      64(CX), Z19
+	VBROADCASTSS (R8), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(CX*1), Z20
+	VBROADCASTSS (R8)(R9*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (DX)(CX*2), Z20
+	VBROADCASTSS (R8)(R9*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (BX), Z20
+	VBROADCASTSS (R10), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (BX)(CX*1), Z20
+	VBROADCASTSS (R10)(R9*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (BX)(CX*2), Z20
+	VBROADCASTSS (R10)(R9*2), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (R11), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (SI)(CX*1), Z20
+	VBROADCASTSS (R11)(R9*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (SI)(CX*2), Z20
+	VBROADCASTSS (R11)(R9*2), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z18
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z18
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z19
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z19
 	VFMADD231PS  Z18, Z0, Z19
-	VMOVUPS      Z19, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z18, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z18, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z18, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z18, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z18, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z18, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z18, Z7, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z18, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z18, Z9, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z18, Z10, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z18, Z11, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z18, Z12, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z18, Z13, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z18, Z14, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z18, Z15, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z18, Z16, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z18, Z17, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z19, (R9)
+	VMOVUPS      64(R11), Z19
+	VFMADD231PS  Z18, Z1, Z19
+	VMOVUPS      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z19
+	VFMADD231PS  Z18, Z2, Z19
+	VMOVUPS      Z19, (R9)
+	VMOVUPS      64(R11), Z19
+	VFMADD231PS  Z18, Z3, Z19
+	VMOVUPS      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z19
+	VFMADD231PS  Z18, Z4, Z19
+	VMOVUPS      Z19, (R9)
+	VMOVUPS      64(R11), Z19
+	VFMADD231PS  Z18, Z5, Z19
+	VMOVUPS      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z19
+	VFMADD231PS  Z18, Z6, Z19
+	VMOVUPS      Z19, (R9)
+	VMOVUPS      64(R11), Z19
+	VFMADD231PS  Z18, Z7, Z19
+	VMOVUPS      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z19
+	VFMADD231PS  Z18, Z8, Z19
+	VMOVUPS      Z19, (R9)
+	VMOVUPS      64(R11), Z19
+	VFMADD231PS  Z18, Z9, Z19
+	VMOVUPS      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z19
+	VFMADD231PS  Z18, Z10, Z19
+	VMOVUPS      Z19, (R9)
+	VMOVUPS      64(R11), Z19
+	VFMADD231PS  Z18, Z11, Z19
+	VMOVUPS      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z19
+	VFMADD231PS  Z18, Z12, Z19
+	VMOVUPS      Z19, (R9)
+	VMOVUPS      64(R11), Z19
+	VFMADD231PS  Z18, Z13, Z19
+	VMOVUPS      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z19
+	VFMADD231PS  Z18, Z14, Z19
+	VMOVUPS      Z19, (R9)
+	VMOVUPS      64(R11), Z19
+	VFMADD231PS  Z18, Z15, Z19
+	VMOVUPS      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z19
+	VFMADD231PS  Z18, Z16, Z19
+	VMOVUPS      Z19, (R9)
+	VMOVUPS      64(R11), Z19
+	VFMADD231PS  Z18, Z17, Z19
+	VMOVUPS      Z19, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z18, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z18, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z18, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z18, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z18, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z18, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z18, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
 	VMULPS  Z18, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z18, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z8, (R9)
 	VMULPS  Z18, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z18, Z10, Z10
-	VMOVUPS Z10, (AX)
+	VMOVUPS Z10, (R9)
 	VMULPS  Z18, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z18, Z12, Z12
-	VMOVUPS Z12, (AX)
+	VMOVUPS Z12, (R9)
 	VMULPS  Z18, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z18, Z14, Z14
-	VMOVUPS Z14, (AX)
+	VMOVUPS Z14, (R9)
 	VMULPS  Z18, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z15, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z18, Z16, Z16
-	VMOVUPS Z16, (AX)
+	VMOVUPS Z16, (R9)
 	VMULPS  Z18, Z17, Z17
-	VMOVUPS Z17, 64(AX)
+	VMOVUPS Z17, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile10x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile10x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile10x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+TEXT ·tile10x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -7040,241 +7585,253 @@ TEXT ·tile10x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X17, X17, X17
 	VXORPS     X18, X18, X18
 	VXORPS     X19, X19, X19
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPS      (R9), Z20
-	VMOVUPS      64(R9), Z21
-	VBROADCASTSS (DX), Z22
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VBROADCASTSS (R8), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(CX*1), Z22
+	VBROADCASTSS (R8)(R9*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS (DX)(CX*2), Z22
+	VBROADCASTSS (R8)(R9*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (BX), Z22
+	VBROADCASTSS (R10), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS (BX)(CX*1), Z22
+	VBROADCASTSS (R10)(R9*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (BX)(CX*2), Z22
+	VBROADCASTSS (R10)(R9*2), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (R11), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (SI)(CX*1), Z22
+	VBROADCASTSS (R11)(R9*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS (SI)(CX*2), Z22
+	VBROADCASTSS (R11)(R9*2), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DI), Z22
+	VBROADCASTSS (R12), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z20
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z20
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z21
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z21
 	VFMADD231PS  Z20, Z0, Z21
-	VMOVUPS      Z21, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z20, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z20, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z20, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z7, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z20, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z9, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z20, Z10, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z11, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z20, Z12, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z13, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z20, Z14, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z15, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z20, Z16, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z17, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z20, Z18, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z20, Z19, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z1, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z21
+	VFMADD231PS  Z20, Z2, Z21
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z3, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z21
+	VFMADD231PS  Z20, Z4, Z21
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z5, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z21
+	VFMADD231PS  Z20, Z6, Z21
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z7, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z21
+	VFMADD231PS  Z20, Z8, Z21
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z9, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z21
+	VFMADD231PS  Z20, Z10, Z21
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z11, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z21
+	VFMADD231PS  Z20, Z12, Z21
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z13, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z21
+	VFMADD231PS  Z20, Z14, Z21
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z15, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z21
+	VFMADD231PS  Z20, Z16, Z21
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z17, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z21
+	VFMADD231PS  Z20, Z18, Z21
+	VMOVUPS      Z21, (R9)
+	VMOVUPS      64(R11), Z21
+	VFMADD231PS  Z20, Z19, Z21
+	VMOVUPS      Z21, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z20, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z20, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z20, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z20, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z20, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z20, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z20, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
 	VMULPS  Z20, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z20, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z8, (R9)
 	VMULPS  Z20, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z20, Z10, Z10
-	VMOVUPS Z10, (AX)
+	VMOVUPS Z10, (R9)
 	VMULPS  Z20, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z20, Z12, Z12
-	VMOVUPS Z12, (AX)
+	VMOVUPS Z12, (R9)
 	VMULPS  Z20, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z20, Z14, Z14
-	VMOVUPS Z14, (AX)
+	VMOVUPS Z14, (R9)
 	VMULPS  Z20, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z15, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z20, Z16, Z16
-	VMOVUPS Z16, (AX)
+	VMOVUPS Z16, (R9)
 	VMULPS  Z20, Z17, Z17
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z17, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z20, Z18, Z18
-	VMOVUPS Z18, (AX)
+	VMOVUPS Z18, (R9)
 	VMULPS  Z20, Z19, Z19
-	VMOVUPS Z19, 64(AX)
+	VMOVUPS Z19, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile11x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile11x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile11x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+TEXT ·tile11x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -7297,260 +7854,272 @@ TEXT ·tile11x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X19, X19, X19
 	VXORPS     X20, X20, X20
 	VXORPS     X21, X21, X21
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPS      (R9), Z22
-	VMOVUPS      64(R9), Z23
-	VBROADCASTSS (DX), Z24
+	VMOVUPS      (CX), Z22
+	VMOVUPS      64(CX), Z23
+	VBROADCASTSS (R8), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(CX*1), Z24
+	VBROADCASTSS (R8)(R9*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (DX)(CX*2), Z24
+	VBROADCASTSS (R8)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (BX), Z24
+	VBROADCASTSS (R10), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (BX)(CX*1), Z24
+	VBROADCASTSS (R10)(R9*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (BX)(CX*2), Z24
+	VBROADCASTSS (R10)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (R11), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (SI)(CX*1), Z24
+	VBROADCASTSS (R11)(R9*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (SI)(CX*2), Z24
+	VBROADCASTSS (R11)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (R12), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (DI)(CX*1), Z24
+	VBROADCASTSS (R12)(R9*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z22
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z22
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z23
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z23
 	VFMADD231PS  Z22, Z0, Z23
-	VMOVUPS      Z23, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z7, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z9, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z10, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z11, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z12, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z13, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z14, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z15, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z16, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z17, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z18, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z19, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z22, Z20, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z22, Z21, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z1, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z2, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z3, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z4, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z5, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z6, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z7, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z8, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z9, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z10, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z11, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z12, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z13, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z14, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z15, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z16, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z17, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z18, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z19, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z23
+	VFMADD231PS  Z22, Z20, Z23
+	VMOVUPS      Z23, (R9)
+	VMOVUPS      64(R11), Z23
+	VFMADD231PS  Z22, Z21, Z23
+	VMOVUPS      Z23, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z22, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z22, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z22, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z22, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
 	VMULPS  Z22, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z8, (R9)
 	VMULPS  Z22, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z10, Z10
-	VMOVUPS Z10, (AX)
+	VMOVUPS Z10, (R9)
 	VMULPS  Z22, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z12, Z12
-	VMOVUPS Z12, (AX)
+	VMOVUPS Z12, (R9)
 	VMULPS  Z22, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z14, Z14
-	VMOVUPS Z14, (AX)
+	VMOVUPS Z14, (R9)
 	VMULPS  Z22, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z15, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z16, Z16
-	VMOVUPS Z16, (AX)
+	VMOVUPS Z16, (R9)
 	VMULPS  Z22, Z17, Z17
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z17, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z18, Z18
-	VMOVUPS Z18, (AX)
+	VMOVUPS Z18, (R9)
 	VMULPS  Z22, Z19, Z19
-	VMOVUPS Z19, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z19, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z22, Z20, Z20
-	VMOVUPS Z20, (AX)
+	VMOVUPS Z20, (R9)
 	VMULPS  Z22, Z21, Z21
-	VMOVUPS Z21, 64(AX)
+	VMOVUPS Z21, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile12x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+// func tile12x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile12x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+TEXT ·tile12x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-100
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -7575,221 +8144,228 @@ TEXT ·tile12x2F32AVX512(SB), NOSPLIT|NOFRAME, $0-84
 	VXORPS     X21, X21, X21
 	VXORPS     X22, X22, X22
 	VXORPS     X23, X23, X23
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPS      (R9), Z24
-	VMOVUPS      64(R9), Z25
-	VBROADCASTSS (DX), Z26
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VBROADCASTSS (R8), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(CX*1), Z26
+	VBROADCASTSS (R8)(R9*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS (DX)(CX*2), Z26
+	VBROADCASTSS (R8)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (BX), Z26
+	VBROADCASTSS (R10), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS (BX)(CX*1), Z26
+	VBROADCASTSS (R10)(R9*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (BX)(CX*2), Z26
+	VBROADCASTSS (R10)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (R11), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (SI)(CX*1), Z26
+	VBROADCASTSS (R11)(R9*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS (SI)(CX*2), Z26
+	VBROADCASTSS (R11)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DI), Z26
+	VBROADCASTSS (R12), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS (DI)(CX*1), Z26
+	VBROADCASTSS (R12)(R9*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DI)(CX*2), Z26
+	VBROADCASTSS (R12)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSS alpha+80(FP), Z24
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSS alpha+96(FP), Z24
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPS      (DX), Z25
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPS      (R11), Z25
 	VFMADD231PS  Z24, Z0, Z25
-	VMOVUPS      Z25, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z1, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z2, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z3, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z4, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z5, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z6, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z7, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z8, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z9, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z10, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z11, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z12, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z13, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z14, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z15, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z16, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z17, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z18, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z19, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z20, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z21, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPS      (DX), Z0
-	VFMADD231PS  Z24, Z22, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(DX), Z0
-	VFMADD231PS  Z24, Z23, Z0
-	VMOVUPS      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z1, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z2, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z3, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z4, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z5, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z6, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z7, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z8, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z9, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z10, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z11, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z12, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z13, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z14, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z15, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z16, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z17, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z18, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z19, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z20, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z21, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPS      (R11), Z25
+	VFMADD231PS  Z24, Z22, Z25
+	VMOVUPS      Z25, (R9)
+	VMOVUPS      64(R11), Z25
+	VFMADD231PS  Z24, Z23, Z25
+	VMOVUPS      Z25, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, (R9)
 	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, (AX)
+	VMOVUPS Z2, (R9)
 	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, (AX)
+	VMOVUPS Z4, (R9)
 	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z6, (R9)
 	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z8, (R9)
 	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z10, Z10
-	VMOVUPS Z10, (AX)
+	VMOVUPS Z10, (R9)
 	VMULPS  Z24, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z12, Z12
-	VMOVUPS Z12, (AX)
+	VMOVUPS Z12, (R9)
 	VMULPS  Z24, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z14, Z14
-	VMOVUPS Z14, (AX)
+	VMOVUPS Z14, (R9)
 	VMULPS  Z24, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z15, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z16, Z16
-	VMOVUPS Z16, (AX)
+	VMOVUPS Z16, (R9)
 	VMULPS  Z24, Z17, Z17
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z17, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z18, Z18
-	VMOVUPS Z18, (AX)
+	VMOVUPS Z18, (R9)
 	VMULPS  Z24, Z19, Z19
-	VMOVUPS Z19, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z19, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z20, Z20
-	VMOVUPS Z20, (AX)
+	VMOVUPS Z20, (R9)
 	VMULPS  Z24, Z21, Z21
-	VMOVUPS Z21, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPS Z21, 64(R9)
+	ADDQ    R8, R9
 	VMULPS  Z24, Z22, Z22
-	VMOVUPS Z22, (AX)
+	VMOVUPS Z22, (R9)
 	VMULPS  Z24, Z23, Z23
-	VMOVUPS Z23, 64(AX)
+	VMOVUPS Z23, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
@@ -9019,508 +9595,585 @@ panel:
 	VZEROUPPER
 	RET
 
-// func tile1x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile1x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile1x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), CX
-	MOVQ       cs+24(FP), DX
-	MOVQ       b+32(FP), BX
-	MOVQ       bs+40(FP), SI
-	MOVQ       c+48(FP), DI
-	MOVQ       ldc+56(FP), R8
-	PREFETCHT0 (DI)
+TEXT ·tile1x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R9
+	MOVQ       DX, R9
+	PREFETCHT0 (R9)
+	MOVQ       k+8(FP), R9
 	VXORPS     X0, X0, X0
-	TESTQ      AX, AX
+	TESTQ      R9, R9
 	JZ         summed
 
 loop:
-	VMOVUPD      (BX), Z1
-	VBROADCASTSD (CX), Z2
+	VMOVUPD      (CX), Z1
+	VBROADCASTSD (R8), Z2
 	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         DX, CX
-	ADDQ         SI, BX
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R9
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z1
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), CX
-	TESTQ        CX, CX
+	VBROADCASTSD alpha+96(FP), Z1
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R8
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), DX
-	VMOVUPD      (CX), Z2
+	MOVQ         ldd+88(FP), R9
+	MOVQ         BX, R9
+	VMOVUPD      (R9), Z2
 	VFMADD231PD  Z1, Z0, Z2
-	VMOVUPD      Z2, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z2, (R8)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z1, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R8)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile2x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile2x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile2x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile2x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPD      (SI), Z2
-	VBROADCASTSD (DX), Z3
+	VMOVUPD      (CX), Z2
+	VBROADCASTSD (R8), Z3
 	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (DX)(CX*1), Z3
+	VBROADCASTSD (R8)(R9*1), Z3
 	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z2
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z2
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z3
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z3
 	VFMADD231PD  Z2, Z0, Z3
-	VMOVUPD      Z3, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z2, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z3, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z3
+	VFMADD231PD  Z2, Z1, Z3
+	VMOVUPD      Z3, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z2, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z2, Z1, Z1
-	VMOVUPD Z1, (AX)
+	VMOVUPD Z1, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile3x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile3x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile3x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
+TEXT ·tile3x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPD      (SI), Z3
-	VBROADCASTSD (DX), Z4
+	VMOVUPD      (CX), Z3
+	VBROADCASTSD (R8), Z4
 	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (DX)(CX*1), Z4
+	VBROADCASTSD (R8)(R9*1), Z4
 	VFMADD231PD  Z3, Z4, Z1
-	VBROADCASTSD (DX)(CX*2), Z4
+	VBROADCASTSD (R8)(R9*2), Z4
 	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z3
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z3
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z4
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z4
 	VFMADD231PD  Z3, Z0, Z4
-	VMOVUPD      Z4, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z3, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z3, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z4, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z4
+	VFMADD231PD  Z3, Z1, Z4
+	VMOVUPD      Z4, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z4
+	VFMADD231PD  Z3, Z2, Z4
+	VMOVUPD      Z4, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z3, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z3, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z3, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile4x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile4x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile4x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile4x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Z4
-	VBROADCASTSD (DX), Z5
+	VMOVUPD      (CX), Z4
+	VBROADCASTSD (R8), Z5
 	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (DX)(CX*1), Z5
+	VBROADCASTSD (R8)(R9*1), Z5
 	VFMADD231PD  Z4, Z5, Z1
-	VBROADCASTSD (DX)(CX*2), Z5
+	VBROADCASTSD (R8)(R9*2), Z5
 	VFMADD231PD  Z4, Z5, Z2
-	VBROADCASTSD (BX), Z5
+	VBROADCASTSD (R10), Z5
 	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z4
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z4
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z5
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z5
 	VFMADD231PD  Z4, Z0, Z5
-	VMOVUPD      Z5, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z4, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z4, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z4, Z3, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z5
+	VFMADD231PD  Z4, Z1, Z5
+	VMOVUPD      Z5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z5
+	VFMADD231PD  Z4, Z2, Z5
+	VMOVUPD      Z5, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z5
+	VFMADD231PD  Z4, Z3, Z5
+	VMOVUPD      Z5, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z4, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z4, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z4, Z2, Z2
-	VMOVUPD Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z4, Z3, Z3
-	VMOVUPD Z3, (AX)
+	VMOVUPD Z3, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile5x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile5x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile5x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile5x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Z5
-	VBROADCASTSD (DX), Z6
+	VMOVUPD      (CX), Z5
+	VBROADCASTSD (R8), Z6
 	VFMADD231PD  Z5, Z6, Z0
-	VBROADCASTSD (DX)(CX*1), Z6
+	VBROADCASTSD (R8)(R9*1), Z6
 	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (DX)(CX*2), Z6
+	VBROADCASTSD (R8)(R9*2), Z6
 	VFMADD231PD  Z5, Z6, Z2
-	VBROADCASTSD (BX), Z6
+	VBROADCASTSD (R10), Z6
 	VFMADD231PD  Z5, Z6, Z3
-	VBROADCASTSD (BX)(CX*1), Z6
+	VBROADCASTSD (R10)(R9*1), Z6
 	VFMADD231PD  Z5, Z6, Z4
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z5
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z5
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z6
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z6
 	VFMADD231PD  Z5, Z0, Z6
-	VMOVUPD      Z6, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z5, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z5, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z5, Z3, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z5, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z6
+	VFMADD231PD  Z5, Z1, Z6
+	VMOVUPD      Z6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z6
+	VFMADD231PD  Z5, Z2, Z6
+	VMOVUPD      Z6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z6
+	VFMADD231PD  Z5, Z3, Z6
+	VMOVUPD      Z6, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z6
+	VFMADD231PD  Z5, Z4, Z6
+	VMOVUPD      Z6, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z5, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z5, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z5, Z2, Z2
-	VMOVUPD Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z5, Z3, Z3
-	VMOVUPD Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z5, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile6x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile6x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile6x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
+TEXT ·tile6x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Z6
-	VBROADCASTSD (DX), Z7
+	VMOVUPD      (CX), Z6
+	VBROADCASTSD (R8), Z7
 	VFMADD231PD  Z6, Z7, Z0
-	VBROADCASTSD (DX)(CX*1), Z7
+	VBROADCASTSD (R8)(R9*1), Z7
 	VFMADD231PD  Z6, Z7, Z1
-	VBROADCASTSD (DX)(CX*2), Z7
+	VBROADCASTSD (R8)(R9*2), Z7
 	VFMADD231PD  Z6, Z7, Z2
-	VBROADCASTSD (BX), Z7
+	VBROADCASTSD (R10), Z7
 	VFMADD231PD  Z6, Z7, Z3
-	VBROADCASTSD (BX)(CX*1), Z7
+	VBROADCASTSD (R10)(R9*1), Z7
 	VFMADD231PD  Z6, Z7, Z4
-	VBROADCASTSD (BX)(CX*2), Z7
+	VBROADCASTSD (R10)(R9*2), Z7
 	VFMADD231PD  Z6, Z7, Z5
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z6
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z6
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z7
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z7
 	VFMADD231PD  Z6, Z0, Z7
-	VMOVUPD      Z7, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z6, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z6, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z6, Z3, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z6, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z6, Z5, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z7
+	VFMADD231PD  Z6, Z1, Z7
+	VMOVUPD      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z7
+	VFMADD231PD  Z6, Z2, Z7
+	VMOVUPD      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z7
+	VFMADD231PD  Z6, Z3, Z7
+	VMOVUPD      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z7
+	VFMADD231PD  Z6, Z4, Z7
+	VMOVUPD      Z7, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z7
+	VFMADD231PD  Z6, Z5, Z7
+	VMOVUPD      Z7, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z6, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z6, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z6, Z2, Z2
-	VMOVUPD Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z6, Z3, Z3
-	VMOVUPD Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z6, Z4, Z4
-	VMOVUPD Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z4, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z6, Z5, Z5
-	VMOVUPD Z5, (AX)
+	VMOVUPD Z5, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile7x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile7x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile7x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
+TEXT ·tile7x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -9528,130 +10181,142 @@ TEXT ·tile7x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPD      (R8), Z7
-	VBROADCASTSD (DX), Z8
+	VMOVUPD      (CX), Z7
+	VBROADCASTSD (R8), Z8
 	VFMADD231PD  Z7, Z8, Z0
-	VBROADCASTSD (DX)(CX*1), Z8
+	VBROADCASTSD (R8)(R9*1), Z8
 	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (DX)(CX*2), Z8
+	VBROADCASTSD (R8)(R9*2), Z8
 	VFMADD231PD  Z7, Z8, Z2
-	VBROADCASTSD (BX), Z8
+	VBROADCASTSD (R10), Z8
 	VFMADD231PD  Z7, Z8, Z3
-	VBROADCASTSD (BX)(CX*1), Z8
+	VBROADCASTSD (R10)(R9*1), Z8
 	VFMADD231PD  Z7, Z8, Z4
-	VBROADCASTSD (BX)(CX*2), Z8
+	VBROADCASTSD (R10)(R9*2), Z8
 	VFMADD231PD  Z7, Z8, Z5
-	VBROADCASTSD (SI), Z8
+	VBROADCASTSD (R11), Z8
 	VFMADD231PD  Z7, Z8, Z6
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z7
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z7
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z8
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z8
 	VFMADD231PD  Z7, Z0, Z8
-	VMOVUPD      Z8, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z7, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z7, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z7, Z3, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z7, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z7, Z5, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z7, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z8
+	VFMADD231PD  Z7, Z1, Z8
+	VMOVUPD      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z8
+	VFMADD231PD  Z7, Z2, Z8
+	VMOVUPD      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z8
+	VFMADD231PD  Z7, Z3, Z8
+	VMOVUPD      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z8
+	VFMADD231PD  Z7, Z4, Z8
+	VMOVUPD      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z8
+	VFMADD231PD  Z7, Z5, Z8
+	VMOVUPD      Z8, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z8
+	VFMADD231PD  Z7, Z6, Z8
+	VMOVUPD      Z8, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z7, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z7, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z7, Z2, Z2
-	VMOVUPD Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z7, Z3, Z3
-	VMOVUPD Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z7, Z4, Z4
-	VMOVUPD Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z4, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z7, Z5, Z5
-	VMOVUPD Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z7, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile8x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile8x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile8x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
+TEXT ·tile8x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -9660,142 +10325,154 @@ TEXT ·tile8x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPD      (R8), Z8
-	VBROADCASTSD (DX), Z9
+	VMOVUPD      (CX), Z8
+	VBROADCASTSD (R8), Z9
 	VFMADD231PD  Z8, Z9, Z0
-	VBROADCASTSD (DX)(CX*1), Z9
+	VBROADCASTSD (R8)(R9*1), Z9
 	VFMADD231PD  Z8, Z9, Z1
-	VBROADCASTSD (DX)(CX*2), Z9
+	VBROADCASTSD (R8)(R9*2), Z9
 	VFMADD231PD  Z8, Z9, Z2
-	VBROADCASTSD (BX), Z9
+	VBROADCASTSD (R10), Z9
 	VFMADD231PD  Z8, Z9, Z3
-	VBROADCASTSD (BX)(CX*1), Z9
+	VBROADCASTSD (R10)(R9*1), Z9
 	VFMADD231PD  Z8, Z9, Z4
-	VBROADCASTSD (BX)(CX*2), Z9
+	VBROADCASTSD (R10)(R9*2), Z9
 	VFMADD231PD  Z8, Z9, Z5
-	VBROADCASTSD (SI), Z9
+	VBROADCASTSD (R11), Z9
 	VFMADD231PD  Z8, Z9, Z6
-	VBROADCASTSD (SI)(CX*1), Z9
+	VBROADCASTSD (R11)(R9*1), Z9
 	VFMADD231PD  Z8, Z9, Z7
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z8
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z8
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z9
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z9
 	VFMADD231PD  Z8, Z0, Z9
-	VMOVUPD      Z9, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z3, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z5, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z7, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z1, Z9
+	VMOVUPD      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z2, Z9
+	VMOVUPD      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z3, Z9
+	VMOVUPD      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z4, Z9
+	VMOVUPD      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z5, Z9
+	VMOVUPD      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z6, Z9
+	VMOVUPD      Z9, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z7, Z9
+	VMOVUPD      Z9, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z8, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z2, Z2
-	VMOVUPD Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z3, Z3
-	VMOVUPD Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z4, Z4
-	VMOVUPD Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z4, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z5, Z5
-	VMOVUPD Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z6, Z6
-	VMOVUPD Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z6, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z7, Z7
-	VMOVUPD Z7, (AX)
+	VMOVUPD Z7, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile9x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile9x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile9x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
+TEXT ·tile9x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -9805,156 +10482,168 @@ TEXT ·tile9x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPD      (R8), Z9
-	VBROADCASTSD (DX), Z10
+	VMOVUPD      (CX), Z9
+	VBROADCASTSD (R8), Z10
 	VFMADD231PD  Z9, Z10, Z0
-	VBROADCASTSD (DX)(CX*1), Z10
+	VBROADCASTSD (R8)(R9*1), Z10
 	VFMADD231PD  Z9, Z10, Z1
-	VBROADCASTSD (DX)(CX*2), Z10
+	VBROADCASTSD (R8)(R9*2), Z10
 	VFMADD231PD  Z9, Z10, Z2
-	VBROADCASTSD (BX), Z10
+	VBROADCASTSD (R10), Z10
 	VFMADD231PD  Z9, Z10, Z3
-	VBROADCASTSD (BX)(CX*1), Z10
+	VBROADCASTSD (R10)(R9*1), Z10
 	VFMADD231PD  Z9, Z10, Z4
-	VBROADCASTSD (BX)(CX*2), Z10
+	VBROADCASTSD (R10)(R9*2), Z10
 	VFMADD231PD  Z9, Z10, Z5
-	VBROADCASTSD (SI), Z10
+	VBROADCASTSD (R11), Z10
 	VFMADD231PD  Z9, Z10, Z6
-	VBROADCASTSD (SI)(CX*1), Z10
+	VBROADCASTSD (R11)(R9*1), Z10
 	VFMADD231PD  Z9, Z10, Z7
-	VBROADCASTSD (SI)(CX*2), Z10
+	VBROADCASTSD (R11)(R9*2), Z10
 	VFMADD231PD  Z9, Z10, Z8
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z9
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z9
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z10
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z10
 	VFMADD231PD  Z9, Z0, Z10
-	VMOVUPD      Z10, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z9, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z9, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z9, Z3, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z9, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z9, Z5, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z9, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z9, Z7, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z9, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z10
+	VFMADD231PD  Z9, Z1, Z10
+	VMOVUPD      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z10
+	VFMADD231PD  Z9, Z2, Z10
+	VMOVUPD      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z10
+	VFMADD231PD  Z9, Z3, Z10
+	VMOVUPD      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z10
+	VFMADD231PD  Z9, Z4, Z10
+	VMOVUPD      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z10
+	VFMADD231PD  Z9, Z5, Z10
+	VMOVUPD      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z10
+	VFMADD231PD  Z9, Z6, Z10
+	VMOVUPD      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z10
+	VFMADD231PD  Z9, Z7, Z10
+	VMOVUPD      Z10, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z10
+	VFMADD231PD  Z9, Z8, Z10
+	VMOVUPD      Z10, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z9, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z9, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z9, Z2, Z2
-	VMOVUPD Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z9, Z3, Z3
-	VMOVUPD Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z9, Z4, Z4
-	VMOVUPD Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z4, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z9, Z5, Z5
-	VMOVUPD Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z9, Z6, Z6
-	VMOVUPD Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z6, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z9, Z7, Z7
-	VMOVUPD Z7, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z9, Z8, Z8
-	VMOVUPD Z8, (AX)
+	VMOVUPD Z8, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile10x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile10x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile10x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
+TEXT ·tile10x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -9965,169 +10654,181 @@ TEXT ·tile10x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPD      (R9), Z10
-	VBROADCASTSD (DX), Z11
+	VMOVUPD      (CX), Z10
+	VBROADCASTSD (R8), Z11
 	VFMADD231PD  Z10, Z11, Z0
-	VBROADCASTSD (DX)(CX*1), Z11
+	VBROADCASTSD (R8)(R9*1), Z11
 	VFMADD231PD  Z10, Z11, Z1
-	VBROADCASTSD (DX)(CX*2), Z11
+	VBROADCASTSD (R8)(R9*2), Z11
 	VFMADD231PD  Z10, Z11, Z2
-	VBROADCASTSD (BX), Z11
+	VBROADCASTSD (R10), Z11
 	VFMADD231PD  Z10, Z11, Z3
-	VBROADCASTSD (BX)(CX*1), Z11
+	VBROADCASTSD (R10)(R9*1), Z11
 	VFMADD231PD  Z10, Z11, Z4
-	VBROADCASTSD (BX)(CX*2), Z11
+	VBROADCASTSD (R10)(R9*2), Z11
 	VFMADD231PD  Z10, Z11, Z5
-	VBROADCASTSD (SI), Z11
+	VBROADCASTSD (R11), Z11
 	VFMADD231PD  Z10, Z11, Z6
-	VBROADCASTSD (SI)(CX*1), Z11
+	VBROADCASTSD (R11)(R9*1), Z11
 	VFMADD231PD  Z10, Z11, Z7
-	VBROADCASTSD (SI)(CX*2), Z11
+	VBROADCASTSD (R11)(R9*2), Z11
 	VFMADD231PD  Z10, Z11, Z8
-	VBROADCASTSD (DI), Z11
+	VBROADCASTSD (R12), Z11
 	VFMADD231PD  Z10, Z11, Z9
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z10
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z10
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z11
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z11
 	VFMADD231PD  Z10, Z0, Z11
-	VMOVUPD      Z11, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z3, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z5, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z7, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z9, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z1, Z11
+	VMOVUPD      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z2, Z11
+	VMOVUPD      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z3, Z11
+	VMOVUPD      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z4, Z11
+	VMOVUPD      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z5, Z11
+	VMOVUPD      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z6, Z11
+	VMOVUPD      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z7, Z11
+	VMOVUPD      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z8, Z11
+	VMOVUPD      Z11, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z9, Z11
+	VMOVUPD      Z11, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z10, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z2, Z2
-	VMOVUPD Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z3, Z3
-	VMOVUPD Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z4, Z4
-	VMOVUPD Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z4, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z5, Z5
-	VMOVUPD Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z6, Z6
-	VMOVUPD Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z6, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z7, Z7
-	VMOVUPD Z7, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z8, Z8
-	VMOVUPD Z8, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z8, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z9, Z9
-	VMOVUPD Z9, (AX)
+	VMOVUPD Z9, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile11x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile11x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile11x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
+TEXT ·tile11x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -10139,181 +10840,193 @@ TEXT ·tile11x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	VXORPS     X10, X10, X10
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPD      (R9), Z11
-	VBROADCASTSD (DX), Z12
+	VMOVUPD      (CX), Z11
+	VBROADCASTSD (R8), Z12
 	VFMADD231PD  Z11, Z12, Z0
-	VBROADCASTSD (DX)(CX*1), Z12
+	VBROADCASTSD (R8)(R9*1), Z12
 	VFMADD231PD  Z11, Z12, Z1
-	VBROADCASTSD (DX)(CX*2), Z12
+	VBROADCASTSD (R8)(R9*2), Z12
 	VFMADD231PD  Z11, Z12, Z2
-	VBROADCASTSD (BX), Z12
+	VBROADCASTSD (R10), Z12
 	VFMADD231PD  Z11, Z12, Z3
-	VBROADCASTSD (BX)(CX*1), Z12
+	VBROADCASTSD (R10)(R9*1), Z12
 	VFMADD231PD  Z11, Z12, Z4
-	VBROADCASTSD (BX)(CX*2), Z12
+	VBROADCASTSD (R10)(R9*2), Z12
 	VFMADD231PD  Z11, Z12, Z5
-	VBROADCASTSD (SI), Z12
+	VBROADCASTSD (R11), Z12
 	VFMADD231PD  Z11, Z12, Z6
-	VBROADCASTSD (SI)(CX*1), Z12
+	VBROADCASTSD (R11)(R9*1), Z12
 	VFMADD231PD  Z11, Z12, Z7
-	VBROADCASTSD (SI)(CX*2), Z12
+	VBROADCASTSD (R11)(R9*2), Z12
 	VFMADD231PD  Z11, Z12, Z8
-	VBROADCASTSD (DI), Z12
+	VBROADCASTSD (R12), Z12
 	VFMADD231PD  Z11, Z12, Z9
-	VBROADCASTSD (DI)(CX*1), Z12
+	VBROADCASTSD (R12)(R9*1), Z12
 	VFMADD231PD  Z11, Z12, Z10
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z11
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z11
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z12
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z12
 	VFMADD231PD  Z11, Z0, Z12
-	VMOVUPD      Z12, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z3, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z5, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z7, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z9, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z11, Z10, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z1, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z2, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z3, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z4, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z5, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z6, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z7, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z8, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z9, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z12
+	VFMADD231PD  Z11, Z10, Z12
+	VMOVUPD      Z12, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z11, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z2, Z2
-	VMOVUPD Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z3, Z3
-	VMOVUPD Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z4, Z4
-	VMOVUPD Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z4, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z5, Z5
-	VMOVUPD Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z6, Z6
-	VMOVUPD Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z6, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z7, Z7
-	VMOVUPD Z7, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z8, Z8
-	VMOVUPD Z8, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z8, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z9, Z9
-	VMOVUPD Z9, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z9, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z11, Z10, Z10
-	VMOVUPD Z10, (AX)
+	VMOVUPD Z10, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile12x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile12x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile12x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
+TEXT ·tile12x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -10326,400 +11039,448 @@ TEXT ·tile12x1F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X9, X9, X9
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPD      (R9), Z12
-	VBROADCASTSD (DX), Z13
+	VMOVUPD      (CX), Z12
+	VBROADCASTSD (R8), Z13
 	VFMADD231PD  Z12, Z13, Z0
-	VBROADCASTSD (DX)(CX*1), Z13
+	VBROADCASTSD (R8)(R9*1), Z13
 	VFMADD231PD  Z12, Z13, Z1
-	VBROADCASTSD (DX)(CX*2), Z13
+	VBROADCASTSD (R8)(R9*2), Z13
 	VFMADD231PD  Z12, Z13, Z2
-	VBROADCASTSD (BX), Z13
+	VBROADCASTSD (R10), Z13
 	VFMADD231PD  Z12, Z13, Z3
-	VBROADCASTSD (BX)(CX*1), Z13
+	VBROADCASTSD (R10)(R9*1), Z13
 	VFMADD231PD  Z12, Z13, Z4
-	VBROADCASTSD (BX)(CX*2), Z13
+	VBROADCASTSD (R10)(R9*2), Z13
 	VFMADD231PD  Z12, Z13, Z5
-	VBROADCASTSD (SI), Z13
+	VBROADCASTSD (R11), Z13
 	VFMADD231PD  Z12, Z13, Z6
-	VBROADCASTSD (SI)(CX*1), Z13
+	VBROADCASTSD (R11)(R9*1), Z13
 	VFMADD231PD  Z12, Z13, Z7
-	VBROADCASTSD (SI)(CX*2), Z13
+	VBROADCASTSD (R11)(R9*2), Z13
 	VFMADD231PD  Z12, Z13, Z8
-	VBROADCASTSD (DI), Z13
+	VBROADCASTSD (R12), Z13
 	VFMADD231PD  Z12, Z13, Z9
-	VBROADCASTSD (DI)(CX*1), Z13
+	VBROADCASTSD (R12)(R9*1), Z13
 	VFMADD231PD  Z12, Z13, Z10
-	VBROADCASTSD (DI)(CX*2), Z13
+	VBROADCASTSD (R12)(R9*2), Z13
 	VFMADD231PD  Z12, Z13, Z11
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z12
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z12
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z13
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z13
 	VFMADD231PD  Z12, Z0, Z13
-	VMOVUPD      Z13, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z1, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z3, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z5, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z7, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z9, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z10, Z0
-	VMOVUPD      Z0, (AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z11, Z0
-	VMOVUPD      Z0, (AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z1, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z2, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z3, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z4, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z5, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z6, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z7, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z8, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z9, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z10, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z11, Z13
+	VMOVUPD      Z13, (R9)
+	ADDQ         $0x00000040, BX
+	JMP          written
 
 bare:
 	VMULPD  Z12, Z0, Z0
-	VMOVUPD Z0, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z0, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z1, Z1
-	VMOVUPD Z1, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z2, Z2
-	VMOVUPD Z2, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z2, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z3, Z3
-	VMOVUPD Z3, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z4, Z4
-	VMOVUPD Z4, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z4, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z5, Z5
-	VMOVUPD Z5, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z6, Z6
-	VMOVUPD Z6, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z6, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z7, Z7
-	VMOVUPD Z7, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z8, Z8
-	VMOVUPD Z8, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z8, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z9, Z9
-	VMOVUPD Z9, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z9, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z10, Z10
-	VMOVUPD Z10, (AX)
-	ADDQ    CX, AX
+	VMOVUPD Z10, (R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z11, Z11
-	VMOVUPD Z11, (AX)
+	VMOVUPD Z11, (R9)
+
+written:
+	ADDQ $0x00000040, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile1x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile1x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile1x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), CX
-	MOVQ       cs+24(FP), DX
-	MOVQ       b+32(FP), BX
-	MOVQ       bs+40(FP), SI
-	MOVQ       c+48(FP), DI
-	MOVQ       ldc+56(FP), R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+TEXT ·tile1x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R9
+	MOVQ       DX, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       k+8(FP), R9
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
-	TESTQ      AX, AX
+	TESTQ      R9, R9
 	JZ         summed
 
 loop:
-	VMOVUPD      (BX), Z2
-	VMOVUPD      64(BX), Z3
-	VBROADCASTSD (CX), Z4
+	VMOVUPD      (CX), Z2
+	VMOVUPD      64(CX), Z3
+	VBROADCASTSD (R8), Z4
 	VFMADD231PD  Z2, Z4, Z0
 	VFMADD231PD  Z3, Z4, Z1
-	ADDQ         DX, CX
-	ADDQ         SI, BX
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R9
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z2
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), CX
-	TESTQ        CX, CX
+	VBROADCASTSD alpha+96(FP), Z2
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R8
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), DX
-	VMOVUPD      (CX), Z3
+	MOVQ         ldd+88(FP), R9
+	MOVQ         BX, R9
+	VMOVUPD      (R9), Z3
 	VFMADD231PD  Z2, Z0, Z3
-	VMOVUPD      Z3, (AX)
-	VMOVUPD      64(CX), Z0
-	VFMADD231PD  Z2, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z3, (R8)
+	VMOVUPD      64(R9), Z3
+	VFMADD231PD  Z2, Z1, Z3
+	VMOVUPD      Z3, 64(R8)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z2, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R8)
 	VMULPD  Z2, Z1, Z1
-	VMOVUPD Z1, 64(AX)
+	VMOVUPD Z1, 64(R8)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile2x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile2x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile2x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
+TEXT ·tile2x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPD      (SI), Z4
-	VMOVUPD      64(SI), Z5
-	VBROADCASTSD (DX), Z6
+	VMOVUPD      (CX), Z4
+	VMOVUPD      64(CX), Z5
+	VBROADCASTSD (R8), Z6
 	VFMADD231PD  Z4, Z6, Z0
 	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (DX)(CX*1), Z6
+	VBROADCASTSD (R8)(R9*1), Z6
 	VFMADD231PD  Z4, Z6, Z2
 	VFMADD231PD  Z5, Z6, Z3
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z4
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z4
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z5
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z5
 	VFMADD231PD  Z4, Z0, Z5
-	VMOVUPD      Z5, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z4, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z4, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z4, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z5, (R9)
+	VMOVUPD      64(R11), Z5
+	VFMADD231PD  Z4, Z1, Z5
+	VMOVUPD      Z5, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z5
+	VFMADD231PD  Z4, Z2, Z5
+	VMOVUPD      Z5, (R9)
+	VMOVUPD      64(R11), Z5
+	VFMADD231PD  Z4, Z3, Z5
+	VMOVUPD      Z5, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z4, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z4, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z4, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z4, Z3, Z3
-	VMOVUPD Z3, 64(AX)
+	VMOVUPD Z3, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile3x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile3x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile3x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	MOVQ       cs+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       bs+40(FP), DI
-	MOVQ       c+48(FP), R8
-	MOVQ       ldc+56(FP), R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
+TEXT ·tile3x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	MOVQ       ldc+72(FP), R11
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       k+8(FP), R10
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
-	TESTQ      AX, AX
+	TESTQ      R10, R10
 	JZ         summed
 
 loop:
-	VMOVUPD      (SI), Z6
-	VMOVUPD      64(SI), Z7
-	VBROADCASTSD (DX), Z8
+	VMOVUPD      (CX), Z6
+	VMOVUPD      64(CX), Z7
+	VBROADCASTSD (R8), Z8
 	VFMADD231PD  Z6, Z8, Z0
 	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (DX)(CX*1), Z8
+	VBROADCASTSD (R8)(R9*1), Z8
 	VFMADD231PD  Z6, Z8, Z2
 	VFMADD231PD  Z7, Z8, Z3
-	VBROADCASTSD (DX)(CX*2), Z8
+	VBROADCASTSD (R8)(R9*2), Z8
 	VFMADD231PD  Z6, Z8, Z4
 	VFMADD231PD  Z7, Z8, Z5
-	ADDQ         BX, DX
-	ADDQ         DI, SI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         DI, CX
+	DECQ         R10
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z6
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z6
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z7
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z7
 	VFMADD231PD  Z6, Z0, Z7
-	VMOVUPD      Z7, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z6, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z6, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z6, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z6, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z6, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z7, (R9)
+	VMOVUPD      64(R11), Z7
+	VFMADD231PD  Z6, Z1, Z7
+	VMOVUPD      Z7, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z7
+	VFMADD231PD  Z6, Z2, Z7
+	VMOVUPD      Z7, (R9)
+	VMOVUPD      64(R11), Z7
+	VFMADD231PD  Z6, Z3, Z7
+	VMOVUPD      Z7, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z7
+	VFMADD231PD  Z6, Z4, Z7
+	VMOVUPD      Z7, (R9)
+	VMOVUPD      64(R11), Z7
+	VFMADD231PD  Z6, Z5, Z7
+	VMOVUPD      Z7, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z6, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z6, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z6, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z6, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z6, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z6, Z5, Z5
-	VMOVUPD Z5, 64(AX)
+	VMOVUPD Z5, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile4x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile4x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile4x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
+TEXT ·tile4x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -10728,121 +11489,133 @@ TEXT ·tile4x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Z8
-	VMOVUPD      64(DI), Z9
-	VBROADCASTSD (DX), Z10
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX), Z9
+	VBROADCASTSD (R8), Z10
 	VFMADD231PD  Z8, Z10, Z0
 	VFMADD231PD  Z9, Z10, Z1
-	VBROADCASTSD (DX)(CX*1), Z10
+	VBROADCASTSD (R8)(R9*1), Z10
 	VFMADD231PD  Z8, Z10, Z2
 	VFMADD231PD  Z9, Z10, Z3
-	VBROADCASTSD (DX)(CX*2), Z10
+	VBROADCASTSD (R8)(R9*2), Z10
 	VFMADD231PD  Z8, Z10, Z4
 	VFMADD231PD  Z9, Z10, Z5
-	VBROADCASTSD (BX), Z10
+	VBROADCASTSD (R10), Z10
 	VFMADD231PD  Z8, Z10, Z6
 	VFMADD231PD  Z9, Z10, Z7
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z8
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z8
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z9
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z9
 	VFMADD231PD  Z8, Z0, Z9
-	VMOVUPD      Z9, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z8, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z8, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z8, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z8, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z8, Z7, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z9, (R9)
+	VMOVUPD      64(R11), Z9
+	VFMADD231PD  Z8, Z1, Z9
+	VMOVUPD      Z9, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z2, Z9
+	VMOVUPD      Z9, (R9)
+	VMOVUPD      64(R11), Z9
+	VFMADD231PD  Z8, Z3, Z9
+	VMOVUPD      Z9, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z4, Z9
+	VMOVUPD      Z9, (R9)
+	VMOVUPD      64(R11), Z9
+	VFMADD231PD  Z8, Z5, Z9
+	VMOVUPD      Z9, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z9
+	VFMADD231PD  Z8, Z6, Z9
+	VMOVUPD      Z9, (R9)
+	VMOVUPD      64(R11), Z9
+	VFMADD231PD  Z8, Z7, Z9
+	VMOVUPD      Z9, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z8, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z8, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z8, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z8, Z5, Z5
-	VMOVUPD Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z8, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
 	VMULPD  Z8, Z7, Z7
-	VMOVUPD Z7, 64(AX)
+	VMOVUPD Z7, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile5x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile5x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile5x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
+TEXT ·tile5x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -10853,140 +11626,152 @@ TEXT ·tile5x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Z10
-	VMOVUPD      64(DI), Z11
-	VBROADCASTSD (DX), Z12
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX), Z11
+	VBROADCASTSD (R8), Z12
 	VFMADD231PD  Z10, Z12, Z0
 	VFMADD231PD  Z11, Z12, Z1
-	VBROADCASTSD (DX)(CX*1), Z12
+	VBROADCASTSD (R8)(R9*1), Z12
 	VFMADD231PD  Z10, Z12, Z2
 	VFMADD231PD  Z11, Z12, Z3
-	VBROADCASTSD (DX)(CX*2), Z12
+	VBROADCASTSD (R8)(R9*2), Z12
 	VFMADD231PD  Z10, Z12, Z4
 	VFMADD231PD  Z11, Z12, Z5
-	VBROADCASTSD (BX), Z12
+	VBROADCASTSD (R10), Z12
 	VFMADD231PD  Z10, Z12, Z6
 	VFMADD231PD  Z11, Z12, Z7
-	VBROADCASTSD (BX)(CX*1), Z12
+	VBROADCASTSD (R10)(R9*1), Z12
 	VFMADD231PD  Z10, Z12, Z8
 	VFMADD231PD  Z11, Z12, Z9
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z10
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z10
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z11
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z11
 	VFMADD231PD  Z10, Z0, Z11
-	VMOVUPD      Z11, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z10, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z10, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z10, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z10, Z7, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z10, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z10, Z9, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z11, (R9)
+	VMOVUPD      64(R11), Z11
+	VFMADD231PD  Z10, Z1, Z11
+	VMOVUPD      Z11, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z2, Z11
+	VMOVUPD      Z11, (R9)
+	VMOVUPD      64(R11), Z11
+	VFMADD231PD  Z10, Z3, Z11
+	VMOVUPD      Z11, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z4, Z11
+	VMOVUPD      Z11, (R9)
+	VMOVUPD      64(R11), Z11
+	VFMADD231PD  Z10, Z5, Z11
+	VMOVUPD      Z11, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z6, Z11
+	VMOVUPD      Z11, (R9)
+	VMOVUPD      64(R11), Z11
+	VFMADD231PD  Z10, Z7, Z11
+	VMOVUPD      Z11, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z11
+	VFMADD231PD  Z10, Z8, Z11
+	VMOVUPD      Z11, (R9)
+	VMOVUPD      64(R11), Z11
+	VFMADD231PD  Z10, Z9, Z11
+	VMOVUPD      Z11, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z10, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z10, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z10, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z10, Z5, Z5
-	VMOVUPD Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
 	VMULPD  Z10, Z7, Z7
-	VMOVUPD Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z10, Z8, Z8
-	VMOVUPD Z8, (AX)
+	VMOVUPD Z8, (R9)
 	VMULPD  Z10, Z9, Z9
-	VMOVUPD Z9, 64(AX)
+	VMOVUPD Z9, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile6x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile6x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile6x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	MOVQ       cs+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       bs+40(FP), R8
-	MOVQ       c+48(FP), R9
-	MOVQ       ldc+56(FP), R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
+TEXT ·tile6x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	MOVQ       ldc+72(FP), R12
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       k+8(FP), R11
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -10999,161 +11784,173 @@ TEXT ·tile6x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X9, X9, X9
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
-	TESTQ      AX, AX
+	TESTQ      R11, R11
 	JZ         summed
 
 loop:
-	VMOVUPD      (DI), Z12
-	VMOVUPD      64(DI), Z13
-	VBROADCASTSD (DX), Z14
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX), Z13
+	VBROADCASTSD (R8), Z14
 	VFMADD231PD  Z12, Z14, Z0
 	VFMADD231PD  Z13, Z14, Z1
-	VBROADCASTSD (DX)(CX*1), Z14
+	VBROADCASTSD (R8)(R9*1), Z14
 	VFMADD231PD  Z12, Z14, Z2
 	VFMADD231PD  Z13, Z14, Z3
-	VBROADCASTSD (DX)(CX*2), Z14
+	VBROADCASTSD (R8)(R9*2), Z14
 	VFMADD231PD  Z12, Z14, Z4
 	VFMADD231PD  Z13, Z14, Z5
-	VBROADCASTSD (BX), Z14
+	VBROADCASTSD (R10), Z14
 	VFMADD231PD  Z12, Z14, Z6
 	VFMADD231PD  Z13, Z14, Z7
-	VBROADCASTSD (BX)(CX*1), Z14
+	VBROADCASTSD (R10)(R9*1), Z14
 	VFMADD231PD  Z12, Z14, Z8
 	VFMADD231PD  Z13, Z14, Z9
-	VBROADCASTSD (BX)(CX*2), Z14
+	VBROADCASTSD (R10)(R9*2), Z14
 	VFMADD231PD  Z12, Z14, Z10
 	VFMADD231PD  Z13, Z14, Z11
-	ADDQ         SI, DX
-	ADDQ         SI, BX
-	ADDQ         R8, DI
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         DI, CX
+	DECQ         R11
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z12
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z12
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z13
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z13
 	VFMADD231PD  Z12, Z0, Z13
-	VMOVUPD      Z13, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z12, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z12, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z12, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z12, Z7, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z12, Z9, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z12, Z10, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z12, Z11, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z13, (R9)
+	VMOVUPD      64(R11), Z13
+	VFMADD231PD  Z12, Z1, Z13
+	VMOVUPD      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z2, Z13
+	VMOVUPD      Z13, (R9)
+	VMOVUPD      64(R11), Z13
+	VFMADD231PD  Z12, Z3, Z13
+	VMOVUPD      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z4, Z13
+	VMOVUPD      Z13, (R9)
+	VMOVUPD      64(R11), Z13
+	VFMADD231PD  Z12, Z5, Z13
+	VMOVUPD      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z6, Z13
+	VMOVUPD      Z13, (R9)
+	VMOVUPD      64(R11), Z13
+	VFMADD231PD  Z12, Z7, Z13
+	VMOVUPD      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z8, Z13
+	VMOVUPD      Z13, (R9)
+	VMOVUPD      64(R11), Z13
+	VFMADD231PD  Z12, Z9, Z13
+	VMOVUPD      Z13, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z13
+	VFMADD231PD  Z12, Z10, Z13
+	VMOVUPD      Z13, (R9)
+	VMOVUPD      64(R11), Z13
+	VFMADD231PD  Z12, Z11, Z13
+	VMOVUPD      Z13, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z12, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z12, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z12, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z12, Z5, Z5
-	VMOVUPD Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
 	VMULPD  Z12, Z7, Z7
-	VMOVUPD Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z8, Z8
-	VMOVUPD Z8, (AX)
+	VMOVUPD Z8, (R9)
 	VMULPD  Z12, Z9, Z9
-	VMOVUPD Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z12, Z10, Z10
-	VMOVUPD Z10, (AX)
+	VMOVUPD Z10, (R9)
 	VMULPD  Z12, Z11, Z11
-	VMOVUPD Z11, 64(AX)
+	VMOVUPD Z11, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile7x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile7x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile7x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+TEXT ·tile7x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -11168,181 +11965,193 @@ TEXT ·tile7x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X11, X11, X11
 	VXORPS     X12, X12, X12
 	VXORPS     X13, X13, X13
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPD      (R8), Z14
-	VMOVUPD      64(R8), Z15
-	VBROADCASTSD (DX), Z16
+	VMOVUPD      (CX), Z14
+	VMOVUPD      64(CX), Z15
+	VBROADCASTSD (R8), Z16
 	VFMADD231PD  Z14, Z16, Z0
 	VFMADD231PD  Z15, Z16, Z1
-	VBROADCASTSD (DX)(CX*1), Z16
+	VBROADCASTSD (R8)(R9*1), Z16
 	VFMADD231PD  Z14, Z16, Z2
 	VFMADD231PD  Z15, Z16, Z3
-	VBROADCASTSD (DX)(CX*2), Z16
+	VBROADCASTSD (R8)(R9*2), Z16
 	VFMADD231PD  Z14, Z16, Z4
 	VFMADD231PD  Z15, Z16, Z5
-	VBROADCASTSD (BX), Z16
+	VBROADCASTSD (R10), Z16
 	VFMADD231PD  Z14, Z16, Z6
 	VFMADD231PD  Z15, Z16, Z7
-	VBROADCASTSD (BX)(CX*1), Z16
+	VBROADCASTSD (R10)(R9*1), Z16
 	VFMADD231PD  Z14, Z16, Z8
 	VFMADD231PD  Z15, Z16, Z9
-	VBROADCASTSD (BX)(CX*2), Z16
+	VBROADCASTSD (R10)(R9*2), Z16
 	VFMADD231PD  Z14, Z16, Z10
 	VFMADD231PD  Z15, Z16, Z11
-	VBROADCASTSD (SI), Z16
+	VBROADCASTSD (R11), Z16
 	VFMADD231PD  Z14, Z16, Z12
 	VFMADD231PD  Z15, Z16, Z13
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z14
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z14
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z15
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z15
 	VFMADD231PD  Z14, Z0, Z15
-	VMOVUPD      Z15, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z14, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z14, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z14, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z14, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z14, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z14, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z14, Z7, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z14, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z14, Z9, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z14, Z10, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z14, Z11, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z14, Z12, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z14, Z13, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z15, (R9)
+	VMOVUPD      64(R11), Z15
+	VFMADD231PD  Z14, Z1, Z15
+	VMOVUPD      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z15
+	VFMADD231PD  Z14, Z2, Z15
+	VMOVUPD      Z15, (R9)
+	VMOVUPD      64(R11), Z15
+	VFMADD231PD  Z14, Z3, Z15
+	VMOVUPD      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z15
+	VFMADD231PD  Z14, Z4, Z15
+	VMOVUPD      Z15, (R9)
+	VMOVUPD      64(R11), Z15
+	VFMADD231PD  Z14, Z5, Z15
+	VMOVUPD      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z15
+	VFMADD231PD  Z14, Z6, Z15
+	VMOVUPD      Z15, (R9)
+	VMOVUPD      64(R11), Z15
+	VFMADD231PD  Z14, Z7, Z15
+	VMOVUPD      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z15
+	VFMADD231PD  Z14, Z8, Z15
+	VMOVUPD      Z15, (R9)
+	VMOVUPD      64(R11), Z15
+	VFMADD231PD  Z14, Z9, Z15
+	VMOVUPD      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z15
+	VFMADD231PD  Z14, Z10, Z15
+	VMOVUPD      Z15, (R9)
+	VMOVUPD      64(R11), Z15
+	VFMADD231PD  Z14, Z11, Z15
+	VMOVUPD      Z15, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z15
+	VFMADD231PD  Z14, Z12, Z15
+	VMOVUPD      Z15, (R9)
+	VMOVUPD      64(R11), Z15
+	VFMADD231PD  Z14, Z13, Z15
+	VMOVUPD      Z15, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z14, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z14, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z14, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z14, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z14, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z14, Z5, Z5
-	VMOVUPD Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z14, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
 	VMULPD  Z14, Z7, Z7
-	VMOVUPD Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z14, Z8, Z8
-	VMOVUPD Z8, (AX)
+	VMOVUPD Z8, (R9)
 	VMULPD  Z14, Z9, Z9
-	VMOVUPD Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z14, Z10, Z10
-	VMOVUPD Z10, (AX)
+	VMOVUPD Z10, (R9)
 	VMULPD  Z14, Z11, Z11
-	VMOVUPD Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z14, Z12, Z12
-	VMOVUPD Z12, (AX)
+	VMOVUPD Z12, (R9)
 	VMULPD  Z14, Z13, Z13
-	VMOVUPD Z13, 64(AX)
+	VMOVUPD Z13, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile8x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile8x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile8x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+TEXT ·tile8x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -11359,200 +12168,212 @@ TEXT ·tile8x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X13, X13, X13
 	VXORPS     X14, X14, X14
 	VXORPS     X15, X15, X15
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPD      (R8), Z16
-	VMOVUPD      64(R8), Z17
-	VBROADCASTSD (DX), Z18
+	VMOVUPD      (CX), Z16
+	VMOVUPD      64(CX), Z17
+	VBROADCASTSD (R8), Z18
 	VFMADD231PD  Z16, Z18, Z0
 	VFMADD231PD  Z17, Z18, Z1
-	VBROADCASTSD (DX)(CX*1), Z18
+	VBROADCASTSD (R8)(R9*1), Z18
 	VFMADD231PD  Z16, Z18, Z2
 	VFMADD231PD  Z17, Z18, Z3
-	VBROADCASTSD (DX)(CX*2), Z18
+	VBROADCASTSD (R8)(R9*2), Z18
 	VFMADD231PD  Z16, Z18, Z4
 	VFMADD231PD  Z17, Z18, Z5
-	VBROADCASTSD (BX), Z18
+	VBROADCASTSD (R10), Z18
 	VFMADD231PD  Z16, Z18, Z6
 	VFMADD231PD  Z17, Z18, Z7
-	VBROADCASTSD (BX)(CX*1), Z18
+	VBROADCASTSD (R10)(R9*1), Z18
 	VFMADD231PD  Z16, Z18, Z8
 	VFMADD231PD  Z17, Z18, Z9
-	VBROADCASTSD (BX)(CX*2), Z18
+	VBROADCASTSD (R10)(R9*2), Z18
 	VFMADD231PD  Z16, Z18, Z10
 	VFMADD231PD  Z17, Z18, Z11
-	VBROADCASTSD (SI), Z18
+	VBROADCASTSD (R11), Z18
 	VFMADD231PD  Z16, Z18, Z12
 	VFMADD231PD  Z17, Z18, Z13
-	VBROADCASTSD (SI)(CX*1), Z18
+	VBROADCASTSD (R11)(R9*1), Z18
 	VFMADD231PD  Z16, Z18, Z14
 	VFMADD231PD  Z17, Z18, Z15
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z16
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z16
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z17
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z17
 	VFMADD231PD  Z16, Z0, Z17
-	VMOVUPD      Z17, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z16, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z16, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z16, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z16, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z16, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z16, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z16, Z7, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z16, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z16, Z9, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z16, Z10, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z16, Z11, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z16, Z12, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z16, Z13, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z16, Z14, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z16, Z15, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z17, (R9)
+	VMOVUPD      64(R11), Z17
+	VFMADD231PD  Z16, Z1, Z17
+	VMOVUPD      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z17
+	VFMADD231PD  Z16, Z2, Z17
+	VMOVUPD      Z17, (R9)
+	VMOVUPD      64(R11), Z17
+	VFMADD231PD  Z16, Z3, Z17
+	VMOVUPD      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z17
+	VFMADD231PD  Z16, Z4, Z17
+	VMOVUPD      Z17, (R9)
+	VMOVUPD      64(R11), Z17
+	VFMADD231PD  Z16, Z5, Z17
+	VMOVUPD      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z17
+	VFMADD231PD  Z16, Z6, Z17
+	VMOVUPD      Z17, (R9)
+	VMOVUPD      64(R11), Z17
+	VFMADD231PD  Z16, Z7, Z17
+	VMOVUPD      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z17
+	VFMADD231PD  Z16, Z8, Z17
+	VMOVUPD      Z17, (R9)
+	VMOVUPD      64(R11), Z17
+	VFMADD231PD  Z16, Z9, Z17
+	VMOVUPD      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z17
+	VFMADD231PD  Z16, Z10, Z17
+	VMOVUPD      Z17, (R9)
+	VMOVUPD      64(R11), Z17
+	VFMADD231PD  Z16, Z11, Z17
+	VMOVUPD      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z17
+	VFMADD231PD  Z16, Z12, Z17
+	VMOVUPD      Z17, (R9)
+	VMOVUPD      64(R11), Z17
+	VFMADD231PD  Z16, Z13, Z17
+	VMOVUPD      Z17, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z17
+	VFMADD231PD  Z16, Z14, Z17
+	VMOVUPD      Z17, (R9)
+	VMOVUPD      64(R11), Z17
+	VFMADD231PD  Z16, Z15, Z17
+	VMOVUPD      Z17, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z16, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z16, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z16, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z16, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z16, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z16, Z5, Z5
-	VMOVUPD Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z16, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
 	VMULPD  Z16, Z7, Z7
-	VMOVUPD Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z16, Z8, Z8
-	VMOVUPD Z8, (AX)
+	VMOVUPD Z8, (R9)
 	VMULPD  Z16, Z9, Z9
-	VMOVUPD Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z16, Z10, Z10
-	VMOVUPD Z10, (AX)
+	VMOVUPD Z10, (R9)
 	VMULPD  Z16, Z11, Z11
-	VMOVUPD Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z16, Z12, Z12
-	VMOVUPD Z12, (AX)
+	VMOVUPD Z12, (R9)
 	VMULPD  Z16, Z13, Z13
-	VMOVUPD Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z16, Z14, Z14
-	VMOVUPD Z14, (AX)
+	VMOVUPD Z14, (R9)
 	VMULPD  Z16, Z15, Z15
-	VMOVUPD Z15, 64(AX)
+	VMOVUPD Z15, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile9x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile9x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile9x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	MOVQ       cs+24(FP), DI
-	MOVQ       b+32(FP), R8
-	MOVQ       bs+40(FP), R9
-	MOVQ       c+48(FP), R10
-	MOVQ       ldc+56(FP), R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+TEXT ·tile9x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	MOVQ       ldc+72(FP), R13
+	MOVQ       DX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       k+8(FP), R12
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -11571,221 +12392,233 @@ TEXT ·tile9x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X15, X15, X15
 	VXORPS     X16, X16, X16
 	VXORPS     X17, X17, X17
-	TESTQ      AX, AX
+	TESTQ      R12, R12
 	JZ         summed
 
 loop:
-	VMOVUPD      (R8), Z18
-	VMOVUPD      64(R8), Z19
-	VBROADCASTSD (DX), Z20
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX), Z19
+	VBROADCASTSD (R8), Z20
 	VFMADD231PD  Z18, Z20, Z0
 	VFMADD231PD  Z19, Z20, Z1
-	VBROADCASTSD (DX)(CX*1), Z20
+	VBROADCASTSD (R8)(R9*1), Z20
 	VFMADD231PD  Z18, Z20, Z2
 	VFMADD231PD  Z19, Z20, Z3
-	VBROADCASTSD (DX)(CX*2), Z20
+	VBROADCASTSD (R8)(R9*2), Z20
 	VFMADD231PD  Z18, Z20, Z4
 	VFMADD231PD  Z19, Z20, Z5
-	VBROADCASTSD (BX), Z20
+	VBROADCASTSD (R10), Z20
 	VFMADD231PD  Z18, Z20, Z6
 	VFMADD231PD  Z19, Z20, Z7
-	VBROADCASTSD (BX)(CX*1), Z20
+	VBROADCASTSD (R10)(R9*1), Z20
 	VFMADD231PD  Z18, Z20, Z8
 	VFMADD231PD  Z19, Z20, Z9
-	VBROADCASTSD (BX)(CX*2), Z20
+	VBROADCASTSD (R10)(R9*2), Z20
 	VFMADD231PD  Z18, Z20, Z10
 	VFMADD231PD  Z19, Z20, Z11
-	VBROADCASTSD (SI), Z20
+	VBROADCASTSD (R11), Z20
 	VFMADD231PD  Z18, Z20, Z12
 	VFMADD231PD  Z19, Z20, Z13
-	VBROADCASTSD (SI)(CX*1), Z20
+	VBROADCASTSD (R11)(R9*1), Z20
 	VFMADD231PD  Z18, Z20, Z14
 	VFMADD231PD  Z19, Z20, Z15
-	VBROADCASTSD (SI)(CX*2), Z20
+	VBROADCASTSD (R11)(R9*2), Z20
 	VFMADD231PD  Z18, Z20, Z16
 	VFMADD231PD  Z19, Z20, Z17
-	ADDQ         DI, DX
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         R9, R8
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DI, CX
+	DECQ         R12
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z18
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z18
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z19
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z19
 	VFMADD231PD  Z18, Z0, Z19
-	VMOVUPD      Z19, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z18, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z18, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z18, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z18, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z18, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z18, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z18, Z7, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z18, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z18, Z9, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z18, Z10, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z18, Z11, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z18, Z12, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z18, Z13, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z18, Z14, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z18, Z15, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z18, Z16, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z18, Z17, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z19, (R9)
+	VMOVUPD      64(R11), Z19
+	VFMADD231PD  Z18, Z1, Z19
+	VMOVUPD      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z19
+	VFMADD231PD  Z18, Z2, Z19
+	VMOVUPD      Z19, (R9)
+	VMOVUPD      64(R11), Z19
+	VFMADD231PD  Z18, Z3, Z19
+	VMOVUPD      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z19
+	VFMADD231PD  Z18, Z4, Z19
+	VMOVUPD      Z19, (R9)
+	VMOVUPD      64(R11), Z19
+	VFMADD231PD  Z18, Z5, Z19
+	VMOVUPD      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z19
+	VFMADD231PD  Z18, Z6, Z19
+	VMOVUPD      Z19, (R9)
+	VMOVUPD      64(R11), Z19
+	VFMADD231PD  Z18, Z7, Z19
+	VMOVUPD      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z19
+	VFMADD231PD  Z18, Z8, Z19
+	VMOVUPD      Z19, (R9)
+	VMOVUPD      64(R11), Z19
+	VFMADD231PD  Z18, Z9, Z19
+	VMOVUPD      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z19
+	VFMADD231PD  Z18, Z10, Z19
+	VMOVUPD      Z19, (R9)
+	VMOVUPD      64(R11), Z19
+	VFMADD231PD  Z18, Z11, Z19
+	VMOVUPD      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z19
+	VFMADD231PD  Z18, Z12, Z19
+	VMOVUPD      Z19, (R9)
+	VMOVUPD      64(R11), Z19
+	VFMADD231PD  Z18, Z13, Z19
+	VMOVUPD      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z19
+	VFMADD231PD  Z18, Z14, Z19
+	VMOVUPD      Z19, (R9)
+	VMOVUPD      64(R11), Z19
+	VFMADD231PD  Z18, Z15, Z19
+	VMOVUPD      Z19, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z19
+	VFMADD231PD  Z18, Z16, Z19
+	VMOVUPD      Z19, (R9)
+	VMOVUPD      64(R11), Z19
+	VFMADD231PD  Z18, Z17, Z19
+	VMOVUPD      Z19, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z18, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z18, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z18, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z18, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z18, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z18, Z5, Z5
-	VMOVUPD Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z18, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
 	VMULPD  Z18, Z7, Z7
-	VMOVUPD Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z18, Z8, Z8
-	VMOVUPD Z8, (AX)
+	VMOVUPD Z8, (R9)
 	VMULPD  Z18, Z9, Z9
-	VMOVUPD Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z18, Z10, Z10
-	VMOVUPD Z10, (AX)
+	VMOVUPD Z10, (R9)
 	VMULPD  Z18, Z11, Z11
-	VMOVUPD Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z18, Z12, Z12
-	VMOVUPD Z12, (AX)
+	VMOVUPD Z12, (R9)
 	VMULPD  Z18, Z13, Z13
-	VMOVUPD Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z18, Z14, Z14
-	VMOVUPD Z14, (AX)
+	VMOVUPD Z14, (R9)
 	VMULPD  Z18, Z15, Z15
-	VMOVUPD Z15, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z15, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z18, Z16, Z16
-	VMOVUPD Z16, (AX)
+	VMOVUPD Z16, (R9)
 	VMULPD  Z18, Z17, Z17
-	VMOVUPD Z17, 64(AX)
+	VMOVUPD Z17, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile10x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile10x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile10x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+TEXT ·tile10x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -11806,241 +12639,253 @@ TEXT ·tile10x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X17, X17, X17
 	VXORPS     X18, X18, X18
 	VXORPS     X19, X19, X19
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPD      (R9), Z20
-	VMOVUPD      64(R9), Z21
-	VBROADCASTSD (DX), Z22
+	VMOVUPD      (CX), Z20
+	VMOVUPD      64(CX), Z21
+	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z20, Z22, Z0
 	VFMADD231PD  Z21, Z22, Z1
-	VBROADCASTSD (DX)(CX*1), Z22
+	VBROADCASTSD (R8)(R9*1), Z22
 	VFMADD231PD  Z20, Z22, Z2
 	VFMADD231PD  Z21, Z22, Z3
-	VBROADCASTSD (DX)(CX*2), Z22
+	VBROADCASTSD (R8)(R9*2), Z22
 	VFMADD231PD  Z20, Z22, Z4
 	VFMADD231PD  Z21, Z22, Z5
-	VBROADCASTSD (BX), Z22
+	VBROADCASTSD (R10), Z22
 	VFMADD231PD  Z20, Z22, Z6
 	VFMADD231PD  Z21, Z22, Z7
-	VBROADCASTSD (BX)(CX*1), Z22
+	VBROADCASTSD (R10)(R9*1), Z22
 	VFMADD231PD  Z20, Z22, Z8
 	VFMADD231PD  Z21, Z22, Z9
-	VBROADCASTSD (BX)(CX*2), Z22
+	VBROADCASTSD (R10)(R9*2), Z22
 	VFMADD231PD  Z20, Z22, Z10
 	VFMADD231PD  Z21, Z22, Z11
-	VBROADCASTSD (SI), Z22
+	VBROADCASTSD (R11), Z22
 	VFMADD231PD  Z20, Z22, Z12
 	VFMADD231PD  Z21, Z22, Z13
-	VBROADCASTSD (SI)(CX*1), Z22
+	VBROADCASTSD (R11)(R9*1), Z22
 	VFMADD231PD  Z20, Z22, Z14
 	VFMADD231PD  Z21, Z22, Z15
-	VBROADCASTSD (SI)(CX*2), Z22
+	VBROADCASTSD (R11)(R9*2), Z22
 	VFMADD231PD  Z20, Z22, Z16
 	VFMADD231PD  Z21, Z22, Z17
-	VBROADCASTSD (DI), Z22
+	VBROADCASTSD (R12), Z22
 	VFMADD231PD  Z20, Z22, Z18
 	VFMADD231PD  Z21, Z22, Z19
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z20
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z20
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z21
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z21
 	VFMADD231PD  Z20, Z0, Z21
-	VMOVUPD      Z21, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z20, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z20, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z20, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z7, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z20, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z9, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z20, Z10, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z11, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z20, Z12, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z13, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z20, Z14, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z15, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z20, Z16, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z17, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z20, Z18, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z20, Z19, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z1, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z21
+	VFMADD231PD  Z20, Z2, Z21
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z3, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z21
+	VFMADD231PD  Z20, Z4, Z21
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z5, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z21
+	VFMADD231PD  Z20, Z6, Z21
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z7, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z21
+	VFMADD231PD  Z20, Z8, Z21
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z9, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z21
+	VFMADD231PD  Z20, Z10, Z21
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z11, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z21
+	VFMADD231PD  Z20, Z12, Z21
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z13, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z21
+	VFMADD231PD  Z20, Z14, Z21
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z15, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z21
+	VFMADD231PD  Z20, Z16, Z21
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z17, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z21
+	VFMADD231PD  Z20, Z18, Z21
+	VMOVUPD      Z21, (R9)
+	VMOVUPD      64(R11), Z21
+	VFMADD231PD  Z20, Z19, Z21
+	VMOVUPD      Z21, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z20, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z20, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z20, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z20, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z20, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z20, Z5, Z5
-	VMOVUPD Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z20, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
 	VMULPD  Z20, Z7, Z7
-	VMOVUPD Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z20, Z8, Z8
-	VMOVUPD Z8, (AX)
+	VMOVUPD Z8, (R9)
 	VMULPD  Z20, Z9, Z9
-	VMOVUPD Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z20, Z10, Z10
-	VMOVUPD Z10, (AX)
+	VMOVUPD Z10, (R9)
 	VMULPD  Z20, Z11, Z11
-	VMOVUPD Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z20, Z12, Z12
-	VMOVUPD Z12, (AX)
+	VMOVUPD Z12, (R9)
 	VMULPD  Z20, Z13, Z13
-	VMOVUPD Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z20, Z14, Z14
-	VMOVUPD Z14, (AX)
+	VMOVUPD Z14, (R9)
 	VMULPD  Z20, Z15, Z15
-	VMOVUPD Z15, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z15, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z20, Z16, Z16
-	VMOVUPD Z16, (AX)
+	VMOVUPD Z16, (R9)
 	VMULPD  Z20, Z17, Z17
-	VMOVUPD Z17, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z17, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z20, Z18, Z18
-	VMOVUPD Z18, (AX)
+	VMOVUPD Z18, (R9)
 	VMULPD  Z20, Z19, Z19
-	VMOVUPD Z19, 64(AX)
+	VMOVUPD Z19, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile11x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile11x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile11x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+TEXT ·tile11x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -12063,260 +12908,272 @@ TEXT ·tile11x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X19, X19, X19
 	VXORPS     X20, X20, X20
 	VXORPS     X21, X21, X21
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPD      (R9), Z22
-	VMOVUPD      64(R9), Z23
-	VBROADCASTSD (DX), Z24
+	VMOVUPD      (CX), Z22
+	VMOVUPD      64(CX), Z23
+	VBROADCASTSD (R8), Z24
 	VFMADD231PD  Z22, Z24, Z0
 	VFMADD231PD  Z23, Z24, Z1
-	VBROADCASTSD (DX)(CX*1), Z24
+	VBROADCASTSD (R8)(R9*1), Z24
 	VFMADD231PD  Z22, Z24, Z2
 	VFMADD231PD  Z23, Z24, Z3
-	VBROADCASTSD (DX)(CX*2), Z24
+	VBROADCASTSD (R8)(R9*2), Z24
 	VFMADD231PD  Z22, Z24, Z4
 	VFMADD231PD  Z23, Z24, Z5
-	VBROADCASTSD (BX), Z24
+	VBROADCASTSD (R10), Z24
 	VFMADD231PD  Z22, Z24, Z6
 	VFMADD231PD  Z23, Z24, Z7
-	VBROADCASTSD (BX)(CX*1), Z24
+	VBROADCASTSD (R10)(R9*1), Z24
 	VFMADD231PD  Z22, Z24, Z8
 	VFMADD231PD  Z23, Z24, Z9
-	VBROADCASTSD (BX)(CX*2), Z24
+	VBROADCASTSD (R10)(R9*2), Z24
 	VFMADD231PD  Z22, Z24, Z10
 	VFMADD231PD  Z23, Z24, Z11
-	VBROADCASTSD (SI), Z24
+	VBROADCASTSD (R11), Z24
 	VFMADD231PD  Z22, Z24, Z12
 	VFMADD231PD  Z23, Z24, Z13
-	VBROADCASTSD (SI)(CX*1), Z24
+	VBROADCASTSD (R11)(R9*1), Z24
 	VFMADD231PD  Z22, Z24, Z14
 	VFMADD231PD  Z23, Z24, Z15
-	VBROADCASTSD (SI)(CX*2), Z24
+	VBROADCASTSD (R11)(R9*2), Z24
 	VFMADD231PD  Z22, Z24, Z16
 	VFMADD231PD  Z23, Z24, Z17
-	VBROADCASTSD (DI), Z24
+	VBROADCASTSD (R12), Z24
 	VFMADD231PD  Z22, Z24, Z18
 	VFMADD231PD  Z23, Z24, Z19
-	VBROADCASTSD (DI)(CX*1), Z24
+	VBROADCASTSD (R12)(R9*1), Z24
 	VFMADD231PD  Z22, Z24, Z20
 	VFMADD231PD  Z23, Z24, Z21
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z22
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z22
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z23
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z23
 	VFMADD231PD  Z22, Z0, Z23
-	VMOVUPD      Z23, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z7, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z9, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z10, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z11, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z12, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z13, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z14, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z15, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z16, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z17, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z18, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z19, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z22, Z20, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z22, Z21, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z1, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z2, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z3, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z4, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z5, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z6, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z7, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z8, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z9, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z10, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z11, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z12, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z13, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z14, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z15, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z16, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z17, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z18, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z19, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z23
+	VFMADD231PD  Z22, Z20, Z23
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      64(R11), Z23
+	VFMADD231PD  Z22, Z21, Z23
+	VMOVUPD      Z23, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z22, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z22, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z22, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z22, Z5, Z5
-	VMOVUPD Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
 	VMULPD  Z22, Z7, Z7
-	VMOVUPD Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z8, Z8
-	VMOVUPD Z8, (AX)
+	VMOVUPD Z8, (R9)
 	VMULPD  Z22, Z9, Z9
-	VMOVUPD Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z10, Z10
-	VMOVUPD Z10, (AX)
+	VMOVUPD Z10, (R9)
 	VMULPD  Z22, Z11, Z11
-	VMOVUPD Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z12, Z12
-	VMOVUPD Z12, (AX)
+	VMOVUPD Z12, (R9)
 	VMULPD  Z22, Z13, Z13
-	VMOVUPD Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z14, Z14
-	VMOVUPD Z14, (AX)
+	VMOVUPD Z14, (R9)
 	VMULPD  Z22, Z15, Z15
-	VMOVUPD Z15, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z15, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z16, Z16
-	VMOVUPD Z16, (AX)
+	VMOVUPD Z16, (R9)
 	VMULPD  Z22, Z17, Z17
-	VMOVUPD Z17, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z17, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z18, Z18
-	VMOVUPD Z18, (AX)
+	VMOVUPD Z18, (R9)
 	VMULPD  Z22, Z19, Z19
-	VMOVUPD Z19, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z19, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z22, Z20, Z20
-	VMOVUPD Z20, (AX)
+	VMOVUPD Z20, (R9)
 	VMULPD  Z22, Z21, Z21
-	VMOVUPD Z21, 64(AX)
+	VMOVUPD Z21, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 
-// func tile12x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+// func tile12x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·tile12x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
-	MOVQ       k+0(FP), AX
-	MOVQ       rs+16(FP), CX
-	MOVQ       a+8(FP), DX
-	LEAQ       (DX)(CX*2), BX
-	ADDQ       CX, BX
-	LEAQ       (BX)(CX*2), SI
-	ADDQ       CX, SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       cs+24(FP), R8
-	MOVQ       b+32(FP), R9
-	MOVQ       bs+40(FP), R10
-	MOVQ       c+48(FP), R11
-	MOVQ       ldc+56(FP), R12
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+TEXT ·tile12x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-104
+	MOVQ panels+0(FP), AX
+	MOVQ b+40(FP), CX
+	MOVQ c+64(FP), DX
+	MOVQ d+80(FP), BX
+	MOVQ cs+32(FP), SI
+	MOVQ bs+48(FP), DI
+
+panel:
+	MOVQ       a+16(FP), R8
+	MOVQ       rs+24(FP), R9
+	LEAQ       (R8)(R9*2), R10
+	ADDQ       R9, R10
+	LEAQ       (R10)(R9*2), R11
+	ADDQ       R9, R11
+	LEAQ       (R11)(R9*2), R12
+	ADDQ       R9, R12
+	MOVQ       ldc+72(FP), R14
+	MOVQ       DX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       k+8(FP), R13
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -12341,221 +13198,228 @@ TEXT ·tile12x2F64AVX512(SB), NOSPLIT|NOFRAME, $0-88
 	VXORPS     X21, X21, X21
 	VXORPS     X22, X22, X22
 	VXORPS     X23, X23, X23
-	TESTQ      AX, AX
+	TESTQ      R13, R13
 	JZ         summed
 
 loop:
-	VMOVUPD      (R9), Z24
-	VMOVUPD      64(R9), Z25
-	VBROADCASTSD (DX), Z26
+	VMOVUPD      (CX), Z24
+	VMOVUPD      64(CX), Z25
+	VBROADCASTSD (R8), Z26
 	VFMADD231PD  Z24, Z26, Z0
 	VFMADD231PD  Z25, Z26, Z1
-	VBROADCASTSD (DX)(CX*1), Z26
+	VBROADCASTSD (R8)(R9*1), Z26
 	VFMADD231PD  Z24, Z26, Z2
 	VFMADD231PD  Z25, Z26, Z3
-	VBROADCASTSD (DX)(CX*2), Z26
+	VBROADCASTSD (R8)(R9*2), Z26
 	VFMADD231PD  Z24, Z26, Z4
 	VFMADD231PD  Z25, Z26, Z5
-	VBROADCASTSD (BX), Z26
+	VBROADCASTSD (R10), Z26
 	VFMADD231PD  Z24, Z26, Z6
 	VFMADD231PD  Z25, Z26, Z7
-	VBROADCASTSD (BX)(CX*1), Z26
+	VBROADCASTSD (R10)(R9*1), Z26
 	VFMADD231PD  Z24, Z26, Z8
 	VFMADD231PD  Z25, Z26, Z9
-	VBROADCASTSD (BX)(CX*2), Z26
+	VBROADCASTSD (R10)(R9*2), Z26
 	VFMADD231PD  Z24, Z26, Z10
 	VFMADD231PD  Z25, Z26, Z11
-	VBROADCASTSD (SI), Z26
+	VBROADCASTSD (R11), Z26
 	VFMADD231PD  Z24, Z26, Z12
 	VFMADD231PD  Z25, Z26, Z13
-	VBROADCASTSD (SI)(CX*1), Z26
+	VBROADCASTSD (R11)(R9*1), Z26
 	VFMADD231PD  Z24, Z26, Z14
 	VFMADD231PD  Z25, Z26, Z15
-	VBROADCASTSD (SI)(CX*2), Z26
+	VBROADCASTSD (R11)(R9*2), Z26
 	VFMADD231PD  Z24, Z26, Z16
 	VFMADD231PD  Z25, Z26, Z17
-	VBROADCASTSD (DI), Z26
+	VBROADCASTSD (R12), Z26
 	VFMADD231PD  Z24, Z26, Z18
 	VFMADD231PD  Z25, Z26, Z19
-	VBROADCASTSD (DI)(CX*1), Z26
+	VBROADCASTSD (R12)(R9*1), Z26
 	VFMADD231PD  Z24, Z26, Z20
 	VFMADD231PD  Z25, Z26, Z21
-	VBROADCASTSD (DI)(CX*2), Z26
+	VBROADCASTSD (R12)(R9*2), Z26
 	VFMADD231PD  Z24, Z26, Z22
 	VFMADD231PD  Z25, Z26, Z23
-	ADDQ         R8, DX
-	ADDQ         R8, BX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	ADDQ         R10, R9
-	DECQ         AX
+	ADDQ         SI, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DI, CX
+	DECQ         R13
 	JNZ          loop
 
 summed:
-	VBROADCASTSD alpha+80(FP), Z24
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	MOVQ         d+64(FP), DX
-	TESTQ        DX, DX
+	VBROADCASTSD alpha+96(FP), Z24
+	MOVQ         ldc+72(FP), R8
+	MOVQ         DX, R9
+	TESTQ        BX, BX
 	JZ           bare
-	MOVQ         ldd+72(FP), BX
-	VMOVUPD      (DX), Z25
+	MOVQ         ldd+88(FP), R10
+	MOVQ         BX, R11
+	VMOVUPD      (R11), Z25
 	VFMADD231PD  Z24, Z0, Z25
-	VMOVUPD      Z25, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z1, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z2, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z3, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z4, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z5, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z6, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z7, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z8, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z9, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z10, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z11, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z12, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z13, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z14, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z15, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z16, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z17, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z18, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z19, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z20, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z21, Z0
-	VMOVUPD      Z0, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         BX, DX
-	VMOVUPD      (DX), Z0
-	VFMADD231PD  Z24, Z22, Z0
-	VMOVUPD      Z0, (AX)
-	VMOVUPD      64(DX), Z0
-	VFMADD231PD  Z24, Z23, Z0
-	VMOVUPD      Z0, 64(AX)
-	VZEROUPPER
-	RET
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z1, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z2, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z3, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z4, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z5, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z6, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z7, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z8, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z9, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z10, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z11, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z12, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z13, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z14, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z15, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z16, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z17, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z18, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z19, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z20, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z21, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         R8, R9
+	ADDQ         R10, R11
+	VMOVUPD      (R11), Z25
+	VFMADD231PD  Z24, Z22, Z25
+	VMOVUPD      Z25, (R9)
+	VMOVUPD      64(R11), Z25
+	VFMADD231PD  Z24, Z23, Z25
+	VMOVUPD      Z25, 64(R9)
+	ADDQ         $0x00000080, BX
+	JMP          written
 
 bare:
 	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (AX)
+	VMOVUPD Z0, (R9)
 	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z1, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, (AX)
+	VMOVUPD Z2, (R9)
 	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z3, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, (AX)
+	VMOVUPD Z4, (R9)
 	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z5, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (AX)
+	VMOVUPD Z6, (R9)
 	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z7, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, (AX)
+	VMOVUPD Z8, (R9)
 	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z9, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z10, Z10
-	VMOVUPD Z10, (AX)
+	VMOVUPD Z10, (R9)
 	VMULPD  Z24, Z11, Z11
-	VMOVUPD Z11, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z11, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z12, Z12
-	VMOVUPD Z12, (AX)
+	VMOVUPD Z12, (R9)
 	VMULPD  Z24, Z13, Z13
-	VMOVUPD Z13, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z13, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z14, Z14
-	VMOVUPD Z14, (AX)
+	VMOVUPD Z14, (R9)
 	VMULPD  Z24, Z15, Z15
-	VMOVUPD Z15, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z15, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z16, Z16
-	VMOVUPD Z16, (AX)
+	VMOVUPD Z16, (R9)
 	VMULPD  Z24, Z17, Z17
-	VMOVUPD Z17, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z17, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z18, Z18
-	VMOVUPD Z18, (AX)
+	VMOVUPD Z18, (R9)
 	VMULPD  Z24, Z19, Z19
-	VMOVUPD Z19, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z19, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z20, Z20
-	VMOVUPD Z20, (AX)
+	VMOVUPD Z20, (R9)
 	VMULPD  Z24, Z21, Z21
-	VMOVUPD Z21, 64(AX)
-	ADDQ    CX, AX
+	VMOVUPD Z21, 64(R9)
+	ADDQ    R8, R9
 	VMULPD  Z24, Z22, Z22
-	VMOVUPD Z22, (AX)
+	VMOVUPD Z22, (R9)
 	VMULPD  Z24, Z23, Z23
-	VMOVUPD Z23, 64(AX)
+	VMOVUPD Z23, 64(R9)
+
+written:
+	ADDQ $0x00000080, DX
+	MOVQ next+56(FP), R8
+	ADDQ R8, CX
+	DECQ AX
+	JNZ  panel
 	VZEROUPPER
 	RET
 

@@ -154,8 +154,8 @@ func (p *product[F]) piece(s *space[F], i0, i1, j0, j1 int) {
 	default:
 		terms := ceil(p.terms, ceil(p.terms, termsAtOnce))
 		wide := max(1, blockBytes/(terms*p.k.cols*size[F]())) * p.k.cols
-		for j := j0; j < j1; j += wide {
-			for t := 0; t < p.terms; t += terms {
+		for t := 0; t < p.terms; t += terms { // outside: the part of A for these terms stays in the cache
+			for j := j0; j < j1; j += wide {
 				p.tiles(s, i0, i1, block{row: t, rows: min(terms, p.terms-t), col: j, cols: min(wide, j1-j)})
 			}
 		}
@@ -168,13 +168,13 @@ type block struct{ row, rows, col, cols int }
 // tiles adds the products with one block of op(B) to rows i0 to i1-1.
 func (p *product[F]) tiles(s *space[F], i0, i1 int, b block) {
 	k, es := p.k, size[F]()
-	panels := ceil(b.cols, k.cols)
+	full, panels := b.cols/k.cols, ceil(b.cols, k.cols)
 	strips := ceil(i1-i0, k.rows)
 	// Where there is one strip, the panels are used once: whole ones stay where they are, unless
 	// their rows are so far apart that the processor does not fetch them ahead.
 	whole := 0
 	if strips == 1 && !p.tb && p.ldb*es <= 4096 {
-		whole = b.cols / k.cols
+		whole = full
 	}
 	packed := aligned(&s.b, (panels-whole)*k.cols*b.rows)
 	p.packB(packed, block{row: b.row, rows: b.rows, col: b.col + whole*k.cols, cols: b.cols - whole*k.cols})
@@ -198,51 +198,67 @@ func (p *product[F]) tiles(s *space[F], i0, i1 int, b block) {
 		default:
 			t.a, t.rs, t.cs = &p.a[i*p.lda+b.row], p.lda*es, es
 		}
-		for q := range panels {
-			if q < whole {
-				t.b, t.bs = &p.b[b.row*p.ldb+b.col+q*k.cols], p.ldb*es
-			} else {
-				t.b, t.bs = &packed[(q-whole)*k.cols*b.rows], k.cols*es
-			}
-			t.i, t.j, t.rows, t.cols = i, b.col+q*k.cols, next-i, min(k.cols, b.cols-q*k.cols)
-			p.tile(s, t, b)
+		t.i, t.j, t.rows = i, b.col, next-i
+		if whole > 0 {
+			t.b, t.bs, t.next = &p.b[b.row*p.ldb+b.col], p.ldb*es, (k.cols-b.rows*p.ldb)*es
+			p.panels(t, whole, b)
+		}
+		t.j += whole * k.cols
+		t.bs, t.next = k.cols*es, 0
+		if full > whole {
+			t.b = &packed[0]
+			p.panels(t, full-whole, b)
+		}
+		if rest := b.cols - full*k.cols; rest > 0 {
+			t.j = b.col + full*k.cols
+			t.b = &packed[(full-whole)*k.cols*b.rows]
+			p.edge(s, t, rest, b)
 		}
 	}
 }
 
-// tile is a part of C with its operands: a strip and a panel.
+// tile is a part of C with its operands: a strip and a panel, or the first of several.
 type tile[F Float] struct {
-	i, j, rows, cols int
-	a, b             *F
-	rs, cs, bs       int // strides of a and b in bytes
+	i, j, rows int
+	a, b       *F
+	rs, cs     int // strides of a in bytes
+	bs, next   int // that of b, and from the end of a panel to the beginning of the next
 }
 
-func (p *product[F]) tile(s *space[F], t tile[F], b block) {
+// panels computes n whole tiles that lie side by side.
+func (p *product[F]) panels(t tile[F], n int, b block) {
+	es := size[F]()
+	d, ldd := p.addend(b.row, t.i, t.j)
+	p.k.tile[1][t.rows](n, b.rows, t.a, t.rs, t.cs, t.b, t.bs, t.next, &p.c[t.i*p.ldc+t.j], p.ldc*es, d, ldd*es, p.alpha)
+}
+
+// edge computes a tile of fewer columns.
+func (p *product[F]) edge(s *space[F], t tile[F], cols int, b block) {
 	k, es := p.k, size[F]()
 	run, width := k.tile[1][t.rows], k.cols
-	if t.cols <= k.cols/2 {
+	if cols <= k.cols/2 {
 		run, width = k.tile[0][t.rows], k.cols/2
 	}
 	c := &p.c[t.i*p.ldc+t.j]
 	d, ldd := p.addend(b.row, t.i, t.j)
-	if t.cols == width {
-		run(b.rows, t.a, t.rs, t.cs, t.b, t.bs, c, p.ldc*es, d, ldd*es, p.alpha)
+	if cols == width {
+		run(1, b.rows, t.a, t.rs, t.cs, t.b, t.bs, 0, c, p.ldc*es, d, ldd*es, p.alpha)
 		return
 	}
 	// The last columns do not fill a register: they are computed elsewhere.
 	e, lde := aligned(&s.tile, k.rows*k.cols), width*es
 	into := &e[0]
 	for r := 0; r < t.rows && d != nil; r++ {
-		copy(e[r*width:][:t.cols], unsafe.Slice(at(d, r*ldd*es), t.cols))
+		copy(e[r*width:][:cols], unsafe.Slice(at(d, r*ldd*es), cols))
 	}
 	if d != nil {
 		d = into
 	} else {
 		lde = 0
 	}
-	run(b.rows, t.a, t.rs, t.cs, t.b, t.bs, into, width*es, d, lde, p.alpha)
+	run(1, b.rows, t.a, t.rs, t.cs, t.b, t.bs, 0, into, width*es, d, lde, p.alpha)
 	for r := range t.rows {
-		copy(p.c[(t.i+r)*p.ldc+t.j:][:t.cols], e[r*width:])
+		copy(p.c[(t.i+r)*p.ldc+t.j:][:cols], e[r*width:])
 	}
 }
 

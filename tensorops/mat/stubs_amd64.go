@@ -4,65 +4,65 @@
 
 package mat
 
-// tile1x1F32AVX2 writes c = alpha·a·b + d for 1 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile1x1F32AVX2 writes c = alpha·a·b + d for 1 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile1x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile1x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile2x1F32AVX2 writes c = alpha·a·b + d for 2 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile2x1F32AVX2 writes c = alpha·a·b + d for 2 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile2x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile2x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile3x1F32AVX2 writes c = alpha·a·b + d for 3 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile3x1F32AVX2 writes c = alpha·a·b + d for 3 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile3x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile3x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile4x1F32AVX2 writes c = alpha·a·b + d for 4 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile4x1F32AVX2 writes c = alpha·a·b + d for 4 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile4x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile4x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile5x1F32AVX2 writes c = alpha·a·b + d for 5 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile5x1F32AVX2 writes c = alpha·a·b + d for 5 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile5x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile5x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile6x1F32AVX2 writes c = alpha·a·b + d for 6 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile6x1F32AVX2 writes c = alpha·a·b + d for 6 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile6x1F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile6x1F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile1x2F32AVX2 writes c = alpha·a·b + d for 1 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile1x2F32AVX2 writes c = alpha·a·b + d for 1 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile1x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile1x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile2x2F32AVX2 writes c = alpha·a·b + d for 2 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile2x2F32AVX2 writes c = alpha·a·b + d for 2 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile2x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile2x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile3x2F32AVX2 writes c = alpha·a·b + d for 3 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile3x2F32AVX2 writes c = alpha·a·b + d for 3 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile3x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile3x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile4x2F32AVX2 writes c = alpha·a·b + d for 4 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile4x2F32AVX2 writes c = alpha·a·b + d for 4 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile4x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile4x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile5x2F32AVX2 writes c = alpha·a·b + d for 5 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile5x2F32AVX2 writes c = alpha·a·b + d for 5 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile5x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile5x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile6x2F32AVX2 writes c = alpha·a·b + d for 6 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile6x2F32AVX2 writes c = alpha·a·b + d for 6 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile6x2F32AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile6x2F32AVX2(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
 // dot1x1F32AVX2 writes c = alpha·a·bᵀ + d for 1 rows of a in each of so many tiles and 1 rows of b; d may be nil. The strides are in bytes.
 //
@@ -114,65 +114,65 @@ func packAF32AVX2(rows int, panels int, dst *float32, ds int, src *float32, ld i
 //go:noescape
 func packBF32AVX2(rows int, panels int, dst *float32, ds int, src *float32, ld int)
 
-// tile1x1F64AVX2 writes c = alpha·a·b + d for 1 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile1x1F64AVX2 writes c = alpha·a·b + d for 1 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile1x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile1x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile2x1F64AVX2 writes c = alpha·a·b + d for 2 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile2x1F64AVX2 writes c = alpha·a·b + d for 2 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile2x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile2x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile3x1F64AVX2 writes c = alpha·a·b + d for 3 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile3x1F64AVX2 writes c = alpha·a·b + d for 3 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile3x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile3x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile4x1F64AVX2 writes c = alpha·a·b + d for 4 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile4x1F64AVX2 writes c = alpha·a·b + d for 4 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile4x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile4x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile5x1F64AVX2 writes c = alpha·a·b + d for 5 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile5x1F64AVX2 writes c = alpha·a·b + d for 5 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile5x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile5x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile6x1F64AVX2 writes c = alpha·a·b + d for 6 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile6x1F64AVX2 writes c = alpha·a·b + d for 6 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile6x1F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile6x1F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile1x2F64AVX2 writes c = alpha·a·b + d for 1 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile1x2F64AVX2 writes c = alpha·a·b + d for 1 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile1x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile1x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile2x2F64AVX2 writes c = alpha·a·b + d for 2 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile2x2F64AVX2 writes c = alpha·a·b + d for 2 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile2x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile2x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile3x2F64AVX2 writes c = alpha·a·b + d for 3 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile3x2F64AVX2 writes c = alpha·a·b + d for 3 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile3x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile3x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile4x2F64AVX2 writes c = alpha·a·b + d for 4 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile4x2F64AVX2 writes c = alpha·a·b + d for 4 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile4x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile4x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile5x2F64AVX2 writes c = alpha·a·b + d for 5 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile5x2F64AVX2 writes c = alpha·a·b + d for 5 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile5x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile5x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile6x2F64AVX2 writes c = alpha·a·b + d for 6 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile6x2F64AVX2 writes c = alpha·a·b + d for 6 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile6x2F64AVX2(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile6x2F64AVX2(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
 // dot1x1F64AVX2 writes c = alpha·a·bᵀ + d for 1 rows of a in each of so many tiles and 1 rows of b; d may be nil. The strides are in bytes.
 //
@@ -224,125 +224,125 @@ func packAF64AVX2(rows int, panels int, dst *float64, ds int, src *float64, ld i
 //go:noescape
 func packBF64AVX2(rows int, panels int, dst *float64, ds int, src *float64, ld int)
 
-// tile1x1F32AVX512 writes c = alpha·a·b + d for 1 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile1x1F32AVX512 writes c = alpha·a·b + d for 1 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile1x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile1x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile2x1F32AVX512 writes c = alpha·a·b + d for 2 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile2x1F32AVX512 writes c = alpha·a·b + d for 2 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile2x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile2x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile3x1F32AVX512 writes c = alpha·a·b + d for 3 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile3x1F32AVX512 writes c = alpha·a·b + d for 3 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile3x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile3x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile4x1F32AVX512 writes c = alpha·a·b + d for 4 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile4x1F32AVX512 writes c = alpha·a·b + d for 4 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile4x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile4x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile5x1F32AVX512 writes c = alpha·a·b + d for 5 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile5x1F32AVX512 writes c = alpha·a·b + d for 5 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile5x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile5x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile6x1F32AVX512 writes c = alpha·a·b + d for 6 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile6x1F32AVX512 writes c = alpha·a·b + d for 6 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile6x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile6x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile7x1F32AVX512 writes c = alpha·a·b + d for 7 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile7x1F32AVX512 writes c = alpha·a·b + d for 7 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile7x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile7x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile8x1F32AVX512 writes c = alpha·a·b + d for 8 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile8x1F32AVX512 writes c = alpha·a·b + d for 8 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile8x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile8x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile9x1F32AVX512 writes c = alpha·a·b + d for 9 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile9x1F32AVX512 writes c = alpha·a·b + d for 9 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile9x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile9x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile10x1F32AVX512 writes c = alpha·a·b + d for 10 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile10x1F32AVX512 writes c = alpha·a·b + d for 10 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile10x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile10x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile11x1F32AVX512 writes c = alpha·a·b + d for 11 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile11x1F32AVX512 writes c = alpha·a·b + d for 11 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile11x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile11x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile12x1F32AVX512 writes c = alpha·a·b + d for 12 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile12x1F32AVX512 writes c = alpha·a·b + d for 12 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile12x1F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile12x1F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile1x2F32AVX512 writes c = alpha·a·b + d for 1 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile1x2F32AVX512 writes c = alpha·a·b + d for 1 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile1x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile1x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile2x2F32AVX512 writes c = alpha·a·b + d for 2 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile2x2F32AVX512 writes c = alpha·a·b + d for 2 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile2x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile2x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile3x2F32AVX512 writes c = alpha·a·b + d for 3 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile3x2F32AVX512 writes c = alpha·a·b + d for 3 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile3x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile3x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile4x2F32AVX512 writes c = alpha·a·b + d for 4 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile4x2F32AVX512 writes c = alpha·a·b + d for 4 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile4x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile4x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile5x2F32AVX512 writes c = alpha·a·b + d for 5 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile5x2F32AVX512 writes c = alpha·a·b + d for 5 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile5x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile5x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile6x2F32AVX512 writes c = alpha·a·b + d for 6 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile6x2F32AVX512 writes c = alpha·a·b + d for 6 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile6x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile6x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile7x2F32AVX512 writes c = alpha·a·b + d for 7 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile7x2F32AVX512 writes c = alpha·a·b + d for 7 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile7x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile7x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile8x2F32AVX512 writes c = alpha·a·b + d for 8 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile8x2F32AVX512 writes c = alpha·a·b + d for 8 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile8x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile8x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile9x2F32AVX512 writes c = alpha·a·b + d for 9 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile9x2F32AVX512 writes c = alpha·a·b + d for 9 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile9x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile9x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile10x2F32AVX512 writes c = alpha·a·b + d for 10 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile10x2F32AVX512 writes c = alpha·a·b + d for 10 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile10x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile10x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile11x2F32AVX512 writes c = alpha·a·b + d for 11 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile11x2F32AVX512 writes c = alpha·a·b + d for 11 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile11x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile11x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
-// tile12x2F32AVX512 writes c = alpha·a·b + d for 12 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile12x2F32AVX512 writes c = alpha·a·b + d for 12 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile12x2F32AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, d *float32, ldd int, alpha float32)
+func tile12x2F32AVX512(panels int, k int, a *float32, rs int, cs int, b *float32, bs int, next int, c *float32, ldc int, d *float32, ldd int, alpha float32)
 
 // dot1x1F32AVX512 writes c = alpha·a·bᵀ + d for 1 rows of a in each of so many tiles and 1 rows of b; d may be nil. The strides are in bytes.
 //
@@ -404,125 +404,125 @@ func packAF32AVX512(rows int, panels int, dst *float32, ds int, src *float32, ld
 //go:noescape
 func packBF32AVX512(rows int, panels int, dst *float32, ds int, src *float32, ld int)
 
-// tile1x1F64AVX512 writes c = alpha·a·b + d for 1 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile1x1F64AVX512 writes c = alpha·a·b + d for 1 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile1x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile1x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile2x1F64AVX512 writes c = alpha·a·b + d for 2 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile2x1F64AVX512 writes c = alpha·a·b + d for 2 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile2x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile2x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile3x1F64AVX512 writes c = alpha·a·b + d for 3 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile3x1F64AVX512 writes c = alpha·a·b + d for 3 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile3x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile3x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile4x1F64AVX512 writes c = alpha·a·b + d for 4 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile4x1F64AVX512 writes c = alpha·a·b + d for 4 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile4x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile4x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile5x1F64AVX512 writes c = alpha·a·b + d for 5 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile5x1F64AVX512 writes c = alpha·a·b + d for 5 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile5x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile5x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile6x1F64AVX512 writes c = alpha·a·b + d for 6 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile6x1F64AVX512 writes c = alpha·a·b + d for 6 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile6x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile6x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile7x1F64AVX512 writes c = alpha·a·b + d for 7 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile7x1F64AVX512 writes c = alpha·a·b + d for 7 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile7x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile7x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile8x1F64AVX512 writes c = alpha·a·b + d for 8 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile8x1F64AVX512 writes c = alpha·a·b + d for 8 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile8x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile8x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile9x1F64AVX512 writes c = alpha·a·b + d for 9 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile9x1F64AVX512 writes c = alpha·a·b + d for 9 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile9x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile9x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile10x1F64AVX512 writes c = alpha·a·b + d for 10 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile10x1F64AVX512 writes c = alpha·a·b + d for 10 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile10x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile10x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile11x1F64AVX512 writes c = alpha·a·b + d for 11 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile11x1F64AVX512 writes c = alpha·a·b + d for 11 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile11x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile11x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile12x1F64AVX512 writes c = alpha·a·b + d for 12 rows and 1 registers of columns; d may be nil. The strides are in bytes.
+// tile12x1F64AVX512 writes c = alpha·a·b + d for 12 rows and so many panels of 1 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile12x1F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile12x1F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile1x2F64AVX512 writes c = alpha·a·b + d for 1 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile1x2F64AVX512 writes c = alpha·a·b + d for 1 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile1x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile1x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile2x2F64AVX512 writes c = alpha·a·b + d for 2 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile2x2F64AVX512 writes c = alpha·a·b + d for 2 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile2x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile2x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile3x2F64AVX512 writes c = alpha·a·b + d for 3 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile3x2F64AVX512 writes c = alpha·a·b + d for 3 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile3x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile3x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile4x2F64AVX512 writes c = alpha·a·b + d for 4 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile4x2F64AVX512 writes c = alpha·a·b + d for 4 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile4x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile4x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile5x2F64AVX512 writes c = alpha·a·b + d for 5 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile5x2F64AVX512 writes c = alpha·a·b + d for 5 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile5x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile5x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile6x2F64AVX512 writes c = alpha·a·b + d for 6 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile6x2F64AVX512 writes c = alpha·a·b + d for 6 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile6x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile6x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile7x2F64AVX512 writes c = alpha·a·b + d for 7 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile7x2F64AVX512 writes c = alpha·a·b + d for 7 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile7x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile7x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile8x2F64AVX512 writes c = alpha·a·b + d for 8 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile8x2F64AVX512 writes c = alpha·a·b + d for 8 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile8x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile8x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile9x2F64AVX512 writes c = alpha·a·b + d for 9 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile9x2F64AVX512 writes c = alpha·a·b + d for 9 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile9x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile9x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile10x2F64AVX512 writes c = alpha·a·b + d for 10 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile10x2F64AVX512 writes c = alpha·a·b + d for 10 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile10x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile10x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile11x2F64AVX512 writes c = alpha·a·b + d for 11 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile11x2F64AVX512 writes c = alpha·a·b + d for 11 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile11x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile11x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
-// tile12x2F64AVX512 writes c = alpha·a·b + d for 12 rows and 2 registers of columns; d may be nil. The strides are in bytes.
+// tile12x2F64AVX512 writes c = alpha·a·b + d for 12 rows and so many panels of 2 registers of columns; d may be nil. The strides are in bytes, next that from the end of a panel to the beginning of the next.
 //
 //go:noescape
-func tile12x2F64AVX512(k int, a *float64, rs int, cs int, b *float64, bs int, c *float64, ldc int, d *float64, ldd int, alpha float64)
+func tile12x2F64AVX512(panels int, k int, a *float64, rs int, cs int, b *float64, bs int, next int, c *float64, ldc int, d *float64, ldd int, alpha float64)
 
 // dot1x1F64AVX512 writes c = alpha·a·bᵀ + d for 1 rows of a in each of so many tiles and 1 rows of b; d may be nil. The strides are in bytes.
 //
