@@ -47,7 +47,7 @@ func bestOf(dir string) (string, error) {
 // bestPath is where bestOf finds the best parameters of this run, "" where they are on no disk.
 func (r *run) bestPath() string {
 	c := r.cfg.Checkpoint
-	if c == nil || r.savedAt[0] == 0 {
+	if c == nil || r.savedAt[0] == 0 || !r.ranks.first() {
 		return ""
 	}
 	path := filepath.Join(c.Dir, stepDir(r.savedAt[0]), bestFile)

@@ -142,11 +142,15 @@ func (r *run) settings() (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("validation: %w", err)
 	}
+	lossText, model, err := r.identity()
+	if err != nil {
+		return nil, err
+	}
 	s := map[string]string{
 		"optimizer": c.Optimizer.Name(), "schedule": r.schedule.Name(), "dtype": c.DType.String(),
-		"batch size": strconv.Itoa(r.graph.batch), "accumulate": strconv.Itoa(c.Accumulate),
+		"batch size": strconv.Itoa(r.whole), "accumulate": strconv.Itoa(c.Accumulate),
 		"seed": strconv.FormatUint(c.Seed, 10), "keep order": strconv.FormatBool(c.KeepOrder),
-		"loss": r.graph.lossIdentity(), "model": r.graph.modelIdentity(), "examples": examples, "validation": validation, "inputs": fmt.Sprint(r.net.about.fields.Inputs), "targets": fmt.Sprint(r.net.about.fields.Targets),
+		"loss": lossText, "model": model, "examples": examples, "validation": validation, "inputs": fmt.Sprint(r.net.about.fields.Inputs), "targets": fmt.Sprint(r.net.about.fields.Targets),
 		"groups": fmt.Sprintf("%+v", c.Groups), "clip norm": number(c.ClipNorm), "clip value": number(c.ClipValue),
 		"class weights": fmt.Sprint(c.ClassWeights), "overfit batch": strconv.Itoa(c.OverfitBatch),
 	}

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/surprisal-go/surprisal/tensorops/comm"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/optim"
@@ -33,6 +34,12 @@ type Config struct {
 	Prefetch   int    // batches that a goroutine reads ahead, of the validation set too; 0 reads each when it is needed. The results are the same
 
 	DType tensor.Dtype // tensor.Float32, the default, or tensor.Float64
+
+	// Comm joins runs on several ranks into one, which ends with the parameters that one rank would
+	// have had, up to rounding: each batch is cut into a part for each rank, the rest of Config and
+	// the datasets are the same on all. nil means one rank. See "Several ranks".
+	Comm     comm.Comm
+	AnyOrder bool // add gradients in whatever order Comm does: faster on many ranks, other bits from run to run
 
 	Schedule  optim.Schedule // of the learning rate; nil means constant
 	Groups    []optim.Group  // parameters with settings of their own

@@ -81,7 +81,7 @@ func (pr *program) weightedSum() (*G.Node, error) {
 	case len(sum) == 1 && sum[0].Factor == 1:
 		return sum[0].Loss(nil, nil)
 	case len(sum) > 1 && pr.summing:
-		return nil, fmt.Errorf("more than one batch a step (Accumulate) takes one quotient, and the objective has %d terms with denominators of their own", len(sum))
+		return nil, fmt.Errorf("more than one batch a step (Accumulate, Comm) takes one quotient, and the objective has %d terms with denominators of their own", len(sum))
 	}
 	return loss.Weighted(sum...)(nil, nil)
 }
@@ -112,7 +112,11 @@ func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) error {
 	if p.sum {
 		reduction = loss.Sum
 	}
-	t.node, err = t.build(pr.out, targets, loss.WithWeights(w.node), loss.WithReduction(reduction), loss.WithBufferReuse())
+	opts := []loss.Option{loss.WithWeights(w.node), loss.WithReduction(reduction), loss.WithBufferReuse()}
+	if p.comm != nil {
+		opts = append(opts, loss.WithComm(p.comm))
+	}
+	t.node, err = t.build(pr.out, targets, opts...)
 	if err != nil {
 		return err
 	}
@@ -130,8 +134,8 @@ func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) error {
 		return pr.copyOut("divisor "+t.label, divisor, t.divisor)
 	case !errors.Is(err, loss.ErrOption):
 		return err
-	case p.sum:
-		return fmt.Errorf("more than one batch a step (Accumulate) takes the numerators and denominators of batches: %w", err)
+	case p.sum || p.comm != nil:
+		return fmt.Errorf("more than one batch a step (Accumulate, Comm) takes the numerators and denominators of batches: %w", err)
 	}
 	return nil
 }
@@ -338,6 +342,17 @@ type mean struct {
 }
 
 func (m *mean) value() float64 { return m.Sum / m.Weight }
+
+// scale returns what the gradient of the sum is multiplied by to be that of the mean.
+func (m *mean) scale(rows []int) (float64, error) {
+	switch {
+	case m.Weight != 0:
+		return 1 / m.Weight, nil
+	case m.Sum != 0:
+		return 0, fmt.Errorf("the weights of the rows %s add up to 0, so there is no mean loss", someRows(rows))
+	}
+	return 1, nil
+}
 
 // means are those of the terms of an objective.
 type means []mean

@@ -65,6 +65,27 @@
 // from a file of [Net.Save], without data or an optimizer, [LoadBest] from the best checkpoint of a
 // run. Weights are safetensors files, which other tools read.
 //
+// # Several ranks
+//
+// With Config.Comm several processes, on one host or on many, train one model: package comm/mpi
+// connects them, and comm.Run tries it out in one process. Each rank calls Fit with the same model,
+// datasets and configuration. Ranks that differ get an error that names two of them and what they
+// differ in, before the first step.
+//
+// Each batch of BatchSize rows is cut into a part for each rank, which may be empty. Numerators,
+// denominators and gradients are added over the ranks, so that a loss is one mean, whatever part
+// each rank has; with several terms each has a mean of its own. Shuffling, dropout and initial
+// parameters do not depend on the number of ranks, and neither do the results, up to rounding. On
+// one number of ranks every rank and every run has the same bits, unless Config.AnyOrder gives that
+// up; at the end of each epoch the ranks compare their parameters. Each measures a part of the
+// validation set.
+//
+// Rank 0 shows Progress, writes to Logger and keeps the checkpoints, which any number of ranks go
+// on with. Callbacks are told on every rank; an error, [ErrStop] or a context that ends on one of
+// them ends the run on all, after the same step. BatchNorm and losses that are no quotient need a
+// whole batch and are refused. A rank that dies ends an MPI run; start it again with
+// Checkpoint.Resume.
+//
 // # Layers
 //
 // A model is plain Gorgonia; the [Builder] has layers where Gorgonia's are wrong, slow or without a

@@ -38,6 +38,7 @@ type Timing struct {
 	Graph    time.Duration // running graphs, that of the validation too
 	Update   time.Duration // clipping and the optimizer
 	Validate time.Duration // validation, with its graph
+	Exchange time.Duration // with other ranks, and waiting for them
 }
 
 // Overhead returns the share of the time after the setup in which no graph ran: reading data, the
@@ -104,6 +105,9 @@ type run struct {
 	net   *Net
 	val   *evaluator
 
+	ranks     *ranks // the others; nil for one
+	whole     int    // rows of a batch, on all ranks
+	rows      int    // of an epoch
 	schedule  optim.Schedule
 	callbacks []Callback
 	metrics   []metric.Metric // of the training batches of this epoch
@@ -144,7 +148,28 @@ type kept struct {
 	Value exact `json:"value"`
 }
 
+// newRun sets a run up, together with those of the other ranks.
 func newRun(ctx context.Context, model Network, objective Objective, ds data.Records, cfg Config) (*run, error) {
+	k := newRanks(&cfg)
+	r, err := newOwnRun(ctx, model, objective, ds, cfg, k)
+	if k != nil {
+		err = k.join(r, err)
+	}
+	if err == nil {
+		err = r.openCheckpoints()
+	}
+	if err != nil {
+		if r != nil {
+			r.close()
+		}
+		return nil, err
+	}
+	r.time.Setup = time.Since(r.started)
+	return r, nil
+}
+
+// newOwnRun sets up what a run has of its own.
+func newOwnRun(ctx context.Context, model Network, objective Objective, ds data.Records, cfg Config, k *ranks) (*run, error) {
 	switch {
 	case ctx == nil:
 		return nil, errors.New("context is nil")
@@ -186,7 +211,8 @@ func newRun(ctx context.Context, model Network, objective Objective, ds data.Rec
 		return nil, err
 	}
 	net := &Net{model: about.scaled(model), about: about, params: params}
-	r := &run{cfg: cfg, ds: ds, held: held, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now()}
+	r := &run{cfg: cfg, ds: ds, held: held, net: net, schedule: cfg.Schedule, history: new(History), started: time.Now(),
+		ranks: k, whole: min(cfg.BatchSize, ds.Len())}
 	r.at = position{Epoch: 1, BestValue: exact(math.Inf(1))}
 	if cfg.EarlyStop != nil && cfg.EarlyStop.Maximize {
 		r.at.BestValue = exact(math.Inf(-1))
@@ -195,8 +221,9 @@ func newRun(ctx context.Context, model Network, objective Objective, ds data.Rec
 	if cfg.NoTrainMetrics {
 		r.metrics = nil
 	}
-	r.Step, err = newStep("", params, StepConfig{Model: net.model, Objective: objective, Fields: fields, BatchSize: min(cfg.BatchSize, ds.Len()),
-		Optimizer: cfg.Optimizer, Groups: cfg.Groups, ClipNorm: cfg.ClipNorm, ClipValue: cfg.ClipValue}, cfg.Accumulate > 1, r.metrics)
+	r.Step, err = newStep("", params, StepConfig{Model: net.model, Objective: objective, Fields: fields, BatchSize: k.largest(r.whole),
+		Optimizer: cfg.Optimizer, Groups: cfg.Groups, ClipNorm: cfg.ClipNorm, ClipValue: cfg.ClipValue, ranks: k.means(objective, cfg.Accumulate)},
+		cfg.Accumulate > 1 || k != nil && !k.joint, r.metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +237,6 @@ func newRun(ctx context.Context, model Network, objective Objective, ds data.Rec
 		r.close()
 		return nil, err
 	}
-	r.time.Setup = time.Since(r.started)
 	return r, nil
 }
 
@@ -224,7 +250,7 @@ func (r *run) prepare() error {
 	if err != nil {
 		return err
 	}
-	r.batches = (len(rows) + r.graph.batch - 1) / r.graph.batch
+	r.rows, r.batches = len(rows), (len(rows)+r.whole-1)/r.whole
 	r.perEpoch = (r.batches + cfg.Accumulate - 1) / cfg.Accumulate
 	if err := r.checkMonitors(); err != nil {
 		return err
@@ -237,14 +263,14 @@ func (r *run) prepare() error {
 		val.ahead = cfg.Prefetch
 		r.val = val
 	}
-	if cfg.Progress != nil {
+	if cfg.Progress != nil && r.ranks.first() {
 		r.callbacks = append(r.callbacks, NewProgress(cfg.Progress))
 	}
-	if cfg.Logger != nil {
+	if cfg.Logger != nil && r.ranks.first() {
 		r.callbacks = append(r.callbacks, NewLog(cfg.Logger))
 	}
 	r.callbacks = append(r.callbacks, cfg.Callbacks...)
-	return r.openCheckpoints()
+	return nil
 }
 
 // checkMonitors returns an error when a value that decides something will never be measured.
@@ -297,7 +323,7 @@ func (r *run) order(epoch int) ([]int, error) {
 	n := r.ds.Len()
 	limit := n
 	if r.cfg.OverfitBatch > 0 {
-		limit = min(n, r.cfg.OverfitBatch*r.graph.batch)
+		limit = min(n, r.cfg.OverfitBatch*r.whole)
 	}
 	var rows []int
 	if r.cfg.KeepOrder || streamOf(r.ds) != nil || r.cfg.OverfitBatch > 0 {
@@ -312,7 +338,7 @@ func (r *run) order(epoch int) ([]int, error) {
 		}
 	}
 	if r.cfg.FastDevRun {
-		limit = min(limit, r.graph.batch)
+		limit = min(limit, r.whole)
 	}
 	return rows[:limit], nil
 }
@@ -327,6 +353,9 @@ func (r *run) close() {
 
 func (r *run) result() *Result {
 	r.time.Total = time.Since(r.started)
+	if r.ranks != nil {
+		r.time.Exchange = r.ranks.spent
+	}
 	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, BestPath: r.bestPath(), Stopped: r.stopped, Time: r.time, CheckpointError: r.saveErr}
 	if i := r.at.BestEpoch; i > 0 && i <= len(r.history.Epochs) {
 		res.Best = &r.history.Epochs[i-1]

@@ -9,6 +9,7 @@ import (
 	"github.com/chewxy/hm"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/loss/machine"
+	"github.com/surprisal-go/surprisal/tensorops/comm"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/weights"
@@ -50,6 +51,7 @@ type purpose struct {
 	gradients bool
 	moved     []*weights.Array // the parameters that have gradients
 	sum       bool             // Sum in place of Mean, and gradients that add up over runs
+	comm      comm.Comm        // each term is a mean over its ranks; nil for those of this rank's rows
 	outputs   bool             // all outputs leave the graph
 	metrics   []metric.Metric
 }

@@ -113,6 +113,7 @@ func (s *Step) inspect(b *data.Batch, factor []float64, index int, see func(n *G
 		return err
 	}
 	for _, n := range pr.noises {
+		n.skip = s.skip * (n.buf.Len() / s.graph.batch)
 		n.draw(s.params.seed, index)
 	}
 	if err := pr.run(context.Background()); err != nil {

@@ -30,7 +30,9 @@ func (r *run) loop(ctx context.Context) error {
 			}
 			r.at.Epoch++
 			r.at.Batch, r.at.Loss, r.at.Seconds = 0, nil, 0
-			r.metrics = fresh(r.metrics)
+			if r.metrics = fresh(r.metrics); r.ranks != nil {
+				r.ranks.merged = false
+			}
 		}
 		if err := r.epoch(ctx); err != nil {
 			return r.stop(ctx, err)
@@ -43,10 +45,15 @@ func (r *run) loop(ctx context.Context) error {
 	return nil
 }
 
-// stop turns a callback's wish to end into an end in good order: what was trained is saved and the
-// best parameters are put back.
+// stop ends the run on all ranks. It turns a callback's wish to end into an end in good order: what
+// was trained is saved and the best parameters are put back.
 func (r *run) stop(ctx context.Context, err error) error {
-	if !errors.Is(err, ErrStop) {
+	err = r.ranks.tell(err)
+	var ended cancellation
+	switch {
+	case errors.As(err, &ended):
+		return r.cancelled(ctx, ended.cause)
+	case !errors.Is(err, ErrStop):
 		return err
 	}
 	r.stopped, err = "callback", nil
@@ -69,22 +76,26 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	examples := r.epochRecords(r.at.Epoch)
 	defer closeRecords(examples)
-	loader := data.NewLoader(examples, rows[min(r.at.Batch*r.graph.batch, len(rows)):], r.graph.batch, r.cfg.Prefetch, r.graph.single)
+	rows, size := r.rowsOfRank(rows, r.at.Batch)
+	loader := data.NewLoader(examples, rows, size, r.cfg.Prefetch, r.graph.single)
 	defer loader.Close()
 	for r.at.Batch < r.batches {
 		if err := ctx.Err(); err != nil {
-			return r.cancelled(ctx, err)
+			return cancellation{err}
 		}
 		if err := r.validateWithin(ctx); err != nil {
 			if ctx.Err() != nil {
-				return r.cancelled(ctx, err)
+				return cancellation{err}
 			}
+			return err
+		}
+		if err := r.ranks.agree(nil); err != nil {
 			return err
 		}
 		terms, norm, err := r.step(ctx, loader)
 		if err != nil {
 			if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
-				return r.cancelled(ctx, ended)
+				return cancellation{ended}
 			}
 			return err
 		}
@@ -101,6 +112,14 @@ func (r *run) epoch(ctx context.Context) error {
 			}
 		}
 	}
+	if r.ranks != nil {
+		if err := r.ranks.sameParameters(r.net.params.list); err != nil {
+			return fmt.Errorf("epoch %d: %w", r.at.Epoch, err)
+		}
+	}
+	if err := r.collect(true); err != nil {
+		return err
+	}
 	values := make(Values)
 	if err := r.graph.show(r.at.Loss, values); err != nil {
 		return fmt.Errorf("epoch %d: %w", r.at.Epoch, err)
@@ -116,7 +135,7 @@ func (r *run) epoch(ctx context.Context) error {
 	if every := max(1, r.cfg.ValidateEvery); r.at.Epoch%every == 0 || r.at.Epoch == r.cfg.Epochs {
 		if err := r.validate(ctx, fmt.Sprint("epoch ", r.at.Epoch), values); err != nil {
 			if ctx.Err() != nil {
-				return r.cancelled(ctx, err)
+				return cancellation{err}
 			}
 			return err
 		}
@@ -130,7 +149,7 @@ func (r *run) epoch(ctx context.Context) error {
 		}
 	}
 	r.watch(values)
-	err = r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]})
+	err = r.ranks.agree(r.emit(ctx, Event{Kind: EpochDone, Record: &r.history.Epochs[len(r.history.Epochs)-1]}))
 	if c := r.cfg.Checkpoint; c != nil && (err == nil || errors.Is(err, ErrStop)) && c.due(r.at.Epoch, r.cfg.Epochs, r.at.Stopped || err != nil) {
 		before := r.at.Kept
 		r.keep(values)
@@ -156,7 +175,19 @@ func (r *run) cancelled(ctx context.Context, cause error) error {
 
 // checkpoint saves the run and tells the callbacks, unless that was done at this place already.
 func (r *run) checkpoint(ctx context.Context) error {
+	if err := r.ranks.agree(nil); err != nil {
+		return err
+	}
+	if len(r.history.Epochs) < r.at.Epoch {
+		if err := r.collect(false); err != nil {
+			return err
+		}
+	}
 	if r.savedAt == r.mark() {
+		return nil
+	}
+	if !r.ranks.first() {
+		r.savedAt = r.mark()
 		return nil
 	}
 	path, err := r.save()
@@ -200,9 +231,11 @@ func (r *run) validate(ctx context.Context, place string, values Values) error {
 	if r.cfg.FastDevRun {
 		rows = min(rows, r.val.batch)
 	}
-	r.val.told = func(done int) error { return r.validating(done, rows) }
-	metrics := fresh(r.cfg.Metrics)
-	v, err := r.val.measure(ctx, rows, metrics)
+	all, metrics, err := r.measureHeld(ctx, rows, fresh(r.cfg.Metrics))
+	var v Values
+	if err == nil {
+		v, err = r.val.measured(all, metrics)
+	}
 	if err == nil {
 		err = show(r.cfg.Metrics, metrics)
 	}
@@ -239,6 +272,9 @@ func (r *run) watch(values Values) {
 // norm of the gradients. Where the context ends during the first batch, nothing is done; later
 // batches are computed all the same, because those of an update belong together.
 func (r *run) step(ctx context.Context, loader *data.Loader) (all means, norm float64, err error) {
+	if r.ranks != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
 	if r.graph.summing {
 		for _, g := range r.graph.grads {
 			clear(g.F32)
@@ -247,7 +283,7 @@ func (r *run) step(ctx context.Context, loader *data.Loader) (all means, norm fl
 	}
 	var rows []int
 	for last := false; !last; {
-		b, err := loader.Next()
+		b, own, err := r.next(loader)
 		if err != nil {
 			return nil, 0, fmt.Errorf("step %d: %w", r.at.Step+1, err)
 		}
@@ -256,22 +292,19 @@ func (r *run) step(ctx context.Context, loader *data.Loader) (all means, norm fl
 		}
 		last = (r.at.Batch+1)%r.cfg.Accumulate == 0 || r.at.Batch+1 == r.batches
 		if r.graph.summing {
-			rows = append(rows, b.Rows...)
+			rows = append(rows, b.Rows[:own]...)
 		} else {
 			rows = b.Rows
 		}
 		err = r.forwardBatch(ctx, b, func(weight float64) error {
 			all.add(r.graph.parts(weight))
-			if !last {
+			if !last || r.ranks != nil {
 				return nil
 			}
 			scale := 1.0
 			if r.graph.summing { // there is one term
-				switch m := all[0]; {
-				case m.Weight != 0:
-					scale = 1 / m.Weight
-				case m.Sum != 0:
-					return fmt.Errorf("the weights of the rows %s add up to 0, so there is no mean loss", someRows(rows))
+				if scale, err = all[0].scale(rows); err != nil {
+					return err
 				}
 			}
 			if norm, err = r.clip(scale); err == nil {
@@ -279,6 +312,9 @@ func (r *run) step(ctx context.Context, loader *data.Loader) (all means, norm fl
 			}
 			return err
 		})
+		if err == nil && last && r.ranks != nil {
+			norm, err = r.together(all, rows)
+		}
 		var bad *NonFiniteError
 		if errors.As(err, &bad) {
 			bad.Step, bad.Epoch, bad.Rows = r.at.Step+1, r.at.Epoch, slices.Clone(rows)
@@ -310,6 +346,9 @@ func (r *run) forwardBatch(ctx context.Context, b *data.Batch, then func(weight 
 		return err
 	case err != nil:
 		return fmt.Errorf("step %d: %w", step, err)
+	}
+	if r.ranks != nil && b == r.ranks.none {
+		return nil
 	}
 	r.watched.see(r.graph, b)
 	if len(r.metrics) > 0 {

@@ -144,11 +144,20 @@ func fresh(metrics []metric.Metric) []metric.Metric {
 
 // measure runs the first rows of the dataset through the graph.
 func (e *evaluator) measure(ctx context.Context, rows int, metrics []metric.Metric) (Values, error) {
+	all, err := e.sums(ctx, 0, rows, metrics)
+	if err != nil {
+		return nil, err
+	}
+	return e.measured(all, metrics)
+}
+
+// sums runs the rows [from, to) through the graph and returns the numerators and denominators.
+func (e *evaluator) sums(ctx context.Context, from, to int, metrics []metric.Metric) (means, error) {
 	e.net.params.mu.RLock()
 	defer e.net.params.mu.RUnlock()
 	var all means
 	done := 0
-	err := eachBatch(ctx, e.ds, 0, rows, e.batch, e.ahead, e.single, func(b *data.Batch) error {
+	err := eachBatch(ctx, e.ds, from, to, e.batch, e.ahead, e.single, func(b *data.Batch) error {
 		if err := e.load(b, nil); err != nil {
 			return err
 		}
@@ -167,9 +176,11 @@ func (e *evaluator) measure(ctx context.Context, rows int, metrics []metric.Metr
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
+	return all, err
+}
+
+// measured returns the losses and the metrics by their names.
+func (e *evaluator) measured(all means, metrics []metric.Metric) (Values, error) {
 	v := make(Values)
 	if len(e.terms) > 0 {
 		if err := e.show(all, v); err != nil {

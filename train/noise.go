@@ -14,6 +14,7 @@ type noise struct {
 	p      float64 // probability of a 0 in the mask
 	node   *G.Node
 	buf    data.Column
+	skip   int // numbers of the batch that come before those here
 }
 
 // Noise returns numbers of a standard normal distribution in the shape of a batch of the given
@@ -56,6 +57,9 @@ func (n *noise) draw(seed uint64, batch int) {
 			}
 			return keep
 		}
+	}
+	for range n.skip {
+		next()
 	}
 	for i := range n.buf.F32 {
 		n.buf.F32[i] = float32(next())

@@ -19,6 +19,17 @@ func (r *run) openCheckpoints() error {
 	if r.cfg.Checkpoint == nil {
 		return nil
 	}
+	if r.ranks == nil {
+		return r.openNewest()
+	}
+	var err error
+	if r.ranks.first() {
+		err = r.openNewest()
+	}
+	return r.resumeRanks(err)
+}
+
+func (r *run) openNewest() error {
 	path, st, err := r.cfg.Checkpoint.open()
 	if err != nil || st == nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/surprisal-go/surprisal/tensorops/comm"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/optim"
@@ -28,6 +29,8 @@ type StepConfig struct {
 	Groups    []optim.Group
 	ClipNorm  float64 // as in Config
 	ClipValue float64 // as in Config
+
+	ranks comm.Comm // of the means of terms; nil for those of the rows here
 }
 
 // A Step is one kind of update in a loop of one's own: a model with its objective, and an optimizer
@@ -40,6 +43,7 @@ type Step struct {
 	moved   []*moved // in the order of graph.grads
 	updates int      // made
 	runs    int      // batches: the index of the next dropout pattern
+	skip    int      // rows of the whole batch before this rank's
 	rows    []int    // of the batch whose gradients Apply would use; nil where there are none
 }
 
@@ -65,7 +69,8 @@ func newStep(name string, params *paramSet, cfg StepConfig, sum bool, metrics []
 			free = append(free, a)
 		}
 	}
-	s.graph, err = compile(f, purpose{objective: cfg.Objective, fields: cfg.Fields, gradients: true, moved: free, sum: sum, metrics: metrics})
+	s.graph, err = compile(f, purpose{objective: cfg.Objective, fields: cfg.Fields, gradients: true, moved: free, sum: sum,
+		comm: cfg.ranks, metrics: metrics})
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +88,7 @@ func (s *Step) forward(ctx context.Context, b *data.Batch, factor []float64, ind
 		return 0, 0, err
 	}
 	for _, n := range s.graph.noises {
+		n.skip = s.skip * (n.buf.Len() / s.graph.batch)
 		n.draw(s.params.seed, index)
 	}
 	var weight float64
