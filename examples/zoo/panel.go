@@ -54,10 +54,13 @@ var special = map[string]view{
 	"Distillation":         {"true class's logit (others 1, −1; teacher 3, 1, 0)", -6, 6, -2, 6, 0, first(1, -1), [][]float64{{3, 1, 0}, {0}}},
 	"MultiLabelSoftMargin": {"logit of a class that applies (others 1, −1)", -6, 6, -2, 4, 0, first(1, -1), [][]float64{{1, 0, 0}}},
 	"HingeEmbedding":       {"distance of a pair that shall be far", 0, 2, -2, 2, 0, first(), [][]float64{{-1}}},
-	"CosineDistance": {"angle between pred and target (radians)", -math.Pi, math.Pi, -2, 3, 0,
-		func(x float64) (row, slope []float64) {
-			return []float64{math.Cos(x), math.Sin(x)}, []float64{-math.Sin(x), math.Cos(x)}
-		}, [][]float64{{1, 0}}},
+	"CosineDistance":       turned("angle between pred and target (radians)"),
+	"CosineEmbedding":      turned("angle of a pair that shall be far (radians)", []float64{-1}),
+	"Alignment":            turned("angle between two views (radians)"),
+	"TripletMargin":        {"distance of the negative (positive at 1)", 0, 4, -2, 3, 2, first(), [][]float64{{0}, {1}}},
+	"Contrastive":          {"distance of a pair that shall be far", 0, 2, -2, 2, 0, first(), [][]float64{{0}, {0}}},
+	"Dice":                 found(), "Jaccard": found(), "Tversky": found(), "LovaszSoftmax": found(),
+	"ListNet": best(-2, 4), "RankNet": best(-2, 4), "ApproxNDCG": best(-.2, .4),
 	"GaussianNLL":        residual("mean − target (variance 1)", 0, []float64{1}),
 	"LaplaceNLL":         residual("mean − target (scale 1)", 0, []float64{1}),
 	"StudentTNLL":        residual("mean − target (scale 1)", 0, []float64{1}),
@@ -80,9 +83,35 @@ var special = map[string]view{
 		}, [][]float64{{math.Log(.3 / .7)}}},
 }
 
+// found moves the probability of an object's only pixel, with a quarter beside it.
+func found() view {
+	return view{"share of the object that is found (¼ beside it)", 0, 1, -2, 2, 0, func(x float64) (row, slope []float64) {
+		return []float64{math.Log(x / (1 - x)), math.Log(1. / 3)}, []float64{1 / (x * (1 - x)), 0}
+	}, [][]float64{{1, 0}}}
+}
+
+// best moves the score of the most relevant of three items.
+func best(bottom, top float64) view {
+	return view{"score of the best of three items (others 1, −1)", -6, 6, bottom, top, 0, first(1, -1), [][]float64{{2, 1, 0}}}
+}
+
+// turned moves a vector of length 1 by an angle.
+func turned(label string, rest ...[]float64) view {
+	return view{label, -math.Pi, math.Pi, -2, 3, 0, func(x float64) (row, slope []float64) {
+		return []float64{math.Cos(x), math.Sin(x)}, []float64{-math.Sin(x), math.Cos(x)}
+	}, append([][]float64{{1, 0}}, rest...)}
+}
+
 // policy is the view of a loss of a policy and a reference.
 func policy() view {
 	return view{"chosen log-probability over the reference's", -40, 40, -1, 5, 0, first(), [][]float64{{0}, {0}, {0}}}
+}
+
+// pictured reports whether the loss has a panel: all of rows do, and of the others those that show
+// what is special.
+func (s *specimen) pictured() bool {
+	_, ok := special[s.Name]
+	return ok || s.shapes == nil
 }
 
 // view returns what the panel of the loss shows.

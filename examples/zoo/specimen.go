@@ -15,6 +15,7 @@ type specimen struct {
 	loss.Info
 	domains []loss.Domain // one for each operand
 	knobs   []knob
+	shapes  []operand // of a loss of groups; nil for one of rows
 	call    func(in G.Nodes, opts ...loss.Option) (*G.Node, error)
 }
 
@@ -27,8 +28,8 @@ type knob struct {
 
 // knobs are the defaults, except where the default hides what the loss is for: a quantile of 0.5 is
 // half of MAE, a tolerance of 0.1 or an ε of 0.001 is not to be seen next to residuals of 6, a
-// SmoothL1 of 1 is a Huber, and a Barron of 1 is a PseudoHuber. Table and panels say how they are
-// set.
+// SmoothL1 of 1 is a Huber, a Barron of 1 is a PseudoHuber, and a smoothing of 1 is as much as
+// a pixel. Table and panels say how they are set.
 var knobs = map[string][]knob{
 	"SoftmaxFocal":            {{"γ", loss.WithGamma, 2}},
 	"PolyCrossEntropy":        {{"ε", loss.WithEpsilon, 2}},
@@ -58,9 +59,18 @@ var knobs = map[string][]knob{
 	"JensenShannon":           {{"β", loss.WithBeta, .5}},
 	"Renyi":                   {{"α", loss.WithAlpha, 2}},
 	"AlphaDivergence":         {{"α", loss.WithAlpha, .5}},
+	"LDAM":                    {{"m", loss.WithMargin, .5}, {"s", loss.WithScale, 5}},
+	"Dice":                    {{"s", loss.WithSmooth, 0}},
+	"Jaccard":                 {{"s", loss.WithSmooth, 0}},
+	"Tversky":                 {{"α", loss.WithAlpha, .3}, {"β", loss.WithBeta, .7}, {"s", loss.WithSmooth, 0}},
+	"TripletMargin":           {{"m", loss.WithMargin, 1}},
+	"Contrastive":             {{"m", loss.WithMargin, 1}},
+	"ApproxNDCG":              {{"T", loss.WithTemperature, .5}},
+	"Sinkhorn":                {{"ε", loss.WithEpsilon, .5}, {"threshold", loss.WithThreshold, 1e-14}},
+	"SinkhornDivergence":      {{"ε", loss.WithEpsilon, .5}, {"threshold", loss.WithThreshold, 1e-14}},
 }
 
-// specimens returns all losses of predictions, family by family.
+// specimens returns all losses, family by family.
 func specimens() ([]specimen, error) {
 	var all []specimen
 	for _, family := range loss.Families() {
@@ -69,10 +79,10 @@ func specimens() ([]specimen, error) {
 			if !ok {
 				return nil, fmt.Errorf("zoo: the family %q has no description of %s", family.Name, name)
 			}
-			if info.Node || info.Product || info.Grouped || info.Requires != nil {
-				continue // no loss of a row: a log-probability, a loss whose curves are those of CrossEntropy, or one of lists
+			if info.Node {
+				continue // a log-probability or a distance
 			}
-			s := specimen{Info: info, domains: info.Holds, knobs: knobs[name]}
+			s := specimen{Info: info, domains: info.Holds, knobs: knobs[name], shapes: groups(info)}
 			s.call = func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return info.Call(in, opts...) }
 			all = append(all, s)
 		}
@@ -93,6 +103,9 @@ func (s *specimen) settings() string {
 func (s *specimen) build(in G.Nodes, opts ...loss.Option) (*G.Node, error) {
 	for _, k := range s.knobs {
 		opts = append(opts, k.option(k.value))
+	}
+	if s.Name == "LDAM" { // which has to know how frequent the classes are
+		opts = append(opts, loss.WithCounts([]float64{100, 30, 10, 3, 1}[:in[0].Shape()[1]]))
 	}
 	return s.call(in, opts...)
 }
@@ -143,7 +156,11 @@ func numbers(v G.Value) []float64 {
 func (s *specimen) operand(k, n int, x []float64) *tensor.Dense {
 	shape := tensor.Shape{n, len(x) / n}
 	labels := s.isLabels(k)
-	if s.Elementwise || labels {
+	switch {
+	case s.Family == "Overlap" && !labels:
+		shape = tensor.Shape{n, 1, len(x) / n} // images of one class
+	case s.Family == "Overlap":
+	case s.Elementwise || labels || s.domains[k] == loss.SignFlags || s.domains[k] == loss.SoftFlags:
 		shape = tensor.Shape{len(x)}
 	}
 	if !labels && s.domains[k] != loss.ClassLists {
