@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 )
 
-// LoadBest returns the model with the best parameters of the run whose checkpoints are in a
-// directory, that of Checkpoint.Dir: those of the best checkpoint by Checkpoint.Monitor where that
-// was set, and of the best epoch by Config.EarlyStop otherwise. [Load] of a checkpoint gives the
-// parameters with which a run goes on, its last.
+// LoadBest reads the model with the best parameters of a run from the directory of its checkpoints,
+// Checkpoint.Dir: the best checkpoint by Checkpoint.Monitor if that was set, otherwise the best
+// epoch by Config.EarlyStop. [Load] of a checkpoint reads the last parameters instead, those with
+// which a resumed run continues.
 func LoadBest(dir string, model Model) (*Net, error) { return LoadBestNamed(dir, model.network()) }
 
 // LoadBestNamed is [LoadBest] for a network.

@@ -17,11 +17,11 @@ type board struct {
 	w     *tensorboard.Writer
 }
 
-// NewTensorBoard returns a callback that writes event files for TensorBoard into a directory: the
-// loss, its terms, the rate and the norm of the gradients of each step under "step/", or of every
-// n-th step for every > 1, and the values of each epoch under "epoch/", at its last step. A run
-// begins with a session record: of the run that it resumes, TensorBoard forgets the steps that are
-// made again.
+// NewTensorBoard returns a callback that writes event files for TensorBoard to a directory. Under
+// "step/" it writes the loss, its terms, the learning rate and the gradient norm of every n-th
+// step, and validations within an epoch; under "epoch/" it writes the values of each epoch, at its
+// last step. Each run begins with a session record, so after a resume TensorBoard drops the steps
+// that are repeated.
 func NewTensorBoard(dir string, every int) Callback { return &board{dir: dir, every: max(1, every)} }
 
 func (b *board) Event(_ context.Context, e Event) error {
@@ -78,10 +78,9 @@ type histograms struct {
 	w     *tensorboard.Writer
 }
 
-// NewHistograms returns a callback that writes, after every n-th epoch and the last, histograms of
-// the parameters to event files for TensorBoard, under "parameters/", and of the gradients of the
-// epoch's last update, after clipping, under "gradients/". It goes along with [NewTensorBoard], also
-// in one directory.
+// NewHistograms returns a callback that writes histograms to event files for TensorBoard, after
+// every n-th epoch and the last: the parameters under "parameters/" and the gradients of the last
+// update, after clipping, under "gradients/". It can share a directory with [NewTensorBoard].
 func NewHistograms(dir string, every int) Callback {
 	return &histograms{dir: dir, every: max(1, every)}
 }

@@ -5,17 +5,17 @@ import (
 	"errors"
 )
 
-// ErrStop is returned by a [Callback] to end a run early and in good order: [Fit] returns without
-// error, with Config.Checkpoint the steps so far are saved, and Config.EarlyStop puts the best
-// parameters back.
+// ErrStop is returned by a [Callback] to end a run early without an error from [Fit]. With
+// Config.Checkpoint the steps so far are saved, and with Config.EarlyStop the best parameters are
+// restored.
 var ErrStop = errors.New("train: stop requested")
 
-// An EventKind says what happened.
+// An EventKind identifies an event.
 type EventKind uint8
 
-// The events of a run, in order: RunBegin, then for every epoch its StepDone events and one
-// EpochDone, each followed by a CheckpointSaved where one was written, and RunEnd, which comes
-// however the run ended.
+// A run begins with RunBegin. Each epoch has a StepDone for every update, then one EpochDone; each of
+// these is followed by a CheckpointSaved if a checkpoint was written. RunEnd comes last, however the
+// run ended.
 const (
 	RunBegin EventKind = iota
 	StepDone
@@ -24,40 +24,41 @@ const (
 	RunEnd
 	// Validated comes after a validation within an epoch.
 	Validated
-	// Warning comes once for each finding of [Lint] and [LintData] that a run makes by itself, after
-	// RunBegin or after an early step.
+	// Warning reports a finding of [Lint] or [LintData] that Fit has noticed, once, after RunBegin or
+	// after one of the first steps.
 	Warning
 )
 
-// An Event is a place in a run and what was measured there.
+// An Event reports the progress of a run and the values measured at that point.
 type Event struct {
 	Kind          EventKind
-	Epoch, Epochs int     // the current epoch, from 1, and the last
-	Step, Steps   int     // updates made, and the number in the whole run
+	Epoch, Epochs int     // the current epoch, counted from 1, and the number of epochs
+	Step, Steps   int     // updates made so far, and in the whole run
 	InEpoch       int     // updates made in this epoch
-	PerEpoch      int     // updates in an epoch
-	Loss          float64 // of the last step (StepDone), NaN where no row of it counts
-	Terms         Values  // of the last step by name, where the objective has several (StepDone)
-	Norm          float64 // of the gradients before clipping (StepDone)
-	Rate          float64 // of the last step
-	Record        *Epoch  // of EpochDone and Validated; not to be changed
-	Net           *Net    // the model; a callback may evaluate it or predict with it
+	PerEpoch      int     // updates per epoch
+	Loss          float64 // StepDone: loss of the step, NaN if no row of it counts
+	Terms         Values  // StepDone: losses of the terms by name, if there are several
+	Norm          float64 // StepDone: norm of the gradients before clipping
+	Rate          float64 // learning rate of the last step
+	Record        *Epoch  // EpochDone, Validated: the new entry of History; read-only
+	Net           *Net    // the model, for evaluation or prediction
 	History       *History
-	Path          string  // of the checkpoint (CheckpointSaved)
-	Err           error   // why the run ended (RunEnd)
-	Finding       Finding // what is suspicious (Warning)
+	Path          string  // CheckpointSaved: directory of the checkpoint
+	Err           error   // RunEnd: the error that ended the run
+	Finding       Finding // Warning: the finding
 
 	moved []*moved // with the gradients of the last update
 }
 
-// A Callback is told what happens in a run. An error from it ends the run with that error,
-// [ErrStop] without one. Errors at RunEnd are reported when the run itself ended well.
+// A Callback receives the events of a run. An error from it ends the run with that error, except
+// [ErrStop], which ends it without one. An error at RunEnd is reported only if the run itself
+// succeeded.
 type Callback interface {
 	Event(ctx context.Context, e Event) error
 }
 
-// A CallbackFunc is a function as a [Callback].
+// A CallbackFunc is a function that serves as a [Callback].
 type CallbackFunc func(ctx context.Context, e Event) error
 
-// Event calls the function.
+// Event calls f.
 func (f CallbackFunc) Event(ctx context.Context, e Event) error { return f(ctx, e) }

@@ -22,26 +22,26 @@ import (
 	"github.com/surprisal-go/surprisal/train/weights"
 )
 
-// Checkpoint keeps a run on disk, so that one that was killed goes on to the same bits as one that
-// was left alone.
+// Checkpoint keeps a run on disk, so that a run that was killed continues to the same bits as an
+// uninterrupted one.
 //
-// A run goes on with the configuration, loss and data it began with; anything else is an error.
-// Epochs may change where the schedule gives the steps that were made the rates that they had: a
-// cosine over the whole run does not.
+// A run continues with the configuration, loss and data that it began with; anything else is an
+// error. Epochs may change if the schedule still gives all past steps the rates that they had,
+// which a cosine over the whole run does not.
 //
-// Each checkpoint is a directory below Dir named by its step, with weights.safetensors,
-// optimizer.safetensors, for early stopping best.safetensors, and state.json, which has the digest
-// of the others and its own. It is written under another name, flushed to the disk and renamed, so
-// it is there whole or not at all, and the earlier ones are removed only afterwards.
+// Each checkpoint is a directory in Dir, named by its step. It holds weights.safetensors,
+// optimizer.safetensors, best.safetensors with EarlyStop, and state.json, which has the digests of
+// these files and its own. It is written under a temporary name, flushed to disk and renamed, so it
+// is either complete or absent. Earlier checkpoints are removed only afterwards.
 type Checkpoint struct {
-	Dir        string // made where it does not exist
-	Resume     bool   // go on from the newest checkpoint in Dir where there is one; otherwise a Dir with checkpoints is an error
-	Every      int    // epochs between checkpoints; 0 means 1. The last epoch always has one, and so has a run that was cancelled or stopped
-	EverySteps int    // additional checkpoints after so many steps within an epoch; 0 means none
-	Keep       int    // newest checkpoints that are kept; 0 means 2
-	Monitor    string // keep the checkpoint with the best such value too, for LoadBest; "" means none. NaN is never the best
-	Maximize   bool   // larger is better, for Monitor
-	KeepGoing  bool   // when a checkpoint cannot be written, train on and report it in Result.CheckpointError
+	Dir        string // created if it does not exist
+	Resume     bool   // continue from the newest checkpoint in Dir, if there is one; without Resume, a Dir that holds checkpoints is an error
+	Every      int    // epochs between checkpoints; 0 means 1. The last epoch is always saved, and so is a run that is cancelled or stopped
+	EverySteps int    // steps between additional checkpoints within an epoch; 0 means none
+	Keep       int    // number of newest checkpoints to keep; 0 means 2
+	Monitor    string // value whose best checkpoint is also kept, for LoadBest; "" means none. NaN is never the best
+	Maximize   bool   // larger values of Monitor are better
+	KeepGoing  bool   // continue if a checkpoint cannot be written, and report the error in Result.CheckpointError
 }
 
 func (c *Checkpoint) check() error {
@@ -309,7 +309,7 @@ func digest(path string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// Checkpoints returns the paths of the checkpoints in a directory, the oldest first.
+// Checkpoints returns the paths of the checkpoints in a directory, oldest first.
 func Checkpoints(dir string) ([]string, error) {
 	list, err := os.ReadDir(dir)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Concat returns matrices of the same number of rows side by side, such as the numbers of a table
-// and the embeddings of its categories: shape (rows, sum of the columns).
+// Concat joins matrices with the same number of rows along their columns, such as the numbers of a
+// table and the embeddings of its categories: shape (rows, total number of columns).
 func (b *Builder) Concat(parts ...*G.Node) (*G.Node, error) {
 	if len(parts) == 0 {
 		return nil, fmt.Errorf("train.Concat: nothing to put together")

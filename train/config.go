@@ -18,20 +18,20 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Config says how [Fit] trains. Epochs and Optimizer are required; the zero value of everything
-// else is its default.
+// A Config holds the settings of [Fit]. Epochs and Optimizer are required; every other field has a
+// default, its zero value.
 type Config struct {
 	Epochs    int             // passes over the training set, at least 1
 	Optimizer optim.Optimizer // such as optim.Adam(1e-3)
 
 	BatchSize int // rows of a batch; 0 means 32. The last batch of an epoch may be shorter
-	// Accumulate is the number of batches whose gradients make one update; 0 means 1. Exact: k
-	// batches of n are one batch of k·n, with ignored labels and weights of any kind too. A loss
-	// that is no quotient of two sums (see loss.Parts) has no such parts and is refused.
+	// Accumulate is the number of batches per update; 0 means 1. The gradient of k batches of n rows
+	// is exactly that of one batch of k·n rows, whatever the ignored labels and weights. A loss that
+	// is not a quotient of two sums (see loss.Parts) is refused.
 	Accumulate int
 	Seed       uint64 // decides initial parameters, shuffling and dropout
-	KeepOrder  bool   // visit the examples in their order instead of shuffling each epoch; a [data.Stream] always keeps it
-	Prefetch   int    // batches that a goroutine reads ahead, of the validation set too; 0 reads each when it is needed. The results are the same
+	KeepOrder  bool   // keep the order of the examples instead of shuffling them in each epoch; a [data.Stream] is never shuffled
+	Prefetch   int    // batches to read ahead on a goroutine, of the validation set too; 0 reads each batch when it is needed. The results do not depend on it
 
 	DType tensor.Dtype // tensor.Float32, the default, or tensor.Float64
 
@@ -42,63 +42,63 @@ type Config struct {
 	AnyOrder bool // add gradients in whatever order Comm does: faster on many ranks, other bits from run to run
 
 	Schedule  optim.Schedule // of the learning rate; nil means constant
-	Groups    []optim.Group  // parameters with settings of their own
-	ClipNorm  float64        // largest Euclidean norm of all gradients together; 0 means no limit
-	ClipValue float64        // largest absolute value of a gradient; 0 means no limit. Applied before ClipNorm
+	Groups    []optim.Group  // different settings for some parameters
+	ClipNorm  float64        // limit of the Euclidean norm of all gradients together; 0 means none
+	ClipValue float64        // limit of each gradient element's absolute value, applied before ClipNorm; 0 means none
 
-	// Initial has the numbers that parameters begin with, by name, in the place of those that their
-	// initialisers make: of another model's Params, of a file of weights.Load, or a part of these by
-	// weights.WithPrefix. Each entry has to be a parameter of the model.
+	// Initial holds initial values of parameters, by name; they replace those of the initialisers.
+	// They come from another model's Params or from weights.Load, and weights.WithPrefix selects some
+	// of them. Every entry must be a parameter of the model.
 	Initial []*weights.Array
 
-	// Scaling scales inputs by name ("input" for that of a Dataset) before the model gets them, as
-	// data.Standardize measures it on the training set. Classes names the classes of whole-number
-	// targets by name ("target" for that of a Dataset). Both are saved with the model: whoever loads
-	// it gives it inputs as they are and gets the names by Net.ClassName.
+	// Scaling rescales inputs, by name, before they reach the model; data.Standardize measures it on
+	// the training set. Classes holds the class names of whole-number targets, by name. (A Dataset's
+	// fields are called "input" and "target".) Both are saved with the model: a loaded model takes raw
+	// inputs, and Net.ClassName returns its class names.
 	Scaling map[string]data.Scaling
 	Classes map[string][]string
 
 	Validation        data.Dataset // held-out examples to measure; nil means none
-	ValidationRecords data.Records // for FitNamed, in the place of Validation
+	ValidationRecords data.Records // replaces Validation for FitNamed
 	ValidationBatch   int          // rows of a validation batch; 0 means the larger of BatchSize and 256
-	ValidateEvery     int          // epochs between validations; 0 means 1. The last epoch always has one. Early stopping, schedules and Checkpoint.Monitor follow the epochs that have one
-	ValidateSteps     int          // additional validations after so many steps within an epoch, for History.Validations; 0 means none
-	// Metrics are measured besides the loss, for training and validation. After an epoch each holds
-	// what the validation set gave, or without one the training set; runs at the same time need
-	// metrics of their own.
+	ValidateEvery     int          // epochs between validations; 0 means 1. The last epoch is always validated. EarlyStop, Schedule and Checkpoint.Monitor skip the other epochs
+	ValidateSteps     int          // steps between additional validations within an epoch, recorded in History.Validations; 0 means none
+	// Metrics are measured beside the loss, on the training and the validation set. After an epoch
+	// each holds its state for the validation set, or for the training set if there is no validation.
+	// Concurrent runs must not share metrics.
 	Metrics        []metric.Metric
 	NoTrainMetrics bool // measure Metrics on the validation set only
 
-	// Augment changes the numbers of a training example in place, anew in each epoch: a picture that
-	// is shifted, say. Rows have the names of the fields, "input" and "target" for a Dataset, and
-	// floats are of the type DType. The numbers of rng depend on Seed, the epoch and the example
-	// alone, so a run that is resumed sees the same changes. With Prefetch it runs on the goroutine
-	// that reads ahead. Validation sees the examples as they are.
+	// Augment changes a training example in place, differently in each epoch: it shifts a picture,
+	// for example. The rows hold the fields by name ("input" and "target" for a Dataset), with floats
+	// in DType. The state of rng depends only on Seed, the epoch and the example, so a resumed run
+	// applies the same changes. With Prefetch it is called on the goroutine that reads ahead.
+	// Validation examples are not augmented.
 	Augment func(rng *rand.Rand, inputs, targets Row) error
 
-	// ClassWeights multiplies the weight of a training row by its label's entry; for whole-number
-	// targets. A row whose label is no class, such as -100, is left to the loss.
+	// ClassWeights multiplies the weight of each training row by the entry of its label, for
+	// whole-number targets. Rows whose label is not a class, such as -100, are left to the loss.
 	ClassWeights []float64
 
-	EarlyStop  *EarlyStop  // end when a value no longer improves; nil means never
-	Checkpoint *Checkpoint // keep the run on disk; nil means not
+	EarlyStop  *EarlyStop  // stop when a value no longer improves; nil means never
+	Checkpoint *Checkpoint // keep the run on disk; nil means do not
 
-	FastDevRun   bool // one batch of training and one of validation, no checkpoint: does it all fit together?
-	OverfitBatch int  // train on the first so many batches only, in order: the loss of a sound model goes to about 0
+	FastDevRun   bool // train and validate on one batch each, without checkpoints, to check that everything fits together
+	OverfitBatch int  // train on the first few batches only, in order; the loss of a sound model falls to about 0
 
-	Progress  io.Writer    // a progress bar where this is a terminal, a line per epoch elsewhere; nil shows nothing
-	Logger    *slog.Logger // a record per epoch; nil logs nothing
+	Progress  io.Writer    // a progress bar on a terminal, a line per epoch elsewhere; nil means none
+	Logger    *slog.Logger // a record per epoch; nil means none
 	Callbacks []Callback
 }
 
-// EarlyStop ends a run when a value has not improved for a while and puts the parameters of its
-// best epoch back.
+// EarlyStop ends a run when a value has stopped improving and restores the parameters of its best
+// epoch.
 type EarlyStop struct {
 	Monitor  string  // "" means "val_loss"
-	Patience int     // epochs without improvement after which the run ends, at least 1
-	MinDelta float64 // how much better counts as better, >= 0
-	Maximize bool    // larger is better
-	KeepLast bool    // leave the last parameters in place of the best
+	Patience int     // measured epochs without improvement before the run ends, at least 1
+	MinDelta float64 // smallest change that counts as an improvement, >= 0
+	Maximize bool    // larger values are better
+	KeepLast bool    // keep the last parameters instead of restoring the best
 }
 
 func (e *EarlyStop) monitor() string {
@@ -116,7 +116,7 @@ func (e *EarlyStop) better(v, best float64) bool {
 	return v < best-e.MinDelta
 }
 
-// withDefaults checks a configuration and fills its defaults in.
+// withDefaults checks the configuration and fills in its defaults.
 func (c Config) withDefaults() (Config, error) {
 	if c.BatchSize == 0 {
 		c.BatchSize = 32
@@ -185,7 +185,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// checkLimits returns an error for limits of gradients that are none.
+// checkLimits returns an error for a gradient limit that is negative or not finite.
 func checkLimits(norm, value float64) error {
 	for _, n := range []struct {
 		name string
@@ -198,7 +198,7 @@ func checkLimits(norm, value float64) error {
 	return nil
 }
 
-// heldOut returns the validation set, nil where there is none.
+// heldOut returns the validation set, or nil if there is none.
 func (c *Config) heldOut() (data.Records, error) {
 	switch {
 	case c.Validation == nil:
@@ -209,7 +209,7 @@ func (c *Config) heldOut() (data.Records, error) {
 	return records("Validation", c.Validation)
 }
 
-// checkClassTargets returns an error where class weights have nothing to go by.
+// checkClassTargets returns an error unless the dataset has one label per row for ClassWeights.
 func checkClassTargets(f data.Fields) error {
 	if len(f.Targets) > 1 {
 		return fmt.Errorf("ClassWeights need one target, the dataset has %q; loss.WithClassWeights fixes those of one loss", slices.Sorted(maps.Keys(f.Targets)))
@@ -223,8 +223,8 @@ func checkClassTargets(f data.Fields) error {
 	return errors.New("ClassWeights need one whole-number target per row, the dataset has no targets")
 }
 
-// checkMetrics returns an error when a metric is nil or two have one name, of which only one would
-// be seen.
+// checkMetrics returns an error if a metric is nil or invalid, or if two share a name: one of them
+// would be lost.
 func checkMetrics(metrics []metric.Metric) error {
 	seen := make(map[string]bool)
 	for i, m := range metrics {
@@ -244,7 +244,8 @@ func checkMetrics(metrics []metric.Metric) error {
 	return nil
 }
 
-// records returns a dataset as records. A nil one panics when it is asked what it holds.
+// records returns a dataset as records. Calling a method of a nil dataset panics, which becomes an
+// error.
 func records(name string, ds data.Dataset) (r data.Records, err error) {
 	defer func() {
 		if r := recover(); r != nil { // a nil pointer of a type that is a Dataset, for one
@@ -257,7 +258,7 @@ func records(name string, ds data.Dataset) (r data.Records, err error) {
 	return data.AsRecords(ds), nil
 }
 
-// checkData returns an error when a dataset is missing, empty or inconsistent.
+// checkData returns an error if a dataset is missing, empty or inconsistent.
 func checkData(name string, ds data.Records) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -178,16 +178,16 @@ func addPatches[F float32 | float64](r *room, v G.Value, shape tensor.Shape, w W
 	return dense(out, shape...), nil
 }
 
-// MaxPool2D returns the largest number of each window of pictures x of shape (rows, height, width,
-// channels), channel by channel: shape (rows, (height-Height)/s + 1, (width-Width)/s + 1, channels)
-// with the window's stride s. The derivative goes to the first of the largest numbers. A NaN in a
-// window makes it NaN.
+// MaxPool2D returns the maximum of each window of pictures x of shape (rows, height, width,
+// channels), for each channel separately: shape (rows, (height-Height)/s + 1, (width-Width)/s + 1,
+// channels) with the window's stride s. The derivative goes to the first of equal maxima. A NaN in
+// a window makes its result NaN.
 func (b *Builder) MaxPool2D(x *G.Node, window Window) (*G.Node, error) {
 	return b.pool("MaxPool2D", x, window, true)
 }
 
-// MeanPool2D returns the mean of each window, as [Builder.MaxPool2D] the largest number. A window
-// of the size of the picture makes one number of each channel.
+// MeanPool2D returns the mean of each window, with the shapes of [Builder.MaxPool2D]. A window of
+// the size of the picture reduces each channel to one number.
 func (b *Builder) MeanPool2D(x *G.Node, window Window) (*G.Node, error) {
 	return b.pool("MeanPool2D", x, window, false)
 }

@@ -108,8 +108,8 @@ func (d *description) scaled(model Network) Network {
 	}
 }
 
-// Scale returns x with the numbers of each row scaled, (x - mean)/std, by numbers that are fixed.
-// Config.Scaling does so with an input, and saves the numbers with the model.
+// Scale returns x with the numbers of each row rescaled by fixed numbers, (x - mean)/std.
+// Config.Scaling applies it to an input and saves the numbers with the model.
 func (b *Builder) Scale(x *G.Node, s data.Scaling) (*G.Node, error) {
 	if x == nil || x.Dims() == 0 || x.Dtype() != b.dtype {
 		return nil, fmt.Errorf("train.Scale: input %s, want a tensor of %v", describe(x), b.dtype)

@@ -1,69 +1,90 @@
-// Package train fits models that are plain Gorgonia graphs.
+// Package train fits models that are plain Gorgonia graphs, keeps them and serves them.
 //
-// A [Model] is a function that builds the forward graph; a [loss.Func] says what is minimised; a
-// [data.Dataset] holds the examples; a [Config] says how. [Fit] does the rest and returns a
-// [Result]: the [Net], which predicts, evaluates and is saved, and the [History].
+// # Start
 //
-//	model := func(b *train.Builder, x *G.Node) (*G.Node, error) { return b.Dense("out", x, 10) }
-//	res, err := train.Fit(ctx, model, loss.CrossEntropy, images, train.Config{
-//		Epochs: 50, Optimizer: optim.SGD(0.5), Validation: test, Progress: os.Stderr,
-//	})
+// A table whose last column is a class, a network with one hidden layer, and a prediction:
+//
+//	ds, err := data.CSV(file, data.CSVFormat{Header: true, Target: -1})
+//	...
+//	model := func(b *train.Builder, x *G.Node) (*G.Node, error) {
+//		h, err := b.Dense("hidden", x, 16)
+//		if err != nil {
+//			return nil, err
+//		}
+//		return b.Dense("out", G.Must(G.Tanh(h)), len(ds.Classes))
+//	}
+//	res, err := train.Fit(ctx, model, loss.CrossEntropy, ds, train.Config{
+//		Epochs: 100, Optimizer: optim.Adam(0.01), Progress: os.Stderr})
+//	...
+//	err = res.Save("model.safetensors")
+//	out, err := res.PredictRow(ctx, train.Row{"input": {F32: []float32{5.1, 3.5, 1.4, 0.2}}})
+//	logits := out["output"].F32
+//
+// A [Model] is a function that builds the forward graph. A [loss.Func] is what training minimises,
+// a [data.Dataset] holds the examples, and a [Config] holds the settings. [Fit] returns a [Result]:
+// the trained [Net], which predicts, is evaluated and is saved, and the [History] of the run.
 //
 // # What holds for every run
 //
-// Every batch has one shape. A short last batch is padded with copies of its last row that have
-// weight 0 in the loss, so means, gradients and metrics are exactly those of the rows that are
-// there.
+// All batches have one shape. A short last batch is padded with copies of its last row, which have
+// weight 0 in the loss, so means, gradients and metrics are exactly those of the real rows.
 //
-// One seed decides initial parameters, shuffling and dropout. Each of these draws its numbers by
-// name and position, not from a common stream, so a run that is resumed goes on to the same bits as
-// one that was left alone, and nothing depends on the number of cores.
+// One seed decides initial parameters, shuffling, augmentation and dropout. Each draws its random
+// numbers by name and position rather than from a shared generator, so a resumed run continues to
+// the same bits as an uninterrupted one, and no result depends on the number of cores.
 //
-// Parameters, gradients and the optimizer's memory are plain named slices. Optimizers are in
-// package [optim], metrics in package [metric], datasets in package [data], pictures in package
-// [report]; none of them needs a graph.
+// Parameters, gradients and the optimizer's memory are named slices. Optimizers are in package
+// [optim], metrics in package [metric], datasets in package [data] and pictures in package
+// [report]; none of these needs a graph.
 //
-// The loss of an epoch, of a validation set and of accumulated batches is one quotient: the sum of
-// all numerators over the sum of all denominators, in the words of package loss. Ignored labels,
-// class weights, row weights and masks of missing targets ([data.Masker]) give the same numbers in
-// batches of any size, up to rounding. Where nothing counts there is no loss, which is an error.
+// The loss of an epoch, of a validation set and of accumulated batches is one quotient, as package
+// loss defines it: the sum of all numerators over the sum of all denominators. Ignored labels,
+// class weights, row weights and masks of missing targets ([data.Masker]) therefore give the same
+// numbers for every batch size, up to rounding. If no row counts, there is no loss, and that is an
+// error.
 //
-// A loss or gradient that is not finite ends the run before it reaches the parameters, with an
-// error that names the step, the rows of the batch and the first node of the graph that went wrong.
+// A loss or gradient that is not finite ends the run before it reaches the parameters. The error
+// names the step, the rows of the batch and the first node of the graph that is not finite.
 //
 // # Several inputs, outputs and losses
 //
-// [FitNamed] is Fit with names: the examples are [data.Records] with any number of inputs and
-// targets ([data.NewFrame] makes them), the model is a [Network], which gets its inputs and returns
-// its outputs by name, and the [Objective] is a sum of terms, each a loss of some outputs and
-// targets. Each term has a denominator of its own and is shown by its name. A run of Fit is one of
-// an input, an output, a target and a term, and everything here holds for both. A method or
-// function whose name ends in Named takes records, a Network or an Objective in the place of a
-// dataset, a Model or a loss.
+// [FitNamed] trains models with several inputs, outputs and losses. The examples are
+// [data.Records], with any number of inputs and targets by name ([data.NewFrame] makes them from
+// slices). The model is a [Network], which takes its inputs and returns its outputs by name. The
+// [Objective] is a sum of terms, each a loss of some outputs and targets; each term has its own
+// denominator and is reported under its own name. Fit is the special case of one input, one output,
+// one target and one term. A function or method whose name ends in Named takes records, a Network
+// or an Objective in place of a dataset, a Model or a loss.
 //
-// # Steps of one's own
+// # Data that does not stand still
 //
-// A [Trainer] is a set of parameters with several [Step]s, each a model with its objective and an
-// optimizer of some of the parameters, in a loop that the caller writes: for adversarial networks,
-// online learning and reinforcement learning, with the checks and checkpoints of Fit. A [Solver] is
-// an optimizer of package optim for a loop that runs Gorgonia's machines.
+// Config.Augment changes each training example at random, differently in each epoch.
+// [data.NewStream] makes records of examples that arrive one after the other and need not fit in
+// memory. Both are reproducible from the seed, and a resumed run continues within an epoch.
 //
-// # Losses of one's own
+// # Custom training loops
 //
-// A [loss.Func] of one's own makes its result from its two operands and hands the options on to the
-// losses of package loss that it is made of: by these it gets weights and reduction. It is built
-// for several numbers of rows, in graphs of their own. [loss.Reduce] makes a loss of values for
-// which there is none, [loss.Weighted] adds losses, [loss.With] fixes options. A sum of losses is
-// no quotient: an epoch's loss is then the mean of its batches' losses, weighted by their rows, and
+// A [Trainer] is a set of parameters with several [Step]s for a loop that the caller writes: for
+// adversarial networks, online learning and reinforcement learning. A Step is a model, an objective
+// and an optimizer for some of the parameters. The checks and checkpoints are those of Fit. A
+// [Solver] adapts an optimizer of package optim to a loop around one of Gorgonia's machines.
+//
+// # Custom losses
+//
+// A custom loss.Func computes its result from its two operands and passes its options on to the
+// losses of package loss that it is made of; the options carry weights and reduction. It is built
+// for several batch sizes, in separate graphs. loss.Reduce turns values of any kind into a loss,
+// loss.Weighted adds losses and loss.With fixes options. A sum of losses is not a quotient of two
+// sums: its epoch loss is the mean of the batch losses, weighted by their rows, and
 // Config.Accumulate is refused.
 //
 // # Keeping a run
 //
-// With a [Checkpoint] the whole state of a run is on disk after each epoch, or every few steps: a
-// process that is killed at any moment and started again with the same configuration ends with the
-// same bits as one that was left alone. [Load] makes a model for prediction from a checkpoint or
-// from a file of [Net.Save], without data or an optimizer, [LoadBest] from the best checkpoint of a
-// run. Weights are safetensors files, which other tools read.
+// With a [Checkpoint] the complete state of a run is on disk after each epoch, or every few steps.
+// A process that is killed at any moment and started again with the same configuration ends with
+// the same bits as an uninterrupted run. [Load] reads a model for prediction from a checkpoint or
+// from a file of [Net.Save], without data or an optimizer; [LoadBest] reads the best checkpoint of
+// a run. Weights are stored as safetensors, which other tools read.
 //
 // # Several ranks
 //
@@ -88,40 +109,42 @@
 //
 // # Layers
 //
-// A model is plain Gorgonia; the [Builder] has layers where Gorgonia's are wrong, slow or without a
-// state that is saved: Dense, Concat, Embedding, Conv2D, MaxPool2D and MeanPool2D of pictures with
-// the channels last, GRU and LengthMask for sequences of any lengths, LayerNorm, BatchNorm with
-// running averages, and Dropout and Noise by the run's seed. Batches that are padded give the
-// numbers of their rows.
+// A model is plain Gorgonia. The [Builder] adds layers where Gorgonia's are wrong, slow or cannot
+// save their state: Dense, Concat and Embedding; Conv2D, MaxPool2D and MeanPool2D for pictures with
+// the channels last; GRU and LengthMask for sequences of different lengths; LayerNorm, and
+// BatchNorm with running averages; Dropout and Noise, seeded by the run. Rows that pad a batch
+// affect none of them.
 //
 // # Parts of a model
 //
-// [Net.Part] and [LoadPart] make a model of the parameters with a prefix, such as a decoder. A run
-// begins with the numbers in Config.Initial: those of a file, of another model or of a part of it.
-// Groups freeze parameters, and a second run from the first one's Params unfreezes them.
-// Config.Scaling and Config.Classes are saved with a model, which then takes inputs as they are.
+// [Net.Part] and [LoadPart] make a model of all parameters with a given prefix, such as a decoder.
+// Config.Initial starts a run from the parameters of a file, of another model or of part of one.
+// Groups freeze parameters; a second run with the first one's Params as Initial unfreezes them.
+// Config.Scaling and Config.Classes are saved with the model, which then takes raw inputs and names
+// its classes. [Net.Params] exports all parameters as a list.
 //
 // # Serving
 //
-// [Net.PredictRow] answers one row, [Net.Predict] a dataset; [Net.Predictions] iterates over any
-// number of examples in bounded memory, and [Net.PredictStream] over a stream of rows without an
-// end. All of them run on every processor for any number of callers, end with their context, and
-// give a row the same bits.
+// [Net.PredictRow] predicts one row and [Net.Predict] a dataset. [Net.Predictions] iterates over
+// any number of examples in bounded memory, and [Net.PredictStream] over an endless stream of rows.
+// All of them are safe for concurrent use, run on all processors, stop when their context ends, and
+// give the same bits for the same row.
 //
 // # Watching a run
 //
-// Config.Progress shows a bar on a terminal and lines elsewhere, Config.Logger writes records,
-// [NewTensorBoard] event files; a [Callback] is told of every step and epoch and may stop the run.
-// History writes JSON and CSV, and package report draws it.
+// Config.Progress shows a bar on a terminal and lines elsewhere, Config.Logger writes log records,
+// and [NewTensorBoard] and [NewHistograms] write event files. A [Callback] receives every step and
+// epoch and can stop the run. [History] writes JSON and CSV, and package report plots it.
 //
-// Before a long run, Config.FastDevRun tries one batch of everything, Config.OverfitBatch whether
-// the model can learn a few batches by heart, and [Lint] and [LintData] look for common mistakes,
-// such as a softmax before a loss of logits. Fit reports the ones that it meets.
+// Before a long run, [Summarize] lists a model's parameters, [FindRate] tests learning rates,
+// Config.FastDevRun tries one batch of everything, and Config.OverfitBatch checks that the model
+// can memorise a few batches. [Lint] and [LintData] look for common mistakes, such as a softmax
+// before a loss that takes logits; Fit reports those that it notices.
 //
 // # Why not Gorgonia's own parts
 //
-// Gorgonia's solvers cannot be saved, its AdamW changes nothing and its RMSProp differs from every
-// other; its dropout scales gradients wrongly; its matrix product transposes shared weights in
-// place. This package uses none of them. Models may use any of Gorgonia's operations but those that
-// are known to be wrong, which are refused unless a model names them to [Builder.Allow].
+// Gorgonia's solvers cannot be saved; its AdamW never changes a parameter and its RMSProp differs
+// from every other implementation. Its dropout scales gradients incorrectly, and its matrix product
+// transposes shared weights in place. This package uses none of them. Models may use all of
+// Gorgonia's operations except those known to be wrong, which need [Builder.Allow].
 package train

@@ -32,18 +32,17 @@ type keptEvaluator struct {
 	key string
 }
 
-// Evaluate measures the model on a dataset without changing it: the mean loss under "loss", and
-// under its name the value of each metric, after the rows of the dataset were added to it. lossFn
-// may be nil when metrics are given.
+// Evaluate measures the model on a dataset without changing it. It returns the mean loss under
+// "loss" and the value of each metric under its name, after adding the rows of the dataset to the
+// metric. lossFn may be nil if metrics are given.
 //
-// The mean loss is that of the whole dataset, however its ignored labels and weights fall into
-// batches; an error where no row counts. A loss that is no quotient (see [loss.Parts]) gives the
-// mean of its batches, weighted by their rows.
+// The mean loss is that of the whole dataset, however ignored labels and weights are spread over
+// batches; a dataset in which no row counts is an error. For a loss that is not a quotient (see
+// [loss.Parts]) it is the mean of the batch losses, weighted by their rows.
 //
-// A call has a graph of its own, of at most 256 rows and of no more than the dataset has. The graph
-// is kept for later calls with as many rows and a loss that builds the same operations. Calls from
-// several goroutines run at the same time, as those of [Net.Predict] do; metrics belong to one
-// call.
+// Calls run concurrently, as those of [Net.Predict] do; concurrent calls must not share metrics.
+// The graph, for at most 256 rows, is kept for later calls with the same number of rows and a loss
+// that builds the same operations.
 func (n *Net) Evaluate(ctx context.Context, lossFn loss.Func, ds data.Dataset, metrics ...metric.Metric) (Values, error) {
 	r, err := records("dataset", ds)
 	if err != nil {
@@ -52,8 +51,8 @@ func (n *Net) Evaluate(ctx context.Context, lossFn loss.Func, ds data.Dataset, m
 	return n.evaluate(ctx, "Evaluate", objectiveOf(lossFn), r, metrics)
 }
 
-// EvaluateNamed is [Net.Evaluate] for records and an objective, whose terms are measured by their
-// names beside the loss. Metrics are those of [FitNamed].
+// EvaluateNamed is [Net.Evaluate] for records and an objective, and also returns the terms under
+// their names. Metrics are as in [FitNamed].
 func (n *Net) EvaluateNamed(ctx context.Context, objective Objective, ds data.Records, metrics ...metric.Metric) (Values, error) {
 	return n.evaluate(ctx, "EvaluateNamed", objective, ds, metrics)
 }

@@ -16,22 +16,22 @@ import (
 	"github.com/surprisal-go/surprisal/train/weights"
 )
 
-// A Result is a trained model and how it came about.
+// A Result is a trained model together with the record of its run.
 type Result struct {
 	*Net
 	History *History
 	Steps   int    // updates made
 	Best    *Epoch // the best epoch by Config.EarlyStop; nil without it
-	// BestPath is where the best parameters lie that checkpoints have, which [LoadBest] reads; ""
-	// where there are none.
+	// BestPath is the file or directory with the best parameters among the checkpoints, as [LoadBest]
+	// reads them; "" if there are none.
 	BestPath string
 	Stopped  string // why the run ended before its last epoch: "early stopping", "callback" or ""
 	Time     Timing
 
-	CheckpointError error // the last that Checkpoint.KeepGoing passed over
+	CheckpointError error // the last error that Checkpoint.KeepGoing ignored
 }
 
-// Timing is where the time of a run went.
+// Timing breaks down the duration of a run.
 type Timing struct {
 	Total    time.Duration
 	Setup    time.Duration // building and compiling graphs, and reading a checkpoint
@@ -41,8 +41,8 @@ type Timing struct {
 	Exchange time.Duration // with other ranks, and waiting for them
 }
 
-// Overhead returns the share of the time after the setup in which no graph ran: reading data, the
-// optimizer, metrics, callbacks and checkpoints.
+// Overhead returns the share of the time after the setup during which no graph ran: reading data,
+// the optimizer, metrics, callbacks and checkpoints.
 func (t Timing) Overhead() float64 {
 	if t.Total <= t.Setup {
 		return 0
@@ -53,16 +53,16 @@ func (t Timing) Overhead() float64 {
 // Fit trains a model on a dataset and returns it with its history.
 //
 // Each epoch visits every example once, in an order that depends on the seed and the epoch. A short
-// last batch is padded and the padding weighted 0, so its mean, its gradient and the epoch's loss
-// are exactly those of its rows. Rows with ignored labels, of weight 0 and masked targets (see
-// [data.Masker]) count nowhere; where no row of an epoch counts Fit returns an error. The same
-// configuration and data give the same bits, whatever the number of cores.
+// last batch is padded, and the padding has weight 0, so its mean, its gradient and the loss of the
+// epoch are exactly those of the real rows. Rows of weight 0, ignored labels and masked targets
+// (see [data.Masker]) do not count; an epoch in which no row counts is an error. The same
+// configuration and data give the same bits on any number of cores.
 //
-// When the context is cancelled Fit ends before the next operation of its graph, or after the
-// update that several batches make, and returns what it has along with an error that wraps the
-// context's. A loss or gradient that is not finite ends the run before the parameters are touched
-// with a [*NonFiniteError]. Other errors return a nil Result where nothing was trained yet. With
-// Config.Checkpoint a cancelled run has saved itself.
+// When the context is cancelled, Fit stops before the next operation of its graph (or, with
+// Accumulate, after the current update) and returns the partial result with an error that wraps the
+// context's. A loss or gradient that is not finite ends the run before the parameters change, with
+// a [*NonFiniteError]. Other errors return a nil Result if nothing was trained yet. With
+// Config.Checkpoint, a cancelled run has saved its state.
 func Fit(ctx context.Context, model Model, lossFn loss.Func, ds data.Dataset, cfg Config) (*Result, error) {
 	r, err := records("dataset", ds)
 	if err == nil && lossFn == nil {

@@ -57,12 +57,12 @@ func wrong(n *G.Node) *wrongOp {
 	return nil
 }
 
-// Allow lets the model use operations of Gorgonia that are refused otherwise, by the name of the
-// function that makes them, because they compute something else than they say, draw from a source
-// that no seed reaches, or have no right gradient: SoftMax, Sparsemax, Dropout, Random, CTCLoss,
-// ByIndices, BatchNorm, AveragePool2D, GlobalAveragePool2D and At. [Lint] reports them all the
-// same. [loss.Gradients], and with it Fit, differentiates through none of Dropout, CTCLoss,
-// AveragePool2D, GlobalAveragePool2D and At.
+// Allow permits operations of Gorgonia that are otherwise refused because they do not compute what
+// their names say, draw random numbers that no seed controls, or have no correct gradient: SoftMax,
+// Sparsemax, Dropout, Random, CTCLoss, ByIndices, BatchNorm, AveragePool2D, GlobalAveragePool2D and
+// At. They are named by the functions that make them, and [Lint] still reports them. Neither
+// [loss.Gradients] nor Fit differentiates through Dropout, CTCLoss, AveragePool2D,
+// GlobalAveragePool2D or At.
 func (b *Builder) Allow(operations ...string) error {
 	for _, name := range operations {
 		known := false

@@ -22,8 +22,8 @@ import (
 //	h ← (1-z) ∘ n + z ∘ h
 //
 // lengths is a node of Int of shape (rows) with the lengths of the sequences, in [0, steps], or nil
-// where all are whole. Behind its end a sequence keeps its state, so padding has no part in states
-// and gradients.
+// if no sequence is padded. After its end a sequence keeps its state, so padding affects neither
+// states nor gradients.
 //
 // Parameters, all drawn from [-a, a) with a = 1/√units, with the blocks r, z and n one after the
 // other, as in PyTorch: name.weight_input of shape (inputs, 3·units), name.bias_input of shape

@@ -11,18 +11,18 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A NonFiniteError reports a loss or a gradient that is NaN or infinite. The parameters are as they
-// were before the step.
+// A NonFiniteError reports a loss or a gradient that is NaN or infinite. The step did not change
+// the parameters.
 type NonFiniteError struct {
 	Step  int     // the update that was not made, from 1
-	Epoch int     // from 1; 0 in a loop of one's own
+	Epoch int     // from 1; 0 in a custom loop
 	Rows  []int   // the rows of the batch, by their index in the dataset
 	What  string  // "loss", `term "NAME" of the loss` or "gradient of NAME"
 	Value float64 // NaN or an infinity
 	Node  string  // the first node of the graph with such a value, operands before results; "" where it was not found
 }
 
-// Error names what is not finite, where and since which node.
+// Error names the quantity, the step and the first node that is not finite.
 func (e *NonFiniteError) Error() string {
 	epoch := ""
 	if e.Epoch > 0 {

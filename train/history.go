@@ -14,11 +14,11 @@ import (
 	"github.com/surprisal-go/surprisal/train/weights"
 )
 
-// A History is what was measured after each epoch.
+// A History records the values of a run after each epoch.
 type History struct {
 	Epochs []Epoch `json:"epochs"`
-	// Validations are the measurements within epochs that Config.ValidateSteps makes, with the values
-	// of the validation set alone.
+	// Validations holds the validations within epochs that Config.ValidateSteps sets, with values of
+	// the validation set only.
 	Validations []Epoch `json:"validations,omitempty"`
 }
 
@@ -38,8 +38,7 @@ type Epoch struct {
 // "-Inf".
 type Values map[string]float64
 
-// Names returns the names in the order in which they are shown: training before validation, losses
-// before metrics.
+// Names returns the names in display order: training before validation, losses before metrics.
 func (v Values) Names() []string {
 	names := make([]string, 0, len(v))
 	for n := range v {
@@ -116,7 +115,7 @@ func (h *History) Names() []string {
 	return all.Names()
 }
 
-// Series returns one value of every epoch, NaN where an epoch does not have it.
+// Series returns one value for every epoch, NaN for epochs without it.
 func (h *History) Series(name string) []float64 {
 	out := make([]float64, len(h.Epochs))
 	for i, e := range h.Epochs {
@@ -129,7 +128,7 @@ func (h *History) Series(name string) []float64 {
 	return out
 }
 
-// Last returns a value of the last epoch, NaN when there is none.
+// Last returns a value of the last epoch, or NaN if there is none.
 func (h *History) Last(name string) float64 {
 	if s := h.Series(name); len(s) > 0 {
 		return s[len(s)-1]
@@ -137,7 +136,7 @@ func (h *History) Last(name string) float64 {
 	return math.NaN()
 }
 
-// Seconds returns the time that the epochs took.
+// Seconds returns the total duration of the epochs.
 func (h *History) Seconds() float64 {
 	var sum float64
 	for _, e := range h.Epochs {
@@ -153,7 +152,7 @@ func (h *History) WriteJSON(w io.Writer) error {
 	return enc.Encode(h)
 }
 
-// Save writes the history to a file in the format of its name, .json or .csv: all of it or nothing.
+// Save writes the history to a .json or .csv file, atomically.
 func (h *History) Save(path string) error {
 	var write func(io.Writer) error
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {

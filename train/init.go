@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// An Init fills a new parameter of the given shape from a generator of its own. It panics with an
-// error for a shape that it does not fit; [Builder.Param] returns that error.
+// An Init fills a new parameter of the given shape with values drawn from its own generator. For a
+// shape that it does not fit it panics with an error, which [Builder.Param] returns.
 type Init func(rng *rand.Rand, shape []int, dst []float64)
 
 // Constant returns the initialiser that sets every number to v.
@@ -39,10 +39,10 @@ func Normal(std float64) Init {
 }
 
 // Fans names the axes of a parameter's shape that count the inputs and the outputs of a layer. A
-// negative axis counts from the end. The other axes are the window of a convolution: with w the
-// product of their lengths a unit has length(In)·w inputs, and an input goes to length(Out)·w
-// units. A kernel of shape (out, in, height, width), as gorgonia.Conv2d takes it, has Fans{In: 1,
-// Out: 0}; the weight of [Builder.Dense], of shape (inputs, units), has Fans{In: 0, Out: 1}.
+// negative axis counts from the end. The remaining axes are the window of a convolution: with w the
+// product of their lengths, a unit has length(In)·w inputs, and an input feeds length(Out)·w units.
+// A kernel of shape (out, in, height, width), as gorgonia.Conv2d takes it, has Fans{In: 1, Out: 0};
+// the weight of [Builder.Dense], of shape (inputs, units), has Fans{In: 0, Out: 1}.
 //
 //	w, err := b.Param("conv1", train.Fans{In: 1, Out: 0}.He(), 32, 1, 5, 5)
 type Fans struct{ In, Out int }

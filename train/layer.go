@@ -22,8 +22,8 @@ func (b *Builder) Dense(name string, x *G.Node, units int) (*G.Node, error) {
 	return b.DenseWith(name, x, units, Uniform(bound), Uniform(bound))
 }
 
-// DenseWith is [Builder.Dense] with initialisers for the weight and the bias; a nil bias means
-// none.
+// DenseWith is [Builder.Dense] with initialisers for the weight and the bias. A nil bias means no
+// bias.
 func (b *Builder) DenseWith(name string, x *G.Node, units int, weight, bias Init) (*G.Node, error) {
 	switch {
 	case name == "":
@@ -56,17 +56,17 @@ func describe(n *G.Node) string {
 	return fmt.Sprintf("has shape %v", n.Shape())
 }
 
-// Embedding returns the rows of a table that ids names: shape (ids..., width). ids is a node of Int
-// with entries in [0, vocabulary); an entry outside is an error when the graph runs.
+// Embedding returns the rows of a table selected by ids: shape (ids..., width). ids is a node of
+// Int with entries in [0, vocabulary); an entry outside is an error when the graph runs.
 //
-// Parameter: name.weight of shape (vocabulary, width), drawn from a normal distribution of
-// deviation 1, as in PyTorch. EmbeddingWith takes another initialiser.
+// Parameter: name.weight of shape (vocabulary, width), drawn from a normal distribution with
+// standard deviation 1, as in PyTorch. EmbeddingWith takes another initialiser.
 func (b *Builder) Embedding(name string, ids *G.Node, vocabulary, width int) (*G.Node, error) {
 	return b.EmbeddingWith(name, ids, vocabulary, width, Normal(1))
 }
 
-// EmbeddingWith is [Builder.Embedding] with an initialiser. A row that training never sees stays as
-// it was drawn, so small numbers keep rare tokens from saying anything at random.
+// EmbeddingWith is [Builder.Embedding] with an initialiser. Rows that training never reaches keep
+// their initial values, so small initial values limit the effect of rare tokens.
 func (b *Builder) EmbeddingWith(name string, ids *G.Node, vocabulary, width int, table Init) (*G.Node, error) {
 	switch {
 	case name == "":
@@ -85,10 +85,9 @@ func (b *Builder) EmbeddingWith(name string, ids *G.Node, vocabulary, width int,
 	return gather(w, ids)
 }
 
-// Dropout returns x with each number set to 0 with probability p in [0, 1) and divided by 1-p
-// otherwise while the model is trained, and x itself when it is not. The pattern of a step depends
-// on the run's seed, the name and the step alone. (Gorgonia's own Dropout scales gradients
-// wrongly.)
+// Dropout sets each element of x to 0 with probability p in [0, 1) and divides the others by 1-p
+// during training; otherwise it returns x itself. The pattern of a step depends only on the run's
+// seed, the name and the step. (Gorgonia's own Dropout scales gradients incorrectly.)
 //
 // Reference: N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from
 // Overfitting, 2014.

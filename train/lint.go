@@ -13,7 +13,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Finding is something in a model's graph that will not do what it seems to.
+// A Finding is a likely mistake in a model or its data.
 type Finding struct {
 	Node string // the node, by name or operation
 	What string
@@ -22,21 +22,26 @@ type Finding struct {
 // String returns the node and the finding.
 func (f Finding) String() string { return f.Node + ": " + f.What }
 
-// Lint builds a model, with its loss where lossFn is not nil, as [Fit] would for a dataset with the
-// given spec, and reports what is suspicious: leaves without a name, which Gorgonia merges because
-// it cannot tell them apart, leaves that are no parameter, parameters that the loss does not depend
-// on, operations of Gorgonia that are known to be wrong, probabilities in a loss of logits or of
-// log-probabilities, a softmax that is applied twice, and a softmax over one class. It returns an
-// error where the model cannot be built at all. [LintData] looks at numbers as well.
+// Lint builds a model as [Fit] would for a dataset with the given spec, with its loss unless lossFn
+// is nil, and reports likely mistakes:
 //
-// Fit reports these findings once, by an event of the kind [Warning], which Config.Logger and
+//	leaves without a name, which Gorgonia merges because it cannot tell them apart
+//	leaves that are not parameters
+//	parameters on which the loss does not depend
+//	operations of Gorgonia that are known to be wrong
+//	probabilities in a loss that takes logits or log-probabilities
+//	a softmax that is applied twice, or over a single class
+//
+// A model that cannot be built at all is an error. [LintData] also examines numbers.
+//
+// Fit reports these findings once, by an event of kind [Warning], which Config.Logger and
 // Config.Progress show. It refuses leaves whose numbers differ from graph to graph, and the
 // operations that [Builder.Allow] lists.
 func Lint(model Model, lossFn loss.Func, spec data.Spec) ([]Finding, error) {
 	return lint("Lint", model.network(), objectiveOf(lossFn), spec.Fields())
 }
 
-// LintNamed is [Lint] for a network with its objective and the fields of its records.
+// LintNamed is [Lint] for a network, its objective and the fields of its records.
 func LintNamed(model Network, objective Objective, fields data.Fields) ([]Finding, error) {
 	return lint("LintNamed", model, objective, fields)
 }

@@ -190,10 +190,12 @@ func (r *run) warn(ctx context.Context, found []Finding) error {
 	return nil
 }
 
-// LintData is [Lint] with the numbers of a dataset: it runs the untrained model once on the first
-// rows, 256 of them or fewer, and reports in addition a layer that is dead, as its results are 0
-// for all rows, labels that begin with 1, and a first loss far above that of a model that knows
-// nothing, which is log C for a cross-entropy of C classes.
+// LintData is [Lint] with the numbers of a dataset. It runs the untrained model once on the first
+// rows, at most 256 of them, and also reports
+//
+//	a dead layer, whose outputs are 0 for all rows
+//	labels that begin with 1 instead of 0
+//	a first loss far above log C, the loss of an uninformed model over C classes
 func LintData(model Model, lossFn loss.Func, ds data.Dataset) ([]Finding, error) {
 	r, err := records("dataset", ds)
 	if err != nil {
@@ -202,7 +204,7 @@ func LintData(model Model, lossFn loss.Func, ds data.Dataset) ([]Finding, error)
 	return lintData("LintData", model.network(), objectiveOf(lossFn), r)
 }
 
-// LintDataNamed is [LintData] for a network with its objective and records.
+// LintDataNamed is [LintData] for a network, its objective and records.
 func LintDataNamed(model Network, objective Objective, ds data.Records) ([]Finding, error) {
 	return lintData("LintDataNamed", model, objective, ds)
 }

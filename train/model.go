@@ -12,20 +12,20 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Model builds the forward graph from the input x and returns the node of its output, usually
-// logits. x has the shape (batch, shape of one input) and is of the training dtype, or Int where
-// the dataset's inputs are whole numbers.
+// A Model builds the forward graph from the input x and returns its output node, usually logits. x
+// has the shape (batch, shape of one input) and the dtype of the run, or Int if the dataset's
+// inputs are whole numbers.
 //
-// The function is called more than once, for training, evaluation and prediction at different batch
-// sizes, and has to build the same model each time: the same parameters, by name. Parameters come
-// from [Builder.Param] or a layer; everything else is plain Gorgonia in the graph of x. Give each
-// leaf of your own a unique name: Gorgonia merges unnamed leaves of one shape. A leaf whose numbers
-// are not the same each time, such as one with a random WithInit, is refused by name, and so are
-// operations of Gorgonia that are known to be wrong, unless the model names them to
-// [Builder.Allow].
+// The function is called several times, for training, evaluation and prediction at different batch
+// sizes, and must build the same model each time, with the same parameters by name. Parameters come
+// from [Builder.Param] or from a layer; everything else is plain Gorgonia in the graph of x. Give
+// each leaf of your own a unique name: Gorgonia merges unnamed leaves of one shape. A leaf whose
+// numbers differ from call to call, such as one with a random WithInit, is refused by name. So are
+// operations of Gorgonia that are known to be wrong, unless [Builder.Allow] names them.
 type Model func(b *Builder, x *G.Node) (*G.Node, error)
 
-// A Builder gives a [Model] its parameters and what it has to know of the graph under construction.
+// A Builder provides a [Model] with parameters, layers and the properties of the graph under
+// construction.
 type Builder struct {
 	graph    *G.ExprGraph
 	dtype    tensor.Dtype
@@ -41,7 +41,7 @@ type Builder struct {
 	allowed  []string // operations of Gorgonia that the model wants in spite of what is wrong with them
 }
 
-// Graph returns the graph under construction, that of x.
+// Graph returns the graph under construction, the graph of x.
 func (b *Builder) Graph() *G.ExprGraph { return b.graph }
 
 // DType returns the element type of parameters and features: tensor.Float32 or tensor.Float64.
@@ -50,7 +50,7 @@ func (b *Builder) DType() tensor.Dtype { return b.dtype }
 // Batch returns the number of rows of the graph.
 func (b *Builder) Batch() int { return b.batch }
 
-// Training reports whether the graph is the one that is trained, where dropout drops.
+// Training reports whether the graph is for training, where dropout is active.
 func (b *Builder) Training() bool { return b.training }
 
 // reserve claims a name within the graph.
@@ -65,10 +65,9 @@ func (b *Builder) reserve(fn, name string) error {
 	return nil
 }
 
-// Param returns the leaf of a parameter with the given name and shape. When the model is built for
-// the first time the parameter is made by init from numbers that depend on the run's seed and the
-// parameter's name alone; later the same numbers are used again. A shape has at least one
-// dimension.
+// Param returns the leaf of a parameter with the given name and shape, which has at least one
+// dimension. The first time the model is built, init fills the parameter from random numbers that
+// depend only on the run's seed and the parameter's name; after that its current values are used.
 func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
 	if err := b.reserve("Param", name); err != nil {
 		return nil, err

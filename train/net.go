@@ -12,9 +12,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Net is a model with its parameters: what [Fit] returns and [Load] reads. Its methods may be
-// called from any number of goroutines, which work at the same time; while a run trains the model,
-// they take turns with its steps.
+// A Net is a model with its parameters. [Fit] returns one, and [Load] reads one. Its methods are
+// safe for concurrent use and run in parallel; while the model is being trained, they alternate
+// with the steps.
 type Net struct {
 	model  Network
 	about  description
@@ -38,13 +38,13 @@ func (n *Net) DType() tensor.Dtype {
 	return n.params.dtype
 }
 
-// Spec describes the examples that a [Model] takes, as [data.Fields.Spec] of a [Network].
+// Spec describes the examples of a [Model], as [Net.Fields] does for a [Network].
 func (n *Net) Spec() data.Spec { return n.about.fields.Spec() }
 
 // Fields describes the examples that the model was trained on.
 func (n *Net) Fields() data.Fields { return n.about.fields }
 
-// Params returns copies of the parameters, in the order in which the model made them.
+// Params returns copies of all parameters, in the order in which the model made them.
 func (n *Net) Params() []*weights.Array {
 	if n.params == nil {
 		return nil
@@ -54,7 +54,7 @@ func (n *Net) Params() []*weights.Array {
 	return cloneAll(n.params.list)
 }
 
-// Size returns the number of numbers in all parameters.
+// Size returns the total number of elements of all parameters.
 func (n *Net) Size() int {
 	size := 0
 	if n.params == nil {

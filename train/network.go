@@ -11,12 +11,12 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Nodes are nodes of a graph by name.
+// Nodes are graph nodes by name.
 type Nodes map[string]*G.Node
 
-// A Network is a [Model] with any number of inputs and outputs. It gets the nodes of its inputs by
-// name, with the shapes and types that a Model's input has, and returns those of its outputs, each
-// with one row for each row of the batch. Everything else that a Model has to keep to holds for it.
+// A Network is a [Model] with any number of inputs and outputs. It takes the nodes of its inputs by
+// name, with the shapes and types of a Model's input, and returns its outputs by name, each with
+// one row per row of the batch. All other rules for a Model apply.
 type Network func(b *Builder, in Nodes) (out Nodes, err error)
 
 // OutputName is the name of the output of a [Model].
@@ -34,7 +34,7 @@ func (m Model) network() Network {
 }
 
 // FitNamed is [Fit] for records with any number of inputs and targets, which the network and the
-// objective get by name.
+// objective take by name.
 //
 //	species := func(b *train.Builder, in train.Nodes) (train.Nodes, error) { ... }
 //	res, err := train.FitNamed(ctx, species, train.Objective{
@@ -42,14 +42,14 @@ func (m Model) network() Network {
 //		{Output: "height", Target: "height", Loss: loss.Huber, Factor: 0.1},
 //	}, ds, train.Config{Epochs: 50, Optimizer: optim.Adam(1e-3)})
 //
-// The loss is that of the objective, and each of its terms is shown by its name beside it: in the
-// history, with the progress, in TensorBoard, and for EarlyStop and Checkpoint to watch.
-// Config.Metrics compare the output and the target of the first term, and those of [On] others.
-// Config.ValidationRecords takes the place of Validation.
+// The loss is that of the objective. Each of its terms is reported beside it under its own name: in
+// the history, in the progress, in TensorBoard, and to EarlyStop and Checkpoint. Config.Metrics
+// compare the output and the target of the first term; [On] makes them compare others.
+// Config.ValidationRecords replaces Validation.
 //
-// An input that no output depends on, a target that no term and no metric uses and an output of
-// which that is true are errors. Leave inputs and targets out by [data.Frame.Select]; an output
-// that is only predicted is a term without a loss.
+// An input on which no output depends is an error, and so is a target or an output that no term or
+// metric uses. [data.Frame.Select] leaves out inputs and targets; an output that is only predicted
+// is a term without a loss.
 func FitNamed(ctx context.Context, model Network, objective Objective, ds data.Records, cfg Config) (*Result, error) {
 	return fitAs(ctx, "FitNamed", model, objective, ds, cfg)
 }

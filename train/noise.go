@@ -17,12 +17,11 @@ type noise struct {
 	skip   int // numbers of the batch that come before those here
 }
 
-// Noise returns numbers of a standard normal distribution in the shape of a batch of the given
-// shape, (rows, shape...), drawn anew for each batch, while the model is trained, and zeros, their
-// mean, when it is not. What a batch gets depends on the run's seed, the name and the number of the
-// batch alone.
+// Noise returns standard normal random numbers of shape (rows, shape...), drawn anew for each batch
+// during training, and zeros, their mean, otherwise. The numbers of a batch depend only on the
+// run's seed, the name and the number of the batch.
 //
-// A variational autoencoder samples its code by it, as mean + exp(logvar/2)·noise.
+// A variational autoencoder samples its code with it, as mean + exp(logvar/2)·noise.
 func (b *Builder) Noise(name string, shape ...int) (*G.Node, error) {
 	if err := b.reserve("Noise", name); err != nil {
 		return nil, err

@@ -15,15 +15,15 @@ import (
 // normEpsilon is added to variances, as in PyTorch.
 const normEpsilon = 1e-5
 
-// LayerNorm returns x with the numbers along its last axis brought to the mean 0 and the variance
-// 1, times a gain and plus a bias of each:
+// LayerNorm normalises each row of x along its last axis to mean 0 and variance 1, then multiplies
+// by a gain and adds a bias:
 //
-//	y = g ∘ (x - μ)/√(σ² + 1e-5) + b    μ and σ² over the last axis, of each row by itself
+//	y = g ∘ (x - μ)/√(σ² + 1e-5) + b    μ and σ² over the last axis
 //
-// x has the shape (rows, ..., features), with at least two axes, and so has the result.
+// x and the result have the shape (rows, ..., features), with at least two axes.
 //
-// Parameters: name.weight (g) and name.bias (b) of shape (features), which begin with 1 and 0.
-// There is no second derivative.
+// Parameters: name.weight (g) and name.bias (b) of shape (features), initially 1 and 0. There is no
+// second derivative.
 //
 // Reference: J. L. Ba, J. R. Kiros and G. E. Hinton, Layer Normalization, 2016.
 func (b *Builder) LayerNorm(name string, x *G.Node) (*G.Node, error) {
@@ -35,22 +35,22 @@ func (b *Builder) LayerNorm(name string, x *G.Node) (*G.Node, error) {
 	})
 }
 
-// BatchNorm returns x with each feature, along the last axis, brought to the mean 0 and the
-// variance 1 over all else, times a gain and plus a bias:
+// BatchNorm normalises each feature, along the last axis of x, to mean 0 and variance 1 over all
+// other axes, then multiplies by a gain and adds a bias:
 //
 //	y = g ∘ (x - μ)/√(σ² + 1e-5) + b
 //
-// While the model is trained μ and σ² are those of the batch, of its rows that are there: rows that
-// pad a short batch have no part in them. When it is not, they are running averages, to which each
-// batch of training adds a tenth of its own: m ← 0.9·m + 0.1·μ. The variances are those of all
-// numbers, divided by n, so a batch of one row is no error; its variance is 0.
+// During training μ and σ² are the mean and variance of the batch; rows that pad a short batch are
+// left out. Otherwise they are running averages, which each training batch updates with weight 0.1:
+// m ← 0.9·m + 0.1·μ. Variances are divided by n, not n-1, so a batch of one row is valid and has
+// variance 0.
 //
-// x has the shape (rows, ..., features), with at least two axes: for pictures the channels are the
-// features, as in [Builder.Conv2D].
+// x has the shape (rows, ..., features), with at least two axes; the features of pictures are their
+// channels, as in [Builder.Conv2D].
 //
-// Parameters: name.weight (g) and name.bias (b) of shape (features), which begin with 1 and 0. The
-// averages name.running_mean and name.running_var, which begin with 0 and 1, are saved and resumed
-// with the parameters. No gradient moves them, and nothing does where a group freezes them. There
+// Parameters: name.weight (g) and name.bias (b) of shape (features), initially 1 and 0. The
+// averages name.running_mean and name.running_var, initially 0 and 1, are saved and resumed with
+// the parameters. They have no gradients, and freezing them in a group stops their updates. There
 // is no second derivative.
 //
 // Reference: S. Ioffe and C. Szegedy, Batch Normalization: Accelerating Deep Network Training by

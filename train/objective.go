@@ -14,31 +14,31 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// An Objective is what a run with names minimises: the sum of its terms, each times its factor.
+// An Objective is the sum of terms that [FitNamed] minimises, each multiplied by its factor:
 //
 //	l = Σ_k f_k·l_k
 //
-// Each term is a mean with a denominator of its own. Over several batches, as those of an epoch or
-// an evaluation, the numerators and the denominators of each term are added up, and the sum of the
-// quotients is the loss. Config.Accumulate, which needs one quotient, is refused for more than one
-// term.
+// Each term is a mean with its own denominator. Over several batches, such as those of an epoch or
+// an evaluation, the numerators and the denominators of each term are summed separately, and the
+// loss is the sum of the quotients. Config.Accumulate needs a single quotient and is refused for
+// several terms.
 type Objective []Term
 
 // A Term is one loss of an [Objective]. It has either a Loss, of one output and one target, or a
-// function Build that makes the loss of any of them.
+// function Build, of any outputs and targets:
 //
 //	{Name: "divergence", Build: func(out, _ train.Nodes, opts ...loss.Option) (*G.Node, error) {
 //		return loss.StandardGaussianKL(out["mean"], out["logvar"], opts...)
 //	}}
 //
-// Both get the weights of the rows and the reduction as options and hand them on, as every loss of
-// one's own does. A term without either names an output that is only predicted and measured.
+// Both receive row weights and reduction as options, which they must pass on. A term with neither
+// names an output that is only predicted and measured.
 type Term struct {
-	Name   string  // for the history and for errors; "" means that of the output, or the term's number
+	Name   string  // in the history and in errors; "" means the name of the output, or the term's number
 	Factor float64 // 0 means 1
 
-	// Output and Target name the operands of Loss. With Build they may be empty; where Target is
-	// set, the elements of the loss are weighted by the mask of that target.
+	// Output and Target name the operands of Loss. With Build they may be empty; a Target then weights
+	// the elements of the loss by its mask.
 	Output, Target string
 	Loss           loss.Func
 	Build          func(out, target Nodes, opts ...loss.Option) (*G.Node, error)
@@ -142,8 +142,8 @@ func (o Objective) lossOf(output, target string) loss.Func {
 	return nil
 }
 
-// On returns a metric that compares an output and a target by their names. Its own name is that of
-// the output and that of m, as in "species_accuracy".
+// On returns a metric that compares an output and a target given by name. Its own name joins the
+// output's and that of m, as in "species_accuracy".
 func On(output, target string, m metric.Metric) metric.Metric {
 	return &comparison{m, output, target}
 }

@@ -11,14 +11,15 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Part returns a part of the model, such as a decoder or a feature extractor, as a model of its
-// own: the parameters whose names begin with prefix, all of which it uses and no others, and inputs
-// of its own. The parameters are shared: a part of a model in training follows it.
+// Part returns a part of the model, such as a decoder or a feature extractor, as a separate model
+// with its own inputs. It consists of the parameters whose names begin with prefix, and its
+// function must use exactly these. The parameters are shared, so a part follows the training of the
+// whole model.
 //
 //	code := map[string]data.Field{"code": {Kind: data.Float, Shape: []int{8}}}
 //	decoder, err := net.Part("decoder.", decode, code)
 //
-// Scaling holds for inputs of the part that have the name and shape of one of the model.
+// Scaling applies to inputs of the part that have the name and shape of an input of the model.
 func (n *Net) Part(prefix string, model Network, inputs map[string]data.Field) (*Net, error) {
 	part, err := n.part(prefix, model, inputs)
 	if err != nil {
@@ -27,7 +28,7 @@ func (n *Net) Part(prefix string, model Network, inputs map[string]data.Field) (
 	return part, nil
 }
 
-// LoadPart is [Net.Part] of a model in a file or a checkpoint, of [Fit] or a [Trainer].
+// LoadPart is [Net.Part] for a model in a file or a checkpoint of [Fit] or of a [Trainer].
 func LoadPart(path, prefix string, model Network, inputs map[string]data.Field) (*Net, error) {
 	n := new(Net)
 	path, arrays, meta, err := readModel(path)
@@ -112,8 +113,8 @@ func (s *paramSet) checkInitial() error {
 	return nil
 }
 
-// ClassName returns the name of a class of a target, "target" for that of a [Model], as
-// Config.Classes gave it: the number of the class where it has none.
+// ClassName returns the name that Config.Classes gave to a class of a target ("target" for a
+// [Model]), or the number of the class if it has no name.
 func (n *Net) ClassName(target string, class int) string {
 	if names := n.about.classes[target]; class >= 0 && class < len(names) {
 		return names[class]
@@ -121,5 +122,5 @@ func (n *Net) ClassName(target string, class int) string {
 	return fmt.Sprint(class)
 }
 
-// Classes returns the names of the classes of a target, nil where they have none.
+// Classes returns the class names of a target, or nil if there are none.
 func (n *Net) Classes(target string) []string { return slices.Clone(n.about.classes[target]) }

@@ -23,17 +23,17 @@ type predictors struct {
 	building sync.Mutex         // models are built one at a time: they are functions of programs, and may keep notes
 }
 
-// Predict returns the model's output for every example of ds, any number of them, targets not
-// needed. The first dimension of the result counts the examples.
+// Predict returns the model's output for every example of ds; targets are not needed. The first
+// dimension of the result counts the examples.
 //
-// Calls from several goroutines run at the same time; where they share a dataset, it has to allow
-// several readers at once, as those of package data do.
+// Calls run concurrently. If they share a dataset, it must allow concurrent readers, as the
+// datasets of package data do.
 //
-// Rows are predicted 256 at a time, and the last ones in a graph of the next power of two, so that
-// one row costs one row. As many batches run at a time as there are processors, of however many
-// calls, and the others wait. The model's function builds a graph where none of the size is free,
-// never two at once; they are kept for later calls. A context that ends stops a call, and one that
-// waits.
+// Rows are predicted in batches of 256, and the remaining ones in a batch of the next power of two,
+// so that one row has the cost of one row. Over all calls, at most as many batches run at a time as
+// there are processors. If no compiled graph of the right size is free, the model's function builds
+// one, never two at once; graphs are kept for later calls. A cancelled context ends a call, whether
+// it is running or waiting.
 func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, error) {
 	r, err := records("dataset", ds)
 	if err != nil {
@@ -49,7 +49,7 @@ func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 	return nil, fmt.Errorf("train.Predict: the model has the outputs %q; PredictNamed returns them", slices.Sorted(maps.Keys(all)))
 }
 
-// PredictNamed is [Net.Predict] for records: it returns all outputs of the model by their names.
+// PredictNamed is [Net.Predict] for records. It returns all outputs of the model by name.
 func (n *Net) PredictNamed(ctx context.Context, ds data.Records) (map[string]*tensor.Dense, error) {
 	return n.predictAll(ctx, "PredictNamed", ds)
 }

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/term"
 )
 
-// NewProgress returns the callback behind Config.Progress. On a terminal it shows a line that fits
-// its width: the epoch, a bar over all steps with rate and time left, the loss and the last epoch's
-// values. Elsewhere it writes a line per epoch, and one every 10 seconds of an epoch that takes
-// longer.
+// NewProgress returns the callback behind Config.Progress. On a terminal it draws a line as wide as
+// the terminal: the epoch, a bar over all steps with speed and remaining time, the loss and the
+// values of the last epoch. Elsewhere it writes a line per epoch, and one every 10 seconds during
+// longer epochs.
 func NewProgress(w io.Writer) Callback {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return &bar{w: w, now: time.Now, columns: func() int {
@@ -237,8 +237,8 @@ func fit(text string, room int) string {
 	return out.String()
 }
 
-// NewLog returns the callback behind Config.Logger: a record per epoch and one at the end of the
-// run.
+// NewLog returns the callback behind Config.Logger: a record for each epoch, validation, warning
+// and checkpoint, and one at the end of the run.
 func NewLog(l *slog.Logger) Callback {
 	return CallbackFunc(func(ctx context.Context, e Event) error {
 		switch e.Kind {

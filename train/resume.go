@@ -164,8 +164,8 @@ func fill(path string, into []*weights.Array) error {
 	return nil
 }
 
-// Save writes the parameters to a safetensors file, atomically. [Load] reads it, and so does every
-// other reader of the format.
+// Save writes the parameters to a safetensors file, atomically. [Load] and other readers of the
+// format read it.
 func (n *Net) Save(path string) error {
 	if n.params == nil {
 		return fmt.Errorf("train.Save: %w", errNoModel)
@@ -182,10 +182,10 @@ func (n *Net) Save(path string) error {
 	return nil
 }
 
-// Load returns a model with the parameters of a file that [Net.Save] wrote or of a checkpoint's
-// directory, ready to predict and evaluate. It needs neither data nor an optimizer. The parameters
-// must be exactly those that the model builds. Those of a checkpoint are the last that were
-// trained; [LoadBest] takes the best.
+// Load reads a model from a file written by [Net.Save] or from a checkpoint directory, for
+// prediction and evaluation. It needs neither data nor an optimizer. The parameters must be exactly
+// those that the model builds. A checkpoint yields the last trained parameters; [LoadBest] reads
+// the best.
 func Load(path string, model Model) (*Net, error) { return load("Load", path, model.network()) }
 
 // LoadNamed is [Load] for a network.

@@ -9,8 +9,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// LengthMask returns a matrix of shape (rows, width) with 1 at the positions of sequences and 0
-// behind their ends:
+// LengthMask returns a matrix of shape (rows, width) that marks the valid positions of padded
+// sequences:
 //
 //	m_ij = 1 for j < length_i, otherwise 0
 //

@@ -13,19 +13,19 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Row is the numbers of one example, or those that a model makes of it, by the name of their
-// field: "input" and "output" for a [Model].
+// A Row holds the numbers of one example, or the model's outputs for it, by field name: "input" and
+// "output" for a [Model].
 type Row map[string]data.Column
 
-// PredictRow returns the model's outputs for one example, at the cost of one row and without a
-// dataset: what a server calls for a request.
+// PredictRow returns the model's outputs for one example, without a dataset and at the cost of one
+// row. A server calls it for each request.
 //
 //	out, err := net.PredictRow(ctx, train.Row{"input": {F32: pixels}})
 //	logits := out["output"].F32
 //
-// The row has each input of the model, with as many numbers as it takes, all finite; floats of
-// either type, or whole numbers, are converted. What else the row has is left alone. Calls run at
-// the same time as those of [Net.Predict] do, and what is predicted is the same to the bit.
+// The row must hold every input of the model, with the right number of finite values; floats of
+// either type and whole numbers are converted. Other entries are ignored. Calls are safe for
+// concurrent use, like those of [Net.Predict], and return the same bits.
 func (n *Net) PredictRow(ctx context.Context, row Row) (Row, error) {
 	out, err := n.predictRows(ctx, 0, row)
 	if err != nil {
@@ -115,9 +115,9 @@ func (pr *program) outputRows(n int) ([]Row, error) {
 	return rows, nil
 }
 
-// Predictions iterates over the model's outputs for the examples of ds, in order, with memory for a
-// few batches of 256 rows, however many examples there are. They are computed at the same time, one
-// batch on each processor. An error ends the iteration.
+// Predictions iterates over the model's outputs for the examples of ds, in order. It holds a few
+// batches of 256 rows in memory, however many examples there are, and computes one batch on each
+// processor. An error ends the iteration.
 //
 //	for row, err := range net.Predictions(ctx, ds) { ... }
 func (n *Net) Predictions(ctx context.Context, ds data.Records) iter.Seq2[Row, error] {
@@ -210,14 +210,15 @@ func fillBatch(b *data.Batch, ds data.Records, rows []int) (err error) {
 	return b.Fill(ds, rows)
 }
 
-// PredictStream iterates over the model's outputs for a stream of rows, in order: rows that come
-// from a file, a network or a channel, and of which nobody knows how many there are. It takes size
-// rows of the stream, at most 256, predicts them together and yields what it made of them; a size
-// of 1 answers each row before it takes the next. The last ones may be fewer. The numbers of a row
-// stay as they are until its group is predicted.
+// PredictStream iterates over the model's outputs for a stream of rows, in order. The rows may come
+// from a file, a network connection or a channel, and their number need not be known. It reads size
+// rows, at most 256, predicts them as one batch and yields the results; the last batch may be
+// smaller. With size 1 each row is answered before the next is read. A row must not change until
+// its batch has been predicted.
 //
-// An error of the stream comes through after the rows before it, and ends the iteration, as an
-// error of the model and the end of the context do. The stream is read on the caller's goroutine.
+// An error of the stream is yielded after the results of the rows before it and ends the iteration,
+// as do an error of the model and the end of the context. The stream is read on the caller's
+// goroutine.
 func (n *Net) PredictStream(ctx context.Context, rows iter.Seq2[Row, error], size int) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		var group []Row

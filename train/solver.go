@@ -9,8 +9,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Solver is an optimizer of package optim as a gorgonia.Solver, for loops that run a machine of
-// Gorgonia themselves. The rules are those of [Fit]; unlike Gorgonia's solvers it can be saved.
+// A Solver adapts an optimizer of package optim to gorgonia.Solver, for loops that run one of
+// Gorgonia's machines themselves. It applies the same update rules as Fit and, unlike Gorgonia's
+// solvers, can be saved.
 //
 //	vm := gorgonia.NewTapeMachine(g, gorgonia.BindDualValues(w, b))
 //	solver, err := train.NewSolver(optim.AdamW(1e-3))
@@ -24,7 +25,7 @@ type Solver struct {
 
 var _ G.Solver = (*Solver)(nil)
 
-// NewSolver returns a solver that has made no step.
+// NewSolver returns a solver before its first step.
 func NewSolver(rule optim.Optimizer) (*Solver, error) {
 	if rule == nil {
 		return nil, fmt.Errorf("train.NewSolver: no optimizer")
@@ -35,10 +36,10 @@ func NewSolver(rule optim.Optimizer) (*Solver, error) {
 	return &Solver{rule: rule}, nil
 }
 
-// Step moves the values by their gradients and sets the gradients to 0, as Gorgonia's solvers do:
-// a machine adds to those that are bound. Every call is given the same values in the same order, as
-// dense tensors of float32 or float64. Where a gradient is not finite, or a value does not fit,
-// nothing is moved.
+// Step updates the values with their gradients and then sets the gradients to 0, as Gorgonia's
+// solvers do, because machines add to bound gradients. Every call must pass the same values in the
+// same order, as dense tensors of float32 or float64. If a gradient is not finite or a value does
+// not fit, no value changes.
 func (s *Solver) Step(model []G.ValueGrad) error {
 	if s.moved != nil && len(model) != len(s.moved) {
 		return fmt.Errorf("train.Solver: %d values, want %d as in the first step", len(model), len(s.moved))
@@ -113,8 +114,8 @@ func arrayOf(name string, v G.Value) (*weights.Array, *tensor.Dense, error) {
 	return a, t, nil
 }
 
-// State returns copies of the optimizer's memory, by the number of the value and the name of the
-// slot, and the number of steps under "steps". It is empty before the first step.
+// State returns copies of the optimizer's memory, named by the index of the value and the slot, and
+// the number of steps under "steps". It is empty before the first step.
 func (s *Solver) State() []*weights.Array {
 	if s.n == 0 {
 		return nil
@@ -128,8 +129,8 @@ func (s *Solver) State() []*weights.Array {
 	return all
 }
 
-// Restore puts a new solver of the same rule where State of another was, for the values that Step
-// will be given.
+// Restore sets a new solver of the same rule to a saved State, for the values that Step will
+// receive.
 func (s *Solver) Restore(state []*weights.Array, model []G.ValueGrad) error {
 	if s.n > 0 {
 		return fmt.Errorf("train.Solver: Restore after %d steps, want a new solver", s.n)

@@ -15,7 +15,7 @@ import (
 	"github.com/surprisal-go/surprisal/train/weights"
 )
 
-// A StepConfig describes a [Step].
+// A StepConfig holds the settings of a [Step].
 type StepConfig struct {
 	Model     Network
 	Objective Objective
@@ -23,9 +23,9 @@ type StepConfig struct {
 	BatchSize int         // rows of a whole batch; 0 means 32
 
 	Optimizer optim.Optimizer
-	Rate      func(update int) float64 // factor of the learning rate for each update, from 1; nil means 1
-	// Groups gives parameters settings of their own, as Config.Groups does. Those that are Frozen
-	// stay as they are, and their gradients are not computed.
+	Rate      func(update int) float64 // factor of the learning rate of an update, counted from 1; nil means 1
+	// Groups gives some parameters different settings, as Config.Groups does. Frozen parameters do not
+	// change, and their gradients are not computed.
 	Groups    []optim.Group
 	ClipNorm  float64 // as in Config
 	ClipValue float64 // as in Config
@@ -33,8 +33,8 @@ type StepConfig struct {
 	ranks comm.Comm // of the means of terms; nil for those of the rows here
 }
 
-// A Step is one kind of update in a loop of one's own: a model with its objective, and an optimizer
-// of its parameters. [Trainer.NewStep] makes one.
+// A Step is one kind of update in a custom training loop: a model with its objective, and an
+// optimizer for its parameters. [Trainer.NewStep] makes one.
 type Step struct {
 	name    string
 	cfg     StepConfig
@@ -137,23 +137,24 @@ func (s *Step) close() { s.graph.close() }
 // Name returns the name that the step was made with.
 func (s *Step) Name() string { return s.name }
 
-// Updates returns the number of updates that the step has made, those before a resume among them.
+// Updates returns the number of updates that the step has made, including those before a resume.
 func (s *Step) Updates() int { return s.updates }
 
-// NewBatch returns a batch of the step's fields for [Step.Run]. Fill reads rows of records into it;
-// for examples that come from elsewhere, SetLen gives it rows to be filled in.
+// NewBatch returns a batch with the step's fields for [Step.Run]. Its method Fill reads rows of
+// records; for examples from elsewhere, SetLen sets the number of rows and the caller fills them
+// in.
 func (s *Step) NewBatch() *data.Batch {
 	return data.NewBatch(s.cfg.Fields, s.graph.batch, s.graph.single)
 }
 
-// Run computes the loss of a batch, of at most as many rows as the step was made for, and the
-// gradients, and returns the loss under "loss" and the terms by their names. It changes nothing but
-// the running averages of layers that keep some; [Step.Apply] moves the parameters.
+// Run computes the loss and the gradients for a batch of at most BatchSize rows. It returns the
+// loss under "loss" and the terms under their names. It changes nothing except the running averages
+// of layers that have them; [Step.Apply] updates the parameters.
 //
-// Rows of weight 0 and elements that are masked count nowhere, and a batch in which nothing counts
-// is an error. Weights divide as they multiply, so numbers that add up to about 0, such as
-// advantages, are a target that Build multiplies by. A loss that is not finite is a
-// [*NonFiniteError] with the first node that went wrong.
+// Rows of weight 0 and masked elements do not count, and a batch in which nothing counts is an
+// error. Weights appear in numerator and denominator, so factors that may sum to about 0, such as
+// advantages, belong in a target that Build multiplies by. A loss that is not finite is a
+// [*NonFiniteError], with the first node that is not finite.
 func (s *Step) Run(b *data.Batch) (Values, error) {
 	if b == nil {
 		return nil, fmt.Errorf("train.Run: step %q: batch is nil", s.name)
@@ -176,9 +177,9 @@ func (s *Step) Run(b *data.Batch) (Values, error) {
 	return values, nil
 }
 
-// Apply moves the parameters by the gradients of the last run and returns the gradients' norm
-// before clipping. A gradient that is not finite is a [*NonFiniteError], and the parameters stay as
-// they are. Each run is applied once.
+// Apply updates the parameters with the gradients of the last run and returns the norm of the
+// gradients before clipping. A gradient that is not finite is a [*NonFiniteError], and the
+// parameters do not change. Each run can be applied once.
 func (s *Step) Apply() (norm float64, err error) {
 	if s.rows == nil {
 		return 0, fmt.Errorf("train.Apply: step %q: %w", s.name, errors.New("there are no gradients: Run comes before Apply"))

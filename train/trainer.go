@@ -11,35 +11,35 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A Trainer is a set of parameters with the steps that move them, for training that is no loop over
-// one dataset: adversarial networks, online learning, reinforcement learning. [Fit] is one step in
-// a loop.
+// A Trainer is a set of parameters with the steps that update them, for training that is not one
+// loop over one dataset: adversarial networks, online learning, reinforcement learning. [Fit] is a
+// loop around a single step.
 //
 //	t, err := train.NewTrainer(train.TrainerConfig{Seed: 1})
 //	critic, err := t.NewStep("critic", train.StepConfig{Model: judge, Objective: apart, ...})
-//	forger, err := t.NewStep("forger", train.StepConfig{Model: judge, Objective: alike, ...})
-//	for forger.Updates() < 1000 {
+//	generator, err := t.NewStep("generator", train.StepConfig{Model: judge, Objective: alike, ...})
+//	for generator.Updates() < 1000 {
 //		values, err := critic.Run(batch)
 //		norm, err := critic.Apply()
 //		...
 //	}
 //
-// Models of one trainer share parameters of one name. A step moves those that its own model uses,
-// but for the frozen ones of its Groups, with an optimizer and an optimizer's memory of its own. A
-// trainer and its steps are for one goroutine; the nets of [Trainer.Net] are for any number.
+// The models of a trainer share parameters of the same name. A step updates the parameters that its
+// own model uses, except those that its Groups freeze, and has its own optimizer with its own
+// memory. A trainer and its steps are not safe for concurrent use; the nets of [Trainer.Net] are.
 type Trainer struct {
 	cfg    TrainerConfig
 	params *paramSet
 	steps  []*Step
 }
 
-// A TrainerConfig describes a [Trainer]. Its zero value is its default.
+// A TrainerConfig holds the settings of a [Trainer]. Its zero value is valid.
 type TrainerConfig struct {
 	Seed    uint64           // decides initial parameters and dropout
 	DType   tensor.Dtype     // tensor.Float32, the default, or tensor.Float64
-	Initial []*weights.Array // as in Config; each entry has to be a parameter of a step by the first Run
-	// Checkpoint is where [Trainer.Save] keeps the run; nil means nowhere. Of its fields Dir, Resume
-	// and Keep have a meaning here.
+	Initial []*weights.Array // as in Config; by the first Run every entry must be a parameter of a step
+	// Checkpoint sets where [Trainer.Save] saves the run; nil means nowhere. Only Dir, Resume and Keep
+	// apply.
 	Checkpoint *Checkpoint
 }
 
@@ -64,8 +64,8 @@ func NewTrainer(cfg TrainerConfig) (*Trainer, error) {
 	return t, nil
 }
 
-// NewStep adds a step with a name of its own. Parameters of its model that no earlier step has are
-// made from the trainer's seed and their names.
+// NewStep adds a step under a unique name. Parameters of its model that no earlier step has are
+// initialised from the trainer's seed and their names.
 func (t *Trainer) NewStep(name string, cfg StepConfig) (s *Step, err error) {
 	defer func() {
 		if err != nil {
@@ -93,7 +93,7 @@ func (t *Trainer) NewStep(name string, cfg StepConfig) (s *Step, err error) {
 	return nil, err
 }
 
-// withDefaults checks a configuration and fills its defaults in.
+// withDefaults checks the configuration and fills in its defaults.
 func (c StepConfig) withDefaults() (StepConfig, error) {
 	if c.BatchSize == 0 {
 		c.BatchSize = 32
@@ -120,9 +120,9 @@ func (c StepConfig) withDefaults() (StepConfig, error) {
 	return c, c.Optimizer.Check()
 }
 
-// Net returns a model of the trainer's parameters, which follows their training: to predict, to be
-// evaluated and to be saved. It uses parameters that steps have made and needs not use all of them:
-// a generator, say, without its critic.
+// Net returns a model over the trainer's parameters, to predict, to evaluate and to save. It
+// follows their training. The parameters must be those of existing steps, but not all of them need
+// be used: a generator works without its critic.
 func (t *Trainer) Net(model Network, fields data.Fields) (*Net, error) {
 	if model == nil {
 		return nil, errors.New("train.Net: model is nil")
@@ -145,13 +145,13 @@ func (t *Trainer) Close() {
 	}
 }
 
-// progress is where a step is.
+// progress is the position of a step.
 type progress struct {
 	Updates int `json:"updates"`
 	Runs    int `json:"runs"`
 }
 
-// settings are all that decides the course of a trainer's steps, in words.
+// settings describes everything that decides the course of the trainer's steps.
 func (t *Trainer) settings() map[string]string {
 	words := map[string]string{"dtype": t.cfg.DType.String(), "seed": fmt.Sprint(t.cfg.Seed)}
 	if len(t.cfg.Initial) > 0 {
@@ -165,7 +165,7 @@ func (t *Trainer) settings() map[string]string {
 	return words
 }
 
-// settings are all that decides the course of a step.
+// settings describes everything that decides the course of a step.
 func (s *Step) settings() map[string]string {
 	c := &s.cfg
 	words := map[string]string{"optimizer": c.Optimizer.Name(), "batch size": fmt.Sprint(s.graph.batch), "loss": s.graph.lossIdentity(),
@@ -177,8 +177,8 @@ func (s *Step) settings() map[string]string {
 	return words
 }
 
-// memory returns the optimizers' memory, by step and parameter. The arrays share their numbers with
-// the steps.
+// memory returns the optimizers' memory, by step and parameter. The arrays share the memory of the
+// steps.
 func (t *Trainer) memory() (all []*weights.Array) {
 	for _, s := range t.steps {
 		for _, a := range s.slots() {
@@ -190,7 +190,7 @@ func (t *Trainer) memory() (all []*weights.Array) {
 	return all
 }
 
-// updates returns the updates of all steps.
+// updates returns the number of updates of all steps.
 func (t *Trainer) updates() (n int) {
 	for _, s := range t.steps {
 		n += s.updates
@@ -198,10 +198,10 @@ func (t *Trainer) updates() (n int) {
 	return n
 }
 
-// Save writes a checkpoint of the parameters and of the steps, of the same form as those of [Fit]
-// and with the same promises, named by the number of all updates. The loop's own place has to
-// follow from [Step.Updates], and its random numbers from that place, as [data.Rand] gives them:
-// then a run that was killed and resumed ends with the same bits as one that was left alone.
+// Save writes a checkpoint of the parameters and the steps, named by the total number of updates,
+// with the format and the guarantees of [Fit]. For a killed and resumed run to end with the same
+// bits as an uninterrupted one, the loop must derive its position from [Step.Updates] and its
+// random numbers from that position, with [data.Rand].
 func (t *Trainer) Save() error {
 	c := t.cfg.Checkpoint
 	if c == nil {
@@ -220,9 +220,9 @@ func (t *Trainer) Save() error {
 	return nil
 }
 
-// Resume puts the parameters and the steps, all of which have been made, where the newest
-// checkpoint says, and reports whether there was one. Where Checkpoint.Resume is false, a directory
-// that holds checkpoints is an error.
+// Resume restores the parameters and the steps from the newest checkpoint and reports whether there
+// was one. All steps must have been added before. If Checkpoint.Resume is false, a directory that
+// holds checkpoints is an error.
 func (t *Trainer) Resume() (resumed bool, err error) {
 	c := t.cfg.Checkpoint
 	if c == nil {

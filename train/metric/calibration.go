@@ -5,15 +5,17 @@ import (
 	"math"
 )
 
-// CalibrationError is the expected calibration error: rows are sorted by their confidence into bins
-// of equal width,
+// CalibrationError is the expected calibration error. It sorts rows by confidence into bins of
+// equal width and averages, with the weights of the bins, the distance between accuracy and
+// confidence:
 //
-//	Σ_bins (weight of the bin / weight of all) · |accuracy in the bin - mean confidence in the bin|
+//	Σ_bins (weight of the bin / total weight) · |accuracy in the bin - mean confidence in the bin|
 //
-// The confidence of a row with several scores is the softmax of its largest, and the row is right
-// when the label is its class. With one score per row it is the sigmoid of the score, and the row
-// is right when the target is 1. Scores are logits, and an infinite one counts as the limit: k
-// logits of +Inf have the confidence 1/k. A row of nothing but -Inf is an error.
+// With several scores per row, the confidence is the largest softmax probability, and the row is
+// correct if that class is its label. With one score per row, the confidence is the sigmoid of the
+// score, and the row is correct if its target is 1. Scores are logits. Infinite logits are taken as
+// limits: k logits of +Inf have the confidence 1/k each. A row whose logits are all -Inf is an
+// error.
 //
 // Reference: C. Guo et al., On Calibration of Modern Neural Networks, 2017.
 type CalibrationError struct {
@@ -23,7 +25,8 @@ type CalibrationError struct {
 	conf   []float64
 }
 
-// NewCalibrationError returns an empty CalibrationError with 1 to 2^20 bins; 10 or 15 are usual.
+// NewCalibrationError returns an empty CalibrationError with the given number of bins, from 1 to
+// 2^20; 10 or 15 are usual.
 func NewCalibrationError(bins int) *CalibrationError {
 	c := &CalibrationError{bins: bins}
 	if c.Check() == nil {
@@ -32,7 +35,7 @@ func NewCalibrationError(bins int) *CalibrationError {
 	return c
 }
 
-// Check returns an error when the number of bins is out of its range.
+// Check returns an error if the number of bins is out of range.
 func (c *CalibrationError) Check() error {
 	return between("CalibrationError", "number of bins", c.bins, 1, 1<<20)
 }
@@ -84,7 +87,7 @@ func (c *CalibrationError) Update(b Batch) error {
 	return nil
 }
 
-// confidence returns the softmax of the largest score, at index top.
+// confidence returns the softmax probability of the largest score, at index top.
 func confidence(row []float64, top int) float64 {
 	if !math.IsInf(row[top], 1) {
 		return math.Exp(-surprise(row, top))
@@ -106,7 +109,8 @@ func sigmoid(x float64) float64 {
 	return e / (1 + e)
 }
 
-// add puts a row into the bin (k/bins, (k+1)/bins] of its confidence, with 0 in the first.
+// add puts a row into the bin that holds its confidence, (k/bins, (k+1)/bins]; the first also holds
+// 0.
 func (c *CalibrationError) add(conf, hit, w float64) {
 	k := int(math.Ceil(conf*float64(c.bins))) - 1
 	k = max(0, min(c.bins-1, k))
@@ -117,12 +121,12 @@ func (c *CalibrationError) add(conf, hit, w float64) {
 
 // A Bin is one bin of a reliability diagram.
 type Bin struct {
-	Weight     float64 // of the rows in it
-	Confidence float64 // their mean; NaN in an empty bin
-	Accuracy   float64 // the share of them that is right; NaN in an empty bin
+	Weight     float64 // total weight of its rows
+	Confidence float64 // mean confidence of its rows; NaN if there are none
+	Accuracy   float64 // share of its rows that are correct; NaN if there are none
 }
 
-// Bins returns the bins in order of confidence.
+// Bins returns the bins in order of increasing confidence.
 func (c *CalibrationError) Bins() []Bin {
 	out := make([]Bin, len(c.weight))
 	for k, w := range c.weight {
@@ -141,7 +145,7 @@ func (c *CalibrationError) Value() float64 {
 	return gap / total
 }
 
-// Merge adds the rows of another CalibrationError of as many bins.
+// Merge adds the rows of another CalibrationError with the same number of bins.
 func (c *CalibrationError) Merge(other Metric) error {
 	o, ok := other.(*CalibrationError)
 	if !ok || o.bins != c.bins {
@@ -155,7 +159,7 @@ func (c *CalibrationError) Merge(other Metric) error {
 	return nil
 }
 
-// New returns an empty CalibrationError of as many bins.
+// New returns an empty CalibrationError with the same number of bins.
 func (c *CalibrationError) New() Metric { return NewCalibrationError(c.bins) }
 
 // State returns the sums of the bins.
