@@ -13,9 +13,9 @@ var ErrStop = errors.New("train: stop requested")
 // An EventKind identifies an event.
 type EventKind uint8
 
-// A run begins with RunBegin. Each epoch has a StepDone for every update, then one EpochDone; each of
-// these is followed by a CheckpointSaved if a checkpoint was written. RunEnd comes last, however the
-// run ended.
+// A run begins with RunBegin. Each epoch has a StepDone for every update, then one EpochDone; each
+// of these is followed by a CheckpointSaved if a checkpoint was written. RunEnd comes last, however
+// the run ended.
 const (
 	RunBegin EventKind = iota
 	StepDone
