@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"image/color"
 	"image/png"
 	"io"
 	"io/fs"
@@ -93,12 +92,13 @@ func checkPNG(t *testing.T, path string, b []byte) {
 		t.Errorf("%s has %v pixels, want at least 1000x600", path, size)
 	}
 	loss, slope := 0, 0
+	ofLoss, ofSlope := img.ColorModel().Convert(lossInk), img.ColorModel().Convert(slopeInk)
 	for x := range size.X {
 		for y := range size.Y {
-			switch c := img.At(x, y); c {
-			case color.Color(img.ColorModel().Convert(lossInk)):
+			switch img.At(x, y) {
+			case ofLoss:
 				loss++
-			case color.Color(img.ColorModel().Convert(slopeInk)):
+			case ofSlope:
 				slope++
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -96,28 +97,28 @@ func bits(v G.Value) string {
 	if v == nil {
 		return "nothing"
 	}
-	text := fmt.Sprint(v.Shape(), v.Dtype())
+	text := fmt.Append(nil, v.Shape(), v.Dtype())
 	switch d := v.Data().(type) {
 	case []float64:
 		for _, x := range d {
 			if math.IsNaN(x) {
-				text += " NaN"
+				text = append(text, " NaN"...)
 				continue
 			}
-			text += fmt.Sprintf(" %x", math.Float64bits(x))
+			text = strconv.AppendUint(append(text, ' '), math.Float64bits(x), 16)
 		}
 	case []float32:
 		for _, x := range d {
 			if x != x {
-				text += " NaN"
+				text = append(text, " NaN"...)
 				continue
 			}
-			text += fmt.Sprintf(" %x", math.Float32bits(x))
+			text = strconv.AppendUint(append(text, ' '), uint64(math.Float32bits(x)), 16)
 		}
 	default:
-		text += fmt.Sprint(" ", d)
+		text = fmt.Append(text, " ", d)
 	}
-	return text
+	return string(text)
 }
 
 // threeRuns returns what the Read statements gave in three runs with changed inputs.

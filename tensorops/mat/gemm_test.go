@@ -62,7 +62,7 @@ func (c gemmCase[F]) copyC() gemmCase[F] {
 
 // wide returns the elements as float64, contiguous.
 func wide[F Float](m matrix[F], abs bool) []float64 {
-	var w []float64
+	w := make([]float64, 0, m.rows*m.cols)
 	for i := range m.rows {
 		for _, v := range m.x[i*m.ld:][:m.cols] {
 			if abs {
