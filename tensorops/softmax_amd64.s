@@ -3081,6 +3081,41 @@ loop:
 	VZEROUPPER
 	RET
 
+// func copyTileF32AVX2(dst *float32, x *float32, to int, from int, n int, classes int)
+// Requires: AVX, MMX+
+TEXT ·copyTileF32AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ to+16(FP), DX
+	MOVQ from+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ classes+40(FP), DI
+	SHLQ $0x02, DX
+	SHLQ $0x02, BX
+	SHLQ $0x02, SI
+
+class:
+	LEAQ (CX)(BX*4), R8
+	LEAQ (AX)(DX*4), R9
+	XORQ R10, R10
+
+line:
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R9)(R10*1)
+	VMOVUPS    (CX)(R10*1), Y0
+	VMOVUPS    Y0, (AX)(R10*1)
+	VMOVUPS    32(CX)(R10*1), Y0
+	VMOVUPS    Y0, 32(AX)(R10*1)
+	ADDQ       $0x00000040, R10
+	CMPQ       R10, SI
+	JB         line
+	ADDQ       BX, CX
+	ADDQ       DX, AX
+	DECQ       DI
+	JNZ        class
+	VZEROUPPER
+	RET
+
 // func laneDotF32AVX2(sum *float64, x *float32, v *float64, classes int)
 // Requires: AVX, FMA3
 TEXT ·laneDotF32AVX2(SB), NOSPLIT, $0-32
@@ -5595,6 +5630,41 @@ loop:
 	ADDQ       $0x00000080, AX
 	DECQ       BX
 	JNZ        loop
+	VZEROUPPER
+	RET
+
+// func copyTileF64AVX2(dst *float64, x *float64, to int, from int, n int, classes int)
+// Requires: AVX, MMX+
+TEXT ·copyTileF64AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ to+16(FP), DX
+	MOVQ from+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ classes+40(FP), DI
+	SHLQ $0x03, DX
+	SHLQ $0x03, BX
+	SHLQ $0x03, SI
+
+class:
+	LEAQ (CX)(BX*4), R8
+	LEAQ (AX)(DX*4), R9
+	XORQ R10, R10
+
+line:
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R9)(R10*1)
+	VMOVUPS    (CX)(R10*1), Y0
+	VMOVUPS    Y0, (AX)(R10*1)
+	VMOVUPS    32(CX)(R10*1), Y0
+	VMOVUPS    Y0, 32(AX)(R10*1)
+	ADDQ       $0x00000040, R10
+	CMPQ       R10, SI
+	JB         line
+	ADDQ       BX, CX
+	ADDQ       DX, AX
+	DECQ       DI
+	JNZ        class
 	VZEROUPPER
 	RET
 

@@ -29,8 +29,9 @@ type softmaxCall[F Float] struct {
 
 // softmaxMemory is memory for elements of one type.
 type softmaxMemory[F Float] struct {
-	x, t, out []F // groups
-	rows      []F // rows one after another that are not whole groups
+	x, t, out        []F // groups
+	rows             []F // rows one after another that are not whole groups
+	tile, targetTile []F
 }
 
 func memoryOf[F Float](w *softmaxWork) *softmaxMemory[F] {
@@ -110,6 +111,10 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 func (c *softmaxCall[F]) labelGroups() {
 	if c.long() {
 		c.longRows()
+		return
+	}
+	if n := c.tile(); n != 0 {
+		c.tiles(n)
 		return
 	}
 	c.prepare(c.o.Weights, c.o.ZLoss)

@@ -19,6 +19,9 @@ type softmaxKernels[F Float] struct {
 	// than 4 classes both take 4.
 	pack, unpack, classes func(dst, x *F, stride, classes int)
 
+	// copyTile copies n elements, a multiple of 16, of each class, whose first ones lie to and from apart.
+	copyTile func(dst, x *F, to, from, n, classes int)
+
 	// laneDot writes Σ v[c]·x for each row of a group, rowDot returns it for a row.
 	laneDot     func(sum *float64, x *F, v *float64, classes int)
 	laneDotWide func(sum, x, v *float64, classes int)

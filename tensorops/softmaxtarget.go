@@ -7,6 +7,9 @@ func (c *softmaxCall[F]) targetGroups() bool {
 	if c.long() {
 		return c.longRows()
 	}
+	if n := c.tile(); n != 0 {
+		return c.tiles(n)
+	}
 	c.prepare(c.target.Weights, c.target.ZLoss)
 	c.valid = true
 	for i := c.lo; i < c.hi; i += c.per {

@@ -62,6 +62,7 @@ func softmaxKernels(isa string) {
 		g.pack()
 		g.unpack()
 		g.classes()
+		g.copyTile()
 		g.laneDot()
 		g.rowDot()
 		for _, capped := range []bool{false, true} {

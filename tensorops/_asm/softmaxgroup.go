@@ -185,6 +185,41 @@ func (g *gen) classes() {
 	RET()
 }
 
+// tileAhead is how many classes ahead tiles are fetched.
+const tileAhead = 4
+
+// copyTile emits dst[to·c + i] = x[from·c + i] for n elements, a multiple of 16.
+func (g *gen) copyTile() {
+	g.kernel("copyTile", "func(dst, x *F, to, from, n, classes int)", "copies the elements of each class.")
+	dst, x, to, from, n, classes := pointer("dst"), pointer("x"), pointer("to"), pointer("from"), pointer("n"), pointer("classes")
+	shift := U8(uint8(1 + size(g.elem)/4))
+	for _, p := range []reg.GPVirtual{to, from, n} {
+		SHLQ(shift, p)
+	}
+	readAhead, writeAhead, at := GP64(), GP64(), GP64()
+	Label("class")
+	LEAQ(Mem{Base: x, Index: from, Scale: tileAhead}, readAhead)
+	LEAQ(Mem{Base: dst, Index: to, Scale: tileAhead}, writeAhead)
+	XORQ(at, at)
+	Label("line")
+	PREFETCHT0(Mem{Base: readAhead, Index: at, Scale: 1})
+	PREFETCHT0(Mem{Base: writeAhead, Index: at, Scale: 1})
+	for half := range 2 {
+		v := YMM()
+		VMOVUPS(Mem{Base: x, Index: at, Scale: 1, Disp: 32 * half}, v)
+		VMOVUPS(v, Mem{Base: dst, Index: at, Scale: 1, Disp: 32 * half})
+	}
+	ADDQ(U32(64), at)
+	CMPQ(at, n)
+	JB(LabelRef("line"))
+	ADDQ(from, x)
+	ADDQ(to, dst)
+	DECQ(classes)
+	JNZ(LabelRef("class"))
+	VZEROUPPER()
+	RET()
+}
+
 // lane is the memory of number i of an array of float64 numbers.
 func lane(p reg.Register, i int) Mem { return Mem{Base: p, Disp: 8 * i} }
 

@@ -372,6 +372,13 @@ const grain = 1 << 14
 // step is the number of values in a range.
 func (d *Dims) step() int {
 	n := max(1, grain/d.Cols)
+	// Rows that lie side by side share lines of memory.
+	if d.Inner >= 16 {
+		n = max(n, 16)
+	}
+	if d.Inner >= 64 && d.Cols <= 1024 {
+		n = max(n, 64)
+	}
 	if n >= 16 {
 		n &^= 15
 	}

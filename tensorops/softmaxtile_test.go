@@ -1,0 +1,50 @@
+package tensorops
+
+import "testing"
+
+// TestSoftmaxTiles checks that rows in tiles come to what they do in groups, to the bit: with the
+// same numbers in a layout whose classes lie too near each other for tiles, and in one that is its
+// own destination.
+func TestSoftmaxTiles(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		testSoftmaxTiles[float32](t)
+		testSoftmaxTiles[float64](t)
+	})
+}
+
+func testSoftmaxTiles[F Float](t *testing.T) {
+	const rows, near, far = 300, 30, 150
+	for _, classes := range []int{chunkClasses, 100} {
+		for _, c := range softmaxCases {
+			want := newSoftmaxInput[F](newRand(nil, 5), c, rows, classes, near, 2)
+			wantValues, wantDst := make([]float64, rows), make([]F, len(want.x))
+			want.run(wantValues, wantDst, 0, rows)
+
+			in := *want
+			in.inner, in.x, in.t = far, make([]F, len(want.x)), make([]F, len(want.x))
+			for i := range rows {
+				for y := range classes {
+					from, to := place(i, classes, near)+y*near, place(i, classes, far)+y*far
+					in.x[to], in.t[to] = want.x[from], want.t[from]
+				}
+			}
+			values, dst := make([]float64, rows), make([]F, len(in.x))
+			in.run(values, dst, 0, rows)
+			own := make([]float64, rows)
+			in.run(own, in.x, 0, rows)
+			for i := range rows {
+				if !same(values[i], wantValues[i]) || !same(own[i], wantValues[i]) {
+					t.Fatalf("%s, %s, %d classes, row %d: values %v and %v, want %v", dtypeName[F](), c.name, classes, i, values[i], own[i],
+						wantValues[i])
+				}
+				for y := range classes {
+					from, to := place(i, classes, near)+y*near, place(i, classes, far)+y*far
+					if !same(float64(dst[to]), float64(wantDst[from])) || !same(float64(in.x[to]), float64(wantDst[from])) {
+						t.Fatalf("%s, %s, %d classes, row %d: gradients %v and %v, want %v", dtypeName[F](), c.name, classes, i, dst[to],
+							in.x[to], wantDst[from])
+					}
+				}
+			}
+		}
+	}
+}
