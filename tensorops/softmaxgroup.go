@@ -85,7 +85,7 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 	k, b := sized(&w.k, padded), sized(&w.b, padded)
 	clear(k[c.classes:])
 	clear(b[c.classes:])
-	for i := range c.classes {
+	for i := 0; i < c.classes && (c.target != nil || c.smoothing != 0); i++ {
 		v := 1.0
 		if weights != nil {
 			v = weights[i]
@@ -272,6 +272,9 @@ func (c *softmaxCall[F]) keepsZ() bool { return c.target != nil || c.smoothing !
 // than float32: in longer ones they would cost more than twice what the rows cost without.
 const shortCapClasses = 512
 
+// shortCap is the largest logit whose exponential expCappedShort takes.
+const shortCap = 690
+
 // exp computes the exponentials of n logits, the first of which is number at of group b.
 func (c *softmaxCall[F]) exp(b, at int, x *F, n int, full bool) {
 	w, k := c.w, c.k
@@ -283,7 +286,7 @@ func (c *softmaxCall[F]) exp(b, at int, x *F, n int, full bool) {
 			z = &w.z[at]
 		}
 		capped := k.expCapped
-		if c.classes > shortCapClasses && c.target == nil {
+		if c.classes > shortCapClasses && c.target == nil && c.softcap*c.scale <= shortCap {
 			capped = k.expCappedShort
 		}
 		capped(&w.e[at], z, &w.slope[at], x, n, 1/c.softcap, c.softcap*c.scale)

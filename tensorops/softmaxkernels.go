@@ -11,7 +11,7 @@ type softmaxKernels[F Float] struct {
 
 	// expCapped writes z = out·tanh(in·x) unless it is nil, e = exp(z) and the slope 1 - tanh².
 	// -Inf stays, with a slope of 0. expCappedShort has a bit more than the digits of float32: tanh to
-	// a relative 2^-32, exp to 2^-28.
+	// a relative 2^-32, exp to 2^-28. Its out is at most shortCap.
 	expCapped, expCappedShort func(e, z, slope *float64, x *F, n int, in, out float64)
 
 	// pack makes a group of rows of elements that lie one after another, stride apart, classes of

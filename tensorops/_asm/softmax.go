@@ -49,11 +49,11 @@ func softmaxKernels(isa string) {
 	g := newGen(isa, "F32", "F64")
 	g.exps("exp", pow2Wide)
 	g.exps("expFull", pow2Full)
-	g.cappedExps("expCapped", pow2Wide, tanhWide)
-	g.cappedExps("expCappedShort", pow2Short, tanhShort)
+	g.cappedExps("expCapped", pow2Wide, tanhWide, true)
+	g.cappedExps("expCappedShort", pow2Short, tanhShort, false)
 	g = newGen(isa, "F64", "F64")
 	g.exps("exp", nil)
-	g.cappedExps("expCapped", nil, tanh64)
+	g.cappedExps("expCapped", nil, tanh64, true)
 	if isa != "AVX2" {
 		return
 	}
@@ -161,9 +161,10 @@ func (g *gen) registers(x reg.Register, i, n int) (xs []reg.VecVirtual) {
 //
 //	z[i] = out·tanh(in·x[i])    e[i] = exp(z[i])    slope[i] = 1 - tanh²
 //
-// z is taken for the nearest number within ±1000·ln 2. An x of -Inf is a z of -Inf. n is rounded up
-// to a multiple of 16 in what is written; there x is 0. z may be nil.
-func (g *gen) cappedExps(name string, coefs, tanh []float64) {
+// z is taken for the nearest number within ±1000·ln 2, where clamped; else it must be within. An x of
+// -Inf is a z of -Inf. n is rounded up to a multiple of 16 in what is written; there x is 0. z may be
+// nil.
+func (g *gen) cappedExps(name string, coefs, tanh []float64, clamped bool) {
 	g.kernel(name, "func(e, z, slope *float64, x *F, n int, in, out float64)", "writes z = out·tanh(in·x), exp(z) and the slope 1 - tanh².")
 	e, x, n, z, slope := pointer("e"), pointer("x"), pointer("n"), pointer("z"), pointer("slope")
 	t := &capTerm{expTerm: g.newExpTerm(coefs), coefs: tanh, in: param("in"), out: param("out"), far: AllocLocal(128)}
@@ -175,7 +176,9 @@ func (g *gen) cappedExps(name string, coefs, tanh []float64) {
 			VMOVUPD(v, lane(z, i*g.lanes()))
 		}
 		Label("dropped")
-		t.limits()      // whose registers were taken
+		if clamped {
+			t.limits() // whose registers were taken
+		}
 		if t.per < 16 { // the others are in memory meanwhile
 			for i, v := range zs {
 				VMOVUPD(v, t.far.Offset(8*i*g.lanes()))
@@ -186,7 +189,11 @@ func (g *gen) cappedExps(name string, coefs, tanh []float64) {
 			for j := 0; i > 0 && j < len(xs); j++ {
 				VMOVUPD(t.far.Offset(8*(i+j*g.lanes())), xs[j])
 			}
-			for j, v := range t.exp(xs) {
+			exp := t.exp
+			if !clamped {
+				exp = t.within
+			}
+			for j, v := range exp(xs) {
 				VMOVUPD(v, lane(e, i+j*g.lanes()))
 			}
 		}
@@ -296,11 +303,14 @@ func (t *expTerm) exp(xs []reg.VecVirtual) []reg.VecVirtual {
 	for _, x := range xs {
 		VMAXPD(x, t.low, x)
 	}
-	return t.pow2.of(xs, t.by)
+	return t.within(xs)
 }
 
-// within is exp for numbers within the range, with pow2Wide's digits at least.
-func (t *expTerm) within(x reg.VecVirtual) reg.VecVirtual {
+// within is exp for numbers within the range, of float32 elements.
+func (t *expTerm) within(xs []reg.VecVirtual) []reg.VecVirtual { return t.pow2.of(xs, t.by) }
+
+// withinWide is exp for a number within the range, with pow2Wide's digits at least.
+func (t *expTerm) withinWide(x reg.VecVirtual) reg.VecVirtual {
 	xs := []reg.VecVirtual{x}
 	if t.pow2 == nil {
 		return t.expKept(xs, nil, t.c)[0]
@@ -388,7 +398,7 @@ func (t *capTerm) capFar(u reg.VecVirtual, z, slope Mem) {
 	g.set(g.constant(farCap), s)
 	VMINPD(u, s, u)
 	VADDPD(u, u, u)
-	e := t.within(u)
+	e := t.withinWide(u)
 	g.add(g.constant(1), e, e)
 	g.set(g.constant(1), s)
 	VDIVPD(e, s, s)
@@ -431,19 +441,15 @@ func (g *gen) moveTo(mask reg.Register, v, dst reg.VecVirtual) {
 	VBLENDVPD(mask, v, dst, dst)
 }
 
-// above returns a number that is not 0 where one of vs is not at most limit.
+// above returns a number that is not 0 where one of vs is above limit. NaN counts for nothing.
 func (g *gen) above(vs []reg.VecVirtual, limit float64) reg.GPVirtual {
-	const notAtMost = 6
-	bits := GP32()
-	any := g.mask(notAtMost, vs[0], g.constant(limit))
-	for _, v := range vs[1:] {
-		m := g.mask(notAtMost, v, g.constant(limit))
-		if g.is512() {
-			KORB(m, any, any)
-		} else {
-			VORPD(m, any, any)
-		}
+	const above = 14
+	bits, most := GP32(), g.vec()
+	g.set(g.constant(limit), most)
+	for _, v := range vs {
+		VMAXPD(most, v, most) // the second of two numbers of which one is NaN
 	}
+	any := g.mask(above, most, g.constant(limit))
 	if g.is512() {
 		KMOVB(any, bits)
 	} else {

@@ -1,6 +1,9 @@
 package tensorops
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 // TestSoftmaxTiles checks that rows in tiles come to what they do in groups, to the bit: with the
 // same numbers in a layout whose classes lie too near each other for tiles, and in one that is its
@@ -47,4 +50,26 @@ func testSoftmaxTiles[F Float](t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSoftmaxFarCap checks softcaps beyond what exponentials take, in rows of many classes.
+func TestSoftmaxFarCap(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		const classes, softcap, x = 600, 800, 5000
+		logits := make([]float32, classes)
+		for i := range logits {
+			logits[i] = x
+		}
+		logits[7] = -x
+		z := softcap * math.Tanh(float64(x)/softcap)
+		values, dst := make([]float64, 1), make([]float32, classes)
+		LabelSoftmaxRows(values, dst, logits, 0, 1, []int{7}, []float64{1}, &LabelSoftmax{Classes: classes, Inner: 1, Scale: 1, Softcap: softcap})
+		if want := 2*z + math.Log(classes-1); math.Abs(values[0]-want) > 1e-12*want {
+			t.Errorf("value %v, want %v", values[0], want)
+		}
+		slope := 1 / math.Cosh(float64(x)/softcap) / math.Cosh(float64(x)/softcap)
+		if want := float32(-slope); ulps(dst[7], float64(want)) > 2 {
+			t.Errorf("gradient at the label %v, want %v", dst[7], want)
+		}
+	})
 }
