@@ -130,28 +130,33 @@ type PointData[F Float] struct {
 func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 	n := len(d.X)
 	mustLen(d.T, n)
-	for _, s := range [...][]F{d.W, d.V, d.Values, d.Dst} {
-		if s != nil {
-			mustLen(s, n)
+	if d.Dst != nil {
+		mustLen(d.Dst, n)
+	}
+	if d.W != nil || d.V != nil || d.Values != nil {
+		for _, s := range [...][]F{d.W, d.V, d.Values} {
+			if s != nil {
+				mustLen(s, n)
+			}
 		}
 	}
 	if n == 0 {
 		return 0
 	}
-	plan := p.plan()
-	if d.V != nil && p.Loss == BinaryCrossEntropy {
-		plan.kernel, plan.flags = pointBinaryOptions, pointPositive
-	}
-	plan.gain *= g
-	kernel := active[F]().point[plan.kernel]
-	if kernel == nil || !HasPoint[F](p) || !representable[F](plan.gain) {
-		return pointEach(p, d, g)
-	}
 	pool := poolOf[F](&pointRuns32, &pointRuns64)
 	r := pool.Get().(*pointRun[F])
-	r.point, r.pointPlan, r.g, r.kernel, r.stream = p, plan, g, kernel, 0
-	r.params = pointParams{factor: r.gain, scale: r.scale, a: r.a, b: r.b, c: r.c}
-	r.params.narrow()
+	r.pointPlan = p.plan()
+	if d.V != nil && p.Loss == BinaryCrossEntropy {
+		r.pointPlan.kernel, r.flags = pointBinaryOptions, pointPositive
+	}
+	r.gain *= g
+	kernel := active[F]().point[r.pointPlan.kernel]
+	if kernel == nil || !HasPoint[F](p) || !representable[F](r.gain) {
+		pool.Put(r)
+		return pointEach(p, d, g)
+	}
+	r.point, r.g, r.kernel, r.stream = p, g, kernel, 0
+	r.params.set(&r.pointPlan)
 	if d.W != nil {
 		r.flags |= pointWeights
 	}

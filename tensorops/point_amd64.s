@@ -6445,62 +6445,79 @@ TEXT ·pointSquaredF64AVX2(SB), NOSPLIT, $32-76
 	MOVL         flags+72(FP), R11
 	VBROADCASTSD (R9), Y0
 	VMOVUPS      Y0, (SP)
-	XORL         R12, R12
+	VMOVUPD      (R10), Y0
+	VMOVUPD      32(R10), Y1
 
 loop:
-	VMOVUPD    (CX)(R8*1), Y0
-	VMOVUPD    (DX)(R8*1), Y1
+	VMOVUPD    (CX)(R8*1), Y2
+	VMOVUPD    (DX)(R8*1), Y3
+	VMOVUPD    32(CX)(R8*1), Y4
+	VMOVUPD    32(DX)(R8*1), Y5
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
 	JNZ        aside252
 
 back252:
-	VSUBPD Y1, Y0, Y0
-	VMULPD Y0, Y0, Y1
+	VSUBPD Y3, Y2, Y2
+	VMULPD Y2, Y2, Y3
+	VSUBPD Y5, Y4, Y4
+	VMULPD Y4, Y4, Y5
 	TESTL  $0x0000000c, R11
 	JNZ    aside253
 
 back253:
 	TESTL  $0x00000001, R11
 	JNZ    next0
-	VMULPD (SP), Y0, Y0
+	VMULPD (SP), Y2, Y2
+	VMULPD (SP), Y4, Y4
 	TESTL  $0x00000006, R11
 	JNZ    aside254
 
 back254:
-	VMOVUPD Y0, (AX)(R8*1)
+	VMOVUPD Y2, (AX)(R8*1)
+	VMOVUPD Y4, 32(AX)(R8*1)
 
 next0:
-	VADDPD  (R10)(R12*1), Y1, Y1
-	VMOVUPD Y1, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
+	VADDPD  Y3, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
+	VMOVUPS Y0, (R10)
+	VMOVUPS Y1, 32(R10)
 	VZEROUPPER
 	RET
 
 aside252:
-	VMOVUPD    (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
+	VMOVUPD    (BX)(R8*1), Y6
+	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
+	VANDNPS    Y2, Y6, Y2
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD  Y6, Y7, Y3, Y3
+	VMOVUPD    32(BX)(R8*1), Y6
+	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
+	VANDNPS    Y4, Y6, Y4
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD  Y6, Y7, Y5, Y5
 	PREFETCHT0 16384(BX)(R8*1)
 	JMP        back252
 
 aside253:
 	TESTL  $0x00000004, R11
 	JZ     unset255
-	VMULPD (BX)(R8*1), Y1, Y1
+	VMULPD (BX)(R8*1), Y3, Y3
+	VMULPD 32(BX)(R8*1), Y5, Y5
 
 unset255:
 	TESTL        $0x00000008, R11
 	JZ           unset256
-	VBROADCASTSD 8(R9), Y2
-	VMULPD       Y1, Y2, Y2
-	VMOVUPD      Y2, (SI)(R8*1)
+	VBROADCASTSD 8(R9), Y6
+	VMULPD       Y3, Y6, Y6
+	VMOVUPD      Y6, (SI)(R8*1)
+	VBROADCASTSD 8(R9), Y6
+	VMULPD       Y5, Y6, Y6
+	VMOVUPD      Y6, 32(SI)(R8*1)
 
 unset256:
 	JMP back253
@@ -6508,12 +6525,14 @@ unset256:
 aside254:
 	TESTL  $0x00000004, R11
 	JZ     unset257
-	VMULPD (BX)(R8*1), Y0, Y0
+	VMULPD (BX)(R8*1), Y2, Y2
+	VMULPD 32(BX)(R8*1), Y4, Y4
 
 unset257:
 	TESTL    $0x00000002, R11
 	JZ       back254
-	VMOVNTPD Y0, (AX)(R8*1)
+	VMOVNTPD Y2, (AX)(R8*1)
+	VMOVNTPD Y4, 32(AX)(R8*1)
 	JMP      next0
 
 // func pointAbsoluteF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
@@ -6532,66 +6551,87 @@ TEXT ·pointAbsoluteF64AVX2(SB), NOSPLIT, $32-76
 	MOVL         flags+72(FP), R11
 	VBROADCASTSD (R9), Y0
 	VMOVUPS      Y0, (SP)
-	XORL         R12, R12
+	VMOVUPD      (R10), Y0
+	VMOVUPD      32(R10), Y1
 
 loop:
-	VMOVUPD    (CX)(R8*1), Y0
-	VMOVUPD    (DX)(R8*1), Y1
+	VMOVUPD    (CX)(R8*1), Y2
+	VMOVUPD    (DX)(R8*1), Y3
+	VMOVUPD    32(CX)(R8*1), Y4
+	VMOVUPD    32(DX)(R8*1), Y5
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
 	JNZ        aside258
 
 back258:
-	VSUBPD Y1, Y0, Y0
-	VANDPD c64_7fffffffffffffff<>+0(SB), Y0, Y1
+	VSUBPD Y3, Y2, Y2
+	VANDPD c64_7fffffffffffffff<>+0(SB), Y2, Y3
+	VSUBPD Y5, Y4, Y4
+	VANDPD c64_7fffffffffffffff<>+0(SB), Y4, Y5
 	TESTL  $0x0000000c, R11
 	JNZ    aside259
 
 back259:
 	TESTL  $0x00000001, R11
 	JNZ    next0
-	VANDPD c64_8000000000000000<>+0(SB), Y0, Y2
+	VANDPD c64_8000000000000000<>+0(SB), Y2, Y6
+	VORPD  c64_3ff0000000000000<>+0(SB), Y6, Y6
+	VCMPPD $0x04, c64_0<>+0(SB), Y2, Y2
+	VANDPS Y2, Y6, Y6
+	VMULPD (SP), Y6, Y6
+	VANDPD c64_8000000000000000<>+0(SB), Y4, Y2
 	VORPD  c64_3ff0000000000000<>+0(SB), Y2, Y2
-	VCMPPD $0x04, c64_0<>+0(SB), Y0, Y0
-	VANDPS Y0, Y2, Y2
+	VCMPPD $0x04, c64_0<>+0(SB), Y4, Y4
+	VANDPS Y4, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
 	JNZ    aside260
 
 back260:
-	VMOVUPD Y2, (AX)(R8*1)
+	VMOVUPD Y6, (AX)(R8*1)
+	VMOVUPD Y2, 32(AX)(R8*1)
 
 next0:
-	VADDPD  (R10)(R12*1), Y1, Y1
-	VMOVUPD Y1, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
+	VADDPD  Y3, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
+	VMOVUPS Y0, (R10)
+	VMOVUPS Y1, 32(R10)
 	VZEROUPPER
 	RET
 
 aside258:
-	VMOVUPD    (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
+	VMOVUPD    (BX)(R8*1), Y6
+	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
+	VANDNPS    Y2, Y6, Y2
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD  Y6, Y7, Y3, Y3
+	VMOVUPD    32(BX)(R8*1), Y6
+	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
+	VANDNPS    Y4, Y6, Y4
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD  Y6, Y7, Y5, Y5
 	PREFETCHT0 16384(BX)(R8*1)
 	JMP        back258
 
 aside259:
 	TESTL  $0x00000004, R11
 	JZ     unset261
-	VMULPD (BX)(R8*1), Y1, Y1
+	VMULPD (BX)(R8*1), Y3, Y3
+	VMULPD 32(BX)(R8*1), Y5, Y5
 
 unset261:
 	TESTL        $0x00000008, R11
 	JZ           unset262
-	VBROADCASTSD 8(R9), Y2
-	VMULPD       Y1, Y2, Y2
-	VMOVUPD      Y2, (SI)(R8*1)
+	VBROADCASTSD 8(R9), Y6
+	VMULPD       Y3, Y6, Y6
+	VMOVUPD      Y6, (SI)(R8*1)
+	VBROADCASTSD 8(R9), Y6
+	VMULPD       Y5, Y6, Y6
+	VMOVUPD      Y6, 32(SI)(R8*1)
 
 unset262:
 	JMP back259
@@ -6599,12 +6639,14 @@ unset262:
 aside260:
 	TESTL  $0x00000004, R11
 	JZ     unset263
-	VMULPD (BX)(R8*1), Y2, Y2
+	VMULPD (BX)(R8*1), Y6, Y6
+	VMULPD 32(BX)(R8*1), Y2, Y2
 
 unset263:
 	TESTL    $0x00000002, R11
 	JZ       back260
-	VMOVNTPD Y2, (AX)(R8*1)
+	VMOVNTPD Y6, (AX)(R8*1)
+	VMOVNTPD Y2, 32(AX)(R8*1)
 	JMP      next0
 
 // func pointHuberF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
@@ -6625,67 +6667,89 @@ TEXT ·pointHuberF64AVX2(SB), NOSPLIT, $64-76
 	VMOVUPS      Y0, (SP)
 	VBROADCASTSD 16(R9), Y0
 	VMOVUPS      Y0, 32(SP)
-	XORL         R12, R12
+	VMOVUPD      (R10), Y0
+	VMOVUPD      32(R10), Y1
 
 loop:
-	VMOVUPD    (CX)(R8*1), Y0
-	VMOVUPD    (DX)(R8*1), Y1
+	VMOVUPD    (CX)(R8*1), Y2
+	VMOVUPD    (DX)(R8*1), Y3
+	VMOVUPD    32(CX)(R8*1), Y4
+	VMOVUPD    32(DX)(R8*1), Y5
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
 	JNZ        aside264
 
 back264:
-	VSUBPD       Y1, Y0, Y0
-	VANDPD       c64_7fffffffffffffff<>+0(SB), Y0, Y2
-	VMINPD       32(SP), Y2, Y1
-	VFNMADD231PD c64_3fe0000000000000<>+0(SB), Y1, Y2
-	VMULPD       Y1, Y2, Y2
+	VSUBPD       Y3, Y2, Y2
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y6
+	VMINPD       32(SP), Y6, Y3
+	VFNMADD231PD c64_3fe0000000000000<>+0(SB), Y3, Y6
+	VMULPD       Y3, Y6, Y6
+	VSUBPD       Y5, Y4, Y4
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y4, Y7
+	VMINPD       32(SP), Y7, Y5
+	VFNMADD231PD c64_3fe0000000000000<>+0(SB), Y5, Y7
+	VMULPD       Y5, Y7, Y7
 	TESTL        $0x0000000c, R11
 	JNZ          aside265
 
 back265:
 	TESTL  $0x00000001, R11
 	JNZ    next0
-	VANDPD c64_8000000000000000<>+0(SB), Y0, Y0
-	VORPD  Y0, Y1, Y1
-	VMULPD (SP), Y1, Y1
+	VANDPD c64_8000000000000000<>+0(SB), Y2, Y2
+	VORPD  Y2, Y3, Y3
+	VMULPD (SP), Y3, Y3
+	VANDPD c64_8000000000000000<>+0(SB), Y4, Y4
+	VORPD  Y4, Y5, Y5
+	VMULPD (SP), Y5, Y5
 	TESTL  $0x00000006, R11
 	JNZ    aside266
 
 back266:
-	VMOVUPD Y1, (AX)(R8*1)
+	VMOVUPD Y3, (AX)(R8*1)
+	VMOVUPD Y5, 32(AX)(R8*1)
 
 next0:
-	VADDPD  (R10)(R12*1), Y2, Y2
-	VMOVUPD Y2, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
+	VADDPD  Y6, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
+	VMOVUPS Y0, (R10)
+	VMOVUPS Y1, 32(R10)
 	VZEROUPPER
 	RET
 
 aside264:
-	VMOVUPD    (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
+	VMOVUPD    (BX)(R8*1), Y6
+	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
+	VANDNPS    Y2, Y6, Y2
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD  Y6, Y7, Y3, Y3
+	VMOVUPD    32(BX)(R8*1), Y6
+	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
+	VANDNPS    Y4, Y6, Y4
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
+	VBLENDVPD  Y6, Y7, Y5, Y5
 	PREFETCHT0 16384(BX)(R8*1)
 	JMP        back264
 
 aside265:
 	TESTL  $0x00000004, R11
 	JZ     unset267
-	VMULPD (BX)(R8*1), Y2, Y2
+	VMULPD (BX)(R8*1), Y6, Y6
+	VMULPD 32(BX)(R8*1), Y7, Y7
 
 unset267:
 	TESTL        $0x00000008, R11
 	JZ           unset268
-	VBROADCASTSD 8(R9), Y3
-	VMULPD       Y2, Y3, Y3
-	VMOVUPD      Y3, (SI)(R8*1)
+	VBROADCASTSD 8(R9), Y8
+	VMULPD       Y6, Y8, Y8
+	VMOVUPD      Y8, (SI)(R8*1)
+	VBROADCASTSD 8(R9), Y8
+	VMULPD       Y7, Y8, Y8
+	VMOVUPD      Y8, 32(SI)(R8*1)
 
 unset268:
 	JMP back265
@@ -6693,12 +6757,14 @@ unset268:
 aside266:
 	TESTL  $0x00000004, R11
 	JZ     unset269
-	VMULPD (BX)(R8*1), Y1, Y1
+	VMULPD (BX)(R8*1), Y3, Y3
+	VMULPD 32(BX)(R8*1), Y5, Y5
 
 unset269:
 	TESTL    $0x00000002, R11
 	JZ       back266
-	VMOVNTPD Y1, (AX)(R8*1)
+	VMOVNTPD Y3, (AX)(R8*1)
+	VMOVNTPD Y5, 32(AX)(R8*1)
 	JMP      next0
 
 // func pointLogCoshF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)

@@ -1,5 +1,7 @@
 package tensorops
 
+import "unsafe"
+
 // pointKernel computes an elementwise loss l with the parameters a, b and c of p, for n elements, a
 // multiple of pointGroup. It adds the terms w·l to the sums, and writes scale·w·l to values and
 // factor·w·dl/dx to dst as the flags say; w is 1 without weights. Where w is 0, x and t do not
@@ -15,8 +17,11 @@ type pointParams struct {
 	single                 [5]float32
 }
 
-func (p *pointParams) narrow() {
-	p.single = [5]float32{float32(p.factor), float32(p.scale), float32(p.a), float32(p.b), float32(p.c)}
+// set takes the parameters of a plan.
+func (p *pointParams) set(plan *pointPlan) {
+	p.factor, p.scale, p.a, p.b, p.c = plan.gain, plan.scale, plan.a, plan.b, plan.c
+	p.single[0], p.single[1] = float32(p.factor), float32(p.scale)
+	p.single[2], p.single[3], p.single[4] = float32(p.a), float32(p.b), float32(p.c)
 }
 
 // pointSums are the lanes of a kernel's sum: those that it has moved to float64 and what has come
@@ -29,7 +34,7 @@ type pointSums struct {
 // total returns the sum of all lanes: those of one half onto the other, and so on.
 func (s *pointSums) total() float64 {
 	w := &s.wide
-	if s.narrow != [16]float32{} {
+	if *(*[8]uint64)(unsafe.Pointer(&s.narrow)) != [8]uint64{} { // many losses leave nothing here
 		for i, v := range s.narrow {
 			w[i] += float64(v)
 		}

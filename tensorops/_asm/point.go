@@ -67,7 +67,7 @@ type points struct {
 	flags    reg.Register            // those of the call
 	outside  []Op                    // the lanes whose t lies outside the domain
 	acc      reg.Register            // the sums: 16 of float64, then 16 of float32 for the last elements
-	sums     []reg.VecVirtual        // those of AVX-512: float64, then one of float32
+	sums     []reg.VecVirtual        // those in registers: float64, then one of float32
 	half     reg.GPVirtual           // which half of the lanes an AVX2 register has, in bytes
 	later    []func()                // code for uncommon flags, behind the loop
 	from     int                     // the first register of the step in work
@@ -114,8 +114,11 @@ func (g *gen) point(l pointwise) {
 		k.scalar[name] = k.place(k.spread(name))
 	}
 	depth, steps := 1, 1
-	if l.kind == simple && g.comp == "F32" {
+	switch {
+	case l.kind == simple && g.comp == "F32":
 		depth, steps = 2*g.halves(), 2
+	case l.kind == simple:
+		depth = g.halves()
 	}
 	k.beginSums(depth)
 
@@ -136,10 +139,13 @@ func (g *gen) point(l pointwise) {
 		}
 		k.from += depth
 	}
-	if depth == 1 {
-		k.addValue(sums[0])
-	} else {
-		for i, sum := range sums {
+	for i, sum := range sums {
+		switch {
+		case depth == 1:
+			k.addValue(sum)
+		case k.comp == "F64":
+			k.addTo(k.vecBytes()*i, sum)
+		default:
 			k.addWide(64*i, sum)
 		}
 	}

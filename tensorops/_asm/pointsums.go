@@ -10,13 +10,22 @@ import (
 
 // The sums have a lane for each number of 64 bytes of type comp. Where that is float32, four terms
 // of a lane are added in float32 before they go to its float64 sum. AVX-512 has the sums in
-// registers, AVX2 in memory. A kernel goes on with what is in memory.
+// registers, AVX2 in memory, but for simple losses of float64 numbers. A kernel goes on with what is
+// in memory.
 
 func (k *points) beginSums(depth int) {
 	if k.is512() {
 		for i := range map[string]int{"F32": 3, "F64": 1}[k.comp] {
 			s := k.vec()
 			VMOVUPS(Mem{Base: k.acc, Disp: 64 * i}, s)
+			k.sums = append(k.sums, s)
+		}
+		return
+	}
+	if k.kind == simple && k.comp == "F64" {
+		for i := range depth {
+			s := k.vec()
+			VMOVUPD(Mem{Base: k.acc, Disp: k.vecBytes() * i}, s)
 			k.sums = append(k.sums, s)
 		}
 		return
@@ -30,7 +39,7 @@ func (k *points) beginSums(depth int) {
 // endSums writes the sums that are in registers, float64 before float32.
 func (k *points) endSums() {
 	for i, s := range k.sums {
-		VMOVUPS(s, Mem{Base: k.acc, Disp: 64 * i})
+		VMOVUPS(s, Mem{Base: k.acc, Disp: k.vecBytes() * i})
 	}
 }
 
@@ -67,8 +76,9 @@ func (k *points) addValue(v reg.VecVirtual) {
 
 // addTo adds float64 numbers to the sums, those of AVX2 from byte i on.
 func (k *points) addTo(i int, v reg.VecVirtual) {
-	if k.is512() {
-		VADDPD(v, k.sums[i/64], k.sums[i/64])
+	if k.sums != nil {
+		sum := k.sums[i/k.vecBytes()]
+		VADDPD(v, sum, sum)
 		return
 	}
 	m := Mem{Base: k.acc, Disp: i}
