@@ -107,8 +107,11 @@ func labelled(options func(s *core.Settings, o *tensorops.LabelSoftmax)) func(*c
 // nil: none.
 func softmaxRows(labels func(*core.Settings, *tensorops.LabelSoftmax), targets func(*core.Settings, *tensorops.TargetSoftmax)) func(*core.Settings, core.Dims) core.Kernels {
 	return func(s *core.Settings, d core.Dims) core.Kernels {
-		if s.LogPrior != nil {
+		switch {
+		case s.LogPrior != nil && s.Softcap != 0: // the slopes of a softcap stand between the two
 			return core.Kernels{}
+		case s.LogPrior != nil:
+			return core.Kernels{F32: priorKernel[float32](s, d, labels, targets), F64: priorKernel[float64](s, d, labels, targets)}
 		}
 		return core.Kernels{F32: softmaxKernel[float32](s, d, labels, targets), F64: softmaxKernel[float64](s, d, labels, targets)}
 	}

@@ -41,9 +41,6 @@ func TestLinearPaths(t *testing.T) {
 						return TokenLogProb(hidden, y, opts...)
 					}
 				}
-				if name == "WithLogPrior" {
-					continue // has no kernel
-				}
 				var opts []Option
 				if opt != nil {
 					opts = append(opts, opt)

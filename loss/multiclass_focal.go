@@ -28,10 +28,11 @@ func power(u, gamma float64) float64 {
 	return math.Pow(u, gamma)
 }
 
-// bySurprisal is the loss Σ_c w_c·t_c·φ(-log p_c) with p the softmax of logits. With a_c = w_c·t_c,
+// bySurprisal is the loss Σ_c w_c·t_c·φ(-log p_c) with p the softmax of logits; curve is φ of many
+// surprisals, and phi has the second derivative too. With a_c = w_c·t_c,
 //
 //	dl/dx_j = p_j·Σ_c a_c·φ'_c - a_j·φ'_j        dl/dt_j = w_j·φ_j
-func bySurprisal(set *core.Settings, phi curve) core.RowFunc {
+func bySurprisal(set *core.Settings, curves func(value, slope, nll []float64), phi curve) core.RowFunc {
 	return func(r *core.Block) float64 {
 		p := formula.Softmax(r, 0, 1)
 		if p.L1 != p.L1 {
@@ -39,18 +40,16 @@ func bySurprisal(set *core.Settings, phi curve) core.RowFunc {
 		}
 		n := len(p.P)
 		c := smoothed(r, set, func(int) bool { return true })
-		first, second := r.Buf(n), r.Buf(n) // a·φ', a·φ''
-		at := func(j int) (l, d, dd float64) {
-			s := p.NLL(j)
-			return phi(s, p.P[j], -math.Expm1(-s))
+		nll, values, slopes, first := r.Buf(n), r.Buf(n), r.Buf(n), r.Buf(n) // first: a·φ'
+		for j := range nll {
+			nll[j] = p.NLL(j)
 		}
+		curves(values, slopes, nll)
 		value, pull := 0.0, 0.0
 		for j, a := range c.a {
-			first[j], second[j] = 0, 0
-			if a != 0 {
-				l, d, dd := at(j)
-				value += a * l
-				first[j], second[j] = a*d, a*dd
+			if first[j] = 0; a != 0 {
+				value += a * values[j]
+				first[j] = a * slopes[j]
 				pull += first[j]
 			}
 		}
@@ -62,12 +61,21 @@ func bySurprisal(set *core.Settings, phi curve) core.RowFunc {
 			}
 		}
 		for j := range r.Grad[1] {
-			l, _, _ := at(j)
-			r.Grad[1][j] = formula.Times(c.rate(j), l)
+			r.Grad[1][j] = formula.Times(c.rate(j), values[j])
 		}
 		h, cross, v, w := r.Hess[0], r.Hess[1], r.Dir[0], r.Dir[1]
+		if h == nil && cross == nil {
+			return value
+		}
 		formula.Fill(h, 0)
 		formula.Fill(cross, 0)
+		second := r.Buf(n) // a·φ''
+		for j, a := range c.a {
+			if second[j] = 0; a != 0 {
+				_, _, dd := phi(nll[j], p.P[j], -math.Expm1(-nll[j]))
+				second[j] = a * dd
+			}
+		}
 		if v != nil {
 			ds := r.Buf(n)
 			p.NLLDeriv(ds, v)
@@ -84,15 +92,13 @@ func bySurprisal(set *core.Settings, phi curve) core.RowFunc {
 				h[j] = turn - p.P[j]*pull*ds[j]
 			}
 			for j := range cross {
-				_, d, _ := at(j)
-				cross[j] = c.rate(j) * formula.Times(ds[j], d)
+				cross[j] = c.rate(j) * formula.Times(ds[j], slopes[j])
 			}
 		}
 		if w != nil && h != nil {
 			moved := 0.0
 			for j, u := range w {
-				_, d, _ := at(j)
-				second[j] = formula.Times(u*c.rate(j), d)
+				second[j] = formula.Times(u*c.rate(j), slopes[j])
 				moved += second[j]
 			}
 			for j := range h {
@@ -136,7 +142,7 @@ var softmaxFocal = core.Definition{
 	Laws:     core.ShiftInvariant | core.NonNegative,
 	Keras:    "CategoricalFocalCrossentropy(from_logits=True, alpha=1)",
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
-		return bySurprisal(set, focalOf(set.Gamma))
+		return bySurprisal(set, focalCurve(set.Gamma), focalOf(set.Gamma))
 	},
 }
 
@@ -185,7 +191,7 @@ var polyCrossEntropy = core.Definition{
 	Optax:    "poly_loss_cross_entropy",
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
 		epsilon := set.Epsilon
-		return bySurprisal(set, func(s, p, u float64) (l, d, dd float64) {
+		return bySurprisal(set, polyCurve(epsilon), func(s, p, u float64) (l, d, dd float64) {
 			return s + epsilon*u, 1 + epsilon*p, -epsilon * p
 		})
 	},
@@ -225,7 +231,7 @@ var generalizedCrossEntropy = core.Definition{
 	Laws:     core.ShiftInvariant | core.NonNegative,
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
 		q := set.Q
-		return bySurprisal(set, func(s, _, _ float64) (l, d, dd float64) {
+		return bySurprisal(set, generalizedCurve(q), func(s, _, _ float64) (l, d, dd float64) {
 			d = math.Exp(-q * s)
 			return -math.Expm1(-q*s) / q, d, -q * d
 		})

@@ -35,7 +35,6 @@ var float32Only = map[string]bool{"BernoulliKL": true, "Barron": true, "BinaryCr
 var refusals = map[string]bool{
 	"PoissonNLL WithFull": true, "NegativeBinomial WithFull": true, "KL WithLogTarget": true, "KL WithTargetLogits": true,
 	"SoftmaxFocal soft": true, "PolyCrossEntropy soft": true, "GeneralizedCrossEntropy soft": true, "SphericalScore soft": true,
-	"CrossEntropy WithLogPrior": true,
 }
 
 // float64Refusals lists the options under which a loss has a kernel for float32 alone.

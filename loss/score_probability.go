@@ -108,7 +108,7 @@ var sphericalScore = core.Definition{
 			for j, x := range r.X[0] {
 				z[j], d[j], dd[j] = 2*x, 2, 0
 			}
-		}, bySurprisal(&plain, func(s, _, _ float64) (l, d, dd float64) {
+		}, bySurprisal(&plain, sphericalCurve, func(s, _, _ float64) (l, d, dd float64) {
 			d = math.Exp(-s/2) / 2
 			return -math.Expm1(-s / 2), d, -d / 2
 		})))
