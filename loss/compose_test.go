@@ -259,3 +259,34 @@ func TestRowWeights(t *testing.T) {
 		}
 	}
 }
+
+// TestReadsBatch: losses of pairs in a batch do, until they have a mask; those of rows, lists and
+// images do not.
+func TestReadsBatch(t *testing.T) {
+	g := G.NewGraph()
+	x, y := matrixOf(g, "x", 2, 2, 1, 2, 3, 4), matrixOf(g, "y", 2, 2, 2, 1, 0, 3)
+	labels, mask := vectorOf(g, "labels", tensor.Int, 0, 1), vectorOf(g, "mask", tensor.Bool, true, true)
+	sum := loss.Weighted(loss.Term{Name: "a", Factor: 1, Loss: loss.MSE}, loss.Term{Name: "b", Factor: 1, Loss: loss.DCL})
+	for name, c := range map[string]struct {
+		cost func() (*G.Node, error)
+		want bool
+	}{
+		"NTXent":       {func() (*G.Node, error) { return loss.NTXent(x, labels) }, true},
+		"masked":       {func() (*G.Node, error) { return loss.NTXent(x, labels, loss.WithMask(mask)) }, false},
+		"InfoNCE":      {func() (*G.Node, error) { return loss.InfoNCE(x, y) }, true},
+		"VICReg":       {func() (*G.Node, error) { return loss.VICReg(x, y) }, true},
+		"sum":          {func() (*G.Node, error) { return sum(x, y) }, true},
+		"CrossEntropy": {func() (*G.Node, error) { return loss.CrossEntropy(x, labels) }, false},
+		"ListNet":      {func() (*G.Node, error) { return loss.ListNet(x, y) }, false},
+		"Dice":         {func() (*G.Node, error) { return loss.Dice(x, labels) }, false},
+		"Alignment":    {func() (*G.Node, error) { return loss.Alignment(x, y) }, false},
+	} {
+		cost, err := c.cost()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := loss.ReadsBatch(cost); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}

@@ -30,6 +30,7 @@ type costTerm struct {
 	outputs, targets map[string]bool // those that it depends on
 	cost             data.Column
 	divisor          data.Column // what the mean is divided by; empty for a loss that is no quotient
+	readsBatch       bool        // its values read all rows, so that those that pad a batch have to be masked
 }
 
 // rowWeights is a leaf for the weights of rows, or of their elements where these are masked.
@@ -104,15 +105,27 @@ func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) error {
 	if err != nil {
 		return err
 	}
-	w, err := pr.weightsOf(shape, t.Target, p.fields.Masked[t.Target])
-	if err != nil {
-		return err
-	}
 	reduction := loss.Mean
 	if p.sum {
 		reduction = loss.Sum
 	}
-	opts := []loss.Option{loss.WithWeights(w.node), loss.WithReduction(reduction), loss.WithBufferReuse()}
+	opts := []loss.Option{loss.WithReduction(reduction), loss.WithBufferReuse()}
+	if shape != nil {
+		w, err := pr.weightsOf(shape, t.Target, p.fields.Masked[t.Target])
+		if err != nil {
+			return err
+		}
+		opts = append(opts, loss.WithWeights(w.node))
+	} else {
+		pr.unweighted = t.label
+	}
+	if t.readsBatch {
+		present, err := pr.presentRows()
+		if err != nil {
+			return err
+		}
+		opts = append(opts, loss.WithMask(present))
+	}
 	if p.comm != nil {
 		opts = append(opts, loss.WithComm(p.comm))
 	}
@@ -166,12 +179,16 @@ func (pr *program) weightsOf(shape tensor.Shape, target string, masked bool) (*r
 
 // weightShape returns the shape of the weights that a term is given: (rows) where it takes that, as
 // a weight per element makes the loss read as much again as its targets, and otherwise the shape of
-// its values. A mask has an entry for each of these.
+// its values. A mask has an entry for each of these. It is nil for a loss with one value for the
+// whole batch, which takes no weights.
 func weightShape(t *costTerm, out Nodes, fields data.Fields) (tensor.Shape, error) {
 	batch := rowsOf(out)
 	shape, err := t.shape(out, fields.Targets, nil)
 	if err != nil {
 		return nil, err
+	}
+	if len(shape) == 0 && t.readsBatch && !fields.Masked[t.Target] {
+		return nil, nil
 	}
 	if len(shape) == 0 || shape[0] != batch {
 		return nil, fmt.Errorf("the loss has shape %v without reduction, want %d rows to weight: %s", shape, batch, passOptions)
@@ -221,6 +238,7 @@ func rowsOf(out Nodes) int {
 func (t *costTerm) shape(out Nodes, targets map[string]data.Field, weights tensor.Shape) (tensor.Shape, error) {
 	n, pred, y, err := t.trial(out, targets, weights, loss.WithReduction(loss.None))
 	if err == nil {
+		t.readsBatch = loss.ReadsBatch(n)
 		reached := make(map[*G.Node]bool)
 		for m := range loss.Walk(n) {
 			reached[m] = true

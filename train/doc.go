@@ -27,7 +27,10 @@
 // # What holds for every run
 //
 // All batches have one shape. A short last batch is padded with copies of its last row, which have
-// weight 0 in the loss, so means, gradients and metrics are exactly those of the real rows.
+// weight 0 in the loss, so means, gradients and metrics are exactly those of the real rows. Losses
+// of pairs in a batch get the padding masked as well. A loss that is a single value for the whole
+// batch, such as VICReg, takes no row weights; an epoch's is the mean of its batches' losses,
+// weighted by their numbers of rows.
 //
 // One seed decides initial parameters, shuffling, augmentation and dropout. Each draws its random
 // numbers by name and position rather than from a shared generator, so a resumed run continues to

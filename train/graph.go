@@ -22,20 +22,21 @@ import (
 // row, of weight 0.
 type program struct {
 	*forward
-	vm        *machine.Machine
-	taps      G.Nodes // what a run computes
-	targets   []*column
-	weights   []*rowWeights
-	terms     []*costTerm // of the loss
-	names     []string    // of the terms in a history; nil where there is only one
-	predicted []string    // outputs that the objective names and that have no loss
-	read      map[string]data.Column
-	views     []*view
-	viewOf    []*view     // by metric
-	rows      *data.Batch // of a graph that predicts rows by themselves; nil before the first
-	grads     []*gradient // of the parameters that are moved, in the order of purpose.moved
-	summing   bool        // the loss is a sum, to be divided by the caller
-	finish    func()      // called at the end of a run of a graph with gradients, when all else is computed
+	vm         *machine.Machine
+	taps       G.Nodes // what a run computes
+	targets    []*column
+	weights    []*rowWeights
+	terms      []*costTerm // of the loss
+	names      []string    // of the terms in a history; nil where there is only one
+	unweighted string      // a term that takes no weights of rows; "" where all do
+	predicted  []string    // outputs that the objective names and that have no loss
+	read       map[string]data.Column
+	views      []*view
+	viewOf     []*view     // by metric
+	rows       *data.Batch // of a graph that predicts rows by themselves; nil before the first
+	grads      []*gradient // of the parameters that are moved, in the order of purpose.moved
+	summing    bool        // the loss is a sum, to be divided by the caller
+	finish     func()      // called at the end of a run of a graph with gradients, when all else is computed
 }
 
 // gradient is that of a parameter, by its name.
@@ -202,6 +203,16 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 				pr.present.F32[i] = float32(here)
 			} else {
 				pr.present.F64[i] = here
+			}
+		}
+	}
+	if pr.unweighted != "" {
+		for i, w := range b.W[:n] {
+			if factor != nil {
+				w *= factor[i]
+			}
+			if w != 1 {
+				return fmt.Errorf("row %d has the weight %v, and the loss %q is one value of the whole batch, which takes no weights", b.Rows[i], w, pr.unweighted)
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func TestImages(t *testing.T) {
 			t.Fatalf("image %d shows %d in %d pixels", i, d, len(known.pixels[i]))
 		}
 	}
-	if n := len(known.shown); n%79 != 0 { // a padded row would be a partner of others
-		t.Errorf("%d training images are no whole batches of 79", n)
+	if n := len(known.shown); n != 1264 {
+		t.Errorf("%d training images, want 1264", n)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -61,14 +62,19 @@ var operands = map[string][]operand{
 }
 
 // groups returns the operands of a loss that is none of rows, nil for one that is.
-func groups(info loss.Info) []operand {
+func groups(info loss.Info) ([]operand, error) {
 	if !info.Grouped && !info.Product {
-		return nil
+		return nil, nil
 	}
-	if o, ok := operands[info.Name]; ok {
-		return o
+	o, ok := operands[info.Name]
+	if !ok {
+		o = families[info.Family]
+		o = o[:min(len(o), len(info.Operands))]
 	}
-	return families[info.Family][:len(info.Operands)]
+	if len(o) != len(info.Operands) {
+		return nil, fmt.Errorf("zoo: %d shapes of operands for %s, want those of %q", len(o), info.Name, info.Operands)
+	}
+	return o, nil
 }
 
 // draw fills an operand with numbers of a domain. Thresholds of ordered classes rise.

@@ -82,7 +82,11 @@ func specimens() ([]specimen, error) {
 			if info.Node {
 				continue // a log-probability or a distance
 			}
-			s := specimen{Info: info, domains: info.Holds, knobs: knobs[name], shapes: groups(info)}
+			shapes, err := groups(info)
+			if err != nil {
+				return nil, err
+			}
+			s := specimen{Info: info, domains: info.Holds, knobs: knobs[name], shapes: shapes}
 			s.call = func(in G.Nodes, opts ...loss.Option) (*G.Node, error) { return info.Call(in, opts...) }
 			all = append(all, s)
 		}
