@@ -1,0 +1,96 @@
+// Ranks trains a network on handwritten digits on any number of ranks: the processes that mpirun
+// starts, on one host or on many, or this one alone. Every number of them ends with the same
+// parameters, up to rounding.
+//
+//	go run ./examples/ranks
+//	go build -o ranks ./examples/ranks && mpirun -np 2 ./ranks
+//
+// With -dir the run is kept on disk: one that is killed goes on where it was, on any number of
+// ranks.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"log"
+	"math"
+	"os"
+	"os/signal"
+
+	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/tensorops/comm"
+	"github.com/surprisal-go/surprisal/tensorops/comm/mpi"
+	"github.com/surprisal-go/surprisal/train"
+	"github.com/surprisal-go/surprisal/train/metric"
+	"github.com/surprisal-go/surprisal/train/optim"
+	G "gorgonia.org/gorgonia"
+)
+
+func main() {
+	seed := flag.Uint64("seed", 0, "decides initial weights and shuffling")
+	epochs := flag.Int("epochs", 20, "passes over the training images")
+	batch := flag.Int("batch", 128, "images of a batch, on all ranks together")
+	dir := flag.String("dir", "", "directory for checkpoints, from which a run goes on; none without it")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	c, err := mpi.World()
+	if err == nil {
+		err = run(ctx, os.Stdout, c, *seed, *epochs, *batch, *dir)
+	}
+	if err == nil {
+		err = c.Close()
+	}
+	if err != nil {
+		log.Fatal(err) // the launcher ends the other ranks
+	}
+}
+
+// network has a hidden layer of 256 rectified units.
+func network(b *train.Builder, x *G.Node) (*G.Node, error) {
+	h, err := b.Dense("hidden", x, 256)
+	if err != nil {
+		return nil, err
+	}
+	if h, err = G.Rectify(h); err != nil {
+		return nil, err
+	}
+	return b.Dense("out", h, 10)
+}
+
+// run trains on the ranks of c. Rank 0 reports.
+func run(ctx context.Context, w io.Writer, c comm.Comm, seed uint64, epochs, batch int, dir string) error {
+	images, test, err := digits.Split()
+	if err != nil {
+		return err
+	}
+	cfg := train.Config{Epochs: epochs, BatchSize: batch, Optimizer: optim.Adam(1e-3), Seed: seed, Comm: c,
+		Validation: test, Metrics: []metric.Metric{metric.NewAccuracy()}}
+	if dir != "" {
+		cfg.Checkpoint = &train.Checkpoint{Dir: dir, Resume: true, EverySteps: 5}
+	}
+	res, err := train.Fit(ctx, network, loss.CrossEntropy, images, cfg)
+	if err != nil || c.Rank() != 0 {
+		return err
+	}
+	fmt.Fprintf(w, "%d ranks: test accuracy %.4f, test loss %.6f, parameters %016x\n", c.Size(),
+		res.History.Last("val_accuracy"), res.History.Last("val_loss"), digest(res))
+	fmt.Fprintf(w, "%d steps in %v, of which %.0f %% between ranks\n", res.Steps, res.Time.Total.Round(1e6),
+		100*res.Time.Exchange.Seconds()/res.Time.Total.Seconds())
+	return nil
+}
+
+// digest tells parameters apart that differ in one bit.
+func digest(res *train.Result) uint64 {
+	h := fnv.New64a()
+	for _, p := range res.Params() {
+		for _, v := range p.F32 {
+			fmt.Fprintf(h, "%08x", math.Float32bits(v))
+		}
+	}
+	return h.Sum64()
+}
