@@ -15,28 +15,28 @@ import (
 // less memory than elements, or strides that do not fit the shape.
 func Elements[T any](t *tensor.Dense) ([]T, error) {
 	if t == nil || t.Dtype().Type == nil {
-		return nil, layoutError{ErrShape, "no tensor, or one that was never given a shape"}
+		return nil, &Fault{ErrShape, "no tensor, or one that was never given a shape"}
 	}
 	if t.IsMasked() {
-		return nil, layoutError{ErrShape, "a masked tensor, want one without"}
+		return nil, &Fault{ErrShape, "a masked tensor, want one without"}
 	}
 	data, ok := t.Data().([]T)
 	if !ok {
 		one, scalar := t.Data().(T)
 		if !scalar {
-			return nil, layoutError{ErrDType, fmt.Sprintf("data of type %T, want %T", t.Data(), *new(T))}
+			return nil, &Fault{ErrDType, fmt.Sprintf("data of type %T, want %T", t.Data(), *new(T))}
 		}
 		data = []T{one}
 	}
 	n, shape, strides := t.Shape().TotalSize(), t.Shape(), t.Strides()
 	if len(strides) != len(shape) {
 		if longAxes(shape) > 1 {
-			return nil, layoutError{ErrShape, fmt.Sprintf("shape %v with strides %v, want as many strides as axes", shape, strides)}
+			return nil, &Fault{ErrShape, fmt.Sprintf("shape %v with strides %v, want as many strides as axes", shape, strides)}
 		}
 		strides = stridesOf(t)
 	}
 	if last := offset(n-1, shape, strides, -1); n > 0 && (last < 0 || last >= len(data)) {
-		return nil, layoutError{ErrShape, fmt.Sprintf("%d entries of memory, want %d", len(data), last+1)}
+		return nil, &Fault{ErrShape, fmt.Sprintf("%d entries of memory, want %d", len(data), last+1)}
 	}
 	if rowMajor(shape, strides, len(shape)) {
 		return data[:n], nil
@@ -69,12 +69,3 @@ func EachElement(t *tensor.Dense, f func(i, at int)) {
 		}
 	}
 }
-
-// layoutError is a text without a prefix, of a kind.
-type layoutError struct {
-	kind error
-	text string
-}
-
-func (e layoutError) Error() string { return e.text }
-func (e layoutError) Unwrap() error { return e.kind }

@@ -20,16 +20,7 @@ var (
 	ErrNotConverged = errors.New("decode: not converged")
 )
 
-// fault is an error with a message of its own that is one of the kinds to errors.Is.
-type fault struct {
-	message string
-	kind    error
-}
-
-func (f *fault) Error() string { return f.message }
-func (f *fault) Unwrap() error { return f.kind }
-
 // fail returns an error of the function name.
 func fail(kind error, name, format string, args ...any) error {
-	return &fault{"decode." + name + ": " + fmt.Sprintf(format, args...), kind}
+	return &tensorops.Fault{Kind: kind, Message: "decode." + name + ": " + fmt.Sprintf(format, args...)}
 }

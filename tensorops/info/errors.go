@@ -3,6 +3,8 @@ package info
 import (
 	"errors"
 	"fmt"
+
+	"github.com/surprisal-go/surprisal/tensorops"
 )
 
 // The reasons for refusing input, for errors.Is.
@@ -24,20 +26,11 @@ var (
 	ErrSum = errors.New("info: not normalised")
 )
 
-// refusal is an error with a message of its own that is one of the sentinels to errors.Is.
-type refusal struct {
-	message string
-	reason  error
-}
-
-func (e *refusal) Error() string { return e.message }
-func (e *refusal) Unwrap() error { return e.reason }
-
 func refuse(reason error, format string, args ...any) error {
-	return &refusal{fmt.Sprintf(format, args...), reason}
+	return &tensorops.Fault{Kind: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-// A fault is what is wrong with one operand, before it is known how the caller names its elements.
+// A fault is an error of one operand before the caller's name for its elements is known.
 type fault struct {
 	index  int // of the element, or -1 for the operand as a whole
 	text   string

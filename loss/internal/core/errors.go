@@ -3,6 +3,8 @@ package core
 import (
 	"errors"
 	"fmt"
+
+	"github.com/surprisal-go/surprisal/tensorops"
 )
 
 // The kinds of error; package loss documents them.
@@ -13,20 +15,12 @@ var (
 	ErrValue  = errors.New("value outside its domain")
 )
 
-// A Fault is an error of one of the kinds above whose text is the message alone.
-type Fault struct {
-	kind error
-	text string
-}
-
-func (f *Fault) Error() string { return f.text }
-
-// Unwrap returns the kind of the fault.
-func (f *Fault) Unwrap() error { return f.kind }
+// A Fault is an error of package loss, of one of the kinds above.
+type Fault struct{ tensorops.Fault }
 
 // Faultf returns a Fault of a kind whose message begins with "loss.name: ".
 func Faultf(kind error, name, format string, args ...any) error {
-	return &Fault{kind, "loss." + name + ": " + fmt.Sprintf(format, args...)}
+	return &Fault{tensorops.Fault{Kind: kind, Message: "loss." + name + ": " + fmt.Sprintf(format, args...)}}
 }
 
 // hasVerb is "have" for operands in the plural, else "has".
