@@ -130,8 +130,8 @@
 //
 // [Net.PredictRow] predicts one row and [Net.Predict] a dataset. [Net.Predictions] iterates over
 // any number of examples in bounded memory, and [Net.PredictStream] over an endless stream of rows.
-// All of them are safe for concurrent use, run on all processors, stop when their context ends, and
-// give the same bits for the same row.
+// All of them are safe for concurrent use, with as many batches at a time as there are processors.
+// They stop when their context ends, and give the same bits for the same row.
 //
 // # Watching a run
 //
