@@ -41,13 +41,13 @@ type Timing struct {
 	Exchange time.Duration // with other ranks, and waiting for them
 }
 
-// Overhead returns the share of the time after the setup during which no graph ran: reading data,
-// the optimizer, metrics, callbacks and checkpoints.
+// Overhead returns the share of the time after the setup that went neither into graphs nor into
+// updates of the parameters: reading data, metrics, callbacks and checkpoints.
 func (t Timing) Overhead() float64 {
 	if t.Total <= t.Setup {
 		return 0
 	}
-	return 1 - float64(t.Graph)/float64(t.Total-t.Setup)
+	return 1 - float64(t.Graph+t.Update)/float64(t.Total-t.Setup)
 }
 
 // Fit trains a model on a dataset and returns it with its history.

@@ -85,7 +85,7 @@ func run(ctx context.Context, w, progress io.Writer, images, test *data.Images, 
 			return err
 		}
 		t := res.Time
-		fmt.Fprintf(w, "%s  test accuracy %.4f  %.2f s per epoch (all but graphs %.1f %%, of it the optimizer %.1f %%)\n",
+		fmt.Fprintf(w, "%s  test accuracy %.4f  %.2f s per epoch (outside graphs and the optimizer %.1f %%, the optimizer %.1f %%)\n",
 			m.name, res.History.Last("val_accuracy"), res.History.Seconds()/float64(epochs), 100*t.Overhead(),
 			100*t.Update.Seconds()/(t.Total-t.Setup).Seconds())
 		path, err := writeReport(ctx, filepath.Join(out, m.file), "MNIST: "+m.name, test, res)
