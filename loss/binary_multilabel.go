@@ -48,21 +48,27 @@ var multiLabelSoftMargin = core.Definition{
 			j, w := binaryJet(o, x, y, 1), weight(i%d.Classes)
 			return formula.Partials{L: formula.Times(w, j.L), P: w * j.P, T: formula.Times(w, j.T), PP: w * j.PP, PT: w * j.PT}
 		})
-		return func(b *core.Block) {
-			values := b.Out
-			if b.Out != nil {
-				b.Out = b.Buf(len(b.X[0]))
-			}
-			elements(b)
-			for i := range values {
-				sum := 0.0
-				for _, l := range b.Out[i*b.Cols : (i+1)*b.Cols] {
-					sum += l
+		return formula.FirstOrder{
+			Value: func(b *core.Block, dst []float64) {
+				l, t := formula.LogisticOf(b, b.X[0], true), b.X[1]
+				for i := range dst {
+					sum := 0.0
+					for c := range b.Cols {
+						k := i*b.Cols + c
+						o, y := l.Odds(k), t[k]
+						sum += formula.Times(weight(c), formula.Times(y, o.Won)+formula.Times(1-y, o.Lost))
+					}
+					dst[i] = sum
 				}
-				values[i] = sum
-			}
-			b.Out = values
-		}
+			},
+			Deriv: func(b *core.Block, dst []float64) {
+				l, t := formula.LogisticOf(b, b.X[0], false), b.X[1][:len(dst)]
+				for i, y := range t {
+					yes, no := l.Sigmoids(i)
+					dst[i] = weight(i%d.Classes) * formula.Pick(y == 1, -no, yes-y)
+				}
+			},
+		}.Completed(elements)
 	},
 }
 

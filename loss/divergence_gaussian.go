@@ -144,9 +144,20 @@ var standardGaussianKL = core.Definition{
 	Laws:  core.NonNegative | core.Convex,
 	Torch: "distributions.kl_divergence(Normal, Normal)",
 	Row: func(*core.Settings, core.Dims) core.RowFunc {
-		return formula.Separable{Term: func(m, v float64) formula.Partials {
-			return formula.Partials{L: (m*m + formula.Expm1mx(v)) / 2, P: m, T: math.Expm1(v) / 2, PP: 1, TT: math.Exp(v) / 2}
-		}}.Rows()
+		return func(r *core.Block) float64 {
+			m, v, e := r.X[0], r.X[1], r.Buf(len(r.X[1]))
+			vec.Expm1(e, v)
+			value := 0.0
+			for i, d := range e {
+				value += (m[i]*m[i] + formula.Expm1mxOf(v[i], d)) / 2
+			}
+			copy(r.Grad[0], m)
+			for i := range r.Grad[1] {
+				r.Grad[1][i] = e[i] / 2
+			}
+			formula.SecondOrder(r, func(i int) formula.Partials { return formula.Partials{PP: 1, TT: math.Exp(v[i]) / 2} })
+			return value
+		}
 	},
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -147,13 +148,9 @@ func targetOf(r *core.Block, s *core.Settings) goal {
 	case s.LogTarget:
 		g.t = r.Buf(len(x))
 		copy(g.log, x)
-		for j, l := range x {
-			g.t[j] = math.Exp(l)
-		}
+		vec.Exp(g.t, x)
 	default:
-		for j, t := range x {
-			g.log[j] = formula.Log(t)
-		}
+		formula.Logs(g.log, x)
 	}
 	g.over = formula.SumMinusOne(g.t)
 	g.mass = 1 + g.over
@@ -328,9 +325,7 @@ var klFromLogProb = core.Definition{
 				t.log[j] -= q[j]
 			}
 			e := r.Buf(len(q))
-			for j, l := range q {
-				e[j] = math.Exp(l)
-			}
+			vec.Exp(e, q)
 			value, mean := t.against(e, formula.SumMinusOne(e))
 			if g := r.Grad[0]; g != nil {
 				for j, p := range t.t {

@@ -15,7 +15,7 @@ import (
 // e^-s, u = 1 - p without cancellation. s is +Inf at p = 0.
 type curve func(s, p, u float64) (l, d, dd float64)
 
-// power is u^γ, without the cost of a general power where γ is the common 0, 1 or 2.
+// power is u^γ, without the cost of a general power where γ is an integer up to 4.
 func power(u, gamma float64) float64 {
 	switch gamma {
 	case 0:
@@ -24,6 +24,10 @@ func power(u, gamma float64) float64 {
 		return u
 	case 2:
 		return u * u
+	case 3:
+		return u * u * u
+	case 4:
+		return (u * u) * (u * u)
 	}
 	return math.Pow(u, gamma)
 }

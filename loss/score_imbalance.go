@@ -7,6 +7,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -50,7 +51,7 @@ var asymmetricLoss = core.Definition{
 	Laws:     core.NonNegative, Others: "ASL and timm AsymmetricLossMultiLabel: Sum (the ASL repository's default takes the focusing factors for constants); mmpretrain: Mean",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		plus, minus, clip := s.Score.Gammas[0], s.Score.Gammas[1], s.Score.Clip
-		return formula.Bivariate(func(x, y float64, _ int) formula.Partials {
+		partials := formula.Bivariate(func(x, y float64, _ int) formula.Partials {
 			o := formula.OddsOf(x)
 			a := focused(o, plus)
 			b := clippedNegative(o, minus, clip)
@@ -59,7 +60,59 @@ var asymmetricLoss = core.Definition{
 				PP: formula.Times(y, a.PP) + formula.Times(1-y, b.PP), PT: a.P - b.P,
 			}
 		})
+		return formula.FirstOrder{
+			Value: func(b *core.Block, dst []float64) {
+				l, t := formula.LogisticOf(b, b.X[0], true), b.X[1][:len(dst)]
+				lost := clippedLosses(b, &l, clip)
+				for i, y := range t {
+					o := l.Odds(i)
+					a, c := formula.Times(power(o.No, plus), o.Won), 0.0
+					if m := o.Yes - clip; !(m <= 0) {
+						c = formula.Times(power(m, minus), lost[i])
+					}
+					dst[i] = formula.Times(y, a) + formula.Times(1-y, c)
+				}
+			},
+			Deriv: func(b *core.Block, dst []float64) {
+				l, t := formula.LogisticOf(b, b.X[0], true), b.X[1][:len(dst)]
+				lost := clippedLosses(b, &l, clip)
+				for i, y := range t {
+					o := l.Odds(i)
+					a, c := 0.0, 0.0
+					if o.No != 0 {
+						a = -power(o.No, plus) * (formula.Times(plus*o.Yes, o.Won) + o.No)
+					}
+					switch m := o.Yes - clip; {
+					case m <= 0:
+					case clip == 0:
+						c = power(m, minus) * (o.Yes + minus*o.No*lost[i])
+					default:
+						w := power(m, minus)
+						c = (w/(o.No+clip) + minus*w/m*lost[i]) * o.Yes * o.No
+					}
+					dst[i] = formula.Times(y, a) + formula.Times(1-y, c)
+				}
+			},
+		}.Completed(partials)
 	},
+}
+
+// clippedLosses returns -log(1 - p_m) for the clipped probabilities p_m = max(p - clip, 0).
+func clippedLosses(b *core.Block, l *formula.Logistic, clip float64) []float64 {
+	s := b.Buf(len(l.X))
+	for i := range s {
+		if clip == 0 {
+			s[i] = l.Odds(i).Lost
+		} else {
+			yes, _ := l.Sigmoids(i)
+			s[i] = -max(yes-clip, 0)
+		}
+	}
+	if clip != 0 {
+		vec.Log1p(s, s)
+		formula.Negate(s, s)
+	}
+	return s
 }
 
 // focused is (1-p)^γ·(-log p) with its derivatives by the logit.

@@ -31,11 +31,30 @@ func Log1pmx(u float64) float64 {
 func Expm1mx(y float64) float64 {
 	switch {
 	case math.Abs(y) <= 0.5:
-		return Log1pmx(math.Expm1(y))
+		return expm1mxSeries(y)
 	case math.IsInf(y, 1):
 		return y
 	}
 	return math.Expm1(y) - y
+}
+
+// Expm1mxOf is Expm1mx(y) with e = e^y - 1 known.
+func Expm1mxOf(y, e float64) float64 {
+	switch {
+	case math.Abs(y) <= 0.5:
+		return expm1mxSeries(y)
+	case math.IsInf(y, 1):
+		return y
+	}
+	return e - y
+}
+
+// expm1mxSeries is y²·(1/2! + y/3! + y²/4! + ...) for |y| <= 0.5, even and odd powers apart.
+func expm1mxSeries(y float64) float64 {
+	z := y * y
+	even := 1.0/2 + z*(1.0/24+z*(1.0/720+z*(1.0/40320+z*(1.0/3628800+z*(1.0/479001600+z*(1.0/87178291200+z*(1.0/20922789888000)))))))
+	odd := 1.0/6 + z*(1.0/120+z*(1.0/5040+z*(1.0/362880+z*(1.0/39916800+z*(1.0/6227020800+z*(1.0/1307674368000))))))
+	return z * (even + y*odd)
 }
 
 // LogRatio returns log(a/b) for a, b >= 0 that are not both 0, to full relative accuracy near a =
@@ -56,7 +75,7 @@ func KLTerm(t, p, a float64) float64 {
 	case t == 0:
 		return p
 	case math.Abs(a) <= 0.5:
-		return t * Log1pmx(math.Expm1(-a))
+		return t * expm1mxSeries(-a)
 	}
 	return t*a + (p - t)
 }

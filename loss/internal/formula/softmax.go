@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // A SoftmaxRow is the softmax of a row of logits: p = e/(1+Rest), log p = z - Max - L1.
@@ -109,6 +110,16 @@ func Log(x float64) float64 {
 		return math.Log(x*0x1p54) - 54*math.Ln2
 	}
 	return math.Log(x)
+}
+
+// Logs writes [Log] of each element of x to dst.
+func Logs(dst, x []float64) {
+	vec.Log(dst, x)
+	for i, v := range x {
+		if v > 0 && v < 0x1p-1022 {
+			dst[i] = Log(v)
+		}
+	}
 }
 
 // AddTo adds src to dst.
