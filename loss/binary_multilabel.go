@@ -48,27 +48,23 @@ var multiLabelSoftMargin = core.Definition{
 			j, w := binaryJet(o, x, y, 1), weight(i%d.Classes)
 			return formula.Partials{L: formula.Times(w, j.L), P: w * j.P, T: formula.Times(w, j.T), PP: w * j.PP, PT: w * j.PT}
 		})
-		return formula.FirstOrder{
-			Value: func(b *core.Block, dst []float64) {
-				l, t := formula.LogisticOf(b, b.X[0], true), b.X[1]
-				for i := range dst {
-					sum := 0.0
-					for c := range b.Cols {
-						k := i*b.Cols + c
-						o, y := l.Odds(k), t[k]
-						sum += formula.Times(weight(c), formula.Times(y, o.Won)+formula.Times(1-y, o.Lost))
+		return formula.FirstOrder{Both: func(b *core.Block, value, deriv []float64) {
+			l, t := formula.LogisticOf(b, b.X[0], true), b.X[1]
+			for i := range b.Rows {
+				sum := 0.0
+				for c := range b.Cols {
+					k := i*b.Cols + c
+					o, y, w := l.Odds(k), t[k], weight(c)
+					sum += formula.Times(w, formula.Times(y, o.Won)+formula.Times(1-y, o.Lost))
+					if deriv != nil {
+						deriv[k] = w * formula.Pick(y == 1, -o.No, o.Yes-y)
 					}
-					dst[i] = sum
 				}
-			},
-			Deriv: func(b *core.Block, dst []float64) {
-				l, t := formula.LogisticOf(b, b.X[0], false), b.X[1][:len(dst)]
-				for i, y := range t {
-					yes, no := l.Sigmoids(i)
-					dst[i] = weight(i%d.Classes) * formula.Pick(y == 1, -no, yes-y)
+				if value != nil {
+					value[i] = sum
 				}
-			},
-		}.Completed(elements)
+			}
+		}}.Completed(elements)
 	},
 }
 

@@ -60,59 +60,48 @@ var asymmetricLoss = core.Definition{
 				PP: formula.Times(y, a.PP) + formula.Times(1-y, b.PP), PT: a.P - b.P,
 			}
 		})
-		return formula.FirstOrder{
-			Value: func(b *core.Block, dst []float64) {
-				l, t := formula.LogisticOf(b, b.X[0], true), b.X[1][:len(dst)]
-				lost := clippedLosses(b, &l, clip)
-				for i, y := range t {
-					o := l.Odds(i)
-					a, c := formula.Times(power(o.No, plus), o.Won), 0.0
-					if m := o.Yes - clip; !(m <= 0) {
-						c = formula.Times(power(m, minus), lost[i])
-					}
-					dst[i] = formula.Times(y, a) + formula.Times(1-y, c)
+		return formula.FirstOrder{Both: func(b *core.Block, value, deriv []float64) {
+			l, t := formula.LogisticOf(b, b.X[0], true), b.X[1]
+			n := len(l.X)
+			yes, no, won, lost := b.Buf(n), b.Buf(n), b.Buf(n), b.Buf(n) // lost: log(1 - p_m)
+			for i := range lost {
+				o := l.Odds(i)
+				yes[i], no[i], won[i], lost[i] = o.Yes, o.No, o.Won, -o.Lost
+				if clip != 0 {
+					lost[i] = -max(o.Yes-clip, 0)
 				}
-			},
-			Deriv: func(b *core.Block, dst []float64) {
-				l, t := formula.LogisticOf(b, b.X[0], true), b.X[1][:len(dst)]
-				lost := clippedLosses(b, &l, clip)
-				for i, y := range t {
-					o := l.Odds(i)
-					a, c := 0.0, 0.0
-					if o.No != 0 {
-						a = -power(o.No, plus) * (formula.Times(plus*o.Yes, o.Won) + o.No)
-					}
-					switch m := o.Yes - clip; {
-					case m <= 0:
-					case clip == 0:
-						c = power(m, minus) * (o.Yes + minus*o.No*lost[i])
-					default:
-						w := power(m, minus)
-						c = (w/(o.No+clip) + minus*w/m*lost[i]) * o.Yes * o.No
-					}
-					dst[i] = formula.Times(y, a) + formula.Times(1-y, c)
+			}
+			if clip != 0 {
+				vec.Log1p(lost, lost)
+			}
+			for i, y := range t {
+				o := formula.Odds{Won: won[i], Lost: -lost[i], Yes: yes[i], No: no[i]}
+				up, um := power(o.No, plus), 0.0
+				m := o.Yes - clip
+				if !(m <= 0) {
+					um = power(m, minus)
 				}
-			},
-		}.Completed(partials)
+				if value != nil {
+					value[i] = formula.Times(y, formula.Times(up, o.Won)) + formula.Times(1-y, formula.Times(um, o.Lost))
+				}
+				if deriv == nil {
+					continue
+				}
+				a, c := 0.0, 0.0
+				if o.No != 0 {
+					a = -up * (formula.Times(plus*o.Yes, o.Won) + o.No)
+				}
+				switch {
+				case m <= 0:
+				case clip == 0:
+					c = um * (o.Yes + minus*o.No*o.Lost)
+				default:
+					c = (um/(o.No+clip) + minus*um/m*o.Lost) * o.Yes * o.No
+				}
+				deriv[i] = formula.Times(y, a) + formula.Times(1-y, c)
+			}
+		}}.Completed(partials)
 	},
-}
-
-// clippedLosses returns -log(1 - p_m) for the clipped probabilities p_m = max(p - clip, 0).
-func clippedLosses(b *core.Block, l *formula.Logistic, clip float64) []float64 {
-	s := b.Buf(len(l.X))
-	for i := range s {
-		if clip == 0 {
-			s[i] = l.Odds(i).Lost
-		} else {
-			yes, _ := l.Sigmoids(i)
-			s[i] = -max(yes-clip, 0)
-		}
-	}
-	if clip != 0 {
-		vec.Log1p(s, s)
-		formula.Negate(s, s)
-	}
-	return s
 }
 
 // focused is (1-p)^γ·(-log p) with its derivatives by the logit.

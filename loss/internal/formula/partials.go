@@ -93,16 +93,21 @@ func ResidualDir(b *core.Block, i int) float64 {
 // training needs.
 type FirstOrder struct {
 	Value, Deriv func(b *core.Block, dst []float64)
+	// Both stands in the place of the two where they share most of their work; nil is not requested.
+	Both func(b *core.Block, value, deriv []float64)
 }
 
 // Completed adds a block function for the other derivatives.
 func (f FirstOrder) Completed(others core.BlockFunc) core.BlockFunc {
 	return func(b *core.Block) {
 		out, g := b.Out, b.Grad[0]
-		if out != nil {
+		if f.Both != nil && (out != nil || g != nil) {
+			f.Both(b, out, g)
+		}
+		if f.Value != nil && out != nil {
 			f.Value(b, out)
 		}
-		if g != nil {
+		if f.Deriv != nil && g != nil {
 			f.Deriv(b, g)
 		}
 		if b.Grad[1] != nil || b.Hess[0] != nil || b.Hess[1] != nil {
