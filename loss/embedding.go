@@ -106,30 +106,8 @@ var pairwiseDistance = core.Definition{
 	Name: "PairwiseDistance", Operands: vectors("x1", "x2"), Takes: core.Options(core.OptPower, core.OptEpsilon), Grouped: ofVectors,
 	Defaults: core.Settings{Power: 2, Epsilon: 1e-6, Reduction: core.None}, Check: distanceOptions, Node: true,
 	Torch: "pairwise_distance",
-	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
-		m := metric(s)
-		return func(g *core.Group) error {
-			gap := m.Between(g, 0, 1)
-			if g.Value != nil {
-				g.Value[0] = gap.D
-			}
-			gapDerivatives(g, &gap, g.Factor[0], 0)
-			return nil
-		}
-	},
-}
-
-// gapDerivatives writes the derivatives of a function of the distance of operands 0 and 1 whose
-// first and second derivative by the distance are d and dd.
-func gapDerivatives(g *core.Group, gap *formula.Gap, d, dd float64) {
-	for k := range 2 {
-		if out := g.Grad[k]; out != nil {
-			formula.Combine(out, gap.Grad(k, d))
-		}
-		if out := g.Hess[k]; out != nil {
-			formula.Combine(out, gap.Hess(k, d), gap.Grad(k, dd*gap.DD))
-		}
-	}
+	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc { return gapGroup(metric(s), itself) },
+	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches { return gapBatches(metric(s), itself) },
 }
 
 // excess returns max(0, x), or log(1 + e^x) where it is soft, with its derivatives.
@@ -184,7 +162,11 @@ var tripletMargin = core.Definition{
 	Name: "TripletMargin", Operands: vectors("anchor", "positive", "negative"), Grouped: ofVectors,
 	Takes:    core.Options(core.ReduceOptions, core.OptMargin, core.OptDistance, core.OptPower, core.OptEpsilon, core.OptSwap, core.OptSoft),
 	Defaults: core.Settings{Margin: 1, Power: 2, Epsilon: 1e-6}, Check: distanceOptions,
-	Laws:  core.NonNegative,
+	Laws: core.NonNegative,
+	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches {
+		m := metric(s)
+		return tripletBatches(m, tripletMarginOf(s), s.Embedding.Soft, s.Embedding.Swap)
+	},
 	Torch: "triplet_margin_loss", Optax: "triplet_margin_loss", Others: "PyTorch triplet_margin_with_distance_loss: WithDistance",
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
 		m, margin, soft, swap := metric(s), tripletMarginOf(s), s.Embedding.Soft, s.Embedding.Swap
@@ -252,20 +234,10 @@ var cosineEmbedding = core.Definition{
 	Laws:  core.NonNegative,
 	Torch: "cosine_embedding_loss",
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
-		m := formula.Metric{Kind: formula.Cosine}
-		return func(g *core.Group) error {
-			gap := m.Between(g, 0, 1)
-			l, d := gap.D, 1.0
-			if g.X[2][0] < 0 {
-				l, d, _ = excess(1-gap.D-s.Margin, false)
-				d = -d
-			}
-			if g.Value != nil {
-				g.Value[0] = l
-			}
-			gapDerivatives(g, &gap, d*g.Factor[0], 0)
-			return nil
-		}
+		return gapGroup(formula.Metric{Kind: formula.Cosine}, signedGap(s.Margin))
+	},
+	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches {
+		return gapBatches(formula.Metric{Kind: formula.Cosine}, signedGap(s.Margin))
 	},
 }
 
@@ -300,18 +272,10 @@ var contrastive = core.Definition{
 	Laws:   core.NonNegative,
 	Others: "tfa contrastive_loss of distances (N, 1) and zeros; PML ContrastiveLoss: pos_margin 0, squared",
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
-		m := formula.Metric{Kind: formula.L2, Power: 2}
-		return func(g *core.Group) error {
-			gap := m.Between(g, 0, 1)
-			y, short := g.X[2][0], max(0, s.Margin-gap.D)
-			if g.Value != nil {
-				g.Value[0] = formula.Times(y, gap.D*gap.D) + (1-y)*short*short
-			}
-			rest := (1 - y) * float64(formula.Indicator(short > 0)) // the second derivative is 2·(y + rest)
-			f := 2 * g.Factor[0]
-			gapDerivatives(g, &gap, f*(y*gap.D-(1-y)*short), f*(y+rest))
-			return nil
-		}
+		return gapGroup(formula.Metric{Kind: formula.L2, Power: 2}, gapToMargin(s.Margin))
+	},
+	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches {
+		return gapBatches(formula.Metric{Kind: formula.L2, Power: 2}, gapToMargin(s.Margin))
 	},
 }
 
@@ -348,6 +312,9 @@ var alignment = core.Definition{
 			return fmt.Errorf("WithPower is %v, want a finite number >= 1", s.Power)
 		}
 		return nil
+	},
+	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches {
+		return gapBatches(formula.Metric{Kind: formula.Cosine}, powerOfAngle(s.Power))
 	},
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {

@@ -36,6 +36,7 @@ var outputs = []output{
 	{"point", "../point_amd64.s", "../point_stubs_amd64.go", "tensorops", pointKernels, nil},
 	{"softmax", "../softmax_amd64.s", "../softmax_stubs_amd64.go", "tensorops", softmaxKernels, nil},
 	{"pixels", "../pixels_amd64.s", "../pixels_stubs_amd64.go", "tensorops", pixelKernels, nil},
+	{"vectors", "../vectors_amd64.s", "../vectors_stubs_amd64.go", "tensorops", vectorsAndLists, nil},
 	{"mat", "../mat/kernels_amd64.s", "../mat/stubs_amd64.go", "mat", matrixKernels, transpositions},
 }
 

@@ -20,6 +20,7 @@ type groupWork[F Float] struct {
 	loops        []loop
 	labelled     bool // the labels of all entries are in ints
 	stream       stream[F]
+	batch        batchWork[F]
 
 	e       *evaluation[F] // whose group it is
 	tangent float64        // of the rows that are written
@@ -164,8 +165,12 @@ func (e *evaluation[F]) groupRange(lo, hi int) {
 	w := getWork[F](0)
 	defer w.put()
 	at := lo / e.Dims.step()
-	for i := lo; i < hi && w.total.err == nil; i++ {
-		w.total.err = e.oneGroup(&w.groups, &w.total, i, at)
+	if f := e.batchFunc(); f != nil {
+		w.total.err = e.byBatches(&w.groups, &w.total, f, lo, hi, at)
+	} else {
+		for i := lo; i < hi && w.total.err == nil; i++ {
+			w.total.err = e.oneGroup(&w.groups, &w.total, i, at)
+		}
 	}
 	e.parts[at] = w.total
 }

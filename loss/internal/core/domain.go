@@ -171,14 +171,18 @@ func (d Domain) Holds(v float64) bool {
 }
 
 // HoldsAll reports whether every entry lies in the domain.
-func (d Domain) HoldsAll(x []float64) bool {
+func (d Domain) HoldsAll(x []float64) bool { return holdsAll(d, x) }
+
+// holdsAll is HoldsAll for either element type.
+func holdsAll[F Float](d Domain, x []F) bool {
+	least, largest := limits[F]()
 	switch d {
 	case SoftTargets, Counts, Relations:
-		return vec.Within(x, 0, math.MaxFloat64)
+		return vec.Within(x, 0, largest)
 	case Positive:
-		return vec.Within(x, math.SmallestNonzeroFloat64, math.MaxFloat64)
+		return vec.Within(x, least, largest)
 	case FiniteReal:
-		return vec.Within(x, -math.MaxFloat64, math.MaxFloat64)
+		return vec.Within(x, -largest, largest)
 	case UnitInterval:
 		if vec.Within(x, 0, 1) {
 			return true
@@ -186,16 +190,26 @@ func (d Domain) HoldsAll(x []float64) bool {
 	case Signs:
 		others := uint64(0) // the bits beside the sign that are not those of 1
 		for _, v := range x {
-			others |= (math.Float64bits(v) ^ 0x3ff0000000000000) << 1
+			others |= (math.Float64bits(float64(v)) ^ 0x3ff0000000000000) << 1
 		}
 		return others == 0
 	}
 	for _, v := range x {
-		if !d.Holds(v) {
+		if !d.Holds(float64(v)) {
 			return false
 		}
 	}
 	return true
+}
+
+// limits returns the smallest number above 0 and the largest finite one.
+func limits[F Float]() (least, largest F) {
+	if DTypeOf[F]() == Float32 {
+		tiny, huge := float32(math.SmallestNonzeroFloat32), float32(math.MaxFloat32)
+		return F(tiny), F(huge)
+	}
+	tiny, huge := math.SmallestNonzeroFloat64, math.MaxFloat64
+	return F(tiny), F(huge)
 }
 
 // Finite reports whether v is neither infinite nor NaN.

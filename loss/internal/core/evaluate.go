@@ -284,6 +284,8 @@ func (w *work[F]) put() {
 	w.kernel = Range[F]{}
 	w.groups.group = w.groups.group.free()
 	w.groups.stream = stream[F]{}
+	b := &w.groups.batch.batch
+	*b = Batch[F]{floats: b.floats.free(), singles: b.singles.free()}
 	w.groups.e = nil
 	PoolOf[F](&works32, &works64).Put(w)
 }

@@ -66,9 +66,9 @@ func dense(loops []loop) bool {
 }
 
 // gather writes the elements that the loops run over to dst and returns the rest of dst.
-func gather[F Float](dst []float64, x []F, loops []loop) []float64 {
+func gather[D, F Float](dst []D, x []F, loops []loop) []D {
 	if len(loops) == 0 {
-		dst[0] = float64(x[0])
+		dst[0] = D(x[0])
 		return dst[1:]
 	}
 	l := &loops[0]
@@ -85,30 +85,42 @@ func gather[F Float](dst []float64, x []F, loops []loop) []float64 {
 	case l.at == nil:
 		from := 0
 		for i := range row {
-			row[i] = float64(x[from])
+			row[i] = D(x[from])
 			from += l.stride
+		}
+	case len(l.axes) == 1:
+		stride := l.axes[0].stride
+		for i, at := range l.at {
+			row[i] = D(x[at*stride])
 		}
 	default:
 		for i := range row {
-			row[i] = float64(x[l.step(i)])
+			row[i] = D(x[l.step(i)])
 		}
 	}
 	return dst[l.n:]
 }
 
 // gatherRow writes the first elements of x to dst, as many as it has.
-func gatherRow[F Float](dst []float64, x []F) {
-	if f, ok := any(x[:len(dst)]).([]float32); ok && len(dst) >= 16 {
-		vec.Widen(dst, f)
+func gatherRow[D, F Float](dst []D, x []F) {
+	x = x[:len(dst)]
+	switch d := any(dst).(type) {
+	case []F:
+		copy(d, x)
 		return
+	case []float64:
+		if f, ok := any(x).([]float32); ok && len(dst) >= 16 {
+			vec.Widen(d, f)
+			return
+		}
 	}
-	for i, v := range x[:len(dst)] {
-		dst[i] = float64(v)
+	for i, v := range x {
+		dst[i] = D(v)
 	}
 }
 
 // scatter writes src to the elements that the loops run over and returns the rest of src.
-func scatter[F Float](dst []F, src []float64, loops []loop) []float64 {
+func scatter[F, S Float](dst []F, src []S, loops []loop) []S {
 	if len(loops) == 0 {
 		dst[0] = F(src[0])
 		return src[1:]
@@ -123,12 +135,17 @@ func scatter[F Float](dst []F, src []float64, loops []loop) []float64 {
 	row := src[:l.n]
 	switch {
 	case l.at == nil && l.stride == 1:
-		narrow(dst[:l.n], row, 1)
+		scatterRow(dst[:l.n], row)
 	case l.at == nil:
 		to := 0
 		for _, v := range row {
 			dst[to] = F(v)
 			to += l.stride
+		}
+	case len(l.axes) == 1:
+		stride := l.axes[0].stride
+		for i, v := range row {
+			dst[l.at[i]*stride] = F(v)
 		}
 	default:
 		for i, v := range row {
@@ -136,6 +153,17 @@ func scatter[F Float](dst []F, src []float64, loops []loop) []float64 {
 		}
 	}
 	return src[l.n:]
+}
+
+// scatterRow writes src to dst.
+func scatterRow[F, S Float](dst []F, src []S) {
+	if s, ok := any(src).([]float64); ok {
+		narrow(dst, s, 1)
+		return
+	}
+	for i, v := range src {
+		dst[i] = F(v)
+	}
 }
 
 // gatherInts is gather of integers.

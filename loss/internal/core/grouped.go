@@ -99,6 +99,7 @@ type grouped struct {
 	mask     Shape
 	f        GroupFunc
 	parts    PartsFunc
+	batches  Batches
 	weights  bool // come with the group
 	byLabel  bool // labels leave out entries
 	classes  int
@@ -338,6 +339,9 @@ func (g *grouped) sealed(b *Bound) *grouped {
 	g.f = b.Def.Group(&b.Set, &g.dims)
 	if b.Def.Parts != nil {
 		g.parts = b.Def.Parts(&b.Set, &g.dims)
+	}
+	if b.Def.Batch != nil {
+		g.batches = b.Def.Batch(&b.Set, &g.dims)
 	}
 	return g
 }

@@ -1,0 +1,67 @@
+//go:build amd64 && !purego
+
+package tensorops
+
+import "unsafe"
+
+// The functions below call the kernels for n elements, a multiple of vectorStep.
+
+func float32s[F Float](p *F) *float32 { return (*float32)(unsafe.Pointer(p)) }
+func float64s[F Float](p *F) *float64 { return (*float64)(unsafe.Pointer(p)) }
+
+func gapSquares[F Float](x, y *F, n int, eps float64) float64 {
+	if isFloat32[F]() {
+		return gapSquaresF32AVX2(float32s(x), float32s(y), n, eps)
+	}
+	return gapSquaresF64AVX2(float64s(x), float64s(y), n, eps)
+}
+
+func gapScale[F Float](dst, x, y *F, n int, eps, a float64) {
+	if isFloat32[F]() {
+		gapScaleF32AVX2(float32s(dst), float32s(x), float32s(y), n, eps, a)
+		return
+	}
+	gapScaleF64AVX2(float64s(dst), float64s(x), float64s(y), n, eps, a)
+}
+
+func gapScale2[F Float](dst, x, y, z *F, n int, eps, a, delta, b float64) {
+	if isFloat32[F]() {
+		gapScale2F32AVX2(float32s(dst), float32s(x), float32s(y), float32s(z), n, eps, a, delta, b)
+		return
+	}
+	gapScale2F64AVX2(float64s(dst), float64s(x), float64s(y), float64s(z), n, eps, a, delta, b)
+}
+
+func products[F Float](x, y *F, n int) (xx, xy, yy float64) {
+	if isFloat32[F]() {
+		return productsF32AVX2(float32s(x), float32s(y), n)
+	}
+	return productsF64AVX2(float64s(x), float64s(y), n)
+}
+
+func combinedSquares[F Float](x, y *F, n int, a, b float64) float64 {
+	if isFloat32[F]() {
+		return combinedSquaresF32AVX2(float32s(x), float32s(y), n, a, b)
+	}
+	return combinedSquaresF64AVX2(float64s(x), float64s(y), n, a, b)
+}
+
+func combine[F Float](dst, x, y *F, n int, a, b float64) {
+	if isFloat32[F]() {
+		combineF32AVX2(float32s(dst), float32s(x), float32s(y), n, a, b)
+		return
+	}
+	combineF64AVX2(float64s(dst), float64s(x), float64s(y), n, a, b)
+}
+
+func expTerms(dst, x *float32, n int) (largest float32, sum float64) {
+	return expTermsF32AVX2(dst, x, n)
+}
+
+func pairsBehind(lanes, u, weights, pull, products *float64, n int, v, weight float64) {
+	pairsBehindF64AVX2(lanes, u, weights, pull, products, n, v, weight)
+}
+
+func pairsBefore(lanes, u, weights, x, pull, products *float64, n int, v, score, weight float64) {
+	pairsBeforeF64AVX2(lanes, u, weights, x, pull, products, n, v, score, weight)
+}

@@ -1,0 +1,41 @@
+//go:build !amd64 || purego
+
+package tensorops
+
+// The functions below are never called where generic is the only implementation.
+
+func gapSquares[F Float](x, y *F, n int, eps float64) float64 {
+	panic("tensorops: no kernel")
+}
+
+func gapScale[F Float](dst, x, y *F, n int, eps, a float64) {
+	panic("tensorops: no kernel")
+}
+
+func gapScale2[F Float](dst, x, y, z *F, n int, eps, a, delta, b float64) {
+	panic("tensorops: no kernel")
+}
+
+func products[F Float](x, y *F, n int) (xx, xy, yy float64) {
+	panic("tensorops: no kernel")
+}
+
+func combinedSquares[F Float](x, y *F, n int, a, b float64) float64 {
+	panic("tensorops: no kernel")
+}
+
+func combine[F Float](dst, x, y *F, n int, a, b float64) {
+	panic("tensorops: no kernel")
+}
+
+func expTerms(dst, x *float32, n int) (largest float32, sum float64) {
+	panic("tensorops: no kernel")
+}
+
+func pairsBehind(lanes, u, weights, pull, products *float64, n int, v, weight float64) {
+	panic("tensorops: no kernel")
+}
+
+func pairsBefore(lanes, u, weights, x, pull, products *float64, n int, v, score, weight float64) {
+	panic("tensorops: no kernel")
+}
