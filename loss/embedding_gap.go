@@ -94,9 +94,7 @@ func gapBatch[F core.Float](m formula.Metric, f gapLoss) core.BatchFunc[F] {
 				y = float64(flags.At(i)[0])
 			}
 			l, d, _ := f(s.D, y)
-			if b.Value != nil {
-				b.Value[i] = l
-			}
+			b.Give(i, l)
 			d *= b.Factor[i]
 			s.Grad(b.Grad[0].At(i), d)
 			s.GradOther(b.Grad[1].At(i), d)
@@ -130,9 +128,7 @@ func tripletBatch[F core.Float](m formula.Metric, margin float64, soft, swap boo
 				continue
 			}
 			l, d, _ := excess(near.D-far.D+margin, soft)
-			if b.Value != nil {
-				b.Value[i] = l
-			}
+			b.Give(i, l)
 			d *= b.Factor[i]
 			if swapped {
 				near.Grad(b.Grad[0].At(i), d)

@@ -72,9 +72,19 @@ func ListNet(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&listNet, opts, scores, relevance)
 }
 
+// topOne are the targets of [ListNet].
+var topOne = formula.ListTargets{
+	Exact: func(t, y []float64) { tensorops.SoftmaxRows(t, y, len(y)) },
+	Native: func(t, y []float32) ([]float32, float64) {
+		_, sum := tensorops.ExpTerms(t, y)
+		return t, sum
+	},
+}
+
 var listNet = core.Definition{
 	Name: "ListNet", Operands: lists("scores", core.Logits, "relevance", core.FiniteReal), Takes: listOptions, Grouped: ofLists,
 	Laws: core.NonNegative, Others: "allRank listNet",
+	Batch: func(*core.Settings, *core.GroupDims) core.Batches { return topOne.Batches() },
 	Group: func(*core.Settings, *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {
 			scores, f := g.X[0], g.Factor[0]

@@ -2,11 +2,12 @@ package loss
 
 import (
 	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// This file is the logistic loss of pairs weighted by PairDCG without an exponential or a logarithm
-// for every pair, for lists of a few grades of relevance. With D the discount, falling with the
+// This file is the logistic loss of pairs without an exponential or a logarithm for every pair, for
+// lists of a few grades of relevance. Under PairDCG, with D the discount, falling with the
 // rank, and e = exp(-σ|s_a-s_b|), an item a and an item b behind it in the ranking have
 //
 //	λ·log(1 + exp ...) = c·(D_a - D_b)·(log(1+e) + σ·(s_a-s_b) if b is the more relevant one)
@@ -16,6 +17,7 @@ import (
 //	Σ (D_a - D_b)·log(1+e) = Σ_a D_a·log Π_b (1+e) - Σ_b D_b·log Π_a (1+e)
 //
 // takes a logarithm for every item and grade, and e is a product of one exponential for each item.
+// Without discounts the sum has 1 in the place of D_a - D_b.
 // Products are kept less 1, so that they keep their digits where all e are small.
 
 // lambdaTile is the number of items of a grade that are multiplied: Π (1+e) <= 2^lambdaTile.
@@ -29,9 +31,9 @@ const lambdaSpread = 64
 // fewer than those of pairs.
 const lambdaGrade = 8
 
-// A lambdaSide is the items of one grade in a tile: u = exp(σ·(s - max)), v = 1/u, x = σ·(s - max)
-// and, for each item, the products over the other grade's items behind and before it, less 1, and
-// Σ (D_a - D_b)·p over them.
+// A lambdaSide is the items of one grade in a tile: u = exp(σ·(s - max)), v = 1/u, x = σ·(s - max),
+// the discounts d and, for each item, the products over the other grade's items behind and before
+// it, less 1, and Σ (D_a - D_b)·p over them.
 type lambdaSide struct{ u, v, x, d, behind, before, pull []float64 }
 
 func (l *lambdaSide) tile(lo, hi int) lambdaSide {
@@ -40,7 +42,7 @@ func (l *lambdaSide) tile(lo, hi int) lambdaSide {
 
 // lambdas adds the derivatives of a list to r.grad, unless that is nil, and returns its value; both
 // are divided by total. It reports false for lists that it is not made for.
-func (r *pairRows) lambdas(g *core.Group, sigma, total, f float64) (value float64, ok bool) {
+func (r *pairRows) lambdas(g *core.Group, weights PairWeight, sigma, total, f float64) (value float64, ok bool) {
 	n := g.N
 	grades, top, bottom := 1, r.s[0], r.s[0]
 	for k := 1; k < n; k++ {
@@ -52,7 +54,11 @@ func (r *pairRows) lambdas(g *core.Group, sigma, total, f float64) (value float6
 	if g.Weight != nil || n < lambdaGrade*grades || !(sigma*(top-bottom) <= lambdaSpread) {
 		return 0, false
 	}
-	all := lambdaSide{g.Buf(n), g.Buf(n), g.Buf(n), r.discount, g.Buf(n), g.Buf(n), g.Buf(n)}
+	discounts := r.discount
+	if weights != PairDCG {
+		discounts = g.Zeros(n)
+	}
+	all := lambdaSide{g.Buf(n), g.Buf(n), g.Buf(n), discounts, g.Buf(n), g.Buf(n), g.Buf(n)}
 	for k, s := range r.s {
 		all.x[k] = sigma * (s - top)
 		all.v[k] = -all.x[k]
@@ -63,11 +69,17 @@ func (r *pairRows) lambdas(g *core.Group, sigma, total, f float64) (value float6
 		hi := r.gradeEnd(lo)
 		for from := hi; from < n; {
 			to := r.gradeEnd(from)
-			c := (r.gain[lo] - r.gain[from]) / total
+			c := 1 / total
+			switch weights {
+			case PairDCG:
+				c = (r.gain[lo] - r.gain[from]) / total
+			case PairLabelDiff:
+				c = (r.y[lo] - r.y[from]) / total
+			}
 			for i := lo; i < hi; i += lambdaTile {
 				for j := from; j < to; j += lambdaTile {
 					a, b := all.tile(i, min(i+lambdaTile, hi)), all.tile(j, min(j+lambdaTile, to))
-					value += c * lambdaPairs(&a, &b)
+					value += c * lambdaPairs(&a, &b, weights == PairDCG)
 					if r.grad != nil {
 						for k, p := range a.pull {
 							r.grad[i+k] -= f * sigma * c * p
@@ -95,25 +107,39 @@ func (r *pairRows) gradeEnd(k int) int {
 }
 
 // lambdaPairs computes the pairs of more relevant items a and less relevant items b, each in the
-// order of the ranking, and returns their value.
-func lambdaPairs(a, b *lambdaSide) (value float64) {
+// order of the ranking, and returns their value. Without discounts each pair counts 1.
+func lambdaPairs(a, b *lambdaSide, discounted bool) (value float64) {
 	for _, s := range [...][]float64{b.behind, b.before, b.pull} {
 		clear(s)
 	}
 	first := 0 // the first b behind the item
-	for i, d := range a.d {
+	for i := range a.d {
 		for first < len(b.d) && before(b, first, a, i) {
 			first++
 		}
-		product, own, linear := lambdaBefore(b.v[:first], b.d[:first], b.x[:first], b.pull[:first], b.behind[:first], a.u[i], a.x[i], d)
+		ahead, after := 1.0, -1.0
+		if discounted {
+			ahead, after = a.d[i], a.d[i]
+		}
+		wrong := tensorops.LogisticSides{U: b.v[:first], X: b.x[:first], Weights: b.d[:first], Pull: b.pull[:first], Products: b.behind[:first]}
+		right := tensorops.LogisticSides{U: b.u[first:], Weights: b.d[first:], Pull: b.pull[first:], Products: b.before[first:]}
+		product, own, linear := tensorops.PairsBefore(&wrong, a.u[i], a.x[i], after)
 		value += linear
 		a.before[i] = product
-		product, rest := lambdaBehind(b.u[first:], b.d[first:], b.pull[first:], b.before[first:], a.v[i], d)
+		product, rest := tensorops.PairsBehind(&right, a.v[i], ahead)
 		a.behind[i], a.pull[i] = product, own+rest
 	}
+	vec.Log1p(a.behind, a.behind)
+	vec.Log1p(a.before, a.before)
+	if !discounted {
+		for k, l := range a.behind {
+			value += l + a.before[k]
+		}
+		return value
+	}
+	vec.Log1p(b.behind, b.behind)
+	vec.Log1p(b.before, b.before)
 	for _, s := range []*lambdaSide{a, b} {
-		vec.Log1p(s.behind, s.behind)
-		vec.Log1p(s.before, s.before)
 		for k, d := range s.d {
 			value += d * (s.behind[k] - s.before[k])
 		}
@@ -128,70 +154,4 @@ func before(b *lambdaSide, j int, a *lambdaSide, i int) bool {
 		return b.d[j] > a.d[i]
 	}
 	return b.x[j] > a.x[i]
-}
-
-// lambdaBehind computes the pairs of an item with v = 1/u and discount d with less relevant items
-// behind it, in the right order. Two at a time share a division, and are multiplied apart.
-func lambdaBehind(u, discount, pull, products []float64, v, d float64) (product, own float64) {
-	n := len(u)
-	discount, pull, products = discount[:n], pull[:n], products[:n]
-	even, odd, own2 := 0.0, 0.0, 0.0
-	k := 0
-	for ; k+1 < n; k += 2 {
-		e, e2 := v*u[k], v*u[k+1]
-		one, one2 := 1+e, 1+e2
-		inverse := 1 / (one * one2)
-		p, p2 := (d-discount[k])*(e*one2)*inverse, (d-discount[k+1])*(e2*one)*inverse
-		even, odd = even*one+e, odd*one2+e2
-		products[k], products[k+1] = products[k]*one+e, products[k+1]*one2+e2
-		pull[k] += p
-		pull[k+1] += p2
-		own += p
-		own2 += p2
-	}
-	if k < n {
-		e := v * u[k]
-		one := 1 + e
-		p := (d - discount[k]) * e / one
-		even = even*one + e
-		products[k] = products[k]*one + e
-		pull[k] += p
-		own += p
-	}
-	return even + odd + even*odd, own + own2
-}
-
-// lambdaBefore computes the pairs of an item with discount d with less relevant items before it, in
-// the wrong order; linear is Σ (D_b - D_a)·σ·(s_b-s_a).
-func lambdaBefore(v, discount, x, pull, products []float64, u, score, d float64) (product, own, linear float64) {
-	n := len(v)
-	discount, x, pull, products = discount[:n], x[:n], pull[:n], products[:n]
-	even, odd, own2, linear2 := 0.0, 0.0, 0.0, 0.0
-	k := 0
-	for ; k+1 < n; k += 2 {
-		e, e2 := u*v[k], u*v[k+1]
-		one, one2 := 1+e, 1+e2
-		inverse := 1 / (one * one2)
-		gap, gap2 := discount[k]-d, discount[k+1]-d
-		linear += gap * (x[k] - score)
-		linear2 += gap2 * (x[k+1] - score)
-		p, p2 := gap*one2*inverse, gap2*one*inverse
-		even, odd = even*one+e, odd*one2+e2
-		products[k], products[k+1] = products[k]*one+e, products[k+1]*one2+e2
-		pull[k] += p
-		pull[k+1] += p2
-		own += p
-		own2 += p2
-	}
-	if k < n {
-		e := u * v[k]
-		one := 1 + e
-		gap := discount[k] - d
-		linear += gap * (x[k] - score)
-		even = even*one + e
-		products[k] = products[k]*one + e
-		pull[k] += gap / one
-		own += gap / one
-	}
-	return even + odd + even*odd, own + own2, linear + linear2
 }

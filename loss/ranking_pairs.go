@@ -80,8 +80,8 @@ func (p *pairLoss) group(g *core.Group, s *core.Settings) {
 	if !s.Ranking.PairSum {
 		total = pairTotal(g, p.all, r.order)
 	}
-	if p.sigma != 0 && r.discount != nil && r.hess == nil {
-		if v, ok := r.lambdas(g, p.sigma, total, f); ok {
+	if p.sigma != 0 && r.hess == nil {
+		if v, ok := r.lambdas(g, PairWeight(s.Ranking.PairWeights), p.sigma, total, f); ok {
 			r.write(g, v)
 			return
 		}

@@ -37,9 +37,21 @@ func RankingSoftmax(scores, relevance *G.Node, opts ...Option) (*G.Node, error) 
 	return build(&rankingSoftmax, opts, scores, relevance)
 }
 
+// relevances are the targets of [RankingSoftmax].
+var relevances = formula.ListTargets{
+	Exact:  func(t, y []float64) { copy(t, y) },
+	Native: func(_, y []float32) ([]float32, float64) { return y, 1 },
+}
+
 var rankingSoftmax = core.Definition{
 	Name: "RankingSoftmax", Operands: lists("scores", core.Logits, "relevance", core.Counts), Takes: core.Options(listOptions, core.OptEpsilon),
 	Grouped: ofItems, Parts: func(*core.Settings, *core.GroupDims) core.PartsFunc { return partOf(relevant) },
+	Batch: func(s *core.Settings, _ *core.GroupDims) (all core.Batches) {
+		if s.Epsilon == 0 {
+			all = relevances.Batches()
+		}
+		return all
+	},
 	Optax: "ranking_softmax_loss", Others: "rax softmax_loss; rax poly1_softmax_loss: WithEpsilon(1); TF-Ranking SoftmaxLoss",
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {

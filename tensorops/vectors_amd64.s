@@ -617,17 +617,41 @@ TEXT ·expTermsF32AVX2(SB), NOSPLIT, $0-40
 	MOVQ    x+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS c32_ff800000<>+0(SB), Y0
-	MOVQ    CX, BX
-	MOVQ    DX, SI
+	VMOVUPS c32_ff800000<>+0(SB), Y1
+	VMOVUPS c32_ff800000<>+0(SB), Y2
+	VMOVUPS c32_ff800000<>+0(SB), Y3
+	LEAQ    -32(CX)(DX*4), BX
+	MOVQ    CX, SI
+	MOVQ    DX, DI
+	SUBQ    $0x20, DI
+	JL      mostdone4
 
-most:
-	VMAXPS       (BX), Y0, Y0
-	ADDQ         $0x20, BX
-	SUBQ         $0x08, SI
-	CMPQ         SI, $0x08
-	JGE          most
-	LEAQ         -32(CX)(DX*4), BX
-	VMAXPS       (BX), Y0, Y0
+most4:
+	VMAXPS (SI), Y0, Y0
+	VMAXPS 32(SI), Y1, Y1
+	VMAXPS 64(SI), Y2, Y2
+	VMAXPS 96(SI), Y3, Y3
+	ADDQ   $0x00000080, SI
+	SUBQ   $0x20, DI
+	JGE    most4
+
+mostdone4:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JL   mostdone1
+
+most1:
+	VMAXPS (SI), Y0, Y0
+	ADDQ   $0x20, SI
+	SUBQ   $0x08, DI
+	JGE    most1
+
+mostdone1:
+	ADDQ         $0x08, DI
+	VMAXPS       (BX), Y1, Y1
+	VMAXPS       Y1, Y0, Y0
+	VMAXPS       Y3, Y2, Y2
+	VMAXPS       Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VMAXPS       X1, X0, X1
 	VPERMILPD    $0x01, X1, X0
@@ -636,79 +660,186 @@ most:
 	VMAXPS       X0, X1, X1
 	MOVSS        X1, largest+24(FP)
 	VBROADCASTSS X1, Y0
-	VXORPS       X1, X1, X1
-	VXORPS       X2, X2, X2
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	SUBQ         $0x20, DX
+	JL           termsdone4
 
-terms:
-	VSUBPS       (CX), Y0, Y3
-	VMOVUPS      c32_4b400000<>+0(SB), Y4
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y3, Y4
-	VSUBPS       c32_4b400000<>+0(SB), Y4, Y6
-	VMOVAPS      Y3, Y5
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
-	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
-	VPERMPS      powersF32<>+0(SB), Y4, Y6
-	VPSLLD       $0x14, Y4, Y4
-	VPADDD       Y4, Y6, Y6
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
-	VFMADD213PS  c32_3f000000<>+0(SB), Y5, Y4
+terms4:
+	VSUBPS       (CX), Y0, Y1
+	VMOVUPS      c32_4b400000<>+0(SB), Y2
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c32_4b400000<>+0(SB), Y2, Y6
+	VMOVAPS      Y1, Y3
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y3
+	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y3
+	VPERMPS      powersF32<>+0(SB), Y2, Y6
+	VPSLLD       $0x14, Y2, Y2
+	VPADDD       Y2, Y6, Y6
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
+	VFMADD213PS  c32_3f000000<>+0(SB), Y3, Y2
 	VMOVUPS      c32_3d2aa41e<>+0(SB), Y7
-	VMULPS       Y5, Y5, Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VMULPS       Y5, Y4, Y4
-	VFMADD213PS  Y5, Y5, Y4
-	VFMADD213PS  Y6, Y6, Y4
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y3, Y6
-	VANDPS       Y6, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VEXTRACTF128 $0x01, Y4, X3
-	VCVTPS2PD    X4, Y4
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y4, Y1, Y1
-	VADDPD       Y3, Y2, Y2
+	VMULPS       Y3, Y3, Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y3, Y2, Y2
+	VFMADD213PS  Y3, Y3, Y2
+	VFMADD213PS  Y6, Y6, Y2
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y6
+	VANDPS       Y6, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VSUBPS       32(CX), Y0, Y1
+	VMOVUPS      c32_4b400000<>+0(SB), Y3
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c32_4b400000<>+0(SB), Y3, Y7
+	VMOVAPS      Y1, Y6
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
+	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y7
+	VPSLLD       $0x14, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
+	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y3
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
+	VMULPS       Y6, Y6, Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VMULPS       Y6, Y3, Y3
+	VFMADD213PS  Y6, Y6, Y3
+	VFMADD213PS  Y7, Y7, Y3
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y7
+	VANDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 32(AX)
+	VADDPS       Y3, Y2, Y2
+	VSUBPS       64(CX), Y0, Y1
+	VMOVUPS      c32_4b400000<>+0(SB), Y3
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c32_4b400000<>+0(SB), Y3, Y7
+	VMOVAPS      Y1, Y6
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
+	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y7
+	VPSLLD       $0x14, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
+	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y3
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
+	VMULPS       Y6, Y6, Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VMULPS       Y6, Y3, Y3
+	VFMADD213PS  Y6, Y6, Y3
+	VFMADD213PS  Y7, Y7, Y3
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y7
+	VANDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 64(AX)
+	VADDPS       Y3, Y2, Y2
+	VSUBPS       96(CX), Y0, Y1
+	VMOVUPS      c32_4b400000<>+0(SB), Y3
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c32_4b400000<>+0(SB), Y3, Y7
+	VMOVAPS      Y1, Y6
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
+	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
+	VPERMPS      powersF32<>+0(SB), Y3, Y7
+	VPSLLD       $0x14, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
+	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y3
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
+	VMULPS       Y6, Y6, Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VMULPS       Y6, Y3, Y3
+	VFMADD213PS  Y6, Y6, Y3
+	VFMADD213PS  Y7, Y7, Y3
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y7
+	VANDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 96(AX)
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X1, Y1
+	VADDPD       Y2, Y4, Y4
+	VADDPD       Y1, Y5, Y5
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, AX
+	SUBQ         $0x20, DX
+	JGE          terms4
+
+termsdone4:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JL   termsdone1
+
+terms1:
+	VSUBPS       (CX), Y0, Y1
+	VMOVUPS      c32_4b400000<>+0(SB), Y2
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c32_4b400000<>+0(SB), Y2, Y6
+	VMOVAPS      Y1, Y3
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y3
+	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y3
+	VPERMPS      powersF32<>+0(SB), Y2, Y6
+	VPSLLD       $0x14, Y2, Y2
+	VPADDD       Y2, Y6, Y6
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
+	VFMADD213PS  c32_3f000000<>+0(SB), Y3, Y2
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y7
+	VMULPS       Y3, Y3, Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y3, Y2, Y2
+	VFMADD213PS  Y3, Y3, Y2
+	VFMADD213PS  Y6, Y6, Y2
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y6
+	VANDPS       Y6, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VEXTRACTF128 $0x01, Y2, X1
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X1, Y1
+	VADDPD       Y2, Y4, Y4
+	VADDPD       Y1, Y5, Y5
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, DX
-	CMPQ         DX, $0x08
-	JGE          terms
+	JGE          terms1
+
+termsdone1:
+	ADDQ         $0x08, DX
 	TESTQ        DX, DX
 	JZ           done
 	VSUBPS       (BX), Y0, Y0
-	VMOVUPS      c32_4b400000<>+0(SB), Y3
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y3
-	VSUBPS       c32_4b400000<>+0(SB), Y3, Y5
-	VMOVAPS      Y0, Y4
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
-	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
-	VPERMPS      powersF32<>+0(SB), Y3, Y5
-	VPSLLD       $0x14, Y3, Y3
-	VPADDD       Y3, Y5, Y5
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
-	VFMADD213PS  c32_3f000000<>+0(SB), Y4, Y3
+	VMOVUPS      c32_4b400000<>+0(SB), Y1
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
+	VSUBPS       c32_4b400000<>+0(SB), Y1, Y3
+	VMOVAPS      Y0, Y2
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y3, Y2
+	VFNMADD231PS c32_af82e308<>+0(SB), Y3, Y2
+	VPERMPS      powersF32<>+0(SB), Y1, Y3
+	VPSLLD       $0x14, Y1, Y1
+	VPADDD       Y1, Y3, Y3
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
+	VFMADD213PS  c32_3f000000<>+0(SB), Y2, Y1
 	VMOVUPS      c32_3d2aa41e<>+0(SB), Y6
-	VMULPS       Y4, Y4, Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y4, Y3
-	VFMADD213PS  Y5, Y5, Y3
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y0, Y5
-	VANDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, -32(AX)(DX*4)
+	VMULPS       Y2, Y2, Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VMULPS       Y2, Y1, Y1
+	VFMADD213PS  Y2, Y2, Y1
+	VFMADD213PS  Y3, Y3, Y1
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y0, Y3
+	VANDPS       Y3, Y1, Y1
+	VMOVUPS      Y1, -32(AX)(DX*4)
 	LEAQ         upper32<>+0(SB), AX
-	VANDPS       (AX)(DX*4), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X0
-	VCVTPS2PD    X3, Y3
+	VANDPS       (AX)(DX*4), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X0, Y0
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y0, Y2, Y2
+	VADDPD       Y1, Y4, Y4
+	VADDPD       Y0, Y5, Y5
 
 done:
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPD       X0, X1, X1
-	VPERMILPD    $0x01, X1, X0
-	VADDPD       X0, X1, X1
-	VMOVSD       X1, sum+32(FP)
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPD       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDPD       X0, X4, X4
+	VMOVSD       X4, sum+32(FP)
 	VZEROUPPER
 	RET
 

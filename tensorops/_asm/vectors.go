@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -139,32 +140,60 @@ func (g *gen) vectorKernels() {
 	RET()
 }
 
+// expBlock is the number of registers whose terms are added in float32.
+const expBlock = 4
+
+// expLoops emits a loop over blocks of registers and one over single ones; left is what is left of
+// the elements then.
+func (g *gen) expLoops(name string, ptrs []reg.GPVirtual, left reg.GPVirtual, body func(ptrs []reg.GPVirtual, registers int)) {
+	for _, registers := range []int{expBlock, 1} {
+		loop, done := fmt.Sprint(name, registers), fmt.Sprint(name, "done", registers)
+		SUBQ(imm(8*registers), left)
+		JL(LabelRef(done))
+		Label(loop)
+		body(ptrs, registers)
+		for _, p := range ptrs {
+			ADDQ(imm(32*registers), p)
+		}
+		SUBQ(imm(8*registers), left)
+		JGE(LabelRef(loop))
+		Label(done)
+		ADDQ(imm(8*registers), left)
+	}
+}
+
 // expTerms emits the exponentials of a row of float32 less its largest, which it returns with their
 // sum. n is at least 8; the last elements are computed with some before them.
 func (g *gen) expTerms() {
 	g.kernel("expTerms", "func(dst, x *float32, n int) (largest float32, sum float64)", "writes exp(x[i] - largest) and returns their sum.")
 	dst, x, n := pointer("dst"), pointer("x"), pointer("n")
 	l := g.logistic(0)
-	most := g.vec()
-	VMOVUPS(bitsConstant(uint64(math.Float32bits(float32(math.Inf(-1)))), 4), most)
-	at, left, last := copyOf(x), copyOf(n), GP64()
-	Label("most")
-	VMAXPS(Mem{Base: at}, most, most)
-	ADDQ(U8(32), at)
-	SUBQ(U8(8), left)
-	CMPQ(left, U8(8))
-	JGE(LabelRef("most"))
+	var most []reg.VecVirtual
+	for range expBlock {
+		m := g.vec()
+		VMOVUPS(bitsConstant(uint64(math.Float32bits(float32(math.Inf(-1)))), 4), m)
+		most = append(most, m)
+	}
+	last := GP64()
 	LEAQ(Mem{Base: x, Index: n, Scale: 4, Disp: -32}, last)
-	VMAXPS(Mem{Base: last}, most, most)
-	half, pair := XMM(), XMM()
-	VEXTRACTF128(U8(1), most, half)
-	VMAXPS(half, most.AsX(), half)
+	g.expLoops("most", []reg.GPVirtual{copyOf(x)}, copyOf(n), func(ptrs []reg.GPVirtual, registers int) {
+		for i := range registers {
+			VMAXPS(Mem{Base: ptrs[0], Disp: 32 * i}, most[i], most[i])
+		}
+	})
+	VMAXPS(Mem{Base: last}, most[1], most[1])
+	VMAXPS(most[1], most[0], most[0])
+	VMAXPS(most[3], most[2], most[2])
+	VMAXPS(most[2], most[0], most[0])
+	top, half, pair := most[0], XMM(), XMM()
+	VEXTRACTF128(U8(1), top, half)
+	VMAXPS(half, top.AsX(), half)
 	VPERMILPD(U8(1), half, pair)
 	VMAXPS(pair, half, half)
 	VPERMILPS(U8(1), half, pair)
 	VMAXPS(pair, half, half)
 	Store(half, ReturnIndex(0))
-	VBROADCASTSS(half, most)
+	VBROADCASTSS(half, top)
 
 	acc := g.lanesOf()
 	add := func(v reg.VecVirtual) {
@@ -175,24 +204,28 @@ func (g *gen) expTerms() {
 		VADDPD(lo, acc[0], acc[0])
 		VADDPD(hi, acc[1], acc[1])
 	}
-	term := func(p reg.GPVirtual) reg.VecVirtual {
+	term := func(m Mem) reg.VecVirtual {
 		v := g.vec()
-		VSUBPS(Mem{Base: p}, most, v)
+		VSUBPS(m, top, v)
 		return l.expMinus(v)
 	}
-	left = copyOf(n)
-	Label("terms")
-	v := term(x)
-	VMOVUPS(v, Mem{Base: dst})
-	add(v)
-	ADDQ(U8(32), x)
-	ADDQ(U8(32), dst)
-	SUBQ(U8(8), left)
-	CMPQ(left, U8(8))
-	JGE(LabelRef("terms"))
+	left := copyOf(n)
+	g.expLoops("terms", []reg.GPVirtual{x, dst}, left, func(ptrs []reg.GPVirtual, registers int) {
+		var sum reg.VecVirtual
+		for i := range registers {
+			v := term(Mem{Base: ptrs[0], Disp: 32 * i})
+			VMOVUPS(v, Mem{Base: ptrs[1], Disp: 32 * i})
+			if i == 0 {
+				sum = v
+			} else {
+				VADDPS(v, sum, sum)
+			}
+		}
+		add(sum)
+	})
 	TESTQ(left, left)
 	JZ(LabelRef("done"))
-	v = term(last)
+	v := term(Mem{Base: last})
 	VMOVUPS(v, Mem{Base: dst, Index: left, Scale: 4, Disp: -32})
 	masks := GP64()
 	LEAQ(table("upper32", 4, 16, func(i int) uint64 {

@@ -13,7 +13,7 @@ type Batch[F Float] struct {
 	Value  []float64 // the values; nil: not requested
 	Factor []float64 // of the values, in the derivatives
 	// Part receives the part of each group in the denominator of Mean, 0 for one that has none; nil
-	// for losses without parts. Where neither values nor derivatives are requested it is all that is.
+	// for losses without parts. Where Factor is nil it is all that is requested.
 	Part []float64
 
 	left    []bool
@@ -55,8 +55,12 @@ type Batches struct {
 // group alone.
 func (b *Batch[F]) Leave(i int) { b.left[i] = true }
 
-// Requested reports whether more than parts is.
-func (b *Batch[F]) Requested() bool { return b.Value != nil || b.Factor != nil }
+// Give gives the value of a group, if it is requested.
+func (b *Batch[F]) Give(i int, v float64) {
+	if b.Value != nil {
+		b.Value[i] = v
+	}
+}
 
 // Buf returns n numbers with arbitrary content, until the function returns.
 func (b *Batch[F]) Buf(n int) []float64 { return b.floats.take(n) }
