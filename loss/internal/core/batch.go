@@ -52,7 +52,7 @@ type Batches struct {
 }
 
 // Leave leaves a group to the group function, which computes all of it. That must depend on the
-// group alone.
+// group alone, and nothing may have been written for it.
 func (b *Batch[F]) Leave(i int) { b.left[i] = true }
 
 // Give gives the value of a group, if it is requested.
@@ -172,11 +172,11 @@ func (e *evaluation[F]) oneBatch(w *groupWork[F], t *totals, f BatchFunc[F], lo,
 		case e.task == sumShares:
 			t.share(m.s[j] * b.Part[j])
 			continue
-		case m.s[j] == 0 || b.Part != nil && b.Part[j] == 0:
-			e.clearGroup(w, i)
+		case !e.counts(m, j):
+			e.clearOf(w, i)
 			continue
 		case b.Factor[j] == 0:
-			e.clearGroup(w, i)
+			e.clearOf(w, i)
 		}
 		if b.Value != nil {
 			l := b.Value[j] * m.s[j]
@@ -188,6 +188,20 @@ func (e *evaluation[F]) oneBatch(w *groupWork[F], t *totals, f BatchFunc[F], lo,
 		}
 	}
 	return nil
+}
+
+// counts reports whether group j of a batch has a part.
+func (e *evaluation[F]) counts(m *batchWork[F], j int) bool {
+	return m.s[j] != 0 && (m.batch.Part == nil || m.batch.Part[j] != 0)
+}
+
+// clearOf writes 0 to the derivatives of group i, which the batch may have written to.
+func (e *evaluation[F]) clearOf(w *groupWork[F], i int) {
+	for k, d := range e.group.dst {
+		if d != nil {
+			e.clearPlace(w, &e.grouped.layout[e.operand[k]], d, i)
+		}
+	}
 }
 
 // chooseGroups finds the groups of a batch with their entries and factors. Those without entries
@@ -301,7 +315,7 @@ func (e *evaluation[F]) writeBatch(w *groupWork[F]) {
 			continue
 		}
 		for j, i := range m.groups {
-			if b.left[j] {
+			if b.left[j] || !e.counts(m, j) || b.Factor[j] == 0 {
 				continue
 			}
 			if m.at != nil && len(y.entries[0]) > 0 && !e.Zeroed {

@@ -11,7 +11,7 @@ import (
 const (
 	// nativeList is the number of items from which lists of float32 scores are computed in float32:
 	// the results of fewer are rounded once.
-	nativeList = 32
+	nativeList = 65
 	// nativeLoss is the loss below which such a list is computed in float64 nevertheless: it has
 	// lost digits.
 	nativeLoss = 0.25
@@ -76,7 +76,7 @@ func (l *ListTargets) singles(b *core.Batch[float32]) {
 }
 
 // hasPart writes the part of list i where it is requested. It reports whether more is requested of
-// the list.
+// the list. That of one item is left to the group function, where nothing is rounded.
 func hasPart[F core.Float](b *core.Batch[F], i int) bool {
 	if b.Part != nil {
 		b.Part[i] = 0
@@ -86,6 +86,10 @@ func hasPart[F core.Float](b *core.Batch[F], i int) bool {
 				break
 			}
 		}
+	}
+	if len(b.X[0].At(i)) == 1 {
+		b.Leave(i)
+		return false
 	}
 	return b.Factor != nil && (b.Part == nil || b.Part[i] != 0)
 }
