@@ -11,8 +11,8 @@ const (
 
 // pixelMemory is the memory of a call.
 type pixelMemory struct {
-	e, acc, x, dst []float32
-	labels         [pixelStep]int
+	e, acc, x []float32
+	labels    [pixelStep]int
 }
 
 var pixelMemories = sync.Pool{New: func() any { return new(pixelMemory) }}
@@ -43,13 +43,14 @@ func (m *pixelMemory) rest(x []float32, stride, classes int, labels []int, i int
 // PixelSums adds sums over pixels to sums, three for each class: with p the softmax over the
 // classes, Σ p over the pixels whose label is the class, Σ p over the others, and Σ (1 - p) over
 // those whose label it is. The logit of class c and pixel i is x[c·stride + i]; a label of -1 is
-// that of a pixel that is left out, others are classes. It reports whether there is such a kernel:
-// if not, sums are as they were.
+// that of a pixel that is left out, others are classes. It writes p to p[c·pstride + i], unless p is
+// nil, also for pixels that are left out. It reports whether there is such a kernel: if not, sums
+// are as they were.
 //
 // p is computed in float32, to 3 units in the last place and half a unit more for each unit of the
 // logit's distance from the largest one; up to 64 terms are added in float32, then all in float64.
 // 1 - p keeps its digits where p is near 1.
-func PixelSums(sums []float64, x []float32, stride int, labels []int) bool {
+func PixelSums(sums []float64, x []float32, stride int, p []float32, pstride int, labels []int) bool {
 	if !hasPixels() {
 		return false
 	}
@@ -58,9 +59,9 @@ func PixelSums(sums []float64, x []float32, stride int, labels []int) bool {
 	defer pixelMemories.Put(m)
 	e, acc := m.room(&m.e, classes*pixelStep), m.room(&m.acc, classes*24)
 	whole := len(labels) &^ (pixelStep - 1)
-	add := func(x []float32, stride int, labels []int) {
+	add := func(x []float32, stride int, p []float32, pstride, advance int, labels []int) {
 		clear(acc)
-		pixelSums(&acc[0], &x[0], &e[0], &labels[0], stride, classes, len(labels))
+		pixelSums(&acc[0], &x[0], &p[0], &labels[0], stride, pstride, advance, classes, len(labels))
 		for i := range sums {
 			a, s := acc[i*8:][:8], 0.0
 			for _, v := range a {
@@ -70,45 +71,53 @@ func PixelSums(sums []float64, x []float32, stride int, labels []int) bool {
 		}
 	}
 	for i := 0; i < whole; i += pixelRun {
-		add(x[i:], stride, labels[i:min(whole, i+pixelRun)])
+		if some := labels[i:min(whole, i+pixelRun)]; p != nil {
+			add(x[i:], stride, p[i:], pstride, pixelStep, some)
+		} else {
+			add(x[i:], stride, e, pixelStep, 0, some)
+		}
 	}
 	if whole < len(labels) {
 		planes := m.rest(x, stride, classes, labels, whole)
-		add(planes, pixelStep, m.labels[:])
+		if add(planes, pixelStep, e, pixelStep, 0, m.labels[:]); p != nil {
+			m.take(p, pstride, e, classes, whole, len(labels))
+		}
 	}
 	return true
 }
 
-// PixelGrad writes the derivatives by logits that belong to [PixelSums]: with u_c = slopes[2c+1]
-// where the label is c and slopes[2c] elsewhere,
+// take copies the pixels from i to n of planes of a step.
+func (m *pixelMemory) take(dst []float32, stride int, planes []float32, classes, i, n int) {
+	for c := range classes {
+		copy(dst[c*stride+i:][:n-i], planes[c*pixelStep:])
+	}
+}
+
+// PixelPull replaces the softmax p that [PixelSums] has written by derivatives by logits: with u_c =
+// slopes[2c+1] where the label is c and slopes[2c] elsewhere,
 //
-//	dst_c = p_c·(u_c - Σ_k p_k·u_k)
+//	p_c·(u_c - Σ_k p_k·u_k)
 //
-// and 0 for pixels that are left out. Class c of pixel i is dst[c·dstride + i]. It reports whether
-// there is such a kernel. The derivative is as good as its terms p_c·p_k·(u_c - u_k), which may
-// cancel.
-func PixelGrad(dst []float32, dstride int, x []float32, stride int, labels []int, slopes []float32) bool {
+// and 0 for pixels that are left out. It reports whether there is such a kernel. The derivative is as
+// good as its terms p_c·p_k·(u_c - u_k), which may cancel.
+func PixelPull(p []float32, stride int, labels []int, slopes []float32) bool {
 	if !hasPixels() {
 		return false
 	}
 	classes := len(slopes) / 2
 	m := pixelMemories.Get().(*pixelMemory)
 	defer pixelMemories.Put(m)
-	e := m.room(&m.e, classes*pixelStep)
 	whole := len(labels) &^ (pixelStep - 1)
 	if whole > 0 {
-		pixelGrad(&dst[0], &x[0], &e[0], &slopes[0], &labels[0], dstride, stride, classes, whole)
+		pixelPull(&p[0], &slopes[0], &labels[0], stride, classes, whole)
 	}
-	if whole == len(labels) {
-		return true
-	}
-	planes, out := m.rest(x, stride, classes, labels, whole), m.room(&m.dst, classes*pixelStep)
-	pixelGrad(&out[0], &planes[0], &e[0], &slopes[0], &m.labels[0], pixelStep, pixelStep, classes, pixelStep)
-	for c := range classes {
-		copy(dst[c*dstride+whole:][:len(labels)-whole], out[c*pixelStep:])
+	if whole < len(labels) {
+		planes := m.rest(p, stride, classes, labels, whole)
+		pixelPull(&planes[0], &slopes[0], &m.labels[0], pixelStep, classes, pixelStep)
+		m.take(p, stride, planes, classes, whole, len(labels))
 	}
 	return true
 }
 
-// HasPixels reports whether there are the kernels of [PixelSums] and [PixelGrad].
+// HasPixels reports whether there are the kernels of [PixelSums] and [PixelPull].
 func HasPixels() bool { return hasPixels() }

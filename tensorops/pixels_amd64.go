@@ -6,10 +6,10 @@ import "github.com/surprisal-go/surprisal/tensorops/vec"
 
 func hasPixels() bool { return vec.Active() != vec.Generic }
 
-func pixelSums(acc, x, e *float32, labels *int, stride, classes, n int) {
-	overlapSumsF32AVX2(acc, x, e, labels, stride, classes, n)
+func pixelSums(acc, x, p *float32, labels *int, stride, pstride, advance, classes, n int) {
+	overlapSumsF32AVX2(acc, x, p, labels, stride, pstride, advance, classes, n)
 }
 
-func pixelGrad(dst, x, e, slopes *float32, labels *int, dstride, stride, classes, n int) {
-	overlapGradF32AVX2(dst, x, e, slopes, labels, dstride, stride, classes, n)
+func pixelPull(p, slopes *float32, labels *int, pstride, classes, n int) {
+	overlapPullF32AVX2(p, slopes, labels, pstride, classes, n)
 }

@@ -4,27 +4,29 @@
 
 #include "textflag.h"
 
-// func overlapSumsF32AVX2(acc *float32, x *float32, e *float32, labels *int, stride int, classes int, n int)
+// func overlapSumsF32AVX2(acc *float32, x *float32, p *float32, labels *int, stride int, pstride int, advance int, classes int, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·overlapSumsF32AVX2(SB), NOSPLIT, $192-56
+TEXT ·overlapSumsF32AVX2(SB), NOSPLIT, $192-72
 	MOVQ acc+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ e+16(FP), DX
-	MOVQ labels+24(FP), BX
-	MOVQ stride+32(FP), SI
-	MOVQ classes+40(FP), DI
-	SHLQ $0x02, SI
+	MOVQ p+16(FP), CX
+	MOVQ labels+24(FP), DX
+	MOVQ pstride+40(FP), BX
+	MOVQ classes+56(FP), SI
+	SHLQ $0x02, BX
+	MOVQ x+8(FP), DI
+	MOVQ stride+32(FP), R8
+	SHLQ $0x02, R8
 
 pixels:
-	VMOVUPS  (BX), Y0
-	VMOVUPS  32(BX), Y1
+	VMOVUPS  (DX), Y0
+	VMOVUPS  32(DX), Y1
 	VSHUFPS  $0x88, Y1, Y0, Y0
 	VPERMQ   $0xd8, Y0, Y0
 	VMOVUPS  Y0, (SP)
 	VPCMPGTD c32_ffffffff<>+0(SB), Y0, Y0
 	VMOVUPS  Y0, 32(SP)
-	VMOVUPS  64(BX), Y0
-	VMOVUPS  96(BX), Y1
+	VMOVUPS  64(DX), Y0
+	VMOVUPS  96(DX), Y1
 	VSHUFPS  $0x88, Y1, Y0, Y0
 	VPERMQ   $0xd8, Y0, Y0
 	VMOVUPS  Y0, 64(SP)
@@ -36,27 +38,27 @@ pixels:
 	VXORPS   X5, X5, X5
 	VMOVUPS  c32_ff800000<>+0(SB), Y0
 	VMOVUPS  c32_ff800000<>+0(SB), Y1
-	MOVQ     CX, R8
-	VXORPS   X6, X6, X6
 	MOVQ     DI, R9
+	VXORPS   X6, X6, X6
+	MOVQ     SI, R10
 
 most:
-	VMAXPS  (R8), Y0, Y0
-	VMAXPS  32(R8), Y1, Y1
+	VMAXPS  (R9), Y0, Y0
+	VMAXPS  32(R9), Y1, Y1
 	VPADDD  c32_1<>+0(SB), Y6, Y6
-	ADDQ    SI, R8
-	DECQ    R9
+	ADDQ    R8, R9
+	DECQ    R10
 	JNZ     most
 	VMOVUPS Y0, 128(SP)
 	VMOVUPS Y1, 160(SP)
-	MOVQ    CX, R8
-	MOVQ    DX, R9
+	MOVQ    DI, R9
+	MOVQ    CX, R10
 	VXORPS  X7, X7, X7
-	MOVQ    DI, R10
+	MOVQ    SI, R11
 
 exps:
 	VMOVUPS      128(SP), Y0
-	VSUBPS       (R8), Y0, Y0
+	VSUBPS       (R9), Y0, Y0
 	VMOVUPS      c32_4b400000<>+0(SB), Y1
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
 	VSUBPS       c32_4b400000<>+0(SB), Y1, Y10
@@ -76,14 +78,14 @@ exps:
 	VFMADD213PS  Y10, Y10, Y1
 	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y0, Y10
 	VANDPS       Y10, Y1, Y1
-	VMOVUPS      Y1, (R9)
+	VMOVUPS      Y1, (R10)
 	VCMPPS       $0x00, c32_3f800000<>+0(SB), Y1, Y0
 	VANDNPS      Y1, Y0, Y1
 	VADDPS       Y1, Y2, Y2
 	VANDPS       c32_3f800000<>+0(SB), Y0, Y0
 	VADDPS       Y0, Y3, Y3
 	VMOVUPS      160(SP), Y0
-	VSUBPS       32(R8), Y0, Y0
+	VSUBPS       32(R9), Y0, Y0
 	VMOVUPS      c32_4b400000<>+0(SB), Y1
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
 	VSUBPS       c32_4b400000<>+0(SB), Y1, Y10
@@ -103,16 +105,16 @@ exps:
 	VFMADD213PS  Y10, Y10, Y1
 	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y0, Y10
 	VANDPS       Y10, Y1, Y1
-	VMOVUPS      Y1, 32(R9)
+	VMOVUPS      Y1, 32(R10)
 	VCMPPS       $0x00, c32_3f800000<>+0(SB), Y1, Y0
 	VANDNPS      Y1, Y0, Y1
 	VADDPS       Y1, Y4, Y4
 	VANDPS       c32_3f800000<>+0(SB), Y0, Y0
 	VADDPS       Y0, Y5, Y5
 	VPADDD       c32_1<>+0(SB), Y7, Y7
-	ADDQ         SI, R8
-	ADDQ         $0x40, R9
-	DECQ         R10
+	ADDQ         R8, R9
+	ADDQ         BX, R10
+	DECQ         R11
 	JNZ          exps
 	VADDPS       Y2, Y3, Y0
 	VMOVUPS      c32_3f800000<>+0(SB), Y1
@@ -126,16 +128,17 @@ exps:
 	VSUBPS       Y9, Y5, Y5
 	VADDPS       Y5, Y4, Y4
 	VMULPS       Y1, Y4, Y4
-	MOVQ         DX, R8
-	MOVQ         AX, R9
+	MOVQ         CX, R9
+	MOVQ         AX, R10
 	VXORPS       X8, X8, X8
-	MOVQ         DI, R10
+	MOVQ         SI, R11
 
 sums:
-	VMOVUPS   (R8), Y9
+	VMOVUPS   (R9), Y9
 	VCMPPS    $0x00, c32_3f800000<>+0(SB), Y9, Y11
 	VPCMPEQD  (SP), Y8, Y12
 	VMULPS    Y0, Y9, Y9
+	VMOVUPS   Y9, (R9)
 	VMOVUPS   c32_3f800000<>+0(SB), Y10
 	VSUBPS    Y9, Y10, Y10
 	VBLENDVPS Y11, Y2, Y10, Y10
@@ -143,10 +146,11 @@ sums:
 	VANDPS    Y12, Y9, Y11
 	VANDNPS   Y9, Y12, Y9
 	VANDPS    32(SP), Y9, Y9
-	VMOVUPS   32(R8), Y12
+	VMOVUPS   32(R9), Y12
 	VCMPPS    $0x00, c32_3f800000<>+0(SB), Y12, Y14
 	VPCMPEQD  64(SP), Y8, Y15
 	VMULPS    Y1, Y12, Y12
+	VMOVUPS   Y12, 32(R9)
 	VMOVUPS   c32_3f800000<>+0(SB), Y13
 	VSUBPS    Y12, Y13, Y13
 	VBLENDVPS Y14, Y4, Y13, Y13
@@ -157,22 +161,24 @@ sums:
 	VADDPS    Y14, Y11, Y11
 	VADDPS    Y12, Y9, Y9
 	VADDPS    Y13, Y10, Y10
-	VADDPS    (R9), Y11, Y11
-	VMOVUPS   Y11, (R9)
-	VADDPS    32(R9), Y9, Y9
-	VMOVUPS   Y9, 32(R9)
-	VADDPS    64(R9), Y10, Y10
-	VMOVUPS   Y10, 64(R9)
+	VADDPS    (R10), Y11, Y11
+	VMOVUPS   Y11, (R10)
+	VADDPS    32(R10), Y9, Y9
+	VMOVUPS   Y9, 32(R10)
+	VADDPS    64(R10), Y10, Y10
+	VMOVUPS   Y10, 64(R10)
 	VPADDD    c32_1<>+0(SB), Y8, Y8
-	ADDQ      $0x40, R8
-	ADDQ      $0x60, R9
-	DECQ      R10
+	ADDQ      BX, R9
+	ADDQ      $0x60, R10
+	DECQ      R11
 	JNZ       sums
-	ADDQ      $0x40, CX
-	ADDQ      $0x00000080, BX
-	MOVQ      n+48(FP), R8
-	SUBQ      $0x10, R8
-	MOVQ      R8, n+48(FP)
+	MOVQ      advance+48(FP), R9
+	LEAQ      (CX)(R9*4), CX
+	ADDQ      $0x40, DI
+	ADDQ      $0x00000080, DX
+	MOVQ      n+64(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      R9, n+64(FP)
 	JNZ       pixels
 	VZEROUPPER
 	RET
@@ -317,199 +323,131 @@ DATA c32_3f800000<>+48(SB)/8, $0x3f8000003f800000
 DATA c32_3f800000<>+56(SB)/8, $0x3f8000003f800000
 GLOBL c32_3f800000<>(SB), RODATA|NOPTR, $64
 
-// func overlapGradF32AVX2(dst *float32, x *float32, e *float32, coef *float32, labels *int, dstride int, stride int, classes int, n int)
+// func overlapPullF32AVX2(p *float32, coef *float32, labels *int, pstride int, classes int, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·overlapGradF32AVX2(SB), NOSPLIT, $256-72
-	MOVQ dst+0(FP), AX
-	MOVQ coef+24(FP), CX
-	MOVQ x+8(FP), DX
-	MOVQ e+16(FP), BX
-	MOVQ labels+32(FP), SI
-	MOVQ stride+48(FP), DI
-	MOVQ classes+56(FP), R8
-	SHLQ $0x02, DI
-	MOVQ dstride+40(FP), R9
-	SHLQ $0x02, R9
+TEXT ·overlapPullF32AVX2(SB), NOSPLIT, $128-48
+	MOVQ coef+8(FP), AX
+	MOVQ p+0(FP), CX
+	MOVQ labels+16(FP), DX
+	MOVQ pstride+24(FP), BX
+	MOVQ classes+32(FP), SI
+	SHLQ $0x02, BX
 
 pixels:
-	VMOVUPS  (SI), Y0
-	VMOVUPS  32(SI), Y1
+	VMOVUPS  (DX), Y0
+	VMOVUPS  32(DX), Y1
 	VSHUFPS  $0x88, Y1, Y0, Y0
 	VPERMQ   $0xd8, Y0, Y0
 	VMOVUPS  Y0, (SP)
 	VPCMPGTD c32_ffffffff<>+0(SB), Y0, Y0
 	VMOVUPS  Y0, 32(SP)
-	VMOVUPS  64(SI), Y0
-	VMOVUPS  96(SI), Y1
+	VMOVUPS  64(DX), Y0
+	VMOVUPS  96(DX), Y1
 	VSHUFPS  $0x88, Y1, Y0, Y0
 	VPERMQ   $0xd8, Y0, Y0
 	VMOVUPS  Y0, 64(SP)
 	VPCMPGTD c32_ffffffff<>+0(SB), Y0, Y0
 	VMOVUPS  Y0, 96(SP)
 	VXORPS   X2, X2, X2
-	VMOVUPS  Y2, 128(SP)
 	VXORPS   X3, X3, X3
-	VMOVUPS  Y3, 160(SP)
-	MOVQ     CX, R10
-	VMOVUPS  c32_ff800000<>+0(SB), Y0
-	VMOVUPS  c32_ff800000<>+0(SB), Y1
-	MOVQ     DX, R11
+	VMOVUPS  c32_bf800000<>+0(SB), Y0
 	VXORPS   X4, X4, X4
-	MOVQ     R8, R12
+	VXORPS   X5, X5, X5
+	VMOVUPS  c32_bf800000<>+0(SB), Y1
+	MOVQ     CX, DI
+	MOVQ     AX, R8
+	VXORPS   X6, X6, X6
+	MOVQ     SI, R9
 
 most:
-	VMAXPS  (R11), Y0, Y0
-	VMAXPS  32(R11), Y1, Y1
-	VPADDD  c32_1<>+0(SB), Y4, Y4
-	ADDQ    DI, R11
-	DECQ    R12
-	JNZ     most
-	VMOVUPS Y0, 192(SP)
-	VMOVUPS Y1, 224(SP)
-	MOVQ    DX, R11
-	MOVQ    BX, R12
-	VXORPS  X5, X5, X5
-	MOVQ    R8, R13
-
-exps:
-	VMOVUPS      192(SP), Y0
-	VSUBPS       (R11), Y0, Y0
-	VMOVUPS      c32_4b400000<>+0(SB), Y1
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
-	VSUBPS       c32_4b400000<>+0(SB), Y1, Y11
-	VMOVAPS      Y0, Y10
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y11, Y10
-	VFNMADD231PS c32_af82e308<>+0(SB), Y11, Y10
-	VPERMPS      powersF32<>+0(SB), Y1, Y11
-	VPSLLD       $0x14, Y1, Y1
-	VPADDD       Y1, Y11, Y11
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
-	VFMADD213PS  c32_3f000000<>+0(SB), Y10, Y1
-	VMOVUPS      c32_3d2aa41e<>+0(SB), Y12
-	VMULPS       Y10, Y10, Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VMULPS       Y10, Y1, Y1
-	VFMADD213PS  Y10, Y10, Y1
-	VFMADD213PS  Y11, Y11, Y1
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y0, Y11
-	VANDPS       Y11, Y1, Y1
-	VMOVUPS      Y1, (R12)
-	VADDPS       Y1, Y2, Y2
-	VMOVUPS      128(SP), Y0
-	VCMPPS       $0x00, c32_3f800000<>+0(SB), Y1, Y1
-	VPCMPEQD     (SP), Y5, Y10
-	VBROADCASTSS (R10), Y11
-	VBROADCASTSS 4(R10), Y12
-	VBLENDVPS    Y10, Y12, Y11, Y11
-	VBLENDVPS    Y1, Y11, Y0, Y0
-	VMOVUPS      Y0, 128(SP)
-	VMOVUPS      224(SP), Y0
-	VSUBPS       32(R11), Y0, Y0
-	VMOVUPS      c32_4b400000<>+0(SB), Y1
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
-	VSUBPS       c32_4b400000<>+0(SB), Y1, Y11
-	VMOVAPS      Y0, Y10
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y11, Y10
-	VFNMADD231PS c32_af82e308<>+0(SB), Y11, Y10
-	VPERMPS      powersF32<>+0(SB), Y1, Y11
-	VPSLLD       $0x14, Y1, Y1
-	VPADDD       Y1, Y11, Y11
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
-	VFMADD213PS  c32_3f000000<>+0(SB), Y10, Y1
-	VMOVUPS      c32_3d2aa41e<>+0(SB), Y12
-	VMULPS       Y10, Y10, Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VMULPS       Y10, Y1, Y1
-	VFMADD213PS  Y10, Y10, Y1
-	VFMADD213PS  Y11, Y11, Y1
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y0, Y11
-	VANDPS       Y11, Y1, Y1
-	VMOVUPS      Y1, 32(R12)
-	VADDPS       Y1, Y3, Y3
-	VMOVUPS      160(SP), Y0
-	VCMPPS       $0x00, c32_3f800000<>+0(SB), Y1, Y1
-	VPCMPEQD     64(SP), Y5, Y10
-	VBROADCASTSS (R10), Y11
-	VBROADCASTSS 4(R10), Y12
-	VBLENDVPS    Y10, Y12, Y11, Y11
-	VBLENDVPS    Y1, Y11, Y0, Y0
-	VMOVUPS      Y0, 160(SP)
-	ADDQ         $0x08, R10
-	VPADDD       c32_1<>+0(SB), Y5, Y5
-	ADDQ         DI, R11
-	ADDQ         $0x40, R12
-	DECQ         R13
-	JNZ          exps
-	VXORPS       X6, X6, X6
-	VMOVUPS      c32_3f800000<>+0(SB), Y0
-	VDIVPS       Y2, Y0, Y0
+	VPCMPEQD     (SP), Y6, Y9
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS 4(R8), Y11
+	VBLENDVPS    Y9, Y11, Y10, Y10
+	VMOVUPS      (DI), Y9
+	VCMPPS       $0x0e, Y0, Y9, Y11
+	VBLENDVPS    Y11, Y10, Y2, Y2
+	VMAXPS       Y9, Y0, Y0
+	VPCMPEQD     64(SP), Y6, Y9
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS 4(R8), Y11
+	VBLENDVPS    Y9, Y11, Y10, Y10
+	VMOVUPS      32(DI), Y9
+	VCMPPS       $0x0e, Y1, Y9, Y11
+	VBLENDVPS    Y11, Y10, Y4, Y4
+	VMAXPS       Y9, Y1, Y1
+	VPADDD       c32_1<>+0(SB), Y6, Y6
+	ADDQ         BX, DI
+	ADDQ         $0x08, R8
+	DECQ         R9
+	JNZ          most
+	MOVQ         CX, DI
+	MOVQ         AX, R8
 	VXORPS       X7, X7, X7
-	VMOVUPS      c32_3f800000<>+0(SB), Y1
-	VDIVPS       Y3, Y1, Y1
-	MOVQ         BX, R10
-	MOVQ         CX, R11
-	VXORPS       X8, X8, X8
-	MOVQ         R8, R12
+	MOVQ         SI, R9
 
 mean:
-	VPCMPEQD     (SP), Y8, Y10
-	VBROADCASTSS (R11), Y11
-	VBROADCASTSS 4(R11), Y12
-	VBLENDVPS    Y10, Y12, Y11, Y11
-	VSUBPS       128(SP), Y11, Y11
-	VFMADD231PS  (R10), Y11, Y6
-	VPCMPEQD     64(SP), Y8, Y10
-	VBROADCASTSS (R11), Y11
-	VBROADCASTSS 4(R11), Y12
-	VBLENDVPS    Y10, Y12, Y11, Y11
-	VSUBPS       160(SP), Y11, Y11
-	VFMADD231PS  32(R10), Y11, Y7
-	VPADDD       c32_1<>+0(SB), Y8, Y8
-	ADDQ         $0x40, R10
-	ADDQ         $0x08, R11
-	DECQ         R12
+	VPCMPEQD     (SP), Y7, Y0
+	VBROADCASTSS (R8), Y1
+	VBROADCASTSS 4(R8), Y9
+	VBLENDVPS    Y0, Y9, Y1, Y1
+	VSUBPS       Y2, Y1, Y1
+	VFMADD231PS  (DI), Y1, Y3
+	VPCMPEQD     64(SP), Y7, Y0
+	VBROADCASTSS (R8), Y1
+	VBROADCASTSS 4(R8), Y9
+	VBLENDVPS    Y0, Y9, Y1, Y1
+	VSUBPS       Y4, Y1, Y1
+	VFMADD231PS  32(DI), Y1, Y5
+	VPADDD       c32_1<>+0(SB), Y7, Y7
+	ADDQ         BX, DI
+	ADDQ         $0x08, R8
+	DECQ         R9
 	JNZ          mean
-	VMULPS       Y0, Y6, Y6
-	VMULPS       Y1, Y7, Y7
-	MOVQ         BX, R10
-	MOVQ         AX, R11
-	MOVQ         CX, R12
-	VXORPS       X9, X9, X9
-	MOVQ         R8, R13
+	MOVQ         CX, DI
+	MOVQ         AX, R8
+	VXORPS       X8, X8, X8
+	MOVQ         SI, R9
 
 grad:
-	VPCMPEQD     (SP), Y9, Y10
-	VBROADCASTSS (R12), Y11
-	VBROADCASTSS 4(R12), Y12
-	VBLENDVPS    Y10, Y12, Y11, Y11
-	VSUBPS       128(SP), Y11, Y11
-	VSUBPS       Y6, Y11, Y11
-	VMULPS       (R10), Y0, Y10
-	VMULPS       Y10, Y11, Y11
-	VANDPS       32(SP), Y11, Y11
-	VMOVUPS      Y11, (R11)
-	VPCMPEQD     64(SP), Y9, Y10
-	VBROADCASTSS (R12), Y11
-	VBROADCASTSS 4(R12), Y12
-	VBLENDVPS    Y10, Y12, Y11, Y11
-	VSUBPS       160(SP), Y11, Y11
-	VSUBPS       Y7, Y11, Y11
-	VMULPS       32(R10), Y1, Y10
-	VMULPS       Y10, Y11, Y11
-	VANDPS       96(SP), Y11, Y11
-	VMOVUPS      Y11, 32(R11)
-	VPADDD       c32_1<>+0(SB), Y9, Y9
-	ADDQ         $0x40, R10
-	ADDQ         $0x08, R12
-	ADDQ         R9, R11
-	DECQ         R13
+	VPCMPEQD     (SP), Y8, Y0
+	VBROADCASTSS (R8), Y1
+	VBROADCASTSS 4(R8), Y9
+	VBLENDVPS    Y0, Y9, Y1, Y1
+	VSUBPS       Y2, Y1, Y1
+	VSUBPS       Y3, Y1, Y1
+	VMULPS       (DI), Y1, Y1
+	VANDPS       32(SP), Y1, Y1
+	VMOVUPS      Y1, (DI)
+	VPCMPEQD     64(SP), Y8, Y0
+	VBROADCASTSS (R8), Y1
+	VBROADCASTSS 4(R8), Y9
+	VBLENDVPS    Y0, Y9, Y1, Y1
+	VSUBPS       Y4, Y1, Y1
+	VSUBPS       Y5, Y1, Y1
+	VMULPS       32(DI), Y1, Y1
+	VANDPS       96(SP), Y1, Y1
+	VMOVUPS      Y1, 32(DI)
+	VPADDD       c32_1<>+0(SB), Y8, Y8
+	ADDQ         BX, DI
+	ADDQ         $0x08, R8
+	DECQ         R9
 	JNZ          grad
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, DX
-	ADDQ         $0x00000080, SI
-	MOVQ         n+64(FP), R10
-	SUBQ         $0x10, R10
-	MOVQ         R10, n+64(FP)
+	ADDQ         $0x40, CX
+	ADDQ         $0x00000080, DX
+	MOVQ         n+40(FP), DI
+	SUBQ         $0x10, DI
+	MOVQ         DI, n+40(FP)
 	JNZ          pixels
 	VZEROUPPER
 	RET
+
+DATA c32_bf800000<>+0(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+8(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+16(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+24(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+32(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+40(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+48(SB)/8, $0xbf800000bf800000
+DATA c32_bf800000<>+56(SB)/8, $0xbf800000bf800000
+GLOBL c32_bf800000<>(SB), RODATA|NOPTR, $64

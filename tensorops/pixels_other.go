@@ -4,10 +4,10 @@ package tensorops
 
 func hasPixels() bool { return false }
 
-func pixelSums(acc, x, e *float32, labels *int, stride, classes, n int) {
+func pixelSums(acc, x, p *float32, labels *int, stride, pstride, advance, classes, n int) {
 	panic("tensorops: no kernel")
 }
 
-func pixelGrad(dst, x, e, slopes *float32, labels *int, dstride, stride, classes, n int) {
+func pixelPull(p, slopes *float32, labels *int, pstride, classes, n int) {
 	panic("tensorops: no kernel")
 }

@@ -4,12 +4,12 @@
 
 package tensorops
 
-// overlapSumsF32AVX2 adds up the softmax of pixels by label.
+// overlapSumsF32AVX2 writes the softmax of pixels and adds it up by label.
 //
 //go:noescape
-func overlapSumsF32AVX2(acc *float32, x *float32, e *float32, labels *int, stride int, classes int, n int)
+func overlapSumsF32AVX2(acc *float32, x *float32, p *float32, labels *int, stride int, pstride int, advance int, classes int, n int)
 
-// overlapGradF32AVX2 writes the derivatives by logits of pixels.
+// overlapPullF32AVX2 replaces the softmax of pixels by derivatives by logits.
 //
 //go:noescape
-func overlapGradF32AVX2(dst *float32, x *float32, e *float32, coef *float32, labels *int, dstride int, stride int, classes int, n int)
+func overlapPullF32AVX2(p *float32, coef *float32, labels *int, pstride int, classes int, n int)

@@ -64,9 +64,9 @@ func TestPixels(t *testing.T) {
 					for i := range slopes {
 						slopes[i] = float32(r.NormFloat64())
 					}
-					PixelSums(sums, x, stride, labels)
 					dst := make([]float32, classes*(n+1))
-					PixelGrad(dst, n+1, x, stride, labels, slopes)
+					PixelSums(sums, x, stride, dst, n+1, labels)
+					PixelPull(dst, n+1, labels, slopes)
 					want := make([]float64, 3*classes)
 					for i, y := range labels {
 						p := pixelSoftmax(x, stride, classes, i)
@@ -123,13 +123,13 @@ func TestPixelsHostile(t *testing.T) {
 	x := []float32{nan, inf, 1, -inf, -inf, 3e38, 0, 0, 0, 0, 0, -inf, -3e38, 0} // 2 classes of 7
 	labels := []int{-1, -1, 1, 1, -1, 0, 1}
 	sums, dst := make([]float64, 6), make([]float32, 14)
-	PixelSums(sums, x, 7, labels)
+	PixelSums(sums, x, 7, dst, 7, labels)
 	for i, v := range sums {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			t.Errorf("sum %d is %v", i, v)
 		}
 	}
-	PixelGrad(dst, 7, x, 7, labels, []float32{1, 2, 3, 4})
+	PixelPull(dst, 7, labels, []float32{1, 2, 3, 4})
 	for i, v := range dst {
 		if v != v {
 			t.Errorf("derivative %d is NaN", i)
@@ -139,8 +139,8 @@ func TestPixelsHostile(t *testing.T) {
 		}
 	}
 	labels[0] = 0
-	PixelSums(sums, x, 7, labels)
-	PixelGrad(dst, 7, x, 7, labels, []float32{1, 2, 3, 4})
+	PixelSums(sums, x, 7, dst, 7, labels)
+	PixelPull(dst, 7, labels, []float32{1, 2, 3, 4})
 	if !math.IsNaN(sums[0]) || dst[0] == dst[0] || dst[7] == dst[7] || dst[1] != 0 || dst[2] != dst[2] {
 		t.Errorf("NaN in a pixel: sums %v, derivatives %v", sums, dst)
 	}

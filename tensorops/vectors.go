@@ -104,7 +104,7 @@ const shortTerms = 8
 
 // ExpTerms writes exp(x - max x) in float32 to dst, which must not overlap x, and returns the
 // largest element and the sum of what it has written. A term is within 2 units in its last place
-// and half a unit more for each unit of its distance from the largest; below 2^-126 it is 0. Where x
+// and half a unit more for each unit of its distance from the largest; below 2^-125 it is 0. Where x
 // holds a NaN or +Inf, or nothing but -Inf, the sum is NaN.
 func ExpTerms(dst, x []float32) (largest float32, sum float64) {
 	dst = dst[:len(x)]
@@ -117,7 +117,7 @@ func ExpTerms(dst, x []float32) (largest float32, sum float64) {
 	}
 	for i, v := range x {
 		e := math.Exp(float64(v - largest))
-		if e < 0x1p-126 {
+		if e < 0x1p-125 {
 			e = 0
 		}
 		dst[i] = float32(e)

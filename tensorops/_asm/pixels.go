@@ -18,16 +18,16 @@ const pixelPairs = 2
 // pixels is the state of a step.
 type pixels struct {
 	*logistic
-	x, e, labels, stride, classes reg.GPVirtual
-	y, live                       [pixelPairs]Mem // labels of 32 bits, and where there is one
+	x, p, labels, stride, pstride, classes reg.GPVirtual
+	y, live                                [pixelPairs]Mem // labels of 32 bits, and where there is one
 }
 
 func (g *gen) pixels() *pixels {
-	p := &pixels{logistic: g.logistic(0), x: pointer("x"), e: pointer("e"), labels: pointer("labels"), stride: pointer("stride"), classes: pointer("classes")}
+	p := &pixels{logistic: g.logistic(0), p: pointer("p"), labels: pointer("labels"), pstride: pointer("pstride"), classes: pointer("classes")}
 	for h := range p.y {
 		p.y[h], p.live[h] = AllocLocal(32), AllocLocal(32)
 	}
-	SHLQ(U8(2), p.stride)
+	SHLQ(U8(2), p.pstride)
 	return p
 }
 
@@ -80,8 +80,8 @@ func (p *pixels) labelled(h int, class reg.VecVirtual) reg.VecVirtual {
 	return k
 }
 
-// exps writes the exponentials of the logits' distances from the largest one to e.
-func (p *pixels) exps(more func(h int, v, class reg.VecVirtual)) {
+// exps writes the exponentials of the logits' distances from the largest one to p.
+func (p *pixels) exps(more func(h int, v reg.VecVirtual)) {
 	var most [pixelPairs]reg.VecVirtual
 	for h := range most {
 		most[h] = p.vec()
@@ -99,33 +99,30 @@ func (p *pixels) exps(more func(h int, v, class reg.VecVirtual)) {
 		VMOVUPS(m, kept[h])
 	}
 	at = copyOf(p.x)
-	e := copyOf(p.e)
-	p.each("exps", []reg.GPVirtual{at, e}, []Op{p.stride, U8(64)}, func(class reg.VecVirtual) {
+	e := copyOf(p.p)
+	p.each("exps", []reg.GPVirtual{at, e}, []Op{p.stride, p.pstride}, func(class reg.VecVirtual) {
 		for h, m := range kept {
 			a := p.vec()
 			VMOVUPS(m, a)
 			VSUBPS(Mem{Base: at, Disp: 32 * h}, a, a)
 			v := p.expMinus(a)
 			VMOVUPS(v, Mem{Base: e, Disp: 32 * h})
-			more(h, v, class)
+			more(h, v)
 		}
 	})
 }
 
-// next closes the loop over the pixels.
-func (p *pixels) next(more ...reg.GPVirtual) {
-	for _, ptr := range append(more, p.x) {
+// next closes the loop over the pixels, with pointers that advance by those of a step.
+func (p *pixels) next(ptrs ...reg.GPVirtual) {
+	for _, ptr := range ptrs {
 		ADDQ(U8(64), ptr)
 	}
 	ADDQ(U32(128), p.labels)
 	n := GP64()
-	left, err := Param("n").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	MOVQ(left.Addr, n)
+	left := param("n")
+	MOVQ(left, n)
 	SUBQ(U8(16), n)
-	MOVQ(n, left.Addr)
+	MOVQ(n, left)
 	JNZ(LabelRef("pixels"))
 	VZEROUPPER()
 	RET()
@@ -134,16 +131,20 @@ func (p *pixels) next(more ...reg.GPVirtual) {
 // overlapSums emits, for each class c, in 8 lanes each,
 //
 //	acc[c][0] += p where the label is c    acc[c][1] += p elsewhere    acc[c][2] += 1 - p where it is
+//
+// and writes p, over that of the step before where advance is 0.
 func (g *gen) overlapSums() {
-	g.kernel("overlapSums", "func(acc, x, e *float32, labels *int, stride, classes, n int)", "adds up the softmax of pixels by label.")
+	g.kernel("overlapSums", "func(acc, x, p *float32, labels *int, stride, pstride, advance, classes, n int)", "writes the softmax of pixels and adds it up by label.")
 	acc, p := pointer("acc"), g.pixels()
+	p.x, p.stride = pointer("x"), pointer("stride")
+	SHLQ(U8(2), p.stride)
 	Label("pixels")
 	p.readLabels()
 	var rest, ones, inv [pixelPairs]reg.VecVirtual
 	for h := range rest {
 		rest[h], ones[h] = g.zero(), g.zero()
 	}
-	p.exps(func(h int, v, _ reg.VecVirtual) {
+	p.exps(func(h int, v reg.VecVirtual) {
 		k := p.isOne(v)
 		VANDNPS(v, k, v)
 		VADDPS(v, rest[h], rest[h])
@@ -160,14 +161,15 @@ func (g *gen) overlapSums() {
 		VADDPS(ones[h], rest[h], rest[h])
 		VMULPS(inv[h], rest[h], rest[h])
 	}
-	e, to := copyOf(p.e), copyOf(acc)
-	p.each("sums", []reg.GPVirtual{e, to}, []Op{U8(64), U8(96)}, func(class reg.VecVirtual) {
+	e, to := copyOf(p.p), copyOf(acc)
+	p.each("sums", []reg.GPVirtual{e, to}, []Op{p.pstride, U8(96)}, func(class reg.VecVirtual) {
 		var sum [3]reg.VecVirtual
 		for h := range inv {
 			v, q := g.vec(), g.vec()
 			VMOVUPS(Mem{Base: e, Disp: 32 * h}, v)
 			top, own := p.isOne(v), p.labelled(h, class)
 			VMULPS(inv[h], v, v)
+			VMOVUPS(v, Mem{Base: e, Disp: 32 * h})
 			VMOVUPS(g.constant(1), q)
 			VSUBPS(v, q, q)
 			VBLENDVPS(top, rest[h], q, q)
@@ -190,27 +192,22 @@ func (g *gen) overlapSums() {
 			VMOVUPS(s, m)
 		}
 	})
-	p.next()
+	advance := GP64()
+	MOVQ(param("advance"), advance)
+	LEAQ(Mem{Base: p.p, Index: advance, Scale: 4}, p.p)
+	p.next(p.x)
 }
 
-// overlapGrad emits, with u = coef[c][1] where the label is c and coef[c][0] elsewhere,
+// overlapPull emits, with u = coef[c][1] where the label is c and coef[c][0] elsewhere,
 //
-//	dst[c] = p·(u - Σ p·u)
+//	p[c] = p[c]·(u - Σ p·u)
 //
 // taken from the u of a class with the largest p, which keeps the digits of a p near 1.
-func (g *gen) overlapGrad() {
-	g.kernel("overlapGrad", "func(dst, x, e, coef *float32, labels *int, dstride, stride, classes, n int)", "writes the derivatives by logits of pixels.")
-	dst, coef, p := pointer("dst"), pointer("coef"), g.pixels()
-	dstride := pointer("dstride")
-	SHLQ(U8(2), dstride)
+func (g *gen) overlapPull() {
+	g.kernel("overlapPull", "func(p, coef *float32, labels *int, pstride, classes, n int)", "replaces the softmax of pixels by derivatives by logits.")
+	coef, p := pointer("coef"), g.pixels()
 	Label("pixels")
 	p.readLabels()
-	var sum [pixelPairs]reg.VecVirtual
-	var top [pixelPairs]Mem
-	for h := range sum {
-		sum[h], top[h] = g.zero(), AllocLocal(32)
-		VMOVUPS(sum[h], top[h])
-	}
 	slope := func(h int, class reg.VecVirtual, at reg.GPVirtual) reg.VecVirtual {
 		own, u, on := p.labelled(h, class), g.vec(), g.vec()
 		VBROADCASTSS(Mem{Base: at}, u)
@@ -218,50 +215,38 @@ func (g *gen) overlapGrad() {
 		VBLENDVPS(own, on, u, u)
 		return u
 	}
-	k := copyOf(coef)
-	p.exps(func(h int, v, class reg.VecVirtual) {
-		VADDPS(v, sum[h], sum[h])
-		t := g.vec()
-		VMOVUPS(top[h], t)
-		VBLENDVPS(p.isOne(v), slope(h, class, k), t, t)
-		VMOVUPS(t, top[h])
-		if h == pixelPairs-1 {
-			ADDQ(U8(8), k)
-		}
-	})
-	var inv, mean [pixelPairs]reg.VecVirtual
-	for h := range inv {
-		inv[h], mean[h] = g.vec(), g.zero()
-		VMOVUPS(g.constant(1), inv[h])
-		VDIVPS(sum[h], inv[h], inv[h])
+	var top, most, mean [pixelPairs]reg.VecVirtual
+	for h := range top {
+		top[h], most[h], mean[h] = g.zero(), g.vec(), g.zero()
+		VMOVUPS(g.constant(-1), most[h])
 	}
-	e := copyOf(p.e)
-	k = copyOf(coef)
-	p.each("mean", []reg.GPVirtual{e, k}, []Op{U8(64), U8(8)}, func(class reg.VecVirtual) {
-		for h := range inv {
-			d := slope(h, class, k)
-			VSUBPS(top[h], d, d)
-			VFMADD231PS(Mem{Base: e, Disp: 32 * h}, d, mean[h])
-		}
-	})
-	for h := range inv {
-		VMULPS(inv[h], mean[h], mean[h])
+	loop := func(name string, body func(h int, u reg.VecVirtual, m Mem)) {
+		at, k := copyOf(p.p), copyOf(coef)
+		p.each(name, []reg.GPVirtual{at, k}, []Op{p.pstride, U8(8)}, func(class reg.VecVirtual) {
+			for h := range top {
+				body(h, slope(h, class, k), Mem{Base: at, Disp: 32 * h})
+			}
+		})
 	}
-	e, to := copyOf(p.e), copyOf(dst)
-	k = copyOf(coef)
-	p.each("grad", []reg.GPVirtual{e, k, to}, []Op{U8(64), U8(8), dstride}, func(class reg.VecVirtual) {
-		for h := range inv {
-			d := slope(h, class, k)
-			VSUBPS(top[h], d, d)
-			VSUBPS(mean[h], d, d)
-			v := g.vec()
-			VMULPS(Mem{Base: e, Disp: 32 * h}, inv[h], v)
-			VMULPS(v, d, d)
-			VANDPS(p.live[h], d, d)
-			VMOVUPS(d, Mem{Base: to, Disp: 32 * h})
-		}
+	loop("most", func(h int, u reg.VecVirtual, m Mem) {
+		v, larger := g.vec(), g.vec()
+		VMOVUPS(m, v)
+		g.compare(greater, v, most[h], larger)
+		VBLENDVPS(larger, u, top[h], top[h])
+		VMAXPS(v, most[h], most[h])
 	})
-	p.next(dst)
+	loop("mean", func(h int, u reg.VecVirtual, m Mem) {
+		VSUBPS(top[h], u, u)
+		VFMADD231PS(m, u, mean[h])
+	})
+	loop("grad", func(h int, u reg.VecVirtual, m Mem) {
+		VSUBPS(top[h], u, u)
+		VSUBPS(mean[h], u, u)
+		VMULPS(m, u, u)
+		VANDPS(p.live[h], u, u)
+		VMOVUPS(u, m)
+	})
+	p.next(p.p)
 }
 
 // pixelKernels emits the kernels of pixels.
@@ -269,6 +254,6 @@ func pixelKernels(isa string) {
 	if isa == "AVX2" {
 		g := newGen("AVX2", "F32", "F32")
 		g.overlapSums()
-		g.overlapGrad()
+		g.overlapPull()
 	}
 }

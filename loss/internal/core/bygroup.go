@@ -18,7 +18,8 @@ type groupWork[F Float] struct {
 	parts        [3][]float64
 	weight       []float64
 	loops        []loop
-	labelled     bool // the labels of all entries are in ints
+	labels       []int // of all entries, where labelled is set
+	labelled     bool
 	stream       stream[F]
 	batch        batchWork[F]
 

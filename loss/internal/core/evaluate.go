@@ -283,7 +283,7 @@ func (w *work[F]) put() {
 	w.block = Block{scratch: w.block.scratch.free(), row: w.block.row}
 	w.kernel = Range[F]{}
 	w.groups.group = w.groups.group.free()
-	w.groups.stream = stream[F]{}
+	w.groups.stream, w.groups.labels = stream[F]{}, nil
 	b := &w.groups.batch.batch
 	*b = Batch[F]{floats: b.floats.free(), singles: b.singles.free()}
 	w.groups.e = nil

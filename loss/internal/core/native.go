@@ -20,15 +20,15 @@ func (g *Group) Floats(buf []float32, place, lo, hi int) (x []float32, stride in
 	return g.access.floats(buf, place, lo, hi)
 }
 
-// WriteFloats has write fill the derivative by a float32 operand at the positions [lo, hi), in its
-// own memory or in buf, laid out as by [Group.Floats].
-func (g *Group) WriteFloats(buf []float32, place, lo, hi int, write func(dst []float32, stride int)) {
-	dst, stride, own := g.access.result(buf, place, lo, hi)
-	write(dst, stride)
-	if !own {
-		g.access.store(dst, place, lo, hi)
-	}
+// Result returns where the derivative by a float32 operand at the positions [lo, hi) goes, laid out
+// as by [Group.Floats]: its own memory, which keeps what is written to it, or buf, which
+// [Group.Store] copies.
+func (g *Group) Result(buf []float32, place, lo, hi int) (dst []float32, stride int, own bool) {
+	return g.access.result(buf, place, lo, hi)
 }
+
+// Store copies what Result has returned to its place.
+func (g *Group) Store(buf []float32, place, lo, hi int) { g.access.store(buf, place, lo, hi) }
 
 func (s *stream[F]) native() bool {
 	return s.e.DType == Float32 && s.e.Order.hasKernel()

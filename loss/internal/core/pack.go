@@ -91,11 +91,8 @@ func (e *evaluation[F]) someIgnored(w *groupWork[F], i int) bool {
 		return false
 	}
 	y := &e.grouped.layout[e.integer[k]]
-	loops, n := y.loops(w.loops[:0], nil)
-	w.loops = loops[:0]
-	labels := fit(&w.ints[e.integer[k]], n)
-	gatherInts(labels, &e.in.Ints[k], y.base(i), loops)
-	w.labelled = true
+	labels := packInts(&w.ints[e.integer[k]], &e.in.Ints[k], y.base(i), y.plain, y.size)
+	w.labels, w.labelled = labels, true
 	return slices.ContainsFunc(e.Set.Ignore, func(v int) bool { return slices.Contains(labels, v) })
 }
 
@@ -110,9 +107,10 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 		y := &e.grouped.layout[place]
 		loops, n := w.loopsOf(y, g.At)
 		base := y.base(i)
-		g.Int[place] = fit(&w.ints[place], n)
-		if !w.labelled || g.At != nil || k != e.labelled() { // else they are there
-			gatherInts(g.Int[place], &e.in.Ints[k], base, loops)
+		if w.labelled && g.At == nil && k == e.labelled() {
+			g.Int[place] = w.labels
+		} else {
+			g.Int[place] = packInts(&w.ints[place], &e.in.Ints[k], base, loops, n)
 		}
 		if err := e.checkInts(g.Int[place], k, base, loops); err != nil {
 			return err
@@ -167,6 +165,16 @@ func pack[F Float](buf *[]float64, x []F, loops []loop, n int) []float64 {
 	}
 	dst := fit(buf, n)
 	gather(dst, x, loops)
+	return dst
+}
+
+// packInts is pack of integers.
+func packInts(buf *[]int, x *Ints, base int, loops []loop, n int) []int {
+	if x.Int != nil && dense(loops) {
+		return x.Int[base : base+n : base+n]
+	}
+	dst := fit(buf, n)
+	gatherInts(dst, x, base, loops)
 	return dst
 }
 

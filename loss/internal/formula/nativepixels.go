@@ -32,6 +32,7 @@ type nativeRun struct {
 	block  int
 	lo, hi int
 	buf    []float32
+	sums   []float64
 }
 
 // nativeRuns calls f for all blocks, in parallel.
@@ -42,7 +43,7 @@ func (x *Pixels) nativeRuns(f func(r *nativeRun)) {
 		n, r := hi-lo, nativeRuns.Get().(*nativeRun)
 		defer nativeRuns.Put(r)
 		buf := room(&r.buf, 2*size*x.nativeClasses())
-		*r = nativeRun{labels: labels[lo:hi], block: lo / size, lo: lo, hi: hi, buf: r.buf}
+		*r = nativeRun{labels: labels[lo:hi], block: lo / size, lo: lo, hi: hi, buf: r.buf, sums: r.sums}
 		r.out = buf[len(buf)/2:]
 		if r.x, r.stride = g.Floats(r.out, 0, lo, hi); x.classes == 1 {
 			clear(buf[:n])
@@ -69,8 +70,16 @@ func (o *Overlap) nativeGroup(x *Pixels, score func(sums []OverlapSums, slopes [
 	g := x.g
 	whole := x.nativeClasses()
 	parts := g.Zeros((g.All + x.nativeSize() - 1) / x.nativeSize() * whole * 3)
+	grad := g.Grad[0] != nil
 	x.nativeRuns(func(r *nativeRun) {
-		tensorops.PixelSums(parts[r.block*whole*3:][:whole*3], r.x, r.stride, r.labels)
+		var p []float32
+		pstride := 0
+		if grad && x.classes > 1 { // kept in the memory of the derivative
+			if dst, stride, own := g.Result(nil, 0, r.lo, r.hi); own {
+				p, pstride = dst, stride
+			}
+		}
+		tensorops.PixelSums(parts[r.block*whole*3:][:whole*3], r.x, r.stride, p, pstride, r.labels)
 	})
 	sums, slopes := make([]OverlapSums, x.classes), make([]OverlapSlope, x.classes)
 	for i := 0; i < len(parts); i += 3 {
@@ -89,20 +98,29 @@ func (o *Overlap) nativeGroup(x *Pixels, score func(sums []OverlapSums, slopes [
 		}
 	}
 	score(sums, slopes)
-	if g.Grad[0] == nil {
+	if !grad {
 		return nil
 	}
 	by := o.labelSlopes(slopes)
 	x.nativeRuns(func(r *nativeRun) {
-		g.WriteFloats(r.out, 0, r.lo, r.hi, func(dst []float32, stride int) {
-			if x.classes > 1 {
-				tensorops.PixelGrad(dst, stride, r.x, r.stride, r.labels, by)
-				return
-			}
-			n := r.hi - r.lo
-			tensorops.PixelGrad(r.out, n, r.x, r.stride, r.labels, by)
+		n := r.hi - r.lo
+		dst, stride, own := g.Result(r.out, 0, r.lo, r.hi)
+		kept := own && x.classes > 1
+		p, pstride := dst, stride
+		if x.classes == 1 {
+			p, pstride = r.out, n
+		}
+		if !kept {
+			sums := room(&r.sums, 3*whole)
+			tensorops.PixelSums(sums, r.x, r.stride, p, pstride, r.labels)
+		}
+		tensorops.PixelPull(p, pstride, r.labels, by)
+		if x.classes == 1 {
 			copy(dst[:n], r.out[n:])
-		})
+		}
+		if !own {
+			g.Store(dst, 0, r.lo, r.hi)
+		}
 	})
 	return nil
 }
