@@ -125,6 +125,7 @@
 //
 //	softmax losses against labels, up to 128 classes       0.5001: float64, rounded once
 //	softmax losses of more classes                         value 1, gradient 4 of the largest term
+//	ListNet and RankingSoftmax, lists of over 64 items     value 8, gradient 4 of the largest term
 //	elementwise losses                                     6 of the larger of the numbers whose difference a term is;
 //	                                                       gradient 4, SigmoidFocal 10
 //	elementwise losses of up to 128 elements, all others   0.5: float64, rounded once

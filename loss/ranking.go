@@ -65,7 +65,8 @@ var listOptions = core.Options(core.ReduceOptions, core.OptSegments)
 // [WithNormalizerNode].
 //
 // Masked items are not there. A list of one item has the value 0 and counts; a list without items
-// does not. Where all relevances are equal, the target is uniform.
+// does not. Where all relevances are equal, the target is uniform. Float32 lists of more than 64
+// items are computed in float32, shorter ones in float64 and rounded once.
 //
 // Reference: Z. Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007.
 func ListNet(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {

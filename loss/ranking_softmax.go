@@ -26,7 +26,8 @@ import (
 // the shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
 // Masked items are not there. Lists without a relevant item have no part. Relevance that is
-// negative or not finite is an error when the graph runs.
+// negative or not finite is an error when the graph runs. Float32 lists of more than 64 items are
+// computed in float32 unless ε or weights of items are given.
 //
 // [ListNet] takes the softmax of the relevances for the target, [UniqueSoftmax] compares relevant
 // items with less relevant ones only.
