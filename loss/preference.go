@@ -32,20 +32,19 @@ func policyPairs() []core.Operand {
 // swapped labels, the one of [WithLabelSmoothing]; ε < ½.
 func WithRobust() Option { return core.OptRobust.Flag }
 
-// DPO returns the loss of direct preference optimisation: the logistic loss of how much more than
-// the reference the policy prefers the chosen completion to the rejected one.
+// DPO returns the loss of direct preference optimisation: the logistic loss of the policy's
+// preference for the chosen completion over the rejected one, beyond the preference of a reference.
 //
 // With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
-// reference and d = β·((c - c') - (r - r')),
+// reference, u = β·(c - c'), v = β·(r - r') and d = u - v,
 //
 //	l = -(1-ε)·log σ(d) - ε·log σ(-d)                  dl/dc = -dl/dr = -dl/dc' = dl/dr' = β·(ε·σ(d) - (1-ε)·σ(-d))
 //	l = (-(1-ε)·log σ(d) + ε·log σ(-d))/(1-2ε)         [WithRobust]
 //	                                                   dl/dc = -β·((1-ε)·σ(-d) + ε·σ(d))/(1-2ε)
 //
-// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype;
-// [SequenceLogProb] makes them. All four are differentiable: the reference is constant where its
-// nodes are. Without a reference, pass zeros. The result is a scalar, or has the shape (N) under
-// [None].
+// chosen, rejected, refChosen and refRejected are sums over tokens, as [SequenceLogProb] returns
+// them, of one shape, (N), and one dtype. All four are differentiable; for a constant reference pass
+// constant nodes, for none zeros. The result is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithBeta] (β > 0, default 0.1), [WithLabelSmoothing] (ε in [0, 1], default 0),
 // [WithRobust], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
@@ -53,8 +52,7 @@ func WithRobust() Option { return core.OptRobust.Flag }
 //
 // The robust form may be negative.
 //
-// [IPO] is bounded in what it asks of the difference, [DPOHinge] has a margin, [SimPO] and [ORPO]
-// need no reference.
+// [IPO] has a target for the difference, [DPOHinge] a margin; [SimPO] and [ORPO] need no reference.
 //
 // Reference: R. Rafailov et al., Direct Preference Optimization, 2023; S. R. Chowdhury et al.,
 // Provably Robust DPO, 2024.
@@ -91,16 +89,14 @@ func positiveBeta(s *core.Settings) error {
 	return nil
 }
 
-// DPOHinge returns the hinge loss of how much more than the reference the policy prefers the chosen
-// completion to the rejected one.
+// DPOHinge returns the hinge loss of the policy's preference for the chosen completion over the
+// rejected one, beyond the preference of a reference.
 //
-// With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
-// reference and d = β·((c - c') - (r - r')),
+// In the notation of [DPO],
 //
 //	l = max(0, 1 - d)        dl/dc = -dl/dr = -dl/dc' = dl/dr' = -β where d < 1, else 0
 //
-// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype. All
-// four are differentiable. The result is a scalar, or has the shape (N) under [None].
+// The operands and the result are those of [DPO].
 //
 // Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
@@ -133,17 +129,15 @@ var dpoHinge = core.Definition{
 	},
 }
 
-// IPO returns the loss of identity preference optimisation: the squared distance of the preference
-// of the policy over that of the reference from a target.
+// IPO returns the loss of identity preference optimisation: the squared distance of the policy's
+// preference, beyond that of the reference, from a target.
 //
-// With c, r the mean log-probabilities of the tokens of the chosen and the rejected completion, c',
-// r' those under the reference and h = (c - c') - (r - r'),
+// In the notation of [DPO], with means over tokens and h = (c - c') - (r - r'),
 //
 //	l = (h - 1/(2β))²        dl/dc = -dl/dr = -dl/dc' = dl/dr' = 2·(h - 1/(2β))
 //
-// chosen, rejected, refChosen and refRejected are means over tokens ([SequenceLogProb] with
-// [WithMean]) of one shape, (N), and dtype. All four are differentiable. The result is a scalar, or
-// has the shape (N) under [None].
+// The operands and the result are those of [DPO], the operands as means over tokens
+// ([SequenceLogProb] with [WithMean]).
 //
 // Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
@@ -171,19 +165,17 @@ var ipo = core.Definition{
 // APOZero returns the loss of anchored preference optimisation that raises the chosen completion and
 // lowers the rejected one.
 //
-// With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
-// reference, u = β·(c - c') and v = β·(r - r'),
+// In the notation of [DPO],
 //
 //	l = σ(-u) + σ(v)        dl/dc = -dl/dc' = -β·σ(u)·σ(-u)
 //	                        dl/dr = -dl/dr' = β·σ(v)·σ(-v)
 //
-// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype. All
-// four are differentiable. The result is a scalar, or has the shape (N) under [None].
+// The operands and the result are those of [DPO].
 //
 // Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// It is for chosen completions that are better than the policy's own.
+// It suits chosen completions that are better than the policy's own.
 //
 // [APODown] lowers both, the rejected one more.
 //
@@ -208,19 +200,17 @@ var apoZero = core.Definition{
 // APODown returns the loss of anchored preference optimisation that lowers the chosen completion and
 // the rejected one more.
 //
-// With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
-// reference, u = β·(c - c'), v = β·(r - r') and d = u - v,
+// In the notation of [DPO],
 //
 //	l = σ(u) + σ(-d)        dl/dc = -dl/dc' = β·(σ(u)·σ(-u) - σ(d)·σ(-d))
 //	                        dl/dr = -dl/dr' = β·σ(d)·σ(-d)
 //
-// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype. All
-// four are differentiable. The result is a scalar, or has the shape (N) under [None].
+// The operands and the result are those of [DPO].
 //
 // Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// It is for chosen completions that are worse than the policy's own.
+// It suits chosen completions that are worse than the policy's own.
 //
 // [APOZero] raises the chosen one.
 //
@@ -242,22 +232,20 @@ var apoDown = core.Definition{
 	},
 }
 
-// NCA returns the loss of noise contrastive alignment of pairs, which holds on to the likelihood of
-// the chosen completion.
+// NCA returns the loss of noise contrastive alignment of pairs, which keeps the likelihood of the
+// chosen completion high.
 //
-// With c, r the log-probabilities of the chosen and the rejected completion, c', r' those under the
-// reference, u = β·(c - c') and v = β·(r - r'),
+// In the notation of [DPO],
 //
 //	l = -log σ(u) - ½·log σ(-u) - ½·log σ(-v)        dl/dc = -dl/dc' = β·(½·σ(u) - σ(-u))
 //	                                                 dl/dr = -dl/dr' = ½·β·σ(v)
 //
-// chosen, rejected, refChosen and refRejected are sums over tokens of one shape, (N), and dtype. All
-// four are differentiable. The result is a scalar, or has the shape (N) under [None].
+// The operands and the result are those of [DPO].
 //
 // Options: [WithBeta] (β > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// [DPO] looks at the difference alone.
+// [DPO] depends on the difference alone.
 //
 // Reference: H. Chen et al., Noise Contrastive Alignment of Language Models with Explicit Rewards,
 // 2024.
@@ -321,12 +309,12 @@ func preferredBy(s *core.Settings, gamma float64) core.BlockFunc {
 // CPO returns the preference term of contrastive preference optimisation: the logistic loss of the
 // difference of two completions, without a reference.
 //
-// With c, r the log-probabilities of the chosen and the rejected completion and d = β·(c - r),
+// The formula is that of [SimPO] with γ = 0, for sums over tokens:
 //
 //	l = -(1-ε)·log σ(d) - ε·log σ(-d)        dl/dc = -dl/dr = β·(ε·σ(d) - (1-ε)·σ(-d))
 //
-// chosen and rejected are sums over tokens of one shape, (N), and dtype. The result is a scalar, or
-// has the shape (N) under [None].
+// chosen and rejected have one shape, (N), and one dtype. The result is a scalar, or has the shape
+// (N) under [None].
 //
 // Options: [WithBeta] (β > 0, default 0.1), [WithLabelSmoothing] (ε in [0, 1], default 0),
 // [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
@@ -350,8 +338,7 @@ var cpo = core.Definition{
 
 // ORPO returns the odds-ratio term of odds ratio preference optimisation.
 //
-// With c, r the mean log-probabilities of the tokens of the chosen and the rejected completion, p =
-// e^c and q = e^r,
+// With c, r of [SimPO], p = e^c and q = e^r,
 //
 //	l = β·log(1 + q(1-p)/(p(1-q)))        dl/dc = -β·q/(p(1-q) + q(1-p))
 //	                                      dl/dr = -dl/dc·(1-p)/(1-q)

@@ -6,8 +6,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// WithMarginNode subtracts m, a node of the shape and dtype of the scores, from the difference that
-// [BradleyTerry] looks at. There is no gradient with respect to m.
+// WithMarginNode subtracts m, a node of the shape and dtype of the scores, from the difference of
+// the scores in [BradleyTerry]. There is no gradient with respect to m.
 func WithMarginNode(m *G.Node) Option { return operand(core.OptMarginNode, m) }
 
 // BradleyTerry returns the negative log-likelihood of preferences between scored completions: the
@@ -111,7 +111,7 @@ func WithKL(kl *G.Node) Option { return operand(core.OptKL, kl) }
 //
 // The mean divides by Σ s·a of the labels, as everywhere; for the sum divided by the number of
 // completions, as in trl, pass [WithNormalizer]. The reference point is the same for all, and its
-// own gradient would cancel what the loss teaches, so it has none.
+// own gradient would cancel that of the loss, so it has none.
 //
 // [DPO] needs pairs.
 //

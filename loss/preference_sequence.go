@@ -11,7 +11,7 @@ import (
 // WithMean makes [SequenceLogProb] the mean over tokens instead of the sum.
 func WithMean() Option { return core.OptMeanTokens.Flag }
 
-// SequenceLogProb returns the log-probability of each sequence: the sum of those of its tokens.
+// SequenceLogProb returns the log-probability of each sequence: the sum over its tokens.
 //
 //	y = Σ_t x_t        dy/dx_t = 1          over the tokens that mask keeps
 //	y = Σ_t x_t/T      dy/dx_t = 1/T        [WithMean], with T their number
@@ -24,7 +24,7 @@ func WithMean() Option { return core.OptMeanTokens.Flag }
 //
 // Masked tokens are never read. A sequence without a token gives 0.
 //
-// [DPO] and its relatives take what it returns.
+// Its results are the operands of [DPO] and its relatives.
 //
 // Reference: standard.
 func SequenceLogProb(tokenLogProb, mask *G.Node, opts ...Option) (*G.Node, error) {
