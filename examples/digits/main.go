@@ -77,7 +77,11 @@ func run(ctx context.Context, w, progress io.Writer, seed uint64, epochs int, ou
 			res.History.Last("val_accuracy"), res.History.Last("val_loss"), len(res.History.Epochs), res.History.Seconds())
 		runs = append(runs, trained{m.name, res})
 	}
-	files, err := draw(ctx, out, test, runs)
+	rates, err := train.FindRate(ctx, network, loss.CrossEntropy, images, train.Config{Optimizer: optim.Adam(1e-3), Seed: seed}, train.RateTest{})
+	if err != nil {
+		return err
+	}
+	files, err := draw(ctx, out, test, runs, rates)
 	for _, f := range files {
 		fmt.Fprintln(w, "wrote", f)
 	}

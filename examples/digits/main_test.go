@@ -30,7 +30,7 @@ func TestRun(t *testing.T) {
 	if got := strings.Count(progress.String(), "\n"); got != 6 {
 		t.Errorf("%d lines of progress, want 6 for two models of 3 epochs:\n%s", got, progress.String())
 	}
-	for _, name := range []string{"loss.png", "confusion.png"} {
+	for _, name := range []string{"loss.png", "confusion.png", "rates.png"} {
 		f, err := os.Open(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

@@ -18,9 +18,9 @@ type trained struct {
 	*train.Result
 }
 
-// draw writes the loss curves of all models, the confusion matrix of the last and a report on it,
-// and returns the files.
-func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (files []string, err error) {
+// draw writes the loss curves of all models, the confusion matrix of the last, a report on it and
+// its losses by learning rate, and returns the files.
+func draw(ctx context.Context, dir string, test data.Dataset, runs []trained, rates *train.Rates) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -57,6 +57,13 @@ func draw(ctx context.Context, dir string, test data.Dataset, runs []trained) (f
 		return files, err
 	}
 	if err := save(matrix, "confusion.png"); err != nil {
+		return files, err
+	}
+	byRate, err := report.Rates("Digits: 100 steps of "+last.name+" with rates that grow", rates.Rates, rates.Losses, rates.Best)
+	if err != nil {
+		return files, err
+	}
+	if err := save(byRate, "rates.png"); err != nil {
 		return files, err
 	}
 	untitled, err := report.Confusion("", nil, confusion.Counts()) // the page has captions
