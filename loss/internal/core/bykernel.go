@@ -99,17 +99,26 @@ func (e *evaluation[F]) refused(w *work[F], lo, hi int) error {
 }
 
 // elementsByKernel computes a range of elements by the kernel. Where weights or a mask have one
-// entry per row, each row of elements is a call with another factor.
+// entry per row, neighbouring rows of one factor are a call.
 func (e *evaluation[F]) elementsByKernel(w *work[F], lo, hi int) error {
 	per := e.elementsPerFactor()
 	if per == 0 {
 		return e.elements(w, lo, hi, 1)
 	}
+	var one, next [1]float64
+	if err := e.factors(next[:], nil, lo); err != nil {
+		return err
+	}
 	for a := lo; a < hi; {
+		one = next
 		b := min(hi, (a/per+1)*per)
-		var one [1]float64
-		if err := e.factors(one[:], nil, a); err != nil {
-			return err
+		for ; b < hi; b = min(hi, b+per) {
+			if err := e.factors(next[:], nil, b); err != nil {
+				return err
+			}
+			if next != one {
+				break
+			}
 		}
 		if one[0] == 0 {
 			if e.Order.hasResult() {
@@ -137,10 +146,16 @@ func (e *evaluation[F]) elementsPerFactor() int {
 	case !e.Weighted:
 		return 0
 	}
-	if !e.perRow(shape) {
+	if !e.perRow(shape) || e.perElement(shape) {
 		return 0
 	}
 	return e.Dims.Rows / shape[0]
+}
+
+// perElement reports whether weights or a mask of a shape have one entry for each element, as those
+// of rows of a single element have.
+func (e *evaluation[F]) perElement(shape Shape) bool {
+	return shape.Equal(e.Values) || e.perRow(shape) && shape[0] == e.Dims.Rows
 }
 
 // elements computes elements, with a factor that all of them have.
@@ -198,12 +213,12 @@ func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (
 		}
 		return weights, true
 	}
-	if e.MaskType == "" && e.WeightShape.Equal(e.Values) {
+	if e.MaskType == "" && e.perElement(e.WeightShape) {
 		return e.in.Weights[lo:hi], true
 	}
 	weights = fit(&w.weights, hi-lo)
 	switch {
-	case !e.MaskShape.Equal(e.Values):
+	case !e.perElement(e.MaskShape):
 		copy(weights, e.in.Weights[lo:hi])
 	case e.in.MaskF != nil:
 		for i, m := range e.in.MaskF[lo:hi] {
@@ -218,9 +233,9 @@ func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (
 		}
 	}
 	switch {
-	case e.Weighted && !e.WeightShape.Equal(e.Values):
+	case e.Weighted && !e.perElement(e.WeightShape):
 		return weights, e.timesRows(weights, e.WeightShape, lo)
-	case !e.MaskShape.Equal(e.Values):
+	case !e.perElement(e.MaskShape):
 		return weights, e.timesRows(weights, e.MaskShape, lo)
 	case e.Weighted:
 		vec.Multiply(weights, weights, e.in.Weights[lo:hi])
