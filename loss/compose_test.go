@@ -207,53 +207,60 @@ func TestReduce(t *testing.T) {
 // Weights and masks of elementwise losses may have one entry per row: the same as repeating it
 // along the row.
 func TestRowWeights(t *testing.T) {
-	const rows, cols = 5, 40
-	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
-		g := G.NewGraph()
-		x, y := make([]float64, rows*cols), make([]float64, rows*cols)
-		w, m := []float64{1, 0, 2.5, -1, 3}, []bool{true, true, false, true, true}
-		var wide []float64
-		var wideMask []bool
-		for i := range x {
-			x[i], y[i] = math.Sin(float64(i)), math.Cos(float64(3*i))
-			wide, wideMask = append(wide, w[i/cols]), append(wideMask, m[i/cols])
+	for _, cols := range []int{40, 1} {
+		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+			rowWeights(t, dt, cols)
 		}
-		x[cols], x[2*cols] = math.NaN(), math.Inf(1) // rows that do not count
-		a, b := benchInput(g, dt, "x", x, rows, cols), benchInput(g, dt, "y", y, rows, cols)
-		mask := func(name string, m []bool, shape ...int) *G.Node {
-			return G.NewTensor(g, tensor.Bool, len(shape), G.WithName(name), G.WithShape(shape...),
-				G.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(m))))
-		}
-		for _, reduction := range []loss.Reduction{loss.Mean, loss.Sum, loss.None} {
-			var costs, grads G.Nodes
-			for i, opts := range [][]loss.Option{
-				{loss.WithWeights(benchInput(g, dt, "w", w, rows)), loss.WithMask(mask("m", m, rows))},
-				{loss.WithWeights(benchInput(g, dt, "ww", wide, rows, cols)), loss.WithMask(mask("mm", wideMask, rows, cols))},
-			} {
-				cost, err := loss.Huber(a, b, append(opts, loss.WithReduction(reduction))...)
-				if err != nil {
-					t.Fatal(i, err)
-				}
-				costs = append(costs, cost)
-				up := cost
-				if reduction == loss.None {
-					up = G.Must(loss.Reduce(cost, loss.WithReduction(loss.Sum)))
-				}
-				d, err := loss.Gradients(up, a)
-				if err != nil {
-					t.Fatal(err)
-				}
-				grads = append(grads, d...)
+	}
+}
+
+// rowWeights has neighbouring rows of one weight, of one mask and of neither.
+func rowWeights(t *testing.T, dt tensor.Dtype, cols int) {
+	const rows = 8
+	g := G.NewGraph()
+	x, y := make([]float64, rows*cols), make([]float64, rows*cols)
+	w, m := []float64{1, 0, 2.5, -1, 3, 3, 3, 0.5}, []bool{true, true, false, true, true, true, false, false}
+	var wide []float64
+	var wideMask []bool
+	for i := range x {
+		x[i], y[i] = math.Sin(float64(i)), math.Cos(float64(3*i))
+		wide, wideMask = append(wide, w[i/cols]), append(wideMask, m[i/cols])
+	}
+	x[cols], x[2*cols] = math.NaN(), math.Inf(1) // rows that do not count
+	a, b := benchInput(g, dt, "x", x, rows, cols), benchInput(g, dt, "y", y, rows, cols)
+	mask := func(name string, m []bool, shape ...int) *G.Node {
+		return G.NewTensor(g, tensor.Bool, len(shape), G.WithName(name), G.WithShape(shape...),
+			G.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(m))))
+	}
+	for _, reduction := range []loss.Reduction{loss.Mean, loss.Sum, loss.None} {
+		var costs, grads G.Nodes
+		for i, opts := range [][]loss.Option{
+			{loss.WithWeights(benchInput(g, dt, "w", w, rows)), loss.WithMask(mask("m", m, rows))},
+			{loss.WithWeights(benchInput(g, dt, "ww", wide, rows, cols)), loss.WithMask(mask("mm", wideMask, rows, cols))},
+		} {
+			cost, err := loss.Huber(a, b, append(opts, loss.WithReduction(reduction))...)
+			if err != nil {
+				t.Fatal(i, err)
 			}
-			runGraph(t, g)
-			for _, pair := range []G.Nodes{costs, grads} {
-				got, want := floats(pair[0].Value()), floats(pair[1].Value())
-				for i := range want {
-					// A factor for a row multiplies once what a weight for an element multiplies
-					// twice: some units of float32.
-					if tolerance := 4e-7 * math.Abs(want[i]); !(math.Abs(got[i]-want[i]) <= tolerance) {
-						t.Errorf("%v, %v: %v[%d] is %v with row weights, %v with repeated ones", dt, reduction, pair[0], i, got[i], want[i])
-					}
+			costs = append(costs, cost)
+			up := cost
+			if reduction == loss.None {
+				up = G.Must(loss.Reduce(cost, loss.WithReduction(loss.Sum)))
+			}
+			d, err := loss.Gradients(up, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			grads = append(grads, d...)
+		}
+		runGraph(t, g)
+		for _, pair := range []G.Nodes{costs, grads} {
+			got, want := floats(pair[0].Value()), floats(pair[1].Value())
+			for i := range want {
+				// A factor for a row multiplies once what a weight for an element multiplies
+				// twice: some units of float32.
+				if tolerance := 4e-7 * math.Abs(want[i]); !(math.Abs(got[i]-want[i]) <= tolerance) {
+					t.Errorf("%v, %v: %v[%d] is %v with row weights, %v with repeated ones", dt, reduction, pair[0], i, got[i], want[i])
 				}
 			}
 		}

@@ -134,6 +134,13 @@ func TestLayerGradients(t *testing.T) {
 			}
 			return b.Concat(x, h, x)
 		}},
+		{"inner products", []int{3, 5}, false, func(b *Builder, x, _ *G.Node) (*G.Node, error) {
+			h, err := b.Dense("d", G.Must(G.Reshape(x, tensor.Shape{b.Batch(), 15})), 5)
+			if err != nil {
+				return nil, err
+			}
+			return b.Dot(x, h)
+		}},
 		{"layer norm", []int{2, 4}, false, func(b *Builder, x, _ *G.Node) (*G.Node, error) { return b.LayerNorm("n", x) }},
 		{"batch norm", []int{4}, false, func(b *Builder, x, _ *G.Node) (*G.Node, error) { return b.BatchNorm("n", x) }},
 		{"batch norm of pictures", []int{2, 2, 3}, false, func(b *Builder, x, _ *G.Node) (*G.Node, error) { return b.BatchNorm("n", x) }},
