@@ -209,13 +209,13 @@ func TestReduce(t *testing.T) {
 func TestRowWeights(t *testing.T) {
 	for _, cols := range []int{40, 1} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
-			rowWeights(t, dt, cols)
+			compareRowWeights(t, dt, cols)
 		}
 	}
 }
 
-// rowWeights has neighbouring rows of one weight, of one mask and of neither.
-func rowWeights(t *testing.T, dt tensor.Dtype, cols int) {
+// compareRowWeights has neighbouring rows of one weight, of one mask and of neither.
+func compareRowWeights(t *testing.T, dt tensor.Dtype, cols int) {
 	const rows = 8
 	g := G.NewGraph()
 	x, y := make([]float64, rows*cols), make([]float64, rows*cols)

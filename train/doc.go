@@ -115,8 +115,8 @@
 // A model is plain Gorgonia. The [Builder] adds layers where Gorgonia's are wrong, slow or cannot
 // save their state: Dense, Concat and Embedding; Conv2D, MaxPool2D and MeanPool2D for pictures with
 // the channels last; GRU and LengthMask for sequences of different lengths; LayerNorm, and
-// BatchNorm with running averages; Dot, inner products of vectors with candidates; Dropout and Noise,
-// seeded by the run. Rows that pad a batch affect none of them.
+// BatchNorm with running averages; Dot, inner products of vectors; Dropout and Noise, seeded by the
+// run. Rows that pad a batch affect none of them.
 //
 // # Parts of a model
 //
