@@ -15,10 +15,10 @@ var contrastiveLosses = []entry{{&ntXent, NTXent}, {&supCon, SupCon}, {&circle, 
 	{&infoNCE, InfoNCE}, {&sigLIP, SigLIP}, {&dcl, DCL}, {&vicReg, VICReg}, {&barlowTwins, BarlowTwins}}
 var contrastiveWide = []*core.Definition{&nPairs, &proxyNCA, &proxyAnchor, &uniformity}
 
-// WithReference takes the partners of the anchors from elsewhere, such as a memory of earlier
-// batches, instead of the batch: embeddings of shape (M, D) in the dtype of the anchors, with
-// labels of shape (M) and any integer dtype. An anchor is then no partner, not even of itself.
-// embeddings are differentiated like any operand.
+// WithReference takes the partners of the anchors from another set of embeddings, such as a memory
+// of earlier batches, instead of the batch itself: embeddings has the shape (M, D) and the dtype of
+// the anchors, labels the shape (M) and any integer dtype. Anchors are then not partners of each
+// other. embeddings is differentiated like any operand.
 func WithReference(embeddings, labels *G.Node) Option {
 	return func(s *core.Settings) error {
 		if err := core.OptReference.Operand(s, embeddings, embeddings == nil); err != nil {
@@ -162,8 +162,8 @@ func anchorPairs(g *core.Group, d *core.GroupDims, kind formula.PairKind, unit b
 func perTemperature(s *core.Settings) float64 { return 1 / s.Temperature }
 func unscaled(*core.Settings) float64         { return 1 }
 
-// NTXent returns the cross-entropy of telling each positive of an anchor from its negatives by
-// cosine, summed over the positives.
+// NTXent returns the cross-entropy of identifying each positive of an anchor among its negatives by
+// cosine similarity, summed over the positives.
 //
 // With z_ij the cosine of embeddings i and j divided by the temperature, P the other examples with
 // the label of anchor i and N those with other labels,
@@ -171,24 +171,24 @@ func unscaled(*core.Settings) float64         { return 1 }
 //	l_i = Σ_{j∈P} -log (e^(z_ij)/(e^(z_ij) + Σ_{k∈N} e^(z_ik)))
 //	dl_i/dz_ij = -q_j        dl_i/dz_ik = Σ_{j∈P} q_j·e^(z_ik)/Σ_{N} e^z
 //
-// with q_j the share of the negatives in the sum of j. embeddings have the shape (N, D), labels
-// (Int, Int64, Int32 or Uint8, any integers) the shape (N). The result is a scalar, or has the
-// shape (N) under [None]. The denominator of [Mean] is the number of positives, times the weights
-// of their anchors: it is the mean over ordered pairs.
+// with q_j the share of the negatives in the denominator of positive j. embeddings have the shape
+// (N, D), labels (Int, Int64, Int32 or Uint8, any integers) the shape (N). The result is a scalar,
+// or has the shape (N) under [None]. The denominator of [Mean] is the number of positives, times
+// the weights of their anchors: it is the mean over ordered pairs of positives.
 //
 // Options: [WithTemperature] (T > 0, default 0.07), [WithReference], [WithReduction],
 // [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Masked examples are neither anchors nor partners. An anchor without a positive has no part, and a
-// batch without any has the value 0 and the gradient 0; without negatives the value of an anchor is
-// 0. The cosine with a vector of zeros is 0, with gradient 0. The memory beside the operands grows
-// with the size of the batch, not with its square. From 2^20 products of entries on, cosines of
-// float32 embeddings are computed in float32: they are within 5e-7, as are, next to the largest
-// entry, the sums that gradients consist of.
+// Masked examples are neither anchors nor partners. An anchor without a positive does not count,
+// and where no anchor counts the value and the gradient are 0. The value of an anchor without
+// negatives is 0. The cosine with a zero vector is 0, with gradient 0. The memory beyond the
+// operands grows with the size of the batch, not with its square. If the cosines take 2^20
+// multiplications or more, those of float32 embeddings are computed in float32: they are accurate
+// to 5e-7, and the sums in the gradients to 5e-7 of their largest entry.
 //
-// [SupCon] has the positives in the denominator, too, and takes their mean. Two views of each
-// example, one after the other with the labels 0, 1, ..., make this SimCLR's loss, with the
-// temperature 0.5.
+// [SupCon] also has the other positives in the denominator and averages over the positives. With
+// the temperature 0.5 and two views of each example as the rows, all first views and then all
+// second ones, each labelled 0, 1, ..., this is SimCLR's loss.
 //
 // Reference: T. Chen, S. Kornblith, M. Norouzi, G. Hinton, A Simple Framework for Contrastive
 // Learning of Visual Representations, 2020.
@@ -243,8 +243,8 @@ var ntXent = core.Definition{
 	}),
 }
 
-// SupCon returns the mean cross-entropy of telling the positives of each anchor from all other
-// examples by cosine.
+// SupCon returns the mean cross-entropy of identifying the positives of each anchor among all other
+// examples by cosine similarity.
 //
 // With z_ij the cosine of embeddings i and j divided by the temperature, P the other examples with
 // the label of anchor i and p the softmax of z_i over all examples but i,
@@ -258,9 +258,9 @@ var ntXent = core.Definition{
 // Options: [WithTemperature] (T > 0, default 0.1), [WithReference], [WithReduction], [WithWeights],
 // [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// Masked examples are neither anchors nor partners. An anchor without a positive has no part, and a
-// batch without any has the value 0 and the gradient 0. Vectors of zeros, memory and float32 are as
-// in [NTXent].
+// Masked examples are neither anchors nor partners. An anchor without a positive does not count,
+// and where no anchor counts the value and the gradient are 0. Zero vectors, memory and float32 are
+// as in [NTXent].
 //
 // [NTXent] leaves the other positives out of the denominator.
 //
@@ -294,7 +294,8 @@ var supCon = core.Definition{
 	}),
 }
 
-// Circle returns the circle loss of each anchor, which gives every cosine a pace of its own.
+// Circle returns the circle loss of each anchor, in which every cosine is weighted by its own
+// distance from the optimum.
 //
 // With c_ij the cosine of embeddings i and j, P the other examples with the label of anchor i and N
 // those with other labels, m the margin and x₊ = max(0, x),
@@ -302,18 +303,18 @@ var supCon = core.Definition{
 //	l_i = log(1 + Σ_{j∈P} e^(-γ·a_j·(c_ij - 1 + m))·Σ_{k∈N} e^(γ·b_k·(c_ik - m)))
 //	dl_i/dc_ij = -γ·a_j·(1 - e^(-l_i))·p_j        dl_i/dc_ik = γ·b_k·(1 - e^(-l_i))·q_k
 //
-// with the paces a_j = (1 + m - c_ij)₊ and b_k = (c_ik + m)₊ and the shares p and q of the terms in
-// their sums. The paces are constants for all derivatives, which are therefore not those of
-// differences of the value. embeddings have the shape (N, D), labels (Int, Int64, Int32 or Uint8,
-// any integers) the shape (N). The result is a scalar, or has the shape (N) under [None].
+// with the weights a_j = (1 + m - c_ij)₊ and b_k = (c_ik + m)₊ and the shares p and q of the terms
+// in their sums. The weights are held constant in all derivatives, which therefore differ from
+// finite differences of the value. embeddings have the shape (N, D), labels (Int, Int64, Int32 or
+// Uint8, any integers) the shape (N). The result is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithMargin] (default 0.4), [WithGamma] (γ >= 0, default 80), [WithReference],
 // [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
-// An anchor without a positive or without a negative has no part, and a batch without any other has
-// the value 0. Masks, vectors of zeros, memory and float32 are as in [NTXent].
+// An anchor without a positive or without a negative does not count, and where no anchor counts the
+// value is 0. Masks, zero vectors, memory and float32 are as in [NTXent].
 //
-// [MultiSimilarity] treats positives and negatives apart. In Keras the paces are differentiated.
+// [MultiSimilarity] treats positives and negatives separately. Keras differentiates the weights.
 //
 // Reference: Y. Sun et al., Circle Loss: A Unified Perspective of Pair Similarity Optimization,
 // 2020.
@@ -344,8 +345,8 @@ var circle = core.Definition{
 	}),
 }
 
-// MultiSimilarity returns smooth maxima of how far the cosines of an anchor with its positives fall
-// below a margin and those with its negatives exceed it.
+// MultiSimilarity returns smooth maxima of the amounts by which the cosines of an anchor with its
+// positives fall below a margin and those with its negatives exceed it.
 //
 // With c_ij the cosine of embeddings i and j, P the other examples with the label of anchor i, N
 // those with other labels and m the margin,
@@ -361,11 +362,11 @@ var circle = core.Definition{
 // 0.5), [WithReference], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
 // [WithNormalizerNode].
 //
-// An anchor without a positive has no part, and a batch without any has the value 0; one without
-// negatives has the first term alone. Masks, vectors of zeros, memory and float32 are as in
+// An anchor without a positive does not count, and where no anchor counts the value is 0. An anchor
+// without negatives has only the first term. Masks, zero vectors, memory and float32 are as in
 // [NTXent].
 //
-// [Circle] weighs every pair by its own distance to the optimum.
+// [Circle] weights every pair by its own distance from the optimum.
 //
 // Reference: X. Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric
 // Learning, 2019.

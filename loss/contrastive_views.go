@@ -9,17 +9,17 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// WithPositives says which rows of two views belong together, instead of those with the same place:
-// a Bool node, or one of numbers >= 0 of any integer type or the dtype of the operands, with a row
-// for each row of the first and a column for each row of the second. Numbers weigh several
-// positives of a row. It has no gradient.
+// WithPositives says which rows of two views belong together, in place of the rows with the same
+// index: a Bool node, or one of numbers >= 0 of any integer type or the dtype of the operands, with
+// a row for each row of the first and a column for each row of the second. Numbers are the weights
+// of several positives of a row. w has no gradient.
 func WithPositives(w *G.Node) Option { return operand(core.OptPositives, w) }
 
 // WithScaleNode is [WithScale] with a scalar node of the operands' dtype, which is differentiated
 // like any operand. Models often learn its logarithm.
 func WithScaleNode(scale *G.Node) Option { return operand(core.OptScaleNode, scale) }
 
-// WithOneWay takes the direction from queries to keys alone; there may be more keys than queries.
+// WithOneWay keeps only the direction from queries to keys; there may be more keys than queries.
 func WithOneWay() Option {
 	return core.OptOneWay.Flag
 }
@@ -49,8 +49,8 @@ func oneScale(s *core.Settings) error {
 	return nil
 }
 
-// InfoNCE returns the cross-entropy of telling the key of each query from all other keys by cosine,
-// and the query of each key from all other queries.
+// InfoNCE returns the cross-entropy of identifying the key of each query among all keys by cosine
+// similarity, and the query of each key among all queries.
 //
 // With c_ij the cosine of query i and key j, z = σ·c, σ the scale, and p and q the softmax of z
 // over the keys of a query and over the queries of a key,
@@ -61,20 +61,20 @@ func oneScale(s *core.Settings) error {
 // the result is half the mean of r plus half the mean of c. Under [None], of shape (N), and in
 // [Sum], the values are (r_i + c_i)/2. queries and keys have the shape (N, D) and the same dtype.
 // [WithPositives] W of shape (N, N) makes r_i = -Σ_j W_ij·log p_ij/Σ_j W_ij, and c_j the same by
-// columns; a mean is then over the rows, or the columns, that have a positive. [WithOneWay] leaves
-// r alone, for keys of shape (M, D) and W of shape (N, M).
+// columns; a mean is then over the rows, or the columns, that have a positive. [WithOneWay] keeps
+// only r, for keys of shape (M, D) and W of shape (N, M).
 //
 // Options: [WithTemperature] (T > 0, σ = 1/T, default 0.07), [WithScale] (σ > 0) or [WithScaleNode]
 // (any number) instead, [WithPositives], [WithOneWay], [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// A mask of shape (N) takes out row i of both views, and its row and column of W. Weights of shape
-// (N) weigh queries in the mean of r and keys in that of c. The mean of both directions is no
-// quotient of two sums; with a normalizer it is Σ (r + c)/2 divided by that. Duplicates of a key
-// are negatives of its query unless W says otherwise. The memory beside the operands is two numbers
-// for each pair. Vectors of zeros and float32 are as in [NTXent].
+// A mask of shape (N) removes row i of both views and its row and column of W. Weights of shape (N)
+// are those of the queries in the mean of r and of the keys in the mean of c. The mean of both
+// directions is not a quotient of two sums; with a normalizer it is Σ (r + c)/2 divided by the
+// normalizer. Duplicates of a key are negatives of its query unless W says otherwise. The memory
+// beyond the operands is two numbers for each pair. Zero vectors and float32 are as in [NTXent].
 //
-// [SigLIP] treats each pair apart. [DCL] leaves the positive out of the denominator.
+// [SigLIP] treats each pair separately. [DCL] leaves the positive out of the denominator.
 //
 // Reference: A. van den Oord, Y. Li, O. Vinyals, Representation Learning with Contrastive
 // Predictive Coding, 2018; A. Radford et al., Learning Transferable Visual Models from Natural
@@ -307,8 +307,8 @@ func (v *views) joint(y *scaling, a, b *formula.Points, values, factors [2][]flo
 	}
 }
 
-// SigLIP returns the cross-entropy of telling, for each pair of a query and a key, whether they
-// belong together.
+// SigLIP returns the binary cross-entropy of deciding, for each pair of a query and a key, whether
+// they belong together.
 //
 // With c_ij the cosine of query i and key j, z = σ·c + b with the scale σ and the bias b, and y_ij
 // = 1 where they belong together and -1 elsewhere,
@@ -323,10 +323,10 @@ func (v *views) joint(y *scaling, a, b *formula.Points, values, factors [2][]flo
 // a scalar node, default -10), [WithPositives], [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// A mask takes out row i of both views. The scale is taken as it is, not its exponential. Vectors
-// of zeros, memory and float32 are as in [NTXent].
+// A mask removes row i of both views. The scale is taken as it is, not its exponential. Zero
+// vectors, memory and float32 are as in [NTXent].
 //
-// [InfoNCE] lets the keys of a query compete.
+// In [InfoNCE] the keys of a query compete.
 //
 // Reference: X. Zhai et al., Sigmoid Loss for Language Image Pre-Training, 2023.
 func SigLIP(queries, keys *G.Node, opts ...Option) (*G.Node, error) {
@@ -360,8 +360,8 @@ var sigLIP = core.Definition{
 	},
 }
 
-// DCL returns the decoupled contrastive loss of two views: the cross-entropy of telling the other
-// view of an example from all other examples, without the positive in the denominator.
+// DCL returns the decoupled contrastive loss of two views: the cross-entropy of identifying the
+// other view of an example among all other examples, without the positive in the denominator.
 //
 // With z the cosines of the rows of both views divided by the temperature, x_i and y_i the two
 // views of example i and N all rows but these two,
@@ -375,10 +375,10 @@ var sigLIP = core.Definition{
 // Options: [WithTemperature] (T > 0, default 0.1), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// A mask takes out row i of both views. A single row has no part: the value is 0. The loss may be
-// negative. Vectors of zeros, memory and float32 are as in [NTXent].
+// A mask removes row i of both views. A single row does not count, and the value is 0. The loss may
+// be negative. Zero vectors, memory and float32 are as in [NTXent].
 //
-// [NTXent] has the positive in the denominator, [InfoNCE] compares across the views alone.
+// [NTXent] has the positive in the denominator. [InfoNCE] compares only across the views.
 //
 // Reference: C.-H. Yeh et al., Decoupled Contrastive Learning, 2022.
 func DCL(x, y *G.Node, opts ...Option) (*G.Node, error) { return build(&dcl, opts, x, y) }

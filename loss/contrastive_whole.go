@@ -30,9 +30,9 @@ func WithUnbiased() Option {
 //
 // Options: [WithScale] (t > 0, default 2), [WithReduction], [WithMask].
 //
-// The value is never above 0. A mask of shape (N) takes out rows; with fewer than two the value is
-// 0. A vector of zeros stays one, with gradient 0; vectors shorter than 1e-8 are divided by that.
-// The memory beside the operand is two numbers for each pair of rows.
+// The value is never above 0. A mask of shape (N) removes rows; with fewer than two rows the value
+// is 0. A zero vector remains zero, with gradient 0; vectors shorter than 1e-8 are divided by 1e-8.
+// The memory beyond the operand is two numbers for each pair of rows.
 //
 // [Alignment] is its counterpart, which pulls the views of an example together.
 //
@@ -75,9 +75,9 @@ func zeroBelow(g *core.Group, n int) bool {
 	return true
 }
 
-// VICReg returns the weighted sum of the squared difference of two views, of what the standard
-// deviation of each of their features lacks to a margin, and of the squared covariances of
-// features.
+// VICReg returns a weighted sum of the squared difference of two views, of the amounts by which the
+// standard deviations of their features fall short of a margin, and of the squared covariances of
+// the features.
 //
 // With C the covariance matrix of the features of a view, divided by N - 1, a, b and c the factors
 // and γ the margin,
@@ -92,7 +92,7 @@ func zeroBelow(g *core.Group, n int) bool {
 // Options: [WithTerms] (a, b, c >= 0, default 25, 25, 1), [WithMargin] (γ, default 1),
 // [WithEpsilon] (ε > 0, default 1e-4), [WithReduction], [WithMask].
 //
-// A mask of shape (N) takes out row i of both views; with fewer than two rows the value is 0. A
+// A mask of shape (N) removes row i of both views; with fewer than two rows the value is 0. A
 // constant feature has a variance of 0, whose derivative ε keeps finite.
 //
 // [BarlowTwins] compares the features of one view with those of the other.
@@ -144,11 +144,11 @@ var vicReg = core.Definition{
 	},
 }
 
-// BarlowTwins returns how far the matrix of correlations between the features of two views is from
-// the identity.
+// BarlowTwins returns the squared deviation of the matrix of correlations between the features of
+// two views from the identity.
 //
-// With the features of both views less their mean and divided by √(variance + ε), z_x and z_y, and
-// C = z_xᵀ·z_y/N,
+// With z_x and z_y the features of the views, centred and divided by √(variance + ε), and C =
+// z_xᵀ·z_y/N,
 //
 //	l = Σ_d (C_dd - 1)² + α·Σ_{d≠e} C_de²        dl/dC_dd = 2·(C_dd - 1)        dl/dC_de = 2α·C_de
 //
@@ -158,10 +158,10 @@ var vicReg = core.Definition{
 // Options: [WithAlpha] (α >= 0, default 5e-3), [WithEpsilon] (ε >= 0, default 1e-5),
 // [WithUnbiased], [WithReduction], [WithMask].
 //
-// A mask of shape (N) takes out row i of both views; with fewer than two rows the value is 0. A
+// A mask of shape (N) removes row i of both views; with fewer than two rows the value is 0. A
 // constant feature has the correlation 0 with all others, with gradient 0 if ε is 0.
 //
-// [VICReg] looks at the features of each view apart.
+// [VICReg] considers the features of each view separately.
 //
 // Reference: J. Zbontar, L. Jing, I. Misra, Y. LeCun, S. Deny, Barlow Twins: Self-Supervised
 // Learning via Redundancy Reduction, 2021.

@@ -105,23 +105,23 @@
 // # Overlap
 //
 //   - [Dice]: the Dice loss of the pixels of each class, 1 - 2·|P∩T|/(|P|+|T|) of soft sets
-//   - [DiceFromProb]: the loss of Dice of probabilities
-//   - [GeneralizedDice]: the generalised Dice loss of each image: one ratio of sums over classes, each weighed by its size in the target
-//   - [GeneralizedDiceFromProb]: the loss of GeneralizedDice of probabilities
+//   - [DiceFromProb]: the Dice loss of given probabilities
+//   - [GeneralizedDice]: the generalised Dice loss of each image: a single ratio of sums over the classes, each weighted by a power of its size in the target
+//   - [GeneralizedDiceFromProb]: the GeneralizedDice loss of given probabilities
 //   - [Jaccard]: the Jaccard loss of the pixels of each class, 1 - |P∩T|/|P∪T| of soft sets
-//   - [JaccardFromProb]: the loss of Jaccard of probabilities
-//   - [Tversky]: the Tversky loss of the pixels of each class, which weighs false positives and false negatives
-//   - [TverskyFromProb]: the loss of Tversky of probabilities
+//   - [JaccardFromProb]: the Jaccard loss of given probabilities
+//   - [Tversky]: the Tversky loss of the pixels of each class, with separate weights for false positives and false negatives
+//   - [TverskyFromProb]: the Tversky loss of given probabilities
 //   - [FocalTversky]: a power of the Tversky loss of the pixels of each class
-//   - [FocalTverskyFromProb]: the loss of FocalTversky of probabilities
+//   - [FocalTverskyFromProb]: the FocalTversky loss of given probabilities
 //   - [LovaszSoftmax]: the Lovász-softmax loss of each class: the convex extension of the Jaccard loss to the errors of the pixels
-//   - [LovaszSoftmaxFromProb]: the loss of LovaszSoftmax of probabilities
+//   - [LovaszSoftmaxFromProb]: the LovaszSoftmax loss of given probabilities
 //   - [LovaszHinge]: the Lovász hinge loss of each image: the convex extension of the Jaccard loss to hinge errors, for two classes
 //
 // # Ranking
 //
 //   - [ListNet]: the cross-entropy between the top-one probabilities of relevance and of scores in each list
-//   - [RankingSoftmax]: the cross-entropy of relevance, as it is, against the softmax of the scores of each list
+//   - [RankingSoftmax]: the cross-entropy of the unnormalised relevance against the softmax of the scores of each list
 //   - [UniqueSoftmax]: the cross-entropy of each relevant item against the softmax over itself and the less relevant items of its list, weighted by its gain
 //   - [ListMLE]: the negative log-likelihood of the order by relevance under the Plackett-Luce model of the scores, in each list
 //   - [RankNet]: the logistic loss of the score differences of all pairs of items of different relevance, in each list
@@ -133,31 +133,31 @@
 //   - [ApproxNDCG]: 1 minus the normalised discounted cumulative gain of each list with smooth ranks
 //   - [ApproxMRR]: 1 minus the reciprocal of the smooth rank of the best relevant item of each list
 //   - [NeuralNDCG]: 1 minus the normalised discounted cumulative gain of each list, sorted by a smooth permutation matrix
-//   - [MarginRanking]: the amount by which the first of two scores fails to be above the second, or below it, by a margin, element by element
+//   - [MarginRanking]: the amount by which the first of two scores fails to exceed the second, or to fall below it, by a margin, element by element
 //
 // # Embeddings
 //
-//   - [BatchTriplet]: the triplet losses of the anchors of a batch with their positives and negatives
+//   - [BatchTriplet]: the sum of the triplet margin losses of each anchor of a labelled batch with its positives and negatives
 //   - [Alignment]: a power of the distance between the directions of the vectors in each row of x and y
 //   - [PairwiseDistance]: the distance between the vectors in each row of x1 and x2
-//   - [TripletMargin]: by how much each anchor is not nearer to its positive than to its negative, with a margin
-//   - [CosineEmbedding]: 1 minus the cosine of the angle between the vectors of similar pairs, and the cosine beyond a margin of dissimilar ones
-//   - [Contrastive]: the squared distance between the vectors of similar pairs, and the square of what dissimilar ones lack to a margin
+//   - [TripletMargin]: the triplet margin loss: the amount by which the distance of each anchor to its negative fails to exceed the distance to its positive by a margin
+//   - [CosineEmbedding]: 1 minus the cosine of the angle between the vectors of similar pairs, and for dissimilar pairs the amount by which the cosine exceeds a margin
+//   - [Contrastive]: the squared distance between the vectors of similar pairs, and for dissimilar pairs the square of the amount by which their distance falls short of a margin
 //
 // # Contrastive
 //
-//   - [NTXent]: the cross-entropy of telling each positive of an anchor from its negatives by cosine, summed over the positives
-//   - [SupCon]: the mean cross-entropy of telling the positives of each anchor from all other examples by cosine
-//   - [Circle]: the circle loss of each anchor, which gives every cosine a pace of its own
-//   - [MultiSimilarity]: smooth maxima of how far the cosines of an anchor with its positives fall below a margin and those with its negatives exceed it
-//   - [InfoNCE]: the cross-entropy of telling the key of each query from all other keys by cosine, and the query of each key from all other queries
-//   - [SigLIP]: the cross-entropy of telling, for each pair of a query and a key, whether they belong together
-//   - [DCL]: the decoupled contrastive loss of two views: the cross-entropy of telling the other view of an example from all other examples, without the positive in the denominator
-//   - [VICReg]: the weighted sum of the squared difference of two views, of what the standard deviation of each of their features lacks to a margin, and of the squared covariances of features
-//   - [BarlowTwins]: how far the matrix of correlations between the features of two views is from the identity
-//   - [NPairs]: the cross-entropy of telling the positives of each anchor from the positives of other anchors by their product
+//   - [NTXent]: the cross-entropy of identifying each positive of an anchor among its negatives by cosine similarity, summed over the positives
+//   - [SupCon]: the mean cross-entropy of identifying the positives of each anchor among all other examples by cosine similarity
+//   - [Circle]: the circle loss of each anchor, in which every cosine is weighted by its own distance from the optimum
+//   - [MultiSimilarity]: smooth maxima of the amounts by which the cosines of an anchor with its positives fall below a margin and those with its negatives exceed it
+//   - [InfoNCE]: the cross-entropy of identifying the key of each query among all keys by cosine similarity, and the query of each key among all queries
+//   - [SigLIP]: the binary cross-entropy of deciding, for each pair of a query and a key, whether they belong together
+//   - [DCL]: the decoupled contrastive loss of two views: the cross-entropy of identifying the other view of an example among all other examples, without the positive in the denominator
+//   - [VICReg]: a weighted sum of the squared difference of two views, of the amounts by which the standard deviations of their features fall short of a margin, and of the squared covariances of the features
+//   - [BarlowTwins]: the squared deviation of the matrix of correlations between the features of two views from the identity
+//   - [NPairs]: the cross-entropy of identifying the positives of each anchor among the positives of all anchors by dot product
 //   - [ProxyNCA]: the cross-entropy of each embedding's label against the softmax of its negated squared distances to the proxies of all classes
-//   - [ProxyAnchor]: how far the cosines of proxies with the embeddings of their classes fall below a margin and those with others exceed its negative
+//   - [ProxyAnchor]: smooth maxima of the amounts by which the cosines of each proxy with the embeddings of its class fall below a margin, and those with other embeddings exceed minus the margin, averaged over the proxies
 //   - [Uniformity]: the logarithm of the mean of a Gaussian kernel over all pairs of directions
 //
 // # Preference and policy

@@ -35,7 +35,8 @@ func WithDistance(d Distance) Option {
 	}
 }
 
-// WithSwap takes the negative's distance to the anchor or to the positive, whichever is less.
+// WithSwap takes the distance of the negative to the anchor or to the positive, whichever is
+// smaller.
 func WithSwap() Option {
 	return core.OptSwap.Flag
 }
@@ -91,11 +92,10 @@ func distanceOptions(s *core.Settings) error {
 //
 // Options: [WithPower] (p >= 1 or +Inf, default 2), [WithEpsilon] (ε >= 0, default 1e-6).
 //
-// Equal rows have the distance ε·D^(1/p) and the derivatives 0. Distances neither overflow nor
-// underflow on the way.
+// Equal rows have the distance ε·D^(1/p) and the derivatives 0. Intermediate results neither
+// overflow nor underflow.
 //
-// [TripletMargin] and [Contrastive] are losses of distances, [CosineDistance] is that of
-// directions.
+// [TripletMargin] and [Contrastive] are losses of distances. [CosineDistance] compares directions.
 //
 // Reference: standard.
 func PairwiseDistance(x1, x2 *G.Node, opts ...Option) (*G.Node, error) {
@@ -130,27 +130,26 @@ func tripletMarginOf(s *core.Settings) float64 {
 	return s.Margin
 }
 
-// TripletMargin returns by how much each anchor is not nearer to its positive than to its negative,
-// with a margin.
+// TripletMargin returns the triplet margin loss: the amount by which the distance of each anchor to
+// its negative fails to exceed the distance to its positive by a margin.
 //
 // With a, p and n the rows of anchor, positive and negative, d the distance and m the margin,
 //
 //	l = max(0, d(a, p) - d(a, n) + m)        dl/dp = ∂d(a, p)/∂p where l > 0, and 0 elsewhere
 //
-// and the like for a and n. [WithSwap] puts min(d(a, n), d(p, n)) in the place of d(a, n), and
-// [WithSoft] log(1 + e^x) in that of max(0, x). anchor, positive and negative have the shape (N,
-// D), or (D) for one triplet, and the same dtype. The result is a scalar, or has the shape (N)
-// under [None].
+// and likewise for a and n. [WithSwap] replaces d(a, n) by min(d(a, n), d(p, n)), and [WithSoft]
+// replaces max(0, x) by log(1 + e^x). anchor, positive and negative have the shape (N, D), or (D)
+// for one triplet, and the same dtype. The result is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithMargin] (default 1, with WithSoft 0), [WithDistance] (default [DistanceL2]),
 // [WithPower] (p >= 1 or +Inf, default 2), [WithEpsilon] (ε >= 0, default 1e-6), [WithSwap],
 // [WithSoft], [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // DistanceL2 is [PairwiseDistance] with its options, DistanceSquared its square for p = 2, and
-// DistanceCosine takes neither p nor ε. Three equal rows cost the margin. The derivatives
-// of the distance of equal rows are 0.
+// DistanceCosine takes neither p nor ε. A triplet of equal rows has the margin as its loss. The
+// derivatives of the distance between equal rows are 0.
 //
-// [BatchTriplet] makes the triplets of a batch with labels.
+// [BatchTriplet] forms the triplets of a labelled batch.
 //
 // Reference: F. Schroff, D. Kalenichenko, J. Philbin, FaceNet: A Unified Embedding for Face
 // Recognition and Clustering, 2015.
@@ -203,7 +202,7 @@ var tripletMargin = core.Definition{
 }
 
 // CosineEmbedding returns 1 minus the cosine of the angle between the vectors of similar pairs, and
-// the cosine beyond a margin of dissimilar ones.
+// for dissimilar pairs the amount by which the cosine exceeds a margin.
 //
 // With c the cosine between the rows of x1 and x2, u and v the rows divided by their lengths and m
 // the margin,
@@ -211,15 +210,15 @@ var tripletMargin = core.Definition{
 //	l = 1 - c            where y = 1         dl/dx1 = -(v - c·u)/‖x1‖
 //	l = max(0, c - m)    where y = -1        dl/dx1 = (v - c·u)/‖x1‖ where c > m
 //
-// and the same for x2. x1 and x2 have the shape (N, D), or (D) for one pair, and the same dtype. y,
-// with -1 or 1 for each pair, has the shape (N) and an integer dtype or theirs; it has no gradient.
-// The result is a scalar, or has the shape (N) under [None].
+// and the same for x2. x1 and x2 have the shape (N, D), or (D) for one pair, and the same dtype. y
+// holds -1 or 1 for each pair, in the shape (N), as integers or in the dtype of x1; it has no
+// gradient. The result is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithMargin] (default 0), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
 // [WithNormalizerNode].
 //
 // The cosine with a vector of zeros is 0, with gradient 0. Vectors shorter than 1e-8 are divided by
-// that. A y other than -1 and 1 is an error when the graph runs.
+// 1e-8. A y other than -1 and 1 is an error when the graph runs.
 //
 // [CosineDistance] is the loss of similar pairs, [Contrastive] takes distances.
 //
@@ -241,8 +240,8 @@ var cosineEmbedding = core.Definition{
 	},
 }
 
-// Contrastive returns the squared distance between the vectors of similar pairs, and the square of
-// what dissimilar ones lack to a margin.
+// Contrastive returns the squared distance between the vectors of similar pairs, and for dissimilar
+// pairs the square of the amount by which their distance falls short of a margin.
 //
 // With d = ‖x1 - x2‖, u = (x1 - x2)/d and m the margin,
 //
@@ -255,10 +254,10 @@ var cosineEmbedding = core.Definition{
 // Options: [WithMargin] (default 1), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
 // [WithNormalizerNode].
 //
-// There is neither a factor 1/2 nor an ε. The derivatives at equal rows are 0. Distances of shape
-// (N, 1) with zeros for x2 are a loss of given distances.
+// There is neither a factor 1/2 nor an ε. The derivatives at equal rows are 0. Given distances are
+// passed as x1 of shape (N, 1), with zeros as x2.
 //
-// [CosineEmbedding] takes angles, [TripletMargin] compares two distances.
+// [CosineEmbedding] uses angles. [TripletMargin] compares two distances.
 //
 // Reference: R. Hadsell, S. Chopra, Y. LeCun, Dimensionality Reduction by Learning an Invariant
 // Mapping, 2006.
@@ -292,10 +291,10 @@ var contrastive = core.Definition{
 // Options: [WithPower] (α >= 1, default 2), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// A vector of zeros stays one and has gradient 0; vectors shorter than 1e-8 are divided by that.
-// For α below 2 the derivatives at equal directions are 0.
+// A zero vector remains zero and has gradient 0; vectors shorter than 1e-8 are divided by 1e-8. For
+// α below 2 the derivatives at equal directions are 0.
 //
-// [Uniformity] is its counterpart, which keeps embeddings apart. For α = 2 the loss is twice
+// [Uniformity] is its counterpart, which spreads embeddings apart. For α = 2 the loss is twice
 // [CosineDistance].
 //
 // Reference: T. Wang, P. Isola, Understanding Contrastive Representation Learning through Alignment

@@ -22,7 +22,8 @@ const (
 )
 
 // WithMining sets the triplets of a batch that count: [MineAll] (default), [MineHard] or
-// [MineSemiHard]. Among equal distances the first counts. The choice is a constant for derivatives.
+// [MineSemiHard]. Among equal distances the first counts. The choice is held constant in the
+// derivatives.
 func WithMining(m Mining) Option {
 	return func(s *core.Settings) error {
 		return core.Choice(s, core.OptMining, &s.Embedding.Mining, uint8(m), 3)
@@ -34,8 +35,8 @@ func WithNonZero() Option {
 	return core.OptNonZero.Flag
 }
 
-// BatchTriplet returns the triplet losses of the anchors of a batch with their positives and
-// negatives.
+// BatchTriplet returns the sum of the triplet margin losses of each anchor of a labelled batch with
+// its positives and negatives.
 //
 // With d_ij the distance of embeddings i and j, m the margin and T the triplets of anchor i, each
 // with another example j of the same label and an example k of another,
@@ -52,8 +53,8 @@ func WithNonZero() Option {
 // [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // Distances have no ε; the derivative of the distance of equal rows is 0. Masked examples are in no
-// triplet. An anchor without a positive or without a negative has no part, and a batch without any
-// other has the value 0. The memory beside the operands grows with the size of the batch, not with
+// triplet. An anchor without a positive or without a negative does not count, and where no anchor
+// counts the value is 0. The memory beyond the operands grows with the size of the batch, not with
 // the number of triplets.
 //
 // [TripletMargin] takes triplets that are given.
@@ -191,25 +192,25 @@ func (t *triplets) row(a *anchor) (sum float64, above int) {
 	return sum, above
 }
 
-// NPairs returns the cross-entropy of telling the positives of each anchor from the positives of
-// other anchors by their product.
+// NPairs returns the cross-entropy of identifying the positives of each anchor among the positives
+// of all anchors by dot product.
 //
-// With S_ij the product of anchor i and positive j, p_i the softmax of S_i and t_ij the share 1/n
-// of each of the n positives whose label is that of anchor i,
+// With S_ij the dot product of anchor i and positive j, p_i the softmax of S_i and t_ij the share
+// 1/n of each of the n positives whose label is that of anchor i,
 //
 //	l_i = -Σ_j t_ij·log p_ij        dl_i/dS_ij = p_ij - t_ij
 //
 // anchors and positives have the shape (N, D) and the same dtype; labels (Int, Int64, Int32 or
-// Uint8, any integers) the shape (N). [WithPositives] W of shape (N, N) takes t_ij = W_ij/Σ_j W_ij
-// instead of labels. The result is a scalar, or has the shape (N) under [None].
+// Uint8, any integers) the shape (N). With [WithPositives] W of shape (N, N), t_ij = W_ij/Σ_j W_ij,
+// and the labels are not used. The result is a scalar, or has the shape (N) under [None].
 //
 // Options: [WithPositives], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
 // [WithNormalizerNode].
 //
-// A mask takes out row i of both operands, and its row and column of W. An anchor whose row of W is
-// 0 has no part. There is no penalty on lengths: [MSE] of the rows with zeros is one.
+// A mask removes row i of both operands and its row and column of W. An anchor whose row of W is 0
+// does not count. The lengths of the vectors are not penalised; [MSE] against zeros does that.
 //
-// [InfoNCE] takes cosines, in both directions.
+// [InfoNCE] uses cosines, in both directions.
 //
 // Reference: K. Sohn, Improved Deep Metric Learning with Multi-class N-pair Loss Objective, 2016.
 func NPairs(anchors, positives, labels *G.Node, opts ...Option) (*G.Node, error) {
@@ -301,10 +302,10 @@ func proxyPairs(g *core.Group, d *core.GroupDims, kind formula.PairKind, byProxy
 // Options: [WithScale] (s > 0, default 1), [WithReduction], [WithWeights], [WithMask],
 // [WithNormalizer], [WithNormalizerNode].
 //
-// The sum has the proxy of the label, too, which the first paper leaves out. A vector of zeros
-// stays one, with gradient 0; vectors shorter than 1e-8 are divided by that.
+// The sum includes the proxy of the label, which the first paper leaves out. A zero vector remains
+// zero, with gradient 0; vectors shorter than 1e-8 are divided by 1e-8.
 //
-// [ProxyAnchor] takes proxies for anchors. [ArcFace] takes cosines, with a margin.
+// [ProxyAnchor] uses proxies as anchors. [ArcFace] uses cosines with a margin.
 //
 // Reference: Y. Movshovitz-Attias et al., No Fuss Distance Metric Learning Using Proxies, 2017; E.
 // W. Teh, T. DeVries, G. W. Taylor, ProxyNCA++, 2020.
@@ -341,8 +342,9 @@ func oneValue(*core.Settings) core.Grouping { return core.Grouping{Entries: "N",
 // wholeOptions are the options of losses with one value for the whole batch.
 var wholeOptions = core.Options(core.OptReduction, core.OptMask)
 
-// ProxyAnchor returns how far the cosines of proxies with the embeddings of their classes fall
-// below a margin and those with others exceed its negative.
+// ProxyAnchor returns smooth maxima of the amounts by which the cosines of each proxy with the
+// embeddings of its class fall below a margin, and those with other embeddings exceed minus the
+// margin, averaged over the proxies.
 //
 // With c_xp the cosine of embedding x and proxy p, X_p the embeddings whose label is p, P the
 // proxies with any, C the number of proxies and m the margin,
@@ -350,17 +352,17 @@ var wholeOptions = core.Options(core.OptReduction, core.OptMask)
 //	l = 1/|P|·Σ_{p∈P} log(1 + Σ_{x∈X_p} e^(-α(c_xp - m))) + 1/C·Σ_p log(1 + Σ_{x∉X_p} e^(α(c_xp + m)))
 //	dl/dc_xp = -α/|P|·e^(-α(c_xp - m))/(1 + Σ_{X_p} e^(-α(c - m)))  for x in X_p
 //
-// and the like for the others. embeddings have the shape (N, D), proxies, one for each class, (C,
+// and likewise for the others. embeddings have the shape (N, D), proxies, one for each class, (C,
 // D) and the same dtype; both are differentiated. labels (Int, Int64, Int32 or Uint8) in [0, C)
 // have the shape (N). The result is a scalar under every reduction, and takes no weights.
 //
 // Options: [WithMargin] (default 0.1), [WithAlpha] (α > 0, default 32), [WithReduction],
 // [WithMask].
 //
-// A mask of shape (N) takes out embeddings; without any the value is 0. Vectors of zeros and
-// float32 are as in [NTXent].
+// A mask of shape (N) removes embeddings; if none is left, the value is 0. Zero vectors and float32
+// are as in [NTXent].
 //
-// [ProxyNCA] takes embeddings for anchors, [MultiSimilarity] has no proxies.
+// [ProxyNCA] uses embeddings as anchors. [MultiSimilarity] has no proxies.
 //
 // Reference: S. Kim, D. Kim, M. Cho, S. Kwak, Proxy Anchor Loss for Deep Metric Learning, 2020.
 func ProxyAnchor(embeddings, proxies, labels *G.Node, opts ...Option) (*G.Node, error) {

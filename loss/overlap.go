@@ -24,8 +24,8 @@ func WithSmooth(s float64) Option { return number(core.OptSmooth, s) }
 // loss of overlapping sets is 0 where the prediction equals the target. Off by default.
 func WithSemimetric() Option { return core.OptSemimetric.Flag }
 
-// WithMultiLabel takes a sigmoid of each class by itself instead of the softmax over the classes.
-// Off by default.
+// WithMultiLabel applies a sigmoid to each class separately instead of the softmax over the
+// classes. Off by default.
 func WithMultiLabel() Option { return core.OptMultiLabel.Flag }
 
 // WithBackground sets whether class 0, the background, is one of the classes that the loss averages.
@@ -40,8 +40,8 @@ func WithBackground(counts bool) Option {
 // WithPresentOnly leaves out the classes that the target of an image does not have. Off by default.
 func WithPresentOnly() Option { return core.OptPresentOnly.Flag }
 
-// WithPooled makes one set of the pixels of all images: the result has no axis of images under
-// [None]. It excludes [WithWeights]. Off by default.
+// WithPooled treats the pixels of all images as one set: under [None] the result has no image axis.
+// It cannot be combined with [WithWeights]. Off by default.
 func WithPooled() Option { return core.OptPooled.Flag }
 
 // The options of losses of overlapping sets: of all, of those that are ratios, and of those among

@@ -43,36 +43,39 @@ var generalizedOptions = core.Options(ratioOptions, core.OptPower)
 //	dl/dp = (1 - 2t - l)/(2I + FP + FN + s + e)
 //
 // with s of [WithSmooth] (default 1) and e of [WithEpsilon] (default 0, >= 0). l is never negative
-// and keeps its digits near 0; 0/0 is 0 with gradient 0. [WithSquared] has FP = Σ p·(p-t) and FN =
-// Σ t·(t-p), which makes the denominator Σ p² + Σ t² + s + e. [WithSemimetric] has I = Σ min(p, t),
-// FP = Σ max(p-t, 0) and FN = Σ max(t-p, 0), with the mean of both slopes at p = t: a soft target
-// that is met has the loss 0. The two exclude each other.
+// and keeps its digits near 0; 0/0 is 0 with gradient 0. [WithSquared] uses FP = Σ p·(p-t) and FN =
+// Σ t·(t-p), which makes the denominator Σ p² + Σ t² + s + e. [WithSemimetric] uses I = Σ min(p,
+// t), FP = Σ max(p-t, 0) and FN = Σ max(t-p, 0), and at p = t the mean of the one-sided
+// derivatives, so that a soft target that is matched exactly has the loss 0. The two options cannot
+// be combined.
 //
-// logits have the shape (N, C, ...), images by classes by pixels; [WithAxis] names another class
-// axis than 1, -1 for (N, ..., C). target holds labels (N, ...), which are 0 and 1 for C = 1, or
-// numbers >= 0 in the shape of the logits. There is no gradient with respect to target. The result
-// is a scalar, or under [None] it has the shape (N, C), whatever the options; (C) with
+// logits have the shape (N, C, ...), images by classes by pixels; [WithAxis] selects a class axis
+// other than 1, such as -1 for (N, ..., C). target holds labels (N, ...), which are 0 and 1 for C =
+// 1, or numbers >= 0 in the shape of the logits. There is no gradient with respect to target. The
+// result is a scalar. Under [None] it has the shape (N, C) whatever the other options, or (C) with
 // [WithPooled].
 //
-// A class of an image counts unless [WithBackground] or [WithPresentOnly] leave it out, or no pixel
-// of the image is there. [Mean] is the mean over images of Σ_c w_c·l_c / Σ_c w_c over the classes
-// that count, with the weights w of [WithClassWeights]; images without a class do not count. [Sum]
-// adds w_c·l_c, and under [None] the classes that do not count have 0. Weights are (N), one for
-// each image.
+// A class of an image counts unless [WithBackground] or [WithPresentOnly] excludes it or every
+// pixel of the image is masked or ignored. [Mean] is the mean over images of Σ_c w_c·l_c / Σ_c w_c
+// over the classes that count, with the weights w of [WithClassWeights]; images in which no class
+// counts are left out. [Sum] adds w_c·l_c, and under [None] classes that do not count have the
+// value 0. [WithWeights] takes one weight per image.
 //
 // Options: [WithSmooth], [WithEpsilon], [WithSquared], [WithSemimetric], [WithMultiLabel],
 // [WithBackground], [WithPresentOnly], [WithPooled], [WithAxis], [WithIgnoreIndex],
 // [WithClassWeights], [WithReduction], [WithWeights] (N), [WithMask] (N, ...), [WithNormalizer],
 // [WithNormalizerNode].
 //
-// Pixels that are masked or whose label is ignored are in no sum. A class that is absent from the
-// target counts by the formula: its loss is FP/(FP + s). [Tversky] weighs the two kinds of errors,
-// [GeneralizedDice] balances classes by their size, [Jaccard] is the intersection over the union.
+// Pixels that are masked or whose label is ignored are left out of all sums. A class that is absent
+// from the target counts like any other: for e = 0 its loss is FP/(FP + s). [Tversky] weights the
+// two kinds of errors differently, [GeneralizedDice] balances classes of different sizes, and
+// [Jaccard] is based on the intersection over the union.
 //
-// Labelled float32 images of 256 pixels or more are computed in float32, without the options of
-// sums, under the softmax or the sigmoid of one class: values are within a relative 1e-6, gradients
-// within 2e-6 of the largest entry. Everything else is computed in float64 and rounded once. This
-// holds for [Tversky], [FocalTversky], [Jaccard] and [GeneralizedDice], too.
+// Labelled float32 images of at least 256 pixels are computed in float32 if they go through the
+// softmax, or the sigmoid of a single class, and neither [WithSquared] nor [WithSemimetric] is
+// given: values are accurate to a relative 1e-6, gradients to 2e-6 of the largest entry. Everything
+// else is computed in float64 and rounded once. The same holds for [Tversky], [FocalTversky],
+// [Jaccard] and [GeneralizedDice].
 //
 // Reference: F. Milletari, N. Navab and S.-A. Ahmadi, V-Net: Fully Convolutional Neural Networks
 // for Volumetric Medical Image Segmentation, 2016; Z. Wang et al., Dice Semimetric Losses, 2023.
@@ -80,13 +83,13 @@ func Dice(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&dice, opts, logits, target)
 }
 
-// DiceFromProb returns the loss of [Dice] of probabilities.
+// DiceFromProb returns the [Dice] loss of given probabilities.
 //
 //	l = (FP + FN + e)/(2I + FP + FN + s + e)
 //	dl/dp = (1 - 2t - l)/(2I + FP + FN + s + e)
 //
-// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...); all
-// else is as in [Dice].
+// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...).
+// Everything else is as in [Dice].
 //
 // Options: [WithSmooth], [WithEpsilon], [WithSquared], [WithSemimetric], [WithBackground],
 // [WithPresentOnly], [WithPooled], [WithAxis], [WithIgnoreIndex], [WithClassWeights],
@@ -105,8 +108,8 @@ func DiceFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 //	l = (FP + FN + e)/(I + FP + FN + s + e)
 //	dl/dp = ((1 - l)·(1 - t) - t)/(I + FP + FN + s + e)
 //
-// logits, target, the result and the rules for classes are those of [Dice]; the derivative is that
-// of the plain sums.
+// logits, target, the result and the rules for classes are those of [Dice]. The derivative shown is
+// the one without [WithSquared] and [WithSemimetric].
 //
 // Options: [WithSmooth] (default 1), [WithEpsilon] (default 0, >= 0), [WithSquared],
 // [WithSemimetric], [WithMultiLabel], [WithBackground], [WithPresentOnly], [WithPooled], [WithAxis]
@@ -114,7 +117,7 @@ func DiceFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 // [WithMask] (N, ...), [WithNormalizer], [WithNormalizerNode].
 //
 // The loss is never negative and keeps its digits near 0; 0/0 is 0 with gradient 0. [LovaszSoftmax]
-// is another continuous form of the same index.
+// is another continuous extension of the same index.
 //
 // Reference: M. A. Rahman and Y. Wang, Optimizing Intersection-Over-Union in Deep Neural Networks
 // for Image Segmentation, 2016.
@@ -122,13 +125,13 @@ func Jaccard(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&jaccard, opts, logits, target)
 }
 
-// JaccardFromProb returns the loss of [Jaccard] of probabilities.
+// JaccardFromProb returns the [Jaccard] loss of given probabilities.
 //
 //	l = (FP + FN + e)/(I + FP + FN + s + e)
 //	dl/dp = ((1 - l)·(1 - t) - t)/(I + FP + FN + s + e)
 //
-// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...). All
-// else is as in [Jaccard].
+// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...).
+// Everything else is as in [Jaccard].
 //
 // Options: [WithSmooth], [WithEpsilon], [WithSquared], [WithSemimetric], [WithBackground],
 // [WithPresentOnly], [WithPooled], [WithAxis], [WithIgnoreIndex], [WithClassWeights],
@@ -140,8 +143,8 @@ func JaccardFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&jaccardFromProb, opts, prob, target)
 }
 
-// GeneralizedDice returns the generalised Dice loss of each image: one ratio of sums over classes,
-// each weighed by its size in the target.
+// GeneralizedDice returns the generalised Dice loss of each image: a single ratio of sums over the
+// classes, each weighted by a power of its size in the target.
 //
 // With p, t, I, FP, FN, s and e as in [Dice] and T_c = Σ t the size of a class,
 //
@@ -149,18 +152,19 @@ func JaccardFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 //	dl/dp_c = v_c·(1 - 2t - l)/(Σ_c v_c·(2I_c + FP_c + FN_c) + s + e)
 //
 // The exponent p is that of [WithPower], any finite number: 2 by default, 1 for sizes, 0 for equal
-// weights; w are the class weights. Classes that the target does not have, and the one that
-// [WithBackground] leaves out, have v = 0. An image without a class has no part in the mean.
+// weights; w are the class weights. Classes that are absent from the target, and the background if
+// [WithBackground] excludes it, have v = 0. Images without any other class are left out of the
+// mean.
 //
-// logits and target are those of [Dice]. The result is a scalar, or under [None] it has the shape
-// (N); () with [WithPooled]. There is no gradient with respect to target.
+// logits and target are those of [Dice]. The result is a scalar, or has the shape (N) under [None]
+// without [WithPooled]. There is no gradient with respect to target.
 //
 // Options: [WithPower], [WithSmooth] (default 0, since v is small), [WithEpsilon] (default 0, >=
 // 0), [WithSquared], [WithSemimetric], [WithMultiLabel], [WithBackground], [WithPooled], [WithAxis]
 // (default 1), [WithIgnoreIndex], [WithClassWeights], [WithReduction], [WithWeights] (N),
 // [WithMask] (N, ...), [WithNormalizer], [WithNormalizerNode].
 //
-// [Dice] gives each class a ratio of its own.
+// [Dice] computes a separate ratio for each class.
 //
 // Reference: C. H. Sudre et al., Generalised Dice Overlap as a Deep Learning Loss Function for
 // Highly Unbalanced Segmentations, 2017.
@@ -168,13 +172,13 @@ func GeneralizedDice(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&generalizedDice, opts, logits, target)
 }
 
-// GeneralizedDiceFromProb returns the loss of [GeneralizedDice] of probabilities.
+// GeneralizedDiceFromProb returns the [GeneralizedDice] loss of given probabilities.
 //
 //	l = (Σ_c v_c·(FP_c + FN_c) + e)/(Σ_c v_c·(2I_c + FP_c + FN_c) + s + e)    v_c = w_c/T_c^p
 //	dl/dp_c = v_c·(1 - 2t - l)/(Σ_c v_c·(2I_c + FP_c + FN_c) + s + e)
 //
-// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...). All
-// else is as in [GeneralizedDice].
+// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...).
+// Everything else is as in [GeneralizedDice].
 //
 // Options: [WithPower], [WithSmooth], [WithEpsilon], [WithSquared], [WithSemimetric],
 // [WithBackground], [WithPooled], [WithAxis], [WithIgnoreIndex], [WithClassWeights],

@@ -28,25 +28,28 @@ var (
 // loss to the errors of the pixels.
 //
 // With p the softmax over the classes (the sigmoid where there is one class), e_i = |t_i - p_i| the
-// errors of the pixels of an image and a class, sorted downwards, and T the pixels of the class,
+// errors of the pixels of an image and a class in descending order, F_k the first k pixels in this
+// order and T the pixels of the class,
 //
-//	l = Σ_k e_(k)·(J_k - J_(k-1))        J_k = 1 - |T without the first k| / |T or one of the first k|
+//	l = Σ_k e_(k)·(J_k - J_(k-1))        J_k = 1 - |T \ F_k| / |T ∪ F_k|
 //	dl/dp_(k) = ±(J_k - J_(k-1))         - where the pixel is of the class
 //
-// The J are constants of the derivatives, and ties are in the order of the pixels, so that the
-// second derivative by p is 0; that of the softmax stays. O(P log P) for P pixels.
+// The J are held constant in the derivatives, and ties are broken by pixel order. The second
+// derivative with respect to p is therefore 0; only the curvature of the softmax remains. The time
+// is O(P log P) for P pixels.
 //
-// logits have the shape (N, C, ...), images by classes by pixels; [WithAxis] names another class
-// axis than 1. labels (N, ...) are classes, 0 and 1 for C = 1. The result is a scalar, or under
-// [None] it has the shape (N, C); (C) with [WithPooled]. Which classes count, and how the mean is
-// taken, is as in [Dice].
+// logits have the shape (N, C, ...), images by classes by pixels; [WithAxis] selects a class axis
+// other than 1. labels (N, ...) are classes, 0 and 1 for C = 1. The result is a scalar. Under
+// [None] it has the shape (N, C), or (C) with [WithPooled]. Which classes count and how the mean is
+// taken are as in [Dice].
 //
 // Options: [WithBackground], [WithPresentOnly], [WithPooled], [WithAxis] (default 1),
 // [WithIgnoreIndex], [WithClassWeights], [WithReduction], [WithWeights] (N), [WithMask] (N, ...),
 // [WithNormalizer], [WithNormalizerNode].
 //
-// A class that is absent from the labels has the largest p as its loss; [WithPresentOnly] leaves it
-// out. [WithPooled] with [WithPresentOnly] is the authors' form. [LovaszHinge] is for two classes.
+// The loss of a class that is absent from the labels is its largest p; [WithPresentOnly] excludes
+// such classes. [WithPooled] with [WithPresentOnly] is the authors' form. [LovaszHinge] is for two
+// classes.
 //
 // Reference: M. Berman, A. Rannen Triki and M. B. Blaschko, The Lovász-Softmax Loss: A Tractable
 // Surrogate for the Optimization of the Intersection-Over-Union Measure in Neural Networks, 2018.
@@ -54,12 +57,12 @@ func LovaszSoftmax(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&lovaszSoftmax, opts, logits, labels)
 }
 
-// LovaszSoftmaxFromProb returns the loss of [LovaszSoftmax] of probabilities.
+// LovaszSoftmaxFromProb returns the [LovaszSoftmax] loss of given probabilities.
 //
-//	l = Σ_k e_(k)·(J_k - J_(k-1))        J_k = 1 - |T without the first k| / |T or one of the first k|
+//	l = Σ_k e_(k)·(J_k - J_(k-1))        J_k = 1 - |T \ F_k| / |T ∪ F_k|
 //	dl/dp_(k) = ±(J_k - J_(k-1))         - where the pixel is of the class
 //
-// prob lies in [0, 1], in the shape (N, C, ...). All else is as in [LovaszSoftmax].
+// prob lies in [0, 1], in the shape (N, C, ...). Everything else is as in [LovaszSoftmax].
 //
 // Options: [WithBackground], [WithPresentOnly], [WithPooled], [WithAxis], [WithIgnoreIndex],
 // [WithClassWeights], [WithReduction], [WithWeights] (N), [WithMask] (N, ...), [WithNormalizer],
@@ -74,21 +77,21 @@ func LovaszSoftmaxFromProb(prob, labels *G.Node, opts ...Option) (*G.Node, error
 // LovaszHinge returns the Lovász hinge loss of each image: the convex extension of the Jaccard loss
 // to hinge errors, for two classes.
 //
-// With e_i = max(0, 1 - x_i·(2y_i - 1)) the errors of the pixels of an image, sorted downwards, and
-// J as in [LovaszSoftmax] of the pixels with y = 1,
+// With e_i = max(0, 1 - x_i·(2y_i - 1)) the errors of the pixels of an image in descending order,
+// and J as in [LovaszSoftmax] with T the pixels with y = 1,
 //
 //	l = Σ_k e_(k)·(J_k - J_(k-1))        dl/dx_(k) = -(2y - 1)·(J_k - J_(k-1)) where e > 0
 //
-// The J are constants of the derivatives, and ties are in the order of the pixels; the second
-// derivative is 0. O(P log P) for P pixels.
+// The J are held constant in the derivatives, and ties are broken by pixel order; the second
+// derivative is 0. The time is O(P log P) for P pixels.
 //
-// logits and labels, 0 or 1, have the shape (N, ...) of two axes or more, pixels by images. The
-// result is a scalar, or under [None] it has the shape (N); () with [WithPooled].
+// logits and labels, 0 or 1, have the shape (N, ...), images by pixels, with at least two axes. The
+// result is a scalar, or has the shape (N) under [None] without [WithPooled].
 //
 // Options: [WithPooled], [WithIgnoreIndex], [WithReduction], [WithWeights] (N), [WithMask] (N,
 // ...), [WithNormalizer], [WithNormalizerNode].
 //
-// An image without a pixel with y = 1 has its largest error as its loss.
+// The loss of an image without a pixel with y = 1 is its largest error.
 //
 // Reference: J. Yu and M. B. Blaschko, The Lovász Hinge: A Novel Convex Surrogate for Submodular
 // Losses, 2015.

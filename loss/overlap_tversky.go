@@ -26,24 +26,24 @@ func tverskyDefaults(gamma float64) core.Settings {
 
 func alphaBeta(s *core.Settings) (float64, float64) { return s.Alpha, s.Beta }
 
-// Tversky returns the Tversky loss of the pixels of each class, which weighs false positives and
-// false negatives.
+// Tversky returns the Tversky loss of the pixels of each class, with separate weights for false
+// positives and false negatives.
 //
 // With p, t, I, FP, FN, s and e as in [Dice], α of [WithAlpha] and β of [WithBeta],
 //
 //	l = (α·FP + β·FN + e)/(I + α·FP + β·FN + s + e)
 //	dl/dp = ((1 - l)·(α·(1 - t) - β·t) - l·t)/(I + α·FP + β·FN + s + e)
 //
-// α weighs false positives and β false negatives, both finite and >= 0, 0.5 by default. logits,
-// target, the result and the rules for classes are those of [Dice]; the derivative is that of the
-// plain sums.
+// α is the weight of false positives and β that of false negatives, both finite and >= 0, 0.5 by
+// default. logits, target, the result and the rules for classes are those of [Dice]. The derivative
+// shown is the one without [WithSquared] and [WithSemimetric].
 //
 // Options: [WithAlpha], [WithBeta], [WithSmooth] (default 1), [WithEpsilon] (default 0, >= 0),
 // [WithSquared], [WithSemimetric], [WithMultiLabel], [WithBackground], [WithPresentOnly],
 // [WithPooled], [WithAxis] (default 1), [WithIgnoreIndex], [WithClassWeights], [WithReduction],
 // [WithWeights] (N), [WithMask] (N, ...), [WithNormalizer], [WithNormalizerNode].
 //
-// With α = β = 0.5 it is [Dice] with twice the smoothing, with α = β = 1 it is [Jaccard].
+// With α = β = 0.5 it is [Dice] with twice the smoothing; with α = β = 1 it is [Jaccard].
 //
 // Reference: S. S. M. Salehi, D. Erdogmus and A. Gholipour, Tversky Loss Function for Image
 // Segmentation Using 3D Fully Convolutional Deep Networks, 2017.
@@ -51,13 +51,13 @@ func Tversky(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&tversky, opts, logits, target)
 }
 
-// TverskyFromProb returns the loss of [Tversky] of probabilities.
+// TverskyFromProb returns the [Tversky] loss of given probabilities.
 //
 //	l = (α·FP + β·FN + e)/(I + α·FP + β·FN + s + e)
 //	dl/dp = ((1 - l)·(α·(1 - t) - β·t) - l·t)/(I + α·FP + β·FN + s + e)
 //
-// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...). All
-// else is as in [Tversky].
+// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...).
+// Everything else is as in [Tversky].
 //
 // Options: [WithAlpha], [WithBeta], [WithSmooth], [WithEpsilon], [WithSquared], [WithSemimetric],
 // [WithBackground], [WithPresentOnly], [WithPooled], [WithAxis], [WithIgnoreIndex],
@@ -76,10 +76,10 @@ func TverskyFromProb(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 //
 //	f = l^γ        df/dp = γ·l^(γ-1)·dl/dp
 //
-// γ is finite and >= 0, 0.75 by default: the 1/γ of the paper, whose γ is 4/3. A power below 1
-// raises the gradient of classes that are nearly right, one above 1 lowers it. The power is taken
-// of each class, before the mean. logits, target, the result and the rules for classes are those of
-// [Dice].
+// γ is finite and >= 0, 0.75 by default; the paper writes 1/γ, with γ = 4/3. A power below 1 raises
+// the gradient of classes that are nearly right, one above 1 lowers it. The power is applied to
+// each class before the mean is taken. logits, target, the result and the rules for classes are
+// those of [Dice].
 //
 // Options: [WithGamma], [WithAlpha], [WithBeta], [WithSmooth] (default 1), [WithEpsilon] (default
 // 0, >= 0), [WithSquared], [WithSemimetric], [WithMultiLabel], [WithBackground], [WithPresentOnly],
@@ -94,12 +94,12 @@ func FocalTversky(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&focalTversky, opts, logits, target)
 }
 
-// FocalTverskyFromProb returns the loss of [FocalTversky] of probabilities.
+// FocalTverskyFromProb returns the [FocalTversky] loss of given probabilities.
 //
 //	f = l^γ        df/dp = γ·l^(γ-1)·dl/dp
 //
-// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...). All
-// else is as in [FocalTversky].
+// prob holds numbers >= 0, which may exceed 1 and need not sum to 1, in the shape (N, C, ...).
+// Everything else is as in [FocalTversky].
 //
 // Options: [WithGamma], [WithAlpha], [WithBeta], [WithSmooth], [WithEpsilon], [WithSquared],
 // [WithSemimetric], [WithBackground], [WithPresentOnly], [WithPooled], [WithAxis],

@@ -27,13 +27,13 @@ var rankingLosses = []entry{
 // rankingWide are those of other than two operands.
 var rankingWide = []*core.Definition{&marginRanking}
 
-// WithSegments declares that the items of all lists, or the tokens of all sequences, stand in one
-// row without padding: items with the same integer in ids belong together. ids (Int, Int64, Int32
-// or Uint8) has the shape of the operands without the axis of lists, (L). A segment need not be in
-// one piece; items with a negative integer are padding and are never read.
+// WithSegments declares that the items of all lists, or the tokens of all sequences, are
+// concatenated without padding: items with the same integer in ids belong together. ids (Int,
+// Int64, Int32 or Uint8) has the shape of the operands without the list axis, (L). A segment need
+// not be contiguous; items with a negative integer are padding and are never read.
 //
-// Under [None] the value of a segment stands at its first item, and the others are 0. Weights are
-// given for each item; where they weigh lists they must agree within a list.
+// Under [None] the value of a segment is at its first item, and all other entries are 0. Weights
+// are given for each item; weights of lists must agree within a list.
 func WithSegments(ids *G.Node) Option { return operand(core.OptSegments, ids) }
 
 // lists declares the operands of a loss with one value per list of items.
@@ -57,16 +57,16 @@ var listOptions = core.Options(core.ReduceOptions, core.OptSegments)
 //
 //	l = -Σ_i softmax(y)_i·log softmax(s)_i        dl/ds_i = softmax(s)_i - softmax(y)_i
 //
-// scores and relevance (any finite numbers) have the shape (N, L), a list in each row, or (L) for
-// one list, and the same dtype. The result is a scalar, or has the shape (N) under [None]. There is
-// no gradient with respect to relevance.
+// scores and relevance (any finite numbers) have the same dtype and the shape (N, L), one list per
+// row, or (L) for a single list. The result is a scalar, or has the shape (N) under [None]. There
+// is no gradient with respect to relevance.
 //
 // Options: [WithSegments], [WithReduction], [WithWeights] (N), [WithMask] (N, L), [WithNormalizer],
 // [WithNormalizerNode].
 //
-// Masked items are not there. A list of one item has the value 0 and counts; a list without items
-// does not. Where all relevances are equal, the target is uniform. Float32 lists of more than 64
-// items are computed in float32, shorter ones in float64 and rounded once.
+// Masked items are left out. A list of one item has the value 0 and counts; an empty list does not
+// count. Where all relevances are equal, the target is uniform. Float32 lists of more than 64 items
+// are computed in float32, shorter ones in float64 and rounded once.
 //
 // Reference: Z. Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007.
 func ListNet(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {

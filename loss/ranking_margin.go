@@ -6,8 +6,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// MarginRanking returns the amount by which the first of two scores fails to be above the second,
-// or below it, by a margin, element by element.
+// MarginRanking returns the amount by which the first of two scores fails to exceed the second, or
+// to fall below it, by a margin, element by element.
 //
 // With m the margin and y the sign that says which score should be larger,
 //
@@ -24,7 +24,7 @@ import (
 // Where -y·(x1-x2) + m = 0 the derivatives are 0; the second derivatives are 0 everywhere. A y
 // other than -1 and 1 is an error when the graph runs.
 //
-// [PairwiseHinge] forms all pairs of a list itself.
+// [PairwiseHinge] forms all pairs of a list.
 //
 // Reference: R. Herbrich, T. Graepel, K. Obermayer, Large Margin Rank Boundaries for Ordinal
 // Regression, 2000.

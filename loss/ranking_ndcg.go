@@ -55,25 +55,25 @@ func hasGain(g *core.Group, _ *core.Settings) bool { return relevant(g) != 0 }
 //	dl/dr_i = w_i·g_i·c_i·ln 2/((1+r_i)·log²(1+r_i)) / IDCG
 //	dr_i/ds_j = σ(z)·σ(-z)/T with z = (s_j-s_i)/T
 //
-// with g = 2^y - 1 and IDCG the discounted sum of the w·g in the best order. c_i is 1, and under
-// [WithTopK] in lists of more than k items σ((s_i-s*)/T), where s* is the middle of the k-th and
-// the next score in falling order; IDCG has k terms then. s* is differentiated like everything
-// else.
+// with g = 2^y - 1 and IDCG the discounted sum of the w·g in the ideal order. c_i is 1, except
+// under [WithTopK] in lists of more than k items: there it is σ((s_i-s*)/T), where s* is the
+// midpoint of the k-th and the (k+1)-th largest score, and IDCG has k terms. s* is differentiated
+// like everything else.
 //
-// scores and relevance (>= 0) have the shape (N, L), a list in each row, or (L) for one list, and
-// the same dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient
-// with respect to relevance.
+// scores and relevance (>= 0) have the same dtype and the shape (N, L), one list per row, or (L)
+// for a single list. The result is a scalar, or has the shape (N) under [None]. There is no
+// gradient with respect to relevance.
 //
 // Options: [WithTemperature] (T, default 1), [WithTopK] (default all), [WithLinearGain],
 // [WithEmptyLists], [WithSegments], [WithReduction], [WithWeights] ((N), or the shape of scores for
 // items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a relevant item have no part unless [WithEmptyLists]
+// Masked items are left out. Lists without a relevant item do not count unless [WithEmptyLists]
 // says otherwise. The value keeps its digits where the order is nearly ideal. Relevance that is
 // negative or not finite is an error when the graph runs.
 //
-// A small T comes near the ranks themselves, where the gradient vanishes. [ApproxMRR] counts the
-// best relevant item alone, [NeuralNDCG] smooths the sorting.
+// A small T approximates the ranks closely, but then the gradient almost vanishes. [ApproxMRR]
+// counts only the best relevant item, and [NeuralNDCG] smooths the sorting.
 //
 // Reference: T. Qin, T.-Y. Liu, H. Li, A General Approximation Framework for Direct Optimization of
 // Information Retrieval Measures, 2010.
@@ -119,26 +119,26 @@ var approxNDCG = ofQuality(core.Definition{
 // list.
 //
 // With s the scores, y the relevances, σ the sigmoid and i the relevant item (y_i > 0) with the
-// largest c_i/r_i, the first of equals,
+// largest c_i/r_i, the first in case of a tie,
 //
 //	l = 1 - c_i/r_i        dl/dr_i = c_i/r_i²
 //
-// where r_i and c_i are those of [ApproxNDCG]. The gradient goes through that item's rank alone.
-// Under [WithLinearGain] it is l = 1 - Σ w_i·y_i·c_i/r_i / Σ w_i·y_i, over all relevant items, with
-// w the weights of the items. scores and relevance (>= 0) have the shape (N, L), a list in each
-// row, or (L) for one list, and the same dtype. The result is a scalar, or has the shape (N) under
+// where r_i and c_i are those of [ApproxNDCG]. Only the rank of that item is differentiated. Under
+// [WithLinearGain] the loss is l = 1 - Σ w_i·y_i·c_i/r_i / Σ w_i·y_i, over all relevant items, with
+// w the weights of the items. scores and relevance (>= 0) have the same dtype and the shape (N, L),
+// one list per row, or (L) for a single list. The result is a scalar, or has the shape (N) under
 // [None]. There is no gradient with respect to relevance.
 //
 // Options: [WithTemperature] (T, default 1), [WithTopK] (default all), [WithLinearGain],
 // [WithEmptyLists], [WithSegments], [WithReduction], [WithWeights] ((N), or the shape of scores for
-// items, which counts under linear gain), [WithMask] (that shape), [WithNormalizer],
+// items, which matter only under linear gain), [WithMask] (that shape), [WithNormalizer],
 // [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a relevant item have no part unless [WithEmptyLists]
+// Masked items are left out. Lists without a relevant item do not count unless [WithEmptyLists]
 // says otherwise. The value keeps its digits where the item is nearly first. Relevance that is
 // negative or not finite is an error when the graph runs.
 //
-// [ApproxNDCG] counts all relevant items, by their gains.
+// [ApproxNDCG] counts all relevant items by their gains.
 //
 // Reference: T. Qin, T.-Y. Liu, H. Li, A General Approximation Framework for Direct Optimization of
 // Information Retrieval Measures, 2010.

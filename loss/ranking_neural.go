@@ -16,25 +16,25 @@ import (
 //	l = 1 - Σ_(i<=k) (P·g)_i/log₂(1+i) / IDCG        dl/dP_ij = -g_j/log₂(1+i) / IDCG
 //	P_ij = softmax_j(((L+1-2i)·s_j - Σ_m |s_j-s_m|)/T)
 //
-// and the columns and then the rows of P are divided by their sums, n times in turn. IDCG is the
-// discounted sum of the first k gains in the best order. The gradient is that of these steps, with
-// 0 for the sign of a difference of equal scores.
+// and then the columns and the rows of P are divided in turn by their sums, n times. IDCG is the
+// discounted sum of the first k gains in the ideal order. The gradient is that of exactly these
+// steps; the derivative of |s_j-s_m| at equal scores is 0.
 //
-// scores and relevance (>= 0) have the shape (N, L), a list in each row, or (L) for one list, and
-// the same dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient
-// with respect to relevance.
+// scores and relevance (>= 0) have the same dtype and the shape (N, L), one list per row, or (L)
+// for a single list. The result is a scalar, or has the shape (N) under [None]. There is no
+// gradient with respect to relevance.
 //
 // Options: [WithIterations] (n, default 50), [WithTemperature] (T, default 1), [WithTopK] (k,
 // default all), [WithLinearGain], [WithEmptyLists], [WithSegments], [WithReduction], [WithWeights]
 // ((N), or the shape of scores for items), [WithMask] (that shape), [WithNormalizer],
 // [WithNormalizerNode].
 //
-// Masked items are not there: L counts the others. Lists without a relevant item have no part
-// unless [WithEmptyLists] says otherwise. The value keeps its digits where the order is nearly
-// ideal. Relevance that is negative or not finite is an error when the graph runs. Each list takes
-// the memory of a few L×L matrices.
+// Masked items are left out: L is the number of the others. Lists without a relevant item do not
+// count unless [WithEmptyLists] says otherwise. The value keeps its digits where the order is
+// nearly ideal. Relevance that is negative or not finite is an error when the graph runs. Each list
+// takes the memory of a few L×L matrices.
 //
-// [ApproxNDCG] smooths the ranks of single items, in less time.
+// [ApproxNDCG], which smooths the ranks of individual items, is faster.
 //
 // Reference: P. Pobrotyn, R. Białobrzeski, NeuralNDCG, 2021; A. Grover et al., Stochastic
 // Optimization of Sorting Networks via Continuous Relaxations, 2019.

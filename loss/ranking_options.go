@@ -5,9 +5,9 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// WithTopK keeps the first k >= 1 places of a ranking. In ListMLE those are the first k terms, in
-// losses of gains the discount is 0 beyond rank k and the ideal has k places; the documentation of
-// a loss says more. Default: all places.
+// WithTopK restricts a loss to the first k >= 1 places of a ranking. [ListMLE] keeps its first k
+// terms; in losses based on gains the discount is 0 beyond rank k and the ideal order has k places.
+// The documentation of each loss gives the details. Default: all places.
 func WithTopK(k int) Option { return integer(core.OptTopK, k) }
 
 // WithTieKey orders items of equal relevance by an entry of key, a node of the shape and dtype of
@@ -21,9 +21,9 @@ func WithLinearGain() Option { return core.OptLinearGain.Flag }
 // WithSigma sets the steepness σ > 0 of a logistic function of score differences. Default 1.
 func WithSigma(sigma float64) Option { return number(core.OptSigma, sigma) }
 
-// WithPairSum makes the value of a list the sum over its pairs instead of their mean, and its part
-// in the denominator the weight of those pairs: [Mean] is then the mean over all pairs of the batch
-// instead of the mean over lists.
+// WithPairSum makes the value of a list the sum over its pairs instead of their mean, and its
+// contribution to the denominator the weight of those pairs. [Mean] is then the mean over all pairs
+// of the batch instead of the mean over lists.
 func WithPairSum() Option { return core.OptPairSum.Flag }
 
 // A PairWeight says how much a pair of items counts.
@@ -44,9 +44,9 @@ const (
 //	PairLabelDiff   |y_i - y_j|
 //	PairDCG         |g_i - g_j|·|1/log₂(1+r_i) - 1/log₂(1+r_j)|/IDCG
 //
-// with g the gain 2^y - 1 (y under [WithLinearGain]), r the rank by score, equal scores by
-// position, and IDCG the discounted sum of the gains in the best order; under [WithTopK] the
-// discount is 0 beyond rank k. λ has no part in the denominator and is a constant in all
+// with g the gain 2^y - 1 (y under [WithLinearGain]), r the rank by score with ties broken by
+// position, and IDCG the discounted sum of the gains in the ideal order; under [WithTopK] the
+// discount is 0 beyond rank k. λ is not part of the denominator and is held constant in all
 // derivatives. Default [PairEqual].
 func WithPairWeights(w PairWeight) Option {
 	return func(s *core.Settings) error {
@@ -54,7 +54,7 @@ func WithPairWeights(w PairWeight) Option {
 	}
 }
 
-// EmptyLists says what becomes of lists without relevant items.
+// EmptyLists says how lists without relevant items are treated.
 type EmptyLists uint8
 
 const (
@@ -66,9 +66,9 @@ const (
 	EmptyOne
 )
 
-// WithEmptyLists says what becomes of lists without relevant items, whose ideal is 0: [EmptySkip]
-// (default), [EmptyZero] or [EmptyOne]. Their gradient is 0. Lists without items are left out
-// always.
+// WithEmptyLists sets how lists without relevant items, whose IDCG is 0, are treated: [EmptySkip]
+// (default), [EmptyZero] or [EmptyOne]. Their gradient is 0. Lists without items are always left
+// out.
 func WithEmptyLists(e EmptyLists) Option {
 	return func(s *core.Settings) error {
 		return core.Choice(s, core.OptEmptyLists, &s.Ranking.EmptyLists, uint8(e), int(EmptyOne)+1)

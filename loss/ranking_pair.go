@@ -55,20 +55,20 @@ func checkPairs(s *core.Settings) error {
 //	l = Σ w_i·λ_ij·log(1 + exp(-σd)) / Σ w_i
 //	dl/ds_i = -Σ_j w_i·λ_ij·σ/(1 + exp(σd)) / Σ w_i
 //
-// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >=
-// 0 under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
-// dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
+// and dl/ds_j has the same terms with the opposite sign. scores and relevance (any finite numbers,
+// >= 0 under [PairDCG]) have the same dtype and the shape (N, L), one list per row, or (L) for a
+// single list. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
 // respect to relevance.
 //
 // Options: [WithSigma] (σ, default 1), [WithPairSum], [WithPairWeights], [WithTopK] and
 // [WithLinearGain] (of [PairDCG]), [WithSegments], [WithReduction], [WithWeights] ((N), or the
 // shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a pair have no part. Loss and gradient scale with σ: it
-// is not divided by.
+// Masked items are left out. Lists without a pair do not count. The loss is not divided by σ, so
+// its gradient grows with σ.
 //
-// [LambdaRank] weights the pairs by their part in the ranking's quality, [PairwiseHinge] and
-// [PairwiseSoftZeroOne] have other functions of d.
+// [LambdaRank] weights each pair by its effect on the quality of the ranking. [PairwiseHinge] and
+// [PairwiseSoftZeroOne] use other functions of d.
 //
 // Reference: C. Burges et al., Learning to Rank using Gradient Descent, 2005.
 func RankNet(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {
@@ -91,20 +91,20 @@ var rankNet = ofPairs(core.Definition{
 //	dl/ds_i = -Σ_j w_i·λ_ij·σ/(1 + exp(σd)) / Σ w_i
 //	λ_ij = |g_i - g_j|·|1/log₂(1+r_i) - 1/log₂(1+r_j)|/IDCG
 //
-// with g = 2^y - 1, r the rank by score, equal scores by position, and IDCG the discounted sum of
-// the gains in the best order. λ is a constant in all derivatives: it jumps where ranks change.
-// scores and relevance (>= 0) have the shape (N, L), a list in each row, or (L) for one list, and
-// the same dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient
-// with respect to relevance.
+// with g = 2^y - 1, r the rank by score with ties broken by position, and IDCG the discounted sum
+// of the gains in the ideal order. λ is held constant in all derivatives, although it jumps where
+// ranks change. scores and relevance (>= 0) have the same dtype and the shape (N, L), one list per
+// row, or (L) for a single list. The result is a scalar, or has the shape (N) under [None]. There
+// is no gradient with respect to relevance.
 //
 // Options: [WithSigma] (σ, default 1), [WithTopK] (no discount beyond rank k, default all),
 // [WithLinearGain], [WithPairSum], [WithSegments], [WithReduction], [WithWeights] ((N), or the
 // shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a pair have no part. Relevance that is negative or not
+// Masked items are left out. Lists without a pair do not count. Relevance that is negative or not
 // finite is an error when the graph runs.
 //
-// [ApproxNDCG] makes the ranks themselves smooth.
+// [ApproxNDCG] smooths the ranks themselves.
 //
 // Reference: C. Burges, R. Ragno, Q. V. Le, Learning to Rank with Nonsmooth Cost Functions, 2006.
 func LambdaRank(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {
@@ -126,19 +126,19 @@ var lambdaRank = ofPairs(core.Definition{
 //
 //	l = Σ w_i·λ_ij·max(0, m - d) / Σ w_i        dl/ds_i = -Σ_(j: d < m) w_i·λ_ij / Σ w_i
 //
-// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >=
-// 0 under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
-// dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
+// and dl/ds_j has the same terms with the opposite sign. scores and relevance (any finite numbers,
+// >= 0 under [PairDCG]) have the same dtype and the shape (N, L), one list per row, or (L) for a
+// single list. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
 // respect to relevance.
 //
 // Options: [WithMargin] (m, default 1), [WithPairSum], [WithPairWeights], [WithTopK] and
 // [WithLinearGain] (of [PairDCG]), [WithSegments], [WithReduction], [WithWeights] ((N), or the
 // shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a pair have no part. At d = m the derivative is 0; the
+// Masked items are left out. Lists without a pair do not count. At d = m the derivative is 0; the
 // second derivative is 0 everywhere.
 //
-// [RankNet] is smooth, [MarginRanking] takes given pairs.
+// [RankNet] is smooth. [MarginRanking] takes given pairs.
 //
 // Reference: R. Herbrich, T. Graepel, K. Obermayer, Large Margin Rank Boundaries for Ordinal
 // Regression, 2000.
@@ -171,19 +171,19 @@ func aboveZero(x float64) float64 {
 //
 //	l = Σ w_i·λ_ij·p / Σ w_i        dl/ds_i = -Σ_j w_i·λ_ij·σ·p·(1-p) / Σ w_i
 //
-// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >=
-// 0 under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
-// dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
+// and dl/ds_j has the same terms with the opposite sign. scores and relevance (any finite numbers,
+// >= 0 under [PairDCG]) have the same dtype and the shape (N, L), one list per row, or (L) for a
+// single list. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
 // respect to relevance.
 //
 // Options: [WithSigma] (σ, default 1), [WithPairSum], [WithPairWeights], [WithTopK] and
 // [WithLinearGain] (of [PairDCG]), [WithSegments], [WithReduction], [WithWeights] ((N), or the
 // shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a pair have no part. It is bounded: pairs far in the
-// wrong order have hardly any gradient.
+// Masked items are left out. Lists without a pair do not count. The loss is bounded, so pairs that
+// are far in the wrong order have almost no gradient.
 //
-// [RankNet] is its convex relative.
+// [RankNet] is its convex counterpart.
 //
 // Reference: standard.
 func PairwiseSoftZeroOne(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {
@@ -228,16 +228,16 @@ func oppositeOf(p, x, sigma float64) float64 {
 //
 //	l = Σ w_i·λ_ij·u² / Σ w_i        dl/ds_i = -2·Σ_j (w_i + w_j)·λ_ij·u / Σ w_i
 //
-// scores and relevance (any finite numbers, >= 0 under [PairDCG]) have the shape (N, L), a list in
-// each row, or (L) for one list, and the same dtype. The result is a scalar, or has the shape (N)
+// scores and relevance (any finite numbers, >= 0 under [PairDCG]) have the same dtype and the shape
+// (N, L), one list per row, or (L) for a single list. The result is a scalar, or has the shape (N)
 // under [None]. There is no gradient with respect to relevance.
 //
 // Options: [WithPairSum], [WithPairWeights], [WithTopK] and [WithLinearGain] (of [PairDCG]),
 // [WithSegments], [WithReduction], [WithWeights] ((N), or the shape of scores for items),
 // [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists of one item have no part. A constant added to all scores of a
-// list changes nothing, which is the difference to [MSE].
+// Masked items are left out. Lists of one item do not count. Adding a constant to all scores of a
+// list changes nothing, unlike in [MSE].
 //
 // [PairwiseQuantile] is the asymmetric form for pairs of different relevance.
 //
@@ -266,9 +266,9 @@ var pairwiseMSE = ofPairs(core.Definition{
 //	l = Σ w_i·λ_ij·q(u) / Σ w_i        dl/ds_i = -Σ_j w_i·λ_ij·q'(u) / Σ w_i
 //	q(u) = τ·max(0, u) + (1-τ)·max(0, -u)
 //
-// and dl/ds_j has the same terms with the other sign. scores and relevance (any finite numbers, >=
-// 0 under [PairDCG]) have the shape (N, L), a list in each row, or (L) for one list, and the same
-// dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
+// and dl/ds_j has the same terms with the opposite sign. scores and relevance (any finite numbers,
+// >= 0 under [PairDCG]) have the same dtype and the shape (N, L), one list per row, or (L) for a
+// single list. The result is a scalar, or has the shape (N) under [None]. There is no gradient with
 // respect to relevance.
 //
 // Options: [WithQuantile] (τ in [0, 1], default 0.5), [WithSquared] (the square of each maximum),
@@ -276,10 +276,10 @@ var pairwiseMSE = ofPairs(core.Definition{
 // [WithReduction], [WithWeights] ((N), or the shape of scores for items), [WithMask] (that shape),
 // [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a pair have no part. At u = 0 the derivative is 0, and
-// the second one under [WithSquared] the mean of its sides, 1.
+// Masked items are left out. Lists without a pair do not count. At u = 0 the derivative is 0, and
+// under [WithSquared] the second derivative is the mean of its one-sided limits, 1.
 //
-// [Quantile] is the loss of single predictions.
+// [Quantile] is the same loss of individual predictions.
 //
 // Reference: R. Koenker, G. Bassett, Regression Quantiles, 1978.
 func PairwiseQuantile(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {

@@ -9,7 +9,7 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// RankingSoftmax returns the cross-entropy of relevance, as it is, against the softmax of the
+// RankingSoftmax returns the cross-entropy of the unnormalised relevance against the softmax of the
 // scores of each list.
 //
 // With s the scores, y the relevances, w the weights of the items (1 without them), p = softmax(s),
@@ -18,19 +18,19 @@ import (
 //	l = -Σ_i t_i·log p_i + ε·Σ_i t_i/T·(1-p_i)
 //	dl/ds_i = T·p_i - t_i - ε·p_i·(t_i/T - Σ_j p_j·t_j/T)
 //
-// scores and relevance (>= 0) have the shape (N, L), a list in each row, or (L) for one list, and
-// the same dtype. The result is a scalar, or has the shape (N) under [None]. There is no gradient
-// with respect to relevance.
+// scores and relevance (>= 0) have the same dtype and the shape (N, L), one list per row, or (L)
+// for a single list. The result is a scalar, or has the shape (N) under [None]. There is no
+// gradient with respect to relevance.
 //
 // Options: [WithEpsilon] (ε, default 0), [WithSegments], [WithReduction], [WithWeights] ((N), or
 // the shape of scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a relevant item have no part. Relevance that is
-// negative or not finite is an error when the graph runs. Float32 lists of more than 64 items are
-// computed in float32 unless ε or weights of items are given.
+// Masked items are left out. Lists without a relevant item do not count. Relevance that is negative
+// or not finite is an error when the graph runs. Float32 lists of more than 64 items are computed
+// in float32 unless ε or weights of items are given.
 //
-// [ListNet] takes the softmax of the relevances for the target, [UniqueSoftmax] compares relevant
-// items with less relevant ones only.
+// [ListNet] uses the softmax of the relevances as its target. [UniqueSoftmax] compares each
+// relevant item only with less relevant ones.
 //
 // Reference: Z. Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007;
 // the second term: Z. Leng et al., PolyLoss, 2022.
@@ -100,18 +100,18 @@ var rankingSoftmax = core.Definition{
 //	l = Σ_i w_i·g_i·(log(exp s_i + Σ_(j∈A_i) exp s_j) - s_i)
 //	dl/ds_k = Σ_(i: k∈A_i) w_i·g_i·p_i(k) - w_k·g_k·(1 - p_k(k))
 //
-// where p_i is that softmax. scores and relevance (>= 0) have the shape (N, L), a list in each row,
-// or (L) for one list, and the same dtype. The result is a scalar, or has the shape (N) under
+// where p_i is that softmax. scores and relevance (>= 0) have the same dtype and the shape (N, L),
+// one list per row, or (L) for a single list. The result is a scalar, or has the shape (N) under
 // [None]. There is no gradient with respect to relevance.
 //
 // Options: [WithLinearGain], [WithSegments], [WithReduction], [WithWeights] ((N), or the shape of
 // scores for items), [WithMask] (that shape), [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Lists without a relevant item have no part; one whose items are all
+// Masked items are left out. Lists without a relevant item do not count; one whose items are all
 // equally relevant has the value 0 and counts. Relevance that is negative or not finite is an error
 // when the graph runs.
 //
-// [RankingSoftmax] compares relevant items with each other, too.
+// [RankingSoftmax] also compares relevant items with each other.
 //
 // Reference: X. Zhu, D. Klabjan, Listwise Learning to Rank by Exploring Unique Ratings, 2020.
 func UniqueSoftmax(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {
@@ -200,16 +200,16 @@ func uniqueTerms(g *core.Group, linear bool) {
 //	l = Σ_k (log Σ_(j>=k) exp s_(j) - s_(k))        dl/ds_(j) = Σ_(k<=j) p_k(j) - 1
 //
 // where p_k is the softmax of the scores from place k on. scores and relevance (any finite numbers)
-// have the shape (N, L), a list in each row, or (L) for one list, and the same dtype. The result is
-// a scalar, or has the shape (N) under [None]. There is no gradient with respect to relevance.
+// have the same dtype and the shape (N, L), one list per row, or (L) for a single list. The result
+// is a scalar, or has the shape (N) under [None]. There is no gradient with respect to relevance.
 //
 // Options: [WithTopK] (the first k terms), [WithTieKey], [WithSegments], [WithReduction],
 // [WithWeights] (N), [WithMask] (N, L), [WithNormalizer], [WithNormalizerNode].
 //
-// Masked items are not there. Items of equal relevance are ordered by the key of [WithTieKey], then
+// Masked items are left out. Items of equal relevance are ordered by the key of [WithTieKey], then
 // by position. A list of one item has the value 0 and counts.
 //
-// [ListNet] compares the distributions of the first place alone.
+// [ListNet] compares only the distributions of the first place.
 //
 // Reference: F. Xia et al., Listwise Approach to Learning to Rank: Theory and Algorithm, 2008.
 func ListMLE(scores, relevance *G.Node, opts ...Option) (*G.Node, error) {
