@@ -166,17 +166,17 @@
 //   - [CPO]: the preference term of contrastive preference optimisation: the logistic loss of the difference of two completions, without a reference
 //   - [ORPO]: the odds-ratio term of odds ratio preference optimisation
 //   - [BradleyTerry]: the negative log-likelihood of preferences between scored completions: the loss of reward models
-//   - [DPO]: the loss of direct preference optimisation: the logistic loss of how much more than the reference the policy prefers the chosen completion to the rejected one
-//   - [DPOHinge]: the hinge loss of how much more than the reference the policy prefers the chosen completion to the rejected one
-//   - [IPO]: the loss of identity preference optimisation: the squared distance of the preference of the policy over that of the reference from a target
+//   - [DPO]: the loss of direct preference optimisation: the logistic loss of the policy's preference for the chosen completion over the rejected one, beyond the preference of a reference
+//   - [DPOHinge]: the hinge loss of the policy's preference for the chosen completion over the rejected one, beyond the preference of a reference
+//   - [IPO]: the loss of identity preference optimisation: the squared distance of the policy's preference, beyond that of the reference, from a target
 //   - [APOZero]: the loss of anchored preference optimisation that raises the chosen completion and lowers the rejected one
 //   - [APODown]: the loss of anchored preference optimisation that lowers the chosen completion and the rejected one more
-//   - [NCA]: the loss of noise contrastive alignment of pairs, which holds on to the likelihood of the chosen completion
+//   - [NCA]: the loss of noise contrastive alignment of pairs, which keeps the likelihood of the chosen completion high
 //   - [KTO]: the loss of Kahneman-Tversky optimisation: it learns from completions that are each called desirable or undesirable
 //   - [GRPO]: the clipped surrogate of group relative policy optimisation with an estimate of the divergence from the reference, token by token
 //   - [PPO]: the clipped surrogate of proximal policy optimisation, token by token
 //   - [PPOValue]: the clipped loss of the value function in proximal policy optimisation, element by element
-//   - [SequenceLogProb]: the log-probability of each sequence: the sum of those of its tokens
+//   - [SequenceLogProb]: the log-probability of each sequence: the sum over its tokens
 //   - [KTOBaseline]: an estimate of the divergence of the policy from the reference, for WithKL: the mean log-ratio of completions that belong to other prompts, or 0 where that is negative
 //
 // # Sequences
