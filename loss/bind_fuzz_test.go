@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
+	"github.com/surprisal-go/surprisal/tensorops/comm"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -189,6 +190,8 @@ func (c *chooser) option(g *G.ExprGraph, dt tensor.Dtype, name string, values []
 		return loss.WithLogTarget()
 	case "WithTargetLogits":
 		return loss.WithTargetLogits()
+	case "WithShard":
+		return loss.WithShard(comm.Local(), 0)
 	case "WithUncheckedValues":
 		return loss.WithUncheckedValues()
 	case "WithBufferReuse":

@@ -38,6 +38,11 @@ func withLabels() []core.Operand {
 // ofBatch is the grouping of losses with a value for each example of a batch that read all of it.
 func ofBatch(*core.Settings) core.Grouping { return core.Grouping{Entries: "N", Values: "N"} }
 
+// gatheredBatch is ofBatch where values need no more of the batch than its rows.
+func gatheredBatch(*core.Settings) core.Grouping {
+	return core.Grouping{Entries: "N", Values: "N", Gathered: true}
+}
+
 // referenceOptions checks that a reference has labels; a graph cannot give one without the other.
 func referenceOptions(s *core.Settings) error {
 	if s.Has(core.OptReference) != s.Has(core.OptReferenceLabels) {
@@ -198,7 +203,7 @@ func NTXent(embeddings, labels *G.Node, opts ...Option) (*G.Node, error) {
 
 var ntXent = core.Definition{
 	Name: "NTXent", Operands: withLabels(), Takes: core.Options(batchOptions, core.OptTemperature), Defaults: core.Settings{Temperature: 0.07},
-	Grouped: ofBatch, Check: referenceOptions, Laws: core.NonNegative,
+	Grouped: gatheredBatch, Check: referenceOptions, Laws: core.NonNegative,
 	Optax: "ntxent", Others: "PML NTXentLoss; lightly NTXentLoss",
 	Parts: shares(false, func(p, _ int) int { return p }),
 	Group: byAnchors(perTemperature, func(*core.Settings) func(*anchor) float64 {
@@ -271,7 +276,7 @@ func SupCon(embeddings, labels *G.Node, opts ...Option) (*G.Node, error) {
 
 var supCon = core.Definition{
 	Name: "SupCon", Operands: withLabels(), Takes: core.Options(batchOptions, core.OptTemperature), Defaults: core.Settings{Temperature: 0.1},
-	Grouped: ofBatch, Check: referenceOptions, Laws: core.NonNegative,
+	Grouped: gatheredBatch, Check: referenceOptions, Laws: core.NonNegative,
 	Others: "PML SupConLoss; Keras examples' SupervisedContrastiveLoss",
 	Parts:  shares(false, nil),
 	Group: byAnchors(perTemperature, func(*core.Settings) func(*anchor) float64 {
@@ -324,7 +329,7 @@ func Circle(embeddings, labels *G.Node, opts ...Option) (*G.Node, error) {
 
 var circle = core.Definition{
 	Name: "Circle", Operands: withLabels(), Takes: core.Options(batchOptions, core.OptMargin, core.OptGamma), Defaults: core.Settings{Margin: 0.4, Gamma: 80},
-	Grouped: ofBatch, Check: referenceOptions, Laws: core.NonNegative,
+	Grouped: gatheredBatch, Check: referenceOptions, Laws: core.NonNegative,
 	Keras: "Circle", Others: "PML CircleLoss",
 	Parts: shares(true, nil),
 	Group: byAnchors(unscaled, func(s *core.Settings) func(*anchor) float64 {
@@ -376,7 +381,7 @@ func MultiSimilarity(embeddings, labels *G.Node, opts ...Option) (*G.Node, error
 
 var multiSimilarity = core.Definition{
 	Name: "MultiSimilarity", Operands: withLabels(), Takes: core.Options(batchOptions, core.OptAlpha, core.OptBeta, core.OptMargin),
-	Defaults: core.Settings{Alpha: 2, Beta: 50, Margin: 0.5}, Grouped: ofBatch, Laws: core.NonNegative,
+	Defaults: core.Settings{Alpha: 2, Beta: 50, Margin: 0.5}, Grouped: gatheredBatch, Laws: core.NonNegative,
 	Others: "PML MultiSimilarityLoss, which keeps the negatives of anchors without a positive; TF Similarity MultiSimilarityLoss",
 	Check: func(s *core.Settings) error {
 		if s.Alpha <= 0 {

@@ -89,9 +89,9 @@ var infoNCE = core.Definition{
 	Others: "CLIP and open_clip ClipLoss: WithScaleNode; sentence-transformers MultipleNegativesRankingLoss: WithOneWay, WithScale(20)",
 	Grouped: func(s *core.Settings) core.Grouping {
 		if s.Embedding.OneWay {
-			return core.Grouping{Entries: "N", Values: "N", Shapes: map[int]string{1: "M D", positivesAt: "N M"}}
+			return core.Grouping{Entries: "N", Values: "N", Gathered: true, Shapes: map[int]string{1: "M D", positivesAt: "N M"}}
 		}
-		return core.Grouping{Entries: "N", Values: "N", Whole: true}
+		return core.Grouping{Entries: "N", Values: "N", Gathered: true, Whole: true}
 	},
 	Parts: func(s *core.Settings, d *core.GroupDims) core.PartsFunc {
 		return func(g *core.Group) error {
@@ -187,7 +187,7 @@ func (v *views) infoNCE(s *core.Settings, d *core.GroupDims) {
 	a, b := formula.PointsOf(g, formula.MatrixOf(g, 0), d.Len('D'), true), formula.PointsOf(g, keys, d.Len('D'), true)
 	y := scalingOf(g, scale, 0, v.n+v.m)
 	values, factors, share := v.parts()
-	if sigma := math.Abs(y.scale[0]); !g.Second() && !v.oneWay && v.w == nil && sigma != 0 && sigma <= 300 {
+	if sigma := math.Abs(y.scale[0]); !g.Second() && !g.Part() && !v.oneWay && v.w == nil && sigma != 0 && sigma <= 300 {
 		v.joint(y, a, b, values, factors, d.Float32)
 	} else {
 		v.direction(y, y.pairs(a, b, factors[0], d.Float32), values[0], factors[0], false)
@@ -336,7 +336,7 @@ func SigLIP(queries, keys *G.Node, opts ...Option) (*G.Node, error) {
 var sigLIP = core.Definition{
 	Name: "SigLIP", Operands: append(twoViews(), core.Operand{Name: "bias", Holds: core.Real, Option: core.OptBias}),
 	Takes:    core.Options(core.ReduceOptions, core.OptScale, core.OptScaleNode, core.OptBias, core.OptPositives),
-	Defaults: core.Settings{Scale: 10}, Grouped: ofBatch, Check: oneScale, Laws: core.NonNegative,
+	Defaults: core.Settings{Scale: 10}, Grouped: gatheredBatch, Check: oneScale, Laws: core.NonNegative,
 	Others: "open_clip SigLipLoss and big_vision, which learn log σ",
 	Group: func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {

@@ -43,8 +43,9 @@ var divergenceLosses = []entry{
 // the rows.
 //
 // Options: [WithLogTarget], [WithTargetLogits] (not both), [WithTemperature] (T > 0, default 1;
-// divides target logits too; there is no factor T²), [WithAxis] (default -1), [WithReduction],
-// [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// divides target logits too; there is no factor T²), [WithAxis] (default -1), [WithShard] (without
+// WithTargetLogits), [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
 // 0·log 0 is 0. A class with probability 0 and a positive target makes the value +Inf. Where the
 // two distributions are nearly equal the value keeps its digits, is never negative, and is 0 for
@@ -59,7 +60,7 @@ func KL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var kl = core.Definition{
-	Name: "KL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget, core.OptTargetLogits, core.OptTemperature),
+	Name: "KL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget, core.OptTargetLogits, core.OptTemperature, core.OptShard),
 	Kernel:   klKernels,
 	Defaults: core.Settings{Temperature: 1},
 	Target:   targetDomain,
@@ -69,13 +70,26 @@ var kl = core.Definition{
 		return func(r *core.Block) float64 {
 			p := formula.Softmax(r, 0, s.Temperature)
 			t := targetOf(r, s)
+			beside := r.Beside()
+			if beside != nil {
+				t.over += beside.Mass + beside.Lost
+				t.mass = 1 + t.over
+			}
 			if p.L1 != p.L1 || t.mass != t.mass {
 				return formula.SetNaN(r)
 			}
 			for j := range t.t {
 				t.log[j] += p.NLL(j) // log t - log p
 			}
-			value, mean := t.against(p.P, 0)
+			whole := wholeRow
+			switch {
+			case beside == nil:
+			case r.Owned():
+				whole = firstShard
+			default:
+				whole = otherShard
+			}
+			value, mean := t.against(p.P, 0, whole)
 			if g := r.Grad[0]; g != nil {
 				for j, q := range t.t {
 					if q == t.mass {
@@ -94,6 +108,9 @@ var kl = core.Definition{
 				if v := r.Dir[1]; v != nil {
 					d := r.Buf(len(v))
 					moved := t.move(d, v, s)
+					if beside != nil {
+						moved += beside.Moved
+					}
 					for j, u := range d {
 						h[j] += (moved*p.P[j] - u) / s.Temperature
 					}
@@ -103,7 +120,29 @@ var kl = core.Definition{
 			return value
 		}
 	},
-	Check: oneTarget,
+	Check: func(s *core.Settings) error {
+		if s.Sharded() && s.TargetLogits {
+			return fmt.Errorf("WithShard takes targets and log-targets, WithTargetLogits needs the softmax of all classes")
+		}
+		return oneTarget(s)
+	},
+	Part: klPart,
+}
+
+// klPart writes what a row of a shard comes to.
+func klPart(s *core.Settings, _ core.Dims) core.RowFunc {
+	return func(r *core.Block) float64 {
+		p, t, part := formula.Softmax(r, 0, s.Temperature), targetOf(r, s), r.PartOf()
+		*part = p.Part()
+		part.Mass, part.Lost = t.mass, t.over-(t.mass-1)
+		if v := r.Dir[0]; v != nil && !math.IsInf(part.Max, -1) {
+			part.Along = p.Mean(v) / s.Temperature
+		}
+		if v := r.Dir[1]; v != nil {
+			part.Moved = t.move(r.Buf(len(v)), v, s)
+		}
+		return 0
+	}
 }
 
 // oneTarget refuses a target that is to be read in two ways.
@@ -157,15 +196,30 @@ func targetOf(r *core.Block, s *core.Settings) goal {
 	return g
 }
 
+// A rowShare says how much of a row there is.
+type rowShare uint8
+
+const (
+	wholeRow rowShare = iota
+	firstShard
+	otherShard
+)
+
 // against is Σ t·(log t - log p) with 0·Inf = 0, where log holds the difference and p sums to 1 +
-// over. mean is that sum as it stands, without care for its second-order digits, for derivatives.
-func (g *goal) against(p []float64, over float64) (value, mean float64) {
+// over, or the part of it that a shard has; the first one makes up for sums that are not 1. mean is that sum as it stands, without care for its second-order digits, for derivatives.
+func (g *goal) against(p []float64, over float64, of rowShare) (value, mean float64) {
 	sum := 0.0
 	for j, t := range g.t {
 		mean += formula.Times(t, g.log[j])
 		sum += formula.KLTerm(t, p[j], g.log[j])
 	}
-	if formula.NearUnity(over, g.over) {
+	switch {
+	case !formula.NearUnity(over, g.over):
+	case of == otherShard:
+		return sum, mean
+	case of == firstShard && math.Abs(g.over) > 0x1p-48: // the sum of all shards is not known here
+		return sum + g.over, mean
+	default:
 		return formula.AddMass(sum, over, g.over, -1, 1), mean
 	}
 	return mean, mean
@@ -326,7 +380,7 @@ var klFromLogProb = core.Definition{
 			}
 			e := r.Buf(len(q))
 			vec.Exp(e, q)
-			value, mean := t.against(e, formula.SumMinusOne(e))
+			value, mean := t.against(e, formula.SumMinusOne(e), wholeRow)
 			if g := r.Grad[0]; g != nil {
 				for j, p := range t.t {
 					g[j] = -p
@@ -392,7 +446,7 @@ var reverseKL = core.Definition{
 			for j := range p.log {
 				p.log[j] = -x.NLL(j) - t.log[j]
 			}
-			value, mean := p.against(t.t, t.over)
+			value, mean := p.against(t.t, t.over, wholeRow)
 			for j := range r.Grad[0] {
 				r.Grad[0][j] = tilt(p.t[j], p.log[j], mean) / s.Temperature
 			}

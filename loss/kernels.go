@@ -135,6 +135,12 @@ func softmaxKernel[F core.Float](s *core.Settings, d core.Dims, labels func(*cor
 	}
 	return func(r *core.Range[F]) (sum float64, ok bool) {
 		switch {
+		case r.Rests != nil:
+			tensorops.ExpSumRows(r.Values, r.Rests, r.X[0], r.Lo, r.Hi, &l)
+			return 0, true
+		case r.BesideMax != nil:
+			shardRows(r, l)
+			return 0, true
 		case r.X[1] == nil && labels != nil && r.Wrt == 0:
 			tensorops.LabelSoftmaxRows(r.Values, r.Dst, r.X[0], r.Lo, r.Hi, r.Labels, r.Factor, &l)
 			return 0, true
@@ -145,6 +151,26 @@ func softmaxKernel[F core.Float](s *core.Settings, d core.Dims, labels func(*cor
 		}
 		return 0, false
 	}
+}
+
+// shardRows are rows against labels of which some classes are on other ranks. The only curve is
+// that of a log-probability, which is a surprisal but for the sign.
+func shardRows[F core.Float](r *core.Range[F], l tensorops.LabelSoftmax) {
+	l.BesideMax, l.BesideRest, l.BesideWeight = r.BesideMax, r.BesideRest, r.BesideWeight
+	factor := r.Factor
+	if l.Curve != nil {
+		l.Curve = nil
+		factor = make([]float64, len(r.Factor))
+		for i, g := range r.Factor {
+			factor[i] = -g
+		}
+		defer func() {
+			for i, v := range r.Values {
+				r.Values[i] = 0 - v
+			}
+		}()
+	}
+	tensorops.LabelSoftmaxRows(r.Values, r.Dst, r.X[0], r.Lo, r.Hi, r.Labels, factor, &l)
 }
 
 // rowsValid returns what a kernel does for rows whose targets are all in their domain, or are not.

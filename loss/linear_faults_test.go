@@ -57,7 +57,7 @@ func TestLinearFaults(t *testing.T) {
 		{"loss.LinearCrossEntropy: label is 4 at row 1, want one in [0, 4)", loss.ErrValue, build(fits, []int{0, 4})},
 		{"loss.LinearCrossEntropy: WithClassWeights has 2 entries, want 4, one for each class", loss.ErrOption, build(fits, good, loss.WithClassWeights([]float64{1, 2}))},
 		{"loss.LinearCrossEntropy: WithBias is nil", loss.ErrOption, build(with(func(s *shapes) { s.bias = nil }), good, loss.WithBias(nil))},
-		{"loss.CrossEntropy: WithBias is not an option of this loss, which takes WithReduction, WithAxis, WithIgnoreIndex, WithWeights, WithMask, WithClassWeights, WithNormalizer, WithNormalizerNode, WithLabelSmoothing, WithTemperature, WithSoftcap, WithZLoss, WithLogPrior",
+		{"loss.CrossEntropy: WithBias is not an option of this loss, which takes WithReduction, WithAxis, WithIgnoreIndex, WithWeights, WithMask, WithClassWeights, WithNormalizer, WithNormalizerNode, WithLabelSmoothing, WithTemperature, WithSoftcap, WithZLoss, WithLogPrior, WithShard",
 			loss.ErrOption, func() (*G.Node, error) {
 				g := G.NewGraph()
 				x := floatLeaf(g, tensor.Float64, "x", []int{1, 2}, []float64{0, 0})

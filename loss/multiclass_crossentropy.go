@@ -50,7 +50,8 @@ var multiclassLosses = []entry{
 // Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (labels only, default -100),
 // [WithClassWeights], [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0,
 // default 1), [WithSoftcap] (c > 0, default off), [WithLogPrior] (default 0), [WithZLoss] (s >= 0,
-// default 0), [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// default 0), [WithShard], [WithReduction], [WithWeights], [WithMask], [WithNormalizer],
+// [WithNormalizerNode].
 //
 // -log p keeps its relative accuracy near p = 1. A logit of -Inf masks its class, with a softcap
 // too: it gets no smoothing mass (K counts the others), and a masked true class has loss +Inf. A
@@ -66,13 +67,14 @@ func CrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var crossEntropy = core.Definition{
-	Name: "CrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptLabelSmoothing, core.OptTemperature, core.OptSoftcap, core.OptZLoss, core.OptLogPrior),
+	Name: "CrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptLabelSmoothing, core.OptTemperature, core.OptSoftcap, core.OptZLoss, core.OptLogPrior, core.OptShard),
 	Kernel:   softmaxRows(crossEntropyLabels, crossEntropyTargets),
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 1},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.Convex,
 	Torch:    "cross_entropy", Keras: "CategoricalCrossentropy, SparseCategoricalCrossentropy (from_logits=True)",
 	Optax: "softmax_cross_entropy, softmax_cross_entropy_with_integer_labels",
 	Row:   func(s *core.Settings, _ core.Dims) core.RowFunc { return softcapped(s, crossEntropyRow(s)) },
+	Part:  crossEntropyPart,
 }
 
 // crossEntropyRow is the cross-entropy with everything but the softcap.
@@ -98,6 +100,9 @@ func crossEntropyRow(s *core.Settings) core.RowFunc {
 			}
 			if v := r.Dir[1]; v != nil {
 				moved := c.dot(v)
+				if b := r.Beside(); b != nil {
+					moved += c.rest * b.Moved
+				}
 				for j, u := range v {
 					h[j] += (moved*p.P[j] - c.rate(j)*u) / s.Temperature
 				}
@@ -113,7 +118,9 @@ func crossEntropyRow(s *core.Settings) core.RowFunc {
 			}
 		}
 		if s.ZLoss != 0 {
-			value += addZLoss(&p, r, s)
+			if z := addZLoss(&p, r, s); r.Owned() {
+				value += z
+			}
 		}
 		if p.L1 != p.L1 {
 			return math.NaN()
@@ -132,7 +139,7 @@ func addZLoss(p *formula.SoftmaxRow, r *core.Block, s *core.Settings) float64 {
 	}
 	if h, v := r.Hess[0], r.Dir[0]; h != nil && v != nil {
 		rate /= s.Temperature
-		mean := core.Dot(p.P, v)
+		mean := p.Mean(v)
 		for j, q := range p.P {
 			h[j] += rate * q * (mean + z*(v[j]-mean))
 		}
@@ -207,10 +214,14 @@ type smoothedTarget struct {
 func smoothed(r *core.Block, s *core.Settings, open func(c int) bool) smoothedTarget {
 	c := smoothedTarget{a: r.Buf(len(r.X[0])), w: s.ClassWeights, rest: 1 - s.Smoothing}
 	share := 0.0
+	beside := r.Beside()
 	if s.Smoothing > 0 {
 		k := 0
 		for j := range c.a {
 			k += formula.Indicator(open(j))
+		}
+		if beside != nil {
+			k += int(beside.Open)
 		}
 		share = s.Smoothing / float64(k)
 	}
@@ -232,7 +243,48 @@ func smoothed(r *core.Block, s *core.Settings, open func(c int) bool) smoothedTa
 		c.a[j] = t
 		c.mass += t
 	}
+	if beside != nil {
+		c.mass += c.rest * (beside.Mass + beside.Lost)
+		if share > 0 {
+			c.mass += share * beside.Weight
+		}
+	}
 	return c
+}
+
+// crossEntropyPart writes what a row of a shard comes to.
+func crossEntropyPart(s *core.Settings, _ core.Dims) core.RowFunc {
+	return softcapped(s, func(r *core.Block) float64 {
+		p, part := formula.SoftmaxWithPrior(r, 0, s.Temperature, s.LogPrior), r.PartOf()
+		*part = p.Part()
+		weight := func(j int) float64 {
+			if s.ClassWeights == nil {
+				return 1
+			}
+			return s.ClassWeights[j]
+		}
+		for j, z := range p.Z {
+			w, t := weight(j), 0.0
+			if !math.IsInf(z, -1) {
+				part.Open++
+				part.Weight += w
+			}
+			switch {
+			case r.Class() < 0:
+				t = r.X[1][j]
+			case r.Class() == j:
+				t = 1
+			}
+			part.Mass += w * t
+			if r.Dir[1] != nil {
+				part.Moved += w * r.Dir[1][j]
+			}
+		}
+		if v := r.Dir[0]; v != nil && !math.IsInf(part.Max, -1) {
+			part.Along = p.Mean(v) / s.Temperature
+		}
+		return 0
+	})
 }
 
 // rate is da_j/dt_j.

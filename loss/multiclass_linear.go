@@ -28,7 +28,7 @@ func WithBias(b *G.Node) Option {
 // Options: [WithBias], [WithIgnoreIndex] (labels only, default -100), [WithClassWeights],
 // [WithLabelSmoothing] (ε in [0, 1], default 0), [WithTemperature] (T > 0, default 1),
 // [WithSoftcap] (c > 0, default off), [WithLogPrior] (default 0), [WithZLoss] (s >= 0, default 0),
-// [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
+// [WithShard], [WithReduction], [WithWeights], [WithMask], [WithNormalizer], [WithNormalizerNode].
 //
 // Beside the results it takes the memory of 32 MiB of logits, or of 16 rows of them where that is
 // more. Second derivatives count the changes of the logits among these, and where rows are left out
@@ -74,7 +74,7 @@ var linearCrossEntropy = core.Definition{
 // The result has the labels' shape: this is a node, not a loss, and nothing is reduced.
 //
 // Options: [WithBias], [WithIgnoreIndex] (default -100), [WithMask], [WithSoftcap] (c > 0, default
-// off), [WithTemperature] (T > 0, default 1).
+// off), [WithTemperature] (T > 0, default 1), [WithShard].
 //
 // Memory and numbers are those of [LinearCrossEntropy]. Rows that are ignored or masked are 0 with
 // gradient 0.

@@ -188,3 +188,31 @@ func WithComm(c comm.Comm) Option {
 		return s.Give(core.OptComm)
 	}
 }
+
+// WithShard spreads the classes of a loss over the ranks of c: every rank has the same rows and
+// labels, weights and masks, and of each row the logits of its own classes, the first of which is
+// class first of all. Shards may have any sizes, none included, and follow each other without gaps;
+// together they have all classes. Labels, ignored ones too, count over all of them, as do the lists
+// of [WithClassWeights] and [WithLogPrior], which every rank gives in full; a soft target is spread
+// as the logits are. [LinearCrossEntropy] and [LinearTokenLogProb] have the rows of weight, and the
+// entries of bias, of the rank's classes, and all of hidden.
+//
+// Every rank gets the value of the whole loss, the same to the bit, and the derivatives by its own
+// logits, weight, bias and target. The derivative by hidden, to which all classes contribute, is
+// added up over the ranks and the same on each. Of a row the ranks exchange two numbers, with label
+// smoothing, soft targets and second derivatives eight.
+//
+// What [WithComm] says of ranks holds here, too; both together spread rows and classes, each over
+// its own Comm.
+func WithShard(c comm.Comm, first int) Option {
+	return func(s *core.Settings) error {
+		switch {
+		case c == nil:
+			return fmt.Errorf("WithShard has a nil Comm")
+		case first < 0:
+			return fmt.Errorf("WithShard is %d, want a class >= 0", first)
+		}
+		s.Shard = core.Shard{Comm: c, First: first}
+		return s.Give(core.OptShard)
+	}
+}

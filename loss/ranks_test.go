@@ -175,7 +175,7 @@ func TestCommIsOneLoss(t *testing.T) {
 func TestCommOfGroups(t *testing.T) {
 	whole := make(map[string]bool)
 	eachGroupProblem(t, func(t *testing.T, p *groupProblem) {
-		if p.node {
+		if p.node || slices.Contains(gatheredLosses, p.loss) {
 			return
 		}
 		size := 3
@@ -238,9 +238,9 @@ func TestCommOfGroups(t *testing.T) {
 			}
 		}
 	})
-	refusing := strings.Fields("BarlowTwins BatchTriplet Circle CoxPartialLikelihood DCL Dice DiceFromProb FocalTversky FocalTverskyFromProb" +
-		" GeneralizedDice GeneralizedDiceFromProb InfoNCE Jaccard JaccardFromProb LovaszHinge LovaszSoftmax LovaszSoftmaxFromProb" +
-		" MultiSimilarity NPairs NTXent ProxyAnchor SigLIP SinkhornDivergence SupCon Tversky TverskyFromProb Uniformity VICReg")
+	refusing := strings.Fields("BarlowTwins BatchTriplet CoxPartialLikelihood DCL Dice DiceFromProb FocalTversky FocalTverskyFromProb" +
+		" GeneralizedDice GeneralizedDiceFromProb Jaccard JaccardFromProb LovaszHinge LovaszSoftmax LovaszSoftmaxFromProb" +
+		" NPairs ProxyAnchor SinkhornDivergence Tversky TverskyFromProb Uniformity VICReg")
 	if got := slices.Sorted(maps.Keys(whole)); !slices.Equal(got, refusing) {
 		t.Errorf("%v refuse, want %v", got, refusing)
 	}

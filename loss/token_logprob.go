@@ -23,7 +23,7 @@ import (
 // nothing is reduced.
 //
 // Options: [WithAxis] (the class axis, default -1), [WithIgnoreIndex] (default -100), [WithMask],
-// [WithSoftcap] (c > 0, default off), [WithTemperature] (T > 0, default 1).
+// [WithSoftcap] (c > 0, default off), [WithTemperature] (T > 0, default 1), [WithShard].
 //
 // The result is never above 0 and keeps its relative accuracy near p = 1. Rows that are ignored or
 // masked are 0 with gradient 0. A masked true class, with a logit of -Inf, gives -Inf.
@@ -38,7 +38,7 @@ func TokenLogProb(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
 
 var tokenLogProb = core.Definition{
 	Name: "TokenLogProb", Operands: rows("logits", core.Logits, "labels", core.Labels),
-	Takes:    core.Options(core.OptAxis, core.OptIgnoreIndex, core.OptMask, core.OptSoftcap, core.OptTemperature),
+	Takes:    core.Options(core.OptAxis, core.OptIgnoreIndex, core.OptMask, core.OptSoftcap, core.OptTemperature, core.OptShard),
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 1},
 	Kernel: labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) {
 		o.Softcap, o.Curve = s.Softcap, negative
@@ -56,6 +56,7 @@ var tokenLogProb = core.Definition{
 			return 0 - l
 		}
 	},
+	Part: crossEntropyPart,
 }
 
 // negative is the curve of a log-probability over the surprisal. Its value is 0, not -0, where that

@@ -146,9 +146,10 @@ func (c *softmaxCall[F]) count(i int) int { return min(c.per, c.hi-i) }
 func (c *softmaxCall[F]) takeLabels(st *softmaxRows, i int) {
 	n := c.count(i)
 	labels, up := &c.labels[i-c.lo], &c.g[i-c.lo]
-	if n < groupRows {
+	if n < groupRows || c.o.BesideMax != nil {
 		few := &c.w.few
 		copy(few.labels[:], c.labels[i-c.lo:][:n])
+		c.hideBeside(few.labels[:n])
 		clear(few.up[copy(few.up[:], c.g[i-c.lo:][:n]):]) // an up of 0 leaves a row out
 		labels, up = &few.labels[0], &few.up[0]
 	}
@@ -157,6 +158,7 @@ func (c *softmaxCall[F]) takeLabels(st *softmaxRows, i int) {
 		weights = &c.o.Weights[0]
 	}
 	c.k.takeLabels(&st.others[0], labels, up, weights)
+	c.showBeside(st, i)
 }
 
 // together reports whether row i and the n-1 after it lie side by side.
@@ -303,6 +305,9 @@ func (c *softmaxCall[F]) finishLabels(st *softmaxRows, i, b int) (hard int) {
 	if c.w.numbers.more != 0 {
 		c.gaps(st, i, b)
 	}
+	if c.o.BesideMax != nil {
+		return c.finishBeside(st, i)
+	}
 	return c.k.finish(&st.others[0], &c.w.numbers.keep)
 }
 
@@ -375,7 +380,14 @@ func (c *softmaxCall[F]) finishGroup(st *softmaxRows, i, b int) {
 			continue
 		}
 		r, g := c.readRow(i, b, j), st.up[j]
-		st.value[j] = r.label(st.label[j], &g, c.o)
+		if c.o.BesideMax != nil {
+			r.beside(c.o.BesideMax[i-c.lo+j], c.o.BesideRest[i-c.lo+j])
+		}
+		if c.isBeside(i, j) {
+			st.value[j] = r.labelBeside(st.weight[j])
+		} else {
+			st.value[j] = r.label(st.label[j], &g, c.o)
+		}
 		if c.dst != nil {
 			late = append(late, r.gradient(g, c.o.ZLoss)...)
 		}

@@ -12,7 +12,7 @@ func (c *softmaxCall[F]) long() bool {
 	if c.target != nil {
 		return c.target.ZLoss == 0 && c.target.Weights == nil
 	}
-	return c.o.ZLoss == 0 && c.o.Curve == nil
+	return c.o.ZLoss == 0 && c.o.Curve == nil && c.o.BesideMax == nil
 }
 
 // longRows does all rows one by one, and reports whether targets are finite and >= 0.

@@ -31,6 +31,11 @@ type LabelSoftmax struct {
 
 	// Curve writes φ and φ' of each element of nll. nil stands for none.
 	Curve func(value, slope, nll []float64)
+
+	// Of each row, from lo on, Σ exp z over classes that are not in x is exp(BesideMax)·(1 +
+	// BesideRest); nil stands for none. Classes is then the label of rows whose label is among these,
+	// of the class weight BesideWeight: their value is 0. There is no Curve and no Smoothing.
+	BesideMax, BesideRest, BesideWeight []float64
 }
 
 // TargetSoftmax describes a softmax loss against soft targets t >= 0, which have the layout of the
@@ -68,8 +73,15 @@ type TargetSoftmax struct {
 func LabelSoftmaxRows[F Float](values []float64, dst, x []F, lo, hi int, labels []int, g []float64, o *LabelSoftmax) {
 	checkLayout(values, dst, x, lo, hi, g, o.Classes, o.Inner, o.Weights)
 	mustLen(labels, hi-lo)
+	most := o.Classes
+	if o.BesideMax != nil {
+		mustLen(o.BesideMax, hi-lo)
+		mustLen(o.BesideRest, hi-lo)
+		mustLen(o.BesideWeight, hi-lo)
+		most++
+	}
 	for _, y := range labels {
-		if y >= o.Classes {
+		if y >= most {
 			panic(errLabel)
 		}
 	}
@@ -84,6 +96,25 @@ func LabelSoftmaxRows[F Float](values []float64, dst, x []F, lo, hi int, labels 
 	}
 	for i := lo; i < hi; i++ {
 		labelRow(w, values, dst, x, i, lo, labels[i-lo], g[i-lo], o)
+	}
+}
+
+// ExpSumRows writes largest and rest of rows lo to hi-1, with exp(largest)·(1 + rest) = Σ exp z and z
+// as [LabelSoftmax] defines it; largest is near the largest of a row. It is -Inf where there is
+// nothing but -Inf, and rest is NaN where a NaN or an unlimited +Inf is.
+func ExpSumRows[F Float](largest, rest []float64, x []F, lo, hi int, o *LabelSoftmax) {
+	mustLen(largest, hi-lo)
+	mustLen(rest, hi-lo)
+	w := softmaxPool.Get().(*softmaxWork)
+	defer softmaxPool.Put(w)
+	if k := active[F]().softmax; k != nil {
+		c := softmaxCall[F]{k: k, w: w, x: x, lo: lo, hi: hi, classes: o.Classes, inner: o.Inner, scale: o.Scale, softcap: o.Softcap, o: o}
+		c.expSums(largest, rest)
+		return
+	}
+	for i := lo; i < hi; i++ {
+		readRow(&w.row, x, place(i, o.Classes, o.Inner), o.Classes, o.Inner, o.Scale, o.Softcap)
+		largest[i-lo], rest[i-lo] = w.row.sums()
 	}
 }
 

@@ -49,6 +49,40 @@ func readRow[F Float](r *softmaxRow, x []F, at, classes, step int, scale, softca
 	r.logSum = math.Log1p(r.rest)
 }
 
+// sums returns the largest logit and the rest, 0 where there is nothing but -Inf.
+func (r *softmaxRow) sums() (largest, rest float64) {
+	if math.IsInf(r.max, -1) {
+		return r.max, 0
+	}
+	return r.max, r.rest
+}
+
+// beside adds classes to those that were read, whose sum is exp(largest)·(1 + rest).
+func (r *softmaxRow) beside(largest, rest float64) {
+	switch {
+	case math.IsInf(r.max, -1) && !math.IsInf(largest, -1): // none of those read counts
+		clear(r.p)
+		r.max, r.rest = largest, rest
+	case largest > r.max:
+		f := math.Exp(r.max - largest)
+		for c := range r.p {
+			r.p[c] *= f
+		}
+		r.max, r.rest = largest, rest+(1+r.rest)*f
+	default:
+		r.rest += (1 + rest) * math.Exp(largest-r.max)
+	}
+	r.logSum = math.Log1p(r.rest)
+}
+
+// labelBeside returns the loss of the row that was read where the label, of that weight, is not in
+// it.
+func (r *softmaxRow) labelBeside(weight float64) float64 {
+	clear(r.a)
+	r.mass = weight
+	return 0 * r.logSum
+}
+
 // surprisal returns -log p_c, to full relative accuracy near p = 1.
 func (r *softmaxRow) surprisal(c int) float64 { return r.max - r.z[c] + r.logSum }
 
@@ -147,7 +181,14 @@ func labelRow[F Float](w *softmaxWork, values []float64, dst, x []F, i, lo, y in
 		}
 	} else {
 		readRow(r, x, at, o.Classes, o.Inner, o.Scale, o.Softcap)
-		l = r.label(y, &g, o)
+		if o.BesideMax != nil {
+			r.beside(o.BesideMax[i-lo], o.BesideRest[i-lo])
+		}
+		if y == o.Classes {
+			l = r.labelBeside(o.BesideWeight[i-lo])
+		} else {
+			l = r.label(y, &g, o)
+		}
 		if dst != nil {
 			writeRow(dst, at, o.Inner, r.gradient(g, o.ZLoss))
 		}

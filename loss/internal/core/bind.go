@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Given is what is known of an operand before its data.
@@ -47,12 +48,17 @@ type Bound struct {
 	links   Links
 	kernels Kernels
 	text    string
-	alike   [2]float64 // what must be the same on every rank
+	alike   [2][2]float64          // what must be the same on every rank, and in every shard
+	given   []Given                // what was bound
+	places  []int                  // where it is declared
+	whole   *atomic.Pointer[Bound] // the same of the rows of all ranks, where they are gathered
+	local   *Settings              // with lists of classes that are the shard's
+	part    BlockFunc              // what rows come to in the shard
 }
 
 // Bind checks the settings and the operands of a loss, in the order of its declaration.
 func Bind(d *Definition, set Settings, operands []Given) (*Bound, error) {
-	b := &Bound{Def: d, Set: set}
+	b := &Bound{Def: d, Set: set, given: operands}
 	if b.Separate() {
 		if err := b.bindLetters(operands); err != nil {
 			return nil, err
@@ -98,6 +104,12 @@ func (b *Bound) checkSettings() error {
 		w      []float64
 		single bool
 	}{{OptClassWeights, set.ClassWeights, false}, {OptPosWeight, set.PosWeight, true}, {OptLogPrior, set.LogPrior, false}, {OptCounts, set.Score.Counts, false}} {
+		if set.Sharded() {
+			if n, want := len(list.w), set.Shard.First+b.Dims.Classes; n != 0 && n < want {
+				return Faultf(ErrOption, d.Name, "%s has %d entries, want at least %d, one for each class of all ranks", list.o.row().name, n, want)
+			}
+			continue
+		}
 		if n := len(list.w); n != 0 && n != b.Dims.Classes && !(list.single && n == 1) {
 			return Faultf(ErrOption, d.Name, "%s has %d entries, want %d, one for each class", list.o.row().name, n, b.Dims.Classes)
 		}
@@ -117,7 +129,7 @@ func (b *Bound) bindFirst(g Given) error {
 	if !b.DType.IsFloat() {
 		return Faultf(ErrDType, d.Name, "%s %s dtype %v, want float32 or float64", o.Name, hasVerb(o.Name), b.DType)
 	}
-	if b.Shape.Size() == 0 {
+	if b.Shape.Size() == 0 && !b.emptyShard() {
 		return Faultf(ErrShape, d.Name, "%s %s shape %s, want no empty axis", o.Name, hasVerb(o.Name), b.Shape)
 	}
 	elementwise := d.Elementwise()
@@ -144,6 +156,16 @@ func (b *Bound) bindFirst(g Given) error {
 	b.Values = slices.Delete(slices.Clone(b.Shape), axis, axis+1)
 	b.Dims = Dims{Rows: b.Values.Size(), Cols: classes, Inner: inner, Classes: classes, Stride: inner}
 	return nil
+}
+
+// emptyShard reports whether the class axis alone is empty, of a rank that has no class.
+func (b *Bound) emptyShard() bool {
+	axis := b.Set.Axis
+	if axis < 0 {
+		axis += len(b.Shape)
+	}
+	return b.Set.Sharded() && axis >= 0 && axis < len(b.Shape) && b.Shape[axis] == 0 &&
+		slices.Delete(slices.Clone(b.Shape), axis, axis+1).Size() != 0
 }
 
 // wantShape is the shape of operand k, unified with the letters of the first operand.
@@ -278,18 +300,25 @@ func (b *Bound) Seal() *Bound {
 		b.grouped = b.grouped.sealed(b)
 	}
 	if b.Linked() {
-		b.links, d = d.Linked.Link(b.Dims, b.linkOperands()), d.Linked.Of
+		if b.links = (Links{noLogits[float32]{}, noLogits[float64]{}}); b.Dims.Cols > 0 {
+			b.links = d.Linked.Link(b.Dims, b.linkOperands())
+		}
+		d = d.Linked.Of
 	}
+	b.local = b.localSettings()
 	switch {
 	case b.grouped != nil:
 	case d.Row != nil:
-		b.block = EachRow(d.Row(&b.Set, b.Dims))
+		b.block = EachRow(d.Row(b.local, b.Dims))
 	default:
-		b.block = d.Block(&b.Set, b.Dims)
+		b.block = d.Block(b.local, b.Dims)
 	}
 	b.kernels = Kernels{}
-	if d.Kernel != nil {
-		b.kernels = d.Kernel(&b.Set, b.Dims)
+	if d.Kernel != nil && !(b.Set.Sharded() && (b.Labels == "" || b.Set.Smoothing != 0 || b.Dims.Cols == 0)) {
+		b.kernels = d.Kernel(b.local, b.Dims)
+	}
+	if b.Set.Sharded() {
+		b.part = EachRow(d.Part(b.local, b.Dims))
 	}
 	var t strings.Builder
 	fmt.Fprintf(&t, "loss.%s %s %v %v %v operands=%d map=%t", b.Def.Name, b.Set.text(), b.DType, b.Shape, b.Dims, b.Floats, b.IsMap)
@@ -300,8 +329,12 @@ func (b *Bound) Seal() *Bound {
 	if c := b.Set.Comm; c != nil {
 		fmt.Fprintf(&t, " comm=%d/%d %p", c.Rank(), c.Size(), c)
 	}
+	if s := b.Set.Shard; s.Comm != nil {
+		fmt.Fprintf(&t, " shard=%d %d/%d %p", s.First, s.Comm.Rank(), s.Comm.Size(), s.Comm)
+	}
 	b.text = t.String()
 	b.sealRanks()
+	b.whole = new(atomic.Pointer[Bound])
 	return b
 }
 

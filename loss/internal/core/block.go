@@ -16,6 +16,9 @@ type Block struct {
 	Dir  [MaxOperands][]float64 // a direction v
 	Hess [MaxOperands][]float64 // Σ_j ∂²l/∂x_k∂x_j·v_j
 
+	parts, beside []RowPart // of each row, of a shard and of all others
+	mine          []bool
+
 	first   int   // position of the first row among the values
 	at      []int // position of every row, where rows are left out between them
 	scratch scratch[float64]
@@ -37,6 +40,20 @@ func (b *Block) Class() int {
 	}
 	return b.Label[0]
 }
+
+// Beside returns what row 0 comes to in other shards, nil where there is none.
+func (b *Block) Beside() *RowPart {
+	if b.beside == nil {
+		return nil
+	}
+	return &b.beside[0]
+}
+
+// Owned reports whether what belongs to row 0 and to no class is to be added here.
+func (b *Block) Owned() bool { return b.mine == nil || b.mine[0] }
+
+// PartOf returns where the part of row 0 is to be written.
+func (b *Block) PartOf() *RowPart { return &b.parts[0] }
 
 // Buf returns a slice of n elements with arbitrary content that belongs to the block function until
 // it returns.
@@ -67,6 +84,12 @@ func EachRow(f RowFunc) BlockFunc {
 			}
 			if b.List != nil {
 				r.List = b.List[i : i+1]
+			}
+			if b.parts != nil {
+				r.parts = b.parts[i : i+1]
+			}
+			if b.beside != nil {
+				r.beside, r.mine = b.beside[i:i+1], b.mine[i:i+1]
 			}
 			r.first = b.Index(i)
 			l := f(r)

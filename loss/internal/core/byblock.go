@@ -8,7 +8,7 @@ const blockLen = 1024
 
 // byBlocks computes a range by the block function.
 func (e *evaluation[F]) byBlocks(w *work[F], lo, hi int) error {
-	step := max(1, blockLen/e.Dims.Cols)
+	step := max(1, blockLen/max(1, e.Dims.Cols))
 	for a := lo; a < hi; a += step {
 		b := min(a+step, hi)
 		if err := e.factors(w.s[:b-a], w.labels, a); err != nil {
@@ -36,6 +36,9 @@ func (e *evaluation[F]) oneBlock(w *work[F], lo, hi int, s []float64) error {
 		return err
 	}
 	e.requestOf(w)
+	if e.Set.Sharded() {
+		e.besideBlock(w, b.Index)
+	}
 	e.block(b)
 	if e.task == sumVarying {
 		e.addVarying(w, s, lo)
@@ -89,6 +92,11 @@ func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
 		for i := range s { // in place: the row is never before its place
 			if s[i] != 0 {
 				b.Label = append(b.Label, w.labels[i])
+			}
+		}
+		if e.Set.Sharded() {
+			for r, y := range b.Label {
+				b.Label[r] = e.inShard(y)
 			}
 		}
 	}
@@ -178,11 +186,11 @@ func (e *evaluation[F]) addVarying(w *work[F], s []float64, lo int) {
 		i := b.Index(r) - lo
 		from, to := r*b.Cols, (r+1)*b.Cols
 		t.n.add(s[i] * b.Out[r])
-		t.share(s[i] * Dot(e.Set.ClassWeights, b.X[1][from:to]))
+		t.share(s[i] * Dot(e.local.ClassWeights, b.X[1][from:to]))
 		if v := b.Dir[e.Wrt]; v != nil {
 			t.dn.add(s[i] * Dot(b.Grad[e.Wrt][from:to], v[from:to]))
 			if e.Wrt == 1 {
-				t.dd.add(s[i] * Dot(e.Set.ClassWeights, v[from:to]))
+				t.dd.add(s[i] * Dot(e.local.ClassWeights, v[from:to]))
 			}
 		}
 	}
@@ -263,7 +271,7 @@ func (e *evaluation[F]) storeRows(w *work[F], s []float64, lo int) {
 //
 // where ∂_j D is the class weights for the target and 0 for the logits.
 func (e *evaluation[F]) addVariation(w *work[F], g []float64) {
-	t, weights := &e.stages, e.Set.ClassWeights
+	t, weights := &e.stages, e.local.ClassWeights
 	n, d, dn, dd := t.n.value(), t.d.value(), t.dn.value(), t.dd.value()
 	if e.Order == OrderHessian {
 		b := 0.0

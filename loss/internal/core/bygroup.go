@@ -39,6 +39,9 @@ type groups[F Float] struct {
 
 // byGroups computes what is requested of a loss whose values read groups.
 func (e *evaluation[F]) byGroups(fault error) (Result, error) {
+	if e.gathers() {
+		return e.gathered(fault)
+	}
 	e.countGroups()
 	before := totals{err: fault}
 	if fault == nil {
@@ -199,7 +202,7 @@ func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	y := e.grouped
 	g := &w.group
 	*g = g.free()
-	g.Index, g.All, g.name, g.rows = i, y.entries, e.Def.Name, w
+	g.Index, g.All, g.name, g.rows, g.anchors = i, y.entries, e.Def.Name, w, e.in.anchors
 	w.labelled = false
 	w.e, w.tangent = e, 0
 	if err := e.entriesOf(w, i); err != nil {
@@ -261,6 +264,9 @@ func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	e.requestGroup(w, i)
 	if y.Streamed {
 		e.clearMasked(w, i)
+	}
+	if g.Part() {
+		clear(g.Value)
 	}
 	if err := y.f(g); err != nil {
 		return err

@@ -17,6 +17,7 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	}
 	k := &w.kernel
 	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, Labels: w.labels[:n], Factor: s, Wrt: e.Wrt}
+	e.besideOf(w, k, lo)
 	if e.Order.hasValue() {
 		k.Values = fit(&w.values, n)
 	}

@@ -67,6 +67,9 @@ type Definition struct {
 	// or a Fault of its own; nil: none.
 	Bind    func(s *Settings, d *GroupDims) error
 	Grouped func(s *Settings) Grouping
+	// Part makes what writes, in PartOf, what a row comes to in a shard of its classes; nil: the loss
+	// takes no WithShard.
+	Part func(s *Settings, d Dims) RowFunc
 	// Kernel makes the fast form, for the losses that have one.
 	Kernel func(s *Settings, d Dims) Kernels
 	// Linked says how the logits come about that Block, Row and Kernel read; nil: they are the

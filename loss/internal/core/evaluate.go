@@ -49,11 +49,13 @@ type evaluation[F Float] struct {
 	scale  float64 // what divides: the divisor
 	stages totals  // of the pass before, where the denominator varies
 
-	task  task
-	parts []totals
-	share func(lo, hi int) // computes a range; made once
-	chunk linked[F]        // of a loss with a link
-	group groups[F]        // of a loss whose values read groups
+	task   task
+	parts  []totals
+	share  func(lo, hi int) // computes a range; made once
+	chunk  linked[F]        // of a loss with a link
+	group  groups[F]        // of a loss whose values read groups
+	rows   []int            // of all ranks, where they are gathered
+	shards shards           // of a loss whose classes are spread over ranks
 }
 
 // A task is what an evaluation does with each range.
@@ -61,6 +63,7 @@ type task uint8
 
 const (
 	sumShares  task = iota // the denominator
+	sumParts               // what rows come to in a shard of their classes
 	sumVarying             // all totals, where the denominator depends on an operand
 	compute                // the request
 )
@@ -144,6 +147,8 @@ func (e *evaluation[F]) do(w *work[F], lo, hi int) {
 		if w.total.err = e.factors(w.s, w.labels, lo); w.total.err == nil {
 			e.sharesOf(&w.total, w.s, w.labels, lo)
 		}
+	case e.task == sumParts:
+		w.total.err = e.partsOf(w, lo, hi)
 	case e.task == sumVarying:
 		w.total.err = e.byBlocks(w, lo, hi)
 	case e.kernel == nil:
@@ -158,7 +163,7 @@ func (e *evaluation[F]) do(w *work[F], lo, hi int) {
 // Evaluate computes what is requested of a bound loss on inputs whose lengths fit.
 func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
 	fault := b.checkNormalizer(in.Normalizer)
-	if fault != nil && !b.spread() {
+	if fault != nil && !b.spread() && !b.Set.Sharded() {
 		return Result{}, fault
 	}
 	pool := PoolOf[F](&evaluations32, &evaluations64)
@@ -190,6 +195,15 @@ func (e *evaluation[F]) run(fault error) (Result, error) {
 		return e.byGroups(fault)
 	}
 	varies := e.denominatorVaries() && !e.Linked() && (e.Order == OrderHessian || e.Order == OrderTangent || e.Order.hasResult() && e.Wrt == 1)
+	e.shards.classes, e.shards.most = e.Dims.Classes, 0
+	if e.Set.Sharded() {
+		if fault = e.startShards(fault); fault == nil {
+			e.hashRows()
+			if !e.Linked() {
+				fault = e.shardRows(nil)
+			}
+		}
+	}
 	before := totals{err: fault}
 	switch {
 	case fault != nil:
@@ -254,20 +268,23 @@ func (e *evaluation[F]) upstream(i int) float64 {
 
 // work is the working memory of one range.
 type work[F Float] struct {
-	total                totals
-	s, g, values         []float64
-	labels, at           []int
-	list                 [][]int
-	listed               []int
-	block                Block
-	packed, packedDir    [MaxOperands][]float64
-	out, value, resultOf []float64
-	grad                 [2][]float64 // of the logits of a link and of the target
-	weights, elements    []F
-	mended               []F // weights of elements that the kernel does beside the block function
-	kernel               Range[F]
-	groups               groupWork[F]
-	keep                 bool // derivatives of rows that are not in the block stay as they are
+	total                               totals
+	s, g, values                        []float64
+	labels, at                          []int
+	list                                [][]int
+	listed                              []int
+	block                               Block
+	packed, packedDir                   [MaxOperands][]float64
+	out, value, resultOf                []float64
+	grad                                [2][]float64 // of the logits of a link and of the target
+	weights, elements                   []F
+	mended                              []F // weights of elements that the kernel does beside the block function
+	kernel                              Range[F]
+	groups                              groupWork[F]
+	parts, blockBeside                  []RowPart
+	blockMine                           []bool
+	besideMax, besideRest, besideWeight []float64
+	keep                                bool // derivatives of rows that are not in the block stay as they are
 }
 
 // getWork returns working memory for a range of n values.

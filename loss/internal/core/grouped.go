@@ -29,6 +29,8 @@ type Grouping struct {
 	Items bool
 	// Inside: weights come with the group, which makes its values of them.
 	Inside bool
+	// Gathered: the values may be computed by several ranks, each those of its Anchors.
+	Gathered bool
 	// Apart: a value reads no other entry than its own, though the batch is one group.
 	Apart bool
 	// Whole: Mean is one value of the whole group instead of a quotient of two sums; its weights
@@ -375,6 +377,8 @@ type Group struct {
 	Hess   [MaxPlaces][]float64
 
 	Parts, Num, Den []float64 // for a PartsFunc
+
+	anchors [2]int // of all entries, those whose values are to be computed; 0: all
 
 	name    string
 	access  access

@@ -57,6 +57,8 @@ type Inputs[F Float] struct {
 
 	Upstream []F // of each value under None, else a single one; nil: 1
 	Dir      []F // a direction in one operand
+
+	anchors [2]int // the entries whose values are to be computed, of a batch of several ranks
 }
 
 // Result is what a reduction gives.

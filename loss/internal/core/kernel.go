@@ -14,6 +14,12 @@ type Range[F Float] struct {
 	Factor []float64 // what the derivative is multiplied with
 	Values []float64 // receives the loss; nil: not requested
 
+	// Of classes that are spread over ranks: Max and Rest of a row over those of other ranks, as a
+	// RowPart has them, and the class weight of a label among these, for which the number of classes
+	// stands. With Rests these and Values receive Max and Rest alone.
+	BesideMax, BesideRest, BesideWeight []float64
+	Rests                               []float64
+
 	// Elements: entry 0 belongs to element Lo. An element with the weight 0 is not read.
 	W     []F     // the weights; nil: 1
 	Scale float64 // what weighted derivatives are multiplied with

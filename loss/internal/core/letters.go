@@ -78,6 +78,7 @@ func (b *Bound) bindLetters(operands []Given) error {
 		}
 		g := operands[0]
 		operands = operands[1:]
+		b.places = append(b.places, k)
 		name, pattern := o.Name, o.Shape
 		if b.grouped != nil {
 			pattern = b.grouped.choose(k, l, len(g.Shape))
@@ -132,7 +133,7 @@ func (b *Bound) bindLetters(operands []Given) error {
 	}
 	b.Values = Shape{l.n['N']}
 	b.Dims = Dims{Rows: l.n['N'], Cols: l.n['C'], Inner: 1, Classes: l.n['C'], Stride: 1}
-	return nil
+	return b.checkEmpty(l.n['C'])
 }
 
 // unify checks the shape of the operand in place k against letters and gives those that are new
@@ -160,7 +161,7 @@ func (b *Bound) unify(l *letters, k int, name, pattern string, s Shape) error {
 		return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want %s", name, hasVerb(name), s, want)
 	case !fits:
 		return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want %s to match %s", name, hasVerb(name), s, want, strings.Join(match, " and "))
-	case s.Size() == 0:
+	case s.Size() == 0 && !b.emptyClasses(order, s):
 		return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want no empty axis", name, hasVerb(name), s)
 	}
 	for i, c := range order {
@@ -172,6 +173,31 @@ func (b *Bound) unify(l *letters, k int, name, pattern string, s Shape) error {
 	}
 	if strings.Contains(pattern, "*") && !l.starred {
 		l.rest, l.starred = rest, true
+	}
+	return nil
+}
+
+// emptyClasses reports whether the class axis alone is empty, of a rank that has no class; order are
+// the letters of the axes.
+func (b *Bound) emptyClasses(order []byte, s Shape) bool {
+	if !b.Set.Sharded() {
+		return false
+	}
+	for i, c := range order {
+		if (s[i] == 0) != (c == 'C') {
+			return false
+		}
+	}
+	return true
+}
+
+// checkEmpty makes sure that all operands have no class where one has none.
+func (b *Bound) checkEmpty(classes int) error {
+	for k := range b.Floats {
+		o := b.Def.Operands[b.operand[k]]
+		if at := slices.Index(strings.Fields(o.Shape), "C"); at >= 0 && b.shapes[k][at] != classes {
+			return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want %d classes as other operands have", o.Name, hasVerb(o.Name), b.shapes[k], classes)
+		}
 	}
 	return nil
 }

@@ -36,6 +36,14 @@ type Links struct {
 
 func linkOf[F Float](l *Links) Link[F] { return ofType[Link[F]](l.F32, l.F64) }
 
+// noLogits is the link of a rank that has no class.
+type noLogits[F Float] struct{}
+
+func (noLogits[F]) Apply([]F, *LinkRows[F])                      {}
+func (noLogits[F]) Pull(_ int, dst, _ []F, _ *LinkRows[F])       { clear(dst) }
+func (noLogits[F]) Push(int, []F, []F, *LinkRows[F])             {}
+func (noLogits[F]) Second(_, _ int, _, _, _ []F, _ *LinkRows[F]) {}
+
 // A Linked says how the logits of a loss come about.
 type Linked struct {
 	// Link makes the map for dimensions and floating operands.

@@ -110,7 +110,7 @@ func (e *evaluation[F]) eachChunk() (all totals) {
 			numbers++
 		}
 	}
-	per := max(linkRows, linkBytes/int(unsafe.Sizeof(F(0)))/e.Dims.Cols/numbers/linkRows*linkRows)
+	per := max(linkRows, linkBytes/int(unsafe.Sizeof(F(0)))/e.mostCols()/numbers/linkRows*linkRows)
 	for a := 0; a < len(at); a += per {
 		b := min(a+per, len(at))
 		if all.err = e.linkedRows(&all, at[a:b], &dst, a == 0); all.err != nil {
@@ -156,8 +156,9 @@ func (e *evaluation[F]) linkedRows(all *totals, at []int, dst *[MaxOperands][]F,
 		}
 	}
 	target := l.target
-	if err := e.checkTarget(r.X[target], target, at); err != nil {
-		return err
+	fault := e.checkTarget(r.X[target], target, at)
+	if fault != nil && !e.Set.Sharded() {
+		return fault
 	}
 	label, factor, up := fit(&l.label, n), fit(&l.factor, n), fit(&l.up, n)
 	for i, v := range at {
@@ -182,6 +183,13 @@ func (e *evaluation[F]) linkedRows(all *totals, at []int, dst *[MaxOperands][]F,
 		if !l.isTarget(e.Wrt) {
 			link.Push(e.Wrt, dz, v, r)
 		}
+	}
+	if e.Set.Sharded() {
+		if err := e.shardLogits(z, dz, v, fault); err != nil {
+			return err
+		}
+	}
+	if second {
 		e.logitBlocks(z, dz, v, byTarget)
 	} else {
 		e.logitGradients(z, byTarget)
@@ -196,6 +204,11 @@ func (e *evaluation[F]) linkedRows(all *totals, at []int, dst *[MaxOperands][]F,
 			link.Pull(k, to, dz, r)
 			if second && !l.isTarget(e.Wrt) {
 				link.Second(k, e.Wrt, to, z, v, r)
+			}
+			if e.Set.Sharded() && e.hasRows(k) {
+				if err := e.sumShards(to); err != nil {
+					return err
+				}
 			}
 			e.store(k, d, to, at)
 		}
@@ -266,6 +279,13 @@ func (e *evaluation[F]) logitGradients(z, byTarget []F) {
 		if k.X[0] = z; l.target != 0 {
 			k.X[1] = l.link.X[l.target]
 		}
+		if e.Set.Sharded() {
+			w := getWork[F](hi - lo)
+			defer w.put()
+			k.Labels = w.labels
+			copy(k.Labels, l.label[lo:hi])
+			e.besideOf(w, &k, lo)
+		}
 		if byTarget != nil {
 			t := k
 			t.Wrt, t.Factor, t.Dst = 1, l.up[lo:hi], byTarget
@@ -311,7 +331,7 @@ func (e *evaluation[F]) logitBlocks(z, dz, v, byTarget []F) {
 		side = 1
 	}
 	second := e.Order == OrderHessian
-	tensorops.ParallelFor(l.link.N, max(1, blockLen/cols), func(lo, hi int) {
+	tensorops.ParallelFor(l.link.N, max(1, blockLen/max(1, cols)), func(lo, hi int) {
 		w := getWork[F](hi - lo)
 		defer w.put()
 		b := &w.block
@@ -323,6 +343,10 @@ func (e *evaluation[F]) logitBlocks(z, dz, v, byTarget []F) {
 		}
 		if e.Labels != "" {
 			b.Label = l.label[lo:hi]
+		}
+		if e.Set.Sharded() {
+			e.shardLabels(w, lo)
+			e.besideBlock(w, func(r int) int { return lo + r })
 		}
 		b.Out = values[lo:hi]
 		if e.Order != OrderValue {

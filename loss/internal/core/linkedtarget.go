@@ -16,7 +16,7 @@ func (e *evaluation[F]) sumTarget(t *totals, s []float64) {
 			continue
 		}
 		moved := 0.0
-		for c, w := range e.Set.ClassWeights {
+		for c, w := range e.local.ClassWeights {
 			moved += w * float64(e.in.Dir[i*e.Dims.Cols+c])
 		}
 		t.dd.add(v * moved)
@@ -45,7 +45,7 @@ func (e *evaluation[F]) addTargetVariation(d []F, at []int) {
 	}
 	for _, i := range at {
 		row := d[i*e.Dims.Cols : (i+1)*e.Dims.Cols]
-		for c, w := range e.Set.ClassWeights {
+		for c, w := range e.local.ClassWeights {
 			row[c] -= F(e.chunk.g[i] * rate * w)
 		}
 	}

@@ -287,7 +287,8 @@ type Settings struct {
 	Reuse        bool
 	Unchecked    bool
 
-	Comm comm.Comm // the values are spread over its ranks; nil: they are not
+	Comm  comm.Comm // the values are spread over its ranks; nil: they are not
+	Shard Shard
 
 	Overlap    Overlap
 	Ranking    Ranking
@@ -306,7 +307,7 @@ func (s *Settings) Has(o OptionSet) bool { return s.Given.Has(o) }
 
 // text prints every setting that is data.
 func (s Settings) text() string {
-	s.operands, s.Comm = nil, nil
+	s.operands, s.Comm, s.Shard = nil, nil, Shard{}
 	return fmt.Sprintf("%+v", s)
 }
 

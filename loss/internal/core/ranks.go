@@ -31,7 +31,10 @@ func (b *Bound) checkSpread() error {
 	if b.Set.Comm == nil || b.grouped == nil {
 		return nil
 	}
-	if g := b.Def.Grouped(&b.Set); g.Over == "" && !g.Apart {
+	if b.gathers() {
+		return b.checkGathered()
+	}
+	if g := b.Def.Grouped(&b.Set); g.Over == "" && !g.Apart && b.Set.Reduction != None {
 		return Faultf(ErrOption, b.Def.Name, "WithComm has no place where a value reads the whole batch, of which each rank has a part")
 	}
 	return nil
@@ -43,6 +46,9 @@ const (
 	optionsAt
 	operandsAt
 	normalizerAt
+	dataAt  // a hash of what shards share
+	firstAt // the shard
+	countAt
 	failedAt // 1 after an error
 	activeAt
 	totalsAt // the sums of the totals, two numbers each
@@ -52,17 +58,30 @@ const (
 // sums returns the totals that ranks add.
 func (t *totals) sums() [4]*sum { return [4]*sum{&t.n, &t.d, &t.dn, &t.dd} }
 
-// join returns the totals of all ranks, given those of this one, with the error of the first rank
-// that has one.
-func (e *evaluation[F]) join(own totals) (all totals) {
-	if !e.spread() {
-		return own
+// join returns the totals of all shards and ranks, given those of this rank, with the error of the
+// first rank that has one.
+func (e *evaluation[F]) join(own totals) totals {
+	if e.Set.Sharded() {
+		own = e.joinShards(own)
 	}
-	c := e.Set.Comm
+	if e.spread() {
+		own = e.meet(e.Set.Comm, own, false)
+	}
+	return own
+}
+
+// meet returns the totals of all ranks of c.
+func (e *evaluation[F]) meet(c comm.Comm, own totals, shards bool) (all totals) {
 	var told [meeting]float64
 	told[operationAt] = float64(int(e.Order)<<16 | e.Wrt<<8 | e.Then)
-	told[optionsAt], told[operandsAt] = e.alike[0], e.alike[1]
+	told[optionsAt], told[operandsAt] = e.alike[indicator(shards)][0], e.alike[indicator(shards)][1]
 	told[normalizerAt], told[activeAt] = e.in.Normalizer, float64(indicator(own.active))
+	if shards {
+		told[dataAt], told[firstAt], told[countAt] = e.shards.data, float64(e.Set.Shard.First), float64(e.Dims.Cols)
+	}
+	if e.gathers() {
+		told[countAt] = float64(e.given[0].Shape[0])
+	}
 	told[failedAt] = float64(indicator(own.err != nil))
 	for k, s := range own.sums() {
 		told[totalsAt+2*k], told[totalsAt+2*k+1] = s.s, s.lost
@@ -71,11 +90,16 @@ func (e *evaluation[F]) join(own totals) (all totals) {
 	if err := comm.Allgather(c, records, told[:], nil); err != nil {
 		return totals{err: fmt.Errorf("loss.%s: %w", e.Def.Name, err)}
 	}
-	if all.err = e.agree(c, records, own.err); all.err != nil {
+	if all.err = e.agree(c, records, own.err); all.err == nil && shards {
+		e.shards.classes, e.shards.most, all.err = e.tile(records, c.Size())
+	}
+	if all.err != nil {
 		return all
 	}
+	e.rows = e.rows[:0]
 	for r := range c.Size() {
 		of := records[r*meeting:][:meeting]
+		e.rows = append(e.rows, int(of[countAt]))
 		t := totals{active: of[activeAt] != 0}
 		for k, s := range t.sums() {
 			s.s, s.lost = of[totalsAt+2*k], of[totalsAt+2*k+1]
@@ -104,11 +128,13 @@ func (b *Bound) agree(c comm.Comm, records []float64, own error) error {
 		of := records[r*meeting:][:meeting]
 		switch {
 		case of[operandsAt] != records[operandsAt]:
-			return Faultf(ErrShape, b.Def.Name, "rank %d has another loss than rank 0, or operands of other classes or kinds", r)
+			return Faultf(ErrShape, b.Def.Name, "rank %d has another loss than rank 0, or operands of other lengths or kinds", r)
 		case of[optionsAt] != records[optionsAt]:
 			return Faultf(ErrOption, b.Def.Name, "rank %d has other options than rank 0", r)
 		case of[operationAt] != records[operationAt]:
 			return Faultf(ErrOption, b.Def.Name, "rank %d computes another derivative than rank 0", r)
+		case of[dataAt] != records[dataAt]:
+			return Faultf(ErrValue, b.Def.Name, "rank %d has other labels, weights or masks than rank 0, want the same with every shard", r)
 		case of[normalizerAt] != records[normalizerAt]:
 			return Faultf(ErrValue, b.Def.Name, "normalizer is %v on rank %d and %v on rank 0, want the same number", of[normalizerAt], r, records[normalizerAt])
 		}
@@ -145,7 +171,11 @@ func (b *Bound) errorOf(c comm.Comm, rank int, own error) error {
 	for i := range text {
 		text[i] = byte(of[1+i/8] >> (i % 8 * 8))
 	}
-	return Faultf(kinds[of[0]], b.Def.Name, "rank %d: %s", rank, strings.TrimRight(string(text), "\x00"))
+	says := strings.TrimRight(string(text), "\x00")
+	if !strings.HasPrefix(says, "rank ") { // else it has gone round before
+		says = fmt.Sprintf("rank %d: %s", rank, says)
+	}
+	return Faultf(kinds[of[0]], b.Def.Name, "%s", says)
 }
 
 // hashOf returns a whole number below 2^52 that stands for a text.
@@ -155,14 +185,16 @@ func hashOf(text string) float64 {
 	return float64(h.Sum64() >> 12)
 }
 
-// sealRanks sets what must be the same on every rank.
+// sealRanks sets what must be the same on every rank, and in every shard.
 func (b *Bound) sealRanks() {
-	if !b.spread() {
+	if !b.spread() && !b.Set.Sharded() {
 		return
 	}
 	cols := b.Dims.Cols
 	if b.grouped != nil {
 		cols = 0 // lists and sequences are padded to the length that a rank needs
 	}
-	b.alike = [2]float64{hashOf(b.Set.text()), hashOf(fmt.Sprint(b.Def.Name, b.DType, cols, b.Floats, len(b.Integers), b.Weighted, b.MaskType != "", b.Normalized, b.Numerator))}
+	for k, size := range [2]int{cols, b.Dims.Rows} {
+		b.alike[k] = [2]float64{hashOf(b.Set.text()), hashOf(fmt.Sprint(b.Def.Name, b.DType, size, b.Floats, len(b.Integers), b.Weighted, b.MaskType != "", b.Normalized, b.Numerator))}
+	}
 }

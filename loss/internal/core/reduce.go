@@ -60,9 +60,12 @@ func (b *Bound) denominatorVaries() bool {
 // which makes the loss 0. Where ranks meet first, t becomes the totals of all. Where they meet at
 // the end, an error stays in t, and the denominator may not be known yet.
 func (e *evaluation[F]) divisor(t *totals) (d float64, none bool, err error) {
+	if e.Set.Sharded() {
+		*t = e.joinShards(*t)
+	}
 	switch {
 	case e.meetsFirst():
-		*t = e.join(*t)
+		*t = e.meet(e.Set.Comm, *t, false)
 	case e.spread():
 		if d, none = e.quotient(t); none {
 			d = 1
@@ -94,6 +97,12 @@ func (e *evaluation[F]) quotient(t *totals) (d float64, none bool) {
 // reduced returns the result of the totals of a request, given those before it.
 func (e *evaluation[F]) reduced(before *totals, all totals) (Result, error) {
 	d := e.scale
+	if e.Set.Sharded() {
+		all = e.joinShards(all)
+		if all.err == nil && e.Out != nil {
+			all.err = e.sumOut(e.Out)
+		}
+	}
 	if e.spread() {
 		first := e.meetsFirst()
 		if !first {
@@ -102,7 +111,7 @@ func (e *evaluation[F]) reduced(before *totals, all totals) (Result, error) {
 				all.err = before.err
 			}
 		}
-		if all = e.join(all); all.err == nil && !first {
+		if all = e.meet(e.Set.Comm, all, false); all.err == nil && !first {
 			var none bool
 			if d, none = e.quotient(&all); none {
 				return Result{}, nil
@@ -192,7 +201,7 @@ func (e *evaluation[F]) maskFactors(s []float64, lo int) error {
 // labelFactors multiplies s by the weights and by 0 for ignored labels, and checks the other
 // labels.
 func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
-	ignore, classes := e.Set.Ignore, uint(e.Dims.Classes)
+	ignore, classes := e.Set.Ignore, uint(e.shards.classes)
 	ordinary := -1 // a label that is ignored as it is no class; the other forms take every label the long way
 	if len(ignore) == 1 && ignore[0] < 0 {
 		ordinary = ignore[0]
@@ -220,8 +229,8 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 			s[i], labels[i] = 0, -1
 			continue
 		}
-		if uint(y) >= uint(e.Dims.Classes) {
-			return Faultf(ErrValue, e.Def.Name, "label is %d at %s, want one in [0, %d)", y, e.Values.coordinates(lo+i), e.Dims.Classes)
+		if uint(y) >= uint(e.shards.classes) {
+			return Faultf(ErrValue, e.Def.Name, "label is %d at %s, want one in [0, %d)", y, e.Values.coordinates(lo+i), e.shards.classes)
 		}
 		if e.Weighted {
 			if s[i] = float64(e.in.Weights[lo+i]); !Finite(s[i]) {
@@ -265,7 +274,7 @@ func (e *evaluation[F]) sharesOf(t *totals, s []float64, labels []int, lo int) {
 
 // softShares adds s·Σ_c w_c·t_c of each row.
 func (e *evaluation[F]) softShares(t *totals, s []float64, lo int) {
-	w, x, inner := e.Set.ClassWeights, e.in.X[max(1, e.soft())], e.Dims.Inner
+	w, x, inner := e.local.ClassWeights, e.in.X[max(1, e.soft())], e.Dims.Inner
 	for i, v := range s {
 		if v == 0 {
 			continue
@@ -307,13 +316,13 @@ func (e *evaluation[F]) countLabels(t *totals) bool {
 	n, valid := 0, false
 	switch l := &e.in.Ints[0]; {
 	case l.Int != nil:
-		n, valid = countValid(l.Int, ignore, e.Dims.Classes)
+		n, valid = countValid(l.Int, ignore, e.shards.classes)
 	case l.Int64 != nil:
-		n, valid = countValid(l.Int64, ignore, e.Dims.Classes)
+		n, valid = countValid(l.Int64, ignore, e.shards.classes)
 	case l.Int32 != nil:
-		n, valid = countValid(l.Int32, ignore, e.Dims.Classes)
+		n, valid = countValid(l.Int32, ignore, e.shards.classes)
 	default:
-		n, valid = countValid(l.Uint8, ignore, e.Dims.Classes)
+		n, valid = countValid(l.Uint8, ignore, e.shards.classes)
 	}
 	if valid && (n > 0 || ignore != -1) {
 		t.share(float64(n))
@@ -371,7 +380,7 @@ const grain = 1 << 14
 
 // step is the number of values in a range.
 func (d *Dims) step() int {
-	n := max(1, grain/d.Cols)
+	n := max(1, grain/max(1, d.Cols))
 	// Rows that lie side by side share lines of memory.
 	if d.Inner >= 16 {
 		n = max(n, 16)

@@ -84,15 +84,19 @@ func (p *Pairs) narrow(x []float64) []float32 {
 	return dst
 }
 
-// EachRow calls f for every row, in parallel, and takes the derivatives that it writes. Those of
-// rows whose factor is 0 count as 0.
+// EachRow calls f for every row of an anchor of the group, in parallel, and takes the derivatives
+// that it writes. Those of rows whose factor is 0 count as 0.
 func (p *Pairs) EachRow(f func(r *PairRow)) {
 	p.row = f
 	p.rows = min(p.A.N, max(16, tileEntries/p.B.N))
 	p.take(p.rows)
 	p.buf = p.g.Buf(3 * p.rows * p.B.N)
-	for p.lo = 0; p.lo < p.A.N; p.lo += p.rows {
-		n := min(p.rows, p.A.N-p.lo)
+	first, last := 0, p.A.N
+	if p.g.Part() {
+		first, last = p.g.Anchors()
+	}
+	for p.lo = first; p.lo < last; p.lo += p.rows {
+		n := min(p.rows, last-p.lo)
 		p.fill(n)
 		p.step = max(1, 4096/p.B.N)
 		tensorops.ParallelFor(n, p.step, p.eachOf)

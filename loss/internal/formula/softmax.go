@@ -9,13 +9,16 @@ import (
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
-// A SoftmaxRow is the softmax of a row of logits: p = e/(1+Rest), log p = z - Max - L1.
+// A SoftmaxRow is the softmax of a row of logits: p = e/(1+Rest), log p = z - Max - L1. Where
+// classes of the row are elsewhere, they are one more class beside those of Z.
 type SoftmaxRow struct {
 	Z    []float64 // the logits after division by the temperature
 	P    []float64
 	Max  float64
 	Rest float64 // Σ exp(z - max) without the largest element
 	L1   float64 // log1p(Rest) = log-sum-exp - max
+
+	Other, Along float64 // the probability of classes elsewhere, and the direction at them
 }
 
 // Softmax computes the softmax of a row's operand k at temperature t. Where the row is all -Inf,
@@ -28,7 +31,7 @@ func Softmax(r *core.Block, k int, t float64) SoftmaxRow {
 			z[i] = x / t
 		}
 	}
-	return softmax(r.Buf(len(z)), z)
+	return softmaxBeside(r, k, z, t)
 }
 
 // SoftmaxWithPrior computes the softmax of z/t + prior for a row's operand k; nil: no prior. A prior
@@ -43,7 +46,31 @@ func SoftmaxWithPrior(r *core.Block, k int, t float64, prior []float64) SoftmaxR
 			z[i] += x / t
 		}
 	}
-	return softmax(r.Buf(len(z)), z)
+	return softmaxBeside(r, k, z, t)
+}
+
+// softmaxBeside is the softmax of z, of operand k, with the classes that are elsewhere.
+func softmaxBeside(r *core.Block, k int, z []float64, t float64) SoftmaxRow {
+	beside := r.Beside()
+	if beside == nil || k != 0 {
+		return softmax(r.Buf(len(z)), z)
+	}
+	s := SoftmaxRow{Z: z, P: r.Buf(len(z)), Along: t * beside.Along}
+	s.Max, s.Rest = tensorops.ExpRow(s.P, s.Z)
+	switch largest, sum := beside.Max, 1+beside.Rest; {
+	case math.IsInf(s.Max, -1) && !math.IsInf(largest, -1): // no class is here
+		clear(s.P)
+		s.Max, s.Rest, s.Other = largest, beside.Rest, sum
+	case largest > s.Max:
+		f := math.Exp(s.Max - largest)
+		Scale(s.P, f)
+		s.Max, s.Rest, s.Other = largest, beside.Rest+(1+s.Rest)*f, sum
+	default:
+		s.Other = sum * math.Exp(largest-s.Max)
+		s.Rest += s.Other
+	}
+	s.share()
+	return s
 }
 
 // SoftmaxOf computes the softmax of logits in a group, as [Softmax] does.
@@ -53,12 +80,35 @@ func SoftmaxOf(g *core.Group, z []float64) SoftmaxRow { return softmax(g.Buf(len
 func softmax(p, z []float64) SoftmaxRow {
 	s := SoftmaxRow{Z: z, P: p}
 	s.Max, s.Rest = tensorops.ExpRow(s.P, s.Z)
+	s.share()
+	return s
+}
+
+// share makes probabilities of the exponentials.
+func (s *SoftmaxRow) share() {
 	s.L1 = math.Log1p(s.Rest)
 	sum := 1 + s.Rest
 	for i, e := range s.P {
 		s.P[i] = e / sum
 	}
-	return s
+	s.Other /= sum
+}
+
+// Part returns what the row comes to as one of several shards, but for its target.
+func (s *SoftmaxRow) Part() core.RowPart {
+	if math.IsInf(s.Max, -1) {
+		return core.RowPart{Max: s.Max}
+	}
+	return core.RowPart{Max: s.Max, Rest: s.Rest}
+}
+
+// Mean returns ⟨p, v⟩.
+func (s *SoftmaxRow) Mean(v []float64) float64 {
+	mean := core.Dot(s.P, v)
+	if s.Other != 0 {
+		mean += s.Other * s.Along
+	}
+	return mean
 }
 
 // NLL returns -log p_c, to full relative accuracy near p = 1.
@@ -77,13 +127,19 @@ func (s *SoftmaxRow) OneMinus(c int) float64 {
 // NLLDeriv writes the derivative of -log p along v, ⟨p, v⟩ - v_j, to dst. Taken from the direction
 // at the largest p it is exact where that p is near 1 and the two nearly cancel.
 func (s *SoftmaxRow) NLLDeriv(dst, v []float64) {
-	top := max(0, slices.Index(s.Z, s.Max))
+	top := s.Along
+	if at := slices.Index(s.Z, s.Max); at >= 0 {
+		top = v[at]
+	}
 	mean := 0.0
 	for j, p := range s.P {
-		mean += p * (v[j] - v[top])
+		mean += p * (v[j] - top)
+	}
+	if s.Other != 0 {
+		mean += s.Other * (s.Along - top)
 	}
 	for j := range dst {
-		dst[j] = mean - (v[j] - v[top])
+		dst[j] = mean - (v[j] - top)
 	}
 }
 
