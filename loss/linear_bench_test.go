@@ -5,7 +5,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/loss/eager"
+	"github.com/surprisal-go/surprisal/tensorops/comm"
 )
 
 // linearBench is rows × width hidden numbers, as many weights for each class, and labels.
@@ -73,6 +75,34 @@ func BenchmarkLinearCrossEntropy(b *testing.B) {
 			dst := eager.Slice(make([]float32, n*h), n, h)
 			for b.Loop() {
 				if err := l.HessianVector(dst, eager.Slice(s.hidden, n, h), eager.Data{}, s.operands()...); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkShards is the value with the gradients by hidden and weight where the classes are spread
+// over ranks in one process.
+func BenchmarkShards(b *testing.B) {
+	const n, h, c = 2048, 512, 32000
+	for _, size := range []int{1, 2} {
+		b.Run(fmt.Sprintf("dtype=f32/shape=%dx%dx%d/ranks=%d", n, h, c, size), func(b *testing.B) {
+			s := newLinearBench(n, h, c)
+			counts := comm.Split(c, size)
+			dx, dw := make([]float32, size*n*h), make([]float32, c*h)
+			for b.Loop() {
+				err := comm.Run(size, func(r comm.Comm) error {
+					first, k := firstClass(counts, r.Rank()), counts[r.Rank()]
+					l, err := eager.LinearCrossEntropy(loss.WithShard(r, first))
+					if err != nil {
+						return err
+					}
+					dst := []eager.Operand{eager.Slice(dx[r.Rank()*n*h:][:n*h], n, h), eager.Slice(dw[first*h:][:k*h], k, h)}
+					_, err = l.ValueGradients(dst, eager.Data{}, eager.Slice(s.hidden, n, h), eager.Slice(s.weight[first*h:][:k*h], k, h), eager.Slice(s.labels))
+					return err
+				})
+				if err != nil {
 					b.Fatal(err)
 				}
 			}

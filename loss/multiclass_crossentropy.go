@@ -196,9 +196,13 @@ var zTerm = core.Definition{
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return softcapped(s, func(r *core.Block) float64 {
 			p := formula.SoftmaxWithPrior(r, 0, s.Temperature, s.LogPrior)
-			return addZLoss(&p, r, s)
+			if z := addZLoss(&p, r, s); r.Owned() {
+				return z
+			}
+			return 0
 		})
 	},
+	Part: crossEntropyPart,
 }
 
 // A smoothedTarget is what a cross-entropy weighs the surprisals with: a_c = w_c·t'_c with t' the

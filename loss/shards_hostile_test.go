@@ -11,6 +11,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/loss/eager"
 	"github.com/surprisal-go/surprisal/tensorops/comm"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 // firstClass returns the first class of a rank.
@@ -198,5 +200,42 @@ func TestShardFaults(t *testing.T) {
 		if !errors.Is(err, loss.ErrOption) {
 			t.Errorf("%v, want an error of kind %v", err, loss.ErrOption)
 		}
+	}
+}
+
+// The part of the z-loss is that of one rank; entropies need all classes.
+func TestTermsOfShards(t *testing.T) {
+	s := newShardSample(6, 5, 23)
+	run := func(lo, hi int, opts ...loss.Option) ([][]float64, error) {
+		g := G.NewGraph()
+		opts = append(opts, loss.WithZLoss(0.3), loss.WithTemperature(2))
+		cost, err := loss.CrossEntropy(floatLeaf(g, tensor.Float64, "logits", []int{s.n, hi - lo}, columns(s.logits, s.c, lo, hi)), labelLeaf(g, tensor.Int, "labels", []int{s.n}, s.labels), opts...)
+		if err != nil {
+			return nil, err
+		}
+		term, err := loss.ZTerm(cost)
+		if err != nil {
+			return nil, err
+		}
+		return runTape(g, cost, term)
+	}
+	want, err := run(0, s.c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, got := range onRanks(t, 3, func(c comm.Comm) ([][]float64, error) {
+		lo, hi := shardOf(s.c, c)
+		return run(lo, hi, loss.WithShard(c, lo))
+	}) {
+		within(t, fmt.Sprintf("cost of rank %d", r), got[0], want[0], 1e-12)
+		within(t, fmt.Sprintf("z-loss of rank %d", r), got[1], want[1], 1e-12)
+	}
+	g := G.NewGraph()
+	node, err := loss.TokenLogProb(floatLeaf(g, tensor.Float64, "logits", []int{s.n, s.c}, s.logits), labelLeaf(g, tensor.Int, "labels", []int{s.n}, s.labels), loss.WithShard(comm.Local(), 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loss.EntropyTerm(node); !errors.Is(err, loss.ErrOption) {
+		t.Errorf("the entropy of a shard: %v", err)
 	}
 }

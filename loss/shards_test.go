@@ -159,6 +159,7 @@ func (l *shardLoss) options(classes int) map[string][]loss.Option {
 	if strings.HasSuffix(l.name, "CrossEntropy") {
 		all["zloss"] = []loss.Option{loss.WithZLoss(0.1), loss.WithClassWeights(w)}
 		all["smoothing"] = []loss.Option{loss.WithLabelSmoothing(0.2)}
+		all["priors"] = []loss.Option{loss.WithLogPrior(prior)}
 		all["prior"] = []loss.Option{loss.WithLogPrior(prior), loss.WithLabelSmoothing(0.2), loss.WithClassWeights(w)}
 		all["everything"] = []loss.Option{loss.WithSoftcap(4), loss.WithTemperature(1.5), loss.WithLabelSmoothing(0.1), loss.WithZLoss(0.1), loss.WithClassWeights(w)}
 		all["normalizer"] = []loss.Option{loss.WithClassWeights(w), loss.WithNormalizer(3)}

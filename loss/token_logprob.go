@@ -86,6 +86,9 @@ func EntropyTerm(node *G.Node) (*G.Node, error) {
 		return nil, core.Faultf(ErrShape, entropyTerm.Name, "node is nil")
 	}
 	of, ok := graph.Loss(node)
+	if ok && of.Set.Sharded() {
+		return nil, core.Faultf(ErrOption, entropyTerm.Name, "the classes of %v are spread by WithShard, want all of them", node)
+	}
 	if ok && of.Def == &tokenLogProb {
 		return graph.BuildOf(&entropyTerm, of, Operands(node)(node))
 	}

@@ -80,7 +80,7 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 		n.more = 1
 	}
 	// w.k is w or 1 for each class against labels, and what t is multiplied by against targets; w.b
-	// is added to that.
+	// is added to that. Labels without smoothing need neither.
 	padded := (c.classes + 15) &^ 15
 	k, b := sized(&w.k, padded), sized(&w.b, padded)
 	clear(k[c.classes:])

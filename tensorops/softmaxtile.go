@@ -14,6 +14,9 @@ const (
 
 // tile returns the number of rows of a tile, 0 where groups are as good.
 func (c *softmaxCall[F]) tile() int {
+	if c.o != nil && c.o.BesideMax != nil {
+		return 0
+	}
 	var f F
 	n := min(tileRows, tileBytes/(c.classes*int(unsafe.Sizeof(f)))) &^ (groupRows - 1)
 	if n < 2*groupRows || c.hi-c.lo < 2*groupRows || c.inner <= n || c.classes < chunkClasses {

@@ -314,7 +314,7 @@ func (b *Bound) Seal() *Bound {
 		b.block = d.Block(b.local, b.Dims)
 	}
 	b.kernels = Kernels{}
-	if d.Kernel != nil && !(b.Set.Sharded() && (b.Labels == "" || b.Set.Smoothing != 0 || b.Dims.Cols == 0)) {
+	if d.Kernel != nil && !(b.Set.Sharded() && (b.Labels == "" || b.Set.Smoothing != 0 || b.Set.LogPrior != nil || b.Dims.Cols == 0)) {
 		b.kernels = d.Kernel(b.local, b.Dims)
 	}
 	if b.Set.Sharded() {

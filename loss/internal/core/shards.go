@@ -105,7 +105,7 @@ type shards struct {
 
 // short reports whether Max and Rest are all that ranks tell each other of a row.
 func (e *evaluation[F]) short() bool {
-	return e.Labels != "" && e.Set.Smoothing == 0 && e.Order.hasKernel()
+	return e.Labels != "" && e.Set.Smoothing == 0 && e.Set.LogPrior == nil && e.Order.hasKernel()
 }
 
 // exchange gathers what the n rows at (nil: all) come to and sets what they do beside this rank's
