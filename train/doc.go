@@ -106,9 +106,9 @@
 //
 // Rank 0 shows Progress, writes to Logger and keeps the checkpoints, which any number of ranks go
 // on with. Callbacks are told on every rank; an error, [ErrStop] or a context that ends on one of
-// them ends the run on all, after the same step. BatchNorm and losses that are no quotient need a
-// whole batch and are refused. A rank that dies ends an MPI run; start it again with
-// Checkpoint.Resume.
+// them ends the run on all, after the same step. BatchNorm and losses that are no quotient or
+// read the whole batch are refused, and a [Trainer] has one rank. A rank that dies ends an MPI run;
+// start it again with Checkpoint.Resume.
 //
 // # Layers
 //

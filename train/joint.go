@@ -35,6 +35,11 @@ func (r *run) jointSettings() (map[string]string, error) {
 	if len(r.net.params.states) > 0 {
 		return nil, errors.New("BatchNorm takes the moments of a batch, of which a rank has a part: LayerNorm does the same on any number of ranks")
 	}
+	for _, t := range r.graph.terms {
+		if t.readsBatch {
+			return nil, fmt.Errorf("the values of the loss %q read the whole batch, of which a rank has a part", t.label)
+		}
+	}
 	own, err := r.settings()
 	if err != nil {
 		return nil, err

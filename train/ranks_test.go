@@ -321,6 +321,7 @@ func TestRanksRefuse(t *testing.T) {
 		model Model
 		loss  loss.Func
 	}{
+		`the values of the loss "output" read the whole batch`:                              {linear3, loss.NTXent},
 		"LayerNorm does the same on any number of ranks":                                    {normed, loss.CrossEntropy},
 		"(Accumulate, Comm) takes the numerators and denominators of batches: loss.Parts: ": {linear3, sum},
 	} {

@@ -7,6 +7,10 @@
 //
 // With -dir the run is kept on disk: one that is killed goes on where it was, on any number of
 // ranks.
+//
+//	mpirun -np 2 ./ranks -steps 400 -batch 1024
+//
+// times steps.
 package main
 
 import (
@@ -35,11 +39,20 @@ func main() {
 	epochs := flag.Int("epochs", 20, "passes over the training images")
 	batch := flag.Int("batch", 128, "images of a batch, on all ranks together")
 	dir := flag.String("dir", "", "directory for checkpoints, from which a run goes on; none without it")
+	steps := flag.Int("steps", 0, "in place of the digits, so many steps on images of MNIST's size, and their time")
+	anyOrder := flag.Bool("anyorder", false, "for -steps: add gradients in the order of the MPI library")
 	flag.Parse()
+	if *steps < 0 {
+		log.Fatalf("-steps is %d, want at least 1, or 0 for the digits", *steps)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	c, err := mpi.World()
-	if err == nil {
+	switch {
+	case err != nil:
+	case *steps > 0:
+		err = measure(ctx, os.Stdout, c, *steps, *batch, *anyOrder)
+	default:
 		err = run(ctx, os.Stdout, c, *seed, *epochs, *batch, *dir)
 	}
 	if err == nil {

@@ -62,6 +62,15 @@ func TestRanks(t *testing.T) {
 	}
 }
 
+// TestMeasure: the steps of two ranks are timed.
+func TestMeasure(t *testing.T) {
+	var out bytes.Buffer
+	err := comm.Run(2, func(c comm.Comm) error { return measure(context.Background(), &out, c, 8, 16, true) })
+	if err != nil || !strings.HasPrefix(out.String(), "2 ranks, batch 16: quickest step ") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
 // pidsVariable names the directory where launched ranks write the numbers of their processes.
 const pidsVariable = "SURPRISAL_RANKS_PIDS"
 
