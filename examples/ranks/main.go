@@ -10,7 +10,12 @@
 //
 //	mpirun -np 2 ./ranks -steps 400 -batch 1024
 //
-// times steps.
+// times steps, and
+//
+//	mpirun -np 2 ./ranks -classes 1000000
+//
+// trains an output layer of so many classes, of which each rank has its own, and prints the memory
+// of each.
 package main
 
 import (
@@ -41,9 +46,11 @@ func main() {
 	dir := flag.String("dir", "", "directory for checkpoints, from which a run goes on; none without it")
 	steps := flag.Int("steps", 0, "in place of the digits, so many steps on images of MNIST's size, and their time")
 	anyOrder := flag.Bool("anyorder", false, "for -steps: add gradients in the order of the MPI library")
+	classes := flag.Int("classes", 0, "in place of the digits, an output layer of so many classes")
+	width := flag.Int("width", 512, "inputs of the output layer")
 	flag.Parse()
-	if *steps < 0 {
-		log.Fatalf("-steps is %d, want at least 1, or 0 for the digits", *steps)
+	if *classes < 0 || *steps < 0 || *width < 1 {
+		log.Fatalf("-classes %d -steps %d -width %d, want a width of at least 1 and no negative number", *classes, *steps, *width)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -52,6 +59,8 @@ func main() {
 	case err != nil:
 	case *steps > 0:
 		err = measure(ctx, os.Stdout, c, *steps, *batch, *anyOrder)
+	case *classes > 0:
+		err = shard(os.Stdout, c, *classes, *width, 16, 3)
 	default:
 		err = run(ctx, os.Stdout, c, *seed, *epochs, *batch, *dir)
 	}

@@ -71,6 +71,26 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// TestShard: an output layer on 1, 2 and 3 ranks has the same losses, which fall.
+func TestShard(t *testing.T) {
+	var want string
+	for _, size := range []int{1, 2, 3} {
+		var out bytes.Buffer
+		if err := comm.Run(size, func(c comm.Comm) error { return shard(&out, c, 1000, 16, 8, 3) }); err != nil {
+			t.Fatal(err)
+		}
+		losses, memory, _ := strings.Cut(out.String(), "rank 0:")
+		if want == "" {
+			want = losses
+		}
+		var first, third float64
+		if _, err := fmt.Sscanf(losses, "step 1: loss %f, ln 1000 is 6.907755\nstep 2: loss %f, ln 1000 is 6.907755\nstep 3: loss %f,", &first, new(float64), &third); err != nil ||
+			losses != want || third >= first || strings.Count(memory, "weights and gradient") != size {
+			t.Errorf("%d ranks: %v\n%s\nwant\n%s", size, err, out.String(), want)
+		}
+	}
+}
+
 // pidsVariable names the directory where launched ranks write the numbers of their processes.
 const pidsVariable = "SURPRISAL_RANKS_PIDS"
 
