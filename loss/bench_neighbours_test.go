@@ -138,7 +138,8 @@ func BenchmarkNeighbours(b *testing.B) {
 					continue
 				}
 				of := strings.ReplaceAll(n.of, "/", "-")
-				name := fmt.Sprintf("loss=%s/option=%s/dtype=%s/shape=%dx%d", of, n.option, dtypeName(dt), shape[0], shape[1])
+				name := fmt.Sprintf("loss=%s/option=%s/dtype=%s/shape=%dx%d", of, n.option, dtypeName(dt), shape[0],
+					shape[1])
 				b.Run(name, func(b *testing.B) {
 					m, plain := n.machines(b, contenders, dt, shape)
 					defer m.Close()

@@ -53,12 +53,14 @@ func BinaryCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error)
 }
 
 var binaryCrossEntropy = core.Definition{
-	Name: "BinaryCrossEntropy", Operands: elements("logits", core.Logits, "target", core.UnitInterval), Takes: core.Options(core.ReduceOptions, core.OptAxis, core.OptPosWeight, core.OptLabelSmoothing),
+	Name: "BinaryCrossEntropy", Operands: elements("logits", core.Logits, "target", core.UnitInterval),
+	Takes: core.Options(core.ReduceOptions, core.OptAxis, core.OptPosWeight, core.OptLabelSmoothing),
 	Kernel: points(false, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.BinaryCrossEntropy, A: s.Smoothing}
 	}),
 	Laws:  core.NonNegative | core.Convex,
-	Torch: "binary_cross_entropy_with_logits", Keras: "BinaryCrossentropy(from_logits=True)", Optax: "sigmoid_binary_cross_entropy",
+	Torch: "binary_cross_entropy_with_logits", Keras: "BinaryCrossentropy(from_logits=True)",
+	Optax: "sigmoid_binary_cross_entropy",
 	Block: func(s *core.Settings, d core.Dims) core.BlockFunc {
 		weight := func(int) float64 { return 1 }
 		switch len(s.PosWeight) {
@@ -123,7 +125,8 @@ func BinaryCrossEntropyFromProb(prob, target *G.Node, opts ...Option) (*G.Node, 
 }
 
 var binaryCrossEntropyFromProb = core.Definition{
-	Name: "BinaryCrossEntropyFromProb", Operands: elements("prob", core.UnitInterval, "target", core.UnitInterval), Takes: core.ReduceOptions,
+	Name: "BinaryCrossEntropyFromProb", Operands: elements("prob", core.UnitInterval, "target", core.UnitInterval),
+	Takes:  core.ReduceOptions,
 	Kernel: points(false, plain(tensorops.BinaryCrossEntropyFromProb)),
 	Laws:   core.NonNegative | core.Convex,
 	Torch:  "binary_cross_entropy", Keras: "BinaryCrossentropy",

@@ -271,7 +271,8 @@ func HingeEmbedding(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var hingeEmbedding = core.Definition{
-	Name: "HingeEmbedding", Operands: elements("pred", core.Real, "target", core.Signs), Takes: core.Options(core.ReduceOptions, core.OptMargin), Defaults: core.Settings{Margin: 1},
+	Name: "HingeEmbedding", Operands: elements("pred", core.Real, "target", core.Signs),
+	Takes: core.Options(core.ReduceOptions, core.OptMargin), Defaults: core.Settings{Margin: 1},
 	Kernel: points(false, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.HingeEmbedding, A: s.Margin}
 	}),

@@ -54,7 +54,8 @@ func TestClassificationLimits(t *testing.T) {
 		sameLoss(t, "poly ε=0", e, e.of(t, loss.PolyCrossEntropy, loss.WithEpsilon(0)), ce, 1, rounding)
 		// (1-p^q)/q - (-log p) = -q·log²p/2 + ...
 		sameLoss(t, "generalised q → 0", e, e.of(t, loss.GeneralizedCrossEntropy, loss.WithQ(1e-12)), ce, 1, 1e-9)
-		sameLoss(t, "generalised q subnormal", e, e.of(t, loss.GeneralizedCrossEntropy, loss.WithQ(1e-310)), ce, 1, rounding)
+		sameLoss(t, "generalised q subnormal", e, e.of(t, loss.GeneralizedCrossEntropy, loss.WithQ(1e-310)), ce, 1,
+			rounding)
 		p := math.Exp(-ce.value[0])
 		if got := e.of(t, loss.GeneralizedCrossEntropy, loss.WithQ(1)).value[0]; !near64(got, 1-p, rounding, rounding) {
 			t.Errorf("generalised q=1: %v has value %v, want %v", e, got, 1-p)
@@ -64,9 +65,11 @@ func TestClassificationLimits(t *testing.T) {
 
 		hinge := e.of(t, loss.MulticlassHinge)
 		two := example{x: e.x[:2], label: e.label % 2}
-		sameLoss(t, "multi-margin of two classes", two, two.of(t, loss.MultiMargin), two.of(t, loss.MulticlassHinge), 0.5, rounding)
+		sameLoss(t, "multi-margin of two classes", two, two.of(t, loss.MultiMargin), two.of(t, loss.MulticlassHinge),
+			0.5, rounding)
 		if sum := e.of(t, loss.MultiMargin).value[0] * 5; sum < hinge.value[0]-rounding || sum > 4*hinge.value[0]+rounding {
-			t.Errorf("multi-margin ×5 of %v is %v, not between one and four times the worst class's %v", e, sum, hinge.value[0])
+			t.Errorf("multi-margin ×5 of %v is %v, not between one and four times the worst class's %v", e, sum,
+				hinge.value[0])
 		}
 		if l := e.of(t, loss.MulticlassPerceptron).value[0]; l < hinge.value[0]-1-rounding || l > hinge.value[0] {
 			t.Errorf("perceptron of %v is %v, hinge %v", e, l, hinge.value[0])
@@ -77,8 +80,10 @@ func TestClassificationLimits(t *testing.T) {
 			cosines.x[j] = math.Tanh(x)
 		}
 		plain := cosines.of(t, loss.CrossEntropy)
-		sameLoss(t, "ArcFace m=0", cosines, cosines.of(t, loss.ArcFace, loss.WithMargin(0), loss.WithScale(1)), plain, 1, rounding)
-		sameLoss(t, "CosFace m=0", cosines, cosines.of(t, loss.CosFace, loss.WithMargin(0), loss.WithScale(1)), plain, 1, rounding)
+		sameLoss(t, "ArcFace m=0", cosines, cosines.of(t, loss.ArcFace, loss.WithMargin(0), loss.WithScale(1)), plain,
+			1, rounding)
+		sameLoss(t, "CosFace m=0", cosines, cosines.of(t, loss.CosFace, loss.WithMargin(0), loss.WithScale(1)), plain,
+			1, rounding)
 
 		signs := example{x: e.x, soft: []float64{1, -1, 1, -1, 1}}
 		bits := example{x: e.x, soft: []float64{1, 0, 1, 0, 1}}
@@ -131,7 +136,8 @@ func TestEntmaxIsBetween(t *testing.T) {
 		middle, middleZeros := spread(loss.Entmax15)
 		sparse, sparseZeros := spread(loss.Sparsemax)
 		if !(soft < middle && middle <= sparse && middleZeros <= sparseZeros) {
-			t.Errorf("largest probabilities of %v: softmax %v, entmax %v, sparsemax %v; zeros %d and %d", e.x, soft, middle, sparse, middleZeros, sparseZeros)
+			t.Errorf("largest probabilities of %v: softmax %v, entmax %v, sparsemax %v; zeros %d and %d", e.x, soft,
+				middle, sparse, middleZeros, sparseZeros)
 		}
 	}
 }
@@ -252,7 +258,8 @@ func TestDistillationParts(t *testing.T) {
 	}
 	hard.grads["z"] = make([]float64, 6)
 	soft, err := compute(tensor.Float64, func(b *bench) (*G.Node, error) {
-		return loss.KL(b.float("x", shape, x...), b.float("z", shape, z...), loss.WithTargetLogits(), loss.WithTemperature(3))
+		return loss.KL(b.float("x", shape, x...), b.float("z", shape, z...), loss.WithTargetLogits(),
+			loss.WithTemperature(3))
 	}, "x", "z")
 	if err != nil {
 		t.Fatal(err)
@@ -278,9 +285,11 @@ func TestDistillationParts(t *testing.T) {
 func TestClassWeightsMultiply(t *testing.T) {
 	w := []float64{0.5, 2, 0, 3, 1}
 	for name, f := range map[string]loss.Func{"SoftmaxFocal": loss.SoftmaxFocal, "PolyCrossEntropy": loss.PolyCrossEntropy,
-		"GeneralizedCrossEntropy": loss.GeneralizedCrossEntropy, "MultiMargin": loss.MultiMargin, "MulticlassHinge": loss.MulticlassHinge,
-		"MulticlassPerceptron": loss.MulticlassPerceptron, "CategoricalHinge": loss.CategoricalHinge, "Sparsemax": loss.Sparsemax,
-		"Entmax15": loss.Entmax15, "EMD": loss.EMD} {
+		"GeneralizedCrossEntropy": loss.GeneralizedCrossEntropy, "MultiMargin": loss.MultiMargin,
+		"MulticlassHinge":      loss.MulticlassHinge,
+		"MulticlassPerceptron": loss.MulticlassPerceptron, "CategoricalHinge": loss.CategoricalHinge,
+		"Sparsemax": loss.Sparsemax,
+		"Entmax15":  loss.Entmax15, "EMD": loss.EMD} {
 		info, _ := loss.Describe(name)
 		for _, e := range randomExamples(4) {
 			plain := e.of(t, f)

@@ -79,22 +79,31 @@ func TestClassificationValues(t *testing.T) {
 		value float64
 		grad  []float64
 	}{
-		{"SoftmaxFocal", loss.SoftmaxFocal, nil, example{x: quarter}, u * u * s, []float64{-0.75 * (u*u + 2*u*p*s), 0.75 * (u*u + 2*u*p*s)}},
+		{"SoftmaxFocal", loss.SoftmaxFocal, nil, example{x: quarter}, u * u * s,
+			[]float64{-0.75 * (u*u + 2*u*p*s), 0.75 * (u*u + 2*u*p*s)}},
 		{"SoftmaxFocal weight", loss.SoftmaxFocal, opt(loss.WithGamma(1), loss.WithClassWeights([]float64{3, 1})), example{x: quarter},
 			3 * u * s, []float64{-2.25 * (u + p*s), 2.25 * (u + p*s)}},
 		{"PolyCrossEntropy", loss.PolyCrossEntropy, nil, example{x: quarter}, ln4 + 1.5, []float64{-1.125, 1.125}},
-		{"GeneralizedCrossEntropy", loss.GeneralizedCrossEntropy, opt(loss.WithQ(0.5)), example{x: quarter}, 1, []float64{-0.375, 0.375}},
-		{"GeneralizedCrossEntropy masked", loss.GeneralizedCrossEntropy, opt(loss.WithQ(0.5)), example{x: []float64{-inf, 0}}, 2, []float64{0, 0}},
+		{"GeneralizedCrossEntropy", loss.GeneralizedCrossEntropy, opt(loss.WithQ(0.5)), example{x: quarter}, 1,
+			[]float64{-0.375, 0.375}},
+		{"GeneralizedCrossEntropy masked", loss.GeneralizedCrossEntropy, opt(loss.WithQ(0.5)),
+			example{x: []float64{-inf, 0}}, 2, []float64{0, 0}},
 		// class 1 misses the margin by ½, class 2 does not
 		{"MultiMargin", loss.MultiMargin, nil, example{x: []float64{1, 0.5, -2}}, 0.5 / 3, []float64{-third, third, 0}},
-		{"MultiMargin squared", loss.MultiMargin, opt(loss.WithPower(2)), example{x: []float64{1, 0.5, -2}}, 0.25 / 3, []float64{-third, third, 0}},
-		{"MultiMargin margin", loss.MultiMargin, opt(loss.WithMargin(4)), example{x: []float64{1, 0.5, -2}}, (3.5 + 1) / 3, []float64{-2 * third, third, third}},
+		{"MultiMargin squared", loss.MultiMargin, opt(loss.WithPower(2)), example{x: []float64{1, 0.5, -2}}, 0.25 / 3,
+			[]float64{-third, third, 0}},
+		{"MultiMargin margin", loss.MultiMargin, opt(loss.WithMargin(4)), example{x: []float64{1, 0.5, -2}},
+			(3.5 + 1) / 3, []float64{-2 * third, third, third}},
 		{"MulticlassHinge", loss.MulticlassHinge, nil, example{x: []float64{1, 0.5, -2}}, 0.5, []float64{-1, 1, 0}},
-		{"MulticlassHinge wrong", loss.MulticlassHinge, nil, example{x: []float64{1, 0.5, -2}, label: 2}, 4, []float64{1, 0, -1}},
+		{"MulticlassHinge wrong", loss.MulticlassHinge, nil, example{x: []float64{1, 0.5, -2}, label: 2}, 4,
+			[]float64{1, 0, -1}},
 		{"MulticlassHinge met", loss.MulticlassHinge, nil, example{x: []float64{1, 0, -2}}, 0, []float64{0, 0, 0}},
-		{"MulticlassPerceptron right", loss.MulticlassPerceptron, nil, example{x: []float64{1, 0.5, -2}}, 0, []float64{0, 0, 0}},
-		{"MulticlassPerceptron wrong", loss.MulticlassPerceptron, nil, example{x: []float64{1, 0.5, -2}, label: 2}, 3, []float64{1, 0, -1}},
-		{"MulticlassPerceptron tie", loss.MulticlassPerceptron, nil, example{x: []float64{1, 1, 1}, label: 2}, 0, []float64{0, 0, 0}},
+		{"MulticlassPerceptron right", loss.MulticlassPerceptron, nil, example{x: []float64{1, 0.5, -2}}, 0,
+			[]float64{0, 0, 0}},
+		{"MulticlassPerceptron wrong", loss.MulticlassPerceptron, nil, example{x: []float64{1, 0.5, -2}, label: 2}, 3,
+			[]float64{1, 0, -1}},
+		{"MulticlassPerceptron tie", loss.MulticlassPerceptron, nil, example{x: []float64{1, 1, 1}, label: 2}, 0,
+			[]float64{0, 0, 0}},
 		{"CategoricalHinge", loss.CategoricalHinge, nil, example{x: []float64{1, 0.5, -2}}, 0.5, []float64{-1, 1, 0}},
 		{"CategoricalHinge zero", loss.CategoricalHinge, nil, example{x: []float64{0.2, -1, -2}}, 0.8, []float64{-1, 0, 0}},
 		// p = (¼, ¾): ½(1 - 1/16 - 9/16) + ¾·½
@@ -106,24 +115,30 @@ func TestClassificationValues(t *testing.T) {
 		{"Entmax15 wrong", loss.Entmax15, nil, example{x: []float64{0, 3}}, 3, []float64{-1, 1}},
 		// cumulative differences -2/3, -1/3, 0, and G = (-2, -2/3, 0) with mean -8/9
 		{"EMD", loss.EMD, nil, example{x: []float64{0, 0, 0}}, 5. / 9, []float64{-10. / 27, 2. / 27, 8. / 27}},
-		{"EMD middle", loss.EMD, nil, example{x: []float64{0, 0, 0}, label: 1}, 2. / 9, []float64{2. / 27, -4. / 27, 2. / 27}},
+		{"EMD middle", loss.EMD, nil, example{x: []float64{0, 0, 0}, label: 1}, 2. / 9,
+			[]float64{2. / 27, -4. / 27, 2. / 27}},
 		// p = (½, ½), S = 2: misses ¼ + ¼, variances (¼ + ¼)/3; a = (-1, 1)
-		{"EvidentialMSE", loss.EvidentialMSE, nil, example{x: []float64{0, 0}}, 2. / 3, []float64{-0.5 - 0.5/9, 0.5 - 0.5/9}},
+		{"EvidentialMSE", loss.EvidentialMSE, nil, example{x: []float64{0, 0}}, 2. / 3,
+			[]float64{-0.5 - 0.5/9, 0.5 - 0.5/9}},
 		// 60° + 30° has cosine 0; dz/dc = sin(θ+m)/sin θ
-		{"ArcFace", loss.ArcFace, opt(loss.WithScale(2), loss.WithMargin(math.Pi/6)), example{x: []float64{0.5, 0}}, ln2, []float64{-2 / math.Sqrt(3), 1}},
+		{"ArcFace", loss.ArcFace, opt(loss.WithScale(2), loss.WithMargin(math.Pi/6)), example{x: []float64{0.5, 0}},
+			ln2, []float64{-2 / math.Sqrt(3), 1}},
 		{"CosFace", loss.CosFace, nil, example{x: []float64{0.35, 0}}, ln2, []float64{-32, 32}},
 
 		{"BinaryCrossEntropyFromProb", loss.BinaryCrossEntropyFromProb, nil, example{x: []float64{0.25, 0.25}, soft: []float64{1, 0}},
 			nan, []float64{-4, 4. / 3}},
-		{"MultiLabelSoftMargin", loss.MultiLabelSoftMargin, nil, example{x: quarter, soft: []float64{1, 0}}, (ln2 + ln4) / 2, []float64{-0.25, 0.375}},
+		{"MultiLabelSoftMargin", loss.MultiLabelSoftMargin, nil, example{x: quarter, soft: []float64{1, 0}},
+			(ln2 + ln4) / 2, []float64{-0.25, 0.375}},
 		{"MultiLabelSoftMargin weights", loss.MultiLabelSoftMargin, opt(loss.WithClassWeights([]float64{2, 0})), example{x: quarter, soft: []float64{1, 0}},
 			ln2, []float64{-0.5, 0}},
 		// the example of PyTorch's documentation: ¼·(1-(0.1-0.2) + 1-(0.1-0.4) + 1-(0.8-0.2) +
 		// 1-(0.8-0.4))
 		{"MultiLabelMargin", loss.MultiLabelMargin, nil, example{x: []float64{0.1, 0.2, 0.4, 0.8}, list: []int{3, 0, -1, 1}}, 0.85,
 			[]float64{-0.5, 0.5, 0.5, -0.5}},
-		{"MultiLabelMargin none", loss.MultiLabelMargin, nil, example{x: []float64{0.1, 0.2}, list: []int{-1, 7}}, 0, []float64{0, 0}},
-		{"MultiLabelMargin all", loss.MultiLabelMargin, nil, example{x: []float64{0.1, 0.2}, list: []int{1, 0}}, 0, []float64{0, 0}},
+		{"MultiLabelMargin none", loss.MultiLabelMargin, nil, example{x: []float64{0.1, 0.2}, list: []int{-1, 7}}, 0,
+			[]float64{0, 0}},
+		{"MultiLabelMargin all", loss.MultiLabelMargin, nil, example{x: []float64{0.1, 0.2}, list: []int{1, 0}}, 0,
+			[]float64{0, 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := c.e.of(t, c.f, c.opts...)
@@ -233,18 +248,23 @@ func TestClassificationExtremes(t *testing.T) {
 		checkExtreme(t, name+" infinite rival", f, example{x: []float64{0, inf}}, inf, false)
 	}
 	list := []int{0, -1, -1}
-	checkExtreme(t, "MultiLabelMargin right", loss.MultiLabelMargin, example{x: []float64{big, -big, -inf}, list: list}, 0, false)
-	checkExtreme(t, "MultiLabelMargin masked", loss.MultiLabelMargin, example{x: []float64{-inf, 0, -inf}, list: list}, inf, false)
+	checkExtreme(t, "MultiLabelMargin right", loss.MultiLabelMargin,
+		example{x: []float64{big, -big, -inf}, list: list}, 0, false)
+	checkExtreme(t, "MultiLabelMargin masked", loss.MultiLabelMargin,
+		example{x: []float64{-inf, 0, -inf}, list: list}, inf, false)
 	checkExtreme(t, "MultiLabelMargin NaN", loss.MultiLabelMargin, example{x: []float64{1, 0, nan}, list: list}, nan, true)
-	checkExtreme(t, "MultiLabelSoftMargin right", loss.MultiLabelSoftMargin, example{x: []float64{inf, -inf}, soft: []float64{1, 0}}, 0, false)
-	checkExtreme(t, "MultiLabelSoftMargin wrong", loss.MultiLabelSoftMargin, example{x: []float64{-inf, 0}, soft: []float64{1, 0}}, inf, false)
+	checkExtreme(t, "MultiLabelSoftMargin right", loss.MultiLabelSoftMargin,
+		example{x: []float64{inf, -inf}, soft: []float64{1, 0}}, 0, false)
+	checkExtreme(t, "MultiLabelSoftMargin wrong", loss.MultiLabelSoftMargin,
+		example{x: []float64{-inf, 0}, soft: []float64{1, 0}}, inf, false)
 	checkExtreme(t, "EvidentialMSE much", loss.EvidentialMSE, example{x: []float64{big, 0}}, 0, false)
 	checkExtreme(t, "EvidentialMSE wrong", loss.EvidentialMSE, example{x: []float64{0, big}}, 2, false)
 	checkExtreme(t, "EvidentialMSE infinite", loss.EvidentialMSE, example{x: []float64{0, inf}}, nan, true)
 	// cos(θ+m) at θ = 0 and π, and beyond by rounding; log1p(e^-z) with z = 64·(cos ½ - 0) is below
 	// 1e-24
 	for _, c := range []float64{1, 1 + 1e-7} {
-		checkExtreme(t, "ArcFace right", loss.ArcFace, example{x: []float64{c, 0}}, math.Log1p(math.Exp(-64*c*math.Cos(0.5))), false)
+		checkExtreme(t, "ArcFace right", loss.ArcFace, example{x: []float64{c, 0}},
+			math.Log1p(math.Exp(-64*c*math.Cos(0.5))), false)
 		checkExtreme(t, "ArcFace opposite", loss.ArcFace, example{x: []float64{-c, 0}}, 64*c*math.Cos(0.5), false)
 	}
 	checkExtreme(t, "ArcFace NaN", loss.ArcFace, example{x: []float64{0, nan}}, nan, true)

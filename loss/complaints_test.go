@@ -66,7 +66,8 @@ func TestComplaintKLMean(t *testing.T) { // pytorch#2259, sparseml#674: the mean
 	}
 	for _, shape := range [][]int{{2, 3}, {1, 2, 3}, {2, 1, 3}} {
 		got := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-			return loss.KLFromLogProb(b.float("x", shape, logs(slices.Concat(q...))...), b.float("t", shape, slices.Concat(p...)...))
+			return loss.KLFromLogProb(b.float("x", shape, logs(slices.Concat(q...))...),
+				b.float("t", shape, slices.Concat(p...)...))
 		})
 		checkNear(t, fmt.Sprintf("mean over rows of %v", shape), got.value, []float64{sum / 2}, 1e-15)
 	}
@@ -94,11 +95,13 @@ func TestComplaintWeightedDenominator(t *testing.T) { // pytorch#72047, pytorch#
 	}, "x")
 	checkNear(t, "class weights divide", got.value, []float64{weighted / (0.2 + 3 + 1.5)}, 1e-14)
 	got = mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-		return loss.CrossEntropy(rowsOf(b, rows...), b.labels([]int{3}, labels...), loss.WithWeights(b.float("w", []int{3}, 0.2, 3, 1.5)))
+		return loss.CrossEntropy(rowsOf(b, rows...), b.labels([]int{3}, labels...),
+			loss.WithWeights(b.float("w", []int{3}, 0.2, 3, 1.5)))
 	}, "x")
 	checkNear(t, "so do the same weights given by row", got.value, []float64{weighted / (0.2 + 3 + 1.5)}, 1e-14)
 	got = mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-		return loss.CrossEntropy(rowsOf(b, rows...), b.labels([]int{3}, labels...), loss.WithClassWeights(w), loss.WithNormalizer(3))
+		return loss.CrossEntropy(rowsOf(b, rows...), b.labels([]int{3}, labels...), loss.WithClassWeights(w),
+			loss.WithNormalizer(3))
 	}, "x")
 	checkNear(t, "a normalizer divides by the rows", got.value, []float64{weighted / 3}, 1e-14)
 	// A single row's loss does not depend on its class weight.
@@ -118,7 +121,8 @@ func TestComplaintGradientAccumulation(t *testing.T) { // transformers#34191: a 
 	var grad []float64
 	for i := range 2 {
 		got := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-			return loss.CrossEntropy(rowsOf(b, rows[6*i:6*i+6]...), b.labels([]int{2}, labels[2*i:2*i+2]...), loss.WithNormalizer(3))
+			return loss.CrossEntropy(rowsOf(b, rows[6*i:6*i+6]...), b.labels([]int{2}, labels[2*i:2*i+2]...),
+				loss.WithNormalizer(3))
 		}, "x")
 		value += got.value[0]
 		grad = append(grad, got.grads["x"]...)
@@ -259,7 +263,8 @@ func TestComplaintSecondDerivativeByTarget(t *testing.T) { // pytorch#65466: PyT
 		{"CrossEntropy", loss.CrossEntropy, func(j int) float64 { return 2*p[j] - v[j] }, func(int) float64 { return 0 }},
 		{"KL", loss.KL, func(j int) float64 { return 2*p[j] - v[j] }, func(j int) float64 { return v[j] / target[j] }},
 		{"MSE", loss.MSE, func(j int) float64 { return -2 * v[j] / 3 }, func(j int) float64 { return 2 * v[j] / 3 }},
-		{"BinaryCrossEntropy", loss.BinaryCrossEntropy, func(j int) float64 { return -v[j] / 3 }, func(int) float64 { return 0 }},
+		{"BinaryCrossEntropy", loss.BinaryCrossEntropy, func(j int) float64 { return -v[j] / 3 },
+			func(int) float64 { return 0 }},
 	}
 	for _, test := range tests {
 		b := newBench(tensor.Float64)

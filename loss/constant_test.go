@@ -21,7 +21,8 @@ func TestConstantOperands(t *testing.T) {
 		func(g *G.ExprGraph) (G.VM, error) { return machine.New(g) },
 	} {
 		g := G.NewGraph()
-		x := G.NewMatrix(g, tensor.Float64, G.WithShape(2, 2), G.WithName("x"), G.WithValue(tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]float64{0, 0, 0, 0}))))
+		x := G.NewMatrix(g, tensor.Float64, G.WithShape(2, 2), G.WithName("x"),
+			G.WithValue(tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]float64{0, 0, 0, 0}))))
 		labels, err := loss.CrossEntropy(x, constant([]int{1, 0}, 2), loss.WithWeights(constant([]float64{1, 3}, 2)), loss.WithReduction(loss.Sum))
 		if err != nil {
 			t.Fatal(err)

@@ -135,7 +135,8 @@ func TestExtremeLengths(t *testing.T) {
 		x, y := pointsOf(2, 3*size, 0), pointsOf(2, 0, 4*size)
 		v, g := both(t, "TripletMargin", []loss.Option{loss.WithMargin(0), loss.WithEpsilon(0)}, eager.Data{}, x, y.operand(), x.operand())
 		if math.Abs(v-5*size) > 1e-15*size && v != 5*size || math.Abs(g[0]-0.6) > 1e-12 && size > 1e-300 {
-			t.Errorf("the distance of legs %v and %v is %v with gradient %v, want %v and 0.6", 3*size, 4*size, v, g[0], 5*size)
+			t.Errorf("the distance of legs %v and %v is %v with gradient %v, want %v and 0.6", 3*size, 4*size, v,
+				g[0], 5*size)
 		}
 	}
 	for _, size := range []float64{1e200, 3e38, 1e-5} { // above 1e-8, below which the cosine fades
@@ -343,23 +344,35 @@ func TestEmbeddingErrors(t *testing.T) {
 		kind     error
 		text     string
 	}{
-		{"CosineEmbedding", nil, eager.Data{}, []eager.Operand{x.operand(), x.operand(), eager.Slice([]int{1, 0})}, loss.ErrValue, "y is 0 at row 1, want -1 or 1"},
+		{"CosineEmbedding", nil, eager.Data{}, []eager.Operand{x.operand(), x.operand(), eager.Slice([]int{1, 0})},
+			loss.ErrValue, "y is 0 at row 1, want -1 or 1"},
 		{"CosineEmbedding", nil, eager.Data{}, []eager.Operand{x.operand(), x.operand(), eager.Slice([]float64{1, 2})}, loss.ErrValue, "y is 2 at row 1, want -1 or 1"},
-		{"Contrastive", nil, eager.Data{}, []eager.Operand{x.operand(), x.operand(), eager.Slice([]int{1, 2})}, loss.ErrValue, "y is 2 at row 1, want numbers in [0, 1]"},
+		{"Contrastive", nil, eager.Data{}, []eager.Operand{x.operand(), x.operand(), eager.Slice([]int{1, 2})},
+			loss.ErrValue, "y is 2 at row 1, want numbers in [0, 1]"},
 		{"Contrastive", nil, eager.Data{}, []eager.Operand{x.operand(), x.operand(), eager.Slice([]float64{1, math.NaN()})}, loss.ErrValue, "y is NaN at row 1"},
-		{"PairwiseDistance", []loss.Option{loss.WithPower(0.5)}, eager.Data{}, nil, loss.ErrOption, "WithPower is 0.5, want a number >= 1, or +Inf"},
-		{"TripletMargin", []loss.Option{loss.WithDistance(loss.DistanceCosine), loss.WithPower(1)}, eager.Data{}, nil, loss.ErrOption, "WithPower needs DistanceL2"},
-		{"TripletMargin", []loss.Option{loss.WithDistance(9)}, eager.Data{}, nil, loss.ErrOption, "WithDistance is 9, want one of the 3 constants"},
-		{"BatchTriplet", []loss.Option{loss.WithMining(3)}, eager.Data{}, nil, loss.ErrOption, "WithMining is 3, want one of the 3 constants"},
-		{"VICReg", []loss.Option{loss.WithTerms(1, -1, 1)}, eager.Data{}, nil, loss.ErrOption, "WithTerms has -1 at index 1, want a finite number >= 0"},
+		{"PairwiseDistance", []loss.Option{loss.WithPower(0.5)}, eager.Data{}, nil, loss.ErrOption,
+			"WithPower is 0.5, want a number >= 1, or +Inf"},
+		{"TripletMargin", []loss.Option{loss.WithDistance(loss.DistanceCosine), loss.WithPower(1)}, eager.Data{}, nil,
+			loss.ErrOption, "WithPower needs DistanceL2"},
+		{"TripletMargin", []loss.Option{loss.WithDistance(9)}, eager.Data{}, nil, loss.ErrOption,
+			"WithDistance is 9, want one of the 3 constants"},
+		{"BatchTriplet", []loss.Option{loss.WithMining(3)}, eager.Data{}, nil, loss.ErrOption,
+			"WithMining is 3, want one of the 3 constants"},
+		{"VICReg", []loss.Option{loss.WithTerms(1, -1, 1)}, eager.Data{}, nil, loss.ErrOption,
+			"WithTerms has -1 at index 1, want a finite number >= 0"},
 		{"InfoNCE", []loss.Option{loss.WithScale(2), loss.WithTemperature(1)}, eager.Data{}, []eager.Operand{x.operand(), x.operand()}, loss.ErrOption, "WithScale, WithScaleNode and WithTemperature exclude each other"},
-		{"InfoNCE", nil, eager.Data{}, []eager.Operand{x.operand(), pointsOf(2, 1, 2).operand()}, loss.ErrShape, "keys have shape (1, 2), want (2, 2) to match queries"},
+		{"InfoNCE", nil, eager.Data{}, []eager.Operand{x.operand(), pointsOf(2, 1, 2).operand()}, loss.ErrShape,
+			"keys have shape (1, 2), want (2, 2) to match queries"},
 		{"InfoNCE", nil, eager.Data{Positives: eager.Slice([]float64{1, 0, -1, 1}, 2, 2)}, []eager.Operand{x.operand(), x.operand()}, loss.ErrValue, "positives is -1 at row (1, 0), want finite numbers >= 0"},
-		{"NTXent", nil, eager.Data{Reference: x.operand()}, []eager.Operand{x.operand(), eager.Slice([]int{0, 0})}, loss.ErrOption, "WithReference needs embeddings and labels"},
-		{"NTXent", nil, eager.Data{}, []eager.Operand{x.operand(), eager.Slice([]float64{0, 0})}, loss.ErrDType, "labels have dtype float64"},
-		{"ProxyNCA", nil, eager.Data{}, []eager.Operand{x.operand(), x.operand(), eager.Slice([]int{0, 2})}, loss.ErrValue, "label is 2 at row 1, want one in [0, 2)"},
+		{"NTXent", nil, eager.Data{Reference: x.operand()}, []eager.Operand{x.operand(), eager.Slice([]int{0, 0})},
+			loss.ErrOption, "WithReference needs embeddings and labels"},
+		{"NTXent", nil, eager.Data{}, []eager.Operand{x.operand(), eager.Slice([]float64{0, 0})}, loss.ErrDType,
+			"labels have dtype float64"},
+		{"ProxyNCA", nil, eager.Data{}, []eager.Operand{x.operand(), x.operand(), eager.Slice([]int{0, 2})},
+			loss.ErrValue, "label is 2 at row 1, want one in [0, 2)"},
 		{"ProxyAnchor", []loss.Option{loss.WithAlpha(0)}, eager.Data{}, []eager.Operand{x.operand(), x.operand(), eager.Slice([]int{0, 1})}, loss.ErrOption, "WithAlpha is 0, want a number > 0"},
-		{"Uniformity", nil, eager.Data{Weights: eager.Slice([]float64{1, 1})}, []eager.Operand{x.operand()}, loss.ErrOption, "weights are no input of this loss"},
+		{"Uniformity", nil, eager.Data{Weights: eager.Slice([]float64{1, 1})}, []eager.Operand{x.operand()},
+			loss.ErrOption, "weights are no input of this loss"},
 	} {
 		l, err := eager.Constructors()[c.name](c.opts...)
 		if err == nil {

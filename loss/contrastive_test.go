@@ -77,8 +77,10 @@ func init() {
 		map[string][]loss.Option{"plain": nil, "warm": {loss.WithTemperature(1)}})
 	batch := groupProblem{loss: "BatchTriplet", inputs: []groupInput{e, batchLabels}, mask: []int{6}, weights: []int{6}}
 	problemsOf(batch, map[string][]loss.Option{"all": nil, "hard": {loss.WithMining(loss.MineHard)}, "semi-hard": {loss.WithMining(loss.MineSemiHard)},
-		"soft": {loss.WithSoft(), loss.WithMargin(0.5)}, "squared": {loss.WithDistance(loss.DistanceSquared), loss.WithSoft()},
-		"cosine": {loss.WithDistance(loss.DistanceCosine), loss.WithSoft()}, "non-zero": {loss.WithNonZero(), loss.WithMargin(0.25)},
+		"soft":          {loss.WithSoft(), loss.WithMargin(0.5)},
+		"squared":       {loss.WithDistance(loss.DistanceSquared), loss.WithSoft()},
+		"cosine":        {loss.WithDistance(loss.DistanceCosine), loss.WithSoft()},
+		"non-zero":      {loss.WithNonZero(), loss.WithMargin(0.25)},
 		"soft non-zero": {loss.WithNonZero(), loss.WithSoft(), loss.WithMining(loss.MineHard)}})
 	batch.inputs = append(batch.inputs, referenceOf()...)
 	problemsOf(batch, map[string][]loss.Option{"reference": {loss.WithSoft()}})

@@ -49,7 +49,8 @@ func logs(p []float64) []float64 {
 var subjects = []subject{
 	{name: "CrossEntropy", fn: loss.CrossEntropy, pred: someLogits},
 	{name: "CrossEntropy smoothed and weighted", fn: loss.CrossEntropy, pred: someLogits,
-		opts: []loss.Option{loss.WithLabelSmoothing(0.1), loss.WithClassWeights([]float64{1, 2, 0.5}), loss.WithTemperature(2)}},
+		opts: []loss.Option{loss.WithLabelSmoothing(0.1), loss.WithClassWeights([]float64{1, 2, 0.5}),
+			loss.WithTemperature(2)}},
 	{name: "CrossEntropy soft", fn: loss.CrossEntropy, pred: someLogits, target: otherProbs},
 	{name: "CrossEntropy soft weighted", fn: loss.CrossEntropy, pred: someLogits, target: otherProbs,
 		opts: []loss.Option{loss.WithClassWeights([]float64{1, 2, 0.5})}},
@@ -57,14 +58,17 @@ var subjects = []subject{
 	{name: "CrossEntropyFromProb", fn: loss.CrossEntropyFromProb, pred: someProbs},
 	{name: "CrossEntropyFromProb soft", fn: loss.CrossEntropyFromProb, pred: someProbs, target: otherProbs},
 	{name: "KL", fn: loss.KL, pred: someLogits, target: otherProbs},
-	{name: "KL log target", fn: loss.KL, pred: someLogits, target: logs(otherProbs), opts: []loss.Option{loss.WithLogTarget()}},
-	{name: "KL target logits", fn: loss.KL, pred: someLogits, target: otherLogits, opts: []loss.Option{loss.WithTargetLogits()}},
+	{name: "KL log target", fn: loss.KL, pred: someLogits, target: logs(otherProbs),
+		opts: []loss.Option{loss.WithLogTarget()}},
+	{name: "KL target logits", fn: loss.KL, pred: someLogits, target: otherLogits,
+		opts: []loss.Option{loss.WithTargetLogits()}},
 	{name: "KLFromLogProb", fn: loss.KLFromLogProb, pred: logs(someProbs), target: otherProbs},
 	{name: "BinaryCrossEntropy", fn: loss.BinaryCrossEntropy, pred: someLogits, target: otherProbs, elementwise: true,
 		opts: []loss.Option{loss.WithPosWeight([]float64{3})}},
 	{name: "MSE", fn: loss.MSE, pred: someLogits, target: otherLogits, elementwise: true},
 	{name: "MAE", fn: loss.MAE, pred: someLogits, target: otherLogits, elementwise: true},
-	{name: "Huber", fn: loss.Huber, pred: someLogits, target: otherLogits, elementwise: true, opts: []loss.Option{loss.WithDelta(0.9)}},
+	{name: "Huber", fn: loss.Huber, pred: someLogits, target: otherLogits, elementwise: true,
+		opts: []loss.Option{loss.WithDelta(0.9)}},
 }
 
 // build makes the node of some rows of a subject and names its differentiable operands.
@@ -304,7 +308,8 @@ func TestOneHotIsItsLabel(t *testing.T) {
 	options := map[string][]loss.Option{
 		"plain": nil, "smoothing": {loss.WithLabelSmoothing(0.1)}, "all smoothed": {loss.WithLabelSmoothing(1)},
 		"class weights": {loss.WithClassWeights([]float64{0, 2, 0.3})}, "sum": {loss.WithReduction(loss.Sum)},
-		"both":       {loss.WithLabelSmoothing(0.3), loss.WithClassWeights([]float64{1.1, 0.2, 3}), loss.WithReduction(loss.None)},
+		"both": {loss.WithLabelSmoothing(0.3), loss.WithClassWeights([]float64{1.1, 0.2, 3}),
+			loss.WithReduction(loss.None)},
 		"normalizer": {loss.WithNormalizer(7), loss.WithClassWeights([]float64{1, 2, 0.3})},
 	}
 	check := func(fn loss.Func, x []float64, what string, opts []loss.Option) {
@@ -330,7 +335,8 @@ func TestOneHotIsItsLabel(t *testing.T) {
 	for name, opts := range options {
 		for _, x := range rows {
 			check(loss.CrossEntropy, x, "CrossEntropy "+name, opts)
-			check(loss.CrossEntropy, x, "CrossEntropy temperature "+name, append(slices.Clone(opts), loss.WithTemperature(3)))
+			check(loss.CrossEntropy, x, "CrossEntropy temperature "+name,
+				append(slices.Clone(opts), loss.WithTemperature(3)))
 		}
 		for _, p := range probs {
 			check(loss.CrossEntropyFromProb, p, "CrossEntropyFromProb "+name, opts)
@@ -413,7 +419,8 @@ func TestCoresDoNotMatter(t *testing.T) {
 		}
 		builds := map[string]func(b *bench) (*G.Node, error){
 			"CrossEntropy": func(b *bench) (*G.Node, error) {
-				return loss.CrossEntropy(b.float("x", shape[:], x...), b.labels([]int{n}, labels...), loss.WithLabelSmoothing(0.1), loss.WithWeights(b.float("w", []int{n}, w...)))
+				return loss.CrossEntropy(b.float("x", shape[:], x...), b.labels([]int{n}, labels...),
+					loss.WithLabelSmoothing(0.1), loss.WithWeights(b.float("w", []int{n}, w...)))
 			},
 			"KL": func(b *bench) (*G.Node, error) {
 				return loss.KL(b.float("x", shape[:], x...), b.float("t", shape[:], target...))
@@ -423,7 +430,8 @@ func TestCoresDoNotMatter(t *testing.T) {
 			},
 			"LogSumExp": func(b *bench) (*G.Node, error) { return loss.LogSumExp(b.float("x", shape[:], x...)) },
 			"Huber": func(b *bench) (*G.Node, error) {
-				return loss.Huber(b.float("x", shape[:], x...), b.float("t", shape[:], target...), loss.WithReduction(loss.Sum))
+				return loss.Huber(b.float("x", shape[:], x...), b.float("t", shape[:], target...),
+					loss.WithReduction(loss.Sum))
 			},
 		}
 		for name, build := range builds {

@@ -154,7 +154,8 @@ func TestRegressionDerivatives(t *testing.T) {
 				for i := range x {
 					want := slope(func(h float64) float64 { return c.grad(fn, moved(h))[i] })
 					if !(math.Abs(hv[i]-want) <= 1e-9*(1+norm(g)+norm(hv))) {
-						t.Errorf("at %v along %v: second derivative %d is %v, difference quotient %v (seed %d)", x, v, i, hv[i], want, seed)
+						t.Errorf("at %v along %v: second derivative %d is %v, difference quotient %v (seed %d)", x, v,
+							i, hv[i], want, seed)
 					}
 				}
 				c.checkTogether(t, fn, x)

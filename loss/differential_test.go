@@ -75,7 +75,8 @@ var drawnOptions = []drawnOption{
 		}
 		return orOneOf(1, 2, 1, 2)(r)
 	}},
-	{"WithGamma", loss.WithGamma, map[string]float64{"": 2, "SimPO": 0.5}, func(_ string, r *rand.Rand) float64 { return orOneOf(0, 4, 0, 2)(r) }},
+	{"WithGamma", loss.WithGamma, map[string]float64{"": 2, "SimPO": 0.5},
+		func(_ string, r *rand.Rand) float64 { return orOneOf(0, 4, 0, 2)(r) }},
 	{"WithClip", loss.WithClip, map[string]float64{"": 0.05}, between(0, 0.3)},
 	{"WithQ", loss.WithQ, map[string]float64{"": 0.7}, between(0.1, 1)},
 	{"WithFull", flagged(loss.WithFull), nil, between(1, 1)},

@@ -109,8 +109,10 @@ func kernelsAndRowFunctionsAgree(t *testing.T, classes int) {
 	variants := []variant{
 		{"labels", false, loss.CrossEntropy, nil},
 		{"labels smoothed", false, loss.CrossEntropy, []loss.Option{loss.WithLabelSmoothing(0.1)}},
-		{"labels weighted", false, loss.CrossEntropy, []loss.Option{loss.WithClassWeights(classWeights), loss.WithTemperature(2)}},
-		{"labels smoothed and weighted", false, loss.CrossEntropy, []loss.Option{loss.WithClassWeights(classWeights), loss.WithLabelSmoothing(0.1)}},
+		{"labels weighted", false, loss.CrossEntropy,
+			[]loss.Option{loss.WithClassWeights(classWeights), loss.WithTemperature(2)}},
+		{"labels smoothed and weighted", false, loss.CrossEntropy,
+			[]loss.Option{loss.WithClassWeights(classWeights), loss.WithLabelSmoothing(0.1)}},
 		{"soft", true, loss.CrossEntropy, nil},
 		{"soft smoothed", true, loss.CrossEntropy, []loss.Option{loss.WithLabelSmoothing(0.2)}},
 		{"KL", true, loss.KL, nil},
@@ -262,9 +264,11 @@ func TestElementKernelsAndRowFunctionsAgree(t *testing.T) {
 		x[100+i], y[100+i] = s[0], s[1]
 	}
 	for name, fn := range map[string]loss.Func{
-		"BinaryCrossEntropy": loss.BinaryCrossEntropy, "MSE": loss.MSE, "MAE": loss.MAE, "Huber": loss.Huber, "HalfSquared": loss.HalfSquared,
-		"SmoothL1": loss.SmoothL1, "LogCosh": loss.LogCosh, "PseudoHuber": loss.PseudoHuber, "Cauchy": loss.Cauchy,
-		"BernoulliKL": loss.BernoulliKL, "PoissonNLL": loss.PoissonNLL, "Gamma": loss.Gamma, "SoftMargin": loss.SoftMargin, "SigmoidFocal": loss.SigmoidFocal,
+		"BinaryCrossEntropy": loss.BinaryCrossEntropy, "MSE": loss.MSE, "MAE": loss.MAE, "Huber": loss.Huber,
+		"HalfSquared": loss.HalfSquared,
+		"SmoothL1":    loss.SmoothL1, "LogCosh": loss.LogCosh, "PseudoHuber": loss.PseudoHuber, "Cauchy": loss.Cauchy,
+		"BernoulliKL": loss.BernoulliKL, "PoissonNLL": loss.PoissonNLL, "Gamma": loss.Gamma,
+		"SoftMargin": loss.SoftMargin, "SigmoidFocal": loss.SigmoidFocal,
 		"SigmoidFocal weighted": func(x, t *G.Node, opts ...loss.Option) (*G.Node, error) {
 			return loss.SigmoidFocal(x, t, append(opts, loss.WithAlpha(0.25))...)
 		},
@@ -329,7 +333,8 @@ func TestKernelsCheckTargets(t *testing.T) {
 		t.Errorf("error %v, want %s", err, want)
 	}
 	_, err = compute(tensor.Float32, func(b *bench) (*G.Node, error) {
-		return loss.BinaryCrossEntropy(b.float("x", []int{rows, classes}, x...), b.float("t", []int{rows, classes}, soft...))
+		return loss.BinaryCrossEntropy(b.float("x", []int{rows, classes}, x...),
+			b.float("t", []int{rows, classes}, soft...))
 	})
 	if want := "loss.BinaryCrossEntropy: target is -0.25 at row (7, 11), want numbers in [0, 1]"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)

@@ -24,21 +24,27 @@ func TestDivergencesOfExtremeRows(t *testing.T) {
 		// A class that one side does not have.
 		{divergence{"JensenShannon", loss.JensenShannon, nil}, []float64{0, 0.5, 0.5}, []float64{0.5, 0.5, 0},
 			math.Ln2 / 2, []float64{0, 0, math.Ln2 / 2}, []float64{math.Ln2 / 2, 0, 0}},
-		{divergence{"JensenShannon both 0", loss.JensenShannon, nil}, []float64{0, 1}, other, 0, []float64{0, 0}, []float64{0, 0}},
+		{divergence{"JensenShannon both 0", loss.JensenShannon, nil}, []float64{0, 1}, other, 0, []float64{0, 0},
+			[]float64{0, 0}},
 		{divergence{"JensenShannon β=0", loss.JensenShannon, beta(0)}, []float64{0, 0.5, 0.5}, []float64{0.5, 0.5, 0},
 			inf, []float64{ninf, -1, 0}, []float64{inf, 1, 0}},
 		{divergence{"JensenShannon β=1", loss.JensenShannon, beta(1)}, []float64{0, 0.5, 0.5}, []float64{0.5, 0.5, 0},
 			inf, []float64{0, 1, inf}, []float64{0, -1, ninf}},
-		{divergence{"TotalVariation", loss.TotalVariation, nil}, disjoint, other, 1, []float64{0.5, -0.5}, []float64{-0.5, 0.5}},
+		{divergence{"TotalVariation", loss.TotalVariation, nil}, disjoint, other, 1, []float64{0.5, -0.5},
+			[]float64{-0.5, 0.5}},
 		{divergence{"Hellinger", loss.Hellinger, nil}, disjoint, other, 1, []float64{0, 0}, []float64{0, 0}},
 		{divergence{"Hellinger equal", loss.Hellinger, nil}, disjoint, disjoint, 0, []float64{0, 0}, []float64{0, 0}},
 		{divergence{"Bhattacharyya", loss.Bhattacharyya, nil}, disjoint, other, inf, []float64{0, 0}, []float64{0, 0}},
-		{divergence{"Bhattacharyya half", loss.Bhattacharyya, nil}, disjoint, []float64{0.25, 0.75}, math.Ln2, []float64{-0.5, 0}, []float64{-2, 0}},
+		{divergence{"Bhattacharyya half", loss.Bhattacharyya, nil}, disjoint, []float64{0.25, 0.75}, math.Ln2,
+			[]float64{-0.5, 0}, []float64{-2, 0}},
 		{divergence{"GeneralizedKL", loss.GeneralizedKL, nil}, []float64{0, 0.5, 0.5}, []float64{0.5, 0.5, 0},
 			inf, []float64{ninf, 0, 1}, []float64{inf, 0, 0}},
-		{divergence{"GeneralizedKL both 0", loss.GeneralizedKL, nil}, []float64{0, 1}, other, 0, []float64{1, 0}, []float64{0, 0}},
-		{divergence{"Renyi", loss.Renyi, nil}, []float64{0, 1}, []float64{0.5, 0.5}, inf, []float64{ninf, 0}, []float64{4, 0}},
-		{divergence{"Renyi covered", loss.Renyi, nil}, []float64{0.5, 0.5}, disjoint, math.Ln2, []float64{-2, 0}, []float64{2, 0}},
+		{divergence{"GeneralizedKL both 0", loss.GeneralizedKL, nil}, []float64{0, 1}, other, 0, []float64{1, 0},
+			[]float64{0, 0}},
+		{divergence{"Renyi", loss.Renyi, nil}, []float64{0, 1}, []float64{0.5, 0.5}, inf, []float64{ninf, 0},
+			[]float64{4, 0}},
+		{divergence{"Renyi covered", loss.Renyi, nil}, []float64{0.5, 0.5}, disjoint, math.Ln2, []float64{-2, 0},
+			[]float64{2, 0}},
 		{divergence{"Renyi apart", loss.Renyi, alpha(0.5)}, disjoint, other, inf, []float64{0, 0}, []float64{0, 0}},
 		// Σ t^9·p^-8 is 1e2560, far out of range: l = ⅛·log of it, and the derivatives by the other
 		// class vanish.
@@ -50,20 +56,29 @@ func TestDivergencesOfExtremeRows(t *testing.T) {
 		{divergence{"AlphaDivergence α=-1", loss.AlphaDivergence, alpha(-1)}, []float64{0.5, 0.5}, disjoint, inf,
 			[]float64{0.5, inf}, []float64{-0.125, ninf}},
 		// NaN and +Inf are no probabilities.
-		{divergence{"JensenShannon NaN", loss.JensenShannon, nil}, []float64{nan, 1}, other, nan, []float64{nan, nan}, []float64{nan, nan}},
+		{divergence{"JensenShannon NaN", loss.JensenShannon, nil}, []float64{nan, 1}, other, nan, []float64{nan, nan},
+			[]float64{nan, nan}},
 		{divergence{"Renyi Inf", loss.Renyi, nil}, []float64{inf, 1}, other, nan, []float64{nan, nan}, []float64{nan, nan}},
 		// A masked class: softmax is (1, 0).
-		{divergence{"ReverseKL", loss.ReverseKL, nil}, []float64{3, ninf}, []float64{0.25, 0.75}, math.Log(4), []float64{0, 0}, []float64{-4, 0}},
-		{divergence{"ReverseKL both", loss.ReverseKL, nil}, []float64{3, ninf}, disjoint, 0, []float64{0, 0}, []float64{-1, 0}},
-		{divergence{"ReverseKL off support", loss.ReverseKL, nil}, []float64{0, 0}, disjoint, inf, []float64{ninf, inf}, []float64{-0.5, ninf}},
-		{divergence{"ReverseKL one class", loss.ReverseKL, nil}, []float64{7}, []float64{0}, inf, []float64{0}, []float64{ninf}},
-		{divergence{"ReverseKL at 3e38", loss.ReverseKL, nil}, []float64{3e38, -3e38}, []float64{0.5, 0.5}, math.Ln2, []float64{0, 0}, []float64{-2, 0}},
-		{divergence{"ReverseKL of nothing", loss.ReverseKL, nil}, []float64{ninf, ninf}, []float64{0.5, 0.5}, nan, []float64{nan, nan}, []float64{nan, nan}},
+		{divergence{"ReverseKL", loss.ReverseKL, nil}, []float64{3, ninf}, []float64{0.25, 0.75}, math.Log(4),
+			[]float64{0, 0}, []float64{-4, 0}},
+		{divergence{"ReverseKL both", loss.ReverseKL, nil}, []float64{3, ninf}, disjoint, 0, []float64{0, 0},
+			[]float64{-1, 0}},
+		{divergence{"ReverseKL off support", loss.ReverseKL, nil}, []float64{0, 0}, disjoint, inf,
+			[]float64{ninf, inf}, []float64{-0.5, ninf}},
+		{divergence{"ReverseKL one class", loss.ReverseKL, nil}, []float64{7}, []float64{0}, inf, []float64{0},
+			[]float64{ninf}},
+		{divergence{"ReverseKL at 3e38", loss.ReverseKL, nil}, []float64{3e38, -3e38}, []float64{0.5, 0.5}, math.Ln2,
+			[]float64{0, 0}, []float64{-2, 0}},
+		{divergence{"ReverseKL of nothing", loss.ReverseKL, nil}, []float64{ninf, ninf}, []float64{0.5, 0.5}, nan,
+			[]float64{nan, nan}, []float64{nan, nan}},
 		{divergence{"KL target logits off support", loss.KL, []loss.Option{loss.WithTargetLogits()}}, []float64{0, ninf}, []float64{0, 0}, inf,
 			[]float64{0.5, -0.5}, []float64{ninf, inf}},
 		// ½(1e8 + e^-3e38 - 1 + 3e38)
-		{divergence{"StandardGaussianKL", loss.StandardGaussianKL, nil}, []float64{1e4, 0}, []float64{-3e38, ninf}, inf, []float64{1e4, 0}, []float64{-0.5, -0.5}},
-		{divergence{"StandardGaussianKL wide", loss.StandardGaussianKL, nil}, []float64{0, ninf}, []float64{inf, 0}, inf, []float64{0, ninf}, []float64{inf, 0}},
+		{divergence{"StandardGaussianKL", loss.StandardGaussianKL, nil}, []float64{1e4, 0}, []float64{-3e38, ninf},
+			inf, []float64{1e4, 0}, []float64{-0.5, -0.5}},
+		{divergence{"StandardGaussianKL wide", loss.StandardGaussianKL, nil}, []float64{0, ninf}, []float64{inf, 0},
+			inf, []float64{0, ninf}, []float64{inf, 0}},
 	} {
 		got := test.of(t, tensor.Float64, len(test.pred), test.pred, test.target)
 		// The exponential of a sum of logarithms near 6000 has that many roundings.
@@ -120,7 +135,8 @@ func TestGaussianKL(t *testing.T) {
 	}, gradcheck.WithRandomUpstream(), gradcheck.WithSecondOrder(3))
 	for _, s := range []float64{0, -1, ninf} {
 		_, err := compute(tensor.Float32, func(b *bench) (*G.Node, error) {
-			return loss.GaussianKL(b.float("m1", []int{2}, 0, 0), b.float("s1", []int{2}, 1, 1), b.float("m2", []int{2}, 0, 0), b.float("s2", []int{2}, 1, s))
+			return loss.GaussianKL(b.float("m1", []int{2}, 0, 0), b.float("s1", []int{2}, 1, 1),
+				b.float("m2", []int{2}, 0, 0), b.float("s2", []int{2}, 1, s))
 		}, "m1")
 		if !errors.Is(err, loss.ErrValue) {
 			t.Errorf("std2 of %v: error is %v, want one of kind %q", s, err, loss.ErrValue)

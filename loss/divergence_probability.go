@@ -36,7 +36,8 @@ func JensenShannon(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var jensenShannon = core.Definition{
-	Name: "JensenShannon", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptBeta), Defaults: core.Settings{Beta: 0.5},
+	Name: "JensenShannon", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets),
+	Takes: core.Options(core.RowOptions, core.OptBeta), Defaults: core.Settings{Beta: 0.5},
 
 	Laws: core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Check: func(s *core.Settings) error {

@@ -37,7 +37,8 @@ func AlphaDivergence(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var alphaDivergence = core.Definition{
-	Name: "AlphaDivergence", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptAlpha), Defaults: core.Settings{Alpha: 0.5},
+	Name: "AlphaDivergence", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets),
+	Takes: core.Options(core.RowOptions, core.OptAlpha), Defaults: core.Settings{Alpha: 0.5},
 
 	Laws: core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Row:  func(s *core.Settings, _ core.Dims) core.RowFunc { return formula.FiniteRows(alphaOf(s.Alpha).Rows()) },
@@ -93,7 +94,8 @@ func Renyi(prob, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var renyi = core.Definition{
-	Name: "Renyi", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptAlpha), Defaults: core.Settings{Alpha: 2},
+	Name: "Renyi", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets),
+	Takes: core.Options(core.RowOptions, core.OptAlpha), Defaults: core.Settings{Alpha: 2},
 
 	Laws: core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Check: func(s *core.Settings) error {
@@ -234,7 +236,8 @@ func (o overlap) Rows() core.RowFunc {
 		l, d, dd := o.curve(z, s, shift)
 		for i := range p {
 			j := powerJet(alpha, beta, p[i], t[i], a[i], shift)
-			formula.Partials{P: formula.Times(d, j.P), T: formula.Times(d, j.T), PP: formula.Times(d, j.PP), PT: formula.Times(d, j.PT), TT: formula.Times(d, j.TT)}.WriteTo(r, i)
+			formula.Partials{P: formula.Times(d, j.P), T: formula.Times(d, j.T), PP: formula.Times(d, j.PP),
+				PT: formula.Times(d, j.PT), TT: formula.Times(d, j.TT)}.WriteTo(r, i)
 			for k, slope := range [2]float64{j.P, j.T} {
 				if r.Hess[k] != nil {
 					r.Hess[k][i] += dd * moved * slope

@@ -46,7 +46,8 @@ func (d divergence) of(t *testing.T, dt tensor.Dtype, n int, pred, target []floa
 	t.Helper()
 	return mustCompute(t, dt, func(b *bench) (*G.Node, error) {
 		shape := []int{len(pred) / n, n}
-		return d.fn(b.float("p", shape, pred...), b.float("t", shape, target...), append(d.opts, loss.WithReduction(loss.None))...)
+		return d.fn(b.float("p", shape, pred...), b.float("t", shape, target...),
+			append(d.opts, loss.WithReduction(loss.None))...)
 	}, "p", "t")
 }
 
@@ -68,8 +69,10 @@ func TestDivergenceValues(t *testing.T) {
 		{divergence{"KL", loss.KL, nil}, []float64{3, 3}, quarters, kl},
 		{divergence{"KLFromLogProb", loss.KLFromLogProb, nil}, logs(half), quarters, kl},
 		{divergence{"ReverseKL", loss.ReverseKL, nil}, []float64{3, 3}, quarters, reverse},
-		{divergence{"ReverseKL log", loss.ReverseKL, []loss.Option{loss.WithLogTarget()}}, []float64{3, 3}, logs(quarters), reverse},
-		{divergence{"ReverseKL logits", loss.ReverseKL, []loss.Option{loss.WithTargetLogits()}}, []float64{3, 3}, []float64{0, math.Log(3)}, reverse},
+		{divergence{"ReverseKL log", loss.ReverseKL, []loss.Option{loss.WithLogTarget()}}, []float64{3, 3},
+			logs(quarters), reverse},
+		{divergence{"ReverseKL logits", loss.ReverseKL, []loss.Option{loss.WithTargetLogits()}}, []float64{3, 3},
+			[]float64{0, math.Log(3)}, reverse},
 		// m = (3/8, 5/8)
 		{divergence{"JensenShannon", loss.JensenShannon, nil}, half, quarters,
 			(math.Log(2./3)/4 + 0.75*math.Log(6./5) + math.Log(4./3)/2 + math.Log(4./5)/2) / 2},
@@ -92,12 +95,14 @@ func TestDivergenceValues(t *testing.T) {
 		{divergence{"AlphaDivergence α=0", loss.AlphaDivergence, alpha(0)}, half, quarters, reverse},
 		// rows that are no distributions: the formula as it stands. 2·log 2/1 + 1·log 1/3; Σ t²/p =
 		// 4 + ⅓
-		{divergence{"KLFromLogProb of masses", loss.KLFromLogProb, nil}, []float64{0, math.Log(3)}, []float64{2, 1}, 2*math.Ln2 - math.Log(3)},
+		{divergence{"KLFromLogProb of masses", loss.KLFromLogProb, nil}, []float64{0, math.Log(3)}, []float64{2, 1},
+			2*math.Ln2 - math.Log(3)},
 		{divergence{"Renyi of masses", loss.Renyi, nil}, []float64{1, 3}, []float64{2, 1}, math.Log(13. / 3)},
 		{divergence{"AlphaDivergence of masses", loss.AlphaDivergence, alpha(2)}, []float64{1, 3}, []float64{2, 1}, 5. / 3},
 		// B = √2 + √3 > 1
 		{divergence{"Hellinger of masses", loss.Hellinger, nil}, []float64{1, 3}, []float64{2, 1}, 0},
-		{divergence{"Bhattacharyya of masses", loss.Bhattacharyya, nil}, []float64{1, 3}, []float64{2, 1}, -math.Log(math.Sqrt2 + math.Sqrt(3))},
+		{divergence{"Bhattacharyya of masses", loss.Bhattacharyya, nil}, []float64{1, 3}, []float64{2, 1},
+			-math.Log(math.Sqrt2 + math.Sqrt(3))},
 		// ½(1 + (e^½ - 1 - ½) + 4 + (e^-1 - 1 + 1))
 		{divergence{"StandardGaussianKL", loss.StandardGaussianKL, nil}, []float64{1, 2}, []float64{0.5, -1},
 			(1 + math.Exp(0.5) - 1.5 + 4 + math.Exp(-1)) / 2},
@@ -193,7 +198,8 @@ func TestDivergencesOfEqualRows(t *testing.T) {
 			for i, v := range d.of(t, dt, n, near, p).value {
 				row := near[i*n : (i+1)*n]
 				if sum := sumOf(row); math.Abs(sum-1) <= 0x1p-22 && !(v >= 0) {
-					t.Errorf("%s of nearly equal rows in %v is %v, want >= 0 (p %v, t %v, seed %d)", d.name, dt, v, row, p[i*n:(i+1)*n], seed)
+					t.Errorf("%s of nearly equal rows in %v is %v, want >= 0 (p %v, t %v, seed %d)", d.name, dt, v,
+						row, p[i*n:(i+1)*n], seed)
 				}
 			}
 		}
@@ -226,7 +232,8 @@ func TestDivergenceRelations(t *testing.T) {
 	// entries.
 	const step, rel = 1e-8, 1e-6
 	checkNear(t, "JensenShannon(β)/β", scaled(value(loss.JensenShannon, p, q, loss.WithBeta(step)), 1/step), kl, rel)
-	checkNear(t, "JensenShannon(1-β)/β", scaled(value(loss.JensenShannon, p, q, loss.WithBeta(1-step)), 1/step), reverse, rel)
+	checkNear(t, "JensenShannon(1-β)/β", scaled(value(loss.JensenShannon, p, q, loss.WithBeta(1-step)), 1/step),
+		reverse, rel)
 	for _, a := range []float64{-step, step} {
 		checkNear(t, "Renyi(1±)", value(loss.Renyi, p, q, loss.WithAlpha(1+a)), kl, rel)
 		checkNear(t, "AlphaDivergence(1±)", value(loss.AlphaDivergence, p, q, loss.WithAlpha(1+a)), kl, rel)
@@ -241,12 +248,15 @@ func TestDivergenceRelations(t *testing.T) {
 		{"ReverseKL of logits", value(loss.ReverseKL, logs(p), q), reverse},
 		{"JensenShannon(0)", value(loss.JensenShannon, p, q, loss.WithBeta(0)), kl},
 		{"JensenShannon(1)", value(loss.JensenShannon, p, q, loss.WithBeta(1)), reverse},
-		{"JensenShannon exchanged", value(loss.JensenShannon, p, q, loss.WithBeta(0.3)), value(loss.JensenShannon, q, p, loss.WithBeta(0.7))},
+		{"JensenShannon exchanged", value(loss.JensenShannon, p, q, loss.WithBeta(0.3)),
+			value(loss.JensenShannon, q, p, loss.WithBeta(0.7))},
 		{"GeneralizedKL of distributions", value(loss.GeneralizedKL, p, q), kl},
 		{"TotalVariation exchanged", value(loss.TotalVariation, p, q), value(loss.TotalVariation, q, p)},
 		{"Hellinger exchanged", value(loss.Hellinger, p, q), value(loss.Hellinger, q, p)},
-		{"Bhattacharyya is Renyi(½)/2", value(loss.Bhattacharyya, p, q), scaled(value(loss.Renyi, p, q, loss.WithAlpha(0.5)), 0.5)},
-		{"AlphaDivergence exchanged", value(loss.AlphaDivergence, p, q, loss.WithAlpha(3)), value(loss.AlphaDivergence, q, p, loss.WithAlpha(-2))},
+		{"Bhattacharyya is Renyi(½)/2", value(loss.Bhattacharyya, p, q),
+			scaled(value(loss.Renyi, p, q, loss.WithAlpha(0.5)), 0.5)},
+		{"AlphaDivergence exchanged", value(loss.AlphaDivergence, p, q, loss.WithAlpha(3)),
+			value(loss.AlphaDivergence, q, p, loss.WithAlpha(-2))},
 	} {
 		checkNear(t, test.what, test.got, test.want, 1e-14)
 	}
@@ -272,17 +282,23 @@ func TestDivergenceOptions(t *testing.T) {
 		kind         error
 		text         string
 	}{
-		{divergence{"", loss.JensenShannon, beta(1.5)}, nil, nil, loss.ErrOption, "loss.JensenShannon: WithBeta is 1.5, want a number in [0, 1]"},
-		{divergence{"", loss.JensenShannon, beta(-0.5)}, nil, nil, loss.ErrOption, "loss.JensenShannon: WithBeta is -0.5, want a finite number >= 0"},
+		{divergence{"", loss.JensenShannon, beta(1.5)}, nil, nil, loss.ErrOption,
+			"loss.JensenShannon: WithBeta is 1.5, want a number in [0, 1]"},
+		{divergence{"", loss.JensenShannon, beta(-0.5)}, nil, nil, loss.ErrOption,
+			"loss.JensenShannon: WithBeta is -0.5, want a finite number >= 0"},
 		{divergence{"", loss.Renyi, alpha(0)}, nil, nil, loss.ErrOption, "loss.Renyi: WithAlpha is 0, want a number > 0"},
-		{divergence{"", loss.AlphaDivergence, alpha(inf)}, nil, nil, loss.ErrOption, "loss.AlphaDivergence: WithAlpha is +Inf, want a finite number"},
+		{divergence{"", loss.AlphaDivergence, alpha(inf)}, nil, nil, loss.ErrOption,
+			"loss.AlphaDivergence: WithAlpha is +Inf, want a finite number"},
 		{divergence{"", loss.ReverseKL, []loss.Option{loss.WithLogTarget(), loss.WithTargetLogits()}}, nil, nil, loss.ErrOption,
 			"loss.ReverseKL: WithLogTarget and WithTargetLogits exclude each other"},
 		{divergence{"", loss.Hellinger, []loss.Option{loss.WithTemperature(2)}}, nil, nil, loss.ErrOption,
 			"loss.Hellinger: WithTemperature is not an option of this loss, which takes WithReduction, WithAxis, WithWeights, WithMask, WithNormalizer, WithNormalizerNode"},
-		{divergence{"", loss.TotalVariation, nil}, []float64{0.5, -0.5}, nil, loss.ErrValue, "loss.TotalVariation: prob is -0.5 at row 0 class 1, want numbers >= 0"},
-		{divergence{"", loss.GeneralizedKL, nil}, nil, []float64{-1, 2}, loss.ErrValue, "loss.GeneralizedKL: target is -1 at row 0 class 0, want finite numbers >= 0"},
-		{divergence{"", loss.ReverseKL, nil}, nil, []float64{inf, 2}, loss.ErrValue, "loss.ReverseKL: target is +Inf at row 0 class 0, want finite numbers >= 0"},
+		{divergence{"", loss.TotalVariation, nil}, []float64{0.5, -0.5}, nil, loss.ErrValue,
+			"loss.TotalVariation: prob is -0.5 at row 0 class 1, want numbers >= 0"},
+		{divergence{"", loss.GeneralizedKL, nil}, nil, []float64{-1, 2}, loss.ErrValue,
+			"loss.GeneralizedKL: target is -1 at row 0 class 0, want finite numbers >= 0"},
+		{divergence{"", loss.ReverseKL, nil}, nil, []float64{inf, 2}, loss.ErrValue,
+			"loss.ReverseKL: target is +Inf at row 0 class 0, want finite numbers >= 0"},
 	} {
 		if test.pred == nil {
 			test.pred = []float64{0.5, 0.5}

@@ -142,7 +142,8 @@ func TestFamiliesAreComplete(t *testing.T) {
 		for _, name := range family.Losses {
 			info, ok := loss.Describe(name)
 			if !ok || info.Family != family.Name || seen[name] {
-				t.Errorf("%s in family %q: described %t, of family %q, seen before %t", name, family.Name, ok, info.Family, seen[name])
+				t.Errorf("%s in family %q: described %t, of family %q, seen before %t", name, family.Name, ok,
+					info.Family, seen[name])
 			}
 			if n := operands[name]; n < len(info.Operands) || n > len(info.Operands)+len(info.Optional) {
 				t.Errorf("%s has operands %v, its function %d", name, info.Operands, n)

@@ -36,7 +36,8 @@ func CosineDistance(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var cosineDistance = core.Definition{
-	Name: "CosineDistance", Operands: rows("pred", core.Real, "target", core.Real), Takes: core.Options(core.RowOptions, core.OptEpsilon), Defaults: core.Settings{Epsilon: 1e-8},
+	Name: "CosineDistance", Operands: rows("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.RowOptions, core.OptEpsilon), Defaults: core.Settings{Epsilon: 1e-8},
 	Laws:  core.NonNegative | core.ZeroAtEqual,
 	Torch: "1 - cosine_similarity", Keras: "1 + CosineSimilarity", Optax: "cosine_distance",
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {

@@ -30,14 +30,17 @@ func init() {
 		return in
 	}
 	problemsOf(groupProblem{loss: "PairwiseDistance", inputs: []groupInput{x, y}, node: true}, map[string][]loss.Option{
-		"plain": nil, "power 1": {loss.WithPower(1)}, "power 1.5": {loss.WithPower(1.5), loss.WithEpsilon(0)}, "power 3": {loss.WithPower(3)},
+		"plain": nil, "power 1": {loss.WithPower(1)}, "power 1.5": {loss.WithPower(1.5), loss.WithEpsilon(0)},
+		"power 3": {loss.WithPower(3)},
 		"largest": {loss.WithPower(math.Inf(1))}})
 	triples := groupProblem{loss: "TripletMargin", inputs: []groupInput{x, y, z}, mask: []int{5}, weights: []int{5}}
 	problemsOf(triples, map[string][]loss.Option{"plain": {loss.WithMargin(2)}, "swap": {loss.WithSwap(), loss.WithMargin(3)},
 		"soft": {loss.WithSoft()}, "soft swap": {loss.WithSoft(), loss.WithSwap(), loss.WithMargin(0.5)},
-		"squared": {loss.WithDistance(loss.DistanceSquared), loss.WithMargin(5)}, "cosine": {loss.WithDistance(loss.DistanceCosine), loss.WithSoft()},
-		"power": {loss.WithPower(3), loss.WithSoft()}})
-	problemsOf(groupProblem{loss: "TripletMargin", inputs: []groupInput{one(x), one(y), one(z)}}, map[string][]loss.Option{"one": {loss.WithMargin(4)}})
+		"squared": {loss.WithDistance(loss.DistanceSquared), loss.WithMargin(5)},
+		"cosine":  {loss.WithDistance(loss.DistanceCosine), loss.WithSoft()},
+		"power":   {loss.WithPower(3), loss.WithSoft()}})
+	problemsOf(groupProblem{loss: "TripletMargin", inputs: []groupInput{one(x), one(y), one(z)}},
+		map[string][]loss.Option{"one": {loss.WithMargin(4)}})
 	for title, flags := range map[string]groupInput{"integers": {ints: []int{1, -1, -1, 1, -1}}, "numbers": {x: []float64{1, -1, 1, -1, -1}}} {
 		flags.name, flags.shape, flags.data, flags.masked = "similar", []int{5}, true, everyRow(1)
 		problemsOf(groupProblem{loss: "CosineEmbedding", inputs: []groupInput{x, z, flags}, mask: []int{5}, weights: []int{5}},

@@ -177,9 +177,12 @@ var faults = []faulty{
 		x, y, w := b.float("x", []int{2, 2}, 1, 2, 3, 4), b.float("t", []int{2, 2}, 1, 2, 3, 4), b.float("w", []int{3}, 1, 1, 1)
 		return func() (*G.Node, error) { return loss.MSE(x, y, loss.WithWeights(w)) }
 	}, loss.ErrShape, "loss.MSE: weights have shape (3), want (2, 2) or (2) to match pred (2, 2)"},
-	{"nil weights", labelled(loss.NLL, []int{1, 2}, []int{1}, loss.WithWeights(nil)), loss.ErrOption, "loss.NLL: WithWeights is nil"},
-	{"nil mask", labelled(loss.NLL, []int{1, 2}, []int{1}, loss.WithMask(nil)), loss.ErrOption, "loss.NLL: WithMask is nil"},
-	{"nil normalizer", labelled(loss.NLL, []int{1, 2}, []int{1}, loss.WithNormalizerNode(nil)), loss.ErrOption, "loss.NLL: WithNormalizerNode is nil"},
+	{"nil weights", labelled(loss.NLL, []int{1, 2}, []int{1}, loss.WithWeights(nil)), loss.ErrOption,
+		"loss.NLL: WithWeights is nil"},
+	{"nil mask", labelled(loss.NLL, []int{1, 2}, []int{1}, loss.WithMask(nil)), loss.ErrOption,
+		"loss.NLL: WithMask is nil"},
+	{"nil normalizer", labelled(loss.NLL, []int{1, 2}, []int{1}, loss.WithNormalizerNode(nil)), loss.ErrOption,
+		"loss.NLL: WithNormalizerNode is nil"},
 
 	// axes
 	{"axis past the end", labelled(loss.CrossEntropy, []int{4, 3}, []int{4}, loss.WithAxis(2)), loss.ErrOption,
@@ -213,7 +216,8 @@ var faults = []faulty{
 		"loss.MSE: a normalizer replaces the denominator of Mean, reduction is Sum"},
 
 	// options out of range
-	{"reduction 3", two(loss.MSE, []int{2}, []int{2}, loss.WithReduction(3)), loss.ErrOption, "loss.MSE: WithReduction is Reduction(3), want Mean, Sum or None"},
+	{"reduction 3", two(loss.MSE, []int{2}, []int{2}, loss.WithReduction(3)), loss.ErrOption,
+		"loss.MSE: WithReduction is Reduction(3), want Mean, Sum or None"},
 	{"smoothing 1.5", labelled(loss.CrossEntropy, []int{1, 2}, []int{1}, loss.WithLabelSmoothing(1.5)), loss.ErrOption,
 		"loss.CrossEntropy: WithLabelSmoothing is 1.5, want a number in [0, 1]"},
 	{"smoothing -0.1", labelled(loss.CrossEntropy, []int{1, 2}, []int{1}, loss.WithLabelSmoothing(-0.1)), loss.ErrOption,
@@ -224,9 +228,12 @@ var faults = []faulty{
 		"loss.CrossEntropy: WithTemperature is 0, want a finite number > 0"},
 	{"temperature Inf", two(loss.KL, []int{1, 2}, []int{1, 2}, loss.WithTemperature(math.Inf(1))), loss.ErrOption,
 		"loss.KL: WithTemperature is +Inf, want a finite number > 0"},
-	{"delta 0", two(loss.Huber, []int{2}, []int{2}, loss.WithDelta(0)), loss.ErrOption, "loss.Huber: WithDelta is 0, want a finite number > 0"},
-	{"delta -1", two(loss.Huber, []int{2}, []int{2}, loss.WithDelta(-1)), loss.ErrOption, "loss.Huber: WithDelta is -1, want a finite number > 0"},
-	{"normalizer 0", two(loss.MSE, []int{2}, []int{2}, loss.WithNormalizer(0)), loss.ErrOption, "loss.MSE: WithNormalizer is 0, want a finite number > 0"},
+	{"delta 0", two(loss.Huber, []int{2}, []int{2}, loss.WithDelta(0)), loss.ErrOption,
+		"loss.Huber: WithDelta is 0, want a finite number > 0"},
+	{"delta -1", two(loss.Huber, []int{2}, []int{2}, loss.WithDelta(-1)), loss.ErrOption,
+		"loss.Huber: WithDelta is -1, want a finite number > 0"},
+	{"normalizer 0", two(loss.MSE, []int{2}, []int{2}, loss.WithNormalizer(0)), loss.ErrOption,
+		"loss.MSE: WithNormalizer is 0, want a finite number > 0"},
 	{"class weights too short", labelled(loss.CrossEntropy, []int{1, 3}, []int{1}, loss.WithClassWeights([]float64{1, 2})), loss.ErrOption,
 		"loss.CrossEntropy: WithClassWeights has 2 entries, want 3, one for each class"},
 	{"no class weights", labelled(loss.CrossEntropy, []int{1, 3}, []int{1}, loss.WithClassWeights(nil)), loss.ErrOption,
@@ -296,10 +303,13 @@ func TestWrongValues(t *testing.T) {
 		build func(b *bench) (*G.Node, error)
 		text  string
 	}{
-		{"label C", labels(loss.CrossEntropy, []int{2}, 0, 3), "loss.CrossEntropy: label is 3 at row 1, want one in [0, 3)"},
-		{"label -1", labels(loss.CrossEntropy, []int{2}, -1, 0), "loss.CrossEntropy: label is -1 at row 0, want one in [0, 3)"},
+		{"label C", labels(loss.CrossEntropy, []int{2}, 0, 3),
+			"loss.CrossEntropy: label is 3 at row 1, want one in [0, 3)"},
+		{"label -1", labels(loss.CrossEntropy, []int{2}, -1, 0),
+			"loss.CrossEntropy: label is -1 at row 0, want one in [0, 3)"},
 		{"label of NLL", labels(loss.NLL, []int{2}, 1, -101), "loss.NLL: label is -101 at row 1, want one in [0, 3)"},
-		{"label of CrossEntropyFromProb", labels(loss.CrossEntropyFromProb, []int{2}, 1, 1<<30), "loss.CrossEntropyFromProb: label is 1073741824 at row 1, want one in [0, 3)"},
+		{"label of CrossEntropyFromProb", labels(loss.CrossEntropyFromProb, []int{2}, 1, 1<<30),
+			"loss.CrossEntropyFromProb: label is 1073741824 at row 1, want one in [0, 3)"},
 		{"label in a plane", func(b *bench) (*G.Node, error) {
 			return loss.CrossEntropy(b.float("x", []int{1, 3, 2}, x...), b.labels([]int{1, 2}, 0, 3), loss.WithAxis(1))
 		}, "loss.CrossEntropy: label is 3 at row (0, 1), want one in [0, 3)"},
@@ -312,7 +322,8 @@ func TestWrongValues(t *testing.T) {
 		{"NaN weight", rows(weights(1, nan)), "loss.CrossEntropy: weight is NaN at row 1, want a finite number"},
 		{"infinite weight", rows(weights(inf, 1)), "loss.CrossEntropy: weight is +Inf at row 0, want a finite number"},
 		{"NaN weight of an element", func(b *bench) (*G.Node, error) {
-			return loss.MSE(b.float("x", []int{1, 2}, 1, 2), b.float("t", []int{1, 2}, 1, 2), loss.WithWeights(b.float("w", []int{1, 2}, 1, nan)))
+			return loss.MSE(b.float("x", []int{1, 2}, 1, 2), b.float("t", []int{1, 2}, 1, 2),
+				loss.WithWeights(b.float("w", []int{1, 2}, 1, nan)))
 		}, "loss.MSE: weight is NaN at row (0, 1), want a finite number"},
 		{"mask of 2", rows(func(b *bench) loss.Option { return loss.WithMask(b.mask(tensor.Uint8, []int{2}, 1, 2)) }),
 			"loss.CrossEntropy: mask has 2 at row 1, want 0 or 1"},
@@ -328,8 +339,10 @@ func TestWrongValues(t *testing.T) {
 			"loss.CrossEntropy: target is -0.25 at row 1 class 2, want finite numbers >= 0"},
 		{"NaN soft target", soft(loss.CrossEntropy, []float64{nan, 0.5, 0, 1, 0, 0}),
 			"loss.CrossEntropy: target is NaN at row 0 class 0, want finite numbers >= 0"},
-		{"infinite soft target", soft(loss.KL, []float64{0, inf, 0, 1, 0, 0}), "loss.KL: target is +Inf at row 0 class 1, want finite numbers >= 0"},
-		{"negative target of KL", soft(loss.KL, []float64{0, 1, 0, 1, 0, -1}), "loss.KL: target is -1 at row 1 class 2, want finite numbers >= 0"},
+		{"infinite soft target", soft(loss.KL, []float64{0, inf, 0, 1, 0, 0}),
+			"loss.KL: target is +Inf at row 0 class 1, want finite numbers >= 0"},
+		{"negative target of KL", soft(loss.KL, []float64{0, 1, 0, 1, 0, -1}),
+			"loss.KL: target is -1 at row 1 class 2, want finite numbers >= 0"},
 		{"negative target of KLFromLogProb", soft(loss.KLFromLogProb, []float64{0, -0.5, 0, 1, 0, 0}),
 			"loss.KLFromLogProb: target is -0.5 at row 0 class 1, want finite numbers >= 0"},
 		{"negative probability", func(b *bench) (*G.Node, error) {
@@ -365,14 +378,18 @@ func TestWrongDerivatives(t *testing.T) {
 		kind error
 		text string
 	}{
-		{"nil cost", func(_, _, x *G.Node) (G.Nodes, error) { return loss.Gradients(nil, x) }, loss.ErrShape, "loss.Gradients: cost is nil"},
+		{"nil cost", func(_, _, x *G.Node) (G.Nodes, error) { return loss.Gradients(nil, x) }, loss.ErrShape,
+			"loss.Gradients: cost is nil"},
 		{"vector cost", func(_, rows, x *G.Node) (G.Nodes, error) { return loss.Gradients(rows, x) }, loss.ErrShape,
 			"loss.Gradients: cost has shape (2), want () (VJP takes an upstream for other shapes)"},
-		{"nil wrt", func(cost, _, x *G.Node) (G.Nodes, error) { return loss.Gradients(cost, x, nil) }, loss.ErrShape, "loss.Gradients: wrt 1 is nil"},
+		{"nil wrt", func(cost, _, x *G.Node) (G.Nodes, error) { return loss.Gradients(cost, x, nil) }, loss.ErrShape,
+			"loss.Gradients: wrt 1 is nil"},
 		{"wrt of another graph", func(cost, _, _ *G.Node) (G.Nodes, error) { return loss.Gradients(cost, other) }, loss.ErrShape,
 			"loss.Gradients: wrt 0 (other) belongs to another graph"},
-		{"nil out", func(_, rows, x *G.Node) (G.Nodes, error) { return loss.VJP(nil, rows, x) }, loss.ErrShape, "loss.VJP: out is nil"},
-		{"nil upstream", func(_, rows, x *G.Node) (G.Nodes, error) { return loss.VJP(rows, nil, x) }, loss.ErrShape, "loss.VJP: upstream is nil"},
+		{"nil out", func(_, rows, x *G.Node) (G.Nodes, error) { return loss.VJP(nil, rows, x) }, loss.ErrShape,
+			"loss.VJP: out is nil"},
+		{"nil upstream", func(_, rows, x *G.Node) (G.Nodes, error) { return loss.VJP(rows, nil, x) }, loss.ErrShape,
+			"loss.VJP: upstream is nil"},
 		{"upstream of another graph", func(_, rows, x *G.Node) (G.Nodes, error) { return loss.VJP(rows, other, x) }, loss.ErrShape,
 			"loss.VJP: upstream belongs to another graph than out"},
 		{"upstream of another shape", func(_, rows, x *G.Node) (G.Nodes, error) { return loss.VJP(rows, x, x) }, loss.ErrShape,

@@ -40,7 +40,8 @@ func (r *exactRow) UnmarshalJSON(text []byte) error {
 
 // exactOptions are the options by the names that the file uses.
 var exactOptions = map[string]func(float64) Option{
-	"alpha": WithAlpha, "beta": WithBeta, "delta": WithDelta, "epsilon": WithEpsilon, "margin": WithMargin, "power": WithPower,
+	"alpha": WithAlpha, "beta": WithBeta, "delta": WithDelta, "epsilon": WithEpsilon, "margin": WithMargin,
+	"power":    WithPower,
 	"quantile": WithQuantile, "scale": WithScale, "tau": WithTau,
 }
 
@@ -93,7 +94,8 @@ func TestRegressionExact(t *testing.T) {
 			check := func(what string, got float64, want exactNumber) {
 				t.Helper()
 				if !exactly(got, float64(want)) {
-					t.Errorf("%s %v at %v: %s is %v, want %v (relative %.2g)", c.Loss, c.Options, r.x, what, got, want, math.Abs(got/float64(want)-1))
+					t.Errorf("%s %v at %v: %s is %v, want %v (relative %.2g)", c.Loss, c.Options, r.x, what, got,
+						want, math.Abs(got/float64(want)-1))
 				}
 			}
 			check("value", p.value(fn, r.x), r.value)

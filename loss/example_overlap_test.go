@@ -13,7 +13,8 @@ import (
 func examplePixels(f loss.Func, opts ...loss.Option) {
 	g := G.NewGraph()
 	logits := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 2, 4), tensor.WithBacking([]float64{2, 1, 0, -1, 0, 0, 0, 0})), G.WithName("logits"))
-	labels := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 4), tensor.WithBacking([]int{0, 0, 0, 1})), G.WithName("labels"))
+	labels := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 4), tensor.WithBacking([]int{0, 0, 0, 1})),
+		G.WithName("labels"))
 	fmt.Printf("%.6f\n", exampleValue(f(logits, labels, append(opts, loss.WithReduction(loss.None))...)))
 }
 
@@ -21,7 +22,8 @@ func examplePixels(f loss.Func, opts ...loss.Option) {
 func exampleProbabilities(f loss.Func, opts ...loss.Option) {
 	g := G.NewGraph()
 	prob := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 2, 4), tensor.WithBacking([]float64{1, 0.75, 0.5, 0.25, 0, 0.25, 0.5, 0.75})), G.WithName("prob"))
-	labels := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 4), tensor.WithBacking([]int{0, 0, 0, 1})), G.WithName("labels"))
+	labels := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 4), tensor.WithBacking([]int{0, 0, 0, 1})),
+		G.WithName("labels"))
 	fmt.Printf("%.6f\n", exampleValue(f(prob, labels, append(opts, loss.WithReduction(loss.None))...)))
 }
 
@@ -87,8 +89,10 @@ func ExampleLovaszSoftmaxFromProb() {
 
 func ExampleLovaszHinge() {
 	g := G.NewGraph()
-	logits := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 4), tensor.WithBacking([]float64{2, 0.5, -1, -0.5})), G.WithName("logits"))
-	labels := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 4), tensor.WithBacking([]int{1, 1, 1, 0})), G.WithName("labels"))
+	logits := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 4), tensor.WithBacking([]float64{2, 0.5, -1, -0.5})),
+		G.WithName("logits"))
+	labels := G.NodeFromAny(g, tensor.New(tensor.WithShape(1, 4), tensor.WithBacking([]int{1, 1, 1, 0})),
+		G.WithName("labels"))
 	fmt.Printf("%.6f\n", exampleValue(loss.LovaszHinge(logits, labels)))
 	// Output: 0.875000
 }

@@ -106,8 +106,10 @@ func ExampleMarginRanking() {
 func ExampleWithEmptyLists() {
 	for _, empty := range []loss.EmptyLists{loss.EmptySkip, loss.EmptyZero, loss.EmptyOne} {
 		g := G.NewGraph()
-		scores := G.NodeFromAny(g, tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]float64{1, 0, 2, 1})), G.WithName("scores"))
-		relevance := G.NodeFromAny(g, tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]float64{0, 1, 0, 0})), G.WithName("relevance"))
+		scores := G.NodeFromAny(g, tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]float64{1, 0, 2, 1})),
+			G.WithName("scores"))
+		relevance := G.NodeFromAny(g, tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]float64{0, 1, 0, 0})),
+			G.WithName("relevance"))
 		fmt.Printf("%.4f\n", exampleValue(loss.ApproxMRR(scores, relevance, loss.WithEmptyLists(empty))))
 	}
 	// Output:

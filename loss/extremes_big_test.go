@@ -167,7 +167,8 @@ func fenchelYoung(root15 bool) func(x, t []real, y int) exactResult {
 		var terms []real
 		p := projected(x, root15)
 		for j := range x {
-			terms = append(terms, power(t[j]), multiple(-1, power(p[j])), product2(p[j], x[j]), multiple(-1, product2(t[j], x[j])))
+			terms = append(terms, power(t[j]), multiple(-1, power(p[j])), product2(p[j], x[j]),
+				multiple(-1, product2(t[j], x[j])))
 			r.slope(p[j], multiple(-1, t[j]))
 			r.slopeSize[j] = greater(r.slopeSize[j], exact(1)) // p is what is left of a threshold
 		}
@@ -220,7 +221,8 @@ var exactLosses = []struct {
 			along, spread = plus(along, product2(a[j], p[j])), plus(spread, product2(p[j], minus(one, p[j])))
 		}
 		for j := range e {
-			r.slope(quotient(a[j], s), multiple(-1, quotient(along, s)), multiple(-1, quotient(quotient(spread, plus(s, one)), plus(s, one))))
+			r.slope(quotient(a[j], s), multiple(-1, quotient(along, s)),
+				multiple(-1, quotient(quotient(spread, plus(s, one)), plus(s, one))))
 			for _, v := range a { // along is a sum, too
 				r.slopeSize[j] = greater(r.slopeSize[j], quotient(sizeOf(v), s))
 			}
@@ -320,7 +322,8 @@ var exactLosses = []struct {
 	}},
 	{"BinaryCrossEntropyFromProb", [2]loss.Domain{loss.UnitInterval, loss.UnitInterval}, func(p, t []real, _ int) (r exactResult) {
 		no := []real{minus(exact(1), p[0]), minus(exact(1), t[0])}
-		r.sum(crossTerms([]real{p[0], no[0]}, []real{t[0], no[1]})[1], crossTerms([]real{p[0], no[0]}, []real{t[0], no[1]})[3])
+		r.sum(crossTerms([]real{p[0], no[0]}, []real{t[0], no[1]})[1],
+			crossTerms([]real{p[0], no[0]}, []real{t[0], no[1]})[3])
 		if p[0].Sign() > 0 && no[0].Sign() > 0 {
 			r.slope(quotient(no[1], no[0]), multiple(-1, quotient(t[0], p[0])))
 		}
@@ -501,11 +504,13 @@ func TestEndsOfFloat64(t *testing.T) {
 				continue
 			}
 			if !holds(got, want.value, want.size) {
-				t.Errorf("%s of %v and %v is %v, want %v of terms up to %v", c.name, x, y, got, show(want.value), show(want.size))
+				t.Errorf("%s of %v and %v is %v, want %v of terms up to %v", c.name, x, y, got, show(want.value),
+					show(want.size))
 			}
 			for j, w := range want.slopes {
 				if w != nil && !holds(grad[j], w, want.slopeSize[j]) {
-					t.Errorf("%s of %v and %v: gradient[%d] is %v, want %v of terms up to %v", c.name, x, y, j, grad[j], show(w), show(want.slopeSize[j]))
+					t.Errorf("%s of %v and %v: gradient[%d] is %v, want %v of terms up to %v", c.name, x, y, j,
+						grad[j], show(w), show(want.slopeSize[j]))
 				}
 			}
 		}

@@ -141,7 +141,8 @@ func TestSmoothingOverMaskedClasses(t *testing.T) {
 			onehot[label] = 1
 			value, grad, byTarget := crossEntropyRow(x, onehot, []float64{1, 1, 1, 1}, eps)
 			got := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-				return loss.CrossEntropy(b.float("x", []int{1, 4}, x...), b.labels([]int{1}, label), loss.WithLabelSmoothing(eps))
+				return loss.CrossEntropy(b.float("x", []int{1, 4}, x...), b.labels([]int{1}, label),
+					loss.WithLabelSmoothing(eps))
 			}, "x")
 			what := fmt.Sprintf("ε %v, label %d", eps, label)
 			checkNear(t, what, got.value, []float64{value}, 1e-14)
@@ -150,7 +151,8 @@ func TestSmoothingOverMaskedClasses(t *testing.T) {
 				t.Errorf("%s: value %v, want +Inf: %t", what, got.value[0], want)
 			}
 			got = mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-				return loss.CrossEntropy(b.float("x", []int{1, 4}, x...), b.float("t", []int{1, 4}, onehot...), loss.WithLabelSmoothing(eps))
+				return loss.CrossEntropy(b.float("x", []int{1, 4}, x...), b.float("t", []int{1, 4}, onehot...),
+					loss.WithLabelSmoothing(eps))
 			}, "x", "t")
 			if eps == 1 {
 				byTarget = make([]float64, 4) // the target has no part any more, and 0·Inf = 0
@@ -178,10 +180,12 @@ func TestZeroTargets(t *testing.T) {
 			return loss.KL(b.float("x", []int{1, 4}, x...), b.float("t", []int{1, 4}, target...))
 		}, "t", math.Log(1.5), []float64{math.Log(1.5) + 1, 0, math.Log(1.5) + 1, 0}},
 		{"KL log target", func(b *bench) (*G.Node, error) {
-			return loss.KL(b.float("x", []int{1, 4}, x...), b.float("t", []int{1, 4}, -math.Ln2, ninf, -math.Ln2, ninf), loss.WithLogTarget())
+			return loss.KL(b.float("x", []int{1, 4}, x...),
+				b.float("t", []int{1, 4}, -math.Ln2, ninf, -math.Ln2, ninf), loss.WithLogTarget())
 		}, "t", math.Log(1.5), []float64{(math.Log(1.5) + 1) / 2, 0, (math.Log(1.5) + 1) / 2, 0}},
 		{"KL target logits", func(b *bench) (*G.Node, error) {
-			return loss.KL(b.float("x", []int{1, 4}, x...), b.float("t", []int{1, 4}, 7, ninf, 7, ninf), loss.WithTargetLogits())
+			return loss.KL(b.float("x", []int{1, 4}, x...), b.float("t", []int{1, 4}, 7, ninf, 7, ninf),
+				loss.WithTargetLogits())
 		}, "t", math.Log(1.5), []float64{0, 0, 0, 0}},
 		{"KLFromLogProb", func(b *bench) (*G.Node, error) {
 			return loss.KLFromLogProb(b.float("x", []int{1, 4}, x...), b.float("t", []int{1, 4}, target...))
@@ -190,7 +194,8 @@ func TestZeroTargets(t *testing.T) {
 			return loss.EntropyFromProb(b.float("p", []int{1, 4}, target...))
 		}, "p", math.Ln2, []float64{math.Ln2 - 1, 0, math.Ln2 - 1, 0}},
 		{"CrossEntropyFromProb", func(b *bench) (*G.Node, error) {
-			return loss.CrossEntropyFromProb(b.float("p", []int{1, 4}, 0.5, 0, 0.25, 0.25), b.float("t", []int{1, 4}, 1, 0, 0, 0))
+			return loss.CrossEntropyFromProb(b.float("p", []int{1, 4}, 0.5, 0, 0.25, 0.25),
+				b.float("t", []int{1, 4}, 1, 0, 0, 0))
 		}, "p", math.Ln2, []float64{-2, 0, 0, 0}},
 		{"CrossEntropyFromProb off support", func(b *bench) (*G.Node, error) {
 			return loss.CrossEntropyFromProb(b.float("p", []int{1, 4}, 0.5, 0, 0.25, 0.25), b.labels([]int{1}, 1))
@@ -207,7 +212,8 @@ func TestZeroTargets(t *testing.T) {
 // anything between.
 func TestBinaryCrossEntropyAtInfinity(t *testing.T) {
 	for _, test := range []struct{ x, y, value, grad float64 }{
-		{inf, 1, 0, 0}, {ninf, 0, 0, 0}, {inf, 0, inf, 1}, {ninf, 1, inf, -1}, {inf, 0.5, inf, 0.5}, {ninf, 0.25, inf, -0.25}, {nan, 1, nan, nan},
+		{inf, 1, 0, 0}, {ninf, 0, 0, 0}, {inf, 0, inf, 1}, {ninf, 1, inf, -1}, {inf, 0.5, inf, 0.5},
+		{ninf, 0.25, inf, -0.25}, {nan, 1, nan, nan},
 		{nan, 0, nan, nan}, {3e38, 0, 3e38, 1}, {-3e38, 1, 3e38, -1}, {3e38, 1, 0, 0},
 	} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
@@ -230,15 +236,19 @@ func TestOneClass(t *testing.T) {
 		grad  []float64
 	}{
 		"CrossEntropy": {func(x *G.Node, b *bench) (*G.Node, error) {
-			return loss.CrossEntropy(x, b.labels([]int{3}, 0, 0, 0), loss.WithReduction(loss.None), loss.WithLabelSmoothing(0.1))
+			return loss.CrossEntropy(x, b.labels([]int{3}, 0, 0, 0), loss.WithReduction(loss.None),
+				loss.WithLabelSmoothing(0.1))
 		}, []float64{0, 0, 0}, []float64{0, 0, 0}},
 		"KL": {func(x *G.Node, b *bench) (*G.Node, error) {
 			return loss.KL(x, b.float("t", []int{3, 1}, 1, 1, 1), loss.WithReduction(loss.None))
 		}, []float64{0, 0, 0}, []float64{0, 0, 0}},
-		"LogSumExp":  {func(x *G.Node, _ *bench) (*G.Node, error) { return loss.LogSumExp(x) }, x, []float64{1, 1, 1}},
-		"Softmax":    {func(x *G.Node, _ *bench) (*G.Node, error) { return loss.Softmax(x) }, []float64{1, 1, 1}, []float64{0, 0, 0}},
-		"LogSoftmax": {func(x *G.Node, _ *bench) (*G.Node, error) { return loss.LogSoftmax(x) }, []float64{0, 0, 0}, []float64{0, 0, 0}},
-		"Entropy":    {func(x *G.Node, _ *bench) (*G.Node, error) { return loss.Entropy(x) }, []float64{0, 0, 0}, []float64{0, 0, 0}},
+		"LogSumExp": {func(x *G.Node, _ *bench) (*G.Node, error) { return loss.LogSumExp(x) }, x, []float64{1, 1, 1}},
+		"Softmax": {func(x *G.Node, _ *bench) (*G.Node, error) { return loss.Softmax(x) }, []float64{1, 1, 1},
+			[]float64{0, 0, 0}},
+		"LogSoftmax": {func(x *G.Node, _ *bench) (*G.Node, error) { return loss.LogSoftmax(x) }, []float64{0, 0, 0},
+			[]float64{0, 0, 0}},
+		"Entropy": {func(x *G.Node, _ *bench) (*G.Node, error) { return loss.Entropy(x) }, []float64{0, 0, 0},
+			[]float64{0, 0, 0}},
 	}
 	for name, test := range tests {
 		got := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
@@ -293,13 +303,15 @@ func TestFloat32IsFloat64Rounded(t *testing.T) {
 		}
 		for name, build := range map[string]func(b *bench) (*G.Node, error){
 			"CrossEntropy": func(b *bench) (*G.Node, error) {
-				return loss.CrossEntropy(b.float("x", []int{1, classes}, x...), b.labels([]int{1}, classes/2), loss.WithLabelSmoothing(0.125))
+				return loss.CrossEntropy(b.float("x", []int{1, classes}, x...), b.labels([]int{1}, classes/2),
+					loss.WithLabelSmoothing(0.125))
 			},
 			"LogSumExp": func(b *bench) (*G.Node, error) { return loss.LogSumExp(b.float("x", []int{1, classes}, x...)) },
 			"Softmax":   func(b *bench) (*G.Node, error) { return loss.Softmax(b.float("x", []int{1, classes}, x...)) },
 			"Entropy":   func(b *bench) (*G.Node, error) { return loss.Entropy(b.float("x", []int{1, classes}, x...)) },
 			"MSE": func(b *bench) (*G.Node, error) {
-				return loss.MSE(b.float("x", []int{classes}, x...), b.float("t", []int{classes}, make([]float64, classes)...))
+				return loss.MSE(b.float("x", []int{classes}, x...),
+					b.float("t", []int{classes}, make([]float64, classes)...))
 			},
 		} {
 			single, double := mustCompute(t, tensor.Float32, build, "x"), mustCompute(t, tensor.Float64, build, "x")
@@ -308,11 +320,13 @@ func TestFloat32IsFloat64Rounded(t *testing.T) {
 				for i, want := range double.grads["x"] {
 					term := math.Abs(want) + 0.125/float64(classes) // t' of all classes but the label's, whose own term is p
 					if d := math.Abs(single.grads["x"][i] - want); d > 4*0x1p-23*term {
-						t.Errorf("seed %d: gradient of CrossEntropy of %d[%d] is off by %g, want at most 4 ulp of %g", seed, classes, i, d, term)
+						t.Errorf("seed %d: gradient of CrossEntropy of %d[%d] is off by %g, want at most 4 ulp of %g",
+							seed, classes, i, d, term)
 					}
 				}
 			} else if name != "Softmax" { // Σ upstream·softmax is 1: its gradient is 0 but for rounding
-				checkNear32(t, fmt.Sprintf("seed %d: gradient of %s of %d", seed, name, classes), single.grads["x"], double.grads["x"], 1)
+				checkNear32(t, fmt.Sprintf("seed %d: gradient of %s of %d", seed, name, classes), single.grads["x"],
+					double.grads["x"], 1)
 			}
 		}
 	}

@@ -26,17 +26,22 @@ func TestFiniteLimits(t *testing.T) {
 		gradient     []float64
 	}{
 		// 2·|p - t|/(|p| + |t|) = 2/3; its slope 4t/(p+t)² = 4/(9·half) is a subnormal number
-		{name: "SMAPE", pred: []float64{huge, 1}, target: []float64{half, 1}, want: 2. / 3, gradient: []float64{4 / half / 9, 0}},
+		{name: "SMAPE", pred: []float64{huge, 1}, target: []float64{half, 1}, want: 2. / 3,
+			gradient: []float64{4 / half / 9, 0}},
 		// p = (½, ½) without variance: (½)² + (½)², and a = (1, -1) in (a_j - ⟨a, p⟩)/S
-		{name: "EvidentialMSE", pred: []float64{huge, huge}, label: []int{1}, want: 0.5, gradient: []float64{0.5 / huge, -0.5 / huge}},
+		{name: "EvidentialMSE", pred: []float64{huge, huge}, label: []int{1}, want: 0.5,
+			gradient: []float64{0.5 / huge, -0.5 / huge}},
 		// B = Σ √(p·t) > 1
 		{name: "Hellinger", pred: []float64{huge, huge}, target: []float64{huge, huge}, want: 0, gradient: []float64{0, 0}},
 		// p = (½, ½): Σ p·(log p - log t); the slope p_j·(log(p_j/t_j) - l) is 0
-		{name: "ReverseKL", pred: []float64{1, 1}, target: []float64{huge, huge}, want: math.Log(0.5) - math.Log(huge), gradient: []float64{0, 0}},
+		{name: "ReverseKL", pred: []float64{1, 1}, target: []float64{huge, huge},
+			want: math.Log(0.5) - math.Log(huge), gradient: []float64{0, 0}},
 		// t(t/2 - x) of the first entry is 0, those of the second 0 with p = (1, 0): ⟨p, x⟩ - ½
-		{name: "Sparsemax", pred: []float64{0x1p520, 0}, target: []float64{0x1p521, 0}, want: 0x1p520, gradient: []float64{-0x1p521, 0}},
+		{name: "Sparsemax", pred: []float64{0x1p520, 0}, target: []float64{0x1p521, 0}, want: 0x1p520,
+			gradient: []float64{-0x1p521, 0}},
 		// t·(4/3·√t - x) is 0 for √t = 3/4·x
-		{name: "Entmax15", pred: []float64{0x1p400, 0}, target: []float64{0x1p796 * 9, 0}, want: 0x1p400, gradient: []float64{-0x1p796 * 9, 0}},
+		{name: "Entmax15", pred: []float64{0x1p400, 0}, target: []float64{0x1p796 * 9, 0}, want: 0x1p400,
+			gradient: []float64{-0x1p796 * 9, 0}},
 	} {
 		at := slices.IndexFunc(lossContenders(t), func(d contender) bool {
 			return d.name == c.name && (d.kind == "" || (d.kind == "labels") == (c.label != nil))

@@ -81,11 +81,13 @@ func TestDivergencesKeepTheirDigits(t *testing.T) {
 		{divergence{"JensenShannon β=0", loss.JensenShannon, beta(0)}, func(p, t []float64) *big.Float {
 			return sum(p, t, func(p, t *big.Float) *big.Float { return kl(t, p) })
 		}},
-		{divergence{"JensenShannon β=1", loss.JensenShannon, beta(1)}, func(p, t []float64) *big.Float { return sum(p, t, kl) }},
+		{divergence{"JensenShannon β=1", loss.JensenShannon, beta(1)},
+			func(p, t []float64) *big.Float { return sum(p, t, kl) }},
 		{divergence{"GeneralizedKL", loss.GeneralizedKL, nil}, func(p, t []float64) *big.Float {
 			return sum(p, t, func(p, t *big.Float) *big.Float { return bigAdd(kl(t, p), p, bigNeg(t)) })
 		}},
-		{divergence{"Bhattacharyya", loss.Bhattacharyya, nil}, func(p, t []float64) *big.Float { return bigNeg(bigLog(sum(p, t, power(0.5)))) }},
+		{divergence{"Bhattacharyya", loss.Bhattacharyya, nil},
+			func(p, t []float64) *big.Float { return bigNeg(bigLog(sum(p, t, power(0.5)))) }},
 		{divergence{"Hellinger", loss.Hellinger, nil}, func(p, t []float64) *big.Float {
 			return bigZero().Sqrt(bigAdd(bigOf(1), bigNeg(sum(p, t, power(0.5)))))
 		}},
@@ -107,7 +109,8 @@ func TestDivergencesKeepTheirDigits(t *testing.T) {
 			got := r.of(t, tensor.Float64, 4, p, target).value[0]
 			// a dozen roundings of the terms, all of one sign
 			if want := float64Of(r.want(p, target)); !near64(got, want, 12*0x1p-52, 0) {
-				t.Errorf("seed %d, gap %v: %s of %v and %v = %v, want %v (relative %.2g)", seed, gap, r.name, p, target, got, want, math.Abs(got/want-1))
+				t.Errorf("seed %d, gap %v: %s of %v and %v = %v, want %v (relative %.2g)", seed, gap, r.name, p,
+					target, got, want, math.Abs(got/want-1))
 			}
 		}
 	}
@@ -133,7 +136,8 @@ func TestClosedFormsKeepTheirDigits(t *testing.T) {
 			_, q := bigSoftplus(b)
 			np, nq := bigAdd(one, bigNeg(p)), bigAdd(one, bigNeg(q))
 			got := divergence{fn: loss.BernoulliKL}.of(t, tensor.Float64, 1, []float64{a}, []float64{b})
-			check("BernoulliKL", got.value[0], bigAdd(bigMul(p, bigLog(bigDiv(p, q))), bigMul(np, bigLog(bigDiv(np, nq)))), a, b)
+			check("BernoulliKL", got.value[0],
+				bigAdd(bigMul(p, bigLog(bigDiv(p, q))), bigMul(np, bigLog(bigDiv(np, nq)))), a, b)
 			check("∂BernoulliKL/∂a", got.grads["p"][0], bigMul(bigMul(p, np), bigAdd(bigOf(a), bigOf(-b))), a, b)
 			check("∂BernoulliKL/∂b", got.grads["t"][0], bigAdd(q, bigNeg(p)), a, b)
 
@@ -148,7 +152,8 @@ func TestClosedFormsKeepTheirDigits(t *testing.T) {
 			g := gaussian(t, m, s1, 2*m, s2)
 			rho, e := bigDiv(bigOf(s1), bigOf(s2)), bigDiv(bigOf(-m), bigOf(s2))
 			spread := bigAdd(bigMul(rho, rho), bigOf(-1))
-			check("GaussianKL", g.value[0], bigAdd(bigMul(half, bigAdd(spread, bigMul(e, e))), bigNeg(bigLog(rho))), m, s1, 2*m, s2)
+			check("GaussianKL", g.value[0], bigAdd(bigMul(half, bigAdd(spread, bigMul(e, e))), bigNeg(bigLog(rho))),
+				m, s1, 2*m, s2)
 			check("∂GaussianKL/∂s1", g.grads["s1"][0], bigDiv(spread, bigOf(s1)), m, s1, 2*m, s2)
 		}
 	}
@@ -158,7 +163,8 @@ func TestClosedFormsKeepTheirDigits(t *testing.T) {
 func gaussian(t *testing.T, m1, s1, m2, s2 float64) *computed {
 	t.Helper()
 	return mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-		return loss.GaussianKL(b.float("m1", []int{1}, m1), b.float("s1", []int{1}, s1), b.float("m2", []int{1}, m2), b.float("s2", []int{1}, s2))
+		return loss.GaussianKL(b.float("m1", []int{1}, m1), b.float("s1", []int{1}, s1), b.float("m2", []int{1}, m2),
+			b.float("s2", []int{1}, s2))
 	}, "m1", "s1", "m2", "s2")
 }
 
@@ -196,7 +202,8 @@ func TestKLNextToItsMinimum(t *testing.T) {
 						tolerance = gap*want[i] + 0x1p-24*gap + 0x1p-48
 					}
 					if !(v >= 0 && math.Abs(v-want[i]) <= tolerance) {
-						t.Errorf("seed %d, gap %v: %s in %v = %v, want %v ± %v", seed, gap, d.name, dt, v, want[i], tolerance)
+						t.Errorf("seed %d, gap %v: %s in %v = %v, want %v ± %v", seed, gap, d.name, dt, v, want[i],
+							tolerance)
 					}
 				}
 			}

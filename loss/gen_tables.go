@@ -142,7 +142,8 @@ func table(what map[string]string) []byte {
 		if others {
 			head, line = " Others |", "---|"
 		}
-		fmt.Fprintf(&b, "\n**%s**\n\n| Loss | What it is | PyTorch | Keras | Optax |%s\n|---|---|---|---|---|%s\n", family.Name, head, line)
+		fmt.Fprintf(&b, "\n**%s**\n\n| Loss | What it is | PyTorch | Keras | Optax |%s\n|---|---|---|---|---|%s\n",
+			family.Name, head, line)
 		for _, name := range family.Losses {
 			info, _ := loss.Describe(name)
 			fmt.Fprintf(&b, "| [%s](https://pkg.go.dev/%s/loss#%s) | %s | %s | %s | %s |", name, module, name,

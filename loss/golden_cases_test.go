@@ -51,8 +51,10 @@ var settings = func() []setting {
 			return loss.WithNormalizerNode(c.leaf(c.dtype, "normalizer", nil, []float64{3.5}))
 		}},
 		{"WithFull", "full", 0, func(*construction) loss.Option { return loss.WithFull() }},
-		{"WithLogTarget", "logtarget", loss.LogProbabilities, func(*construction) loss.Option { return loss.WithLogTarget() }},
-		{"WithTargetLogits", "targetlogits", loss.Logits, func(*construction) loss.Option { return loss.WithTargetLogits() }},
+		{"WithLogTarget", "logtarget", loss.LogProbabilities,
+			func(*construction) loss.Option { return loss.WithLogTarget() }},
+		{"WithTargetLogits", "targetlogits", loss.Logits,
+			func(*construction) loss.Option { return loss.WithTargetLogits() }},
 	}
 	for _, dt := range []tensor.Dtype{tensor.Bool, tensor.Uint8, tensor.Float64} {
 		out = append(out, setting{"WithMask", "mask-" + dt.Name(), 0, func(c *construction) loss.Option {
@@ -101,9 +103,11 @@ var combinations = [][]string{
 	{"normalizer17", "classweights"}, {"normalizernode", "mask-uint8"}, {"softcap3", "temperature1.7"},
 	{"softcap3", "zloss0.17"},
 	{"softcap3", "smoothing0.17", "classweights", "temperature1.7", "zloss0.17", "weights"},
-	{"zloss0.17", "temperature1.7"}, {"gamma1.5", "classweights"}, {"posweight", "smoothing0.17"}, {"posweight", "mask-bool"},
+	{"zloss0.17", "temperature1.7"}, {"gamma1.5", "classweights"}, {"posweight", "smoothing0.17"},
+	{"posweight", "mask-bool"},
 	{"posweight", "weights"}, {"alpha0.17", "weights"}, {"alpha0.17", "gamma1.5"}, {"temperature1.7", "logtarget"},
-	{"temperature1.7", "targetlogits"}, {"alpha0.17", "temperature1.7", "classweights"}, {"full", "weights"}, {"mask-float64", "classweights"},
+	{"temperature1.7", "targetlogits"}, {"alpha0.17", "temperature1.7", "classweights"}, {"full", "weights"},
+	{"mask-float64", "classweights"},
 	{"margin0.17", "classweights"}, {"margin0.17", "power2"}, {"alpha0.17", "full"},
 }
 

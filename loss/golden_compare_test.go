@@ -43,7 +43,8 @@ func (r *goldenResult) diff(old *goldenResult) goldenDiff {
 		})
 	}
 	for i := range r.F64 {
-		d.array(r.Labels[i], r.F64[i], old.F64[i], func(m float64) float64 { return math.Nextafter(m, math.MaxFloat64) - m })
+		d.array(r.Labels[i], r.F64[i], old.F64[i],
+			func(m float64) float64 { return math.Nextafter(m, math.MaxFloat64) - m })
 	}
 	return d
 }
@@ -151,10 +152,12 @@ func compareGolden(cases []*goldenCase, old map[string]*goldenResult, except *re
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-32s %6s %6s %6s %6s %10s %10s  worst\n", "loss", "cases", "equal", "errors", "failed", "ulp", "absolute")
+	fmt.Fprintf(&b, "%-32s %6s %6s %6s %6s %10s %10s  worst\n", "loss", "cases", "equal", "errors", "failed", "ulp",
+		"absolute")
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		r := rows[key]
-		fmt.Fprintf(&b, "%-32s %6d %6d %6d %6d %10.3g %10.3g  %s\n", key, r.cases, r.equal, r.errs, r.failed, r.ulp, r.abs, r.worst)
+		fmt.Fprintf(&b, "%-32s %6d %6d %6d %6d %10.3g %10.3g  %s\n", key, r.cases, r.equal, r.errs, r.failed, r.ulp,
+			r.abs, r.worst)
 	}
 	fmt.Fprintf(&b, "%d cases are new, %d are gone\n", fresh, len(left))
 	for _, name := range slices.Sorted(maps.Keys(left)) {

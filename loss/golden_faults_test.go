@@ -35,7 +35,8 @@ func mistakesOf(c *contender) []mistake {
 			return zeros(&construction{g: G.NewGraph()}, b.in[k].Dtype(), "stranger", b.in[k].Shape()...)
 		})
 		for _, shape := range [][]int{{}, {6}, {5}, {6, 1}, {5, 6}, {6, 4}, {6, 5, 1}, {1, 6, 5}} {
-			set(fmt.Sprint("shape", shape), func(b *construction) *G.Node { return zeros(b, b.in[k].Dtype(), "misshapen", shape...) })
+			set(fmt.Sprint("shape", shape),
+				func(b *construction) *G.Node { return zeros(b, b.in[k].Dtype(), "misshapen", shape...) })
 		}
 		set("empty", func(b *construction) *G.Node {
 			return G.NewTensor(b.g, b.in[k].Dtype(), 2, G.WithShape(6, 0), G.WithName("empty"))
@@ -82,9 +83,12 @@ func mistakesOf(c *contender) []mistake {
 	option("nilmask", loss.WithMask(nil))
 	option("nilnormalizer", loss.WithNormalizerNode(nil))
 	for name, f := range map[string]func(float64) loss.Option{
-		"normalizer": loss.WithNormalizer, "smoothing": loss.WithLabelSmoothing, "temperature": loss.WithTemperature, "softcap": loss.WithSoftcap,
-		"zloss": loss.WithZLoss, "delta": loss.WithDelta, "beta": loss.WithBeta, "gamma": loss.WithGamma, "alpha": loss.WithAlpha,
-		"epsilon": loss.WithEpsilon, "q": loss.WithQ, "margin": loss.WithMargin, "scale": loss.WithScale, "power": loss.WithPower,
+		"normalizer": loss.WithNormalizer, "smoothing": loss.WithLabelSmoothing, "temperature": loss.WithTemperature,
+		"softcap": loss.WithSoftcap,
+		"zloss":   loss.WithZLoss, "delta": loss.WithDelta, "beta": loss.WithBeta, "gamma": loss.WithGamma,
+		"alpha":   loss.WithAlpha,
+		"epsilon": loss.WithEpsilon, "q": loss.WithQ, "margin": loss.WithMargin, "scale": loss.WithScale,
+		"power":    loss.WithPower,
 		"quantile": loss.WithQuantile, "tau": loss.WithTau,
 	} {
 		for _, v := range []float64{nan, inf, -2, 0, 2} {

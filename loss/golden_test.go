@@ -32,10 +32,12 @@ import (
 var (
 	goldenWrite   = stdflag.String("golden.write", "", "write the results of all golden cases to this file")
 	goldenCompare = stdflag.String("golden.compare", "", "compare the results of all golden cases with this file")
-	goldenUlp64   = stdflag.Float64("golden.ulp64", 0, "largest difference of float64 results, in ulp of the array's largest entry")
-	goldenUlp32   = stdflag.Float64("golden.ulp32", 8, "the same of float32 results")
-	goldenExcept  = stdflag.String("golden.except", "^$", "cases whose names match may differ; they are listed all the same")
-	goldenOnly    = stdflag.String("golden.only", "", "compare only the cases whose names match")
+	goldenUlp64   = stdflag.Float64("golden.ulp64", 0,
+		"largest difference of float64 results, in ulp of the array's largest entry")
+	goldenUlp32  = stdflag.Float64("golden.ulp32", 8, "the same of float32 results")
+	goldenExcept = stdflag.String("golden.except", "^$",
+		"cases whose names match may differ; they are listed all the same")
+	goldenOnly = stdflag.String("golden.only", "", "compare only the cases whose names match")
 )
 
 // goldenCases lists all cases, none twice.
@@ -179,11 +181,13 @@ func addHostile(c *contender, dt tensor.Dtype, add func(goldenCase)) {
 		return func(j int) float64 { return map[bool]float64{true: a, false: 0.25}[j == 0] }
 	}
 	rows := []hostility{
-		{"-Inf", 0, false, first(-inf)}, {"all-Inf", 0, false, alternate(-inf, -inf)}, {"half-Inf", 0, false, alternate(1, -inf)},
+		{"-Inf", 0, false, first(-inf)}, {"all-Inf", 0, false, alternate(-inf, -inf)},
+		{"half-Inf", 0, false, alternate(1, -inf)},
 		{"+Inf", 0, false, first(inf)}, {"NaN", 0, false, first(nan)}, {"allNaN", 0, false, alternate(nan, nan)},
 		{"-3", 0, false, first(-3)}, {"3e38", 0, true, alternate(3e38, -3e38)}, {"1e4", 0, true, alternate(1e4, -1e4)},
 		{"1e-40", 0, true, alternate(1e-40, 0)}, {"equal", 0, true, alternate(2, 2)},
-		{"targetNaN", 1, false, first(nan)}, {"target0", 1, true, alternate(0, 1)}, {"target3e38", 1, true, alternate(3e38, 0)},
+		{"targetNaN", 1, false, first(nan)}, {"target0", 1, true, alternate(0, 1)},
+		{"target3e38", 1, true, alternate(3e38, 0)},
 	}
 	for _, shape := range [][]int{{7, 5}, {7, 130}} {
 		for k := range rows {

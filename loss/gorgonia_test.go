@@ -32,7 +32,8 @@ func TestGorgoniaSoftMaxOfRows(t *testing.T) {
 		t.Errorf("gorgonia.SoftMax = %v, which had NaN in the second row", theirs)
 	}
 	third := 1.0 / 3
-	ours := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) { return loss.Softmax(b.float("x", []int{2, 3}, rows...)) })
+	ours := mustCompute(t, tensor.Float64,
+		func(b *bench) (*G.Node, error) { return loss.Softmax(b.float("x", []int{2, 3}, rows...)) })
 	checkNear(t, "Softmax", ours.value, []float64{1, 0, 0, third, third, third}, 1e-15)
 	ours = mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
 		return loss.LogSoftmax(b.float("x", []int{2, 3}, rows...))
@@ -162,7 +163,8 @@ func TestGorgoniaSoftMaxOfViews(t *testing.T) {
 		if !wrong {
 			t.Errorf("gorgonia.SoftMax of a %s tensor = %v, which was wrong", name, theirs)
 		}
-		checkNear(t, "Softmax of a "+name+" tensor", run(func(x *G.Node) (*G.Node, error) { return loss.Softmax(x) }), want, 1e-15)
+		checkNear(t, "Softmax of a "+name+" tensor", run(func(x *G.Node) (*G.Node, error) { return loss.Softmax(x) }),
+			want, 1e-15)
 	}
 }
 
@@ -173,7 +175,8 @@ func TestGorgoniaLogSumExp(t *testing.T) {
 	if math.Abs(theirs[0]-1.505) > 1e-3 {
 		t.Errorf("gorgonia.LogSumExp(1, 2, 3) = %v, which was 1.505", theirs)
 	}
-	ours := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) { return loss.LogSumExp(b.float("x", []int{3}, row...)) })
+	ours := mustCompute(t, tensor.Float64,
+		func(b *bench) (*G.Node, error) { return loss.LogSumExp(b.float("x", []int{3}, row...)) })
 	checkNear(t, "LogSumExp", ours.value, []float64{3.4076059644443806}, 1e-15) // 3 + log(1 + e^-1 + e^-2)
 
 	matrix := func() (err error) {
@@ -203,7 +206,8 @@ func TestGorgoniaBinaryXent(t *testing.T) {
 	}
 	logits := []float64{ninf, inf, 0, -math.Log(3)}
 	ours := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-		return loss.BinaryCrossEntropy(b.float("x", []int{4}, logits...), b.float("y", []int{4}, y...), loss.WithReduction(loss.None))
+		return loss.BinaryCrossEntropy(b.float("x", []int{4}, logits...), b.float("y", []int{4}, y...),
+			loss.WithReduction(loss.None))
 	}, "x")
 	checkNear(t, "BinaryCrossEntropy", ours.value, []float64{0, 0, math.Ln2, math.Log(4.0 / 3)}, 1e-15)
 	checkNear(t, "BinaryCrossEntropy gradient", ours.grads["x"], []float64{0, 0, -0.5, 0.25}, 1e-15)

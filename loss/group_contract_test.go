@@ -248,7 +248,8 @@ func TestGroupReductions(t *testing.T) {
 			return
 		}
 		w := upstreamOf(product(p.weights))
-		weighted := p.solve(t, tensor.Float64, reduced(loss.None), groupLeaf(loss.WithWeights, tensor.Float64, "w", p.weights, w))
+		weighted := p.solve(t, tensor.Float64, reduced(loss.None),
+			groupLeaf(loss.WithWeights, tensor.Float64, "w", p.weights, w))
 		want := slices.Clone(none.value)
 		for i := range want {
 			want[i] *= w[i*len(w)/len(want)]
@@ -273,7 +274,8 @@ func TestGroupMasks(t *testing.T) {
 			mask := func(m []float64) func(*G.ExprGraph) loss.Option {
 				return groupLeaf(loss.WithMask, tensor.Float64, "m", p.mask, m)
 			}
-			p.solve(t, tensor.Float64, append(p.option(r), mask(ones))...).near(t, "mask of ones", p.solve(t, tensor.Float64, p.option(r)...), 0)
+			p.solve(t, tensor.Float64, append(p.option(r), mask(ones))...).near(t, "mask of ones",
+				p.solve(t, tensor.Float64, p.option(r)...), 0)
 			want := p.solve(t, tensor.Float64, append(p.option(r), mask(some))...)
 			for _, other := range []float64{math.NaN(), math.Inf(1), -3e300, 0.5} {
 				q := *p
@@ -329,7 +331,8 @@ func TestGroupFloat32(t *testing.T) {
 			}
 		}
 		for _, r := range p.reductions() {
-			q.solve(t, tensor.Float32, p.option(r)...).near(t, r.String(), q.solve(t, tensor.Float64, p.option(r)...), float32Tolerance)
+			q.solve(t, tensor.Float32, p.option(r)...).near(t, r.String(), q.solve(t, tensor.Float64, p.option(r)...),
+				float32Tolerance)
 		}
 	})
 }

@@ -50,7 +50,8 @@ func PoissonNLL(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var poissonNLL = core.Definition{
-	Name: "PoissonNLL", Operands: elements("pred", core.Real, "target", core.Counts), Takes: core.Options(core.ReduceOptions, core.OptFull),
+	Name: "PoissonNLL", Operands: elements("pred", core.Real, "target", core.Counts),
+	Takes:  core.Options(core.ReduceOptions, core.OptFull),
 	Kernel: points(false, poissonPoint),
 	Laws:   core.Convex,
 	Torch:  "poisson_nll_loss", Keras: "Poisson (of rates: exp of pred)",
@@ -199,7 +200,8 @@ func Tweedie(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var tweedie = core.Definition{
-	Name: "Tweedie", Operands: elements("pred", core.Real, "target", core.Counts), Takes: core.Options(core.ReduceOptions, core.OptPower), Defaults: core.Settings{Power: 1.5},
+	Name: "Tweedie", Operands: elements("pred", core.Real, "target", core.Counts),
+	Takes: core.Options(core.ReduceOptions, core.OptPower), Defaults: core.Settings{Power: 1.5},
 	Kernel: points(false, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Tweedie, A: s.Power} }),
 	Laws:   core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
@@ -298,7 +300,8 @@ func NegativeBinomial(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var negativeBinomial = core.Definition{
-	Name: "NegativeBinomial", Operands: append(elements("pred", core.Real, "target", core.Counts), core.Operand{Name: "dispersion", Holds: core.Scales, Shape: "*", Option: core.OptDispersion}),
+	Name: "NegativeBinomial", Operands: append(elements("pred", core.Real, "target", core.Counts),
+		core.Operand{Name: "dispersion", Holds: core.Scales, Shape: "*", Option: core.OptDispersion}),
 	Takes:    core.Options(core.ReduceOptions, core.OptAlpha, core.OptDispersion, core.OptFull),
 	Kernel:   points(false, negativeBinomialPoint),
 	Defaults: core.Settings{Alpha: 1},

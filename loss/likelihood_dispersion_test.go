@@ -157,7 +157,8 @@ func TestDispersion(t *testing.T) {
 				t.Helper()
 				allowed := plus(sizeOf(minus(moved, want)), plus(multiple(1e-12, sizeOf(want)), exact(own*size)))
 				if off := sizeOf(minus(exact(got), want)); off.Cmp(allowed) > 0 {
-					t.Errorf("full %t, f = %v, count %v, α = %v: %s is %v, want %s", full, f, count, alpha, what, got, show(want))
+					t.Errorf("full %t, f = %v, count %v, α = %v: %s is %v, want %s", full, f, count, alpha, what, got,
+						show(want))
 				}
 			}
 			r, m := 1/alpha, math.Exp(f)
@@ -175,7 +176,8 @@ func TestDispersion(t *testing.T) {
 			third := slope*slope*slope + own*slope*slope + own*own + own
 			for k, sizes := range [3][3]float64{{0, 0, 0}, {0, 1e-3, slope + 1}, {0, slope + 1, third}} {
 				for j, size := range sizes {
-					check(fmt.Sprint("second derivative ", k, j), hessian[k][j][i], want.hessian[k][j], moved.hessian[k][j], size, 1e-13)
+					check(fmt.Sprint("second derivative ", k, j), hessian[k][j][i], want.hessian[k][j],
+						moved.hessian[k][j], size, 1e-13)
 				}
 			}
 		}
@@ -203,7 +205,8 @@ func TestDispersionNearZeroIsPoisson(t *testing.T) {
 	}
 	value, grad, _ := dispersedNodes(t, tensor.Float64, in)
 	poisson := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-		return loss.PoissonNLL(b.float("x", []int{20}, in[0]...), b.float("t", []int{20}, in[1]...), loss.WithReduction(loss.None))
+		return loss.PoissonNLL(b.float("x", []int{20}, in[0]...), b.float("t", []int{20}, in[1]...),
+			loss.WithReduction(loss.None))
 	}, "x", "t")
 	for i, f := range in[0] {
 		mu, count := math.Exp(f), in[1][i]
@@ -352,7 +355,8 @@ func TestDispersionGradients(t *testing.T) {
 		gradcheck.Test(t, func(_ *G.ExprGraph, _ tensor.Dtype, in G.Nodes) (*G.Node, error) {
 			return loss.NegativeBinomial(in[0], in[1], append(opts, loss.WithDispersion(in[2]))...)
 		}, []gradcheck.Input{
-			gradcheck.Var("pred", []float64{0.5, -1, 2, 1.25, 0, 3}, 2, 3), gradcheck.Var("target", []float64{1, 2.5, 7, 3, 0.5, 12}, 2, 3),
+			gradcheck.Var("pred", []float64{0.5, -1, 2, 1.25, 0, 3}, 2, 3),
+			gradcheck.Var("target", []float64{1, 2.5, 7, 3, 0.5, 12}, 2, 3),
 			gradcheck.Var("dispersion", []float64{0.7, 0.05, 3, 1.5, 0.25, 0.125}, 2, 3),
 		}, gradcheck.WithRandomUpstream(), gradcheck.WithSecondOrder(3), gradcheck.WithDType([]tensor.Dtype{tensor.Float64, tensor.Float32}[i/2]))
 	}
@@ -377,7 +381,8 @@ func TestDispersionErrors(t *testing.T) {
 		{func(b *bench) []loss.Option {
 			return []loss.Option{loss.WithDispersion(b.float("a", three, 1, 1, 1)), loss.WithAlpha(2)}
 		}, loss.ErrOption, "loss.NegativeBinomial: WithAlpha and WithDispersion exclude each other"},
-		{func(b *bench) []loss.Option { return []loss.Option{loss.WithDispersion(nil)} }, loss.ErrOption, "loss.NegativeBinomial: WithDispersion is nil"},
+		{func(b *bench) []loss.Option { return []loss.Option{loss.WithDispersion(nil)} }, loss.ErrOption,
+			"loss.NegativeBinomial: WithDispersion is nil"},
 	} {
 		_, err := compute(tensor.Float64, func(b *bench) (*G.Node, error) {
 			return loss.NegativeBinomial(b.float("x", three, 0, 0, 0), b.float("t", three, 1, 1, 1), c.with(b)...)

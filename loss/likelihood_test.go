@@ -43,10 +43,12 @@ func TestLikelihoodValues(t *testing.T) {
 		{"LaplaceNLL", loss.LaplaceNLL, nil, 3, 1, 2, 2*math.Ln2 + 1, 0.5, -0.5, 0},
 		{"LaplaceNLL", loss.LaplaceNLL, nil, 1, 1, 0.5, 0, 0, 0, 2},
 		{"StudentTNLL", loss.StudentTNLL, []loss.Option{loss.WithAlpha(1)}, 1, 0, 1, math.Log(2 * math.Pi), 1, -1, 0}, // 1/(π·(1 + 1))
-		{"StudentTNLL", loss.StudentTNLL, []loss.Option{loss.WithAlpha(2)}, 2, 0, 2, math.Log(4) + 1.5*math.Log(1.5) + math.Log(1.4142135623730951), 0.5, -0.5, 0},
+		{"StudentTNLL", loss.StudentTNLL, []loss.Option{loss.WithAlpha(2)}, 2, 0, 2,
+			math.Log(4) + 1.5*math.Log(1.5) + math.Log(1.4142135623730951), 0.5, -0.5, 0},
 		{"StudentTNLL", loss.StudentTNLL, nil, 0, 0, 1, math.Log(8. / 3), 0, 0, 1}, // ν = 4 has density 3/8 at 0
 	} {
-		got := c.f.of(t, tensor.Float64, []float64{c.m}, []float64{c.t}, []float64{c.s}, append(c.opts, loss.WithReduction(loss.None))...)
+		got := c.f.of(t, tensor.Float64, []float64{c.m}, []float64{c.t}, []float64{c.s},
+			append(c.opts, loss.WithReduction(loss.None))...)
 		for what, pair := range map[string][2]float64{"value": {got.value[0], c.l}, "∂/∂mean": {got.grads["m"][0], c.dm},
 			"∂/∂target": {got.grads["t"][0], c.dt}, "∂/∂width": {got.grads["s"][0], c.dsc}} {
 			if !near64(pair[0], pair[1], 1e-15, 4e-16) { // a few roundings
@@ -62,7 +64,8 @@ func TestStudentTNLLIsGaussianInTheLimit(t *testing.T) {
 	student := loss.StudentTNLL
 	got := likelihood(student).of(t, tensor.Float64, m, y, s, loss.WithAlpha(1e14), loss.WithReduction(loss.None))
 	squares := []float64{0.25, 4, 9}
-	want := likelihood(loss.GaussianNLL).of(t, tensor.Float64, m, y, squares, loss.WithFull(), loss.WithReduction(loss.None))
+	want := likelihood(loss.GaussianNLL).of(t, tensor.Float64, m, y, squares, loss.WithFull(),
+		loss.WithReduction(loss.None))
 	checkNear(t, "value", got.value, want.value, 1e-12) // z⁴/4ν
 	checkNear(t, "∂/∂mean", got.grads["m"], want.grads["m"], 1e-12)
 	for i := range s { // dv/dσ = 2σ
@@ -118,20 +121,28 @@ func TestLikelihoodErrors(t *testing.T) {
 		kind  error
 		text  string
 	}{
-		{loss.GaussianNLL, []float64{1, -0.5, 1}, three, nil, loss.ErrValue, "loss.GaussianNLL: variance is -0.5 at row 1, want numbers >= 0"},
-		{loss.LaplaceNLL, []float64{1, 1, 0}, three, nil, loss.ErrValue, "loss.LaplaceNLL: scale is 0 at row 2, want numbers > 0"},
-		{loss.StudentTNLL, []float64{-1, 1, 1}, three, nil, loss.ErrValue, "loss.StudentTNLL: scale is -1 at row 0, want numbers > 0"},
-		{loss.GaussianNLL, []float64{1}, []int{1}, nil, loss.ErrShape, "loss.GaussianNLL: variance has shape (1), want (3) to match mean"},
-		{loss.GaussianNLL, []float64{1, 1, 1}, three, loss.WithEpsilon(0), loss.ErrOption, "loss.GaussianNLL: WithEpsilon is 0, want a number > 0"},
-		{loss.StudentTNLL, []float64{1, 1, 1}, three, loss.WithAlpha(0), loss.ErrOption, "loss.StudentTNLL: WithAlpha is 0, want a number > 0"},
-		{loss.LaplaceNLL, []float64{1, 1, 1}, three, loss.WithFull(), loss.ErrOption, "loss.LaplaceNLL: WithFull is not an option of this loss"},
+		{loss.GaussianNLL, []float64{1, -0.5, 1}, three, nil, loss.ErrValue,
+			"loss.GaussianNLL: variance is -0.5 at row 1, want numbers >= 0"},
+		{loss.LaplaceNLL, []float64{1, 1, 0}, three, nil, loss.ErrValue,
+			"loss.LaplaceNLL: scale is 0 at row 2, want numbers > 0"},
+		{loss.StudentTNLL, []float64{-1, 1, 1}, three, nil, loss.ErrValue,
+			"loss.StudentTNLL: scale is -1 at row 0, want numbers > 0"},
+		{loss.GaussianNLL, []float64{1}, []int{1}, nil, loss.ErrShape,
+			"loss.GaussianNLL: variance has shape (1), want (3) to match mean"},
+		{loss.GaussianNLL, []float64{1, 1, 1}, three, loss.WithEpsilon(0), loss.ErrOption,
+			"loss.GaussianNLL: WithEpsilon is 0, want a number > 0"},
+		{loss.StudentTNLL, []float64{1, 1, 1}, three, loss.WithAlpha(0), loss.ErrOption,
+			"loss.StudentTNLL: WithAlpha is 0, want a number > 0"},
+		{loss.LaplaceNLL, []float64{1, 1, 1}, three, loss.WithFull(), loss.ErrOption,
+			"loss.LaplaceNLL: WithFull is not an option of this loss"},
 	} {
 		_, err := compute(tensor.Float64, func(b *bench) (*G.Node, error) {
 			var opts []loss.Option
 			if c.opt != nil {
 				opts = append(opts, c.opt)
 			}
-			return c.f(b.float("m", three, 0, 0, 0), b.float("t", three, 1, 1, 1), b.float("s", c.shape, c.width...), opts...)
+			return c.f(b.float("m", three, 0, 0, 0), b.float("t", three, 1, 1, 1), b.float("s", c.shape, c.width...),
+				opts...)
 		})
 		if !errors.Is(err, c.kind) || !strings.Contains(fmt.Sprint(err), c.text) {
 			t.Errorf("error is %v, want %q of kind %v", err, c.text, c.kind)
@@ -139,7 +150,8 @@ func TestLikelihoodErrors(t *testing.T) {
 	}
 	// A NaN that the model predicts is not an error but a NaN, in its row.
 	for name, f := range likelihoods {
-		got := f.of(t, tensor.Float64, []float64{0, 0}, []float64{1, 1}, []float64{math.NaN(), 1}, loss.WithReduction(loss.None))
+		got := f.of(t, tensor.Float64, []float64{0, 0}, []float64{1, 1}, []float64{math.NaN(), 1},
+			loss.WithReduction(loss.None))
 		if got.value[0] == got.value[0] || got.value[1] != got.value[1] {
 			t.Errorf("%s of widths NaN and 1 is %v", name, got.value)
 		}

@@ -64,7 +64,8 @@ func TestLinearRunAgain(t *testing.T) {
 				}
 				for i, v := range values {
 					if !slices.Equal(floats(v), want[i]) {
-						t.Errorf("factor %v, reuse %t, run %d: result %d is %v, want %v", factor, reuse, run, i, floats(v), want[i])
+						t.Errorf("factor %v, reuse %t, run %d: result %d is %v, want %v", factor, reuse, run, i,
+							floats(v), want[i])
 					}
 				}
 			}

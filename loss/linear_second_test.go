@@ -58,7 +58,8 @@ func TestLinearHessianIsDense(t *testing.T) {
 				for i := range want {
 					for j, w := range want[i] {
 						if d := math.Abs(got[i][j] - w); !(d <= 1e-11*max(1, math.Abs(w))) {
-							t.Fatalf("soft=%t %v %v: product %d[%d] is %v, dense %v", soft, reduction, data, i, j, got[i][j], w)
+							t.Fatalf("soft=%t %v %v: product %d[%d] is %v, dense %v", soft, reduction, data, i, j,
+								got[i][j], w)
 						}
 					}
 				}

@@ -121,8 +121,10 @@ func TestLinearIsDense(t *testing.T) {
 	}
 	for name, opts := range map[string][]loss.Option{
 		"plain": nil, "smoothing": {loss.WithLabelSmoothing(0.2)}, "classWeights": {loss.WithClassWeights(classWeights)},
-		"temperature": {loss.WithTemperature(1.7)}, "softcap": {loss.WithSoftcap(3)}, "zloss": {loss.WithZLoss(0.01)}, "prior": {loss.WithLogPrior(s.bias)},
-		"all": {loss.WithLabelSmoothing(0.1), loss.WithClassWeights(classWeights), loss.WithTemperature(2), loss.WithSoftcap(4), loss.WithZLoss(0.1)},
+		"temperature": {loss.WithTemperature(1.7)}, "softcap": {loss.WithSoftcap(3)}, "zloss": {loss.WithZLoss(0.01)},
+		"prior": {loss.WithLogPrior(s.bias)},
+		"all": {loss.WithLabelSmoothing(0.1), loss.WithClassWeights(classWeights), loss.WithTemperature(2),
+			loss.WithSoftcap(4), loss.WithZLoss(0.1)},
 	} {
 		for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 			tolerance := 1e-12

@@ -70,7 +70,8 @@ func TestImports(t *testing.T) {
 	}
 	level := map[string]int{"tensorops": 0, "loss": 1, "train": 2, "examples": 3}
 	inside := map[string]int{ // of the packages below loss
-		"loss/internal/core": 0, "loss/internal/formula": 1, "loss/internal/graph": 1, "loss": 2, "loss/eager": 3, "loss/machine": 3, "loss/gradcheck": 4,
+		"loss/internal/core": 0, "loss/internal/formula": 1, "loss/internal/graph": 1, "loss": 2, "loss/eager": 3,
+		"loss/machine": 3, "loss/gradcheck": 4,
 	}
 	for line := range strings.Lines(string(out)) {
 		pkg, imports, _ := strings.Cut(strings.TrimSpace(line), ":")

@@ -39,7 +39,8 @@ func ArcFace(cosines, labels *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var arcFace = core.Definition{
-	Name: "ArcFace", Operands: rows("cosines", core.Cosines, "labels", core.Labels), Takes: core.Options(core.ClassOptions, core.OptScale, core.OptMargin),
+	Name: "ArcFace", Operands: rows("cosines", core.Cosines, "labels", core.Labels),
+	Takes:    core.Options(core.ClassOptions, core.OptScale, core.OptMargin),
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 1, Scale: 64, Margin: 0.5},
 	Laws:     core.NonNegative,
 	Check: func(s *core.Settings) error {
@@ -89,7 +90,8 @@ func CosFace(cosines, labels *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var cosFace = core.Definition{
-	Name: "CosFace", Operands: rows("cosines", core.Cosines, "labels", core.Labels), Takes: core.Options(core.ClassOptions, core.OptScale, core.OptMargin),
+	Name: "CosFace", Operands: rows("cosines", core.Cosines, "labels", core.Labels),
+	Takes:    core.Options(core.ClassOptions, core.OptScale, core.OptMargin),
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 1, Scale: 64, Margin: 0.35},
 	Laws:     core.NonNegative | core.Convex,
 	Check: func(s *core.Settings) error {

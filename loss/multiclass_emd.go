@@ -36,9 +36,10 @@ func EMD(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var emd = core.Definition{
-	Name: "EMD", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
-	Laws: core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
-	Row:  func(s *core.Settings, _ core.Dims) core.RowFunc { return quadraticScore(s, ahead) },
+	Name: "EMD", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions,
+	Defaults: core.Settings{Ignore: []int{-100}},
+	Laws:     core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
+	Row:      func(s *core.Settings, _ core.Dims) core.RowFunc { return quadraticScore(s, ahead) },
 }
 
 // quadraticScore is the loss m·Q(softmax(x) - t) with a quadratic form Q and m = Σ_c w_c·t_c. form

@@ -37,7 +37,8 @@ func EvidentialMSE(evidence, labels *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var evidentialMSE = core.Definition{
-	Name: "EvidentialMSE", Operands: rows("evidence", core.Probabilities, "labels", core.Labels), Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
+	Name: "EvidentialMSE", Operands: rows("evidence", core.Probabilities, "labels", core.Labels),
+	Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
 
 	Laws: core.NonNegative,
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {

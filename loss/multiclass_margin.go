@@ -36,7 +36,8 @@ func MultiMargin(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var multiMargin = core.Definition{
-	Name: "MultiMargin", Operands: rows("logits", core.Logits, "labels", core.Labels), Takes: core.Options(core.ClassOptions, core.OptMargin, core.OptPower),
+	Name: "MultiMargin", Operands: rows("logits", core.Logits, "labels", core.Labels),
+	Takes:    core.Options(core.ClassOptions, core.OptMargin, core.OptPower),
 	Defaults: core.Settings{Ignore: []int{-100}, Margin: 1, Power: 1},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.Convex,
 	Torch:    "multi_margin_loss",
@@ -168,10 +169,11 @@ func MulticlassHinge(logits, labels *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var multiclassHinge = core.Definition{
-	Name: "MulticlassHinge", Operands: rows("logits", core.Logits, "labels", core.Labels), Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
-	Laws:  core.ShiftInvariant | core.NonNegative | core.Convex,
-	Optax: "multiclass_hinge_loss",
-	Row:   func(s *core.Settings, _ core.Dims) core.RowFunc { return worst(s, 1) },
+	Name: "MulticlassHinge", Operands: rows("logits", core.Logits, "labels", core.Labels), Takes: core.ClassOptions,
+	Defaults: core.Settings{Ignore: []int{-100}},
+	Laws:     core.ShiftInvariant | core.NonNegative | core.Convex,
+	Optax:    "multiclass_hinge_loss",
+	Row:      func(s *core.Settings, _ core.Dims) core.RowFunc { return worst(s, 1) },
 }
 
 // MulticlassPerceptron returns by how much the best class's logit is above the true one's.
@@ -200,7 +202,8 @@ func MulticlassPerceptron(logits, labels *G.Node, opts ...Option) (*G.Node, erro
 }
 
 var multiclassPerceptron = core.Definition{
-	Name: "MulticlassPerceptron", Operands: rows("logits", core.Logits, "labels", core.Labels), Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
+	Name: "MulticlassPerceptron", Operands: rows("logits", core.Logits, "labels", core.Labels),
+	Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:  core.ShiftInvariant | core.NonNegative | core.Convex,
 	Optax: "multiclass_perceptron_loss",
 	Row:   func(s *core.Settings, _ core.Dims) core.RowFunc { return worst(s, 0) },
@@ -235,7 +238,8 @@ func CategoricalHinge(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var categoricalHinge = core.Definition{
-	Name: "CategoricalHinge", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
+	Name: "CategoricalHinge", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft),
+	Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:  core.NonNegative | core.Convex,
 	Keras: "CategoricalHinge",
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {

@@ -155,9 +155,10 @@ func Sparsemax(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var sparsemax = core.Definition{
-	Name: "Sparsemax", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
-	Laws:  core.Convex,
-	Optax: "multiclass_sparsemax_loss",
+	Name: "Sparsemax", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions,
+	Defaults: core.Settings{Ignore: []int{-100}},
+	Laws:     core.Convex,
+	Optax:    "multiclass_sparsemax_loss",
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return fenchel(s, projectSparsemax, func(t, p float64) (divergence, slope, bend float64) {
 			return (t - p) * (t - p) / 2, t, 1
@@ -213,8 +214,9 @@ func Entmax15(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var entmax15 = core.Definition{
-	Name: "Entmax15", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
-	Laws: core.Convex,
+	Name: "Entmax15", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions,
+	Defaults: core.Settings{Ignore: []int{-100}},
+	Laws:     core.Convex,
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return fenchel(s, projectEntmax15, func(t, p float64) (divergence, slope, bend float64) {
 			a, b := math.Sqrt(t), math.Sqrt(p)

@@ -290,7 +290,8 @@ func EntropyFromProb(prob *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var entropyFromProb = core.Definition{
-	Name: "EntropyFromProb", Operands: []core.Operand{{Name: "prob", Holds: core.Probabilities, Shape: "* C"}}, Takes: core.OptAxis,
+	Name: "EntropyFromProb", Operands: []core.Operand{{Name: "prob", Holds: core.Probabilities, Shape: "* C"}},
+	Takes: core.OptAxis,
 	Row: func(*core.Settings, core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			h := 0.0

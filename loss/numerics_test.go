@@ -175,7 +175,8 @@ func TestCrossEntropyRandomRows(t *testing.T) {
 // tails are logits on which log(1 + e^x) by its definition overflows or loses its digits; all are
 // float32.
 var tails = []float64{
-	0, 0.0625, -0.0625, 1, -1, 17, -17, 20.125, -20.125, 36.75, -36.75, 40, -40, 88, -88, 104, -104, 700, -700, 740, -740, 745, -745, 800, -800, 1e4, -1e4,
+	0, 0.0625, -0.0625, 1, -1, 17, -17, 20.125, -20.125, 36.75, -36.75, 40, -40, 88, -88, 104, -104, 700, -700, 740,
+	-740, 745, -745, 800, -800, 1e4, -1e4,
 }
 
 // Softplus has no threshold above which it returns x (PyTorch's is 20, where that costs 2e-9), and

@@ -139,7 +139,8 @@ func TestFormsAgree(t *testing.T) {
 		value(loss.CrossEntropy, logs(someProbs), otherProbs, classWeights, smoothing), 1e-14)
 	kl := value(loss.KL, logs(someProbs), otherProbs, none)
 	checkNear(t, "KL log target", value(loss.KL, logs(someProbs), logs(otherProbs), none, loss.WithLogTarget()), kl, 1e-13)
-	checkNear(t, "KL target logits", value(loss.KL, logs(someProbs), logs(otherProbs), none, loss.WithTargetLogits()), kl, 1e-13)
+	checkNear(t, "KL target logits", value(loss.KL, logs(someProbs), logs(otherProbs), none, loss.WithTargetLogits()),
+		kl, 1e-13)
 	checkNear(t, "KLFromLogProb", value(loss.KLFromLogProb, logs(someProbs), otherProbs, none), kl, 1e-13)
 	// H(P, Q) = H(P) + KL(P‖Q)
 	h := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
@@ -163,8 +164,10 @@ func TestOptionsAreIdentity(t *testing.T) {
 	weighted := loss.WithClassWeights(w)
 	w[0] = 100 // copied before
 	for name, opts := range map[string][]loss.Option{
-		"plain": nil, "sum": {loss.WithReduction(loss.Sum)}, "none": {loss.WithReduction(loss.None)}, "smoothing": {loss.WithLabelSmoothing(0.1)},
-		"smoothing 0.2": {loss.WithLabelSmoothing(0.2)}, "temperature": {loss.WithTemperature(2)}, "ignore": {loss.WithIgnoreIndex(1)},
+		"plain": nil, "sum": {loss.WithReduction(loss.Sum)}, "none": {loss.WithReduction(loss.None)},
+		"smoothing":     {loss.WithLabelSmoothing(0.1)},
+		"smoothing 0.2": {loss.WithLabelSmoothing(0.2)}, "temperature": {loss.WithTemperature(2)},
+		"ignore":      {loss.WithIgnoreIndex(1)},
 		"ignore none": {loss.WithIgnoreIndex()}, "normalizer": {loss.WithNormalizer(3)}, "weighted": {weighted},
 		"weighted otherwise": {loss.WithClassWeights([]float64{100, 2, 0.5})},
 	} {
@@ -185,7 +188,8 @@ func TestOptionsAreIdentity(t *testing.T) {
 		}
 	}
 	want := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-		return loss.CrossEntropy(b.float("x", []int{4, 3}, someLogits...), b.labels([]int{4}, someLabels...), loss.WithClassWeights([]float64{1, 2, 0.5}))
+		return loss.CrossEntropy(b.float("x", []int{4, 3}, someLogits...), b.labels([]int{4}, someLabels...),
+			loss.WithClassWeights([]float64{1, 2, 0.5}))
 	})
 	got := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
 		return loss.CrossEntropy(b.float("x", []int{4, 3}, someLogits...), b.labels([]int{4}, someLabels...), weighted)

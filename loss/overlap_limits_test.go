@@ -47,8 +47,10 @@ func TestComplaintsOverlap(t *testing.T) {
 		checkNear(t, "gradient", all.grads["x"], append(slices.Clone(two.grads["x"]), 0, 0, 0), 1e-15)
 	})
 	t.Run("MONAI#369 #4656 #6765", func(t *testing.T) { // class weights cancelled
-		a := pixelsOf(t, tensor.Float64, loss.GeneralizedDiceFromProb, []int{1, 3, 3}, probs, labels, loss.WithClassWeights([]float64{1, 1, 1}))
-		b := pixelsOf(t, tensor.Float64, loss.GeneralizedDiceFromProb, []int{1, 3, 3}, probs, labels, loss.WithClassWeights([]float64{1, 5, 1}))
+		a := pixelsOf(t, tensor.Float64, loss.GeneralizedDiceFromProb, []int{1, 3, 3}, probs, labels,
+			loss.WithClassWeights([]float64{1, 1, 1}))
+		b := pixelsOf(t, tensor.Float64, loss.GeneralizedDiceFromProb, []int{1, 3, 3}, probs, labels,
+			loss.WithClassWeights([]float64{1, 5, 1}))
 		if math.Abs(a.value[0]-b.value[0]) < 0.01 {
 			t.Errorf("values %v and %v under different weights", a.value, b.value)
 		}
@@ -61,19 +63,23 @@ func TestComplaintsOverlap(t *testing.T) {
 		checkNear(t, "gradient", []float64{with.grads["x"][2], with.grads["x"][5]}, []float64{0, 0}, 0)
 	})
 	t.Run("Keras#23333", func(t *testing.T) { // α and β were swapped: α weighs false positives
-		fp := pixelsOf(t, tensor.Float64, loss.TverskyFromProb, []int{1, 1, 2}, []float64{1, 1}, []int{1, 0}, loss.WithAlpha(0.25), loss.WithBeta(0.75), loss.WithSmooth(0))
-		fn := pixelsOf(t, tensor.Float64, loss.TverskyFromProb, []int{1, 1, 2}, []float64{1, 0}, []int{1, 1}, loss.WithAlpha(0.25), loss.WithBeta(0.75), loss.WithSmooth(0))
+		fp := pixelsOf(t, tensor.Float64, loss.TverskyFromProb, []int{1, 1, 2}, []float64{1, 1}, []int{1, 0},
+			loss.WithAlpha(0.25), loss.WithBeta(0.75), loss.WithSmooth(0))
+		fn := pixelsOf(t, tensor.Float64, loss.TverskyFromProb, []int{1, 1, 2}, []float64{1, 0}, []int{1, 1},
+			loss.WithAlpha(0.25), loss.WithBeta(0.75), loss.WithSmooth(0))
 		checkNear(t, "false positive", fp.value, []float64{0.25 / 1.25}, 1e-15)
 		checkNear(t, "false negative", fn.value, []float64{0.75 / 1.75}, 1e-15)
 	})
 	t.Run("LovaszSoftmax#14", func(t *testing.T) { // nothing to count: NaN, or no gradient
-		got := pixelsOf(t, tensor.Float64, loss.LovaszSoftmax, []int{2, 2, 1}, []float64{1, 2, math.NaN(), 0}, []int{-100, -100})
+		got := pixelsOf(t, tensor.Float64, loss.LovaszSoftmax, []int{2, 2, 1}, []float64{1, 2, math.NaN(), 0},
+			[]int{-100, -100})
 		checkNear(t, "value", got.value, []float64{0}, 0)
 		checkNear(t, "gradient", got.grads["x"], make([]float64, 4), 0)
 	})
 	t.Run("LovaszSoftmax#20 MONAI#7883", func(t *testing.T) { // the classes that are absent decide the mean
 		all := pixelsOf(t, tensor.Float64, loss.LovaszSoftmaxFromProb, []int{1, 3, 3}, probs, labels, values())
-		present := pixelsOf(t, tensor.Float64, loss.LovaszSoftmaxFromProb, []int{1, 3, 3}, probs, labels, loss.WithPresentOnly())
+		present := pixelsOf(t, tensor.Float64, loss.LovaszSoftmaxFromProb, []int{1, 3, 3}, probs, labels,
+			loss.WithPresentOnly())
 		checkNear(t, "mean", present.value, []float64{(all.value[0] + all.value[1]) / 2}, 1e-15)
 		checkNear(t, "absent class", all.value[2:], []float64{0}, 0) // its largest p
 	})
@@ -107,22 +113,26 @@ func TestOverlapIdentities(t *testing.T) {
 		flat := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
 			return fn(b.float("x", []int{2, 3}, x[:6]...), b.labels([]int{2}, 2, 0), values())
 		}, "x")
-		checkNear(t, name+": images of one pixel", flat.value, pixelsOf(t, tensor.Float64, fn, []int{2, 3, 1}, x[:6], []int{2, 0}, values()).value, 0)
+		checkNear(t, name+": images of one pixel", flat.value,
+			pixelsOf(t, tensor.Float64, fn, []int{2, 3, 1}, x[:6], []int{2, 0}, values()).value, 0)
 	}
 }
 
 // Losses near 0 keep their digits, and gradients where a probability is near 1.
 func TestOverlapNearZero(t *testing.T) {
 	e := math.Exp(-40)
-	got := pixelsOf(t, tensor.Float64, loss.Dice, []int{1, 2, 2}, []float64{40, -40, 0, 0}, []int{0, 1}, loss.WithSmooth(0), values())
+	got := pixelsOf(t, tensor.Float64, loss.Dice, []int{1, 2, 2}, []float64{40, -40, 0, 0}, []int{0, 1},
+		loss.WithSmooth(0), values())
 	// each class has one pixel with p = 1/(1+e), one with e/(1+e), and so FP = FN = e/(1+e)
 	checkNear(t, "value", got.value, []float64{e / (1 + e), e / (1 + e)}, 1e-14)
-	got = pixelsOf(t, tensor.Float64, loss.FocalTversky, []int{1, 2, 2}, []float64{1000, -1000, 0, 0}, []int{0, 1}, values())
+	got = pixelsOf(t, tensor.Float64, loss.FocalTversky, []int{1, 2, 2}, []float64{1000, -1000, 0, 0}, []int{0, 1},
+		values())
 	checkNear(t, "focal at 0", append(got.value, got.grads["x"]...), make([]float64, 6), 0)
 	p := 0.5
 	p += 1e-9
 	d := p - 0.5
-	squared := softOf(t, loss.DiceFromProb, []int{1, 1, 2}, []float64{p, 1}, []float64{0.5, 1}, loss.WithSquared(), loss.WithSmooth(0))
+	squared := softOf(t, loss.DiceFromProb, []int{1, 1, 2}, []float64{p, 1}, []float64{0.5, 1}, loss.WithSquared(),
+		loss.WithSmooth(0))
 	checkNear(t, "squared", squared.value, []float64{d * d / (2.25 + p*p)}, 1e-14)
 	x := []float64{math.Log(1e-17), 0, 0, math.Log(2e-17), 0.5, 0.25}
 	wrong := pixelsOf(t, tensor.Float64, loss.Jaccard, []int{1, 2, 3}, x, []int{0, 1, 0}, values())
@@ -171,12 +181,16 @@ func TestOverlapFloat32(t *testing.T) {
 			opts  []loss.Option
 		}{
 			{"plain", []int{images, classes, pixels}, clean, y, nil},
-			{"ignored", []int{images, classes, pixels}, x, ignored, []loss.Option{loss.WithClassWeights([]float64{1, 2, 0.5})}},
+			{"ignored", []int{images, classes, pixels}, x, ignored,
+				[]loss.Option{loss.WithClassWeights([]float64{1, 2, 0.5})}},
 			{"last", []int{images, pixels, classes}, clean, y, []loss.Option{loss.WithAxis(-1), values()}},
-			{"pooled", []int{images, classes, pixels}, clean, ignored, []loss.Option{loss.WithPooled(), loss.WithBackground(false)}},
+			{"pooled", []int{images, classes, pixels}, clean, ignored,
+				[]loss.Option{loss.WithPooled(), loss.WithBackground(false)}},
 			{"one class", []int{images, 1, pixels}, clean[:images*pixels], slices.Repeat([]int{0, 1}, pixels), nil},
-			{"one class, ignored", []int{images, pixels, 1}, x[:images*pixels], slices.Repeat([]int{-100, 1, 0}, pixels)[:images*pixels], []loss.Option{loss.WithAxis(-1)}},
-			{"one class, pooled", []int{images, 1, pixels}, clean[:images*pixels], slices.Repeat([]int{0, 1}, pixels), []loss.Option{loss.WithPooled()}},
+			{"one class, ignored", []int{images, pixels, 1}, x[:images*pixels],
+				slices.Repeat([]int{-100, 1, 0}, pixels)[:images*pixels], []loss.Option{loss.WithAxis(-1)}},
+			{"one class, pooled", []int{images, 1, pixels}, clean[:images*pixels], slices.Repeat([]int{0, 1}, pixels),
+				[]loss.Option{loss.WithPooled()}},
 		} {
 			t.Run(name+"/"+c.title, func(t *testing.T) {
 				got, want := pixelsOf(t, tensor.Float32, fn, c.shape, c.x, c.y, c.opts...), pixelsOf(t, tensor.Float64, fn, c.shape, c.x, c.y, c.opts...)
@@ -265,13 +279,15 @@ func TestOverlapHostile(t *testing.T) {
 				t.Errorf("%s at %v: value %v", name, v, got.value)
 			}
 			weighed := mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-				return fn(b.float("x", []int{2, 2, 2}, x...), b.labels([]int{2, 2}, 7, -5, 1, 1), loss.WithWeights(b.float("w", []int{2}, 0, 1)), values())
+				return fn(b.float("x", []int{2, 2, 2}, x...), b.labels([]int{2, 2}, 7, -5, 1, 1),
+					loss.WithWeights(b.float("w", []int{2}, 0, 1)), values())
 			}, "x")
 			checkNear(t, name+": weight 0", append(weighed.value, weighed.grads["x"]...),
 				slices.Concat(make([]float64, n), want.value[n:], make([]float64, 4), want.grads["x"][4:]), 0)
 		}
 	}
-	big := pixelsOf(t, tensor.Float32, loss.DiceFromProb, []int{1, 1, 2}, []float64{3e38, 3e38}, []int{1, 0}, loss.WithSmooth(0))
+	big := pixelsOf(t, tensor.Float32, loss.DiceFromProb, []int{1, 1, 2}, []float64{3e38, 3e38}, []int{1, 0},
+		loss.WithSmooth(0))
 	checkNear(t, "3e38", big.value, []float64{0}, 0) // FP 3e38, FN -3e38
 }
 
@@ -290,7 +306,8 @@ func TestOverlapFaults(t *testing.T) {
 			return loss.Dice(b.float("x", []int{2, 1, 4}, x...), b.labels([]int{2, 4}, 0, 1, 2, 0, 0, 0, 0, 0))
 		}},
 		{"prob is -1 at row (1, 0, 1)", loss.ErrValue, func(b *bench) (*G.Node, error) {
-			return loss.DiceFromProb(b.float("x", []int{2, 2, 2}, 1, 2, 3, 4, 5, -1, 7, 8), b.labels([]int{2, 2}, 0, 1, 1, 0))
+			return loss.DiceFromProb(b.float("x", []int{2, 2, 2}, 1, 2, 3, 4, 5, -1, 7, 8),
+				b.labels([]int{2, 2}, 0, 1, 1, 0))
 		}},
 		{"prob is 3 at row (0, 1, 0)", loss.ErrValue, func(b *bench) (*G.Node, error) {
 			return loss.LovaszSoftmaxFromProb(b.float("x", []int{2, 2, 2}, x...), b.labels([]int{2, 2}, 0, 1, 1, 0))
@@ -308,10 +325,12 @@ func TestOverlapFaults(t *testing.T) {
 			return loss.Dice(b.float("x", []int{2, 2, 2}, x...), b.labels([]int{2, 3}, 0, 1, 1, 0, 0, 0))
 		}},
 		{"exclude each other", loss.ErrOption, func(b *bench) (*G.Node, error) {
-			return loss.Dice(b.float("x", []int{1, 2, 1}, 1, 2), b.labels([]int{1, 1}, 0), loss.WithSquared(), loss.WithSemimetric())
+			return loss.Dice(b.float("x", []int{1, 2, 1}, 1, 2), b.labels([]int{1, 1}, 0), loss.WithSquared(),
+				loss.WithSemimetric())
 		}},
 		{"whole batch is one set", loss.ErrOption, func(b *bench) (*G.Node, error) {
-			return loss.Dice(b.float("x", []int{1, 2, 1}, 1, 2), b.labels([]int{1, 1}, 0), loss.WithPooled(), loss.WithWeights(b.float("w", []int{1}, 1)))
+			return loss.Dice(b.float("x", []int{1, 2, 1}, 1, 2), b.labels([]int{1, 1}, 0), loss.WithPooled(),
+				loss.WithWeights(b.float("w", []int{1}, 1)))
 		}},
 		{"WithEpsilon is -1", loss.ErrOption, func(b *bench) (*G.Node, error) {
 			return loss.Dice(b.float("x", []int{1, 2, 1}, 1, 2), b.labels([]int{1, 1}, 0), loss.WithEpsilon(-1))
@@ -326,7 +345,8 @@ func TestOverlapFaults(t *testing.T) {
 			return loss.DiceFromProb(b.float("x", []int{1, 2, 1}, 1, 2), b.labels([]int{1, 1}, 0), loss.WithMultiLabel())
 		}},
 		{"WithClassWeights has 2 entries, want 1", loss.ErrOption, func(b *bench) (*G.Node, error) {
-			return loss.Dice(b.float("x", []int{1, 1, 2}, 1, 2), b.labels([]int{1, 2}, 0, 1), loss.WithClassWeights([]float64{1, 2}))
+			return loss.Dice(b.float("x", []int{1, 1, 2}, 1, 2), b.labels([]int{1, 2}, 0, 1),
+				loss.WithClassWeights([]float64{1, 2}))
 		}},
 	} {
 		_, err := compute(tensor.Float64, c.build)

@@ -56,7 +56,8 @@ func init() {
 		return []groupInput{x, y}
 	}
 	problem := func(name, title string, inputs []groupInput, opts ...loss.Option) {
-		groupProblems = append(groupProblems, groupProblem{loss: name, title: title, inputs: inputs, mask: []int{3, 2, 3}, weights: []int{3}, opts: opts})
+		groupProblems = append(groupProblems,
+			groupProblem{loss: name, title: title, inputs: inputs, mask: []int{3, 2, 3}, weights: []int{3}, opts: opts})
 	}
 	pooled := func(name string, inputs []groupInput, opts ...loss.Option) {
 		groupProblems = append(groupProblems, groupProblem{loss: name, title: "pooled", inputs: inputs, mask: []int{3, 2, 3}, kinks: strings.HasPrefix(name, "Lovasz"), opts: append(opts, loss.WithPooled())})
@@ -67,19 +68,26 @@ func init() {
 	}{{"Dice", nil}, {"GeneralizedDice", []loss.Option{loss.WithPower(1)}}, {"Jaccard", nil},
 		{"Tversky", []loss.Option{loss.WithAlpha(0.3), loss.WithBeta(0.9)}}, {"FocalTversky", []loss.Option{loss.WithAlpha(0.7), loss.WithGamma(1.5)}}}
 	for _, l := range ratios {
-		weighed := append(slices.Clone(l.opts), loss.WithClassWeights([]float64{0.5, 2, 1.25}), loss.WithBackground(false), loss.WithSmooth(0.25), loss.WithEpsilon(0.5))
+		weighed := append(slices.Clone(l.opts), loss.WithClassWeights([]float64{0.5, 2, 1.25}),
+			loss.WithBackground(false), loss.WithSmooth(0.25), loss.WithEpsilon(0.5))
 		problem(l.name, "labels", images("logits", 3, false, false))
 		problem(l.name, "class weights", images("logits", 3, false, false), weighed...)
-		problem(l.name, "classes last", images("logits", 3, true, true), append(slices.Clone(l.opts), loss.WithAxis(-1), loss.WithSquared())...)
+		problem(l.name, "classes last", images("logits", 3, true, true),
+			append(slices.Clone(l.opts), loss.WithAxis(-1), loss.WithSquared())...)
 		problem(l.name, "one class", images("logits", 1, false, false), l.opts...)
-		problem(l.name, "several labels", images("logits", 2, false, true), append(slices.Clone(l.opts), loss.WithMultiLabel(), loss.WithSemimetric())...)
+		problem(l.name, "several labels", images("logits", 2, false, true),
+			append(slices.Clone(l.opts), loss.WithMultiLabel(), loss.WithSemimetric())...)
 		pooled(l.name, images("logits", 3, false, false), weighed...)
-		problem(l.name+"FromProb", "labels", images("prob", 3, true, false), append(slices.Clone(l.opts), loss.WithAxis(-1), loss.WithSquared())...)
-		problem(l.name+"FromProb", "soft", images("prob", 2, false, true), append(slices.Clone(l.opts), loss.WithSemimetric())...)
+		problem(l.name+"FromProb", "labels", images("prob", 3, true, false),
+			append(slices.Clone(l.opts), loss.WithAxis(-1), loss.WithSquared())...)
+		problem(l.name+"FromProb", "soft", images("prob", 2, false, true),
+			append(slices.Clone(l.opts), loss.WithSemimetric())...)
 		pooled(l.name+"FromProb", images("prob", 3, false, true), weighed...)
 		if l.name != "GeneralizedDice" {
-			problem(l.name, "present classes", images("logits", 3, false, false), append(slices.Clone(l.opts), loss.WithPresentOnly())...)
-			problem(l.name+"FromProb", "present classes", images("prob", 3, false, true), append(slices.Clone(l.opts), loss.WithPresentOnly())...)
+			problem(l.name, "present classes", images("logits", 3, false, false),
+				append(slices.Clone(l.opts), loss.WithPresentOnly())...)
+			problem(l.name+"FromProb", "present classes", images("prob", 3, false, true),
+				append(slices.Clone(l.opts), loss.WithPresentOnly())...)
 		}
 	}
 	// The errors of these seeds are 0.035 apart, more than the steps of differences. Those of pooled
@@ -92,7 +100,8 @@ func init() {
 		return inputs
 	}
 	problem("LovaszSoftmax", "labels", apart(images("logits", 3, false, false), 197341))
-	problem("LovaszSoftmax", "present classes", apart(images("logits", 3, true, false), 363625), loss.WithAxis(-1), loss.WithPresentOnly(), loss.WithClassWeights([]float64{0.5, 2, 1.25}))
+	problem("LovaszSoftmax", "present classes", apart(images("logits", 3, true, false), 363625), loss.WithAxis(-1),
+		loss.WithPresentOnly(), loss.WithClassWeights([]float64{0.5, 2, 1.25}))
 	problem("LovaszSoftmax", "one class", images("logits", 1, false, false))
 	pooled("LovaszSoftmax", images("logits", 3, false, false), loss.WithBackground(false))
 	problem("LovaszSoftmaxFromProb", "labels", images("prob", 3, false, false))

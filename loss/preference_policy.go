@@ -104,9 +104,11 @@ func GRPO(logp, oldLogp, refLogp, advantages *G.Node, opts ...Option) (*G.Node, 
 
 var grpo = core.Definition{
 	Name: "GRPO", Operands: []core.Operand{{Name: "logp", Holds: core.Real, Shape: "N T"}, {Name: "advantages", Holds: core.FiniteReal, Shape: "N|N T", Data: true},
-		{Name: "oldLogp", Holds: core.Real, Shape: "N T", Option: core.OptOldLogProb, Data: true}, {Name: "refLogp", Holds: core.Real, Shape: "N T", Option: core.OptRefLogProb, Data: true},
+		{Name: "oldLogp", Holds: core.Real, Shape: "N T", Option: core.OptOldLogProb, Data: true},
+		{Name: "refLogp", Holds: core.Real, Shape: "N T", Option: core.OptRefLogProb, Data: true},
 		{Name: "segments", Holds: core.Identifiers, Shape: "T", Option: core.OptSegments}},
-	Takes:    core.Options(policyOptions, core.OptBeta, core.OptKLEstimator, core.OptAggregation, core.OptFixedLength, core.OptSequenceRatio, core.OptOldLogProb, core.OptRefLogProb),
+	Takes: core.Options(policyOptions, core.OptBeta, core.OptKLEstimator, core.OptAggregation, core.OptFixedLength,
+		core.OptSequenceRatio, core.OptOldLogProb, core.OptRefLogProb),
 	Defaults: core.Settings{Epsilon: 0.2}, Check: checkPolicy,
 	Others:  "trl grpo: WithNormalizer(N), bnpo: TokenMean, dapo: TokenMean and WithNormalizer(tokens), dr_grpo: WithFixedLength and WithNormalizer(N), GSPO: WithSequenceRatio; verl seq-mean-token-mean, token-mean, seq-mean-token-sum: the aggregations",
 	Grouped: perToken, Parts: tokenParts,
@@ -139,8 +141,10 @@ var policyOptions = core.Options(core.ReduceOptions, core.OptSegments, core.OptE
 
 var ppo = core.Definition{
 	Name: "PPO", Operands: []core.Operand{{Name: "logp", Holds: core.Real, Shape: "N T"}, {Name: "oldLogp", Holds: core.Real, Shape: "N T", Data: true},
-		{Name: "advantages", Holds: core.FiniteReal, Shape: "N|N T", Data: true}, {Name: "segments", Holds: core.Identifiers, Shape: "T", Option: core.OptSegments}},
-	Takes: policyOptions, Defaults: core.Settings{Epsilon: 0.2, Preference: core.Preference{Aggregation: uint8(TokenMean)}}, Check: checkPolicy,
+		{Name: "advantages", Holds: core.FiniteReal, Shape: "N|N T", Data: true},
+		{Name: "segments", Holds: core.Identifiers, Shape: "T", Option: core.OptSegments}},
+	Takes: policyOptions, Defaults: core.Settings{Epsilon: 0.2,
+		Preference: core.Preference{Aggregation: uint8(TokenMean)}}, Check: checkPolicy,
 	Others: "trl PPOTrainer, verl", Grouped: perToken, Parts: tokenParts,
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
 		f := policy(s, 2, -1)

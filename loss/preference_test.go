@@ -30,14 +30,18 @@ func init() {
 	segments := groupInput{name: "segments", shape: []int{12}, ints: []int{7, 2, 7, -1, 2, 7, 9, 9, 2, -4, 7, 9},
 		with: loss.WithSegments, field: func(d *eager.Data) *eager.Operand { return &d.Segments }}
 	add := func(name, title string, inputs []groupInput, opts ...loss.Option) {
-		groupProblems = append(groupProblems, groupProblem{loss: name, title: title, inputs: inputs, opts: opts, mask: []int{3, 4}, inner: name == "GRPO"})
+		groupProblems = append(groupProblems,
+			groupProblem{loss: name, title: title, inputs: inputs, opts: opts, mask: []int{3, 4}, inner: name == "GRPO"})
 	}
 	add("GRPO", "plain", []groupInput{logp, perSequence, optional})
 	add("GRPO", "on policy", []groupInput{logp, perToken}, loss.WithAggregation(loss.TokenMean))
 	groupProblems[len(groupProblems)-1].kinks = true // the old policy is a constant; TestOnPolicy
-	add("GRPO", "k3", []groupInput{logp, perToken, optional, ref}, loss.WithBeta(.25), loss.WithEpsilonHigh(.3), loss.WithDelta(1.4))
-	add("GRPO", "k2", []groupInput{logp, perSequence, optional, ref}, loss.WithBeta(.25), loss.WithKLEstimator(loss.K2), loss.WithAggregation(loss.SequenceSum))
-	add("GRPO", "k1", []groupInput{logp, perSequence, optional, ref}, loss.WithBeta(.25), loss.WithKLEstimator(loss.K1), loss.WithFixedLength(8))
+	add("GRPO", "k3", []groupInput{logp, perToken, optional, ref}, loss.WithBeta(.25), loss.WithEpsilonHigh(.3),
+		loss.WithDelta(1.4))
+	add("GRPO", "k2", []groupInput{logp, perSequence, optional, ref}, loss.WithBeta(.25),
+		loss.WithKLEstimator(loss.K2), loss.WithAggregation(loss.SequenceSum))
+	add("GRPO", "k1", []groupInput{logp, perSequence, optional, ref}, loss.WithBeta(.25),
+		loss.WithKLEstimator(loss.K1), loss.WithFixedLength(8))
 	add("GRPO", "sequence ratio", []groupInput{logp, perToken, optional}, loss.WithSequenceRatio())
 	add("PPO", "plain", []groupInput{logp, old, perSequence})
 	add("SequenceLogProb", "sum", []groupInput{logp})
@@ -49,8 +53,10 @@ func init() {
 		p.inputs[0].name = "tokenLogProb"
 	}
 	groupProblems = append(groupProblems,
-		groupProblem{loss: "GRPO", title: "segments", inputs: []groupInput{flat(logp), flat(perToken), flat(optional), segments}, mask: []int{12}, inner: true},
-		groupProblem{loss: "PPO", title: "one sequence", inputs: []groupInput{flat(logp), flat(old), flat(perToken)}, mask: []int{12}})
+		groupProblem{loss: "GRPO", title: "segments",
+			inputs: []groupInput{flat(logp), flat(perToken), flat(optional), segments}, mask: []int{12}, inner: true},
+		groupProblem{loss: "PPO", title: "one sequence", inputs: []groupInput{flat(logp), flat(old), flat(perToken)},
+			mask: []int{12}})
 
 	row := func(name string, data bool, x ...float64) groupInput {
 		return groupInput{name: name, shape: []int{4}, x: x, data: data, masked: everyRow(1)}
@@ -61,10 +67,14 @@ func init() {
 	kl := groupInput{name: "kl", x: []float64{0.25}, data: true, with: loss.WithKL, field: func(d *eager.Data) *eager.Operand { return &d.KL }}
 	completions := []groupInput{row("logp", false, -1, 2.5, 0.25, 3), row("refLogp", false, 0.5, -1, 0.75, -2), {name: "labels", shape: []int{4}, ints: []int{1, 0, 0, 1}, masked: everyRow(1)}}
 	groupProblems = append(groupProblems,
-		groupProblem{loss: "BradleyTerry", title: "plain", inputs: []groupInput{chosen, rejected}, mask: []int{4}, weights: []int{4}},
-		groupProblem{loss: "BradleyTerry", title: "margin", inputs: []groupInput{chosen, rejected, margin}, mask: []int{4}, weights: []int{4}},
-		groupProblem{loss: "KTO", title: "plain", inputs: completions, opts: []loss.Option{loss.WithBeta(.5)}, mask: []int{4}, weights: []int{4}},
-		groupProblem{loss: "KTO", title: "kl and weights", inputs: append(slices.Clone(completions), kl), opts: []loss.Option{loss.WithClassWeights([]float64{1, 1.5})}, mask: []int{4}, weights: []int{4}},
+		groupProblem{loss: "BradleyTerry", title: "plain", inputs: []groupInput{chosen, rejected}, mask: []int{4},
+			weights: []int{4}},
+		groupProblem{loss: "BradleyTerry", title: "margin", inputs: []groupInput{chosen, rejected, margin},
+			mask: []int{4}, weights: []int{4}},
+		groupProblem{loss: "KTO", title: "plain", inputs: completions, opts: []loss.Option{loss.WithBeta(.5)},
+			mask: []int{4}, weights: []int{4}},
+		groupProblem{loss: "KTO", title: "kl and weights", inputs: append(slices.Clone(completions), kl),
+			opts: []loss.Option{loss.WithClassWeights([]float64{1, 1.5})}, mask: []int{4}, weights: []int{4}},
 		groupProblem{loss: "KTOBaseline", title: "plain", inputs: []groupInput{{name: "logp", shape: []int{4}, x: chosen.x, data: true, masked: everyRow(1)}, {name: "refLogp", shape: []int{4}, x: rejected.x, data: true, masked: everyRow(1)}}, mask: []int{4}, node: true, kinks: true},
 		groupProblem{loss: "PPOValue", title: "plain", inputs: []groupInput{row("value", false, -1, 2.5, 0.25, 3), row("oldValue", true, -0.75, 2, 0.3, 3.5), row("returns", true, 0.5, 2, 0.75, -2)}, mask: []int{4}, weights: []int{4}})
 }
@@ -99,7 +109,8 @@ func TestAdvantages(t *testing.T) {
 		{[]float64{1, 2}, []int{0}, nil, loss.ErrShape, "loss.Advantages: 1 groups, want 2 to match the rewards"},
 		{[]float64{1, math.NaN()}, []int{0, 0}, nil, loss.ErrValue, "loss.Advantages: reward is NaN at index 1"},
 		{[]float64{1}, []int{0}, []loss.Option{loss.WithEpsilon(-1)}, loss.ErrOption, "loss.Advantages: WithEpsilon is -1"},
-		{[]float64{1}, []int{0}, []loss.Option{loss.NoScale(), loss.LeaveOneOut()}, loss.ErrOption, "loss.Advantages: NoScale, BatchScale and LeaveOneOut exclude each other"},
+		{[]float64{1}, []int{0}, []loss.Option{loss.NoScale(), loss.LeaveOneOut()}, loss.ErrOption,
+			"loss.Advantages: NoScale, BatchScale and LeaveOneOut exclude each other"},
 		{[]float64{1}, []int{0}, []loss.Option{loss.WithBeta(1)}, loss.ErrOption, "loss.Advantages: WithBeta is not an option of this loss, which takes WithEpsilon, NoScale, BatchScale, LeaveOneOut"},
 	} {
 		if _, err := loss.Advantages(c.rewards, c.groups, c.opts...); !errors.Is(err, c.kind) || !strings.HasPrefix(err.Error(), c.want) {
@@ -189,7 +200,8 @@ func TestOnPolicy(t *testing.T) {
 	}
 	g, h := G.NewGraph(), G.NewGraph()
 	got := solve(nil, g, floatLeaf(g, tensor.Float64, "x", []int{2, 3}, logp))
-	want := solve(floatLeaf(h, tensor.Float64, "old", []int{2, 3}, logp), h, floatLeaf(h, tensor.Float64, "x", []int{2, 3}, logp))
+	want := solve(floatLeaf(h, tensor.Float64, "old", []int{2, 3}, logp), h,
+		floatLeaf(h, tensor.Float64, "x", []int{2, 3}, logp))
 	for i, what := range []string{"value", "gradient", "H·v"} {
 		nearList(t, what, got[i], want[i], 0)
 	}
@@ -205,26 +217,39 @@ func TestPreferenceFaults(t *testing.T) {
 		kind  error
 		want  string
 	}{
-		{func() (*G.Node, error) { return loss.DPO(x(3), x(3), x(3), x(4)) }, loss.ErrShape, "loss.DPO: refRejected has shape (4), want (3) to match chosen"},
-		{func() (*G.Node, error) { return loss.DPO(x(3), x(3), x(3), x(3), loss.WithBeta(0)) }, loss.ErrOption, "loss.DPO: WithBeta is 0, want a number > 0"},
+		{func() (*G.Node, error) { return loss.DPO(x(3), x(3), x(3), x(4)) }, loss.ErrShape,
+			"loss.DPO: refRejected has shape (4), want (3) to match chosen"},
+		{func() (*G.Node, error) { return loss.DPO(x(3), x(3), x(3), x(3), loss.WithBeta(0)) }, loss.ErrOption,
+			"loss.DPO: WithBeta is 0, want a number > 0"},
 		{func() (*G.Node, error) {
 			return loss.DPO(x(3), x(3), x(3), x(3), loss.WithRobust(), loss.WithLabelSmoothing(.5))
 		}, loss.ErrOption, "loss.DPO: WithLabelSmoothing is 0.5, want a number in [0, 0.5) with WithRobust"},
-		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(2)) }, loss.ErrShape, "loss.GRPO: advantages have shape (2), want (3) to match logp"},
-		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3, 3)) }, loss.ErrShape, "loss.GRPO: advantages have shape (3, 3), want (3, 2) to match logp"},
-		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithBeta(1)) }, loss.ErrOption, "loss.GRPO: WithBeta is 1 without refLogp, want 0"},
-		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithDelta(1.1)) }, loss.ErrOption, "loss.GRPO: WithDelta is 1.1, want a number >= 1.2"},
-		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithEpsilon(-1)) }, loss.ErrOption, "loss.GRPO: WithEpsilon is -1, want a number >= 0"},
-		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithKLEstimator(7)) }, loss.ErrOption, "loss.GRPO: WithKLEstimator is 7"},
-		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithFixedLength(0)) }, loss.ErrOption, "loss.GRPO: WithFixedLength is 0, want a number >= 1"},
+		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(2)) }, loss.ErrShape,
+			"loss.GRPO: advantages have shape (2), want (3) to match logp"},
+		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3, 3)) }, loss.ErrShape,
+			"loss.GRPO: advantages have shape (3, 3), want (3, 2) to match logp"},
+		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithBeta(1)) }, loss.ErrOption,
+			"loss.GRPO: WithBeta is 1 without refLogp, want 0"},
+		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithDelta(1.1)) }, loss.ErrOption,
+			"loss.GRPO: WithDelta is 1.1, want a number >= 1.2"},
+		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithEpsilon(-1)) }, loss.ErrOption,
+			"loss.GRPO: WithEpsilon is -1, want a number >= 0"},
+		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithKLEstimator(7)) },
+			loss.ErrOption, "loss.GRPO: WithKLEstimator is 7"},
+		{func() (*G.Node, error) { return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithFixedLength(0)) },
+			loss.ErrOption, "loss.GRPO: WithFixedLength is 0, want a number >= 1"},
 		{func() (*G.Node, error) {
 			return loss.GRPO(x(3, 2), nil, nil, x(3), loss.WithFixedLength(3), loss.WithAggregation(loss.TokenMean))
 		}, loss.ErrOption, "loss.GRPO: WithFixedLength and WithAggregation exclude each other"},
 		{func() (*G.Node, error) { return loss.PPO(x(3, 2), nil, x(3)) }, loss.ErrShape, "loss.PPO: oldLogp is nil"},
-		{func() (*G.Node, error) { return loss.KTO(x(3), x(3), x(3), loss.WithClassWeights([]float64{1})) }, loss.ErrOption, "loss.KTO: WithClassWeights has 1 entries, want 2"},
-		{func() (*G.Node, error) { return loss.KTO(x(3), x(3), x(3), loss.WithKL(x(3))) }, loss.ErrShape, "loss.KTO: kl has shape (3), want ()"},
-		{func() (*G.Node, error) { return loss.SequenceLogProb(x(3, 2), x(3)) }, loss.ErrShape, "loss.SequenceLogProb: mask has shape (3), want (3, 2) to match tokenLogProb (3, 2)"},
-		{func() (*G.Node, error) { return loss.BradleyTerry(x(3), x(3), loss.WithMarginNode(nil)) }, loss.ErrOption, "loss.BradleyTerry: WithMarginNode is nil"},
+		{func() (*G.Node, error) { return loss.KTO(x(3), x(3), x(3), loss.WithClassWeights([]float64{1})) },
+			loss.ErrOption, "loss.KTO: WithClassWeights has 1 entries, want 2"},
+		{func() (*G.Node, error) { return loss.KTO(x(3), x(3), x(3), loss.WithKL(x(3))) }, loss.ErrShape,
+			"loss.KTO: kl has shape (3), want ()"},
+		{func() (*G.Node, error) { return loss.SequenceLogProb(x(3, 2), x(3)) }, loss.ErrShape,
+			"loss.SequenceLogProb: mask has shape (3), want (3, 2) to match tokenLogProb (3, 2)"},
+		{func() (*G.Node, error) { return loss.BradleyTerry(x(3), x(3), loss.WithMarginNode(nil)) }, loss.ErrOption,
+			"loss.BradleyTerry: WithMarginNode is nil"},
 	} {
 		if n, err := c.build(); n != nil || !errors.Is(err, c.kind) || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("error %v, want %s", err, c.want)

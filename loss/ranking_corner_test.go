@@ -150,7 +150,8 @@ func TestBadLists(t *testing.T) {
 	for _, name := range []string{"RankingSoftmax", "UniqueSoftmax", "LambdaRank", "ApproxNDCG", "ApproxMRR", "NeuralNDCG"} {
 		fails(call(name, []float64{0, 1, -1, 2}, eager.Data{}), loss.ErrValue, "relevance is -1 at")
 		fails(call(name, []float64{0, 1, math.NaN(), 2}, eager.Data{}), loss.ErrValue, "relevance is NaN at")
-		fails(call(name, []float64{0, 1, 0, 2}, eager.Data{Weights: eager.Slice([]float64{1, 1, 1, -2}, 2, 2)}), loss.ErrValue, "weight is -2 at item 1 of list 1")
+		fails(call(name, []float64{0, 1, 0, 2}, eager.Data{Weights: eager.Slice([]float64{1, 1, 1, -2}, 2, 2)}),
+			loss.ErrValue, "weight is -2 at item 1 of list 1")
 	}
 	for _, name := range []string{"ListNet", "ListMLE", "RankNet", "PairwiseHinge", "PairwiseMSE", "PairwiseQuantile", "PairwiseSoftZeroOne"} {
 		if err := call(name, []float64{0, 1, -1, 2}, eager.Data{}); err != nil {
@@ -159,14 +160,17 @@ func TestBadLists(t *testing.T) {
 		fails(call(name, []float64{0, 1, math.Inf(1), 2}, eager.Data{}), loss.ErrValue, "relevance is +Inf at")
 		if strings.HasPrefix(name, "Pair") || name == "RankNet" {
 			fails(call(name, []float64{0, 1, -1, 2}, eager.Data{}, dcg), loss.ErrValue, "relevance is -1 at")
-			fails(call(name, make([]float64, 4), eager.Data{}, loss.WithTopK(2)), loss.ErrOption, "WithTopK needs WithPairWeights(PairDCG)")
+			fails(call(name, make([]float64, 4), eager.Data{}, loss.WithTopK(2)), loss.ErrOption,
+				"WithTopK needs WithPairWeights(PairDCG)")
 		}
 	}
 	for _, o := range []loss.Option{loss.WithTopK(0), loss.WithPairWeights(9), loss.WithSigma(0)} {
 		fails(call("RankNet", make([]float64, 4), eager.Data{}, o), loss.ErrOption, "want")
 	}
-	fails(call("ApproxMRR", make([]float64, 4), eager.Data{}, loss.WithEmptyLists(7)), loss.ErrOption, "want one of the 3 constants")
-	fails(call("NeuralNDCG", make([]float64, 4), eager.Data{}, loss.WithIterations(-1)), loss.ErrOption, "want a number >= 0")
+	fails(call("ApproxMRR", make([]float64, 4), eager.Data{}, loss.WithEmptyLists(7)), loss.ErrOption,
+		"want one of the 3 constants")
+	fails(call("NeuralNDCG", make([]float64, 4), eager.Data{}, loss.WithIterations(-1)), loss.ErrOption,
+		"want a number >= 0")
 }
 
 // The weights of λ are constants: the gradient is Σ λ·∂l/∂s with the weights of the ranks at hand,

@@ -299,7 +299,8 @@ func TestRankingOracles(t *testing.T) {
 				// Sums of up to 36 positive terms of a few roundings each, and the differences of
 				// scores near 30 in exponents.
 				if got := listValue(t, o.loss, s, y, o.opts...); !(math.Abs(got-want) <= 2e-13*math.Abs(want)) {
-					t.Errorf("scores %v relevance %v: %v, want %v (relative %.1e)", s, y, got, want, math.Abs(got-want)/math.Abs(want))
+					t.Errorf("scores %v relevance %v: %v, want %v (relative %.1e)", s, y, got, want,
+						math.Abs(got-want)/math.Abs(want))
 				}
 			}
 		})
@@ -352,7 +353,8 @@ func TestLambdaRankOfFewGrades(t *testing.T) {
 		opts      []loss.Option
 	}{
 		{700, 2, func(float64) float64 { return 3 * r.NormFloat64() }, nil},
-		{300, 5, func(float64) float64 { return 3 * r.NormFloat64() }, []loss.Option{loss.WithPairSum(), loss.WithSigma(1.5)}},
+		{300, 5, func(float64) float64 { return 3 * r.NormFloat64() },
+			[]loss.Option{loss.WithPairSum(), loss.WithSigma(1.5)}},
 		{80, 5, func(float64) float64 { return float64(r.IntN(7)) }, []loss.Option{loss.WithTopK(9)}}, // ties
 		{40, 3, func(y float64) float64 { return 12*y + r.Float64() }, nil},                           // in order
 		{40, 3, func(y float64) float64 { return -12*y + r.Float64() }, []loss.Option{loss.WithLinearGain()}},

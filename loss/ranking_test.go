@@ -17,11 +17,12 @@ var (
 
 // rankingVariants are the options of each loss of lists that are held to the contract.
 var rankingVariants = map[string]map[string][]loss.Option{
-	"ListNet":             {"": nil},
-	"RankingSoftmax":      {"": nil, "epsilon": {loss.WithEpsilon(0.5)}},
-	"UniqueSoftmax":       {"": nil, "linear gain": {loss.WithLinearGain()}},
-	"ListMLE":             {"": nil, "top 2": {loss.WithTopK(2)}},
-	"RankNet":             {"": nil, "sigma": {loss.WithSigma(2)}, "sum, label differences": {loss.WithPairSum(), loss.WithPairWeights(loss.PairLabelDiff)}},
+	"ListNet":        {"": nil},
+	"RankingSoftmax": {"": nil, "epsilon": {loss.WithEpsilon(0.5)}},
+	"UniqueSoftmax":  {"": nil, "linear gain": {loss.WithLinearGain()}},
+	"ListMLE":        {"": nil, "top 2": {loss.WithTopK(2)}},
+	"RankNet": {"": nil, "sigma": {loss.WithSigma(2)},
+		"sum, label differences": {loss.WithPairSum(), loss.WithPairWeights(loss.PairLabelDiff)}},
 	"LambdaRank":          {"": nil, "sum, top 2, linear gain, sigma": {loss.WithPairSum(), loss.WithTopK(2), loss.WithLinearGain(), loss.WithSigma(0.5)}},
 	"PairwiseHinge":       {"": nil, "margin": {loss.WithMargin(1.7), loss.WithPairWeights(loss.PairDCG)}},
 	"PairwiseMSE":         {"": nil, "sum, label differences": {loss.WithPairSum(), loss.WithPairWeights(loss.PairLabelDiff)}},
@@ -31,7 +32,8 @@ var rankingVariants = map[string]map[string][]loss.Option{
 		"empty": {loss.WithEmptyLists(loss.EmptyOne)}},
 	"ApproxMRR": {"": nil, "temperature": {loss.WithTemperature(0.5)}, "linear gain, top 2": {loss.WithTopK(2), loss.WithLinearGain()},
 		"empty": {loss.WithEmptyLists(loss.EmptyOne)}},
-	"NeuralNDCG": {"": nil, "no iterations": {loss.WithIterations(0)}, "top 2": {loss.WithTopK(2), loss.WithIterations(3), loss.WithTemperature(2), loss.WithLinearGain()}},
+	"NeuralNDCG": {"": nil, "no iterations": {loss.WithIterations(0)},
+		"top 2": {loss.WithTopK(2), loss.WithIterations(3), loss.WithTemperature(2), loss.WithLinearGain()}},
 }
 
 // withItemWeights lists the losses whose weights may be those of items, with the options under

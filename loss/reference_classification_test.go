@@ -72,7 +72,8 @@ var classificationAdapters = map[string]reference{
 	"distillation": {func(b *refGraph) (*G.Node, error) {
 		student := b.input("student")
 		labels := labelLeaf(b.g, tensor.Int, "labels", student.Shape()[:1], make([]int, student.Shape()[0]))
-		return loss.Distillation(student, b.input("teacher"), labels, loss.WithAlpha(1), loss.WithTemperature(b.option("temperature", 0)))
+		return loss.Distillation(student, b.input("teacher"), labels, loss.WithAlpha(1),
+			loss.WithTemperature(b.option("temperature", 0)))
 	}, tally{6, 6, 0, 0, 0, 0}},
 	"emd_ordinal_squared": {func(b *refGraph) (*G.Node, error) {
 		b.dtype = tensor.Float64
@@ -90,14 +91,17 @@ var classificationAdapters = map[string]reference{
 		}
 		return loss.EvidentialMSE(evidence, b.labels("target"), b.perRow())
 	}, tally{2, 2, 0, 0, 0, 0}},
-	"generalized_cross_entropy":       {classified(loss.GeneralizedCrossEntropy, number("q", loss.WithQ)), tally{6, 6, 0, 0, 0, 0}},
-	"hinge":                           {classified(loss.Hinge), tally{2, 2, 0, 0, 0, 0}},
-	"hinge_embedding_loss":            {classified(loss.HingeEmbedding, number("margin", loss.WithMargin)), tally{6, 6, 0, 0, 0, 0}},
+	"generalized_cross_entropy": {classified(loss.GeneralizedCrossEntropy, number("q", loss.WithQ)),
+		tally{6, 6, 0, 0, 0, 0}},
+	"hinge": {classified(loss.Hinge), tally{2, 2, 0, 0, 0, 0}},
+	"hinge_embedding_loss": {classified(loss.HingeEmbedding, number("margin", loss.WithMargin)),
+		tally{6, 6, 0, 0, 0, 0}},
 	"multi_margin_loss":               {classified(loss.MultiMargin, number("p", loss.WithPower), number("margin", loss.WithMargin), weightList), tally{24, 20, 4, 0, 0, 0}},
 	"multiclass_hinge_crammer_singer": {classified(loss.MulticlassHinge), tally{2, 2, 0, 0, 0, 0}},
 	"multilabel_margin_loss":          {classified(loss.MultiLabelMargin), tally{6, 6, 0, 0, 0, 0}},
 	"multilabel_soft_margin_loss":     {classified(loss.MultiLabelSoftMargin, weightList), tally{12, 10, 2, 0, 0, 0}},
-	"poly1_cross_entropy":             {classified(loss.PolyCrossEntropy, number("epsilon", loss.WithEpsilon)), tally{8, 8, 0, 0, 0, 0}},
+	"poly1_cross_entropy": {classified(loss.PolyCrossEntropy, number("epsilon", loss.WithEpsilon)),
+		tally{8, 8, 0, 0, 0, 0}},
 	"sigmoid_focal": {classified(loss.SigmoidFocal, number("gamma", loss.WithGamma), func(b *refGraph) loss.Option {
 		if alpha := b.option("alpha", -1); alpha >= 0 {
 			return loss.WithAlpha(alpha)
@@ -189,7 +193,8 @@ var classificationExceptions = []exception{
 		why: "log and 1/p are exact, where PyTorch stops at -100 and 1e12"},
 	{file: "binary_cross_entropy", cases: `^out-of-range/`, why: "a probability of 1.5", refused: loss.ErrValue},
 	{file: "binary_cross_entropy", cases: `^shape-mismatch/`, why: "(2, 1) against (2)", refused: loss.ErrShape},
-	{file: "emd_ordinal_squared", cases: `.`, why: "the softmax of log p is p over its sum, and the gradient goes through it", want: emdRule},
+	{file: "emd_ordinal_squared", cases: `.`,
+		why: "the softmax of log p is p over its sum, and the gradient goes through it", want: emdRule},
 	{file: "multi_margin_loss", cases: `^mean-p[12]-w/`, why: "the mean divides by the weights of the labels, not by N", want: scaledBy(func(c *refCase) float64 {
 		w, d := c.Inputs["weight"].values(), 0.0
 		for _, y := range c.Inputs["target"].values() {

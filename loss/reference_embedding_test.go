@@ -24,8 +24,10 @@ func distanceOption(v any) loss.Option {
 
 // embeddingOptions are the options of all losses of embeddings by their names in the files.
 var embeddingOptions = map[string]func(any) loss.Option{
-	"power": powerOption, "p": powerOption, "epsilon": numberOption(loss.WithEpsilon), "eps": numberOption(loss.WithEpsilon),
-	"margin": numberOption(loss.WithMargin), "temperature": numberOption(loss.WithTemperature), "gamma": numberOption(loss.WithGamma), "alpha": numberOption(loss.WithAlpha), "beta": numberOption(loss.WithBeta),
+	"power": powerOption, "p": powerOption, "epsilon": numberOption(loss.WithEpsilon),
+	"eps":    numberOption(loss.WithEpsilon),
+	"margin": numberOption(loss.WithMargin), "temperature": numberOption(loss.WithTemperature),
+	"gamma": numberOption(loss.WithGamma), "alpha": numberOption(loss.WithAlpha), "beta": numberOption(loss.WithBeta),
 	"scale": numberOption(loss.WithScale), "one_way": flagOption(loss.WithOneWay),
 	"non_zero": flagOption(loss.WithNonZero), "unbiased": flagOption(loss.WithUnbiased),
 	"mining": func(v any) loss.Option {
@@ -44,25 +46,33 @@ func embedding(name string, operands ...string) adapter {
 
 func init() {
 	for file, r := range map[string]reference{
-		"pairwise_distance":                 {embedding("PairwiseDistance", "x1", "x2"), tally{10, 10, 0, 0, 0, 5}},
-		"pairwise_distance_first":           {embedding("PairwiseDistance", "input1", "input2"), tally{6, 6, 0, 0, 0, 0}},
-		"triplet_margin":                    {embedding("TripletMargin", "anchor", "positive", "negative"), tally{24, 24, 0, 0, 0, 12}},
-		"triplet_margin_loss":               {embedding("TripletMargin", "anchor", "positive", "negative"), tally{26, 24, 2, 0, 0, 0}},
-		"triplet_margin_with_distance_loss": {embedding("TripletMargin", "anchor", "positive", "negative"), tally{2, 2, 0, 0, 0, 0}},
-		"cosine_embedding":                  {embedding("CosineEmbedding", "x1", "x2", "y"), tally{10, 10, 0, 0, 0, 5}},
-		"cosine_embedding_loss":             {embedding("CosineEmbedding", "input1", "input2", "target"), tally{14, 8, 6, 0, 0, 0}},
-		"contrastive":                       {embedding("Contrastive", "x1", "x2", "y"), tally{10, 10, 0, 0, 0, 5}},
+		"pairwise_distance":       {embedding("PairwiseDistance", "x1", "x2"), tally{10, 10, 0, 0, 0, 5}},
+		"pairwise_distance_first": {embedding("PairwiseDistance", "input1", "input2"), tally{6, 6, 0, 0, 0, 0}},
+		"triplet_margin": {embedding("TripletMargin", "anchor", "positive", "negative"),
+			tally{24, 24, 0, 0, 0, 12}},
+		"triplet_margin_loss": {embedding("TripletMargin", "anchor", "positive", "negative"),
+			tally{26, 24, 2, 0, 0, 0}},
+		"triplet_margin_with_distance_loss": {embedding("TripletMargin", "anchor", "positive", "negative"),
+			tally{2, 2, 0, 0, 0, 0}},
+		"cosine_embedding": {embedding("CosineEmbedding", "x1", "x2", "y"), tally{10, 10, 0, 0, 0, 5}},
+		"cosine_embedding_loss": {embedding("CosineEmbedding", "input1", "input2", "target"),
+			tally{14, 8, 6, 0, 0, 0}},
+		"contrastive": {embedding("Contrastive", "x1", "x2", "y"), tally{10, 10, 0, 0, 0, 5}},
 		"contrastive_first": {func(b *refGraph) (*G.Node, error) {
-			return loss.Contrastive(b.input("a"), b.input("b"), b.input("y"), b.perRow(), loss.WithMargin(b.option("margin", 1)))
+			return loss.Contrastive(b.input("a"), b.input("b"), b.input("y"), b.perRow(),
+				loss.WithMargin(b.option("margin", 1)))
 		}, tally{2, 2, 0, 0, 0, 0}},
 		"alignment": {embedding("Alignment", "x", "y"), tally{14, 14, 0, 0, 0, 7}},
 	} {
 		adapters[file] = r
 	}
 	exceptions = append(exceptions,
-		exception{file: "triplet_margin_loss", cases: `^identical/`, why: "the gradient of the distance of equal rows is 0, in PyTorch that of ε", want: noGradients},
-		exception{file: "cosine_embedding_loss", cases: `^zero-vector/`, why: "the cosine with a vector of zeros is 0 with gradient 0", want: cosineRule},
-		exception{file: "cosine_embedding_loss", cases: `^(none|sum)-.*/float64`, why: "PyTorch is off by 1e-14 where the entries of a gradient cancel", want: cosineRule})
+		exception{file: "triplet_margin_loss", cases: `^identical/`,
+			why: "the gradient of the distance of equal rows is 0, in PyTorch that of ε", want: noGradients},
+		exception{file: "cosine_embedding_loss", cases: `^zero-vector/`,
+			why: "the cosine with a vector of zeros is 0 with gradient 0", want: cosineRule},
+		exception{file: "cosine_embedding_loss", cases: `^(none|sum)-.*/float64`,
+			why: "PyTorch is off by 1e-14 where the entries of a gradient cancel", want: cosineRule})
 }
 
 // noGradients keeps the values of a case and puts 0 for its gradients.

@@ -93,7 +93,8 @@ func tokenCase(b *refGraph) (*G.Node, error) {
 }
 
 var linearAdapters = map[string]reference{
-	"linear_cross_entropy":         {linearCase("input", "linear_weight", "target", "linear_bias", "weight"), tally{74, 66, 8, 0, 0, 0}},
+	"linear_cross_entropy": {linearCase("input", "linear_weight", "target", "linear_bias", "weight"),
+		tally{74, 66, 8, 0, 0, 0}},
 	"linear_cross_entropy_options": {linearCase("hidden", "weight", "labels", "bias", ""), tally{29, 29, 0, 0, 0, 15}},
 	"token_log_prob":               {tokenCase, tally{16, 16, 0, 0, 0, 8}},
 }

@@ -7,10 +7,13 @@ import (
 
 func init() {
 	options := map[string]func(any) loss.Option{
-		"smooth": numberOption(loss.WithSmooth), "epsilon": numberOption(loss.WithEpsilon), "alpha": numberOption(loss.WithAlpha),
-		"beta": numberOption(loss.WithBeta), "gamma": numberOption(loss.WithGamma), "power": numberOption(loss.WithPower),
-		"axis": integerOption(loss.WithAxis), "squared": flagOption(loss.WithSquared), "semimetric": flagOption(loss.WithSemimetric),
-		"multi_label": flagOption(loss.WithMultiLabel), "pooled": flagOption(loss.WithPooled), "present_only": flagOption(loss.WithPresentOnly),
+		"smooth": numberOption(loss.WithSmooth), "epsilon": numberOption(loss.WithEpsilon),
+		"alpha": numberOption(loss.WithAlpha),
+		"beta":  numberOption(loss.WithBeta), "gamma": numberOption(loss.WithGamma), "power": numberOption(loss.WithPower),
+		"axis": integerOption(loss.WithAxis), "squared": flagOption(loss.WithSquared),
+		"semimetric":  flagOption(loss.WithSemimetric),
+		"multi_label": flagOption(loss.WithMultiLabel), "pooled": flagOption(loss.WithPooled),
+		"present_only": flagOption(loss.WithPresentOnly),
 		"background":   func(v any) loss.Option { return loss.WithBackground(v.(bool)) },
 		"ignore_index": func(v any) loss.Option { return loss.WithIgnoreIndex(int(v.([]any)[0].(float64))) },
 	}

@@ -9,10 +9,12 @@ import (
 
 // rankingOptions are the options of losses of lists by their names in the files.
 var rankingOptions = map[string]func(any) loss.Option{
-	"epsilon": numberOption(loss.WithEpsilon), "sigma": numberOption(loss.WithSigma), "margin": numberOption(loss.WithMargin),
+	"epsilon": numberOption(loss.WithEpsilon), "sigma": numberOption(loss.WithSigma),
+	"margin":   numberOption(loss.WithMargin),
 	"quantile": numberOption(loss.WithQuantile), "temperature": numberOption(loss.WithTemperature),
 	"top_k": integerOption(loss.WithTopK), "iterations": integerOption(loss.WithIterations),
-	"linear_gain": flagOption(loss.WithLinearGain), "pair_sum": flagOption(loss.WithPairSum), "squared": flagOption(loss.WithSquared),
+	"linear_gain": flagOption(loss.WithLinearGain), "pair_sum": flagOption(loss.WithPairSum),
+	"squared": flagOption(loss.WithSquared),
 	"pair_weights": func(v any) loss.Option {
 		return loss.WithPairWeights(map[string]loss.PairWeight{"labeldiff": loss.PairLabelDiff, "dcg": loss.PairDCG}[v.(string)])
 	},

@@ -46,7 +46,8 @@ var regressionAdapters = map[string]reference{
 	"poisson_nll_loss": {classified(loss.PoissonNLL, flag("full", loss.WithFull())), tally{28, 14, 0, 0, 14, 0}},
 	"quantile_loss":    {classified(loss.Quantile, number("tau", loss.WithQuantile)), tally{20, 16, 4, 0, 0, 6}},
 	"smooth_l1_loss":   {classified(loss.SmoothL1, number("beta", loss.WithBeta)), tally{30, 28, 2, 0, 0, 6}},
-	"wing":             {classified(loss.Wing, number("w", loss.WithMargin), number("eps", loss.WithEpsilon)), tally{2, 2, 0, 0, 0, 0}},
+	"wing": {classified(loss.Wing, number("w", loss.WithMargin), number("eps", loss.WithEpsilon)),
+		tally{2, 2, 0, 0, 0, 0}},
 }
 
 // gaussianCase builds a case of gaussian_nll_loss. A variance for each row is spread over the row
@@ -73,10 +74,14 @@ func gaussianCase(b *refGraph) (*G.Node, error) {
 
 var regressionExceptions = []exception{
 	{file: "gaussian_nll_loss", cases: `^var-negative/`, why: "a negative variance", refused: loss.ErrValue},
-	{file: "poisson_nll_loss", cases: `-logFalse-|^x-zero/`, why: "predictions are log-rates here, not rates", unsupported: true},
-	{file: "log_cosh", cases: `^inf-`, why: "an error of -Inf has the limit +Inf, in PyTorch's formula NaN", want: logCoshRule},
-	{file: "smooth_l1_loss", cases: `^inf-\{'beta': 0\.0\}/`, why: "the gradient of NaN is NaN, in PyTorch 0", want: absoluteRule},
-	{file: "quantile_loss", cases: `^inf-`, why: "the gradient of NaN is NaN, in PyTorch that of the wrong side or 0", want: quantileRule},
+	{file: "poisson_nll_loss", cases: `-logFalse-|^x-zero/`, why: "predictions are log-rates here, not rates",
+		unsupported: true},
+	{file: "log_cosh", cases: `^inf-`, why: "an error of -Inf has the limit +Inf, in PyTorch's formula NaN",
+		want: logCoshRule},
+	{file: "smooth_l1_loss", cases: `^inf-\{'beta': 0\.0\}/`, why: "the gradient of NaN is NaN, in PyTorch 0",
+		want: absoluteRule},
+	{file: "quantile_loss", cases: `^inf-`, why: "the gradient of NaN is NaN, in PyTorch that of the wrong side or 0",
+		want: quantileRule},
 }
 
 // logCoshRule computes a case of log_cosh on errors of which none is finite.

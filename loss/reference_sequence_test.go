@@ -13,7 +13,8 @@ func init() {
 	maps.Copy(adapters, sequenceAdapters)
 	exceptions = append(exceptions, exception{file: "ctc_loss", cases: `^impossible-\w+-ziFalse/`, why: "an impossible row has gradient 0, in PyTorch NaN", want: impossibleRule})
 	exceptions = append(exceptions,
-		exception{file: "ctc", cases: `^target-(is-blank|out-of-range)/`, why: "a target that is the blank or no class", refused: loss.ErrValue},
+		exception{file: "ctc", cases: `^target-(is-blank|out-of-range)/`,
+			why: "a target that is the blank or no class", refused: loss.ErrValue},
 		exception{file: "ctc", cases: `-length-too-long/`, why: "a length beyond its axis", refused: loss.ErrValue})
 }
 
@@ -81,11 +82,13 @@ var sequenceAdapters = map[string]reference{
 		if b.c.Options["zero_infinity"] == true {
 			opts = append(opts, loss.WithZeroInfinity())
 		}
-		return loss.CTC(b.input("logits"), b.labels("targets"), b.lengths("input_lengths"), b.lengths("target_lengths"), opts...)
+		return loss.CTC(b.input("logits"), b.labels("targets"), b.lengths("input_lengths"),
+			b.lengths("target_lengths"), opts...)
 	}, tally{40, 34, 6, 0, 0, 0}},
 	"ctc_from_log_prob": {alignment("CTCFromLogProb", alignmentOptions, "log_prob"), tally{9, 9, 0, 0, 0, 5}},
 	"linear_chain_crf": {second{loss: "LinearChainCRF", operands: []string{"emissions", "transitions", "tags", "lengths"},
-		nodes: map[string]func(*G.Node) loss.Option{"start": loss.WithStart, "end": loss.WithEnd}}.build, tally{19, 19, 0, 0, 0, 10}},
+		nodes: map[string]func(*G.Node) loss.Option{"start": loss.WithStart, "end": loss.WithEnd}}.build, tally{19,
+		19, 0, 0, 0, 10}},
 	"rnnt":          {transducer("RNNT", "logits"), tally{27, 27, 0, 0, 0, 13}},
 	"rnnt_additive": {transducer("RNNTAdditive", "encoder", "predictor"), tally{9, 9, 0, 0, 0, 5}},
 }

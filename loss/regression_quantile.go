@@ -42,7 +42,8 @@ func Quantile(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var quantile = core.Definition{
-	Name: "Quantile", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptQuantile), Defaults: core.Settings{Quantile: 0.5},
+	Name: "Quantile", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptQuantile), Defaults: core.Settings{Quantile: 0.5},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.Quantile, A: s.Quantile}
 	}),
@@ -95,7 +96,8 @@ func Expectile(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var expectile = core.Definition{
-	Name: "Expectile", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptTau), Defaults: core.Settings{Tau: 0.5},
+	Name: "Expectile", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptTau), Defaults: core.Settings{Tau: 0.5},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Expectile, A: s.Tau} }),
 	Laws:   core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
@@ -137,7 +139,8 @@ func EpsilonInsensitive(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var epsilonInsensitive = core.Definition{
-	Name: "EpsilonInsensitive", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptEpsilon), Defaults: core.Settings{Epsilon: 0.1},
+	Name: "EpsilonInsensitive", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptEpsilon), Defaults: core.Settings{Epsilon: 0.1},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.EpsilonInsensitive, A: s.Epsilon}
 	}),

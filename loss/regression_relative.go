@@ -41,7 +41,8 @@ func MAPE(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var mape = core.Definition{
-	Name: "MAPE", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptEpsilon), Defaults: core.Settings{Epsilon: 1e-7},
+	Name: "MAPE", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptEpsilon), Defaults: core.Settings{Epsilon: 1e-7},
 	Kernel: points(false, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.MAPE, A: s.Epsilon} }),
 	Laws:   core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Keras:  "MeanAbsolutePercentageError / 100",

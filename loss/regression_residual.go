@@ -169,7 +169,8 @@ func Huber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var huber = core.Definition{
-	Name: "Huber", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptDelta), Defaults: core.Settings{Delta: 1},
+	Name: "Huber", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptDelta), Defaults: core.Settings{Delta: 1},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Huber, A: s.Delta} }),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Torch:  "huber_loss", Keras: "Huber", Optax: "huber_loss",
@@ -217,7 +218,8 @@ func SmoothL1(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var smoothL1 = core.Definition{
-	Name: "SmoothL1", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptBeta), Defaults: core.Settings{Beta: 1},
+	Name: "SmoothL1", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptBeta), Defaults: core.Settings{Beta: 1},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.SmoothL1, A: s.Beta} }),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Torch:  "smooth_l1_loss",
@@ -334,7 +336,8 @@ func PseudoHuber(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var pseudoHuber = core.Definition{
-	Name: "PseudoHuber", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptDelta), Defaults: core.Settings{Delta: 1},
+	Name: "PseudoHuber", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptDelta), Defaults: core.Settings{Delta: 1},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.PseudoHuber, A: s.Delta}
 	}),
@@ -408,7 +411,8 @@ func Charbonnier(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var charbonnier = core.Definition{
-	Name: "Charbonnier", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptEpsilon), Defaults: core.Settings{Epsilon: 1e-3},
+	Name: "Charbonnier", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptEpsilon), Defaults: core.Settings{Epsilon: 1e-3},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.Charbonnier, A: s.Epsilon}
 	}),

@@ -46,7 +46,8 @@ func Wing(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var wing = core.Definition{
-	Name: "Wing", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptMargin, core.OptEpsilon),
+	Name: "Wing", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptMargin, core.OptEpsilon),
 	Kernel: points(true, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.Wing, A: s.Margin, B: s.Epsilon}
 	}),
@@ -109,7 +110,8 @@ func Cauchy(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var cauchy = core.Definition{
-	Name: "Cauchy", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptScale), Defaults: core.Settings{Scale: 1},
+	Name: "Cauchy", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptScale), Defaults: core.Settings{Scale: 1},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Cauchy, A: s.Scale} }),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
@@ -160,7 +162,8 @@ func GemanMcClure(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var gemanMcClure = core.Definition{
-	Name: "GemanMcClure", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptScale), Defaults: core.Settings{Scale: 1},
+	Name: "GemanMcClure", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptScale), Defaults: core.Settings{Scale: 1},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.GemanMcClure, A: s.Scale}
 	}),
@@ -214,7 +217,8 @@ func Welsch(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var welsch = core.Definition{
-	Name: "Welsch", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptScale), Defaults: core.Settings{Scale: 1},
+	Name: "Welsch", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptScale), Defaults: core.Settings{Scale: 1},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Welsch, A: s.Scale} }),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
@@ -274,7 +278,8 @@ func Tukey(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var tukey = core.Definition{
-	Name: "Tukey", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptScale), Defaults: core.Settings{Scale: 4.685},
+	Name: "Tukey", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptScale), Defaults: core.Settings{Scale: 4.685},
 	Kernel: points(true, func(s *core.Settings) tensorops.Point { return tensorops.Point{Loss: tensorops.Tukey, A: s.Scale} }),
 	Laws:   core.Symmetric | core.NonNegative | core.ZeroAtEqual,
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
@@ -329,7 +334,8 @@ func Barron(pred, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var barron = core.Definition{
-	Name: "Barron", Operands: elements("pred", core.Real, "target", core.Real), Takes: core.Options(core.ReduceOptions, core.OptAlpha, core.OptScale),
+	Name: "Barron", Operands: elements("pred", core.Real, "target", core.Real),
+	Takes: core.Options(core.ReduceOptions, core.OptAlpha, core.OptScale),
 	Kernel: points(true, func(s *core.Settings) tensorops.Point {
 		return tensorops.Point{Loss: tensorops.Barron, A: s.Alpha, B: s.Scale}
 	}),

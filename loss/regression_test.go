@@ -17,7 +17,8 @@ import (
 func regress(t *testing.T, f loss.Func, p, y []float64, opts ...loss.Option) *computed {
 	t.Helper()
 	return mustCompute(t, tensor.Float64, func(b *bench) (*G.Node, error) {
-		return f(b.float("p", []int{len(p)}, p...), b.float("t", []int{len(y)}, y...), append(opts, loss.WithReduction(loss.None))...)
+		return f(b.float("p", []int{len(p)}, p...), b.float("t", []int{len(y)}, y...),
+			append(opts, loss.WithReduction(loss.None))...)
 	}, "p", "t")
 }
 
@@ -48,7 +49,8 @@ func TestRegressionValues(t *testing.T) {
 		{"Quantile", loss.Quantile, []loss.Option{loss.WithQuantile(0.75)}, []row{
 			{2, 0, 0.5, 0.25, -0.25}, {0, 2, 1.5, -0.75, 0.75}, {1, 1, 0, -0.25, 0.25}, // the mean of ¼ and -¾
 		}},
-		{"Expectile", loss.Expectile, []loss.Option{loss.WithTau(0.75)}, []row{{2, 0, 1, 1, -1}, {0, 2, 3, -3, 3}, {1, 1, 0, 0, 0}}},
+		{"Expectile", loss.Expectile, []loss.Option{loss.WithTau(0.75)},
+			[]row{{2, 0, 1, 1, -1}, {0, 2, 3, -3, 3}, {1, 1, 0, 0, 0}}},
 		{"EpsilonInsensitive", loss.EpsilonInsensitive, []loss.Option{loss.WithEpsilon(0.5)}, []row{
 			{0.25, 0, 0, 0, 0}, {0.5, 0, 0, 0, 0}, {-2, 0, 1.5, -1, 1},
 		}},
@@ -80,13 +82,15 @@ func TestRegressionValues(t *testing.T) {
 			{1, 0, ln3, 1, -1}, // the linear side
 		}},
 		{"Barron", loss.Barron, []loss.Option{loss.WithScale(2)}, []row{{1.5, 0, 0.25, 0.3, -0.3}}}, // √(1 + 9/16) - 1, ¾/(5/4)/2
-		{"PoissonNLL", loss.PoissonNLL, nil, []row{{0, 3, 1, -2, 0}, {ln2, 0, 2, 2, -ln2}, {math.Inf(-1), 0, 0, 0, math.Inf(1)}}},
+		{"PoissonNLL", loss.PoissonNLL, nil,
+			[]row{{0, 3, 1, -2, 0}, {ln2, 0, 2, 2, -ln2}, {math.Inf(-1), 0, 0, 0, math.Inf(1)}}},
 		{"PoissonNLL full", loss.PoissonNLL, []loss.Option{loss.WithFull()}, []row{
 			{0, 3, 1 + 3*ln3 - 3 + math.Log(6*math.Pi)/2, -2, ln3 + 1./6}, {0, 1, 1, 0, 0}, {0, 0.5, 1, 0.5, 0},
 		}},
 		{"Gamma", loss.Gamma, nil, []row{{0, 3, 3, -2, 1}, {ln3, 3, 1 + ln3, 0, 1. / 3}}},
 		{"Tweedie", loss.Tweedie, nil, []row{{0, 3, 8, -2, 2}, {0, 0, 2, 1, 2}}}, // 2·3 + 2
-		{"NegativeBinomial", loss.NegativeBinomial, nil, []row{{0, 3, 4 * ln2, -1, ln2}, {math.Inf(-1), 0, 0, 0, math.Inf(1)}}},
+		{"NegativeBinomial", loss.NegativeBinomial, nil,
+			[]row{{0, 3, 4 * ln2, -1, ln2}, {math.Inf(-1), 0, 0, 0, math.Inf(1)}}},
 		// α = 1 is the geometric distribution: ½·(½)³, and ψ(4) - ψ(4) = 0
 		{"NegativeBinomial full", loss.NegativeBinomial, []loss.Option{loss.WithFull()}, []row{{0, 3, 4 * ln2, -1, ln2}}},
 		// two failures, p = ⅔: 3·(⅔)²·(⅓)² = 4/27; ψ(3) - ψ(4) = -⅓
@@ -189,7 +193,8 @@ func TestRegressionIdentities(t *testing.T) {
 	}{
 		{"Huber(1e6) = HalfSquared", loss.Huber, with(loss.WithDelta(1e6)), 1, loss.HalfSquared, nil, false, 0},
 		{"Huber(δ)/δ = MAE for δ→0", loss.Huber, with(loss.WithDelta(1e-12)), 1e-12, loss.MAE, nil, false, 1e-9}, // |e| - δ/2
-		{"SmoothL1(β) = Huber(β)/β", loss.Huber, with(loss.WithDelta(0.3)), 0.3, loss.SmoothL1, with(loss.WithBeta(0.3)), false, 1e-15},
+		{"SmoothL1(β) = Huber(β)/β", loss.Huber, with(loss.WithDelta(0.3)), 0.3, loss.SmoothL1,
+			with(loss.WithBeta(0.3)), false, 1e-15},
 		{"SmoothL1(0) = MAE", loss.SmoothL1, with(loss.WithBeta(0)), 1, loss.MAE, nil, false, 0},
 		{"EpsilonInsensitive(0) = MAE", loss.EpsilonInsensitive, with(loss.WithEpsilon(0)), 1, loss.MAE, nil, false, 0},
 		{"Quantile(½) = MAE/2", loss.Quantile, nil, 0.5, loss.MAE, nil, false, 0},
@@ -201,11 +206,13 @@ func TestRegressionIdentities(t *testing.T) {
 		{"Barron(α) = HalfSquared for α→2", loss.Barron, alpha(2 - 1e-12), 1, loss.HalfSquared, nil, false, 1e-10}, // b·log(1/b)
 		{"Barron(α) = Cauchy for α→0", loss.Barron, alpha(1e-12), 1, loss.Cauchy, nil, false, 1e-11},
 		{"Barron(α) = Welsch for α→-∞", loss.Barron, alpha(-1e13), 1, loss.Welsch, nil, false, 1e-9}, // z⁴/(2b)
-		{"Barron scales", loss.Barron, with(loss.WithAlpha(1), loss.WithScale(2)), 0.25, loss.PseudoHuber, with(loss.WithDelta(2)), false, 1e-14},
+		{"Barron scales", loss.Barron, with(loss.WithAlpha(1), loss.WithScale(2)), 0.25, loss.PseudoHuber,
+			with(loss.WithDelta(2)), false, 1e-14},
 		{"Tukey(c) = HalfSquared for c→∞", loss.Tukey, with(loss.WithScale(1e7)), 1, loss.HalfSquared, nil, false, 1e-9},
 		{"Tweedie(1) = PoissonNLL", loss.Tweedie, with(loss.WithPower(1)), 1, loss.PoissonNLL, nil, true, 0},
 		{"Tweedie(2) = Gamma", loss.Tweedie, with(loss.WithPower(2)), 1, loss.Gamma, nil, true, 0},
-		{"NegativeBinomial(α) = PoissonNLL for α→0", loss.NegativeBinomial, alpha(1e-16), 1, loss.PoissonNLL, nil, true, 1e-9},
+		{"NegativeBinomial(α) = PoissonNLL for α→0", loss.NegativeBinomial, alpha(1e-16), 1, loss.PoissonNLL, nil,
+			true, 1e-9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, y := randomPairs(seed, 40, c.positive)
@@ -286,19 +293,25 @@ func TestRegressionErrors(t *testing.T) {
 		{loss.SmoothL1, 1, loss.WithBeta(-1), loss.ErrOption, "loss.SmoothL1: WithBeta is -1, want a finite number >= 0"},
 		{loss.Charbonnier, 1, loss.WithEpsilon(0), loss.ErrOption, "loss.Charbonnier: WithEpsilon is 0, want a number > 0"},
 		{loss.MAPE, 1, loss.WithEpsilon(-1), loss.ErrOption, "loss.MAPE: WithEpsilon is -1, want a number > 0"},
-		{loss.EpsilonInsensitive, 1, loss.WithEpsilon(-1), loss.ErrOption, "loss.EpsilonInsensitive: WithEpsilon is -1, want a number >= 0"},
-		{loss.Quantile, 1, loss.WithQuantile(1), loss.ErrOption, "loss.Quantile: WithQuantile is 1, want a number in (0, 1)"},
+		{loss.EpsilonInsensitive, 1, loss.WithEpsilon(-1), loss.ErrOption,
+			"loss.EpsilonInsensitive: WithEpsilon is -1, want a number >= 0"},
+		{loss.Quantile, 1, loss.WithQuantile(1), loss.ErrOption,
+			"loss.Quantile: WithQuantile is 1, want a number in (0, 1)"},
 		{loss.Quantile, 1, loss.WithTau(0.5), loss.ErrOption, "loss.Quantile: WithTau is not an option of this loss"},
 		{loss.Expectile, 1, loss.WithTau(nan), loss.ErrOption, "loss.Expectile: WithTau is NaN, want a number in (0, 1)"},
 		{loss.Wing, 1, loss.WithMargin(0), loss.ErrOption, "loss.Wing: WithMargin is 0, want a number > 0"},
 		{loss.Wing, 1, loss.WithEpsilon(0), loss.ErrOption, "loss.Wing: WithEpsilon is 0, want a number > 0"},
 		{loss.Cauchy, 1, loss.WithScale(0), loss.ErrOption, "loss.Cauchy: WithScale is 0, want a finite number > 0"},
-		{loss.Barron, 1, loss.WithAlpha(math.Inf(-1)), loss.ErrOption, "loss.Barron: WithAlpha is -Inf, want a finite number"},
+		{loss.Barron, 1, loss.WithAlpha(math.Inf(-1)), loss.ErrOption,
+			"loss.Barron: WithAlpha is -Inf, want a finite number"},
 		{loss.Tweedie, 1, loss.WithPower(0.5), loss.ErrOption, "loss.Tweedie: WithPower is 0.5, want a number in [1, 2]"},
-		{loss.NegativeBinomial, 1, loss.WithAlpha(0), loss.ErrOption, "loss.NegativeBinomial: WithAlpha is 0, want a number > 0"},
-		{loss.CosineDistance, 1, loss.WithEpsilon(0), loss.ErrOption, "loss.CosineDistance: WithEpsilon is 0, want a number > 0"},
+		{loss.NegativeBinomial, 1, loss.WithAlpha(0), loss.ErrOption,
+			"loss.NegativeBinomial: WithAlpha is 0, want a number > 0"},
+		{loss.CosineDistance, 1, loss.WithEpsilon(0), loss.ErrOption,
+			"loss.CosineDistance: WithEpsilon is 0, want a number > 0"},
 		{loss.PoissonNLL, -1, nil, loss.ErrValue, "loss.PoissonNLL: target is -1 at row 1, want finite numbers >= 0"},
-		{loss.NegativeBinomial, nan, nil, loss.ErrValue, "loss.NegativeBinomial: target is NaN at row 1, want finite numbers >= 0"},
+		{loss.NegativeBinomial, nan, nil, loss.ErrValue,
+			"loss.NegativeBinomial: target is NaN at row 1, want finite numbers >= 0"},
 		{loss.Gamma, 0, nil, loss.ErrValue, "loss.Gamma: target is 0 at row 1, want finite numbers > 0"},
 		{loss.Tweedie, math.Inf(1), nil, loss.ErrValue, "loss.Tweedie: target is +Inf at row 1, want finite numbers >= 0"},
 		{loss.Tweedie, 0, loss.WithPower(2), loss.ErrValue, "loss.Tweedie: target is 0 at row 1, want finite numbers > 0"},

@@ -56,7 +56,8 @@ func TestBufferReuseInTwoMachines(t *testing.T) {
 				gradient.Close()
 			}
 			if first[true] != first[false] {
-				t.Errorf("%s, %d classes: gradient %v in kept memory, %v in fresh", name, classes, first[true], first[false])
+				t.Errorf("%s, %d classes: gradient %v in kept memory, %v in fresh", name, classes, first[true],
+					first[false])
 			}
 		}
 	}
@@ -142,10 +143,12 @@ func TestBufferReuseOfOverlappingMachines(t *testing.T) {
 					a := run(grad, x, y, up, mean)
 					b := run(grad, second[0], second[1], up, mean)
 					if want := run(freshGrad, x, y, up); !slices.Equal(a, want) {
-						t.Errorf("%s, %d classes, other %s: the first machine's gradient is %v, want %v", name, classes, what, a[:4], want[:4])
+						t.Errorf("%s, %d classes, other %s: the first machine's gradient is %v, want %v", name,
+							classes, what, a[:4], want[:4])
 					}
 					if want := run(freshGrad, second[0], second[1], up); !slices.Equal(b, want) {
-						t.Errorf("%s, %d classes, other %s: the second machine's gradient is %v, want %v", name, classes, what, b[:4], want[:4])
+						t.Errorf("%s, %d classes, other %s: the second machine's gradient is %v, want %v", name,
+							classes, what, b[:4], want[:4])
 					}
 				}
 			}

@@ -81,7 +81,8 @@ func TestBufferReuseGivesTheSameGradients(t *testing.T) {
 			got, want := keptGrad.Value().Data().([]float32), freshGrad.Value().Data().([]float32)
 			for i := range want {
 				if got[i] != want[i] {
-					t.Fatalf("%d classes, step %d: gradient[%d] is %v in kept memory, %v in fresh", classes, step, i, got[i], want[i])
+					t.Fatalf("%d classes, step %d: gradient[%d] is %v in kept memory, %v in fresh", classes, step, i,
+						got[i], want[i])
 				}
 			}
 		}
@@ -166,7 +167,8 @@ func TestElementsFused(t *testing.T) {
 			got, want := keptGrad.Value().Data().([]float32), freshGrad.Value().Data().([]float32)
 			for i := range want {
 				if got[i] != want[i] && (got[i] == got[i] || want[i] == want[i]) {
-					t.Fatalf("%s, step %d, upstream %v: gradient[%d] is %v fused, %v alone", name, step, scale, i, got[i], want[i])
+					t.Fatalf("%s, step %d, upstream %v: gradient[%d] is %v fused, %v alone", name, step, scale, i,
+						got[i], want[i])
 				}
 			}
 		}
@@ -186,7 +188,8 @@ func TestElementsFusedCheckTargets(t *testing.T) {
 		wrong []float32
 		want  string
 	}{
-		{"BinaryCrossEntropy", loss.BinaryCrossEntropy, 0.5, []float32{-1e-30, 1.0000001, 2, float32(math.NaN())}, "want numbers in [0, 1]"},
+		{"BinaryCrossEntropy", loss.BinaryCrossEntropy, 0.5, []float32{-1e-30, 1.0000001, 2, float32(math.NaN())},
+			"want numbers in [0, 1]"},
 		{"SoftMargin", loss.SoftMargin, 1, []float32{0, 0.99999994, -1.0000001, float32(math.NaN())}, "want -1 or +1"},
 	} {
 		for i := range target {

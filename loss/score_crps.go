@@ -37,7 +37,8 @@ func GaussianCRPS(mean, target, std *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var gaussianCRPS = core.Definition{
-	Name: "GaussianCRPS", Operands: []core.Operand{{Name: "mean", Holds: core.Real, Shape: "*"}, {Name: "target", Holds: core.Real, Shape: "*"}, {Name: "std", Holds: core.Variances, Shape: "*"}},
+	Name: "GaussianCRPS", Operands: []core.Operand{{Name: "mean", Holds: core.Real, Shape: "*"},
+		{Name: "target", Holds: core.Real, Shape: "*"}, {Name: "std", Holds: core.Variances, Shape: "*"}},
 	Takes: core.ReduceOptions, Laws: core.NonNegative, Others: "properscoring, scoringrules crps_gaussian",
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
 		return formula.Multivariate(3, func(x [core.MaxOperands]float64) formula.MultiPartials {
@@ -91,8 +92,10 @@ func EnsembleCRPS(ensemble, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var ensembleCRPS = core.Definition{
-	Name: "EnsembleCRPS", Operands: []core.Operand{{Name: "ensemble", Holds: core.Real, Shape: "N M"}, {Name: "target", Holds: core.Real, Shape: "N"}},
-	Takes: core.Options(core.ReduceOptions, core.OptFair), Others: "properscoring crps_ensemble, scoringrules crps_ensemble (estimator \"nrg\", and \"fair\": WithFair)",
+	Name: "EnsembleCRPS", Operands: []core.Operand{{Name: "ensemble", Holds: core.Real, Shape: "N M"},
+		{Name: "target", Holds: core.Real, Shape: "N"}},
+	Takes:   core.Options(core.ReduceOptions, core.OptFair),
+	Others:  "properscoring crps_ensemble, scoringrules crps_ensemble (estimator \"nrg\", and \"fair\": WithFair)",
 	Grouped: perRow,
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {
@@ -237,7 +240,8 @@ func QuantileCRPS(quantiles, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var quantileCRPS = core.Definition{
-	Name: "QuantileCRPS", Operands: []core.Operand{{Name: "quantiles", Holds: core.Real, Shape: "N Q"}, {Name: "target", Holds: core.Real, Shape: "N"}},
+	Name: "QuantileCRPS", Operands: []core.Operand{{Name: "quantiles", Holds: core.Real, Shape: "N Q"},
+		{Name: "target", Holds: core.Real, Shape: "N"}},
 	Takes: core.Options(core.ReduceOptions, core.OptLevels), Laws: core.NonNegative, Grouped: perRow,
 	Bind: func(s *core.Settings, d *core.GroupDims) error {
 		if n := len(s.Score.Levels); n != 0 && n != d.Len('Q') {

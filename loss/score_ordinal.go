@@ -49,8 +49,9 @@ var cumulativeLink = core.Definition{
 	Name: "CumulativeLink",
 	Operands: []core.Operand{{Name: "score", Holds: core.Real, Shape: "N"}, {Name: "thresholds", Holds: core.Real, Shape: "K"},
 		{Name: "labels", Holds: core.Labels, Shape: "N"}},
-	Takes: core.Options(core.ReduceOptions, core.OptIgnoreIndex, core.OptBinaryTasks), Defaults: core.Settings{Ignore: []int{-100}},
-	Laws: core.NonNegative, Others: "statsmodels OrderedModel(distr=\"logit\"), mord LogisticAT; coral_pytorch coral_loss: WithBinaryTasks, bias = -thresholds",
+	Takes:    core.Options(core.ReduceOptions, core.OptIgnoreIndex, core.OptBinaryTasks),
+	Defaults: core.Settings{Ignore: []int{-100}},
+	Laws:     core.NonNegative, Others: "statsmodels OrderedModel(distr=\"logit\"), mord LogisticAT; coral_pytorch coral_loss: WithBinaryTasks, bias = -thresholds",
 	Grouped: func(*core.Settings) core.Grouping {
 		return core.Grouping{Over: "N", Values: "N", Classes: func(d *core.GroupDims) int { return d.Len('K') + 1 }}
 	},

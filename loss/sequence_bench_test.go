@@ -18,7 +18,8 @@ func init() {
 				name string
 				run  func(b *testing.B)
 			}{
-				fmt.Sprintf("loss=CTC/dtype=%s/shape=%dx%dx%dx%d/pass=both", dtypeName(dt), shape[0], shape[1], shape[2], shape[3]),
+				fmt.Sprintf("loss=CTC/dtype=%s/shape=%dx%dx%dx%d/pass=both", dtypeName(dt), shape[0], shape[1],
+					shape[2], shape[3]),
 				func(b *testing.B) { benchCTC(b, dt, shape[0], shape[1], shape[2], shape[3]) },
 			})
 		}

@@ -52,7 +52,8 @@ var linearChainCRF = core.Definition{
 	Name: "LinearChainCRF",
 	Operands: []core.Operand{{Name: "emissions", Holds: core.Logits, Shape: "N T C"}, {Name: "transitions", Holds: core.Logits, Shape: "C C"},
 		{Name: "tags", Holds: core.Identifiers, Shape: "N T"}, {Name: "lengths", Holds: core.Lengths, Shape: "N"},
-		{Name: "start", Holds: core.Logits, Shape: "C", Option: core.OptStart}, {Name: "end", Holds: core.Logits, Shape: "C", Option: core.OptEnd}},
+		{Name: "start", Holds: core.Logits, Shape: "C", Option: core.OptStart},
+		{Name: "end", Holds: core.Logits, Shape: "C", Option: core.OptEnd}},
 	Takes: core.Options(core.ReduceOptions, core.OptStart, core.OptEnd), Laws: core.NonNegative,
 	Others: "pytorch-crf CRF: WithStart, WithEnd, reduction mean or, for token_mean, WithNormalizer(number of tags); TensorFlow Addons crf_log_likelihood: None, negated; AllenNLP ConditionalRandomField: Sum",
 	Grouped: func(*core.Settings) core.Grouping {

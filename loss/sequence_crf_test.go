@@ -88,16 +88,23 @@ func TestLinearChainCRFCorners(t *testing.T) {
 		// Sure tags keep their digits: log(1+e^-40) for each of two steps.
 		{"sure", []float64{40, 0, 0, 40}, make([]float64, 4), tagged{1, 2, 2, []int{0, 1}, []int{2}}, 2 * math.Exp(-40),
 			[]float64{-math.Exp(-40), math.Exp(-40), math.Exp(-40), -math.Exp(-40)}, nil},
-		{"length 0", []float64{nan, nan}, []float64{nan, nan, nan, nan}, tagged{1, 1, 2, []int{-3}, []int{0}}, 0, []float64{0, 0}, []float64{0, 0, 0, 0}},
-		{"length 1", []float64{0, 0, nan, inf}, []float64{nan, nan, nan, nan}, tagged{1, 2, 2, []int{1, -3}, []int{1}}, math.Ln2, []float64{.5, -.5, 0, 0}, []float64{0, 0, 0, 0}},
-		{"NaN", []float64{0, 0, nan, 0}, make([]float64, 4), tagged{1, 2, 2, []int{1, 1}, []int{2}}, nan, []float64{nan, nan, nan, nan}, []float64{nan, nan, nan, nan}},
-		{"+Inf", []float64{0, 0, 1, 0}, []float64{inf, 0, 0, 0}, tagged{1, 2, 2, []int{1, 1}, []int{2}}, nan, []float64{nan, nan, nan, nan}, []float64{nan, nan, nan, nan}},
-		{"forbidden tags", []float64{0, 0, 0, 0}, []float64{0, 0, 0, -inf}, tagged{1, 2, 2, []int{1, 1}, []int{2}}, inf, []float64{0, 0, 0, 0}, []float64{0, 0, 0, 0}},
+		{"length 0", []float64{nan, nan}, []float64{nan, nan, nan, nan}, tagged{1, 1, 2, []int{-3}, []int{0}}, 0,
+			[]float64{0, 0}, []float64{0, 0, 0, 0}},
+		{"length 1", []float64{0, 0, nan, inf}, []float64{nan, nan, nan, nan},
+			tagged{1, 2, 2, []int{1, -3}, []int{1}}, math.Ln2, []float64{.5, -.5, 0, 0}, []float64{0, 0, 0, 0}},
+		{"NaN", []float64{0, 0, nan, 0}, make([]float64, 4), tagged{1, 2, 2, []int{1, 1}, []int{2}}, nan,
+			[]float64{nan, nan, nan, nan}, []float64{nan, nan, nan, nan}},
+		{"+Inf", []float64{0, 0, 1, 0}, []float64{inf, 0, 0, 0}, tagged{1, 2, 2, []int{1, 1}, []int{2}}, nan,
+			[]float64{nan, nan, nan, nan}, []float64{nan, nan, nan, nan}},
+		{"forbidden tags", []float64{0, 0, 0, 0}, []float64{0, 0, 0, -inf}, tagged{1, 2, 2, []int{1, 1}, []int{2}},
+			inf, []float64{0, 0, 0, 0}, []float64{0, 0, 0, 0}},
 		// Of the three sequences that are left the one observed has probability 1/3.
 		{"forbidden transition", []float64{0, 0, 0, 0}, []float64{0, 0, 0, -inf}, tagged{1, 2, 2, []int{0, 1}, []int{2}}, math.Log(3),
 			[]float64{-1. / 3, 1. / 3, 2. / 3, -2. / 3}, []float64{1. / 3, -2. / 3, 1. / 3, 0}},
-		{"largest scores", []float64{-3e38, 3e38, 3e38, -3e38}, make([]float64, 4), tagged{1, 2, 2, []int{1, 0}, []int{2}}, 0, []float64{0, 0, 0, 0}, []float64{0, 0, 0, 0}},
-		{"largest scores of others", []float64{-3e38, 3e38}, make([]float64, 4), tagged{1, 1, 2, []int{0}, []int{1}}, 6e38, []float64{-1, 1}, []float64{0, 0, 0, 0}},
+		{"largest scores", []float64{-3e38, 3e38, 3e38, -3e38}, make([]float64, 4),
+			tagged{1, 2, 2, []int{1, 0}, []int{2}}, 0, []float64{0, 0, 0, 0}, []float64{0, 0, 0, 0}},
+		{"largest scores of others", []float64{-3e38, 3e38}, make([]float64, 4), tagged{1, 1, 2, []int{0}, []int{1}},
+			6e38, []float64{-1, 1}, []float64{0, 0, 0, 0}},
 	} {
 		l := sequenceLoss(t, "LinearChainCRF", loss.WithReduction(loss.Sum))
 		operands := append([]eager.Operand{eager.Slice(c.x, 1, c.a.steps, c.a.classes), eager.Slice(c.transition, c.a.classes, c.a.classes)}, c.a.integers()...)
@@ -159,11 +166,16 @@ func TestLinearChainCRFFaults(t *testing.T) {
 		return append([]eager.Operand{eager.Slice(make([]float64, 12), 2, 2, 3), eager.Slice(make([]float64, 9), 3, 3)}, integerOperands(tags, [2]int{2, 2}, lengths)...)
 	}
 	for _, f := range []sequenceFault{
-		{"LinearChainCRF", nil, with([]int{0, 1, 2, 3}, []int{2, 2}), loss.ErrValue, "loss.LinearChainCRF: tag 1 of row 1 is 3, want one in [0, 3)"},
-		{"LinearChainCRF", nil, with([]int{0, -1, 2, 3}, []int{2, 1}), loss.ErrValue, "loss.LinearChainCRF: tag 1 of row 0 is -1, want one in [0, 3)"},
-		{"LinearChainCRF", nil, with(make([]int, 4), []int{2, 3}), loss.ErrValue, "loss.LinearChainCRF: length is 3 at row 1, want at most 2"},
-		{"LinearChainCRF", nil, with(make([]int, 4), []int{-1, 2}), loss.ErrValue, "loss.LinearChainCRF: length is -1 at row 0, want integers >= 0"},
-		{"LinearChainCRF", []loss.Option{loss.WithStrict()}, with(make([]int, 4), []int{2, 2}), loss.ErrOption, "loss.LinearChainCRF: WithStrict is not an option of this loss"},
+		{"LinearChainCRF", nil, with([]int{0, 1, 2, 3}, []int{2, 2}), loss.ErrValue,
+			"loss.LinearChainCRF: tag 1 of row 1 is 3, want one in [0, 3)"},
+		{"LinearChainCRF", nil, with([]int{0, -1, 2, 3}, []int{2, 1}), loss.ErrValue,
+			"loss.LinearChainCRF: tag 1 of row 0 is -1, want one in [0, 3)"},
+		{"LinearChainCRF", nil, with(make([]int, 4), []int{2, 3}), loss.ErrValue,
+			"loss.LinearChainCRF: length is 3 at row 1, want at most 2"},
+		{"LinearChainCRF", nil, with(make([]int, 4), []int{-1, 2}), loss.ErrValue,
+			"loss.LinearChainCRF: length is -1 at row 0, want integers >= 0"},
+		{"LinearChainCRF", []loss.Option{loss.WithStrict()}, with(make([]int, 4), []int{2, 2}), loss.ErrOption,
+			"loss.LinearChainCRF: WithStrict is not an option of this loss"},
 	} {
 		f.test(t)
 	}

@@ -47,8 +47,9 @@ func CTC(logits, targets, inputLengths, targetLengths *G.Node, opts ...Option) (
 
 var ctc = core.Definition{
 	Name: "CTC", Operands: alignedFrames("logits", core.Logits), Takes: alignmentOptions,
-	Laws: core.ShiftInvariant | core.NonNegative, Torch: "CTCLoss on log_softmax", Keras: "CTC: WithNormalizer(N)", Optax: "ctc_loss: WithNormalizer(N)",
-	Bind: bindBlank, Parts: perLabel, Grouped: ofFrames,
+	Laws: core.ShiftInvariant | core.NonNegative, Torch: "CTCLoss on log_softmax", Keras: "CTC: WithNormalizer(N)",
+	Optax: "ctc_loss: WithNormalizer(N)",
+	Bind:  bindBlank, Parts: perLabel, Grouped: ofFrames,
 	Group: func(s *core.Settings, d *core.GroupDims) core.GroupFunc { return ctcOf(s, d, true) },
 }
 

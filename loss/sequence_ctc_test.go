@@ -161,7 +161,8 @@ func TestCTCRandom(t *testing.T) {
 					for c, d := range row {
 						sum += d
 						if f >= a.inputs[i] && d != 0 || second[c] != second[c] || v == math.Inf(1) && second[c] != 0 {
-							t.Fatalf("run %d: the derivatives are %v and %v at row %d, frame %d: %+v", run, row, second, i, f, a)
+							t.Fatalf("run %d: the derivatives are %v and %v at row %d, frame %d: %+v", run, row,
+								second, i, f, a)
 						}
 					}
 					if !(math.Abs(sum) <= 1e-14) { // some roundings of numbers below 1
@@ -195,18 +196,28 @@ func TestCTCCorners(t *testing.T) {
 		// Sure frames keep their digits: 3·log(1 + 2e^-40), and p - 1 = -2e^-40 in each.
 		{"sure", []float64{40, 0, 0, 40, 0, 0, 40, 0, 0}, aligned{3, 1, 3, 1, 0, []int{1}, []int{3}, []int{0}}, 6 * math.Exp(-40),
 			slices.Repeat([]float64{-2 * math.Exp(-40), math.Exp(-40), math.Exp(-40)}, 3), nil},
-		{"NaN", []float64{1, nan, 2, 1}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}}, nan, []float64{nan, nan, nan, nan}, []float64{nan, nan, nan, nan}},
-		{"NaN behind the length", []float64{0, 0, nan, 1}, aligned{2, 1, 2, 1, 0, []int{1}, []int{1}, []int{1}}, math.Ln2, []float64{.5, -.5, 0, 0}, nil},
-		{"+Inf", []float64{1, inf, 2, 1}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}}, nan, []float64{nan, nan, nan, nan}, nil},
-		{"only -Inf in a frame", []float64{1, 2, -inf, -inf}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}}, nan, []float64{nan, nan, nan, nan}, nil},
-		{"forbidden label", []float64{1, -inf, 2, -inf}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}}, inf, []float64{0, 0, 0, 0}, []float64{0, 0, 0, 0}},
-		{"no frames", []float64{nan, nan}, aligned{1, 1, 2, 1, 0, []int{1}, []int{0}, []int{0}}, 0, []float64{0, 0}, []float64{0, 0}},
-		{"no frames for a label", []float64{nan, nan}, aligned{1, 1, 2, 1, 0, []int{1}, []int{0}, []int{1}}, inf, []float64{0, 0}, []float64{0, 0}},
-		{"largest logits", []float64{-3e38, 3e38, 3e38, -3e38}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}}, 0, []float64{0, 0, 0, 0}, []float64{0, 0, 0, 0}},
+		{"NaN", []float64{1, nan, 2, 1}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}}, nan,
+			[]float64{nan, nan, nan, nan}, []float64{nan, nan, nan, nan}},
+		{"NaN behind the length", []float64{0, 0, nan, 1}, aligned{2, 1, 2, 1, 0, []int{1}, []int{1}, []int{1}},
+			math.Ln2, []float64{.5, -.5, 0, 0}, nil},
+		{"+Inf", []float64{1, inf, 2, 1}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}}, nan,
+			[]float64{nan, nan, nan, nan}, nil},
+		{"only -Inf in a frame", []float64{1, 2, -inf, -inf}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}},
+			nan, []float64{nan, nan, nan, nan}, nil},
+		{"forbidden label", []float64{1, -inf, 2, -inf}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}}, inf,
+			[]float64{0, 0, 0, 0}, []float64{0, 0, 0, 0}},
+		{"no frames", []float64{nan, nan}, aligned{1, 1, 2, 1, 0, []int{1}, []int{0}, []int{0}}, 0, []float64{0, 0},
+			[]float64{0, 0}},
+		{"no frames for a label", []float64{nan, nan}, aligned{1, 1, 2, 1, 0, []int{1}, []int{0}, []int{1}}, inf,
+			[]float64{0, 0}, []float64{0, 0}},
+		{"largest logits", []float64{-3e38, 3e38, 3e38, -3e38}, aligned{2, 1, 2, 1, 0, []int{1}, []int{2}, []int{1}},
+			0, []float64{0, 0, 0, 0}, []float64{0, 0, 0, 0}},
 		// A repetition without room for its blank: 0 probability, whatever the logits.
-		{"repetition", []float64{0, 9, 0, 9}, aligned{2, 1, 2, 2, 0, []int{1, 1}, []int{2}, []int{2}}, inf, []float64{0, 0, 0, 0}, nil},
+		{"repetition", []float64{0, 9, 0, 9}, aligned{2, 1, 2, 2, 0, []int{1, 1}, []int{2}, []int{2}}, inf,
+			[]float64{0, 0, 0, 0}, nil},
 		// Five paths of two unlikely frames: probabilities far below float64's range.
-		{"wide", []float64{0, -800, -800, 0, -800, -800, -800, 0, -800, -800, -800, 0}, aligned{4, 1, 3, 2, 0, []int{2, 1}, []int{4}, []int{2}}, 1600 - math.Log(5), nil, nil},
+		{"wide", []float64{0, -800, -800, 0, -800, -800, -800, 0, -800, -800, -800, 0},
+			aligned{4, 1, 3, 2, 0, []int{2, 1}, []int{4}, []int{2}}, 1600 - math.Log(5), nil, nil},
 	} {
 		l := sequenceLoss(t, "CTC", loss.WithReduction(loss.Sum))
 		operands := append([]eager.Operand{eager.Slice(c.x, c.a.shape()...)}, c.a.integers()...)
@@ -272,19 +283,32 @@ func TestCTCFaults(t *testing.T) {
 		return append([]eager.Operand{eager.Slice(make([]float64, 18), 3, 2, 3)}, a.integers()...)
 	}
 	for _, f := range []sequenceFault{
-		{"CTC", nil, with(func(a *aligned) { a.targets[3] = 3 }), loss.ErrValue, "loss.CTC: target 1 of row 1 is 3, want one in [0, 3)"},
-		{"CTC", nil, with(func(a *aligned) { a.targets[2] = -1 }), loss.ErrValue, "loss.CTC: target 0 of row 1 is -1, want one in [0, 3)"},
-		{"CTC", nil, with(func(a *aligned) { a.targets[1] = 0 }), loss.ErrValue, "loss.CTC: target 1 of row 0 is 0, which is the blank"},
-		{"CTC", []loss.Option{loss.WithBlank(-1)}, with(func(*aligned) {}), loss.ErrValue, "loss.CTC: target 1 of row 0 is 2, which is the blank"},
-		{"CTC", nil, with(func(a *aligned) { a.inputs[1] = 4 }), loss.ErrValue, "loss.CTC: input length is 4 at row 1, want at most 3"},
-		{"CTC", nil, with(func(a *aligned) { a.lengths[0] = 3 }), loss.ErrValue, "loss.CTC: target length is 3 at row 0, want at most 2"},
-		{"CTC", nil, with(func(a *aligned) { a.lengths[1] = -1 }), loss.ErrValue, "loss.CTC: target length is -1 at row 1, want integers >= 0"},
-		{"CTC", nil, with(func(a *aligned) { a.inputs[0] = -2 }), loss.ErrValue, "loss.CTC: input length is -2 at row 0, want integers >= 0"},
-		{"CTC", nil, with(func(a *aligned) { a.inputs = a.inputs[:1] }), loss.ErrShape, "loss.CTC: input lengths have shape (1), want (2) to match logits"},
-		{"CTC", []loss.Option{loss.WithStrict()}, with(func(a *aligned) { a.inputs[1] = 2 }), loss.ErrValue, "loss.CTC: row 1 is impossible: 2 frames, want 3 for 2 labels with 1 repetitions"},
-		{"CTC", []loss.Option{loss.WithBlank(3)}, with(func(*aligned) {}), loss.ErrOption, "loss.CTC: WithBlank is 3, want a class below 3, or -1 for the last"},
-		{"CTC", []loss.Option{loss.WithFastEmit(1)}, with(func(*aligned) {}), loss.ErrOption, "loss.CTC: WithFastEmit is not an option of this loss"},
-		{"CTC", []loss.Option{loss.WithBlank(-2)}, with(func(*aligned) {}), loss.ErrOption, "loss.CTC: WithBlank is -2, want a class, or -1 for the last"},
+		{"CTC", nil, with(func(a *aligned) { a.targets[3] = 3 }), loss.ErrValue,
+			"loss.CTC: target 1 of row 1 is 3, want one in [0, 3)"},
+		{"CTC", nil, with(func(a *aligned) { a.targets[2] = -1 }), loss.ErrValue,
+			"loss.CTC: target 0 of row 1 is -1, want one in [0, 3)"},
+		{"CTC", nil, with(func(a *aligned) { a.targets[1] = 0 }), loss.ErrValue,
+			"loss.CTC: target 1 of row 0 is 0, which is the blank"},
+		{"CTC", []loss.Option{loss.WithBlank(-1)}, with(func(*aligned) {}), loss.ErrValue,
+			"loss.CTC: target 1 of row 0 is 2, which is the blank"},
+		{"CTC", nil, with(func(a *aligned) { a.inputs[1] = 4 }), loss.ErrValue,
+			"loss.CTC: input length is 4 at row 1, want at most 3"},
+		{"CTC", nil, with(func(a *aligned) { a.lengths[0] = 3 }), loss.ErrValue,
+			"loss.CTC: target length is 3 at row 0, want at most 2"},
+		{"CTC", nil, with(func(a *aligned) { a.lengths[1] = -1 }), loss.ErrValue,
+			"loss.CTC: target length is -1 at row 1, want integers >= 0"},
+		{"CTC", nil, with(func(a *aligned) { a.inputs[0] = -2 }), loss.ErrValue,
+			"loss.CTC: input length is -2 at row 0, want integers >= 0"},
+		{"CTC", nil, with(func(a *aligned) { a.inputs = a.inputs[:1] }), loss.ErrShape,
+			"loss.CTC: input lengths have shape (1), want (2) to match logits"},
+		{"CTC", []loss.Option{loss.WithStrict()}, with(func(a *aligned) { a.inputs[1] = 2 }), loss.ErrValue,
+			"loss.CTC: row 1 is impossible: 2 frames, want 3 for 2 labels with 1 repetitions"},
+		{"CTC", []loss.Option{loss.WithBlank(3)}, with(func(*aligned) {}), loss.ErrOption,
+			"loss.CTC: WithBlank is 3, want a class below 3, or -1 for the last"},
+		{"CTC", []loss.Option{loss.WithFastEmit(1)}, with(func(*aligned) {}), loss.ErrOption,
+			"loss.CTC: WithFastEmit is not an option of this loss"},
+		{"CTC", []loss.Option{loss.WithBlank(-2)}, with(func(*aligned) {}), loss.ErrOption,
+			"loss.CTC: WithBlank is -2, want a class, or -1 for the last"},
 	} {
 		f.test(t)
 	}
@@ -330,7 +354,8 @@ func TestCTCRecursions(t *testing.T) {
 			}
 		}
 		solve := func(name string, x []float64) (value float64, grad []float64) {
-			operands := append([]eager.Operand{eager.Slice(x, frames, 1, classes)}, integerOperands(targets, [2]int{1, width}, []int{frames}, []int{c.length})...)
+			operands := append([]eager.Operand{eager.Slice(x, frames, 1, classes)},
+				integerOperands(targets, [2]int{1, width}, []int{frames}, []int{c.length})...)
 			grad = make([]float64, len(x))
 			value, err := sequenceLoss(t, name, loss.WithReduction(loss.Sum)).ValueGradient(eager.Slice(grad, frames, 1, classes), eager.Data{}, operands...)
 			if err != nil {

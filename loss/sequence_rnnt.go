@@ -113,7 +113,8 @@ var transduced = []core.Operand{{Name: "targets", Holds: core.Identifiers, Shape
 // bindLattice checks the blank and the width of the lattice.
 func bindLattice(name string, s *core.Settings, d *core.GroupDims) error {
 	if u, v := d.Len('U'), d.Len('V'); v > 1 && u != v-1 {
-		return core.Faultf(core.ErrShape, name, "targets have %d columns and the labels' axis of the logits %d, want one more than the targets", u, v)
+		return core.Faultf(core.ErrShape, name,
+			"targets have %d columns and the labels' axis of the logits %d, want one more than the targets", u, v)
 	}
 	return bindBlank(s, d)
 }

@@ -150,16 +150,23 @@ func TestRNNTCorners(t *testing.T) {
 		// Sure nodes keep their digits: log(1+e^-40) for each of two steps.
 		{"sure", []float64{0, 40, 40, 0}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, 2 * math.Exp(-40),
 			[]float64{math.Exp(-40), -math.Exp(-40), -math.Exp(-40), math.Exp(-40)}},
-		{"NaN", []float64{0, nan, 0, 0}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, nan, []float64{nan, nan, nan, nan}},
-		{"+Inf", []float64{0, inf, 0, 0}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, nan, []float64{nan, nan, nan, nan}},
-		{"NaN beyond the labels", []float64{0, 0, nan, nan}, transduced{1, 1, 1, 2, 0, []int{-1}, []int{1}, []int{0}}, math.Ln2, []float64{-.5, .5, 0, 0}},
-		{"only -Inf in a node", []float64{-inf, -inf, 0, 0}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, nan, []float64{nan, nan, nan, nan}},
-		{"forbidden label", []float64{0, -inf, 0, 0}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, inf, []float64{0, 0, 0, 0}},
+		{"NaN", []float64{0, nan, 0, 0}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, nan,
+			[]float64{nan, nan, nan, nan}},
+		{"+Inf", []float64{0, inf, 0, 0}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, nan,
+			[]float64{nan, nan, nan, nan}},
+		{"NaN beyond the labels", []float64{0, 0, nan, nan}, transduced{1, 1, 1, 2, 0, []int{-1}, []int{1}, []int{0}},
+			math.Ln2, []float64{-.5, .5, 0, 0}},
+		{"only -Inf in a node", []float64{-inf, -inf, 0, 0}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}},
+			nan, []float64{nan, nan, nan, nan}},
+		{"forbidden label", []float64{0, -inf, 0, 0}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, inf,
+			[]float64{0, 0, 0, 0}},
 		{"no frames", []float64{nan, nan}, transduced{1, 1, 0, 2, 0, []int{-9}, []int{0}, []int{0}}, 0, []float64{0, 0}},
-		{"largest logits", []float64{-3e38, 3e38, 3e38, -3e38}, transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, 0, []float64{0, 0, 0, 0}},
+		{"largest logits", []float64{-3e38, 3e38, 3e38, -3e38},
+			transduced{1, 1, 1, 2, 0, []int{1}, []int{1}, []int{1}}, 0, []float64{0, 0, 0, 0}},
 	} {
 		l := sequenceLoss(t, "RNNT", loss.WithReduction(loss.Sum))
-		operands := append([]eager.Operand{eager.Slice(c.x, c.a.shape()...)}, integerOperands(c.a.targets, [2]int{1, 1}, c.a.inputs, c.a.lengths)...)
+		operands := append([]eager.Operand{eager.Slice(c.x, c.a.shape()...)},
+			integerOperands(c.a.targets, [2]int{1, 1}, c.a.inputs, c.a.lengths)...)
 		grad := make([]float64, len(c.x))
 		v, err := l.Value(eager.Data{}, operands...)
 		if err := errorsOf(err, l.Gradient(0, eager.Slice(grad, c.a.shape()...), eager.Data{}, operands...)); err != nil {
@@ -223,15 +230,24 @@ func TestRNNTFaults(t *testing.T) {
 		return append([]eager.Operand{eager.Slice(make([]float64, 54), 2, 3, 3, 3)}, a.integers()...)
 	}
 	for _, f := range []sequenceFault{
-		{"RNNT", nil, with(func(a *transduced) { a.targets[3] = 3 }), loss.ErrValue, "loss.RNNT: target 1 of row 1 is 3, want one in [0, 3)"},
-		{"RNNT", nil, with(func(a *transduced) { a.targets[0] = 0 }), loss.ErrValue, "loss.RNNT: target 0 of row 0 is 0, which is the blank"},
-		{"RNNT", nil, with(func(a *transduced) { a.inputs[1] = 4 }), loss.ErrValue, "loss.RNNT: input length is 4 at row 1, want at most 3"},
-		{"RNNT", nil, with(func(a *transduced) { a.lengths[1] = 3 }), loss.ErrValue, "loss.RNNT: target length is 3 at row 1, want at most 2"},
-		{"RNNT", nil, with(func(a *transduced) { a.lengths[0] = -1 }), loss.ErrValue, "loss.RNNT: target length is -1 at row 0, want integers >= 0"},
-		{"RNNT", nil, with(func(a *transduced) { a.width, a.targets = 1, []int{1, 1} }), loss.ErrShape, "loss.RNNT: targets have 1 columns and the labels' axis of the logits 3, want one more than the targets"},
-		{"RNNT", []loss.Option{loss.WithBlank(3)}, with(func(*transduced) {}), loss.ErrOption, "loss.RNNT: WithBlank is 3, want a class below 3, or -1 for the last"},
-		{"RNNT", []loss.Option{loss.WithFastEmit(-1)}, with(func(*transduced) {}), loss.ErrOption, "loss.RNNT: WithFastEmit is -1, want a finite number >= 0"},
-		{"RNNT", []loss.Option{loss.WithStrict()}, with(func(a *transduced) { a.inputs[1] = 0 }), loss.ErrValue, "loss.RNNT: row 1 is impossible: no frames for 2 labels"},
+		{"RNNT", nil, with(func(a *transduced) { a.targets[3] = 3 }), loss.ErrValue,
+			"loss.RNNT: target 1 of row 1 is 3, want one in [0, 3)"},
+		{"RNNT", nil, with(func(a *transduced) { a.targets[0] = 0 }), loss.ErrValue,
+			"loss.RNNT: target 0 of row 0 is 0, which is the blank"},
+		{"RNNT", nil, with(func(a *transduced) { a.inputs[1] = 4 }), loss.ErrValue,
+			"loss.RNNT: input length is 4 at row 1, want at most 3"},
+		{"RNNT", nil, with(func(a *transduced) { a.lengths[1] = 3 }), loss.ErrValue,
+			"loss.RNNT: target length is 3 at row 1, want at most 2"},
+		{"RNNT", nil, with(func(a *transduced) { a.lengths[0] = -1 }), loss.ErrValue,
+			"loss.RNNT: target length is -1 at row 0, want integers >= 0"},
+		{"RNNT", nil, with(func(a *transduced) { a.width, a.targets = 1, []int{1, 1} }), loss.ErrShape,
+			"loss.RNNT: targets have 1 columns and the labels' axis of the logits 3, want one more than the targets"},
+		{"RNNT", []loss.Option{loss.WithBlank(3)}, with(func(*transduced) {}), loss.ErrOption,
+			"loss.RNNT: WithBlank is 3, want a class below 3, or -1 for the last"},
+		{"RNNT", []loss.Option{loss.WithFastEmit(-1)}, with(func(*transduced) {}), loss.ErrOption,
+			"loss.RNNT: WithFastEmit is -1, want a finite number >= 0"},
+		{"RNNT", []loss.Option{loss.WithStrict()}, with(func(a *transduced) { a.inputs[1] = 0 }), loss.ErrValue,
+			"loss.RNNT: row 1 is impossible: no frames for 2 labels"},
 	} {
 		f.test(t)
 	}

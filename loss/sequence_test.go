@@ -14,7 +14,8 @@ import (
 	"github.com/surprisal-go/surprisal/loss/eager"
 )
 
-var sequenceRuns = stdflag.Int("sequences", 1000, "the number of random cases of losses of sequences; 100000 is the figure they are meant for")
+var sequenceRuns = stdflag.Int("sequences", 1000,
+	"the number of random cases of losses of sequences; 100000 is the figure they are meant for")
 
 // oraclePrecision is enough for second differences with steps of 2^-70: their rounding is 2^-260,
 // their error 2^-140.
@@ -155,7 +156,8 @@ func init() {
 	for _, name := range []string{"CTC", "CTCFromLogProb"} {
 		groupProblems = append(groupProblems,
 			groupProblem{loss: name, title: "plain", inputs: aligned, mask: []int{3}, weights: []int{3}},
-			groupProblem{loss: name, title: "last blank", opts: []loss.Option{loss.WithBlank(-1)}, inputs: last, mask: []int{3}, weights: []int{3}})
+			groupProblem{loss: name, title: "last blank", opts: []loss.Option{loss.WithBlank(-1)}, inputs: last,
+				mask: []int{3}, weights: []int{3}})
 	}
 }
 
@@ -168,8 +170,10 @@ func init() {
 	end := groupInput{name: "end", shape: []int{3}, x: []float64{-1, 0.5, 0.125}, with: loss.WithEnd, field: func(d *eager.Data) *eager.Operand { return &d.End }}
 	groupProblems = append(groupProblems,
 		groupProblem{loss: "LinearChainCRF", title: "plain", inputs: crf, mask: []int{3}, weights: []int{3}},
-		groupProblem{loss: "LinearChainCRF", title: "start and end", inputs: append(slices.Clone(crf), start, end), mask: []int{3}, weights: []int{3}},
-		groupProblem{loss: "LinearChainCRF", title: "end", inputs: append(slices.Clone(crf), end), mask: []int{3}, weights: []int{3}})
+		groupProblem{loss: "LinearChainCRF", title: "start and end", inputs: append(slices.Clone(crf), start, end),
+			mask: []int{3}, weights: []int{3}},
+		groupProblem{loss: "LinearChainCRF", title: "end", inputs: append(slices.Clone(crf), end), mask: []int{3},
+			weights: []int{3}})
 }
 
 func init() {
@@ -185,8 +189,10 @@ func init() {
 		last[len(last)-3].ints = []int{1, 0, 0, 99, 1, 1}
 		groupProblems = append(groupProblems,
 			groupProblem{loss: name, title: "plain", inputs: inputs, mask: []int{3}, weights: []int{3}},
-			groupProblem{loss: name, title: "last blank", opts: []loss.Option{loss.WithBlank(-1)}, inputs: last, mask: []int{3}, weights: []int{3}},
-			groupProblem{loss: name, title: "fast emit", opts: []loss.Option{loss.WithFastEmit(.5)}, inputs: inputs, mask: []int{3}, weights: []int{3}, kinks: true})
+			groupProblem{loss: name, title: "last blank", opts: []loss.Option{loss.WithBlank(-1)}, inputs: last,
+				mask: []int{3}, weights: []int{3}},
+			groupProblem{loss: name, title: "fast emit", opts: []loss.Option{loss.WithFastEmit(.5)}, inputs: inputs,
+				mask: []int{3}, weights: []int{3}, kinks: true})
 	}
 }
 

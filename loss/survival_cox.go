@@ -49,7 +49,8 @@ func CoxPartialLikelihood(risk, time, event *G.Node, opts ...Option) (*G.Node, e
 var coxPartialLikelihood = core.Definition{
 	Name: "CoxPartialLikelihood",
 	Operands: []core.Operand{{Name: "risk", Holds: core.Real, Shape: "N"}, {Name: "time", Holds: core.Real, Shape: "N", Data: true},
-		{Name: "event", Holds: core.Flags, Shape: "N", Data: true}, {Name: "segments", Holds: core.Identifiers, Shape: "N", Option: core.OptSegments}},
+		{Name: "event", Holds: core.Flags, Shape: "N", Data: true},
+		{Name: "segments", Holds: core.Identifiers, Shape: "N", Option: core.OptSegments}},
 	Takes:  core.Options(core.ReduceOptions, core.OptSegments, core.OptEfron),
 	Others: "R coxph and lifelines: WithEfron, Sum; scikit-survival: WithNormalizer(N); pycox: the default but for ties; torchsurv: WithEfron, WithNormalizer(distinct event times)",
 	Grouped: func(*core.Settings) core.Grouping {

@@ -39,7 +39,8 @@ func TestLinearTokensAreDense(t *testing.T) {
 	s := newLinearSample(13, 7, 21)
 	s.mask[0], s.labels[0] = 0, 99
 	for name, opts := range map[string][]loss.Option{
-		"plain": nil, "temperature": {loss.WithTemperature(0.7)}, "softcap": {loss.WithSoftcap(3)}, "both": {loss.WithTemperature(2), loss.WithSoftcap(4)},
+		"plain": nil, "temperature": {loss.WithTemperature(0.7)}, "softcap": {loss.WithSoftcap(3)},
+		"both":   {loss.WithTemperature(2), loss.WithSoftcap(4)},
 		"ignore": {loss.WithIgnoreIndex(-100, 2)},
 	} {
 		for dt, tolerance := range map[tensor.Dtype]float64{tensor.Float64: 1e-12, tensor.Float32: 4e-5} {
@@ -153,8 +154,10 @@ func TestTokenFaults(t *testing.T) {
 		return err
 	}
 	for name, o := range map[string]loss.Option{
-		"WithReduction": loss.WithReduction(loss.Sum), "WithWeights": loss.WithWeights(x), "WithClassWeights": loss.WithClassWeights([]float64{1, 2}),
-		"WithLabelSmoothing": loss.WithLabelSmoothing(0.1), "WithZLoss": loss.WithZLoss(1), "WithNormalizer": loss.WithNormalizer(2), "WithBias": loss.WithBias(x),
+		"WithReduction": loss.WithReduction(loss.Sum), "WithWeights": loss.WithWeights(x),
+		"WithClassWeights":   loss.WithClassWeights([]float64{1, 2}),
+		"WithLabelSmoothing": loss.WithLabelSmoothing(0.1), "WithZLoss": loss.WithZLoss(1),
+		"WithNormalizer": loss.WithNormalizer(2), "WithBias": loss.WithBias(x),
 	} {
 		want := fmt.Sprintf("loss.TokenLogProb: %s is not an option of this loss, which takes ", name)
 		if err := build(o); !errors.Is(err, loss.ErrOption) || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {

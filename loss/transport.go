@@ -75,7 +75,8 @@ func Sinkhorn(cost, a, b *G.Node, opts ...Option) (*G.Node, error) {
 	return build(&sinkhorn, opts, cost)
 }
 
-var transportOptions = core.Options(core.OptEpsilon, core.OptIterations, core.OptThreshold, core.OptMarginalA, core.OptMarginalB)
+var transportOptions = core.Options(core.OptEpsilon, core.OptIterations, core.OptThreshold, core.OptMarginalA,
+	core.OptMarginalB)
 
 var transportDefaults = core.Settings{Epsilon: 0.1, Iterations: 2000, Power: 2, Transport: core.Transport{Threshold: 1e-9}}
 
@@ -93,8 +94,10 @@ func checkTransport(s *core.Settings) error {
 
 var sinkhorn = core.Definition{
 	Name: "Sinkhorn", Operands: []core.Operand{{Name: "cost", Holds: core.Real, Shape: "* N M"},
-		{Name: "a", Holds: core.Real, Shape: "* N", Option: core.OptMarginalA}, {Name: "b", Holds: core.Real, Shape: "* M", Option: core.OptMarginalB}},
-	Takes: core.Options(core.ReduceOptions, transportOptions, core.OptTransportCost), Defaults: transportDefaults, Check: checkTransport,
+		{Name: "a", Holds: core.Real, Shape: "* N", Option: core.OptMarginalA},
+		{Name: "b", Holds: core.Real, Shape: "* M", Option: core.OptMarginalB}},
+	Takes: core.Options(core.ReduceOptions, transportOptions, core.OptTransportCost), Defaults: transportDefaults,
+	Check:  checkTransport,
 	Others: "OTT reg_ot_cost, POT ot.solve(reg_type=\"KL\").value, GeomLoss debias=False; POT sinkhorn2, OTT primal_cost: WithTransportCost",
 	Grouped: func(s *core.Settings) core.Grouping {
 		g := core.Grouping{Over: "*", Values: "*"}
@@ -187,9 +190,11 @@ func SinkhornDivergence(x, y *G.Node, opts ...Option) (*G.Node, error) {
 
 var sinkhornDivergence = core.Definition{
 	Name: "SinkhornDivergence", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "N D"}, {Name: "y", Holds: core.Real, Shape: "M D"},
-		{Name: "a", Holds: core.Real, Shape: "N", Option: core.OptMarginalA}, {Name: "b", Holds: core.Real, Shape: "M", Option: core.OptMarginalB}},
-	Takes: core.Options(core.OptReduction, transportOptions, core.OptPower), Defaults: transportDefaults, Check: checkTransport,
-	Laws: core.NonNegative, Others: "OTT sinkhorn_divergence; GeomLoss p=2: WithEpsilon(2·blur²), half the value; p=1: WithPower(1), WithEpsilon(blur)",
+		{Name: "a", Holds: core.Real, Shape: "N", Option: core.OptMarginalA},
+		{Name: "b", Holds: core.Real, Shape: "M", Option: core.OptMarginalB}},
+	Takes: core.Options(core.OptReduction, transportOptions, core.OptPower), Defaults: transportDefaults,
+	Check: checkTransport,
+	Laws:  core.NonNegative, Others: "OTT sinkhorn_divergence; GeomLoss p=2: WithEpsilon(2·blur²), half the value; p=1: WithPower(1), WithEpsilon(blur)",
 	Grouped: func(*core.Settings) core.Grouping { return core.Grouping{} },
 	Group: func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {

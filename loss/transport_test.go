@@ -26,11 +26,16 @@ func init() {
 	groupProblems = append(groupProblems,
 		groupProblem{loss: "Sinkhorn", title: "uniform", inputs: []groupInput{cost}, opts: []loss.Option{tight, eps}},
 		// the weights of a difference would not sum to 1: TestMarginalDerivatives
-		groupProblem{loss: "Sinkhorn", title: "weights", inputs: []groupInput{cost, a, b}, opts: []loss.Option{tight, eps}, kinks: true},
-		groupProblem{loss: "Sinkhorn", title: "weights held", inputs: []groupInput{cost, data(a), data(b)}, opts: []loss.Option{tight, eps}},
-		groupProblem{loss: "Sinkhorn", title: "transport cost", inputs: []groupInput{cost, data(a)}, opts: []loss.Option{tight, eps, loss.WithTransportCost()}},
-		groupProblem{loss: "Sinkhorn", title: "batch", inputs: []groupInput{batch}, opts: []loss.Option{tight, eps}, mask: []int{2}, weights: []int{2}},
-		groupProblem{loss: "SinkhornDivergence", title: "squares", inputs: []groupInput{x, y}, opts: []loss.Option{tight, loss.WithEpsilon(1)}},
+		groupProblem{loss: "Sinkhorn", title: "weights", inputs: []groupInput{cost, a, b},
+			opts: []loss.Option{tight, eps}, kinks: true},
+		groupProblem{loss: "Sinkhorn", title: "weights held", inputs: []groupInput{cost, data(a), data(b)},
+			opts: []loss.Option{tight, eps}},
+		groupProblem{loss: "Sinkhorn", title: "transport cost", inputs: []groupInput{cost, data(a)},
+			opts: []loss.Option{tight, eps, loss.WithTransportCost()}},
+		groupProblem{loss: "Sinkhorn", title: "batch", inputs: []groupInput{batch}, opts: []loss.Option{tight, eps},
+			mask: []int{2}, weights: []int{2}},
+		groupProblem{loss: "SinkhornDivergence", title: "squares", inputs: []groupInput{x, y},
+			opts: []loss.Option{tight, loss.WithEpsilon(1)}},
 		groupProblem{loss: "SinkhornDivergence", title: "distances", inputs: []groupInput{x, y, data(groupInput{name: "a", shape: []int{3}, x: a.x, with: a.with, field: a.field})}, opts: []loss.Option{tight, loss.WithEpsilon(1), loss.WithPower(1)}})
 }
 
@@ -150,15 +155,22 @@ func TestTransportFaults(t *testing.T) {
 		kind       error
 		want       string
 	}{
-		{[]float64{1, 2, 3, 4}, []float64{1}, nil, []int{2, 2}, nil, loss.ErrShape, "loss.Sinkhorn: a has shape (1), want (2) to match cost"},
-		{[]float64{1, 2, 3, 4}, []float64{0.5, 0.4}, nil, []int{2, 2}, nil, loss.ErrValue, "loss.Sinkhorn: a sums to 0.9, want 1"},
+		{[]float64{1, 2, 3, 4}, []float64{1}, nil, []int{2, 2}, nil, loss.ErrShape,
+			"loss.Sinkhorn: a has shape (1), want (2) to match cost"},
+		{[]float64{1, 2, 3, 4}, []float64{0.5, 0.4}, nil, []int{2, 2}, nil, loss.ErrValue,
+			"loss.Sinkhorn: a sums to 0.9, want 1"},
 		{[]float64{1, 2, 3, 4}, nil, []float64{1.5, -0.5}, []int{2, 2}, nil, loss.ErrValue, "loss.Sinkhorn: b[1] is -0.5"},
-		{[]float64{1, math.NaN(), 3, 4}, nil, nil, []int{2, 2}, nil, loss.ErrValue, "loss.Sinkhorn: cost of row 0, column 1 is NaN"},
-		{[]float64{math.Inf(1), math.Inf(1), 3, 4}, nil, nil, []int{2, 2}, nil, loss.ErrValue, "loss.Sinkhorn: cost of row 0 is +Inf wherever there is weight"},
+		{[]float64{1, math.NaN(), 3, 4}, nil, nil, []int{2, 2}, nil, loss.ErrValue,
+			"loss.Sinkhorn: cost of row 0, column 1 is NaN"},
+		{[]float64{math.Inf(1), math.Inf(1), 3, 4}, nil, nil, []int{2, 2}, nil, loss.ErrValue,
+			"loss.Sinkhorn: cost of row 0 is +Inf wherever there is weight"},
 		{[]float64{1, 2, 3, 3}, []float64{0.3, 0.7}, nil, []int{2, 2}, []loss.Option{loss.WithIterations(1), loss.WithEpsilon(0.01)}, loss.ErrValue, "loss.Sinkhorn: not converged after 1 iterations: the marginal error is"},
-		{[]float64{1, 2, 3, 4}, nil, nil, []int{2, 2}, []loss.Option{loss.WithEpsilon(0)}, loss.ErrOption, "loss.Sinkhorn: WithEpsilon is 0, want a number > 0"},
-		{[]float64{1, 2, 3, 4}, nil, nil, []int{2, 2}, []loss.Option{loss.WithIterations(0)}, loss.ErrOption, "loss.Sinkhorn: WithIterations is 0, want a number >= 1"},
-		{[]float64{1, 2, 3, 4}, nil, nil, []int{2, 2}, []loss.Option{loss.WithMarginals(nil, nil)}, loss.ErrOption, "loss.Sinkhorn: WithMarginals is nil"},
+		{[]float64{1, 2, 3, 4}, nil, nil, []int{2, 2}, []loss.Option{loss.WithEpsilon(0)}, loss.ErrOption,
+			"loss.Sinkhorn: WithEpsilon is 0, want a number > 0"},
+		{[]float64{1, 2, 3, 4}, nil, nil, []int{2, 2}, []loss.Option{loss.WithIterations(0)}, loss.ErrOption,
+			"loss.Sinkhorn: WithIterations is 0, want a number >= 1"},
+		{[]float64{1, 2, 3, 4}, nil, nil, []int{2, 2}, []loss.Option{loss.WithMarginals(nil, nil)}, loss.ErrOption,
+			"loss.Sinkhorn: WithMarginals is nil"},
 		{[]float64{1, 2, 3, 4}, nil, nil, []int{4}, nil, loss.ErrShape, "loss.Sinkhorn: cost has shape (4), want"},
 	} {
 		g := G.NewGraph()

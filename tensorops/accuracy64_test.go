@@ -54,7 +54,8 @@ func TestLongSums(t *testing.T) {
 				t.Helper()
 				for i := range min(n, 100_000) {
 					if w := want(i); units(dst[i], w) > limit && math.Abs(dst[i]-w) > abs {
-						t.Errorf("%d classes of %v ± %v: %s of %v is %v, want %v: %v units", n, c.offset, c.spread, what, x[i], dst[i], w, units(dst[i], w))
+						t.Errorf("%d classes of %v ± %v: %s of %v is %v, want %v: %v units", n, c.offset, c.spread,
+							what, x[i], dst[i], w, units(dst[i], w))
 						return
 					}
 				}

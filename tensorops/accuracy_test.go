@@ -89,7 +89,8 @@ func testAccuracy(t *testing.T, rng *rand.Rand, d distribution, n, count int) {
 type rowErrors struct{ lse, softmax, logs, logsAbs, loss float64 }
 
 func (e rowErrors) String() string {
-	return fmt.Sprintf("log-sum-exp %.3f  softmax %.2f  log-softmax %.2f (%.1e)  cross-entropy %.3f", e.lse, e.softmax, e.logs, e.logsAbs, e.loss)
+	return fmt.Sprintf("log-sum-exp %.3f  softmax %.2f  log-softmax %.2f (%.1e)  cross-entropy %.3f", e.lse,
+		e.softmax, e.logs, e.logsAbs, e.loss)
 }
 
 func (worst *rowErrors) check(t *testing.T, x []float32, want longRow) {

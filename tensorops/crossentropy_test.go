@@ -97,7 +97,8 @@ func checkLoss[F Float](t *testing.T, what string, got float64, grad []F, g floa
 	for i, v := range grad {
 		limit := units * ulp[F](g*want.largest[i])
 		if diff := math.Abs(float64(v) - g*want.grad[i]); diff > limit && !(v == 0 && math.Abs(g*want.grad[i]) < tiny) {
-			t.Fatalf("%s: gradient[%d] = %v, want %v, off by %.2g ulp of the largest term", what, i, v, g*want.grad[i], diff/ulp[F](g*want.largest[i]))
+			t.Fatalf("%s: gradient[%d] = %v, want %v, off by %.2g ulp of the largest term", what, i, v,
+				g*want.grad[i], diff/ulp[F](g*want.largest[i]))
 		}
 	}
 }
@@ -205,7 +206,8 @@ func TestCrossEntropyMaskedClasses(t *testing.T) {
 				for _, y := range []int{0, 1} { // 1 is masked: its loss is +Inf
 					dst := make([]float32, n)
 					value := CrossEntropyGradRow(dst, x, y, 1, o)
-					checkLoss(t, fmt.Sprintf("n=%d label %d %+v", n, y, o), value, dst, 1, bigCrossEntropy(x, oneHotOf(n, y), o))
+					checkLoss(t, fmt.Sprintf("n=%d label %d %+v", n, y, o), value, dst, 1,
+						bigCrossEntropy(x, oneHotOf(n, y), o))
 				}
 				p := softTarget[float32](rng, n)
 				for i := 1; i < n; i += 2 {

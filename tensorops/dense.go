@@ -80,7 +80,8 @@ func checkOperand(name, operand string, t *tensor.Dense) error {
 	case !t.IsNativelyAccessible():
 		return fmt.Errorf("tensorops.%s: %w: the memory of %s cannot be read", name, ErrShape, operand)
 	case len(t.Strides()) != t.Dims() && longAxes(t.Shape()) > 1:
-		return fmt.Errorf("tensorops.%s: %w: %s has shape %v and strides %v", name, ErrShape, operand, t.Shape(), t.Strides())
+		return fmt.Errorf("tensorops.%s: %w: %s has shape %v and strides %v", name, ErrShape, operand, t.Shape(),
+			t.Strides())
 	}
 	return nil
 }

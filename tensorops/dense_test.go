@@ -263,18 +263,28 @@ func TestBadTensors(t *testing.T) {
 		text   string
 	}{
 		{"nil", Softmax, nil, nil, 0, ErrShape, "tensorops.Softmax: shape mismatch: x is nil or was never given a shape"},
-		{"zero value", Softmax, nil, &tensor.Dense{}, 0, ErrShape, "tensorops.Softmax: shape mismatch: x is nil or was never given a shape"},
-		{"scalar", LogSumExp, nil, tensor.New(tensor.FromScalar(1.5)), 0, ErrShape, "tensorops.LogSumExp: shape mismatch: x is a scalar, want rank 1 or more"},
-		{"axis 2", LogSoftmax, nil, f32(3, 4), 2, ErrShape, "tensorops.LogSoftmax: shape mismatch: axis 2 is out of range for x of shape (3, 4)"},
-		{"axis -3", Softmax, nil, f32(3, 4), -3, ErrShape, "tensorops.Softmax: shape mismatch: axis -3 is out of range for x of shape (3, 4)"},
-		{"empty", Softmax, nil, f32(0, 4), 1, ErrShape, "tensorops.Softmax: shape mismatch: x has no elements, its shape is (0, 4)"},
-		{"no classes", LogSumExp, nil, f32(4, 0), 1, ErrShape, "tensorops.LogSumExp: shape mismatch: x has no elements, its shape is (4, 0)"},
-		{"int", Softmax, nil, tensor.New(tensor.Of(tensor.Int), tensor.WithShape(3)), 0, ErrDType, "tensorops.Softmax: unsupported dtype: x is int, want float32 or float64"},
+		{"zero value", Softmax, nil, &tensor.Dense{}, 0, ErrShape,
+			"tensorops.Softmax: shape mismatch: x is nil or was never given a shape"},
+		{"scalar", LogSumExp, nil, tensor.New(tensor.FromScalar(1.5)), 0, ErrShape,
+			"tensorops.LogSumExp: shape mismatch: x is a scalar, want rank 1 or more"},
+		{"axis 2", LogSoftmax, nil, f32(3, 4), 2, ErrShape,
+			"tensorops.LogSoftmax: shape mismatch: axis 2 is out of range for x of shape (3, 4)"},
+		{"axis -3", Softmax, nil, f32(3, 4), -3, ErrShape,
+			"tensorops.Softmax: shape mismatch: axis -3 is out of range for x of shape (3, 4)"},
+		{"empty", Softmax, nil, f32(0, 4), 1, ErrShape,
+			"tensorops.Softmax: shape mismatch: x has no elements, its shape is (0, 4)"},
+		{"no classes", LogSumExp, nil, f32(4, 0), 1, ErrShape,
+			"tensorops.LogSumExp: shape mismatch: x has no elements, its shape is (4, 0)"},
+		{"int", Softmax, nil, tensor.New(tensor.Of(tensor.Int), tensor.WithShape(3)), 0, ErrDType,
+			"tensorops.Softmax: unsupported dtype: x is int, want float32 or float64"},
 		{"masked", Softmax, nil, masked, 0, ErrShape, "tensorops.Softmax: shape mismatch: x is a masked tensor"},
 		{"masked dst", Softmax, masked, f32(3), 0, ErrShape, "tensorops.Softmax: shape mismatch: dst is a masked tensor"},
-		{"dst dtype", Softmax, tensor.New(tensor.Of(tensor.Float64), tensor.WithShape(3)), f32(3), 0, ErrDType, "tensorops.Softmax: unsupported dtype: dst is float64, want float32 as x is"},
-		{"dst shape", Softmax, f32(4, 3), f32(3, 4), 0, ErrShape, "tensorops.Softmax: shape mismatch: dst has shape (4, 3), want (3, 4) for x of shape (3, 4)"},
-		{"dst keeps axis", LogSumExp, f32(3, 1), f32(3, 4), 1, ErrShape, "tensorops.LogSumExp: shape mismatch: dst has shape (3, 1), want (3) for x of shape (3, 4)"},
+		{"dst dtype", Softmax, tensor.New(tensor.Of(tensor.Float64), tensor.WithShape(3)), f32(3), 0, ErrDType,
+			"tensorops.Softmax: unsupported dtype: dst is float64, want float32 as x is"},
+		{"dst shape", Softmax, f32(4, 3), f32(3, 4), 0, ErrShape,
+			"tensorops.Softmax: shape mismatch: dst has shape (4, 3), want (3, 4) for x of shape (3, 4)"},
+		{"dst keeps axis", LogSumExp, f32(3, 1), f32(3, 4), 1, ErrShape,
+			"tensorops.LogSumExp: shape mismatch: dst has shape (3, 1), want (3) for x of shape (3, 4)"},
 	} {
 		out, err := c.f(c.dst, c.x, c.axis)
 		if !errors.Is(err, c.want) || err.Error() != c.text {
@@ -291,7 +301,8 @@ func TestCoresDoNotMatter(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	rng := newRand(t, 9)
 	for _, shape := range [][2]int{{short(1000, 500), 50}, {17, 3001}, {3, short(40000, 20000)}} {
-		x := tensor.New(tensor.WithShape(shape[0], shape[1]), tensor.WithBacking(convert[float32](distributions[1].row(rng, shape[0]*shape[1]))))
+		x := tensor.New(tensor.WithShape(shape[0], shape[1]),
+			tensor.WithBacking(convert[float32](distributions[1].row(rng, shape[0]*shape[1]))))
 		for name, f := range alongFuncs {
 			for axis := range 2 {
 				var first []float32
@@ -307,7 +318,8 @@ func TestCoresDoNotMatter(t *testing.T) {
 					}
 					for i := range got {
 						if math.Float32bits(got[i]) != math.Float32bits(first[i]) {
-							t.Fatalf("%s %v axis %d: element %d is %v on %d cores, %v on one", name, shape, axis, i, got[i], cores, first[i])
+							t.Fatalf("%s %v axis %d: element %d is %v on %d cores, %v on one", name, shape, axis, i,
+								got[i], cores, first[i])
 						}
 					}
 				}

@@ -183,7 +183,8 @@ func testPointLosses[F Float](t *testing.T) {
 				e := loss.value(float64(x[i]), float64(y[i]))
 				off := math.Abs(float64(dst[i]) + 0.25*e.slope)
 				if !(off <= 0.25*relative*e.size+absolute) {
-					t.Fatalf("%s: gradient[%d] at (%v, %v) is %v, want %v of numbers up to %v", what, i, x[i], y[i], dst[i], -0.25*e.slope, 0.25*e.size)
+					t.Fatalf("%s: gradient[%d] at (%v, %v) is %v, want %v of numbers up to %v", what, i, x[i], y[i],
+						dst[i], -0.25*e.slope, 0.25*e.size)
 				}
 				if off > absolute {
 					worst = max(worst, off/(0.25*e.size))

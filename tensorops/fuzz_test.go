@@ -11,9 +11,12 @@ import (
 
 // hostileRows seed the fuzz targets: what has broken softmax implementations before.
 var hostileRows = [][]float32{
-	{0}, {1, 2, 3}, {40, 0, 0}, {3e38, -3e38, 0}, {-3e38, -3e38}, {1e-45, -1e-45, 0}, {88.7, -88.7, 103.9}, {65536, 65536.01, -65536},
-	{-87.3, 0}, {-103.97, 0}, {1e9, -1e9}, {0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5},
-	{float32(math.Inf(-1)), 0}, {float32(math.Inf(-1)), float32(math.Inf(-1))}, {float32(math.Inf(1)), 0}, {float32(math.NaN()), 0},
+	{0}, {1, 2, 3}, {40, 0, 0}, {3e38, -3e38, 0}, {-3e38, -3e38}, {1e-45, -1e-45, 0}, {88.7, -88.7, 103.9},
+	{65536, 65536.01, -65536},
+	{-87.3, 0}, {-103.97, 0}, {1e9, -1e9},
+	{0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5},
+	{float32(math.Inf(-1)), 0}, {float32(math.Inf(-1)), float32(math.Inf(-1))}, {float32(math.Inf(1)), 0},
+	{float32(math.NaN()), 0},
 	{float32(math.Copysign(0, -1)), 0, math.SmallestNonzeroFloat32},
 }
 
@@ -87,10 +90,12 @@ func compareAll[F Float](t *testing.T, name string, x []F, got, want rowResults[
 	value("entropy", got.entropy, want.entropy)
 	for i := range x {
 		if e := ulps(got.softmax[i], float64(want.softmax[i])); e > 2*softmaxUlps && !tiny(got.softmax[i], want.softmax[i]) {
-			t.Errorf("%s %s: softmax of %v at %d is %v, generic %v", name, dtypeName[F](), x, i, got.softmax[i], want.softmax[i])
+			t.Errorf("%s %s: softmax of %v at %d is %v, generic %v", name, dtypeName[F](), x, i, got.softmax[i],
+				want.softmax[i])
 		}
 		if e := ulps(got.logs[i], float64(want.logs[i])); e > 2*logUlps32 && math.Abs(float64(got.logs[i]-want.logs[i])) > 1e-13 {
-			t.Errorf("%s %s: log-softmax of %v at %d is %v, generic %v", name, dtypeName[F](), x, i, got.logs[i], want.logs[i])
+			t.Errorf("%s %s: log-softmax of %v at %d is %v, generic %v", name, dtypeName[F](), x, i, got.logs[i],
+				want.logs[i])
 		}
 		if e := ulps(got.grad[i], float64(want.grad[i])); e > 2*gradientUlps && !tiny(got.grad[i], want.grad[i]) {
 			t.Errorf("%s %s: gradient of %v at %d is %v, generic %v", name, dtypeName[F](), x, i, got.grad[i], want.grad[i])
@@ -139,7 +144,8 @@ func FuzzPoint(f *testing.F) {
 				d, v := make([]float32, 1), make([]float32, 1)
 				PointSum(c.Point, &PointData[float32]{X: x[i : i+1], T: y[i : i+1], Dst: d, Values: v}, 0.5)
 				if !same(float64(d[0]), float64(dst[i])) || !same(float64(v[0]), float64(values[i])) || !same(float64(over[i]), float64(dst[i])) {
-					t.Errorf("%v at (%v, %v): %v and %v among %d, %v in place, %v and %v alone", c, x[i], y[i], values[i], dst[i], n, over[i], v[0], d[0])
+					t.Errorf("%v at (%v, %v): %v and %v among %d, %v in place, %v and %v alone", c, x[i], y[i],
+						values[i], dst[i], n, over[i], v[0], d[0])
 				}
 			}
 			if regular != finite(sum) {

@@ -110,7 +110,8 @@ func kernelCalls[F Float]() []kernelCall[F] {
 			g, n := k.gapSum(x, 20)
 			return []float64{g, n}
 		}, 0, 1e-13},
-		{"xlogx", func(k *kernels[F], _, _, t []F, _ bool) []float64 { return []float64{k.xlogx(t)} }, 0, polynomialError[F]()},
+		{"xlogx", func(k *kernels[F], _, _, t []F, _ bool) []float64 { return []float64{k.xlogx(t)} }, 0,
+			polynomialError[F]()},
 		{"logGap", func(k *kernels[F], dst, x, t []F, stream bool) []float64 {
 			k.logGap(dst, t, x, 1.5, -0.5, stream)
 			return nil
@@ -199,7 +200,8 @@ func TestKernelsInPlace(t *testing.T) {
 					call.run(active[float32](), target, x, target, stream)
 					for i := range got {
 						if got[i] != want[i] || target[i] != want[i] {
-							t.Fatalf("%s, n=%d, stream %v: dst[%d] is %v over x, %v over t, %v apart", call.name, n, stream, i, got[i], target[i], want[i])
+							t.Fatalf("%s, n=%d, stream %v: dst[%d] is %v over x, %v over t, %v apart", call.name, n,
+								stream, i, got[i], target[i], want[i])
 						}
 					}
 				}
@@ -235,12 +237,14 @@ func testSetsAgree[F Float](t *testing.T, a, b *kernels[F]) {
 				ra, rb := call.run(a, dstA, x, p, false), call.run(b, dstB, x, p, false)
 				for i := range ra {
 					if !same(ra[i], rb[i]) {
-						t.Fatalf("%s, %s, n=%d: result %d is %v with %s, %v with %s", call.name, d.name, n, i, ra[i], a.name, rb[i], b.name)
+						t.Fatalf("%s, %s, n=%d: result %d is %v with %s, %v with %s", call.name, d.name, n, i, ra[i],
+							a.name, rb[i], b.name)
 					}
 				}
 				for i := range dstA {
 					if !same(float64(dstA[i]), float64(dstB[i])) {
-						t.Fatalf("%s, %s, n=%d: dst[%d] is %v with %s, %v with %s", call.name, d.name, n, i, dstA[i], a.name, dstB[i], b.name)
+						t.Fatalf("%s, %s, n=%d: dst[%d] is %v with %s, %v with %s", call.name, d.name, n, i, dstA[i],
+							a.name, dstB[i], b.name)
 					}
 				}
 			}

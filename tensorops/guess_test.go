@@ -53,7 +53,8 @@ func guessKernel[F Float](t *testing.T, expSum func(x []F, guess float64) (max F
 				}
 				a, s = ownAnchor(float64(m), a, s)
 				if m != max || a != want || s != wantSum {
-					t.Errorf("%s, n=%d, guess off by %v: max %v, sum %v·2^%v, want %v, %v·2^%v", name, n, off, m, s, a, max, wantSum, want)
+					t.Errorf("%s, n=%d, guess off by %v: max %v, sum %v·2^%v, want %v, %v·2^%v", name, n, off, m, s,
+						a, max, wantSum, want)
 				}
 			}
 			if n == 1 {

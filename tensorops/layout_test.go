@@ -68,7 +68,8 @@ func TestElementsRefuses(t *testing.T) {
 		text string
 	}{
 		{"nil", nil, ErrShape, "no tensor, or one that was never given a shape"},
-		{"int", tensor.New(tensor.WithShape(2), tensor.WithBacking([]int{1, 2})), ErrDType, "data of type []int, want float64"},
+		{"int", tensor.New(tensor.WithShape(2), tensor.WithBacking([]int{1, 2})), ErrDType,
+			"data of type []int, want float64"},
 		{"masked", masked, ErrShape, "a masked tensor, want one without"},
 	} {
 		_, err := Elements[float64](c.x)

@@ -144,7 +144,8 @@ func testPointWeightsOfZero[F Float](t *testing.T) {
 			}
 			for i := range w {
 				if got.Dst[i] != want.Dst[i] || got.Values[i] != want.Values[i] || w[i] == 0 && (got.Dst[i] != 0 || got.Values[i] != 0) {
-					t.Errorf("%v: element %d has %v and %v with weight %v, want %v and %v", c, i, got.Values[i], got.Dst[i], w[i], want.Values[i], want.Dst[i])
+					t.Errorf("%v: element %d has %v and %v with weight %v, want %v and %v", c, i, got.Values[i],
+						got.Dst[i], w[i], want.Values[i], want.Dst[i])
 				}
 			}
 		}
@@ -182,16 +183,19 @@ func TestPointNeighbours(t *testing.T) {
 						continue
 					}
 					if !same(float64(gotD[i]), float64(dst[i])) || !same(float64(gotL[i]), float64(values[i])) || !same(float64(gx[i]), float64(dst[i])) {
-						t.Fatalf("%v: element %d has %v and %v beside %v, before %v and %v", c, i, gotL[i], gotD[i], bad, values[i], dst[i])
+						t.Fatalf("%v: element %d has %v and %v beside %v, before %v and %v", c, i, gotL[i], gotD[i],
+							bad, values[i], dst[i])
 					}
 				}
 				// ordinary accuracy is tested elsewhere: this is about limits, and kernels that
 				// miss them by far
 				near := func(got float32, want float64) bool {
-					return same(float64(got), float64(float32(want))) || math.Abs(float64(got)-want) <= 1e-5*max(1, math.Abs(want))
+					return same(float64(got), float64(float32(want))) || math.Abs(float64(got)-want) <= 1e-5*max(1,
+						math.Abs(want))
 				}
 				if !near(gotL[k], want) || want == want && !near(gotD[k], 0.5*slope) {
-					t.Errorf("%v at %v is %v with the derivative %v, want %v and %v", c, bad, gotL[k], gotD[k], want, 0.5*slope)
+					t.Errorf("%v at %v is %v with the derivative %v, want %v and %v", c, bad, gotL[k], gotD[k], want,
+						0.5*slope)
 				}
 			}
 		}
@@ -202,7 +206,8 @@ func TestPointNeighbours(t *testing.T) {
 func TestPointParameters(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		for _, p := range []Point{{Loss: Huber, A: 1e-30}, {Loss: Huber, A: 1e30}, {Loss: PseudoHuber, A: 1e-25}, {Loss: PseudoHuber, A: 1e25}, {Loss: Charbonnier, A: 1e-30},
-			{Loss: Cauchy, A: 1e-30}, {Loss: Welsch, A: 1e200}, {Barron, 1e-20, 1, 0}, {Barron, 1.9999999, 1, 0}, {Barron, -1e6, 1, 0}, {Loss: MAPE, A: 1e-40},
+			{Loss: Cauchy, A: 1e-30}, {Loss: Welsch, A: 1e200}, {Barron, 1e-20, 1, 0}, {Barron, 1.9999999, 1, 0},
+			{Barron, -1e6, 1, 0}, {Loss: MAPE, A: 1e-40},
 			{Loss: Tweedie, A: 1 + 1e-15}, {Loss: NegativeBinomial, A: 1e-25}, {SigmoidFocal, 2, 1e-30, 1}} {
 			x, y := []float32{0.5, -1, 3, 1, 0.25}, []float32{0.25, 1, 0, 1, 0.75}
 			d := PointData[float32]{X: x, T: y, Dst: make([]float32, len(x)), Values: make([]float32, len(x))}
@@ -210,7 +215,8 @@ func TestPointParameters(t *testing.T) {
 			for i := range x {
 				l, slope := pointFuncs[p.Loss](p, float64(x[i]), float64(y[i]), 1)
 				if d.Values[i] != float32(l) || d.Dst[i] != float32(0.5*slope) { // rounded once
-					t.Errorf("%v at (%v, %v) is %v with the derivative %v, want %v and %v", p, x[i], y[i], d.Values[i], d.Dst[i], l, 0.5*slope)
+					t.Errorf("%v at (%v, %v) is %v with the derivative %v, want %v and %v", p, x[i], y[i],
+						d.Values[i], d.Dst[i], l, 0.5*slope)
 				}
 			}
 		}
@@ -244,21 +250,25 @@ func testPointPositive[F Float](t *testing.T) {
 			for i := range x {
 				if d.W[i] == 0 {
 					if d.Values[i] != 0 || d.Dst[i] != 0 {
-						t.Errorf("smoothing %v: element %d without weight has %v and %v", smoothing, i, d.Values[i], d.Dst[i])
+						t.Errorf("smoothing %v: element %d without weight has %v and %v", smoothing, i, d.Values[i],
+							d.Dst[i])
 					}
 					continue
 				}
 				w, v := float64(d.W[i]), float64(d.V[i])
 				l, slope := pointFuncs[BinaryCrossEntropy](c.Point, float64(x[i]), float64(y[i]), v)
-				o := logitOf(float64(x[i]), v*(float64(y[i])*(1-smoothing)+smoothing/2), (1-float64(y[i]))*(1-smoothing)+smoothing/2)
+				o := logitOf(float64(x[i]), v*(float64(y[i])*(1-smoothing)+smoothing/2),
+					(1-float64(y[i]))*(1-smoothing)+smoothing/2)
 				want += w * l
 				size += w * l
 				// the weights add products: 3 units more
 				if !(math.Abs(float64(d.Values[i])-w*l) <= 2*(own+largest)*w*l+absolute) {
-					t.Errorf("smoothing %v at (%v, %v), %v·%v is %v, want %v", smoothing, x[i], y[i], w, v, d.Values[i], w*l)
+					t.Errorf("smoothing %v at (%v, %v), %v·%v is %v, want %v", smoothing, x[i], y[i], w, v,
+						d.Values[i], w*l)
 				}
 				if !(math.Abs(float64(d.Dst[i])+0.25*w*slope) <= 2*(own+largest)*0.25*w*max(o.q, (1+v)*o.s)+absolute) {
-					t.Errorf("smoothing %v at (%v, %v), %v·%v has the derivative %v, want %v", smoothing, x[i], y[i], w, v, d.Dst[i], -0.25*w*slope)
+					t.Errorf("smoothing %v at (%v, %v), %v·%v has the derivative %v, want %v", smoothing, x[i], y[i],
+						w, v, d.Dst[i], -0.25*w*slope)
 				}
 			}
 			if !(math.Abs(sum-want) <= 2*largest*size+absolute) {

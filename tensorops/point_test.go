@@ -19,8 +19,10 @@ func (c pointCase) String() string {
 }
 
 var pointNames = [pointLosses]string{"SquaredError", "HalfSquaredError", "AbsoluteError", "Huber", "SmoothL1", "LogCosh", "PseudoHuber", "Charbonnier",
-	"Cauchy", "GemanMcClure", "Welsch", "Tukey", "Barron", "Wing", "Quantile", "Expectile", "EpsilonInsensitive", "MAPE", "SMAPE", "MSLE", "Poisson", "Gamma",
-	"Tweedie", "NegativeBinomial", "BinaryCrossEntropy", "BinaryCrossEntropyFromProb", "SigmoidFocal", "BernoulliKL", "SoftMargin", "Hinge", "SquaredHinge",
+	"Cauchy", "GemanMcClure", "Welsch", "Tukey", "Barron", "Wing", "Quantile", "Expectile", "EpsilonInsensitive",
+	"MAPE", "SMAPE", "MSLE", "Poisson", "Gamma",
+	"Tweedie", "NegativeBinomial", "BinaryCrossEntropy", "BinaryCrossEntropyFromProb", "SigmoidFocal", "BernoulliKL",
+	"SoftMargin", "Hinge", "SquaredHinge",
 	"ModifiedHuber", "Perceptron", "HingeEmbedding"}
 
 // residualTarget draws targets near x too, and equal ones.
@@ -83,19 +85,25 @@ func pointCases() (cases []pointCase) {
 		}
 	}
 	add(residualTarget, anyNumber, Point{Loss: SquaredError}, Point{Loss: HalfSquaredError}, Point{Loss: AbsoluteError}, Point{Loss: Huber, A: 0.7},
-		Point{Loss: SmoothL1, A: 0.3}, Point{Loss: SmoothL1}, Point{Loss: LogCosh}, Point{Loss: PseudoHuber, A: 0.7}, Point{Loss: PseudoHuber, A: 30},
-		Point{Loss: Charbonnier, A: 1e-3}, Point{Loss: Charbonnier, A: 1.3}, Point{Loss: Cauchy, A: 0.7}, Point{Loss: GemanMcClure, A: 0.7},
-		Point{Loss: Welsch, A: 1.7}, Point{Loss: Tukey, A: 4.685}, Point{Barron, 1, 0.7, 0}, Point{Barron, 0, 0.7, 0}, Point{Barron, 2, 0.7, 0},
-		Point{Barron, -2, 0.7, 0}, Point{Barron, 1.5, 0.7, 0}, Point{Barron, -9.3, 1.7, 0}, Point{Barron, 0.001, 0.7, 0}, Point{Barron, 3, 2, 0},
+		Point{Loss: SmoothL1, A: 0.3}, Point{Loss: SmoothL1}, Point{Loss: LogCosh}, Point{Loss: PseudoHuber, A: 0.7},
+		Point{Loss: PseudoHuber, A: 30},
+		Point{Loss: Charbonnier, A: 1e-3}, Point{Loss: Charbonnier, A: 1.3}, Point{Loss: Cauchy, A: 0.7},
+		Point{Loss: GemanMcClure, A: 0.7},
+		Point{Loss: Welsch, A: 1.7}, Point{Loss: Tukey, A: 4.685}, Point{Barron, 1, 0.7, 0}, Point{Barron, 0, 0.7, 0},
+		Point{Barron, 2, 0.7, 0},
+		Point{Barron, -2, 0.7, 0}, Point{Barron, 1.5, 0.7, 0}, Point{Barron, -9.3, 1.7, 0},
+		Point{Barron, 0.001, 0.7, 0}, Point{Barron, 3, 2, 0},
 		Point{Wing, 1, 0.5, 0}, Point{Wing, 10, 0.1, 0}, Point{Loss: Quantile, A: 0.3}, Point{Loss: Expectile, A: 0.9},
-		Point{Loss: EpsilonInsensitive, A: 0.1}, Point{Loss: EpsilonInsensitive}, Point{Loss: MAPE, A: 1e-7}, Point{Loss: MAPE, A: 0.5},
+		Point{Loss: EpsilonInsensitive, A: 0.1}, Point{Loss: EpsilonInsensitive}, Point{Loss: MAPE, A: 1e-7},
+		Point{Loss: MAPE, A: 0.5},
 		Point{Loss: SMAPE}, Point{Loss: BernoulliKL})
 	add(countTarget, func(rng *rand.Rand) float64 { return math.Abs(anyNumber(rng)) - 0.1 }, Point{Loss: MSLE})
 	add(countTarget, logNumber, Point{Loss: Poisson}, Point{Loss: Tweedie, A: 1}, Point{Loss: Tweedie, A: 1.5}, Point{Loss: Tweedie, A: 1.01},
 		Point{Loss: NegativeBinomial, A: 1}, Point{Loss: NegativeBinomial, A: 0.01}, Point{Loss: NegativeBinomial, A: 20})
 	add(aboveTarget, logNumber, Point{Loss: Gamma}, Point{Loss: Tweedie, A: 2})
 	add(unitTarget, anyNumber, Point{Loss: BinaryCrossEntropy}, Point{Loss: BinaryCrossEntropy, A: 0.1}, Point{SigmoidFocal, 2, 1, 1},
-		Point{SigmoidFocal, 2, 0.75, 0.25}, Point{SigmoidFocal, 0, 1, 1}, Point{SigmoidFocal, 0, 0.75, 0.25}, Point{SigmoidFocal, 0.5, 1, 1},
+		Point{SigmoidFocal, 2, 0.75, 0.25}, Point{SigmoidFocal, 0, 1, 1}, Point{SigmoidFocal, 0, 0.75, 0.25},
+		Point{SigmoidFocal, 0.5, 1, 1},
 		Point{SigmoidFocal, 1, 0.75, 0.25}, Point{SigmoidFocal, 3.7, 1, 1})
 	add(unitTarget, probabilityNumber, Point{Loss: BinaryCrossEntropyFromProb})
 	add(signTarget, anyNumber, Point{Loss: SoftMargin}, Point{Loss: Hinge}, Point{Loss: SquaredHinge}, Point{Loss: ModifiedHuber},
@@ -212,7 +220,8 @@ func testPointAccuracy[F Float](t *testing.T) {
 				t.Errorf("%v at (%v, %v) is %v, want %v of numbers up to %v", c, x[i], y[i], d.Values[i], l, size)
 			}
 			if off := math.Abs(float64(d.Dst[i]) + 0.25*slope); !(off <= 0.25*(own*math.Abs(slope)+largest*slopeSize)+absolute) {
-				t.Errorf("%v at (%v, %v) has the derivative %v, want %v of numbers up to %v", c, x[i], y[i], d.Dst[i], -0.25*slope, 0.25*slopeSize)
+				t.Errorf("%v at (%v, %v) has the derivative %v, want %v of numbers up to %v", c, x[i], y[i], d.Dst[i],
+					-0.25*slope, 0.25*slopeSize)
 			}
 		}
 		if !(math.Abs(sum-want) <= slack+1e-12*math.Abs(want)) {

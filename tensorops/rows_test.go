@@ -83,8 +83,10 @@ func TestHostileRows(t *testing.T) {
 	inf := math.Inf(-1)
 	rows := [][]float64{
 		{40, 0, 0}, {0, 0, 40}, {90, 0, 0}, {745, 0, 0}, {-745, 0, 0}, {1e4, -1e4, 0}, {3e38, -3e38, 0}, {3e38, 3e38, 3e38},
-		{-3e38, -3e38, -3e38}, {1e30, 1e30, -1e30}, {65535, 65536, 65537}, {-65537, -65536, -65535}, {inf, 1, 2}, {inf, inf, 7},
-		{-1e9, -1e9, 3}, {1, 1 + 1e-7, 1}, {1e-30, 0, -1e-30}, {-0.6931471805599453, -0.6931471805599453}, {1e5, 1e5 - 1, 1e5 - 100},
+		{-3e38, -3e38, -3e38}, {1e30, 1e30, -1e30}, {65535, 65536, 65537}, {-65537, -65536, -65535}, {inf, 1, 2},
+		{inf, inf, 7},
+		{-1e9, -1e9, 3}, {1, 1 + 1e-7, 1}, {1e-30, 0, -1e-30}, {-0.6931471805599453, -0.6931471805599453},
+		{1e5, 1e5 - 1, 1e5 - 100},
 		{0}, {-3}, {1e38}, {5e-324, 0}, {-87.5, 0}, {-103, 0}, {-104.5, 0}, {88, -88}, {-708, 0}, {-745.5, 0},
 	}
 	forEachImpl(t, func(t *testing.T) {
@@ -152,7 +154,8 @@ func testCorners[F Float](t *testing.T) {
 				}
 				for i := range n {
 					if soft[n+i] == soft[n+i] || logs[n+i] == logs[n+i] {
-						t.Fatalf("%s, n=%d: Softmax[%d] = %v, LogSoftmax = %v, want NaN", c.name, n, i, soft[n+i], logs[n+i])
+						t.Fatalf("%s, n=%d: Softmax[%d] = %v, LogSoftmax = %v, want NaN", c.name, n, i, soft[n+i],
+							logs[n+i])
 					}
 					wantGrad := nan
 					if c.lse == inf && i != at {

@@ -11,10 +11,12 @@ import (
 func BenchmarkLabelSoftmax(b *testing.B) {
 	for _, s := range [][3]int{{65536, 21, 1}, {100000, 10, 1}, {1000000, 2, 1}, {8192, 128, 1}, {1024, 1000, 1}, {65536, 21, 65536}, {1024, 1000, 1024}} {
 		for _, c := range softmaxCases {
-			b.Run(fmt.Sprintf("dtype=f32/rows=%d/classes=%d/inner=%d/option=%s", s[0], s[1], s[2], c.name), func(b *testing.B) { benchSoftmaxLoss[float32](b, c, s) })
+			b.Run(fmt.Sprintf("dtype=f32/rows=%d/classes=%d/inner=%d/option=%s", s[0], s[1], s[2], c.name),
+				func(b *testing.B) { benchSoftmaxLoss[float32](b, c, s) })
 		}
 		for _, c := range softmaxCases {
-			b.Run(fmt.Sprintf("dtype=f64/rows=%d/classes=%d/inner=%d/option=%s", s[0], s[1], s[2], c.name), func(b *testing.B) { benchSoftmaxLoss[float64](b, c, s) })
+			b.Run(fmt.Sprintf("dtype=f64/rows=%d/classes=%d/inner=%d/option=%s", s[0], s[1], s[2], c.name),
+				func(b *testing.B) { benchSoftmaxLoss[float64](b, c, s) })
 		}
 	}
 }

@@ -143,11 +143,13 @@ func testSoftmaxOneHot[F Float](t *testing.T) {
 					in.run(values, dst, 0, 40)
 					for i := 0; i < in.rows; i += every {
 						if values[i] != want[i] {
-							t.Fatalf("%s, %d classes: value %v of a target of one 1, label %v", name, classes, values[i], want[i])
+							t.Fatalf("%s, %d classes: value %v of a target of one 1, label %v", name, classes,
+								values[i], want[i])
 						}
 						for y := range classes {
 							if at := place(i, classes, inner) + y*inner; dst[at] != wantD[at] {
-								t.Fatalf("%s, %d classes: gradient %v of a target of one 1, label %v", name, classes, dst[at], wantD[at])
+								t.Fatalf("%s, %d classes: gradient %v of a target of one 1, label %v", name, classes,
+									dst[at], wantD[at])
 							}
 						}
 					}
@@ -186,7 +188,8 @@ func TestSoftmaxTargets(t *testing.T) {
 func TestSoftmaxTargetGradient(t *testing.T) {
 	forEachImpl(t, func(t *testing.T) {
 		for _, kl := range []bool{false, true} {
-			in := newSoftmaxInput[float64](newRand(nil, 5), softmaxCase{name: "soft", scale: 2, soft: true, kl: kl}, 6, 7, 2, 2)
+			in := newSoftmaxInput[float64](newRand(nil, 5), softmaxCase{name: "soft", scale: 2, soft: true, kl: kl},
+				6, 7, 2, 2)
 			in.t[3] = 0
 			o := in.target()
 			o.Wrt = 1
@@ -257,7 +260,8 @@ func TestSoftmaxLongCapped(t *testing.T) {
 					in.run(values, dst, 0, in.rows)
 					for i, v := range values {
 						if u := ulps(float32(v), want[i]); !(u <= 1) {
-							t.Errorf("%s, inner %d, deviation %v: value %v, want %v: %.2f ulp", c.name, inner, dev, v, want[i], u)
+							t.Errorf("%s, inner %d, deviation %v: value %v, want %v: %.2f ulp", c.name, inner, dev, v,
+								want[i], u)
 						}
 					}
 					term := 0.0 // of the gradient's terms with smoothing
@@ -266,7 +270,8 @@ func TestSoftmaxLongCapped(t *testing.T) {
 					}
 					for i, v := range dst {
 						if !(math.Abs(float64(v)-wantD[i]) <= ulp[float32](max(math.Abs(wantD[i]), term))) {
-							t.Fatalf("%s, inner %d, deviation %v: gradient %v at %d, want %v", c.name, inner, dev, v, i, wantD[i])
+							t.Fatalf("%s, inner %d, deviation %v: gradient %v at %d, want %v", c.name, inner, dev, v,
+								i, wantD[i])
 						}
 					}
 				}

@@ -47,7 +47,8 @@ func testSoftmaxRoom[F Float](t *testing.T) {
 				c.labelGroups()
 				for i, ok := range check {
 					if !ok() {
-						t.Fatalf("%T, %d rows of %d classes, %+v: buffer %d is written behind its end", x, rows, classes, o, i)
+						t.Fatalf("%T, %d rows of %d classes, %+v: buffer %d is written behind its end", x, rows,
+							classes, o, i)
 					}
 				}
 			}

@@ -120,7 +120,8 @@ func TestTargetsOutsideTheirDomain(t *testing.T) {
 						t.Errorf("cols=%d: %v in a row with factor %v: valid for KL is %v", cols, v, counts, got)
 					}
 					if got := KLGradRows(values, dst, x, p, cols, g); got != (want || counts == 0) {
-						t.Errorf("cols=%d: %v in a row with factor %v: valid for KL with gradient is %v", cols, v, counts, got)
+						t.Errorf("cols=%d: %v in a row with factor %v: valid for KL with gradient is %v", cols, v,
+							counts, got)
 					}
 				}
 				p[at], g[at/cols] = was, 1

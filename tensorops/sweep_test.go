@@ -83,10 +83,12 @@ func holdPoints(t *testing.T, what string, p Point, x, y []float32) {
 			}
 		}
 		if off := math.Abs(float64(d.Values[i]) - l); off > value*ulp[float32](size)+0x1p-125 {
-			t.Fatalf("%s at (%v, %v) is %v, want %v: %.2f units of numbers up to %v", what, x[i], y[i], d.Values[i], l, off/ulp[float32](size), size)
+			t.Fatalf("%s at (%v, %v) is %v, want %v: %.2f units of numbers up to %v", what, x[i], y[i], d.Values[i],
+				l, off/ulp[float32](size), size)
 		}
 		if off := math.Abs(float64(d.Dst[i]) - dl); off > slope*ulp[float32](slopeSize)+0x1p-125 {
-			t.Fatalf("%s at (%v, %v) has the derivative %v, want %v: %.2f units of numbers up to %v", what, x[i], y[i], d.Dst[i], dl, off/ulp[float32](slopeSize), slopeSize)
+			t.Fatalf("%s at (%v, %v) has the derivative %v, want %v: %.2f units of numbers up to %v", what, x[i],
+				y[i], d.Dst[i], dl, off/ulp[float32](slopeSize), slopeSize)
 		}
 	}
 }
@@ -167,7 +169,8 @@ func TestRowSweep(t *testing.T) {
 			hold := func(what string, got, want, limit float64) {
 				t.Helper()
 				if e := ulps(float32(got), want); e > limit && math.Abs(got-want) > 1e-14*max(1, cross.value()) {
-					t.Errorf("round %d, %d elements of %d values: %s is %v, want %v: %.2f units", round, n, few, what, got, want, e)
+					t.Errorf("round %d, %d elements of %d values: %s is %v, want %v: %.2f units", round, n, few, what,
+						got, want, e)
 				}
 			}
 			hold("KL", KLRow(r.x, r.t), kl.value(), loss)

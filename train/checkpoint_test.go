@@ -205,7 +205,8 @@ func TestDamagedCheckpoints(t *testing.T) {
 			cfg.Epochs = 6
 			_, err = Fit(background, mlp, loss.CrossEntropy, ds, cfg)
 			if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), paths[0]) {
-				t.Errorf("seed %d: %s %s: error %v, want one that names the file and the checkpoint before", seed, name, how, err)
+				t.Errorf("seed %d: %s %s: error %v, want one that names the file and the checkpoint before", seed,
+					name, how, err)
 			}
 			if _, err := Load(paths[1], mlp); err == nil {
 				t.Errorf("seed %d: %s %s: loaded", seed, name, how)
@@ -233,7 +234,8 @@ func TestForeignCheckpoints(t *testing.T) {
 		cfg   Config
 		want  string
 	}{
-		{"optimizer", mlp, change(func(c *Config) { c.Optimizer = optim.SGD(1) }), `optimizer is "adam" there and "sgd" here`},
+		{"optimizer", mlp, change(func(c *Config) { c.Optimizer = optim.SGD(1) }),
+			`optimizer is "adam" there and "sgd" here`},
 		{"rate", mlp, change(func(c *Config) { c.Optimizer = optim.Adam(1) }), "optimizer rate"},
 		{"seed", mlp, change(func(c *Config) { c.Seed = 4 }), `seed is "3" there and "4" here`},
 		{"batch", mlp, change(func(c *Config) { c.BatchSize = 4 }), "batch size"},

@@ -71,7 +71,8 @@ func unevens(t *testing.T) []uneven {
 	cw := loss.WithClassWeights([]float64{0.2, 3, 1})
 	return []uneven{
 		{"ignored labels", linear3, loss.CrossEntropy, classes},
-		{"class weights and ignored labels", linear3, loss.With(loss.CrossEntropy, cw, loss.WithLabelSmoothing(0.1)), classes},
+		{"class weights and ignored labels", linear3, loss.With(loss.CrossEntropy, cw, loss.WithLabelSmoothing(0.1)),
+			classes},
 		{"soft targets and class weights", linear3, loss.With(loss.CrossEntropy, cw), values},
 		{"multi-label class weights", linear3, loss.With(loss.MultiLabelSoftMargin, cw), values},
 		{"elementwise", linear3, loss.BinaryCrossEntropy, values},
@@ -487,7 +488,8 @@ func TestNegativeWeights(t *testing.T) {
 		}
 		// Four terms in another order, 2 steps.
 		if d := far(t, a.Net, b.Net); !(d < 1e-14) || math.Abs(a.History.Last("loss")-b.History.Last("loss")) > 1e-14 {
-			t.Errorf("%v in batches of %d: parameters differ by %v, losses %v and %v", c.a, c.size, d, a.History.Last("loss"), b.History.Last("loss"))
+			t.Errorf("%v in batches of %d: parameters differ by %v, losses %v and %v", c.a, c.size, d,
+				a.History.Last("loss"), b.History.Last("loss"))
 		}
 	}
 	if _, err := fit([]float64{1, -1, 1, -1}, 1); err == nil || !strings.Contains(err.Error(), "step 1: the weights of the rows 0, 1, 2, 3 add up to 0") {

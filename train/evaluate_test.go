@@ -102,10 +102,12 @@ func TestEvaluateNamedBuildsOnce(t *testing.T) {
 		delta   float64
 		metrics []metric.Metric
 	}{
-		"no metrics":      {o: harvest()},
-		"of species":      {harvest(), 1, []metric.Metric{metric.NewAccuracy()}},
-		"species, tags":   {harvest(), 1, []metric.Metric{On("species", "species", metric.NewAccuracy()), On("tags", "tags", metric.NewAccuracy())}},
-		"tags, species":   {harvest(), 1, []metric.Metric{On("tags", "tags", metric.NewAccuracy()), On("species", "species", metric.NewAccuracy())}},
+		"no metrics": {o: harvest()},
+		"of species": {harvest(), 1, []metric.Metric{metric.NewAccuracy()}},
+		"species, tags": {harvest(), 1,
+			[]metric.Metric{On("species", "species", metric.NewAccuracy()), On("tags", "tags", metric.NewAccuracy())}},
+		"tags, species": {harvest(), 1,
+			[]metric.Metric{On("tags", "tags", metric.NewAccuracy()), On("species", "species", metric.NewAccuracy())}},
 		"factor":          {o: other(func(o Objective) { o[1].Factor = 0.5 })},
 		"name":            {o: other(func(o Objective) { o[2].Name = "distance" })},
 		"order":           {o: other(slices.Reverse[Objective])},

@@ -260,7 +260,8 @@ func TestOverfitBatch(t *testing.T) {
 }
 
 func TestCosineInFit(t *testing.T) {
-	res := mustFit(t, linear3, blobs(t, 64, 1), Config{Epochs: 4, BatchSize: 16, Optimizer: optim.SGD(0.5), Schedule: optim.Cosine(4, 0.1)})
+	res := mustFit(t, linear3, blobs(t, 64, 1),
+		Config{Epochs: 4, BatchSize: 16, Optimizer: optim.SGD(0.5), Schedule: optim.Cosine(4, 0.1)})
 	if r := res.History.Series("loss"); r[3] > r[0] {
 		t.Errorf("losses %v", r)
 	}

@@ -78,7 +78,8 @@ func TestForeignLeavesThatAreTheSame(t *testing.T) {
 		}
 		bias := make([]float32, 3*b.Batch())
 		bias[0] = float32(math.Inf(-1))
-		m := G.NewMatrix(b.Graph(), tensor.Float32, G.WithShape(b.Batch(), 3), G.WithName("mask"), G.WithValue(dense(bias, b.Batch(), 3)))
+		m := G.NewMatrix(b.Graph(), tensor.Float32, G.WithShape(b.Batch(), 3), G.WithName("mask"),
+			G.WithValue(dense(bias, b.Batch(), 3)))
 		if h, err = G.Add(h, m); err != nil {
 			return nil, err
 		}
@@ -90,9 +91,12 @@ func TestForeignLeavesThatAreTheSame(t *testing.T) {
 		// Row 0 has the label 0, whose logit is -Inf: what is wrong is the loss, not the leaf.
 		t.Errorf("error %v, want one about the infinite loss", err)
 	}
-	nan := G.NewVector(G.NewGraph(), tensor.Float64, G.WithShape(2), G.WithName("a"), G.WithValue(dense([]float64{math.NaN(), 1}, 2)))
-	other := G.NewVector(G.NewGraph(), tensor.Float64, G.WithShape(2), G.WithName("a"), G.WithValue(dense([]float64{math.NaN(), 1}, 2)))
-	third := G.NewVector(G.NewGraph(), tensor.Float64, G.WithShape(2), G.WithName("a"), G.WithValue(dense([]float64{math.NaN(), 2}, 2)))
+	nan := G.NewVector(G.NewGraph(), tensor.Float64, G.WithShape(2), G.WithName("a"),
+		G.WithValue(dense([]float64{math.NaN(), 1}, 2)))
+	other := G.NewVector(G.NewGraph(), tensor.Float64, G.WithShape(2), G.WithName("a"),
+		G.WithValue(dense([]float64{math.NaN(), 1}, 2)))
+	third := G.NewVector(G.NewGraph(), tensor.Float64, G.WithShape(2), G.WithName("a"),
+		G.WithValue(dense([]float64{math.NaN(), 2}, 2)))
 	if !sameLeaf(nan, other) || sameLeaf(nan, third) {
 		t.Error("NaN is the same as NaN, 1 not as 2")
 	}
@@ -143,7 +147,8 @@ func TestWrongOperations(t *testing.T) {
 		{"dropout", with(nil, dropout), "use Builder.Dropout"},
 		{"unknown", with([]string{"Softmax"}, softmax), `train.Allow: "Softmax" is not refused; refused are ["At" "AveragePool2D" "BatchNorm" "ByIndices" "CTCLoss" "Dropout" "GlobalAveragePool2D" "Random" "SoftMax" "Sparsemax"]`},
 		{"allowed", with([]string{"SoftMax"}, softmax), ""},
-		{"allowed, and without a right gradient", with([]string{"Dropout"}, dropout), "gorgonia.Dropout has a wrong derivative"},
+		{"allowed, and without a right gradient", with([]string{"Dropout"}, dropout),
+			"gorgonia.Dropout has a wrong derivative"},
 		{"wrong on another machine only", with(nil, between), ""},
 	} {
 		_, err := Fit(background, c.model, loss.CrossEntropy, ds, Config{Epochs: 1, Optimizer: optim.SGD(0.1)})

@@ -16,7 +16,8 @@ func gather(table, ids *G.Node) (*G.Node, error) {
 	vocabulary, width := table.Shape()[0], table.Shape()[1]
 	return apply(&op{
 		text:  fmt.Sprintf("train.gather[%d,%d,%d,%v]", vocabulary, width, dims, dt),
-		types: []hm.Type{tensorType(2, dt), tensorType(dims, tensor.Int)}, out: tensorType(dims+1, dt), diff: []bool{true, false},
+		types: []hm.Type{tensorType(2, dt), tensorType(dims, tensor.Int)}, out: tensorType(dims+1, dt),
+		diff:  []bool{true, false},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return append(in[1].Clone(), in[0][1]), nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
@@ -38,7 +39,8 @@ func scatter(ids, g *G.Node, vocabulary int) (*G.Node, error) {
 	width := g.Shape()[g.Dims()-1]
 	return apply(&op{
 		text:  fmt.Sprintf("train.scatter[%d,%d,%d,%v]", vocabulary, width, dims, dt),
-		types: []hm.Type{tensorType(dims, tensor.Int), tensorType(dims+1, dt)}, out: tensorType(2, dt), diff: []bool{false, true},
+		types: []hm.Type{tensorType(dims, tensor.Int), tensorType(dims+1, dt)}, out: tensorType(2, dt),
+		diff:  []bool{false, true},
 		shape: func([]tensor.Shape) (tensor.Shape, error) { return tensor.Shape{vocabulary, width}, nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {

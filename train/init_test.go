@@ -82,12 +82,14 @@ func TestInitialisersSayWhatTheyNeed(t *testing.T) {
 		{He(), []int{8, 1, 3, 3}, `train.Param: the initialiser of "w": train.He takes shapes of 1 or 2 axes, not [8 1 3 3]; train.Fans{In: 1, Out: 0}.He() is for kernels`},
 		{Glorot(), []int{8, 1, 3}, "train.Fans{In: 1, Out: 0}.Glorot()"},
 		{FanIn(), []int{8, 1, 3}, "train.Fans{In: 1, Out: 0}.FanIn()"},
-		{Fans{In: 2, Out: 0}.He(), []int{8, 3}, "shape [8 3] has no axes 2 for inputs and 0 for outputs, want two different ones in [-2, 2)"},
+		{Fans{In: 2, Out: 0}.He(), []int{8, 3},
+			"shape [8 3] has no axes 2 for inputs and 0 for outputs, want two different ones in [-2, 2)"},
 		{Fans{In: 1, Out: -1}.Glorot(), []int{8, 3}, "has no axes 1 for inputs and -1 for outputs"},
 		{Fans{In: -3, Out: 0}.FanIn(), []int{8, 3}, "has no axes -3 for inputs"},
 		{Fans{}.FanIn(), []int{8, 3}, "has no axes 0 for inputs and 0 for outputs"},
 		{Normal(1), []int{2, 2}, ""},
-		{func(_ *rand.Rand, _ []int, dst []float64) { dst[99] = 0 }, []int{2, 2}, `the initialiser of "w": runtime error: index out of range`},
+		{func(_ *rand.Rand, _ []int, dst []float64) { dst[99] = 0 }, []int{2, 2},
+			`the initialiser of "w": runtime error: index out of range`},
 		{func(_ *rand.Rand, shape []int, dst []float64) { shape[0] = 7 }, []int{2, 2}, ""},
 	} {
 		b := &Builder{graph: G.NewGraph(), dtype: tensor.Float64, params: new(paramSet), names: make(map[string]bool)}

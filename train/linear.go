@@ -16,7 +16,8 @@ func product(a, b *G.Node, ta, tb bool) (*G.Node, error) {
 	dt := a.Dtype()
 	matrix := tensorType(2, dt)
 	o := &op{
-		text: fmt.Sprintf("train.product[%v,%v,%v]", ta, tb, dt), types: []hm.Type{matrix, matrix}, out: matrix, diff: []bool{true, true},
+		text: fmt.Sprintf("train.product[%v,%v,%v]", ta, tb, dt), types: []hm.Type{matrix, matrix}, out: matrix,
+		diff: []bool{true, true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) {
 			if len(in) != 2 || len(in[0]) != 2 || len(in[1]) != 2 {
 				return nil, fmt.Errorf("train: matrix product of shapes %v", in)
@@ -96,7 +97,8 @@ func affine(x, w, b *G.Node) (*G.Node, error) {
 func columnSums(x *G.Node) (*G.Node, error) {
 	dt := x.Dtype()
 	return apply(&op{
-		text: fmt.Sprintf("train.columnSums[%v]", dt), types: []hm.Type{tensorType(2, dt)}, out: tensorType(1, dt), diff: []bool{true},
+		text: fmt.Sprintf("train.columnSums[%v]", dt), types: []hm.Type{tensorType(2, dt)}, out: tensorType(1, dt),
+		diff:  []bool{true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{in[0][1]}, nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
@@ -115,7 +117,8 @@ func columnSums(x *G.Node) (*G.Node, error) {
 func repeatRow(x *G.Node, n int) (*G.Node, error) {
 	dt := x.Dtype()
 	return apply(&op{
-		text: fmt.Sprintf("train.repeatRow[%d,%v]", n, dt), types: []hm.Type{tensorType(1, dt)}, out: tensorType(2, dt), diff: []bool{true},
+		text: fmt.Sprintf("train.repeatRow[%d,%v]", n, dt), types: []hm.Type{tensorType(1, dt)},
+		out: tensorType(2, dt), diff: []bool{true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{n, in[0][0]}, nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {

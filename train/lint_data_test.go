@@ -65,7 +65,8 @@ func mistakes(t *testing.T) []mistaken {
 	return []mistaken{
 		{"sound", mlp, loss.CrossEntropy, ds, "", true},
 		{"softmax before logits", after(3, node(loss.Softmax)), loss.CrossEntropy, ds, "loss.CrossEntropy: it takes logits and applies the softmax or sigmoid itself, and is given the probabilities of loss.Softmax", true},
-		{"sigmoid before logits", after(3, G.Sigmoid), loss.BinaryCrossEntropy, soft, "given the probabilities of sigmoid", true},
+		{"sigmoid before logits", after(3, G.Sigmoid), loss.BinaryCrossEntropy, soft,
+			"given the probabilities of sigmoid", true},
 		{"softmax behind a reshape", after(3, func(h *G.Node) (*G.Node, error) {
 			p, err := loss.Softmax(h)
 			if err != nil {
@@ -73,13 +74,18 @@ func mistakes(t *testing.T) []mistaken {
 			}
 			return G.Reshape(p, h.Shape().Clone())
 		}), loss.CrossEntropy, ds, "given the probabilities of", true},
-		{"log-softmax twice", after(3, node(loss.LogSoftmax)), loss.CrossEntropy, ds, "which loss.LogSoftmax has done already", true},
-		{"log of a softmax", after(3, func(h *G.Node) (*G.Node, error) { return G.Log(G.Must(loss.Softmax(h))) }), loss.CrossEntropy, ds, "which ln has done already", true},
+		{"log-softmax twice", after(3, node(loss.LogSoftmax)), loss.CrossEntropy, ds,
+			"which loss.LogSoftmax has done already", true},
+		{"log of a softmax", after(3, func(h *G.Node) (*G.Node, error) { return G.Log(G.Must(loss.Softmax(h))) }),
+			loss.CrossEntropy, ds, "which ln has done already", true},
 		{"log-softmax and NLL", after(3, node(loss.LogSoftmax)), loss.NLL, ds, "", true},
-		{"logits as log-probabilities", after(3, same), loss.NLL, ds, "it takes log-probabilities and is given logits", true},
-		{"probabilities as log-probabilities", after(3, node(loss.Softmax)), loss.NLL, ds, "it takes log-probabilities and is given probabilities", true},
+		{"logits as log-probabilities", after(3, same), loss.NLL, ds,
+			"it takes log-probabilities and is given logits", true},
+		{"probabilities as log-probabilities", after(3, node(loss.Softmax)), loss.NLL, ds,
+			"it takes log-probabilities and is given probabilities", true},
 		{"one class", after(1, same), loss.CrossEntropy, zeros, "a softmax over one class is always 1", true},
-		{"labels from 1", after(4, same), loss.CrossEntropy, fromOne, "target: the labels of 40 rows are 1 to 3 and never 0, and the model has 4 classes", true},
+		{"labels from 1", after(4, same), loss.CrossEntropy, fromOne,
+			"target: the labels of 40 rows are 1 to 3 and never 0, and the model has 4 classes", true},
 		{"large inputs", after(3, same), loss.CrossEntropy, wide, "a model that knows nothing has log 3 = 1.0986", true},
 		{"dead layer", func(b *Builder, x *G.Node) (*G.Node, error) {
 			h, err := b.DenseWith("h", x, 4, Uniform(0.1), Constant(-100))

@@ -35,14 +35,19 @@ func TestLint(t *testing.T) {
 		{"linear", linear3, loss.CrossEntropy, ""},
 		{"network with dropout", mlp, loss.CrossEntropy, ""},
 		{"no loss", mlp, nil, ""},
-		{"softmax", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.SoftMax(h) }), loss.CrossEntropy, "Gorgonia's SoftMax"},
-		{"dropout", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Dropout(h, 0.5) }), loss.CrossEntropy, "use Builder.Dropout"},
-		{"log2", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Log2(h) }), loss.CrossEntropy, "Log2 has a wrong gradient by gorgonia.Grad"},
-		{"inverse root", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.InverseSqrt(h) }), loss.CrossEntropy, "InverseSqrt has a wrong gradient"},
+		{"softmax", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.SoftMax(h) }), loss.CrossEntropy,
+			"Gorgonia's SoftMax"},
+		{"dropout", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Dropout(h, 0.5) }),
+			loss.CrossEntropy, "use Builder.Dropout"},
+		{"log2", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Log2(h) }), loss.CrossEntropy,
+			"Log2 has a wrong gradient by gorgonia.Grad"},
+		{"inverse root", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.InverseSqrt(h) }),
+			loss.CrossEntropy, "InverseSqrt has a wrong gradient"},
 		{"pool", after(func(b *Builder, h *G.Node) (*G.Node, error) {
 			return G.GlobalAveragePool2D(G.Must(G.Reshape(h, tensor.Shape{37, 3, 1, 1})))
 		}), nil, "GlobalAveragePool2D has no gradient"},
-		{"element", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Add(h, G.Must(G.At(h, 0, 0))) }), nil, "Gorgonia's At has no gradient"},
+		{"element", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Add(h, G.Must(G.At(h, 0, 0))) }),
+			nil, "Gorgonia's At has no gradient"},
 		{"cross-entropy of Gorgonia inside", after(func(b *Builder, h *G.Node) (*G.Node, error) {
 			return G.BinaryXent(G.Must(G.Sigmoid(h)), G.Must(G.Sigmoid(G.Must(G.Tanh(h)))))
 		}), loss.CrossEntropy, ""},
@@ -57,7 +62,8 @@ func TestLint(t *testing.T) {
 			}
 			return G.BinaryXent(G.Must(G.Sigmoid(p)), x)
 		}, loss.CrossEntropy, "idle: the loss does not depend"},
-		{"unnamed leaf", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Add(h, leafOf(b, value())) }), loss.CrossEntropy, "without a name"},
+		{"unnamed leaf", after(func(b *Builder, h *G.Node) (*G.Node, error) { return G.Add(h, leafOf(b, value())) }),
+			loss.CrossEntropy, "without a name"},
 		{"leaf without value", after(func(b *Builder, h *G.Node) (*G.Node, error) {
 			return G.Add(h, leafOf(b, G.WithName("extra")))
 		}), loss.CrossEntropy, "without a value"},

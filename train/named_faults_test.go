@@ -37,47 +37,67 @@ func TestNamedFaults(t *testing.T) {
 		ds        data.Records
 		change    func(c *Config)
 	}{
-		"model is nil":                       {nil, harvest(), ds, nil},
-		"dataset is nil":                     {gardener, harvest(), nil, nil},
-		"the objective has no loss":          {gardener, nil, ds, nil},
-		"the model returned no outputs":      {func(*Builder, Nodes) (Nodes, error) { return nil, nil }, harvest(), ds, nil},
+		"model is nil":              {nil, harvest(), ds, nil},
+		"dataset is nil":            {gardener, harvest(), nil, nil},
+		"the objective has no loss": {gardener, nil, ds, nil},
+		"the model returned no outputs": {func(*Builder, Nodes) (Nodes, error) { return nil, nil }, harvest(),
+			ds, nil},
 		`a nil node as its output "species"`: {outputs(func(out Nodes) { out["species"] = nil }), harvest(), ds, nil},
 		`output "tags" has shape (3), want 5 rows`: {outputs(func(out Nodes) {
 			out["tags"] = G.Must(G.Sum(out["species"], 0))
 		}), harvest(), ds, func(c *Config) { c.BatchSize = 5 }},
-		`no term and no metric uses the output "extra"`: {outputs(func(out Nodes) { out["extra"] = out["mean"] }), harvest(), ds, nil},
-		`no term and no metric uses the target "tags"`:  {gardener, append(with(func(o Objective) Objective { return o[:3] }), Term{Output: "tags"}), ds, nil},
+		`no term and no metric uses the output "extra"`: {outputs(func(out Nodes) { out["extra"] = out["mean"] }),
+			harvest(), ds, nil},
+		`no term and no metric uses the target "tags"`: {gardener,
+			append(with(func(o Objective) Objective { return o[:3] }), Term{Output: "tags"}), ds, nil},
 		`no output of the model depends on the input "colour"`: {func(b *Builder, in Nodes) (Nodes, error) {
 			h, err := b.Dense("h", in["sizes"], 2)
 			return Nodes{"height": h}, err
-		}, Objective{{Output: "height", Target: "height", Loss: loss.MSE}}, mustSelect(t, ds, []string{"colour", "sizes"}, []string{"height"}), nil},
-		`the model has no output "specie", only ["height" "logvar"`:        {gardener, add(Term{Output: "specie", Target: "species", Loss: loss.CrossEntropy}), ds, nil},
-		`the dataset has no target "weight", only ["height" "spec`:         {gardener, add(Term{Output: "height", Target: "weight", Loss: loss.MSE, Name: "w"}), ds, nil},
-		`the dataset has no targets`:                                       {gardener, harvest(), mustSelect(t, ds, []string{"sizes", "colour", "words", "length"}, nil), nil},
-		`outputs are ["height" "logvar" "mean" "species" "tags"], targets`: {gardener, add(Term{Name: "w", Build: mse}), ds, nil},
+		}, Objective{{Output: "height", Target: "height", Loss: loss.MSE}},
+			mustSelect(t, ds, []string{"colour", "sizes"}, []string{"height"}), nil},
+		`the model has no output "specie", only ["height" "logvar"`: {gardener,
+			add(Term{Output: "specie", Target: "species", Loss: loss.CrossEntropy}), ds, nil},
+		`the dataset has no target "weight", only ["height" "spec`: {gardener,
+			add(Term{Output: "height", Target: "weight", Loss: loss.MSE, Name: "w"}), ds, nil},
+		`the dataset has no targets`: {gardener, harvest(),
+			mustSelect(t, ds, []string{"sizes", "colour", "words", "length"}, nil), nil},
+		`outputs are ["height" "logvar" "mean" "species" "tags"], targets`: {gardener,
+			add(Term{Name: "w", Build: mse}), ds, nil},
 		`term "w": its loss depends on the target "height", which is masked: set Target`: {gardener, add(Term{Name: "w", Build: func(out, target Nodes, opts ...loss.Option) (*G.Node, error) {
 			return loss.MSE(out["height"], target["height"], opts...)
 		}}), ds, nil},
-		`two terms have the name "tags"`:                      {gardener, add(Term{Output: "tags", Target: "tags", Loss: loss.CrossEntropy}), ds, nil},
-		`a term has the name "loss", which the history uses`:  {gardener, add(Term{Name: "loss", Output: "tags", Target: "tags", Loss: loss.CrossEntropy}), ds, nil},
-		`a metric has the name "tags_accuracy" of a loss`:     {gardener, add(Term{Name: "tags_accuracy", Output: "tags", Target: "tags", Loss: loss.CrossEntropy}), ds, func(c *Config) { c.Metrics = []metric.Metric{On("tags", "tags", metric.NewAccuracy())} }},
-		`term "w" has the factor NaN`:                         {gardener, add(Term{Name: "w", Output: "tags", Target: "tags", Loss: loss.CrossEntropy, Factor: math.NaN()}), ds, nil},
-		`term "w" has a Loss and a Build`:                     {gardener, add(Term{Name: "w", Output: "tags", Target: "tags", Loss: loss.CrossEntropy, Build: mse}), ds, nil},
-		`term "w" has the output "tags" and the target ""`:    {gardener, add(Term{Name: "w", Output: "tags", Loss: loss.CrossEntropy}), ds, nil},
-		`term "4" has neither a loss nor an output`:           {gardener, add(Term{}), ds, nil},
-		`the loss panicked while it was built: oops`:          {gardener, add(Term{Name: "w", Build: func(Nodes, Nodes, ...loss.Option) (*G.Node, error) { panic("oops") }}), ds, nil},
-		`takes one quotient, and the objective has 4 terms`:   {gardener, harvest(), ds, func(c *Config) { c.Accumulate = 2 }},
-		`ClassWeights need one target, the dataset has ["hei`: {gardener, harvest(), ds, func(c *Config) { c.ClassWeights = []float64{1} }},
-		`the model has no output "leaf", only`:                {gardener, harvest(), ds, func(c *Config) { c.Metrics = []metric.Metric{On("leaf", "tags", metric.NewAccuracy())} }},
-		`metric "tags_accuracy": the dataset has no target`:   {gardener, harvest(), ds, func(c *Config) { c.Metrics = []metric.Metric{On("tags", "leaf", metric.NewAccuracy())} }},
-		`train.On: metric is nil`:                             {gardener, harvest(), ds, func(c *Config) { c.Metrics = []metric.Metric{On("tags", "tags", nil)} }},
+		`two terms have the name "tags"`: {gardener,
+			add(Term{Output: "tags", Target: "tags", Loss: loss.CrossEntropy}), ds, nil},
+		`a term has the name "loss", which the history uses`: {gardener,
+			add(Term{Name: "loss", Output: "tags", Target: "tags", Loss: loss.CrossEntropy}), ds, nil},
+		`a metric has the name "tags_accuracy" of a loss`: {gardener, add(Term{Name: "tags_accuracy", Output: "tags", Target: "tags", Loss: loss.CrossEntropy}), ds, func(c *Config) { c.Metrics = []metric.Metric{On("tags", "tags", metric.NewAccuracy())} }},
+		`term "w" has the factor NaN`: {gardener,
+			add(Term{Name: "w", Output: "tags", Target: "tags", Loss: loss.CrossEntropy, Factor: math.NaN()}), ds, nil},
+		`term "w" has a Loss and a Build`: {gardener,
+			add(Term{Name: "w", Output: "tags", Target: "tags", Loss: loss.CrossEntropy, Build: mse}), ds, nil},
+		`term "w" has the output "tags" and the target ""`: {gardener,
+			add(Term{Name: "w", Output: "tags", Loss: loss.CrossEntropy}), ds, nil},
+		`term "4" has neither a loss nor an output`: {gardener, add(Term{}), ds, nil},
+		`the loss panicked while it was built: oops`: {gardener,
+			add(Term{Name: "w", Build: func(Nodes, Nodes, ...loss.Option) (*G.Node, error) { panic("oops") }}), ds, nil},
+		`takes one quotient, and the objective has 4 terms`: {gardener, harvest(), ds,
+			func(c *Config) { c.Accumulate = 2 }},
+		`ClassWeights need one target, the dataset has ["hei`: {gardener, harvest(), ds,
+			func(c *Config) { c.ClassWeights = []float64{1} }},
+		`the model has no output "leaf", only`: {gardener, harvest(), ds,
+			func(c *Config) { c.Metrics = []metric.Metric{On("leaf", "tags", metric.NewAccuracy())} }},
+		`metric "tags_accuracy": the dataset has no target`: {gardener, harvest(), ds,
+			func(c *Config) { c.Metrics = []metric.Metric{On("tags", "leaf", metric.NewAccuracy())} }},
+		`train.On: metric is nil`: {gardener, harvest(), ds,
+			func(c *Config) { c.Metrics = []metric.Metric{On("tags", "tags", nil)} }},
 		`both Validation and ValidationRecords are set`: {gardener, harvest(), ds, func(c *Config) {
 			c.Validation, c.ValidationRecords = blobs(t, 3, 1), ds
 		}},
 		`validation: dataset has no input "colour", only ["sizes"]`: {gardener, harvest(), ds, func(c *Config) {
 			c.ValidationRecords = mustSelect(t, ds, []string{"sizes"}, []string{"species"})
 		}},
-		`EarlyStop watches "val_divergenc"`: {gardener, harvest(), ds, func(c *Config) { c.EarlyStop = &EarlyStop{Patience: 1, Monitor: "val_divergenc"} }},
+		`EarlyStop watches "val_divergenc"`: {gardener, harvest(), ds,
+			func(c *Config) { c.EarlyStop = &EarlyStop{Patience: 1, Monitor: "val_divergenc"} }},
 	} {
 		cfg := cfg
 		if c.change != nil {

@@ -119,7 +119,8 @@ func harvest() Objective {
 
 func gardenConfig(t testing.TB, dir string) Config {
 	c := Config{Epochs: 4, BatchSize: 8, Optimizer: optim.Adam(0.02), Seed: 3, ValidationRecords: garden(t, 21, 9),
-		Metrics:   []metric.Metric{metric.NewAccuracy(), On("height", "height", metric.NewMAE()), On("tags", "tags", metric.NewAccuracy())},
+		Metrics: []metric.Metric{metric.NewAccuracy(), On("height", "height", metric.NewMAE()),
+			On("tags", "tags", metric.NewAccuracy())},
 		EarlyStop: &EarlyStop{Patience: 3, Monitor: "val_divergence"}}
 	if dir != "" {
 		c.Checkpoint = &Checkpoint{Dir: dir, Resume: true, EverySteps: 1, Monitor: "val_height_mae"}
@@ -165,7 +166,8 @@ func TestOneInputIsNamed(t *testing.T) {
 // hand: with parameters of 0 every probability is 1/3, and a height is compared with 0.
 func TestTermsByHand(t *testing.T) {
 	f, err := data.NewFrame(map[string]data.Series{"x": data.Numbers([][]float64{{1}, {2}, {3}})},
-		map[string]data.Series{"a": data.Labels([]int{0, -100, -100}), "b": data.Numbers([][]float64{{2}, {4}, {math.NaN()}}).WithoutMissing()})
+		map[string]data.Series{"a": data.Labels([]int{0, -100, -100}),
+			"b": data.Numbers([][]float64{{2}, {4}, {math.NaN()}}).WithoutMissing()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,8 @@ func (o *op) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
 // DoDiff is what a LispMachine calls. The trainer differentiates symbolically and never runs one;
 // without this method that machine would take the gradient for zero and say nothing.
 func (o *op) DoDiff(G.ExecutionContext, G.Nodes, *G.Node) error {
-	return fmt.Errorf("%s: layers of package train do not run on a LispMachine; take the gradients of loss.Gradients", o.text)
+	return fmt.Errorf("%s: layers of package train do not run on a LispMachine; take the gradients of loss.Gradients",
+		o.text)
 }
 
 // apply adds an operation to the graph; Gorgonia's panics on malformed graphs become errors.

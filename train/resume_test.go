@@ -34,13 +34,16 @@ func TestResumeIsTheSameRun(t *testing.T) {
 		want string // "" where the run goes on
 	}{
 		{"the same", smooth(0.1), blobs(t, 24, 1), blobs(t, 12, 2), ""},
-		{"another loss", loss.SoftmaxFocal, blobs(t, 24, 1), blobs(t, 12, 2), `is of another run: loss is "loss.CrossEntropy `},
+		{"another loss", loss.SoftmaxFocal, blobs(t, 24, 1), blobs(t, 12, 2),
+			`is of another run: loss is "loss.CrossEntropy `},
 		{"another option", smooth(0.2), blobs(t, 24, 1), blobs(t, 12, 2), `is of another run: loss is "loss.CrossEntropy `},
-		{"a sum of losses", loss.Weighted(loss.Term{Loss: smooth(0.1), Factor: 1}), blobs(t, 24, 1), blobs(t, 12, 2), `is of another run: loss is `},
+		{"a sum of losses", loss.Weighted(loss.Term{Loss: smooth(0.1), Factor: 1}), blobs(t, 24, 1), blobs(t, 12, 2),
+			`is of another run: loss is `},
 		{"other examples", smooth(0.1), blobs(t, 24, 3), blobs(t, 12, 2), `is of another run: examples is "24 rows `},
 		{"more examples", smooth(0.1), blobs(t, 25, 1), blobs(t, 12, 2), `and "25 rows `},
 		{"other weights", smooth(0.1), weighted, blobs(t, 12, 2), `is of another run: examples is "24 rows `},
-		{"another validation set", smooth(0.1), blobs(t, 24, 1), blobs(t, 12, 3), `is of another run: validation is "12 rows `},
+		{"another validation set", smooth(0.1), blobs(t, 24, 1), blobs(t, 12, 3),
+			`is of another run: validation is "12 rows `},
 		{"no validation set", smooth(0.1), blobs(t, 24, 1), nil, `is of another run: validation is "12 rows `},
 	} {
 		cfg := Config{Epochs: 2, BatchSize: 8, Optimizer: optim.Adam(.01), Validation: blobs(t, 12, 2), Checkpoint: &Checkpoint{Dir: t.TempDir(), Resume: true}}
@@ -133,7 +136,8 @@ func TestStopSaves(t *testing.T) {
 	})}
 	res := mustFit(t, mlp, ds, cfg)
 	if res.Stopped != "callback" || res.Steps != 11 || saved != 1 {
-		t.Fatalf("stopped by %q after %d steps with %d checkpoints there, want by the callback after 11 with 1", res.Stopped, res.Steps, saved)
+		t.Fatalf("stopped by %q after %d steps with %d checkpoints there, want by the callback after 11 with 1",
+			res.Stopped, res.Steps, saved)
 	}
 	if _, err := os.Stat(filepath.Join(dir, stepDir(11))); err != nil {
 		t.Fatal(err)

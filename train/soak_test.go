@@ -57,7 +57,8 @@ func TestSoak(t *testing.T) {
 		t.Errorf("the heap grew by %d bytes", grown)
 	}
 	if late.goroutines > early.goroutines || late.files > early.files {
-		t.Errorf("%d goroutines and %d files at the end, %d and %d after a quarter", late.goroutines, late.files, early.goroutines, early.files)
+		t.Errorf("%d goroutines and %d files at the end, %d and %d after a quarter", late.goroutines, late.files,
+			early.goroutines, early.files)
 	}
 	if list, err := os.ReadDir(dir + "/c"); err != nil || len(list) != 2 {
 		t.Errorf("%d checkpoints are kept, %v, want 2", len(list), err)

@@ -24,9 +24,12 @@ func (p pair) Grad() (G.Value, error) { return p.g, nil }
 func TestSolver(t *testing.T) {
 	for _, rule := range []optim.Optimizer{optim.SGD(0.1), optim.AdamW(0.1), optim.Adagrad(0.1, optim.WithInitial(0.5))} {
 		g := G.NewGraph()
-		x := G.NewMatrix(g, tensor.Float64, G.WithShape(3, 2), G.WithName("x"), G.WithValue(dense([]float64{1, 2, -1, 0.5, 3, -2}, 3, 2)))
-		y := G.NewMatrix(g, tensor.Float64, G.WithShape(3, 1), G.WithName("y"), G.WithValue(dense([]float64{1, 0, 2}, 3, 1)))
-		w := G.NewMatrix(g, tensor.Float64, G.WithShape(2, 1), G.WithName("w"), G.WithValue(dense([]float64{0.3, -0.2}, 2, 1)))
+		x := G.NewMatrix(g, tensor.Float64, G.WithShape(3, 2), G.WithName("x"),
+			G.WithValue(dense([]float64{1, 2, -1, 0.5, 3, -2}, 3, 2)))
+		y := G.NewMatrix(g, tensor.Float64, G.WithShape(3, 1), G.WithName("y"),
+			G.WithValue(dense([]float64{1, 0, 2}, 3, 1)))
+		w := G.NewMatrix(g, tensor.Float64, G.WithShape(2, 1), G.WithName("w"),
+			G.WithValue(dense([]float64{0.3, -0.2}, 2, 1)))
 		cost := G.Must(loss.MSE(G.Must(G.Mul(x, w)), y))
 		if _, err := G.Grad(cost, w); err != nil {
 			t.Fatal(err)

@@ -39,10 +39,12 @@ func TestAdviceToAuthors(t *testing.T) {
 				return nil, err
 			}
 			return G.Add(n, G.Must(G.Sum(kept)))
-		}, []string{"building the loss for 8 rows", "a node that a model's function has kept belongs to another", "return what the loss needs as the model's output"}},
+		}, []string{"building the loss for 8 rows", "a node that a model's function has kept belongs to another",
+			"return what the loss needs as the model's output"}},
 		{"closure in place of the prediction", keeping, func(_, y *G.Node, o ...loss.Option) (*G.Node, error) {
 			return loss.CrossEntropy(kept, y, o...)
-		}, []string{"loss.CrossEntropy: target belongs to another graph", "a node that a model's function has kept belongs to another"}},
+		}, []string{"loss.CrossEntropy: target belongs to another graph",
+			"a node that a model's function has kept belongs to another"}},
 		{"model that keeps a node", func(b *Builder, x *G.Node) (*G.Node, error) {
 			if kept != nil && kept.Graph() != b.Graph() {
 				return G.Add(kept, x)
@@ -64,11 +66,13 @@ func TestAdviceToAuthors(t *testing.T) {
 				return nil, err
 			}
 			return b.Dense("out", q, 3)
-		}, loss.CrossEntropy, []string{"validation: building the model for 5 rows", "graphs are built for several numbers of rows"}},
+		}, loss.CrossEntropy, []string{"validation: building the model for 5 rows",
+			"graphs are built for several numbers of rows"}},
 		{"nil operand in a model", func(b *Builder, x *G.Node) (*G.Node, error) {
 			var w *G.Node
 			return G.Must(G.Mul(x, w)), nil
-		}, loss.CrossEntropy, []string{"the model panicked while it was built", "nil pointer", "(in github.com/surprisal-go/surprisal/train.TestAdviceToAuthors", "stranger_test.go:"}},
+		}, loss.CrossEntropy, []string{"the model panicked while it was built", "nil pointer",
+			"(in github.com/surprisal-go/surprisal/train.TestAdviceToAuthors", "stranger_test.go:"}},
 	} {
 		kept = nil
 		_, err := Fit(background, c.model, c.loss, ds, cfg)

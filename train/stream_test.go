@@ -224,7 +224,8 @@ func TestAugment(t *testing.T) {
 		t.Errorf("validation %v, and without augmentation %v (%v)", res.History.Last("val_loss"), v["loss"], err)
 	}
 	if v["loss"] < res.History.Last("loss") { // its targets are not those of training
-		t.Errorf("loss %v on the targets that are not trained on, %v on those that are", v["loss"], res.History.Last("loss"))
+		t.Errorf("loss %v on the targets that are not trained on, %v on those that are", v["loss"],
+			res.History.Last("loss"))
 	}
 	noisy := Config{Epochs: 2, BatchSize: 8, Optimizer: optim.SGD(0.1), Augment: func(rng *rand.Rand, in, _ Row) error {
 		in["input"].F32[0] += float32(rng.NormFloat64())
@@ -280,9 +281,12 @@ func TestStreamFaults(t *testing.T) {
 		{"failure", cut(37, failure), "epoch 1, row 37: the line is dead"},
 		{"nil", func(int, int) iter.Seq2[data.Example, error] { return nil }, "open returned nil"},
 		{"no input", changed(func(e *data.Example) { e.In = nil }), `row 0: the example has no input "x"`},
-		{"another target", changed(func(e *data.Example) { e.Out["more"] = data.Column{Int: []int{1}} }), `has the target "more", which is no field`},
-		{"another length", changed(func(e *data.Example) { e.In["x"] = data.Column{F64: []float64{1}} }), `input "x" has 1 numbers, want 3`},
-		{"floats for labels", changed(func(e *data.Example) { e.Out["kind"] = data.Column{F64: []float64{1}} }), `target "kind": data: floats do not convert`},
+		{"another target", changed(func(e *data.Example) { e.Out["more"] = data.Column{Int: []int{1}} }),
+			`has the target "more", which is no field`},
+		{"another length", changed(func(e *data.Example) { e.In["x"] = data.Column{F64: []float64{1}} }),
+			`input "x" has 1 numbers, want 3`},
+		{"floats for labels", changed(func(e *data.Example) { e.Out["kind"] = data.Column{F64: []float64{1}} }),
+			`target "kind": data: floats do not convert`},
 		{"NaN", changed(func(e *data.Example) { e.In["x"].F64[1] = math.NaN() }), "NaN at element 1"},
 		{"panic", changed(func(*data.Example) { panic("no more") }), "no more"},
 	} {
@@ -303,12 +307,14 @@ func TestStreamFaults(t *testing.T) {
 	}{
 		{"error", func(*rand.Rand, Row, Row) error { return failure }, "augmenting row 0: the line is dead"},
 		{"panic", func(*rand.Rand, Row, Row) error { panic("oh") }, "oh"},
-		{"NaN", func(_ *rand.Rand, in, _ Row) error { in["input"].F32[2] = float32(math.NaN()); return nil }, "input of row 0 has NaN at element 2"},
+		{"NaN", func(_ *rand.Rand, in, _ Row) error { in["input"].F32[2] = float32(math.NaN()); return nil },
+			"input of row 0 has NaN at element 2"},
 		{"other memory", func(_ *rand.Rand, in, _ Row) error {
 			in["input"] = data.Column{F32: make([]float32, 3)}
 			return nil
 		}, "it replaced the numbers of input, want them changed in their place"},
-		{"another field", func(_ *rand.Rand, _, out Row) error { out["more"] = data.Column{}; return nil }, "it added to the targets"},
+		{"another field", func(_ *rand.Rand, _, out Row) error { out["more"] = data.Column{}; return nil },
+			"it added to the targets"},
 	} {
 		_, err := Fit(background, linear3, loss.CrossEntropy, blobs(t, 8, 1), Config{Epochs: 1, KeepOrder: true, Optimizer: optim.SGD(0.1), Augment: c.f})
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -33,7 +33,8 @@ func TestTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, columns := range []int{200, 125, 80, 40, 20} {
-		cmd := exec.Command(script, "-qec", fmt.Sprintf("stty cols %d; exec '%s' -test.run '^TestTerminal$'", columns, exe), "/dev/null")
+		cmd := exec.Command(script, "-qec",
+			fmt.Sprintf("stty cols %d; exec '%s' -test.run '^TestTerminal$'", columns, exe), "/dev/null")
 		cmd.Env = append(os.Environ(), terminalEnv+"=1")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -59,7 +60,8 @@ func TestTerminal(t *testing.T) {
 			}
 		}
 		if row != 1 || column != 0 {
-			t.Errorf("%d columns: the cursor is in row %d, column %d after the run, want the row below the progress", columns, row, column)
+			t.Errorf("%d columns: the cursor is in row %d, column %d after the run, want the row below the progress",
+				columns, row, column)
 		}
 	}
 }

@@ -116,8 +116,9 @@ func newAdversaries(t testing.TB, dir string) *adversaries {
 	}
 	noiseOnly := data.Fields{Inputs: map[string]data.Field{"noise": frame.Fields().Inputs["noise"]}}
 	a.forger, err = a.NewStep("forger", StepConfig{Model: fooled, Objective: Objective{meanOf("fake", "fake", -1)},
-		Fields: noiseOnly, BatchSize: 8, Optimizer: optim.Momentum(0.01, 0.9), Groups: []optim.Group{{Match: "critic.*", Frozen: true}},
-		Rate: func(n int) float64 { return 1 / (1 + float64(n)/100) }})
+		Fields: noiseOnly, BatchSize: 8, Optimizer: optim.Momentum(0.01, 0.9),
+		Groups: []optim.Group{{Match: "critic.*", Frozen: true}},
+		Rate:   func(n int) float64 { return 1 / (1 + float64(n)/100) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +237,8 @@ func TestAdversaries(t *testing.T) {
 		}
 	}
 	if len(a.critic.graph.grads) != 3 || len(a.forger.graph.grads) != 4 {
-		t.Errorf("%d and %d gradients, want 3 and 4 without those of frozen parameters", len(a.critic.graph.grads), len(a.forger.graph.grads))
+		t.Errorf("%d and %d gradients, want 3 and 4 without those of frozen parameters", len(a.critic.graph.grads),
+			len(a.forger.graph.grads))
 	}
 	a.play(t, 300)
 	net, err := a.Net(func(b *Builder, in Nodes) (Nodes, error) {

@@ -50,7 +50,8 @@ func TestOperations(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(found) != len(faulty) || len(found)+len(right) != len(operations) {
-			t.Errorf("seed %d: %d faulty and %d right of %d, want %d faulty", seed, len(found), len(right), len(operations), len(faulty))
+			t.Errorf("seed %d: %d faulty and %d right of %d, want %d faulty", seed, len(found), len(right),
+				len(operations), len(faulty))
 		}
 	}
 }

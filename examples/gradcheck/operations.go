@@ -158,5 +158,6 @@ var operations = []operation{
 	{"CTCLoss with Mean", tape, speech, ctc(G.ReductionMean), true},
 	{"CTCLoss with Sum, LispMachine", lisp, speech, ctc(G.ReductionSum), true},
 	{"Grad called twice", tape, []gradcheck.Input{gradcheck.Var("x", []float64{1, 2, -1.5})}, of1(penalty), true},
-	{"loss.VJP after Grad", []gradcheck.Pass{gradcheck.Reverse}, []gradcheck.Input{gradcheck.Var("x", []float64{1, 2, -1.5})}, of1(penalty), true},
+	{"loss.VJP after Grad", []gradcheck.Pass{gradcheck.Reverse},
+		[]gradcheck.Input{gradcheck.Var("x", []float64{1, 2, -1.5})}, of1(penalty), true},
 }

@@ -113,7 +113,8 @@ func run(w io.Writer, text string, seed uint64, training, sets, steps int, out s
 		fmt.Fprintf(w, "%-12s%s%s%s%18.1f%%%7.1f%%%6.2f%7.1f\n", o.name, shares(paths[i], 1), shares(paths[i], 2), shares(paths[i], 3),
 			100*end.share, 50+50*(end.share-before.share), end.kl, end.length)
 	}
-	fmt.Fprintf(w, "%-12s%8.1f%%%14.1f%%%14.1f%%\n\n", "any model", 100*bound(before.share, 1), 100*bound(before.share, 2), 100*bound(before.share, 3))
+	fmt.Fprintf(w, "%-12s%8.1f%%%14.1f%%%14.1f%%\n\n", "any model", 100*bound(before.share, 1),
+		100*bound(before.share, 2), 100*bound(before.share, 3))
 	for i, o := range objectives {
 		fmt.Fprintf(w, "%-12s  %s\n", o.name, written[i])
 	}

@@ -100,7 +100,8 @@ func (m model) chain() chain {
 		return blas32.General{Rows: rows, Cols: columns, Stride: columns, Data: data}
 	}
 	scores := general(known, known, make([]float32, known*known))
-	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, general(known, width, m.embedding), general(width, known, m.output), 0, scores)
+	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, general(known, width, m.embedding), general(width, known, m.output), 0,
+		scores)
 	c := make(chain, known)
 	for i := range c {
 		for _, s := range scores.Data[i*known : (i+1)*known] {

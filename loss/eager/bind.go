@@ -187,7 +187,8 @@ func (l *Loss) checkNormalizer(none bool) error {
 	case l.set.Has(core.OptNormalizer):
 		return core.Faultf(core.ErrOption, l.def.Name, "WithNormalizer and Data.Normalizer exclude each other")
 	case l.set.Reduction != core.Mean:
-		return core.Faultf(core.ErrOption, l.def.Name, "a normalizer replaces the denominator of Mean, reduction is %v", l.set.Reduction)
+		return core.Faultf(core.ErrOption, l.def.Name,
+			"a normalizer replaces the denominator of Mean, reduction is %v", l.set.Reduction)
 	}
 	return nil
 }

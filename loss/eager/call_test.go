@@ -61,10 +61,12 @@ func TestWrongCalls(t *testing.T) {
 		kind error
 		text string
 	}{
-		{func() error { _, err := ce.Value(eager.Data{}, x); return err }, loss.ErrShape, "loss.CrossEntropy: 1 operands, want 2"},
+		{func() error { _, err := ce.Value(eager.Data{}, x); return err }, loss.ErrShape,
+			"loss.CrossEntropy: 1 operands, want 2"},
 		{func() error { _, err := ce.Value(eager.Data{}, eager.Slice([]float64{1}, 2, 3), y); return err }, loss.ErrShape,
 			"loss.CrossEntropy: logits have 1 elements, want 6 for shape (2, 3)"},
-		{func() error { _, err := ce.Value(eager.Data{}, x, eager.Operand{}); return err }, loss.ErrShape, "loss.CrossEntropy: target is missing"},
+		{func() error { _, err := ce.Value(eager.Data{}, x, eager.Operand{}); return err }, loss.ErrShape,
+			"loss.CrossEntropy: target is missing"},
 		{func() error { _, err := ce.Value(eager.Data{}, x, eager.Slice([]int{0, 1, 2})); return err }, loss.ErrShape,
 			"loss.CrossEntropy: labels have shape (3), want (2) to match logits (2, 3)"},
 		{func() error { _, err := ce.Value(eager.Data{}, x, eager.Slice([]int{0, 7})); return err }, loss.ErrValue,

@@ -35,14 +35,19 @@ func TestErrors(t *testing.T) {
 		kind   error
 		text   string
 	}{
-		{"vector without upstream", square, one, nil, gradcheck.ErrOption, "the result has shape (3), want a scalar, or an upstream"},
-		{"upstream too short", square, one, []gradcheck.Option{gradcheck.WithUpstream(1, 2)}, gradcheck.ErrOption, "upstream has 2 values, want 3 to match the result (3)"},
-		{"upstream not finite", square, one, []gradcheck.Option{gradcheck.WithUpstream(1, math.NaN(), 2)}, gradcheck.ErrOption, "upstream is NaN at 1"},
+		{"vector without upstream", square, one, nil, gradcheck.ErrOption,
+			"the result has shape (3), want a scalar, or an upstream"},
+		{"upstream too short", square, one, []gradcheck.Option{gradcheck.WithUpstream(1, 2)}, gradcheck.ErrOption,
+			"upstream has 2 values, want 3 to match the result (3)"},
+		{"upstream not finite", square, one, []gradcheck.Option{gradcheck.WithUpstream(1, math.NaN(), 2)},
+			gradcheck.ErrOption, "upstream is NaN at 1"},
 		{"no builder", nil, one, nil, gradcheck.ErrBuild, "the builder is nil"},
 		{"builder fails", func(*G.ExprGraph, tensor.Dtype, G.Nodes) (*G.Node, error) { return nil, errors.New("no such loss") }, one, nil,
 			gradcheck.ErrBuild, "no such loss"},
-		{"builder panics", func(*G.ExprGraph, tensor.Dtype, G.Nodes) (*G.Node, error) { panic("oh") }, one, nil, gradcheck.ErrBuild, "the builder panicked for dtype float64: oh"},
-		{"builder returns nothing", func(*G.ExprGraph, tensor.Dtype, G.Nodes) (*G.Node, error) { return nil, nil }, one, nil, gradcheck.ErrBuild, "returned no node"},
+		{"builder panics", func(*G.ExprGraph, tensor.Dtype, G.Nodes) (*G.Node, error) { panic("oh") }, one, nil,
+			gradcheck.ErrBuild, "the builder panicked for dtype float64: oh"},
+		{"builder returns nothing", func(*G.ExprGraph, tensor.Dtype, G.Nodes) (*G.Node, error) { return nil, nil },
+			one, nil, gradcheck.ErrBuild, "returned no node"},
 		{"builder uses another graph", func(*G.ExprGraph, tensor.Dtype, G.Nodes) (*G.Node, error) {
 			return G.NewScalar(G.NewGraph(), tensor.Float64, G.WithName("s")), nil
 		}, one, nil, gradcheck.ErrBuild, "another graph"},
@@ -55,24 +60,36 @@ func TestErrors(t *testing.T) {
 			return G.Sum(G.Must(p.apply(in[0])))
 		}, one, nil, gradcheck.ErrRun, "operation planted.sine panicked: out of luck"},
 		{"no inputs", sumOfSquares, nil, nil, gradcheck.ErrInput, "no input is floating"},
-		{"only labels", sumOfSquares, []gradcheck.Input{gradcheck.Data("y", []int{1})}, nil, gradcheck.ErrInput, "no input is floating"},
+		{"only labels", sumOfSquares, []gradcheck.Input{gradcheck.Data("y", []int{1})}, nil, gradcheck.ErrInput,
+			"no input is floating"},
 		{"no name", sumOfSquares, []gradcheck.Input{{Value: 1.0}}, nil, gradcheck.ErrInput, "input 0 has no name"},
 		{"equal names", sumOfSquares, []gradcheck.Input{x, x}, nil, gradcheck.ErrInput, `two inputs are named "x"`},
-		{"NaN", sumOfSquares, []gradcheck.Input{gradcheck.Var("x", []float64{0, math.NaN()})}, nil, gradcheck.ErrInput, `input "x" is NaN at element 1`},
-		{"wrong shape", sumOfSquares, []gradcheck.Input{gradcheck.Var("x", []float64{1, 2, 3}, 2, 2)}, nil, gradcheck.ErrInput, `input "x" has 3 values, want 4 > 0 for shape (2, 2)`},
+		{"NaN", sumOfSquares, []gradcheck.Input{gradcheck.Var("x", []float64{0, math.NaN()})}, nil,
+			gradcheck.ErrInput, `input "x" is NaN at element 1`},
+		{"wrong shape", sumOfSquares, []gradcheck.Input{gradcheck.Var("x", []float64{1, 2, 3}, 2, 2)}, nil,
+			gradcheck.ErrInput, `input "x" has 3 values, want 4 > 0 for shape (2, 2)`},
 		{"empty", sumOfSquares, []gradcheck.Input{gradcheck.Var("x", nil)}, nil, gradcheck.ErrInput, `input "x" is empty`},
-		{"no number", sumOfSquares, []gradcheck.Input{{Name: "x", Value: "one"}}, nil, gradcheck.ErrInput, `input "x" has a value of type string`},
-		{"dtype", sumOfSquares, one, []gradcheck.Option{gradcheck.WithDType(tensor.Int)}, gradcheck.ErrOption, "dtype is int"},
+		{"no number", sumOfSquares, []gradcheck.Input{{Name: "x", Value: "one"}}, nil, gradcheck.ErrInput,
+			`input "x" has a value of type string`},
+		{"dtype", sumOfSquares, one, []gradcheck.Option{gradcheck.WithDType(tensor.Int)}, gradcheck.ErrOption,
+			"dtype is int"},
 		{"no pass", sumOfSquares, one, []gradcheck.Option{gradcheck.WithPasses()}, gradcheck.ErrOption, "no pass"},
-		{"the pass of CheckNode", sumOfSquares, one, []gradcheck.Option{gradcheck.WithPasses(gradcheck.Given)}, gradcheck.ErrOption, "pass is Given, want Grad, Reverse, Lisp or Machine"},
-		{"a pass twice", sumOfSquares, one, []gradcheck.Option{gradcheck.WithPasses(gradcheck.Grad, gradcheck.Grad)}, gradcheck.ErrOption, "pass Grad is given twice"},
+		{"the pass of CheckNode", sumOfSquares, one, []gradcheck.Option{gradcheck.WithPasses(gradcheck.Given)},
+			gradcheck.ErrOption, "pass is Given, want Grad, Reverse, Lisp or Machine"},
+		{"a pass twice", sumOfSquares, one, []gradcheck.Option{gradcheck.WithPasses(gradcheck.Grad, gradcheck.Grad)},
+			gradcheck.ErrOption, "pass Grad is given twice"},
 		{"sample", sumOfSquares, one, []gradcheck.Option{gradcheck.WithSample(0)}, gradcheck.ErrOption, "sample is 0"},
-		{"directions", sumOfSquares, one, []gradcheck.Option{gradcheck.WithDirections(-1)}, gradcheck.ErrOption, "directions is -1"},
-		{"second order", sumOfSquares, one, []gradcheck.Option{gradcheck.WithSecondOrder(0)}, gradcheck.ErrOption, "second order directions is 0"},
+		{"directions", sumOfSquares, one, []gradcheck.Option{gradcheck.WithDirections(-1)}, gradcheck.ErrOption,
+			"directions is -1"},
+		{"second order", sumOfSquares, one, []gradcheck.Option{gradcheck.WithSecondOrder(0)}, gradcheck.ErrOption,
+			"second order directions is 0"},
 		{"budget", sumOfSquares, one, []gradcheck.Option{gradcheck.WithBudget(0)}, gradcheck.ErrOption, "budget is 0s"},
-		{"zero of nothing", sumOfSquares, one, []gradcheck.Option{gradcheck.WithZero("z")}, gradcheck.ErrOption, `WithZero names "z"`},
-		{"zero out of range", sumOfSquares, one, []gradcheck.Option{gradcheck.WithZero("x", []int{3})}, gradcheck.ErrOption, `WithZero names element (3) of "x", whose shape is (3)`},
-		{"no reference", sumOfSquares, one, []gradcheck.Option{gradcheck.WithReference(1, nil)}, gradcheck.ErrOption, "reference needs a function"},
+		{"zero of nothing", sumOfSquares, one, []gradcheck.Option{gradcheck.WithZero("z")}, gradcheck.ErrOption,
+			`WithZero names "z"`},
+		{"zero out of range", sumOfSquares, one, []gradcheck.Option{gradcheck.WithZero("x", []int{3})},
+			gradcheck.ErrOption, `WithZero names element (3) of "x", whose shape is (3)`},
+		{"no reference", sumOfSquares, one, []gradcheck.Option{gradcheck.WithReference(1, nil)}, gradcheck.ErrOption,
+			"reference needs a function"},
 	} {
 		r, err := gradcheck.Check(c.build, c.inputs, c.opts...)
 		if err == nil || !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.text) || !strings.HasPrefix(err.Error(), "gradcheck.Check: ") {
@@ -100,14 +117,16 @@ func TestVerdictsOfBadPoints(t *testing.T) {
 		{"the function is infinite", func(_ *G.ExprGraph, _ tensor.Dtype, in G.Nodes) (*G.Node, error) { return G.Sum(G.Must(G.Exp(in[0]))) },
 			[]gradcheck.Input{gradcheck.Var("x", []float64{1, 1000})}, gradcheck.NaN, "the function is +Inf"},
 		{"an infinite input", func(_ *G.ExprGraph, _ tensor.Dtype, in G.Nodes) (*G.Node, error) { return G.Sum(G.Must(G.Exp(in[0]))) },
-			[]gradcheck.Input{gradcheck.Var("x", []float64{1, math.Inf(-1)})}, gradcheck.Unresolved, "the input is infinite"},
+			[]gradcheck.Input{gradcheck.Var("x", []float64{1, math.Inf(-1)})}, gradcheck.Unresolved,
+			"the input is infinite"},
 		{"a step function", func(_ *G.ExprGraph, dt tensor.Dtype, in G.Nodes) (*G.Node, error) {
 			s, err := G.Sign(in[0])
 			if err != nil {
 				return nil, err
 			}
 			return G.Sum(s)
-		}, []gradcheck.Input{gradcheck.Var("x", []float64{0})}, gradcheck.Missing, "no operation on the way to the cost is differentiable"},
+		}, []gradcheck.Input{gradcheck.Var("x", []float64{0})}, gradcheck.Missing,
+			"no operation on the way to the cost is differentiable"},
 	} {
 		r, err := gradcheck.Check(c.build, c.inputs)
 		if err != nil {

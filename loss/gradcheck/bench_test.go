@@ -42,7 +42,8 @@ func BenchmarkFull(b *testing.B) {
 func BenchmarkContract(b *testing.B) {
 	in := logits(4, 3)
 	for b.Loop() {
-		gradcheck.Test(b, crossEntropy, in, gradcheck.WithPasses(gradcheck.Reverse, gradcheck.Lisp), gradcheck.WithSecondOrder(2))
+		gradcheck.Test(b, crossEntropy, in, gradcheck.WithPasses(gradcheck.Reverse, gradcheck.Lisp),
+			gradcheck.WithSecondOrder(2))
 	}
 }
 

@@ -100,7 +100,8 @@ func (k *checker) checkZeros() error {
 		}
 		for _, index := range list {
 			if index != nil && flatIndex(index, k.ref.operands[i].shape) < 0 {
-				return fmt.Errorf("%w: WithZero names element %s of %q, whose shape is %s", ErrOption, indexText(index), name, shapeText(k.ref.operands[i].shape))
+				return fmt.Errorf("%w: WithZero names element %s of %q, whose shape is %s", ErrOption,
+					indexText(index), name, shapeText(k.ref.operands[i].shape))
 			}
 		}
 	}
@@ -177,7 +178,8 @@ func (k *checker) settleUpstream() error {
 	case k.upstream == nil:
 		k.upstream = []float64{1}
 	case len(k.upstream) != n:
-		return fmt.Errorf("%w: upstream has %d values, want %d to match the result %s", ErrOption, len(k.upstream), n, shapeText(out.Shape()))
+		return fmt.Errorf("%w: upstream has %d values, want %d to match the result %s", ErrOption, len(k.upstream), n,
+			shapeText(out.Shape()))
 	}
 	return nil
 }

@@ -103,7 +103,8 @@ func TestSecondOrder(t *testing.T) {
 	if !r.OK() {
 		t.Errorf("a right second derivative fails:\n%v", r)
 	}
-	r = must(t, fault(func(h []float64) { h[2] *= 1 + size }), x, gradcheck.WithSecondOrder(1), gradcheck.WithRandomUpstream())
+	r = must(t, fault(func(h []float64) { h[2] *= 1 + size }), x, gradcheck.WithSecondOrder(1),
+		gradcheck.WithRandomUpstream())
 	if bad := r.Failures(); len(bad) != 1 || bad[0].Order != 2 || bad[0].Index[0] != 2 || bad[0].Verdict != gradcheck.Wrong {
 		t.Errorf("second derivative wrong at 2: failures %v", bad)
 	}
@@ -232,8 +233,10 @@ func TestDirections(t *testing.T) {
 func TestCheckNode(t *testing.T) {
 	for _, dt := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
 		g := G.NewGraph()
-		x := G.NewTensor(g, dt, 1, G.WithShape(3), G.WithName("x"), G.WithValue(value([]float64{1, 2, -1.5}, tensor.Shape{3}, dt)))
-		w := G.NewTensor(g, dt, 1, G.WithShape(3), G.WithName("w"), G.WithValue(value([]float64{3, 1, 2}, tensor.Shape{3}, dt)))
+		x := G.NewTensor(g, dt, 1, G.WithShape(3), G.WithName("x"),
+			G.WithValue(value([]float64{1, 2, -1.5}, tensor.Shape{3}, dt)))
+		w := G.NewTensor(g, dt, 1, G.WithShape(3), G.WithName("w"),
+			G.WithValue(value([]float64{3, 1, 2}, tensor.Shape{3}, dt)))
 		cost := G.Must(G.Sum(G.Must(G.HadamardProd(w, G.Must(G.Cube(x))))))
 		before := len(g.AllNodes())
 		r, err := gradcheck.CheckNode(cost, G.Nodes{x, w}, gradcheck.WithPasses(gradcheck.Grad, gradcheck.Reverse, gradcheck.Lisp))
@@ -241,7 +244,8 @@ func TestCheckNode(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !r.OK() || len(r.Elements) != 18 || len(g.AllNodes()) != before {
-			t.Errorf("%v: %d elements, graph grew from %d to %d nodes:\n%v", dt, len(r.Elements), before, len(g.AllNodes()), r)
+			t.Errorf("%v: %d elements, graph grew from %d to %d nodes:\n%v", dt, len(r.Elements), before,
+				len(g.AllNodes()), r)
 		}
 		// Σ (d cost/dx)²: Gorgonia's Grad finds the derivatives of the first call in the way
 		first, err := G.Grad(cost, x)

@@ -111,7 +111,8 @@ func copyNode(n *G.Node, kids G.Nodes, g *G.ExprGraph, at map[*G.Node]*G.Node, w
 // applied adds an operation with the type and shape that like has. ApplyOp would infer them, which
 // for some of Gorgonia's operations depends on the operands' own operations.
 func applied(op G.Op, like *G.Node, args G.Nodes) *G.Node {
-	return G.NewUniqueNode(G.WithType(like.Type()), G.WithOp(op), G.WithChildren(args), G.In(args[0].Graph()), G.WithShape(like.Shape()...))
+	return G.NewUniqueNode(G.WithType(like.Type()), G.WithOp(op), G.WithChildren(args), G.In(args[0].Graph()),
+		G.WithShape(like.Shape()...))
 }
 
 // newLisp sets up the LispMachine. It differentiates scalars with an upstream of 1, so another

@@ -148,7 +148,8 @@ func partner(pool G.Nodes, a *G.Node, b int, fits func(tensor.Shape) bool) *G.No
 	return a
 }
 
-var alarmPoints = flag.Int("points", 10, "the number of points at which TestNoFalseAlarm checks each of its 200 graphs; 50 is the figure it is meant for")
+var alarmPoints = flag.Int("points", 10,
+	"the number of points at which TestNoFalseAlarm checks each of its 200 graphs; 50 is the figure it is meant for")
 
 // Random graphs that are right pass at random points: no false alarm in 2,000 checks, in 1,000 under
 // -short and in 10,000 with -points=50. Each of the two halves is 100 graphs.

@@ -32,7 +32,8 @@ func (k *checker) checkReference() error {
 			continue
 		}
 		if bad++; bad <= worstShown {
-			k.report.find(Wrong, "", "the value%s is %v, the reference %v: %.3g ulp apart, at most %v allowed", atText(v.Index), g, want[i], v.Ulps, k.ulps)
+			k.report.find(Wrong, "", "the value%s is %v, the reference %v: %.3g ulp apart, at most %v allowed",
+				atText(v.Index), g, want[i], v.Ulps, k.ulps)
 		}
 	}
 	if bad > worstShown {

@@ -208,7 +208,8 @@ func (r *Report) summarize() {
 		if !ok {
 			n = len(r.Summaries)
 			at[k] = n
-			r.Summaries = append(r.Summaries, Summary{Pass: e.Pass, Order: e.Order, Input: e.Input, Count: make(map[Verdict]int)})
+			r.Summaries = append(r.Summaries,
+				Summary{Pass: e.Pass, Order: e.Order, Input: e.Input, Count: make(map[Verdict]int)})
 			widest, most = append(widest, 0), append(most, 0)
 		}
 		s := &r.Summaries[n]

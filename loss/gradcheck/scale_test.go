@@ -40,8 +40,10 @@ var curves = []struct {
 	{"exp", math.Exp, math.Exp, []float64{-4, -1, 0, 0.5, 3}},
 	{"log", math.Log, func(x float64) float64 { return 1 / x }, []float64{1e-3, 0.1, 1, 2, 50}},
 	{"sqrt", math.Sqrt, func(x float64) float64 { return 0.5 / math.Sqrt(x) }, []float64{1e-4, 0.1, 1, 2, 50}},
-	{"cube", func(x float64) float64 { return x * x * x }, func(x float64) float64 { return 3 * x * x }, []float64{-2, -1e-3, 0, 1, 7}},
-	{"inverse", func(x float64) float64 { return 1 / x }, func(x float64) float64 { return -1 / (x * x) }, []float64{-0.3, 0.01, 1, 3, 40}},
+	{"cube", func(x float64) float64 { return x * x * x }, func(x float64) float64 { return 3 * x * x },
+		[]float64{-2, -1e-3, 0, 1, 7}},
+	{"inverse", func(x float64) float64 { return 1 / x }, func(x float64) float64 { return -1 / (x * x) },
+		[]float64{-0.3, 0.01, 1, 3, 40}},
 	{"atan of 1000x", func(x float64) float64 { return math.Atan(1000 * x) }, func(x float64) float64 { return 1000 / (1 + 1e6*x*x) },
 		[]float64{-1, -1e-3, 0, 1e-4, 2}},
 	{"sharp softplus", func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(1000*x)))/1000 },
@@ -68,7 +70,8 @@ func TestScales(t *testing.T) {
 					}
 					r = checkCurve(t, p, c.x, width, dt)
 					if bad := r.Failures(); len(bad) != 1 || bad[0].Index[0] != 3 {
-						t.Errorf("%s, height %g, width %g, %v: failures %v, want element 3 alone", c.name, height, width, dt, bad)
+						t.Errorf("%s, height %g, width %g, %v: failures %v, want element 3 alone", c.name, height,
+							width, dt, bad)
 					}
 				}
 			}
@@ -104,11 +107,14 @@ func TestKinks(t *testing.T) {
 		{"abs, derivative 0", math.Abs, func(x float64) float64 { return sgn(x) }, -1, 1, true},
 		{"abs, derivative 1", math.Abs, func(x float64) float64 { return math.Copysign(1, x) }, -1, 1, true},
 		{"abs, derivative 1.01", math.Abs, func(x float64) float64 { return sgn(x) + 1.01*at0(x) }, -1, 1, false},
-		{"relu, derivative 0.5", func(x float64) float64 { return math.Max(x, 0) }, func(x float64) float64 { return (1 + sgn(x)) / 2 }, 0, 1, true},
-		{"relu, derivative -1e-3", func(x float64) float64 { return math.Max(x, 0) }, func(x float64) float64 { return (1+sgn(x))/2 - 0.501*at0(x) }, 0, 1, false},
+		{"relu, derivative 0.5", func(x float64) float64 { return math.Max(x, 0) },
+			func(x float64) float64 { return (1 + sgn(x)) / 2 }, 0, 1, true},
+		{"relu, derivative -1e-3", func(x float64) float64 { return math.Max(x, 0) },
+			func(x float64) float64 { return (1+sgn(x))/2 - 0.501*at0(x) }, 0, 1, false},
 		{"leaky with curvature", func(x float64) float64 { return math.Exp(x) + math.Max(0.01*x, 0) },
 			func(x float64) float64 { return math.Exp(x) + 0.01*(1+sgn(x))/2 }, 1, 1.01, true},
-		{"concave", func(x float64) float64 { return 1e6 * math.Min(x, -3*x) }, func(x float64) float64 { return -1e6 - 2e6*sgn(x) }, -3e6, 1e6, true},
+		{"concave", func(x float64) float64 { return 1e6 * math.Min(x, -3*x) },
+			func(x float64) float64 { return -1e6 - 2e6*sgn(x) }, -3e6, 1e6, true},
 	} {
 		p := pointwise(c.name, c.f, c.df, 1, 1)
 		r := checkCurve(t, p, []float64{-1, 0, 1e-3, 2}, 1, tensor.Float64)
@@ -180,7 +186,8 @@ func TestEdges(t *testing.T) {
 		}, func(x float64) float64 { return math.Cos(x)*(1+1e-5*at0(x)) + 2*x }, gradcheck.Wrong},
 		{"sqrt", math.Sqrt, func(x float64) float64 { return math.Min(1e9, 0.5/math.Sqrt(x)) }, gradcheck.Unresolved},
 		{"jump", func(x float64) float64 { return x + sgn(x) }, func(float64) float64 { return 1 }, gradcheck.Unresolved},
-		{"cube root", math.Cbrt, func(x float64) float64 { return math.Min(1e9, 1/(3*math.Cbrt(x)*math.Cbrt(x))) }, gradcheck.Unresolved},
+		{"cube root", math.Cbrt, func(x float64) float64 { return math.Min(1e9, 1/(3*math.Cbrt(x)*math.Cbrt(x))) },
+			gradcheck.Unresolved},
 	} {
 		r := checkCurve(t, pointwise(c.name, c.f, c.df, 1, 1), []float64{0, 0.5, 2}, 1, tensor.Float64)
 		for i, e := range r.Elements {

@@ -276,7 +276,8 @@ func (k *checker) symmetry(s *second, dirs, products [][][]float64) {
 				}
 			}
 			if !(math.Abs(left-right) <= 64*epsOf(k.dtype)*size) {
-				k.report.find(Wrong, "Reverse", "the Hessian is not symmetric: u·Hv is %v and v·Hu is %v for two random directions", left, right)
+				k.report.find(Wrong, "Reverse",
+					"the Hessian is not symmetric: u·Hv is %v and v·Hu is %v for two random directions", left, right)
 				return
 			}
 		}

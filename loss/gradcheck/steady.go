@@ -27,7 +27,8 @@ func (k *checker) steady() error {
 	if !sameBits(again, k.differ.base) {
 		for i, v := range again {
 			if !sameBit(v, k.differ.base[i]) {
-				k.report.find(NotDeterministic, "", "a second run gave %v after %v at %s of the result", v, k.differ.base[i], indexText(indexOf(i, k.differ.out)))
+				k.report.find(NotDeterministic, "", "a second run gave %v after %v at %s of the result", v,
+					k.differ.base[i], indexText(indexOf(i, k.differ.out)))
 				break
 			}
 		}
@@ -184,7 +185,8 @@ func (k *checker) repeat(j *judge) {
 				continue
 			}
 			if !said {
-				k.report.find(NotDeterministic, j.pass.String(), "a second run gave another gradient for input %q%s", k.names[i], atText(indexOf(e, j.parts[i].shape)))
+				k.report.find(NotDeterministic, j.pass.String(), "a second run gave another gradient for input %q%s",
+					k.names[i], atText(indexOf(e, j.parts[i].shape)))
 				said = true
 			}
 			if at := (flawAt{i, e}); j.flaws[at] == OK {
@@ -236,9 +238,11 @@ func (k *checker) rebind(j *judge) {
 	for i := range got {
 		switch {
 		case !sameBits(got[i].values, want[i].values):
-			k.report.find(Wrong, j.pass.String(), "after rebinding the inputs by Let the gradient of %q is not that of the new values", k.names[i])
+			k.report.find(Wrong, j.pass.String(),
+				"after rebinding the inputs by Let the gradient of %q is not that of the new values", k.names[i])
 		case !sameBits(back[i].values, j.parts[i].values):
-			k.report.find(Wrong, j.pass.String(), "after rebinding the inputs by Let and back the gradient of %q is another", k.names[i])
+			k.report.find(Wrong, j.pass.String(),
+				"after rebinding the inputs by Let and back the gradient of %q is another", k.names[i])
 		}
 	}
 }

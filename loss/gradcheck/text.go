@@ -87,7 +87,8 @@ func (r *Report) writeWorst(b *strings.Builder) {
 		if !e.Failed() {
 			break
 		}
-		fmt.Fprintf(w, "%s\t%.8g\t%.8g\t%.2g\t%.2g\t%.2g\t%s\n", e.place(), e.Analytic, e.Numeric, e.Rel, e.Abs, e.Tol, e.outcome())
+		fmt.Fprintf(w, "%s\t%.8g\t%.8g\t%.2g\t%.2g\t%.2g\t%s\n", e.place(), e.Analytic, e.Numeric, e.Rel, e.Abs,
+			e.Tol, e.outcome())
 	}
 	w.Flush()
 	if n := len(r.Failures()) - worstShown; n > 0 {

@@ -31,7 +31,8 @@ func TestConvolutionsUnderMat(t *testing.T) {
 		"dilated": of2(func(a, b *G.Node) (*G.Node, error) {
 			return G.Conv2d(a, b, tensor.Shape{3, 3}, []int{2, 2}, []int{1, 1}, []int{2, 2})
 		}, []int{2, 3, 10, 10}, []int{4, 3, 3, 3}),
-		"of one dimension": of2(func(a, b *G.Node) (*G.Node, error) { return G.Conv1d(a, b, 3, 1, 1, 1) }, []int{2, 3, 1, 40}, []int{4, 3, 1, 3}),
+		"of one dimension": of2(func(a, b *G.Node) (*G.Node, error) { return G.Conv1d(a, b, 3, 1, 1, 1) },
+			[]int{2, 3, 1, 40}, []int{4, 3, 1, 3}),
 	}
 	// Both products sum at most 432 positive terms in some order, and in the gradient of the square
 	// two of them follow one another: 2·432 roundings on either side.

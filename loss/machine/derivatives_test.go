@@ -19,7 +19,8 @@ import (
 // or twice.
 var refusedOperations = map[string]string{
 	"At": "first", "AveragePool2D": "first", "CTCLoss": "first", "GlobalAveragePool2D": "first", "Dropout": "first",
-	"AveragePool1D": "second", "BatchNorm": "second", "ByIndices": "second", "GroupNorm": "second", "LogSoftMax": "second", "MaxPool1D": "second",
+	"AveragePool1D": "second", "BatchNorm": "second", "ByIndices": "second", "GroupNorm": "second",
+	"LogSoftMax": "second", "MaxPool1D": "second",
 	"MaxPool2D": "second", "SoftMax": "second", "Sparsemax": "second", "Upsample2D": "second",
 }
 

@@ -135,7 +135,8 @@ func TestGradientNodesOfLoss(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := newMachine(t, g, machine.WithOutputs(cost), machine.WithGradientNodes(inputs, grads), machine.WithBufferReuse())
+		m := newMachine(t, g, machine.WithOutputs(cost), machine.WithGradientNodes(inputs, grads),
+			machine.WithBufferReuse())
 		run(t, m)
 		for i, in := range inputs {
 			if grad(t, in) != numbers(grads[i].Value()) {

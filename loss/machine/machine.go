@@ -147,7 +147,8 @@ func bind(n *G.Node, v G.Value) (err error) {
 	// follows asks only for the right number of dimensions, and panics.
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("the operation returned a value of shape %v and dtype %v, want %v and %v", v.Shape(), v.Dtype(), n.Shape(), n.Dtype())
+			err = fmt.Errorf("the operation returned a value of shape %v and dtype %v, want %v and %v", v.Shape(),
+				v.Dtype(), n.Shape(), n.Dtype())
 		}
 	}()
 	G.WithValue(v)(n)

@@ -187,14 +187,17 @@ func TestFailingOperations(t *testing.T) {
 		want []error
 		text string
 	}{
-		"error":           {func(G.Value) (G.Value, error) { return nil, cause }, []error{cause}, "cause"},
-		"panic":           {func(G.Value) (G.Value, error) { panic("at the disco") }, []error{machine.ErrPanic}, "at the disco"},
-		"panic with one":  {func(G.Value) (G.Value, error) { panic(cause) }, []error{machine.ErrPanic, cause}, "cause"},
-		"runtime panic":   {func(v G.Value) (G.Value, error) { return v.(*G.F64), nil }, []error{machine.ErrPanic}, "interface conversion"},
-		"nothing":         {func(G.Value) (G.Value, error) { return nil, nil }, []error{machine.ErrNoValue}, "returned"},
-		"another rank":    {func(G.Value) (G.Value, error) { return G.NewF64(1), nil }, nil, "shape ()"},
-		"another dtype":   {func(G.Value) (G.Value, error) { return tensor.New(tensor.WithShape(2), tensor.Of(tensor.Int)), nil }, nil, "dtype int"},
-		"loss.ErrValue":   {func(G.Value) (G.Value, error) { return nil, fmt.Errorf("label: %w", loss.ErrValue) }, []error{loss.ErrValue}, "label"},
+		"error": {func(G.Value) (G.Value, error) { return nil, cause }, []error{cause}, "cause"},
+		"panic": {func(G.Value) (G.Value, error) { panic("at the disco") }, []error{machine.ErrPanic},
+			"at the disco"},
+		"panic with one": {func(G.Value) (G.Value, error) { panic(cause) }, []error{machine.ErrPanic, cause}, "cause"},
+		"runtime panic": {func(v G.Value) (G.Value, error) { return v.(*G.F64), nil }, []error{machine.ErrPanic},
+			"interface conversion"},
+		"nothing":       {func(G.Value) (G.Value, error) { return nil, nil }, []error{machine.ErrNoValue}, "returned"},
+		"another rank":  {func(G.Value) (G.Value, error) { return G.NewF64(1), nil }, nil, "shape ()"},
+		"another dtype": {func(G.Value) (G.Value, error) { return tensor.New(tensor.WithShape(2), tensor.Of(tensor.Int)), nil }, nil, "dtype int"},
+		"loss.ErrValue": {func(G.Value) (G.Value, error) { return nil, fmt.Errorf("label: %w", loss.ErrValue) },
+			[]error{loss.ErrValue}, "label"},
 		"panic with nil ": {func(G.Value) (G.Value, error) { panic(nil) }, []error{machine.ErrPanic}, "nil"},
 	} {
 		g, x := vector()

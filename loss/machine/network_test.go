@@ -113,7 +113,8 @@ func TestTrainingEqualsTheTapeMachine(t *testing.T) {
 				got := n.trajectory(t, m)
 				for i := range want {
 					if got[i] != want[i] {
-						t.Errorf("%s network of %v, %s: result %d is %.80s, on the TapeMachine %.80s", name, dt, mode, i, got[i], want[i])
+						t.Errorf("%s network of %v, %s: result %d is %.80s, on the TapeMachine %.80s", name, dt, mode,
+							i, got[i], want[i])
 						break
 					}
 				}

@@ -100,7 +100,8 @@ func elementwise(all map[string]builder) {
 	matrix, vector, scalar := []int{4, 6}, []int{5}, []int(nil)
 	for name, f := range map[string]unary{"Abs": G.Abs, "Sign": G.Sign, "Ceil": G.Ceil, "Floor": G.Floor, "Sin": G.Sin, "Cos": G.Cos,
 		"Exp": G.Exp, "Log": G.Log, "Log2": G.Log2, "Neg": G.Neg, "Square": G.Square, "Sqrt": G.Sqrt, "Inverse": G.Inverse,
-		"InverseSqrt": G.InverseSqrt, "Cube": G.Cube, "Tanh": G.Tanh, "Sigmoid": G.Sigmoid, "Log1p": G.Log1p, "Expm1": G.Expm1,
+		"InverseSqrt": G.InverseSqrt, "Cube": G.Cube, "Tanh": G.Tanh, "Sigmoid": G.Sigmoid, "Log1p": G.Log1p,
+		"Expm1":    G.Expm1,
 		"Softplus": G.Softplus, "Rectify": G.Rectify, "Mish": G.Mish} {
 		all[name+"/matrix"], all[name+"/vector"], all[name+"/scalar"] = of(f, matrix...), of(f, vector...), of(f)
 	}
@@ -123,11 +124,13 @@ func elementwise(all map[string]builder) {
 	for name, f := range map[string]broadcast{"BroadcastAdd": G.BroadcastAdd, "BroadcastSub": G.BroadcastSub,
 		"BroadcastHadamardProd": G.BroadcastHadamardProd, "BroadcastHadamardDiv": G.BroadcastHadamardDiv, "BroadcastPow": G.BroadcastPow} {
 		all[name+"/rows"] = of2(func(a, b *G.Node) (*G.Node, error) { return f(a, b, nil, []byte{0}) }, matrix, []int{1, 6})
-		all[name+"/columns"] = of2(func(a, b *G.Node) (*G.Node, error) { return f(a, b, []byte{1}, nil) }, []int{4, 1}, matrix)
+		all[name+"/columns"] = of2(func(a, b *G.Node) (*G.Node, error) { return f(a, b, []byte{1}, nil) },
+			[]int{4, 1}, matrix)
 	}
 	for name, f := range map[string]compareBroadcast{"BroadcastLt": G.BroadcastLt, "BroadcastGt": G.BroadcastGt, "BroadcastLte": G.BroadcastLte,
 		"BroadcastGte": G.BroadcastGte, "BroadcastEq": G.BroadcastEq, "BroadcastNe": G.BroadcastNe} {
-		all[name+"/rows"] = of2(func(a, b *G.Node) (*G.Node, error) { return f(a, b, true, nil, []byte{0}) }, matrix, []int{1, 6})
+		all[name+"/rows"] = of2(func(a, b *G.Node) (*G.Node, error) { return f(a, b, true, nil, []byte{0}) }, matrix,
+			[]int{1, 6})
 	}
 	all["ConvType/to the other"] = of(func(x *G.Node) (*G.Node, error) {
 		if x.Dtype() == tensor.Float32 {
@@ -139,12 +142,13 @@ func elementwise(all map[string]builder) {
 
 func linear() map[string]builder {
 	return map[string]builder{
-		"Mul/matrices":             of2(G.Mul, []int{4, 8}, []int{8, 4}),
-		"Mul/matrix and vector":    of2(G.Mul, []int{4, 8}, []int{8}),
-		"Mul/vectors":              of2(G.Mul, []int{8}, []int{8}),
-		"Mul/scalars":              of2(G.Mul, nil, nil),
-		"OuterProd/vectors":        of2(G.OuterProd, []int{4}, []int{6}),
-		"BatchedMatMul/plain":      of2(func(a, b *G.Node) (*G.Node, error) { return G.BatchedMatMul(a, b) }, []int{2, 4, 8}, []int{2, 8, 4}),
+		"Mul/matrices":          of2(G.Mul, []int{4, 8}, []int{8, 4}),
+		"Mul/matrix and vector": of2(G.Mul, []int{4, 8}, []int{8}),
+		"Mul/vectors":           of2(G.Mul, []int{8}, []int{8}),
+		"Mul/scalars":           of2(G.Mul, nil, nil),
+		"OuterProd/vectors":     of2(G.OuterProd, []int{4}, []int{6}),
+		"BatchedMatMul/plain": of2(func(a, b *G.Node) (*G.Node, error) { return G.BatchedMatMul(a, b) },
+			[]int{2, 4, 8}, []int{2, 8, 4}),
 		"BatchedMatMul/transposed": of2(func(a, b *G.Node) (*G.Node, error) { return G.BatchedMatMul(a, b, false, true) }, []int{2, 4, 8}, []int{2, 4, 8}),
 		"Tensordot/matrices":       of2(func(a, b *G.Node) (*G.Node, error) { return G.Tensordot([]int{1}, []int{0}, a, b) }, []int{4, 8}, []int{8, 4}),
 		"Sum/all":                  of(func(x *G.Node) (*G.Node, error) { return G.Sum(x) }, 4, 6),
@@ -163,7 +167,8 @@ func linear() map[string]builder {
 		"ReduceMul/three": func(s *scene) (*G.Node, error) {
 			return G.ReduceMul(G.Nodes{s.in("x", 4, 4), s.in("y", 4, 4), s.in("z", 4, 4)})
 		},
-		"Auto/rows": of2(func(a, b *G.Node) (*G.Node, error) { return G.Auto(G.BroadcastAdd, a, b) }, []int{4, 6}, []int{1, 6}),
+		"Auto/rows": of2(func(a, b *G.Node) (*G.Node, error) { return G.Auto(G.BroadcastAdd, a, b) }, []int{4, 6},
+			[]int{1, 6}),
 		"KeepDims/sum": of(func(x *G.Node) (*G.Node, error) {
 			return G.KeepDims(x, false, func(x *G.Node) (*G.Node, error) { return G.Sum(x, 1) })
 		}, 4, 6),
@@ -238,7 +243,8 @@ func networks() map[string]builder {
 		"Conv2d/3x3": of2(func(a, b *G.Node) (*G.Node, error) {
 			return G.Conv2d(a, b, tensor.Shape{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1})
 		}, image, []int{4, 3, 3, 3}),
-		"Conv1d/3":             of2(func(a, b *G.Node) (*G.Node, error) { return G.Conv1d(a, b, 3, 1, 1, 1) }, []int{2, 3, 1, 8}, []int{4, 3, 1, 3}),
+		"Conv1d/3": of2(func(a, b *G.Node) (*G.Node, error) { return G.Conv1d(a, b, 3, 1, 1, 1) },
+			[]int{2, 3, 1, 8}, []int{4, 3, 1, 3}),
 		"MaxPool2D/2x2":        of(func(x *G.Node) (*G.Node, error) { return G.MaxPool2D(x, pair, []int{0, 0}, []int{2, 2}) }, image...),
 		"MaxPool1D/2":          of(func(x *G.Node) (*G.Node, error) { return G.MaxPool1D(x, 2, 0, 2) }, 2, 3, 1, 8),
 		"AveragePool2D/2x2":    of(func(x *G.Node) (*G.Node, error) { return G.AveragePool2D(x, pair, []int{0, 0}, []int{2, 2}) }, image...),

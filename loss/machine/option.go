@@ -88,7 +88,8 @@ func WithGradientNodes(inputs, gradients G.Nodes) Option {
 			case g == nil:
 				return fmt.Errorf("the gradient by %v is nil", in)
 			case !in.Shape().Eq(g.Shape()) || in.Dtype() != g.Dtype():
-				return fmt.Errorf("the gradient by %v has shape %v and dtype %v, want %v and %v", in, g.Shape(), g.Dtype(), in.Shape(), in.Dtype())
+				return fmt.Errorf("the gradient by %v has shape %v and dtype %v, want %v and %v", in, g.Shape(),
+					g.Dtype(), in.Shape(), in.Dtype())
 			default:
 				c.given = append(c.given, pair{in, g})
 			}

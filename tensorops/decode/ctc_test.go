@@ -186,7 +186,8 @@ func TestCTCBeamNarrow(t *testing.T) {
 				}
 			}
 			if list[0].LogProb > wide[i][0].LogProb+ctcTol && slices.Equal(list[0].Labels, wide[i][0].Labels) {
-				t.Errorf("width %d: log-probability %v of %v, and %v of more paths", width, list[0].LogProb, list[0].Labels, wide[i][0].LogProb)
+				t.Errorf("width %d: log-probability %v of %v, and %v of more paths", width, list[0].LogProb,
+					list[0].Labels, wide[i][0].LogProb)
 			}
 			if list[0].LogProb > greedy[i].LogProb {
 				better++
@@ -374,7 +375,8 @@ func TestCTCErrors(t *testing.T) {
 		{ok, shape, []int{0}, nil, ErrShape, "1 input lengths, want 2"},
 		{ok[:11], shape, nil, nil, ErrShape, "11 elements of logits, want those of shape (2, 2, 3)"},
 		{nil, [3]int{2, 0, 3}, nil, nil, ErrShape, "shape of logits is (2, 0, 3), want axes of at least 1"},
-		{ok, shape, nil, []Option{WithBlank(3)}, ErrOption, "the blank is 3, want a class in [0, 3), or one in [-3, -1] from the end"},
+		{ok, shape, nil, []Option{WithBlank(3)}, ErrOption,
+			"the blank is 3, want a class in [0, 3), or one in [-3, -1] from the end"},
 		{ok, shape, nil, []Option{WithBlank(-4)}, ErrOption, "the blank is -4"},
 		{ok, shape, nil, []Option{WithEpsilon(1)}, ErrOption, `option "WithEpsilon", want WithBlank`},
 	} {

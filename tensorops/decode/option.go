@@ -56,7 +56,8 @@ func WithEnd[F tensorops.Float](scores []F) Option {
 // WithEpsilon sets the strength of the entropic regularisation, a positive number, by default 0.1.
 // It is in the units of the cost.
 func WithEpsilon(epsilon float64) Option {
-	return limited("WithEpsilon", epsilon, epsilon > 0 && !math.IsInf(epsilon, 1), "a positive number", func(s *settings) { s.epsilon = epsilon })
+	return limited("WithEpsilon", epsilon, epsilon > 0 && !math.IsInf(epsilon, 1), "a positive number",
+		func(s *settings) { s.epsilon = epsilon })
 }
 
 // WithIterations limits the iterations, by default to 2000.
@@ -67,7 +68,8 @@ func WithIterations(n int) Option {
 // WithThreshold sets the error of the marginal at which the iteration ends, a positive number, by
 // default 1e-9.
 func WithThreshold(err float64) Option {
-	return limited("WithThreshold", err, err > 0 && !math.IsInf(err, 1), "a positive number", func(s *settings) { s.threshold = err })
+	return limited("WithThreshold", err, err > 0 && !math.IsInf(err, 1), "a positive number",
+		func(s *settings) { s.threshold = err })
 }
 
 // configure returns the settings of the function name, which takes the options listed.

@@ -185,8 +185,10 @@ func TestSinkhornErrors(t *testing.T) {
 	}{
 		{[]float64{1, 2, nan, 4}, nil, nil, nil, ErrValue, "cost of row 1, column 0 is NaN"},
 		{[]float64{1, -inf, 3, 4}, nil, nil, nil, ErrValue, "cost of row 0, column 1 is -Inf"},
-		{[]float64{1, 2, 3, big}, nil, nil, nil, ErrValue, "cost of row 1, column 1 is 1e+308, want a number whose quotient by ε, 0.1, is finite"},
-		{[]float64{inf, inf, 3, 4}, nil, nil, nil, ErrValue, "cost of row 0 is +Inf wherever there is weight, want a cell for its weight of 0.5"},
+		{[]float64{1, 2, 3, big}, nil, nil, nil, ErrValue,
+			"cost of row 1, column 1 is 1e+308, want a number whose quotient by ε, 0.1, is finite"},
+		{[]float64{inf, inf, 3, 4}, nil, nil, nil, ErrValue,
+			"cost of row 0 is +Inf wherever there is weight, want a cell for its weight of 0.5"},
 		{[]float64{inf, 1, inf, 4}, nil, nil, nil, ErrValue, "cost of column 0 is +Inf wherever"},
 		{[]float64{inf, 1, 1, 4}, nil, []float64{1, 0}, nil, ErrValue, "cost of row 0 is +Inf wherever"},
 		{ok, []float64{0.5, 0.4}, nil, nil, ErrValue, "a sums to 0.9, want 1"},

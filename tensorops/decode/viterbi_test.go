@@ -123,7 +123,8 @@ func TestViterbiErrors(t *testing.T) {
 		kind    error
 		want    string
 	}{
-		{bad, tr, shape, nil, nil, ErrValue, "decode.Viterbi: emission of row 1, step 1, tag 1 is NaN, want a number or -Inf"},
+		{bad, tr, shape, nil, nil, ErrValue,
+			"decode.Viterbi: emission of row 1, step 1, tag 1 is NaN, want a number or -Inf"},
 		{ok, worse, shape, nil, nil, ErrValue, "transition from 1 to 2 is +Inf"},
 		{ok, tr, shape, []int{2, 3}, nil, ErrValue, "length of row 1 is 3, want 0 to 2"},
 		{ok, tr, shape, []int{-1, 2}, nil, ErrValue, "length of row 0 is -1, want 0 to 2"},

@@ -140,7 +140,8 @@ func testLayouts[T Float](t *testing.T) {
 					}
 					wantShape := slices.Delete(slices.Clone(shape), axis, axis+1)
 					if !slices.Equal(got.Shape(), tensor.Shape(wantShape)) || got.Dtype() != tensor.Float64 {
-						t.Errorf("%s along axis %d: shape %v of %v, want %v of float64", measure, axis, got.Shape(), got.Dtype(), wantShape)
+						t.Errorf("%s along axis %d: shape %v of %v, want %v of float64", measure, axis, got.Shape(),
+							got.Dtype(), wantShape)
 						continue
 					}
 					values := got.Data().([]float64)
@@ -267,19 +268,22 @@ func TestAxisRefusals(t *testing.T) {
 	ints := of([]int{1, 2, 3, 4}, 2, 2)
 	half := of([]float64{.5, .5, .25, .25}, 2, 2)
 	negative := of([]float64{.5, .5, 1.5, -.5}, 2, 2)
-	masked := tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]float64{.5, .5, .25, .75}, []bool{true, false, false, false}))
+	masked := tensor.New(tensor.WithShape(2, 2),
+		tensor.WithBacking([]float64{.5, .5, .25, .75}, []bool{true, false, false, false}))
 	for _, c := range []struct {
 		f    func() (*tensor.Dense, error)
 		want error
 		text string
 	}{
 		{func() (*tensor.Dense, error) { return EntropyAxis(nil, 0, Bits) }, ErrShape, "info.EntropyAxis: p is nil"},
-		{func() (*tensor.Dense, error) { return EntropyAxis(new(tensor.Dense), 0, Bits) }, ErrShape, "info.EntropyAxis: p is nil"},
+		{func() (*tensor.Dense, error) { return EntropyAxis(new(tensor.Dense), 0, Bits) }, ErrShape,
+			"info.EntropyAxis: p is nil"},
 		{func() (*tensor.Dense, error) { return KLAxis(good, nil, 0, Bits) }, ErrShape, "info.KLAxis: q is nil"},
 		{func() (*tensor.Dense, error) { return EntropyAxis(good, 2, Bits) }, ErrAxis,
 			"info.EntropyAxis: axis is 2, want one of the 2 axes of p with shape (2, 2)"},
 		{func() (*tensor.Dense, error) { return EntropyAxis(good, -3, Bits) }, ErrAxis, "info.EntropyAxis: axis is -3,"},
-		{func() (*tensor.Dense, error) { return EntropyAxis(scalar, 0, Bits) }, ErrAxis, "info.EntropyAxis: axis is 0, want one of the 0 axes"},
+		{func() (*tensor.Dense, error) { return EntropyAxis(scalar, 0, Bits) }, ErrAxis,
+			"info.EntropyAxis: axis is 0, want one of the 0 axes"},
 		{func() (*tensor.Dense, error) { return EntropyAxis(good, 0, 9) }, ErrUnit, "info.EntropyAxis: unit is Unit(9),"},
 		{func() (*tensor.Dense, error) { return EntropyAxis(ints, 0, Bits) }, ErrDType,
 			"info.EntropyAxis: p has dtype int, want float32 or float64 (the Weights form takes counts)"},
@@ -293,12 +297,16 @@ func TestAxisRefusals(t *testing.T) {
 			"info.KLAxis: q[1, :] sums to 0.5, want 1: it is off by -0.5,"},
 		{func() (*tensor.Dense, error) { return KLAxis(good, negative, -1, Bits) }, ErrProbability,
 			"info.KLAxis: q[1, 1] is -0.5, want a finite number of at least 0"},
-		{func() (*tensor.Dense, error) { return EntropyAxis(good, 0, Bits) }, ErrSum, "info.EntropyAxis: p[:, 0] sums to 0.75,"},
-		{func() (*tensor.Dense, error) { return EntropyAxis(masked, 1, Bits) }, ErrShape, "info.EntropyAxis: p is a masked tensor,"},
+		{func() (*tensor.Dense, error) { return EntropyAxis(good, 0, Bits) }, ErrSum,
+			"info.EntropyAxis: p[:, 0] sums to 0.75,"},
+		{func() (*tensor.Dense, error) { return EntropyAxis(masked, 1, Bits) }, ErrShape,
+			"info.EntropyAxis: p is a masked tensor,"},
 		{func() (*tensor.Dense, error) { return MutualInformationAxes(good, 0, -2, Bits) }, ErrAxis,
 			"info.MutualInformationAxes: rows and cols are both axis 0, want two axes"},
-		{func() (*tensor.Dense, error) { return MutualInformationAxes(good, 0, 2, Bits) }, ErrAxis, "info.MutualInformationAxes: cols is 2,"},
-		{func() (*tensor.Dense, error) { return MutualInformationAxes(good, 2, 0, Bits) }, ErrAxis, "info.MutualInformationAxes: rows is 2,"},
+		{func() (*tensor.Dense, error) { return MutualInformationAxes(good, 0, 2, Bits) }, ErrAxis,
+			"info.MutualInformationAxes: cols is 2,"},
+		{func() (*tensor.Dense, error) { return MutualInformationAxes(good, 2, 0, Bits) }, ErrAxis,
+			"info.MutualInformationAxes: rows is 2,"},
 		{func() (*tensor.Dense, error) { return MutualInformationAxes(good, 0, 1, Bits) }, ErrSum,
 			"info.MutualInformationAxes: joint sums to 2,"},
 		{func() (*tensor.Dense, error) { return MutualInformationWeightsAxes(negative, 1, 0, Bits) }, ErrProbability,

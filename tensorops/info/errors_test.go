@@ -129,7 +129,8 @@ func testRefusals[T Float](t *testing.T) {
 	}
 	for _, cols := range []int{-1, 0, 3, 5, math.MaxInt, math.MinInt} {
 		v, err := MutualInformation([]T{.25, .25, .25, .25}, cols, Bits)
-		refused(t, v, err, ErrShape, "info.MutualInformation: cols is ", ", want a positive divisor of the 4 elements of joint")
+		refused(t, v, err, ErrShape, "info.MutualInformation: cols is ",
+			", want a positive divisor of the 4 elements of joint")
 	}
 }
 

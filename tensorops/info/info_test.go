@@ -241,7 +241,8 @@ func testLaws[T Float](t *testing.T) {
 		least := func(law string, got, want float64) {
 			t.Helper()
 			if !(got >= want) {
-				t.Errorf("seed %d, trial %d: %s: got %v, want at least %v %v; p = %v, q = %v", seed, trial, law, got, want, u, p, q)
+				t.Errorf("seed %d, trial %d: %s: got %v, want at least %v %v; p = %v, q = %v", seed, trial, law, got,
+					want, u, p, q)
 			}
 		}
 		hp, kl := ok(Entropy(p, u)), ok(KL(p, q, u))
@@ -274,7 +275,8 @@ func testLaws[T Float](t *testing.T) {
 		least("MI <= H(r)", hr+tolerance*one, mi)
 		least("MI <= H(c)", hc+tolerance*one, mi)
 		if got := ok(MutualInformationWeights(product, cols, u)); got > 1e-30 {
-			t.Errorf("seed %d, trial %d: MI of independent variables = %v, want the square of a rounding error", seed, trial, got)
+			t.Errorf("seed %d, trial %d: MI of independent variables = %v, want the square of a rounding error", seed,
+				trial, got)
 		}
 	}
 }

@@ -15,7 +15,8 @@ var (
 	inf     = math.Inf(1)
 	nan     = math.NaN()
 	hostile = []float64{0, math.Copysign(0, -1), 1, -1, inf, -inf, nan, 1e-300, -1e-300, 5e-324, 0x1p-1022, 0x1p-1030, 3e38, -3e38, 1e308, -1e308,
-		math.MaxFloat64, 709.78, 709.79, 710, 745, -745.13, -745.14, -746, -708.4, 1e-17, -1e-17, 0.5, 2, math.Sqrt2, math.Sqrt2 / 2, math.Ln2, -math.Ln2,
+		math.MaxFloat64, 709.78, 709.79, 710, 745, -745.13, -745.14, -746, -708.4, 1e-17, -1e-17, 0.5, 2, math.Sqrt2,
+		math.Sqrt2 / 2, math.Ln2, -math.Ln2,
 		math.Nextafter(1, 0), math.Nextafter(1, 2), math.Nextafter(-1, 0), 0x1p52, 0x1p53, 1e16}
 )
 
@@ -31,12 +32,17 @@ var functions = []struct {
 	{"Exp", vec.Exp, math.Exp, vectest.BigExp, func(r *rand.Rand) float64 { return 1400*r.Float64() - 700 }},
 	{"Exp near 0", vec.Exp, math.Exp, vectest.BigExp, func(r *rand.Rand) float64 { return r.NormFloat64() }},
 	{"Expm1", vec.Expm1, math.Expm1, exactExpm1, func(r *rand.Rand) float64 { return 20 * r.NormFloat64() }},
-	{"Expm1 near 0", vec.Expm1, math.Expm1, exactExpm1, func(r *rand.Rand) float64 { return math.Ldexp(r.NormFloat64(), -r.IntN(50)) }},
-	{"Log", vec.Log, vec.Logarithm, vectest.BigLog, func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), r.IntN(2000)-1000) }},
-	{"Log near 1", vec.Log, vec.Logarithm, vectest.BigLog, func(r *rand.Rand) float64 { return 1 + math.Ldexp(r.Float64(), -1-r.IntN(40)) }},
+	{"Expm1 near 0", vec.Expm1, math.Expm1, exactExpm1,
+		func(r *rand.Rand) float64 { return math.Ldexp(r.NormFloat64(), -r.IntN(50)) }},
+	{"Log", vec.Log, vec.Logarithm, vectest.BigLog,
+		func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), r.IntN(2000)-1000) }},
+	{"Log near 1", vec.Log, vec.Logarithm, vectest.BigLog,
+		func(r *rand.Rand) float64 { return 1 + math.Ldexp(r.Float64(), -1-r.IntN(40)) }},
 	{"Log below 1", vec.Log, vec.Logarithm, vectest.BigLog, func(r *rand.Rand) float64 { return r.Float64() + 1e-9 }},
-	{"Log1p", vec.Log1p, math.Log1p, exactLog1p, func(r *rand.Rand) float64 { return math.Ldexp(r.Float64(), 60-r.IntN(120)) }},
-	{"Sqrt", vec.Sqrt, math.Sqrt, exactSqrt, func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), r.IntN(2000)-1000) }},
+	{"Log1p", vec.Log1p, math.Log1p, exactLog1p,
+		func(r *rand.Rand) float64 { return math.Ldexp(r.Float64(), 60-r.IntN(120)) }},
+	{"Sqrt", vec.Sqrt, math.Sqrt, exactSqrt,
+		func(r *rand.Rand) float64 { return math.Ldexp(1+r.Float64(), r.IntN(2000)-1000) }},
 	{"Log1p below 0", vec.Log1p, math.Log1p, exactLog1p, func(r *rand.Rand) float64 { return -0.999 * r.Float64() }},
 }
 

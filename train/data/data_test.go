@@ -362,7 +362,8 @@ func TestNewTableErrors(t *testing.T) {
 	}{
 		{0, Spec{f, i}, Column{}, Column{}, "0 rows"},
 		{2, Spec{f, i}, Column{F64: make([]float64, 3)}, Column{Int: make([]int, 2)}, "input has 3 numbers, want 4"},
-		{2, Spec{f, i}, Column{F64: make([]float64, 4)}, Column{F64: make([]float64, 2)}, "target is int () and its column holds float64s"},
+		{2, Spec{f, i}, Column{F64: make([]float64, 4)}, Column{F64: make([]float64, 2)},
+			"target is int () and its column holds float64s"},
 		{2, Spec{Field{}, i}, Column{}, Column{Int: make([]int, 2)}, "input has kind none"},
 		{2, Spec{Field{Float, []int{0}}, i}, Column{}, Column{Int: make([]int, 2)}, "positive dimensions"},
 	} {

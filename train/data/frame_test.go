@@ -16,7 +16,8 @@ func flowers(t *testing.T) *Frame {
 	f, err := NewFrame(
 		map[string]Series{"sizes": Numbers([][]float64{{1, 2}, {3, 4}, {5, 6}}), "colour": Labels([]int{2, 0, 1}),
 			"words": Sequences(words, 3, 0), "length": Lengths(words)},
-		map[string]Series{"colour": Labels([]int{1, 1, 0}), "height": Numbers([][]float32{{1, 2}, {3, float32(math.NaN())}, {5, 6}}).WithoutMissing()})
+		map[string]Series{"colour": Labels([]int{1, 1, 0}),
+			"height": Numbers([][]float32{{1, 2}, {3, float32(math.NaN())}, {5, 6}}).WithoutMissing()})
 	if err == nil {
 		f, err = f.WithWeights([]float64{1, 2, 3})
 	}

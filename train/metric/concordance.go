@@ -46,7 +46,8 @@ func (c *Concordance) Update(b Batch) error {
 		return fmt.Errorf("metric.%s: %d scores per row, want 1", name, b.Width)
 	}
 	if len(b.Labels) != b.Rows() {
-		return fmt.Errorf("metric.%s: %d labels, want %d to match the rows: 1 for an event, 0 for a censored one", name, len(b.Labels), b.Rows())
+		return fmt.Errorf("metric.%s: %d labels, want %d to match the rows: 1 for an event, 0 for a censored one",
+			name, len(b.Labels), b.Rows())
 	}
 	if err := b.noNaN(name); err != nil {
 		return err

@@ -98,10 +98,13 @@ func TestConcordanceCorners(t *testing.T) {
 		b    Batch
 		want string
 	}{
-		{Batch{Width: 1, Scores: []float64{1, 2}, Targets: []float64{1, 2}, Labels: []int{1, 2}, Index: []int{3, 41}}, "metric.Concordance: label of row 41 is 2, want 1 for an event or 0"},
-		{Batch{Width: 1, Scores: []float64{1, nan}, Targets: []float64{1, 2}, Labels: []int{1, 0}}, "a score of row 1 is NaN"},
+		{Batch{Width: 1, Scores: []float64{1, 2}, Targets: []float64{1, 2}, Labels: []int{1, 2}, Index: []int{3, 41}},
+			"metric.Concordance: label of row 41 is 2, want 1 for an event or 0"},
+		{Batch{Width: 1, Scores: []float64{1, nan}, Targets: []float64{1, 2}, Labels: []int{1, 0}},
+			"a score of row 1 is NaN"},
 		{Batch{Width: 1, Scores: []float64{1, 2}, Targets: []float64{nan, 2}, Labels: []int{1, 0}}, "time of row 0 is NaN"},
-		{Batch{Width: 1, Scores: []float64{1}, Targets: []float64{1}}, "0 labels, want 1 to match the rows: 1 for an event"},
+		{Batch{Width: 1, Scores: []float64{1}, Targets: []float64{1}},
+			"0 labels, want 1 to match the rows: 1 for an event"},
 		{Batch{Width: 1, Scores: []float64{1}, Labels: []int{1}}, "want a target for each score"},
 		{Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{1, 2}, Labels: []int{1}}, "2 scores per row, want 1"},
 	} {
@@ -212,7 +215,8 @@ func TestErrorRate(t *testing.T) {
 		{Batch{References: [][]int{{1}, {2}}, Decoded: [][]int{{1}}}, "1 decoded sequences and 2 references"},
 		{Batch{References: [][]int{{1}}, Decoded: [][]int{{1}}, Weights: []float64{1, 2}}, "2 weights, want 1"},
 		{Batch{References: [][]int{{1}, {1}}, Decoded: [][]int{{1}, {1}}, Weights: []float64{1, -2}, Index: []int{5, 41}}, "weight of row 41 is -2"},
-		{Batch{References: [][]int{{1}}, Decoded: [][]int{{1}}, Mask: []bool{}}, "0 entries of the mask, want 1 to match the rows"},
+		{Batch{References: [][]int{{1}}, Decoded: [][]int{{1}}, Mask: []bool{}},
+			"0 entries of the mask, want 1 to match the rows"},
 	} {
 		m := NewCER()
 		if err := m.Update(c.b); err == nil || !strings.Contains(err.Error(), c.want) || m.weight != 0 {

@@ -101,7 +101,8 @@ func (e *ErrorRate) Update(b Batch) error {
 	b = Batch{References: b.References, Decoded: b.Decoded, Weights: b.Weights, Mask: b.Mask, Index: b.Index}
 	n := len(b.References)
 	if b.References == nil || len(b.Decoded) != n {
-		return fmt.Errorf("metric.%s: %d decoded sequences and %d references, want as many of each", e.kind(), len(b.Decoded), n)
+		return fmt.Errorf("metric.%s: %d decoded sequences and %d references, want as many of each", e.kind(),
+			len(b.Decoded), n)
 	}
 	if err := b.checkRows(e.kind(), n); err != nil {
 		return err

@@ -92,7 +92,8 @@ func newScore(what quotient, classes int, a Average) *Score {
 // average.
 func (s *Score) Check() error {
 	if s.average > Positive || s.average == Positive && s.classes != 2 {
-		return fmt.Errorf("metric.%s: average %v of %d classes, want Macro, Micro, or Positive with 2 classes", s.kind(), s.average, s.classes)
+		return fmt.Errorf("metric.%s: average %v of %d classes, want Macro, Micro, or Positive with 2 classes",
+			s.kind(), s.average, s.classes)
 	}
 	return between(s.kind(), "number of classes", s.classes, 2, 1<<24)
 }

@@ -58,7 +58,8 @@ func TestConstructors(t *testing.T) {
 		{NewIoU(1, Macro), "metric.IoU: number of classes is 1"},
 		{NewDice(3, Positive), "metric.Dice: average positive of 3 classes"},
 		{NewOneVsRestAUROC(1, Macro), "metric.OneVsRestAUROC: number of classes is 1, want 2 to 65536"},
-		{NewOneVsRestAveragePrecision(2, Positive), "metric.OneVsRestAveragePrecision: average positive, want Macro or Micro"},
+		{NewOneVsRestAveragePrecision(2, Positive),
+			"metric.OneVsRestAveragePrecision: average positive, want Macro or Micro"},
 		{NewNDCG(-1, LinearGain), "metric.NDCG: K is -1, want 0 to"},
 		{NewNDCG(1, 7), "metric.NDCG: gain is 7, want ExponentialGain or LinearGain"},
 		{NewMRR(math.MinInt), "metric.MRR: K is"},
@@ -189,12 +190,17 @@ func TestRowNumbers(t *testing.T) {
 	}{
 		{NewAccuracy(), Batch{Width: 2, Scores: []float64{1, 2, 1, 2}, Labels: []int{0, 5}}, "label of row 41 is 5"},
 		{NewAccuracy(), Batch{Width: 2, Scores: []float64{1, 2, 1, 2}, Labels: []int{0, 0}, Weights: []float64{1, nan}}, "weight of row 41 is NaN"},
-		{NewPerplexity(), Batch{Width: 1, Scores: make([]float64, 6), Labels: []int{0, 0, 0, 0, 0, 5}}, "label of row 41, position 2 is 5"},
-		{NewAccuracy(), Batch{Width: 1, Scores: make([]float64, 2), Labels: []int{0, 1}}, "label of row 41 is 1 and there is one score per row"},
-		{NewBinaryAccuracy(), Batch{Width: 1, Scores: make([]float64, 2), Labels: []int{0, 2}}, "label of row 41 is 2, want 0 or 1"},
-		{NewBinaryAccuracy(), Batch{Width: 2, Scores: make([]float64, 4), Targets: []float64{0, 1, 1, 0.5}}, "target 1 of row 41 is 0.5"},
+		{NewPerplexity(), Batch{Width: 1, Scores: make([]float64, 6), Labels: []int{0, 0, 0, 0, 0, 5}},
+			"label of row 41, position 2 is 5"},
+		{NewAccuracy(), Batch{Width: 1, Scores: make([]float64, 2), Labels: []int{0, 1}},
+			"label of row 41 is 1 and there is one score per row"},
+		{NewBinaryAccuracy(), Batch{Width: 1, Scores: make([]float64, 2), Labels: []int{0, 2}},
+			"label of row 41 is 2, want 0 or 1"},
+		{NewBinaryAccuracy(), Batch{Width: 2, Scores: make([]float64, 4), Targets: []float64{0, 1, 1, 0.5}},
+			"target 1 of row 41 is 0.5"},
 		{NewAUROC(), Batch{Width: 1, Scores: []float64{0, nan}, Labels: []int{0, 1}}, "score of row 41 is NaN"},
-		{NewCalibrationError(3), Batch{Width: 2, Scores: []float64{0, 1, 0, nan}, Labels: []int{0, 1}}, "a score of row 41 is NaN"},
+		{NewCalibrationError(3), Batch{Width: 2, Scores: []float64{0, 1, 0, nan}, Labels: []int{0, 1}},
+			"a score of row 41 is NaN"},
 	} {
 		c.b.Index = []int{17, 41}
 		if err := c.m.Update(c.b); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -216,7 +222,8 @@ func TestSeveralLabels(t *testing.T) {
 		m    *Score
 		want float64
 	}{
-		{NewF1(4, Macro), (1 + 2.0/3) / 3}, {NewF1(4, Micro), 6.0 / 9}, {NewPrecision(4, Macro), 2.0 / 3}, {NewPrecision(4, Micro), 3.0 / 4},
+		{NewF1(4, Macro), (1 + 2.0/3) / 3}, {NewF1(4, Micro), 6.0 / 9}, {NewPrecision(4, Macro), 2.0 / 3},
+		{NewPrecision(4, Micro), 3.0 / 4},
 		{NewRecall(4, Macro), 1.5 / 3}, {NewRecall(4, Micro), 3.0 / 5},
 	} {
 		if err := c.m.Update(b); err != nil {

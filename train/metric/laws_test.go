@@ -49,12 +49,14 @@ func lawfuls() []lawful {
 	}
 	byClass := []Metric{NewIoU(width, Macro), NewDice(width, Micro), NewOneVsRestAUROC(width, Macro), NewOneVsRestAveragePrecision(width, Micro)}
 	return []lawful{
-		{metrics: append(lists(), byClass...), n: n, rows: Batch{Width: width, Scores: numbers(n * width), Targets: zeroOne}},
+		{metrics: append(lists(), byClass...), n: n,
+			rows: Batch{Width: width, Scores: numbers(n * width), Targets: zeroOne}},
 		{metrics: append(append(lists(), byClass...), NewAccuracy(), NewTopK(2), NewConfusion(width), NewF1(width, Macro), NewPerplexity(), NewBits(), NewCalibrationError(5)),
 			n: n, rows: Batch{Width: width, Scores: numbers(n * width), Labels: labels(n, width)}},
 		{metrics: []Metric{NewRetrieval(NewMAP(0), Cosine), NewRetrieval(NewHitRate(2), Euclidean)}, n: n, counted: true,
 			rows: Batch{Width: width, Scores: numbers(n * width), Labels: labels(n, 5)}},
-		{metrics: []Metric{NewConcordance()}, n: n, rows: Batch{Width: 1, Scores: numbers(n), Targets: times, Labels: labels(n, 2)}},
+		{metrics: []Metric{NewConcordance()}, n: n,
+			rows: Batch{Width: 1, Scores: numbers(n), Targets: times, Labels: labels(n, 2)}},
 		{metrics: []Metric{NewCER(), NewWER(0)}, n: n, rows: sequences},
 	}
 }

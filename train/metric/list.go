@@ -141,7 +141,8 @@ func (r *Ranking) Update(b Batch) error {
 	}
 	for i, y := range b.Targets {
 		if !(y >= 0 && y <= most) && b.ScoreWeight(i) != 0 {
-			return fmt.Errorf("metric.%s: relevance %d of %s is %v, want 0 to %v", r.kind(), i%b.Width, b.row(i/b.Width), y, most)
+			return fmt.Errorf("metric.%s: relevance %d of %s is %v, want 0 to %v", r.kind(), i%b.Width,
+				b.row(i/b.Width), y, most)
 		}
 	}
 	var list []item

@@ -28,7 +28,8 @@ func TestRankingExamples(t *testing.T) {
 		want float64
 	}{
 		{NewNDCG(0, LinearGain), Batch{Width: 5, Scores: first, Targets: relevance}, (5 + 1/log2(3) + 10/log2(6)) / ideal},
-		{NewNDCG(0, LinearGain), Batch{Width: 5, Scores: second, Targets: relevance}, (1/log2(4) + 10/log2(5) + 5/log2(6)) / ideal},
+		{NewNDCG(0, LinearGain), Batch{Width: 5, Scores: second, Targets: relevance},
+			(1/log2(4) + 10/log2(5) + 5/log2(6)) / ideal},
 		{NewNDCG(4, LinearGain), Batch{Width: 5, Scores: second, Targets: relevance}, (1/log2(4) + 10/log2(5)) / ideal},
 		{NewNDCG(9, LinearGain), Batch{Width: 5, Scores: relevance, Targets: relevance}, 1},
 		{NewMAP(0), two, (1./2 + 1./3) / 2},
@@ -46,7 +47,8 @@ func TestRankingExamples(t *testing.T) {
 		{NewHitRate(2), two, 1. / 2},
 		{NewHitRate(3), two, 1},
 		// One relevant item for each row, the label's: ranks 2, 1 and, not measured, 3.
-		{NewMRR(0), Batch{Width: 3, Scores: []float64{1, 2, 0, 1, 2, 0, 1, 2, 0}, Labels: []int{0, 1, Ignored}}, (1./2 + 1) / 2},
+		{NewMRR(0), Batch{Width: 3, Scores: []float64{1, 2, 0, 1, 2, 0, 1, 2, 0}, Labels: []int{0, 1, Ignored}},
+			(1./2 + 1) / 2},
 		{NewNDCG(0, ExponentialGain), Batch{Width: 3, Scores: []float64{1, 2, 0}, Labels: []int{0}}, 1 / log2(3)},
 		{NewRecallAt(1), Batch{Width: 3, Scores: []float64{1, 2, 0, 1, 2, 0, 1, 2, 0}, Labels: []int{0, 1, 2}, Mask: []bool{true, true, false}}, 1. / 2},
 		// Weights of lists, and a list without a relevant item that has no part.
@@ -178,12 +180,18 @@ func TestRankingErrors(t *testing.T) {
 		want string
 	}{
 		{NewNDCG(0, LinearGain), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{1, -1}, Index: []int{41}}, "metric.NDCG: relevance 1 of row 41 is -1, want 0 to"},
-		{NewMAP(0), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{nan, 1}}, "metric.MAP: relevance 0 of row 0 is NaN"},
-		{NewMRR(0), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{math.Inf(1), 1}}, "relevance 0 of row 0 is +Inf"},
-		{NewNDCG(0, ExponentialGain), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{1001, 1}}, "relevance 0 of row 0 is 1001, want 0 to 1000"},
-		{NewHitRate(1), Batch{Width: 2, Scores: []float64{1, nan}, Targets: []float64{1, 1}}, "metric.HitRate: a score of row 0 is NaN"},
-		{NewRecallAt(1), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{2}}, "metric.RecallAt: label of row 0 is 2, want a label in [0, 2)"},
-		{NewMRR(0), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{1}, Mask: []bool{true, true}}, "2 entries of the mask, want 1 to match the rows"},
+		{NewMAP(0), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{nan, 1}},
+			"metric.MAP: relevance 0 of row 0 is NaN"},
+		{NewMRR(0), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{math.Inf(1), 1}},
+			"relevance 0 of row 0 is +Inf"},
+		{NewNDCG(0, ExponentialGain), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{1001, 1}},
+			"relevance 0 of row 0 is 1001, want 0 to 1000"},
+		{NewHitRate(1), Batch{Width: 2, Scores: []float64{1, nan}, Targets: []float64{1, 1}},
+			"metric.HitRate: a score of row 0 is NaN"},
+		{NewRecallAt(1), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{2}},
+			"metric.RecallAt: label of row 0 is 2, want a label in [0, 2)"},
+		{NewMRR(0), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{1}, Mask: []bool{true, true}},
+			"2 entries of the mask, want 1 to match the rows"},
 		{NewMRR(0), Batch{Width: 2, Scores: []float64{1, 2}}, "0 labels, want 1"},
 	} {
 		before := c.m.State()
@@ -266,8 +274,10 @@ func TestRetrievalCosine(t *testing.T) {
 		want string
 	}{
 		{Batch{Width: 3, Scores: []float64{1, 2, 3}, Labels: []int{0}}, "3 scores per row, want 2 as before"},
-		{Batch{Width: 2, Scores: []float64{1, math.NaN()}, Labels: []int{0}, Index: []int{7}}, "element 1 of the embedding of row 7 is NaN, want a finite number"},
-		{Batch{Width: 2, Scores: []float64{math.Inf(1), 1}, Labels: []int{0}}, "element 0 of the embedding of row 0 is +Inf"},
+		{Batch{Width: 2, Scores: []float64{1, math.NaN()}, Labels: []int{0}, Index: []int{7}},
+			"element 1 of the embedding of row 7 is NaN, want a finite number"},
+		{Batch{Width: 2, Scores: []float64{math.Inf(1), 1}, Labels: []int{0}},
+			"element 0 of the embedding of row 0 is +Inf"},
 		{Batch{Width: 2, Scores: []float64{1, 1}}, "0 labels, want 1"},
 		{Batch{Width: 2, Scores: []float64{1, 1}, Targets: []float64{1, 1}}, "want one class label per row"},
 	} {

@@ -179,15 +179,21 @@ func TestErrors(t *testing.T) {
 		b    Batch
 		want string
 	}{
-		{NewAccuracy(), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{2}}, "label of row 0 is 2, want a label in [0, 2)"},
+		{NewAccuracy(), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{2}},
+			"label of row 0 is 2, want a label in [0, 2)"},
 		{NewAccuracy(), Batch{Width: 2, Scores: []float64{1, 2, 3}, Labels: []int{0}}, "3 scores in rows of 2"},
 		{NewAccuracy(), Batch{Width: 2, Scores: []float64{1, 2}}, "0 labels, want 1"},
-		{NewAccuracy(), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{0}, Weights: []float64{-1}}, "weight of row 0 is -1"},
-		{NewPerplexity(), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{-1}}, "metric.Perplexity: label of row 0 is -1"},
+		{NewAccuracy(), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{0}, Weights: []float64{-1}},
+			"weight of row 0 is -1"},
+		{NewPerplexity(), Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{-1}},
+			"metric.Perplexity: label of row 0 is -1"},
 		{NewMAE(), Batch{Width: 1, Scores: []float64{1}}, "0 targets, want 1"},
-		{NewAUROC(), Batch{Width: 1, Scores: []float64{1}, Targets: []float64{0.5}}, "target 0 of row 0 is 0.5, want 0 or 1"},
-		{NewAUROC(), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{0, 1}}, "2 scores per row, want 1, or 2 with class labels"},
-		{NewAUROC(), Batch{Width: 3, Scores: []float64{1, 2, 3}, Labels: []int{1}}, "3 scores per row, want 1, or 2 with class labels"},
+		{NewAUROC(), Batch{Width: 1, Scores: []float64{1}, Targets: []float64{0.5}},
+			"target 0 of row 0 is 0.5, want 0 or 1"},
+		{NewAUROC(), Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{0, 1}},
+			"2 scores per row, want 1, or 2 with class labels"},
+		{NewAUROC(), Batch{Width: 3, Scores: []float64{1, 2, 3}, Labels: []int{1}},
+			"3 scores per row, want 1, or 2 with class labels"},
 		{NewAUROC(), Batch{Width: 1, Scores: []float64{math.NaN()}, Labels: []int{1}}, "score of row 0 is NaN"},
 	} {
 		before := c.m.State()

@@ -103,7 +103,8 @@ func (o *OneVsRest) Update(b Batch) error {
 		for i := range b.Rows() {
 			row := b.Scores[i*b.Width : (i+1)*b.Width]
 			if b.Weight(i) != 0 && math.IsInf(row[argmax(row)], -1) {
-				return fmt.Errorf("metric.%s: all scores of %s are -Inf, want at least one that is larger", o.kind(), b.row(i))
+				return fmt.Errorf("metric.%s: all scores of %s are -Inf, want at least one that is larger", o.kind(),
+					b.row(i))
 			}
 			logOdds(scores[i*b.Width:(i+1)*b.Width], row)
 		}

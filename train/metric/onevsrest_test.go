@@ -32,8 +32,10 @@ func TestIoU(t *testing.T) {
 		{NewDice(3, Macro), labels, (2./3 + 2./3 + 1) / 3, []float64{2. / 3, 2. / 3, 1}},
 		{NewDice(3, Micro), labels, 6. / 8, []float64{2. / 3, 2. / 3, 1}},
 		// [0, 1, 1] and [1, 1, 1], as two classes of one image: 0.6666.
-		{NewIoU(2, Positive), Batch{Width: 1, Scores: []float64{1, 1, 1}, Labels: []int{0, 1, 1}}, 2. / 3, []float64{0, 2. / 3}},
-		{NewDice(2, Positive), Batch{Width: 1, Scores: []float64{1, 1, 1}, Labels: []int{0, 1, 1}}, 4. / 5, []float64{0, 4. / 5}},
+		{NewIoU(2, Positive), Batch{Width: 1, Scores: []float64{1, 1, 1}, Labels: []int{0, 1, 1}}, 2. / 3,
+			[]float64{0, 2. / 3}},
+		{NewDice(2, Positive), Batch{Width: 1, Scores: []float64{1, 1, 1}, Labels: []int{0, 1, 1}}, 4. / 5,
+			[]float64{0, 4. / 5}},
 	} {
 		if err := c.m.Update(c.b); err != nil {
 			t.Fatal(err)
@@ -179,7 +181,8 @@ func TestLogOdds(t *testing.T) {
 		b    Batch
 		want string
 	}{
-		{Batch{Width: 2, Scores: []float64{1, math.NaN()}, Labels: []int{0}, Index: []int{41}}, "metric.OneVsRestAUROC: a score of row 41 is NaN"},
+		{Batch{Width: 2, Scores: []float64{1, math.NaN()}, Labels: []int{0}, Index: []int{41}},
+			"metric.OneVsRestAUROC: a score of row 41 is NaN"},
 		{Batch{Width: 2, Scores: []float64{-inf, -inf}, Labels: []int{0}}, "all scores of row 0 are -Inf"},
 		{Batch{Width: 2, Scores: []float64{1, 2}, Labels: []int{2}}, "label of row 0 is 2, want a label in [0, 2)"},
 		{Batch{Width: 2, Scores: []float64{1, 2}, Targets: []float64{1, 0.5}}, "target 1 of row 0 is 0.5, want 0 or 1"},

@@ -74,7 +74,8 @@ func (r *Retrieval) Update(b Batch) error {
 	}
 	for i, x := range b.Scores {
 		if (math.IsNaN(x) || math.IsInf(x, 0)) && b.Weight(i/b.Width) != 0 {
-			return fmt.Errorf("metric.%s: element %d of the embedding of %s is %v, want a finite number", name, i%b.Width, b.row(i/b.Width), x)
+			return fmt.Errorf("metric.%s: element %d of the embedding of %s is %v, want a finite number", name,
+				i%b.Width, b.row(i/b.Width), x)
 		}
 	}
 	r.width = b.Width

@@ -31,7 +31,8 @@ func CheckGroups(groups []Group, names []string) error {
 		}
 		for _, v := range []float64{g.Scale, g.Decay, g.L2} {
 			if !(v >= 0) || math.IsInf(v, 1) {
-				return fmt.Errorf("optim: group %d (%q) has scale %v, decay %v and L2 %v, want finite numbers >= 0", i, g.Match, g.Scale, g.Decay, g.L2)
+				return fmt.Errorf("optim: group %d (%q) has scale %v, decay %v and L2 %v, want finite numbers >= 0",
+					i, g.Match, g.Scale, g.Decay, g.L2)
 			}
 		}
 	}
@@ -43,7 +44,8 @@ func CheckGroups(groups []Group, names []string) error {
 	}
 	for i, ok := range used {
 		if !ok {
-			return fmt.Errorf("optim: group %d (%q) is the first match of no parameter; the parameters are %q", i, groups[i].Match, names)
+			return fmt.Errorf("optim: group %d (%q) is the first match of no parameter; the parameters are %q", i,
+				groups[i].Match, names)
 		}
 	}
 	return nil

@@ -97,7 +97,8 @@ func (c cosine) Factor(p Position) float64 {
 func (c cosine) Name() string { return fmt.Sprintf("cosine(warmup=%d,floor=%v)", c.warmup, c.floor) }
 func (c cosine) Check() error {
 	if c.warmup < 0 || !(c.floor >= 0 && c.floor <= 1) {
-		return fmt.Errorf("optim.Cosine: warmup is %d and floor %v, want warmup >= 0 and floor in [0, 1]", c.warmup, c.floor)
+		return fmt.Errorf("optim.Cosine: warmup is %d and floor %v, want warmup >= 0 and floor in [0, 1]", c.warmup,
+			c.floor)
 	}
 	return nil
 }
@@ -144,7 +145,8 @@ func Plateau(s PlateauSettings) Schedule {
 func (p *plateau) Factor(Position) float64 { return p.current }
 func (p *plateau) Monitor() string         { return p.monitor }
 func (p *plateau) Name() string {
-	return fmt.Sprintf("plateau(monitor=%s,factor=%v,patience=%d,mindelta=%v,maximize=%v)", p.monitor, p.factor, p.patience, p.minDelta, p.maximize)
+	return fmt.Sprintf("plateau(monitor=%s,factor=%v,patience=%d,mindelta=%v,maximize=%v)", p.monitor, p.factor,
+		p.patience, p.minDelta, p.maximize)
 }
 
 func (p *plateau) Check() error {

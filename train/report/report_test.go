@@ -255,7 +255,8 @@ func TestRates(t *testing.T) {
 	}{
 		"one rate": {[]float64{1}, []float64{1}, 1}, "another number of losses": {rates, []float64{1, 2}, 1},
 		"rates that fall": {[]float64{2, 1}, []float64{1, 2}, 1}, "a rate of 0": {[]float64{0, 1}, []float64{1, 2}, 1},
-		"no best": {[]float64{1, 2}, []float64{1, 2}, 0}, "nothing finite": {[]float64{1, 2}, []float64{math.NaN(), math.Inf(1)}, 1},
+		"no best":        {[]float64{1, 2}, []float64{1, 2}, 0},
+		"nothing finite": {[]float64{1, 2}, []float64{math.NaN(), math.Inf(1)}, 1},
 	} {
 		if _, err := Rates("", c.rates, c.losses, c.best); err == nil {
 			t.Errorf("%s: no error", name)

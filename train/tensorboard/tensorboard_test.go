@@ -224,7 +224,8 @@ func TestHistogram(t *testing.T) {
 			sum += c
 		}
 		if len(h[6]) != len(h[7]) || sum != h[3][0] || h[6][len(h[6])-1] != h[2][0] {
-			t.Errorf("histogram %d has %d limits up to %v, counts %v, and %v numbers up to %v", i, len(h[6]), h[6][len(h[6])-1], h[7], h[3][0], h[2][0])
+			t.Errorf("histogram %d has %d limits up to %v, counts %v, and %v numbers up to %v", i, len(h[6]),
+				h[6][len(h[6])-1], h[7], h[3][0], h[2][0])
 		}
 	}
 }

@@ -60,7 +60,8 @@ func (a *Array) CopyFrom(b *Array) error {
 		return fmt.Errorf("weights: %q is %s %v, want %s %v", b.Name, b.dtype(), b.Shape, a.dtype(), a.Shape)
 	}
 	if len(a.F32) != len(b.F32) || len(a.F64) != len(b.F64) {
-		return fmt.Errorf("weights: %q has %d numbers, want %d for shape %v", b.Name, len(b.F32)+len(b.F64), len(a.F32)+len(a.F64), a.Shape)
+		return fmt.Errorf("weights: %q has %d numbers, want %d for shape %v", b.Name, len(b.F32)+len(b.F64),
+			len(a.F32)+len(a.F64), a.Shape)
 	}
 	copy(a.F32, b.F32)
 	copy(a.F64, b.F64)

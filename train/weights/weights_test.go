@@ -17,7 +17,8 @@ import (
 
 func sample() []*Array {
 	return []*Array{
-		{Name: "a.weight", Shape: []int{2, 3}, F32: []float32{1, -2, float32(math.Inf(1)), 1e-45, 0, float32(math.Copysign(0, -1))}},
+		{Name: "a.weight", Shape: []int{2, 3},
+			F32: []float32{1, -2, float32(math.Inf(1)), 1e-45, 0, float32(math.Copysign(0, -1))}},
 		{Name: "a.bias", Shape: []int{3}, F32: []float32{1, 2, 3}},
 		{Name: "umlaut \"ä\" <&>", Shape: []int{2}, F64: []float64{math.Pi, math.NaN()}},
 		{Name: "scalar", Shape: []int{}, F64: []float64{7}},

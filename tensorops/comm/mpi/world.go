@@ -119,7 +119,8 @@ func (w *world) carry(c comm.Call, counts []int) error {
 		return w.call("MPI_Barrier", w.barrier, w.world)
 	case comm.AllreduceCall:
 		return pieces(n, func(at, n int) error {
-			return w.call("MPI_Allreduce", w.allreduce, w.inPlace, x+uintptr(at*w.width(kind)), uintptr(n), kind, op, w.world)
+			return w.call("MPI_Allreduce", w.allreduce, w.inPlace, x+uintptr(at*w.width(kind)), uintptr(n), kind, op,
+				w.world)
 		})
 	case comm.BroadcastCall:
 		return pieces(n, func(at, n int) error {
@@ -136,7 +137,8 @@ func (w *world) carry(c comm.Call, counts []int) error {
 	defer runtime.KeepAlive(lengths)
 	defer runtime.KeepAlive(starts)
 	if c.Collective == comm.AllgatherCall {
-		return w.call("MPI_Allgatherv", w.allgatherv, x, uintptr(n), kind, dst, address(lengths), address(starts), kind, w.world)
+		return w.call("MPI_Allgatherv", w.allgatherv, x, uintptr(n), kind, dst, address(lengths), address(starts),
+			kind, w.world)
 	}
 	return w.call("MPI_Reduce_scatter", w.reduceScatter, x, dst, address(lengths), kind, op, w.world)
 }

@@ -21,7 +21,8 @@ func TestBigFloats(t *testing.T) {
 		{"exp", BigExp, bigfloat.Exp, func() float64 { return rng.NormFloat64() * math.Ldexp(1, rng.IntN(80)-70) }},
 		{"exp of large", BigExp, bigfloat.Exp, func() float64 { return 20000 * (2*rng.Float64() - 1) }},
 		{"log", BigLog, bigfloat.Log, func() float64 { return math.Ldexp(0.5+rng.Float64(), rng.IntN(2000)-1000) }},
-		{"log near 1", BigLog, bigfloat.Log, func() float64 { return 1 + rng.NormFloat64()*math.Ldexp(1, -1-rng.IntN(52)) }},
+		{"log near 1", BigLog, bigfloat.Log,
+			func() float64 { return 1 + rng.NormFloat64()*math.Ldexp(1, -1-rng.IntN(52)) }},
 	} {
 		for _, prec := range []uint{24, 53, 120, 160, 220, 300, 700} {
 			for range 30 {
