@@ -161,7 +161,7 @@ func BenchmarkNeighbours(b *testing.B) {
 	}
 }
 
-// TestNeighbours sees that every row of the benchmark is a loss that can be built and run.
+// TestNeighbours checks that every row of the benchmark is a loss that can be built and run.
 func TestNeighbours(t *testing.T) {
 	contenders := byTitle(t)
 	for _, n := range neighbours(t) {

@@ -14,7 +14,7 @@ import (
 
 var differentialCases = cmdline.Int("differential", 2000, "number of random cases that TestDifferential compares")
 
-// A drawnOption is an option of one number: how it is given, and what it is without.
+// A drawnOption is an option of one number, with its constructor and its default.
 type drawnOption struct {
 	name   string
 	apply  func(float64) loss.Option

@@ -9,8 +9,7 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// embeddingLosses are the losses of rows of vectors; embeddingWide are those of other than two
-// operands.
+// embeddingLosses lists the losses of rows of vectors with two operands, embeddingWide the others.
 var embeddingLosses, embeddingWide = []entry{{&batchTriplet, BatchTriplet}, {&alignment, Alignment}},
 	[]*core.Definition{&pairwiseDistance, &tripletMargin, &cosineEmbedding, &contrastive}
 

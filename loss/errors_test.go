@@ -13,7 +13,7 @@ import (
 // A call builds a loss over leaves that are there.
 type call func() (*G.Node, error)
 
-// faulty is a wrong call: what it is made of, the kind of its error and its whole text.
+// faulty is a wrong call with the kind and the whole text of its error.
 type faulty struct {
 	name string
 	make func(b *bench) call

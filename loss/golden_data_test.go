@@ -351,7 +351,7 @@ func leafData[T any](lay layout, shape []int, data []T, junk T) (all, first any)
 	return all, data[0]
 }
 
-// TestLayouts sees that a layout changes where the entries lie and nothing else.
+// TestLayouts checks that a layout changes the places of the entries and nothing else.
 func TestLayouts(t *testing.T) {
 	for _, shape := range [][]int{{7}, {4, 6}, {3, 4, 5}} {
 		data := make([]int, product(shape))

@@ -9,8 +9,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// scoreLosses are scoring rules and losses for imbalanced classes; scoreWide are those of more than
-// two operands.
+// scoreLosses lists the scoring rules and the losses for imbalanced classes of two operands,
+// scoreWide the ones of more.
 var scoreLosses = []entry{
 	{&brier, Brier},
 	{&sphericalScore, SphericalScore},

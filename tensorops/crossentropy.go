@@ -18,7 +18,7 @@ type CrossEntropyOptions struct {
 
 const errLabel = "tensorops: label out of range"
 
-// plain says that nothing but smoothing may be asked for.
+// plain reports whether no option but smoothing is set.
 func (o *CrossEntropyOptions) plain() bool {
 	return o == nil || o.Weights == nil && (o.Scale == 0 || o.Scale == 1)
 }

@@ -121,7 +121,7 @@ func shapeWithout(shape tensor.Shape, axis int) []int {
 	return out
 }
 
-// sameShape says that a is b without the given axis.
+// sameShape reports whether a is b without the given axis.
 func sameShape(a, b tensor.Shape, axis int) bool {
 	if axis >= 0 {
 		return len(a) == len(b)-1 && equal(a[:axis], b[:axis]) && equal(a[axis:], b[axis+1:])

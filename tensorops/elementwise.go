@@ -175,7 +175,7 @@ func (j *pointJob[F]) run(lo, hi int) {
 
 func finite(x float64) bool { return x-x == 0 }
 
-// representable says whether products with the factor keep their digits in type F.
+// representable reports whether products with the factor keep their digits in type F.
 func representable[F Float](factor float64) bool {
 	m := math.Abs(factor)
 	return !isFloat32[F]() || m == 0 || m >= 0x1p-100 && m <= 0x1p100

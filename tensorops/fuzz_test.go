@@ -110,7 +110,7 @@ func boolFloat(b bool) float64 {
 	return 0
 }
 
-// tiny says that both are so small that either may be 0.
+// tiny reports whether both are so small that either may be 0.
 func tiny[F Float](a, b F) bool {
 	limit := 0x1p-1021
 	if isFloat32[F]() {

@@ -3,7 +3,7 @@ package tensorops
 import "sync/atomic"
 
 // CrossEntropyRows writes [CrossEntropyRow] of each row of x and its label to values. A negative
-// label says that its row is ignored: the row is not read and its value is 0.
+// label marks its row as ignored: the row is not read and its value is 0.
 //
 // x holds len(labels) contiguous rows of cols elements. The rows are shared among cores; the values
 // do not depend on how many there are. It panics with "tensorops: length mismatch" when cols < 1 or

@@ -118,7 +118,7 @@ func (p *pool) help() {
 	}
 }
 
-// join works on t if it is still there and has ranges left, and says whether it did.
+// join works on t while it is offered and has ranges left, and reports whether it computed one.
 func (p *pool) join(t *task) bool {
 	worked := false
 	if t.helping.Add(1) <= t.limitIfOffered(p) && t.next.Load() < int64(t.chunks) {

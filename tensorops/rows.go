@@ -215,7 +215,7 @@ const (
 	streamBytes = 16 << 20
 )
 
-// streams says whether a result of n elements in rows of cols should be written past the caches.
+// streams reports whether a result of n elements in rows of cols should be written past the caches.
 func streams[F Float](n, cols int) bool {
 	size := 8
 	if isFloat32[F]() {

@@ -25,7 +25,7 @@ func (k *kernels[F]) oneHot(t []F) int {
 	return y
 }
 
-// allZero says that t is 0 throughout.
+// allZero reports whether t is 0 throughout.
 func (k *kernels[F]) allZero(t []F) bool {
 	for lo := 0; lo < len(t); lo += blockLen {
 		part := t[lo:min(lo+blockLen, len(t))]
@@ -65,7 +65,7 @@ func (k *kernels[F]) target(t, x []F, max float64, own bool) target {
 	return s
 }
 
-// validWeights says that every weight of t is finite and >= 0.
+// validWeights reports whether every weight of t is finite and >= 0.
 func (k *kernels[F]) validWeights(t []F) bool {
 	s := k.target(t, t, 0, false)
 	return s.valid

@@ -27,8 +27,8 @@ func (s source) differencesIn() tensor.Dtype {
 	return tensor.Float64
 }
 
-// CheckNode is [Check] for a node that already exists: out and what it is computed from, at the
-// values that are bound to its inputs. wrt are the input nodes whose gradients are checked; the
+// CheckNode is [Check] for an existing node out and the graph below it, at the values that are bound
+// to its inputs. wrt are the input nodes whose gradients are checked; the
 // other inputs are data.
 //
 // The graph is copied, operation by operation, and not run or changed. It has one dtype, so the

@@ -51,7 +51,7 @@ func TestCheckValues(t *testing.T) {
 	}
 }
 
-// TestExact holds what has no rounding in it, to the bit.
+// TestExact checks results that no rounding touches, to the bit.
 func TestExact(t *testing.T) {
 	ok := must(t)
 	inf := math.Inf(1)
