@@ -59,7 +59,8 @@ func stridesOf(t *tensor.Dense) []int {
 	return out
 }
 
-// rowMajor reports whether the strides are those of a row-major tensor; axes of length 1 may have any.
+// rowMajor reports whether the strides are those of a row-major tensor; axes of length 1 may have
+// any.
 func rowMajor(shape, strides []int, rank int) bool {
 	want := 1
 	for i := rank - 1; i >= 0; i-- {
