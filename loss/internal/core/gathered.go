@@ -17,7 +17,7 @@ func (b *Bound) gathers() bool {
 	return b.spread() && b.grouped != nil && b.grouped.Gathered
 }
 
-// perRow reports whether the operand in a place has a row for each value.
+// hasRows reports whether the operand in a place has a row for each value.
 func (g *grouped) hasRows(place int) bool {
 	p := g.pattern(place)
 	return strings.HasPrefix(p, "N") || strings.HasPrefix(p, "M")
@@ -31,7 +31,8 @@ func (b *Bound) checkGathered() error {
 		case o.Option == OptPositives || o.Option == OptReference || o.Option == OptReferenceLabels:
 			return Faultf(ErrOption, b.Def.Name, "WithComm and %s exclude each other", o.Option.Name())
 		case b.grouped.hasRows(b.places[k]) && g.Shape[0] != b.given[0].Shape[0]:
-			return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want %d rows as %s has: WithComm takes as many", o.Name, hasVerb(o.Name), g.Shape, b.given[0].Shape[0], b.Def.Operands[0].Name)
+			return Faultf(ErrShape, b.Def.Name, "%s %s shape %s, want %d rows as %s has: WithComm takes as many",
+				o.Name, hasVerb(o.Name), g.Shape, b.given[0].Shape[0], b.Def.Operands[0].Name)
 		}
 	}
 	return nil

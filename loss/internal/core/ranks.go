@@ -136,7 +136,8 @@ func (b *Bound) agree(c comm.Comm, records []float64, own error) error {
 		case of[dataAt] != records[dataAt]:
 			return Faultf(ErrValue, b.Def.Name, "rank %d has other labels, weights or masks than rank 0, want the same with every shard", r)
 		case of[normalizerAt] != records[normalizerAt]:
-			return Faultf(ErrValue, b.Def.Name, "normalizer is %v on rank %d and %v on rank 0, want the same number", of[normalizerAt], r, records[normalizerAt])
+			return Faultf(ErrValue, b.Def.Name, "normalizer is %v on rank %d and %v on rank 0, want the same number",
+				of[normalizerAt], r, records[normalizerAt])
 		}
 	}
 	return nil
@@ -195,6 +196,8 @@ func (b *Bound) sealRanks() {
 		cols = 0 // lists and sequences are padded to the length that a rank needs
 	}
 	for k, size := range [2]int{cols, b.Dims.Rows} {
-		b.alike[k] = [2]float64{hashOf(b.Set.text()), hashOf(fmt.Sprint(b.Def.Name, b.DType, size, b.Floats, len(b.Integers), b.Weighted, b.MaskType != "", b.Normalized, b.Numerator))}
+		operands := fmt.Sprint(b.Def.Name, b.DType, size, b.Floats, len(b.Integers), b.Weighted,
+			b.MaskType != "", b.Normalized, b.Numerator)
+		b.alike[k] = [2]float64{hashOf(b.Set.text()), hashOf(operands)}
 	}
 }

@@ -322,7 +322,9 @@ func (b *Bound) tile(records []float64, size int) (classes, most int, err error)
 			return 0, 0, Faultf(ErrOption, b.Def.Name, "WithShard of rank %d begins with class %d, and no rank has class 0", r, first)
 		case first != classes:
 			from, m := of(before)
-			return 0, 0, Faultf(ErrOption, b.Def.Name, "rank %d has the classes [%d, %d) and rank %d [%d, %d), want shards that follow each other", before, from, from+m, r, first, first+n)
+			return 0, 0, Faultf(ErrOption, b.Def.Name,
+				"rank %d has the classes [%d, %d) and rank %d [%d, %d), want shards that follow each other",
+				before, from, from+m, r, first, first+n)
 		}
 		classes += n
 		most = max(most, n)
@@ -336,7 +338,8 @@ func (b *Bound) tile(records []float64, size int) (classes, most int, err error)
 		w []float64
 	}{{OptClassWeights, b.Set.ClassWeights}, {OptLogPrior, b.Set.LogPrior}} {
 		if list.w != nil && len(list.w) != classes {
-			return 0, 0, Faultf(ErrOption, b.Def.Name, "%s has %d entries, want %d, one for each class of all ranks", list.o.Name(), len(list.w), classes)
+			return 0, 0, Faultf(ErrOption, b.Def.Name, "%s has %d entries, want %d, one for each class of all ranks",
+				list.o.Name(), len(list.w), classes)
 		}
 	}
 	return classes, most, nil
