@@ -155,20 +155,6 @@ func (c *compiledTrial) run() (*answer, error) {
 	return c.answer(c.values), nil
 }
 
-// set writes x(i) to the elements i of contiguous operand k.
-func (c *compiledTrial) set(k int, elements []int, x func(i int) float64) {
-	switch data := c.in[k].Value().Data().(type) {
-	case []float64:
-		for _, i := range elements {
-			data[i] = x(i)
-		}
-	case []float32:
-		for _, i := range elements {
-			data[i] = float32(x(i))
-		}
-	}
-}
-
 // tapeMachine returns a machine that writes the value and the gradients to values.
 func tapeMachine(g *G.ExprGraph, out, upstream *G.Node, wrt G.Nodes) (m G.VM, values []G.Value, err error) {
 	grads, err := loss.VJP(out, upstream, wrt...)

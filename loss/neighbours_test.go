@@ -162,6 +162,20 @@ func (p *problem) hostileRows(t *testing.T, r *problem, how string, way trial, f
 	}
 }
 
+// set writes x(i) to the elements i of contiguous operand k.
+func (c *compiledTrial) set(k int, elements []int, x func(i int) float64) {
+	switch data := c.in[k].Value().Data().(type) {
+	case []float64:
+		for _, i := range elements {
+			data[i] = x(i)
+		}
+	case []float32:
+		for _, i := range elements {
+			data[i] = float32(x(i))
+		}
+	}
+}
+
 // rowWeights are weights of one number per row of elements.
 func rowWeights(p *problem) setting {
 	w := p.uniform(p.shape[0], 0.5, 1.5)
