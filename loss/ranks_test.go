@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
@@ -200,6 +201,7 @@ func TestCommOfGroups(t *testing.T) {
 			}
 			copies := float64(size)
 			refused := false
+			var building sync.Mutex // a problem's options keep the nodes of its last graph
 			got := onRanks(t, size, func(c comm.Comm) ([][]float64, error) {
 				more := []func(*G.ExprGraph) loss.Option{reduced(red), func(*G.ExprGraph) loss.Option { return loss.WithComm(c) }}
 				if p.weights != nil {
@@ -209,7 +211,9 @@ func TestCommOfGroups(t *testing.T) {
 					w := slices.Repeat([]float64{float64(min(c.Rank(), 1))}, product(p.weights))
 					more = append(more, groupLeaf(loss.WithWeights, tensor.Float64, "w", p.weights, w))
 				}
+				building.Lock()
 				b, err := p.build(tensor.Float64, more...)
+				building.Unlock()
 				if err != nil {
 					if c.Rank() == 0 {
 						refused = errors.Is(err, loss.ErrOption) && strings.Contains(err.Error(), "whole batch")
