@@ -20,6 +20,7 @@ type groupWork[F Float] struct {
 	loops        []loop
 	labels       []int // of all entries, where labelled is set
 	labelled     bool
+	classes      bool // all labels are classes
 	stream       stream[F]
 	batch        batchWork[F]
 

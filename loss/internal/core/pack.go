@@ -92,8 +92,11 @@ func (e *evaluation[F]) someIgnored(w *groupWork[F], i int) bool {
 	}
 	y := &e.grouped.layout[e.integer[k]]
 	labels := packInts(&w.ints[e.integer[k]], &e.in.Ints[k], y.base(i), y.plain, y.size)
-	w.labels, w.labelled = labels, true
-	return slices.ContainsFunc(e.Set.Ignore, func(v int) bool { return slices.Contains(labels, v) })
+	w.labels, w.labelled, w.classes = labels, true, among(labels, e.grouped.classes-1)
+	return slices.ContainsFunc(e.Set.Ignore, func(v int) bool {
+		isClass := v >= 0 && v < e.grouped.classes
+		return (isClass || !w.classes) && slices.Contains(labels, v)
+	})
 }
 
 // packGroup reads the operands of group i.
@@ -107,13 +110,16 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 		y := &e.grouped.layout[place]
 		loops, n := w.loopsOf(y, g.At)
 		base := y.base(i)
+		checked := false
 		if w.labelled && g.At == nil && k == e.labelled() {
-			g.Int[place] = w.labels
+			g.Int[place], checked = w.labels, w.classes
 		} else {
 			g.Int[place] = packInts(&w.ints[place], &e.in.Ints[k], base, loops, n)
 		}
-		if err := e.checkInts(g.Int[place], k, base, loops); err != nil {
-			return err
+		if !checked {
+			if err := e.checkInts(g.Int[place], k, base, loops); err != nil {
+				return err
+			}
 		}
 		if e.Def.Operands[place].Holds.numeric() {
 			g.X[place] = fit(&w.x[place], n)
@@ -200,11 +206,15 @@ func (e *evaluation[F]) findOutside(x []float64, k, base int, loops []loop) erro
 // among reports whether all of x are from 0 to hi; a number outside has the sign in one of the
 // two.
 func among(x []int, hi int) bool {
-	outside := 0
+	outside, more := 0, 0
+	for ; len(x) >= 4; x = x[4:] {
+		outside |= x[0] | (hi - x[0]) | x[1] | (hi - x[1])
+		more |= x[2] | (hi - x[2]) | x[3] | (hi - x[3])
+	}
 	for _, v := range x {
 		outside |= v | (hi - v)
 	}
-	return outside >= 0
+	return outside|more >= 0
 }
 
 // checkInts checks the entries of integer operand k.
