@@ -22,6 +22,7 @@ import (
 	"os/signal"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/paired"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/metric"
@@ -98,14 +99,7 @@ func run(ctx context.Context, w io.Writer, seeds, n, epochs int) error {
 	for i, l := range losses {
 		fmt.Fprintf(w, "%-12s%.3f", l.name, stat.Mean(results[i], nil))
 		if i > 0 {
-			gain, better := stat.Mean(results[i], nil)-stat.Mean(results[0], nil), 0
-			for k, v := range results[i] {
-				if v > results[0][k] {
-					better++
-				}
-			}
-			verdict := map[bool]string{true: "earns its place", false: "does not earn its place"}[gain >= worth]
-			fmt.Fprintf(w, "  %+.3f, better with %d of %d seeds: %s, which takes %.3f", gain, better, seeds, verdict, worth)
+			fmt.Fprint(w, "  ", paired.Verdict(results[0], results[i], worth))
 		}
 		fmt.Fprintln(w)
 	}

@@ -27,6 +27,7 @@ import (
 	"slices"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/paired"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/metric"
@@ -122,7 +123,7 @@ func run(ctx context.Context, w io.Writer, seeds, epochs int, out string) error 
 	var panels []panel
 	var naive []float64
 	for _, m := range methods {
-		recalls, precisions, better := make([]float64, seeds), make([]float64, seeds), 0
+		recalls, precisions := make([]float64, seeds), make([]float64, seeds)
 		for seed := range seeds {
 			rows, err := fit(ctx, m, known, test, epochs, uint64(seed))
 			if err != nil {
@@ -134,17 +135,12 @@ func run(ctx context.Context, w io.Writer, seeds, epochs int, out string) error 
 			if seed == 0 {
 				panels = append(panels, panel{m.name, rows})
 			}
-			if naive != nil && precisions[seed] > naive[seed] {
-				better++
-			}
 		}
 		fmt.Fprintf(w, "%-14s  %.3f     %.3f", m.name, stat.Mean(recalls, nil), stat.Mean(precisions, nil))
 		if naive == nil {
 			naive = precisions
 		} else {
-			gain := stat.Mean(precisions, nil) - stat.Mean(naive, nil)
-			verdict := map[bool]string{true: "earns its place", false: "does not earn its place"}[gain >= worth]
-			fmt.Fprintf(w, "  %+.3f, better with %d of %d seeds: %s, which takes %.3f", gain, better, seeds, verdict, worth)
+			fmt.Fprint(w, "  ", paired.Verdict(naive, precisions, worth))
 		}
 		fmt.Fprintln(w)
 	}

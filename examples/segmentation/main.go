@@ -24,6 +24,7 @@ import (
 	"os/signal"
 	"path/filepath"
 
+	"github.com/surprisal-go/surprisal/examples/internal/paired"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/optim"
@@ -121,14 +122,7 @@ func run(ctx context.Context, w io.Writer, seeds, images, epochs int, out string
 	for i, l := range losses {
 		fmt.Fprintf(w, "%-16s%.3f", l.name, stat.Mean(overlaps[i], nil))
 		if i > 0 {
-			gain, better := stat.Mean(overlaps[i], nil)-stat.Mean(overlaps[0], nil), 0
-			for k, v := range overlaps[i] {
-				if v > overlaps[0][k] {
-					better++
-				}
-			}
-			verdict := map[bool]string{true: "earns its place", false: "does not earn its place"}[gain >= worth]
-			fmt.Fprintf(w, "  %+.3f, better with %d of %d seeds: %s, which takes %.3f", gain, better, seeds, verdict, worth)
+			fmt.Fprint(w, "  ", paired.Verdict(overlaps[0], overlaps[i], worth))
 		}
 		fmt.Fprintln(w)
 	}
