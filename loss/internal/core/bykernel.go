@@ -252,13 +252,10 @@ func (e *evaluation[F]) timesRows(weights []F, shape Shape, lo int) bool {
 		row := (lo + a) / per
 		b := min(len(weights), (row+1)*per-lo)
 		var f F
-		switch {
-		case e.MaskType == "" || !e.MaskShape.Equal(shape):
+		if e.MaskType == "" || !e.MaskShape.Equal(shape) {
 			f = e.in.Weights[row]
-		case e.in.Mask != nil:
-			f = F(e.in.Mask[row])
-		default:
-			f = e.in.MaskF[row]
+		} else {
+			f = F(e.in.maskAt(row))
 		}
 		if !Finite(float64(f)) || e.MaskShape.Equal(shape) && f != 0 && f != 1 {
 			return false

@@ -61,6 +61,14 @@ type Inputs[F Float] struct {
 	anchors [2]int // the entries whose values are to be computed, of a batch of several ranks
 }
 
+// maskAt returns entry k of the mask.
+func (in *Inputs[F]) maskAt(k int) float64 {
+	if in.Mask != nil {
+		return float64(in.Mask[k])
+	}
+	return float64(in.MaskF[k])
+}
+
 // Result is what a reduction gives.
 type Result struct {
 	// Value is the loss under Mean and Sum.

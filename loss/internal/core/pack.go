@@ -34,12 +34,7 @@ func (e *evaluation[F]) entriesOf(w *groupWork[F], i int) error {
 			place = p
 		}
 		if e.MaskType != "" {
-			m := 0.0
-			if e.in.Mask != nil {
-				m = float64(e.in.Mask[place])
-			} else {
-				m = float64(e.in.MaskF[place])
-			}
+			m := e.in.maskAt(place)
 			if m != 0 && m != 1 {
 				return Faultf(ErrValue, e.Def.Name, "mask has %v at %s, want 0 or 1", m, e.MaskShape.coordinates(place))
 			}

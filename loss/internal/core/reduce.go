@@ -184,12 +184,7 @@ func (e *evaluation[F]) badWeight(w float64, i int) error {
 // maskFactors multiplies s by the mask.
 func (e *evaluation[F]) maskFactors(s []float64, lo int) error {
 	for i := range s {
-		k, m := e.entry(e.MaskShape, lo+i), 0.0
-		if e.in.Mask != nil {
-			m = float64(e.in.Mask[k])
-		} else {
-			m = float64(e.in.MaskF[k])
-		}
+		m := e.in.maskAt(e.entry(e.MaskShape, lo+i))
 		if m != 0 && m != 1 {
 			return Faultf(ErrValue, e.Def.Name, "mask has %v at %s, want 0 or 1", m, e.Values.coordinates(lo+i))
 		}
