@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -215,17 +216,20 @@ func (k *ranks) sameWords(words map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(words)) {
 		list = append(list, name, words[name])
 	}
-	text := ""
-	for _, s := range list {
-		text += fmt.Sprintf("%d:%s", len(s), s)
+	text, err := json.Marshal(list)
+	if err != nil {
+		return err
 	}
-	texts, err := k.texts(text)
+	texts, err := k.texts(string(text))
 	if err != nil {
 		return err
 	}
 	for r, t := range texts {
 		if t != texts[0] {
-			a, b := readWords(texts[0]), readWords(t)
+			var a, b []string
+			if err := errors.Join(json.Unmarshal([]byte(texts[0]), &a), json.Unmarshal([]byte(t), &b)); err != nil {
+				return err
+			}
 			for i := 0; i+1 < min(len(a), len(b)); i += 2 {
 				switch {
 				case a[i] != b[i]:
@@ -238,17 +242,6 @@ func (k *ranks) sameWords(words map[string]string) error {
 		}
 	}
 	return nil
-}
-
-// readWords reads what sameWords writes.
-func readWords(text string) (list []string) {
-	for text != "" {
-		var n int
-		fmt.Sscanf(text, "%d:", &n)
-		from := len(fmt.Sprint(n)) + 1
-		list, text = append(list, text[from:from+n]), text[from+n:]
-	}
-	return list
 }
 
 // sumGradients adds the gradients of all ranks.
@@ -359,8 +352,10 @@ func (k *ranks) mergeMeans(part means, terms int) (means, error) {
 // broadcast copies the arrays of rank 0 to those of all.
 func (k *ranks) broadcast(list []*weights.Array) error {
 	for _, a := range list {
-		err := comm.Broadcast(k.comm, a.F32, 0)
-		if !a.Single() {
+		var err error
+		if a.Single() {
+			err = comm.Broadcast(k.comm, a.F32, 0)
+		} else {
 			err = comm.Broadcast(k.comm, a.F64, 0)
 		}
 		if err != nil {
