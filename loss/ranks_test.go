@@ -60,6 +60,21 @@ func onRanks(t *testing.T, size int, f func(c comm.Comm) ([][]float64, error)) [
 	return out
 }
 
+// everyRankFails runs f on 3 ranks, each of which has to return an error of that kind that says so.
+func everyRankFails(t *testing.T, f func(c comm.Comm) error, kind error, says string) {
+	t.Helper()
+	errs := make([]error, 3)
+	comm.Run(3, func(c comm.Comm) error {
+		errs[c.Rank()] = f(c)
+		return comm.Barrier(c) // every rank comes here
+	})
+	for r, err := range errs {
+		if !errors.Is(err, kind) || !strings.Contains(fmt.Sprint(err), says) {
+			t.Errorf("rank %d: %v, want %q of kind %v", r, err, says, kind)
+		}
+	}
+}
+
 // within holds numbers to others, within tol of the largest of these, NaN and infinities included.
 func within(t *testing.T, what string, got, want []float64, tol float64) {
 	t.Helper()
@@ -382,18 +397,7 @@ func TestCommFaults(t *testing.T) {
 			return err
 		}, loss.ErrValue, "rank 2: normalizer is -1"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			errs := make([]error, 3)
-			comm.Run(3, func(c comm.Comm) error {
-				errs[c.Rank()] = test.run(c)
-				return comm.Barrier(c) // every rank comes here
-			})
-			for r, err := range errs {
-				if !errors.Is(err, test.kind) || !strings.Contains(fmt.Sprint(err), test.says) {
-					t.Errorf("rank %d: %v, want %q of kind %v", r, err, test.says, test.kind)
-				}
-			}
-		})
+		t.Run(test.name, func(t *testing.T) { everyRankFails(t, test.run, test.kind, test.says) })
 	}
 	c := comm.Local()
 	l, err := eager.MSE(loss.WithComm(c))

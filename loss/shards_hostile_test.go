@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
@@ -172,18 +171,7 @@ func TestShardFaults(t *testing.T) {
 			return err
 		}, loss.ErrValue, "rank 2: target is -1"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			errs := make([]error, 3)
-			comm.Run(3, func(c comm.Comm) error {
-				errs[c.Rank()] = test.run(c)
-				return comm.Barrier(c) // every rank comes here
-			})
-			for r, err := range errs {
-				if !errors.Is(err, test.kind) || !strings.Contains(fmt.Sprint(err), test.says) {
-					t.Errorf("rank %d: %v, want %q of kind %v", r, err, test.says, test.kind)
-				}
-			}
-		})
+		t.Run(test.name, func(t *testing.T) { everyRankFails(t, test.run, test.kind, test.says) })
 	}
 	c := comm.Local()
 	for _, err := range []error{
