@@ -214,7 +214,7 @@ func visit(t *testing.T, url string, stop func()) {
 	if err != nil || r.StatusCode != http.StatusOK || !bytes.Equal(text, page) {
 		t.Errorf("the page: %s, %d bytes (%v)", r.Status, len(text), err)
 	}
-	// The client sends the body when the handler asks for it, so the request has begun by then.
+	// The client sends the body once the handler reads it: the request has begun by then.
 	in, late := io.Pipe()
 	request, err := http.NewRequest("POST", url+"/predict", in)
 	if err != nil {
