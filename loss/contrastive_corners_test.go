@@ -309,6 +309,53 @@ func TestFloat32Batches(t *testing.T) {
 	}
 }
 
+// Both directions of InfoNCE keep the digits of float32 for scales at which exponentials are
+// computed in float32 and above, for rows of zeros and of extreme lengths, and for large weights.
+func TestFloat32BothWays(t *testing.T) {
+	const n, d = 128, 96
+	weights := make([]float64, n)
+	for i := range weights {
+		weights[i] = 1e30 * float64(i%3)
+	}
+	for _, scale := range []float64{1, 43, 44, 200} {
+		x, y := randomPoints(n, d, 15), randomPoints(n, d, 16)
+		for k, length := range []float64{0, 0x1p-140, 3e37, 1e-9} {
+			for j := range d {
+				x.x[(20+k)*d+j] = float64(float32(length * x.x[j]))
+				y.x[(40+k)*d+j] = float64(float32(length * y.x[j]))
+			}
+		}
+		l, err := eager.InfoNCE(loss.WithScale(scale))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, data := range [][2]eager.Data{{}, {{Weights: eager.Slice(weights)}, {Weights: eager.Slice(narrowed(weights))}}} {
+			g, got := make([]float64, n*d), make([]float32, n*d)
+			v, err := l.ValueGradient(eager.Slice(g, n, d), data[0], x.operand(), y.operand())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := l.ValueGradient(eager.Slice(got, n, d), data[1], x.single(), y.single())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tol := 0x1p-21*scale + 0x1p-22*v; !(math.Abs(w-v) <= tol) {
+				t.Errorf("scale %v: float32 %v, float64 %v, more than %v apart", scale, w, v, tol)
+			}
+			for i := range n { // rows have derivatives of very different sizes
+				largest, worst := 0.0, 0.0
+				for j, want := range g[i*d : (i+1)*d] {
+					largest = max(largest, math.Abs(want))
+					worst = max(worst, math.Abs(float64(got[i*d+j])-want))
+				}
+				if !(worst <= 0x1p-20*scale*largest+0x1p-149) && largest < math.MaxFloat32 {
+					t.Errorf("scale %v: gradients of row %d are %v apart, beside a largest of %v", scale, i, worst, largest)
+				}
+			}
+		}
+	}
+}
+
 // The memory of a batch grows with its size and not with pairs of positives and negatives (PML
 // #203), nor with all pairs.
 func TestBatchMemory(t *testing.T) {

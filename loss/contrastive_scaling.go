@@ -98,6 +98,14 @@ func (y *scaling) row(r *formula.PairRow, place int, idle bool, f func(r *formul
 	return v
 }
 
+// first returns where the first n rows keep the derivative by σ; nil: it is not requested.
+func (y *scaling) first(n int) []float64 {
+	if y.grad[0] == nil {
+		return nil
+	}
+	return y.grad[0][:n]
+}
+
 // finish writes the derivatives by σ and b.
 func (y *scaling) finish() {
 	for k := range 2 {

@@ -169,34 +169,37 @@ func (v *views) total(i int, byKey bool) (sum float64) {
 	return sum
 }
 
+// jointScale is the largest scale with which one exponential of each pair serves both directions.
+const jointScale = 300
+
 // infoNCE computes the loss.
 func (v *views) infoNCE(s *core.Settings, d *core.GroupDims) {
 	g, scale := v.g, 1/s.Temperature
 	if s.Has(core.OptScale) {
 		scale = s.Scale
 	}
-	keys := formula.MatrixOf(g, 1)
+	queries, keys, width := formula.MatrixOf(g, 0), formula.MatrixOf(g, 1), d.Len('D')
 	if v.dead != nil { // zeros for what is never read
 		keys.X = append(g.Buf(len(keys.X))[:0], keys.X...)
 		for j, dead := range v.dead {
-			if width := d.Len('D'); dead {
+			if dead {
 				clear(keys.X[j*width : (j+1)*width])
 			}
 		}
 	}
-	a, b := formula.PointsOf(g, formula.MatrixOf(g, 0), d.Len('D'), true), formula.PointsOf(g, keys, d.Len('D'), true)
 	y := scalingOf(g, scale, 0, v.n+v.m)
 	values, factors, share := v.parts()
-	if sigma := math.Abs(y.scale[0]); !g.Second() && !g.Part() && !v.oneWay && v.w == nil && sigma != 0 && sigma <= 300 {
-		v.joint(y, a, b, values, factors, d.Float32)
+	if sigma := math.Abs(y.scale[0]); !g.Second() && !g.Part() && !v.oneWay && v.w == nil && sigma != 0 && sigma <= jointScale {
+		formula.NewBothWays(g, queries, keys, width, y.scale[0], d.Float32).CrossEntropy(values, factors, y.first(v.n))
 	} else {
+		a, b := formula.PointsOf(g, queries, width, true), formula.PointsOf(g, keys, width, true)
 		v.direction(y, y.pairs(a, b, factors[0], d.Float32), values[0], factors[0], false)
 		if !v.oneWay {
 			v.direction(y, y.pairs(b, a, factors[1], d.Float32), values[1], factors[1], true)
 		}
+		a.Finish()
+		b.Finish()
 	}
-	a.Finish()
-	b.Finish()
 	y.finish()
 	switch {
 	case g.Value == nil:
@@ -288,23 +291,6 @@ func (v *views) direction(y *scaling, pairs *formula.Pairs, values, factors []fl
 			return r.CrossEntropy(t, 0, factors[i])
 		})
 	})
-}
-
-// joint computes both directions from one exponential of each pair: no logit is further than 2·|σ|
-// from another, which does not underflow.
-func (v *views) joint(y *scaling, a, b *formula.Points, values, factors [2][]float64, float32 bool) {
-	if y.grad[0] != nil && a.W == nil {
-		a.W = v.g.Zeros(len(a.U))
-	}
-	pairs := y.pairs(a, b, nil, float32)
-	pairs.Scale = y.scale[0]
-	pairs.BothWays(math.Abs(y.scale[0]), values, factors)
-	if y.grad[0] != nil { // Σ_j dl/dz_ij·c_ij is ⟨u_i, Σ_j dl/dz_ij·σ·v_j⟩/σ
-		for i := range v.n {
-			lo, hi := i*a.D, (i+1)*a.D
-			y.grad[0][i] = core.Dot(a.U[lo:hi], a.W[lo:hi]) / y.scale[0]
-		}
-	}
 }
 
 // SigLIP returns the binary cross-entropy of deciding, for each pair of a query and a key, whether

@@ -102,28 +102,38 @@ func Combine[F Float](dst, x, y []F, a, b float64) {
 // shortTerms is the length up to which ExpTerms has no kernel.
 const shortTerms = 8
 
-// ExpTerms writes exp(x - max x) in float32 to dst, which must not overlap x, and returns the
-// largest element and the sum of what it has written. A term is within 2 units in its last place
-// and half a unit more for each unit of its distance from the largest; below 2^-125 it is 0. Where x
-// holds a NaN or +Inf, or nothing but -Inf, the sum is NaN.
-func ExpTerms(dst, x []float32) (largest float32, sum float64) {
+// ExpTerms writes exp(x - max x) in float32 to dst, which may be x, and returns the largest element
+// and the sum of what it has written. A term is within 2 units in its last place and half a unit
+// more for each unit of its distance from the largest; below 2^-125 it is 0. Where x holds a NaN or
+// +Inf, or nothing but -Inf, the sum is NaN.
+func ExpTerms(dst, x []float32) (largestOf float32, sum float64) {
+	if vec.Active() != vec.Generic && len(x) >= shortTerms {
+		largestOf = largest(&x[0], len(x))
+	} else {
+		largestOf = float32(math.Inf(-1))
+		for _, v := range x {
+			largestOf = max(largestOf, v)
+		}
+	}
+	return largestOf, ExpLess(dst, x, largestOf)
+}
+
+// ExpLess is ExpTerms with an anchor in the place of the largest element, which may lie above it by
+// no more than roundings.
+func ExpLess(dst, x []float32, anchor float32) (sum float64) {
 	dst = dst[:len(x)]
 	if vec.Active() != vec.Generic && len(x) >= shortTerms {
-		return expTerms(&dst[0], &x[0], len(x))
-	}
-	largest = float32(math.Inf(-1))
-	for _, v := range x {
-		largest = max(largest, v)
+		return expTerms(&dst[0], &x[0], len(x), anchor)
 	}
 	for i, v := range x {
-		e := math.Exp(float64(v - largest))
+		e := math.Exp(float64(v - anchor))
 		if e < 0x1p-125 {
 			e = 0
 		}
 		dst[i] = float32(e)
 		sum += float64(dst[i])
 	}
-	return largest, sum
+	return sum
 }
 
 // TargetSums returns Σ t and Σ t·(c - x), where t = 0 adds 0 whatever x is.
@@ -210,4 +220,60 @@ func PairsBefore(s *LogisticSides, v, score, weight float64) (product, own, dist
 func productOf(p []float64) float64 {
 	a, b := p[0]+p[1]+p[0]*p[1], p[2]+p[3]+p[2]*p[3]
 	return a + b + a*b
+}
+
+// AddColumns adds the columns of the rows of x to sums: four elements of a column in float32, the
+// others in float64.
+func AddColumns(sums []float64, x []float32) {
+	n, whole := len(sums), wholeSteps(len(sums))
+	for ; len(x) > 0; x = x[min(4*n, len(x)):] {
+		if len(x) < 4*n {
+			for i, v := range x {
+				sums[i%n] += float64(v)
+			}
+			continue
+		}
+		if whole > 0 {
+			addColumns(&sums[0], &x[0], whole, 4*n)
+		}
+		for j := whole; j < n; j++ {
+			sums[j] += float64((x[j] + x[n+j]) + (x[2*n+j] + x[3*n+j]))
+		}
+	}
+}
+
+// ScaleColumns multiplies each x by f + c of its column.
+func ScaleColumns(x []float32, c []float64, f float64) {
+	c = c[:len(x)]
+	n := wholeSteps(len(x))
+	if n > 0 {
+		scaleColumns(&x[0], &c[0], n, f)
+	}
+	for i := n; i < len(x); i++ {
+		x[i] = float32(float64(x[i]) * (f + c[i]))
+	}
+}
+
+// Quotients writes x/d to dst, which may be x.
+func Quotients(dst, x []float64, d float64) {
+	x = x[:len(dst)]
+	n := wholeSteps(len(x))
+	if n > 0 {
+		quotients(&dst[0], &x[0], n, d)
+	}
+	for i := n; i < len(x); i++ {
+		dst[i] = x[i] / d
+	}
+}
+
+// RestQuotients writes (x - a·y)/d to dst, which may be x or y.
+func RestQuotients(dst, x, y []float64, a, d float64) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	n := wholeSteps(len(x))
+	if n > 0 {
+		restQuotients(&dst[0], &x[0], &y[0], n, a, d)
+	}
+	for i := n; i < len(x); i++ {
+		dst[i] = (x[i] - float64(a*y[i])) / d
+	}
 }

@@ -54,8 +54,10 @@ func combine[F Float](dst, x, y *F, n int, a, b float64) {
 	combineF64AVX2(float64s(dst), float64s(x), float64s(y), n, a, b)
 }
 
-func expTerms(dst, x *float32, n int) (largest float32, sum float64) {
-	return expTermsF32AVX2(dst, x, n)
+func largest(x *float32, n int) float32 { return largestF32AVX2(x, n) }
+
+func expTerms(dst, x *float32, n int, anchor float32) float64 {
+	return expTermsF32AVX2(dst, x, n, anchor)
 }
 
 func pairsBehind(lanes, u, weights, pull, products *float64, n int, v, weight float64) {
@@ -65,3 +67,11 @@ func pairsBehind(lanes, u, weights, pull, products *float64, n int, v, weight fl
 func pairsBefore(lanes, u, weights, x, pull, products *float64, n int, v, score, weight float64) {
 	pairsBeforeF64AVX2(lanes, u, weights, x, pull, products, n, v, score, weight)
 }
+
+func addColumns(sums *float64, x *float32, n, stride int) { addColumnsF32AVX2(sums, x, n, stride) }
+
+func scaleColumns(x *float32, c *float64, n int, f float64) { scaleColumnsF32AVX2(x, c, n, f) }
+
+func quotients(dst, x *float64, n int, d float64) { quotientsF64AVX2(dst, x, n, d) }
+
+func restQuotients(dst, x, y *float64, n int, a, d float64) { restQuotientsF64AVX2(dst, x, y, n, a, d) }

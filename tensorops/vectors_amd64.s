@@ -610,45 +610,41 @@ loop:
 	VZEROUPPER
 	RET
 
-// func expTermsF32AVX2(dst *float32, x *float32, n int) (largest float32, sum float64)
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·expTermsF32AVX2(SB), NOSPLIT, $0-40
-	MOVQ    dst+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    n+16(FP), DX
+// func largestF32AVX2(x *float32, n int) float32
+// Requires: AVX, SSE
+TEXT ·largestF32AVX2(SB), NOSPLIT, $0-20
+	MOVQ    x+0(FP), AX
+	MOVQ    n+8(FP), CX
 	VMOVUPS c32_ff800000<>+0(SB), Y0
 	VMOVUPS c32_ff800000<>+0(SB), Y1
 	VMOVUPS c32_ff800000<>+0(SB), Y2
 	VMOVUPS c32_ff800000<>+0(SB), Y3
-	LEAQ    -32(CX)(DX*4), BX
-	MOVQ    CX, SI
-	MOVQ    DX, DI
-	SUBQ    $0x20, DI
+	VMAXPS  -32(AX)(CX*4), Y1, Y1
+	SUBQ    $0x20, CX
 	JL      mostdone4
 
 most4:
-	VMAXPS (SI), Y0, Y0
-	VMAXPS 32(SI), Y1, Y1
-	VMAXPS 64(SI), Y2, Y2
-	VMAXPS 96(SI), Y3, Y3
-	ADDQ   $0x00000080, SI
-	SUBQ   $0x20, DI
+	VMAXPS (AX), Y0, Y0
+	VMAXPS 32(AX), Y1, Y1
+	VMAXPS 64(AX), Y2, Y2
+	VMAXPS 96(AX), Y3, Y3
+	ADDQ   $0x00000080, AX
+	SUBQ   $0x20, CX
 	JGE    most4
 
 mostdone4:
-	ADDQ $0x20, DI
-	SUBQ $0x08, DI
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
 	JL   mostdone1
 
 most1:
-	VMAXPS (SI), Y0, Y0
-	ADDQ   $0x20, SI
-	SUBQ   $0x08, DI
+	VMAXPS (AX), Y0, Y0
+	ADDQ   $0x20, AX
+	SUBQ   $0x08, CX
 	JGE    most1
 
 mostdone1:
-	ADDQ         $0x08, DI
-	VMAXPS       (BX), Y1, Y1
+	ADDQ         $0x08, CX
 	VMAXPS       Y1, Y0, Y0
 	VMAXPS       Y3, Y2, Y2
 	VMAXPS       Y2, Y0, Y0
@@ -658,188 +654,7 @@ mostdone1:
 	VMAXPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VMAXPS       X0, X1, X1
-	MOVSS        X1, largest+24(FP)
-	VBROADCASTSS X1, Y0
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	SUBQ         $0x20, DX
-	JL           termsdone4
-
-terms4:
-	VSUBPS       (CX), Y0, Y1
-	VMOVUPS      c32_4b400000<>+0(SB), Y2
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y2
-	VSUBPS       c32_4b400000<>+0(SB), Y2, Y6
-	VMOVAPS      Y1, Y3
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y3
-	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y3
-	VPERMPS      powersF32<>+0(SB), Y2, Y6
-	VPSLLD       $0x14, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
-	VFMADD213PS  c32_3f000000<>+0(SB), Y3, Y2
-	VMOVUPS      c32_3d2aa41e<>+0(SB), Y7
-	VMULPS       Y3, Y3, Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VMULPS       Y3, Y2, Y2
-	VFMADD213PS  Y3, Y3, Y2
-	VFMADD213PS  Y6, Y6, Y2
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y6
-	VANDPS       Y6, Y2, Y2
-	VMOVUPS      Y2, (AX)
-	VSUBPS       32(CX), Y0, Y1
-	VMOVUPS      c32_4b400000<>+0(SB), Y3
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y3
-	VSUBPS       c32_4b400000<>+0(SB), Y3, Y7
-	VMOVAPS      Y1, Y6
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
-	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      powersF32<>+0(SB), Y3, Y7
-	VPSLLD       $0x14, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
-	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y3
-	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
-	VMULPS       Y6, Y6, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMULPS       Y6, Y3, Y3
-	VFMADD213PS  Y6, Y6, Y3
-	VFMADD213PS  Y7, Y7, Y3
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y7
-	VANDPS       Y7, Y3, Y3
-	VMOVUPS      Y3, 32(AX)
-	VADDPS       Y3, Y2, Y2
-	VSUBPS       64(CX), Y0, Y1
-	VMOVUPS      c32_4b400000<>+0(SB), Y3
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y3
-	VSUBPS       c32_4b400000<>+0(SB), Y3, Y7
-	VMOVAPS      Y1, Y6
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
-	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      powersF32<>+0(SB), Y3, Y7
-	VPSLLD       $0x14, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
-	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y3
-	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
-	VMULPS       Y6, Y6, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMULPS       Y6, Y3, Y3
-	VFMADD213PS  Y6, Y6, Y3
-	VFMADD213PS  Y7, Y7, Y3
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y7
-	VANDPS       Y7, Y3, Y3
-	VMOVUPS      Y3, 64(AX)
-	VADDPS       Y3, Y2, Y2
-	VSUBPS       96(CX), Y0, Y1
-	VMOVUPS      c32_4b400000<>+0(SB), Y3
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y3
-	VSUBPS       c32_4b400000<>+0(SB), Y3, Y7
-	VMOVAPS      Y1, Y6
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
-	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
-	VPERMPS      powersF32<>+0(SB), Y3, Y7
-	VPSLLD       $0x14, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
-	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y3
-	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
-	VMULPS       Y6, Y6, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMULPS       Y6, Y3, Y3
-	VFMADD213PS  Y6, Y6, Y3
-	VFMADD213PS  Y7, Y7, Y3
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y7
-	VANDPS       Y7, Y3, Y3
-	VMOVUPS      Y3, 96(AX)
-	VADDPS       Y3, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X1
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X1, Y1
-	VADDPD       Y2, Y4, Y4
-	VADDPD       Y1, Y5, Y5
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	SUBQ         $0x20, DX
-	JGE          terms4
-
-termsdone4:
-	ADDQ $0x20, DX
-	SUBQ $0x08, DX
-	JL   termsdone1
-
-terms1:
-	VSUBPS       (CX), Y0, Y1
-	VMOVUPS      c32_4b400000<>+0(SB), Y2
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y1, Y2
-	VSUBPS       c32_4b400000<>+0(SB), Y2, Y6
-	VMOVAPS      Y1, Y3
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y3
-	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y3
-	VPERMPS      powersF32<>+0(SB), Y2, Y6
-	VPSLLD       $0x14, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y2
-	VFMADD213PS  c32_3f000000<>+0(SB), Y3, Y2
-	VMOVUPS      c32_3d2aa41e<>+0(SB), Y7
-	VMULPS       Y3, Y3, Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VMULPS       Y3, Y2, Y2
-	VFMADD213PS  Y3, Y3, Y2
-	VFMADD213PS  Y6, Y6, Y2
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y1, Y6
-	VANDPS       Y6, Y2, Y2
-	VMOVUPS      Y2, (AX)
-	VEXTRACTF128 $0x01, Y2, X1
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X1, Y1
-	VADDPD       Y2, Y4, Y4
-	VADDPD       Y1, Y5, Y5
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, AX
-	SUBQ         $0x08, DX
-	JGE          terms1
-
-termsdone1:
-	ADDQ         $0x08, DX
-	TESTQ        DX, DX
-	JZ           done
-	VSUBPS       (BX), Y0, Y0
-	VMOVUPS      c32_4b400000<>+0(SB), Y1
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y1
-	VSUBPS       c32_4b400000<>+0(SB), Y1, Y3
-	VMOVAPS      Y0, Y2
-	VFNMSUB231PS c32_3db17218<>+0(SB), Y3, Y2
-	VFNMADD231PS c32_af82e308<>+0(SB), Y3, Y2
-	VPERMPS      powersF32<>+0(SB), Y1, Y3
-	VPSLLD       $0x14, Y1, Y1
-	VPADDD       Y1, Y3, Y3
-	VMOVUPS      c32_3e2aae3d<>+0(SB), Y1
-	VFMADD213PS  c32_3f000000<>+0(SB), Y2, Y1
-	VMOVUPS      c32_3d2aa41e<>+0(SB), Y6
-	VMULPS       Y2, Y2, Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMULPS       Y2, Y1, Y1
-	VFMADD213PS  Y2, Y2, Y1
-	VFMADD213PS  Y3, Y3, Y1
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y0, Y3
-	VANDPS       Y3, Y1, Y1
-	VMOVUPS      Y1, -32(AX)(DX*4)
-	LEAQ         upper32<>+0(SB), AX
-	VANDPS       (AX)(DX*4), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X0, Y0
-	VADDPD       Y1, Y4, Y4
-	VADDPD       Y0, Y5, Y5
-
-done:
-	VADDPD       Y5, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPD       X0, X4, X4
-	VPERMILPD    $0x01, X4, X0
-	VADDPD       X0, X4, X4
-	VMOVSD       X4, sum+32(FP)
+	MOVSS        X1, ret+16(FP)
 	VZEROUPPER
 	RET
 
@@ -852,6 +667,196 @@ DATA c32_ff800000<>+40(SB)/8, $0xff800000ff800000
 DATA c32_ff800000<>+48(SB)/8, $0xff800000ff800000
 DATA c32_ff800000<>+56(SB)/8, $0xff800000ff800000
 GLOBL c32_ff800000<>(SB), RODATA|NOPTR, $64
+
+// func expTermsF32AVX2(dst *float32, x *float32, n int, anchor float32) float64
+// Requires: AVX, AVX2, FMA3
+TEXT ·expTermsF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS anchor+24(FP), Y0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VSUBPS       -32(CX)(DX*4), Y0, Y3
+	VMOVUPS      c32_4b400000<>+0(SB), Y4
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y3, Y4
+	VSUBPS       c32_4b400000<>+0(SB), Y4, Y6
+	VMOVAPS      Y3, Y5
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y6, Y5
+	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y5
+	VPERMPS      powersF32<>+0(SB), Y4, Y6
+	VPSLLD       $0x14, Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y4
+	VFMADD213PS  c32_3f000000<>+0(SB), Y5, Y4
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y7
+	VMULPS       Y5, Y5, Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VMULPS       Y5, Y4, Y4
+	VFMADD213PS  Y5, Y5, Y4
+	VFMADD213PS  Y6, Y6, Y4
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y3, Y6
+	VANDPS       Y6, Y4, Y4
+	SUBQ         $0x20, DX
+	JL           termsdone4
+
+terms4:
+	VSUBPS       (CX), Y0, Y3
+	VMOVUPS      c32_4b400000<>+0(SB), Y5
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c32_4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y3, Y6
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
+	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
+	VPSLLD       $0x14, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
+	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y5
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
+	VMULPS       Y6, Y6, Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMULPS       Y6, Y5, Y5
+	VFMADD213PS  Y6, Y6, Y5
+	VFMADD213PS  Y7, Y7, Y5
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y3, Y7
+	VANDPS       Y7, Y5, Y5
+	VMOVUPS      Y5, (AX)
+	VSUBPS       32(CX), Y0, Y3
+	VMOVUPS      c32_4b400000<>+0(SB), Y6
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y3, Y6
+	VSUBPS       c32_4b400000<>+0(SB), Y6, Y8
+	VMOVAPS      Y3, Y7
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
+	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
+	VPSLLD       $0x14, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
+	VFMADD213PS  c32_3f000000<>+0(SB), Y7, Y6
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y9
+	VMULPS       Y7, Y7, Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VMULPS       Y7, Y6, Y6
+	VFMADD213PS  Y7, Y7, Y6
+	VFMADD213PS  Y8, Y8, Y6
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y3, Y8
+	VANDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 32(AX)
+	VADDPS       Y6, Y5, Y5
+	VSUBPS       64(CX), Y0, Y3
+	VMOVUPS      c32_4b400000<>+0(SB), Y6
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y3, Y6
+	VSUBPS       c32_4b400000<>+0(SB), Y6, Y8
+	VMOVAPS      Y3, Y7
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
+	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
+	VPSLLD       $0x14, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
+	VFMADD213PS  c32_3f000000<>+0(SB), Y7, Y6
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y9
+	VMULPS       Y7, Y7, Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VMULPS       Y7, Y6, Y6
+	VFMADD213PS  Y7, Y7, Y6
+	VFMADD213PS  Y8, Y8, Y6
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y3, Y8
+	VANDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 64(AX)
+	VADDPS       Y6, Y5, Y5
+	VSUBPS       96(CX), Y0, Y3
+	VMOVUPS      c32_4b400000<>+0(SB), Y6
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y3, Y6
+	VSUBPS       c32_4b400000<>+0(SB), Y6, Y8
+	VMOVAPS      Y3, Y7
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
+	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
+	VPSLLD       $0x14, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
+	VFMADD213PS  c32_3f000000<>+0(SB), Y7, Y6
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y9
+	VMULPS       Y7, Y7, Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VMULPS       Y7, Y6, Y6
+	VFMADD213PS  Y7, Y7, Y6
+	VFMADD213PS  Y8, Y8, Y6
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y3, Y8
+	VANDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 96(AX)
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X3
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y3, Y2, Y2
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, AX
+	SUBQ         $0x20, DX
+	JGE          terms4
+
+termsdone4:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JL   termsdone1
+
+terms1:
+	VSUBPS       (CX), Y0, Y3
+	VMOVUPS      c32_4b400000<>+0(SB), Y5
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c32_4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y3, Y6
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
+	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
+	VPSLLD       $0x14, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
+	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y5
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
+	VMULPS       Y6, Y6, Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMULPS       Y6, Y5, Y5
+	VFMADD213PS  Y6, Y6, Y5
+	VFMADD213PS  Y7, Y7, Y5
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y3, Y7
+	VANDPS       Y7, Y5, Y5
+	VMOVUPS      Y5, (AX)
+	VEXTRACTF128 $0x01, Y5, X3
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y3, Y2, Y2
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, DX
+	JGE          terms1
+
+termsdone1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JZ           done
+	VMOVUPS      Y4, -32(AX)(DX*4)
+	LEAQ         upper32<>+0(SB), AX
+	VANDPS       (AX)(DX*4), Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VCVTPS2PD    X4, Y3
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y0, Y2, Y2
+
+done:
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDPD       X0, X1, X1
+	VMOVSD       X1, ret+32(FP)
+	VZEROUPPER
+	RET
 
 DATA c32_4b400000<>+0(SB)/8, $0x4b4000004b400000
 DATA c32_4b400000<>+8(SB)/8, $0x4b4000004b400000
@@ -962,6 +967,166 @@ DATA upper32<>+40(SB)/8, $0xffffffffffffffff
 DATA upper32<>+48(SB)/8, $0xffffffffffffffff
 DATA upper32<>+56(SB)/8, $0xffffffffffffffff
 GLOBL upper32<>(SB), RODATA|NOPTR, $64
+
+// func addColumnsF32AVX2(sums *float64, x *float32, n int, stride int)
+// Requires: AVX
+TEXT ·addColumnsF32AVX2(SB), NOSPLIT, $0-32
+	MOVQ sums+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ CX, SI
+	ADDQ BX, SI
+	MOVQ SI, DI
+	ADDQ BX, DI
+	MOVQ DI, R8
+	ADDQ BX, R8
+
+loop:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      (DI), Y1
+	VADDPS       (SI), Y0, Y0
+	VADDPS       (R8), Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VADDPD       (AX), Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VADDPD       32(AX), Y1, Y1
+	VMOVUPD      Y1, 32(AX)
+	VMOVUPS      32(CX), Y0
+	VMOVUPS      32(DI), Y1
+	VADDPS       32(SI), Y0, Y0
+	VADDPS       32(R8), Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VADDPD       64(AX), Y0, Y0
+	VMOVUPD      Y0, 64(AX)
+	VADDPD       96(AX), Y1, Y1
+	VMOVUPD      Y1, 96(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	ADDQ         $0x00000080, AX
+	SUBQ         $0x10, DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func scaleColumnsF32AVX2(x *float32, c *float64, n int, f float64)
+// Requires: AVX
+TEXT ·scaleColumnsF32AVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         c+8(FP), DX
+	VBROADCASTSD f+24(FP), Y0
+
+loop:
+	VMOVUPS      (AX), Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       (DX), Y0, Y3
+	VMULPD       Y3, Y1, Y1
+	VCVTPD2PSY   Y1, X1
+	VMOVUPS      X1, (AX)
+	VADDPD       32(DX), Y0, Y1
+	VMULPD       Y1, Y2, Y2
+	VCVTPD2PSY   Y2, X1
+	VMOVUPS      X1, 16(AX)
+	VMOVUPS      32(AX), Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       64(DX), Y0, Y3
+	VMULPD       Y3, Y1, Y1
+	VCVTPD2PSY   Y1, X1
+	VMOVUPS      X1, 32(AX)
+	VADDPD       96(DX), Y0, Y1
+	VMULPD       Y1, Y2, Y2
+	VCVTPD2PSY   Y2, X1
+	VMOVUPS      X1, 48(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x10, CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func quotientsF64AVX2(dst *float64, x *float64, n int, d float64)
+// Requires: AVX
+TEXT ·quotientsF64AVX2(SB), NOSPLIT, $0-32
+	VBROADCASTSD d+24(FP), Y0
+	MOVQ         x+8(FP), AX
+	MOVQ         dst+0(FP), CX
+	MOVQ         n+16(FP), DX
+
+loop:
+	VMOVUPD (AX), Y1
+	VDIVPD  Y0, Y1, Y1
+	VMOVUPD Y1, (CX)
+	VMOVUPD 32(AX), Y1
+	VDIVPD  Y0, Y1, Y1
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD 64(AX), Y1
+	VDIVPD  Y0, Y1, Y1
+	VMOVUPD Y1, 64(CX)
+	VMOVUPD 96(AX), Y1
+	VDIVPD  Y0, Y1, Y1
+	VMOVUPD Y1, 96(CX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x10, DX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func restQuotientsF64AVX2(dst *float64, x *float64, y *float64, n int, a float64, d float64)
+// Requires: AVX
+TEXT ·restQuotientsF64AVX2(SB), NOSPLIT, $0-48
+	VBROADCASTSD a+32(FP), Y0
+	VBROADCASTSD d+40(FP), Y1
+	MOVQ         x+8(FP), AX
+	MOVQ         y+16(FP), CX
+	MOVQ         dst+0(FP), DX
+	MOVQ         n+24(FP), BX
+
+loop:
+	VMOVUPD (AX), Y2
+	VMOVUPD (CX), Y3
+	VMULPD  Y0, Y3, Y3
+	VSUBPD  Y3, Y2, Y2
+	VDIVPD  Y1, Y2, Y2
+	VMOVUPD Y2, (DX)
+	VMOVUPD 32(AX), Y2
+	VMOVUPD 32(CX), Y3
+	VMULPD  Y0, Y3, Y3
+	VSUBPD  Y3, Y2, Y2
+	VDIVPD  Y1, Y2, Y2
+	VMOVUPD Y2, 32(DX)
+	VMOVUPD 64(AX), Y2
+	VMOVUPD 64(CX), Y3
+	VMULPD  Y0, Y3, Y3
+	VSUBPD  Y3, Y2, Y2
+	VDIVPD  Y1, Y2, Y2
+	VMOVUPD Y2, 64(DX)
+	VMOVUPD 96(AX), Y2
+	VMOVUPD 96(CX), Y3
+	VMULPD  Y0, Y3, Y3
+	VSUBPD  Y3, Y2, Y2
+	VDIVPD  Y1, Y2, Y2
+	VMOVUPD Y2, 96(DX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x10, BX
+	JNZ     loop
+	VZEROUPPER
+	RET
 
 // func pairsBehindF64AVX2(lanes *float64, u *float64, weights *float64, pull *float64, products *float64, n int, v float64, weight float64)
 // Requires: AVX, FMA3

@@ -28,7 +28,9 @@ func combine[F Float](dst, x, y *F, n int, a, b float64) {
 	panic("tensorops: no kernel")
 }
 
-func expTerms(dst, x *float32, n int) (largest float32, sum float64) {
+func largest(x *float32, n int) float32 { panic("tensorops: no kernel") }
+
+func expTerms(dst, x *float32, n int, anchor float32) float64 {
 	panic("tensorops: no kernel")
 }
 
@@ -39,3 +41,11 @@ func pairsBehind(lanes, u, weights, pull, products *float64, n int, v, weight fl
 func pairsBefore(lanes, u, weights, x, pull, products *float64, n int, v, score, weight float64) {
 	panic("tensorops: no kernel")
 }
+
+func addColumns(sums *float64, x *float32, n, stride int) { panic("tensorops: no kernel") }
+
+func scaleColumns(x *float32, c *float64, n int, f float64) { panic("tensorops: no kernel") }
+
+func quotients(dst, x *float64, n int, d float64) { panic("tensorops: no kernel") }
+
+func restQuotients(dst, x, y *float64, n int, a, d float64) { panic("tensorops: no kernel") }

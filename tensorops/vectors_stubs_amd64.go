@@ -64,10 +64,35 @@ func combinedSquaresF64AVX2(x *float64, y *float64, n int, a float64, b float64)
 //go:noescape
 func combineF64AVX2(dst *float64, x *float64, y *float64, n int, a float64, b float64)
 
-// expTermsF32AVX2 writes exp(x[i] - largest) and returns their sum.
+// largestF32AVX2 returns the largest element.
 //
 //go:noescape
-func expTermsF32AVX2(dst *float32, x *float32, n int) (largest float32, sum float64)
+func largestF32AVX2(x *float32, n int) float32
+
+// expTermsF32AVX2 writes exp(x[i] - anchor) and returns their sum.
+//
+//go:noescape
+func expTermsF32AVX2(dst *float32, x *float32, n int, anchor float32) float64
+
+// addColumnsF32AVX2 adds the elements i of four rows, which are a stride of bytes apart, to sums[i].
+//
+//go:noescape
+func addColumnsF32AVX2(sums *float64, x *float32, n int, stride int)
+
+// scaleColumnsF32AVX2 multiplies x[i] by f + c[i].
+//
+//go:noescape
+func scaleColumnsF32AVX2(x *float32, c *float64, n int, f float64)
+
+// quotientsF64AVX2 writes x[i]/d.
+//
+//go:noescape
+func quotientsF64AVX2(dst *float64, x *float64, n int, d float64)
+
+// restQuotientsF64AVX2 writes (x[i] - a·y[i])/d.
+//
+//go:noescape
+func restQuotientsF64AVX2(dst *float64, x *float64, y *float64, n int, a float64, d float64)
 
 // pairsBehindF64AVX2 computes the pairs of an item with others behind it.
 //

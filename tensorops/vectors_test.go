@@ -2,6 +2,7 @@ package tensorops
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -93,6 +94,10 @@ func TestExpTerms(t *testing.T) {
 				if dst[0] != 7 || dst[n+1] != 7 {
 					t.Errorf("n %d: writes beyond", n)
 				}
+				inPlace := append([]float32{}, x...)
+				if s := ExpLess(inPlace, inPlace, largest); s != got || !slices.Equal(inPlace, dst[1:n+1]) {
+					t.Errorf("n %d: in place %v, sum %v, want %v and %v", n, inPlace, s, dst[1:n+1], got)
+				}
 				if float64(largest) != top || math.Abs(got-want) > 4e-7*want {
 					t.Errorf("n %d: largest %v, sum %v, want %v and %v", n, largest, got, top, want)
 				}
@@ -147,6 +152,63 @@ func TestLogisticPairs(t *testing.T) {
 				for k, w := range append(append([]float64{all - 1, sum, far}, want.Pull...), want.Products...) {
 					if math.Abs(got[k]-w) > 1e-13*(1+math.Abs(w)) { // a few roundings of up to fourteen terms
 						t.Errorf("%d pairs, before %v: number %d is %v, want %v", n, before, k, got[k], w)
+					}
+				}
+			}
+		}
+	})
+}
+
+// Quotients have the bits of single divisions, in place too.
+func TestQuotients(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		r := newRand(t, 11)
+		for _, n := range []int{1, 15, 16, 33, 100} {
+			x, y := make([]float64, n), make([]float64, n)
+			for i := range x {
+				x[i], y[i] = r.NormFloat64(), r.NormFloat64()
+			}
+			x[n/2] = math.Inf(1)
+			q, rest := make([]float64, n), append([]float64{}, y...)
+			Quotients(q, x, 3)
+			RestQuotients(rest, x, rest, 0.1, 7)
+			for i, v := range x {
+				if w := (v - float64(0.1*y[i])) / 7; q[i] != v/3 || rest[i] != w {
+					t.Errorf("n %d: %v and %v, want %v and %v", n, q[i], rest[i], v/3, w)
+				}
+			}
+		}
+	})
+}
+
+// Columns add up over whole rows of four and those left; scaled, they are rounded once.
+func TestColumns(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		r := newRand(t, 12)
+		for _, rows := range []int{1, 4, 7, 16} {
+			for _, n := range []int{1, 15, 16, 33, 64} {
+				x, c := make([]float32, rows*n), make([]float64, n)
+				sums, want, size := make([]float64, n), make([]float64, n), make([]float64, n)
+				for i := range c {
+					sums[i], c[i] = r.NormFloat64(), r.NormFloat64()
+					want[i] = sums[i]
+				}
+				for i := range x {
+					x[i] = float32(r.NormFloat64())
+					want[i%n] += float64(x[i])
+					size[i%n] += math.Abs(float64(x[i]))
+				}
+				AddColumns(sums, x)
+				for j, w := range want {
+					if math.Abs(sums[j]-w) > 3*0x1p-24*size[j]+1e-14 { // three additions in float32
+						t.Errorf("%d rows of %d: column %d is %v, want %v", rows, n, j, sums[j], w)
+					}
+				}
+				row := append([]float32{}, x[:n]...)
+				ScaleColumns(row, c, 0.5)
+				for j, v := range row {
+					if w := float32(float64(x[j]) * (0.5 + c[j])); v != w {
+						t.Errorf("%d columns: %v, want %v", n, v, w)
 					}
 				}
 			}

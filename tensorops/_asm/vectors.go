@@ -140,6 +140,30 @@ func (g *gen) vectorKernels() {
 	RET()
 }
 
+// quotients emits the kernels that divide vectors.
+func (g *gen) quotients() {
+	g.kernel("quotients", "func(dst, x *F, n int, d float64)", "writes x[i]/d.")
+	d := g.param("d")
+	g.vectors([]string{"x"}, true, func(v []reg.VecVirtual, _ int) reg.VecVirtual {
+		VDIVPD(d, v[0], v[0])
+		return v[0]
+	})
+	VZEROUPPER()
+	RET()
+
+	g.kernel("restQuotients", "func(dst, x, y *F, n int, a, d float64)", "writes (x[i] - a·y[i])/d.")
+	a := g.param("a")
+	d = g.param("d")
+	g.vectors([]string{"x", "y"}, true, func(v []reg.VecVirtual, _ int) reg.VecVirtual {
+		VMULPD(a, v[1], v[1])
+		VSUBPD(v[1], v[0], v[0])
+		VDIVPD(d, v[0], v[0])
+		return v[0]
+	})
+	VZEROUPPER()
+	RET()
+}
+
 // expBlock is the number of registers whose terms are added in float32.
 const expBlock = 4
 
@@ -162,26 +186,23 @@ func (g *gen) expLoops(name string, ptrs []reg.GPVirtual, left reg.GPVirtual, bo
 	}
 }
 
-// expTerms emits the exponentials of a row of float32 less its largest, which it returns with their
-// sum. n is at least 8; the last elements are computed with some before them.
-func (g *gen) expTerms() {
-	g.kernel("expTerms", "func(dst, x *float32, n int) (largest float32, sum float64)", "writes exp(x[i] - largest) and returns their sum.")
-	dst, x, n := pointer("dst"), pointer("x"), pointer("n")
-	l := g.logistic(0)
+// largest emits the largest of at least 8 elements; the last ones are read with some before them.
+// A NaN may be passed over.
+func (g *gen) largest() {
+	g.kernel("largest", "func(x *float32, n int) float32", "returns the largest element.")
+	x, n := pointer("x"), pointer("n")
 	var most []reg.VecVirtual
 	for range expBlock {
 		m := g.vec()
 		VMOVUPS(bitsConstant(uint64(math.Float32bits(float32(math.Inf(-1)))), 4), m)
 		most = append(most, m)
 	}
-	last := GP64()
-	LEAQ(Mem{Base: x, Index: n, Scale: 4, Disp: -32}, last)
-	g.expLoops("most", []reg.GPVirtual{copyOf(x)}, copyOf(n), func(ptrs []reg.GPVirtual, registers int) {
+	VMAXPS(Mem{Base: x, Index: n, Scale: 4, Disp: -32}, most[1], most[1])
+	g.expLoops("most", []reg.GPVirtual{x}, n, func(ptrs []reg.GPVirtual, registers int) {
 		for i := range registers {
 			VMAXPS(Mem{Base: ptrs[0], Disp: 32 * i}, most[i], most[i])
 		}
 	})
-	VMAXPS(Mem{Base: last}, most[1], most[1])
 	VMAXPS(most[1], most[0], most[0])
 	VMAXPS(most[3], most[2], most[2])
 	VMAXPS(most[2], most[0], most[0])
@@ -193,14 +214,18 @@ func (g *gen) expTerms() {
 	VPERMILPS(U8(1), half, pair)
 	VMAXPS(pair, half, half)
 	Store(half, ReturnIndex(0))
-	VBROADCASTSS(half, top)
+	VZEROUPPER()
+	RET()
+}
 
-	acc := g.lanesOf()
+// expTerms emits the exponentials of at least 8 elements less an anchor, and their sum. The last
+// elements are computed with some before them, before any is written: dst may be x.
+func (g *gen) expTerms() {
+	g.kernel("expTerms", "func(dst, x *float32, n int, anchor float32) float64", "writes exp(x[i] - anchor) and returns their sum.")
+	dst, x, n := pointer("dst"), pointer("x"), pointer("n")
+	l, top, acc := g.logistic(0), g.param("anchor"), g.lanesOf()
 	add := func(v reg.VecVirtual) {
-		upper, lo, hi := XMM(), g.vec(), g.vec()
-		VEXTRACTF128(U8(1), v, upper)
-		VCVTPS2PD(v.AsX(), lo)
-		VCVTPS2PD(upper, hi)
+		lo, hi := g.halvesOf(v)
 		VADDPD(lo, acc[0], acc[0])
 		VADDPD(hi, acc[1], acc[1])
 	}
@@ -209,8 +234,8 @@ func (g *gen) expTerms() {
 		VSUBPS(m, top, v)
 		return l.expMinus(v)
 	}
-	left := copyOf(n)
-	g.expLoops("terms", []reg.GPVirtual{x, dst}, left, func(ptrs []reg.GPVirtual, registers int) {
+	last := term(Mem{Base: x, Index: n, Scale: 4, Disp: -32})
+	g.expLoops("terms", []reg.GPVirtual{x, dst}, n, func(ptrs []reg.GPVirtual, registers int) {
 		var sum reg.VecVirtual
 		for i := range registers {
 			v := term(Mem{Base: ptrs[0], Disp: 32 * i})
@@ -223,10 +248,9 @@ func (g *gen) expTerms() {
 		}
 		add(sum)
 	})
-	TESTQ(left, left)
+	TESTQ(n, n)
 	JZ(LabelRef("done"))
-	v := term(Mem{Base: last})
-	VMOVUPS(v, Mem{Base: dst, Index: left, Scale: 4, Disp: -32})
+	VMOVUPS(last, Mem{Base: dst, Index: n, Scale: 4, Disp: -32})
 	masks := GP64()
 	LEAQ(table("upper32", 4, 16, func(i int) uint64 {
 		if i < 8 {
@@ -234,12 +258,10 @@ func (g *gen) expTerms() {
 		}
 		return math.MaxUint32
 	}), masks)
-	VANDPS(Mem{Base: masks, Index: left, Scale: 4}, v, v)
-	add(v)
+	VANDPS(Mem{Base: masks, Index: n, Scale: 4}, last, last)
+	add(last)
 	Label("done")
-	storeResult(g.fold(acc, "F64", func(a, dst Op) { VADDPD(a, dst, dst) }), 1)
-	VZEROUPPER()
-	RET()
+	g.storeSums(acc)
 }
 
 // pairs emits the logistic loss of an item's pairs with n others, a multiple of 4: with e the
@@ -311,8 +333,12 @@ func vectorsAndLists(isa string) {
 	for _, elem := range []string{"F32", "F64"} {
 		newGen(isa, elem, "F64").vectorKernels()
 	}
-	newGen(isa, "F32", "F32").expTerms()
-	g := newGen(isa, "F64", "F64")
+	g := newGen(isa, "F32", "F32")
+	g.largest()
+	g.expTerms()
+	g.matrixColumns()
+	g = newGen(isa, "F64", "F64")
+	g.quotients()
 	g.pairs("pairsBehind", false)
 	g.pairs("pairsBefore", true)
 }

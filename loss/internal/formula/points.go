@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/tensorops"
 )
 
 // unitFloor is the least length that a vector is divided by. A vector of zeros stays one.
@@ -56,22 +57,11 @@ func (p *Points) normalise(g *core.Group, floor, add float64) {
 	p.U, p.length, p.free = g.Buf(len(p.m.X)), g.Buf(p.N), make([]bool, p.N)
 	for i := range p.N {
 		x, u := p.m.X[i*p.D:(i+1)*p.D], p.U[i*p.D:(i+1)*p.D]
-		n := Length(x)
-		if add != 0 {
-			n = math.Hypot(n, math.Sqrt(add))
-		}
-		switch {
-		case n == 0:
+		n, free := divisor(Length(x), floor, add)
+		if p.length[i], p.free[i] = n, free; n != 0 {
+			tensorops.Quotients(u, x, n)
+		} else {
 			clear(u)
-		case n <= floor:
-			n = floor
-		default:
-			p.free[i] = true
-		}
-		if p.length[i] = n; n != 0 {
-			for k, v := range x {
-				u[k] = v / n
-			}
 		}
 	}
 	if v := p.m.V; v != nil {
@@ -81,6 +71,18 @@ func (p *Points) normalise(g *core.Group, floor, add float64) {
 			p.project(i, p.DU[lo:hi], v[lo:hi])
 		}
 	}
+}
+
+// divisor returns what a row of length n is divided by, 0 for a row of zeros, and whether that moves
+// with the row.
+func divisor(n, floor, add float64) (d float64, free bool) {
+	if add != 0 {
+		n = math.Hypot(n, math.Sqrt(add))
+	}
+	if n != 0 && n <= floor {
+		return floor, false
+	}
+	return n, n != 0
 }
 
 // Length returns the Euclidean length of x, which neither overflows nor underflows on the way.
@@ -114,9 +116,7 @@ func (p *Points) project(i int, dst, w []float64) {
 		clear(dst)
 		return
 	}
-	for k, v := range w {
-		dst[k] = (v - along*u[k]) / n
-	}
+	tensorops.RestQuotients(dst, w, u, along, n)
 }
 
 // Finish writes the derivatives by the matrix.
