@@ -8,6 +8,7 @@ import (
 	"github.com/chewxy/hm"
 	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/mat"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -267,32 +268,49 @@ func operandsOf[F float32 | float64](in []G.Value, which ...int) ([][]F, error) 
 	return out, nil
 }
 
-// stepGRU computes the gates of step t of all rows from their states h, row after row: r, z, n and
-// h·U_n + c_n.
-func stepGRU[F float32 | float64](c gru, t int, x, u, bias, h, state []F, gates [][]F) {
+// gates holds the gates of all rows at one step, and the memory to compute them in.
+type gates[F float32 | float64] struct {
+	r, z, n []F // (rows, units)
+	state   []F // h·U + c: (rows, 3·units)
+	wide    []float64
+}
+
+func newGates[F float32 | float64](c gru) *gates[F] {
+	size := c.rows * c.units
+	return &gates[F]{make([]F, size), make([]F, size), make([]F, size), make([]F, 3*size), make([]float64, 3*c.units)}
+}
+
+// step computes the gates of step t from the states h before it. Each row is computed in float64, by
+// functions of whole vectors, and rounded once.
+func (g *gates[F]) step(c gru, t int, x, u, bias, h []F) {
 	k := c.units
-	mat.GemmBias(false, false, c.rows, 3*k, k, 1, h, k, u, 3*k, bias, state, 3*k)
+	mat.GemmBias(false, false, c.rows, 3*k, k, 1, h, k, u, 3*k, bias, g.state, 3*k)
+	rz, n := g.wide[:2*k], g.wide[2*k:]
 	for i := range c.rows {
-		xi, si := x[(i*c.steps+t)*3*k:], state[i*3*k:]
+		xi, si := x[(i*c.steps+t)*3*k:][:3*k], g.state[i*3*k:][:3*k]
+		for j := range rz {
+			rz[j] = -float64(xi[j] + si[j])
+		}
+		vec.Exp(rz, rz)
+		for j, e := range rz {
+			rz[j] = 1 / (1 + e)
+		}
+		for j := range n {
+			n[j] = float64(xi[2*k+j]) + rz[j]*float64(si[2*k+j])
+		}
+		for j, a := range n {
+			n[j] = 2 * min(a, 20) // tanh 20 is 1 to the last place
+		}
+		vec.Expm1(n, n)
+		for j, e := range n {
+			n[j] = e / (e + 2) // tanh a with e = exp(2a) - 1
+		}
+		from := i * k
 		for j := range k {
-			r := logistic(float64(xi[j] + si[j]))
-			z := logistic(float64(xi[k+j] + si[k+j]))
-			n := math.Tanh(float64(xi[2*k+j]) + r*float64(si[2*k+j]))
-			gates[0][i*k+j], gates[1][i*k+j], gates[2][i*k+j], gates[3][i*k+j] = F(r), F(z), F(n), si[2*k+j]
+			g.r[from+j], g.z[from+j], g.n[from+j] = F(rz[j]), F(rz[k+j]), F(n[j])
 		}
 	}
 }
-
-func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-
-func gateRoom[F float32 | float64](n int) [][]F {
-	g := make([][]F, 4)
-	for i := range g {
-		g[i] = make([]F, n)
-	}
-	return g
-}
-
 func scanGRU[F float32 | float64](r *room, c gru, in []G.Value) (G.Value, error) {
 	v, err := operandsOf[F](in, 0, 1, 2)
 	if err != nil {
@@ -304,12 +322,12 @@ func scanGRU[F float32 | float64](r *room, c gru, in []G.Value) (G.Value, error)
 	}
 	k := c.units
 	out := take[F](r, c.rows*c.steps*k)
-	h, state, gates := make([]F, c.rows*k), make([]F, c.rows*3*k), gateRoom[F](c.rows*k)
+	h, g := make([]F, c.rows*k), newGates[F](c)
 	for t := range c.steps {
-		stepGRU(c, t, v[0], v[1], v[2], h, state, gates)
+		g.step(c, t, v[0], v[1], v[2], h)
 		for i := range c.rows {
 			for j := i * k; j < (i+1)*k && t < lengths[i]; j++ {
-				h[j] = (1-gates[1][j])*gates[2][j] + gates[1][j]*h[j]
+				h[j] = (1-g.z[j])*g.n[j] + g.z[j]*h[j]
 			}
 			copy(out[(i*c.steps+t)*k:], h[i*k:(i+1)*k])
 		}
@@ -336,8 +354,8 @@ func backGRU[F float32 | float64](r *room, c gru, in []G.Value, sizes []int) (G.
 	all := take[F](r, sizes[0]+sizes[1]+sizes[2])
 	clear(all)
 	dx, du, db := all[:sizes[0]], all[sizes[0]:sizes[0]+sizes[1]], all[sizes[0]+sizes[1]:]
-	h, dh, state, ds := make([]F, c.rows*k), make([]F, c.rows*k), make([]F, c.rows*3*k), make([]F, c.rows*3*k)
-	gates, back := gateRoom[F](c.rows*k), make([]F, c.rows*k)
+	h, dh, ds := make([]F, c.rows*k), make([]F, c.rows*k), make([]F, c.rows*3*k)
+	g, back := newGates[F](c), make([]F, c.rows*k)
 	for t := c.steps - 1; t >= 0; t-- {
 		clear(h)
 		for i := range c.rows {
@@ -348,7 +366,7 @@ func backGRU[F float32 | float64](r *room, c gru, in []G.Value, sizes []int) (G.
 				dh[i*k+j] += up[(i*c.steps+t)*k+j]
 			}
 		}
-		stepGRU(c, t, x, u, bias, h, state, gates)
+		g.step(c, t, x, u, bias, h)
 		clear(ds)
 		for i := range c.rows {
 			if t >= lengths[i] {
@@ -357,10 +375,10 @@ func backGRU[F float32 | float64](r *room, c gru, in []G.Value, sizes []int) (G.
 			di, si := dx[(i*c.steps+t)*3*k:], ds[i*3*k:]
 			for j := range k {
 				a := i*k + j
-				rr, z, nn, d := gates[0][a], gates[1][a], gates[2][a], dh[a]
+				rr, z, nn, d := g.r[a], g.z[a], g.n[a], dh[a]
 				dn := d * (1 - z) * (1 - nn*nn)
 				dz := d * (h[a] - nn) * z * (1 - z)
-				dr := dn * gates[3][a] * rr * (1 - rr)
+				dr := dn * g.state[i*3*k+2*k+j] * rr * (1 - rr)
 				di[j], di[k+j], di[2*k+j] = dr, dz, dn
 				si[j], si[k+j], si[2*k+j] = dr, dz, dn*rr
 				dh[a] = d * z

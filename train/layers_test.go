@@ -302,6 +302,23 @@ func TestGRUByHand(t *testing.T) {
 	}
 }
 
+// TestGatesAtTheirEnds: gates of numbers of any size, of which one is NaN.
+func TestGatesAtTheirEnds(t *testing.T) {
+	x := []float64{math.Inf(-1), -1e300, -800, -20, -1e-300, 0, 1e-300, 1e-9, 0.5, 20, 800, 1e300, math.Inf(1), math.NaN()}
+	c := gru{rows: 1, steps: 1, units: len(x), dtype: tensor.Float64}
+	k := c.units
+	g := newGates[float64](c)
+	g.step(c, 0, slices.Concat(x, x, x), make([]float64, 3*k*k), make([]float64, 3*k), make([]float64, k))
+	for i, a := range x {
+		gate, n := 1/(1+math.Exp(-a)), math.Tanh(a)
+		for _, v := range []struct{ got, want float64 }{{g.r[i], gate}, {g.z[i], gate}, {g.n[i], n}} {
+			if !same(v.got, v.want) && !(math.Abs(v.got-v.want) <= 1e-15*math.Abs(v.want)) { // 4 units in the last place
+				t.Errorf("a gate of %v is %v, want %v", a, v.got, v.want)
+			}
+		}
+	}
+}
+
 // normed is a model with a batch norm and noise, whose running averages are state of a run.
 func normed(b *Builder, x *G.Node) (*G.Node, error) {
 	noise, err := b.Noise("noise", 3)
