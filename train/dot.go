@@ -105,19 +105,19 @@ func dotRow[F float32 | float64](dst, x, y []F) {
 	j := len(y)
 	for k := range dst {
 		row := x[k*j : (k+1)*j]
-		var s [4]F
+		var s0, s1, s2, s3 F // an array would lie in memory
 		i := 0
 		for ; i+4 <= j; i += 4 {
 			a, b := row[i:i+4:i+4], y[i:i+4:i+4]
-			s[0] += a[0] * b[0]
-			s[1] += a[1] * b[1]
-			s[2] += a[2] * b[2]
-			s[3] += a[3] * b[3]
+			s0 += a[0] * b[0]
+			s1 += a[1] * b[1]
+			s2 += a[2] * b[2]
+			s3 += a[3] * b[3]
 		}
 		for ; i < j; i++ {
-			s[0] += row[i] * y[i]
+			s0 += row[i] * y[i]
 		}
-		dst[k] = s[0] + s[1] + (s[2] + s[3])
+		dst[k] = s0 + s1 + (s2 + s3)
 	}
 }
 

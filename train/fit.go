@@ -98,12 +98,13 @@ func fitAs(ctx context.Context, name string, model Network, objective Objective,
 
 // run is a training run: everything that Fit works with.
 type run struct {
-	*Step // of every batch
-	cfg   Config
-	ds    data.Records
-	held  data.Records // the validation set; nil for none
-	net   *Net
-	val   *evaluator
+	*Step  // of every batch
+	cfg    Config
+	ds     data.Records
+	loader *data.Loader // of the batches; nil before the first
+	held   data.Records // the validation set; nil for none
+	net    *Net
+	val    *evaluator
 
 	ranks     *ranks // the others; nil for one
 	whole     int    // rows of a batch, on all ranks

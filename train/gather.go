@@ -5,6 +5,7 @@ import (
 
 	"github.com/chewxy/hm"
 	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/train/optim"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -102,10 +103,7 @@ func spread[F float32 | float64](r *room, idv, gv G.Value, vocabulary, width int
 	out := take[F](r, vocabulary*width)
 	clear(out)
 	for i, id := range ids {
-		row := out[id*width : (id+1)*width]
-		for j, d := range g[i*width : (i+1)*width] {
-			row[j] += d
-		}
+		optim.Accumulate(out[id*width:(id+1)*width], g[i*width:(i+1)*width])
 	}
 	return dense(out, vocabulary, width), nil
 }

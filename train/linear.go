@@ -175,7 +175,13 @@ func sumRows[F float32 | float64](r *room, v G.Value) (G.Value, error) {
 	sum := take[F](r, n)
 	clear(sum)
 	for ; len(x) > 0; x = x[n:] {
-		optim.Accumulate(sum, x[:n])
+		if n < 8 { // shorter than a vector
+			for j, v := range x[:n] {
+				sum[j] += v
+			}
+		} else {
+			optim.Accumulate(sum, x[:n])
+		}
 	}
 	return dense(sum, n), nil
 }

@@ -77,8 +77,12 @@ func (r *run) epoch(ctx context.Context) error {
 	examples := r.epochRecords(r.at.Epoch)
 	defer closeRecords(examples)
 	rows, size := r.rowsOfRank(rows, r.at.Batch)
-	loader := data.NewLoader(examples, rows, size, r.cfg.Prefetch, r.graph.single)
-	defer loader.Close()
+	if r.loader == nil {
+		r.loader = data.NewLoader(examples, rows, size, r.cfg.Prefetch, r.graph.single)
+	} else {
+		r.loader.Restart(examples, rows)
+	}
+	defer r.loader.Close()
 	for r.at.Batch < r.batches {
 		if err := ctx.Err(); err != nil {
 			return cancellation{err}
@@ -92,7 +96,7 @@ func (r *run) epoch(ctx context.Context) error {
 		if err := r.ranks.agree(nil); err != nil {
 			return err
 		}
-		terms, norm, err := r.step(ctx, loader)
+		terms, norm, err := r.step(ctx, r.loader)
 		if err != nil {
 			if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
 				return cancellation{ended}

@@ -72,6 +72,48 @@ func TestLoader(t *testing.T) {
 	}
 }
 
+// TestLoaderRestarts: a loader whose pass was left in its middle reads others with the same memory,
+// rows in a run as well as rows out of order.
+func TestLoaderRestarts(t *testing.T) {
+	ds := AsRecords(table(t, 103))
+	for _, ahead := range []int{0, 1, 4} {
+		l := NewLoader(ds, order(t, 103, 1, 1), 10, ahead, true)
+		known := make(map[*Batch]bool)
+		for _, b := range l.buffers {
+			known[b] = true
+		}
+		for _, want := range [][]int{{0, 1, 2, 5, 4, 5, 6, 6, 7, 102}, order(t, 103, 1, 2), {}, order(t, 103, 1, 3)[:11]} {
+			if _, err := l.Next(); err != nil {
+				t.Fatal(err)
+			}
+			l.Restart(ds, want)
+			var seen []int
+			for {
+				b, err := l.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if b == nil {
+					break
+				}
+				if !known[b] {
+					t.Error("a pass has memory of its own")
+				}
+				for i, r := range b.Rows {
+					if b.In["input"].F32[2*i] != float32(r) || b.Out["target"].Int[i] != r%3 {
+						t.Errorf("row %d reads as %v, %d", r, b.In["input"].F32[2*i], b.Out["target"].Int[i])
+					}
+				}
+				seen = append(seen, b.Rows...)
+			}
+			if !slices.Equal(seen, want) {
+				t.Errorf("ahead %d: rows %v, want %v", ahead, seen, want)
+			}
+		}
+		l.Close()
+	}
+}
+
 // TestLoaderEnds: closing in the middle of a pass leaves no goroutine.
 func TestLoaderEnds(t *testing.T) {
 	ds := table(t, 1000)

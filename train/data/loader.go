@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 )
 
 // A Batch is up to a fixed number of examples, read.
@@ -62,9 +62,9 @@ func (b *Batch) SetLen(n int) {
 }
 
 func (b *Batch) setLen(n int) {
-	b.Rows, b.W = b.Rows[:0], b.W[:0]
+	b.Rows, b.W = slices.Grow(b.Rows[:0], n)[:n], slices.Grow(b.W[:0], n)[:n]
 	for i := range n {
-		b.Rows, b.W = append(b.Rows, i), append(b.W, 1)
+		b.Rows[i], b.W[i] = i, 1
 	}
 	for name, mask := range b.Mask {
 		mask = mask[:0]
@@ -104,10 +104,8 @@ func (b *Batch) Fill(r Records, rows []int) error {
 			}
 		}
 	}
-	for i, w := range b.W {
-		if math.IsNaN(w) || math.IsInf(w, 0) {
-			return fmt.Errorf("weight of row %d is %v, want a finite number", rows[i], w)
-		}
+	if i := nonFinite(b.W); i >= 0 {
+		return fmt.Errorf("weight of row %d is %v, want a finite number", rows[i], b.W[i])
 	}
 	return nil
 }
@@ -119,16 +117,19 @@ func (c Column) text(i int) string {
 	return fmt.Sprint(c.F64[i])
 }
 
-// A Loader reads the batches of one pass, ahead of their use when it has more than one buffer.
+// A Loader reads the batches of one pass after another, ahead of their use when it has more than one
+// buffer.
 type Loader struct {
 	from    Records
 	rows    []int
 	size    int
+	most    int // buffers that are read ahead of their use
+	single  bool
 	pos     int
 	fault   error // in the loader's own arguments
-	direct  *Batch
+	buffers []*Batch
 	free    chan *Batch
-	ready   chan loaded
+	ready   chan loaded // nil where batches are read when they are asked for
 	current *Batch
 	stop    context.CancelFunc
 	done    chan struct{}
@@ -139,32 +140,47 @@ type loaded struct {
 	err   error
 }
 
-// NewLoader starts a pass over the given examples in batches of size. With ahead = 0 batches are
-// read when they are asked for; otherwise a goroutine keeps up to ahead of them ready. The batches
-// are the same in both cases. Close ends it. Where r is nil or size is below 1, Next returns an
-// error.
+// NewLoader starts a pass over the given examples in batches of size. With ahead = 0, and in a pass
+// of one batch, batches are read when they are asked for; otherwise a goroutine keeps up to ahead of
+// them ready. The batches are the same in both cases. Close ends it. Where r is nil or size is below
+// 1, Next returns an error.
 func NewLoader(r Records, rows []int, size, ahead int, single bool) *Loader {
-	l := &Loader{from: r, rows: rows, size: size}
+	l := &Loader{size: size, most: max(ahead, 0), single: single}
+	l.Restart(r, rows)
+	return l
+}
+
+// Restart closes the pass and starts another one with the same memory, over other rows or over other
+// records with the same fields.
+func (l *Loader) Restart(r Records, rows []int) {
+	l.Close()
+	l.from, l.rows, l.pos, l.fault = r, rows, 0, nil
+	l.ready, l.current, l.stop = nil, nil, nil
 	switch {
 	case r == nil:
 		l.fault = errors.New("data.NewLoader: records are nil")
-		return l
-	case size < 1:
-		l.fault = fmt.Errorf("data.NewLoader: batches of %d rows, want at least 1", size)
-		return l
+		return
+	case l.size < 1:
+		l.fault = fmt.Errorf("data.NewLoader: batches of %d rows, want at least 1", l.size)
+		return
 	}
-	if ahead <= 0 {
-		l.direct = NewBatch(r.Fields(), size, single)
-		return l
+	ahead := 0
+	if len(rows) > l.size {
+		ahead = l.most
+	}
+	for len(l.buffers) < ahead+1 {
+		l.buffers = append(l.buffers, NewBatch(r.Fields(), l.size, l.single))
+	}
+	if ahead == 0 {
+		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop, l.done = cancel, make(chan struct{})
 	l.free, l.ready = make(chan *Batch, ahead+1), make(chan loaded, ahead)
-	for range ahead + 1 {
-		l.free <- NewBatch(r.Fields(), size, single)
+	for _, b := range l.buffers {
+		l.free <- b
 	}
 	go l.read(ctx)
-	return l
 }
 
 // read is the goroutine that fills buffers until the rows or the interest end.
@@ -206,13 +222,13 @@ func (l *Loader) Next() (*Batch, error) {
 	if l.fault != nil {
 		return nil, l.fault
 	}
-	if l.direct != nil {
+	if l.ready == nil {
 		if l.pos >= len(l.rows) {
 			return nil, nil
 		}
-		from := l.pos
+		b, from := l.buffers[0], l.pos
 		l.pos = min(from+l.size, len(l.rows))
-		return l.direct, fill(l.direct, l.from, l.rows[from:l.pos])
+		return b, fill(b, l.from, l.rows[from:l.pos])
 	}
 	if l.current != nil {
 		l.free <- l.current

@@ -181,12 +181,18 @@ func (t *Table) Read(rows []int, x, y Column) error {
 	return gather(t.y, t.spec.Target.Size(), rows, t.n, y)
 }
 
+// gather copies rows of src to the front of dst, those that lie one after the other at once.
 func gather(src Column, width int, rows []int, n int, dst Column) error {
-	for i, r := range rows {
+	for _, r := range rows {
 		if r < 0 || r >= n {
 			return fmt.Errorf("data: row %d, want a row in [0, %d)", r, n)
 		}
-		if err := dst.Slice(i*width, (i+1)*width).Copy(src.Slice(r*width, (r+1)*width)); err != nil {
+	}
+	for i, end := 0, 0; i < len(rows); i = end {
+		first := rows[i]
+		for end = i + 1; end < len(rows) && rows[end] == first+end-i; end++ {
+		}
+		if err := dst.Slice(i*width, end*width).Copy(src.Slice(first*width, (first+end-i)*width)); err != nil {
 			return err
 		}
 	}

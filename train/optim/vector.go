@@ -108,6 +108,10 @@ func Accumulate[F float32 | float64](sum, g []F) {
 	if len(sum) != len(g) {
 		panic("optim.Accumulate: length mismatch")
 	}
+	if len(g) <= chunk { // without a function on the heap for each of many short rows
+		accumulate(sum, g)
+		return
+	}
 	inPieces(len(g), func(i, j int) { accumulate(sum[i:j], g[i:j]) })
 }
 
