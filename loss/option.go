@@ -172,8 +172,11 @@ func WithUncheckedValues() Option {
 // the loss is that of all of them together. [Mean] is one mean over all ranks, whatever part each
 // has, and [Sum] the sum; every rank gets the same number, to the bit. Derivatives are those of that
 // number by the rank's own operands, so that gradients by parameters that ranks share are still to
-// be added up. Every loss with a reduction takes it but those where a value reads the whole batch.
-// Under [None] a rank's values are its own, and nothing is exchanged.
+// be added up. Under [None] a rank's values are its own, and nothing is exchanged.
+//
+// Every loss with a reduction takes it but most of those whose values read the whole batch: of these
+// [InfoNCE], [SigLIP], [SupCon], [NTXent], [Circle] and [MultiSimilarity] gather the rows of all
+// ranks.
 //
 // Every rank builds the loss with the same options and runs the same operations in the same order,
 // with the same upstream. A rank without a value that counts sends a batch of weights 0. Ranks that

@@ -29,8 +29,9 @@ type costTerm struct {
 	node             *G.Node
 	outputs, targets map[string]bool // those that it depends on
 	cost             data.Column
-	divisor          data.Column // what the mean is divided by; empty for a loss that is no quotient
-	readsBatch       bool        // its values read all rows, so that those that pad a batch have to be masked
+	divisor          data.Column  // what the mean is divided by; empty for a loss that is no quotient
+	readsBatch       bool         // its values read all rows, so that those that pad a batch have to be masked
+	weights          tensor.Shape // of its weights; nil where it takes none
 }
 
 // rowWeights is a leaf for the weights of rows, or of their elements where these are masked.
@@ -51,13 +52,16 @@ func (pr *program) addLoss(p purpose) (cost *G.Node, err error) {
 		}
 		pr.targets, targets[name] = append(pr.targets, c), c.node
 	}
+	inTerm := func(t *costTerm, err error) error {
+		if err != nil && len(p.objective) > 1 {
+			err = fmt.Errorf("term %q: %w", t.label, err)
+		}
+		return err
+	}
 	for i, t := range p.objective {
 		tm := &costTerm{Term: t, label: t.label(i), outputs: map[string]bool{t.Output: true}, targets: map[string]bool{t.Target: true}}
-		if err := pr.addTerm(tm, targets, p); err != nil {
-			if len(p.objective) > 1 {
-				err = fmt.Errorf("term %q: %w", tm.label, err)
-			}
-			return nil, err
+		if err := pr.checkTerm(tm, targets, p.fields); err != nil {
+			return nil, inTerm(tm, err)
 		}
 		if t.lossless() {
 			pr.predicted = append(pr.predicted, t.Output)
@@ -65,8 +69,36 @@ func (pr *program) addLoss(p purpose) (cost *G.Node, err error) {
 			pr.terms = append(pr.terms, tm)
 		}
 	}
+	if p.comm != nil {
+		if err := pr.spread(&p); err != nil {
+			return nil, err
+		}
+	}
+	pr.summing = p.sum
+	for _, t := range pr.terms {
+		if err := pr.addTerm(t, targets, p); err != nil {
+			return nil, inTerm(t, err)
+		}
+	}
 	pr.names = p.objective.names()
 	return pr.weightedSum()
+}
+
+// spread settles how the loss of a batch of several ranks comes about. That of a single term is a
+// quotient of sums, which each rank adds up and the ranks divide afterwards. Several terms, each with
+// a denominator of its own, and values that read the rows of other ranks are computed together.
+func (pr *program) spread(p *purpose) error {
+	together := len(pr.terms) > 1
+	for _, t := range pr.terms {
+		if t.readsBatch && p.sum {
+			return fmt.Errorf("the values of the loss %q read the whole batch, of which a rank has a part: with Comm, Accumulate must be 1", t.label)
+		}
+		together = together || t.readsBatch
+	}
+	if !together || p.sum {
+		p.comm, p.sum = nil, true
+	}
+	return nil
 }
 
 // weightedSum returns the cost of all terms.
@@ -87,8 +119,9 @@ func (pr *program) weightedSum() (*G.Node, error) {
 	return loss.Weighted(sum...)(nil, nil)
 }
 
-// addTerm builds a term and has its value and its denominator copied.
-func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) error {
+// checkTerm returns an error where a term lacks its output or target, and finds out what it reads and
+// the shape of its weights.
+func (pr *program) checkTerm(t *costTerm, targets Nodes, fields data.Fields) (err error) {
 	if t.Output != "" && pr.out[t.Output] == nil {
 		return fmt.Errorf("the model has no output %q, only %q", t.Output, pr.outputs)
 	}
@@ -101,17 +134,19 @@ func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) error {
 	if t.lossless() {
 		return nil
 	}
-	shape, err := weightShape(t, pr.out, p.fields)
-	if err != nil {
-		return err
-	}
+	t.weights, err = weightShape(t, pr.out, fields)
+	return err
+}
+
+// addTerm builds a term and has its value and its denominator copied.
+func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) (err error) {
 	reduction := loss.Mean
 	if p.sum {
 		reduction = loss.Sum
 	}
 	opts := []loss.Option{loss.WithReduction(reduction), loss.WithBufferReuse()}
-	if shape != nil {
-		w, err := pr.weightsOf(shape, t.Target, p.fields.Masked[t.Target])
+	if t.weights != nil {
+		w, err := pr.weightsOf(t.weights, t.Target, p.fields.Masked[t.Target])
 		if err != nil {
 			return err
 		}
@@ -147,7 +182,7 @@ func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) error {
 		return pr.copyOut("divisor "+t.label, divisor, t.divisor)
 	case !errors.Is(err, loss.ErrOption):
 		return err
-	case p.sum || p.comm != nil:
+	case p.sum || p.comm != nil && !(t.readsBatch && isLoss(t.node.Op())): // else it has the rows of all ranks
 		return fmt.Errorf("more than one batch a step (Accumulate, Comm) takes the numerators and denominators of batches: %w", err)
 	}
 	return nil

@@ -98,17 +98,19 @@
 //
 // Each batch of BatchSize rows is cut into a part for each rank, which may be empty. Numerators,
 // denominators and gradients are added over the ranks, so that a loss is one mean, whatever part
-// each rank has; with several terms each has a mean of its own. Shuffling, dropout and initial
-// parameters do not depend on the number of ranks, and neither do the results, up to rounding. On
-// one number of ranks every rank and every run has the same bits, unless Config.AnyOrder gives that
-// up; at the end of each epoch the ranks compare their parameters. Each measures a part of the
-// validation set.
+// each rank has; with several terms each has a mean of its own. A loss whose values read the whole
+// batch and that loss.WithComm gathers, such as InfoNCE and SupCon, reads the rows of all ranks.
+// Shuffling, dropout and initial parameters do not depend on the number of ranks, and neither do the
+// results, up to rounding. On one number of ranks every rank and every run has the same bits, unless
+// Config.AnyOrder gives that up; at the end of each epoch the ranks compare their parameters. Each
+// measures a part of the validation set.
 //
 // Rank 0 shows Progress, writes to Logger and keeps the checkpoints, which any number of ranks go
 // on with. Callbacks are told on every rank; an error, [ErrStop] or a context that ends on one of
-// them ends the run on all, after the same step. BatchNorm and losses that are no quotient or
-// read the whole batch are refused, and a [Trainer] has one rank. A rank that dies ends an MPI run;
-// start it again with Checkpoint.Resume.
+// them ends the run on all, after the same step. BatchNorm, losses that read the whole batch and are
+// not gathered, and other losses that are no quotient are refused; so is Accumulate above 1 with
+// losses that are gathered. A [Trainer] has one rank. A rank that dies ends an MPI run; start it
+// again with Checkpoint.Resume.
 //
 // # Layers
 //

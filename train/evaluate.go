@@ -191,10 +191,19 @@ func (t Term) describe(h io.Writer, out Nodes, targets map[string]data.Field) bo
 // transparent reports whether an operation is one of Gorgonia or of package loss, whose names and
 // hashes say all that they do.
 func transparent(op G.Op) bool {
+	return strings.HasSuffix(packageOf(op), "gorgonia.org/gorgonia") || isLoss(op)
+}
+
+// isLoss reports whether an operation is one of package loss.
+func isLoss(op G.Op) bool {
+	return op != nil && strings.HasPrefix(packageOf(op), "github.com/surprisal-go/surprisal/loss")
+}
+
+// packageOf returns the path of the package of an operation's type.
+func packageOf(op G.Op) string {
 	t := reflect.TypeOf(op)
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	path := t.PkgPath()
-	return strings.HasSuffix(path, "gorgonia.org/gorgonia") || strings.HasPrefix(path, "github.com/surprisal-go/surprisal/loss")
+	return t.PkgPath()
 }

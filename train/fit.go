@@ -223,10 +223,13 @@ func newOwnRun(ctx context.Context, model Network, objective Objective, ds data.
 		r.metrics = nil
 	}
 	r.Step, err = newStep("", params, StepConfig{Model: net.model, Objective: objective, Fields: fields, BatchSize: k.largest(r.whole),
-		Optimizer: cfg.Optimizer, Groups: cfg.Groups, ClipNorm: cfg.ClipNorm, ClipValue: cfg.ClipValue, ranks: k.means(objective, cfg.Accumulate)},
-		cfg.Accumulate > 1 || k != nil && !k.joint, r.metrics)
+		Optimizer: cfg.Optimizer, Groups: cfg.Groups, ClipNorm: cfg.ClipNorm, ClipValue: cfg.ClipValue, ranks: k.checked()},
+		cfg.Accumulate > 1, r.metrics)
 	if err != nil {
 		return nil, err
+	}
+	if k != nil && !r.graph.summing {
+		k.joint, k.comm = true, r.Step.cfg.ranks
 	}
 	params.sealed = true
 	r.watched = newWatched(r.graph, fields)

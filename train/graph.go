@@ -36,6 +36,7 @@ type program struct {
 	rows       *data.Batch // of a graph that predicts rows by themselves; nil before the first
 	grads      []*gradient // of the parameters that are moved, in the order of purpose.moved
 	summing    bool        // the loss is a sum, to be divided by the caller
+	rowless    bool        // other ranks have all rows of the batch, and the one here stands for none
 	finish     func()      // called at the end of a run of a graph with gradients, when all else is computed
 }
 
@@ -52,13 +53,13 @@ type purpose struct {
 	gradients bool
 	moved     []*weights.Array // the parameters that have gradients
 	sum       bool             // Sum in place of Mean, and gradients that add up over runs
-	comm      comm.Comm        // each term is a mean over its ranks; nil for those of this rank's rows
+	comm      comm.Comm        // of the ranks that have the rest of a batch; nil for none
 	outputs   bool             // all outputs leave the graph
 	metrics   []metric.Metric
 }
 
 func compile(f *forward, p purpose) (*program, error) {
-	pr := &program{forward: f, summing: p.sum, read: make(map[string]data.Column)}
+	pr := &program{forward: f, read: make(map[string]data.Column)}
 	cost, err := pr.addLoss(p)
 	if err != nil {
 		return nil, err
@@ -196,7 +197,7 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 	if pr.present != nil {
 		for i := range pr.batch {
 			here := 0.0
-			if i < n {
+			if i < n && !pr.rowless {
 				here = 1
 			}
 			if pr.single {

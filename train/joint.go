@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -34,11 +35,6 @@ func (r *run) jointSettings() (map[string]string, error) {
 	c := &r.cfg
 	if len(r.net.params.states) > 0 {
 		return nil, errors.New("BatchNorm takes the moments of a batch, of which a rank has a part: LayerNorm does the same on any number of ranks")
-	}
-	for _, t := range r.graph.terms {
-		if t.readsBatch {
-			return nil, fmt.Errorf("the values of the loss %q read the whole batch, of which a rank has a part", t.label)
-		}
 	}
 	own, err := r.settings()
 	if err != nil {
@@ -100,6 +96,7 @@ func (r *run) next(loader *data.Loader) (b *data.Batch, rows int, err error) {
 		n = r.rows - r.at.Batch*r.whole
 	}
 	r.Step.skip, rows = r.ranks.share(n)
+	r.graph.rowless = rows == 0
 	if rows > 0 {
 		b, err = loader.Next()
 		return b, rows, err
@@ -117,13 +114,24 @@ func (r *run) next(loader *data.Loader) (b *data.Batch, rows int, err error) {
 }
 
 // together adds up the numerators, denominators and gradients of all ranks and makes the update.
-func (r *run) together(all means, rows []int) (norm float64, err error) {
-	sums, err := r.ranks.meet(nil, all[0].Sum, all[0].Weight)
+// weight is that of this rank's rows.
+func (r *run) together(all means, weight float64, rows []int) (norm float64, err error) {
+	own := all[0]
+	if r.ranks.joint {
+		own.Weight = weight
+	}
+	sums, err := r.ranks.meet(nil, own.Sum, own.Weight)
 	if err != nil {
 		return 0, err
 	}
 	scale := 1.0
-	if !r.ranks.joint { // there is one term
+	if r.ranks.joint {
+		weight = 0
+		for _, s := range sums {
+			weight += s[2]
+		}
+		copy(all, r.graph.parts(weight))
+	} else { // there is one term
 		all[0] = mean{}
 		for _, s := range sums {
 			all.add(means{{s[1], s[2]}})
@@ -213,9 +221,15 @@ func (r *run) collect(complete bool) error {
 	return nil
 }
 
-// measureHeld measures the first rows of the validation set, each rank its own part of them.
+// measureHeld measures the first rows of the validation set, each rank its own part of them: whole
+// batches where a loss reads all rows of one.
 func (r *run) measureHeld(ctx context.Context, rows int, metrics []metric.Metric) (means, []metric.Metric, error) {
 	from, length := r.ranks.share(rows)
+	if r.ranks != nil && slices.ContainsFunc(r.val.terms, func(t *costTerm) bool { return t.readsBatch }) {
+		size := r.val.batch
+		from, length = r.ranks.share((rows + size - 1) / size)
+		from, length = from*size, min(length*size, max(0, rows-from*size))
+	}
 	r.val.told = func(done int) error { return r.validating(done, length) }
 	part, err := r.val.sums(ctx, from, from+length, metrics)
 	if r.ranks == nil || err != nil {

@@ -286,6 +286,7 @@ func (r *run) step(ctx context.Context, loader *data.Loader) (all means, norm fl
 		}
 	}
 	var rows []int
+	var sum float64 // weights of this rank's rows of the last batch
 	for last := false; !last; {
 		b, own, err := r.next(loader)
 		if err != nil {
@@ -301,6 +302,7 @@ func (r *run) step(ctx context.Context, loader *data.Loader) (all means, norm fl
 			rows = b.Rows
 		}
 		err = r.forwardBatch(ctx, b, func(weight float64) error {
+			sum = weight
 			all.add(r.graph.parts(weight))
 			if !last || r.ranks != nil {
 				return nil
@@ -317,7 +319,7 @@ func (r *run) step(ctx context.Context, loader *data.Loader) (all means, norm fl
 			return err
 		})
 		if err == nil && last && r.ranks != nil {
-			norm, err = r.together(all, rows)
+			norm, err = r.together(all, sum, rows)
 		}
 		var bad *NonFiniteError
 		if errors.As(err, &bad) {

@@ -26,7 +26,7 @@ import (
 type ranks struct {
 	comm  comm.Comm
 	sums  comm.Comm     // of gradients
-	joint bool          // losses are means over all ranks, and not to be added up
+	joint bool          // losses are those of all ranks, and not to be added up
 	told  bool          // the others know why the run ends
 	f32   []float32     // the gradients of all parameters, one behind the other
 	f64   []float64     // the same
@@ -48,21 +48,13 @@ func newRanks(cfg *Config) *ranks {
 	return k
 }
 
-// means returns the Comm over which each term of an objective takes its mean, where there are
-// several: sums of several terms, each with a denominator of its own, are not divided afterwards.
-func (k *ranks) means(o Objective, accumulate int) comm.Comm {
-	terms := 0
-	for _, t := range o {
-		if !t.lossless() {
-			terms++
-		}
-	}
-	if k == nil || terms < 2 || accumulate > 1 {
+// checked returns the Comm for losses, of which a rank whose graph fails before one meets ranks that
+// are in one.
+func (k *ranks) checked() comm.Comm {
+	if k == nil {
 		return nil
 	}
-	// A rank whose graph fails before a loss meets ranks that are in one.
-	k.joint, k.comm = true, comm.Checked(k.comm)
-	return k.comm
+	return comm.Checked(k.comm)
 }
 
 // first reports whether this rank is the one that writes.

@@ -304,7 +304,7 @@ func TestRanksCancel(t *testing.T) {
 	}
 }
 
-// TestRanksRefuse: models and losses whose batch has no parts.
+// TestRanksRefuse: a layer that reads the whole batch, and a loss that is no quotient.
 func TestRanksRefuse(t *testing.T) {
 	ds := blobs(t, 20, 8)
 	normed := func(b *Builder, x *G.Node) (*G.Node, error) {
@@ -321,7 +321,6 @@ func TestRanksRefuse(t *testing.T) {
 		model Model
 		loss  loss.Func
 	}{
-		`the values of the loss "output" read the whole batch`:                              {linear3, loss.NTXent},
 		"LayerNorm does the same on any number of ranks":                                    {normed, loss.CrossEntropy},
 		"(Accumulate, Comm) takes the numerators and denominators of batches: loss.Parts: ": {linear3, sum},
 	} {

@@ -30,7 +30,7 @@ type StepConfig struct {
 	ClipNorm  float64 // as in Config
 	ClipValue float64 // as in Config
 
-	ranks comm.Comm // of the means of terms; nil for those of the rows here
+	ranks comm.Comm // that have the rest of a batch; nil for none
 }
 
 // A Step is one kind of update in a custom training loop: a model with its objective, and an
