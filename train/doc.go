@@ -118,7 +118,8 @@
 // save their state: Dense, Concat and Embedding; Conv2D, MaxPool2D and MeanPool2D for pictures with
 // the channels last; GRU and LengthMask for sequences of different lengths; LayerNorm, and
 // BatchNorm with running averages; Dot, inner products of vectors; Dropout and Noise, seeded by the
-// run. Rows that pad a batch affect none of them.
+// run. Rows that pad a batch affect none of them. [Builder.Again] applies layers a second time with
+// the same parameters, as siamese networks do.
 //
 // # Parts of a model
 //

@@ -27,7 +27,7 @@ func TestDot(t *testing.T) {
 			want[i/width] += v * y[row*width+i%width]
 		}
 		gradcheck.Test(t, func(g *G.ExprGraph, dt tensor.Dtype, in G.Nodes) (*G.Node, error) {
-			b := &Builder{dtype: dt}
+			b := &Builder{construction: &construction{dtype: dt}}
 			return b.Dot(in[0], in[1])
 		}, []gradcheck.Input{gradcheck.Var("x", x, rows, candidates, width), gradcheck.Var("y", y, rows, width)},
 			gradcheck.WithRandomUpstream(), gradcheck.WithSecondOrder(2), gradcheck.WithPasses(gradcheck.Reverse, gradcheck.Machine),
@@ -48,12 +48,12 @@ func TestDotFaults(t *testing.T) {
 		"y has shape (2), want shape (2, 4)":                   node("c", tensor.Float32, 2),
 		"x is float32 and y float64, want float32":             node("d", tensor.Float64, 2, 4),
 	} {
-		if _, err := (&Builder{dtype: tensor.Float32}).Dot(x, y); err == nil || !strings.Contains(err.Error(), "train.Dot: "+want) {
+		if _, err := (&Builder{construction: &construction{dtype: tensor.Float32}}).Dot(x, y); err == nil || !strings.Contains(err.Error(), "train.Dot: "+want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
 	for _, x := range []*G.Node{nil, node("e", tensor.Float32, 2, 3)} {
-		if _, err := (&Builder{dtype: tensor.Float32}).Dot(x, node("f", tensor.Float32, 2, 3)); err == nil || !strings.Contains(err.Error(), "(rows, candidates, numbers)") {
+		if _, err := (&Builder{construction: &construction{dtype: tensor.Float32}}).Dot(x, node("f", tensor.Float32, 2, 3)); err == nil || !strings.Contains(err.Error(), "(rows, candidates, numbers)") {
 			t.Errorf("error %v of a wrong x", err)
 		}
 	}

@@ -92,7 +92,7 @@ func TestInitialisersSayWhatTheyNeed(t *testing.T) {
 			`the initialiser of "w": runtime error: index out of range`},
 		{func(_ *rand.Rand, shape []int, dst []float64) { shape[0] = 7 }, []int{2, 2}, ""},
 	} {
-		b := &Builder{graph: G.NewGraph(), dtype: tensor.Float64, params: new(paramSet), names: make(map[string]bool)}
+		b := &Builder{construction: &construction{graph: G.NewGraph(), dtype: tensor.Float64, params: new(paramSet), names: make(map[string]bool)}}
 		b.params.index = make(map[string]*arrayT)
 		n, err := b.Param("w", c.init, c.shape...)
 		if c.want == "" {

@@ -98,7 +98,8 @@ func (b *Builder) Dropout(name string, x *G.Node, p float64) (*G.Node, error) {
 	case !(p >= 0 && p < 1):
 		return nil, fmt.Errorf("train.Dropout: p of %q is %v, want a number in [0, 1)", name, p)
 	}
-	if err := b.reserve("Dropout", name); err != nil {
+	name, err := b.reserveUse("Dropout", name)
+	if err != nil {
 		return nil, err
 	}
 	if !b.training || p == 0 {

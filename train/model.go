@@ -25,8 +25,15 @@ import (
 type Model func(b *Builder, x *G.Node) (*G.Node, error)
 
 // A Builder provides a [Model] with parameters, layers and the properties of the graph under
-// construction.
+// construction. Each parameter and each layer has a name of its own; [Builder.Again] applies them
+// once more.
 type Builder struct {
+	*construction
+	again bool // names are those of parameters that exist
+}
+
+// construction is a graph that a model fills.
+type construction struct {
 	graph    *G.ExprGraph
 	dtype    tensor.Dtype
 	batch    int
@@ -53,22 +60,90 @@ func (b *Builder) Batch() int { return b.batch }
 // Training reports whether the graph is for training, where dropout is active.
 func (b *Builder) Training() bool { return b.training }
 
+// Again returns a builder of the same graph for applying layers a second time, and any number of
+// times, with the parameters that they have: the two branches of a siamese network, or an embedding
+// that is also the output's matrix.
+//
+//	left, err := encode(b, in["left"])
+//	...
+//	right, err := encode(b.Again(), in["right"])
+//
+// A parameter has one gradient, the sum over all of its uses, and one entry in checkpoints and in
+// [Summarize]. A name that the model has not used before is an error, and so is another shape;
+// initialisers are not called. Dropout and Noise draw other numbers at each use, and the running
+// averages of BatchNorm follow the batch of each use in turn.
+func (b *Builder) Again() *Builder { return &Builder{b.construction, true} }
+
 // reserve claims a name within the graph.
 func (b *Builder) reserve(fn, name string) error {
 	switch {
 	case name == "":
 		return fmt.Errorf("train.%s: name is empty", fn)
 	case b.names[name]:
-		return fmt.Errorf("train.%s: name %q is used twice", fn, name)
+		return fmt.Errorf("train.%s: name %q is used twice; Again applies a layer once more", fn, name)
 	}
 	b.names[name] = true
 	return nil
+}
+
+// reserveUse claims the name of a source of random numbers, and where it is used again a name for
+// this use.
+func (b *Builder) reserveUse(fn, name string) (string, error) {
+	if !b.again {
+		return name, b.reserve(fn, name)
+	}
+	if !b.names[name] {
+		return "", fmt.Errorf("train.%s: Again: the model has not used the name %q before", fn, name)
+	}
+	for n := 2; ; n++ {
+		if use := fmt.Sprintf("%s use %d", name, n); !b.names[use] {
+			return use, b.reserve(fn, use)
+		}
+	}
 }
 
 // Param returns the leaf of a parameter with the given name and shape, which has at least one
 // dimension. The first time the model is built, init fills the parameter from random numbers that
 // depend only on the run's seed and the parameter's name; after that its current values are used.
 func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
+	a, err := b.parameter(name, init, shape)
+	if err != nil {
+		return nil, err
+	}
+	if b.again {
+		if i := slices.IndexFunc(b.leaves, func(n *G.Node) bool { return n.Name() == name }); i >= 0 {
+			return b.leaves[i], nil
+		}
+		return nil, fmt.Errorf("train.Param: Again: %q is a running average", name)
+	}
+	var value *tensor.Dense
+	if a.Single() {
+		value = dense(a.F32, shape...)
+	} else {
+		value = dense(a.F64, shape...)
+	}
+	n, err := place(b.graph, name, b.dtype, value)
+	if err != nil {
+		return nil, fmt.Errorf("train.Param: %w", err)
+	}
+	b.leaves = append(b.leaves, n)
+	return n, nil
+}
+
+// parameter returns the numbers of a parameter that the model uses.
+func (b *Builder) parameter(name string, init Init, shape []int) (*weights.Array, error) {
+	if b.again {
+		for _, a := range b.used {
+			switch {
+			case a.Name != name:
+			case !slices.Equal(a.Shape, shape):
+				return nil, fmt.Errorf("train.Param: Again: %q has shape %v, want %v as at its first use", name, shape, a.Shape)
+			default:
+				return a, nil
+			}
+		}
+		return nil, fmt.Errorf("train.Param: Again: the model has not used the parameter %q before", name)
+	}
 	if err := b.reserve("Param", name); err != nil {
 		return nil, err
 	}
@@ -81,22 +156,10 @@ func (b *Builder) Param(name string, init Init, shape ...int) (*G.Node, error) {
 		}
 	}
 	a, err := b.params.get(name, init, shape)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		b.used = append(b.used, a)
 	}
-	var value *tensor.Dense
-	if a.Single() {
-		value = dense(a.F32, shape...)
-	} else {
-		value = dense(a.F64, shape...)
-	}
-	n, err := place(b.graph, name, b.dtype, value)
-	if err != nil {
-		return nil, fmt.Errorf("train.Param: %w", err)
-	}
-	b.used = append(b.used, a)
-	b.leaves = append(b.leaves, n)
-	return n, nil
+	return a, err
 }
 
 // forward is the part that training and evaluation have in common: a graph with inputs and the
@@ -136,8 +199,8 @@ func (f *forward) roots() (nodes G.Nodes) {
 // build makes a graph and lets the model fill it.
 func build(model Network, inputs map[string]data.Field, params *paramSet, batch int, training bool) (f *forward, err error) {
 	dtype := params.dtype
-	b := &Builder{graph: G.NewGraph(), dtype: dtype, batch: batch, training: training, params: params,
-		names: map[string]bool{data.InputName: true, data.TargetName: true, weightsName: true}}
+	b := &Builder{construction: &construction{graph: G.NewGraph(), dtype: dtype, batch: batch, training: training, params: params,
+		names: map[string]bool{data.InputName: true, data.TargetName: true, weightsName: true}}}
 	f = &forward{Builder: b, single: dtype == tensor.Float32}
 	in := make(Nodes)
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {

@@ -23,7 +23,8 @@ type noise struct {
 //
 // A variational autoencoder samples its code with it, as mean + exp(logvar/2)·noise.
 func (b *Builder) Noise(name string, shape ...int) (*G.Node, error) {
-	if err := b.reserve("Noise", name); err != nil {
+	name, err := b.reserveUse("Noise", name)
+	if err != nil {
 		return nil, err
 	}
 	f := data.Field{Kind: data.Float, Shape: shape}

@@ -134,14 +134,9 @@ func (b *Builder) state(name string, init Init, shape ...int) (*G.Node, error) {
 	if !b.training {
 		return b.Param(name, init, shape...)
 	}
-	if err := b.reserve("Param", name); err != nil {
+	if _, err := b.parameter(name, init, shape); err != nil {
 		return nil, err
 	}
-	a, err := b.params.get(name, init, shape)
-	if err != nil {
-		return nil, err
-	}
-	b.used = append(b.used, a)
 	return G.NewTensor(G.NewGraph(), b.dtype, len(shape), G.WithShape(shape...), G.WithName(name)), nil
 }
 

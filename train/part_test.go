@@ -313,7 +313,7 @@ func loadNewest(dir string, model Model) (*Net, error) {
 // TestScale: the gradient of a scaled leaf is that of its numbers over the deviations, and Scale
 // refuses what does not fit.
 func TestScale(t *testing.T) {
-	b := &Builder{dtype: tensor.Float64}
+	b := &Builder{construction: &construction{dtype: tensor.Float64}}
 	g := G.NewGraph()
 	x := G.NewMatrix(g, tensor.Float64, G.WithShape(1, 2), G.WithName("x"), G.WithValue(dense([]float64{3, 5}, 1, 2)))
 	y := G.Must(b.Scale(x, data.Scaling{Mean: []float64{1, 2}, Std: []float64{2, 4}}))
