@@ -300,6 +300,9 @@ func TestHistoryFormats(t *testing.T) {
 	h := &History{Epochs: []Epoch{
 		{Epoch: 1, Step: 5, Rate: 0.1, Seconds: 0.25, Values: Values{"loss": 1.0 / 3, "val_auroc": math.NaN()}},
 		{Epoch: 2, Step: 10, Rate: 0.05, Seconds: 0.5, Values: Values{"loss": math.Inf(1), "val_loss": 2}},
+	}, Validations: []Epoch{
+		{Epoch: 1, Step: 3, Rate: 0.1, Seconds: 0.125, Values: Values{"val_loss": 4}},
+		{Epoch: 2, Step: 8, Rate: 0.05, Seconds: 0.25, Values: Values{"val_loss": 3, "val_brier": 0.5}},
 	}}
 	var buf bytes.Buffer
 	if err := h.WriteJSON(&buf); err != nil {
@@ -315,7 +318,12 @@ func TestHistoryFormats(t *testing.T) {
 	if err := h.WriteCSV(&buf); err != nil {
 		t.Fatal(err)
 	}
-	want := "epoch,step,rate,seconds,loss,val_loss,val_auroc\n1,5,0.1,0.25,0.3333333333333333,,NaN\n2,10,0.05,0.5,+Inf,2,\n"
+	want := `epoch,step,rate,seconds,loss,val_loss,val_auroc,val_brier
+1,3,0.1,0.125,,4,,
+1,5,0.1,0.25,0.3333333333333333,,NaN,
+2,8,0.05,0.25,,3,,0.5
+2,10,0.05,0.5,+Inf,2,,
+`
 	if got := buf.String(); got != want {
 		t.Errorf("CSV is\n%swant\n%s", got, want)
 	}

@@ -178,13 +178,16 @@ func ReadHistory(r io.Reader) (*History, error) {
 	return h, nil
 }
 
-// WriteCSV writes one line per epoch under a line of column names.
+// WriteCSV writes one line per epoch under a line of column names. A validation within an epoch is a
+// line of its own, in the order of steps, which has no values of the training set.
 func (h *History) WriteCSV(w io.Writer) error {
-	names := h.Names()
+	lines := slices.Concat(h.Validations, h.Epochs)
+	slices.SortStableFunc(lines, func(a, b Epoch) int { return a.Step - b.Step })
+	names := (&History{Epochs: lines}).Names()
 	out := csv.NewWriter(w)
 	out.Write(append([]string{"epoch", "step", "rate", "seconds"}, names...))
 	num := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	for _, e := range h.Epochs {
+	for _, e := range lines {
 		line := []string{strconv.Itoa(e.Epoch), strconv.Itoa(e.Step), num(e.Rate), num(e.Seconds)}
 		for _, n := range names {
 			if v, ok := e.Values[n]; ok {

@@ -321,17 +321,95 @@ func TestStreamFaults(t *testing.T) {
 			t.Errorf("Augment, %s: error %v, want %q", c.name, err, c.want)
 		}
 	}
-	masked := streamFields
-	masked.Masked = map[string]bool{"kind": true}
 	for name, f := range map[string]func() (*data.Stream, error){
-		"no rows":       func() (*data.Stream, error) { return data.NewStream(0, streamFields, generated) },
-		"no open":       func() (*data.Stream, error) { return data.NewStream(1, streamFields, nil) },
-		"no fields":     func() (*data.Stream, error) { return data.NewStream(1, data.Fields{}, generated) },
-		"masked target": func() (*data.Stream, error) { return data.NewStream(1, masked, generated) },
+		"no rows":   func() (*data.Stream, error) { return data.NewStream(0, streamFields, generated) },
+		"no open":   func() (*data.Stream, error) { return data.NewStream(1, streamFields, nil) },
+		"no fields": func() (*data.Stream, error) { return data.NewStream(1, data.Fields{}, generated) },
 	} {
 		if _, err := f(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// TestStreamWeightsAndMasks: a stream with weights and a masked target is the frame with the same, and
+// an example that does not go with its stream is an error.
+func TestStreamWeightsAndMasks(t *testing.T) {
+	const n, size = 30, 2
+	fields := data.Fields{Inputs: map[string]data.Field{"x": {Kind: data.Float, Shape: []int{3}}},
+		Targets: map[string]data.Field{"y": {Kind: data.Float, Shape: []int{size}}}, Masked: map[string]bool{"y": true}}
+	var x, y [][]float64
+	var weights []float64
+	var mask []bool
+	rng := rand.New(rand.NewPCG(1, 5))
+	for i := range n {
+		x, y = append(x, []float64{rng.NormFloat64(), rng.NormFloat64(), 1}), append(y, []float64{rng.NormFloat64(), rng.NormFloat64()})
+		weights, mask = append(weights, []float64{1, 0, 2.5}[i%3]), append(mask, i%4 != 0, i%5 != 0)
+		if i%5 == 0 {
+			y[i][1] = math.NaN() // it is never read
+		}
+	}
+	open := func(change func(row int, e *data.Example)) func(epoch, from int) iter.Seq2[data.Example, error] {
+		return func(_, from int) iter.Seq2[data.Example, error] {
+			return func(yield func(data.Example, error) bool) {
+				for i := from; i < n; i++ {
+					e := data.Example{In: map[string]data.Column{"x": {F64: x[i]}}, Out: map[string]data.Column{"y": {F64: y[i]}},
+						Mask: map[string][]bool{"y": mask[i*size:][:size]}, Weight: weights[i]}
+					if change(i, &e); !yield(e, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+	fit := func(ds data.Records) (*Result, error) {
+		model := func(b *Builder, in Nodes) (Nodes, error) {
+			out, err := b.Dense("out", in["x"], size)
+			return Nodes{"y": out}, err
+		}
+		return FitNamed(background, model, Objective{{Output: "y", Target: "y", Loss: loss.MSE}}, ds,
+			Config{Epochs: 2, BatchSize: 8, KeepOrder: true, Optimizer: optim.Adam(0.02), ValidationRecords: ds})
+	}
+	frame, err := data.NewFrame(map[string]data.Series{"x": data.Numbers(x)}, map[string]data.Series{"y": data.Numbers(y).WithMask(mask)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if frame, err = frame.WithWeights(weights); err != nil {
+		t.Fatal(err)
+	}
+	want, err := fit(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := func(change func(row int, e *data.Example)) *data.Stream {
+		s, err := data.NewStream(n, fields, open(change))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	got, err := fit(stream(func(int, *data.Example) {}).WithWeights())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameRun(t, "stream", got, want)
+	for want, change := range map[string]func(e *data.Example){
+		`row 9: the example has no mask of target "y", only of []`: func(e *data.Example) { e.Mask = nil },
+		`row 9: the mask of target "y" has 1 elements, want 2`:     func(e *data.Example) { e.Mask = map[string][]bool{"y": {true}} },
+		`row 9: the example has a mask of "z", which is no masked`: func(e *data.Example) { e.Mask = map[string][]bool{"y": {true, true}, "z": nil} },
+		`weight of row 9 is NaN, want a finite number`:             func(e *data.Example) { e.Weight = math.NaN() },
+	} {
+		_, err := fit(stream(func(row int, e *data.Example) {
+			if row == 9 {
+				change(e)
+			}
+		}).WithWeights())
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if _, err := fit(stream(func(int, *data.Example) {})); err == nil || !strings.Contains(err.Error(), "row 0: the example has the weight 1, and the stream is one without") {
+		t.Errorf("weights that the stream has not: %v", err)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 // An Example is the numbers of one example of a [Stream], by the names of its fields.
 type Example struct {
 	In, Out map[string]Column
+	Mask    map[string][]bool // of each masked target, which of its elements count
+	Weight  float64           // sample weight, where the stream has weights
 }
 
 // A Stream is [Records] that come one after the other and need not fit in memory: the lines of
@@ -20,10 +22,11 @@ type Example struct {
 // Reading rows in any other order works and is slow: each jump opens the stream anew. A stream is
 // for one goroutine at a time.
 type Stream struct {
-	rows   int
-	fields Fields
-	open   func(epoch, from int) iter.Seq2[Example, error]
-	epoch  int
+	rows     int
+	fields   Fields
+	open     func(epoch, from int) iter.Seq2[Example, error]
+	epoch    int
+	weighted bool
 
 	next func() (Example, error, bool) // nil where nothing is open
 	stop func()
@@ -46,7 +49,8 @@ type Stream struct {
 //	})
 //
 // The numbers of an example may be overwritten once the next one is taken. Floats convert to the
-// type of the run. Masked targets are refused.
+// type of the run. An example has a mask for each target in fields.Masked. [Stream.WithWeights]
+// gives examples weights.
 func NewStream(rows int, fields Fields, open func(epoch, from int) iter.Seq2[Example, error]) (*Stream, error) {
 	err := fields.Check()
 	switch {
@@ -55,8 +59,6 @@ func NewStream(rows int, fields Fields, open func(epoch, from int) iter.Seq2[Exa
 		err = fmt.Errorf("%d examples in an epoch, want at least 1", rows)
 	case open == nil:
 		err = errors.New("open is nil")
-	case len(fields.Masked) > 0:
-		err = fmt.Errorf("masked targets %q, and an Example has no masks", slices.Sorted(maps.Keys(fields.Masked)))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("data.NewStream: %w", err)
@@ -64,9 +66,17 @@ func NewStream(rows int, fields Fields, open func(epoch, from int) iter.Seq2[Exa
 	return &Stream{rows: rows, fields: fields, open: open, epoch: 1}, nil
 }
 
+// WithWeights returns the stream, with nothing open, as one whose examples have weights: each counts
+// by its Weight, as in [Table.WithWeights].
+func (s *Stream) WithWeights() *Stream {
+	w := s.Epoch(s.epoch)
+	w.weighted = true
+	return w
+}
+
 // Epoch returns the stream of another epoch, with nothing open. NewStream returns that of epoch 1.
 func (s *Stream) Epoch(epoch int) *Stream {
-	return &Stream{rows: s.rows, fields: s.fields, open: s.open, epoch: epoch}
+	return &Stream{rows: s.rows, fields: s.fields, open: s.open, epoch: epoch, weighted: s.weighted}
 }
 
 // Len returns the number of examples in an epoch.
@@ -123,7 +133,37 @@ func (s *Stream) read(b *Batch, i, row int) error {
 	if err := copyFields(InputName, s.fields.Inputs, b.In, e.In, i); err != nil {
 		return err
 	}
-	return copyFields(TargetName, s.fields.Targets, b.Out, e.Out, i)
+	if err := copyFields(TargetName, s.fields.Targets, b.Out, e.Out, i); err != nil {
+		return err
+	}
+	if s.weighted {
+		b.W[i] = e.Weight
+	} else if e.Weight != 0 {
+		return fmt.Errorf("the example has the weight %v, and the stream is one without weights: Stream.WithWeights makes it one with", e.Weight)
+	}
+	return s.copyMasks(b, e.Mask, i)
+}
+
+// copyMasks copies the masks of one example to the i-th place of a batch.
+func (s *Stream) copyMasks(b *Batch, from map[string][]bool, i int) error {
+	for name, masked := range s.fields.Masked {
+		n := s.fields.Targets[name].Size()
+		switch mask, ok := from[name]; {
+		case !masked:
+		case !ok:
+			return fmt.Errorf("the example has no mask of %s, only of %q", Label(TargetName, name), slices.Sorted(maps.Keys(from)))
+		case len(mask) != n:
+			return fmt.Errorf("the mask of %s has %d elements, want %d", Label(TargetName, name), len(mask), n)
+		default:
+			copy(b.Mask[name][i*n:], mask)
+		}
+	}
+	for name := range from {
+		if !s.fields.Masked[name] {
+			return fmt.Errorf("the example has a mask of %q, which is no masked target of the stream", name)
+		}
+	}
+	return nil
 }
 
 // copyFields copies the numbers of one example to the i-th place of columns.
