@@ -307,7 +307,7 @@ func TestTwoColumns(t *testing.T) {
 	inf := math.Inf(1)
 	two := Batch{Width: 2, Scores: []float64{1, 3, 2, 2.5, 0, -1, inf, inf, -inf, 4, 1, -inf}, Labels: []int{1, 0, 0, 1, 1, 0}}
 	one := Batch{Width: 1, Scores: []float64{2, 0.5, -1, 0, inf, -inf}, Labels: two.Labels}
-	for _, m := range []Metric{NewAUROC(), NewAveragePrecision()} {
+	for _, m := range []Metric{NewAUROC(), NewAveragePrecision(), NewBestF1(), Threshold(NewAUROC(), 1)} {
 		a, b := m.New(), m.New()
 		if err := a.Update(one); err != nil {
 			t.Fatal(err)

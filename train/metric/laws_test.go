@@ -55,6 +55,8 @@ func lawfuls() []lawful {
 			n: n, rows: Batch{Width: width, Scores: numbers(n * width), Labels: labels(n, width)}},
 		{metrics: []Metric{NewRetrieval(NewMAP(0), Cosine), NewRetrieval(NewHitRate(2), Euclidean)}, n: n, counted: true,
 			rows: Batch{Width: width, Scores: numbers(n * width), Labels: labels(n, 5)}},
+		{metrics: []Metric{NewAUROC(), NewAveragePrecision(), NewBestF1(), Threshold(NewF1(2, Positive), .5), Threshold(NewBinaryAccuracy(), -.25)},
+			n: n, rows: Batch{Width: 1, Scores: numbers(n), Labels: labels(n, 2)}},
 		{metrics: []Metric{NewConcordance()}, n: n,
 			rows: Batch{Width: 1, Scores: numbers(n), Targets: times, Labels: labels(n, 2)}},
 		{metrics: []Metric{NewCER(), NewWER(0)}, n: n, rows: sequences},

@@ -3,6 +3,7 @@
 //	classes          [Accuracy], [TopK], [BinaryAccuracy], [Confusion], [Perplexity], [Bits],
 //	                 [CalibrationError]; precision, recall, F1, IoU and Dice ([Score])
 //	areas            [AUROC], [AveragePrecision], and both of several classes ([OneVsRest])
+//	thresholds       [BestF1], and any metric of two classes at a threshold ([Threshold])
 //	ranked lists     NDCG, MRR, MAP, recall and hit rate ([Ranking]), of embeddings [Retrieval]
 //	numbers, times   [MAE], [RMSE], [R2]; [Concordance]
 //	sequences        character and word error rates ([ErrorRate])

@@ -49,7 +49,11 @@ func (b Batch) positive(name string) (score, target func(i int) float64, err err
 		}
 		return score, func(i int) float64 { return float64(b.Labels[i]) }, err
 	}
-	return nil, nil, fmt.Errorf("metric.%s: %d scores per row, want 1, or 2 with class labels; OneVsRest%s takes more", name, b.Width, name)
+	more := ""
+	if name == "AUROC" || name == "AveragePrecision" {
+		more = "; OneVsRest" + name + " takes more"
+	}
+	return nil, nil, fmt.Errorf("metric.%s: %d scores per row, want 1, or 2 with class labels%s", name, b.Width, more)
 }
 
 // groups calls f with the weights of the positives and negatives of each distinct score, the

@@ -56,5 +56,5 @@ func Rates(title string, rates, losses []float64, best float64) (*Picture, error
 	p.Add(mark)
 	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, vg.Points(8)
 	p.Legend.Add(fmt.Sprintf("rate %.2g", best), mark)
-	return &Picture{p, 5.6 * vg.Inch, 3.8 * vg.Inch}, nil
+	return framed(p, 5.6*vg.Inch, 3.8*vg.Inch), nil
 }

@@ -42,7 +42,7 @@ func Reliability(title string, bins []metric.Bin) (*Picture, error) {
 	}
 	diagonal.LineStyle = draw.LineStyle{Color: color.Gray{0x55}, Width: vg.Points(1.2), Dashes: []vg.Length{vg.Points(5), vg.Points(3)}}
 	p.Add(diagonal)
-	return &Picture{p, 5 * vg.Inch, 5 * vg.Inch}, nil
+	return framed(p, 5*vg.Inch, 5*vg.Inch), nil
 }
 
 // bars is the plotter of the bins.

@@ -1,5 +1,6 @@
-// Package report draws what a training run measured: curves, confusion matrices and reliability
-// diagrams as PNG or SVG, and one HTML page that holds them all and needs no network.
+// Package report draws what a training run measured: curves, confusion matrices, reliability
+// diagrams, embeddings and images as PNG or SVG, and one HTML page that holds them all and needs no
+// network. [NewPicture] takes drawings of one's own.
 //
 // It takes plain numbers, from a history, a metric or elsewhere, and imports no graph.
 package report
@@ -8,21 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
-	"io"
 	"math"
-	"path/filepath"
-	"strings"
 	"unicode/utf8"
 
-	"github.com/surprisal-go/surprisal/train/weights"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // A Series is a named sequence of numbers over epochs 1, 2, 3 and so on. Numbers that are not
@@ -41,42 +36,6 @@ var palette = []color.RGBA{
 }
 
 var grey = color.RGBA{0xe4, 0xe4, 0xe4, 0xff}
-
-// A Picture is a drawing of a fixed size, to be saved.
-type Picture struct {
-	plot          *plot.Plot
-	width, height vg.Length
-}
-
-// Save writes the picture to a file in the format of its name, .png or .svg: all of it or nothing.
-func (p *Picture) Save(path string) error {
-	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
-	err := weights.WriteFile(path, func(w io.Writer) error { return p.Write(w, format) })
-	if err != nil {
-		return fmt.Errorf("report.Save: %w", err)
-	}
-	return nil
-}
-
-// Write writes the picture as "png", at 144 dots per inch, or "svg".
-func (p *Picture) Write(w io.Writer, format string) error {
-	var c interface {
-		vg.CanvasSizer
-		io.WriterTo
-	}
-	switch format {
-	case "png":
-		c = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(p.width, p.height), vgimg.UseDPI(144), vgimg.UseBackgroundColor(color.White))}
-	case "svg":
-		c = vgsvg.New(p.width, p.height)
-	default:
-		return fmt.Errorf("format is %q, want png or svg", format)
-	}
-	margin := vg.Points(10)
-	p.plot.Draw(draw.Crop(draw.New(c), margin, -vg.Points(16), margin, -margin))
-	_, err := c.WriteTo(w)
-	return err
-}
 
 // newPlot returns a plot in the style of this package.
 func newPlot(title, x, y string) *plot.Plot {
@@ -165,7 +124,7 @@ func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
 	if p.X.Min == p.X.Max {
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
 	}
-	return &Picture{p, width, 3.8 * vg.Inch}, nil
+	return framed(p, width, 3.8*vg.Inch), nil
 }
 
 // falls reports whether the last finite number is below the first.
