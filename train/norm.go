@@ -250,9 +250,9 @@ func (n norm) moments(x, present *G.Node) (*G.Node, error) {
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{2 * in[0][1]}, nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if n.dtype == tensor.Float32 {
-				return columnMoments[float32](r, in)
+				return momentValues[float32](r, in)
 			}
-			return columnMoments[float64](r, in)
+			return momentValues[float64](r, in)
 		},
 	}, in...)
 }
@@ -283,25 +283,6 @@ func (n norm) fixed(x, mean, variance *G.Node) (*G.Node, error) {
 	return G.HadamardDiv(x, variance)
 }
 
-// moment returns the mean and the variance of the numbers that at names, in two passes.
-func moment[F float32 | float64](x []F, first, step, count int, counts func(i int) bool) (mean, variance float64) {
-	n := 0.0
-	for i := range count {
-		if counts(i) {
-			mean += float64(x[first+i*step])
-			n++
-		}
-	}
-	mean /= n
-	for i := range count {
-		if counts(i) {
-			d := float64(x[first+i*step]) - mean
-			variance += d * d
-		}
-	}
-	return mean, variance / n
-}
-
 // presence returns whether a row of the matrix counts: each row of a batch has some of them.
 func presence[F float32 | float64](in []G.Value, rows int) (func(i int) bool, error) {
 	if len(in) < 2 {
@@ -315,7 +296,35 @@ func presence[F float32 | float64](in []G.Value, rows int) (func(i int) bool, er
 	return func(i int) bool { return p[i/each] != 0 }, nil
 }
 
-func columnMoments[F float32 | float64](r *room, in []G.Value) (G.Value, error) {
+// columnMoments returns the means and the variances of the columns of x over the n rows that count.
+func columnMoments[F float32 | float64](x []F, width int, counts func(i int) bool) (mean, variance []float64, n float64) {
+	mean, variance = make([]float64, width), make([]float64, width)
+	for i := range len(x) / width {
+		if counts(i) {
+			n++
+			for j, v := range x[i*width : (i+1)*width] {
+				mean[j] += float64(v)
+			}
+		}
+	}
+	for j := range mean {
+		mean[j] /= n
+	}
+	for i := range len(x) / width {
+		if counts(i) {
+			for j, v := range x[i*width : (i+1)*width] {
+				d := float64(v) - mean[j]
+				variance[j] += d * d
+			}
+		}
+	}
+	for j := range variance {
+		variance[j] /= n
+	}
+	return mean, variance, n
+}
+
+func momentValues[F float32 | float64](r *room, in []G.Value) (G.Value, error) {
 	x, err := slice[F](in[0])
 	if err != nil {
 		return nil, err
@@ -325,10 +334,10 @@ func columnMoments[F float32 | float64](r *room, in []G.Value) (G.Value, error) 
 	if err != nil {
 		return nil, err
 	}
+	mean, variance, _ := columnMoments(x, width, counts)
 	out := take[F](r, 2*width)
 	for j := range width {
-		mean, variance := moment(x, j, width, rows, counts)
-		out[j], out[width+j] = F(mean), F(variance)
+		out[j], out[width+j] = F(mean[j]), F(variance[j])
 	}
 	return dense(out, 2*width), nil
 }
@@ -346,39 +355,91 @@ func normValues[F float32 | float64](r *room, n norm, in []G.Value, upstream G.V
 		}
 	}
 	rows, width := in[0].Shape()[0], in[0].Shape()[1]
+	out := take[F](r, rows*width)
+	if n.rows {
+		for first := 0; first < len(x); first += width {
+			upstream := g
+			if g != nil {
+				upstream = g[first : first+width]
+			}
+			normRow(out[first:first+width], x[first:first+width], upstream)
+		}
+		return dense(out, rows, width), nil
+	}
 	counts, err := presence[F](in, rows)
 	if err != nil {
 		return nil, err
 	}
-	out := take[F](r, rows*width)
-	groups, count, stride, step := width, rows, 1, width // of columns
-	if n.rows {
-		groups, count, stride, step = rows, width, width, 1
-	}
-	for j := range groups {
-		first := j * stride
-		mean, variance := moment(x, first, step, count, counts)
-		scale := 1 / math.Sqrt(variance+normEpsilon)
-		var sumG, sumGY, present float64
-		for i := range count {
-			if at := first + i*step; g != nil && counts(i) {
-				sumG += float64(g[at])
-				sumGY += float64(g[at]) * (float64(x[at]) - mean) * scale
-				present++
-			}
-		}
-		for i := range count {
-			at := first + i*step
-			y := (float64(x[at]) - mean) * scale
-			switch {
-			case g == nil:
-				out[at] = F(y)
-			case counts(i):
-				out[at] = F(scale * (float64(g[at]) - sumG/present - y*sumGY/present))
-			default:
-				out[at] = 0 // padding, whose results have the weight 0
-			}
-		}
-	}
+	normColumns(out, x, g, width, counts)
 	return dense(out, rows, width), nil
+}
+
+// normRow normalises a row, or differentiates by it with an upstream gradient g.
+func normRow[F float32 | float64](out, x, g []F) {
+	n := float64(len(x))
+	var mean, variance, meanG, meanGY float64
+	for _, v := range x {
+		mean += float64(v)
+	}
+	mean /= n
+	for _, v := range x {
+		d := float64(v) - mean
+		variance += d * d
+	}
+	scale := 1 / math.Sqrt(variance/n+normEpsilon)
+	if g == nil {
+		for k, v := range x {
+			out[k] = F((float64(v) - mean) * scale)
+		}
+		return
+	}
+	for k, v := range g {
+		meanG += float64(v)
+		meanGY += float64(v) * (float64(x[k]) - mean) * scale
+	}
+	meanG, meanGY = meanG/n, meanGY/n
+	for k, v := range x {
+		out[k] = F(scale * (float64(g[k]) - meanG - (float64(v)-mean)*scale*meanGY))
+	}
+}
+
+// normColumns normalises the columns by their moments over the rows that count, or differentiates
+// by them with an upstream gradient g. It goes through the rows in the order of memory.
+func normColumns[F float32 | float64](out, x, g []F, width int, counts func(i int) bool) {
+	mean, scale, n := columnMoments(x, width, counts)
+	for j, v := range scale {
+		scale[j] = 1 / math.Sqrt(v+normEpsilon)
+	}
+	if g == nil {
+		for first := 0; first < len(x); first += width {
+			to := out[first : first+width]
+			for j, v := range x[first : first+width] {
+				to[j] = F((float64(v) - mean[j]) * scale[j])
+			}
+		}
+		return
+	}
+	meanG, meanGY := make([]float64, width), make([]float64, width)
+	for first := 0; first < len(x); first += width {
+		if counts(first / width) {
+			from := x[first : first+width]
+			for j, v := range g[first : first+width] {
+				meanG[j] += float64(v)
+				meanGY[j] += float64(v) * (float64(from[j]) - mean[j]) * scale[j]
+			}
+		}
+	}
+	for j := range meanG {
+		meanG[j], meanGY[j] = meanG[j]/n, meanGY[j]/n
+	}
+	for first := 0; first < len(x); first += width {
+		to, from := out[first:first+width], g[first:first+width]
+		if !counts(first / width) {
+			clear(to) // padding, whose results have the weight 0
+			continue
+		}
+		for j, v := range x[first : first+width] {
+			to[j] = F(scale[j] * (float64(from[j]) - meanG[j] - (float64(v)-mean[j])*scale[j]*meanGY[j]))
+		}
+	}
 }
