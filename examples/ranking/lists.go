@@ -1,8 +1,8 @@
 package main
 
 import (
+	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
 	"github.com/surprisal-go/surprisal/train/data"
@@ -16,20 +16,18 @@ const (
 // lists are n lists of images, each graded by a judge who prefers large digits. What an image is
 // worth to a judge is its digit with noise; judges differ in how generous they are. No image is in
 // training and in test lists.
-func lists(r *rand.Rand, n int, test bool) (*data.Frame, error) {
-	images, labels, err := digits.Images()
+func lists(seed uint64, n int, test bool) (*data.Frame, error) {
+	images, labels, err := digits.Part(test)
 	if err != nil {
 		return nil, err
 	}
+	r := data.Rand(seed, fmt.Sprint("lists, test ", test), 0)
 	var pixels, relevance [][]float64
 	for range n {
 		var list, grade []float64
 		generous := 2 * r.NormFloat64()
-		for len(grade) < items {
+		for range items {
 			image := r.IntN(len(images))
-			if digits.Held(image) != test {
-				continue
-			}
 			value := float64(labels[image]) + 1.5*r.NormFloat64() + generous
 			list = append(list, images[image]...)
 			grade = append(grade, min(max(math.Round((value-5)/1.5), 0), grades-1))

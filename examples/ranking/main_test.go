@@ -3,11 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"strings"
 	"testing"
 
+	"github.com/surprisal-go/surprisal/examples/internal/programtest"
 	"github.com/surprisal-go/surprisal/train/data"
 )
 
@@ -19,13 +17,10 @@ func TestRun(t *testing.T) {
 	}
 	values := make(map[string]float64)
 	for _, l := range losses {
-		_, line, _ := strings.Cut(text.String(), "\n"+l.name+" ")
 		var v float64
-		if _, err := fmt.Sscan(line, &v); err != nil {
-			t.Fatalf("%s: %v in\n%s", l.name, err, text.String())
-		}
-		if values[l.name] = v; v <= values["MSE"] && l.name != "MSE" || v < .5 || v > 1 {
-			t.Errorf("%s: NDCG@5 %v", l.name, v)
+		programtest.Scan(t, text.String(), l.Name+" ", "%f", &v)
+		if values[l.Name] = v; v <= values["MSE"] && l.Name != "MSE" || v < .5 || v > 1 {
+			t.Errorf("%s: NDCG@5 %v", l.Name, v)
 		}
 	}
 }
@@ -33,7 +28,7 @@ func TestRun(t *testing.T) {
 // TestLists: the grades are all used, rise with the digits, and differ in their means from list to
 // list.
 func TestLists(t *testing.T) {
-	ds, err := lists(rand.New(rand.NewPCG(1, 2)), 200, false)
+	ds, err := lists(1, 200, false)
 	if err != nil {
 		t.Fatal(err)
 	}

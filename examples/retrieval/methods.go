@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/paired"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	G "gorgonia.org/gorgonia"
@@ -18,21 +19,10 @@ const (
 // batch and are taken for rows in between.
 func network(b *train.Builder, in train.Nodes) (train.Nodes, error) {
 	const pixels = digits.Side * digits.Side
-	x, err := b.Concat(in["image"], in["image"])
-	if err != nil {
-		return nil, err
-	}
-	z, err := b.Noise("noise", 2*pixels)
-	if err != nil {
-		return nil, err
-	}
+	x, z := G.Must(b.Concat(in["image"], in["image"])), G.Must(b.Noise("noise", 2*pixels))
 	x = G.Must(G.Add(x, G.Must(G.Mul(z, G.NewConstant(float32(noise))))))
-	if x, err = b.Dense("hidden", G.Must(G.Reshape(x, tensor.Shape{2 * b.Batch(), pixels})), 128); err != nil {
-		return nil, err
-	}
-	if x, err = b.Dense("embedding", G.Must(G.Rectify(x)), width); err != nil {
-		return nil, err
-	}
+	x = G.Must(b.Dense("hidden", G.Must(G.Reshape(x, tensor.Shape{2 * b.Batch(), pixels})), 128))
+	x = G.Must(b.Dense("embedding", G.Must(G.Rectify(x)), width))
 	x = G.Must(G.Reshape(x, tensor.Shape{b.Batch(), 2 * width}))
 	first, second := G.Must(G.Slice(x, nil, G.S(0, width))), G.Must(G.Slice(x, nil, G.S(width, 2*width)))
 	logits, err := b.Dense("classes", first, 7)
@@ -42,21 +32,17 @@ func network(b *train.Builder, in train.Nodes) (train.Nodes, error) {
 // predicted are the outputs of the network without a loss.
 var predicted = train.Objective{{Output: "first"}, {Output: "second"}, {Output: "logits"}}
 
-// method is a way to train: the first, a classifier whose last layer is cut off, is the naive one,
-// and the last needs no labels.
-type method struct {
-	name string
-	train.Term
-}
-
-var methods = []method{
-	{"cross-entropy", train.Term{Output: "logits", Target: "digit", Loss: loss.CrossEntropy}},
-	{"triplet", embedding(loss.BatchTriplet, loss.WithMining(loss.MineHard), loss.WithSoft())},
-	{"NTXent", embedding(loss.NTXent)},
-	{"SupCon", embedding(loss.SupCon)},
-	{"InfoNCE", train.Term{Build: func(out, _ train.Nodes, opts ...loss.Option) (*G.Node, error) {
+// methods are ways to train: the first, a classifier whose last layer is cut off, is the naive one.
+// InfoNCE needs no labels. The last is none.
+var methods = []paired.Candidate[train.Term]{
+	{Name: "cross-entropy", Loss: train.Term{Output: "logits", Target: "digit", Loss: loss.CrossEntropy}},
+	{Name: "triplet", Loss: embedding(loss.BatchTriplet, loss.WithMining(loss.MineHard), loss.WithSoft())},
+	{Name: "NTXent", Loss: embedding(loss.NTXent)},
+	{Name: "SupCon", Loss: embedding(loss.SupCon)},
+	{Name: "InfoNCE", Loss: train.Term{Build: func(out, _ train.Nodes, opts ...loss.Option) (*G.Node, error) {
 		return loss.InfoNCE(out["first"], out["second"], opts...)
 	}}},
+	{Name: "pixels", Note: "the images themselves: so small and well centred, they need no embedding"},
 }
 
 // embedding is a loss of the first view and the labels.

@@ -1,59 +1,47 @@
 package main
 
 import (
+	"fmt"
 	"image"
 	"image/color"
-	"image/png"
-	"os"
-	"path/filepath"
+	"io"
+
+	"github.com/surprisal-go/surprisal/examples/internal/program"
+	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/report"
 )
 
-// draw writes a picture and returns its file. Each row has a scene, its digit and what each loss
-// finds of it: hits are white, misses blue and false alarms orange.
-func draw(out string, found []masks) (file string, err error) {
-	const zoom, gap, rows = 6, 1, 8 // dots for a pixel, pixels between tiles
-	tile := func(i int) int { return i * (side + gap) * zoom }
-	img := image.NewRGBA(image.Rect(0, 0, tile(len(found)+2), tile(min(rows, found[0].scenes.Len()))))
-	for y := range img.Rect.Max.Y {
-		for x := range img.Rect.Max.X {
-			scene, column := y/tile(1), x/tile(1)
-			i, j := y%tile(1)/zoom, x%tile(1)/zoom
-			if i >= side || j >= side {
-				img.Set(x, y, color.White)
-				continue
-			}
-			at := (scene*side+i)*side + j
-			there := found[0].truth[at] == 1
-			hit := there
-			if column > 1 {
-				hit = found[column-2].margins[at] > 0
-			}
-			ink := color.RGBA{R: 0x28, G: 0x28, B: 0x28, A: 0xff}
-			switch {
-			case column == 0:
-				v := uint8(255 * min(max((found[0].scenes.Input(scene).F32[i*side+j]+1)/3, 0), 1))
-				ink.R, ink.G, ink.B = v, v, v
-			case hit && there:
-				ink.R, ink.G, ink.B = 0xff, 0xff, 0xff
-			case hit:
-				ink.R, ink.G, ink.B = 0xe0, 0x6c, 0x10
-			case there:
-				ink.R, ink.G, ink.B = 0x3b, 0x7d, 0xd8
-			}
-			img.Set(x, y, ink)
+// inks are for pixels by whether they are of a digit and whether they are taken for it: hits are
+// white, misses blue and false alarms orange.
+var inks = map[[2]bool]color.RGBA{
+	{false, false}: {R: 0x28, G: 0x28, B: 0x28, A: 0xff}, {true, true}: {R: 0xff, G: 0xff, B: 0xff, A: 0xff},
+	{false, true}: {R: 0xe0, G: 0x6c, B: 0x10, A: 0xff}, {true, false}: {R: 0x3b, G: 0x7d, B: 0xd8, A: 0xff},
+}
+
+// draw writes a picture whose rows have a scene, its digit, and what is found by the logits of each
+// loss.
+func draw(w io.Writer, out string, scenes *data.Table, found [][]float32) error {
+	var tiles []image.Image
+	tile := func(ink func(pixel int) color.Color) {
+		m := image.NewRGBA(image.Rect(0, 0, side, side))
+		for k := range side * side {
+			m.Set(k%side, k/side, ink(k))
+		}
+		tiles = append(tiles, m)
+	}
+	for i := range min(8, scenes.Len()) {
+		light, truth := scenes.Input(i).F32, scenes.Target(i).Int
+		tile(func(k int) color.Color { return color.Gray{Y: uint8(255 * min(max((light[k]+1)/3, 0), 1))} })
+		tile(func(k int) color.Color { return inks[[2]bool{truth[k] == 1, truth[k] == 1}] })
+		for _, logits := range found {
+			z := logits[2*i*side*side:]
+			tile(func(k int) color.Color { return inks[[2]bool{truth[k] == 1, z[2*k+1] > z[2*k]}] })
 		}
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return "", err
-	}
-	file = filepath.Join(out, "segmentation.png")
-	f, err := os.Create(file)
+	picture, err := report.Images(tiles, 2+len(found), 6)
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer f.Close()
-	if err := png.Encode(f, img); err != nil {
-		return "", err
-	}
-	return file, f.Close()
+	fmt.Fprintln(w, "\nThe columns of the picture are the scene, its digit, and what each loss finds, in their order.")
+	return program.Save(w, out, "segmentation.png", picture)
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"math/rand/v2"
+	"fmt"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
 	"github.com/surprisal-go/surprisal/train/data"
@@ -15,22 +15,19 @@ const (
 
 // scenes are n pictures of noise, each with a digit pasted on it, and the masks of the digits. No
 // digit is in training and in test scenes.
-func scenes(r *rand.Rand, n int, test bool) (*data.Table, error) {
-	images, _, err := digits.Images()
+func scenes(seed uint64, n int, test bool) (*data.Table, error) {
+	images, _, err := digits.Part(test)
 	if err != nil {
 		return nil, err
 	}
+	r := data.Rand(seed, fmt.Sprint("scenes, test ", test), 0)
 	x, y := data.Column{F32: make([]float32, n*side*side)}, data.Column{Int: make([]int, n*side*side)}
 	for i := range x.F32 {
 		x.F32[i] = float32(noise * r.NormFloat64())
 	}
 	for i := range n {
-		image := r.IntN(len(images))
-		for digits.Held(image) != test {
-			image = r.IntN(len(images))
-		}
 		corner := i*side*side + r.IntN(side-digits.Side+1)*side + r.IntN(side-digits.Side+1)
-		for k, p := range images[image] {
+		for k, p := range images[r.IntN(len(images))] {
 			at := corner + k/digits.Side*side + k%digits.Side
 			x.F32[at] += float32(p)
 			if p >= ink {
@@ -40,6 +37,6 @@ func scenes(r *rand.Rand, n int, test bool) (*data.Table, error) {
 	}
 	return data.NewTable(n, data.Spec{
 		Input:  data.Field{Kind: data.Float, Shape: []int{side, side, 1}},
-		Target: data.Field{Kind: data.Int, Shape: []int{side * side}},
+		Target: data.Field{Kind: data.Int, Shape: []int{side, side}},
 	}, x, y)
 }

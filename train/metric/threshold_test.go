@@ -76,12 +76,12 @@ func TestThresholdFaults(t *testing.T) {
 		t.Error("the caller's scores have changed")
 	}
 	for want, err := range map[string]error{
-		"metric.Threshold: the threshold is NaN":                                   Threshold(NewAUROC(), math.NaN()).Update(two),
-		"metric.F1: average positive of 3 classes":                                 Threshold(NewF1(3, Positive), 1).(Checker).Check(),
-		"metric.Threshold: 3 scores per row, want 1, or 2 with class labels":       m.Update(Batch{Width: 3, Scores: make([]float64, 3), Labels: []int{0}}),
-		"metric.Threshold: 0 scores per row, want 1, or 2 with class labels":       m.Update(Batch{}),
-		"metric: cannot merge *metric.shifted \"f1\" into *metric.shifted \"f1\"":  m.Merge(Threshold(NewF1(2, Positive), 2)),
-		"metric: cannot merge *metric.AUROC \"auroc\" into *metric.BestF1 \"best_": NewBestF1().Merge(NewAUROC()),
+		"metric.Threshold: the threshold is NaN":                                      Threshold(NewAUROC(), math.NaN()).Update(two),
+		"metric.F1: average positive of 3 classes":                                    Threshold(NewF1(3, Positive), 1).(Checker).Check(),
+		"metric.Threshold: 3 scores per row, want 1, or 2 with class labels":          m.Update(Batch{Width: 3, Scores: make([]float64, 3), Labels: []int{0}}),
+		"metric.Threshold: 0 scores per row, want 1, or 2 with class labels":          m.Update(Batch{}),
+		"metric: cannot merge *metric.shifted \"f1@2\" into *metric.shifted \"f1@1\"": m.Merge(Threshold(NewF1(2, Positive), 2)),
+		"metric: cannot merge *metric.AUROC \"auroc\" into *metric.BestF1 \"best_":    NewBestF1().Merge(NewAUROC()),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

@@ -59,7 +59,8 @@ func Embedding(title string, s metric.Similarity, embeddings []float64, labels [
 	flat.Mul(x, axes.Slice(0, width, 0, 2))
 	p := newPlot(title, "", "")
 	p.HideAxes()
-	p.Legend.Top = true
+	legend := p.Legend // beside the points; the plot's own stays empty
+	legend.Top, legend.ThumbnailWidth = true, vg.Points(8)
 	shapes := []draw.GlyphDrawer{draw.CircleGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}, draw.CrossGlyph{}}
 	for k, class := range classes {
 		var points plotter.XYs
@@ -78,7 +79,12 @@ func Embedding(title string, s metric.Similarity, embeddings []float64, labels [
 		if names != nil {
 			name = names[class]
 		}
-		p.Legend.Add(name, dots)
+		legend.Add(name, dots)
 	}
-	return framed(p, 3.6*vg.Inch, 3.4*vg.Inch), nil
+	return NewPicture(3.8*vg.Inch, 3.4*vg.Inch, func(c draw.Canvas) {
+		c = margins(c)
+		room := legend.Rectangle(c).Size().X + vg.Points(4)
+		p.Draw(draw.Crop(c, 0, -room, 0, 0))
+		legend.Draw(draw.Crop(c, 0, 0, 0, -vg.Points(20)))
+	}), nil
 }

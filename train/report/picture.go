@@ -38,10 +38,12 @@ func NewPicture(width, height vg.Length, paint func(c draw.Canvas)) *Picture {
 
 // framed is a plot with a margin.
 func framed(p *plot.Plot, width, height vg.Length) *Picture {
+	return NewPicture(width, height, func(c draw.Canvas) { p.Draw(margins(c)) })
+}
+
+func margins(c draw.Canvas) draw.Canvas {
 	margin := vg.Points(10)
-	return NewPicture(width, height, func(c draw.Canvas) {
-		p.Draw(draw.Crop(c, margin, -vg.Points(16), margin, -margin))
-	})
+	return draw.Crop(c, margin, -vg.Points(16), margin, -margin)
 }
 
 // Tiles returns a picture of pictures, side by side in rows of so many columns. All have the room of

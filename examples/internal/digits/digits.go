@@ -49,6 +49,17 @@ func Images() (pixels [][]float64, labels []int, err error) {
 // Held reports whether an image is one for tests: every fifth is.
 func Held(image int) bool { return image%5 == 4 }
 
+// Part returns the images for tests, or those for training, with their digits.
+func Part(held bool) (pixels [][]float64, labels []int, err error) {
+	all, digits, err := Images()
+	for i, m := range all {
+		if Held(i) == held {
+			pixels, labels = append(pixels, m), append(labels, digits[i])
+		}
+	}
+	return pixels, labels, err
+}
+
 // Split returns the images for training and those for tests, with their digits as classes.
 func Split() (train, test data.Dataset, err error) {
 	pixels, labels, err := Images()
