@@ -11,7 +11,7 @@
 //	NTXent          0.939     0.653  +0.055, better with 5 of 5 seeds: earns its place (≥ 0.020)
 //	SupCon          0.926     0.636  +0.038, better with 5 of 5 seeds: earns its place (≥ 0.020)
 //	InfoNCE         0.983     0.760  +0.162, better with 5 of 5 seeds: earns its place (≥ 0.020)
-//	pixels          0.992     0.773  the images themselves: so small and well centred, they need no embedding
+//	pixels          0.992     0.773  images so small and well centred need no embedding
 package main
 
 import (

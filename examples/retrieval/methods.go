@@ -42,7 +42,7 @@ var methods = []paired.Candidate[train.Term]{
 	{Name: "InfoNCE", Loss: train.Term{Build: func(out, _ train.Nodes, opts ...loss.Option) (*G.Node, error) {
 		return loss.InfoNCE(out["first"], out["second"], opts...)
 	}}},
-	{Name: "pixels", Note: "the images themselves: so small and well centred, they need no embedding"},
+	{Name: "pixels", Note: "images so small and well centred need no embedding"},
 }
 
 // embedding is a loss of the first view and the labels.
