@@ -125,19 +125,19 @@ var reduce = core.Definition{
 }
 
 // ReadsBatch reports whether cost is computed, directly or by way of other nodes, from a loss whose
-// values read all rows of the batch, as those of pairs and triplets in a batch do. A row of weight 0
-// still has a part in the values of the others there: only [WithMask] leaves it out. It is false for
-// a loss that has a mask already, and for losses of lists, images and sequences, of which each row
-// of a batch is one.
-func ReadsBatch(cost *G.Node) bool {
+// values read all rows of the batch, as those of pairs and triplets in a batch do and those of all
+// pixels under [WithPooled]. A row of weight 0 still has a part in the values of the others there:
+// only [WithMask] leaves it out, by a mask of the given shape. It is false for a loss that has a mask
+// already, and for losses of lists, images and sequences, of which each row of a batch is one.
+func ReadsBatch(cost *G.Node) (mask tensor.Shape, reads bool) {
 	for n := range Walk(cost) {
-		if b, ok := graph.Loss(n); ok && b.Def.Grouped != nil && !b.Set.Has(core.OptMask) {
-			if g := b.Def.Grouped(&b.Set); g.Over == "" && g.Entries == "N" {
-				return true
+		if b, ok := graph.Loss(n); ok && !b.Set.Has(core.OptMask) {
+			if mask := b.BatchMask(); mask != nil {
+				return tensor.Shape(mask), true
 			}
 		}
 	}
-	return false
+	return nil, false
 }
 
 // Parts returns the two numbers of [Mean] for a loss of this package, whatever its reduction, as

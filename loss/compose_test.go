@@ -3,6 +3,7 @@ package loss_test
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss"
@@ -268,7 +269,7 @@ func compareRowWeights(t *testing.T, dt tensor.Dtype, cols int) {
 }
 
 // TestReadsBatch: losses of pairs in a batch do, until they have a mask; those of rows, lists and
-// images do not.
+// images do not unless their pixels are one set.
 func TestReadsBatch(t *testing.T) {
 	g := G.NewGraph()
 	x, y := matrixOf(g, "x", 2, 2, 1, 2, 3, 4), matrixOf(g, "y", 2, 2, 2, 1, 0, 3)
@@ -276,24 +277,27 @@ func TestReadsBatch(t *testing.T) {
 	sum := loss.Weighted(loss.Term{Name: "a", Factor: 1, Loss: loss.MSE}, loss.Term{Name: "b", Factor: 1, Loss: loss.DCL})
 	for name, c := range map[string]struct {
 		cost func() (*G.Node, error)
-		want bool
+		want []int
 	}{
-		"NTXent":       {func() (*G.Node, error) { return loss.NTXent(x, labels) }, true},
-		"masked":       {func() (*G.Node, error) { return loss.NTXent(x, labels, loss.WithMask(mask)) }, false},
-		"InfoNCE":      {func() (*G.Node, error) { return loss.InfoNCE(x, y) }, true},
-		"VICReg":       {func() (*G.Node, error) { return loss.VICReg(x, y) }, true},
-		"sum":          {func() (*G.Node, error) { return sum(x, y) }, true},
-		"CrossEntropy": {func() (*G.Node, error) { return loss.CrossEntropy(x, labels) }, false},
-		"ListNet":      {func() (*G.Node, error) { return loss.ListNet(x, y) }, false},
-		"Dice":         {func() (*G.Node, error) { return loss.Dice(x, labels) }, false},
-		"Alignment":    {func() (*G.Node, error) { return loss.Alignment(x, y) }, false},
+		"NTXent":        {func() (*G.Node, error) { return loss.NTXent(x, labels) }, []int{2}},
+		"masked":        {func() (*G.Node, error) { return loss.NTXent(x, labels, loss.WithMask(mask)) }, nil},
+		"InfoNCE":       {func() (*G.Node, error) { return loss.InfoNCE(x, y) }, []int{2}},
+		"VICReg":        {func() (*G.Node, error) { return loss.VICReg(x, y) }, []int{2}},
+		"sum":           {func() (*G.Node, error) { return sum(x, y) }, []int{2}},
+		"CrossEntropy":  {func() (*G.Node, error) { return loss.CrossEntropy(x, labels) }, nil},
+		"ListNet":       {func() (*G.Node, error) { return loss.ListNet(x, y) }, nil},
+		"Dice":          {func() (*G.Node, error) { return loss.Dice(x, labels) }, nil},
+		"pooled Dice":   {func() (*G.Node, error) { return loss.Dice(x, labels, loss.WithPooled()) }, []int{2}},
+		"pooled pixels": {func() (*G.Node, error) { return loss.LovaszHinge(x, y, loss.WithPooled()) }, []int{2, 2}},
+		"Alignment":     {func() (*G.Node, error) { return loss.Alignment(x, y) }, nil},
 	} {
 		cost, err := c.cost()
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if got := loss.ReadsBatch(cost); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
+		mask, got := loss.ReadsBatch(cost)
+		if got != (c.want != nil) || !slices.Equal(mask, c.want) {
+			t.Errorf("%s: %v with a mask of shape %v, want %v", name, got, mask, c.want)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type costTerm struct {
 	cost             data.Column
 	divisor          data.Column  // what the mean is divided by; empty for a loss that is no quotient
 	readsBatch       bool         // its values read all rows, so that those that pad a batch have to be masked
+	mask             tensor.Shape // of that mask
 	weights          tensor.Shape // of its weights; nil where it takes none
 }
 
@@ -155,11 +156,11 @@ func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) (err error) {
 		pr.unweighted = t.label
 	}
 	if t.readsBatch {
-		present, err := pr.presentRows()
+		mask, err := pr.maskOf(t, p.fields)
 		if err != nil {
 			return err
 		}
-		opts = append(opts, loss.WithMask(present))
+		opts = append(opts, loss.WithMask(mask))
 	}
 	if p.comm != nil {
 		opts = append(opts, loss.WithComm(p.comm))
@@ -186,6 +187,20 @@ func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) (err error) {
 		return fmt.Errorf("more than one batch a step (Accumulate, Comm) takes the numerators and denominators of batches: %w", err)
 	}
 	return nil
+}
+
+// maskOf returns the leaf that masks the rows that pad a batch for a term whose values read all rows:
+// one entry for each of them or, in pooled losses, for each of their pixels, where a mask of the
+// dataset has its place, too.
+func (pr *program) maskOf(t *costTerm, fields data.Fields) (*G.Node, error) {
+	if len(t.mask) == 1 {
+		return pr.presentRows()
+	}
+	w, err := pr.weightsOf(t.mask, t.Target, fields.Masked[t.Target]) // all weights are 1, else load refuses them
+	if err != nil {
+		return nil, err
+	}
+	return w.node, nil
 }
 
 // weightsOf returns the leaf of the weights of a shape with the mask of a target, which terms
@@ -222,7 +237,13 @@ func weightShape(t *costTerm, out Nodes, fields data.Fields) (tensor.Shape, erro
 	if err != nil {
 		return nil, err
 	}
-	if len(shape) == 0 && t.readsBatch && !fields.Masked[t.Target] {
+	pooled := len(t.mask) > 1
+	if pooled && fields.Masked[t.Target] {
+		if want := append(tensor.Shape{batch}, fields.Targets[t.Target].Shape...); !t.mask.Eq(want) {
+			return nil, fmt.Errorf("the dataset masks elements of its targets, of shape %v, and the loss takes masks of shape %v", want, t.mask)
+		}
+	}
+	if pooled || len(shape) == 0 && t.readsBatch && !fields.Masked[t.Target] {
 		return nil, nil
 	}
 	if len(shape) == 0 || shape[0] != batch {
@@ -273,7 +294,7 @@ func rowsOf(out Nodes) int {
 func (t *costTerm) shape(out Nodes, targets map[string]data.Field, weights tensor.Shape) (tensor.Shape, error) {
 	n, pred, y, err := t.trial(out, targets, weights, loss.WithReduction(loss.None))
 	if err == nil {
-		t.readsBatch = loss.ReadsBatch(n)
+		t.mask, t.readsBatch = loss.ReadsBatch(n)
 		reached := make(map[*G.Node]bool)
 		for m := range loss.Walk(n) {
 			reached[m] = true

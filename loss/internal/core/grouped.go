@@ -331,6 +331,15 @@ func (g *grouped) perValue(b *Bound, what string, s Shape) error {
 		strings.Join(words, " or "), b.Def.Operands[0].Name, b.Shape)
 }
 
+// BatchMask returns the shape of the mask that leaves out rows where values read the whole batch, and
+// nil where each reads rows of its own.
+func (b *Bound) BatchMask() Shape {
+	if b.grouped == nil || b.grouped.Over != "" || !strings.HasPrefix(b.grouped.Entries, "N") {
+		return nil
+	}
+	return slices.Clone(b.grouped.mask)
+}
+
 // sealed returns a copy with the mathematics.
 func (g *grouped) sealed(b *Bound) *grouped {
 	c := *g
