@@ -1,37 +1,31 @@
-// Digits trains two classifiers of handwritten digits, softmax regression and a network with one
-// hidden layer, on images that are part of the program, and draws how it went.
+// Digits trains three classifiers of handwritten digits on images that are part of the program, and
+// draws how it went: softmax regression, a network with one hidden layer, and a convolutional
+// network with batch normalisation and pooling.
 //
 //	go run ./examples/digits
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"log"
 	"os"
-	"os/signal"
-	"path/filepath"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/metric"
 	"github.com/surprisal-go/surprisal/train/optim"
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides initial weights and shuffling")
-	epochs := flag.Int("epochs", 50, "passes over the training images")
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-digits"), "directory for the pictures")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, os.Stderr, *seed, *epochs, *out); err != nil {
-		log.Fatal(err)
-	}
+	seed := program.Seed("initial weights and shuffling")
+	epochs := program.Int("epochs", 50, 1, "passes over the training images")
+	out := program.Out("digits")
+	program.Main(func(ctx context.Context) error { return run(ctx, os.Stdout, os.Stderr, *seed, *epochs, *out) })
 }
 
 // regression is softmax regression: one score per class.
@@ -41,14 +35,23 @@ func regression(b *train.Builder, x *G.Node) (*G.Node, error) {
 
 // network has a hidden layer of 128 rectified units.
 func network(b *train.Builder, x *G.Node) (*G.Node, error) {
-	h, err := b.Dense("hidden", x, 128)
-	if err != nil {
-		return nil, err
+	h := G.Must(b.Dense("hidden", x, 128))
+	return b.Dense("out", G.Must(G.Rectify(h)), 10)
+}
+
+// convolution normalises over batches, and pools from 8 by 8 pixels to one number for each of 32
+// features.
+func convolution(b *train.Builder, x *G.Node) (*G.Node, error) {
+	x = G.Must(G.Reshape(x, tensor.Shape{b.Batch(), digits.Side, digits.Side, 1}))
+	layer := func(name string, units int) *G.Node {
+		h := G.Must(b.Conv2D(name, x, units, train.Window{Height: 3, Width: 3, Pad: 1}))
+		return G.Must(G.Rectify(G.Must(b.BatchNorm(name+".norm", h))))
 	}
-	if h, err = G.Rectify(h); err != nil {
-		return nil, err
-	}
-	return b.Dense("out", h, 10)
+	x = layer("first", 16)
+	x = G.Must(b.MaxPool2D(x, train.Window{Height: 2, Width: 2, Stride: 2}))
+	x = layer("second", 32)
+	x = G.Must(b.MeanPool2D(x, train.Window{Height: 4, Width: 4}))
+	return b.Dense("out", G.Must(G.Reshape(x, tensor.Shape{b.Batch(), 32})), 10)
 }
 
 func run(ctx context.Context, w, progress io.Writer, seed uint64, epochs int, out string) error {
@@ -62,12 +65,14 @@ func run(ctx context.Context, w, progress io.Writer, seed uint64, epochs int, ou
 		name      string
 		model     train.Model
 		optimizer optim.Optimizer
+		schedule  optim.Schedule
 	}{
-		{"softmax regression", regression, optim.SGD(0.5)},
-		{"network 64-128-10", network, optim.Adam(1e-3)},
+		{"softmax regression", regression, optim.SGD(0.5), nil},
+		{"network 64-128-10", network, optim.Adam(1e-3), nil},
+		{"convolutions", convolution, optim.Adam(1e-2), optim.Cosine(0, 0)},
 	} {
 		res, err := train.Fit(ctx, m.model, loss.CrossEntropy, images, train.Config{
-			Epochs: epochs, BatchSize: 32, Optimizer: m.optimizer, Seed: seed, Validation: test,
+			Epochs: epochs, BatchSize: 32, Optimizer: m.optimizer, Schedule: m.schedule, Seed: seed, Validation: test,
 			Metrics: []metric.Metric{metric.NewAccuracy()}, Progress: progress,
 		})
 		if err != nil {
@@ -77,13 +82,9 @@ func run(ctx context.Context, w, progress io.Writer, seed uint64, epochs int, ou
 			res.History.Last("val_accuracy"), res.History.Last("val_loss"), len(res.History.Epochs), res.History.Seconds())
 		runs = append(runs, trained{m.name, res})
 	}
-	rates, err := train.FindRate(ctx, network, loss.CrossEntropy, images, train.Config{Optimizer: optim.Adam(1e-3), Seed: seed}, train.RateTest{})
+	rates, err := train.FindRate(ctx, convolution, loss.CrossEntropy, images, train.Config{Optimizer: optim.Adam(1e-3), Seed: seed}, train.RateTest{})
 	if err != nil {
 		return err
 	}
-	files, err := draw(ctx, out, test, runs, rates)
-	for _, f := range files {
-		fmt.Fprintln(w, "wrote", f)
-	}
-	return err
+	return draw(ctx, w, out, test, runs, rates)
 }

@@ -21,39 +21,15 @@ const (
 
 // forge makes images of random numbers.
 func forge(b *train.Builder, noise *G.Node) (*G.Node, error) {
-	h, err := b.Dense("forger.hidden", noise, 128)
-	if err != nil {
-		return nil, err
-	}
-	if h, err = G.Rectify(h); err != nil {
-		return nil, err
-	}
-	if h, err = b.Dense("forger.image", h, pixels); err != nil {
-		return nil, err
-	}
-	return G.Sigmoid(h)
+	h := G.Must(G.Rectify(G.Must(b.Dense("forger.hidden", noise, 128))))
+	return G.Sigmoid(G.Must(b.Dense("forger.image", h, pixels)))
 }
 
 // judge gives each of the images in a row a score, as shape (rows, images in a row).
 func judge(b *train.Builder, images ...*G.Node) (*G.Node, error) {
-	x, err := b.Concat(images...)
-	if err != nil {
-		return nil, err
-	}
-	if x, err = G.Reshape(x, tensor.Shape{b.Batch() * len(images), pixels}); err != nil {
-		return nil, err
-	}
-	h, err := b.Dense("critic.hidden", x, 128)
-	if err != nil {
-		return nil, err
-	}
-	if h, err = G.LeakyRelu(h, 0.2); err != nil {
-		return nil, err
-	}
-	if h, err = b.Dense("critic.score", h, 1); err != nil {
-		return nil, err
-	}
-	return G.Reshape(h, tensor.Shape{b.Batch(), len(images)})
+	x := G.Must(G.Reshape(G.Must(b.Concat(images...)), tensor.Shape{b.Batch() * len(images), pixels}))
+	h := G.Must(G.LeakyRelu(G.Must(b.Dense("critic.hidden", x, 128)), 0.2))
+	return G.Reshape(G.Must(b.Dense("critic.score", h, 1)), tensor.Shape{b.Batch(), len(images)})
 }
 
 // column is one of the scores of each row.

@@ -29,28 +29,20 @@ type jury struct {
 }
 
 func newJury(ctx context.Context, seed uint64) (*jury, error) {
-	images, _, err := digits.Images()
-	if err != nil {
+	j := new(jury)
+	var err error
+	if j.training, _, err = digits.Part(false); err != nil {
 		return nil, err
 	}
-	j := new(jury)
-	for i, m := range images {
-		if digits.Held(i) {
-			j.test = append(j.test, m)
-		} else {
-			j.training = append(j.training, m)
-		}
+	if j.test, _, err = digits.Part(true); err != nil {
+		return nil, err
 	}
 	training, test, err := digits.Split()
 	if err != nil {
 		return nil, err
 	}
 	network := func(b *train.Builder, x *G.Node) (*G.Node, error) {
-		h, err := b.Dense("hidden", x, 128)
-		if err != nil {
-			return nil, err
-		}
-		return b.Dense("class", G.Must(G.Rectify(h)), 10)
+		return b.Dense("class", G.Must(G.Rectify(G.Must(b.Dense("hidden", x, 128)))), 10)
 	}
 	res, err := train.Fit(ctx, network, loss.CrossEntropy, training, train.Config{Epochs: 40, Optimizer: optim.Adam(1e-3), Seed: seed})
 	if err != nil {
@@ -74,13 +66,6 @@ func (j *jury) shuffled(seed uint64) [][]float64 {
 	return images
 }
 
-func flat(images [][]float64) (all []float64) {
-	for _, m := range images {
-		all = append(all, m...)
-	}
-	return all
-}
-
 // square is the squared distance of two images.
 func square(a, b []float64) (sum float64) {
 	for i, v := range a {
@@ -97,7 +82,7 @@ func (j *jury) judge(ctx context.Context, w io.Writer, name string, images [][]f
 	if err != nil {
 		return err
 	}
-	cost, err := transport.Value(eager.Data{}, eager.Slice(flat(images), len(images), pixels), eager.Slice(flat(j.test), len(j.test), pixels))
+	cost, err := transport.Value(eager.Data{}, eager.Slice(slices.Concat(images...), len(images), pixels), eager.Slice(slices.Concat(j.test...), len(j.test), pixels))
 	if err != nil {
 		return err
 	}

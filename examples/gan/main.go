@@ -13,33 +13,24 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
+	"image"
 	"io"
-	"log"
 	"math"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"time"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/train"
+	"github.com/surprisal-go/surprisal/train/report"
 )
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides initial weights and all random numbers")
-	updates := flag.Int("updates", 3000, "number of the forger's updates")
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-gan"), "directory for the pictures")
-	flag.Parse()
-	if *updates < stages {
-		log.Fatalf("-updates is %d, want at least %d", *updates, stages)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, *seed, *updates, *out); err != nil {
-		log.Fatal(err)
-	}
+	seed := program.Seed("initial weights and all random numbers")
+	updates := program.Int("updates", 3000, stages, "number of the forger's updates")
+	out := program.Out("gan")
+	program.Main(func(ctx context.Context) error { return run(ctx, os.Stdout, *seed, *updates, *out) })
 }
 
 const (
@@ -48,9 +39,6 @@ const (
 )
 
 func run(ctx context.Context, w io.Writer, seed uint64, updates int, out string) error {
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
 	j, err := newJury(ctx, seed)
 	if err != nil {
 		return err
@@ -91,11 +79,17 @@ func run(ctx context.Context, w io.Writer, seed uint64, updates int, out string)
 		name   string
 		images [][]float64
 	}{{"forged.png", last[:5*columns]}, {"stages.png", first}} {
-		file := filepath.Join(out, p.name)
-		if err := digits.Save(file, p.images, digits.Side, columns, 5); err != nil {
+		var tiles []image.Image
+		for _, m := range p.images {
+			tiles = append(tiles, digits.Picture(m, digits.Side))
+		}
+		picture, err := report.Images(tiles, columns, 5)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintln(w, "wrote", file)
+		if err := program.Save(w, out, p.name, picture); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -5,27 +5,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image/png"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/examples/internal/programtest"
 )
 
 func TestRun(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "made", "by the program")
+	out := programtest.Dir(t)
 	var text bytes.Buffer
 	const updates = 60
 	if err := run(context.Background(), &text, 1, updates, out); err != nil {
 		t.Fatal(err)
 	}
 	line := func(name string) (transport, bits float64) {
-		_, rest, _ := strings.Cut(text.String(), "\n"+name)
-		if _, err := fmt.Sscanf(rest, "%f%f", &transport, &bits); err != nil {
-			t.Fatalf("%s: %v in\n%s", name, err, text.String())
-		}
+		programtest.Scan(t, text.String(), name, "%f%f", &transport, &bits)
 		return transport, bits
 	}
 	// What the program is there to show: the forged images come near the true ones, and are of
@@ -37,15 +32,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("the forger has learned too little, or the measure is wrong:\n%s", text.String())
 	}
 	for name, height := range map[string]int{"forged": 230, "stages": 230} {
-		f, err := os.Open(filepath.Join(out, name+".png"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		img, err := png.Decode(f)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+		img := programtest.Picture(t, out, name+".png")
 		if b := img.Bounds(); b.Dx() != 905 || b.Dy() != height {
 			t.Errorf("%s has %v pixels", name, b)
 		}
@@ -81,14 +68,7 @@ func TestSame(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var pathError *os.PathError
-	if err := run(context.Background(), io.Discard, 0, 4, filepath.Join(file, "below")); !errors.As(err, &pathError) {
-		t.Errorf("a directory below a file: got the error %v, want a path error", err)
-	}
+	programtest.NoDirectory(t, func(out string) error { return run(context.Background(), io.Discard, 0, 4, out) })
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	g, err := newGame([][]float64{make([]float64, pixels)}, 1)

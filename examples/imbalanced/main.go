@@ -10,10 +10,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
 	"os"
-	"os/signal"
 
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/data"
@@ -24,40 +23,24 @@ import (
 
 func main() {
 	dir := flag.String("data", "", "directory with the four files of MNIST; examples/mnist says where to get them")
-	seed := flag.Uint64("seed", 0, "decides initial weights and shuffling")
-	epochs := flag.Int("epochs", 3, "passes over the training images")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	images, test, err := data.MNIST(*dir)
-	if errors.Is(err, data.ErrNoMNIST) {
-		log.Fatalf("%v\n\nName a directory with MNIST's four files by -data; go run ./examples/mnist says where to get them.", err)
-	}
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := run(ctx, os.Stdout, os.Stderr, images, test, *seed, *epochs); err != nil {
-		log.Fatal(err)
-	}
+	seed := program.Seed("initial weights and shuffling")
+	epochs := program.Int("epochs", 3, 1, "passes over the training images")
+	program.Main(func(ctx context.Context) error {
+		images, test, err := data.MNIST(*dir)
+		if errors.Is(err, data.ErrNoMNIST) {
+			return fmt.Errorf("%w\n\nName a directory with MNIST's four files by -data; go run ./examples/mnist says where to get them.", err)
+		}
+		if err != nil {
+			return err
+		}
+		return run(ctx, os.Stdout, os.Stderr, images, test, *seed, *epochs)
+	})
 }
 
 // network has a hidden layer of 64 rectified units and one logit.
 func network(b *train.Builder, x *G.Node) (*G.Node, error) {
-	h, err := b.Dense("hidden", x, 64)
-	if err != nil {
-		return nil, err
-	}
-	if h, err = G.Rectify(h); err != nil {
-		return nil, err
-	}
-	return b.Dense("out", h, 1)
-}
-
-// with returns a loss with options of its own in front of the trainer's.
-func with(fn loss.Func, own ...loss.Option) loss.Func {
-	return func(pred, target *G.Node, opts ...loss.Option) (*G.Node, error) {
-		return fn(pred, target, append(own[:len(own):len(own)], opts...)...)
-	}
+	h := G.Must(b.Dense("hidden", x, 64))
+	return b.Dense("out", G.Must(G.Rectify(h)), 1)
 }
 
 // candidate is a loss to try, and candidates are all of them for a training set with so many rows
@@ -71,8 +54,8 @@ func candidates(rows, eights int) []candidate {
 	ratio := float64(rows-eights) / float64(eights)
 	return []candidate{
 		{"binary cross-entropy", loss.BinaryCrossEntropy},
-		{fmt.Sprintf("with pos_weight %.0f", ratio), with(loss.BinaryCrossEntropy, loss.WithPosWeight([]float64{ratio}))},
-		{"focal, gamma 2, alpha .75", with(loss.SigmoidFocal, loss.WithGamma(2), loss.WithAlpha(0.75))},
+		{fmt.Sprintf("with pos_weight %.0f", ratio), loss.With(loss.BinaryCrossEntropy, loss.WithPosWeight([]float64{ratio}))},
+		{"focal, gamma 2, alpha .75", loss.With(loss.SigmoidFocal, loss.WithGamma(2), loss.WithAlpha(0.75))},
 	}
 }
 
@@ -90,7 +73,7 @@ func run(ctx context.Context, w, progress io.Writer, images, test *data.Images, 
 		if err != nil {
 			return err
 		}
-		v, err := res.Evaluate(ctx, nil, eightOrNot{test}, metric.NewAveragePrecision(), metric.NewAUROC(), newBestF1(), metric.NewCalibrationError(10))
+		v, err := res.Evaluate(ctx, nil, eightOrNot{test}, metric.NewAveragePrecision(), metric.NewAUROC(), metric.NewBestF1(), metric.NewCalibrationError(10))
 		if err != nil {
 			return err
 		}

@@ -3,13 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/train/data"
-	"github.com/surprisal-go/surprisal/train/metric"
 )
 
 // patches makes n images of 6 by 6 pixels with noise, brighter in the middle where the label is 8.
@@ -75,37 +73,5 @@ func TestEights(t *testing.T) {
 		if int(sum) != eights || eights != 10 {
 			t.Errorf("%v eights among the targets, %d counted, want 10", sum, eights)
 		}
-	}
-}
-
-// TestBestF1 holds the metric against F1 at every threshold by itself.
-func TestBestF1(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	scores, labels := make([]float64, 60), make([]int, 60)
-	for i := range scores {
-		labels[i] = rng.IntN(2)
-		scores[i] = math.Round(10*(rng.NormFloat64()+float64(labels[i]))) / 10
-	}
-	m := newBestF1()
-	if err := m.Update(metric.Batch{Width: 1, Scores: scores, Labels: labels}); err != nil {
-		t.Fatal(err)
-	}
-	want := 0.0
-	for _, threshold := range scores {
-		var tp, fp, fn float64
-		for i, s := range scores {
-			switch {
-			case s >= threshold && labels[i] == 1:
-				tp++
-			case s >= threshold:
-				fp++
-			case labels[i] == 1:
-				fn++
-			}
-		}
-		want = max(want, 2*tp/(2*tp+fp+fn))
-	}
-	if got := m.Value(); math.Abs(got-want) > 1e-15 {
-		t.Errorf("best F1 %v, want %v", got, want)
 	}
 }

@@ -11,46 +11,37 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"log"
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 
 	"github.com/surprisal-go/surprisal/examples/internal/opticks"
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/data"
 	"github.com/surprisal-go/surprisal/train/optim"
 )
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides initial weights, shuffling and random text")
-	epochs := flag.Int("epochs", 10, "at most so many passes over the text")
-	vocabulary := flag.Int("vocabulary", 0, "in place of the Opticks, random text of so many different words")
-	flag.Parse()
-	if *vocabulary < 0 {
-		log.Fatalf("-vocabulary is %d, want at least 1, or 0 for the Opticks", *vocabulary)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	var c corpus
-	if *vocabulary > 0 {
-		c = random(*vocabulary, *seed)
-	} else {
+	seed := program.Seed("initial weights, shuffling and random text")
+	epochs := program.Int("epochs", 10, 1, "at most so many passes over the text")
+	vocabulary := program.Int("vocabulary", 0, 0, "in place of the Opticks, random text of so many different words")
+	program.Main(func(ctx context.Context) error {
+		if *vocabulary > 0 {
+			return run(ctx, os.Stdout, os.Stderr, random(*vocabulary, *seed), *seed, *epochs)
+		}
 		text, err := opticks.Text()
 		if err != nil {
-			log.Fatal(err)
+			return err
 		}
-		if c, err = read(text); err != nil {
-			log.Fatal(err)
+		c, err := read(text)
+		if err != nil {
+			return err
 		}
-	}
-	if err := run(ctx, os.Stdout, os.Stderr, c, *seed, *epochs); err != nil {
-		log.Fatal(err)
-	}
+		return run(ctx, os.Stdout, os.Stderr, c, *seed, *epochs)
+	})
 }
 
 // corpus is a text by the numbers of its words.

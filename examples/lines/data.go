@@ -20,13 +20,12 @@ type lines struct {
 	columns []int // that are there
 }
 
-// newLines makes n lines of the digits for training or, with held, of those for the test.
-func newLines(images [][]float64, labels []int, held bool, seed uint64, n int) (l lines, err error) {
-	var pool []int
-	for i := range images {
-		if digits.Held(i) == held {
-			pool = append(pool, i)
-		}
+// newLines makes n lines of a part of the images: of those for training or, with held, of those for
+// the test.
+func newLines(part func(held bool) ([][]float64, []int, error), held bool, seed uint64, n int) (l lines, err error) {
+	images, labels, err := part(held)
+	if err != nil {
+		return l, err
 	}
 	purpose := "training lines"
 	if held {
@@ -38,7 +37,7 @@ func newLines(images [][]float64, labels []int, held bool, seed uint64, n int) (
 		pixels, at := make([]float64, digits.Side*row), 0
 		line := make([]int, fewest+r.IntN(most-fewest+1))
 		for k := range line {
-			image := pool[r.IntN(len(pool))]
+			image := r.IntN(len(images))
 			at += r.IntN(widest + 1)
 			for y := range digits.Side {
 				copy(pixels[y*row+margin+at:], images[image][y*digits.Side:(y+1)*digits.Side])

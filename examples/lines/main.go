@@ -8,15 +8,12 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"log"
 	"os"
-	"os/signal"
-	"path/filepath"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/tensorops/decode"
 	"github.com/surprisal-go/surprisal/train"
@@ -27,20 +24,14 @@ import (
 )
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides the lines, initial weights and shuffling")
-	training := flag.Int("training", 2000, "number of lines for training")
-	test := flag.Int("test", 500, "number of lines for the test")
-	epochs := flag.Int("epochs", 10, "passes over the lines for training")
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-lines"), "directory for the picture")
-	flag.Parse()
-	if *training < 1 || *test < 1 || *epochs < 1 {
-		log.Fatalf("-training is %d, -test %d and -epochs %d, want at least 1 each", *training, *test, *epochs)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, os.Stderr, *seed, *training, *test, *epochs, *out); err != nil {
-		log.Fatal(err)
-	}
+	seed := program.Seed("the lines, initial weights and shuffling")
+	training := program.Int("training", 2000, 1, "number of lines for training")
+	test := program.Int("test", 500, 1, "number of lines for the test")
+	epochs := program.Int("epochs", 10, 1, "passes over the lines for training")
+	out := program.Out("lines")
+	program.Main(func(ctx context.Context) error {
+		return run(ctx, os.Stdout, os.Stderr, *seed, *training, *test, *epochs, *out)
+	})
 }
 
 const (
@@ -50,28 +41,10 @@ const (
 
 // model gives each column of a line the scores of all classes: shape (rows, columns, classes).
 func model(b *train.Builder, in train.Nodes) (train.Nodes, error) {
-	h, err := b.Conv2D("window", in["line"], 64, train.Window{Height: digits.Side, Width: window})
-	if err != nil {
-		return nil, err
-	}
-	if h, err = G.Rectify(h); err != nil {
-		return nil, err
-	}
-	if h, err = G.Reshape(h, tensor.Shape{b.Batch() * longest, 64}); err != nil {
-		return nil, err
-	}
-	if h, err = b.Dense("hidden", h, 64); err != nil {
-		return nil, err
-	}
-	if h, err = G.Rectify(h); err != nil {
-		return nil, err
-	}
-	if h, err = b.Dropout("drop", h, 0.2); err != nil {
-		return nil, err
-	}
-	if h, err = b.Dense("class", h, blank+1); err != nil {
-		return nil, err
-	}
+	h := G.Must(b.Conv2D("window", in["line"], 64, train.Window{Height: digits.Side, Width: window}))
+	h = G.Must(G.Reshape(G.Must(G.Rectify(h)), tensor.Shape{b.Batch() * longest, 64}))
+	h = G.Must(G.Rectify(G.Must(b.Dense("hidden", h, 64))))
+	h = G.Must(b.Dense("class", G.Must(b.Dropout("drop", h, 0.2)), blank+1))
 	scores, err := G.Reshape(h, tensor.Shape{b.Batch(), longest, blank + 1})
 	return train.Nodes{"scores": scores}, err
 }
@@ -87,15 +60,11 @@ var objective = train.Objective{{Name: "ctc", Output: "scores", Build: func(out,
 }}}
 
 func run(ctx context.Context, w, progress io.Writer, seed uint64, training, test, epochs int, out string) error {
-	images, labels, err := digits.Images()
+	known, err := newLines(digits.Part, false, seed, training)
 	if err != nil {
 		return err
 	}
-	known, err := newLines(images, labels, false, seed, training)
-	if err != nil {
-		return err
-	}
-	held, err := newLines(images, labels, true, seed, test)
+	held, err := newLines(digits.Part, true, seed, test)
 	if err != nil {
 		return err
 	}
@@ -140,11 +109,11 @@ func run(ctx context.Context, w, progress io.Writer, seed uint64, training, test
 			return err
 		}
 	}
-	file, err := picture(out, logits, shape, held, beam)
-	if err == nil {
-		fmt.Fprintln(w, "wrote", file)
+	p, err := picture(logits, shape, held, beam)
+	if err != nil {
+		return err
 	}
-	return err
+	return program.Save(w, out, "lines.png", p)
 }
 
 // grade writes how often single digits, and whole lines, are read wrong.

@@ -3,45 +3,30 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"image/png"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/programtest"
 	"github.com/surprisal-go/surprisal/train/data"
 )
 
 func TestRun(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "made", "by the program")
+	out := programtest.Dir(t)
 	var text bytes.Buffer
 	if err := run(context.Background(), &text, io.Discard, 1, 500, 100, 8, out); err != nil {
 		t.Fatal(err)
 	}
 	// A fifth of what the program trains for leaves three times its errors.
 	for _, name := range []string{"most likely path", "beam of 8"} {
-		_, rest, _ := strings.Cut(text.String(), "\n"+name)
 		var rate float64
-		if _, err := fmt.Sscanf(strings.TrimSpace(rest), "character error rate %f%%", &rate); err != nil {
-			t.Fatalf("%s: %v in\n%s", name, err, text.String())
-		}
+		programtest.Scan(t, text.String(), name, "character error rate %f%%", &rate)
 		if rate > 20 {
 			t.Errorf("%s: %v%% of the digits are read wrong", name, rate)
 		}
 	}
-	f, err := os.Open(filepath.Join(out, "lines.png"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := png.Decode(f); err != nil {
-		t.Error(err)
-	}
+	programtest.Picture(t, out, "lines.png")
 }
 
 // TestLines: a line is its digits, in order, between paper.
@@ -56,7 +41,7 @@ func TestLines(t *testing.T) {
 			images[i][k] = float64(1+labels[i]) / 10
 		}
 	}
-	l, err := newLines(images, labels, true, 1, 50)
+	l, err := newLines(func(bool) ([][]float64, []int, error) { return images, labels, nil }, true, 1, 50)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,12 +78,5 @@ func TestLines(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var pathError *os.PathError
-	if err := run(context.Background(), io.Discard, io.Discard, 0, 2, 2, 1, filepath.Join(file, "below")); !errors.As(err, &pathError) {
-		t.Errorf("a directory below a file: got the error %v, want a path error", err)
-	}
+	programtest.NoDirectory(t, func(out string) error { return run(context.Background(), io.Discard, io.Discard, 0, 2, 2, 1, out) })
 }

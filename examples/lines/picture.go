@@ -3,19 +3,15 @@ package main
 import (
 	"fmt"
 	"image/color"
-	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
 	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/decode"
-	"github.com/surprisal-go/surprisal/train/weights"
+	"github.com/surprisal-go/surprisal/train/report"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 )
 
 const (
@@ -27,33 +23,25 @@ const (
 // inks are for neighbours among the digits of a line.
 var inks = []color.RGBA{{R: 0x1f, G: 0x4e, B: 0x79, A: 0xff}, {R: 0xe0, G: 0x6c, B: 0x10, A: 0xff}}
 
-// picture writes lines with the alignment of what was read below: the columns of each digit, and the
-// probabilities of all classes in each column. It returns the file.
-func picture(out string, logits []float32, shape [3]int, l lines, read []decode.Labelling) (file string, err error) {
+// picture draws lines with the alignment of what was read below: the columns of each digit, and the
+// probabilities of all classes in each column.
+func picture(logits []float32, shape [3]int, l lines, read []decode.Labelling) (*report.Picture, error) {
 	targets, lengths := make([]int, len(read)*longest), make([]int, len(read))
 	for i, r := range read {
 		lengths[i] = copy(targets[i*longest:(i+1)*longest], r.Labels)
 	}
 	alignments, err := decode.CTCAlign(logits, shape, targets, l.columns, lengths, decode.WithBlank(blank))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	p := make([]float32, len(logits))
 	tensorops.SoftmaxRows(p, logits, blank+1)
 	n := min(drawn, len(read))
-	c := vgimg.NewWith(vgimg.UseWH(vg.Length(longest+8)*cell, vg.Length(n*rows)*cell), vgimg.UseDPI(108), vgimg.UseBackgroundColor(color.White))
-	sheet := sheet{draw.New(c)}
-	for i := range n {
-		sheet.line(i*rows+1, i, p, shape, l, alignments[i])
-	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return "", err
-	}
-	file = filepath.Join(out, "lines.png")
-	return file, weights.WriteFile(file, func(w io.Writer) error {
-		_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
-		return err
-	})
+	return report.NewPicture(vg.Length(longest+8)*cell, vg.Length(n*rows)*cell, func(c draw.Canvas) {
+		for i := range n {
+			sheet{c}.line(i*rows+1, i, p, shape, l, alignments[i])
+		}
+	}), nil
 }
 
 // sheet is a canvas in cells, from the top left corner.

@@ -10,11 +10,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
 	"os"
-	"os/signal"
-	"path/filepath"
 
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/data"
@@ -34,22 +32,19 @@ packed or unpacked, and name it:  go run ./examples/mnist -data DIR`
 
 func main() {
 	dir := flag.String("data", "", "directory with the four files of MNIST")
-	seed := flag.Uint64("seed", 0, "decides initial weights and shuffling")
-	epochs := flag.Int("epochs", 10, "passes over the 60,000 training images")
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-mnist"), "directory for the report")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	images, test, err := data.MNIST(*dir)
-	if errors.Is(err, data.ErrNoMNIST) {
-		log.Fatalf("%v\n\n%s", err, howToGet)
-	}
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := run(ctx, os.Stdout, os.Stderr, images, test, *seed, *epochs, *out); err != nil {
-		log.Fatal(err)
-	}
+	seed := program.Seed("initial weights and shuffling")
+	epochs := program.Int("epochs", 10, 1, "passes over the 60,000 training images")
+	out := program.Out("mnist")
+	program.Main(func(ctx context.Context) error {
+		images, test, err := data.MNIST(*dir)
+		if errors.Is(err, data.ErrNoMNIST) {
+			return fmt.Errorf("%w\n\n%s", err, howToGet)
+		}
+		if err != nil {
+			return err
+		}
+		return run(ctx, os.Stdout, os.Stderr, images, test, *seed, *epochs, *out)
+	})
 }
 
 // regression is softmax regression: one score per class.
@@ -57,14 +52,8 @@ func regression(b *train.Builder, x *G.Node) (*G.Node, error) { return b.Dense("
 
 // network has a hidden layer of 256 rectified units.
 func network(b *train.Builder, x *G.Node) (*G.Node, error) {
-	h, err := b.Dense("hidden", x, 256)
-	if err != nil {
-		return nil, err
-	}
-	if h, err = G.Rectify(h); err != nil {
-		return nil, err
-	}
-	return b.Dense("out", h, 10)
+	h := G.Must(b.Dense("hidden", x, 256))
+	return b.Dense("out", G.Must(G.Rectify(h)), 10)
 }
 
 func run(ctx context.Context, w, progress io.Writer, images, test *data.Images, seed uint64, epochs int, out string) error {
@@ -88,31 +77,30 @@ func run(ctx context.Context, w, progress io.Writer, images, test *data.Images, 
 		fmt.Fprintf(w, "%s  test accuracy %.4f  %.2f s per epoch (outside graphs and the optimizer %.1f %%, the optimizer %.1f %%)\n",
 			m.name, res.History.Last("val_accuracy"), res.History.Seconds()/float64(epochs), 100*t.Overhead(),
 			100*t.Update.Seconds()/(t.Total-t.Setup).Seconds())
-		path, err := writeReport(ctx, filepath.Join(out, m.file), "MNIST: "+m.name, test, res)
+		page, err := reportOf(ctx, "MNIST: "+m.name, test, res)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(w, "wrote", path)
+		if err := program.Save(w, out, m.file, page); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// writeReport writes an HTML page on a trained model.
-func writeReport(ctx context.Context, path, title string, test data.Dataset, res *train.Result) (string, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", err
-	}
+// reportOf is an HTML page on a trained model.
+func reportOf(ctx context.Context, title string, test data.Dataset, res *train.Result) (*report.Page, error) {
 	confusion := metric.NewConfusion(10)
 	if _, err := res.Evaluate(ctx, nil, test, confusion); err != nil {
-		return "", err
+		return nil, err
 	}
 	matrix, err := report.Confusion("", nil, confusion.Counts())
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	page, err := report.NewPage(title, res.History)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	page.Facts = []report.Fact{
 		{Name: "parameters", Value: fmt.Sprint(res.Size())}, {Name: "steps", Value: fmt.Sprint(res.Steps)},
@@ -120,5 +108,5 @@ func writeReport(ctx context.Context, path, title string, test data.Dataset, res
 		{Name: "test accuracy", Value: fmt.Sprintf("%.4f", confusion.Value())},
 	}
 	page.Figures = append(page.Figures, report.Figure{Caption: "Confusion matrix of the test images", Picture: matrix})
-	return path, page.Save(path)
+	return page, nil
 }

@@ -24,12 +24,11 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"log"
 	"math"
 	"os"
-	"os/signal"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/tensorops/comm"
 	"github.com/surprisal-go/surprisal/tensorops/comm/mpi"
@@ -40,48 +39,37 @@ import (
 )
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides initial weights and shuffling")
-	epochs := flag.Int("epochs", 20, "passes over the training images")
-	batch := flag.Int("batch", 128, "images of a batch, on all ranks together")
+	seed := program.Seed("initial weights and shuffling")
+	epochs := program.Int("epochs", 20, 1, "passes over the training images")
+	batch := program.Int("batch", 128, 1, "images of a batch, on all ranks together")
 	dir := flag.String("dir", "", "directory for checkpoints, from which a run goes on; none without it")
-	steps := flag.Int("steps", 0, "in place of the digits, so many steps on images of MNIST's size, and their time")
+	steps := program.Int("steps", 0, 0, "in place of the digits, so many steps on images of MNIST's size, and their time")
 	anyOrder := flag.Bool("anyorder", false, "for -steps: add gradients in the order of the MPI library")
-	classes := flag.Int("classes", 0, "in place of the digits, an output layer of so many classes")
-	width := flag.Int("width", 512, "inputs of the output layer")
-	flag.Parse()
-	if *classes < 0 || *steps < 0 || *width < 1 {
-		log.Fatalf("-classes %d -steps %d -width %d, want a width of at least 1 and no negative number", *classes, *steps, *width)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	c, err := mpi.World()
-	switch {
-	case err != nil:
-	case *steps > 0:
-		err = measure(ctx, os.Stdout, c, *steps, *batch, *anyOrder)
-	case *classes > 0:
-		err = shard(os.Stdout, c, *classes, *width, 16, 3)
-	default:
-		err = run(ctx, os.Stdout, c, *seed, *epochs, *batch, *dir)
-	}
-	if err == nil {
-		err = c.Close()
-	}
-	if err != nil {
-		log.Fatal(err) // the launcher ends the other ranks
-	}
+	classes := program.Int("classes", 0, 0, "in place of the digits, an output layer of so many classes")
+	width := program.Int("width", 512, 1, "inputs of the output layer")
+	program.Main(func(ctx context.Context) error { // of an error the launcher ends the other ranks
+		c, err := mpi.World()
+		switch {
+		case err != nil:
+			return err
+		case *steps > 0:
+			err = measure(ctx, os.Stdout, c, *steps, *batch, *anyOrder)
+		case *classes > 0:
+			err = shard(os.Stdout, c, *classes, *width, 16, 3)
+		default:
+			err = run(ctx, os.Stdout, c, *seed, *epochs, *batch, *dir)
+		}
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	})
 }
 
 // network has a hidden layer of 256 rectified units.
 func network(b *train.Builder, x *G.Node) (*G.Node, error) {
-	h, err := b.Dense("hidden", x, 256)
-	if err != nil {
-		return nil, err
-	}
-	if h, err = G.Rectify(h); err != nil {
-		return nil, err
-	}
-	return b.Dense("out", h, 10)
+	h := G.Must(b.Dense("hidden", x, 256))
+	return b.Dense("out", G.Must(G.Rectify(h)), 10)
 }
 
 // run trains on the ranks of c. Rank 0 reports.

@@ -20,23 +20,18 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"os"
-	"os/signal"
+
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 )
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "address to listen on; port 0 takes a free one")
 	model := flag.String("model", "", "file of a saved model; none means to train one")
 	save := flag.String("save", "", "file to save the model to")
-	epochs := flag.Int("epochs", 40, "passes over the training images")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, os.Stderr, *addr, *model, *save, *epochs); err != nil {
-		log.Fatal(err)
-	}
+	epochs := program.Int("epochs", 40, 1, "passes over the training images")
+	program.Main(func(ctx context.Context) error { return run(ctx, os.Stdout, os.Stderr, *addr, *model, *save, *epochs) })
 }
 
 func run(ctx context.Context, w, progress io.Writer, addr, model, save string, epochs int) error {

@@ -22,14 +22,8 @@ const pixels = digits.Side * digits.Side
 
 // network has a hidden layer of 128 rectified units.
 func network(b *train.Builder, x *G.Node) (*G.Node, error) {
-	h, err := b.Dense("hidden", x, 128)
-	if err != nil {
-		return nil, err
-	}
-	if h, err = G.Rectify(h); err != nil {
-		return nil, err
-	}
-	return b.Dense("out", h, 10)
+	h := G.Must(b.Dense("hidden", x, 128))
+	return b.Dense("out", G.Must(G.Rectify(h)), 10)
 }
 
 // shift moves a picture by at most one pixel to any side: drawings are not as well centred as the

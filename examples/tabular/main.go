@@ -10,14 +10,11 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"log"
 	"os"
-	"os/signal"
-	"path/filepath"
 
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/data"
@@ -29,30 +26,16 @@ import (
 )
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides folds, initial weights and shuffling")
-	times := flag.Int("times", 10, "number of cross-validations")
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-tabular"), "directory for the pictures")
-	flag.Parse()
-	if *times < 1 {
-		log.Fatalf("-times is %d, want at least 1", *times)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, *seed, *times, *out); err != nil {
-		log.Fatal(err)
-	}
+	seed := program.Seed("folds, initial weights and shuffling")
+	times := program.Int("times", 10, 1, "number of cross-validations")
+	out := program.Out("tabular")
+	program.Main(func(ctx context.Context) error { return run(ctx, os.Stdout, *seed, *times, *out) })
 }
 
 // hidden is the rest of the network behind what it knows of a flower.
 func hidden(b *train.Builder, x *G.Node) (train.Nodes, error) {
-	h, err := b.Dense("hidden", x, 16)
-	if err != nil {
-		return nil, err
-	}
-	if h, err = G.Tanh(h); err != nil {
-		return nil, err
-	}
-	scores, err := b.Dense("species", h, len(species))
+	h := G.Must(b.Dense("hidden", x, 16))
+	scores, err := b.Dense("species", G.Must(G.Tanh(h)), len(species))
 	return train.Nodes{"species": scores}, err
 }
 
@@ -61,15 +44,8 @@ func plain(b *train.Builder, in train.Nodes) (train.Nodes, error) { return hidde
 
 // mixed takes numbers and a category, which it learns two numbers for.
 func mixed(b *train.Builder, in train.Nodes) (train.Nodes, error) {
-	width, err := b.Embedding("width", in["width"], len(widths), 2)
-	if err != nil {
-		return nil, err
-	}
-	x, err := b.Concat(in["numbers"], width)
-	if err != nil {
-		return nil, err
-	}
-	return hidden(b, x)
+	width := G.Must(b.Embedding("width", in["width"], len(widths), 2))
+	return hidden(b, G.Must(b.Concat(in["numbers"], width)))
 }
 
 const folds = 10
@@ -79,19 +55,17 @@ func run(ctx context.Context, w io.Writer, seed uint64, times int, out string) e
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
 	fmt.Fprintf(w, "%d irises, %d cross-validations in %d parts; mean and deviation of the %d\n\n", len(flowers.label), times, folds, times)
 	fmt.Fprintf(w, "%-36s%14s%18s%20s\n", "", "accuracy", "bits a flower", "calibration error")
+	var reliabilities []*report.Picture
 	for _, m := range []struct {
-		name, file string
-		model      train.Network
-		inputs     func() map[string]data.Series
+		name   string
+		model  train.Network
+		inputs func() map[string]data.Series
 	}{
-		{"four numbers", "numbers", plain, flowers.numbers},
-		{"three numbers and a category", "category", mixed, flowers.mixed},
-		{"three numbers, without the category", "without", plain, flowers.without},
+		{"four numbers", plain, flowers.numbers},
+		{"three numbers and a category", mixed, flowers.mixed},
+		{"three numbers, without the category", plain, flowers.without},
 	} {
 		records, err := data.NewFrame(m.inputs(), map[string]data.Series{"species": data.Labels(flowers.label)})
 		if err != nil {
@@ -114,12 +88,14 @@ func run(ctx context.Context, w io.Writer, seed uint64, times int, out string) e
 		if err != nil {
 			return err
 		}
-		if err := picture.Save(filepath.Join(out, m.file+".png")); err != nil {
-			return err
-		}
+		reliabilities = append(reliabilities, picture)
 	}
-	_, err = fmt.Fprintln(w, "\nwrote the reliability of each to", out)
-	return err
+	all, err := report.Tiles(len(reliabilities), reliabilities...)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	return program.Save(w, out, "reliability.png", all)
 }
 
 // validate predicts each part by a model of the others and adds it to the metrics.

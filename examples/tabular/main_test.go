@@ -3,18 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"image/png"
 	"math"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/examples/internal/programtest"
 )
 
 func TestRun(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "made", "by the program")
+	out := programtest.Dir(t)
 	var text bytes.Buffer
 	if err := run(context.Background(), &text, 1, 1, out); err != nil {
 		t.Fatal(err)
@@ -23,25 +19,13 @@ func TestRun(t *testing.T) {
 	// at most 0.17 bits; one cross-validation deviates from that by 0.007 and 0.07. Four times as
 	// much is allowed.
 	for name, want := range map[string]float64{"four numbers": 0.97, "three numbers and a category": 0.97, "three numbers, without the category": 0.95} {
-		_, rest, _ := strings.Cut(text.String(), "\n"+name)
 		var accuracy, bits, calibration, deviation float64
-		if _, err := fmt.Sscanf(rest, "%f ± %f%f ± %f%f ± %f", &accuracy, &deviation, &bits, &deviation, &calibration, &deviation); err != nil {
-			t.Fatalf("%s: %v in\n%s", name, err, text.String())
-		}
+		programtest.Scan(t, text.String(), name, "%f ± %f%f ± %f%f ± %f", &accuracy, &deviation, &bits, &deviation, &calibration, &deviation)
 		if math.Abs(accuracy-want) > 0.03 || bits > 0.45 || calibration > 0.08 {
 			t.Errorf("%s: accuracy %v, %v bits, calibration error %v", name, accuracy, bits, calibration)
 		}
 	}
-	for _, name := range []string{"numbers", "category", "without"} {
-		f, err := os.Open(filepath.Join(out, name+".png"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if _, err := png.Decode(f); err != nil {
-			t.Error(err)
-		}
-	}
+	programtest.Picture(t, out, "reliability.png")
 }
 
 func TestData(t *testing.T) {
@@ -77,12 +61,5 @@ func TestData(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var pathError *os.PathError
-	if err := run(context.Background(), &bytes.Buffer{}, 0, 1, filepath.Join(file, "below")); !errors.As(err, &pathError) {
-		t.Errorf("a directory below a file: got the error %v, want a path error", err)
-	}
+	programtest.NoDirectory(t, func(out string) error { return run(context.Background(), &bytes.Buffer{}, 0, 1, out) })
 }

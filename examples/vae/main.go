@@ -9,15 +9,12 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"log"
 	"os"
-	"os/signal"
-	"path/filepath"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/data"
@@ -26,15 +23,10 @@ import (
 )
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides initial weights, shuffling, noise and samples")
-	epochs := flag.Int("epochs", 200, "passes over the training images")
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-vae"), "directory for the pictures")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, os.Stderr, *seed, *epochs, *out); err != nil {
-		log.Fatal(err)
-	}
+	seed := program.Seed("initial weights, shuffling, noise and samples")
+	epochs := program.Int("epochs", 200, 1, "passes over the training images")
+	out := program.Out("vae")
+	program.Main(func(ctx context.Context) error { return run(ctx, os.Stdout, os.Stderr, *seed, *epochs, *out) })
 }
 
 const (
@@ -44,18 +36,10 @@ const (
 
 // layers is a dense layer of 128 rectified units with dense layers for outputs behind it.
 func layers(b *train.Builder, prefix string, x *G.Node, outputs map[string]int) (train.Nodes, error) {
-	h, err := b.Dense(prefix+"hidden", x, 128)
-	if err != nil {
-		return nil, err
-	}
-	if h, err = G.Rectify(h); err != nil {
-		return nil, err
-	}
+	h := G.Must(G.Rectify(G.Must(b.Dense(prefix+"hidden", x, 128))))
 	out := make(train.Nodes)
 	for name, units := range outputs {
-		if out[name], err = b.Dense(prefix+name, h, units); err != nil {
-			return nil, err
-		}
+		out[name] = G.Must(b.Dense(prefix+name, h, units))
 	}
 	return out, nil
 }
@@ -76,11 +60,7 @@ func model(b *train.Builder, in train.Nodes) (train.Nodes, error) {
 	if err != nil {
 		return nil, err
 	}
-	noise, err := b.Noise("code", width)
-	if err != nil {
-		return nil, err
-	}
-	half := G.NewConstant(float32(0.5))
+	noise, half := G.Must(b.Noise("code", width)), G.NewConstant(float32(0.5))
 	deviation := G.Must(G.Exp(G.Must(G.HadamardProd(out["logvar"], half))))
 	code := G.Must(G.Add(out["mean"], G.Must(G.HadamardProd(deviation, noise))))
 	image, err := decode(b, train.Nodes{"code": code})

@@ -2,34 +2,21 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"image"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/examples/internal/digits"
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/train"
 	"github.com/surprisal-go/surprisal/train/data"
+	"github.com/surprisal-go/surprisal/train/report"
 )
-
-// images are the probabilities of ink that logits say.
-func images(logits []float32) (all [][]float64) {
-	for i, z := range logits {
-		if i%pixels == 0 {
-			all = append(all, make([]float64, pixels))
-		}
-		all[i/pixels][i%pixels] = 1 / (1 + math.Exp(-float64(z)))
-	}
-	return all
-}
 
 // draw writes pictures of new digits, of test images over what is left of them behind their code,
 // and of the way from one code to another.
 func draw(ctx context.Context, w io.Writer, encoder, decoder *train.Net, test data.Records, seed uint64, out string) error {
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
 	r := data.Rand(seed, "samples", 0)
 	fresh := make([]float32, 100*width)
 	for i := range fresh {
@@ -54,30 +41,34 @@ func draw(ctx context.Context, w io.Writer, encoder, decoder *train.Net, test da
 			}
 		}
 	}
-	var pictures [3][][]float64
-	for i, codes := range [][]float32{fresh, mean[:pairs*width], between} {
-		logits, err := decoded(ctx, decoder, codes)
+	for _, p := range []struct {
+		name    string
+		columns int
+		before  []float32 // pixels of images above those of the codes
+		codes   []float32
+	}{
+		{"samples.png", 10, nil, fresh},
+		{"reconstructions.png", pairs, slices.Clone(batch.Out["image"].F32[:pairs*pixels]), mean[:pairs*width]},
+		{"between.png", steps, nil, between},
+	} {
+		logits, err := decoded(ctx, decoder, p.codes)
 		if err != nil {
 			return err
 		}
-		pictures[i] = images(logits)
-	}
-	originals := make([][]float64, pairs)
-	for i := range originals {
-		for _, v := range batch.Out["image"].F32[i*pixels : (i+1)*pixels] {
-			originals[i] = append(originals[i], float64(v))
+		for _, z := range logits {
+			p.before = append(p.before, float32(1/(1+math.Exp(-float64(z)))))
 		}
-	}
-	pictures[1] = append(originals, pictures[1]...)
-	for i, p := range []struct {
-		name    string
-		columns int
-	}{{"samples.png", 10}, {"reconstructions.png", pairs}, {"between.png", steps}} {
-		file := filepath.Join(out, p.name)
-		if err := digits.Save(file, pictures[i], digits.Side, p.columns, 5); err != nil {
+		var images []image.Image
+		for one := range slices.Chunk(p.before, pixels) {
+			images = append(images, digits.Picture(one, digits.Side))
+		}
+		picture, err := report.Images(images, p.columns, 5)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintln(w, "wrote", file)
+		if err := program.Save(w, out, p.name, picture); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func Confusion(title string, classes []string, counts [][]float64) (*Picture, er
 			}
 		}
 	}
-	p := newPlot(title, "predicted class", "true class")
+	p := NewPlot(title, "predicted class", "true class")
 	p.Add(cells(counts))
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(n)-0.5, -0.5, float64(n)-0.5
 	var xs, ys []plot.Tick
@@ -49,7 +49,7 @@ func Confusion(title string, classes []string, counts [][]float64) (*Picture, er
 	p.X.LineStyle.Width, p.Y.LineStyle.Width = 0, 0
 	p.X.Padding, p.Y.Padding = 0, 0
 	side := vg.Length(math.Max(4.5, 1.4+0.48*float64(n))) * vg.Inch
-	return framed(p, side, side), nil
+	return Plot(p, side, side), nil
 }
 
 // cells is a plotter of coloured, numbered squares, the first class at the top.

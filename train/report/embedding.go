@@ -57,7 +57,7 @@ func Embedding(title string, s metric.Similarity, embeddings []float64, labels [
 		return nil, fmt.Errorf("report.Embedding: %d embeddings have %d principal components, want 2", n, found)
 	}
 	flat.Mul(x, axes.Slice(0, width, 0, 2))
-	p := newPlot(title, "", "")
+	p := NewPlot(title, "", "")
 	p.HideAxes()
 	legend := p.Legend // beside the points; the plot's own stays empty
 	legend.Top, legend.ThumbnailWidth = true, vg.Points(8)

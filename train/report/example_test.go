@@ -5,20 +5,19 @@ import (
 	"fmt"
 
 	"github.com/surprisal-go/surprisal/train/report"
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 )
 
 // A plot of one's own, beside another, on a page.
-func ExampleNewPicture() {
+func ExamplePlot() {
 	line, err := plotter.NewLine(plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}})
 	if err != nil {
 		panic(err)
 	}
-	p := plot.New()
+	p := report.NewPlot("The diagonal", "x", "y")
 	p.Add(line)
-	picture := report.NewPicture(3*vg.Inch, 2*vg.Inch, p.Draw)
+	picture := report.Plot(p, 3*vg.Inch, 2*vg.Inch)
 	both, err := report.Tiles(2, picture, picture)
 	if err != nil {
 		panic(err)

@@ -29,15 +29,16 @@ type Picture struct {
 // NewPicture returns a picture that paint draws with gonum's plot. The canvas has the given size,
 // with its origin in the lower left corner, and is white. paint is called for each Write:
 //
-//	p := plot.New()
-//	p.Add(scatter)
-//	picture := report.NewPicture(6*vg.Inch, 4*vg.Inch, p.Draw)
+//	picture := report.NewPicture(2*vg.Inch, 2*vg.Inch, func(c draw.Canvas) {
+//		c.StrokeLine2(style, c.Min.X, c.Min.Y, c.Max.X, c.Max.Y)
+//	})
 func NewPicture(width, height vg.Length, paint func(c draw.Canvas)) *Picture {
 	return &Picture{width, height, paint}
 }
 
-// framed is a plot with a margin.
-func framed(p *plot.Plot, width, height vg.Length) *Picture {
+// Plot returns a picture of a plot of one's own, with a margin. [NewPlot] returns one in the style of
+// this package.
+func Plot(p *plot.Plot, width, height vg.Length) *Picture {
 	return NewPicture(width, height, func(c draw.Canvas) { p.Draw(margins(c)) })
 }
 

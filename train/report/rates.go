@@ -24,7 +24,7 @@ func Rates(title string, rates, losses []float64, best float64) (*Picture, error
 	if !(best > 0) || math.IsInf(best, 1) {
 		return nil, fmt.Errorf("report.Rates: best is %v, want a positive rate", best)
 	}
-	p := newPlot(title, "learning rate", "loss")
+	p := NewPlot(title, "learning rate", "loss")
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, logTicks{}
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = grey, grey
@@ -56,5 +56,5 @@ func Rates(title string, rates, losses []float64, best float64) (*Picture, error
 	p.Add(mark)
 	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, vg.Points(8)
 	p.Legend.Add(fmt.Sprintf("rate %.2g", best), mark)
-	return framed(p, 5.6*vg.Inch, 3.8*vg.Inch), nil
+	return Plot(p, 5.6*vg.Inch, 3.8*vg.Inch), nil
 }

@@ -30,7 +30,7 @@ func Reliability(title string, bins []metric.Bin) (*Picture, error) {
 	if total == 0 {
 		return nil, errors.New("report.Reliability: all bins are empty")
 	}
-	p := newPlot(title, "confidence", "share that is right")
+	p := NewPlot(title, "confidence", "share that is right")
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, -0.12, 1
 	ticks := plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: .2, Label: "0.2"}, {Value: .4, Label: "0.4"}, {Value: .6, Label: "0.6"}, {Value: .8, Label: "0.8"}, {Value: 1, Label: "1"}}
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks, ticks
@@ -42,7 +42,7 @@ func Reliability(title string, bins []metric.Bin) (*Picture, error) {
 	}
 	diagonal.LineStyle = draw.LineStyle{Color: color.Gray{0x55}, Width: vg.Points(1.2), Dashes: []vg.Length{vg.Points(5), vg.Points(3)}}
 	p.Add(diagonal)
-	return framed(p, 5*vg.Inch, 5*vg.Inch), nil
+	return Plot(p, 5*vg.Inch, 5*vg.Inch), nil
 }
 
 // bars is the plotter of the bins.

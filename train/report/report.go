@@ -1,6 +1,6 @@
 // Package report draws what a training run measured: curves, confusion matrices, reliability
 // diagrams, embeddings and images as PNG or SVG, and one HTML page that holds them all and needs no
-// network. [NewPicture] takes drawings of one's own.
+// network. [Plot] and [NewPicture] take drawings of one's own.
 //
 // It takes plain numbers, from a history, a metric or elsewhere, and imports no graph.
 package report
@@ -37,8 +37,8 @@ var palette = []color.RGBA{
 
 var grey = color.RGBA{0xe4, 0xe4, 0xe4, 0xff}
 
-// newPlot returns a plot in the style of this package.
-func newPlot(title, x, y string) *plot.Plot {
+// NewPlot returns a plot in the style of this package's pictures.
+func NewPlot(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.Title.TextStyle.Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: 13, Weight: 3}
@@ -62,7 +62,7 @@ func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
 	if len(series) == 0 {
 		return nil, errors.New("report.Curves: no series")
 	}
-	p := newPlot(title, "epoch", label)
+	p := NewPlot(title, "epoch", label)
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = grey, grey
 	p.Add(grid)
@@ -124,7 +124,7 @@ func Curves(title, label string, log bool, series ...Series) (*Picture, error) {
 	if p.X.Min == p.X.Max {
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
 	}
-	return framed(p, width, 3.8*vg.Inch), nil
+	return Plot(p, width, 3.8*vg.Inch), nil
 }
 
 // falls reports whether the last finite number is below the first.

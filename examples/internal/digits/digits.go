@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/csv"
 	"fmt"
+	"image"
 	"strconv"
 
 	"github.com/surprisal-go/surprisal/train/data"
@@ -44,6 +45,16 @@ func Images() (pixels [][]float64, labels []int, err error) {
 		}
 	}
 	return pixels, labels, nil
+}
+
+// Picture returns an image to look at, of rows of so many pixels. Ink is black; numbers outside [0,
+// 1] count as the nearer end.
+func Picture[F float32 | float64](pixels []F, width int) image.Image {
+	m := image.NewGray(image.Rect(0, 0, width, len(pixels)/width))
+	for i, p := range pixels {
+		m.Pix[i] = uint8(255*(1-min(max(float64(p), 0), 1)) + 0.5)
+	}
+	return m
 }
 
 // Held reports whether an image is one for tests: every fifth is.
