@@ -22,6 +22,11 @@ import (
 // each leaf of your own a unique name: Gorgonia merges unnamed leaves of one shape. A leaf whose
 // numbers differ from call to call, such as one with a random WithInit, is refused by name. So are
 // operations of Gorgonia that are known to be wrong, unless [Builder.Allow] names them.
+//
+// A panic of the function is an error of the call that builds the model, with the line that
+// panicked. So gorgonia.Must may stand around layers and operations:
+//
+//	h := G.Must(G.Rectify(G.Must(b.Dense("hidden", x, 128))))
 type Model func(b *Builder, x *G.Node) (*G.Node, error)
 
 // A Builder provides a [Model] with parameters, layers and the properties of the graph under

@@ -13,6 +13,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss/gradcheck"
 )
 
@@ -28,15 +30,13 @@ func main() {
 	asJSON := flag.Bool("json", false, "print JSON")
 	only := flag.String("only", "", "check only operations whose name contains this")
 	seed := flag.Uint64("seed", 1, "seed of the points' upstreams")
-	flag.Parse()
-	print := text(*verbose)
-	if *asJSON {
-		print = asLines
-	}
-	if err := run(os.Stdout, *only, *seed, print); err != nil {
-		fmt.Fprintln(os.Stderr, "gradcheck:", err)
-		os.Exit(1)
-	}
+	program.Main(func(context.Context) error {
+		print := text(*verbose)
+		if *asJSON {
+			print = asLines
+		}
+		return run(os.Stdout, *only, *seed, print)
+	})
 }
 
 // A printer writes the outcome of one operation.

@@ -5,23 +5,19 @@
 package main
 
 import (
-	"flag"
+	"context"
 	"fmt"
 	"io"
-	"log"
 	"math"
 	"os"
-	"path/filepath"
 
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/tensorops/info"
 )
 
 func main() {
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-information"), "directory for the picture")
-	flag.Parse()
-	if err := run(os.Stdout, *out); err != nil {
-		log.Fatal(err)
-	}
+	out := program.Out("information")
+	program.Main(func(context.Context) error { return run(os.Stdout, *out) })
 }
 
 func run(w io.Writer, out string) error {

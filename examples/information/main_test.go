@@ -2,22 +2,21 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"image/png"
 	"math"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/surprisal-go/surprisal/examples/internal/programtest"
 )
 
 // TestWalk runs the program and reads its figures. Those of P and Q are worked out by hand, with
 // log2 .1 = -3.321928, log2 .4 = -1.321928, log2 .8 = -.321928, log2 .15 = -2.736966, log2 .05 =
 // -4.321928 and a nat of 1.442695 bits.
 func TestWalk(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "made", "by the program")
+	out := programtest.Dir(t)
 	var text bytes.Buffer
 	if err := run(&text, out); err != nil {
 		t.Fatal(err)
@@ -108,18 +107,10 @@ func numbers(line, name string) []float64 {
 // checkPicture: the program says where the picture is, and the picture is one: wide, and drawn on.
 func checkPicture(t *testing.T, text, file string) {
 	t.Helper()
-	if !strings.Contains(text, "to "+file+"\n") {
+	if !strings.Contains(text, "wrote "+file+"\n") {
 		t.Errorf("the output does not say that the picture is %s", file)
 	}
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	img, err := png.Decode(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	img := programtest.Picture(t, file)
 	size := img.Bounds().Size()
 	if size.X < 800 || size.Y < 500 {
 		t.Errorf("the picture has %v pixels, want at least 800x500", size)
@@ -145,12 +136,5 @@ func checkPicture(t *testing.T, text, file string) {
 
 // TestNoPlace: a directory that cannot be made is an error, not a silent loss of the picture.
 func TestNoPlace(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var pathError *os.PathError
-	if err := run(&bytes.Buffer{}, filepath.Join(file, "below")); !errors.As(err, &pathError) {
-		t.Errorf("a directory below a file: got the error %v, want a path error", err)
-	}
+	programtest.NoDirectory(t, func(out string) error { return run(&bytes.Buffer{}, out) })
 }

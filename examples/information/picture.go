@@ -5,16 +5,14 @@ import (
 	"image/color"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/tensorops/info"
+	"github.com/surprisal-go/surprisal/train/report"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 )
 
 var (
@@ -72,48 +70,20 @@ func picture(w io.Writer, out string) error {
 	}
 	labels.Offset = vg.Point{X: vg.Points(8), Y: vg.Points(7)}
 	for i := range labels.TextStyle {
-		sans(&labels.TextStyle[i], 12)
+		labels.TextStyle[i].Font.Variant = "Sans"
 	}
 	labels.TextStyle[0].XAlign = draw.XRight // at the right edge, and clear of the curve
 	labels.XYs[0].Y += .12
 
-	p := plot.New()
-	p.Title.Text = "The less likely, the more surprising"
-	sans(&p.Title.TextStyle, 18)
-	p.Title.Padding = vg.Points(14)
-	p.X.Label.Text, p.Y.Label.Text = "probability p of the event", "self-information −log₂ p (bits)"
+	p := report.NewPlot("The less likely, the more surprising", "probability p of the event", "self-information −log₂ p (bits)")
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1.02, 0, top
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks(0, 1, .1, "%.1f"), ticks(0, top, 1, "%.0f")
-	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		sans(&a.Label.TextStyle, 14)
-		sans(&a.Tick.Label, 12)
-		a.Label.Padding, a.Padding = vg.Points(8), 0
-	}
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = faint, faint
 	p.Add(under, grid, line, dots, labels)
 
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
-	file := filepath.Join(out, "self-information.png")
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	canvas := vgimg.NewWith(vgimg.UseWH(9*vg.Inch, 6*vg.Inch), vgimg.UseDPI(120))
-	margin := vg.Points(16)
-	p.Draw(draw.Crop(draw.New(canvas), margin, -margin, margin, -margin))
-	if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(f); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "\n   wrote the curve of -log2 p to %s\n", file)
-	return f.Close()
-}
-
-func sans(style *text.Style, points float64) {
-	style.Font.Variant, style.Font.Size = "Sans", vg.Points(points)
+	fmt.Fprint(w, "\n   The curve of -log2 p: ")
+	return program.Save(w, out, "self-information.png", report.Plot(p, 9*vg.Inch, 6*vg.Inch))
 }
 
 // ticks labels every step from lo to hi.

@@ -13,16 +13,15 @@
 package main
 
 import (
-	"flag"
+	"context"
 	"fmt"
 	"io"
-	"log"
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 
 	"github.com/surprisal-go/surprisal/examples/internal/opticks"
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/tensorops/mat"
 	"gonum.org/v1/gonum/stat"
@@ -30,23 +29,19 @@ import (
 )
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides the reference, the pairs and their order")
-	training := flag.Int("training", 600, "number of steps that train the reference")
-	sets := flag.Int("sets", 5, "number of sets of pairs")
-	steps := flag.Int("steps", 150, "number of steps of tuning")
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-preference"), "directory for the picture")
-	flag.Parse()
-	if *training < 0 || *sets < 1 || *steps < every {
-		log.Fatalf("-training is %d, -sets %d and -steps %d, want at least 0, 1 and %d", *training, *sets, *steps, every)
-	}
-	mat.Use()
-	text, err := opticks.Text()
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := run(os.Stdout, text, *seed, *training, *sets, *steps, *out); err != nil {
-		log.Fatal(err)
-	}
+	seed := program.Seed("the reference, the pairs and their order")
+	training := program.Int("training", 600, 0, "number of steps that train the reference")
+	sets := program.Int("sets", 5, 1, "number of sets of pairs")
+	steps := program.Int("steps", 150, every, "number of steps of tuning")
+	out := program.Out("preference")
+	program.Main(func(context.Context) error {
+		mat.Use()
+		text, err := opticks.Text()
+		if err != nil {
+			return err
+		}
+		return run(os.Stdout, text, *seed, *training, *sets, *steps, *out)
+	})
 }
 
 // objective is a loss of the log-probabilities of chosen and rejected sentences under the model and
@@ -118,11 +113,12 @@ func run(w io.Writer, text string, seed uint64, training, sets, steps int, out s
 	for i, o := range objectives {
 		fmt.Fprintf(w, "%-12s  %s\n", o.name, written[i])
 	}
-	file, err := draw(out, paths, 4)
-	if err == nil {
-		fmt.Fprintln(w, "\nwrote", file)
+	picture, err := draw(paths, 4)
+	if err != nil {
+		return err
 	}
-	return err
+	fmt.Fprintln(w)
+	return program.Save(w, out, "preference.png", picture)
 }
 
 // shares is the mean and the standard deviation of the shares at a KL divergence, in percent.

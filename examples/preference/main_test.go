@@ -3,15 +3,13 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"image/png"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/examples/internal/opticks"
+	"github.com/surprisal-go/surprisal/examples/internal/programtest"
 	"github.com/surprisal-go/surprisal/tensorops/mat"
 )
 
@@ -21,7 +19,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(t.TempDir(), "made", "by the program")
+	out := programtest.Dir(t)
 	var b bytes.Buffer
 	if err := run(&b, text, 0, 100, 1, 20, out); err != nil {
 		t.Fatal(err)
@@ -42,14 +40,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: %s", name, line)
 		}
 	}
-	f, err := os.Open(filepath.Join(out, "preference.png"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := png.Decode(f); err != nil {
-		t.Error(err)
-	}
+	programtest.Picture(t, out, "preference.png")
 }
 
 const few = "Red, orange; yellow: (green)? blue 7 indigo violet rays. " +

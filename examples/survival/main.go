@@ -7,15 +7,14 @@
 package main
 
 import (
-	"flag"
+	"context"
 	"fmt"
 	"io"
-	"log"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/train/metric"
 	"gonum.org/v1/gonum/floats"
@@ -23,17 +22,11 @@ import (
 )
 
 func main() {
-	seed := flag.Uint64("seed", 0, "decides the patients of all studies")
-	studies := flag.Int("studies", 20, "number of studies")
-	patients := flag.Int("patients", 500, "number of patients in each study")
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-survival"), "directory for the picture")
-	flag.Parse()
-	if *studies < 1 || *patients < 1 {
-		log.Fatalf("-studies is %d and -patients is %d, want at least 1 each", *studies, *patients)
-	}
-	if err := run(os.Stdout, *seed, *studies, *patients, *out); err != nil {
-		log.Fatal(err)
-	}
+	seed := program.Seed("the patients of all studies")
+	studies := program.Int("studies", 20, 1, "number of studies")
+	patients := program.Int("patients", 500, 1, "number of patients in each study")
+	out := program.Out("survival")
+	program.Main(func(context.Context) error { return run(os.Stdout, *seed, *studies, *patients, *out) })
 }
 
 // concordance is that of the risks x·beta with the times of a study.
@@ -111,12 +104,11 @@ func run(w io.Writer, seed uint64, studies, patients int, out string) error {
 	if err != nil {
 		return err
 	}
-	file, err := draw(out, first, e.beta)
+	picture, err := draw(first, e.beta)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(w, "wrote", file)
-	return err
+	return program.Save(w, out, "survival.png", picture)
 }
 
 // columns writes each of some values in a format.

@@ -2,22 +2,18 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"image/png"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/surprisal-go/surprisal/examples/internal/programtest"
 	"github.com/surprisal-go/surprisal/loss"
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/plot/plotter"
 )
 
 func TestRun(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "made", "by the program")
+	out := programtest.Dir(t)
 	var text bytes.Buffer
 	if err := run(&text, 1, 10, 300, out); err != nil {
 		t.Fatal(err)
@@ -25,12 +21,9 @@ func TestRun(t *testing.T) {
 	// What the program is there to show: of 40 intervals of 3 standard errors, each of which misses
 	// in 0.3 % of all studies, at most one misses, and who takes the censored for dead is far off.
 	for name, want := range map[string][2]int{"Cox, Efron's ties": {39, 40}, "Cox, censored taken for dead": {0, 20}} {
-		_, rest, _ := strings.Cut(text.String(), "\n"+name)
 		var beta [4]float64
 		var within int
-		if _, err := fmt.Sscanf(rest, "%f%f%f%f%d of 40", &beta[0], &beta[1], &beta[2], &beta[3], &within); err != nil {
-			t.Fatalf("%s: %v in\n%s", name, err, text.String())
-		}
+		programtest.Scan(t, text.String(), name, "%f%f%f%f%d of 40", &beta[0], &beta[1], &beta[2], &beta[3], &within)
 		if within < want[0] || within > want[1] {
 			t.Errorf("%s: %d of 40 within 3 standard errors, want %v", name, within, want)
 		}
@@ -38,14 +31,7 @@ func TestRun(t *testing.T) {
 	if !strings.Contains(text.String(), "better than least squares in 10 of 10 studies") {
 		t.Errorf("least squares ranks better somewhere:\n%s", text.String())
 	}
-	f, err := os.Open(filepath.Join(out, "survival.png"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := png.Decode(f); err != nil {
-		t.Error(err)
-	}
+	programtest.Picture(t, out, "survival.png")
 }
 
 // TestFit holds the standard errors, which come from the Hessian, against the deviation of the
@@ -128,12 +114,5 @@ func TestFaults(t *testing.T) {
 	if _, err := fit(four(1, 0, 1, 0)); err == nil || !strings.Contains(err.Error(), "not positive definite") {
 		t.Errorf("patients without a difference: got the error %v", err)
 	}
-	file := filepath.Join(t.TempDir(), "a file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var pathError *os.PathError
-	if err := run(&bytes.Buffer{}, 0, 1, 300, filepath.Join(file, "below")); !errors.As(err, &pathError) {
-		t.Errorf("a directory below a file: got the error %v, want a path error", err)
-	}
+	programtest.NoDirectory(t, func(out string) error { return run(&bytes.Buffer{}, 0, 1, 300, out) })
 }

@@ -3,34 +3,21 @@ package main
 import (
 	"image/color"
 	"math"
-	"os"
-	"path/filepath"
 
+	"github.com/surprisal-go/surprisal/train/report"
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 )
 
 var inks = []color.Color{color.RGBA{R: 0xe0, G: 0x6c, B: 0x10, A: 0xff}, color.RGBA{R: 0x1f, G: 0x4e, B: 0x79, A: 0xff}}
 
-// draw writes a picture of the share of the treated and of the others in a study who survive: by
-// Kaplan and Meier, by the model and in truth, and returns the file.
-func draw(out string, s study, beta []float64) (file string, err error) {
-	p := plot.New()
-	p.Title.Text = "Survival in the first study: Kaplan-Meier (circles), Cox (lines), truth (dashes)"
-	sans(&p.Title.TextStyle, 15)
-	p.Title.Padding = vg.Points(12)
-	p.X.Label.Text, p.Y.Label.Text = "months", "share alive"
+// draw returns a picture of the share of the treated and of the others in a study who survive: by
+// Kaplan and Meier, by the model and in truth.
+func draw(s study, beta []float64) (*report.Picture, error) {
+	p := report.NewPlot("Survival in the first study: Kaplan-Meier (circles), Cox (lines), truth (dashes)", "months", "share alive")
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 36, 0, 1
-	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		sans(&a.Label.TextStyle, 13)
-		sans(&a.Tick.Label, 11)
-		a.Padding = 0
-	}
-	p.Legend.Top, p.Legend.XOffs, p.Legend.Padding = true, vg.Points(-8), vg.Points(4)
-	sans(&p.Legend.TextStyle, 13)
+	p.Legend.Top, p.Legend.XOffs = true, vg.Points(-8)
 	hazard := baseline(s, beta)
 	for group, name := range []string{"others", "treated"} {
 		var patients study
@@ -48,31 +35,23 @@ func draw(out string, s study, beta []float64) (file string, err error) {
 		}
 		points, err := plotter.NewScatter(meier)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		points.Color, points.Radius = inks[group], vg.Points(4)
 		line, err := plotter.NewLine(model)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		line.Color, line.Width = inks[group], vg.Points(2)
 		dashes, err := plotter.NewLine(real)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		dashes.Color, dashes.Dashes = inks[group], []vg.Length{vg.Points(5), vg.Points(4)}
 		p.Add(points, line, dashes)
 		p.Legend.Add(name, line)
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return "", err
-	}
-	file = filepath.Join(out, "survival.png")
-	return file, p.Save(9*vg.Inch, 6*vg.Inch, file)
-}
-
-func sans(style *text.Style, points float64) {
-	style.Font.Variant, style.Font.Size = "Sans", vg.Points(points)
+	return report.Plot(p, 9*vg.Inch, 6*vg.Inch), nil
 }
 
 // mean is the share of patients who are alive, on average, under a cumulative baseline hazard.

@@ -6,20 +6,17 @@
 package main
 
 import (
-	"flag"
+	"context"
 	"fmt"
 	"io"
-	"log"
 	"os"
-	"path/filepath"
+
+	"github.com/surprisal-go/surprisal/examples/internal/program"
 )
 
 func main() {
-	out := flag.String("out", filepath.Join(os.TempDir(), "surprisal-zoo"), "directory for the sheets of plots")
-	flag.Parse()
-	if err := run(os.Stdout, *out); err != nil {
-		log.Fatal(err)
-	}
+	out := program.Out("zoo")
+	program.Main(func(context.Context) error { return run(os.Stdout, *out) })
 }
 
 // run writes the table to w and the sheets to the directory out.

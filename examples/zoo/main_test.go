@@ -3,23 +3,21 @@ package main
 import (
 	"bytes"
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"image/png"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/surprisal-go/surprisal/examples/internal/programtest"
 	"github.com/surprisal-go/surprisal/loss"
 )
 
 // TestRun: every loss has one row, with right derivatives, and those of rows and the ones that stand
 // for others have one panel in pictures of both kinds. A second time the same bytes are written.
 func TestRun(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "made", "by the run")
+	dir := programtest.Dir(t)
 	var text, again bytes.Buffer
 	if err := run(&text, dir); err != nil {
 		t.Fatal(err)
@@ -34,17 +32,17 @@ func TestRun(t *testing.T) {
 	files := map[string][]byte{}
 	for _, sh := range sheets {
 		path := filepath.Join(dir, sh.file)
-		if !strings.Contains(text.String(), "to "+path+".png and .svg\n") {
-			t.Errorf("the output does not say that there is %s.png", path)
-		}
 		for _, ending := range []string{".png", ".svg"} {
+			if !strings.Contains(text.String(), "wrote "+path+ending+"\n") {
+				t.Errorf("the output does not say that there is %s%s", path, ending)
+			}
 			b, err := os.ReadFile(path + ending)
 			if err != nil {
 				t.Fatal(err)
 			}
 			files[path+ending] = b
 		}
-		checkPNG(t, path+".png", files[path+".png"])
+		checkPNG(t, path+".png")
 		for _, s := range svgText(t, path+".svg", files[path+".svg"]) {
 			name, _, _ := strings.Cut(s, " ")
 			panels[name]++
@@ -81,12 +79,9 @@ func TestRun(t *testing.T) {
 }
 
 // checkPNG: the picture decodes, is large enough to be read, and has both curves.
-func checkPNG(t *testing.T, path string, b []byte) {
+func checkPNG(t *testing.T, path string) {
 	t.Helper()
-	img, err := png.Decode(bytes.NewReader(b))
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
+	img := programtest.Picture(t, path)
 	size := img.Bounds().Size()
 	if size.X < 1000 || size.Y < 600 {
 		t.Errorf("%s has %v pixels, want at least 1000x600", path, size)
@@ -159,12 +154,5 @@ func TestFaults(t *testing.T) {
 	if _, err := strange.view(); err == nil || !strings.Contains(err.Error(), "Strange") {
 		t.Errorf("a loss of scales against reals: got the error %v, want one that names it", err)
 	}
-	file := filepath.Join(t.TempDir(), "a file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var pathError *fs.PathError
-	if err := writeSheets(io.Discard, filepath.Join(file, "below"), all); !errors.As(err, &pathError) {
-		t.Errorf("a directory below a file: got the error %v, want a path error", err)
-	}
+	programtest.NoDirectory(t, func(out string) error { return writeSheets(io.Discard, out, all) })
 }

@@ -4,18 +4,16 @@ import (
 	"fmt"
 	"image/color"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/surprisal-go/surprisal/examples/internal/program"
+	"github.com/surprisal-go/surprisal/train/report"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // A sheet is a picture with a panel for each loss of some families.
@@ -57,7 +55,6 @@ const (
 	panelHeight = 2.05 * vg.Inch
 	header      = .75 * vg.Inch
 	margin      = .15 * vg.Inch
-	dpi         = 144
 )
 
 // Two colours that differ in lightness too.
@@ -74,9 +71,6 @@ var (
 
 // writeSheets draws the sheets to the directory out, each as PNG and SVG, and says where they are.
 func writeSheets(w io.Writer, out string, all []specimen) error {
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
 	drawn := 0
 	for _, sh := range sheets {
 		var panels []*plot.Plot
@@ -91,17 +85,12 @@ func writeSheets(w io.Writer, out string, all []specimen) error {
 		}
 		drawn += len(panels)
 		width, height := sh.size(len(panels))
-		png := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi))
-		svg := vgsvg.New(width, height)
-		sh.paint(draw.New(png), panels)
-		sh.paint(draw.New(svg), panels)
-		if err := save(filepath.Join(out, sh.file+".png"), vgimg.PngCanvas{Canvas: png}); err != nil {
-			return err
+		picture := report.NewPicture(width, height, func(c draw.Canvas) { sh.paint(c, panels) })
+		for _, ending := range []string{".png", ".svg"} {
+			if err := program.Save(w, out, sh.file+ending, picture); err != nil {
+				return err
+			}
 		}
-		if err := save(filepath.Join(out, sh.file+".svg"), svg); err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "wrote %d panels to %s and .svg\n", len(panels), filepath.Join(out, sh.file+".png"))
 	}
 	want := 0
 	for i := range all {
@@ -115,18 +104,6 @@ func writeSheets(w io.Writer, out string, all []specimen) error {
 	return nil
 }
 
-func save(file string, picture io.WriterTo) error {
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := picture.WriteTo(f); err != nil {
-		return err
-	}
-	return f.Close()
-}
-
 // size is the size of a sheet of n panels.
 func (sh *sheet) size(n int) (width, height vg.Length) {
 	rows := vg.Length((n + columns - 1) / columns)
@@ -135,8 +112,6 @@ func (sh *sheet) size(n int) (width, height vg.Length) {
 
 // paint draws the panels in rows below a header with the legend.
 func (sh *sheet) paint(c draw.Canvas, panels []*plot.Plot) {
-	c.SetColor(color.White)
-	c.Fill(c.Rectangle.Path())
 	c = draw.Crop(c, margin, -margin, margin, -margin)
 	top := c.Max.Y
 	c.FillText(style(16, color.Black, draw.XLeft), vg.Point{X: c.Min.X, Y: top}, sh.title)
