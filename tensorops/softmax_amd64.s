@@ -3136,76 +3136,179 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowDotF32AVX2(x *float32, v *float64, n int) (sum float64)
-// Requires: AVX, FMA3, SSE2
-TEXT ·rowDotF32AVX2(SB), NOSPLIT, $0-32
-	MOVQ   x+0(FP), AX
-	MOVQ   v+8(FP), CX
-	MOVQ   n+16(FP), DX
+// func rowDotF32AVX2(sum *float64, x *float32, v *float64, classes int, rows int)
+// Requires: AVX, FMA3
+TEXT ·rowDotF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ rows+32(FP), DX
+	MOVQ classes+24(FP), BX
+	SHLQ $0x02, BX
+
+rows7:
+	CMPQ   DX, $0x04
+	JL     fewer8
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   CX, DI
+	LEAQ   (CX)(BX*4), R8
+	MOVQ   classes+24(FP), R8
+	MOVQ   v+16(FP), R9
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
-	SUBQ   $0x00000010, DX
-	JL     rest7
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	SUBQ   $0x08, R8
+	JL     rest10
 
-sixteen7:
-	VCVTPS2PD   (AX), Y4
-	VFMADD231PD (CX), Y4, Y0
-	VCVTPS2PD   16(AX), Y4
-	VFMADD231PD 32(CX), Y4, Y1
-	VCVTPS2PD   32(AX), Y4
-	VFMADD231PD 64(CX), Y4, Y2
-	VCVTPS2PD   48(AX), Y4
-	VFMADD231PD 96(CX), Y4, Y3
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x00000010, DX
-	JGE         sixteen7
+whole9:
+	VCVTPS2PD   (DI), Y8
+	VFMADD231PD (R9), Y8, Y0
+	VCVTPS2PD   (DI)(BX*1), Y8
+	VFMADD231PD (R9), Y8, Y2
+	VCVTPS2PD   (DI)(BX*2), Y8
+	VFMADD231PD (R9), Y8, Y4
+	VCVTPS2PD   (DI)(SI*1), Y8
+	VFMADD231PD (R9), Y8, Y6
+	VCVTPS2PD   16(DI), Y8
+	VFMADD231PD 32(R9), Y8, Y1
+	VCVTPS2PD   16(DI)(BX*1), Y8
+	VFMADD231PD 32(R9), Y8, Y3
+	VCVTPS2PD   16(DI)(BX*2), Y8
+	VFMADD231PD 32(R9), Y8, Y5
+	VCVTPS2PD   16(DI)(SI*1), Y8
+	VFMADD231PD 32(R9), Y8, Y7
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x08, R8
+	JGE         whole9
 
-rest7:
-	ADDQ        $0x00000010, DX
-	JZ          end7
-	LEAQ        tail32<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        DX, SI
-	VMOVUPS     (BX)(SI*4), X4
-	VMASKMOVPS  (AX), X4, X4
-	VCVTPS2PD   X4, Y4
-	VFMADD231PD (CX), Y4, Y0
-	LEAQ        tail32<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        DX, SI
-	VMOVUPS     16(BX)(SI*4), X4
-	VMASKMOVPS  16(AX), X4, X4
-	VCVTPS2PD   X4, Y4
-	VFMADD231PD 32(CX), Y4, Y1
-	LEAQ        tail32<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        DX, SI
-	VMOVUPS     32(BX)(SI*4), X4
-	VMASKMOVPS  32(AX), X4, X4
-	VCVTPS2PD   X4, Y4
-	VFMADD231PD 64(CX), Y4, Y2
-	LEAQ        tail32<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        DX, SI
-	VMOVUPS     48(BX)(SI*4), X4
-	VMASKMOVPS  48(AX), X4, X4
-	VCVTPS2PD   X4, Y4
-	VFMADD231PD 96(CX), Y4, Y3
+rest10:
+	ADDQ        $0x04, R8
+	JL          last11
+	VCVTPS2PD   (DI), Y8
+	VFMADD231PD (R9), Y8, Y0
+	VCVTPS2PD   (DI)(BX*1), Y8
+	VFMADD231PD (R9), Y8, Y2
+	VCVTPS2PD   (DI)(BX*2), Y8
+	VFMADD231PD (R9), Y8, Y4
+	VCVTPS2PD   (DI)(SI*1), Y8
+	VFMADD231PD (R9), Y8, Y6
+	ADDQ        $0x00000010, DI
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x04, R8
 
-end7:
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPD       X1, X0, X0
-	VPERMILPD    $0x01, X0, X1
-	VADDPD       X1, X0, X0
-	MOVSD        X0, sum+24(FP)
+last11:
+	ADDQ        $0x04, R8
+	JZ          done12
+	LEAQ        -16(DI)(R8*4), DI
+	LEAQ        -32(R9)(R8*8), R9
+	LEAQ        last64<>+0(SB), R10
+	VMOVUPD     (R10)(R8*8), Y8
+	VCVTPS2PD   (DI), Y11
+	VANDPD      Y8, Y11, Y11
+	VFMADD231PD (R9), Y11, Y1
+	VCVTPS2PD   (DI)(BX*1), Y11
+	VANDPD      Y8, Y11, Y11
+	VFMADD231PD (R9), Y11, Y3
+	VCVTPS2PD   (DI)(BX*2), Y11
+	VANDPD      Y8, Y11, Y11
+	VFMADD231PD (R9), Y11, Y5
+	VCVTPS2PD   (DI)(SI*1), Y11
+	VANDPD      Y8, Y11, Y11
+	VFMADD231PD (R9), Y11, Y7
+	ADDQ        $0x00000010, DI
+	ADDQ        $0x00000020, R9
+
+done12:
+	VADDPD     Y1, Y0, Y0
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y5, Y4, Y4
+	VADDPD     Y7, Y6, Y6
+	VHADDPD    Y2, Y0, Y0
+	VHADDPD    Y6, Y4, Y4
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VADDPD     Y0, Y8, Y8
+	VMOVUPD    Y8, (AX)
+	LEAQ       (CX)(BX*4), CX
+	ADDQ       $0x20, AX
+	SUBQ       $0x04, DX
+	JMP        rows7
+
+fewer8:
+rows13:
+	CMPQ   DX, $0x01
+	JL     fewer14
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   CX, SI
+	LEAQ   (CX)(BX*4), DI
+	MOVQ   classes+24(FP), DI
+	MOVQ   v+16(FP), R8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	SUBQ   $0x08, DI
+	JL     rest16
+
+whole15:
+	VCVTPS2PD   (SI), Y0
+	VFMADD231PD (R8), Y0, Y9
+	VCVTPS2PD   16(SI), Y0
+	VFMADD231PD 32(R8), Y0, Y10
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x08, DI
+	JGE         whole15
+
+rest16:
+	ADDQ        $0x04, DI
+	JL          last17
+	VCVTPS2PD   (SI), Y0
+	VFMADD231PD (R8), Y0, Y9
+	ADDQ        $0x00000010, SI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x04, DI
+
+last17:
+	ADDQ        $0x04, DI
+	JZ          done18
+	LEAQ        -16(SI)(DI*4), SI
+	LEAQ        -32(R8)(DI*8), R8
+	LEAQ        last64<>+0(SB), R9
+	VMOVUPD     (R9)(DI*8), Y0
+	VCVTPS2PD   (SI), Y1
+	VANDPD      Y0, Y1, Y1
+	VFMADD231PD (R8), Y1, Y10
+	ADDQ        $0x00000010, SI
+	ADDQ        $0x00000020, R8
+
+done18:
+	VADDPD       Y10, Y9, Y9
+	VHADDPD      Y9, Y9, Y9
+	VEXTRACTF128 $0x01, Y9, X0
+	VADDSD       X0, X9, X0
+	VMOVSD       X0, (AX)
+	ADDQ         BX, CX
+	ADDQ         $0x08, AX
+	SUBQ         $0x01, DX
+	JMP          rows13
+
+fewer14:
 	VZEROUPPER
 	RET
+
+DATA last64<>+0(SB)/8, $0x0000000000000000
+DATA last64<>+8(SB)/8, $0x0000000000000000
+DATA last64<>+16(SB)/8, $0x0000000000000000
+DATA last64<>+24(SB)/8, $0x0000000000000000
+DATA last64<>+32(SB)/8, $0xffffffffffffffff
+DATA last64<>+40(SB)/8, $0xffffffffffffffff
+DATA last64<>+48(SB)/8, $0xffffffffffffffff
+DATA last64<>+56(SB)/8, $0xffffffffffffffff
+GLOBL last64<>(SB), RODATA|NOPTR, $64
 
 // func laneTargetF32AVX2(st *float64, t *float32, z *float32, k *float64, b *float64, classes int)
 // Requires: AVX, FMA3
@@ -3279,9 +3382,9 @@ TEXT ·rowTargetF32AVX2(SB), NOSPLIT, $0-64
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	SUBQ   $0x00000010, SI
-	JL     rest8
+	JL     rest19
 
-sixteen8:
+sixteen19:
 	VCVTPS2PD   (AX), Y6
 	VCVTPS2PD   (CX), Y7
 	VORPD       Y6, Y2, Y2
@@ -3323,11 +3426,11 @@ sixteen8:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000010, SI
-	JGE         sixteen8
+	JGE         sixteen19
 
-rest8:
+rest19:
 	ADDQ        $0x00000010, SI
-	JZ          end8
+	JZ          end19
 	LEAQ        tail32<>+0(SB), DI
 	MOVQ        $0x00000040, R8
 	SUBQ        SI, R8
@@ -3405,7 +3508,7 @@ rest8:
 	VANDPD      Y6, Y7, Y7
 	VFMADD231PD Y7, Y8, Y4
 
-end8:
+end19:
 	VADDPD       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPD       X3, X0, X0
@@ -3489,9 +3592,9 @@ TEXT ·rowTargetCappedF32AVX2(SB), NOSPLIT, $0-64
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	SUBQ   $0x00000010, SI
-	JL     rest9
+	JL     rest20
 
-sixteen9:
+sixteen20:
 	VCVTPS2PD   (AX), Y6
 	VMOVUPD     (CX), Y7
 	VORPD       Y6, Y2, Y2
@@ -3533,11 +3636,11 @@ sixteen9:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000010, SI
-	JGE         sixteen9
+	JGE         sixteen20
 
-rest9:
+rest20:
 	ADDQ        $0x00000010, SI
-	JZ          end9
+	JZ          end20
 	LEAQ        tail32<>+0(SB), DI
 	MOVQ        $0x00000040, R8
 	SUBQ        SI, R8
@@ -3611,7 +3714,7 @@ rest9:
 	VANDPD      Y6, Y7, Y7
 	VFMADD231PD Y7, Y8, Y4
 
-end9:
+end20:
 	VADDPD       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPD       X3, X0, X0
@@ -3946,10 +4049,10 @@ row:
 	VBROADCASTSD 1152(BX), Y1
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
-	SUBQ         $0x00000010, DX
-	JL           rest10
+	SUBQ         $0x08, DX
+	JL           rest22
 
-sixteen10:
+whole21:
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
@@ -3958,145 +4061,35 @@ sixteen10:
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
 	VMOVUPS    X2, 16(AX)
-	VMULPD     64(CX), Y0, Y2
-	VANDPD     Y1, Y2, Y2
-	VCVTPD2PSY Y2, X2
-	VMOVUPS    X2, 32(AX)
-	VMULPD     96(CX), Y0, Y2
-	VANDPD     Y1, Y2, Y2
-	VCVTPD2PSY Y2, X2
-	VMOVUPS    X2, 48(AX)
-	ADDQ       $0x00000040, AX
-	ADDQ       $0x00000080, CX
-	SUBQ       $0x00000010, DX
-	JGE        sixteen10
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000040, CX
+	SUBQ       $0x08, DX
+	JGE        whole21
 
-rest10:
-	ADDQ       $0x00000010, DX
-	JZ         end10
+rest22:
+	ADDQ       $0x04, DX
+	JL         last23
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
-	CMPQ       DX, $0x04
-	JL         part11
 	VCVTPD2PSY Y2, X2
 	VMOVUPS    X2, (AX)
-	JMP        stored11
+	ADDQ       $0x00000010, AX
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x04, DX
 
-part11:
-	CMPQ       DX, $0x00
-	JLE        stored11
-	LEAQ       (AX), DI
-	MOVQ       DX, R8
-	SUBQ       $0x00, R8
-	VMOVUPS    Y2, Y2
-	VCVTPD2PSY Y2, X2
-	TESTQ      $0x00000002, R8
-	JZ         piece12
-	VMOVSD     X2, (DI)
-	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x08, DI
-
-piece12:
-	TESTQ  $0x00000001, R8
-	JZ     piece13
-	VMOVSS X2, (DI)
-	ADDQ   $0x04, DI
-
-piece13:
-stored11:
-	VMULPD     32(CX), Y0, Y2
-	VANDPD     Y1, Y2, Y2
-	CMPQ       DX, $0x08
-	JL         part14
-	VCVTPD2PSY Y2, X2
-	VMOVUPS    X2, 16(AX)
-	JMP        stored14
-
-part14:
-	CMPQ       DX, $0x04
-	JLE        stored14
-	LEAQ       16(AX), DI
-	MOVQ       DX, R8
-	SUBQ       $0x04, R8
-	VMOVUPS    Y2, Y2
-	VCVTPD2PSY Y2, X2
-	TESTQ      $0x00000002, R8
-	JZ         piece15
-	VMOVSD     X2, (DI)
-	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x08, DI
-
-piece15:
-	TESTQ  $0x00000001, R8
-	JZ     piece16
-	VMOVSS X2, (DI)
-	ADDQ   $0x04, DI
-
-piece16:
-stored14:
-	VMULPD     64(CX), Y0, Y2
-	VANDPD     Y1, Y2, Y2
-	CMPQ       DX, $0x0c
-	JL         part17
-	VCVTPD2PSY Y2, X2
-	VMOVUPS    X2, 32(AX)
-	JMP        stored17
-
-part17:
-	CMPQ       DX, $0x08
-	JLE        stored17
-	LEAQ       32(AX), DI
-	MOVQ       DX, R8
-	SUBQ       $0x08, R8
-	VMOVUPS    Y2, Y2
-	VCVTPD2PSY Y2, X2
-	TESTQ      $0x00000002, R8
-	JZ         piece18
-	VMOVSD     X2, (DI)
-	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x08, DI
-
-piece18:
-	TESTQ  $0x00000001, R8
-	JZ     piece19
-	VMOVSS X2, (DI)
-	ADDQ   $0x04, DI
-
-piece19:
-stored17:
-	VMULPD     96(CX), Y0, Y0
+last23:
+	ADDQ       $0x04, DX
+	JZ         done24
+	LEAQ       -16(AX)(DX*4), AX
+	LEAQ       -32(CX)(DX*8), CX
+	VMULPD     (CX), Y0, Y0
 	VANDPD     Y1, Y0, Y0
-	CMPQ       DX, $0x10
-	JL         part20
 	VCVTPD2PSY Y0, X0
-	VMOVUPS    X0, 48(AX)
-	JMP        stored20
+	VMOVUPS    X0, (AX)
+	ADDQ       $0x00000010, AX
+	ADDQ       $0x00000020, CX
 
-part20:
-	CMPQ       DX, $0x0c
-	JLE        stored20
-	LEAQ       48(AX), DI
-	MOVQ       DX, R8
-	SUBQ       $0x0c, R8
-	VMOVUPS    Y0, Y0
-	VCVTPD2PSY Y0, X0
-	TESTQ      $0x00000002, R8
-	JZ         piece21
-	VMOVSD     X0, (DI)
-	VPERMILPD  $0x01, X0, X0
-	ADDQ       $0x08, DI
-
-piece21:
-	TESTQ  $0x00000001, R8
-	JZ     piece22
-	VMOVSS X0, (DI)
-	ADDQ   $0x04, DI
-
-piece22:
-stored20:
-end10:
-	LEAQ (AX)(DX*4), AX
-	LEAQ (CX)(DX*8), CX
+done24:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4180,10 +4173,10 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y2, Y2
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
-	SUBQ         $0x00000010, DX
-	JL           rest23
+	SUBQ         $0x08, DX
+	JL           rest26
 
-sixteen23:
+whole25:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -4194,152 +4187,41 @@ sixteen23:
 	VANDPD      Y2, Y3, Y3
 	VCVTPD2PSY  Y3, X3
 	VMOVUPS     X3, 16(AX)
-	VMULPD      64(DI), Y1, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 32(AX)
-	VMULPD      96(DI), Y1, Y3
-	VFMADD231PD 96(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 48(AX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000080, DI
-	SUBQ        $0x00000010, DX
-	JGE         sixteen23
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x08, DX
+	JGE         whole25
 
-rest23:
-	ADDQ        $0x00000010, DX
-	JZ          end23
+rest26:
+	ADDQ        $0x04, DX
+	JL          last27
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x04
-	JL          part24
 	VCVTPD2PSY  Y3, X3
 	VMOVUPS     X3, (AX)
-	JMP         stored24
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x04, DX
 
-part24:
-	CMPQ       DX, $0x00
-	JLE        stored24
-	LEAQ       (AX), R8
-	MOVQ       DX, R9
-	SUBQ       $0x00, R9
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R9
-	JZ         piece25
-	VMOVSD     X3, (R8)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R8
-
-piece25:
-	TESTQ  $0x00000001, R9
-	JZ     piece26
-	VMOVSS X3, (R8)
-	ADDQ   $0x04, R8
-
-piece26:
-stored24:
-	VMULPD      32(DI), Y1, Y3
-	VFMADD231PD 32(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x08
-	JL          part27
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 16(AX)
-	JMP         stored27
-
-part27:
-	CMPQ       DX, $0x04
-	JLE        stored27
-	LEAQ       16(AX), R8
-	MOVQ       DX, R9
-	SUBQ       $0x04, R9
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R9
-	JZ         piece28
-	VMOVSD     X3, (R8)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R8
-
-piece28:
-	TESTQ  $0x00000001, R9
-	JZ     piece29
-	VMOVSS X3, (R8)
-	ADDQ   $0x04, R8
-
-piece29:
-stored27:
-	VMULPD      64(DI), Y1, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x0c
-	JL          part30
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 32(AX)
-	JMP         stored30
-
-part30:
-	CMPQ       DX, $0x08
-	JLE        stored30
-	LEAQ       32(AX), R8
-	MOVQ       DX, R9
-	SUBQ       $0x08, R9
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R9
-	JZ         piece31
-	VMOVSD     X3, (R8)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R8
-
-piece31:
-	TESTQ  $0x00000001, R9
-	JZ     piece32
-	VMOVSS X3, (R8)
-	ADDQ   $0x04, R8
-
-piece32:
-stored30:
-	VMULPD      96(DI), Y1, Y1
-	VFMADD231PD 96(CX), Y0, Y1
+last27:
+	ADDQ        $0x04, DX
+	JZ          done28
+	LEAQ        -16(AX)(DX*4), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -32(DI)(DX*8), DI
+	VMULPD      (DI), Y1, Y1
+	VFMADD231PD (CX), Y0, Y1
 	VANDPD      Y2, Y1, Y1
-	CMPQ        DX, $0x10
-	JL          part33
 	VCVTPD2PSY  Y1, X0
-	VMOVUPS     X0, 48(AX)
-	JMP         stored33
+	VMOVUPS     X0, (AX)
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
 
-part33:
-	CMPQ       DX, $0x0c
-	JLE        stored33
-	LEAQ       48(AX), DI
-	MOVQ       DX, R8
-	SUBQ       $0x0c, R8
-	VMOVUPS    Y1, Y0
-	VCVTPD2PSY Y0, X0
-	TESTQ      $0x00000002, R8
-	JZ         piece34
-	VMOVSD     X0, (DI)
-	VPERMILPD  $0x01, X0, X0
-	ADDQ       $0x08, DI
-
-piece34:
-	TESTQ  $0x00000001, R8
-	JZ     piece35
-	VMOVSS X0, (DI)
-	ADDQ   $0x04, DI
-
-piece35:
-stored33:
-end23:
-	LEAQ (AX)(DX*4), AX
-	LEAQ (CX)(DX*8), CX
+done28:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4442,10 +4324,10 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
-	SUBQ         $0x00000010, DX
-	JL           rest36
+	SUBQ         $0x08, DX
+	JL           rest30
 
-sixteen36:
+whole29:
 	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -4462,193 +4344,55 @@ sixteen36:
 	VANDPD      Y2, Y3, Y3
 	VCVTPD2PSY  Y3, X3
 	VMOVUPS     X3, 16(AX)
-	VCVTPS2PD   32(DI), Y3
-	VMULPD      64(R8), Y3, Y3
-	VADDPD      64(R9), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 32(AX)
-	VCVTPS2PD   48(DI), Y3
-	VMULPD      96(R8), Y3, Y3
-	VADDPD      96(R9), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 96(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 48(AX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000040, DI
-	ADDQ        $0x00000080, R8
-	ADDQ        $0x00000080, R9
-	SUBQ        $0x00000010, DX
-	JGE         sixteen36
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x08, DX
+	JGE         whole29
 
-rest36:
-	ADDQ        $0x00000010, DX
-	JZ          end36
-	LEAQ        tail32<>+0(SB), R10
-	MOVQ        $0x00000040, R11
-	SUBQ        DX, R11
-	VMOVUPS     (R10)(R11*4), X3
-	VMASKMOVPS  (DI), X3, X3
-	VCVTPS2PD   X3, Y3
+rest30:
+	ADDQ        $0x04, DX
+	JL          last31
+	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
 	VMULPD      Y1, Y3, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x04
-	JL          part37
 	VCVTPD2PSY  Y3, X3
 	VMOVUPS     X3, (AX)
-	JMP         stored37
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000010, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x04, DX
 
-part37:
-	CMPQ       DX, $0x00
-	JLE        stored37
-	LEAQ       (AX), R10
-	MOVQ       DX, R11
-	SUBQ       $0x00, R11
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R11
-	JZ         piece38
-	VMOVSD     X3, (R10)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R10
-
-piece38:
-	TESTQ  $0x00000001, R11
-	JZ     piece39
-	VMOVSS X3, (R10)
-	ADDQ   $0x04, R10
-
-piece39:
-stored37:
-	LEAQ        tail32<>+0(SB), R10
-	MOVQ        $0x00000040, R11
-	SUBQ        DX, R11
-	VMOVUPS     16(R10)(R11*4), X3
-	VMASKMOVPS  16(DI), X3, X3
-	VCVTPS2PD   X3, Y3
-	VMULPD      32(R8), Y3, Y3
-	VADDPD      32(R9), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 32(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x08
-	JL          part40
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 16(AX)
-	JMP         stored40
-
-part40:
-	CMPQ       DX, $0x04
-	JLE        stored40
-	LEAQ       16(AX), R10
-	MOVQ       DX, R11
-	SUBQ       $0x04, R11
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R11
-	JZ         piece41
-	VMOVSD     X3, (R10)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R10
-
-piece41:
-	TESTQ  $0x00000001, R11
-	JZ     piece42
-	VMOVSS X3, (R10)
-	ADDQ   $0x04, R10
-
-piece42:
-stored40:
-	LEAQ        tail32<>+0(SB), R10
-	MOVQ        $0x00000040, R11
-	SUBQ        DX, R11
-	VMOVUPS     32(R10)(R11*4), X3
-	VMASKMOVPS  32(DI), X3, X3
-	VCVTPS2PD   X3, Y3
-	VMULPD      64(R8), Y3, Y3
-	VADDPD      64(R9), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x0c
-	JL          part43
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 32(AX)
-	JMP         stored43
-
-part43:
-	CMPQ       DX, $0x08
-	JLE        stored43
-	LEAQ       32(AX), R10
-	MOVQ       DX, R11
-	SUBQ       $0x08, R11
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R11
-	JZ         piece44
-	VMOVSD     X3, (R10)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R10
-
-piece44:
-	TESTQ  $0x00000001, R11
-	JZ     piece45
-	VMOVSS X3, (R10)
-	ADDQ   $0x04, R10
-
-piece45:
-stored43:
-	LEAQ        tail32<>+0(SB), R10
-	MOVQ        $0x00000040, R11
-	SUBQ        DX, R11
-	VMOVUPS     48(R10)(R11*4), X3
-	VMASKMOVPS  48(DI), X3, X3
-	VCVTPS2PD   X3, Y3
-	VMULPD      96(R8), Y3, Y3
-	VADDPD      96(R9), Y3, Y3
+last31:
+	ADDQ        $0x04, DX
+	JZ          done32
+	LEAQ        -16(AX)(DX*4), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -16(DI)(DX*4), DI
+	LEAQ        -32(R8)(DX*8), R8
+	LEAQ        -32(R9)(DX*8), R9
+	VCVTPS2PD   (DI), Y3
+	VMULPD      (R8), Y3, Y3
+	VADDPD      (R9), Y3, Y3
 	VMULPD      Y1, Y3, Y1
-	VFMADD231PD 96(CX), Y0, Y1
+	VFMADD231PD (CX), Y0, Y1
 	VANDPD      Y2, Y1, Y1
-	CMPQ        DX, $0x10
-	JL          part46
 	VCVTPD2PSY  Y1, X0
-	VMOVUPS     X0, 48(AX)
-	JMP         stored46
+	VMOVUPS     X0, (AX)
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000010, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
 
-part46:
-	CMPQ       DX, $0x0c
-	JLE        stored46
-	LEAQ       48(AX), R8
-	MOVQ       DX, R9
-	SUBQ       $0x0c, R9
-	VMOVUPS    Y1, Y0
-	VCVTPD2PSY Y0, X0
-	TESTQ      $0x00000002, R9
-	JZ         piece47
-	VMOVSD     X0, (R8)
-	VPERMILPD  $0x01, X0, X0
-	ADDQ       $0x08, R8
-
-piece47:
-	TESTQ  $0x00000001, R9
-	JZ     piece48
-	VMOVSS X0, (R8)
-	ADDQ   $0x04, R8
-
-piece48:
-stored46:
-end36:
-	LEAQ (AX)(DX*4), AX
-	LEAQ (CX)(DX*8), CX
-	LEAQ (DI)(DX*4), DI
+done32:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4731,10 +4475,10 @@ row:
 	VBROADCASTSD 1152(BX), Y1
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
-	SUBQ         $0x00000010, DX
-	JL           rest49
+	SUBQ         $0x08, DX
+	JL           rest34
 
-sixteen49:
+whole33:
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
@@ -4745,153 +4489,41 @@ sixteen49:
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
 	VMOVUPS    X2, 16(AX)
-	VMULPD     64(CX), Y0, Y2
-	VMULPD     64(DI), Y2, Y2
-	VANDPD     Y1, Y2, Y2
-	VCVTPD2PSY Y2, X2
-	VMOVUPS    X2, 32(AX)
-	VMULPD     96(CX), Y0, Y2
-	VMULPD     96(DI), Y2, Y2
-	VANDPD     Y1, Y2, Y2
-	VCVTPD2PSY Y2, X2
-	VMOVUPS    X2, 48(AX)
-	ADDQ       $0x00000040, AX
-	ADDQ       $0x00000080, CX
-	ADDQ       $0x00000080, DI
-	SUBQ       $0x00000010, DX
-	JGE        sixteen49
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DI
+	SUBQ       $0x08, DX
+	JGE        whole33
 
-rest49:
-	ADDQ       $0x00000010, DX
-	JZ         end49
+rest34:
+	ADDQ       $0x04, DX
+	JL         last35
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
-	CMPQ       DX, $0x04
-	JL         part50
 	VCVTPD2PSY Y2, X2
 	VMOVUPS    X2, (AX)
-	JMP        stored50
+	ADDQ       $0x00000010, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DI
+	SUBQ       $0x04, DX
 
-part50:
-	CMPQ       DX, $0x00
-	JLE        stored50
-	LEAQ       (AX), R8
-	MOVQ       DX, R9
-	SUBQ       $0x00, R9
-	VMOVUPS    Y2, Y2
-	VCVTPD2PSY Y2, X2
-	TESTQ      $0x00000002, R9
-	JZ         piece51
-	VMOVSD     X2, (R8)
-	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x08, R8
-
-piece51:
-	TESTQ  $0x00000001, R9
-	JZ     piece52
-	VMOVSS X2, (R8)
-	ADDQ   $0x04, R8
-
-piece52:
-stored50:
-	VMULPD     32(CX), Y0, Y2
-	VMULPD     32(DI), Y2, Y2
-	VANDPD     Y1, Y2, Y2
-	CMPQ       DX, $0x08
-	JL         part53
-	VCVTPD2PSY Y2, X2
-	VMOVUPS    X2, 16(AX)
-	JMP        stored53
-
-part53:
-	CMPQ       DX, $0x04
-	JLE        stored53
-	LEAQ       16(AX), R8
-	MOVQ       DX, R9
-	SUBQ       $0x04, R9
-	VMOVUPS    Y2, Y2
-	VCVTPD2PSY Y2, X2
-	TESTQ      $0x00000002, R9
-	JZ         piece54
-	VMOVSD     X2, (R8)
-	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x08, R8
-
-piece54:
-	TESTQ  $0x00000001, R9
-	JZ     piece55
-	VMOVSS X2, (R8)
-	ADDQ   $0x04, R8
-
-piece55:
-stored53:
-	VMULPD     64(CX), Y0, Y2
-	VMULPD     64(DI), Y2, Y2
-	VANDPD     Y1, Y2, Y2
-	CMPQ       DX, $0x0c
-	JL         part56
-	VCVTPD2PSY Y2, X2
-	VMOVUPS    X2, 32(AX)
-	JMP        stored56
-
-part56:
-	CMPQ       DX, $0x08
-	JLE        stored56
-	LEAQ       32(AX), R8
-	MOVQ       DX, R9
-	SUBQ       $0x08, R9
-	VMOVUPS    Y2, Y2
-	VCVTPD2PSY Y2, X2
-	TESTQ      $0x00000002, R9
-	JZ         piece57
-	VMOVSD     X2, (R8)
-	VPERMILPD  $0x01, X2, X2
-	ADDQ       $0x08, R8
-
-piece57:
-	TESTQ  $0x00000001, R9
-	JZ     piece58
-	VMOVSS X2, (R8)
-	ADDQ   $0x04, R8
-
-piece58:
-stored56:
-	VMULPD     96(CX), Y0, Y0
-	VMULPD     96(DI), Y0, Y0
+last35:
+	ADDQ       $0x04, DX
+	JZ         done36
+	LEAQ       -16(AX)(DX*4), AX
+	LEAQ       -32(CX)(DX*8), CX
+	LEAQ       -32(DI)(DX*8), DI
+	VMULPD     (CX), Y0, Y0
+	VMULPD     (DI), Y0, Y0
 	VANDPD     Y1, Y0, Y0
-	CMPQ       DX, $0x10
-	JL         part59
 	VCVTPD2PSY Y0, X0
-	VMOVUPS    X0, 48(AX)
-	JMP        stored59
+	VMOVUPS    X0, (AX)
+	ADDQ       $0x00000010, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DI
 
-part59:
-	CMPQ       DX, $0x0c
-	JLE        stored59
-	LEAQ       48(AX), R8
-	MOVQ       DX, R9
-	SUBQ       $0x0c, R9
-	VMOVUPS    Y0, Y0
-	VCVTPD2PSY Y0, X0
-	TESTQ      $0x00000002, R9
-	JZ         piece60
-	VMOVSD     X0, (R8)
-	VPERMILPD  $0x01, X0, X0
-	ADDQ       $0x08, R8
-
-piece60:
-	TESTQ  $0x00000001, R9
-	JZ     piece61
-	VMOVSS X0, (R8)
-	ADDQ   $0x04, R8
-
-piece61:
-stored59:
-end49:
-	LEAQ (AX)(DX*4), AX
-	LEAQ (CX)(DX*8), CX
-	LEAQ (DI)(DX*8), DI
+done36:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4982,10 +4614,10 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y2, Y2
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
-	SUBQ         $0x00000010, DX
-	JL           rest62
+	SUBQ         $0x08, DX
+	JL           rest38
 
-sixteen62:
+whole37:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -4998,160 +4630,47 @@ sixteen62:
 	VANDPD      Y2, Y3, Y3
 	VCVTPD2PSY  Y3, X3
 	VMOVUPS     X3, 16(AX)
-	VMULPD      64(R8), Y1, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VMULPD      64(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 32(AX)
-	VMULPD      96(R8), Y1, Y3
-	VFMADD231PD 96(CX), Y0, Y3
-	VMULPD      96(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 48(AX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000080, DI
-	ADDQ        $0x00000080, R8
-	SUBQ        $0x00000010, DX
-	JGE         sixteen62
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x08, DX
+	JGE         whole37
 
-rest62:
-	ADDQ        $0x00000010, DX
-	JZ          end62
+rest38:
+	ADDQ        $0x04, DX
+	JL          last39
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
 	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x04
-	JL          part63
 	VCVTPD2PSY  Y3, X3
 	VMOVUPS     X3, (AX)
-	JMP         stored63
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x04, DX
 
-part63:
-	CMPQ       DX, $0x00
-	JLE        stored63
-	LEAQ       (AX), R9
-	MOVQ       DX, R10
-	SUBQ       $0x00, R10
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R10
-	JZ         piece64
-	VMOVSD     X3, (R9)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R9
-
-piece64:
-	TESTQ  $0x00000001, R10
-	JZ     piece65
-	VMOVSS X3, (R9)
-	ADDQ   $0x04, R9
-
-piece65:
-stored63:
-	VMULPD      32(R8), Y1, Y3
-	VFMADD231PD 32(CX), Y0, Y3
-	VMULPD      32(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x08
-	JL          part66
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 16(AX)
-	JMP         stored66
-
-part66:
-	CMPQ       DX, $0x04
-	JLE        stored66
-	LEAQ       16(AX), R9
-	MOVQ       DX, R10
-	SUBQ       $0x04, R10
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R10
-	JZ         piece67
-	VMOVSD     X3, (R9)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R9
-
-piece67:
-	TESTQ  $0x00000001, R10
-	JZ     piece68
-	VMOVSS X3, (R9)
-	ADDQ   $0x04, R9
-
-piece68:
-stored66:
-	VMULPD      64(R8), Y1, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VMULPD      64(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x0c
-	JL          part69
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 32(AX)
-	JMP         stored69
-
-part69:
-	CMPQ       DX, $0x08
-	JLE        stored69
-	LEAQ       32(AX), R9
-	MOVQ       DX, R10
-	SUBQ       $0x08, R10
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R10
-	JZ         piece70
-	VMOVSD     X3, (R9)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R9
-
-piece70:
-	TESTQ  $0x00000001, R10
-	JZ     piece71
-	VMOVSS X3, (R9)
-	ADDQ   $0x04, R9
-
-piece71:
-stored69:
-	VMULPD      96(R8), Y1, Y1
-	VFMADD231PD 96(CX), Y0, Y1
-	VMULPD      96(DI), Y1, Y1
+last39:
+	ADDQ        $0x04, DX
+	JZ          done40
+	LEAQ        -16(AX)(DX*4), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -32(DI)(DX*8), DI
+	LEAQ        -32(R8)(DX*8), R8
+	VMULPD      (R8), Y1, Y1
+	VFMADD231PD (CX), Y0, Y1
+	VMULPD      (DI), Y1, Y1
 	VANDPD      Y2, Y1, Y1
-	CMPQ        DX, $0x10
-	JL          part72
 	VCVTPD2PSY  Y1, X0
-	VMOVUPS     X0, 48(AX)
-	JMP         stored72
+	VMOVUPS     X0, (AX)
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
 
-part72:
-	CMPQ       DX, $0x0c
-	JLE        stored72
-	LEAQ       48(AX), R8
-	MOVQ       DX, R9
-	SUBQ       $0x0c, R9
-	VMOVUPS    Y1, Y0
-	VCVTPD2PSY Y0, X0
-	TESTQ      $0x00000002, R9
-	JZ         piece73
-	VMOVSD     X0, (R8)
-	VPERMILPD  $0x01, X0, X0
-	ADDQ       $0x08, R8
-
-piece73:
-	TESTQ  $0x00000001, R9
-	JZ     piece74
-	VMOVSS X0, (R8)
-	ADDQ   $0x04, R8
-
-piece74:
-stored72:
-end62:
-	LEAQ (AX)(DX*4), AX
-	LEAQ (CX)(DX*8), CX
-	LEAQ (DI)(DX*8), DI
+done40:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -5261,10 +4780,10 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
-	SUBQ         $0x00000010, DX
-	JL           rest75
+	SUBQ         $0x08, DX
+	JL           rest42
 
-sixteen75:
+whole41:
 	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -5283,201 +4802,61 @@ sixteen75:
 	VANDPD      Y2, Y3, Y3
 	VCVTPD2PSY  Y3, X3
 	VMOVUPS     X3, 16(AX)
-	VCVTPS2PD   32(R8), Y3
-	VMULPD      64(R9), Y3, Y3
-	VADDPD      64(R10), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VMULPD      64(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 32(AX)
-	VCVTPS2PD   48(R8), Y3
-	VMULPD      96(R9), Y3, Y3
-	VADDPD      96(R10), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 96(CX), Y0, Y3
-	VMULPD      96(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 48(AX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000080, DI
-	ADDQ        $0x00000040, R8
-	ADDQ        $0x00000080, R9
-	ADDQ        $0x00000080, R10
-	SUBQ        $0x00000010, DX
-	JGE         sixteen75
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x08, DX
+	JGE         whole41
 
-rest75:
-	ADDQ        $0x00000010, DX
-	JZ          end75
-	LEAQ        tail32<>+0(SB), R11
-	MOVQ        $0x00000040, R12
-	SUBQ        DX, R12
-	VMOVUPS     (R11)(R12*4), X3
-	VMASKMOVPS  (R8), X3, X3
-	VCVTPS2PD   X3, Y3
+rest42:
+	ADDQ        $0x04, DX
+	JL          last43
+	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
 	VMULPD      Y1, Y3, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
 	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x04
-	JL          part76
 	VCVTPD2PSY  Y3, X3
 	VMOVUPS     X3, (AX)
-	JMP         stored76
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000010, R8
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x04, DX
 
-part76:
-	CMPQ       DX, $0x00
-	JLE        stored76
-	LEAQ       (AX), R11
-	MOVQ       DX, R12
-	SUBQ       $0x00, R12
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R12
-	JZ         piece77
-	VMOVSD     X3, (R11)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R11
-
-piece77:
-	TESTQ  $0x00000001, R12
-	JZ     piece78
-	VMOVSS X3, (R11)
-	ADDQ   $0x04, R11
-
-piece78:
-stored76:
-	LEAQ        tail32<>+0(SB), R11
-	MOVQ        $0x00000040, R12
-	SUBQ        DX, R12
-	VMOVUPS     16(R11)(R12*4), X3
-	VMASKMOVPS  16(R8), X3, X3
-	VCVTPS2PD   X3, Y3
-	VMULPD      32(R9), Y3, Y3
-	VADDPD      32(R10), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 32(CX), Y0, Y3
-	VMULPD      32(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x08
-	JL          part79
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 16(AX)
-	JMP         stored79
-
-part79:
-	CMPQ       DX, $0x04
-	JLE        stored79
-	LEAQ       16(AX), R11
-	MOVQ       DX, R12
-	SUBQ       $0x04, R12
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R12
-	JZ         piece80
-	VMOVSD     X3, (R11)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R11
-
-piece80:
-	TESTQ  $0x00000001, R12
-	JZ     piece81
-	VMOVSS X3, (R11)
-	ADDQ   $0x04, R11
-
-piece81:
-stored79:
-	LEAQ        tail32<>+0(SB), R11
-	MOVQ        $0x00000040, R12
-	SUBQ        DX, R12
-	VMOVUPS     32(R11)(R12*4), X3
-	VMASKMOVPS  32(R8), X3, X3
-	VCVTPS2PD   X3, Y3
-	VMULPD      64(R9), Y3, Y3
-	VADDPD      64(R10), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VMULPD      64(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x0c
-	JL          part82
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, 32(AX)
-	JMP         stored82
-
-part82:
-	CMPQ       DX, $0x08
-	JLE        stored82
-	LEAQ       32(AX), R11
-	MOVQ       DX, R12
-	SUBQ       $0x08, R12
-	VMOVUPS    Y3, Y3
-	VCVTPD2PSY Y3, X3
-	TESTQ      $0x00000002, R12
-	JZ         piece83
-	VMOVSD     X3, (R11)
-	VPERMILPD  $0x01, X3, X3
-	ADDQ       $0x08, R11
-
-piece83:
-	TESTQ  $0x00000001, R12
-	JZ     piece84
-	VMOVSS X3, (R11)
-	ADDQ   $0x04, R11
-
-piece84:
-stored82:
-	LEAQ        tail32<>+0(SB), R11
-	MOVQ        $0x00000040, R12
-	SUBQ        DX, R12
-	VMOVUPS     48(R11)(R12*4), X3
-	VMASKMOVPS  48(R8), X3, X3
-	VCVTPS2PD   X3, Y3
-	VMULPD      96(R9), Y3, Y3
-	VADDPD      96(R10), Y3, Y3
+last43:
+	ADDQ        $0x04, DX
+	JZ          done44
+	LEAQ        -16(AX)(DX*4), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -32(DI)(DX*8), DI
+	LEAQ        -16(R8)(DX*4), R8
+	LEAQ        -32(R9)(DX*8), R9
+	LEAQ        -32(R10)(DX*8), R10
+	VCVTPS2PD   (R8), Y3
+	VMULPD      (R9), Y3, Y3
+	VADDPD      (R10), Y3, Y3
 	VMULPD      Y1, Y3, Y1
-	VFMADD231PD 96(CX), Y0, Y1
-	VMULPD      96(DI), Y1, Y1
+	VFMADD231PD (CX), Y0, Y1
+	VMULPD      (DI), Y1, Y1
 	VANDPD      Y2, Y1, Y1
-	CMPQ        DX, $0x10
-	JL          part85
 	VCVTPD2PSY  Y1, X0
-	VMOVUPS     X0, 48(AX)
-	JMP         stored85
+	VMOVUPS     X0, (AX)
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000010, R8
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
 
-part85:
-	CMPQ       DX, $0x0c
-	JLE        stored85
-	LEAQ       48(AX), R9
-	MOVQ       DX, R10
-	SUBQ       $0x0c, R10
-	VMOVUPS    Y1, Y0
-	VCVTPD2PSY Y0, X0
-	TESTQ      $0x00000002, R10
-	JZ         piece86
-	VMOVSD     X0, (R9)
-	VPERMILPD  $0x01, X0, X0
-	ADDQ       $0x08, R9
-
-piece86:
-	TESTQ  $0x00000001, R10
-	JZ     piece87
-	VMOVSS X0, (R9)
-	ADDQ   $0x04, R9
-
-piece87:
-stored85:
-end75:
-	LEAQ (AX)(DX*4), AX
-	LEAQ (CX)(DX*8), CX
-	LEAQ (DI)(DX*8), DI
-	LEAQ (R8)(DX*4), R8
+done44:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -5688,70 +5067,167 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowDotF64AVX2(x *float64, v *float64, n int) (sum float64)
-// Requires: AVX, FMA3, SSE2
-TEXT ·rowDotF64AVX2(SB), NOSPLIT, $0-32
-	MOVQ   x+0(FP), AX
-	MOVQ   v+8(FP), CX
-	MOVQ   n+16(FP), DX
+// func rowDotF64AVX2(sum *float64, x *float64, v *float64, classes int, rows int)
+// Requires: AVX, FMA3
+TEXT ·rowDotF64AVX2(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ rows+32(FP), DX
+	MOVQ classes+24(FP), BX
+	SHLQ $0x03, BX
+
+rows45:
+	CMPQ   DX, $0x04
+	JL     fewer46
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   CX, DI
+	LEAQ   (CX)(BX*4), R8
+	MOVQ   classes+24(FP), R8
+	MOVQ   v+16(FP), R9
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
-	SUBQ   $0x00000010, DX
-	JL     rest88
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	SUBQ   $0x08, R8
+	JL     rest48
 
-sixteen88:
-	VMOVUPD     (AX), Y4
-	VFMADD231PD (CX), Y4, Y0
-	VMOVUPD     32(AX), Y4
-	VFMADD231PD 32(CX), Y4, Y1
-	VMOVUPD     64(AX), Y4
-	VFMADD231PD 64(CX), Y4, Y2
-	VMOVUPD     96(AX), Y4
-	VFMADD231PD 96(CX), Y4, Y3
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x00000010, DX
-	JGE         sixteen88
+whole47:
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (R9), Y8, Y0
+	VMOVUPD     (DI)(BX*1), Y8
+	VFMADD231PD (R9), Y8, Y2
+	VMOVUPD     (DI)(BX*2), Y8
+	VFMADD231PD (R9), Y8, Y4
+	VMOVUPD     (DI)(SI*1), Y8
+	VFMADD231PD (R9), Y8, Y6
+	VMOVUPD     32(DI), Y8
+	VFMADD231PD 32(R9), Y8, Y1
+	VMOVUPD     32(DI)(BX*1), Y8
+	VFMADD231PD 32(R9), Y8, Y3
+	VMOVUPD     32(DI)(BX*2), Y8
+	VFMADD231PD 32(R9), Y8, Y5
+	VMOVUPD     32(DI)(SI*1), Y8
+	VFMADD231PD 32(R9), Y8, Y7
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x08, R8
+	JGE         whole47
 
-rest88:
-	ADDQ        $0x00000010, DX
-	JZ          end88
-	LEAQ        tail64<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        DX, SI
-	VMOVUPS     (BX)(SI*8), Y4
-	VMASKMOVPD  (AX), Y4, Y4
-	VFMADD231PD (CX), Y4, Y0
-	LEAQ        tail64<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        DX, SI
-	VMOVUPS     32(BX)(SI*8), Y4
-	VMASKMOVPD  32(AX), Y4, Y4
-	VFMADD231PD 32(CX), Y4, Y1
-	LEAQ        tail64<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        DX, SI
-	VMOVUPS     64(BX)(SI*8), Y4
-	VMASKMOVPD  64(AX), Y4, Y4
-	VFMADD231PD 64(CX), Y4, Y2
-	LEAQ        tail64<>+0(SB), BX
-	MOVQ        $0x00000040, SI
-	SUBQ        DX, SI
-	VMOVUPS     96(BX)(SI*8), Y4
-	VMASKMOVPD  96(AX), Y4, Y4
-	VFMADD231PD 96(CX), Y4, Y3
+rest48:
+	ADDQ        $0x04, R8
+	JL          last49
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (R9), Y8, Y0
+	VMOVUPD     (DI)(BX*1), Y8
+	VFMADD231PD (R9), Y8, Y2
+	VMOVUPD     (DI)(BX*2), Y8
+	VFMADD231PD (R9), Y8, Y4
+	VMOVUPD     (DI)(SI*1), Y8
+	VFMADD231PD (R9), Y8, Y6
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x04, R8
 
-end88:
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPD       X1, X0, X0
-	VPERMILPD    $0x01, X0, X1
-	VADDPD       X1, X0, X0
-	MOVSD        X0, sum+24(FP)
+last49:
+	ADDQ        $0x04, R8
+	JZ          done50
+	LEAQ        -32(DI)(R8*8), DI
+	LEAQ        -32(R9)(R8*8), R9
+	LEAQ        last64<>+0(SB), R10
+	VMOVUPD     (R10)(R8*8), Y8
+	VMOVUPD     (DI), Y11
+	VANDPD      Y8, Y11, Y11
+	VFMADD231PD (R9), Y11, Y1
+	VMOVUPD     (DI)(BX*1), Y11
+	VANDPD      Y8, Y11, Y11
+	VFMADD231PD (R9), Y11, Y3
+	VMOVUPD     (DI)(BX*2), Y11
+	VANDPD      Y8, Y11, Y11
+	VFMADD231PD (R9), Y11, Y5
+	VMOVUPD     (DI)(SI*1), Y11
+	VANDPD      Y8, Y11, Y11
+	VFMADD231PD (R9), Y11, Y7
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R9
+
+done50:
+	VADDPD     Y1, Y0, Y0
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y5, Y4, Y4
+	VADDPD     Y7, Y6, Y6
+	VHADDPD    Y2, Y0, Y0
+	VHADDPD    Y6, Y4, Y4
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VADDPD     Y0, Y8, Y8
+	VMOVUPD    Y8, (AX)
+	LEAQ       (CX)(BX*4), CX
+	ADDQ       $0x20, AX
+	SUBQ       $0x04, DX
+	JMP        rows45
+
+fewer46:
+rows51:
+	CMPQ   DX, $0x01
+	JL     fewer52
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   CX, SI
+	LEAQ   (CX)(BX*4), DI
+	MOVQ   classes+24(FP), DI
+	MOVQ   v+16(FP), R8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	SUBQ   $0x08, DI
+	JL     rest54
+
+whole53:
+	VMOVUPD     (SI), Y0
+	VFMADD231PD (R8), Y0, Y9
+	VMOVUPD     32(SI), Y0
+	VFMADD231PD 32(R8), Y0, Y10
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x08, DI
+	JGE         whole53
+
+rest54:
+	ADDQ        $0x04, DI
+	JL          last55
+	VMOVUPD     (SI), Y0
+	VFMADD231PD (R8), Y0, Y9
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x04, DI
+
+last55:
+	ADDQ        $0x04, DI
+	JZ          done56
+	LEAQ        -32(SI)(DI*8), SI
+	LEAQ        -32(R8)(DI*8), R8
+	LEAQ        last64<>+0(SB), R9
+	VMOVUPD     (R9)(DI*8), Y0
+	VMOVUPD     (SI), Y1
+	VANDPD      Y0, Y1, Y1
+	VFMADD231PD (R8), Y1, Y10
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, R8
+
+done56:
+	VADDPD       Y10, Y9, Y9
+	VHADDPD      Y9, Y9, Y9
+	VEXTRACTF128 $0x01, Y9, X0
+	VADDSD       X0, X9, X0
+	VMOVSD       X0, (AX)
+	ADDQ         BX, CX
+	ADDQ         $0x08, AX
+	SUBQ         $0x01, DX
+	JMP          rows51
+
+fewer52:
 	VZEROUPPER
 	RET
 
@@ -5817,9 +5293,9 @@ TEXT ·rowTargetF64AVX2(SB), NOSPLIT, $0-64
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	SUBQ   $0x00000010, SI
-	JL     rest89
+	JL     rest57
 
-sixteen89:
+sixteen57:
 	VMOVUPD     (AX), Y6
 	VMOVUPD     (CX), Y7
 	VORPD       Y6, Y2, Y2
@@ -5861,11 +5337,11 @@ sixteen89:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000010, SI
-	JGE         sixteen89
+	JGE         sixteen57
 
-rest89:
+rest57:
 	ADDQ        $0x00000010, SI
-	JZ          end89
+	JZ          end57
 	LEAQ        tail64<>+0(SB), DI
 	MOVQ        $0x00000040, R8
 	SUBQ        SI, R8
@@ -5935,7 +5411,7 @@ rest89:
 	VANDPD      Y6, Y7, Y7
 	VFMADD231PD Y7, Y8, Y4
 
-end89:
+end57:
 	VADDPD       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPD       X3, X0, X0
@@ -6125,149 +5601,43 @@ row:
 	VBROADCASTSD 1152(BX), Y1
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
-	SUBQ         $0x00000010, DX
-	JL           rest90
+	SUBQ         $0x08, DX
+	JL           rest59
 
-sixteen90:
+whole58:
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, (AX)
 	VMULPD  32(CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, 32(AX)
-	VMULPD  64(CX), Y0, Y2
-	VANDPD  Y1, Y2, Y2
-	VMOVUPD Y2, 64(AX)
-	VMULPD  96(CX), Y0, Y2
-	VANDPD  Y1, Y2, Y2
-	VMOVUPD Y2, 96(AX)
-	ADDQ    $0x00000080, AX
-	ADDQ    $0x00000080, CX
-	SUBQ    $0x00000010, DX
-	JGE     sixteen90
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x08, DX
+	JGE     whole58
 
-rest90:
-	ADDQ    $0x00000010, DX
-	JZ      end90
+rest59:
+	ADDQ    $0x04, DX
+	JL      last60
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
-	CMPQ    DX, $0x04
-	JL      part91
 	VMOVUPD Y2, (AX)
-	JMP     stored91
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x04, DX
 
-part91:
-	CMPQ         DX, $0x00
-	JLE          stored91
-	LEAQ         (AX), DI
-	MOVQ         DX, R8
-	SUBQ         $0x00, R8
-	VMOVUPS      Y2, Y2
-	TESTQ        $0x00000002, R8
-	JZ           piece92
-	VMOVUPS      X2, (DI)
-	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x10, DI
-
-piece92:
-	TESTQ     $0x00000001, R8
-	JZ        piece93
-	VMOVSD    X2, (DI)
-	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x08, DI
-
-piece93:
-stored91:
-	VMULPD  32(CX), Y0, Y2
-	VANDPD  Y1, Y2, Y2
-	CMPQ    DX, $0x08
-	JL      part94
-	VMOVUPD Y2, 32(AX)
-	JMP     stored94
-
-part94:
-	CMPQ         DX, $0x04
-	JLE          stored94
-	LEAQ         32(AX), DI
-	MOVQ         DX, R8
-	SUBQ         $0x04, R8
-	VMOVUPS      Y2, Y2
-	TESTQ        $0x00000002, R8
-	JZ           piece95
-	VMOVUPS      X2, (DI)
-	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x10, DI
-
-piece95:
-	TESTQ     $0x00000001, R8
-	JZ        piece96
-	VMOVSD    X2, (DI)
-	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x08, DI
-
-piece96:
-stored94:
-	VMULPD  64(CX), Y0, Y2
-	VANDPD  Y1, Y2, Y2
-	CMPQ    DX, $0x0c
-	JL      part97
-	VMOVUPD Y2, 64(AX)
-	JMP     stored97
-
-part97:
-	CMPQ         DX, $0x08
-	JLE          stored97
-	LEAQ         64(AX), DI
-	MOVQ         DX, R8
-	SUBQ         $0x08, R8
-	VMOVUPS      Y2, Y2
-	TESTQ        $0x00000002, R8
-	JZ           piece98
-	VMOVUPS      X2, (DI)
-	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x10, DI
-
-piece98:
-	TESTQ     $0x00000001, R8
-	JZ        piece99
-	VMOVSD    X2, (DI)
-	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x08, DI
-
-piece99:
-stored97:
-	VMULPD  96(CX), Y0, Y0
+last60:
+	ADDQ    $0x04, DX
+	JZ      done61
+	LEAQ    -32(AX)(DX*8), AX
+	LEAQ    -32(CX)(DX*8), CX
+	VMULPD  (CX), Y0, Y0
 	VANDPD  Y1, Y0, Y0
-	CMPQ    DX, $0x10
-	JL      part100
-	VMOVUPD Y0, 96(AX)
-	JMP     stored100
+	VMOVUPD Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
 
-part100:
-	CMPQ         DX, $0x0c
-	JLE          stored100
-	LEAQ         96(AX), DI
-	MOVQ         DX, R8
-	SUBQ         $0x0c, R8
-	VMOVUPS      Y0, Y0
-	TESTQ        $0x00000002, R8
-	JZ           piece101
-	VMOVUPS      X0, (DI)
-	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x10, DI
-
-piece101:
-	TESTQ     $0x00000001, R8
-	JZ        piece102
-	VMOVSD    X0, (DI)
-	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x08, DI
-
-piece102:
-stored100:
-end90:
-	LEAQ (AX)(DX*8), AX
-	LEAQ (CX)(DX*8), CX
+done61:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6347,10 +5717,10 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y2, Y2
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
-	SUBQ         $0x00000010, DX
-	JL           rest103
+	SUBQ         $0x08, DX
+	JL           rest63
 
-sixteen103:
+whole62:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -6359,146 +5729,39 @@ sixteen103:
 	VFMADD231PD 32(CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
 	VMOVUPD     Y3, 32(AX)
-	VMULPD      64(DI), Y1, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	VMOVUPD     Y3, 64(AX)
-	VMULPD      96(DI), Y1, Y3
-	VFMADD231PD 96(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	VMOVUPD     Y3, 96(AX)
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000080, DI
-	SUBQ        $0x00000010, DX
-	JGE         sixteen103
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x08, DX
+	JGE         whole62
 
-rest103:
-	ADDQ        $0x00000010, DX
-	JZ          end103
+rest63:
+	ADDQ        $0x04, DX
+	JL          last64
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x04
-	JL          part104
 	VMOVUPD     Y3, (AX)
-	JMP         stored104
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x04, DX
 
-part104:
-	CMPQ         DX, $0x00
-	JLE          stored104
-	LEAQ         (AX), R8
-	MOVQ         DX, R9
-	SUBQ         $0x00, R9
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R9
-	JZ           piece105
-	VMOVUPS      X3, (R8)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R8
-
-piece105:
-	TESTQ     $0x00000001, R9
-	JZ        piece106
-	VMOVSD    X3, (R8)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R8
-
-piece106:
-stored104:
-	VMULPD      32(DI), Y1, Y3
-	VFMADD231PD 32(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x08
-	JL          part107
-	VMOVUPD     Y3, 32(AX)
-	JMP         stored107
-
-part107:
-	CMPQ         DX, $0x04
-	JLE          stored107
-	LEAQ         32(AX), R8
-	MOVQ         DX, R9
-	SUBQ         $0x04, R9
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R9
-	JZ           piece108
-	VMOVUPS      X3, (R8)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R8
-
-piece108:
-	TESTQ     $0x00000001, R9
-	JZ        piece109
-	VMOVSD    X3, (R8)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R8
-
-piece109:
-stored107:
-	VMULPD      64(DI), Y1, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x0c
-	JL          part110
-	VMOVUPD     Y3, 64(AX)
-	JMP         stored110
-
-part110:
-	CMPQ         DX, $0x08
-	JLE          stored110
-	LEAQ         64(AX), R8
-	MOVQ         DX, R9
-	SUBQ         $0x08, R9
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R9
-	JZ           piece111
-	VMOVUPS      X3, (R8)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R8
-
-piece111:
-	TESTQ     $0x00000001, R9
-	JZ        piece112
-	VMOVSD    X3, (R8)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R8
-
-piece112:
-stored110:
-	VMULPD      96(DI), Y1, Y1
-	VFMADD231PD 96(CX), Y0, Y1
+last64:
+	ADDQ        $0x04, DX
+	JZ          done65
+	LEAQ        -32(AX)(DX*8), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -32(DI)(DX*8), DI
+	VMULPD      (DI), Y1, Y1
+	VFMADD231PD (CX), Y0, Y1
 	VANDPD      Y2, Y1, Y1
-	CMPQ        DX, $0x10
-	JL          part113
-	VMOVUPD     Y1, 96(AX)
-	JMP         stored113
+	VMOVUPD     Y1, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
 
-part113:
-	CMPQ         DX, $0x0c
-	JLE          stored113
-	LEAQ         96(AX), DI
-	MOVQ         DX, R8
-	SUBQ         $0x0c, R8
-	VMOVUPS      Y1, Y0
-	TESTQ        $0x00000002, R8
-	JZ           piece114
-	VMOVUPS      X0, (DI)
-	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x10, DI
-
-piece114:
-	TESTQ     $0x00000001, R8
-	JZ        piece115
-	VMOVSD    X0, (DI)
-	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x08, DI
-
-piece115:
-stored113:
-end103:
-	LEAQ (AX)(DX*8), AX
-	LEAQ (CX)(DX*8), CX
+done65:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6597,10 +5860,10 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
-	SUBQ         $0x00000010, DX
-	JL           rest116
+	SUBQ         $0x08, DX
+	JL           rest67
 
-sixteen116:
+whole66:
 	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -6615,183 +5878,53 @@ sixteen116:
 	VFMADD231PD 32(CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
 	VMOVUPD     Y3, 32(AX)
-	VMOVUPD     64(DI), Y3
-	VMULPD      64(R8), Y3, Y3
-	VADDPD      64(R9), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	VMOVUPD     Y3, 64(AX)
-	VMOVUPD     96(DI), Y3
-	VMULPD      96(R8), Y3, Y3
-	VADDPD      96(R9), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 96(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	VMOVUPD     Y3, 96(AX)
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000080, DI
-	ADDQ        $0x00000080, R8
-	ADDQ        $0x00000080, R9
-	SUBQ        $0x00000010, DX
-	JGE         sixteen116
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x08, DX
+	JGE         whole66
 
-rest116:
-	ADDQ        $0x00000010, DX
-	JZ          end116
-	LEAQ        tail64<>+0(SB), R10
-	MOVQ        $0x00000040, R11
-	SUBQ        DX, R11
-	VMOVUPS     (R10)(R11*8), Y3
-	VMASKMOVPD  (DI), Y3, Y3
+rest67:
+	ADDQ        $0x04, DX
+	JL          last68
+	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
 	VMULPD      Y1, Y3, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x04
-	JL          part117
 	VMOVUPD     Y3, (AX)
-	JMP         stored117
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x04, DX
 
-part117:
-	CMPQ         DX, $0x00
-	JLE          stored117
-	LEAQ         (AX), R10
-	MOVQ         DX, R11
-	SUBQ         $0x00, R11
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R11
-	JZ           piece118
-	VMOVUPS      X3, (R10)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R10
-
-piece118:
-	TESTQ     $0x00000001, R11
-	JZ        piece119
-	VMOVSD    X3, (R10)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R10
-
-piece119:
-stored117:
-	LEAQ        tail64<>+0(SB), R10
-	MOVQ        $0x00000040, R11
-	SUBQ        DX, R11
-	VMOVUPS     32(R10)(R11*8), Y3
-	VMASKMOVPD  32(DI), Y3, Y3
-	VMULPD      32(R8), Y3, Y3
-	VADDPD      32(R9), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 32(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x08
-	JL          part120
-	VMOVUPD     Y3, 32(AX)
-	JMP         stored120
-
-part120:
-	CMPQ         DX, $0x04
-	JLE          stored120
-	LEAQ         32(AX), R10
-	MOVQ         DX, R11
-	SUBQ         $0x04, R11
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R11
-	JZ           piece121
-	VMOVUPS      X3, (R10)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R10
-
-piece121:
-	TESTQ     $0x00000001, R11
-	JZ        piece122
-	VMOVSD    X3, (R10)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R10
-
-piece122:
-stored120:
-	LEAQ        tail64<>+0(SB), R10
-	MOVQ        $0x00000040, R11
-	SUBQ        DX, R11
-	VMOVUPS     64(R10)(R11*8), Y3
-	VMASKMOVPD  64(DI), Y3, Y3
-	VMULPD      64(R8), Y3, Y3
-	VADDPD      64(R9), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x0c
-	JL          part123
-	VMOVUPD     Y3, 64(AX)
-	JMP         stored123
-
-part123:
-	CMPQ         DX, $0x08
-	JLE          stored123
-	LEAQ         64(AX), R10
-	MOVQ         DX, R11
-	SUBQ         $0x08, R11
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R11
-	JZ           piece124
-	VMOVUPS      X3, (R10)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R10
-
-piece124:
-	TESTQ     $0x00000001, R11
-	JZ        piece125
-	VMOVSD    X3, (R10)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R10
-
-piece125:
-stored123:
-	LEAQ        tail64<>+0(SB), R10
-	MOVQ        $0x00000040, R11
-	SUBQ        DX, R11
-	VMOVUPS     96(R10)(R11*8), Y3
-	VMASKMOVPD  96(DI), Y3, Y3
-	VMULPD      96(R8), Y3, Y3
-	VADDPD      96(R9), Y3, Y3
+last68:
+	ADDQ        $0x04, DX
+	JZ          done69
+	LEAQ        -32(AX)(DX*8), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -32(DI)(DX*8), DI
+	LEAQ        -32(R8)(DX*8), R8
+	LEAQ        -32(R9)(DX*8), R9
+	VMOVUPD     (DI), Y3
+	VMULPD      (R8), Y3, Y3
+	VADDPD      (R9), Y3, Y3
 	VMULPD      Y1, Y3, Y1
-	VFMADD231PD 96(CX), Y0, Y1
+	VFMADD231PD (CX), Y0, Y1
 	VANDPD      Y2, Y1, Y1
-	CMPQ        DX, $0x10
-	JL          part126
-	VMOVUPD     Y1, 96(AX)
-	JMP         stored126
+	VMOVUPD     Y1, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
 
-part126:
-	CMPQ         DX, $0x0c
-	JLE          stored126
-	LEAQ         96(AX), R8
-	MOVQ         DX, R9
-	SUBQ         $0x0c, R9
-	VMOVUPS      Y1, Y0
-	TESTQ        $0x00000002, R9
-	JZ           piece127
-	VMOVUPS      X0, (R8)
-	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x10, R8
-
-piece127:
-	TESTQ     $0x00000001, R9
-	JZ        piece128
-	VMOVSD    X0, (R8)
-	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x08, R8
-
-piece128:
-stored126:
-end116:
-	LEAQ (AX)(DX*8), AX
-	LEAQ (CX)(DX*8), CX
-	LEAQ (DI)(DX*8), DI
+done69:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6870,10 +6003,10 @@ row:
 	VBROADCASTSD 1152(BX), Y1
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
-	SUBQ         $0x00000010, DX
-	JL           rest129
+	SUBQ         $0x08, DX
+	JL           rest71
 
-sixteen129:
+whole70:
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
@@ -6882,147 +6015,39 @@ sixteen129:
 	VMULPD  32(DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, 32(AX)
-	VMULPD  64(CX), Y0, Y2
-	VMULPD  64(DI), Y2, Y2
-	VANDPD  Y1, Y2, Y2
-	VMOVUPD Y2, 64(AX)
-	VMULPD  96(CX), Y0, Y2
-	VMULPD  96(DI), Y2, Y2
-	VANDPD  Y1, Y2, Y2
-	VMOVUPD Y2, 96(AX)
-	ADDQ    $0x00000080, AX
-	ADDQ    $0x00000080, CX
-	ADDQ    $0x00000080, DI
-	SUBQ    $0x00000010, DX
-	JGE     sixteen129
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x08, DX
+	JGE     whole70
 
-rest129:
-	ADDQ    $0x00000010, DX
-	JZ      end129
+rest71:
+	ADDQ    $0x04, DX
+	JL      last72
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
-	CMPQ    DX, $0x04
-	JL      part130
 	VMOVUPD Y2, (AX)
-	JMP     stored130
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x04, DX
 
-part130:
-	CMPQ         DX, $0x00
-	JLE          stored130
-	LEAQ         (AX), R8
-	MOVQ         DX, R9
-	SUBQ         $0x00, R9
-	VMOVUPS      Y2, Y2
-	TESTQ        $0x00000002, R9
-	JZ           piece131
-	VMOVUPS      X2, (R8)
-	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x10, R8
-
-piece131:
-	TESTQ     $0x00000001, R9
-	JZ        piece132
-	VMOVSD    X2, (R8)
-	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x08, R8
-
-piece132:
-stored130:
-	VMULPD  32(CX), Y0, Y2
-	VMULPD  32(DI), Y2, Y2
-	VANDPD  Y1, Y2, Y2
-	CMPQ    DX, $0x08
-	JL      part133
-	VMOVUPD Y2, 32(AX)
-	JMP     stored133
-
-part133:
-	CMPQ         DX, $0x04
-	JLE          stored133
-	LEAQ         32(AX), R8
-	MOVQ         DX, R9
-	SUBQ         $0x04, R9
-	VMOVUPS      Y2, Y2
-	TESTQ        $0x00000002, R9
-	JZ           piece134
-	VMOVUPS      X2, (R8)
-	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x10, R8
-
-piece134:
-	TESTQ     $0x00000001, R9
-	JZ        piece135
-	VMOVSD    X2, (R8)
-	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x08, R8
-
-piece135:
-stored133:
-	VMULPD  64(CX), Y0, Y2
-	VMULPD  64(DI), Y2, Y2
-	VANDPD  Y1, Y2, Y2
-	CMPQ    DX, $0x0c
-	JL      part136
-	VMOVUPD Y2, 64(AX)
-	JMP     stored136
-
-part136:
-	CMPQ         DX, $0x08
-	JLE          stored136
-	LEAQ         64(AX), R8
-	MOVQ         DX, R9
-	SUBQ         $0x08, R9
-	VMOVUPS      Y2, Y2
-	TESTQ        $0x00000002, R9
-	JZ           piece137
-	VMOVUPS      X2, (R8)
-	VEXTRACTF128 $0x01, Y2, X2
-	ADDQ         $0x10, R8
-
-piece137:
-	TESTQ     $0x00000001, R9
-	JZ        piece138
-	VMOVSD    X2, (R8)
-	VPERMILPD $0x01, X2, X2
-	ADDQ      $0x08, R8
-
-piece138:
-stored136:
-	VMULPD  96(CX), Y0, Y0
-	VMULPD  96(DI), Y0, Y0
+last72:
+	ADDQ    $0x04, DX
+	JZ      done73
+	LEAQ    -32(AX)(DX*8), AX
+	LEAQ    -32(CX)(DX*8), CX
+	LEAQ    -32(DI)(DX*8), DI
+	VMULPD  (CX), Y0, Y0
+	VMULPD  (DI), Y0, Y0
 	VANDPD  Y1, Y0, Y0
-	CMPQ    DX, $0x10
-	JL      part139
-	VMOVUPD Y0, 96(AX)
-	JMP     stored139
+	VMOVUPD Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DI
 
-part139:
-	CMPQ         DX, $0x0c
-	JLE          stored139
-	LEAQ         96(AX), R8
-	MOVQ         DX, R9
-	SUBQ         $0x0c, R9
-	VMOVUPS      Y0, Y0
-	TESTQ        $0x00000002, R9
-	JZ           piece140
-	VMOVUPS      X0, (R8)
-	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x10, R8
-
-piece140:
-	TESTQ     $0x00000001, R9
-	JZ        piece141
-	VMOVSD    X0, (R8)
-	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x08, R8
-
-piece141:
-stored139:
-end129:
-	LEAQ (AX)(DX*8), AX
-	LEAQ (CX)(DX*8), CX
-	LEAQ (DI)(DX*8), DI
+done73:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -7109,10 +6134,10 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y2, Y2
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
-	SUBQ         $0x00000010, DX
-	JL           rest142
+	SUBQ         $0x08, DX
+	JL           rest75
 
-sixteen142:
+whole74:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -7123,154 +6148,45 @@ sixteen142:
 	VMULPD      32(DI), Y3, Y3
 	VANDPD      Y2, Y3, Y3
 	VMOVUPD     Y3, 32(AX)
-	VMULPD      64(R8), Y1, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VMULPD      64(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	VMOVUPD     Y3, 64(AX)
-	VMULPD      96(R8), Y1, Y3
-	VFMADD231PD 96(CX), Y0, Y3
-	VMULPD      96(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	VMOVUPD     Y3, 96(AX)
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000080, DI
-	ADDQ        $0x00000080, R8
-	SUBQ        $0x00000010, DX
-	JGE         sixteen142
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x08, DX
+	JGE         whole74
 
-rest142:
-	ADDQ        $0x00000010, DX
-	JZ          end142
+rest75:
+	ADDQ        $0x04, DX
+	JL          last76
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
 	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x04
-	JL          part143
 	VMOVUPD     Y3, (AX)
-	JMP         stored143
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x04, DX
 
-part143:
-	CMPQ         DX, $0x00
-	JLE          stored143
-	LEAQ         (AX), R9
-	MOVQ         DX, R10
-	SUBQ         $0x00, R10
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R10
-	JZ           piece144
-	VMOVUPS      X3, (R9)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R9
-
-piece144:
-	TESTQ     $0x00000001, R10
-	JZ        piece145
-	VMOVSD    X3, (R9)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R9
-
-piece145:
-stored143:
-	VMULPD      32(R8), Y1, Y3
-	VFMADD231PD 32(CX), Y0, Y3
-	VMULPD      32(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x08
-	JL          part146
-	VMOVUPD     Y3, 32(AX)
-	JMP         stored146
-
-part146:
-	CMPQ         DX, $0x04
-	JLE          stored146
-	LEAQ         32(AX), R9
-	MOVQ         DX, R10
-	SUBQ         $0x04, R10
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R10
-	JZ           piece147
-	VMOVUPS      X3, (R9)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R9
-
-piece147:
-	TESTQ     $0x00000001, R10
-	JZ        piece148
-	VMOVSD    X3, (R9)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R9
-
-piece148:
-stored146:
-	VMULPD      64(R8), Y1, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VMULPD      64(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x0c
-	JL          part149
-	VMOVUPD     Y3, 64(AX)
-	JMP         stored149
-
-part149:
-	CMPQ         DX, $0x08
-	JLE          stored149
-	LEAQ         64(AX), R9
-	MOVQ         DX, R10
-	SUBQ         $0x08, R10
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R10
-	JZ           piece150
-	VMOVUPS      X3, (R9)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R9
-
-piece150:
-	TESTQ     $0x00000001, R10
-	JZ        piece151
-	VMOVSD    X3, (R9)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R9
-
-piece151:
-stored149:
-	VMULPD      96(R8), Y1, Y1
-	VFMADD231PD 96(CX), Y0, Y1
-	VMULPD      96(DI), Y1, Y1
+last76:
+	ADDQ        $0x04, DX
+	JZ          done77
+	LEAQ        -32(AX)(DX*8), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -32(DI)(DX*8), DI
+	LEAQ        -32(R8)(DX*8), R8
+	VMULPD      (R8), Y1, Y1
+	VFMADD231PD (CX), Y0, Y1
+	VMULPD      (DI), Y1, Y1
 	VANDPD      Y2, Y1, Y1
-	CMPQ        DX, $0x10
-	JL          part152
-	VMOVUPD     Y1, 96(AX)
-	JMP         stored152
+	VMOVUPD     Y1, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
 
-part152:
-	CMPQ         DX, $0x0c
-	JLE          stored152
-	LEAQ         96(AX), R8
-	MOVQ         DX, R9
-	SUBQ         $0x0c, R9
-	VMOVUPS      Y1, Y0
-	TESTQ        $0x00000002, R9
-	JZ           piece153
-	VMOVUPS      X0, (R8)
-	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x10, R8
-
-piece153:
-	TESTQ     $0x00000001, R9
-	JZ        piece154
-	VMOVSD    X0, (R8)
-	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x08, R8
-
-piece154:
-stored152:
-end142:
-	LEAQ (AX)(DX*8), AX
-	LEAQ (CX)(DX*8), CX
-	LEAQ (DI)(DX*8), DI
+done77:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -7376,10 +6292,10 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
-	SUBQ         $0x00000010, DX
-	JL           rest155
+	SUBQ         $0x08, DX
+	JL           rest79
 
-sixteen155:
+whole78:
 	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -7396,191 +6312,59 @@ sixteen155:
 	VMULPD      32(DI), Y3, Y3
 	VANDPD      Y2, Y3, Y3
 	VMOVUPD     Y3, 32(AX)
-	VMOVUPD     64(R8), Y3
-	VMULPD      64(R9), Y3, Y3
-	VADDPD      64(R10), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VMULPD      64(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	VMOVUPD     Y3, 64(AX)
-	VMOVUPD     96(R8), Y3
-	VMULPD      96(R9), Y3, Y3
-	VADDPD      96(R10), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 96(CX), Y0, Y3
-	VMULPD      96(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	VMOVUPD     Y3, 96(AX)
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000080, DI
-	ADDQ        $0x00000080, R8
-	ADDQ        $0x00000080, R9
-	ADDQ        $0x00000080, R10
-	SUBQ        $0x00000010, DX
-	JGE         sixteen155
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x08, DX
+	JGE         whole78
 
-rest155:
-	ADDQ        $0x00000010, DX
-	JZ          end155
-	LEAQ        tail64<>+0(SB), R11
-	MOVQ        $0x00000040, R12
-	SUBQ        DX, R12
-	VMOVUPS     (R11)(R12*8), Y3
-	VMASKMOVPD  (R8), Y3, Y3
+rest79:
+	ADDQ        $0x04, DX
+	JL          last80
+	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
 	VMULPD      Y1, Y3, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
 	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x04
-	JL          part156
 	VMOVUPD     Y3, (AX)
-	JMP         stored156
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x04, DX
 
-part156:
-	CMPQ         DX, $0x00
-	JLE          stored156
-	LEAQ         (AX), R11
-	MOVQ         DX, R12
-	SUBQ         $0x00, R12
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R12
-	JZ           piece157
-	VMOVUPS      X3, (R11)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R11
-
-piece157:
-	TESTQ     $0x00000001, R12
-	JZ        piece158
-	VMOVSD    X3, (R11)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R11
-
-piece158:
-stored156:
-	LEAQ        tail64<>+0(SB), R11
-	MOVQ        $0x00000040, R12
-	SUBQ        DX, R12
-	VMOVUPS     32(R11)(R12*8), Y3
-	VMASKMOVPD  32(R8), Y3, Y3
-	VMULPD      32(R9), Y3, Y3
-	VADDPD      32(R10), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 32(CX), Y0, Y3
-	VMULPD      32(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x08
-	JL          part159
-	VMOVUPD     Y3, 32(AX)
-	JMP         stored159
-
-part159:
-	CMPQ         DX, $0x04
-	JLE          stored159
-	LEAQ         32(AX), R11
-	MOVQ         DX, R12
-	SUBQ         $0x04, R12
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R12
-	JZ           piece160
-	VMOVUPS      X3, (R11)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R11
-
-piece160:
-	TESTQ     $0x00000001, R12
-	JZ        piece161
-	VMOVSD    X3, (R11)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R11
-
-piece161:
-stored159:
-	LEAQ        tail64<>+0(SB), R11
-	MOVQ        $0x00000040, R12
-	SUBQ        DX, R12
-	VMOVUPS     64(R11)(R12*8), Y3
-	VMASKMOVPD  64(R8), Y3, Y3
-	VMULPD      64(R9), Y3, Y3
-	VADDPD      64(R10), Y3, Y3
-	VMULPD      Y1, Y3, Y3
-	VFMADD231PD 64(CX), Y0, Y3
-	VMULPD      64(DI), Y3, Y3
-	VANDPD      Y2, Y3, Y3
-	CMPQ        DX, $0x0c
-	JL          part162
-	VMOVUPD     Y3, 64(AX)
-	JMP         stored162
-
-part162:
-	CMPQ         DX, $0x08
-	JLE          stored162
-	LEAQ         64(AX), R11
-	MOVQ         DX, R12
-	SUBQ         $0x08, R12
-	VMOVUPS      Y3, Y3
-	TESTQ        $0x00000002, R12
-	JZ           piece163
-	VMOVUPS      X3, (R11)
-	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R11
-
-piece163:
-	TESTQ     $0x00000001, R12
-	JZ        piece164
-	VMOVSD    X3, (R11)
-	VPERMILPD $0x01, X3, X3
-	ADDQ      $0x08, R11
-
-piece164:
-stored162:
-	LEAQ        tail64<>+0(SB), R11
-	MOVQ        $0x00000040, R12
-	SUBQ        DX, R12
-	VMOVUPS     96(R11)(R12*8), Y3
-	VMASKMOVPD  96(R8), Y3, Y3
-	VMULPD      96(R9), Y3, Y3
-	VADDPD      96(R10), Y3, Y3
+last80:
+	ADDQ        $0x04, DX
+	JZ          done81
+	LEAQ        -32(AX)(DX*8), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -32(DI)(DX*8), DI
+	LEAQ        -32(R8)(DX*8), R8
+	LEAQ        -32(R9)(DX*8), R9
+	LEAQ        -32(R10)(DX*8), R10
+	VMOVUPD     (R8), Y3
+	VMULPD      (R9), Y3, Y3
+	VADDPD      (R10), Y3, Y3
 	VMULPD      Y1, Y3, Y1
-	VFMADD231PD 96(CX), Y0, Y1
-	VMULPD      96(DI), Y1, Y1
+	VFMADD231PD (CX), Y0, Y1
+	VMULPD      (DI), Y1, Y1
 	VANDPD      Y2, Y1, Y1
-	CMPQ        DX, $0x10
-	JL          part165
-	VMOVUPD     Y1, 96(AX)
-	JMP         stored165
+	VMOVUPD     Y1, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
 
-part165:
-	CMPQ         DX, $0x0c
-	JLE          stored165
-	LEAQ         96(AX), R9
-	MOVQ         DX, R10
-	SUBQ         $0x0c, R10
-	VMOVUPS      Y1, Y0
-	TESTQ        $0x00000002, R10
-	JZ           piece166
-	VMOVUPS      X0, (R9)
-	VEXTRACTF128 $0x01, Y0, X0
-	ADDQ         $0x10, R9
-
-piece166:
-	TESTQ     $0x00000001, R10
-	JZ        piece167
-	VMOVSD    X0, (R9)
-	VPERMILPD $0x01, X0, X0
-	ADDQ      $0x08, R9
-
-piece167:
-stored165:
-end155:
-	LEAQ (AX)(DX*8), AX
-	LEAQ (CX)(DX*8), CX
-	LEAQ (DI)(DX*8), DI
-	LEAQ (R8)(DX*8), R8
+done81:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -7601,14 +6385,14 @@ label:
 	MOVQ 1408(AX)(BX*8), DI
 	SUBQ SI, DI
 	CMPQ DI, DX
-	JCC  own168
+	JCC  own82
 	SHLQ $0x04, DI
 	ADDQ BX, DI
 	MOVQ (CX)(DI*8), R9
 	MOVQ R8, (CX)(DI*8)
 	MOVQ R9, 128(AX)(BX*8)
 
-own168:
+own82:
 	INCQ    BX
 	CMPQ    BX, $0x00000010
 	JL      label
@@ -7637,82 +6421,152 @@ loop:
 TEXT ·rowSumAVX2(SB), NOSPLIT, $0-32
 	MOVQ st+0(FP), AX
 	MOVQ e+8(FP), CX
+	MOVQ classes+16(FP), DX
 	MOVQ rows+24(FP), BX
 	XORQ SI, SI
 
-row:
-	XORQ  DI, DI
-	MOVQ  1408(AX)(SI*8), DX
-	MOVQ  DI, 128(AX)(SI*8)
-	TESTQ DX, DX
-	JL    own169
-	MOVQ  (CX)(DX*8), R8
-	MOVQ  DI, (CX)(DX*8)
+label:
+	XORQ  R8, R8
+	MOVQ  1408(AX)(SI*8), DI
 	MOVQ  R8, 128(AX)(SI*8)
+	TESTQ DI, DI
+	JL    own83
+	MOVQ  (CX)(DI*8), R9
+	MOVQ  R8, (CX)(DI*8)
+	MOVQ  R9, 128(AX)(SI*8)
 
-own169:
-	MOVQ   classes+16(FP), DX
+own83:
+	LEAQ (CX)(DX*8), CX
+	INCQ SI
+	CMPQ SI, BX
+	JL   label
+	MOVQ e+8(FP), CX
+	ADDQ $0x00000000, AX
+	MOVQ classes+16(FP), DX
+	SHLQ $0x03, DX
+
+rows84:
+	CMPQ   BX, $0x04
+	JL     fewer85
+	LEAQ   (DX)(DX*2), SI
+	MOVQ   CX, DI
+	LEAQ   (CX)(DX*4), R8
+	MOVQ   classes+16(FP), R8
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
-	SUBQ   $0x00000010, DX
-	JL     rest170
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	SUBQ   $0x08, R8
+	JL     rest87
 
-sixteen170:
-	VMOVUPD (CX), Y4
-	VADDPD  Y4, Y0, Y0
-	VMOVUPD 32(CX), Y4
-	VADDPD  Y4, Y1, Y1
-	VMOVUPD 64(CX), Y4
-	VADDPD  Y4, Y2, Y2
-	VMOVUPD 96(CX), Y4
-	VADDPD  Y4, Y3, Y3
-	ADDQ    $0x00000080, CX
-	SUBQ    $0x00000010, DX
-	JGE     sixteen170
+whole86:
+	VADDPD (DI), Y0, Y0
+	VADDPD (DI)(DX*1), Y2, Y2
+	VADDPD (DI)(DX*2), Y4, Y4
+	VADDPD (DI)(SI*1), Y6, Y6
+	VADDPD 32(DI), Y1, Y1
+	VADDPD 32(DI)(DX*1), Y3, Y3
+	VADDPD 32(DI)(DX*2), Y5, Y5
+	VADDPD 32(DI)(SI*1), Y7, Y7
+	ADDQ   $0x00000040, DI
+	SUBQ   $0x08, R8
+	JGE    whole86
 
-rest170:
-	ADDQ       $0x00000010, DX
-	JZ         end170
-	LEAQ       tail64<>+0(SB), DI
-	MOVQ       $0x00000040, R8
-	SUBQ       DX, R8
-	VMOVUPS    (DI)(R8*8), Y4
-	VMASKMOVPD (CX), Y4, Y4
-	VADDPD     Y4, Y0, Y0
-	LEAQ       tail64<>+0(SB), DI
-	MOVQ       $0x00000040, R8
-	SUBQ       DX, R8
-	VMOVUPS    32(DI)(R8*8), Y4
-	VMASKMOVPD 32(CX), Y4, Y4
-	VADDPD     Y4, Y1, Y1
-	LEAQ       tail64<>+0(SB), DI
-	MOVQ       $0x00000040, R8
-	SUBQ       DX, R8
-	VMOVUPS    64(DI)(R8*8), Y4
-	VMASKMOVPD 64(CX), Y4, Y4
-	VADDPD     Y4, Y2, Y2
-	LEAQ       tail64<>+0(SB), DI
-	MOVQ       $0x00000040, R8
-	SUBQ       DX, R8
-	VMOVUPS    96(DI)(R8*8), Y4
-	VMASKMOVPD 96(CX), Y4, Y4
-	VADDPD     Y4, Y3, Y3
+rest87:
+	ADDQ   $0x04, R8
+	JL     last88
+	VADDPD (DI), Y0, Y0
+	VADDPD (DI)(DX*1), Y2, Y2
+	VADDPD (DI)(DX*2), Y4, Y4
+	VADDPD (DI)(SI*1), Y6, Y6
+	ADDQ   $0x00000020, DI
+	SUBQ   $0x04, R8
 
-end170:
-	LEAQ         (CX)(DX*8), CX
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPD       X1, X0, X0
-	VPERMILPD    $0x01, X0, X1
-	VADDPD       X1, X0, X0
-	VMOVSD       X0, (AX)(SI*8)
-	INCQ         SI
-	CMPQ         SI, BX
-	JL           row
+last88:
+	ADDQ    $0x04, R8
+	JZ      done89
+	LEAQ    -32(DI)(R8*8), DI
+	LEAQ    last64<>+0(SB), R9
+	VMOVUPD (R9)(R8*8), Y8
+	VANDPD  (DI), Y8, Y9
+	VADDPD  Y9, Y1, Y1
+	VANDPD  (DI)(DX*1), Y8, Y9
+	VADDPD  Y9, Y3, Y3
+	VANDPD  (DI)(DX*2), Y8, Y9
+	VADDPD  Y9, Y5, Y5
+	VANDPD  (DI)(SI*1), Y8, Y8
+	VADDPD  Y8, Y7, Y7
+	ADDQ    $0x00000020, DI
+
+done89:
+	VADDPD     Y1, Y0, Y0
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y5, Y4, Y4
+	VADDPD     Y7, Y6, Y6
+	VHADDPD    Y2, Y0, Y0
+	VHADDPD    Y6, Y4, Y4
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VADDPD     Y0, Y8, Y8
+	VMOVUPD    Y8, (AX)
+	LEAQ       (CX)(DX*4), CX
+	ADDQ       $0x20, AX
+	SUBQ       $0x04, BX
+	JMP        rows84
+
+fewer85:
+rows90:
+	CMPQ   BX, $0x01
+	JL     fewer91
+	LEAQ   (DX)(DX*2), SI
+	MOVQ   CX, SI
+	LEAQ   (CX)(DX*4), DI
+	MOVQ   classes+16(FP), DI
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	SUBQ   $0x08, DI
+	JL     rest93
+
+whole92:
+	VADDPD (SI), Y10, Y10
+	VADDPD 32(SI), Y11, Y11
+	ADDQ   $0x00000040, SI
+	SUBQ   $0x08, DI
+	JGE    whole92
+
+rest93:
+	ADDQ   $0x04, DI
+	JL     last94
+	VADDPD (SI), Y10, Y10
+	ADDQ   $0x00000020, SI
+	SUBQ   $0x04, DI
+
+last94:
+	ADDQ    $0x04, DI
+	JZ      done95
+	LEAQ    -32(SI)(DI*8), SI
+	LEAQ    last64<>+0(SB), R8
+	VMOVUPD (R8)(DI*8), Y0
+	VANDPD  (SI), Y0, Y0
+	VADDPD  Y0, Y11, Y11
+	ADDQ    $0x00000020, SI
+
+done95:
+	VADDPD       Y11, Y10, Y10
+	VHADDPD      Y10, Y10, Y10
+	VEXTRACTF128 $0x01, Y10, X0
+	VADDSD       X0, X10, X0
+	VMOVSD       X0, (AX)
+	ADDQ         DX, CX
+	ADDQ         $0x08, AX
+	SUBQ         $0x01, BX
+	JMP          rows90
+
+fewer91:
 	VZEROUPPER
 	RET
 
@@ -7898,12 +6752,12 @@ TEXT ·takeLabelsAVX2(SB), NOSPLIT, $0-32
 	VMOVUPD    Y2, 1152(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted171
+	JZ         unweighted96
 	VPCMPEQD   Y4, Y4, Y4
 	VANDNPD    Y4, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted171:
+unweighted96:
 	VMOVUPD    Y2, 1024(AX)
 	VXORPS     X5, X5, X5
 	VMOVUPD    32(CX), Y1
@@ -7917,12 +6771,12 @@ unweighted171:
 	VMOVUPD    Y2, 1184(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted172
+	JZ         unweighted97
 	VPCMPEQD   Y5, Y5, Y5
 	VANDNPD    Y5, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted172:
+unweighted97:
 	VMOVUPD    Y2, 1056(AX)
 	VXORPS     X6, X6, X6
 	VMOVUPD    64(CX), Y1
@@ -7936,12 +6790,12 @@ unweighted172:
 	VMOVUPD    Y2, 1216(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted173
+	JZ         unweighted98
 	VPCMPEQD   Y6, Y6, Y6
 	VANDNPD    Y6, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted173:
+unweighted98:
 	VMOVUPD    Y2, 1088(AX)
 	VXORPS     X7, X7, X7
 	VMOVUPD    96(CX), Y1
@@ -7955,12 +6809,12 @@ unweighted173:
 	VMOVUPD    Y2, 1248(AX)
 	VMOVAPD    Y0, Y0
 	TESTQ      BX, BX
-	JZ         unweighted174
+	JZ         unweighted99
 	VPCMPEQD   Y7, Y7, Y7
 	VANDNPD    Y7, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y0
 
-unweighted174:
+unweighted99:
 	VMOVUPD Y0, 1120(AX)
 	VZEROUPPER
 	RET
@@ -8219,7 +7073,7 @@ whole:
 	VMOVUPD           Z9, 64(SI)
 	VMULPD            Z0, Z5, Z5
 	TESTL             DI, DI
-	JZ                capped175
+	JZ                capped100
 	VMOVUPD           Z4, (SP)
 	VMOVUPD           Z5, 64(SP)
 	VCVTPS2PD         (CX), Z0
@@ -8317,7 +7171,7 @@ whole:
 	VMOVUPD           (SP), Z4
 	VMOVUPD           64(SP), Z5
 
-capped175:
+capped100:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z4, (BX)
@@ -8373,31 +7227,31 @@ dropped:
 	VORPS            Y0, Y7, Y7
 	VMOVMSKPS        Y7, DI
 	TESTL            DI, DI
-	JZ               open176
+	JZ               open101
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X1
 
-element176:
+element101:
 	VMOVSS   (CX)(DI*4), X0
 	VUCOMISS X0, X1
-	JNE      not176
-	JP       not176
+	JNE      not101
+	JP       not101
 	TESTQ    BX, BX
-	JZ       drop176
+	JZ       drop101
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop176:
+drop101:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not176:
+not101:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element176
+	JL   element101
 
-open176:
+open101:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -8497,7 +7351,7 @@ whole:
 	VMOVUPD           Z8, 64(SI)
 	VMULPD            Z4, Z9, Z9
 	TESTL             DI, DI
-	JZ                capped177
+	JZ                capped102
 	VMOVUPD           Z6, (SP)
 	VMOVUPD           Z9, 64(SP)
 	VCVTPS2PD         (CX), Z4
@@ -8595,7 +7449,7 @@ whole:
 	VMOVUPD           (SP), Z6
 	VMOVUPD           64(SP), Z9
 
-capped177:
+capped102:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z6, (BX)
@@ -8639,31 +7493,31 @@ dropped:
 	VORPS            Y4, Y2, Y2
 	VMOVMSKPS        Y2, DI
 	TESTL            DI, DI
-	JZ               open178
+	JZ               open103
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X2
 
-element178:
+element103:
 	VMOVSS   (CX)(DI*4), X1
 	VUCOMISS X1, X2
-	JNE      not178
-	JP       not178
+	JNE      not103
+	JP       not103
 	TESTQ    BX, BX
-	JZ       drop178
+	JZ       drop103
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop178:
+drop103:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not178:
+not103:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element178
+	JL   element103
 
-open178:
+open103:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -8867,7 +7721,7 @@ whole:
 	VMOVUPD           Z14, 64(SI)
 	VMULPD            Z0, Z10, Z10
 	TESTL             DI, DI
-	JZ                capped179
+	JZ                capped104
 	VMOVUPD           Z9, (SP)
 	VMOVUPD           Z10, 64(SP)
 	VMOVUPD           (CX), Z0
@@ -8971,7 +7825,7 @@ whole:
 	VMOVUPD           (SP), Z9
 	VMOVUPD           64(SP), Z10
 
-capped179:
+capped104:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z9, (BX)
@@ -9039,31 +7893,31 @@ dropped:
 	VORPS            Y0, Y12, Y12
 	VMOVMSKPD        Y12, DI
 	TESTL            DI, DI
-	JZ               open180
+	JZ               open105
 	XORQ             DI, DI
 	VMOVSD           c64_fff0000000000000<>+0(SB), X1
 
-element180:
+element105:
 	VMOVSD   (CX)(DI*8), X0
 	VUCOMISD X0, X1
-	JNE      not180
-	JP       not180
+	JNE      not105
+	JP       not105
 	TESTQ    BX, BX
-	JZ       drop180
+	JZ       drop105
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop180:
+drop105:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not180:
+not105:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element180
+	JL   element105
 
-open180:
+open105:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX

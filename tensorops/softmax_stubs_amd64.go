@@ -59,10 +59,10 @@ func copyTileF32AVX2(dst *float32, x *float32, to int, from int, n int, classes 
 //go:noescape
 func laneDotF32AVX2(sum *float64, x *float32, v *float64, classes int)
 
-// rowDotF32AVX2 sums a row, weighed by v.
+// rowDotF32AVX2 sums rows, weighed by v.
 //
 //go:noescape
-func rowDotF32AVX2(x *float32, v *float64, n int) (sum float64)
+func rowDotF32AVX2(sum *float64, x *float32, v *float64, classes int, rows int)
 
 // laneTargetF32AVX2 sums targets a = k·t + b, a·z and signs.
 //
@@ -179,10 +179,10 @@ func copyTileF64AVX2(dst *float64, x *float64, to int, from int, n int, classes 
 //go:noescape
 func laneDotF64AVX2(sum *float64, x *float64, v *float64, classes int)
 
-// rowDotF64AVX2 sums a row, weighed by v.
+// rowDotF64AVX2 sums rows, weighed by v.
 //
 //go:noescape
-func rowDotF64AVX2(x *float64, v *float64, n int) (sum float64)
+func rowDotF64AVX2(sum *float64, x *float64, v *float64, classes int, rows int)
 
 // laneTargetF64AVX2 sums targets a = k·t + b, a·z and signs.
 //

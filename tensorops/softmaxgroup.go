@@ -1,8 +1,12 @@
 package tensorops
 
 // laneClasses is the number of classes up to which rows that lie one after another are turned into
-// a group: in longer ones registers are full along the row.
-const laneClasses = 32
+// a group, those against targets: in longer ones registers are full along the row. Against labels
+// they need be no longer than a register.
+const (
+	laneClasses      = 32
+	laneLabelClasses = 3
+)
 
 // softmaxCall is a call of LabelSoftmaxRows or TargetSoftmaxRows that kernels work on.
 type softmaxCall[F Float] struct {
@@ -44,7 +48,7 @@ func memoryOf[F Float](w *softmaxWork) *softmaxMemory[F] {
 // prepare sets what the whole call has in common.
 func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 	w := c.w
-	c.lanes = c.inner > 1 || c.classes <= laneClasses
+	c.lanes = c.inner > 1 || c.classes <= laneLabelClasses || c.target != nil && c.classes <= laneClasses
 	c.per, c.block = groupRows, 1
 	if !c.lanes {
 		c.per = max(1, min(groupRows, 2048/c.classes))
@@ -243,7 +247,7 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 
 // pieceClasses is the number of classes from which the exponentials of a row are summed piece by
 // piece, and what the additions of pieces round off is kept. Such a row is a group by itself.
-const pieceClasses = 2048
+const pieceClasses = 1024
 
 // sumPieces is rowSum of a row of many classes.
 func (c *softmaxCall[F]) sumPieces(st *softmaxRows, b int) {
@@ -321,14 +325,10 @@ func (c *softmaxCall[F]) gaps(st *softmaxRows, i, b int) {
 		c.k.laneDotWide(&st.gap[0], &w.z[b*c.room], v, c.classes)
 	case c.lanes:
 		c.k.laneDot(&st.gap[0], &c.mem.x[b*c.room], v, c.classes)
+	case c.softcap != 0:
+		c.k.rowDotWide(&st.gap[0], &w.z[b*c.room], v, c.classes, c.count(i))
 	default:
-		for j := range c.count(i) {
-			if c.softcap != 0 {
-				st.gap[j] = c.k.rowDotWide(&w.z[b*c.room+j*c.classes], v, c.classes)
-			} else {
-				st.gap[j] = c.k.rowDot(&c.x[(i+j)*c.classes], v, c.classes)
-			}
-		}
+		c.k.rowDot(&st.gap[0], &c.x[i*c.classes], v, c.classes, c.count(i))
 	}
 }
 

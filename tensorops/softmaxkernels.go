@@ -22,11 +22,11 @@ type softmaxKernels[F Float] struct {
 	// copyTile copies n elements, a multiple of 16, of each class, whose first ones lie to and from apart.
 	copyTile func(dst, x *F, to, from, n, classes int)
 
-	// laneDot writes Σ v[c]·x for each row of a group, rowDot returns it for a row.
+	// laneDot writes Σ v[c]·x for each row of a group, rowDot for rows one after another.
 	laneDot     func(sum *float64, x *F, v *float64, classes int)
 	laneDotWide func(sum, x, v *float64, classes int)
-	rowDot      func(x *F, v *float64, n int) float64
-	rowDotWide  func(x, v *float64, n int) float64
+	rowDot      func(sum *float64, x *F, v *float64, classes, rows int)
+	rowDotWide  func(sum, x, v *float64, classes, rows int)
 
 	// laneTarget sets mass = Σ a, gap = Σ a·z and signs for a = k·t + b, where a = 0 adds nothing.
 	// rowTarget returns them.

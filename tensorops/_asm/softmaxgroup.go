@@ -246,21 +246,6 @@ func (g *gen) laneDot() {
 	RET()
 }
 
-// rowDot emits Σ v[c]·x[c]. v has zeros behind its end, up to a multiple of 16.
-func (g *gen) rowDot() {
-	g.kernel("rowDot", "func(x *F, v *float64, n int) (sum float64)", "sums a row, weighed by v.")
-	x, v, n := pointer("x"), pointer("v"), pointer("n")
-	acc := []reg.VecVirtual{g.zero(), g.zero(), g.zero(), g.zero()}
-	g.forSixteens(n, []stepped{{x, size(g.elem)}, {v, 8}}, func(tail bool) {
-		for h := range acc {
-			VFMADD231PD(lane(v, 4*h), g.some(x, n, 4*h, tail), acc[h])
-		}
-	})
-	Store(g.foldAll(acc), ReturnIndex(0))
-	VZEROUPPER()
-	RET()
-}
-
 // stepped is a pointer to elements of so many bytes.
 type stepped struct {
 	reg.GPVirtual
@@ -466,31 +451,6 @@ func (g *gen) laneSum() {
 	for h, a := range acc {
 		VMOVUPD(a, Mem{Base: st, Disp: statOthers + 32*h})
 	}
-	VZEROUPPER()
-	RET()
-}
-
-// rowSum is laneSum for rows of n numbers, one after another.
-func (g *gen) rowSum() {
-	TEXT("rowSumAVX2", NOSPLIT, "func(st, e *float64, classes, rows int)")
-	Pragma("noescape")
-	Doc("rowSumAVX2 sums rows, apart from the label's exponential, which becomes 0.")
-	st, e, n, rows, i := pointer("st"), pointer("e"), GP64(), pointer("rows"), GP64()
-	XORQ(i, i)
-	Label("row")
-	takeOwn(st, e, i, nil, nil)
-	Load(Param("classes"), n)
-	acc := []reg.VecVirtual{g.zero(), g.zero(), g.zero(), g.zero()}
-	g.forSixteens(n, []stepped{{e, 8}}, func(tail bool) {
-		for h, a := range acc {
-			VADDPD(g.some(e, n, 4*h, tail), a, a)
-		}
-	})
-	LEAQ(Mem{Base: e, Index: n, Scale: 8}, e)
-	VMOVSD(g.foldAll(acc).AsX(), Mem{Base: st, Index: i, Scale: 8, Disp: statOthers})
-	INCQ(i)
-	CMPQ(i, rows)
-	JL(LabelRef("row"))
 	VZEROUPPER()
 	RET()
 }
