@@ -21,10 +21,11 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	if e.Order.hasValue() {
 		k.Values = fit(&w.values, n)
 	}
-	done, why := true, 0.0
+	done, why, ones := true, 0.0, false
 	if e.Order.hasResult() {
 		k.Factor, k.Dst = fit(&w.g, n), e.Dst
-		vanished := e.gradientFactors(k.Factor, s, lo)
+		var vanished bool
+		vanished, ones = e.gradientFactors(k.Factor, s, lo)
 		if vanished && k.Values != nil {
 			values := *k
 			values.Factor, values.Dst, k.Values = s, nil, nil
@@ -49,9 +50,9 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 		return nil
 	}
 	// the values of rows that do not count are 0, so that they may be added
-	for i, v := range s {
-		if v != 1 {
-			w.values[i] *= v
+	for i := 0; !ones && i < n; i++ {
+		if s[i] != 1 {
+			w.values[i] *= s[i]
 		}
 	}
 	w.total.n.add(total(w.values))
@@ -62,8 +63,8 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 }
 
 // gradientFactors writes what the derivatives of rows with the factors s are multiplied with. It
-// reports whether one is 0 although the row's value counts.
-func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished bool) {
+// reports whether one is 0 although the row's value counts, and whether all of s are known to be 1.
+func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished, ones bool) {
 	if e.Set.Reduction == None && e.in.Upstream != nil {
 		for i, u := range e.in.Upstream[lo : lo+len(s)] {
 			v := s[i]
@@ -73,11 +74,18 @@ func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished bool) 
 			}
 			g[i] = v
 		}
-		return vanished
+		return vanished, false
 	}
 	up := e.upstream(lo)
 	one := up / e.scale
-	for i, v := range s {
+	first := 0 // the first factor that is not 1
+	g = g[:len(s)]
+	for first < len(s) && s[first] == 1 {
+		g[first] = one
+		first++
+	}
+	for i := first; i < len(s); i++ {
+		v := s[i]
 		switch v {
 		case 1:
 			v = one
@@ -88,7 +96,7 @@ func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished bool) 
 		}
 		g[i] = v
 	}
-	return vanished || one == 0
+	return vanished || one == 0, first == len(s)
 }
 
 // refused computes a range by the block function that the kernel has refused.

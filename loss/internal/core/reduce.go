@@ -206,6 +206,18 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 	var weights []F
 	if e.Weighted {
 		weights = e.in.Weights[lo:][:len(labels)]
+	} else if e.MaskType == "" && classes > 0 { // nothing but labels decides
+		s = s[:len(labels)]
+		for i, y := range labels {
+			if uint(y) < classes {
+				continue
+			}
+			if y != ordinary || len(ignore) == 0 {
+				return e.badLabel(y, lo+i)
+			}
+			s[i], labels[i] = 0, -1
+		}
+		return nil
 	}
 	for i, y := range labels {
 		switch {
@@ -225,7 +237,7 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 			continue
 		}
 		if uint(y) >= uint(e.shards.classes) {
-			return Faultf(ErrValue, e.Def.Name, "label is %d at %s, want one in [0, %d)", y, e.Values.coordinates(lo+i), e.shards.classes)
+			return e.badLabel(y, lo+i)
 		}
 		if e.Weighted {
 			if s[i] = float64(e.in.Weights[lo+i]); !Finite(s[i]) {
@@ -234,6 +246,10 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 		}
 	}
 	return nil
+}
+
+func (e *evaluation[F]) badLabel(y, i int) error {
+	return Faultf(ErrValue, e.Def.Name, "label is %d at %s, want one in [0, %d)", y, e.Values.coordinates(i), e.shards.classes)
 }
 
 // sharesOf adds the parts of a range of rows in the denominator. Those of soft targets under class
@@ -328,17 +344,16 @@ func (e *evaluation[F]) countLabels(t *totals) bool {
 
 // countValid counts the labels other than ignore and reports whether they all lie in [0, classes).
 func countValid[T int | int64 | int32 | uint8](labels []T, ignore, classes int) (n int, valid bool) {
-	bad := 0
+	ignored, bad := 0, 0
 	for _, y := range labels {
-		if int(y) == ignore {
-			continue
-		}
-		n++
-		if uint(y) >= uint(classes) {
+		switch {
+		case int(y) == ignore:
+			ignored++
+		case uint(y) >= uint(classes):
 			bad++
 		}
 	}
-	return n, bad == 0
+	return len(labels) - ignored, bad == 0
 }
 
 // elementShares adds the weights of a range of elements, and reports whether they are valid.
