@@ -3316,12 +3316,15 @@ TEXT ·laneTargetF32AVX2(SB), NOSPLIT, $0-48
 	MOVQ st+0(FP), AX
 	MOVQ t+8(FP), CX
 	MOVQ z+16(FP), DX
-	MOVQ $0x00000004, BX
+	MOVQ $0x00000002, BX
 
-quarter:
+half:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
 	MOVQ   CX, DI
 	MOVQ   DX, R8
 	MOVQ   k+24(FP), R9
@@ -3329,17 +3332,26 @@ quarter:
 	MOVQ   classes+40(FP), SI
 
 loop:
-	VCVTPS2PD    (DI), Y3
-	VCVTPS2PD    (R8), Y4
-	VBROADCASTSD (R9), Y5
-	VBROADCASTSD (R10), Y6
-	VORPD        Y3, Y2, Y2
-	VMOVUPD      Y6, Y6
-	VFMADD231PD  Y5, Y3, Y6
-	VADDPD       Y6, Y0, Y0
-	VCMPPD       $0x04, c64_0<>+0(SB), Y6, Y3
-	VANDPD       Y3, Y4, Y4
-	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (R9), Y6
+	VBROADCASTSD (R10), Y7
+	VCVTPS2PD    (DI), Y8
+	VCVTPS2PD    (R8), Y9
+	VORPD        Y8, Y2, Y2
+	VMOVUPD      Y7, Y10
+	VFMADD231PD  Y6, Y8, Y10
+	VADDPD       Y10, Y0, Y0
+	VCMPPD       $0x04, c64_0<>+0(SB), Y10, Y8
+	VANDPD       Y8, Y9, Y9
+	VFMADD231PD  Y9, Y10, Y1
+	VCVTPS2PD    16(DI), Y8
+	VCVTPS2PD    16(R8), Y9
+	VORPD        Y8, Y5, Y5
+	VMOVUPD      Y7, Y7
+	VFMADD231PD  Y6, Y8, Y7
+	VADDPD       Y7, Y3, Y3
+	VCMPPD       $0x04, c64_0<>+0(SB), Y7, Y6
+	VANDPD       Y6, Y9, Y9
+	VFMADD231PD  Y9, Y7, Y4
 	ADDQ         $0x00000040, DI
 	ADDQ         $0x00000040, R8
 	ADDQ         $0x00000008, R9
@@ -3349,11 +3361,14 @@ loop:
 	VMOVUPD      Y0, 384(AX)
 	VMOVUPD      Y1, 256(AX)
 	VMOVUPD      Y2, 512(AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000010, CX
-	ADDQ         $0x00000010, DX
+	VMOVUPD      Y3, 416(AX)
+	VMOVUPD      Y4, 288(AX)
+	VMOVUPD      Y5, 544(AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
 	DECQ         BX
-	JNZ          quarter
+	JNZ          half
 	VZEROUPPER
 	RET
 
@@ -3536,12 +3551,15 @@ TEXT ·laneTargetCappedF32AVX2(SB), NOSPLIT, $0-48
 	MOVQ st+0(FP), AX
 	MOVQ t+8(FP), CX
 	MOVQ z+16(FP), DX
-	MOVQ $0x00000004, BX
+	MOVQ $0x00000002, BX
 
-quarter:
+half:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
 	MOVQ   CX, DI
 	MOVQ   DX, R8
 	MOVQ   k+24(FP), R9
@@ -3549,17 +3567,26 @@ quarter:
 	MOVQ   classes+40(FP), SI
 
 loop:
-	VCVTPS2PD    (DI), Y3
-	VMOVUPD      (R8), Y4
-	VBROADCASTSD (R9), Y5
-	VBROADCASTSD (R10), Y6
-	VORPD        Y3, Y2, Y2
-	VMOVUPD      Y6, Y6
-	VFMADD231PD  Y5, Y3, Y6
-	VADDPD       Y6, Y0, Y0
-	VCMPPD       $0x04, c64_0<>+0(SB), Y6, Y3
-	VANDPD       Y3, Y4, Y4
-	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (R9), Y6
+	VBROADCASTSD (R10), Y7
+	VCVTPS2PD    (DI), Y8
+	VMOVUPD      (R8), Y9
+	VORPD        Y8, Y2, Y2
+	VMOVUPD      Y7, Y10
+	VFMADD231PD  Y6, Y8, Y10
+	VADDPD       Y10, Y0, Y0
+	VCMPPD       $0x04, c64_0<>+0(SB), Y10, Y8
+	VANDPD       Y8, Y9, Y9
+	VFMADD231PD  Y9, Y10, Y1
+	VCVTPS2PD    16(DI), Y8
+	VMOVUPD      32(R8), Y9
+	VORPD        Y8, Y5, Y5
+	VMOVUPD      Y7, Y7
+	VFMADD231PD  Y6, Y8, Y7
+	VADDPD       Y7, Y3, Y3
+	VCMPPD       $0x04, c64_0<>+0(SB), Y7, Y6
+	VANDPD       Y6, Y9, Y9
+	VFMADD231PD  Y9, Y7, Y4
 	ADDQ         $0x00000040, DI
 	ADDQ         $0x00000080, R8
 	ADDQ         $0x00000008, R9
@@ -3569,11 +3596,14 @@ loop:
 	VMOVUPD      Y0, 384(AX)
 	VMOVUPD      Y1, 256(AX)
 	VMOVUPD      Y2, 512(AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000010, CX
-	ADDQ         $0x00000020, DX
+	VMOVUPD      Y3, 416(AX)
+	VMOVUPD      Y4, 288(AX)
+	VMOVUPD      Y5, 544(AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000040, DX
 	DECQ         BX
-	JNZ          quarter
+	JNZ          half
 	VZEROUPPER
 	RET
 
@@ -5237,12 +5267,15 @@ TEXT ·laneTargetF64AVX2(SB), NOSPLIT, $0-48
 	MOVQ st+0(FP), AX
 	MOVQ t+8(FP), CX
 	MOVQ z+16(FP), DX
-	MOVQ $0x00000004, BX
+	MOVQ $0x00000002, BX
 
-quarter:
+half:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
 	MOVQ   CX, DI
 	MOVQ   DX, R8
 	MOVQ   k+24(FP), R9
@@ -5250,17 +5283,26 @@ quarter:
 	MOVQ   classes+40(FP), SI
 
 loop:
-	VMOVUPD      (DI), Y3
-	VMOVUPD      (R8), Y4
-	VBROADCASTSD (R9), Y5
-	VBROADCASTSD (R10), Y6
-	VORPD        Y3, Y2, Y2
-	VMOVUPD      Y6, Y6
-	VFMADD231PD  Y5, Y3, Y6
-	VADDPD       Y6, Y0, Y0
-	VCMPPD       $0x04, c64_0<>+0(SB), Y6, Y3
-	VANDPD       Y3, Y4, Y4
-	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (R9), Y6
+	VBROADCASTSD (R10), Y7
+	VMOVUPD      (DI), Y8
+	VMOVUPD      (R8), Y9
+	VORPD        Y8, Y2, Y2
+	VMOVUPD      Y7, Y10
+	VFMADD231PD  Y6, Y8, Y10
+	VADDPD       Y10, Y0, Y0
+	VCMPPD       $0x04, c64_0<>+0(SB), Y10, Y8
+	VANDPD       Y8, Y9, Y9
+	VFMADD231PD  Y9, Y10, Y1
+	VMOVUPD      32(DI), Y8
+	VMOVUPD      32(R8), Y9
+	VORPD        Y8, Y5, Y5
+	VMOVUPD      Y7, Y7
+	VFMADD231PD  Y6, Y8, Y7
+	VADDPD       Y7, Y3, Y3
+	VCMPPD       $0x04, c64_0<>+0(SB), Y7, Y6
+	VANDPD       Y6, Y9, Y9
+	VFMADD231PD  Y9, Y7, Y4
 	ADDQ         $0x00000080, DI
 	ADDQ         $0x00000080, R8
 	ADDQ         $0x00000008, R9
@@ -5270,11 +5312,14 @@ loop:
 	VMOVUPD      Y0, 384(AX)
 	VMOVUPD      Y1, 256(AX)
 	VMOVUPD      Y2, 512(AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, CX
-	ADDQ         $0x00000020, DX
+	VMOVUPD      Y3, 416(AX)
+	VMOVUPD      Y4, 288(AX)
+	VMOVUPD      Y5, 544(AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
 	DECQ         BX
-	JNZ          quarter
+	JNZ          half
 	VZEROUPPER
 	RET
 
@@ -6731,6 +6776,109 @@ DATA c64_7dd0000000000000<>+40(SB)/8, $0x7dd0000000000000
 DATA c64_7dd0000000000000<>+48(SB)/8, $0x7dd0000000000000
 DATA c64_7dd0000000000000<>+56(SB)/8, $0x7dd0000000000000
 GLOBL c64_7dd0000000000000<>(SB), RODATA|NOPTR, $64
+
+// func finishTargetsAVX2(st *float64, numbers *float64, entropy *float64, limit float64) (hard int)
+// Requires: AVX, AVX2, BMI2, FMA3
+TEXT ·finishTargetsAVX2(SB), NOSPLIT, $0-40
+	MOVQ         st+0(FP), AX
+	MOVQ         numbers+8(FP), CX
+	MOVQ         entropy+16(FP), DX
+	VBROADCASTSD limit+24(FP), Y0
+	XORQ         BX, BX
+	XORQ         SI, SI
+
+quarter:
+	VMOVUPD      (AX), Y1
+	VCMPPD       $0x09, c64_210000000000000<>+0(SB), Y1, Y3
+	VCMPPD       $0x06, c64_7dd0000000000000<>+0(SB), Y1, Y4
+	VORPD        Y4, Y3, Y3
+	VORPD        512(AX), Y3, Y3
+	VMOVAPD      Y1, Y2
+	VPADDQ       c64_95f619980c433<>+0(SB), Y2, Y2
+	VANDPD       c64_fffffffffffff<>+0(SB), Y2, Y4
+	VPADDQ       c64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VPSRLQ       $0x34, Y2, Y2
+	VORPD        c64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD       c64_43300000000003ff<>+0(SB), Y2, Y2
+	VSUBPD       c64_3ff0000000000000<>+0(SB), Y4, Y4
+	VADDPD       c64_4000000000000000<>+0(SB), Y4, Y5
+	VDIVPD       Y5, Y4, Y4
+	VMULPD       Y4, Y4, Y6
+	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y5
+	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y6, Y5
+	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y6, Y5
+	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y6, Y5
+	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y6, Y5
+	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y6, Y5
+	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y6, Y5
+	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y6, Y5
+	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y6, Y5
+	VMULPD       Y6, Y5, Y5
+	VADDPD       Y4, Y4, Y6
+	VFMADD213PD  Y6, Y4, Y5
+	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y2, Y5
+	VBROADCASTSD 40(CX), Y4
+	VMOVUPD      384(AX), Y2
+	VMULPD       256(AX), Y4, Y4
+	VMULPD       Y2, Y5, Y6
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y6, Y7
+	VSUBPD       Y4, Y6, Y6
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y4, Y4
+	VADDPD       Y4, Y7, Y7
+	TESTQ        DX, DX
+	JZ           no_entropy
+	VMOVUPD      (DX), Y4
+	VADDPD       Y4, Y6, Y6
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y4, Y4
+	VADDPD       Y4, Y7, Y7
+	ADDQ         $0x00000020, DX
+
+no_entropy:
+	VCMPPD       $0x06, c64_7fefffffffffffff<>+0(SB), Y7, Y4
+	VORPD        Y4, Y3, Y3
+	VMULPD       Y0, Y7, Y7
+	VCMPPD       $0x09, Y7, Y6, Y4
+	VORPD        Y4, Y3, Y3
+	VBROADCASTSD 24(CX), Y4
+	VBROADCASTSD 32(CX), Y7
+	VMULPD       Y5, Y4, Y4
+	VMULPD       Y4, Y5, Y5
+	VADDPD       Y5, Y6, Y6
+	VADDPD       Y4, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	VMULPD       1152(AX), Y7, Y7
+	VXORPD       c64_8000000000000000<>+0(SB), Y7, Y4
+	VMULPD       Y7, Y2, Y2
+	VDIVPD       Y1, Y2, Y2
+	VXORPS       X8, X8, X8
+	VCMPPD       $0x00, 1152(AX), Y8, Y1
+	VANDNPD      Y3, Y1, Y3
+	VANDNPD      Y6, Y1, Y6
+	VMOVUPD      Y6, 1280(AX)
+	VANDNPD      Y2, Y1, Y2
+	VMOVUPD      Y2, 640(AX)
+	VANDNPD      Y4, Y1, Y4
+	VMOVUPD      Y4, 768(AX)
+	VMOVMSKPD    Y3, DI
+	SHLXQ        SI, DI, DI
+	ORQ          DI, BX
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000004, SI
+	CMPQ         SI, $0x00000010
+	JL           quarter
+	MOVQ         BX, hard+32(FP)
+	VZEROUPPER
+	RET
+
+DATA c64_7fefffffffffffff<>+0(SB)/8, $0x7fefffffffffffff
+DATA c64_7fefffffffffffff<>+8(SB)/8, $0x7fefffffffffffff
+DATA c64_7fefffffffffffff<>+16(SB)/8, $0x7fefffffffffffff
+DATA c64_7fefffffffffffff<>+24(SB)/8, $0x7fefffffffffffff
+DATA c64_7fefffffffffffff<>+32(SB)/8, $0x7fefffffffffffff
+DATA c64_7fefffffffffffff<>+40(SB)/8, $0x7fefffffffffffff
+DATA c64_7fefffffffffffff<>+48(SB)/8, $0x7fefffffffffffff
+DATA c64_7fefffffffffffff<>+56(SB)/8, $0x7fefffffffffffff
+GLOBL c64_7fefffffffffffff<>(SB), RODATA|NOPTR, $64
 
 // func takeLabelsAVX2(st *float64, labels *int, up *float64, weights *float64)
 // Requires: AVX, AVX2

@@ -279,6 +279,11 @@ func rowSumAVX2(st *float64, e *float64, classes int, rows int)
 //go:noescape
 func finishLabelsAVX2(st *float64, numbers *float64) (hard int)
 
+// finishTargetsAVX2 turns sums over targets into values and factors of gradients; entropy may be nil.
+//
+//go:noescape
+func finishTargetsAVX2(st *float64, numbers *float64, entropy *float64, limit float64) (hard int)
+
 // takeLabelsAVX2 sets label, weight and up of a group; weights may be nil.
 //
 //go:noescape

@@ -52,6 +52,11 @@ type softmaxKernels[F Float] struct {
 	// for each row that it cannot do.
 	finish func(st, numbers *float64) (hard int)
 
+	// finishTargets sets values and factors from others, mass, gap, signs, up and the entropies, which
+	// may be nil. It returns a bit for each row that it cannot do, or whose loss is less than limit times
+	// its terms.
+	finishTargets func(st, numbers, entropy *float64, limit float64) (hard int)
+
 	// storeLabels writes atLabel to dst[i·step + label·stride].
 	storeLabels func(dst *F, st *float64, step, stride int)
 

@@ -28,15 +28,24 @@ func (c *softmaxCall[F]) targetGroups() bool {
 	return c.valid
 }
 
+// noLabels are the labels of a group against targets.
+var noLabels = [groupRows]int{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
+
 // takeTargets sets up of a group, and returns a bit for each row whose target is one 1, with that
 // label.
 func (c *softmaxCall[F]) takeTargets(st *softmaxRows, i int) (singles int) {
 	n := c.count(i)
 	st.up = [groupRows]float64{}
 	copy(st.up[:], c.g[i-c.lo:][:n])
-	for j := range groupRows {
-		st.label[j] = -1
-		if j < n && st.up[j] != 0 {
+	st.label = noLabels
+	t, at, _ := c.targetAt(i, 0)
+	next := c.classes
+	if c.lanes {
+		next = 1
+	}
+	for j := range n {
+		// one look is enough for most targets that are none
+		if v := t[at+j*next]; (v == 0 || v == 1) && st.up[j] != 0 {
 			if y := c.oneHot(i, j); y >= 0 {
 				singles |= 1 << j
 				c.w.labels[j] = y
@@ -75,7 +84,7 @@ func (c *softmaxCall[F]) soft(st *softmaxRows, i int) {
 	w, n := c.w, c.count(i)
 	c.exps(st, i, 0, true)
 	c.targetSums(st, i)
-	hard := c.finishTargets(st, n)
+	hard := c.finishTargets(st)
 	late := w.late[:0]
 	for j := 0; hard != 0 && j < n; j++ {
 		if hard>>j&1 == 0 {
@@ -143,42 +152,18 @@ func (c *softmaxCall[F]) targetSums(st *softmaxRows, i int) {
 // many digits.
 const cancels = 0x1p-14
 
-// finishTargets sets values and factors of n rows of a group. It returns a bit for each row that
-// needs the row function.
-func (c *softmaxCall[F]) finishTargets(st *softmaxRows, n int) (hard int) {
-	numbers := &c.w.numbers
+// finishTargets sets values and factors of a group. It returns a bit for each row that needs the row
+// function.
+func (c *softmaxCall[F]) finishTargets(st *softmaxRows) (hard int) {
 	limit := cancels
 	if c.softcap != 0 && isFloat32[F]() {
 		limit = 0x1p-4 // the softcap's logits have fewer digits
 	}
-	for j := range n {
-		g := st.up[j]
-		if g == 0 {
-			st.value[j], st.factor[j], st.add[j] = 0, 0, 0
-			continue
-		}
-		total, mass := st.others[j], st.mass[j]
-		if !(total >= 0x1p-990 && total <= 0x1p990) || math.Signbit(st.signs[j]) {
-			hard |= 1 << j
-			continue
-		}
-		logSum, gap := shortLog(total), st.gap[j]*numbers.gapScale
-		l, size := mass*logSum-gap, math.Abs(mass*logSum)+math.Abs(gap)
-		if c.target.KL {
-			l += c.w.entropy[j]
-			size += math.Abs(c.w.entropy[j])
-		}
-		if !(l >= limit*size && size <= math.MaxFloat64) {
-			hard |= 1 << j
-			continue
-		}
-		drift := numbers.zloss * logSum
-		st.value[j] = l + drift*logSum
-		g *= numbers.scale
-		st.factor[j] = g * (mass + 2*drift) / total
-		st.add[j] = -g
+	var entropy *float64
+	if c.target.KL {
+		entropy = &c.w.entropy[0]
 	}
-	return hard
+	return c.k.finishTargets(&st.others[0], &c.w.numbers.keep, entropy, limit)
 }
 
 // single does a group in which the targets of some rows are one 1: those as labels, then the

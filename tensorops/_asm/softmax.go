@@ -82,6 +82,7 @@ func softmaxKernels(isa string) {
 	g.laneSum()
 	g.rowSum()
 	g.finish()
+	g.finishTargets()
 	g.takeLabels()
 }
 

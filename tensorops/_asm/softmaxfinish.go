@@ -123,6 +123,88 @@ func (g *gen) finish() {
 	RET()
 }
 
+// finishTargets emits what a group's rows come to against targets. With S = others, M = mass, G =
+// gapScale·gap, E the entropy where there is one, L = log S, g = up·scale,
+//
+//	l = M·L - G + E    value = l + ζ·L²    factor = g·(M + 2ζL)/S    add = -g
+//
+// All are 0 for rows whose up is 0. It returns a bit for each row that is to be done otherwise: where
+// S is out of range, a target is negative, or l is below limit·(|M·L| + |G| + |E|), which is finite.
+func (g *gen) finishTargets() {
+	TEXT("finishTargetsAVX2", NOSPLIT, "func(st, numbers, entropy *float64, limit float64) (hard int)")
+	Pragma("noescape")
+	Doc("finishTargetsAVX2 turns sums over targets into values and factors of gradients; entropy may be nil.")
+	st, p, entropy, limit := pointer("st"), pointer("numbers"), pointer("entropy"), g.number(param("limit"))
+	hard, shift := GP64(), GP64()
+	XORQ(hard, hard)
+	XORQ(shift, shift)
+	const notAtLeast, notAtMost, equal = 9, 6, 0
+	at := func(stat int) Mem { return Mem{Base: st, Disp: stat} }
+	magnitude := bitsConstant(1<<63-1, 8)
+	Label("quarter")
+	total, mass, bad, c := g.vec(), g.vec(), g.vec(), g.vec()
+	VMOVUPD(at(statOthers), total)
+	g.compare(notAtLeast, total, g.constant(0x1p-990), bad)
+	g.compare(notAtMost, total, g.constant(0x1p990), c)
+	VORPD(c, bad, bad)
+	VORPD(at(statSigns), bad, bad) // whose upper bits count
+	u := g.vec()
+	VMOVAPD(total, u)
+	logSum := g.logBeside(u, nil)
+	l, gap, sum := g.vec(), g.number(Mem{Base: p, Disp: numGapScale}), g.vec()
+	VMOVUPD(at(statMass), mass)
+	VMULPD(at(statGap), gap, gap)
+	VMULPD(mass, logSum, l)
+	VANDPD(magnitude, l, sum)
+	VSUBPD(gap, l, l)
+	VANDPD(magnitude, gap, gap)
+	VADDPD(gap, sum, sum)
+	TESTQ(entropy, entropy)
+	JZ(LabelRef("no_entropy"))
+	VMOVUPD(Mem{Base: entropy}, c)
+	VADDPD(c, l, l)
+	VANDPD(magnitude, c, c)
+	VADDPD(c, sum, sum)
+	ADDQ(U32(32), entropy)
+	Label("no_entropy")
+	g.compare(notAtMost, sum, g.constant(math.MaxFloat64), c)
+	VORPD(c, bad, bad)
+	VMULPD(limit, sum, sum)
+	VCMPPD(Imm(notAtLeast), sum, l, c)
+	VORPD(c, bad, bad)
+	drift, gs, add := g.number(Mem{Base: p, Disp: numZLoss}), g.number(Mem{Base: p, Disp: numScale}), g.vec()
+	VMULPD(logSum, drift, drift)
+	VMULPD(drift, logSum, logSum)
+	VADDPD(logSum, l, l)
+	VADDPD(drift, drift, drift)
+	VADDPD(drift, mass, mass)
+	VMULPD(at(statUp), gs, gs)
+	VXORPD(bitsConstant(1<<63, 8), gs, add)
+	VMULPD(gs, mass, mass)
+	VDIVPD(total, mass, mass)
+	gone := g.vec()
+	g.compare(equal, g.zero(), at(statUp), gone)
+	VANDNPD(bad, gone, bad)
+	for _, out := range []struct {
+		v    reg.VecVirtual
+		stat int
+	}{{l, statValue}, {mass, statFactor}, {add, statAdd}} {
+		VANDNPD(out.v, gone, out.v)
+		VMOVUPD(out.v, at(out.stat))
+	}
+	bits := GP64()
+	VMOVMSKPD(bad, bits.As32())
+	SHLXQ(shift, bits, bits)
+	ORQ(bits, hard)
+	ADDQ(U32(32), st)
+	ADDQ(U32(4), shift)
+	CMPQ(shift, U32(16))
+	JL(LabelRef("quarter"))
+	Store(hard, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
 // logBeside returns log u for normal u; u is used up. Where r is not nil it is u - 1, and better
 // known than by u.
 func (g *gen) logBeside(u, r reg.VecVirtual) reg.VecVirtual {
