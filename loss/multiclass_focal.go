@@ -382,18 +382,23 @@ func focalCurve(gamma float64) func(value, slope, nll []float64) {
 		formula.Negate(slope, nll)
 		vec.Expm1(slope, slope) // p - 1
 		if gamma == 2 {
-			for i, m := range slope {
-				u := -m
-				value[i] = u * u
+			value, slope = value[:len(nll)], slope[:len(nll)]
+			for i, s := range nll {
+				u := -slope[i]
+				w := u * u
+				value[i], slope[i] = w*s, w*(1+2*(1-u)*(s/u))
+				if !(u > 0 && s < ordinarySurprisal) {
+					value[i], slope[i], _ = exact(s, math.Exp(-s), u)
+				}
 			}
-		} else {
-			for i, m := range slope {
-				value[i] = -m
-			}
-			vec.Log(value, value)
-			formula.Scale(value, gamma)
-			vec.Exp(value, value)
+			return
 		}
+		for i, m := range slope {
+			value[i] = -m
+		}
+		vec.Log(value, value)
+		formula.Scale(value, gamma)
+		vec.Exp(value, value)
 		for i, s := range nll {
 			u, w := -slope[i], value[i]
 			value[i], slope[i] = w*s, w*(1+gamma*(1-u)*(s/u))

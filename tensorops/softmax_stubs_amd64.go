@@ -284,6 +284,11 @@ func finishLabelsAVX2(st *float64, numbers *float64) (hard int)
 //go:noescape
 func finishTargetsAVX2(st *float64, numbers *float64, entropy *float64, limit float64) (hard int)
 
+// bendAVX2 takes values and slopes of a curve into a group's values and factors.
+//
+//go:noescape
+func bendAVX2(st *float64, value *float64, slope *float64)
+
 // takeLabelsAVX2 sets label, weight and up of a group; weights may be nil.
 //
 //go:noescape

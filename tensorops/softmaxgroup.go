@@ -344,19 +344,12 @@ func (c *softmaxCall[F]) bend(groups int) {
 	for b := range groups {
 		st := &w.stats[b]
 		for j, y := range st.label {
-			weight := 1.0
 			if y >= 0 && c.o.Weights != nil {
-				weight = c.o.Weights[y]
-				value[b*groupRows+j] = times(weight, value[b*groupRows+j])
-			}
-			st.weight[j] = times(weight, slope[b*groupRows+j])
-		}
-		c.k.finish(&st.others[0], &w.numbers.keep)
-		for j, y := range st.label {
-			if y >= 0 {
-				st.value[j] = value[b*groupRows+j]
+				at := b*groupRows + j
+				value[at], slope[at] = times(c.o.Weights[y], value[at]), times(c.o.Weights[y], slope[at])
 			}
 		}
+		c.k.bend(&st.others[0], &value[b*groupRows], &slope[b*groupRows])
 	}
 }
 

@@ -52,6 +52,9 @@ type softmaxKernels[F Float] struct {
 	// for each row that it cannot do.
 	finish func(st, numbers *float64) (hard int)
 
+	// bend takes values and slopes of a curve into values and factors that finish has set.
+	bend func(st, value, slope *float64)
+
 	// finishTargets sets values and factors from others, mass, gap, signs, up and the entropies, which
 	// may be nil. It returns a bit for each row that it cannot do, or whose loss is less than limit times
 	// its terms.

@@ -29,6 +29,7 @@ var (
 		rowSum:           rowSumAVX2,
 		finish:           finishLabelsAVX2,
 		finishTargets:    finishTargetsAVX2,
+		bend:             bendAVX2,
 		laneGrad: [gradKinds]func(dst *float32, e, slope *float64, t *float32, k, b, st *float64, stride, classes int){
 			laneGradPlainF32AVX2, laneGradClassesF32AVX2, laneGradSoftF32AVX2,
 			laneGradCappedPlainF32AVX2, laneGradCappedClassesF32AVX2, laneGradCappedSoftF32AVX2,
@@ -59,6 +60,7 @@ var (
 		rowSum:           rowSumAVX2,
 		finish:           finishLabelsAVX2,
 		finishTargets:    finishTargetsAVX2,
+		bend:             bendAVX2,
 		laneGrad: [gradKinds]func(dst *float64, e, slope *float64, t *float64, k, b, st *float64, stride, classes int){
 			laneGradPlainF64AVX2, laneGradClassesF64AVX2, laneGradSoftF64AVX2,
 			laneGradCappedPlainF64AVX2, laneGradCappedClassesF64AVX2, laneGradCappedSoftF64AVX2,

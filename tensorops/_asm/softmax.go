@@ -83,6 +83,7 @@ func softmaxKernels(isa string) {
 	g.rowSum()
 	g.finish()
 	g.finishTargets()
+	g.bend()
 	g.takeLabels()
 }
 

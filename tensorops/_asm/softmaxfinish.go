@@ -123,6 +123,35 @@ func (g *gen) finish() {
 	RET()
 }
 
+// bend emits what a curve makes of 16 rows that finish has done with weights of 1, from its values and
+// slopes: those values, factor·slope, and -o·factor at the label where there was something.
+func (g *gen) bend() {
+	TEXT("bendAVX2", NOSPLIT, "func(st, value, slope *float64)")
+	Pragma("noescape")
+	Doc("bendAVX2 takes values and slopes of a curve into a group's values and factors.")
+	st, value, slope := pointer("st"), pointer("value"), pointer("slope")
+	const unequal = 4
+	for h := range 4 {
+		at := func(stat int) Mem { return Mem{Base: st, Disp: stat + 32*h} }
+		gone, l, factor, label, some := g.zero(), g.vec(), g.vec(), g.vec(), g.vec()
+		VPCMPGTQ(at(statLabel), gone, gone)
+		VANDNPD(lane(value, 4*h), gone, l)
+		VMOVUPD(l, at(statValue))
+		VMOVUPD(at(statFactor), factor)
+		VMULPD(lane(slope, 4*h), factor, factor)
+		VANDNPD(factor, gone, factor)
+		VMOVUPD(factor, at(statFactor))
+		VMULPD(at(statOthers), factor, label)
+		VXORPD(bitsConstant(1<<63, 8), label, label)
+		g.compare(unequal, g.zero(), at(statAtLabel), some)
+		VANDPD(some, label, label)
+		VANDNPD(label, gone, label)
+		VMOVUPD(label, at(statAtLabel))
+	}
+	VZEROUPPER()
+	RET()
+}
+
 // finishTargets emits what a group's rows come to against targets. With S = others, M = mass, G =
 // gapScale·gap, E the entropy where there is one, L = log S, g = up·scale,
 //
