@@ -2927,7 +2927,7 @@ DATA c64_bfd5555555555554<>+56(SB)/8, $0xbfd5555555555554
 GLOBL c64_bfd5555555555554<>(SB), RODATA|NOPTR, $64
 
 // func packF32AVX2(dst *float32, x *float32, stride int, classes int)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·packF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ x+8(FP), AX
 	MOVQ dst+0(FP), CX
@@ -2941,6 +2941,16 @@ block:
 	LEAQ (AX)(DX*4), R9
 	MOVQ CX, R10
 	MOVQ classes+24(FP), BX
+	MOVQ DX, R11
+	SHLQ $0x04, R11
+	ADDQ AX, R11
+	LEAQ (R11)(DX*8), R12
+
+prefetch7:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	CMPQ       R11, R12
+	JB         prefetch7
 
 columns:
 	VMOVUPS     (R8), X0
@@ -2987,7 +2997,7 @@ next:
 	RET
 
 // func unpackF32AVX2(dst *float32, x *float32, stride int, classes int)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·unpackF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -3001,6 +3011,16 @@ block:
 	LEAQ (AX)(DX*4), R9
 	MOVQ CX, R10
 	MOVQ classes+24(FP), BX
+	MOVQ DX, R11
+	SHLQ $0x04, R11
+	ADDQ AX, R11
+	LEAQ (R11)(DX*8), R12
+
+prefetch8:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	CMPQ       R11, R12
+	JB         prefetch8
 
 columns:
 	VMOVUPS      (R10), Y0
@@ -3145,9 +3165,9 @@ TEXT ·rowDotF32AVX2(SB), NOSPLIT, $0-40
 	MOVQ classes+24(FP), BX
 	SHLQ $0x02, BX
 
-rows7:
+rows9:
 	CMPQ   DX, $0x04
-	JL     fewer8
+	JL     fewer10
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, DI
 	LEAQ   (CX)(BX*4), R8
@@ -3162,9 +3182,9 @@ rows7:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	SUBQ   $0x08, R8
-	JL     rest10
+	JL     rest12
 
-whole9:
+whole11:
 	VCVTPS2PD   (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VCVTPS2PD   (DI)(BX*1), Y8
@@ -3184,11 +3204,11 @@ whole9:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, R8
-	JGE         whole9
+	JGE         whole11
 
-rest10:
+rest12:
 	ADDQ        $0x04, R8
-	JL          last11
+	JL          last13
 	VCVTPS2PD   (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VCVTPS2PD   (DI)(BX*1), Y8
@@ -3201,9 +3221,9 @@ rest10:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, R8
 
-last11:
+last13:
 	ADDQ        $0x04, R8
-	JZ          done12
+	JZ          done14
 	LEAQ        -16(DI)(R8*4), DI
 	LEAQ        -32(R9)(R8*8), R9
 	LEAQ        last64<>+0(SB), R10
@@ -3223,7 +3243,7 @@ last11:
 	ADDQ        $0x00000010, DI
 	ADDQ        $0x00000020, R9
 
-done12:
+done14:
 	VADDPD     Y1, Y0, Y0
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y5, Y4, Y4
@@ -3237,12 +3257,12 @@ done12:
 	LEAQ       (CX)(BX*4), CX
 	ADDQ       $0x20, AX
 	SUBQ       $0x04, DX
-	JMP        rows7
+	JMP        rows9
 
-fewer8:
-rows13:
+fewer10:
+rows15:
 	CMPQ   DX, $0x01
-	JL     fewer14
+	JL     fewer16
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, SI
 	LEAQ   (CX)(BX*4), DI
@@ -3251,9 +3271,9 @@ rows13:
 	VXORPS X9, X9, X9
 	VXORPS X10, X10, X10
 	SUBQ   $0x08, DI
-	JL     rest16
+	JL     rest18
 
-whole15:
+whole17:
 	VCVTPS2PD   (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	VCVTPS2PD   16(SI), Y0
@@ -3261,20 +3281,20 @@ whole15:
 	ADDQ        $0x00000020, SI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DI
-	JGE         whole15
+	JGE         whole17
 
-rest16:
+rest18:
 	ADDQ        $0x04, DI
-	JL          last17
+	JL          last19
 	VCVTPS2PD   (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	ADDQ        $0x00000010, SI
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DI
 
-last17:
+last19:
 	ADDQ        $0x04, DI
-	JZ          done18
+	JZ          done20
 	LEAQ        -16(SI)(DI*4), SI
 	LEAQ        -32(R8)(DI*8), R8
 	LEAQ        last64<>+0(SB), R9
@@ -3285,7 +3305,7 @@ last17:
 	ADDQ        $0x00000010, SI
 	ADDQ        $0x00000020, R8
 
-done18:
+done20:
 	VADDPD       Y10, Y9, Y9
 	VHADDPD      Y9, Y9, Y9
 	VEXTRACTF128 $0x01, Y9, X0
@@ -3294,9 +3314,9 @@ done18:
 	ADDQ         BX, CX
 	ADDQ         $0x08, AX
 	SUBQ         $0x01, DX
-	JMP          rows13
+	JMP          rows15
 
-fewer14:
+fewer16:
 	VZEROUPPER
 	RET
 
@@ -3397,9 +3417,9 @@ TEXT ·rowTargetF32AVX2(SB), NOSPLIT, $0-64
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	SUBQ   $0x00000010, SI
-	JL     rest19
+	JL     rest21
 
-sixteen19:
+sixteen21:
 	VCVTPS2PD   (AX), Y6
 	VCVTPS2PD   (CX), Y7
 	VORPD       Y6, Y2, Y2
@@ -3441,11 +3461,11 @@ sixteen19:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000010, SI
-	JGE         sixteen19
+	JGE         sixteen21
 
-rest19:
+rest21:
 	ADDQ        $0x00000010, SI
-	JZ          end19
+	JZ          end21
 	LEAQ        tail32<>+0(SB), DI
 	MOVQ        $0x00000040, R8
 	SUBQ        SI, R8
@@ -3523,7 +3543,7 @@ rest19:
 	VANDPD      Y6, Y7, Y7
 	VFMADD231PD Y7, Y8, Y4
 
-end19:
+end21:
 	VADDPD       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPD       X3, X0, X0
@@ -3622,9 +3642,9 @@ TEXT ·rowTargetCappedF32AVX2(SB), NOSPLIT, $0-64
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	SUBQ   $0x00000010, SI
-	JL     rest20
+	JL     rest22
 
-sixteen20:
+sixteen22:
 	VCVTPS2PD   (AX), Y6
 	VMOVUPD     (CX), Y7
 	VORPD       Y6, Y2, Y2
@@ -3666,11 +3686,11 @@ sixteen20:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000010, SI
-	JGE         sixteen20
+	JGE         sixteen22
 
-rest20:
+rest22:
 	ADDQ        $0x00000010, SI
-	JZ          end20
+	JZ          end22
 	LEAQ        tail32<>+0(SB), DI
 	MOVQ        $0x00000040, R8
 	SUBQ        SI, R8
@@ -3744,7 +3764,7 @@ rest20:
 	VANDPD      Y6, Y7, Y7
 	VFMADD231PD Y7, Y8, Y4
 
-end20:
+end22:
 	VADDPD       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPD       X3, X0, X0
@@ -4080,9 +4100,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest22
+	JL           rest24
 
-whole21:
+whole23:
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
@@ -4094,11 +4114,11 @@ whole21:
 	ADDQ       $0x00000020, AX
 	ADDQ       $0x00000040, CX
 	SUBQ       $0x08, DX
-	JGE        whole21
+	JGE        whole23
 
-rest22:
+rest24:
 	ADDQ       $0x04, DX
-	JL         last23
+	JL         last25
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
@@ -4107,9 +4127,9 @@ rest22:
 	ADDQ       $0x00000020, CX
 	SUBQ       $0x04, DX
 
-last23:
+last25:
 	ADDQ       $0x04, DX
-	JZ         done24
+	JZ         done26
 	LEAQ       -16(AX)(DX*4), AX
 	LEAQ       -32(CX)(DX*8), CX
 	VMULPD     (CX), Y0, Y0
@@ -4119,7 +4139,7 @@ last23:
 	ADDQ       $0x00000010, AX
 	ADDQ       $0x00000020, CX
 
-done24:
+done26:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4204,9 +4224,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
 	SUBQ         $0x08, DX
-	JL           rest26
+	JL           rest28
 
-whole25:
+whole27:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -4221,11 +4241,11 @@ whole25:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x08, DX
-	JGE         whole25
+	JGE         whole27
 
-rest26:
+rest28:
 	ADDQ        $0x04, DX
-	JL          last27
+	JL          last29
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -4236,9 +4256,9 @@ rest26:
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x04, DX
 
-last27:
+last29:
 	ADDQ        $0x04, DX
-	JZ          done28
+	JZ          done30
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4251,7 +4271,7 @@ last27:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DI
 
-done28:
+done30:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4355,9 +4375,9 @@ row:
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
 	SUBQ         $0x08, DX
-	JL           rest30
+	JL           rest32
 
-whole29:
+whole31:
 	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -4380,11 +4400,11 @@ whole29:
 	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, DX
-	JGE         whole29
+	JGE         whole31
 
-rest30:
+rest32:
 	ADDQ        $0x04, DX
-	JL          last31
+	JL          last33
 	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -4400,9 +4420,9 @@ rest30:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, DX
 
-last31:
+last33:
 	ADDQ        $0x04, DX
-	JZ          done32
+	JZ          done34
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -16(DI)(DX*4), DI
@@ -4422,7 +4442,7 @@ last31:
 	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R9
 
-done32:
+done34:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4506,9 +4526,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest34
+	JL           rest36
 
-whole33:
+whole35:
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
@@ -4523,11 +4543,11 @@ whole33:
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000040, DI
 	SUBQ       $0x08, DX
-	JGE        whole33
+	JGE        whole35
 
-rest34:
+rest36:
 	ADDQ       $0x04, DX
-	JL         last35
+	JL         last37
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
@@ -4538,9 +4558,9 @@ rest34:
 	ADDQ       $0x00000020, DI
 	SUBQ       $0x04, DX
 
-last35:
+last37:
 	ADDQ       $0x04, DX
-	JZ         done36
+	JZ         done38
 	LEAQ       -16(AX)(DX*4), AX
 	LEAQ       -32(CX)(DX*8), CX
 	LEAQ       -32(DI)(DX*8), DI
@@ -4553,7 +4573,7 @@ last35:
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000020, DI
 
-done36:
+done38:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4645,9 +4665,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	SUBQ         $0x08, DX
-	JL           rest38
+	JL           rest40
 
-whole37:
+whole39:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -4665,11 +4685,11 @@ whole37:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DX
-	JGE         whole37
+	JGE         whole39
 
-rest38:
+rest40:
 	ADDQ        $0x04, DX
-	JL          last39
+	JL          last41
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -4682,9 +4702,9 @@ rest38:
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DX
 
-last39:
+last41:
 	ADDQ        $0x04, DX
-	JZ          done40
+	JZ          done42
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4700,7 +4720,7 @@ last39:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R8
 
-done40:
+done42:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4811,9 +4831,9 @@ row:
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
 	SUBQ         $0x08, DX
-	JL           rest42
+	JL           rest44
 
-whole41:
+whole43:
 	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -4839,11 +4859,11 @@ whole41:
 	ADDQ        $0x00000040, R9
 	ADDQ        $0x00000040, R10
 	SUBQ        $0x08, DX
-	JGE         whole41
+	JGE         whole43
 
-rest42:
+rest44:
 	ADDQ        $0x04, DX
-	JL          last43
+	JL          last45
 	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -4861,9 +4881,9 @@ rest42:
 	ADDQ        $0x00000020, R10
 	SUBQ        $0x04, DX
 
-last43:
+last45:
 	ADDQ        $0x04, DX
-	JZ          done44
+	JZ          done46
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4886,7 +4906,7 @@ last43:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R10
 
-done44:
+done46:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4894,7 +4914,7 @@ done44:
 	RET
 
 // func packF64AVX2(dst *float64, x *float64, stride int, classes int)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·packF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ x+8(FP), AX
 	MOVQ dst+0(FP), CX
@@ -4908,6 +4928,16 @@ block:
 	LEAQ (AX)(DX*4), R9
 	MOVQ CX, R10
 	MOVQ classes+24(FP), BX
+	MOVQ DX, R11
+	SHLQ $0x04, R11
+	ADDQ AX, R11
+	LEAQ (R11)(DX*4), R12
+
+prefetch47:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	CMPQ       R11, R12
+	JB         prefetch47
 
 columns:
 	VMOVUPD    (R8), Y0
@@ -4949,7 +4979,7 @@ next:
 	RET
 
 // func unpackF64AVX2(dst *float64, x *float64, stride int, classes int)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·unpackF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -4963,6 +4993,16 @@ block:
 	LEAQ (AX)(DX*4), R9
 	MOVQ CX, R10
 	MOVQ classes+24(FP), BX
+	MOVQ DX, R11
+	SHLQ $0x04, R11
+	ADDQ AX, R11
+	LEAQ (R11)(DX*4), R12
+
+prefetch48:
+	PREFETCHT0 (R11)
+	ADDQ       $0x40, R11
+	CMPQ       R11, R12
+	JB         prefetch48
 
 columns:
 	VMOVUPS    (R10), Y0
@@ -5106,9 +5146,9 @@ TEXT ·rowDotF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ classes+24(FP), BX
 	SHLQ $0x03, BX
 
-rows45:
+rows49:
 	CMPQ   DX, $0x04
-	JL     fewer46
+	JL     fewer50
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, DI
 	LEAQ   (CX)(BX*4), R8
@@ -5123,9 +5163,9 @@ rows45:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	SUBQ   $0x08, R8
-	JL     rest48
+	JL     rest52
 
-whole47:
+whole51:
 	VMOVUPD     (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VMOVUPD     (DI)(BX*1), Y8
@@ -5145,11 +5185,11 @@ whole47:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, R8
-	JGE         whole47
+	JGE         whole51
 
-rest48:
+rest52:
 	ADDQ        $0x04, R8
-	JL          last49
+	JL          last53
 	VMOVUPD     (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VMOVUPD     (DI)(BX*1), Y8
@@ -5162,9 +5202,9 @@ rest48:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, R8
 
-last49:
+last53:
 	ADDQ        $0x04, R8
-	JZ          done50
+	JZ          done54
 	LEAQ        -32(DI)(R8*8), DI
 	LEAQ        -32(R9)(R8*8), R9
 	LEAQ        last64<>+0(SB), R10
@@ -5184,7 +5224,7 @@ last49:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R9
 
-done50:
+done54:
 	VADDPD     Y1, Y0, Y0
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y5, Y4, Y4
@@ -5198,12 +5238,12 @@ done50:
 	LEAQ       (CX)(BX*4), CX
 	ADDQ       $0x20, AX
 	SUBQ       $0x04, DX
-	JMP        rows45
+	JMP        rows49
 
-fewer46:
-rows51:
+fewer50:
+rows55:
 	CMPQ   DX, $0x01
-	JL     fewer52
+	JL     fewer56
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, SI
 	LEAQ   (CX)(BX*4), DI
@@ -5212,9 +5252,9 @@ rows51:
 	VXORPS X9, X9, X9
 	VXORPS X10, X10, X10
 	SUBQ   $0x08, DI
-	JL     rest54
+	JL     rest58
 
-whole53:
+whole57:
 	VMOVUPD     (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	VMOVUPD     32(SI), Y0
@@ -5222,20 +5262,20 @@ whole53:
 	ADDQ        $0x00000040, SI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DI
-	JGE         whole53
+	JGE         whole57
 
-rest54:
+rest58:
 	ADDQ        $0x04, DI
-	JL          last55
+	JL          last59
 	VMOVUPD     (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	ADDQ        $0x00000020, SI
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DI
 
-last55:
+last59:
 	ADDQ        $0x04, DI
-	JZ          done56
+	JZ          done60
 	LEAQ        -32(SI)(DI*8), SI
 	LEAQ        -32(R8)(DI*8), R8
 	LEAQ        last64<>+0(SB), R9
@@ -5246,7 +5286,7 @@ last55:
 	ADDQ        $0x00000020, SI
 	ADDQ        $0x00000020, R8
 
-done56:
+done60:
 	VADDPD       Y10, Y9, Y9
 	VHADDPD      Y9, Y9, Y9
 	VEXTRACTF128 $0x01, Y9, X0
@@ -5255,9 +5295,9 @@ done56:
 	ADDQ         BX, CX
 	ADDQ         $0x08, AX
 	SUBQ         $0x01, DX
-	JMP          rows51
+	JMP          rows55
 
-fewer52:
+fewer56:
 	VZEROUPPER
 	RET
 
@@ -5338,9 +5378,9 @@ TEXT ·rowTargetF64AVX2(SB), NOSPLIT, $0-64
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	SUBQ   $0x00000010, SI
-	JL     rest57
+	JL     rest61
 
-sixteen57:
+sixteen61:
 	VMOVUPD     (AX), Y6
 	VMOVUPD     (CX), Y7
 	VORPD       Y6, Y2, Y2
@@ -5382,11 +5422,11 @@ sixteen57:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000010, SI
-	JGE         sixteen57
+	JGE         sixteen61
 
-rest57:
+rest61:
 	ADDQ        $0x00000010, SI
-	JZ          end57
+	JZ          end61
 	LEAQ        tail64<>+0(SB), DI
 	MOVQ        $0x00000040, R8
 	SUBQ        SI, R8
@@ -5456,7 +5496,7 @@ rest57:
 	VANDPD      Y6, Y7, Y7
 	VFMADD231PD Y7, Y8, Y4
 
-end57:
+end61:
 	VADDPD       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPD       X3, X0, X0
@@ -5647,9 +5687,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest59
+	JL           rest63
 
-whole58:
+whole62:
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, (AX)
@@ -5659,11 +5699,11 @@ whole58:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x08, DX
-	JGE     whole58
+	JGE     whole62
 
-rest59:
+rest63:
 	ADDQ    $0x04, DX
-	JL      last60
+	JL      last64
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, (AX)
@@ -5671,9 +5711,9 @@ rest59:
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x04, DX
 
-last60:
+last64:
 	ADDQ    $0x04, DX
-	JZ      done61
+	JZ      done65
 	LEAQ    -32(AX)(DX*8), AX
 	LEAQ    -32(CX)(DX*8), CX
 	VMULPD  (CX), Y0, Y0
@@ -5682,7 +5722,7 @@ last60:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 
-done61:
+done65:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -5763,9 +5803,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
 	SUBQ         $0x08, DX
-	JL           rest63
+	JL           rest67
 
-whole62:
+whole66:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -5778,11 +5818,11 @@ whole62:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x08, DX
-	JGE         whole62
+	JGE         whole66
 
-rest63:
+rest67:
 	ADDQ        $0x04, DX
-	JL          last64
+	JL          last68
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -5792,9 +5832,9 @@ rest63:
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x04, DX
 
-last64:
+last68:
 	ADDQ        $0x04, DX
-	JZ          done65
+	JZ          done69
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -5806,7 +5846,7 @@ last64:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DI
 
-done65:
+done69:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -5906,9 +5946,9 @@ row:
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
 	SUBQ         $0x08, DX
-	JL           rest67
+	JL           rest71
 
-whole66:
+whole70:
 	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -5929,11 +5969,11 @@ whole66:
 	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, DX
-	JGE         whole66
+	JGE         whole70
 
-rest67:
+rest71:
 	ADDQ        $0x04, DX
-	JL          last68
+	JL          last72
 	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -5948,9 +5988,9 @@ rest67:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, DX
 
-last68:
+last72:
 	ADDQ        $0x04, DX
-	JZ          done69
+	JZ          done73
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -5969,7 +6009,7 @@ last68:
 	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R9
 
-done69:
+done73:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6049,9 +6089,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest71
+	JL           rest75
 
-whole70:
+whole74:
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
@@ -6064,11 +6104,11 @@ whole70:
 	ADDQ    $0x00000040, CX
 	ADDQ    $0x00000040, DI
 	SUBQ    $0x08, DX
-	JGE     whole70
+	JGE     whole74
 
-rest71:
+rest75:
 	ADDQ    $0x04, DX
-	JL      last72
+	JL      last76
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
@@ -6078,9 +6118,9 @@ rest71:
 	ADDQ    $0x00000020, DI
 	SUBQ    $0x04, DX
 
-last72:
+last76:
 	ADDQ    $0x04, DX
-	JZ      done73
+	JZ      done77
 	LEAQ    -32(AX)(DX*8), AX
 	LEAQ    -32(CX)(DX*8), CX
 	LEAQ    -32(DI)(DX*8), DI
@@ -6092,7 +6132,7 @@ last72:
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, DI
 
-done73:
+done77:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6180,9 +6220,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	SUBQ         $0x08, DX
-	JL           rest75
+	JL           rest79
 
-whole74:
+whole78:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -6198,11 +6238,11 @@ whole74:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DX
-	JGE         whole74
+	JGE         whole78
 
-rest75:
+rest79:
 	ADDQ        $0x04, DX
-	JL          last76
+	JL          last80
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -6214,9 +6254,9 @@ rest75:
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DX
 
-last76:
+last80:
 	ADDQ        $0x04, DX
-	JZ          done77
+	JZ          done81
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6231,7 +6271,7 @@ last76:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R8
 
-done77:
+done81:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6338,9 +6378,9 @@ row:
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
 	SUBQ         $0x08, DX
-	JL           rest79
+	JL           rest83
 
-whole78:
+whole82:
 	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -6364,11 +6404,11 @@ whole78:
 	ADDQ        $0x00000040, R9
 	ADDQ        $0x00000040, R10
 	SUBQ        $0x08, DX
-	JGE         whole78
+	JGE         whole82
 
-rest79:
+rest83:
 	ADDQ        $0x04, DX
-	JL          last80
+	JL          last84
 	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -6385,9 +6425,9 @@ rest79:
 	ADDQ        $0x00000020, R10
 	SUBQ        $0x04, DX
 
-last80:
+last84:
 	ADDQ        $0x04, DX
-	JZ          done81
+	JZ          done85
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6409,7 +6449,7 @@ last80:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R10
 
-done81:
+done85:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6419,28 +6459,32 @@ done81:
 // func laneSumAVX2(st *float64, e *float64, from int, classes int)
 // Requires: AVX
 TEXT ·laneSumAVX2(SB), NOSPLIT, $0-32
-	MOVQ st+0(FP), AX
-	MOVQ e+8(FP), CX
-	MOVQ classes+24(FP), DX
-	MOVQ from+16(FP), SI
-	XORQ BX, BX
+	MOVQ  st+0(FP), AX
+	MOVQ  e+8(FP), CX
+	MOVQ  classes+24(FP), DX
+	MOVQ  from+16(FP), SI
+	XORQ  BX, BX
+	TESTQ SI, SI
+	JL    sum
 
 label:
 	XORQ R8, R8
 	MOVQ 1408(AX)(BX*8), DI
 	SUBQ SI, DI
 	CMPQ DI, DX
-	JCC  own82
+	JCC  own86
 	SHLQ $0x04, DI
 	ADDQ BX, DI
 	MOVQ (CX)(DI*8), R9
 	MOVQ R8, (CX)(DI*8)
 	MOVQ R9, 128(AX)(BX*8)
 
-own82:
-	INCQ    BX
-	CMPQ    BX, $0x00000010
-	JL      label
+own86:
+	INCQ BX
+	CMPQ BX, $0x00000010
+	JL   label
+
+sum:
 	VMOVUPD (AX), Y0
 	VMOVUPD 32(AX), Y1
 	VMOVUPD 64(AX), Y2
@@ -6475,12 +6519,12 @@ label:
 	MOVQ  1408(AX)(SI*8), DI
 	MOVQ  R8, 128(AX)(SI*8)
 	TESTQ DI, DI
-	JL    own83
+	JL    own87
 	MOVQ  (CX)(DI*8), R9
 	MOVQ  R8, (CX)(DI*8)
 	MOVQ  R9, 128(AX)(SI*8)
 
-own83:
+own87:
 	LEAQ (CX)(DX*8), CX
 	INCQ SI
 	CMPQ SI, BX
@@ -6490,9 +6534,9 @@ own83:
 	MOVQ classes+16(FP), DX
 	SHLQ $0x03, DX
 
-rows84:
+rows88:
 	CMPQ   BX, $0x04
-	JL     fewer85
+	JL     fewer89
 	LEAQ   (DX)(DX*2), SI
 	MOVQ   CX, DI
 	LEAQ   (CX)(DX*4), R8
@@ -6506,9 +6550,9 @@ rows84:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	SUBQ   $0x08, R8
-	JL     rest87
+	JL     rest91
 
-whole86:
+whole90:
 	VADDPD (DI), Y0, Y0
 	VADDPD (DI)(DX*1), Y2, Y2
 	VADDPD (DI)(DX*2), Y4, Y4
@@ -6519,11 +6563,11 @@ whole86:
 	VADDPD 32(DI)(SI*1), Y7, Y7
 	ADDQ   $0x00000040, DI
 	SUBQ   $0x08, R8
-	JGE    whole86
+	JGE    whole90
 
-rest87:
+rest91:
 	ADDQ   $0x04, R8
-	JL     last88
+	JL     last92
 	VADDPD (DI), Y0, Y0
 	VADDPD (DI)(DX*1), Y2, Y2
 	VADDPD (DI)(DX*2), Y4, Y4
@@ -6531,9 +6575,9 @@ rest87:
 	ADDQ   $0x00000020, DI
 	SUBQ   $0x04, R8
 
-last88:
+last92:
 	ADDQ    $0x04, R8
-	JZ      done89
+	JZ      done93
 	LEAQ    -32(DI)(R8*8), DI
 	LEAQ    last64<>+0(SB), R9
 	VMOVUPD (R9)(R8*8), Y8
@@ -6547,7 +6591,7 @@ last88:
 	VADDPD  Y8, Y7, Y7
 	ADDQ    $0x00000020, DI
 
-done89:
+done93:
 	VADDPD     Y1, Y0, Y0
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y5, Y4, Y4
@@ -6561,12 +6605,12 @@ done89:
 	LEAQ       (CX)(DX*4), CX
 	ADDQ       $0x20, AX
 	SUBQ       $0x04, BX
-	JMP        rows84
+	JMP        rows88
 
-fewer85:
-rows90:
+fewer89:
+rows94:
 	CMPQ   BX, $0x01
-	JL     fewer91
+	JL     fewer95
 	LEAQ   (DX)(DX*2), SI
 	MOVQ   CX, SI
 	LEAQ   (CX)(DX*4), DI
@@ -6574,25 +6618,25 @@ rows90:
 	VXORPS X10, X10, X10
 	VXORPS X11, X11, X11
 	SUBQ   $0x08, DI
-	JL     rest93
+	JL     rest97
 
-whole92:
+whole96:
 	VADDPD (SI), Y10, Y10
 	VADDPD 32(SI), Y11, Y11
 	ADDQ   $0x00000040, SI
 	SUBQ   $0x08, DI
-	JGE    whole92
+	JGE    whole96
 
-rest93:
+rest97:
 	ADDQ   $0x04, DI
-	JL     last94
+	JL     last98
 	VADDPD (SI), Y10, Y10
 	ADDQ   $0x00000020, SI
 	SUBQ   $0x04, DI
 
-last94:
+last98:
 	ADDQ    $0x04, DI
-	JZ      done95
+	JZ      done99
 	LEAQ    -32(SI)(DI*8), SI
 	LEAQ    last64<>+0(SB), R8
 	VMOVUPD (R8)(DI*8), Y0
@@ -6600,7 +6644,7 @@ last94:
 	VADDPD  Y0, Y11, Y11
 	ADDQ    $0x00000020, SI
 
-done95:
+done99:
 	VADDPD       Y11, Y10, Y10
 	VHADDPD      Y10, Y10, Y10
 	VEXTRACTF128 $0x01, Y10, X0
@@ -6609,9 +6653,9 @@ done95:
 	ADDQ         DX, CX
 	ADDQ         $0x08, AX
 	SUBQ         $0x01, BX
-	JMP          rows90
+	JMP          rows94
 
-fewer91:
+fewer95:
 	VZEROUPPER
 	RET
 
@@ -6969,12 +7013,12 @@ TEXT ·takeLabelsAVX2(SB), NOSPLIT, $0-32
 	VMOVUPD    Y2, 1152(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted96
+	JZ         unweighted100
 	VPCMPEQD   Y4, Y4, Y4
 	VANDNPD    Y4, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted96:
+unweighted100:
 	VMOVUPD    Y2, 1024(AX)
 	VXORPS     X5, X5, X5
 	VMOVUPD    32(CX), Y1
@@ -6988,12 +7032,12 @@ unweighted96:
 	VMOVUPD    Y2, 1184(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted97
+	JZ         unweighted101
 	VPCMPEQD   Y5, Y5, Y5
 	VANDNPD    Y5, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted97:
+unweighted101:
 	VMOVUPD    Y2, 1056(AX)
 	VXORPS     X6, X6, X6
 	VMOVUPD    64(CX), Y1
@@ -7007,12 +7051,12 @@ unweighted97:
 	VMOVUPD    Y2, 1216(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted98
+	JZ         unweighted102
 	VPCMPEQD   Y6, Y6, Y6
 	VANDNPD    Y6, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted98:
+unweighted102:
 	VMOVUPD    Y2, 1088(AX)
 	VXORPS     X7, X7, X7
 	VMOVUPD    96(CX), Y1
@@ -7026,12 +7070,12 @@ unweighted98:
 	VMOVUPD    Y2, 1248(AX)
 	VMOVAPD    Y0, Y0
 	TESTQ      BX, BX
-	JZ         unweighted99
+	JZ         unweighted103
 	VPCMPEQD   Y7, Y7, Y7
 	VANDNPD    Y7, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y0
 
-unweighted99:
+unweighted103:
 	VMOVUPD Y0, 1120(AX)
 	VZEROUPPER
 	RET
@@ -7290,7 +7334,7 @@ whole:
 	VMOVUPD           Z9, 64(SI)
 	VMULPD            Z0, Z5, Z5
 	TESTL             DI, DI
-	JZ                capped100
+	JZ                capped104
 	VMOVUPD           Z4, (SP)
 	VMOVUPD           Z5, 64(SP)
 	VCVTPS2PD         (CX), Z0
@@ -7388,7 +7432,7 @@ whole:
 	VMOVUPD           (SP), Z4
 	VMOVUPD           64(SP), Z5
 
-capped100:
+capped104:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z4, (BX)
@@ -7444,31 +7488,31 @@ dropped:
 	VORPS            Y0, Y7, Y7
 	VMOVMSKPS        Y7, DI
 	TESTL            DI, DI
-	JZ               open101
+	JZ               open105
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X1
 
-element101:
+element105:
 	VMOVSS   (CX)(DI*4), X0
 	VUCOMISS X0, X1
-	JNE      not101
-	JP       not101
+	JNE      not105
+	JP       not105
 	TESTQ    BX, BX
-	JZ       drop101
+	JZ       drop105
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop101:
+drop105:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not101:
+not105:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element101
+	JL   element105
 
-open101:
+open105:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -7568,7 +7612,7 @@ whole:
 	VMOVUPD           Z8, 64(SI)
 	VMULPD            Z4, Z9, Z9
 	TESTL             DI, DI
-	JZ                capped102
+	JZ                capped106
 	VMOVUPD           Z6, (SP)
 	VMOVUPD           Z9, 64(SP)
 	VCVTPS2PD         (CX), Z4
@@ -7666,7 +7710,7 @@ whole:
 	VMOVUPD           (SP), Z6
 	VMOVUPD           64(SP), Z9
 
-capped102:
+capped106:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z6, (BX)
@@ -7710,31 +7754,31 @@ dropped:
 	VORPS            Y4, Y2, Y2
 	VMOVMSKPS        Y2, DI
 	TESTL            DI, DI
-	JZ               open103
+	JZ               open107
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X2
 
-element103:
+element107:
 	VMOVSS   (CX)(DI*4), X1
 	VUCOMISS X1, X2
-	JNE      not103
-	JP       not103
+	JNE      not107
+	JP       not107
 	TESTQ    BX, BX
-	JZ       drop103
+	JZ       drop107
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop103:
+drop107:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not103:
+not107:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element103
+	JL   element107
 
-open103:
+open107:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -7938,7 +7982,7 @@ whole:
 	VMOVUPD           Z14, 64(SI)
 	VMULPD            Z0, Z10, Z10
 	TESTL             DI, DI
-	JZ                capped104
+	JZ                capped108
 	VMOVUPD           Z9, (SP)
 	VMOVUPD           Z10, 64(SP)
 	VMOVUPD           (CX), Z0
@@ -8042,7 +8086,7 @@ whole:
 	VMOVUPD           (SP), Z9
 	VMOVUPD           64(SP), Z10
 
-capped104:
+capped108:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z9, (BX)
@@ -8110,31 +8154,31 @@ dropped:
 	VORPS            Y0, Y12, Y12
 	VMOVMSKPD        Y12, DI
 	TESTL            DI, DI
-	JZ               open105
+	JZ               open109
 	XORQ             DI, DI
 	VMOVSD           c64_fff0000000000000<>+0(SB), X1
 
-element105:
+element109:
 	VMOVSD   (CX)(DI*8), X0
 	VUCOMISD X0, X1
-	JNE      not105
-	JP       not105
+	JNE      not109
+	JP       not109
 	TESTQ    BX, BX
-	JZ       drop105
+	JZ       drop109
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop105:
+drop109:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not105:
+not109:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element105
+	JL   element109
 
-open105:
+open109:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX

@@ -230,7 +230,11 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 			k.classes(&c.mem.x[at], &c.x[place(i, c.classes, c.inner)+from*c.inner], c.inner, n)
 		}
 		c.exp(b, from*groupRows, &c.mem.x[at], n*groupRows, full)
-		k.laneSum(&st.others[0], &w.e[at], from, n)
+		first := from
+		if c.target != nil {
+			first = -1
+		}
+		k.laneSum(&st.others[0], &w.e[at], first, n)
 		if compensated {
 			for j, v := range st.others {
 				w.sum[j], w.lost[j] = addLost(w.sum[j], w.lost[j], v)

@@ -86,6 +86,7 @@ func (g *gen) columns(rows, group string, body func(r *rowsAt, column reg.GPVirt
 	r, c := g.rowsAt(p, stride), GP64()
 	MOVQ(column, c)
 	Load(Param("classes"), n)
+	g.fetchNext(p, stride)
 	Label("columns")
 	body(r, c)
 	SUBQ(U32(4), n)
@@ -109,6 +110,21 @@ func (g *gen) columns(rows, group string, body func(r *rowsAt, column reg.GPVirt
 	ADDQ(U32(32), column)
 	DECQ(blocks)
 	JNZ(LabelRef("block"))
+}
+
+// fetchNext fetches the rows that lie where a block of the next group does.
+func (g *gen) fetchNext(p, stride reg.GPVirtual) {
+	at, end := GP64(), GP64()
+	MOVQ(stride, at)
+	SHLQ(U8(4), at)
+	ADDQ(p, at)
+	LEAQ(Mem{Base: at, Index: stride, Scale: uint8(g.blockRows())}, end)
+	loop := newLabel("prefetch")
+	Label(loop)
+	PREFETCHT0(Mem{Base: at})
+	ADDQ(U8(64), at)
+	CMPQ(at, end)
+	JB(LabelRef(loop))
 }
 
 // pack emits dst[16c + i] = x[i·stride + c] for 16 rows. Of fewer than 4 classes it reads 4.
@@ -429,18 +445,21 @@ func takeOwn(st, e, i, from, classes reg.GPVirtual) {
 }
 
 // laneSum sets own[i] to the exponential of row i's label, if it is one of the classes, and adds
-// the others to others[i].
+// the others to others[i]. A from below 0 stands for rows without labels.
 func (g *gen) laneSum() {
 	TEXT("laneSumAVX2", NOSPLIT, "func(st, e *float64, from, classes int)")
 	Pragma("noescape")
 	Doc("laneSumAVX2 adds up classes of each row of a group, apart from the label's exponential, which becomes 0.")
 	st, e, n, i, from := pointer("st"), pointer("e"), pointer("classes"), GP64(), pointer("from")
 	XORQ(i, i)
+	TESTQ(from, from)
+	JL(LabelRef("sum"))
 	Label("label")
 	takeOwn(st, e, i, from, n)
 	INCQ(i)
 	CMPQ(i, U32(16))
 	JL(LabelRef("label"))
+	Label("sum")
 	acc := make([]reg.VecVirtual, 4)
 	for h := range acc {
 		acc[h] = g.vec()
