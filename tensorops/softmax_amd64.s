@@ -4030,6 +4030,147 @@ next:
 	JNZ  row
 	RET
 
+// func gatherRowsF32AVX2(tile *float32, x *float32, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int) (n int)
+// Requires: AVX, CMOV
+TEXT ·gatherRowsF32AVX2(SB), NOSPLIT, $0-72
+	MOVQ tile+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ toLabels+16(FP), DX
+	MOVQ labels+24(FP), BX
+	MOVQ toUp+32(FP), SI
+	MOVQ up+40(FP), DI
+	MOVQ rows+56(FP), R8
+	XORQ R9, R9
+
+row:
+	MOVQ classes+48(FP), R10
+	MOVQ AX, R11
+	SUBQ $0x08, R10
+	JL   rest24
+
+whole23:
+	VMOVUPS (CX), X0
+	VMOVUPS X0, (R11)
+	VMOVUPS 16(CX), X0
+	VMOVUPS X0, 16(R11)
+	ADDQ    $0x00000020, R11
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, R10
+	JGE     whole23
+
+rest24:
+	ADDQ    $0x04, R10
+	JL      last25
+	VMOVUPS (CX), X0
+	VMOVUPS X0, (R11)
+	ADDQ    $0x00000010, R11
+	ADDQ    $0x00000010, CX
+	SUBQ    $0x04, R10
+
+last25:
+	ADDQ    $0x04, R10
+	JZ      done26
+	LEAQ    -16(R11)(R10*4), R11
+	LEAQ    -16(CX)(R10*4), CX
+	VMOVUPS (CX), X0
+	VMOVUPS X0, (R11)
+	ADDQ    $0x00000010, R11
+	ADDQ    $0x00000010, CX
+
+done26:
+	MOVQ    (DI), R10
+	MOVQ    R10, (SI)(R9*8)
+	MOVQ    (BX), R10
+	MOVQ    R10, (DX)(R9*8)
+	XORQ    R12, R12
+	TESTQ   R10, R10
+	CMOVQGE R11, AX
+	SETGE   R12
+	ADDQ    R12, R9
+	ADDQ    $0x08, DI
+	ADDQ    $0x08, BX
+	DECQ    R8
+	JNZ     row
+	MOVQ    R9, n+64(FP)
+	RET
+
+// func spreadRowsF32AVX2(dst *float32, tile *float32, values *float64, of *float64, labels *int, classes int, rows int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·spreadRowsF32AVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ tile+8(FP), CX
+	MOVQ values+16(FP), DX
+	MOVQ of+24(FP), BX
+	MOVQ labels+32(FP), SI
+	MOVQ rows+48(FP), DI
+
+row:
+	MOVQ         (SI), R8
+	SARQ         $0x3f, R8
+	TESTQ        AX, AX
+	JZ           value
+	VMOVQ        R8, X0
+	VPBROADCASTQ X0, Y0
+	MOVQ         classes+40(FP), R9
+	MOVQ         CX, R10
+	SUBQ         $0x08, R9
+	JL           rest28
+
+whole27:
+	VMOVUPS (R10), X1
+	VANDNPS X1, X0, X1
+	VMOVUPS X1, (AX)
+	VMOVUPS 16(R10), X1
+	VANDNPS X1, X0, X1
+	VMOVUPS X1, 16(AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, R10
+	SUBQ    $0x08, R9
+	JGE     whole27
+
+rest28:
+	ADDQ    $0x04, R9
+	JL      last29
+	VMOVUPS (R10), X1
+	VANDNPS X1, X0, X1
+	VMOVUPS X1, (AX)
+	ADDQ    $0x00000010, AX
+	ADDQ    $0x00000010, R10
+	SUBQ    $0x04, R9
+
+last29:
+	ADDQ    $0x04, R9
+	JZ      done30
+	LEAQ    -16(AX)(R9*4), AX
+	LEAQ    -16(R10)(R9*4), R10
+	VMOVUPS (R10), X1
+	VANDNPS X1, X0, X1
+	VMOVUPS X1, (AX)
+	ADDQ    $0x00000010, AX
+	ADDQ    $0x00000010, R10
+
+done30:
+	TESTQ   R8, R8
+	CMOVQEQ R10, CX
+
+value:
+	NOTQ  R8
+	TESTQ DX, DX
+	JZ    next
+	MOVQ  (BX), R9
+	ANDQ  R8, R9
+	MOVQ  R9, (DX)
+	ANDQ  $0x08, R8
+	ADDQ  R8, BX
+	ADDQ  $0x08, DX
+
+next:
+	ADDQ $0x08, SI
+	DECQ DI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func laneGradPlainF32AVX2(dst *float32, e *float64, slope *float64, t *float32, k *float64, b *float64, st *float64, stride int, classes int)
 // Requires: AVX, MMX+
 TEXT ·laneGradPlainF32AVX2(SB), NOSPLIT, $128-72
@@ -4100,9 +4241,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest24
+	JL           rest32
 
-whole23:
+whole31:
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
@@ -4114,11 +4255,11 @@ whole23:
 	ADDQ       $0x00000020, AX
 	ADDQ       $0x00000040, CX
 	SUBQ       $0x08, DX
-	JGE        whole23
+	JGE        whole31
 
-rest24:
+rest32:
 	ADDQ       $0x04, DX
-	JL         last25
+	JL         last33
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
@@ -4127,9 +4268,9 @@ rest24:
 	ADDQ       $0x00000020, CX
 	SUBQ       $0x04, DX
 
-last25:
+last33:
 	ADDQ       $0x04, DX
-	JZ         done26
+	JZ         done34
 	LEAQ       -16(AX)(DX*4), AX
 	LEAQ       -32(CX)(DX*8), CX
 	VMULPD     (CX), Y0, Y0
@@ -4139,7 +4280,7 @@ last25:
 	ADDQ       $0x00000010, AX
 	ADDQ       $0x00000020, CX
 
-done26:
+done34:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4224,9 +4365,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
 	SUBQ         $0x08, DX
-	JL           rest28
+	JL           rest36
 
-whole27:
+whole35:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -4241,11 +4382,11 @@ whole27:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x08, DX
-	JGE         whole27
+	JGE         whole35
 
-rest28:
+rest36:
 	ADDQ        $0x04, DX
-	JL          last29
+	JL          last37
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -4256,9 +4397,9 @@ rest28:
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x04, DX
 
-last29:
+last37:
 	ADDQ        $0x04, DX
-	JZ          done30
+	JZ          done38
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4271,7 +4412,7 @@ last29:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DI
 
-done30:
+done38:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4375,9 +4516,9 @@ row:
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
 	SUBQ         $0x08, DX
-	JL           rest32
+	JL           rest40
 
-whole31:
+whole39:
 	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -4400,11 +4541,11 @@ whole31:
 	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, DX
-	JGE         whole31
+	JGE         whole39
 
-rest32:
+rest40:
 	ADDQ        $0x04, DX
-	JL          last33
+	JL          last41
 	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -4420,9 +4561,9 @@ rest32:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, DX
 
-last33:
+last41:
 	ADDQ        $0x04, DX
-	JZ          done34
+	JZ          done42
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -16(DI)(DX*4), DI
@@ -4442,7 +4583,7 @@ last33:
 	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R9
 
-done34:
+done42:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4526,9 +4667,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest36
+	JL           rest44
 
-whole35:
+whole43:
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
@@ -4543,11 +4684,11 @@ whole35:
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000040, DI
 	SUBQ       $0x08, DX
-	JGE        whole35
+	JGE        whole43
 
-rest36:
+rest44:
 	ADDQ       $0x04, DX
-	JL         last37
+	JL         last45
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
@@ -4558,9 +4699,9 @@ rest36:
 	ADDQ       $0x00000020, DI
 	SUBQ       $0x04, DX
 
-last37:
+last45:
 	ADDQ       $0x04, DX
-	JZ         done38
+	JZ         done46
 	LEAQ       -16(AX)(DX*4), AX
 	LEAQ       -32(CX)(DX*8), CX
 	LEAQ       -32(DI)(DX*8), DI
@@ -4573,7 +4714,7 @@ last37:
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000020, DI
 
-done38:
+done46:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4665,9 +4806,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	SUBQ         $0x08, DX
-	JL           rest40
+	JL           rest48
 
-whole39:
+whole47:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -4685,11 +4826,11 @@ whole39:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DX
-	JGE         whole39
+	JGE         whole47
 
-rest40:
+rest48:
 	ADDQ        $0x04, DX
-	JL          last41
+	JL          last49
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -4702,9 +4843,9 @@ rest40:
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DX
 
-last41:
+last49:
 	ADDQ        $0x04, DX
-	JZ          done42
+	JZ          done50
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4720,7 +4861,7 @@ last41:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R8
 
-done42:
+done50:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4831,9 +4972,9 @@ row:
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
 	SUBQ         $0x08, DX
-	JL           rest44
+	JL           rest52
 
-whole43:
+whole51:
 	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -4859,11 +5000,11 @@ whole43:
 	ADDQ        $0x00000040, R9
 	ADDQ        $0x00000040, R10
 	SUBQ        $0x08, DX
-	JGE         whole43
+	JGE         whole51
 
-rest44:
+rest52:
 	ADDQ        $0x04, DX
-	JL          last45
+	JL          last53
 	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -4881,9 +5022,9 @@ rest44:
 	ADDQ        $0x00000020, R10
 	SUBQ        $0x04, DX
 
-last45:
+last53:
 	ADDQ        $0x04, DX
-	JZ          done46
+	JZ          done54
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4906,7 +5047,7 @@ last45:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R10
 
-done46:
+done54:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4933,11 +5074,11 @@ block:
 	ADDQ AX, R11
 	LEAQ (R11)(DX*4), R12
 
-prefetch47:
+prefetch55:
 	PREFETCHT0 (R11)
 	ADDQ       $0x40, R11
 	CMPQ       R11, R12
-	JB         prefetch47
+	JB         prefetch55
 
 columns:
 	VMOVUPD    (R8), Y0
@@ -4998,11 +5139,11 @@ block:
 	ADDQ AX, R11
 	LEAQ (R11)(DX*4), R12
 
-prefetch48:
+prefetch56:
 	PREFETCHT0 (R11)
 	ADDQ       $0x40, R11
 	CMPQ       R11, R12
-	JB         prefetch48
+	JB         prefetch56
 
 columns:
 	VMOVUPS    (R10), Y0
@@ -5146,9 +5287,9 @@ TEXT ·rowDotF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ classes+24(FP), BX
 	SHLQ $0x03, BX
 
-rows49:
+rows57:
 	CMPQ   DX, $0x04
-	JL     fewer50
+	JL     fewer58
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, DI
 	LEAQ   (CX)(BX*4), R8
@@ -5163,9 +5304,9 @@ rows49:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	SUBQ   $0x08, R8
-	JL     rest52
+	JL     rest60
 
-whole51:
+whole59:
 	VMOVUPD     (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VMOVUPD     (DI)(BX*1), Y8
@@ -5185,11 +5326,11 @@ whole51:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, R8
-	JGE         whole51
+	JGE         whole59
 
-rest52:
+rest60:
 	ADDQ        $0x04, R8
-	JL          last53
+	JL          last61
 	VMOVUPD     (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VMOVUPD     (DI)(BX*1), Y8
@@ -5202,9 +5343,9 @@ rest52:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, R8
 
-last53:
+last61:
 	ADDQ        $0x04, R8
-	JZ          done54
+	JZ          done62
 	LEAQ        -32(DI)(R8*8), DI
 	LEAQ        -32(R9)(R8*8), R9
 	LEAQ        last64<>+0(SB), R10
@@ -5224,7 +5365,7 @@ last53:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R9
 
-done54:
+done62:
 	VADDPD     Y1, Y0, Y0
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y5, Y4, Y4
@@ -5238,12 +5379,12 @@ done54:
 	LEAQ       (CX)(BX*4), CX
 	ADDQ       $0x20, AX
 	SUBQ       $0x04, DX
-	JMP        rows49
+	JMP        rows57
 
-fewer50:
-rows55:
+fewer58:
+rows63:
 	CMPQ   DX, $0x01
-	JL     fewer56
+	JL     fewer64
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, SI
 	LEAQ   (CX)(BX*4), DI
@@ -5252,9 +5393,9 @@ rows55:
 	VXORPS X9, X9, X9
 	VXORPS X10, X10, X10
 	SUBQ   $0x08, DI
-	JL     rest58
+	JL     rest66
 
-whole57:
+whole65:
 	VMOVUPD     (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	VMOVUPD     32(SI), Y0
@@ -5262,20 +5403,20 @@ whole57:
 	ADDQ        $0x00000040, SI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DI
-	JGE         whole57
+	JGE         whole65
 
-rest58:
+rest66:
 	ADDQ        $0x04, DI
-	JL          last59
+	JL          last67
 	VMOVUPD     (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	ADDQ        $0x00000020, SI
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DI
 
-last59:
+last67:
 	ADDQ        $0x04, DI
-	JZ          done60
+	JZ          done68
 	LEAQ        -32(SI)(DI*8), SI
 	LEAQ        -32(R8)(DI*8), R8
 	LEAQ        last64<>+0(SB), R9
@@ -5286,7 +5427,7 @@ last59:
 	ADDQ        $0x00000020, SI
 	ADDQ        $0x00000020, R8
 
-done60:
+done68:
 	VADDPD       Y10, Y9, Y9
 	VHADDPD      Y9, Y9, Y9
 	VEXTRACTF128 $0x01, Y9, X0
@@ -5295,9 +5436,9 @@ done60:
 	ADDQ         BX, CX
 	ADDQ         $0x08, AX
 	SUBQ         $0x01, DX
-	JMP          rows55
+	JMP          rows63
 
-fewer56:
+fewer64:
 	VZEROUPPER
 	RET
 
@@ -5378,9 +5519,9 @@ TEXT ·rowTargetF64AVX2(SB), NOSPLIT, $0-64
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	SUBQ   $0x00000010, SI
-	JL     rest61
+	JL     rest69
 
-sixteen61:
+sixteen69:
 	VMOVUPD     (AX), Y6
 	VMOVUPD     (CX), Y7
 	VORPD       Y6, Y2, Y2
@@ -5422,11 +5563,11 @@ sixteen61:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000010, SI
-	JGE         sixteen61
+	JGE         sixteen69
 
-rest61:
+rest69:
 	ADDQ        $0x00000010, SI
-	JZ          end61
+	JZ          end69
 	LEAQ        tail64<>+0(SB), DI
 	MOVQ        $0x00000040, R8
 	SUBQ        SI, R8
@@ -5496,7 +5637,7 @@ rest61:
 	VANDPD      Y6, Y7, Y7
 	VFMADD231PD Y7, Y8, Y4
 
-end61:
+end69:
 	VADDPD       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPD       X3, X0, X0
@@ -5621,6 +5762,147 @@ next:
 	JNZ  row
 	RET
 
+// func gatherRowsF64AVX2(tile *float64, x *float64, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int) (n int)
+// Requires: AVX, CMOV
+TEXT ·gatherRowsF64AVX2(SB), NOSPLIT, $0-72
+	MOVQ tile+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ toLabels+16(FP), DX
+	MOVQ labels+24(FP), BX
+	MOVQ toUp+32(FP), SI
+	MOVQ up+40(FP), DI
+	MOVQ rows+56(FP), R8
+	XORQ R9, R9
+
+row:
+	MOVQ classes+48(FP), R10
+	MOVQ AX, R11
+	SUBQ $0x08, R10
+	JL   rest71
+
+whole70:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS Y0, 32(R11)
+	ADDQ    $0x00000040, R11
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x08, R10
+	JGE     whole70
+
+rest71:
+	ADDQ    $0x04, R10
+	JL      last72
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $0x00000020, R11
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x04, R10
+
+last72:
+	ADDQ    $0x04, R10
+	JZ      done73
+	LEAQ    -32(R11)(R10*8), R11
+	LEAQ    -32(CX)(R10*8), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $0x00000020, R11
+	ADDQ    $0x00000020, CX
+
+done73:
+	MOVQ    (DI), R10
+	MOVQ    R10, (SI)(R9*8)
+	MOVQ    (BX), R10
+	MOVQ    R10, (DX)(R9*8)
+	XORQ    R12, R12
+	TESTQ   R10, R10
+	CMOVQGE R11, AX
+	SETGE   R12
+	ADDQ    R12, R9
+	ADDQ    $0x08, DI
+	ADDQ    $0x08, BX
+	DECQ    R8
+	JNZ     row
+	MOVQ    R9, n+64(FP)
+	RET
+
+// func spreadRowsF64AVX2(dst *float64, tile *float64, values *float64, of *float64, labels *int, classes int, rows int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·spreadRowsF64AVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ tile+8(FP), CX
+	MOVQ values+16(FP), DX
+	MOVQ of+24(FP), BX
+	MOVQ labels+32(FP), SI
+	MOVQ rows+48(FP), DI
+
+row:
+	MOVQ         (SI), R8
+	SARQ         $0x3f, R8
+	TESTQ        AX, AX
+	JZ           value
+	VMOVQ        R8, X0
+	VPBROADCASTQ X0, Y0
+	MOVQ         classes+40(FP), R9
+	MOVQ         CX, R10
+	SUBQ         $0x08, R9
+	JL           rest75
+
+whole74:
+	VMOVUPS (R10), Y1
+	VANDNPS Y1, Y0, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS 32(R10), Y1
+	VANDNPS Y1, Y0, Y1
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x08, R9
+	JGE     whole74
+
+rest75:
+	ADDQ    $0x04, R9
+	JL      last76
+	VMOVUPS (R10), Y1
+	VANDNPS Y1, Y0, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, R10
+	SUBQ    $0x04, R9
+
+last76:
+	ADDQ    $0x04, R9
+	JZ      done77
+	LEAQ    -32(AX)(R9*8), AX
+	LEAQ    -32(R10)(R9*8), R10
+	VMOVUPS (R10), Y1
+	VANDNPS Y1, Y0, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, R10
+
+done77:
+	TESTQ   R8, R8
+	CMOVQEQ R10, CX
+
+value:
+	NOTQ  R8
+	TESTQ DX, DX
+	JZ    next
+	MOVQ  (BX), R9
+	ANDQ  R8, R9
+	MOVQ  R9, (DX)
+	ANDQ  $0x08, R8
+	ADDQ  R8, BX
+	ADDQ  $0x08, DX
+
+next:
+	ADDQ $0x08, SI
+	DECQ DI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func laneGradPlainF64AVX2(dst *float64, e *float64, slope *float64, t *float64, k *float64, b *float64, st *float64, stride int, classes int)
 // Requires: AVX, MMX+
 TEXT ·laneGradPlainF64AVX2(SB), NOSPLIT, $128-72
@@ -5687,9 +5969,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest63
+	JL           rest79
 
-whole62:
+whole78:
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, (AX)
@@ -5699,11 +5981,11 @@ whole62:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x08, DX
-	JGE     whole62
+	JGE     whole78
 
-rest63:
+rest79:
 	ADDQ    $0x04, DX
-	JL      last64
+	JL      last80
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, (AX)
@@ -5711,9 +5993,9 @@ rest63:
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x04, DX
 
-last64:
+last80:
 	ADDQ    $0x04, DX
-	JZ      done65
+	JZ      done81
 	LEAQ    -32(AX)(DX*8), AX
 	LEAQ    -32(CX)(DX*8), CX
 	VMULPD  (CX), Y0, Y0
@@ -5722,7 +6004,7 @@ last64:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 
-done65:
+done81:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -5803,9 +6085,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
 	SUBQ         $0x08, DX
-	JL           rest67
+	JL           rest83
 
-whole66:
+whole82:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -5818,11 +6100,11 @@ whole66:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x08, DX
-	JGE         whole66
+	JGE         whole82
 
-rest67:
+rest83:
 	ADDQ        $0x04, DX
-	JL          last68
+	JL          last84
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -5832,9 +6114,9 @@ rest67:
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x04, DX
 
-last68:
+last84:
 	ADDQ        $0x04, DX
-	JZ          done69
+	JZ          done85
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -5846,7 +6128,7 @@ last68:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DI
 
-done69:
+done85:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -5946,9 +6228,9 @@ row:
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
 	SUBQ         $0x08, DX
-	JL           rest71
+	JL           rest87
 
-whole70:
+whole86:
 	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -5969,11 +6251,11 @@ whole70:
 	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, DX
-	JGE         whole70
+	JGE         whole86
 
-rest71:
+rest87:
 	ADDQ        $0x04, DX
-	JL          last72
+	JL          last88
 	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -5988,9 +6270,9 @@ rest71:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, DX
 
-last72:
+last88:
 	ADDQ        $0x04, DX
-	JZ          done73
+	JZ          done89
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6009,7 +6291,7 @@ last72:
 	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R9
 
-done73:
+done89:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6089,9 +6371,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest75
+	JL           rest91
 
-whole74:
+whole90:
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
@@ -6104,11 +6386,11 @@ whole74:
 	ADDQ    $0x00000040, CX
 	ADDQ    $0x00000040, DI
 	SUBQ    $0x08, DX
-	JGE     whole74
+	JGE     whole90
 
-rest75:
+rest91:
 	ADDQ    $0x04, DX
-	JL      last76
+	JL      last92
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
@@ -6118,9 +6400,9 @@ rest75:
 	ADDQ    $0x00000020, DI
 	SUBQ    $0x04, DX
 
-last76:
+last92:
 	ADDQ    $0x04, DX
-	JZ      done77
+	JZ      done93
 	LEAQ    -32(AX)(DX*8), AX
 	LEAQ    -32(CX)(DX*8), CX
 	LEAQ    -32(DI)(DX*8), DI
@@ -6132,7 +6414,7 @@ last76:
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, DI
 
-done77:
+done93:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6220,9 +6502,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	SUBQ         $0x08, DX
-	JL           rest79
+	JL           rest95
 
-whole78:
+whole94:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -6238,11 +6520,11 @@ whole78:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DX
-	JGE         whole78
+	JGE         whole94
 
-rest79:
+rest95:
 	ADDQ        $0x04, DX
-	JL          last80
+	JL          last96
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -6254,9 +6536,9 @@ rest79:
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DX
 
-last80:
+last96:
 	ADDQ        $0x04, DX
-	JZ          done81
+	JZ          done97
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6271,7 +6553,7 @@ last80:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R8
 
-done81:
+done97:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6378,9 +6660,9 @@ row:
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
 	SUBQ         $0x08, DX
-	JL           rest83
+	JL           rest99
 
-whole82:
+whole98:
 	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -6404,11 +6686,11 @@ whole82:
 	ADDQ        $0x00000040, R9
 	ADDQ        $0x00000040, R10
 	SUBQ        $0x08, DX
-	JGE         whole82
+	JGE         whole98
 
-rest83:
+rest99:
 	ADDQ        $0x04, DX
-	JL          last84
+	JL          last100
 	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -6425,9 +6707,9 @@ rest83:
 	ADDQ        $0x00000020, R10
 	SUBQ        $0x04, DX
 
-last84:
+last100:
 	ADDQ        $0x04, DX
-	JZ          done85
+	JZ          done101
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6449,7 +6731,7 @@ last84:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R10
 
-done85:
+done101:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6472,14 +6754,14 @@ label:
 	MOVQ 1408(AX)(BX*8), DI
 	SUBQ SI, DI
 	CMPQ DI, DX
-	JCC  own86
+	JCC  own102
 	SHLQ $0x04, DI
 	ADDQ BX, DI
 	MOVQ (CX)(DI*8), R9
 	MOVQ R8, (CX)(DI*8)
 	MOVQ R9, 128(AX)(BX*8)
 
-own86:
+own102:
 	INCQ BX
 	CMPQ BX, $0x00000010
 	JL   label
@@ -6519,12 +6801,12 @@ label:
 	MOVQ  1408(AX)(SI*8), DI
 	MOVQ  R8, 128(AX)(SI*8)
 	TESTQ DI, DI
-	JL    own87
+	JL    own103
 	MOVQ  (CX)(DI*8), R9
 	MOVQ  R8, (CX)(DI*8)
 	MOVQ  R9, 128(AX)(SI*8)
 
-own87:
+own103:
 	LEAQ (CX)(DX*8), CX
 	INCQ SI
 	CMPQ SI, BX
@@ -6534,9 +6816,9 @@ own87:
 	MOVQ classes+16(FP), DX
 	SHLQ $0x03, DX
 
-rows88:
+rows104:
 	CMPQ   BX, $0x04
-	JL     fewer89
+	JL     fewer105
 	LEAQ   (DX)(DX*2), SI
 	MOVQ   CX, DI
 	LEAQ   (CX)(DX*4), R8
@@ -6550,9 +6832,9 @@ rows88:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	SUBQ   $0x08, R8
-	JL     rest91
+	JL     rest107
 
-whole90:
+whole106:
 	VADDPD (DI), Y0, Y0
 	VADDPD (DI)(DX*1), Y2, Y2
 	VADDPD (DI)(DX*2), Y4, Y4
@@ -6563,11 +6845,11 @@ whole90:
 	VADDPD 32(DI)(SI*1), Y7, Y7
 	ADDQ   $0x00000040, DI
 	SUBQ   $0x08, R8
-	JGE    whole90
+	JGE    whole106
 
-rest91:
+rest107:
 	ADDQ   $0x04, R8
-	JL     last92
+	JL     last108
 	VADDPD (DI), Y0, Y0
 	VADDPD (DI)(DX*1), Y2, Y2
 	VADDPD (DI)(DX*2), Y4, Y4
@@ -6575,9 +6857,9 @@ rest91:
 	ADDQ   $0x00000020, DI
 	SUBQ   $0x04, R8
 
-last92:
+last108:
 	ADDQ    $0x04, R8
-	JZ      done93
+	JZ      done109
 	LEAQ    -32(DI)(R8*8), DI
 	LEAQ    last64<>+0(SB), R9
 	VMOVUPD (R9)(R8*8), Y8
@@ -6591,7 +6873,7 @@ last92:
 	VADDPD  Y8, Y7, Y7
 	ADDQ    $0x00000020, DI
 
-done93:
+done109:
 	VADDPD     Y1, Y0, Y0
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y5, Y4, Y4
@@ -6605,12 +6887,12 @@ done93:
 	LEAQ       (CX)(DX*4), CX
 	ADDQ       $0x20, AX
 	SUBQ       $0x04, BX
-	JMP        rows88
+	JMP        rows104
 
-fewer89:
-rows94:
+fewer105:
+rows110:
 	CMPQ   BX, $0x01
-	JL     fewer95
+	JL     fewer111
 	LEAQ   (DX)(DX*2), SI
 	MOVQ   CX, SI
 	LEAQ   (CX)(DX*4), DI
@@ -6618,25 +6900,25 @@ rows94:
 	VXORPS X10, X10, X10
 	VXORPS X11, X11, X11
 	SUBQ   $0x08, DI
-	JL     rest97
+	JL     rest113
 
-whole96:
+whole112:
 	VADDPD (SI), Y10, Y10
 	VADDPD 32(SI), Y11, Y11
 	ADDQ   $0x00000040, SI
 	SUBQ   $0x08, DI
-	JGE    whole96
+	JGE    whole112
 
-rest97:
+rest113:
 	ADDQ   $0x04, DI
-	JL     last98
+	JL     last114
 	VADDPD (SI), Y10, Y10
 	ADDQ   $0x00000020, SI
 	SUBQ   $0x04, DI
 
-last98:
+last114:
 	ADDQ    $0x04, DI
-	JZ      done99
+	JZ      done115
 	LEAQ    -32(SI)(DI*8), SI
 	LEAQ    last64<>+0(SB), R8
 	VMOVUPD (R8)(DI*8), Y0
@@ -6644,7 +6926,7 @@ last98:
 	VADDPD  Y0, Y11, Y11
 	ADDQ    $0x00000020, SI
 
-done99:
+done115:
 	VADDPD       Y11, Y10, Y10
 	VHADDPD      Y10, Y10, Y10
 	VEXTRACTF128 $0x01, Y10, X0
@@ -6653,9 +6935,9 @@ done99:
 	ADDQ         DX, CX
 	ADDQ         $0x08, AX
 	SUBQ         $0x01, BX
-	JMP          rows94
+	JMP          rows110
 
-fewer95:
+fewer111:
 	VZEROUPPER
 	RET
 
@@ -7013,12 +7295,12 @@ TEXT ·takeLabelsAVX2(SB), NOSPLIT, $0-32
 	VMOVUPD    Y2, 1152(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted100
+	JZ         unweighted116
 	VPCMPEQD   Y4, Y4, Y4
 	VANDNPD    Y4, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted100:
+unweighted116:
 	VMOVUPD    Y2, 1024(AX)
 	VXORPS     X5, X5, X5
 	VMOVUPD    32(CX), Y1
@@ -7032,12 +7314,12 @@ unweighted100:
 	VMOVUPD    Y2, 1184(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted101
+	JZ         unweighted117
 	VPCMPEQD   Y5, Y5, Y5
 	VANDNPD    Y5, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted101:
+unweighted117:
 	VMOVUPD    Y2, 1056(AX)
 	VXORPS     X6, X6, X6
 	VMOVUPD    64(CX), Y1
@@ -7051,12 +7333,12 @@ unweighted101:
 	VMOVUPD    Y2, 1216(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted102
+	JZ         unweighted118
 	VPCMPEQD   Y6, Y6, Y6
 	VANDNPD    Y6, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted102:
+unweighted118:
 	VMOVUPD    Y2, 1088(AX)
 	VXORPS     X7, X7, X7
 	VMOVUPD    96(CX), Y1
@@ -7070,12 +7352,12 @@ unweighted102:
 	VMOVUPD    Y2, 1248(AX)
 	VMOVAPD    Y0, Y0
 	TESTQ      BX, BX
-	JZ         unweighted103
+	JZ         unweighted119
 	VPCMPEQD   Y7, Y7, Y7
 	VANDNPD    Y7, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y0
 
-unweighted103:
+unweighted119:
 	VMOVUPD Y0, 1120(AX)
 	VZEROUPPER
 	RET
@@ -7334,7 +7616,7 @@ whole:
 	VMOVUPD           Z9, 64(SI)
 	VMULPD            Z0, Z5, Z5
 	TESTL             DI, DI
-	JZ                capped104
+	JZ                capped120
 	VMOVUPD           Z4, (SP)
 	VMOVUPD           Z5, 64(SP)
 	VCVTPS2PD         (CX), Z0
@@ -7432,7 +7714,7 @@ whole:
 	VMOVUPD           (SP), Z4
 	VMOVUPD           64(SP), Z5
 
-capped104:
+capped120:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z4, (BX)
@@ -7488,31 +7770,31 @@ dropped:
 	VORPS            Y0, Y7, Y7
 	VMOVMSKPS        Y7, DI
 	TESTL            DI, DI
-	JZ               open105
+	JZ               open121
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X1
 
-element105:
+element121:
 	VMOVSS   (CX)(DI*4), X0
 	VUCOMISS X0, X1
-	JNE      not105
-	JP       not105
+	JNE      not121
+	JP       not121
 	TESTQ    BX, BX
-	JZ       drop105
+	JZ       drop121
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop105:
+drop121:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not105:
+not121:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element105
+	JL   element121
 
-open105:
+open121:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -7612,7 +7894,7 @@ whole:
 	VMOVUPD           Z8, 64(SI)
 	VMULPD            Z4, Z9, Z9
 	TESTL             DI, DI
-	JZ                capped106
+	JZ                capped122
 	VMOVUPD           Z6, (SP)
 	VMOVUPD           Z9, 64(SP)
 	VCVTPS2PD         (CX), Z4
@@ -7710,7 +7992,7 @@ whole:
 	VMOVUPD           (SP), Z6
 	VMOVUPD           64(SP), Z9
 
-capped106:
+capped122:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z6, (BX)
@@ -7754,31 +8036,31 @@ dropped:
 	VORPS            Y4, Y2, Y2
 	VMOVMSKPS        Y2, DI
 	TESTL            DI, DI
-	JZ               open107
+	JZ               open123
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X2
 
-element107:
+element123:
 	VMOVSS   (CX)(DI*4), X1
 	VUCOMISS X1, X2
-	JNE      not107
-	JP       not107
+	JNE      not123
+	JP       not123
 	TESTQ    BX, BX
-	JZ       drop107
+	JZ       drop123
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop107:
+drop123:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not107:
+not123:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element107
+	JL   element123
 
-open107:
+open123:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -7982,7 +8264,7 @@ whole:
 	VMOVUPD           Z14, 64(SI)
 	VMULPD            Z0, Z10, Z10
 	TESTL             DI, DI
-	JZ                capped108
+	JZ                capped124
 	VMOVUPD           Z9, (SP)
 	VMOVUPD           Z10, 64(SP)
 	VMOVUPD           (CX), Z0
@@ -8086,7 +8368,7 @@ whole:
 	VMOVUPD           (SP), Z9
 	VMOVUPD           64(SP), Z10
 
-capped108:
+capped124:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z9, (BX)
@@ -8154,31 +8436,31 @@ dropped:
 	VORPS            Y0, Y12, Y12
 	VMOVMSKPD        Y12, DI
 	TESTL            DI, DI
-	JZ               open109
+	JZ               open125
 	XORQ             DI, DI
 	VMOVSD           c64_fff0000000000000<>+0(SB), X1
 
-element109:
+element125:
 	VMOVSD   (CX)(DI*8), X0
 	VUCOMISD X0, X1
-	JNE      not109
-	JP       not109
+	JNE      not125
+	JP       not125
 	TESTQ    BX, BX
-	JZ       drop109
+	JZ       drop125
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop109:
+drop125:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not109:
+not125:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element109
+	JL   element125
 
-open109:
+open125:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX

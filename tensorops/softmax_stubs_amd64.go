@@ -94,6 +94,16 @@ func laneEntropyF32AVX2(sum *float64, t *float32, classes int)
 //go:noescape
 func storeLabelsF32AVX2(dst *float32, st *float64, step int, stride int)
 
+// gatherRowsF32AVX2 copies rows that have a label, with labels and factors, and returns their number.
+//
+//go:noescape
+func gatherRowsF32AVX2(tile *float32, x *float32, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int) (n int)
+
+// spreadRowsF32AVX2 copies a tile's rows and values to their places; dst and values may be nil.
+//
+//go:noescape
+func spreadRowsF32AVX2(dst *float32, tile *float32, values *float64, of *float64, labels *int, classes int, rows int)
+
 // laneGradPlainF32AVX2 writes gradients of a group.
 //
 //go:noescape
@@ -203,6 +213,16 @@ func laneEntropyF64AVX2(sum *float64, t *float64, classes int)
 //
 //go:noescape
 func storeLabelsF64AVX2(dst *float64, st *float64, step int, stride int)
+
+// gatherRowsF64AVX2 copies rows that have a label, with labels and factors, and returns their number.
+//
+//go:noescape
+func gatherRowsF64AVX2(tile *float64, x *float64, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int) (n int)
+
+// spreadRowsF64AVX2 copies a tile's rows and values to their places; dst and values may be nil.
+//
+//go:noescape
+func spreadRowsF64AVX2(dst *float64, tile *float64, values *float64, of *float64, labels *int, classes int, rows int)
 
 // laneGradPlainF64AVX2 writes gradients of a group.
 //

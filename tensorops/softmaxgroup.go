@@ -36,6 +36,10 @@ type softmaxMemory[F Float] struct {
 	x, t, out        []F // groups
 	rows             []F // rows one after another that are not whole groups
 	tile, targetTile []F
+
+	// of the rows in a tile of those that count
+	labels     []int
+	up, values []float64
 }
 
 func memoryOf[F Float](w *softmaxWork) *softmaxMemory[F] {
@@ -127,6 +131,11 @@ func (c *softmaxCall[F]) labelGroups() {
 		for at := i; at < c.hi && groups < c.block; at += c.per {
 			st := &c.w.stats[groups]
 			c.takeLabels(st, at)
+			if c.w.hard[groups] = 0; st.label == noLabels && c.o.BesideMax == nil {
+				st.value = [groupRows]float64{}
+				groups++
+				continue
+			}
 			if !c.straight(at) {
 				c.load(c.mem.x, c.x, at, groups)
 			}

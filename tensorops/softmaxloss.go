@@ -80,10 +80,15 @@ func LabelSoftmaxRows[F Float](values []float64, dst, x []F, lo, hi int, labels 
 		mustLen(o.BesideWeight, hi-lo)
 		most++
 	}
+	ignored := 0
 	for _, y := range labels {
-		if y >= most {
+		if uint(y) < uint(most) {
+			continue
+		}
+		if y >= 0 {
 			panic(errLabel)
 		}
+		ignored++
 	}
 	w := softmaxPool.Get().(*softmaxWork)
 	defer softmaxPool.Put(w)
@@ -91,7 +96,11 @@ func LabelSoftmaxRows[F Float](values []float64, dst, x []F, lo, hi int, labels 
 	if k := active[F]().softmax; k != nil && !(o.Classes == 1 && o.Smoothing != 0) {
 		c := softmaxCall[F]{k: k, w: w, values: values, dst: dst, x: x, lo: lo, hi: hi, labels: labels, g: g,
 			classes: o.Classes, inner: o.Inner, scale: o.Scale, softcap: o.Softcap, smoothing: o.Smoothing, o: o}
-		c.labelGroups()
+		if c.gathers(ignored) {
+			c.gathered()
+		} else {
+			c.labelGroups()
+		}
 		return
 	}
 	for i := lo; i < hi; i++ {

@@ -73,6 +73,8 @@ func softmaxKernels(isa string) {
 		}
 		g.laneEntropy()
 		g.storeLabels()
+		g.gatherRows()
+		g.spreadRows()
 		for _, k := range gradKinds {
 			g.laneGrad(k)
 			g.rowGrad(k)

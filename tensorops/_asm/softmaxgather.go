@@ -1,0 +1,104 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Rows with a label are copied side by side, and back, without a branch: every row is copied, and the
+// next one over it where it has no label.
+
+// copyRow copies a row of 4 elements or more, with the bits of mask cleared where there is one. The
+// pointers end behind it.
+func (g *gen) copyRow(to, from, n reg.GPVirtual, mask reg.VecVirtual) {
+	perRow(n, []stepped{{to, size(g.elem)}, {from, size(g.elem)}}, func(at int, _ bool) {
+		v := reg.VecVirtual(YMM())
+		if g.elem == "F32" {
+			v = XMM()
+		}
+		VMOVUPS(g.elemAt(from, at), v)
+		if mask != nil {
+			m := mask.AsY()
+			if g.elem == "F32" {
+				m = mask.AsX()
+			}
+			VANDNPS(v, m, v)
+		}
+		VMOVUPS(v, g.elemAt(to, at))
+	})
+}
+
+// gatherRows emits copying the rows that have a label, and what belongs to them, to the front of a
+// tile. The tile has room for all rows.
+func (g *gen) gatherRows() {
+	g.kernel("gatherRows", "func(tile, x *F, toLabels, labels *int, toUp, up *float64, classes, rows int) (n int)",
+		"copies rows that have a label, with labels and factors, and returns their number.")
+	tile, x, toLabels, labels := pointer("tile"), pointer("x"), pointer("toLabels"), pointer("labels")
+	toUp, up, rows := pointer("toUp"), pointer("up"), pointer("rows")
+	count := GP64()
+	XORQ(count, count)
+	Label("row")
+	n, to, y, v, one := GP64(), GP64(), GP64(), GP64(), GP64()
+	Load(Param("classes"), n)
+	MOVQ(tile, to)
+	g.copyRow(to, x, n, nil)
+	MOVQ(Mem{Base: up}, v)
+	MOVQ(v, Mem{Base: toUp, Index: count, Scale: 8})
+	MOVQ(Mem{Base: labels}, y)
+	MOVQ(y, Mem{Base: toLabels, Index: count, Scale: 8})
+	XORQ(one, one)
+	TESTQ(y, y)
+	CMOVQGE(to, tile)
+	SETGE(one.As8())
+	ADDQ(one, count)
+	ADDQ(U8(8), up)
+	ADDQ(U8(8), labels)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	Store(count, ReturnIndex(0))
+	RET()
+}
+
+// spreadRows emits copying back what came of the rows of a tile, and 0 for rows that have no label.
+func (g *gen) spreadRows() {
+	g.kernel("spreadRows", "func(dst, tile *F, values, of *float64, labels *int, classes, rows int)",
+		"copies a tile's rows and values to their places; dst and values may be nil.")
+	dst, tile, values, of := pointer("dst"), pointer("tile"), pointer("values"), pointer("of")
+	labels, rows := pointer("labels"), pointer("rows")
+	Label("row")
+	gone, mask := GP64(), YMM()
+	MOVQ(Mem{Base: labels}, gone)
+	SARQ(U8(63), gone)
+	TESTQ(dst, dst)
+	JZ(LabelRef("value"))
+	{
+		n, from := GP64(), GP64()
+		VMOVQ(gone, mask.AsX())
+		VPBROADCASTQ(mask.AsX(), mask)
+		Load(Param("classes"), n)
+		MOVQ(tile, from)
+		g.copyRow(dst, from, n, mask)
+		TESTQ(gone, gone)
+		CMOVQEQ(from, tile)
+	}
+	Label("value")
+	NOTQ(gone)
+	TESTQ(values, values)
+	JZ(LabelRef("next"))
+	{
+		v := GP64()
+		MOVQ(Mem{Base: of}, v)
+		ANDQ(gone, v)
+		MOVQ(v, Mem{Base: values})
+		ANDQ(U8(8), gone)
+		ADDQ(gone, of)
+		ADDQ(U8(8), values)
+	}
+	Label("next")
+	ADDQ(U8(8), labels)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
