@@ -24,7 +24,9 @@ type neighbour struct {
 }
 
 var (
-	oddClasses   = [][2]int{{8192, 33}, {8192, 129}, {32768, 5}, {1000000, 1}}
+	oddClasses = [][2]int{{8192, 33}, {8192, 129}, {32768, 5}, {1000000, 1}, {200000, 3}, {150000, 7}, {80000, 13}, {20000, 50},
+		{10000, 100}}
+	fewer        = [][2]int{{65536, 21}, {150000, 7}, {20000, 50}}
 	neighbours64 = []string{"axis0", "int32", "mask-uint8", "weights", "odd"} // measured in float64 too
 )
 
@@ -64,6 +66,12 @@ func neighbours(tb testing.TB) []neighbour {
 			add(of, strings.Join(set, "+"), "", optionShapes, nil, set...)
 		}
 	}
+	for _, set := range [][]string{{"mask-bool", "smoothing0.17"}, {"mask-bool", "classweights"}, {"ignore"}, {"ignore", "weights"},
+		{"ignore", "smoothing0.17"}} {
+		add(ce, strings.Join(set, "+"), "", fewer, nil, set...)
+		add(ce, "axis0+"+strings.Join(set, "+"), "", fewer, axis0, set...)
+	}
+	add("SoftmaxFocal/labels", "mask-bool+classweights", "", fewer, nil, "mask-bool", "classweights")
 	for _, set := range []string{"smoothing0.17", "classweights", "weights", "temperature1.7", "softcap3", "zloss0.17"} {
 		add(soft, set, "", optionShapes, nil, set)
 	}

@@ -4045,10 +4045,48 @@ TEXT ·gatherRowsF32AVX2(SB), NOSPLIT, $0-72
 row:
 	MOVQ classes+48(FP), R10
 	MOVQ AX, R11
-	SUBQ $0x08, R10
-	JL   rest24
+	CMPQ R10, $0x08
+	JL   few23
+	SUBQ $0x10, R10
+	JL   rest26
 
-whole23:
+whole25:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS Y0, 32(R11)
+	ADDQ    $0x00000040, R11
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x10, R10
+	JGE     whole25
+
+rest26:
+	ADDQ    $0x08, R10
+	JL      last27
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $0x00000020, R11
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, R10
+
+last27:
+	ADDQ    $0x08, R10
+	JZ      done28
+	LEAQ    -32(R11)(R10*4), R11
+	LEAQ    -32(CX)(R10*4), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $0x00000020, R11
+	ADDQ    $0x00000020, CX
+
+done28:
+	JMP copied24
+
+few23:
+	SUBQ $0x08, R10
+	JL   rest30
+
+whole29:
 	VMOVUPS (CX), X0
 	VMOVUPS X0, (R11)
 	VMOVUPS 16(CX), X0
@@ -4056,20 +4094,20 @@ whole23:
 	ADDQ    $0x00000020, R11
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x08, R10
-	JGE     whole23
+	JGE     whole29
 
-rest24:
+rest30:
 	ADDQ    $0x04, R10
-	JL      last25
+	JL      last31
 	VMOVUPS (CX), X0
 	VMOVUPS X0, (R11)
 	ADDQ    $0x00000010, R11
 	ADDQ    $0x00000010, CX
 	SUBQ    $0x04, R10
 
-last25:
+last31:
 	ADDQ    $0x04, R10
-	JZ      done26
+	JZ      done32
 	LEAQ    -16(R11)(R10*4), R11
 	LEAQ    -16(CX)(R10*4), CX
 	VMOVUPS (CX), X0
@@ -4077,7 +4115,8 @@ last25:
 	ADDQ    $0x00000010, R11
 	ADDQ    $0x00000010, CX
 
-done26:
+done32:
+copied24:
 	MOVQ    (DI), R10
 	MOVQ    R10, (SI)(R9*8)
 	MOVQ    (BX), R10
@@ -4092,6 +4131,7 @@ done26:
 	DECQ    R8
 	JNZ     row
 	MOVQ    R9, n+64(FP)
+	VZEROUPPER
 	RET
 
 // func spreadRowsF32AVX2(dst *float32, tile *float32, values *float64, of *float64, labels *int, classes int, rows int)
@@ -4113,10 +4153,52 @@ row:
 	VPBROADCASTQ X0, Y0
 	MOVQ         classes+40(FP), R9
 	MOVQ         CX, R10
-	SUBQ         $0x08, R9
-	JL           rest28
+	CMPQ         R9, $0x08
+	JL           few33
+	SUBQ         $0x10, R9
+	JL           rest36
 
-whole27:
+whole35:
+	VMOVUPS (R10), Y1
+	VANDNPS Y1, Y0, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS 32(R10), Y1
+	VANDNPS Y1, Y0, Y1
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x10, R9
+	JGE     whole35
+
+rest36:
+	ADDQ    $0x08, R9
+	JL      last37
+	VMOVUPS (R10), Y1
+	VANDNPS Y1, Y0, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, R10
+	SUBQ    $0x08, R9
+
+last37:
+	ADDQ    $0x08, R9
+	JZ      done38
+	LEAQ    -32(AX)(R9*4), AX
+	LEAQ    -32(R10)(R9*4), R10
+	VMOVUPS (R10), Y1
+	VANDNPS Y1, Y0, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, R10
+
+done38:
+	JMP copied34
+
+few33:
+	SUBQ $0x08, R9
+	JL   rest40
+
+whole39:
 	VMOVUPS (R10), X1
 	VANDNPS X1, X0, X1
 	VMOVUPS X1, (AX)
@@ -4126,11 +4208,11 @@ whole27:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, R10
 	SUBQ    $0x08, R9
-	JGE     whole27
+	JGE     whole39
 
-rest28:
+rest40:
 	ADDQ    $0x04, R9
-	JL      last29
+	JL      last41
 	VMOVUPS (R10), X1
 	VANDNPS X1, X0, X1
 	VMOVUPS X1, (AX)
@@ -4138,9 +4220,9 @@ rest28:
 	ADDQ    $0x00000010, R10
 	SUBQ    $0x04, R9
 
-last29:
+last41:
 	ADDQ    $0x04, R9
-	JZ      done30
+	JZ      done42
 	LEAQ    -16(AX)(R9*4), AX
 	LEAQ    -16(R10)(R9*4), R10
 	VMOVUPS (R10), X1
@@ -4149,7 +4231,8 @@ last29:
 	ADDQ    $0x00000010, AX
 	ADDQ    $0x00000010, R10
 
-done30:
+done42:
+copied34:
 	TESTQ   R8, R8
 	CMOVQEQ R10, CX
 
@@ -4241,9 +4324,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest32
+	JL           rest44
 
-whole31:
+whole43:
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
@@ -4255,11 +4338,11 @@ whole31:
 	ADDQ       $0x00000020, AX
 	ADDQ       $0x00000040, CX
 	SUBQ       $0x08, DX
-	JGE        whole31
+	JGE        whole43
 
-rest32:
+rest44:
 	ADDQ       $0x04, DX
-	JL         last33
+	JL         last45
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
@@ -4268,9 +4351,9 @@ rest32:
 	ADDQ       $0x00000020, CX
 	SUBQ       $0x04, DX
 
-last33:
+last45:
 	ADDQ       $0x04, DX
-	JZ         done34
+	JZ         done46
 	LEAQ       -16(AX)(DX*4), AX
 	LEAQ       -32(CX)(DX*8), CX
 	VMULPD     (CX), Y0, Y0
@@ -4280,7 +4363,7 @@ last33:
 	ADDQ       $0x00000010, AX
 	ADDQ       $0x00000020, CX
 
-done34:
+done46:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4365,9 +4448,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
 	SUBQ         $0x08, DX
-	JL           rest36
+	JL           rest48
 
-whole35:
+whole47:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -4382,11 +4465,11 @@ whole35:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x08, DX
-	JGE         whole35
+	JGE         whole47
 
-rest36:
+rest48:
 	ADDQ        $0x04, DX
-	JL          last37
+	JL          last49
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -4397,9 +4480,9 @@ rest36:
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x04, DX
 
-last37:
+last49:
 	ADDQ        $0x04, DX
-	JZ          done38
+	JZ          done50
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4412,7 +4495,7 @@ last37:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DI
 
-done38:
+done50:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4516,9 +4599,9 @@ row:
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
 	SUBQ         $0x08, DX
-	JL           rest40
+	JL           rest52
 
-whole39:
+whole51:
 	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -4541,11 +4624,11 @@ whole39:
 	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, DX
-	JGE         whole39
+	JGE         whole51
 
-rest40:
+rest52:
 	ADDQ        $0x04, DX
-	JL          last41
+	JL          last53
 	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -4561,9 +4644,9 @@ rest40:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, DX
 
-last41:
+last53:
 	ADDQ        $0x04, DX
-	JZ          done42
+	JZ          done54
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -16(DI)(DX*4), DI
@@ -4583,7 +4666,7 @@ last41:
 	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R9
 
-done42:
+done54:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4667,9 +4750,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest44
+	JL           rest56
 
-whole43:
+whole55:
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
@@ -4684,11 +4767,11 @@ whole43:
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000040, DI
 	SUBQ       $0x08, DX
-	JGE        whole43
+	JGE        whole55
 
-rest44:
+rest56:
 	ADDQ       $0x04, DX
-	JL         last45
+	JL         last57
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
@@ -4699,9 +4782,9 @@ rest44:
 	ADDQ       $0x00000020, DI
 	SUBQ       $0x04, DX
 
-last45:
+last57:
 	ADDQ       $0x04, DX
-	JZ         done46
+	JZ         done58
 	LEAQ       -16(AX)(DX*4), AX
 	LEAQ       -32(CX)(DX*8), CX
 	LEAQ       -32(DI)(DX*8), DI
@@ -4714,7 +4797,7 @@ last45:
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000020, DI
 
-done46:
+done58:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4806,9 +4889,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	SUBQ         $0x08, DX
-	JL           rest48
+	JL           rest60
 
-whole47:
+whole59:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -4826,11 +4909,11 @@ whole47:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DX
-	JGE         whole47
+	JGE         whole59
 
-rest48:
+rest60:
 	ADDQ        $0x04, DX
-	JL          last49
+	JL          last61
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -4843,9 +4926,9 @@ rest48:
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DX
 
-last49:
+last61:
 	ADDQ        $0x04, DX
-	JZ          done50
+	JZ          done62
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4861,7 +4944,7 @@ last49:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R8
 
-done50:
+done62:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4972,9 +5055,9 @@ row:
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
 	SUBQ         $0x08, DX
-	JL           rest52
+	JL           rest64
 
-whole51:
+whole63:
 	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -5000,11 +5083,11 @@ whole51:
 	ADDQ        $0x00000040, R9
 	ADDQ        $0x00000040, R10
 	SUBQ        $0x08, DX
-	JGE         whole51
+	JGE         whole63
 
-rest52:
+rest64:
 	ADDQ        $0x04, DX
-	JL          last53
+	JL          last65
 	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -5022,9 +5105,9 @@ rest52:
 	ADDQ        $0x00000020, R10
 	SUBQ        $0x04, DX
 
-last53:
+last65:
 	ADDQ        $0x04, DX
-	JZ          done54
+	JZ          done66
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -5047,7 +5130,7 @@ last53:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R10
 
-done54:
+done66:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -5074,11 +5157,11 @@ block:
 	ADDQ AX, R11
 	LEAQ (R11)(DX*4), R12
 
-prefetch55:
+prefetch67:
 	PREFETCHT0 (R11)
 	ADDQ       $0x40, R11
 	CMPQ       R11, R12
-	JB         prefetch55
+	JB         prefetch67
 
 columns:
 	VMOVUPD    (R8), Y0
@@ -5139,11 +5222,11 @@ block:
 	ADDQ AX, R11
 	LEAQ (R11)(DX*4), R12
 
-prefetch56:
+prefetch68:
 	PREFETCHT0 (R11)
 	ADDQ       $0x40, R11
 	CMPQ       R11, R12
-	JB         prefetch56
+	JB         prefetch68
 
 columns:
 	VMOVUPS    (R10), Y0
@@ -5287,9 +5370,9 @@ TEXT ·rowDotF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ classes+24(FP), BX
 	SHLQ $0x03, BX
 
-rows57:
+rows69:
 	CMPQ   DX, $0x04
-	JL     fewer58
+	JL     fewer70
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, DI
 	LEAQ   (CX)(BX*4), R8
@@ -5304,9 +5387,9 @@ rows57:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	SUBQ   $0x08, R8
-	JL     rest60
+	JL     rest72
 
-whole59:
+whole71:
 	VMOVUPD     (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VMOVUPD     (DI)(BX*1), Y8
@@ -5326,11 +5409,11 @@ whole59:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, R8
-	JGE         whole59
+	JGE         whole71
 
-rest60:
+rest72:
 	ADDQ        $0x04, R8
-	JL          last61
+	JL          last73
 	VMOVUPD     (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VMOVUPD     (DI)(BX*1), Y8
@@ -5343,9 +5426,9 @@ rest60:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, R8
 
-last61:
+last73:
 	ADDQ        $0x04, R8
-	JZ          done62
+	JZ          done74
 	LEAQ        -32(DI)(R8*8), DI
 	LEAQ        -32(R9)(R8*8), R9
 	LEAQ        last64<>+0(SB), R10
@@ -5365,7 +5448,7 @@ last61:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R9
 
-done62:
+done74:
 	VADDPD     Y1, Y0, Y0
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y5, Y4, Y4
@@ -5379,12 +5462,12 @@ done62:
 	LEAQ       (CX)(BX*4), CX
 	ADDQ       $0x20, AX
 	SUBQ       $0x04, DX
-	JMP        rows57
+	JMP        rows69
 
-fewer58:
-rows63:
+fewer70:
+rows75:
 	CMPQ   DX, $0x01
-	JL     fewer64
+	JL     fewer76
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, SI
 	LEAQ   (CX)(BX*4), DI
@@ -5393,9 +5476,9 @@ rows63:
 	VXORPS X9, X9, X9
 	VXORPS X10, X10, X10
 	SUBQ   $0x08, DI
-	JL     rest66
+	JL     rest78
 
-whole65:
+whole77:
 	VMOVUPD     (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	VMOVUPD     32(SI), Y0
@@ -5403,20 +5486,20 @@ whole65:
 	ADDQ        $0x00000040, SI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DI
-	JGE         whole65
+	JGE         whole77
 
-rest66:
+rest78:
 	ADDQ        $0x04, DI
-	JL          last67
+	JL          last79
 	VMOVUPD     (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	ADDQ        $0x00000020, SI
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DI
 
-last67:
+last79:
 	ADDQ        $0x04, DI
-	JZ          done68
+	JZ          done80
 	LEAQ        -32(SI)(DI*8), SI
 	LEAQ        -32(R8)(DI*8), R8
 	LEAQ        last64<>+0(SB), R9
@@ -5427,7 +5510,7 @@ last67:
 	ADDQ        $0x00000020, SI
 	ADDQ        $0x00000020, R8
 
-done68:
+done80:
 	VADDPD       Y10, Y9, Y9
 	VHADDPD      Y9, Y9, Y9
 	VEXTRACTF128 $0x01, Y9, X0
@@ -5436,9 +5519,9 @@ done68:
 	ADDQ         BX, CX
 	ADDQ         $0x08, AX
 	SUBQ         $0x01, DX
-	JMP          rows63
+	JMP          rows75
 
-fewer64:
+fewer76:
 	VZEROUPPER
 	RET
 
@@ -5519,9 +5602,9 @@ TEXT ·rowTargetF64AVX2(SB), NOSPLIT, $0-64
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	SUBQ   $0x00000010, SI
-	JL     rest69
+	JL     rest81
 
-sixteen69:
+sixteen81:
 	VMOVUPD     (AX), Y6
 	VMOVUPD     (CX), Y7
 	VORPD       Y6, Y2, Y2
@@ -5563,11 +5646,11 @@ sixteen69:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000010, SI
-	JGE         sixteen69
+	JGE         sixteen81
 
-rest69:
+rest81:
 	ADDQ        $0x00000010, SI
-	JZ          end69
+	JZ          end81
 	LEAQ        tail64<>+0(SB), DI
 	MOVQ        $0x00000040, R8
 	SUBQ        SI, R8
@@ -5637,7 +5720,7 @@ rest69:
 	VANDPD      Y6, Y7, Y7
 	VFMADD231PD Y7, Y8, Y4
 
-end69:
+end81:
 	VADDPD       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPD       X3, X0, X0
@@ -5778,9 +5861,9 @@ row:
 	MOVQ classes+48(FP), R10
 	MOVQ AX, R11
 	SUBQ $0x08, R10
-	JL   rest71
+	JL   rest83
 
-whole70:
+whole82:
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (R11)
 	VMOVUPS 32(CX), Y0
@@ -5788,20 +5871,20 @@ whole70:
 	ADDQ    $0x00000040, R11
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x08, R10
-	JGE     whole70
+	JGE     whole82
 
-rest71:
+rest83:
 	ADDQ    $0x04, R10
-	JL      last72
+	JL      last84
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (R11)
 	ADDQ    $0x00000020, R11
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x04, R10
 
-last72:
+last84:
 	ADDQ    $0x04, R10
-	JZ      done73
+	JZ      done85
 	LEAQ    -32(R11)(R10*8), R11
 	LEAQ    -32(CX)(R10*8), CX
 	VMOVUPS (CX), Y0
@@ -5809,7 +5892,7 @@ last72:
 	ADDQ    $0x00000020, R11
 	ADDQ    $0x00000020, CX
 
-done73:
+done85:
 	MOVQ    (DI), R10
 	MOVQ    R10, (SI)(R9*8)
 	MOVQ    (BX), R10
@@ -5824,6 +5907,7 @@ done73:
 	DECQ    R8
 	JNZ     row
 	MOVQ    R9, n+64(FP)
+	VZEROUPPER
 	RET
 
 // func spreadRowsF64AVX2(dst *float64, tile *float64, values *float64, of *float64, labels *int, classes int, rows int)
@@ -5846,9 +5930,9 @@ row:
 	MOVQ         classes+40(FP), R9
 	MOVQ         CX, R10
 	SUBQ         $0x08, R9
-	JL           rest75
+	JL           rest87
 
-whole74:
+whole86:
 	VMOVUPS (R10), Y1
 	VANDNPS Y1, Y0, Y1
 	VMOVUPS Y1, (AX)
@@ -5858,11 +5942,11 @@ whole74:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, R10
 	SUBQ    $0x08, R9
-	JGE     whole74
+	JGE     whole86
 
-rest75:
+rest87:
 	ADDQ    $0x04, R9
-	JL      last76
+	JL      last88
 	VMOVUPS (R10), Y1
 	VANDNPS Y1, Y0, Y1
 	VMOVUPS Y1, (AX)
@@ -5870,9 +5954,9 @@ rest75:
 	ADDQ    $0x00000020, R10
 	SUBQ    $0x04, R9
 
-last76:
+last88:
 	ADDQ    $0x04, R9
-	JZ      done77
+	JZ      done89
 	LEAQ    -32(AX)(R9*8), AX
 	LEAQ    -32(R10)(R9*8), R10
 	VMOVUPS (R10), Y1
@@ -5881,7 +5965,7 @@ last76:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, R10
 
-done77:
+done89:
 	TESTQ   R8, R8
 	CMOVQEQ R10, CX
 
@@ -5969,9 +6053,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest79
+	JL           rest91
 
-whole78:
+whole90:
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, (AX)
@@ -5981,11 +6065,11 @@ whole78:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x08, DX
-	JGE     whole78
+	JGE     whole90
 
-rest79:
+rest91:
 	ADDQ    $0x04, DX
-	JL      last80
+	JL      last92
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, (AX)
@@ -5993,9 +6077,9 @@ rest79:
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x04, DX
 
-last80:
+last92:
 	ADDQ    $0x04, DX
-	JZ      done81
+	JZ      done93
 	LEAQ    -32(AX)(DX*8), AX
 	LEAQ    -32(CX)(DX*8), CX
 	VMULPD  (CX), Y0, Y0
@@ -6004,7 +6088,7 @@ last80:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 
-done81:
+done93:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6085,9 +6169,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
 	SUBQ         $0x08, DX
-	JL           rest83
+	JL           rest95
 
-whole82:
+whole94:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -6100,11 +6184,11 @@ whole82:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x08, DX
-	JGE         whole82
+	JGE         whole94
 
-rest83:
+rest95:
 	ADDQ        $0x04, DX
-	JL          last84
+	JL          last96
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -6114,9 +6198,9 @@ rest83:
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x04, DX
 
-last84:
+last96:
 	ADDQ        $0x04, DX
-	JZ          done85
+	JZ          done97
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6128,7 +6212,7 @@ last84:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DI
 
-done85:
+done97:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6228,9 +6312,9 @@ row:
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
 	SUBQ         $0x08, DX
-	JL           rest87
+	JL           rest99
 
-whole86:
+whole98:
 	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -6251,11 +6335,11 @@ whole86:
 	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, DX
-	JGE         whole86
+	JGE         whole98
 
-rest87:
+rest99:
 	ADDQ        $0x04, DX
-	JL          last88
+	JL          last100
 	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -6270,9 +6354,9 @@ rest87:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, DX
 
-last88:
+last100:
 	ADDQ        $0x04, DX
-	JZ          done89
+	JZ          done101
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6291,7 +6375,7 @@ last88:
 	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R9
 
-done89:
+done101:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6371,9 +6455,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest91
+	JL           rest103
 
-whole90:
+whole102:
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
@@ -6386,11 +6470,11 @@ whole90:
 	ADDQ    $0x00000040, CX
 	ADDQ    $0x00000040, DI
 	SUBQ    $0x08, DX
-	JGE     whole90
+	JGE     whole102
 
-rest91:
+rest103:
 	ADDQ    $0x04, DX
-	JL      last92
+	JL      last104
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
@@ -6400,9 +6484,9 @@ rest91:
 	ADDQ    $0x00000020, DI
 	SUBQ    $0x04, DX
 
-last92:
+last104:
 	ADDQ    $0x04, DX
-	JZ      done93
+	JZ      done105
 	LEAQ    -32(AX)(DX*8), AX
 	LEAQ    -32(CX)(DX*8), CX
 	LEAQ    -32(DI)(DX*8), DI
@@ -6414,7 +6498,7 @@ last92:
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, DI
 
-done93:
+done105:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6502,9 +6586,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	SUBQ         $0x08, DX
-	JL           rest95
+	JL           rest107
 
-whole94:
+whole106:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -6520,11 +6604,11 @@ whole94:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DX
-	JGE         whole94
+	JGE         whole106
 
-rest95:
+rest107:
 	ADDQ        $0x04, DX
-	JL          last96
+	JL          last108
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -6536,9 +6620,9 @@ rest95:
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DX
 
-last96:
+last108:
 	ADDQ        $0x04, DX
-	JZ          done97
+	JZ          done109
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6553,7 +6637,7 @@ last96:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R8
 
-done97:
+done109:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6660,9 +6744,9 @@ row:
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
 	SUBQ         $0x08, DX
-	JL           rest99
+	JL           rest111
 
-whole98:
+whole110:
 	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -6686,11 +6770,11 @@ whole98:
 	ADDQ        $0x00000040, R9
 	ADDQ        $0x00000040, R10
 	SUBQ        $0x08, DX
-	JGE         whole98
+	JGE         whole110
 
-rest99:
+rest111:
 	ADDQ        $0x04, DX
-	JL          last100
+	JL          last112
 	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -6707,9 +6791,9 @@ rest99:
 	ADDQ        $0x00000020, R10
 	SUBQ        $0x04, DX
 
-last100:
+last112:
 	ADDQ        $0x04, DX
-	JZ          done101
+	JZ          done113
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6731,7 +6815,7 @@ last100:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R10
 
-done101:
+done113:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6754,14 +6838,14 @@ label:
 	MOVQ 1408(AX)(BX*8), DI
 	SUBQ SI, DI
 	CMPQ DI, DX
-	JCC  own102
+	JCC  own114
 	SHLQ $0x04, DI
 	ADDQ BX, DI
 	MOVQ (CX)(DI*8), R9
 	MOVQ R8, (CX)(DI*8)
 	MOVQ R9, 128(AX)(BX*8)
 
-own102:
+own114:
 	INCQ BX
 	CMPQ BX, $0x00000010
 	JL   label
@@ -6801,12 +6885,12 @@ label:
 	MOVQ  1408(AX)(SI*8), DI
 	MOVQ  R8, 128(AX)(SI*8)
 	TESTQ DI, DI
-	JL    own103
+	JL    own115
 	MOVQ  (CX)(DI*8), R9
 	MOVQ  R8, (CX)(DI*8)
 	MOVQ  R9, 128(AX)(SI*8)
 
-own103:
+own115:
 	LEAQ (CX)(DX*8), CX
 	INCQ SI
 	CMPQ SI, BX
@@ -6816,9 +6900,9 @@ own103:
 	MOVQ classes+16(FP), DX
 	SHLQ $0x03, DX
 
-rows104:
+rows116:
 	CMPQ   BX, $0x04
-	JL     fewer105
+	JL     fewer117
 	LEAQ   (DX)(DX*2), SI
 	MOVQ   CX, DI
 	LEAQ   (CX)(DX*4), R8
@@ -6832,9 +6916,9 @@ rows104:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	SUBQ   $0x08, R8
-	JL     rest107
+	JL     rest119
 
-whole106:
+whole118:
 	VADDPD (DI), Y0, Y0
 	VADDPD (DI)(DX*1), Y2, Y2
 	VADDPD (DI)(DX*2), Y4, Y4
@@ -6845,11 +6929,11 @@ whole106:
 	VADDPD 32(DI)(SI*1), Y7, Y7
 	ADDQ   $0x00000040, DI
 	SUBQ   $0x08, R8
-	JGE    whole106
+	JGE    whole118
 
-rest107:
+rest119:
 	ADDQ   $0x04, R8
-	JL     last108
+	JL     last120
 	VADDPD (DI), Y0, Y0
 	VADDPD (DI)(DX*1), Y2, Y2
 	VADDPD (DI)(DX*2), Y4, Y4
@@ -6857,9 +6941,9 @@ rest107:
 	ADDQ   $0x00000020, DI
 	SUBQ   $0x04, R8
 
-last108:
+last120:
 	ADDQ    $0x04, R8
-	JZ      done109
+	JZ      done121
 	LEAQ    -32(DI)(R8*8), DI
 	LEAQ    last64<>+0(SB), R9
 	VMOVUPD (R9)(R8*8), Y8
@@ -6873,7 +6957,7 @@ last108:
 	VADDPD  Y8, Y7, Y7
 	ADDQ    $0x00000020, DI
 
-done109:
+done121:
 	VADDPD     Y1, Y0, Y0
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y5, Y4, Y4
@@ -6887,12 +6971,12 @@ done109:
 	LEAQ       (CX)(DX*4), CX
 	ADDQ       $0x20, AX
 	SUBQ       $0x04, BX
-	JMP        rows104
+	JMP        rows116
 
-fewer105:
-rows110:
+fewer117:
+rows122:
 	CMPQ   BX, $0x01
-	JL     fewer111
+	JL     fewer123
 	LEAQ   (DX)(DX*2), SI
 	MOVQ   CX, SI
 	LEAQ   (CX)(DX*4), DI
@@ -6900,25 +6984,25 @@ rows110:
 	VXORPS X10, X10, X10
 	VXORPS X11, X11, X11
 	SUBQ   $0x08, DI
-	JL     rest113
+	JL     rest125
 
-whole112:
+whole124:
 	VADDPD (SI), Y10, Y10
 	VADDPD 32(SI), Y11, Y11
 	ADDQ   $0x00000040, SI
 	SUBQ   $0x08, DI
-	JGE    whole112
+	JGE    whole124
 
-rest113:
+rest125:
 	ADDQ   $0x04, DI
-	JL     last114
+	JL     last126
 	VADDPD (SI), Y10, Y10
 	ADDQ   $0x00000020, SI
 	SUBQ   $0x04, DI
 
-last114:
+last126:
 	ADDQ    $0x04, DI
-	JZ      done115
+	JZ      done127
 	LEAQ    -32(SI)(DI*8), SI
 	LEAQ    last64<>+0(SB), R8
 	VMOVUPD (R8)(DI*8), Y0
@@ -6926,7 +7010,7 @@ last114:
 	VADDPD  Y0, Y11, Y11
 	ADDQ    $0x00000020, SI
 
-done115:
+done127:
 	VADDPD       Y11, Y10, Y10
 	VHADDPD      Y10, Y10, Y10
 	VEXTRACTF128 $0x01, Y10, X0
@@ -6935,9 +7019,9 @@ done115:
 	ADDQ         DX, CX
 	ADDQ         $0x08, AX
 	SUBQ         $0x01, BX
-	JMP          rows110
+	JMP          rows122
 
-fewer111:
+fewer123:
 	VZEROUPPER
 	RET
 
@@ -7295,12 +7379,12 @@ TEXT ·takeLabelsAVX2(SB), NOSPLIT, $0-32
 	VMOVUPD    Y2, 1152(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted116
+	JZ         unweighted128
 	VPCMPEQD   Y4, Y4, Y4
 	VANDNPD    Y4, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted116:
+unweighted128:
 	VMOVUPD    Y2, 1024(AX)
 	VXORPS     X5, X5, X5
 	VMOVUPD    32(CX), Y1
@@ -7314,12 +7398,12 @@ unweighted116:
 	VMOVUPD    Y2, 1184(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted117
+	JZ         unweighted129
 	VPCMPEQD   Y5, Y5, Y5
 	VANDNPD    Y5, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted117:
+unweighted129:
 	VMOVUPD    Y2, 1056(AX)
 	VXORPS     X6, X6, X6
 	VMOVUPD    64(CX), Y1
@@ -7333,12 +7417,12 @@ unweighted117:
 	VMOVUPD    Y2, 1216(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted118
+	JZ         unweighted130
 	VPCMPEQD   Y6, Y6, Y6
 	VANDNPD    Y6, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted118:
+unweighted130:
 	VMOVUPD    Y2, 1088(AX)
 	VXORPS     X7, X7, X7
 	VMOVUPD    96(CX), Y1
@@ -7352,12 +7436,12 @@ unweighted118:
 	VMOVUPD    Y2, 1248(AX)
 	VMOVAPD    Y0, Y0
 	TESTQ      BX, BX
-	JZ         unweighted119
+	JZ         unweighted131
 	VPCMPEQD   Y7, Y7, Y7
 	VANDNPD    Y7, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y0
 
-unweighted119:
+unweighted131:
 	VMOVUPD Y0, 1120(AX)
 	VZEROUPPER
 	RET
@@ -7616,7 +7700,7 @@ whole:
 	VMOVUPD           Z9, 64(SI)
 	VMULPD            Z0, Z5, Z5
 	TESTL             DI, DI
-	JZ                capped120
+	JZ                capped132
 	VMOVUPD           Z4, (SP)
 	VMOVUPD           Z5, 64(SP)
 	VCVTPS2PD         (CX), Z0
@@ -7714,7 +7798,7 @@ whole:
 	VMOVUPD           (SP), Z4
 	VMOVUPD           64(SP), Z5
 
-capped120:
+capped132:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z4, (BX)
@@ -7770,31 +7854,31 @@ dropped:
 	VORPS            Y0, Y7, Y7
 	VMOVMSKPS        Y7, DI
 	TESTL            DI, DI
-	JZ               open121
+	JZ               open133
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X1
 
-element121:
+element133:
 	VMOVSS   (CX)(DI*4), X0
 	VUCOMISS X0, X1
-	JNE      not121
-	JP       not121
+	JNE      not133
+	JP       not133
 	TESTQ    BX, BX
-	JZ       drop121
+	JZ       drop133
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop121:
+drop133:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not121:
+not133:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element121
+	JL   element133
 
-open121:
+open133:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -7894,7 +7978,7 @@ whole:
 	VMOVUPD           Z8, 64(SI)
 	VMULPD            Z4, Z9, Z9
 	TESTL             DI, DI
-	JZ                capped122
+	JZ                capped134
 	VMOVUPD           Z6, (SP)
 	VMOVUPD           Z9, 64(SP)
 	VCVTPS2PD         (CX), Z4
@@ -7992,7 +8076,7 @@ whole:
 	VMOVUPD           (SP), Z6
 	VMOVUPD           64(SP), Z9
 
-capped122:
+capped134:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z6, (BX)
@@ -8036,31 +8120,31 @@ dropped:
 	VORPS            Y4, Y2, Y2
 	VMOVMSKPS        Y2, DI
 	TESTL            DI, DI
-	JZ               open123
+	JZ               open135
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X2
 
-element123:
+element135:
 	VMOVSS   (CX)(DI*4), X1
 	VUCOMISS X1, X2
-	JNE      not123
-	JP       not123
+	JNE      not135
+	JP       not135
 	TESTQ    BX, BX
-	JZ       drop123
+	JZ       drop135
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop123:
+drop135:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not123:
+not135:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element123
+	JL   element135
 
-open123:
+open135:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -8264,7 +8348,7 @@ whole:
 	VMOVUPD           Z14, 64(SI)
 	VMULPD            Z0, Z10, Z10
 	TESTL             DI, DI
-	JZ                capped124
+	JZ                capped136
 	VMOVUPD           Z9, (SP)
 	VMOVUPD           Z10, 64(SP)
 	VMOVUPD           (CX), Z0
@@ -8368,7 +8452,7 @@ whole:
 	VMOVUPD           (SP), Z9
 	VMOVUPD           64(SP), Z10
 
-capped124:
+capped136:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z9, (BX)
@@ -8436,31 +8520,31 @@ dropped:
 	VORPS            Y0, Y12, Y12
 	VMOVMSKPD        Y12, DI
 	TESTL            DI, DI
-	JZ               open125
+	JZ               open137
 	XORQ             DI, DI
 	VMOVSD           c64_fff0000000000000<>+0(SB), X1
 
-element125:
+element137:
 	VMOVSD   (CX)(DI*8), X0
 	VUCOMISD X0, X1
-	JNE      not125
-	JP       not125
+	JNE      not137
+	JP       not137
 	TESTQ    BX, BX
-	JZ       drop125
+	JZ       drop137
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop125:
+drop137:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not125:
+not137:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element125
+	JL   element137
 
-open125:
+open137:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX

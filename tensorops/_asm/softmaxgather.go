@@ -12,21 +12,33 @@ import (
 // copyRow copies a row of 4 elements or more, with the bits of mask cleared where there is one. The
 // pointers end behind it.
 func (g *gen) copyRow(to, from, n reg.GPVirtual, mask reg.VecVirtual) {
-	perRow(n, []stepped{{to, size(g.elem)}, {from, size(g.elem)}}, func(at int, _ bool) {
-		v := reg.VecVirtual(YMM())
-		if g.elem == "F32" {
-			v = XMM()
-		}
-		VMOVUPS(g.elemAt(from, at), v)
-		if mask != nil {
-			m := mask.AsY()
-			if g.elem == "F32" {
-				m = mask.AsX()
+	copyBy := func(registers func() reg.VecVirtual) {
+		per := int(registers().Size()) / size(g.elem)
+		perRow(n, per, []stepped{{to, size(g.elem)}, {from, size(g.elem)}}, func(at int, _ bool) {
+			v := registers()
+			VMOVUPS(g.elemAt(from, at), v)
+			if mask != nil {
+				m := mask.AsX()
+				if v.Size() == 32 {
+					m = mask.AsY()
+				}
+				VANDNPS(v, m, v)
 			}
-			VANDNPS(v, m, v)
-		}
-		VMOVUPS(v, g.elemAt(to, at))
-	})
+			VMOVUPS(v, g.elemAt(to, at))
+		})
+	}
+	if g.elem == "F64" {
+		copyBy(func() reg.VecVirtual { return YMM() })
+		return
+	}
+	few, copied := newLabel("few"), newLabel("copied")
+	CMPQ(n, U8(8))
+	JL(LabelRef(few))
+	copyBy(func() reg.VecVirtual { return YMM() })
+	JMP(LabelRef(copied))
+	Label(few)
+	copyBy(func() reg.VecVirtual { return XMM() })
+	Label(copied)
 }
 
 // gatherRows emits copying the rows that have a label, and what belongs to them, to the front of a
@@ -57,6 +69,7 @@ func (g *gen) gatherRows() {
 	DECQ(rows)
 	JNZ(LabelRef("row"))
 	Store(count, ReturnIndex(0))
+	VZEROUPPER()
 	RET()
 }
 

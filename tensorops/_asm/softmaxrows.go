@@ -29,38 +29,39 @@ func newLabel(name string) string {
 	return fmt.Sprintf("%s%d", name, labels)
 }
 
-// perRow emits a loop over a row, which n counts the elements of: two registers at a time, then one,
-// and the last elements again with body(0, true). ps are where the row's data is; they end behind
-// it.
-func perRow(n reg.GPVirtual, ps []stepped, body func(at int, last bool)) {
+// perRow emits a loop over a row, which n counts the elements of: two registers of so many elements
+// at a time, then one, and the last elements again with body(0, true). ps are where the row's data
+// is; they end behind it.
+func perRow(n reg.GPVirtual, per int, ps []stepped, body func(at int, last bool)) {
 	whole, rest, last, done := newLabel("whole"), newLabel("rest"), newLabel("last"), newLabel("done")
 	step := func(elements int) {
 		for _, p := range ps {
 			ADDQ(U32(uint32(elements*p.bytes)), p)
 		}
 	}
-	SUBQ(U8(8), n)
+	one, two := U8(uint8(per)), U8(uint8(2*per))
+	SUBQ(two, n)
 	JL(LabelRef(rest))
 	Label(whole)
 	body(0, false)
-	body(4, false)
-	step(8)
-	SUBQ(U8(8), n)
+	body(per, false)
+	step(2 * per)
+	SUBQ(two, n)
 	JGE(LabelRef(whole))
 	Label(rest)
-	ADDQ(U8(4), n)
+	ADDQ(one, n)
 	JL(LabelRef(last))
 	body(0, false)
-	step(4)
-	SUBQ(U8(4), n)
+	step(per)
+	SUBQ(one, n)
 	Label(last)
-	ADDQ(U8(4), n)
+	ADDQ(one, n)
 	JZ(LabelRef(done))
 	for _, p := range ps {
-		LEAQ(Mem{Base: p.GPVirtual, Index: n, Scale: uint8(p.bytes), Disp: -4 * p.bytes}, p.GPVirtual)
+		LEAQ(Mem{Base: p.GPVirtual, Index: n, Scale: uint8(p.bytes), Disp: -per * p.bytes}, p.GPVirtual)
 	}
 	body(0, true)
-	step(4)
+	step(per)
 	Label(done)
 }
 
@@ -90,7 +91,7 @@ func (g *gen) sumRows(sums, p, rows reg.GPVirtual, bytes int, v string, term fun
 		for i := range acc {
 			acc[i] = [2]reg.VecVirtual{g.zero(), g.zero()}
 		}
-		perRow(n, ps, func(at int, last bool) {
+		perRow(n, 4, ps, func(at int, last bool) {
 			half, keep := at/4, Op(nil)
 			if last {
 				half = 1
@@ -210,7 +211,7 @@ func (g *gen) rowGrad(kind gradKind) {
 	if b != nil {
 		Load(Param("b"), b)
 	}
-	perRow(n, ps, func(at int, _ bool) {
+	perRow(n, 4, ps, func(at int, _ bool) {
 		v := g.out(kind, lane(e, at), fac, add, lane(k, at), lane(b, at), func() reg.VecVirtual { return g.load(t, at) }, lane(slope, at))
 		VANDPD(live, v, v)
 		g.store(v, dst, at, false)
