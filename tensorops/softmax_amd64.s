@@ -4030,9 +4030,9 @@ next:
 	JNZ  row
 	RET
 
-// func gatherRowsF32AVX2(tile *float32, x *float32, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int) (n int)
-// Requires: AVX, CMOV
-TEXT ·gatherRowsF32AVX2(SB), NOSPLIT, $0-72
+// func gatherRowsF32AVX2(tile *float32, x *float32, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int, most int) (n int, left int)
+// Requires: AVX
+TEXT ·gatherRowsF32AVX2(SB), NOSPLIT, $0-88
 	MOVQ tile+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ toLabels+16(FP), DX
@@ -4040,97 +4040,108 @@ TEXT ·gatherRowsF32AVX2(SB), NOSPLIT, $0-72
 	MOVQ toUp+32(FP), SI
 	MOVQ up+40(FP), DI
 	MOVQ rows+56(FP), R8
+	MOVQ most+64(FP), R10
 	XORQ R9, R9
+	MOVQ classes+48(FP), R11
+	SHLQ $0x02, R11
 
 row:
-	MOVQ classes+48(FP), R10
-	MOVQ AX, R11
-	CMPQ R10, $0x08
-	JL   few23
-	SUBQ $0x10, R10
-	JL   rest26
+	MOVQ  (BX), R12
+	TESTQ R12, R12
+	JL    ignored
+	MOVQ  R12, (DX)(R9*8)
+	MOVQ  (DI), R12
+	MOVQ  R12, (SI)(R9*8)
+	INCQ  R9
+	MOVQ  classes+48(FP), R12
+	CMPQ  R12, $0x08
+	JL    few23
+	SUBQ  $0x10, R12
+	JL    rest26
 
 whole25:
 	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (R11)
+	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	VMOVUPS Y0, 32(R11)
-	ADDQ    $0x00000040, R11
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
-	SUBQ    $0x10, R10
+	SUBQ    $0x10, R12
 	JGE     whole25
 
 rest26:
-	ADDQ    $0x08, R10
+	ADDQ    $0x08, R12
 	JL      last27
 	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (R11)
-	ADDQ    $0x00000020, R11
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
-	SUBQ    $0x08, R10
+	SUBQ    $0x08, R12
 
 last27:
-	ADDQ    $0x08, R10
+	ADDQ    $0x08, R12
 	JZ      done28
-	LEAQ    -32(R11)(R10*4), R11
-	LEAQ    -32(CX)(R10*4), CX
+	LEAQ    -32(AX)(R12*4), AX
+	LEAQ    -32(CX)(R12*4), CX
 	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (R11)
-	ADDQ    $0x00000020, R11
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 
 done28:
 	JMP copied24
 
 few23:
-	SUBQ $0x08, R10
+	SUBQ $0x08, R12
 	JL   rest30
 
 whole29:
 	VMOVUPS (CX), X0
-	VMOVUPS X0, (R11)
+	VMOVUPS X0, (AX)
 	VMOVUPS 16(CX), X0
-	VMOVUPS X0, 16(R11)
-	ADDQ    $0x00000020, R11
+	VMOVUPS X0, 16(AX)
+	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
-	SUBQ    $0x08, R10
+	SUBQ    $0x08, R12
 	JGE     whole29
 
 rest30:
-	ADDQ    $0x04, R10
+	ADDQ    $0x04, R12
 	JL      last31
 	VMOVUPS (CX), X0
-	VMOVUPS X0, (R11)
-	ADDQ    $0x00000010, R11
+	VMOVUPS X0, (AX)
+	ADDQ    $0x00000010, AX
 	ADDQ    $0x00000010, CX
-	SUBQ    $0x04, R10
+	SUBQ    $0x04, R12
 
 last31:
-	ADDQ    $0x04, R10
+	ADDQ    $0x04, R12
 	JZ      done32
-	LEAQ    -16(R11)(R10*4), R11
-	LEAQ    -16(CX)(R10*4), CX
+	LEAQ    -16(AX)(R12*4), AX
+	LEAQ    -16(CX)(R12*4), CX
 	VMOVUPS (CX), X0
-	VMOVUPS X0, (R11)
-	ADDQ    $0x00000010, R11
+	VMOVUPS X0, (AX)
+	ADDQ    $0x00000010, AX
 	ADDQ    $0x00000010, CX
 
 done32:
 copied24:
-	MOVQ    (DI), R10
-	MOVQ    R10, (SI)(R9*8)
-	MOVQ    (BX), R10
-	MOVQ    R10, (DX)(R9*8)
-	XORQ    R12, R12
-	TESTQ   R10, R10
-	CMOVQGE R11, AX
-	SETGE   R12
-	ADDQ    R12, R9
-	ADDQ    $0x08, DI
-	ADDQ    $0x08, BX
-	DECQ    R8
-	JNZ     row
-	MOVQ    R9, n+64(FP)
+	JMP next
+
+ignored:
+	ADDQ R11, CX
+
+next:
+	ADDQ $0x08, DI
+	ADDQ $0x08, BX
+	DECQ R8
+	JZ   done
+	CMPQ R9, R10
+	JL   row
+
+done:
+	MOVQ R9, n+72(FP)
+	MOVQ R8, left+80(FP)
 	VZEROUPPER
 	RET
 
@@ -5845,9 +5856,9 @@ next:
 	JNZ  row
 	RET
 
-// func gatherRowsF64AVX2(tile *float64, x *float64, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int) (n int)
-// Requires: AVX, CMOV
-TEXT ·gatherRowsF64AVX2(SB), NOSPLIT, $0-72
+// func gatherRowsF64AVX2(tile *float64, x *float64, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int, most int) (n int, left int)
+// Requires: AVX
+TEXT ·gatherRowsF64AVX2(SB), NOSPLIT, $0-88
 	MOVQ tile+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ toLabels+16(FP), DX
@@ -5855,58 +5866,69 @@ TEXT ·gatherRowsF64AVX2(SB), NOSPLIT, $0-72
 	MOVQ toUp+32(FP), SI
 	MOVQ up+40(FP), DI
 	MOVQ rows+56(FP), R8
+	MOVQ most+64(FP), R10
 	XORQ R9, R9
+	MOVQ classes+48(FP), R11
+	SHLQ $0x03, R11
 
 row:
-	MOVQ classes+48(FP), R10
-	MOVQ AX, R11
-	SUBQ $0x08, R10
-	JL   rest83
+	MOVQ  (BX), R12
+	TESTQ R12, R12
+	JL    ignored
+	MOVQ  R12, (DX)(R9*8)
+	MOVQ  (DI), R12
+	MOVQ  R12, (SI)(R9*8)
+	INCQ  R9
+	MOVQ  classes+48(FP), R12
+	SUBQ  $0x08, R12
+	JL    rest83
 
 whole82:
 	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (R11)
+	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	VMOVUPS Y0, 32(R11)
-	ADDQ    $0x00000040, R11
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
-	SUBQ    $0x08, R10
+	SUBQ    $0x08, R12
 	JGE     whole82
 
 rest83:
-	ADDQ    $0x04, R10
+	ADDQ    $0x04, R12
 	JL      last84
 	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (R11)
-	ADDQ    $0x00000020, R11
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
-	SUBQ    $0x04, R10
+	SUBQ    $0x04, R12
 
 last84:
-	ADDQ    $0x04, R10
+	ADDQ    $0x04, R12
 	JZ      done85
-	LEAQ    -32(R11)(R10*8), R11
-	LEAQ    -32(CX)(R10*8), CX
+	LEAQ    -32(AX)(R12*8), AX
+	LEAQ    -32(CX)(R12*8), CX
 	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (R11)
-	ADDQ    $0x00000020, R11
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 
 done85:
-	MOVQ    (DI), R10
-	MOVQ    R10, (SI)(R9*8)
-	MOVQ    (BX), R10
-	MOVQ    R10, (DX)(R9*8)
-	XORQ    R12, R12
-	TESTQ   R10, R10
-	CMOVQGE R11, AX
-	SETGE   R12
-	ADDQ    R12, R9
-	ADDQ    $0x08, DI
-	ADDQ    $0x08, BX
-	DECQ    R8
-	JNZ     row
-	MOVQ    R9, n+64(FP)
+	JMP next
+
+ignored:
+	ADDQ R11, CX
+
+next:
+	ADDQ $0x08, DI
+	ADDQ $0x08, BX
+	DECQ R8
+	JZ   done
+	CMPQ R9, R10
+	JL   row
+
+done:
+	MOVQ R9, n+72(FP)
+	MOVQ R8, left+80(FP)
 	VZEROUPPER
 	RET
 

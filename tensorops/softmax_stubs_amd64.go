@@ -94,10 +94,10 @@ func laneEntropyF32AVX2(sum *float64, t *float32, classes int)
 //go:noescape
 func storeLabelsF32AVX2(dst *float32, st *float64, step int, stride int)
 
-// gatherRowsF32AVX2 copies rows that have a label, with labels and factors, and returns their number.
+// gatherRowsF32AVX2 copies at most so many rows that have a label; it returns their number and that of the rows left.
 //
 //go:noescape
-func gatherRowsF32AVX2(tile *float32, x *float32, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int) (n int)
+func gatherRowsF32AVX2(tile *float32, x *float32, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int, most int) (n int, left int)
 
 // spreadRowsF32AVX2 copies a tile's rows and values to their places; dst and values may be nil.
 //
@@ -214,10 +214,10 @@ func laneEntropyF64AVX2(sum *float64, t *float64, classes int)
 //go:noescape
 func storeLabelsF64AVX2(dst *float64, st *float64, step int, stride int)
 
-// gatherRowsF64AVX2 copies rows that have a label, with labels and factors, and returns their number.
+// gatherRowsF64AVX2 copies at most so many rows that have a label; it returns their number and that of the rows left.
 //
 //go:noescape
-func gatherRowsF64AVX2(tile *float64, x *float64, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int) (n int)
+func gatherRowsF64AVX2(tile *float64, x *float64, toLabels *int, labels *int, toUp *float64, up *float64, classes int, rows int, most int) (n int, left int)
 
 // spreadRowsF64AVX2 copies a tile's rows and values to their places; dst and values may be nil.
 //

@@ -126,6 +126,11 @@ func (c *softmaxCall[F]) labelGroups() {
 		return
 	}
 	c.prepare(c.o.Weights, c.o.ZLoss)
+	c.labelBlocks()
+}
+
+// labelBlocks does all rows against labels after prepare.
+func (c *softmaxCall[F]) labelBlocks() {
 	for i := c.lo; i < c.hi; i += c.block * c.per {
 		groups := 0
 		for at := i; at < c.hi && groups < c.block; at += c.per {

@@ -63,10 +63,10 @@ type softmaxKernels[F Float] struct {
 	// storeLabels writes atLabel to dst[i·step + label·stride].
 	storeLabels func(dst *F, st *float64, step, stride int)
 
-	// gatherRows copies the rows that have a label, with labels and up, one after another, and returns
-	// how many they are; there is room for all. spreadRows copies what came of them to their places, and
-	// 0 to those of the other rows.
-	gatherRows func(tile, x *F, toLabels, labels *int, toUp, up *float64, classes, rows int) int
+	// gatherRows copies rows that have a label, with labels and up, one after another, until they are
+	// most or no rows are left, and returns how many they are and how many rows are left. spreadRows
+	// copies what came of them to their places, and 0 to those of the other rows.
+	gatherRows func(tile, x *F, toLabels, labels *int, toUp, up *float64, classes, rows, most int) (n, left int)
 	spreadRows func(dst, tile *F, values, of *float64, labels *int, classes, rows int)
 
 	// laneGrad writes the gradients of a group to classes that lie stride apart, rowGrad those of

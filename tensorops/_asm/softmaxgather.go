@@ -6,8 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Rows with a label are copied side by side, and back, without a branch: every row is copied, and the
-// next one over it where it has no label.
+// Rows with a label are copied side by side, computed there, and copied back.
 
 // copyRow copies a row of 4 elements or more, with the bits of mask cleared where there is one. The
 // pointers end behind it.
@@ -41,34 +40,41 @@ func (g *gen) copyRow(to, from, n reg.GPVirtual, mask reg.VecVirtual) {
 	Label(copied)
 }
 
-// gatherRows emits copying the rows that have a label, and what belongs to them, to the front of a
-// tile. The tile has room for all rows.
+// gatherRows emits copying the rows that have a label, and what belongs to them, to a tile.
 func (g *gen) gatherRows() {
-	g.kernel("gatherRows", "func(tile, x *F, toLabels, labels *int, toUp, up *float64, classes, rows int) (n int)",
-		"copies rows that have a label, with labels and factors, and returns their number.")
+	g.kernel("gatherRows", "func(tile, x *F, toLabels, labels *int, toUp, up *float64, classes, rows, most int) (n, left int)",
+		"copies at most so many rows that have a label; it returns their number and that of the rows left.")
 	tile, x, toLabels, labels := pointer("tile"), pointer("x"), pointer("toLabels"), pointer("labels")
 	toUp, up, rows := pointer("toUp"), pointer("up"), pointer("rows")
-	count := GP64()
+	count, most := GP64(), pointer("most")
 	XORQ(count, count)
+	stride := GP64()
+	Load(Param("classes"), stride)
+	SHLQ(U8(uint8(1+size(g.elem)/4)), stride)
 	Label("row")
-	n, to, y, v, one := GP64(), GP64(), GP64(), GP64(), GP64()
-	Load(Param("classes"), n)
-	MOVQ(tile, to)
-	g.copyRow(to, x, n, nil)
+	n, y, v := GP64(), GP64(), GP64()
+	MOVQ(Mem{Base: labels}, y)
+	TESTQ(y, y)
+	JL(LabelRef("ignored"))
+	MOVQ(y, Mem{Base: toLabels, Index: count, Scale: 8})
 	MOVQ(Mem{Base: up}, v)
 	MOVQ(v, Mem{Base: toUp, Index: count, Scale: 8})
-	MOVQ(Mem{Base: labels}, y)
-	MOVQ(y, Mem{Base: toLabels, Index: count, Scale: 8})
-	XORQ(one, one)
-	TESTQ(y, y)
-	CMOVQGE(to, tile)
-	SETGE(one.As8())
-	ADDQ(one, count)
+	INCQ(count)
+	Load(Param("classes"), n)
+	g.copyRow(tile, x, n, nil)
+	JMP(LabelRef("next"))
+	Label("ignored")
+	ADDQ(stride, x)
+	Label("next")
 	ADDQ(U8(8), up)
 	ADDQ(U8(8), labels)
 	DECQ(rows)
-	JNZ(LabelRef("row"))
+	JZ(LabelRef("done"))
+	CMPQ(count, most)
+	JL(LabelRef("row"))
+	Label("done")
 	Store(count, ReturnIndex(0))
+	Store(rows, ReturnIndex(1))
 	VZEROUPPER()
 	RET()
 }
