@@ -274,6 +274,7 @@ func TestReadsBatch(t *testing.T) {
 	g := G.NewGraph()
 	x, y := matrixOf(g, "x", 2, 2, 1, 2, 3, 4), matrixOf(g, "y", 2, 2, 2, 1, 0, 3)
 	labels, mask := vectorOf(g, "labels", tensor.Int, 0, 1), vectorOf(g, "mask", tensor.Bool, true, true)
+	pixels := G.NewMatrix(g, tensor.Int, G.WithName("pixels"), G.WithShape(2, 2), G.WithValue(tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]int{0, 1, 1, 0}))))
 	sum := loss.Weighted(loss.Term{Name: "a", Factor: 1, Loss: loss.MSE}, loss.Term{Name: "b", Factor: 1, Loss: loss.DCL})
 	for name, c := range map[string]struct {
 		cost func() (*G.Node, error)
@@ -288,7 +289,7 @@ func TestReadsBatch(t *testing.T) {
 		"ListNet":       {func() (*G.Node, error) { return loss.ListNet(x, y) }, nil},
 		"Dice":          {func() (*G.Node, error) { return loss.Dice(x, labels) }, nil},
 		"pooled Dice":   {func() (*G.Node, error) { return loss.Dice(x, labels, loss.WithPooled()) }, []int{2}},
-		"pooled pixels": {func() (*G.Node, error) { return loss.LovaszHinge(x, y, loss.WithPooled()) }, []int{2, 2}},
+		"pooled pixels": {func() (*G.Node, error) { return loss.LovaszHinge(x, pixels, loss.WithPooled()) }, []int{2, 2}},
 		"Alignment":     {func() (*G.Node, error) { return loss.Alignment(x, y) }, nil},
 	} {
 		cost, err := c.cost()
