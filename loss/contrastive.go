@@ -57,41 +57,36 @@ var batchOptions = core.Options(core.ReduceOptions, core.OptReference, core.OptR
 // A batch is the anchors and their partners with labels.
 type batch struct {
 	anchors, partners []int
-	self              bool // the partners are the anchors
+	self              bool          // the partners are the anchors
+	places            map[int][]int // of the partners with a label
 }
 
-func batchOf(g *core.Group) batch {
+func batchOf(g *core.Group) *batch {
+	b := &batch{anchors: g.Int[1], partners: g.Int[1], self: true}
 	if g.Int[3] != nil {
-		return batch{g.Int[1], g.Int[3], false}
+		b.partners, b.self = g.Int[3], false
 	}
-	return batch{g.Int[1], g.Int[1], true}
+	b.places = placesOf(b.partners)
+	return b
 }
 
-// relation is 1 for a positive of anchor i, -1 for a negative and 0 for the anchor itself.
-func (b *batch) relation(i, j int) int {
-	switch {
-	case b.anchors[i] != b.partners[j]:
-		return -1
-	case b.self && i == j:
-		return 0
+// placesOf returns the places of each label, in their order.
+func placesOf(labels []int) map[int][]int {
+	places := make(map[int][]int)
+	for j, label := range labels {
+		places[label] = append(places[label], j)
 	}
-	return 1
+	return places
 }
 
-// counts returns a function that counts the positives and negatives of an anchor.
-func (b *batch) counts() func(i int) (p, n int) {
-	same := make(map[int]int)
-	for _, label := range b.partners {
-		same[label]++
+// counts returns how many positives and negatives an anchor has.
+func (b *batch) counts(i int) (p, n int) {
+	p = len(b.places[b.anchors[i]])
+	n = len(b.partners) - p
+	if b.self {
+		p--
 	}
-	return func(i int) (p, n int) {
-		p = same[b.anchors[i]]
-		n = len(b.partners) - p
-		if b.self {
-			p--
-		}
-		return p, n
-	}
+	return p, n
 }
 
 // shares makes the parts of anchors: none without a positive, nor, with both, without a negative;
@@ -100,9 +95,8 @@ func shares(both bool, share func(p, n int) int) func(*core.Settings, *core.Grou
 	return func(*core.Settings, *core.GroupDims) core.PartsFunc {
 		return func(g *core.Group) error {
 			b := batchOf(g)
-			count := b.counts()
 			for i := range g.Parts {
-				p, n := count(i)
+				p, n := b.counts(i)
 				if p == 0 || both && n == 0 {
 					g.Parts[i], g.Den[i] = 0, 0
 				} else if share != nil {
@@ -118,32 +112,53 @@ func shares(both bool, share func(p, n int) int) func(*core.Settings, *core.Grou
 type anchor struct {
 	*formula.PairRow
 	*batch
+	same   []int // the partners with its label, itself among them
+	own    int   // its place among the partners; -1: it has none
 	factor float64
 }
 
-func (a *anchor) set(j int) int { return a.relation(a.I, j) }
+// at returns the row as that of an anchor.
+func (b *batch) at(r *formula.PairRow, factor float64) *anchor {
+	a := &anchor{r, b, b.places[b.anchors[r.I]], -1, factor}
+	if b.self {
+		a.own = r.I
+	}
+	return a
+}
 
-// where returns the partners of a set.
-func (a *anchor) where(set int) (at []int) {
-	for j := range a.S {
-		if a.set(j) == set {
-			at = append(at, j)
+// positives yields the positives with equal shares.
+func (a *anchor) positives(yield func(int, float64) bool) {
+	n, _ := a.counts(a.I)
+	for _, j := range a.same {
+		if j != a.own && !yield(j, 1/float64(n)) {
+			return
 		}
 	}
-	return at
+}
+
+// negatives yields the negatives.
+func (a *anchor) negatives(yield func(int) bool) {
+	label := a.anchors[a.I]
+	for j, other := range a.partners {
+		if other != label && !yield(j) {
+			return
+		}
+	}
 }
 
 // byAnchors makes the mathematics of a loss of the cosines of anchors and partners, times a scale;
-// row returns the value of an anchor and writes the derivatives.
-func byAnchors(scale func(s *core.Settings) float64, row func(s *core.Settings) func(a *anchor) float64) func(*core.Settings, *core.GroupDims) core.GroupFunc {
+// row returns the value of an anchor and writes the derivatives. It may read rows in float32.
+func byAnchors(scale func(s *core.Settings) float64, float32Rows bool, row func(s *core.Settings) func(a *anchor) float64) func(*core.Settings, *core.GroupDims) core.GroupFunc {
 	return func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
 		f := row(s)
 		return func(g *core.Group) error {
 			b := batchOf(g)
 			pairs := anchorPairs(g, d, formula.Products, true)
-			pairs.Scale = scale(s)
+			if pairs.Scale = scale(s); float32Rows {
+				pairs.InFloat32()
+			}
 			pairs.EachRow(func(r *formula.PairRow) {
-				v := f(&anchor{r, &b, g.Factor[r.I]})
+				v := f(b.at(r, g.Factor[r.I]))
 				if g.Value != nil {
 					g.Value[r.I] = v
 				}
@@ -206,39 +221,37 @@ var ntXent = core.Definition{
 	Grouped: gatheredBatch, Check: referenceOptions, Laws: core.NonNegative,
 	Optax: "ntxent", Others: "PML NTXentLoss; lightly NTXentLoss",
 	Parts: shares(false, func(p, _ int) int { return p }),
-	Group: byAnchors(perTemperature, func(*core.Settings) func(*anchor) float64 {
+	Group: byAnchors(perTemperature, true, func(*core.Settings) func(*anchor) float64 {
 		return func(a *anchor) (v float64) {
-			for j, z := range a.S {
-				if a.G[j] = math.Inf(-1); a.set(j) < 0 {
-					a.G[j] = z
-				}
+			if a.S32 != nil {
+				return a.EachAgainst(a.positives, a.same, a.factor)
+			}
+			copy(a.G, a.S)
+			for _, j := range a.same {
+				a.G[j] = math.Inf(-1)
 			}
 			n := formula.LogSumOf(a.G, a.G)
 			dn, q, dq := n.Along(a.DS), 0.0, 0.0
-			for j, z := range a.S {
-				if a.set(j) <= 0 {
-					continue
-				}
-				v += formula.Softplus(n.L - z)
-				yes, no := formula.Sigmoids(n.L - z)
+			moved := a.Buf[0][:0] // of the derivatives by positives
+			for j := range a.positives {
+				v += formula.Softplus(n.L - a.S[j])
+				yes, no := formula.Sigmoids(n.L - a.S[j])
 				q += yes
 				if a.DG != nil {
-					a.DG[j] = -yes * no * (dn - a.DS[j])
-					dq -= a.DG[j]
+					moved = append(moved, -yes*no*(dn-a.DS[j]))
+					dq -= moved[len(moved)-1]
 				}
 			}
-			for j, z := range a.S {
-				switch k := a.set(j); {
-				case k > 0:
-					yes, _ := formula.Sigmoids(n.L - z)
-					a.G[j] = -yes
-				case a.DG != nil && k == 0:
-					a.DG[j] = 0
-				case a.DG != nil:
-					a.DG[j] = n.P[j] * (dq + q*(a.DS[j]-dn))
-					fallthrough
-				default:
-					a.G[j] *= q
+			for j := range a.DG {
+				a.DG[j] = n.P[j] * (dq + q*(a.DS[j]-dn))
+			}
+			formula.Scale(a.G, q)
+			k := 0
+			for j := range a.positives {
+				yes, _ := formula.Sigmoids(n.L - a.S[j])
+				if a.G[j] = -yes; a.DG != nil {
+					a.DG[j] = moved[k]
+					k++
 				}
 			}
 			formula.Scale(a.G, a.factor)
@@ -279,22 +292,12 @@ var supCon = core.Definition{
 	Grouped: gatheredBatch, Check: referenceOptions, Laws: core.NonNegative,
 	Others: "PML SupConLoss; Keras examples' SupervisedContrastiveLoss",
 	Parts:  shares(false, nil),
-	Group: byAnchors(perTemperature, func(*core.Settings) func(*anchor) float64 {
+	Group: byAnchors(perTemperature, true, func(*core.Settings) func(*anchor) float64 {
 		return func(a *anchor) float64 {
-			positives := 0.0
-			for j := range a.S {
-				switch a.Buf[0][j] = 0; a.set(j) {
-				case 0:
-					a.S[j] = math.Inf(-1)
-				case 1:
-					a.Buf[0][j] = 1
-					positives++
-				}
+			if a.own >= 0 {
+				a.Out(a.own)
 			}
-			if positives > 1 {
-				formula.Divide(a.Buf[0], positives)
-			}
-			return a.CrossEntropy(a.Buf[0], 0, a.factor)
+			return a.CrossEntropy(a.positives, a.factor)
 		}
 	}),
 }
@@ -332,21 +335,15 @@ var circle = core.Definition{
 	Grouped: gatheredBatch, Check: referenceOptions, Laws: core.NonNegative,
 	Keras: "Circle", Others: "PML CircleLoss",
 	Parts: shares(true, nil),
-	Group: byAnchors(unscaled, func(s *core.Settings) func(*anchor) float64 {
+	Group: byAnchors(unscaled, false, func(s *core.Settings) func(*anchor) float64 {
 		m, gamma := s.Margin, s.Gamma
-		at := func(set int, c float64) (z, slope float64) {
-			if set > 0 {
-				slope = -gamma * max(0, 1+m-c)
-				return slope * (c - 1 + m), slope
-			}
-			slope = gamma * max(0, c+m)
-			return slope * (c - m), slope
-		}
+		positive := formula.Side{Factor: -gamma, Centre: 1 - m, Reach: true, From: 1 + m}
+		negative := formula.Side{Factor: gamma, Centre: m, Reach: true, From: -m}
 		join := func(p, n float64) formula.Join {
 			yes, no := formula.Sigmoids(p + n)
 			return formula.Join{V: formula.Softplus(p + n), P: yes, N: yes, PP: yes * no, PN: yes * no, NN: yes * no}
 		}
-		return func(a *anchor) float64 { return a.Joined(a.set, at, join, a.factor) }
+		return func(a *anchor) float64 { return a.Joined(a.same, a.own, positive, negative, join, a.factor) }
 	}),
 }
 
@@ -393,15 +390,10 @@ var multiSimilarity = core.Definition{
 		return referenceOptions(s)
 	},
 	Parts: shares(false, nil),
-	Group: byAnchors(unscaled, func(s *core.Settings) func(*anchor) float64 {
-		at := func(set int, c float64) (z, slope float64) {
-			if set > 0 {
-				return -s.Alpha * (c - s.Margin), -s.Alpha
-			}
-			return s.Beta * (c - s.Margin), s.Beta
-		}
+	Group: byAnchors(unscaled, false, func(s *core.Settings) func(*anchor) float64 {
+		positive, negative := formula.Side{Factor: -s.Alpha, Centre: s.Margin}, formula.Side{Factor: s.Beta, Centre: s.Margin}
 		join := apart(1/s.Alpha, 1/s.Beta)
-		return func(a *anchor) float64 { return a.Joined(a.set, at, join, a.factor) }
+		return func(a *anchor) float64 { return a.Joined(a.same, a.own, positive, negative, join, a.factor) }
 	}),
 }
 

@@ -309,38 +309,72 @@ func TestFloat32Batches(t *testing.T) {
 	}
 }
 
-// Both directions of InfoNCE keep the digits of float32 for scales at which exponentials are
-// computed in float32 and above, for rows of zeros and of extreme lengths, and for large weights.
-func TestFloat32BothWays(t *testing.T) {
-	const n, d = 128, 96
-	weights := make([]float64, n)
-	for i := range weights {
-		weights[i] = 1e30 * float64(i%3)
-	}
-	for _, scale := range []float64{1, 43, 44, 200} {
-		x, y := randomPoints(n, d, 15), randomPoints(n, d, 16)
-		for k, length := range []float64{0, 0x1p-140, 3e37, 1e-9} {
-			for j := range d {
-				x.x[(20+k)*d+j] = float64(float32(length * x.x[j]))
-				y.x[(40+k)*d+j] = float64(float32(length * y.x[j]))
-			}
+// Rows in float32 keep its digits where exponentials are computed in float32 and where they are not,
+// for rows of zeros and of extreme lengths, large weights, masks, and anchors without positives or
+// without negatives.
+func TestFloat32Rows(t *testing.T) {
+	const n, d = 136, 96 // without those that the mask removes above 2^20 products
+	x, y := randomPoints(n, d, 15), randomPoints(n, d, 16)
+	for k, length := range []float64{0, 0x1p-140, 3e37, 1e-9} {
+		for j := range d {
+			x.x[(20+k)*d+j] = float64(float32(length * x.x[j]))
+			y.x[(40+k)*d+j] = float64(float32(length * y.x[j]))
 		}
-		l, err := eager.InfoNCE(loss.WithScale(scale))
+	}
+	labels, one, weights, mask, shares := make([]int, n), make([]int, n), make([]float64, n), make([]bool, n), make([]float64, n*n)
+	for i := range labels {
+		labels[i], weights[i], mask[i] = max(0, i-60), 1e30*float64(i%3), i%5 != 0
+		for j := range 3 {
+			shares[i*n+(i*7+j*j)%n] = float64(i % 4)
+		}
+	}
+	single := func(o eager.Operand, x []float64, shape ...int) [2]eager.Operand {
+		return [2]eager.Operand{o, eager.Slice(narrowed(x), shape...)}
+	}
+	views, classes, class := single(y.operand(), y.x, n, d), [2]eager.Operand{eager.Slice(labels), eager.Slice(labels)}, [2]eager.Operand{eager.Slice(one), eager.Slice(one)}
+	positives := single(eager.Slice(shares, n, n), shares, n, n)
+	for _, c := range []struct {
+		name  string
+		scale float64
+		opts  []loss.Option
+		other [2]eager.Operand
+		data  [2]eager.Data
+	}{
+		{"InfoNCE", 1, []loss.Option{loss.WithScale(1)}, views, [2]eager.Data{}},
+		{"InfoNCE", 43, []loss.Option{loss.WithScale(43)}, views, [2]eager.Data{}},
+		{"InfoNCE", 44, []loss.Option{loss.WithScale(44)}, views, [2]eager.Data{}},
+		{"InfoNCE", 20, []loss.Option{loss.WithScale(20), loss.WithOneWay()}, views, [2]eager.Data{}},
+		{"InfoNCE", 200, []loss.Option{loss.WithScale(200), loss.WithOneWay()}, views, [2]eager.Data{}},
+		{"InfoNCE", 10, []loss.Option{loss.WithScale(10)}, views, [2]eager.Data{{Positives: positives[0]}, {Positives: positives[1]}}},
+		{"NTXent", 10, []loss.Option{loss.WithTemperature(0.1)}, classes, [2]eager.Data{}},
+		{"NTXent", 10, []loss.Option{loss.WithTemperature(0.1)}, class, [2]eager.Data{}},
+		{"SupCon", 10, []loss.Option{loss.WithTemperature(0.1)}, classes, [2]eager.Data{}},
+		{"SupCon", 10, []loss.Option{loss.WithTemperature(0.1)}, class, [2]eager.Data{}},
+		{"DCL", 10, []loss.Option{loss.WithTemperature(0.1)}, views, [2]eager.Data{}},
+	} {
+		l, err := eager.Constructors()[c.name](c.opts...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, data := range [][2]eager.Data{{}, {{Weights: eager.Slice(weights)}, {Weights: eager.Slice(narrowed(weights))}}} {
+		for k := range 3 {
+			data := c.data
+			switch k {
+			case 1:
+				data[0].Weights, data[1].Weights = eager.Slice(weights), eager.Slice(narrowed(weights))
+			case 2:
+				data[0].Mask, data[1].Mask = eager.Slice(mask), eager.Slice(mask)
+			}
 			g, got := make([]float64, n*d), make([]float32, n*d)
-			v, err := l.ValueGradient(eager.Slice(g, n, d), data[0], x.operand(), y.operand())
+			v, err := l.ValueGradient(eager.Slice(g, n, d), data[0], x.operand(), c.other[0])
 			if err != nil {
 				t.Fatal(err)
 			}
-			w, err := l.ValueGradient(eager.Slice(got, n, d), data[1], x.single(), y.single())
+			w, err := l.ValueGradient(eager.Slice(got, n, d), data[1], x.single(), c.other[1])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tol := 0x1p-21*scale + 0x1p-22*v; !(math.Abs(w-v) <= tol) {
-				t.Errorf("scale %v: float32 %v, float64 %v, more than %v apart", scale, w, v, tol)
+			if tol := 0x1p-21*c.scale + 0x1p-22*math.Abs(v); !(math.Abs(w-v) <= tol) {
+				t.Errorf("%s, scale %v, data %d: float32 %v, float64 %v, more than %v apart", c.name, c.scale, k, w, v, tol)
 			}
 			for i := range n { // rows have derivatives of very different sizes
 				largest, worst := 0.0, 0.0
@@ -348,8 +382,8 @@ func TestFloat32BothWays(t *testing.T) {
 					largest = max(largest, math.Abs(want))
 					worst = max(worst, math.Abs(float64(got[i*d+j])-want))
 				}
-				if !(worst <= 0x1p-20*scale*largest+0x1p-149) && largest < math.MaxFloat32 {
-					t.Errorf("scale %v: gradients of row %d are %v apart, beside a largest of %v", scale, i, worst, largest)
+				if !(worst <= 0x1p-20*c.scale*largest+0x1p-149) && largest < math.MaxFloat32 {
+					t.Errorf("%s, scale %v, data %d: gradients of row %d are %v apart, beside a largest of %v", c.name, c.scale, k, i, worst, largest)
 				}
 			}
 		}

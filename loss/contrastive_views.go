@@ -2,6 +2,7 @@ package loss
 
 import (
 	"fmt"
+	"iter"
 	"math"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
@@ -97,7 +98,7 @@ var infoNCE = core.Definition{
 		return func(g *core.Group) error {
 			v := newViews(g, s, d)
 			for i := range g.Parts {
-				if v.oneWay && v.total(i, false) == 0 {
+				if v.oneWay && total(v.positives(i, false)) == 0 {
 					g.Parts[i], g.Den[i] = 0, 0
 				}
 			}
@@ -114,10 +115,10 @@ var infoNCE = core.Definition{
 
 // A views is what InfoNCE reads.
 type views struct {
-	g    *core.Group
-	n, m int       // queries and keys
-	w    []float64 // the positives, n×m; nil: those with the same place
-	dead []bool    // keys that the mask takes out; nil: none
+	g     *core.Group
+	n, m  int           // queries and keys
+	given [2]*relations // the positives of queries and of keys; nil: those with the same place
+	dead  []bool        // keys that the mask takes out; nil: none
 
 	oneWay bool
 }
@@ -125,48 +126,101 @@ type views struct {
 // newViews returns the views of a group. As many keys as queries are masked with them, in one
 // direction, too, where they are no entries of the group.
 func newViews(g *core.Group, s *core.Settings, d *core.GroupDims) *views {
-	v := &views{g: g, n: g.N, m: g.N, w: g.X[positivesAt], oneWay: s.Embedding.OneWay}
-	if !v.oneWay {
-		return v
-	}
-	if v.m = d.Len('M'); v.m == d.Len('N') && g.At != nil {
-		v.dead = make([]bool, v.m)
-		for j := range v.dead {
-			v.dead[j] = true
+	v := &views{g: g, n: g.N, m: g.N, oneWay: s.Embedding.OneWay}
+	if v.oneWay {
+		if v.m = d.Len('M'); v.m == d.Len('N') && g.At != nil {
+			v.dead = make([]bool, v.m)
+			for j := range v.dead {
+				v.dead[j] = true
+			}
+			for _, j := range g.At {
+				v.dead[j] = false
+			}
 		}
-		for _, j := range g.At {
-			v.dead[j] = false
+	}
+	if w := g.X[positivesAt]; w != nil {
+		v.given[0] = relationsOf(g, w, v.n, v.m, v.dead, false)
+		if !v.oneWay {
+			v.given[1] = relationsOf(g, w, v.n, v.m, v.dead, true)
 		}
 	}
 	return v
 }
 
-// positive returns the weight of key j as a positive of query i.
-func (v *views) positive(i, j int) float64 {
-	switch {
-	case v.dead != nil && v.dead[j]:
-		return 0
-	case v.w != nil:
-		return v.w[i*v.m+j]
+// positives yields the weights of the positives of query i, or of key i.
+func (v *views) positives(i int, byKey bool) iter.Seq2[int, float64] {
+	if r := v.given[formula.Indicator(byKey)]; r != nil {
+		return r.of(i)
 	}
 	if v.oneWay { // keys are no entries of the group
 		i = v.g.Position(i)
 	}
-	return float64(formula.Indicator(i == j))
+	return formula.One(i)
 }
 
-// total returns the sum of the weights of the positives of query i, or of key i.
-func (v *views) total(i int, byKey bool) (sum float64) {
-	if byKey {
-		for j := range v.n {
-			sum += v.positive(j, i)
+// relations are the weights of the pairs of a row or a column of a matrix, but those of 0.
+type relations struct {
+	from []int // where those of a row begin; one more: the end
+	at   []int
+	w    []float64
+}
+
+// relationsOf returns those of the rows of an n×m matrix, or of its columns, without dead columns.
+func relationsOf(g *core.Group, w []float64, n, m int, dead []bool, byColumn bool) *relations {
+	r := &relations{from: g.Ints([2]int{n, m}[formula.Indicator(byColumn)] + 1)}
+	clear(r.from)
+	each := func(f func(row, column int, x float64)) {
+		for k, x := range w {
+			if i, j := k/m, k%m; x != 0 && (dead == nil || !dead[j]) {
+				if byColumn {
+					i, j = j, i
+				}
+				f(i, j, x)
+			}
 		}
-		return sum
 	}
-	for j := range v.m {
-		sum += v.positive(i, j)
+	each(func(i, _ int, _ float64) { r.from[i+1]++ })
+	for i := range r.from[1:] {
+		r.from[i+1] += r.from[i]
+	}
+	all := r.from[len(r.from)-1]
+	r.at, r.w = g.Ints(all), g.Buf(all)
+	next := append(g.Ints(len(r.from))[:0], r.from...)
+	each(func(i, j int, x float64) {
+		r.at[next[i]], r.w[next[i]] = j, x
+		next[i]++
+	})
+	return r
+}
+
+// of yields the weights of a row.
+func (r *relations) of(i int) iter.Seq2[int, float64] {
+	return func(yield func(int, float64) bool) {
+		for k := r.from[i]; k < r.from[i+1]; k++ {
+			if !yield(r.at[k], r.w[k]) {
+				return
+			}
+		}
+	}
+}
+
+// total returns the sum of weights.
+func total(t iter.Seq2[int, float64]) (sum float64) {
+	for _, w := range t {
+		sum += w
 	}
 	return sum
+}
+
+// fractions yields weights divided by their sum.
+func fractions(t iter.Seq2[int, float64], sum float64) iter.Seq2[int, float64] {
+	return func(yield func(int, float64) bool) {
+		for j, w := range t {
+			if !yield(j, w/sum) {
+				return
+			}
+		}
+	}
 }
 
 // jointScale is the largest scale with which one exponential of each pair serves both directions.
@@ -189,7 +243,7 @@ func (v *views) infoNCE(s *core.Settings, d *core.GroupDims) {
 	}
 	y := scalingOf(g, scale, 0, v.n+v.m)
 	values, factors, share := v.parts()
-	if sigma := math.Abs(y.scale[0]); !g.Second() && !g.Part() && !v.oneWay && v.w == nil && sigma != 0 && sigma <= jointScale {
+	if sigma := math.Abs(y.scale[0]); !g.Second() && !g.Part() && !v.oneWay && v.given[0] == nil && sigma != 0 && sigma <= jointScale {
 		formula.NewBothWays(g, queries, keys, width, y.scale[0], d.Float32).CrossEntropy(values, factors, y.first(v.n))
 	} else {
 		a, b := formula.PointsOf(g, queries, width, true), formula.PointsOf(g, keys, width, true)
@@ -238,7 +292,7 @@ func (v *views) parts() (values, factors, share [2][]float64) {
 			share[k] = g.Zeros(v.n)
 			sum := 0.0
 			for i := range share[k] {
-				if v.w != nil && v.total(i, k == 1) == 0 {
+				if v.given[0] != nil && total(v.positives(i, k == 1)) == 0 {
 					continue
 				}
 				if share[k][i] = 1; g.Weight != nil {
@@ -261,34 +315,29 @@ func (v *views) parts() (values, factors, share [2][]float64) {
 
 // direction computes the values of the rows of pairs, which are queries or keys.
 func (v *views) direction(y *scaling, pairs *formula.Pairs, values, factors []float64, byKey bool) {
+	if !y.learned && !y.shifted {
+		pairs.InFloat32()
+	}
 	pairs.EachRow(func(r *formula.PairRow) {
 		i, place := r.I, r.I
 		if byKey {
 			place += v.n
 		}
-		t, sum := r.Buf[0], 0.0
-		for j := range t {
-			if t[j] = 0; byKey {
-				t[j] = v.positive(j, i)
-			} else {
-				t[j] = v.positive(i, j)
-			}
-			sum += t[j]
-		}
-		if sum == 0 {
-			values[i] = 0
+		t := v.positives(i, byKey)
+		sum := total(t)
+		if values[i] = 0; sum == 0 {
+			clear(r.S32)
 			clear(r.G)
 			clear(r.DG)
 			return
 		}
-		formula.Divide(t, sum)
 		values[i] = y.row(r, place, factors[i] == 0, func(r *formula.PairRow) float64 {
-			for j := range r.S {
-				if v.dead != nil && v.dead[j] {
-					r.S[j] = math.Inf(-1)
+			for j, dead := range v.dead {
+				if dead {
+					r.Out(j)
 				}
 			}
-			return r.CrossEntropy(t, 0, factors[i])
+			return r.CrossEntropy(fractions(t, sum), factors[i])
 		})
 	})
 }
@@ -333,7 +382,7 @@ var sigLIP = core.Definition{
 			pairs.EachRow(func(r *formula.PairRow) {
 				f := g.Factor[r.I]
 				l := y.row(r, r.I, f == 0, func(r *formula.PairRow) float64 {
-					return r.Pairwise(func(j int) bool { return v.positive(r.I, j) > 0 }, f)
+					return r.Pairwise(v.positives(r.I, false), f)
 				})
 				if g.Value != nil {
 					g.Value[r.I] = l
@@ -388,6 +437,7 @@ var dcl = core.Definition{
 			pairs := formula.NewPairs(g, formula.Products, points, points, d.Float32)
 			pairs.Scale = 1 / s.Temperature
 			n, values := g.N, g.Buf(2*g.N)
+			pairs.InFloat32()
 			pairs.EachRow(func(r *formula.PairRow) {
 				values[r.I] = r.Decoupled((r.I+n)%(2*n), g.Factor[r.I%n]/2)
 			})

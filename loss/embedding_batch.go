@@ -2,6 +2,8 @@ package loss
 
 import (
 	"fmt"
+	"iter"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
@@ -89,7 +91,7 @@ var batchTriplet = core.Definition{
 				if g.Den[r.I] == 0 {
 					return
 				}
-				_, above := t.row(&anchor{r, &b, 0})
+				_, above := t.row(b.at(r, 0))
 				if g.Den[r.I] = float64(above); above == 0 {
 					g.Parts[r.I] = 0
 				}
@@ -102,7 +104,7 @@ var batchTriplet = core.Definition{
 		return func(g *core.Group) error {
 			b, pairs := batchOf(g), t.pairs(g, d)
 			pairs.EachRow(func(r *formula.PairRow) {
-				l, _ := t.row(&anchor{r, &b, g.Factor[r.I]})
+				l, _ := t.row(b.at(r, g.Factor[r.I]))
 				if g.Value != nil {
 					g.Value[r.I] = l
 				}
@@ -154,8 +156,8 @@ func (t *triplets) row(a *anchor) (sum float64, above int) {
 		}
 	}
 	if t.mining == MineAll {
-		negatives := a.where(-1)
-		for _, j := range a.where(1) {
+		negatives := slices.Collect(a.negatives)
+		for j := range a.positives {
 			for _, k := range negatives {
 				if t.soft || !(a.S[j]-a.S[k]+t.margin <= 0) {
 					add(j, k)
@@ -164,27 +166,27 @@ func (t *triplets) row(a *anchor) (sum float64, above int) {
 		}
 		return sum, above
 	}
-	// pick returns the place of the first of the greatest numbers, or with sign -1 of the least,
-	// among those of a set beyond a bound; -1: there is none.
-	pick := func(set int, sign float64, beyond func(s float64) bool) int {
-		at := -1
-		for j, s := range a.S {
-			if a.set(j) == set && beyond(s) && (at < 0 || sign*s > sign*a.S[at]) {
-				at = j
-			}
+	far, near, last := -1, -1, -1 // the furthest positive, the nearest negative (beyond that), the furthest one
+	for j := range a.positives {
+		if far < 0 || a.S[j] > a.S[far] {
+			far = j
 		}
-		return at
 	}
-	every := func(float64) bool { return true }
-	far := pick(1, 1, every)
 	if far < 0 {
 		return 0, 0
 	}
-	near := -1
-	if t.mining == MineHard {
-		near = pick(-1, -1, every)
-	} else if near = pick(-1, -1, func(s float64) bool { return s > a.S[far] }); near < 0 {
-		near = pick(-1, 1, every)
+	for j := range a.negatives {
+		if s := a.S[j]; t.mining == MineHard || s > a.S[far] {
+			if near < 0 || s < a.S[near] {
+				near = j
+			}
+		}
+		if last < 0 || a.S[j] > a.S[last] {
+			last = j
+		}
+	}
+	if near < 0 && t.mining != MineHard {
+		near = last
 	}
 	if near >= 0 {
 		add(far, near)
@@ -236,18 +238,25 @@ var nPairs = core.Definition{
 		return func(g *core.Group) error {
 			a, b := formula.PointsOf(g, formula.MatrixOf(g, 0), d.Len('D'), false), formula.PointsOf(g, formula.MatrixOf(g, 1), d.Len('D'), false)
 			pairs, labels, w := formula.NewPairs(g, formula.Products, a, b, d.Float32), g.Int[2], g.X[3]
-			pairs.EachRow(func(r *formula.PairRow) {
-				t, sum := r.Buf[0], 0.0
-				for j := range t {
-					if w != nil {
-						t[j] = w[r.I*g.N+j]
-					} else {
-						t[j] = float64(formula.Indicator(labels[j] == labels[r.I]))
-					}
-					sum += t[j]
+			same, given := placesOf(labels), (*relations)(nil)
+			if w != nil {
+				given = relationsOf(g, w, g.N, g.N, nil, false)
+			}
+			positives := func(i int) iter.Seq2[int, float64] {
+				if given != nil {
+					return given.of(i)
 				}
-				formula.Divide(t, sum)
-				l := r.CrossEntropy(t, 0, g.Factor[r.I])
+				return func(yield func(int, float64) bool) {
+					for _, j := range same[labels[i]] {
+						if !yield(j, 1) {
+							return
+						}
+					}
+				}
+			}
+			pairs.EachRow(func(r *formula.PairRow) {
+				t := positives(r.I)
+				l := r.CrossEntropy(fractions(t, total(t)), g.Factor[r.I])
 				if g.Value != nil {
 					g.Value[r.I] = l
 				}
@@ -323,7 +332,7 @@ var proxyNCA = core.Definition{
 			pairs.EachRow(func(r *formula.PairRow) {
 				formula.Scale(r.S, -s.Scale)
 				formula.Scale(r.DS, -s.Scale)
-				l := r.CrossEntropy(nil, g.Int[2][r.I], g.Factor[r.I])
+				l := r.CrossEntropy(formula.One(g.Int[2][r.I]), g.Factor[r.I])
 				formula.Scale(r.G, -s.Scale)
 				formula.Scale(r.DG, -s.Scale)
 				if g.Value != nil {
@@ -379,25 +388,15 @@ var proxyAnchor = core.Definition{
 		return nil
 	},
 	Group: func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
-		at := func(set int, c float64) (z, slope float64) {
-			if set > 0 {
-				return -s.Alpha * (c - s.Margin), -s.Alpha
-			}
-			return s.Alpha * (c + s.Margin), s.Alpha
-		}
+		positive, negative := formula.Side{Factor: -s.Alpha, Centre: s.Margin}, formula.Side{Factor: s.Alpha, Centre: -s.Margin}
 		return func(g *core.Group) error {
 			pairs := proxyPairs(g, d, formula.Products, true)
 			n, labels := pairs.A.N, g.Int[2]
-			used, seen := 0, make([]bool, n)
-			for _, y := range labels {
-				used += formula.Indicator(!seen[y])
-				seen[y] = true
-			}
-			values, join := g.Buf(n), apart(1/float64(used), 1/float64(n))
+			same := placesOf(labels)
+			values, join := g.Buf(n), apart(1/float64(len(same)), 1/float64(n))
 			pairs.Factor = nil
 			pairs.EachRow(func(r *formula.PairRow) {
-				set := func(x int) int { return 2*formula.Indicator(labels[x] == r.I) - 1 }
-				values[r.I] = r.Joined(set, at, join, g.Factor[0])
+				values[r.I] = r.Joined(same[r.I], -1, positive, negative, join, g.Factor[0])
 			})
 			pairs.Finish()
 			if g.Value != nil {

@@ -1,6 +1,7 @@
 package formula
 
 import (
+	"iter"
 	"math"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
@@ -34,77 +35,123 @@ func (s *LogSum) Along(v []float64) float64 {
 	return core.Dot(s.P, v)
 }
 
-// CrossEntropy returns Σ_j t_j·(-log softmax(S)_j) for a target that sums to 1, and writes f times
-// its derivatives. A target of one entry c may be given as c with t = nil.
-func (r *PairRow) CrossEntropy(t []float64, c int, f float64) (v float64) {
+// CrossEntropy returns Σ_j t_j·(-log softmax(S)_j) for a target that sums to 1, of which t yields
+// the entries that are not 0, in their order, and writes f times its derivatives.
+func (r *PairRow) CrossEntropy(t iter.Seq2[int, float64], f float64) (v float64) {
+	if r.S32 != nil {
+		return r.crossEntropy32(t, f)
+	}
 	p := softmax(r.G, r.S)
 	if r.DG != nil {
 		p.Jacobian(r.DG, r.DS, f)
 	}
-	if t == nil {
-		v, one := p.NLL(c), p.OneMinus(c)
-		Scale(r.G, f)
-		r.G[c] = -f * one
-		return v
-	}
 	for j, q := range t {
-		switch q {
-		case 0:
-			r.G[j] *= f
-		case 1:
+		if q == 1 {
 			v += p.NLL(j)
-			r.G[j] = -f * p.OneMinus(j)
-		default:
+			r.G[j] = -p.OneMinus(j)
+		} else {
 			v += q * p.NLL(j)
-			r.G[j] = f * (p.P[j] - q)
+			r.G[j] -= q
 		}
 	}
+	Scale(r.G, f)
 	return v
+}
+
+// One yields the target of one entry.
+func One(c int) iter.Seq2[int, float64] {
+	return func(yield func(int, float64) bool) { yield(c, 1) }
 }
 
 // A Join is a function of two log-sum-exps: its value, and its derivatives.
 type Join struct{ V, P, N, PP, PN, NN float64 }
 
+// A Side is the map that is applied to the entries of a set, z = a·(s - Centre) with the slope a,
+// which is a constant for the derivatives: Factor, or with Reach that times the distance by which s
+// is above From, for a negative factor below; 0 on the other side.
+type Side struct {
+	Factor, Centre float64
+	Reach          bool
+	From           float64
+}
+
+func (m *Side) at(s float64) (z, slope float64) {
+	if slope = m.Factor; m.Reach {
+		far := s - m.From
+		if slope < 0 {
+			far = -far
+		}
+		slope *= max(0, far)
+	}
+	return slope * (s - m.Centre), slope
+}
+
 // Joined computes a loss of a row that is a function of the log-sum-exps of two sets of its
-// entries, each after a linear map, and writes f times its derivatives. set reports the set of an
-// entry: 1 for positives, -1 for negatives, 0 for neither; at maps an entry of that set and returns
-// the slope of the map, which is a constant for the derivatives.
-func (r *PairRow) Joined(set func(j int) int, at func(set int, s float64) (z, slope float64), join func(p, n float64) Join, f float64) float64 {
-	slopes := r.Buf[0]
-	pz, nz := r.G, r.Buf[1]
+// entries, each after a map, and writes f times its derivatives. The positives are those that same
+// names, in their order, the others negatives; own, if it is not -1, is neither.
+func (r *PairRow) Joined(same []int, own int, positive, negative Side, join func(p, n float64) Join, f float64) float64 {
+	slopes, nz := r.Buf[0], r.Buf[1]
 	for j, s := range r.S {
-		k := set(j)
-		pz[j], nz[j], slopes[j] = math.Inf(-1), math.Inf(-1), 0
-		if k == 0 {
+		nz[j], slopes[j] = negative.at(s)
+	}
+	pz := r.Buf[2][:0]
+	for _, j := range same {
+		if nz[j], slopes[j] = math.Inf(-1), 0; j == own {
 			continue
 		}
-		z, slope := at(k, s)
-		if slopes[j] = slope; k > 0 {
-			pz[j] = z
-		} else {
-			nz[j] = z
-		}
-		if r.DS != nil {
-			r.DS[j] *= slope
-		}
+		var z float64
+		z, slopes[j] = positive.at(r.S[j])
+		pz = append(pz, z)
+	}
+	for j := range r.DS {
+		r.DS[j] *= slopes[j]
 	}
 	p, n := LogSumOf(pz, pz), LogSumOf(nz, nz)
 	h := join(p.L, n.L)
-	if r.DG != nil {
-		dp, dn := p.Along(r.DS), n.Along(r.DS)
-		mp, mn := h.PP*dp+h.PN*dn, h.PN*dp+h.NN*dn
-		for j, v := range r.DS {
-			r.DG[j] = f * slopes[j] * (p.P[j]*(mp+h.P*(v-dp)) + n.P[j]*(mn+h.N*(v-dn)))
+	if r.DG == nil {
+		for j, q := range n.P {
+			r.G[j] = f * slopes[j] * (h.N * q)
+		}
+		k := 0
+		for _, j := range same {
+			if j != own {
+				r.G[j] = f * slopes[j] * (h.P * p.P[k])
+				k++
+			}
+		}
+		return h.V
+	}
+	all := LogSum{L: p.L, P: r.G} // the positives among all entries
+	clear(all.P)
+	k := 0
+	for _, j := range same {
+		if j != own {
+			all.P[j] = p.P[k]
+			k++
 		}
 	}
-	for j := range r.G {
-		r.G[j] = f * slopes[j] * (h.P*p.P[j] + h.N*n.P[j])
+	dp, dn := all.Along(r.DS), n.Along(r.DS)
+	mp, mn := h.PP*dp+h.PN*dn, h.PN*dp+h.NN*dn
+	for j, v := range r.DS {
+		r.DG[j] = f * slopes[j] * (all.P[j]*(mp+h.P*(v-dp)) + n.P[j]*(mn+h.N*(v-dn)))
+		r.G[j] = f * slopes[j] * (h.P*all.P[j] + h.N*n.P[j])
 	}
 	return h.V
 }
 
-// Pairwise returns Σ_j log(1 + e^(∓S_j)), with - for positives, and writes f times its derivatives.
-func (r *PairRow) Pairwise(positive func(j int) bool, f float64) (v float64) {
+// Pairwise returns Σ_j log(1 + e^(∓S_j)), with - for the positives that it is given, and writes f
+// times its derivatives.
+func (r *PairRow) Pairwise(positives iter.Seq2[int, float64], f float64) (v float64) {
+	flip := func(x []float64) {
+		if x == nil {
+			return
+		}
+		for j := range positives {
+			x[j] = -x[j]
+		}
+	}
+	flip(r.S)
+	flip(r.DS)
 	e, log := r.Buf[0], r.G
 	for j, z := range r.S {
 		e[j] = -math.Abs(z)
@@ -112,23 +159,24 @@ func (r *PairRow) Pairwise(positive func(j int) bool, f float64) (v float64) {
 	vec.Exp(e, e)
 	vec.Log1p(log, e)
 	for j, z := range r.S {
-		sign := 1.0
-		if positive(j) {
-			sign = -1
-		}
-		v += max(0, sign*z) + log[j]
-		big, small := 1/(1+e[j]), e[j]/(1+e[j])
+		v += max(0, z) + log[j]
+		one := 1 + e[j]
+		r.G[j] = f * (Pick(z < 0, e[j], 1) / one)
 		if r.DG != nil {
-			r.DG[j] = f * big * small * r.DS[j]
+			r.DG[j] = f * (1 / one) * (e[j] / one) * r.DS[j]
 		}
-		r.G[j] = sign * f * Pick(sign*z < 0, small, big)
 	}
+	flip(r.G)
+	flip(r.DG)
 	return v
 }
 
 // Decoupled returns log Σ e^S over all points but its own and its partner's, less S of the partner,
 // and writes f times its derivatives.
 func (r *PairRow) Decoupled(partner int, f float64) float64 {
+	if r.S32 != nil {
+		return r.decoupled32(partner, f)
+	}
 	positive := r.S[partner]
 	r.S[r.I], r.S[partner] = math.Inf(-1), math.Inf(-1)
 	s := LogSumOf(r.G, r.S)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
@@ -100,9 +101,7 @@ func Divide(dst []float64, c float64) {
 	case -1:
 		Negate(dst, dst)
 	default:
-		for i, v := range dst {
-			dst[i] = v / c
-		}
+		tensorops.Quotients(dst, dst, c)
 	}
 }
 

@@ -41,6 +41,7 @@ type Pairs struct {
 	g              *core.Group
 	single         bool // the products are computed in float32
 	first, second  bool // derivatives by the pairs are requested, of first and of second order
+	rows32         bool // the rows are given in float32
 	a32, b32       []float32
 	s, ds, k, dk   []float64
 	buf            []float64
@@ -59,7 +60,13 @@ type PairRow struct {
 	// direction. G may be written in any case, DG is nil unless it is requested.
 	G, DG []float64
 	Buf   [3][]float64 // for the function
+	// S32 holds the numbers instead of S, and receives the derivative, where that is not nil; there
+	// is one Buf then.
+	S32 []float32
 }
+
+// InFloat32 makes EachRow give rows in float32 where the products are computed in float32.
+func (p *Pairs) InFloat32() { p.rows32 = p.single }
 
 // NewPairs returns the pairs of points of a and b, whose operands are of dtype float32 or not.
 func NewPairs(g *core.Group, kind PairKind, a, b *Points, float32 bool) *Pairs {
@@ -89,8 +96,13 @@ func (p *Pairs) narrow(x []float64) []float32 {
 func (p *Pairs) EachRow(f func(r *PairRow)) {
 	p.row = f
 	p.rows = min(p.A.N, max(16, tileEntries/p.B.N))
-	p.take(p.rows)
-	p.buf = p.g.Buf(3 * p.rows * p.B.N)
+	if p.rows32 {
+		p.takeSingle(p.rows * p.B.N)
+		p.buf = p.g.Buf(p.rows * p.B.N)
+	} else {
+		p.take(p.rows)
+		p.buf = p.g.Buf(3 * p.rows * p.B.N)
+	}
 	first, last := 0, p.A.N
 	if p.g.Part() {
 		first, last = p.g.Anchors()
@@ -100,7 +112,9 @@ func (p *Pairs) EachRow(f func(r *PairRow)) {
 		p.fill(n)
 		p.step = max(1, 4096/p.B.N)
 		tensorops.ParallelFor(n, p.step, p.eachOf)
-		p.narrowRows(n)
+		if !p.rows32 {
+			p.narrowRows(n)
+		}
 		p.pull(n)
 	}
 }
@@ -153,6 +167,14 @@ func (p *Pairs) narrowRows(n int) {
 func (p *Pairs) eachOf(lo, hi int) {
 	m := p.B.N
 	for i := lo; i < hi; i++ {
+		if p.rows32 {
+			r := PairRow{I: p.lo + i, S32: p.s32[i*m : (i+1)*m]}
+			r.Buf[0] = p.buf[i*m : (i+1)*m]
+			if p.row(&r); p.idle(r.I) {
+				clear(r.S32)
+			}
+			continue
+		}
 		r := PairRow{I: p.lo + i, S: p.s[i*m : (i+1)*m], G: p.k[i*m : (i+1)*m]}
 		for k := range r.Buf {
 			r.Buf[k] = p.buf[(3*i+k)*m : (3*i+k+1)*m]
@@ -176,7 +198,9 @@ func (p *Pairs) fill(n int) {
 	case p.Kind != Products:
 		p.fillDistances(n)
 	case p.single:
-		p.productSingle(n)
+		if p.productSingle(n); p.rows32 {
+			return
+		}
 		tensorops.ParallelFor(n*m, 1<<14, func(lo, hi int) { vec.Widen(p.s[lo:hi], p.s32[lo:hi]) })
 	default:
 		mat.Gemm(false, true, n, m, d, p.Scale, a.U[from:to], d, b.U, d, 0, p.s, m)

@@ -88,9 +88,7 @@ func softmax(p, z []float64) SoftmaxRow {
 func (s *SoftmaxRow) share() {
 	s.L1 = math.Log1p(s.Rest)
 	sum := 1 + s.Rest
-	for i, e := range s.P {
-		s.P[i] = e / sum
-	}
+	tensorops.Quotients(s.P, s.P, sum)
 	s.Other /= sum
 }
 
