@@ -19,7 +19,9 @@ const (
 	// MineHard takes the farthest positive and the nearest negative of an anchor.
 	MineHard
 	// MineSemiHard takes the farthest positive and the nearest of the negatives that are farther
-	// than that, or the farthest negative where none is.
+	// than that, or the farthest negative where none is: one triplet for an anchor, where
+	// TensorFlow Addons has one for each of its positives and pytorch-metric-learning all whose
+	// loss is between 0 and the margin.
 	MineSemiHard
 )
 

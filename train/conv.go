@@ -13,7 +13,7 @@ import (
 // width, channels).
 type Window struct {
 	Height, Width int
-	Stride        int // between neighbouring windows in both directions; 0 means 1
+	Stride        int // between neighbouring windows in both directions; 0 means 1, for pooling too
 	Pad           int // zeros around a picture on every side, for convolutions
 }
 

@@ -39,6 +39,10 @@ func lawfuls() []lawful {
 		zeroOne[i] = float64(r.IntN(2))
 	}
 	times := numbers(n)
+	searched := NewRetrieval(NewMAP(0), Cosine)
+	if err := searched.Update(Batch{Width: width, Scores: numbers(7 * width), Labels: []int{0, 1, 2, 3, 4, 0, 1}}); err != nil {
+		panic(err)
+	}
 	var sequences Batch
 	for range n {
 		sequences.References = append(sequences.References, labels(1+r.IntN(5), 3))
@@ -53,7 +57,8 @@ func lawfuls() []lawful {
 			rows: Batch{Width: width, Scores: numbers(n * width), Targets: zeroOne}},
 		{metrics: append(append(lists(), byClass...), NewAccuracy(), NewTopK(2), NewConfusion(width), NewF1(width, Macro), NewPerplexity(), NewBits(), NewCalibrationError(5)),
 			n: n, rows: Batch{Width: width, Scores: numbers(n * width), Labels: labels(n, width)}},
-		{metrics: []Metric{NewRetrieval(NewMAP(0), Cosine), NewRetrieval(NewHitRate(2), Euclidean)}, n: n, counted: true,
+		{metrics: []Metric{NewRetrieval(NewMAP(0), Cosine), NewRetrieval(NewHitRate(2), Euclidean),
+			searched.Queries()}, n: n, counted: true,
 			rows: Batch{Width: width, Scores: numbers(n * width), Labels: labels(n, 5)}},
 		{metrics: []Metric{NewAUROC(), NewAveragePrecision(), NewBestF1(), Threshold(NewF1(2, Positive), .5), Threshold(NewBinaryAccuracy(), -.25)},
 			n: n, rows: Batch{Width: 1, Scores: numbers(n), Labels: labels(n, 2)}},

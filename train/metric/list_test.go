@@ -300,3 +300,39 @@ func TestRetrievalCosine(t *testing.T) {
 		}
 	}
 }
+
+// TestQueries: three queries to rows in the directions of 0, 30 and 90 degrees; no row finds itself
+// or another query, and the label 5 has no part.
+func TestQueries(t *testing.T) {
+	b := Batch{Width: 2, Scores: []float64{1, 0, 0, 1, 1, 0}, Labels: []int{1, 1, 5}}
+	rows := Batch{Width: 2, Scores: []float64{2, 0, .866, .5, 0, 3}, Labels: []int{2, 1, 1}}
+	for s, want := range map[Similarity]float64{
+		Cosine:    (1./2 + 1) / 2,
+		Euclidean: 1, // the distances are 1, .52 and 3.16, and 2.24, 1 and 2
+	} {
+		searched := NewRetrieval(NewMRR(0), s)
+		if err := searched.Update(rows); err != nil {
+			t.Fatal(err)
+		}
+		m := searched.Queries()
+		if err := m.Update(b); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Value(); got != want {
+			t.Errorf("%v: mean reciprocal rank %v, want %v", s, got, want)
+		}
+		if err := m.Merge(searched.Queries()); err != nil {
+			t.Error(err)
+		}
+		wide := Batch{Width: 3, Scores: make([]float64, 3), Labels: []int{1}}
+		for want, err := range map[string]error{
+			"queries to no rows": NewRetrieval(NewMAP(0), s).Queries().Check(),
+			"3 scores per row, want 2 as in the rows that are searched": searched.Queries().Update(wide),
+			"cannot merge": m.Merge(m.Queries()),
+		} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v, want %q", err, want)
+			}
+		}
+	}
+}

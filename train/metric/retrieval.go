@@ -25,10 +25,12 @@ const (
 // is no query, but it is ranked in those of others. An embedding that is not finite is an error.
 //
 // It keeps all embeddings, and its value takes the time of comparing and sorting all pairs.
+// [Retrieval.Queries] ranks a fixed set of rows in place of the others.
 type Retrieval struct {
 	of         *Ranking // its settings; the sums are those of one Value
 	similarity Similarity
-	width      int // of an embedding, 0 before the first
+	gallery    *gallery // nil: each row is ranked in the queries of the others
+	width      int      // of an embedding, 0 before the first
 	embeddings []float64
 	labels     []int
 	weights    []float64
@@ -40,6 +42,28 @@ func NewRetrieval(of *Ranking, s Similarity) *Retrieval {
 	return &Retrieval{of: of, similarity: s}
 }
 
+// gallery is a set of embeddings with their labels.
+type gallery struct {
+	width      int
+	embeddings []float64
+	labels     []int
+}
+
+// Queries returns an empty Retrieval of the same settings whose rows are queries to the rows that r
+// has seen, and to nothing else:
+//
+//	known := metric.NewRetrieval(metric.NewHitRate(1), metric.Cosine)
+//	_, err := net.Evaluate(ctx, nil, training, known)
+//	...
+//	values, err := net.Evaluate(ctx, nil, test, known.Queries())
+//
+// A row whose label no row of r has is no query.
+func (r *Retrieval) Queries() *Retrieval {
+	q := NewRetrieval(r.of, r.similarity)
+	q.gallery = &gallery{r.width, slices.Clone(r.embeddings), slices.Clone(r.labels)}
+	return q
+}
+
 // Check returns an error when there is no such similarity, or no ranking, or when its settings are
 // out of their range.
 func (r *Retrieval) Check() error {
@@ -48,6 +72,9 @@ func (r *Retrieval) Check() error {
 	}
 	if r.similarity > Euclidean {
 		return fmt.Errorf("metric.Retrieval: similarity is %d, want Cosine or Euclidean", r.similarity)
+	}
+	if r.gallery != nil && r.gallery.width == 0 {
+		return fmt.Errorf("metric.Retrieval: queries to no rows")
 	}
 	return r.of.Check()
 }
@@ -71,6 +98,9 @@ func (r *Retrieval) Update(b Batch) error {
 	}
 	if r.width != 0 && b.Width != r.width {
 		return fmt.Errorf("metric.%s: %d scores per row, want %d as before", name, b.Width, r.width)
+	}
+	if g := r.gallery; g != nil && b.Width != g.width {
+		return fmt.Errorf("metric.%s: %d scores per row, want %d as in the rows that are searched", name, b.Width, g.width)
 	}
 	for i, x := range b.Scores {
 		if (math.IsNaN(x) || math.IsInf(x, 0)) && b.Weight(i/b.Width) != 0 {
@@ -112,9 +142,8 @@ func normalise(x []float64) {
 	}
 }
 
-// near returns the similarity of rows i and j.
-func (r *Retrieval) near(i, j int) float64 {
-	x, y := r.embeddings[i*r.width:(i+1)*r.width], r.embeddings[j*r.width:(j+1)*r.width]
+// near returns the similarity of two embeddings.
+func (r *Retrieval) near(x, y []float64) float64 {
 	var sum float64
 	if r.similarity == Cosine {
 		for k, v := range x {
@@ -134,18 +163,23 @@ func (r *Retrieval) Value() float64 {
 		return math.NaN()
 	}
 	all := &Ranking{what: r.of.what, k: r.of.k, gain: r.of.gain}
-	list := make([]item, 0, len(r.labels))
+	embeddings, labels := r.embeddings, r.labels
+	if r.gallery != nil {
+		embeddings, labels = r.gallery.embeddings, r.gallery.labels
+	}
+	list := make([]item, 0, len(labels))
 	for i, l := range r.labels {
+		query := r.embeddings[i*r.width : (i+1)*r.width]
 		list = list[:0]
-		for j, other := range r.labels {
-			if j == i {
+		for j, other := range labels {
+			if j == i && r.gallery == nil {
 				continue
 			}
 			relevance := 0.0
 			if other == l {
 				relevance = 1
 			}
-			list = append(list, item{r.near(i, j), relevance, j})
+			list = append(list, item{r.near(query, embeddings[j*r.width:(j+1)*r.width]), relevance, j})
 		}
 		all.add(list, r.weights[i])
 	}
@@ -155,7 +189,7 @@ func (r *Retrieval) Value() float64 {
 // Merge adds the rows of another Retrieval of the same settings.
 func (r *Retrieval) Merge(other Metric) error {
 	o, ok := other.(*Retrieval)
-	if !ok || o.similarity != r.similarity || o.Name() != r.Name() || r.width != 0 && o.width != 0 && r.width != o.width {
+	if !ok || o.similarity != r.similarity || o.Name() != r.Name() || !r.gallery.equal(o.gallery) || r.width != 0 && o.width != 0 && r.width != o.width {
 		return mismatch(r, other)
 	}
 	r.width = max(r.width, o.width)
@@ -164,8 +198,15 @@ func (r *Retrieval) Merge(other Metric) error {
 	return nil
 }
 
+// equal reports whether two galleries, which may be nil, are the same.
+func (g *gallery) equal(o *gallery) bool {
+	return g == o || g != nil && o != nil && slices.Equal(g.embeddings, o.embeddings) && slices.Equal(g.labels, o.labels)
+}
+
 // New returns an empty Retrieval of the same settings.
-func (r *Retrieval) New() Metric { return NewRetrieval(r.of, r.similarity) }
+func (r *Retrieval) New() Metric {
+	return &Retrieval{of: r.of, similarity: r.similarity, gallery: r.gallery}
+}
 
 // State returns the width of the embeddings, and for each row its label, weight and embedding.
 func (r *Retrieval) State() []float64 {
