@@ -14,19 +14,19 @@ import (
 
 const (
 	pixels = digits.Side * digits.Side
-	width  = 16 // random numbers that the forger makes an image of
+	width  = 16 // random numbers that the generator makes an image of
 	batch  = 64
-	rounds = 3 // updates of the critic for each of the forger
+	rounds = 3 // updates of the critic for each of the generator
 )
 
-// forge makes images of random numbers.
-func forge(b *train.Builder, noise *G.Node) (*G.Node, error) {
-	h := G.Must(G.Rectify(G.Must(b.Dense("forger.hidden", noise, 128))))
-	return G.Sigmoid(G.Must(b.Dense("forger.image", h, pixels)))
+// generate makes images from random numbers.
+func generate(b *train.Builder, noise *G.Node) (*G.Node, error) {
+	h := G.Must(G.Rectify(G.Must(b.Dense("generator.hidden", noise, 128))))
+	return G.Sigmoid(G.Must(b.Dense("generator.image", h, pixels)))
 }
 
-// judge gives each of the images in a row a score, as shape (rows, images in a row).
-func judge(b *train.Builder, images ...*G.Node) (*G.Node, error) {
+// scores gives each of the images in a row a score, as shape (rows, images in a row).
+func scores(b *train.Builder, images ...*G.Node) (*G.Node, error) {
 	x := G.Must(G.Reshape(G.Must(b.Concat(images...)), tensor.Shape{b.Batch() * len(images), pixels}))
 	h := G.Must(G.LeakyRelu(G.Must(b.Dense("critic.hidden", x, 128)), 0.2))
 	return G.Reshape(G.Must(b.Dense("critic.score", h, 1)), tensor.Shape{b.Batch(), len(images)})
@@ -35,16 +35,17 @@ func judge(b *train.Builder, images ...*G.Node) (*G.Node, error) {
 // column is one of the scores of each row.
 func column(scores *G.Node, k int) *G.Node { return G.Must(G.Slice(scores, nil, G.S(k))) }
 
-// apart is what the critic learns by: the scores of true and of forged images, and by how much the
-// length of the slope of the score differs from 1, squared, somewhere on the line between them.
-func apart(b *train.Builder, in train.Nodes) (train.Nodes, error) {
-	fake, err := forge(b, in["noise"])
+// criticNetwork is what the critic learns by: the scores of true and of generated images, and the
+// squared difference from 1 of the length of the score's gradient, somewhere on the line between
+// them.
+func criticNetwork(b *train.Builder, in train.Nodes) (train.Nodes, error) {
+	fake, err := generate(b, in["noise"])
 	if err != nil {
 		return nil, err
 	}
 	way := G.Must(G.BroadcastHadamardProd(G.Must(G.Sub(in["image"], fake)), in["place"], nil, []byte{1}))
 	between := G.Must(G.Add(fake, way))
-	scores, err := judge(b, in["image"], fake, between)
+	scores, err := scores(b, in["image"], fake, between)
 	if err != nil {
 		return nil, err
 	}
@@ -59,13 +60,13 @@ func apart(b *train.Builder, in train.Nodes) (train.Nodes, error) {
 	return train.Nodes{"true": column(scores, 0), "false": column(scores, 1), "excess": excess}, nil
 }
 
-// pass is what the forger learns by: the scores of its images.
-func pass(b *train.Builder, in train.Nodes) (train.Nodes, error) {
-	fake, err := forge(b, in["noise"])
+// generatorNetwork is what the generator learns by: the scores of its images.
+func generatorNetwork(b *train.Builder, in train.Nodes) (train.Nodes, error) {
+	fake, err := generate(b, in["noise"])
 	if err != nil {
 		return nil, err
 	}
-	scores, err := judge(b, fake)
+	scores, err := scores(b, fake)
 	return train.Nodes{"false": column(scores, 0)}, err
 }
 
@@ -79,9 +80,9 @@ func mean(output string, factor float64) train.Term {
 // game is the two networks, each with the step that moves it and leaves the other alone.
 type game struct {
 	*train.Trainer
-	critic, forger *train.Step
-	images         [][]float64 // true ones
-	seed           uint64
+	critic, generator *train.Step
+	images            [][]float64 // true ones
+	seed              uint64
 }
 
 func newGame(images [][]float64, seed uint64) (g *game, err error) {
@@ -92,15 +93,15 @@ func newGame(images [][]float64, seed uint64) (g *game, err error) {
 	numbers := func(n int) data.Field { return data.Field{Kind: data.Float, Shape: []int{n}} }
 	adam := optim.Adam(1e-3, optim.WithBetas(0.5, 0.9))
 	g.critic, err = g.NewStep("critic", train.StepConfig{
-		Model: apart, Objective: train.Objective{mean("false", 1), mean("true", -1), mean("excess", 10)},
+		Model: criticNetwork, Objective: train.Objective{mean("false", 1), mean("true", -1), mean("excess", 10)},
 		Fields:    data.Fields{Inputs: map[string]data.Field{"image": numbers(pixels), "noise": numbers(width), "place": numbers(1)}},
-		BatchSize: batch, Optimizer: adam, Groups: []optim.Group{{Match: "forger.*", Frozen: true}},
+		BatchSize: batch, Optimizer: adam, Groups: []optim.Group{{Match: "generator.*", Frozen: true}},
 	})
 	if err != nil {
 		return nil, err
 	}
-	g.forger, err = g.NewStep("forger", train.StepConfig{
-		Model: pass, Objective: train.Objective{mean("false", -1)}, Fields: data.Fields{Inputs: map[string]data.Field{"noise": numbers(width)}},
+	g.generator, err = g.NewStep("generator", train.StepConfig{
+		Model: generatorNetwork, Objective: train.Objective{mean("false", -1)}, Fields: data.Fields{Inputs: map[string]data.Field{"noise": numbers(width)}},
 		BatchSize: batch, Optimizer: adam, Groups: []optim.Group{{Match: "critic.*", Frozen: true}},
 	})
 	return g, err
@@ -137,13 +138,13 @@ func (g *game) play(ctx context.Context) (values train.Values, err error) {
 			return nil, err
 		}
 	}
-	_, err = g.move(g.forger)
+	_, err = g.move(g.generator)
 	return values, err
 }
 
-// forged are n new images.
-func (g *game) forged(ctx context.Context, n int) (images [][]float64, err error) {
-	r := data.Rand(g.seed, "forged", 0)
+// generated are n new images.
+func (g *game) generated(ctx context.Context, n int) (images [][]float64, err error) {
+	r := data.Rand(g.seed, "generated", 0)
 	noise := make([][]float64, n)
 	for i := range noise {
 		for range width {
@@ -155,7 +156,7 @@ func (g *game) forged(ctx context.Context, n int) (images [][]float64, err error
 		return nil, err
 	}
 	net, err := g.Net(func(b *train.Builder, in train.Nodes) (train.Nodes, error) {
-		image, err := forge(b, in["noise"])
+		image, err := generate(b, in["noise"])
 		return train.Nodes{"image": image}, err
 	}, frame.Fields())
 	if err != nil {

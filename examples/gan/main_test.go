@@ -23,15 +23,15 @@ func TestRun(t *testing.T) {
 		programtest.Scan(t, text.String(), name, "%f%f", &transport, &bits)
 		return transport, bits
 	}
-	// What the program is there to show: the forged images come near the true ones, and are of
+	// What the program is there to show: the generated images come near the true ones, and are of
 	// several classes. True images are nearer still, and have all classes alike.
-	before, _ := line("forged, 0 updates")
-	after, bits := line(fmt.Sprintf("forged, %d updates", updates))
+	before, _ := line("generated, 0 updates")
+	after, bits := line(fmt.Sprintf("generated, %d updates", updates))
 	other, all := line("other training images")
 	if after > 0.7*before || bits < 1.5 || other > after || math.Abs(all-math.Log2(10)) > 0.02 {
-		t.Errorf("the forger has learned too little, or the measure is wrong:\n%s", text.String())
+		t.Errorf("the generator has learned too little, or the measure is wrong:\n%s", text.String())
 	}
-	for name, height := range map[string]int{"forged": 230, "stages": 230} {
+	for name, height := range map[string]int{"generated": 230, "stages": 230} {
 		img := programtest.Picture(t, out, name+".png")
 		if b := img.Bounds(); b.Dx() != 905 || b.Dy() != height {
 			t.Errorf("%s has %v pixels", name, b)
@@ -55,13 +55,13 @@ func TestSame(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		forged, err := g.forged(context.Background(), 2)
+		generated, err := g.generated(context.Background(), 2)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if first == nil {
-			first = forged
-		} else if fmt.Sprint(first) != fmt.Sprint(forged) {
+			first = generated
+		} else if fmt.Sprint(first) != fmt.Sprint(generated) {
 			t.Error("two games of one seed differ")
 		}
 	}

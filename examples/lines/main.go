@@ -1,7 +1,7 @@
-// Lines reads lines of three to eight handwritten digits with gaps of random widths, and learns to
-// from the lines and what they say alone: nobody tells it where a digit begins or ends. A small
-// network looks at each column of a line with its neighbours, and loss.CTC sums over all alignments
-// of the digits with the columns.
+// Lines reads lines of three to eight handwritten digits with gaps of random widths. It learns from
+// lines and their digits alone, without being told where a digit begins or ends: a small network
+// looks at each column of a line with its neighbours, and loss.CTC sums over all alignments of the
+// digits with the columns.
 //
 //	go run ./examples/lines
 package main

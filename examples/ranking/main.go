@@ -38,14 +38,8 @@ func main() {
 
 // scorer gives each image of a list a score of its own, linear in its pixels.
 func scorer(b *train.Builder, in train.Nodes) (train.Nodes, error) {
-	x, err := G.Reshape(in["items"], tensor.Shape{b.Batch() * items, digits.Side * digits.Side})
-	if err != nil {
-		return nil, err
-	}
-	if x, err = b.Dense("score", x, 1); err != nil {
-		return nil, err
-	}
-	x, err = G.Reshape(x, tensor.Shape{b.Batch(), items})
+	x := G.Must(G.Reshape(in["items"], tensor.Shape{b.Batch() * items, digits.Side * digits.Side}))
+	x, err := G.Reshape(G.Must(b.Dense("score", x, 1)), tensor.Shape{b.Batch(), items})
 	return train.Nodes{"scores": x}, err
 }
 

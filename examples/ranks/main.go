@@ -1,11 +1,11 @@
 // Ranks trains a network on handwritten digits on any number of ranks: the processes that mpirun
-// starts, on one host or on many, or this one alone. Every number of them ends with the same
-// parameters, up to rounding.
+// starts, on one host or on many, or this one alone. Up to rounding, the parameters in the end do
+// not depend on their number.
 //
 //	go run ./examples/ranks
 //	go build -o ranks ./examples/ranks && mpirun -np 2 ./ranks
 //
-// With -dir the run is kept on disk: one that is killed goes on where it was, on any number of
+// With -dir the run is kept on disk: a run that was killed continues where it was, on any number of
 // ranks.
 //
 //	mpirun -np 2 ./ranks -steps 400 -batch 1024
@@ -14,8 +14,8 @@
 //
 //	mpirun -np 2 ./ranks -classes 1000000
 //
-// trains an output layer of so many classes, of which each rank has its own, and prints the memory
-// of each.
+// trains an output layer of a million classes, spread over the ranks, and prints the memory of each
+// rank.
 package main
 
 import (

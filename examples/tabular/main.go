@@ -1,5 +1,5 @@
-// Tabular tells irises apart by three numbers and a category, the petal's width as a botanist might
-// note it down: narrow, medium or wide. The category goes through an embedding. Beside it is
+// Tabular classifies irises by three numbers and a category, the petal's width as a botanist might
+// note it: narrow, medium or wide. The category goes through an embedding. For comparison there is
 // the same network with all four numbers.
 //
 //	go run ./examples/tabular

@@ -1,6 +1,6 @@
-// Zoo shows all losses side by side, to help with the choice of one: a table with the value, the
-// gradient and the error of the second derivative of each on a small problem, and sheets of small
-// plots with its curve and slope.
+// Zoo shows all losses side by side, to help choose one: a table with the value, the gradient and
+// the error of the second derivative of each on a small problem, and sheets of small plots with its
+// curve and its derivative.
 //
 //	go run ./examples/zoo [-out DIR]
 package main

@@ -20,21 +20,21 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// jury judges images by the test images and by a classifier, neither of which the forger and the
-// critic have seen.
-type jury struct {
+// evaluator measures images by the test images and by a classifier, neither of which the generator
+// and the critic have seen.
+type evaluator struct {
 	training, test [][]float64
 	classifier     *train.Net
 	accuracy       float64 // of the classifier on the test images
 }
 
-func newJury(ctx context.Context, seed uint64) (*jury, error) {
-	j := new(jury)
+func newEvaluator(ctx context.Context, seed uint64) (*evaluator, error) {
+	e := new(evaluator)
 	var err error
-	if j.training, _, err = digits.Part(false); err != nil {
+	if e.training, _, err = digits.Part(false); err != nil {
 		return nil, err
 	}
-	if j.test, _, err = digits.Part(true); err != nil {
+	if e.test, _, err = digits.Part(true); err != nil {
 		return nil, err
 	}
 	training, test, err := digits.Split()
@@ -48,19 +48,19 @@ func newJury(ctx context.Context, seed uint64) (*jury, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.classifier = res.Net
+	e.classifier = res.Net
 	values, err := res.Evaluate(ctx, nil, test, metric.NewAccuracy())
-	j.accuracy = values["accuracy"]
-	return j, err
+	e.accuracy = values["accuracy"]
+	return e, err
 }
 
 // shuffled are images whose pixels come from training images of their own.
-func (j *jury) shuffled(seed uint64) [][]float64 {
+func (e *evaluator) shuffled(seed uint64) [][]float64 {
 	r := data.Rand(seed, "shuffled", 0)
-	images := make([][]float64, len(j.test))
+	images := make([][]float64, len(e.test))
 	for i := range images {
 		for k := range pixels {
-			images[i] = append(images[i], j.training[r.IntN(len(j.training))][k])
+			images[i] = append(images[i], e.training[r.IntN(len(e.training))][k])
 		}
 	}
 	return images
@@ -74,15 +74,15 @@ func square(a, b []float64) (sum float64) {
 	return sum
 }
 
-// judge writes a line on images: the Sinkhorn divergence from the test images, the entropy of the
+// measure writes a line on images: the Sinkhorn divergence from the test images, the entropy of the
 // classes over all of them, how sure the classifier is of each, and how far the nearest training
 // image is.
-func (j *jury) judge(ctx context.Context, w io.Writer, name string, images [][]float64) error {
+func (e *evaluator) measure(ctx context.Context, w io.Writer, name string, images [][]float64) error {
 	transport, err := eager.SinkhornDivergence(loss.WithEpsilon(0.5), loss.WithThreshold(1e-6))
 	if err != nil {
 		return err
 	}
-	cost, err := transport.Value(eager.Data{}, eager.Slice(slices.Concat(images...), len(images), pixels), eager.Slice(slices.Concat(j.test...), len(j.test), pixels))
+	cost, err := transport.Value(eager.Data{}, eager.Slice(slices.Concat(images...), len(images), pixels), eager.Slice(slices.Concat(e.test...), len(e.test), pixels))
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (j *jury) judge(ctx context.Context, w io.Writer, name string, images [][]f
 	if err != nil {
 		return err
 	}
-	scores, err := j.classifier.Predict(ctx, rows)
+	scores, err := e.classifier.Predict(ctx, rows)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (j *jury) judge(ctx context.Context, w io.Writer, name string, images [][]f
 			share[c] += float64(v)
 		}
 		best := math.Inf(1)
-		for _, known := range j.training {
+		for _, known := range e.training {
 			if &known[0] != &m[0] { // no image is its own neighbour
 				best = min(best, square(m, known))
 			}
