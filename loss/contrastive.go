@@ -9,8 +9,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// contrastiveLosses are the losses of batches of embeddings; contrastiveWide are those of other
-// than two operands.
+// contrastiveLosses lists the losses on batches of embeddings that have two operands,
+// contrastiveWide the others.
 var contrastiveLosses = []entry{{&ntXent, NTXent}, {&supCon, SupCon}, {&circle, Circle}, {&multiSimilarity, MultiSimilarity},
 	{&infoNCE, InfoNCE}, {&sigLIP, SigLIP}, {&dcl, DCL}, {&vicReg, VICReg}, {&barlowTwins, BarlowTwins}}
 var contrastiveWide = []*core.Definition{&nPairs, &proxyNCA, &proxyAnchor, &uniformity}

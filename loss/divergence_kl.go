@@ -196,7 +196,7 @@ func targetOf(r *core.Block, s *core.Settings) goal {
 	return g
 }
 
-// A rowShare says how much of a row there is.
+// A rowShare is the part of a row that is present.
 type rowShare uint8
 
 const (

@@ -7,7 +7,7 @@ import (
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
 )
 
-// overlapLosses are the losses of overlapping sets of pixels.
+// overlapLosses lists the losses that compare overlapping sets of pixels.
 var overlapLosses = []entry{{&dice, Dice}, {&diceFromProb, DiceFromProb}, {&generalizedDice, GeneralizedDice},
 	{&generalizedDiceFromProb, GeneralizedDiceFromProb}, {&jaccard, Jaccard}, {&jaccardFromProb, JaccardFromProb},
 	{&tversky, Tversky}, {&tverskyFromProb, TverskyFromProb}, {&focalTversky, FocalTversky}, {&focalTverskyFromProb, FocalTverskyFromProb},

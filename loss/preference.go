@@ -8,8 +8,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// preferenceLosses are the losses of two operands that learn from preferences, preferenceWide the
-// others, with those of policies.
+// preferenceLosses lists the preference losses that have two operands, preferenceWide the others
+// and the policy losses.
 var preferenceLosses = []entry{
 	{&simPO, SimPO},
 	{&cpo, CPO},

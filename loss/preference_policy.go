@@ -24,7 +24,7 @@ const (
 	K1
 )
 
-// An Aggregation says how the values of tokens become the mean of [GRPO].
+// An Aggregation is a way of averaging the values of tokens in [GRPO].
 type Aggregation uint8
 
 const (

@@ -7,7 +7,7 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// rankingLosses are the losses of lists.
+// rankingLosses lists the ranking losses.
 var rankingLosses = []entry{
 	{&listNet, ListNet},
 	{&rankingSoftmax, RankingSoftmax},

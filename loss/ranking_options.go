@@ -26,7 +26,7 @@ func WithSigma(sigma float64) Option { return number(core.OptSigma, sigma) }
 // of the batch instead of the mean over lists.
 func WithPairSum() Option { return core.OptPairSum.Flag }
 
-// A PairWeight says how much a pair of items counts.
+// A PairWeight is a rule for the weight of a pair of items.
 type PairWeight uint8
 
 const (
@@ -54,7 +54,7 @@ func WithPairWeights(w PairWeight) Option {
 	}
 }
 
-// EmptyLists says how lists without relevant items are treated.
+// EmptyLists is a way of treating lists without relevant items.
 type EmptyLists uint8
 
 const (

@@ -8,8 +8,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A second says how the cases of a file of the second script are built: the loss of that name, its
-// operands by their names in the file, and the options by theirs, beside those that every loss has.
+// A second describes how to build the cases in a file of the second script: the name of the loss,
+// the names of its operands and options in the file, and the options that all losses share.
 type second struct {
 	loss     string
 	operands []string

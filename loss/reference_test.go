@@ -8,8 +8,9 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// A reference says how the cases of a file are built and how many come out how: cases, equal to
-// PyTorch, different on purpose, an error, of an unsupported dtype; and Hessian-vector products.
+// A reference describes how to build the cases of a file and the expected counts: all cases, those
+// equal to PyTorch, intentionally different, with an error or of an unsupported dtype, and
+// Hessian-vector products.
 type reference struct {
 	build adapter
 	want  tally

@@ -6,7 +6,7 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// survivalLosses are the losses of times until an event.
+// survivalLosses lists the losses on times until an event.
 var (
 	survivalLosses []entry
 	survivalWide   = []*core.Definition{&coxPartialLikelihood, &discreteHazard}

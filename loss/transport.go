@@ -10,7 +10,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// transportLosses are the losses of optimal transport of two operands, transportWide the others.
+// transportLosses lists the optimal transport losses that have two operands, transportWide the
+// others.
 var transportLosses = []entry{{&sinkhornDivergence, SinkhornDivergence}}
 
 var transportWide = []*core.Definition{&sinkhorn}

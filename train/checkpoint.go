@@ -34,8 +34,10 @@ import (
 // these files and its own. It is written under a temporary name, flushed to disk and renamed, so it
 // is either complete or absent. Earlier checkpoints are removed only afterwards.
 type Checkpoint struct {
-	Dir        string // created if it does not exist
-	Resume     bool   // continue from the newest checkpoint in Dir, if there is one; without Resume, a Dir that holds checkpoints is an error
+	Dir string // created if it does not exist
+	// Resume continues from the newest checkpoint in Dir, if there is one. Without it, a Dir that holds
+	// checkpoints is an error.
+	Resume     bool
 	Every      int    // epochs between checkpoints; 0 means 1. The last epoch is always saved, and so is a run that is cancelled or stopped
 	EverySteps int    // steps between additional checkpoints within an epoch; 0 means none
 	Keep       int    // number of newest checkpoints to keep; 0 means 2

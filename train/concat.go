@@ -19,7 +19,8 @@ func (b *Builder) Concat(parts ...*G.Node) (*G.Node, error) {
 	for i, p := range parts {
 		switch {
 		case p == nil || p.Dims() != 2 || p.Shape()[0] != parts[0].Shape()[0]:
-			return nil, fmt.Errorf("train.Concat: part %d %s, want shape (rows, columns) with the rows of the first", i, describe(p))
+			return nil, fmt.Errorf("train.Concat: part %d %s, want shape (rows, columns) with the rows of the first",
+				i, describe(p))
 		case p.Dtype() != b.dtype:
 			return nil, fmt.Errorf("train.Concat: part %d is %v, want %v", i, p.Dtype(), b.dtype)
 		}
@@ -37,7 +38,8 @@ func concat(widths []int, parts G.Nodes) (*G.Node, error) {
 		total += w
 	}
 	return apply(&op{
-		text: fmt.Sprintf("train.concat[%v,%v]", strings.Trim(fmt.Sprint(widths), "[]"), dt), types: types, out: types[0], diff: diff,
+		text: fmt.Sprintf("train.concat[%v,%v]", strings.Trim(fmt.Sprint(widths), "[]"), dt), types: types,
+		out: types[0], diff: diff,
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{in[0][0], total}, nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
@@ -65,7 +67,8 @@ func columns(x *G.Node, from, width int) (*G.Node, error) {
 	dt, total := x.Dtype(), x.Shape()[1]
 	matrix := tensorType(2, dt)
 	return apply(&op{
-		text: fmt.Sprintf("train.columns[%d,%d,%d,%v]", from, width, total, dt), types: []hm.Type{matrix}, out: matrix, diff: []bool{true},
+		text: fmt.Sprintf("train.columns[%d,%d,%d,%v]", from, width, total, dt), types: []hm.Type{matrix},
+		out: matrix, diff: []bool{true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{in[0][0], width}, nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
@@ -85,7 +88,8 @@ func intoColumns(x *G.Node, to, total int) (*G.Node, error) {
 	dt, width := x.Dtype(), x.Shape()[1]
 	matrix := tensorType(2, dt)
 	return apply(&op{
-		text: fmt.Sprintf("train.intoColumns[%d,%d,%d,%v]", to, width, total, dt), types: []hm.Type{matrix}, out: matrix, diff: []bool{true},
+		text: fmt.Sprintf("train.intoColumns[%d,%d,%d,%v]", to, width, total, dt), types: []hm.Type{matrix},
+		out: matrix, diff: []bool{true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{in[0][0], total}, nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {

@@ -30,8 +30,12 @@ type Config struct {
 	// is not a quotient of two sums (see loss.Parts) is refused.
 	Accumulate int
 	Seed       uint64 // decides initial parameters, shuffling and dropout
-	KeepOrder  bool   // keep the order of the examples instead of shuffling them in each epoch; a [data.Stream] is never shuffled
-	Prefetch   int    // batches to read ahead on a goroutine, of the validation set too; 0 reads each batch when it is needed. The results do not depend on it
+	// KeepOrder keeps the order of the examples instead of shuffling them in each epoch. A
+	// [data.Stream] is never shuffled.
+	KeepOrder bool
+	// Prefetch is the number of batches to read ahead on a goroutine, for the validation set too; 0
+	// reads each batch when it is needed. Results do not depend on it.
+	Prefetch int
 
 	DType tensor.Dtype // tensor.Float32, the default, or tensor.Float64
 
@@ -61,8 +65,12 @@ type Config struct {
 	Validation        data.Dataset // held-out examples to measure; nil means none
 	ValidationRecords data.Records // replaces Validation for FitNamed
 	ValidationBatch   int          // rows of a validation batch; 0 means the larger of BatchSize and 256
-	ValidateEvery     int          // epochs between validations; 0 means 1. The last epoch is always validated. EarlyStop, Schedule and Checkpoint.Monitor skip the other epochs
-	ValidateSteps     int          // steps between additional validations within an epoch, recorded in History.Validations; 0 means none
+	// ValidateEvery is the number of epochs between validations; 0 means 1. The last epoch is always
+	// validated. EarlyStop, Schedule and Checkpoint.Monitor skip epochs without validation.
+	ValidateEvery int
+	// ValidateSteps is the number of steps between additional validations within an epoch, which are
+	// recorded in History.Validations; 0 means none.
+	ValidateSteps int
 	// Metrics are measured beside the loss, on the training and the validation set. After an epoch
 	// each holds its state for the validation set, or for the training set if there is no validation.
 	// Concurrent runs must not share metrics.

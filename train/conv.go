@@ -90,7 +90,8 @@ func patches(x *G.Node, w Window) (*G.Node, error) {
 	dt, shape := x.Dtype(), x.Shape().Clone()
 	h, wd := (shape[1]+2*w.Pad-w.Height)/w.Stride+1, (shape[2]+2*w.Pad-w.Width)/w.Stride+1
 	return apply(&op{
-		text: fmt.Sprintf("train.patches[%+v,%v,%v]", w, shape, dt), types: []hm.Type{tensorType(4, dt)}, out: tensorType(2, dt), diff: []bool{true},
+		text: fmt.Sprintf("train.patches[%+v,%v,%v]", w, shape, dt), types: []hm.Type{tensorType(4, dt)},
+		out: tensorType(2, dt), diff: []bool{true},
 		shape: func(in []tensor.Shape) (tensor.Shape, error) {
 			return tensor.Shape{in[0][0] * h * wd, w.Height * w.Width * in[0][3]}, nil
 		},
@@ -111,7 +112,8 @@ func patches(x *G.Node, w Window) (*G.Node, error) {
 func unpatch(g *G.Node, shape tensor.Shape, w Window) (*G.Node, error) {
 	dt := g.Dtype()
 	return apply(&op{
-		text: fmt.Sprintf("train.unpatch[%+v,%v,%v]", w, shape, dt), types: []hm.Type{tensorType(2, dt)}, out: tensorType(4, dt), diff: []bool{true},
+		text: fmt.Sprintf("train.unpatch[%+v,%v,%v]", w, shape, dt), types: []hm.Type{tensorType(2, dt)},
+		out: tensorType(4, dt), diff: []bool{true},
 		shape: func([]tensor.Shape) (tensor.Shape, error) { return shape.Clone(), nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {

@@ -14,36 +14,36 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A batch's loss is a quotient: Σ s·l over Σ s·share, in the words of package loss. Whatever covers
-// several batches, an update of accumulated gradients, an epoch or an evaluation, adds up the
-// numerators and the denominators and divides once; a mean of the batches' means would depend on
-// how the rows with ignored labels or large weights fell into batches.
+// The loss of a batch is the quotient Σ s·l / Σ s·share that package loss defines. Accumulated
+// gradients, epochs and evaluations cover several batches: they sum the numerators and the
+// denominators and divide once. A mean of batch means would depend on which batches hold the rows
+// with ignored labels or large weights.
 
-// weightsName is the name of the leaf of the weights.
+// weightsName is the name of the leaf that holds the weights.
 const weightsName = "weights"
 
-// costTerm is a loss of the objective in a graph.
+// costTerm is a term of the objective, built in a graph.
 type costTerm struct {
 	Term
 	label            string
 	node             *G.Node
-	outputs, targets map[string]bool // those that it depends on
+	outputs, targets map[string]bool // the ones it depends on
 	cost             data.Column
-	divisor          data.Column  // what the mean is divided by; empty for a loss that is no quotient
-	readsBatch       bool         // its values read all rows, so that those that pad a batch have to be masked
-	mask             tensor.Shape // of that mask
-	weights          tensor.Shape // of its weights; nil where it takes none
+	divisor          data.Column  // denominator of the mean; empty for a loss that is not a quotient
+	readsBatch       bool         // its values read all rows of the batch, so padding rows must be masked
+	mask             tensor.Shape // shape of that mask
+	weights          tensor.Shape // shape of its weights; nil if it takes none
 }
 
-// rowWeights is a leaf for the weights of rows, or of their elements where these are masked.
+// rowWeights is a leaf that holds a weight per row, or per element of a masked target.
 type rowWeights struct {
 	*column
 	perRow int
-	mask   string // the target whose mask they have; "" for none
+	mask   string // target whose mask is applied; "" for none
 }
 
-// addLoss puts the terms of the objective with their targets and weights on top of the model. It
-// returns the cost, nil for an objective without losses.
+// addLoss adds the terms of the objective, with their targets and weights, to the model's graph. It
+// returns the cost, or nil for an objective without losses.
 func (pr *program) addLoss(p purpose) (cost *G.Node, err error) {
 	targets := make(Nodes)
 	for _, name := range slices.Sorted(maps.Keys(p.fields.Targets)) {
@@ -60,7 +60,8 @@ func (pr *program) addLoss(p purpose) (cost *G.Node, err error) {
 		return err
 	}
 	for i, t := range p.objective {
-		tm := &costTerm{Term: t, label: t.label(i), outputs: map[string]bool{t.Output: true}, targets: map[string]bool{t.Target: true}}
+		tm := &costTerm{Term: t, label: t.label(i), outputs: map[string]bool{t.Output: true},
+			targets: map[string]bool{t.Target: true}}
 		if err := pr.checkTerm(tm, targets, p.fields); err != nil {
 			return nil, inTerm(tm, err)
 		}
@@ -85,9 +86,10 @@ func (pr *program) addLoss(p purpose) (cost *G.Node, err error) {
 	return pr.weightedSum()
 }
 
-// spread settles how the loss of a batch of several ranks comes about. That of a single term is a
-// quotient of sums, which each rank adds up and the ranks divide afterwards. Several terms, each with
-// a denominator of its own, and values that read the rows of other ranks are computed together.
+// spread decides how ranks compute the loss of a batch. A single term is a quotient of sums: each
+// rank computes its part of them, and the division comes after the exchange. Several terms, whose
+// denominators differ, and values that read the rows of other ranks need collectives inside the
+// graph.
 func (pr *program) spread(p *purpose) error {
 	together := len(pr.terms) > 1
 	for _, t := range pr.terms {
@@ -102,7 +104,7 @@ func (pr *program) spread(p *purpose) error {
 	return nil
 }
 
-// weightedSum returns the cost of all terms.
+// weightedSum returns the weighted sum of the terms.
 func (pr *program) weightedSum() (*G.Node, error) {
 	var sum []loss.Term
 	for _, t := range pr.terms {
@@ -120,8 +122,8 @@ func (pr *program) weightedSum() (*G.Node, error) {
 	return loss.Weighted(sum...)(nil, nil)
 }
 
-// checkTerm returns an error where a term lacks its output or target, and finds out what it reads and
-// the shape of its weights.
+// checkTerm returns an error if the output or the target of a term does not exist. It determines
+// what the term reads and the shape of its weights.
 func (pr *program) checkTerm(t *costTerm, targets Nodes, fields data.Fields) (err error) {
 	if t.Output != "" && pr.out[t.Output] == nil {
 		return fmt.Errorf("the model has no output %q, only %q", t.Output, pr.outputs)
@@ -139,7 +141,7 @@ func (pr *program) checkTerm(t *costTerm, targets Nodes, fields data.Fields) (er
 	return err
 }
 
-// addTerm builds a term and has its value and its denominator copied.
+// addTerm builds a term and copies its value and its denominator out of the graph.
 func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) (err error) {
 	reduction := loss.Mean
 	if p.sum {
@@ -189,9 +191,8 @@ func (pr *program) addTerm(t *costTerm, targets Nodes, p purpose) (err error) {
 	return nil
 }
 
-// maskOf returns the leaf that masks the rows that pad a batch for a term whose values read all rows:
-// one entry for each of them or, in pooled losses, for each of their pixels, where a mask of the
-// dataset has its place, too.
+// maskOf returns the leaf that masks padding rows in a term whose values read all rows. It has one
+// entry per row or, for pooled losses, per pixel; there it also holds the dataset's mask.
 func (pr *program) maskOf(t *costTerm, fields data.Fields) (*G.Node, error) {
 	if len(t.mask) == 1 {
 		return pr.presentRows()
@@ -203,8 +204,8 @@ func (pr *program) maskOf(t *costTerm, fields data.Fields) (*G.Node, error) {
 	return w.node, nil
 }
 
-// weightsOf returns the leaf of the weights of a shape with the mask of a target, which terms
-// share.
+// weightsOf returns the leaf for weights of the given shape that apply the mask of a target. Terms
+// with the same shape and mask share it.
 func (pr *program) weightsOf(shape tensor.Shape, target string, masked bool) (*rowWeights, error) {
 	mask, name := "", weightsName
 	if masked {
@@ -227,10 +228,10 @@ func (pr *program) weightsOf(shape tensor.Shape, target string, masked bool) (*r
 	return w, nil
 }
 
-// weightShape returns the shape of the weights that a term is given: (rows) where it takes that, as
-// a weight per element makes the loss read as much again as its targets, and otherwise the shape of
-// its values. A mask has an entry for each of these. It is nil for a loss with one value for the
-// whole batch, which takes no weights.
+// weightShape returns the shape of a term's weights: (rows) if the loss accepts it, because a
+// weight per element doubles what the loss reads, and otherwise the shape of its values. Masks
+// always have the shape of the values. A loss with a single value for the whole batch takes no
+// weights: its shape is nil.
 func weightShape(t *costTerm, out Nodes, fields data.Fields) (tensor.Shape, error) {
 	batch := rowsOf(out)
 	shape, err := t.shape(out, fields.Targets, nil)
@@ -269,19 +270,19 @@ func weightShape(t *costTerm, out Nodes, fields data.Fields) (tensor.Shape, erro
 	return shape, nil
 }
 
-// passOptions tells the author of a loss what a trainer needs.
+// passOptions explains to the author of a loss what the trainer expects of it.
 const passOptions = "a loss gets its weights and its reduction as options, and hands them on, as in " +
 	"func(pred, target *G.Node, opts ...loss.Option) (*G.Node, error) { return loss.MSE(pred, target, opts...) }; " +
 	"loss.Reduce does so for values of one's own"
 
-// lossShape returns the shape that a loss has without reduction: (rows) for a loss of rows, more
-// for an elementwise loss.
+// lossShape returns the shape of a loss without reduction: (rows), or more axes for an elementwise
+// loss.
 func lossShape(fn loss.Func, out *G.Node, target data.Field) (tensor.Shape, error) {
 	t := &costTerm{Term: objectiveOf(fn)[0], outputs: make(map[string]bool), targets: make(map[string]bool)}
 	return t.shape(Nodes{OutputName: out}, map[string]data.Field{data.TargetName: target}, nil)
 }
 
-// rowsOf returns the number of rows of a batch by a model's outputs, which all have as many.
+// rowsOf returns the number of rows of a batch, which all outputs of a model have.
 func rowsOf(out Nodes) int {
 	for _, n := range out {
 		return n.Shape()[0]
@@ -289,8 +290,8 @@ func rowsOf(out Nodes) int {
 	return 0
 }
 
-// shape returns the shape of the term without reduction, with weights of the given shape if that is
-// not nil, and notes what it depends on.
+// shape returns the shape of the term without reduction, built with weights of the given shape
+// unless that is nil, and records what the term depends on.
 func (t *costTerm) shape(out Nodes, targets map[string]data.Field, weights tensor.Shape) (tensor.Shape, error) {
 	n, pred, y, err := t.trial(out, targets, weights, loss.WithReduction(loss.None))
 	if err == nil {
@@ -315,9 +316,10 @@ func (t *costTerm) shape(out Nodes, targets map[string]data.Field, weights tenso
 	return nil, err
 }
 
-// trial builds the term in a graph of its own, where it leaves nothing behind, on leaves like the
-// outputs and the targets, with weights of the given shape if that is not nil.
-func (t *costTerm) trial(out Nodes, targets map[string]data.Field, weights tensor.Shape, opts ...loss.Option) (n *G.Node, pred, y Nodes, err error) {
+// trial builds the term in a temporary graph, on leaves with the shapes and types of the outputs
+// and targets, with weights of the given shape unless that is nil.
+func (t *costTerm) trial(out Nodes, targets map[string]data.Field, weights tensor.Shape,
+	opts ...loss.Option) (n *G.Node, pred, y Nodes, err error) {
 	g := G.NewGraph()
 	pred, y = leavesLike(g, out), make(Nodes)
 	var dtype tensor.Dtype
@@ -348,7 +350,7 @@ func leavesLike(g *G.ExprGraph, out Nodes) Nodes {
 	return leaves
 }
 
-// build calls the term's function, which may be a stranger's.
+// build calls the term's function. It is user code, so panics become errors.
 func (t *costTerm) build(out, target Nodes, opts ...loss.Option) (n *G.Node, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -358,7 +360,8 @@ func (t *costTerm) build(out, target Nodes, opts ...loss.Option) (n *G.Node, err
 	if t.Build != nil {
 		n, err = t.Build(maps.Clone(out), maps.Clone(target), opts...)
 		if err != nil {
-			err = fmt.Errorf("%w (outputs are %q, targets %q)", err, slices.Sorted(maps.Keys(out)), slices.Sorted(maps.Keys(target)))
+			err = fmt.Errorf("%w (outputs are %q, targets %q)", err, slices.Sorted(maps.Keys(out)),
+				slices.Sorted(maps.Keys(target)))
 		}
 	} else {
 		n, err = t.Loss(out[t.Output], target[t.Target], opts...)
@@ -372,7 +375,7 @@ func (t *costTerm) build(out, target Nodes, opts ...loss.Option) (n *G.Node, err
 	return n, nil
 }
 
-// loss returns the value of the last run: a mean, or a sum that the caller divides.
+// loss returns the value of the last run: a mean, or a sum that the caller has to divide.
 func (pr *program) loss() (sum float64) {
 	for _, t := range pr.terms {
 		sum += t.factor() * first(t.cost)
@@ -380,8 +383,8 @@ func (pr *program) loss() (sum float64) {
 	return sum
 }
 
-// parts returns the numerators and the denominators of the last run's terms. One that is no
-// quotient counts with the weight of its rows.
+// parts returns the numerators and denominators of the terms in the last run. The weight of the
+// rows is the denominator of a loss that is not a quotient.
 func (pr *program) parts(weight float64) (all means) {
 	for _, t := range pr.terms {
 		m := mean{Weight: weight}
@@ -391,7 +394,7 @@ func (pr *program) parts(weight float64) (all means) {
 		switch {
 		case pr.summing:
 			m.Sum = first(t.cost)
-		case m.Weight != 0: // where nothing counts the loss may be any number
+		case m.Weight != 0: // if nothing counts, the loss is arbitrary
 			m.Sum = first(t.cost) * m.Weight
 		}
 		all = append(all, m)
@@ -406,7 +409,7 @@ func first(c data.Column) float64 {
 	return c.F64[0]
 }
 
-// errNoWeight is what a mean over nothing is.
+// errNoWeight is the error of a mean over nothing.
 var errNoWeight = errors.New("every row has weight 0 or is ignored, so there is no mean loss")
 
 // mean is a quotient of sums over batches.
@@ -417,7 +420,7 @@ type mean struct {
 
 func (m *mean) value() float64 { return m.Sum / m.Weight }
 
-// scale returns what the gradient of the sum is multiplied by to be that of the mean.
+// scale returns the factor that turns the gradient of the sum into that of the mean.
 func (m *mean) scale(rows []int) (float64, error) {
 	switch {
 	case m.Weight != 0:
@@ -428,7 +431,7 @@ func (m *mean) scale(rows []int) (float64, error) {
 	return 1, nil
 }
 
-// means are those of the terms of an objective.
+// means holds one mean per term of an objective.
 type means []mean
 
 func (ms *means) add(ns means) {
@@ -441,8 +444,8 @@ func (ms *means) add(ns means) {
 	}
 }
 
-// value returns the loss of the objective. A term of which nothing counts adds nothing, and where
-// nothing counts at all the loss is NaN.
+// value returns the loss of the objective. A term in which nothing counts contributes 0; if that
+// holds for all terms, the loss is NaN.
 func (pr *program) value(ms means) float64 {
 	total, counts := 0.0, false
 	for i, m := range ms {
@@ -456,8 +459,7 @@ func (pr *program) value(ms means) float64 {
 	return total
 }
 
-// values returns the terms by their names where there are several, NaN for one of which nothing
-// counts.
+// values returns the terms by name if there are several. A term in which nothing counts is NaN.
 func (pr *program) values(ms means) Values {
 	if pr.names == nil {
 		return nil
@@ -469,7 +471,7 @@ func (pr *program) values(ms means) Values {
 	return v
 }
 
-// show adds the loss and, where there are several, its terms by their names to values. A term of
+// show adds the loss to values and, if there are several terms, each of them by name. A term in
 // which nothing counts is an error.
 func (pr *program) show(ms means, values Values) error {
 	for i, m := range ms {

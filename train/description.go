@@ -61,7 +61,8 @@ func (d *description) check() error {
 	for _, name := range slices.Sorted(maps.Keys(d.scaling)) {
 		f, ok := d.fields.Inputs[name]
 		if !ok {
-			return fmt.Errorf("scaling of an input %q, which is not there; inputs are %q", name, slices.Sorted(maps.Keys(d.fields.Inputs)))
+			return fmt.Errorf("scaling of an input %q, which is not there; inputs are %q", name,
+				slices.Sorted(maps.Keys(d.fields.Inputs)))
 		}
 		if err := d.scaling[name].Check(f); err != nil {
 			return fmt.Errorf("%s: %w", data.Label(data.InputName, name), err)
@@ -70,7 +71,8 @@ func (d *description) check() error {
 	for _, name := range slices.Sorted(maps.Keys(d.classes)) {
 		f, ok := d.fields.Targets[name]
 		if !ok || f.Kind != data.Int {
-			return fmt.Errorf("names of the classes of %q, which is no target of whole numbers; targets are %q", name, slices.Sorted(maps.Keys(d.fields.Targets)))
+			return fmt.Errorf("names of the classes of %q, which is no target of whole numbers; targets are %q", name,
+				slices.Sorted(maps.Keys(d.fields.Targets)))
 		}
 		if len(d.classes[name]) == 0 {
 			return fmt.Errorf("no names of the classes of %s", data.Label(data.TargetName, name))
@@ -82,7 +84,8 @@ func (d *description) check() error {
 // only returns the description of a part of a model with other inputs: what is known of those that
 // have kept their names.
 func (d *description) only(inputs map[string]data.Field) description {
-	part := description{fields: data.Fields{Inputs: inputs, Targets: d.fields.Targets, Masked: d.fields.Masked}, classes: d.classes, scaling: make(map[string]data.Scaling)}
+	part := description{fields: data.Fields{Inputs: inputs, Targets: d.fields.Targets, Masked: d.fields.Masked},
+		classes: d.classes, scaling: make(map[string]data.Scaling)}
 	for name, s := range d.scaling {
 		if f, ok := inputs[name]; ok && f.Equal(d.fields.Inputs[name]) {
 			part.scaling[name] = s

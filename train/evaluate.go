@@ -57,7 +57,8 @@ func (n *Net) EvaluateNamed(ctx context.Context, objective Objective, ds data.Re
 	return n.evaluate(ctx, "EvaluateNamed", objective, ds, metrics)
 }
 
-func (n *Net) evaluate(ctx context.Context, name string, objective Objective, ds data.Records, metrics []metric.Metric) (v Values, err error) {
+func (n *Net) evaluate(ctx context.Context, name string, objective Objective, ds data.Records,
+	metrics []metric.Metric) (v Values, err error) {
 	defer func() {
 		if err != nil {
 			v, err = nil, fmt.Errorf("train.%s: %w", name, err)

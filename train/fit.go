@@ -360,7 +360,8 @@ func (r *run) result() *Result {
 	if r.ranks != nil {
 		r.time.Exchange = r.ranks.spent
 	}
-	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, BestPath: r.bestPath(), Stopped: r.stopped, Time: r.time, CheckpointError: r.saveErr}
+	res := &Result{Net: r.net, History: r.history, Steps: r.at.Step, BestPath: r.bestPath(), Stopped: r.stopped,
+		Time: r.time, CheckpointError: r.saveErr}
 	if i := r.at.BestEpoch; i > 0 && i <= len(r.history.Epochs) {
 		res.Best = &r.history.Epochs[i-1]
 	}

@@ -33,8 +33,8 @@ func gather(table, ids *G.Node) (*G.Node, error) {
 	}, table, ids)
 }
 
-// scatter adds the rows of g (S..., D) into a table of zeros (vocabulary, D) at the rows that ids
-// names.
+// scatter returns a table (vocabulary, D) in which row v is the sum of the rows of g (S..., D)
+// whose index in ids is v.
 func scatter(ids, g *G.Node, vocabulary int) (*G.Node, error) {
 	dt, dims := g.Dtype(), ids.Dims()
 	width := g.Shape()[g.Dims()-1]
@@ -56,7 +56,7 @@ func scatter(ids, g *G.Node, vocabulary int) (*G.Node, error) {
 	}, ids, g)
 }
 
-// indices returns checked row numbers.
+// indices returns the row numbers of a table of n rows and checks their range.
 func indices(v G.Value, n int) ([]int, error) {
 	t, ok := v.(*tensor.Dense)
 	if !ok {

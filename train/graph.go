@@ -17,44 +17,44 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// program is a compiled graph of a fixed number of rows: the model, where there is a loss its
-// value, and where the graph trains the gradients. Short batches are padded by copies of their last
-// row, of weight 0.
+// program is a compiled graph for a fixed number of rows. It computes the model's outputs, the loss
+// if there is one and, for training, the gradients. Short batches are padded with copies of their
+// last row, which have weight 0.
 type program struct {
 	*forward
 	vm         *machine.Machine
-	taps       G.Nodes // what a run computes
+	taps       G.Nodes // roots of a run
 	targets    []*column
 	weights    []*rowWeights
 	terms      []*costTerm // of the loss
-	names      []string    // of the terms in a history; nil where there is only one
-	unweighted string      // a term that takes no weights of rows; "" where all do
-	predicted  []string    // outputs that the objective names and that have no loss
+	names      []string    // of the terms in a history; nil if there is only one
+	unweighted string      // a term that takes no row weights; "" if all do
+	predicted  []string    // outputs that the objective names without a loss
 	read       map[string]data.Column
 	views      []*view
 	viewOf     []*view     // by metric
-	rows       *data.Batch // of a graph that predicts rows by themselves; nil before the first
-	grads      []*gradient // of the parameters that are moved, in the order of purpose.moved
-	summing    bool        // the loss is a sum, to be divided by the caller
-	rowless    bool        // other ranks have all rows of the batch, and the one here stands for none
-	finish     func()      // called at the end of a run of a graph with gradients, when all else is computed
+	rows       *data.Batch // input of a graph that predicts single rows; nil before the first
+	grads      []*gradient // in the order of purpose.moved
+	summing    bool        // the loss is a sum, which the caller divides
+	rowless    bool        // this rank has no rows of the batch; the one that is loaded does not count
+	finish     func()      // called at the end of a training run, after all other operations
 }
 
-// gradient is that of a parameter, by its name.
+// gradient is the gradient of the parameter with the same name.
 type gradient struct {
 	*weights.Array
-	squares float64 // the sum of the squares of all its numbers
+	squares float64 // sum of squares of its elements
 }
 
-// purpose says what a program computes besides the model's outputs.
+// purpose specifies what a program computes besides the model's outputs.
 type purpose struct {
 	objective Objective
-	fields    data.Fields // of the examples, for their targets
+	fields    data.Fields // of the dataset, which has the targets
 	gradients bool
 	moved     []*weights.Array // the parameters that have gradients
-	sum       bool             // Sum in place of Mean, and gradients that add up over runs
-	comm      comm.Comm        // of the ranks that have the rest of a batch; nil for none
-	outputs   bool             // all outputs leave the graph
+	sum       bool             // Sum instead of Mean, with gradients accumulated over runs
+	comm      comm.Comm        // the ranks that share a batch; nil for a single rank
+	outputs   bool             // copy all outputs out of the graph
 	metrics   []metric.Metric
 }
 
@@ -97,7 +97,7 @@ func compile(f *forward, p purpose) (*program, error) {
 	return pr, pr.start(pr.taps)
 }
 
-// copyOut has a node's value copied to dst whenever the graph runs.
+// copyOut copies the value of a node to dst on every run.
 func (pr *program) copyOut(name string, n *G.Node, dst data.Column) error {
 	t, err := tap(name, n, dst)
 	if err == nil {
@@ -106,7 +106,7 @@ func (pr *program) copyOut(name string, n *G.Node, dst data.Column) error {
 	return err
 }
 
-// readOutput has an output leave the graph.
+// readOutput copies an output out of the graph on every run.
 func (pr *program) readOutput(name string) error {
 	if _, ok := pr.read[name]; ok {
 		return nil
@@ -168,9 +168,9 @@ func (pr *program) addGradients(cost *G.Node, moved []*weights.Array) error {
 	return nil
 }
 
-// start compiles what the roots need and nothing else: Gorgonia's derivatives are built for every
-// operand, and the derivative of the input would cost as much as that of the first weight. Results
-// keep their memory from run to run, as taps copy whatever leaves the graph.
+// start compiles only the operations on which the roots depend: Gorgonia builds derivatives for
+// every operand, and the derivative of the input would cost as much as that of the first weight.
+// Results can reuse their memory in each run because taps copy everything that leaves the graph.
 func (pr *program) start(roots G.Nodes) (err error) {
 	pr.vm, err = machine.New(pr.graph, machine.WithOutputs(roots...), machine.WithBufferReuse())
 	return err
@@ -225,7 +225,7 @@ func (pr *program) load(b *data.Batch, factor []float64) error {
 	return nil
 }
 
-// fill writes the weights of a batch and 0 for the rows that it lacks.
+// fill writes the weights of a batch, and 0 for padding rows.
 func (w *rowWeights) fill(b *data.Batch, factor []float64, batch int) error {
 	masks := b.Mask[w.mask]
 	if w.mask != "" && len(masks) < len(b.Rows)*w.perRow {
@@ -252,8 +252,7 @@ func (w *rowWeights) fill(b *data.Batch, factor []float64, batch int) error {
 	return nil
 }
 
-// weigh fills in the weights of a row: an element that is masked has the weight 0, with which
-// losses never read it.
+// weigh writes the weights of a row. Masked elements have weight 0, and losses never read those.
 func weigh[F float32 | float64](dst []F, w F, mask []bool) {
 	if mask == nil {
 		for j := range dst {
@@ -264,15 +263,15 @@ func weigh[F float32 | float64](dst []F, w F, mask []bool) {
 	choice := [2]F{0, w}
 	for j := range dst {
 		k := 0
-		if mask[j] { // no jump for the compiler, and none that a random mask would make expensive
+		if mask[j] { // compiles without a branch, which a random mask would mispredict
 			k = 1
 		}
 		dst[j] = choice[k]
 	}
 }
 
-// bind makes n rows of a batch the value of the leaf: a whole batch as it lies, until the loader's
-// next step, and a short one as a padded copy.
+// bind sets the value of the leaf to n rows of a batch. A full batch is used in place, which is
+// valid until the loader's next step; a short one is copied and padded.
 func (c *column) bind(from data.Column, n, batch int) error {
 	if n < batch || from.Len() != c.Len() || (from.F32 != nil) != (c.F32 != nil) || (from.Int != nil) != (c.Int != nil) {
 		if err := pad(c.Column, from, n, batch, c.field.Size()); err != nil {
@@ -292,8 +291,7 @@ func (c *column) bind(from data.Column, n, batch int) error {
 	return G.Let(c.node, v)
 }
 
-// pad copies n rows and repeats the last: a row that the model can process like any other, whatever
-// it computes.
+// pad copies n rows and fills the rest with copies of the last, which any model can process.
 func pad(dst, src data.Column, n, batch, size int) error {
 	if err := dst.Slice(0, n*size).Copy(src.Slice(0, n*size)); err != nil {
 		return err
@@ -306,8 +304,9 @@ func pad(dst, src data.Column, n, batch, size int) error {
 	return nil
 }
 
-// run executes the graph once, and ends between two operations where the context does. The error of
-// an operation comes without the machine's words around it: those of this module name themselves.
+// run executes the graph once and stops between two operations when the context ends. Errors of
+// operations of this module name the operation themselves and are returned without the machine's
+// prefix.
 func (pr *program) run(ctx context.Context) error {
 	err := pr.vm.Run(ctx)
 	var failed *machine.Error

@@ -37,9 +37,11 @@ import (
 func (b *Builder) GRU(name string, x, lengths *G.Node, units int) (states, last *G.Node, err error) {
 	switch {
 	case x == nil || x.Dims() != 3 || x.Dtype() != b.dtype:
-		return nil, nil, fmt.Errorf("train.GRU: input of %q %s, want shape (rows, steps, inputs) of %v", name, describe(x), b.dtype)
+		return nil, nil, fmt.Errorf("train.GRU: input of %q %s, want shape (rows, steps, inputs) of %v", name,
+			describe(x), b.dtype)
 	case lengths != nil && (lengths.Dtype() != tensor.Int || !lengths.Shape().Eq(tensor.Shape{x.Shape()[0]})):
-		return nil, nil, fmt.Errorf("train.GRU: lengths of %q are %v of shape %v, want int of shape (%d)", name, lengths.Dtype(), lengths.Shape(), x.Shape()[0])
+		return nil, nil, fmt.Errorf("train.GRU: lengths of %q are %v of shape %v, want int of shape (%d)", name,
+			lengths.Dtype(), lengths.Shape(), x.Shape()[0])
 	case units < 1:
 		return nil, nil, fmt.Errorf("train.GRU: %q has %d units, want at least 1", name, units)
 	}
@@ -74,14 +76,15 @@ func (b *Builder) GRU(name string, x, lengths *G.Node, units int) (states, last 
 	return states, last, err
 }
 
-// gru is the recurrence behind the products with the inputs.
+// gru is the recurrence, applied to the products of inputs and weights.
 type gru struct {
 	rows, steps, units int
 	dtype              tensor.Dtype
-	ragged             bool // there are lengths
+	ragged             bool // lengths are given
 }
 
-// types are those of the operands: the products with the inputs, weights, biases and lengths.
+// types returns the types of the operands: the products with the inputs, the state's weights and
+// biases, and the lengths.
 func (c gru) types() []hm.Type {
 	t := []hm.Type{tensorType(2, c.dtype), tensorType(2, c.dtype), tensorType(1, c.dtype)}
 	if c.ragged {
@@ -106,8 +109,8 @@ func (c gru) scan(operands G.Nodes) (*G.Node, error) {
 	}, operands...)
 }
 
-// gradients returns the derivatives by the operands: one operation computes them all into one
-// vector, and three others cut it.
+// gradients returns the derivatives with respect to the operands. One operation computes all of
+// them into a single vector, which three others slice.
 func (c gru) gradients(in G.Nodes, out, g *G.Node) (G.Nodes, error) {
 	sizes := []int{c.rows * c.steps * 3 * c.units, c.units * 3 * c.units, 3 * c.units}
 	n := sizes[0] + sizes[1] + sizes[2]
@@ -145,12 +148,13 @@ func (c gru) gradients(in G.Nodes, out, g *G.Node) (G.Nodes, error) {
 	return result, nil
 }
 
-// cutVector returns some numbers of a vector as a tensor. It is used on derivatives that have none
-// themselves.
+// cutVector returns a slice of a vector as a tensor. It serves first derivatives only and has no
+// derivative.
 func cutVector(v *G.Node, from int, shape tensor.Shape) (*G.Node, error) {
 	dt := v.Dtype()
 	return apply(&op{
-		text: fmt.Sprintf("train.cut[%d,%v,%v]", from, shape, dt), types: []hm.Type{tensorType(1, dt)}, out: tensorType(len(shape), dt), diff: []bool{true},
+		text: fmt.Sprintf("train.cut[%d,%v,%v]", from, shape, dt), types: []hm.Type{tensorType(1, dt)},
+		out: tensorType(len(shape), dt), diff: []bool{true},
 		shape: func([]tensor.Shape) (tensor.Shape, error) { return shape.Clone(), nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {
@@ -174,7 +178,7 @@ func cutOut[F float32 | float64](r *room, v G.Value, from int, shape tensor.Shap
 	return dense(out, shape...), nil
 }
 
-// last returns the states after the last step.
+// last returns the state of each sequence after the last step.
 func (c gru) last(states *G.Node) (*G.Node, error) {
 	return apply(&op{
 		text: c.text("last"), types: []hm.Type{tensorType(3, c.dtype)}, out: tensorType(2, c.dtype), diff: []bool{true},
@@ -192,7 +196,7 @@ func (c gru) last(states *G.Node) (*G.Node, error) {
 	}, states)
 }
 
-// intoLast returns states of zeros but for those after the last step.
+// intoLast is the derivative of last: it places g at the last step and zeros elsewhere.
 func (c gru) intoLast(g *G.Node) (*G.Node, error) {
 	return apply(&op{
 		text: c.text("intoLast"), types: []hm.Type{tensorType(2, c.dtype)}, out: tensorType(3, c.dtype), diff: []bool{true},
@@ -231,7 +235,7 @@ func lastStates[F float32 | float64](r *room, c gru, v G.Value, out bool) (G.Val
 	return dense(y, c.rows, t, h), nil
 }
 
-// lengths returns the checked lengths of the sequences.
+// lengths returns the lengths of the sequences and checks their range.
 func (c gru) lengths(in []G.Value) ([]int, error) {
 	lengths := make([]int, c.rows)
 	for i := range lengths {
@@ -256,7 +260,7 @@ func (c gru) lengths(in []G.Value) ([]int, error) {
 	return given, nil
 }
 
-// operandsOf returns the numbers of the first operands.
+// operandsOf returns the values of the operands with the given indices.
 func operandsOf[F float32 | float64](in []G.Value, which ...int) ([][]F, error) {
 	out := make([][]F, len(which))
 	for i, k := range which {
@@ -268,7 +272,7 @@ func operandsOf[F float32 | float64](in []G.Value, which ...int) ([][]F, error) 
 	return out, nil
 }
 
-// gates holds the gates of all rows at one step, and the memory to compute them in.
+// gates holds the gates of all rows at one step, with scratch memory.
 type gates[F float32 | float64] struct {
 	r, z, n []F // (rows, units)
 	state   []F // h·U + c: (rows, 3·units)
@@ -280,8 +284,8 @@ func newGates[F float32 | float64](c gru) *gates[F] {
 	return &gates[F]{make([]F, size), make([]F, size), make([]F, size), make([]F, 3*size), make([]float64, 3*c.units)}
 }
 
-// step computes the gates of step t from the states h before it. Each row is computed in float64, by
-// functions of whole vectors, and rounded once.
+// step computes the gates of step t from the previous states h. Each row is computed in float64
+// with vector functions and rounded once.
 func (g *gates[F]) step(c gru, t int, x, u, bias, h []F) {
 	k := c.units
 	mat.GemmBias(false, false, c.rows, 3*k, k, 1, h, k, u, 3*k, bias, g.state, 3*k)
@@ -335,11 +339,13 @@ func scanGRU[F float32 | float64](r *room, c gru, in []G.Value) (G.Value, error)
 	return dense(out, c.rows, c.steps, k), nil
 }
 
-// backGRU computes the derivatives by the operands, from the last step to the first: with dh the
-// derivative by the state after a step,
+// backGRU computes the derivatives with respect to the operands, from the last step to the first.
+// With dh the derivative with respect to the state after a step,
 //
 //	dz = dh·(h-n)·z(1-z)   dn = dh·(1-z)(1-n²)   dr = dn·(h·U_n+c_n)·r(1-r)
-//	by the inputs' part (dr, dz, dn), by the state's s = (dr, dz, dn·r), and dh ← dh·z + s·Uᵀ
+//
+// The derivative with respect to the inputs' products is (dr, dz, dn); with respect to the state's
+// products it is s = (dr, dz, dn·r), so that dh ← dh·z + s·Uᵀ.
 func backGRU[F float32 | float64](r *room, c gru, in []G.Value, sizes []int) (G.Value, error) {
 	n := len(in)
 	v, err := operandsOf[F](in, 0, 1, 2, n-2, n-1)

@@ -25,7 +25,8 @@ func product(a, b *G.Node, ta, tb bool) (*G.Node, error) {
 			m, k := orient(in[0], ta)
 			k2, n := orient(in[1], tb)
 			if k != k2 {
-				return nil, fmt.Errorf("train: matrix product of shapes %v and %v: %d columns against %d rows", in[0], in[1], k, k2)
+				return nil, fmt.Errorf("train: matrix product of shapes %v and %v: %d columns against %d rows", in[0],
+					in[1], k, k2)
 			}
 			return tensor.Shape{m, n}, nil
 		},

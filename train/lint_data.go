@@ -218,7 +218,8 @@ func lintData(name string, model Network, objective Objective, ds data.Records) 
 	if err := checkData("dataset", ds); err != nil {
 		return nil, err
 	}
-	cfg, err := StepConfig{Model: model, Objective: objective, Fields: ds.Fields(), BatchSize: min(ds.Len(), predictBatch), Optimizer: optim.SGD(1)}.withDefaults()
+	cfg, err := StepConfig{Model: model, Objective: objective, Fields: ds.Fields(),
+		BatchSize: min(ds.Len(), predictBatch), Optimizer: optim.SGD(1)}.withDefaults()
 	if err != nil {
 		return nil, err
 	}

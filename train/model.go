@@ -239,7 +239,8 @@ func build(model Network, inputs map[string]data.Field, params *paramSet, batch 
 		case n.Dtype() != dtype:
 			return nil, fmt.Errorf("the model's %s is %v, want %v", label, n.Dtype(), dtype)
 		case n.Dims() == 0 || n.Shape()[0] != batch:
-			return nil, fmt.Errorf("the model's %s has shape %v, want %d rows as its inputs have: %s", label, n.Shape(), batch, manySizes)
+			return nil, fmt.Errorf("the model's %s has shape %v, want %d rows as its inputs have: %s", label,
+				n.Shape(), batch, manySizes)
 		}
 	}
 	if len(b.used) != len(params.list) && !params.shared {

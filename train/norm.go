@@ -28,7 +28,8 @@ const normEpsilon = 1e-5
 // Reference: J. L. Ba, J. R. Kiros and G. E. Hinton, Layer Normalization, 2016.
 func (b *Builder) LayerNorm(name string, x *G.Node) (*G.Node, error) {
 	if x == nil || x.Dims() < 2 || x.Dtype() != b.dtype {
-		return nil, fmt.Errorf("train.LayerNorm: input of %q %s, want shape (rows, ..., features) of %v", name, describe(x), b.dtype)
+		return nil, fmt.Errorf("train.LayerNorm: input of %q %s, want shape (rows, ..., features) of %v", name,
+			describe(x), b.dtype)
 	}
 	return b.norm(name, x, func(flat *G.Node) (*G.Node, error) {
 		return norm{dtype: b.dtype, rows: true}.normalise(flat, nil)
@@ -57,7 +58,8 @@ func (b *Builder) LayerNorm(name string, x *G.Node) (*G.Node, error) {
 // Reducing Internal Covariate Shift, 2015.
 func (b *Builder) BatchNorm(name string, x *G.Node) (*G.Node, error) {
 	if x == nil || x.Dims() < 2 || x.Dtype() != b.dtype || x.Shape()[0] != b.batch {
-		return nil, fmt.Errorf("train.BatchNorm: input of %q %s, want shape (%d, ..., features) of %v", name, describe(x), b.batch, b.dtype)
+		return nil, fmt.Errorf("train.BatchNorm: input of %q %s, want shape (%d, ..., features) of %v", name,
+			describe(x), b.batch, b.dtype)
 	}
 	features := x.Shape()[x.Dims()-1]
 	mean, err := b.state(name+".running_mean", Constant(0), features)
@@ -86,7 +88,8 @@ func (b *Builder) BatchNorm(name string, x *G.Node) (*G.Node, error) {
 	})
 }
 
-// norm lays x in the rows of a matrix, lets a function normalise it and adds gain and bias.
+// norm reshapes x to a matrix, normalises it with the given function, multiplies by a gain and adds
+// a bias.
 func (b *Builder) norm(name string, x *G.Node, normalise func(flat *G.Node) (*G.Node, error)) (*G.Node, error) {
 	shape := x.Shape().Clone()
 	features := shape[len(shape)-1]
@@ -124,8 +127,8 @@ func (b *Builder) norm(name string, x *G.Node, normalise func(flat *G.Node) (*G.
 	return G.Reshape(y, shape)
 }
 
-// state is a parameter that no optimizer moves. In training it is no part of the graph; its node is
-// of a graph of its own there.
+// state returns a parameter that no optimizer moves. A training graph does not read it, so its node
+// belongs to a separate graph there.
 func (b *Builder) state(name string, init Init, shape ...int) (*G.Node, error) {
 	if b.params.states == nil {
 		b.params.states = make(map[string]bool)
@@ -140,7 +143,7 @@ func (b *Builder) state(name string, init Init, shape ...int) (*G.Node, error) {
 	return G.NewTensor(G.NewGraph(), b.dtype, len(shape), G.WithShape(shape...), G.WithName(name)), nil
 }
 
-// presentRows returns the leaf with 1 for the rows of a batch and 0 for those that pad it.
+// presentRows returns the leaf that holds 1 for each row of the batch and 0 for each padding row.
 func (b *Builder) presentRows() (*G.Node, error) {
 	if b.present == nil {
 		c, err := leaf(b.graph, "present rows", "present rows", data.Field{Kind: data.Float}, b.dtype, b.batch)
@@ -152,14 +155,14 @@ func (b *Builder) presentRows() (*G.Node, error) {
 	return b.present.node, nil
 }
 
-// average is a running mean and variance with the moments of the last batch.
+// average is a running mean and variance, together with the moments of the last batch.
 type average struct {
 	mean, variance *weights.Array
 	moments        *G.Node
 	batch          data.Column // the moments of the last run: means, then variances
 }
 
-// follow adds the moments of a batch to the averages.
+// follow updates the averages with the moments of the last batch.
 func (a *average) follow() {
 	const share = 0.1
 	n := len(a.mean.F32) + len(a.mean.F64)
@@ -179,8 +182,7 @@ func (a *average) follow() {
 	}
 }
 
-// norm is a normalisation of a matrix, of each row by itself or of each column over the rows that
-// are present.
+// norm normalises a matrix: each row separately, or each column over the rows that are not padding.
 type norm struct {
 	dtype tensor.Dtype
 	rows  bool
@@ -242,7 +244,8 @@ func (n norm) gradient(in G.Nodes, g *G.Node) (*G.Node, error) {
 	}, all...)
 }
 
-// moments returns the means and then the variances of the columns over the rows that are present.
+// moments returns the means of the columns, followed by their variances, over the rows that are not
+// padding.
 func (n norm) moments(x, present *G.Node) (*G.Node, error) {
 	in, types := n.operands(x, present)
 	return apply(&op{
@@ -257,7 +260,7 @@ func (n norm) moments(x, present *G.Node) (*G.Node, error) {
 	}, in...)
 }
 
-// fixed returns (x - μ)/√(σ² + ε) of given means and variances of the columns.
+// fixed returns (x - μ)/√(σ² + ε) for given means and variances of the columns.
 func (n norm) fixed(x, mean, variance *G.Node) (*G.Node, error) {
 	rows := x.Shape()[0]
 	mean, err := repeatRow(mean, rows)
@@ -283,7 +286,8 @@ func (n norm) fixed(x, mean, variance *G.Node) (*G.Node, error) {
 	return G.HadamardDiv(x, variance)
 }
 
-// presence returns whether a row of the matrix counts: each row of a batch has some of them.
+// presence returns a function that reports whether a row of the matrix counts. Each row of the
+// batch contributes the same number of matrix rows.
 func presence[F float32 | float64](in []G.Value, rows int) (func(i int) bool, error) {
 	if len(in) < 2 {
 		return func(int) bool { return true }, nil
@@ -296,7 +300,7 @@ func presence[F float32 | float64](in []G.Value, rows int) (func(i int) bool, er
 	return func(i int) bool { return p[i/each] != 0 }, nil
 }
 
-// columnMoments returns the means and the variances of the columns of x over the n rows that count.
+// columnMoments returns the means and variances of the columns of x over the n rows that count.
 func columnMoments[F float32 | float64](x []F, width int, counts func(i int) bool) (mean, variance []float64, n float64) {
 	mean, variance = make([]float64, width), make([]float64, width)
 	for i := range len(x) / width {
@@ -342,7 +346,7 @@ func momentValues[F float32 | float64](r *room, in []G.Value) (G.Value, error) {
 	return dense(out, 2*width), nil
 }
 
-// normValues normalises, or with an upstream gradient differentiates.
+// normValues returns the normalised values or, given an upstream gradient, the derivative.
 func normValues[F float32 | float64](r *room, n norm, in []G.Value, upstream G.Value) (G.Value, error) {
 	x, err := slice[F](in[0])
 	if err != nil {
@@ -374,7 +378,8 @@ func normValues[F float32 | float64](r *room, n norm, in []G.Value, upstream G.V
 	return dense(out, rows, width), nil
 }
 
-// normRow normalises a row, or differentiates by it with an upstream gradient g.
+// normRow normalises a row or, given an upstream gradient g, computes the derivative with respect
+// to it.
 func normRow[F float32 | float64](out, x, g []F) {
 	n := float64(len(x))
 	var mean, variance, meanG, meanGY float64

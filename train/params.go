@@ -31,7 +31,8 @@ func newParamSet(dtype tensor.Dtype, seed uint64) *paramSet {
 
 // with returns a complete set of some parameters under the same lock.
 func (s *paramSet) with(list []*weights.Array) *paramSet {
-	t := &paramSet{mu: s.mu, list: list, index: make(map[string]*weights.Array), dtype: s.dtype, seed: s.seed, sealed: true, shared: s.shared, states: s.states}
+	t := &paramSet{mu: s.mu, list: list, index: make(map[string]*weights.Array), dtype: s.dtype, seed: s.seed,
+		sealed: true, shared: s.shared, states: s.states}
 	for _, a := range list {
 		t.index[a.Name] = a
 	}

@@ -46,7 +46,8 @@ func (n *Net) Predict(ctx context.Context, ds data.Dataset) (*tensor.Dense, erro
 	if out := all[OutputName]; out != nil {
 		return out, nil
 	}
-	return nil, fmt.Errorf("train.Predict: the model has the outputs %q; PredictNamed returns them", slices.Sorted(maps.Keys(all)))
+	return nil, fmt.Errorf("train.Predict: the model has the outputs %q; PredictNamed returns them",
+		slices.Sorted(maps.Keys(all)))
 }
 
 // PredictNamed is [Net.Predict] for records. It returns all outputs of the model by name.

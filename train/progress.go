@@ -57,11 +57,13 @@ func (l *lines) Event(_ context.Context, e Event) error {
 		return l.say(e, fmt.Sprintf("step %d/%d  step loss %s", e.InEpoch, e.PerEpoch, short(e.Loss)))
 	case Validated:
 		l.spoke = l.now()
-		_, err := fmt.Fprintf(l.w, "epoch %d/%d  step %d/%d  %s\n", e.Epoch, e.Epochs, e.InEpoch, e.PerEpoch, showValues(e.Record.Values))
+		_, err := fmt.Fprintf(l.w, "epoch %d/%d  step %d/%d  %s\n", e.Epoch, e.Epochs, e.InEpoch, e.PerEpoch,
+			showValues(e.Record.Values))
 		return err
 	case EpochDone:
 		l.spoke = l.now()
-		_, err := fmt.Fprintf(l.w, "epoch %d/%d  %s  (%.2f s)\n", e.Epoch, e.Epochs, showValues(e.Record.Values), e.Record.Seconds)
+		_, err := fmt.Fprintf(l.w, "epoch %d/%d  %s  (%.2f s)\n", e.Epoch, e.Epochs, showValues(e.Record.Values),
+			e.Record.Seconds)
 		return err
 	}
 	return nil
@@ -190,7 +192,8 @@ func (b *bar) line(e Event, state string, passed time.Duration, room int) string
 	if made > b.from && passed > 0 {
 		rate := float64(made-b.from) / passed.Seconds()
 		left := time.Duration(float64(steps-made) / rate * float64(time.Second))
-		rest = append(rest, left.Round(time.Second).String()+" left", fmt.Sprintf("%d/%d", e.Step, e.Steps), fmt.Sprintf("%.3g steps/s", rate))
+		rest = append(rest, left.Round(time.Second).String()+" left", fmt.Sprintf("%d/%d", e.Step, e.Steps),
+			fmt.Sprintf("%.3g steps/s", rate))
 	}
 	rest = append(rest, strings.Split(b.last, "  ")...)
 	reserved := 0
@@ -262,7 +265,8 @@ func NewLog(l *slog.Logger) Callback {
 			if e.Err != nil {
 				l.LogAttrs(ctx, slog.LevelError, "run ended", slog.Int("step", e.Step), slog.Any("error", e.Err))
 			} else {
-				l.LogAttrs(ctx, slog.LevelInfo, "run ended", slog.Int("step", e.Step), slog.Float64("seconds", e.History.Seconds()))
+				l.LogAttrs(ctx, slog.LevelInfo, "run ended", slog.Int("step", e.Step),
+					slog.Float64("seconds", e.History.Seconds()))
 			}
 		}
 		return nil

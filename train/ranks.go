@@ -227,7 +227,8 @@ func (k *ranks) sameWords(words map[string]string) error {
 				case a[i] != b[i]:
 					return fmt.Errorf("rank 0 and rank %d differ: one has the setting %q, the other %q", r, a[i], b[i])
 				case a[i+1] != b[i+1]:
-					return fmt.Errorf("rank 0 and rank %d differ: %s is %q on rank 0 and %q on rank %d", r, a[i], a[i+1], b[i+1], r)
+					return fmt.Errorf("rank 0 and rank %d differ: %s is %q on rank 0 and %q on rank %d", r, a[i],
+						a[i+1], b[i+1], r)
 				}
 			}
 			return fmt.Errorf("rank 0 and rank %d differ: one has %d settings, the other %d", r, len(a)/2, len(b)/2)

@@ -56,7 +56,8 @@ func FindRate(ctx context.Context, model Model, lossFn loss.Func, ds data.Datase
 }
 
 // FindRateNamed is [FindRate] for records, a network and an objective.
-func FindRateNamed(ctx context.Context, model Network, objective Objective, ds data.Records, cfg Config, test RateTest) (*Rates, error) {
+func FindRateNamed(ctx context.Context, model Network, objective Objective, ds data.Records, cfg Config,
+	test RateTest) (*Rates, error) {
 	return findRate(ctx, "FindRateNamed", model, objective, ds, cfg, test)
 }
 
@@ -66,7 +67,8 @@ const (
 	rateBlowUp    = 4
 )
 
-func findRate(ctx context.Context, fn string, model Network, objective Objective, ds data.Records, cfg Config, test RateTest) (*Rates, error) {
+func findRate(ctx context.Context, fn string, model Network, objective Objective, ds data.Records, cfg Config,
+	test RateTest) (*Rates, error) {
 	fail := func(err error) (*Rates, error) { return nil, fmt.Errorf("train.%s: %w", fn, err) }
 	if test.From == 0 && test.To == 0 {
 		test.From, test.To = 1e-6, 1

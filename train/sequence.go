@@ -27,7 +27,8 @@ func (b *Builder) LengthMask(lengths *G.Node, width int) (*G.Node, error) {
 	}
 	dt := b.dtype
 	return apply(&op{
-		text: fmt.Sprintf("train.lengthMask[%d,%v]", width, dt), types: []hm.Type{tensorType(1, tensor.Int)}, out: tensorType(2, dt),
+		text: fmt.Sprintf("train.lengthMask[%d,%v]", width, dt), types: []hm.Type{tensorType(1, tensor.Int)},
+		out:   tensorType(2, dt),
 		shape: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{in[0][0], width}, nil },
 		do: func(r *room, in []G.Value) (G.Value, error) {
 			if dt == tensor.Float32 {

@@ -109,7 +109,8 @@ func arrayOf(name string, v G.Value) (*weights.Array, *tensor.Dense, error) {
 		return nil, nil, fmt.Errorf("of %v, want float32 or float64", t.Dtype())
 	}
 	if len(a.F32)+len(a.F64) != a.Size() {
-		return nil, nil, fmt.Errorf("a view of %d numbers with shape %v, want a tensor of its own", len(a.F32)+len(a.F64), a.Shape)
+		return nil, nil, fmt.Errorf("a view of %d numbers with shape %v, want a tensor of its own",
+			len(a.F32)+len(a.F64), a.Shape)
 	}
 	return a, t, nil
 }
@@ -163,7 +164,8 @@ func (s *Solver) Restore(state []*weights.Array, model []G.ValueGrad) error {
 		}
 	}
 	if count != len(state) {
-		return fmt.Errorf("train.Solver: the state has %d arrays, want %d: it is of another rule or of other values", len(state), count)
+		return fmt.Errorf("train.Solver: the state has %d arrays, want %d: it is of another rule or of other values",
+			len(state), count)
 	}
 	s.moved, s.n = list, int(steps.F64[0])
 	return nil

@@ -191,7 +191,8 @@ func (s *Step) Apply() (norm float64, err error) {
 	if s.cfg.Rate != nil {
 		f := s.cfg.Rate(s.updates + 1)
 		if !(f >= 0) || math.IsInf(f, 1) {
-			return 0, fmt.Errorf("train.Apply: step %q: Rate returned %v for update %d, want a finite number >= 0", s.name, f, s.updates+1)
+			return 0, fmt.Errorf("train.Apply: step %q: Rate returned %v for update %d, want a finite number >= 0",
+				s.name, f, s.updates+1)
 		}
 		rate *= f
 	}

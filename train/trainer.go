@@ -168,7 +168,8 @@ func (t *Trainer) settings() map[string]string {
 // settings describes everything that decides the course of a step.
 func (s *Step) settings() map[string]string {
 	c := &s.cfg
-	words := map[string]string{"optimizer": c.Optimizer.Name(), "batch size": fmt.Sprint(s.graph.batch), "loss": s.graph.lossIdentity(),
+	words := map[string]string{"optimizer": c.Optimizer.Name(), "batch size": fmt.Sprint(s.graph.batch),
+		"loss":  s.graph.lossIdentity(),
 		"model": s.graph.modelIdentity(), "inputs": fmt.Sprint(c.Fields.Inputs), "targets": fmt.Sprint(c.Fields.Targets),
 		"groups": fmt.Sprintf("%+v", c.Groups), "clip norm": number(c.ClipNorm), "clip value": number(c.ClipValue)}
 	for name, v := range c.Optimizer.Settings() {
