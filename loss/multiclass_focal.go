@@ -385,9 +385,8 @@ func focalCurve(gamma float64) func(value, slope, nll []float64) {
 			value, slope = value[:len(nll)], slope[:len(nll)]
 			for i, s := range nll {
 				u := -slope[i]
-				w := u * u
-				value[i], slope[i] = w*s, w*(1+2*(1-u)*(s/u))
-				if !(u > 0 && s < ordinarySurprisal) {
+				value[i], slope[i] = u*u*s, u*(u+2*(1-u)*s)
+				if !(s < ordinarySurprisal) {
 					value[i], slope[i], _ = exact(s, math.Exp(-s), u)
 				}
 			}

@@ -350,27 +350,6 @@ func (c *softmaxCall[F]) gaps(st *softmaxRows, i, b int) {
 	}
 }
 
-// bend applies the curve to the values of the first groups, which are -log p, and takes its slope
-// into the factors.
-func (c *softmaxCall[F]) bend(groups int) {
-	w := c.w
-	nll, value, slope := w.nll[:groups*groupRows], w.bent[:groups*groupRows], w.slopes[:groups*groupRows]
-	for b := range groups {
-		copy(nll[b*groupRows:], w.stats[b].value[:])
-	}
-	c.o.Curve(value, slope, nll)
-	for b := range groups {
-		st := &w.stats[b]
-		for j, y := range st.label {
-			if y >= 0 && c.o.Weights != nil {
-				at := b*groupRows + j
-				value[at], slope[at] = times(c.o.Weights[y], value[at]), times(c.o.Weights[y], slope[at])
-			}
-		}
-		c.k.bend(&st.others[0], &value[b*groupRows], &slope[b*groupRows])
-	}
-}
-
 // readRow reads row j of group b, which begins with row i, to be computed by itself.
 func (c *softmaxCall[F]) readRow(i, b, j int) *softmaxRow {
 	src, at, step := c.x, (i+j)*c.classes, 1
