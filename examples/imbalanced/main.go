@@ -28,7 +28,7 @@ func main() {
 	program.Main(func(ctx context.Context) error {
 		images, test, err := data.MNIST(*dir)
 		if errors.Is(err, data.ErrNoMNIST) {
-			return fmt.Errorf("%w\n\nName a directory with MNIST's four files by -data; go run ./examples/mnist says where to get them.", err)
+			return fmt.Errorf("%w\n\nName a directory with MNIST's four files by -data; go run ./examples/mnist says where to get them", err)
 		}
 		if err != nil {
 			return err
