@@ -5,8 +5,8 @@
 //	go run ./examples/language
 //	go run ./examples/language -vocabulary 128256
 //
-// The second uses random text with that many distinct words, the size of the vocabularies of current
-// language models, to show the memory.
+// The second uses random text with that many distinct words, the size of the vocabularies of
+// current language models, to show the memory.
 package main
 
 import (

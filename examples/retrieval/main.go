@@ -83,8 +83,8 @@ func embed(ctx context.Context, t train.Term, known, test gallery, epochs int, s
 	return embeddings, nil
 }
 
-// measure returns how well embeddings find those with their label by cosine: the share whose nearest
-// other has it (recall@1), and the mean average precision.
+// measure returns how well embeddings find those with their label by cosine: the share whose
+// nearest other has it (recall@1), and the mean average precision.
 func measure(embeddings []float64, labels []int) ([]float64, error) {
 	b := metric.Batch{Width: len(embeddings) / len(labels), Scores: embeddings, Labels: labels}
 	first, all := metric.NewRetrieval(metric.NewHitRate(1), metric.Cosine), metric.NewRetrieval(metric.NewMAP(0), metric.Cosine)

@@ -98,8 +98,8 @@ type shifted struct {
 // Threshold returns m with another threshold than 0. It measures one score per row, from which the
 // threshold has been subtracted: the row's score or, of two scores and a class label, the second
 // minus the first. So [NewF1], [NewIoU], [BinaryAccuracy] and [Confusion] predict class 1 where
-// that is above the threshold, which is part of the name, as in "f1@0.25". More scores per row and a
-// threshold of NaN are errors. What is measured accumulates in m.
+// that is above the threshold, which is part of the name, as in "f1@0.25". More scores per row and
+// a threshold of NaN are errors. What is measured accumulates in m.
 func Threshold(m Metric, threshold float64) Metric {
 	return &shifted{Metric: m, threshold: threshold}
 }

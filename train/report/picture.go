@@ -36,8 +36,8 @@ func NewPicture(width, height vg.Length, paint func(c draw.Canvas)) *Picture {
 	return &Picture{width, height, paint}
 }
 
-// Plot returns a picture of a plot of one's own, with a margin. [NewPlot] returns one in the style of
-// this package.
+// Plot returns a picture of a plot of one's own, with a margin. [NewPlot] returns one in the style
+// of this package.
 func Plot(p *plot.Plot, width, height vg.Length) *Picture {
 	return NewPicture(width, height, func(c draw.Canvas) { p.Draw(margins(c)) })
 }
@@ -47,8 +47,8 @@ func margins(c draw.Canvas) draw.Canvas {
 	return draw.Crop(c, margin, -vg.Points(16), margin, -margin)
 }
 
-// Tiles returns a picture of pictures, side by side in rows of so many columns. All have the room of
-// the largest.
+// Tiles returns a picture of pictures, side by side in rows of so many columns. All have the room
+// of the largest.
 func Tiles(columns int, pictures ...*Picture) (*Picture, error) {
 	if columns < 1 || len(pictures) == 0 {
 		return nil, fmt.Errorf("report.Tiles: %d pictures in %d columns, want at least 1 of each", len(pictures), columns)
