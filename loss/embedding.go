@@ -104,9 +104,9 @@ func PairwiseDistance(x1, x2 *G.Node, opts ...Option) (*G.Node, error) {
 var pairwiseDistance = core.Definition{
 	Name: "PairwiseDistance", Operands: vectors("x1", "x2"), Takes: core.Options(core.OptPower, core.OptEpsilon), Grouped: ofVectors,
 	Defaults: core.Settings{Power: 2, Epsilon: 1e-6, Reduction: core.None}, Check: distanceOptions, Node: true,
-	Torch: "pairwise_distance",
-	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc { return gapGroup(metric(s), itself) },
-	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches { return gapBatches(metric(s), itself) },
+	Torch:       "pairwise_distance",
+	Group:       func(s *core.Settings, _ *core.GroupDims) core.GroupFunc { return gapGroup(metric(s), itself) },
+	GroupKernel: func(s *core.Settings, _ *core.GroupDims) core.GroupKernels { return gapKernels(metric(s), itself) },
 }
 
 // excess returns max(0, x), or log(1 + e^x) where it is soft, with its derivatives.
@@ -161,9 +161,9 @@ var tripletMargin = core.Definition{
 	Takes:    core.Options(core.ReduceOptions, core.OptMargin, core.OptDistance, core.OptPower, core.OptEpsilon, core.OptSwap, core.OptSoft),
 	Defaults: core.Settings{Margin: 1, Power: 2, Epsilon: 1e-6}, Check: distanceOptions,
 	Laws: core.NonNegative,
-	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches {
+	GroupKernel: func(s *core.Settings, _ *core.GroupDims) core.GroupKernels {
 		m := metric(s)
-		return tripletBatches(m, tripletMarginOf(s), s.Embedding.Soft, s.Embedding.Swap)
+		return tripletKernels(m, tripletMarginOf(s), s.Embedding.Soft, s.Embedding.Swap)
 	},
 	Torch: "triplet_margin_loss", Optax: "triplet_margin_loss", Others: "PyTorch triplet_margin_with_distance_loss: WithDistance",
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
@@ -234,8 +234,8 @@ var cosineEmbedding = core.Definition{
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
 		return gapGroup(formula.Metric{Kind: formula.Cosine}, signedGap(s.Margin))
 	},
-	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches {
-		return gapBatches(formula.Metric{Kind: formula.Cosine}, signedGap(s.Margin))
+	GroupKernel: func(s *core.Settings, _ *core.GroupDims) core.GroupKernels {
+		return gapKernels(formula.Metric{Kind: formula.Cosine}, signedGap(s.Margin))
 	},
 }
 
@@ -272,8 +272,8 @@ var contrastive = core.Definition{
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
 		return gapGroup(formula.Metric{Kind: formula.L2, Power: 2}, gapToMargin(s.Margin))
 	},
-	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches {
-		return gapBatches(formula.Metric{Kind: formula.L2, Power: 2}, gapToMargin(s.Margin))
+	GroupKernel: func(s *core.Settings, _ *core.GroupDims) core.GroupKernels {
+		return gapKernels(formula.Metric{Kind: formula.L2, Power: 2}, gapToMargin(s.Margin))
 	},
 }
 
@@ -311,8 +311,8 @@ var alignment = core.Definition{
 		}
 		return nil
 	},
-	Batch: func(s *core.Settings, _ *core.GroupDims) core.Batches {
-		return gapBatches(formula.Metric{Kind: formula.Cosine}, powerOfAngle(s.Power))
+	GroupKernel: func(s *core.Settings, _ *core.GroupDims) core.GroupKernels {
+		return gapKernels(formula.Metric{Kind: formula.Cosine}, powerOfAngle(s.Power))
 	},
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {

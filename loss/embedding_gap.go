@@ -73,71 +73,63 @@ func gapGroup(m formula.Metric, f gapLoss) core.GroupFunc {
 	}
 }
 
-// gapBatches is the fast form of gapGroup.
-func gapBatches(m formula.Metric, f gapLoss) core.Batches {
+// gapKernels is the fast form of gapGroup.
+func gapKernels(m formula.Metric, f gapLoss) core.GroupKernels {
 	if !m.HasSpan() {
-		return core.Batches{}
+		return core.GroupKernels{}
 	}
-	return core.Batches{F32: gapBatch[float32](m, f), F64: gapBatch[float64](m, f)}
+	return core.GroupKernels{F32: gapKernel[float32](m, f), F64: gapKernel[float64](m, f)}
 }
 
-func gapBatch[F core.Float](m formula.Metric, f gapLoss) core.BatchFunc[F] {
-	return func(b *core.Batch[F]) {
-		for i := range b.N {
-			s, ok := formula.SpanOf(&m, b.X[0].At(i), b.X[1].At(i))
-			if !ok {
-				b.Leave(i)
-				continue
-			}
-			y := 0.0
-			if flags := &b.X[flagPlace]; flags.All != nil {
-				y = float64(flags.At(i)[0])
-			}
-			l, d, _ := f(s.D, y)
-			b.Give(i, l)
-			d *= b.Factor[i]
-			s.Grad(b.Grad[0].At(i), d)
-			s.GradOther(b.Grad[1].At(i), d)
+func gapKernel[F core.Float](m formula.Metric, f gapLoss) core.GroupKernel[F] {
+	return func(g *core.NativeGroup[F]) bool {
+		var s formula.Span[F]
+		if !s.Between(&m, g.X[0], g.X[1]) {
+			return false
 		}
+		y := 0.0
+		if flag := g.X[flagPlace]; flag != nil {
+			y = float64(flag[0])
+		}
+		l, d, _ := f(s.D, y)
+		g.Value = l
+		d *= g.Factor
+		s.Grad(g.Grad[0], d)
+		s.GradOther(g.Grad[1], d)
+		return true
 	}
 }
 
-// tripletBatches is the fast form of [TripletMargin].
-func tripletBatches(m formula.Metric, margin float64, soft, swap bool) core.Batches {
+// tripletKernels is the fast form of [TripletMargin].
+func tripletKernels(m formula.Metric, margin float64, soft, swap bool) core.GroupKernels {
 	if !m.HasSpan() || m.Kind == formula.Cosine {
-		return core.Batches{}
+		return core.GroupKernels{}
 	}
-	return core.Batches{F32: tripletBatch[float32](m, margin, soft, swap), F64: tripletBatch[float64](m, margin, soft, swap)}
+	return core.GroupKernels{F32: tripletKernel[float32](m, margin, soft, swap), F64: tripletKernel[float64](m, margin, soft, swap)}
 }
 
-func tripletBatch[F core.Float](m formula.Metric, margin float64, soft, swap bool) core.BatchFunc[F] {
-	return func(b *core.Batch[F]) {
-		for i := range b.N {
-			anchor, positive, negative := b.X[0].At(i), b.X[1].At(i), b.X[2].At(i)
-			near, ok := formula.SpanOf(&m, anchor, positive)
-			far, fine := formula.SpanOf(&m, anchor, negative)
-			swapped := false
-			if swap && ok && fine {
-				var other formula.Span[F]
-				if other, fine = formula.SpanOf(&m, positive, negative); other.D < far.D {
-					far, swapped = other, true
-				}
-			}
-			if !ok || !fine {
-				b.Leave(i)
-				continue
-			}
-			l, d, _ := excess(near.D-far.D+margin, soft)
-			b.Give(i, l)
-			d *= b.Factor[i]
-			if swapped {
-				near.Grad(b.Grad[0].At(i), d)
-				near.GradBetween(b.Grad[1].At(i), d, &far, -d)
-			} else {
-				near.GradTwo(b.Grad[0].At(i), d, &far, -d)
-				near.GradOther(b.Grad[1].At(i), d)
-			}
-			far.GradOther(b.Grad[2].At(i), -d)
+func tripletKernel[F core.Float](m formula.Metric, margin float64, soft, swap bool) core.GroupKernel[F] {
+	return func(g *core.NativeGroup[F]) bool {
+		anchor, positive, negative := g.X[0], g.X[1], g.X[2]
+		var near, far, other formula.Span[F]
+		if !near.Between(&m, anchor, positive) || !far.Between(&m, anchor, negative) || swap && !other.Between(&m, positive, negative) {
+			return false
 		}
+		swapped := swap && other.D < far.D
+		if swapped {
+			far = other
+		}
+		l, d, _ := excess(near.D-far.D+margin, soft)
+		g.Value = l
+		d *= g.Factor
+		if swapped {
+			near.Grad(g.Grad[0], d)
+			near.GradBetween(g.Grad[1], d, &far, -d)
+		} else {
+			near.GradTwo(g.Grad[0], d, &far, -d)
+			near.GradOther(g.Grad[1], d)
+		}
+		far.GradOther(g.Grad[2], -d)
+		return true
 	}
 }

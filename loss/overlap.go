@@ -83,7 +83,8 @@ func (r ratioLoss) of(d core.Definition) core.Definition {
 			act = formula.SigmoidEach
 		}
 		return func(g *core.Group) error {
-			return o.Group(formula.PixelsOf(g, act, dims.Len('C')), func(sums []formula.OverlapSums, slopes []formula.OverlapSlope) { score(g, sums, slopes) })
+			o.Group(formula.PixelsOf(g, act, dims.Len('C')), func(sums []formula.OverlapSums, slopes []formula.OverlapSlope) { score(g, sums, slopes) })
+			return nil
 		}
 	}
 	return d
@@ -93,9 +94,9 @@ func (r ratioLoss) of(d core.Definition) core.Definition {
 func ofPixels(values [2]string) func(s *core.Settings) core.Grouping {
 	return func(s *core.Settings) core.Grouping {
 		if s.Overlap.Pooled {
-			return core.Grouping{Entries: "N *", Values: values[1], Unweighted: true, Binary: true, Streamed: true}
+			return core.Grouping{Entries: "N *", Values: values[1], Unweighted: true, Binary: true, Streamed: "N *"}
 		}
-		return core.Grouping{Over: "N", Entries: "*", Values: values[0], Weights: "N", Binary: true, Streamed: true}
+		return core.Grouping{Over: "N", Entries: "*", Values: values[0], Weights: "N", Binary: true, Streamed: "*"}
 	}
 }
 
@@ -125,9 +126,7 @@ func classParts(s *core.Settings, d *core.GroupDims) core.PartsFunc {
 		}
 		if s.Overlap.PresentOnly {
 			mass := g.Buf(len(g.Parts))
-			if err := formula.TargetMass(g, mass); err != nil {
-				return err
-			}
+			formula.TargetMass(g, mass)
 			for c, t := range mass {
 				if t == 0 {
 					g.Parts[c] = 0

@@ -211,9 +211,7 @@ func sizeWeights(s *core.Settings, mass []float64) {
 func presentParts(s *core.Settings, d *core.GroupDims) core.PartsFunc {
 	return func(g *core.Group) error {
 		v := g.Buf(d.Len('C'))
-		if err := formula.TargetMass(g, v); err != nil {
-			return err
-		}
+		formula.TargetMass(g, v)
 		sizeWeights(s, v)
 		if !slices.ContainsFunc(v, func(w float64) bool { return w != 0 }) {
 			g.Parts[0], g.Den[0] = 0, 0

@@ -13,7 +13,10 @@ func ofLovasz(name, operand string, holds core.Domain, act formula.Activation, o
 		Operands: []core.Operand{{Name: operand, Holds: holds, Shape: "N C *"}, {Name: "labels", Holds: core.Labels, Shape: "N *"}},
 		Grouped:  ofPixels(ofClasses), Parts: classParts, Laws: core.NonNegative,
 		Group: func(_ *core.Settings, d *core.GroupDims) core.GroupFunc {
-			return func(g *core.Group) error { return formula.PixelsOf(g, act, d.Len('C')).Lovasz() }
+			return func(g *core.Group) error {
+				formula.PixelsOf(g, act, d.Len('C')).Lovasz()
+				return nil
+			}
 		},
 	}
 }

@@ -85,7 +85,7 @@ var topOne = formula.ListTargets{
 var listNet = core.Definition{
 	Name: "ListNet", Operands: lists("scores", core.Logits, "relevance", core.FiniteReal), Takes: listOptions, Grouped: ofLists,
 	Laws: core.NonNegative, Others: "allRank listNet",
-	Batch: func(*core.Settings, *core.GroupDims) core.Batches { return topOne.Batches() },
+	GroupKernel: func(*core.Settings, *core.GroupDims) core.GroupKernels { return topOne.Kernels() },
 	Group: func(*core.Settings, *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {
 			scores, f := g.X[0], g.Factor[0]

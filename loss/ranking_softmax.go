@@ -42,14 +42,15 @@ func RankingSoftmax(scores, relevance *G.Node, opts ...Option) (*G.Node, error) 
 var relevances = formula.ListTargets{
 	Exact:  func(t, y []float64) { copy(t, y) },
 	Native: func(_, y []float32) ([]float32, float64) { return y, 1 },
+	Parts:  true,
 }
 
 var rankingSoftmax = core.Definition{
 	Name: "RankingSoftmax", Operands: lists("scores", core.Logits, "relevance", core.Counts), Takes: core.Options(listOptions, core.OptEpsilon),
 	Grouped: ofItems, Parts: func(*core.Settings, *core.GroupDims) core.PartsFunc { return partOf(relevant) },
-	Batch: func(s *core.Settings, _ *core.GroupDims) (all core.Batches) {
+	GroupKernel: func(s *core.Settings, _ *core.GroupDims) (all core.GroupKernels) {
 		if s.Epsilon == 0 {
-			all = relevances.Batches()
+			all = relevances.Kernels()
 		}
 		return all
 	},

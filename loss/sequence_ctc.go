@@ -91,7 +91,7 @@ func alignedFrames(name string, holds core.Domain) []core.Operand {
 }
 
 func ofFrames(*core.Settings) core.Grouping {
-	return core.Grouping{Over: "N", Values: "N", Rows: true}
+	return core.Grouping{Over: "N", Values: "N", Streamed: "T V"}
 }
 
 // perLabel divides the values by their target lengths under Mean.
@@ -122,36 +122,36 @@ func ctcOf(s *core.Settings, d *core.GroupDims, softmax bool) core.GroupFunc {
 		if err != nil {
 			return err
 		}
-		c := formula.CTC{Labels: labels, Frames: frames, Blank: blank, Softmax: softmax}
+		c := formula.CTC{Nodes: formula.JointNodesOf(g, 1, classes), Labels: labels, Frames: frames, Blank: blank, Softmax: softmax}
 		if r := c.Repeats(); frames < n+r {
-			c.Fill(g, 0, 0, steps)
+			c.Fill(0, 0, steps)
 			return impossible(g, s, "%d frames, want %d for %d labels with %d repetitions", frames, n+r, n, r)
 		}
 		logProb, linear := 0.0, false
 		if frames > 0 {
-			c.Start(g, steps, min(most, steps))
+			c.Start(steps, min(most, steps))
 			if softmax && !g.Second() {
-				logProb, linear = c.Linear(g, least)
+				logProb, linear = c.Linear(least)
 			}
 			if !linear {
-				logProb = c.Forward(g)
+				logProb = c.Forward()
 			}
 		}
 		switch {
 		case logProb != logProb:
-			c.Fill(g, math.NaN(), 0, frames)
+			c.Fill(math.NaN(), 0, frames)
 		case math.IsInf(logProb, -1):
-			c.Fill(g, 0, 0, steps)
+			c.Fill(0, 0, steps)
 			return impossible(g, s, "every path has a logit of -Inf")
 		case g.Grad[0] == nil && g.Hess[0] == nil || frames == 0:
 		case linear:
-			c.LinearGradient(g, g.Factor[0])
+			c.LinearGradient(g.Factor[0])
 		case g.Grad[0] != nil:
-			c.Backward(g, g.Factor[0])
+			c.Backward(g.Factor[0])
 		default:
-			c.Second(g, g.Factor[0])
+			c.Second(g.Factor[0])
 		}
-		c.Fill(g, 0, frames, steps)
+		c.Fill(0, frames, steps)
 		if g.Value != nil {
 			g.Value[0] = 0 - logProb
 			if softmax {

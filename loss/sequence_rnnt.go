@@ -60,7 +60,8 @@ var rnnt = core.Definition{
 	Grouped:  ofFrames,
 	Group: func(s *core.Settings, d *core.GroupDims) core.GroupFunc {
 		return func(g *core.Group) error {
-			return latticeOf(g, s, d, "RNNT", 1, formula.JointNodes{Group: g, Width: d.Len('V')})
+			nodes := formula.JointNodesOf(g, d.Len('V'), d.Len('C'))
+			return latticeOf(g, s, d, "RNNT", 1, &nodes)
 		}
 	},
 }

@@ -17,15 +17,17 @@ type groupWork[F Float] struct {
 	factor       []float64
 	parts        [3][]float64
 	weight       []float64
-	loops        []loop
-	labels       []int // of all entries, where labelled is set
+	region       region // of the entries that are there
+	labels       []int  // of all entries, where labelled is set
 	labelled     bool
 	classes      bool // all labels are classes
 	stream       stream[F]
-	batch        batchWork[F]
 
-	e       *evaluation[F] // whose group it is
-	tangent float64        // of the rows that are written
+	native              NativeGroup[F]
+	nativeX, nativeGrad [MaxPlaces][]F
+	scattered           bool // an operand is not read in its own memory
+
+	e *evaluation[F] // whose group it is
 }
 
 // groups is the part of an evaluation that is about groups.
@@ -36,6 +38,7 @@ type groups[F Float] struct {
 	partial  []float64        // of all ranges: the derivatives of operands that groups share
 	shared   int              // of one range
 	do       func(lo, hi int) // computes a range; made once
+	kernel   GroupKernel[F]   // nil: the group function computes all
 }
 
 // byGroups computes what is requested of a loss whose values read groups.
@@ -143,7 +146,7 @@ func (e *evaluation[F]) groupRanges(t task) (all totals) {
 	}
 	e.parts = e.parts[:ranges]
 	g := &e.group
-	g.dst, g.shared = e.derivatives(), 0
+	g.dst, g.shared, g.kernel = e.derivatives(), 0, e.groupKernel()
 	for k, d := range g.dst {
 		if d != nil && e.grouped.layout[e.operand[k]].shared {
 			g.shared += len(d)
@@ -170,12 +173,8 @@ func (e *evaluation[F]) groupRange(lo, hi int) {
 	w := getWork[F](0)
 	defer w.put()
 	at := lo / e.Dims.step()
-	if f := e.batchFunc(); f != nil {
-		w.total.err = e.byBatches(&w.groups, &w.total, f, lo, hi, at)
-	} else {
-		for i := lo; i < hi && w.total.err == nil; i++ {
-			w.total.err = e.oneGroup(&w.groups, &w.total, i, at)
-		}
+	for i := lo; i < hi && w.total.err == nil; i++ {
+		w.total.err = e.oneGroup(&w.groups, &w.total, i, at)
 	}
 	e.parts[at] = w.total
 }
@@ -202,10 +201,7 @@ func (e *evaluation[F]) addShared(ranges int) {
 func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	y := e.grouped
 	g := &w.group
-	*g = g.free()
-	g.Index, g.All, g.name, g.rows, g.anchors = i, y.entries, e.Def.Name, w, e.in.anchors
-	w.labelled = false
-	w.e, w.tangent = e, 0
+	w.labelled, w.e = false, e
 	if err := e.entriesOf(w, i); err != nil {
 		return err
 	}
@@ -228,12 +224,17 @@ func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 		e.clearGroup(w, i)
 		return nil
 	}
+	if e.group.kernel != nil && e.groupByKernel(w, t, i, s[0]) {
+		return nil
+	}
+	*g = Group{Index: i, N: g.N, All: y.entries, At: g.At, Weight: g.Weight, Whole: g.Whole, anchors: e.in.anchors, name: e.Def.Name,
+		floats: g.floats.free(), ints: g.ints.free(), singles: g.singles.free()}
 	if err := e.packGroup(w, i); err != nil {
 		return err
 	}
 	g.Parts, g.Num, g.Den = ones(&w.parts[0], values), ones(&w.parts[1], values), ones(&w.parts[2], values)
 	if y.parts != nil && !g.Whole {
-		if err := y.parts(g); err != nil {
+		if err := w.call(y.parts); err != nil {
 			return err
 		}
 	}
@@ -263,18 +264,26 @@ func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 		g.Factor[v] = e.groupUpstream(w, i, v) * s[v] / e.scale
 	}
 	e.requestGroup(w, i)
-	if y.Streamed {
-		e.clearMasked(w, i)
+	if y.Streamed != "" && g.At != nil {
+		e.clearGroup(w, i)
 	}
 	if g.Part() {
 		clear(g.Value)
 	}
-	if err := y.f(g); err != nil {
+	if err := w.call(y.f); err != nil {
 		return err
 	}
 	e.storeGroup(w, i, at)
 	e.groupValues(w, t, s, i)
 	return nil
+}
+
+// call calls a function of the group.
+func (w *groupWork[F]) call(f func(*Group) error) error {
+	if err := f(&w.group); err != nil || w.stream.fault == nil {
+		return err
+	}
+	return w.stream.fault
 }
 
 func ones(buf *[]float64, n int) []float64 {
@@ -378,14 +387,17 @@ func (e *evaluation[F]) groupValues(w *groupWork[F], t *totals, s []float64, i i
 		return
 	}
 	for v, l := range g.Value {
-		if s[v] == 0 {
-			continue
+		if s[v] != 0 {
+			e.addValue(w, t, i, v, s[v]*l)
 		}
-		l *= s[v]
-		t.n.add(l)
-		if e.Out != nil {
-			e.Out[e.valuePlace(w, i, v)] = F(l)
-		}
+	}
+}
+
+// addValue adds value v of group i, times its factor, to the numerator, and writes it under None.
+func (e *evaluation[F]) addValue(w *groupWork[F], t *totals, i, v int, l float64) {
+	t.n.add(l)
+	if e.Out != nil {
+		e.Out[e.valuePlace(w, i, v)] = F(l)
 	}
 }
 
@@ -403,8 +415,8 @@ func (e *evaluation[F]) groupTangents(w *groupWork[F], s []float64, i int) error
 		}
 		clear(g.Factor)
 		g.Factor[v] = s[v]
-		g.floats.used, g.ints.used, g.singles.used, w.tangent = floats, ints, singles, 0
-		if err := e.grouped.f(g); err != nil {
+		g.floats.used, g.ints.used, g.singles.used = floats, ints, singles
+		if err := w.call(e.grouped.f); err != nil {
 			return err
 		}
 		e.Out[e.valuePlace(w, i, v)] = F(w.takeTangent(place))

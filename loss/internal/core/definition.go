@@ -61,8 +61,8 @@ type Definition struct {
 	Row   func(s *Settings, d Dims) RowFunc
 	Group func(s *Settings, d *GroupDims) GroupFunc
 	Parts func(s *Settings, d *GroupDims) PartsFunc // of groups; nil: every value has 1
-	// Batch makes the fast form of groups with one value each; nil: there is none.
-	Batch func(s *Settings, d *GroupDims) Batches
+	// GroupKernel makes the fast form of groups with one value each; nil: there is none.
+	GroupKernel func(s *Settings, d *GroupDims) GroupKernels
 	// Bind refuses settings that do not fit the dimensions of groups, with an error of kind ErrOption
 	// or a Fault of its own; nil: none.
 	Bind    func(s *Settings, d *GroupDims) error

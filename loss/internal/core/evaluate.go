@@ -299,10 +299,11 @@ func getWork[F Float](n int) *work[F] {
 func (w *work[F]) put() {
 	w.block = Block{scratch: w.block.scratch.free(), row: w.block.row}
 	w.kernel = Range[F]{}
-	w.groups.group = w.groups.group.free()
-	w.groups.stream, w.groups.labels = stream[F]{}, nil
-	b := &w.groups.batch.batch
-	*b = Batch[F]{floats: b.floats.free(), singles: b.singles.free()}
+	g := &w.groups.group
+	*g = Group{floats: g.floats.free(), ints: g.ints.free(), singles: g.singles.free()}
+	w.groups.stream, w.groups.labels = stream[F]{products: w.groups.stream.products[:0]}, nil
+	n := &w.groups.native
+	*n = NativeGroup[F]{floats: n.floats.free(), singles: n.singles.free()}
 	w.groups.e = nil
 	PoolOf[F](&works32, &works64).Put(w)
 }

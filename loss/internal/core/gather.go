@@ -2,26 +2,36 @@ package core
 
 import "github.com/surprisal-go/surprisal/tensorops/vec"
 
-// loop is one loop over the entries of a group in an operand: n steps of a stride, or to the
-// entries of a list.
+// loop is one loop over the entries of a group in an operand: n steps of a stride, or along axes to
+// the positions of a list or from the first one on.
 type loop struct {
 	n, stride int
+	axes      []groupAxis
 	at        []int
-	axes      []groupAxis // of the list
+	first     int
 }
 
 // step returns where step i leads.
 func (l *loop) step(i int) int {
-	if l.at == nil {
-		return i * l.stride
+	switch {
+	case l.at != nil:
+		return offset(l.axes, l.at[i])
+	case l.axes != nil:
+		return offset(l.axes, l.first+i)
 	}
-	return offset(l.axes, l.at[i])
+	return i * l.stride
 }
 
-// loops returns the loops over the entries of a group, in the order in which the group has them,
-// and their number.
-func (y *groupLayout) loops(buf []loop, at []int) (loops []loop, size int) {
-	size = 1
+// A region is the elements of a group in an operand, from where the group begins.
+type region struct {
+	loops []loop
+	size  int
+	dense bool // they lie one after another
+}
+
+// set makes the region that of the entries of a group, in the order in which the group has them.
+func (r *region) set(y *groupLayout, at []int) {
+	buf, size := r.loops[:0], 1
 	for _, set := range y.entries {
 		switch {
 		case len(set) == 0:
@@ -39,17 +49,16 @@ func (y *groupLayout) loops(buf []loop, at []int) (loops []loop, size int) {
 		buf = append(buf, loop{n: a.n, stride: a.stride})
 		size *= a.n
 	}
-	return buf, size
+	*r = region{buf, size, dense(buf)}
 }
 
-// loopsOf returns the loops over the entries of a group, those of all entries from the layout.
-func (w *groupWork[F]) loopsOf(y *groupLayout, at []int) (loops []loop, size int) {
-	if at == nil {
-		return y.plain, y.size
+// regionOf returns the region of the entries that are there.
+func (w *groupWork[F]) regionOf(y *groupLayout) *region {
+	if w.group.At == nil {
+		return &y.all
 	}
-	loops, size = y.loops(w.loops[:0], at)
-	w.loops = loops[:0]
-	return loops, size
+	w.region.set(y, w.group.At)
+	return &w.region
 }
 
 // dense reports whether the loops run over consecutive elements.
@@ -57,7 +66,7 @@ func dense(loops []loop) bool {
 	want := 1
 	for i := len(loops) - 1; i >= 0; i-- {
 		l := &loops[i]
-		if l.at != nil || l.stride != want {
+		if l.axes != nil || l.stride != want {
 			return false
 		}
 		want *= l.n
@@ -80,15 +89,15 @@ func gather[D, F Float](dst []D, x []F, loops []loop) []D {
 	}
 	row := dst[:l.n]
 	switch {
-	case l.at == nil && l.stride == 1:
+	case l.axes == nil && l.stride == 1:
 		gatherRow(row, x)
-	case l.at == nil:
+	case l.axes == nil:
 		from := 0
 		for i := range row {
 			row[i] = D(x[from])
 			from += l.stride
 		}
-	case len(l.axes) == 1:
+	case l.at != nil && len(l.axes) == 1:
 		stride := l.axes[0].stride
 		for i, at := range l.at {
 			row[i] = D(x[at*stride])
@@ -134,15 +143,15 @@ func scatter[F, S Float](dst []F, src []S, loops []loop) []S {
 	}
 	row := src[:l.n]
 	switch {
-	case l.at == nil && l.stride == 1:
+	case l.axes == nil && l.stride == 1:
 		scatterRow(dst[:l.n], row)
-	case l.at == nil:
+	case l.axes == nil:
 		to := 0
 		for _, v := range row {
 			dst[to] = F(v)
 			to += l.stride
 		}
-	case len(l.axes) == 1:
+	case l.at != nil && len(l.axes) == 1:
 		stride := l.axes[0].stride
 		for i, v := range row {
 			dst[l.at[i]*stride] = F(v)
@@ -173,7 +182,7 @@ func gatherInts(dst []int, x *Ints, base int, loops []loop) []int {
 		return dst[1:]
 	}
 	l := &loops[0]
-	if len(loops) == 1 && l.at == nil && l.stride == 1 {
+	if len(loops) == 1 && l.axes == nil && l.stride == 1 {
 		x.copyTo(dst[:l.n], base)
 		return dst[l.n:]
 	}

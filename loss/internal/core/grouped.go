@@ -46,15 +46,11 @@ type Grouping struct {
 	Binary bool
 	// Scan: the parts of the values in the denominator depend on operands with a derivative.
 	Scan bool
-	// Streamed: floating operands are not packed; the mathematics reads them and writes derivatives
-	// by ranges of entries (Group.Read, Group.Write). X is nil, and Grad, Hess and Dir are empty but
-	// not nil where they are requested or there.
-	Streamed bool
-	// Rows: the group function reads the floating operands that groups do not share, and writes
-	// their derivatives, in rows along the last axis, by [Group.Row], [Group.Along] and [Group.Put]:
-	// X, Dir, Grad and Hess have room for one. It is for operands that are too large to be packed;
-	// there are no entries then, and no restricted domains.
-	Rows bool
+	// Streamed are the axes of Entries or others, such as the frames of a sequence, where floating
+	// operands are too large to be packed: the mathematics reads ranges of entries along these axes
+	// and writes the derivatives so (Group.Read, Group.Write). X is nil, and Grad, Hess and Dir are
+	// empty but not nil where they are requested or there.
+	Streamed string
 }
 
 // A GroupFunc is the mathematics of a group: it writes the values to Value and, in full, the
@@ -101,7 +97,7 @@ type grouped struct {
 	mask     Shape
 	f        GroupFunc
 	parts    PartsFunc
-	batches  Batches
+	kernels  GroupKernels
 	weights  bool // come with the group
 	byLabel  bool // labels leave out entries
 	classes  int
@@ -118,9 +114,8 @@ type groupAxis struct {
 type groupLayout struct {
 	over, rest []groupAxis
 	entries    [2][]groupAxis
-	size       int    // of a group without masked entries, or of the whole operand
+	all        region // of all entries
 	shared     bool   // all groups read the same
-	plain      []loop // over all entries
 }
 
 // newGrouped decides what the settings and the first operand decide.
@@ -211,7 +206,7 @@ func (g *grouped) bind(b *Bound, l *letters) error {
 	g.mask = l.shape(all)
 	cols := 1
 	for k := range b.Floats {
-		cols += g.layout[b.operand[k]].size
+		cols += g.layout[b.operand[k]].all.size
 	}
 	b.Dims = Dims{Rows: d.Groups, Cols: cols, Inner: 1, Classes: g.classes, Stride: 1}
 	if g.Binary && g.classes == 1 {
@@ -245,7 +240,7 @@ func (g *grouped) place(b *Bound, l *letters, k int, s Shape) {
 	}
 	order := l.order(pattern, len(s))
 	lay := &g.layout[k]
-	*lay = groupLayout{shared: true, size: 1}
+	*lay = groupLayout{shared: true}
 	seen := map[byte]bool{}
 	stride := 1
 	axes := make([]groupAxis, len(order))
@@ -259,7 +254,7 @@ func (g *grouped) place(b *Bound, l *letters, k int, s Shape) {
 		case strings.IndexByte(g.Over, c) >= 0:
 			axes[i].kind = 'o'
 			lay.shared = false
-		case strings.IndexByte(g.Entries, c) >= 0:
+		case strings.IndexByte(g.Entries+g.Streamed, c) >= 0:
 			axes[i].kind = 'e'
 			second[i] = c != '*' && seen[c]
 			seen[c] = true
@@ -275,9 +270,6 @@ func (g *grouped) place(b *Bound, l *letters, k int, s Shape) {
 		case a.kind == 'e':
 			to = &lay.entries[0]
 		}
-		if a.kind != 'o' {
-			lay.size *= a.n
-		}
 		if n := len(*to); n > 0 && (*to)[n-1].stride == a.n*a.stride { // behind each other
 			(*to)[n-1] = groupAxis{a.kind, (*to)[n-1].n * a.n, a.stride}
 			continue
@@ -290,16 +282,15 @@ func (g *grouped) place(b *Bound, l *letters, k int, s Shape) {
 	if g.Over == "" {
 		lay.shared = len(lay.entries[0]) == 0 && b.Set.Has(OptSegments)
 	}
-	lay.plain, _ = lay.loops(nil, nil)
+	lay.all.set(lay, nil)
 }
 
 // base is where group i of an operand begins.
-func (y *groupLayout) base(i int) (at int) {
-	for a := len(y.over) - 1; a >= 0; a-- {
-		at += i % y.over[a].n * y.over[a].stride
-		i /= y.over[a].n
+func (y *groupLayout) base(i int) int {
+	if len(y.over) == 0 {
+		return 0
 	}
-	return at
+	return offset(y.over, i)
 }
 
 // offset is where entry i lies.
@@ -351,8 +342,8 @@ func (g *grouped) sealed(b *Bound) *grouped {
 	if b.Def.Parts != nil {
 		g.parts = b.Def.Parts(&b.Set, &g.dims)
 	}
-	if b.Def.Batch != nil {
-		g.batches = b.Def.Batch(&b.Set, &g.dims)
+	if b.Def.GroupKernel != nil {
+		g.kernels = b.Def.GroupKernel(&b.Set, &g.dims)
 	}
 	return g
 }
@@ -391,15 +382,9 @@ type Group struct {
 
 	name    string
 	access  access
-	rows    groupRows
 	floats  scratch[float64]
 	ints    scratch[int]
 	singles scratch[float32]
-}
-
-// free is the group without anything but its memory, all of it to hand out again.
-func (g *Group) free() Group {
-	return Group{floats: g.floats.free(), ints: g.ints.free(), singles: g.singles.free()}
 }
 
 // Buf returns a slice of n elements with arbitrary content that belongs to the function until it

@@ -9,7 +9,7 @@ import (
 // entriesOf finds the entries of group i that are there.
 func (e *evaluation[F]) entriesOf(w *groupWork[F], i int) error {
 	y, g := e.grouped, &w.group
-	g.N = y.entries
+	g.N, g.At = y.entries, nil
 	var from []int
 	if e.Set.Has(OptSegments) {
 		from = e.group.segments[i]
@@ -86,7 +86,7 @@ func (e *evaluation[F]) someIgnored(w *groupWork[F], i int) bool {
 		return false
 	}
 	y := &e.grouped.layout[e.integer[k]]
-	labels := packInts(&w.ints[e.integer[k]], &e.in.Ints[k], y.base(i), y.plain, y.size)
+	labels := packInts(&w.ints[e.integer[k]], &e.in.Ints[k], y.base(i), &y.all)
 	w.labels, w.labelled, w.classes = labels, true, among(labels, e.grouped.classes-1)
 	return slices.ContainsFunc(e.Set.Ignore, func(v int) bool {
 		isClass := v >= 0 && v < e.grouped.classes
@@ -103,28 +103,27 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 	for k := range e.Integers {
 		place := e.integer[k]
 		y := &e.grouped.layout[place]
-		loops, n := w.loopsOf(y, g.At)
-		base := y.base(i)
+		r, base := w.regionOf(y), y.base(i)
 		checked := false
 		if w.labelled && g.At == nil && k == e.labelled() {
 			g.Int[place], checked = w.labels, w.classes
 		} else {
-			g.Int[place] = packInts(&w.ints[place], &e.in.Ints[k], base, loops, n)
+			g.Int[place] = packInts(&w.ints[place], &e.in.Ints[k], base, r)
 		}
 		if !checked {
-			if err := e.checkInts(g.Int[place], k, base, loops); err != nil {
+			if err := e.checkInts(g.Int[place], k, base, r.loops); err != nil {
 				return err
 			}
 		}
 		if e.Def.Operands[place].Holds.numeric() {
-			g.X[place] = fit(&w.x[place], n)
+			g.X[place] = fit(&w.x[place], r.size)
 			for j, v := range g.Int[place] {
 				g.X[place][j] = float64(v)
 			}
 		}
 	}
-	if e.grouped.Streamed {
-		w.stream = stream[F]{e, w}
+	if e.grouped.Streamed != "" {
+		w.stream.e, w.stream.w = e, w
 		g.access = &w.stream
 		if e.in.Dir != nil {
 			g.Dir[e.operand[e.Wrt]] = requested
@@ -137,49 +136,59 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 			continue
 		}
 		y := &e.grouped.layout[place]
-		if e.grouped.byRows(place) {
-			g.X[place] = fit(&w.x[place], e.grouped.width(e.Bound, k))
-			if e.in.Dir != nil && k == e.Wrt && e.task == compute {
-				g.Dir[place] = fit(&w.dir[place], len(g.X[place]))
-			}
-			continue
-		}
-		loops, n := w.loopsOf(y, g.At)
-		base := y.base(i)
-		g.X[place] = pack(&w.x[place], e.in.X[k][base:], loops, n)
+		r, base := w.regionOf(y), y.base(i)
+		g.X[place] = pack(&w.x[place], e.in.X[k][base:], r)
 		if h := e.Domain[k]; h.Checked() && !h.HoldsAll(g.X[place]) {
-			if err := e.findOutside(g.X[place], k, base, loops); err != nil {
+			if err := e.findOutside(g.X[place], k, base, r.loops); err != nil {
 				return err
 			}
 		}
 		if e.in.Dir != nil && k == e.Wrt && e.task == compute {
-			g.Dir[place] = pack(&w.dir[place], e.in.Dir[base:], loops, n)
+			g.Dir[place] = pack(&w.dir[place], e.in.Dir[base:], r)
 		}
 	}
 	return nil
 }
 
-// pack returns the n elements that the loops run over: their own memory where that is possible.
-func pack[F Float](buf *[]float64, x []F, loops []loop, n int) []float64 {
-	if d, ok := any(x).([]float64); ok && dense(loops) {
-		return d[:n:n]
+// own returns the elements of a region in their own memory; nil where they do not lie there one after
+// another, or are of another type.
+func own[F Float](x []F, r *region) []float64 {
+	if d, ok := any(x).([]float64); ok && r.dense {
+		return d[:r.size:r.size]
 	}
-	dst := fit(buf, n)
-	gather(dst, x, loops)
+	return nil
+}
+
+// pack returns the elements of a region: their own memory where that is possible.
+func pack[F Float](buf *[]float64, x []F, r *region) []float64 {
+	if d := own(x, r); d != nil {
+		return d
+	}
+	dst := fit(buf, r.size)
+	gather(dst, x, r.loops)
 	return dst
+}
+
+// storeEntries writes the derivative by an operand of group i to its place in d, and 0 to the entries
+// that are not there.
+func storeEntries[D, F Float](e *evaluation[F], w *groupWork[F], y *groupLayout, d []F, src []D, i int) {
+	if w.group.At != nil && len(y.entries[0]) > 0 && !e.Zeroed {
+		e.clearPlace(y, d, i)
+	}
+	scatter(d[y.base(i):], src, w.regionOf(y).loops)
 }
 
 // packInts is pack of integers.
-func packInts(buf *[]int, x *Ints, base int, loops []loop, n int) []int {
-	if x.Int != nil && dense(loops) {
-		return x.Int[base : base+n : base+n]
+func packInts(buf *[]int, x *Ints, base int, r *region) []int {
+	if x.Int != nil && r.dense {
+		return x.Int[base : base+r.size : base+r.size]
 	}
-	dst := fit(buf, n)
-	gatherInts(dst, x, base, loops)
+	dst := fit(buf, r.size)
+	gatherInts(dst, x, base, r.loops)
 	return dst
 }
 
-// place returns where element j of the loops lies.
+// placeOf returns where element j of the loops lies.
 func placeOf(loops []loop, j int) (at int) {
 	for i := len(loops) - 1; i >= 0; i-- {
 		at += loops[i].step(j % loops[i].n)
@@ -269,39 +278,26 @@ func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 		if e.Order == OrderHessian {
 			out = &g.Hess[place]
 		}
-		if e.grouped.Streamed {
+		if e.grouped.Streamed != "" {
 			*out = requested
 			continue
 		}
 		y := &e.grouped.layout[place]
-		if e.grouped.byRows(place) {
-			*out = fit(&w.grad[place], len(g.X[place]))
-			continue
+		r := w.regionOf(y)
+		if !y.shared {
+			*out = own(d[y.base(i):], r)
 		}
-		loops, n := w.loopsOf(y, g.At)
-		if direct, ok := any(d).([]float64); ok && !y.shared && dense(loops) {
-			base := y.base(i)
-			*out = direct[base : base+n : base+n]
-			continue
+		if *out == nil {
+			*out = fit(&w.grad[place], r.size)
 		}
-		*out = fit(&w.grad[place], n)
 	}
 }
 
 // requestTangent requests a gradient whose inner product with the direction is wanted.
 func (e *evaluation[F]) requestTangent(w *groupWork[F], place int) {
-	g, n := &w.group, len(w.group.X[place])
-	if e.grouped.Streamed {
-		n = g.N * e.grouped.layout[place].planes()
-		g.Dir[place] = fit(&w.dir[place], n)
-	}
-	g.Grad[place] = fit(&w.grad[place], n)
-}
-
-// clearMasked writes 0 to the derivatives of a group's entries that are not there.
-func (e *evaluation[F]) clearMasked(w *groupWork[F], i int) {
-	if w.group.At != nil {
-		e.clearGroup(w, i)
+	g := &w.group
+	if g.Grad[place] = requested; e.grouped.Streamed == "" {
+		g.Grad[place] = fit(&w.grad[place], len(g.X[place]))
 	}
 }
 
@@ -309,7 +305,7 @@ func (e *evaluation[F]) clearMasked(w *groupWork[F], i int) {
 func (e *evaluation[F]) storeGroup(w *groupWork[F], i, at int) {
 	g := &w.group
 	shared := e.group.partial[at*e.group.shared:][:e.group.shared]
-	if e.Order == OrderTangent || e.grouped.Streamed {
+	if e.Order == OrderTangent || e.grouped.Streamed != "" {
 		return
 	}
 	for k, d := range e.group.dst {
@@ -322,9 +318,6 @@ func (e *evaluation[F]) storeGroup(w *groupWork[F], i, at int) {
 			out = g.Hess[place]
 		}
 		y := &e.grouped.layout[place]
-		if e.grouped.byRows(place) {
-			continue
-		}
 		if y.shared {
 			for j, v := range out {
 				shared[j] += v
@@ -332,40 +325,39 @@ func (e *evaluation[F]) storeGroup(w *groupWork[F], i, at int) {
 			shared = shared[len(out):]
 			continue
 		}
-		if g.At != nil && len(y.entries[0]) > 0 && !e.Zeroed {
-			e.clearPlace(w, y, d, i)
-		}
-		loops, _ := w.loopsOf(y, g.At)
-		if _, ok := any(d).([]float64); !ok || !dense(loops) {
-			scatter(d[y.base(i):], out, loops)
+		if own(d[y.base(i):], w.regionOf(y)) == nil {
+			storeEntries(e, w, y, d, out, i)
 		}
 	}
 }
 
 // clearPlace writes 0 to all entries of group i, the masked ones included.
-func (e *evaluation[F]) clearPlace(w *groupWork[F], y *groupLayout, d []F, i int) {
+func (e *evaluation[F]) clearPlace(y *groupLayout, d []F, i int) {
 	if e.Set.Has(OptSegments) {
 		return // all is cleared at the beginning
 	}
-	loops, n := w.loopsOf(y, nil)
-	base := y.base(i)
-	if dense(loops) {
-		clear(d[base : base+n])
+	d = d[y.base(i):]
+	if y.all.dense {
+		clear(d[:y.all.size])
 		return
 	}
-	for j := range n {
-		d[base+placeOf(loops, j)] = 0
+	for j := range y.all.size {
+		d[placeOf(y.all.loops, j)] = 0
 	}
 }
 
 // clearGroup writes 0 to the derivatives of a group that has no part.
 func (e *evaluation[F]) clearGroup(w *groupWork[F], i int) {
-	if e.task != compute || e.Zeroed {
-		return
+	if e.task == compute && !e.Zeroed {
+		e.clearDerivatives(i)
 	}
+}
+
+// clearDerivatives writes 0 to the derivatives of group i.
+func (e *evaluation[F]) clearDerivatives(i int) {
 	for k, d := range e.group.dst {
 		if y := &e.grouped.layout[e.operand[k]]; d != nil && !y.shared {
-			e.clearPlace(w, y, d, i)
+			e.clearPlace(y, d, i)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 // computed within the band of states that an alignment can be in; beside the band, where the next
 // column reads, is -Inf.
 type CTC struct {
+	Nodes   JointNodes // a row for each frame
 	Labels  []int
 	Frames  int
 	Blank   int
@@ -34,8 +35,9 @@ type CTC struct {
 	cols      [2][]float64
 	dots      []float64 // the derivatives of keep along a direction
 	dotCols   [2][]float64
-	max, rest float64 // of the row's softmax
-	top       float64 // the largest state of the last column
+	max, rest float64   // of the row's softmax
+	top       float64   // the largest state of the last column
+	out       []float64 // the derivative by a row
 }
 
 // ctcMemory returns how many numbers the recursions of up to so many frames and labels keep, with
@@ -45,12 +47,20 @@ func ctcMemory(frames, labels, classes int, second bool) int {
 	if second {
 		columns += frames + 2
 	}
-	return columns*(2*labels+1) + keptRows(frames, classes)*classes + frames + labels
+	return columns*(2*labels+1) + keptRows(frames, classes)*classes + classes + frames + labels
 }
 
+// row returns the row of frame t, along that of the direction.
+func (c *CTC) row(t int) []float64   { return c.Nodes.Row(t, 0) }
+func (c *CTC) along(t int) []float64 { return c.Nodes.Along(t, 0) }
+
+// put writes the requested derivative by the row of frame t.
+func (c *CTC) put(t int, d []float64) { c.Nodes.Put(t, 0, d) }
+
 // Start takes working memory, for up to so many frames and labels.
-func (c *CTC) Start(g *core.Group, frames, labels int) {
-	classes, second := len(g.X[0]), g.Second()
+func (c *CTC) Start(frames, labels int) {
+	g := &c.Nodes
+	classes, second := len(g.row), g.Second()
 	buf := g.Buf(ctcMemory(frames, labels, classes, second))
 	cut := func(n int) (s []float64) {
 		s, buf = buf[:n:n], buf[n:]
@@ -61,6 +71,7 @@ func (c *CTC) Start(g *core.Group, frames, labels int) {
 	if c.best = nil; len(c.x) > classes {
 		c.best = g.Ints(c.Frames)
 	}
+	c.out = cut(classes)
 	c.em, c.exps, c.logs = cut(n), cut(2*n), cut(n)
 	c.cols = [2][]float64{cut(n), cut(n)}
 	c.keep = cut(c.Frames * n)
@@ -218,7 +229,7 @@ func (c *CTC) addEmissions(dst []float64, w band) {
 
 // Forward computes the forward recursion over the rows of operand 0 and returns the log-probability
 // of the labels: -Inf where they are impossible, NaN where a row has a NaN or +Inf.
-func (c *CTC) Forward(g *core.Group) float64 {
+func (c *CTC) Forward() float64 {
 	n, total := len(c.Labels), 0.0
 	for t := range c.Frames {
 		shift := 0.0
@@ -226,7 +237,7 @@ func (c *CTC) Forward(g *core.Group) float64 {
 			shift = c.top
 			total += shift
 		}
-		c.emit(g.Row(0, t), shift)
+		c.emit(c.row(t), shift)
 		w, dst := c.band(t), c.column(t)
 		if t == 0 {
 			clear(dst[w.b0:w.b1])
@@ -262,7 +273,7 @@ func (c *CTC) Forward(g *core.Group) float64 {
 
 // Backward computes the backward recursion after [CTC.Forward] has returned a finite number, and
 // writes the derivative of the negative log-probability, times factor.
-func (c *CTC) Backward(g *core.Group, factor float64) {
+func (c *CTC) Backward(factor float64) {
 	n := len(c.Labels)
 	cur, next := c.cols[0], c.cols[1]
 	c.top = 0
@@ -275,10 +286,10 @@ func (c *CTC) Backward(g *core.Group, factor float64) {
 			c.backward(cur, next, w)
 			c.sum(cur, w)
 		}
-		row := g.Row(0, t)
+		row := c.row(t)
 		c.emit(row, c.top)
 		c.posterior(c.column(t), cur, w)
-		g.Put(0, t, c.deriv(g.Grad[0], row, w, factor))
+		c.put(t, c.deriv(row, w, factor))
 		c.addEmissions(cur, w)
 		c.close(cur, w)
 		cur, next = next, cur
@@ -324,7 +335,8 @@ func (c *CTC) posterior(alpha, beta []float64, w band) {
 
 // deriv writes factor·(p - posterior), or -factor·posterior without the softmax. The class with the
 // largest p has what makes their sum 0, which keeps the digits where both are near 1.
-func (c *CTC) deriv(dst, row []float64, w band, factor float64) []float64 {
+func (c *CTC) deriv(row []float64, w band, factor float64) []float64 {
+	dst := c.out
 	best, others := -1, 0.0
 	if c.Softmax {
 		best = slices.Index(row, c.max)

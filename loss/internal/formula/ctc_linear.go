@@ -3,7 +3,6 @@ package formula
 import (
 	"math"
 
-	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
@@ -31,8 +30,8 @@ func keptRows(frames, classes int) int {
 
 // exponentials computes those of the row of frame t, relative to the largest, their sum without it,
 // and the class that it has; -1 where the softmax is not defined.
-func (c *CTC) exponentials(g *core.Group, t int) (x []float64, rest float64, best int) {
-	n := len(g.X[0])
+func (c *CTC) exponentials(t int) (x []float64, rest float64, best int) {
+	n := len(c.out)
 	all := len(c.x) > n
 	if all {
 		x = c.x[t*n:][:n]
@@ -42,7 +41,7 @@ func (c *CTC) exponentials(g *core.Group, t int) (x []float64, rest float64, bes
 	} else {
 		x = c.x
 	}
-	row, top := g.Row(0, t), math.Inf(-1)
+	row, top := c.row(t), math.Inf(-1)
 	best = -1
 	for i, v := range row {
 		if v > top {
@@ -82,7 +81,7 @@ func total(x []float64) float64 {
 // log-probability of the labels. ok is false where only [CTC.Forward] computes it: where too much
 // is lost, where the labels are impossible or the rows undefined, and where the result is above
 // -least for each frame, whose digits sums near 1 do not have.
-func (c *CTC) Linear(g *core.Group, least float64) (logProb float64, ok bool) {
+func (c *CTC) Linear(least float64) (logProb float64, ok bool) {
 	n := len(c.Labels)
 	for t := range c.best {
 		c.best[t] = -1
@@ -92,7 +91,7 @@ func (c *CTC) Linear(g *core.Group, least float64) (logProb float64, ok bool) {
 	}
 	prob, scale, scales, lost := c.em[n+1:], 1.0, 0.0, math.Inf(-1)
 	for t := range c.Frames {
-		x, rest, best := c.exponentials(g, t)
+		x, rest, best := c.exponentials(t)
 		if best < 0 || rest != rest {
 			return 0, false
 		}
@@ -180,7 +179,7 @@ func (c *CTC) advance(blanks, labels, fromBlanks, fromLabels, prob []float64, bl
 // LinearGradient writes the derivative of the negative log-probability, times factor, after
 // [CTC.Linear]. The posteriors of a frame are passed on to the frame before in the shares of the
 // sums that made its states.
-func (c *CTC) LinearGradient(g *core.Group, factor float64) {
+func (c *CTC) LinearGradient(factor float64) {
 	n := len(c.Labels)
 	p, next := c.cols[0], c.cols[1]
 	clear(p)
@@ -193,7 +192,7 @@ func (c *CTC) LinearGradient(g *core.Group, factor float64) {
 	p[n] = last[n] / sum
 	for t := c.Frames - 1; t >= 0; t-- {
 		w := c.band(t)
-		c.linearDeriv(g, t, p, factor)
+		c.linearDeriv(t, p, factor)
 		if t == 0 {
 			return
 		}
@@ -233,9 +232,9 @@ func (c *CTC) LinearGradient(g *core.Group, factor float64) {
 }
 
 // linearDeriv writes the row of frame t, as deriv does.
-func (c *CTC) linearDeriv(g *core.Group, t int, p []float64, factor float64) {
-	x, rest, best := c.exponentials(g, t)
-	n, w, dst := len(c.Labels), c.band(t), g.Grad[0]
+func (c *CTC) linearDeriv(t int, p []float64, factor float64) {
+	x, rest, best := c.exponentials(t)
+	n, w, dst := len(c.Labels), c.band(t), c.out
 	scale := factor / (1 + rest)
 	for i, e := range x {
 		dst[i] = e * scale
@@ -253,5 +252,5 @@ func (c *CTC) linearDeriv(g *core.Group, t int, p []float64, factor float64) {
 		}
 	}
 	dst[best] = factor * (others - rest/(1+rest))
-	g.Put(0, t, dst)
+	c.put(t, dst)
 }

@@ -3,8 +3,6 @@ package formula
 import (
 	"math"
 	"slices"
-
-	"github.com/surprisal-go/surprisal/loss/internal/core"
 )
 
 // blend returns the mean of the derivatives d of up to three terms, weighted by the exponentials of
@@ -24,8 +22,8 @@ func blend(x, d [3]float64) float64 {
 	return mean / sum
 }
 
-// along adds the direction of each state's class to the states' derivatives.
-func (c *CTC) along(dst, v []float64, w band) {
+// addDir adds the direction of each state's class to the states' derivatives.
+func (c *CTC) addDir(dst, v []float64, w band) {
 	n := len(c.Labels)
 	for k := w.b0; k < w.b1; k++ {
 		dst[k] += v[c.Blank]
@@ -37,7 +35,7 @@ func (c *CTC) along(dst, v []float64, w band) {
 
 // forwardDots computes the derivatives of the forward recursion's columns along the direction in
 // operand 0.
-func (c *CTC) forwardDots(g *core.Group) {
+func (c *CTC) forwardDots() {
 	n, s, none := len(c.Labels), c.states(), math.Inf(-1)
 	for t := range c.Frames {
 		w, dst := c.band(t), c.dots[t*s:][:s]
@@ -61,7 +59,7 @@ func (c *CTC) forwardDots(g *core.Group) {
 				}
 			}
 		}
-		c.along(dst, g.Along(0, t), w)
+		c.addDir(dst, c.along(t), w)
 	}
 }
 
@@ -87,13 +85,13 @@ func (c *CTC) backwardDots(dst, x, d []float64, w band) {
 
 // Second writes the Hessian of the negative log-probability times the direction in operand 0, times
 // factor, after [CTC.Forward] has returned a finite number.
-func (c *CTC) Second(g *core.Group, factor float64) {
+func (c *CTC) Second(factor float64) {
 	n, s := len(c.Labels), c.states()
-	if g.Dir[0] == nil {
-		c.Fill(g, 0, 0, c.Frames)
+	if c.Nodes.Dir[0] == nil {
+		c.Fill(0, 0, c.Frames)
 		return
 	}
-	c.forwardDots(g)
+	c.forwardDots()
 	cur, next := c.cols[0], c.cols[1]
 	dots, nextDots := c.dotCols[0], c.dotCols[1]
 	c.top = 0
@@ -108,19 +106,20 @@ func (c *CTC) Second(g *core.Group, factor float64) {
 			c.sum(cur, w)
 			c.backwardDots(dots, next, nextDots, w)
 		}
-		row, v := g.Row(0, t), g.Along(0, t)
+		row, v := c.row(t), c.along(t)
 		c.emit(row, c.top)
 		c.posterior(c.column(t), cur, w)
-		g.Put(0, t, c.turn(g.Hess[0], c.dots[t*s:], dots, v, row, w, factor))
+		c.put(t, c.turn(c.dots[t*s:], dots, v, row, w, factor))
 		c.addEmissions(cur, w)
 		c.close(cur, w)
-		c.along(dots, v, w)
+		c.addDir(dots, v, w)
 		cur, next, dots, nextDots = next, cur, nextDots, dots
 	}
 }
 
 // turn writes the derivative of a row of deriv along v, from the derivatives of the two columns.
-func (c *CTC) turn(dst, alpha, beta, v, row []float64, w band, factor float64) []float64 {
+func (c *CTC) turn(alpha, beta, v, row []float64, w band, factor float64) []float64 {
+	dst := c.out
 	clear(dst)
 	if c.Softmax { // p∘(v - ⟨p, v⟩)
 		sum, mean, top := 1+c.rest, 0.0, v[slices.Index(row, c.max)]
@@ -152,14 +151,12 @@ func (c *CTC) turn(dst, alpha, beta, v, row []float64, w band, factor float64) [
 }
 
 // Fill writes v to the rows of the requested derivative from frame lo to frame hi.
-func (c *CTC) Fill(g *core.Group, v float64, lo, hi int) {
-	for _, dst := range [][]float64{g.Grad[0], g.Hess[0]} {
-		if dst == nil {
-			continue
-		}
-		Fill(dst, v)
-		for t := lo; t < hi; t++ {
-			g.Put(0, t, dst)
-		}
+func (c *CTC) Fill(v float64, lo, hi int) {
+	if g := &c.Nodes; g.Grad[0] == nil && g.Hess[0] == nil {
+		return
+	}
+	Fill(c.Nodes.row, v)
+	for t := lo; t < hi; t++ {
+		c.put(t, c.Nodes.row)
 	}
 }

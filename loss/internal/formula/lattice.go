@@ -15,16 +15,34 @@ type Nodes interface {
 	Put(t, u int, deriv []float64) // the requested derivative
 }
 
-// JointNodes are the rows of operand 0, so many for each frame.
+// JointNodes are the rows of operand 0, which is read by ranges, so many for each frame.
 type JointNodes struct {
 	*core.Group
-	Width int
+	width    int
+	row, dir []float64
 }
 
-func (n JointNodes) Row(t, u int) []float64   { return n.Group.Row(0, t*n.Width+u) }
-func (n JointNodes) Along(t, u int) []float64 { return n.Group.Along(0, t*n.Width+u) }
+// JointNodesOf returns the nodes of a group.
+func JointNodesOf(g *core.Group, width, classes int) JointNodes {
+	return JointNodes{g, width, g.Buf(classes), g.Buf(classes)}
+}
 
-func (n JointNodes) Put(t, u int, deriv []float64) { n.Group.Put(0, t*n.Width+u, deriv) }
+func (n *JointNodes) Row(t, u int) []float64 {
+	at := t*n.width + u
+	n.Read(n.row, 0, at, at+1)
+	return n.row
+}
+
+func (n *JointNodes) Along(t, u int) []float64 {
+	at := t*n.width + u
+	n.ReadDir(n.dir, 0, at, at+1)
+	return n.dir
+}
+
+func (n *JointNodes) Put(t, u int, deriv []float64) {
+	at := t*n.width + u
+	n.Write(deriv, 0, at, at+1)
+}
 
 // SumNodes are sums of the rows of operands 0 and 1, of frames and of labels.
 type SumNodes struct {

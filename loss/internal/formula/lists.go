@@ -2,6 +2,7 @@ package formula
 
 import (
 	"math"
+	"slices"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/tensorops"
@@ -26,72 +27,54 @@ type ListTargets struct {
 	Exact func(t, y []float64)
 	// Native returns the target times norm, in memory of t or as y itself.
 	Native func(t, y []float32) (target []float32, norm float64)
+	// Parts: a list without a relevance above 0 has no part.
+	Parts bool
 }
 
-// Batches is the fast form of Σ_i t_i·(-log softmax(s)_i) for scores s in place 0 and relevances in
-// place 1. A list without a relevance above 0 has no part where lists have parts.
-func (l *ListTargets) Batches() core.Batches {
-	return core.Batches{F32: l.singles, F64: func(b *core.Batch[float64]) {
-		for i := range b.N {
-			if hasPart(b, i) {
-				s := b.X[0].At(i)
-				b.Give(i, l.exact(s, b.X[1].At(i), b.Grad[0].At(i), b.Buf(len(s)), b.Factor[i]))
-			}
-		}
-	}}
+// Kernels is the fast form of Σ_i t_i·(-log softmax(s)_i) for scores s in place 0 and relevances in
+// place 1.
+func (l *ListTargets) Kernels() core.GroupKernels {
+	return core.GroupKernels{F32: listKernel(l, l.single), F64: listKernel(l, l.double)}
 }
 
-// singles computes lists of float32.
-func (l *ListTargets) singles(b *core.Batch[float32]) {
-	var e, t []float32
-	var wide []float64
-	for i := range b.N {
-		if !hasPart(b, i) {
-			continue
+// listKernel computes lists, by f where they have a part. A list of one item is left to the group
+// function, where nothing is rounded.
+func listKernel[F core.Float](l *ListTargets, f func(g *core.NativeGroup[F])) core.GroupKernel[F] {
+	return func(g *core.NativeGroup[F]) bool {
+		if len(g.X[0]) == 1 {
+			return false
 		}
-		s, y, d := b.X[0].At(i), b.X[1].At(i), b.Grad[0].At(i)
-		n := len(s)
-		if n >= nativeList {
-			if len(e) < n {
-				e, t = b.Singles(n), b.Singles(n)
-			}
-			if l.native(b, i, s, y, d, e[:n], t[:n]) {
-				continue
-			}
+		if l.Parts && !slices.ContainsFunc(g.X[1], func(y F) bool { return y > 0 }) {
+			g.Part = 0
+		} else if !g.PartAlone {
+			f(g)
 		}
-		if len(wide) < 4*n {
-			wide = b.Buf(4 * n)
-		}
-		scores, relevances, grad := wide[:n], wide[n:2*n], []float64(nil)
-		vec.Widen(scores, s)
-		vec.Widen(relevances, y)
-		if d != nil {
-			grad = wide[2*n : 3*n]
-		}
-		b.Give(i, l.exact(scores, relevances, grad, wide[3*n:4*n], b.Factor[i]))
-		if d != nil {
-			vec.Narrow(d, grad, 1)
-		}
+		return true
 	}
 }
 
-// hasPart writes the part of list i where it is requested. It reports whether more is requested of
-// the list. That of one item is left to the group function, where nothing is rounded.
-func hasPart[F core.Float](b *core.Batch[F], i int) bool {
-	if b.Part != nil {
-		b.Part[i] = 0
-		for _, y := range b.X[1].At(i) {
-			if y > 0 {
-				b.Part[i] = 1
-				break
-			}
-		}
+// double computes a list of float64.
+func (l *ListTargets) double(g *core.NativeGroup[float64]) {
+	g.Value = l.exact(g.X[0], g.X[1], g.Grad[0], g.Buf(len(g.X[0])), g.Factor)
+}
+
+// single computes a list of float32.
+func (l *ListTargets) single(g *core.NativeGroup[float32]) {
+	s, y, d := g.X[0], g.X[1], g.Grad[0]
+	n := len(s)
+	if n >= nativeList && l.native(g, s, y, d) {
+		return
 	}
-	if len(b.X[0].At(i)) == 1 {
-		b.Leave(i)
-		return false
+	scores, relevances, target, grad := g.Buf(n), g.Buf(n), g.Buf(n), []float64(nil)
+	vec.Widen(scores, s)
+	vec.Widen(relevances, y)
+	if d != nil {
+		grad = g.Buf(n)
 	}
-	return b.Factor != nil && (b.Part == nil || b.Part[i] != 0)
+	g.Value = l.exact(scores, relevances, grad, target, g.Factor)
+	if d != nil {
+		vec.Narrow(d, grad, 1)
+	}
 }
 
 // exact computes a list in float64.
@@ -102,24 +85,24 @@ func (l *ListTargets) exact(s, y, d, t []float64, f float64) (v float64) {
 	return tensorops.SoftCrossEntropyGradRow(d, s, t, f, nil)
 }
 
-// native computes a list in float32, with e and t for its terms. It reports false where the list
-// needs more digits.
-func (l *ListTargets) native(b *core.Batch[float32], i int, s, y, d, e, t []float32) bool {
-	t, norm := l.Native(t, y)
+// native computes a list in float32. It reports false where the list needs more digits.
+func (l *ListTargets) native(g *core.NativeGroup[float32], s, y, d []float32) bool {
+	e := g.Singles(len(s))
+	t, norm := l.Native(g.Singles(len(s)), y)
 	largest, sum := tensorops.ExpTerms(e, s)
 	mass, gap := tensorops.TargetSums(t, s, float64(largest))
 	logSum := math.Log(sum)
 	if !(mass*logSum+gap >= nativeLoss*mass && gap <= math.MaxFloat32*mass) {
 		return false
 	}
-	p, q := b.Factor[i]*mass/(sum*norm), -b.Factor[i]/norm
+	p, q := g.Factor*mass/(sum*norm), -g.Factor/norm
 	if d != nil {
 		if !(within(p) && within(q)) {
 			return false
 		}
 		tensorops.MixTerms(d, e, t, float32(p), float32(q))
 	}
-	b.Give(i, (mass*logSum+gap)/norm)
+	g.Value = (mass*logSum + gap) / norm
 	return true
 }
 

@@ -62,10 +62,10 @@ func Lovasz(e []float64, hit func(i int) bool) (value float64) {
 
 // Lovasz computes the loss of [Lovasz] of each class of a group of labelled pixels, with the errors
 // |t - p|: the values, and the derivatives times the factors.
-func (x *Pixels) Lovasz() error {
+func (x *Pixels) Lovasz() {
 	g, second := x.g, x.g.Second()
 	e := g.Buf(g.N * x.classes)
-	err := x.each(false, func(b *pixelBlock, _ int) {
+	x.each(false, func(b *pixelBlock, _ int) {
 		for c := range x.classes {
 			to, p, q := e[c*g.N+b.lo:], b.plane(b.p, c), b.plane(b.q, c)
 			for i, t := range b.plane(b.t, c) {
@@ -75,9 +75,6 @@ func (x *Pixels) Lovasz() error {
 			}
 		}
 	})
-	if err != nil {
-		return err
-	}
 	y := g.Int[1]
 	tensorops.ParallelFor(x.classes, 1, func(c, _ int) {
 		label := c
@@ -96,9 +93,9 @@ func (x *Pixels) Lovasz() error {
 		}
 	})
 	if g.Grad[0] == nil && !second {
-		return nil
+		return
 	}
-	return x.each(second, func(b *pixelBlock, _ int) {
+	x.each(second, func(b *pixelBlock, _ int) {
 		for c := range x.classes {
 			copy(b.plane(b.u, c), e[c*g.N+b.lo:])
 		}

@@ -66,7 +66,7 @@ func (x *Pixels) nativeClasses() int { return max(2, x.classes) }
 func (x *Pixels) nativeSize() int { return max(16, nativeBlock/x.classes) &^ 15 }
 
 // nativeGroup is Group on the operand's own memory.
-func (o *Overlap) nativeGroup(x *Pixels, score func(sums []OverlapSums, slopes []OverlapSlope)) error {
+func (o *Overlap) nativeGroup(x *Pixels, score func(sums []OverlapSums, slopes []OverlapSlope)) {
 	g := x.g
 	whole := x.nativeClasses()
 	parts := g.Zeros((g.All + x.nativeSize() - 1) / x.nativeSize() * whole * 3)
@@ -90,16 +90,14 @@ func (o *Overlap) nativeGroup(x *Pixels, score func(sums []OverlapSums, slopes [
 	}
 	if o.Sizes {
 		mass := g.Buf(x.classes)
-		if err := TargetMass(g, mass); err != nil {
-			return err
-		}
+		TargetMass(g, mass)
 		for c := range sums {
 			sums[c].T = mass[c]
 		}
 	}
 	score(sums, slopes)
 	if !grad {
-		return nil
+		return
 	}
 	by := o.labelSlopes(slopes)
 	x.nativeRuns(func(r *nativeRun) {
@@ -122,7 +120,6 @@ func (o *Overlap) nativeGroup(x *Pixels, score func(sums []OverlapSums, slopes [
 			g.Store(dst, 0, r.lo, r.hi)
 		}
 	})
-	return nil
 }
 
 // labelSlopes returns the derivative by p of each class, where the target is 0 and where it is 1,

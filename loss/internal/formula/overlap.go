@@ -70,20 +70,18 @@ func (s OverlapSlope) Times(f float64) OverlapSlope {
 
 // Group computes the losses of a group of pixels: score writes the values and the slopes of the
 // classes for their sums.
-func (o *Overlap) Group(x *Pixels, score func(sums []OverlapSums, slopes []OverlapSlope)) error {
+func (o *Overlap) Group(x *Pixels, score func(sums []OverlapSums, slopes []OverlapSlope)) {
 	if o.native(x) {
-		return o.nativeGroup(x, score)
+		o.nativeGroup(x, score)
+		return
 	}
 	g, second := x.g, x.g.Second()
 	parts := g.Zeros(x.blocks() * x.classes * 5)
-	err := x.each(second, func(b *pixelBlock, at int) {
+	x.each(second, func(b *pixelBlock, at int) {
 		for c := range x.classes {
 			o.add((*[5]float64)(parts[(at*x.classes+c)*5:]), b, c)
 		}
 	})
-	if err != nil {
-		return err
-	}
 	sums, slopes := make([]OverlapSums, x.classes), make([]OverlapSlope, x.classes)
 	for i := 0; i < len(parts); i += 5 {
 		s, p := &sums[i/5%x.classes], parts[i:]
@@ -91,9 +89,9 @@ func (o *Overlap) Group(x *Pixels, score func(sums []OverlapSums, slopes []Overl
 	}
 	score(sums, slopes)
 	if g.Grad[0] == nil && !second {
-		return nil
+		return
 	}
-	return x.each(second, func(b *pixelBlock, at int) {
+	x.each(second, func(b *pixelBlock, at int) {
 		for c := range x.classes {
 			o.slope(b, c, slopes[c])
 		}
@@ -191,30 +189,27 @@ func PowerSlope(l, dl float64, by OverlapSlope, gamma float64) (float64, Overlap
 }
 
 // TargetMass writes Σ t of each class, over the pixels that are there.
-func TargetMass(g *core.Group, mass []float64) error {
+func TargetMass(g *core.Group, mass []float64) {
 	clear(mass)
 	if y := g.Int[1]; y != nil {
 		if len(mass) == 1 {
 			for _, v := range y {
 				mass[0] += float64(v)
 			}
-			return nil
+			return
 		}
 		for _, v := range y {
 			mass[v]++
 		}
-		return nil
+		return
 	}
 	size := blockPixels(len(mass))
 	t := g.Buf(min(size, g.N) * len(mass))
 	for lo := 0; lo < g.N; lo += size {
 		n := min(size, g.N-lo)
-		if err := g.Read(t[:n*len(mass)], 1, lo, lo+n); err != nil {
-			return err
-		}
+		g.Read(t[:n*len(mass)], 1, lo, lo+n)
 		for i, v := range t[:n*len(mass)] {
 			mass[i/n] += v
 		}
 	}
-	return nil
 }

@@ -71,22 +71,14 @@ func (x *Pixels) blocks() int { return (x.g.N + x.size() - 1) / x.size() }
 var pixelBlocks = sync.Pool{New: func() any { return new(pixelBlock) }}
 
 // each calls f for all blocks, in parallel; along is whether there is a direction.
-func (x *Pixels) each(along bool, f func(b *pixelBlock, at int)) error {
+func (x *Pixels) each(along bool, f func(b *pixelBlock, at int)) {
 	size := x.size()
-	errs := make([]error, x.blocks())
 	tensorops.ParallelFor(x.g.N, size, func(lo, hi int) {
 		b := pixelBlocks.Get().(*pixelBlock)
 		defer pixelBlocks.Put(b)
-		if errs[lo/size] = x.load(b, lo, hi, along); errs[lo/size] == nil {
-			f(b, lo/size)
-		}
+		x.load(b, lo, hi, along)
+		f(b, lo/size)
 	})
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // room returns n numbers of *buf.
@@ -96,18 +88,14 @@ func room[T any](buf *[]T, n int) []T {
 }
 
 // load reads pixels and computes their probabilities.
-func (x *Pixels) load(b *pixelBlock, lo, hi int, along bool) error {
+func (x *Pixels) load(b *pixelBlock, lo, hi int, along bool) {
 	b.lo, b.n = lo, hi-lo
 	n := b.n * x.classes
 	room(&b.p, n)
 	room(&b.q, n)
 	room(&b.u, n)
-	if err := x.g.Read(b.p, 0, lo, hi); err != nil {
-		return err
-	}
-	if err := x.target(b, hi); err != nil {
-		return err
-	}
+	x.g.Read(b.p, 0, lo, hi)
+	x.target(b, hi)
 	b.dp = nil
 	if along {
 		b.dp = room(&b.x, n)
@@ -127,16 +115,15 @@ func (x *Pixels) load(b *pixelBlock, lo, hi int, along bool) error {
 	case SoftmaxOverClasses:
 		b.softmax(x.classes)
 	}
-	return nil
 }
 
 // target reads the targets, or makes them of labels.
-func (x *Pixels) target(b *pixelBlock, hi int) error {
+func (x *Pixels) target(b *pixelBlock, hi int) {
 	t := room(&b.t, b.n*x.classes)
 	y := x.g.Int[1]
 	switch {
 	case y == nil:
-		return x.g.Read(t, 1, b.lo, hi)
+		x.g.Read(t, 1, b.lo, hi)
 	case x.classes == 1:
 		for i, v := range y[b.lo:hi] {
 			t[i] = float64(v)
@@ -147,7 +134,6 @@ func (x *Pixels) target(b *pixelBlock, hi int) error {
 			t[v*b.n+i] = 1
 		}
 	}
-	return nil
 }
 
 // sigmoid replaces logits by their sigmoids.

@@ -20,23 +20,23 @@ type Span[F core.Float] struct {
 	a, b, c float64
 }
 
-// SpanOf returns the distance of two vectors. ok is false where the group function is needed: for
-// vectors that are equal or nearly parallel, or that need other scales.
-func SpanOf[F core.Float](m *Metric, x, y []F) (s Span[F], ok bool) {
-	s = Span[F]{x: x, y: y, metric: m}
+// Between computes the distance of two vectors. It reports false where the group function is needed:
+// for vectors that are equal or nearly parallel, or that need other scales.
+func (s *Span[F]) Between(m *Metric, x, y []F) bool {
+	s.x, s.y, s.metric = x, y, m
 	if m.Kind == Cosine {
-		return s, s.cosine()
+		return s.cosine()
 	}
 	sum := tensorops.GapSquares(x, y, m.Epsilon)
 	same := float64(len(x)) * m.Epsilon * m.Epsilon // of equal vectors, whose derivative is 0 by convention
 	if !(sum > 1e-280 && sum < 1e280) || math.Abs(sum-same) <= 1e-3*same {
-		return s, false
+		return false
 	}
 	if s.D, s.k = sum, 2; m.Kind == L2 {
 		s.D = math.Sqrt(sum)
 		s.k = 1 / s.D
 	}
-	return s, true
+	return true
 }
 
 // cosine computes the distance 1 - ⟨u, w⟩ = ‖u - w‖²/2 of the unit vectors u and w.
