@@ -10,6 +10,7 @@ import (
 	"github.com/surprisal-go/surprisal/loss"
 	"github.com/surprisal-go/surprisal/loss/eager"
 	"github.com/surprisal-go/surprisal/loss/gradcheck"
+	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/machine"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -256,6 +257,44 @@ func TestGroupReductions(t *testing.T) {
 		}
 		nearList(t, "weighted values", weighted.value, want, sumTolerance)
 	})
+}
+
+// The tangents of the values are linear in the direction as the gradient is: Σ up·tangent = ⟨gradient,
+// v⟩.
+func TestGroupTangents(t *testing.T) {
+	eachGroupProblem(t, func(t *testing.T, p *groupProblem) {
+		b, err := p.build(tensor.Float64, p.option(loss.None)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up := floatLeaf(b.g, tensor.Float64, "up", b.out.Shape(), upstreamOf(b.out.Shape().TotalSize()))
+		for k, x := range b.leaves {
+			grads, err := loss.VJP(b.out, up, x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			along := upstreamOf(x.Shape().TotalSize())
+			v := floatLeaf(b.g, tensor.Float64, fmt.Sprint("v", k), x.Shape(), along)
+			tangents, err := loss.Gradients(inner(grads[0], v), up)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values, err := runTape(b.g, grads[0], tangents[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			nearList(t, "tangent", []float64{core.Dot(values[1], floats(up.Value()))}, []float64{core.Dot(values[0], along)}, 1e-12)
+		}
+	})
+}
+
+// inner returns the inner product of two nodes.
+func inner(x, y *G.Node) *G.Node {
+	p := G.Must(G.HadamardProd(x, y))
+	if p.IsScalar() {
+		return p
+	}
+	return G.Must(G.Sum(p))
 }
 
 // A mask of ones changes no bit; what is masked has gradient 0 and changes no bit of the rest,

@@ -112,7 +112,7 @@ var grpo = core.Definition{
 	Defaults: core.Settings{Epsilon: 0.2}, Check: checkPolicy,
 	Others:  "trl grpo: WithNormalizer(N), bnpo: TokenMean, dapo: TokenMean and WithNormalizer(tokens), dr_grpo: WithFixedLength and WithNormalizer(N), GSPO: WithSequenceRatio; verl seq-mean-token-mean, token-mean, seq-mean-token-sum: the aggregations",
 	Grouped: perToken, Parts: tokenParts,
-	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc { return policy(s, 2, 3) },
+	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc { return policy(s, 1, 2, 3) },
 }
 
 // PPO returns the clipped surrogate of proximal policy optimisation, token by token.
@@ -147,11 +147,7 @@ var ppo = core.Definition{
 		Preference: core.Preference{Aggregation: uint8(TokenMean)}}, Check: checkPolicy,
 	Others: "trl PPOTrainer, verl", Grouped: perToken, Parts: tokenParts,
 	Group: func(s *core.Settings, _ *core.GroupDims) core.GroupFunc {
-		f := policy(s, 2, -1)
-		return func(g *core.Group) error { // oldLogp and advantages stand in the other order
-			g.X[1], g.X[2] = g.X[2], g.X[1]
-			return f(g)
-		}
+		return policy(s, 2, 1, -1)
 	},
 }
 
@@ -218,9 +214,9 @@ func tokenParts(s *core.Settings, _ *core.GroupDims) core.PartsFunc {
 	}
 }
 
-// policy is the clipped surrogate of a sequence; old and ref are the places of the old policy and
-// the reference.
-func policy(s *core.Settings, old, ref int) core.GroupFunc {
+// policy is the clipped surrogate of a sequence; advantage, old and ref are the places of the
+// advantages, the old policy and the reference.
+func policy(s *core.Settings, advantage, old, ref int) core.GroupFunc {
 	lo, hi, delta, beta := 1-s.Epsilon, 1+epsilonHigh(s), math.Inf(1), s.Beta
 	if s.Has(core.OptDelta) {
 		delta = s.Delta
@@ -262,9 +258,9 @@ func policy(s *core.Settings, old, ref int) core.GroupFunc {
 			if s.Preference.SequenceRatio {
 				ratio[i] = mean
 			}
-			r, a := math.Exp(ratio[i]), g.X[1][0]
-			if len(g.X[1]) > 1 {
-				a = g.X[1][i]
+			r, a := math.Exp(ratio[i]), g.X[advantage][0]
+			if len(g.X[advantage]) > 1 {
+				a = g.X[advantage][i]
 			}
 			l, d := surrogate(r, a)
 			d = formula.Times(d, r) // also the second derivative: the surrogate is linear in r

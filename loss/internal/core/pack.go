@@ -139,7 +139,7 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 		r, base := w.regionOf(y), y.base(i)
 		g.X[place] = pack(&w.x[place], e.in.X[k][base:], r)
 		if h := e.Domain[k]; h.Checked() && !h.HoldsAll(g.X[place]) {
-			if err := e.findOutside(g.X[place], k, base, r.loops); err != nil {
+			if err := e.findOutside(g.X[place], 1, k, base, r.loops); err != nil {
 				return err
 			}
 		}
@@ -197,10 +197,12 @@ func placeOf(loops []loop, j int) (at int) {
 	return at
 }
 
-// findOutside returns the error for the first entry outside the domain of floating operand k.
-func (e *evaluation[F]) findOutside(x []float64, k, base int, loops []loop) error {
-	for j, v := range x {
-		if d := e.Domain[k]; !d.Holds(v) {
+// findOutside returns the error for the first entry outside the domain of floating operand k, of
+// which x has so many numbers, each of all entries after the other.
+func (e *evaluation[F]) findOutside(x []float64, numbers, k, base int, loops []loop) error {
+	for i := range x {
+		j := i%numbers*(len(x)/numbers) + i/numbers
+		if d, v := e.Domain[k], x[j]; !d.Holds(v) {
 			return Faultf(ErrValue, e.Def.Name, "%s is %v at %s, want %v", e.OperandName(k), v, e.shapes[k].coordinates(base+placeOf(loops, j)), d)
 		}
 	}

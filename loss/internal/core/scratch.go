@@ -9,9 +9,9 @@ type scratch[T any] struct {
 // take returns n elements with arbitrary content.
 func (s *scratch[T]) take(n int) []T {
 	if s.used+n > len(s.memory) {
-		// Slices handed out earlier stay valid: they keep the old array.
+		// Slices handed out earlier stay valid: they keep the old array. The new one has their room
+		// too, so that it suffices for all the next time.
 		s.memory = make([]T, max(2*len(s.memory), s.used+n))
-		s.used = 0
 	}
 	t := s.memory[s.used : s.used+n : s.used+n]
 	s.used += n

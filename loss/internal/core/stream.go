@@ -114,7 +114,7 @@ func (s *stream[F]) read(dst []float64, place, lo, hi int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.fault == nil || lo < s.at {
-			s.fault, s.at = s.e.findOutside(dst, k, base, loops), lo
+			s.fault, s.at = s.e.findOutside(dst, len(dst)/(hi-lo), k, base, loops), lo
 		}
 	}
 }
