@@ -210,7 +210,7 @@ func (e *evaluation[F]) takeValues(w *work[F], s []float64, lo int) {
 		}
 	}
 	if b.Cols == 1 && b.at == nil && e.allCount() {
-		w.total.n.add(total(l))
+		w.total.n.add(Total(l))
 		if e.Out != nil {
 			narrow(e.Out[b.first:b.first+len(l)], l, 1)
 		}

@@ -55,7 +55,7 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 			w.values[i] *= s[i]
 		}
 	}
-	w.total.n.add(total(w.values))
+	w.total.n.add(Total(w.values))
 	if e.Out != nil {
 		narrow(e.Out[lo:hi], w.values, 1)
 	}

@@ -23,8 +23,8 @@ func (a *sum) value() float64 {
 	return a.s + a.lost
 }
 
-// total adds in four chains, which is four times as fast and no less accurate than one.
-func total(x []float64) float64 {
+// Total returns Σ x, in four chains, which is four times as fast and no less accurate than one.
+func Total(x []float64) float64 {
 	var a, b, c, d float64
 	i := 0
 	for ; i+4 <= len(x); i += 4 {

@@ -3,6 +3,7 @@ package formula
 import (
 	"math"
 
+	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
@@ -56,25 +57,12 @@ func (c *CTC) exponentials(t int) (x []float64, rest float64, best int) {
 	}
 	vec.Exp(x, x)
 	x[best] = 0
-	rest = total(x)
+	rest = core.Total(x)
 	x[best] = 1
 	if all {
 		c.rests[t], c.best[t] = rest, best
 	}
 	return x, rest, best
-}
-
-// total adds in four chains.
-func total(x []float64) float64 {
-	var a, b, c, d float64
-	for len(x) >= 4 {
-		a, b, c, d = a+x[0], b+x[1], c+x[2], d+x[3]
-		x = x[4:]
-	}
-	for _, v := range x {
-		a += v
-	}
-	return (a + b) + (c + d)
 }
 
 // Linear computes the forward recursion on probabilities over the rows of operand 0 and returns the
@@ -239,7 +227,7 @@ func (c *CTC) linearDeriv(t int, p []float64, factor float64) {
 	for i, e := range x {
 		dst[i] = e * scale
 	}
-	blank, others := total(p[w.b0:w.b1]), 0.0
+	blank, others := core.Total(p[w.b0:w.b1]), 0.0
 	dst[c.Blank] -= factor * blank
 	if c.Blank != best {
 		others = blank
