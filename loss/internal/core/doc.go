@@ -11,7 +11,7 @@
 //	Group      entries that several values read together: a list, an image, a sequence, a batch
 //	Link       a map from operands to the logits that a loss reads, some rows at a time, such as a product of matrices
 //	Reduction  the factor of every value and the denominator, from weights, masks, ignored labels and class weights
-//	Kernel     an optional fast form on the operands' own memory, with one signature for all losses
+//	Kernel     an optional fast form on the operands' own memory, of a range of rows or elements, or of a group
 //
 // Ranges of values are shared among cores and combined in order, so results do not depend on the
 // number of cores.
