@@ -62,6 +62,7 @@ func KL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var kl = core.Definition{
 	Name: "KL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget, core.OptTargetLogits, core.OptTemperature, core.OptShard),
 	Kernel:   klKernels,
+	Fast:     klFast,
 	Defaults: core.Settings{Temperature: 1},
 	Target:   targetDomain,
 	Laws:     core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual | core.Convex,

@@ -38,6 +38,7 @@ func ReverseKL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var reverseKL = core.Definition{
 	Name: "ReverseKL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget, core.OptTargetLogits, core.OptTemperature),
 	Defaults: core.Settings{Temperature: 1},
+	Fast:     reverseKLFast,
 	Target:   targetDomain, Check: oneTarget,
 	Laws: core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {

@@ -26,9 +26,8 @@ func LogSumExp(x *G.Node, opts ...Option) (*G.Node, error) { return buildNode(&l
 
 var logSumExp = core.Definition{
 	Name: "LogSumExp", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
-	Block: func(*core.Settings, core.Dims) core.BlockFunc {
-		return formula.Rows{Row: logSumExpRow, Fast: logSumExps}.Block()
-	},
+	Row:  func(*core.Settings, core.Dims) core.RowFunc { return logSumExpRow },
+	Fast: func(*core.Settings, core.Dims) core.FastFunc { return logSumExps },
 }
 
 // logSumExpRow is the function of one row.
@@ -74,9 +73,8 @@ func Softmax(x *G.Node, opts ...Option) (*G.Node, error) { return buildMap(&soft
 // the node.
 var softmax = core.Definition{
 	Name: "Softmax", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
-	Block: func(*core.Settings, core.Dims) core.BlockFunc {
-		return formula.Rows{Row: softmaxRow, Fast: softmaxes}.Block()
-	},
+	Row:  func(*core.Settings, core.Dims) core.RowFunc { return softmaxRow },
+	Fast: func(*core.Settings, core.Dims) core.FastFunc { return softmaxes },
 }
 
 // softmaxRow is the function of one row.
@@ -130,8 +128,12 @@ func LogSoftmax(x *G.Node, opts ...Option) (*G.Node, error) { return buildMap(&l
 
 var logSoftmax = core.Definition{
 	Name: "LogSoftmax", Operands: []core.Operand{{Name: "x", Holds: core.Real, Shape: "* C"}}, Takes: core.OptAxis,
-	Block: func(*core.Settings, core.Dims) core.BlockFunc {
-		return formula.Rows{Row: logSoftmaxRow, Fast: logSoftmaxes, From: 129}.Block()
+	Row: func(*core.Settings, core.Dims) core.RowFunc { return logSoftmaxRow },
+	Fast: func(_ *core.Settings, d core.Dims) core.FastFunc {
+		if d.Cols <= 128 { // the row function keeps more digits
+			return nil
+		}
+		return logSoftmaxes
 	},
 }
 
@@ -264,9 +266,8 @@ func Entropy(logits *G.Node, opts ...Option) (*G.Node, error) {
 
 var entropy = core.Definition{
 	Name: "Entropy", Operands: []core.Operand{{Name: "logits", Holds: core.Logits, Shape: "* C"}}, Takes: core.OptAxis,
-	Block: func(*core.Settings, core.Dims) core.BlockFunc {
-		return formula.Rows{Row: entropyRow, Fast: entropies}.Block()
-	},
+	Row:  func(*core.Settings, core.Dims) core.RowFunc { return entropyRow },
+	Fast: func(*core.Settings, core.Dims) core.FastFunc { return entropies },
 }
 
 // entropyRow is the function of one row.
@@ -316,9 +317,10 @@ var entropyFromProb = core.Definition{
 	},
 }
 
-func logSumExps(b *core.Block, _ int, grad []float64) {
+func logSumExps(b *core.Block, _ int, value, grad []float64) {
+	clear(value)
 	if b.Out != nil {
-		tensorops.LogSumExpRows(b.Out, b.X[0], b.Cols)
+		tensorops.LogSumExpRows(value, b.X[0], b.Cols)
 	}
 	if grad != nil {
 		tensorops.LogSumExpGradRows(grad, b.X[0], ones(b), b.Cols)
@@ -327,7 +329,8 @@ func logSumExps(b *core.Block, _ int, grad []float64) {
 
 // softmaxes: the derivative by operand 1 is the softmax itself, that by operand 0 its Jacobian
 // times operand 1.
-func softmaxes(b *core.Block, wrt int, grad []float64) {
+func softmaxes(b *core.Block, wrt int, value, grad []float64) {
+	clear(value)
 	if grad == nil {
 		return
 	}
@@ -337,7 +340,8 @@ func softmaxes(b *core.Block, wrt int, grad []float64) {
 	}
 }
 
-func logSoftmaxes(b *core.Block, wrt int, grad []float64) {
+func logSoftmaxes(b *core.Block, wrt int, value, grad []float64) {
+	clear(value)
 	switch {
 	case grad == nil:
 	case wrt == 1:
@@ -347,13 +351,13 @@ func logSoftmaxes(b *core.Block, wrt int, grad []float64) {
 	}
 }
 
-func entropies(b *core.Block, _ int, grad []float64) {
+func entropies(b *core.Block, _ int, value, grad []float64) {
 	g := ones(b)
 	if grad != nil {
-		tensorops.EntropyGradRows(b.Out, grad, b.X[0], b.Cols, g)
+		tensorops.EntropyGradRows(value, grad, b.X[0], b.Cols, g)
 		return
 	}
-	tensorops.EntropyRows(b.Out, b.X[0], b.Cols, g)
+	tensorops.EntropyRows(value, b.X[0], b.Cols, g)
 }
 
 // ones returns a factor of 1 for each row.

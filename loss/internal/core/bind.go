@@ -309,7 +309,7 @@ func (b *Bound) Seal() *Bound {
 	switch {
 	case b.grouped != nil:
 	case d.Row != nil:
-		b.block = EachRow(d.Row(b.local, b.Dims))
+		b.block = d.rows(b.local, b.Dims)
 	default:
 		b.block = d.Block(b.local, b.Dims)
 	}

@@ -7,6 +7,7 @@ package core
 // A derivative that is nil is not requested; a direction that is nil is zero.
 type Block struct {
 	Rows, Cols int
+	Single     bool                   // the results are rounded to float32
 	X          [MaxOperands][]float64 // the operands; never written to
 	Label      []int                  // the label of each row, -1 for a soft target; nil for losses without labels
 	List       [][]int                // the listed classes of each row, where the target is a list of them
@@ -65,45 +66,82 @@ func (b *Block) Buf(n int) []float64 {
 // that f gets is a single row without Out.
 func EachRow(f RowFunc) BlockFunc {
 	return func(b *Block) {
-		if b.row == nil {
-			b.row = new(Block)
-		}
-		r := b.row
-		*r = Block{Rows: 1, Cols: b.Cols, scratch: b.scratch, row: r.row}
-		used := b.scratch.used
 		for i := range b.Rows {
-			lo, hi := i*b.Cols, (i+1)*b.Cols
-			for k := range b.X {
-				r.X[k] = cut(b.X[k], lo, hi)
-				r.Grad[k] = cut(b.Grad[k], lo, hi)
-				r.Dir[k] = cut(b.Dir[k], lo, hi)
-				r.Hess[k] = cut(b.Hess[k], lo, hi)
-			}
-			if b.Label != nil {
-				r.Label = b.Label[i : i+1]
-			}
-			if b.List != nil {
-				r.List = b.List[i : i+1]
-			}
-			if b.parts != nil {
-				r.parts = b.parts[i : i+1]
-			}
-			if b.beside != nil {
-				r.beside, r.mine = b.beside[i:i+1], b.mine[i:i+1]
-			}
-			r.first = b.Index(i)
-			l := f(r)
+			l := b.oneRow(i, f)
 			if b.Out != nil {
 				b.Out[i] = l
 			}
-			if len(r.scratch.memory) > len(b.scratch.memory) {
-				b.scratch, used = r.scratch, 0
-			}
-			r.scratch.used = used
 		}
-		b.scratch.used = used
-		*r = Block{row: r.row}
 	}
+}
+
+// FastRows is EachRow with a function for what is needed most.
+func FastRows(f RowFunc, fast FastFunc) BlockFunc {
+	each := EachRow(f)
+	return func(b *Block) {
+		wrt, others := -1, b.beside != nil || b.parts != nil
+		for k := range b.Grad {
+			if b.Grad[k] != nil {
+				others = others || wrt >= 0
+				wrt = k
+			}
+			others = others || b.Hess[k] != nil
+		}
+		if others || b.List != nil {
+			each(b)
+			return
+		}
+		value, grad := b.Out, []float64(nil)
+		if value == nil {
+			value = b.Buf(b.Rows)
+		}
+		if wrt >= 0 {
+			grad = b.Grad[wrt]
+		}
+		fast(b, max(wrt, 0), value, grad)
+		for i, l := range value {
+			if l != l {
+				value[i] = b.oneRow(i, f)
+			}
+		}
+	}
+}
+
+// oneRow returns f of row i.
+func (b *Block) oneRow(i int, f RowFunc) float64 {
+	if b.row == nil {
+		b.row = new(Block)
+	}
+	r := b.row
+	*r = Block{Rows: 1, Cols: b.Cols, scratch: b.scratch, row: r.row}
+	used := b.scratch.used
+	lo, hi := i*b.Cols, (i+1)*b.Cols
+	for k := range b.X {
+		r.X[k] = cut(b.X[k], lo, hi)
+		r.Grad[k] = cut(b.Grad[k], lo, hi)
+		r.Dir[k] = cut(b.Dir[k], lo, hi)
+		r.Hess[k] = cut(b.Hess[k], lo, hi)
+	}
+	if b.Label != nil {
+		r.Label = b.Label[i : i+1]
+	}
+	if b.List != nil {
+		r.List = b.List[i : i+1]
+	}
+	if b.parts != nil {
+		r.parts = b.parts[i : i+1]
+	}
+	if b.beside != nil {
+		r.beside, r.mine = b.beside[i:i+1], b.mine[i:i+1]
+	}
+	r.first = b.Index(i)
+	l := f(r)
+	if len(r.scratch.memory) > len(b.scratch.memory) {
+		b.scratch, used = r.scratch, 0
+	}
+	b.scratch.used = used
+	*r = Block{row: r.row}
+	return l
 }
 
 func cut(x []float64, lo, hi int) []float64 {

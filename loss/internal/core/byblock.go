@@ -56,7 +56,7 @@ func (e *evaluation[F]) oneBlock(w *work[F], lo, hi int, s []float64) error {
 // pack fills the block with the rows from lo on whose factor is not 0.
 func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
 	b := &w.block
-	*b = Block{Cols: e.Dims.Cols, scratch: b.scratch.free(), row: b.row, first: lo}
+	*b = Block{Cols: e.Dims.Cols, Single: e.DType == Float32, scratch: b.scratch.free(), row: b.row, first: lo}
 	at := fit(&w.at, len(s))[:0]
 	for i, v := range s {
 		if v != 0 {
@@ -244,8 +244,8 @@ func (e *evaluation[F]) storeRows(w *work[F], s []float64, lo int) {
 	if e.denominatorVaries() {
 		e.addVariation(w, d)
 	}
-	if b.Cols == 1 && b.at == nil && e.allCount() && e.Set.Reduction != None {
-		narrow(e.Dst[b.first:b.first+b.Rows], d, e.upstream(0)/e.scale)
+	if e.Dims.Inner == 1 && b.at == nil && e.allCount() && e.Set.Reduction != None {
+		narrow(e.Dst[b.first*b.Cols:(b.first+b.Rows)*b.Cols], d[:b.Rows*b.Cols], e.upstream(0)/e.scale)
 		return
 	}
 	for r := range b.Rows {

@@ -31,6 +31,10 @@ type BlockFunc func(b *Block)
 // requested derivatives.
 type RowFunc func(r *Block) float64
 
+// A FastFunc is the mathematics of many rows at a time: it writes the values and, if grad is not
+// nil, the derivative by operand wrt. Rows whose value is NaN are left to the row function.
+type FastFunc func(b *Block, wrt int, value, grad []float64)
+
 // A Law is a set of properties that a loss has whatever its data; package loss documents them.
 type Law uint16
 
@@ -59,6 +63,8 @@ type Definition struct {
 	// One of the three is set.
 	Block func(s *Settings, d Dims) BlockFunc
 	Row   func(s *Settings, d Dims) RowFunc
+	// Fast makes what stands beside Row; nil, also as its result: nothing does.
+	Fast  func(s *Settings, d Dims) FastFunc
 	Group func(s *Settings, d *GroupDims) GroupFunc
 	Parts func(s *Settings, d *GroupDims) PartsFunc // of groups; nil: every value has 1
 	// GroupKernel makes the fast form of groups with one value each; nil: there is none.
@@ -118,6 +124,17 @@ func (d *Dims) Place(i int) int {
 
 // Class returns the class of element i.
 func (d *Dims) Class(i int) int { return i / d.Stride % d.Classes }
+
+// rows is the block function of a loss that reads a row at a time.
+func (d *Definition) rows(s *Settings, dims Dims) BlockFunc {
+	row := d.Row(s, dims)
+	if d.Fast != nil {
+		if fast := d.Fast(s, dims); fast != nil {
+			return FastRows(row, fast)
+		}
+	}
+	return EachRow(row)
+}
 
 // Required returns the operands that are always there; those that options give come after them.
 func (d *Definition) Required() []Operand {

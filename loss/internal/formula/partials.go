@@ -118,37 +118,6 @@ func (f FirstOrder) Completed(others core.BlockFunc) core.BlockFunc {
 	}
 }
 
-// Rows is a function of many rows at a time for what is needed most, and a function of one row for
-// the rest.
-type Rows struct {
-	// Fast writes the values, if requested, and the derivative by operand wrt to grad, if that is
-	// not nil.
-	Fast func(b *core.Block, wrt int, grad []float64)
-	// From is the number of classes from which Fast keeps the digits of the row function; 0:
-	// always.
-	From int
-	Row  core.RowFunc
-}
-
-// Block returns the block function.
-func (f Rows) Block() core.BlockFunc {
-	each := core.EachRow(f.Row)
-	return func(b *core.Block) {
-		wrt, other := 0, b.Grad[2] != nil || b.Grad[3] != nil || b.Grad[0] != nil && b.Grad[1] != nil
-		for k := range b.Hess {
-			other = other || b.Hess[k] != nil
-		}
-		if b.Grad[1] != nil {
-			wrt = 1
-		}
-		if other || b.Cols < f.From {
-			each(b)
-			return
-		}
-		f.Fast(b, wrt, b.Grad[wrt])
-	}
-}
-
 // MultiPartials are the value, gradient and Hessian of a function of up to core.MaxOperands
 // numbers; the Hessian is symmetric, both halves filled.
 type MultiPartials struct {

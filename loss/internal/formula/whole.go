@@ -1,0 +1,104 @@
+package formula
+
+import (
+	"math"
+
+	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+)
+
+// What many rows are computed with at a time, one function after the other over all of them.
+// Exponentials are not shifted: a row whose sum of them leaves the range is NaN, and so left to the
+// row function.
+
+// Keeps reports whether a value that is the difference of terms of that size, each with the rounding
+// errors of some numbers near 1, has kept its digits.
+func Keeps(b *core.Block, value, size float64) bool {
+	if b.Single {
+		return value >= 0x1p-20*(1+size) && size <= math.MaxFloat64
+	}
+	return value >= 0x1p-3*(1+size) && size <= math.MaxFloat64
+}
+
+// Exps are the exponentials of rows that lie one after another.
+type Exps struct {
+	E        []float64
+	Sum, Log []float64 // of each row: the sum and its logarithm; NaN where it leaves the range
+	cols     int
+}
+
+// ExpsOf returns the exponentials of x divided by a temperature.
+func ExpsOf(b *core.Block, x []float64, temperature float64) Exps {
+	e := Exps{E: b.Buf(len(x)), Sum: b.Buf(b.Rows), Log: b.Buf(b.Rows), cols: b.Cols}
+	if temperature == 1 {
+		vec.Exp(e.E, x)
+	} else {
+		Blend(e.E, x, x, 1/temperature, 0)
+		vec.Exp(e.E, e.E)
+	}
+	for i := range e.Sum {
+		sum := Sum(e.Row(i))
+		if !(sum >= 0x1p-500 && sum <= 0x1p900) {
+			sum = math.NaN()
+		}
+		e.Sum[i] = sum
+	}
+	vec.Log(e.Log, e.Sum)
+	return e
+}
+
+// Row returns the exponentials of row i.
+func (e *Exps) Row(i int) []float64 { return e.E[i*e.cols : (i+1)*e.cols] }
+
+// sumPiece is the number of entries that are summed by themselves.
+const sumPiece = 4096
+
+// Sum returns Σ x.
+func Sum(x []float64) float64 {
+	if len(x) >= 64 {
+		sum := 0.0
+		for len(x) > sumPiece {
+			s, _, _ := vec.SumWeights(x[:sumPiece])
+			sum, x = sum+s, x[sumPiece:]
+		}
+		s, _, _ := vec.SumWeights(x)
+		return sum + s
+	}
+	var s, t, u, v float64
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		a := x[i : i+4 : i+4]
+		s, t, u, v = s+a[0], t+a[1], u+a[2], v+a[3]
+	}
+	for ; i < len(x); i++ {
+		s += x[i]
+	}
+	return (s + t) + (u + v)
+}
+
+// Blend writes a·x + b·y to dst, and a·x where b is 0.
+func Blend(dst, x, y []float64, a, b float64) {
+	if b == 0 { // whatever y is
+		y, a, b = x, a/2, a/2
+	}
+	if len(dst) >= 64 {
+		tensorops.Combine(dst, x, y, a, b)
+		return
+	}
+	x, y = x[:len(dst)], y[:len(dst)]
+	for i := range dst {
+		dst[i] = a*x[i] + b*y[i]
+	}
+}
+
+// LogsOf returns the logarithms of x.
+func LogsOf(b *core.Block, x []float64) []float64 {
+	l := b.Buf(len(x))
+	if vec.Within(x, 0x1p-1022, math.MaxFloat64) {
+		vec.Log(l, x)
+	} else {
+		Logs(l, x)
+	}
+	return l
+}
