@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -49,6 +50,9 @@ var multiLabelSoftMargin = core.Definition{
 			return formula.Partials{L: formula.Times(w, j.L), P: w * j.P, T: formula.Times(w, j.T), PP: w * j.PP, PT: w * j.PT}
 		})
 		return formula.FirstOrder{Both: func(b *core.Block, value, deriv []float64) {
+			if binaryRows(b, s.ClassWeights, value, deriv) {
+				return
+			}
 			l, t := formula.LogisticOf(b, b.X[0], true), b.X[1]
 			for i := range b.Rows {
 				sum := 0.0
@@ -66,6 +70,31 @@ var multiLabelSoftMargin = core.Definition{
 			}
 		}}.Completed(elements)
 	},
+}
+
+// binaryRows writes the weighted means of a block's binary cross-entropies and their derivatives, and
+// reports whether it could.
+func binaryRows(b *core.Block, weights, value, deriv []float64) bool {
+	each, n := b.Buf(len(b.X[0])), float64(b.Cols)
+	point := func(lo, hi int) bool {
+		data := tensorops.PointData[float64]{X: b.X[0][lo:hi], T: b.X[1][lo:hi], W: weights, Values: each[lo:hi]}
+		if deriv != nil {
+			data.Dst = deriv[lo:hi]
+		}
+		return core.Finite(tensorops.PointSum(tensorops.Point{Loss: tensorops.BinaryCrossEntropy}, &data, 1/n))
+	}
+	ok := true
+	if weights == nil {
+		ok = point(0, len(each))
+	} else {
+		for lo := 0; ok && lo < len(each); lo += b.Cols {
+			ok = point(lo, lo+b.Cols)
+		}
+	}
+	for i := range value {
+		value[i] = formula.Sum(each[i*b.Cols:(i+1)*b.Cols]) / n
+	}
+	return ok
 }
 
 // MultiLabelMargin returns the margin loss of examples to which a list of classes applies: every

@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -143,6 +144,17 @@ var totalVariation = core.Definition{
 			return formula.Partials{L: math.Abs(p-t) / 2, P: d, T: -d}
 		}}.Rows())
 	},
+	Fast: func(*core.Settings, core.Dims) core.FastFunc { return totalVariationFast },
+}
+
+func totalVariationFast(b *core.Block, wrt int, value, grad []float64) {
+	each := b.Buf(len(b.X[0]))
+	d := tensorops.PointData[float64]{X: b.X[wrt], T: b.X[1-wrt], Values: each, Dst: grad}
+	tensorops.PointSum(tensorops.Point{Loss: tensorops.AbsoluteError}, &d, 0.5)
+	for i := range value {
+		sum := formula.Sum(each[i*b.Cols:(i+1)*b.Cols]) / 2
+		value[i] = sum + 0*sum // NaN where an entry is infinite
+	}
 }
 
 // GeneralizedKL returns the Kullback-Leibler divergence of measures, which need not sum to 1: also

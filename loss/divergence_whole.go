@@ -59,7 +59,7 @@ func klFast(s *core.Settings, dims core.Dims) core.FastFunc {
 			}
 			part, moved := formula.Sum(td[lo:hi])/sum, mass*shift
 			mean := part + moved
-			if value[i] = mean; !formula.Keeps(b, mean, math.Abs(part)+math.Abs(moved)) || mean <= 0x1p-10 && s.LogTarget {
+			if value[i] = mean; !formula.Keeps(b, mean, 1+math.Abs(part)+math.Abs(moved)) || mean <= 0x1p-10 && s.LogTarget {
 				over := 0.0
 				if s.LogTarget { // what rounding its entries does to the mass
 					over = formula.SumMinusOne(q)
@@ -109,7 +109,7 @@ func reverseKLFast(s *core.Settings, dims core.Dims) core.FastFunc {
 			part := formula.Sum(pd[lo:hi]) * share
 			// what rounding the entries of a target does to its mass counts in small values
 			mean := part + shift
-			if value[i] = mean; !formula.Keeps(b, mean, math.Abs(part)+math.Abs(shift)) || mean <= 0x1p-10 && !s.TargetLogits {
+			if value[i] = mean; !formula.Keeps(b, mean, 1+math.Abs(part)+math.Abs(shift)) || mean <= 0x1p-10 && !s.TargetLogits {
 				q := measure{w: target[lo:hi], sum: 1}
 				switch {
 				case s.TargetLogits:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -50,17 +51,27 @@ var arcFace = core.Definition{
 		return nil
 	},
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
-		sin, cos := math.Sincos(s.Margin)
-		return scaled(s, func(c float64) (z, d, dd float64) {
-			sine := math.Sqrt(max(0, (1-c)*(1+c)))
-			z, d = c*cos-sine*sin, cos
-			if sine > 0 {
-				d += c / sine * sin
-				dd = sin / sine / sine / sine
-			}
-			return z, d, dd
-		})
+		turned := turnedBy(s.Margin)
+		return scaled(s, func(_ int, c float64) (z, d, dd float64) { return turned(c) })
 	},
+	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
+		turned := turnedBy(s.Margin)
+		return scaledFast(s, func(_ int, c float64) (z, d, dd float64) { return turned(c) })
+	},
+}
+
+// turnedBy is the cosine of an angle that a margin is added to, as a function of its cosine.
+func turnedBy(margin float64) func(c float64) (z, d, dd float64) {
+	sin, cos := math.Sincos(margin)
+	return func(c float64) (z, d, dd float64) {
+		sine := math.Sqrt(max(0, (1-c)*(1+c)))
+		z, d = c*cos-sine*sin, cos
+		if sine > 0 {
+			d += c / sine * sin
+			dd = sin / sine / sine / sine
+		}
+		return z, d, dd
+	}
 }
 
 // CosFace returns the cross-entropy of scaled cosines from which, for the true class, a margin is
@@ -101,20 +112,45 @@ var cosFace = core.Definition{
 		return nil
 	},
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
-		return scaled(s, func(c float64) (z, d, dd float64) { return c - s.Margin, 1, 0 })
+		return scaled(s, func(_ int, c float64) (z, d, dd float64) { return c - s.Margin, 1, 0 })
+	},
+	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
+		return scaledFast(s, func(_ int, c float64) (z, d, dd float64) { return c - s.Margin, 1, 0 })
 	},
 }
 
 // scaled is the cross-entropy of scaled cosines of which the true class's goes through a curve
 // before.
-func scaled(s *core.Settings, curve func(c float64) (z, d, dd float64)) core.RowFunc {
+func scaled(s *core.Settings, curve func(class int, x float64) (z, d, dd float64)) core.RowFunc {
 	return formula.Compose(func(r *core.Block, z, d, dd []float64) {
 		for j, c := range r.X[0] {
 			z[j], d[j], dd[j] = c, 1, 0
 			if j == r.Class() {
-				z[j], d[j], dd[j] = curve(c)
+				z[j], d[j], dd[j] = curve(j, c)
 			}
 			z[j], d[j], dd[j] = s.Scale*z[j], s.Scale*d[j], s.Scale*dd[j]
 		}
 	}, crossEntropyRow(s))
+}
+
+// scaledFast is scaled for many rows.
+func scaledFast(s *core.Settings, curve func(class int, x float64) (z, d, dd float64)) core.FastFunc {
+	return func(b *core.Block, _ int, value, grad []float64) {
+		z, slopes := grad, b.Buf(b.Rows)
+		if z == nil {
+			z = b.Buf(len(b.X[0]))
+		}
+		copy(z, b.X[0])
+		for i, y := range b.Label {
+			at := i*b.Cols + y
+			z[at], slopes[i], _ = curve(y, z[at])
+		}
+		o := tensorops.LabelSoftmax{Classes: b.Cols, Inner: 1, Scale: s.Scale, Weights: s.ClassWeights}
+		tensorops.LabelSoftmaxRows(value, grad, z, 0, b.Rows, b.Label, ones(b), &o)
+		for i, y := range b.Label {
+			if grad != nil {
+				grad[i*b.Cols+y] *= slopes[i]
+			}
+		}
+	}
 }

@@ -113,6 +113,55 @@ func bySurprisal(set *core.Settings, curves func(value, slope, nll []float64), p
 	}
 }
 
+// bySurprisalFast is bySurprisal for many rows of soft targets, at a temperature.
+func bySurprisalFast(set *core.Settings, temperature float64, curves func(value, slope, nll []float64), d core.Dims) core.FastFunc {
+	if d.Cols == 1 {
+		return nil
+	}
+	inv := 1 / temperature
+	return func(b *core.Block, wrt int, value, grad []float64) {
+		n := len(b.X[0])
+		if b.X[1] == nil {
+			formula.Fill(value, math.NaN())
+			return
+		}
+		p, a := formula.ExpsOf(b, b.X[0], temperature), b.X[1]
+		nll, values, slopes := b.Buf(n), b.Buf(n), b.Buf(n)
+		for i, log := range p.Log {
+			row := nll[i*b.Cols : (i+1)*b.Cols]
+			for j, x := range b.X[0][i*b.Cols : (i+1)*b.Cols] {
+				row[j] = log - inv*x
+			}
+		}
+		curves(values, slopes, nll)
+		if w := set.ClassWeights; w != nil {
+			a = b.Buf(n)
+			for i := range value {
+				vec.Multiply(a[i*b.Cols:(i+1)*b.Cols], b.X[1][i*b.Cols:(i+1)*b.Cols], w)
+			}
+		}
+		if wrt == 1 && grad != nil {
+			copy(grad, values)
+			for i := 0; set.ClassWeights != nil && i < n; i += b.Cols {
+				vec.Multiply(grad[i:i+b.Cols], set.ClassWeights, grad[i:i+b.Cols])
+			}
+		}
+		vec.Multiply(values, a, values)
+		vec.Multiply(slopes, a, slopes)
+		for i, log := range p.Log {
+			lo, hi := i*b.Cols, (i+1)*b.Cols
+			value[i] = formula.Sum(values[lo:hi])
+			pull := formula.Sum(slopes[lo:hi])
+			if !formula.Keeps(b, math.Abs(value[i]), math.Abs(pull)*(1+math.Abs(log))) {
+				value[i] = math.NaN() // a surprisal near 0 is a difference
+			}
+			if grad != nil && wrt == 0 {
+				formula.Blend(grad[lo:hi], p.E[lo:hi], slopes[lo:hi], inv*pull/p.Sum[i], -inv)
+			}
+		}
+	}
+}
+
 // SoftmaxFocal returns the focal loss of target against the softmax of logits: cross-entropy with
 // less weight on examples that are already right.
 //
@@ -147,6 +196,9 @@ var softmaxFocal = core.Definition{
 	Keras:    "CategoricalFocalCrossentropy(from_logits=True, alpha=1)",
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
 		return bySurprisal(set, focalCurve(set.Gamma), focalOf(set.Gamma))
+	},
+	Fast: func(set *core.Settings, d core.Dims) core.FastFunc {
+		return bySurprisalFast(set, 1, focalCurve(set.Gamma), d)
 	},
 }
 
@@ -199,6 +251,9 @@ var polyCrossEntropy = core.Definition{
 			return s + epsilon*u, 1 + epsilon*p, -epsilon * p
 		})
 	},
+	Fast: func(set *core.Settings, d core.Dims) core.FastFunc {
+		return bySurprisalFast(set, 1, polyCurve(set.Epsilon), d)
+	},
 }
 
 // GeneralizedCrossEntropy returns a loss between cross-entropy and 1 - p that a share of wrong
@@ -239,6 +294,9 @@ var generalizedCrossEntropy = core.Definition{
 			d = math.Exp(-q * s)
 			return -math.Expm1(-q*s) / q, d, -q * d
 		})
+	},
+	Fast: func(set *core.Settings, d core.Dims) core.FastFunc {
+		return bySurprisalFast(set, 1, generalizedCurve(set.Q), d)
 	},
 }
 

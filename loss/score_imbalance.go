@@ -194,20 +194,19 @@ var ldam = core.Definition{
 		return nil
 	},
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
-		rarest := slices.Min(s.Score.Counts)
-		margins := make([]float64, len(s.Score.Counts))
-		for c, n := range s.Score.Counts {
-			margins[c] = s.Margin * math.Sqrt(math.Sqrt(rarest/n))
-		}
-		return formula.Compose(func(r *core.Block, z, d, dd []float64) {
-			for j, x := range r.X[0] {
-				if j == r.Class() {
-					x -= margins[j]
-				}
-				z[j], d[j], dd[j] = s.Scale*x, s.Scale, 0
-			}
-		}, crossEntropyRow(s))
+		return scaled(s, lessMargin(s))
 	},
+	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc { return scaledFast(s, lessMargin(s)) },
+}
+
+// lessMargin is a logit less the margin of its class.
+func lessMargin(s *core.Settings) func(class int, x float64) (z, d, dd float64) {
+	rarest := slices.Min(s.Score.Counts)
+	margins := make([]float64, len(s.Score.Counts))
+	for c, n := range s.Score.Counts {
+		margins[c] = s.Margin * math.Sqrt(math.Sqrt(rarest/n))
+	}
+	return func(class int, x float64) (z, d, dd float64) { return x - margins[class], 1, 0 }
 }
 
 // ClassBalanced returns class weights by the effective number of examples, for [WithClassWeights]:

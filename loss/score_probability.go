@@ -56,15 +56,13 @@ var brier = core.Definition{
 	Laws:   core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
 	Others: "scikit-learn brier_score_loss for two classes is half of it",
 	Row:    func(s *core.Settings, _ core.Dims) core.RowFunc { return quadraticScore(s, squares) },
+	Fast:   func(s *core.Settings, d core.Dims) core.FastFunc { return quadraticFast(s, d, squares) },
 }
 
 // squares returns Σ e² and writes its derivative to dst.
 func squares(dst, e []float64) (value float64) {
-	for j, v := range e {
-		dst[j] = 2 * v
-		value += v * v
-	}
-	return value
+	formula.Blend(dst, e, e, 2, 0)
+	return formula.Squares(e)
 }
 
 // SphericalScore returns 1 minus the spherical score of softmax(logits) under target.
@@ -113,6 +111,12 @@ var sphericalScore = core.Definition{
 			return -math.Expm1(-s / 2), d, -d / 2
 		})))
 	},
+	Fast: func(s *core.Settings, d core.Dims) core.FastFunc {
+		if s.ClassWeights != nil { // of the whole loss
+			return nil
+		}
+		return bySurprisalFast(s, s.Temperature, sphericalCurve, d)
+	},
 }
 
 // sphericalCurve is 1 - e^(-s/2) with its derivative.
@@ -155,10 +159,14 @@ var rankedProbability = core.Definition{
 	Laws:   core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
 	Others: "properscoring, scoringrules rps",
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
-		return quadraticScore(s, func(dst, e []float64) float64 {
-			last := len(e) - 1
-			dst[last] = 0
-			return ahead(dst[:last], e[:last])
-		})
+		return quadraticScore(s, aheadButLast)
 	},
+	Fast: func(s *core.Settings, d core.Dims) core.FastFunc { return quadraticFast(s, d, aheadButLast) },
+}
+
+// aheadButLast is ahead without the sum over all classes.
+func aheadButLast(dst, e []float64) float64 {
+	last := len(e) - 1
+	dst[last] = 0
+	return ahead(dst[:last], e[:last])
 }

@@ -183,8 +183,24 @@ func holdsAll[F Float](d Domain, x []F) bool {
 		return vec.Within(x, least, largest)
 	case FiniteReal:
 		return vec.Within(x, -largest, largest)
-	case UnitInterval:
+	case UnitInterval: // what is within the bounds needs no look at each entry, which may be a NaN
 		if vec.Within(x, 0, 1) {
+			return true
+		}
+	case Probabilities, Variances:
+		if vec.Within(x, 0, largest) {
+			return true
+		}
+	case Scales:
+		if vec.Within(x, least, largest) {
+			return true
+		}
+	case NonPositive:
+		if vec.Within(x, -largest, 0) {
+			return true
+		}
+	case Cosines:
+		if vec.Within(x, -1, 1) {
 			return true
 		}
 	case Signs:

@@ -12,13 +12,13 @@ import (
 // Exponentials are not shifted: a row whose sum of them leaves the range is NaN, and so left to the
 // row function.
 
-// Keeps reports whether a value that is the difference of terms of that size, each with the rounding
-// errors of some numbers near 1, has kept its digits.
+// Keeps reports whether a value that is the difference of terms of that size has kept its digits.
 func Keeps(b *core.Block, value, size float64) bool {
+	least := 0x1p-3
 	if b.Single {
-		return value >= 0x1p-20*(1+size) && size <= math.MaxFloat64
+		least = 0x1p-20
 	}
-	return value >= 0x1p-3*(1+size) && size <= math.MaxFloat64
+	return value >= least*size && size <= math.MaxFloat64
 }
 
 // Exps are the exponentials of rows that lie one after another.
@@ -75,6 +75,15 @@ func Sum(x []float64) float64 {
 		s += x[i]
 	}
 	return (s + t) + (u + v)
+}
+
+// Squares returns Σ x².
+func Squares(x []float64) float64 {
+	if len(x) >= 64 {
+		xx, _, _ := tensorops.DotProducts(x, x)
+		return xx
+	}
+	return core.Dot(x, x)
 }
 
 // Blend writes a·x + b·y to dst, and a·x where b is 0.
