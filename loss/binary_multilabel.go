@@ -39,62 +39,52 @@ var multiLabelSoftMargin = core.Definition{
 	MultiLabel: true,
 	Laws:       core.NonNegative | core.Convex,
 	Torch:      "multilabel_soft_margin_loss",
-	Block: func(s *core.Settings, d core.Dims) core.BlockFunc {
+	Row: func(s *core.Settings, d core.Dims) core.RowFunc {
 		n := float64(d.Classes)
 		weight := func(int) float64 { return 1 / n }
 		if s.ClassWeights != nil {
 			weight = func(c int) float64 { return s.ClassWeights[c] / n }
 		}
-		elements := formula.ByOdds(func(o formula.Odds, x, y float64, i int) formula.Partials {
-			j, w := binaryJet(o, x, y, 1), weight(i%d.Classes)
+		elements := formula.ByOdds(func(o formula.Odds, x, y float64, c int) formula.Partials {
+			j, w := binaryJet(o, x, y, 1), weight(c)
 			return formula.Partials{L: formula.Times(w, j.L), P: w * j.P, T: formula.Times(w, j.T), PP: w * j.PP, PT: w * j.PT}
 		})
-		return formula.FirstOrder{Both: func(b *core.Block, value, deriv []float64) {
-			if binaryRows(b, s.ClassWeights, value, deriv) {
-				return
-			}
-			l, t := formula.LogisticOf(b, b.X[0], true), b.X[1]
-			for i := range b.Rows {
-				sum := 0.0
-				for c := range b.Cols {
-					k := i*b.Cols + c
-					o, y, w := l.Odds(k), t[k], weight(c)
-					sum += formula.Times(w, formula.Times(y, o.Won)+formula.Times(1-y, o.Lost))
-					if deriv != nil {
-						deriv[k] = w * formula.Pick(y == 1, -o.No, o.Yes-y)
-					}
-				}
-				if value != nil {
-					value[i] = sum
-				}
-			}
-		}}.Completed(elements)
+		return func(r *core.Block) float64 {
+			r.Out = r.Buf(r.Cols)
+			elements(r)
+			l := formula.Sum(r.Out)
+			r.Out = nil
+			return l
+		}
 	},
+	Fast: multiLabelSoftMarginFast,
 }
 
-// binaryRows writes the weighted means of a block's binary cross-entropies and their derivatives, and
-// reports whether it could.
-func binaryRows(b *core.Block, weights, value, deriv []float64) bool {
-	each, n := b.Buf(len(b.X[0])), float64(b.Cols)
-	point := func(lo, hi int) bool {
-		data := tensorops.PointData[float64]{X: b.X[0][lo:hi], T: b.X[1][lo:hi], W: weights, Values: each[lo:hi]}
-		if deriv != nil {
-			data.Dst = deriv[lo:hi]
+// multiLabelSoftMarginFast takes the elements from the kernel of the binary cross-entropy.
+func multiLabelSoftMarginFast(s *core.Settings, d core.Dims) core.FastFunc {
+	n := float64(d.Classes)
+	return func(b *core.Block, wrt int, value, grad []float64) {
+		if wrt != 0 && grad != nil {
+			formula.Fill(value, math.NaN())
+			return
 		}
-		return core.Finite(tensorops.PointSum(tensorops.Point{Loss: tensorops.BinaryCrossEntropy}, &data, 1/n))
-	}
-	ok := true
-	if weights == nil {
-		ok = point(0, len(each))
-	} else {
-		for lo := 0; ok && lo < len(each); lo += b.Cols {
-			ok = point(lo, lo+b.Cols)
+		each, step := b.Buf(len(b.X[0])), len(b.X[0])
+		if s.ClassWeights != nil {
+			step = b.Cols
+		}
+		for lo := 0; lo < len(each); lo += step {
+			hi := lo + step
+			data := tensorops.PointData[float64]{X: b.X[0][lo:hi], T: b.X[1][lo:hi], W: s.ClassWeights, Values: each[lo:hi]}
+			if grad != nil {
+				data.Dst = grad[lo:hi]
+			}
+			tensorops.PointSum(tensorops.Point{Loss: tensorops.BinaryCrossEntropy}, &data, 1/n)
+		}
+		for i := range value {
+			l := formula.Sum(each[i*b.Cols:(i+1)*b.Cols]) / n
+			value[i] = l + 0*l
 		}
 	}
-	for i := range value {
-		value[i] = formula.Sum(each[i*b.Cols:(i+1)*b.Cols]) / n
-	}
-	return ok
 }
 
 // MultiLabelMargin returns the margin loss of examples to which a list of classes applies: every

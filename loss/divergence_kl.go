@@ -369,6 +369,7 @@ var klFromLogProb = core.Definition{
 	Target: targetDomain,
 	Laws:   core.ZeroAtEqual | core.Convex,
 	Torch:  "kl_div(reduction=\"batchmean\")", Keras: "KLDivergence (of probabilities)", Optax: "kl_divergence, kl_divergence_with_log_targets",
+	Fast: klFromLogProbFast,
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			q := r.X[0]

@@ -71,6 +71,17 @@ var jensenShannon = core.Definition{
 			return j
 		}}.Rows())
 	},
+	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
+		switch {
+		case s.Beta == 0:
+			return kullbackFast(1, 0, true)
+		case s.Beta == 1:
+			return kullbackFast(0, 1, true)
+		case s.Beta < 0.1 || s.Beta > 0.9:
+			return nil
+		}
+		return jensenFast(s.Beta)
+	},
 }
 
 // mixed returns log(x/m) where m is x moved by the share toward y.
@@ -194,4 +205,5 @@ var generalizedKL = core.Definition{
 			return formula.Partials{L: formula.KLTerm(t, p, a), P: (p - t) / p, T: a, PP: t / p / p, PT: -1 / p, TT: 1 / t}
 		}}.Rows())
 	},
+	Fast: func(*core.Settings, core.Dims) core.FastFunc { return kullbackFast(1, 0, false) },
 }

@@ -42,6 +42,16 @@ var alphaDivergence = core.Definition{
 
 	Laws: core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Row:  func(s *core.Settings, _ core.Dims) core.RowFunc { return formula.FiniteRows(alphaOf(s.Alpha).Rows()) },
+	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
+		switch s.Alpha {
+		case 0:
+			return kullbackFast(0, 1, true)
+		case 1:
+			return kullbackFast(1, 0, true)
+		}
+		scale := -1 / (s.Alpha * (1 - s.Alpha))
+		return overlapFast(s.Alpha, func(z, _, _ float64) (l, d, dd float64) { return scale * z, scale, 0 })
+	},
 }
 
 // alphaOf is the α-divergence as a sum.
@@ -110,6 +120,12 @@ var renyi = core.Definition{
 		}
 		return formula.FiniteRows(overlap{alpha: s.Alpha, log: true, curve: logCurve(1 / (s.Alpha - 1))}.Rows())
 	},
+	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
+		if s.Alpha == 1 {
+			return kullbackFast(1, 0, true)
+		}
+		return overlapFast(s.Alpha, logCurve(1/(s.Alpha-1)))
+	},
 }
 
 // Bhattacharyya returns the Bhattacharyya distance of two rows of probabilities.
@@ -143,6 +159,7 @@ var bhattacharyya = core.Definition{
 	Row: func(*core.Settings, core.Dims) core.RowFunc {
 		return formula.FiniteRows(overlap{alpha: 0.5, log: true, curve: logCurve(-1)}.Rows())
 	},
+	Fast: func(*core.Settings, core.Dims) core.FastFunc { return overlapFast(0.5, logCurve(-1)) },
 }
 
 // Hellinger returns the Hellinger distance of two rows of probabilities.
@@ -175,14 +192,18 @@ var hellinger = core.Definition{
 	Name: "Hellinger", Operands: rows("prob", core.Probabilities, "target", core.SoftTargets), Takes: core.RowOptions,
 	Laws: core.NonNegative | core.ZeroAtEqual,
 	Row: func(*core.Settings, core.Dims) core.RowFunc {
-		return formula.FiniteRows(overlap{alpha: 0.5, curve: func(z, _, _ float64) (l, d, dd float64) {
-			if z >= 0 {
-				return 0, 0, 0
-			}
-			l = math.Sqrt(-z)
-			return l, -1 / (2 * l), 1 / (4 * l * z)
-		}}.Rows())
+		return formula.FiniteRows(overlap{alpha: 0.5, curve: hellingerCurve}.Rows())
 	},
+	Fast: func(*core.Settings, core.Dims) core.FastFunc { return overlapFast(0.5, hellingerCurve) },
+}
+
+// hellingerCurve is √-z.
+func hellingerCurve(z, _, _ float64) (l, d, dd float64) {
+	if z >= 0 {
+		return 0, 0, 0
+	}
+	l = math.Sqrt(-z)
+	return l, -1 / (2 * l), 1 / (4 * l * z)
 }
 
 // An overlap is a divergence that is a curve of S = Σ_c t_c^α·p_c^(1-α), 0 < α != 1.

@@ -6,6 +6,7 @@ import (
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
 	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -112,11 +113,44 @@ var sphericalScore = core.Definition{
 		})))
 	},
 	Fast: func(s *core.Settings, d core.Dims) core.FastFunc {
-		if s.ClassWeights != nil { // of the whole loss
+		if s.ClassWeights != nil || d.Cols == 1 { // weights are those of the whole loss
 			return nil
 		}
-		return bySurprisalFast(s, s.Temperature, sphericalCurve, d)
+		return sphericalFast
 	},
+}
+
+// sphericalFast is SphericalScore of soft targets without class weights: with e = exp(x), Σ t less
+// Σ t·e over √Σe².
+func sphericalFast(b *core.Block, wrt int, value, grad []float64) {
+	n, t := len(b.X[0]), b.X[1]
+	if t == nil {
+		formula.Fill(value, math.NaN())
+		return
+	}
+	p, te, ee := formula.ExpsOf(b, b.X[0], 1), b.Buf(n), b.Buf(n)
+	vec.Multiply(te, t, p.E)
+	vec.Multiply(ee, p.E, p.E)
+	for i := range value {
+		lo, hi := i*b.Cols, (i+1)*b.Cols
+		mass, squares, hit := formula.Sum(t[lo:hi]), formula.Sum(ee[lo:hi]), formula.Sum(te[lo:hi])
+		length := math.Sqrt(squares)
+		if value[i] = mass - hit/length; !formula.Keeps(b, value[i], mass) || !(squares > 0x1p-500) {
+			value[i] = math.NaN()
+			continue
+		}
+		switch {
+		case grad == nil:
+		case wrt == 0:
+			formula.Blend(grad[lo:hi], ee[lo:hi], te[lo:hi], hit/length/squares, -1/length)
+		default:
+			for j, e := range p.Row(i) {
+				if grad[lo+j] = 1 - e/length; e > length/2 {
+					value[i] = math.NaN() // a difference of nearly equal numbers
+				}
+			}
+		}
+	}
 }
 
 // sphericalCurve is 1 - e^(-s/2) with its derivative.

@@ -21,6 +21,18 @@ func Keeps(b *core.Block, value, size float64) bool {
 	return value >= least*size && size <= math.MaxFloat64
 }
 
+// LeaveNaN makes the values of rows NaN in which x has a NaN.
+func LeaveNaN(b *core.Block, value, x []float64) {
+	if vec.Within(x, math.Inf(-1), math.Inf(1)) {
+		return
+	}
+	for i := range value {
+		if HasNaN(x[i*b.Cols : (i+1)*b.Cols]) {
+			value[i] = math.NaN()
+		}
+	}
+}
+
 // Exps are the exponentials of rows that lie one after another.
 type Exps struct {
 	E        []float64
