@@ -84,6 +84,7 @@ func multiLabelSoftMarginFast(s *core.Settings, d core.Dims) core.FastFunc {
 			l := formula.Sum(each[i*b.Cols:(i+1)*b.Cols]) / n
 			value[i] = l + 0*l
 		}
+		formula.LeaveNaN(b, value, b.X[0]) // one under a class weight of 0
 	}
 }
 

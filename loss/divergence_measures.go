@@ -39,6 +39,13 @@ func kullbackFast(t, p int, masses bool) core.FastFunc {
 				}
 			default:
 				formula.Blend(grad, terms, terms, -1, 0)
+				if !vec.Within(from, math.SmallestNonzeroFloat64, math.MaxFloat64) {
+					for i, u := range from {
+						if u == 0 {
+							grad[i] = 1
+						}
+					}
+				}
 			}
 		} else { // the logarithm alone, also of ratios near 0
 			for i, q := range to {
@@ -64,7 +71,7 @@ func kullbackFast(t, p int, masses bool) core.FastFunc {
 			mt, mp := formula.Sum(from[lo:hi]), formula.Sum(to[lo:hi])
 			l := formula.Sum(terms[lo:hi]) - (mt - mp)
 			switch {
-			case !(l >= nearlyEqual(b)*(mt+mp) && l <= math.MaxFloat64) || masses && !formula.NearUnity(mp-1, mt-1):
+			case !(l > nearlyEqual(b)*(mt+mp) && l <= math.MaxFloat64) || masses && !formula.NearUnity(mp-1, mt-1):
 				l = math.NaN()
 			case masses:
 				l = formula.AddMass(l, mp-1, mt-1, -1, 1)
@@ -104,7 +111,7 @@ func jensenFast(beta float64) core.FastFunc {
 		for i := range value {
 			lo, hi := i*b.Cols, (i+1)*b.Cols
 			l := formula.Sum(logT[lo:hi])
-			if !(l >= nearlyEqual(b)*(formula.Sum(p[lo:hi])+formula.Sum(t[lo:hi])) && l <= math.MaxFloat64) {
+			if !(l > nearlyEqual(b)*(formula.Sum(p[lo:hi])+formula.Sum(t[lo:hi])) && l <= math.MaxFloat64) {
 				l = math.NaN()
 			}
 			value[i] = l

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/loss/internal/formula"
 	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
@@ -103,6 +104,50 @@ func scatterRows[F core.Float](r *core.Range[F], rows []float64, scale float64) 
 		for _, v := range rows[i*cols:][:cols] {
 			r.Dst[at] = F(v * scale)
 			at += inner
+		}
+	}
+}
+
+// cappedPriorFast is the cross-entropy of c·tanh(x/c)/T + prior: kernels take the sum of capped
+// logits and a prior, and gradients meet the slopes afterwards.
+func cappedPriorFast(s *core.Settings, d core.Dims) core.FastFunc {
+	if s.LogPrior == nil || s.Softcap == 0 || d.Cols == 1 {
+		return nil
+	}
+	l := tensorops.LabelSoftmax{Classes: d.Cols, Inner: 1, Scale: 1, Weights: s.ClassWeights, Smoothing: s.Smoothing, ZLoss: s.ZLoss}
+	t := tensorops.TargetSoftmax{Classes: d.Cols, Inner: 1, Scale: 1, Weights: s.ClassWeights, Smoothing: s.Smoothing, ZLoss: s.ZLoss}
+	byTarget := t
+	byTarget.Wrt = 1
+	inv := 1 / s.Temperature
+	return func(b *core.Block, wrt int, value, grad []float64) {
+		n, x := len(b.X[0]), b.X[0]
+		z, slopes := b.Buf(n), b.Buf(n)
+		formula.Blend(z, x, x, 2/s.Softcap, 0)
+		vec.Expm1(z, z) // w: tanh is w/(w + 2), its slope 4·(w + 1)/(w + 2)²
+		for lo := 0; lo < n; lo += b.Cols {
+			for c, prior := range s.LogPrior {
+				w := z[lo+c]
+				r := 1 / (w + 2)
+				z[lo+c], slopes[lo+c] = inv*s.Softcap*(w*r)+prior, inv*4*(w+1)*r*r
+				if math.IsInf(x[lo+c], -1) || math.IsInf(prior, -1) { // a masked class stays masked
+					z[lo+c], slopes[lo+c] = math.Inf(-1), 0
+				}
+			}
+		}
+		valid := true
+		switch {
+		case b.X[1] == nil:
+			tensorops.LabelSoftmaxRows(value, grad, z, 0, b.Rows, b.Label, ones(b), &l)
+		case wrt == 1:
+			valid = tensorops.TargetSoftmaxRows(value, grad, z, b.X[1], 0, b.Rows, ones(b), &byTarget)
+		default:
+			valid = tensorops.TargetSoftmaxRows(value, grad, z, b.X[1], 0, b.Rows, ones(b), &t)
+		}
+		if grad != nil && wrt == 0 {
+			vec.Multiply(grad, slopes, grad)
+		}
+		if !valid {
+			formula.Fill(value, math.NaN())
 		}
 	}
 }

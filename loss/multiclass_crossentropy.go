@@ -70,6 +70,7 @@ func CrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var crossEntropy = core.Definition{
 	Name: "CrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptLabelSmoothing, core.OptTemperature, core.OptSoftcap, core.OptZLoss, core.OptLogPrior, core.OptShard),
 	Kernel:   softmaxRows(crossEntropyLabels, crossEntropyTargets),
+	Fast:     cappedPriorFast,
 	Defaults: core.Settings{Ignore: []int{-100}, Temperature: 1},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.Convex,
 	Torch:    "cross_entropy", Keras: "CategoricalCrossentropy, SparseCategoricalCrossentropy (from_logits=True)",
