@@ -50,7 +50,7 @@ var multiLabelSoftMargin = core.Definition{
 			return formula.Partials{L: formula.Times(w, j.L), P: w * j.P, T: formula.Times(w, j.T), PP: w * j.PP, PT: w * j.PT}
 		})
 		return func(r *core.Block) float64 {
-			r.Out = r.Buf(r.Cols)
+			r.Out = r.Buf(len(r.X[0]))
 			elements(r)
 			l := formula.Sum(r.Out)
 			r.Out = nil
