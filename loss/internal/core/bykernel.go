@@ -1,6 +1,10 @@
 package core
 
-import "github.com/surprisal-go/surprisal/tensorops/vec"
+import (
+	"math"
+
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+)
 
 // rowsByKernel computes a range of rows by the kernel, and what the kernel leaves by the block
 // function.
@@ -21,11 +25,10 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	if e.Order.hasValue() {
 		k.Values = fit(&w.values, n)
 	}
-	done, why, ones := true, 0.0, false
+	done, why := true, 0.0
 	if e.Order.hasResult() {
 		k.Factor, k.Dst = fit(&w.g, n), e.Dst
-		var vanished bool
-		vanished, ones = e.gradientFactors(k.Factor, s, lo)
+		vanished := e.gradientFactors(k.Factor, s, lo)
 		if vanished && k.Values != nil {
 			values := *k
 			values.Factor, values.Dst, k.Values = s, nil, nil
@@ -50,7 +53,7 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 		return nil
 	}
 	// the values of rows that do not count are 0, so that they may be added
-	for i := 0; !ones && i < n; i++ {
+	for i := 0; e.Weighted && i < n; i++ {
 		if s[i] != 1 {
 			w.values[i] *= s[i]
 		}
@@ -63,8 +66,8 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 }
 
 // gradientFactors writes what the derivatives of rows with the factors s are multiplied with. It
-// reports whether one is 0 although the row's value counts, and whether all of s are known to be 1.
-func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished, ones bool) {
+// reports whether one is 0 although the row's value counts.
+func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished bool) {
 	if e.Set.Reduction == None && e.in.Upstream != nil {
 		for i, u := range e.in.Upstream[lo : lo+len(s)] {
 			v := s[i]
@@ -74,18 +77,19 @@ func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished, ones 
 			}
 			g[i] = v
 		}
-		return vanished, false
+		return vanished
 	}
 	up := e.upstream(lo)
 	one := up / e.scale
-	first := 0 // the first factor that is not 1
 	g = g[:len(s)]
-	for first < len(s) && s[first] == 1 {
-		g[first] = one
-		first++
+	if !e.Weighted { // factors are 0 or 1
+		bits := math.Float64bits(one)
+		for i, v := range s {
+			g[i] = math.Float64frombits(bits &^ uint64(ifZero(v)))
+		}
+		return one == 0
 	}
-	for i := first; i < len(s); i++ {
-		v := s[i]
+	for i, v := range s {
 		switch v {
 		case 1:
 			v = one
@@ -96,7 +100,7 @@ func (e *evaluation[F]) gradientFactors(g, s []float64, lo int) (vanished, ones 
 		}
 		g[i] = v
 	}
-	return vanished || one == 0, first == len(s)
+	return vanished || one == 0
 }
 
 // refused computes a range by the block function that the kernel has refused.

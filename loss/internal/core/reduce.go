@@ -183,6 +183,16 @@ func (e *evaluation[F]) badWeight(w float64, i int) error {
 
 // maskFactors multiplies s by the mask.
 func (e *evaluation[F]) maskFactors(s []float64, lo int) error {
+	if e.in.Mask != nil && e.perElement(e.MaskShape) {
+		bad := uint8(0)
+		for i, m := range e.in.Mask[lo:][:len(s)] {
+			s[i] *= float64(m)
+			bad |= m
+		}
+		if bad <= 1 {
+			return nil
+		}
+	}
 	for i := range s {
 		m := e.in.maskAt(e.entry(e.MaskShape, lo+i))
 		if m != 0 && m != 1 {
@@ -206,16 +216,21 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 	var weights []F
 	if e.Weighted {
 		weights = e.in.Weights[lo:][:len(labels)]
-	} else if e.MaskType == "" && classes > 0 { // nothing but labels decides
+	} else if classes > 0 { // factors are 1, or 0 by the mask
 		s = s[:len(labels)]
 		for i, y := range labels {
 			if uint(y) < classes {
 				continue
 			}
-			if y != ordinary || len(ignore) == 0 {
+			if s[i] != 0 && (y != ordinary || len(ignore) == 0) {
 				return e.badLabel(y, lo+i)
 			}
 			s[i], labels[i] = 0, -1
+		}
+		if e.MaskType != "" {
+			for i, v := range s {
+				labels[i] |= int(ifZero(v))
+			}
 		}
 		return nil
 	}
@@ -247,6 +262,10 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 	}
 	return nil
 }
+
+// ifZero returns a number of all bits where v, which is not negative, is 0, and else 0. Masks in no
+// order would make a branch costly.
+func ifZero(v float64) int64 { return int64(math.Float64bits(v)-1) >> 63 }
 
 func (e *evaluation[F]) badLabel(y, i int) error {
 	return Faultf(ErrValue, e.Def.Name, "label is %d at %s, want one in [0, %d)", y, e.Values.coordinates(i), e.shards.classes)
