@@ -67,3 +67,15 @@ var optionGraphs = []graphBenchmark{
 	{loss: "Huber", option: "weights", fn: loss.Huber, target: reversedSigmoid, opts: entryWeightsOf},
 	{loss: "Huber", option: "mask", fn: loss.Huber, target: reversedSigmoid, opts: entryMaskOf},
 }
+
+// rowGraphs are losses of rows that are sums over their classes, and of every class alone.
+var rowGraphs = []graphBenchmark{
+	{loss: "SoftmaxFocalSoft", fn: loss.SoftmaxFocal, target: reversedSoftmax},
+	{loss: "PolyCrossEntropySoft", fn: loss.PolyCrossEntropy, target: reversedSoftmax},
+	{loss: "GeneralizedCrossEntropySoft", fn: loss.GeneralizedCrossEntropy, target: reversedSoftmax},
+	{loss: "EMDSoft", fn: loss.EMD, target: reversedSoftmax},
+	{loss: "KLFromLogProb", fn: loss.KLFromLogProb, target: reversedSoftmax},
+	{loss: "MultiLabelSoftMargin", fn: loss.MultiLabelSoftMargin, target: reversedSigmoid},
+	{loss: "StandardGaussianKL", fn: loss.StandardGaussianKL, target: func(x []float64, _ int) []float64 { return reversed(x) }},
+	{loss: "AsymmetricLoss", fn: loss.AsymmetricLoss, target: reversedSigmoid},
+}

@@ -71,6 +71,9 @@ func BenchmarkGraph(b *testing.B) {
 	for _, c := range optionGraphs {
 		run(c, optionShapes)
 	}
+	for _, c := range rowGraphs {
+		run(c, optionShapes)
+	}
 	for _, c := range listGraphs {
 		run(c, listShapes)
 	}

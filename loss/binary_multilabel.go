@@ -37,8 +37,12 @@ func MultiLabelSoftMargin(logits, target *G.Node, opts ...Option) (*G.Node, erro
 var multiLabelSoftMargin = core.Definition{
 	Name: "MultiLabelSoftMargin", Operands: rows("logits", core.Logits, "target", core.UnitInterval), Takes: core.Options(core.RowOptions, core.OptClassWeights),
 	MultiLabel: true,
-	Laws:       core.NonNegative | core.Convex,
-	Torch:      "multilabel_soft_margin_loss",
+	Kernel: func(s *core.Settings, d core.Dims) core.Kernels {
+		p := tensorops.Point{Loss: tensorops.BinaryCrossEntropy}
+		return pointSum{point: p, weights: s.ClassWeights, common: 1 / float64(d.Classes)}.kernels(d)
+	},
+	Laws:  core.NonNegative | core.Convex,
+	Torch: "multilabel_soft_margin_loss",
 	Row: func(s *core.Settings, d core.Dims) core.RowFunc {
 		n := float64(d.Classes)
 		weight := func(int) float64 { return 1 / n }

@@ -141,8 +141,9 @@ func StandardGaussianKL(mean, logVar *G.Node, opts ...Option) (*G.Node, error) {
 
 var standardGaussianKL = core.Definition{
 	Name: "StandardGaussianKL", Operands: rows("mean", core.Real, "logVar", core.Real), Takes: core.RowOptions,
-	Laws:  core.NonNegative | core.Convex,
-	Torch: "distributions.kl_divergence(Normal, Normal)",
+	Kernel: gaussianKernels,
+	Laws:   core.NonNegative | core.Convex,
+	Torch:  "distributions.kl_divergence(Normal, Normal)",
 	Row: func(*core.Settings, core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			m, v, e := r.X[0], r.X[1], r.Buf(len(r.X[1]))

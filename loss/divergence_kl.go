@@ -365,7 +365,8 @@ func KLFromLogProb(logProb, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var klFromLogProb = core.Definition{
-	Name: "KLFromLogProb", Operands: rows("logProb", core.LogProbabilities, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget),
+	Kernel: klFromLogProbKernels,
+	Name:   "KLFromLogProb", Operands: rows("logProb", core.LogProbabilities, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget),
 	Target: targetDomain,
 	Laws:   core.ZeroAtEqual | core.Convex,
 	Torch:  "kl_div(reduction=\"batchmean\")", Keras: "KLDivergence (of probabilities)", Optax: "kl_divergence, kl_divergence_with_log_targets",

@@ -190,15 +190,15 @@ func SoftmaxFocal(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var softmaxFocal = core.Definition{
 	Name: "SoftmaxFocal", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptGamma),
-	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = focalCurve(s.Gamma) }),
+	Kernel:   curved(func(s *core.Settings) surprisalCurve { return focalCurve(s.Gamma) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Gamma: 2},
 	Laws:     core.ShiftInvariant | core.NonNegative,
 	Keras:    "CategoricalFocalCrossentropy(from_logits=True, alpha=1)",
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
-		return bySurprisal(set, focalCurve(set.Gamma), focalOf(set.Gamma))
+		return bySurprisal(set, focalCurve(set.Gamma).ofSurprisal, focalOf(set.Gamma))
 	},
 	Fast: func(set *core.Settings, d core.Dims) core.FastFunc {
-		return bySurprisalFast(set, 1, focalCurve(set.Gamma), d)
+		return bySurprisalFast(set, 1, focalCurve(set.Gamma).ofSurprisal, d)
 	},
 }
 
@@ -241,18 +241,18 @@ func PolyCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 
 var polyCrossEntropy = core.Definition{
 	Name: "PolyCrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptEpsilon),
-	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = polyCurve(s.Epsilon) }),
+	Kernel:   curved(func(s *core.Settings) surprisalCurve { return polyCurve(s.Epsilon) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Epsilon: 2},
 	Laws:     core.ShiftInvariant,
 	Optax:    "poly_loss_cross_entropy",
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
 		epsilon := set.Epsilon
-		return bySurprisal(set, polyCurve(epsilon), func(s, p, u float64) (l, d, dd float64) {
+		return bySurprisal(set, polyCurve(epsilon).ofSurprisal, func(s, p, u float64) (l, d, dd float64) {
 			return s + epsilon*u, 1 + epsilon*p, -epsilon * p
 		})
 	},
 	Fast: func(set *core.Settings, d core.Dims) core.FastFunc {
-		return bySurprisalFast(set, 1, polyCurve(set.Epsilon), d)
+		return bySurprisalFast(set, 1, polyCurve(set.Epsilon).ofSurprisal, d)
 	},
 }
 
@@ -285,18 +285,18 @@ func GeneralizedCrossEntropy(logits, target *G.Node, opts ...Option) (*G.Node, e
 
 var generalizedCrossEntropy = core.Definition{
 	Name: "GeneralizedCrossEntropy", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.Options(core.ClassOptions, core.OptQ),
-	Kernel:   labelled(func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = generalizedCurve(s.Q) }),
+	Kernel:   curved(func(s *core.Settings) surprisalCurve { return generalizedCurve(s.Q) }),
 	Defaults: core.Settings{Ignore: []int{-100}, Q: 0.7},
 	Laws:     core.ShiftInvariant | core.NonNegative,
 	Row: func(set *core.Settings, _ core.Dims) core.RowFunc {
 		q := set.Q
-		return bySurprisal(set, generalizedCurve(q), func(s, _, _ float64) (l, d, dd float64) {
+		return bySurprisal(set, generalizedCurve(q).ofSurprisal, func(s, _, _ float64) (l, d, dd float64) {
 			d = math.Exp(-q * s)
 			return -math.Expm1(-q*s) / q, d, -q * d
 		})
 	},
 	Fast: func(set *core.Settings, d core.Dims) core.FastFunc {
-		return bySurprisalFast(set, 1, generalizedCurve(set.Q), d)
+		return bySurprisalFast(set, 1, generalizedCurve(set.Q).ofSurprisal, d)
 	},
 }
 
@@ -352,10 +352,10 @@ var sigmoidFocal = core.Definition{
 		return formula.FirstOrder{
 			Value: func(r *core.Block, dst []float64) {
 				b, t := formula.LogisticOf(r, r.X[0], true), r.X[1][:len(dst)]
+				powers := wrongPowers(r, &b, t, gamma)
 				for i, y := range t {
 					o := b.Odds(i)
-					u := o.Yes*(1-y) + o.No*y
-					dst[i] = (base + slope*y) * power(u, gamma) * (y*o.Won + (1-y)*o.Lost)
+					dst[i] = (base + slope*y) * powers[i] * (y*o.Won + (1-y)*o.Lost)
 					if !(math.Abs(b.X[i]) < ordinaryLogit) {
 						dst[i] = at(o, b.X[i], y, 0).L
 					}
@@ -363,12 +363,13 @@ var sigmoidFocal = core.Definition{
 			},
 			Deriv: func(r *core.Block, dst []float64) {
 				b, t := formula.LogisticOf(r, r.X[0], true), r.X[1][:len(dst)]
+				powers := wrongPowers(r, &b, t, gamma)
 				for i, y := range t {
 					o := b.Odds(i)
 					u := o.Yes*(1-y) + o.No*y
 					ux := o.Yes * o.No * (1 - 2*y) / u // ∂u/u
 					l := y*o.Won + (1-y)*o.Lost
-					dst[i] = (base + slope*y) * power(u, gamma) * (formula.Pick(y == 1, -o.No, o.Yes-y) + gamma*ux*l)
+					dst[i] = (base + slope*y) * powers[i] * (formula.Pick(y == 1, -o.No, o.Yes-y) + gamma*ux*l)
 					if !(math.Abs(b.X[i]) < ordinaryLogit) {
 						dst[i] = at(o, b.X[i], y, 0).P
 					}
@@ -376,6 +377,27 @@ var sigmoidFocal = core.Definition{
 			},
 		}.Completed(formula.ByOdds(at))
 	},
+}
+
+// wrongPowers returns u^γ of the probabilities u of being wrong. Powers that are no small integers are
+// taken for the whole block by logarithms.
+func wrongPowers(r *core.Block, b *formula.Logistic, t []float64, gamma float64) []float64 {
+	w := r.Buf(len(t))
+	for i, y := range t {
+		yes, no := b.Sigmoids(i)
+		w[i] = yes*(1-y) + no*y
+	}
+	switch gamma {
+	case 0, 1, 2, 3, 4:
+		for i, u := range w {
+			w[i] = power(u, gamma)
+		}
+	default:
+		vec.Log(w, w)
+		formula.Scale(w, gamma)
+		vec.Exp(w, w)
+	}
+	return w
 }
 
 // ordinaryLogit is the size of a logit below which no probability underflows.
@@ -428,21 +450,35 @@ func sigmoidFocalPoint(s *core.Settings) tensorops.Point {
 	return p
 }
 
-// The kernels take the losses against labels as curves of the surprisal s = -log p, for many rows
-// at a time; slope receives dl/ds.
+// A surprisalCurve is a function φ of the surprisal s = -log p for many classes at a time: it writes φ
+// and φ' from s and u = 1 - p. u may be slope.
+type surprisalCurve func(value, slope, s, u []float64)
+
+// ofSurprisal is the curve without u.
+func (f surprisalCurve) ofSurprisal(value, slope, s []float64) {
+	formula.Negate(slope, s)
+	vec.Expm1(slope, slope)
+	formula.Negate(slope, slope)
+	f(value, slope, s, slope)
+}
+
+// curved makes the kernels of a loss Σ_c w_c·t_c·φ(-log p_c) against labels and soft targets.
+func curved(of func(*core.Settings) surprisalCurve) func(*core.Settings, core.Dims) core.Kernels {
+	return softmaxRows(
+		func(s *core.Settings, o *tensorops.LabelSoftmax) { o.Curve = of(s).ofSurprisal },
+		func(s *core.Settings, o *tensorops.TargetSoftmax) { o.Curve = of(s) })
+}
 
 // ordinarySurprisal bounds the surprisals whose probability is a normal number.
 const ordinarySurprisal = 700
 
-func focalCurve(gamma float64) func(value, slope, nll []float64) {
+func focalCurve(gamma float64) surprisalCurve {
 	exact := focalOf(gamma)
-	return func(value, slope, nll []float64) {
-		formula.Negate(slope, nll)
-		vec.Expm1(slope, slope) // p - 1
+	return func(value, slope, s, u []float64) {
+		value, slope, u = value[:len(s)], slope[:len(s)], u[:len(s)]
 		if gamma == 2 {
-			value, slope = value[:len(nll)], slope[:len(nll)]
-			for i, s := range nll {
-				u := -slope[i]
+			for i, s := range s {
+				u := u[i]
 				value[i], slope[i] = u*u*s, u*(u+2*(1-u)*s)
 				if !(s < ordinarySurprisal) {
 					value[i], slope[i], _ = exact(s, math.Exp(-s), u)
@@ -450,14 +486,11 @@ func focalCurve(gamma float64) func(value, slope, nll []float64) {
 			}
 			return
 		}
-		for i, m := range slope {
-			value[i] = -m
-		}
-		vec.Log(value, value)
+		vec.Log(value, u)
 		formula.Scale(value, gamma)
 		vec.Exp(value, value)
-		for i, s := range nll {
-			u, w := -slope[i], value[i]
+		for i, s := range s {
+			u, w := u[i], value[i]
 			value[i], slope[i] = w*s, w*(1+gamma*(1-u)*(s/u))
 			if !(u > 0 && s < ordinarySurprisal) {
 				value[i], slope[i], _ = exact(s, math.Exp(-s), u)
@@ -466,23 +499,22 @@ func focalCurve(gamma float64) func(value, slope, nll []float64) {
 	}
 }
 
-func polyCurve(epsilon float64) func(value, slope, nll []float64) {
-	return func(value, slope, nll []float64) {
-		formula.Negate(slope, nll)
-		vec.Expm1(slope, slope)
-		for i, s := range nll {
-			u := -slope[i]
+func polyCurve(epsilon float64) surprisalCurve {
+	return func(value, slope, s, u []float64) {
+		value, slope, u = value[:len(s)], slope[:len(s)], u[:len(s)]
+		for i, s := range s {
+			u := u[i]
 			value[i], slope[i] = s+epsilon*u, 1+epsilon*(1-u)
 		}
 	}
 }
 
-func generalizedCurve(q float64) func(value, slope, nll []float64) {
-	return func(value, slope, nll []float64) {
-		for i, s := range nll {
-			value[i], slope[i] = -q*s, -q*s
+func generalizedCurve(q float64) surprisalCurve {
+	return func(value, slope, s, _ []float64) {
+		for i, s := range s {
+			slope[i] = -q * s
 		}
-		vec.Expm1(value, value)
+		vec.Expm1(value, slope)
 		vec.Exp(slope, slope)
 		formula.Divide(value, -q)
 	}

@@ -16,25 +16,26 @@ var withoutKernel = map[string]string{
 	"CrossEntropyFromProb": "reads probabilities", "MultiMargin": "compares logits", "MulticlassHinge": "compares logits",
 	"MulticlassPerceptron": "compares logits", "CategoricalHinge": "compares logits", "Sparsemax": "sorts", "Entmax15": "sorts",
 	"EMD": "sums along the classes", "EvidentialMSE": "reads evidence", "ArcFace": "an angle", "CosFace": "an angle",
-	"Distillation": "two softmaxes", "MultiLabelSoftMargin": "sums elements", "MultiLabelMargin": "compares lists",
+	"Distillation": "two softmaxes", "MultiLabelMargin": "compares lists",
 	"GaussianNLL": "three operands", "LaplaceNLL": "three operands", "StudentTNLL": "three operands", "MarginRanking": "three operands", "GaussianKL": "four operands",
-	"CosineDistance": "two norms", "KLFromLogProb": "reads log-probabilities", "ReverseKL": "the softmax on the other side",
+	"CosineDistance": "two norms", "ReverseKL": "the softmax on the other side",
 	"JensenShannon": "reads probabilities", "TotalVariation": "reads probabilities", "Hellinger": "reads probabilities",
 	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",
-	"AlphaDivergence": "reads probabilities", "StandardGaussianKL": "reads logarithms of variances",
-	"Brier": "a quadratic form", "RankedProbability": "sums along the classes", "LDAM": "a margin in the label's logit", "GaussianCRPS": "three operands",
-	"AsymmetricLoss": "two powers", "DPO": "four operands", "DPOHinge": "four operands", "IPO": "four operands", "APOZero": "four operands", "APODown": "four operands",
+	"AlphaDivergence": "reads probabilities",
+	"Brier":           "a quadratic form", "RankedProbability": "sums along the classes", "LDAM": "a margin in the label's logit", "GaussianCRPS": "three operands",
+	"DPO": "four operands", "DPOHinge": "four operands", "IPO": "four operands", "APOZero": "four operands", "APODown": "four operands",
 	"NCA": "four operands", "SimPO": "a few numbers a sequence", "CPO": "a few numbers a sequence", "ORPO": "a few numbers a sequence",
 }
 
 // float32Only lists the losses whose kernels have the digits of float32, or are too long to have
 // twice.
-var float32Only = map[string]bool{"BernoulliKL": true, "Barron": true, "BinaryCrossEntropyFromProb": true, "NegativeBinomial": true, "Tweedie": true}
+var float32Only = map[string]bool{"BernoulliKL": true, "Barron": true, "BinaryCrossEntropyFromProb": true, "NegativeBinomial": true, "Tweedie": true,
+	"AsymmetricLoss": true}
 
 // refusals lists the options under which a loss with kernels has none.
 var refusals = map[string]bool{
 	"PoissonNLL WithFull": true, "NegativeBinomial WithFull": true, "KL WithLogTarget": true, "KL WithTargetLogits": true,
-	"SoftmaxFocal soft": true, "PolyCrossEntropy soft": true, "GeneralizedCrossEntropy soft": true, "SphericalScore soft": true,
+	"SphericalScore soft": true, "KLFromLogProb WithLogTarget": true,
 }
 
 // float64Refusals lists the options under which a loss has a kernel for float32 alone.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
@@ -48,7 +49,10 @@ func AsymmetricLoss(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var asymmetricLoss = core.Definition{
 	Name: "AsymmetricLoss", Operands: elements("logits", core.Logits, "target", core.UnitInterval), Takes: core.Options(core.ReduceOptions, core.OptGammas, core.OptClip),
 	Defaults: core.Settings{Score: core.Score{Gammas: []float64{1, 4}, Clip: 0.05}},
-	Laws:     core.NonNegative, Others: "ASL and timm AsymmetricLossMultiLabel: Sum (the ASL repository's default takes the focusing factors for constants); mmpretrain: Mean",
+	Kernel: points(false, func(s *core.Settings) tensorops.Point {
+		return tensorops.Point{Loss: tensorops.Asymmetric, A: s.Score.Gammas[0], B: s.Score.Gammas[1], C: s.Score.Clip}
+	}),
+	Laws: core.NonNegative, Others: "ASL and timm AsymmetricLossMultiLabel: Sum (the ASL repository's default takes the focusing factors for constants); mmpretrain: Mean",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		plus, minus, clip := s.Score.Gammas[0], s.Score.Gammas[1], s.Score.Clip
 		partials := formula.Bivariate(func(x, y float64, _ int) formula.Partials {

@@ -155,7 +155,7 @@ func sphericalFast(b *core.Block, wrt int, value, grad []float64) {
 
 // sphericalCurve is 1 - e^(-s/2) with its derivative.
 func sphericalCurve(value, slope, nll []float64) {
-	generalizedCurve(0.5)(value, slope, nll)
+	generalizedCurve(0.5)(value, slope, nll, nil)
 	formula.Scale(value, 0.5)
 	formula.Scale(slope, 0.5)
 }

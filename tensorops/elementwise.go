@@ -169,7 +169,8 @@ type pointJob[F Float] struct {
 }
 
 func (j *pointJob[F]) run(lo, hi int) {
-	d := j.data.cut(lo, hi)
+	var d PointData[F]
+	j.data.cut(&d, lo, hi)
 	j.sums[lo/pointChunk] = PointSum(j.point, &d, j.g)
 }
 

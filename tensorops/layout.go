@@ -20,7 +20,10 @@ func Elements[T any](t *tensor.Dense) ([]T, error) {
 	if t.IsMasked() {
 		return nil, &Fault{ErrShape, "a masked tensor, want one without"}
 	}
-	data, ok := t.Data().([]T)
+	data, ok := numbers[T](t)
+	if !ok {
+		data, ok = t.Data().([]T)
+	}
 	if !ok {
 		one, scalar := t.Data().(T)
 		if !scalar {
@@ -42,6 +45,22 @@ func Elements[T any](t *tensor.Dense) ([]T, error) {
 		return data[:n], nil
 	}
 	return copied(t, data), nil
+}
+
+// numbers returns the memory of a tensor of floating-point numbers as T, which they are. Data, which
+// does that for every type, makes a new interface.
+func numbers[T any](t *tensor.Dense) (data []T, ok bool) {
+	switch d := any(&data).(type) {
+	case *[]float32:
+		if ok = t.Dtype() == tensor.Float32 && !t.IsScalar(); ok {
+			*d = t.Float32s()
+		}
+	case *[]float64:
+		if ok = t.Dtype() == tensor.Float64 && !t.IsScalar(); ok {
+			*d = t.Float64s()
+		}
+	}
+	return data, ok
 }
 
 // copied returns a row-major copy of t, data being its memory.

@@ -82,6 +82,13 @@ const (
 	Perceptron
 	// HingeEmbedding is x for t = 1 and max(0, A - x) for t = -1.
 	HingeEmbedding
+	// StandardGaussian is (exp(x) - 1 - x + t²)/2 of a logarithm of a variance x and a mean t.
+	StandardGaussian
+	// Asymmetric is t·(1-p)^A·-log p + (1-t)·m^B·-log(1-m) of a logit x and a target t in [0, 1], with
+	// p = σ(x) and m = max(p - C, 0).
+	Asymmetric
+	// LogRatio is t·(log t - x) of a log-probability x and finite t >= 0, with 0·log 0 = 0.
+	LogRatio
 	pointLosses
 )
 
@@ -173,12 +180,13 @@ func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 		sum += r.block(d)
 	}
 	for lo := 0; lo < n && n > pointBlock; lo += pointBlock {
-		part := d.cut(lo, min(lo+pointBlock, n))
-		sum += r.block(&part)
+		d.cut(&r.part, lo, min(lo+pointBlock, n))
+		sum += r.block(&r.part)
 	}
 	if r.stream != 0 {
 		active[F]().fence()
 	}
+	r.part = PointData[F]{}
 	pool.Put(r)
 	return sum
 }
@@ -186,8 +194,9 @@ func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 // HasPoint reports whether there is a kernel for elements of type F that computes the loss with
 // these parameters to its accuracy. Where there is none, as for scales whose square or inverse
 // leaves the type, PointSum is right too, and slow. The float64 elements of [BernoulliKL],
-// [NegativeBinomial], [BinaryCrossEntropyFromProb], [Barron] and [SigmoidFocal] have none, but for
-// shapes of 0, 1 and 2 and the exponent 2.
+// [NegativeBinomial], [BinaryCrossEntropyFromProb], [Asymmetric], [Barron] and [SigmoidFocal] have
+// none, but for shapes of 0, 1 and 2 and the exponent 2; [Asymmetric] has none for a shift below
+// 2^-10.
 func HasPoint[F Float](p Point) bool {
 	single := isFloat32[F]()
 	if !single && p.plan().kernel >= pointFocalPower {
@@ -220,6 +229,8 @@ func HasPoint[F Float](p Point) bool {
 		return p.A == 1 || p.A == 2 || within(p.A-1, 0x1p60) && within(2-p.A, 0x1p60)
 	case BinaryCrossEntropy:
 		return p.A == 0 || within(p.A, 0x1p60) && p.A <= 1
+	case Asymmetric:
+		return p.A >= 0 && p.A <= 0x1p20 && p.B >= 0 && p.B <= 0x1p20 && p.C >= 0x1p-10 && p.C < 1
 	case SigmoidFocal:
 		weight := func(w float64) bool { return w == 0 || within(math.Abs(w), 0x1p60) }
 		return p.A >= 0 && p.A <= 0x1p20 && weight(p.B) && weight(p.C)
@@ -328,6 +339,12 @@ func (p Point) plan() pointPlan {
 		r.kernel, r.a, r.gain = pointBentHinge, 2, 2
 	case HingeEmbedding:
 		r.kernel = pointEmbedding
+	case StandardGaussian:
+		r.kernel = pointGaussian
+	case Asymmetric:
+		r.kernel = pointAsymmetric
+	case LogRatio:
+		r.kernel = pointLogRatio
 	}
 	return r
 }

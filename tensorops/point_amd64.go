@@ -36,6 +36,9 @@ var (
 		pointNegativeBinomial: pointNegativeBinomialF32AVX2,
 		pointProbability:      pointProbabilityF32AVX2,
 		pointBernoulli:        pointBernoulliF32AVX2,
+		pointGaussian:         pointGaussianF32AVX2,
+		pointLogRatio:         pointLogRatioF32AVX2,
+		pointAsymmetric:       pointAsymmetricF32AVX2,
 	}
 	pointsF32AVX512 = pointKernels[float32]{
 		pointSquared:          pointSquaredF32AVX512,
@@ -70,6 +73,9 @@ var (
 		pointNegativeBinomial: pointNegativeBinomialF32AVX512,
 		pointProbability:      pointProbabilityF32AVX512,
 		pointBernoulli:        pointBernoulliF32AVX512,
+		pointGaussian:         pointGaussianF32AVX512,
+		pointLogRatio:         pointLogRatioF32AVX512,
+		pointAsymmetric:       pointAsymmetricF32AVX512,
 	}
 	pointsF64AVX2 = pointKernels[float64]{
 		pointSquared:       pointSquaredF64AVX2,
@@ -99,6 +105,8 @@ var (
 		pointWelsch:        pointWelschF64AVX2,
 		pointTukey:         pointTukeyF64AVX2,
 		pointTweedie:       pointTweedieF64AVX2,
+		pointGaussian:      pointGaussianF64AVX2,
+		pointLogRatio:      pointLogRatioF64AVX2,
 	}
 	pointsF64AVX512 = pointKernels[float64]{
 		pointSquared:       pointSquaredF64AVX512,
@@ -128,5 +136,7 @@ var (
 		pointWelsch:        pointWelschF64AVX512,
 		pointTukey:         pointTukeyF64AVX512,
 		pointTweedie:       pointTweedieF64AVX512,
+		pointGaussian:      pointGaussianF64AVX512,
+		pointLogRatio:      pointLogRatioF64AVX512,
 	}
 )

@@ -5304,6 +5304,398 @@ unset211:
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
 
+// func pointGaussianF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·pointGaussianF32AVX2(SB), NOSPLIT, $32-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Y0
+	VMOVUPS      Y0, (SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Y0
+	VMOVUPS    (DX)(R8*1), Y2
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside212
+
+back212:
+	VMOVUPS      c32_3493f27e<>+0(SB), Y3
+	VFMADD213PS  c32_3638ef1d<>+0(SB), Y0, Y3
+	VFMADD213PS  c32_37d00d01<>+0(SB), Y0, Y3
+	VFMADD213PS  c32_39500d01<>+0(SB), Y0, Y3
+	VFMADD213PS  c32_3ab60b61<>+0(SB), Y0, Y3
+	VFMADD213PS  c32_3c088889<>+0(SB), Y0, Y3
+	VFMADD213PS  c32_3d2aaaab<>+0(SB), Y0, Y3
+	VFMADD213PS  c32_3e2aaaab<>+0(SB), Y0, Y3
+	VFMADD213PS  c32_3f000000<>+0(SB), Y0, Y3
+	VMOVUPS      c32_4b400000<>+0(SB), Y5
+	VFMADD231PS  c32_4138aa3b<>+0(SB), Y0, Y5
+	VSUBPS       c32_4b400000<>+0(SB), Y5, Y6
+	VMOVAPS      Y0, Y4
+	VFNMADD231PS c32_3db17218<>+0(SB), Y6, Y4
+	VFNMADD231PS c32_af82e308<>+0(SB), Y6, Y4
+	VPERMPS      powersF32<>+0(SB), Y5, Y6
+	VPSLLD       $0x14, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
+	VFMADD213PS  c32_3f000000<>+0(SB), Y4, Y5
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y7
+	VMULPS       Y4, Y4, Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y4, Y4, Y5
+	VFMADD213PS  Y6, Y6, Y5
+	VMOVUPS      c32_0<>+0(SB), Y4
+	VCMPPS       $0x01, c32_c2ad495f<>+0(SB), Y0, Y6
+	VBLENDVPS    Y6, Y4, Y5, Y5
+	VMOVUPS      c32_7fc00000<>+0(SB), Y4
+	VCMPPS       $0x0e, c32_42b00000<>+0(SB), Y0, Y6
+	VBLENDVPS    Y6, Y4, Y5, Y5
+	VMULPS       Y0, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VSUBPS       c32_3f800000<>+0(SB), Y5, Y5
+	VSUBPS       Y0, Y5, Y4
+	VANDPS       c32_7fffffff<>+0(SB), Y0, Y6
+	VCMPPS       $0x01, c32_3f800000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y6, Y3, Y4, Y4
+	VMOVUPS      Y4, Y3
+	VFMADD231PS  Y2, Y2, Y3
+	VMULPS       c32_3f000000<>+0(SB), Y3, Y3
+	TESTL        $0x0000000d, R11
+	JNZ          aside213
+
+back213:
+	VADDPS    Y4, Y0, Y4
+	VANDPS    c32_7fffffff<>+0(SB), Y0, Y0
+	VCMPPS    $0x01, c32_3f800000<>+0(SB), Y0, Y0
+	VBLENDVPS Y0, Y4, Y5, Y5
+	VMULPS    c32_3f000000<>+0(SB), Y5, Y5
+	VMULPS    (SP), Y5, Y5
+	TESTL     $0x00000006, R11
+	JNZ       aside214
+
+back214:
+	VMOVUPS Y5, (AX)(R8*1)
+
+next0:
+	VADDPS  128(R10)(R12*1), Y3, Y3
+	VMOVUPS Y3, 128(R10)(R12*1)
+	LEAL    32(R8), R13
+	TESTL   $0x000000ff, R13
+	JZ      aside215
+
+back215:
+	XORL $0x00000020, R12
+	ADDQ $0x00000020, R8
+	CMPQ R8, DI
+	JL   loop
+	VZEROUPPER
+	RET
+
+aside212:
+	VMOVUPS    (BX)(R8*1), Y3
+	VCMPPS     $0x00, c32_0<>+0(SB), Y3, Y3
+	VANDNPS    Y0, Y3, Y0
+	VMOVUPS    c32_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, Y4, Y2, Y2
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back212
+
+aside213:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset216
+	VMULPS (BX)(R8*1), Y3, Y3
+
+unset216:
+	TESTL        $0x00000008, R11
+	JZ           unset217
+	VBROADCASTSS 44(R9), Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (SI)(R8*1)
+
+unset217:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back213
+
+aside214:
+	TESTL  $0x00000004, R11
+	JZ     unset218
+	VMULPS (BX)(R8*1), Y5, Y5
+
+unset218:
+	TESTL    $0x00000002, R11
+	JZ       back214
+	VMOVNTPS Y5, (AX)(R8*1)
+	JMP      next0
+
+aside215:
+	VCVTPS2PD 128(R10), Y0
+	VADDPD    (R10), Y0, Y0
+	VMOVUPD   Y0, (R10)
+	VCVTPS2PD 144(R10), Y0
+	VADDPD    32(R10), Y0, Y0
+	VMOVUPD   Y0, 32(R10)
+	VCVTPS2PD 160(R10), Y0
+	VADDPD    64(R10), Y0, Y0
+	VMOVUPD   Y0, 64(R10)
+	VCVTPS2PD 176(R10), Y0
+	VADDPD    96(R10), Y0, Y0
+	VMOVUPD   Y0, 96(R10)
+	VXORPS    X1, X1, X1
+	VMOVUPS   Y1, 128(R10)
+	VMOVUPS   Y1, 160(R10)
+	JMP       back215
+
+DATA c32_3493f27e<>+0(SB)/8, $0x3493f27e3493f27e
+DATA c32_3493f27e<>+8(SB)/8, $0x3493f27e3493f27e
+DATA c32_3493f27e<>+16(SB)/8, $0x3493f27e3493f27e
+DATA c32_3493f27e<>+24(SB)/8, $0x3493f27e3493f27e
+DATA c32_3493f27e<>+32(SB)/8, $0x3493f27e3493f27e
+DATA c32_3493f27e<>+40(SB)/8, $0x3493f27e3493f27e
+DATA c32_3493f27e<>+48(SB)/8, $0x3493f27e3493f27e
+DATA c32_3493f27e<>+56(SB)/8, $0x3493f27e3493f27e
+GLOBL c32_3493f27e<>(SB), RODATA|NOPTR, $64
+
+DATA c32_3638ef1d<>+0(SB)/8, $0x3638ef1d3638ef1d
+DATA c32_3638ef1d<>+8(SB)/8, $0x3638ef1d3638ef1d
+DATA c32_3638ef1d<>+16(SB)/8, $0x3638ef1d3638ef1d
+DATA c32_3638ef1d<>+24(SB)/8, $0x3638ef1d3638ef1d
+DATA c32_3638ef1d<>+32(SB)/8, $0x3638ef1d3638ef1d
+DATA c32_3638ef1d<>+40(SB)/8, $0x3638ef1d3638ef1d
+DATA c32_3638ef1d<>+48(SB)/8, $0x3638ef1d3638ef1d
+DATA c32_3638ef1d<>+56(SB)/8, $0x3638ef1d3638ef1d
+GLOBL c32_3638ef1d<>(SB), RODATA|NOPTR, $64
+
+DATA c32_37d00d01<>+0(SB)/8, $0x37d00d0137d00d01
+DATA c32_37d00d01<>+8(SB)/8, $0x37d00d0137d00d01
+DATA c32_37d00d01<>+16(SB)/8, $0x37d00d0137d00d01
+DATA c32_37d00d01<>+24(SB)/8, $0x37d00d0137d00d01
+DATA c32_37d00d01<>+32(SB)/8, $0x37d00d0137d00d01
+DATA c32_37d00d01<>+40(SB)/8, $0x37d00d0137d00d01
+DATA c32_37d00d01<>+48(SB)/8, $0x37d00d0137d00d01
+DATA c32_37d00d01<>+56(SB)/8, $0x37d00d0137d00d01
+GLOBL c32_37d00d01<>(SB), RODATA|NOPTR, $64
+
+DATA c32_39500d01<>+0(SB)/8, $0x39500d0139500d01
+DATA c32_39500d01<>+8(SB)/8, $0x39500d0139500d01
+DATA c32_39500d01<>+16(SB)/8, $0x39500d0139500d01
+DATA c32_39500d01<>+24(SB)/8, $0x39500d0139500d01
+DATA c32_39500d01<>+32(SB)/8, $0x39500d0139500d01
+DATA c32_39500d01<>+40(SB)/8, $0x39500d0139500d01
+DATA c32_39500d01<>+48(SB)/8, $0x39500d0139500d01
+DATA c32_39500d01<>+56(SB)/8, $0x39500d0139500d01
+GLOBL c32_39500d01<>(SB), RODATA|NOPTR, $64
+
+DATA c32_3ab60b61<>+0(SB)/8, $0x3ab60b613ab60b61
+DATA c32_3ab60b61<>+8(SB)/8, $0x3ab60b613ab60b61
+DATA c32_3ab60b61<>+16(SB)/8, $0x3ab60b613ab60b61
+DATA c32_3ab60b61<>+24(SB)/8, $0x3ab60b613ab60b61
+DATA c32_3ab60b61<>+32(SB)/8, $0x3ab60b613ab60b61
+DATA c32_3ab60b61<>+40(SB)/8, $0x3ab60b613ab60b61
+DATA c32_3ab60b61<>+48(SB)/8, $0x3ab60b613ab60b61
+DATA c32_3ab60b61<>+56(SB)/8, $0x3ab60b613ab60b61
+GLOBL c32_3ab60b61<>(SB), RODATA|NOPTR, $64
+
+DATA c32_3c088889<>+0(SB)/8, $0x3c0888893c088889
+DATA c32_3c088889<>+8(SB)/8, $0x3c0888893c088889
+DATA c32_3c088889<>+16(SB)/8, $0x3c0888893c088889
+DATA c32_3c088889<>+24(SB)/8, $0x3c0888893c088889
+DATA c32_3c088889<>+32(SB)/8, $0x3c0888893c088889
+DATA c32_3c088889<>+40(SB)/8, $0x3c0888893c088889
+DATA c32_3c088889<>+48(SB)/8, $0x3c0888893c088889
+DATA c32_3c088889<>+56(SB)/8, $0x3c0888893c088889
+GLOBL c32_3c088889<>(SB), RODATA|NOPTR, $64
+
+DATA c32_3d2aaaab<>+0(SB)/8, $0x3d2aaaab3d2aaaab
+DATA c32_3d2aaaab<>+8(SB)/8, $0x3d2aaaab3d2aaaab
+DATA c32_3d2aaaab<>+16(SB)/8, $0x3d2aaaab3d2aaaab
+DATA c32_3d2aaaab<>+24(SB)/8, $0x3d2aaaab3d2aaaab
+DATA c32_3d2aaaab<>+32(SB)/8, $0x3d2aaaab3d2aaaab
+DATA c32_3d2aaaab<>+40(SB)/8, $0x3d2aaaab3d2aaaab
+DATA c32_3d2aaaab<>+48(SB)/8, $0x3d2aaaab3d2aaaab
+DATA c32_3d2aaaab<>+56(SB)/8, $0x3d2aaaab3d2aaaab
+GLOBL c32_3d2aaaab<>(SB), RODATA|NOPTR, $64
+
+DATA c32_3e2aaaab<>+0(SB)/8, $0x3e2aaaab3e2aaaab
+DATA c32_3e2aaaab<>+8(SB)/8, $0x3e2aaaab3e2aaaab
+DATA c32_3e2aaaab<>+16(SB)/8, $0x3e2aaaab3e2aaaab
+DATA c32_3e2aaaab<>+24(SB)/8, $0x3e2aaaab3e2aaaab
+DATA c32_3e2aaaab<>+32(SB)/8, $0x3e2aaaab3e2aaaab
+DATA c32_3e2aaaab<>+40(SB)/8, $0x3e2aaaab3e2aaaab
+DATA c32_3e2aaaab<>+48(SB)/8, $0x3e2aaaab3e2aaaab
+DATA c32_3e2aaaab<>+56(SB)/8, $0x3e2aaaab3e2aaaab
+GLOBL c32_3e2aaaab<>(SB), RODATA|NOPTR, $64
+
+// func pointLogRatioF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·pointLogRatioF32AVX2(SB), NOSPLIT, $64-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
+	VXORPS       X1, X1, X1
+	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
+	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
+	VBROADCASTSD (R9), Y0
+	VMOVUPS      Y0, (SP)
+	XORL         R12, R12
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Y0
+	VCVTPS2PD  (DX)(R8*1), Y1
+	TESTL      $0x0000003f, R8
+	JNZ        fetched219
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+
+fetched219:
+	TESTL $0x00000004, R11
+	JNZ   aside220
+
+back220:
+	VCMPPD      $0x09, c64_0<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 32(SP)
+	VMOVUPD     Y1, Y2
+	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
+	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y3
+	VPADDQ      c64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VADDPD      c64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD      c64_3ff0000000000000<>+0(SB), Y3, Y3
+	VDIVPD      Y4, Y3, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     c64_3fc3b13b13b13b14<>+0(SB), Y5
+	VFMADD213PD c64_3fc745d1745d1746<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fcc71c71c71c71c<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fd2492492492492<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fd999999999999a<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fe5555555555555<>+0(SB), Y4, Y5
+	VMULPD      Y4, Y5, Y5
+	VADDPD      Y3, Y3, Y4
+	VFMADD213PD Y4, Y3, Y5
+	VPSRLQ      $0x34, Y2, Y2
+	VORPD       c64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      c64_43300000000003ff<>+0(SB), Y2, Y2
+	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y5
+	VSUBPD      Y0, Y5, Y5
+	VMULPD      Y1, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y1, Y2
+	VANDPS      Y2, Y5, Y5
+	VCMPPD      $0x03, Y0, Y0, Y2
+	VBLENDVPD   Y2, Y0, Y5, Y5
+	VORPS       32(SP), Y5, Y5
+	TESTL       $0x0000000d, R11
+	JNZ         aside221
+
+back221:
+	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
+	VMULPD (SP), Y1, Y1
+	TESTL  $0x00000006, R11
+	JNZ    aside222
+
+back222:
+	VCVTPD2PSY Y1, X0
+	VMOVUPS    X0, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y5, Y5
+	VMOVUPD Y5, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000010, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside220:
+	VCVTPS2PD  (BX)(R8*1), Y2
+	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
+	VANDNPS    Y0, Y2, Y0
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD  Y2, Y3, Y1, Y1
+	TESTL      $0x0000003f, R8
+	JNZ        fetched223
+	PREFETCHT0 16384(BX)(R8*1)
+
+fetched223:
+	JMP back220
+
+aside221:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset224
+	VCVTPS2PD (BX)(R8*1), Y0
+	VMULPD    Y0, Y5, Y5
+
+unset224:
+	TESTL        $0x00000008, R11
+	JZ           unset225
+	VBROADCASTSD 8(R9), Y0
+	VMULPD       Y5, Y0, Y0
+	VCVTPD2PSY   Y0, X0
+	VMOVUPS      X0, (SI)(R8*1)
+
+unset225:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back221
+
+aside222:
+	TESTL     $0x00000004, R11
+	JZ        unset226
+	VCVTPS2PD (BX)(R8*1), Y0
+	VMULPD    Y0, Y1, Y1
+
+unset226:
+	TESTL      $0x00000002, R11
+	JZ         back222
+	VCVTPD2PSY Y1, X0
+	VMOVNTPS   X0, (AX)(R8*1)
+	JMP        next0
+
+DATA c64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+32(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+40(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
+GLOBL c64_fffffffffffff<>(SB), RODATA|NOPTR, $64
+
+DATA c64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+32(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+40(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+48(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+56(SB)/8, $0x3fe6a09e667f3bcd
+GLOBL c64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $64
+
 // func pointFocalPowerF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·pointFocalPowerF32AVX2(SB), NOSPLIT, $160-76
@@ -5336,15 +5728,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched212
+	JNZ        fetched227
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched212:
+fetched227:
 	TESTL $0x00000004, R11
-	JNZ   aside213
+	JNZ   aside228
 
-back213:
+back228:
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD       Y3, Y4, Y4
 	VMINPD       Y3, Y4, Y4
@@ -5462,9 +5854,9 @@ back213:
 	VMULPD       Y4, Y7, Y7
 	VORPS        128(SP), Y7, Y7
 	TESTL        $0x0000000d, R11
-	JNZ          aside214
+	JNZ          aside229
 
-back214:
+back229:
 	VMULPD       96(SP), Y3, Y3
 	VMULPD       Y6, Y3, Y3
 	VFNMADD231PD Y6, Y3, Y3
@@ -5477,9 +5869,9 @@ back214:
 	VXORPD       Y2, Y6, Y6
 	VMULPD       (SP), Y6, Y6
 	TESTL        $0x00000006, R11
-	JNZ          aside215
+	JNZ          aside230
 
-back215:
+back230:
 	VCVTPD2PSY Y6, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
@@ -5493,49 +5885,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside213:
+aside228:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched216
+	JNZ        fetched231
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched216:
-	JMP back213
+fetched231:
+	JMP back228
 
-aside214:
+aside229:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset217
+	JZ        unset232
 	VCVTPS2PD (BX)(R8*1), Y8
 	VMULPD    Y8, Y7, Y7
 
-unset217:
+unset232:
 	TESTL        $0x00000008, R11
-	JZ           unset218
+	JZ           unset233
 	VBROADCASTSD 8(R9), Y8
 	VMULPD       Y7, Y8, Y8
 	VCVTPD2PSY   Y8, X8
 	VMOVUPS      X8, (SI)(R8*1)
 
-unset218:
+unset233:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back214
+	JMP   back229
 
-aside215:
+aside230:
 	TESTL     $0x00000004, R11
-	JZ        unset219
+	JZ        unset234
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y6, Y6
 
-unset219:
+unset234:
 	TESTL      $0x00000002, R11
-	JZ         back215
+	JZ         back230
 	VCVTPD2PSY Y6, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
@@ -5559,26 +5951,6 @@ DATA c64_170000000000000<>+40(SB)/8, $0x0170000000000000
 DATA c64_170000000000000<>+48(SB)/8, $0x0170000000000000
 DATA c64_170000000000000<>+56(SB)/8, $0x0170000000000000
 GLOBL c64_170000000000000<>(SB), RODATA|NOPTR, $64
-
-DATA c64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+32(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+40(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
-GLOBL c64_fffffffffffff<>(SB), RODATA|NOPTR, $64
-
-DATA c64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+32(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+40(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+48(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+56(SB)/8, $0x3fe6a09e667f3bcd
-GLOBL c64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $64
 
 // func pointBarronF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -5612,15 +5984,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched220
+	JNZ        fetched235
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched220:
+fetched235:
 	TESTL $0x00000004, R11
-	JNZ   aside221
+	JNZ   aside236
 
-back221:
+back236:
 	VSUBPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y2, Y2
 	VMULPD       Y2, Y2, Y3
@@ -5690,17 +6062,17 @@ back221:
 	VCMPPD       $0x01, c64_3f30000000000000<>+0(SB), Y7, Y7
 	VBLENDVPD    Y7, Y4, Y6, Y6
 	TESTL        $0x0000000d, R11
-	JNZ          aside222
+	JNZ          aside237
 
-back222:
+back237:
 	VADDPD c64_3ff0000000000000<>+0(SB), Y3, Y3
 	VDIVPD Y3, Y2, Y2
 	VMULPD Y5, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside223
+	JNZ    aside238
 
-back223:
+back238:
 	VCVTPD2PSY Y2, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
@@ -5714,49 +6086,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside221:
+aside236:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched224
+	JNZ        fetched239
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched224:
-	JMP back221
+fetched239:
+	JMP back236
 
-aside222:
+aside237:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset225
+	JZ        unset240
 	VCVTPS2PD (BX)(R8*1), Y4
 	VMULPD    Y4, Y6, Y6
 
-unset225:
+unset240:
 	TESTL        $0x00000008, R11
-	JZ           unset226
+	JZ           unset241
 	VBROADCASTSD 8(R9), Y4
 	VMULPD       Y6, Y4, Y4
 	VCVTPD2PSY   Y4, X4
 	VMOVUPS      X4, (SI)(R8*1)
 
-unset226:
+unset241:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back222
+	JMP   back237
 
-aside223:
+aside238:
 	TESTL     $0x00000004, R11
-	JZ        unset227
+	JZ        unset242
 	VCVTPS2PD (BX)(R8*1), Y3
 	VMULPD    Y3, Y2, Y2
 
-unset227:
+unset242:
 	TESTL      $0x00000002, R11
-	JZ         back223
+	JZ         back238
 	VCVTPD2PSY Y2, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
@@ -5791,15 +6163,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched228
+	JNZ        fetched243
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched228:
+fetched243:
 	TESTL $0x00000004, R11
-	JNZ   aside229
+	JNZ   aside244
 
-back229:
+back244:
 	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 96(SP)
 	VADDPD       32(SP), Y2, Y4
@@ -5858,9 +6230,9 @@ back229:
 	VFMADD231PD  Y5, Y3, Y7
 	VORPS        96(SP), Y7, Y7
 	TESTL        $0x0000000d, R11
-	JNZ          aside230
+	JNZ          aside245
 
-back230:
+back245:
 	VMOVUPD      64(SP), Y2
 	VMOVUPD      64(SP), Y5
 	VMULPD       Y6, Y2, Y2
@@ -5871,9 +6243,9 @@ back230:
 	VDIVPD       Y6, Y5, Y5
 	VMULPD       (SP), Y5, Y5
 	TESTL        $0x00000006, R11
-	JNZ          aside231
+	JNZ          aside246
 
-back231:
+back246:
 	VCVTPD2PSY Y5, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
@@ -5887,49 +6259,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside229:
+aside244:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched232
+	JNZ        fetched247
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched232:
-	JMP back229
+fetched247:
+	JMP back244
 
-aside230:
+aside245:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset233
+	JZ        unset248
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y7, Y7
 
-unset233:
+unset248:
 	TESTL        $0x00000008, R11
-	JZ           unset234
+	JZ           unset249
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y7, Y2, Y2
 	VCVTPD2PSY   Y2, X2
 	VMOVUPS      X2, (SI)(R8*1)
 
-unset234:
+unset249:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back230
+	JMP   back245
 
-aside231:
+aside246:
 	TESTL     $0x00000004, R11
-	JZ        unset235
+	JZ        unset250
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y5, Y5
 
-unset235:
+unset250:
 	TESTL      $0x00000002, R11
-	JZ         back231
+	JZ         back246
 	VCVTPD2PSY Y5, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
@@ -5960,15 +6332,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y0
 	VCVTPS2PD  (DX)(R8*1), Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched236
+	JNZ        fetched251
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched236:
+fetched251:
 	TESTL $0x00000004, R11
-	JNZ   aside237
+	JNZ   aside252
 
-back237:
+back252:
 	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y2
 	VSUBPD      Y1, Y2, Y2
 	VMINPD      Y1, Y2, Y2
@@ -6043,17 +6415,17 @@ back237:
 	VBLENDVPD   Y4, Y8, Y3, Y3
 	VORPS       32(SP), Y3, Y3
 	TESTL       $0x0000000d, R11
-	JNZ         aside238
+	JNZ         aside253
 
-back238:
+back253:
 	VSUBPD Y1, Y0, Y1
 	VMULPD Y0, Y2, Y2
 	VDIVPD Y2, Y1, Y1
 	VMULPD (SP), Y1, Y1
 	TESTL  $0x00000006, R11
-	JNZ    aside239
+	JNZ    aside254
 
-back239:
+back254:
 	VCVTPD2PSY Y1, X0
 	VMOVUPS    X0, (AX)(R8*1)
 
@@ -6067,49 +6439,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside237:
+aside252:
 	VCVTPS2PD  (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched240
+	JNZ        fetched255
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched240:
-	JMP back237
+fetched255:
+	JMP back252
 
-aside238:
+aside253:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset241
+	JZ        unset256
 	VCVTPS2PD (BX)(R8*1), Y4
 	VMULPD    Y4, Y3, Y3
 
-unset241:
+unset256:
 	TESTL        $0x00000008, R11
-	JZ           unset242
+	JZ           unset257
 	VBROADCASTSD 8(R9), Y4
 	VMULPD       Y3, Y4, Y4
 	VCVTPD2PSY   Y4, X4
 	VMOVUPS      X4, (SI)(R8*1)
 
-unset242:
+unset257:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back238
+	JMP   back253
 
-aside239:
+aside254:
 	TESTL     $0x00000004, R11
-	JZ        unset243
+	JZ        unset258
 	VCVTPS2PD (BX)(R8*1), Y0
 	VMULPD    Y0, Y1, Y1
 
-unset243:
+unset258:
 	TESTL      $0x00000002, R11
-	JZ         back239
+	JZ         back254
 	VCVTPD2PSY Y1, X0
 	VMOVNTPS   X0, (AX)(R8*1)
 	JMP        next0
@@ -6140,15 +6512,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched244
+	JNZ        fetched259
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched244:
+fetched259:
 	TESTL $0x00000004, R11
-	JNZ   aside245
+	JNZ   aside260
 
-back245:
+back260:
 	VSUBPD       Y2, Y3, Y3
 	VMOVUPD      Y3, Y4
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y5
@@ -6260,15 +6632,15 @@ back245:
 	VCMPPD       $0x01, c64_3f30000000000000<>+0(SB), Y2, Y2
 	VBLENDVPD    Y2, Y6, Y10, Y10
 	TESTL        $0x0000000d, R11
-	JNZ          aside246
+	JNZ          aside261
 
-back246:
+back261:
 	VXORPD c64_8000000000000000<>+0(SB), Y4, Y4
 	VMULPD (SP), Y4, Y4
 	TESTL  $0x00000006, R11
-	JNZ    aside247
+	JNZ    aside262
 
-back247:
+back262:
 	VCVTPD2PSY Y4, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
@@ -6282,49 +6654,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside245:
+aside260:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched248
+	JNZ        fetched263
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched248:
-	JMP back245
+fetched263:
+	JMP back260
 
-aside246:
+aside261:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset249
+	JZ        unset264
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y10, Y10
 
-unset249:
+unset264:
 	TESTL        $0x00000008, R11
-	JZ           unset250
+	JZ           unset265
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y10, Y2, Y2
 	VCVTPD2PSY   Y2, X2
 	VMOVUPS      X2, (SI)(R8*1)
 
-unset250:
+unset265:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back246
+	JMP   back261
 
-aside247:
+aside262:
 	TESTL     $0x00000004, R11
-	JZ        unset251
+	JZ        unset266
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y4, Y4
 
-unset251:
+unset266:
 	TESTL      $0x00000002, R11
-	JZ         back247
+	JZ         back262
 	VCVTPD2PSY Y4, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
@@ -6429,6 +6801,316 @@ DATA c64_4083600000000000<>+48(SB)/8, $0x4083600000000000
 DATA c64_4083600000000000<>+56(SB)/8, $0x4083600000000000
 GLOBL c64_4083600000000000<>(SB), RODATA|NOPTR, $64
 
+// func pointAsymmetricF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·pointAsymmetricF32AVX2(SB), NOSPLIT, $160-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
+	VXORPS       X1, X1, X1
+	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
+	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
+	VBROADCASTSD (R9), Y2
+	VMOVUPS      Y2, (SP)
+	VBROADCASTSD 16(R9), Y2
+	VMOVUPS      Y2, 32(SP)
+	VBROADCASTSD 24(R9), Y2
+	VMOVUPS      Y2, 64(SP)
+	VBROADCASTSD 32(R9), Y2
+	VMOVUPS      Y2, 96(SP)
+	XORL         R12, R12
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Y2
+	VCVTPS2PD  (DX)(R8*1), Y3
+	TESTL      $0x0000003f, R8
+	JNZ        fetched267
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+
+fetched267:
+	TESTL $0x00000004, R11
+	JNZ   aside268
+
+back268:
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
+	VSUBPD       Y3, Y4, Y4
+	VMINPD       Y3, Y4, Y4
+	VCMPPD       $0x09, c64_0<>+0(SB), Y4, Y4
+	VMOVUPS      Y4, 128(SP)
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y4
+	VORPD        c64_8000000000000000<>+0(SB), Y4, Y4
+	VCMPPD       $0x05, Y0, Y4, Y5
+	VMAXPD       Y4, Y0, Y4
+	VMOVAPS      Y1, Y6
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y4, Y6
+	VSUBPD       Y1, Y6, Y7
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y7, Y4
+	VPSHUFD      $0xa0, Y6, Y7
+	VPADDD       Y7, Y7, Y7
+	VPOR         c64_100000000<>+0(SB), Y7, Y7
+	VPERMPS      powersF64<>+0(SB), Y7, Y7
+	VPSLLQ       $0x32, Y6, Y6
+	VPADDQ       Y6, Y7, Y7
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y6
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y4, Y6
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y4, Y6
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y4, Y6
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y4, Y6
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y4, Y6
+	VMULPD       Y4, Y6, Y6
+	VFMADD213PD  Y7, Y7, Y6
+	VANDPS       Y5, Y6, Y6
+	VCMPPD       $0x0e, c64_3fda827999fcef32<>+0(SB), Y6, Y4
+	VANDPD       c64_3ff0000000000000<>+0(SB), Y4, Y4
+	VADDPD       c64_4000000000000000<>+0(SB), Y6, Y5
+	VADDPD       Y4, Y5, Y5
+	VSUBPD       Y4, Y6, Y7
+	VDIVPD       Y5, Y7, Y7
+	VMULPD       Y7, Y7, Y5
+	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y8
+	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y5, Y8
+	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y5, Y8
+	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y5, Y8
+	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y5, Y8
+	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y5, Y8
+	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y5, Y8
+	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y5, Y8
+	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y5, Y8
+	VMULPD       Y5, Y8, Y8
+	VADDPD       Y7, Y7, Y5
+	VFMADD213PD  Y5, Y7, Y8
+	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y4, Y8
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y6, Y4
+	VDIVPD       Y4, Y6, Y6
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
+	VMOVUPD      c64_0<>+0(SB), Y5
+	VSUBPD       Y6, Y4, Y4
+	VMOVUPD      Y4, Y7
+	VBLENDVPD    Y2, Y6, Y7, Y7
+	VMOVUPD      Y6, Y6
+	VBLENDVPD    Y2, Y4, Y6, Y6
+	VMOVUPD      Y2, Y4
+	VMAXPD       Y2, Y5, Y2
+	VXORPD       c64_8000000000000000<>+0(SB), Y4, Y4
+	VMOVUPD      c64_0<>+0(SB), Y9
+	VMAXPD       Y4, Y9, Y4
+	VADDPD       Y8, Y4, Y4
+	VADDPD       Y8, Y2, Y2
+	VMULPD       32(SP), Y2, Y2
+	VORPD        c64_8000000000000000<>+0(SB), Y2, Y2
+	VCMPPD       $0x05, Y0, Y2, Y8
+	VMAXPD       Y2, Y0, Y2
+	VMOVAPS      Y1, Y9
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y2, Y9
+	VSUBPD       Y1, Y9, Y10
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y10, Y2
+	VPSHUFD      $0xa0, Y9, Y10
+	VPADDD       Y10, Y10, Y10
+	VPOR         c64_100000000<>+0(SB), Y10, Y10
+	VPERMPS      powersF64<>+0(SB), Y10, Y10
+	VPSLLQ       $0x32, Y9, Y9
+	VPADDQ       Y9, Y10, Y10
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y9
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y2, Y9
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y2, Y9
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y2, Y9
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y2, Y9
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y2, Y9
+	VMULPD       Y2, Y9, Y9
+	VFMADD213PD  Y10, Y10, Y9
+	VANDPS       Y8, Y9, Y9
+	VMOVUPD      Y7, Y2
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y8
+	VSUBPD       96(SP), Y2, Y2
+	VMAXPD       Y2, Y5, Y2
+	VMOVUPD      Y2, Y5
+	VMOVUPD      Y2, Y10
+	VMOVUPD      c64_170000000000000<>+0(SB), Y11
+	VMAXPD       Y5, Y11, Y5
+	VMOVUPD      Y5, Y11
+	VPADDQ       c64_95f619980c433<>+0(SB), Y11, Y11
+	VANDPD       c64_fffffffffffff<>+0(SB), Y11, Y12
+	VPADDQ       c64_3fe6a09e667f3bcd<>+0(SB), Y12, Y12
+	VADDPD       c64_3ff0000000000000<>+0(SB), Y12, Y13
+	VSUBPD       c64_3ff0000000000000<>+0(SB), Y12, Y12
+	VDIVPD       Y13, Y12, Y12
+	VMULPD       Y12, Y12, Y13
+	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y14
+	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y13, Y14
+	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y13, Y14
+	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y13, Y14
+	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y13, Y14
+	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y13, Y14
+	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y13, Y14
+	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y13, Y14
+	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y13, Y14
+	VMULPD       Y13, Y14, Y14
+	VADDPD       Y12, Y12, Y13
+	VFMADD213PD  Y13, Y12, Y14
+	VPSRLQ       $0x34, Y11, Y11
+	VORPD        c64_4330000000000000<>+0(SB), Y11, Y11
+	VSUBPD       c64_43300000000003ff<>+0(SB), Y11, Y11
+	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y11, Y14
+	VMULPD       64(SP), Y14, Y14
+	VMOVAPD      Y14, Y11
+	VCMPPD       $0x05, Y0, Y11, Y13
+	VMAXPD       Y11, Y0, Y11
+	VMOVAPS      Y1, Y12
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y11, Y12
+	VSUBPD       Y1, Y12, Y15
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y15, Y11
+	VPSHUFD      $0xa0, Y12, Y15
+	VPADDD       Y15, Y15, Y15
+	VPOR         c64_100000000<>+0(SB), Y15, Y15
+	VPERMPS      powersF64<>+0(SB), Y15, Y15
+	VPSLLQ       $0x32, Y12, Y12
+	VPADDQ       Y12, Y15, Y15
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y12
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y11, Y12
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y11, Y12
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y11, Y12
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y11, Y12
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y11, Y12
+	VMULPD       Y11, Y12, Y12
+	VFMADD213PD  Y15, Y15, Y12
+	VANDPS       Y13, Y12, Y12
+	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y11
+	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y14, Y13
+	VBLENDVPD    Y13, Y11, Y12, Y12
+	VCMPPD       $0x0e, c64_0<>+0(SB), Y2, Y2
+	VANDPS       Y2, Y12, Y12
+	VXORPD       c64_8000000000000000<>+0(SB), Y10, Y10
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y10, Y2
+	VPADDQ       c64_95f619980c433<>+0(SB), Y2, Y2
+	VPSRLQ       $0x34, Y2, Y2
+	VMOVUPD      c64_7fe<>+0(SB), Y11
+	VPSUBQ       Y2, Y11, Y11
+	VPSLLQ       $0x34, Y11, Y11
+	VORPD        c64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD       c64_43300000000003ff<>+0(SB), Y2, Y2
+	VSUBPD       c64_3ff0000000000000<>+0(SB), Y11, Y13
+	VFMADD231PD  Y10, Y11, Y13
+	VADDPD       c64_4000000000000000<>+0(SB), Y13, Y11
+	VDIVPD       Y11, Y13, Y13
+	VMULPD       Y13, Y13, Y11
+	VMOVUPD      c64_3fbaf286bca1af28<>+0(SB), Y14
+	VFMADD213PD  c64_3fbe1e1e1e1e1e1e<>+0(SB), Y11, Y14
+	VFMADD213PD  c64_3fc1111111111111<>+0(SB), Y11, Y14
+	VFMADD213PD  c64_3fc3b13b13b13b14<>+0(SB), Y11, Y14
+	VFMADD213PD  c64_3fc745d1745d1746<>+0(SB), Y11, Y14
+	VFMADD213PD  c64_3fcc71c71c71c71c<>+0(SB), Y11, Y14
+	VFMADD213PD  c64_3fd2492492492492<>+0(SB), Y11, Y14
+	VFMADD213PD  c64_3fd999999999999a<>+0(SB), Y11, Y14
+	VFMADD213PD  c64_3fe5555555555555<>+0(SB), Y11, Y14
+	VMULPD       Y11, Y14, Y14
+	VADDPD       Y13, Y13, Y11
+	VFMADD213PD  Y11, Y13, Y14
+	VFMADD231PD  c64_3fe62e42fefa39ef<>+0(SB), Y2, Y14
+	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y2
+	VCMPPD       $0x0e, c64_4630000000000000<>+0(SB), Y10, Y10
+	VBLENDVPD    Y10, Y2, Y14, Y14
+	VXORPD       c64_8000000000000000<>+0(SB), Y14, Y14
+	VSUBPD       Y3, Y8, Y8
+	VMULPD       Y3, Y9, Y9
+	VMULPD       Y8, Y12, Y12
+	VMOVUPD      Y4, Y2
+	VMULPD       Y9, Y2, Y2
+	VFMADD231PD  Y14, Y12, Y2
+	VORPS        128(SP), Y2, Y2
+	TESTL        $0x0000000d, R11
+	JNZ          aside269
+
+back269:
+	VMULPD       64(SP), Y14, Y14
+	VDIVPD       Y5, Y14, Y14
+	VMOVUPD      Y6, Y3
+	VADDPD       96(SP), Y3, Y3
+	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y5
+	VDIVPD       Y3, Y5, Y3
+	VADDPD       Y14, Y3, Y3
+	VMULPD       Y7, Y3, Y3
+	VMULPD       Y6, Y3, Y3
+	VMULPD       Y12, Y3, Y3
+	VMULPD       32(SP), Y4, Y4
+	VMULPD       Y7, Y4, Y4
+	VADDPD       Y6, Y4, Y4
+	VFNMADD231PD Y4, Y9, Y3
+	VMULPD       (SP), Y3, Y3
+	TESTL        $0x00000006, R11
+	JNZ          aside270
+
+back270:
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y2, Y2
+	VMOVUPD Y2, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000010, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside268:
+	VCVTPS2PD  (BX)(R8*1), Y4
+	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
+	VANDNPS    Y2, Y4, Y2
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD  Y4, Y5, Y3, Y3
+	TESTL      $0x0000003f, R8
+	JNZ        fetched271
+	PREFETCHT0 16384(BX)(R8*1)
+
+fetched271:
+	JMP back268
+
+aside269:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset272
+	VCVTPS2PD (BX)(R8*1), Y3
+	VMULPD    Y3, Y2, Y2
+
+unset272:
+	TESTL        $0x00000008, R11
+	JZ           unset273
+	VBROADCASTSD 8(R9), Y3
+	VMULPD       Y2, Y3, Y3
+	VCVTPD2PSY   Y3, X3
+	VMOVUPS      X3, (SI)(R8*1)
+
+unset273:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back269
+
+aside270:
+	TESTL     $0x00000004, R11
+	JZ        unset274
+	VCVTPS2PD (BX)(R8*1), Y4
+	VMULPD    Y4, Y3, Y3
+
+unset274:
+	TESTL      $0x00000002, R11
+	JZ         back270
+	VCVTPD2PSY Y3, X3
+	VMOVNTPS   X3, (AX)(R8*1)
+	JMP        next0
+
 // func pointSquaredF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, MMX+
 TEXT ·pointSquaredF64AVX2(SB), NOSPLIT, $32-76
@@ -6456,25 +7138,25 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside252
+	JNZ        aside275
 
-back252:
+back275:
 	VSUBPD Y3, Y2, Y2
 	VMULPD Y2, Y2, Y3
 	VSUBPD Y5, Y4, Y4
 	VMULPD Y4, Y4, Y5
 	TESTL  $0x0000000c, R11
-	JNZ    aside253
+	JNZ    aside276
 
-back253:
+back276:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD (SP), Y2, Y2
 	VMULPD (SP), Y4, Y4
 	TESTL  $0x00000006, R11
-	JNZ    aside254
+	JNZ    aside277
 
-back254:
+back277:
 	VMOVUPD Y2, (AX)(R8*1)
 	VMOVUPD Y4, 32(AX)(R8*1)
 
@@ -6489,7 +7171,7 @@ next0:
 	VZEROUPPER
 	RET
 
-aside252:
+aside275:
 	VMOVUPD    (BX)(R8*1), Y6
 	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
 	VANDNPS    Y2, Y6, Y2
@@ -6501,17 +7183,17 @@ aside252:
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
 	VBLENDVPD  Y6, Y7, Y5, Y5
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back252
+	JMP        back275
 
-aside253:
+aside276:
 	TESTL  $0x00000004, R11
-	JZ     unset255
+	JZ     unset278
 	VMULPD (BX)(R8*1), Y3, Y3
 	VMULPD 32(BX)(R8*1), Y5, Y5
 
-unset255:
+unset278:
 	TESTL        $0x00000008, R11
-	JZ           unset256
+	JZ           unset279
 	VBROADCASTSD 8(R9), Y6
 	VMULPD       Y3, Y6, Y6
 	VMOVUPD      Y6, (SI)(R8*1)
@@ -6519,18 +7201,18 @@ unset255:
 	VMULPD       Y5, Y6, Y6
 	VMOVUPD      Y6, 32(SI)(R8*1)
 
-unset256:
-	JMP back253
+unset279:
+	JMP back276
 
-aside254:
+aside277:
 	TESTL  $0x00000004, R11
-	JZ     unset257
+	JZ     unset280
 	VMULPD (BX)(R8*1), Y2, Y2
 	VMULPD 32(BX)(R8*1), Y4, Y4
 
-unset257:
+unset280:
 	TESTL    $0x00000002, R11
-	JZ       back254
+	JZ       back277
 	VMOVNTPD Y2, (AX)(R8*1)
 	VMOVNTPD Y4, 32(AX)(R8*1)
 	JMP      next0
@@ -6562,17 +7244,17 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside258
+	JNZ        aside281
 
-back258:
+back281:
 	VSUBPD Y3, Y2, Y2
 	VANDPD c64_7fffffffffffffff<>+0(SB), Y2, Y3
 	VSUBPD Y5, Y4, Y4
 	VANDPD c64_7fffffffffffffff<>+0(SB), Y4, Y5
 	TESTL  $0x0000000c, R11
-	JNZ    aside259
+	JNZ    aside282
 
-back259:
+back282:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y2, Y6
@@ -6586,9 +7268,9 @@ back259:
 	VANDPS Y4, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside260
+	JNZ    aside283
 
-back260:
+back283:
 	VMOVUPD Y6, (AX)(R8*1)
 	VMOVUPD Y2, 32(AX)(R8*1)
 
@@ -6603,7 +7285,7 @@ next0:
 	VZEROUPPER
 	RET
 
-aside258:
+aside281:
 	VMOVUPD    (BX)(R8*1), Y6
 	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
 	VANDNPS    Y2, Y6, Y2
@@ -6615,17 +7297,17 @@ aside258:
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
 	VBLENDVPD  Y6, Y7, Y5, Y5
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back258
+	JMP        back281
 
-aside259:
+aside282:
 	TESTL  $0x00000004, R11
-	JZ     unset261
+	JZ     unset284
 	VMULPD (BX)(R8*1), Y3, Y3
 	VMULPD 32(BX)(R8*1), Y5, Y5
 
-unset261:
+unset284:
 	TESTL        $0x00000008, R11
-	JZ           unset262
+	JZ           unset285
 	VBROADCASTSD 8(R9), Y6
 	VMULPD       Y3, Y6, Y6
 	VMOVUPD      Y6, (SI)(R8*1)
@@ -6633,18 +7315,18 @@ unset261:
 	VMULPD       Y5, Y6, Y6
 	VMOVUPD      Y6, 32(SI)(R8*1)
 
-unset262:
-	JMP back259
+unset285:
+	JMP back282
 
-aside260:
+aside283:
 	TESTL  $0x00000004, R11
-	JZ     unset263
+	JZ     unset286
 	VMULPD (BX)(R8*1), Y6, Y6
 	VMULPD 32(BX)(R8*1), Y2, Y2
 
-unset263:
+unset286:
 	TESTL    $0x00000002, R11
-	JZ       back260
+	JZ       back283
 	VMOVNTPD Y6, (AX)(R8*1)
 	VMOVNTPD Y2, 32(AX)(R8*1)
 	JMP      next0
@@ -6678,9 +7360,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside264
+	JNZ        aside287
 
-back264:
+back287:
 	VSUBPD       Y3, Y2, Y2
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y6
 	VMINPD       32(SP), Y6, Y3
@@ -6692,9 +7374,9 @@ back264:
 	VFNMADD231PD c64_3fe0000000000000<>+0(SB), Y5, Y7
 	VMULPD       Y5, Y7, Y7
 	TESTL        $0x0000000c, R11
-	JNZ          aside265
+	JNZ          aside288
 
-back265:
+back288:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y2, Y2
@@ -6704,9 +7386,9 @@ back265:
 	VORPD  Y4, Y5, Y5
 	VMULPD (SP), Y5, Y5
 	TESTL  $0x00000006, R11
-	JNZ    aside266
+	JNZ    aside289
 
-back266:
+back289:
 	VMOVUPD Y3, (AX)(R8*1)
 	VMOVUPD Y5, 32(AX)(R8*1)
 
@@ -6721,7 +7403,7 @@ next0:
 	VZEROUPPER
 	RET
 
-aside264:
+aside287:
 	VMOVUPD    (BX)(R8*1), Y6
 	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
 	VANDNPS    Y2, Y6, Y2
@@ -6733,17 +7415,17 @@ aside264:
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
 	VBLENDVPD  Y6, Y7, Y5, Y5
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back264
+	JMP        back287
 
-aside265:
+aside288:
 	TESTL  $0x00000004, R11
-	JZ     unset267
+	JZ     unset290
 	VMULPD (BX)(R8*1), Y6, Y6
 	VMULPD 32(BX)(R8*1), Y7, Y7
 
-unset267:
+unset290:
 	TESTL        $0x00000008, R11
-	JZ           unset268
+	JZ           unset291
 	VBROADCASTSD 8(R9), Y8
 	VMULPD       Y6, Y8, Y8
 	VMOVUPD      Y8, (SI)(R8*1)
@@ -6751,18 +7433,18 @@ unset267:
 	VMULPD       Y7, Y8, Y8
 	VMOVUPD      Y8, 32(SI)(R8*1)
 
-unset268:
-	JMP back265
+unset291:
+	JMP back288
 
-aside266:
+aside289:
 	TESTL  $0x00000004, R11
-	JZ     unset269
+	JZ     unset292
 	VMULPD (BX)(R8*1), Y3, Y3
 	VMULPD 32(BX)(R8*1), Y5, Y5
 
-unset269:
+unset292:
 	TESTL    $0x00000002, R11
-	JZ       back266
+	JZ       back289
 	VMOVNTPD Y3, (AX)(R8*1)
 	VMOVNTPD Y5, 32(AX)(R8*1)
 	JMP      next0
@@ -6795,9 +7477,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside270
+	JNZ        aside293
 
-back270:
+back293:
 	VSUBPD       Y3, Y2, Y2
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y4
 	VMULPD       Y2, Y2, Y3
@@ -6869,9 +7551,9 @@ back270:
 	VCMPPD       $0x01, c64_3ff0000000000000<>+0(SB), Y4, Y6
 	VBLENDVPD    Y6, Y5, Y8, Y8
 	TESTL        $0x0000000d, R11
-	JNZ          aside271
+	JNZ          aside294
 
-back271:
+back294:
 	VADDPD      c64_3ff0000000000000<>+0(SB), Y7, Y5
 	VDIVPD      Y5, Y7, Y7
 	VADDPD      Y7, Y7, Y7
@@ -6900,9 +7582,9 @@ back271:
 	VBLENDVPD   Y2, Y6, Y5, Y5
 	VMULPD      (SP), Y5, Y5
 	TESTL       $0x00000006, R11
-	JNZ         aside272
+	JNZ         aside295
 
-back272:
+back295:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -6915,42 +7597,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside270:
+aside293:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back270
+	JMP        back293
 
-aside271:
+aside294:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset273
+	JZ     unset296
 	VMULPD (BX)(R8*1), Y8, Y8
 
-unset273:
+unset296:
 	TESTL        $0x00000008, R11
-	JZ           unset274
+	JZ           unset297
 	VBROADCASTSD 8(R9), Y5
 	VMULPD       Y8, Y5, Y5
 	VMOVUPD      Y5, (SI)(R8*1)
 
-unset274:
+unset297:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back271
+	JMP   back294
 
-aside272:
+aside295:
 	TESTL  $0x00000004, R11
-	JZ     unset275
+	JZ     unset298
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset275:
+unset298:
 	TESTL    $0x00000002, R11
-	JZ       back272
+	JZ       back295
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -7272,9 +7954,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside276
+	JNZ        aside299
 
-back276:
+back299:
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD       Y3, Y4, Y4
 	VMINPD       Y3, Y4, Y4
@@ -7335,9 +8017,9 @@ back276:
 	VFMADD231PD  Y3, Y4, Y9
 	VORPS        32(SP), Y9, Y9
 	TESTL        $0x0000000d, R11
-	JNZ          aside277
+	JNZ          aside300
 
-back277:
+back300:
 	VADDPD  c64_3ff0000000000000<>+0(SB), Y7, Y3
 	VDIVPD  Y3, Y7, Y7
 	VSUBPD  Y4, Y7, Y7
@@ -7345,9 +8027,9 @@ back277:
 	VXORPD  Y2, Y7, Y7
 	VMULPD  (SP), Y7, Y7
 	TESTL   $0x00000006, R11
-	JNZ     aside278
+	JNZ     aside301
 
-back278:
+back301:
 	VMOVUPD Y7, (AX)(R8*1)
 
 next0:
@@ -7360,42 +8042,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside276:
+aside299:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back276
+	JMP        back299
 
-aside277:
+aside300:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset279
+	JZ     unset302
 	VMULPD (BX)(R8*1), Y9, Y9
 
-unset279:
+unset302:
 	TESTL        $0x00000008, R11
-	JZ           unset280
+	JZ           unset303
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y9, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset280:
+unset303:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back277
+	JMP   back300
 
-aside278:
+aside301:
 	TESTL  $0x00000004, R11
-	JZ     unset281
+	JZ     unset304
 	VMULPD (BX)(R8*1), Y7, Y7
 
-unset281:
+unset304:
 	TESTL    $0x00000002, R11
-	JZ       back278
+	JZ       back301
 	VMOVNTPD Y7, (AX)(R8*1)
 	JMP      next0
 
@@ -7432,9 +8114,9 @@ loop:
 	PREFETCHT0 16384(CX)(R9*1)
 	PREFETCHT0 16384(DX)(R9*1)
 	TESTL      $0x00000004, R12
-	JNZ        aside282
+	JNZ        aside305
 
-back282:
+back305:
 	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD      Y3, Y4, Y4
 	VMINPD      Y3, Y4, Y4
@@ -7447,9 +8129,9 @@ back282:
 	VFMADD213PD 64(SP), Y5, Y3
 	VFMADD213PD 64(SP), Y5, Y4
 	TESTL       $0x00000010, R12
-	JNZ         aside283
+	JNZ         aside306
 
-back283:
+back306:
 	VBLENDVPD    Y2, Y3, Y4, Y4
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y3
 	VORPD        c64_8000000000000000<>+0(SB), Y3, Y5
@@ -7504,9 +8186,9 @@ back283:
 	VFMADD231PD  Y3, Y4, Y10
 	VORPS        96(SP), Y10, Y10
 	TESTL        $0x0000000d, R12
-	JNZ          aside284
+	JNZ          aside307
 
-back284:
+back307:
 	VADDPD  c64_3ff0000000000000<>+0(SB), Y8, Y3
 	VDIVPD  Y3, Y8, Y8
 	VMULPD  Y6, Y8, Y8
@@ -7515,9 +8197,9 @@ back284:
 	VXORPD  Y2, Y8, Y8
 	VMULPD  (SP), Y8, Y8
 	TESTL   $0x00000006, R12
-	JNZ     aside285
+	JNZ     aside308
 
-back285:
+back308:
 	VMOVUPD Y8, (AX)(R9*1)
 
 next0:
@@ -7530,48 +8212,48 @@ next0:
 	VZEROUPPER
 	RET
 
-aside282:
+aside305:
 	VMOVUPD    (BX)(R9*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R9*1)
-	JMP        back282
+	JMP        back305
 
-aside283:
+aside306:
 	VMOVUPD (SI)(R9*1), Y5
 	VMULPD  Y5, Y3, Y3
 	VADDPD  Y4, Y3, Y6
-	JMP     back283
+	JMP     back306
 
-aside284:
+aside307:
 	TESTL  $0x0000000c, R12
 	JZ     next0
 	TESTL  $0x00000004, R12
-	JZ     unset286
+	JZ     unset309
 	VMULPD (BX)(R9*1), Y10, Y10
 
-unset286:
+unset309:
 	TESTL        $0x00000008, R12
-	JZ           unset287
+	JZ           unset310
 	VBROADCASTSD 8(R10), Y3
 	VMULPD       Y10, Y3, Y3
 	VMOVUPD      Y3, (DI)(R9*1)
 
-unset287:
+unset310:
 	TESTL $0x00000001, R12
 	JNZ   next0
-	JMP   back284
+	JMP   back307
 
-aside285:
+aside308:
 	TESTL  $0x00000004, R12
-	JZ     unset288
+	JZ     unset311
 	VMULPD (BX)(R9*1), Y8, Y8
 
-unset288:
+unset311:
 	TESTL    $0x00000002, R12
-	JZ       back285
+	JZ       back308
 	VMOVNTPD Y8, (AX)(R9*1)
 	JMP      next0
 
@@ -7603,9 +8285,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside289
+	JNZ        aside312
 
-back289:
+back312:
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y3, Y4
 	VCMPPD       $0x04, c64_3ff0000000000000<>+0(SB), Y4, Y4
 	VMOVUPS      Y4, 32(SP)
@@ -7662,9 +8344,9 @@ back289:
 	VADDPD       Y5, Y9, Y9
 	VORPS        32(SP), Y9, Y9
 	TESTL        $0x0000000d, R11
-	JNZ          aside290
+	JNZ          aside313
 
-back290:
+back313:
 	VADDPD    c64_3ff0000000000000<>+0(SB), Y7, Y4
 	VDIVPD    Y4, Y7, Y7
 	VMOVUPD   c64_3ff0000000000000<>+0(SB), Y4
@@ -7674,9 +8356,9 @@ back290:
 	VMULPD    Y3, Y7, Y7
 	VMULPD    (SP), Y7, Y7
 	TESTL     $0x00000006, R11
-	JNZ       aside291
+	JNZ       aside314
 
-back291:
+back314:
 	VMOVUPD Y7, (AX)(R8*1)
 
 next0:
@@ -7689,42 +8371,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside289:
+aside312:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back289
+	JMP        back312
 
-aside290:
+aside313:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset292
+	JZ     unset315
 	VMULPD (BX)(R8*1), Y9, Y9
 
-unset292:
+unset315:
 	TESTL        $0x00000008, R11
-	JZ           unset293
+	JZ           unset316
 	VBROADCASTSD 8(R9), Y4
 	VMULPD       Y9, Y4, Y4
 	VMOVUPD      Y4, (SI)(R8*1)
 
-unset293:
+unset316:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back290
+	JMP   back313
 
-aside291:
+aside314:
 	TESTL  $0x00000004, R11
-	JZ     unset294
+	JZ     unset317
 	VMULPD (BX)(R8*1), Y7, Y7
 
-unset294:
+unset317:
 	TESTL    $0x00000002, R11
-	JZ       back291
+	JZ       back314
 	VMOVNTPD Y7, (AX)(R8*1)
 	JMP      next0
 
@@ -7756,9 +8438,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside295
+	JNZ        aside318
 
-back295:
+back318:
 	VSUBPD  Y1, Y0, Y0
 	VMULPD  Y0, Y0, Y1
 	VADDPD  64(SP), Y1, Y2
@@ -7767,17 +8449,17 @@ back295:
 	VMULPD  32(SP), Y1, Y1
 	VDIVPD  Y3, Y1, Y1
 	TESTL   $0x0000000c, R11
-	JNZ     aside296
+	JNZ     aside319
 
-back296:
+back319:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside297
+	JNZ    aside320
 
-back297:
+back320:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -7790,38 +8472,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside295:
+aside318:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back295
+	JMP        back318
 
-aside296:
+aside319:
 	TESTL  $0x00000004, R11
-	JZ     unset298
+	JZ     unset321
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset298:
+unset321:
 	TESTL        $0x00000008, R11
-	JZ           unset299
+	JZ           unset322
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset299:
-	JMP back296
+unset322:
+	JMP back319
 
-aside297:
+aside320:
 	TESTL  $0x00000004, R11
-	JZ     unset300
+	JZ     unset323
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset300:
+unset323:
 	TESTL    $0x00000002, R11
-	JZ       back297
+	JZ       back320
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -7855,9 +8537,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside301
+	JNZ        aside324
 
-back301:
+back324:
 	VSUBPD      Y1, Y0, Y0
 	VMULPD      32(SP), Y0, Y0
 	VMULPD      c64_3fe0000000000000<>+0(SB), Y0, Y1
@@ -7893,16 +8575,16 @@ back301:
 	VCMPPD      $0x0e, c64_4630000000000000<>+0(SB), Y1, Y3
 	VBLENDVPD   Y3, Y2, Y5, Y5
 	TESTL       $0x0000000d, R11
-	JNZ         aside302
+	JNZ         aside325
 
-back302:
+back325:
 	VADDPD c64_3ff0000000000000<>+0(SB), Y1, Y1
 	VDIVPD Y1, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside303
+	JNZ    aside326
 
-back303:
+back326:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -7915,42 +8597,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside301:
+aside324:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back301
+	JMP        back324
 
-aside302:
+aside325:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset304
+	JZ     unset327
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset304:
+unset327:
 	TESTL        $0x00000008, R11
-	JZ           unset305
+	JZ           unset328
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y5, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset305:
+unset328:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back302
+	JMP   back325
 
-aside303:
+aside326:
 	TESTL  $0x00000004, R11
-	JZ     unset306
+	JZ     unset329
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset306:
+unset329:
 	TESTL    $0x00000002, R11
-	JZ       back303
+	JZ       back326
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -7982,9 +8664,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside307
+	JNZ        aside330
 
-back307:
+back330:
 	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 32(SP)
 	VMOVAPD      Y2, Y4
@@ -8020,15 +8702,15 @@ back307:
 	VFNMADD231PD Y3, Y2, Y4
 	VORPS        32(SP), Y4, Y4
 	TESTL        $0x0000000d, R11
-	JNZ          aside308
+	JNZ          aside331
 
-back308:
+back331:
 	VSUBPD Y3, Y5, Y5
 	VMULPD (SP), Y5, Y5
 	TESTL  $0x00000006, R11
-	JNZ    aside309
+	JNZ    aside332
 
-back309:
+back332:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -8041,42 +8723,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside307:
+aside330:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back307
+	JMP        back330
 
-aside308:
+aside331:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset310
+	JZ     unset333
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset310:
+unset333:
 	TESTL        $0x00000008, R11
-	JZ           unset311
+	JZ           unset334
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y4, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset311:
+unset334:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back308
+	JMP   back331
 
-aside309:
+aside332:
 	TESTL  $0x00000004, R11
-	JZ     unset312
+	JZ     unset335
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset312:
+unset335:
 	TESTL    $0x00000002, R11
-	JZ       back309
+	JZ       back332
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -8108,9 +8790,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside313
+	JNZ        aside336
 
-back313:
+back336:
 	VCMPPD       $0x0a, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 32(SP)
 	VMOVUPD      Y2, Y4
@@ -8148,16 +8830,16 @@ back313:
 	VADDPD       Y6, Y2, Y2
 	VORPS        32(SP), Y2, Y2
 	TESTL        $0x0000000d, R11
-	JNZ          aside314
+	JNZ          aside337
 
-back314:
+back337:
 	VMOVUPD c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD  Y6, Y4, Y6
 	VMULPD  (SP), Y6, Y6
 	TESTL   $0x00000006, R11
-	JNZ     aside315
+	JNZ     aside338
 
-back315:
+back338:
 	VMOVUPD Y6, (AX)(R8*1)
 
 next0:
@@ -8170,42 +8852,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside313:
+aside336:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back313
+	JMP        back336
 
-aside314:
+aside337:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset316
+	JZ     unset339
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset316:
+unset339:
 	TESTL        $0x00000008, R11
-	JZ           unset317
+	JZ           unset340
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset317:
+unset340:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back314
+	JMP   back337
 
-aside315:
+aside338:
 	TESTL  $0x00000004, R11
-	JZ     unset318
+	JZ     unset341
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset318:
+unset341:
 	TESTL    $0x00000002, R11
-	JZ       back315
+	JZ       back338
 	VMOVNTPD Y6, (AX)(R8*1)
 	JMP      next0
 
@@ -8241,9 +8923,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside319
+	JNZ        aside342
 
-back319:
+back342:
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD       Y3, Y4, Y4
 	VMINPD       Y3, Y4, Y4
@@ -8316,9 +8998,9 @@ back319:
 	VMULPD       Y7, Y3, Y3
 	VORPS        96(SP), Y3, Y3
 	TESTL        $0x0000000d, R11
-	JNZ          aside320
+	JNZ          aside343
 
-back320:
+back343:
 	VCMPPD       $0x05, c64_2a80000000000000<>+0(SB), Y8, Y9
 	VANDPS       Y9, Y6, Y6
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y9
@@ -8336,9 +9018,9 @@ back320:
 	VXORPD       Y2, Y8, Y8
 	VMULPD       (SP), Y8, Y8
 	TESTL        $0x00000006, R11
-	JNZ          aside321
+	JNZ          aside344
 
-back321:
+back344:
 	VMOVUPD Y8, (AX)(R8*1)
 
 next0:
@@ -8351,42 +9033,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside319:
+aside342:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back319
+	JMP        back342
 
-aside320:
+aside343:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset322
+	JZ     unset345
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset322:
+unset345:
 	TESTL        $0x00000008, R11
-	JZ           unset323
+	JZ           unset346
 	VBROADCASTSD 8(R9), Y9
 	VMULPD       Y3, Y9, Y9
 	VMOVUPD      Y9, (SI)(R8*1)
 
-unset323:
+unset346:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back320
+	JMP   back343
 
-aside321:
+aside344:
 	TESTL  $0x00000004, R11
-	JZ     unset324
+	JZ     unset347
 	VMULPD (BX)(R8*1), Y8, Y8
 
-unset324:
+unset347:
 	TESTL    $0x00000002, R11
-	JZ       back321
+	JZ       back344
 	VMOVNTPD Y8, (AX)(R8*1)
 	JMP      next0
 
@@ -8426,26 +9108,26 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside325
+	JNZ        aside348
 
-back325:
+back348:
 	VSUBPD  Y1, Y0, Y0
 	VMULPD  Y0, Y0, Y1
 	VADDPD  32(SP), Y1, Y1
 	VSQRTPD Y1, Y1
 	VMOVUPD Y1, Y2
 	TESTL   $0x0000000c, R11
-	JNZ     aside326
+	JNZ     aside349
 
-back326:
+back349:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Y1, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside327
+	JNZ    aside350
 
-back327:
+back350:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -8458,38 +9140,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside325:
+aside348:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back325
+	JMP        back348
 
-aside326:
+aside349:
 	TESTL  $0x00000004, R11
-	JZ     unset328
+	JZ     unset351
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset328:
+unset351:
 	TESTL        $0x00000008, R11
-	JZ           unset329
+	JZ           unset352
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset329:
-	JMP back326
+unset352:
+	JMP back349
 
-aside327:
+aside350:
 	TESTL  $0x00000004, R11
-	JZ     unset330
+	JZ     unset353
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset330:
+unset353:
 	TESTL    $0x00000002, R11
-	JZ       back327
+	JZ       back350
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -8523,17 +9205,17 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside331
+	JNZ        aside354
 
-back331:
+back354:
 	VSUBPD Y1, Y0, Y0
 	VMULPD 32(SP), Y0, Y1
 	VMULPD 64(SP), Y0, Y2
 	VMAXPD Y2, Y1, Y1
 	TESTL  $0x0000000c, R11
-	JNZ    aside332
+	JNZ    aside355
 
-back332:
+back355:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VMOVUPD   64(SP), Y2
@@ -8544,9 +9226,9 @@ back332:
 	VBLENDVPD Y0, Y2, Y3, Y3
 	VMULPD    (SP), Y3, Y3
 	TESTL     $0x00000006, R11
-	JNZ       aside333
+	JNZ       aside356
 
-back333:
+back356:
 	VMOVUPD Y3, (AX)(R8*1)
 
 next0:
@@ -8559,38 +9241,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside331:
+aside354:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back331
+	JMP        back354
 
-aside332:
+aside355:
 	TESTL  $0x00000004, R11
-	JZ     unset334
+	JZ     unset357
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset334:
+unset357:
 	TESTL        $0x00000008, R11
-	JZ           unset335
+	JZ           unset358
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset335:
-	JMP back332
+unset358:
+	JMP back355
 
-aside333:
+aside356:
 	TESTL  $0x00000004, R11
-	JZ     unset336
+	JZ     unset359
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset336:
+unset359:
 	TESTL    $0x00000002, R11
-	JZ       back333
+	JZ       back356
 	VMOVNTPD Y3, (AX)(R8*1)
 	JMP      next0
 
@@ -8622,9 +9304,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside337
+	JNZ        aside360
 
-back337:
+back360:
 	VSUBPD    Y1, Y0, Y0
 	VMOVUPD   64(SP), Y1
 	VMOVUPD   32(SP), Y2
@@ -8632,16 +9314,16 @@ back337:
 	VMULPD    Y0, Y2, Y2
 	VMULPD    Y0, Y2, Y1
 	TESTL     $0x0000000c, R11
-	JNZ       aside338
+	JNZ       aside361
 
-back338:
+back361:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside339
+	JNZ    aside362
 
-back339:
+back362:
 	VMOVUPD Y2, (AX)(R8*1)
 
 next0:
@@ -8654,38 +9336,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside337:
+aside360:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back337
+	JMP        back360
 
-aside338:
+aside361:
 	TESTL  $0x00000004, R11
-	JZ     unset340
+	JZ     unset363
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset340:
+unset363:
 	TESTL        $0x00000008, R11
-	JZ           unset341
+	JZ           unset364
 	VBROADCASTSD 8(R9), Y0
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, (SI)(R8*1)
 
-unset341:
-	JMP back338
+unset364:
+	JMP back361
 
-aside339:
+aside362:
 	TESTL  $0x00000004, R11
-	JZ     unset342
+	JZ     unset365
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset342:
+unset365:
 	TESTL    $0x00000002, R11
-	JZ       back339
+	JZ       back362
 	VMOVNTPD Y2, (AX)(R8*1)
 	JMP      next0
 
@@ -8715,9 +9397,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside343
+	JNZ        aside366
 
-back343:
+back366:
 	VSUBPD  Y1, Y0, Y0
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y0, Y2
 	VMOVUPD 32(SP), Y1
@@ -8725,9 +9407,9 @@ back343:
 	VMOVUPD c64_0<>+0(SB), Y3
 	VMAXPD  Y1, Y3, Y1
 	TESTL   $0x0000000c, R11
-	JNZ     aside344
+	JNZ     aside367
 
-back344:
+back367:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y0, Y0
@@ -8736,9 +9418,9 @@ back344:
 	VANDPS Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside345
+	JNZ    aside368
 
-back345:
+back368:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -8751,38 +9433,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside343:
+aside366:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back343
+	JMP        back366
 
-aside344:
+aside367:
 	TESTL  $0x00000004, R11
-	JZ     unset346
+	JZ     unset369
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset346:
+unset369:
 	TESTL        $0x00000008, R11
-	JZ           unset347
+	JZ           unset370
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset347:
-	JMP back344
+unset370:
+	JMP back367
 
-aside345:
+aside368:
 	TESTL  $0x00000004, R11
-	JZ     unset348
+	JZ     unset371
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset348:
+unset371:
 	TESTL    $0x00000002, R11
-	JZ       back345
+	JZ       back368
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -8812,9 +9494,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside349
+	JNZ        aside372
 
-back349:
+back372:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VSUBPD  Y1, Y0, Y0
 	VMOVUPD 32(SP), Y1
@@ -8822,9 +9504,9 @@ back349:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y0, Y1
 	VDIVPD  Y2, Y1, Y1
 	TESTL   $0x0000000c, R11
-	JNZ     aside350
+	JNZ     aside373
 
-back350:
+back373:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y0, Y3
@@ -8834,9 +9516,9 @@ back350:
 	VANDPS Y0, Y3, Y3
 	VMULPD (SP), Y3, Y3
 	TESTL  $0x00000006, R11
-	JNZ    aside351
+	JNZ    aside374
 
-back351:
+back374:
 	VMOVUPD Y3, (AX)(R8*1)
 
 next0:
@@ -8849,38 +9531,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside349:
+aside372:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back349
+	JMP        back372
 
-aside350:
+aside373:
 	TESTL  $0x00000004, R11
-	JZ     unset352
+	JZ     unset375
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset352:
+unset375:
 	TESTL        $0x00000008, R11
-	JZ           unset353
+	JZ           unset376
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset353:
-	JMP back350
+unset376:
+	JMP back373
 
-aside351:
+aside374:
 	TESTL  $0x00000004, R11
-	JZ     unset354
+	JZ     unset377
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset354:
+unset377:
 	TESTL    $0x00000002, R11
-	JZ       back351
+	JZ       back374
 	VMOVNTPD Y3, (AX)(R8*1)
 	JMP      next0
 
@@ -8908,9 +9590,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside355
+	JNZ        aside378
 
-back355:
+back378:
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y1, Y5
 	VSUBPD      Y1, Y0, Y2
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y0, Y4
@@ -8921,9 +9603,9 @@ back355:
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y2, Y3
 	VDIVPD      Y4, Y3, Y3
 	TESTL       $0x0000000c, R11
-	JNZ         aside356
+	JNZ         aside379
 
-back356:
+back379:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VDIVPD    Y4, Y5, Y5
@@ -8940,9 +9622,9 @@ back356:
 	VORPD     Y2, Y5, Y5
 	VMULPD    (SP), Y5, Y5
 	TESTL     $0x00000006, R11
-	JNZ       aside357
+	JNZ       aside380
 
-back357:
+back380:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -8955,38 +9637,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside355:
+aside378:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back355
+	JMP        back378
 
-aside356:
+aside379:
 	TESTL  $0x00000004, R11
-	JZ     unset358
+	JZ     unset381
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset358:
+unset381:
 	TESTL        $0x00000008, R11
-	JZ           unset359
+	JZ           unset382
 	VBROADCASTSD 8(R9), Y6
 	VMULPD       Y3, Y6, Y6
 	VMOVUPD      Y6, (SI)(R8*1)
 
-unset359:
-	JMP back356
+unset382:
+	JMP back379
 
-aside357:
+aside380:
 	TESTL  $0x00000004, R11
-	JZ     unset360
+	JZ     unset383
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset360:
+unset383:
 	TESTL    $0x00000002, R11
-	JZ       back357
+	JZ       back380
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -9026,9 +9708,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside361
+	JNZ        aside384
 
-back361:
+back384:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VCMPPD  $0x04, c64_3ff0000000000000<>+0(SB), Y2, Y2
 	VMOVUPS Y2, 64(SP)
@@ -9039,9 +9721,9 @@ back361:
 	VMAXPD  Y2, Y3, Y2
 	VORPS   64(SP), Y2, Y2
 	TESTL   $0x0000000c, R11
-	JNZ     aside362
+	JNZ     aside385
 
-back362:
+back385:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
@@ -9049,9 +9731,9 @@ back362:
 	VANDPS Y0, Y1, Y1
 	VMULPD (SP), Y1, Y1
 	TESTL  $0x00000006, R11
-	JNZ    aside363
+	JNZ    aside386
 
-back363:
+back386:
 	VMOVUPD Y1, (AX)(R8*1)
 
 next0:
@@ -9064,38 +9746,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside361:
+aside384:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back361
+	JMP        back384
 
-aside362:
+aside385:
 	TESTL  $0x00000004, R11
-	JZ     unset364
+	JZ     unset387
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset364:
+unset387:
 	TESTL        $0x00000008, R11
-	JZ           unset365
+	JZ           unset388
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset365:
-	JMP back362
+unset388:
+	JMP back385
 
-aside363:
+aside386:
 	TESTL  $0x00000004, R11
-	JZ     unset366
+	JZ     unset389
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset366:
+unset389:
 	TESTL    $0x00000002, R11
-	JZ       back363
+	JZ       back386
 	VMOVNTPD Y1, (AX)(R8*1)
 	JMP      next0
 
@@ -9125,9 +9807,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside367
+	JNZ        aside390
 
-back367:
+back390:
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VCMPPD       $0x04, c64_3ff0000000000000<>+0(SB), Y2, Y2
 	VMOVUPS      Y2, 64(SP)
@@ -9142,18 +9824,18 @@ back367:
 	VMULPD       Y3, Y0, Y0
 	VORPS        64(SP), Y0, Y0
 	TESTL        $0x0000000c, R11
-	JNZ          aside368
+	JNZ          aside391
 
-back368:
+back391:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
 	VMULPD Y1, Y3, Y3
 	VMULPD (SP), Y3, Y3
 	TESTL  $0x00000006, R11
-	JNZ    aside369
+	JNZ    aside392
 
-back369:
+back392:
 	VMOVUPD Y3, (AX)(R8*1)
 
 next0:
@@ -9166,38 +9848,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside367:
+aside390:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back367
+	JMP        back390
 
-aside368:
+aside391:
 	TESTL  $0x00000004, R11
-	JZ     unset370
+	JZ     unset393
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset370:
+unset393:
 	TESTL        $0x00000008, R11
-	JZ           unset371
+	JZ           unset394
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y0, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset371:
-	JMP back368
+unset394:
+	JMP back391
 
-aside369:
+aside392:
 	TESTL  $0x00000004, R11
-	JZ     unset372
+	JZ     unset395
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset372:
+unset395:
 	TESTL    $0x00000002, R11
-	JZ       back369
+	JZ       back392
 	VMOVNTPD Y3, (AX)(R8*1)
 	JMP      next0
 
@@ -9227,9 +9909,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside373
+	JNZ        aside396
 
-back373:
+back396:
 	VANDPD    c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VCMPPD    $0x04, c64_3ff0000000000000<>+0(SB), Y2, Y2
 	VMOVUPS   Y2, 64(SP)
@@ -9241,9 +9923,9 @@ back373:
 	VBLENDVPD Y1, Y2, Y3, Y3
 	VORPS     64(SP), Y3, Y3
 	TESTL     $0x0000000c, R11
-	JNZ       aside374
+	JNZ       aside397
 
-back374:
+back397:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VMOVUPD   c64_bff0000000000000<>+0(SB), Y2
@@ -9253,9 +9935,9 @@ back374:
 	VBLENDVPD Y1, Y2, Y0, Y0
 	VMULPD    (SP), Y0, Y0
 	TESTL     $0x00000006, R11
-	JNZ       aside375
+	JNZ       aside398
 
-back375:
+back398:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -9268,38 +9950,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside373:
+aside396:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back373
+	JMP        back396
 
-aside374:
+aside397:
 	TESTL  $0x00000004, R11
-	JZ     unset376
+	JZ     unset399
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset376:
+unset399:
 	TESTL        $0x00000008, R11
-	JZ           unset377
+	JZ           unset400
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y3, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset377:
-	JMP back374
+unset400:
+	JMP back397
 
-aside375:
+aside398:
 	TESTL  $0x00000004, R11
-	JZ     unset378
+	JZ     unset401
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset378:
+unset401:
 	TESTL    $0x00000002, R11
-	JZ       back375
+	JZ       back398
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -9333,9 +10015,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside379
+	JNZ        aside402
 
-back379:
+back402:
 	VMOVUPD     32(SP), Y2
 	VMAXPD      Y0, Y2, Y3
 	VMAXPD      Y1, Y2, Y1
@@ -9376,9 +10058,9 @@ back379:
 	VBLENDVPD   Y2, Y4, Y5, Y5
 	VMULPD      Y5, Y5, Y4
 	TESTL       $0x0000000d, R11
-	JNZ         aside380
+	JNZ         aside403
 
-back380:
+back403:
 	VANDPD c64_8000000000000000<>+0(SB), Y1, Y1
 	VORPD  Y1, Y5, Y5
 	VADDPD c64_3ff0000000000000<>+0(SB), Y3, Y3
@@ -9387,9 +10069,9 @@ back380:
 	VANDPS Y0, Y5, Y5
 	VMULPD (SP), Y5, Y5
 	TESTL  $0x00000006, R11
-	JNZ    aside381
+	JNZ    aside404
 
-back381:
+back404:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -9402,42 +10084,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside379:
+aside402:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back379
+	JMP        back402
 
-aside380:
+aside403:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset382
+	JZ     unset405
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset382:
+unset405:
 	TESTL        $0x00000008, R11
-	JZ           unset383
+	JZ           unset406
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y4, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset383:
+unset406:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back380
+	JMP   back403
 
-aside381:
+aside404:
 	TESTL  $0x00000004, R11
-	JZ     unset384
+	JZ     unset407
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset384:
+unset407:
 	TESTL    $0x00000002, R11
-	JZ       back381
+	JZ       back404
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -9475,9 +10157,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside385
+	JNZ        aside408
 
-back385:
+back408:
 	VMOVUPD     32(SP), Y2
 	VSUBPD      Y1, Y0, Y0
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y0, Y3
@@ -9520,9 +10202,9 @@ back385:
 	VCMPPD      $0x01, 32(SP), Y3, Y2
 	VBLENDVPD   Y2, Y4, Y1, Y1
 	TESTL       $0x0000000d, R11
-	JNZ         aside386
+	JNZ         aside409
 
-back386:
+back409:
 	VMOVUPD   32(SP), Y2
 	VMOVUPD   64(SP), Y4
 	VADDPD    Y3, Y4, Y4
@@ -9536,9 +10218,9 @@ back386:
 	VORPD     Y0, Y4, Y4
 	VMULPD    (SP), Y4, Y4
 	TESTL     $0x00000006, R11
-	JNZ       aside387
+	JNZ       aside410
 
-back387:
+back410:
 	VMOVUPD Y4, (AX)(R8*1)
 
 next0:
@@ -9551,42 +10233,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside385:
+aside408:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back385
+	JMP        back408
 
-aside386:
+aside409:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset388
+	JZ     unset411
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset388:
+unset411:
 	TESTL        $0x00000008, R11
-	JZ           unset389
+	JZ           unset412
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset389:
+unset412:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back386
+	JMP   back409
 
-aside387:
+aside410:
 	TESTL  $0x00000004, R11
-	JZ     unset390
+	JZ     unset413
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset390:
+unset413:
 	TESTL    $0x00000002, R11
-	JZ       back387
+	JZ       back410
 	VMOVNTPD Y4, (AX)(R8*1)
 	JMP      next0
 
@@ -9616,9 +10298,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside391
+	JNZ        aside414
 
-back391:
+back414:
 	VSUBPD      Y1, Y0, Y0
 	VMULPD      32(SP), Y0, Y0
 	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y2
@@ -9629,18 +10311,18 @@ back391:
 	VMULPD      Y3, Y1, Y1
 	VMULPD      c64_3fe0000000000000<>+0(SB), Y1, Y1
 	TESTL       $0x0000000c, R11
-	JNZ         aside392
+	JNZ         aside415
 
-back392:
+back415:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Y3, Y3, Y3
 	VMULPD Y3, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside393
+	JNZ    aside416
 
-back393:
+back416:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -9653,38 +10335,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside391:
+aside414:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back391
+	JMP        back414
 
-aside392:
+aside415:
 	TESTL  $0x00000004, R11
-	JZ     unset394
+	JZ     unset417
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset394:
+unset417:
 	TESTL        $0x00000008, R11
-	JZ           unset395
+	JZ           unset418
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset395:
-	JMP back392
+unset418:
+	JMP back415
 
-aside393:
+aside416:
 	TESTL  $0x00000004, R11
-	JZ     unset396
+	JZ     unset419
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset396:
+unset419:
 	TESTL    $0x00000002, R11
-	JZ       back393
+	JZ       back416
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -9718,9 +10400,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside397
+	JNZ        aside420
 
-back397:
+back420:
 	VSUBPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y2, Y2
 	VMULPD       Y2, Y2, Y3
@@ -9771,17 +10453,17 @@ back397:
 	VBLENDVPD    Y3, Y4, Y6, Y6
 	VXORPD       c64_8000000000000000<>+0(SB), Y6, Y6
 	TESTL        $0x0000000d, R11
-	JNZ          aside398
+	JNZ          aside421
 
-back398:
+back421:
 	VCMPPD $0x04, c64_0<>+0(SB), Y5, Y3
 	VANDPS Y3, Y2, Y2
 	VMULPD Y5, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside399
+	JNZ    aside422
 
-back399:
+back422:
 	VMOVUPD Y2, (AX)(R8*1)
 
 next0:
@@ -9794,42 +10476,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside397:
+aside420:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back397
+	JMP        back420
 
-aside398:
+aside421:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset400
+	JZ     unset423
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset400:
+unset423:
 	TESTL        $0x00000008, R11
-	JZ           unset401
+	JZ           unset424
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y6, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset401:
+unset424:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back398
+	JMP   back421
 
-aside399:
+aside422:
 	TESTL  $0x00000004, R11
-	JZ     unset402
+	JZ     unset425
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset402:
+unset425:
 	TESTL    $0x00000002, R11
-	JZ       back399
+	JZ       back422
 	VMOVNTPD Y2, (AX)(R8*1)
 	JMP      next0
 
@@ -9939,9 +10621,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside403
+	JNZ        aside426
 
-back403:
+back426:
 	VSUBPD       Y1, Y0, Y0
 	VMULPD       32(SP), Y0, Y0
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
@@ -9955,18 +10637,18 @@ back403:
 	VMULPD       Y0, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTL        $0x0000000c, R11
-	JNZ          aside404
+	JNZ          aside427
 
-back404:
+back427:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Y2, Y2, Y2
 	VMULPD Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside405
+	JNZ    aside428
 
-back405:
+back428:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -9979,38 +10661,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside403:
+aside426:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back403
+	JMP        back426
 
-aside404:
+aside427:
 	TESTL  $0x00000004, R11
-	JZ     unset406
+	JZ     unset429
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset406:
+unset429:
 	TESTL        $0x00000008, R11
-	JZ           unset407
+	JZ           unset430
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset407:
-	JMP back404
+unset430:
+	JMP back427
 
-aside405:
+aside428:
 	TESTL  $0x00000004, R11
-	JZ     unset408
+	JZ     unset431
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset408:
+unset431:
 	TESTL    $0x00000002, R11
-	JZ       back405
+	JZ       back428
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -10046,9 +10728,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside409
+	JNZ        aside432
 
-back409:
+back432:
 	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 96(SP)
 	VMOVUPD      Y2, Y4
@@ -10118,15 +10800,15 @@ back409:
 	VSUBPD       Y3, Y2, Y3
 	VORPS        96(SP), Y3, Y3
 	TESTL        $0x0000000d, R11
-	JNZ          aside410
+	JNZ          aside433
 
-back410:
+back433:
 	VSUBPD Y5, Y6, Y6
 	VMULPD (SP), Y6, Y6
 	TESTL  $0x00000006, R11
-	JNZ    aside411
+	JNZ    aside434
 
-back411:
+back434:
 	VMOVUPD Y6, (AX)(R8*1)
 
 next0:
@@ -10139,43 +10821,345 @@ next0:
 	VZEROUPPER
 	RET
 
-aside409:
+aside432:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back409
+	JMP        back432
 
-aside410:
+aside433:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset412
+	JZ     unset435
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset412:
+unset435:
 	TESTL        $0x00000008, R11
-	JZ           unset413
+	JZ           unset436
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y3, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset413:
+unset436:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back410
+	JMP   back433
 
-aside411:
+aside434:
 	TESTL  $0x00000004, R11
-	JZ     unset414
+	JZ     unset437
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset414:
+unset437:
 	TESTL    $0x00000002, R11
-	JZ       back411
+	JZ       back434
 	VMOVNTPD Y6, (AX)(R8*1)
+	JMP      next0
+
+// func pointGaussianF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·pointGaussianF64AVX2(SB), NOSPLIT, $32-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
+	VXORPS       X1, X1, X1
+	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
+	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
+	VBROADCASTSD (R9), Y2
+	VMOVUPS      Y2, (SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPD    (CX)(R8*1), Y2
+	VMOVUPD    (DX)(R8*1), Y3
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside438
+
+back438:
+	VMOVUPD      c64_3de6124613a86d09<>+0(SB), Y4
+	VFMADD213PD  c64_3e21eed8eff8d898<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3e5ae64567f544e4<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3e927e4fb7789f5c<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3ec71de3a556c734<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3efa01a01a01a01a<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3f2a01a01a01a01a<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3f56c16c16c16c17<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3f81111111111111<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3fa5555555555555<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3fc5555555555555<>+0(SB), Y2, Y4
+	VFMADD213PD  c64_3fe0000000000000<>+0(SB), Y2, Y4
+	VMOVAPD      Y2, Y5
+	VCMPPD       $0x05, Y0, Y5, Y7
+	VMAXPD       Y5, Y0, Y5
+	VMOVAPS      Y1, Y6
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y5, Y6
+	VSUBPD       Y1, Y6, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y8, Y5
+	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y8, Y5
+	VPSHUFD      $0xa0, Y6, Y8
+	VPADDD       Y8, Y8, Y8
+	VPOR         c64_100000000<>+0(SB), Y8, Y8
+	VPERMPS      powersF64<>+0(SB), Y8, Y9
+	VPSLLQ       $0x32, Y6, Y6
+	VPADDQ       Y6, Y9, Y9
+	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y6
+	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y5, Y6
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y5, Y6
+	VPERMPS      powersF64lost<>+0(SB), Y8, Y8
+	VFMADD213PD  Y8, Y5, Y6
+	VFMADD213PD  Y9, Y9, Y6
+	VANDPS       Y7, Y6, Y6
+	VMOVUPD      c64_7ff8000000000001<>+0(SB), Y5
+	VCMPPD       $0x0e, c64_4086280000000000<>+0(SB), Y2, Y7
+	VBLENDVPD    Y7, Y5, Y6, Y6
+	VMULPD       Y2, Y4, Y4
+	VMULPD       Y2, Y4, Y4
+	VSUBPD       c64_3ff0000000000000<>+0(SB), Y6, Y6
+	VSUBPD       Y2, Y6, Y5
+	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y7
+	VCMPPD       $0x01, c64_3fe0000000000000<>+0(SB), Y7, Y7
+	VBLENDVPD    Y7, Y4, Y5, Y5
+	VMOVUPD      Y5, Y4
+	VFMADD231PD  Y3, Y3, Y4
+	VMULPD       c64_3fe0000000000000<>+0(SB), Y4, Y4
+	TESTL        $0x0000000d, R11
+	JNZ          aside439
+
+back439:
+	VADDPD    Y5, Y2, Y5
+	VANDPD    c64_7fffffffffffffff<>+0(SB), Y2, Y2
+	VCMPPD    $0x01, c64_3fe0000000000000<>+0(SB), Y2, Y2
+	VBLENDVPD Y2, Y5, Y6, Y6
+	VMULPD    c64_3fe0000000000000<>+0(SB), Y6, Y6
+	VMULPD    (SP), Y6, Y6
+	TESTL     $0x00000006, R11
+	JNZ       aside440
+
+back440:
+	VMOVUPD Y6, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y4, Y4
+	VMOVUPD Y4, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside438:
+	VMOVUPD    (BX)(R8*1), Y4
+	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
+	VANDNPS    Y2, Y4, Y2
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD  Y4, Y5, Y3, Y3
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back438
+
+aside439:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset441
+	VMULPD (BX)(R8*1), Y4, Y4
+
+unset441:
+	TESTL        $0x00000008, R11
+	JZ           unset442
+	VBROADCASTSD 8(R9), Y3
+	VMULPD       Y4, Y3, Y3
+	VMOVUPD      Y3, (SI)(R8*1)
+
+unset442:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back439
+
+aside440:
+	TESTL  $0x00000004, R11
+	JZ     unset443
+	VMULPD (BX)(R8*1), Y6, Y6
+
+unset443:
+	TESTL    $0x00000002, R11
+	JZ       back440
+	VMOVNTPD Y6, (AX)(R8*1)
+	JMP      next0
+
+DATA c64_3de6124613a86d09<>+0(SB)/8, $0x3de6124613a86d09
+DATA c64_3de6124613a86d09<>+8(SB)/8, $0x3de6124613a86d09
+DATA c64_3de6124613a86d09<>+16(SB)/8, $0x3de6124613a86d09
+DATA c64_3de6124613a86d09<>+24(SB)/8, $0x3de6124613a86d09
+DATA c64_3de6124613a86d09<>+32(SB)/8, $0x3de6124613a86d09
+DATA c64_3de6124613a86d09<>+40(SB)/8, $0x3de6124613a86d09
+DATA c64_3de6124613a86d09<>+48(SB)/8, $0x3de6124613a86d09
+DATA c64_3de6124613a86d09<>+56(SB)/8, $0x3de6124613a86d09
+GLOBL c64_3de6124613a86d09<>(SB), RODATA|NOPTR, $64
+
+DATA c64_3e21eed8eff8d898<>+0(SB)/8, $0x3e21eed8eff8d898
+DATA c64_3e21eed8eff8d898<>+8(SB)/8, $0x3e21eed8eff8d898
+DATA c64_3e21eed8eff8d898<>+16(SB)/8, $0x3e21eed8eff8d898
+DATA c64_3e21eed8eff8d898<>+24(SB)/8, $0x3e21eed8eff8d898
+DATA c64_3e21eed8eff8d898<>+32(SB)/8, $0x3e21eed8eff8d898
+DATA c64_3e21eed8eff8d898<>+40(SB)/8, $0x3e21eed8eff8d898
+DATA c64_3e21eed8eff8d898<>+48(SB)/8, $0x3e21eed8eff8d898
+DATA c64_3e21eed8eff8d898<>+56(SB)/8, $0x3e21eed8eff8d898
+GLOBL c64_3e21eed8eff8d898<>(SB), RODATA|NOPTR, $64
+
+DATA c64_3e5ae64567f544e4<>+0(SB)/8, $0x3e5ae64567f544e4
+DATA c64_3e5ae64567f544e4<>+8(SB)/8, $0x3e5ae64567f544e4
+DATA c64_3e5ae64567f544e4<>+16(SB)/8, $0x3e5ae64567f544e4
+DATA c64_3e5ae64567f544e4<>+24(SB)/8, $0x3e5ae64567f544e4
+DATA c64_3e5ae64567f544e4<>+32(SB)/8, $0x3e5ae64567f544e4
+DATA c64_3e5ae64567f544e4<>+40(SB)/8, $0x3e5ae64567f544e4
+DATA c64_3e5ae64567f544e4<>+48(SB)/8, $0x3e5ae64567f544e4
+DATA c64_3e5ae64567f544e4<>+56(SB)/8, $0x3e5ae64567f544e4
+GLOBL c64_3e5ae64567f544e4<>(SB), RODATA|NOPTR, $64
+
+// func pointLogRatioF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·pointLogRatioF64AVX2(SB), NOSPLIT, $64-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
+	VXORPS       X1, X1, X1
+	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
+	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
+	VBROADCASTSD (R9), Y0
+	VMOVUPS      Y0, (SP)
+	XORL         R12, R12
+
+loop:
+	VMOVUPD    (CX)(R8*1), Y0
+	VMOVUPD    (DX)(R8*1), Y1
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside444
+
+back444:
+	VCMPPD      $0x09, c64_0<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 32(SP)
+	VMOVUPD     Y1, Y2
+	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
+	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y3
+	VPADDQ      c64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VADDPD      c64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD      c64_3ff0000000000000<>+0(SB), Y3, Y3
+	VDIVPD      Y4, Y3, Y3
+	VMULPD      Y3, Y3, Y4
+	VMOVUPD     c64_3fbaf286bca1af28<>+0(SB), Y5
+	VFMADD213PD c64_3fbe1e1e1e1e1e1e<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fc1111111111111<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fc3b13b13b13b14<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fc745d1745d1746<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fcc71c71c71c71c<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fd2492492492492<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fd999999999999a<>+0(SB), Y4, Y5
+	VFMADD213PD c64_3fe5555555555555<>+0(SB), Y4, Y5
+	VMULPD      Y4, Y5, Y5
+	VADDPD      Y3, Y3, Y4
+	VFMADD213PD Y4, Y3, Y5
+	VPSRLQ      $0x34, Y2, Y2
+	VORPD       c64_4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD      c64_43300000000003ff<>+0(SB), Y2, Y2
+	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y5
+	VSUBPD      Y0, Y5, Y5
+	VMULPD      Y1, Y5, Y5
+	VCMPPD      $0x04, c64_0<>+0(SB), Y1, Y2
+	VANDPS      Y2, Y5, Y5
+	VCMPPD      $0x03, Y0, Y0, Y2
+	VBLENDVPD   Y2, Y0, Y5, Y5
+	VORPS       32(SP), Y5, Y5
+	TESTL       $0x0000000d, R11
+	JNZ         aside445
+
+back445:
+	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
+	VMULPD (SP), Y1, Y1
+	TESTL  $0x00000006, R11
+	JNZ    aside446
+
+back446:
+	VMOVUPD Y1, (AX)(R8*1)
+
+next0:
+	VADDPD  (R10)(R12*1), Y5, Y5
+	VMOVUPD Y5, (R10)(R12*1)
+	XORL    $0x00000020, R12
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VZEROUPPER
+	RET
+
+aside444:
+	VMOVUPD    (BX)(R8*1), Y2
+	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
+	VANDNPS    Y0, Y2, Y0
+	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD  Y2, Y3, Y1, Y1
+	PREFETCHT0 16384(BX)(R8*1)
+	JMP        back444
+
+aside445:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset447
+	VMULPD (BX)(R8*1), Y5, Y5
+
+unset447:
+	TESTL        $0x00000008, R11
+	JZ           unset448
+	VBROADCASTSD 8(R9), Y0
+	VMULPD       Y5, Y0, Y0
+	VMOVUPD      Y0, (SI)(R8*1)
+
+unset448:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back445
+
+aside446:
+	TESTL  $0x00000004, R11
+	JZ     unset449
+	VMULPD (BX)(R8*1), Y1, Y1
+
+unset449:
+	TESTL    $0x00000002, R11
+	JZ       back446
+	VMOVNTPD Y1, (AX)(R8*1)
 	JMP      next0
 
 // func pointSquaredF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
@@ -10207,25 +11191,25 @@ loop:
 	PREFETCHT0 16448(CX)(R8*1)
 	PREFETCHT0 16448(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside415
+	JNZ        aside450
 
-back415:
+back450:
 	VSUBPS Z5, Z4, Z4
 	VMULPS Z4, Z4, Z5
 	VSUBPS Z7, Z6, Z6
 	VMULPS Z6, Z6, Z7
 	TESTL  $0x0000000c, R11
-	JNZ    aside416
+	JNZ    aside451
 
-back416:
+back451:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPS Z0, Z4, Z4
 	VMULPS Z0, Z6, Z6
 	TESTL  $0x00000006, R11
-	JNZ    aside417
+	JNZ    aside452
 
-back417:
+back452:
 	VMOVUPS Z4, (AX)(R8*1)
 	VMOVUPS Z6, 64(AX)(R8*1)
 
@@ -10240,25 +11224,25 @@ next0:
 	PREFETCHT0 16576(CX)(R8*1)
 	PREFETCHT0 16576(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside418
+	JNZ        aside453
 
-back418:
+back453:
 	VSUBPS Z6, Z4, Z4
 	VMULPS Z4, Z4, Z6
 	VSUBPS Z8, Z7, Z7
 	VMULPS Z7, Z7, Z8
 	TESTL  $0x0000000c, R11
-	JNZ    aside419
+	JNZ    aside454
 
-back419:
+back454:
 	TESTL  $0x00000001, R11
 	JNZ    next2
 	VMULPS Z0, Z4, Z4
 	VMULPS Z0, Z7, Z7
 	TESTL  $0x00000006, R11
-	JNZ    aside420
+	JNZ    aside455
 
-back420:
+back455:
 	VMOVUPS Z4, 128(AX)(R8*1)
 	VMOVUPS Z7, 192(AX)(R8*1)
 
@@ -10279,7 +11263,7 @@ next2:
 	VZEROUPPER
 	RET
 
-aside415:
+aside450:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X9, X9, X9
@@ -10292,17 +11276,17 @@ aside415:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
 	PREFETCHT0   16448(BX)(R8*1)
-	JMP          back415
+	JMP          back450
 
-aside416:
+aside451:
 	TESTL  $0x00000004, R11
-	JZ     unset421
+	JZ     unset456
 	VMULPS (BX)(R8*1), Z5, Z5
 	VMULPS 64(BX)(R8*1), Z7, Z7
 
-unset421:
+unset456:
 	TESTL        $0x00000008, R11
-	JZ           unset422
+	JZ           unset457
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z5, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
@@ -10310,23 +11294,23 @@ unset421:
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS      Z8, 64(SI)(R8*1)
 
-unset422:
-	JMP back416
+unset457:
+	JMP back451
 
-aside417:
+aside452:
 	TESTL  $0x00000004, R11
-	JZ     unset423
+	JZ     unset458
 	VMULPS (BX)(R8*1), Z4, Z4
 	VMULPS 64(BX)(R8*1), Z6, Z6
 
-unset423:
+unset458:
 	TESTL    $0x00000002, R11
-	JZ       back417
+	JZ       back452
 	VMOVNTPS Z4, (AX)(R8*1)
 	VMOVNTPS Z6, 64(AX)(R8*1)
 	JMP      next0
 
-aside418:
+aside453:
 	VMOVUPS      128(BX)(R8*1), Z10
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z10, K1
 	VXORPS       X9, X9, X9
@@ -10339,17 +11323,17 @@ aside418:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16512(BX)(R8*1)
 	PREFETCHT0   16576(BX)(R8*1)
-	JMP          back418
+	JMP          back453
 
-aside419:
+aside454:
 	TESTL  $0x00000004, R11
-	JZ     unset424
+	JZ     unset459
 	VMULPS 128(BX)(R8*1), Z6, Z6
 	VMULPS 192(BX)(R8*1), Z8, Z8
 
-unset424:
+unset459:
 	TESTL        $0x00000008, R11
-	JZ           unset425
+	JZ           unset460
 	VBROADCASTSS 44(R9), Z10
 	VMULPS       Z6, Z10, Z10
 	VMOVUPS      Z10, 128(SI)(R8*1)
@@ -10357,18 +11341,18 @@ unset424:
 	VMULPS       Z8, Z10, Z10
 	VMOVUPS      Z10, 192(SI)(R8*1)
 
-unset425:
-	JMP back419
+unset460:
+	JMP back454
 
-aside420:
+aside455:
 	TESTL  $0x00000004, R11
-	JZ     unset426
+	JZ     unset461
 	VMULPS 128(BX)(R8*1), Z4, Z4
 	VMULPS 192(BX)(R8*1), Z7, Z7
 
-unset426:
+unset461:
 	TESTL    $0x00000002, R11
-	JZ       back420
+	JZ       back455
 	VMOVNTPS Z4, 128(AX)(R8*1)
 	VMOVNTPS Z7, 192(AX)(R8*1)
 	JMP      next2
@@ -10402,17 +11386,17 @@ loop:
 	PREFETCHT0 16448(CX)(R8*1)
 	PREFETCHT0 16448(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside427
+	JNZ        aside462
 
-back427:
+back462:
 	VSUBPS      Z5, Z4, Z4
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z4, Z5
 	VSUBPS      Z7, Z6, Z6
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z6, Z7
 	TESTL       $0x0000000c, R11
-	JNZ         aside428
+	JNZ         aside463
 
-back428:
+back463:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z4, Z8
@@ -10426,9 +11410,9 @@ back428:
 	VMOVAPS.Z   Z4, K1, Z4
 	VMULPS      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside429
+	JNZ         aside464
 
-back429:
+back464:
 	VMOVUPS Z8, (AX)(R8*1)
 	VMOVUPS Z4, 64(AX)(R8*1)
 
@@ -10443,17 +11427,17 @@ next0:
 	PREFETCHT0 16576(CX)(R8*1)
 	PREFETCHT0 16576(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside430
+	JNZ        aside465
 
-back430:
+back465:
 	VSUBPS      Z6, Z4, Z4
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z4, Z6
 	VSUBPS      Z8, Z7, Z7
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z7, Z8
 	TESTL       $0x0000000c, R11
-	JNZ         aside431
+	JNZ         aside466
 
-back431:
+back466:
 	TESTL       $0x00000001, R11
 	JNZ         next2
 	VANDPS.BCST c32_80000000<>+0(SB), Z4, Z10
@@ -10467,9 +11451,9 @@ back431:
 	VMOVAPS.Z   Z4, K1, Z4
 	VMULPS      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside432
+	JNZ         aside467
 
-back432:
+back467:
 	VMOVUPS Z10, 128(AX)(R8*1)
 	VMOVUPS Z4, 192(AX)(R8*1)
 
@@ -10490,7 +11474,7 @@ next2:
 	VZEROUPPER
 	RET
 
-aside427:
+aside462:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X9, X9, X9
@@ -10503,17 +11487,17 @@ aside427:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
 	PREFETCHT0   16448(BX)(R8*1)
-	JMP          back427
+	JMP          back462
 
-aside428:
+aside463:
 	TESTL  $0x00000004, R11
-	JZ     unset433
+	JZ     unset468
 	VMULPS (BX)(R8*1), Z5, Z5
 	VMULPS 64(BX)(R8*1), Z7, Z7
 
-unset433:
+unset468:
 	TESTL        $0x00000008, R11
-	JZ           unset434
+	JZ           unset469
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z5, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
@@ -10521,23 +11505,23 @@ unset433:
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS      Z8, 64(SI)(R8*1)
 
-unset434:
-	JMP back428
+unset469:
+	JMP back463
 
-aside429:
+aside464:
 	TESTL  $0x00000004, R11
-	JZ     unset435
+	JZ     unset470
 	VMULPS (BX)(R8*1), Z8, Z8
 	VMULPS 64(BX)(R8*1), Z4, Z4
 
-unset435:
+unset470:
 	TESTL    $0x00000002, R11
-	JZ       back429
+	JZ       back464
 	VMOVNTPS Z8, (AX)(R8*1)
 	VMOVNTPS Z4, 64(AX)(R8*1)
 	JMP      next0
 
-aside430:
+aside465:
 	VMOVUPS      128(BX)(R8*1), Z10
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z10, K1
 	VXORPS       X9, X9, X9
@@ -10550,17 +11534,17 @@ aside430:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16512(BX)(R8*1)
 	PREFETCHT0   16576(BX)(R8*1)
-	JMP          back430
+	JMP          back465
 
-aside431:
+aside466:
 	TESTL  $0x00000004, R11
-	JZ     unset436
+	JZ     unset471
 	VMULPS 128(BX)(R8*1), Z6, Z6
 	VMULPS 192(BX)(R8*1), Z8, Z8
 
-unset436:
+unset471:
 	TESTL        $0x00000008, R11
-	JZ           unset437
+	JZ           unset472
 	VBROADCASTSS 44(R9), Z10
 	VMULPS       Z6, Z10, Z10
 	VMOVUPS      Z10, 128(SI)(R8*1)
@@ -10568,18 +11552,18 @@ unset436:
 	VMULPS       Z8, Z10, Z10
 	VMOVUPS      Z10, 192(SI)(R8*1)
 
-unset437:
-	JMP back431
+unset472:
+	JMP back466
 
-aside432:
+aside467:
 	TESTL  $0x00000004, R11
-	JZ     unset438
+	JZ     unset473
 	VMULPS 128(BX)(R8*1), Z10, Z10
 	VMULPS 192(BX)(R8*1), Z4, Z4
 
-unset438:
+unset473:
 	TESTL    $0x00000002, R11
-	JZ       back432
+	JZ       back467
 	VMOVNTPS Z10, 128(AX)(R8*1)
 	VMOVNTPS Z4, 192(AX)(R8*1)
 	JMP      next2
@@ -10614,9 +11598,9 @@ loop:
 	PREFETCHT0 16448(CX)(R8*1)
 	PREFETCHT0 16448(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside439
+	JNZ        aside474
 
-back439:
+back474:
 	VSUBPS            Z6, Z5, Z5
 	VANDPS.BCST       c32_7fffffff<>+0(SB), Z5, Z9
 	VMINPS            Z1, Z9, Z6
@@ -10628,9 +11612,9 @@ back439:
 	VFNMADD231PS.BCST c32_3f000000<>+0(SB), Z8, Z10
 	VMULPS            Z8, Z10, Z10
 	TESTL             $0x0000000c, R11
-	JNZ               aside440
+	JNZ               aside475
 
-back440:
+back475:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
@@ -10640,9 +11624,9 @@ back440:
 	VORPS       Z7, Z8, Z8
 	VMULPS      Z0, Z8, Z8
 	TESTL       $0x00000006, R11
-	JNZ         aside441
+	JNZ         aside476
 
-back441:
+back476:
 	VMOVUPS Z6, (AX)(R8*1)
 	VMOVUPS Z8, 64(AX)(R8*1)
 
@@ -10657,9 +11641,9 @@ next0:
 	PREFETCHT0 16576(CX)(R8*1)
 	PREFETCHT0 16576(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside442
+	JNZ        aside477
 
-back442:
+back477:
 	VSUBPS            Z6, Z5, Z5
 	VANDPS.BCST       c32_7fffffff<>+0(SB), Z5, Z10
 	VMINPS            Z1, Z10, Z6
@@ -10671,9 +11655,9 @@ back442:
 	VFNMADD231PS.BCST c32_3f000000<>+0(SB), Z8, Z12
 	VMULPS            Z8, Z12, Z12
 	TESTL             $0x0000000c, R11
-	JNZ               aside443
+	JNZ               aside478
 
-back443:
+back478:
 	TESTL       $0x00000001, R11
 	JNZ         next2
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
@@ -10683,9 +11667,9 @@ back443:
 	VORPS       Z7, Z8, Z8
 	VMULPS      Z0, Z8, Z8
 	TESTL       $0x00000006, R11
-	JNZ         aside444
+	JNZ         aside479
 
-back444:
+back479:
 	VMOVUPS Z6, 128(AX)(R8*1)
 	VMOVUPS Z8, 192(AX)(R8*1)
 
@@ -10706,7 +11690,7 @@ next2:
 	VZEROUPPER
 	RET
 
-aside439:
+aside474:
 	VMOVUPS      (BX)(R8*1), Z9
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z9, K1
 	VXORPS       X11, X11, X11
@@ -10719,17 +11703,17 @@ aside439:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16384(BX)(R8*1)
 	PREFETCHT0   16448(BX)(R8*1)
-	JMP          back439
+	JMP          back474
 
-aside440:
+aside475:
 	TESTL  $0x00000004, R11
-	JZ     unset445
+	JZ     unset480
 	VMULPS (BX)(R8*1), Z9, Z9
 	VMULPS 64(BX)(R8*1), Z10, Z10
 
-unset445:
+unset480:
 	TESTL        $0x00000008, R11
-	JZ           unset446
+	JZ           unset481
 	VBROADCASTSS 44(R9), Z12
 	VMULPS       Z9, Z12, Z12
 	VMOVUPS      Z12, (SI)(R8*1)
@@ -10737,23 +11721,23 @@ unset445:
 	VMULPS       Z10, Z12, Z12
 	VMOVUPS      Z12, 64(SI)(R8*1)
 
-unset446:
-	JMP back440
+unset481:
+	JMP back475
 
-aside441:
+aside476:
 	TESTL  $0x00000004, R11
-	JZ     unset447
+	JZ     unset482
 	VMULPS (BX)(R8*1), Z6, Z6
 	VMULPS 64(BX)(R8*1), Z8, Z8
 
-unset447:
+unset482:
 	TESTL    $0x00000002, R11
-	JZ       back441
+	JZ       back476
 	VMOVNTPS Z6, (AX)(R8*1)
 	VMOVNTPS Z8, 64(AX)(R8*1)
 	JMP      next0
 
-aside442:
+aside477:
 	VMOVUPS      128(BX)(R8*1), Z10
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z10, K1
 	VXORPS       X11, X11, X11
@@ -10766,17 +11750,17 @@ aside442:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16512(BX)(R8*1)
 	PREFETCHT0   16576(BX)(R8*1)
-	JMP          back442
+	JMP          back477
 
-aside443:
+aside478:
 	TESTL  $0x00000004, R11
-	JZ     unset448
+	JZ     unset483
 	VMULPS 128(BX)(R8*1), Z10, Z10
 	VMULPS 192(BX)(R8*1), Z12, Z12
 
-unset448:
+unset483:
 	TESTL        $0x00000008, R11
-	JZ           unset449
+	JZ           unset484
 	VBROADCASTSS 44(R9), Z13
 	VMULPS       Z10, Z13, Z13
 	VMOVUPS      Z13, 128(SI)(R8*1)
@@ -10784,18 +11768,18 @@ unset448:
 	VMULPS       Z12, Z13, Z13
 	VMOVUPS      Z13, 192(SI)(R8*1)
 
-unset449:
-	JMP back443
+unset484:
+	JMP back478
 
-aside444:
+aside479:
 	TESTL  $0x00000004, R11
-	JZ     unset450
+	JZ     unset485
 	VMULPS 128(BX)(R8*1), Z6, Z6
 	VMULPS 192(BX)(R8*1), Z8, Z8
 
-unset450:
+unset485:
 	TESTL    $0x00000002, R11
-	JZ       back444
+	JZ       back479
 	VMOVNTPS Z6, 128(AX)(R8*1)
 	VMOVNTPS Z8, 192(AX)(R8*1)
 	JMP      next2
@@ -10835,9 +11819,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside451
+	JNZ        aside486
 
-back451:
+back486:
 	VSUBPS           Z15, Z14, Z14
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z14, Z16
 	VMULPS           Z14, Z14, Z15
@@ -10899,9 +11883,9 @@ back451:
 	VCMPPS           $0x01, Z6, Z16, K1
 	VMOVAPS          Z18, K1, Z21
 	TESTL            $0x0000000d, R11
-	JNZ              aside452
+	JNZ              aside487
 
-back452:
+back487:
 	VADDPS           Z6, Z20, Z18
 	VDIVPS           Z18, Z20, Z20
 	VADDPS           Z20, Z20, Z20
@@ -10927,18 +11911,18 @@ back452:
 	VMOVAPS          Z19, K1, Z18
 	VMULPS           Z10, Z18, Z18
 	TESTL            $0x00000006, R11
-	JNZ              aside453
+	JNZ              aside488
 
-back453:
+back488:
 	VMOVUPS Z18, (AX)(R8*1)
 
 next0:
 	VADDPS Z21, Z13, Z13
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside454
+	JZ     aside489
 
-back454:
+back489:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -10948,53 +11932,53 @@ back454:
 	VZEROUPPER
 	RET
 
-aside451:
+aside486:
 	VMOVUPS      (BX)(R8*1), Z16
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z16, K1
 	VXORPS       X22, X22, X22
 	VMOVAPS      Z22, K1, Z14
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z15
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back451
+	JMP          back486
 
-aside452:
+aside487:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset455
+	JZ     unset490
 	VMULPS (BX)(R8*1), Z21, Z21
 
-unset455:
+unset490:
 	TESTL        $0x00000008, R11
-	JZ           unset456
+	JZ           unset491
 	VBROADCASTSS 44(R9), Z18
 	VMULPS       Z21, Z18, Z18
 	VMOVUPS      Z18, (SI)(R8*1)
 
-unset456:
+unset491:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back452
+	JMP   back487
 
-aside453:
+aside488:
 	TESTL  $0x00000004, R11
-	JZ     unset457
+	JZ     unset492
 	VMULPS (BX)(R8*1), Z18, Z18
 
-unset457:
+unset492:
 	TESTL    $0x00000002, R11
-	JZ       back453
+	JZ       back488
 	VMOVNTPS Z18, (AX)(R8*1)
 	JMP      next0
 
-aside454:
+aside489:
 	VEXTRACTF64X4 $0x01, Z13, Y15
 	VCVTPS2PD     Y13, Z14
 	VCVTPS2PD     Y15, Z15
 	VADDPD        Z14, Z11, Z11
 	VADDPD        Z15, Z12, Z12
 	VXORPS        X13, X13, X13
-	JMP           back454
+	JMP           back489
 
 // func pointBinaryF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -11035,9 +12019,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside458
+	JNZ        aside493
 
-back458:
+back493:
 	VBROADCASTSS     c32_3f800000<>+0(SB), Z20
 	VSUBPS           Z19, Z20, Z20
 	VMINPS           Z19, Z20, Z20
@@ -11089,27 +12073,27 @@ back458:
 	VFMADD231PS      Z19, Z20, K2, Z24
 	VBROADCASTSS     c32_7fc00000<>+0(SB), K1, Z24
 	TESTL            $0x0000000d, R11
-	JNZ              aside459
+	JNZ              aside494
 
-back459:
+back494:
 	VADDPS          Z6, Z22, Z19
 	VDIVPS          Z19, Z22, Z22
 	VSUBPS          Z20, Z22, Z22
 	VPTERNLOGD.BCST $0xd2, c32_80000000<>+0(SB), Z18, Z22
 	VMULPS          Z14, Z22, Z22
 	TESTL           $0x00000006, R11
-	JNZ             aside460
+	JNZ             aside495
 
-back460:
+back495:
 	VMOVUPS Z22, (AX)(R8*1)
 
 next0:
 	VADDPS Z24, Z17, Z17
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside461
+	JZ     aside496
 
-back461:
+back496:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -11119,53 +12103,53 @@ back461:
 	VZEROUPPER
 	RET
 
-aside458:
+aside493:
 	VMOVUPS      (BX)(R8*1), Z20
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z20, K1
 	VXORPS       X21, X21, X21
 	VMOVAPS      Z21, K1, Z18
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z19
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back458
+	JMP          back493
 
-aside459:
+aside494:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset462
+	JZ     unset497
 	VMULPS (BX)(R8*1), Z24, Z24
 
-unset462:
+unset497:
 	TESTL        $0x00000008, R11
-	JZ           unset463
+	JZ           unset498
 	VBROADCASTSS 44(R9), Z19
 	VMULPS       Z24, Z19, Z19
 	VMOVUPS      Z19, (SI)(R8*1)
 
-unset463:
+unset498:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back459
+	JMP   back494
 
-aside460:
+aside495:
 	TESTL  $0x00000004, R11
-	JZ     unset464
+	JZ     unset499
 	VMULPS (BX)(R8*1), Z22, Z22
 
-unset464:
+unset499:
 	TESTL    $0x00000002, R11
-	JZ       back460
+	JZ       back495
 	VMOVNTPS Z22, (AX)(R8*1)
 	JMP      next0
 
-aside461:
+aside496:
 	VEXTRACTF64X4 $0x01, Z17, Y19
 	VCVTPS2PD     Y17, Z18
 	VCVTPS2PD     Y19, Z19
 	VADDPD        Z18, Z15, Z15
 	VADDPD        Z19, Z16, Z16
 	VXORPS        X17, X17, X17
-	JMP           back461
+	JMP           back496
 
 // func pointBinaryOptionsF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -11205,9 +12189,9 @@ loop:
 	PREFETCHT0 16384(CX)(R9*1)
 	PREFETCHT0 16384(DX)(R9*1)
 	TESTL      $0x00000004, R12
-	JNZ        aside465
+	JNZ        aside500
 
-back465:
+back500:
 	VBROADCASTSS c32_3f800000<>+0(SB), Z18
 	VSUBPS       Z17, Z18, Z18
 	VMINPS       Z17, Z18, Z18
@@ -11219,9 +12203,9 @@ back465:
 	VFMADD213PS  Z12, Z20, Z17
 	VFMADD213PS  Z12, Z20, Z18
 	TESTL        $0x00000010, R12
-	JNZ          aside466
+	JNZ          aside501
 
-back466:
+back501:
 	VPMOVD2M         Z16, K2
 	VMOVAPS          Z17, K2, Z18
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z16, Z17
@@ -11268,9 +12252,9 @@ back466:
 	VFMADD231PS      Z17, Z18, K2, Z23
 	VBROADCASTSS     c32_7fc00000<>+0(SB), K1, Z23
 	TESTL            $0x0000000d, R12
-	JNZ              aside467
+	JNZ              aside502
 
-back467:
+back502:
 	VADDPS          Z6, Z20, Z17
 	VDIVPS          Z17, Z20, Z20
 	VMULPS          Z21, Z20, Z20
@@ -11278,18 +12262,18 @@ back467:
 	VPTERNLOGD.BCST $0xd2, c32_80000000<>+0(SB), Z16, Z20
 	VMULPS          Z10, Z20, Z20
 	TESTL           $0x00000006, R12
-	JNZ             aside468
+	JNZ             aside503
 
-back468:
+back503:
 	VMOVUPS Z20, (AX)(R9*1)
 
 next0:
 	VADDPS Z23, Z15, Z15
 	LEAL   64(R9), R13
 	TESTL  $0x000000ff, R13
-	JZ     aside469
+	JZ     aside504
 
-back469:
+back504:
 	ADDQ    $0x00000040, R9
 	CMPQ    R9, R8
 	JL      loop
@@ -11299,59 +12283,59 @@ back469:
 	VZEROUPPER
 	RET
 
-aside465:
+aside500:
 	VMOVUPS      (BX)(R9*1), Z18
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z18, K1
 	VXORPS       X19, X19, X19
 	VMOVAPS      Z19, K1, Z16
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z17
 	PREFETCHT0   16384(BX)(R9*1)
-	JMP          back465
+	JMP          back500
 
-aside466:
+aside501:
 	VMOVUPS (SI)(R9*1), Z20
 	VMULPS  Z20, Z17, Z17
 	VADDPS  Z18, Z17, Z21
-	JMP     back466
+	JMP     back501
 
-aside467:
+aside502:
 	TESTL  $0x0000000c, R12
 	JZ     next0
 	TESTL  $0x00000004, R12
-	JZ     unset470
+	JZ     unset505
 	VMULPS (BX)(R9*1), Z23, Z23
 
-unset470:
+unset505:
 	TESTL        $0x00000008, R12
-	JZ           unset471
+	JZ           unset506
 	VBROADCASTSS 44(R10), Z17
 	VMULPS       Z23, Z17, Z17
 	VMOVUPS      Z17, (DI)(R9*1)
 
-unset471:
+unset506:
 	TESTL $0x00000001, R12
 	JNZ   next0
-	JMP   back467
+	JMP   back502
 
-aside468:
+aside503:
 	TESTL  $0x00000004, R12
-	JZ     unset472
+	JZ     unset507
 	VMULPS (BX)(R9*1), Z20, Z20
 
-unset472:
+unset507:
 	TESTL    $0x00000002, R12
-	JZ       back468
+	JZ       back503
 	VMOVNTPS Z20, (AX)(R9*1)
 	JMP      next0
 
-aside469:
+aside504:
 	VEXTRACTF64X4 $0x01, Z15, Y17
 	VCVTPS2PD     Y15, Z16
 	VCVTPS2PD     Y17, Z17
 	VADDPD        Z16, Z13, Z13
 	VADDPD        Z17, Z14, Z14
 	VXORPS        X15, X15, X15
-	JMP           back469
+	JMP           back504
 
 // func pointMarginF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -11392,9 +12376,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside473
+	JNZ        aside508
 
-back473:
+back508:
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z19, Z20
 	VCMPPS.BCST      $0x04, c32_3f800000<>+0(SB), Z20, K1
 	VMULPS           Z19, Z18, Z18
@@ -11441,9 +12425,9 @@ back473:
 	VADDPS           Z20, Z24, K2, Z24
 	VBROADCASTSS     c32_7fc00000<>+0(SB), K1, Z24
 	TESTL            $0x0000000d, R11
-	JNZ              aside474
+	JNZ              aside509
 
-back474:
+back509:
 	VADDPS      Z6, Z22, Z20
 	VDIVPS      Z20, Z22, Z22
 	VMOVUPS     Z6, Z20
@@ -11454,18 +12438,18 @@ back474:
 	VMULPS      Z19, Z22, Z22
 	VMULPS      Z14, Z22, Z22
 	TESTL       $0x00000006, R11
-	JNZ         aside475
+	JNZ         aside510
 
-back475:
+back510:
 	VMOVUPS Z22, (AX)(R8*1)
 
 next0:
 	VADDPS Z24, Z17, Z17
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside476
+	JZ     aside511
 
-back476:
+back511:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -11475,53 +12459,53 @@ back476:
 	VZEROUPPER
 	RET
 
-aside473:
+aside508:
 	VMOVUPS      (BX)(R8*1), Z20
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z20, K1
 	VXORPS       X21, X21, X21
 	VMOVAPS      Z21, K1, Z18
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z19
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back473
+	JMP          back508
 
-aside474:
+aside509:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset477
+	JZ     unset512
 	VMULPS (BX)(R8*1), Z24, Z24
 
-unset477:
+unset512:
 	TESTL        $0x00000008, R11
-	JZ           unset478
+	JZ           unset513
 	VBROADCASTSS 44(R9), Z20
 	VMULPS       Z24, Z20, Z20
 	VMOVUPS      Z20, (SI)(R8*1)
 
-unset478:
+unset513:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back474
+	JMP   back509
 
-aside475:
+aside510:
 	TESTL  $0x00000004, R11
-	JZ     unset479
+	JZ     unset514
 	VMULPS (BX)(R8*1), Z22, Z22
 
-unset479:
+unset514:
 	TESTL    $0x00000002, R11
-	JZ       back475
+	JZ       back510
 	VMOVNTPS Z22, (AX)(R8*1)
 	JMP      next0
 
-aside476:
+aside511:
 	VEXTRACTF64X4 $0x01, Z17, Y19
 	VCVTPS2PD     Y17, Z18
 	VCVTPS2PD     Y19, Z19
 	VADDPD        Z18, Z15, Z15
 	VADDPD        Z19, Z16, Z16
 	VXORPS        X17, X17, X17
-	JMP           back476
+	JMP           back511
 
 // func pointPseudoHuberF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
@@ -11550,9 +12534,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside480
+	JNZ        aside515
 
-back480:
+back515:
 	VSUBPS  Z7, Z6, Z6
 	VMULPS  Z6, Z6, Z7
 	VADDPS  Z2, Z7, Z8
@@ -11561,26 +12545,26 @@ back480:
 	VMULPS  Z1, Z7, Z7
 	VDIVPS  Z9, Z7, Z7
 	TESTL   $0x0000000c, R11
-	JNZ     aside481
+	JNZ     aside516
 
-back481:
+back516:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPS Z8, Z6, Z6
 	VMULPS Z0, Z6, Z6
 	TESTL  $0x00000006, R11
-	JNZ    aside482
+	JNZ    aside517
 
-back482:
+back517:
 	VMOVUPS Z6, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z5, Z5
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside483
+	JZ     aside518
 
-back483:
+back518:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -11590,49 +12574,49 @@ back483:
 	VZEROUPPER
 	RET
 
-aside480:
+aside515:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X10, X10, X10
 	VMOVAPS      Z10, K1, Z6
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back480
+	JMP          back515
 
-aside481:
+aside516:
 	TESTL  $0x00000004, R11
-	JZ     unset484
+	JZ     unset519
 	VMULPS (BX)(R8*1), Z7, Z7
 
-unset484:
+unset519:
 	TESTL        $0x00000008, R11
-	JZ           unset485
+	JZ           unset520
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z7, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset485:
-	JMP back481
+unset520:
+	JMP back516
 
-aside482:
+aside517:
 	TESTL  $0x00000004, R11
-	JZ     unset486
+	JZ     unset521
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset486:
+unset521:
 	TESTL    $0x00000002, R11
-	JZ       back482
+	JZ       back517
 	VMOVNTPS Z6, (AX)(R8*1)
 	JMP      next0
 
-aside483:
+aside518:
 	VEXTRACTF64X4 $0x01, Z5, Y7
 	VCVTPS2PD     Y5, Z6
 	VCVTPS2PD     Y7, Z7
 	VADDPD        Z6, Z3, Z3
 	VADDPD        Z7, Z4, Z4
 	VXORPS        X5, X5, X5
-	JMP           back483
+	JMP           back518
 
 // func pointCauchyF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -11670,9 +12654,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside487
+	JNZ        aside522
 
-back487:
+back522:
 	VSUBPS           Z7, Z6, Z6
 	VMULPS           Z2, Z6, Z6
 	VMULPS.BCST      c32_3f000000<>+0(SB), Z6, Z7
@@ -11704,25 +12688,25 @@ back487:
 	VCMPPS.BCST      $0x0e, c32_71800000<>+0(SB), Z7, K1
 	VMOVAPS          Z8, K1, Z9
 	TESTL            $0x0000000d, R11
-	JNZ              aside488
+	JNZ              aside523
 
-back488:
+back523:
 	VADDPS.BCST c32_3f800000<>+0(SB), Z7, Z7
 	VDIVPS      Z7, Z6, Z6
 	VMULPS      Z0, Z6, Z6
 	TESTL       $0x00000006, R11
-	JNZ         aside489
+	JNZ         aside524
 
-back489:
+back524:
 	VMOVUPS Z6, (AX)(R8*1)
 
 next0:
 	VADDPS Z9, Z5, Z5
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside490
+	JZ     aside525
 
-back490:
+back525:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -11732,53 +12716,53 @@ back490:
 	VZEROUPPER
 	RET
 
-aside487:
+aside522:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X1, X1, X1
 	VMOVAPS      Z1, K1, Z6
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back487
+	JMP          back522
 
-aside488:
+aside523:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset491
+	JZ     unset526
 	VMULPS (BX)(R8*1), Z9, Z9
 
-unset491:
+unset526:
 	TESTL        $0x00000008, R11
-	JZ           unset492
+	JZ           unset527
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z9, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
 
-unset492:
+unset527:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back488
+	JMP   back523
 
-aside489:
+aside524:
 	TESTL  $0x00000004, R11
-	JZ     unset493
+	JZ     unset528
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset493:
+unset528:
 	TESTL    $0x00000002, R11
-	JZ       back489
+	JZ       back524
 	VMOVNTPS Z6, (AX)(R8*1)
 	JMP      next0
 
-aside490:
+aside525:
 	VEXTRACTF64X4 $0x01, Z5, Y7
 	VCVTPS2PD     Y5, Z6
 	VCVTPS2PD     Y7, Z7
 	VADDPD        Z6, Z3, Z3
 	VADDPD        Z7, Z4, Z4
 	VXORPS        X5, X5, X5
-	JMP           back490
+	JMP           back525
 
 // func pointPoissonF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
@@ -11815,9 +12799,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside494
+	JNZ        aside529
 
-back494:
+back529:
 	VCMPPS.BCST  $0x09, c32_0<>+0(SB), Z14, K1
 	VMOVUPS      Z1, Z16
 	VFMADD231PS  Z2, Z13, Z16
@@ -11846,24 +12830,24 @@ back494:
 	VFNMADD231PS Z14, Z13, Z15
 	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z15
 	TESTL        $0x0000000d, R11
-	JNZ          aside495
+	JNZ          aside530
 
-back495:
+back530:
 	VSUBPS Z14, Z16, Z16
 	VMULPS Z9, Z16, Z16
 	TESTL  $0x00000006, R11
-	JNZ    aside496
+	JNZ    aside531
 
-back496:
+back531:
 	VMOVUPS Z16, (AX)(R8*1)
 
 next0:
 	VADDPS Z15, Z12, Z12
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside497
+	JZ     aside532
 
-back497:
+back532:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -11873,53 +12857,53 @@ back497:
 	VZEROUPPER
 	RET
 
-aside494:
+aside529:
 	VMOVUPS      (BX)(R8*1), Z15
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z15, K1
 	VXORPS       X6, X6, X6
 	VMOVAPS      Z6, K1, Z13
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z14
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back494
+	JMP          back529
 
-aside495:
+aside530:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset498
+	JZ     unset533
 	VMULPS (BX)(R8*1), Z15, Z15
 
-unset498:
+unset533:
 	TESTL        $0x00000008, R11
-	JZ           unset499
+	JZ           unset534
 	VBROADCASTSS 44(R9), Z13
 	VMULPS       Z15, Z13, Z13
 	VMOVUPS      Z13, (SI)(R8*1)
 
-unset499:
+unset534:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back495
+	JMP   back530
 
-aside496:
+aside531:
 	TESTL  $0x00000004, R11
-	JZ     unset500
+	JZ     unset535
 	VMULPS (BX)(R8*1), Z16, Z16
 
-unset500:
+unset535:
 	TESTL    $0x00000002, R11
-	JZ       back496
+	JZ       back531
 	VMOVNTPS Z16, (AX)(R8*1)
 	JMP      next0
 
-aside497:
+aside532:
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VCVTPS2PD     Y12, Z13
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z13, Z10, Z10
 	VADDPD        Z14, Z11, Z11
 	VXORPS        X12, X12, X12
-	JMP           back497
+	JMP           back532
 
 // func pointGammaF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -11956,9 +12940,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside501
+	JNZ        aside536
 
-back501:
+back536:
 	VCMPPS.BCST  $0x0a, c32_0<>+0(SB), Z14, K1
 	VMOVUPS      Z13, Z15
 	VXORPS.BCST  c32_80000000<>+0(SB), Z15, Z15
@@ -11989,25 +12973,25 @@ back501:
 	VADDPS       Z17, Z13, Z13
 	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z13
 	TESTL        $0x0000000d, R11
-	JNZ          aside502
+	JNZ          aside537
 
-back502:
+back537:
 	VBROADCASTSS c32_3f800000<>+0(SB), Z15
 	VSUBPS       Z17, Z15, Z17
 	VMULPS       Z9, Z17, Z17
 	TESTL        $0x00000006, R11
-	JNZ          aside503
+	JNZ          aside538
 
-back503:
+back538:
 	VMOVUPS Z17, (AX)(R8*1)
 
 next0:
 	VADDPS Z13, Z12, Z12
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside504
+	JZ     aside539
 
-back504:
+back539:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12017,53 +13001,53 @@ back504:
 	VZEROUPPER
 	RET
 
-aside501:
+aside536:
 	VMOVUPS      (BX)(R8*1), Z15
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z15, K1
 	VXORPS       X6, X6, X6
 	VMOVAPS      Z6, K1, Z13
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z14
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back501
+	JMP          back536
 
-aside502:
+aside537:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset505
+	JZ     unset540
 	VMULPS (BX)(R8*1), Z13, Z13
 
-unset505:
+unset540:
 	TESTL        $0x00000008, R11
-	JZ           unset506
+	JZ           unset541
 	VBROADCASTSS 44(R9), Z14
 	VMULPS       Z13, Z14, Z14
 	VMOVUPS      Z14, (SI)(R8*1)
 
-unset506:
+unset541:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back502
+	JMP   back537
 
-aside503:
+aside538:
 	TESTL  $0x00000004, R11
-	JZ     unset507
+	JZ     unset542
 	VMULPS (BX)(R8*1), Z17, Z17
 
-unset507:
+unset542:
 	TESTL    $0x00000002, R11
-	JZ       back503
+	JZ       back538
 	VMOVNTPS Z17, (AX)(R8*1)
 	JMP      next0
 
-aside504:
+aside539:
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VCVTPS2PD     Y12, Z13
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z13, Z10, Z10
 	VADDPD        Z14, Z11, Z11
 	VXORPS        X12, X12, X12
-	JMP           back504
+	JMP           back539
 
 // func pointFocalF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12102,9 +13086,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside508
+	JNZ        aside543
 
-back508:
+back543:
 	VBROADCASTSS      c32_3f800000<>+0(SB), Z18
 	VSUBPS            Z17, Z18, Z18
 	VMINPS            Z17, Z18, Z18
@@ -12168,9 +13152,9 @@ back508:
 	VMULPS            Z22, Z17, Z17
 	VBROADCASTSS      c32_7fc00000<>+0(SB), K1, Z17
 	TESTL             $0x0000000d, R11
-	JNZ               aside509
+	JNZ               aside544
 
-back509:
+back544:
 	VCMPPS.BCST     $0x05, c32_29800000<>+0(SB), Z23, K1
 	VMOVAPS.Z       Z21, K1, Z21
 	VMOVUPS         Z6, Z24
@@ -12187,18 +13171,18 @@ back509:
 	VPTERNLOGD.BCST $0xd2, c32_80000000<>+0(SB), Z16, Z23
 	VMULPS          Z10, Z23, Z23
 	TESTL           $0x00000006, R11
-	JNZ             aside510
+	JNZ             aside545
 
-back510:
+back545:
 	VMOVUPS Z23, (AX)(R8*1)
 
 next0:
 	VADDPS Z17, Z15, Z15
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside511
+	JZ     aside546
 
-back511:
+back546:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12208,53 +13192,53 @@ back511:
 	VZEROUPPER
 	RET
 
-aside508:
+aside543:
 	VMOVUPS      (BX)(R8*1), Z18
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z18, K1
 	VXORPS       X19, X19, X19
 	VMOVAPS      Z19, K1, Z16
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z17
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back508
+	JMP          back543
 
-aside509:
+aside544:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset512
+	JZ     unset547
 	VMULPS (BX)(R8*1), Z17, Z17
 
-unset512:
+unset547:
 	TESTL        $0x00000008, R11
-	JZ           unset513
+	JZ           unset548
 	VBROADCASTSS 44(R9), Z24
 	VMULPS       Z17, Z24, Z24
 	VMOVUPS      Z24, (SI)(R8*1)
 
-unset513:
+unset548:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back509
+	JMP   back544
 
-aside510:
+aside545:
 	TESTL  $0x00000004, R11
-	JZ     unset514
+	JZ     unset549
 	VMULPS (BX)(R8*1), Z23, Z23
 
-unset514:
+unset549:
 	TESTL    $0x00000002, R11
-	JZ       back510
+	JZ       back545
 	VMOVNTPS Z23, (AX)(R8*1)
 	JMP      next0
 
-aside511:
+aside546:
 	VEXTRACTF64X4 $0x01, Z15, Y17
 	VCVTPS2PD     Y15, Z16
 	VCVTPS2PD     Y17, Z17
 	VADDPD        Z16, Z13, Z13
 	VADDPD        Z17, Z14, Z14
 	VXORPS        X15, X15, X15
-	JMP           back511
+	JMP           back546
 
 // func pointCharbonnierF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
@@ -12282,35 +13266,35 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside515
+	JNZ        aside550
 
-back515:
+back550:
 	VSUBPS  Z6, Z5, Z5
 	VMULPS  Z5, Z5, Z6
 	VADDPS  Z1, Z6, Z6
 	VSQRTPS Z6, Z6
 	VMOVUPS Z6, Z7
 	TESTL   $0x0000000c, R11
-	JNZ     aside516
+	JNZ     aside551
 
-back516:
+back551:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPS Z6, Z5, Z5
 	VMULPS Z0, Z5, Z5
 	TESTL  $0x00000006, R11
-	JNZ    aside517
+	JNZ    aside552
 
-back517:
+back552:
 	VMOVUPS Z5, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside518
+	JZ     aside553
 
-back518:
+back553:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12320,49 +13304,49 @@ back518:
 	VZEROUPPER
 	RET
 
-aside515:
+aside550:
 	VMOVUPS      (BX)(R8*1), Z7
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
 	VXORPS       X8, X8, X8
 	VMOVAPS      Z8, K1, Z5
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back515
+	JMP          back550
 
-aside516:
+aside551:
 	TESTL  $0x00000004, R11
-	JZ     unset519
+	JZ     unset554
 	VMULPS (BX)(R8*1), Z7, Z7
 
-unset519:
+unset554:
 	TESTL        $0x00000008, R11
-	JZ           unset520
+	JZ           unset555
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z7, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset520:
-	JMP back516
+unset555:
+	JMP back551
 
-aside517:
+aside552:
 	TESTL  $0x00000004, R11
-	JZ     unset521
+	JZ     unset556
 	VMULPS (BX)(R8*1), Z5, Z5
 
-unset521:
+unset556:
 	TESTL    $0x00000002, R11
-	JZ       back517
+	JZ       back552
 	VMOVNTPS Z5, (AX)(R8*1)
 	JMP      next0
 
-aside518:
+aside553:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VCVTPS2PD     Y4, Z5
 	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
-	JMP           back518
+	JMP           back553
 
 // func pointQuantileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12392,17 +13376,17 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside522
+	JNZ        aside557
 
-back522:
+back557:
 	VSUBPS Z8, Z7, Z7
 	VMULPS Z1, Z7, Z8
 	VMULPS Z2, Z7, Z9
 	VMAXPS Z9, Z8, Z8
 	TESTL  $0x0000000c, R11
-	JNZ    aside523
+	JNZ    aside558
 
-back523:
+back558:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VMOVUPS     Z2, Z9
@@ -12414,18 +13398,18 @@ back523:
 	VMOVAPS     Z9, K1, Z11
 	VMULPS      Z0, Z11, Z11
 	TESTL       $0x00000006, R11
-	JNZ         aside524
+	JNZ         aside559
 
-back524:
+back559:
 	VMOVUPS Z11, (AX)(R8*1)
 
 next0:
 	VADDPS Z8, Z6, Z6
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside525
+	JZ     aside560
 
-back525:
+back560:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12435,49 +13419,49 @@ back525:
 	VZEROUPPER
 	RET
 
-aside522:
+aside557:
 	VMOVUPS      (BX)(R8*1), Z9
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z9, K1
 	VXORPS       X10, X10, X10
 	VMOVAPS      Z10, K1, Z7
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back522
+	JMP          back557
 
-aside523:
+aside558:
 	TESTL  $0x00000004, R11
-	JZ     unset526
+	JZ     unset561
 	VMULPS (BX)(R8*1), Z8, Z8
 
-unset526:
+unset561:
 	TESTL        $0x00000008, R11
-	JZ           unset527
+	JZ           unset562
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z8, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset527:
-	JMP back523
+unset562:
+	JMP back558
 
-aside524:
+aside559:
 	TESTL  $0x00000004, R11
-	JZ     unset528
+	JZ     unset563
 	VMULPS (BX)(R8*1), Z11, Z11
 
-unset528:
+unset563:
 	TESTL    $0x00000002, R11
-	JZ       back524
+	JZ       back559
 	VMOVNTPS Z11, (AX)(R8*1)
 	JMP      next0
 
-aside525:
+aside560:
 	VEXTRACTF64X4 $0x01, Z6, Y8
 	VCVTPS2PD     Y6, Z7
 	VCVTPS2PD     Y8, Z8
 	VADDPD        Z7, Z4, Z4
 	VADDPD        Z8, Z5, Z5
 	VXORPS        X6, X6, X6
-	JMP           back525
+	JMP           back560
 
 // func pointExpectileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12506,9 +13490,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside529
+	JNZ        aside564
 
-back529:
+back564:
 	VSUBPS   Z7, Z6, Z6
 	VMOVUPS  Z2, Z7
 	VMOVUPS  Z1, Z8
@@ -12517,25 +13501,25 @@ back529:
 	VMULPS   Z6, Z8, Z8
 	VMULPS   Z6, Z8, Z7
 	TESTL    $0x0000000c, R11
-	JNZ      aside530
+	JNZ      aside565
 
-back530:
+back565:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPS Z0, Z8, Z8
 	TESTL  $0x00000006, R11
-	JNZ    aside531
+	JNZ    aside566
 
-back531:
+back566:
 	VMOVUPS Z8, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z5, Z5
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside532
+	JZ     aside567
 
-back532:
+back567:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12545,49 +13529,49 @@ back532:
 	VZEROUPPER
 	RET
 
-aside529:
+aside564:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X9, X9, X9
 	VMOVAPS      Z9, K1, Z6
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back529
+	JMP          back564
 
-aside530:
+aside565:
 	TESTL  $0x00000004, R11
-	JZ     unset533
+	JZ     unset568
 	VMULPS (BX)(R8*1), Z7, Z7
 
-unset533:
+unset568:
 	TESTL        $0x00000008, R11
-	JZ           unset534
+	JZ           unset569
 	VBROADCASTSS 44(R9), Z6
 	VMULPS       Z7, Z6, Z6
 	VMOVUPS      Z6, (SI)(R8*1)
 
-unset534:
-	JMP back530
+unset569:
+	JMP back565
 
-aside531:
+aside566:
 	TESTL  $0x00000004, R11
-	JZ     unset535
+	JZ     unset570
 	VMULPS (BX)(R8*1), Z8, Z8
 
-unset535:
+unset570:
 	TESTL    $0x00000002, R11
-	JZ       back531
+	JZ       back566
 	VMOVNTPS Z8, (AX)(R8*1)
 	JMP      next0
 
-aside532:
+aside567:
 	VEXTRACTF64X4 $0x01, Z5, Y7
 	VCVTPS2PD     Y5, Z6
 	VCVTPS2PD     Y7, Z7
 	VADDPD        Z6, Z3, Z3
 	VADDPD        Z7, Z4, Z4
 	VXORPS        X5, X5, X5
-	JMP           back532
+	JMP           back567
 
 // func pointInsensitiveF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12615,9 +13599,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside536
+	JNZ        aside571
 
-back536:
+back571:
 	VSUBPS       Z6, Z5, Z5
 	VANDPS.BCST  c32_7fffffff<>+0(SB), Z5, Z7
 	VMOVUPS      Z1, Z6
@@ -12625,9 +13609,9 @@ back536:
 	VBROADCASTSS c32_0<>+0(SB), Z8
 	VMAXPS       Z6, Z8, Z6
 	TESTL        $0x0000000c, R11
-	JNZ          aside537
+	JNZ          aside572
 
-back537:
+back572:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
@@ -12636,18 +13620,18 @@ back537:
 	VMOVAPS.Z   Z5, K1, Z5
 	VMULPS      Z0, Z5, Z5
 	TESTL       $0x00000006, R11
-	JNZ         aside538
+	JNZ         aside573
 
-back538:
+back573:
 	VMOVUPS Z5, (AX)(R8*1)
 
 next0:
 	VADDPS Z6, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside539
+	JZ     aside574
 
-back539:
+back574:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12657,49 +13641,49 @@ back539:
 	VZEROUPPER
 	RET
 
-aside536:
+aside571:
 	VMOVUPS      (BX)(R8*1), Z7
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
 	VXORPS       X9, X9, X9
 	VMOVAPS      Z9, K1, Z5
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back536
+	JMP          back571
 
-aside537:
+aside572:
 	TESTL  $0x00000004, R11
-	JZ     unset540
+	JZ     unset575
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset540:
+unset575:
 	TESTL        $0x00000008, R11
-	JZ           unset541
+	JZ           unset576
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z6, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
 
-unset541:
-	JMP back537
+unset576:
+	JMP back572
 
-aside538:
+aside573:
 	TESTL  $0x00000004, R11
-	JZ     unset542
+	JZ     unset577
 	VMULPS (BX)(R8*1), Z5, Z5
 
-unset542:
+unset577:
 	TESTL    $0x00000002, R11
-	JZ       back538
+	JZ       back573
 	VMOVNTPS Z5, (AX)(R8*1)
 	JMP      next0
 
-aside539:
+aside574:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VCVTPS2PD     Y4, Z5
 	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
-	JMP           back539
+	JMP           back574
 
 // func pointRelativeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12727,9 +13711,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside543
+	JNZ        aside578
 
-back543:
+back578:
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z6, Z7
 	VSUBPS      Z6, Z5, Z5
 	VMOVUPS     Z1, Z6
@@ -12737,9 +13721,9 @@ back543:
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z5, Z6
 	VDIVPS      Z7, Z6, Z6
 	TESTL       $0x0000000c, R11
-	JNZ         aside544
+	JNZ         aside579
 
-back544:
+back579:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z9
@@ -12749,18 +13733,18 @@ back544:
 	VMOVAPS.Z   Z9, K1, Z9
 	VMULPS      Z0, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside545
+	JNZ         aside580
 
-back545:
+back580:
 	VMOVUPS Z9, (AX)(R8*1)
 
 next0:
 	VADDPS Z6, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside546
+	JZ     aside581
 
-back546:
+back581:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12770,49 +13754,49 @@ back546:
 	VZEROUPPER
 	RET
 
-aside543:
+aside578:
 	VMOVUPS      (BX)(R8*1), Z7
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
 	VXORPS       X8, X8, X8
 	VMOVAPS      Z8, K1, Z5
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back543
+	JMP          back578
 
-aside544:
+aside579:
 	TESTL  $0x00000004, R11
-	JZ     unset547
+	JZ     unset582
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset547:
+unset582:
 	TESTL        $0x00000008, R11
-	JZ           unset548
+	JZ           unset583
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z6, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset548:
-	JMP back544
+unset583:
+	JMP back579
 
-aside545:
+aside580:
 	TESTL  $0x00000004, R11
-	JZ     unset549
+	JZ     unset584
 	VMULPS (BX)(R8*1), Z9, Z9
 
-unset549:
+unset584:
 	TESTL    $0x00000002, R11
-	JZ       back545
+	JZ       back580
 	VMOVNTPS Z9, (AX)(R8*1)
 	JMP      next0
 
-aside546:
+aside581:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VCVTPS2PD     Y4, Z5
 	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
-	JMP           back546
+	JMP           back581
 
 // func pointSymmetricF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12839,9 +13823,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside550
+	JNZ        aside585
 
-back550:
+back585:
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z5, Z9
 	VSUBPS           Z5, Z4, Z6
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z4, Z8
@@ -12852,9 +13836,9 @@ back550:
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z6, Z7
 	VDIVPS           Z8, Z7, Z7
 	TESTL            $0x0000000c, R11
-	JNZ              aside551
+	JNZ              aside586
 
-back551:
+back586:
 	TESTL        $0x00000001, R11
 	JNZ          next0
 	VDIVPS       Z8, Z9, Z9
@@ -12872,18 +13856,18 @@ back551:
 	VORPS        Z6, Z9, Z9
 	VMULPS       Z0, Z9, Z9
 	TESTL        $0x00000006, R11
-	JNZ          aside552
+	JNZ          aside587
 
-back552:
+back587:
 	VMOVUPS Z9, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z3, Z3
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside553
+	JZ     aside588
 
-back553:
+back588:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12893,49 +13877,49 @@ back553:
 	VZEROUPPER
 	RET
 
-aside550:
+aside585:
 	VMOVUPS      (BX)(R8*1), Z6
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z6, K1
 	VXORPS       X10, X10, X10
 	VMOVAPS      Z10, K1, Z4
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back550
+	JMP          back585
 
-aside551:
+aside586:
 	TESTL  $0x00000004, R11
-	JZ     unset554
+	JZ     unset589
 	VMULPS (BX)(R8*1), Z7, Z7
 
-unset554:
+unset589:
 	TESTL        $0x00000008, R11
-	JZ           unset555
+	JZ           unset590
 	VBROADCASTSS 44(R9), Z11
 	VMULPS       Z7, Z11, Z11
 	VMOVUPS      Z11, (SI)(R8*1)
 
-unset555:
-	JMP back551
+unset590:
+	JMP back586
 
-aside552:
+aside587:
 	TESTL  $0x00000004, R11
-	JZ     unset556
+	JZ     unset591
 	VMULPS (BX)(R8*1), Z9, Z9
 
-unset556:
+unset591:
 	TESTL    $0x00000002, R11
-	JZ       back552
+	JZ       back587
 	VMOVNTPS Z9, (AX)(R8*1)
 	JMP      next0
 
-aside553:
+aside588:
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VCVTPS2PD     Y3, Z4
 	VCVTPS2PD     Y5, Z5
 	VADDPD        Z4, Z1, Z1
 	VADDPD        Z5, Z2, Z2
 	VXORPS        X3, X3, X3
-	JMP           back553
+	JMP           back588
 
 // func pointHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12963,9 +13947,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside557
+	JNZ        aside592
 
-back557:
+back592:
 	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
 	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
 	VMOVUPS      Z1, Z7
@@ -12975,9 +13959,9 @@ back557:
 	VMAXPS       Z7, Z9, Z7
 	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z7
 	TESTL        $0x0000000c, R11
-	JNZ          aside558
+	JNZ          aside593
 
-back558:
+back593:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
@@ -12985,18 +13969,18 @@ back558:
 	VMOVAPS.Z   Z6, K1, Z6
 	VMULPS      Z0, Z6, Z6
 	TESTL       $0x00000006, R11
-	JNZ         aside559
+	JNZ         aside594
 
-back559:
+back594:
 	VMOVUPS Z6, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside560
+	JZ     aside595
 
-back560:
+back595:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13006,49 +13990,49 @@ back560:
 	VZEROUPPER
 	RET
 
-aside557:
+aside592:
 	VMOVUPS      (BX)(R8*1), Z7
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
 	VXORPS       X8, X8, X8
 	VMOVAPS      Z8, K1, Z5
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back557
+	JMP          back592
 
-aside558:
+aside593:
 	TESTL  $0x00000004, R11
-	JZ     unset561
+	JZ     unset596
 	VMULPS (BX)(R8*1), Z7, Z7
 
-unset561:
+unset596:
 	TESTL        $0x00000008, R11
-	JZ           unset562
+	JZ           unset597
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z7, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset562:
-	JMP back558
+unset597:
+	JMP back593
 
-aside559:
+aside594:
 	TESTL  $0x00000004, R11
-	JZ     unset563
+	JZ     unset598
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset563:
+unset598:
 	TESTL    $0x00000002, R11
-	JZ       back559
+	JZ       back594
 	VMOVNTPS Z6, (AX)(R8*1)
 	JMP      next0
 
-aside560:
+aside595:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VCVTPS2PD     Y4, Z5
 	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
-	JMP           back560
+	JMP           back595
 
 // func pointBentHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -13076,9 +14060,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside564
+	JNZ        aside599
 
-back564:
+back599:
 	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
 	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
 	VBROADCASTSS c32_3f800000<>+0(SB), Z7
@@ -13092,27 +14076,27 @@ back564:
 	VMULPS       Z9, Z5, Z5
 	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z5
 	TESTL        $0x0000000c, R11
-	JNZ          aside565
+	JNZ          aside600
 
-back565:
+back600:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
 	VMULPS      Z6, Z9, Z9
 	VMULPS      Z0, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside566
+	JNZ         aside601
 
-back566:
+back601:
 	VMOVUPS Z9, (AX)(R8*1)
 
 next0:
 	VADDPS Z5, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside567
+	JZ     aside602
 
-back567:
+back602:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13122,49 +14106,49 @@ back567:
 	VZEROUPPER
 	RET
 
-aside564:
+aside599:
 	VMOVUPS      (BX)(R8*1), Z7
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
 	VXORPS       X8, X8, X8
 	VMOVAPS      Z8, K1, Z5
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back564
+	JMP          back599
 
-aside565:
+aside600:
 	TESTL  $0x00000004, R11
-	JZ     unset568
+	JZ     unset603
 	VMULPS (BX)(R8*1), Z5, Z5
 
-unset568:
+unset603:
 	TESTL        $0x00000008, R11
-	JZ           unset569
+	JZ           unset604
 	VBROADCASTSS 44(R9), Z7
 	VMULPS       Z5, Z7, Z7
 	VMOVUPS      Z7, (SI)(R8*1)
 
-unset569:
-	JMP back565
+unset604:
+	JMP back600
 
-aside566:
+aside601:
 	TESTL  $0x00000004, R11
-	JZ     unset570
+	JZ     unset605
 	VMULPS (BX)(R8*1), Z9, Z9
 
-unset570:
+unset605:
 	TESTL    $0x00000002, R11
-	JZ       back566
+	JZ       back601
 	VMOVNTPS Z9, (AX)(R8*1)
 	JMP      next0
 
-aside567:
+aside602:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VCVTPS2PD     Y4, Z5
 	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
-	JMP           back567
+	JMP           back602
 
 // func pointEmbeddingF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -13192,9 +14176,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside571
+	JNZ        aside606
 
-back571:
+back606:
 	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
 	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
 	VMOVUPS      Z1, Z7
@@ -13206,9 +14190,9 @@ back571:
 	VMOVAPS      Z7, K2, Z9
 	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z9
 	TESTL        $0x0000000c, R11
-	JNZ          aside572
+	JNZ          aside607
 
-back572:
+back607:
 	TESTL        $0x00000001, R11
 	JNZ          next0
 	VBROADCASTSS c32_bf800000<>+0(SB), Z7
@@ -13219,18 +14203,18 @@ back572:
 	VMOVAPS      Z7, K1, Z5
 	VMULPS       Z0, Z5, Z5
 	TESTL        $0x00000006, R11
-	JNZ          aside573
+	JNZ          aside608
 
-back573:
+back608:
 	VMOVUPS Z5, (AX)(R8*1)
 
 next0:
 	VADDPS Z9, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside574
+	JZ     aside609
 
-back574:
+back609:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13240,49 +14224,49 @@ back574:
 	VZEROUPPER
 	RET
 
-aside571:
+aside606:
 	VMOVUPS      (BX)(R8*1), Z7
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
 	VXORPS       X8, X8, X8
 	VMOVAPS      Z8, K1, Z5
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back571
+	JMP          back606
 
-aside572:
+aside607:
 	TESTL  $0x00000004, R11
-	JZ     unset575
+	JZ     unset610
 	VMULPS (BX)(R8*1), Z9, Z9
 
-unset575:
+unset610:
 	TESTL        $0x00000008, R11
-	JZ           unset576
+	JZ           unset611
 	VBROADCASTSS 44(R9), Z7
 	VMULPS       Z9, Z7, Z7
 	VMOVUPS      Z7, (SI)(R8*1)
 
-unset576:
-	JMP back572
+unset611:
+	JMP back607
 
-aside573:
+aside608:
 	TESTL  $0x00000004, R11
-	JZ     unset577
+	JZ     unset612
 	VMULPS (BX)(R8*1), Z5, Z5
 
-unset577:
+unset612:
 	TESTL    $0x00000002, R11
-	JZ       back573
+	JZ       back608
 	VMOVNTPS Z5, (AX)(R8*1)
 	JMP      next0
 
-aside574:
+aside609:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VCVTPS2PD     Y4, Z5
 	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
-	JMP           back574
+	JMP           back609
 
 // func pointLogGapF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -13316,9 +14300,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside578
+	JNZ        aside613
 
-back578:
+back613:
 	VMOVUPD          Z1, Z6
 	VMAXPD           Z4, Z6, Z7
 	VMAXPD           Z5, Z6, Z5
@@ -13359,9 +14343,9 @@ back578:
 	VMOVAPD          Z8, K1, Z9
 	VMULPD           Z9, Z9, Z8
 	TESTL            $0x0000000d, R11
-	JNZ              aside579
+	JNZ              aside614
 
-back579:
+back614:
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z5, Z5
 	VORPD       Z5, Z9, Z9
 	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z7, Z7
@@ -13370,9 +14354,9 @@ back579:
 	VMOVAPD.Z   Z9, K1, Z9
 	VMULPD      Z0, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside580
+	JNZ         aside615
 
-back580:
+back615:
 	VCVTPD2PS Z9, Y4
 	VMOVUPS   Y4, (AX)(R8*1)
 
@@ -13385,45 +14369,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside578:
+aside613:
 	VCVTPS2PD    (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back578
+	JMP          back613
 
-aside579:
+aside614:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset581
+	JZ        unset616
 	VCVTPS2PD (BX)(R8*1), Z6
 	VMULPD    Z6, Z8, Z8
 
-unset581:
+unset616:
 	TESTL        $0x00000008, R11
-	JZ           unset582
+	JZ           unset617
 	VBROADCASTSD 8(R9), Z6
 	VMULPD       Z8, Z6, Z6
 	VCVTPD2PS    Z6, Y6
 	VMOVUPS      Y6, (SI)(R8*1)
 
-unset582:
+unset617:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back579
+	JMP   back614
 
-aside580:
+aside615:
 	TESTL     $0x00000004, R11
-	JZ        unset583
+	JZ        unset618
 	VCVTPS2PD (BX)(R8*1), Z4
 	VMULPD    Z4, Z9, Z9
 
-unset583:
+unset618:
 	TESTL     $0x00000002, R11
-	JZ        back580
+	JZ        back615
 	VCVTPD2PS Z9, Y4
 	VMOVNTPS  Y4, (AX)(R8*1)
 	JMP       next0
@@ -13462,9 +14446,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside584
+	JNZ        aside619
 
-back584:
+back619:
 	VMOVUPD          Z1, Z8
 	VSUBPD           Z7, Z6, Z6
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z6, Z9
@@ -13507,9 +14491,9 @@ back584:
 	VCMPPD           $0x01, Z1, Z9, K1
 	VMOVAPD          Z10, K1, Z7
 	TESTL            $0x0000000d, R11
-	JNZ              aside585
+	JNZ              aside620
 
-back585:
+back620:
 	VMOVUPD      Z1, Z8
 	VMOVUPD      Z3, Z10
 	VADDPD       Z9, Z10, Z10
@@ -13523,9 +14507,9 @@ back585:
 	VORPD        Z6, Z10, Z10
 	VMULPD       Z0, Z10, Z10
 	TESTL        $0x00000006, R11
-	JNZ          aside586
+	JNZ          aside621
 
-back586:
+back621:
 	VCVTPD2PS Z10, Y6
 	VMOVUPS   Y6, (AX)(R8*1)
 
@@ -13538,45 +14522,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside584:
+aside619:
 	VCVTPS2PD    (BX)(R8*1), Z8
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z8, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z6
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back584
+	JMP          back619
 
-aside585:
+aside620:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset587
+	JZ        unset622
 	VCVTPS2PD (BX)(R8*1), Z8
 	VMULPD    Z8, Z7, Z7
 
-unset587:
+unset622:
 	TESTL        $0x00000008, R11
-	JZ           unset588
+	JZ           unset623
 	VBROADCASTSD 8(R9), Z8
 	VMULPD       Z7, Z8, Z8
 	VCVTPD2PS    Z8, Y8
 	VMOVUPS      Y8, (SI)(R8*1)
 
-unset588:
+unset623:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back585
+	JMP   back620
 
-aside586:
+aside621:
 	TESTL     $0x00000004, R11
-	JZ        unset589
+	JZ        unset624
 	VCVTPS2PD (BX)(R8*1), Z6
 	VMULPD    Z6, Z10, Z10
 
-unset589:
+unset624:
 	TESTL     $0x00000002, R11
-	JZ        back586
+	JZ        back621
 	VCVTPD2PS Z10, Y6
 	VMOVNTPS  Y6, (AX)(R8*1)
 	JMP       next0
@@ -13605,9 +14589,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside590
+	JNZ        aside625
 
-back590:
+back625:
 	VSUBPD           Z4, Z3, Z3
 	VMULPD           Z1, Z3, Z3
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
@@ -13618,18 +14602,18 @@ back590:
 	VMULPD           Z6, Z4, Z4
 	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z4
 	TESTL            $0x0000000c, R11
-	JNZ              aside591
+	JNZ              aside626
 
-back591:
+back626:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z6, Z6, Z6
 	VMULPD Z6, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside592
+	JNZ    aside627
 
-back592:
+back627:
 	VCVTPD2PS Z3, Y3
 	VMOVUPS   Y3, (AX)(R8*1)
 
@@ -13642,41 +14626,41 @@ next0:
 	VZEROUPPER
 	RET
 
-aside590:
+aside625:
 	VCVTPS2PD    (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X7, X7, X7
 	VMOVAPD      Z7, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back590
+	JMP          back625
 
-aside591:
+aside626:
 	TESTL     $0x00000004, R11
-	JZ        unset593
+	JZ        unset628
 	VCVTPS2PD (BX)(R8*1), Z5
 	VMULPD    Z5, Z4, Z4
 
-unset593:
+unset628:
 	TESTL        $0x00000008, R11
-	JZ           unset594
+	JZ           unset629
 	VBROADCASTSD 8(R9), Z5
 	VMULPD       Z4, Z5, Z5
 	VCVTPD2PS    Z5, Y5
 	VMOVUPS      Y5, (SI)(R8*1)
 
-unset594:
-	JMP back591
+unset629:
+	JMP back626
 
-aside592:
+aside627:
 	TESTL     $0x00000004, R11
-	JZ        unset595
+	JZ        unset630
 	VCVTPS2PD (BX)(R8*1), Z5
 	VMULPD    Z5, Z3, Z3
 
-unset595:
+unset630:
 	TESTL     $0x00000002, R11
-	JZ        back592
+	JZ        back627
 	VCVTPD2PS Z3, Y3
 	VMOVNTPS  Y3, (AX)(R8*1)
 	JMP       next0
@@ -13713,9 +14697,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside596
+	JNZ        aside631
 
-back596:
+back631:
 	VSUBPD           Z10, Z9, Z9
 	VMULPD           Z7, Z9, Z9
 	VMULPD           Z9, Z9, Z10
@@ -13750,17 +14734,17 @@ back596:
 	VMOVAPD          Z11, K1, Z14
 	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z14, Z14
 	TESTL            $0x0000000d, R11
-	JNZ              aside597
+	JNZ              aside632
 
-back597:
+back632:
 	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z12, K1
 	VMOVAPD.Z   Z9, K1, Z9
 	VMULPD      Z12, Z9, Z9
 	VMULPD      Z6, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside598
+	JNZ         aside633
 
-back598:
+back633:
 	VCVTPD2PS Z9, Y9
 	VMOVUPS   Y9, (AX)(R8*1)
 
@@ -13773,45 +14757,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside596:
+aside631:
 	VCVTPS2PD    (BX)(R8*1), Z11
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z11, K1
 	VXORPS       X13, X13, X13
 	VMOVAPD      Z13, K1, Z9
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z10
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back596
+	JMP          back631
 
-aside597:
+aside632:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset599
+	JZ        unset634
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z14, Z14
 
-unset599:
+unset634:
 	TESTL        $0x00000008, R11
-	JZ           unset600
+	JZ           unset635
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z14, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset600:
+unset635:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back597
+	JMP   back632
 
-aside598:
+aside633:
 	TESTL     $0x00000004, R11
-	JZ        unset601
+	JZ        unset636
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z9, Z9
 
-unset601:
+unset636:
 	TESTL     $0x00000002, R11
-	JZ        back598
+	JZ        back633
 	VCVTPD2PS Z9, Y9
 	VMOVNTPS  Y9, (AX)(R8*1)
 	JMP       next0
@@ -13840,9 +14824,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside602
+	JNZ        aside637
 
-back602:
+back637:
 	VSUBPD       Z4, Z3, Z3
 	VMULPD       Z1, Z3, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
@@ -13856,18 +14840,18 @@ back602:
 	VMULPD       Z3, Z4, Z4
 	VMULPD       Z3, Z4, Z4
 	TESTL        $0x0000000c, R11
-	JNZ          aside603
+	JNZ          aside638
 
-back603:
+back638:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z5, Z5, Z5
 	VMULPD Z5, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside604
+	JNZ    aside639
 
-back604:
+back639:
 	VCVTPD2PS Z3, Y3
 	VMOVUPS   Y3, (AX)(R8*1)
 
@@ -13880,41 +14864,41 @@ next0:
 	VZEROUPPER
 	RET
 
-aside602:
+aside637:
 	VCVTPS2PD    (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back602
+	JMP          back637
 
-aside603:
+aside638:
 	TESTL     $0x00000004, R11
-	JZ        unset605
+	JZ        unset640
 	VCVTPS2PD (BX)(R8*1), Z7
 	VMULPD    Z7, Z4, Z4
 
-unset605:
+unset640:
 	TESTL        $0x00000008, R11
-	JZ           unset606
+	JZ           unset641
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z4, Z7, Z7
 	VCVTPD2PS    Z7, Y7
 	VMOVUPS      Y7, (SI)(R8*1)
 
-unset606:
-	JMP back603
+unset641:
+	JMP back638
 
-aside604:
+aside639:
 	TESTL     $0x00000004, R11
-	JZ        unset607
+	JZ        unset642
 	VCVTPS2PD (BX)(R8*1), Z5
 	VMULPD    Z5, Z3, Z3
 
-unset607:
+unset642:
 	TESTL     $0x00000002, R11
-	JZ        back604
+	JZ        back639
 	VCVTPD2PS Z3, Y3
 	VMOVNTPS  Y3, (AX)(R8*1)
 	JMP       next0
@@ -13952,9 +14936,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside608
+	JNZ        aside643
 
-back608:
+back643:
 	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
 	VMOVUPD          Z10, Z12
 	VMULPD           Z8, Z12, Z12
@@ -14005,15 +14989,15 @@ back608:
 	VSUBPD           Z11, Z10, Z11
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z11
 	TESTL            $0x0000000d, R11
-	JNZ              aside609
+	JNZ              aside644
 
-back609:
+back644:
 	VSUBPD Z13, Z14, Z14
 	VMULPD Z6, Z14, Z14
 	TESTL  $0x00000006, R11
-	JNZ    aside610
+	JNZ    aside645
 
-back610:
+back645:
 	VCVTPD2PS Z14, Y10
 	VMOVUPS   Y10, (AX)(R8*1)
 
@@ -14026,47 +15010,335 @@ next0:
 	VZEROUPPER
 	RET
 
-aside608:
+aside643:
 	VCVTPS2PD    (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back608
+	JMP          back643
 
-aside609:
+aside644:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset611
+	JZ        unset646
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z11, Z11
 
-unset611:
+unset646:
 	TESTL        $0x00000008, R11
-	JZ           unset612
+	JZ           unset647
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z11, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset612:
+unset647:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back609
+	JMP   back644
 
-aside610:
+aside645:
 	TESTL     $0x00000004, R11
-	JZ        unset613
+	JZ        unset648
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z14, Z14
 
-unset613:
+unset648:
 	TESTL     $0x00000002, R11
-	JZ        back610
+	JZ        back645
 	VCVTPD2PS Z14, Y10
 	VMOVNTPS  Y10, (AX)(R8*1)
+	JMP       next0
+
+// func pointGaussianF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointGaussianF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPS      powersF32<>+0(SB), Z0
+	VMOVUPS      c32_4b400000<>+0(SB), Z1
+	VMOVUPS      c32_4138aa3b<>+0(SB), Z2
+	VMOVUPS      c32_3db17218<>+0(SB), Z3
+	VMOVUPS      c32_af82e308<>+0(SB), Z4
+	VMOVUPS      c32_42ad495f<>+0(SB), Z5
+	VMOVUPS      c32_3f800000<>+0(SB), Z5
+	VMOVUPS      c32_3f000000<>+0(SB), Z5
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Z7
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Z8
+	VBROADCASTSS 40(R9), Z9
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	VMOVUPS      128(R10), Z12
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z13
+	VMOVUPS    (DX)(R8*1), Z14
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside649
+
+back649:
+	VBROADCASTSS     c32_3493f27e<>+0(SB), Z15
+	VFMADD213PS.BCST c32_3638ef1d<>+0(SB), Z13, Z15
+	VFMADD213PS.BCST c32_37d00d01<>+0(SB), Z13, Z15
+	VFMADD213PS.BCST c32_39500d01<>+0(SB), Z13, Z15
+	VFMADD213PS.BCST c32_3ab60b61<>+0(SB), Z13, Z15
+	VFMADD213PS.BCST c32_3c088889<>+0(SB), Z13, Z15
+	VFMADD213PS.BCST c32_3d2aaaab<>+0(SB), Z13, Z15
+	VFMADD213PS.BCST c32_3e2aaaab<>+0(SB), Z13, Z15
+	VFMADD213PS.BCST c32_3f000000<>+0(SB), Z13, Z15
+	VMOVUPS          Z1, Z17
+	VFMADD231PS      Z2, Z13, Z17
+	VSUBPS           Z1, Z17, Z18
+	VMOVAPS          Z13, Z16
+	VFNMADD231PS     Z3, Z18, Z16
+	VFNMADD231PS     Z4, Z18, Z16
+	VPERMPS          Z0, Z17, Z18
+	VPSLLD           $0x14, Z17, Z17
+	VPADDD           Z17, Z18, Z18
+	VMOVUPS          Z7, Z17
+	VFMADD213PS      Z5, Z16, Z17
+	VMOVUPS          Z8, Z19
+	VMULPS           Z16, Z16, Z20
+	VFMADD231PS      Z19, Z20, Z17
+	VMULPS           Z16, Z17, Z17
+	VFMADD213PS      Z16, Z16, Z17
+	VFMADD213PS      Z18, Z18, Z17
+	VBROADCASTSS     c32_0<>+0(SB), Z16
+	VCMPPS.BCST      $0x01, c32_c2ad495f<>+0(SB), Z13, K1
+	VMOVAPS          Z16, K1, Z17
+	VBROADCASTSS     c32_7fc00000<>+0(SB), Z16
+	VCMPPS.BCST      $0x0e, c32_42b00000<>+0(SB), Z13, K1
+	VMOVAPS          Z16, K1, Z17
+	VMULPS           Z13, Z15, Z15
+	VMULPS           Z13, Z15, Z15
+	VSUBPS.BCST      c32_3f800000<>+0(SB), Z17, Z17
+	VSUBPS           Z13, Z17, Z16
+	VANDPS.BCST      c32_7fffffff<>+0(SB), Z13, Z18
+	VCMPPS.BCST      $0x01, c32_3f800000<>+0(SB), Z18, K1
+	VMOVAPS          Z15, K1, Z16
+	VMOVUPS          Z16, Z15
+	VFMADD231PS      Z14, Z14, Z15
+	VMULPS.BCST      c32_3f000000<>+0(SB), Z15, Z15
+	TESTL            $0x0000000d, R11
+	JNZ              aside650
+
+back650:
+	VADDPS      Z16, Z13, Z16
+	VANDPS.BCST c32_7fffffff<>+0(SB), Z13, Z13
+	VCMPPS.BCST $0x01, c32_3f800000<>+0(SB), Z13, K1
+	VMOVAPS     Z16, K1, Z17
+	VMULPS.BCST c32_3f000000<>+0(SB), Z17, Z17
+	VMULPS      Z9, Z17, Z17
+	TESTL       $0x00000006, R11
+	JNZ         aside651
+
+back651:
+	VMOVUPS Z17, (AX)(R8*1)
+
+next0:
+	VADDPS Z15, Z12, Z12
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside652
+
+back652:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z10, (R10)
+	VMOVUPS Z11, 64(R10)
+	VMOVUPS Z12, 128(R10)
+	VZEROUPPER
+	RET
+
+aside649:
+	VMOVUPS      (BX)(R8*1), Z15
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z15, K1
+	VXORPS       X6, X6, X6
+	VMOVAPS      Z6, K1, Z13
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z14
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back649
+
+aside650:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset653
+	VMULPS (BX)(R8*1), Z15, Z15
+
+unset653:
+	TESTL        $0x00000008, R11
+	JZ           unset654
+	VBROADCASTSS 44(R9), Z14
+	VMULPS       Z15, Z14, Z14
+	VMOVUPS      Z14, (SI)(R8*1)
+
+unset654:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back650
+
+aside651:
+	TESTL  $0x00000004, R11
+	JZ     unset655
+	VMULPS (BX)(R8*1), Z17, Z17
+
+unset655:
+	TESTL    $0x00000002, R11
+	JZ       back651
+	VMOVNTPS Z17, (AX)(R8*1)
+	JMP      next0
+
+aside652:
+	VEXTRACTF64X4 $0x01, Z12, Y14
+	VCVTPS2PD     Y12, Z13
+	VCVTPS2PD     Y14, Z14
+	VADDPD        Z13, Z10, Z10
+	VADDPD        Z14, Z11, Z11
+	VXORPS        X12, X12, X12
+	JMP           back652
+
+// func pointLogRatioF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointLogRatioF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
+	VMOVUPS      powersF64<>+0(SB), Z0
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z0
+	VMOVUPS      (R10), Z1
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Z3
+	VCVTPS2PD  (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside656
+
+back656:
+	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z4, K1
+	VMOVUPD          Z4, Z5
+	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z5, Z5
+	VANDPD.BCST      c64_fffffffffffff<>+0(SB), Z5, Z6
+	VPADDQ.BCST      c64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
+	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z7
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z6
+	VDIVPD           Z7, Z6, Z6
+	VMULPD           Z6, Z6, Z7
+	VBROADCASTSD     c64_3fc3b13b13b13b14<>+0(SB), Z8
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z7, Z8
+	VMULPD           Z7, Z8, Z8
+	VADDPD           Z6, Z6, Z7
+	VFMADD213PD      Z7, Z6, Z8
+	VPSRLQ           $0x34, Z5, Z5
+	VORPD.BCST       c64_4330000000000000<>+0(SB), Z5, Z5
+	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z5, Z5
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z5, Z8
+	VSUBPD           Z3, Z8, Z8
+	VMULPD           Z4, Z8, Z8
+	VCMPPD.BCST      $0x04, c64_0<>+0(SB), Z4, K2
+	VMOVAPD.Z        Z8, K2, Z8
+	VCMPPD           $0x03, Z3, Z3, K2
+	VMOVAPD          Z3, K2, Z8
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z8
+	TESTL            $0x0000000d, R11
+	JNZ              aside657
+
+back657:
+	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
+	VMULPD      Z0, Z4, Z4
+	TESTL       $0x00000006, R11
+	JNZ         aside658
+
+back658:
+	VCVTPD2PS Z4, Y3
+	VMOVUPS   Y3, (AX)(R8*1)
+
+next0:
+	VADDPD  Z8, Z1, Z1
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z1, (R10)
+	VZEROUPPER
+	RET
+
+aside656:
+	VCVTPS2PD    (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X2, X2, X2
+	VMOVAPD      Z2, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back656
+
+aside657:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset659
+	VCVTPS2PD (BX)(R8*1), Z3
+	VMULPD    Z3, Z8, Z8
+
+unset659:
+	TESTL        $0x00000008, R11
+	JZ           unset660
+	VBROADCASTSD 8(R9), Z3
+	VMULPD       Z8, Z3, Z3
+	VCVTPD2PS    Z3, Y3
+	VMOVUPS      Y3, (SI)(R8*1)
+
+unset660:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back657
+
+aside658:
+	TESTL     $0x00000004, R11
+	JZ        unset661
+	VCVTPS2PD (BX)(R8*1), Z3
+	VMULPD    Z3, Z4, Z4
+
+unset661:
+	TESTL     $0x00000002, R11
+	JZ        back658
+	VCVTPD2PS Z4, Y3
+	VMOVNTPS  Y3, (AX)(R8*1)
 	JMP       next0
 
 // func pointFocalPowerF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
@@ -14103,9 +15375,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside614
+	JNZ        aside662
 
-back614:
+back662:
 	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z13
 	VSUBPD            Z12, Z13, Z13
 	VMINPD            Z12, Z13, Z13
@@ -14212,9 +15484,9 @@ back614:
 	VMULPD            Z13, Z17, Z17
 	VBROADCASTSD      c64_7ff8000000000001<>+0(SB), K1, Z17
 	TESTL             $0x0000000d, R11
-	JNZ               aside615
+	JNZ               aside663
 
-back615:
+back663:
 	VMULPD          Z9, Z12, Z12
 	VMULPD          Z16, Z12, Z12
 	VFNMADD231PD    Z16, Z12, Z12
@@ -14226,9 +15498,9 @@ back615:
 	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z11, Z16
 	VMULPD          Z6, Z16, Z16
 	TESTL           $0x00000006, R11
-	JNZ             aside616
+	JNZ             aside664
 
-back616:
+back664:
 	VCVTPD2PS Z16, Y11
 	VMOVUPS   Y11, (AX)(R8*1)
 
@@ -14241,45 +15513,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside614:
+aside662:
 	VCVTPS2PD    (BX)(R8*1), Z13
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
 	VXORPS       X14, X14, X14
 	VMOVAPD      Z14, K1, Z11
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back614
+	JMP          back662
 
-aside615:
+aside663:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset617
+	JZ        unset665
 	VCVTPS2PD (BX)(R8*1), Z18
 	VMULPD    Z18, Z17, Z17
 
-unset617:
+unset665:
 	TESTL        $0x00000008, R11
-	JZ           unset618
+	JZ           unset666
 	VBROADCASTSD 8(R9), Z18
 	VMULPD       Z17, Z18, Z18
 	VCVTPD2PS    Z18, Y18
 	VMOVUPS      Y18, (SI)(R8*1)
 
-unset618:
+unset666:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back615
+	JMP   back663
 
-aside616:
+aside664:
 	TESTL     $0x00000004, R11
-	JZ        unset619
+	JZ        unset667
 	VCVTPS2PD (BX)(R8*1), Z11
 	VMULPD    Z11, Z16, Z16
 
-unset619:
+unset667:
 	TESTL     $0x00000002, R11
-	JZ        back616
+	JZ        back664
 	VCVTPD2PS Z16, Y11
 	VMOVNTPS  Y11, (AX)(R8*1)
 	JMP       next0
@@ -14318,9 +15590,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside620
+	JNZ        aside668
 
-back620:
+back668:
 	VSUBPD           Z12, Z11, Z11
 	VMULPD           Z7, Z11, Z11
 	VMULPD           Z11, Z11, Z12
@@ -14385,17 +15657,17 @@ back620:
 	VCMPPD.BCST      $0x01, c64_3f30000000000000<>+0(SB), Z17, K1
 	VMOVAPD          Z13, K1, Z15
 	TESTL            $0x0000000d, R11
-	JNZ              aside621
+	JNZ              aside669
 
-back621:
+back669:
 	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z12, Z12
 	VDIVPD      Z12, Z11, Z11
 	VMULPD      Z14, Z11, Z11
 	VMULPD      Z6, Z11, Z11
 	TESTL       $0x00000006, R11
-	JNZ         aside622
+	JNZ         aside670
 
-back622:
+back670:
 	VCVTPD2PS Z11, Y11
 	VMOVUPS   Y11, (AX)(R8*1)
 
@@ -14408,45 +15680,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside620:
+aside668:
 	VCVTPS2PD    (BX)(R8*1), Z13
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
 	VXORPS       X16, X16, X16
 	VMOVAPD      Z16, K1, Z11
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back620
+	JMP          back668
 
-aside621:
+aside669:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset623
+	JZ        unset671
 	VCVTPS2PD (BX)(R8*1), Z13
 	VMULPD    Z13, Z15, Z15
 
-unset623:
+unset671:
 	TESTL        $0x00000008, R11
-	JZ           unset624
+	JZ           unset672
 	VBROADCASTSD 8(R9), Z13
 	VMULPD       Z15, Z13, Z13
 	VCVTPD2PS    Z13, Y13
 	VMOVUPS      Y13, (SI)(R8*1)
 
-unset624:
+unset672:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back621
+	JMP   back669
 
-aside622:
+aside670:
 	TESTL     $0x00000004, R11
-	JZ        unset625
+	JZ        unset673
 	VCVTPS2PD (BX)(R8*1), Z12
 	VMULPD    Z12, Z11, Z11
 
-unset625:
+unset673:
 	TESTL     $0x00000002, R11
-	JZ        back622
+	JZ        back670
 	VCVTPD2PS Z11, Y11
 	VMOVNTPS  Y11, (AX)(R8*1)
 	JMP       next0
@@ -14484,9 +15756,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside626
+	JNZ        aside674
 
-back626:
+back674:
 	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
 	VADDPD           Z7, Z10, Z12
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z12, Z13
@@ -14539,9 +15811,9 @@ back626:
 	VFMADD231PD      Z13, Z11, Z15
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z15
 	TESTL            $0x0000000d, R11
-	JNZ              aside627
+	JNZ              aside675
 
-back627:
+back675:
 	VMOVUPD      Z8, Z10
 	VMOVUPD      Z8, Z13
 	VMULPD       Z14, Z10, Z10
@@ -14553,9 +15825,9 @@ back627:
 	VDIVPD       Z14, Z13, Z13
 	VMULPD       Z6, Z13, Z13
 	TESTL        $0x00000006, R11
-	JNZ          aside628
+	JNZ          aside676
 
-back628:
+back676:
 	VCVTPD2PS Z13, Y10
 	VMOVUPS   Y10, (AX)(R8*1)
 
@@ -14568,45 +15840,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside626:
+aside674:
 	VCVTPS2PD    (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X16, X16, X16
 	VMOVAPD      Z16, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back626
+	JMP          back674
 
-aside627:
+aside675:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset629
+	JZ        unset677
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z15, Z15
 
-unset629:
+unset677:
 	TESTL        $0x00000008, R11
-	JZ           unset630
+	JZ           unset678
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z15, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset630:
+unset678:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back627
+	JMP   back675
 
-aside628:
+aside676:
 	TESTL     $0x00000004, R11
-	JZ        unset631
+	JZ        unset679
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z13, Z13
 
-unset631:
+unset679:
 	TESTL     $0x00000002, R11
-	JZ        back628
+	JZ        back676
 	VCVTPD2PS Z13, Y10
 	VMOVNTPS  Y10, (AX)(R8*1)
 	JMP       next0
@@ -14642,9 +15914,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside632
+	JNZ        aside680
 
-back632:
+back680:
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
 	VSUBPD           Z4, Z5, Z5
 	VMINPD           Z4, Z5, Z5
@@ -14718,17 +15990,17 @@ back632:
 	VMOVAPD          Z11, K2, Z6
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z6
 	TESTL            $0x0000000d, R11
-	JNZ              aside633
+	JNZ              aside681
 
-back633:
+back681:
 	VSUBPD Z4, Z3, Z4
 	VMULPD Z3, Z5, Z5
 	VDIVPD Z5, Z4, Z4
 	VMULPD Z0, Z4, Z4
 	TESTL  $0x00000006, R11
-	JNZ    aside634
+	JNZ    aside682
 
-back634:
+back682:
 	VCVTPD2PS Z4, Y3
 	VMOVUPS   Y3, (AX)(R8*1)
 
@@ -14741,45 +16013,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside632:
+aside680:
 	VCVTPS2PD    (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back632
+	JMP          back680
 
-aside633:
+aside681:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset635
+	JZ        unset683
 	VCVTPS2PD (BX)(R8*1), Z7
 	VMULPD    Z7, Z6, Z6
 
-unset635:
+unset683:
 	TESTL        $0x00000008, R11
-	JZ           unset636
+	JZ           unset684
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z6, Z7, Z7
 	VCVTPD2PS    Z7, Y7
 	VMOVUPS      Y7, (SI)(R8*1)
 
-unset636:
+unset684:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back633
+	JMP   back681
 
-aside634:
+aside682:
 	TESTL     $0x00000004, R11
-	JZ        unset637
+	JZ        unset685
 	VCVTPS2PD (BX)(R8*1), Z3
 	VMULPD    Z3, Z4, Z4
 
-unset637:
+unset685:
 	TESTL     $0x00000002, R11
-	JZ        back634
+	JZ        back682
 	VCVTPD2PS Z4, Y3
 	VMOVNTPS  Y3, (AX)(R8*1)
 	JMP       next0
@@ -14817,9 +16089,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside638
+	JNZ        aside686
 
-back638:
+back686:
 	VSUBPD           Z10, Z11, Z11
 	VMOVUPD          Z11, Z12
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z13
@@ -14920,15 +16192,15 @@ back638:
 	VCMPPD.BCST      $0x01, c64_3f30000000000000<>+0(SB), Z10, K1
 	VMOVAPD          Z15, K1, Z19
 	TESTL            $0x0000000d, R11
-	JNZ              aside639
+	JNZ              aside687
 
-back639:
+back687:
 	VXORPD.BCST c64_8000000000000000<>+0(SB), Z12, Z12
 	VMULPD      Z8, Z12, Z12
 	TESTL       $0x00000006, R11
-	JNZ         aside640
+	JNZ         aside688
 
-back640:
+back688:
 	VCVTPD2PS Z12, Y10
 	VMOVUPS   Y10, (AX)(R8*1)
 
@@ -14941,47 +16213,334 @@ next0:
 	VZEROUPPER
 	RET
 
-aside638:
+aside686:
 	VCVTPS2PD    (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X14, X14, X14
 	VMOVAPD      Z14, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back638
+	JMP          back686
 
-aside639:
+aside687:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset641
+	JZ        unset689
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z19, Z19
 
-unset641:
+unset689:
 	TESTL        $0x00000008, R11
-	JZ           unset642
+	JZ           unset690
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z19, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset642:
+unset690:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back639
+	JMP   back687
 
-aside640:
+aside688:
 	TESTL     $0x00000004, R11
-	JZ        unset643
+	JZ        unset691
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z12, Z12
 
-unset643:
+unset691:
 	TESTL     $0x00000002, R11
-	JZ        back640
+	JZ        back688
 	VCVTPD2PS Z12, Y10
 	VMOVNTPS  Y10, (AX)(R8*1)
+	JMP       next0
+
+// func pointAsymmetricF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointAsymmetricF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z6
+	VBROADCASTSD 16(R9), Z7
+	VBROADCASTSD 24(R9), Z8
+	VBROADCASTSD 32(R9), Z9
+	VMOVUPS      (R10), Z10
+
+loop:
+	VCVTPS2PD  (CX)(R8*1), Z11
+	VCVTPS2PD  (DX)(R8*1), Z12
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside692
+
+back692:
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z13
+	VSUBPD           Z12, Z13, Z13
+	VMINPD           Z12, Z13, Z13
+	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z13, K1
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z11, Z13
+	VORPD            c64_8000000000000000<>+0(SB), Z13, Z13
+	VCMPPD           $0x05, Z0, Z13, K2
+	VMOVAPS          Z1, Z15
+	VFMADD231PD      Z2, Z13, Z15
+	VSUBPD           Z1, Z15, Z16
+	VFNMADD231PD     Z3, Z16, Z13
+	VPERMPD          Z5, Z15, Z16
+	VPSLLQ           $0x32, Z15, Z15
+	VPADDQ           Z15, Z16, Z16
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z15
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z13, Z15
+	VFMADD213PD      Z4, Z13, Z15
+	VMULPD           Z13, Z15, Z15
+	VFMADD213PD.Z    Z16, Z16, K2, Z15
+	VCMPPD.BCST      $0x0e, c64_3fda827999fcef32<>+0(SB), Z15, K2
+	VBROADCASTSD.Z   c64_3ff0000000000000<>+0(SB), K2, Z13
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z15, Z16
+	VADDPD           Z13, Z16, Z16
+	VSUBPD           Z13, Z15, Z17
+	VDIVPD           Z16, Z17, Z17
+	VMULPD           Z17, Z17, Z16
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z18
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z16, Z18
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z16, Z18
+	VMULPD           Z16, Z18, Z18
+	VADDPD           Z17, Z17, Z16
+	VFMADD213PD      Z16, Z17, Z18
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z13, Z18
+	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z15, Z13
+	VDIVPD           Z13, Z15, Z15
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z13
+	VBROADCASTSD     c64_0<>+0(SB), Z16
+	VSUBPD           Z15, Z13, Z13
+	VMOVUPD          Z13, Z17
+	VPMOVQ2M         Z11, K2
+	VMOVAPD          Z15, K2, Z17
+	VMOVUPD          Z15, Z15
+	VPMOVQ2M         Z11, K2
+	VMOVAPD          Z13, K2, Z15
+	VMOVUPD          Z11, Z13
+	VMAXPD           Z11, Z16, Z11
+	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z13, Z13
+	VBROADCASTSD     c64_0<>+0(SB), Z19
+	VMAXPD           Z13, Z19, Z13
+	VADDPD           Z18, Z13, Z13
+	VADDPD           Z18, Z11, Z11
+	VMULPD           Z7, Z11, Z11
+	VORPD            c64_8000000000000000<>+0(SB), Z11, Z11
+	VCMPPD           $0x05, Z0, Z11, K2
+	VMOVAPS          Z1, Z18
+	VFMADD231PD      Z2, Z11, Z18
+	VSUBPD           Z1, Z18, Z19
+	VFNMADD231PD     Z3, Z19, Z11
+	VPERMPD          Z5, Z18, Z19
+	VPSLLQ           $0x32, Z18, Z18
+	VPADDQ           Z18, Z19, Z19
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z18
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z11, Z18
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z11, Z18
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z11, Z18
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z11, Z18
+	VFMADD213PD      Z4, Z11, Z18
+	VMULPD           Z11, Z18, Z18
+	VFMADD213PD.Z    Z19, Z19, K2, Z18
+	VMOVUPD          Z17, Z11
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z19
+	VSUBPD           Z9, Z11, Z11
+	VMAXPD           Z11, Z16, Z11
+	VMOVUPD          Z11, Z16
+	VMOVUPD          Z11, Z20
+	VBROADCASTSD     c64_170000000000000<>+0(SB), Z21
+	VMAXPD           Z16, Z21, Z16
+	VMOVUPD          Z16, Z21
+	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z21, Z21
+	VANDPD.BCST      c64_fffffffffffff<>+0(SB), Z21, Z22
+	VPADDQ.BCST      c64_3fe6a09e667f3bcd<>+0(SB), Z22, Z22
+	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z22, Z23
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z22, Z22
+	VDIVPD           Z23, Z22, Z22
+	VMULPD           Z22, Z22, Z23
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z24
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z23, Z24
+	VMULPD           Z23, Z24, Z24
+	VADDPD           Z22, Z22, Z23
+	VFMADD213PD      Z23, Z22, Z24
+	VPSRLQ           $0x34, Z21, Z21
+	VORPD.BCST       c64_4330000000000000<>+0(SB), Z21, Z21
+	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z21, Z21
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z21, Z24
+	VMULPD           Z8, Z24, Z24
+	VMOVAPD          Z24, Z21
+	VCMPPD           $0x05, Z0, Z21, K2
+	VMOVAPS          Z1, Z22
+	VFMADD231PD      Z2, Z21, Z22
+	VSUBPD           Z1, Z22, Z23
+	VFNMADD231PD     Z3, Z23, Z21
+	VPERMPD          Z5, Z22, Z23
+	VPSLLQ           $0x32, Z22, Z22
+	VPADDQ           Z22, Z23, Z23
+	VMOVUPS          c64_3f56bf720333e302<>+0(SB), Z22
+	VFMADD213PD.BCST c64_3f81123ab06acd9f<>+0(SB), Z21, Z22
+	VFMADD213PD.BCST c64_3fa555558fc46b6f<>+0(SB), Z21, Z22
+	VFMADD213PD.BCST c64_3fc5555548f919e2<>+0(SB), Z21, Z22
+	VFMADD213PD.BCST c64_3fdffffffffb8bf2<>+0(SB), Z21, Z22
+	VFMADD213PD      Z4, Z21, Z22
+	VMULPD           Z21, Z22, Z22
+	VFMADD213PD.Z    Z23, Z23, K2, Z22
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z21
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z24, K2
+	VMOVAPD          Z21, K2, Z22
+	VCMPPD.BCST      $0x0e, c64_0<>+0(SB), Z11, K2
+	VMOVAPD.Z        Z22, K2, Z22
+	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z20, Z20
+	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z11
+	VADDPD           Z11, Z20, Z11
+	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z11, Z11
+	VPSRLQ           $0x34, Z11, Z11
+	VBROADCASTSD     c64_7fe<>+0(SB), Z21
+	VPSUBQ           Z11, Z21, Z21
+	VPSLLQ           $0x34, Z21, Z21
+	VORPD.BCST       c64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z11, Z11
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z21, Z23
+	VFMADD231PD      Z20, Z21, Z23
+	VADDPD.BCST      c64_4000000000000000<>+0(SB), Z23, Z21
+	VDIVPD           Z21, Z23, Z23
+	VMULPD           Z23, Z23, Z21
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z24
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z21, Z24
+	VMULPD           Z21, Z24, Z24
+	VADDPD           Z23, Z23, Z21
+	VFMADD213PD      Z21, Z23, Z24
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z11, Z24
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z11
+	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z20, K2
+	VMOVAPD          Z11, K2, Z24
+	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z24, Z24
+	VSUBPD           Z12, Z19, Z19
+	VMULPD           Z12, Z18, Z18
+	VMULPD           Z19, Z22, Z22
+	VMOVUPD          Z13, Z11
+	VMULPD           Z18, Z11, Z11
+	VFMADD231PD      Z24, Z22, Z11
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z11
+	TESTL            $0x0000000d, R11
+	JNZ              aside693
+
+back693:
+	VMULPD       Z8, Z24, Z24
+	VDIVPD       Z16, Z24, Z24
+	VMOVUPD      Z15, Z12
+	VADDPD       Z9, Z12, Z12
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z16
+	VDIVPD       Z12, Z16, Z12
+	VADDPD       Z24, Z12, Z12
+	VMULPD       Z17, Z12, Z12
+	VMULPD       Z15, Z12, Z12
+	VMULPD       Z22, Z12, Z12
+	VMULPD       Z7, Z13, Z13
+	VMULPD       Z17, Z13, Z13
+	VADDPD       Z15, Z13, Z13
+	VFNMADD231PD Z13, Z18, Z12
+	VMULPD       Z6, Z12, Z12
+	TESTL        $0x00000006, R11
+	JNZ          aside694
+
+back694:
+	VCVTPD2PS Z12, Y12
+	VMOVUPS   Y12, (AX)(R8*1)
+
+next0:
+	VADDPD  Z11, Z10, Z10
+	ADDQ    $0x00000020, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z10, (R10)
+	VZEROUPPER
+	RET
+
+aside692:
+	VCVTPS2PD    (BX)(R8*1), Z13
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
+	VXORPS       X14, X14, X14
+	VMOVAPD      Z14, K1, Z11
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back692
+
+aside693:
+	TESTL     $0x0000000c, R11
+	JZ        next0
+	TESTL     $0x00000004, R11
+	JZ        unset695
+	VCVTPS2PD (BX)(R8*1), Z12
+	VMULPD    Z12, Z11, Z11
+
+unset695:
+	TESTL        $0x00000008, R11
+	JZ           unset696
+	VBROADCASTSD 8(R9), Z12
+	VMULPD       Z11, Z12, Z12
+	VCVTPD2PS    Z12, Y12
+	VMOVUPS      Y12, (SI)(R8*1)
+
+unset696:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back693
+
+aside694:
+	TESTL     $0x00000004, R11
+	JZ        unset697
+	VCVTPS2PD (BX)(R8*1), Z13
+	VMULPD    Z13, Z12, Z12
+
+unset697:
+	TESTL     $0x00000002, R11
+	JZ        back694
+	VCVTPD2PS Z12, Y12
+	VMOVNTPS  Y12, (AX)(R8*1)
 	JMP       next0
 
 // func pointSquaredF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
@@ -15007,22 +16566,22 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside644
+	JNZ        aside698
 
-back644:
+back698:
 	VSUBPD Z3, Z2, Z2
 	VMULPD Z2, Z2, Z3
 	TESTL  $0x0000000c, R11
-	JNZ    aside645
+	JNZ    aside699
 
-back645:
+back699:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z0, Z2, Z2
 	TESTL  $0x00000006, R11
-	JNZ    aside646
+	JNZ    aside700
 
-back646:
+back700:
 	VMOVUPD Z2, (AX)(R8*1)
 
 next0:
@@ -15034,38 +16593,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside644:
+aside698:
 	VMOVUPD      (BX)(R8*1), Z4
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
 	VXORPS       X5, X5, X5
 	VMOVAPD      Z5, K1, Z2
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back644
+	JMP          back698
 
-aside645:
+aside699:
 	TESTL  $0x00000004, R11
-	JZ     unset647
+	JZ     unset701
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset647:
+unset701:
 	TESTL        $0x00000008, R11
-	JZ           unset648
+	JZ           unset702
 	VBROADCASTSD 8(R9), Z4
 	VMULPD       Z3, Z4, Z4
 	VMOVUPD      Z4, (SI)(R8*1)
 
-unset648:
-	JMP back645
+unset702:
+	JMP back699
 
-aside646:
+aside700:
 	TESTL  $0x00000004, R11
-	JZ     unset649
+	JZ     unset703
 	VMULPD (BX)(R8*1), Z2, Z2
 
-unset649:
+unset703:
 	TESTL    $0x00000002, R11
-	JZ       back646
+	JZ       back700
 	VMOVNTPD Z2, (AX)(R8*1)
 	JMP      next0
 
@@ -15092,15 +16651,15 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside650
+	JNZ        aside704
 
-back650:
+back704:
 	VSUBPD      Z3, Z2, Z2
 	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z2, Z3
 	TESTL       $0x0000000c, R11
-	JNZ         aside651
+	JNZ         aside705
 
-back651:
+back705:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z2, Z4
@@ -15109,9 +16668,9 @@ back651:
 	VMOVAPD.Z   Z4, K1, Z4
 	VMULPD      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside652
+	JNZ         aside706
 
-back652:
+back706:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -15123,38 +16682,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside650:
+aside704:
 	VMOVUPD      (BX)(R8*1), Z4
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
 	VXORPS       X5, X5, X5
 	VMOVAPD      Z5, K1, Z2
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back650
+	JMP          back704
 
-aside651:
+aside705:
 	TESTL  $0x00000004, R11
-	JZ     unset653
+	JZ     unset707
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset653:
+unset707:
 	TESTL        $0x00000008, R11
-	JZ           unset654
+	JZ           unset708
 	VBROADCASTSD 8(R9), Z4
 	VMULPD       Z3, Z4, Z4
 	VMOVUPD      Z4, (SI)(R8*1)
 
-unset654:
-	JMP back651
+unset708:
+	JMP back705
 
-aside652:
+aside706:
 	TESTL  $0x00000004, R11
-	JZ     unset655
+	JZ     unset709
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset655:
+unset709:
 	TESTL    $0x00000002, R11
-	JZ       back652
+	JZ       back706
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -15182,27 +16741,27 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside656
+	JNZ        aside710
 
-back656:
+back710:
 	VSUBPD            Z4, Z3, Z3
 	VANDPD.BCST       c64_7fffffffffffffff<>+0(SB), Z3, Z5
 	VMINPD            Z1, Z5, Z4
 	VFNMADD231PD.BCST c64_3fe0000000000000<>+0(SB), Z4, Z5
 	VMULPD            Z4, Z5, Z5
 	TESTL             $0x0000000c, R11
-	JNZ               aside657
+	JNZ               aside711
 
-back657:
+back711:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z3
 	VORPD       Z3, Z4, Z4
 	VMULPD      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside658
+	JNZ         aside712
 
-back658:
+back712:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -15214,38 +16773,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside656:
+aside710:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back656
+	JMP          back710
 
-aside657:
+aside711:
 	TESTL  $0x00000004, R11
-	JZ     unset659
+	JZ     unset713
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset659:
+unset713:
 	TESTL        $0x00000008, R11
-	JZ           unset660
+	JZ           unset714
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z5, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset660:
-	JMP back657
+unset714:
+	JMP back711
 
-aside658:
+aside712:
 	TESTL  $0x00000004, R11
-	JZ     unset661
+	JZ     unset715
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset661:
+unset715:
 	TESTL    $0x00000002, R11
-	JZ       back658
+	JZ       back712
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -15282,9 +16841,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside662
+	JNZ        aside716
 
-back662:
+back716:
 	VSUBPD           Z11, Z10, Z10
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z12
 	VMULPD           Z10, Z10, Z11
@@ -15351,9 +16910,9 @@ back662:
 	VCMPPD.BCST      $0x01, c64_3ff0000000000000<>+0(SB), Z12, K1
 	VMOVAPD          Z13, K1, Z16
 	TESTL            $0x0000000d, R11
-	JNZ              aside663
+	JNZ              aside717
 
-back663:
+back717:
 	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z15, Z13
 	VDIVPD           Z13, Z15, Z15
 	VADDPD           Z15, Z15, Z15
@@ -15382,9 +16941,9 @@ back663:
 	VMOVAPD          Z14, K1, Z13
 	VMULPD           Z8, Z13, Z13
 	TESTL            $0x00000006, R11
-	JNZ              aside664
+	JNZ              aside718
 
-back664:
+back718:
 	VMOVUPD Z13, (AX)(R8*1)
 
 next0:
@@ -15396,42 +16955,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside662:
+aside716:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X17, X17, X17
 	VMOVAPD      Z17, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back662
+	JMP          back716
 
-aside663:
+aside717:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset665
+	JZ     unset719
 	VMULPD (BX)(R8*1), Z16, Z16
 
-unset665:
+unset719:
 	TESTL        $0x00000008, R11
-	JZ           unset666
+	JZ           unset720
 	VBROADCASTSD 8(R9), Z13
 	VMULPD       Z16, Z13, Z13
 	VMOVUPD      Z13, (SI)(R8*1)
 
-unset666:
+unset720:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back663
+	JMP   back717
 
-aside664:
+aside718:
 	TESTL  $0x00000004, R11
-	JZ     unset667
+	JZ     unset721
 	VMULPD (BX)(R8*1), Z13, Z13
 
-unset667:
+unset721:
 	TESTL    $0x00000002, R11
-	JZ       back664
+	JZ       back718
 	VMOVNTPD Z13, (AX)(R8*1)
 	JMP      next0
 
@@ -15468,9 +17027,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside668
+	JNZ        aside722
 
-back668:
+back722:
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z12
 	VSUBPD           Z11, Z12, Z12
 	VMINPD           Z11, Z12, Z12
@@ -15525,18 +17084,18 @@ back668:
 	VFMADD231PD      Z11, Z12, K2, Z18
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z18
 	TESTL            $0x0000000d, R11
-	JNZ              aside669
+	JNZ              aside723
 
-back669:
+back723:
 	VADDPD.BCST     c64_3ff0000000000000<>+0(SB), Z17, Z11
 	VDIVPD          Z11, Z17, Z17
 	VSUBPD          Z12, Z17, Z17
 	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z10, Z17
 	VMULPD          Z8, Z17, Z17
 	TESTL           $0x00000006, R11
-	JNZ             aside670
+	JNZ             aside724
 
-back670:
+back724:
 	VMOVUPD Z17, (AX)(R8*1)
 
 next0:
@@ -15548,42 +17107,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside668:
+aside722:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X13, X13, X13
 	VMOVAPD      Z13, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back668
+	JMP          back722
 
-aside669:
+aside723:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset671
+	JZ     unset725
 	VMULPD (BX)(R8*1), Z18, Z18
 
-unset671:
+unset725:
 	TESTL        $0x00000008, R11
-	JZ           unset672
+	JZ           unset726
 	VBROADCASTSD 8(R9), Z11
 	VMULPD       Z18, Z11, Z11
 	VMOVUPD      Z11, (SI)(R8*1)
 
-unset672:
+unset726:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back669
+	JMP   back723
 
-aside670:
+aside724:
 	TESTL  $0x00000004, R11
-	JZ     unset673
+	JZ     unset727
 	VMULPD (BX)(R8*1), Z17, Z17
 
-unset673:
+unset727:
 	TESTL    $0x00000002, R11
-	JZ       back670
+	JZ       back724
 	VMOVNTPD Z17, (AX)(R8*1)
 	JMP      next0
 
@@ -15623,9 +17182,9 @@ loop:
 	PREFETCHT0 16384(CX)(R9*1)
 	PREFETCHT0 16384(DX)(R9*1)
 	TESTL      $0x00000004, R12
-	JNZ        aside674
+	JNZ        aside728
 
-back674:
+back728:
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z14
 	VSUBPD       Z13, Z14, Z14
 	VMINPD       Z13, Z14, Z14
@@ -15637,9 +17196,9 @@ back674:
 	VFMADD213PD  Z10, Z16, Z13
 	VFMADD213PD  Z10, Z16, Z14
 	TESTL        $0x00000010, R12
-	JNZ          aside675
+	JNZ          aside729
 
-back675:
+back729:
 	VPMOVQ2M         Z12, K2
 	VMOVAPD          Z13, K2, Z14
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z12, Z13
@@ -15689,9 +17248,9 @@ back675:
 	VFMADD231PD      Z13, Z14, K2, Z21
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z21
 	TESTL            $0x0000000d, R12
-	JNZ              aside676
+	JNZ              aside730
 
-back676:
+back730:
 	VADDPD.BCST     c64_3ff0000000000000<>+0(SB), Z20, Z13
 	VDIVPD          Z13, Z20, Z20
 	VMULPD          Z17, Z20, Z20
@@ -15699,9 +17258,9 @@ back676:
 	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z12, Z20
 	VMULPD          Z8, Z20, Z20
 	TESTL           $0x00000006, R12
-	JNZ             aside677
+	JNZ             aside731
 
-back677:
+back731:
 	VMOVUPD Z20, (AX)(R9*1)
 
 next0:
@@ -15713,48 +17272,48 @@ next0:
 	VZEROUPPER
 	RET
 
-aside674:
+aside728:
 	VMOVUPD      (BX)(R9*1), Z14
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z12
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
 	PREFETCHT0   16384(BX)(R9*1)
-	JMP          back674
+	JMP          back728
 
-aside675:
+aside729:
 	VMOVUPD (SI)(R9*1), Z16
 	VMULPD  Z16, Z13, Z13
 	VADDPD  Z14, Z13, Z17
-	JMP     back675
+	JMP     back729
 
-aside676:
+aside730:
 	TESTL  $0x0000000c, R12
 	JZ     next0
 	TESTL  $0x00000004, R12
-	JZ     unset678
+	JZ     unset732
 	VMULPD (BX)(R9*1), Z21, Z21
 
-unset678:
+unset732:
 	TESTL        $0x00000008, R12
-	JZ           unset679
+	JZ           unset733
 	VBROADCASTSD 8(R10), Z13
 	VMULPD       Z21, Z13, Z13
 	VMOVUPD      Z13, (DI)(R9*1)
 
-unset679:
+unset733:
 	TESTL $0x00000001, R12
 	JNZ   next0
-	JMP   back676
+	JMP   back730
 
-aside677:
+aside731:
 	TESTL  $0x00000004, R12
-	JZ     unset680
+	JZ     unset734
 	VMULPD (BX)(R9*1), Z20, Z20
 
-unset680:
+unset734:
 	TESTL    $0x00000002, R12
-	JZ       back677
+	JZ       back731
 	VMOVNTPD Z20, (AX)(R9*1)
 	JMP      next0
 
@@ -15791,9 +17350,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside681
+	JNZ        aside735
 
-back681:
+back735:
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z11, Z12
 	VCMPPD.BCST      $0x04, c64_3ff0000000000000<>+0(SB), Z12, K1
 	VMULPD           Z11, Z10, Z10
@@ -15843,9 +17402,9 @@ back681:
 	VADDPD           Z12, Z18, K2, Z18
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z18
 	TESTL            $0x0000000d, R11
-	JNZ              aside682
+	JNZ              aside736
 
-back682:
+back736:
 	VADDPD.BCST  c64_3ff0000000000000<>+0(SB), Z17, Z12
 	VDIVPD       Z12, Z17, Z17
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z12
@@ -15856,9 +17415,9 @@ back682:
 	VMULPD       Z11, Z17, Z17
 	VMULPD       Z8, Z17, Z17
 	TESTL        $0x00000006, R11
-	JNZ          aside683
+	JNZ          aside737
 
-back683:
+back737:
 	VMOVUPD Z17, (AX)(R8*1)
 
 next0:
@@ -15870,42 +17429,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside681:
+aside735:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X13, X13, X13
 	VMOVAPD      Z13, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back681
+	JMP          back735
 
-aside682:
+aside736:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset684
+	JZ     unset738
 	VMULPD (BX)(R8*1), Z18, Z18
 
-unset684:
+unset738:
 	TESTL        $0x00000008, R11
-	JZ           unset685
+	JZ           unset739
 	VBROADCASTSD 8(R9), Z12
 	VMULPD       Z18, Z12, Z12
 	VMOVUPD      Z12, (SI)(R8*1)
 
-unset685:
+unset739:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back682
+	JMP   back736
 
-aside683:
+aside737:
 	TESTL  $0x00000004, R11
-	JZ     unset686
+	JZ     unset740
 	VMULPD (BX)(R8*1), Z17, Z17
 
-unset686:
+unset740:
 	TESTL    $0x00000002, R11
-	JZ       back683
+	JZ       back737
 	VMOVNTPD Z17, (AX)(R8*1)
 	JMP      next0
 
@@ -15934,9 +17493,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside687
+	JNZ        aside741
 
-back687:
+back741:
 	VSUBPD  Z5, Z4, Z4
 	VMULPD  Z4, Z4, Z5
 	VADDPD  Z2, Z5, Z6
@@ -15945,17 +17504,17 @@ back687:
 	VMULPD  Z1, Z5, Z5
 	VDIVPD  Z7, Z5, Z5
 	TESTL   $0x0000000c, R11
-	JNZ     aside688
+	JNZ     aside742
 
-back688:
+back742:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Z6, Z4, Z4
 	VMULPD Z0, Z4, Z4
 	TESTL  $0x00000006, R11
-	JNZ    aside689
+	JNZ    aside743
 
-back689:
+back743:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -15967,38 +17526,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside687:
+aside741:
 	VMOVUPD      (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X8, X8, X8
 	VMOVAPD      Z8, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back687
+	JMP          back741
 
-aside688:
+aside742:
 	TESTL  $0x00000004, R11
-	JZ     unset690
+	JZ     unset744
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset690:
+unset744:
 	TESTL        $0x00000008, R11
-	JZ           unset691
+	JZ           unset745
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z5, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset691:
-	JMP back688
+unset745:
+	JMP back742
 
-aside689:
+aside743:
 	TESTL  $0x00000004, R11
-	JZ     unset692
+	JZ     unset746
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset692:
+unset746:
 	TESTL    $0x00000002, R11
-	JZ       back689
+	JZ       back743
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -16036,9 +17595,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside693
+	JNZ        aside747
 
-back693:
+back747:
 	VSUBPD           Z5, Z4, Z4
 	VMULPD           Z1, Z4, Z4
 	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z5
@@ -16074,16 +17633,16 @@ back693:
 	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z5, K1
 	VMOVAPD          Z6, K1, Z9
 	TESTL            $0x0000000d, R11
-	JNZ              aside694
+	JNZ              aside748
 
-back694:
+back748:
 	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z5, Z5
 	VDIVPD      Z5, Z4, Z4
 	VMULPD      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside695
+	JNZ         aside749
 
-back695:
+back749:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -16095,42 +17654,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside693:
+aside747:
 	VMOVUPD      (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back693
+	JMP          back747
 
-aside694:
+aside748:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset696
+	JZ     unset750
 	VMULPD (BX)(R8*1), Z9, Z9
 
-unset696:
+unset750:
 	TESTL        $0x00000008, R11
-	JZ           unset697
+	JZ           unset751
 	VBROADCASTSD 8(R9), Z6
 	VMULPD       Z9, Z6, Z6
 	VMOVUPD      Z6, (SI)(R8*1)
 
-unset697:
+unset751:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back694
+	JMP   back748
 
-aside695:
+aside749:
 	TESTL  $0x00000004, R11
-	JZ     unset698
+	JZ     unset752
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset698:
+unset752:
 	TESTL    $0x00000002, R11
-	JZ       back695
+	JZ       back749
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -16167,9 +17726,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside699
+	JNZ        aside753
 
-back699:
+back753:
 	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
 	VMOVAPD          Z10, Z12
 	VCMPPD           $0x05, Z0, Z12, K2
@@ -16199,15 +17758,15 @@ back699:
 	VFNMADD231PD     Z11, Z10, Z12
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z12
 	TESTL            $0x0000000d, R11
-	JNZ              aside700
+	JNZ              aside754
 
-back700:
+back754:
 	VSUBPD Z11, Z13, Z13
 	VMULPD Z8, Z13, Z13
 	TESTL  $0x00000006, R11
-	JNZ    aside701
+	JNZ    aside755
 
-back701:
+back755:
 	VMOVUPD Z13, (AX)(R8*1)
 
 next0:
@@ -16219,42 +17778,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside699:
+aside753:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X14, X14, X14
 	VMOVAPD      Z14, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back699
+	JMP          back753
 
-aside700:
+aside754:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset702
+	JZ     unset756
 	VMULPD (BX)(R8*1), Z12, Z12
 
-unset702:
+unset756:
 	TESTL        $0x00000008, R11
-	JZ           unset703
+	JZ           unset757
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z12, Z10, Z10
 	VMOVUPD      Z10, (SI)(R8*1)
 
-unset703:
+unset757:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back700
+	JMP   back754
 
-aside701:
+aside755:
 	TESTL  $0x00000004, R11
-	JZ     unset704
+	JZ     unset758
 	VMULPD (BX)(R8*1), Z13, Z13
 
-unset704:
+unset758:
 	TESTL    $0x00000002, R11
-	JZ       back701
+	JZ       back755
 	VMOVNTPD Z13, (AX)(R8*1)
 	JMP      next0
 
@@ -16291,9 +17850,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside705
+	JNZ        aside759
 
-back705:
+back759:
 	VCMPPD.BCST      $0x0a, c64_0<>+0(SB), Z11, K1
 	VMOVUPD          Z10, Z12
 	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z12, Z12
@@ -16325,16 +17884,16 @@ back705:
 	VADDPD           Z14, Z10, Z10
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z10
 	TESTL            $0x0000000d, R11
-	JNZ              aside706
+	JNZ              aside760
 
-back706:
+back760:
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z12
 	VSUBPD       Z14, Z12, Z14
 	VMULPD       Z8, Z14, Z14
 	TESTL        $0x00000006, R11
-	JNZ          aside707
+	JNZ          aside761
 
-back707:
+back761:
 	VMOVUPD Z14, (AX)(R8*1)
 
 next0:
@@ -16346,42 +17905,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside705:
+aside759:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back705
+	JMP          back759
 
-aside706:
+aside760:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset708
+	JZ     unset762
 	VMULPD (BX)(R8*1), Z10, Z10
 
-unset708:
+unset762:
 	TESTL        $0x00000008, R11
-	JZ           unset709
+	JZ           unset763
 	VBROADCASTSD 8(R9), Z11
 	VMULPD       Z10, Z11, Z11
 	VMOVUPD      Z11, (SI)(R8*1)
 
-unset709:
+unset763:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back706
+	JMP   back760
 
-aside707:
+aside761:
 	TESTL  $0x00000004, R11
-	JZ     unset710
+	JZ     unset764
 	VMULPD (BX)(R8*1), Z14, Z14
 
-unset710:
+unset764:
 	TESTL    $0x00000002, R11
-	JZ       back707
+	JZ       back761
 	VMOVNTPD Z14, (AX)(R8*1)
 	JMP      next0
 
@@ -16420,9 +17979,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside711
+	JNZ        aside765
 
-back711:
+back765:
 	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z14
 	VSUBPD            Z13, Z14, Z14
 	VMINPD            Z13, Z14, Z14
@@ -16489,9 +18048,9 @@ back711:
 	VMULPD            Z18, Z13, Z13
 	VBROADCASTSD      c64_7ff8000000000001<>+0(SB), K1, Z13
 	TESTL             $0x0000000d, R11
-	JNZ               aside712
+	JNZ               aside766
 
-back712:
+back766:
 	VCMPPD.BCST     $0x05, c64_2a80000000000000<>+0(SB), Z19, K1
 	VMOVAPD.Z       Z17, K1, Z17
 	VBROADCASTSD    c64_3ff0000000000000<>+0(SB), Z20
@@ -16508,9 +18067,9 @@ back712:
 	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z12, Z19
 	VMULPD          Z8, Z19, Z19
 	TESTL           $0x00000006, R11
-	JNZ             aside713
+	JNZ             aside767
 
-back713:
+back767:
 	VMOVUPD Z19, (AX)(R8*1)
 
 next0:
@@ -16522,42 +18081,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside711:
+aside765:
 	VMOVUPD      (BX)(R8*1), Z14
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z12
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back711
+	JMP          back765
 
-aside712:
+aside766:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset714
+	JZ     unset768
 	VMULPD (BX)(R8*1), Z13, Z13
 
-unset714:
+unset768:
 	TESTL        $0x00000008, R11
-	JZ           unset715
+	JZ           unset769
 	VBROADCASTSD 8(R9), Z20
 	VMULPD       Z13, Z20, Z20
 	VMOVUPD      Z20, (SI)(R8*1)
 
-unset715:
+unset769:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back712
+	JMP   back766
 
-aside713:
+aside767:
 	TESTL  $0x00000004, R11
-	JZ     unset716
+	JZ     unset770
 	VMULPD (BX)(R8*1), Z19, Z19
 
-unset716:
+unset770:
 	TESTL    $0x00000002, R11
-	JZ       back713
+	JZ       back767
 	VMOVNTPD Z19, (AX)(R8*1)
 	JMP      next0
 
@@ -16585,26 +18144,26 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside717
+	JNZ        aside771
 
-back717:
+back771:
 	VSUBPD  Z4, Z3, Z3
 	VMULPD  Z3, Z3, Z4
 	VADDPD  Z1, Z4, Z4
 	VSQRTPD Z4, Z4
 	VMOVUPD Z4, Z5
 	TESTL   $0x0000000c, R11
-	JNZ     aside718
+	JNZ     aside772
 
-back718:
+back772:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Z4, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside719
+	JNZ    aside773
 
-back719:
+back773:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -16616,38 +18175,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside717:
+aside771:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back717
+	JMP          back771
 
-aside718:
+aside772:
 	TESTL  $0x00000004, R11
-	JZ     unset720
+	JZ     unset774
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset720:
+unset774:
 	TESTL        $0x00000008, R11
-	JZ           unset721
+	JZ           unset775
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z5, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset721:
-	JMP back718
+unset775:
+	JMP back772
 
-aside719:
+aside773:
 	TESTL  $0x00000004, R11
-	JZ     unset722
+	JZ     unset776
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset722:
+unset776:
 	TESTL    $0x00000002, R11
-	JZ       back719
+	JZ       back773
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -16677,17 +18236,17 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside723
+	JNZ        aside777
 
-back723:
+back777:
 	VSUBPD Z6, Z5, Z5
 	VMULPD Z1, Z5, Z6
 	VMULPD Z2, Z5, Z7
 	VMAXPD Z7, Z6, Z6
 	TESTL  $0x0000000c, R11
-	JNZ    aside724
+	JNZ    aside778
 
-back724:
+back778:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VMOVUPD     Z2, Z7
@@ -16699,9 +18258,9 @@ back724:
 	VMOVAPD     Z7, K1, Z9
 	VMULPD      Z0, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside725
+	JNZ         aside779
 
-back725:
+back779:
 	VMOVUPD Z9, (AX)(R8*1)
 
 next0:
@@ -16713,38 +18272,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside723:
+aside777:
 	VMOVUPD      (BX)(R8*1), Z7
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z7, K1
 	VXORPS       X8, X8, X8
 	VMOVAPD      Z8, K1, Z5
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back723
+	JMP          back777
 
-aside724:
+aside778:
 	TESTL  $0x00000004, R11
-	JZ     unset726
+	JZ     unset780
 	VMULPD (BX)(R8*1), Z6, Z6
 
-unset726:
+unset780:
 	TESTL        $0x00000008, R11
-	JZ           unset727
+	JZ           unset781
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z6, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset727:
-	JMP back724
+unset781:
+	JMP back778
 
-aside725:
+aside779:
 	TESTL  $0x00000004, R11
-	JZ     unset728
+	JZ     unset782
 	VMULPD (BX)(R8*1), Z9, Z9
 
-unset728:
+unset782:
 	TESTL    $0x00000002, R11
-	JZ       back725
+	JZ       back779
 	VMOVNTPD Z9, (AX)(R8*1)
 	JMP      next0
 
@@ -16773,9 +18332,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside729
+	JNZ        aside783
 
-back729:
+back783:
 	VSUBPD   Z5, Z4, Z4
 	VMOVUPD  Z2, Z5
 	VMOVUPD  Z1, Z6
@@ -16784,16 +18343,16 @@ back729:
 	VMULPD   Z4, Z6, Z6
 	VMULPD   Z4, Z6, Z5
 	TESTL    $0x0000000c, R11
-	JNZ      aside730
+	JNZ      aside784
 
-back730:
+back784:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z0, Z6, Z6
 	TESTL  $0x00000006, R11
-	JNZ    aside731
+	JNZ    aside785
 
-back731:
+back785:
 	VMOVUPD Z6, (AX)(R8*1)
 
 next0:
@@ -16805,38 +18364,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside729:
+aside783:
 	VMOVUPD      (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X7, X7, X7
 	VMOVAPD      Z7, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back729
+	JMP          back783
 
-aside730:
+aside784:
 	TESTL  $0x00000004, R11
-	JZ     unset732
+	JZ     unset786
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset732:
+unset786:
 	TESTL        $0x00000008, R11
-	JZ           unset733
+	JZ           unset787
 	VBROADCASTSD 8(R9), Z4
 	VMULPD       Z5, Z4, Z4
 	VMOVUPD      Z4, (SI)(R8*1)
 
-unset733:
-	JMP back730
+unset787:
+	JMP back784
 
-aside731:
+aside785:
 	TESTL  $0x00000004, R11
-	JZ     unset734
+	JZ     unset788
 	VMULPD (BX)(R8*1), Z6, Z6
 
-unset734:
+unset788:
 	TESTL    $0x00000002, R11
-	JZ       back731
+	JZ       back785
 	VMOVNTPD Z6, (AX)(R8*1)
 	JMP      next0
 
@@ -16864,9 +18423,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside735
+	JNZ        aside789
 
-back735:
+back789:
 	VSUBPD       Z4, Z3, Z3
 	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z3, Z5
 	VMOVUPD      Z1, Z4
@@ -16874,9 +18433,9 @@ back735:
 	VBROADCASTSD c64_0<>+0(SB), Z6
 	VMAXPD       Z4, Z6, Z4
 	TESTL        $0x0000000c, R11
-	JNZ          aside736
+	JNZ          aside790
 
-back736:
+back790:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z3
@@ -16885,9 +18444,9 @@ back736:
 	VMOVAPD.Z   Z3, K1, Z3
 	VMULPD      Z0, Z3, Z3
 	TESTL       $0x00000006, R11
-	JNZ         aside737
+	JNZ         aside791
 
-back737:
+back791:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -16899,38 +18458,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside735:
+aside789:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X7, X7, X7
 	VMOVAPD      Z7, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back735
+	JMP          back789
 
-aside736:
+aside790:
 	TESTL  $0x00000004, R11
-	JZ     unset738
+	JZ     unset792
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset738:
+unset792:
 	TESTL        $0x00000008, R11
-	JZ           unset739
+	JZ           unset793
 	VBROADCASTSD 8(R9), Z6
 	VMULPD       Z4, Z6, Z6
 	VMOVUPD      Z6, (SI)(R8*1)
 
-unset739:
-	JMP back736
+unset793:
+	JMP back790
 
-aside737:
+aside791:
 	TESTL  $0x00000004, R11
-	JZ     unset740
+	JZ     unset794
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset740:
+unset794:
 	TESTL    $0x00000002, R11
-	JZ       back737
+	JZ       back791
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -16958,9 +18517,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside741
+	JNZ        aside795
 
-back741:
+back795:
 	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VSUBPD      Z4, Z3, Z3
 	VMOVUPD     Z1, Z4
@@ -16968,9 +18527,9 @@ back741:
 	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z3, Z4
 	VDIVPD      Z5, Z4, Z4
 	TESTL       $0x0000000c, R11
-	JNZ         aside742
+	JNZ         aside796
 
-back742:
+back796:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z7
@@ -16980,9 +18539,9 @@ back742:
 	VMOVAPD.Z   Z7, K1, Z7
 	VMULPD      Z0, Z7, Z7
 	TESTL       $0x00000006, R11
-	JNZ         aside743
+	JNZ         aside797
 
-back743:
+back797:
 	VMOVUPD Z7, (AX)(R8*1)
 
 next0:
@@ -16994,38 +18553,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside741:
+aside795:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back741
+	JMP          back795
 
-aside742:
+aside796:
 	TESTL  $0x00000004, R11
-	JZ     unset744
+	JZ     unset798
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset744:
+unset798:
 	TESTL        $0x00000008, R11
-	JZ           unset745
+	JZ           unset799
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z4, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset745:
-	JMP back742
+unset799:
+	JMP back796
 
-aside743:
+aside797:
 	TESTL  $0x00000004, R11
-	JZ     unset746
+	JZ     unset800
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset746:
+unset800:
 	TESTL    $0x00000002, R11
-	JZ       back743
+	JZ       back797
 	VMOVNTPD Z7, (AX)(R8*1)
 	JMP      next0
 
@@ -17052,9 +18611,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside747
+	JNZ        aside801
 
-back747:
+back801:
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z3, Z7
 	VSUBPD           Z3, Z2, Z4
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z2, Z6
@@ -17065,9 +18624,9 @@ back747:
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VDIVPD           Z6, Z5, Z5
 	TESTL            $0x0000000c, R11
-	JNZ              aside748
+	JNZ              aside802
 
-back748:
+back802:
 	TESTL        $0x00000001, R11
 	JNZ          next0
 	VDIVPD       Z6, Z7, Z7
@@ -17085,9 +18644,9 @@ back748:
 	VORPD        Z4, Z7, Z7
 	VMULPD       Z0, Z7, Z7
 	TESTL        $0x00000006, R11
-	JNZ          aside749
+	JNZ          aside803
 
-back749:
+back803:
 	VMOVUPD Z7, (AX)(R8*1)
 
 next0:
@@ -17099,38 +18658,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside747:
+aside801:
 	VMOVUPD      (BX)(R8*1), Z4
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
 	VXORPS       X8, X8, X8
 	VMOVAPD      Z8, K1, Z2
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back747
+	JMP          back801
 
-aside748:
+aside802:
 	TESTL  $0x00000004, R11
-	JZ     unset750
+	JZ     unset804
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset750:
+unset804:
 	TESTL        $0x00000008, R11
-	JZ           unset751
+	JZ           unset805
 	VBROADCASTSD 8(R9), Z9
 	VMULPD       Z5, Z9, Z9
 	VMOVUPD      Z9, (SI)(R8*1)
 
-unset751:
-	JMP back748
+unset805:
+	JMP back802
 
-aside749:
+aside803:
 	TESTL  $0x00000004, R11
-	JZ     unset752
+	JZ     unset806
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset752:
+unset806:
 	TESTL    $0x00000002, R11
-	JZ       back749
+	JZ       back803
 	VMOVNTPD Z7, (AX)(R8*1)
 	JMP      next0
 
@@ -17158,9 +18717,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside753
+	JNZ        aside807
 
-back753:
+back807:
 	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
 	VMOVUPD      Z1, Z5
@@ -17170,9 +18729,9 @@ back753:
 	VMAXPD       Z5, Z7, Z5
 	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z5
 	TESTL        $0x0000000c, R11
-	JNZ          aside754
+	JNZ          aside808
 
-back754:
+back808:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
@@ -17180,9 +18739,9 @@ back754:
 	VMOVAPD.Z   Z4, K1, Z4
 	VMULPD      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside755
+	JNZ         aside809
 
-back755:
+back809:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -17194,38 +18753,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside753:
+aside807:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back753
+	JMP          back807
 
-aside754:
+aside808:
 	TESTL  $0x00000004, R11
-	JZ     unset756
+	JZ     unset810
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset756:
+unset810:
 	TESTL        $0x00000008, R11
-	JZ           unset757
+	JZ           unset811
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z5, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset757:
-	JMP back754
+unset811:
+	JMP back808
 
-aside755:
+aside809:
 	TESTL  $0x00000004, R11
-	JZ     unset758
+	JZ     unset812
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset758:
+unset812:
 	TESTL    $0x00000002, R11
-	JZ       back755
+	JZ       back809
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -17253,9 +18812,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside759
+	JNZ        aside813
 
-back759:
+back813:
 	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
@@ -17269,18 +18828,18 @@ back759:
 	VMULPD       Z7, Z3, Z3
 	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z3
 	TESTL        $0x0000000c, R11
-	JNZ          aside760
+	JNZ          aside814
 
-back760:
+back814:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
 	VMULPD      Z4, Z7, Z7
 	VMULPD      Z0, Z7, Z7
 	TESTL       $0x00000006, R11
-	JNZ         aside761
+	JNZ         aside815
 
-back761:
+back815:
 	VMOVUPD Z7, (AX)(R8*1)
 
 next0:
@@ -17292,38 +18851,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside759:
+aside813:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back759
+	JMP          back813
 
-aside760:
+aside814:
 	TESTL  $0x00000004, R11
-	JZ     unset762
+	JZ     unset816
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset762:
+unset816:
 	TESTL        $0x00000008, R11
-	JZ           unset763
+	JZ           unset817
 	VBROADCASTSD 8(R9), Z5
 	VMULPD       Z3, Z5, Z5
 	VMOVUPD      Z5, (SI)(R8*1)
 
-unset763:
-	JMP back760
+unset817:
+	JMP back814
 
-aside761:
+aside815:
 	TESTL  $0x00000004, R11
-	JZ     unset764
+	JZ     unset818
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset764:
+unset818:
 	TESTL    $0x00000002, R11
-	JZ       back761
+	JZ       back815
 	VMOVNTPD Z7, (AX)(R8*1)
 	JMP      next0
 
@@ -17351,9 +18910,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside765
+	JNZ        aside819
 
-back765:
+back819:
 	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
 	VMOVUPD      Z1, Z5
@@ -17365,9 +18924,9 @@ back765:
 	VMOVAPD      Z5, K2, Z7
 	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z7
 	TESTL        $0x0000000c, R11
-	JNZ          aside766
+	JNZ          aside820
 
-back766:
+back820:
 	TESTL        $0x00000001, R11
 	JNZ          next0
 	VBROADCASTSD c64_bff0000000000000<>+0(SB), Z5
@@ -17378,9 +18937,9 @@ back766:
 	VMOVAPD      Z5, K1, Z3
 	VMULPD       Z0, Z3, Z3
 	TESTL        $0x00000006, R11
-	JNZ          aside767
+	JNZ          aside821
 
-back767:
+back821:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -17392,38 +18951,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside765:
+aside819:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back765
+	JMP          back819
 
-aside766:
+aside820:
 	TESTL  $0x00000004, R11
-	JZ     unset768
+	JZ     unset822
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset768:
+unset822:
 	TESTL        $0x00000008, R11
-	JZ           unset769
+	JZ           unset823
 	VBROADCASTSD 8(R9), Z5
 	VMULPD       Z7, Z5, Z5
 	VMOVUPD      Z5, (SI)(R8*1)
 
-unset769:
-	JMP back766
+unset823:
+	JMP back820
 
-aside767:
+aside821:
 	TESTL  $0x00000004, R11
-	JZ     unset770
+	JZ     unset824
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset770:
+unset824:
 	TESTL    $0x00000002, R11
-	JZ       back767
+	JZ       back821
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -17461,9 +19020,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside771
+	JNZ        aside825
 
-back771:
+back825:
 	VMOVUPD          Z1, Z6
 	VMAXPD           Z4, Z6, Z7
 	VMAXPD           Z5, Z6, Z5
@@ -17504,9 +19063,9 @@ back771:
 	VMOVAPD          Z8, K1, Z9
 	VMULPD           Z9, Z9, Z8
 	TESTL            $0x0000000d, R11
-	JNZ              aside772
+	JNZ              aside826
 
-back772:
+back826:
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z5, Z5
 	VORPD       Z5, Z9, Z9
 	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z7, Z7
@@ -17515,9 +19074,9 @@ back772:
 	VMOVAPD.Z   Z9, K1, Z9
 	VMULPD      Z0, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside773
+	JNZ         aside827
 
-back773:
+back827:
 	VMOVUPD Z9, (AX)(R8*1)
 
 next0:
@@ -17529,42 +19088,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside771:
+aside825:
 	VMOVUPD      (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back771
+	JMP          back825
 
-aside772:
+aside826:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset774
+	JZ     unset828
 	VMULPD (BX)(R8*1), Z8, Z8
 
-unset774:
+unset828:
 	TESTL        $0x00000008, R11
-	JZ           unset775
+	JZ           unset829
 	VBROADCASTSD 8(R9), Z6
 	VMULPD       Z8, Z6, Z6
 	VMOVUPD      Z6, (SI)(R8*1)
 
-unset775:
+unset829:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back772
+	JMP   back826
 
-aside773:
+aside827:
 	TESTL  $0x00000004, R11
-	JZ     unset776
+	JZ     unset830
 	VMULPD (BX)(R8*1), Z9, Z9
 
-unset776:
+unset830:
 	TESTL    $0x00000002, R11
-	JZ       back773
+	JZ       back827
 	VMOVNTPD Z9, (AX)(R8*1)
 	JMP      next0
 
@@ -17604,9 +19163,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside777
+	JNZ        aside831
 
-back777:
+back831:
 	VMOVUPD          Z1, Z8
 	VSUBPD           Z7, Z6, Z6
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z6, Z9
@@ -17649,9 +19208,9 @@ back777:
 	VCMPPD           $0x01, Z1, Z9, K1
 	VMOVAPD          Z10, K1, Z7
 	TESTL            $0x0000000d, R11
-	JNZ              aside778
+	JNZ              aside832
 
-back778:
+back832:
 	VMOVUPD      Z1, Z8
 	VMOVUPD      Z3, Z10
 	VADDPD       Z9, Z10, Z10
@@ -17665,9 +19224,9 @@ back778:
 	VORPD        Z6, Z10, Z10
 	VMULPD       Z0, Z10, Z10
 	TESTL        $0x00000006, R11
-	JNZ          aside779
+	JNZ          aside833
 
-back779:
+back833:
 	VMOVUPD Z10, (AX)(R8*1)
 
 next0:
@@ -17679,42 +19238,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside777:
+aside831:
 	VMOVUPD      (BX)(R8*1), Z8
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z8, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z6
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back777
+	JMP          back831
 
-aside778:
+aside832:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset780
+	JZ     unset834
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset780:
+unset834:
 	TESTL        $0x00000008, R11
-	JZ           unset781
+	JZ           unset835
 	VBROADCASTSD 8(R9), Z8
 	VMULPD       Z7, Z8, Z8
 	VMOVUPD      Z8, (SI)(R8*1)
 
-unset781:
+unset835:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back778
+	JMP   back832
 
-aside779:
+aside833:
 	TESTL  $0x00000004, R11
-	JZ     unset782
+	JZ     unset836
 	VMULPD (BX)(R8*1), Z10, Z10
 
-unset782:
+unset836:
 	TESTL    $0x00000002, R11
-	JZ       back779
+	JZ       back833
 	VMOVNTPD Z10, (AX)(R8*1)
 	JMP      next0
 
@@ -17742,9 +19301,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside783
+	JNZ        aside837
 
-back783:
+back837:
 	VSUBPD           Z4, Z3, Z3
 	VMULPD           Z1, Z3, Z3
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
@@ -17755,18 +19314,18 @@ back783:
 	VMULPD           Z6, Z4, Z4
 	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z4
 	TESTL            $0x0000000c, R11
-	JNZ              aside784
+	JNZ              aside838
 
-back784:
+back838:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z6, Z6, Z6
 	VMULPD Z6, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside785
+	JNZ    aside839
 
-back785:
+back839:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -17778,38 +19337,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside783:
+aside837:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X7, X7, X7
 	VMOVAPD      Z7, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back783
+	JMP          back837
 
-aside784:
+aside838:
 	TESTL  $0x00000004, R11
-	JZ     unset786
+	JZ     unset840
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset786:
+unset840:
 	TESTL        $0x00000008, R11
-	JZ           unset787
+	JZ           unset841
 	VBROADCASTSD 8(R9), Z5
 	VMULPD       Z4, Z5, Z5
 	VMOVUPD      Z5, (SI)(R8*1)
 
-unset787:
-	JMP back784
+unset841:
+	JMP back838
 
-aside785:
+aside839:
 	TESTL  $0x00000004, R11
-	JZ     unset788
+	JZ     unset842
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset788:
+unset842:
 	TESTL    $0x00000002, R11
-	JZ       back785
+	JZ       back839
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -17847,9 +19406,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside789
+	JNZ        aside843
 
-back789:
+back843:
 	VSUBPD           Z12, Z11, Z11
 	VMULPD           Z9, Z11, Z11
 	VMULPD           Z11, Z11, Z12
@@ -17895,17 +19454,17 @@ back789:
 	VMOVAPD          Z13, K1, Z16
 	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z16, Z16
 	TESTL            $0x0000000d, R11
-	JNZ              aside790
+	JNZ              aside844
 
-back790:
+back844:
 	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z14, K1
 	VMOVAPD.Z   Z11, K1, Z11
 	VMULPD      Z14, Z11, Z11
 	VMULPD      Z8, Z11, Z11
 	TESTL       $0x00000006, R11
-	JNZ         aside791
+	JNZ         aside845
 
-back791:
+back845:
 	VMOVUPD Z11, (AX)(R8*1)
 
 next0:
@@ -17917,42 +19476,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside789:
+aside843:
 	VMOVUPD      (BX)(R8*1), Z13
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z11
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back789
+	JMP          back843
 
-aside790:
+aside844:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset792
+	JZ     unset846
 	VMULPD (BX)(R8*1), Z16, Z16
 
-unset792:
+unset846:
 	TESTL        $0x00000008, R11
-	JZ           unset793
+	JZ           unset847
 	VBROADCASTSD 8(R9), Z12
 	VMULPD       Z16, Z12, Z12
 	VMOVUPD      Z12, (SI)(R8*1)
 
-unset793:
+unset847:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back790
+	JMP   back844
 
-aside791:
+aside845:
 	TESTL  $0x00000004, R11
-	JZ     unset794
+	JZ     unset848
 	VMULPD (BX)(R8*1), Z11, Z11
 
-unset794:
+unset848:
 	TESTL    $0x00000002, R11
-	JZ       back791
+	JZ       back845
 	VMOVNTPD Z11, (AX)(R8*1)
 	JMP      next0
 
@@ -17980,9 +19539,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside795
+	JNZ        aside849
 
-back795:
+back849:
 	VSUBPD       Z4, Z3, Z3
 	VMULPD       Z1, Z3, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
@@ -17996,18 +19555,18 @@ back795:
 	VMULPD       Z3, Z4, Z4
 	VMULPD       Z3, Z4, Z4
 	TESTL        $0x0000000c, R11
-	JNZ          aside796
+	JNZ          aside850
 
-back796:
+back850:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z5, Z5, Z5
 	VMULPD Z5, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside797
+	JNZ    aside851
 
-back797:
+back851:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -18019,38 +19578,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside795:
+aside849:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back795
+	JMP          back849
 
-aside796:
+aside850:
 	TESTL  $0x00000004, R11
-	JZ     unset798
+	JZ     unset852
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset798:
+unset852:
 	TESTL        $0x00000008, R11
-	JZ           unset799
+	JZ           unset853
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z4, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset799:
-	JMP back796
+unset853:
+	JMP back850
 
-aside797:
+aside851:
 	TESTL  $0x00000004, R11
-	JZ     unset800
+	JZ     unset854
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset800:
+unset854:
 	TESTL    $0x00000002, R11
-	JZ       back797
+	JZ       back851
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -18089,9 +19648,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside801
+	JNZ        aside855
 
-back801:
+back855:
 	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z13, K1
 	VMOVUPD          Z12, Z14
 	VMULPD           Z10, Z14, Z14
@@ -18150,15 +19709,15 @@ back801:
 	VSUBPD           Z13, Z12, Z13
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z13
 	TESTL            $0x0000000d, R11
-	JNZ              aside802
+	JNZ              aside856
 
-back802:
+back856:
 	VSUBPD Z15, Z16, Z16
 	VMULPD Z8, Z16, Z16
 	TESTL  $0x00000006, R11
-	JNZ    aside803
+	JNZ    aside857
 
-back803:
+back857:
 	VMOVUPD Z16, (AX)(R8*1)
 
 next0:
@@ -18170,41 +19729,315 @@ next0:
 	VZEROUPPER
 	RET
 
-aside801:
+aside855:
 	VMOVUPD      (BX)(R8*1), Z14
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
 	VXORPS       X17, X17, X17
 	VMOVAPD      Z17, K1, Z12
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back801
+	JMP          back855
 
-aside802:
+aside856:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset804
+	JZ     unset858
 	VMULPD (BX)(R8*1), Z13, Z13
 
-unset804:
+unset858:
 	TESTL        $0x00000008, R11
-	JZ           unset805
+	JZ           unset859
 	VBROADCASTSD 8(R9), Z12
 	VMULPD       Z13, Z12, Z12
 	VMOVUPD      Z12, (SI)(R8*1)
 
-unset805:
+unset859:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back802
+	JMP   back856
 
-aside803:
+aside857:
 	TESTL  $0x00000004, R11
-	JZ     unset806
+	JZ     unset860
 	VMULPD (BX)(R8*1), Z16, Z16
 
-unset806:
+unset860:
 	TESTL    $0x00000002, R11
-	JZ       back803
+	JZ       back857
 	VMOVNTPD Z16, (AX)(R8*1)
+	JMP      next0
+
+// func pointGaussianF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointGaussianF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z2
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z3
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPS      powersF64<>+0(SB), Z5
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z6
+	VMOVUPS      powersF64lost<>+0(SB), Z7
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z8
+	VMOVUPS      (R10), Z9
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z10
+	VMOVUPD    (DX)(R8*1), Z11
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside861
+
+back861:
+	VBROADCASTSD     c64_3de6124613a86d09<>+0(SB), Z12
+	VFMADD213PD.BCST c64_3e21eed8eff8d898<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3e5ae64567f544e4<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3e927e4fb7789f5c<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3ec71de3a556c734<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3efa01a01a01a01a<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3f2a01a01a01a01a<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3f56c16c16c16c17<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3f81111111111111<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3fa5555555555555<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3fc5555555555555<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST c64_3fe0000000000000<>+0(SB), Z10, Z12
+	VMOVAPD          Z10, Z13
+	VCMPPD           $0x05, Z0, Z13, K1
+	VMOVAPS          Z1, Z16
+	VFMADD231PD      Z2, Z13, Z16
+	VSUBPD           Z1, Z16, Z14
+	VFNMADD231PD     Z3, Z14, Z13
+	VFNMADD231PD     Z6, Z14, Z13
+	VPERMPD          Z5, Z16, Z17
+	VPSLLQ           $0x32, Z16, Z14
+	VPADDQ           Z14, Z17, Z17
+	VMOVUPS          c64_3efa000af06c7b19<>+0(SB), Z14
+	VFMADD213PD.BCST c64_3f2a030c686160fe<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3f56c16c38238cb3<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3f8111110a18c20b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fa5555555541ba4<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fc5555555557e6b<>+0(SB), Z13, Z14
+	VFMADD213PD.BCST c64_3fe0000000000006<>+0(SB), Z13, Z14
+	VFMADD213PD      Z4, Z13, Z14
+	VPERMPD          Z7, Z16, Z16
+	VFMADD213PD      Z16, Z13, Z14
+	VFMADD213PD.Z    Z17, Z17, K1, Z14
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), Z13
+	VCMPPD.BCST      $0x0e, c64_4086280000000000<>+0(SB), Z10, K1
+	VMOVAPD          Z13, K1, Z14
+	VMULPD           Z10, Z12, Z12
+	VMULPD           Z10, Z12, Z12
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z14, Z14
+	VSUBPD           Z10, Z14, Z13
+	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z16
+	VCMPPD.BCST      $0x01, c64_3fe0000000000000<>+0(SB), Z16, K1
+	VMOVAPD          Z12, K1, Z13
+	VMOVUPD          Z13, Z12
+	VFMADD231PD      Z11, Z11, Z12
+	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z12, Z12
+	TESTL            $0x0000000d, R11
+	JNZ              aside862
+
+back862:
+	VADDPD      Z13, Z10, Z13
+	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z10, Z10
+	VCMPPD.BCST $0x01, c64_3fe0000000000000<>+0(SB), Z10, K1
+	VMOVAPD     Z13, K1, Z14
+	VMULPD.BCST c64_3fe0000000000000<>+0(SB), Z14, Z14
+	VMULPD      Z8, Z14, Z14
+	TESTL       $0x00000006, R11
+	JNZ         aside863
+
+back863:
+	VMOVUPD Z14, (AX)(R8*1)
+
+next0:
+	VADDPD  Z12, Z9, Z9
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z9, (R10)
+	VZEROUPPER
+	RET
+
+aside861:
+	VMOVUPD      (BX)(R8*1), Z12
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
+	VXORPS       X15, X15, X15
+	VMOVAPD      Z15, K1, Z10
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back861
+
+aside862:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset864
+	VMULPD (BX)(R8*1), Z12, Z12
+
+unset864:
+	TESTL        $0x00000008, R11
+	JZ           unset865
+	VBROADCASTSD 8(R9), Z11
+	VMULPD       Z12, Z11, Z11
+	VMOVUPD      Z11, (SI)(R8*1)
+
+unset865:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back862
+
+aside863:
+	TESTL  $0x00000004, R11
+	JZ     unset866
+	VMULPD (BX)(R8*1), Z14, Z14
+
+unset866:
+	TESTL    $0x00000002, R11
+	JZ       back863
+	VMOVNTPD Z14, (AX)(R8*1)
+	JMP      next0
+
+// func pointLogRatioF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointLogRatioF64AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x03, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
+	VXORPS       X1, X1, X1
+	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
+	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
+	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
+	VMOVUPS      powersF64<>+0(SB), Z0
+	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z0
+	VMOVUPS      powersF64lost<>+0(SB), Z0
+	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
+	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
+	VBROADCASTSD (R9), Z0
+	VMOVUPS      (R10), Z1
+
+loop:
+	VMOVUPD    (CX)(R8*1), Z3
+	VMOVUPD    (DX)(R8*1), Z4
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside867
+
+back867:
+	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z4, K1
+	VMOVUPD          Z4, Z5
+	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z5, Z5
+	VANDPD.BCST      c64_fffffffffffff<>+0(SB), Z5, Z6
+	VPADDQ.BCST      c64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
+	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z7
+	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z6
+	VDIVPD           Z7, Z6, Z6
+	VMULPD           Z6, Z6, Z7
+	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z8
+	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z7, Z8
+	VMULPD           Z7, Z8, Z8
+	VADDPD           Z6, Z6, Z7
+	VFMADD213PD      Z7, Z6, Z8
+	VPSRLQ           $0x34, Z5, Z5
+	VORPD.BCST       c64_4330000000000000<>+0(SB), Z5, Z5
+	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z5, Z5
+	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z5, Z8
+	VSUBPD           Z3, Z8, Z8
+	VMULPD           Z4, Z8, Z8
+	VCMPPD.BCST      $0x04, c64_0<>+0(SB), Z4, K2
+	VMOVAPD.Z        Z8, K2, Z8
+	VCMPPD           $0x03, Z3, Z3, K2
+	VMOVAPD          Z3, K2, Z8
+	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z8
+	TESTL            $0x0000000d, R11
+	JNZ              aside868
+
+back868:
+	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
+	VMULPD      Z0, Z4, Z4
+	TESTL       $0x00000006, R11
+	JNZ         aside869
+
+back869:
+	VMOVUPD Z4, (AX)(R8*1)
+
+next0:
+	VADDPD  Z8, Z1, Z1
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z1, (R10)
+	VZEROUPPER
+	RET
+
+aside867:
+	VMOVUPD      (BX)(R8*1), Z5
+	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
+	VXORPS       X2, X2, X2
+	VMOVAPD      Z2, K1, Z3
+	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back867
+
+aside868:
+	TESTL  $0x0000000c, R11
+	JZ     next0
+	TESTL  $0x00000004, R11
+	JZ     unset870
+	VMULPD (BX)(R8*1), Z8, Z8
+
+unset870:
+	TESTL        $0x00000008, R11
+	JZ           unset871
+	VBROADCASTSD 8(R9), Z3
+	VMULPD       Z8, Z3, Z3
+	VMOVUPD      Z3, (SI)(R8*1)
+
+unset871:
+	TESTL $0x00000001, R11
+	JNZ   next0
+	JMP   back868
+
+aside869:
+	TESTL  $0x00000004, R11
+	JZ     unset872
+	VMULPD (BX)(R8*1), Z4, Z4
+
+unset872:
+	TESTL    $0x00000002, R11
+	JZ       back869
+	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0

@@ -78,17 +78,20 @@ const (
 	pointHinge
 	pointBentHinge
 	pointEmbedding
+	pointGaussian
 	pointLogGap
 	pointWing
 	pointGemanMcClure
 	pointWelsch
 	pointTukey
 	pointTweedie
+	pointLogRatio
 	// What follows is for float32 elements alone.
 	pointFocalPower
 	pointBarron
 	pointNegativeBinomial
 	pointProbability
 	pointBernoulli
+	pointAsymmetric
 	pointBodies
 )

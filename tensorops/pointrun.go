@@ -22,6 +22,7 @@ type pointRun[F Float] struct {
 	stream uint32
 	params pointParams
 	sums   pointSums
+	part   PointData[F] // the block in work, of several
 
 	x, t, w, v, dst, values [pointGroup]F // what is left beside whole groups
 	saved, terms            [pointBlock]F // inputs that are overwritten, and the terms of a block
@@ -32,15 +33,16 @@ var (
 	pointRuns64 = sync.Pool{New: func() any { return new(pointRun[float64]) }}
 )
 
-// cut returns the elements from lo to hi.
-func (d *PointData[F]) cut(lo, hi int) PointData[F] {
-	part := func(s []F) []F {
+// cut sets part to the elements from lo to hi.
+func (d *PointData[F]) cut(part *PointData[F], lo, hi int) {
+	of := func(s []F) []F {
 		if s == nil {
 			return nil
 		}
 		return s[lo:hi]
 	}
-	return PointData[F]{X: d.X[lo:hi], T: d.T[lo:hi], W: part(d.W), V: part(d.V), Values: part(d.Values), Dst: part(d.Dst), Stream: d.Stream}
+	part.X, part.T, part.W, part.V = d.X[lo:hi], d.T[lo:hi], of(d.W), of(d.V)
+	part.Values, part.Dst = of(d.Values), of(d.Dst)
 }
 
 // block computes one block and returns its sum. Inputs that are overwritten are kept as long as

@@ -55,6 +55,9 @@ var pointFuncs = [pointLosses]pointFunc{
 	ModifiedHuber:              func(_ Point, x, t, _ float64) (l, slope float64) { return bentHingeValue(x, t, 2) },
 	Perceptron:                 func(_ Point, x, t, _ float64) (l, slope float64) { return hingeValue(x, t, 0) },
 	HingeEmbedding:             embeddingValue,
+	StandardGaussian:           gaussianValue,
+	Asymmetric:                 asymmetricValue,
+	LogRatio:                   logRatioValue,
 }
 
 // times is a·b with 0·Inf = 0: what has no weight has no part in a sum.
@@ -436,4 +439,47 @@ func embeddingValue(p Point, x, t, _ float64) (l, slope float64) {
 		l, slope = x, x
 	}
 	return inDomain(t == 1 || t == -1, l), slope
+}
+
+func gaussianValue(_ Point, x, t, _ float64) (l, slope float64) {
+	slope = math.Expm1(x)
+	switch bend := 0.0; {
+	case math.Abs(x) < 0x1p-8: // the next term is below 2^-53 of the result
+		bend = x * x * (1.0/2 + x*(1.0/6+x*(1.0/24+x*(1.0/120+x*(1.0/720+x/5040)))))
+		l = (bend + t*t) / 2
+	case math.IsInf(x, 1):
+		l = x + t*t
+	default:
+		l = (slope - x + t*t) / 2
+	}
+	return l, slope / 2
+}
+
+func asymmetricValue(p Point, x, t, _ float64) (l, slope float64) {
+	yes, no := logitOf(x, 1, 0), logitOf(x, 0, 1)
+	q, n := 1-yes.s, yes.s // σ(x) and σ(-x)
+	if x < 0 {
+		q, n = n, q
+	}
+	up := math.Pow(n, p.A)
+	l, slope = times(t, times(up, yes.l)), -t*times(up, times(p.A*q, yes.l)+n)
+	if m := q - p.C; m > 0 {
+		down, cost, rest := (1-t)*math.Pow(m, p.B), -math.Log1p(-m), n+p.C
+		if p.C == 0 {
+			cost = no.l
+		}
+		l += times(down, cost)
+		slope += times(down, (1/rest+p.B/m*cost)*q*n)
+	}
+	if x != x {
+		l, slope = x, x
+	}
+	return inDomain(t >= 0 && t <= 1, l), slope
+}
+
+func logRatioValue(_ Point, x, t, _ float64) (l, slope float64) {
+	if l = times(t, math.Log(t)-x); x != x {
+		l = x
+	}
+	return inDomain(t >= 0 && !math.IsInf(t, 1), l), -t
 }

@@ -24,6 +24,8 @@ type softmaxCall[F Float] struct {
 	o               *LabelSoftmax
 	target          *TargetSoftmax // nil against labels
 	lanes, valid    bool
+	bentTargets     []F  // of a curve: what the gradient takes for the targets
+	bentAt          int  // the element of t that they begin with
 	loaded          bool // the group is in memory, and may no longer be in x
 	block           int  // groups that are computed together
 	per             int  // rows of a group
@@ -35,6 +37,7 @@ type softmaxCall[F Float] struct {
 type softmaxMemory[F Float] struct {
 	x, t, out        []F // groups
 	rows             []F // rows one after another that are not whole groups
+	bent             []F // targets of rows one after another, bent by a curve
 	tile, targetTile []F
 
 	// of the rows in a tile of those that count
@@ -102,6 +105,12 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 		k[i] = v
 		if c.target != nil {
 			k[i], b[i] = v*n.keep, v*n.each
+		}
+	}
+	if c.target != nil && c.target.Curve != nil {
+		one := sized(&w.curve.ones, padded)
+		for i := range one {
+			one[i] = 1
 		}
 	}
 	c.kind = gradPlain
@@ -442,8 +451,14 @@ func (c *softmaxCall[F]) write(st *softmaxRows, i, b int) {
 		slope = &w.slope[b*c.room]
 	}
 	var t *F
+	if c.bentTargets != nil {
+		k = &w.curve.ones[0]
+	}
 	if !c.lanes {
-		if c.t != nil {
+		switch {
+		case c.bentTargets != nil:
+			t = &c.bentTargets[i*c.classes-c.bentAt]
+		case c.t != nil:
 			t = &c.t[i*c.classes]
 		}
 		c.k.rowGrad[c.kind](&c.dst[i*c.classes], e, slope, t, k, bs, &st.others[0], c.classes, n)

@@ -10,7 +10,7 @@ func (c *softmaxCall[F]) long() bool {
 		return false
 	}
 	if c.target != nil {
-		return c.target.ZLoss == 0 && c.target.Weights == nil
+		return c.target.ZLoss == 0 && c.target.Weights == nil && c.target.Curve == nil
 	}
 	return c.o.ZLoss == 0 && c.o.Curve == nil && c.o.BesideMax == nil
 }

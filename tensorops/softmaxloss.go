@@ -58,6 +58,12 @@ type TargetSoftmax struct {
 	Weights        []float64 // w, one for each class; nil stands for all 1
 	KL             bool      // the divergence from the target instead of the cross-entropy
 	Wrt            int       // what the gradient is by: 0 the logits, 1 the targets
+
+	// Curve is φ of the loss Σ_j a_j·φ(-log p_j), nil stands for the identity: it writes φ and φ' of
+	// each element of nll, with u = 1 - p. It takes no Softcap, Smoothing,
+	// ZLoss or KL, and has the gradient by the logits alone. Rows that kernels have no way for count
+	// as not valid.
+	Curve func(value, slope, nll, u []float64)
 }
 
 // LabelSoftmaxRows writes the losses of rows lo to hi-1 to values and g times their gradients by
@@ -140,6 +146,9 @@ func TargetSoftmaxRows[F Float](values []float64, dst, x, t []F, lo, hi int, g [
 			classes: o.Classes, inner: o.Inner, scale: o.Scale, softcap: o.Softcap, smoothing: o.Smoothing, target: o}
 		return c.targetGroups()
 	}
+	if o.Curve != nil {
+		return false
+	}
 	valid = true
 	for i := lo; i < hi; i++ {
 		valid = targetRow(w, values, dst, x, t, i, lo, g[i-lo], o) && valid
@@ -187,6 +196,7 @@ type softmaxWork struct {
 		up     [groupRows]float64
 	}
 	sum, lost [groupRows]float64 // of exponentials, chunk by chunk
+	curve     curveWork
 
 	e, z, slope []float64 // exponentials, logits after a softcap, and its slopes
 	k, b        []float64 // one number for each class

@@ -18,6 +18,10 @@ func (c *softmaxCall[F]) targetGroups() bool {
 			c.load(c.mem.x, c.x, i, 0)
 		}
 		c.load(c.mem.t, c.t, i, 0)
+		if c.target.Curve != nil {
+			c.curve(st, i)
+			continue
+		}
 		singles := c.takeTargets(st, i)
 		if singles != 0 {
 			c.single(st, i, singles)
@@ -30,6 +34,22 @@ func (c *softmaxCall[F]) targetGroups() bool {
 
 // noLabels are the labels of a group against targets.
 var noLabels = [groupRows]int{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
+
+// curve does a group of targets with a curve.
+func (c *softmaxCall[F]) curve(st *softmaxRows, i int) {
+	n := c.count(i)
+	st.up = [groupRows]float64{}
+	copy(st.up[:], c.g[i-c.lo:][:n])
+	st.label = noLabels
+	c.exps(st, i, 0, true)
+	c.curved(st, i)
+	if c.values != nil {
+		copy(c.values[i-c.lo:][:n], st.value[:])
+	}
+	if c.dst != nil {
+		c.write(st, i, 0)
+	}
+}
 
 // takeTargets sets up of a group, and returns a bit for each row whose target is one 1, with that
 // label.

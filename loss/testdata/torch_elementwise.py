@@ -46,6 +46,12 @@ def focal(z, t, gamma=2.0):
     return wrong ** gamma * F.binary_cross_entropy_with_logits(z, t, reduction="none")
 
 
+def asymmetric(z, t, c=0.05):
+    p = torch.sigmoid(z)
+    m = (p - c).clamp(min=0)
+    return -t * (1 - p) * F.logsigmoid(z) - (1 - t) * m ** 4 * torch.log1p(-m)
+
+
 def modified_huber(z, t):
     m = z * t
     return torch.where(m >= -1, torch.clamp(1 - m, min=0) ** 2, -4 * m)
@@ -75,6 +81,7 @@ cases = {
     "BinaryCrossEntropy": (x, lambda z: F.binary_cross_entropy_with_logits(z, v)),
     "BinaryCrossEntropyFromProb": (u, lambda z: F.binary_cross_entropy(z, v)),
     "SigmoidFocal": (x, lambda z: focal(z, v).mean()),
+    "AsymmetricLoss": (x, lambda z: asymmetric(z, v).mean()),
     "Hinge": (x, lambda z: torch.clamp(1 - s * z, min=0).mean()),
     "SquaredHinge": (x, lambda z: (torch.clamp(1 - s * z, min=0) ** 2).mean()),
     "Perceptron": (x, lambda z: torch.clamp(-s * z, min=0).mean()),

@@ -46,6 +46,8 @@ var pointLosses = []pointwise{
 	{"welsch", "1 - exp(-z²/2), z = a·(x[i] - t[i])", "z·exp(-z²/2)", anything, "a", 0, in64, welschParts},
 	{"tukey", "z²·(1 + w + w²), w = 1 - z², z = a·(x[i] - t[i]) cut off at ±1", "z·w²", anything, "a", none, in64, tukeyParts},
 	{"tweedie", "a·exp(b·x[i]) - b·t[i]·exp(a·x[i])", "exp(b·x[i]) - t[i]·exp(a·x[i])", nonNegative, "ab", 0, in64, tweedieParts},
+	{"gaussian", "(exp(x[i]) - 1 - x[i] + t[i]²)/2", "(exp(x[i]) - 1)/2", anything, "", 0, plain, gaussianParts},
+	{"logRatio", "t[i]·(log t[i] - x[i]), 0 for t[i] = 0", "-t[i]", nonNegative, "", 0, in64, logRatioParts},
 	{"focalPower", "(a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h", "the derivative by x[i]",
 		unitInterval, "abc", 0, in64Only, focalPowerParts},
 	{"barron", "exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i])", "z·exp(u)/(1 + b·z²)", anything, "abc", 0, in64Only, barronParts},
@@ -53,6 +55,8 @@ var pointLosses = []pointwise{
 	{"probability", "-t[i]·log(x[i]) - (1-t[i])·log1p(-x[i]) for 0 < x[i] < 1", "(x[i] - t[i])/(x[i]·(1 - x[i]))", unitInterval, "", 0, in64Only, probabilityParts},
 	{"bernoulli", "p·(x[i] - t[i]) + log((1+exp(t[i]))/(1+exp(x[i]))), p = sigmoid(x[i])", "p·(1-p)·(x[i] - t[i])",
 		anything, "", 0, in64Only, bernoulliParts},
+	{"asymmetric", "t[i]·(1-p)^a·-log p + (1-t[i])·m^b·-log1p(-m), p = sigmoid(x[i]), m = max(p - c, 0)", "the derivative by x[i]",
+		unitInterval, "abc", 0, in64Only, asymmetricParts},
 }
 
 // fill returns a register with a number in every lane.

@@ -56,6 +56,13 @@ func (b *Block) Owned() bool { return b.mine == nil || b.mine[0] }
 // PartOf returns where the part of row 0 is to be written.
 func (b *Block) PartOf() *RowPart { return &b.parts[0] }
 
+// reset makes a block without content of b, in place.
+func (b *Block) reset() {
+	memory, row := b.scratch.memory, b.row
+	*b = Block{}
+	b.scratch.memory, b.row = memory, row
+}
+
 // Buf returns a slice of n elements with arbitrary content that belongs to the block function until
 // it returns.
 func (b *Block) Buf(n int) []float64 {

@@ -56,7 +56,8 @@ func (e *evaluation[F]) oneBlock(w *work[F], lo, hi int, s []float64) error {
 // pack fills the block with the rows from lo on whose factor is not 0.
 func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
 	b := &w.block
-	*b = Block{Cols: e.Dims.Cols, Single: e.DType == Float32, scratch: b.scratch.free(), row: b.row, first: lo}
+	b.reset()
+	b.Cols, b.Single, b.first = e.Dims.Cols, e.DType == Float32, lo
 	at := fit(&w.at, len(s))[:0]
 	for i, v := range s {
 		if v != 0 {

@@ -30,6 +30,15 @@ type groupWork[F Float] struct {
 	e *evaluation[F] // whose group it is
 }
 
+// free keeps the memory alone.
+func (w *groupWork[F]) free() {
+	g, n := &w.group, &w.native
+	*g = Group{floats: g.floats.free(), ints: g.ints.free(), singles: g.singles.free()}
+	w.stream, w.labels = stream[F]{products: w.stream.products[:0]}, nil
+	*n = NativeGroup[F]{floats: n.floats.free(), singles: n.singles.free()}
+	w.e = nil
+}
+
 // groups is the part of an evaluation that is about groups.
 type groups[F Float] struct {
 	segments [][]int // the entries of each group
@@ -172,6 +181,7 @@ func (e *evaluation[F]) groupRanges(t task) (all totals) {
 func (e *evaluation[F]) groupRange(lo, hi int) {
 	w := getWork[F](0)
 	defer w.put()
+	defer w.groups.free()
 	at := lo / e.Dims.step()
 	for i := lo; i < hi && w.total.err == nil; i++ {
 		w.total.err = e.oneGroup(&w.groups, &w.total, i, at)

@@ -20,7 +20,8 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 		return err
 	}
 	k := &w.kernel
-	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, Labels: w.labels[:n], Factor: s, Wrt: e.Wrt}
+	*k = Range[F]{}
+	k.Dims, k.Lo, k.Hi, k.X, k.Wrt, k.Labels, k.Factor = e.Dims, lo, hi, e.in.X, e.Wrt, w.labels[:n], s
 	e.besideOf(w, k, lo)
 	if e.Order.hasValue() {
 		k.Values = fit(&w.values, n)
@@ -178,7 +179,8 @@ func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
 		return e.refused(w, lo, hi)
 	}
 	k := &w.kernel
-	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, W: weights, Wrt: e.Wrt, Scale: 1}
+	*k = Range[F]{}
+	k.Dims, k.Lo, k.Hi, k.X, k.W, k.Wrt, k.Scale = e.Dims, lo, hi, e.in.X, weights, e.Wrt, 1
 	if e.Out != nil {
 		k.Out = e.Out[lo:hi]
 	}

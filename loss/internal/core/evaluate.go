@@ -295,16 +295,11 @@ func getWork[F Float](n int) *work[F] {
 	return w
 }
 
-// put returns the memory, without what it points to.
+// put returns the memory, without what it points to. What is large is cleared in place: an
+// evaluation on a new goroutine pays for each doubling of its stack.
 func (w *work[F]) put() {
-	w.block = Block{scratch: w.block.scratch.free(), row: w.block.row}
+	w.block.reset()
 	w.kernel = Range[F]{}
-	g := &w.groups.group
-	*g = Group{floats: g.floats.free(), ints: g.ints.free(), singles: g.singles.free()}
-	w.groups.stream, w.groups.labels = stream[F]{products: w.groups.stream.products[:0]}, nil
-	n := &w.groups.native
-	*n = NativeGroup[F]{floats: n.floats.free(), singles: n.singles.free()}
-	w.groups.e = nil
 	PoolOf[F](&works32, &works64).Put(w)
 }
 
