@@ -45,7 +45,7 @@ func pointSumKernel[F core.Float](p pointSum, d core.Dims) core.Kernel[F] {
 		default:
 			for lo := r.Lo; lo < r.Hi; {
 				hi := min(r.Hi, (lo/d.Inner+1)*d.Inner)
-				if hi-lo >= fewBeside {
+				if d.Inner >= fewBeside { // whatever is computed beside a row
 					w.classes(lo, hi)
 				} else {
 					w.gathered(lo, hi)
@@ -139,6 +139,9 @@ func equalFactors(g []float64) (same, all bool) {
 	return same, all
 }
 
+// rounded is a factor as it is among weights, so that a row's derivative is the same beside others.
+func rounded[F core.Float](factor float64) float64 { return float64(F(factor)) }
+
 // weight returns what the terms of class c are multiplied with.
 func (w *sumWork[F]) weight(c int) float64 {
 	if w.weights == nil {
@@ -201,7 +204,7 @@ func (w *sumWork[F]) short(d *tensorops.PointData[F], a, b int) {
 			}
 		}
 	}
-	tensorops.PointSum(w.point, d, g[0]*w.common)
+	tensorops.PointSum(w.point, d, rounded[F](g[0]*w.common))
 	for i := range g {
 		sum := 0.0
 		for _, v := range d.Values[i*cols:][:cols] {
@@ -245,7 +248,7 @@ func (w *sumWork[F]) classes(lo, hi int) {
 				}
 			}
 		}
-		tensorops.PointSum(w.point, &d, g[0]*weight)
+		tensorops.PointSum(w.point, &d, rounded[F](g[0]*weight))
 		for i, v := range values {
 			sums[i] += weight * float64(v)
 		}
