@@ -219,7 +219,7 @@ func (g *gen) largest() {
 }
 
 // expTerms emits the exponentials of at least 8 elements less an anchor, and their sum. The last
-// elements are computed with some before them, before any is written: dst may be x.
+// elements are computed with some before them and read before any is written: dst may be x.
 func (g *gen) expTerms() {
 	g.kernel("expTerms", "func(dst, x *float32, n int, anchor float32) float64", "writes exp(x[i] - anchor) and returns their sum.")
 	dst, x, n := pointer("dst"), pointer("x"), pointer("n")
@@ -229,12 +229,13 @@ func (g *gen) expTerms() {
 		VADDPD(lo, acc[0], acc[0])
 		VADDPD(hi, acc[1], acc[1])
 	}
-	term := func(m Mem) reg.VecVirtual {
+	term := func(x Op) reg.VecVirtual {
 		v := g.vec()
-		VSUBPS(m, top, v)
+		VSUBPS(x, top, v)
 		return l.expMinus(v)
 	}
-	last := term(Mem{Base: x, Index: n, Scale: 4, Disp: -32})
+	last := g.vec()
+	VMOVUPS(Mem{Base: x, Index: n, Scale: 4, Disp: -32}, last)
 	g.expLoops("terms", []reg.GPVirtual{x, dst}, n, func(ptrs []reg.GPVirtual, registers int) {
 		var sum reg.VecVirtual
 		for i := range registers {
@@ -250,6 +251,7 @@ func (g *gen) expTerms() {
 	})
 	TESTQ(n, n)
 	JZ(LabelRef("done"))
+	last = term(last)
 	VMOVUPS(last, Mem{Base: dst, Index: n, Scale: 4, Disp: -32})
 	masks := GP64()
 	LEAQ(table("upper32", 4, 16, func(i int) uint64 {

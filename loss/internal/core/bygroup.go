@@ -25,7 +25,8 @@ type groupWork[F Float] struct {
 
 	native              NativeGroup[F]
 	nativeX, nativeGrad [MaxPlaces][]F
-	scattered           bool // an operand is not read in its own memory
+	scattered           bool            // an operand is not read in its own memory
+	held                [MaxPlaces]bool // floating operands of which the range has only numbers in their domains
 
 	e *evaluation[F] // whose group it is
 }
@@ -183,6 +184,7 @@ func (e *evaluation[F]) groupRange(lo, hi int) {
 	defer w.put()
 	defer w.groups.free()
 	at := lo / e.Dims.step()
+	e.checkRange(&w.groups, lo, hi)
 	for i := lo; i < hi && w.total.err == nil; i++ {
 		w.total.err = e.oneGroup(&w.groups, &w.total, i, at)
 	}

@@ -79,6 +79,22 @@ func (e *evaluation[F]) groupByKernel(w *groupWork[F], t *totals, i int, s float
 	return true
 }
 
+// checkRange notes the operands whose numbers in the groups from lo up to hi are known to be in
+// their domains: those of groups that lie one after another are looked at together.
+func (e *evaluation[F]) checkRange(w *groupWork[F], lo, hi int) {
+	clear(w.held[:])
+	if e.group.kernel == nil || e.Set.Has(OptSegments) {
+		return
+	}
+	for k := range e.Floats {
+		y := &e.grouped.layout[e.operand[k]]
+		if y.all.dense && len(y.over) == 1 && y.over[0].stride == y.all.size && e.Domain[k].Checked() {
+			from := y.base(lo)
+			w.held[k] = holdsAll(e.Domain[k], e.in.X[k][from:from+(hi-lo)*y.all.size])
+		}
+	}
+}
+
 // packNative reads the operands of group i for the kernel. It reports false where a number is
 // outside its domain.
 func (e *evaluation[F]) packNative(w *groupWork[F], i int) bool {
@@ -113,7 +129,7 @@ func (e *evaluation[F]) packNative(w *groupWork[F], i int) bool {
 				g.Grad[place] = fit(&w.nativeGrad[place], r.size)
 			}
 		}
-		if h := e.Domain[k]; h.Checked() && !holdsAll(h, g.X[place]) {
+		if h := e.Domain[k]; h.Checked() && !w.held[k] && !holdsAll(h, g.X[place]) {
 			return false
 		}
 	}
