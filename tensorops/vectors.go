@@ -106,16 +106,17 @@ const shortTerms = 8
 // and the sum of what it has written. A term is within 2 units in its last place and half a unit
 // more for each unit of its distance from the largest; below 2^-125 it is 0. Where x holds a NaN or
 // +Inf, or nothing but -Inf, the sum is NaN.
-func ExpTerms(dst, x []float32) (largestOf float32, sum float64) {
+func ExpTerms(dst, x []float32) (largest float32, sum float64) {
 	if vec.Active() != vec.Generic && len(x) >= shortTerms {
-		largestOf = largest(&x[0], len(x))
-	} else {
-		largestOf = float32(math.Inf(-1))
-		for _, v := range x {
-			largestOf = max(largestOf, v)
-		}
+		dst = dst[:len(x)]
+		sum, largest = expTerms(&dst[0], &x[0], len(x))
+		return largest, sum
 	}
-	return largestOf, ExpLess(dst, x, largestOf)
+	largest = float32(math.Inf(-1))
+	for _, v := range x {
+		largest = max(largest, v)
+	}
+	return largest, ExpLess(dst, x, largest)
 }
 
 // ExpLess is ExpTerms with an anchor in the place of the largest element, which may lie above it by
@@ -123,7 +124,7 @@ func ExpTerms(dst, x []float32) (largestOf float32, sum float64) {
 func ExpLess(dst, x []float32, anchor float32) (sum float64) {
 	dst = dst[:len(x)]
 	if vec.Active() != vec.Generic && len(x) >= shortTerms {
-		return expTerms(&dst[0], &x[0], len(x), anchor)
+		return expLess(&dst[0], &x[0], len(x), anchor)
 	}
 	for i, v := range x {
 		e := math.Exp(float64(v - anchor))
@@ -150,8 +151,11 @@ func TargetSums[F Float](t, x []F, c float64) (sum, gap float64) {
 // MixTerms writes a·e + b·t to dst, which may be e or t, for e >= 0; a·e below 2^-126 (float64:
 // 2^-1022) counts as 0.
 func MixTerms[F Float](dst, e, t []F, a, b F) {
-	minExponent, _ := exponents[F]()
-	low := exp2(minExponent) / math.Abs(float64(a)) // no denormal number comes up
+	normal := 0x1p-1022
+	if isFloat32[F]() {
+		normal = 0x1p-126
+	}
+	low := normal / math.Abs(float64(a)) // no denormal number comes up
 	active[F]().scaleAdd(dst, e, t, a, F(low), b, false)
 }
 

@@ -54,10 +54,12 @@ func combine[F Float](dst, x, y *F, n int, a, b float64) {
 	combineF64AVX2(float64s(dst), float64s(x), float64s(y), n, a, b)
 }
 
-func largest(x *float32, n int) float32 { return largestF32AVX2(x, n) }
+func expTerms(dst, x *float32, n int) (sum float64, largest float32) {
+	return expTermsF32AVX2(dst, x, n)
+}
 
-func expTerms(dst, x *float32, n int, anchor float32) float64 {
-	return expTermsF32AVX2(dst, x, n, anchor)
+func expLess(dst, x *float32, n int, anchor float32) float64 {
+	return expLessF32AVX2(dst, x, n, anchor)
 }
 
 func pairsBehind(lanes, u, weights, pull, products *float64, n int, v, weight float64) {

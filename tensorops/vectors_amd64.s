@@ -610,79 +610,63 @@ loop:
 	VZEROUPPER
 	RET
 
-// func largestF32AVX2(x *float32, n int) float32
-// Requires: AVX, SSE
-TEXT ·largestF32AVX2(SB), NOSPLIT, $0-20
-	MOVQ    x+0(FP), AX
-	MOVQ    n+8(FP), CX
-	VMOVUPS c32_ff800000<>+0(SB), Y0
-	VMOVUPS c32_ff800000<>+0(SB), Y1
+// func expTermsF32AVX2(dst *float32, x *float32, n int) (sum float64, largest float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·expTermsF32AVX2(SB), NOSPLIT, $0-36
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VXORPS  X0, X0, X0
+	VXORPS  X1, X1, X1
 	VMOVUPS c32_ff800000<>+0(SB), Y2
 	VMOVUPS c32_ff800000<>+0(SB), Y3
-	VMAXPS  -32(AX)(CX*4), Y1, Y1
-	SUBQ    $0x20, CX
+	VMOVUPS c32_ff800000<>+0(SB), Y4
+	VMOVUPS c32_ff800000<>+0(SB), Y5
+	VMAXPS  -32(CX)(DX*4), Y3, Y3
+	MOVQ    CX, BX
+	MOVQ    DX, SI
+	SUBQ    $0x20, SI
 	JL      mostdone4
 
 most4:
-	VMAXPS (AX), Y0, Y0
-	VMAXPS 32(AX), Y1, Y1
-	VMAXPS 64(AX), Y2, Y2
-	VMAXPS 96(AX), Y3, Y3
-	ADDQ   $0x00000080, AX
-	SUBQ   $0x20, CX
+	VMAXPS (BX), Y2, Y2
+	VMAXPS 32(BX), Y3, Y3
+	VMAXPS 64(BX), Y4, Y4
+	VMAXPS 96(BX), Y5, Y5
+	ADDQ   $0x00000080, BX
+	SUBQ   $0x20, SI
 	JGE    most4
 
 mostdone4:
-	ADDQ $0x20, CX
-	SUBQ $0x08, CX
+	ADDQ $0x20, SI
+	SUBQ $0x08, SI
 	JL   mostdone1
 
 most1:
-	VMAXPS (AX), Y0, Y0
-	ADDQ   $0x20, AX
-	SUBQ   $0x08, CX
+	VMAXPS (BX), Y2, Y2
+	ADDQ   $0x20, BX
+	SUBQ   $0x08, SI
 	JGE    most1
 
 mostdone1:
-	ADDQ         $0x08, CX
-	VMAXPS       Y1, Y0, Y0
+	ADDQ         $0x08, SI
 	VMAXPS       Y3, Y2, Y2
-	VMAXPS       Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VMAXPS       X1, X0, X1
-	VPERMILPD    $0x01, X1, X0
-	VMAXPS       X0, X1, X1
-	VPERMILPS    $0x01, X1, X0
-	VMAXPS       X0, X1, X1
-	MOVSS        X1, ret+16(FP)
-	VZEROUPPER
-	RET
-
-DATA c32_ff800000<>+0(SB)/8, $0xff800000ff800000
-DATA c32_ff800000<>+8(SB)/8, $0xff800000ff800000
-DATA c32_ff800000<>+16(SB)/8, $0xff800000ff800000
-DATA c32_ff800000<>+24(SB)/8, $0xff800000ff800000
-DATA c32_ff800000<>+32(SB)/8, $0xff800000ff800000
-DATA c32_ff800000<>+40(SB)/8, $0xff800000ff800000
-DATA c32_ff800000<>+48(SB)/8, $0xff800000ff800000
-DATA c32_ff800000<>+56(SB)/8, $0xff800000ff800000
-GLOBL c32_ff800000<>(SB), RODATA|NOPTR, $64
-
-// func expTermsF32AVX2(dst *float32, x *float32, n int, anchor float32) float64
-// Requires: AVX, AVX2, FMA3
-TEXT ·expTermsF32AVX2(SB), NOSPLIT, $0-40
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VBROADCASTSS anchor+24(FP), Y0
-	VXORPS       X1, X1, X1
-	VXORPS       X2, X2, X2
+	VMAXPS       Y5, Y4, Y4
+	VMAXPS       Y4, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VMAXPS       X3, X2, X3
+	VPERMILPD    $0x01, X3, X2
+	VMAXPS       X2, X3, X3
+	VPERMILPS    $0x01, X3, X2
+	VMAXPS       X2, X3, X3
+	VBROADCASTSS X3, Y2
+	MOVSS        X2, largest+32(FP)
 	VMOVUPS      -32(CX)(DX*4), Y3
 	SUBQ         $0x20, DX
 	JL           termsdone4
 
 terms4:
-	VSUBPS       (CX), Y0, Y4
+	VSUBPS       (CX), Y2, Y4
 	VMOVUPS      c32_4b400000<>+0(SB), Y5
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y5
 	VSUBPS       c32_4b400000<>+0(SB), Y5, Y7
@@ -703,7 +687,7 @@ terms4:
 	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y4, Y7
 	VANDPS       Y7, Y5, Y5
 	VMOVUPS      Y5, (AX)
-	VSUBPS       32(CX), Y0, Y4
+	VSUBPS       32(CX), Y2, Y4
 	VMOVUPS      c32_4b400000<>+0(SB), Y6
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y6
 	VSUBPS       c32_4b400000<>+0(SB), Y6, Y8
@@ -725,7 +709,7 @@ terms4:
 	VANDPS       Y8, Y6, Y6
 	VMOVUPS      Y6, 32(AX)
 	VADDPS       Y6, Y5, Y5
-	VSUBPS       64(CX), Y0, Y4
+	VSUBPS       64(CX), Y2, Y4
 	VMOVUPS      c32_4b400000<>+0(SB), Y6
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y6
 	VSUBPS       c32_4b400000<>+0(SB), Y6, Y8
@@ -747,7 +731,7 @@ terms4:
 	VANDPS       Y8, Y6, Y6
 	VMOVUPS      Y6, 64(AX)
 	VADDPS       Y6, Y5, Y5
-	VSUBPS       96(CX), Y0, Y4
+	VSUBPS       96(CX), Y2, Y4
 	VMOVUPS      c32_4b400000<>+0(SB), Y6
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y6
 	VSUBPS       c32_4b400000<>+0(SB), Y6, Y8
@@ -772,8 +756,8 @@ terms4:
 	VEXTRACTF128 $0x01, Y5, X4
 	VCVTPS2PD    X5, Y5
 	VCVTPS2PD    X4, Y4
-	VADDPD       Y5, Y1, Y1
-	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y4, Y1, Y1
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, AX
 	SUBQ         $0x20, DX
@@ -785,7 +769,7 @@ termsdone4:
 	JL   termsdone1
 
 terms1:
-	VSUBPS       (CX), Y0, Y4
+	VSUBPS       (CX), Y2, Y4
 	VMOVUPS      c32_4b400000<>+0(SB), Y5
 	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y5
 	VSUBPS       c32_4b400000<>+0(SB), Y5, Y7
@@ -809,8 +793,8 @@ terms1:
 	VEXTRACTF128 $0x01, Y5, X4
 	VCVTPS2PD    X5, Y5
 	VCVTPS2PD    X4, Y4
-	VADDPD       Y5, Y1, Y1
-	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y4, Y1, Y1
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, DX
@@ -820,11 +804,11 @@ termsdone1:
 	ADDQ         $0x08, DX
 	TESTQ        DX, DX
 	JZ           done
-	VSUBPS       Y3, Y0, Y0
+	VSUBPS       Y3, Y2, Y2
 	VMOVUPS      c32_4b400000<>+0(SB), Y3
-	VFNMADD231PS c32_4138aa3b<>+0(SB), Y0, Y3
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y2, Y3
 	VSUBPS       c32_4b400000<>+0(SB), Y3, Y5
-	VMOVAPS      Y0, Y4
+	VMOVAPS      Y2, Y4
 	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
 	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
 	VPERMPS      powersF32<>+0(SB), Y3, Y5
@@ -838,26 +822,36 @@ termsdone1:
 	VMULPS       Y4, Y3, Y3
 	VFMADD213PS  Y4, Y4, Y3
 	VFMADD213PS  Y5, Y5, Y3
-	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y0, Y5
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y2, Y5
 	VANDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, -32(AX)(DX*4)
 	LEAQ         upper32<>+0(SB), AX
 	VANDPS       (AX)(DX*4), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X0
+	VEXTRACTF128 $0x01, Y3, X2
 	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X0, Y0
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y0, Y2, Y2
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y3, Y0, Y0
+	VADDPD       Y2, Y1, Y1
 
 done:
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPD       X0, X1, X1
-	VPERMILPD    $0x01, X1, X0
-	VADDPD       X0, X1, X1
-	VMOVSD       X1, ret+32(FP)
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	VMOVSD       X0, sum+24(FP)
 	VZEROUPPER
 	RET
+
+DATA c32_ff800000<>+0(SB)/8, $0xff800000ff800000
+DATA c32_ff800000<>+8(SB)/8, $0xff800000ff800000
+DATA c32_ff800000<>+16(SB)/8, $0xff800000ff800000
+DATA c32_ff800000<>+24(SB)/8, $0xff800000ff800000
+DATA c32_ff800000<>+32(SB)/8, $0xff800000ff800000
+DATA c32_ff800000<>+40(SB)/8, $0xff800000ff800000
+DATA c32_ff800000<>+48(SB)/8, $0xff800000ff800000
+DATA c32_ff800000<>+56(SB)/8, $0xff800000ff800000
+GLOBL c32_ff800000<>(SB), RODATA|NOPTR, $64
 
 DATA c32_4b400000<>+0(SB)/8, $0x4b4000004b400000
 DATA c32_4b400000<>+8(SB)/8, $0x4b4000004b400000
@@ -968,6 +962,197 @@ DATA upper32<>+40(SB)/8, $0xffffffffffffffff
 DATA upper32<>+48(SB)/8, $0xffffffffffffffff
 DATA upper32<>+56(SB)/8, $0xffffffffffffffff
 GLOBL upper32<>(SB), RODATA|NOPTR, $64
+
+// func expLessF32AVX2(dst *float32, x *float32, n int, anchor float32) float64
+// Requires: AVX, AVX2, FMA3
+TEXT ·expLessF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VBROADCASTSS anchor+24(FP), Y2
+	VMOVUPS      -32(CX)(DX*4), Y3
+	SUBQ         $0x20, DX
+	JL           termsdone4
+
+terms4:
+	VSUBPS       (CX), Y2, Y4
+	VMOVUPS      c32_4b400000<>+0(SB), Y5
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y5
+	VSUBPS       c32_4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y4, Y6
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
+	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
+	VPSLLD       $0x14, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
+	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y5
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
+	VMULPS       Y6, Y6, Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMULPS       Y6, Y5, Y5
+	VFMADD213PS  Y6, Y6, Y5
+	VFMADD213PS  Y7, Y7, Y5
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y4, Y7
+	VANDPS       Y7, Y5, Y5
+	VMOVUPS      Y5, (AX)
+	VSUBPS       32(CX), Y2, Y4
+	VMOVUPS      c32_4b400000<>+0(SB), Y6
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y6
+	VSUBPS       c32_4b400000<>+0(SB), Y6, Y8
+	VMOVAPS      Y4, Y7
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
+	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
+	VPSLLD       $0x14, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
+	VFMADD213PS  c32_3f000000<>+0(SB), Y7, Y6
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y9
+	VMULPS       Y7, Y7, Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VMULPS       Y7, Y6, Y6
+	VFMADD213PS  Y7, Y7, Y6
+	VFMADD213PS  Y8, Y8, Y6
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y4, Y8
+	VANDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 32(AX)
+	VADDPS       Y6, Y5, Y5
+	VSUBPS       64(CX), Y2, Y4
+	VMOVUPS      c32_4b400000<>+0(SB), Y6
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y6
+	VSUBPS       c32_4b400000<>+0(SB), Y6, Y8
+	VMOVAPS      Y4, Y7
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
+	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
+	VPSLLD       $0x14, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
+	VFMADD213PS  c32_3f000000<>+0(SB), Y7, Y6
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y9
+	VMULPS       Y7, Y7, Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VMULPS       Y7, Y6, Y6
+	VFMADD213PS  Y7, Y7, Y6
+	VFMADD213PS  Y8, Y8, Y6
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y4, Y8
+	VANDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 64(AX)
+	VADDPS       Y6, Y5, Y5
+	VSUBPS       96(CX), Y2, Y4
+	VMOVUPS      c32_4b400000<>+0(SB), Y6
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y6
+	VSUBPS       c32_4b400000<>+0(SB), Y6, Y8
+	VMOVAPS      Y4, Y7
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y8, Y7
+	VFNMADD231PS c32_af82e308<>+0(SB), Y8, Y7
+	VPERMPS      powersF32<>+0(SB), Y6, Y8
+	VPSLLD       $0x14, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y6
+	VFMADD213PS  c32_3f000000<>+0(SB), Y7, Y6
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y9
+	VMULPS       Y7, Y7, Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VMULPS       Y7, Y6, Y6
+	VFMADD213PS  Y7, Y7, Y6
+	VFMADD213PS  Y8, Y8, Y6
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y4, Y8
+	VANDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 96(AX)
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X4
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y4, Y1, Y1
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, AX
+	SUBQ         $0x20, DX
+	JGE          terms4
+
+termsdone4:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JL   termsdone1
+
+terms1:
+	VSUBPS       (CX), Y2, Y4
+	VMOVUPS      c32_4b400000<>+0(SB), Y5
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y4, Y5
+	VSUBPS       c32_4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y4, Y6
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y7, Y6
+	VFNMADD231PS c32_af82e308<>+0(SB), Y7, Y6
+	VPERMPS      powersF32<>+0(SB), Y5, Y7
+	VPSLLD       $0x14, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y5
+	VFMADD213PS  c32_3f000000<>+0(SB), Y6, Y5
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y8
+	VMULPS       Y6, Y6, Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMULPS       Y6, Y5, Y5
+	VFMADD213PS  Y6, Y6, Y5
+	VFMADD213PS  Y7, Y7, Y5
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y4, Y7
+	VANDPS       Y7, Y5, Y5
+	VMOVUPS      Y5, (AX)
+	VEXTRACTF128 $0x01, Y5, X4
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y4, Y1, Y1
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, DX
+	JGE          terms1
+
+termsdone1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JZ           done
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      c32_4b400000<>+0(SB), Y3
+	VFNMADD231PS c32_4138aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c32_4b400000<>+0(SB), Y3, Y5
+	VMOVAPS      Y2, Y4
+	VFNMSUB231PS c32_3db17218<>+0(SB), Y5, Y4
+	VFNMADD231PS c32_af82e308<>+0(SB), Y5, Y4
+	VPERMPS      powersF32<>+0(SB), Y3, Y5
+	VPSLLD       $0x14, Y3, Y3
+	VPADDD       Y3, Y5, Y5
+	VMOVUPS      c32_3e2aae3d<>+0(SB), Y3
+	VFMADD213PS  c32_3f000000<>+0(SB), Y4, Y3
+	VMOVUPS      c32_3d2aa41e<>+0(SB), Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMULPS       Y4, Y3, Y3
+	VFMADD213PS  Y4, Y4, Y3
+	VFMADD213PS  Y5, Y5, Y3
+	VCMPPS       $0x0a, c32_42ad495f<>+0(SB), Y2, Y5
+	VANDPS       Y5, Y3, Y3
+	VMOVUPS      Y3, -32(AX)(DX*4)
+	LEAQ         upper32<>+0(SB), AX
+	VANDPS       (AX)(DX*4), Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X2
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y3, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+
+done:
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	VMOVSD       X0, ret+32(FP)
+	VZEROUPPER
+	RET
 
 // func addColumnsF32AVX2(sums *float64, x *float32, n int, stride int)
 // Requires: AVX

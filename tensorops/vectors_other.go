@@ -28,9 +28,11 @@ func combine[F Float](dst, x, y *F, n int, a, b float64) {
 	panic("tensorops: no kernel")
 }
 
-func largest(x *float32, n int) float32 { panic("tensorops: no kernel") }
+func expTerms(dst, x *float32, n int) (sum float64, largest float32) {
+	panic("tensorops: no kernel")
+}
 
-func expTerms(dst, x *float32, n int, anchor float32) float64 {
+func expLess(dst, x *float32, n int, anchor float32) float64 {
 	panic("tensorops: no kernel")
 }
 

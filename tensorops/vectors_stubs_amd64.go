@@ -64,15 +64,15 @@ func combinedSquaresF64AVX2(x *float64, y *float64, n int, a float64, b float64)
 //go:noescape
 func combineF64AVX2(dst *float64, x *float64, y *float64, n int, a float64, b float64)
 
-// largestF32AVX2 returns the largest element.
+// expTermsF32AVX2 writes exp(x[i] - largest) and returns their sum.
 //
 //go:noescape
-func largestF32AVX2(x *float32, n int) float32
+func expTermsF32AVX2(dst *float32, x *float32, n int) (sum float64, largest float32)
 
-// expTermsF32AVX2 writes exp(x[i] - anchor) and returns their sum.
+// expLessF32AVX2 writes exp(x[i] - anchor) and returns their sum.
 //
 //go:noescape
-func expTermsF32AVX2(dst *float32, x *float32, n int, anchor float32) float64
+func expLessF32AVX2(dst *float32, x *float32, n int, anchor float32) float64
 
 // addColumnsF32AVX2 adds the elements i of four rows, which are a stride of bytes apart, to sums[i].
 //

@@ -186,11 +186,9 @@ func (g *gen) expLoops(name string, ptrs []reg.GPVirtual, left reg.GPVirtual, bo
 	}
 }
 
-// largest emits the largest of at least 8 elements; the last ones are read with some before them.
-// A NaN may be passed over.
-func (g *gen) largest() {
-	g.kernel("largest", "func(x *float32, n int) float32", "returns the largest element.")
-	x, n := pointer("x"), pointer("n")
+// largest spreads the largest of at least 8 elements over a register; the last ones are read with
+// some before them. A NaN may be passed over.
+func (g *gen) largest(x, n reg.GPVirtual) reg.VecVirtual {
 	var most []reg.VecVirtual
 	for range expBlock {
 		m := g.vec()
@@ -198,7 +196,7 @@ func (g *gen) largest() {
 		most = append(most, m)
 	}
 	VMAXPS(Mem{Base: x, Index: n, Scale: 4, Disp: -32}, most[1], most[1])
-	g.expLoops("most", []reg.GPVirtual{x}, n, func(ptrs []reg.GPVirtual, registers int) {
+	g.expLoops("most", []reg.GPVirtual{copyOf(x)}, copyOf(n), func(ptrs []reg.GPVirtual, registers int) {
 		for i := range registers {
 			VMAXPS(Mem{Base: ptrs[0], Disp: 32 * i}, most[i], most[i])
 		}
@@ -213,17 +211,28 @@ func (g *gen) largest() {
 	VMAXPS(pair, half, half)
 	VPERMILPS(U8(1), half, pair)
 	VMAXPS(pair, half, half)
-	Store(half, ReturnIndex(0))
-	VZEROUPPER()
-	RET()
+	VBROADCASTSS(half, top)
+	return top
 }
 
-// expTerms emits the exponentials of at least 8 elements less an anchor, and their sum. The last
-// elements are computed with some before them and read before any is written: dst may be x.
-func (g *gen) expTerms() {
-	g.kernel("expTerms", "func(dst, x *float32, n int, anchor float32) float64", "writes exp(x[i] - anchor) and returns their sum.")
+// expTerms emits the exponentials of at least 8 elements less an anchor, or less the largest, which
+// is returned then, and their sum. The last elements are computed with some before them and read
+// before any is written: dst may be x.
+func (g *gen) expTerms(anchored bool) {
+	if anchored {
+		g.kernel("expLess", "func(dst, x *float32, n int, anchor float32) float64", "writes exp(x[i] - anchor) and returns their sum.")
+	} else {
+		g.kernel("expTerms", "func(dst, x *float32, n int) (sum float64, largest float32)", "writes exp(x[i] - largest) and returns their sum.")
+	}
 	dst, x, n := pointer("dst"), pointer("x"), pointer("n")
-	l, top, acc := g.logistic(0), g.param("anchor"), g.lanesOf()
+	l, acc := g.logistic(0), g.lanesOf()
+	var top reg.VecVirtual
+	if anchored {
+		top = g.param("anchor")
+	} else {
+		top = g.largest(x, n)
+		Store(top.AsX(), ReturnIndex(1))
+	}
 	add := func(v reg.VecVirtual) {
 		lo, hi := g.halvesOf(v)
 		VADDPD(lo, acc[0], acc[0])
@@ -336,8 +345,8 @@ func vectorsAndLists(isa string) {
 		newGen(isa, elem, "F64").vectorKernels()
 	}
 	g := newGen(isa, "F32", "F32")
-	g.largest()
-	g.expTerms()
+	g.expTerms(false)
+	g.expTerms(true)
 	g.matrixColumns()
 	g = newGen(isa, "F64", "F64")
 	g.quotients()

@@ -185,7 +185,14 @@ func (e *evaluation[F]) groupRange(lo, hi int) {
 	defer w.groups.free()
 	at := lo / e.Dims.step()
 	e.checkRange(&w.groups, lo, hi)
+	plain := e.group.kernel != nil && e.MaskType == "" && !e.grouped.byLabel && !e.Set.Has(OptSegments) && !e.Weighted
 	for i := lo; i < hi && w.total.err == nil; i++ {
+		if plain { // all entries are there, and nothing but the kernel can fail
+			w.groups.group.N, w.groups.group.At = e.grouped.entries, nil
+			if e.groupByKernel(&w.groups, &w.total, i, 1) {
+				continue
+			}
+		}
 		w.total.err = e.oneGroup(&w.groups, &w.total, i, at)
 	}
 	e.parts[at] = w.total
