@@ -443,10 +443,13 @@ func embeddingValue(p Point, x, t, _ float64) (l, slope float64) {
 
 func gaussianValue(_ Point, x, t, _ float64) (l, slope float64) {
 	slope = math.Expm1(x)
-	switch bend := 0.0; {
-	case math.Abs(x) < 0x1p-8: // the next term is below 2^-53 of the result
-		bend = x * x * (1.0/2 + x*(1.0/6+x*(1.0/24+x*(1.0/120+x*(1.0/720+x/5040)))))
-		l = (bend + t*t) / 2
+	switch {
+	case math.Abs(x) < 0.5: // exp(x) - 1 - x by its series, of which the next term is below 2^-53 of the result
+		bend := 0.0
+		for n := 15.0; n >= 2; n-- {
+			bend = (1 + bend) * x / n
+		}
+		l = (bend*x + t*t) / 2
 	case math.IsInf(x, 1):
 		l = x + t*t
 	default:
