@@ -22,6 +22,9 @@ const (
 	// tileEntries is the number of pairs whose numbers exist at once, in rows of A: they stay in
 	// the cache, and memory does not grow with the square of the batch.
 	tileEntries = 1 << 16
+	// singleEntries is that of rows in float32, where the products are most of the work: the more
+	// rows, the less often they copy B.
+	singleEntries = 1 << 18
 	// singleProducts is the number of products from which those of float32 operands are computed in
 	// float32. An entry of k products of unit vectors is within k·2^-24 of the exact one, and
 	// measured within 2^-22.
@@ -95,7 +98,11 @@ func (p *Pairs) narrow(x []float64) []float32 {
 // that it writes. Those of rows whose factor is 0 count as 0.
 func (p *Pairs) EachRow(f func(r *PairRow)) {
 	p.row = f
-	p.rows = min(p.A.N, max(16, tileEntries/p.B.N))
+	entries := tileEntries
+	if p.rows32 {
+		entries = singleEntries
+	}
+	p.rows = min(p.A.N, max(16, entries/p.B.N))
 	if p.rows32 {
 		p.takeSingle(p.rows * p.B.N)
 		p.buf = p.g.Buf(p.rows * p.B.N)
