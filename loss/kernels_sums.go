@@ -37,7 +37,7 @@ func pointSumKernel[F core.Float](p pointSum, d core.Dims) core.Kernel[F] {
 		w := core.PoolOf[F](&sumWorks32, &sumWorks64).Get().(*sumWork[F])
 		defer core.PoolOf[F](&sumWorks32, &sumWorks64).Put(w)
 		w.pointSum, w.r = p, r
-		w.sums = sized(&w.sums, r.Hi-r.Lo)
+		w.sums = core.Fit(&w.sums, r.Hi-r.Lo)
 		clear(w.sums)
 		switch {
 		case d.Inner == 1:
@@ -94,19 +94,10 @@ var (
 	sumWorks64 = sync.Pool{New: func() any { return new(sumWork[float64]) }}
 )
 
-// sized returns n elements of *buf, which grows.
-func sized[T any](buf *[]T, n int) []T {
-	if cap(*buf) < n {
-		*buf = make([]T, n)
-	}
-	*buf = (*buf)[:n]
-	return *buf
-}
-
 // exactly returns the value of row i by the exact function.
 func (w *sumWork[F]) exactly(r *core.Range[F], i int) float64 {
 	cols := r.Dims.Cols
-	row := sized(&w.row, 3*cols)
+	row := core.Fit(&w.row, 3*cols)
 	x, t := row[:cols], row[cols:2*cols]
 	at := r.Dims.Place(i)
 	for c := range cols {
@@ -180,7 +171,7 @@ func (w *sumWork[F]) long(d *tensorops.PointData[F], i int) {
 		return
 	}
 	if w.weights != nil {
-		d.W = sized(&w.w, len(d.X))
+		d.W = core.Fit(&w.w, len(d.X))
 		for c := range d.W {
 			d.W[c] = F(w.weights[c])
 		}
@@ -194,11 +185,11 @@ func (w *sumWork[F]) short(d *tensorops.PointData[F], a, b int) {
 	g, cols := w.r.Factor[a:b], w.r.Dims.Cols
 	same, all := equalFactors(g)
 	same = same && w.weights == nil
-	d.Values = sized(&w.values, len(d.X))
+	d.Values = core.Fit(&w.values, len(d.X))
 	dst := d.Dst
 	if !same {
 		if d.Dst = nil; w.weights != nil || !all {
-			d.W = sized(&w.w, len(d.X))
+			d.W = core.Fit(&w.w, len(d.X))
 			for i, v := range g {
 				w.tile(d.W[i*cols:][:cols], float64(formula.Indicator(v != 0)), w.weights)
 			}
@@ -215,7 +206,7 @@ func (w *sumWork[F]) short(d *tensorops.PointData[F], a, b int) {
 	if same || dst == nil {
 		return
 	}
-	d.W = sized(&w.w, len(d.X))
+	d.W = core.Fit(&w.w, len(d.X))
 	for i, v := range g {
 		w.tile(d.W[i*cols:][:cols], v*w.common, w.weights)
 	}
@@ -228,9 +219,9 @@ func (w *sumWork[F]) classes(lo, hi int) {
 	r, n := w.r, hi-lo
 	g, sums := r.Factor[lo-r.Lo:][:n], w.sums[lo-r.Lo:][:n]
 	same, all := equalFactors(g)
-	values, at := sized(&w.values, n), r.Dims.Place(lo)
+	values, at := core.Fit(&w.values, n), r.Dims.Place(lo)
 	if !same {
-		w.w = sized(&w.w, n)
+		w.w = core.Fit(&w.w, n)
 	}
 	for c := range r.Dims.Cols {
 		weight := w.weight(c)
@@ -270,10 +261,10 @@ func (w *sumWork[F]) gathered(lo, hi int) {
 	step := max(1, sumLen/cols)
 	for a := lo; a < hi; a += step {
 		n := min(step, hi-a)
-		x, t := sized(&w.x, n*cols), sized(&w.t, n*cols)
+		x, t := core.Fit(&w.x, n*cols), core.Fit(&w.t, n*cols)
 		var dst []F
 		if r.Dst != nil {
-			dst = sized(&w.dst, n*cols)
+			dst = core.Fit(&w.dst, n*cols)
 		}
 		for i := range n {
 			at := r.Dims.Place(a + i)

@@ -58,7 +58,7 @@ func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
 	b := &w.block
 	b.reset()
 	b.Cols, b.Single, b.first = e.Dims.Cols, e.DType == Float32, lo
-	at := fit(&w.at, len(s))[:0]
+	at := Fit(&w.at, len(s))[:0]
 	for i, v := range s {
 		if v != 0 {
 			at = append(at, lo+i)
@@ -77,7 +77,7 @@ func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
 	}
 	if len(e.Integers) > 0 && !e.Def.Operands[e.integer[0]].Holds.TakesLabels() && !e.Lists {
 		k := e.integer[0]
-		b.X[k] = fit(&w.packed[k], b.Rows)
+		b.X[k] = Fit(&w.packed[k], b.Rows)
 		for i := range b.X[k] {
 			b.X[k][i] = float64(e.in.Ints[0].at(b.Index(i)))
 		}
@@ -112,11 +112,11 @@ func (e *evaluation[F]) gather(buf *[]float64, x []F, b *Block) []float64 {
 		if d, ok := any(x).([]float64); ok {
 			return d
 		}
-		dst := fit(buf, len(x))
+		dst := Fit(buf, len(x))
 		vec.Widen(dst, any(x).([]float32))
 		return dst
 	}
-	dst := fit(buf, b.Rows*cols)
+	dst := Fit(buf, b.Rows*cols)
 	if cols == 1 {
 		for r, i := range b.at {
 			dst[r] = float64(x[i])
@@ -137,7 +137,7 @@ func (e *evaluation[F]) gather(buf *[]float64, x []F, b *Block) []float64 {
 // packLists reads the lists of the block's rows.
 func (e *evaluation[F]) packLists(w *work[F]) {
 	b := &w.block
-	all, lists := fit(&w.listed, b.Rows*b.Cols)[:0], fit(&w.list, b.Rows)[:0]
+	all, lists := Fit(&w.listed, b.Rows*b.Cols)[:0], Fit(&w.list, b.Rows)[:0]
 	for r := range b.Rows {
 		from, first := e.Dims.Place(b.Index(r)), len(all)
 		for range b.Cols {
@@ -158,24 +158,24 @@ func (e *evaluation[F]) requestOf(w *work[F]) {
 	b := &w.block
 	n := b.Rows * b.Cols
 	if e.task == sumVarying {
-		b.Out = fit(&w.value, b.Rows)
+		b.Out = Fit(&w.value, b.Rows)
 		if e.in.Dir != nil {
-			b.Grad[e.Wrt] = fit(&w.out, n)
+			b.Grad[e.Wrt] = Fit(&w.out, n)
 		}
 		return
 	}
 	switch e.Order {
 	case OrderValue:
-		b.Out = fit(&w.value, b.Rows)
+		b.Out = Fit(&w.value, b.Rows)
 	case OrderBoth:
-		b.Out = fit(&w.value, b.Rows)
-		b.Grad[e.Wrt] = fit(&w.out, n)
+		b.Out = Fit(&w.value, b.Rows)
+		b.Grad[e.Wrt] = Fit(&w.out, n)
 	case OrderGradient, OrderTangent:
-		b.Grad[e.Wrt] = fit(&w.out, n)
+		b.Grad[e.Wrt] = Fit(&w.out, n)
 	case OrderHessian:
-		b.Hess[e.Then] = fit(&w.out, n)
+		b.Hess[e.Then] = Fit(&w.out, n)
 		if e.denominatorVaries() {
-			b.Grad[e.Then] = fit(&w.resultOf, n)
+			b.Grad[e.Then] = Fit(&w.resultOf, n)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func (e *evaluation[F]) takeValues(w *work[F], s []float64, lo int) {
 	b := &w.block
 	l := b.Out
 	if e.Order == OrderTangent {
-		l = fit(&w.value, b.Rows)
+		l = Fit(&w.value, b.Rows)
 		for r := range l {
 			from, to := r*b.Cols, (r+1)*b.Cols
 			if l[r] = Dot(b.Grad[e.Wrt][from:to], b.Dir[e.Wrt][from:to]); b.Cols == 1 {

@@ -138,12 +138,17 @@ func (e *evaluation[F]) groupDenominator() (t totals) {
 	case e.grouped.whole(e.Bound):
 		t.share(1)
 	case e.Set.Reduction != Mean || e.fixedNormalizer():
-	case e.MaskType == "" && !e.Weighted && !e.grouped.byLabel && e.grouped.parts == nil && !e.Set.Has(OptSegments):
+	case e.complete() && !e.Weighted && e.grouped.parts == nil:
 		t.share(float64(e.groupCount() * e.grouped.values))
 	default:
 		return e.groupRanges(sumShares)
 	}
 	return t
+}
+
+// complete reports whether all groups lie side by side with all of their entries.
+func (e *evaluation[F]) complete() bool {
+	return e.MaskType == "" && !e.grouped.byLabel && !e.Set.Has(OptSegments)
 }
 
 // groupRanges performs a task on all ranges of groups and adds their totals in order.
@@ -163,7 +168,7 @@ func (e *evaluation[F]) groupRanges(t task) (all totals) {
 		}
 	}
 	if t == compute {
-		clear(fit(&g.partial, g.shared*ranges))
+		clear(Fit(&g.partial, g.shared*ranges))
 	}
 	if g.do == nil {
 		g.do = e.groupRange
@@ -185,7 +190,7 @@ func (e *evaluation[F]) groupRange(lo, hi int) {
 	defer w.groups.free()
 	at := lo / e.Dims.step()
 	e.checkRange(&w.groups, lo, hi)
-	plain := e.group.kernel != nil && e.MaskType == "" && !e.grouped.byLabel && !e.Set.Has(OptSegments) && !e.Weighted
+	plain := e.group.kernel != nil && e.complete() && !e.Weighted
 	for i := lo; i < hi && w.total.err == nil; i++ {
 		if plain { // all entries are there, and nothing but the kernel can fail
 			w.groups.group.N, w.groups.group.At = e.grouped.entries, nil
@@ -235,7 +240,7 @@ func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	if g.Whole = y.whole(e.Bound); g.Whole {
 		values = 1
 	}
-	s := fit(&w.s, values)
+	s := Fit(&w.s, values)
 	if err := e.groupFactors(w, s, i); err != nil {
 		return err
 	}
@@ -278,7 +283,7 @@ func (e *evaluation[F]) oneGroup(w *groupWork[F], t *totals, i, at int) error {
 	if e.Order == OrderTangent && e.Out != nil {
 		return e.groupTangents(w, s, i)
 	}
-	g.Factor = fit(&w.factor, values)
+	g.Factor = Fit(&w.factor, values)
 	for v := range s {
 		g.Factor[v] = e.groupUpstream(w, i, v) * s[v] / e.scale
 	}
@@ -306,7 +311,7 @@ func (w *groupWork[F]) call(f func(*Group) error) error {
 }
 
 func ones(buf *[]float64, n int) []float64 {
-	s := fit(buf, n)
+	s := Fit(buf, n)
 	for i := range s {
 		s[i] = 1
 	}
@@ -350,7 +355,7 @@ func (e *evaluation[F]) groupFactors(w *groupWork[F], s []float64, i int) error 
 		return v, nil
 	}
 	if y.weights {
-		g.Weight = fit(&w.weight, g.N)
+		g.Weight = Fit(&w.weight, g.N)
 		for k := range g.Weight {
 			at := g.Position(k)
 			if !e.Set.Has(OptSegments) {
@@ -425,7 +430,7 @@ func (e *evaluation[F]) addValue(w *groupWork[F], t *totals, i, v int, l float64
 func (e *evaluation[F]) groupTangents(w *groupWork[F], s []float64, i int) error {
 	g := &w.group
 	place := e.operand[e.Wrt]
-	g.Factor = fit(&w.factor, len(s))
+	g.Factor = Fit(&w.factor, len(s))
 	e.requestTangent(w, place)
 	floats, ints, singles := g.floats.used, g.ints.used, g.singles.used
 	for v := range s {

@@ -24,11 +24,11 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	k.Dims, k.Lo, k.Hi, k.X, k.Wrt, k.Labels, k.Factor = e.Dims, lo, hi, e.in.X, e.Wrt, w.labels[:n], s
 	e.besideOf(w, k, lo)
 	if e.Order.hasValue() {
-		k.Values = fit(&w.values, n)
+		k.Values = Fit(&w.values, n)
 	}
 	done, why := true, 0.0
 	if e.Order.hasResult() {
-		k.Factor, k.Dst = fit(&w.g, n), e.Dst
+		k.Factor, k.Dst = Fit(&w.g, n), e.Dst
 		vanished := e.gradientFactors(k.Factor, s, lo)
 		if vanished && k.Values != nil {
 			values := *k
@@ -222,7 +222,7 @@ func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (
 		if factor == 1 || e.Out == nil {
 			return nil, true
 		}
-		weights = fit(&w.weights, hi-lo)
+		weights = Fit(&w.weights, hi-lo)
 		for i := range weights {
 			weights[i] = F(factor)
 		}
@@ -231,7 +231,7 @@ func (e *evaluation[F]) elementWeights(w *work[F], lo, hi int, factor float64) (
 	if e.MaskType == "" && e.perElement(e.WeightShape) {
 		return e.in.Weights[lo:hi], true
 	}
-	weights = fit(&w.weights, hi-lo)
+	weights = Fit(&w.weights, hi-lo)
 	switch {
 	case !e.perElement(e.MaskShape):
 		copy(weights, e.in.Weights[lo:hi])
@@ -292,14 +292,14 @@ func (e *evaluation[F]) timesRows(weights []F, shape Shape, lo int) bool {
 func (e *evaluation[F]) timesUpstream(w *work[F], weights []F, lo, hi int, factor float64) []F {
 	up := e.in.Upstream[lo:hi]
 	if weights != nil {
-		dst := fit(&w.elements, hi-lo)
+		dst := Fit(&w.elements, hi-lo)
 		vec.Multiply(dst, weights, up)
 		return dst
 	}
 	if factor == 1 {
 		return up
 	}
-	dst := fit(&w.elements, hi-lo)
+	dst := Fit(&w.elements, hi-lo)
 	for i, u := range up {
 		dst[i] = F(factor) * u
 	}
@@ -311,12 +311,12 @@ func (e *evaluation[F]) timesUpstream(w *work[F], weights []F, lo, hi int, facto
 // factor of the whole range. The result of an element does not depend on the others.
 func (e *evaluation[F]) mend(w *work[F], lo, hi int, weights []F, factor, common float64) error {
 	n := hi - lo
-	s := fit(&w.s, n)
+	s := Fit(&w.s, n)
 	if err := e.factors(s, nil, lo); err != nil {
 		return err
 	}
 	k := &w.kernel
-	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, W: fit(&w.mended, n), Wrt: e.Wrt, Scale: 1, Out: fit(&w.elements, n)}
+	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, W: Fit(&w.mended, n), Wrt: e.Wrt, Scale: 1, Out: Fit(&w.elements, n)}
 	for i, v := range s {
 		if k.W[i] = 0; v != 0 {
 			k.W[i] = 1
@@ -328,7 +328,7 @@ func (e *evaluation[F]) mend(w *work[F], lo, hi int, weights []F, factor, common
 	if p := paths.Load(); p != nil {
 		p.mended.Add(1)
 	}
-	hard := fit(&w.values, n) // the factors of the elements for the block function, 0 for the others
+	hard := Fit(&w.values, n) // the factors of the elements for the block function, 0 for the others
 	for i, v := range k.Out {
 		hard[i] = 0
 		switch {

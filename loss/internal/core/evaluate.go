@@ -290,7 +290,7 @@ type work[F Float] struct {
 // getWork returns working memory for a range of n values.
 func getWork[F Float](n int) *work[F] {
 	w := PoolOf[F](&works32, &works64).Get().(*work[F])
-	w.s, w.labels = fit(&w.s, n), fit(&w.labels, n)
+	w.s, w.labels = Fit(&w.s, n), Fit(&w.labels, n)
 	w.total = totals{}
 	return w
 }
@@ -303,8 +303,8 @@ func (w *work[F]) put() {
 	PoolOf[F](&works32, &works64).Put(w)
 }
 
-// fit returns n elements of *buf, with arbitrary content.
-func fit[T any](buf *[]T, n int) []T {
+// Fit returns n elements of *buf, with arbitrary content.
+func Fit[T any](buf *[]T, n int) []T {
 	if cap(*buf) < n {
 		*buf = make([]T, max(n, 1024))
 	}

@@ -109,7 +109,7 @@ func (e *evaluation[F]) packNative(w *groupWork[F], i int) bool {
 		if e.checkInts(one[:], k, 0, nil) != nil {
 			return false
 		}
-		g.X[place] = fit(&w.nativeX[place], 1)
+		g.X[place] = Fit(&w.nativeX[place], 1)
 		g.X[place][0] = F(one[0])
 	}
 	for k := range e.Floats {
@@ -123,10 +123,10 @@ func (e *evaluation[F]) packNative(w *groupWork[F], i int) bool {
 			}
 		} else {
 			w.scattered = true
-			g.X[place] = fit(&w.nativeX[place], r.size)
+			g.X[place] = Fit(&w.nativeX[place], r.size)
 			gather(g.X[place], e.in.X[k][lo:], r.loops)
 			if d != nil {
-				g.Grad[place] = fit(&w.nativeGrad[place], r.size)
+				g.Grad[place] = Fit(&w.nativeGrad[place], r.size)
 			}
 		}
 		if h := e.Domain[k]; h.Checked() && !w.held[k] && !holdsAll(h, g.X[place]) {

@@ -42,7 +42,7 @@ func (l *linked[F]) isTarget(k int) bool { return k > 0 && k == l.target }
 func (e *evaluation[F]) startLinked(t *totals) error {
 	l := &e.chunk
 	n := e.Dims.Rows
-	s, labels := fit(&l.s, n), fit(&l.labels, n)
+	s, labels := Fit(&l.s, n), Fit(&l.labels, n)
 	if err := e.factors(s, labels, 0); err != nil {
 		return err
 	}
@@ -77,8 +77,8 @@ func (e *evaluation[F]) eachChunk() (all totals) {
 	n := e.Dims.Rows
 	s := l.s
 	dst := e.derivatives()
-	g := fit(&l.g, n)
-	at := fit(&l.at, n)[:0]
+	g := Fit(&l.g, n)
+	at := Fit(&l.at, n)[:0]
 	defer func() { l.at = at }()
 	for i, v := range s {
 		g[i] = 0
@@ -160,14 +160,14 @@ func (e *evaluation[F]) linkedRows(all *totals, at []int, dst *[MaxOperands][]F,
 	if fault != nil && !e.Set.Sharded() {
 		return fault
 	}
-	label, factor, up := fit(&l.label, n), fit(&l.factor, n), fit(&l.up, n)
+	label, factor, up := Fit(&l.label, n), Fit(&l.factor, n), Fit(&l.up, n)
 	for i, v := range at {
 		factor[i], up[i], label[i] = l.s[v], l.g[v], -1
 		if e.Labels != "" {
 			label[i] = l.labels[v]
 		}
 	}
-	z := fit(&l.z, n*cols)
+	z := Fit(&l.z, n*cols)
 	link.Apply(z, r)
 	var byTarget []F
 	if d := dst[target]; l.isTarget(target) && d != nil {
@@ -176,7 +176,7 @@ func (e *evaluation[F]) linkedRows(all *totals, at []int, dst *[MaxOperands][]F,
 	dz, second := z, e.logits() == 2
 	var v []F
 	if second {
-		dz, v = fit(&l.dz, n*cols), e.in.Dir
+		dz, v = Fit(&l.dz, n*cols), e.in.Dir
 		if e.hasRows(e.Wrt) {
 			v = rowsOf(&l.dir, v, at, e.width(e.Wrt))
 		}
@@ -272,7 +272,7 @@ func (e *evaluation[F]) logitGradients(z, byTarget []F) {
 	}
 	l := &e.chunk
 	n := l.link.N
-	fit(&l.values, n)
+	Fit(&l.values, n)
 	dims := Dims{Rows: n, Cols: e.Dims.Cols, Inner: 1, Classes: e.Dims.Cols, Stride: 1}
 	tensorops.ParallelFor(n, dims.step(), func(lo, hi int) {
 		k := Range[F]{Dims: dims, Lo: lo, Hi: hi, Labels: l.label[lo:hi], Factor: l.factor[lo:hi]}
@@ -325,7 +325,7 @@ func vanish(g []float64) bool {
 // written over those; byTarget receives the derivatives by the target.
 func (e *evaluation[F]) logitBlocks(z, dz, v, byTarget []F) {
 	l, cols := &e.chunk, e.Dims.Cols
-	values, moved := fit(&l.values, l.link.N), fit(&l.moved, l.link.N)
+	values, moved := Fit(&l.values, l.link.N), Fit(&l.moved, l.link.N)
 	side := 0 // of the block's operands, that which moves
 	if l.isTarget(e.Wrt) {
 		side = 1
@@ -350,18 +350,18 @@ func (e *evaluation[F]) logitBlocks(z, dz, v, byTarget []F) {
 		}
 		b.Out = values[lo:hi]
 		if e.Order != OrderValue {
-			b.Grad[0] = fit(&w.grad[0], n*cols)
+			b.Grad[0] = Fit(&w.grad[0], n*cols)
 		}
 		if byTarget != nil || side == 1 && dz != nil {
-			b.Grad[1] = fit(&w.grad[1], n*cols)
+			b.Grad[1] = Fit(&w.grad[1], n*cols)
 		}
 		if dz != nil {
 			b.Dir[side] = widen(&w.packedDir[side], [2][]F{dz, v}[side][from:to])
 		}
 		if second {
-			b.Hess[0] = fit(&w.out, n*cols)
+			b.Hess[0] = Fit(&w.out, n*cols)
 			if byTarget != nil {
-				b.Hess[1] = fit(&w.resultOf, n*cols)
+				b.Hess[1] = Fit(&w.resultOf, n*cols)
 			}
 		}
 		e.block(b)
@@ -395,7 +395,7 @@ func widen[F Float](buf *[]float64, x []F) []float64 {
 	if d, ok := any(x).([]float64); ok {
 		return d
 	}
-	dst := fit(buf, len(x))
+	dst := Fit(buf, len(x))
 	vec.Widen(dst, any(x).([]float32))
 	return dst
 }
@@ -408,7 +408,7 @@ func rowsOf[F Float](buf *[]F, x []F, at []int, width int) []F {
 	if consecutive(at) {
 		return x[at[0]*width : (at[0]+len(at))*width]
 	}
-	dst := fit(buf, len(at)*width)
+	dst := Fit(buf, len(at)*width)
 	for i, from := range at {
 		copy(dst[i*width:(i+1)*width], x[from*width:])
 	}
@@ -423,7 +423,7 @@ func (e *evaluation[F]) rowsTo(k int, dst []F, at []int) []F {
 	case consecutive(at):
 		return dst[at[0]*e.width(k) : (at[0]+len(at))*e.width(k)]
 	}
-	return fit(&e.chunk.out[k], len(at)*e.width(k))
+	return Fit(&e.chunk.out[k], len(at)*e.width(k))
 }
 
 // store writes the rows of the derivative by operand k to their places, where they are not there

@@ -20,7 +20,7 @@ func (e *evaluation[F]) entriesOf(w *groupWork[F], i int) error {
 		g.At = from
 		return nil
 	}
-	at := fit(&w.at, g.N)[:0]
+	at := Fit(&w.at, g.N)[:0]
 	for k := range g.N {
 		if one && len(at) > 0 {
 			break
@@ -116,7 +116,7 @@ func (e *evaluation[F]) packGroup(w *groupWork[F], i int) error {
 			}
 		}
 		if e.Def.Operands[place].Holds.numeric() {
-			g.X[place] = fit(&w.x[place], r.size)
+			g.X[place] = Fit(&w.x[place], r.size)
 			for j, v := range g.Int[place] {
 				g.X[place][j] = float64(v)
 			}
@@ -164,7 +164,7 @@ func pack[F Float](buf *[]float64, x []F, r *region) []float64 {
 	if d := own(x, r); d != nil {
 		return d
 	}
-	dst := fit(buf, r.size)
+	dst := Fit(buf, r.size)
 	gather(dst, x, r.loops)
 	return dst
 }
@@ -183,7 +183,7 @@ func packInts(buf *[]int, x *Ints, base int, r *region) []int {
 	if x.Int != nil && r.dense {
 		return x.Int[base : base+r.size : base+r.size]
 	}
-	dst := fit(buf, r.size)
+	dst := Fit(buf, r.size)
 	gatherInts(dst, x, base, r.loops)
 	return dst
 }
@@ -265,7 +265,7 @@ func (e *evaluation[F]) checkInts(x []int, k, base int, loops []loop) error {
 func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 	g := &w.group
 	if e.Order.hasValue() && e.Order != OrderTangent {
-		g.Value = fit(&w.value, len(g.Factor))
+		g.Value = Fit(&w.value, len(g.Factor))
 	}
 	if e.Order == OrderTangent {
 		e.requestTangent(w, e.operand[e.Wrt])
@@ -290,7 +290,7 @@ func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 			*out = own(d[y.base(i):], r)
 		}
 		if *out == nil {
-			*out = fit(&w.grad[place], r.size)
+			*out = Fit(&w.grad[place], r.size)
 		}
 	}
 }
@@ -299,7 +299,7 @@ func (e *evaluation[F]) requestGroup(w *groupWork[F], i int) {
 func (e *evaluation[F]) requestTangent(w *groupWork[F], place int) {
 	g := &w.group
 	if g.Grad[place] = requested; e.grouped.Streamed == "" {
-		g.Grad[place] = fit(&w.grad[place], len(g.X[place]))
+		g.Grad[place] = Fit(&w.grad[place], len(g.X[place]))
 	}
 }
 

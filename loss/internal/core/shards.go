@@ -117,7 +117,7 @@ func (e *evaluation[F]) exchange(n int, fault error) error {
 		width = shortRowPartLen
 	}
 	each := 1 + n*width
-	told := fit(&s.told, each)
+	told := Fit(&s.told, each)
 	if told[0] = 0; fault != nil {
 		told[0] = 1
 	}
@@ -125,7 +125,7 @@ func (e *evaluation[F]) exchange(n int, fault error) error {
 		of := s.own[i].numbers()
 		copy(told[1+i*width:][:width], of[:])
 	}
-	heard := fit(&s.heard, each*c.Size())
+	heard := Fit(&s.heard, each*c.Size())
 	if err := comm.Allgather(c, heard, told, nil); err != nil {
 		return fmt.Errorf("loss.%s: %w", e.Def.Name, err)
 	}
@@ -134,7 +134,7 @@ func (e *evaluation[F]) exchange(n int, fault error) error {
 			return e.errorOf(c, r, fault)
 		}
 	}
-	fit(&s.beside, n)
+	Fit(&s.beside, n)
 	for i := range n {
 		p := noClasses
 		for r := range c.Size() {
@@ -181,8 +181,8 @@ func (e *evaluation[F]) owns(label int) bool {
 func (e *evaluation[F]) shardRows(fault error) error {
 	n := e.Dims.Rows
 	s := &e.shards
-	fit(&s.own, n)
-	fit(&s.mine, n)
+	Fit(&s.own, n)
+	Fit(&s.mine, n)
 	if fault == nil {
 		all := e.ranges(sumParts)
 		fault = all.err
@@ -213,7 +213,7 @@ func (e *evaluation[F]) partsOf(w *work[F], lo, hi int) error {
 		if err := e.checkBlock(&w.block); err != nil {
 			return err
 		}
-		w.block.parts = fit(&w.parts, w.block.Rows)
+		w.block.parts = Fit(&w.parts, w.block.Rows)
 		e.part(&w.block)
 		for r, p := range w.block.parts {
 			s.own[w.block.Index(r)] = p
@@ -225,7 +225,7 @@ func (e *evaluation[F]) partsOf(w *work[F], lo, hi int) error {
 // partsByKernel is partsOf where Max and Rest are enough.
 func (e *evaluation[F]) partsByKernel(w *work[F], kernel Kernel[F], lo, hi int) error {
 	k := &w.kernel
-	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, Values: fit(&w.values, hi-lo), Rests: fit(&w.g, hi-lo)}
+	*k = Range[F]{Dims: e.Dims, Lo: lo, Hi: hi, X: e.in.X, Values: Fit(&w.values, hi-lo), Rests: Fit(&w.g, hi-lo)}
 	kernel(k)
 	for i, v := range w.values {
 		if w.s[i] != 0 {
@@ -241,7 +241,7 @@ func (e *evaluation[F]) besideOf(w *work[F], k *Range[F], at int) {
 		return
 	}
 	n := len(k.Labels)
-	k.BesideMax, k.BesideRest, k.BesideWeight = fit(&w.besideMax, n), fit(&w.besideRest, n), fit(&w.besideWeight, n)
+	k.BesideMax, k.BesideRest, k.BesideWeight = Fit(&w.besideMax, n), Fit(&w.besideRest, n), Fit(&w.besideWeight, n)
 	for i, y := range k.Labels {
 		b := &e.shards.beside[at+i]
 		k.BesideMax[i], k.BesideRest[i], k.BesideWeight[i] = b.Max, b.Rest, e.weightBeside(y)
@@ -252,7 +252,7 @@ func (e *evaluation[F]) besideOf(w *work[F], k *Range[F], at int) {
 // besideBlock sets what a block needs of its rows, whose place among those exchanged is at.
 func (e *evaluation[F]) besideBlock(w *work[F], at func(r int) int) {
 	b := &w.block
-	b.beside, b.mine = fit(&w.blockBeside, b.Rows), fit(&w.blockMine, b.Rows)
+	b.beside, b.mine = Fit(&w.blockBeside, b.Rows), Fit(&w.blockMine, b.Rows)
 	for r := range b.Rows {
 		i := at(r)
 		b.beside[r], b.mine[r] = e.shards.beside[i], e.shards.mine[i]
@@ -362,11 +362,11 @@ func (b *Bound) localSettings() *Settings {
 // sumOut adds the values of all shards where they are not reduced.
 func (e *evaluation[F]) sumOut(out []F) error {
 	c := e.Set.Shard.Comm
-	told := fit(&e.shards.told, len(out))
+	told := Fit(&e.shards.told, len(out))
 	for i, v := range out {
 		told[i] = float64(v)
 	}
-	heard := fit(&e.shards.heard, len(out)*c.Size())
+	heard := Fit(&e.shards.heard, len(out)*c.Size())
 	if err := comm.Allgather(c, heard, told, nil); err != nil {
 		return fmt.Errorf("loss.%s: %w", e.Def.Name, err)
 	}
@@ -403,8 +403,8 @@ func (e *evaluation[F]) shardLabels(w *work[F], lo int) {
 func (e *evaluation[F]) shardLogits(z, dz, v []F, fault error) error {
 	l, s := &e.chunk, &e.shards
 	n, cols := l.link.N, e.Dims.Cols
-	fit(&s.own, n)
-	fit(&s.mine, n)
+	Fit(&s.own, n)
+	Fit(&s.mine, n)
 	for i := range n {
 		s.own[i], s.mine[i] = noClasses, e.owns(l.label[i])
 	}
@@ -417,7 +417,7 @@ func (e *evaluation[F]) shardLogits(z, dz, v []F, fault error) error {
 		w := getWork[F](hi - lo)
 		defer w.put()
 		if kernel != nil && e.short() {
-			k := Range[F]{Dims: dims, Lo: lo, Hi: hi, Values: fit(&w.values, hi-lo), Rests: fit(&w.g, hi-lo)}
+			k := Range[F]{Dims: dims, Lo: lo, Hi: hi, Values: Fit(&w.values, hi-lo), Rests: Fit(&w.g, hi-lo)}
 			k.X[0] = z
 			kernel(&k)
 			for i, x := range w.values {

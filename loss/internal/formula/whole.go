@@ -77,16 +77,7 @@ func Sum(x []float64) float64 {
 		s, _, _ := vec.SumWeights(x)
 		return sum + s
 	}
-	var s, t, u, v float64
-	i := 0
-	for ; i+4 <= len(x); i += 4 {
-		a := x[i : i+4 : i+4]
-		s, t, u, v = s+a[0], t+a[1], u+a[2], v+a[3]
-	}
-	for ; i < len(x); i++ {
-		s += x[i]
-	}
-	return (s + t) + (u + v)
+	return core.Total(x)
 }
 
 // Squares returns Σ x².
