@@ -173,5 +173,8 @@ func weightKernels(isa string) {
 		g.maskWeights()
 		g.sumWeights()
 		g.multiply()
+		if elem == "F64" {
+			g.divide()
+		}
 	}
 }

@@ -171,3 +171,18 @@ func (g *gen) multiply() {
 	VZEROUPPER()
 	RET()
 }
+
+// divide emits quotients.
+func (g *gen) divide() {
+	g.text("divide", "func(dst, a, b *F, n int)", "writes a[i]/b[i] to dst[i].")
+	dst, a, b, n := Load(Param("dst"), GP64()), Load(Param("a"), GP64()), Load(Param("b"), GP64()), Load(Param("n"), GP64())
+	g.weightLoop(n, []pace{{dst, size(g.elem)}, {a, size(g.elem)}, {b, size(g.elem)}}, func() {
+		for i := range g.steps() {
+			v, at := g.load(a, i*g.lanes()), i*g.lanes()
+			f(g, VDIVPS, VDIVPD)(g.elemAt(b, at), v, v)
+			g.store(v, dst, at, false)
+		}
+	})
+	VZEROUPPER()
+	RET()
+}

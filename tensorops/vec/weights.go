@@ -101,6 +101,22 @@ func Multiply[F float32 | float64](dst, a, b []F) {
 	}
 }
 
+// Divide writes a[i]/b[i] to dst[i]. dst may be a or b.
+func Divide(dst, a, b []float64) {
+	if len(dst) != len(a) || len(dst) != len(b) {
+		panic("vec: length mismatch")
+	}
+	whole := len(dst) &^ (step - 1)
+	if active == Generic {
+		whole = 0
+	} else if whole > 0 {
+		divide(dst[:whole], a[:whole], b[:whole])
+	}
+	for i := whole; i < len(dst); i++ {
+		dst[i] = a[i] / b[i]
+	}
+}
+
 func isFloat32[F float32 | float64]() bool {
 	var z F
 	_, ok := any(z).(float32)

@@ -280,6 +280,35 @@ loop:
 	VZEROUPPER
 	RET
 
+// func divideF64AVX2(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX
+TEXT ·divideF64AVX2(SB), NOSPLIT|NOFRAME, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	VMOVUPD (CX), Y0
+	VDIVPD  (DX), Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(CX), Y0
+	VDIVPD  32(DX), Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	VMOVUPD 64(CX), Y0
+	VDIVPD  64(DX), Y0, Y0
+	VMOVUPD Y0, 64(AX)
+	VMOVUPD 96(CX), Y0
+	VDIVPD  96(DX), Y0, Y0
+	VMOVUPD Y0, 96(AX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x00000010, BX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // func maskWeightsF32AVX512(dst *float32, mask *byte, n int) (ones uint32, bits uint32)
 // Requires: AVX, AVX2, AVX512F
 TEXT ·maskWeightsF32AVX512(SB), NOSPLIT|NOFRAME, $0-32
@@ -514,5 +543,28 @@ loop:
 	ADDQ     $0x00000080, DX
 	SUBQ     $0x00000010, BX
 	JNZ      loop
+	VZEROUPPER
+	RET
+
+// func divideF64AVX512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·divideF64AVX512(SB), NOSPLIT|NOFRAME, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	VMOVUPD (CX), Z0
+	VDIVPD  (DX), Z0, Z0
+	VMOVUPD Z0, (AX)
+	VMOVUPD 64(CX), Z0
+	VDIVPD  64(DX), Z0, Z0
+	VMOVUPD Z0, 64(AX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x00000010, BX
+	JNZ     loop
 	VZEROUPPER
 	RET

@@ -54,3 +54,11 @@ func multiply[F float32 | float64](dst, a, b []F) {
 		multiplyF64AVX2(&dst[0], &a[0], &b[0], len(dst))
 	}
 }
+
+func divide(dst, a, b []float64) {
+	if active == AVX512 {
+		divideF64AVX512(&dst[0], &a[0], &b[0], len(dst))
+		return
+	}
+	divideF64AVX2(&dst[0], &a[0], &b[0], len(dst))
+}

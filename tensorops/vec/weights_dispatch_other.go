@@ -13,3 +13,5 @@ func sumWeights[F float32 | float64](lanes *[step]float64, w []F) (nonzero, odd 
 }
 
 func multiply[F float32 | float64](dst, a, b []F) { panic("unreachable: no kernels") }
+
+func divide(dst, a, b []float64) { panic("unreachable: no kernels") }

@@ -34,6 +34,11 @@ func sumWeightsF64AVX2(sums *float64, w *float64, n int) (nonzero uint32, odd ui
 //go:noescape
 func multiplyF64AVX2(dst *float64, a *float64, b *float64, n int)
 
+// divideF64AVX2 writes a[i]/b[i] to dst[i].
+//
+//go:noescape
+func divideF64AVX2(dst *float64, a *float64, b *float64, n int)
+
 // maskWeightsF32AVX512 writes mask[i] to dst[i] and returns their sum and all their bits.
 //
 //go:noescape
@@ -63,3 +68,8 @@ func sumWeightsF64AVX512(sums *float64, w *float64, n int) (nonzero uint32, odd 
 //
 //go:noescape
 func multiplyF64AVX512(dst *float64, a *float64, b *float64, n int)
+
+// divideF64AVX512 writes a[i]/b[i] to dst[i].
+//
+//go:noescape
+func divideF64AVX512(dst *float64, a *float64, b *float64, n int)

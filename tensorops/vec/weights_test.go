@@ -154,14 +154,23 @@ func TestWeightsOfLongVectors(t *testing.T) {
 	}
 }
 
-func TestMultiply(t *testing.T) {
+func TestMultiplyAndDivide(t *testing.T) {
 	vectest.Each(t, func(t *testing.T) {
-		t.Run("float32", testMultiply[float32])
-		t.Run("float64", testMultiply[float64])
+		t.Run("float32", func(t *testing.T) { testPairs(t, vec.Multiply, product[float32]) })
+		t.Run("float64", func(t *testing.T) { testPairs(t, vec.Multiply, product[float64]) })
+		t.Run("quotients", func(t *testing.T) { testPairs(t, vec.Divide, func(a, b float64) float64 { return a / b }) })
 	})
 }
 
-func testMultiply[F float32 | float64](t *testing.T) {
+// product is a·b, 0 for an a of 0.
+func product[F float32 | float64](a, b F) F {
+	if a == 0 {
+		return 0
+	}
+	return a * b
+}
+
+func testPairs[F float32 | float64](t *testing.T, run func(dst, a, b []F), exact func(a, b F) F) {
 	r := rand.New(rand.NewPCG(33, 1))
 	odd := []float64{math.NaN(), math.Inf(1), math.Inf(-1), 3e38, 0, 1e-45}
 	for _, n := range weightLengths {
@@ -180,18 +189,16 @@ func testMultiply[F float32 | float64](t *testing.T) {
 			if r.IntN(16) == 0 {
 				a[i] = F(odd[r.IntN(len(odd))])
 			}
-			if a[i] != 0 {
-				want[i] = a[i] * b[i]
-			}
+			want[i] = exact(a[i], b[i])
 		}
-		vec.Multiply(dst, a, b)
+		run(dst, a, b)
 		overA, overB := append([]F(nil), a...), append([]F(nil), b...)
-		vec.Multiply(overA, overA, b)
-		vec.Multiply(overB, a, overB)
+		run(overA, overA, b)
+		run(overB, a, overB)
 		for i, v := range want {
 			for form, got := range map[string]F{"": dst[i], " over a": overA[i], " over b": overB[i]} {
 				if got != v && (got == got || v == v) {
-					t.Fatalf("n=%d: %v·%v%s is %v, want %v", n, a[i], b[i], form, got, v)
+					t.Fatalf("n=%d: of %v and %v%s: %v, want %v", n, a[i], b[i], form, got, v)
 				}
 			}
 		}
@@ -202,10 +209,11 @@ func testMultiply[F float32 | float64](t *testing.T) {
 }
 
 func TestWeightPanicsAndAllocations(t *testing.T) {
-	x, short, mask := make([]float32, 50), make([]float32, 49), make([]byte, 50)
+	x, short, mask, wide := make([]float32, 50), make([]float32, 49), make([]byte, 50), make([]float64, 50)
 	for name, f := range map[string]func(){
 		"MaskWeights": func() { vec.MaskWeights(short, mask) },
 		"Multiply":    func() { vec.Multiply(x, x, short) },
+		"Divide":      func() { vec.Divide(wide, wide[:9], wide) },
 	} {
 		func() {
 			defer func() {
@@ -221,6 +229,7 @@ func TestWeightPanicsAndAllocations(t *testing.T) {
 			vec.MaskWeights(x, mask)
 			vec.SumWeights(x)
 			vec.Multiply(x, x, x)
+			vec.Divide(wide, wide, wide)
 		}); got > 0 {
 			t.Errorf("%v allocations", got)
 		}
@@ -229,7 +238,7 @@ func TestWeightPanicsAndAllocations(t *testing.T) {
 
 func BenchmarkWeights(b *testing.B) {
 	const n = 4096
-	x, y, mask := make([]float32, n), make([]float32, n), make([]byte, n)
+	x, y, mask, wide := make([]float32, n), make([]float32, n), make([]byte, n), make([]float64, n)
 	for _, f := range []struct {
 		name string
 		run  func()
@@ -237,6 +246,7 @@ func BenchmarkWeights(b *testing.B) {
 		{"MaskWeights", func() { vec.MaskWeights(x, mask) }},
 		{"SumWeights", func() { vec.SumWeights(x) }},
 		{"Multiply", func() { vec.Multiply(x, x, y) }},
+		{"Divide", func() { vec.Divide(wide, wide, wide) }},
 	} {
 		b.Run("op="+f.name, func(b *testing.B) {
 			for b.Loop() {
