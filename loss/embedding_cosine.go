@@ -5,7 +5,6 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
-	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -74,33 +73,8 @@ var cosineDistance = core.Definition{
 			return l
 		}
 	},
-	Fast:  cosineDistanceFast,
-	Check: positiveEpsilon,
-}
-
-// cosineDistanceFast is CosineDistance of vectors longer than ε: half the square of the distance of
-// the two of length 1, which keeps its digits where they are nearly equal.
-func cosineDistanceFast(s *core.Settings, d core.Dims) core.FastFunc {
-	if d.Cols == 1 {
-		return nil
-	}
-	return func(b *core.Block, wrt int, value, grad []float64) {
-		for i := range value {
-			lo, hi := i*b.Cols, (i+1)*b.Cols
-			x, y := b.X[wrt][lo:hi], b.X[1-wrt][lo:hi]
-			xx, _, yy := tensorops.DotProducts(x, y)
-			// in the squares' range, with room for the products of the two
-			if least, most := min(xx, yy), max(xx, yy); !(math.Sqrt(least) > s.Epsilon && least > 0x1p-400 && most < 0x1p400) {
-				value[i] = math.NaN()
-				continue
-			}
-			a, c := 1/math.Sqrt(xx), 1/math.Sqrt(yy)
-			l := tensorops.CombinedSquares(x, y, a, -c) / 2
-			if value[i] = l; grad != nil {
-				tensorops.Combine(grad[lo:hi], x, y, a*a*(1-l), -a*c)
-			}
-		}
-	}
+	Kernel: tiles(core.Real, core.Real, cosineTile[float32], cosineTile[float64]),
+	Check:  positiveEpsilon,
 }
 
 // A direction is a vector divided by its length or by ε, whichever is greater.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
-	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -51,19 +50,15 @@ var arcFace = core.Definition{
 		return nil
 	},
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
-		turned := turnedBy(s.Margin)
-		return scaled(s, func(_ int, c float64) (z, d, dd float64) { return turned(c) })
+		return scaled(s, turnedCosine(s))
 	},
-	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
-		turned := turnedBy(s.Margin)
-		return scaledFast(s, func(_ int, c float64) (z, d, dd float64) { return turned(c) })
-	},
+	Kernel: tiles(core.Cosines, core.Labels, scaledTile[float32](turnedCosine), scaledTile[float64](turnedCosine)),
 }
 
-// turnedBy is the cosine of an angle that a margin is added to, as a function of its cosine.
-func turnedBy(margin float64) func(c float64) (z, d, dd float64) {
-	sin, cos := math.Sincos(margin)
-	return func(c float64) (z, d, dd float64) {
+// turnedCosine is the cosine of an angle that a margin is added to, as a function of its cosine.
+func turnedCosine(s *core.Settings) func(_ int, c float64) (z, d, dd float64) {
+	sin, cos := math.Sincos(s.Margin)
+	return func(_ int, c float64) (z, d, dd float64) {
 		sine := math.Sqrt(max(0, (1-c)*(1+c)))
 		z, d = c*cos-sine*sin, cos
 		if sine > 0 {
@@ -111,12 +106,15 @@ var cosFace = core.Definition{
 		}
 		return nil
 	},
+	Kernel: tiles(core.Cosines, core.Labels, scaledTile[float32](lessCosine), scaledTile[float64](lessCosine)),
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
-		return scaled(s, func(_ int, c float64) (z, d, dd float64) { return c - s.Margin, 1, 0 })
+		return scaled(s, lessCosine(s))
 	},
-	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
-		return scaledFast(s, func(_ int, c float64) (z, d, dd float64) { return c - s.Margin, 1, 0 })
-	},
+}
+
+// lessCosine is a cosine less the margin.
+func lessCosine(s *core.Settings) func(_ int, c float64) (z, d, dd float64) {
+	return func(_ int, c float64) (z, d, dd float64) { return c - s.Margin, 1, 0 }
 }
 
 // scaled is the cross-entropy of scaled cosines of which the true class's goes through a curve
@@ -131,26 +129,4 @@ func scaled(s *core.Settings, curve func(class int, x float64) (z, d, dd float64
 			z[j], d[j], dd[j] = s.Scale*z[j], s.Scale*d[j], s.Scale*dd[j]
 		}
 	}, crossEntropyRow(s))
-}
-
-// scaledFast is scaled for many rows.
-func scaledFast(s *core.Settings, curve func(class int, x float64) (z, d, dd float64)) core.FastFunc {
-	return func(b *core.Block, _ int, value, grad []float64) {
-		z, slopes := grad, b.Buf(b.Rows)
-		if z == nil {
-			z = b.Buf(len(b.X[0]))
-		}
-		copy(z, b.X[0])
-		for i, y := range b.Label {
-			at := i*b.Cols + y
-			z[at], slopes[i], _ = curve(y, z[at])
-		}
-		o := tensorops.LabelSoftmax{Classes: b.Cols, Inner: 1, Scale: s.Scale, Weights: s.ClassWeights}
-		tensorops.LabelSoftmaxRows(value, grad, z, 0, b.Rows, b.Label, ones(b), &o)
-		for i, y := range b.Label {
-			if grad != nil {
-				grad[i*b.Cols+y] *= slopes[i]
-			}
-		}
-	}
 }

@@ -1,12 +1,8 @@
 package loss
 
 import (
-	"math"
-	"slices"
-
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
-	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -44,7 +40,7 @@ var emd = core.Definition{
 	Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
 	Row:      func(s *core.Settings, _ core.Dims) core.RowFunc { return quadraticScore(s, ahead) },
-	Fast:     func(s *core.Settings, d core.Dims) core.FastFunc { return quadraticFast(s, d, ahead) },
+	Kernel:   tiles(core.Logits, core.SoftTargets, cumulativeTile[float32](ahead), cumulativeTile[float64](ahead)),
 }
 
 // quadraticScore is the loss m·Q(softmax(x) - t) with a quadratic form Q and m = Σ_c w_c·t_c. form
@@ -118,59 +114,4 @@ func ahead(dst, e []float64) (value float64) {
 		dst[k] = sum
 	}
 	return value
-}
-
-// quadraticFast is quadraticScore for many rows. An entry of the gradient is p_j·(g_j - Σ p·g),
-// where g is taken from that of the class whose probability is above one half, if there is one: what
-// is left there would be lost.
-func quadraticFast(s *core.Settings, d core.Dims, form func(dst, e []float64) (value float64)) core.FastFunc {
-	if d.Cols == 1 {
-		return nil
-	}
-	return func(b *core.Block, wrt int, value, grad []float64) {
-		x := formula.ExpsOf(b, b.X[0], 1)
-		p, e, g := b.Buf(b.Cols), b.Buf(b.Cols), b.Buf(b.Cols)
-		for i := range value {
-			lo, hi := i*b.Cols, (i+1)*b.Cols
-			formula.Blend(p, x.E[lo:hi], p, 1/x.Sum[i], 0)
-			w := 1.0
-			if y := b.Label; y != nil && y[i] >= 0 {
-				copy(e, p)
-				e[y[i]] = 0
-				e[y[i]] = -formula.Sum(e) // p - 1
-				if s.ClassWeights != nil {
-					w = s.ClassWeights[y[i]]
-				}
-			} else {
-				t := b.X[1][lo:hi]
-				formula.Blend(e, p, t, 1, -1)
-				if s.ClassWeights != nil || slices.Contains(t, 1) {
-					value[i] = math.NaN()
-					continue
-				}
-			}
-			value[i] = w * form(g, e)
-			switch {
-			case grad == nil:
-			case wrt == 1:
-				formula.Blend(grad[lo:hi], g, g, -1, 0)
-			default:
-				top := 0.0
-				if formula.Squares(p) > 0.25 {
-					for j, q := range p {
-						if q > 0.5 {
-							top = g[j]
-						}
-					}
-				}
-				if top != 0 {
-					for j := range g {
-						g[j] -= top
-					}
-				}
-				vec.Multiply(e, p, g)
-				formula.Blend(grad[lo:hi], e, p, w, -w*formula.Sum(e))
-			}
-		}
-	}
 }

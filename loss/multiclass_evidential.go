@@ -40,7 +40,8 @@ var evidentialMSE = core.Definition{
 	Name: "EvidentialMSE", Operands: rows("evidence", core.Probabilities, "labels", core.Labels),
 	Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
 
-	Laws: core.NonNegative,
+	Laws:   core.NonNegative,
+	Kernel: tiles(core.Probabilities, core.Labels, evidentialTile[float32], evidentialTile[float64]),
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return formula.ByClassWeight(s, func(r *core.Block) float64 {
 			e, y := r.X[0], r.Class()

@@ -47,6 +47,7 @@ var multiMargin = core.Definition{
 		}
 		return nil
 	},
+	Kernel: tiles(core.Logits, core.Labels, multiMarginTile[float32], multiMarginTile[float64]),
 	Row: func(s *core.Settings, d core.Dims) core.RowFunc {
 		n := float64(d.Classes)
 		return formula.ByClassWeight(s, func(r *core.Block) float64 {
@@ -173,6 +174,7 @@ var multiclassHinge = core.Definition{
 	Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.Convex,
 	Optax:    "multiclass_hinge_loss",
+	Kernel:   tiles(core.Logits, core.Labels, worstTile[float32](1), worstTile[float64](1)),
 	Row:      func(s *core.Settings, _ core.Dims) core.RowFunc { return worst(s, 1) },
 }
 
@@ -204,9 +206,10 @@ func MulticlassPerceptron(logits, labels *G.Node, opts ...Option) (*G.Node, erro
 var multiclassPerceptron = core.Definition{
 	Name: "MulticlassPerceptron", Operands: rows("logits", core.Logits, "labels", core.Labels),
 	Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
-	Laws:  core.ShiftInvariant | core.NonNegative | core.Convex,
-	Optax: "multiclass_perceptron_loss",
-	Row:   func(s *core.Settings, _ core.Dims) core.RowFunc { return worst(s, 0) },
+	Laws:   core.ShiftInvariant | core.NonNegative | core.Convex,
+	Optax:  "multiclass_perceptron_loss",
+	Kernel: tiles(core.Logits, core.Labels, worstTile[float32](0), worstTile[float64](0)),
+	Row:    func(s *core.Settings, _ core.Dims) core.RowFunc { return worst(s, 0) },
 }
 
 // CategoricalHinge returns Keras's multi-class hinge loss, in which the true class takes part in
@@ -240,8 +243,9 @@ func CategoricalHinge(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var categoricalHinge = core.Definition{
 	Name: "CategoricalHinge", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft),
 	Takes: core.ClassOptions, Defaults: core.Settings{Ignore: []int{-100}},
-	Laws:  core.NonNegative | core.Convex,
-	Keras: "CategoricalHinge",
+	Laws:   core.NonNegative | core.Convex,
+	Keras:  "CategoricalHinge",
+	Kernel: tiles(core.Logits, core.SoftTargets, categoricalHingeTile[float32], categoricalHingeTile[float64]),
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return formula.ByClassWeight(s, func(r *core.Block) float64 {
 			x := r.X[0]

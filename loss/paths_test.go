@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
@@ -14,17 +15,15 @@ import (
 
 // withoutKernel lists the losses that have no kernel, and why.
 var withoutKernel = map[string]string{
-	"CrossEntropyFromProb": "reads probabilities", "MultiMargin": "compares logits", "MulticlassHinge": "compares logits",
-	"MulticlassPerceptron": "compares logits", "CategoricalHinge": "compares logits", "Sparsemax": "sorts", "Entmax15": "sorts",
-	"EMD": "sums along the classes", "EvidentialMSE": "reads evidence", "ArcFace": "an angle", "CosFace": "an angle",
+	"CrossEntropyFromProb": "reads probabilities", "Sparsemax": "sorts", "Entmax15": "sorts",
 	"Distillation": "two softmaxes", "MultiLabelMargin": "compares lists",
 	"GaussianNLL": "three operands", "LaplaceNLL": "three operands", "StudentTNLL": "three operands", "MarginRanking": "three operands", "GaussianKL": "four operands",
-	"CosineDistance": "two norms", "ReverseKL": "the softmax on the other side",
+	"ReverseKL":     "the softmax on the other side",
 	"JensenShannon": "reads probabilities", "TotalVariation": "reads probabilities", "Hellinger": "reads probabilities",
 	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",
 	"AlphaDivergence": "reads probabilities",
-	"Brier":           "a quadratic form", "RankedProbability": "sums along the classes", "LDAM": "a margin in the label's logit", "GaussianCRPS": "three operands",
-	"DPO": "four operands", "DPOHinge": "four operands", "IPO": "four operands", "APOZero": "four operands", "APODown": "four operands",
+	"GaussianCRPS":    "three operands",
+	"DPO":             "four operands", "DPOHinge": "four operands", "IPO": "four operands", "APOZero": "four operands", "APODown": "four operands",
 	"NCA": "four operands", "SimPO": "a few numbers a sequence", "CPO": "a few numbers a sequence", "ORPO": "a few numbers a sequence",
 }
 
@@ -45,12 +44,18 @@ var pureGoRefusals = map[string]bool{"SoftmaxFocal": true, "PolyCrossEntropy": t
 // float64Refusals lists the options under which a loss has a kernel for float32 alone.
 var float64Refusals = map[string]bool{"SigmoidFocal WithGamma": true}
 
-// optionValues are options with values other than their defaults, for classes classes.
-func optionValues(classes int) map[string]Option {
+// optionWeights are numbers of the classes.
+func optionWeights(classes int) []float64 {
 	w := make([]float64, classes)
 	for i := range w {
 		w[i] = 0.5 + float64(i%3)
 	}
+	return w
+}
+
+// optionValues are options with values other than their defaults, for classes classes.
+func optionValues(classes int) map[string]Option {
+	w := optionWeights(classes)
 	return map[string]Option{
 		"": nil, "WithIgnoreIndex": WithIgnoreIndex(0), "WithClassWeights": WithClassWeights(w), "WithPosWeight": WithPosWeight(w),
 		"WithNormalizer": WithNormalizer(3), "WithLabelSmoothing": WithLabelSmoothing(0.1), "WithTemperature": WithTemperature(2),
@@ -102,7 +107,7 @@ func TestPaths(t *testing.T) {
 func testPaths(t *testing.T, info Info, dt tensor.Dtype, shape []int, axis int) {
 	t.Helper()
 	for name, opt := range optionValues(shape[axis]) {
-		if name != "" && !contains(info.Options, name) {
+		if name != "" && !slices.Contains(info.Options, name) {
 			continue
 		}
 		for _, soft := range []bool{false, true} {
@@ -118,6 +123,12 @@ func testPaths(t *testing.T, info Info, dt tensor.Dtype, shape []int, axis int) 
 						continue
 					}
 					opts := []Option{WithReduction(reduction)}
+					if slices.Contains(info.Requires, "WithCounts") {
+						opts = append(opts, WithCounts(optionWeights(shape[axis])))
+					}
+					if info.Name == "MultiMargin" && name == "WithPower" {
+						opt = WithPower(2)
+					}
 					if opt != nil {
 						opts = append(opts, opt)
 					}
@@ -140,15 +151,6 @@ func testPaths(t *testing.T, info Info, dt tensor.Dtype, shape []int, axis int) 
 	}
 }
 
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
-}
-
 // pathGraph builds a loss and its gradient on data of its domains and returns a function that runs
 // them.
 func pathGraph(g *G.ExprGraph, info Info, dt tensor.Dtype, shape []int, axis int, soft bool, data string, opts []Option) (func() error, error) {
@@ -158,7 +160,7 @@ func pathGraph(g *G.ExprGraph, info Info, dt tensor.Dtype, shape []int, axis int
 		x := make([]float64, n)
 		for i := range x {
 			switch d {
-			case SoftTargets, LabelsOrSoft, Counts, Positive, UnitInterval:
+			case SoftTargets, LabelsOrSoft, Counts, Positive, UnitInterval, Probabilities, Cosines:
 				x[i] = 0.1 + 0.8*r.Float64()
 			case Signs:
 				x[i] = math.Copysign(1, r.NormFloat64())

@@ -200,7 +200,7 @@ var ldam = core.Definition{
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return scaled(s, lessMargin(s))
 	},
-	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc { return scaledFast(s, lessMargin(s)) },
+	Kernel: tiles(core.Logits, core.Labels, scaledTile[float32](lessMargin), scaledTile[float64](lessMargin)),
 }
 
 // lessMargin is a logit less the margin of its class.

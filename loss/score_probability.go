@@ -57,7 +57,7 @@ var brier = core.Definition{
 	Laws:   core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
 	Others: "scikit-learn brier_score_loss for two classes is half of it",
 	Row:    func(s *core.Settings, _ core.Dims) core.RowFunc { return quadraticScore(s, squares) },
-	Fast:   func(s *core.Settings, d core.Dims) core.FastFunc { return quadraticFast(s, d, squares) },
+	Kernel: tiles(core.Logits, core.SoftTargets, brierTile[float32], brierTile[float64]),
 }
 
 // squares returns Σ e² and writes its derivative to dst.
@@ -195,7 +195,7 @@ var rankedProbability = core.Definition{
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return quadraticScore(s, aheadButLast)
 	},
-	Fast: func(s *core.Settings, d core.Dims) core.FastFunc { return quadraticFast(s, d, aheadButLast) },
+	Kernel: tiles(core.Logits, core.SoftTargets, cumulativeTile[float32](aheadButLast), cumulativeTile[float64](aheadButLast)),
 }
 
 // aheadButLast is ahead without the sum over all classes.

@@ -77,3 +77,33 @@ func scaleColumns(x *float32, c *float64, n int, f float64) { scaleColumnsF32AVX
 func quotients(dst, x *float64, n int, d float64) { quotientsF64AVX2(dst, x, n, d) }
 
 func restQuotients(dst, x, y *float64, n int, a, d float64) { restQuotientsF64AVX2(dst, x, y, n, a, d) }
+
+func othersOf[F Float](sums *float64, x *F, labels *int, cols, rows int) {
+	if isFloat32[F]() {
+		othersOfF32AVX2(sums, float32s(x), labels, cols, rows)
+		return
+	}
+	othersOfF64AVX2(sums, float64s(x), labels, cols, rows)
+}
+
+func violations[F Float](sums *float64, dst, x *F, labels *int, own, factor *float64, cols, rows int, margin, a, b float64) {
+	if isFloat32[F]() {
+		violationsF32AVX2(sums, float32s(dst), float32s(x), labels, own, factor, cols, rows, margin, a, b)
+		return
+	}
+	violationsF64AVX2(sums, float64s(dst), float64s(x), labels, own, factor, cols, rows, margin, a, b)
+}
+
+func productsOf[F Float](dst *F, e, d, numbers *float64, cols, rows int) {
+	if isFloat32[F]() {
+		productsOfF32AVX2(float32s(dst), e, d, numbers, cols, rows)
+		return
+	}
+	productsOfF64AVX2(float64s(dst), e, d, numbers, cols, rows)
+}
+
+func keptLargest(sums, x, t *float64, cols, rows int) { keptLargestF64AVX2(sums, x, t, cols, rows) }
+
+func gapsOf(sums, d, e, t, scale, from *float64, cols, rows int) {
+	gapsOfF64AVX2(sums, d, e, t, scale, from, cols, rows)
+}

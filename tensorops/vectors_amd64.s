@@ -313,6 +313,250 @@ loop:
 	VZEROUPPER
 	RET
 
+// func othersOfF32AVX2(sums *float64, x *float32, labels *int, cols int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·othersOfF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ    x+8(FP), AX
+	MOVQ    sums+0(FP), CX
+	VMOVUPD c64_fff0000000000000<>+0(SB), Y0
+	MOVQ    labels+16(FP), DX
+	MOVQ    rows+32(FP), BX
+	VMOVUPD iota64<>+0(SB), Y7
+	VMOVUPD c64_4<>+0(SB), Y8
+
+row:
+	MOVQ         cols+24(FP), SI
+	VPCMPEQQ     Y6, Y6, Y6
+	VMOVAPD      Y7, Y4
+	VPCMPEQQ     Y5, Y5, Y5
+	TESTQ        DX, DX
+	JZ           whole
+	VPBROADCASTQ (DX), Y5
+	ADDQ         $0x08, DX
+
+whole:
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VMOVAPD Y0, Y3
+	SUBQ    $0x04, SI
+
+loop:
+	VCVTPS2PD    (AX), Y9
+	VPCMPEQQ     Y4, Y5, Y10
+	VANDNPD      Y6, Y10, Y10
+	VBLENDVPD    Y10, Y9, Y0, Y11
+	VMAXPD       Y11, Y3, Y3
+	VANDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y1, Y1
+	VFMADD231PD  Y9, Y9, Y2
+	ADDQ         $0x10, AX
+	VPADDQ       Y8, Y4, Y4
+	SUBQ         $0x04, SI
+	JGE          loop
+	ADDQ         $0x04, SI
+	JZ           done
+	LEAQ         last64<>+0(SB), DI
+	VMOVUPD      (DI)(SI*8), Y6
+	LEAQ         -16(AX)(SI*4), AX
+	SUBQ         $0x04, SI
+	VMOVQ        SI, X9
+	VPBROADCASTQ X9, Y9
+	VPADDQ       Y9, Y4, Y4
+	XORQ         SI, SI
+	JMP          loop
+
+done:
+	VEXTRACTF128 $0x01, Y1, X4
+	VADDPD       X1, X4, X4
+	VPERMILPD    $0x01, X4, X1
+	VADDPD       X1, X4, X4
+	VMOVSD       X4, (CX)
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPD       X2, X1, X1
+	VPERMILPD    $0x01, X1, X2
+	VADDPD       X2, X1, X1
+	VMOVSD       X1, 8(CX)
+	VEXTRACTF128 $0x01, Y3, X1
+	VMAXPD       X3, X1, X1
+	VPERMILPD    $0x01, X1, X3
+	VMAXPD       X3, X1, X1
+	VMOVSD       X1, 16(CX)
+	ADDQ         $0x18, CX
+	DECQ         BX
+	JNZ          row
+	VZEROUPPER
+	RET
+
+DATA c64_fff0000000000000<>+0(SB)/8, $0xfff0000000000000
+DATA c64_fff0000000000000<>+8(SB)/8, $0xfff0000000000000
+DATA c64_fff0000000000000<>+16(SB)/8, $0xfff0000000000000
+DATA c64_fff0000000000000<>+24(SB)/8, $0xfff0000000000000
+DATA c64_fff0000000000000<>+32(SB)/8, $0xfff0000000000000
+DATA c64_fff0000000000000<>+40(SB)/8, $0xfff0000000000000
+DATA c64_fff0000000000000<>+48(SB)/8, $0xfff0000000000000
+DATA c64_fff0000000000000<>+56(SB)/8, $0xfff0000000000000
+GLOBL c64_fff0000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA iota64<>+0(SB)/8, $0x0000000000000000
+DATA iota64<>+8(SB)/8, $0x0000000000000001
+DATA iota64<>+16(SB)/8, $0x0000000000000002
+DATA iota64<>+24(SB)/8, $0x0000000000000003
+GLOBL iota64<>(SB), RODATA|NOPTR, $32
+
+DATA c64_4<>+0(SB)/8, $0x0000000000000004
+DATA c64_4<>+8(SB)/8, $0x0000000000000004
+DATA c64_4<>+16(SB)/8, $0x0000000000000004
+DATA c64_4<>+24(SB)/8, $0x0000000000000004
+DATA c64_4<>+32(SB)/8, $0x0000000000000004
+DATA c64_4<>+40(SB)/8, $0x0000000000000004
+DATA c64_4<>+48(SB)/8, $0x0000000000000004
+DATA c64_4<>+56(SB)/8, $0x0000000000000004
+GLOBL c64_4<>(SB), RODATA|NOPTR, $64
+
+DATA last64<>+0(SB)/8, $0x0000000000000000
+DATA last64<>+8(SB)/8, $0x0000000000000000
+DATA last64<>+16(SB)/8, $0x0000000000000000
+DATA last64<>+24(SB)/8, $0x0000000000000000
+DATA last64<>+32(SB)/8, $0xffffffffffffffff
+DATA last64<>+40(SB)/8, $0xffffffffffffffff
+DATA last64<>+48(SB)/8, $0xffffffffffffffff
+DATA last64<>+56(SB)/8, $0xffffffffffffffff
+GLOBL last64<>(SB), RODATA|NOPTR, $64
+
+// func violationsF32AVX2(sums *float64, dst *float32, x *float32, labels *int, own *float64, factor *float64, cols int, rows int, margin float64, a float64, b float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·violationsF32AVX2(SB), NOSPLIT, $0-88
+	MOVQ         dst+8(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         sums+0(FP), DX
+	MOVQ         own+32(FP), BX
+	MOVQ         factor+40(FP), SI
+	VBROADCASTSD margin+64(FP), Y0
+	VBROADCASTSD a+72(FP), Y1
+	VBROADCASTSD b+80(FP), Y2
+	VXORPS       X5, X5, X5
+	MOVQ         labels+24(FP), DI
+	MOVQ         rows+56(FP), R8
+	VMOVUPD      iota64<>+0(SB), Y11
+	VMOVUPD      c64_4<>+0(SB), Y12
+
+row:
+	MOVQ         cols+48(FP), R9
+	VPCMPEQQ     Y10, Y10, Y10
+	VMOVAPD      Y11, Y8
+	VPCMPEQQ     Y9, Y9, Y9
+	TESTQ        DI, DI
+	JZ           whole
+	VPBROADCASTQ (DI), Y9
+	ADDQ         $0x08, DI
+
+whole:
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VBROADCASTSD (BX), Y6
+	VBROADCASTSD (SI), Y7
+	ADDQ         $0x08, BX
+	ADDQ         $0x08, SI
+	SUBQ         $0x04, R9
+
+loop:
+	VCVTPS2PD    (CX), Y13
+	VSUBPD       Y6, Y13, Y13
+	VADDPD       Y0, Y13, Y13
+	VPCMPEQQ     Y8, Y9, Y14
+	VCMPPD       $0x06, Y5, Y13, Y15
+	VANDNPD      Y15, Y14, Y14
+	VANDPD       Y14, Y13, Y13
+	VMOVAPD      Y1, Y15
+	VFMADD231PD  Y2, Y13, Y15
+	VANDPD       Y14, Y15, Y15
+	VMULPD       Y7, Y15, Y14
+	VCVTPD2PSY   Y14, X14
+	VMOVUPS      X14, (AX)
+	VANDPD       Y10, Y15, Y15
+	VADDPD       Y15, Y4, Y4
+	VFMADD231PD  Y15, Y13, Y3
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, CX
+	VPADDQ       Y12, Y8, Y8
+	SUBQ         $0x04, R9
+	JGE          loop
+	ADDQ         $0x04, R9
+	JZ           done
+	LEAQ         last64<>+0(SB), R10
+	VMOVUPD      (R10)(R9*8), Y10
+	LEAQ         -16(AX)(R9*4), AX
+	LEAQ         -16(CX)(R9*4), CX
+	SUBQ         $0x04, R9
+	VMOVQ        R9, X13
+	VPBROADCASTQ X13, Y13
+	VPADDQ       Y13, Y8, Y8
+	XORQ         R9, R9
+	JMP          loop
+
+done:
+	VEXTRACTF128 $0x01, Y3, X6
+	VADDPD       X3, X6, X6
+	VPERMILPD    $0x01, X6, X3
+	VADDPD       X3, X6, X6
+	VMOVSD       X6, (DX)
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPD       X4, X3, X3
+	VPERMILPD    $0x01, X3, X4
+	VADDPD       X4, X3, X3
+	VMOVSD       X3, 8(DX)
+	ADDQ         $0x10, DX
+	DECQ         R8
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func productsOfF32AVX2(dst *float32, e *float64, d *float64, numbers *float64, cols int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·productsOfF32AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ e+8(FP), CX
+	MOVQ d+16(FP), DX
+	MOVQ numbers+24(FP), BX
+	MOVQ rows+40(FP), SI
+
+row:
+	MOVQ         cols+32(FP), DI
+	VPCMPEQQ     Y3, Y3, Y3
+	VBROADCASTSD (BX), Y0
+	VBROADCASTSD 8(BX), Y1
+	VBROADCASTSD 16(BX), Y2
+	ADDQ         $0x18, BX
+	SUBQ         $0x04, DI
+
+loop:
+	VMOVUPD     (DX), Y3
+	VFMADD213PD Y1, Y0, Y3
+	VMULPD      (CX), Y3, Y3
+	VMULPD      Y2, Y3, Y3
+	VCVTPD2PSY  Y3, X3
+	VMOVUPS     X3, (AX)
+	ADDQ        $0x10, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	SUBQ        $0x04, DI
+	JGE         loop
+	ADDQ        $0x04, DI
+	JZ          done
+	LEAQ        last64<>+0(SB), R8
+	VMOVUPD     (R8)(DI*8), Y3
+	LEAQ        -16(AX)(DI*4), AX
+	LEAQ        -32(CX)(DI*8), CX
+	LEAQ        -32(DX)(DI*8), DX
+	XORQ        DI, DI
+	JMP         loop
+
+done:
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func gapSquaresF64AVX2(x *float64, y *float64, n int, eps float64) float64
 // Requires: AVX, FMA3
 TEXT ·gapSquaresF64AVX2(SB), NOSPLIT, $0-40
@@ -607,6 +851,212 @@ loop:
 	ADDQ        $0x00000080, DX
 	SUBQ        $0x10, BX
 	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func othersOfF64AVX2(sums *float64, x *float64, labels *int, cols int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·othersOfF64AVX2(SB), NOSPLIT, $0-40
+	MOVQ    x+8(FP), AX
+	MOVQ    sums+0(FP), CX
+	VMOVUPD c64_fff0000000000000<>+0(SB), Y0
+	MOVQ    labels+16(FP), DX
+	MOVQ    rows+32(FP), BX
+	VMOVUPD iota64<>+0(SB), Y7
+	VMOVUPD c64_4<>+0(SB), Y8
+
+row:
+	MOVQ         cols+24(FP), SI
+	VPCMPEQQ     Y6, Y6, Y6
+	VMOVAPD      Y7, Y4
+	VPCMPEQQ     Y5, Y5, Y5
+	TESTQ        DX, DX
+	JZ           whole
+	VPBROADCASTQ (DX), Y5
+	ADDQ         $0x08, DX
+
+whole:
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VMOVAPD Y0, Y3
+	SUBQ    $0x04, SI
+
+loop:
+	VMOVUPD      (AX), Y9
+	VPCMPEQQ     Y4, Y5, Y10
+	VANDNPD      Y6, Y10, Y10
+	VBLENDVPD    Y10, Y9, Y0, Y11
+	VMAXPD       Y11, Y3, Y3
+	VANDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y1, Y1
+	VFMADD231PD  Y9, Y9, Y2
+	ADDQ         $0x20, AX
+	VPADDQ       Y8, Y4, Y4
+	SUBQ         $0x04, SI
+	JGE          loop
+	ADDQ         $0x04, SI
+	JZ           done
+	LEAQ         last64<>+0(SB), DI
+	VMOVUPD      (DI)(SI*8), Y6
+	LEAQ         -32(AX)(SI*8), AX
+	SUBQ         $0x04, SI
+	VMOVQ        SI, X9
+	VPBROADCASTQ X9, Y9
+	VPADDQ       Y9, Y4, Y4
+	XORQ         SI, SI
+	JMP          loop
+
+done:
+	VEXTRACTF128 $0x01, Y1, X4
+	VADDPD       X1, X4, X4
+	VPERMILPD    $0x01, X4, X1
+	VADDPD       X1, X4, X4
+	VMOVSD       X4, (CX)
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPD       X2, X1, X1
+	VPERMILPD    $0x01, X1, X2
+	VADDPD       X2, X1, X1
+	VMOVSD       X1, 8(CX)
+	VEXTRACTF128 $0x01, Y3, X1
+	VMAXPD       X3, X1, X1
+	VPERMILPD    $0x01, X1, X3
+	VMAXPD       X3, X1, X1
+	VMOVSD       X1, 16(CX)
+	ADDQ         $0x18, CX
+	DECQ         BX
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func violationsF64AVX2(sums *float64, dst *float64, x *float64, labels *int, own *float64, factor *float64, cols int, rows int, margin float64, a float64, b float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·violationsF64AVX2(SB), NOSPLIT, $0-88
+	MOVQ         dst+8(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         sums+0(FP), DX
+	MOVQ         own+32(FP), BX
+	MOVQ         factor+40(FP), SI
+	VBROADCASTSD margin+64(FP), Y0
+	VBROADCASTSD a+72(FP), Y1
+	VBROADCASTSD b+80(FP), Y2
+	VXORPS       X5, X5, X5
+	MOVQ         labels+24(FP), DI
+	MOVQ         rows+56(FP), R8
+	VMOVUPD      iota64<>+0(SB), Y11
+	VMOVUPD      c64_4<>+0(SB), Y12
+
+row:
+	MOVQ         cols+48(FP), R9
+	VPCMPEQQ     Y10, Y10, Y10
+	VMOVAPD      Y11, Y8
+	VPCMPEQQ     Y9, Y9, Y9
+	TESTQ        DI, DI
+	JZ           whole
+	VPBROADCASTQ (DI), Y9
+	ADDQ         $0x08, DI
+
+whole:
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VBROADCASTSD (BX), Y6
+	VBROADCASTSD (SI), Y7
+	ADDQ         $0x08, BX
+	ADDQ         $0x08, SI
+	SUBQ         $0x04, R9
+
+loop:
+	VMOVUPD      (CX), Y13
+	VSUBPD       Y6, Y13, Y13
+	VADDPD       Y0, Y13, Y13
+	VPCMPEQQ     Y8, Y9, Y14
+	VCMPPD       $0x06, Y5, Y13, Y15
+	VANDNPD      Y15, Y14, Y14
+	VANDPD       Y14, Y13, Y13
+	VMOVAPD      Y1, Y15
+	VFMADD231PD  Y2, Y13, Y15
+	VANDPD       Y14, Y15, Y15
+	VMULPD       Y7, Y15, Y14
+	VMOVUPD      Y14, (AX)
+	VANDPD       Y10, Y15, Y15
+	VADDPD       Y15, Y4, Y4
+	VFMADD231PD  Y15, Y13, Y3
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	VPADDQ       Y12, Y8, Y8
+	SUBQ         $0x04, R9
+	JGE          loop
+	ADDQ         $0x04, R9
+	JZ           done
+	LEAQ         last64<>+0(SB), R10
+	VMOVUPD      (R10)(R9*8), Y10
+	LEAQ         -32(AX)(R9*8), AX
+	LEAQ         -32(CX)(R9*8), CX
+	SUBQ         $0x04, R9
+	VMOVQ        R9, X13
+	VPBROADCASTQ X13, Y13
+	VPADDQ       Y13, Y8, Y8
+	XORQ         R9, R9
+	JMP          loop
+
+done:
+	VEXTRACTF128 $0x01, Y3, X6
+	VADDPD       X3, X6, X6
+	VPERMILPD    $0x01, X6, X3
+	VADDPD       X3, X6, X6
+	VMOVSD       X6, (DX)
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPD       X4, X3, X3
+	VPERMILPD    $0x01, X3, X4
+	VADDPD       X4, X3, X3
+	VMOVSD       X3, 8(DX)
+	ADDQ         $0x10, DX
+	DECQ         R8
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func productsOfF64AVX2(dst *float64, e *float64, d *float64, numbers *float64, cols int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·productsOfF64AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ e+8(FP), CX
+	MOVQ d+16(FP), DX
+	MOVQ numbers+24(FP), BX
+	MOVQ rows+40(FP), SI
+
+row:
+	MOVQ         cols+32(FP), DI
+	VPCMPEQQ     Y3, Y3, Y3
+	VBROADCASTSD (BX), Y0
+	VBROADCASTSD 8(BX), Y1
+	VBROADCASTSD 16(BX), Y2
+	ADDQ         $0x18, BX
+	SUBQ         $0x04, DI
+
+loop:
+	VMOVUPD     (DX), Y3
+	VFMADD213PD Y1, Y0, Y3
+	VMULPD      (CX), Y3, Y3
+	VMULPD      Y2, Y3, Y3
+	VMOVUPD     Y3, (AX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	SUBQ        $0x04, DI
+	JGE         loop
+	ADDQ        $0x04, DI
+	JZ          done
+	LEAQ        last64<>+0(SB), R8
+	VMOVUPD     (R8)(DI*8), Y3
+	LEAQ        -32(AX)(DI*8), AX
+	LEAQ        -32(CX)(DI*8), CX
+	LEAQ        -32(DX)(DI*8), DX
+	XORQ        DI, DI
+	JMP         loop
+
+done:
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -1314,6 +1764,144 @@ loop:
 	VZEROUPPER
 	RET
 
+// func keptLargestF64AVX2(sums *float64, x *float64, t *float64, cols int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·keptLargestF64AVX2(SB), NOSPLIT, $0-40
+	MOVQ    x+8(FP), AX
+	MOVQ    t+16(FP), CX
+	MOVQ    sums+0(FP), DX
+	VMOVUPD c64_fff0000000000000<>+0(SB), Y0
+	VMOVUPD c64_3ff0000000000000<>+0(SB), Y2
+	MOVQ    rows+32(FP), BX
+
+row:
+	MOVQ     cols+24(FP), SI
+	VPCMPEQQ Y4, Y4, Y4
+	VXORPD   Y3, Y3, Y3
+	VMOVAPD  Y0, Y1
+	SUBQ     $0x04, SI
+
+loop:
+	VMOVUPD     (AX), Y5
+	VMOVUPD     (CX), Y6
+	VSUBPD      Y6, Y2, Y7
+	VMULPD      Y5, Y7, Y7
+	VBLENDVPD   Y4, Y7, Y0, Y7
+	VMAXPD      Y7, Y1, Y1
+	VANDPD      Y4, Y6, Y6
+	VFMADD231PD Y5, Y6, Y3
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	SUBQ        $0x04, SI
+	JGE         loop
+	ADDQ        $0x04, SI
+	JZ          done
+	LEAQ        last64<>+0(SB), DI
+	VMOVUPD     (DI)(SI*8), Y4
+	LEAQ        -32(AX)(SI*8), AX
+	LEAQ        -32(CX)(SI*8), CX
+	XORQ        SI, SI
+	JMP         loop
+
+done:
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X4
+	VPERMILPD    $0x01, X4, X3
+	VADDPD       X3, X4, X4
+	VMOVSD       X4, (DX)
+	VEXTRACTF128 $0x01, Y1, X3
+	VMAXPD       X1, X3, X3
+	VPERMILPD    $0x01, X3, X1
+	VMAXPD       X1, X3, X3
+	VMOVSD       X3, 8(DX)
+	ADDQ         $0x10, DX
+	DECQ         BX
+	JNZ          row
+	VZEROUPPER
+	RET
+
+DATA c64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+32(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+40(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+48(SB)/8, $0x3ff0000000000000
+DATA c64_3ff0000000000000<>+56(SB)/8, $0x3ff0000000000000
+GLOBL c64_3ff0000000000000<>(SB), RODATA|NOPTR, $64
+
+// func gapsOfF64AVX2(sums *float64, d *float64, e *float64, t *float64, scale *float64, from *float64, cols int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gapsOfF64AVX2(SB), NOSPLIT, $0-64
+	MOVQ    d+8(FP), AX
+	MOVQ    e+16(FP), CX
+	MOVQ    t+24(FP), DX
+	MOVQ    sums+0(FP), BX
+	VMOVUPD c64_fff0000000000000<>+0(SB), Y0
+	MOVQ    scale+32(FP), SI
+	MOVQ    from+40(FP), DI
+	MOVQ    rows+56(FP), R8
+
+row:
+	MOVQ         cols+48(FP), R9
+	VPCMPEQQ     Y6, Y6, Y6
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VMOVAPD      Y0, Y1
+	VBROADCASTSD (SI), Y4
+	VBROADCASTSD (DI), Y5
+	ADDQ         $0x08, SI
+	ADDQ         $0x08, DI
+	SUBQ         $0x04, R9
+
+loop:
+	VMOVUPD     (DX), Y7
+	VMAXPD      Y7, Y1, Y1
+	VMOVUPD     (CX), Y8
+	VFMSUB231PD Y8, Y4, Y7
+	VSUBPD      Y5, Y7, Y9
+	VMOVUPD     Y9, (AX)
+	VANDPD      Y6, Y7, Y7
+	VANDPD      Y6, Y9, Y9
+	VFMADD231PD Y7, Y7, Y2
+	VFMADD231PD Y8, Y9, Y3
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	SUBQ        $0x04, R9
+	JGE         loop
+	ADDQ        $0x04, R9
+	JZ          done
+	LEAQ        last64<>+0(SB), R10
+	VMOVUPD     (R10)(R9*8), Y6
+	LEAQ        -32(AX)(R9*8), AX
+	LEAQ        -32(CX)(R9*8), CX
+	LEAQ        -32(DX)(R9*8), DX
+	XORQ        R9, R9
+	JMP         loop
+
+done:
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPD       X2, X4, X4
+	VPERMILPD    $0x01, X4, X2
+	VADDPD       X2, X4, X4
+	VMOVSD       X4, (BX)
+	VEXTRACTF128 $0x01, Y3, X2
+	VADDPD       X3, X2, X2
+	VPERMILPD    $0x01, X2, X3
+	VADDPD       X3, X2, X2
+	VMOVSD       X2, 8(BX)
+	VEXTRACTF128 $0x01, Y1, X2
+	VMAXPD       X1, X2, X2
+	VPERMILPD    $0x01, X2, X1
+	VMAXPD       X1, X2, X2
+	VMOVSD       X2, 16(BX)
+	ADDQ         $0x18, BX
+	DECQ         R8
+	JNZ          row
+	VZEROUPPER
+	RET
+
 // func pairsBehindF64AVX2(lanes *float64, u *float64, weights *float64, pull *float64, products *float64, n int, v float64, weight float64)
 // Requires: AVX, FMA3
 TEXT ·pairsBehindF64AVX2(SB), NOSPLIT, $0-64
@@ -1354,16 +1942,6 @@ loop:
 	VMOVUPD     Y4, 64(AX)
 	VZEROUPPER
 	RET
-
-DATA c64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+32(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+40(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+48(SB)/8, $0x3ff0000000000000
-DATA c64_3ff0000000000000<>+56(SB)/8, $0x3ff0000000000000
-GLOBL c64_3ff0000000000000<>(SB), RODATA|NOPTR, $64
 
 // func pairsBeforeF64AVX2(lanes *float64, u *float64, weights *float64, x *float64, pull *float64, products *float64, n int, v float64, score float64, weight float64)
 // Requires: AVX, FMA3

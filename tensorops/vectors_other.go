@@ -51,3 +51,19 @@ func scaleColumns(x *float32, c *float64, n int, f float64) { panic("tensorops: 
 func quotients(dst, x *float64, n int, d float64) { panic("tensorops: no kernel") }
 
 func restQuotients(dst, x, y *float64, n int, a, d float64) { panic("tensorops: no kernel") }
+
+func othersOf[F Float](sums *float64, x *F, labels *int, cols, rows int) {
+	panic("tensorops: no kernel")
+}
+
+func violations[F Float](sums *float64, dst, x *F, labels *int, own, factor *float64, cols, rows int, margin, a, b float64) {
+	panic("tensorops: no kernel")
+}
+
+func productsOf[F Float](dst *F, e, d, numbers *float64, cols, rows int) {
+	panic("tensorops: no kernel")
+}
+
+func keptLargest(sums, x, t *float64, cols, rows int) { panic("tensorops: no kernel") }
+
+func gapsOf(sums, d, e, t, scale, from *float64, cols, rows int) { panic("tensorops: no kernel") }

@@ -34,6 +34,21 @@ func combinedSquaresF32AVX2(x *float32, y *float32, n int, a float64, b float64)
 //go:noescape
 func combineF32AVX2(dst *float32, x *float32, y *float32, n int, a float64, b float64)
 
+// othersOfF32AVX2 writes Σ x, Σ x² and the largest x of each row without that of its label.
+//
+//go:noescape
+func othersOfF32AVX2(sums *float64, x *float32, labels *int, cols int, rows int)
+
+// violationsF32AVX2 writes Σ d·e and Σ d for e = margin + (x - own) and d = a + b·e where e > 0, without the label's, and factor·d.
+//
+//go:noescape
+func violationsF32AVX2(sums *float64, dst *float32, x *float32, labels *int, own *float64, factor *float64, cols int, rows int, margin float64, a float64, b float64)
+
+// productsOfF32AVX2 writes c·e·(a·d + b) for the three numbers a, b and c of each row.
+//
+//go:noescape
+func productsOfF32AVX2(dst *float32, e *float64, d *float64, numbers *float64, cols int, rows int)
+
 // gapSquaresF64AVX2 returns Σ (x[i] - y[i] + eps)².
 //
 //go:noescape
@@ -64,6 +79,21 @@ func combinedSquaresF64AVX2(x *float64, y *float64, n int, a float64, b float64)
 //go:noescape
 func combineF64AVX2(dst *float64, x *float64, y *float64, n int, a float64, b float64)
 
+// othersOfF64AVX2 writes Σ x, Σ x² and the largest x of each row without that of its label.
+//
+//go:noescape
+func othersOfF64AVX2(sums *float64, x *float64, labels *int, cols int, rows int)
+
+// violationsF64AVX2 writes Σ d·e and Σ d for e = margin + (x - own) and d = a + b·e where e > 0, without the label's, and factor·d.
+//
+//go:noescape
+func violationsF64AVX2(sums *float64, dst *float64, x *float64, labels *int, own *float64, factor *float64, cols int, rows int, margin float64, a float64, b float64)
+
+// productsOfF64AVX2 writes c·e·(a·d + b) for the three numbers a, b and c of each row.
+//
+//go:noescape
+func productsOfF64AVX2(dst *float64, e *float64, d *float64, numbers *float64, cols int, rows int)
+
 // expTermsF32AVX2 writes exp(x[i] - largest) and returns their sum.
 //
 //go:noescape
@@ -93,6 +123,16 @@ func quotientsF64AVX2(dst *float64, x *float64, n int, d float64)
 //
 //go:noescape
 func restQuotientsF64AVX2(dst *float64, x *float64, y *float64, n int, a float64, d float64)
+
+// keptLargestF64AVX2 writes Σ t·x and the largest (1 - t)·x of each row.
+//
+//go:noescape
+func keptLargestF64AVX2(sums *float64, x *float64, t *float64, cols int, rows int)
+
+// gapsOfF64AVX2 writes d = g - from for g = scale·e - t, and Σ g², Σ e·d and the largest t of each row.
+//
+//go:noescape
+func gapsOfF64AVX2(sums *float64, d *float64, e *float64, t *float64, scale *float64, from *float64, cols int, rows int)
 
 // pairsBehindF64AVX2 computes the pairs of an item with others behind it.
 //

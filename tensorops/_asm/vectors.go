@@ -342,7 +342,9 @@ func vectorsAndLists(isa string) {
 		return
 	}
 	for _, elem := range []string{"F32", "F64"} {
-		newGen(isa, elem, "F64").vectorKernels()
+		g := newGen(isa, elem, "F64")
+		g.vectorKernels()
+		g.rowLosses()
 	}
 	g := newGen(isa, "F32", "F32")
 	g.expTerms(false)
@@ -350,6 +352,7 @@ func vectorsAndLists(isa string) {
 	g.matrixColumns()
 	g = newGen(isa, "F64", "F64")
 	g.quotients()
+	g.rowSums()
 	g.pairs("pairsBehind", false)
 	g.pairs("pairsBefore", true)
 }

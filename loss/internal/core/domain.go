@@ -171,10 +171,10 @@ func (d Domain) Holds(v float64) bool {
 }
 
 // HoldsAll reports whether every entry lies in the domain.
-func (d Domain) HoldsAll(x []float64) bool { return holdsAll(d, x) }
+func (d Domain) HoldsAll(x []float64) bool { return HoldsAll(d, x) }
 
-// holdsAll is HoldsAll for either element type.
-func holdsAll[F Float](d Domain, x []F) bool {
+// HoldsAll is the method for either element type.
+func HoldsAll[F Float](d Domain, x []F) bool {
 	least, largest := limits[F]()
 	switch d {
 	case SoftTargets, Counts, Relations:

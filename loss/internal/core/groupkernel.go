@@ -90,7 +90,7 @@ func (e *evaluation[F]) checkRange(w *groupWork[F], lo, hi int) {
 		y := &e.grouped.layout[e.operand[k]]
 		if y.all.dense && len(y.over) == 1 && y.over[0].stride == y.all.size && e.Domain[k].Checked() {
 			from := y.base(lo)
-			w.held[k] = holdsAll(e.Domain[k], e.in.X[k][from:from+(hi-lo)*y.all.size])
+			w.held[k] = HoldsAll(e.Domain[k], e.in.X[k][from:from+(hi-lo)*y.all.size])
 		}
 	}
 }
@@ -129,7 +129,7 @@ func (e *evaluation[F]) packNative(w *groupWork[F], i int) bool {
 				g.Grad[place] = Fit(&w.nativeGrad[place], r.size)
 			}
 		}
-		if h := e.Domain[k]; h.Checked() && !w.held[k] && !holdsAll(h, g.X[place]) {
+		if h := e.Domain[k]; h.Checked() && !w.held[k] && !HoldsAll(h, g.X[place]) {
 			return false
 		}
 	}
