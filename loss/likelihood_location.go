@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
@@ -13,37 +14,44 @@ import (
 // Likelihoods of a target under a distribution whose location and width are both predicted.
 var likelihoodLosses = []*core.Definition{&gaussianNLL, &laplaceNLL, &studentTNLL}
 
-// located lifts a function of e = mean - target and a width s to a block function of the three
-// operands: logs writes the part of its value that takes logarithms, and f is the rest of the value
-// with the derivatives of the whole, in (e, s).
-func located(logs func(r *core.Block, dst, e, s []float64), f func(e, s float64) formula.Partials) core.BlockFunc {
-	return func(r *core.Block) {
-		e, s := formula.Residuals(r), r.X[2]
-		at := func(i int) formula.Partials { return f(e[i], s[i]) }
-		if r.Out != nil {
-			logs(r, r.Out, e, s)
-		}
-		for i := range r.Out {
-			r.Out[i] += at(i).L
-		}
-		for k, sign := range [3]float64{1, -1, 0} {
-			for i := range r.Grad[k] {
-				if j := at(i); k == 2 {
-					r.Grad[2][i] = j.T
-				} else {
-					r.Grad[k][i] = sign * j.P
-				}
+// A location is a likelihood of a target under a distribution with a mean and a width: functions of
+// e = mean - target and the width s. value, byMean and byWidth write the value and its derivatives by
+// e and by s for a whole block; second returns those of second order, PP, PT and TT, for an element.
+type location struct {
+	value, byMean, byWidth func(b *core.Block, dst, e, s []float64)
+	second                 func(e, s float64) formula.Partials
+}
+
+// block is the block function of the three operands.
+func (l location) block(b *core.Block) {
+	e, s := formula.Residuals(b), b.X[2]
+	if b.Out != nil {
+		l.value(b, b.Out, e, s)
+	}
+	for k, g := range b.Grad[:3] {
+		switch {
+		case g == nil:
+		case k == 2:
+			l.byWidth(b, g, e, s)
+		default:
+			if l.byMean(b, g, e, s); k == 1 {
+				formula.Negate(g, g)
 			}
-			for i := range r.Hess[k] {
-				ve, vs := formula.ResidualDir(r, i), 0.0
-				if r.Dir[2] != nil {
-					vs = r.Dir[2][i]
-				}
-				if j := at(i); k == 2 {
-					r.Hess[2][i] = formula.Times(ve, j.PT) + formula.Times(vs, j.TT)
-				} else {
-					r.Hess[k][i] = sign * (formula.Times(ve, j.PP) + formula.Times(vs, j.PT))
-				}
+		}
+	}
+	for k, h := range b.Hess[:3] {
+		for i := range h {
+			ve, vs := formula.ResidualDir(b, i), 0.0
+			if b.Dir[2] != nil {
+				vs = b.Dir[2][i]
+			}
+			switch j := l.second(e[i], s[i]); k {
+			case 0:
+				h[i] = formula.Times(ve, j.PP) + formula.Times(vs, j.PT)
+			case 1:
+				h[i] = -(formula.Times(ve, j.PP) + formula.Times(vs, j.PT))
+			default:
+				h[i] = formula.Times(ve, j.PT) + formula.Times(vs, j.TT)
 			}
 		}
 	}
@@ -85,22 +93,42 @@ var gaussianNLL = core.Definition{
 		if s.Full {
 			full = math.Log(2*math.Pi) / 2
 		}
-		logs := func(_ *core.Block, dst, _, variance []float64) {
-			for i, v := range variance {
-				dst[i] = max(v, s.Epsilon)
+		floored := func(b *core.Block, variance []float64) []float64 {
+			if vec.Within(variance, s.Epsilon, math.MaxFloat64) {
+				return variance
 			}
-			vec.Log(dst, dst)
-			formula.Scale(dst, 0.5)
+			v := b.Buf(len(variance))
+			for i, x := range variance {
+				v[i] = max(x, s.Epsilon)
+			}
+			return v
 		}
-		return located(logs, func(e, variance float64) formula.Partials {
-			v := max(variance, s.Epsilon)
-			z := e / v
-			q := e * z // e²/v
-			return formula.Partials{
-				L: q/2 + full, P: z, T: (1 - q) / v / 2,
-				PP: 1 / v, PT: -z / v, TT: (q - 0.5) / v / v,
-			}
-		})
+		return location{
+			value: func(b *core.Block, dst, e, variance []float64) {
+				v, log := floored(b, variance), b.Buf(len(e))
+				vec.Log(log, v)
+				vec.Divide(dst, e, v)
+				vec.Multiply(dst, e, dst) // e²/v
+				for i, l := range log {
+					dst[i] = l/2 + (dst[i]/2 + full)
+				}
+			},
+			byMean: func(b *core.Block, dst, e, variance []float64) { vec.Divide(dst, e, floored(b, variance)) },
+			byWidth: func(b *core.Block, dst, e, variance []float64) {
+				v := floored(b, variance)
+				vec.Divide(dst, e, v)
+				vec.Multiply(dst, e, dst)
+				for i, q := range dst {
+					dst[i] = (1 - q) / 2
+				}
+				vec.Divide(dst, dst, v)
+			},
+			second: func(e, variance float64) formula.Partials {
+				v := max(variance, s.Epsilon)
+				z := e / v
+				return formula.Partials{PP: 1 / v, PT: -z / v, TT: (e*z - 0.5) / v / v}
+			},
+		}.block
 	},
 	Check: positiveEpsilon,
 }
@@ -131,11 +159,33 @@ var laplaceNLL = core.Definition{
 	Name: "LaplaceNLL", Operands: []core.Operand{{Name: "mean", Holds: core.Real, Shape: "*"}, {Name: "target", Holds: core.Real, Shape: "*"}, {Name: "scale", Holds: core.Scales, Shape: "*"}}, Takes: core.ReduceOptions,
 
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
-		logs := func(_ *core.Block, dst, _, b []float64) { vec.Log(dst, b) }
-		return located(logs, func(e, b float64) formula.Partials {
-			q, d := math.Abs(e)/b, formula.Sign(e)/b
-			return formula.Partials{L: math.Ln2 + q, P: d, T: (1 - q) / b, PT: -d / b, TT: (2*q - 1) / b / b}
-		})
+		return location{
+			value: func(b *core.Block, dst, e, scale []float64) {
+				log := b.Buf(len(e))
+				vec.Log(log, scale)
+				vec.Divide(dst, e, scale)
+				for i, l := range log {
+					dst[i] = l + (math.Ln2 + math.Abs(dst[i]))
+				}
+			},
+			byMean: func(b *core.Block, dst, e, scale []float64) {
+				zero := b.Buf(len(e))
+				clear(zero)
+				tensorops.AbsoluteErrorGrad(dst, e, zero, 1)
+				vec.Divide(dst, dst, scale)
+			},
+			byWidth: func(_ *core.Block, dst, e, scale []float64) {
+				vec.Divide(dst, e, scale)
+				for i, q := range dst {
+					dst[i] = 1 - math.Abs(q)
+				}
+				vec.Divide(dst, dst, scale)
+			},
+			second: func(e, b float64) formula.Partials {
+				q, d := math.Abs(e)/b, formula.Sign(e)/b
+				return formula.Partials{PT: -d / b, TT: (2*q - 1) / b / b}
+			},
+		}.block
 	},
 }
 
@@ -178,31 +228,64 @@ var studentTNLL = core.Definition{
 		} else {
 			constant += lgamma(nu/2) - lgamma(nu/2+0.5) + formula.Log(nu/2)/2
 		}
-		logs := func(r *core.Block, dst, e, sigma []float64) {
-			x, log := r.Buf(len(e)), r.Buf(len(e))
-			for i, v := range e {
-				x[i] = v / sigma[i] / root
-				log[i] = formula.Square(x[i])
+		// scaled writes x = e/σ/√ν to dst and returns 1 + x². Beyond wide x² may leave the range.
+		scaled := func(b *core.Block, dst, e, sigma []float64) (rest []float64, far bool) {
+			rest = b.Buf(len(e))
+			vec.Divide(dst, e, sigma)
+			tensorops.Quotients(dst, dst, root)
+			for i, x := range dst {
+				rest[i] = 1 + x*x
 			}
-			vec.Log1p(log, log)
-			vec.Log(dst, sigma)
-			for i, v := range log {
-				dst[i] += (nu + 1) / 2 * formula.LogOfSquare(x[i], v)
-			}
+			return rest, !vec.Within(dst, -wide, wide)
 		}
-		return located(logs, func(e, scale float64) formula.Partials {
-			z := e / scale
-			x := z / root
-			rest, share := 1/(1+x*x), 1/(1+1/(x*x)) // of 1 and of x² in 1 + x²
-			pull := reciprocal(x, 1) / root         // z/(ν + z²)
-			m := nu + 1
-			return formula.Partials{
-				L: constant, P: m * pull / scale, T: (rest - nu*share) / scale,
-				PP: m / nu * rest * (rest - share) / scale / scale,
-				PT: -2 * m * rest * pull / scale / scale,
-				TT: (nu*share*(1+2*rest) + rest*(share-rest)) / scale / scale,
-			}
-		})
+		m := nu + 1
+		return location{
+			value: func(b *core.Block, dst, e, sigma []float64) {
+				x, log := b.Buf(len(e)), b.Buf(len(e))
+				vec.Divide(x, e, sigma)
+				tensorops.Quotients(x, x, root)
+				for i, v := range x {
+					log[i] = formula.Square(v)
+				}
+				vec.Log1p(log, log)
+				vec.Log(dst, sigma)
+				for i, v := range log {
+					dst[i] = dst[i] + m/2*formula.LogOfSquare(x[i], v) + constant
+				}
+			},
+			byMean: func(b *core.Block, dst, e, sigma []float64) {
+				rest, far := scaled(b, dst, e, sigma)
+				for i, x := range dst {
+					if far && math.Abs(x) > wide {
+						rest[i] = 1/x + x
+						x = 1
+					}
+					dst[i] = m / root * x
+				}
+				vec.Divide(dst, dst, rest)
+				vec.Divide(dst, dst, sigma)
+			},
+			byWidth: func(b *core.Block, dst, e, sigma []float64) {
+				rest, far := scaled(b, dst, e, sigma)
+				for i, x := range dst {
+					if dst[i] = 1 - nu*(x*x); far && math.Abs(x) > wide {
+						dst[i], rest[i] = -nu, 1
+					}
+				}
+				vec.Divide(dst, dst, rest) // (1 - νx²)/(1 + x²)
+				vec.Divide(dst, dst, sigma)
+			},
+			second: func(e, scale float64) formula.Partials {
+				x := e / scale / root
+				rest, share := 1/(1+x*x), 1/(1+1/(x*x)) // of 1 and of x² in 1 + x²
+				pull := reciprocal(x, 1) / root         // z/(ν + z²)
+				return formula.Partials{
+					PP: m / nu * rest * (rest - share) / scale / scale,
+					PT: -2 * m * rest * pull / scale / scale,
+					TT: (nu*share*(1+2*rest) + rest*(share-rest)) / scale / scale,
+				}
+			},
+		}.block
 	},
 	Check: func(s *core.Settings) error {
 		if s.Alpha <= 0 {

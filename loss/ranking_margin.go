@@ -3,6 +3,7 @@ package loss
 import (
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -38,16 +39,13 @@ var marginRanking = core.Definition{
 	Laws:     core.NonNegative, Torch: "margin_ranking_loss",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		return func(r *core.Block) {
-			short := formula.Residuals(r)
-			for i, y := range r.X[2] {
-				short[i] = s.Margin - y*short[i]
-			}
-			for i := range r.Out {
-				r.Out[i] = formula.Pick(short[i] <= 0, 0, short[i])
-			}
-			for k, sign := range [2]float64{-1, 1} {
-				for i := range r.Grad[k] {
-					r.Grad[k][i] = sign * r.X[2][i] * aboveZero(short[i])
+			y := r.X[2]
+			d := tensorops.PointData[float64]{X: formula.Residuals(r), T: y, Values: r.Out}
+			formula.Blend(d.X, d.X, y, 1, -s.Margin) // of which max(0, -y·(x1-x2-ym)) is the loss
+			for k, sign := range [2]float64{1, -1} {
+				if d.Dst = r.Grad[k]; d.Dst != nil || d.Values != nil {
+					tensorops.PointSum(tensorops.Point{Loss: tensorops.Perceptron}, &d, sign)
+					d.Values = nil
 				}
 				clear(r.Hess[k])
 			}

@@ -9,16 +9,29 @@ const blockLen = 1024
 // byBlocks computes a range by the block function.
 func (e *evaluation[F]) byBlocks(w *work[F], lo, hi int) error {
 	step := max(1, blockLen/max(1, e.Dims.Cols))
+	all := e.allCount() && !(e.Normalized && e.in.Normalizer == 0)
 	for a := lo; a < hi; a += step {
 		b := min(a+step, hi)
-		if err := e.factors(w.s[:b-a], w.labels, a); err != nil {
-			return err
+		var s []float64
+		if !all {
+			s = w.s[:b-a]
+			if err := e.factors(s, w.labels, a); err != nil {
+				return err
+			}
 		}
-		if err := e.oneBlock(w, a, b, w.s[:b-a]); err != nil {
+		if err := e.oneBlock(w, a, b, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// factorAt returns the factor of value i; nil factors are all 1.
+func factorAt(s []float64, i int) float64 {
+	if s == nil {
+		return 1
+	}
+	return s[i]
 }
 
 // oneBlock computes the values from lo up to hi, whose factors are s, by one call of the block
@@ -28,7 +41,7 @@ func (e *evaluation[F]) oneBlock(w *work[F], lo, hi int, s []float64) error {
 		e.clearRows(lo, s)
 	}
 	b := &w.block
-	e.pack(w, lo, s)
+	e.pack(w, lo, hi, s)
 	if b.Rows == 0 {
 		return nil
 	}
@@ -53,22 +66,25 @@ func (e *evaluation[F]) oneBlock(w *work[F], lo, hi int, s []float64) error {
 	return nil
 }
 
-// pack fills the block with the rows from lo on whose factor is not 0.
-func (e *evaluation[F]) pack(w *work[F], lo int, s []float64) {
+// pack fills the block with the rows from lo up to hi whose factor is not 0.
+func (e *evaluation[F]) pack(w *work[F], lo, hi int, s []float64) {
 	b := &w.block
 	b.reset()
 	b.Cols, b.Single, b.first = e.Dims.Cols, e.DType == Float32, lo
-	at := Fit(&w.at, len(s))[:0]
-	for i, v := range s {
-		if v != 0 {
-			at = append(at, lo+i)
+	b.Rows = hi - lo
+	if s != nil {
+		at := Fit(&w.at, len(s))[:0]
+		for i, v := range s {
+			if v != 0 {
+				at = append(at, lo+i)
+			}
 		}
-	}
-	if b.Rows = len(at); b.Rows == 0 {
-		return
-	}
-	if b.Rows < len(s) {
-		b.at = at
+		if b.Rows = len(at); b.Rows == 0 {
+			return
+		}
+		if b.Rows < len(s) {
+			b.at = at
+		}
 	}
 	for k := range e.Floats {
 		if e.in.X[k] != nil {
@@ -186,12 +202,13 @@ func (e *evaluation[F]) addVarying(w *work[F], s []float64, lo int) {
 	for r := range b.Rows {
 		i := b.Index(r) - lo
 		from, to := r*b.Cols, (r+1)*b.Cols
-		t.n.add(s[i] * b.Out[r])
-		t.share(s[i] * Dot(e.local.ClassWeights, b.X[1][from:to]))
+		factor := factorAt(s, i)
+		t.n.add(factor * b.Out[r])
+		t.share(factor * Dot(e.local.ClassWeights, b.X[1][from:to]))
 		if v := b.Dir[e.Wrt]; v != nil {
-			t.dn.add(s[i] * Dot(b.Grad[e.Wrt][from:to], v[from:to]))
+			t.dn.add(factor * Dot(b.Grad[e.Wrt][from:to], v[from:to]))
 			if e.Wrt == 1 {
-				t.dd.add(s[i] * Dot(e.local.ClassWeights, v[from:to]))
+				t.dd.add(factor * Dot(e.local.ClassWeights, v[from:to]))
 			}
 		}
 	}
@@ -210,7 +227,7 @@ func (e *evaluation[F]) takeValues(w *work[F], s []float64, lo int) {
 			}
 		}
 	}
-	if b.Cols == 1 && b.at == nil && e.allCount() {
+	if b.Cols == 1 && s == nil {
 		w.total.n.add(Total(l))
 		if e.Out != nil {
 			narrow(e.Out[b.first:b.first+len(l)], l, 1)
@@ -219,7 +236,7 @@ func (e *evaluation[F]) takeValues(w *work[F], s []float64, lo int) {
 	}
 	for r, v := range l {
 		i := b.Index(r)
-		v *= s[i-lo]
+		v *= factorAt(s, i-lo)
 		w.total.n.add(v)
 		if e.Out != nil {
 			e.Out[i] = F(v)
@@ -245,13 +262,17 @@ func (e *evaluation[F]) storeRows(w *work[F], s []float64, lo int) {
 	if e.denominatorVaries() {
 		e.addVariation(w, d)
 	}
-	if e.Dims.Inner == 1 && b.at == nil && e.allCount() && e.Set.Reduction != None {
+	if e.Dims.Inner == 1 && s == nil && e.Set.Reduction != None {
 		narrow(e.Dst[b.first*b.Cols:(b.first+b.Rows)*b.Cols], d[:b.Rows*b.Cols], e.upstream(0)/e.scale)
+		return
+	}
+	if b.Cols == 1 && e.Dims.Inner == 1 {
+		e.storeElements(w, s, lo)
 		return
 	}
 	for r := range b.Rows {
 		i := b.Index(r)
-		factor := e.upstream(i) * s[i-lo] / e.scale
+		factor := e.upstream(i) * factorAt(s, i-lo) / e.scale
 		to, row := e.Dims.Place(i), d[r*b.Cols:(r+1)*b.Cols]
 		if e.Dims.Inner == 1 {
 			narrow(e.Dst[to:to+b.Cols], row, factor)
@@ -261,6 +282,23 @@ func (e *evaluation[F]) storeRows(w *work[F], s []float64, lo int) {
 			e.Dst[to] = F(factor * v)
 			to += e.Dims.Inner
 		}
+	}
+}
+
+// storeElements is storeRows of rows of one entry.
+func (e *evaluation[F]) storeElements(w *work[F], s []float64, lo int) {
+	b := &w.block
+	d := w.out[:b.Rows]
+	for r, v := range d {
+		i := b.Index(r)
+		d[r] = e.upstream(i) * factorAt(s, i-lo) / e.scale * v
+	}
+	if b.at == nil {
+		narrow(e.Dst[b.first:b.first+len(d)], d, 1)
+		return
+	}
+	for r, i := range b.at {
+		e.Dst[i] = F(d[r])
 	}
 }
 

@@ -203,7 +203,7 @@ func HoldsAll[F Float](d Domain, x []F) bool {
 		if vec.Within(x, -1, 1) {
 			return true
 		}
-	case Signs:
+	case Signs, SignFlags:
 		others := uint64(0) // the bits beside the sign that are not those of 1
 		for _, v := range x {
 			others |= (math.Float64bits(float64(v)) ^ 0x3ff0000000000000) << 1

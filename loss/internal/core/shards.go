@@ -206,7 +206,7 @@ func (e *evaluation[F]) partsOf(w *work[F], lo, hi int) error {
 	for a := lo; a < hi; a += step {
 		b := min(a+step, hi)
 		factor := w.s[a-lo : b-lo]
-		e.pack(w, a, factor)
+		e.pack(w, a, b, factor)
 		if w.block.Rows == 0 {
 			continue
 		}
