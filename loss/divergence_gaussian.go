@@ -50,55 +50,83 @@ var gaussianKL = core.Definition{
 				}
 			}
 			gaussianValues(r)
-			for i := range r.Grad[0] {
-				r.Grad[0][i] = (m1[i] - m2[i]) / s2[i] / s2[i]
-			}
-			for i := range r.Grad[1] {
-				r.Grad[1][i] = squareLess1(s1[i], s2[i]) / s1[i]
-			}
-			for i := range r.Grad[2] {
-				r.Grad[2][i] = (m2[i] - m1[i]) / s2[i] / s2[i]
-			}
-			for i := range r.Grad[3] {
-				e := (m1[i] - m2[i]) / s2[i]
-				r.Grad[3][i] = -(squareLess1(s1[i], s2[i]) + e*e) / s2[i]
+			for k, g := range r.Grad[:4] {
+				if g == nil {
+					continue
+				}
+				switch k {
+				case 0, 2: // ±(m₁-m₂)/s₂²
+					formula.Blend(g, m1, m2, float64(1-k), float64(k-1))
+					vec.Divide(g, g, s2)
+					vec.Divide(g, g, s2)
+				case 1: // (ρ²-1)/s₁
+					squareLess1(r, g, s1, s2)
+					vec.Divide(g, g, s1)
+				case 3: // (1-ρ²-e²)/s₂
+					e := r.Buf(len(g))
+					squareLess1(r, g, s1, s2)
+					formula.Blend(e, m1, m2, 1, -1)
+					vec.Divide(e, e, s2)
+					for i, v := range e {
+						g[i] = -(g[i] + v*v)
+					}
+					vec.Divide(g, g, s2)
+				}
 			}
 		}
 	},
 }
 
-// squareLess1 is (a/b)² - 1.
-func squareLess1(a, b float64) float64 {
-	if math.IsInf(b, 1) && !math.IsInf(a, 1) {
-		return -1
+// squareLess1 writes (a/b)² - 1 to dst.
+func squareLess1(r *core.Block, dst, a, b []float64) {
+	ratio := r.Buf(len(dst))
+	formula.Blend(dst, a, b, 1, -1)
+	vec.Divide(dst, dst, b)
+	vec.Divide(ratio, a, b)
+	for i, rho := range ratio {
+		dst[i] *= rho + 1
 	}
-	return (a - b) / b * (a/b + 1)
+	if vec.Within(b, 0, math.MaxFloat64) {
+		return
+	}
+	for i, v := range b {
+		if math.IsInf(v, 1) && !math.IsInf(a[i], 1) {
+			dst[i] = -1
+		}
+	}
 }
 
-// gaussianValues writes the values of GaussianKL where they are wanted.
+// gaussianValues writes the values of GaussianKL where they are requested.
 func gaussianValues(r *core.Block) {
 	if r.Out == nil {
 		return
 	}
-	m1, s1, m2, s2 := r.X[0], r.X[1], r.X[2], r.X[3]
-	ratio, log := r.Buf(len(s1)), r.Buf(len(s1))
-	for i, s := range s1 {
-		ratio[i] = s / s2[i]
-	}
+	m1, s1, m2, s2, out := r.X[0], r.X[1], r.X[2], r.X[3], r.Out
+	ratio, log, width := r.Buf(len(out)), r.Buf(len(out)), r.Buf(len(out))
+	vec.Divide(ratio, s1, s2)
 	vec.Log(log, ratio)
-	for i, rho := range ratio {
-		e := (m1[i] - m2[i]) / s2[i]
-		width := squareLess1(s1[i], s2[i])
-		switch {
-		case math.Abs(width) <= 0.5:
-			width = formula.Log1pmx(width)
-		case math.IsInf(width, 1):
-		case rho < 0x1p-1022:
-			width -= 2 * formula.LogRatio(s1[i], s2[i])
-		default:
-			width -= 2 * log[i]
+	squareLess1(r, width, s1, s2)
+	formula.Blend(out, m1, m2, 1, -1)
+	vec.Divide(out, out, s2)
+	// of (ρ²-1) - log ρ², the widths near 0 have a series; they are gathered, without branches
+	near, n := r.Buf(len(out)+1), 0
+	for _, w := range width {
+		near[n] = w
+		n += formula.Indicator(math.Abs(w) <= 0.5)
+	}
+	formula.Log1pmxs(near[:n])
+	next := 0
+	for i, e := range out {
+		w := width[i]
+		isNear := math.Abs(w) <= 0.5
+		if rho := ratio[i]; !(rho >= 0x1p-1022 && rho <= math.MaxFloat64) {
+			if log[i] = 0; !math.IsInf(w, 1) {
+				log[i] = formula.LogRatio(s1[i], s2[i])
+			}
 		}
-		r.Out[i] = (width + e*e) / 2
+		w = formula.Pick(isNear, near[next], w-2*log[i])
+		next += formula.Indicator(isNear)
+		out[i] = (w + e*e) / 2
 	}
 }
 

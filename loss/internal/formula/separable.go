@@ -17,14 +17,29 @@ func Log1pmx(u float64) float64 {
 	if !(math.Abs(u) <= 0.5) {
 		return u - math.Log1p(u)
 	}
-	// log(1+u) = 2(s + s³/3 + s⁵/5 + ...) with s = u/(2+u), and u - 2s = u·s.
+	// log(1+u) = 2(s + s³/3 + s⁵/5 + ...) with s = u/(2+u), and u - 2s = u·s; s² is at most 1/9
 	s := u / (2 + u)
-	power, tail := s*s, 0.0
-	for k := 3.0; power > 0x1p-56*math.Abs(u); k += 2 {
-		tail += power / k
-		power *= s * s
+	t := s * s
+	tail := 1.0/9 + t*(1.0/11+t*(1.0/13))
+	if t > 0x1p-13 {
+		tail = 1.0/27 + t*(1.0/29+t*(1.0/31+t*(1.0/33+t*(1.0/35+t*(1.0/37)))))
+		tail = 1.0/17 + t*(1.0/19+t*(1.0/21+t*(1.0/23+t*(1.0/25+t*tail))))
+		tail = 1.0/9 + t*(1.0/11+t*(1.0/13+t*(1.0/15+t*tail)))
 	}
+	tail = t * (1.0/3 + t*(1.0/5+t*(1.0/7+t*tail)))
 	return s * (u - 2*tail)
+}
+
+// Log1pmxs replaces every u, of at most 1/2 in magnitude, by u - log(1+u).
+func Log1pmxs(u []float64) {
+	for i, v := range u {
+		s := v / (2 + v)
+		t := s * s
+		tail := 1.0/27 + t*(1.0/29+t*(1.0/31+t*(1.0/33+t*(1.0/35+t*(1.0/37)))))
+		tail = 1.0/17 + t*(1.0/19+t*(1.0/21+t*(1.0/23+t*(1.0/25+t*tail))))
+		tail = 1.0/3 + t*(1.0/5+t*(1.0/7+t*(1.0/9+t*(1.0/11+t*(1.0/13+t*(1.0/15+t*tail))))))
+		u[i] = s * (v - 2*(t*tail))
+	}
 }
 
 // Expm1mx returns e^y - 1 - y >= 0 to full relative accuracy.
