@@ -7,6 +7,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -41,26 +42,57 @@ var gaussianCRPS = core.Definition{
 		{Name: "target", Holds: core.Real, Shape: "*"}, {Name: "std", Holds: core.Variances, Shape: "*"}},
 	Takes: core.ReduceOptions, Laws: core.NonNegative, Others: "properscoring, scoringrules crps_gaussian",
 	Block: func(*core.Settings, core.Dims) core.BlockFunc {
-		return formula.Multivariate(3, func(x [core.MaxOperands]float64) formula.MultiPartials {
-			e, s := x[1]-x[0], x[2]
-			z, second := e/s, 0.0
-			if e == 0 {
-				z = 0
+		second := formula.Multivariate(3, crpsSecond)
+		return func(b *core.Block) {
+			if b.Hess[0] != nil || b.Hess[1] != nil || b.Hess[2] != nil {
+				second(b)
+				return
 			}
-			density := 2 * math.Exp(-z*z/2) / math.Sqrt(2*math.Pi) // 2φ
-			d := math.Erf(z / math.Sqrt2)
-			if s > 0 {
-				second = density / s
+			z, n := b.Buf(len(b.X[0])), len(b.X[0])
+			e, s, d, rate := b.Buf(n), b.X[2], b.Buf(n), b.Buf(n)
+			formula.Blend(e, b.X[1], b.X[0], 1, -1)
+			vec.Divide(z, e, s)
+			for i, v := range e {
+				if v == 0 {
+					z[i] = 0
+				}
+				rate[i] = -z[i] * z[i] / 2
 			}
-			cross := -formula.Times(second, z)
-			rate := density - 1/math.Sqrt(math.Pi)
-			j := formula.MultiPartials{L: formula.Times(d, e) + s*rate, D: [core.MaxOperands]float64{-d, d, rate}}
-			j.H[0] = [core.MaxOperands]float64{second, -second, -cross}
-			j.H[1] = [core.MaxOperands]float64{-second, second, cross}
-			j.H[2] = [core.MaxOperands]float64{-cross, cross, -formula.Times(cross, z)}
-			return j
-		})
+			vec.Exp(rate, rate)
+			for i, v := range rate {
+				rate[i] = 2*v/math.Sqrt(2*math.Pi) - 1/math.Sqrt(math.Pi)
+			}
+			if b.Out != nil || b.Grad[0] != nil || b.Grad[1] != nil {
+				for i, v := range z {
+					d[i] = math.Erf(v / math.Sqrt2)
+				}
+			}
+			for i := range b.Out {
+				b.Out[i] = formula.Times(d[i], e[i]) + s[i]*rate[i]
+			}
+			if b.Grad[0] != nil {
+				formula.Negate(b.Grad[0], d)
+			}
+			copy(b.Grad[1], d)
+			copy(b.Grad[2], rate)
+		}
 	},
+}
+
+// crpsSecond are the second derivatives of GaussianCRPS.
+func crpsSecond(x [core.MaxOperands]float64) (j formula.MultiPartials) {
+	z, s, second := 0.0, x[2], 0.0
+	if e := x[1] - x[0]; e != 0 {
+		z = e / s
+	}
+	if s > 0 {
+		second = 2 * math.Exp(-z*z/2) / math.Sqrt(2*math.Pi) / s
+	}
+	cross := -formula.Times(second, z)
+	j.H[0] = [core.MaxOperands]float64{second, -second, -cross}
+	j.H[1] = [core.MaxOperands]float64{-second, second, cross}
+	j.H[2] = [core.MaxOperands]float64{-cross, cross, -formula.Times(cross, z)}
+	return j
 }
 
 // WithFair makes [EnsembleCRPS] the fair score: the members are a sample of the forecast, not all
