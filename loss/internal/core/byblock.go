@@ -1,6 +1,11 @@
 package core
 
-import "github.com/surprisal-go/surprisal/tensorops/vec"
+import (
+	"math"
+
+	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
+)
 
 // blockLen is the number of entries of a block: few enough that operands, results and what the
 // mathematics keeps stay in the nearest cache.
@@ -72,19 +77,16 @@ func (e *evaluation[F]) pack(w *work[F], lo, hi int, s []float64) {
 	b.reset()
 	b.Cols, b.Single, b.first = e.Dims.Cols, e.DType == Float32, lo
 	b.Rows = hi - lo
-	if s != nil {
-		at := Fit(&w.at, len(s))[:0]
+	if _, counted, _ := vec.SumWeights(s); counted < len(s) {
+		at, n := Fit(&w.at, len(s)+1), 0
 		for i, v := range s {
-			if v != 0 {
-				at = append(at, lo+i)
-			}
+			at[n] = lo + i // stays where the row counts
+			n += int(1 + ifZero(math.Abs(v)))
 		}
-		if b.Rows = len(at); b.Rows == 0 {
+		if b.Rows = n; n == 0 {
 			return
 		}
-		if b.Rows < len(s) {
-			b.at = at
-		}
+		b.at = at[:n]
 	}
 	for k := range e.Floats {
 		if e.in.X[k] != nil {
@@ -124,13 +126,7 @@ func (e *evaluation[F]) pack(w *work[F], lo, hi int, s []float64) {
 func (e *evaluation[F]) gather(buf *[]float64, x []F, b *Block) []float64 {
 	cols, inner := e.Dims.Cols, e.Dims.Inner
 	if b.at == nil && inner == 1 {
-		x := x[b.first*cols : (b.first+b.Rows)*cols]
-		if d, ok := any(x).([]float64); ok {
-			return d
-		}
-		dst := Fit(buf, len(x))
-		vec.Widen(dst, any(x).([]float32))
-		return dst
+		return widen(buf, x[b.first*cols:(b.first+b.Rows)*cols])
 	}
 	dst := Fit(buf, b.Rows*cols)
 	if cols == 1 {
@@ -227,6 +223,10 @@ func (e *evaluation[F]) takeValues(w *work[F], s []float64, lo int) {
 			}
 		}
 	}
+	if b.Cols == 1 && e.Dims.Inner == 1 && s != nil {
+		e.takeElements(w, l, s, lo)
+		return
+	}
 	if b.Cols == 1 && s == nil {
 		w.total.n.add(Total(l))
 		if e.Out != nil {
@@ -240,6 +240,30 @@ func (e *evaluation[F]) takeValues(w *work[F], s []float64, lo int) {
 		w.total.n.add(v)
 		if e.Out != nil {
 			e.Out[i] = F(v)
+		}
+	}
+}
+
+// takeElements is takeValues of rows of one entry.
+func (e *evaluation[F]) takeElements(w *work[F], l, s []float64, lo int) {
+	b := &w.block
+	if b.at == nil {
+		for i, v := range s {
+			l[i] *= v
+		}
+	} else {
+		for r, i := range b.at {
+			l[r] *= s[i-lo]
+		}
+	}
+	w.total.n.addAll(l)
+	switch {
+	case e.Out == nil:
+	case b.at == nil:
+		narrow(e.Out[b.first:b.first+len(l)], l, 1)
+	default:
+		for r, i := range b.at {
+			e.Out[i] = F(l[r])
 		}
 	}
 }
@@ -288,10 +312,33 @@ func (e *evaluation[F]) storeRows(w *work[F], s []float64, lo int) {
 // storeElements is storeRows of rows of one entry.
 func (e *evaluation[F]) storeElements(w *work[F], s []float64, lo int) {
 	b := &w.block
-	d := w.out[:b.Rows]
-	for r, v := range d {
-		i := b.Index(r)
-		d[r] = e.upstream(i) * factorAt(s, i-lo) / e.scale * v
+	d, factors := w.out[:b.Rows], Fit(&w.g, b.Rows)
+	switch {
+	case b.at != nil:
+		for r, i := range b.at {
+			factors[r] = s[i-lo]
+		}
+	case s != nil:
+		copy(factors, s)
+	default:
+		for r := range factors {
+			factors[r] = 1
+		}
+	}
+	if e.Set.Reduction == None && e.in.Upstream != nil && !e.IsMap {
+		for r := range factors {
+			factors[r] *= float64(e.in.Upstream[b.Index(r)])
+		}
+	} else if up := e.upstream(0); up != 1 {
+		for r := range factors {
+			factors[r] *= up
+		}
+	}
+	if e.scale != 1 {
+		tensorops.Quotients(factors, factors, e.scale)
+	}
+	for r, f := range factors {
+		d[r] *= f
 	}
 	if b.at == nil {
 		narrow(e.Dst[b.first:b.first+len(d)], d, 1)
@@ -331,6 +378,10 @@ func (e *evaluation[F]) addVariation(w *work[F], g []float64) {
 
 // clearRows writes 0 to the derivatives of rows that do not count.
 func (e *evaluation[F]) clearRows(lo int, s []float64) {
+	if e.Dims.Cols == 1 && e.Dims.Inner == 1 { // those that count are written later
+		clear(e.Dst[lo : lo+len(s)])
+		return
+	}
 	for i, v := range s {
 		if v != 0 {
 			continue

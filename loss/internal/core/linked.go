@@ -396,8 +396,17 @@ func widen[F Float](buf *[]float64, x []F) []float64 {
 		return d
 	}
 	dst := Fit(buf, len(x))
-	vec.Widen(dst, any(x).([]float32))
+	copyWide(dst, x)
 	return dst
+}
+
+// copyWide writes x to dst.
+func copyWide[F Float](dst []float64, x []F) {
+	if x, ok := any(x).([]float32); ok {
+		vec.Widen(dst, x)
+		return
+	}
+	copy(dst, any(x).([]float64))
 }
 
 // consecutive reports whether rows lie one after another.

@@ -154,13 +154,8 @@ func (e *evaluation[F]) factors(s []float64, labels []int, lo int) error {
 			return err
 		}
 	} else if e.Weighted {
-		for i := range s {
-			if s[i] != 0 {
-				s[i] = float64(e.in.Weights[e.entry(e.WeightShape, lo+i)])
-				if !Finite(s[i]) {
-					return e.badWeight(s[i], lo+i)
-				}
-			}
+		if err := e.weightFactors(s, lo); err != nil {
+			return err
 		}
 	}
 	if e.Normalized && e.in.Normalizer == 0 {
@@ -171,6 +166,34 @@ func (e *evaluation[F]) factors(s []float64, labels []int, lo int) error {
 					what = "element"
 				}
 				return Faultf(ErrValue, e.Def.Name, "normalizer is 0 with an active %s at %s, want a number > 0", what, e.Values.coordinates(lo+i))
+			}
+		}
+	}
+	return nil
+}
+
+// weightFactors replaces the factors of s that are not 0 by the weights.
+func (e *evaluation[F]) weightFactors(s []float64, lo int) error {
+	if !e.perRow(e.WeightShape) {
+		weights := e.in.Weights[lo:][:len(s)]
+		if _, largest := limits[F](); e.MaskType == "" && vec.Within(weights, -largest, largest) {
+			copyWide(s, weights)
+			return nil
+		}
+		odd := 0.0 // not 0 where a weight that is read is not finite
+		for i, w := range weights {
+			v := math.Float64frombits(math.Float64bits(float64(w)) &^ uint64(ifZero(s[i])))
+			s[i] = v
+			odd += v - v
+		}
+		if odd == 0 {
+			return nil
+		}
+	}
+	for i := range s {
+		if s[i] != 0 {
+			if s[i] = float64(e.in.Weights[e.entry(e.WeightShape, lo+i)]); !Finite(s[i]) {
+				return e.badWeight(s[i], lo+i)
 			}
 		}
 	}

@@ -1,18 +1,26 @@
 package core
 
-import "math"
-
-// sum is a compensated sum: what rounding loses of each addition is added up apart (Neumaier 1974).
+// sum is a compensated sum: what rounding loses of each addition is added up apart (Neumaier 1974),
+// by Knuth's form, which has no branches.
 type sum struct{ s, lost float64 }
 
 func (a *sum) add(v float64) {
 	s := a.s + v
-	if math.Abs(a.s) >= math.Abs(v) {
-		a.lost += a.s - s + v
-	} else {
-		a.lost += v - s + a.s
-	}
+	part := s - a.s
+	a.lost += (a.s - (s - part)) + (v - part)
 	a.s = s
+}
+
+// addAll adds the numbers one after another.
+func (a *sum) addAll(x []float64) {
+	total, lost := a.s, a.lost
+	for _, v := range x {
+		s := total + v
+		part := s - total
+		lost += (total - (s - part)) + (v - part)
+		total = s
+	}
+	a.s, a.lost = total, lost
 }
 
 // value returns the sum. Without compensation where it is not finite: the lost part is NaN there.
