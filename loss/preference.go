@@ -71,17 +71,22 @@ var dpo = core.Definition{
 	},
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		eps, robust := s.Smoothing, s.Preference.Robust
-		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
+		return formula.PolicyPairs(s.Beta, func(_, _ float64, odds *[2]formula.Odds) formula.Partials {
+			o := &odds[0]
 			if robust {
-				o := formula.OddsOf(u - v)
 				return formula.OfDifference((formula.Times(1-eps, o.Won)-formula.Times(eps, o.Lost))/(1-2*eps), -((1-eps)*o.No+eps*o.Yes)/(1-2*eps), o.Yes*o.No)
 			}
-			return formula.OfDifference(formula.Preferred(u-v, eps))
-		})
+			return formula.OfDifference(o.Preferred(eps))
+		}, preferenceLogit)
 	},
 }
 
 // positiveBeta refuses a β of 0.
+// The logits whose odds losses of u and v read.
+func chosenLogit(u, _ float64) float64     { return u }
+func rejectedLogit(_, v float64) float64   { return v }
+func preferenceLogit(u, v float64) float64 { return u - v }
+
 func positiveBeta(s *core.Settings) error {
 	if s.Beta == 0 {
 		return fmt.Errorf("WithBeta is 0, want a number > 0")
@@ -117,7 +122,7 @@ var dpoHinge = core.Definition{
 	Name: "DPOHinge", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type hinge",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
-		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
+		return formula.PolicyPairs(s.Beta, func(u, v float64, _ *[2]formula.Odds) formula.Partials {
 			switch d := u - v; {
 			case d < 1:
 				return formula.OfDifference(1-d, -1, 0)
@@ -155,7 +160,7 @@ var ipo = core.Definition{
 	Laws: core.NonNegative, Others: "trl loss_type ipo",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		goal := 1 / (2 * s.Beta)
-		return formula.PolicyPairs(1, func(u, v float64) formula.Partials {
+		return formula.PolicyPairs(1, func(u, v float64, _ *[2]formula.Odds) formula.Partials {
 			e := u - v - goal
 			return formula.OfDifference(e*e, 2*e, 2)
 		})
@@ -189,11 +194,11 @@ var apoZero = core.Definition{
 	Name: "APOZero", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type apo_zero",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
-		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
-			a, da, dda := formula.SigmoidOf(-u)
-			b, db, ddb := formula.SigmoidOf(v)
+		return formula.PolicyPairs(s.Beta, func(_, _ float64, o *[2]formula.Odds) formula.Partials {
+			a, da, dda := o[0].Reversed().Sigmoid()
+			b, db, ddb := o[1].Sigmoid()
 			return formula.Partials{L: a + b, P: -da, T: db, PP: dda, TT: ddb}
-		})
+		}, chosenLogit, rejectedLogit)
 	},
 }
 
@@ -224,11 +229,11 @@ var apoDown = core.Definition{
 	Name: "APODown", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative, Others: "trl loss_type apo_down",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
-		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
-			a, da, dda := formula.SigmoidOf(u)
-			b, db, ddb := formula.SigmoidOf(v - u)
+		return formula.PolicyPairs(s.Beta, func(_, _ float64, o *[2]formula.Odds) formula.Partials {
+			a, da, dda := o[0].Sigmoid()
+			b, db, ddb := o[1].Reversed().Sigmoid()
 			return formula.Partials{L: a + b, P: da - db, T: db, PP: dda + ddb, PT: -ddb, TT: ddb}
-		})
+		}, chosenLogit, preferenceLogit)
 	},
 }
 
@@ -257,12 +262,12 @@ var nca = core.Definition{
 	Name: "NCA", Operands: policyPairs(), Takes: preferenceOptions, Defaults: core.Settings{Beta: 0.1}, Check: positiveBeta,
 	Laws: core.NonNegative | core.Convex, Others: "trl loss_type nca_pair",
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
-		return formula.PolicyPairs(s.Beta, func(u, v float64) formula.Partials {
-			a, da, dda := formula.SoftplusOf(u)
-			b, db, ddb := formula.SoftplusOf(-u)
-			c, dc, ddc := formula.SoftplusOf(v)
+		return formula.PolicyPairs(s.Beta, func(_, _ float64, o *[2]formula.Odds) formula.Partials {
+			a, da, dda := o[0].Softplus()
+			b, db, ddb := o[0].Reversed().Softplus()
+			c, dc, ddc := o[1].Softplus()
 			return formula.Partials{L: b + a/2 + c/2, P: da/2 - db, T: dc / 2, PP: dda/2 + ddb, TT: ddc / 2}
-		})
+		}, chosenLogit, rejectedLogit)
 	},
 }
 
@@ -300,10 +305,18 @@ var simPO = core.Definition{
 
 // preferredBy is the logistic loss of β·(c - r) - γ.
 func preferredBy(s *core.Settings, gamma float64) core.BlockFunc {
-	return formula.Bivariate(func(c, r float64, _ int) formula.Partials {
-		l, d, dd := formula.Preferred(s.Beta*(c-r)-gamma, s.Smoothing)
-		return formula.OfDifference(l, s.Beta*d, s.Beta*s.Beta*dd)
-	})
+	return func(b *core.Block) {
+		d := formula.Residuals(b)
+		for i, e := range d {
+			d[i] = s.Beta*e - gamma
+		}
+		odds := formula.LogisticOf(b, d, true)
+		formula.Bivariate(func(_, _ float64, i int) formula.Partials {
+			o := odds.Odds(i)
+			l, first, second := o.Preferred(s.Smoothing)
+			return formula.OfDifference(l, s.Beta*first, s.Beta*s.Beta*second)
+		})(b)
+	}
 }
 
 // CPO returns the preference term of contrastive preference optimisation: the logistic loss of the

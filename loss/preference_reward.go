@@ -38,7 +38,8 @@ var bradleyTerry = core.Definition{
 	Grouped: perEntry,
 	Group: func(*core.Settings, *core.GroupDims) core.GroupFunc {
 		return entrywise(func(x [core.MaxPlaces]float64) formula.MultiPartials {
-			l, d, dd := formula.Preferred(x[0]-x[1]-x[2], 0)
+			o := formula.OddsOf(x[0] - x[1] - x[2])
+			l, d, dd := o.Preferred(0)
 			return formula.MultiPartials{L: l, D: [core.MaxOperands]float64{d, -d}, H: [core.MaxOperands][core.MaxOperands]float64{{dd, -dd}, {-dd, dd}}}
 		})
 	},
@@ -146,7 +147,8 @@ var kto = core.Definition{
 			if x[2] == 1 {
 				sign = -1
 			}
-			l, d, dd := formula.SigmoidOf(sign * b * (x[0] - x[1] - max(0, x[3])))
+			o := formula.OddsOf(sign * b * (x[0] - x[1] - max(0, x[3])))
+			l, d, dd := o.Sigmoid()
 			d *= sign * b
 			dd *= b * b
 			return formula.MultiPartials{L: l, D: [core.MaxOperands]float64{d, -d}, H: [core.MaxOperands][core.MaxOperands]float64{{dd, -dd}, {-dd, dd}}}

@@ -38,15 +38,20 @@ func (j Partials) WriteTo(r *core.Block, i int) {
 // Bivariate lifts a function of a prediction and a target; i is the element's place in the block.
 func Bivariate(f func(p, t float64, i int) Partials) core.BlockFunc {
 	return func(b *core.Block) {
-		p, t := b.X[0], b.X[1]
-		for i := range b.Out {
-			b.Out[i] = f(p[i], t[i], i).L
-		}
-		for i := range b.Grad[0] {
-			b.Grad[0][i] = f(p[i], t[i], i).P
-		}
-		for i := range b.Grad[1] {
-			b.Grad[1][i] = f(p[i], t[i], i).T
+		p, t, out, gp, gt := b.X[0], b.X[1], b.Out, b.Grad[0], b.Grad[1]
+		if out != nil || gp != nil || gt != nil {
+			for i := range p {
+				j := f(p[i], t[i], i)
+				if out != nil {
+					out[i] = j.L
+				}
+				if gp != nil {
+					gp[i] = j.P
+				}
+				if gt != nil {
+					gt[i] = j.T
+				}
+			}
 		}
 		SecondOrder(b, func(i int) Partials { return f(p[i], t[i], i) })
 	}
