@@ -21,6 +21,8 @@ const (
 	classLabels
 	classLists // labels first, then -1
 	fractions  // between 0 and 1
+	widths     // between 0.1 and 1.1
+	signs      // -1 and 1
 )
 
 // given are options that do not depend on the number of classes.
@@ -38,7 +40,8 @@ func counts(classes int) loss.Option {
 	return loss.WithCounts(n)
 }
 
-// rowBenchmarks are losses of rows that are not cross-entropies or squares.
+// rowBenchmarks are losses of rows that are not cross-entropies or squares, and of elements of more
+// than two operands.
 var rowBenchmarks = []struct {
 	loss, option string
 	opts         []func(classes int) loss.Option
@@ -86,6 +89,15 @@ var rowBenchmarks = []struct {
 	{"Entmax15", "", nil, []content{logits, classLabels}},
 	{"EvidentialMSE", "", nil, []content{fractions, classLabels}},
 	{"CosineDistance", "", nil, []content{logits, logits}},
+
+	{"GaussianNLL", "", nil, []content{logits, logits, widths}},
+	{"LaplaceNLL", "", nil, []content{logits, logits, widths}},
+	{"StudentTNLL", "", nil, []content{logits, logits, widths}},
+	{"GaussianKL", "", nil, []content{logits, widths, logits, widths}},
+	{"GaussianCRPS", "", nil, []content{logits, logits, widths}},
+	{"MarginRanking", "", nil, []content{logits, logits, signs}},
+	{"DPO", "", nil, []content{logits, logits, logits, logits}},
+	{"SimPO", "", nil, []content{logits, logits}},
 }
 
 // BenchmarkRows measures the value and the gradient by the first operand.
@@ -169,8 +181,13 @@ func rowCall[F float32 | float64](l *eager.Loss, holds []content, shape [2]int) 
 			row, sum := x[i*shape[1]:(i+1)*shape[1]], 0.0
 			for c := range row {
 				v := 3 * r.NormFloat64()
-				if h == fractions {
+				switch h {
+				case fractions:
 					v = r.Float64()
+				case widths:
+					v = 0.1 + r.Float64()
+				case signs:
+					v = math.Copysign(1, v)
 				}
 				row[c] = F(v)
 				sum += math.Exp(v)
