@@ -229,13 +229,13 @@ var bernoulliKL = core.Definition{
 			if r.Grad[0] != nil {
 				bernoulliDerivs(r)
 			}
-			if r.Grad[1] == nil && r.Hess[0] == nil && r.Hess[1] == nil {
+			if r.Grad[1] != nil {
+				bernoulliPulls(r)
+			}
+			if r.Hess[0] == nil && r.Hess[1] == nil {
 				return
 			}
 			la, lb := formula.LogisticOf(r, a, false), formula.LogisticOf(r, b, false)
-			for i := range r.Grad[1] {
-				r.Grad[1][i] = bernoulliPull(&la, &lb, i)
-			}
 			formula.SecondOrder(r, func(i int) formula.Partials { return bernoulliBend(&la, &lb, i) })
 		}
 	},
@@ -314,15 +314,38 @@ func bernoulli(a, b float64) float64 {
 	}
 }
 
-// bernoulliPull is σ(b) - σ(a) for element i.
-func bernoulliPull(la, lb *formula.Logistic, i int) float64 {
-	p, np := la.Sigmoids(i)
-	q, nq := lb.Sigmoids(i)
-	switch d := difference(la.X[i], lb.X[i]); {
+// bernoulliPulls writes the derivatives by the second logits, σ(b) - σ(a). With the signs of both
+// turned so that a is not positive, p = σ(a) and u = e^(b-a) - 1, it is p(1-p)u/(1 + pu), in which
+// nothing cancels.
+func bernoulliPulls(r *core.Block) {
+	a, b, g := r.X[0], r.X[1], r.Grad[1]
+	e, u := r.Buf(len(a)), r.Buf(len(a))
+	for i, x := range a {
+		e[i] = -math.Abs(x)
+		gap := b[i] - x
+		u[i] = formula.Pick(x > 0, -gap, gap)
+	}
+	vec.Exp(e, e)
+	vec.Expm1(u, u)
+	for i, v := range e {
+		rest, up := 1+v, u[i]
+		pull := v * up / (rest * (rest + v*up)) // p = v/rest
+		g[i] = formula.Pick(a[i] > 0, -pull, pull)
+		if !(math.Abs(up) < 0x1p500 && v > 0x1p-500) {
+			g[i] = differenceOfSigmoids(a[i], b[i])
+		}
+	}
+}
+
+// differenceOfSigmoids is σ(b) - σ(a) for logits that lie far apart, or are large.
+func differenceOfSigmoids(a, b float64) float64 {
+	p, np := formula.Sigmoids(a)
+	q, nq := formula.Sigmoids(b)
+	switch d := difference(a, b); {
 	case math.Abs(d) <= 0.5:
 		u := math.Expm1(-d)
 		return p * np * u / (1 + p*u)
-	case la.X[i] > 0:
+	case a > 0:
 		return np - nq
 	}
 	return q - p
