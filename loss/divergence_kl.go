@@ -62,7 +62,6 @@ func KL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var kl = core.Definition{
 	Name: "KL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget, core.OptTargetLogits, core.OptTemperature, core.OptShard),
 	Kernel:   klKernels,
-	Fast:     klFast,
 	Defaults: core.Settings{Temperature: 1},
 	Target:   targetDomain,
 	Laws:     core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual | core.Convex,
@@ -79,9 +78,7 @@ var kl = core.Definition{
 			if p.L1 != p.L1 || t.mass != t.mass {
 				return formula.SetNaN(r)
 			}
-			for j := range t.t {
-				t.log[j] += p.NLL(j) // log t - log p
-			}
+			t.compare(r, &p, s)
 			whole := wholeRow
 			switch {
 			case beside == nil:
@@ -92,11 +89,16 @@ var kl = core.Definition{
 			}
 			value, mean := t.against(p.P, 0, whole)
 			if g := r.Grad[0]; g != nil {
+				// T·p - t, at the largest t from what the other classes have
+				top, rest := t.largest()
+				if beside != nil {
+					rest += beside.Mass + beside.Lost
+				}
 				for j, q := range t.t {
-					if q == t.mass {
-						g[j] = -q * p.OneMinus(j) / s.Temperature
+					if j == top {
+						g[j] = (rest*p.P[j] - q*p.OneMinus(j)) / s.Temperature
 					} else {
-						g[j] = (t.mass*p.P[j] - q) / s.Temperature
+						g[j] = (t.over*p.P[j] - probDifference(q, p.P[j], t.log[j])) / s.Temperature
 					}
 				}
 			}
@@ -170,6 +172,45 @@ func targetDomain(s *core.Settings) Domain {
 type goal struct {
 	t, log     []float64
 	mass, over float64
+	logits     formula.SoftmaxRow // of a target of logits
+}
+
+// compare makes log t - log p of log t, p being the softmax of operand 0. Logits are subtracted from
+// each other first: that loses no digits where they are nearly equal.
+func (g *goal) compare(r *core.Block, p *formula.SoftmaxRow, s *core.Settings) {
+	if !s.TargetLogits {
+		for j := range g.log {
+			g.log[j] += p.NLL(j)
+		}
+		return
+	}
+	shift := (p.Max - g.logits.Max) + (p.L1 - g.logits.L1)
+	for j, x := range r.X[0] {
+		g.log[j] = (r.X[1][j]-x)/s.Temperature + shift
+	}
+}
+
+// largest returns the class of the largest t and the sum of the others.
+func (g *goal) largest() (class int, others float64) {
+	for j, t := range g.t {
+		if t > g.t[class] {
+			class = j
+		}
+	}
+	for j, t := range g.t {
+		if j != class {
+			others += t
+		}
+	}
+	return class, others
+}
+
+// probDifference returns t - p, where a is log(t/p).
+func probDifference(t, p, a float64) float64 {
+	if math.Abs(a) <= 0.5 {
+		return p * math.Expm1(a)
+	}
+	return t - p
 }
 
 // target reads operand 1 as the settings say. Where it holds a NaN the mass is NaN.
@@ -183,7 +224,7 @@ func targetOf(r *core.Block, s *core.Settings) goal {
 		for j := range x {
 			g.log[j] = -z.NLL(j)
 		}
-		g.mass = 1 + 0*z.L1
+		g.mass, g.logits = 1+0*z.L1, z
 		return g // over is 0
 	case s.LogTarget:
 		g.t = r.Buf(len(x))

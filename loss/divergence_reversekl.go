@@ -38,7 +38,7 @@ func ReverseKL(logits, target *G.Node, opts ...Option) (*G.Node, error) {
 var reverseKL = core.Definition{
 	Name: "ReverseKL", Operands: rows("logits", core.Logits, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget, core.OptTargetLogits, core.OptTemperature),
 	Defaults: core.Settings{Temperature: 1},
-	Fast:     reverseKLFast,
+	Kernel:   reverseKLKernels,
 	Target:   targetDomain, Check: oneTarget,
 	Laws: core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
@@ -48,15 +48,16 @@ var reverseKL = core.Definition{
 				return formula.SetNaN(r)
 			}
 			p := goal{t: x.P, log: r.Buf(len(x.P)), mass: 1}
-			for j := range p.log {
-				p.log[j] = -x.NLL(j) - t.log[j]
+			t.compare(r, &x, s)
+			for j, a := range t.log {
+				p.log[j] = -a
 			}
 			value, mean := p.against(t.t, t.over, wholeRow)
 			for j := range r.Grad[0] {
 				r.Grad[0][j] = tilt(p.t[j], p.log[j], mean) / s.Temperature
 			}
 			for j := range r.Grad[1] {
-				r.Grad[1][j] = t.slope(p.t[j], j, s)
+				r.Grad[1][j] = t.slope(p.t[j], p.log[j], j, s)
 			}
 			if r.Hess[0] == nil && r.Hess[1] == nil {
 				return value
@@ -92,11 +93,12 @@ var reverseKL = core.Definition{
 	},
 }
 
-// slope is the derivative of -Σ p·log t by parameter j of the target, for Σ p = 1.
-func (g *goal) slope(p float64, j int, s *core.Settings) float64 {
+// slope is the derivative of -Σ p·log t by parameter j of the target, for Σ p = 1; a is log p - log
+// t_j.
+func (g *goal) slope(p, a float64, j int, s *core.Settings) float64 {
 	switch {
 	case s.TargetLogits:
-		return (g.t[j] - p) / s.Temperature
+		return -probDifference(p, g.t[j], a) / s.Temperature
 	case s.LogTarget:
 		return -p
 	}

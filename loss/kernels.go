@@ -192,14 +192,6 @@ func crossEntropyTargets(s *core.Settings, o *tensorops.TargetSoftmax) {
 	o.Softcap, o.Smoothing, o.ZLoss = s.Softcap, s.Smoothing, s.ZLoss
 }
 
-// klKernels are for targets of probabilities.
-func klKernels(s *core.Settings, d core.Dims) core.Kernels {
-	if s.LogTarget || s.TargetLogits {
-		return core.Kernels{}
-	}
-	return softmaxRows(nil, func(_ *core.Settings, o *tensorops.TargetSoftmax) { o.KL = true })(s, d)
-}
-
 // nllKernels read the label's entry of each row and write one entry of the gradient.
 func nllKernels(s *core.Settings, _ core.Dims) core.Kernels {
 	return core.Kernels{F32: nllKernel[float32](s.ClassWeights), F64: nllKernel[float64](s.ClassWeights)}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
-	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -55,51 +54,7 @@ var distillation = core.Definition{
 		hard := ofFirst(crossEntropyRow(&core.Settings{Temperature: 1}))
 		return formula.ByClassWeight(s, formula.Mixture(s.Alpha*t*t, soft, 1-s.Alpha, hard))
 	},
-	Fast: distillationFast,
-}
-
-// distillationFast adds the divergence from the teacher and the surprisal of the label, whose
-// probability is taken from the sum of the others.
-func distillationFast(s *core.Settings, d core.Dims) core.FastFunc {
-	if s.Alpha == 0 || s.Alpha == 1 || d.Cols == 1 {
-		return nil
-	}
-	t := s.Temperature
-	soft, hard := s.Alpha*t*t, 1-s.Alpha
-	divergence := klFast(&core.Settings{Temperature: t, TargetLogits: true}, d)
-	return func(b *core.Block, wrt int, value, grad []float64) {
-		divergence(b, wrt, value, grad)
-		p := formula.ExpsOf(b, b.X[0], 1)
-		odds, nll := b.Buf(b.Rows), b.Buf(b.Rows) // odds: against the label
-		for i, y := range b.Label {
-			e := p.Row(i)
-			own := e[y]
-			e[y] = 0
-			others := formula.Sum(e)
-			e[y] = own
-			odds[i] = others / own
-		}
-		vec.Log1p(nll, odds)
-		for i, y := range b.Label {
-			lo, hi := i*b.Cols, (i+1)*b.Cols
-			w := 1.0
-			if s.ClassWeights != nil {
-				w = s.ClassWeights[y]
-			}
-			value[i] = w * (soft*value[i] + hard*nll[i])
-			if grad == nil {
-				continue
-			}
-			g := grad[lo:hi]
-			if wrt == 1 {
-				formula.Blend(g, g, g, w*soft, 0)
-				continue
-			}
-			at := w * (soft*g[y] - hard*odds[i]/(1+odds[i]))
-			formula.Blend(g, g, p.Row(i), w*soft, w*hard/p.Sum[i])
-			g[y] = at
-		}
-	}
+	Kernel: distillationKernels,
 }
 
 // ofFirst is the loss f of operand 0 and the label alone, whose derivatives by operand 1 are 0.

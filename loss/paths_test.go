@@ -16,9 +16,8 @@ import (
 // withoutKernel lists the losses that have no kernel, and why.
 var withoutKernel = map[string]string{
 	"CrossEntropyFromProb": "reads probabilities", "Sparsemax": "sorts", "Entmax15": "sorts",
-	"Distillation": "two softmaxes", "MultiLabelMargin": "compares lists",
-	"GaussianNLL": "three operands", "LaplaceNLL": "three operands", "StudentTNLL": "three operands", "MarginRanking": "three operands", "GaussianKL": "four operands",
-	"ReverseKL":     "the softmax on the other side",
+	"MultiLabelMargin": "compares lists",
+	"GaussianNLL":      "three operands", "LaplaceNLL": "three operands", "StudentTNLL": "three operands", "MarginRanking": "three operands", "GaussianKL": "four operands",
 	"JensenShannon": "reads probabilities", "TotalVariation": "reads probabilities", "Hellinger": "reads probabilities",
 	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",
 	"AlphaDivergence": "reads probabilities",
@@ -34,12 +33,15 @@ var float32Only = map[string]bool{"BernoulliKL": true, "Barron": true, "BinaryCr
 
 // refusals lists the options under which a loss with kernels has none.
 var refusals = map[string]bool{
-	"PoissonNLL WithFull": true, "NegativeBinomial WithFull": true, "KL WithLogTarget": true, "KL WithTargetLogits": true,
+	"PoissonNLL WithFull": true, "NegativeBinomial WithFull": true,
 	"SphericalScore soft": true, "KLFromLogProb WithLogTarget": true,
 }
 
 // pureGoRefusals lists the losses whose kernels for soft targets exist in assembly alone.
 var pureGoRefusals = map[string]bool{"SoftmaxFocal": true, "PolyCrossEntropy": true, "GeneralizedCrossEntropy": true}
+
+// withoutPureGo lists the losses and options whose kernels exist in assembly alone.
+var withoutPureGo = map[string]bool{"Distillation": true, "ReverseKL": true, "KL WithLogTarget": true, "KL WithTargetLogits": true}
 
 // float64Refusals lists the options under which a loss has a kernel for float32 alone.
 var float64Refusals = map[string]bool{"SigmoidFocal WithGamma": true}
@@ -114,7 +116,7 @@ func testPaths(t *testing.T, info Info, dt tensor.Dtype, shape []int, axis int) 
 			if soft && (info.Target != LabelsOrSoft || name == "WithIgnoreIndex") || refusals[info.Name+" "+name] || dt == tensor.Float64 && float64Refusals[info.Name+" "+name] || soft && refusals[info.Name+" soft"] {
 				continue
 			}
-			if soft && vec.Active() == vec.Generic && pureGoRefusals[info.Name] {
+			if vec.Active() == vec.Generic && (soft && pureGoRefusals[info.Name] || withoutPureGo[info.Name] || withoutPureGo[info.Name+" "+name]) {
 				continue
 			}
 			for _, data := range []string{"", "weights", "mask", "both"} {
@@ -172,14 +174,17 @@ func pathGraph(g *G.ExprGraph, info Info, dt tensor.Dtype, shape []int, axis int
 	}
 	rows := append(append([]int(nil), shape[:axis]...), shape[axis+1:]...)
 	x := float("x", shape, info.Pred)
-	var y *G.Node
-	if info.Target == Labels || info.Target == LabelsOrSoft && !soft {
+	labels := func() *G.Node {
 		labels := make([]int, tensor.Shape(rows).TotalSize())
 		for i := range labels {
 			labels[i] = i % shape[axis]
 		}
-		y = G.NewTensor(g, tensor.Int, len(rows), G.WithName("y"), G.WithShape(rows...),
+		return G.NewTensor(g, tensor.Int, len(rows), G.WithName("labels"), G.WithShape(rows...),
 			G.WithValue(tensor.New(tensor.WithShape(rows...), tensor.WithBacking(labels))))
+	}
+	var y *G.Node
+	if info.Target == Labels || info.Target == LabelsOrSoft && !soft {
+		y = labels()
 	} else {
 		y = float("y", shape, info.Target)
 	}
@@ -198,7 +203,11 @@ func pathGraph(g *G.ExprGraph, info Info, dt tensor.Dtype, shape []int, axis int
 		opts = append(opts, WithMask(G.NewTensor(g, tensor.Bool, len(values), G.WithName("m"), G.WithShape(values...),
 			G.WithValue(tensor.New(tensor.WithShape(values...), tensor.WithBacking(m))))))
 	}
-	cost, err := info.Call([]*G.Node{x, y}, opts...)
+	operands := []*G.Node{x, y}
+	if len(info.def.Required()) > 2 { // beside the logits of two models
+		operands = append(operands, labels())
+	}
+	cost, err := info.Call(operands, opts...)
 	if err != nil {
 		return nil, err
 	}

@@ -4004,6 +4004,123 @@ DATA c64_43300000000003ff<>+48(SB)/8, $0x43300000000003ff
 DATA c64_43300000000003ff<>+56(SB)/8, $0x43300000000003ff
 GLOBL c64_43300000000003ff<>(SB), RODATA|NOPTR, $64
 
+// func gapsF32AVX2(dst *float64, e *float64, x *float32, y *float32, n int, a float64, b float64)
+// Requires: AVX, FMA3
+TEXT ·gapsF32AVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         e+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         n+32(FP), SI
+	VBROADCASTSD a+40(FP), Y0
+	VBROADCASTSD b+48(FP), Y1
+	SUBQ         $0x00000010, SI
+	JL           rest23
+
+sixteen23:
+	VCVTPS2PD   (DX), Y2
+	VCVTPS2PD   (BX), Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      (CX), Y2, Y2
+	VMOVUPD     Y2, (AX)
+	VCVTPS2PD   16(DX), Y2
+	VCVTPS2PD   16(BX), Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      32(CX), Y2, Y2
+	VMOVUPD     Y2, 32(AX)
+	VCVTPS2PD   32(DX), Y2
+	VCVTPS2PD   32(BX), Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      64(CX), Y2, Y2
+	VMOVUPD     Y2, 64(AX)
+	VCVTPS2PD   48(DX), Y2
+	VCVTPS2PD   48(BX), Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      96(CX), Y2, Y2
+	VMOVUPD     Y2, 96(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, SI
+	JGE         sixteen23
+
+rest23:
+	ADDQ        $0x00000010, SI
+	JZ          end23
+	LEAQ        tail32<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     (DI)(R8*4), X2
+	VMASKMOVPS  (DX), X2, X2
+	VCVTPS2PD   X2, Y2
+	LEAQ        tail32<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     (DI)(R8*4), X3
+	VMASKMOVPS  (BX), X3, X3
+	VCVTPS2PD   X3, Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      (CX), Y2, Y2
+	VMOVUPD     Y2, (AX)
+	LEAQ        tail32<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     16(DI)(R8*4), X2
+	VMASKMOVPS  16(DX), X2, X2
+	VCVTPS2PD   X2, Y2
+	LEAQ        tail32<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     16(DI)(R8*4), X3
+	VMASKMOVPS  16(BX), X3, X3
+	VCVTPS2PD   X3, Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      32(CX), Y2, Y2
+	VMOVUPD     Y2, 32(AX)
+	LEAQ        tail32<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     32(DI)(R8*4), X2
+	VMASKMOVPS  32(DX), X2, X2
+	VCVTPS2PD   X2, Y2
+	LEAQ        tail32<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     32(DI)(R8*4), X3
+	VMASKMOVPS  32(BX), X3, X3
+	VCVTPS2PD   X3, Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      64(CX), Y2, Y2
+	VMOVUPD     Y2, 64(AX)
+	LEAQ        tail32<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     48(DI)(R8*4), X2
+	VMASKMOVPS  48(DX), X2, X2
+	VCVTPS2PD   X2, Y2
+	LEAQ        tail32<>+0(SB), DX
+	MOVQ        $0x00000040, DI
+	SUBQ        SI, DI
+	VMOVUPS     48(DX)(DI*4), X3
+	VMASKMOVPS  48(BX), X3, X3
+	VCVTPS2PD   X3, Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      96(CX), Y2, Y2
+	VMOVUPD     Y2, 96(AX)
+
+end23:
+	VZEROUPPER
+	RET
+
 // func storeLabelsF32AVX2(dst *float32, st *float64, step int, stride int)
 // Requires: AVX
 TEXT ·storeLabelsF32AVX2(SB), NOSPLIT, $0-32
@@ -4055,11 +4172,11 @@ row:
 	INCQ  R9
 	MOVQ  classes+48(FP), R12
 	CMPQ  R12, $0x08
-	JL    few23
+	JL    few24
 	SUBQ  $0x10, R12
-	JL    rest26
+	JL    rest27
 
-whole25:
+whole26:
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -4067,20 +4184,20 @@ whole25:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x10, R12
-	JGE     whole25
+	JGE     whole26
 
-rest26:
+rest27:
 	ADDQ    $0x08, R12
-	JL      last27
+	JL      last28
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x08, R12
 
-last27:
+last28:
 	ADDQ    $0x08, R12
-	JZ      done28
+	JZ      done29
 	LEAQ    -32(AX)(R12*4), AX
 	LEAQ    -32(CX)(R12*4), CX
 	VMOVUPS (CX), Y0
@@ -4088,14 +4205,14 @@ last27:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 
-done28:
-	JMP copied24
+done29:
+	JMP copied25
 
-few23:
+few24:
 	SUBQ $0x08, R12
-	JL   rest30
+	JL   rest31
 
-whole29:
+whole30:
 	VMOVUPS (CX), X0
 	VMOVUPS X0, (AX)
 	VMOVUPS 16(CX), X0
@@ -4103,20 +4220,20 @@ whole29:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x08, R12
-	JGE     whole29
+	JGE     whole30
 
-rest30:
+rest31:
 	ADDQ    $0x04, R12
-	JL      last31
+	JL      last32
 	VMOVUPS (CX), X0
 	VMOVUPS X0, (AX)
 	ADDQ    $0x00000010, AX
 	ADDQ    $0x00000010, CX
 	SUBQ    $0x04, R12
 
-last31:
+last32:
 	ADDQ    $0x04, R12
-	JZ      done32
+	JZ      done33
 	LEAQ    -16(AX)(R12*4), AX
 	LEAQ    -16(CX)(R12*4), CX
 	VMOVUPS (CX), X0
@@ -4124,8 +4241,8 @@ last31:
 	ADDQ    $0x00000010, AX
 	ADDQ    $0x00000010, CX
 
-done32:
-copied24:
+done33:
+copied25:
 	JMP next
 
 ignored:
@@ -4165,11 +4282,11 @@ row:
 	MOVQ         classes+40(FP), R9
 	MOVQ         CX, R10
 	CMPQ         R9, $0x08
-	JL           few33
+	JL           few34
 	SUBQ         $0x10, R9
-	JL           rest36
+	JL           rest37
 
-whole35:
+whole36:
 	VMOVUPS (R10), Y1
 	VANDNPS Y1, Y0, Y1
 	VMOVUPS Y1, (AX)
@@ -4179,11 +4296,11 @@ whole35:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, R10
 	SUBQ    $0x10, R9
-	JGE     whole35
+	JGE     whole36
 
-rest36:
+rest37:
 	ADDQ    $0x08, R9
-	JL      last37
+	JL      last38
 	VMOVUPS (R10), Y1
 	VANDNPS Y1, Y0, Y1
 	VMOVUPS Y1, (AX)
@@ -4191,9 +4308,9 @@ rest36:
 	ADDQ    $0x00000020, R10
 	SUBQ    $0x08, R9
 
-last37:
+last38:
 	ADDQ    $0x08, R9
-	JZ      done38
+	JZ      done39
 	LEAQ    -32(AX)(R9*4), AX
 	LEAQ    -32(R10)(R9*4), R10
 	VMOVUPS (R10), Y1
@@ -4202,14 +4319,14 @@ last37:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, R10
 
-done38:
-	JMP copied34
+done39:
+	JMP copied35
 
-few33:
+few34:
 	SUBQ $0x08, R9
-	JL   rest40
+	JL   rest41
 
-whole39:
+whole40:
 	VMOVUPS (R10), X1
 	VANDNPS X1, X0, X1
 	VMOVUPS X1, (AX)
@@ -4219,11 +4336,11 @@ whole39:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, R10
 	SUBQ    $0x08, R9
-	JGE     whole39
+	JGE     whole40
 
-rest40:
+rest41:
 	ADDQ    $0x04, R9
-	JL      last41
+	JL      last42
 	VMOVUPS (R10), X1
 	VANDNPS X1, X0, X1
 	VMOVUPS X1, (AX)
@@ -4231,9 +4348,9 @@ rest40:
 	ADDQ    $0x00000010, R10
 	SUBQ    $0x04, R9
 
-last41:
+last42:
 	ADDQ    $0x04, R9
-	JZ      done42
+	JZ      done43
 	LEAQ    -16(AX)(R9*4), AX
 	LEAQ    -16(R10)(R9*4), R10
 	VMOVUPS (R10), X1
@@ -4242,8 +4359,8 @@ last41:
 	ADDQ    $0x00000010, AX
 	ADDQ    $0x00000010, R10
 
-done42:
-copied34:
+done43:
+copied35:
 	TESTQ   R8, R8
 	CMOVQEQ R10, CX
 
@@ -4335,9 +4452,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest44
+	JL           rest45
 
-whole43:
+whole44:
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
@@ -4349,11 +4466,11 @@ whole43:
 	ADDQ       $0x00000020, AX
 	ADDQ       $0x00000040, CX
 	SUBQ       $0x08, DX
-	JGE        whole43
+	JGE        whole44
 
-rest44:
+rest45:
 	ADDQ       $0x04, DX
-	JL         last45
+	JL         last46
 	VMULPD     (CX), Y0, Y2
 	VANDPD     Y1, Y2, Y2
 	VCVTPD2PSY Y2, X2
@@ -4362,9 +4479,9 @@ rest44:
 	ADDQ       $0x00000020, CX
 	SUBQ       $0x04, DX
 
-last45:
+last46:
 	ADDQ       $0x04, DX
-	JZ         done46
+	JZ         done47
 	LEAQ       -16(AX)(DX*4), AX
 	LEAQ       -32(CX)(DX*8), CX
 	VMULPD     (CX), Y0, Y0
@@ -4374,7 +4491,7 @@ last45:
 	ADDQ       $0x00000010, AX
 	ADDQ       $0x00000020, CX
 
-done46:
+done47:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4459,9 +4576,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
 	SUBQ         $0x08, DX
-	JL           rest48
+	JL           rest49
 
-whole47:
+whole48:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -4476,11 +4593,11 @@ whole47:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x08, DX
-	JGE         whole47
+	JGE         whole48
 
-rest48:
+rest49:
 	ADDQ        $0x04, DX
-	JL          last49
+	JL          last50
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -4491,9 +4608,9 @@ rest48:
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x04, DX
 
-last49:
+last50:
 	ADDQ        $0x04, DX
-	JZ          done50
+	JZ          done51
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4506,7 +4623,7 @@ last49:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DI
 
-done50:
+done51:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4610,9 +4727,9 @@ row:
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
 	SUBQ         $0x08, DX
-	JL           rest52
+	JL           rest53
 
-whole51:
+whole52:
 	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -4635,11 +4752,11 @@ whole51:
 	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, DX
-	JGE         whole51
+	JGE         whole52
 
-rest52:
+rest53:
 	ADDQ        $0x04, DX
-	JL          last53
+	JL          last54
 	VCVTPS2PD   (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -4655,9 +4772,9 @@ rest52:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, DX
 
-last53:
+last54:
 	ADDQ        $0x04, DX
-	JZ          done54
+	JZ          done55
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -16(DI)(DX*4), DI
@@ -4677,7 +4794,7 @@ last53:
 	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R9
 
-done54:
+done55:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4761,9 +4878,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest56
+	JL           rest57
 
-whole55:
+whole56:
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
@@ -4778,11 +4895,11 @@ whole55:
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000040, DI
 	SUBQ       $0x08, DX
-	JGE        whole55
+	JGE        whole56
 
-rest56:
+rest57:
 	ADDQ       $0x04, DX
-	JL         last57
+	JL         last58
 	VMULPD     (CX), Y0, Y2
 	VMULPD     (DI), Y2, Y2
 	VANDPD     Y1, Y2, Y2
@@ -4793,9 +4910,9 @@ rest56:
 	ADDQ       $0x00000020, DI
 	SUBQ       $0x04, DX
 
-last57:
+last58:
 	ADDQ       $0x04, DX
-	JZ         done58
+	JZ         done59
 	LEAQ       -16(AX)(DX*4), AX
 	LEAQ       -32(CX)(DX*8), CX
 	LEAQ       -32(DI)(DX*8), DI
@@ -4808,7 +4925,7 @@ last57:
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000020, DI
 
-done58:
+done59:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -4900,9 +5017,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	SUBQ         $0x08, DX
-	JL           rest60
+	JL           rest61
 
-whole59:
+whole60:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -4920,11 +5037,11 @@ whole59:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DX
-	JGE         whole59
+	JGE         whole60
 
-rest60:
+rest61:
 	ADDQ        $0x04, DX
-	JL          last61
+	JL          last62
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -4937,9 +5054,9 @@ rest60:
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DX
 
-last61:
+last62:
 	ADDQ        $0x04, DX
-	JZ          done62
+	JZ          done63
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -4955,7 +5072,7 @@ last61:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R8
 
-done62:
+done63:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -5066,9 +5183,9 @@ row:
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
 	SUBQ         $0x08, DX
-	JL           rest64
+	JL           rest65
 
-whole63:
+whole64:
 	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -5094,11 +5211,11 @@ whole63:
 	ADDQ        $0x00000040, R9
 	ADDQ        $0x00000040, R10
 	SUBQ        $0x08, DX
-	JGE         whole63
+	JGE         whole64
 
-rest64:
+rest65:
 	ADDQ        $0x04, DX
-	JL          last65
+	JL          last66
 	VCVTPS2PD   (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -5116,9 +5233,9 @@ rest64:
 	ADDQ        $0x00000020, R10
 	SUBQ        $0x04, DX
 
-last65:
+last66:
 	ADDQ        $0x04, DX
-	JZ          done66
+	JZ          done67
 	LEAQ        -16(AX)(DX*4), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -5141,7 +5258,138 @@ last65:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R10
 
-done66:
+done67:
+	ADDQ $0x00000008, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func laneGradTwoF32AVX2(dst *float32, e *float64, slope *float64, t *float32, k *float64, b *float64, st *float64, stride int, classes int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·laneGradTwoF32AVX2(SB), NOSPLIT, $128-72
+	MOVQ    dst+0(FP), AX
+	MOVQ    e+8(FP), CX
+	MOVQ    stride+56(FP), DX
+	MOVQ    classes+64(FP), BX
+	MOVQ    st+48(FP), SI
+	SHLQ    $0x02, DX
+	VMOVUPD 1152(SI), Y0
+	VCMPPD  $0x04, c64_0<>+0(SB), Y0, Y0
+	VMOVUPD Y0, (SP)
+	VMOVUPD 640(SI), Y0
+	VMOVUPD 768(SI), Y1
+	VMOVUPD 1184(SI), Y2
+	VCMPPD  $0x04, c64_0<>+0(SB), Y2, Y2
+	VMOVUPD Y2, 32(SP)
+	VMOVUPD 672(SI), Y2
+	VMOVUPD 800(SI), Y3
+	VMOVUPD 1216(SI), Y4
+	VCMPPD  $0x04, c64_0<>+0(SB), Y4, Y4
+	VMOVUPD Y4, 64(SP)
+	VMOVUPD 704(SI), Y4
+	VMOVUPD 832(SI), Y5
+	VMOVUPD 1248(SI), Y6
+	VCMPPD  $0x04, c64_0<>+0(SB), Y6, Y6
+	VMOVUPD Y6, 96(SP)
+	VMOVUPD 736(SI), Y6
+	VMOVUPD 864(SI), Y7
+	MOVQ    slope+16(FP), SI
+
+loop:
+	VMULPD      (SI), Y1, Y8
+	VFMADD231PD (CX), Y0, Y8
+	VANDPD      (SP), Y8, Y8
+	VCVTPD2PSY  Y8, X8
+	VMOVUPS     X8, (AX)
+	VMULPD      32(SI), Y3, Y8
+	VFMADD231PD 32(CX), Y2, Y8
+	VANDPD      32(SP), Y8, Y8
+	VCVTPD2PSY  Y8, X8
+	VMOVUPS     X8, 16(AX)
+	VMULPD      64(SI), Y5, Y8
+	VFMADD231PD 64(CX), Y4, Y8
+	VANDPD      64(SP), Y8, Y8
+	VCVTPD2PSY  Y8, X8
+	VMOVUPS     X8, 32(AX)
+	VMULPD      96(SI), Y7, Y8
+	VFMADD231PD 96(CX), Y6, Y8
+	VANDPD      96(SP), Y8, Y8
+	VCVTPD2PSY  Y8, X8
+	VMOVUPS     X8, 48(AX)
+	PREFETCHT0  256(AX)
+	ADDQ        DX, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, SI
+	DECQ        BX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func rowGradTwoF32AVX2(dst *float32, e *float64, slope *float64, t *float32, k *float64, b *float64, st *float64, classes int, rows int)
+// Requires: AVX, FMA3
+TEXT ·rowGradTwoF32AVX2(SB), NOSPLIT, $0-72
+	MOVQ dst+0(FP), AX
+	MOVQ e+8(FP), CX
+	MOVQ st+48(FP), BX
+	MOVQ rows+64(FP), SI
+	MOVQ slope+16(FP), DI
+
+row:
+	VBROADCASTSD 640(BX), Y0
+	VBROADCASTSD 768(BX), Y1
+	VBROADCASTSD 1152(BX), Y2
+	VCMPPD       $0x04, c64_0<>+0(SB), Y2, Y2
+	MOVQ         classes+56(FP), DX
+	SUBQ         $0x08, DX
+	JL           rest69
+
+whole68:
+	VMULPD      (DI), Y1, Y3
+	VFMADD231PD (CX), Y0, Y3
+	VANDPD      Y2, Y3, Y3
+	VCVTPD2PSY  Y3, X3
+	VMOVUPS     X3, (AX)
+	VMULPD      32(DI), Y1, Y3
+	VFMADD231PD 32(CX), Y0, Y3
+	VANDPD      Y2, Y3, Y3
+	VCVTPD2PSY  Y3, X3
+	VMOVUPS     X3, 16(AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x08, DX
+	JGE         whole68
+
+rest69:
+	ADDQ        $0x04, DX
+	JL          last70
+	VMULPD      (DI), Y1, Y3
+	VFMADD231PD (CX), Y0, Y3
+	VANDPD      Y2, Y3, Y3
+	VCVTPD2PSY  Y3, X3
+	VMOVUPS     X3, (AX)
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x04, DX
+
+last70:
+	ADDQ        $0x04, DX
+	JZ          done71
+	LEAQ        -16(AX)(DX*4), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -32(DI)(DX*8), DI
+	VMULPD      (DI), Y1, Y1
+	VFMADD231PD (CX), Y0, Y1
+	VANDPD      Y2, Y1, Y1
+	VCVTPD2PSY  Y1, X0
+	VMOVUPS     X0, (AX)
+	ADDQ        $0x00000010, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+
+done71:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -5168,11 +5416,11 @@ block:
 	ADDQ AX, R11
 	LEAQ (R11)(DX*4), R12
 
-prefetch67:
+prefetch72:
 	PREFETCHT0 (R11)
 	ADDQ       $0x40, R11
 	CMPQ       R11, R12
-	JB         prefetch67
+	JB         prefetch72
 
 columns:
 	VMOVUPD    (R8), Y0
@@ -5233,11 +5481,11 @@ block:
 	ADDQ AX, R11
 	LEAQ (R11)(DX*4), R12
 
-prefetch68:
+prefetch73:
 	PREFETCHT0 (R11)
 	ADDQ       $0x40, R11
 	CMPQ       R11, R12
-	JB         prefetch68
+	JB         prefetch73
 
 columns:
 	VMOVUPS    (R10), Y0
@@ -5381,9 +5629,9 @@ TEXT ·rowDotF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ classes+24(FP), BX
 	SHLQ $0x03, BX
 
-rows69:
+rows74:
 	CMPQ   DX, $0x04
-	JL     fewer70
+	JL     fewer75
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, DI
 	LEAQ   (CX)(BX*4), R8
@@ -5398,9 +5646,9 @@ rows69:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	SUBQ   $0x08, R8
-	JL     rest72
+	JL     rest77
 
-whole71:
+whole76:
 	VMOVUPD     (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VMOVUPD     (DI)(BX*1), Y8
@@ -5420,11 +5668,11 @@ whole71:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, R8
-	JGE         whole71
+	JGE         whole76
 
-rest72:
+rest77:
 	ADDQ        $0x04, R8
-	JL          last73
+	JL          last78
 	VMOVUPD     (DI), Y8
 	VFMADD231PD (R9), Y8, Y0
 	VMOVUPD     (DI)(BX*1), Y8
@@ -5437,9 +5685,9 @@ rest72:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, R8
 
-last73:
+last78:
 	ADDQ        $0x04, R8
-	JZ          done74
+	JZ          done79
 	LEAQ        -32(DI)(R8*8), DI
 	LEAQ        -32(R9)(R8*8), R9
 	LEAQ        last64<>+0(SB), R10
@@ -5459,7 +5707,7 @@ last73:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R9
 
-done74:
+done79:
 	VADDPD     Y1, Y0, Y0
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y5, Y4, Y4
@@ -5473,12 +5721,12 @@ done74:
 	LEAQ       (CX)(BX*4), CX
 	ADDQ       $0x20, AX
 	SUBQ       $0x04, DX
-	JMP        rows69
+	JMP        rows74
 
-fewer70:
-rows75:
+fewer75:
+rows80:
 	CMPQ   DX, $0x01
-	JL     fewer76
+	JL     fewer81
 	LEAQ   (BX)(BX*2), SI
 	MOVQ   CX, SI
 	LEAQ   (CX)(BX*4), DI
@@ -5487,9 +5735,9 @@ rows75:
 	VXORPS X9, X9, X9
 	VXORPS X10, X10, X10
 	SUBQ   $0x08, DI
-	JL     rest78
+	JL     rest83
 
-whole77:
+whole82:
 	VMOVUPD     (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	VMOVUPD     32(SI), Y0
@@ -5497,20 +5745,20 @@ whole77:
 	ADDQ        $0x00000040, SI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DI
-	JGE         whole77
+	JGE         whole82
 
-rest78:
+rest83:
 	ADDQ        $0x04, DI
-	JL          last79
+	JL          last84
 	VMOVUPD     (SI), Y0
 	VFMADD231PD (R8), Y0, Y9
 	ADDQ        $0x00000020, SI
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DI
 
-last79:
+last84:
 	ADDQ        $0x04, DI
-	JZ          done80
+	JZ          done85
 	LEAQ        -32(SI)(DI*8), SI
 	LEAQ        -32(R8)(DI*8), R8
 	LEAQ        last64<>+0(SB), R9
@@ -5521,7 +5769,7 @@ last79:
 	ADDQ        $0x00000020, SI
 	ADDQ        $0x00000020, R8
 
-done80:
+done85:
 	VADDPD       Y10, Y9, Y9
 	VHADDPD      Y9, Y9, Y9
 	VEXTRACTF128 $0x01, Y9, X0
@@ -5530,9 +5778,9 @@ done80:
 	ADDQ         BX, CX
 	ADDQ         $0x08, AX
 	SUBQ         $0x01, DX
-	JMP          rows75
+	JMP          rows80
 
-fewer76:
+fewer81:
 	VZEROUPPER
 	RET
 
@@ -5613,9 +5861,9 @@ TEXT ·rowTargetF64AVX2(SB), NOSPLIT, $0-64
 	VXORPS X4, X4, X4
 	VXORPS X5, X5, X5
 	SUBQ   $0x00000010, SI
-	JL     rest81
+	JL     rest86
 
-sixteen81:
+sixteen86:
 	VMOVUPD     (AX), Y6
 	VMOVUPD     (CX), Y7
 	VORPD       Y6, Y2, Y2
@@ -5657,11 +5905,11 @@ sixteen81:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000010, SI
-	JGE         sixteen81
+	JGE         sixteen86
 
-rest81:
+rest86:
 	ADDQ        $0x00000010, SI
-	JZ          end81
+	JZ          end86
 	LEAQ        tail64<>+0(SB), DI
 	MOVQ        $0x00000040, R8
 	SUBQ        SI, R8
@@ -5731,7 +5979,7 @@ rest81:
 	VANDPD      Y6, Y7, Y7
 	VFMADD231PD Y7, Y8, Y4
 
-end81:
+end86:
 	VADDPD       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPD       X3, X0, X0
@@ -5831,6 +6079,115 @@ loop:
 	VZEROUPPER
 	RET
 
+// func gapsF64AVX2(dst *float64, e *float64, x *float64, y *float64, n int, a float64, b float64)
+// Requires: AVX, FMA3
+TEXT ·gapsF64AVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         e+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         n+32(FP), SI
+	VBROADCASTSD a+40(FP), Y0
+	VBROADCASTSD b+48(FP), Y1
+	SUBQ         $0x00000010, SI
+	JL           rest87
+
+sixteen87:
+	VMOVUPD     (DX), Y2
+	VMOVUPD     (BX), Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      (CX), Y2, Y2
+	VMOVUPD     Y2, (AX)
+	VMOVUPD     32(DX), Y2
+	VMOVUPD     32(BX), Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      32(CX), Y2, Y2
+	VMOVUPD     Y2, 32(AX)
+	VMOVUPD     64(DX), Y2
+	VMOVUPD     64(BX), Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      64(CX), Y2, Y2
+	VMOVUPD     Y2, 64(AX)
+	VMOVUPD     96(DX), Y2
+	VMOVUPD     96(BX), Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      96(CX), Y2, Y2
+	VMOVUPD     Y2, 96(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, BX
+	SUBQ        $0x00000010, SI
+	JGE         sixteen87
+
+rest87:
+	ADDQ        $0x00000010, SI
+	JZ          end87
+	LEAQ        tail64<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     (DI)(R8*8), Y2
+	VMASKMOVPD  (DX), Y2, Y2
+	LEAQ        tail64<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     (DI)(R8*8), Y3
+	VMASKMOVPD  (BX), Y3, Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      (CX), Y2, Y2
+	VMOVUPD     Y2, (AX)
+	LEAQ        tail64<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     32(DI)(R8*8), Y2
+	VMASKMOVPD  32(DX), Y2, Y2
+	LEAQ        tail64<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     32(DI)(R8*8), Y3
+	VMASKMOVPD  32(BX), Y3, Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      32(CX), Y2, Y2
+	VMOVUPD     Y2, 32(AX)
+	LEAQ        tail64<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     64(DI)(R8*8), Y2
+	VMASKMOVPD  64(DX), Y2, Y2
+	LEAQ        tail64<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     64(DI)(R8*8), Y3
+	VMASKMOVPD  64(BX), Y3, Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      64(CX), Y2, Y2
+	VMOVUPD     Y2, 64(AX)
+	LEAQ        tail64<>+0(SB), DI
+	MOVQ        $0x00000040, R8
+	SUBQ        SI, R8
+	VMOVUPS     96(DI)(R8*8), Y2
+	VMASKMOVPD  96(DX), Y2, Y2
+	LEAQ        tail64<>+0(SB), DX
+	MOVQ        $0x00000040, DI
+	SUBQ        SI, DI
+	VMOVUPS     96(DX)(DI*8), Y3
+	VMASKMOVPD  96(BX), Y3, Y3
+	VMULPD      Y1, Y3, Y3
+	VFMSUB213PD Y3, Y0, Y2
+	VMULPD      96(CX), Y2, Y2
+	VMOVUPD     Y2, 96(AX)
+
+end87:
+	VZEROUPPER
+	RET
+
 // func storeLabelsF64AVX2(dst *float64, st *float64, step int, stride int)
 // Requires: AVX
 TEXT ·storeLabelsF64AVX2(SB), NOSPLIT, $0-32
@@ -5881,9 +6238,9 @@ row:
 	INCQ  R9
 	MOVQ  classes+48(FP), R12
 	SUBQ  $0x08, R12
-	JL    rest83
+	JL    rest89
 
-whole82:
+whole88:
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -5891,20 +6248,20 @@ whole82:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x08, R12
-	JGE     whole82
+	JGE     whole88
 
-rest83:
+rest89:
 	ADDQ    $0x04, R12
-	JL      last84
+	JL      last90
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x04, R12
 
-last84:
+last90:
 	ADDQ    $0x04, R12
-	JZ      done85
+	JZ      done91
 	LEAQ    -32(AX)(R12*8), AX
 	LEAQ    -32(CX)(R12*8), CX
 	VMOVUPS (CX), Y0
@@ -5912,7 +6269,7 @@ last84:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 
-done85:
+done91:
 	JMP next
 
 ignored:
@@ -5952,9 +6309,9 @@ row:
 	MOVQ         classes+40(FP), R9
 	MOVQ         CX, R10
 	SUBQ         $0x08, R9
-	JL           rest87
+	JL           rest93
 
-whole86:
+whole92:
 	VMOVUPS (R10), Y1
 	VANDNPS Y1, Y0, Y1
 	VMOVUPS Y1, (AX)
@@ -5964,11 +6321,11 @@ whole86:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, R10
 	SUBQ    $0x08, R9
-	JGE     whole86
+	JGE     whole92
 
-rest87:
+rest93:
 	ADDQ    $0x04, R9
-	JL      last88
+	JL      last94
 	VMOVUPS (R10), Y1
 	VANDNPS Y1, Y0, Y1
 	VMOVUPS Y1, (AX)
@@ -5976,9 +6333,9 @@ rest87:
 	ADDQ    $0x00000020, R10
 	SUBQ    $0x04, R9
 
-last88:
+last94:
 	ADDQ    $0x04, R9
-	JZ      done89
+	JZ      done95
 	LEAQ    -32(AX)(R9*8), AX
 	LEAQ    -32(R10)(R9*8), R10
 	VMOVUPS (R10), Y1
@@ -5987,7 +6344,7 @@ last88:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, R10
 
-done89:
+done95:
 	TESTQ   R8, R8
 	CMOVQEQ R10, CX
 
@@ -6075,9 +6432,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest91
+	JL           rest97
 
-whole90:
+whole96:
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, (AX)
@@ -6087,11 +6444,11 @@ whole90:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x08, DX
-	JGE     whole90
+	JGE     whole96
 
-rest91:
+rest97:
 	ADDQ    $0x04, DX
-	JL      last92
+	JL      last98
 	VMULPD  (CX), Y0, Y2
 	VANDPD  Y1, Y2, Y2
 	VMOVUPD Y2, (AX)
@@ -6099,9 +6456,9 @@ rest91:
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x04, DX
 
-last92:
+last98:
 	ADDQ    $0x04, DX
-	JZ      done93
+	JZ      done99
 	LEAQ    -32(AX)(DX*8), AX
 	LEAQ    -32(CX)(DX*8), CX
 	VMULPD  (CX), Y0, Y0
@@ -6110,7 +6467,7 @@ last92:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 
-done93:
+done99:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6191,9 +6548,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), DI
 	SUBQ         $0x08, DX
-	JL           rest95
+	JL           rest101
 
-whole94:
+whole100:
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -6206,11 +6563,11 @@ whole94:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x08, DX
-	JGE         whole94
+	JGE         whole100
 
-rest95:
+rest101:
 	ADDQ        $0x04, DX
-	JL          last96
+	JL          last102
 	VMULPD      (DI), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VANDPD      Y2, Y3, Y3
@@ -6220,9 +6577,9 @@ rest95:
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x04, DX
 
-last96:
+last102:
 	ADDQ        $0x04, DX
-	JZ          done97
+	JZ          done103
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6234,7 +6591,7 @@ last96:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DI
 
-done97:
+done103:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6334,9 +6691,9 @@ row:
 	MOVQ         k+32(FP), R8
 	MOVQ         b+40(FP), R9
 	SUBQ         $0x08, DX
-	JL           rest99
+	JL           rest105
 
-whole98:
+whole104:
 	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -6357,11 +6714,11 @@ whole98:
 	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x08, DX
-	JGE         whole98
+	JGE         whole104
 
-rest99:
+rest105:
 	ADDQ        $0x04, DX
-	JL          last100
+	JL          last106
 	VMOVUPD     (DI), Y3
 	VMULPD      (R8), Y3, Y3
 	VADDPD      (R9), Y3, Y3
@@ -6376,9 +6733,9 @@ rest99:
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x04, DX
 
-last100:
+last106:
 	ADDQ        $0x04, DX
-	JZ          done101
+	JZ          done107
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6397,7 +6754,7 @@ last100:
 	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R9
 
-done101:
+done107:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6477,9 +6834,9 @@ row:
 	VCMPPD       $0x04, c64_0<>+0(SB), Y1, Y1
 	MOVQ         classes+56(FP), DX
 	SUBQ         $0x08, DX
-	JL           rest103
+	JL           rest109
 
-whole102:
+whole108:
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
@@ -6492,11 +6849,11 @@ whole102:
 	ADDQ    $0x00000040, CX
 	ADDQ    $0x00000040, DI
 	SUBQ    $0x08, DX
-	JGE     whole102
+	JGE     whole108
 
-rest103:
+rest109:
 	ADDQ    $0x04, DX
-	JL      last104
+	JL      last110
 	VMULPD  (CX), Y0, Y2
 	VMULPD  (DI), Y2, Y2
 	VANDPD  Y1, Y2, Y2
@@ -6506,9 +6863,9 @@ rest103:
 	ADDQ    $0x00000020, DI
 	SUBQ    $0x04, DX
 
-last104:
+last110:
 	ADDQ    $0x04, DX
-	JZ      done105
+	JZ      done111
 	LEAQ    -32(AX)(DX*8), AX
 	LEAQ    -32(CX)(DX*8), CX
 	LEAQ    -32(DI)(DX*8), DI
@@ -6520,7 +6877,7 @@ last104:
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, DI
 
-done105:
+done111:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6608,9 +6965,9 @@ row:
 	MOVQ         classes+56(FP), DX
 	MOVQ         k+32(FP), R8
 	SUBQ         $0x08, DX
-	JL           rest107
+	JL           rest113
 
-whole106:
+whole112:
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -6626,11 +6983,11 @@ whole106:
 	ADDQ        $0x00000040, DI
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x08, DX
-	JGE         whole106
+	JGE         whole112
 
-rest107:
+rest113:
 	ADDQ        $0x04, DX
-	JL          last108
+	JL          last114
 	VMULPD      (R8), Y1, Y3
 	VFMADD231PD (CX), Y0, Y3
 	VMULPD      (DI), Y3, Y3
@@ -6642,9 +6999,9 @@ rest107:
 	ADDQ        $0x00000020, R8
 	SUBQ        $0x04, DX
 
-last108:
+last114:
 	ADDQ        $0x04, DX
-	JZ          done109
+	JZ          done115
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6659,7 +7016,7 @@ last108:
 	ADDQ        $0x00000020, DI
 	ADDQ        $0x00000020, R8
 
-done109:
+done115:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6766,9 +7123,9 @@ row:
 	MOVQ         k+32(FP), R9
 	MOVQ         b+40(FP), R10
 	SUBQ         $0x08, DX
-	JL           rest111
+	JL           rest117
 
-whole110:
+whole116:
 	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -6792,11 +7149,11 @@ whole110:
 	ADDQ        $0x00000040, R9
 	ADDQ        $0x00000040, R10
 	SUBQ        $0x08, DX
-	JGE         whole110
+	JGE         whole116
 
-rest111:
+rest117:
 	ADDQ        $0x04, DX
-	JL          last112
+	JL          last118
 	VMOVUPD     (R8), Y3
 	VMULPD      (R9), Y3, Y3
 	VADDPD      (R10), Y3, Y3
@@ -6813,9 +7170,9 @@ rest111:
 	ADDQ        $0x00000020, R10
 	SUBQ        $0x04, DX
 
-last112:
+last118:
 	ADDQ        $0x04, DX
-	JZ          done113
+	JZ          done119
 	LEAQ        -32(AX)(DX*8), AX
 	LEAQ        -32(CX)(DX*8), CX
 	LEAQ        -32(DI)(DX*8), DI
@@ -6837,7 +7194,130 @@ last112:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R10
 
-done113:
+done119:
+	ADDQ $0x00000008, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func laneGradTwoF64AVX2(dst *float64, e *float64, slope *float64, t *float64, k *float64, b *float64, st *float64, stride int, classes int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·laneGradTwoF64AVX2(SB), NOSPLIT, $128-72
+	MOVQ    dst+0(FP), AX
+	MOVQ    e+8(FP), CX
+	MOVQ    stride+56(FP), DX
+	MOVQ    classes+64(FP), BX
+	MOVQ    st+48(FP), SI
+	SHLQ    $0x03, DX
+	VMOVUPD 1152(SI), Y0
+	VCMPPD  $0x04, c64_0<>+0(SB), Y0, Y0
+	VMOVUPD Y0, (SP)
+	VMOVUPD 640(SI), Y0
+	VMOVUPD 768(SI), Y1
+	VMOVUPD 1184(SI), Y2
+	VCMPPD  $0x04, c64_0<>+0(SB), Y2, Y2
+	VMOVUPD Y2, 32(SP)
+	VMOVUPD 672(SI), Y2
+	VMOVUPD 800(SI), Y3
+	VMOVUPD 1216(SI), Y4
+	VCMPPD  $0x04, c64_0<>+0(SB), Y4, Y4
+	VMOVUPD Y4, 64(SP)
+	VMOVUPD 704(SI), Y4
+	VMOVUPD 832(SI), Y5
+	VMOVUPD 1248(SI), Y6
+	VCMPPD  $0x04, c64_0<>+0(SB), Y6, Y6
+	VMOVUPD Y6, 96(SP)
+	VMOVUPD 736(SI), Y6
+	VMOVUPD 864(SI), Y7
+	MOVQ    slope+16(FP), SI
+
+loop:
+	VMULPD      (SI), Y1, Y8
+	VFMADD231PD (CX), Y0, Y8
+	VANDPD      (SP), Y8, Y8
+	VMOVUPD     Y8, (AX)
+	VMULPD      32(SI), Y3, Y8
+	VFMADD231PD 32(CX), Y2, Y8
+	VANDPD      32(SP), Y8, Y8
+	VMOVUPD     Y8, 32(AX)
+	VMULPD      64(SI), Y5, Y8
+	VFMADD231PD 64(CX), Y4, Y8
+	VANDPD      64(SP), Y8, Y8
+	VMOVUPD     Y8, 64(AX)
+	VMULPD      96(SI), Y7, Y8
+	VFMADD231PD 96(CX), Y6, Y8
+	VANDPD      96(SP), Y8, Y8
+	VMOVUPD     Y8, 96(AX)
+	PREFETCHT0  256(AX)
+	ADDQ        DX, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, SI
+	DECQ        BX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func rowGradTwoF64AVX2(dst *float64, e *float64, slope *float64, t *float64, k *float64, b *float64, st *float64, classes int, rows int)
+// Requires: AVX, FMA3
+TEXT ·rowGradTwoF64AVX2(SB), NOSPLIT, $0-72
+	MOVQ dst+0(FP), AX
+	MOVQ e+8(FP), CX
+	MOVQ st+48(FP), BX
+	MOVQ rows+64(FP), SI
+	MOVQ slope+16(FP), DI
+
+row:
+	VBROADCASTSD 640(BX), Y0
+	VBROADCASTSD 768(BX), Y1
+	VBROADCASTSD 1152(BX), Y2
+	VCMPPD       $0x04, c64_0<>+0(SB), Y2, Y2
+	MOVQ         classes+56(FP), DX
+	SUBQ         $0x08, DX
+	JL           rest121
+
+whole120:
+	VMULPD      (DI), Y1, Y3
+	VFMADD231PD (CX), Y0, Y3
+	VANDPD      Y2, Y3, Y3
+	VMOVUPD     Y3, (AX)
+	VMULPD      32(DI), Y1, Y3
+	VFMADD231PD 32(CX), Y0, Y3
+	VANDPD      Y2, Y3, Y3
+	VMOVUPD     Y3, 32(AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x08, DX
+	JGE         whole120
+
+rest121:
+	ADDQ        $0x04, DX
+	JL          last122
+	VMULPD      (DI), Y1, Y3
+	VFMADD231PD (CX), Y0, Y3
+	VANDPD      Y2, Y3, Y3
+	VMOVUPD     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x04, DX
+
+last122:
+	ADDQ        $0x04, DX
+	JZ          done123
+	LEAQ        -32(AX)(DX*8), AX
+	LEAQ        -32(CX)(DX*8), CX
+	LEAQ        -32(DI)(DX*8), DI
+	VMULPD      (DI), Y1, Y1
+	VFMADD231PD (CX), Y0, Y1
+	VANDPD      Y2, Y1, Y1
+	VMOVUPD     Y1, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DI
+
+done123:
 	ADDQ $0x00000008, BX
 	DECQ SI
 	JNZ  row
@@ -6860,14 +7340,14 @@ label:
 	MOVQ 1408(AX)(BX*8), DI
 	SUBQ SI, DI
 	CMPQ DI, DX
-	JCC  own114
+	JCC  own124
 	SHLQ $0x04, DI
 	ADDQ BX, DI
 	MOVQ (CX)(DI*8), R9
 	MOVQ R8, (CX)(DI*8)
 	MOVQ R9, 128(AX)(BX*8)
 
-own114:
+own124:
 	INCQ BX
 	CMPQ BX, $0x00000010
 	JL   label
@@ -6907,12 +7387,12 @@ label:
 	MOVQ  1408(AX)(SI*8), DI
 	MOVQ  R8, 128(AX)(SI*8)
 	TESTQ DI, DI
-	JL    own115
+	JL    own125
 	MOVQ  (CX)(DI*8), R9
 	MOVQ  R8, (CX)(DI*8)
 	MOVQ  R9, 128(AX)(SI*8)
 
-own115:
+own125:
 	LEAQ (CX)(DX*8), CX
 	INCQ SI
 	CMPQ SI, BX
@@ -6922,9 +7402,9 @@ own115:
 	MOVQ classes+16(FP), DX
 	SHLQ $0x03, DX
 
-rows116:
+rows126:
 	CMPQ   BX, $0x04
-	JL     fewer117
+	JL     fewer127
 	LEAQ   (DX)(DX*2), SI
 	MOVQ   CX, DI
 	LEAQ   (CX)(DX*4), R8
@@ -6938,9 +7418,9 @@ rows116:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	SUBQ   $0x08, R8
-	JL     rest119
+	JL     rest129
 
-whole118:
+whole128:
 	VADDPD (DI), Y0, Y0
 	VADDPD (DI)(DX*1), Y2, Y2
 	VADDPD (DI)(DX*2), Y4, Y4
@@ -6951,11 +7431,11 @@ whole118:
 	VADDPD 32(DI)(SI*1), Y7, Y7
 	ADDQ   $0x00000040, DI
 	SUBQ   $0x08, R8
-	JGE    whole118
+	JGE    whole128
 
-rest119:
+rest129:
 	ADDQ   $0x04, R8
-	JL     last120
+	JL     last130
 	VADDPD (DI), Y0, Y0
 	VADDPD (DI)(DX*1), Y2, Y2
 	VADDPD (DI)(DX*2), Y4, Y4
@@ -6963,9 +7443,9 @@ rest119:
 	ADDQ   $0x00000020, DI
 	SUBQ   $0x04, R8
 
-last120:
+last130:
 	ADDQ    $0x04, R8
-	JZ      done121
+	JZ      done131
 	LEAQ    -32(DI)(R8*8), DI
 	LEAQ    last64<>+0(SB), R9
 	VMOVUPD (R9)(R8*8), Y8
@@ -6979,7 +7459,7 @@ last120:
 	VADDPD  Y8, Y7, Y7
 	ADDQ    $0x00000020, DI
 
-done121:
+done131:
 	VADDPD     Y1, Y0, Y0
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y5, Y4, Y4
@@ -6993,12 +7473,12 @@ done121:
 	LEAQ       (CX)(DX*4), CX
 	ADDQ       $0x20, AX
 	SUBQ       $0x04, BX
-	JMP        rows116
+	JMP        rows126
 
-fewer117:
-rows122:
+fewer127:
+rows132:
 	CMPQ   BX, $0x01
-	JL     fewer123
+	JL     fewer133
 	LEAQ   (DX)(DX*2), SI
 	MOVQ   CX, SI
 	LEAQ   (CX)(DX*4), DI
@@ -7006,25 +7486,25 @@ rows122:
 	VXORPS X10, X10, X10
 	VXORPS X11, X11, X11
 	SUBQ   $0x08, DI
-	JL     rest125
+	JL     rest135
 
-whole124:
+whole134:
 	VADDPD (SI), Y10, Y10
 	VADDPD 32(SI), Y11, Y11
 	ADDQ   $0x00000040, SI
 	SUBQ   $0x08, DI
-	JGE    whole124
+	JGE    whole134
 
-rest125:
+rest135:
 	ADDQ   $0x04, DI
-	JL     last126
+	JL     last136
 	VADDPD (SI), Y10, Y10
 	ADDQ   $0x00000020, SI
 	SUBQ   $0x04, DI
 
-last126:
+last136:
 	ADDQ    $0x04, DI
-	JZ      done127
+	JZ      done137
 	LEAQ    -32(SI)(DI*8), SI
 	LEAQ    last64<>+0(SB), R8
 	VMOVUPD (R8)(DI*8), Y0
@@ -7032,7 +7512,7 @@ last126:
 	VADDPD  Y0, Y11, Y11
 	ADDQ    $0x00000020, SI
 
-done127:
+done137:
 	VADDPD       Y11, Y10, Y10
 	VHADDPD      Y10, Y10, Y10
 	VEXTRACTF128 $0x01, Y10, X0
@@ -7041,9 +7521,9 @@ done127:
 	ADDQ         DX, CX
 	ADDQ         $0x08, AX
 	SUBQ         $0x01, BX
-	JMP          rows122
+	JMP          rows132
 
-fewer123:
+fewer133:
 	VZEROUPPER
 	RET
 
@@ -7401,12 +7881,12 @@ TEXT ·takeLabelsAVX2(SB), NOSPLIT, $0-32
 	VMOVUPD    Y2, 1152(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted128
+	JZ         unweighted138
 	VPCMPEQD   Y4, Y4, Y4
 	VANDNPD    Y4, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted128:
+unweighted138:
 	VMOVUPD    Y2, 1024(AX)
 	VXORPS     X5, X5, X5
 	VMOVUPD    32(CX), Y1
@@ -7420,12 +7900,12 @@ unweighted128:
 	VMOVUPD    Y2, 1184(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted129
+	JZ         unweighted139
 	VPCMPEQD   Y5, Y5, Y5
 	VANDNPD    Y5, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted129:
+unweighted139:
 	VMOVUPD    Y2, 1056(AX)
 	VXORPS     X6, X6, X6
 	VMOVUPD    64(CX), Y1
@@ -7439,12 +7919,12 @@ unweighted129:
 	VMOVUPD    Y2, 1216(AX)
 	VMOVAPD    Y0, Y2
 	TESTQ      BX, BX
-	JZ         unweighted130
+	JZ         unweighted140
 	VPCMPEQD   Y6, Y6, Y6
 	VANDNPD    Y6, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y2
 
-unweighted130:
+unweighted140:
 	VMOVUPD    Y2, 1088(AX)
 	VXORPS     X7, X7, X7
 	VMOVUPD    96(CX), Y1
@@ -7458,12 +7938,12 @@ unweighted130:
 	VMOVUPD    Y2, 1248(AX)
 	VMOVAPD    Y0, Y0
 	TESTQ      BX, BX
-	JZ         unweighted131
+	JZ         unweighted141
 	VPCMPEQD   Y7, Y7, Y7
 	VANDNPD    Y7, Y3, Y3
 	VGATHERQPD Y3, (BX)(Y1*8), Y0
 
-unweighted131:
+unweighted141:
 	VMOVUPD Y0, 1120(AX)
 	VZEROUPPER
 	RET
@@ -7722,7 +8202,7 @@ whole:
 	VMOVUPD           Z9, 64(SI)
 	VMULPD            Z0, Z5, Z5
 	TESTL             DI, DI
-	JZ                capped132
+	JZ                capped142
 	VMOVUPD           Z4, (SP)
 	VMOVUPD           Z5, 64(SP)
 	VCVTPS2PD         (CX), Z0
@@ -7820,7 +8300,7 @@ whole:
 	VMOVUPD           (SP), Z4
 	VMOVUPD           64(SP), Z5
 
-capped132:
+capped142:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z4, (BX)
@@ -7876,31 +8356,31 @@ dropped:
 	VORPS            Y0, Y7, Y7
 	VMOVMSKPS        Y7, DI
 	TESTL            DI, DI
-	JZ               open133
+	JZ               open143
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X1
 
-element133:
+element143:
 	VMOVSS   (CX)(DI*4), X0
 	VUCOMISS X0, X1
-	JNE      not133
-	JP       not133
+	JNE      not143
+	JP       not143
 	TESTQ    BX, BX
-	JZ       drop133
+	JZ       drop143
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop133:
+drop143:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not133:
+not143:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element133
+	JL   element143
 
-open133:
+open143:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -8000,7 +8480,7 @@ whole:
 	VMOVUPD           Z8, 64(SI)
 	VMULPD            Z4, Z9, Z9
 	TESTL             DI, DI
-	JZ                capped134
+	JZ                capped144
 	VMOVUPD           Z6, (SP)
 	VMOVUPD           Z9, 64(SP)
 	VCVTPS2PD         (CX), Z4
@@ -8098,7 +8578,7 @@ whole:
 	VMOVUPD           (SP), Z6
 	VMOVUPD           64(SP), Z9
 
-capped134:
+capped144:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z6, (BX)
@@ -8142,31 +8622,31 @@ dropped:
 	VORPS            Y4, Y2, Y2
 	VMOVMSKPS        Y2, DI
 	TESTL            DI, DI
-	JZ               open135
+	JZ               open145
 	XORQ             DI, DI
 	VMOVSS           c32_ff800000<>+0(SB), X2
 
-element135:
+element145:
 	VMOVSS   (CX)(DI*4), X1
 	VUCOMISS X1, X2
-	JNE      not135
-	JP       not135
+	JNE      not145
+	JP       not145
 	TESTQ    BX, BX
-	JZ       drop135
+	JZ       drop145
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop135:
+drop145:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not135:
+not145:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element135
+	JL   element145
 
-open135:
+open145:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX
@@ -8370,7 +8850,7 @@ whole:
 	VMOVUPD           Z14, 64(SI)
 	VMULPD            Z0, Z10, Z10
 	TESTL             DI, DI
-	JZ                capped136
+	JZ                capped146
 	VMOVUPD           Z9, (SP)
 	VMOVUPD           Z10, 64(SP)
 	VMOVUPD           (CX), Z0
@@ -8474,7 +8954,7 @@ whole:
 	VMOVUPD           (SP), Z9
 	VMOVUPD           64(SP), Z10
 
-capped136:
+capped146:
 	TESTQ   BX, BX
 	JZ      dropped
 	VMOVUPD Z9, (BX)
@@ -8542,31 +9022,31 @@ dropped:
 	VORPS            Y0, Y12, Y12
 	VMOVMSKPD        Y12, DI
 	TESTL            DI, DI
-	JZ               open137
+	JZ               open147
 	XORQ             DI, DI
 	VMOVSD           c64_fff0000000000000<>+0(SB), X1
 
-element137:
+element147:
 	VMOVSD   (CX)(DI*8), X0
 	VUCOMISD X0, X1
-	JNE      not137
-	JP       not137
+	JNE      not147
+	JP       not147
 	TESTQ    BX, BX
-	JZ       drop137
+	JZ       drop147
 	MOVQ     $0xfff0000000000000, R8
 	MOVQ     R8, (BX)(DI*8)
 
-drop137:
+drop147:
 	XORQ R8, R8
 	MOVQ R8, (AX)(DI*8)
 	MOVQ R8, (SI)(DI*8)
 
-not137:
+not147:
 	INCQ DI
 	CMPQ DI, $0x00000010
-	JL   element137
+	JL   element147
 
-open137:
+open147:
 	TESTQ BX, BX
 	JZ    next
 	ADDQ  $0x00000080, BX

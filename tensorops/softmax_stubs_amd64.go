@@ -89,6 +89,11 @@ func rowTargetCappedF32AVX2(t *float32, z *float64, k *float64, b *float64, n in
 //go:noescape
 func laneEntropyF32AVX2(sum *float64, t *float32, classes int)
 
+// gapsF32AVX2 writes e·(a·x - b·y).
+//
+//go:noescape
+func gapsF32AVX2(dst *float64, e *float64, x *float32, y *float32, n int, a float64, b float64)
+
 // storeLabelsF32AVX2 writes the gradients at the labels of a group.
 //
 //go:noescape
@@ -164,6 +169,16 @@ func laneGradCappedSoftF32AVX2(dst *float32, e *float64, slope *float64, t *floa
 //go:noescape
 func rowGradCappedSoftF32AVX2(dst *float32, e *float64, slope *float64, t *float32, k *float64, b *float64, st *float64, classes int, rows int)
 
+// laneGradTwoF32AVX2 writes gradients of a group.
+//
+//go:noescape
+func laneGradTwoF32AVX2(dst *float32, e *float64, slope *float64, t *float32, k *float64, b *float64, st *float64, stride int, classes int)
+
+// rowGradTwoF32AVX2 writes gradients of rows.
+//
+//go:noescape
+func rowGradTwoF32AVX2(dst *float32, e *float64, slope *float64, t *float32, k *float64, b *float64, st *float64, classes int, rows int)
+
 // packF64AVX2 makes a group of rows that lie one after another.
 //
 //go:noescape
@@ -208,6 +223,11 @@ func rowTargetF64AVX2(t *float64, z *float64, k *float64, b *float64, n int) (ma
 //
 //go:noescape
 func laneEntropyF64AVX2(sum *float64, t *float64, classes int)
+
+// gapsF64AVX2 writes e·(a·x - b·y).
+//
+//go:noescape
+func gapsF64AVX2(dst *float64, e *float64, x *float64, y *float64, n int, a float64, b float64)
 
 // storeLabelsF64AVX2 writes the gradients at the labels of a group.
 //
@@ -283,6 +303,16 @@ func laneGradCappedSoftF64AVX2(dst *float64, e *float64, slope *float64, t *floa
 //
 //go:noescape
 func rowGradCappedSoftF64AVX2(dst *float64, e *float64, slope *float64, t *float64, k *float64, b *float64, st *float64, classes int, rows int)
+
+// laneGradTwoF64AVX2 writes gradients of a group.
+//
+//go:noescape
+func laneGradTwoF64AVX2(dst *float64, e *float64, slope *float64, t *float64, k *float64, b *float64, st *float64, stride int, classes int)
+
+// rowGradTwoF64AVX2 writes gradients of rows.
+//
+//go:noescape
+func rowGradTwoF64AVX2(dst *float64, e *float64, slope *float64, t *float64, k *float64, b *float64, st *float64, classes int, rows int)
 
 // laneSumAVX2 adds up classes of each row of a group, apart from the label's exponential, which becomes 0.
 //

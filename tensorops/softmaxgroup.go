@@ -23,6 +23,8 @@ type softmaxCall[F Float] struct {
 	smoothing       float64
 	o               *LabelSoftmax
 	target          *TargetSoftmax // nil against labels
+	divergence      *SoftmaxDivergence
+	left            []int // rows that are left to the caller
 	lanes, valid    bool
 	bentTargets     []F  // of a curve: what the gradient takes for the targets
 	bentAt          int  // the element of t that they begin with
@@ -52,8 +54,8 @@ func memoryOf[F Float](w *softmaxWork) *softmaxMemory[F] {
 	return any(&w.mem64).(*softmaxMemory[F])
 }
 
-// prepare sets what the whole call has in common.
-func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
+// groups sets how rows are put together, and sets aside memory for them.
+func (c *softmaxCall[F]) groups() {
 	w := c.w
 	c.lanes = c.inner > 1 || c.classes <= laneLabelClasses || c.target != nil && c.classes <= laneClasses
 	c.per, c.block = groupRows, 1
@@ -68,16 +70,22 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 	c.room = max((c.roomWidth+15)&^15, 4*groupRows) + 16
 	c.mem = memoryOf[F](w)
 	sized(&w.e, c.block*c.room)
+	if c.lanes {
+		sized(&c.mem.x, c.block*c.room)
+		sized(&c.mem.t, c.block*c.room)
+		sized(&c.mem.out, c.room+64)
+	}
+}
+
+// prepare sets what the whole call has in common.
+func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
+	w := c.w
+	c.groups()
 	if c.softcap != 0 {
 		sized(&w.slope, c.block*c.room)
 		if c.keepsZ() {
 			sized(&w.z, c.block*c.room)
 		}
-	}
-	if c.lanes {
-		sized(&c.mem.x, c.block*c.room)
-		sized(&c.mem.t, c.block*c.room)
-		sized(&c.mem.out, c.room+64)
 	}
 	n := &w.numbers
 	*n = softmaxNumbers{keep: 1 - c.smoothing, each: c.smoothing / float64(c.classes), zloss: zloss, scale: c.scale, gapScale: c.scale}
@@ -235,7 +243,7 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 	if !c.lanes {
 		c.exp(b, 0, &c.x[i*c.classes], c.count(i)*c.classes, full)
 		if c.classes > pieceClasses {
-			c.sumPieces(st, b)
+			c.sumPieces(st, w.e[b*c.room:][:c.classes])
 		} else {
 			k.rowSum(&st.others[0], &w.e[b*c.room], c.classes, c.count(i))
 		}
@@ -277,15 +285,15 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 const pieceClasses = 1024
 
 // sumPieces is rowSum of a row of many classes.
-func (c *softmaxCall[F]) sumPieces(st *softmaxRows, b int) {
-	e, y, own := c.w.e[b*c.room:][:c.classes], st.label[0], 0.0
+func (c *softmaxCall[F]) sumPieces(st *softmaxRows, e []float64) {
+	y, own := st.label[0], 0.0
 	if y >= 0 {
 		own, e[y] = e[y], 0
 	}
 	st.label[0] = -1
 	sum, lost := 0.0, 0.0
-	for from := 0; from < c.classes; from += pieceClasses {
-		c.k.rowSum(&st.others[0], &e[from], min(pieceClasses, c.classes-from), 1)
+	for from := 0; from < len(e); from += pieceClasses {
+		c.k.rowSum(&st.others[0], &e[from], min(pieceClasses, len(e)-from), 1)
 		sum, lost = addLost(sum, lost, st.others[0])
 	}
 	st.label[0], st.own[0], st.others[0] = y, own, sum+lost
@@ -444,7 +452,7 @@ func (c *softmaxCall[F]) index(j, y int) int {
 
 // write writes the gradients of group b, but for what belongs to labels.
 func (c *softmaxCall[F]) write(st *softmaxRows, i, b int) {
-	w, n := c.w, c.count(i)
+	w := c.w
 	e, k, bs := &w.e[b*c.room], &w.k[0], &w.b[0]
 	slope := e
 	if c.softcap != 0 {
@@ -454,20 +462,24 @@ func (c *softmaxCall[F]) write(st *softmaxRows, i, b int) {
 	if c.bentTargets != nil {
 		k = &w.curve.ones[0]
 	}
+	switch {
+	case c.t != nil && c.lanes:
+		t = &c.mem.t[b*c.room]
+	case c.bentTargets != nil:
+		t = &c.bentTargets[i*c.classes-c.bentAt]
+	case c.t != nil:
+		t = &c.t[i*c.classes]
+	}
+	c.store(st, i, e, slope, t, k, bs)
+}
+
+// store writes gradients of the group that begins with row i, made of those numbers.
+func (c *softmaxCall[F]) store(st *softmaxRows, i int, e, slope *float64, t *F, k, bs *float64) {
+	n, at := c.count(i), place(i, c.classes, c.inner)
 	if !c.lanes {
-		switch {
-		case c.bentTargets != nil:
-			t = &c.bentTargets[i*c.classes-c.bentAt]
-		case c.t != nil:
-			t = &c.t[i*c.classes]
-		}
-		c.k.rowGrad[c.kind](&c.dst[i*c.classes], e, slope, t, k, bs, &st.others[0], c.classes, n)
+		c.k.rowGrad[c.kind](&c.dst[at], e, slope, t, k, bs, &st.others[0], c.classes, n)
 		return
 	}
-	if c.t != nil {
-		t = &c.mem.t[b*c.room]
-	}
-	at := place(i, c.classes, c.inner)
 	if c.straight(i) {
 		c.k.laneGrad[c.kind](&c.dst[at], e, slope, t, k, bs, &st.others[0], c.inner, c.classes)
 		return

@@ -38,6 +38,9 @@ type softmaxKernels[F Float] struct {
 	// laneEntropy writes Σ t·log t of each row of a group.
 	laneEntropy func(sum *float64, t *F, classes int)
 
+	// gaps writes e·(a·x - b·y) for n elements, and what it likes up to the next multiple of 16.
+	gaps func(dst, e *float64, x, y *F, n int, a, b float64)
+
 	// laneSum sets own to the exponential of each row's label, which becomes 0 in e, and adds the
 	// others to others: for as many classes from one on, with which e begins. rowSum does for rows
 	// that lie one after another, from 0 on.
@@ -82,7 +85,8 @@ const (
 	gradClasses
 	gradSoft
 	gradCapped
-	gradKinds = 2 * gradCapped
+	gradTwo   = 2 * gradCapped // factor·e + add·slope
+	gradKinds = gradTwo + 1
 )
 
 // groupRows is the number of rows that are computed together.

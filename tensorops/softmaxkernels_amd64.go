@@ -23,6 +23,7 @@ var (
 		rowTarget:        rowTargetF32AVX2,
 		rowTargetCapped:  rowTargetCappedF32AVX2,
 		laneEntropy:      laneEntropyF32AVX2,
+		gaps:             gapsF32AVX2,
 		takeLabels:       takeLabelsAVX2,
 		storeLabels:      storeLabelsF32AVX2,
 		gatherRows:       gatherRowsF32AVX2,
@@ -34,11 +35,11 @@ var (
 		bend:             bendAVX2,
 		laneGrad: [gradKinds]func(dst *float32, e, slope *float64, t *float32, k, b, st *float64, stride, classes int){
 			laneGradPlainF32AVX2, laneGradClassesF32AVX2, laneGradSoftF32AVX2,
-			laneGradCappedPlainF32AVX2, laneGradCappedClassesF32AVX2, laneGradCappedSoftF32AVX2,
+			laneGradCappedPlainF32AVX2, laneGradCappedClassesF32AVX2, laneGradCappedSoftF32AVX2, laneGradTwoF32AVX2,
 		},
 		rowGrad: [gradKinds]func(dst *float32, e, slope *float64, t *float32, k, b, st *float64, classes, rows int){
 			rowGradPlainF32AVX2, rowGradClassesF32AVX2, rowGradSoftF32AVX2,
-			rowGradCappedPlainF32AVX2, rowGradCappedClassesF32AVX2, rowGradCappedSoftF32AVX2,
+			rowGradCappedPlainF32AVX2, rowGradCappedClassesF32AVX2, rowGradCappedSoftF32AVX2, rowGradTwoF32AVX2,
 		},
 	}
 
@@ -56,6 +57,7 @@ var (
 		rowTarget:        rowTargetF64AVX2,
 		rowTargetCapped:  rowTargetF64AVX2,
 		laneEntropy:      laneEntropyF64AVX2,
+		gaps:             gapsF64AVX2,
 		takeLabels:       takeLabelsAVX2,
 		storeLabels:      storeLabelsF64AVX2,
 		gatherRows:       gatherRowsF64AVX2,
@@ -67,11 +69,11 @@ var (
 		bend:             bendAVX2,
 		laneGrad: [gradKinds]func(dst *float64, e, slope *float64, t *float64, k, b, st *float64, stride, classes int){
 			laneGradPlainF64AVX2, laneGradClassesF64AVX2, laneGradSoftF64AVX2,
-			laneGradCappedPlainF64AVX2, laneGradCappedClassesF64AVX2, laneGradCappedSoftF64AVX2,
+			laneGradCappedPlainF64AVX2, laneGradCappedClassesF64AVX2, laneGradCappedSoftF64AVX2, laneGradTwoF64AVX2,
 		},
 		rowGrad: [gradKinds]func(dst *float64, e, slope *float64, t *float64, k, b, st *float64, classes, rows int){
 			rowGradPlainF64AVX2, rowGradClassesF64AVX2, rowGradSoftF64AVX2,
-			rowGradCappedPlainF64AVX2, rowGradCappedClassesF64AVX2, rowGradCappedSoftF64AVX2,
+			rowGradCappedPlainF64AVX2, rowGradCappedClassesF64AVX2, rowGradCappedSoftF64AVX2, rowGradTwoF64AVX2,
 		},
 	}
 )

@@ -199,6 +199,7 @@ type softmaxWork struct {
 	curve     curveWork
 
 	e, z, slope []float64 // exponentials, logits after a softcap, and its slopes
+	pair        pairWork
 	k, b        []float64 // one number for each class
 	late, kept  []float64 // gradients of the row function, and of targets of one 1
 	mem32       softmaxMemory[float32]

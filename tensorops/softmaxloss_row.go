@@ -306,13 +306,18 @@ func (r *softmaxRow) divergence(o *TargetSoftmax) float64 {
 	return near + over
 }
 
-// expExcess returns exp(y) - 1 - y for |y| <= 0.5, by its series.
+// expExcess returns exp(y) - 1 - y for |y| <= 0.5.
 func expExcess(y float64) float64 {
-	s := 1.0
-	for k := 15.0; k > 2; k-- {
-		s = 1 + y/k*s
-	}
-	return y * y / 2 * s
+	even, odd := excessParts(y)
+	return even + odd
+}
+
+// excessParts returns the even and the odd powers of the series of expExcess.
+func excessParts(y float64) (evenPart, oddPart float64) {
+	z := y * y
+	even := 1.0/2 + z*(1.0/24+z*(1.0/720+z*(1.0/40320+z*(1.0/3628800+z*(1.0/479001600+z*(1.0/87178291200+z*(1.0/20922789888000)))))))
+	odd := 1.0/6 + z*(1.0/120+z*(1.0/5040+z*(1.0/362880+z*(1.0/39916800+z*(1.0/6227020800+z*(1.0/1307674368000))))))
+	return z * even, z * (y * odd)
 }
 
 // unweighted returns t'_c.

@@ -43,12 +43,24 @@ func (c *softmaxCall[F]) tiles(n int) (valid bool) {
 		if c.values != nil {
 			part.values = c.values[i-c.lo:][:rows]
 		}
-		if c.target != nil {
+		if c.t != nil {
 			part.t = sized(&mem.targetTile, rows*c.classes)
 			c.copyTile(part.t, c.t[at:], rows, c.inner, rows)
-			valid = part.targetGroups() && valid
-		} else {
+		}
+		if c.labels != nil {
 			part.labels = c.labels[i-c.lo:][:rows]
+		}
+		switch {
+		case c.divergence != nil:
+			before := len(c.left)
+			part.divergences()
+			c.left = part.left
+			for j := range c.left[before:] {
+				c.left[before+j] += i
+			}
+		case c.target != nil:
+			valid = part.targetGroups() && valid
+		default:
 			part.labelGroups()
 		}
 		if c.dst != nil {

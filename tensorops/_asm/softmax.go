@@ -72,6 +72,7 @@ func softmaxKernels(isa string) {
 			g.rowTarget(capped)
 		}
 		g.laneEntropy()
+		g.gaps()
 		g.storeLabels()
 		g.gatherRows()
 		g.spreadRows()

@@ -9,11 +9,12 @@ import (
 // A gradKind is one of the kernels that write gradients:
 //
 //	factor·e    and + add·k[c], or + add·(k[c]·t + b[c])    and times the slope of a softcap
+//	factor·e + add·slope
 //
 // factor and add belong to the row. Where its up is 0 the row is 0, whatever e is.
 type gradKind struct {
-	name                  string
-	classes, soft, capped bool
+	name                       string
+	classes, soft, capped, two bool
 }
 
 var gradKinds = []gradKind{
@@ -23,12 +24,16 @@ var gradKinds = []gradKind{
 	{name: "CappedPlain", capped: true},
 	{name: "CappedClasses", classes: true, capped: true},
 	{name: "CappedSoft", soft: true, capped: true},
+	{name: "Two", two: true},
 }
 
 // out returns a register of gradients. k and b are what belongs to the class.
 func (g *gen) out(kind gradKind, e Mem, fac, add reg.VecVirtual, k, b Op, t func() reg.VecVirtual, slope Mem) reg.VecVirtual {
 	v := g.vec()
 	switch {
+	case kind.two:
+		VMULPD(slope, add, v)
+		VFMADD231PD(e, fac, v)
 	case kind.soft:
 		a := t()
 		VMULPD(k, a, a)
@@ -63,7 +68,7 @@ func (g *gen) laneGrad(kind gradKind) {
 		VMOVUPD(Mem{Base: st, Disp: statAdd + 32*h}, add[h])
 	}
 	var slope, t, k, b reg.GPVirtual
-	if kind.capped {
+	if kind.capped || kind.two {
 		slope = pointer("slope")
 	}
 	if kind.soft {

@@ -389,6 +389,24 @@ func (g *gen) rowTarget(capped bool) {
 	RET()
 }
 
+// gaps emits dst[i] = e[i]·(a·x[i] - b·y[i]). n is rounded up to a multiple of 16 in what is written.
+func (g *gen) gaps() {
+	g.kernel("gaps", "func(dst, e *float64, x, y *F, n int, a, b float64)", "writes e·(a·x - b·y).")
+	dst, e, x, y, n := pointer("dst"), pointer("e"), pointer("x"), pointer("y"), pointer("n")
+	a, b := g.number(param("a")), g.number(param("b"))
+	g.forSixteens(n, []stepped{{dst, 8}, {e, 8}, {x, size(g.elem)}, {y, size(g.elem)}}, func(tail bool) {
+		for h := range 4 {
+			d, s := g.some(x, n, 4*h, tail), g.some(y, n, 4*h, tail)
+			VMULPD(b, s, s)
+			VFMSUB213PD(s, a, d)
+			VMULPD(lane(e, 4*h), d, d)
+			VMOVUPD(d, lane(dst, 4*h))
+		}
+	})
+	VZEROUPPER()
+	RET()
+}
+
 // laneEntropy emits sum[i] = Σ t·log t of each row of a group, for t >= 0.
 func (g *gen) laneEntropy() {
 	g.kernel("laneEntropy", "func(sum *float64, t *F, classes int)", "sums t·log t of each row.")

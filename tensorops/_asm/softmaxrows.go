@@ -185,7 +185,7 @@ func (g *gen) rowGrad(kind gradKind) {
 	dst, e, n, st, rows := pointer("dst"), pointer("e"), GP64(), pointer("st"), pointer("rows")
 	ps := []stepped{{dst, size(g.elem)}, {e, 8}}
 	var slope, t, k, b reg.GPVirtual
-	if kind.capped {
+	if kind.capped || kind.two {
 		slope = pointer("slope")
 		ps = append(ps, stepped{slope, 8})
 	}

@@ -21,12 +21,13 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	}
 	k := &w.kernel
 	*k = Range[F]{}
-	k.Dims, k.Lo, k.Hi, k.X, k.Wrt, k.Labels, k.Factor = e.Dims, lo, hi, e.in.X, e.Wrt, w.labels[:n], s
+	k.Dims, k.Lo, k.Hi, k.X, k.Wrt, k.Labels, k.Factor, k.Left = e.Dims, lo, hi, e.in.X, e.Wrt, w.labels[:n], s, w.left[:0]
 	e.besideOf(w, k, lo)
 	if e.Order.hasValue() {
 		k.Values = Fit(&w.values, n)
 	}
 	done, why := true, 0.0
+	var left []int // by values without derivatives, where those of rows that count are 0
 	if e.Order.hasResult() {
 		k.Factor, k.Dst = Fit(&w.g, n), e.Dst
 		vanished := e.gradientFactors(k.Factor, s, lo)
@@ -34,6 +35,7 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 			values := *k
 			values.Factor, values.Dst, k.Values = s, nil, nil
 			why, done = e.kernel(&values)
+			left = values.Left
 		}
 	}
 	if done {
@@ -50,18 +52,53 @@ func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	case !done:
 		return e.refused(w, lo, hi)
 	}
-	if !e.Order.hasValue() {
-		return nil
+	if w.left = k.Left; left != nil {
+		w.left = left
 	}
-	// the values of rows that do not count are 0, so that they may be added
-	for i := 0; e.Weighted && i < n; i++ {
-		if s[i] != 1 {
-			w.values[i] *= s[i]
+	if e.Order.hasValue() {
+		// the values of rows that do not count are 0, so that they may be added
+		for i := 0; e.Weighted && i < n; i++ {
+			if s[i] != 1 {
+				w.values[i] *= s[i]
+			}
+		}
+		w.total.n.add(Total(w.values))
+		if e.Out != nil {
+			narrow(e.Out[lo:hi], w.values, 1)
 		}
 	}
-	w.total.n.add(Total(w.values))
-	if e.Out != nil {
-		narrow(e.Out[lo:hi], w.values, 1)
+	if len(w.left) > 0 {
+		return e.leftRows(w, w.left)
+	}
+	return nil
+}
+
+// leftRows computes the rows, in ascending order, that a kernel has left to the block function.
+func (e *evaluation[F]) leftRows(w *work[F], rows []int) error {
+	if p := paths.Load(); p != nil {
+		p.mended.Add(1)
+	}
+	w.keep = true // what the kernel has written stays
+	defer func() { w.keep = false }()
+	step := max(1, blockLen/max(1, e.Dims.Cols))
+	for len(rows) > 0 {
+		lo, n := rows[0], 0
+		hi := min(lo+step, rows[len(rows)-1]+1)
+		s := w.s[:hi-lo]
+		if err := e.factors(s, w.labels, lo); err != nil {
+			return err
+		}
+		for i := range s {
+			if n < len(rows) && rows[n] == lo+i {
+				n++
+			} else {
+				s[i] = 0
+			}
+		}
+		if err := e.oneBlock(w, lo, hi, s); err != nil {
+			return err
+		}
+		rows = rows[n:]
 	}
 	return nil
 }

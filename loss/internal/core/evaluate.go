@@ -270,7 +270,7 @@ func (e *evaluation[F]) upstream(i int) float64 {
 type work[F Float] struct {
 	total                               totals
 	s, g, values                        []float64
-	labels, at                          []int
+	labels, at, left                    []int
 	list                                [][]int
 	listed                              []int
 	block                               Block

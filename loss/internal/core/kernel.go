@@ -13,6 +13,7 @@ type Range[F Float] struct {
 	Labels []int     // the label, -1 where there is none
 	Factor []float64 // what the derivative is multiplied with
 	Values []float64 // receives the loss; nil: not requested
+	Left   []int     // the kernel appends rows that it leaves to the block function; their values are 0
 
 	// Of classes that are spread over ranks: Max and Rest of a row over those of other ranks, as a
 	// RowPart has them, and the class weight of a label among these, for which the number of classes
