@@ -132,10 +132,10 @@ half:
 pair:
 	VMOVUPS      (R10), Y8
 	VMOVUPS      64(R10), Y9
-	VMAXPS       Y8, Y4, Y8
 	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y8, Y4, Y8
 	VMAXPS       Y5, Y9, Y5
+	VMAXPS       Y9, Y4, Y9
 	VMOVAPS      Y3, Y10
 	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
 	VMOVAPS      Y3, Y11
@@ -653,10 +653,10 @@ half:
 pair:
 	VMOVUPS      (R10), Y8
 	VMOVUPS      64(R10), Y9
-	VMAXPS       Y8, Y4, Y8
 	VMAXPS       Y5, Y8, Y5
-	VMAXPS       Y9, Y4, Y9
+	VMAXPS       Y8, Y4, Y8
 	VMAXPS       Y5, Y9, Y5
+	VMAXPS       Y9, Y4, Y9
 	VMOVAPS      Y3, Y10
 	VFMADD231PS  c32_4138aa3b<>+0(SB), Y8, Y10
 	VMOVAPS      Y3, Y11
@@ -2781,6 +2781,8 @@ anchored:
 	VMOVUPS      c64_fff0000000000000<>+0(SB), Y5
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
+	CMPQ         AX, $0x10
+	JLE          sum_few
 
 sum_loop:
 	CMPQ       AX, $0x20
@@ -2807,10 +2809,10 @@ half:
 pair:
 	VMOVUPD      (R10), Y8
 	VMOVUPD      64(R10), Y9
-	VMAXPD       Y8, Y4, Y8
 	VMAXPD       Y5, Y8, Y5
-	VMAXPD       Y9, Y4, Y9
+	VMAXPD       Y8, Y4, Y8
 	VMAXPD       Y5, Y9, Y5
+	VMAXPD       Y9, Y4, Y9
 	VMOVAPS      Y3, Y10
 	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
 	VMOVAPS      Y3, Y11
@@ -2908,6 +2910,85 @@ copy:
 	ADDQ       $0x00000100, CX
 	SUBQ       $0x20, AX
 	JMP        sum_group
+
+sum_few:
+	LEAQ (SP), SI
+	MOVQ $0x00000002, DI
+	LEAQ tail64<>+0(SB), R8
+	MOVQ $0x00000040, R9
+	SUBQ AX, R9
+
+few:
+	VMOVUPS      (R8)(R9*8), Y9
+	VMASKMOVPD   (CX), Y9, Y8
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y9, Y9
+	VORPS        Y9, Y8, Y8
+	VMOVUPS      64(R8)(R9*8), Y10
+	VMASKMOVPD   64(CX), Y10, Y9
+	VANDNPS      c64_fff0000000000000<>+0(SB), Y10, Y10
+	VORPS        Y10, Y9, Y9
+	VMAXPD       Y5, Y8, Y5
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y9, Y5
+	VMAXPD       Y9, Y4, Y9
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
+	VSUBPD       Y3, Y10, Y12
+	VSUBPD       Y3, Y11, Y13
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
+	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y12, Y8
+	VFNMADD231PD c64_3c5abc9e3b39803f<>+0(SB), Y13, Y9
+	VPSHUFD      $0xa0, Y10, Y12
+	VPADDD       Y12, Y12, Y12
+	VPOR         c64_100000000<>+0(SB), Y12, Y12
+	VPERMPS      powersF64<>+0(SB), Y12, Y13
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y13, Y13
+	VPSHUFD      $0xa0, Y11, Y10
+	VPADDD       Y10, Y10, Y10
+	VPOR         c64_100000000<>+0(SB), Y10, Y10
+	VPERMPS      powersF64<>+0(SB), Y10, Y14
+	VPSLLQ       $0x32, Y11, Y11
+	VPADDQ       Y11, Y14, Y14
+	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y11
+	VMOVUPS      c64_3efa000af06c7b19<>+0(SB), Y15
+	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3f2a030c686160fe<>+0(SB), Y9, Y15
+	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3f56c16c38238cb3<>+0(SB), Y9, Y15
+	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3f8111110a18c20b<>+0(SB), Y9, Y15
+	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fa5555555541ba4<>+0(SB), Y9, Y15
+	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fc5555555557e6b<>+0(SB), Y9, Y15
+	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fe0000000000006<>+0(SB), Y9, Y15
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y15
+	VPERMPS      powersF64lost<>+0(SB), Y12, Y12
+	VFMADD213PD  Y12, Y8, Y11
+	VPERMPS      powersF64lost<>+0(SB), Y10, Y8
+	VFMADD213PD  Y8, Y9, Y15
+	VFMADD213PD  Y13, Y13, Y11
+	VFMADD213PD  Y14, Y14, Y15
+	VADDPD       Y15, Y11, Y11
+	VMOVUPS      (SI), Y9
+	VMOVUPS      32(SI), Y10
+	VSUBPD       Y10, Y11, Y11
+	VADDPD       Y11, Y9, Y8
+	VSUBPD       Y9, Y8, Y9
+	VSUBPD       Y11, Y9, Y10
+	VMOVUPS      Y10, 32(SI)
+	VMOVUPS      Y8, (SI)
+	ADDQ         $0x40, SI
+	ADDQ         $0x04, R9
+	ADDQ         $0x20, CX
+	DECQ         DI
+	JNZ          few
 
 sum_done:
 	TESTQ        BX, BX
@@ -5128,6 +5209,8 @@ anchored:
 	VMOVUPS      c64_fff0000000000000<>+0(SB), Y5
 	MOVQ         x_len+8(FP), AX
 	MOVQ         DX, CX
+	CMPQ         AX, $0x10
+	JLE          sum_few
 
 sum_loop:
 	CMPQ       AX, $0x20
@@ -5150,10 +5233,10 @@ half:
 	VXORPS       X7, X7, X7
 	VCVTPS2PD    (R10), Y8
 	VCVTPS2PD    32(R10), Y9
-	VMAXPD       Y8, Y4, Y8
 	VMAXPD       Y5, Y8, Y5
-	VMAXPD       Y9, Y4, Y9
+	VMAXPD       Y8, Y4, Y8
 	VMAXPD       Y5, Y9, Y5
+	VMAXPD       Y9, Y4, Y9
 	VMOVAPS      Y3, Y10
 	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
 	VMOVAPS      Y3, Y11
@@ -5196,10 +5279,10 @@ half:
 	JZ           enough
 	VCVTPS2PD    64(R10), Y8
 	VCVTPS2PD    96(R10), Y9
-	VMAXPD       Y8, Y4, Y8
 	VMAXPD       Y5, Y8, Y5
-	VMAXPD       Y9, Y4, Y9
+	VMAXPD       Y8, Y4, Y8
 	VMAXPD       Y5, Y9, Y5
+	VMAXPD       Y9, Y4, Y9
 	VMOVAPS      Y3, Y10
 	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
 	VMOVAPS      Y3, Y11
@@ -5282,6 +5365,73 @@ copy:
 	ADDQ       $0x00000080, CX
 	SUBQ       $0x20, AX
 	JMP        sum_group
+
+sum_few:
+	LEAQ (SP), SI
+	MOVQ $0x00000002, DI
+	LEAQ tail32<>+0(SB), R8
+	MOVQ $0x00000040, R9
+	SUBQ AX, R9
+
+few:
+	VMOVUPS      (R8)(R9*4), X6
+	VMASKMOVPS   (CX), X6, X2
+	VANDNPS      c32_ff800000<>+0(SB), X6, X6
+	VORPS        X6, X2, X2
+	VCVTPS2PD    X2, Y8
+	VMOVUPS      32(R8)(R9*4), X6
+	VMASKMOVPS   32(CX), X6, X2
+	VANDNPS      c32_ff800000<>+0(SB), X6, X6
+	VORPS        X6, X2, X2
+	VCVTPS2PD    X2, Y9
+	VMAXPD       Y5, Y8, Y5
+	VMAXPD       Y8, Y4, Y8
+	VMAXPD       Y5, Y9, Y5
+	VMAXPD       Y9, Y4, Y9
+	VMOVAPS      Y3, Y10
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y8, Y10
+	VMOVAPS      Y3, Y11
+	VFMADD231PD  c64_40171547652b82fe<>+0(SB), Y9, Y11
+	VSUBPD       Y3, Y10, Y12
+	VSUBPD       Y3, Y11, Y13
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y12, Y8
+	VFNMADD231PD c64_3fc62e42fefa39ef<>+0(SB), Y13, Y9
+	VPSHUFD      $0xa0, Y10, Y12
+	VPADDD       Y12, Y12, Y12
+	VPOR         c64_100000000<>+0(SB), Y12, Y12
+	VPERMPS      powersF64<>+0(SB), Y12, Y12
+	VPSLLQ       $0x32, Y10, Y10
+	VPADDQ       Y10, Y12, Y12
+	VPSHUFD      $0xa0, Y11, Y10
+	VPADDD       Y10, Y10, Y10
+	VPOR         c64_100000000<>+0(SB), Y10, Y10
+	VPERMPS      powersF64<>+0(SB), Y10, Y10
+	VPSLLQ       $0x32, Y11, Y11
+	VPADDQ       Y11, Y10, Y10
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y11
+	VMOVUPS      c64_3f56bf720333e302<>+0(SB), Y13
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3f81123ab06acd9f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fa555558fc46b6f<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fc5555548f919e2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3fdffffffffb8bf2<>+0(SB), Y9, Y13
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y8, Y11
+	VFMADD213PD  c64_3ff0000000000000<>+0(SB), Y9, Y13
+	VMULPD       Y8, Y11, Y11
+	VMULPD       Y9, Y13, Y13
+	VFMADD213PD  Y12, Y12, Y11
+	VFMADD213PD  Y10, Y10, Y13
+	VADDPD       Y13, Y11, Y11
+	VADDPD       (SI), Y11, Y11
+	VMOVUPS      Y11, (SI)
+	ADDQ         $0x20, SI
+	ADDQ         $0x04, R9
+	ADDQ         $0x10, CX
+	DECQ         DI
+	JNZ          few
 
 sum_done:
 	TESTQ        BX, BX
@@ -5422,14 +5572,14 @@ sum_loop:
 	VMOVUPS       128(CX), Z21
 	PREFETCHT0    16576(CX)
 	VMOVUPS       192(CX), Z22
-	VMAXPS        Z13, Z4, Z13
 	VMAXPS        Z12, Z13, Z12
-	VMAXPS        Z20, Z4, Z20
+	VMAXPS        Z13, Z4, Z13
 	VMAXPS        Z12, Z20, Z12
-	VMAXPS        Z21, Z4, Z21
+	VMAXPS        Z20, Z4, Z20
 	VMAXPS        Z12, Z21, Z12
-	VMAXPS        Z22, Z4, Z22
+	VMAXPS        Z21, Z4, Z21
 	VMAXPS        Z12, Z22, Z12
+	VMAXPS        Z22, Z4, Z22
 	VMOVAPS       Z5, Z14
 	VFMADD231PS   Z6, Z13, Z14
 	VMOVAPS       Z5, Z15
@@ -5506,10 +5656,10 @@ sum_tail:
 	KMOVW        DI, K1
 	VMOVUPS      c32_ff800000<>+0(SB), Z16
 	VMOVUPS      64(CX), K1, Z16
-	VMAXPS       Z13, Z4, Z13
 	VMAXPS       Z12, Z13, Z12
-	VMAXPS       Z16, Z4, Z16
+	VMAXPS       Z13, Z4, Z13
 	VMAXPS       Z12, Z16, Z12
+	VMAXPS       Z16, Z4, Z16
 	VMOVAPS      Z5, Z14
 	VFMADD231PS  Z6, Z13, Z14
 	VMOVAPS      Z5, Z15
@@ -5548,10 +5698,10 @@ sum_tail:
 	KMOVW        DI, K1
 	VMOVUPS      c32_ff800000<>+0(SB), Z16
 	VMOVUPS      192(CX), K1, Z16
-	VMAXPS       Z15, Z4, Z15
 	VMAXPS       Z12, Z15, Z12
-	VMAXPS       Z16, Z4, Z16
+	VMAXPS       Z15, Z4, Z15
 	VMAXPS       Z12, Z16, Z12
+	VMAXPS       Z16, Z4, Z16
 	VMOVAPS      Z5, Z17
 	VFMADD231PS  Z6, Z15, Z17
 	VMOVAPS      Z5, Z18
@@ -5736,14 +5886,14 @@ sum_loop:
 	VMOVUPS       128(CX), Z21
 	PREFETCHT0    16576(CX)
 	VMOVUPS       192(CX), Z22
-	VMAXPS        Z13, Z4, Z13
 	VMAXPS        Z12, Z13, Z12
-	VMAXPS        Z20, Z4, Z20
+	VMAXPS        Z13, Z4, Z13
 	VMAXPS        Z12, Z20, Z12
-	VMAXPS        Z21, Z4, Z21
+	VMAXPS        Z20, Z4, Z20
 	VMAXPS        Z12, Z21, Z12
-	VMAXPS        Z22, Z4, Z22
+	VMAXPS        Z21, Z4, Z21
 	VMAXPS        Z12, Z22, Z12
+	VMAXPS        Z22, Z4, Z22
 	VMOVAPS       Z5, Z14
 	VFMADD231PS   Z6, Z13, Z14
 	VMOVAPS       Z5, Z15
@@ -5800,14 +5950,14 @@ sum_loop:
 	VMOVUPS       384(CX), Z17
 	PREFETCHT0    16832(CX)
 	VMOVUPS       448(CX), Z18
-	VMAXPS        Z15, Z4, Z15
 	VMAXPS        Z12, Z15, Z12
-	VMAXPS        Z16, Z4, Z16
+	VMAXPS        Z15, Z4, Z15
 	VMAXPS        Z12, Z16, Z12
-	VMAXPS        Z17, Z4, Z17
+	VMAXPS        Z16, Z4, Z16
 	VMAXPS        Z12, Z17, Z12
-	VMAXPS        Z18, Z4, Z18
+	VMAXPS        Z17, Z4, Z17
 	VMAXPS        Z12, Z18, Z12
+	VMAXPS        Z18, Z4, Z18
 	VMOVAPS       Z5, Z19
 	VFMADD231PS   Z6, Z15, Z19
 	VMOVAPS       Z5, Z20
@@ -5884,10 +6034,10 @@ sum_tail:
 	KMOVW        DI, K1
 	VMOVUPS      c32_ff800000<>+0(SB), Z16
 	VMOVUPS      64(CX), K1, Z16
-	VMAXPS       Z13, Z4, Z13
 	VMAXPS       Z12, Z13, Z12
-	VMAXPS       Z16, Z4, Z16
+	VMAXPS       Z13, Z4, Z13
 	VMAXPS       Z12, Z16, Z12
+	VMAXPS       Z16, Z4, Z16
 	VMOVAPS      Z5, Z14
 	VFMADD231PS  Z6, Z13, Z14
 	VMOVAPS      Z5, Z15
@@ -5926,10 +6076,10 @@ sum_tail:
 	KMOVW        DI, K1
 	VMOVUPS      c32_ff800000<>+0(SB), Z16
 	VMOVUPS      192(CX), K1, Z16
-	VMAXPS       Z15, Z4, Z15
 	VMAXPS       Z12, Z15, Z12
-	VMAXPS       Z16, Z4, Z16
+	VMAXPS       Z15, Z4, Z15
 	VMAXPS       Z12, Z16, Z12
+	VMAXPS       Z16, Z4, Z16
 	VMOVAPS      Z5, Z17
 	VFMADD231PS  Z6, Z15, Z17
 	VMOVAPS      Z5, Z18
@@ -8036,14 +8186,14 @@ sum_loop:
 	VMOVUPD          128(CX), Z18
 	PREFETCHT0       16576(CX)
 	VMOVUPD          192(CX), Z19
-	VMAXPD           Z13, Z4, Z13
 	VMAXPD           Z12, Z13, Z12
-	VMAXPD           Z17, Z4, Z17
+	VMAXPD           Z13, Z4, Z13
 	VMAXPD           Z12, Z17, Z12
-	VMAXPD           Z18, Z4, Z18
+	VMAXPD           Z17, Z4, Z17
 	VMAXPD           Z12, Z18, Z12
-	VMAXPD           Z19, Z4, Z19
+	VMAXPD           Z18, Z4, Z18
 	VMAXPD           Z12, Z19, Z12
+	VMAXPD           Z19, Z4, Z19
 	VMOVAPS          Z5, Z20
 	VFMADD231PD      Z6, Z13, Z20
 	VMOVAPS          Z5, Z21
@@ -8152,10 +8302,10 @@ sum_tail:
 	KMOVW            DI, K1
 	VMOVUPS          c64_fff0000000000000<>+0(SB), Z15
 	VMOVUPD          64(CX), K1, Z15
-	VMAXPD           Z13, Z4, Z13
 	VMAXPD           Z12, Z13, Z12
-	VMAXPD           Z15, Z4, Z15
+	VMAXPD           Z13, Z4, Z13
 	VMAXPD           Z12, Z15, Z12
+	VMAXPD           Z15, Z4, Z15
 	VMOVAPS          Z5, Z16
 	VFMADD231PD      Z6, Z13, Z16
 	VMOVAPS          Z5, Z17
@@ -8210,10 +8360,10 @@ sum_tail:
 	KMOVW            DI, K1
 	VMOVUPS          c64_fff0000000000000<>+0(SB), Z16
 	VMOVUPD          192(CX), K1, Z16
-	VMAXPD           Z15, Z4, Z15
 	VMAXPD           Z12, Z15, Z12
-	VMAXPD           Z16, Z4, Z16
+	VMAXPD           Z15, Z4, Z15
 	VMAXPD           Z12, Z16, Z12
+	VMAXPD           Z16, Z4, Z16
 	VMOVAPS          Z5, Z17
 	VFMADD231PD      Z6, Z15, Z17
 	VMOVAPS          Z5, Z18
@@ -10733,14 +10883,14 @@ sum_loop:
 	PREFETCHT0       16448(CX)
 	VCVTPS2PD        64(CX), Z15
 	VCVTPS2PD        96(CX), Z16
-	VMAXPD           Z10, Z3, Z10
 	VMAXPD           Z9, Z10, Z9
-	VMAXPD           Z14, Z3, Z14
+	VMAXPD           Z10, Z3, Z10
 	VMAXPD           Z9, Z14, Z9
-	VMAXPD           Z15, Z3, Z15
+	VMAXPD           Z14, Z3, Z14
 	VMAXPD           Z9, Z15, Z9
-	VMAXPD           Z16, Z3, Z16
+	VMAXPD           Z15, Z3, Z15
 	VMAXPD           Z9, Z16, Z9
+	VMAXPD           Z16, Z3, Z16
 	VMOVAPS          Z4, Z18
 	VFMADD231PD      Z5, Z10, Z18
 	VMOVAPS          Z4, Z13
@@ -10831,10 +10981,10 @@ sum_tail:
 	VMOVUPS          c32_ff800000<>+0(SB), Y11
 	VMOVUPS          32(CX), K1, Y11
 	VCVTPS2PD        Y11, Z12
-	VMAXPD           Z10, Z3, Z10
 	VMAXPD           Z9, Z10, Z9
-	VMAXPD           Z12, Z3, Z12
+	VMAXPD           Z10, Z3, Z10
 	VMAXPD           Z9, Z12, Z9
+	VMAXPD           Z12, Z3, Z12
 	VMOVAPS          Z4, Z14
 	VFMADD231PD      Z5, Z10, Z14
 	VMOVAPS          Z4, Z11
@@ -10883,10 +11033,10 @@ sum_tail:
 	VMOVUPS          c32_ff800000<>+0(SB), Y13
 	VMOVUPS          96(CX), K1, Y13
 	VCVTPS2PD        Y13, Z13
-	VMAXPD           Z12, Z3, Z12
 	VMAXPD           Z9, Z12, Z9
-	VMAXPD           Z13, Z3, Z13
+	VMAXPD           Z12, Z3, Z12
 	VMAXPD           Z9, Z13, Z9
+	VMAXPD           Z13, Z3, Z13
 	VMOVAPS          Z4, Z14
 	VFMADD231PD      Z5, Z12, Z14
 	VMOVAPS          Z4, Z15

@@ -158,11 +158,14 @@ func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 	}
 	r.gain *= g
 	kernel := active[F]().point[r.pointPlan.kernel]
-	if kernel == nil || !HasPoint[F](p) || !representable[F](r.gain) {
+	if kernel == nil || !p.within(isFloat32[F]()) || !representable[F](r.gain) {
 		pool.Put(r)
 		return pointEach(p, d, g)
 	}
-	r.point, r.g, r.kernel, r.stream = p, g, kernel, 0
+	r.point, r.g, r.kernel, r.stream, r.group = p, g, kernel, 0, pointLanes
+	if isFloat32[F]() && r.pointPlan.kernel <= pointHuber {
+		r.group = pointGroup
+	}
 	r.params.set(&r.pointPlan)
 	if d.W != nil {
 		r.flags |= pointWeights
@@ -178,15 +181,16 @@ func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 	sum := 0.0
 	if n <= pointBlock {
 		sum += r.block(d)
-	}
-	for lo := 0; lo < n && n > pointBlock; lo += pointBlock {
-		d.cut(&r.part, lo, min(lo+pointBlock, n))
-		sum += r.block(&r.part)
+	} else {
+		for lo := 0; lo < n; lo += pointBlock {
+			d.cut(&r.part, lo, min(lo+pointBlock, n))
+			sum += r.block(&r.part)
+		}
+		r.part = PointData[F]{}
 	}
 	if r.stream != 0 {
 		active[F]().fence()
 	}
-	r.part = PointData[F]{}
 	pool.Put(r)
 	return sum
 }
@@ -199,9 +203,12 @@ func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
 // 2^-10.
 func HasPoint[F Float](p Point) bool {
 	single := isFloat32[F]()
-	if !single && p.plan().kernel >= pointFocalPower {
-		return false
-	}
+	return (single || p.plan().kernel < pointFocalPower) && p.within(single)
+}
+
+// within reports whether kernels compute the loss with these parameters to its accuracy, for
+// elements of the type for which there is a kernel.
+func (p Point) within(single bool) bool {
 	// The losses that are computed in float64 for both types take any scale that float64 has the
 	// square of.
 	within := func(v, bound float64) bool { return v >= 1/bound && v <= bound }

@@ -3,12 +3,12 @@ package tensorops
 import "unsafe"
 
 // pointKernel computes an elementwise loss l with the parameters a, b and c of p, for n elements, a
-// multiple of pointGroup. It adds the terms w·l to the sums, and writes scale·w·l to values and
-// factor·w·dl/dx to dst as the flags say; w is 1 without weights. Where w is 0, x and t do not
-// count. dst is an input or overlaps none. l is NaN for targets outside the domain; where it is not
-// finite, a number may have overflowed on the way, and what is written to dst is unspecified. What
-// is written for an element depends on that element alone. p and sums point to a pointParams and a
-// pointSums.
+// multiple of pointGroup or pointLanes. It adds the terms w·l to the sums, and writes scale·w·l to
+// values and factor·w·dl/dx to dst as the flags say; w is 1 without weights. Where w is 0, x and t
+// do not count. dst is an input or overlaps none. l is NaN for targets outside the domain; where it
+// is not finite, a number may have overflowed on the way, and what is written to dst is unspecified.
+// What is written for an element depends on that element alone. p and sums point to a pointParams
+// and a pointSums.
 type pointKernel[F Float] func(dst, x, t, w, v, values *F, n int, p, sums *float64, flags uint32)
 
 // pointParams are the parameters of a kernel, in both types.

@@ -8,8 +8,10 @@ import (
 const (
 	// pointBlock is the number of elements that one call of a kernel gets.
 	pointBlock = 4 << 10
-	// pointGroup divides the number of elements that every kernel takes.
+	// pointGroup divides the number of elements that every kernel takes, pointLanes that of all but
+	// those up to pointHuber for float32.
 	pointGroup = 64
+	pointLanes = 16
 )
 
 // pointRun is one call of PointSum, with the memory that it needs. The gain of the plan includes
@@ -19,6 +21,7 @@ type pointRun[F Float] struct {
 	pointPlan
 	g      float64
 	kernel pointKernel[F]
+	group  int // the number of elements that the kernel takes is a multiple
 	stream uint32
 	params pointParams
 	sums   pointSums
@@ -74,7 +77,7 @@ func (r *pointRun[F]) save(s []F) []F {
 func (r *pointRun[F]) run(d *PointData[F], flags uint32) float64 {
 	n := len(d.X)
 	r.sums = pointSums{}
-	whole := n &^ (pointGroup - 1)
+	whole := n &^ (r.group - 1)
 	if whole > 0 {
 		r.kernel(unsafe.SliceData(d.Dst), &d.X[0], &d.T[0], unsafe.SliceData(d.W), unsafe.SliceData(d.V), unsafe.SliceData(d.Values),
 			whole, &r.params.factor, &r.sums.wide[0], flags)
@@ -86,21 +89,23 @@ func (r *pointRun[F]) run(d *PointData[F], flags uint32) float64 {
 }
 
 func (r *pointRun[F]) rest(d *PointData[F], whole int, flags uint32) {
-	r.w = [pointGroup]F{}
+	n := len(d.X) - whole
+	taken := (n + r.group - 1) &^ (r.group - 1)
 	if d.W == nil {
-		for i := range len(d.X) - whole {
+		for i := range r.w[:n] {
 			r.w[i] = 1
 		}
 	} else {
 		copy(r.w[:], d.W[whole:])
 	}
+	clear(r.w[n:taken])
 	copy(r.x[:], d.X[whole:])
 	copy(r.t[:], d.T[whole:])
 	if flags&pointPositive != 0 {
-		r.v = [pointGroup]F{}
 		copy(r.v[:], d.V[whole:])
+		clear(r.v[n:taken])
 	}
-	r.kernel(&r.dst[0], &r.x[0], &r.t[0], &r.w[0], &r.v[0], &r.values[0], pointGroup, &r.params.factor, &r.sums.wide[0],
+	r.kernel(&r.dst[0], &r.x[0], &r.t[0], &r.w[0], &r.v[0], &r.values[0], taken, &r.params.factor, &r.sums.wide[0],
 		flags&^pointStream|pointWeights)
 	if flags&pointValueOnly == 0 {
 		copy(d.Dst[whole:], r.dst[:])

@@ -22,6 +22,11 @@ func (t *terms) rolled(n reg.Register, groupLen int) {
 	}
 	buffer := AllocLocal(group * elem)
 
+	few := t.dst == nil && t.comp == "F64"
+	if few {
+		CMPQ(n, imm(pairElems))
+		JLE(LabelRef("sum_few"))
+	}
 	Label("sum_loop")
 	CMPQ(n, imm(groupLen))
 	JL(LabelRef("sum_tail"))
@@ -63,10 +68,36 @@ func (t *terms) rolled(n reg.Register, groupLen int) {
 		t.advance(n, group)
 	}
 	JMP(LabelRef("sum_group"))
+	if few {
+		Label("sum_few")
+		t.halvesOfFew(n)
+	}
 	Label("sum_done")
 	if t.dst != nil {
 		t.copyBack(buffer, left)
 	}
+}
+
+// halvesOfFew adds the terms of the n elements of a row that has no more than a pair of registers for
+// each half: without the way over the stack, for which such a row would wait.
+func (t *terms) halvesOfFew(n reg.Register) {
+	sum, half := GP64(), GP64()
+	LEAQ(t.sums.acc[0].(Mem), sum)
+	MOVQ(U32(uint32(t.halves())), half)
+	masks := t.tailOf(n)
+	Label("few")
+	xs := []reg.VecVirtual{t.vec(), t.vec()}
+	for k, x := range xs {
+		masks.load(x, t.at, t.gen.at(k, 0), math.Inf(-1))
+	}
+	e := t.terms(xs)
+	t.add(e[1], e[0], e[0])
+	stride := t.sums.addAt(e[0], sum)
+	ADDQ(imm(stride), sum)
+	ADDQ(imm(t.lanes()), masks.from)
+	ADDQ(imm(t.lanes()*size(t.elem)), t.at)
+	DECQ(half)
+	JNZ(LabelRef("few"))
 }
 
 // copyTail copies count elements to a buffer, and fills it with -Inf up to so many bytes.

@@ -246,13 +246,14 @@ func (t *terms) terms(xs []reg.VecVirtual) []reg.VecVirtual {
 	return t.expKept(xs, nil, t.c)
 }
 
-// raise raises xs to low, and the highest to xs. NaN stays, and does not go into the highest.
+// raise raises xs to low, and the highest to xs before: it must not wait for the guess, which comes
+// from the row before. NaN stays, and does not go into the highest.
 func (t *terms) raise(xs []reg.VecVirtual) {
 	for _, x := range xs {
-		f(t.gen, VMAXPS, VMAXPD)(x, t.c.low, x)
 		if t.highest != nil {
 			t.max(x, t.highest)
 		}
+		f(t.gen, VMAXPS, VMAXPD)(x, t.c.low, x)
 	}
 }
 
