@@ -40,7 +40,9 @@ func pointKernel[F core.Float](p tensorops.Point, residual bool, s *core.Setting
 				return 0, false
 			}
 		}
-		data := tensorops.PointData[F]{X: r.X[0][r.Lo:r.Hi], T: r.X[1][r.Lo:r.Hi], W: r.W, Values: r.Out}
+		data := &r.Point
+		data.X, data.T, data.W, data.Values = r.X[0][r.Lo:r.Hi], r.X[1][r.Lo:r.Hi], r.W, r.Out
+		data.V, data.Dst, data.Stream = nil, nil, false
 		if positive != nil {
 			data.V = positive.cut(r.Lo, r.Hi)
 		}
@@ -48,7 +50,7 @@ func pointKernel[F core.Float](p tensorops.Point, residual bool, s *core.Setting
 			data.Dst = r.Dst[r.Lo:r.Hi]
 			data.Stream = uintptr(len(r.Dst))*unsafe.Sizeof(r.Dst[0]) >= streamBytes
 		}
-		return tensorops.PointSum(p, &data, g), true
+		return tensorops.PointSum(p, data, g), true
 	}
 }
 

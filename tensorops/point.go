@@ -1,9 +1,6 @@
 package tensorops
 
-import (
-	"math"
-	"unsafe"
-)
+import "math"
 
 // PointLoss is an elementwise loss of a number x and a target t that [PointSum] computes.
 type PointLoss uint8
@@ -135,64 +132,41 @@ type PointData[F Float] struct {
 // Elements whose loss is no number of the type that it is computed in, and all elements where
 // [HasPoint] is false, are computed in float64 one by one.
 func PointSum[F Float](p Point, d *PointData[F], g float64) float64 {
+	d.check()
 	n := len(d.X)
-	mustLen(d.T, n)
-	if d.Dst != nil {
-		mustLen(d.Dst, n)
-	}
-	if d.W != nil || d.V != nil || d.Values != nil {
-		for _, s := range [...][]F{d.W, d.V, d.Values} {
-			if s != nil {
-				mustLen(s, n)
-			}
-		}
-	}
 	if n == 0 {
 		return 0
 	}
-	pool := poolOf[F](&pointRuns32, &pointRuns64)
-	r := pool.Get().(*pointRun[F])
-	r.pointPlan = p.plan()
-	if d.V != nil && p.Loss == BinaryCrossEntropy {
-		r.pointPlan.kernel, r.flags = pointBinaryOptions, pointPositive
-	}
-	r.gain *= g
-	kernel := active[F]().point[r.pointPlan.kernel]
-	if kernel == nil || !p.within(isFloat32[F]()) || !representable[F](r.gain) {
-		pool.Put(r)
+	r := newPointRun(p, d, g)
+	if r == nil {
 		return pointEach(p, d, g)
-	}
-	r.point, r.g, r.kernel, r.stream, r.group = p, g, kernel, 0, pointLanes
-	if isFloat32[F]() && r.pointPlan.kernel <= pointHuber {
-		r.group = pointGroup
-	}
-	r.params.set(&r.pointPlan)
-	if d.W != nil {
-		r.flags |= pointWeights
-	}
-	if d.Values != nil {
-		r.flags |= pointValues
-	}
-	if d.Dst == nil {
-		r.flags |= pointValueOnly
-	} else if d.Stream && uintptr(unsafe.Pointer(&d.Dst[0]))%64 == 0 {
-		r.stream = pointStream
 	}
 	sum := 0.0
 	if n <= pointBlock {
 		sum += r.block(d)
 	} else {
-		for lo := 0; lo < n; lo += pointBlock {
-			d.cut(&r.part, lo, min(lo+pointBlock, n))
-			sum += r.block(&r.part)
-		}
-		r.part = PointData[F]{}
+		sum = r.blocks(d)
 	}
-	if r.stream != 0 {
-		active[F]().fence()
-	}
-	pool.Put(r)
+	r.put()
 	return sum
+}
+
+// check panics where lengths do not fit.
+func (d *PointData[F]) check() {
+	n := len(d.X)
+	mustLen(d.T, n)
+	if d.Dst != nil {
+		mustLen(d.Dst, n)
+	}
+	if d.W != nil {
+		mustLen(d.W, n)
+	}
+	if d.V != nil {
+		mustLen(d.V, n)
+	}
+	if d.Values != nil {
+		mustLen(d.Values, n)
+	}
 }
 
 // HasPoint reports whether there is a kernel for elements of type F that computes the loss with

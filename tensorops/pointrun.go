@@ -26,6 +26,7 @@ type pointRun[F Float] struct {
 	params pointParams
 	sums   pointSums
 	part   PointData[F] // the block in work, of several
+	kept   PointData[F] // the same where it overwrites an input
 
 	x, t, w, v, dst, values [pointGroup]F // what is left beside whole groups
 	saved, terms            [pointBlock]F // inputs that are overwritten, and the terms of a block
@@ -35,6 +36,39 @@ var (
 	pointRuns32 = sync.Pool{New: func() any { return new(pointRun[float32]) }}
 	pointRuns64 = sync.Pool{New: func() any { return new(pointRun[float64]) }}
 )
+
+// newPointRun prepares the kernel for a call, and returns nil where there is none.
+func newPointRun[F Float](p Point, d *PointData[F], g float64) *pointRun[F] {
+	pool := poolOf[F](&pointRuns32, &pointRuns64)
+	r := pool.Get().(*pointRun[F])
+	r.pointPlan = p.plan()
+	if d.V != nil && p.Loss == BinaryCrossEntropy {
+		r.pointPlan.kernel, r.flags = pointBinaryOptions, pointPositive
+	}
+	r.gain *= g
+	kernel := active[F]().point[r.pointPlan.kernel]
+	if kernel == nil || !p.within(isFloat32[F]()) || !representable[F](r.gain) {
+		pool.Put(r)
+		return nil
+	}
+	r.point, r.g, r.kernel, r.stream, r.group = p, g, kernel, 0, pointLanes
+	if isFloat32[F]() && r.pointPlan.kernel <= pointHuber {
+		r.group = pointGroup
+	}
+	r.params.set(&r.pointPlan)
+	if d.W != nil {
+		r.flags |= pointWeights
+	}
+	if d.Values != nil {
+		r.flags |= pointValues
+	}
+	if d.Dst == nil {
+		r.flags |= pointValueOnly
+	} else if d.Stream && uintptr(unsafe.Pointer(&d.Dst[0]))%64 == 0 {
+		r.stream = pointStream
+	}
+	return r
+}
 
 // cut sets part to the elements from lo to hi.
 func (d *PointData[F]) cut(part *PointData[F], lo, hi int) {
@@ -48,22 +82,47 @@ func (d *PointData[F]) cut(part *PointData[F], lo, hi int) {
 	part.Values, part.Dst = of(d.Values), of(d.Dst)
 }
 
-// block computes one block and returns its sum. Inputs that are overwritten are kept as long as
-// they may be asked for again.
+// put gives the memory back when the results can be seen by other cores.
+func (r *pointRun[F]) put() {
+	if r.stream != 0 {
+		active[F]().fence()
+	}
+	poolOf[F](&pointRuns32, &pointRuns64).Put(r)
+}
+
+// blocks computes all elements, block by block.
+func (r *pointRun[F]) blocks(d *PointData[F]) (sum float64) {
+	n := len(d.X)
+	for lo := 0; lo < n; lo += pointBlock {
+		d.cut(&r.part, lo, min(lo+pointBlock, n))
+		sum += r.block(&r.part)
+	}
+	r.part = PointData[F]{}
+	return sum
+}
+
+// block computes one block and returns its sum.
 func (r *pointRun[F]) block(d *PointData[F]) float64 {
 	if d.Dst != nil && (&d.Dst[0] == &d.X[0] || &d.Dst[0] == &d.T[0]) {
-		kept := *d
-		if &d.Dst[0] == &d.X[0] {
-			kept.X = r.save(d.X)
-		} else {
-			kept.T = r.save(d.T)
-		}
-		d = &kept
+		return r.inPlace(d)
 	}
 	if sum := r.run(d, r.flags|r.stream); finite(sum) {
 		return sum * r.scale
 	}
 	return r.mend(d)
+}
+
+// inPlace is block where an input is overwritten: that is kept as long as it may be asked for again.
+func (r *pointRun[F]) inPlace(d *PointData[F]) float64 {
+	r.kept = *d
+	if &d.Dst[0] == &d.X[0] {
+		r.kept.X = r.save(d.X)
+	} else {
+		r.kept.T = r.save(d.T)
+	}
+	sum := r.block(&r.kept)
+	r.kept = PointData[F]{}
+	return sum
 }
 
 func (r *pointRun[F]) save(s []F) []F {

@@ -186,7 +186,7 @@ func run[F core.Float](l *Loss, b *core.Bound, c *call, d *Data, operands []Oper
 	if err := s.read(l, b, c, d, operands, &r); err != nil {
 		return 0, err
 	}
-	result, err := core.Evaluate(b, &s.in, r)
+	result, err := core.Evaluate(b, &s.in, &r)
 	return float64(F(result.Value)), err
 }
 

@@ -81,7 +81,7 @@ func (e *evaluation[F]) byGroups(fault error) (Result, error) {
 	if before.err == nil {
 		all = e.groupRanges(compute)
 	}
-	return e.reduced(&before, all)
+	return e.reduced(&before, &all)
 }
 
 // clearResults writes 0 to all results.

@@ -153,9 +153,6 @@ func (e *evaluation[F]) refused(w *work[F], lo, hi int) error {
 // entry per row, neighbouring rows of one factor are a call.
 func (e *evaluation[F]) elementsByKernel(w *work[F], lo, hi int) error {
 	per := e.elementsPerFactor()
-	if per == 0 {
-		return e.elements(w, lo, hi, 1)
-	}
 	var one, next [1]float64
 	if err := e.factors(next[:], nil, lo); err != nil {
 		return err
@@ -217,7 +214,9 @@ func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
 	}
 	k := &w.kernel
 	*k = Range[F]{}
-	k.Dims, k.Lo, k.Hi, k.X, k.W, k.Wrt, k.Scale = e.Dims, lo, hi, e.in.X, weights, e.Wrt, 1
+	k.Dims = e.Dims
+	k.X = e.in.X
+	k.Lo, k.Hi, k.W, k.Wrt, k.Scale = lo, hi, weights, e.Wrt, 1
 	if e.Out != nil {
 		k.Out = e.Out[lo:hi]
 	}
@@ -225,26 +224,35 @@ func (e *evaluation[F]) elements(w *work[F], lo, hi int, factor float64) error {
 	if weights != nil {
 		common = 1
 	}
-	var sum float64
 	if e.Order.hasResult() {
 		if e.Set.Reduction == None && e.in.Upstream != nil {
-			// the upstream of each value is one more factor, of the derivative alone
-			if e.Order == OrderBoth {
-				if sum, ok = e.kernel(k); !ok || !Finite(sum) {
-					return e.mend(w, lo, hi, weights, factor, common)
-				}
-			}
-			k.Out, k.W = nil, e.timesUpstream(w, weights, lo, hi, factor)
-		} else {
-			k.Scale = e.upstream(0) / e.scale * common
+			return e.elementsUpstream(w, weights, factor, common)
 		}
-		k.Dst = e.Dst
+		k.Scale, k.Dst = e.upstream(0)/e.scale*common, e.Dst
 	}
-	total, ok := e.kernel(k)
-	if !ok || !Finite(total) {
+	sum, ok := e.kernel(k)
+	if !ok || !Finite(sum) {
 		return e.mend(w, lo, hi, weights, factor, common)
 	}
-	if e.Order != OrderBoth || e.Set.Reduction != None || e.in.Upstream == nil {
+	w.total.n.add(sum * common)
+	return nil
+}
+
+// elementsUpstream computes the prepared elements where each value has an upstream: one more factor,
+// of the derivative alone.
+func (e *evaluation[F]) elementsUpstream(w *work[F], weights []F, factor, common float64) error {
+	k, ok, sum := &w.kernel, true, 0.0
+	if e.Order == OrderBoth {
+		if sum, ok = e.kernel(k); !ok || !Finite(sum) {
+			return e.mend(w, k.Lo, k.Hi, weights, factor, common)
+		}
+	}
+	k.Out, k.W, k.Dst = nil, e.timesUpstream(w, weights, k.Lo, k.Hi, factor), e.Dst
+	total, ok := e.kernel(k)
+	if !ok || !Finite(total) {
+		return e.mend(w, k.Lo, k.Hi, weights, factor, common)
+	}
+	if e.Order != OrderBoth {
 		sum = total
 	}
 	w.total.n.add(sum * common)

@@ -47,6 +47,8 @@ type evaluation[F Float] struct {
 	in     *Inputs[F]
 	kernel Kernel[F]
 	scale  float64 // what divides: the divisor
+	before totals  // of the pass for the denominator
+	all    totals  // of the request
 	stages totals  // of the pass before, where the denominator varies
 
 	task   task
@@ -98,19 +100,37 @@ func newEvaluation[F Float]() *evaluation[F] {
 }
 
 // ranges performs a task on all ranges of values, in parallel, and adds their totals in order.
-func (e *evaluation[F]) ranges(t task) (all totals) {
+func (e *evaluation[F]) ranges(t task, all *totals) {
 	e.task = t
 	step := e.Dims.step()
+	if e.Dims.Rows <= step {
+		*all = totals{}
+		e.only(all)
+		return
+	}
+	e.inParallel(step, all)
+}
+
+// only performs the task on the one range there is. An evaluation on a new goroutine pays for each
+// doubling of its stack, so that the way to a kernel is short where there is little to do.
+func (e *evaluation[F]) only(all *totals) {
+	w := getWork[F](e.Dims.Rows)
+	defer w.put()
+	e.do(w, 0, e.Dims.Rows)
+	all.add(&w.total)
+}
+
+func (e *evaluation[F]) inParallel(step int, all *totals) {
 	n := (e.Dims.Rows + step - 1) / step
 	if cap(e.parts) < n {
 		e.parts = make([]totals, n)
 	}
 	e.parts = e.parts[:n]
 	tensorops.ParallelFor(e.Dims.Rows, step, e.share)
+	*all = totals{}
 	for i := range e.parts {
 		all.add(&e.parts[i])
 	}
-	return all
 }
 
 // pathCounts counts ranges by what has computed them.
@@ -153,6 +173,8 @@ func (e *evaluation[F]) do(w *work[F], lo, hi int) {
 		w.total.err = e.byBlocks(w, lo, hi)
 	case e.kernel == nil:
 		w.total.err = e.byBlocks(w, lo, hi)
+	case e.Def.Elementwise() && e.elementsPerFactor() == 0:
+		w.total.err = e.elements(w, lo, hi, 1)
 	case e.Def.Elementwise():
 		w.total.err = e.elementsByKernel(w, lo, hi)
 	default:
@@ -161,7 +183,7 @@ func (e *evaluation[F]) do(w *work[F], lo, hi int) {
 }
 
 // Evaluate computes what is requested of a bound loss on inputs whose lengths fit.
-func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
+func Evaluate[F Float](b *Bound, in *Inputs[F], r *Request[F]) (Result, error) {
 	fault := b.checkNormalizer(in.Normalizer)
 	if fault != nil && !b.spread() && !b.Set.Sharded() {
 		return Result{}, fault
@@ -171,9 +193,11 @@ func Evaluate[F Float](b *Bound, in *Inputs[F], r Request[F]) (Result, error) {
 		pool = PoolOf[F](&linked32, &linked64)
 	}
 	e := pool.Get().(*evaluation[F])
-	e.Bound, e.Request, e.in, e.kernel = b, r, in, nil
+	e.Bound, e.in, e.kernel = b, in, nil
+	e.Request = *r
 	result, err := e.run(fault)
-	e.Bound, e.Request, e.in, e.kernel = nil, Request[F]{}, nil, nil
+	e.Bound, e.in, e.kernel = nil, nil, nil
+	e.Request = Request[F]{}
 	if b.Linked() {
 		e.chunk.link = LinkRows[F]{}
 	}
@@ -194,54 +218,67 @@ func (e *evaluation[F]) run(fault error) (Result, error) {
 	if e.grouped != nil {
 		return e.byGroups(fault)
 	}
-	varies := e.denominatorVaries() && !e.Linked() && (e.Order == OrderHessian || e.Order == OrderTangent || e.Order.hasResult() && e.Wrt == 1)
-	e.shards.classes, e.shards.most = e.Dims.Classes, 0
-	if e.Set.Sharded() {
-		if fault = e.startShards(fault); fault == nil {
-			e.hashRows()
-			if !e.Linked() {
-				fault = e.shardRows(nil)
-			}
-		}
+	result, done, err := e.begin(fault)
+	if done || err != nil {
+		return result, err
 	}
-	before := totals{err: fault}
 	switch {
-	case fault != nil:
-	case varies:
-		before = e.ranges(sumVarying)
+	case e.before.err != nil:
+		e.all = totals{}
+	case e.Linked():
+		e.chunks(&e.all)
 	default:
-		before = e.denominator()
+		e.ranges(compute, &e.all)
 	}
-	if e.Linked() && before.err == nil {
-		before.err = e.startLinked(&before)
-	}
-	d, none, err := e.divisor(&before)
-	if err != nil {
-		return Result{}, err
-	}
-	if none {
-		e.clearResults()
-		return Result{}, nil
-	}
-	if e.Order == OrderDenominator {
-		return Result{Value: d, Denominator: d}, nil
-	}
-	e.scale, e.stages = d, before
-	var all totals
-	if before.err == nil {
-		e.chooseKernel(varies)
-		if e.Linked() {
-			all = e.chunks()
-		} else {
-			all = e.ranges(compute)
-		}
-	}
-	result, err := e.reduced(&before, all)
+	return e.result()
+}
+
+// result returns the result of all totals.
+func (e *evaluation[F]) result() (Result, error) {
+	result, err := e.reduced(&e.before, &e.all)
 	if t := &e.stages; err == nil && e.Order == OrderTangent && e.denominatorVaries() {
 		d, n := result.Denominator, result.Numerator
 		result.Value = (n - t.n.value()/d*t.dd.value()) / d
 	}
 	return result, err
+}
+
+// begin computes the denominator and chooses the kernel. It reports whether there is nothing else to
+// do.
+func (e *evaluation[F]) begin(fault error) (result Result, done bool, err error) {
+	varies := e.denominatorVaries() && !e.Linked() && (e.Order == OrderHessian || e.Order == OrderTangent || e.Order.hasResult() && e.Wrt == 1)
+	e.shards.classes, e.shards.most = e.Dims.Classes, 0
+	if e.Set.Sharded() {
+		fault = e.beginShards(fault)
+	}
+	before := &e.before
+	*before = totals{err: fault}
+	switch {
+	case fault != nil:
+	case varies:
+		e.ranges(sumVarying, before)
+	default:
+		e.denominator(before)
+	}
+	if e.Linked() && before.err == nil {
+		before.err = e.startLinked(before)
+	}
+	d, none, err := e.divisor(before)
+	if err != nil {
+		return Result{}, false, err
+	}
+	if none {
+		e.clearResults()
+		return Result{}, true, nil
+	}
+	if e.Order == OrderDenominator {
+		return Result{Value: d, Denominator: d}, true, nil
+	}
+	e.scale, e.stages = d, *before
+	if before.err == nil {
+		e.chooseKernel(varies)
+	}
+	return Result{}, false, nil
 }
 
 // chooseKernel sets the kernel where there is one for the request.

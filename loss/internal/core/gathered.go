@@ -176,7 +176,7 @@ func (e *evaluation[F]) gathered(fault error) (Result, error) {
 	if e.Order == OrderHessian {
 		request.Dst = request.Each[e.Then]
 	}
-	part, err := Evaluate(all, in, request)
+	part, err := Evaluate(all, in, &request)
 	sum := totals{err: err}
 	sum.n.add(part.Numerator)
 	if sum = e.meet(c, sum, false); sum.err != nil {

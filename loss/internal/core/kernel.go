@@ -1,5 +1,7 @@
 package core
 
+import "github.com/surprisal-go/surprisal/tensorops"
+
 // A Range is what a kernel computes: the values from Lo up to Hi, of rows or of elements, and with
 // Dst one derivative. Rows and elements differ in how factors are given, because a float64 factor
 // for each element would cost more than the loss.
@@ -28,6 +30,8 @@ type Range[F Float] struct {
 
 	Wrt int // the operand that the derivative is taken by
 	Dst []F // receives the derivative, in the layout of the whole operand; nil: not requested
+
+	Point tensorops.PointData[F] // memory for the kernel's use, which its stack is spared
 }
 
 // A Kernel computes a range on the operands' own memory. It returns the sum of the weighted values

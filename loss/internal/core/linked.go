@@ -54,21 +54,20 @@ func (e *evaluation[F]) startLinked(t *totals) error {
 }
 
 // chunks computes what is requested of a loss with a link.
-func (e *evaluation[F]) chunks() totals {
-	all := e.eachChunk()
+func (e *evaluation[F]) chunks(all *totals) {
+	*all = e.eachChunk()
 	if e.Order == OrderValue || e.soft() == 0 || !e.denominatorVaries() {
-		return all
+		return
 	}
 	moved := e.join(totals{n: e.stages.n, dn: e.stages.dn, err: all.err})
 	if moved.err != nil {
 		all.err = moved.err
-		return all
+		return
 	}
 	e.stages.n, e.stages.dn = moved.n, moved.dn
 	if d := e.derivatives()[e.chunk.target]; d != nil {
 		e.addTargetVariation(d, e.chunk.at)
 	}
-	return all
 }
 
 // eachChunk computes what is requested, some rows after others.

@@ -60,23 +60,30 @@ func (b *Bound) denominatorVaries() bool {
 // which makes the loss 0. Where ranks meet first, t becomes the totals of all. Where they meet at
 // the end, an error stays in t, and the denominator may not be known yet.
 func (e *evaluation[F]) divisor(t *totals) (d float64, none bool, err error) {
-	if e.Set.Sharded() {
-		*t = e.joinShards(*t)
-	}
-	switch {
-	case e.meetsFirst():
-		*t = e.meet(e.Set.Comm, *t, false)
-	case e.spread():
-		if d, none = e.quotient(t); none {
-			d = 1
+	if e.Set.Sharded() || e.spread() {
+		if e.joinFirst(t); e.spread() && !e.meetsFirst() {
+			if d, none = e.quotient(t); none {
+				d = 1
+			}
+			return d, false, nil
 		}
-		return d, false, nil
 	}
 	if t.err != nil {
 		return 0, false, t.err
 	}
 	d, none = e.quotient(t)
 	return d, none, nil
+}
+
+// joinFirst makes totals of the pass for the denominator those of all shards, and of all ranks where
+// these meet before the request.
+func (e *evaluation[F]) joinFirst(t *totals) {
+	if e.Set.Sharded() {
+		*t = e.joinShards(*t)
+	}
+	if e.meetsFirst() {
+		*t = e.meet(e.Set.Comm, *t, false)
+	}
 }
 
 // quotient is the divisor of the totals of all values.
@@ -95,27 +102,11 @@ func (e *evaluation[F]) quotient(t *totals) (d float64, none bool) {
 }
 
 // reduced returns the result of the totals of a request, given those before it.
-func (e *evaluation[F]) reduced(before *totals, all totals) (Result, error) {
-	d := e.scale
-	if e.Set.Sharded() {
-		all = e.joinShards(all)
-		if all.err == nil && e.Out != nil {
-			all.err = e.sumOut(e.Out)
-		}
-	}
-	if e.spread() {
-		first := e.meetsFirst()
-		if !first {
-			all.d, all.active = before.d, before.active
-			if before.err != nil {
-				all.err = before.err
-			}
-		}
-		if all = e.meet(e.Set.Comm, all, false); all.err == nil && !first {
-			var none bool
-			if d, none = e.quotient(&all); none {
-				return Result{}, nil
-			}
+func (e *evaluation[F]) reduced(before, all *totals) (Result, error) {
+	d, none := e.scale, false
+	if e.Set.Sharded() || e.spread() {
+		if d, none = e.joinLast(before, all); none && all.err == nil {
+			return Result{}, nil
 		}
 	}
 	if all.err != nil {
@@ -127,6 +118,30 @@ func (e *evaluation[F]) reduced(before *totals, all totals) (Result, error) {
 		result.Value = 0
 	}
 	return result, nil
+}
+
+// joinLast makes totals of a request those of all shards and ranks and returns the divisor.
+func (e *evaluation[F]) joinLast(before, all *totals) (d float64, none bool) {
+	if e.Set.Sharded() {
+		*all = e.joinShards(*all)
+		if all.err == nil && e.Out != nil {
+			all.err = e.sumOut(e.Out)
+		}
+	}
+	if !e.spread() {
+		return e.scale, false
+	}
+	first := e.meetsFirst()
+	if !first {
+		all.d, all.active = before.d, before.active
+		if before.err != nil {
+			all.err = before.err
+		}
+	}
+	if *all = e.meet(e.Set.Comm, *all, false); all.err == nil && !first {
+		return e.quotient(all)
+	}
+	return e.scale, false
 }
 
 // entry returns the place in weights or a mask of value i.
@@ -343,18 +358,17 @@ func (e *evaluation[F]) softShares(t *totals, s []float64, lo int) {
 }
 
 // denominator computes the denominator of Mean where it is not given.
-func (e *evaluation[F]) denominator() (all totals) {
+func (e *evaluation[F]) denominator(all *totals) {
 	if e.Set.Reduction != Mean || e.IsMap || e.fixedNormalizer() {
-		return all
+		return
 	}
 	if e.allCount() && (e.Set.ClassWeights == nil || e.Def.Elementwise()) {
 		all.share(float64(e.Dims.Rows))
-		return all
+		return
 	}
-	if e.countLabels(&all) {
-		return all
+	if !e.countLabels(all) {
+		e.ranges(sumShares, all)
 	}
-	return e.ranges(sumShares)
 }
 
 // countLabels counts the labels that are not ignored, where they alone decide and all are valid.

@@ -177,6 +177,18 @@ func (e *evaluation[F]) owns(label int) bool {
 	return e.inShard(label) < e.Dims.Cols
 }
 
+// beginShards prepares what the shards need to know of each other.
+func (e *evaluation[F]) beginShards(fault error) error {
+	if fault = e.startShards(fault); fault != nil {
+		return fault
+	}
+	e.hashRows()
+	if e.Linked() {
+		return nil
+	}
+	return e.shardRows(nil)
+}
+
 // shardRows finds what all rows come to in every shard.
 func (e *evaluation[F]) shardRows(fault error) error {
 	n := e.Dims.Rows
@@ -184,8 +196,8 @@ func (e *evaluation[F]) shardRows(fault error) error {
 	Fit(&s.own, n)
 	Fit(&s.mine, n)
 	if fault == nil {
-		all := e.ranges(sumParts)
-		fault = all.err
+		e.ranges(sumParts, &e.all)
+		fault = e.all.err
 	}
 	return e.exchange(n, fault)
 }

@@ -63,42 +63,10 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 		return nil, err
 	}
 	request := core.Request[F]{Order: o.order, Wrt: o.wrt, Then: o.then}
-	switch o.order {
-	case core.OrderGradient, core.OrderHessian:
-		n := o.shape().Size()
-		switch {
-		case o.fused == nil || !o.after:
-			request.Dst, request.Zeroed = result[F](o, n)
-		case o.manyGradients():
-			if data, ok := takeOne(o, inputs); ok {
-				return wrap(data, o.shape()), nil
-			}
-			request.Dst, request.Zeroed = result[F](o, n)
-		default:
-			data, own, done := take(o.fused, in, inputs)
-			switch {
-			case done:
-				return wrap(data, o.shape()), nil
-			case own:
-				request.Dst, request.Zeroed = gradientMemory[F](o.fused, n)
-			default: // another machine may still use the memory
-				request.Dst, request.Zeroed = make([]F, n), true
-				o.fused.data = request.Dst
-			}
-		}
-	default:
-		if o.b.Set.Reduction == core.None {
-			request.Out = make([]F, o.b.Values.Size())
-		}
-		switch {
-		case o.order != core.OrderValue || o.fused == nil:
-		case o.manyGradients():
-			prepareMany(o, inputs, &request)
-		case !o.b.Separate():
-			prepare(o.fused, in, inputs, &request)
-		}
+	if done := begin(o, in, inputs, &request); done != nil {
+		return done, nil
 	}
-	r, err := core.Evaluate(o.b, inputs, request)
+	r, err := core.Evaluate(o.b, inputs, &request)
 	switch {
 	case err != nil:
 		return nil, err
@@ -114,6 +82,46 @@ func run[F core.Float](o *Op, in []G.Value) (G.Value, error) {
 		return wrap(request.Out, o.b.Values), nil
 	}
 	return wrap([]F{F(r.Value)}, nil), nil
+}
+
+// begin sets where a request's results go, and returns what is done already or nil.
+func begin[F core.Float](o *Op, in []G.Value, inputs *core.Inputs[F], request *core.Request[F]) (done G.Value) {
+	switch o.order {
+	case core.OrderGradient, core.OrderHessian:
+		n := o.shape().Size()
+		switch {
+		case o.fused == nil || !o.after:
+			request.Dst, request.Zeroed = result[F](o, n)
+		case o.manyGradients():
+			if data, ok := takeOne(o, inputs); ok {
+				return wrap(data, o.shape())
+			}
+			request.Dst, request.Zeroed = result[F](o, n)
+		default:
+			data, own, done := take(o.fused, in, inputs)
+			switch {
+			case done:
+				return wrap(data, o.shape())
+			case own:
+				request.Dst, request.Zeroed = gradientMemory[F](o.fused, n)
+			default: // another machine may still use the memory
+				request.Dst, request.Zeroed = make([]F, n), true
+				o.fused.data = request.Dst
+			}
+		}
+	default:
+		if o.b.Set.Reduction == core.None {
+			request.Out = make([]F, o.b.Values.Size())
+		}
+		switch {
+		case o.order != core.OrderValue || o.fused == nil:
+		case o.manyGradients():
+			prepareMany(o, inputs, request)
+		case !o.b.Separate():
+			prepare(o.fused, in, inputs, request)
+		}
+	}
+	return nil
 }
 
 // fused is the gradient that the operation of the value has computed in the same reading of the

@@ -45,50 +45,68 @@ func tensorShape(s core.Shape) tensor.Shape {
 func read[F core.Float](o *Op, in []G.Value) (*core.Inputs[F], error) {
 	b := o.b
 	r := new(core.Inputs[F])
-	var err error
 	for k := range o.floats() {
-		if r.X[k], err = flat[F](in[k], b.ShapeOf(k).Size()); err != nil {
-			return nil, core.Faultf(core.ErrShape, b.Def.Name, "operand %d has %v", k, err)
+		if err := fill(&r.X[k], in[k], b.ShapeOf(k)); err != nil {
+			return nil, operandFault(b, fmt.Sprintf("operand %d has", k), err)
 		}
 	}
-	for k, g := range b.Integers {
-		if r.Ints[k], err = integers(in[o.integersAt()+k], g.Shape.Size()); err != nil {
-			name := b.IntegerName(k)
-			verb := "has"
-			if core.Plural(name) {
-				verb = "have"
-			}
-			return nil, core.Faultf(core.ErrShape, b.Def.Name, "%s %s %v", name, verb, err)
-		}
+	if err := readIntegers(r, o, in); err != nil {
+		return nil, err
 	}
 	if b.Weighted {
-		if r.Weights, err = flat[F](in[o.weightsAt()], b.WeightShape.Size()); err != nil {
-			return nil, core.Faultf(core.ErrShape, b.Def.Name, "weights have %v", err)
+		if err := fill(&r.Weights, in[o.weightsAt()], b.WeightShape); err != nil {
+			return nil, operandFault(b, "weights have", err)
 		}
 	}
 	if b.MaskType != "" {
-		if err = readMask(r, in[o.maskAt()], b.MaskType, b.MaskShape.Size()); err != nil {
-			return nil, core.Faultf(core.ErrShape, b.Def.Name, "mask has %v", err)
+		if err := readMask(r, in[o.maskAt()], b.MaskType, b.MaskShape.Size()); err != nil {
+			return nil, operandFault(b, "mask has", err)
 		}
 	}
 	if b.Normalized {
-		v, err := flat[F](in[o.normalizerAt()], 1)
-		if err != nil {
-			return nil, core.Faultf(core.ErrShape, b.Def.Name, "normalizer has %v", err)
+		var v []F
+		if err := fill(&v, in[o.normalizerAt()], nil); err != nil {
+			return nil, operandFault(b, "normalizer has", err)
 		}
 		r.Normalizer = float64(v[0])
 	}
 	if o.hasUpstream() {
-		if r.Upstream, err = flat[F](in[o.upstreamAt()], b.Result().Size()); err != nil {
-			return nil, core.Faultf(core.ErrShape, b.Def.Name, "upstream gradient has %v", err)
+		if err := fill(&r.Upstream, in[o.upstreamAt()], b.Result()); err != nil {
+			return nil, operandFault(b, "upstream gradient has", err)
 		}
 	}
 	if o.hasDirection() {
-		if r.Dir, err = flat[F](in[o.directionAt()], b.ShapeOf(o.wrt).Size()); err != nil {
-			return nil, core.Faultf(core.ErrShape, b.Def.Name, "direction has %v", err)
+		if err := fill(&r.Dir, in[o.directionAt()], b.ShapeOf(o.wrt)); err != nil {
+			return nil, operandFault(b, "direction has", err)
 		}
 	}
 	return r, nil
+}
+
+// fill sets x to the entries of a value of the shape.
+func fill[T any](x *[]T, v G.Value, s core.Shape) (err error) {
+	*x, err = flat[T](v, s.Size())
+	return err
+}
+
+// operandFault is the error of an operand that is not what the graph says.
+func operandFault(b *core.Bound, what string, err error) error {
+	return core.Faultf(core.ErrShape, b.Def.Name, "%s %v", what, err)
+}
+
+// readIntegers takes the integer operands.
+func readIntegers[F core.Float](r *core.Inputs[F], o *Op, in []G.Value) (err error) {
+	for k := range o.b.Integers {
+		if r.Ints[k], err = integers(in[o.integersAt()+k], o.b.Integers[k].Shape.Size()); err != nil {
+			name := o.b.IntegerName(k)
+			verb := "has"
+			if core.Plural(name) {
+				verb = "have"
+			}
+			return operandFault(o.b, name+" "+verb, err)
+		}
+	}
+	return nil
 }
 
 // readMask takes a mask of any of its types.
