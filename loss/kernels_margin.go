@@ -19,13 +19,14 @@ type tileNumbers struct {
 	e, d                            []float64 // of entries
 }
 
-// others returns the sums of the rows without their labels, and false where a row has a NaN or an
-// infinite entry.
-func (t *tile[F]) others() (sums []tensorops.RowSums, finite bool) {
+// others returns the sums of the rows without their labels, and false where a row has a NaN or a
+// +Inf, or nothing but -Inf.
+func (t *tile[F]) others() (sums []tensorops.RowSums, ordinary bool) {
 	sums = core.Fit(&t.numbers.sums, t.rows)
 	tensorops.SumOthers(sums, t.x[0], t.labels)
 	for i, s := range sums {
-		if !core.Finite(s.Sum + float64(t.x[0][i*t.cols+t.labels[i]])) {
+		own := float64(t.x[0][i*t.cols+t.labels[i]])
+		if !(s.Sum+own < math.Inf(1)) || math.IsInf(max(s.Most, own), 0) {
 			return nil, false
 		}
 	}
@@ -45,8 +46,8 @@ func rival[F core.Float](x []F, v float64, y int) int {
 func worstTile[F core.Float](margin float64) func(*core.Settings) tileFunc[F] {
 	return func(*core.Settings) tileFunc[F] {
 		return func(t *tile[F]) bool {
-			sums, finite := t.others()
-			if !finite {
+			sums, ordinary := t.others()
+			if !ordinary {
 				return false
 			}
 			clear(t.dst)
@@ -98,8 +99,8 @@ func categoricalHingeTile[F core.Float](*core.Settings) tileFunc[F] {
 		if t.labels == nil {
 			return softCategoricalHinge(t)
 		}
-		sums, finite := t.others()
-		if !finite {
+		sums, ordinary := t.others()
+		if !ordinary {
 			return false
 		}
 		clear(t.dst)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
+	"github.com/surprisal-go/surprisal/tensorops"
 	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
@@ -25,12 +26,12 @@ type tile[F core.Float] struct {
 
 // tileMemory is what a tile computes in; the arrays of numbers are the functions' own.
 type tileMemory[F core.Float] struct {
-	at, kept, places []int
-	packed           [2][]F
-	out              []F
-	factors, losses  []float64
-	wide             [2][]float64
-	numbers          tileNumbers
+	at, kept        []int
+	packed          [2][]F
+	out, group      []F
+	factors, losses []float64
+	wide            [2][]float64
+	numbers         tileNumbers
 }
 
 // A tileFunc computes a tile: the values and the derivative, in full. It reports false where a row
@@ -42,13 +43,9 @@ var (
 	tiles64 = sync.Pool{New: func() any { return new(tile[float64]) }}
 )
 
-const (
-	// tileLen is the number of entries of a tile: few enough that all of it stays in the nearest
-	// cache, in float64 too.
-	tileLen = 2048
-	// tileBeside is the least number of rows of a tile whose classes lie apart.
-	tileBeside = 16
-)
+// tileLen is the number of entries of a tile: few enough that all of it stays in the nearest cache, in
+// float64 too.
+const tileLen = 2048
 
 // tiles makes the kernels of a loss of rows that are computed tile by tile. f makes the functions
 // of a tile without class weights; x and y are the domains of the operands.
@@ -77,7 +74,7 @@ func tileKernel[F core.Float](s *core.Settings, holds [2]core.Domain, f tileFunc
 		t.cols, t.wrt = r.Dims.Cols, r.Wrt
 		step := max(1, tileLen/t.cols)
 		if r.Dims.Inner > 1 {
-			step = max(step, tileBeside)
+			step = max(step&^(tensorops.BesideRows-1), tensorops.BesideRows)
 		}
 		for lo := r.Lo; lo < r.Hi; lo += step {
 			hi := min(r.Hi, lo+step)
@@ -132,19 +129,17 @@ func (t *tile[F]) take(r *core.Range[F], lo, hi int) (own bool) {
 			t.values = r.Values[lo-r.Lo : hi-r.Lo]
 		}
 	} else {
-		t.places = core.Fit(&t.places, t.rows)
 		t.labels, t.factor = core.Fit(&t.kept, t.rows), core.Fit(&t.factors, t.rows)
 		for i, at := range t.at {
-			t.places[i], t.labels[i], t.factor[i] = r.Dims.Place(lo+at), labels[at], factor[at]
+			t.labels[i], t.factor[i] = labels[at], factor[at]
 		}
 		for k := range t.x {
 			if t.x[k] = nil; r.X[k] != nil {
-				t.x[k] = core.Fit(&t.packed[k], n)
-				t.pack(t.x[k], r.X[k], r.Dims.Inner)
+				t.x[k] = t.pack(core.Fit(&t.packed[k], (hi-lo)*t.cols), r.X[k], r, lo, hi)
 			}
 		}
 		if r.Dst != nil {
-			t.dst = core.Fit(&t.out, n)
+			t.dst = core.Fit(&t.out, (hi-lo)*t.cols)[:n]
 		}
 		t.values = core.Fit(&t.losses, t.rows)
 	}
@@ -154,22 +149,37 @@ func (t *tile[F]) take(r *core.Range[F], lo, hi int) (own bool) {
 	return own
 }
 
-// pack copies the rows at places to dst.
-func (t *tile[F]) pack(dst, x []F, inner int) {
-	if inner == 1 {
-		for i, p := range t.places {
-			copy(dst[i*t.cols:][:t.cols], x[p:])
+// pack copies the rows from lo to hi of a range that count to dst, and returns them.
+func (t *tile[F]) pack(dst, x []F, r *core.Range[F], lo, hi int) []F {
+	inner := r.Dims.Inner
+	if inner > 1 {
+		for i := lo; i < hi; i++ {
+			at, to := r.Dims.Place(i), (i-lo)*t.cols
+			if t.beside(r, i, hi) {
+				tensorops.GatherBeside(dst[to:], t.groupOf(), x[at:], inner, t.cols)
+				i += tensorops.BesideRows - 1
+				continue
+			}
+			for c := range t.cols {
+				dst[to+c] = x[at]
+				at += inner
+			}
 		}
-		return
+		x, lo = dst, 0
 	}
-	for c := range t.cols {
-		x, to := x[c*inner:], c
-		for _, p := range t.places {
-			dst[to] = x[p]
-			to += t.cols
-		}
+	for i, at := range t.at {
+		copy(dst[i*t.cols:][:t.cols], x[(lo+at)*t.cols:])
 	}
+	return dst[:t.rows*t.cols]
 }
+
+// beside reports whether as many rows from i on as are copied together lie side by side before hi.
+func (t *tile[F]) beside(r *core.Range[F], i, hi int) bool {
+	return i+tensorops.BesideRows <= min(hi, (i/r.Dims.Inner+1)*r.Dims.Inner)
+}
+
+// groupOf returns the memory that rows side by side are copied through.
+func (t *tile[F]) groupOf() []F { return core.Fit(&t.group, tensorops.BesideRows*t.cols) }
 
 // give copies a tile's results to the rows from lo to hi of a range, and 0 to those that do not
 // count.
@@ -184,29 +194,31 @@ func (t *tile[F]) give(r *core.Range[F], lo, hi int) {
 	if r.Dst == nil {
 		return
 	}
-	inner, next := r.Dims.Inner, 0
-	for i := range hi - lo {
-		if next < t.rows && t.at[next] == i {
-			next++
+	inner := r.Dims.Inner
+	all := t.out[:(hi-lo)*t.cols]
+	if inner == 1 {
+		all = r.Dst[lo*t.cols : hi*t.cols]
+	}
+	// from the last row on, because rows may move within their memory
+	for i, left := hi-lo-1, t.rows-1; i >= 0; i-- {
+		row := all[i*t.cols:][:t.cols]
+		if left >= 0 && t.at[left] == i {
+			copy(row, t.dst[left*t.cols:])
+			left--
+		} else {
+			clear(row)
+		}
+	}
+	for i := lo; i < hi && inner > 1; i++ {
+		at, from := r.Dims.Place(i), (i-lo)*t.cols
+		if t.beside(r, i, hi) {
+			tensorops.ScatterBeside(r.Dst[at:], t.groupOf(), all[from:], inner, t.cols)
+			i += tensorops.BesideRows - 1
 			continue
 		}
-		at := r.Dims.Place(lo + i)
-		for range t.cols {
-			r.Dst[at] = 0
+		for _, v := range all[from:][:t.cols] {
+			r.Dst[at] = v
 			at += inner
-		}
-	}
-	if inner == 1 {
-		for i, p := range t.places {
-			copy(r.Dst[p:][:t.cols], t.dst[i*t.cols:])
-		}
-		return
-	}
-	for c := range t.cols {
-		dst, from := r.Dst[c*inner:], c
-		for _, p := range t.places {
-			dst[p] = t.dst[from]
-			from += t.cols
 		}
 	}
 }
@@ -219,14 +231,12 @@ func (t *tile[F]) weigh(weights []float64) (mass []float64) {
 	}
 	mass = core.Fit(&t.numbers.mass, t.rows)
 	factor := core.Fit(&t.numbers.weighed, t.rows)
+	if t.labels == nil && t.rows > 0 {
+		tensorops.RowDots(mass, t.x[1], weights)
+	}
 	for i := range mass {
 		if t.labels != nil {
 			mass[i] = weights[t.labels[i]]
-		} else {
-			mass[i] = 0
-			for c, v := range t.row(t.x[1], i) {
-				mass[i] += weights[c] * float64(v)
-			}
 		}
 		factor[i] = mass[i] * t.factor[i]
 	}

@@ -40,7 +40,7 @@ var emd = core.Definition{
 	Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:     core.ShiftInvariant | core.NonNegative | core.ZeroAtEqual,
 	Row:      func(s *core.Settings, _ core.Dims) core.RowFunc { return quadraticScore(s, ahead) },
-	Kernel:   tiles(core.Logits, core.SoftTargets, cumulativeTile[float32](ahead), cumulativeTile[float64](ahead)),
+	Kernel:   tiles(core.Logits, core.SoftTargets, cumulativeTile[float32](0), cumulativeTile[float64](0)),
 }
 
 // quadraticScore is the loss m·Q(softmax(x) - t) with a quadratic form Q and m = Σ_c w_c·t_c. form

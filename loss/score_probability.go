@@ -195,7 +195,7 @@ var rankedProbability = core.Definition{
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return quadraticScore(s, aheadButLast)
 	},
-	Kernel: tiles(core.Logits, core.SoftTargets, cumulativeTile[float32](aheadButLast), cumulativeTile[float64](aheadButLast)),
+	Kernel: tiles(core.Logits, core.SoftTargets, cumulativeTile[float32](1), cumulativeTile[float64](1)),
 }
 
 // aheadButLast is ahead without the sum over all classes.

@@ -133,3 +133,47 @@ func testRowLosses[F Float](t *testing.T, rounding float64) {
 		}
 	}
 }
+
+// Rows side by side are copied to rows one after another and back, and weighed sums are those of
+// float64.
+func TestRowLayouts(t *testing.T) {
+	forEachImpl(t, func(t *testing.T) {
+		testRowLayouts[float32](t)
+		testRowLayouts[float64](t)
+	})
+}
+
+func testRowLayouts[F Float](t *testing.T) {
+	r := newRand(t, 13)
+	for _, cols := range []int{1, 3, 4, 5, 21, 40} {
+		const inner = BesideRows + 5
+		x := make([]F, cols*inner)
+		v := make([]float64, cols)
+		for i := range x {
+			x[i] = F(r.NormFloat64())
+		}
+		for i := range v {
+			v[i] = r.NormFloat64()
+		}
+		n := BesideRows * cols
+		rows, group, back := make([]F, n), make([]F, n), make([]F, len(x))
+		GatherBeside(rows, group, x[2:], inner, cols)
+		ScatterBeside(back[2:], group, rows, inner, cols)
+		sums := make([]float64, BesideRows)
+		RowDots(sums, rows, v)
+		for i := range inner {
+			want, size := 0.0, 0.0
+			for c := range cols {
+				at := c*inner + i
+				inside := i >= 2 && i < 2+BesideRows
+				if inside && rows[(i-2)*cols+c] != x[at] || inside != (back[at] == x[at]) || !inside && back[at] != 0 {
+					t.Errorf("%d columns: element %d of row %d is not copied", cols, c, i)
+				}
+				want, size = want+v[c]*float64(x[at]), size+math.Abs(v[c]*float64(x[at]))
+			}
+			if i >= 2 && i < 2+BesideRows && !(math.Abs(sums[i-2]-want) <= float64(cols+4)*0x1p-53*size) {
+				t.Errorf("the sum of %d columns is %v, want %v", cols, sums[i-2], want)
+			}
+		}
+	}
+}

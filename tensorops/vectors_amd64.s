@@ -321,65 +321,75 @@ TEXT ·othersOfF32AVX2(SB), NOSPLIT, $0-40
 	VMOVUPD c64_fff0000000000000<>+0(SB), Y0
 	MOVQ    labels+16(FP), DX
 	MOVQ    rows+32(FP), BX
-	VMOVUPD iota64<>+0(SB), Y7
-	VMOVUPD c64_4<>+0(SB), Y8
+	VMOVUPD iota64<>+0(SB), Y10
+	VMOVUPD c64_4<>+0(SB), Y11
 
 row:
 	MOVQ         cols+24(FP), SI
-	VPCMPEQQ     Y6, Y6, Y6
-	VMOVAPD      Y7, Y4
-	VPCMPEQQ     Y5, Y5, Y5
+	VPCMPEQQ     Y9, Y9, Y9
+	VMOVAPD      Y10, Y7
+	VPCMPEQQ     Y8, Y8, Y8
 	TESTQ        DX, DX
 	JZ           whole
-	VPBROADCASTQ (DX), Y5
+	VPBROADCASTQ (DX), Y8
 	ADDQ         $0x08, DX
 
 whole:
 	VXORPD  Y1, Y1, Y1
 	VXORPD  Y2, Y2, Y2
-	VMOVAPD Y0, Y3
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	VXORPD  Y5, Y5, Y5
+	VMOVAPD Y0, Y6
 	SUBQ    $0x04, SI
 
 loop:
-	VCVTPS2PD    (AX), Y9
-	VPCMPEQQ     Y4, Y5, Y10
-	VANDNPD      Y6, Y10, Y10
-	VBLENDVPD    Y10, Y9, Y0, Y11
-	VMAXPD       Y11, Y3, Y3
-	VANDPD       Y10, Y9, Y9
-	VADDPD       Y9, Y1, Y1
-	VFMADD231PD  Y9, Y9, Y2
+	VCVTPS2PD    (AX), Y12
+	VPCMPEQQ     Y7, Y8, Y13
+	VANDNPD      Y9, Y13, Y13
+	VBLENDVPD    Y13, Y12, Y0, Y14
+	VMAXPD       Y14, Y6, Y6
+	VANDPD       Y13, Y12, Y12
+	VFMADD231PD  Y12, Y12, Y5
+	VADDPD       Y12, Y4, Y12
+	VMOVAPD      Y3, Y4
+	VMOVAPD      Y2, Y3
+	VMOVAPD      Y1, Y2
+	VMOVAPD      Y12, Y1
 	ADDQ         $0x10, AX
-	VPADDQ       Y8, Y4, Y4
+	VPADDQ       Y11, Y7, Y7
 	SUBQ         $0x04, SI
 	JGE          loop
 	ADDQ         $0x04, SI
 	JZ           done
 	LEAQ         last64<>+0(SB), DI
-	VMOVUPD      (DI)(SI*8), Y6
+	VMOVUPD      (DI)(SI*8), Y9
 	LEAQ         -16(AX)(SI*4), AX
 	SUBQ         $0x04, SI
-	VMOVQ        SI, X9
-	VPBROADCASTQ X9, Y9
-	VPADDQ       Y9, Y4, Y4
+	VMOVQ        SI, X12
+	VPBROADCASTQ X12, Y12
+	VPADDQ       Y12, Y7, Y7
 	XORQ         SI, SI
 	JMP          loop
 
 done:
-	VEXTRACTF128 $0x01, Y1, X4
-	VADDPD       X1, X4, X4
-	VPERMILPD    $0x01, X4, X1
-	VADDPD       X1, X4, X4
-	VMOVSD       X4, (CX)
-	VEXTRACTF128 $0x01, Y2, X1
-	VADDPD       X2, X1, X1
-	VPERMILPD    $0x01, X1, X2
-	VADDPD       X2, X1, X1
+	VADDPD       Y2, Y1, Y1
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X2
+	VPERMILPD    $0x01, X2, X1
+	VADDPD       X1, X2, X2
+	VMOVSD       X2, (CX)
+	VEXTRACTF128 $0x01, Y5, X1
+	VADDPD       X5, X1, X1
+	VPERMILPD    $0x01, X1, X5
+	VADDPD       X5, X1, X1
 	VMOVSD       X1, 8(CX)
-	VEXTRACTF128 $0x01, Y3, X1
-	VMAXPD       X3, X1, X1
-	VPERMILPD    $0x01, X1, X3
-	VMAXPD       X3, X1, X1
+	VEXTRACTF128 $0x01, Y6, X1
+	VMAXPD       X6, X1, X1
+	VPERMILPD    $0x01, X1, X6
+	VMAXPD       X6, X1, X1
 	VMOVSD       X1, 16(CX)
 	ADDQ         $0x18, CX
 	DECQ         BX
@@ -862,65 +872,75 @@ TEXT ·othersOfF64AVX2(SB), NOSPLIT, $0-40
 	VMOVUPD c64_fff0000000000000<>+0(SB), Y0
 	MOVQ    labels+16(FP), DX
 	MOVQ    rows+32(FP), BX
-	VMOVUPD iota64<>+0(SB), Y7
-	VMOVUPD c64_4<>+0(SB), Y8
+	VMOVUPD iota64<>+0(SB), Y10
+	VMOVUPD c64_4<>+0(SB), Y11
 
 row:
 	MOVQ         cols+24(FP), SI
-	VPCMPEQQ     Y6, Y6, Y6
-	VMOVAPD      Y7, Y4
-	VPCMPEQQ     Y5, Y5, Y5
+	VPCMPEQQ     Y9, Y9, Y9
+	VMOVAPD      Y10, Y7
+	VPCMPEQQ     Y8, Y8, Y8
 	TESTQ        DX, DX
 	JZ           whole
-	VPBROADCASTQ (DX), Y5
+	VPBROADCASTQ (DX), Y8
 	ADDQ         $0x08, DX
 
 whole:
 	VXORPD  Y1, Y1, Y1
 	VXORPD  Y2, Y2, Y2
-	VMOVAPD Y0, Y3
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	VXORPD  Y5, Y5, Y5
+	VMOVAPD Y0, Y6
 	SUBQ    $0x04, SI
 
 loop:
-	VMOVUPD      (AX), Y9
-	VPCMPEQQ     Y4, Y5, Y10
-	VANDNPD      Y6, Y10, Y10
-	VBLENDVPD    Y10, Y9, Y0, Y11
-	VMAXPD       Y11, Y3, Y3
-	VANDPD       Y10, Y9, Y9
-	VADDPD       Y9, Y1, Y1
-	VFMADD231PD  Y9, Y9, Y2
+	VMOVUPD      (AX), Y12
+	VPCMPEQQ     Y7, Y8, Y13
+	VANDNPD      Y9, Y13, Y13
+	VBLENDVPD    Y13, Y12, Y0, Y14
+	VMAXPD       Y14, Y6, Y6
+	VANDPD       Y13, Y12, Y12
+	VFMADD231PD  Y12, Y12, Y5
+	VADDPD       Y12, Y4, Y12
+	VMOVAPD      Y3, Y4
+	VMOVAPD      Y2, Y3
+	VMOVAPD      Y1, Y2
+	VMOVAPD      Y12, Y1
 	ADDQ         $0x20, AX
-	VPADDQ       Y8, Y4, Y4
+	VPADDQ       Y11, Y7, Y7
 	SUBQ         $0x04, SI
 	JGE          loop
 	ADDQ         $0x04, SI
 	JZ           done
 	LEAQ         last64<>+0(SB), DI
-	VMOVUPD      (DI)(SI*8), Y6
+	VMOVUPD      (DI)(SI*8), Y9
 	LEAQ         -32(AX)(SI*8), AX
 	SUBQ         $0x04, SI
-	VMOVQ        SI, X9
-	VPBROADCASTQ X9, Y9
-	VPADDQ       Y9, Y4, Y4
+	VMOVQ        SI, X12
+	VPBROADCASTQ X12, Y12
+	VPADDQ       Y12, Y7, Y7
 	XORQ         SI, SI
 	JMP          loop
 
 done:
-	VEXTRACTF128 $0x01, Y1, X4
-	VADDPD       X1, X4, X4
-	VPERMILPD    $0x01, X4, X1
-	VADDPD       X1, X4, X4
-	VMOVSD       X4, (CX)
-	VEXTRACTF128 $0x01, Y2, X1
-	VADDPD       X2, X1, X1
-	VPERMILPD    $0x01, X1, X2
-	VADDPD       X2, X1, X1
+	VADDPD       Y2, Y1, Y1
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X2
+	VPERMILPD    $0x01, X2, X1
+	VADDPD       X1, X2, X2
+	VMOVSD       X2, (CX)
+	VEXTRACTF128 $0x01, Y5, X1
+	VADDPD       X5, X1, X1
+	VPERMILPD    $0x01, X1, X5
+	VADDPD       X5, X1, X1
 	VMOVSD       X1, 8(CX)
-	VEXTRACTF128 $0x01, Y3, X1
-	VMAXPD       X3, X1, X1
-	VPERMILPD    $0x01, X1, X3
-	VMAXPD       X3, X1, X1
+	VEXTRACTF128 $0x01, Y6, X1
+	VMAXPD       X6, X1, X1
+	VPERMILPD    $0x01, X1, X6
+	VMAXPD       X6, X1, X1
 	VMOVSD       X1, 16(CX)
 	ADDQ         $0x18, CX
 	DECQ         BX

@@ -118,6 +118,40 @@ func (g *gen) across(v reg.VecVirtual, p reg.GPVirtual, i int, op func(a, b, dst
 	VMOVSD(hi, Mem{Base: p, Disp: 8 * i})
 }
 
+// turns are the registers of a sum that take turns: it rounds off less, and does not wait for
+// itself.
+type turns [4]reg.VecVirtual
+
+func newTurns(g *gen) (t turns) {
+	for i := range t {
+		t[i] = g.vec()
+	}
+	return t
+}
+
+func (t *turns) clear() {
+	for _, v := range t {
+		VXORPD(v, v, v)
+	}
+}
+
+// add adds v, which it uses up.
+func (t *turns) add(v reg.VecVirtual) {
+	last := len(t) - 1
+	VADDPD(v, t[last], v)
+	for i := last; i > 0; i-- {
+		VMOVAPD(t[i-1], t[i])
+	}
+	VMOVAPD(v, t[0])
+}
+
+func (t *turns) total() reg.VecVirtual {
+	VADDPD(t[1], t[0], t[0])
+	VADDPD(t[3], t[2], t[2])
+	VADDPD(t[2], t[0], t[0])
+	return t[0]
+}
+
 func addLanes(a, b, dst Op) { VADDPD(a, b, dst) }
 func maxLanes(a, b, dst Op) { VMAXPD(a, b, dst) }
 
@@ -140,20 +174,20 @@ func (g *gen) rowLosses() {
 	g.kernel("othersOf", "func(sums *float64, x *F, labels *int, cols, rows int)",
 		"writes Σ x, Σ x² and the largest x of each row without that of its label.")
 	x, sums := g.elements("x"), pointer("sums")
-	least, sum, squares, most := g.minusInf(), g.vec(), g.vec(), g.vec()
+	least, sum, squares, most := g.minusInf(), newTurns(g), g.vec(), g.vec()
 	l := g.rowLoop(x).labelled()
 	l.emit(func() {
-		VXORPD(sum, sum, sum)
+		sum.clear()
 		VXORPD(squares, squares, squares)
 		VMOVAPD(least, most)
 	}, func() {
 		v, m := g.load(x, 0), l.others()
 		g.largestSoFar(most, v, m, least)
 		VANDPD(m, v, v)
-		VADDPD(v, sum, sum)
 		VFMADD231PD(v, v, squares)
+		sum.add(v)
 	}, func() {
-		g.across(sum, sums, 0, addLanes)
+		g.across(sum.total(), sums, 0, addLanes)
 		g.across(squares, sums, 1, addLanes)
 		g.across(most, sums, 2, maxLanes)
 		ADDQ(U8(24), sums)
