@@ -17,6 +17,7 @@ type tileNumbers struct {
 	three                           [][3]float64
 	scores                          []labelScore
 	e, d                            []float64 // of entries
+	near                            []int
 }
 
 // others returns the sums of the rows without their labels, and false where a row has a NaN or a

@@ -29,7 +29,7 @@ func fenchel(s *core.Settings, project projection, omega regulariser, integral f
 		x := r.X[0]
 		n := len(x)
 		top := slices.Max(x) // NaN where there is one
-		if math.IsInf(top, 0) || top != top {
+		if !core.Finite(top) {
 			return formula.SetNaN(r)
 		}
 		z, p, slopes := r.Buf(n), r.Buf(n), r.Buf(n)
@@ -38,22 +38,7 @@ func fenchel(s *core.Settings, project projection, omega regulariser, integral f
 		}
 		tau := project(p, slopes, z, r.Buf(n))
 		t := targets(r)
-		value, mass := 0.0, 0.0
-		for j, q := range t {
-			d, _, _ := omega(q, p[j])
-			value += d
-			mass += q
-			if p[j] == 0 {
-				value += formula.Times(q, tau-z[j])
-			}
-		}
-		value += formula.Times(1-mass, tau+top)
-		if !(math.Abs(1-mass) <= 0.5) { // here the sum above cancels more than the definition does
-			value = defined(t, p, x, omega, integral, 1)
-		}
-		if value != value || math.IsInf(value, 0) && core.Finite(slices.Min(x)) {
-			value = defined(t, p, x, omega, integral, 0x1p-600)
-		}
+		value := fenchelValue(&sparseRow{x: x, z: z, t: t, p: p}, tau, top, omega, integral)
 		for j := range r.Grad[0] {
 			r.Grad[0][j] = p[j] - t[j]
 		}
@@ -88,6 +73,27 @@ func fenchel(s *core.Settings, project projection, omega regulariser, integral f
 		}
 		return value
 	})
+}
+
+// fenchelValue is the value of fenchel for a row whose largest logit is top.
+func fenchelValue(r *sparseRow, tau, top float64, omega regulariser, integral float64) float64 {
+	value, mass := 0.0, 0.0
+	for j, q := range r.t {
+		d, _, _ := omega(q, r.p[j])
+		value += d
+		mass += q
+		if r.p[j] == 0 {
+			value += formula.Times(q, tau-r.z[j])
+		}
+	}
+	value += formula.Times(1-mass, tau+top)
+	if !(math.Abs(1-mass) <= 0.5) { // here the sum above cancels more than the definition does
+		value = defined(r.t, r.p, r.x, omega, integral, 1)
+	}
+	if value != value || math.IsInf(value, 0) && core.Finite(slices.Min(r.x)) {
+		value = defined(r.t, r.p, r.x, omega, integral, 0x1p-600)
+	}
+	return value
 }
 
 // defined is the loss as it is defined. Terms may be too large for float64 before they are added:
@@ -159,11 +165,16 @@ var sparsemax = core.Definition{
 	Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:     core.Convex,
 	Optax:    "multiclass_sparsemax_loss",
+	Kernel: tiles(core.Logits, core.SoftTargets, sparseTile[float32](projectSparsemax, halfSquare, 1./2),
+		sparseTile[float64](projectSparsemax, halfSquare, 1./2)),
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
-		return fenchel(s, projectSparsemax, func(t, p float64) (divergence, slope, bend float64) {
-			return (t - p) * (t - p) / 2, t, 1
-		}, 1./2)
+		return fenchel(s, projectSparsemax, halfSquare, 1./2)
 	},
+}
+
+// halfSquare is the regulariser t²/2.
+func halfSquare(t, p float64) (divergence, slope, bend float64) {
+	return (t - p) * (t - p) / 2, t, 1
 }
 
 // projectSparsemax is p = max(0, z - τ): τ = (Σ z - 1)/k over the k largest, the most that lie
@@ -217,15 +228,20 @@ var entmax15 = core.Definition{
 	Name: "Entmax15", Operands: rows("logits", core.Logits, "target", core.LabelsOrSoft), Takes: core.ClassOptions,
 	Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:     core.Convex,
+	Kernel: tiles(core.Logits, core.SoftTargets, sparseTile[float32](projectEntmax15, threeHalves, 2./3),
+		sparseTile[float64](projectEntmax15, threeHalves, 2./3)),
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
-		return fenchel(s, projectEntmax15, func(t, p float64) (divergence, slope, bend float64) {
-			a, b := math.Sqrt(t), math.Sqrt(p)
-			if t > 0 {
-				bend = 1 / a
-			}
-			return 2. / 3 * (a - b) * (a - b) * (2*a + b), 2 * a, bend
-		}, 2./3)
+		return fenchel(s, projectEntmax15, threeHalves, 2./3)
 	},
+}
+
+// threeHalves is the regulariser 4/3·t^(3/2).
+func threeHalves(t, p float64) (divergence, slope, bend float64) {
+	a, b := math.Sqrt(t), math.Sqrt(p)
+	if t > 0 {
+		bend = 1 / a
+	}
+	return 2. / 3 * (a - b) * (a - b) * (2*a + b), 2 * a, bend
 }
 
 // projectEntmax15 is p = max(0, y - t)² for y = z/2: t = mean - √((1-S)/k) with the mean and the

@@ -15,9 +15,9 @@ import (
 
 // withoutKernel lists the losses that have no kernel, and why.
 var withoutKernel = map[string]string{
-	"CrossEntropyFromProb": "reads probabilities", "Sparsemax": "sorts", "Entmax15": "sorts",
-	"MultiLabelMargin": "compares lists",
-	"GaussianNLL":      "three operands", "LaplaceNLL": "three operands", "StudentTNLL": "three operands", "MarginRanking": "three operands", "GaussianKL": "four operands",
+	"CrossEntropyFromProb": "reads probabilities",
+	"MultiLabelMargin":     "compares lists",
+	"GaussianNLL":          "three operands", "LaplaceNLL": "three operands", "StudentTNLL": "three operands", "MarginRanking": "three operands", "GaussianKL": "four operands",
 	"JensenShannon": "reads probabilities", "TotalVariation": "reads probabilities", "Hellinger": "reads probabilities",
 	"Bhattacharyya": "reads probabilities", "GeneralizedKL": "reads probabilities", "Renyi": "reads probabilities",
 	"AlphaDivergence": "reads probabilities",
