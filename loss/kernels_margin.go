@@ -226,6 +226,9 @@ func scaledTile[F core.Float](curve func(s *core.Settings) func(class int, x flo
 			z, slopes := core.Fit(&w.e, len(t.x[0])), core.Fit(&w.own, t.rows)
 			copy(z, t.inFloat64(0))
 			for i, y := range t.labels {
+				if t.factor[i] == 0 && !core.Finite(core.Total(z[i*t.cols:][:t.cols])) {
+					return false // the kernel does not read the row, which may be NaN for all that
+				}
 				at := i*t.cols + y
 				z[at], slopes[i], _ = curve(y, z[at])
 			}
