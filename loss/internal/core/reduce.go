@@ -245,10 +245,12 @@ func (e *evaluation[F]) maskFactors(s []float64, lo int) error {
 // labels.
 func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 	ignore, classes := e.Set.Ignore, uint(e.shards.classes)
-	ordinary := -1 // a label that is ignored as it is no class; the other forms take every label the long way
-	if len(ignore) == 1 && ignore[0] < 0 {
-		ordinary = ignore[0]
-	} else if len(ignore) > 0 {
+	first, second := -1, -1 // the labels that are ignored; of more than two every label goes the long way
+	switch len(ignore) {
+	case 0:
+	case 1, 2:
+		first, second = ignore[0], ignore[len(ignore)-1]
+	default:
 		classes = 0
 	}
 	var weights []F
@@ -257,10 +259,10 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 	} else if classes > 0 { // factors are 1, or 0 by the mask
 		s = s[:len(labels)]
 		for i, y := range labels {
-			if uint(y) < classes {
+			if uint(y) < classes && y != first && y != second {
 				continue
 			}
-			if s[i] != 0 && (y != ordinary || len(ignore) == 0) {
+			if s[i] != 0 && (y != first && y != second || len(ignore) == 0) {
 				return e.badLabel(y, lo+i)
 			}
 			s[i], labels[i] = 0, -1
@@ -273,17 +275,11 @@ func (e *evaluation[F]) labelFactors(s []float64, labels []int, lo int) error {
 		return nil
 	}
 	for i, y := range labels {
-		switch {
-		case weights != nil:
-			if w := float64(weights[i]); uint(y) < classes && s[i] != 0 && w != 0 && Finite(w) {
+		if weights != nil {
+			if w := float64(weights[i]); uint(y) < classes && y != first && y != second && s[i] != 0 && w != 0 && Finite(w) {
 				s[i] = w
 				continue
 			}
-		case uint(y) < classes && s[i] != 0:
-			continue
-		case y == ordinary && len(ignore) == 1:
-			s[i], labels[i] = 0, -1
-			continue
 		}
 		if s[i] == 0 || slices.Contains(ignore, y) || e.Weighted && e.in.Weights[lo+i] == 0 {
 			s[i], labels[i] = 0, -1
@@ -373,23 +369,23 @@ func (e *evaluation[F]) denominator(all *totals) {
 
 // countLabels counts the labels that are not ignored, where they alone decide and all are valid.
 func (e *evaluation[F]) countLabels(t *totals) bool {
-	if e.Labels == "" || e.Lists || e.Weighted || e.MaskType != "" || e.Set.ClassWeights != nil || len(e.Set.Ignore) > 1 {
+	if e.Labels == "" || e.Lists || e.Weighted || e.MaskType != "" || e.Set.ClassWeights != nil || len(e.Set.Ignore) > 2 {
 		return false
 	}
-	ignore := -1 // no valid label
-	if len(e.Set.Ignore) == 1 {
-		ignore = e.Set.Ignore[0]
+	ignore, other := -1, -1 // no valid labels
+	if n := len(e.Set.Ignore); n > 0 {
+		ignore, other = e.Set.Ignore[0], e.Set.Ignore[n-1]
 	}
 	n, valid := 0, false
 	switch l := &e.in.Ints[0]; {
 	case l.Int != nil:
-		n, valid = countValid(l.Int, ignore, e.shards.classes)
+		n, valid = countValid(l.Int, ignore, other, e.shards.classes)
 	case l.Int64 != nil:
-		n, valid = countValid(l.Int64, ignore, e.shards.classes)
+		n, valid = countValid(l.Int64, ignore, other, e.shards.classes)
 	case l.Int32 != nil:
-		n, valid = countValid(l.Int32, ignore, e.shards.classes)
+		n, valid = countValid(l.Int32, ignore, other, e.shards.classes)
 	default:
-		n, valid = countValid(l.Uint8, ignore, e.shards.classes)
+		n, valid = countValid(l.Uint8, ignore, other, e.shards.classes)
 	}
 	if valid && (n > 0 || ignore != -1) {
 		t.share(float64(n))
@@ -398,12 +394,12 @@ func (e *evaluation[F]) countLabels(t *totals) bool {
 	return false
 }
 
-// countValid counts the labels other than ignore and reports whether they all lie in [0, classes).
-func countValid[T int | int64 | int32 | uint8](labels []T, ignore, classes int) (n int, valid bool) {
+// countValid counts the labels other than two and reports whether they all lie in [0, classes).
+func countValid[T int | int64 | int32 | uint8](labels []T, ignore, other, classes int) (n int, valid bool) {
 	ignored, bad := 0, 0
 	for _, y := range labels {
 		switch {
-		case int(y) == ignore:
+		case int(y) == ignore || int(y) == other:
 			ignored++
 		case uint(y) >= uint(classes):
 			bad++
