@@ -195,23 +195,33 @@ func evidentialTile[F core.Float](*core.Settings) tileFunc[F] {
 	}
 }
 
-// cosineTile is CosineDistance for a tile of vectors longer than ε: half the square of the distance of
-// the two of length 1, which keeps its digits where they are nearly equal.
+// cosineTile is CosineDistance for a tile. Of vectors longer than ε it is half the square of the
+// distance of the two of length 1, which keeps its digits where they are nearly equal.
 func cosineTile[F core.Float](s *core.Settings) tileFunc[F] {
 	return func(t *tile[F]) bool {
 		for i := range t.rows {
 			x, y := t.row(t.x[t.wrt], i), t.row(t.x[1-t.wrt], i)
-			xx, _, yy := tensorops.DotProducts(x, y)
+			xx, xy, yy := tensorops.DotProducts(x, y)
 			// in the squares' range, with room for the products of the two
-			if least, most := min(xx, yy), max(xx, yy); !(math.Sqrt(least) > s.Epsilon && least > 0x1p-400 && most < 0x1p400) {
+			if !(max(xx, yy) < 0x1p400) || min(xx, yy) < 0x1p-400 && s.Epsilon < 0x1p-200 {
 				return false
 			}
-			a, c := 1/math.Sqrt(xx), 1/math.Sqrt(yy)
-			l := tensorops.CombinedSquares(x, y, a, -c) / 2
-			if t.values[i] = l; t.dst != nil {
-				g := t.factor[i]
-				tensorops.Combine(t.row(t.dst, i), x, y, g*a*a*(1-l), -g*a*c)
+			length, other := math.Sqrt(xx), math.Sqrt(yy)
+			a, c := 1/max(length, s.Epsilon), 1/max(other, s.Epsilon)
+			var l float64
+			if length > s.Epsilon && other > s.Epsilon {
+				l = tensorops.CombinedSquares(x, y, a, -c) / 2
+			} else {
+				l = 1 - a*c*xy
 			}
+			if t.values[i] = l; t.dst == nil {
+				continue
+			}
+			g, along := t.factor[i], 1-l
+			if !(length > s.Epsilon) {
+				along = 0
+			}
+			tensorops.Combine(t.row(t.dst, i), x, y, g*a*a*along, -g*a*c)
 		}
 		return true
 	}

@@ -20,9 +20,9 @@ func TestTiles(t *testing.T) {
 		def := core.Lookup(name)
 		for _, classes := range []int{2, 3, 21, 70} {
 			settings := fastSettings(def, classes)
-			if name == "MultiMargin" {
-				s := def.Defaults
-				s.Power, s.Margin = 2, 0.5
+			s := settings[0]
+			s.Power, s.Margin, s.Epsilon = 2, 0.5, 5 // ε beside vectors of about that length
+			if name == "MultiMargin" || name == "CosineDistance" {
 				settings = append(settings, s)
 			}
 			for _, s := range settings {

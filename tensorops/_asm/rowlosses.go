@@ -101,13 +101,6 @@ func (l *rowLoop) others() reg.VecVirtual {
 func (g *gen) elements(name string) stepped { return stepped{pointer(name), size(g.elem)} }
 func numbers(name string) stepped           { return stepped{pointer(name), 8} }
 
-// next spreads the number at p over a register and advances p.
-func (g *gen) next(p reg.GPVirtual) reg.VecVirtual {
-	v := g.number(Mem{Base: p})
-	ADDQ(U8(8), p)
-	return v
-}
-
 // across stores what op makes of the lanes of v to number i at p.
 func (g *gen) across(v reg.VecVirtual, p reg.GPVirtual, i int, op func(a, b, dst Op)) {
 	hi := XMM()
