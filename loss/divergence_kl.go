@@ -406,12 +406,11 @@ func KLFromLogProb(logProb, target *G.Node, opts ...Option) (*G.Node, error) {
 }
 
 var klFromLogProb = core.Definition{
-	Kernel: klFromLogProbKernels,
+	Kernel: logProbRows,
 	Name:   "KLFromLogProb", Operands: rows("logProb", core.LogProbabilities, "target", core.SoftTargets), Takes: core.Options(core.RowOptions, core.OptLogTarget),
 	Target: targetDomain,
 	Laws:   core.ZeroAtEqual | core.Convex,
 	Torch:  "kl_div(reduction=\"batchmean\")", Keras: "KLDivergence (of probabilities)", Optax: "kl_divergence, kl_divergence_with_log_targets",
-	Fast: klFromLogProbFast,
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			q := r.X[0]

@@ -6,7 +6,6 @@ import (
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
-	"github.com/surprisal-go/surprisal/tensorops"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -71,16 +70,14 @@ var jensenShannon = core.Definition{
 			return j
 		}}.Rows())
 	},
-	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
-		switch {
-		case s.Beta == 0:
-			return kullbackFast(1, 0, true)
-		case s.Beta == 1:
-			return kullbackFast(0, 1, true)
-		case s.Beta < 0.1 || s.Beta > 0.9:
-			return nil
+	Kernel: func(s *core.Settings, d core.Dims) core.Kernels {
+		switch s.Beta {
+		case 0:
+			return kullbackRows(d, true, false)
+		case 1:
+			return kullbackRows(d, true, true)
 		}
-		return jensenFast(s.Beta)
+		return mixedRows(d, s.Beta)
 	},
 }
 
@@ -155,17 +152,7 @@ var totalVariation = core.Definition{
 			return formula.Partials{L: math.Abs(p-t) / 2, P: d, T: -d}
 		}}.Rows())
 	},
-	Fast: func(*core.Settings, core.Dims) core.FastFunc { return totalVariationFast },
-}
-
-func totalVariationFast(b *core.Block, wrt int, value, grad []float64) {
-	each := b.Buf(len(b.X[0]))
-	d := tensorops.PointData[float64]{X: b.X[wrt], T: b.X[1-wrt], Values: each, Dst: grad}
-	tensorops.PointSum(tensorops.Point{Loss: tensorops.AbsoluteError}, &d, 0.5)
-	for i := range value {
-		sum := formula.Sum(each[i*b.Cols:(i+1)*b.Cols]) / 2
-		value[i] = sum + 0*sum // NaN where an entry is infinite
-	}
+	Kernel: totalVariationRows,
 }
 
 // GeneralizedKL returns the Kullback-Leibler divergence of measures, which need not sum to 1: also
@@ -205,5 +192,5 @@ var generalizedKL = core.Definition{
 			return formula.Partials{L: formula.KLTerm(t, p, a), P: (p - t) / p, T: a, PP: t / p / p, PT: -1 / p, TT: 1 / t}
 		}}.Rows())
 	},
-	Fast: func(*core.Settings, core.Dims) core.FastFunc { return kullbackFast(1, 0, false) },
+	Kernel: func(_ *core.Settings, d core.Dims) core.Kernels { return kullbackRows(d, false, false) },
 }

@@ -42,15 +42,14 @@ var alphaDivergence = core.Definition{
 
 	Laws: core.NonNegative | core.ZeroAtEqual | core.Convex,
 	Row:  func(s *core.Settings, _ core.Dims) core.RowFunc { return formula.FiniteRows(alphaOf(s.Alpha).Rows()) },
-	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
+	Kernel: func(s *core.Settings, d core.Dims) core.Kernels {
 		switch s.Alpha {
 		case 0:
-			return kullbackFast(0, 1, true)
+			return kullbackRows(d, true, true)
 		case 1:
-			return kullbackFast(1, 0, true)
+			return kullbackRows(d, true, false)
 		}
-		scale := -1 / (s.Alpha * (1 - s.Alpha))
-		return overlapFast(s.Alpha, func(z, _, _ float64) (l, d, dd float64) { return scale * z, scale, 0 })
+		return overlapRows(d, s.Alpha, proportional(-1/(s.Alpha*(1-s.Alpha))))
 	},
 }
 
@@ -120,11 +119,11 @@ var renyi = core.Definition{
 		}
 		return formula.FiniteRows(overlap{alpha: s.Alpha, log: true, curve: logCurve(1 / (s.Alpha - 1))}.Rows())
 	},
-	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
+	Kernel: func(s *core.Settings, d core.Dims) core.Kernels {
 		if s.Alpha == 1 {
-			return kullbackFast(1, 0, true)
+			return kullbackRows(d, true, false)
 		}
-		return overlapFast(s.Alpha, logCurve(1/(s.Alpha-1)))
+		return overlapRows(d, s.Alpha, logarithmic(1/(s.Alpha-1)))
 	},
 }
 
@@ -159,7 +158,7 @@ var bhattacharyya = core.Definition{
 	Row: func(*core.Settings, core.Dims) core.RowFunc {
 		return formula.FiniteRows(overlap{alpha: 0.5, log: true, curve: logCurve(-1)}.Rows())
 	},
-	Fast: func(*core.Settings, core.Dims) core.FastFunc { return overlapFast(0.5, logCurve(-1)) },
+	Kernel: func(_ *core.Settings, d core.Dims) core.Kernels { return overlapRows(d, 0.5, logarithmic(-1)) },
 }
 
 // Hellinger returns the Hellinger distance of two rows of probabilities.
@@ -194,7 +193,7 @@ var hellinger = core.Definition{
 	Row: func(*core.Settings, core.Dims) core.RowFunc {
 		return formula.FiniteRows(overlap{alpha: 0.5, curve: hellingerCurve}.Rows())
 	},
-	Fast: func(*core.Settings, core.Dims) core.FastFunc { return overlapFast(0.5, hellingerCurve) },
+	Kernel: func(_ *core.Settings, d core.Dims) core.Kernels { return overlapRows(d, 0.5, root) },
 }
 
 // hellingerCurve is √-z.

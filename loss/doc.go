@@ -126,7 +126,9 @@
 //	softmax losses against labels, up to 128 classes       0.5001: float64, rounded once
 //	softmax losses of more classes                         value 1, gradient 4 of the largest term
 //	focal, poly and generalised against soft targets       1 up to 128 classes, else value 1 and gradient 4 of the largest term
-//	sums over a row of elementwise losses                  as those: MultiLabelSoftMargin, StandardGaussianKL, KLFromLogProb
+//	sums over a row of elementwise losses                  as those: MultiLabelSoftMargin, StandardGaussianKL
+//	divergences of probabilities                           1.5: float64, rounded; Hellinger, Bhattacharyya and α = ½ value and
+//	                                                       gradient 8 of the largest term
 //	ListNet and RankingSoftmax, lists of over 64 items     value 8, gradient 4 of the largest term
 //	elementwise losses                                     6 of the larger of the numbers whose difference a term is;
 //	                                                       gradient 4, SigmoidFocal 10

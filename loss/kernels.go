@@ -8,6 +8,7 @@ import (
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
 	"github.com/surprisal-go/surprisal/tensorops"
+	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // The kernels of the losses: which function of tensorops computes a loss under its settings. What a
@@ -200,18 +201,19 @@ func nllKernels(s *core.Settings, _ core.Dims) core.Kernels {
 }
 
 func nllKernel[F core.Float](weights []float64) core.Kernel[F] {
+	return labelKernel[F](weights, func(q, w float64) (l, slope float64) { return formula.Times(w, -q), -w })
+}
+
+// labelKernel makes the kernel of a loss of the label's entry and class weight alone.
+func labelKernel[F core.Float](weights []float64, of func(x, w float64) (l, slope float64)) core.Kernel[F] {
 	return func(r *core.Range[F]) (sum float64, ok bool) {
+		if r.Dst != nil {
+			clearRange(r)
+		}
+		if r.Values != nil {
+			clear(r.Values)
+		}
 		for i, y := range r.Labels {
-			at := r.Dims.Place(r.Lo + i)
-			if r.Dst != nil {
-				for c, to := 0, at; c < r.Dims.Cols; c++ {
-					r.Dst[to] = 0
-					to += r.Dims.Inner
-				}
-			}
-			if r.Values != nil {
-				r.Values[i] = 0
-			}
 			if y < 0 || r.Factor[i] == 0 {
 				continue
 			}
@@ -219,14 +221,58 @@ func nllKernel[F core.Float](weights []float64) core.Kernel[F] {
 			if weights != nil {
 				w = weights[y]
 			}
-			at += y * r.Dims.Inner
+			at := r.Dims.Place(r.Lo+i) + y*r.Dims.Inner
+			l, slope := of(float64(r.X[0][at]), w)
 			if r.Values != nil {
-				r.Values[i] = -formula.Times(w, float64(r.X[0][at]))
+				r.Values[i] = l
 			}
 			if r.Dst != nil {
-				r.Dst[at] = F(r.Factor[i] * -w)
+				r.Dst[at] = F(r.Factor[i] * slope)
 			}
 		}
 		return 0, true
+	}
+}
+
+// clearRange writes 0 to the derivatives of all rows.
+func clearRange[F core.Float](r *core.Range[F]) {
+	if r.Dims.Inner == 1 {
+		clear(r.Dst[r.Lo*r.Dims.Cols : r.Hi*r.Dims.Cols])
+		return
+	}
+	for i := r.Lo; i < r.Hi; i++ {
+		at := r.Dims.Place(i)
+		for range r.Dims.Cols {
+			r.Dst[at] = 0
+			at += r.Dims.Inner
+		}
+	}
+}
+
+// fromProbLabels is -log p of the label's class. A row with a NaN anywhere is NaN, and one with a
+// number below 0 an error.
+func fromProbLabels[F core.Float](weights []float64) core.Kernel[F] {
+	nll := labelKernel[F](weights, func(p, w float64) (l, slope float64) {
+		return formula.Times(w, -formula.Log(p)), formula.Quotient(-w, p)
+	})
+	return func(r *core.Range[F]) (sum float64, ok bool) {
+		sum, ok = nll(r)
+		d := &r.Dims
+		if d.Inner == 1 && vec.Within(r.X[0][r.Lo*d.Cols:r.Hi*d.Cols], 0, F(math.Inf(1))) {
+			return sum, ok
+		}
+		for i, g := range r.Factor {
+			at := d.Place(r.Lo + i)
+			for c := 0; c < d.Cols && g != 0; c++ {
+				if !(r.X[0][at] >= 0) {
+					if r.Left = append(r.Left, r.Lo+i); r.Values != nil {
+						r.Values[i] = 0
+					}
+					break
+				}
+				at += d.Inner
+			}
+		}
+		return sum, ok
 	}
 }

@@ -1,13 +1,11 @@
 package loss
 
 import (
-	"math"
 	"sync"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
 	"github.com/surprisal-go/surprisal/tensorops"
-	"github.com/surprisal-go/surprisal/tensorops/vec"
 )
 
 // A pointSum is a loss of rows that is a sum of elementwise losses: l = common·Σ_c w_c·f(x_c, t_c).
@@ -16,9 +14,6 @@ type pointSum struct {
 	x       int       // the operand that f takes for x, and has the derivative by
 	weights []float64 // w; nil: 1
 	common  float64
-	// Values nearer to 0 than least have lost too many digits, and are those of exact.
-	least float64
-	exact func(x, t, buf []float64) float64
 }
 
 // kernels makes the kernels of the loss.
@@ -55,14 +50,8 @@ func pointSumKernel[F core.Float](p pointSum, d core.Dims) core.Kernel[F] {
 		}
 		defer func() { w.r = nil }()
 		for i, l := range w.sums {
-			switch size := math.Abs(l); {
-			case r.Factor[i] == 0:
-			case size < p.least:
-				if r.Values != nil {
-					w.sums[i] = w.exactly(r, r.Lo+i)
-				}
-			case !(size <= math.MaxFloat64):
-				return math.NaN(), false
+			if r.Factor[i] != 0 && !core.Finite(l) {
+				r.Left, w.sums[i] = append(r.Left, r.Lo+i), 0
 			}
 		}
 		copy(r.Values, w.sums)
@@ -85,27 +74,14 @@ type sumWork[F core.Float] struct {
 	r         *core.Range[F]
 	sums      []float64
 	values, w []F
+	factors   []F
 	x, t, dst []F // rows that are copied
-	row       []float64
 }
 
 var (
 	sumWorks32 = sync.Pool{New: func() any { return new(sumWork[float32]) }}
 	sumWorks64 = sync.Pool{New: func() any { return new(sumWork[float64]) }}
 )
-
-// exactly returns the value of row i by the exact function.
-func (w *sumWork[F]) exactly(r *core.Range[F], i int) float64 {
-	cols := r.Dims.Cols
-	row := core.Fit(&w.row, 3*cols)
-	x, t := row[:cols], row[cols:2*cols]
-	at := r.Dims.Place(i)
-	for c := range cols {
-		x[c], t[c] = float64(r.X[w.pointSum.x][at]), float64(r.X[1-w.pointSum.x][at])
-		at += r.Dims.Inner
-	}
-	return w.exact(x, t, row[2*cols:])
-}
 
 // tile writes factor·weights to a row; nil stands for weights of 1.
 func (w *sumWork[F]) tile(row []F, factor float64, weights []float64) {
@@ -180,38 +156,33 @@ func (w *sumWork[F]) long(d *tensorops.PointData[F], i int) {
 }
 
 // short computes the rows from a to b of the range together. Where their factors differ, and under
-// class weights, the derivatives are a call of their own, with weights.
+// class weights, the derivatives are multiplied with these afterwards.
 func (w *sumWork[F]) short(d *tensorops.PointData[F], a, b int) {
 	g, cols := w.r.Factor[a:b], w.r.Dims.Cols
 	same, all := equalFactors(g)
 	same = same && w.weights == nil
-	d.Values = core.Fit(&w.values, len(d.X))
-	dst := d.Dst
-	if !same {
-		if d.Dst = nil; w.weights != nil || !all {
-			d.W = core.Fit(&w.w, len(d.X))
-			for i, v := range g {
-				w.tile(d.W[i*cols:][:cols], float64(formula.Indicator(v != 0)), w.weights)
-			}
+	if d.Values = core.Fit(&w.values, len(d.X)); w.weights != nil || !all {
+		d.W = core.Fit(&w.w, len(d.X))
+		for i, v := range g {
+			w.tile(d.W[i*cols:][:cols], float64(formula.Indicator(v != 0)), w.weights)
 		}
 	}
-	tensorops.PointSum(w.point, d, rounded[F](g[0]*w.common))
-	for i := range g {
-		sum := 0.0
-		for _, v := range d.Values[i*cols:][:cols] {
-			sum += float64(v)
-		}
-		w.sums[a+i] = sum * w.common
+	one := 1.0
+	if same {
+		one = rounded[F](g[0] * w.common)
 	}
-	if same || dst == nil {
+	tensorops.PointSum(w.point, d, one)
+	sums := w.sums[a:b]
+	tensorops.RowTotals(sums, d.Values, cols)
+	formula.Scale(sums, w.common)
+	if same || d.Dst == nil {
 		return
 	}
-	d.W = core.Fit(&w.w, len(d.X))
+	factors := core.Fit(&w.factors, len(g))
 	for i, v := range g {
-		w.tile(d.W[i*cols:][:cols], v*w.common, w.weights)
+		factors[i] = F(v * w.common)
 	}
-	d.Values, d.Dst = nil, dst
-	tensorops.PointSum(w.point, d, 1)
+	tensorops.ScaleRows(d.Dst, factors, cols)
 }
 
 // classes computes the rows from lo to hi, which lie side by side, class by class.
@@ -332,25 +303,4 @@ func scaledRow[F core.Float](dst, x []F, g F) {
 	for i, v := range x[:len(dst)] {
 		dst[i] = g * v
 	}
-}
-
-// klFromLogProbKernels are for targets of probabilities. Divergences below 2^-10 may be
-// those of nearly equal distributions, of which sums of terms of either sign have lost digits.
-func klFromLogProbKernels(s *core.Settings, d core.Dims) core.Kernels {
-	if s.LogTarget {
-		return core.Kernels{}
-	}
-	return pointSum{point: tensorops.Point{Loss: tensorops.LogRatio}, common: 1, least: 0x1p-10, exact: nearKL}.kernels(d)
-}
-
-// nearKL is the divergence of log-probabilities q, which it overwrites, from t.
-func nearKL(q, t, buf []float64) float64 {
-	g := goal{t: t, log: buf, over: formula.SumMinusOne(t)}
-	formula.Logs(g.log, t)
-	for j, v := range q {
-		g.log[j] -= v
-	}
-	vec.Exp(q, q)
-	value, _ := g.against(q, formula.SumMinusOne(q), wholeRow)
-	return value
 }

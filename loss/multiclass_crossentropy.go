@@ -6,7 +6,6 @@ import (
 	"github.com/surprisal-go/surprisal/loss/internal/core"
 	"github.com/surprisal-go/surprisal/loss/internal/formula"
 	"github.com/surprisal-go/surprisal/loss/internal/graph"
-	"github.com/surprisal-go/surprisal/tensorops/vec"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -406,12 +405,7 @@ var crossEntropyFromProb = core.Definition{
 	Defaults: core.Settings{Ignore: []int{-100}},
 	Laws:     core.Convex,
 	Keras:    "CategoricalCrossentropy, SparseCategoricalCrossentropy",
-	Fast: func(s *core.Settings, _ core.Dims) core.FastFunc {
-		if s.Smoothing != 0 {
-			return nil
-		}
-		return func(b *core.Block, wrt int, value, grad []float64) { fromProbFast(s.ClassWeights, b, wrt, value, grad) }
-	},
+	Kernel:   fromProbRows,
 	Row: func(s *core.Settings, _ core.Dims) core.RowFunc {
 		return func(r *core.Block) float64 {
 			p := r.X[0]
@@ -450,51 +444,4 @@ var crossEntropyFromProb = core.Definition{
 			return c.value(nll)
 		}
 	},
-}
-
-// fromProbFast is CrossEntropyFromProb without smoothing: against labels it reads one entry a row.
-func fromProbFast(weights []float64, b *core.Block, wrt int, value, grad []float64) {
-	p, t := b.X[0], b.X[1]
-	if t == nil {
-		clear(grad)
-		for i, y := range b.Label {
-			at, w := i*b.Cols+y, 1.0
-			if weights != nil {
-				w = weights[y]
-			}
-			value[i] = formula.Times(w, -formula.Log(p[at]))
-			if grad != nil {
-				grad[at] = formula.Quotient(-w, p[at])
-			}
-		}
-		formula.LeaveNaN(b, value, p)
-		return
-	}
-	log := formula.LogsOf(b, p)
-	a, terms := t, b.Buf(len(p))
-	if weights != nil {
-		a = b.Buf(len(p))
-		for lo := 0; lo < len(p); lo += b.Cols {
-			vec.Multiply(a[lo:lo+b.Cols], weights, t[lo:lo+b.Cols])
-		}
-	}
-	vec.Multiply(terms, a, log)
-	for i := range value {
-		value[i] = -formula.Sum(terms[i*b.Cols : (i+1)*b.Cols])
-	}
-	switch {
-	case grad == nil:
-	case wrt == 0:
-		for j, u := range a {
-			grad[j] = formula.Quotient(-u, p[j])
-		}
-	case weights != nil:
-		for lo := 0; lo < len(p); lo += b.Cols {
-			vec.Multiply(grad[lo:lo+b.Cols], weights, log[lo:lo+b.Cols])
-		}
-		formula.Blend(grad, grad, grad, -1, 0)
-	default:
-		formula.Blend(grad, log, log, -1, 0)
-	}
-	formula.LeaveNaN(b, value, p)
 }

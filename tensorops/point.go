@@ -84,8 +84,6 @@ const (
 	// Asymmetric is t·(1-p)^A·-log p + (1-t)·m^B·-log(1-m) of a logit x and a target t in [0, 1], with
 	// p = σ(x) and m = max(p - C, 0).
 	Asymmetric
-	// LogRatio is t·(log t - x) of a log-probability x and finite t >= 0, with 0·log 0 = 0.
-	LogRatio
 	pointLosses
 )
 
@@ -324,8 +322,6 @@ func (p Point) plan() pointPlan {
 		r.kernel = pointGaussian
 	case Asymmetric:
 		r.kernel = pointAsymmetric
-	case LogRatio:
-		r.kernel = pointLogRatio
 	}
 	return r
 }

@@ -37,7 +37,6 @@ var (
 		pointProbability:      pointProbabilityF32AVX2,
 		pointBernoulli:        pointBernoulliF32AVX2,
 		pointGaussian:         pointGaussianF32AVX2,
-		pointLogRatio:         pointLogRatioF32AVX2,
 		pointAsymmetric:       pointAsymmetricF32AVX2,
 	}
 	pointsF32AVX512 = pointKernels[float32]{
@@ -74,7 +73,6 @@ var (
 		pointProbability:      pointProbabilityF32AVX512,
 		pointBernoulli:        pointBernoulliF32AVX512,
 		pointGaussian:         pointGaussianF32AVX512,
-		pointLogRatio:         pointLogRatioF32AVX512,
 		pointAsymmetric:       pointAsymmetricF32AVX512,
 	}
 	pointsF64AVX2 = pointKernels[float64]{
@@ -106,7 +104,6 @@ var (
 		pointTukey:         pointTukeyF64AVX2,
 		pointTweedie:       pointTweedieF64AVX2,
 		pointGaussian:      pointGaussianF64AVX2,
-		pointLogRatio:      pointLogRatioF64AVX2,
 	}
 	pointsF64AVX512 = pointKernels[float64]{
 		pointSquared:       pointSquaredF64AVX512,
@@ -137,6 +134,5 @@ var (
 		pointTukey:         pointTukeyF64AVX512,
 		pointTweedie:       pointTweedieF64AVX512,
 		pointGaussian:      pointGaussianF64AVX512,
-		pointLogRatio:      pointLogRatioF64AVX512,
 	}
 )

@@ -5541,161 +5541,6 @@ DATA c32_3e2aaaab<>+48(SB)/8, $0x3e2aaaab3e2aaaab
 DATA c32_3e2aaaab<>+56(SB)/8, $0x3e2aaaab3e2aaaab
 GLOBL c32_3e2aaaab<>(SB), RODATA|NOPTR, $64
 
-// func pointLogRatioF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointLogRatioF32AVX2(SB), NOSPLIT, $64-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
-	VXORPS       X1, X1, X1
-	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
-	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y0
-	VMOVUPS      Y0, (SP)
-	XORL         R12, R12
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Y0
-	VCVTPS2PD  (DX)(R8*1), Y1
-	TESTL      $0x0000003f, R8
-	JNZ        fetched219
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-
-fetched219:
-	TESTL $0x00000004, R11
-	JNZ   aside220
-
-back220:
-	VCMPPD      $0x09, c64_0<>+0(SB), Y1, Y2
-	VMOVUPS     Y2, 32(SP)
-	VMOVUPD     Y1, Y2
-	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
-	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y3
-	VPADDQ      c64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VADDPD      c64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD      c64_3ff0000000000000<>+0(SB), Y3, Y3
-	VDIVPD      Y4, Y3, Y3
-	VMULPD      Y3, Y3, Y4
-	VMOVUPD     c64_3fc3b13b13b13b14<>+0(SB), Y5
-	VFMADD213PD c64_3fc745d1745d1746<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fcc71c71c71c71c<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fd2492492492492<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fd999999999999a<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fe5555555555555<>+0(SB), Y4, Y5
-	VMULPD      Y4, Y5, Y5
-	VADDPD      Y3, Y3, Y4
-	VFMADD213PD Y4, Y3, Y5
-	VPSRLQ      $0x34, Y2, Y2
-	VORPD       c64_4330000000000000<>+0(SB), Y2, Y2
-	VSUBPD      c64_43300000000003ff<>+0(SB), Y2, Y2
-	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y5
-	VSUBPD      Y0, Y5, Y5
-	VMULPD      Y1, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y1, Y2
-	VANDPS      Y2, Y5, Y5
-	VCMPPD      $0x03, Y0, Y0, Y2
-	VBLENDVPD   Y2, Y0, Y5, Y5
-	VORPS       32(SP), Y5, Y5
-	TESTL       $0x0000000d, R11
-	JNZ         aside221
-
-back221:
-	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
-	VMULPD (SP), Y1, Y1
-	TESTL  $0x00000006, R11
-	JNZ    aside222
-
-back222:
-	VCVTPD2PSY Y1, X0
-	VMOVUPS    X0, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y5, Y5
-	VMOVUPD Y5, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000010, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside220:
-	VCVTPS2PD  (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
-	TESTL      $0x0000003f, R8
-	JNZ        fetched223
-	PREFETCHT0 16384(BX)(R8*1)
-
-fetched223:
-	JMP back220
-
-aside221:
-	TESTL     $0x0000000c, R11
-	JZ        next0
-	TESTL     $0x00000004, R11
-	JZ        unset224
-	VCVTPS2PD (BX)(R8*1), Y0
-	VMULPD    Y0, Y5, Y5
-
-unset224:
-	TESTL        $0x00000008, R11
-	JZ           unset225
-	VBROADCASTSD 8(R9), Y0
-	VMULPD       Y5, Y0, Y0
-	VCVTPD2PSY   Y0, X0
-	VMOVUPS      X0, (SI)(R8*1)
-
-unset225:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back221
-
-aside222:
-	TESTL     $0x00000004, R11
-	JZ        unset226
-	VCVTPS2PD (BX)(R8*1), Y0
-	VMULPD    Y0, Y1, Y1
-
-unset226:
-	TESTL      $0x00000002, R11
-	JZ         back222
-	VCVTPD2PSY Y1, X0
-	VMOVNTPS   X0, (AX)(R8*1)
-	JMP        next0
-
-DATA c64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+32(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+40(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
-DATA c64_fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
-GLOBL c64_fffffffffffff<>(SB), RODATA|NOPTR, $64
-
-DATA c64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+32(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+40(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+48(SB)/8, $0x3fe6a09e667f3bcd
-DATA c64_3fe6a09e667f3bcd<>+56(SB)/8, $0x3fe6a09e667f3bcd
-GLOBL c64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $64
-
 // func pointFocalPowerF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·pointFocalPowerF32AVX2(SB), NOSPLIT, $160-76
@@ -5728,15 +5573,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched227
+	JNZ        fetched219
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched227:
+fetched219:
 	TESTL $0x00000004, R11
-	JNZ   aside228
+	JNZ   aside220
 
-back228:
+back220:
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD       Y3, Y4, Y4
 	VMINPD       Y3, Y4, Y4
@@ -5854,9 +5699,9 @@ back228:
 	VMULPD       Y4, Y7, Y7
 	VORPS        128(SP), Y7, Y7
 	TESTL        $0x0000000d, R11
-	JNZ          aside229
+	JNZ          aside221
 
-back229:
+back221:
 	VMULPD       96(SP), Y3, Y3
 	VMULPD       Y6, Y3, Y3
 	VFNMADD231PD Y6, Y3, Y3
@@ -5869,9 +5714,9 @@ back229:
 	VXORPD       Y2, Y6, Y6
 	VMULPD       (SP), Y6, Y6
 	TESTL        $0x00000006, R11
-	JNZ          aside230
+	JNZ          aside222
 
-back230:
+back222:
 	VCVTPD2PSY Y6, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
@@ -5885,49 +5730,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside228:
+aside220:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched231
+	JNZ        fetched223
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched231:
-	JMP back228
+fetched223:
+	JMP back220
 
-aside229:
+aside221:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset232
+	JZ        unset224
 	VCVTPS2PD (BX)(R8*1), Y8
 	VMULPD    Y8, Y7, Y7
 
-unset232:
+unset224:
 	TESTL        $0x00000008, R11
-	JZ           unset233
+	JZ           unset225
 	VBROADCASTSD 8(R9), Y8
 	VMULPD       Y7, Y8, Y8
 	VCVTPD2PSY   Y8, X8
 	VMOVUPS      X8, (SI)(R8*1)
 
-unset233:
+unset225:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back229
+	JMP   back221
 
-aside230:
+aside222:
 	TESTL     $0x00000004, R11
-	JZ        unset234
+	JZ        unset226
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y6, Y6
 
-unset234:
+unset226:
 	TESTL      $0x00000002, R11
-	JZ         back230
+	JZ         back222
 	VCVTPD2PSY Y6, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
@@ -5951,6 +5796,26 @@ DATA c64_170000000000000<>+40(SB)/8, $0x0170000000000000
 DATA c64_170000000000000<>+48(SB)/8, $0x0170000000000000
 DATA c64_170000000000000<>+56(SB)/8, $0x0170000000000000
 GLOBL c64_170000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA c64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+32(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+40(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
+DATA c64_fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
+GLOBL c64_fffffffffffff<>(SB), RODATA|NOPTR, $64
+
+DATA c64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+32(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+40(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+48(SB)/8, $0x3fe6a09e667f3bcd
+DATA c64_3fe6a09e667f3bcd<>+56(SB)/8, $0x3fe6a09e667f3bcd
+GLOBL c64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $64
 
 // func pointBarronF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -5984,15 +5849,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched235
+	JNZ        fetched227
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched235:
+fetched227:
 	TESTL $0x00000004, R11
-	JNZ   aside236
+	JNZ   aside228
 
-back236:
+back228:
 	VSUBPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y2, Y2
 	VMULPD       Y2, Y2, Y3
@@ -6062,17 +5927,17 @@ back236:
 	VCMPPD       $0x01, c64_3f30000000000000<>+0(SB), Y7, Y7
 	VBLENDVPD    Y7, Y4, Y6, Y6
 	TESTL        $0x0000000d, R11
-	JNZ          aside237
+	JNZ          aside229
 
-back237:
+back229:
 	VADDPD c64_3ff0000000000000<>+0(SB), Y3, Y3
 	VDIVPD Y3, Y2, Y2
 	VMULPD Y5, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside238
+	JNZ    aside230
 
-back238:
+back230:
 	VCVTPD2PSY Y2, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
@@ -6086,49 +5951,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside236:
+aside228:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched239
+	JNZ        fetched231
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched239:
-	JMP back236
+fetched231:
+	JMP back228
 
-aside237:
+aside229:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset240
+	JZ        unset232
 	VCVTPS2PD (BX)(R8*1), Y4
 	VMULPD    Y4, Y6, Y6
 
-unset240:
+unset232:
 	TESTL        $0x00000008, R11
-	JZ           unset241
+	JZ           unset233
 	VBROADCASTSD 8(R9), Y4
 	VMULPD       Y6, Y4, Y4
 	VCVTPD2PSY   Y4, X4
 	VMOVUPS      X4, (SI)(R8*1)
 
-unset241:
+unset233:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back237
+	JMP   back229
 
-aside238:
+aside230:
 	TESTL     $0x00000004, R11
-	JZ        unset242
+	JZ        unset234
 	VCVTPS2PD (BX)(R8*1), Y3
 	VMULPD    Y3, Y2, Y2
 
-unset242:
+unset234:
 	TESTL      $0x00000002, R11
-	JZ         back238
+	JZ         back230
 	VCVTPD2PSY Y2, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
@@ -6163,15 +6028,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched243
+	JNZ        fetched235
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched243:
+fetched235:
 	TESTL $0x00000004, R11
-	JNZ   aside244
+	JNZ   aside236
 
-back244:
+back236:
 	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 96(SP)
 	VADDPD       32(SP), Y2, Y4
@@ -6230,9 +6095,9 @@ back244:
 	VFMADD231PD  Y5, Y3, Y7
 	VORPS        96(SP), Y7, Y7
 	TESTL        $0x0000000d, R11
-	JNZ          aside245
+	JNZ          aside237
 
-back245:
+back237:
 	VMOVUPD      64(SP), Y2
 	VMOVUPD      64(SP), Y5
 	VMULPD       Y6, Y2, Y2
@@ -6243,9 +6108,9 @@ back245:
 	VDIVPD       Y6, Y5, Y5
 	VMULPD       (SP), Y5, Y5
 	TESTL        $0x00000006, R11
-	JNZ          aside246
+	JNZ          aside238
 
-back246:
+back238:
 	VCVTPD2PSY Y5, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
@@ -6259,49 +6124,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside244:
+aside236:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched247
+	JNZ        fetched239
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched247:
-	JMP back244
+fetched239:
+	JMP back236
 
-aside245:
+aside237:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset248
+	JZ        unset240
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y7, Y7
 
-unset248:
+unset240:
 	TESTL        $0x00000008, R11
-	JZ           unset249
+	JZ           unset241
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y7, Y2, Y2
 	VCVTPD2PSY   Y2, X2
 	VMOVUPS      X2, (SI)(R8*1)
 
-unset249:
+unset241:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back245
+	JMP   back237
 
-aside246:
+aside238:
 	TESTL     $0x00000004, R11
-	JZ        unset250
+	JZ        unset242
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y5, Y5
 
-unset250:
+unset242:
 	TESTL      $0x00000002, R11
-	JZ         back246
+	JZ         back238
 	VCVTPD2PSY Y5, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
@@ -6332,15 +6197,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y0
 	VCVTPS2PD  (DX)(R8*1), Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched251
+	JNZ        fetched243
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched251:
+fetched243:
 	TESTL $0x00000004, R11
-	JNZ   aside252
+	JNZ   aside244
 
-back252:
+back244:
 	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y2
 	VSUBPD      Y1, Y2, Y2
 	VMINPD      Y1, Y2, Y2
@@ -6415,17 +6280,17 @@ back252:
 	VBLENDVPD   Y4, Y8, Y3, Y3
 	VORPS       32(SP), Y3, Y3
 	TESTL       $0x0000000d, R11
-	JNZ         aside253
+	JNZ         aside245
 
-back253:
+back245:
 	VSUBPD Y1, Y0, Y1
 	VMULPD Y0, Y2, Y2
 	VDIVPD Y2, Y1, Y1
 	VMULPD (SP), Y1, Y1
 	TESTL  $0x00000006, R11
-	JNZ    aside254
+	JNZ    aside246
 
-back254:
+back246:
 	VCVTPD2PSY Y1, X0
 	VMOVUPS    X0, (AX)(R8*1)
 
@@ -6439,49 +6304,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside252:
+aside244:
 	VCVTPS2PD  (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	TESTL      $0x0000003f, R8
-	JNZ        fetched255
+	JNZ        fetched247
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched255:
-	JMP back252
+fetched247:
+	JMP back244
 
-aside253:
+aside245:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset256
+	JZ        unset248
 	VCVTPS2PD (BX)(R8*1), Y4
 	VMULPD    Y4, Y3, Y3
 
-unset256:
+unset248:
 	TESTL        $0x00000008, R11
-	JZ           unset257
+	JZ           unset249
 	VBROADCASTSD 8(R9), Y4
 	VMULPD       Y3, Y4, Y4
 	VCVTPD2PSY   Y4, X4
 	VMOVUPS      X4, (SI)(R8*1)
 
-unset257:
+unset249:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back253
+	JMP   back245
 
-aside254:
+aside246:
 	TESTL     $0x00000004, R11
-	JZ        unset258
+	JZ        unset250
 	VCVTPS2PD (BX)(R8*1), Y0
 	VMULPD    Y0, Y1, Y1
 
-unset258:
+unset250:
 	TESTL      $0x00000002, R11
-	JZ         back254
+	JZ         back246
 	VCVTPD2PSY Y1, X0
 	VMOVNTPS   X0, (AX)(R8*1)
 	JMP        next0
@@ -6512,15 +6377,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched259
+	JNZ        fetched251
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched259:
+fetched251:
 	TESTL $0x00000004, R11
-	JNZ   aside260
+	JNZ   aside252
 
-back260:
+back252:
 	VSUBPD       Y2, Y3, Y3
 	VMOVUPD      Y3, Y4
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y5
@@ -6632,15 +6497,15 @@ back260:
 	VCMPPD       $0x01, c64_3f30000000000000<>+0(SB), Y2, Y2
 	VBLENDVPD    Y2, Y6, Y10, Y10
 	TESTL        $0x0000000d, R11
-	JNZ          aside261
+	JNZ          aside253
 
-back261:
+back253:
 	VXORPD c64_8000000000000000<>+0(SB), Y4, Y4
 	VMULPD (SP), Y4, Y4
 	TESTL  $0x00000006, R11
-	JNZ    aside262
+	JNZ    aside254
 
-back262:
+back254:
 	VCVTPD2PSY Y4, X2
 	VMOVUPS    X2, (AX)(R8*1)
 
@@ -6654,49 +6519,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside260:
+aside252:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched263
+	JNZ        fetched255
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched263:
-	JMP back260
+fetched255:
+	JMP back252
 
-aside261:
+aside253:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset264
+	JZ        unset256
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y10, Y10
 
-unset264:
+unset256:
 	TESTL        $0x00000008, R11
-	JZ           unset265
+	JZ           unset257
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y10, Y2, Y2
 	VCVTPD2PSY   Y2, X2
 	VMOVUPS      X2, (SI)(R8*1)
 
-unset265:
+unset257:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back261
+	JMP   back253
 
-aside262:
+aside254:
 	TESTL     $0x00000004, R11
-	JZ        unset266
+	JZ        unset258
 	VCVTPS2PD (BX)(R8*1), Y2
 	VMULPD    Y2, Y4, Y4
 
-unset266:
+unset258:
 	TESTL      $0x00000002, R11
-	JZ         back262
+	JZ         back254
 	VCVTPD2PSY Y4, X2
 	VMOVNTPS   X2, (AX)(R8*1)
 	JMP        next0
@@ -6833,15 +6698,15 @@ loop:
 	VCVTPS2PD  (CX)(R8*1), Y2
 	VCVTPS2PD  (DX)(R8*1), Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched267
+	JNZ        fetched259
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 
-fetched267:
+fetched259:
 	TESTL $0x00000004, R11
-	JNZ   aside268
+	JNZ   aside260
 
-back268:
+back260:
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD       Y3, Y4, Y4
 	VMINPD       Y3, Y4, Y4
@@ -7029,9 +6894,9 @@ back268:
 	VFMADD231PD  Y14, Y12, Y2
 	VORPS        128(SP), Y2, Y2
 	TESTL        $0x0000000d, R11
-	JNZ          aside269
+	JNZ          aside261
 
-back269:
+back261:
 	VMULPD       64(SP), Y14, Y14
 	VDIVPD       Y5, Y14, Y14
 	VMOVUPD      Y6, Y3
@@ -7048,9 +6913,9 @@ back269:
 	VFNMADD231PD Y4, Y9, Y3
 	VMULPD       (SP), Y3, Y3
 	TESTL        $0x00000006, R11
-	JNZ          aside270
+	JNZ          aside262
 
-back270:
+back262:
 	VCVTPD2PSY Y3, X3
 	VMOVUPS    X3, (AX)(R8*1)
 
@@ -7064,49 +6929,49 @@ next0:
 	VZEROUPPER
 	RET
 
-aside268:
+aside260:
 	VCVTPS2PD  (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	TESTL      $0x0000003f, R8
-	JNZ        fetched271
+	JNZ        fetched263
 	PREFETCHT0 16384(BX)(R8*1)
 
-fetched271:
-	JMP back268
+fetched263:
+	JMP back260
 
-aside269:
+aside261:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset272
+	JZ        unset264
 	VCVTPS2PD (BX)(R8*1), Y3
 	VMULPD    Y3, Y2, Y2
 
-unset272:
+unset264:
 	TESTL        $0x00000008, R11
-	JZ           unset273
+	JZ           unset265
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VCVTPD2PSY   Y3, X3
 	VMOVUPS      X3, (SI)(R8*1)
 
-unset273:
+unset265:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back269
+	JMP   back261
 
-aside270:
+aside262:
 	TESTL     $0x00000004, R11
-	JZ        unset274
+	JZ        unset266
 	VCVTPS2PD (BX)(R8*1), Y4
 	VMULPD    Y4, Y3, Y3
 
-unset274:
+unset266:
 	TESTL      $0x00000002, R11
-	JZ         back270
+	JZ         back262
 	VCVTPD2PSY Y3, X3
 	VMOVNTPS   X3, (AX)(R8*1)
 	JMP        next0
@@ -7138,25 +7003,25 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside275
+	JNZ        aside267
 
-back275:
+back267:
 	VSUBPD Y3, Y2, Y2
 	VMULPD Y2, Y2, Y3
 	VSUBPD Y5, Y4, Y4
 	VMULPD Y4, Y4, Y5
 	TESTL  $0x0000000c, R11
-	JNZ    aside276
+	JNZ    aside268
 
-back276:
+back268:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD (SP), Y2, Y2
 	VMULPD (SP), Y4, Y4
 	TESTL  $0x00000006, R11
-	JNZ    aside277
+	JNZ    aside269
 
-back277:
+back269:
 	VMOVUPD Y2, (AX)(R8*1)
 	VMOVUPD Y4, 32(AX)(R8*1)
 
@@ -7171,7 +7036,7 @@ next0:
 	VZEROUPPER
 	RET
 
-aside275:
+aside267:
 	VMOVUPD    (BX)(R8*1), Y6
 	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
 	VANDNPS    Y2, Y6, Y2
@@ -7183,17 +7048,17 @@ aside275:
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
 	VBLENDVPD  Y6, Y7, Y5, Y5
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back275
+	JMP        back267
 
-aside276:
+aside268:
 	TESTL  $0x00000004, R11
-	JZ     unset278
+	JZ     unset270
 	VMULPD (BX)(R8*1), Y3, Y3
 	VMULPD 32(BX)(R8*1), Y5, Y5
 
-unset278:
+unset270:
 	TESTL        $0x00000008, R11
-	JZ           unset279
+	JZ           unset271
 	VBROADCASTSD 8(R9), Y6
 	VMULPD       Y3, Y6, Y6
 	VMOVUPD      Y6, (SI)(R8*1)
@@ -7201,18 +7066,18 @@ unset278:
 	VMULPD       Y5, Y6, Y6
 	VMOVUPD      Y6, 32(SI)(R8*1)
 
-unset279:
-	JMP back276
+unset271:
+	JMP back268
 
-aside277:
+aside269:
 	TESTL  $0x00000004, R11
-	JZ     unset280
+	JZ     unset272
 	VMULPD (BX)(R8*1), Y2, Y2
 	VMULPD 32(BX)(R8*1), Y4, Y4
 
-unset280:
+unset272:
 	TESTL    $0x00000002, R11
-	JZ       back277
+	JZ       back269
 	VMOVNTPD Y2, (AX)(R8*1)
 	VMOVNTPD Y4, 32(AX)(R8*1)
 	JMP      next0
@@ -7244,17 +7109,17 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside281
+	JNZ        aside273
 
-back281:
+back273:
 	VSUBPD Y3, Y2, Y2
 	VANDPD c64_7fffffffffffffff<>+0(SB), Y2, Y3
 	VSUBPD Y5, Y4, Y4
 	VANDPD c64_7fffffffffffffff<>+0(SB), Y4, Y5
 	TESTL  $0x0000000c, R11
-	JNZ    aside282
+	JNZ    aside274
 
-back282:
+back274:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y2, Y6
@@ -7268,9 +7133,9 @@ back282:
 	VANDPS Y4, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside283
+	JNZ    aside275
 
-back283:
+back275:
 	VMOVUPD Y6, (AX)(R8*1)
 	VMOVUPD Y2, 32(AX)(R8*1)
 
@@ -7285,7 +7150,7 @@ next0:
 	VZEROUPPER
 	RET
 
-aside281:
+aside273:
 	VMOVUPD    (BX)(R8*1), Y6
 	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
 	VANDNPS    Y2, Y6, Y2
@@ -7297,17 +7162,17 @@ aside281:
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
 	VBLENDVPD  Y6, Y7, Y5, Y5
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back281
+	JMP        back273
 
-aside282:
+aside274:
 	TESTL  $0x00000004, R11
-	JZ     unset284
+	JZ     unset276
 	VMULPD (BX)(R8*1), Y3, Y3
 	VMULPD 32(BX)(R8*1), Y5, Y5
 
-unset284:
+unset276:
 	TESTL        $0x00000008, R11
-	JZ           unset285
+	JZ           unset277
 	VBROADCASTSD 8(R9), Y6
 	VMULPD       Y3, Y6, Y6
 	VMOVUPD      Y6, (SI)(R8*1)
@@ -7315,18 +7180,18 @@ unset284:
 	VMULPD       Y5, Y6, Y6
 	VMOVUPD      Y6, 32(SI)(R8*1)
 
-unset285:
-	JMP back282
+unset277:
+	JMP back274
 
-aside283:
+aside275:
 	TESTL  $0x00000004, R11
-	JZ     unset286
+	JZ     unset278
 	VMULPD (BX)(R8*1), Y6, Y6
 	VMULPD 32(BX)(R8*1), Y2, Y2
 
-unset286:
+unset278:
 	TESTL    $0x00000002, R11
-	JZ       back283
+	JZ       back275
 	VMOVNTPD Y6, (AX)(R8*1)
 	VMOVNTPD Y2, 32(AX)(R8*1)
 	JMP      next0
@@ -7360,9 +7225,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside287
+	JNZ        aside279
 
-back287:
+back279:
 	VSUBPD       Y3, Y2, Y2
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y6
 	VMINPD       32(SP), Y6, Y3
@@ -7374,9 +7239,9 @@ back287:
 	VFNMADD231PD c64_3fe0000000000000<>+0(SB), Y5, Y7
 	VMULPD       Y5, Y7, Y7
 	TESTL        $0x0000000c, R11
-	JNZ          aside288
+	JNZ          aside280
 
-back288:
+back280:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y2, Y2
@@ -7386,9 +7251,9 @@ back288:
 	VORPD  Y4, Y5, Y5
 	VMULPD (SP), Y5, Y5
 	TESTL  $0x00000006, R11
-	JNZ    aside289
+	JNZ    aside281
 
-back289:
+back281:
 	VMOVUPD Y3, (AX)(R8*1)
 	VMOVUPD Y5, 32(AX)(R8*1)
 
@@ -7403,7 +7268,7 @@ next0:
 	VZEROUPPER
 	RET
 
-aside287:
+aside279:
 	VMOVUPD    (BX)(R8*1), Y6
 	VCMPPD     $0x00, c64_0<>+0(SB), Y6, Y6
 	VANDNPS    Y2, Y6, Y2
@@ -7415,17 +7280,17 @@ aside287:
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y7
 	VBLENDVPD  Y6, Y7, Y5, Y5
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back287
+	JMP        back279
 
-aside288:
+aside280:
 	TESTL  $0x00000004, R11
-	JZ     unset290
+	JZ     unset282
 	VMULPD (BX)(R8*1), Y6, Y6
 	VMULPD 32(BX)(R8*1), Y7, Y7
 
-unset290:
+unset282:
 	TESTL        $0x00000008, R11
-	JZ           unset291
+	JZ           unset283
 	VBROADCASTSD 8(R9), Y8
 	VMULPD       Y6, Y8, Y8
 	VMOVUPD      Y8, (SI)(R8*1)
@@ -7433,18 +7298,18 @@ unset290:
 	VMULPD       Y7, Y8, Y8
 	VMOVUPD      Y8, 32(SI)(R8*1)
 
-unset291:
-	JMP back288
+unset283:
+	JMP back280
 
-aside289:
+aside281:
 	TESTL  $0x00000004, R11
-	JZ     unset292
+	JZ     unset284
 	VMULPD (BX)(R8*1), Y3, Y3
 	VMULPD 32(BX)(R8*1), Y5, Y5
 
-unset292:
+unset284:
 	TESTL    $0x00000002, R11
-	JZ       back289
+	JZ       back281
 	VMOVNTPD Y3, (AX)(R8*1)
 	VMOVNTPD Y5, 32(AX)(R8*1)
 	JMP      next0
@@ -7477,9 +7342,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside293
+	JNZ        aside285
 
-back293:
+back285:
 	VSUBPD       Y3, Y2, Y2
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y4
 	VMULPD       Y2, Y2, Y3
@@ -7551,9 +7416,9 @@ back293:
 	VCMPPD       $0x01, c64_3ff0000000000000<>+0(SB), Y4, Y6
 	VBLENDVPD    Y6, Y5, Y8, Y8
 	TESTL        $0x0000000d, R11
-	JNZ          aside294
+	JNZ          aside286
 
-back294:
+back286:
 	VADDPD      c64_3ff0000000000000<>+0(SB), Y7, Y5
 	VDIVPD      Y5, Y7, Y7
 	VADDPD      Y7, Y7, Y7
@@ -7582,9 +7447,9 @@ back294:
 	VBLENDVPD   Y2, Y6, Y5, Y5
 	VMULPD      (SP), Y5, Y5
 	TESTL       $0x00000006, R11
-	JNZ         aside295
+	JNZ         aside287
 
-back295:
+back287:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -7597,42 +7462,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside293:
+aside285:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back293
+	JMP        back285
 
-aside294:
+aside286:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset296
+	JZ     unset288
 	VMULPD (BX)(R8*1), Y8, Y8
 
-unset296:
+unset288:
 	TESTL        $0x00000008, R11
-	JZ           unset297
+	JZ           unset289
 	VBROADCASTSD 8(R9), Y5
 	VMULPD       Y8, Y5, Y5
 	VMOVUPD      Y5, (SI)(R8*1)
 
-unset297:
+unset289:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back294
+	JMP   back286
 
-aside295:
+aside287:
 	TESTL  $0x00000004, R11
-	JZ     unset298
+	JZ     unset290
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset298:
+unset290:
 	TESTL    $0x00000002, R11
-	JZ       back295
+	JZ       back287
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -7954,9 +7819,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside299
+	JNZ        aside291
 
-back299:
+back291:
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD       Y3, Y4, Y4
 	VMINPD       Y3, Y4, Y4
@@ -8017,9 +7882,9 @@ back299:
 	VFMADD231PD  Y3, Y4, Y9
 	VORPS        32(SP), Y9, Y9
 	TESTL        $0x0000000d, R11
-	JNZ          aside300
+	JNZ          aside292
 
-back300:
+back292:
 	VADDPD  c64_3ff0000000000000<>+0(SB), Y7, Y3
 	VDIVPD  Y3, Y7, Y7
 	VSUBPD  Y4, Y7, Y7
@@ -8027,9 +7892,9 @@ back300:
 	VXORPD  Y2, Y7, Y7
 	VMULPD  (SP), Y7, Y7
 	TESTL   $0x00000006, R11
-	JNZ     aside301
+	JNZ     aside293
 
-back301:
+back293:
 	VMOVUPD Y7, (AX)(R8*1)
 
 next0:
@@ -8042,42 +7907,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside299:
+aside291:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back299
+	JMP        back291
 
-aside300:
+aside292:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset302
+	JZ     unset294
 	VMULPD (BX)(R8*1), Y9, Y9
 
-unset302:
+unset294:
 	TESTL        $0x00000008, R11
-	JZ           unset303
+	JZ           unset295
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y9, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset303:
+unset295:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back300
+	JMP   back292
 
-aside301:
+aside293:
 	TESTL  $0x00000004, R11
-	JZ     unset304
+	JZ     unset296
 	VMULPD (BX)(R8*1), Y7, Y7
 
-unset304:
+unset296:
 	TESTL    $0x00000002, R11
-	JZ       back301
+	JZ       back293
 	VMOVNTPD Y7, (AX)(R8*1)
 	JMP      next0
 
@@ -8114,9 +7979,9 @@ loop:
 	PREFETCHT0 16384(CX)(R9*1)
 	PREFETCHT0 16384(DX)(R9*1)
 	TESTL      $0x00000004, R12
-	JNZ        aside305
+	JNZ        aside297
 
-back305:
+back297:
 	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD      Y3, Y4, Y4
 	VMINPD      Y3, Y4, Y4
@@ -8129,9 +7994,9 @@ back305:
 	VFMADD213PD 64(SP), Y5, Y3
 	VFMADD213PD 64(SP), Y5, Y4
 	TESTL       $0x00000010, R12
-	JNZ         aside306
+	JNZ         aside298
 
-back306:
+back298:
 	VBLENDVPD    Y2, Y3, Y4, Y4
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y2, Y3
 	VORPD        c64_8000000000000000<>+0(SB), Y3, Y5
@@ -8186,9 +8051,9 @@ back306:
 	VFMADD231PD  Y3, Y4, Y10
 	VORPS        96(SP), Y10, Y10
 	TESTL        $0x0000000d, R12
-	JNZ          aside307
+	JNZ          aside299
 
-back307:
+back299:
 	VADDPD  c64_3ff0000000000000<>+0(SB), Y8, Y3
 	VDIVPD  Y3, Y8, Y8
 	VMULPD  Y6, Y8, Y8
@@ -8197,9 +8062,9 @@ back307:
 	VXORPD  Y2, Y8, Y8
 	VMULPD  (SP), Y8, Y8
 	TESTL   $0x00000006, R12
-	JNZ     aside308
+	JNZ     aside300
 
-back308:
+back300:
 	VMOVUPD Y8, (AX)(R9*1)
 
 next0:
@@ -8212,48 +8077,48 @@ next0:
 	VZEROUPPER
 	RET
 
-aside305:
+aside297:
 	VMOVUPD    (BX)(R9*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R9*1)
-	JMP        back305
+	JMP        back297
 
-aside306:
+aside298:
 	VMOVUPD (SI)(R9*1), Y5
 	VMULPD  Y5, Y3, Y3
 	VADDPD  Y4, Y3, Y6
-	JMP     back306
+	JMP     back298
 
-aside307:
+aside299:
 	TESTL  $0x0000000c, R12
 	JZ     next0
 	TESTL  $0x00000004, R12
-	JZ     unset309
+	JZ     unset301
 	VMULPD (BX)(R9*1), Y10, Y10
 
-unset309:
+unset301:
 	TESTL        $0x00000008, R12
-	JZ           unset310
+	JZ           unset302
 	VBROADCASTSD 8(R10), Y3
 	VMULPD       Y10, Y3, Y3
 	VMOVUPD      Y3, (DI)(R9*1)
 
-unset310:
+unset302:
 	TESTL $0x00000001, R12
 	JNZ   next0
-	JMP   back307
+	JMP   back299
 
-aside308:
+aside300:
 	TESTL  $0x00000004, R12
-	JZ     unset311
+	JZ     unset303
 	VMULPD (BX)(R9*1), Y8, Y8
 
-unset311:
+unset303:
 	TESTL    $0x00000002, R12
-	JZ       back308
+	JZ       back300
 	VMOVNTPD Y8, (AX)(R9*1)
 	JMP      next0
 
@@ -8285,9 +8150,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside312
+	JNZ        aside304
 
-back312:
+back304:
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y3, Y4
 	VCMPPD       $0x04, c64_3ff0000000000000<>+0(SB), Y4, Y4
 	VMOVUPS      Y4, 32(SP)
@@ -8344,9 +8209,9 @@ back312:
 	VADDPD       Y5, Y9, Y9
 	VORPS        32(SP), Y9, Y9
 	TESTL        $0x0000000d, R11
-	JNZ          aside313
+	JNZ          aside305
 
-back313:
+back305:
 	VADDPD    c64_3ff0000000000000<>+0(SB), Y7, Y4
 	VDIVPD    Y4, Y7, Y7
 	VMOVUPD   c64_3ff0000000000000<>+0(SB), Y4
@@ -8356,9 +8221,9 @@ back313:
 	VMULPD    Y3, Y7, Y7
 	VMULPD    (SP), Y7, Y7
 	TESTL     $0x00000006, R11
-	JNZ       aside314
+	JNZ       aside306
 
-back314:
+back306:
 	VMOVUPD Y7, (AX)(R8*1)
 
 next0:
@@ -8371,42 +8236,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside312:
+aside304:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back312
+	JMP        back304
 
-aside313:
+aside305:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset315
+	JZ     unset307
 	VMULPD (BX)(R8*1), Y9, Y9
 
-unset315:
+unset307:
 	TESTL        $0x00000008, R11
-	JZ           unset316
+	JZ           unset308
 	VBROADCASTSD 8(R9), Y4
 	VMULPD       Y9, Y4, Y4
 	VMOVUPD      Y4, (SI)(R8*1)
 
-unset316:
+unset308:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back313
+	JMP   back305
 
-aside314:
+aside306:
 	TESTL  $0x00000004, R11
-	JZ     unset317
+	JZ     unset309
 	VMULPD (BX)(R8*1), Y7, Y7
 
-unset317:
+unset309:
 	TESTL    $0x00000002, R11
-	JZ       back314
+	JZ       back306
 	VMOVNTPD Y7, (AX)(R8*1)
 	JMP      next0
 
@@ -8438,9 +8303,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside318
+	JNZ        aside310
 
-back318:
+back310:
 	VSUBPD  Y1, Y0, Y0
 	VMULPD  Y0, Y0, Y1
 	VADDPD  64(SP), Y1, Y2
@@ -8449,17 +8314,17 @@ back318:
 	VMULPD  32(SP), Y1, Y1
 	VDIVPD  Y3, Y1, Y1
 	TESTL   $0x0000000c, R11
-	JNZ     aside319
+	JNZ     aside311
 
-back319:
+back311:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside320
+	JNZ    aside312
 
-back320:
+back312:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -8472,38 +8337,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside318:
+aside310:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back318
+	JMP        back310
 
-aside319:
+aside311:
 	TESTL  $0x00000004, R11
-	JZ     unset321
+	JZ     unset313
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset321:
+unset313:
 	TESTL        $0x00000008, R11
-	JZ           unset322
+	JZ           unset314
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset322:
-	JMP back319
+unset314:
+	JMP back311
 
-aside320:
+aside312:
 	TESTL  $0x00000004, R11
-	JZ     unset323
+	JZ     unset315
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset323:
+unset315:
 	TESTL    $0x00000002, R11
-	JZ       back320
+	JZ       back312
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -8537,9 +8402,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside324
+	JNZ        aside316
 
-back324:
+back316:
 	VSUBPD      Y1, Y0, Y0
 	VMULPD      32(SP), Y0, Y0
 	VMULPD      c64_3fe0000000000000<>+0(SB), Y0, Y1
@@ -8575,16 +8440,16 @@ back324:
 	VCMPPD      $0x0e, c64_4630000000000000<>+0(SB), Y1, Y3
 	VBLENDVPD   Y3, Y2, Y5, Y5
 	TESTL       $0x0000000d, R11
-	JNZ         aside325
+	JNZ         aside317
 
-back325:
+back317:
 	VADDPD c64_3ff0000000000000<>+0(SB), Y1, Y1
 	VDIVPD Y1, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside326
+	JNZ    aside318
 
-back326:
+back318:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -8597,42 +8462,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside324:
+aside316:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back324
+	JMP        back316
 
-aside325:
+aside317:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset327
+	JZ     unset319
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset327:
+unset319:
 	TESTL        $0x00000008, R11
-	JZ           unset328
+	JZ           unset320
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y5, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset328:
+unset320:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back325
+	JMP   back317
 
-aside326:
+aside318:
 	TESTL  $0x00000004, R11
-	JZ     unset329
+	JZ     unset321
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset329:
+unset321:
 	TESTL    $0x00000002, R11
-	JZ       back326
+	JZ       back318
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -8664,9 +8529,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside330
+	JNZ        aside322
 
-back330:
+back322:
 	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 32(SP)
 	VMOVAPD      Y2, Y4
@@ -8702,15 +8567,15 @@ back330:
 	VFNMADD231PD Y3, Y2, Y4
 	VORPS        32(SP), Y4, Y4
 	TESTL        $0x0000000d, R11
-	JNZ          aside331
+	JNZ          aside323
 
-back331:
+back323:
 	VSUBPD Y3, Y5, Y5
 	VMULPD (SP), Y5, Y5
 	TESTL  $0x00000006, R11
-	JNZ    aside332
+	JNZ    aside324
 
-back332:
+back324:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -8723,42 +8588,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside330:
+aside322:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back330
+	JMP        back322
 
-aside331:
+aside323:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset333
+	JZ     unset325
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset333:
+unset325:
 	TESTL        $0x00000008, R11
-	JZ           unset334
+	JZ           unset326
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y4, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset334:
+unset326:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back331
+	JMP   back323
 
-aside332:
+aside324:
 	TESTL  $0x00000004, R11
-	JZ     unset335
+	JZ     unset327
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset335:
+unset327:
 	TESTL    $0x00000002, R11
-	JZ       back332
+	JZ       back324
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -8790,9 +8655,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside336
+	JNZ        aside328
 
-back336:
+back328:
 	VCMPPD       $0x0a, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 32(SP)
 	VMOVUPD      Y2, Y4
@@ -8830,16 +8695,16 @@ back336:
 	VADDPD       Y6, Y2, Y2
 	VORPS        32(SP), Y2, Y2
 	TESTL        $0x0000000d, R11
-	JNZ          aside337
+	JNZ          aside329
 
-back337:
+back329:
 	VMOVUPD c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD  Y6, Y4, Y6
 	VMULPD  (SP), Y6, Y6
 	TESTL   $0x00000006, R11
-	JNZ     aside338
+	JNZ     aside330
 
-back338:
+back330:
 	VMOVUPD Y6, (AX)(R8*1)
 
 next0:
@@ -8852,42 +8717,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside336:
+aside328:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back336
+	JMP        back328
 
-aside337:
+aside329:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset339
+	JZ     unset331
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset339:
+unset331:
 	TESTL        $0x00000008, R11
-	JZ           unset340
+	JZ           unset332
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset340:
+unset332:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back337
+	JMP   back329
 
-aside338:
+aside330:
 	TESTL  $0x00000004, R11
-	JZ     unset341
+	JZ     unset333
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset341:
+unset333:
 	TESTL    $0x00000002, R11
-	JZ       back338
+	JZ       back330
 	VMOVNTPD Y6, (AX)(R8*1)
 	JMP      next0
 
@@ -8923,9 +8788,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside342
+	JNZ        aside334
 
-back342:
+back334:
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y4
 	VSUBPD       Y3, Y4, Y4
 	VMINPD       Y3, Y4, Y4
@@ -8998,9 +8863,9 @@ back342:
 	VMULPD       Y7, Y3, Y3
 	VORPS        96(SP), Y3, Y3
 	TESTL        $0x0000000d, R11
-	JNZ          aside343
+	JNZ          aside335
 
-back343:
+back335:
 	VCMPPD       $0x05, c64_2a80000000000000<>+0(SB), Y8, Y9
 	VANDPS       Y9, Y6, Y6
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y9
@@ -9018,9 +8883,9 @@ back343:
 	VXORPD       Y2, Y8, Y8
 	VMULPD       (SP), Y8, Y8
 	TESTL        $0x00000006, R11
-	JNZ          aside344
+	JNZ          aside336
 
-back344:
+back336:
 	VMOVUPD Y8, (AX)(R8*1)
 
 next0:
@@ -9033,42 +8898,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside342:
+aside334:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back342
+	JMP        back334
 
-aside343:
+aside335:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset345
+	JZ     unset337
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset345:
+unset337:
 	TESTL        $0x00000008, R11
-	JZ           unset346
+	JZ           unset338
 	VBROADCASTSD 8(R9), Y9
 	VMULPD       Y3, Y9, Y9
 	VMOVUPD      Y9, (SI)(R8*1)
 
-unset346:
+unset338:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back343
+	JMP   back335
 
-aside344:
+aside336:
 	TESTL  $0x00000004, R11
-	JZ     unset347
+	JZ     unset339
 	VMULPD (BX)(R8*1), Y8, Y8
 
-unset347:
+unset339:
 	TESTL    $0x00000002, R11
-	JZ       back344
+	JZ       back336
 	VMOVNTPD Y8, (AX)(R8*1)
 	JMP      next0
 
@@ -9108,26 +8973,26 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside348
+	JNZ        aside340
 
-back348:
+back340:
 	VSUBPD  Y1, Y0, Y0
 	VMULPD  Y0, Y0, Y1
 	VADDPD  32(SP), Y1, Y1
 	VSQRTPD Y1, Y1
 	VMOVUPD Y1, Y2
 	TESTL   $0x0000000c, R11
-	JNZ     aside349
+	JNZ     aside341
 
-back349:
+back341:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Y1, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside350
+	JNZ    aside342
 
-back350:
+back342:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -9140,38 +9005,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside348:
+aside340:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back348
+	JMP        back340
 
-aside349:
+aside341:
 	TESTL  $0x00000004, R11
-	JZ     unset351
+	JZ     unset343
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset351:
+unset343:
 	TESTL        $0x00000008, R11
-	JZ           unset352
+	JZ           unset344
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset352:
-	JMP back349
+unset344:
+	JMP back341
 
-aside350:
+aside342:
 	TESTL  $0x00000004, R11
-	JZ     unset353
+	JZ     unset345
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset353:
+unset345:
 	TESTL    $0x00000002, R11
-	JZ       back350
+	JZ       back342
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -9205,17 +9070,17 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside354
+	JNZ        aside346
 
-back354:
+back346:
 	VSUBPD Y1, Y0, Y0
 	VMULPD 32(SP), Y0, Y1
 	VMULPD 64(SP), Y0, Y2
 	VMAXPD Y2, Y1, Y1
 	TESTL  $0x0000000c, R11
-	JNZ    aside355
+	JNZ    aside347
 
-back355:
+back347:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VMOVUPD   64(SP), Y2
@@ -9226,9 +9091,9 @@ back355:
 	VBLENDVPD Y0, Y2, Y3, Y3
 	VMULPD    (SP), Y3, Y3
 	TESTL     $0x00000006, R11
-	JNZ       aside356
+	JNZ       aside348
 
-back356:
+back348:
 	VMOVUPD Y3, (AX)(R8*1)
 
 next0:
@@ -9241,38 +9106,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside354:
+aside346:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back354
+	JMP        back346
 
-aside355:
+aside347:
 	TESTL  $0x00000004, R11
-	JZ     unset357
+	JZ     unset349
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset357:
+unset349:
 	TESTL        $0x00000008, R11
-	JZ           unset358
+	JZ           unset350
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset358:
-	JMP back355
+unset350:
+	JMP back347
 
-aside356:
+aside348:
 	TESTL  $0x00000004, R11
-	JZ     unset359
+	JZ     unset351
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset359:
+unset351:
 	TESTL    $0x00000002, R11
-	JZ       back356
+	JZ       back348
 	VMOVNTPD Y3, (AX)(R8*1)
 	JMP      next0
 
@@ -9304,9 +9169,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside360
+	JNZ        aside352
 
-back360:
+back352:
 	VSUBPD    Y1, Y0, Y0
 	VMOVUPD   64(SP), Y1
 	VMOVUPD   32(SP), Y2
@@ -9314,16 +9179,16 @@ back360:
 	VMULPD    Y0, Y2, Y2
 	VMULPD    Y0, Y2, Y1
 	TESTL     $0x0000000c, R11
-	JNZ       aside361
+	JNZ       aside353
 
-back361:
+back353:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside362
+	JNZ    aside354
 
-back362:
+back354:
 	VMOVUPD Y2, (AX)(R8*1)
 
 next0:
@@ -9336,38 +9201,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside360:
+aside352:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back360
+	JMP        back352
 
-aside361:
+aside353:
 	TESTL  $0x00000004, R11
-	JZ     unset363
+	JZ     unset355
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset363:
+unset355:
 	TESTL        $0x00000008, R11
-	JZ           unset364
+	JZ           unset356
 	VBROADCASTSD 8(R9), Y0
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, (SI)(R8*1)
 
-unset364:
-	JMP back361
+unset356:
+	JMP back353
 
-aside362:
+aside354:
 	TESTL  $0x00000004, R11
-	JZ     unset365
+	JZ     unset357
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset365:
+unset357:
 	TESTL    $0x00000002, R11
-	JZ       back362
+	JZ       back354
 	VMOVNTPD Y2, (AX)(R8*1)
 	JMP      next0
 
@@ -9397,9 +9262,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside366
+	JNZ        aside358
 
-back366:
+back358:
 	VSUBPD  Y1, Y0, Y0
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y0, Y2
 	VMOVUPD 32(SP), Y1
@@ -9407,9 +9272,9 @@ back366:
 	VMOVUPD c64_0<>+0(SB), Y3
 	VMAXPD  Y1, Y3, Y1
 	TESTL   $0x0000000c, R11
-	JNZ     aside367
+	JNZ     aside359
 
-back367:
+back359:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y0, Y0
@@ -9418,9 +9283,9 @@ back367:
 	VANDPS Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside368
+	JNZ    aside360
 
-back368:
+back360:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -9433,38 +9298,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside366:
+aside358:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back366
+	JMP        back358
 
-aside367:
+aside359:
 	TESTL  $0x00000004, R11
-	JZ     unset369
+	JZ     unset361
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset369:
+unset361:
 	TESTL        $0x00000008, R11
-	JZ           unset370
+	JZ           unset362
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset370:
-	JMP back367
+unset362:
+	JMP back359
 
-aside368:
+aside360:
 	TESTL  $0x00000004, R11
-	JZ     unset371
+	JZ     unset363
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset371:
+unset363:
 	TESTL    $0x00000002, R11
-	JZ       back368
+	JZ       back360
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -9494,9 +9359,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside372
+	JNZ        aside364
 
-back372:
+back364:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VSUBPD  Y1, Y0, Y0
 	VMOVUPD 32(SP), Y1
@@ -9504,9 +9369,9 @@ back372:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y0, Y1
 	VDIVPD  Y2, Y1, Y1
 	TESTL   $0x0000000c, R11
-	JNZ     aside373
+	JNZ     aside365
 
-back373:
+back365:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VANDPD c64_8000000000000000<>+0(SB), Y0, Y3
@@ -9516,9 +9381,9 @@ back373:
 	VANDPS Y0, Y3, Y3
 	VMULPD (SP), Y3, Y3
 	TESTL  $0x00000006, R11
-	JNZ    aside374
+	JNZ    aside366
 
-back374:
+back366:
 	VMOVUPD Y3, (AX)(R8*1)
 
 next0:
@@ -9531,38 +9396,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside372:
+aside364:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back372
+	JMP        back364
 
-aside373:
+aside365:
 	TESTL  $0x00000004, R11
-	JZ     unset375
+	JZ     unset367
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset375:
+unset367:
 	TESTL        $0x00000008, R11
-	JZ           unset376
+	JZ           unset368
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset376:
-	JMP back373
+unset368:
+	JMP back365
 
-aside374:
+aside366:
 	TESTL  $0x00000004, R11
-	JZ     unset377
+	JZ     unset369
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset377:
+unset369:
 	TESTL    $0x00000002, R11
-	JZ       back374
+	JZ       back366
 	VMOVNTPD Y3, (AX)(R8*1)
 	JMP      next0
 
@@ -9590,9 +9455,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside378
+	JNZ        aside370
 
-back378:
+back370:
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y1, Y5
 	VSUBPD      Y1, Y0, Y2
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y0, Y4
@@ -9603,9 +9468,9 @@ back378:
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y2, Y3
 	VDIVPD      Y4, Y3, Y3
 	TESTL       $0x0000000c, R11
-	JNZ         aside379
+	JNZ         aside371
 
-back379:
+back371:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VDIVPD    Y4, Y5, Y5
@@ -9622,9 +9487,9 @@ back379:
 	VORPD     Y2, Y5, Y5
 	VMULPD    (SP), Y5, Y5
 	TESTL     $0x00000006, R11
-	JNZ       aside380
+	JNZ       aside372
 
-back380:
+back372:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -9637,38 +9502,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside378:
+aside370:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back378
+	JMP        back370
 
-aside379:
+aside371:
 	TESTL  $0x00000004, R11
-	JZ     unset381
+	JZ     unset373
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset381:
+unset373:
 	TESTL        $0x00000008, R11
-	JZ           unset382
+	JZ           unset374
 	VBROADCASTSD 8(R9), Y6
 	VMULPD       Y3, Y6, Y6
 	VMOVUPD      Y6, (SI)(R8*1)
 
-unset382:
-	JMP back379
+unset374:
+	JMP back371
 
-aside380:
+aside372:
 	TESTL  $0x00000004, R11
-	JZ     unset383
+	JZ     unset375
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset383:
+unset375:
 	TESTL    $0x00000002, R11
-	JZ       back380
+	JZ       back372
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -9708,9 +9573,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside384
+	JNZ        aside376
 
-back384:
+back376:
 	VANDPD  c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VCMPPD  $0x04, c64_3ff0000000000000<>+0(SB), Y2, Y2
 	VMOVUPS Y2, 64(SP)
@@ -9721,9 +9586,9 @@ back384:
 	VMAXPD  Y2, Y3, Y2
 	VORPS   64(SP), Y2, Y2
 	TESTL   $0x0000000c, R11
-	JNZ     aside385
+	JNZ     aside377
 
-back385:
+back377:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
@@ -9731,9 +9596,9 @@ back385:
 	VANDPS Y0, Y1, Y1
 	VMULPD (SP), Y1, Y1
 	TESTL  $0x00000006, R11
-	JNZ    aside386
+	JNZ    aside378
 
-back386:
+back378:
 	VMOVUPD Y1, (AX)(R8*1)
 
 next0:
@@ -9746,38 +9611,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside384:
+aside376:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back384
+	JMP        back376
 
-aside385:
+aside377:
 	TESTL  $0x00000004, R11
-	JZ     unset387
+	JZ     unset379
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset387:
+unset379:
 	TESTL        $0x00000008, R11
-	JZ           unset388
+	JZ           unset380
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y2, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset388:
-	JMP back385
+unset380:
+	JMP back377
 
-aside386:
+aside378:
 	TESTL  $0x00000004, R11
-	JZ     unset389
+	JZ     unset381
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset389:
+unset381:
 	TESTL    $0x00000002, R11
-	JZ       back386
+	JZ       back378
 	VMOVNTPD Y1, (AX)(R8*1)
 	JMP      next0
 
@@ -9807,9 +9672,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside390
+	JNZ        aside382
 
-back390:
+back382:
 	VANDPD       c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VCMPPD       $0x04, c64_3ff0000000000000<>+0(SB), Y2, Y2
 	VMOVUPS      Y2, 64(SP)
@@ -9824,18 +9689,18 @@ back390:
 	VMULPD       Y3, Y0, Y0
 	VORPS        64(SP), Y0, Y0
 	TESTL        $0x0000000c, R11
-	JNZ          aside391
+	JNZ          aside383
 
-back391:
+back383:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
 	VMULPD Y1, Y3, Y3
 	VMULPD (SP), Y3, Y3
 	TESTL  $0x00000006, R11
-	JNZ    aside392
+	JNZ    aside384
 
-back392:
+back384:
 	VMOVUPD Y3, (AX)(R8*1)
 
 next0:
@@ -9848,38 +9713,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside390:
+aside382:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back390
+	JMP        back382
 
-aside391:
+aside383:
 	TESTL  $0x00000004, R11
-	JZ     unset393
+	JZ     unset385
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset393:
+unset385:
 	TESTL        $0x00000008, R11
-	JZ           unset394
+	JZ           unset386
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y0, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset394:
-	JMP back391
+unset386:
+	JMP back383
 
-aside392:
+aside384:
 	TESTL  $0x00000004, R11
-	JZ     unset395
+	JZ     unset387
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset395:
+unset387:
 	TESTL    $0x00000002, R11
-	JZ       back392
+	JZ       back384
 	VMOVNTPD Y3, (AX)(R8*1)
 	JMP      next0
 
@@ -9909,9 +9774,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside396
+	JNZ        aside388
 
-back396:
+back388:
 	VANDPD    c64_7fffffffffffffff<>+0(SB), Y1, Y2
 	VCMPPD    $0x04, c64_3ff0000000000000<>+0(SB), Y2, Y2
 	VMOVUPS   Y2, 64(SP)
@@ -9923,9 +9788,9 @@ back396:
 	VBLENDVPD Y1, Y2, Y3, Y3
 	VORPS     64(SP), Y3, Y3
 	TESTL     $0x0000000c, R11
-	JNZ       aside397
+	JNZ       aside389
 
-back397:
+back389:
 	TESTL     $0x00000001, R11
 	JNZ       next0
 	VMOVUPD   c64_bff0000000000000<>+0(SB), Y2
@@ -9935,9 +9800,9 @@ back397:
 	VBLENDVPD Y1, Y2, Y0, Y0
 	VMULPD    (SP), Y0, Y0
 	TESTL     $0x00000006, R11
-	JNZ       aside398
+	JNZ       aside390
 
-back398:
+back390:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -9950,38 +9815,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside396:
+aside388:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back396
+	JMP        back388
 
-aside397:
+aside389:
 	TESTL  $0x00000004, R11
-	JZ     unset399
+	JZ     unset391
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset399:
+unset391:
 	TESTL        $0x00000008, R11
-	JZ           unset400
+	JZ           unset392
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y3, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset400:
-	JMP back397
+unset392:
+	JMP back389
 
-aside398:
+aside390:
 	TESTL  $0x00000004, R11
-	JZ     unset401
+	JZ     unset393
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset401:
+unset393:
 	TESTL    $0x00000002, R11
-	JZ       back398
+	JZ       back390
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -10015,9 +9880,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside402
+	JNZ        aside394
 
-back402:
+back394:
 	VMOVUPD     32(SP), Y2
 	VMAXPD      Y0, Y2, Y3
 	VMAXPD      Y1, Y2, Y1
@@ -10058,9 +9923,9 @@ back402:
 	VBLENDVPD   Y2, Y4, Y5, Y5
 	VMULPD      Y5, Y5, Y4
 	TESTL       $0x0000000d, R11
-	JNZ         aside403
+	JNZ         aside395
 
-back403:
+back395:
 	VANDPD c64_8000000000000000<>+0(SB), Y1, Y1
 	VORPD  Y1, Y5, Y5
 	VADDPD c64_3ff0000000000000<>+0(SB), Y3, Y3
@@ -10069,9 +9934,9 @@ back403:
 	VANDPS Y0, Y5, Y5
 	VMULPD (SP), Y5, Y5
 	TESTL  $0x00000006, R11
-	JNZ    aside404
+	JNZ    aside396
 
-back404:
+back396:
 	VMOVUPD Y5, (AX)(R8*1)
 
 next0:
@@ -10084,42 +9949,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside402:
+aside394:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back402
+	JMP        back394
 
-aside403:
+aside395:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset405
+	JZ     unset397
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset405:
+unset397:
 	TESTL        $0x00000008, R11
-	JZ           unset406
+	JZ           unset398
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y4, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset406:
+unset398:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back403
+	JMP   back395
 
-aside404:
+aside396:
 	TESTL  $0x00000004, R11
-	JZ     unset407
+	JZ     unset399
 	VMULPD (BX)(R8*1), Y5, Y5
 
-unset407:
+unset399:
 	TESTL    $0x00000002, R11
-	JZ       back404
+	JZ       back396
 	VMOVNTPD Y5, (AX)(R8*1)
 	JMP      next0
 
@@ -10157,9 +10022,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside408
+	JNZ        aside400
 
-back408:
+back400:
 	VMOVUPD     32(SP), Y2
 	VSUBPD      Y1, Y0, Y0
 	VANDPD      c64_7fffffffffffffff<>+0(SB), Y0, Y3
@@ -10202,9 +10067,9 @@ back408:
 	VCMPPD      $0x01, 32(SP), Y3, Y2
 	VBLENDVPD   Y2, Y4, Y1, Y1
 	TESTL       $0x0000000d, R11
-	JNZ         aside409
+	JNZ         aside401
 
-back409:
+back401:
 	VMOVUPD   32(SP), Y2
 	VMOVUPD   64(SP), Y4
 	VADDPD    Y3, Y4, Y4
@@ -10218,9 +10083,9 @@ back409:
 	VORPD     Y0, Y4, Y4
 	VMULPD    (SP), Y4, Y4
 	TESTL     $0x00000006, R11
-	JNZ       aside410
+	JNZ       aside402
 
-back410:
+back402:
 	VMOVUPD Y4, (AX)(R8*1)
 
 next0:
@@ -10233,42 +10098,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside408:
+aside400:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back408
+	JMP        back400
 
-aside409:
+aside401:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset411
+	JZ     unset403
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset411:
+unset403:
 	TESTL        $0x00000008, R11
-	JZ           unset412
+	JZ           unset404
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset412:
+unset404:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back409
+	JMP   back401
 
-aside410:
+aside402:
 	TESTL  $0x00000004, R11
-	JZ     unset413
+	JZ     unset405
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset413:
+unset405:
 	TESTL    $0x00000002, R11
-	JZ       back410
+	JZ       back402
 	VMOVNTPD Y4, (AX)(R8*1)
 	JMP      next0
 
@@ -10298,9 +10163,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside414
+	JNZ        aside406
 
-back414:
+back406:
 	VSUBPD      Y1, Y0, Y0
 	VMULPD      32(SP), Y0, Y0
 	VMOVUPD     c64_3ff0000000000000<>+0(SB), Y2
@@ -10311,18 +10176,18 @@ back414:
 	VMULPD      Y3, Y1, Y1
 	VMULPD      c64_3fe0000000000000<>+0(SB), Y1, Y1
 	TESTL       $0x0000000c, R11
-	JNZ         aside415
+	JNZ         aside407
 
-back415:
+back407:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Y3, Y3, Y3
 	VMULPD Y3, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside416
+	JNZ    aside408
 
-back416:
+back408:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -10335,38 +10200,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside414:
+aside406:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back414
+	JMP        back406
 
-aside415:
+aside407:
 	TESTL  $0x00000004, R11
-	JZ     unset417
+	JZ     unset409
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset417:
+unset409:
 	TESTL        $0x00000008, R11
-	JZ           unset418
+	JZ           unset410
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y1, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset418:
-	JMP back415
+unset410:
+	JMP back407
 
-aside416:
+aside408:
 	TESTL  $0x00000004, R11
-	JZ     unset419
+	JZ     unset411
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset419:
+unset411:
 	TESTL    $0x00000002, R11
-	JZ       back416
+	JZ       back408
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -10400,9 +10265,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside420
+	JNZ        aside412
 
-back420:
+back412:
 	VSUBPD       Y3, Y2, Y2
 	VMULPD       32(SP), Y2, Y2
 	VMULPD       Y2, Y2, Y3
@@ -10453,17 +10318,17 @@ back420:
 	VBLENDVPD    Y3, Y4, Y6, Y6
 	VXORPD       c64_8000000000000000<>+0(SB), Y6, Y6
 	TESTL        $0x0000000d, R11
-	JNZ          aside421
+	JNZ          aside413
 
-back421:
+back413:
 	VCMPPD $0x04, c64_0<>+0(SB), Y5, Y3
 	VANDPS Y3, Y2, Y2
 	VMULPD Y5, Y2, Y2
 	VMULPD (SP), Y2, Y2
 	TESTL  $0x00000006, R11
-	JNZ    aside422
+	JNZ    aside414
 
-back422:
+back414:
 	VMOVUPD Y2, (AX)(R8*1)
 
 next0:
@@ -10476,42 +10341,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside420:
+aside412:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back420
+	JMP        back412
 
-aside421:
+aside413:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset423
+	JZ     unset415
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset423:
+unset415:
 	TESTL        $0x00000008, R11
-	JZ           unset424
+	JZ           unset416
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y6, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset424:
+unset416:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back421
+	JMP   back413
 
-aside422:
+aside414:
 	TESTL  $0x00000004, R11
-	JZ     unset425
+	JZ     unset417
 	VMULPD (BX)(R8*1), Y2, Y2
 
-unset425:
+unset417:
 	TESTL    $0x00000002, R11
-	JZ       back422
+	JZ       back414
 	VMOVNTPD Y2, (AX)(R8*1)
 	JMP      next0
 
@@ -10621,9 +10486,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside426
+	JNZ        aside418
 
-back426:
+back418:
 	VSUBPD       Y1, Y0, Y0
 	VMULPD       32(SP), Y0, Y0
 	VMOVUPD      c64_3ff0000000000000<>+0(SB), Y2
@@ -10637,18 +10502,18 @@ back426:
 	VMULPD       Y0, Y1, Y1
 	VMULPD       Y0, Y1, Y1
 	TESTL        $0x0000000c, R11
-	JNZ          aside427
+	JNZ          aside419
 
-back427:
+back419:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Y2, Y2, Y2
 	VMULPD Y2, Y0, Y0
 	VMULPD (SP), Y0, Y0
 	TESTL  $0x00000006, R11
-	JNZ    aside428
+	JNZ    aside420
 
-back428:
+back420:
 	VMOVUPD Y0, (AX)(R8*1)
 
 next0:
@@ -10661,38 +10526,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside426:
+aside418:
 	VMOVUPD    (BX)(R8*1), Y2
 	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
 	VANDNPS    Y0, Y2, Y0
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
 	VBLENDVPD  Y2, Y3, Y1, Y1
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back426
+	JMP        back418
 
-aside427:
+aside419:
 	TESTL  $0x00000004, R11
-	JZ     unset429
+	JZ     unset421
 	VMULPD (BX)(R8*1), Y1, Y1
 
-unset429:
+unset421:
 	TESTL        $0x00000008, R11
-	JZ           unset430
+	JZ           unset422
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y1, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset430:
-	JMP back427
+unset422:
+	JMP back419
 
-aside428:
+aside420:
 	TESTL  $0x00000004, R11
-	JZ     unset431
+	JZ     unset423
 	VMULPD (BX)(R8*1), Y0, Y0
 
-unset431:
+unset423:
 	TESTL    $0x00000002, R11
-	JZ       back428
+	JZ       back420
 	VMOVNTPD Y0, (AX)(R8*1)
 	JMP      next0
 
@@ -10728,9 +10593,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside432
+	JNZ        aside424
 
-back432:
+back424:
 	VCMPPD       $0x09, c64_0<>+0(SB), Y3, Y4
 	VMOVUPS      Y4, 96(SP)
 	VMOVUPD      Y2, Y4
@@ -10800,15 +10665,15 @@ back432:
 	VSUBPD       Y3, Y2, Y3
 	VORPS        96(SP), Y3, Y3
 	TESTL        $0x0000000d, R11
-	JNZ          aside433
+	JNZ          aside425
 
-back433:
+back425:
 	VSUBPD Y5, Y6, Y6
 	VMULPD (SP), Y6, Y6
 	TESTL  $0x00000006, R11
-	JNZ    aside434
+	JNZ    aside426
 
-back434:
+back426:
 	VMOVUPD Y6, (AX)(R8*1)
 
 next0:
@@ -10821,42 +10686,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside432:
+aside424:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back432
+	JMP        back424
 
-aside433:
+aside425:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset435
+	JZ     unset427
 	VMULPD (BX)(R8*1), Y3, Y3
 
-unset435:
+unset427:
 	TESTL        $0x00000008, R11
-	JZ           unset436
+	JZ           unset428
 	VBROADCASTSD 8(R9), Y2
 	VMULPD       Y3, Y2, Y2
 	VMOVUPD      Y2, (SI)(R8*1)
 
-unset436:
+unset428:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back433
+	JMP   back425
 
-aside434:
+aside426:
 	TESTL  $0x00000004, R11
-	JZ     unset437
+	JZ     unset429
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset437:
+unset429:
 	TESTL    $0x00000002, R11
-	JZ       back434
+	JZ       back426
 	VMOVNTPD Y6, (AX)(R8*1)
 	JMP      next0
 
@@ -10888,9 +10753,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside438
+	JNZ        aside430
 
-back438:
+back430:
 	VMOVUPD      c64_3de6124613a86d09<>+0(SB), Y4
 	VFMADD213PD  c64_3e21eed8eff8d898<>+0(SB), Y2, Y4
 	VFMADD213PD  c64_3e5ae64567f544e4<>+0(SB), Y2, Y4
@@ -10943,9 +10808,9 @@ back438:
 	VFMADD231PD  Y3, Y3, Y4
 	VMULPD       c64_3fe0000000000000<>+0(SB), Y4, Y4
 	TESTL        $0x0000000d, R11
-	JNZ          aside439
+	JNZ          aside431
 
-back439:
+back431:
 	VADDPD    Y5, Y2, Y5
 	VANDPD    c64_7fffffffffffffff<>+0(SB), Y2, Y2
 	VCMPPD    $0x01, c64_3fe0000000000000<>+0(SB), Y2, Y2
@@ -10953,9 +10818,9 @@ back439:
 	VMULPD    c64_3fe0000000000000<>+0(SB), Y6, Y6
 	VMULPD    (SP), Y6, Y6
 	TESTL     $0x00000006, R11
-	JNZ       aside440
+	JNZ       aside432
 
-back440:
+back432:
 	VMOVUPD Y6, (AX)(R8*1)
 
 next0:
@@ -10968,42 +10833,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside438:
+aside430:
 	VMOVUPD    (BX)(R8*1), Y4
 	VCMPPD     $0x00, c64_0<>+0(SB), Y4, Y4
 	VANDNPS    Y2, Y4, Y2
 	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y5
 	VBLENDVPD  Y4, Y5, Y3, Y3
 	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back438
+	JMP        back430
 
-aside439:
+aside431:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset441
+	JZ     unset433
 	VMULPD (BX)(R8*1), Y4, Y4
 
-unset441:
+unset433:
 	TESTL        $0x00000008, R11
-	JZ           unset442
+	JZ           unset434
 	VBROADCASTSD 8(R9), Y3
 	VMULPD       Y4, Y3, Y3
 	VMOVUPD      Y3, (SI)(R8*1)
 
-unset442:
+unset434:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back439
+	JMP   back431
 
-aside440:
+aside432:
 	TESTL  $0x00000004, R11
-	JZ     unset443
+	JZ     unset435
 	VMULPD (BX)(R8*1), Y6, Y6
 
-unset443:
+unset435:
 	TESTL    $0x00000002, R11
-	JZ       back440
+	JZ       back432
 	VMOVNTPD Y6, (AX)(R8*1)
 	JMP      next0
 
@@ -11037,131 +10902,6 @@ DATA c64_3e5ae64567f544e4<>+48(SB)/8, $0x3e5ae64567f544e4
 DATA c64_3e5ae64567f544e4<>+56(SB)/8, $0x3e5ae64567f544e4
 GLOBL c64_3e5ae64567f544e4<>(SB), RODATA|NOPTR, $64
 
-// func pointLogRatioF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·pointLogRatioF64AVX2(SB), NOSPLIT, $64-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Y0
-	VXORPS       X1, X1, X1
-	VMULPD       c64_c010000000000000<>+0(SB), Y1, Y1
-	VADDPD       c64_4338000000000000<>+0(SB), Y1, Y1
-	VBROADCASTSD (R9), Y0
-	VMOVUPS      Y0, (SP)
-	XORL         R12, R12
-
-loop:
-	VMOVUPD    (CX)(R8*1), Y0
-	VMOVUPD    (DX)(R8*1), Y1
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside444
-
-back444:
-	VCMPPD      $0x09, c64_0<>+0(SB), Y1, Y2
-	VMOVUPS     Y2, 32(SP)
-	VMOVUPD     Y1, Y2
-	VPADDQ      c64_95f619980c433<>+0(SB), Y2, Y2
-	VANDPD      c64_fffffffffffff<>+0(SB), Y2, Y3
-	VPADDQ      c64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VADDPD      c64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD      c64_3ff0000000000000<>+0(SB), Y3, Y3
-	VDIVPD      Y4, Y3, Y3
-	VMULPD      Y3, Y3, Y4
-	VMOVUPD     c64_3fbaf286bca1af28<>+0(SB), Y5
-	VFMADD213PD c64_3fbe1e1e1e1e1e1e<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fc1111111111111<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fc3b13b13b13b14<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fc745d1745d1746<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fcc71c71c71c71c<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fd2492492492492<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fd999999999999a<>+0(SB), Y4, Y5
-	VFMADD213PD c64_3fe5555555555555<>+0(SB), Y4, Y5
-	VMULPD      Y4, Y5, Y5
-	VADDPD      Y3, Y3, Y4
-	VFMADD213PD Y4, Y3, Y5
-	VPSRLQ      $0x34, Y2, Y2
-	VORPD       c64_4330000000000000<>+0(SB), Y2, Y2
-	VSUBPD      c64_43300000000003ff<>+0(SB), Y2, Y2
-	VFMADD231PD c64_3fe62e42fefa39ef<>+0(SB), Y2, Y5
-	VSUBPD      Y0, Y5, Y5
-	VMULPD      Y1, Y5, Y5
-	VCMPPD      $0x04, c64_0<>+0(SB), Y1, Y2
-	VANDPS      Y2, Y5, Y5
-	VCMPPD      $0x03, Y0, Y0, Y2
-	VBLENDVPD   Y2, Y0, Y5, Y5
-	VORPS       32(SP), Y5, Y5
-	TESTL       $0x0000000d, R11
-	JNZ         aside445
-
-back445:
-	VXORPD c64_8000000000000000<>+0(SB), Y1, Y1
-	VMULPD (SP), Y1, Y1
-	TESTL  $0x00000006, R11
-	JNZ    aside446
-
-back446:
-	VMOVUPD Y1, (AX)(R8*1)
-
-next0:
-	VADDPD  (R10)(R12*1), Y5, Y5
-	VMOVUPD Y5, (R10)(R12*1)
-	XORL    $0x00000020, R12
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VZEROUPPER
-	RET
-
-aside444:
-	VMOVUPD    (BX)(R8*1), Y2
-	VCMPPD     $0x00, c64_0<>+0(SB), Y2, Y2
-	VANDNPS    Y0, Y2, Y0
-	VMOVUPD    c64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD  Y2, Y3, Y1, Y1
-	PREFETCHT0 16384(BX)(R8*1)
-	JMP        back444
-
-aside445:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset447
-	VMULPD (BX)(R8*1), Y5, Y5
-
-unset447:
-	TESTL        $0x00000008, R11
-	JZ           unset448
-	VBROADCASTSD 8(R9), Y0
-	VMULPD       Y5, Y0, Y0
-	VMOVUPD      Y0, (SI)(R8*1)
-
-unset448:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back445
-
-aside446:
-	TESTL  $0x00000004, R11
-	JZ     unset449
-	VMULPD (BX)(R8*1), Y1, Y1
-
-unset449:
-	TESTL    $0x00000002, R11
-	JZ       back446
-	VMOVNTPD Y1, (AX)(R8*1)
-	JMP      next0
-
 // func pointSquaredF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·pointSquaredF32AVX512(SB), NOSPLIT, $0-76
@@ -11191,25 +10931,25 @@ loop:
 	PREFETCHT0 16448(CX)(R8*1)
 	PREFETCHT0 16448(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside450
+	JNZ        aside436
 
-back450:
+back436:
 	VSUBPS Z5, Z4, Z4
 	VMULPS Z4, Z4, Z5
 	VSUBPS Z7, Z6, Z6
 	VMULPS Z6, Z6, Z7
 	TESTL  $0x0000000c, R11
-	JNZ    aside451
+	JNZ    aside437
 
-back451:
+back437:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPS Z0, Z4, Z4
 	VMULPS Z0, Z6, Z6
 	TESTL  $0x00000006, R11
-	JNZ    aside452
+	JNZ    aside438
 
-back452:
+back438:
 	VMOVUPS Z4, (AX)(R8*1)
 	VMOVUPS Z6, 64(AX)(R8*1)
 
@@ -11224,25 +10964,25 @@ next0:
 	PREFETCHT0 16576(CX)(R8*1)
 	PREFETCHT0 16576(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside453
+	JNZ        aside439
 
-back453:
+back439:
 	VSUBPS Z6, Z4, Z4
 	VMULPS Z4, Z4, Z6
 	VSUBPS Z8, Z7, Z7
 	VMULPS Z7, Z7, Z8
 	TESTL  $0x0000000c, R11
-	JNZ    aside454
+	JNZ    aside440
 
-back454:
+back440:
 	TESTL  $0x00000001, R11
 	JNZ    next2
 	VMULPS Z0, Z4, Z4
 	VMULPS Z0, Z7, Z7
 	TESTL  $0x00000006, R11
-	JNZ    aside455
+	JNZ    aside441
 
-back455:
+back441:
 	VMOVUPS Z4, 128(AX)(R8*1)
 	VMOVUPS Z7, 192(AX)(R8*1)
 
@@ -11263,7 +11003,7 @@ next2:
 	VZEROUPPER
 	RET
 
-aside450:
+aside436:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X9, X9, X9
@@ -11276,17 +11016,17 @@ aside450:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
 	PREFETCHT0   16448(BX)(R8*1)
-	JMP          back450
+	JMP          back436
 
-aside451:
+aside437:
 	TESTL  $0x00000004, R11
-	JZ     unset456
+	JZ     unset442
 	VMULPS (BX)(R8*1), Z5, Z5
 	VMULPS 64(BX)(R8*1), Z7, Z7
 
-unset456:
+unset442:
 	TESTL        $0x00000008, R11
-	JZ           unset457
+	JZ           unset443
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z5, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
@@ -11294,23 +11034,23 @@ unset456:
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS      Z8, 64(SI)(R8*1)
 
-unset457:
-	JMP back451
+unset443:
+	JMP back437
 
-aside452:
+aside438:
 	TESTL  $0x00000004, R11
-	JZ     unset458
+	JZ     unset444
 	VMULPS (BX)(R8*1), Z4, Z4
 	VMULPS 64(BX)(R8*1), Z6, Z6
 
-unset458:
+unset444:
 	TESTL    $0x00000002, R11
-	JZ       back452
+	JZ       back438
 	VMOVNTPS Z4, (AX)(R8*1)
 	VMOVNTPS Z6, 64(AX)(R8*1)
 	JMP      next0
 
-aside453:
+aside439:
 	VMOVUPS      128(BX)(R8*1), Z10
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z10, K1
 	VXORPS       X9, X9, X9
@@ -11323,17 +11063,17 @@ aside453:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16512(BX)(R8*1)
 	PREFETCHT0   16576(BX)(R8*1)
-	JMP          back453
+	JMP          back439
 
-aside454:
+aside440:
 	TESTL  $0x00000004, R11
-	JZ     unset459
+	JZ     unset445
 	VMULPS 128(BX)(R8*1), Z6, Z6
 	VMULPS 192(BX)(R8*1), Z8, Z8
 
-unset459:
+unset445:
 	TESTL        $0x00000008, R11
-	JZ           unset460
+	JZ           unset446
 	VBROADCASTSS 44(R9), Z10
 	VMULPS       Z6, Z10, Z10
 	VMOVUPS      Z10, 128(SI)(R8*1)
@@ -11341,18 +11081,18 @@ unset459:
 	VMULPS       Z8, Z10, Z10
 	VMOVUPS      Z10, 192(SI)(R8*1)
 
-unset460:
-	JMP back454
+unset446:
+	JMP back440
 
-aside455:
+aside441:
 	TESTL  $0x00000004, R11
-	JZ     unset461
+	JZ     unset447
 	VMULPS 128(BX)(R8*1), Z4, Z4
 	VMULPS 192(BX)(R8*1), Z7, Z7
 
-unset461:
+unset447:
 	TESTL    $0x00000002, R11
-	JZ       back455
+	JZ       back441
 	VMOVNTPS Z4, 128(AX)(R8*1)
 	VMOVNTPS Z7, 192(AX)(R8*1)
 	JMP      next2
@@ -11386,17 +11126,17 @@ loop:
 	PREFETCHT0 16448(CX)(R8*1)
 	PREFETCHT0 16448(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside462
+	JNZ        aside448
 
-back462:
+back448:
 	VSUBPS      Z5, Z4, Z4
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z4, Z5
 	VSUBPS      Z7, Z6, Z6
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z6, Z7
 	TESTL       $0x0000000c, R11
-	JNZ         aside463
+	JNZ         aside449
 
-back463:
+back449:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z4, Z8
@@ -11410,9 +11150,9 @@ back463:
 	VMOVAPS.Z   Z4, K1, Z4
 	VMULPS      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside464
+	JNZ         aside450
 
-back464:
+back450:
 	VMOVUPS Z8, (AX)(R8*1)
 	VMOVUPS Z4, 64(AX)(R8*1)
 
@@ -11427,17 +11167,17 @@ next0:
 	PREFETCHT0 16576(CX)(R8*1)
 	PREFETCHT0 16576(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside465
+	JNZ        aside451
 
-back465:
+back451:
 	VSUBPS      Z6, Z4, Z4
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z4, Z6
 	VSUBPS      Z8, Z7, Z7
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z7, Z8
 	TESTL       $0x0000000c, R11
-	JNZ         aside466
+	JNZ         aside452
 
-back466:
+back452:
 	TESTL       $0x00000001, R11
 	JNZ         next2
 	VANDPS.BCST c32_80000000<>+0(SB), Z4, Z10
@@ -11451,9 +11191,9 @@ back466:
 	VMOVAPS.Z   Z4, K1, Z4
 	VMULPS      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside467
+	JNZ         aside453
 
-back467:
+back453:
 	VMOVUPS Z10, 128(AX)(R8*1)
 	VMOVUPS Z4, 192(AX)(R8*1)
 
@@ -11474,7 +11214,7 @@ next2:
 	VZEROUPPER
 	RET
 
-aside462:
+aside448:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X9, X9, X9
@@ -11487,17 +11227,17 @@ aside462:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
 	PREFETCHT0   16448(BX)(R8*1)
-	JMP          back462
+	JMP          back448
 
-aside463:
+aside449:
 	TESTL  $0x00000004, R11
-	JZ     unset468
+	JZ     unset454
 	VMULPS (BX)(R8*1), Z5, Z5
 	VMULPS 64(BX)(R8*1), Z7, Z7
 
-unset468:
+unset454:
 	TESTL        $0x00000008, R11
-	JZ           unset469
+	JZ           unset455
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z5, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
@@ -11505,23 +11245,23 @@ unset468:
 	VMULPS       Z7, Z8, Z8
 	VMOVUPS      Z8, 64(SI)(R8*1)
 
-unset469:
-	JMP back463
+unset455:
+	JMP back449
 
-aside464:
+aside450:
 	TESTL  $0x00000004, R11
-	JZ     unset470
+	JZ     unset456
 	VMULPS (BX)(R8*1), Z8, Z8
 	VMULPS 64(BX)(R8*1), Z4, Z4
 
-unset470:
+unset456:
 	TESTL    $0x00000002, R11
-	JZ       back464
+	JZ       back450
 	VMOVNTPS Z8, (AX)(R8*1)
 	VMOVNTPS Z4, 64(AX)(R8*1)
 	JMP      next0
 
-aside465:
+aside451:
 	VMOVUPS      128(BX)(R8*1), Z10
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z10, K1
 	VXORPS       X9, X9, X9
@@ -11534,17 +11274,17 @@ aside465:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16512(BX)(R8*1)
 	PREFETCHT0   16576(BX)(R8*1)
-	JMP          back465
+	JMP          back451
 
-aside466:
+aside452:
 	TESTL  $0x00000004, R11
-	JZ     unset471
+	JZ     unset457
 	VMULPS 128(BX)(R8*1), Z6, Z6
 	VMULPS 192(BX)(R8*1), Z8, Z8
 
-unset471:
+unset457:
 	TESTL        $0x00000008, R11
-	JZ           unset472
+	JZ           unset458
 	VBROADCASTSS 44(R9), Z10
 	VMULPS       Z6, Z10, Z10
 	VMOVUPS      Z10, 128(SI)(R8*1)
@@ -11552,18 +11292,18 @@ unset471:
 	VMULPS       Z8, Z10, Z10
 	VMOVUPS      Z10, 192(SI)(R8*1)
 
-unset472:
-	JMP back466
+unset458:
+	JMP back452
 
-aside467:
+aside453:
 	TESTL  $0x00000004, R11
-	JZ     unset473
+	JZ     unset459
 	VMULPS 128(BX)(R8*1), Z10, Z10
 	VMULPS 192(BX)(R8*1), Z4, Z4
 
-unset473:
+unset459:
 	TESTL    $0x00000002, R11
-	JZ       back467
+	JZ       back453
 	VMOVNTPS Z10, 128(AX)(R8*1)
 	VMOVNTPS Z4, 192(AX)(R8*1)
 	JMP      next2
@@ -11598,9 +11338,9 @@ loop:
 	PREFETCHT0 16448(CX)(R8*1)
 	PREFETCHT0 16448(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside474
+	JNZ        aside460
 
-back474:
+back460:
 	VSUBPS            Z6, Z5, Z5
 	VANDPS.BCST       c32_7fffffff<>+0(SB), Z5, Z9
 	VMINPS            Z1, Z9, Z6
@@ -11612,9 +11352,9 @@ back474:
 	VFNMADD231PS.BCST c32_3f000000<>+0(SB), Z8, Z10
 	VMULPS            Z8, Z10, Z10
 	TESTL             $0x0000000c, R11
-	JNZ               aside475
+	JNZ               aside461
 
-back475:
+back461:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
@@ -11624,9 +11364,9 @@ back475:
 	VORPS       Z7, Z8, Z8
 	VMULPS      Z0, Z8, Z8
 	TESTL       $0x00000006, R11
-	JNZ         aside476
+	JNZ         aside462
 
-back476:
+back462:
 	VMOVUPS Z6, (AX)(R8*1)
 	VMOVUPS Z8, 64(AX)(R8*1)
 
@@ -11641,9 +11381,9 @@ next0:
 	PREFETCHT0 16576(CX)(R8*1)
 	PREFETCHT0 16576(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside477
+	JNZ        aside463
 
-back477:
+back463:
 	VSUBPS            Z6, Z5, Z5
 	VANDPS.BCST       c32_7fffffff<>+0(SB), Z5, Z10
 	VMINPS            Z1, Z10, Z6
@@ -11655,9 +11395,9 @@ back477:
 	VFNMADD231PS.BCST c32_3f000000<>+0(SB), Z8, Z12
 	VMULPS            Z8, Z12, Z12
 	TESTL             $0x0000000c, R11
-	JNZ               aside478
+	JNZ               aside464
 
-back478:
+back464:
 	TESTL       $0x00000001, R11
 	JNZ         next2
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
@@ -11667,9 +11407,9 @@ back478:
 	VORPS       Z7, Z8, Z8
 	VMULPS      Z0, Z8, Z8
 	TESTL       $0x00000006, R11
-	JNZ         aside479
+	JNZ         aside465
 
-back479:
+back465:
 	VMOVUPS Z6, 128(AX)(R8*1)
 	VMOVUPS Z8, 192(AX)(R8*1)
 
@@ -11690,7 +11430,7 @@ next2:
 	VZEROUPPER
 	RET
 
-aside474:
+aside460:
 	VMOVUPS      (BX)(R8*1), Z9
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z9, K1
 	VXORPS       X11, X11, X11
@@ -11703,17 +11443,17 @@ aside474:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16384(BX)(R8*1)
 	PREFETCHT0   16448(BX)(R8*1)
-	JMP          back474
+	JMP          back460
 
-aside475:
+aside461:
 	TESTL  $0x00000004, R11
-	JZ     unset480
+	JZ     unset466
 	VMULPS (BX)(R8*1), Z9, Z9
 	VMULPS 64(BX)(R8*1), Z10, Z10
 
-unset480:
+unset466:
 	TESTL        $0x00000008, R11
-	JZ           unset481
+	JZ           unset467
 	VBROADCASTSS 44(R9), Z12
 	VMULPS       Z9, Z12, Z12
 	VMOVUPS      Z12, (SI)(R8*1)
@@ -11721,23 +11461,23 @@ unset480:
 	VMULPS       Z10, Z12, Z12
 	VMOVUPS      Z12, 64(SI)(R8*1)
 
-unset481:
-	JMP back475
+unset467:
+	JMP back461
 
-aside476:
+aside462:
 	TESTL  $0x00000004, R11
-	JZ     unset482
+	JZ     unset468
 	VMULPS (BX)(R8*1), Z6, Z6
 	VMULPS 64(BX)(R8*1), Z8, Z8
 
-unset482:
+unset468:
 	TESTL    $0x00000002, R11
-	JZ       back476
+	JZ       back462
 	VMOVNTPS Z6, (AX)(R8*1)
 	VMOVNTPS Z8, 64(AX)(R8*1)
 	JMP      next0
 
-aside477:
+aside463:
 	VMOVUPS      128(BX)(R8*1), Z10
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z10, K1
 	VXORPS       X11, X11, X11
@@ -11750,17 +11490,17 @@ aside477:
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16512(BX)(R8*1)
 	PREFETCHT0   16576(BX)(R8*1)
-	JMP          back477
+	JMP          back463
 
-aside478:
+aside464:
 	TESTL  $0x00000004, R11
-	JZ     unset483
+	JZ     unset469
 	VMULPS 128(BX)(R8*1), Z10, Z10
 	VMULPS 192(BX)(R8*1), Z12, Z12
 
-unset483:
+unset469:
 	TESTL        $0x00000008, R11
-	JZ           unset484
+	JZ           unset470
 	VBROADCASTSS 44(R9), Z13
 	VMULPS       Z10, Z13, Z13
 	VMOVUPS      Z13, 128(SI)(R8*1)
@@ -11768,18 +11508,18 @@ unset483:
 	VMULPS       Z12, Z13, Z13
 	VMOVUPS      Z13, 192(SI)(R8*1)
 
-unset484:
-	JMP back478
+unset470:
+	JMP back464
 
-aside479:
+aside465:
 	TESTL  $0x00000004, R11
-	JZ     unset485
+	JZ     unset471
 	VMULPS 128(BX)(R8*1), Z6, Z6
 	VMULPS 192(BX)(R8*1), Z8, Z8
 
-unset485:
+unset471:
 	TESTL    $0x00000002, R11
-	JZ       back479
+	JZ       back465
 	VMOVNTPS Z6, 128(AX)(R8*1)
 	VMOVNTPS Z8, 192(AX)(R8*1)
 	JMP      next2
@@ -11819,9 +11559,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside486
+	JNZ        aside472
 
-back486:
+back472:
 	VSUBPS           Z15, Z14, Z14
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z14, Z16
 	VMULPS           Z14, Z14, Z15
@@ -11883,9 +11623,9 @@ back486:
 	VCMPPS           $0x01, Z6, Z16, K1
 	VMOVAPS          Z18, K1, Z21
 	TESTL            $0x0000000d, R11
-	JNZ              aside487
+	JNZ              aside473
 
-back487:
+back473:
 	VADDPS           Z6, Z20, Z18
 	VDIVPS           Z18, Z20, Z20
 	VADDPS           Z20, Z20, Z20
@@ -11911,18 +11651,18 @@ back487:
 	VMOVAPS          Z19, K1, Z18
 	VMULPS           Z10, Z18, Z18
 	TESTL            $0x00000006, R11
-	JNZ              aside488
+	JNZ              aside474
 
-back488:
+back474:
 	VMOVUPS Z18, (AX)(R8*1)
 
 next0:
 	VADDPS Z21, Z13, Z13
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside489
+	JZ     aside475
 
-back489:
+back475:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -11932,53 +11672,53 @@ back489:
 	VZEROUPPER
 	RET
 
-aside486:
+aside472:
 	VMOVUPS      (BX)(R8*1), Z16
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z16, K1
 	VXORPS       X22, X22, X22
 	VMOVAPS      Z22, K1, Z14
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z15
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back486
+	JMP          back472
 
-aside487:
+aside473:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset490
+	JZ     unset476
 	VMULPS (BX)(R8*1), Z21, Z21
 
-unset490:
+unset476:
 	TESTL        $0x00000008, R11
-	JZ           unset491
+	JZ           unset477
 	VBROADCASTSS 44(R9), Z18
 	VMULPS       Z21, Z18, Z18
 	VMOVUPS      Z18, (SI)(R8*1)
 
-unset491:
+unset477:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back487
+	JMP   back473
 
-aside488:
+aside474:
 	TESTL  $0x00000004, R11
-	JZ     unset492
+	JZ     unset478
 	VMULPS (BX)(R8*1), Z18, Z18
 
-unset492:
+unset478:
 	TESTL    $0x00000002, R11
-	JZ       back488
+	JZ       back474
 	VMOVNTPS Z18, (AX)(R8*1)
 	JMP      next0
 
-aside489:
+aside475:
 	VEXTRACTF64X4 $0x01, Z13, Y15
 	VCVTPS2PD     Y13, Z14
 	VCVTPS2PD     Y15, Z15
 	VADDPD        Z14, Z11, Z11
 	VADDPD        Z15, Z12, Z12
 	VXORPS        X13, X13, X13
-	JMP           back489
+	JMP           back475
 
 // func pointBinaryF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12019,9 +11759,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside493
+	JNZ        aside479
 
-back493:
+back479:
 	VBROADCASTSS     c32_3f800000<>+0(SB), Z20
 	VSUBPS           Z19, Z20, Z20
 	VMINPS           Z19, Z20, Z20
@@ -12073,27 +11813,27 @@ back493:
 	VFMADD231PS      Z19, Z20, K2, Z24
 	VBROADCASTSS     c32_7fc00000<>+0(SB), K1, Z24
 	TESTL            $0x0000000d, R11
-	JNZ              aside494
+	JNZ              aside480
 
-back494:
+back480:
 	VADDPS          Z6, Z22, Z19
 	VDIVPS          Z19, Z22, Z22
 	VSUBPS          Z20, Z22, Z22
 	VPTERNLOGD.BCST $0xd2, c32_80000000<>+0(SB), Z18, Z22
 	VMULPS          Z14, Z22, Z22
 	TESTL           $0x00000006, R11
-	JNZ             aside495
+	JNZ             aside481
 
-back495:
+back481:
 	VMOVUPS Z22, (AX)(R8*1)
 
 next0:
 	VADDPS Z24, Z17, Z17
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside496
+	JZ     aside482
 
-back496:
+back482:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12103,53 +11843,53 @@ back496:
 	VZEROUPPER
 	RET
 
-aside493:
+aside479:
 	VMOVUPS      (BX)(R8*1), Z20
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z20, K1
 	VXORPS       X21, X21, X21
 	VMOVAPS      Z21, K1, Z18
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z19
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back493
+	JMP          back479
 
-aside494:
+aside480:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset497
+	JZ     unset483
 	VMULPS (BX)(R8*1), Z24, Z24
 
-unset497:
+unset483:
 	TESTL        $0x00000008, R11
-	JZ           unset498
+	JZ           unset484
 	VBROADCASTSS 44(R9), Z19
 	VMULPS       Z24, Z19, Z19
 	VMOVUPS      Z19, (SI)(R8*1)
 
-unset498:
+unset484:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back494
+	JMP   back480
 
-aside495:
+aside481:
 	TESTL  $0x00000004, R11
-	JZ     unset499
+	JZ     unset485
 	VMULPS (BX)(R8*1), Z22, Z22
 
-unset499:
+unset485:
 	TESTL    $0x00000002, R11
-	JZ       back495
+	JZ       back481
 	VMOVNTPS Z22, (AX)(R8*1)
 	JMP      next0
 
-aside496:
+aside482:
 	VEXTRACTF64X4 $0x01, Z17, Y19
 	VCVTPS2PD     Y17, Z18
 	VCVTPS2PD     Y19, Z19
 	VADDPD        Z18, Z15, Z15
 	VADDPD        Z19, Z16, Z16
 	VXORPS        X17, X17, X17
-	JMP           back496
+	JMP           back482
 
 // func pointBinaryOptionsF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12189,9 +11929,9 @@ loop:
 	PREFETCHT0 16384(CX)(R9*1)
 	PREFETCHT0 16384(DX)(R9*1)
 	TESTL      $0x00000004, R12
-	JNZ        aside500
+	JNZ        aside486
 
-back500:
+back486:
 	VBROADCASTSS c32_3f800000<>+0(SB), Z18
 	VSUBPS       Z17, Z18, Z18
 	VMINPS       Z17, Z18, Z18
@@ -12203,9 +11943,9 @@ back500:
 	VFMADD213PS  Z12, Z20, Z17
 	VFMADD213PS  Z12, Z20, Z18
 	TESTL        $0x00000010, R12
-	JNZ          aside501
+	JNZ          aside487
 
-back501:
+back487:
 	VPMOVD2M         Z16, K2
 	VMOVAPS          Z17, K2, Z18
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z16, Z17
@@ -12252,9 +11992,9 @@ back501:
 	VFMADD231PS      Z17, Z18, K2, Z23
 	VBROADCASTSS     c32_7fc00000<>+0(SB), K1, Z23
 	TESTL            $0x0000000d, R12
-	JNZ              aside502
+	JNZ              aside488
 
-back502:
+back488:
 	VADDPS          Z6, Z20, Z17
 	VDIVPS          Z17, Z20, Z20
 	VMULPS          Z21, Z20, Z20
@@ -12262,18 +12002,18 @@ back502:
 	VPTERNLOGD.BCST $0xd2, c32_80000000<>+0(SB), Z16, Z20
 	VMULPS          Z10, Z20, Z20
 	TESTL           $0x00000006, R12
-	JNZ             aside503
+	JNZ             aside489
 
-back503:
+back489:
 	VMOVUPS Z20, (AX)(R9*1)
 
 next0:
 	VADDPS Z23, Z15, Z15
 	LEAL   64(R9), R13
 	TESTL  $0x000000ff, R13
-	JZ     aside504
+	JZ     aside490
 
-back504:
+back490:
 	ADDQ    $0x00000040, R9
 	CMPQ    R9, R8
 	JL      loop
@@ -12283,59 +12023,59 @@ back504:
 	VZEROUPPER
 	RET
 
-aside500:
+aside486:
 	VMOVUPS      (BX)(R9*1), Z18
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z18, K1
 	VXORPS       X19, X19, X19
 	VMOVAPS      Z19, K1, Z16
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z17
 	PREFETCHT0   16384(BX)(R9*1)
-	JMP          back500
+	JMP          back486
 
-aside501:
+aside487:
 	VMOVUPS (SI)(R9*1), Z20
 	VMULPS  Z20, Z17, Z17
 	VADDPS  Z18, Z17, Z21
-	JMP     back501
+	JMP     back487
 
-aside502:
+aside488:
 	TESTL  $0x0000000c, R12
 	JZ     next0
 	TESTL  $0x00000004, R12
-	JZ     unset505
+	JZ     unset491
 	VMULPS (BX)(R9*1), Z23, Z23
 
-unset505:
+unset491:
 	TESTL        $0x00000008, R12
-	JZ           unset506
+	JZ           unset492
 	VBROADCASTSS 44(R10), Z17
 	VMULPS       Z23, Z17, Z17
 	VMOVUPS      Z17, (DI)(R9*1)
 
-unset506:
+unset492:
 	TESTL $0x00000001, R12
 	JNZ   next0
-	JMP   back502
+	JMP   back488
 
-aside503:
+aside489:
 	TESTL  $0x00000004, R12
-	JZ     unset507
+	JZ     unset493
 	VMULPS (BX)(R9*1), Z20, Z20
 
-unset507:
+unset493:
 	TESTL    $0x00000002, R12
-	JZ       back503
+	JZ       back489
 	VMOVNTPS Z20, (AX)(R9*1)
 	JMP      next0
 
-aside504:
+aside490:
 	VEXTRACTF64X4 $0x01, Z15, Y17
 	VCVTPS2PD     Y15, Z16
 	VCVTPS2PD     Y17, Z17
 	VADDPD        Z16, Z13, Z13
 	VADDPD        Z17, Z14, Z14
 	VXORPS        X15, X15, X15
-	JMP           back504
+	JMP           back490
 
 // func pointMarginF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12376,9 +12116,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside508
+	JNZ        aside494
 
-back508:
+back494:
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z19, Z20
 	VCMPPS.BCST      $0x04, c32_3f800000<>+0(SB), Z20, K1
 	VMULPS           Z19, Z18, Z18
@@ -12425,9 +12165,9 @@ back508:
 	VADDPS           Z20, Z24, K2, Z24
 	VBROADCASTSS     c32_7fc00000<>+0(SB), K1, Z24
 	TESTL            $0x0000000d, R11
-	JNZ              aside509
+	JNZ              aside495
 
-back509:
+back495:
 	VADDPS      Z6, Z22, Z20
 	VDIVPS      Z20, Z22, Z22
 	VMOVUPS     Z6, Z20
@@ -12438,18 +12178,18 @@ back509:
 	VMULPS      Z19, Z22, Z22
 	VMULPS      Z14, Z22, Z22
 	TESTL       $0x00000006, R11
-	JNZ         aside510
+	JNZ         aside496
 
-back510:
+back496:
 	VMOVUPS Z22, (AX)(R8*1)
 
 next0:
 	VADDPS Z24, Z17, Z17
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside511
+	JZ     aside497
 
-back511:
+back497:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12459,53 +12199,53 @@ back511:
 	VZEROUPPER
 	RET
 
-aside508:
+aside494:
 	VMOVUPS      (BX)(R8*1), Z20
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z20, K1
 	VXORPS       X21, X21, X21
 	VMOVAPS      Z21, K1, Z18
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z19
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back508
+	JMP          back494
 
-aside509:
+aside495:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset512
+	JZ     unset498
 	VMULPS (BX)(R8*1), Z24, Z24
 
-unset512:
+unset498:
 	TESTL        $0x00000008, R11
-	JZ           unset513
+	JZ           unset499
 	VBROADCASTSS 44(R9), Z20
 	VMULPS       Z24, Z20, Z20
 	VMOVUPS      Z20, (SI)(R8*1)
 
-unset513:
+unset499:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back509
+	JMP   back495
 
-aside510:
+aside496:
 	TESTL  $0x00000004, R11
-	JZ     unset514
+	JZ     unset500
 	VMULPS (BX)(R8*1), Z22, Z22
 
-unset514:
+unset500:
 	TESTL    $0x00000002, R11
-	JZ       back510
+	JZ       back496
 	VMOVNTPS Z22, (AX)(R8*1)
 	JMP      next0
 
-aside511:
+aside497:
 	VEXTRACTF64X4 $0x01, Z17, Y19
 	VCVTPS2PD     Y17, Z18
 	VCVTPS2PD     Y19, Z19
 	VADDPD        Z18, Z15, Z15
 	VADDPD        Z19, Z16, Z16
 	VXORPS        X17, X17, X17
-	JMP           back511
+	JMP           back497
 
 // func pointPseudoHuberF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
@@ -12534,9 +12274,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside515
+	JNZ        aside501
 
-back515:
+back501:
 	VSUBPS  Z7, Z6, Z6
 	VMULPS  Z6, Z6, Z7
 	VADDPS  Z2, Z7, Z8
@@ -12545,26 +12285,26 @@ back515:
 	VMULPS  Z1, Z7, Z7
 	VDIVPS  Z9, Z7, Z7
 	TESTL   $0x0000000c, R11
-	JNZ     aside516
+	JNZ     aside502
 
-back516:
+back502:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPS Z8, Z6, Z6
 	VMULPS Z0, Z6, Z6
 	TESTL  $0x00000006, R11
-	JNZ    aside517
+	JNZ    aside503
 
-back517:
+back503:
 	VMOVUPS Z6, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z5, Z5
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside518
+	JZ     aside504
 
-back518:
+back504:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12574,49 +12314,49 @@ back518:
 	VZEROUPPER
 	RET
 
-aside515:
+aside501:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X10, X10, X10
 	VMOVAPS      Z10, K1, Z6
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back515
+	JMP          back501
 
-aside516:
+aside502:
 	TESTL  $0x00000004, R11
-	JZ     unset519
+	JZ     unset505
 	VMULPS (BX)(R8*1), Z7, Z7
 
-unset519:
+unset505:
 	TESTL        $0x00000008, R11
-	JZ           unset520
+	JZ           unset506
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z7, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset520:
-	JMP back516
+unset506:
+	JMP back502
 
-aside517:
+aside503:
 	TESTL  $0x00000004, R11
-	JZ     unset521
+	JZ     unset507
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset521:
+unset507:
 	TESTL    $0x00000002, R11
-	JZ       back517
+	JZ       back503
 	VMOVNTPS Z6, (AX)(R8*1)
 	JMP      next0
 
-aside518:
+aside504:
 	VEXTRACTF64X4 $0x01, Z5, Y7
 	VCVTPS2PD     Y5, Z6
 	VCVTPS2PD     Y7, Z7
 	VADDPD        Z6, Z3, Z3
 	VADDPD        Z7, Z4, Z4
 	VXORPS        X5, X5, X5
-	JMP           back518
+	JMP           back504
 
 // func pointCauchyF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12654,9 +12394,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside522
+	JNZ        aside508
 
-back522:
+back508:
 	VSUBPS           Z7, Z6, Z6
 	VMULPS           Z2, Z6, Z6
 	VMULPS.BCST      c32_3f000000<>+0(SB), Z6, Z7
@@ -12688,25 +12428,25 @@ back522:
 	VCMPPS.BCST      $0x0e, c32_71800000<>+0(SB), Z7, K1
 	VMOVAPS          Z8, K1, Z9
 	TESTL            $0x0000000d, R11
-	JNZ              aside523
+	JNZ              aside509
 
-back523:
+back509:
 	VADDPS.BCST c32_3f800000<>+0(SB), Z7, Z7
 	VDIVPS      Z7, Z6, Z6
 	VMULPS      Z0, Z6, Z6
 	TESTL       $0x00000006, R11
-	JNZ         aside524
+	JNZ         aside510
 
-back524:
+back510:
 	VMOVUPS Z6, (AX)(R8*1)
 
 next0:
 	VADDPS Z9, Z5, Z5
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside525
+	JZ     aside511
 
-back525:
+back511:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12716,53 +12456,53 @@ back525:
 	VZEROUPPER
 	RET
 
-aside522:
+aside508:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X1, X1, X1
 	VMOVAPS      Z1, K1, Z6
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back522
+	JMP          back508
 
-aside523:
+aside509:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset526
+	JZ     unset512
 	VMULPS (BX)(R8*1), Z9, Z9
 
-unset526:
+unset512:
 	TESTL        $0x00000008, R11
-	JZ           unset527
+	JZ           unset513
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z9, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
 
-unset527:
+unset513:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back523
+	JMP   back509
 
-aside524:
+aside510:
 	TESTL  $0x00000004, R11
-	JZ     unset528
+	JZ     unset514
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset528:
+unset514:
 	TESTL    $0x00000002, R11
-	JZ       back524
+	JZ       back510
 	VMOVNTPS Z6, (AX)(R8*1)
 	JMP      next0
 
-aside525:
+aside511:
 	VEXTRACTF64X4 $0x01, Z5, Y7
 	VCVTPS2PD     Y5, Z6
 	VCVTPS2PD     Y7, Z7
 	VADDPD        Z6, Z3, Z3
 	VADDPD        Z7, Z4, Z4
 	VXORPS        X5, X5, X5
-	JMP           back525
+	JMP           back511
 
 // func pointPoissonF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
@@ -12799,9 +12539,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside529
+	JNZ        aside515
 
-back529:
+back515:
 	VCMPPS.BCST  $0x09, c32_0<>+0(SB), Z14, K1
 	VMOVUPS      Z1, Z16
 	VFMADD231PS  Z2, Z13, Z16
@@ -12830,24 +12570,24 @@ back529:
 	VFNMADD231PS Z14, Z13, Z15
 	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z15
 	TESTL        $0x0000000d, R11
-	JNZ          aside530
+	JNZ          aside516
 
-back530:
+back516:
 	VSUBPS Z14, Z16, Z16
 	VMULPS Z9, Z16, Z16
 	TESTL  $0x00000006, R11
-	JNZ    aside531
+	JNZ    aside517
 
-back531:
+back517:
 	VMOVUPS Z16, (AX)(R8*1)
 
 next0:
 	VADDPS Z15, Z12, Z12
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside532
+	JZ     aside518
 
-back532:
+back518:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -12857,53 +12597,53 @@ back532:
 	VZEROUPPER
 	RET
 
-aside529:
+aside515:
 	VMOVUPS      (BX)(R8*1), Z15
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z15, K1
 	VXORPS       X6, X6, X6
 	VMOVAPS      Z6, K1, Z13
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z14
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back529
+	JMP          back515
 
-aside530:
+aside516:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset533
+	JZ     unset519
 	VMULPS (BX)(R8*1), Z15, Z15
 
-unset533:
+unset519:
 	TESTL        $0x00000008, R11
-	JZ           unset534
+	JZ           unset520
 	VBROADCASTSS 44(R9), Z13
 	VMULPS       Z15, Z13, Z13
 	VMOVUPS      Z13, (SI)(R8*1)
 
-unset534:
+unset520:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back530
+	JMP   back516
 
-aside531:
+aside517:
 	TESTL  $0x00000004, R11
-	JZ     unset535
+	JZ     unset521
 	VMULPS (BX)(R8*1), Z16, Z16
 
-unset535:
+unset521:
 	TESTL    $0x00000002, R11
-	JZ       back531
+	JZ       back517
 	VMOVNTPS Z16, (AX)(R8*1)
 	JMP      next0
 
-aside532:
+aside518:
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VCVTPS2PD     Y12, Z13
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z13, Z10, Z10
 	VADDPD        Z14, Z11, Z11
 	VXORPS        X12, X12, X12
-	JMP           back532
+	JMP           back518
 
 // func pointGammaF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -12940,9 +12680,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside536
+	JNZ        aside522
 
-back536:
+back522:
 	VCMPPS.BCST  $0x0a, c32_0<>+0(SB), Z14, K1
 	VMOVUPS      Z13, Z15
 	VXORPS.BCST  c32_80000000<>+0(SB), Z15, Z15
@@ -12973,25 +12713,25 @@ back536:
 	VADDPS       Z17, Z13, Z13
 	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z13
 	TESTL        $0x0000000d, R11
-	JNZ          aside537
+	JNZ          aside523
 
-back537:
+back523:
 	VBROADCASTSS c32_3f800000<>+0(SB), Z15
 	VSUBPS       Z17, Z15, Z17
 	VMULPS       Z9, Z17, Z17
 	TESTL        $0x00000006, R11
-	JNZ          aside538
+	JNZ          aside524
 
-back538:
+back524:
 	VMOVUPS Z17, (AX)(R8*1)
 
 next0:
 	VADDPS Z13, Z12, Z12
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside539
+	JZ     aside525
 
-back539:
+back525:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13001,53 +12741,53 @@ back539:
 	VZEROUPPER
 	RET
 
-aside536:
+aside522:
 	VMOVUPS      (BX)(R8*1), Z15
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z15, K1
 	VXORPS       X6, X6, X6
 	VMOVAPS      Z6, K1, Z13
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z14
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back536
+	JMP          back522
 
-aside537:
+aside523:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset540
+	JZ     unset526
 	VMULPS (BX)(R8*1), Z13, Z13
 
-unset540:
+unset526:
 	TESTL        $0x00000008, R11
-	JZ           unset541
+	JZ           unset527
 	VBROADCASTSS 44(R9), Z14
 	VMULPS       Z13, Z14, Z14
 	VMOVUPS      Z14, (SI)(R8*1)
 
-unset541:
+unset527:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back537
+	JMP   back523
 
-aside538:
+aside524:
 	TESTL  $0x00000004, R11
-	JZ     unset542
+	JZ     unset528
 	VMULPS (BX)(R8*1), Z17, Z17
 
-unset542:
+unset528:
 	TESTL    $0x00000002, R11
-	JZ       back538
+	JZ       back524
 	VMOVNTPS Z17, (AX)(R8*1)
 	JMP      next0
 
-aside539:
+aside525:
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VCVTPS2PD     Y12, Z13
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z13, Z10, Z10
 	VADDPD        Z14, Z11, Z11
 	VXORPS        X12, X12, X12
-	JMP           back539
+	JMP           back525
 
 // func pointFocalF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -13086,9 +12826,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside543
+	JNZ        aside529
 
-back543:
+back529:
 	VBROADCASTSS      c32_3f800000<>+0(SB), Z18
 	VSUBPS            Z17, Z18, Z18
 	VMINPS            Z17, Z18, Z18
@@ -13152,9 +12892,9 @@ back543:
 	VMULPS            Z22, Z17, Z17
 	VBROADCASTSS      c32_7fc00000<>+0(SB), K1, Z17
 	TESTL             $0x0000000d, R11
-	JNZ               aside544
+	JNZ               aside530
 
-back544:
+back530:
 	VCMPPS.BCST     $0x05, c32_29800000<>+0(SB), Z23, K1
 	VMOVAPS.Z       Z21, K1, Z21
 	VMOVUPS         Z6, Z24
@@ -13171,18 +12911,18 @@ back544:
 	VPTERNLOGD.BCST $0xd2, c32_80000000<>+0(SB), Z16, Z23
 	VMULPS          Z10, Z23, Z23
 	TESTL           $0x00000006, R11
-	JNZ             aside545
+	JNZ             aside531
 
-back545:
+back531:
 	VMOVUPS Z23, (AX)(R8*1)
 
 next0:
 	VADDPS Z17, Z15, Z15
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside546
+	JZ     aside532
 
-back546:
+back532:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13192,53 +12932,53 @@ back546:
 	VZEROUPPER
 	RET
 
-aside543:
+aside529:
 	VMOVUPS      (BX)(R8*1), Z18
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z18, K1
 	VXORPS       X19, X19, X19
 	VMOVAPS      Z19, K1, Z16
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z17
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back543
+	JMP          back529
 
-aside544:
+aside530:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset547
+	JZ     unset533
 	VMULPS (BX)(R8*1), Z17, Z17
 
-unset547:
+unset533:
 	TESTL        $0x00000008, R11
-	JZ           unset548
+	JZ           unset534
 	VBROADCASTSS 44(R9), Z24
 	VMULPS       Z17, Z24, Z24
 	VMOVUPS      Z24, (SI)(R8*1)
 
-unset548:
+unset534:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back544
+	JMP   back530
 
-aside545:
+aside531:
 	TESTL  $0x00000004, R11
-	JZ     unset549
+	JZ     unset535
 	VMULPS (BX)(R8*1), Z23, Z23
 
-unset549:
+unset535:
 	TESTL    $0x00000002, R11
-	JZ       back545
+	JZ       back531
 	VMOVNTPS Z23, (AX)(R8*1)
 	JMP      next0
 
-aside546:
+aside532:
 	VEXTRACTF64X4 $0x01, Z15, Y17
 	VCVTPS2PD     Y15, Z16
 	VCVTPS2PD     Y17, Z17
 	VADDPD        Z16, Z13, Z13
 	VADDPD        Z17, Z14, Z14
 	VXORPS        X15, X15, X15
-	JMP           back546
+	JMP           back532
 
 // func pointCharbonnierF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512F, MMX+
@@ -13266,35 +13006,35 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside550
+	JNZ        aside536
 
-back550:
+back536:
 	VSUBPS  Z6, Z5, Z5
 	VMULPS  Z5, Z5, Z6
 	VADDPS  Z1, Z6, Z6
 	VSQRTPS Z6, Z6
 	VMOVUPS Z6, Z7
 	TESTL   $0x0000000c, R11
-	JNZ     aside551
+	JNZ     aside537
 
-back551:
+back537:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPS Z6, Z5, Z5
 	VMULPS Z0, Z5, Z5
 	TESTL  $0x00000006, R11
-	JNZ    aside552
+	JNZ    aside538
 
-back552:
+back538:
 	VMOVUPS Z5, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside553
+	JZ     aside539
 
-back553:
+back539:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13304,49 +13044,49 @@ back553:
 	VZEROUPPER
 	RET
 
-aside550:
+aside536:
 	VMOVUPS      (BX)(R8*1), Z7
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
 	VXORPS       X8, X8, X8
 	VMOVAPS      Z8, K1, Z5
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back550
+	JMP          back536
 
-aside551:
+aside537:
 	TESTL  $0x00000004, R11
-	JZ     unset554
+	JZ     unset540
 	VMULPS (BX)(R8*1), Z7, Z7
 
-unset554:
+unset540:
 	TESTL        $0x00000008, R11
-	JZ           unset555
+	JZ           unset541
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z7, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset555:
-	JMP back551
+unset541:
+	JMP back537
 
-aside552:
+aside538:
 	TESTL  $0x00000004, R11
-	JZ     unset556
+	JZ     unset542
 	VMULPS (BX)(R8*1), Z5, Z5
 
-unset556:
+unset542:
 	TESTL    $0x00000002, R11
-	JZ       back552
+	JZ       back538
 	VMOVNTPS Z5, (AX)(R8*1)
 	JMP      next0
 
-aside553:
+aside539:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VCVTPS2PD     Y4, Z5
 	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
-	JMP           back553
+	JMP           back539
 
 // func pointQuantileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -13376,17 +13116,17 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside557
+	JNZ        aside543
 
-back557:
+back543:
 	VSUBPS Z8, Z7, Z7
 	VMULPS Z1, Z7, Z8
 	VMULPS Z2, Z7, Z9
 	VMAXPS Z9, Z8, Z8
 	TESTL  $0x0000000c, R11
-	JNZ    aside558
+	JNZ    aside544
 
-back558:
+back544:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VMOVUPS     Z2, Z9
@@ -13398,18 +13138,18 @@ back558:
 	VMOVAPS     Z9, K1, Z11
 	VMULPS      Z0, Z11, Z11
 	TESTL       $0x00000006, R11
-	JNZ         aside559
+	JNZ         aside545
 
-back559:
+back545:
 	VMOVUPS Z11, (AX)(R8*1)
 
 next0:
 	VADDPS Z8, Z6, Z6
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside560
+	JZ     aside546
 
-back560:
+back546:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13419,49 +13159,49 @@ back560:
 	VZEROUPPER
 	RET
 
-aside557:
+aside543:
 	VMOVUPS      (BX)(R8*1), Z9
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z9, K1
 	VXORPS       X10, X10, X10
 	VMOVAPS      Z10, K1, Z7
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z8
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back557
+	JMP          back543
 
-aside558:
+aside544:
 	TESTL  $0x00000004, R11
-	JZ     unset561
+	JZ     unset547
 	VMULPS (BX)(R8*1), Z8, Z8
 
-unset561:
+unset547:
 	TESTL        $0x00000008, R11
-	JZ           unset562
+	JZ           unset548
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z8, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset562:
-	JMP back558
+unset548:
+	JMP back544
 
-aside559:
+aside545:
 	TESTL  $0x00000004, R11
-	JZ     unset563
+	JZ     unset549
 	VMULPS (BX)(R8*1), Z11, Z11
 
-unset563:
+unset549:
 	TESTL    $0x00000002, R11
-	JZ       back559
+	JZ       back545
 	VMOVNTPS Z11, (AX)(R8*1)
 	JMP      next0
 
-aside560:
+aside546:
 	VEXTRACTF64X4 $0x01, Z6, Y8
 	VCVTPS2PD     Y6, Z7
 	VCVTPS2PD     Y8, Z8
 	VADDPD        Z7, Z4, Z4
 	VADDPD        Z8, Z5, Z5
 	VXORPS        X6, X6, X6
-	JMP           back560
+	JMP           back546
 
 // func pointExpectileF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -13490,9 +13230,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside564
+	JNZ        aside550
 
-back564:
+back550:
 	VSUBPS   Z7, Z6, Z6
 	VMOVUPS  Z2, Z7
 	VMOVUPS  Z1, Z8
@@ -13501,25 +13241,25 @@ back564:
 	VMULPS   Z6, Z8, Z8
 	VMULPS   Z6, Z8, Z7
 	TESTL    $0x0000000c, R11
-	JNZ      aside565
+	JNZ      aside551
 
-back565:
+back551:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPS Z0, Z8, Z8
 	TESTL  $0x00000006, R11
-	JNZ    aside566
+	JNZ    aside552
 
-back566:
+back552:
 	VMOVUPS Z8, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z5, Z5
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside567
+	JZ     aside553
 
-back567:
+back553:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13529,49 +13269,49 @@ back567:
 	VZEROUPPER
 	RET
 
-aside564:
+aside550:
 	VMOVUPS      (BX)(R8*1), Z8
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z8, K1
 	VXORPS       X9, X9, X9
 	VMOVAPS      Z9, K1, Z6
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back564
+	JMP          back550
 
-aside565:
+aside551:
 	TESTL  $0x00000004, R11
-	JZ     unset568
+	JZ     unset554
 	VMULPS (BX)(R8*1), Z7, Z7
 
-unset568:
+unset554:
 	TESTL        $0x00000008, R11
-	JZ           unset569
+	JZ           unset555
 	VBROADCASTSS 44(R9), Z6
 	VMULPS       Z7, Z6, Z6
 	VMOVUPS      Z6, (SI)(R8*1)
 
-unset569:
-	JMP back565
+unset555:
+	JMP back551
 
-aside566:
+aside552:
 	TESTL  $0x00000004, R11
-	JZ     unset570
+	JZ     unset556
 	VMULPS (BX)(R8*1), Z8, Z8
 
-unset570:
+unset556:
 	TESTL    $0x00000002, R11
-	JZ       back566
+	JZ       back552
 	VMOVNTPS Z8, (AX)(R8*1)
 	JMP      next0
 
-aside567:
+aside553:
 	VEXTRACTF64X4 $0x01, Z5, Y7
 	VCVTPS2PD     Y5, Z6
 	VCVTPS2PD     Y7, Z7
 	VADDPD        Z6, Z3, Z3
 	VADDPD        Z7, Z4, Z4
 	VXORPS        X5, X5, X5
-	JMP           back567
+	JMP           back553
 
 // func pointInsensitiveF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -13599,9 +13339,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside571
+	JNZ        aside557
 
-back571:
+back557:
 	VSUBPS       Z6, Z5, Z5
 	VANDPS.BCST  c32_7fffffff<>+0(SB), Z5, Z7
 	VMOVUPS      Z1, Z6
@@ -13609,9 +13349,9 @@ back571:
 	VBROADCASTSS c32_0<>+0(SB), Z8
 	VMAXPS       Z6, Z8, Z6
 	TESTL        $0x0000000c, R11
-	JNZ          aside572
+	JNZ          aside558
 
-back572:
+back558:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z5
@@ -13620,18 +13360,18 @@ back572:
 	VMOVAPS.Z   Z5, K1, Z5
 	VMULPS      Z0, Z5, Z5
 	TESTL       $0x00000006, R11
-	JNZ         aside573
+	JNZ         aside559
 
-back573:
+back559:
 	VMOVUPS Z5, (AX)(R8*1)
 
 next0:
 	VADDPS Z6, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside574
+	JZ     aside560
 
-back574:
+back560:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13641,49 +13381,49 @@ back574:
 	VZEROUPPER
 	RET
 
-aside571:
+aside557:
 	VMOVUPS      (BX)(R8*1), Z7
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
 	VXORPS       X9, X9, X9
 	VMOVAPS      Z9, K1, Z5
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back571
+	JMP          back557
 
-aside572:
+aside558:
 	TESTL  $0x00000004, R11
-	JZ     unset575
+	JZ     unset561
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset575:
+unset561:
 	TESTL        $0x00000008, R11
-	JZ           unset576
+	JZ           unset562
 	VBROADCASTSS 44(R9), Z8
 	VMULPS       Z6, Z8, Z8
 	VMOVUPS      Z8, (SI)(R8*1)
 
-unset576:
-	JMP back572
+unset562:
+	JMP back558
 
-aside573:
+aside559:
 	TESTL  $0x00000004, R11
-	JZ     unset577
+	JZ     unset563
 	VMULPS (BX)(R8*1), Z5, Z5
 
-unset577:
+unset563:
 	TESTL    $0x00000002, R11
-	JZ       back573
+	JZ       back559
 	VMOVNTPS Z5, (AX)(R8*1)
 	JMP      next0
 
-aside574:
+aside560:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VCVTPS2PD     Y4, Z5
 	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
-	JMP           back574
+	JMP           back560
 
 // func pointRelativeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -13711,9 +13451,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside578
+	JNZ        aside564
 
-back578:
+back564:
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z6, Z7
 	VSUBPS      Z6, Z5, Z5
 	VMOVUPS     Z1, Z6
@@ -13721,9 +13461,9 @@ back578:
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z5, Z6
 	VDIVPS      Z7, Z6, Z6
 	TESTL       $0x0000000c, R11
-	JNZ         aside579
+	JNZ         aside565
 
-back579:
+back565:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPS.BCST c32_80000000<>+0(SB), Z5, Z9
@@ -13733,18 +13473,18 @@ back579:
 	VMOVAPS.Z   Z9, K1, Z9
 	VMULPS      Z0, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside580
+	JNZ         aside566
 
-back580:
+back566:
 	VMOVUPS Z9, (AX)(R8*1)
 
 next0:
 	VADDPS Z6, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside581
+	JZ     aside567
 
-back581:
+back567:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13754,49 +13494,49 @@ back581:
 	VZEROUPPER
 	RET
 
-aside578:
+aside564:
 	VMOVUPS      (BX)(R8*1), Z7
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
 	VXORPS       X8, X8, X8
 	VMOVAPS      Z8, K1, Z5
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back578
+	JMP          back564
 
-aside579:
+aside565:
 	TESTL  $0x00000004, R11
-	JZ     unset582
+	JZ     unset568
 	VMULPS (BX)(R8*1), Z6, Z6
 
-unset582:
+unset568:
 	TESTL        $0x00000008, R11
-	JZ           unset583
+	JZ           unset569
 	VBROADCASTSS 44(R9), Z9
 	VMULPS       Z6, Z9, Z9
 	VMOVUPS      Z9, (SI)(R8*1)
 
-unset583:
-	JMP back579
+unset569:
+	JMP back565
 
-aside580:
+aside566:
 	TESTL  $0x00000004, R11
-	JZ     unset584
+	JZ     unset570
 	VMULPS (BX)(R8*1), Z9, Z9
 
-unset584:
+unset570:
 	TESTL    $0x00000002, R11
-	JZ       back580
+	JZ       back566
 	VMOVNTPS Z9, (AX)(R8*1)
 	JMP      next0
 
-aside581:
+aside567:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VCVTPS2PD     Y4, Z5
 	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
-	JMP           back581
+	JMP           back567
 
 // func pointSymmetricF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -13823,9 +13563,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside585
+	JNZ        aside571
 
-back585:
+back571:
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z5, Z9
 	VSUBPS           Z5, Z4, Z6
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z4, Z8
@@ -13836,9 +13576,9 @@ back585:
 	VANDPS.BCST      c32_7fffffff<>+0(SB), Z6, Z7
 	VDIVPS           Z8, Z7, Z7
 	TESTL            $0x0000000c, R11
-	JNZ              aside586
+	JNZ              aside572
 
-back586:
+back572:
 	TESTL        $0x00000001, R11
 	JNZ          next0
 	VDIVPS       Z8, Z9, Z9
@@ -13856,18 +13596,18 @@ back586:
 	VORPS        Z6, Z9, Z9
 	VMULPS       Z0, Z9, Z9
 	TESTL        $0x00000006, R11
-	JNZ          aside587
+	JNZ          aside573
 
-back587:
+back573:
 	VMOVUPS Z9, (AX)(R8*1)
 
 next0:
 	VADDPS Z7, Z3, Z3
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside588
+	JZ     aside574
 
-back588:
+back574:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -13877,26 +13617,255 @@ back588:
 	VZEROUPPER
 	RET
 
-aside585:
+aside571:
 	VMOVUPS      (BX)(R8*1), Z6
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z6, K1
 	VXORPS       X10, X10, X10
 	VMOVAPS      Z10, K1, Z4
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back571
+
+aside572:
+	TESTL  $0x00000004, R11
+	JZ     unset575
+	VMULPS (BX)(R8*1), Z7, Z7
+
+unset575:
+	TESTL        $0x00000008, R11
+	JZ           unset576
+	VBROADCASTSS 44(R9), Z11
+	VMULPS       Z7, Z11, Z11
+	VMOVUPS      Z11, (SI)(R8*1)
+
+unset576:
+	JMP back572
+
+aside573:
+	TESTL  $0x00000004, R11
+	JZ     unset577
+	VMULPS (BX)(R8*1), Z9, Z9
+
+unset577:
+	TESTL    $0x00000002, R11
+	JZ       back573
+	VMOVNTPS Z9, (AX)(R8*1)
+	JMP      next0
+
+aside574:
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VCVTPS2PD     Y3, Z4
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z1, Z1
+	VADDPD        Z5, Z2, Z2
+	VXORPS        X3, X3, X3
+	JMP           back574
+
+// func pointHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointHingeF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VMOVUPS      (R10), Z2
+	VMOVUPS      64(R10), Z3
+	VMOVUPS      128(R10), Z4
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z5
+	VMOVUPS    (DX)(R8*1), Z6
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside578
+
+back578:
+	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
+	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
+	VMOVUPS      Z1, Z7
+	VMULPS       Z6, Z5, Z5
+	VSUBPS       Z5, Z7, Z7
+	VBROADCASTSS c32_0<>+0(SB), Z9
+	VMAXPS       Z7, Z9, Z7
+	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z7
+	TESTL        $0x0000000c, R11
+	JNZ          aside579
+
+back579:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
+	VCMPPS      $0x01, Z1, Z5, K1
+	VMOVAPS.Z   Z6, K1, Z6
+	VMULPS      Z0, Z6, Z6
+	TESTL       $0x00000006, R11
+	JNZ         aside580
+
+back580:
+	VMOVUPS Z6, (AX)(R8*1)
+
+next0:
+	VADDPS Z7, Z4, Z4
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside581
+
+back581:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	VMOVUPS Z4, 128(R10)
+	VZEROUPPER
+	RET
+
+aside578:
+	VMOVUPS      (BX)(R8*1), Z7
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
+	VXORPS       X8, X8, X8
+	VMOVAPS      Z8, K1, Z5
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
+	PREFETCHT0   16384(BX)(R8*1)
+	JMP          back578
+
+aside579:
+	TESTL  $0x00000004, R11
+	JZ     unset582
+	VMULPS (BX)(R8*1), Z7, Z7
+
+unset582:
+	TESTL        $0x00000008, R11
+	JZ           unset583
+	VBROADCASTSS 44(R9), Z9
+	VMULPS       Z7, Z9, Z9
+	VMOVUPS      Z9, (SI)(R8*1)
+
+unset583:
+	JMP back579
+
+aside580:
+	TESTL  $0x00000004, R11
+	JZ     unset584
+	VMULPS (BX)(R8*1), Z6, Z6
+
+unset584:
+	TESTL    $0x00000002, R11
+	JZ       back580
+	VMOVNTPS Z6, (AX)(R8*1)
+	JMP      next0
+
+aside581:
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VCVTPS2PD     Y4, Z5
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	VXORPS        X4, X4, X4
+	JMP           back581
+
+// func pointBentHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·pointBentHingeF32AVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         t+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         values+40(FP), SI
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	XORL         R8, R8
+	MOVQ         p+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	MOVL         flags+72(FP), R11
+	VBROADCASTSS 40(R9), Z0
+	VBROADCASTSS 48(R9), Z1
+	VMOVUPS      (R10), Z2
+	VMOVUPS      64(R10), Z3
+	VMOVUPS      128(R10), Z4
+
+loop:
+	VMOVUPS    (CX)(R8*1), Z5
+	VMOVUPS    (DX)(R8*1), Z6
+	PREFETCHT0 16384(CX)(R8*1)
+	PREFETCHT0 16384(DX)(R8*1)
+	TESTL      $0x00000004, R11
+	JNZ        aside585
+
+back585:
+	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
+	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
+	VBROADCASTSS c32_3f800000<>+0(SB), Z7
+	VMOVUPS      Z1, Z9
+	VFNMADD231PS Z6, Z5, Z7
+	VBROADCASTSS c32_0<>+0(SB), Z5
+	VMAXPS       Z7, Z5, Z7
+	VMINPS       Z7, Z9, Z9
+	VADDPS       Z7, Z7, Z5
+	VSUBPS       Z9, Z5, Z5
+	VMULPS       Z9, Z5, Z5
+	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z5
+	TESTL        $0x0000000c, R11
+	JNZ          aside586
+
+back586:
+	TESTL       $0x00000001, R11
+	JNZ         next0
+	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
+	VMULPS      Z6, Z9, Z9
+	VMULPS      Z0, Z9, Z9
+	TESTL       $0x00000006, R11
+	JNZ         aside587
+
+back587:
+	VMOVUPS Z9, (AX)(R8*1)
+
+next0:
+	VADDPS Z5, Z4, Z4
+	LEAL   64(R8), R12
+	TESTL  $0x000000ff, R12
+	JZ     aside588
+
+back588:
+	ADDQ    $0x00000040, R8
+	CMPQ    R8, DI
+	JL      loop
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	VMOVUPS Z4, 128(R10)
+	VZEROUPPER
+	RET
+
+aside585:
+	VMOVUPS      (BX)(R8*1), Z7
+	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
+	VXORPS       X8, X8, X8
+	VMOVAPS      Z8, K1, Z5
+	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
+	PREFETCHT0   16384(BX)(R8*1)
 	JMP          back585
 
 aside586:
 	TESTL  $0x00000004, R11
 	JZ     unset589
-	VMULPS (BX)(R8*1), Z7, Z7
+	VMULPS (BX)(R8*1), Z5, Z5
 
 unset589:
 	TESTL        $0x00000008, R11
 	JZ           unset590
-	VBROADCASTSS 44(R9), Z11
-	VMULPS       Z7, Z11, Z11
-	VMOVUPS      Z11, (SI)(R8*1)
+	VBROADCASTSS 44(R9), Z7
+	VMULPS       Z5, Z7, Z7
+	VMOVUPS      Z7, (SI)(R8*1)
 
 unset590:
 	JMP back586
@@ -13913,17 +13882,17 @@ unset591:
 	JMP      next0
 
 aside588:
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VCVTPS2PD     Y3, Z4
-	VCVTPS2PD     Y5, Z5
-	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VCVTPS2PD     Y4, Z5
+	VCVTPS2PD     Y6, Z6
 	VADDPD        Z5, Z2, Z2
-	VXORPS        X3, X3, X3
+	VADDPD        Z6, Z3, Z3
+	VXORPS        X4, X4, X4
 	JMP           back588
 
-// func pointHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
+// func pointEmbeddingF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointHingeF32AVX512(SB), NOSPLIT, $0-76
+TEXT ·pointEmbeddingF32AVX512(SB), NOSPLIT, $0-76
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         t+16(FP), DX
@@ -13953,29 +13922,34 @@ back592:
 	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
 	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
 	VMOVUPS      Z1, Z7
-	VMULPS       Z6, Z5, Z5
 	VSUBPS       Z5, Z7, Z7
 	VBROADCASTSS c32_0<>+0(SB), Z9
 	VMAXPS       Z7, Z9, Z7
-	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z7
+	VMOVUPS      Z5, Z9
+	VPMOVD2M     Z6, K2
+	VMOVAPS      Z7, K2, Z9
+	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z9
 	TESTL        $0x0000000c, R11
 	JNZ          aside593
 
 back593:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
-	VCMPPS      $0x01, Z1, Z5, K1
-	VMOVAPS.Z   Z6, K1, Z6
-	VMULPS      Z0, Z6, Z6
-	TESTL       $0x00000006, R11
-	JNZ         aside594
+	TESTL        $0x00000001, R11
+	JNZ          next0
+	VBROADCASTSS c32_bf800000<>+0(SB), Z7
+	VCMPPS       $0x01, Z1, Z5, K1
+	VMOVAPS.Z    Z7, K1, Z7
+	VBROADCASTSS c32_3f800000<>+0(SB), Z5
+	VPMOVD2M     Z6, K1
+	VMOVAPS      Z7, K1, Z5
+	VMULPS       Z0, Z5, Z5
+	TESTL        $0x00000006, R11
+	JNZ          aside594
 
 back594:
-	VMOVUPS Z6, (AX)(R8*1)
+	VMOVUPS Z5, (AX)(R8*1)
 
 next0:
-	VADDPS Z7, Z4, Z4
+	VADDPS Z9, Z4, Z4
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
 	JZ     aside595
@@ -14002,14 +13976,14 @@ aside592:
 aside593:
 	TESTL  $0x00000004, R11
 	JZ     unset596
-	VMULPS (BX)(R8*1), Z7, Z7
+	VMULPS (BX)(R8*1), Z9, Z9
 
 unset596:
 	TESTL        $0x00000008, R11
 	JZ           unset597
-	VBROADCASTSS 44(R9), Z9
-	VMULPS       Z7, Z9, Z9
-	VMOVUPS      Z9, (SI)(R8*1)
+	VBROADCASTSS 44(R9), Z7
+	VMULPS       Z9, Z7, Z7
+	VMOVUPS      Z7, (SI)(R8*1)
 
 unset597:
 	JMP back593
@@ -14017,12 +13991,12 @@ unset597:
 aside594:
 	TESTL  $0x00000004, R11
 	JZ     unset598
-	VMULPS (BX)(R8*1), Z6, Z6
+	VMULPS (BX)(R8*1), Z5, Z5
 
 unset598:
 	TESTL    $0x00000002, R11
 	JZ       back594
-	VMOVNTPS Z6, (AX)(R8*1)
+	VMOVNTPS Z5, (AX)(R8*1)
 	JMP      next0
 
 aside595:
@@ -14033,240 +14007,6 @@ aside595:
 	VADDPD        Z6, Z3, Z3
 	VXORPS        X4, X4, X4
 	JMP           back595
-
-// func pointBentHingeF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointBentHingeF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VMOVUPS      (R10), Z2
-	VMOVUPS      64(R10), Z3
-	VMOVUPS      128(R10), Z4
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z5
-	VMOVUPS    (DX)(R8*1), Z6
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside599
-
-back599:
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
-	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
-	VBROADCASTSS c32_3f800000<>+0(SB), Z7
-	VMOVUPS      Z1, Z9
-	VFNMADD231PS Z6, Z5, Z7
-	VBROADCASTSS c32_0<>+0(SB), Z5
-	VMAXPS       Z7, Z5, Z7
-	VMINPS       Z7, Z9, Z9
-	VADDPS       Z7, Z7, Z5
-	VSUBPS       Z9, Z5, Z5
-	VMULPS       Z9, Z5, Z5
-	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z5
-	TESTL        $0x0000000c, R11
-	JNZ          aside600
-
-back600:
-	TESTL       $0x00000001, R11
-	JNZ         next0
-	VXORPS.BCST c32_80000000<>+0(SB), Z6, Z6
-	VMULPS      Z6, Z9, Z9
-	VMULPS      Z0, Z9, Z9
-	TESTL       $0x00000006, R11
-	JNZ         aside601
-
-back601:
-	VMOVUPS Z9, (AX)(R8*1)
-
-next0:
-	VADDPS Z5, Z4, Z4
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside602
-
-back602:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VMOVUPS Z3, 64(R10)
-	VMOVUPS Z4, 128(R10)
-	VZEROUPPER
-	RET
-
-aside599:
-	VMOVUPS      (BX)(R8*1), Z7
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
-	VXORPS       X8, X8, X8
-	VMOVAPS      Z8, K1, Z5
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back599
-
-aside600:
-	TESTL  $0x00000004, R11
-	JZ     unset603
-	VMULPS (BX)(R8*1), Z5, Z5
-
-unset603:
-	TESTL        $0x00000008, R11
-	JZ           unset604
-	VBROADCASTSS 44(R9), Z7
-	VMULPS       Z5, Z7, Z7
-	VMOVUPS      Z7, (SI)(R8*1)
-
-unset604:
-	JMP back600
-
-aside601:
-	TESTL  $0x00000004, R11
-	JZ     unset605
-	VMULPS (BX)(R8*1), Z9, Z9
-
-unset605:
-	TESTL    $0x00000002, R11
-	JZ       back601
-	VMOVNTPS Z9, (AX)(R8*1)
-	JMP      next0
-
-aside602:
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VCVTPS2PD     Y4, Z5
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z2, Z2
-	VADDPD        Z6, Z3, Z3
-	VXORPS        X4, X4, X4
-	JMP           back602
-
-// func pointEmbeddingF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointEmbeddingF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VBROADCASTSS 40(R9), Z0
-	VBROADCASTSS 48(R9), Z1
-	VMOVUPS      (R10), Z2
-	VMOVUPS      64(R10), Z3
-	VMOVUPS      128(R10), Z4
-
-loop:
-	VMOVUPS    (CX)(R8*1), Z5
-	VMOVUPS    (DX)(R8*1), Z6
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside606
-
-back606:
-	VANDPS.BCST  c32_7fffffff<>+0(SB), Z6, Z7
-	VCMPPS.BCST  $0x04, c32_3f800000<>+0(SB), Z7, K1
-	VMOVUPS      Z1, Z7
-	VSUBPS       Z5, Z7, Z7
-	VBROADCASTSS c32_0<>+0(SB), Z9
-	VMAXPS       Z7, Z9, Z7
-	VMOVUPS      Z5, Z9
-	VPMOVD2M     Z6, K2
-	VMOVAPS      Z7, K2, Z9
-	VBROADCASTSS c32_7fc00000<>+0(SB), K1, Z9
-	TESTL        $0x0000000c, R11
-	JNZ          aside607
-
-back607:
-	TESTL        $0x00000001, R11
-	JNZ          next0
-	VBROADCASTSS c32_bf800000<>+0(SB), Z7
-	VCMPPS       $0x01, Z1, Z5, K1
-	VMOVAPS.Z    Z7, K1, Z7
-	VBROADCASTSS c32_3f800000<>+0(SB), Z5
-	VPMOVD2M     Z6, K1
-	VMOVAPS      Z7, K1, Z5
-	VMULPS       Z0, Z5, Z5
-	TESTL        $0x00000006, R11
-	JNZ          aside608
-
-back608:
-	VMOVUPS Z5, (AX)(R8*1)
-
-next0:
-	VADDPS Z9, Z4, Z4
-	LEAL   64(R8), R12
-	TESTL  $0x000000ff, R12
-	JZ     aside609
-
-back609:
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z2, (R10)
-	VMOVUPS Z3, 64(R10)
-	VMOVUPS Z4, 128(R10)
-	VZEROUPPER
-	RET
-
-aside606:
-	VMOVUPS      (BX)(R8*1), Z7
-	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z7, K1
-	VXORPS       X8, X8, X8
-	VMOVAPS      Z8, K1, Z5
-	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z6
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back606
-
-aside607:
-	TESTL  $0x00000004, R11
-	JZ     unset610
-	VMULPS (BX)(R8*1), Z9, Z9
-
-unset610:
-	TESTL        $0x00000008, R11
-	JZ           unset611
-	VBROADCASTSS 44(R9), Z7
-	VMULPS       Z9, Z7, Z7
-	VMOVUPS      Z7, (SI)(R8*1)
-
-unset611:
-	JMP back607
-
-aside608:
-	TESTL  $0x00000004, R11
-	JZ     unset612
-	VMULPS (BX)(R8*1), Z5, Z5
-
-unset612:
-	TESTL    $0x00000002, R11
-	JZ       back608
-	VMOVNTPS Z5, (AX)(R8*1)
-	JMP      next0
-
-aside609:
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VCVTPS2PD     Y4, Z5
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z2, Z2
-	VADDPD        Z6, Z3, Z3
-	VXORPS        X4, X4, X4
-	JMP           back609
 
 // func pointLogGapF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -14300,9 +14040,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside613
+	JNZ        aside599
 
-back613:
+back599:
 	VMOVUPD          Z1, Z6
 	VMAXPD           Z4, Z6, Z7
 	VMAXPD           Z5, Z6, Z5
@@ -14343,9 +14083,9 @@ back613:
 	VMOVAPD          Z8, K1, Z9
 	VMULPD           Z9, Z9, Z8
 	TESTL            $0x0000000d, R11
-	JNZ              aside614
+	JNZ              aside600
 
-back614:
+back600:
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z5, Z5
 	VORPD       Z5, Z9, Z9
 	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z7, Z7
@@ -14354,9 +14094,9 @@ back614:
 	VMOVAPD.Z   Z9, K1, Z9
 	VMULPD      Z0, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside615
+	JNZ         aside601
 
-back615:
+back601:
 	VCVTPD2PS Z9, Y4
 	VMOVUPS   Y4, (AX)(R8*1)
 
@@ -14369,45 +14109,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside613:
+aside599:
 	VCVTPS2PD    (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back613
+	JMP          back599
 
-aside614:
+aside600:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset616
+	JZ        unset602
 	VCVTPS2PD (BX)(R8*1), Z6
 	VMULPD    Z6, Z8, Z8
 
-unset616:
+unset602:
 	TESTL        $0x00000008, R11
-	JZ           unset617
+	JZ           unset603
 	VBROADCASTSD 8(R9), Z6
 	VMULPD       Z8, Z6, Z6
 	VCVTPD2PS    Z6, Y6
 	VMOVUPS      Y6, (SI)(R8*1)
 
-unset617:
+unset603:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back614
+	JMP   back600
 
-aside615:
+aside601:
 	TESTL     $0x00000004, R11
-	JZ        unset618
+	JZ        unset604
 	VCVTPS2PD (BX)(R8*1), Z4
 	VMULPD    Z4, Z9, Z9
 
-unset618:
+unset604:
 	TESTL     $0x00000002, R11
-	JZ        back615
+	JZ        back601
 	VCVTPD2PS Z9, Y4
 	VMOVNTPS  Y4, (AX)(R8*1)
 	JMP       next0
@@ -14446,9 +14186,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside619
+	JNZ        aside605
 
-back619:
+back605:
 	VMOVUPD          Z1, Z8
 	VSUBPD           Z7, Z6, Z6
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z6, Z9
@@ -14491,9 +14231,9 @@ back619:
 	VCMPPD           $0x01, Z1, Z9, K1
 	VMOVAPD          Z10, K1, Z7
 	TESTL            $0x0000000d, R11
-	JNZ              aside620
+	JNZ              aside606
 
-back620:
+back606:
 	VMOVUPD      Z1, Z8
 	VMOVUPD      Z3, Z10
 	VADDPD       Z9, Z10, Z10
@@ -14507,9 +14247,9 @@ back620:
 	VORPD        Z6, Z10, Z10
 	VMULPD       Z0, Z10, Z10
 	TESTL        $0x00000006, R11
-	JNZ          aside621
+	JNZ          aside607
 
-back621:
+back607:
 	VCVTPD2PS Z10, Y6
 	VMOVUPS   Y6, (AX)(R8*1)
 
@@ -14522,45 +14262,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside619:
+aside605:
 	VCVTPS2PD    (BX)(R8*1), Z8
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z8, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z6
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back619
+	JMP          back605
 
-aside620:
+aside606:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset622
+	JZ        unset608
 	VCVTPS2PD (BX)(R8*1), Z8
 	VMULPD    Z8, Z7, Z7
 
-unset622:
+unset608:
 	TESTL        $0x00000008, R11
-	JZ           unset623
+	JZ           unset609
 	VBROADCASTSD 8(R9), Z8
 	VMULPD       Z7, Z8, Z8
 	VCVTPD2PS    Z8, Y8
 	VMOVUPS      Y8, (SI)(R8*1)
 
-unset623:
+unset609:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back620
+	JMP   back606
 
-aside621:
+aside607:
 	TESTL     $0x00000004, R11
-	JZ        unset624
+	JZ        unset610
 	VCVTPS2PD (BX)(R8*1), Z6
 	VMULPD    Z6, Z10, Z10
 
-unset624:
+unset610:
 	TESTL     $0x00000002, R11
-	JZ        back621
+	JZ        back607
 	VCVTPD2PS Z10, Y6
 	VMOVNTPS  Y6, (AX)(R8*1)
 	JMP       next0
@@ -14589,9 +14329,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside625
+	JNZ        aside611
 
-back625:
+back611:
 	VSUBPD           Z4, Z3, Z3
 	VMULPD           Z1, Z3, Z3
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
@@ -14602,18 +14342,18 @@ back625:
 	VMULPD           Z6, Z4, Z4
 	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z4
 	TESTL            $0x0000000c, R11
-	JNZ              aside626
+	JNZ              aside612
 
-back626:
+back612:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z6, Z6, Z6
 	VMULPD Z6, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside627
+	JNZ    aside613
 
-back627:
+back613:
 	VCVTPD2PS Z3, Y3
 	VMOVUPS   Y3, (AX)(R8*1)
 
@@ -14626,41 +14366,41 @@ next0:
 	VZEROUPPER
 	RET
 
-aside625:
+aside611:
 	VCVTPS2PD    (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X7, X7, X7
 	VMOVAPD      Z7, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back625
+	JMP          back611
 
-aside626:
+aside612:
 	TESTL     $0x00000004, R11
-	JZ        unset628
+	JZ        unset614
 	VCVTPS2PD (BX)(R8*1), Z5
 	VMULPD    Z5, Z4, Z4
 
-unset628:
+unset614:
 	TESTL        $0x00000008, R11
-	JZ           unset629
+	JZ           unset615
 	VBROADCASTSD 8(R9), Z5
 	VMULPD       Z4, Z5, Z5
 	VCVTPD2PS    Z5, Y5
 	VMOVUPS      Y5, (SI)(R8*1)
 
-unset629:
-	JMP back626
+unset615:
+	JMP back612
 
-aside627:
+aside613:
 	TESTL     $0x00000004, R11
-	JZ        unset630
+	JZ        unset616
 	VCVTPS2PD (BX)(R8*1), Z5
 	VMULPD    Z5, Z3, Z3
 
-unset630:
+unset616:
 	TESTL     $0x00000002, R11
-	JZ        back627
+	JZ        back613
 	VCVTPD2PS Z3, Y3
 	VMOVNTPS  Y3, (AX)(R8*1)
 	JMP       next0
@@ -14697,9 +14437,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside631
+	JNZ        aside617
 
-back631:
+back617:
 	VSUBPD           Z10, Z9, Z9
 	VMULPD           Z7, Z9, Z9
 	VMULPD           Z9, Z9, Z10
@@ -14734,17 +14474,17 @@ back631:
 	VMOVAPD          Z11, K1, Z14
 	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z14, Z14
 	TESTL            $0x0000000d, R11
-	JNZ              aside632
+	JNZ              aside618
 
-back632:
+back618:
 	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z12, K1
 	VMOVAPD.Z   Z9, K1, Z9
 	VMULPD      Z12, Z9, Z9
 	VMULPD      Z6, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside633
+	JNZ         aside619
 
-back633:
+back619:
 	VCVTPD2PS Z9, Y9
 	VMOVUPS   Y9, (AX)(R8*1)
 
@@ -14757,45 +14497,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside631:
+aside617:
 	VCVTPS2PD    (BX)(R8*1), Z11
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z11, K1
 	VXORPS       X13, X13, X13
 	VMOVAPD      Z13, K1, Z9
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z10
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back631
+	JMP          back617
 
-aside632:
+aside618:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset634
+	JZ        unset620
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z14, Z14
 
-unset634:
+unset620:
 	TESTL        $0x00000008, R11
-	JZ           unset635
+	JZ           unset621
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z14, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset635:
+unset621:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back632
+	JMP   back618
 
-aside633:
+aside619:
 	TESTL     $0x00000004, R11
-	JZ        unset636
+	JZ        unset622
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z9, Z9
 
-unset636:
+unset622:
 	TESTL     $0x00000002, R11
-	JZ        back633
+	JZ        back619
 	VCVTPD2PS Z9, Y9
 	VMOVNTPS  Y9, (AX)(R8*1)
 	JMP       next0
@@ -14824,9 +14564,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside637
+	JNZ        aside623
 
-back637:
+back623:
 	VSUBPD       Z4, Z3, Z3
 	VMULPD       Z1, Z3, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
@@ -14840,18 +14580,18 @@ back637:
 	VMULPD       Z3, Z4, Z4
 	VMULPD       Z3, Z4, Z4
 	TESTL        $0x0000000c, R11
-	JNZ          aside638
+	JNZ          aside624
 
-back638:
+back624:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z5, Z5, Z5
 	VMULPD Z5, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside639
+	JNZ    aside625
 
-back639:
+back625:
 	VCVTPD2PS Z3, Y3
 	VMOVUPS   Y3, (AX)(R8*1)
 
@@ -14864,41 +14604,41 @@ next0:
 	VZEROUPPER
 	RET
 
-aside637:
+aside623:
 	VCVTPS2PD    (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back637
+	JMP          back623
 
-aside638:
+aside624:
 	TESTL     $0x00000004, R11
-	JZ        unset640
+	JZ        unset626
 	VCVTPS2PD (BX)(R8*1), Z7
 	VMULPD    Z7, Z4, Z4
 
-unset640:
+unset626:
 	TESTL        $0x00000008, R11
-	JZ           unset641
+	JZ           unset627
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z4, Z7, Z7
 	VCVTPD2PS    Z7, Y7
 	VMOVUPS      Y7, (SI)(R8*1)
 
-unset641:
-	JMP back638
+unset627:
+	JMP back624
 
-aside639:
+aside625:
 	TESTL     $0x00000004, R11
-	JZ        unset642
+	JZ        unset628
 	VCVTPS2PD (BX)(R8*1), Z5
 	VMULPD    Z5, Z3, Z3
 
-unset642:
+unset628:
 	TESTL     $0x00000002, R11
-	JZ        back639
+	JZ        back625
 	VCVTPD2PS Z3, Y3
 	VMOVNTPS  Y3, (AX)(R8*1)
 	JMP       next0
@@ -14936,9 +14676,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside643
+	JNZ        aside629
 
-back643:
+back629:
 	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
 	VMOVUPD          Z10, Z12
 	VMULPD           Z8, Z12, Z12
@@ -14989,15 +14729,15 @@ back643:
 	VSUBPD           Z11, Z10, Z11
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z11
 	TESTL            $0x0000000d, R11
-	JNZ              aside644
+	JNZ              aside630
 
-back644:
+back630:
 	VSUBPD Z13, Z14, Z14
 	VMULPD Z6, Z14, Z14
 	TESTL  $0x00000006, R11
-	JNZ    aside645
+	JNZ    aside631
 
-back645:
+back631:
 	VCVTPD2PS Z14, Y10
 	VMOVUPS   Y10, (AX)(R8*1)
 
@@ -15010,45 +14750,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside643:
+aside629:
 	VCVTPS2PD    (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back643
+	JMP          back629
 
-aside644:
+aside630:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset646
+	JZ        unset632
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z11, Z11
 
-unset646:
+unset632:
 	TESTL        $0x00000008, R11
-	JZ           unset647
+	JZ           unset633
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z11, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset647:
+unset633:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back644
+	JMP   back630
 
-aside645:
+aside631:
 	TESTL     $0x00000004, R11
-	JZ        unset648
+	JZ        unset634
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z14, Z14
 
-unset648:
+unset634:
 	TESTL     $0x00000002, R11
-	JZ        back645
+	JZ        back631
 	VCVTPD2PS Z14, Y10
 	VMOVNTPS  Y10, (AX)(R8*1)
 	JMP       next0
@@ -15088,9 +14828,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside649
+	JNZ        aside635
 
-back649:
+back635:
 	VBROADCASTSS     c32_3493f27e<>+0(SB), Z15
 	VFMADD213PS.BCST c32_3638ef1d<>+0(SB), Z13, Z15
 	VFMADD213PS.BCST c32_37d00d01<>+0(SB), Z13, Z15
@@ -15134,9 +14874,9 @@ back649:
 	VFMADD231PS      Z14, Z14, Z15
 	VMULPS.BCST      c32_3f000000<>+0(SB), Z15, Z15
 	TESTL            $0x0000000d, R11
-	JNZ              aside650
+	JNZ              aside636
 
-back650:
+back636:
 	VADDPS      Z16, Z13, Z16
 	VANDPS.BCST c32_7fffffff<>+0(SB), Z13, Z13
 	VCMPPS.BCST $0x01, c32_3f800000<>+0(SB), Z13, K1
@@ -15144,18 +14884,18 @@ back650:
 	VMULPS.BCST c32_3f000000<>+0(SB), Z17, Z17
 	VMULPS      Z9, Z17, Z17
 	TESTL       $0x00000006, R11
-	JNZ         aside651
+	JNZ         aside637
 
-back651:
+back637:
 	VMOVUPS Z17, (AX)(R8*1)
 
 next0:
 	VADDPS Z15, Z12, Z12
 	LEAL   64(R8), R12
 	TESTL  $0x000000ff, R12
-	JZ     aside652
+	JZ     aside638
 
-back652:
+back638:
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, DI
 	JL      loop
@@ -15165,181 +14905,53 @@ back652:
 	VZEROUPPER
 	RET
 
-aside649:
+aside635:
 	VMOVUPS      (BX)(R8*1), Z15
 	VCMPPS.BCST  $0x00, c32_0<>+0(SB), Z15, K1
 	VXORPS       X6, X6, X6
 	VMOVAPS      Z6, K1, Z13
 	VBROADCASTSS c32_3f800000<>+0(SB), K1, Z14
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back649
+	JMP          back635
 
-aside650:
+aside636:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset653
+	JZ     unset639
 	VMULPS (BX)(R8*1), Z15, Z15
 
-unset653:
+unset639:
 	TESTL        $0x00000008, R11
-	JZ           unset654
+	JZ           unset640
 	VBROADCASTSS 44(R9), Z14
 	VMULPS       Z15, Z14, Z14
 	VMOVUPS      Z14, (SI)(R8*1)
 
-unset654:
+unset640:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back650
+	JMP   back636
 
-aside651:
+aside637:
 	TESTL  $0x00000004, R11
-	JZ     unset655
+	JZ     unset641
 	VMULPS (BX)(R8*1), Z17, Z17
 
-unset655:
+unset641:
 	TESTL    $0x00000002, R11
-	JZ       back651
+	JZ       back637
 	VMOVNTPS Z17, (AX)(R8*1)
 	JMP      next0
 
-aside652:
+aside638:
 	VEXTRACTF64X4 $0x01, Z12, Y14
 	VCVTPS2PD     Y12, Z13
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z13, Z10, Z10
 	VADDPD        Z14, Z11, Z11
 	VXORPS        X12, X12, X12
-	JMP           back652
-
-// func pointLogRatioF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointLogRatioF32AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x02, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
-	VMOVUPS      powersF64<>+0(SB), Z0
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z0
-	VMOVUPS      (R10), Z1
-
-loop:
-	VCVTPS2PD  (CX)(R8*1), Z3
-	VCVTPS2PD  (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside656
-
-back656:
-	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z4, K1
-	VMOVUPD          Z4, Z5
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z5, Z5
-	VANDPD.BCST      c64_fffffffffffff<>+0(SB), Z5, Z6
-	VPADDQ.BCST      c64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
-	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z7
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z6
-	VDIVPD           Z7, Z6, Z6
-	VMULPD           Z6, Z6, Z7
-	VBROADCASTSD     c64_3fc3b13b13b13b14<>+0(SB), Z8
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z7, Z8
-	VMULPD           Z7, Z8, Z8
-	VADDPD           Z6, Z6, Z7
-	VFMADD213PD      Z7, Z6, Z8
-	VPSRLQ           $0x34, Z5, Z5
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z5, Z5
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z5, Z5
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z5, Z8
-	VSUBPD           Z3, Z8, Z8
-	VMULPD           Z4, Z8, Z8
-	VCMPPD.BCST      $0x04, c64_0<>+0(SB), Z4, K2
-	VMOVAPD.Z        Z8, K2, Z8
-	VCMPPD           $0x03, Z3, Z3, K2
-	VMOVAPD          Z3, K2, Z8
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z8
-	TESTL            $0x0000000d, R11
-	JNZ              aside657
-
-back657:
-	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
-	VMULPD      Z0, Z4, Z4
-	TESTL       $0x00000006, R11
-	JNZ         aside658
-
-back658:
-	VCVTPD2PS Z4, Y3
-	VMOVUPS   Y3, (AX)(R8*1)
-
-next0:
-	VADDPD  Z8, Z1, Z1
-	ADDQ    $0x00000020, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z1, (R10)
-	VZEROUPPER
-	RET
-
-aside656:
-	VCVTPS2PD    (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X2, X2, X2
-	VMOVAPD      Z2, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back656
-
-aside657:
-	TESTL     $0x0000000c, R11
-	JZ        next0
-	TESTL     $0x00000004, R11
-	JZ        unset659
-	VCVTPS2PD (BX)(R8*1), Z3
-	VMULPD    Z3, Z8, Z8
-
-unset659:
-	TESTL        $0x00000008, R11
-	JZ           unset660
-	VBROADCASTSD 8(R9), Z3
-	VMULPD       Z8, Z3, Z3
-	VCVTPD2PS    Z3, Y3
-	VMOVUPS      Y3, (SI)(R8*1)
-
-unset660:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back657
-
-aside658:
-	TESTL     $0x00000004, R11
-	JZ        unset661
-	VCVTPS2PD (BX)(R8*1), Z3
-	VMULPD    Z3, Z4, Z4
-
-unset661:
-	TESTL     $0x00000002, R11
-	JZ        back658
-	VCVTPD2PS Z4, Y3
-	VMOVNTPS  Y3, (AX)(R8*1)
-	JMP       next0
+	JMP           back638
 
 // func pointFocalPowerF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -15375,9 +14987,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside662
+	JNZ        aside642
 
-back662:
+back642:
 	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z13
 	VSUBPD            Z12, Z13, Z13
 	VMINPD            Z12, Z13, Z13
@@ -15484,9 +15096,9 @@ back662:
 	VMULPD            Z13, Z17, Z17
 	VBROADCASTSD      c64_7ff8000000000001<>+0(SB), K1, Z17
 	TESTL             $0x0000000d, R11
-	JNZ               aside663
+	JNZ               aside643
 
-back663:
+back643:
 	VMULPD          Z9, Z12, Z12
 	VMULPD          Z16, Z12, Z12
 	VFNMADD231PD    Z16, Z12, Z12
@@ -15498,9 +15110,9 @@ back663:
 	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z11, Z16
 	VMULPD          Z6, Z16, Z16
 	TESTL           $0x00000006, R11
-	JNZ             aside664
+	JNZ             aside644
 
-back664:
+back644:
 	VCVTPD2PS Z16, Y11
 	VMOVUPS   Y11, (AX)(R8*1)
 
@@ -15513,45 +15125,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside662:
+aside642:
 	VCVTPS2PD    (BX)(R8*1), Z13
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
 	VXORPS       X14, X14, X14
 	VMOVAPD      Z14, K1, Z11
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back662
+	JMP          back642
 
-aside663:
+aside643:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset665
+	JZ        unset645
 	VCVTPS2PD (BX)(R8*1), Z18
 	VMULPD    Z18, Z17, Z17
 
-unset665:
+unset645:
 	TESTL        $0x00000008, R11
-	JZ           unset666
+	JZ           unset646
 	VBROADCASTSD 8(R9), Z18
 	VMULPD       Z17, Z18, Z18
 	VCVTPD2PS    Z18, Y18
 	VMOVUPS      Y18, (SI)(R8*1)
 
-unset666:
+unset646:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back663
+	JMP   back643
 
-aside664:
+aside644:
 	TESTL     $0x00000004, R11
-	JZ        unset667
+	JZ        unset647
 	VCVTPS2PD (BX)(R8*1), Z11
 	VMULPD    Z11, Z16, Z16
 
-unset667:
+unset647:
 	TESTL     $0x00000002, R11
-	JZ        back664
+	JZ        back644
 	VCVTPD2PS Z16, Y11
 	VMOVNTPS  Y11, (AX)(R8*1)
 	JMP       next0
@@ -15590,9 +15202,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside668
+	JNZ        aside648
 
-back668:
+back648:
 	VSUBPD           Z12, Z11, Z11
 	VMULPD           Z7, Z11, Z11
 	VMULPD           Z11, Z11, Z12
@@ -15657,17 +15269,17 @@ back668:
 	VCMPPD.BCST      $0x01, c64_3f30000000000000<>+0(SB), Z17, K1
 	VMOVAPD          Z13, K1, Z15
 	TESTL            $0x0000000d, R11
-	JNZ              aside669
+	JNZ              aside649
 
-back669:
+back649:
 	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z12, Z12
 	VDIVPD      Z12, Z11, Z11
 	VMULPD      Z14, Z11, Z11
 	VMULPD      Z6, Z11, Z11
 	TESTL       $0x00000006, R11
-	JNZ         aside670
+	JNZ         aside650
 
-back670:
+back650:
 	VCVTPD2PS Z11, Y11
 	VMOVUPS   Y11, (AX)(R8*1)
 
@@ -15680,45 +15292,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside668:
+aside648:
 	VCVTPS2PD    (BX)(R8*1), Z13
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
 	VXORPS       X16, X16, X16
 	VMOVAPD      Z16, K1, Z11
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back668
+	JMP          back648
 
-aside669:
+aside649:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset671
+	JZ        unset651
 	VCVTPS2PD (BX)(R8*1), Z13
 	VMULPD    Z13, Z15, Z15
 
-unset671:
+unset651:
 	TESTL        $0x00000008, R11
-	JZ           unset672
+	JZ           unset652
 	VBROADCASTSD 8(R9), Z13
 	VMULPD       Z15, Z13, Z13
 	VCVTPD2PS    Z13, Y13
 	VMOVUPS      Y13, (SI)(R8*1)
 
-unset672:
+unset652:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back669
+	JMP   back649
 
-aside670:
+aside650:
 	TESTL     $0x00000004, R11
-	JZ        unset673
+	JZ        unset653
 	VCVTPS2PD (BX)(R8*1), Z12
 	VMULPD    Z12, Z11, Z11
 
-unset673:
+unset653:
 	TESTL     $0x00000002, R11
-	JZ        back670
+	JZ        back650
 	VCVTPD2PS Z11, Y11
 	VMOVNTPS  Y11, (AX)(R8*1)
 	JMP       next0
@@ -15756,9 +15368,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside674
+	JNZ        aside654
 
-back674:
+back654:
 	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
 	VADDPD           Z7, Z10, Z12
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z12, Z13
@@ -15811,9 +15423,9 @@ back674:
 	VFMADD231PD      Z13, Z11, Z15
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z15
 	TESTL            $0x0000000d, R11
-	JNZ              aside675
+	JNZ              aside655
 
-back675:
+back655:
 	VMOVUPD      Z8, Z10
 	VMOVUPD      Z8, Z13
 	VMULPD       Z14, Z10, Z10
@@ -15825,9 +15437,9 @@ back675:
 	VDIVPD       Z14, Z13, Z13
 	VMULPD       Z6, Z13, Z13
 	TESTL        $0x00000006, R11
-	JNZ          aside676
+	JNZ          aside656
 
-back676:
+back656:
 	VCVTPD2PS Z13, Y10
 	VMOVUPS   Y10, (AX)(R8*1)
 
@@ -15840,45 +15452,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside674:
+aside654:
 	VCVTPS2PD    (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X16, X16, X16
 	VMOVAPD      Z16, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back674
+	JMP          back654
 
-aside675:
+aside655:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset677
+	JZ        unset657
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z15, Z15
 
-unset677:
+unset657:
 	TESTL        $0x00000008, R11
-	JZ           unset678
+	JZ           unset658
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z15, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset678:
+unset658:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back675
+	JMP   back655
 
-aside676:
+aside656:
 	TESTL     $0x00000004, R11
-	JZ        unset679
+	JZ        unset659
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z13, Z13
 
-unset679:
+unset659:
 	TESTL     $0x00000002, R11
-	JZ        back676
+	JZ        back656
 	VCVTPD2PS Z13, Y10
 	VMOVNTPS  Y10, (AX)(R8*1)
 	JMP       next0
@@ -15914,9 +15526,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside680
+	JNZ        aside660
 
-back680:
+back660:
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
 	VSUBPD           Z4, Z5, Z5
 	VMINPD           Z4, Z5, Z5
@@ -15990,17 +15602,17 @@ back680:
 	VMOVAPD          Z11, K2, Z6
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z6
 	TESTL            $0x0000000d, R11
-	JNZ              aside681
+	JNZ              aside661
 
-back681:
+back661:
 	VSUBPD Z4, Z3, Z4
 	VMULPD Z3, Z5, Z5
 	VDIVPD Z5, Z4, Z4
 	VMULPD Z0, Z4, Z4
 	TESTL  $0x00000006, R11
-	JNZ    aside682
+	JNZ    aside662
 
-back682:
+back662:
 	VCVTPD2PS Z4, Y3
 	VMOVUPS   Y3, (AX)(R8*1)
 
@@ -16013,45 +15625,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside680:
+aside660:
 	VCVTPS2PD    (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back680
+	JMP          back660
 
-aside681:
+aside661:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset683
+	JZ        unset663
 	VCVTPS2PD (BX)(R8*1), Z7
 	VMULPD    Z7, Z6, Z6
 
-unset683:
+unset663:
 	TESTL        $0x00000008, R11
-	JZ           unset684
+	JZ           unset664
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z6, Z7, Z7
 	VCVTPD2PS    Z7, Y7
 	VMOVUPS      Y7, (SI)(R8*1)
 
-unset684:
+unset664:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back681
+	JMP   back661
 
-aside682:
+aside662:
 	TESTL     $0x00000004, R11
-	JZ        unset685
+	JZ        unset665
 	VCVTPS2PD (BX)(R8*1), Z3
 	VMULPD    Z3, Z4, Z4
 
-unset685:
+unset665:
 	TESTL     $0x00000002, R11
-	JZ        back682
+	JZ        back662
 	VCVTPD2PS Z4, Y3
 	VMOVNTPS  Y3, (AX)(R8*1)
 	JMP       next0
@@ -16089,9 +15701,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside686
+	JNZ        aside666
 
-back686:
+back666:
 	VSUBPD           Z10, Z11, Z11
 	VMOVUPD          Z11, Z12
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z13
@@ -16192,15 +15804,15 @@ back686:
 	VCMPPD.BCST      $0x01, c64_3f30000000000000<>+0(SB), Z10, K1
 	VMOVAPD          Z15, K1, Z19
 	TESTL            $0x0000000d, R11
-	JNZ              aside687
+	JNZ              aside667
 
-back687:
+back667:
 	VXORPD.BCST c64_8000000000000000<>+0(SB), Z12, Z12
 	VMULPD      Z8, Z12, Z12
 	TESTL       $0x00000006, R11
-	JNZ         aside688
+	JNZ         aside668
 
-back688:
+back668:
 	VCVTPD2PS Z12, Y10
 	VMOVUPS   Y10, (AX)(R8*1)
 
@@ -16213,45 +15825,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside686:
+aside666:
 	VCVTPS2PD    (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X14, X14, X14
 	VMOVAPD      Z14, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back686
+	JMP          back666
 
-aside687:
+aside667:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset689
+	JZ        unset669
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z19, Z19
 
-unset689:
+unset669:
 	TESTL        $0x00000008, R11
-	JZ           unset690
+	JZ           unset670
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z19, Z10, Z10
 	VCVTPD2PS    Z10, Y10
 	VMOVUPS      Y10, (SI)(R8*1)
 
-unset690:
+unset670:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back687
+	JMP   back667
 
-aside688:
+aside668:
 	TESTL     $0x00000004, R11
-	JZ        unset691
+	JZ        unset671
 	VCVTPS2PD (BX)(R8*1), Z10
 	VMULPD    Z10, Z12, Z12
 
-unset691:
+unset671:
 	TESTL     $0x00000002, R11
-	JZ        back688
+	JZ        back668
 	VCVTPD2PS Z12, Y10
 	VMOVNTPS  Y10, (AX)(R8*1)
 	JMP       next0
@@ -16290,9 +15902,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside692
+	JNZ        aside672
 
-back692:
+back672:
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z13
 	VSUBPD           Z12, Z13, Z13
 	VMINPD           Z12, Z13, Z13
@@ -16466,9 +16078,9 @@ back692:
 	VFMADD231PD      Z24, Z22, Z11
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z11
 	TESTL            $0x0000000d, R11
-	JNZ              aside693
+	JNZ              aside673
 
-back693:
+back673:
 	VMULPD       Z8, Z24, Z24
 	VDIVPD       Z16, Z24, Z24
 	VMOVUPD      Z15, Z12
@@ -16485,9 +16097,9 @@ back693:
 	VFNMADD231PD Z13, Z18, Z12
 	VMULPD       Z6, Z12, Z12
 	TESTL        $0x00000006, R11
-	JNZ          aside694
+	JNZ          aside674
 
-back694:
+back674:
 	VCVTPD2PS Z12, Y12
 	VMOVUPS   Y12, (AX)(R8*1)
 
@@ -16500,45 +16112,45 @@ next0:
 	VZEROUPPER
 	RET
 
-aside692:
+aside672:
 	VCVTPS2PD    (BX)(R8*1), Z13
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
 	VXORPS       X14, X14, X14
 	VMOVAPD      Z14, K1, Z11
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back692
+	JMP          back672
 
-aside693:
+aside673:
 	TESTL     $0x0000000c, R11
 	JZ        next0
 	TESTL     $0x00000004, R11
-	JZ        unset695
+	JZ        unset675
 	VCVTPS2PD (BX)(R8*1), Z12
 	VMULPD    Z12, Z11, Z11
 
-unset695:
+unset675:
 	TESTL        $0x00000008, R11
-	JZ           unset696
+	JZ           unset676
 	VBROADCASTSD 8(R9), Z12
 	VMULPD       Z11, Z12, Z12
 	VCVTPD2PS    Z12, Y12
 	VMOVUPS      Y12, (SI)(R8*1)
 
-unset696:
+unset676:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back693
+	JMP   back673
 
-aside694:
+aside674:
 	TESTL     $0x00000004, R11
-	JZ        unset697
+	JZ        unset677
 	VCVTPS2PD (BX)(R8*1), Z13
 	VMULPD    Z13, Z12, Z12
 
-unset697:
+unset677:
 	TESTL     $0x00000002, R11
-	JZ        back694
+	JZ        back674
 	VCVTPD2PS Z12, Y12
 	VMOVNTPS  Y12, (AX)(R8*1)
 	JMP       next0
@@ -16566,22 +16178,22 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside698
+	JNZ        aside678
 
-back698:
+back678:
 	VSUBPD Z3, Z2, Z2
 	VMULPD Z2, Z2, Z3
 	TESTL  $0x0000000c, R11
-	JNZ    aside699
+	JNZ    aside679
 
-back699:
+back679:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z0, Z2, Z2
 	TESTL  $0x00000006, R11
-	JNZ    aside700
+	JNZ    aside680
 
-back700:
+back680:
 	VMOVUPD Z2, (AX)(R8*1)
 
 next0:
@@ -16593,38 +16205,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside698:
+aside678:
 	VMOVUPD      (BX)(R8*1), Z4
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
 	VXORPS       X5, X5, X5
 	VMOVAPD      Z5, K1, Z2
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back698
+	JMP          back678
 
-aside699:
+aside679:
 	TESTL  $0x00000004, R11
-	JZ     unset701
+	JZ     unset681
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset701:
+unset681:
 	TESTL        $0x00000008, R11
-	JZ           unset702
+	JZ           unset682
 	VBROADCASTSD 8(R9), Z4
 	VMULPD       Z3, Z4, Z4
 	VMOVUPD      Z4, (SI)(R8*1)
 
-unset702:
-	JMP back699
+unset682:
+	JMP back679
 
-aside700:
+aside680:
 	TESTL  $0x00000004, R11
-	JZ     unset703
+	JZ     unset683
 	VMULPD (BX)(R8*1), Z2, Z2
 
-unset703:
+unset683:
 	TESTL    $0x00000002, R11
-	JZ       back700
+	JZ       back680
 	VMOVNTPD Z2, (AX)(R8*1)
 	JMP      next0
 
@@ -16651,15 +16263,15 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside704
+	JNZ        aside684
 
-back704:
+back684:
 	VSUBPD      Z3, Z2, Z2
 	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z2, Z3
 	TESTL       $0x0000000c, R11
-	JNZ         aside705
+	JNZ         aside685
 
-back705:
+back685:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z2, Z4
@@ -16668,9 +16280,9 @@ back705:
 	VMOVAPD.Z   Z4, K1, Z4
 	VMULPD      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside706
+	JNZ         aside686
 
-back706:
+back686:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -16682,38 +16294,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside704:
+aside684:
 	VMOVUPD      (BX)(R8*1), Z4
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
 	VXORPS       X5, X5, X5
 	VMOVAPD      Z5, K1, Z2
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back704
+	JMP          back684
 
-aside705:
+aside685:
 	TESTL  $0x00000004, R11
-	JZ     unset707
+	JZ     unset687
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset707:
+unset687:
 	TESTL        $0x00000008, R11
-	JZ           unset708
+	JZ           unset688
 	VBROADCASTSD 8(R9), Z4
 	VMULPD       Z3, Z4, Z4
 	VMOVUPD      Z4, (SI)(R8*1)
 
-unset708:
-	JMP back705
+unset688:
+	JMP back685
 
-aside706:
+aside686:
 	TESTL  $0x00000004, R11
-	JZ     unset709
+	JZ     unset689
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset709:
+unset689:
 	TESTL    $0x00000002, R11
-	JZ       back706
+	JZ       back686
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -16741,27 +16353,27 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside710
+	JNZ        aside690
 
-back710:
+back690:
 	VSUBPD            Z4, Z3, Z3
 	VANDPD.BCST       c64_7fffffffffffffff<>+0(SB), Z3, Z5
 	VMINPD            Z1, Z5, Z4
 	VFNMADD231PD.BCST c64_3fe0000000000000<>+0(SB), Z4, Z5
 	VMULPD            Z4, Z5, Z5
 	TESTL             $0x0000000c, R11
-	JNZ               aside711
+	JNZ               aside691
 
-back711:
+back691:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z3
 	VORPD       Z3, Z4, Z4
 	VMULPD      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside712
+	JNZ         aside692
 
-back712:
+back692:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -16773,38 +16385,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside710:
+aside690:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back710
+	JMP          back690
 
-aside711:
+aside691:
 	TESTL  $0x00000004, R11
-	JZ     unset713
+	JZ     unset693
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset713:
+unset693:
 	TESTL        $0x00000008, R11
-	JZ           unset714
+	JZ           unset694
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z5, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset714:
-	JMP back711
+unset694:
+	JMP back691
 
-aside712:
+aside692:
 	TESTL  $0x00000004, R11
-	JZ     unset715
+	JZ     unset695
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset715:
+unset695:
 	TESTL    $0x00000002, R11
-	JZ       back712
+	JZ       back692
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -16841,9 +16453,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside716
+	JNZ        aside696
 
-back716:
+back696:
 	VSUBPD           Z11, Z10, Z10
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z10, Z12
 	VMULPD           Z10, Z10, Z11
@@ -16910,9 +16522,9 @@ back716:
 	VCMPPD.BCST      $0x01, c64_3ff0000000000000<>+0(SB), Z12, K1
 	VMOVAPD          Z13, K1, Z16
 	TESTL            $0x0000000d, R11
-	JNZ              aside717
+	JNZ              aside697
 
-back717:
+back697:
 	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z15, Z13
 	VDIVPD           Z13, Z15, Z15
 	VADDPD           Z15, Z15, Z15
@@ -16941,9 +16553,9 @@ back717:
 	VMOVAPD          Z14, K1, Z13
 	VMULPD           Z8, Z13, Z13
 	TESTL            $0x00000006, R11
-	JNZ              aside718
+	JNZ              aside698
 
-back718:
+back698:
 	VMOVUPD Z13, (AX)(R8*1)
 
 next0:
@@ -16955,42 +16567,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside716:
+aside696:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X17, X17, X17
 	VMOVAPD      Z17, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back716
+	JMP          back696
 
-aside717:
+aside697:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset719
+	JZ     unset699
 	VMULPD (BX)(R8*1), Z16, Z16
 
-unset719:
+unset699:
 	TESTL        $0x00000008, R11
-	JZ           unset720
+	JZ           unset700
 	VBROADCASTSD 8(R9), Z13
 	VMULPD       Z16, Z13, Z13
 	VMOVUPD      Z13, (SI)(R8*1)
 
-unset720:
+unset700:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back717
+	JMP   back697
 
-aside718:
+aside698:
 	TESTL  $0x00000004, R11
-	JZ     unset721
+	JZ     unset701
 	VMULPD (BX)(R8*1), Z13, Z13
 
-unset721:
+unset701:
 	TESTL    $0x00000002, R11
-	JZ       back718
+	JZ       back698
 	VMOVNTPD Z13, (AX)(R8*1)
 	JMP      next0
 
@@ -17027,9 +16639,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside722
+	JNZ        aside702
 
-back722:
+back702:
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z12
 	VSUBPD           Z11, Z12, Z12
 	VMINPD           Z11, Z12, Z12
@@ -17084,18 +16696,18 @@ back722:
 	VFMADD231PD      Z11, Z12, K2, Z18
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z18
 	TESTL            $0x0000000d, R11
-	JNZ              aside723
+	JNZ              aside703
 
-back723:
+back703:
 	VADDPD.BCST     c64_3ff0000000000000<>+0(SB), Z17, Z11
 	VDIVPD          Z11, Z17, Z17
 	VSUBPD          Z12, Z17, Z17
 	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z10, Z17
 	VMULPD          Z8, Z17, Z17
 	TESTL           $0x00000006, R11
-	JNZ             aside724
+	JNZ             aside704
 
-back724:
+back704:
 	VMOVUPD Z17, (AX)(R8*1)
 
 next0:
@@ -17107,42 +16719,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside722:
+aside702:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X13, X13, X13
 	VMOVAPD      Z13, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back722
+	JMP          back702
 
-aside723:
+aside703:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset725
+	JZ     unset705
 	VMULPD (BX)(R8*1), Z18, Z18
 
-unset725:
+unset705:
 	TESTL        $0x00000008, R11
-	JZ           unset726
+	JZ           unset706
 	VBROADCASTSD 8(R9), Z11
 	VMULPD       Z18, Z11, Z11
 	VMOVUPD      Z11, (SI)(R8*1)
 
-unset726:
+unset706:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back723
+	JMP   back703
 
-aside724:
+aside704:
 	TESTL  $0x00000004, R11
-	JZ     unset727
+	JZ     unset707
 	VMULPD (BX)(R8*1), Z17, Z17
 
-unset727:
+unset707:
 	TESTL    $0x00000002, R11
-	JZ       back724
+	JZ       back704
 	VMOVNTPD Z17, (AX)(R8*1)
 	JMP      next0
 
@@ -17182,9 +16794,9 @@ loop:
 	PREFETCHT0 16384(CX)(R9*1)
 	PREFETCHT0 16384(DX)(R9*1)
 	TESTL      $0x00000004, R12
-	JNZ        aside728
+	JNZ        aside708
 
-back728:
+back708:
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z14
 	VSUBPD       Z13, Z14, Z14
 	VMINPD       Z13, Z14, Z14
@@ -17196,9 +16808,9 @@ back728:
 	VFMADD213PD  Z10, Z16, Z13
 	VFMADD213PD  Z10, Z16, Z14
 	TESTL        $0x00000010, R12
-	JNZ          aside729
+	JNZ          aside709
 
-back729:
+back709:
 	VPMOVQ2M         Z12, K2
 	VMOVAPD          Z13, K2, Z14
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z12, Z13
@@ -17248,9 +16860,9 @@ back729:
 	VFMADD231PD      Z13, Z14, K2, Z21
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z21
 	TESTL            $0x0000000d, R12
-	JNZ              aside730
+	JNZ              aside710
 
-back730:
+back710:
 	VADDPD.BCST     c64_3ff0000000000000<>+0(SB), Z20, Z13
 	VDIVPD          Z13, Z20, Z20
 	VMULPD          Z17, Z20, Z20
@@ -17258,9 +16870,9 @@ back730:
 	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z12, Z20
 	VMULPD          Z8, Z20, Z20
 	TESTL           $0x00000006, R12
-	JNZ             aside731
+	JNZ             aside711
 
-back731:
+back711:
 	VMOVUPD Z20, (AX)(R9*1)
 
 next0:
@@ -17272,48 +16884,48 @@ next0:
 	VZEROUPPER
 	RET
 
-aside728:
+aside708:
 	VMOVUPD      (BX)(R9*1), Z14
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z12
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
 	PREFETCHT0   16384(BX)(R9*1)
-	JMP          back728
+	JMP          back708
 
-aside729:
+aside709:
 	VMOVUPD (SI)(R9*1), Z16
 	VMULPD  Z16, Z13, Z13
 	VADDPD  Z14, Z13, Z17
-	JMP     back729
+	JMP     back709
 
-aside730:
+aside710:
 	TESTL  $0x0000000c, R12
 	JZ     next0
 	TESTL  $0x00000004, R12
-	JZ     unset732
+	JZ     unset712
 	VMULPD (BX)(R9*1), Z21, Z21
 
-unset732:
+unset712:
 	TESTL        $0x00000008, R12
-	JZ           unset733
+	JZ           unset713
 	VBROADCASTSD 8(R10), Z13
 	VMULPD       Z21, Z13, Z13
 	VMOVUPD      Z13, (DI)(R9*1)
 
-unset733:
+unset713:
 	TESTL $0x00000001, R12
 	JNZ   next0
-	JMP   back730
+	JMP   back710
 
-aside731:
+aside711:
 	TESTL  $0x00000004, R12
-	JZ     unset734
+	JZ     unset714
 	VMULPD (BX)(R9*1), Z20, Z20
 
-unset734:
+unset714:
 	TESTL    $0x00000002, R12
-	JZ       back731
+	JZ       back711
 	VMOVNTPD Z20, (AX)(R9*1)
 	JMP      next0
 
@@ -17350,9 +16962,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside735
+	JNZ        aside715
 
-back735:
+back715:
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z11, Z12
 	VCMPPD.BCST      $0x04, c64_3ff0000000000000<>+0(SB), Z12, K1
 	VMULPD           Z11, Z10, Z10
@@ -17402,9 +17014,9 @@ back735:
 	VADDPD           Z12, Z18, K2, Z18
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z18
 	TESTL            $0x0000000d, R11
-	JNZ              aside736
+	JNZ              aside716
 
-back736:
+back716:
 	VADDPD.BCST  c64_3ff0000000000000<>+0(SB), Z17, Z12
 	VDIVPD       Z12, Z17, Z17
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z12
@@ -17415,9 +17027,9 @@ back736:
 	VMULPD       Z11, Z17, Z17
 	VMULPD       Z8, Z17, Z17
 	TESTL        $0x00000006, R11
-	JNZ          aside737
+	JNZ          aside717
 
-back737:
+back717:
 	VMOVUPD Z17, (AX)(R8*1)
 
 next0:
@@ -17429,42 +17041,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside735:
+aside715:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X13, X13, X13
 	VMOVAPD      Z13, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back735
+	JMP          back715
 
-aside736:
+aside716:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset738
+	JZ     unset718
 	VMULPD (BX)(R8*1), Z18, Z18
 
-unset738:
+unset718:
 	TESTL        $0x00000008, R11
-	JZ           unset739
+	JZ           unset719
 	VBROADCASTSD 8(R9), Z12
 	VMULPD       Z18, Z12, Z12
 	VMOVUPD      Z12, (SI)(R8*1)
 
-unset739:
+unset719:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back736
+	JMP   back716
 
-aside737:
+aside717:
 	TESTL  $0x00000004, R11
-	JZ     unset740
+	JZ     unset720
 	VMULPD (BX)(R8*1), Z17, Z17
 
-unset740:
+unset720:
 	TESTL    $0x00000002, R11
-	JZ       back737
+	JZ       back717
 	VMOVNTPD Z17, (AX)(R8*1)
 	JMP      next0
 
@@ -17493,9 +17105,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside741
+	JNZ        aside721
 
-back741:
+back721:
 	VSUBPD  Z5, Z4, Z4
 	VMULPD  Z4, Z4, Z5
 	VADDPD  Z2, Z5, Z6
@@ -17504,17 +17116,17 @@ back741:
 	VMULPD  Z1, Z5, Z5
 	VDIVPD  Z7, Z5, Z5
 	TESTL   $0x0000000c, R11
-	JNZ     aside742
+	JNZ     aside722
 
-back742:
+back722:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Z6, Z4, Z4
 	VMULPD Z0, Z4, Z4
 	TESTL  $0x00000006, R11
-	JNZ    aside743
+	JNZ    aside723
 
-back743:
+back723:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -17526,38 +17138,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside741:
+aside721:
 	VMOVUPD      (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X8, X8, X8
 	VMOVAPD      Z8, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back741
+	JMP          back721
 
-aside742:
+aside722:
 	TESTL  $0x00000004, R11
-	JZ     unset744
+	JZ     unset724
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset744:
+unset724:
 	TESTL        $0x00000008, R11
-	JZ           unset745
+	JZ           unset725
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z5, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset745:
-	JMP back742
+unset725:
+	JMP back722
 
-aside743:
+aside723:
 	TESTL  $0x00000004, R11
-	JZ     unset746
+	JZ     unset726
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset746:
+unset726:
 	TESTL    $0x00000002, R11
-	JZ       back743
+	JZ       back723
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -17595,9 +17207,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside747
+	JNZ        aside727
 
-back747:
+back727:
 	VSUBPD           Z5, Z4, Z4
 	VMULPD           Z1, Z4, Z4
 	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z5
@@ -17633,16 +17245,16 @@ back747:
 	VCMPPD.BCST      $0x0e, c64_4630000000000000<>+0(SB), Z5, K1
 	VMOVAPD          Z6, K1, Z9
 	TESTL            $0x0000000d, R11
-	JNZ              aside748
+	JNZ              aside728
 
-back748:
+back728:
 	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z5, Z5
 	VDIVPD      Z5, Z4, Z4
 	VMULPD      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside749
+	JNZ         aside729
 
-back749:
+back729:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -17654,42 +17266,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside747:
+aside727:
 	VMOVUPD      (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back747
+	JMP          back727
 
-aside748:
+aside728:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset750
+	JZ     unset730
 	VMULPD (BX)(R8*1), Z9, Z9
 
-unset750:
+unset730:
 	TESTL        $0x00000008, R11
-	JZ           unset751
+	JZ           unset731
 	VBROADCASTSD 8(R9), Z6
 	VMULPD       Z9, Z6, Z6
 	VMOVUPD      Z6, (SI)(R8*1)
 
-unset751:
+unset731:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back748
+	JMP   back728
 
-aside749:
+aside729:
 	TESTL  $0x00000004, R11
-	JZ     unset752
+	JZ     unset732
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset752:
+unset732:
 	TESTL    $0x00000002, R11
-	JZ       back749
+	JZ       back729
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -17726,9 +17338,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside753
+	JNZ        aside733
 
-back753:
+back733:
 	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z11, K1
 	VMOVAPD          Z10, Z12
 	VCMPPD           $0x05, Z0, Z12, K2
@@ -17758,15 +17370,15 @@ back753:
 	VFNMADD231PD     Z11, Z10, Z12
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z12
 	TESTL            $0x0000000d, R11
-	JNZ              aside754
+	JNZ              aside734
 
-back754:
+back734:
 	VSUBPD Z11, Z13, Z13
 	VMULPD Z8, Z13, Z13
 	TESTL  $0x00000006, R11
-	JNZ    aside755
+	JNZ    aside735
 
-back755:
+back735:
 	VMOVUPD Z13, (AX)(R8*1)
 
 next0:
@@ -17778,42 +17390,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside753:
+aside733:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X14, X14, X14
 	VMOVAPD      Z14, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back753
+	JMP          back733
 
-aside754:
+aside734:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset756
+	JZ     unset736
 	VMULPD (BX)(R8*1), Z12, Z12
 
-unset756:
+unset736:
 	TESTL        $0x00000008, R11
-	JZ           unset757
+	JZ           unset737
 	VBROADCASTSD 8(R9), Z10
 	VMULPD       Z12, Z10, Z10
 	VMOVUPD      Z10, (SI)(R8*1)
 
-unset757:
+unset737:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back754
+	JMP   back734
 
-aside755:
+aside735:
 	TESTL  $0x00000004, R11
-	JZ     unset758
+	JZ     unset738
 	VMULPD (BX)(R8*1), Z13, Z13
 
-unset758:
+unset738:
 	TESTL    $0x00000002, R11
-	JZ       back755
+	JZ       back735
 	VMOVNTPD Z13, (AX)(R8*1)
 	JMP      next0
 
@@ -17850,9 +17462,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside759
+	JNZ        aside739
 
-back759:
+back739:
 	VCMPPD.BCST      $0x0a, c64_0<>+0(SB), Z11, K1
 	VMOVUPD          Z10, Z12
 	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z12, Z12
@@ -17884,16 +17496,16 @@ back759:
 	VADDPD           Z14, Z10, Z10
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z10
 	TESTL            $0x0000000d, R11
-	JNZ              aside760
+	JNZ              aside740
 
-back760:
+back740:
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z12
 	VSUBPD       Z14, Z12, Z14
 	VMULPD       Z8, Z14, Z14
 	TESTL        $0x00000006, R11
-	JNZ          aside761
+	JNZ          aside741
 
-back761:
+back741:
 	VMOVUPD Z14, (AX)(R8*1)
 
 next0:
@@ -17905,42 +17517,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside759:
+aside739:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back759
+	JMP          back739
 
-aside760:
+aside740:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset762
+	JZ     unset742
 	VMULPD (BX)(R8*1), Z10, Z10
 
-unset762:
+unset742:
 	TESTL        $0x00000008, R11
-	JZ           unset763
+	JZ           unset743
 	VBROADCASTSD 8(R9), Z11
 	VMULPD       Z10, Z11, Z11
 	VMOVUPD      Z11, (SI)(R8*1)
 
-unset763:
+unset743:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back760
+	JMP   back740
 
-aside761:
+aside741:
 	TESTL  $0x00000004, R11
-	JZ     unset764
+	JZ     unset744
 	VMULPD (BX)(R8*1), Z14, Z14
 
-unset764:
+unset744:
 	TESTL    $0x00000002, R11
-	JZ       back761
+	JZ       back741
 	VMOVNTPD Z14, (AX)(R8*1)
 	JMP      next0
 
@@ -17979,9 +17591,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside765
+	JNZ        aside745
 
-back765:
+back745:
 	VBROADCASTSD      c64_3ff0000000000000<>+0(SB), Z14
 	VSUBPD            Z13, Z14, Z14
 	VMINPD            Z13, Z14, Z14
@@ -18048,9 +17660,9 @@ back765:
 	VMULPD            Z18, Z13, Z13
 	VBROADCASTSD      c64_7ff8000000000001<>+0(SB), K1, Z13
 	TESTL             $0x0000000d, R11
-	JNZ               aside766
+	JNZ               aside746
 
-back766:
+back746:
 	VCMPPD.BCST     $0x05, c64_2a80000000000000<>+0(SB), Z19, K1
 	VMOVAPD.Z       Z17, K1, Z17
 	VBROADCASTSD    c64_3ff0000000000000<>+0(SB), Z20
@@ -18067,9 +17679,9 @@ back766:
 	VPTERNLOGQ.BCST $0xd2, c64_8000000000000000<>+0(SB), Z12, Z19
 	VMULPD          Z8, Z19, Z19
 	TESTL           $0x00000006, R11
-	JNZ             aside767
+	JNZ             aside747
 
-back767:
+back747:
 	VMOVUPD Z19, (AX)(R8*1)
 
 next0:
@@ -18081,42 +17693,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside765:
+aside745:
 	VMOVUPD      (BX)(R8*1), Z14
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z12
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back765
+	JMP          back745
 
-aside766:
+aside746:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset768
+	JZ     unset748
 	VMULPD (BX)(R8*1), Z13, Z13
 
-unset768:
+unset748:
 	TESTL        $0x00000008, R11
-	JZ           unset769
+	JZ           unset749
 	VBROADCASTSD 8(R9), Z20
 	VMULPD       Z13, Z20, Z20
 	VMOVUPD      Z20, (SI)(R8*1)
 
-unset769:
+unset749:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back766
+	JMP   back746
 
-aside767:
+aside747:
 	TESTL  $0x00000004, R11
-	JZ     unset770
+	JZ     unset750
 	VMULPD (BX)(R8*1), Z19, Z19
 
-unset770:
+unset750:
 	TESTL    $0x00000002, R11
-	JZ       back767
+	JZ       back747
 	VMOVNTPD Z19, (AX)(R8*1)
 	JMP      next0
 
@@ -18144,26 +17756,26 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside771
+	JNZ        aside751
 
-back771:
+back751:
 	VSUBPD  Z4, Z3, Z3
 	VMULPD  Z3, Z3, Z4
 	VADDPD  Z1, Z4, Z4
 	VSQRTPD Z4, Z4
 	VMOVUPD Z4, Z5
 	TESTL   $0x0000000c, R11
-	JNZ     aside772
+	JNZ     aside752
 
-back772:
+back752:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VDIVPD Z4, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside773
+	JNZ    aside753
 
-back773:
+back753:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -18175,38 +17787,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside771:
+aside751:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back771
+	JMP          back751
 
-aside772:
+aside752:
 	TESTL  $0x00000004, R11
-	JZ     unset774
+	JZ     unset754
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset774:
+unset754:
 	TESTL        $0x00000008, R11
-	JZ           unset775
+	JZ           unset755
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z5, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset775:
-	JMP back772
+unset755:
+	JMP back752
 
-aside773:
+aside753:
 	TESTL  $0x00000004, R11
-	JZ     unset776
+	JZ     unset756
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset776:
+unset756:
 	TESTL    $0x00000002, R11
-	JZ       back773
+	JZ       back753
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -18236,17 +17848,17 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside777
+	JNZ        aside757
 
-back777:
+back757:
 	VSUBPD Z6, Z5, Z5
 	VMULPD Z1, Z5, Z6
 	VMULPD Z2, Z5, Z7
 	VMAXPD Z7, Z6, Z6
 	TESTL  $0x0000000c, R11
-	JNZ    aside778
+	JNZ    aside758
 
-back778:
+back758:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VMOVUPD     Z2, Z7
@@ -18258,9 +17870,9 @@ back778:
 	VMOVAPD     Z7, K1, Z9
 	VMULPD      Z0, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside779
+	JNZ         aside759
 
-back779:
+back759:
 	VMOVUPD Z9, (AX)(R8*1)
 
 next0:
@@ -18272,38 +17884,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside777:
+aside757:
 	VMOVUPD      (BX)(R8*1), Z7
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z7, K1
 	VXORPS       X8, X8, X8
 	VMOVAPD      Z8, K1, Z5
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z6
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back777
+	JMP          back757
 
-aside778:
+aside758:
 	TESTL  $0x00000004, R11
-	JZ     unset780
+	JZ     unset760
 	VMULPD (BX)(R8*1), Z6, Z6
 
-unset780:
+unset760:
 	TESTL        $0x00000008, R11
-	JZ           unset781
+	JZ           unset761
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z6, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset781:
-	JMP back778
+unset761:
+	JMP back758
 
-aside779:
+aside759:
 	TESTL  $0x00000004, R11
-	JZ     unset782
+	JZ     unset762
 	VMULPD (BX)(R8*1), Z9, Z9
 
-unset782:
+unset762:
 	TESTL    $0x00000002, R11
-	JZ       back779
+	JZ       back759
 	VMOVNTPD Z9, (AX)(R8*1)
 	JMP      next0
 
@@ -18332,9 +17944,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside783
+	JNZ        aside763
 
-back783:
+back763:
 	VSUBPD   Z5, Z4, Z4
 	VMOVUPD  Z2, Z5
 	VMOVUPD  Z1, Z6
@@ -18343,16 +17955,16 @@ back783:
 	VMULPD   Z4, Z6, Z6
 	VMULPD   Z4, Z6, Z5
 	TESTL    $0x0000000c, R11
-	JNZ      aside784
+	JNZ      aside764
 
-back784:
+back764:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z0, Z6, Z6
 	TESTL  $0x00000006, R11
-	JNZ    aside785
+	JNZ    aside765
 
-back785:
+back765:
 	VMOVUPD Z6, (AX)(R8*1)
 
 next0:
@@ -18364,38 +17976,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside783:
+aside763:
 	VMOVUPD      (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X7, X7, X7
 	VMOVAPD      Z7, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back783
+	JMP          back763
 
-aside784:
+aside764:
 	TESTL  $0x00000004, R11
-	JZ     unset786
+	JZ     unset766
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset786:
+unset766:
 	TESTL        $0x00000008, R11
-	JZ           unset787
+	JZ           unset767
 	VBROADCASTSD 8(R9), Z4
 	VMULPD       Z5, Z4, Z4
 	VMOVUPD      Z4, (SI)(R8*1)
 
-unset787:
-	JMP back784
+unset767:
+	JMP back764
 
-aside785:
+aside765:
 	TESTL  $0x00000004, R11
-	JZ     unset788
+	JZ     unset768
 	VMULPD (BX)(R8*1), Z6, Z6
 
-unset788:
+unset768:
 	TESTL    $0x00000002, R11
-	JZ       back785
+	JZ       back765
 	VMOVNTPD Z6, (AX)(R8*1)
 	JMP      next0
 
@@ -18423,9 +18035,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside789
+	JNZ        aside769
 
-back789:
+back769:
 	VSUBPD       Z4, Z3, Z3
 	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z3, Z5
 	VMOVUPD      Z1, Z4
@@ -18433,9 +18045,9 @@ back789:
 	VBROADCASTSD c64_0<>+0(SB), Z6
 	VMAXPD       Z4, Z6, Z4
 	TESTL        $0x0000000c, R11
-	JNZ          aside790
+	JNZ          aside770
 
-back790:
+back770:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z3
@@ -18444,9 +18056,9 @@ back790:
 	VMOVAPD.Z   Z3, K1, Z3
 	VMULPD      Z0, Z3, Z3
 	TESTL       $0x00000006, R11
-	JNZ         aside791
+	JNZ         aside771
 
-back791:
+back771:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -18458,38 +18070,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside789:
+aside769:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X7, X7, X7
 	VMOVAPD      Z7, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back789
+	JMP          back769
 
-aside790:
+aside770:
 	TESTL  $0x00000004, R11
-	JZ     unset792
+	JZ     unset772
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset792:
+unset772:
 	TESTL        $0x00000008, R11
-	JZ           unset793
+	JZ           unset773
 	VBROADCASTSD 8(R9), Z6
 	VMULPD       Z4, Z6, Z6
 	VMOVUPD      Z6, (SI)(R8*1)
 
-unset793:
-	JMP back790
+unset773:
+	JMP back770
 
-aside791:
+aside771:
 	TESTL  $0x00000004, R11
-	JZ     unset794
+	JZ     unset774
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset794:
+unset774:
 	TESTL    $0x00000002, R11
-	JZ       back791
+	JZ       back771
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -18517,9 +18129,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside795
+	JNZ        aside775
 
-back795:
+back775:
 	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VSUBPD      Z4, Z3, Z3
 	VMOVUPD     Z1, Z4
@@ -18527,9 +18139,9 @@ back795:
 	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z3, Z4
 	VDIVPD      Z5, Z4, Z4
 	TESTL       $0x0000000c, R11
-	JNZ         aside796
+	JNZ         aside776
 
-back796:
+back776:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z3, Z7
@@ -18539,9 +18151,9 @@ back796:
 	VMOVAPD.Z   Z7, K1, Z7
 	VMULPD      Z0, Z7, Z7
 	TESTL       $0x00000006, R11
-	JNZ         aside797
+	JNZ         aside777
 
-back797:
+back777:
 	VMOVUPD Z7, (AX)(R8*1)
 
 next0:
@@ -18553,38 +18165,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside795:
+aside775:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back795
+	JMP          back775
 
-aside796:
+aside776:
 	TESTL  $0x00000004, R11
-	JZ     unset798
+	JZ     unset778
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset798:
+unset778:
 	TESTL        $0x00000008, R11
-	JZ           unset799
+	JZ           unset779
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z4, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset799:
-	JMP back796
+unset779:
+	JMP back776
 
-aside797:
+aside777:
 	TESTL  $0x00000004, R11
-	JZ     unset800
+	JZ     unset780
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset800:
+unset780:
 	TESTL    $0x00000002, R11
-	JZ       back797
+	JZ       back777
 	VMOVNTPD Z7, (AX)(R8*1)
 	JMP      next0
 
@@ -18611,9 +18223,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside801
+	JNZ        aside781
 
-back801:
+back781:
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z3, Z7
 	VSUBPD           Z3, Z2, Z4
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z2, Z6
@@ -18624,9 +18236,9 @@ back801:
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VDIVPD           Z6, Z5, Z5
 	TESTL            $0x0000000c, R11
-	JNZ              aside802
+	JNZ              aside782
 
-back802:
+back782:
 	TESTL        $0x00000001, R11
 	JNZ          next0
 	VDIVPD       Z6, Z7, Z7
@@ -18644,9 +18256,9 @@ back802:
 	VORPD        Z4, Z7, Z7
 	VMULPD       Z0, Z7, Z7
 	TESTL        $0x00000006, R11
-	JNZ          aside803
+	JNZ          aside783
 
-back803:
+back783:
 	VMOVUPD Z7, (AX)(R8*1)
 
 next0:
@@ -18658,38 +18270,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside801:
+aside781:
 	VMOVUPD      (BX)(R8*1), Z4
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z4, K1
 	VXORPS       X8, X8, X8
 	VMOVAPD      Z8, K1, Z2
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z3
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back801
+	JMP          back781
 
-aside802:
+aside782:
 	TESTL  $0x00000004, R11
-	JZ     unset804
+	JZ     unset784
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset804:
+unset784:
 	TESTL        $0x00000008, R11
-	JZ           unset805
+	JZ           unset785
 	VBROADCASTSD 8(R9), Z9
 	VMULPD       Z5, Z9, Z9
 	VMOVUPD      Z9, (SI)(R8*1)
 
-unset805:
-	JMP back802
+unset785:
+	JMP back782
 
-aside803:
+aside783:
 	TESTL  $0x00000004, R11
-	JZ     unset806
+	JZ     unset786
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset806:
+unset786:
 	TESTL    $0x00000002, R11
-	JZ       back803
+	JZ       back783
 	VMOVNTPD Z7, (AX)(R8*1)
 	JMP      next0
 
@@ -18717,9 +18329,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside807
+	JNZ        aside787
 
-back807:
+back787:
 	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
 	VMOVUPD      Z1, Z5
@@ -18729,9 +18341,9 @@ back807:
 	VMAXPD       Z5, Z7, Z5
 	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z5
 	TESTL        $0x0000000c, R11
-	JNZ          aside808
+	JNZ          aside788
 
-back808:
+back788:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
@@ -18739,9 +18351,9 @@ back808:
 	VMOVAPD.Z   Z4, K1, Z4
 	VMULPD      Z0, Z4, Z4
 	TESTL       $0x00000006, R11
-	JNZ         aside809
+	JNZ         aside789
 
-back809:
+back789:
 	VMOVUPD Z4, (AX)(R8*1)
 
 next0:
@@ -18753,38 +18365,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside807:
+aside787:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back807
+	JMP          back787
 
-aside808:
+aside788:
 	TESTL  $0x00000004, R11
-	JZ     unset810
+	JZ     unset790
 	VMULPD (BX)(R8*1), Z5, Z5
 
-unset810:
+unset790:
 	TESTL        $0x00000008, R11
-	JZ           unset811
+	JZ           unset791
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z5, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset811:
-	JMP back808
+unset791:
+	JMP back788
 
-aside809:
+aside789:
 	TESTL  $0x00000004, R11
-	JZ     unset812
+	JZ     unset792
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset812:
+unset792:
 	TESTL    $0x00000002, R11
-	JZ       back809
+	JZ       back789
 	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0
 
@@ -18812,9 +18424,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside813
+	JNZ        aside793
 
-back813:
+back793:
 	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
@@ -18828,18 +18440,18 @@ back813:
 	VMULPD       Z7, Z3, Z3
 	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z3
 	TESTL        $0x0000000c, R11
-	JNZ          aside814
+	JNZ          aside794
 
-back814:
+back794:
 	TESTL       $0x00000001, R11
 	JNZ         next0
 	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
 	VMULPD      Z4, Z7, Z7
 	VMULPD      Z0, Z7, Z7
 	TESTL       $0x00000006, R11
-	JNZ         aside815
+	JNZ         aside795
 
-back815:
+back795:
 	VMOVUPD Z7, (AX)(R8*1)
 
 next0:
@@ -18851,38 +18463,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside813:
+aside793:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back813
+	JMP          back793
 
-aside814:
+aside794:
 	TESTL  $0x00000004, R11
-	JZ     unset816
+	JZ     unset796
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset816:
+unset796:
 	TESTL        $0x00000008, R11
-	JZ           unset817
+	JZ           unset797
 	VBROADCASTSD 8(R9), Z5
 	VMULPD       Z3, Z5, Z5
 	VMOVUPD      Z5, (SI)(R8*1)
 
-unset817:
-	JMP back814
+unset797:
+	JMP back794
 
-aside815:
+aside795:
 	TESTL  $0x00000004, R11
-	JZ     unset818
+	JZ     unset798
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset818:
+unset798:
 	TESTL    $0x00000002, R11
-	JZ       back815
+	JZ       back795
 	VMOVNTPD Z7, (AX)(R8*1)
 	JMP      next0
 
@@ -18910,9 +18522,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside819
+	JNZ        aside799
 
-back819:
+back799:
 	VANDPD.BCST  c64_7fffffffffffffff<>+0(SB), Z4, Z5
 	VCMPPD.BCST  $0x04, c64_3ff0000000000000<>+0(SB), Z5, K1
 	VMOVUPD      Z1, Z5
@@ -18924,9 +18536,9 @@ back819:
 	VMOVAPD      Z5, K2, Z7
 	VBROADCASTSD c64_7ff8000000000001<>+0(SB), K1, Z7
 	TESTL        $0x0000000c, R11
-	JNZ          aside820
+	JNZ          aside800
 
-back820:
+back800:
 	TESTL        $0x00000001, R11
 	JNZ          next0
 	VBROADCASTSD c64_bff0000000000000<>+0(SB), Z5
@@ -18937,9 +18549,9 @@ back820:
 	VMOVAPD      Z5, K1, Z3
 	VMULPD       Z0, Z3, Z3
 	TESTL        $0x00000006, R11
-	JNZ          aside821
+	JNZ          aside801
 
-back821:
+back801:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -18951,38 +18563,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside819:
+aside799:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back819
+	JMP          back799
 
-aside820:
+aside800:
 	TESTL  $0x00000004, R11
-	JZ     unset822
+	JZ     unset802
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset822:
+unset802:
 	TESTL        $0x00000008, R11
-	JZ           unset823
+	JZ           unset803
 	VBROADCASTSD 8(R9), Z5
 	VMULPD       Z7, Z5, Z5
 	VMOVUPD      Z5, (SI)(R8*1)
 
-unset823:
-	JMP back820
+unset803:
+	JMP back800
 
-aside821:
+aside801:
 	TESTL  $0x00000004, R11
-	JZ     unset824
+	JZ     unset804
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset824:
+unset804:
 	TESTL    $0x00000002, R11
-	JZ       back821
+	JZ       back801
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -19020,9 +18632,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside825
+	JNZ        aside805
 
-back825:
+back805:
 	VMOVUPD          Z1, Z6
 	VMAXPD           Z4, Z6, Z7
 	VMAXPD           Z5, Z6, Z5
@@ -19063,9 +18675,9 @@ back825:
 	VMOVAPD          Z8, K1, Z9
 	VMULPD           Z9, Z9, Z8
 	TESTL            $0x0000000d, R11
-	JNZ              aside826
+	JNZ              aside806
 
-back826:
+back806:
 	VANDPD.BCST c64_8000000000000000<>+0(SB), Z5, Z5
 	VORPD       Z5, Z9, Z9
 	VADDPD.BCST c64_3ff0000000000000<>+0(SB), Z7, Z7
@@ -19074,9 +18686,9 @@ back826:
 	VMOVAPD.Z   Z9, K1, Z9
 	VMULPD      Z0, Z9, Z9
 	TESTL       $0x00000006, R11
-	JNZ         aside827
+	JNZ         aside807
 
-back827:
+back807:
 	VMOVUPD Z9, (AX)(R8*1)
 
 next0:
@@ -19088,42 +18700,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside825:
+aside805:
 	VMOVUPD      (BX)(R8*1), Z6
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z6, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z4
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z5
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back825
+	JMP          back805
 
-aside826:
+aside806:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset828
+	JZ     unset808
 	VMULPD (BX)(R8*1), Z8, Z8
 
-unset828:
+unset808:
 	TESTL        $0x00000008, R11
-	JZ           unset829
+	JZ           unset809
 	VBROADCASTSD 8(R9), Z6
 	VMULPD       Z8, Z6, Z6
 	VMOVUPD      Z6, (SI)(R8*1)
 
-unset829:
+unset809:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back826
+	JMP   back806
 
-aside827:
+aside807:
 	TESTL  $0x00000004, R11
-	JZ     unset830
+	JZ     unset810
 	VMULPD (BX)(R8*1), Z9, Z9
 
-unset830:
+unset810:
 	TESTL    $0x00000002, R11
-	JZ       back827
+	JZ       back807
 	VMOVNTPD Z9, (AX)(R8*1)
 	JMP      next0
 
@@ -19163,9 +18775,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside831
+	JNZ        aside811
 
-back831:
+back811:
 	VMOVUPD          Z1, Z8
 	VSUBPD           Z7, Z6, Z6
 	VANDPD.BCST      c64_7fffffffffffffff<>+0(SB), Z6, Z9
@@ -19208,9 +18820,9 @@ back831:
 	VCMPPD           $0x01, Z1, Z9, K1
 	VMOVAPD          Z10, K1, Z7
 	TESTL            $0x0000000d, R11
-	JNZ              aside832
+	JNZ              aside812
 
-back832:
+back812:
 	VMOVUPD      Z1, Z8
 	VMOVUPD      Z3, Z10
 	VADDPD       Z9, Z10, Z10
@@ -19224,9 +18836,9 @@ back832:
 	VORPD        Z6, Z10, Z10
 	VMULPD       Z0, Z10, Z10
 	TESTL        $0x00000006, R11
-	JNZ          aside833
+	JNZ          aside813
 
-back833:
+back813:
 	VMOVUPD Z10, (AX)(R8*1)
 
 next0:
@@ -19238,42 +18850,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside831:
+aside811:
 	VMOVUPD      (BX)(R8*1), Z8
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z8, K1
 	VXORPS       X2, X2, X2
 	VMOVAPD      Z2, K1, Z6
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z7
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back831
+	JMP          back811
 
-aside832:
+aside812:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset834
+	JZ     unset814
 	VMULPD (BX)(R8*1), Z7, Z7
 
-unset834:
+unset814:
 	TESTL        $0x00000008, R11
-	JZ           unset835
+	JZ           unset815
 	VBROADCASTSD 8(R9), Z8
 	VMULPD       Z7, Z8, Z8
 	VMOVUPD      Z8, (SI)(R8*1)
 
-unset835:
+unset815:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back832
+	JMP   back812
 
-aside833:
+aside813:
 	TESTL  $0x00000004, R11
-	JZ     unset836
+	JZ     unset816
 	VMULPD (BX)(R8*1), Z10, Z10
 
-unset836:
+unset816:
 	TESTL    $0x00000002, R11
-	JZ       back833
+	JZ       back813
 	VMOVNTPD Z10, (AX)(R8*1)
 	JMP      next0
 
@@ -19301,9 +18913,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside837
+	JNZ        aside817
 
-back837:
+back817:
 	VSUBPD           Z4, Z3, Z3
 	VMULPD           Z1, Z3, Z3
 	VBROADCASTSD     c64_3ff0000000000000<>+0(SB), Z5
@@ -19314,18 +18926,18 @@ back837:
 	VMULPD           Z6, Z4, Z4
 	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z4, Z4
 	TESTL            $0x0000000c, R11
-	JNZ              aside838
+	JNZ              aside818
 
-back838:
+back818:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z6, Z6, Z6
 	VMULPD Z6, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside839
+	JNZ    aside819
 
-back839:
+back819:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -19337,38 +18949,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside837:
+aside817:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X7, X7, X7
 	VMOVAPD      Z7, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back837
+	JMP          back817
 
-aside838:
+aside818:
 	TESTL  $0x00000004, R11
-	JZ     unset840
+	JZ     unset820
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset840:
+unset820:
 	TESTL        $0x00000008, R11
-	JZ           unset841
+	JZ           unset821
 	VBROADCASTSD 8(R9), Z5
 	VMULPD       Z4, Z5, Z5
 	VMOVUPD      Z5, (SI)(R8*1)
 
-unset841:
-	JMP back838
+unset821:
+	JMP back818
 
-aside839:
+aside819:
 	TESTL  $0x00000004, R11
-	JZ     unset842
+	JZ     unset822
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset842:
+unset822:
 	TESTL    $0x00000002, R11
-	JZ       back839
+	JZ       back819
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -19406,9 +19018,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside843
+	JNZ        aside823
 
-back843:
+back823:
 	VSUBPD           Z12, Z11, Z11
 	VMULPD           Z9, Z11, Z11
 	VMULPD           Z11, Z11, Z12
@@ -19454,17 +19066,17 @@ back843:
 	VMOVAPD          Z13, K1, Z16
 	VXORPD.BCST      c64_8000000000000000<>+0(SB), Z16, Z16
 	TESTL            $0x0000000d, R11
-	JNZ              aside844
+	JNZ              aside824
 
-back844:
+back824:
 	VCMPPD.BCST $0x04, c64_0<>+0(SB), Z14, K1
 	VMOVAPD.Z   Z11, K1, Z11
 	VMULPD      Z14, Z11, Z11
 	VMULPD      Z8, Z11, Z11
 	TESTL       $0x00000006, R11
-	JNZ         aside845
+	JNZ         aside825
 
-back845:
+back825:
 	VMOVUPD Z11, (AX)(R8*1)
 
 next0:
@@ -19476,42 +19088,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside843:
+aside823:
 	VMOVUPD      (BX)(R8*1), Z13
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z13, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z11
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z12
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back843
+	JMP          back823
 
-aside844:
+aside824:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset846
+	JZ     unset826
 	VMULPD (BX)(R8*1), Z16, Z16
 
-unset846:
+unset826:
 	TESTL        $0x00000008, R11
-	JZ           unset847
+	JZ           unset827
 	VBROADCASTSD 8(R9), Z12
 	VMULPD       Z16, Z12, Z12
 	VMOVUPD      Z12, (SI)(R8*1)
 
-unset847:
+unset827:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back844
+	JMP   back824
 
-aside845:
+aside825:
 	TESTL  $0x00000004, R11
-	JZ     unset848
+	JZ     unset828
 	VMULPD (BX)(R8*1), Z11, Z11
 
-unset848:
+unset828:
 	TESTL    $0x00000002, R11
-	JZ       back845
+	JZ       back825
 	VMOVNTPD Z11, (AX)(R8*1)
 	JMP      next0
 
@@ -19539,9 +19151,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside849
+	JNZ        aside829
 
-back849:
+back829:
 	VSUBPD       Z4, Z3, Z3
 	VMULPD       Z1, Z3, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), Z5
@@ -19555,18 +19167,18 @@ back849:
 	VMULPD       Z3, Z4, Z4
 	VMULPD       Z3, Z4, Z4
 	TESTL        $0x0000000c, R11
-	JNZ          aside850
+	JNZ          aside830
 
-back850:
+back830:
 	TESTL  $0x00000001, R11
 	JNZ    next0
 	VMULPD Z5, Z5, Z5
 	VMULPD Z5, Z3, Z3
 	VMULPD Z0, Z3, Z3
 	TESTL  $0x00000006, R11
-	JNZ    aside851
+	JNZ    aside831
 
-back851:
+back831:
 	VMOVUPD Z3, (AX)(R8*1)
 
 next0:
@@ -19578,38 +19190,38 @@ next0:
 	VZEROUPPER
 	RET
 
-aside849:
+aside829:
 	VMOVUPD      (BX)(R8*1), Z5
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
 	VXORPS       X6, X6, X6
 	VMOVAPD      Z6, K1, Z3
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back849
+	JMP          back829
 
-aside850:
+aside830:
 	TESTL  $0x00000004, R11
-	JZ     unset852
+	JZ     unset832
 	VMULPD (BX)(R8*1), Z4, Z4
 
-unset852:
+unset832:
 	TESTL        $0x00000008, R11
-	JZ           unset853
+	JZ           unset833
 	VBROADCASTSD 8(R9), Z7
 	VMULPD       Z4, Z7, Z7
 	VMOVUPD      Z7, (SI)(R8*1)
 
-unset853:
-	JMP back850
+unset833:
+	JMP back830
 
-aside851:
+aside831:
 	TESTL  $0x00000004, R11
-	JZ     unset854
+	JZ     unset834
 	VMULPD (BX)(R8*1), Z3, Z3
 
-unset854:
+unset834:
 	TESTL    $0x00000002, R11
-	JZ       back851
+	JZ       back831
 	VMOVNTPD Z3, (AX)(R8*1)
 	JMP      next0
 
@@ -19648,9 +19260,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside855
+	JNZ        aside835
 
-back855:
+back835:
 	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z13, K1
 	VMOVUPD          Z12, Z14
 	VMULPD           Z10, Z14, Z14
@@ -19709,15 +19321,15 @@ back855:
 	VSUBPD           Z13, Z12, Z13
 	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z13
 	TESTL            $0x0000000d, R11
-	JNZ              aside856
+	JNZ              aside836
 
-back856:
+back836:
 	VSUBPD Z15, Z16, Z16
 	VMULPD Z8, Z16, Z16
 	TESTL  $0x00000006, R11
-	JNZ    aside857
+	JNZ    aside837
 
-back857:
+back837:
 	VMOVUPD Z16, (AX)(R8*1)
 
 next0:
@@ -19729,42 +19341,42 @@ next0:
 	VZEROUPPER
 	RET
 
-aside855:
+aside835:
 	VMOVUPD      (BX)(R8*1), Z14
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z14, K1
 	VXORPS       X17, X17, X17
 	VMOVAPD      Z17, K1, Z12
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z13
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back855
+	JMP          back835
 
-aside856:
+aside836:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset858
+	JZ     unset838
 	VMULPD (BX)(R8*1), Z13, Z13
 
-unset858:
+unset838:
 	TESTL        $0x00000008, R11
-	JZ           unset859
+	JZ           unset839
 	VBROADCASTSD 8(R9), Z12
 	VMULPD       Z13, Z12, Z12
 	VMOVUPD      Z12, (SI)(R8*1)
 
-unset859:
+unset839:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back856
+	JMP   back836
 
-aside857:
+aside837:
 	TESTL  $0x00000004, R11
-	JZ     unset860
+	JZ     unset840
 	VMULPD (BX)(R8*1), Z16, Z16
 
-unset860:
+unset840:
 	TESTL    $0x00000002, R11
-	JZ       back857
+	JZ       back837
 	VMOVNTPD Z16, (AX)(R8*1)
 	JMP      next0
 
@@ -19801,9 +19413,9 @@ loop:
 	PREFETCHT0 16384(CX)(R8*1)
 	PREFETCHT0 16384(DX)(R8*1)
 	TESTL      $0x00000004, R11
-	JNZ        aside861
+	JNZ        aside841
 
-back861:
+back841:
 	VBROADCASTSD     c64_3de6124613a86d09<>+0(SB), Z12
 	VFMADD213PD.BCST c64_3e21eed8eff8d898<>+0(SB), Z10, Z12
 	VFMADD213PD.BCST c64_3e5ae64567f544e4<>+0(SB), Z10, Z12
@@ -19851,9 +19463,9 @@ back861:
 	VFMADD231PD      Z11, Z11, Z12
 	VMULPD.BCST      c64_3fe0000000000000<>+0(SB), Z12, Z12
 	TESTL            $0x0000000d, R11
-	JNZ              aside862
+	JNZ              aside842
 
-back862:
+back842:
 	VADDPD      Z13, Z10, Z13
 	VANDPD.BCST c64_7fffffffffffffff<>+0(SB), Z10, Z10
 	VCMPPD.BCST $0x01, c64_3fe0000000000000<>+0(SB), Z10, K1
@@ -19861,9 +19473,9 @@ back862:
 	VMULPD.BCST c64_3fe0000000000000<>+0(SB), Z14, Z14
 	VMULPD      Z8, Z14, Z14
 	TESTL       $0x00000006, R11
-	JNZ         aside863
+	JNZ         aside843
 
-back863:
+back843:
 	VMOVUPD Z14, (AX)(R8*1)
 
 next0:
@@ -19875,169 +19487,41 @@ next0:
 	VZEROUPPER
 	RET
 
-aside861:
+aside841:
 	VMOVUPD      (BX)(R8*1), Z12
 	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z12, K1
 	VXORPS       X15, X15, X15
 	VMOVAPD      Z15, K1, Z10
 	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z11
 	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back861
+	JMP          back841
 
-aside862:
+aside842:
 	TESTL  $0x0000000c, R11
 	JZ     next0
 	TESTL  $0x00000004, R11
-	JZ     unset864
+	JZ     unset844
 	VMULPD (BX)(R8*1), Z12, Z12
 
-unset864:
+unset844:
 	TESTL        $0x00000008, R11
-	JZ           unset865
+	JZ           unset845
 	VBROADCASTSD 8(R9), Z11
 	VMULPD       Z12, Z11, Z11
 	VMOVUPD      Z11, (SI)(R8*1)
 
-unset865:
+unset845:
 	TESTL $0x00000001, R11
 	JNZ   next0
-	JMP   back862
+	JMP   back842
 
-aside863:
+aside843:
 	TESTL  $0x00000004, R11
-	JZ     unset866
+	JZ     unset846
 	VMULPD (BX)(R8*1), Z14, Z14
 
-unset866:
+unset846:
 	TESTL    $0x00000002, R11
-	JZ       back863
+	JZ       back843
 	VMOVNTPD Z14, (AX)(R8*1)
-	JMP      next0
-
-// func pointLogRatioF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·pointLogRatioF64AVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         t+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         values+40(FP), SI
-	MOVQ         n+48(FP), DI
-	SHLQ         $0x03, DI
-	XORL         R8, R8
-	MOVQ         p+56(FP), R9
-	MOVQ         sums+64(FP), R10
-	MOVL         flags+72(FP), R11
-	VMOVUPD      c64_c086200000000000<>+0(SB), Z0
-	VXORPS       X1, X1, X1
-	VMOVUPS      c64_40171547652b82fe<>+0(SB), Z0
-	VMOVUPS      c64_3fc62e42fefa39ef<>+0(SB), Z0
-	VMOVUPS      c64_3ff0000000000000<>+0(SB), Z0
-	VMOVUPS      powersF64<>+0(SB), Z0
-	VMOVUPS      c64_3c5abc9e3b39803f<>+0(SB), Z0
-	VMOVUPS      powersF64lost<>+0(SB), Z0
-	VMULPD.BCST  c64_c010000000000000<>+0(SB), Z1, Z1
-	VADDPD.BCST  c64_4338000000000000<>+0(SB), Z1, Z1
-	VBROADCASTSD (R9), Z0
-	VMOVUPS      (R10), Z1
-
-loop:
-	VMOVUPD    (CX)(R8*1), Z3
-	VMOVUPD    (DX)(R8*1), Z4
-	PREFETCHT0 16384(CX)(R8*1)
-	PREFETCHT0 16384(DX)(R8*1)
-	TESTL      $0x00000004, R11
-	JNZ        aside867
-
-back867:
-	VCMPPD.BCST      $0x09, c64_0<>+0(SB), Z4, K1
-	VMOVUPD          Z4, Z5
-	VPADDQ.BCST      c64_95f619980c433<>+0(SB), Z5, Z5
-	VANDPD.BCST      c64_fffffffffffff<>+0(SB), Z5, Z6
-	VPADDQ.BCST      c64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
-	VADDPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z7
-	VSUBPD.BCST      c64_3ff0000000000000<>+0(SB), Z6, Z6
-	VDIVPD           Z7, Z6, Z6
-	VMULPD           Z6, Z6, Z7
-	VBROADCASTSD     c64_3fbaf286bca1af28<>+0(SB), Z8
-	VFMADD213PD.BCST c64_3fbe1e1e1e1e1e1e<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fc1111111111111<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fc3b13b13b13b14<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fc745d1745d1746<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fcc71c71c71c71c<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fd2492492492492<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fd999999999999a<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST c64_3fe5555555555555<>+0(SB), Z7, Z8
-	VMULPD           Z7, Z8, Z8
-	VADDPD           Z6, Z6, Z7
-	VFMADD213PD      Z7, Z6, Z8
-	VPSRLQ           $0x34, Z5, Z5
-	VORPD.BCST       c64_4330000000000000<>+0(SB), Z5, Z5
-	VSUBPD.BCST      c64_43300000000003ff<>+0(SB), Z5, Z5
-	VFMADD231PD.BCST c64_3fe62e42fefa39ef<>+0(SB), Z5, Z8
-	VSUBPD           Z3, Z8, Z8
-	VMULPD           Z4, Z8, Z8
-	VCMPPD.BCST      $0x04, c64_0<>+0(SB), Z4, K2
-	VMOVAPD.Z        Z8, K2, Z8
-	VCMPPD           $0x03, Z3, Z3, K2
-	VMOVAPD          Z3, K2, Z8
-	VBROADCASTSD     c64_7ff8000000000001<>+0(SB), K1, Z8
-	TESTL            $0x0000000d, R11
-	JNZ              aside868
-
-back868:
-	VXORPD.BCST c64_8000000000000000<>+0(SB), Z4, Z4
-	VMULPD      Z0, Z4, Z4
-	TESTL       $0x00000006, R11
-	JNZ         aside869
-
-back869:
-	VMOVUPD Z4, (AX)(R8*1)
-
-next0:
-	VADDPD  Z8, Z1, Z1
-	ADDQ    $0x00000040, R8
-	CMPQ    R8, DI
-	JL      loop
-	VMOVUPS Z1, (R10)
-	VZEROUPPER
-	RET
-
-aside867:
-	VMOVUPD      (BX)(R8*1), Z5
-	VCMPPD.BCST  $0x00, c64_0<>+0(SB), Z5, K1
-	VXORPS       X2, X2, X2
-	VMOVAPD      Z2, K1, Z3
-	VBROADCASTSD c64_3ff0000000000000<>+0(SB), K1, Z4
-	PREFETCHT0   16384(BX)(R8*1)
-	JMP          back867
-
-aside868:
-	TESTL  $0x0000000c, R11
-	JZ     next0
-	TESTL  $0x00000004, R11
-	JZ     unset870
-	VMULPD (BX)(R8*1), Z8, Z8
-
-unset870:
-	TESTL        $0x00000008, R11
-	JZ           unset871
-	VBROADCASTSD 8(R9), Z3
-	VMULPD       Z8, Z3, Z3
-	VMOVUPD      Z3, (SI)(R8*1)
-
-unset871:
-	TESTL $0x00000001, R11
-	JNZ   next0
-	JMP   back868
-
-aside869:
-	TESTL  $0x00000004, R11
-	JZ     unset872
-	VMULPD (BX)(R8*1), Z4, Z4
-
-unset872:
-	TESTL    $0x00000002, R11
-	JZ       back869
-	VMOVNTPD Z4, (AX)(R8*1)
 	JMP      next0

@@ -144,11 +144,6 @@ func pointTweedieF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *fl
 //go:noescape
 func pointGaussianF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
-// pointLogRatioF32AVX2 writes factor·w[i]·(-t[i]) and scale·w[i]·l, and adds w[i]·l with l = t[i]·(log t[i] - x[i]), 0 for t[i] = 0.
-//
-//go:noescape
-func pointLogRatioF32AVX2(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-
 // pointFocalPowerF32AVX2 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
 //
 //go:noescape
@@ -319,11 +314,6 @@ func pointTweedieF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *fl
 //go:noescape
 func pointGaussianF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
 
-// pointLogRatioF64AVX2 writes factor·w[i]·(-t[i]) and scale·w[i]·l, and adds w[i]·l with l = t[i]·(log t[i] - x[i]), 0 for t[i] = 0.
-//
-//go:noescape
-func pointLogRatioF64AVX2(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
 // pointSquaredF32AVX512 writes factor·w[i]·(x[i] - t[i]) and scale·w[i]·l, and adds w[i]·l with l = (x[i] - t[i])².
 //
 //go:noescape
@@ -463,11 +453,6 @@ func pointTweedieF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *
 //
 //go:noescape
 func pointGaussianF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
-
-// pointLogRatioF32AVX512 writes factor·w[i]·(-t[i]) and scale·w[i]·l, and adds w[i]·l with l = t[i]·(log t[i] - x[i]), 0 for t[i] = 0.
-//
-//go:noescape
-func pointLogRatioF32AVX512(dst *float32, x *float32, t *float32, w *float32, v *float32, values *float32, n int, p *float64, sums *float64, flags uint32)
 
 // pointFocalPowerF32AVX512 writes factor·w[i]·(the derivative by x[i]) and scale·w[i]·l, and adds w[i]·l with l = (a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h.
 //
@@ -638,8 +623,3 @@ func pointTweedieF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *
 //
 //go:noescape
 func pointGaussianF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)
-
-// pointLogRatioF64AVX512 writes factor·w[i]·(-t[i]) and scale·w[i]·l, and adds w[i]·l with l = t[i]·(log t[i] - x[i]), 0 for t[i] = 0.
-//
-//go:noescape
-func pointLogRatioF64AVX512(dst *float64, x *float64, t *float64, w *float64, v *float64, values *float64, n int, p *float64, sums *float64, flags uint32)

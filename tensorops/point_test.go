@@ -23,7 +23,7 @@ var pointNames = [pointLosses]string{"SquaredError", "HalfSquaredError", "Absolu
 	"MAPE", "SMAPE", "MSLE", "Poisson", "Gamma",
 	"Tweedie", "NegativeBinomial", "BinaryCrossEntropy", "BinaryCrossEntropyFromProb", "SigmoidFocal", "BernoulliKL",
 	"SoftMargin", "Hinge", "SquaredHinge",
-	"ModifiedHuber", "Perceptron", "HingeEmbedding", "StandardGaussian", "Asymmetric", "LogRatio"}
+	"ModifiedHuber", "Perceptron", "HingeEmbedding", "StandardGaussian", "Asymmetric"}
 
 // residualTarget draws targets near x too, and equal ones.
 func residualTarget(rng *rand.Rand, x float64) float64 {
@@ -107,7 +107,6 @@ func pointCases() (cases []pointCase) {
 		Point{SigmoidFocal, 1, 0.75, 0.25}, Point{SigmoidFocal, 3.7, 1, 1})
 	add(unitTarget, anyNumber, Point{Asymmetric, 1, 4, 0.05}, Point{Asymmetric, 0, 0, 0.3}, Point{Asymmetric, 0.5, 2.7, 0.001})
 	add(func(rng *rand.Rand, _ float64) float64 { return anyNumber(rng) }, logNumber, Point{Loss: StandardGaussian})
-	add(countTarget, logNumber, Point{Loss: LogRatio})
 	add(unitTarget, probabilityNumber, Point{Loss: BinaryCrossEntropyFromProb})
 	add(signTarget, anyNumber, Point{Loss: SoftMargin}, Point{Loss: Hinge}, Point{Loss: SquaredHinge}, Point{Loss: ModifiedHuber},
 		Point{Loss: Perceptron}, Point{Loss: HingeEmbedding, A: 1.5})
@@ -192,8 +191,6 @@ func pointSizes(p Point, x, t, l, d float64) (value, slope float64) {
 		o = logitOf(x, t, 1-t)
 		w, u := p.B*(1-t)+p.C*t, o.s+o.q*(1-2*o.s)
 		return value, w * math.Pow(u, p.A) * (max(o.q, o.s) + p.A*o.s*(1-o.s)*o.l/max(u, 1e-300)) * (1 + 600*boolFloat(p.A != 2))
-	case LogRatio:
-		return t * (math.Abs(x) + math.Abs(math.Log(max(t, 1e-300)))), slope
 	case BinaryCrossEntropyFromProb:
 		return value, max(t/x, (1-t)/(1-x))
 	case Hinge, Perceptron, SquaredHinge, ModifiedHuber, HingeEmbedding:
@@ -315,12 +312,6 @@ func TestPointFormulas(t *testing.T) {
 			return max(0, p.A-x)
 		},
 		StandardGaussian: func(_ Point, x, t float64) float64 { return (math.Exp(x) - 1 - x + t*t) / 2 },
-		LogRatio: func(_ Point, x, t float64) float64 {
-			if t == 0 {
-				return 0
-			}
-			return t * (math.Log(t) - x)
-		},
 		Asymmetric: func(p Point, x, t float64) float64 {
 			yes := 1 / (1 + math.Exp(-x))
 			m := max(yes-p.C, 0)

@@ -85,7 +85,6 @@ const (
 	pointWelsch
 	pointTukey
 	pointTweedie
-	pointLogRatio
 	// What follows is for float32 elements alone.
 	pointFocalPower
 	pointBarron

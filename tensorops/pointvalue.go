@@ -57,7 +57,6 @@ var pointFuncs = [pointLosses]pointFunc{
 	HingeEmbedding:             embeddingValue,
 	StandardGaussian:           gaussianValue,
 	Asymmetric:                 asymmetricValue,
-	LogRatio:                   logRatioValue,
 }
 
 // times is a·b with 0·Inf = 0: what has no weight has no part in a sum.
@@ -478,11 +477,4 @@ func asymmetricValue(p Point, x, t, _ float64) (l, slope float64) {
 		l, slope = x, x
 	}
 	return inDomain(t >= 0 && t <= 1, l), slope
-}
-
-func logRatioValue(_ Point, x, t, _ float64) (l, slope float64) {
-	if l = times(t, math.Log(t)-x); x != x {
-		l = x
-	}
-	return inDomain(t >= 0 && !math.IsInf(t, 1), l), -t
 }

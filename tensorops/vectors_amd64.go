@@ -107,3 +107,50 @@ func keptLargest(sums, x, t *float64, cols, rows int) { keptLargestF64AVX2(sums,
 func gapsOf(sums, d, e, t, scale, from *float64, cols, rows int) {
 	gapsOfF64AVX2(sums, d, e, t, scale, from, cols, rows)
 }
+
+// rowTerms calls the kernel of a loss of rows.
+func rowTerms[F Float](l RowLoss, lanes *float64, dst, x, t *F, params, factors *float64, c *rowCall) {
+	single := 0
+	if isFloat32[F]() {
+		single = 1
+	}
+	d, a, b := float64s(dst), float64s(x), float64s(t)
+	switch l {
+	case AbsoluteTerms:
+		absoluteTermsF64AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)
+	case RootTerms:
+		if single != 0 {
+			rootTermsF32AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)
+			return
+		}
+		rootTermsF64AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)
+	case SquareTerms:
+		squareTermsF64AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)
+	case PowerTerms:
+		powerTermsF64AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)
+	case QuotientTerms:
+		quotientTermsF64AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)
+	case LogTerms:
+		logTermsF64AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)
+	case LogTargetTerms:
+		logTargetTermsF64AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)
+	case MixedTerms:
+		mixedTermsF64AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)
+	}
+}
+
+func scaleRows[F Float](x, factors *F, full, rest, rows int) {
+	if isFloat32[F]() {
+		scaleRowsF32AVX2(float32s(x), float32s(factors), full, rest, rows)
+		return
+	}
+	scaleRowsF64AVX2(float64s(x), float64s(factors), full, rest, rows)
+}
+
+func rowTotals[F Float](sums *float64, x *F, full, rest, rows int) {
+	if isFloat32[F]() {
+		rowTotalsF32AVX2(sums, float32s(x), full, rest, rows)
+		return
+	}
+	rowTotalsF64AVX2(sums, float64s(x), full, rest, rows)
+}

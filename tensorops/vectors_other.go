@@ -67,3 +67,11 @@ func productsOf[F Float](dst *F, e, d, numbers *float64, cols, rows int) {
 func keptLargest(sums, x, t *float64, cols, rows int) { panic("tensorops: no kernel") }
 
 func gapsOf(sums, d, e, t, scale, from *float64, cols, rows int) { panic("tensorops: no kernel") }
+
+func rowTerms[F Float](l RowLoss, lanes *float64, dst, x, t *F, params, factors *float64, c *rowCall) {
+	panic("tensorops: no kernel")
+}
+
+func scaleRows[F Float](x, factors *F, full, rest, rows int) { panic("tensorops: no kernel") }
+
+func rowTotals[F Float](sums *float64, x *F, full, rest, rows int) { panic("tensorops: no kernel") }

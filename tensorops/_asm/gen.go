@@ -162,9 +162,12 @@ func (g *gen) zero() reg.VecVirtual {
 	return v
 }
 
-// constants in memory: name -> symbol. Each is repeated over 64 bytes, so that AVX2 can use it as
-// an operand.
+// constants in memory: name -> symbol. Each is repeated over constantBytes, so that AVX2 can use it
+// as an operand.
 var constants = map[string]Mem{}
+
+// constantBytes is 32 for what exists for AVX2 alone.
+var constantBytes = 64
 
 // constant returns the memory of a constant of type comp.
 func (g *gen) constant(v float64) Mem {
@@ -172,7 +175,7 @@ func (g *gen) constant(v float64) Mem {
 }
 
 func bitsConstant(bits uint64, bytes int) Mem {
-	return table(fmt.Sprintf("c%d_%x", bytes*8, bits), bytes, 64/bytes, func(int) uint64 { return bits })
+	return table(fmt.Sprintf("c%d_%x", bytes*8, bits), bytes, constantBytes/bytes, func(int) uint64 { return bits })
 }
 
 // table returns the memory of n numbers of so many bytes, an even number if they have 4, number i

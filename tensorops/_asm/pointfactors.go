@@ -92,16 +92,3 @@ func asymmetricParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
 		return part
 	}
 }
-
-// logRatioParts: an x of NaN counts where t = 0, too.
-func logRatioParts(k *points, x, t reg.VecVirtual) (reg.VecVirtual, slope) {
-	value := k.log(k.fill(t), k.logSeries())
-	k.sub(value, x, value)
-	k.mul(t, value, value)
-	k.clearUnless(notEqual, t, k.constant(0), value)
-	value = k.where(unordered, x, x, x, value)
-	return value, func() reg.VecVirtual {
-		k.xor(k.signBit(), t, t)
-		return t
-	}
-}

@@ -47,7 +47,6 @@ var pointLosses = []pointwise{
 	{"tukey", "z²·(1 + w + w²), w = 1 - z², z = a·(x[i] - t[i]) cut off at ±1", "z·w²", anything, "a", none, in64, tukeyParts},
 	{"tweedie", "a·exp(b·x[i]) - b·t[i]·exp(a·x[i])", "exp(b·x[i]) - t[i]·exp(a·x[i])", nonNegative, "ab", 0, in64, tweedieParts},
 	{"gaussian", "(exp(x[i]) - 1 - x[i] + t[i]²)/2", "(exp(x[i]) - 1)/2", anything, "", 0, plain, gaussianParts},
-	{"logRatio", "t[i]·(log t[i] - x[i]), 0 for t[i] = 0", "-t[i]", nonNegative, "", 0, in64, logRatioParts},
 	{"focalPower", "(a + b·t[i])·u^c·h, u = σ(x[i])·(1-t[i]) + σ(-x[i])·t[i], with the binary loss h", "the derivative by x[i]",
 		unitInterval, "abc", 0, in64Only, focalPowerParts},
 	{"barron", "exp(u) - 1, u = c·log1p(b·z²), z = a·(x[i] - t[i])", "z·exp(u)/(1 + b·z²)", anything, "abc", 0, in64Only, barronParts},

@@ -341,6 +341,7 @@ func vectorsAndLists(isa string) {
 	if isa != "AVX2" {
 		return
 	}
+	constantBytes = 32
 	for _, elem := range []string{"F32", "F64"} {
 		g := newGen(isa, elem, "F64")
 		g.vectorKernels()
@@ -355,4 +356,5 @@ func vectorsAndLists(isa string) {
 	g.rowSums()
 	g.pairs("pairsBehind", false)
 	g.pairs("pairsBefore", true)
+	rowTermsOf(isa)
 }

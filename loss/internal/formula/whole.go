@@ -103,14 +103,3 @@ func Blend(dst, x, y []float64, a, b float64) {
 		dst[i] = a*x[i] + b*y[i]
 	}
 }
-
-// LogsOf returns the logarithms of x.
-func LogsOf(b *core.Block, x []float64) []float64 {
-	l := b.Buf(len(x))
-	if vec.Within(x, 0x1p-1022, math.MaxFloat64) {
-		vec.Log(l, x)
-	} else {
-		Logs(l, x)
-	}
-	return l
-}
