@@ -130,6 +130,9 @@ func (l *RowTerms) Term(x, t float64) (term, byX, byT float64) {
 			}
 			return own * quotientLog(v, m)
 		}
+		if min(x, t) > 0 && !(min(x, t) >= 0x1p-1022) || max(x, t) < 0x1p-1022 && max(x, t) > 0 {
+			return math.NaN(), math.NaN(), math.NaN()
+		}
 		byT, byX = part(t, p[0], p[1]*(t-x)), part(x, p[1], p[0]*(x-t))
 		return t*byT + x*byX, byX, byT
 	}
