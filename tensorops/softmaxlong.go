@@ -65,3 +65,29 @@ func (c *softmaxCall[F]) longLabel(k *kernels[F], total *rowTotal, dst, x []F, y
 	}
 	return weight * k.crossEntropyGradRow(total, dst, x, y, g*weight, nil, stream)
 }
+
+// pieceClasses is the number of classes from which the exponentials of a row are summed piece by
+// piece, and what the additions of pieces round off is kept. Such a row is a group by itself.
+const pieceClasses = 1024
+
+// sumPieces is rowSum of a row of many classes.
+func (c *softmaxCall[F]) sumPieces(st *softmaxRows, e []float64) {
+	y, own := st.label[0], 0.0
+	if y >= 0 {
+		own, e[y] = e[y], 0
+	}
+	st.label[0] = -1
+	sum, lost := 0.0, 0.0
+	for from := 0; from < len(e); from += pieceClasses {
+		c.k.rowSum(&st.others[0], &e[from], min(pieceClasses, len(e)-from), 1)
+		sum, lost = addLost(sum, lost, st.others[0])
+	}
+	st.label[0], st.own[0], st.others[0] = y, own, sum+lost
+}
+
+// addLost adds v to sum, and what that rounds off to lost.
+func addLost(sum, lost, v float64) (nextSum, nextLost float64) {
+	next := sum + v
+	moved := next - sum
+	return next, lost + ((sum - (next - moved)) + (v - moved))
+}
