@@ -50,10 +50,22 @@ func (o *Op) Do(in ...G.Value) (out G.Value, err error) {
 	if len(in) != o.Arity() {
 		return nil, fmt.Errorf("%v: %d operands, want %d", o, len(in), o.Arity())
 	}
+	if !o.b.Def.Elementwise() {
+		growStack(len(in))
+	}
 	if o.b.DType == core.Float32 {
 		return run[float32](o, in)
 	}
 	return run[float64](o, in)
+}
+
+// growStack makes room on the stack of the new goroutine that a tape machine runs on. What is not
+// elementwise needs it further down, where more frames would be copied.
+//
+//go:noinline
+func growStack(n int) byte {
+	var room [2 << 10]byte
+	return room[n]
 }
 
 // run executes the operation on its children's values.
