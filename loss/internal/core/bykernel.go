@@ -10,18 +10,23 @@ import (
 // function.
 func (e *evaluation[F]) rowsByKernel(w *work[F], lo, hi int) error {
 	n := hi - lo
-	s := w.s[:n]
+	s, labels := w.s[:n], w.labels[:n]
 	if e.Labels == "" || e.Lists {
-		for i := range w.labels {
-			w.labels[i] = -1
+		for i := range labels {
+			labels[i] = -1
 		}
 	}
-	if err := e.factors(s, w.labels, lo); err != nil {
+	if e.counted {
+		labels = e.in.Ints[0].from(lo, labels)
+		for i := range s {
+			s[i] = 1
+		}
+	} else if err := e.factors(s, labels, lo); err != nil {
 		return err
 	}
 	k := &w.kernel
 	*k = Range[F]{}
-	k.Dims, k.Lo, k.Hi, k.X, k.Wrt, k.Labels, k.Factor, k.Left = e.Dims, lo, hi, e.in.X, e.Wrt, w.labels[:n], s, w.left[:0]
+	k.Dims, k.Lo, k.Hi, k.X, k.Wrt, k.Labels, k.Factor, k.Left = e.Dims, lo, hi, e.in.X, e.Wrt, labels, s, w.left[:0]
 	e.besideOf(w, k, lo)
 	if e.Order.hasValue() {
 		k.Values = Fit(&w.values, n)

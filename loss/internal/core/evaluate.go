@@ -51,6 +51,8 @@ type evaluation[F Float] struct {
 	all    totals  // of the request
 	stages totals  // of the pass before, where the denominator varies
 
+	counted bool // every label is valid and counts, as the denominator has shown
+
 	task   task
 	parts  []totals
 	share  func(lo, hi int) // computes a range; made once
@@ -252,7 +254,7 @@ func (e *evaluation[F]) begin(fault error) (result Result, done bool, err error)
 		fault = e.beginShards(fault)
 	}
 	before := &e.before
-	*before = totals{err: fault}
+	*before, e.counted = totals{err: fault}, false
 	switch {
 	case fault != nil:
 	case varies:

@@ -40,6 +40,15 @@ func (s *Ints) copyTo(dst []int, lo int) {
 	}
 }
 
+// from returns len(buf) entries from lo on, in buf or in the operand's own memory.
+func (s *Ints) from(lo int, buf []int) []int {
+	if s.Int != nil {
+		return s.Int[lo : lo+len(buf) : lo+len(buf)]
+	}
+	s.copyTo(buf, lo)
+	return buf
+}
+
 func convert[T int64 | int32 | uint8](dst []int, src []T) {
 	for i, v := range src[:len(dst)] {
 		dst[i] = int(v)

@@ -305,7 +305,7 @@ func (e *evaluation[F]) badLabel(y, i int) error {
 	return Faultf(ErrValue, e.Def.Name, "label is %d at %s, want one in [0, %d)", y, e.Values.coordinates(i), e.shards.classes)
 }
 
-// sharesOf adds the parts of a range of rows in the denominator. Those of soft targets under class
+// sharesOf adds the parts of a range of rows in the denominator, for which it may overwrite s. Those of soft targets under class
 // weights are read from rows.
 func (e *evaluation[F]) sharesOf(t *totals, s []float64, labels []int, lo int) {
 	w := e.Set.ClassWeights
@@ -315,13 +315,13 @@ func (e *evaluation[F]) sharesOf(t *totals, s []float64, labels []int, lo int) {
 	case e.Def.MultiLabel:
 		common = mean(w)
 	case e.Labels != "" && !e.Lists:
-		local := *t // whose fields stay in registers
 		for i, v := range s {
 			if v != 0 {
-				local.share(v * w[labels[i]])
+				s[i] = v * w[labels[i]]
+				t.active = t.active || s[i] != 0
 			}
 		}
-		*t = local
+		t.d.addAll(s)
 		return
 	case e.Floats > 1:
 		e.softShares(t, s, lo)
@@ -389,6 +389,7 @@ func (e *evaluation[F]) countLabels(t *totals) bool {
 	}
 	if valid && (n > 0 || ignore != -1) {
 		t.share(float64(n))
+		e.counted = n == e.Dims.Rows && !e.Set.Sharded()
 		return true
 	}
 	return false
