@@ -264,6 +264,21 @@ func (c *softmaxCall[F]) sharesOf(a, b float64) (inv, mass, shift float64) {
 	return 1 / a, 1, -shortLog(a)
 }
 
+// farShift bounds what is added to the differences of entries of near rows. Where it is more, entries
+// are taken from the largest of their row, which leaves them the digits of their distance to it.
+const farShift = 8
+
+// largest returns the place of the largest of n numbers from at on, step apart.
+func largest(e []float64, at, step, n int) int {
+	m := at
+	for k := at; k < at+n*step; k += step {
+		if e[k] > e[m] {
+			m = k
+		}
+	}
+	return m
+}
+
 // nearRow computes row j of the group that begins with row i and has the entries a and b, class by
 // class. Its value goes to st and its gradient is appended to late, where there is one. The terms
 // a·log(a/b) - a + b are >= 0; what the masses of both rows miss 1 by is added apart.
@@ -276,6 +291,18 @@ func (c *softmaxCall[F]) nearRow(late []float64, st *softmaxRows, i, j int, a, b
 	inv, _, shift := c.sharesOf(p.a.others[j], p.b.others[j])
 	if o.A == o.B {
 		shift = math.Log(p.b.others[j] / p.a.others[j]) // 0 of equal rows
+	}
+	topA, topB, far := 0.0, 0.0, math.Abs(shift) > farShift
+	if far {
+		shift = 0
+		if o.A == LogitEntries {
+			m := largest(p.ea, at, step, c.classes)
+			topA, shift = float64(a[m])*c.scale, -math.Log(p.a.others[j]/p.ea[m])
+		}
+		if o.B == LogitEntries {
+			m := largest(p.eb, at, step, c.classes)
+			topB, shift = float64(b[m])*c.scale, shift+math.Log(p.b.others[j]/p.eb[m])
+		}
 	}
 	t, q, d := sized(&r.buf[0], c.classes), sized(&r.buf[1], c.classes), sized(&r.buf[2], c.classes)
 	overA, lostA, overB, lostB := -1.0, 0.0, -1.0, 0.0 // Σ a - 1 and Σ b - 1
@@ -293,6 +320,18 @@ func (c *softmaxCall[F]) nearRow(late []float64, st *softmaxRows, i, j int, a, b
 			q[y], d[y] = z, x*c.scale-z+shift
 		default:
 			q[y], d[y] = z, x*c.scale-p.logs[k]+shift
+		}
+		if far {
+			if o.A == LogitEntries {
+				x *= c.scale
+			}
+			switch o.B {
+			case LogitEntries:
+				z *= c.scale
+			case ProbabilityEntries:
+				z = p.logs[k]
+			}
+			d[y] = (x - topA) - (z - topB) + shift
 		}
 	}
 	if o.B == LogEntries {

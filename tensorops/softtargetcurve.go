@@ -11,7 +11,7 @@ const exactClasses = 128
 // curveWork is memory for a curve: a number of each entry, and those of rows.
 type curveWork struct {
 	nll, u, value, slope [curveLen]float64
-	logSum, inverse      [groupRows]float64
+	logSum, inverse, top [groupRows]float64 // top: what entries are taken from
 	sum, pull            [groupRows]float64
 	ones                 []float64
 }
@@ -27,7 +27,7 @@ func (c *softmaxCall[F]) curved(st *softmaxRows, i int) {
 	w, n := &c.w.curve, c.count(i)
 	for j := range groupRows {
 		total := st.others[j]
-		w.logSum[j], w.inverse[j], w.sum[j], w.pull[j] = 0, 0, 0, 0
+		w.logSum[j], w.inverse[j], w.sum[j], w.pull[j], w.top[j] = 0, 0, 0, 0, 0
 		if j >= n || st.up[j] == 0 {
 			st.up[j] = 0
 			continue
@@ -37,6 +37,9 @@ func (c *softmaxCall[F]) curved(st *softmaxRows, i int) {
 			continue
 		}
 		w.logSum[j], w.inverse[j] = shortLog(total), 1/total
+		if math.Abs(w.logSum[j]) > farSum {
+			c.takeTop(j, i, total)
+		}
 	}
 	if c.lanes {
 		c.bentTargets, c.bentAt = c.mem.t, 0
@@ -59,8 +62,27 @@ func (c *softmaxCall[F]) curved(st *softmaxRows, i int) {
 	}
 }
 
+// farSum bounds the logarithm of a sum from which entries are taken. Where it is more, both are taken
+// from the row's largest entry, next to which -log p keeps its digits.
+const farSum = 12
+
+// takeTop sets the largest entry of row j of the group that begins with row i, and the logarithm of
+// the sum beside it.
+func (c *softmaxCall[F]) takeTop(j, i int, total float64) {
+	w, at, step := &c.w.curve, j*c.classes, 1
+	if c.lanes {
+		at, step = j, groupRows
+	}
+	m := largest(c.w.e, at, step, c.classes)
+	x := c.x[i*c.classes:]
+	if c.lanes {
+		x = c.mem.x
+	}
+	w.top[j], w.logSum[j] = float64(x[m])*c.scale, math.Log(total/c.w.e[m])
+}
+
 // sharp is the probability from which 1 - p is taken from the other classes.
-const sharp = 1 - 0x1p-10
+const sharp = 1 - 0x1p-4
 
 // curveRow adds n classes of row j of the group that begins with row i.
 func (c *softmaxCall[F]) curveRow(st *softmaxRows, i, j, from, n int) {
@@ -73,10 +95,10 @@ func (c *softmaxCall[F]) curveRow(st *softmaxRows, i, j, from, n int) {
 		return
 	}
 	nll, u := w.nll[:n], w.u[:n]
-	inverse, logSum, scale := w.inverse[j], w.logSum[j], c.scale
+	inverse, logSum, top, scale := w.inverse[j], w.logSum[j], w.top[j], c.scale
 	for y, v := range e {
 		q := v * inverse
-		u[y], nll[y] = 1-q, logSum-float64(x[y])*scale
+		u[y], nll[y] = 1-q, logSum-(float64(x[y])*scale-top)
 		if q > sharp {
 			row := c.w.e[j*c.classes:][:c.classes]
 			u[y], nll[y] = sharpened(row, from+y, 1)
@@ -127,13 +149,13 @@ func (c *softmaxCall[F]) curveLanes(st *softmaxRows, from, n int) {
 	lo, m := from*groupRows, n*groupRows
 	x, t, e := c.mem.x[lo:][:m], c.mem.t[lo:][:m], c.w.e[lo:][:m]
 	nll, u := w.nll[:m], w.u[:m]
-	scale, logSum, inverse := c.scale, w.logSum, w.inverse
+	scale, logSum, inverse, top := c.scale, w.logSum, w.inverse, w.top
 	for at := 0; at < m; at += groupRows {
 		x, e := (*[groupRows]F)(x[at:]), (*[groupRows]float64)(e[at:])
 		nll, u := (*[groupRows]float64)(nll[at:]), (*[groupRows]float64)(u[at:])
 		for j, v := range e {
 			q := v * inverse[j]
-			u[j], nll[j] = 1-q, logSum[j]-float64(x[j])*scale
+			u[j], nll[j] = 1-q, logSum[j]-(float64(x[j])*scale-top[j])
 			if q > sharp {
 				u[j], nll[j] = sharpened(c.w.e[j:][:(c.classes-1)*groupRows+1], from+at/groupRows, groupRows)
 			}
