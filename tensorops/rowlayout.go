@@ -34,7 +34,7 @@ func ScatterBeside[F Float](dst, group, src []F, inner, cols int) {
 	src, group, dst = src[:n], group[:n], dst[:(cols-1)*inner+BesideRows]
 	if k := besideKernels[F](cols); k != nil {
 		k.pack(&group[0], &src[0], cols, cols)
-		k.copyTile(&dst[0], &group[0], inner, BesideRows, BesideRows, cols)
+		k.copyTile(&dst[0], &group[0], inner, BesideRows, BesideRows, BesideRows, 1, cols)
 		return
 	}
 	for c := range cols {

@@ -3088,37 +3088,44 @@ loop:
 	VZEROUPPER
 	RET
 
-// func copyTileF32AVX2(dst *float32, x *float32, to int, from int, n int, classes int)
+// func copyTileF32AVX2(dst *float32, x *float32, to int, from int, toStep int, fromStep int, groups int, classes int)
 // Requires: AVX, MMX+
-TEXT ·copyTileF32AVX2(SB), NOSPLIT, $0-48
+TEXT ·copyTileF32AVX2(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ to+16(FP), DX
 	MOVQ from+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ classes+40(FP), DI
+	MOVQ toStep+32(FP), SI
+	MOVQ fromStep+40(FP), DI
+	MOVQ classes+56(FP), R8
 	SHLQ $0x02, DX
 	SHLQ $0x02, BX
 	SHLQ $0x02, SI
+	SHLQ $0x02, DI
 
 class:
-	LEAQ (CX)(BX*4), R8
-	LEAQ (AX)(DX*4), R9
-	XORQ R10, R10
+	MOVQ CX, R9
+	MOVQ AX, R10
+	LEAQ (CX)(BX*4), R11
+	LEAQ (AX)(DX*4), R12
+	MOVQ groups+48(FP), R13
 
-line:
-	PREFETCHT0 (R8)(R10*1)
-	PREFETCHT0 (R9)(R10*1)
-	VMOVUPS    (CX)(R10*1), Y0
-	VMOVUPS    Y0, (AX)(R10*1)
-	VMOVUPS    32(CX)(R10*1), Y0
-	VMOVUPS    Y0, 32(AX)(R10*1)
-	ADDQ       $0x00000040, R10
-	CMPQ       R10, SI
-	JB         line
+group:
+	PREFETCHT0 (R11)
+	PREFETCHT0 (R12)
+	VMOVUPS    (R9), Y0
+	VMOVUPS    Y0, (R10)
+	VMOVUPS    32(R9), Y0
+	VMOVUPS    Y0, 32(R10)
+	ADDQ       DI, R9
+	ADDQ       DI, R11
+	ADDQ       SI, R10
+	ADDQ       SI, R12
+	DECQ       R13
+	JNZ        group
 	ADDQ       BX, CX
 	ADDQ       DX, AX
-	DECQ       DI
+	DECQ       R8
 	JNZ        class
 	VZEROUPPER
 	RET
@@ -5552,37 +5559,50 @@ loop:
 	VZEROUPPER
 	RET
 
-// func copyTileF64AVX2(dst *float64, x *float64, to int, from int, n int, classes int)
+// func copyTileF64AVX2(dst *float64, x *float64, to int, from int, toStep int, fromStep int, groups int, classes int)
 // Requires: AVX, MMX+
-TEXT ·copyTileF64AVX2(SB), NOSPLIT, $0-48
+TEXT ·copyTileF64AVX2(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ to+16(FP), DX
 	MOVQ from+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ classes+40(FP), DI
+	MOVQ toStep+32(FP), SI
+	MOVQ fromStep+40(FP), DI
+	MOVQ classes+56(FP), R8
 	SHLQ $0x03, DX
 	SHLQ $0x03, BX
 	SHLQ $0x03, SI
+	SHLQ $0x03, DI
 
 class:
-	LEAQ (CX)(BX*4), R8
-	LEAQ (AX)(DX*4), R9
-	XORQ R10, R10
+	MOVQ CX, R9
+	MOVQ AX, R10
+	LEAQ (CX)(BX*4), R11
+	LEAQ (AX)(DX*4), R12
+	MOVQ groups+48(FP), R13
 
-line:
-	PREFETCHT0 (R8)(R10*1)
-	PREFETCHT0 (R9)(R10*1)
-	VMOVUPS    (CX)(R10*1), Y0
-	VMOVUPS    Y0, (AX)(R10*1)
-	VMOVUPS    32(CX)(R10*1), Y0
-	VMOVUPS    Y0, 32(AX)(R10*1)
-	ADDQ       $0x00000040, R10
-	CMPQ       R10, SI
-	JB         line
+group:
+	PREFETCHT0 (R11)
+	PREFETCHT0 (R12)
+	VMOVUPS    (R9), Y0
+	VMOVUPS    Y0, (R10)
+	VMOVUPS    32(R9), Y0
+	VMOVUPS    Y0, 32(R10)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 64(R12)
+	VMOVUPS    64(R9), Y0
+	VMOVUPS    Y0, 64(R10)
+	VMOVUPS    96(R9), Y0
+	VMOVUPS    Y0, 96(R10)
+	ADDQ       DI, R9
+	ADDQ       DI, R11
+	ADDQ       SI, R10
+	ADDQ       SI, R12
+	DECQ       R13
+	JNZ        group
 	ADDQ       BX, CX
 	ADDQ       DX, AX
-	DECQ       DI
+	DECQ       R8
 	JNZ        class
 	VZEROUPPER
 	RET

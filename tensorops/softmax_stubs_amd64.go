@@ -49,10 +49,10 @@ func unpackF32AVX2(dst *float32, x *float32, stride int, classes int)
 //go:noescape
 func classesF32AVX2(dst *float32, x *float32, stride int, classes int)
 
-// copyTileF32AVX2 copies the elements of each class.
+// copyTileF32AVX2 copies groups of 16 elements of each class.
 //
 //go:noescape
-func copyTileF32AVX2(dst *float32, x *float32, to int, from int, n int, classes int)
+func copyTileF32AVX2(dst *float32, x *float32, to int, from int, toStep int, fromStep int, groups int, classes int)
 
 // laneDotF32AVX2 sums each row, weighed by v.
 //
@@ -194,10 +194,10 @@ func unpackF64AVX2(dst *float64, x *float64, stride int, classes int)
 //go:noescape
 func classesF64AVX2(dst *float64, x *float64, stride int, classes int)
 
-// copyTileF64AVX2 copies the elements of each class.
+// copyTileF64AVX2 copies groups of 16 elements of each class.
 //
 //go:noescape
-func copyTileF64AVX2(dst *float64, x *float64, to int, from int, n int, classes int)
+func copyTileF64AVX2(dst *float64, x *float64, to int, from int, toStep int, fromStep int, groups int, classes int)
 
 // laneDotF64AVX2 sums each row, weighed by v.
 //

@@ -237,6 +237,15 @@ func (c *softmaxCall[F]) straight(i int) bool {
 	return c.inner > 1 && c.count(i) == groupRows && c.together(i, groupRows)
 }
 
+// group returns the logits of group b, which begins with row i: in memory for them, or where they are
+// already those of a group against labels.
+func (c *softmaxCall[F]) group(i, b int) []F {
+	if c.inner == groupRows && c.t == nil && c.straight(i) {
+		return c.x[place(i, c.classes, c.inner):]
+	}
+	return c.mem.x[b*c.room:]
+}
+
 // exps computes a group's exponentials and the sums over them.
 func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 	w, k := c.w, c.k
@@ -251,16 +260,17 @@ func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
 	}
 	st.others, st.own = [groupRows]float64{}, [groupRows]float64{}
 	straight := c.straight(i) && !c.loaded
+	x := c.group(i, b)
 	compensated := c.classes > 2*chunkClasses && !isFloat32[F]()
 	if compensated {
 		w.sum, w.lost = [groupRows]float64{}, [groupRows]float64{}
 	}
 	for from := 0; from < c.classes; from += chunkClasses {
 		n, at := min(chunkClasses, c.classes-from), b*c.room+from*groupRows
-		if straight {
-			k.classes(&c.mem.x[at], &c.x[place(i, c.classes, c.inner)+from*c.inner], c.inner, n)
+		if straight && (c.inner != groupRows || c.t != nil) {
+			k.classes(&x[from*groupRows], &c.x[place(i, c.classes, c.inner)+from*c.inner], c.inner, n)
 		}
-		c.exp(b, from*groupRows, &c.mem.x[at], n*groupRows, full)
+		c.exp(b, from*groupRows, &x[from*groupRows], n*groupRows, full)
 		first := from
 		if c.target != nil {
 			first = -1
@@ -333,7 +343,7 @@ func (c *softmaxCall[F]) gaps(st *softmaxRows, i, b int) {
 	case c.lanes && c.softcap != 0:
 		c.k.laneDotWide(&st.gap[0], &w.z[b*c.room], v, c.classes)
 	case c.lanes:
-		c.k.laneDot(&st.gap[0], &c.mem.x[b*c.room], v, c.classes)
+		c.k.laneDot(&st.gap[0], &c.group(i, b)[0], v, c.classes)
 	case c.softcap != 0:
 		c.k.rowDotWide(&st.gap[0], &w.z[b*c.room], v, c.classes, c.count(i))
 	default:
@@ -345,7 +355,7 @@ func (c *softmaxCall[F]) gaps(st *softmaxRows, i, b int) {
 func (c *softmaxCall[F]) readRow(i, b, j int) *softmaxRow {
 	src, at, step := c.x, (i+j)*c.classes, 1
 	if c.lanes {
-		src, at, step = c.mem.x, b*c.room+j, groupRows
+		src, at, step = c.group(i, b), j, groupRows
 	}
 	readRow(&c.w.row, src, at, c.classes, step, c.scale, c.softcap)
 	return &c.w.row

@@ -19,8 +19,9 @@ type softmaxKernels[F Float] struct {
 	// than 4 classes both take 4.
 	pack, unpack, classes func(dst, x *F, stride, classes int)
 
-	// copyTile copies n elements, a multiple of 16, of each class, whose first ones lie to and from apart.
-	copyTile func(dst, x *F, to, from, n, classes int)
+	// copyTile copies groups of 16 elements, toStep and fromStep apart, of each class, whose first ones
+	// lie to and from apart.
+	copyTile func(dst, x *F, to, from, toStep, fromStep, groups, classes int)
 
 	// laneDot writes Σ v[c]·x for each row of a group, rowDot for rows one after another.
 	laneDot     func(sum *float64, x *F, v *float64, classes int)

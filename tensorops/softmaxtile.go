@@ -33,9 +33,12 @@ func (c *softmaxCall[F]) tiles(n int) (valid bool) {
 		rows := min(n, c.hi-i, c.inner-i%c.inner)
 		part := *c
 		part.lo, part.hi, part.inner = 0, rows, rows
+		if rows%groupRows == 0 {
+			part.inner = groupRows // group by group
+		}
 		at := place(i, c.classes, c.inner)
 		part.x = sized(&mem.tile, rows*c.classes)
-		c.copyTile(part.x, c.x[at:], rows, c.inner, rows)
+		c.copyTile(part.x, c.x[at:], part.inner, c.inner, rows)
 		if c.dst != nil {
 			part.dst = part.x
 		}
@@ -45,7 +48,7 @@ func (c *softmaxCall[F]) tiles(n int) (valid bool) {
 		}
 		if c.t != nil {
 			part.t = sized(&mem.targetTile, rows*c.classes)
-			c.copyTile(part.t, c.t[at:], rows, c.inner, rows)
+			c.copyTile(part.t, c.t[at:], part.inner, c.inner, rows)
 		}
 		if c.labels != nil {
 			part.labels = c.labels[i-c.lo:][:rows]
@@ -64,17 +67,25 @@ func (c *softmaxCall[F]) tiles(n int) (valid bool) {
 			part.labelGroups()
 		}
 		if c.dst != nil {
-			c.copyTile(c.dst[at:], part.dst, c.inner, rows, rows)
+			c.copyTile(c.dst[at:], part.dst, c.inner, part.inner, rows)
 		}
 		i += rows
 	}
 	return valid
 }
 
-// copyTile copies n elements of each class, whose first ones lie to and from apart.
+// copyTile copies n elements of each class between memory whose rows side by side are those of to and
+// from: groups that lie one after another where that is groupRows.
 func (c *softmaxCall[F]) copyTile(dst, src []F, to, from, n int) {
 	if n%groupRows == 0 {
-		c.k.copyTile(&dst[0], &src[0], to, from, n, c.classes)
+		toStep, fromStep := groupRows, groupRows
+		if to == groupRows {
+			toStep *= c.classes
+		}
+		if from == groupRows {
+			fromStep *= c.classes
+		}
+		c.k.copyTile(&dst[0], &src[0], to, from, toStep, fromStep, n/groupRows, c.classes)
 		return
 	}
 	for y := range c.classes {

@@ -204,30 +204,39 @@ func (g *gen) classes() {
 // tileAhead is how many classes ahead tiles are fetched.
 const tileAhead = 4
 
-// copyTile emits dst[to·c + i] = x[from·c + i] for n elements, a multiple of 16.
+// copyTile emits dst[to·c + toStep·k + i] = x[from·c + fromStep·k + i] for i < 16 and k < groups.
 func (g *gen) copyTile() {
-	g.kernel("copyTile", "func(dst, x *F, to, from, n, classes int)", "copies the elements of each class.")
-	dst, x, to, from, n, classes := pointer("dst"), pointer("x"), pointer("to"), pointer("from"), pointer("n"), pointer("classes")
+	g.kernel("copyTile", "func(dst, x *F, to, from, toStep, fromStep, groups, classes int)",
+		"copies groups of 16 elements of each class.")
+	dst, x, to, from := pointer("dst"), pointer("x"), pointer("to"), pointer("from")
+	toStep, fromStep, classes := pointer("toStep"), pointer("fromStep"), pointer("classes")
 	shift := U8(uint8(1 + size(g.elem)/4))
-	for _, p := range []reg.GPVirtual{to, from, n} {
+	for _, p := range []reg.GPVirtual{to, from, toStep, fromStep} {
 		SHLQ(shift, p)
 	}
-	readAhead, writeAhead, at := GP64(), GP64(), GP64()
+	p, q, readAhead, writeAhead, n := GP64(), GP64(), GP64(), GP64(), GP64()
 	Label("class")
+	MOVQ(x, p)
+	MOVQ(dst, q)
 	LEAQ(Mem{Base: x, Index: from, Scale: tileAhead}, readAhead)
 	LEAQ(Mem{Base: dst, Index: to, Scale: tileAhead}, writeAhead)
-	XORQ(at, at)
-	Label("line")
-	PREFETCHT0(Mem{Base: readAhead, Index: at, Scale: 1})
-	PREFETCHT0(Mem{Base: writeAhead, Index: at, Scale: 1})
-	for half := range 2 {
-		v := YMM()
-		VMOVUPS(Mem{Base: x, Index: at, Scale: 1, Disp: 32 * half}, v)
-		VMOVUPS(v, Mem{Base: dst, Index: at, Scale: 1, Disp: 32 * half})
+	Load(Param("groups"), n)
+	Label("group")
+	for at := 0; at < 16*size(g.elem); at += 64 {
+		PREFETCHT0(Mem{Base: readAhead, Disp: at})
+		PREFETCHT0(Mem{Base: writeAhead, Disp: at})
+		for half := at; half < at+64; half += 32 {
+			v := YMM()
+			VMOVUPS(Mem{Base: p, Disp: half}, v)
+			VMOVUPS(v, Mem{Base: q, Disp: half})
+		}
 	}
-	ADDQ(U32(64), at)
-	CMPQ(at, n)
-	JB(LabelRef("line"))
+	ADDQ(fromStep, p)
+	ADDQ(fromStep, readAhead)
+	ADDQ(toStep, q)
+	ADDQ(toStep, writeAhead)
+	DECQ(n)
+	JNZ(LabelRef("group"))
 	ADDQ(from, x)
 	ADDQ(to, dst)
 	DECQ(classes)
