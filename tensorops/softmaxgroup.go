@@ -104,15 +104,13 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 	k, b := sized(&w.k, padded), sized(&w.b, padded)
 	clear(k[c.classes:])
 	clear(b[c.classes:])
-	for i := 0; i < c.classes && (c.target != nil || c.smoothing != 0); i++ {
-		v := 1.0
-		if weights != nil {
-			v = weights[i]
-		}
-		n.whole += v
-		k[i] = v
-		if c.target != nil {
-			k[i], b[i] = v*n.keep, v*n.each
+	if c.target != nil || c.smoothing != 0 {
+		n.whole = c.classWeights(k[:c.classes], weights)
+	}
+	if c.target != nil {
+		keep, each := n.keep, n.each
+		for i, v := range k[:c.classes] {
+			k[i], b[i] = v*keep, v*each
 		}
 	}
 	if c.target != nil && c.target.Curve != nil {
@@ -130,6 +128,21 @@ func (c *softmaxCall[F]) prepare(weights []float64, zloss float64) {
 	if c.softcap != 0 {
 		c.kind += gradCapped
 	}
+}
+
+// classWeights writes the weights, nil standing for all 1, to k and returns their sum.
+func (c *softmaxCall[F]) classWeights(k, weights []float64) (whole float64) {
+	if weights == nil {
+		for i := range k {
+			k[i] = 1
+		}
+		return float64(c.classes)
+	}
+	for i, v := range weights {
+		whole += v
+		k[i] = v
+	}
+	return whole
 }
 
 // labelGroups does all rows against labels.
@@ -196,55 +209,9 @@ func (c *softmaxCall[F]) takeLabels(st *softmaxRows, i int) {
 	c.showBeside(st, i)
 }
 
-// together reports whether row i and the n-1 after it lie side by side.
-func (c *softmaxCall[F]) together(i, n int) bool { return i%c.inner+n <= c.inner }
-
-// load copies the group of row i to group b of buf. Long rows stay where they are.
-func (c *softmaxCall[F]) load(buf, src []F, i, b int) {
-	if !c.lanes {
-		return
-	}
-	buf = buf[b*c.room:][:c.room]
-	n := c.count(i)
-	at := place(i, c.classes, c.inner)
-	switch {
-	case c.straight(i):
-		c.k.classes(&buf[0], &src[at], c.inner, c.classes)
-	case c.inner > 1:
-		for j := range n {
-			at := place(i+j, c.classes, c.inner)
-			for y := range c.classes {
-				buf[groupRows*y+j] = src[at+y*c.inner]
-			}
-		}
-	case c.classes == 1:
-		copy(buf[:n], src[at:at+n])
-	case n == groupRows && at+(groupRows-1)*c.classes+max(c.classes, 4) <= len(src):
-		c.k.pack(&buf[0], &src[at], c.classes, c.classes)
-	default:
-		rows := sized(&c.mem.rows, groupRows*c.classes+4)
-		copy(rows, src[at:at+n*c.classes])
-		c.k.pack(&buf[0], &rows[0], c.classes, c.classes)
-	}
-}
-
 // chunkClasses is the number of classes of a group that go through loading, exponentials and sums
 // together: what one step writes, the next one reads from the nearest cache.
 const chunkClasses = 64
-
-// straight: the group of row i is loaded chunk by chunk.
-func (c *softmaxCall[F]) straight(i int) bool {
-	return c.inner > 1 && c.count(i) == groupRows && c.together(i, groupRows)
-}
-
-// group returns the logits of group b, which begins with row i: in memory for them, or where they are
-// already those of a group against labels.
-func (c *softmaxCall[F]) group(i, b int) []F {
-	if c.inner == groupRows && c.t == nil && c.straight(i) {
-		return c.x[place(i, c.classes, c.inner):]
-	}
-	return c.mem.x[b*c.room:]
-}
 
 // exps computes a group's exponentials and the sums over them.
 func (c *softmaxCall[F]) exps(st *softmaxRows, i, b int, full bool) {
