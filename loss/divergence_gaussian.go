@@ -108,26 +108,28 @@ func gaussianValues(r *core.Block) {
 	squareLess1(r, width, s1, s2)
 	formula.Blend(out, m1, m2, 1, -1)
 	vec.Divide(out, out, s2)
-	// of (ρ²-1) - log ρ², the widths near 0 have a series; they are gathered, without branches
-	near, n := r.Buf(len(out)+1), 0
-	for _, w := range width {
-		near[n] = w
+	// (ρ²-1) - log ρ² has a series near 0; what takes it is gathered, without branches
+	near, at, n := r.Buf(len(out)+1), r.Buf(len(out)+1), 0
+	for i, w := range width {
+		near[n], at[n] = w, float64(i)
 		n += formula.Indicator(math.Abs(w) <= 0.5)
 	}
 	formula.Log1pmxs(near[:n])
-	next := 0
-	for i, e := range out {
-		w := width[i]
-		isNear := math.Abs(w) <= 0.5
-		if rho := ratio[i]; !(rho >= 0x1p-1022 && rho <= math.MaxFloat64) {
-			if log[i] = 0; !math.IsInf(w, 1) {
-				log[i] = formula.LogRatio(s1[i], s2[i])
+	if !vec.Within(ratio, 0x1p-1022, math.MaxFloat64) {
+		for i, rho := range ratio {
+			if !(rho >= 0x1p-1022 && rho <= math.MaxFloat64) {
+				if log[i] = 0; !math.IsInf(width[i], 1) {
+					log[i] = formula.LogRatio(s1[i], s2[i])
+				}
 			}
 		}
-		w = formula.Pick(isNear, near[next], w-2*log[i])
-		next += formula.Indicator(isNear)
-		out[i] = (w + e*e) / 2
 	}
+	formula.Blend(width, width, log, 1, -2)
+	for k, w := range near[:n] {
+		width[int(at[k])] = w
+	}
+	vec.Multiply(out, out, out)
+	formula.Blend(out, width, out, 0.5, 0.5)
 }
 
 // gaussianBends are the second derivatives of GaussianKL.
