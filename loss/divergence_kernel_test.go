@@ -95,3 +95,51 @@ func testDivergenceKernel[F core.Float](t *testing.T, name string, want *core.Bl
 		}
 	}
 }
+
+// Logits far from each other, or from 0, leave the divergences that their softmaxes have. A largest
+// logit of 800 is the whole distribution already, so that a larger one changes nothing; and adding a
+// number to every logit of an operand does not either.
+func TestDivergencesOfDistantLogits(t *testing.T) {
+	near, far := []float64{0.5, -1, 2, 0.1, 0.3}, []float64{1, 2, 800, 0, -1}
+	moved := func(x []float64, by float64) []float64 {
+		y := slices.Clone(x)
+		for i := range y {
+			y[i] += by
+		}
+		return y
+	}
+	d := core.Dims{Rows: 1, Cols: 5, Inner: 1, Classes: 5, Stride: 1}
+	for _, def := range []*core.Definition{&kl, &reverseKL, &distillation} {
+		s := def.Defaults
+		s.TargetLogits = def != &distillation
+		row := core.EachRow(def.Row(&s, d))
+		run := func(x, z []float64) []float64 {
+			all := make([]float64, 11) // the value and both gradients
+			b := core.Block{Rows: 1, Cols: 5, X: [core.MaxOperands][]float64{x, z}, Label: []int{1}, Out: all[:1]}
+			b.Grad[0], b.Grad[1] = all[1:6], all[6:]
+			row(&b)
+			return all
+		}
+		alike := func(what string, got, want []float64) {
+			for i, v := range got {
+				if !(math.Abs(v-want[i]) <= 1e-12*math.Abs(want[0])+1e-12) {
+					t.Errorf("%s, %s: number %d is %v, want %v", def.Name, what, i, v, want[i])
+				}
+			}
+		}
+		if def != &reverseKL { // whose value would grow with the distance
+			for _, top := range []float64{1e4, 3e38, 1e300} {
+				alike("a distant target", run(near, []float64{1, 2, top, 0, -1}), run(near, far))
+			}
+		} else {
+			for _, top := range []float64{1e4, 3e38, 1e300} {
+				alike("distant logits", run([]float64{1, 2, top, 0, -1}, near), run(far, near))
+			}
+		}
+		want := run(near, []float64{1, -2, 0.5, 0.1, 0})
+		for _, by := range []float64{-1000, 60, 700} {
+			alike("moved logits", run(moved(near, by), []float64{1, -2, 0.5, 0.1, 0}), want)
+			alike("a moved target", run(near, moved([]float64{1, -2, 0.5, 0.1, 0}, by)), want)
+		}
+	}
+}

@@ -175,16 +175,16 @@ type goal struct {
 	logits     formula.SoftmaxRow // of a target of logits
 }
 
-// compare makes log t - log p of log t, p being the softmax of operand 0. Logits are subtracted from
-// each other first: that loses no digits where they are nearly equal.
+// compare makes log t - log p of log t, p being the softmax of operand 0. Logits of rows whose largest
+// are near each other are subtracted first: that loses no digits where they are nearly equal.
 func (g *goal) compare(r *core.Block, p *formula.SoftmaxRow, s *core.Settings) {
-	if !s.TargetLogits {
+	shift := (p.Max - g.logits.Max) + (p.L1 - g.logits.L1)
+	if !s.TargetLogits || !(math.Abs(shift) <= 8) {
 		for j := range g.log {
 			g.log[j] += p.NLL(j)
 		}
 		return
 	}
-	shift := (p.Max - g.logits.Max) + (p.L1 - g.logits.L1)
 	for j, x := range r.X[0] {
 		g.log[j] = (r.X[1][j]-x)/s.Temperature + shift
 	}
