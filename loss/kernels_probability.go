@@ -23,30 +23,40 @@ func termsOf(l tensorops.RowLoss, p ...float64) (terms [2]tensorops.RowTerms) {
 
 // finiteRow reports whether all that a row adds up to is finite, and no number so large that the
 // terms may have overflowed on the way.
-func finiteRow(s tensorops.RowSum) bool {
+func finiteRow(s *tensorops.RowSum) bool {
 	return core.Finite(s.Terms) && s.X <= 0x1p1000 && s.T <= 0x1p1000
 }
 
-// straight makes c the curve of a loss whose derivatives do not depend on its value.
-func (c rowCurve) straight(slopes [2]float64, value func(s tensorops.RowSum) float64) rowCurve {
+// straight makes c the curve of a loss whose derivatives do not depend on its values, which value
+// writes.
+func (c rowCurve) straight(slopes [2]float64, value func(v []float64, s []tensorops.RowSum)) rowCurve {
 	c.slopes = &slopes
 	c.of = func(v, slope []float64, s []tensorops.RowSum, wrt int) {
-		for i := range s {
-			v[i], slope[i] = value(s[i]), slopes[wrt]
+		value(v, s)
+		for i := range slope {
+			slope[i] = slopes[wrt]
 		}
 	}
 	return c
 }
 
+// scaledTerms are the values scale·Σ f.
+func scaledTerms(scale float64) func(v []float64, s []tensorops.RowSum) {
+	return func(v []float64, s []tensorops.RowSum) {
+		v = v[:len(s)]
+		for i := range s {
+			r := &s[i]
+			if v[i] = r.Terms * scale; !finiteRow(r) {
+				v[i] = math.NaN()
+			}
+		}
+	}
+}
+
 // totalVariationRows are those of TotalVariation.
 func totalVariationRows(_ *core.Settings, d core.Dims) core.Kernels {
 	return rowsOf(d, func(float64) rowCurve {
-		return rowCurve{terms: termsOf(tensorops.AbsoluteTerms)}.straight([2]float64{0.5, 0.5}, func(s tensorops.RowSum) float64 {
-			if !finiteRow(s) {
-				return math.NaN()
-			}
-			return s.Terms / 2
-		})
+		return rowCurve{terms: termsOf(tensorops.AbsoluteTerms)}.straight([2]float64{0.5, 0.5}, scaledTerms(0.5))
 	})
 }
 
@@ -61,17 +71,20 @@ func kullbackRows(d core.Dims, masses, swapped bool) core.Kernels {
 		if swapped {
 			c.terms[0], c.terms[1] = c.terms[1], c.terms[0]
 		}
-		return c.straight([2]float64{1, 1}, func(s tensorops.RowSum) float64 {
-			l := s.Terms - (s.T - s.X)
-			switch dp, dt := s.X-1, s.T-1; {
-			case !(l > least*(s.T+s.X) && finiteRow(s)):
-				l = math.NaN()
-			case masses && formula.NearUnity(dp, dt):
-				l = formula.AddMass(l, dp, dt, -1, 1)
-			case masses:
-				l = s.Terms
+		return c.straight([2]float64{1, 1}, func(v []float64, all []tensorops.RowSum) {
+			for i := range all {
+				s := &all[i]
+				l := s.Terms - (s.T - s.X)
+				switch dp, dt := s.X-1, s.T-1; {
+				case !(l > least*(s.T+s.X) && finiteRow(s)):
+					l = math.NaN()
+				case masses && formula.NearUnity(dp, dt):
+					l = formula.AddMass(l, dp, dt, -1, 1)
+				case masses:
+					l = s.Terms
+				}
+				v[i] = l
 			}
-			return l
 		})
 	})
 }
@@ -80,55 +93,58 @@ func kullbackRows(d core.Dims, masses, swapped bool) core.Kernels {
 func mixedRows(d core.Dims, beta float64) core.Kernels {
 	return rowsOf(d, func(least float64) rowCurve {
 		least *= 2 * min(beta, 1-beta)
-		return rowCurve{terms: termsOf(tensorops.MixedTerms, beta, 1-beta)}.straight([2]float64{1, 1}, func(s tensorops.RowSum) float64 {
-			if !(s.Terms > least*(s.X+s.T) && finiteRow(s)) {
-				return math.NaN()
+		return rowCurve{terms: termsOf(tensorops.MixedTerms, beta, 1-beta)}.straight([2]float64{1, 1}, func(v []float64, all []tensorops.RowSum) {
+			for i := range all {
+				s := &all[i]
+				if v[i] = s.Terms; !(s.Terms > least*(s.X+s.T) && finiteRow(s)) {
+					v[i] = math.NaN()
+				}
 			}
-			return s.Terms
 		})
 	})
 }
 
 // An overlapCurve is a function of S for many rows at a time: it replaces S - 1 by the values and S
-// by the derivatives.
-type overlapCurve func(z, s []float64)
+// by the derivatives times slope.
+type overlapCurve func(z, s []float64, slope float64)
 
 // proportional is scale·(S - 1).
 func proportional(scale float64) overlapCurve {
-	return func(z, s []float64) {
+	return func(z, s []float64, slope float64) {
+		s = s[:len(z)]
 		for i := range z {
-			z[i], s[i] = scale*z[i], scale
+			z[i], s[i] = scale*z[i], scale*slope
 		}
 	}
 }
 
 // logarithmic is scale·log S.
 func logarithmic(scale float64) overlapCurve {
-	return func(z, s []float64) {
+	return func(z, s []float64, slope float64) {
 		var buf [256]float64
 		for ; len(z) > 0; z, s = z[min(len(z), len(buf)):], s[min(len(s), len(buf)):] {
 			z, s, log := z[:min(len(z), len(buf))], s[:min(len(s), len(buf))], buf[:min(len(z), len(buf))]
 			vec.Log(log, s)
 			for i, v := range z {
-				if math.Abs(v) > 0.5 { // S has the digits
-					z[i] = 0
-				}
+				z[i] = formula.Pick(math.Abs(v) > 0.5, 0, v) // S has the digits
 			}
 			vec.Log1p(z, z)
 			for i, v := range z {
-				if v == 0 {
-					v = log[i]
-				}
-				z[i], s[i] = scale*v, scale/s[i]
+				z[i], s[i] = scale*formula.Pick(v == 0, log[i], v), scale/s[i]*slope
 			}
 		}
 	}
 }
 
 // root is √(1 - S), and 0 where S is more than 1.
-func root(z, s []float64) {
+func root(z, s []float64, slope float64) {
+	s = s[:len(z)]
 	for i, v := range z {
-		z[i], s[i], _ = hellingerCurve(v, 0, 0)
+		l, d := math.Sqrt(-v), 0.0
+		if d = -1 / (2 * l) * slope; v >= 0 {
+			l, d = 0, 0
+		}
+		z[i], s[i] = l, d
 	}
 }
 
@@ -138,55 +154,77 @@ func overlapRows(d core.Dims, alpha float64, curve overlapCurve) core.Kernels {
 	return rowsOf(d, func(least float64) rowCurve {
 		var c rowCurve
 		var slopes [2]float64
-		var sums func(s tensorops.RowSum, dp, dt float64, near bool) (z, total float64) // S-1 and S
+		var sums func(z, total []float64, all []tensorops.RowSum) // writes S-1 and S
 		switch alpha {
 		case 0.5: // S - 1 is -½·Σ (√t-√p)² for rows that sum to 1
 			c.terms, slopes = termsOf(tensorops.RootTerms), [2]float64{0.5, 0.5}
-			sums = func(s tensorops.RowSum, dp, dt float64, near bool) (z, total float64) {
-				if near {
-					return -formula.AddMass(2*s.Terms, dp, dt, -2, -2) / 4, s.Products
-				}
-				return s.Products - 1, s.Products
-			}
+			sums = rootSums
 		case 2: // and Σ (t-p)²/p
 			c.terms, slopes = termsOf(tensorops.SquareTerms), [2]float64{-1, 2}
-			sums = func(s tensorops.RowSum, dp, dt float64, near bool) (z, total float64) {
-				switch z = s.Terms + 2*dt - dp; {
-				case near:
-					z = 2 * formula.AddMass(s.Terms/2, dp, dt, -0.5, 1)
-				case !(math.Abs(z) >= least*(s.X+s.T)):
-					z = math.NaN()
-				}
-				return z, s.Terms + (2*s.T - s.X)
-			}
+			sums = squareSums(least)
 		default:
 			least *= 64 // these differ from their own differences in the last places
 			c.terms, slopes = termsOf(tensorops.PowerTerms, beta), [2]float64{beta, alpha}
-			sums = func(s tensorops.RowSum, dp, dt float64, near bool) (z, total float64) {
-				gap := s.Terms - alpha*s.T - beta*s.X
-				switch {
-				case near && !(math.Abs(gap) >= least*(math.Abs(alpha)*s.T+math.Abs(beta)*s.X+s.Terms)):
-					return math.NaN(), s.Terms
-				case near:
-					return -alpha * beta * formula.AddMass(-gap/(alpha*beta), dp, dt, -1/alpha, -1/beta), s.Terms
-				}
-				return s.Terms - 1, s.Terms
-			}
+			sums = powerSums(least, alpha, beta)
 		}
 		c.of = func(value, slope []float64, all []tensorops.RowSum, wrt int) {
-			for i, s := range all {
-				dp, dt := s.X-1, s.T-1
-				z, total := sums(s, dp, dt, formula.NearUnity(dp, dt))
-				if !(math.Abs(z) >= least*max(1, total) && total > 0 && math.Abs(z) <= 0x1p100 && finiteRow(s)) {
-					z, total = math.NaN(), math.NaN()
+			sums(value, slope, all)
+			value, slope = value[:len(all)], slope[:len(all)]
+			for i := range all {
+				z, total := math.Abs(value[i]), slope[i]
+				if !(z >= least && z >= least*total && total > 0 && z <= 0x1p100 && finiteRow(&all[i])) {
+					value[i], slope[i] = math.NaN(), math.NaN()
 				}
-				value[i], slope[i] = z, total
 			}
-			curve(value, slope)
-			formula.Scale(slope, slopes[wrt])
+			curve(value, slope, slopes[wrt])
 		}
 		return c
 	})
+}
+
+func rootSums(z, total []float64, all []tensorops.RowSum) {
+	z, total = z[:len(all)], total[:len(all)]
+	for i := range all {
+		s := &all[i]
+		z[i], total[i] = s.Products-1, s.Products
+		if dp, dt := s.X-1, s.T-1; formula.NearUnity(dp, dt) {
+			z[i] = -formula.AddMass(2*s.Terms, dp, dt, -2, -2) / 4
+		}
+	}
+}
+
+func squareSums(least float64) func(z, total []float64, all []tensorops.RowSum) {
+	return func(z, total []float64, all []tensorops.RowSum) {
+		for i := range all {
+			s := &all[i]
+			dp, dt := s.X-1, s.T-1
+			gap := s.Terms + 2*dt - dp
+			switch {
+			case formula.NearUnity(dp, dt):
+				gap = 2 * formula.AddMass(s.Terms/2, dp, dt, -0.5, 1)
+			case !(math.Abs(gap) >= least*(s.X+s.T)):
+				gap = math.NaN()
+			}
+			z[i], total[i] = gap, s.Terms+(2*s.T-s.X)
+		}
+	}
+}
+
+func powerSums(least, alpha, beta float64) func(z, total []float64, all []tensorops.RowSum) {
+	return func(z, total []float64, all []tensorops.RowSum) {
+		for i := range all {
+			s := &all[i]
+			dp, dt := s.X-1, s.T-1
+			gap := s.Terms - alpha*s.T - beta*s.X
+			z[i], total[i] = s.Terms-1, s.Terms
+			switch near := formula.NearUnity(dp, dt); {
+			case near && !(math.Abs(gap) >= least*(math.Abs(alpha)*s.T+math.Abs(beta)*s.X+s.Terms)):
+				z[i] = math.NaN()
+			case near:
+				z[i] = -alpha * beta * formula.AddMass(-gap/(alpha*beta), dp, dt, -1/alpha, -1/beta)
+			}
+		}
+	}
 }
 
 // logProbRows are those of KLFromLogProb. Divergences below 2^-10 may be those of nearly equal
@@ -197,11 +235,14 @@ func logProbRows(s *core.Settings, d core.Dims) core.Kernels {
 		terms = tensorops.LogTargetTerms
 	}
 	return rowsOf(d, func(float64) rowCurve {
-		return rowCurve{terms: termsOf(terms)}.straight([2]float64{-1, 1}, func(s tensorops.RowSum) float64 {
-			if l := math.Abs(s.Terms); !(l >= 0x1p-10 && l <= math.MaxFloat64 && s.X <= math.MaxFloat64) {
-				return math.NaN()
+		return rowCurve{terms: termsOf(terms)}.straight([2]float64{-1, 1}, func(v []float64, all []tensorops.RowSum) {
+			for i := range all {
+				s := &all[i]
+				v[i] = s.Terms
+				if l := math.Abs(s.Terms); !(l >= 0x1p-10 && l <= math.MaxFloat64 && s.X <= math.MaxFloat64) {
+					v[i] = math.NaN()
+				}
 			}
-			return s.Terms
 		})
 	})
 }
@@ -211,12 +252,7 @@ func fromProbRows(s *core.Settings, d core.Dims) core.Kernels {
 	dense := rowsOf(d, func(float64) rowCurve {
 		c := rowCurve{terms: termsOf(tensorops.QuotientTerms, 0, 1), goal: &mixedGoal{s.ClassWeights, s.Smoothing}}
 		c.terms[1].P[3] = 1
-		return c.straight([2]float64{1, 1 - s.Smoothing}, func(s tensorops.RowSum) float64 {
-			if !finiteRow(s) {
-				return math.NaN()
-			}
-			return s.Terms
-		})
+		return c.straight([2]float64{1, 1 - s.Smoothing}, scaledTerms(1))
 	})
 	if s.Smoothing != 0 {
 		return dense

@@ -48,7 +48,7 @@ var (
 
 const (
 	// rowTile is the number of entries that are computed together.
-	rowTile = 4096
+	rowTile = 8192
 	// fewColumns is the number of rows side by side below which they are copied.
 	fewColumns = 8
 )
@@ -108,9 +108,12 @@ func (w *rowWork[F]) compute(c *rowCall[F]) {
 		x, t = t, x
 	}
 	value, slope := core.Fit(&w.value, n), core.Fit(&w.slope, n)
+	if c.r.Values != nil {
+		value = c.r.Values[c.lo-c.r.Lo:][:n]
+	}
 	var before []float64 // factors that are known before the values are
 	if c.slopes != nil && dst != nil && c.terms[wrt].Loss.Scales() {
-		before = core.Fit(&w.before, n)
+		before, slope = core.Fit(&w.before, n), nil
 		for i, g := range given {
 			before[i] = g * c.slopes[wrt]
 		}
@@ -127,26 +130,8 @@ func (w *rowWork[F]) compute(c *rowCall[F]) {
 		tensorops.TermsOfColumns(sums, dst, x, t, before, cols, c.inner, &c.terms[wrt])
 	}
 	c.of(value, slope, sums, wrt)
-	least, largest := normals[F]()
-	whole := true // no row has the factor 0 and may hold anything
-	for i, g := range given {
-		l, f := value[i], g*slope[i]
-		if before != nil {
-			f = 1
-		}
-		switch size := math.Abs(f); {
-		case g == 0:
-			l, f = 0, 0
-		case l-l != 0 || dst != nil && f != 0 && !(size >= least && size <= largest):
-			c.leaveUnless(false, i)
-			l, f = 0, 0
-		}
-		whole = whole && f != 0
-		value[i], factors[i] = l, F(f)
-	}
-	if c.r.Values != nil {
-		copy(c.r.Values[c.lo-c.r.Lo:], value)
-	}
+	_, largest := normals[F]()
+	whole := c.checked(value, slope, factors, dst == nil || before != nil)
 	switch {
 	case dst == nil || before != nil && whole:
 	case c.inner > 1:
@@ -173,6 +158,44 @@ func (w *rowWork[F]) compute(c *rowCall[F]) {
 	if c.goal != nil && wrt == 1 && dst != nil {
 		c.leaveZeros(n)
 	}
+}
+
+// checked leaves rows of which the value or the factor of the derivative is no number to keep, which
+// get 0 for both, as do rows with the factor 0. It turns slopes into factors, unless those are
+// settled: then they are 1. It reports whether none is 0.
+func (c *rowCall[F]) checked(value, slope []float64, factors []F, settled bool) (whole bool) {
+	n := len(factors)
+	given := c.r.Factor[c.lo-c.r.Lo:][:n]
+	value, whole = value[:n], true
+	if settled {
+		for i, g := range given {
+			if l := value[i]; g == 0 || l-l != 0 {
+				if whole {
+					for k := range factors {
+						factors[k] = 1
+					}
+				}
+				value[i], factors[i], whole = 0, 0, false
+				c.leaveUnless(g == 0, i)
+			}
+		}
+		return whole
+	}
+	least, largest := normals[F]()
+	slope = slope[:n]
+	for i, g := range given {
+		l, f := value[i], g*slope[i]
+		switch size := math.Abs(f); {
+		case g == 0:
+			l, f = 0, 0
+		case l-l != 0 || f != 0 && !(size >= least && size <= largest):
+			c.leaveUnless(false, i)
+			l, f = 0, 0
+		}
+		whole = whole && f != 0
+		value[i], factors[i] = l, F(f)
+	}
+	return whole
 }
 
 // leaveUnless leaves row i to the block function unless ok.

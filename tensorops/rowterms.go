@@ -145,21 +145,28 @@ func TermsOfRows[F Float](sums []RowSum, dst, x, t []F, factors []float64, cols 
 			r.row = fit(r.row, apart*cols+columnStep)
 			to = &r.row[0]
 		}
-		for i := range c.rows {
-			f := factorAt(factors, lo+i, l.Loss)
-			r.factors[4*i], r.factors[4*i+1], r.factors[4*i+2], r.factors[4*i+3] = f, f, f, f
+		if l.Loss.Scales() && dst != nil {
+			r.repeat(factors, lo, c.rows)
 		}
 		rowTerms(l.Loss, &r.lanes[0], to, &x[lo*cols], &t[lo*cols], &p[0], &r.factors[0], &c)
-		for i := range c.rows {
-			s := r.lanes[i*each*lanes:][: each*lanes : each*lanes]
-			sums[lo+i] = RowSum{Terms: lanesTotal(s[:lanes]), X: lanesTotal(s[lanes : 2*lanes]), T: lanesTotal(s[2*lanes : 3*lanes])}
-			if each > 3 {
-				sums[lo+i].Products = lanesTotal(s[3*lanes:])
-			}
-		}
+		rowLanes(&sums[lo].Terms, &r.lanes[0], 8*each, lanes/8, c.rows)
 		if lo += c.rows; lo == len(sums) && apart > 0 {
 			copy(dst[(lo-apart)*cols:lo*cols], r.row)
 		}
+	}
+}
+
+// repeat writes the factors of n rows from row lo on, each once for each lane.
+func (r *rowRun[F]) repeat(factors []float64, lo, n int) {
+	if factors == nil {
+		for i := range r.factors[:4*n] {
+			r.factors[i] = 1
+		}
+		return
+	}
+	for i, f := range factors[lo : lo+n] {
+		to := r.factors[4*i:][:4]
+		to[0], to[1], to[2], to[3] = f, f, f, f
 	}
 }
 
@@ -259,13 +266,6 @@ func fit[F Float](s []F, n int) []F {
 		return make([]F, n)
 	}
 	return s[:n]
-}
-
-func lanesTotal(s []float64) float64 {
-	if len(s) == 4 {
-		return (s[0] + s[2]) + (s[1] + s[3])
-	}
-	return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }
 
 // ScaleRows multiplies each row of cols elements by its factor.

@@ -139,6 +139,11 @@ func rowTerms[F Float](l RowLoss, lanes *float64, dst, x, t *F, params, factors 
 	}
 }
 
+// rowLanes adds up the lanes of sums.
+func rowLanes(sums, lanes *float64, bytes, twice, rows int) {
+	rowLanesF64AVX2(sums, lanes, bytes, twice, rows)
+}
+
 func scaleRows[F Float](x, factors *F, full, rest, rows int) {
 	if isFloat32[F]() {
 		scaleRowsF32AVX2(float32s(x), float32s(factors), full, rest, rows)

@@ -3473,6 +3473,57 @@ DATA c32_0<>+16(SB)/8, $0x0000000000000000
 DATA c32_0<>+24(SB)/8, $0x0000000000000000
 GLOBL c32_0<>(SB), RODATA|NOPTR, $32
 
+// func rowLanesF64AVX2(sums *float64, lanes *float64, bytes int, twice int, rows int)
+// Requires: AVX
+TEXT ·rowLanesF64AVX2(SB), NOSPLIT, $0-40
+	MOVQ    sums+0(FP), AX
+	MOVQ    lanes+8(FP), CX
+	MOVQ    bytes+16(FP), DX
+	MOVQ    twice+24(FP), BX
+	MOVQ    rows+32(FP), SI
+	LEAQ    elements<>+64(SB), DI
+	SUBQ    DX, DI
+	VMOVUPS (DI), Y0
+	LEAQ    (DX)(DX*1), DX
+	ADDQ    DX, DX
+
+row:
+	TESTQ   BX, BX
+	JNZ     twice
+	VMOVUPS (CX), Y1
+	VMOVUPS 32(CX), Y2
+	VMOVUPS 64(CX), Y3
+	VMOVUPS 96(CX), Y4
+	JMP     add
+
+twice:
+	VMOVUPS (CX), Y1
+	VADDPD  32(CX), Y1, Y1
+	VMOVUPS 64(CX), Y2
+	VADDPD  96(CX), Y2, Y2
+	VMOVUPS 128(CX), Y3
+	VADDPD  160(CX), Y3, Y3
+	VMOVUPS 192(CX), Y4
+	VADDPD  224(CX), Y4, Y4
+	ADDQ    DX, CX
+
+add:
+	VPERM2F128 $0x31, Y3, Y1, Y5
+	VPERM2F128 $0x20, Y3, Y1, Y1
+	VADDPD     Y5, Y1, Y1
+	VPERM2F128 $0x31, Y4, Y2, Y3
+	VPERM2F128 $0x20, Y4, Y2, Y2
+	VADDPD     Y3, Y2, Y2
+	VHADDPD    Y2, Y1, Y1
+	VANDPD     Y0, Y1, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       DX, CX
+	ADDQ       $0x20, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
 // func scaleRowsF32AVX2(x *float32, factors *float32, full int, rest int, rows int)
 // Requires: AVX
 TEXT ·scaleRowsF32AVX2(SB), NOSPLIT, $0-40

@@ -72,6 +72,8 @@ func rowTerms[F Float](l RowLoss, lanes *float64, dst, x, t *F, params, factors 
 	panic("tensorops: no kernel")
 }
 
+func rowLanes(sums, lanes *float64, bytes, twice, rows int) { panic("tensorops: no kernel") }
+
 func scaleRows[F Float](x, factors *F, full, rest, rows int) { panic("tensorops: no kernel") }
 
 func rowTotals[F Float](sums *float64, x *F, full, rest, rows int) { panic("tensorops: no kernel") }

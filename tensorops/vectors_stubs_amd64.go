@@ -189,6 +189,11 @@ func mixedTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, para
 //go:noescape
 func rootTermsF32AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
+// rowLanesF64AVX2 adds up the lanes of the sums of each row.
+//
+//go:noescape
+func rowLanesF64AVX2(sums *float64, lanes *float64, bytes int, twice int, rows int)
+
 // scaleRowsF32AVX2 multiplies each row by its factor.
 //
 //go:noescape

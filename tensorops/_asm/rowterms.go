@@ -344,12 +344,58 @@ func (g *gen) rowTotals() {
 	RET()
 }
 
+// rowLanes emits the addition of the lanes of up to four sums of each row, of bytes/8 ones, which
+// are two registers each where twice is not 0.
+func (g *gen) rowLanes() {
+	g.kernel("rowLanes", "func(sums, lanes *float64, bytes, twice, rows int)", "adds up the lanes of the sums of each row.")
+	sums, lanes, bytes := pointer("sums"), pointer("lanes"), pointer("bytes")
+	twice, rows := pointer("twice"), pointer("rows")
+	kept, next := g.vec(), GP64()
+	g.lastElements(bytes, kept)
+	LEAQ(Mem{Base: bytes, Index: bytes, Scale: 1}, next)
+	ADDQ(next, next)
+	Label("row")
+	var v [4]reg.VecVirtual
+	for i := range v {
+		v[i] = g.vec()
+	}
+	TESTQ(twice, twice)
+	JNZ(LabelRef("twice"))
+	for i := range v {
+		VMOVUPS(Mem{Base: lanes, Disp: 32 * i}, v[i])
+	}
+	JMP(LabelRef("add"))
+	Label("twice")
+	for i := range v {
+		VMOVUPS(Mem{Base: lanes, Disp: 64 * i}, v[i])
+		VADDPD(Mem{Base: lanes, Disp: 64*i + 32}, v[i], v[i])
+	}
+	ADDQ(next, lanes)
+	Label("add")
+	for i := range 2 {
+		high := g.vec()
+		VPERM2F128(U8(0x31), v[i+2], v[i], high)
+		VPERM2F128(U8(0x20), v[i+2], v[i], v[i])
+		VADDPD(high, v[i], v[i])
+	}
+	VHADDPD(v[1], v[0], v[0])
+	VANDPD(kept, v[0], v[0])
+	VMOVUPS(v[0], Mem{Base: sums})
+	ADDQ(next, lanes)
+	ADDQ(U8(32), sums)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
 // rowTermsOf emits the kernels of rows.
 func rowTermsOf(isa string) {
 	for _, l := range rowTermKernels {
 		newGen(isa, "F64", "F64").rowTerm(l)
 	}
 	newGen(isa, "F32", "F32").rowTerm(rootTerm)
+	newGen(isa, "F64", "F64").rowLanes()
 	for _, elem := range []string{"F32", "F64"} {
 		newGen(isa, elem, elem).scaleRows()
 		newGen(isa, elem, "F64").rowTotals()

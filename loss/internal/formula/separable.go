@@ -120,10 +120,9 @@ func SumMinusOne(x []float64) float64 {
 // which is never negative and loses no digits. The rounding of float64 adds nothing to any value
 // that is worth keeping; that of float32 is dropped where it would disturb n.
 func AddMass(n, dp, dt, cp, ct float64) float64 {
-	miss := max(math.Abs(dp), math.Abs(dt))
 	off := cp*dp + ct*dt
-	if miss <= 0x1p-48 || miss <= 0x1p-22 && n <= 0x1p10*math.Abs(off) {
-		return n
+	if miss := max(math.Abs(dp), math.Abs(dt)); miss <= 0x1p-22 && (n <= 0x1p10*math.Abs(off) || miss <= 0x1p-48) {
+		off = 0
 	}
 	return n + off
 }
