@@ -1964,7 +1964,7 @@ loop:
 
 // func absoluteTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX
-TEXT ·absoluteTermsF64AVX2(SB), NOSPLIT, $32-104
+TEXT ·absoluteTermsF64AVX2(SB), NOSPLIT, $0-104
 	MOVQ sums+0(FP), AX
 	MOVQ dst+8(FP), CX
 	MOVQ x+16(FP), DX
@@ -1979,7 +1979,7 @@ row:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
-	VMOVUPS Y0, (SP)
+	VMOVUPS Y0, Y3
 	XORL    R10, R10
 	MOVQ    full+48(FP), R12
 	MOVQ    rest+56(FP), R11
@@ -1990,54 +1990,53 @@ row:
 loop:
 	TESTQ      R8, R8
 	JNZ        loaded32
-	VMOVUPS    (R13), Y4
-	VMASKMOVPS (DX)(R10*1), Y4, Y3
-	VMASKMOVPS (BX)(R10*1), Y4, Y4
+	VMOVUPS    (R13), Y5
+	VMASKMOVPS (DX)(R10*1), Y5, Y4
+	VMASKMOVPS (BX)(R10*1), Y5, Y5
 	JMP        loaded
 
 loaded32:
-	VMOVUPS    (R13), X4
-	VMASKMOVPS (DX)(R10*1), X4, X3
-	VCVTPS2PD  X3, Y3
-	VMASKMOVPS (BX)(R10*1), X4, X4
+	VMOVUPS    (R13), X5
+	VMASKMOVPS (DX)(R10*1), X5, X4
 	VCVTPS2PD  X4, Y4
+	VMASKMOVPS (BX)(R10*1), X5, X5
+	VCVTPS2PD  X5, Y5
 
 loaded:
-	VADDPD  Y3, Y1, Y1
-	VADDPD  Y4, Y2, Y2
-	VORPS   Y3, Y4, Y5
-	VORPS   (SP), Y5, Y5
-	VMOVUPS Y5, (SP)
-	VSUBPD  Y4, Y3, Y3
-	VANDPD  c64_7fffffffffffffff<>+0(SB), Y3, Y4
-	VADDPD  Y4, Y0, Y0
-	CMPQ    DI, $0x01
-	JL      next
-	JG      second
-	VANDPD  c64_8000000000000000<>+0(SB), Y3, Y4
-	VORPD   c64_3ff0000000000000<>+0(SB), Y4, Y4
-	VCMPPD  $0x04, c64_0<>+0(SB), Y3, Y3
-	VANDPS  Y3, Y4, Y4
-	VMULPD  (R9), Y4, Y3
-	JMP     store
+	VADDPD Y4, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VORPS  Y4, Y5, Y6
+	VORPS  Y6, Y3, Y3
+	VSUBPD Y5, Y4, Y4
+	VANDPD c64_7fffffffffffffff<>+0(SB), Y4, Y5
+	VADDPD Y5, Y0, Y0
+	CMPQ   DI, $0x01
+	JL     next
+	JG     second
+	VANDPD c64_8000000000000000<>+0(SB), Y4, Y5
+	VORPD  c64_3ff0000000000000<>+0(SB), Y5, Y5
+	VCMPPD $0x04, c64_0<>+0(SB), Y4, Y4
+	VANDPS Y4, Y5, Y5
+	VMULPD (R9), Y5, Y4
+	JMP    store
 
 second:
-	VXORPD c64_8000000000000000<>+0(SB), Y3, Y3
-	VANDPD c64_8000000000000000<>+0(SB), Y3, Y4
-	VORPD  c64_3ff0000000000000<>+0(SB), Y4, Y4
-	VCMPPD $0x04, c64_0<>+0(SB), Y3, Y3
-	VANDPS Y3, Y4, Y4
-	VMULPD (R9), Y4, Y3
+	VXORPD c64_8000000000000000<>+0(SB), Y4, Y4
+	VANDPD c64_8000000000000000<>+0(SB), Y4, Y5
+	VORPD  c64_3ff0000000000000<>+0(SB), Y5, Y5
+	VCMPPD $0x04, c64_0<>+0(SB), Y4, Y4
+	VANDPS Y4, Y5, Y5
+	VMULPD (R9), Y5, Y4
 
 store:
 	TESTQ   R8, R8
 	JNZ     stored32
-	VMOVUPS Y3, (CX)(R10*1)
+	VMOVUPS Y4, (CX)(R10*1)
 	JMP     stored
 
 stored32:
-	VCVTPD2PSY Y3, X3
-	VMOVUPS    X3, (CX)(R10*1)
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, (CX)(R10*1)
 
 stored:
 next:
@@ -2055,9 +2054,9 @@ tail:
 	JMP   loop
 
 done:
-	VMOVUPD   c64_7ff8000000000001<>+0(SB), Y3
-	VMOVUPS   (SP), Y4
-	VBLENDVPD Y4, Y3, Y1, Y1
+	VMOVUPD   c64_7ff8000000000001<>+0(SB), Y4
+	VMOVUPS   Y3, Y3
+	VBLENDVPD Y3, Y4, Y1, Y1
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   Y1, 32(AX)
 	VMOVUPS   Y2, 64(AX)
@@ -2234,7 +2233,7 @@ GLOBL c64_1e30000000000000<>(SB), RODATA|NOPTR, $32
 
 // func squareTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX
-TEXT ·squareTermsF64AVX2(SB), NOSPLIT, $32-104
+TEXT ·squareTermsF64AVX2(SB), NOSPLIT, $0-104
 	MOVQ sums+0(FP), AX
 	MOVQ dst+8(FP), CX
 	MOVQ x+16(FP), DX
@@ -2249,7 +2248,7 @@ row:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
-	VMOVUPS Y0, (SP)
+	VMOVUPS Y0, Y3
 	XORL    R10, R10
 	MOVQ    full+48(FP), R12
 	MOVQ    rest+56(FP), R11
@@ -2260,54 +2259,53 @@ row:
 loop:
 	TESTQ      R8, R8
 	JNZ        loaded32
-	VMOVUPS    (R13), Y4
-	VMASKMOVPS (DX)(R10*1), Y4, Y3
-	VMASKMOVPS (BX)(R10*1), Y4, Y4
+	VMOVUPS    (R13), Y5
+	VMASKMOVPS (DX)(R10*1), Y5, Y4
+	VMASKMOVPS (BX)(R10*1), Y5, Y5
 	JMP        loaded
 
 loaded32:
-	VMOVUPS    (R13), X4
-	VMASKMOVPS (DX)(R10*1), X4, X3
-	VCVTPS2PD  X3, Y3
-	VMASKMOVPS (BX)(R10*1), X4, X4
+	VMOVUPS    (R13), X5
+	VMASKMOVPS (DX)(R10*1), X5, X4
 	VCVTPS2PD  X4, Y4
+	VMASKMOVPS (BX)(R10*1), X5, X5
+	VCVTPS2PD  X5, Y5
 
 loaded:
-	VADDPD  Y3, Y1, Y1
-	VADDPD  Y4, Y2, Y2
-	VORPS   Y3, Y4, Y5
-	VORPS   (SP), Y5, Y5
-	VMOVUPS Y5, (SP)
-	VMOVUPD c64_10000000000000<>+0(SB), Y5
-	VMAXPD  Y3, Y5, Y5
-	VDIVPD  Y5, Y4, Y5
-	VSUBPD  Y3, Y4, Y6
-	VSUBPD  c64_3ff0000000000000<>+0(SB), Y5, Y7
-	VMULPD  Y6, Y7, Y7
-	VCMPPD  $0x04, c64_0<>+0(SB), Y4, Y4
-	VCMPPD  $0x01, c64_10000000000000<>+0(SB), Y3, Y3
-	VANDPD  Y4, Y3, Y3
-	VORPD   Y3, Y7, Y7
-	VADDPD  Y7, Y0, Y0
+	VADDPD  Y4, Y1, Y1
+	VADDPD  Y5, Y2, Y2
+	VORPS   Y4, Y5, Y6
+	VORPS   Y6, Y3, Y3
+	VMOVUPD c64_10000000000000<>+0(SB), Y6
+	VMAXPD  Y4, Y6, Y6
+	VDIVPD  Y6, Y5, Y6
+	VSUBPD  Y4, Y5, Y7
+	VSUBPD  c64_3ff0000000000000<>+0(SB), Y6, Y8
+	VMULPD  Y7, Y8, Y8
+	VCMPPD  $0x04, c64_0<>+0(SB), Y5, Y5
+	VCMPPD  $0x01, c64_10000000000000<>+0(SB), Y4, Y4
+	VANDPD  Y5, Y4, Y4
+	VORPD   Y4, Y8, Y8
+	VADDPD  Y8, Y0, Y0
 	CMPQ    DI, $0x01
 	JL      next
 	JG      second
-	VMULPD  Y5, Y5, Y5
-	VMULPD  (R9), Y5, Y3
+	VMULPD  Y6, Y6, Y6
+	VMULPD  (R9), Y6, Y4
 	JMP     store
 
 second:
-	VMULPD (R9), Y5, Y3
+	VMULPD (R9), Y6, Y4
 
 store:
 	TESTQ   R8, R8
 	JNZ     stored32
-	VMOVUPS Y3, (CX)(R10*1)
+	VMOVUPS Y4, (CX)(R10*1)
 	JMP     stored
 
 stored32:
-	VCVTPD2PSY Y3, X3
-	VMOVUPS    X3, (CX)(R10*1)
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, (CX)(R10*1)
 
 stored:
 next:
@@ -2325,9 +2323,9 @@ tail:
 	JMP   loop
 
 done:
-	VMOVUPD   c64_7ff8000000000001<>+0(SB), Y3
-	VMOVUPS   (SP), Y4
-	VBLENDVPD Y4, Y3, Y1, Y1
+	VMOVUPD   c64_7ff8000000000001<>+0(SB), Y4
+	VMOVUPS   Y3, Y3
+	VBLENDVPD Y3, Y4, Y1, Y1
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   Y1, 32(AX)
 	VMOVUPS   Y2, 64(AX)

@@ -72,8 +72,11 @@ func (g *gen) rowTerm(l rowTerm) {
 		}
 	}
 	r.products = acc[len(acc)-1]
-	var signs Mem // of all numbers
-	if l.probabilities {
+	var signs Op // of all numbers: in memory where the terms need all registers
+	switch {
+	case l.name == "absoluteTerms" || l.name == "squareTerms":
+		signs = g.vec()
+	case l.probabilities:
 		signs = AllocLocal(32)
 	}
 	at, left, count, mask := GP64(), GP64(), GP64(), GP64()
@@ -104,8 +107,12 @@ func (g *gen) rowTerm(l rowTerm) {
 	if l.probabilities {
 		v := g.vec()
 		VORPS(vx, vt, v)
-		VORPS(signs, v, v)
-		VMOVUPS(v, signs)
+		if kept, ok := signs.(reg.VecVirtual); ok {
+			VORPS(v, kept, kept)
+		} else {
+			VORPS(signs, v, v)
+			VMOVUPS(v, signs)
+		}
 	}
 	term, slopes := l.parts(r, vx, vt)
 	g.accumulate(term, acc[0])
