@@ -8,6 +8,7 @@ import "unsafe"
 
 func float32s[F Float](p *F) *float32 { return (*float32)(unsafe.Pointer(p)) }
 func float64s[F Float](p *F) *float64 { return (*float64)(unsafe.Pointer(p)) }
+func bytesOf[F Float](p *F) *byte     { return (*byte)(unsafe.Pointer(p)) }
 
 func gapSquares[F Float](x, y *F, n int, eps float64) float64 {
 	if isFloat32[F]() {
@@ -114,7 +115,7 @@ func rowTerms[F Float](l RowLoss, lanes *float64, dst, x, t *F, params, factors 
 	if isFloat32[F]() {
 		single = 1
 	}
-	d, a, b := float64s(dst), float64s(x), float64s(t)
+	d, a, b := bytesOf(dst), bytesOf(x), bytesOf(t) // of either type
 	switch l {
 	case AbsoluteTerms:
 		absoluteTermsF64AVX2(lanes, d, a, b, params, factors, c.full, c.rest, c.rows, c.step, c.next, c.which, single)

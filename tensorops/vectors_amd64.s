@@ -1962,7 +1962,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func absoluteTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+// func absoluteTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX
 TEXT ·absoluteTermsF64AVX2(SB), NOSPLIT, $0-104
 	MOVQ sums+0(FP), AX
@@ -2113,7 +2113,7 @@ DATA c64_7ff8000000000001<>+16(SB)/8, $0x7ff8000000000001
 DATA c64_7ff8000000000001<>+24(SB)/8, $0x7ff8000000000001
 GLOBL c64_7ff8000000000001<>(SB), RODATA|NOPTR, $32
 
-// func rootTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+// func rootTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX
 TEXT ·rootTermsF64AVX2(SB), NOSPLIT, $0-104
 	MOVQ sums+0(FP), AX
@@ -2231,7 +2231,7 @@ DATA c64_1e30000000000000<>+16(SB)/8, $0x1e30000000000000
 DATA c64_1e30000000000000<>+24(SB)/8, $0x1e30000000000000
 GLOBL c64_1e30000000000000<>(SB), RODATA|NOPTR, $32
 
-// func squareTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+// func squareTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX
 TEXT ·squareTermsF64AVX2(SB), NOSPLIT, $0-104
 	MOVQ sums+0(FP), AX
@@ -2346,7 +2346,7 @@ DATA c64_10000000000000<>+16(SB)/8, $0x0010000000000000
 DATA c64_10000000000000<>+24(SB)/8, $0x0010000000000000
 GLOBL c64_10000000000000<>(SB), RODATA|NOPTR, $32
 
-// func powerTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+// func powerTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·powerTermsF64AVX2(SB), NOSPLIT, $160-104
 	MOVQ         sums+0(FP), AX
@@ -2740,7 +2740,7 @@ DATA c64_4086280000000000<>+16(SB)/8, $0x4086280000000000
 DATA c64_4086280000000000<>+24(SB)/8, $0x4086280000000000
 GLOBL c64_4086280000000000<>(SB), RODATA|NOPTR, $32
 
-// func quotientTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+// func quotientTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·quotientTermsF64AVX2(SB), NOSPLIT, $160-104
 	MOVQ         sums+0(FP), AX
@@ -2893,7 +2893,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func logTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+// func logTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·logTermsF64AVX2(SB), NOSPLIT, $0-104
 	MOVQ sums+0(FP), AX
@@ -3023,7 +3023,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func logTargetTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+// func logTargetTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·logTargetTermsF64AVX2(SB), NOSPLIT, $0-104
 	MOVQ    sums+0(FP), AX
@@ -3153,7 +3153,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func mixedTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+// func mixedTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·mixedTermsF64AVX2(SB), NOSPLIT, $96-104
 	MOVQ         sums+0(FP), AX
@@ -3343,7 +3343,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func rootTermsF32AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+// func rootTermsF32AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 // Requires: AVX
 TEXT ·rootTermsF32AVX2(SB), NOSPLIT, $0-104
 	MOVQ sums+0(FP), AX

@@ -147,47 +147,47 @@ func pairsBeforeF64AVX2(lanes *float64, u *float64, weights *float64, x *float64
 // absoluteTermsF64AVX2 adds up f = |x - t|, x and t; dst is sign(x - t) for which = 1, sign(t - x) for 2.
 //
 //go:noescape
-func absoluteTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+func absoluteTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
 // rootTermsF64AVX2 adds up f = (√x - √t)², x and t; dst is √(t/x), 0 for x = 0 for which = 1, √(x/t), 0 for t = 0 for 2.
 //
 //go:noescape
-func rootTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+func rootTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
 // squareTermsF64AVX2 adds up f = (x - t)²/x, x and t; dst is (t/x)² for which = 1, t/x for 2.
 //
 //go:noescape
-func squareTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+func squareTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
 // powerTermsF64AVX2 adds up f = t·(x/t)^-p0, 0 where t and p1, or x and p2 are 0, x and t; dst is f/x for which = 1, f/t for 2.
 //
 //go:noescape
-func powerTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+func powerTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
 // quotientTermsF64AVX2 adds up f = t·log((p0·t + p1)/x), x and t; dst is (p2·x - t)/x for which = 1, log((p0·t + p1)/x) + p2, 0 for t = 0 unless p3 is set for 2.
 //
 //go:noescape
-func quotientTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+func quotientTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
 // logTermsF64AVX2 adds up f = t·(log t - x), x and t; dst is t for which = 1, log t - x + 1 for 2.
 //
 //go:noescape
-func logTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+func logTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
 // logTargetTermsF64AVX2 adds up f = exp(t)·(t - x), x and t; dst is exp(t) for which = 1, exp(t)·(t - x + 1) for 2.
 //
 //go:noescape
-func logTargetTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+func logTargetTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
 // mixedTermsF64AVX2 adds up f = p0·t·log(t/m) + p1·x·log(x/m), m = p0·t + p1·x, x and t; dst is p1·log(x/m) for which = 1, p0·log(t/m) for 2.
 //
 //go:noescape
-func mixedTermsF64AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+func mixedTermsF64AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
 // rootTermsF32AVX2 adds up f = (√x - √t)², x and t; dst is √(t/x), 0 for x = 0 for which = 1, √(x/t), 0 for t = 0 for 2.
 //
 //go:noescape
-func rootTermsF32AVX2(sums *float64, dst *float64, x *float64, t *float64, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
+func rootTermsF32AVX2(sums *float64, dst *byte, x *byte, t *byte, params *float64, factors *float64, full int, rest int, rows int, step int, next int, which int, single int)
 
 // rowLanesF64AVX2 adds up the lanes of the sums of each row.
 //

@@ -47,7 +47,7 @@ var (
 // what lies there is to be written later. Or the lanes of a register are rows: then rest is 0. Each
 // row leaves the lanes of its sums, and has 4 factors. Elements are float32 where single is not 0.
 func (g *gen) rowTerm(l rowTerm) {
-	signature := "func(sums, dst, x, t, params, factors *float64, full, rest, rows, step, next, which, single int)"
+	signature := "func(sums *float64, dst, x, t *byte, params, factors *float64, full, rest, rows, step, next, which, single int)"
 	g.textWith(NOSPLIT, l.name, signature, "adds up f = "+l.formula+", x and t; dst is "+l.byX+" for which = 1, "+l.byT+" for 2.")
 	sums, dst, x, t := pointer("sums"), pointer("dst"), pointer("x"), pointer("t")
 	params, step, which, single := pointer("params"), pointer("step"), pointer("which"), pointer("single")
