@@ -71,13 +71,17 @@ var dpo = core.Definition{
 	},
 	Block: func(s *core.Settings, _ core.Dims) core.BlockFunc {
 		eps, robust := s.Smoothing, s.Preference.Robust
-		return formula.PolicyPairs(s.Beta, func(_, _ float64, odds *[2]formula.Odds) formula.Partials {
+		all := formula.PolicyPairs(s.Beta, func(_, _ float64, odds *[2]formula.Odds) formula.Partials {
 			o := &odds[0]
 			if robust {
 				return formula.OfDifference((formula.Times(1-eps, o.Won)-formula.Times(eps, o.Lost))/(1-2*eps), -((1-eps)*o.No+eps*o.Yes)/(1-2*eps), o.Yes*o.No)
 			}
 			return formula.OfDifference(o.Preferred(eps))
 		}, preferenceLogit)
+		if robust {
+			return all
+		}
+		return formula.PreferredPairs(s.Beta, eps, all)
 	},
 }
 
@@ -309,6 +313,16 @@ func preferredBy(s *core.Settings, gamma float64) core.BlockFunc {
 		d := formula.Residuals(b)
 		for i, e := range d {
 			d[i] = s.Beta*e - gamma
+		}
+		if b.Hess[0] == nil && b.Hess[1] == nil {
+			deriv := b.Buf(len(d))
+			formula.Preferences(b, b.Out, deriv, d, s.Smoothing)
+			for k, g := range b.Grad[:2] {
+				if g != nil {
+					formula.Blend(g, deriv, deriv, [2]float64{s.Beta, -s.Beta}[k], 0)
+				}
+			}
+			return
 		}
 		odds := formula.LogisticOf(b, d, true)
 		formula.Bivariate(func(_, _ float64, i int) formula.Partials {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/surprisal-go/surprisal/loss/internal/core"
+	"github.com/surprisal-go/surprisal/tensorops"
 )
 
 // PolicyPairs lifts a function of u = β·(c - c') and v = β·(r - r') to the log-probabilities c, r of a
@@ -69,6 +70,42 @@ func bendPairs(b *core.Block, i int, square float64, j *Partials) {
 		for m, other := range signs {
 			if dir := b.Dir[m]; dir != nil {
 				h[i] += Times(dir[i], sign*other*second[k%2][m%2])
+			}
+		}
+	}
+}
+
+// Preferences writes -(1-ε)·log σ(d) - ε·log σ(-d) and its derivative for all of d; nil is not
+// requested.
+func Preferences(b *core.Block, value, deriv, d []float64, eps float64) {
+	target, p := b.Buf(len(d)), tensorops.Point{Loss: tensorops.SoftMargin} // which keeps the digits of σ(-d)
+	if eps != 0 {
+		p.Loss = tensorops.BinaryCrossEntropy
+	}
+	Fill(target, 1-eps)
+	tensorops.PointSum(p, &tensorops.PointData[float64]{X: d, T: target, Values: value, Dst: deriv}, 1)
+}
+
+// PreferredPairs is PolicyPairs of -(1-ε)·log σ(u-v) - ε·log σ(v-u), which all has for what is beyond
+// first derivatives.
+func PreferredPairs(beta, eps float64, all core.BlockFunc) core.BlockFunc {
+	return func(b *core.Block) {
+		for _, h := range b.Hess {
+			if h != nil {
+				all(b)
+				return
+			}
+		}
+		d, v, deriv := b.Buf(len(b.X[0])), b.Buf(len(b.X[0])), b.Buf(len(b.X[0]))
+		Blend(d, b.X[0], b.X[2], 1, -1)
+		Blend(v, b.X[1], b.X[3], 1, -1)
+		Scale(d, beta)
+		Scale(v, beta)
+		Blend(d, d, v, 1, -1)
+		Preferences(b, b.Out, deriv, d, eps)
+		for k, g := range b.Grad[:4] {
+			if g != nil {
+				Blend(g, deriv, deriv, [4]float64{beta, -beta, -beta, beta}[k], 0)
 			}
 		}
 	}
