@@ -151,20 +151,8 @@ func (t *tile[F]) take(r *core.Range[F], lo, hi int) (own bool) {
 
 // pack copies the rows from lo to hi of a range that count to dst, and returns them.
 func (t *tile[F]) pack(dst, x []F, r *core.Range[F], lo, hi int) []F {
-	inner := r.Dims.Inner
-	if inner > 1 {
-		for i := lo; i < hi; i++ {
-			at, to := r.Dims.Place(i), (i-lo)*t.cols
-			if t.beside(r, i, hi) {
-				tensorops.GatherBeside(dst[to:], t.groupOf(), x[at:], inner, t.cols)
-				i += tensorops.BesideRows - 1
-				continue
-			}
-			for c := range t.cols {
-				dst[to+c] = x[at]
-				at += inner
-			}
-		}
+	if r.Dims.Inner > 1 {
+		packRows(dst, x, &t.group, &r.Dims, lo, hi)
 		x, lo = dst, 0
 	}
 	for i, at := range t.at {
@@ -173,13 +161,43 @@ func (t *tile[F]) pack(dst, x []F, r *core.Range[F], lo, hi int) []F {
 	return dst[:t.rows*t.cols]
 }
 
-// beside reports whether as many rows from i on as are copied together lie side by side before hi.
-func (t *tile[F]) beside(r *core.Range[F], i, hi int) bool {
-	return i+tensorops.BesideRows <= min(hi, (i/r.Dims.Inner+1)*r.Dims.Inner)
+// packRows copies the rows from lo to hi of an operand whose classes lie apart to dst, one after
+// another; those side by side go through group.
+func packRows[F core.Float](dst, x []F, group *[]F, d *core.Dims, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		at, to := d.Place(i), (i-lo)*d.Cols
+		if beside(d, i, hi) {
+			tensorops.GatherBeside(dst[to:], core.Fit(group, tensorops.BesideRows*d.Cols), x[at:], d.Inner, d.Cols)
+			i += tensorops.BesideRows - 1
+			continue
+		}
+		for c := range d.Cols {
+			dst[to+c] = x[at]
+			at += d.Inner
+		}
+	}
 }
 
-// groupOf returns the memory that rows side by side are copied through.
-func (t *tile[F]) groupOf() []F { return core.Fit(&t.group, tensorops.BesideRows*t.cols) }
+// unpackRows is packRows turned round: it copies the rows of src to dst.
+func unpackRows[F core.Float](dst, src []F, group *[]F, d *core.Dims, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		at, from := d.Place(i), (i-lo)*d.Cols
+		if beside(d, i, hi) {
+			tensorops.ScatterBeside(dst[at:], core.Fit(group, tensorops.BesideRows*d.Cols), src[from:], d.Inner, d.Cols)
+			i += tensorops.BesideRows - 1
+			continue
+		}
+		for _, v := range src[from:][:d.Cols] {
+			dst[at] = v
+			at += d.Inner
+		}
+	}
+}
+
+// beside reports whether as many rows from i on as are copied together lie side by side before hi.
+func beside(d *core.Dims, i, hi int) bool {
+	return i+tensorops.BesideRows <= min(hi, (i/d.Inner+1)*d.Inner)
+}
 
 // give copies a tile's results to the rows from lo to hi of a range, and 0 to those that do not
 // count.
@@ -209,17 +227,8 @@ func (t *tile[F]) give(r *core.Range[F], lo, hi int) {
 			clear(row)
 		}
 	}
-	for i := lo; i < hi && inner > 1; i++ {
-		at, from := r.Dims.Place(i), (i-lo)*t.cols
-		if t.beside(r, i, hi) {
-			tensorops.ScatterBeside(r.Dst[at:], t.groupOf(), all[from:], inner, t.cols)
-			i += tensorops.BesideRows - 1
-			continue
-		}
-		for _, v := range all[from:][:t.cols] {
-			r.Dst[at] = v
-			at += inner
-		}
+	if inner > 1 {
+		unpackRows(r.Dst, all, &t.group, &r.Dims, lo, hi)
 	}
 }
 
@@ -248,17 +257,7 @@ func (t *tile[F]) weigh(weights []float64) (mass []float64) {
 func (t *tile[F]) row(x []F, i int) []F { return x[i*t.cols:][:t.cols:t.cols] }
 
 // inFloat64 returns operand k in float64: its own memory where it is that already.
-func (t *tile[F]) inFloat64(k int) []float64 {
-	switch x := any(t.x[k]).(type) {
-	case []float64:
-		return x
-	case []float32:
-		wide := core.Fit(&t.wide[k], len(x))
-		vec.Widen(wide, x)
-		return wide
-	}
-	return nil
-}
+func (t *tile[F]) inFloat64(k int) []float64 { return core.Widen(&t.wide[k], t.x[k]) }
 
 // narrowTo writes factor·x to dst.
 func narrowTo[F core.Float](dst []F, x []float64, factor float64) {

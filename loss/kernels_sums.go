@@ -76,6 +76,7 @@ type sumWork[F core.Float] struct {
 	values, w []F
 	factors   []F
 	x, t, dst []F // rows that are copied
+	group     []F // what those side by side are copied through
 }
 
 var (
@@ -228,7 +229,7 @@ func (w *sumWork[F]) classes(lo, hi int) {
 
 // gathered computes the rows from lo to hi in copies that lie one after another.
 func (w *sumWork[F]) gathered(lo, hi int) {
-	r, cols, inner := w.r, w.r.Dims.Cols, w.r.Dims.Inner
+	r, cols := w.r, w.r.Dims.Cols
 	step := max(1, sumLen/cols)
 	for a := lo; a < hi; a += step {
 		n := min(step, hi-a)
@@ -237,20 +238,11 @@ func (w *sumWork[F]) gathered(lo, hi int) {
 		if r.Dst != nil {
 			dst = core.Fit(&w.dst, n*cols)
 		}
-		for i := range n {
-			at := r.Dims.Place(a + i)
-			for c := range cols {
-				x[i*cols+c], t[i*cols+c] = r.X[w.pointSum.x][at], r.X[1-w.pointSum.x][at]
-				at += inner
-			}
-		}
+		packRows(x, r.X[w.pointSum.x], &w.group, &r.Dims, a, a+n)
+		packRows(t, r.X[1-w.pointSum.x], &w.group, &r.Dims, a, a+n)
 		w.rows(x, t, dst, a-r.Lo, a-r.Lo+n, r.Lo-a)
-		for i := 0; i < n && dst != nil; i++ {
-			at := r.Dims.Place(a + i)
-			for _, v := range dst[i*cols:][:cols] {
-				r.Dst[at] = v
-				at += inner
-			}
+		if dst != nil {
+			unpackRows(r.Dst, dst, &w.group, &r.Dims, a, a+n)
 		}
 	}
 }

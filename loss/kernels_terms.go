@@ -38,6 +38,7 @@ type rowWork[F core.Float] struct {
 	before              []float64
 	factors             []F
 	x, t, dst           []F       // rows that are copied
+	group               []F       // what those side by side are copied through
 	mixed, wide, slopes []float64 // of mixed targets
 }
 
@@ -234,13 +235,7 @@ func (w *rowWork[F]) gathered(c rowCall[F]) {
 			return nil
 		}
 		to := core.Fit(buf, n*cols)
-		for i := range n {
-			at := c.r.Dims.Place(c.lo + i)
-			for k := range cols {
-				to[i*cols+k] = x[at]
-				at += c.r.Dims.Inner
-			}
-		}
+		packRows(to, x, &w.group, &c.r.Dims, c.lo, c.hi)
 		return to
 	}
 	c.x, c.t, c.inner = of(&w.x, c.r.X[0]), of(&w.t, c.r.X[1]), 1
@@ -248,12 +243,8 @@ func (w *rowWork[F]) gathered(c rowCall[F]) {
 		c.dst = core.Fit(&w.dst, n*cols)
 	}
 	w.compute(&c)
-	for i := 0; i < n && c.dst != nil; i++ {
-		at := c.r.Dims.Place(c.lo + i)
-		for _, v := range c.dst[i*cols:][:cols] {
-			c.r.Dst[at] = v
-			at += c.r.Dims.Inner
-		}
+	if c.dst != nil {
+		unpackRows(c.r.Dst, c.dst, &w.group, &c.r.Dims, c.lo, c.hi)
 	}
 }
 
@@ -274,10 +265,7 @@ func (g *mixedGoal) plain(labels bool) bool {
 func (w *rowWork[F]) goals(c *rowCall[F], before []float64) {
 	n, cols, wrt := c.hi-c.lo, c.r.Dims.Cols, c.r.Wrt
 	g, rest := c.goal, 1-c.goal.epsilon
-	all, wide, dst := core.Fit(&w.mixed, n*cols), core.Fit(&w.wide, n*cols), []float64(nil)
-	for i, v := range c.x[:n*cols] {
-		wide[i] = float64(v)
-	}
+	all, wide, dst := core.Fit(&w.mixed, n*cols), core.Widen(&w.wide, c.x[:n*cols]), []float64(nil)
 	if c.dst != nil {
 		dst = core.Fit(&w.slopes, n*cols)
 	}

@@ -126,7 +126,7 @@ func (e *evaluation[F]) pack(w *work[F], lo, hi int, s []float64) {
 func (e *evaluation[F]) gather(buf *[]float64, x []F, b *Block) []float64 {
 	cols, inner := e.Dims.Cols, e.Dims.Inner
 	if b.at == nil && inner == 1 {
-		return widen(buf, x[b.first*cols:(b.first+b.Rows)*cols])
+		return Widen(buf, x[b.first*cols:(b.first+b.Rows)*cols])
 	}
 	dst := Fit(buf, b.Rows*cols)
 	if cols == 1 {

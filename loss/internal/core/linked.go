@@ -336,9 +336,9 @@ func (e *evaluation[F]) logitBlocks(z, dz, v, byTarget []F) {
 		b := &w.block
 		n, from, to := hi-lo, lo*cols, hi*cols
 		*b = Block{Rows: n, Cols: cols, scratch: b.scratch.free(), row: b.row, first: lo}
-		b.X[0] = widen(&w.packed[0], z[from:to])
+		b.X[0] = Widen(&w.packed[0], z[from:to])
 		if l.target != 0 {
-			b.X[1] = widen(&w.packed[1], l.link.X[l.target][from:to])
+			b.X[1] = Widen(&w.packed[1], l.link.X[l.target][from:to])
 		}
 		if e.Labels != "" {
 			b.Label = l.label[lo:hi]
@@ -355,7 +355,7 @@ func (e *evaluation[F]) logitBlocks(z, dz, v, byTarget []F) {
 			b.Grad[1] = Fit(&w.grad[1], n*cols)
 		}
 		if dz != nil {
-			b.Dir[side] = widen(&w.packedDir[side], [2][]F{dz, v}[side][from:to])
+			b.Dir[side] = Widen(&w.packedDir[side], [2][]F{dz, v}[side][from:to])
 		}
 		if second {
 			b.Hess[0] = Fit(&w.out, n*cols)
@@ -389,8 +389,8 @@ func (e *evaluation[F]) logitBlocks(z, dz, v, byTarget []F) {
 	})
 }
 
-// widen returns x in float64, in memory that the block function may keep.
-func widen[F Float](buf *[]float64, x []F) []float64 {
+// Widen returns x in float64, in memory that the block function may keep.
+func Widen[F Float](buf *[]float64, x []F) []float64 {
 	if d, ok := any(x).([]float64); ok {
 		return d
 	}

@@ -439,9 +439,9 @@ func (e *evaluation[F]) shardLogits(z, dz, v []F, fault error) error {
 		}
 		b, from, to := &w.block, lo*cols, hi*cols
 		*b = Block{Rows: hi - lo, Cols: cols, scratch: b.scratch.free(), row: b.row, first: lo}
-		b.X[0] = widen(&w.packed[0], z[from:to])
+		b.X[0] = Widen(&w.packed[0], z[from:to])
 		if l.target != 0 {
-			b.X[1] = widen(&w.packed[1], l.link.X[l.target][from:to])
+			b.X[1] = Widen(&w.packed[1], l.link.X[l.target][from:to])
 		}
 		if e.Labels != "" {
 			b.Label = l.label[lo:hi]
@@ -450,9 +450,9 @@ func (e *evaluation[F]) shardLogits(z, dz, v []F, fault error) error {
 		switch {
 		case e.logits() == 1:
 		case l.isTarget(e.Wrt):
-			b.Dir[1] = widen(&w.packedDir[1], v[from:to])
+			b.Dir[1] = Widen(&w.packedDir[1], v[from:to])
 		default:
-			b.Dir[0] = widen(&w.packedDir[0], dz[from:to])
+			b.Dir[0] = Widen(&w.packedDir[0], dz[from:to])
 		}
 		b.parts = s.own[lo:hi]
 		e.part(b)

@@ -17,22 +17,15 @@ func Log1pmx(u float64) float64 {
 	if !(math.Abs(u) <= 0.5) {
 		return u - math.Log1p(u)
 	}
-	// log(1+u) = 2(s + s³/3 + s⁵/5 + ...) with s = u/(2+u), and u - 2s = u·s; s² is at most 1/9
-	s := u / (2 + u)
-	t := s * s
-	tail := 1.0/9 + t*(1.0/11+t*(1.0/13))
-	if t > 0x1p-13 {
-		tail = 1.0/27 + t*(1.0/29+t*(1.0/31+t*(1.0/33+t*(1.0/35+t*(1.0/37)))))
-		tail = 1.0/17 + t*(1.0/19+t*(1.0/21+t*(1.0/23+t*(1.0/25+t*tail))))
-		tail = 1.0/9 + t*(1.0/11+t*(1.0/13+t*(1.0/15+t*tail)))
-	}
-	tail = t * (1.0/3 + t*(1.0/5+t*(1.0/7+t*tail)))
-	return s * (u - 2*tail)
+	one := [1]float64{u}
+	Log1pmxs(one[:])
+	return one[0]
 }
 
 // Log1pmxs replaces every u, of at most 1/2 in magnitude, by u - log(1+u).
 func Log1pmxs(u []float64) {
 	for i, v := range u {
+		// log(1+u) = 2(s + s³/3 + s⁵/5 + ...) with s = u/(2+u), and u - 2s = u·s; s² is at most 1/9
 		s := v / (2 + v)
 		t := s * s
 		tail := 1.0/27 + t*(1.0/29+t*(1.0/31+t*(1.0/33+t*(1.0/35+t*(1.0/37)))))
